@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+# The one place a developer, CI and the README agree on. `make help` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.setup-stamp
+REQUIREMENTS := requirements/base.txt requirements/dev.txt requirements/build.txt
+
+.PHONY: help setup check test fix demo
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## virtual environment and Debian packages, only where missing
+$(STAMP): $(REQUIREMENTS) pyproject.toml tools/setup.sh
+	tools/setup.sh $(VENV) $(REQUIREMENTS)
+	touch $@
+
+check: setup ## format, lint, types, layers
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
+
+test: setup ## every test in its short form
+	$(PY) -m pytest -n 2 --dist loadscope
+
+fix: setup ## format and mend what can be mended
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+-include mk/*.mk

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command `tinyfleet`.
+
+Each command lives in a module of its own and is imported only when it is asked for, so that
+`tinyfleet --help` stays quick. Exit codes everywhere: 0 done and clean, 1 problems were found
+or something failed, 2 the command line was wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module, metadata
+
+import click
+
+from reconciler.errors import FleetError
+
+# command: module of this package that defines `command`, and the line that `--help` shows
+COMMANDS: dict[str, tuple[str, str]] = {}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when that command runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name all commands without importing any of them."""
+        return sorted({*super().list_commands(ctx), *COMMANDS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module that defines the command."""
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, _ = COMMANDS[cmd_name]
+        command = import_module(f"reconciler.cli.{module}").command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"reconciler.cli.{module}.command is not a command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with their short help, again without importing them."""
+        rows = [(name, COMMANDS[name][1]) for name in self.list_commands(ctx) if name in COMMANDS]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(metadata.version("tinyfleet"), prog_name="tinyfleet")
+def cli() -> None:
+    """GitOps for machine learning on microcontrollers: what is merged is what runs."""
+
+
+def main() -> None:
+    """Run the command; a failure we know becomes one clear line and exit code 1."""
+    try:
+        cli.main(standalone_mode=True)
+    except FleetError as error:
+        click.echo(f"tinyfleet: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fleet repository: fetch, verify, read, and write status refs."""

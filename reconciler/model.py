@@ -1,0 +1,437 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The nouns: what is wanted (`Desired`), what is (`Observed`), and what to do (`Action`).
+
+Frozen values, no I/O, no clock. A field `slot_bytes` here is `slotBytes` in YAML; the schemas in
+`schemas/` and these types are held together by a test. Durations are seconds in Python and text such
+as `90s`, `15m`, `12h` or `7d` in YAML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+DeviceId = NewType("DeviceId", str)
+GatewayId = NewType("GatewayId", str)
+RolloutId = NewType("RolloutId", str)
+TypeId = NewType("TypeId", str)
+Digest = NewType("Digest", str)  # 64 lower-case hex digits of a SHA-256
+Version = NewType("Version", str)
+Commit = NewType("Commit", str)
+
+Labels = Mapping[str, str]
+Parameters = Mapping[str, int | float]  # a decision threshold and the like
+
+
+# ---------------------------------------------------------------- what is wanted
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """One version of one model."""
+
+    name: str
+    version: Version
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Which devices: all that match every label and every expression. Empty matches all."""
+
+    match_labels: Labels = field(default_factory=dict)
+    match_expressions: tuple[Expression, ...] = ()
+    types: tuple[TypeId, ...] = ()
+    devices: tuple[DeviceId, ...] = ()
+
+
+class Operator(StrEnum):
+    """How an expression compares a label, as Kubernetes has it."""
+
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """One comparison of a selector."""
+
+    key: str
+    operator: Operator
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When changes are allowed: from `start`, for `duration_s`, on these days, in this zone."""
+
+    days: tuple[str, ...]  # Mon ... Sun
+    start: str  # HH:MM, local time
+    duration_s: int
+    time_zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class MqttLink:
+    """The device is reached through the gateway's broker."""
+
+
+@dataclass(frozen=True, slots=True)
+class SerialLink:
+    """The device is one address on a shared half-duplex line of its gateway."""
+
+    port: str
+    baud: int
+    address: int  # 1 ... 247
+
+
+Link = MqttLink | SerialLink
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a gateway may do at once."""
+
+    transfers: int = 8
+    bytes_per_second: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The fleet's id and its defaults."""
+
+    name: str
+    report_every_s: int = 300
+    silent_after_s: int = 900  # a device that has not reported for so long is "not reporting"
+    windows: tuple[Window, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Which devices a gateway serves, over which links, and how much at once."""
+
+    name: GatewayId
+    selector: Selector
+    labels: Labels = field(default_factory=dict)
+    windows: tuple[Window, ...] = ()
+    limits: Limits = Limits()
+
+
+class Updates(StrEnum):
+    """How a device type takes a new model."""
+
+    OVER_THE_AIR = "over-the-air"
+    NONE = "none"  # only what is pre-baked, or a technician
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceType:
+    """What a class of devices can hold and run."""
+
+    name: TypeId
+    architecture: str
+    slot_bytes: int
+    arena_bytes: int
+    operators: frozenset[str]
+    pack_format: int = 1
+    updates: Updates = Updates.OVER_THE_AIR
+    prebaked: tuple[ModelRef, ...] = ()
+    labels: Labels = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device: its type, its link, its public key."""
+
+    name: DeviceId
+    type: TypeId
+    link: Link
+    labels: Labels = field(default_factory=dict)
+    public_key: str | None = None  # hex of 32 bytes; None until provisioned
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a model's file is, and which bytes it must have."""
+
+    sha256: Digest
+    path: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TensorDescriptor:
+    """One input or output: its shape, its type, and what it means."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    meaning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a model asks of a device, as far as it is known before a build."""
+
+    operators: frozenset[str] = frozenset()
+    slot_bytes: int = 0
+    arena_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Quantize:
+    """How to make int8 of a float model."""
+
+    scheme: str = "int8"
+    representative: Source | None = None
+    samples: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One figure that a build must reach: `metric` compared with a floor or a ceiling."""
+
+    metric: str
+    at_least: float | None = None
+    at_most: float | None = None
+    data: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One version of a model: its source, its shapes, and the bar it must clear."""
+
+    ref: ModelRef
+    source: Source
+    inputs: tuple[TensorDescriptor, ...] = ()
+    outputs: tuple[TensorDescriptor, ...] = ()
+    needs: Needs = Needs()
+    quantize: Quantize | None = None
+    gates: tuple[Gate, ...] = ()
+    parameters: Parameters = field(default_factory=dict)
+    labels: Labels = field(default_factory=dict)
+
+
+class Fallback(StrEnum):
+    """What to do with a device that can't get the update."""
+
+    KEEP = "keep"  # go on with what it runs
+    PREBAKED = "prebaked"  # activate a pre-baked model
+    REPORT = "report"  # say what a technician must do
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """One step of a rollout: how many devices, or which, and how long to watch them."""
+
+    name: str
+    count: int | None = None
+    percent: float | None = None
+    selector: Selector | None = None
+    soak_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FailureBudget:
+    """How many failures stop a rollout."""
+
+    count: int | None = None
+    percent: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One version of a model for the devices that a selector names, wave by wave."""
+
+    name: RolloutId
+    model: ModelRef
+    selector: Selector
+    priority: int = 0
+    critical: bool = False  # may leave windows
+    waves: tuple[Wave, ...] = ()
+    budget: FailureBudget = FailureBudget(count=0)
+    windows: tuple[Window, ...] = ()
+    suspend: bool = False
+    depends_on: tuple[RolloutId, ...] = ()
+    fallback: Fallback = Fallback.KEEP
+    parameters: Parameters = field(default_factory=dict)  # over the model's own
+    labels: Labels = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """The whole wanted state, from one commit, checked: every name in it resolves."""
+
+    commit: Commit
+    fleet: Fleet
+    gateways: Mapping[GatewayId, Gateway]
+    types: Mapping[TypeId, DeviceType]
+    devices: Mapping[DeviceId, Device]
+    models: Mapping[ModelRef, Model]
+    rollouts: Mapping[RolloutId, Rollout]
+
+
+# ---------------------------------------------------------------- what is
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What a build made of one model for one device type, and what it needs there."""
+
+    model: ModelRef
+    type: TypeId
+    digest: Digest
+    pack_bytes: int
+    arena_bytes: int
+    operators: frozenset[str]
+
+
+class Phase(StrEnum):
+    """Where a device's update state machine stands (docs/specs/protocol.md)."""
+
+    IDLE = "idle"
+    RECEIVING = "receiving"
+    STAGED = "staged"
+    TRIAL = "trial"
+    CONFIRMED = "confirmed"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a device says of itself; where it differs from its type, the device is right."""
+
+    type: TypeId
+    pack_format: int
+    operators: frozenset[str]
+    slot_bytes: int
+    arena_bytes: int
+    prebaked: tuple[Digest, ...] = ()
+    updates: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedDevice:
+    """The last that a device said of itself, verified."""
+
+    last_seen: datetime
+    phase: Phase
+    running: Digest | None
+    other_slot: Digest | None = None
+    previous_failed: Digest | None = None  # the digest that it tried and left, if any
+    sequence: int = 0
+    parameters: Parameters = field(default_factory=dict)
+    capabilities: Capabilities | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The whole observed state: the devices, the artifacts there are, and what failed."""
+
+    devices: Mapping[DeviceId, ObservedDevice] = field(default_factory=dict)
+    artifacts: Mapping[tuple[ModelRef, TypeId], Artifact] = field(default_factory=dict)
+    quarantined: frozenset[tuple[DeviceId, Digest]] = frozenset()
+
+
+# ---------------------------------------------------------------- what to do
+
+
+class Origin(StrEnum):
+    """From what an install gets its bytes."""
+
+    BUILD = "build"  # no artifact yet: build, then transfer
+    ARTIFACT = "artifact"  # transfer what was built
+    OTHER_SLOT = "other-slot"  # the device still holds it: an envelope alone
+
+
+class HoldReason(StrEnum):
+    """Why a device that should change waits."""
+
+    WAVE = "Wave"
+    WINDOW = "Window"
+    SUSPENDED = "Suspended"
+    DEPENDS_ON = "DependsOn"
+    IN_PROGRESS = "InProgress"
+
+
+class CantReason(StrEnum):
+    """Why a device can't be what Git says."""
+
+    OPERATORS = "OperatorsMissing"
+    SLOT = "SlotTooSmall"
+    ARENA = "ArenaTooSmall"
+    PACK_FORMAT = "PackFormatUnknown"
+    NO_UPDATES = "NeedsProvisioning"
+    UNKNOWN = "UnknownDevice"
+    SILENT = "NotReporting"
+    QUARANTINED = "Quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """The device is where Git wants it, or nothing is wanted of it."""
+
+    device: DeviceId
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """Deliver this model."""
+
+    device: DeviceId
+    rollout: RolloutId
+    model: ModelRef
+    origin: Origin
+    parameters: Parameters
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActivatePrebaked:
+    """Switch to a model that the device was made with."""
+
+    device: DeviceId
+    rollout: RolloutId
+    model: ModelRef
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """Change parameters, by an envelope alone."""
+
+    device: DeviceId
+    rollout: RolloutId
+    parameters: Parameters
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The device should change, but not now."""
+
+    device: DeviceId
+    rollout: RolloutId
+    reason: HoldReason
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cant:
+    """The device can't be what Git says, and what that lacks."""
+
+    device: DeviceId
+    rollout: RolloutId | None
+    reason: CantReason
+    why: str
+    short_by: int = 0  # bytes, where a resource is short
+
+
+Action = Nothing | Install | ActivatePrebaked | Configure | Hold | Cant

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Makes the virtual environment and installs Debian packages, each only where missing.
+set -euo pipefail
+venv=$1
+shift
+
+# command or file to look for : Debian package that has it
+needed=(
+  git:git ssh-keygen:openssh-client gpg:gnupg openssl:openssl gcc:gcc cmake:cmake ninja:ninja-build
+  clang:clang mosquitto:mosquitto mosquitto_passwd:mosquitto /usr/include/mosquitto.h:libmosquitto-dev
+  /usr/include/openssl/evp.h:libssl-dev /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a:libclang-rt-14-dev
+  arm-none-eabi-gcc:gcc-arm-none-eabi riscv64-unknown-elf-gcc:gcc-riscv64-unknown-elf
+  qemu-system-arm:qemu-system-arm qemu-system-riscv32:qemu-system-misc rz:lrzsz
+)
+missing=()
+for pair in "${needed[@]}"; do
+  what=${pair%%:*} package=${pair##*:}
+  if [[ $what == /* ]]; then [[ -e $what ]] || missing+=("$package")
+  else command -v "$what" >/dev/null || [[ -x /usr/sbin/$what ]] || missing+=("$package"); fi
+done
+if ((${#missing[@]})); then
+  mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+  install="apt-get install -y --no-install-recommends ${missing[*]}"
+  if [[ $(id -u) == 0 ]]; then as_root=()
+  elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then as_root=(sudo -n)
+  else
+    echo "setup: Debian packages are missing. Run this once, then try again:" >&2
+    echo "  sudo apt-get update && sudo $install" >&2
+    exit 1
+  fi
+  echo "setup: installing ${missing[*]}"
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive $install >/dev/null
+fi
+
+[[ -x $venv/bin/python ]] || python3 -m venv "$venv"
+"$venv/bin/python" - <<'PY'
+import sys
+if sys.version_info < (3, 11):
+    sys.exit("setup: Python 3.11 or newer is needed")
+PY
+arguments=()
+for file in "$@"; do arguments+=(-r "$file"); done
+echo "setup: installing the pinned Python packages (the first time takes some minutes)"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${arguments[@]}"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable .
