@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules for the whole tree that no linter knows."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = {".py", ".c", ".h", ".ld", ".S", ".sh", ".cmake"}
+MACHINE_PATHS = re.compile(rb"(?:^|[\s\"'=(:])(/work/|/root/|/home/\w+/|/tmp/bash_jobs)")
+REGISTRIES = re.compile(rb"(pypi\.org|pythonhosted\.org|registry\.npmjs|deb\.debian\.org|static\.crates\.io)")
+PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/]{16}")
+
+
+def tracked() -> list[Path]:
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
+    return [ROOT / name.decode() for name in names.split(b"\0") if name and (ROOT / name.decode()).is_file()]
+
+
+def test_every_source_names_its_licence() -> None:
+    bare = [
+        str(path.relative_to(ROOT))
+        for path in tracked()
+        if path.suffix in SOURCES and b"SPDX-License-Identifier: Apache-2.0" not in path.read_bytes()[:200]
+    ]
+    assert bare == []
+
+
+@pytest.mark.parametrize("pattern", [MACHINE_PATHS, REGISTRIES, PRIVATE_KEY], ids=["machine-path", "registry", "key"])
+def test_nothing_of_a_machine_or_a_secret_is_tracked(pattern: re.Pattern[bytes]) -> None:
+    here = Path(__file__)
+    found = [str(path.relative_to(ROOT)) for path in tracked() if path != here and pattern.search(path.read_bytes())]
+    assert found == []
+
+
+def test_the_patterns_above_do_find_what_they_look_for() -> None:
+    assert MACHINE_PATHS.search(b"cd /work/" + b"main")
+    assert REGISTRIES.search(b"--index-url https://pypi" + b".org/simple")
+    assert PRIVATE_KEY.search(b"-----BEGIN " + b"PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIE")
+
+
+def test_layers_of_the_picture_are_those_that_are_held() -> None:
+    """docs/architecture.md draws what import-linter enforces: every package appears in it."""
+    picture = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    packages = [path.parent.name for path in sorted((ROOT / "reconciler").glob("*/__init__.py"))]
+    assert [name for name in packages if f"`{name}`" not in picture] == []
