@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gateway's own configuration, `gateway.toml`: where trust comes from.
+
+Checked against `schemas/gateway-config.json`; relative paths are taken from the file's folder.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, ClassVar
+
+import jsonschema
+
+from reconciler.errors import Invalid
+
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class ConfigInvalid(Invalid):
+    """`gateway.toml` is missing, unreadable or has mistakes."""
+
+    reason: ClassVar[str] = "ConfigInvalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """The fleet repository and how to reach it."""
+
+    url: str
+    branch: str = "main"
+    path: str = ""
+    poll_s: float = 60.0
+    timeout_s: float = 60.0
+    ssh_key: Path | None = None
+    known_hosts: Path | None = None
+    credential_helper: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signers:
+    """Who may sign commits."""
+
+    policy: str = "every"
+    allowed_signers: Path | None = None
+    gpg_home: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What envelopes and status commits are signed with."""
+
+    root_public: Path
+    gateway: Path
+    delegation: Path
+    status: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mqtt:
+    """The broker."""
+
+    host: str
+    port: int = 8883
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Serial:
+    """One serial line."""
+
+    name: str
+    port: str
+    rs485: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The status ref's policy."""
+
+    interval_s: float = 10.0
+    history: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """Metrics and health."""
+
+    listen: str = "127.0.0.1:9155"
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """Where and how models are built."""
+
+    store: str | None = None
+    timeout_s: float = 900.0
+    memory_mib: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All of `gateway.toml`."""
+
+    name: str
+    repository: Repository
+    keys: Keys
+    state_dir: Path = Path("/var/lib/tinyfleet")
+    signers: Signers = Signers()
+    mqtt: Mqtt | None = None
+    serial: tuple[Serial, ...] = ()
+    status: Status = Status()
+    http: Http = Http()
+    build: Build = field(default_factory=Build)
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of `gateway.toml`, from the wheel or from the source tree."""
+    packaged = files("reconciler") / "schemas" / "gateway-config.json"
+    source = Path(__file__).parents[1] / "schemas" / "gateway-config.json"
+    text = packaged.read_text(encoding="utf-8") if packaged.is_file() else source.read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def read(path: Path) -> Config:
+    """Read, check and type a configuration file; every mistake is told at once."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigInvalid(f"{path}: can't be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigInvalid(f"{path}: not TOML: {error}") from error
+    contract = schema()
+    mistakes = sorted(
+        jsonschema.Draft202012Validator(contract).iter_errors(document),
+        key=lambda mistake: list(map(str, mistake.path)),
+    )
+    if mistakes:
+        lines = [f"{path}: {'.'.join(map(str, m.absolute_path)) or 'top level'}: {m.message}" for m in mistakes]
+        raise ConfigInvalid("\n".join(lines))
+    return _typed(_converted(document, contract, path.parent))
+
+
+def _typed(values: dict[str, Any]) -> Config:
+    """Build the values; the schema has made sure of names and types."""
+    sections = {
+        "repository": Repository,
+        "signers": Signers,
+        "keys": Keys,
+        "mqtt": Mqtt,
+        "status": Status,
+        "http": Http,
+        "build": Build,
+    }
+    typed = {name: sections[name](**value) if name in sections else value for name, value in values.items()}
+    if "serial" in typed:
+        typed["serial"] = tuple(Serial(**line) for line in typed["serial"])
+    return Config(**typed)
+
+
+def _converted(value: Any, node: dict[str, Any], base: Path) -> Any:  # noqa: ANN401 - TOML is untyped
+    """Turn durations into seconds (their names gain `_s`) and paths into absolute ones."""
+    if isinstance(value, dict):
+        converted = {}
+        for name, member in value.items():
+            child = node["properties"][name]
+            suffix = "_s" if child.get("$ref") == "#/$defs/duration" else ""
+            converted[name + suffix] = _converted(member, child, base)
+        return converted
+    if isinstance(value, list):
+        return [_converted(member, node["items"], base) for member in value]
+    match node.get("$ref"):
+        case "#/$defs/duration":
+            return _seconds(value)
+        case "#/$defs/path":
+            return base / value
+        case _:
+            return value
+
+
+def _seconds(text: str) -> float:
+    """`90s` is 90.0; the schema's pattern has made sure of the form."""
+    number = text.rstrip("msdh")
+    return int(number) * _UNIT_S[text[len(number) :]]

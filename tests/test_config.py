@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+
+from reconciler import config
+
+MINIMAL = """
+name = "press-hall"
+[repository]
+url = "ssh://git@forge.example/fleet.git"
+[keys]
+root_public = "root.pem"
+gateway = "/var/lib/tinyfleet/gateway.key"
+delegation = "gateway.delegation"
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "gateway.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_defaults_fill_a_minimal_file(tmp_path: Path) -> None:
+    read = config.read(written(tmp_path, MINIMAL))
+    assert read.repository.poll_s == 60.0
+    assert read.signers.policy == "every"
+    assert read.keys.root_public == tmp_path / "root.pem"
+    assert read.keys.gateway == Path("/var/lib/tinyfleet/gateway.key")
+
+
+def test_durations_and_sections_are_typed(tmp_path: Path) -> None:
+    text = (
+        MINIMAL.replace("[keys]", 'poll = "15m"\ntimeout = "500ms"\n[keys]')
+        + '\n[[serial]]\nname = "line"\nport = "/dev/ttyUSB0"\nrs485 = true\n'
+        + '[mqtt]\nhost = "127.0.0.1"\nca = "ca.pem"\n'
+    )
+    read = config.read(written(tmp_path, text))
+    assert (read.repository.poll_s, read.repository.timeout_s) == (900.0, 0.5)
+    assert read.serial == (config.Serial("line", "/dev/ttyUSB0", rs485=True),)
+    assert read.mqtt is not None
+    assert (read.mqtt.port, read.mqtt.ca) == (8883, tmp_path / "ca.pem")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("name = ", "not TOML"),
+        (MINIMAL + "[mqqt]\n", "'mqqt' was unexpected"),
+        (MINIMAL.replace("press-hall", "Press Hall"), "name: 'Press Hall' does not match"),
+        (MINIMAL + '[status]\ninterval = "soon"\n', "status.interval: 'soon' does not match"),
+        (MINIMAL + '[signers]\npolicy = "some"\n', "signers.policy: 'some' is not one of"),
+        ("", "'name' is a required property"),
+    ],
+)
+def test_mistakes_name_their_place(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(config.ConfigInvalid, match=r"gateway\.toml") as caught:
+        config.read(written(tmp_path, text))
+    assert expected in str(caught.value)
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(config.ConfigInvalid) as caught:
+        config.read(written(tmp_path, MINIMAL + "[mqtt]\n[http]\nlisten = 1\n"))
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(config.ConfigInvalid, match="can't be read"):
+        config.read(tmp_path / "gateway.toml")
+
+
+def fields_of(section: dict[str, Any]) -> set[str]:
+    return {
+        name + ("_s" if node.get("$ref") == "#/$defs/duration" else "") for name, node in section["properties"].items()
+    }
+
+
+def test_schema_and_types_can_not_drift_apart() -> None:
+    contract = config.schema()
+    sections = {
+        "": config.Config,
+        "repository": config.Repository,
+        "signers": config.Signers,
+        "keys": config.Keys,
+        "mqtt": config.Mqtt,
+        "status": config.Status,
+        "http": config.Http,
+        "build": config.Build,
+    }
+    for name, kind in sections.items():
+        node = contract if name == "" else contract["properties"][name]
+        assert fields_of(node) == {field.name for field in dataclasses.fields(kind)}, name
+        assert get_type_hints(kind)
+        for field in dataclasses.fields(kind):
+            plain = field.name.removesuffix("_s")
+            documented = node["properties"].get(field.name, node["properties"].get(plain, {})).get("default")
+            if documented is None or field.default is dataclasses.MISSING:
+                continue
+            default = config._seconds(documented) if field.name != plain else documented
+            assert default == (str(field.default) if isinstance(field.default, Path) else field.default), field.name
+    assert fields_of(contract["properties"]["serial"]["items"]) == {f.name for f in dataclasses.fields(config.Serial)}
+
+
+def test_every_property_is_described() -> None:
+    def bare(node: dict[str, Any], place: str) -> list[str]:
+        found = []
+        for name, child in node.get("properties", {}).items():
+            if "description" not in child and "$ref" not in child:
+                found.append(f"{place}.{name}")
+            found += bare(child, f"{place}.{name}") + bare(child.get("items", {}), f"{place}.{name}[]")
+        return found
+
+    assert bare(config.schema(), "") == []
