@@ -324,7 +324,9 @@ class ObservedDevice:
     phase: Phase
     running: Digest | None
     other_slot: Digest | None = None
+    incoming: Digest | None = None  # of the transfer that is open, or of the pack that is staged
     previous_failed: Digest | None = None  # the digest that it tried and left, if any
+    confirmed_since: datetime | None = None  # since when just this digest and these parameters are confirmed
     sequence: int = 0
     parameters: Parameters = field(default_factory=dict)
     capabilities: Capabilities | None = None
@@ -358,6 +360,7 @@ class HoldReason(StrEnum):
     SUSPENDED = "Suspended"
     DEPENDS_ON = "DependsOn"
     IN_PROGRESS = "InProgress"
+    BUDGET = "FailureBudget"  # too many devices failed: the rollout has stopped
 
 
 class CantReason(StrEnum):
@@ -371,6 +374,7 @@ class CantReason(StrEnum):
     UNKNOWN = "UnknownDevice"
     SILENT = "NotReporting"
     QUARANTINED = "Quarantined"
+    WRONG_TYPE = "WrongType"  # the device says that it is of another type than Git says
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,6 +404,7 @@ class ActivatePrebaked:
     device: DeviceId
     rollout: RolloutId
     model: ModelRef
+    parameters: Parameters
     why: str
 
 
