@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is true of one device: its conditions, from its action and its last report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.model import (
+    Action,
+    ActivatePrebaked,
+    Cant,
+    CantReason,
+    Configure,
+    DeviceId,
+    Digest,
+    Hold,
+    Install,
+    Nothing,
+    ObservedDevice,
+    Phase,
+)
+from reconciler.report.conditions import Condition, Conditions, Status, carried, ready
+
+PRIORITY = ("Known", "Reporting", "Fits", "UpToDate")
+_SILENT = frozenset({CantReason.SILENT})
+_UNFIT = frozenset(
+    {
+        CantReason.OPERATORS,
+        CantReason.SLOT,
+        CantReason.ARENA,
+        CantReason.PACK_FORMAT,
+        CantReason.NO_UPDATES,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStatus:
+    """One device as its status file tells it. No clock readings of reports: they would change all the time."""
+
+    device: DeviceId
+    running: Digest | None
+    model: str | None  # name@version, where the digest is known
+    phase: Phase | None
+    sequence: int
+    conditions: Conditions
+
+    @property
+    def ready(self) -> Condition:
+        """Return the summary condition."""
+        return self.conditions[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What every condition of one pass shares."""
+
+    now: datetime
+    commit: str
+
+
+def device_status(
+    action: Action, observed: ObservedDevice | None, model: str | None, moment: Moment, previous: DeviceStatus | None
+) -> DeviceStatus:
+    """Turn an action, with its reason, into conditions."""
+    parts = (
+        _known(action, moment),
+        _reporting(action, observed, moment),
+        _fits(action, moment),
+        _up_to_date(action, moment),
+    )
+    before = previous.conditions if previous is not None else ()
+    kept = carried(parts, before)
+    summary = carried((ready(kept, PRIORITY, when_true="The device is where Git wants it."),), before)
+    return DeviceStatus(
+        device=action.device,
+        running=observed.running if observed else None,
+        model=model,
+        phase=observed.phase if observed else None,
+        sequence=observed.sequence if observed else 0,
+        conditions=(*summary, *kept),
+    )
+
+
+def _condition(kind: str, status: Status, reason: str, message: str, moment: Moment) -> Condition:
+    return Condition(kind, status, reason, message, moment.now, moment.commit)
+
+
+def _known(action: Action, moment: Moment) -> Condition:
+    if isinstance(action, Cant) and action.reason is CantReason.UNKNOWN:
+        return _condition("Known", Status.FALSE, action.reason.value, action.why, moment)
+    return _condition("Known", Status.TRUE, "InGit", "The fleet repository has this device.", moment)
+
+
+def _reporting(action: Action, observed: ObservedDevice | None, moment: Moment) -> Condition:
+    if observed is None:
+        return _condition("Reporting", Status.UNKNOWN, "NeverSeen", "The device has not reported yet.", moment)
+    if isinstance(action, Cant) and action.reason in _SILENT:
+        return _condition("Reporting", Status.FALSE, action.reason.value, action.why, moment)
+    return _condition("Reporting", Status.TRUE, "Reporting", "The device reports, and its signature holds.", moment)
+
+
+def _fits(action: Action, moment: Moment) -> Condition:
+    if isinstance(action, Cant) and action.reason in _UNFIT:
+        return _condition("Fits", Status.FALSE, action.reason.value, action.why, moment)
+    return _condition("Fits", Status.TRUE, "Fits", "The device can hold and run what is wanted.", moment)
+
+
+def _up_to_date(action: Action, moment: Moment) -> Condition:
+    match action:
+        case Nothing():
+            return _condition("UpToDate", Status.TRUE, "UpToDate", action.why, moment)
+        case Install() | ActivatePrebaked() | Configure():
+            return _condition("UpToDate", Status.FALSE, "Updating", action.why, moment)
+        case Hold():
+            return _condition("UpToDate", Status.FALSE, f"Held{action.reason.value}", action.why, moment)
+        case Cant():
+            return _condition("UpToDate", Status.FALSE, action.reason.value, action.why, moment)
