@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames of a serial line (docs/specs/protocol.md section 3): COBS around address, message and CRC-32.
+
+A CRC that does not fit names the place of a single flipped bit: the difference between the CRC that came
+and the one that is due is the *syndrome*, and each bit position has its own. So one flipped bit is mended
+without sending anything again, which is what makes a noisy line bearable.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+DELIMITER = b"\0"
+CRC_BYTES = 4
+POLYNOMIAL = 0xEDB88320
+HEADER_BYTES = 1  # the address
+RUN_BYTES_MAX = 254  # COBS: a code byte counts at most so many bytes behind it
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame that arrived whole, or was mended."""
+
+    address: int
+    message: bytes
+    corrected: bool = False
+
+
+def encode_frame(address: int, message: bytes, *, opening: bool = False) -> bytes:
+    """Return the bytes for the wire; `opening` closes whatever noise came before."""
+    body = bytes([address]) + message
+    coded = cobs_encode(body + zlib.crc32(body).to_bytes(CRC_BYTES, "little"))
+    return (DELIMITER if opening else b"") + coded + DELIMITER
+
+
+def decode_frame(coded: bytes) -> Frame | None:
+    """Return what stands between two delimiters; nothing when it can't be mended."""
+    body = cobs_decode(coded)
+    if body is None or len(body) <= HEADER_BYTES + CRC_BYTES:
+        return None
+    syndrome = zlib.crc32(body[:-CRC_BYTES]) ^ int.from_bytes(body[-CRC_BYTES:], "little")
+    if syndrome:
+        at = _SYNDROMES.find(syndrome, len(body) * 8)
+        if at is None:
+            return None
+        mended = bytearray(body)
+        mended[-1 - at // 8] ^= 0x80 >> at % 8
+        body = bytes(mended)
+    return Frame(body[0], body[HEADER_BYTES:-CRC_BYTES], corrected=bool(syndrome))
+
+
+def cobs_encode(data: bytes) -> bytes:
+    """Recode so that no byte is zero."""
+    coded = bytearray()
+    for zero_free in data.split(b"\0"):
+        run = zero_free
+        while len(run) >= RUN_BYTES_MAX:
+            coded += b"\xff" + run[:RUN_BYTES_MAX]
+            run = run[RUN_BYTES_MAX:]
+        coded += bytes([len(run) + 1]) + run
+    return bytes(coded)
+
+
+def cobs_decode(coded: bytes) -> bytes | None:
+    """Undo `cobs_encode`; nothing when a code byte points beyond the end or a zero is inside."""
+    data = bytearray()
+    at = 0
+    while at < len(coded):
+        code = coded[at]
+        run = coded[at + 1 : at + code]
+        if code == 0 or len(run) != code - 1 or 0 in run:
+            return None
+        data += run
+        at += code
+        if code <= RUN_BYTES_MAX and at < len(coded):
+            data.append(0)
+    return bytes(data)
+
+
+class _Syndromes:
+    """Which syndrome a flipped bit makes, by its distance from the end of the frame."""
+
+    def __init__(self) -> None:
+        self._distance: dict[int, int] = {}
+        self._last = 0
+
+    def find(self, syndrome: int, bits: int) -> int | None:
+        """Return how many bits from the frame's end the error is; nothing when no single bit explains it."""
+        while len(self._distance) < bits:
+            self._step()
+        at = self._distance.get(syndrome)
+        return at if at is not None and at < bits else None
+
+    def _step(self) -> None:
+        number = len(self._distance)
+        if number < CRC_BYTES * 8:  # in the CRC itself, whose last byte holds the highest bits
+            self._last = 1 << (31 - number)
+        elif number == CRC_BYTES * 8:  # the last bit of the message: the CRC's register takes it from here
+            self._last = POLYNOMIAL
+        else:
+            self._last = (self._last >> 1) ^ (POLYNOMIAL if self._last & 1 else 0)
+        self._distance[self._last] = number
+
+
+_SYNDROMES = _Syndromes()
+
+
+class Deframer:
+    """Cuts a stream of bytes into frames, and keeps count of what it met."""
+
+    def __init__(self, *, coded_bytes_max: int) -> None:
+        self.good = 0
+        self.corrected = 0
+        self.bad = 0
+        self._limit = coded_bytes_max
+        self._pending = bytearray()
+        self._skipping = False
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take what came; return the frames that it completed."""
+        frames: list[Frame] = []
+        *closed, rest = data.split(DELIMITER)
+        for piece in closed:
+            self._take(piece)
+            frame = self._close()
+            if frame is not None:
+                frames.append(frame)
+        self._take(rest)
+        return frames
+
+    def reset(self) -> None:
+        """Forget an unfinished frame: the line was turned round."""
+        if self._pending or self._skipping:
+            self.bad += 1
+        self._pending.clear()
+        self._skipping = False
+
+    def _take(self, piece: bytes) -> None:
+        if self._skipping:
+            return
+        self._pending += piece
+        if len(self._pending) > self._limit:
+            self._pending.clear()
+            self._skipping = True
+
+    def _close(self) -> Frame | None:
+        coded, skipped = bytes(self._pending), self._skipping
+        self._pending.clear()
+        self._skipping = False
+        if not coded and not skipped:
+            return None
+        frame = None if skipped else decode_frame(coded)
+        if frame is None:
+            self.bad += 1
+        elif frame.corrected:
+            self.corrected += 1
+        else:
+            self.good += 1
+        return frame
