@@ -69,9 +69,8 @@ def ready(parts: Conditions, priority: tuple[str, ...], *, when_true: str) -> Co
     """Summarise: `Ready` takes its reason from the first type of the priority list that is not True."""
     by_type = {part.type: part for part in parts}
     ordered = [by_type[name] for name in priority if name in by_type]
-    for wanted in (Status.FALSE, Status.UNKNOWN):
-        for part in ordered:
-            if part.status is wanted:
-                return replace(part, type="Ready")
+    for part in ordered:
+        if part.status is not Status.TRUE:
+            return replace(part, type="Ready")
     newest = max(ordered, key=lambda part: part.since)
     return replace(newest, type="Ready", status=Status.TRUE, reason="Ready", message=when_true)
