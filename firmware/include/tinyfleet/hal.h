@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All that a port provides: one struct of function pointers and the geometry of its flash.
+ *
+ * Flash rules that the core keeps, and that a flash model in tests should enforce:
+ *  - a write starts at a multiple of write_size and is a multiple of write_size long;
+ *  - a write goes to bytes that were erased since they were last written; an erase covers whole erase units;
+ *  - erased bytes read 0xFF;
+ *  - any write or erase may be cut by power loss and leave any bits of just its own range in any state (torn).
+ * Functions return 0 or a negative number of enum tf_error (error.h). They are called from one thread.
+ */
+#ifndef TINYFLEET_HAL_H
+#define TINYFLEET_HAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct tf_region {
+    uint32_t offset; /* from the start of flash; a multiple of erase_size */
+    uint32_t size;   /* a multiple of erase_size */
+};
+
+/*
+ * Where things lie. Regions must not overlap. docs/specs/flash.md has their contents.
+ *   journal      two, each of at least one erase unit and 2,048 bytes
+ *   provisioned  identity, root key, pre-baked packs: written when the device is made, only read here
+ *   marks        one write unit per block and per erase unit of a slot; written during a transfer
+ *   scratch      one erase unit; used to mend a block that power loss tore
+ *   slot         A and B, of equal size; both of size 0: the device takes no packs over the air
+ */
+struct tf_geometry {
+    uint32_t erase_size; /* a power of two */
+    uint32_t write_size; /* a power of two, 1 ... TF_WRITE_SIZE_MAX */
+    struct tf_region journal[2];
+    struct tf_region provisioned;
+    struct tf_region marks;
+    struct tf_region scratch;
+    struct tf_region slot[2];
+};
+
+struct tf_hal {
+    void *ctx; /* handed back as first argument */
+    struct tf_geometry geometry;
+    int (*flash_read)(void *ctx, uint32_t offset, void *buffer, size_t length);
+    int (*flash_write)(void *ctx, uint32_t offset, const void *data, size_t length);
+    int (*flash_erase)(void *ctx, uint32_t offset, size_t length);
+    /* The address at which flash can be read in place (a model runs from there), or NULL. Stays valid until reset. */
+    const uint8_t *(*flash_map)(void *ctx, uint32_t offset, size_t length);
+    /* Monotonic milliseconds since start; may wrap. */
+    uint32_t (*now_ms)(void *ctx);
+    /* Seconds since 1970, or 0 when the device does not know. NULL: it never knows. */
+    uint32_t (*unix_s)(void *ctx);
+    /* Restart the device. May return (a host port notes the wish); the agent then waits for tf_agent_init(). */
+    void (*reset)(void *ctx);
+    /* Called at least every few milliseconds of work. Feeds the hardware watchdog. */
+    void (*watchdog_kick)(void *ctx);
+    /* 1 when the watchdog or a fault ended the last run, else 0; asked once, by tf_agent_boot(). */
+    int (*was_fault)(void *ctx);
+};
+
+#endif
