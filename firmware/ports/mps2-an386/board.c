@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Start, clock, UART, watchdog and sleep of the MPS2 board with the AN386 image (Cortex-M4 at 25 MHz). */
+#include "board.h"
+
+#include "receive_ring.h"
+#include "registers.h"
+#include "start.h"
+
+#define CLOCK_HZ 25000000u
+#define TICK_HZ 10u
+#define BAUD_RATE 115200u
+
+const uint32_t board_ticks_per_ms = CLOCK_HZ / 1000u;
+struct receive_ring receive_ring;
+
+_Noreturn void board_start(void);
+void fault_handler(void);
+void uart_receive_handler(void);
+void timer_handler(void);
+extern uint32_t board_stack_end[];
+
+_Noreturn void board_start(void)
+{
+    bare_start();
+}
+
+/* A fault ends in a reset: the core then finds an interrupted trial and goes back to what worked. */
+void fault_handler(void)
+{
+    board_reset();
+}
+
+void uart_receive_handler(void)
+{
+    UART_INTCLEAR = UART_INTCLEAR_RX; /* before draining, or a byte that arrives meanwhile is never told */
+    while ((UART_STATE & UART_STATE_RX_FULL) != 0) {
+        if (receive_ring_full()) {
+            UART_CTRL = UART_CTRL_TX_ENABLE | UART_CTRL_RX_ENABLE;
+            return;
+        }
+        receive_ring_put((uint8_t)UART_DATA);
+    }
+}
+
+void timer_handler(void)
+{
+    TIMER_INTCLEAR = 1;
+}
+
+typedef void (*vector)(void);
+
+__attribute__((section(".vectors"), used)) static const struct {
+    uint32_t *stack;
+    vector start, exceptions[14], interrupts[9];
+} vectors = {
+    .stack = board_stack_end,
+    .start = board_start,
+    .exceptions = { fault_handler, fault_handler, fault_handler, fault_handler, fault_handler, fault_handler,
+                    fault_handler, fault_handler, fault_handler, fault_handler, fault_handler, fault_handler,
+                    fault_handler, fault_handler },
+    .interrupts = { [IRQ_UART_RX] = uart_receive_handler, [IRQ_TIMER] = timer_handler },
+};
+
+void board_init(void)
+{
+    UART_BAUDDIV = CLOCK_HZ / BAUD_RATE;
+    UART_CTRL = UART_CTRL_TX_ENABLE | UART_CTRL_RX_ENABLE | UART_CTRL_RX_INTERRUPT;
+    (void)UART_DATA; /* one read after enabling, or input can hang */
+    TIMER_RELOAD = CLOCK_HZ / TICK_HZ;
+    TIMER_VALUE = CLOCK_HZ / TICK_HZ;
+    TIMER_CTRL = TIMER_CTRL_RUN_WITH_INTERRUPT;
+    NVIC_ENABLE = 1u << IRQ_UART_RX | 1u << IRQ_TIMER;
+    __asm__ volatile("cpsie i" ::: "memory");
+}
+
+uint32_t board_counter(void)
+{
+    return FPGAIO_COUNTER;
+}
+
+void board_sleep(void)
+{
+    /* with interrupts masked no byte can slip in between the look and the sleep; a pending one still wakes */
+    __asm__ volatile("cpsid i" ::: "memory");
+    if (receive_ring_empty()) {
+        __asm__ volatile("wfi" ::: "memory");
+    }
+    __asm__ volatile("cpsie i" ::: "memory");
+}
+
+_Noreturn void board_reset(void)
+{
+    SCB_AIRCR = SCB_AIRCR_RESET;
+    for (;;) {
+    }
+}
+
+void board_watchdog(uint32_t ms)
+{
+    WATCHDOG_LOCK = WATCHDOG_UNLOCK;
+    /* the first time-out raises an interrupt that nobody serves, the second one resets: hence half the time */
+    WATCHDOG_LOAD = ms * (CLOCK_HZ / 2000u);
+    WATCHDOG_INTCLEAR = 1;
+    WATCHDOG_CONTROL = ms == 0 ? 0 : WATCHDOG_CONTROL_RUN_AND_RESET;
+    WATCHDOG_LOCK = 0;
+}
+
+void board_uart_write(const uint8_t *bytes, size_t length)
+{
+    for (; length > 0; length--) {
+        while ((UART_STATE & UART_STATE_TX_FULL) != 0) {
+        }
+        UART_DATA = *bytes++;
+    }
+}
+
+void board_uart_resume(void)
+{
+    if (UART_CTRL == (UART_CTRL_TX_ENABLE | UART_CTRL_RX_ENABLE)) {
+        UART_CTRL = UART_CTRL_TX_ENABLE | UART_CTRL_RX_ENABLE | UART_CTRL_RX_INTERRUPT;
+        __asm__ volatile("cpsid i" ::: "memory");
+        uart_receive_handler(); /* what waited in the UART raises no new interrupt */
+        __asm__ volatile("cpsie i" ::: "memory");
+    }
+}

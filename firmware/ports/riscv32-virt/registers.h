@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The registers that this port uses (16550 UART, SiFive test finisher, CLINT and PLIC as QEMU's virt machine has them). */
+#ifndef TINYFLEET_PORTS_RISCV32_REGISTERS_H
+#define TINYFLEET_PORTS_RISCV32_REGISTERS_H
+
+#include <stdint.h>
+
+#define REGISTER(address) (*(volatile uint32_t *)(address))
+#define REGISTER8(address) (*(volatile uint8_t *)(address))
+
+#define FINISHER REGISTER(0x00100000u)
+#define FINISHER_RESET 0x7777u
+
+#define MTIMECMP_LOW REGISTER(0x02004000u)
+#define MTIMECMP_HIGH REGISTER(0x02004004u)
+#define MTIME_LOW REGISTER(0x0200BFF8u)
+#define MTIME_HIGH REGISTER(0x0200BFFCu)
+
+#define PLIC_PRIORITY(irq) REGISTER(0x0C000000u + 4u * (irq))
+#define PLIC_ENABLE REGISTER(0x0C002000u)
+#define PLIC_THRESHOLD REGISTER(0x0C200000u)
+#define PLIC_CLAIM REGISTER(0x0C200004u)
+#define IRQ_UART 10u
+
+#define UART_DATA REGISTER8(0x10000000u)
+#define UART_INTERRUPTS REGISTER8(0x10000001u)
+#define UART_INTERRUPTS_RX 1u
+#define UART_FIFO REGISTER8(0x10000002u)
+#define UART_FIFO_ENABLE 1u
+#define UART_LINE REGISTER8(0x10000003u)
+#define UART_LINE_8N1 3u
+#define UART_STATUS REGISTER8(0x10000005u)
+#define UART_STATUS_RX_READY 0x01u
+#define UART_STATUS_TX_EMPTY 0x20u
+
+#define MIE_TIMER 0x080u
+#define MIE_EXTERNAL 0x800u
+#define MSTATUS_MIE 8u
+#define MCAUSE_TIMER 0x80000007u
+#define MCAUSE_EXTERNAL 0x8000000Bu
+
+#endif
