@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The strict reader of docs/specs/envelope.md section 4: what is not expected, byte for byte, is refused.
+
+Written by hand so that it refuses for the same reason, at the same place, as the reader in C. Writing is
+left to cbor2, whose definite lengths and shortest heads are what the profile asks for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cbor2
+
+from signing.verdict import Verdict, require
+
+UINT, NINT, BYTES, _, ARRAY, MAP, TAG, SIMPLE = range(8)
+NULL = 22
+ARGUMENT_BYTES = {24: 1, 25: 2, 26: 4}
+EIGHT_BYTE_ARGUMENT = 27
+INT32_MAX = 2**31 - 1
+
+
+def encode(value: Any) -> bytes:  # noqa: ANN401 - any CBOR value
+    """Encode in the order given; the profile's order is the deterministic one."""
+    return cbor2.dumps(value)
+
+
+class Reader:
+    """Walks one byte string from its start to its end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.at = 0
+
+    def _take(self, count: int) -> bytes:
+        require(self.at + count <= len(self._data), Verdict.TRUNCATED, f"{count} bytes wanted at {self.at}")
+        taken = self._data[self.at : self.at + count]
+        self.at += count
+        return taken
+
+    def head(self) -> tuple[int, int]:
+        """Read an initial byte and its argument: major type and value."""
+        start = self.at
+        initial = self._take(1)[0]
+        major, info = initial >> 5, initial & 31
+        if info < min(ARGUMENT_BYTES):
+            return major, info
+        require(info <= EIGHT_BYTE_ARGUMENT, Verdict.NOT_CANONICAL, f"indefinite or reserved head at {start}")
+        require(info != EIGHT_BYTE_ARGUMENT, Verdict.OUT_OF_RANGE, f"an argument of 8 bytes at {start}")
+        width = ARGUMENT_BYTES[info]
+        argument = int.from_bytes(self._take(width), "big")
+        least = min(ARGUMENT_BYTES) if width == 1 else 1 << (4 * width)
+        require(argument >= least, Verdict.NOT_CANONICAL, f"not the shortest head at {start}")
+        return major, argument
+
+    def _argument(self, expected: int) -> int:
+        start = self.at
+        major, argument = self.head()
+        require(major == expected, Verdict.UNEXPECTED, f"major type {major} at {start}, expected {expected}")
+        return argument
+
+    def _exactly(self, major: int, value: int) -> None:
+        start = self.at
+        found = self._argument(major)
+        require(found == value, Verdict.UNEXPECTED, f"{found} at {start}, expected {value}")
+
+    def tag(self, number: int) -> None:
+        """Expect this tag."""
+        self._exactly(TAG, number)
+
+    def null(self) -> None:
+        """Expect nil."""
+        self._exactly(SIMPLE, NULL)
+
+    def array(self, count: int) -> None:
+        """Expect an array of this many items."""
+        self._exactly(ARRAY, count)
+
+    def map(self, count: int) -> None:
+        """Expect a map of this many pairs."""
+        self._exactly(MAP, count)
+
+    def count(self, major: int) -> int:
+        """Read a map's or an array's count."""
+        return self._argument(major)
+
+    def count_of(self, major: int, allowed: tuple[int, ...]) -> int:
+        """Read a map's or an array's count, one of those allowed."""
+        start = self.at
+        found = self.count(major)
+        require(found in allowed, Verdict.UNEXPECTED, f"{found} items at {start}, expected one of {allowed}")
+        return found
+
+    def uint(self, largest: int, smallest: int = 0) -> int:
+        """Read an unsigned integer within a range."""
+        start = self.at
+        found = self._argument(UINT)
+        require(smallest <= found <= largest, Verdict.OUT_OF_RANGE, f"{found} at {start}")
+        return found
+
+    def integer(self) -> int:
+        """Read an integer of 32 bits."""
+        start = self.at
+        major, argument = self.head()
+        require(major in (UINT, NINT), Verdict.UNEXPECTED, f"major type {major} at {start}, expected an integer")
+        require(argument <= INT32_MAX, Verdict.OUT_OF_RANGE, f"more than 32 bits at {start}")
+        return argument if major == UINT else -1 - argument
+
+    def constants(self, *values: int) -> None:
+        """Expect these integers, one after another."""
+        for value in values:
+            self._exactly(*((UINT, value) if value >= 0 else (NINT, -1 - value)))
+
+    def byte_string(self, size: int | None = None) -> bytes:
+        """Read a byte string, of exactly this size where one is given."""
+        start = self.at
+        content = self._take(self._argument(BYTES))
+        require(size in (None, len(content)), Verdict.UNEXPECTED, f"{len(content)} bytes at {start}, expected {size}")
+        return content
+
+    def literal(self, expected: bytes) -> None:
+        """Expect this byte string."""
+        start = self.at
+        require(
+            self.byte_string() == expected, Verdict.UNEXPECTED, f"another byte string than {expected.hex()} at {start}"
+        )
+
+    def inner(self) -> Reader:
+        """Read a byte string and return a reader of its content."""
+        return Reader(self.byte_string())
+
+    def end(self) -> None:
+        """Expect nothing more."""
+        require(self.at == len(self._data), Verdict.TRAILING, f"{len(self._data) - self.at} bytes left at {self.at}")

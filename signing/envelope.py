@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Making envelopes: what the gateway signs for one device (docs/specs/envelope.md section 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from signing import cose
+from signing.cbor import INT32_MAX, encode
+from signing.cose import Signer
+from signing.names import Target
+from signing.verdict import RefusedError, Verdict
+
+ENVELOPE_TAG = 107
+MAX_ENVELOPE_BYTES = 512
+MAX_SEQUENCE_JUMP = 1024
+MAX_VALUES = 8
+MAX_INDEX = 15
+UINT32_MAX = 2**32 - 1
+MODEL, PARAMETERS = [b"\x00"], [b"\x01"]
+REPORT_ALWAYS = 15  # SUIT reporting policy: record success and failure
+MATCH = encode([3, REPORT_ALWAYS])
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """Run this pack."""
+
+    sequence: int
+    digest: bytes
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """Set these parameters of this pack, and all others back to its defaults."""
+
+    sequence: int
+    digest: bytes
+    values: Mapping[int, int]
+
+
+Order = Install | Configure
+
+
+def make(signer: Signer, target: Target, order: Order, delegation: bytes | None = None) -> bytes:
+    """Sign an order for one device; the delegation goes along when the device lacks it."""
+    _check(order)
+    manifest = encode(_install(target, order) if isinstance(order, Install) else _configure(target, order))
+    digest = cose.digest_of(encode(manifest))
+    authentication = encode([digest, cose.sign1(signer, digest, detached=True)])
+    chain = {} if delegation is None else {1: encode([[delegation]])}
+    return bytes([0xD8, ENVELOPE_TAG]) + encode({**chain, 2: authentication, 3: manifest})
+
+
+def _install(target: Target, order: Install) -> dict[int, object]:
+    parameters = {
+        1: target.vendor,
+        2: target.klass,
+        3: cose.suit_digest(order.digest),
+        14: order.size,
+        24: target.device,
+    }
+    shared = [20, parameters, 1, REPORT_ALWAYS, 2, REPORT_ALWAYS, 24, REPORT_ALWAYS]
+    common = encode({2: [MODEL], 4: encode(shared)})
+    return {1: 1, 2: order.sequence, 3: common, 7: MATCH, 20: MATCH}
+
+
+def _configure(target: Target, order: Configure) -> dict[int, object]:
+    parameters = {3: cose.suit_digest(order.digest), 24: target.device}
+    common = encode({2: [MODEL, PARAMETERS], 4: encode([12, 0, 20, parameters, 24, REPORT_ALWAYS])})
+    content = encode(dict(sorted(order.values.items())))
+    install = [12, 0, 3, REPORT_ALWAYS, 12, 1, 20, {18: content}, 18, REPORT_ALWAYS]
+    return {1: 1, 2: order.sequence, 3: common, 20: encode(install)}
+
+
+def _check(order: Order) -> None:
+    """Refuse to sign what no device could accept."""
+    sound = 1 <= order.sequence <= UINT32_MAX
+    if isinstance(order, Install):
+        sound = sound and 1 <= order.size <= UINT32_MAX
+    else:
+        sound = sound and len(order.values) <= MAX_VALUES
+        sound = sound and all(0 <= index <= MAX_INDEX for index in order.values)
+        sound = sound and all(-1 - INT32_MAX <= value <= INT32_MAX for value in order.values.values())
+    if not sound:
+        raise RefusedError(Verdict.OUT_OF_RANGE, f"no device could accept {order}")

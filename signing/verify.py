@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The device's verification, step by step in the device's order (docs/specs/envelope.md section 5).
+
+Nothing but the outer frame is looked at before the signature has been checked; only then is the
+manifest parsed. The steps' numbers are the specification's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from signing import cose
+from signing.cbor import MAP, Reader
+from signing.delegation import Delegation, read_delegation
+from signing.envelope import ENVELOPE_TAG, MAX_ENVELOPE_BYTES, MAX_SEQUENCE_JUMP, Install, Order
+from signing.manifest import Manifest, read_manifest
+from signing.names import Target
+from signing.verdict import Verdict, require
+
+WITH_DELEGATION = 3
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """What a device knows when an envelope arrives."""
+
+    root_key: bytes
+    target: Target
+    slot_bytes: int
+    sequence: int = 0  # the highest that was accepted
+    held: Delegation | None = None
+    running: bytes | None = None  # digest of the pack that runs
+    now: int | None = None  # seconds since 1970; a device without a clock has none
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An order to carry out, and the delegation to hold from now on."""
+
+    order: Order
+    delegation: Delegation
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """An envelope's outer parts; nothing in it is trusted yet."""
+
+    chain: bytes | None  # of delegation
+    manifest_digest: bytes
+    signature: cose.Sealed
+    manifest: bytes
+    wrapped_manifest: bytes  # with its CBOR head, as the digest covers it
+
+
+def verify(envelope: bytes, state: DeviceState) -> Accepted:
+    """Accept an envelope as the device would, or raise RefusedError with the device's verdict."""
+    frame = read_frame(envelope)  # V1 to V3
+    require(
+        hashlib.sha256(frame.wrapped_manifest).digest() == frame.manifest_digest,
+        Verdict.DIGEST,
+        "the manifest is not the one that was signed",
+    )  # V4
+    delegation = _delegation(frame, state)  # V5 to V12
+    _check_signature(frame, delegation)  # V13, V14
+    manifest = read_manifest(frame.manifest)  # V15
+    _check_target(manifest, state)  # V16 to V18
+    _check_order(manifest.order, state)  # V19 to V22
+    return Accepted(manifest.order, delegation)
+
+
+def read_frame(envelope: bytes) -> Frame:
+    """V1 to V3: take the envelope apart as far as one must to find the signature."""
+    require(len(envelope) <= MAX_ENVELOPE_BYTES, Verdict.TOO_LONG, f"{len(envelope)} bytes")
+    reader = Reader(envelope)
+    reader.tag(ENVELOPE_TAG)
+    chain = None
+    if reader.count_of(MAP, (2, WITH_DELEGATION)) == WITH_DELEGATION:
+        reader.constants(1)
+        chain = reader.byte_string()
+    reader.constants(2)
+    authentication = reader.inner()
+    reader.constants(3)
+    start = reader.at
+    manifest = reader.byte_string()
+    reader.end()
+
+    authentication.array(2)
+    manifest_digest = cose.read_digest(authentication.inner())
+    signature = cose.read(authentication.inner(), cose.SIGN1_TAG, detached=True)
+    authentication.end()
+    return Frame(chain, manifest_digest, signature, manifest, wrapped_manifest=envelope[start:])
+
+
+def _delegation(frame: Frame, state: DeviceState) -> Delegation:
+    """V5 to V12: the delegation that is in force for this envelope."""
+    if frame.chain is not None:
+        delegation = read_delegation(_one_link(Reader(frame.chain)), state.root_key)
+        require(delegation.vendor == state.target.vendor, Verdict.FLEET, "delegated for another fleet")
+        held_epoch = state.held.epoch if state.held else 0
+        require(
+            delegation.epoch >= held_epoch, Verdict.REVOKED, f"epoch {delegation.epoch}, {held_epoch} has been seen"
+        )
+    else:
+        require(state.held is not None, Verdict.NO_DELEGATION, "none in the envelope, none held")
+        assert state.held is not None  # noqa: S101 - said again for the type checker
+        delegation = state.held
+    if state.now is not None and delegation.not_after is not None:
+        require(state.now <= delegation.not_after, Verdict.EXPIRED, f"not after {delegation.not_after}")
+    return delegation
+
+
+def _check_signature(frame: Frame, delegation: Delegation) -> None:
+    """V13, V14: signed by the delegated key, whatever it says inside."""
+    kid = frame.signature.key_id
+    require(kid == delegation.key_id, Verdict.SIGNER, f"signed by {kid.hex()}, delegated is {delegation.key_id.hex()}")
+    payload = cose.suit_digest(frame.manifest_digest)
+    signed = cose.signed_by(delegation.gateway_key, frame.signature, payload)
+    require(signed, Verdict.SIGNATURE, "the signature is wrong")
+
+
+def _check_target(manifest: Manifest, state: DeviceState) -> None:
+    """V16 to V18: for this fleet, this engine, this device."""
+    if isinstance(manifest.order, Install):
+        require(manifest.vendor == state.target.vendor, Verdict.VENDOR, "for another fleet")
+        require(manifest.klass == state.target.klass, Verdict.CLASS, "for another engine")
+    require(manifest.device == state.target.device, Verdict.DEVICE, "for another device")
+
+
+def _check_order(order: Order, state: DeviceState) -> None:
+    """V19 to V22: newer than all that was accepted, and possible."""
+    require(order.sequence > state.sequence, Verdict.SEQUENCE, f"{order.sequence}, {state.sequence} was accepted")
+    jump = order.sequence - state.sequence
+    require(jump <= MAX_SEQUENCE_JUMP, Verdict.SEQUENCE_JUMP, f"{jump} ahead")
+    if isinstance(order, Install):
+        require(order.size <= state.slot_bytes, Verdict.SIZE, f"{order.size} bytes, a slot has {state.slot_bytes}")
+    else:
+        require(order.digest == state.running, Verdict.MODEL, "parameters for a pack that does not run")
+
+
+def _one_link(chain: Reader) -> bytes:
+    """A chain of delegations has one link here: root to gateway."""
+    chain.array(1)
+    chain.array(1)
+    cwt = chain.byte_string()
+    chain.end()
+    return cwt
