@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What git is told before it speaks with one remote."""
+
+from __future__ import annotations
+
+import shlex
+
+from reconciler.git.remote import Limits, Remote
+
+# A remote on this machine is served by a process of ours that reads the remote's own configuration. These
+# outrank it: no hook of the remote runs as us, and a push never writes into somebody's work tree.
+_SERVER_CONFIG = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.alternateRefsCommand=true",
+    "receive.denyCurrentBranch=refuse",
+    "receive.autogc=false",
+    "gc.auto=0",
+)
+
+
+def transport_config(remote: Remote, limits: Limits) -> list[tuple[str, str]]:
+    """Return the configuration that allows this remote's protocol and no other."""
+    config = [
+        (f"protocol.{remote.protocol}.allow", "always"),
+        # A line that gives less than this in a minute is taken for dead before the whole step's limit.
+        ("http.lowSpeedLimit", "10"),
+        ("http.lowSpeedTime", str(max(1, min(60, int(limits.ask_s))))),
+    ]
+    if remote.protocol == "https":
+        config.append(("http.sslVerify", "true"))
+    if remote.ca_file is not None:
+        config.append(("http.sslCAInfo", str(remote.ca_file)))
+    if remote.credential_helper is not None:
+        config.append(("credential.helper", remote.credential_helper))
+    return config
+
+
+def server_program(remote: Remote, service: str) -> tuple[str, ...]:
+    """Return the option that has a remote on this machine served under our own configuration."""
+    if remote.local_path is None:
+        return ()
+    settings = [word for setting in _SERVER_CONFIG for word in ("-c", setting)]
+    return (f"--{service}={shlex.join(['git', *settings, service])}",)
