@@ -96,6 +96,22 @@ Link = MqttLink | SerialLink
 
 
 @dataclass(frozen=True, slots=True)
+class SerialLine:
+    """A serial line that a gateway has."""
+
+    port: str
+    baud: int
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayLinks:
+    """The links that a gateway has; its devices can use no others."""
+
+    mqtt: MqttLink | None = None
+    serial: tuple[SerialLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """How much a gateway may do at once."""
 
@@ -122,6 +138,7 @@ class Gateway:
     labels: Labels = field(default_factory=dict)
     windows: tuple[Window, ...] = ()
     limits: Limits = Limits()
+    links: GatewayLinks | None = None  # None: not said, so not checked
 
 
 class Updates(StrEnum):

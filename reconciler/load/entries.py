@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which files of a tree are the fleet's, and which must not be there at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from reconciler.load.problems import Problem
+from reconciler.load.text import MAX_FILE_BYTES
+from reconciler.tree import REGULAR, SUBMODULE, SYMLINK, Entry
+
+SUFFIXES = (".yaml", ".yml")
+MAX_PATH_CHARS = 1024
+
+
+@dataclass(slots=True)
+class Sorted:
+    """The files of a tree by what they are for."""
+
+    yaml: list[Entry] = field(default_factory=list)
+    others: dict[str, Entry] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def sort(entries: Iterable[Entry]) -> Sorted:
+    """Tell YAML from other files, leave hidden files out, and refuse what can't be trusted."""
+    result = Sorted()
+    for entry in entries:
+        path = entry.path
+        if path.startswith(".") or "/." in path:
+            if ".." in path.split("/"):
+                result.problems.append(_problem(path, "the path leads out of the repository"))
+            continue  # `.git`, `.github`, editors' own: hidden files are not the fleet's
+        refusal = _refusal(entry)
+        is_yaml = path.endswith(SUFFIXES)
+        if refusal:
+            result.problems.append(_problem(path, *refusal))
+        elif is_yaml and entry.size > MAX_FILE_BYTES:
+            said = f"the file has {entry.size} bytes; at most {MAX_FILE_BYTES} are read"
+            result.problems.append(_problem(path, said, "put its documents into several files"))
+        elif is_yaml:
+            result.yaml.append(entry)
+        if not is_yaml:
+            result.others[path] = entry
+    result.yaml.sort(key=lambda entry: entry.path)
+    return result
+
+
+def shown(path: str) -> str:
+    """Write a path so that it fits on one line of a terminal, whatever bytes are in it."""
+    return path if path.isprintable() else path.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def _refusal(entry: Entry) -> tuple[str, str] | None:
+    if entry.mode in REGULAR:
+        path = entry.path
+        if not path.isprintable() or len(path) > MAX_PATH_CHARS or path.startswith("/") or "\\" in path:
+            return "the path has characters that are not safe, or is too long", "rename the file"
+        return None
+    if entry.mode == SYMLINK:
+        return "a symbolic link", "links are never followed; put the file itself here"
+    if entry.mode == SUBMODULE:
+        return "a submodule", "submodules are never fetched; put the files themselves here"
+    return "neither a file nor a folder", "remove it"
+
+
+def _problem(path: str, message: str, hint: str = "") -> Problem:
+    return Problem(shown(path), 0, 0, "", message, hint=hint)

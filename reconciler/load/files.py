@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One file on its own: its documents checked against their schemas, its mistakes placed.
+
+What comes out depends on nothing but the bytes (and the schemas), so it can be kept by blob.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.load.explain import Finding, explain, found
+from reconciler.load.problems import JsonPath, Problem, did_you_mean, json_path, listed
+from reconciler.load.schemas import API_VERSION, KINDS, LATER_KINDS, validator
+from reconciler.load.text import KEY, Document, Place, places, read
+from reconciler.load.values import Value, value_of
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One document: what it names, and its value unless it has mistakes."""
+
+    kind: str  # empty where it could not be told
+    name: str
+    value: Value | None
+    index: int  # which document of the file, from 0
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """All that one file says. With `whole` false there may be more in it that could not be read."""
+
+    items: tuple[Item, ...] = ()
+    problems: tuple[Problem, ...] = ()  # without a path: one blob may stand under several
+    whole: bool = True
+
+
+def check(data: bytes) -> tuple[Checked, list[Any]]:
+    """Check one file; also return the plain documents of its items, for a cache."""
+    reading = read(data)
+    items: list[Item] = []
+    findings: list[tuple[int, Finding]] = []
+    for index, document in enumerate(reading.documents):
+        item, wrong = _check_document(index, document)
+        items.append(item)
+        findings += [(index, finding) for finding in wrong]
+    problems = [*reading.problems, *placed(data, findings)]
+    return Checked(tuple(items), tuple(problems), reading.whole), [each.value for each in reading.documents]
+
+
+def placed(data: bytes, findings: Iterable[tuple[int, Finding]]) -> list[Problem]:
+    """Find line and column for mistakes in a file's documents."""
+    waiting = list(findings)
+    known = places(data) if waiting else []
+    return [_placed(known[index] if index < len(known) else {}, finding) for index, finding in waiting]
+
+
+def _placed(known: Mapping[JsonPath, Place], finding: Finding) -> Problem:
+    line, column = _nearest(known, finding.place)
+    return Problem("", line, column, json_path(finding.at), finding.message, hint=finding.hint)
+
+
+def _nearest(known: Mapping[JsonPath, Place], at: JsonPath) -> Place:
+    """Return the place of the value, or of the closest one around it."""
+    while True:
+        if at in known:
+            return known[at]
+        if not at:
+            return (1, 1)
+        at = at[:-1]
+
+
+def _check_document(index: int, document: Document) -> tuple[Item, list[Finding]]:
+    raw = document.value
+    kind, findings = _kind(raw)
+    name = _name(raw)
+    value: Value | None = None
+    if not findings:
+        errors = validator(kind).iter_errors(raw)
+        findings = [finding for error in errors for finding in explain(error)]
+    if not findings and isinstance(raw, dict):
+        value = value_of(kind, raw)
+    return Item(kind, name, value, index, document.line, document.column), findings
+
+
+def _kind(raw: object) -> tuple[str, list[Finding]]:
+    """Tell the kind of a document before a schema is asked, which would have to be that kind's."""
+    if not isinstance(raw, dict):
+        return "", [Finding((), (), f"found {found(raw)} where a mapping with `apiVersion` and `kind` is due")]
+    findings = []
+    version, kind = raw.get("apiVersion"), raw.get("kind")
+    if version is None or kind is None:
+        missing = [name for name in ("apiVersion", "kind") if raw.get(name) is None]
+        hint = "" if kind is not None or version is not None else "only tinyfleet's own YAML belongs here"
+        findings = [Finding((), (name,), f"the field `{name}` is missing", hint) for name in missing]
+    if version is not None and version != API_VERSION:
+        said = f"{found(version)} is no known version; `{API_VERSION}` is"
+        findings.append(Finding(("apiVersion",), ("apiVersion",), said, did_you_mean(str(version), [API_VERSION])))
+    if isinstance(kind, str) and kind in KINDS:
+        return kind, findings
+    if kind in LATER_KINDS:
+        findings.append(Finding(("kind",), ("kind",), f"`{kind}` is planned, but this version does not know it yet"))
+    elif kind is not None:
+        said = f"{found(kind)} is no known kind; one of {listed(KINDS)}"
+        findings.append(Finding(("kind",), ("kind",), said, did_you_mean(str(kind), KINDS)))
+    return "", findings
+
+
+def _name(raw: object) -> str:
+    metadata = raw.get("metadata") if isinstance(raw, dict) else None
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+__all__ = ["KEY", "Checked", "Item", "check", "placed"]

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose a device is: exactly one gateway's, and of several rollouts at one priority at most one's."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+from reconciler.load.problems import JsonPath, Severity, did_you_mean, listed
+from reconciler.load.repository import Complaint, Repository, Where, at_most
+from reconciler.model import Device, DeviceId, Gateway, GatewayId, Link, Rollout, RolloutId, Selector, SerialLink
+from reconciler.selection import matcher
+
+NAME: JsonPath = ("metadata", "name")
+SERIAL: JsonPath = ("spec", "link", "serial")
+
+
+class Selection:
+    """Answers selectors for a whole fleet at once.
+
+    What a selector says of labels and types is asked once for all devices that share both, which is
+    what makes a hundred thousand devices and some dozens of selectors cheap.
+    """
+
+    def __init__(self, devices: Iterable[Device]) -> None:
+        self._by_name = {device.name: device for device in devices}
+        groups: dict[tuple[int, str], list[Device]] = defaultdict(list)
+        for device in self._by_name.values():
+            groups[id(device.labels), device.type].append(device)  # loading gives equal labels one mapping
+        self._groups = list(groups.values())
+
+    def select(self, selector: Selector) -> list[DeviceId]:
+        """Return the devices that a selector means."""
+        matches = matcher(selector)
+        if selector.devices:
+            named = [self._by_name[name] for name in selector.devices if name in self._by_name]
+            return [device.name for device in named if matches(device)]
+        return [device.name for group in self._groups if matches(group[0]) for device in group]
+
+
+def owners(repository: Repository) -> Iterator[Complaint]:
+    """Complain about devices that nobody or more than one claims, and selectors that mean nothing."""
+    selection = Selection(repository.devices.values())
+    served: dict[DeviceId, GatewayId] = {}
+    yield from _gateways(repository, selection, served)
+    if not repository.has_broken("Gateway"):
+        yield from at_most(_unserved(repository, served))
+    yield from at_most(_links(repository, served))
+    yield from _rollouts(repository, selection)
+
+
+def _gateways(repository: Repository, selection: Selection, served: dict[DeviceId, GatewayId]) -> Iterator[Complaint]:
+    twice: list[Complaint] = []
+    for name, gateway in repository.gateways.items():
+        found = selection.select(gateway.selector)
+        if not found:
+            yield from _nothing(repository, repository.where("Gateway", name), ("spec", "selector"))
+        for device in found:
+            other = served.setdefault(device, name)
+            if other != name:
+                said = f"two gateways serve the device: `{other}` and `{name}`"
+                twice.append(Complaint(repository.where("Device", device), NAME, said, "narrow one of the selectors"))
+    yield from at_most(twice)
+
+
+def _unserved(repository: Repository, served: Mapping[DeviceId, GatewayId]) -> Iterator[Complaint]:
+    if len(served) < len(repository.devices):
+        for name in repository.devices:
+            if name not in served:
+                hint = "widen a gateway's selector, or label the device for one"
+                yield Complaint(repository.where("Device", name), NAME, "no gateway serves the device", hint)
+
+
+def _links(repository: Repository, served: Mapping[DeviceId, GatewayId]) -> Iterator[Complaint]:
+    """Compare devices with their gateway's links, and with each other on one line."""
+    addresses: dict[tuple[GatewayId, str, int], DeviceId] = {}
+    lines: dict[tuple[GatewayId, str], tuple[DeviceId, int]] = {}
+    for name, device in repository.devices.items():
+        gateway = served.get(name)
+        if gateway is None:
+            continue
+        link = device.link
+        yield from _has_link(repository, name, link, repository.gateways[gateway])
+        if isinstance(link, SerialLink):
+            where, at = repository.where("Device", name), ("spec", "link", "serial")
+            first = addresses.setdefault((gateway, link.port, link.address), name)
+            if first != name:
+                said = f"the address {link.address} on `{link.port}` is that of the device `{first}`"
+                yield Complaint(where, (*at, "address"), said, "each device on a line has its own")
+            other, baud = lines.setdefault((gateway, link.port), (name, link.baud))
+            if baud != link.baud:
+                said = f"{link.baud} baud, but the device `{other}` is on the same line at {baud}"
+                yield Complaint(where, (*at, "baud"), said, "a line has one speed")
+
+
+def _has_link(repository: Repository, name: DeviceId, link: Link, gateway: Gateway) -> Iterator[Complaint]:
+    if gateway.links is None:
+        return
+    if isinstance(link, SerialLink):
+        speeds = {line.port: line.baud for line in gateway.links.serial}
+        if link.port not in speeds:
+            known = f"it has {listed(speeds)}" if speeds else "it has none"
+            said = f"the gateway `{gateway.name}` has no line `{link.port}`; {known}"
+            yield Complaint(repository.where("Device", name), (*SERIAL, "port"), said, did_you_mean(link.port, speeds))
+        elif speeds[link.port] != link.baud:
+            said = f"{link.baud} baud, but the gateway `{gateway.name}` runs `{link.port}` at {speeds[link.port]}"
+            yield Complaint(repository.where("Device", name), (*SERIAL, "baud"), said)
+    elif gateway.links.mqtt is None:
+        said = f"the gateway `{gateway.name}` has no `mqtt` link"
+        yield Complaint(repository.where("Device", name), ("spec", "link", "mqtt"), said)
+
+
+def _rollouts(repository: Repository, selection: Selection) -> Iterator[Complaint]:
+    claims: dict[int, dict[DeviceId, RolloutId]] = defaultdict(dict)
+    for name in sorted(repository.rollouts):
+        rollout = repository.rollouts[name]
+        where = repository.where("Rollout", name)
+        found = selection.select(rollout.selector)
+        if not found:
+            yield from _nothing(repository, where, ("spec", "selector"))
+            continue
+        yield from _overlaps(where, rollout, claims[rollout.priority], found)
+        yield from _waves(repository, where, rollout, Selection(repository.devices[device] for device in found))
+
+
+def _overlaps(
+    where: Where, rollout: Rollout, claims: dict[DeviceId, RolloutId], found: list[DeviceId]
+) -> Iterator[Complaint]:
+    shared: dict[RolloutId, list[DeviceId]] = defaultdict(list)
+    for device in found:
+        other = claims.setdefault(device, rollout.name)
+        if other != rollout.name:
+            shared[other].append(device)
+    for other, devices in shared.items():
+        which = f"`{min(devices)}`" + (f" and {len(devices) - 1} more" if len(devices) > 1 else "")
+        said = f"the rollout `{other}` claims {which} too, at the same priority {rollout.priority}"
+        yield Complaint(where, ("spec", "selector"), said, "give one a higher `priority`, or narrow a selector")
+
+
+def _waves(repository: Repository, where: Where, rollout: Rollout, selection: Selection) -> Iterator[Complaint]:
+    for index, wave in enumerate(rollout.waves):
+        if wave.selector is not None and not selection.select(wave.selector):
+            yield from _nothing(repository, where, ("spec", "waves", index, "selector"), " of the rollout's devices")
+
+
+def _nothing(repository: Repository, where: Where, at: JsonPath, of: str = "") -> Iterator[Complaint]:
+    if not repository.has_broken("Device"):
+        hint = "harmless if the devices are still to come"
+        yield Complaint(where, at, f"the selector matches none{of or ' of the devices'}", hint, Severity.WARNING)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All documents of a repository by kind and name, and where each of them stands."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from operator import itemgetter
+from typing import Any
+
+from reconciler import model
+from reconciler.load.explain import Finding
+from reconciler.load.files import Checked, Item, placed
+from reconciler.load.problems import JsonPath, Problem, Severity
+from reconciler.tree import Entry, Tree
+
+MAX_ALIKE = 50  # problems of one sort that are told one by one: a missing gateway concerns every device
+
+Where = tuple[Entry, Item]
+
+
+@dataclass(slots=True)
+class Complaint:
+    """A mistake that only shows when documents are seen together."""
+
+    where: Where | None  # None: it concerns the repository as a whole
+    at: JsonPath
+    message: str
+    hint: str = ""
+    severity: Severity = Severity.ERROR
+
+
+@dataclass(slots=True)
+class Repository:
+    """The good documents by kind, and the names of those that are there but have mistakes."""
+
+    fleets: dict[str, model.Fleet] = field(default_factory=dict)
+    gateways: dict[model.GatewayId, model.Gateway] = field(default_factory=dict)
+    types: dict[model.TypeId, model.DeviceType] = field(default_factory=dict)
+    devices: dict[model.DeviceId, model.Device] = field(default_factory=dict)
+    models: dict[model.ModelRef, model.Model] = field(default_factory=dict)
+    rollouts: dict[model.RolloutId, model.Rollout] = field(default_factory=dict)
+    files: dict[str, Entry] = field(default_factory=dict)  # everything that is not YAML, by path
+    broken: set[tuple[str, str]] = field(default_factory=set)  # kind and name
+    whole: bool = True  # every file could be read to its end, so that a missing name is missing
+    _where: dict[str, dict[Hashable, Where]] = field(default_factory=dict)
+    _twice: list[Complaint] = field(default_factory=list)
+
+    def add(self, entry: Entry, checked: Checked) -> None:
+        """Take in the documents of one file."""
+        self.whole = self.whole and checked.whole
+        tables: dict[str, dict[Any, Any]] = {
+            "Fleet": self.fleets,
+            "Gateway": self.gateways,
+            "DeviceType": self.types,
+            "Device": self.devices,
+            "Model": self.models,
+            "Rollout": self.rollouts,
+        }
+        for item in checked.items:
+            value = item.value
+            if value is None:
+                self.broken.add((item.kind, item.name))
+                continue
+            key: Hashable = value.ref if isinstance(value, model.Model) else item.name
+            where = self._where.setdefault(item.kind, {})
+            first = where.setdefault(key, (entry, item))
+            if first[1] is not item or first[0] is not entry:
+                self._repeated(key, first, (entry, item))
+            else:
+                tables[item.kind][key] = value
+
+    def where(self, kind: str, key: Hashable) -> Where:
+        """Say where a good document stands."""
+        return self._where[kind][key]
+
+    def may_exist(self, kind: str, name: str) -> bool:
+        """Tell whether a name that no good document has may stand in a broken one."""
+        return not self.whole or (kind, name) in self.broken or ("", name) in self.broken or ("", "") in self.broken
+
+    def has_broken(self, kind: str) -> bool:
+        """Tell whether a document of this kind may be missing because it has mistakes."""
+        return not self.whole or any(broken in {kind, ""} for broken, _ in self.broken)
+
+    @property
+    def repeated(self) -> Iterable[Complaint]:
+        """Documents whose name another one has."""
+        return iter(self._twice)
+
+    def _repeated(self, key: Hashable, first: Where, second: Where) -> None:
+        there = f"{first[0].path}:{first[1].line}"
+        at: JsonPath = ("spec", "version") if isinstance(key, model.ModelRef) else ("metadata", "name")
+        said = f"a {second[1].kind} named `{key}` is already at {there}"
+        self._twice.append(Complaint(second, at, said, "give one of the two another name, or remove it"))
+
+
+def located(tree: Tree, complaints: Iterable[Complaint]) -> Iterator[Problem]:
+    """Give complaints their lines. Each file concerned is read again: the good case pays nothing for it."""
+    by_entry: dict[Entry, list[tuple[int, Complaint]]] = {}
+    for complaint in complaints:
+        if complaint.where is None:
+            yield Problem("", 0, 0, "", complaint.message, complaint.severity, complaint.hint)
+        else:
+            entry, item = complaint.where
+            by_entry.setdefault(entry, []).append((item.index, complaint))
+    for entry, group in by_entry.items():
+        group.sort(key=itemgetter(0))
+        findings = [(index, Finding(one.at, one.at, one.message, one.hint)) for index, one in group]
+        problems = placed(tree.read(entry), findings)
+        for (_, complaint), problem in zip(group, problems, strict=True):
+            yield replace(problem, path=entry.path, severity=complaint.severity)
+
+
+def at_most(complaints: Iterable[Complaint]) -> Iterator[Complaint]:
+    """Tell the first of one sort one by one, and of the rest their number."""
+    rest: list[Complaint] = []
+    for count, complaint in enumerate(complaints):
+        if count < MAX_ALIKE:
+            yield complaint
+        else:
+            rest.append(complaint)
+    if rest:
+        more = f"and {len(rest)} more like the {MAX_ALIKE} told before; the first of them: {rest[0].message}"
+        yield Complaint(rest[0].where, rest[0].at, more, rest[0].hint, rest[0].severity)
+
+
+def suggestions(names: Mapping[Any, object]) -> list[str]:
+    """Return names as text, for a suggestion."""
+    return [str(name) for name in names]

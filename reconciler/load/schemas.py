@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The schemas: where they are, which kinds there are, and a validator for each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
+
+API_VERSION = "tinyfleet/v1alpha1"
+KINDS: Mapping[str, str] = {
+    "Fleet": "fleet",
+    "Gateway": "gateway",
+    "DeviceType": "device-type",
+    "Device": "device",
+    "Model": "model",
+    "Rollout": "rollout",
+}
+# Names that design keeps free, so that nobody is told that `Contest` is a typing mistake.
+LATER_KINDS = ("Contest", "Pipeline", "Function")
+
+
+def text_of(kind: str) -> str:
+    """Return the schema of a kind as it is stored."""
+    return (_directory() / f"{KINDS[kind]}.json").read_text(encoding="utf-8")
+
+
+@cache
+def validator(kind: str) -> Validator:
+    """Return the validator of a kind, made once."""
+    return _STRICT(json.loads(text_of(kind)))
+
+
+@cache
+def version() -> str:
+    """Name the whole set of schemas: what was checked against another set must be checked again."""
+    digest = hashlib.sha256()
+    for kind in KINDS:
+        digest.update(text_of(kind).encode())
+    return digest.hexdigest()
+
+
+def _directory() -> Path:
+    """Find the schemas: inside the package once installed, beside it in a source tree."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "schemas"
+    return installed if installed.is_dir() else package.parent / "schemas"
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    r"""Compile an ECMA pattern: there `$` is the very end, in Python it also stands before a last `\n`."""
+    return re.compile(f"{pattern[:-1]}\\Z" if pattern.endswith("$") else pattern)
+
+
+def _pattern(_validator: Validator, pattern: str, value: object, _schema: Any) -> Iterator[ValidationError]:
+    if isinstance(value, str) and not _compiled(pattern).search(value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+_STRICT = extend(Draft202012Validator, {"pattern": _pattern})
