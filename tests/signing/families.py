@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vectors, family by family. The expected verdicts stand here by name: nobody asks the verifier for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from tests.signing.cast import (
+    INT32_MAX,
+    OTHER_DIGEST,
+    OTHER_ID,
+    UINT32_MAX,
+    YEAR_2030,
+    Cast,
+)
+from tests.signing.forge import Algorithm, Forgery, Key, Pairs, Raw, Wrap, encode, seal, spoilt_forms
+
+
+@dataclass(frozen=True)
+class Vector:
+    """One blob and what must be said of it."""
+
+    name: str
+    state: str
+    verdict: str
+    envelope: bytes
+    accepted: dict[str, object] | None = None
+
+
+def _accepted(forgery: Forgery) -> dict[str, object]:
+    """What the device shall do, and hold from now on (held: null leaves what it has)."""
+    order: dict[str, object] = {"sequence": forgery.sequence, "digest": forgery.digest.hex()}
+    if isinstance(forgery.values, dict):
+        order["values"] = [[index, value] for index, value in forgery.values.items()]
+    else:
+        order["size"] = forgery.size
+    held = None
+    if forgery.delegated:
+        key = (forgery.delegated_key or forgery.gateway.public_key).hex()
+        held = {"key": key, "epoch": forgery.epoch, "not_after": forgery.not_after}
+    return {**order, "held": held}
+
+
+def _good(name: str, state: str, forgery: Forgery) -> Vector:
+    return Vector(name, state, "OK", forgery.build(), _accepted(forgery))
+
+
+def accepted(cast: Cast) -> Iterator[Vector]:
+    """Envelopes that a device must take."""
+    first = replace(cast.forgery(), delegated=True)
+    yield _good("first contact brings the delegation", "new", first)
+    yield _good("delegation that expires, device without a clock", "new", replace(first, not_after=1))
+    yield _good(
+        "delegation that has not expired", "works with clock", replace(first, sequence=8, epoch=3, not_after=YEAR_2030)
+    )
+    yield _good(
+        "held delegation on its last second",
+        "works with clock, held expires today",
+        replace(cast.forgery(), sequence=8),
+    )
+    yield _good("smallest numbers", "new", replace(first, size=1))
+    yield _good("fills the slot", "new", replace(first, size=8192))
+    works = replace(cast.forgery(), sequence=8)
+    yield _good("no delegation, held already", "works", works)
+    yield _good("delegation sent again", "works", replace(works, delegated=True, epoch=3))
+    yield _good("newer epoch, same key", "works", replace(works, delegated=True, epoch=4))
+    yield _good("newer epoch, new key", "works", replace(works, gateway=cast.second_gateway, delegated=True, epoch=4))
+    yield _good(
+        "second gateway of the same epoch",
+        "works",
+        replace(works, gateway=cast.second_gateway, delegated=True, epoch=3),
+    )
+    yield _good(
+        "largest epoch and date", "works", replace(works, delegated=True, epoch=UINT32_MAX, not_after=UINT32_MAX)
+    )
+    yield _good("back to an older pack by a newer envelope", "works", replace(works, digest=OTHER_DIGEST))
+    yield _good("pre-baked pack, activated by its digest", "works", replace(works, digest=bytes(32), size=640))
+    yield _good("jump as far as allowed", "works", replace(works, sequence=7 + 1024))
+    yield _good("largest sequence number", "nearly out of numbers", replace(works, sequence=UINT32_MAX))
+    yield _good("configure nothing", "works", replace(works, values={}))
+    yield _good("configure one", "works", replace(works, values={0: 30}))
+    yield _good("configure three", "works", replace(works, values={0: INT32_MAX, 7: -1 - INT32_MAX, 15: -1}))
+    yield _good(
+        "configure eight", "works", replace(works, values={index: -1 - index * 1000 for index in range(0, 16, 2)})
+    )
+    yield _good("configure with delegation", "works", replace(works, values={3: 100000}, delegated=True, epoch=3))
+
+
+def attacks(cast: Cast) -> Iterator[Vector]:
+    """Envelopes that are well formed and must be refused."""
+    forgery = cast.forgery()
+    works = replace(forgery, sequence=8)
+    first = replace(forgery, delegated=True)
+    thief = cast.thief
+    key_of_thief = replace(works, gateway=thief)
+    rows: list[tuple[str, str, str, Forgery]] = [
+        ("arbitrary model: delegation by another root", "new", "ROOT", replace(first, root=thief)),
+        (
+            "arbitrary model: delegation kid of the root, signed by another",
+            "new",
+            "DELEGATION_SIGNATURE",
+            replace(first, root=_alias(thief, cast.root)),
+        ),
+        ("arbitrary model: signed by a key nobody delegated", "works", "SIGNER", key_of_thief),
+        (
+            "arbitrary model: kid of the gateway, signed by another",
+            "works",
+            "SIGNATURE",
+            replace(works, gateway=_alias(thief, cast.gateway)),
+        ),
+        (
+            "arbitrary model: delegation of the gateway, signed by another",
+            "new",
+            "SIGNER",
+            replace(first, gateway=thief, delegated_key=cast.gateway.public_key),
+        ),
+        ("arbitrary model: signed by the root itself", "works", "SIGNER", replace(works, gateway=cast.root)),
+        ("delegation for another fleet", "new", "FLEET", replace(first, delegated_vendor=OTHER_ID)),
+        ("no delegation, none held", "new", "NO_DELEGATION", forgery),
+        ("stolen gateway key: epoch has passed", "works", "REVOKED", replace(works, delegated=True, epoch=2)),
+        (
+            "stolen gateway key: revoked, shows its old delegation",
+            "has seen a revocation",
+            "REVOKED",
+            replace(works, delegated=True, epoch=3),
+        ),
+        ("stolen gateway key: revoked, hides its delegation", "has seen a revocation", "SIGNER", works),
+        (
+            "stolen gateway key: raises its own epoch",
+            "has seen a revocation",
+            "ROOT",
+            replace(works, delegated=True, root=cast.gateway, epoch=5),
+        ),
+        (
+            "delegation has expired",
+            "works with clock",
+            "EXPIRED",
+            replace(works, delegated=True, epoch=3, not_after=YEAR_2030 - 1),
+        ),
+        ("held delegation has expired", "works with clock, held expires", "EXPIRED", works),
+        ("another fleet", "works", "VENDOR", replace(works, vendor=OTHER_ID)),
+        ("wrong device: another engine", "works", "CLASS", replace(works, klass=OTHER_ID)),
+        ("wrong device: another device", "works", "DEVICE", replace(works, device=OTHER_ID)),
+        (
+            "wrong device: configure for another device",
+            "works",
+            "DEVICE",
+            replace(works, device=OTHER_ID, values={0: 1}),
+        ),
+        ("replay: the sequence number that is held", "works", "SEQUENCE", replace(works, sequence=7)),
+        ("rollback: an older sequence number", "works", "SEQUENCE", replace(works, sequence=6)),
+        ("rollback: the first sequence number", "works", "SEQUENCE", replace(works, sequence=1)),
+        (
+            "replay: configure of the number that is held",
+            "works",
+            "SEQUENCE",
+            replace(works, sequence=7, values={0: 1}),
+        ),
+        ("replay: the largest number again", "out of numbers", "SEQUENCE", replace(works, sequence=UINT32_MAX)),
+        ("freeze: burns all sequence numbers", "works", "SEQUENCE_JUMP", replace(works, sequence=UINT32_MAX)),
+        ("freeze: one further than allowed", "works", "SEQUENCE_JUMP", replace(works, sequence=7 + 1025)),
+        ("endless data: larger than the slot", "works", "SIZE", replace(works, size=8193)),
+        ("endless data: the largest number", "works", "SIZE", replace(works, size=UINT32_MAX)),
+        (
+            "mix-and-match: parameters of another pack",
+            "works",
+            "MODEL",
+            replace(works, digest=OTHER_DIGEST, values={0: 1}),
+        ),
+        ("mix-and-match: parameters, nothing runs", "runs nothing", "MODEL", replace(works, values={0: 1})),
+    ]
+    for name, state, verdict, forged in rows:
+        yield Vector(name, state, verdict, forged.build())
+    yield from _spliced(cast)
+
+
+def _alias(thief: Key, victim: Key) -> Key:
+    """A thief's key under the name of another."""
+    alias = Key()
+    alias.sign = thief.sign  # type: ignore[method-assign]  # the point of the forgery
+    alias.kid = victim.kid
+    alias.public_key = victim.public_key
+    return alias
+
+
+def _spliced(cast: Cast) -> Iterator[Vector]:
+    """Parts of genuine envelopes put together anew."""
+    works = replace(cast.forgery(), sequence=8)
+    manifest = encode(works.manifest_tree())
+    other = encode(replace(works, digest=OTHER_DIGEST).manifest_tree())
+    spliced = {2: Wrap(works.authentication_tree(manifest)), 3: other}
+    yield Vector("mix-and-match: signature of one, manifest of another", "works", "DIGEST", _tagged(spliced))
+    cwt = replace(works, delegated=True, epoch=3)
+    as_envelope = {2: Wrap(cwt.authentication_tree(manifest)), 3: manifest}
+    swapped = {1: Wrap([[cwt.authentication_tree(manifest)[1]]]), **as_envelope}  # type: ignore[index]  # a list
+    yield Vector("mix-and-match: an envelope's signature as delegation", "works", "UNEXPECTED", _tagged(swapped))
+    report = encode([Algorithm(-16), bytes(32)])
+    foreign = seal(cast.gateway, report, detached=True, external=b"tinyfleet/report/1")
+    digest = works.authentication_tree(manifest)[0]  # type: ignore[index]  # a list
+    yield Vector(
+        "a signature with external data", "works", "SIGNATURE", _tagged({2: Wrap([digest, Wrap(foreign)]), 3: manifest})
+    )
+
+
+def _tagged(envelope: object) -> bytes:
+    return b"\xd8\x6b" + encode(envelope)
+
+
+def out_of_range(cast: Cast) -> Iterator[Vector]:
+    """Signed by the right key, with numbers that the profile does not have."""
+    works = replace(cast.forgery(), sequence=8)
+    first = replace(cast.forgery(), delegated=True)
+    rows: list[tuple[str, str, str, Forgery]] = [
+        ("sequence number 0", "works", "OUT_OF_RANGE", replace(works, sequence=0)),
+        ("size 0", "works", "OUT_OF_RANGE", replace(works, size=0)),
+        ("epoch 0", "new", "OUT_OF_RANGE", replace(first, epoch=0)),
+        ("exp 0", "new", "OUT_OF_RANGE", replace(first, not_after=0)),
+        ("nine values", "works", "OUT_OF_RANGE", replace(works, values=dict.fromkeys(range(9), 1))),
+        ("index 16", "works", "OUT_OF_RANGE", replace(works, values={16: 1})),
+        ("value over 31 bits", "works", "OUT_OF_RANGE", replace(works, values={0: INT32_MAX + 1})),
+        ("value under 31 bits", "works", "OUT_OF_RANGE", replace(works, values={0: -2 - INT32_MAX})),
+        ("values descending", "works", "NOT_CANONICAL", replace(works, values={1: 1, 0: 1})),
+        ("value twice", "works", "NOT_CANONICAL", replace(works, values=Pairs(((0, 1), (0, 2))))),
+        ("index is negative", "works", "UNEXPECTED", replace(works, values={-1: 1})),
+        ("value is text", "works", "UNEXPECTED", replace(works, values=Pairs(((0, Raw(b"\x61a")),)))),
+        ("one value fewer than counted", "works", "TRUNCATED", replace(works, values=Raw(b"\xa2\x00\x01"))),
+    ]
+    for name, state, verdict, forged in rows:
+        yield Vector(name, state, verdict, forged.build())
+
+
+def frames(cast: Cast) -> Iterator[Vector]:
+    """Malformed around the signature."""
+    good = replace(cast.forgery(), sequence=8).build()
+    full = replace(cast.forgery(), delegated=True).build()
+    yield Vector("nothing at all", "works", "TRUNCATED", b"")
+    yield Vector("truncated by a byte", "works", "TRUNCATED", good[:-1])
+    yield Vector("truncated by half", "works", "TRUNCATED", good[: len(good) // 2])
+    yield Vector("a byte after the end", "works", "TRAILING", good + b"\x00")
+    yield Vector("513 bytes", "works", "TOO_LONG", good + bytes(513 - len(good)))
+    yield Vector("512 bytes", "works", "TRAILING", good + bytes(512 - len(good)))
+    yield Vector("without its tag", "works", "UNEXPECTED", good[2:])
+    body = Forgery.tree(replace(cast.forgery(), sequence=8)).inner  # type: ignore[attr-defined]  # a Tag
+    yield Vector("key 2 twice", "works", "UNEXPECTED", _tagged(Pairs(((2, body[2]), (2, body[2]), (3, body[3])))))
+    yield Vector("keys in another order", "works", "UNEXPECTED", _tagged(Pairs(((3, body[3]), (2, body[2])))))
+    yield Vector("an unknown key", "works", "UNEXPECTED", _tagged({**body, 23: b"text"}))
+    yield Vector("not signed at all", "works", "UNEXPECTED", _tagged({2: Wrap([body[2].inner[0]]), 3: body[3]}))
+    yield Vector("a flipped bit in the signature", "works", "SIGNATURE", _flip(good, good.index(b"\x58\x40") + 40))
+    yield Vector("a flipped bit in the manifest", "works", "DIGEST", _flip(good, len(good) - 20))
+    yield Vector(
+        "a flipped bit in the delegation's claims",
+        "new",
+        "DELEGATION_SIGNATURE",
+        _flip(full, full.index(b"\x21\x58\x20") + 9),
+    )
+
+
+def _flip(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def malformed(cast: Cast) -> Iterator[Vector]:
+    """Every head spoilt; of the ways of spoiling a few for each head, in turn."""
+    works = replace(cast.forgery(), sequence=8, epoch=3)
+    configure = replace(works, values={0: 5, 9: -70000})
+    dated = replace(works, delegated=True, not_after=YEAR_2030)
+    for what, forgery in (("install", works), ("configure", configure)):
+        for name, verdict, manifest in _sample(forgery.manifest_tree()):
+            yield Vector(f"{what} manifest: {name}", "works", verdict, encode(forgery.tree(manifest=manifest)))
+    for name, verdict, claims in _sample(dated.claims_tree()):
+        yield Vector(f"claims: {name}", "works", verdict, encode(dated.tree(claims=claims)))
+    for name, verdict, envelope in _sample(dated.tree()):
+        yield Vector(f"frame: {name}", "works", verdict, envelope)
+
+
+def _sample(tree: object, keep: int = 3) -> Iterator[tuple[str, str, bytes]]:
+    yield from (form for number, form in enumerate(spoilt_forms(tree)) if number % keep == 0)
+
+
+FAMILIES = (accepted, attacks, out_of_range, frames, malformed)

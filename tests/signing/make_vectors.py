@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes tests/vectors/envelope.json: signed blobs with the verdict each must get (`make vectors`).
+
+Inputs are fixed, keys are made here and forgotten: only public halves and signed bytes are kept.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.signing.cast import Cast
+from tests.signing.families import FAMILIES
+
+VECTORS = Path(__file__).parents[1] / "vectors" / "envelope.json"
+
+
+def write(path: Path = VECTORS) -> None:
+    """Make all vectors with fresh keys."""
+    cast = Cast()
+    vectors = [vector for family in FAMILIES for vector in family(cast)]
+    states = {
+        name: {key.rstrip("_"): value for key, value in asdict(state).items()} for name, state in cast.states().items()
+    }
+    rows = [
+        {"name": v.name, "state": v.state, "verdict": v.verdict, "accepted": v.accepted, "envelope": v.envelope.hex()}
+        for v in vectors
+    ]
+    lines = ",\n  ".join(json.dumps(row) for row in rows)
+    path.write_text(
+        f'{{\n"states": {json.dumps(states, indent=1)},\n"vectors": [\n  {lines}\n]\n}}\n', encoding="utf-8"
+    )
+
+
+if __name__ == "__main__":
+    write()
