@@ -53,7 +53,7 @@ def load(tree: Tree, *, commit: Commit, cache: Cache | None = None) -> Loaded:
 def _load(tree: Tree, commit: Commit, cache: Cache) -> Loaded:
     files = sort(tree.entries())
     problems = files.problems
-    repository = Repository(files=files.others, whole=not any(one.path.endswith(("yaml", "yml")) for one in problems))
+    repository = Repository(files=files.others, whole=files.whole)
     for entry in files.yaml:
         checked = _checked(tree, entry, cache)
         problems += [replace(problem, path=entry.path) for problem in checked.problems]

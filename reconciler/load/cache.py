@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -113,7 +113,7 @@ class Cache:
     def _key(self, name: str) -> str:
         return f"{self._version}:{name}"
 
-    def _fetch(self, name: str) -> Any:
+    def _fetch(self, name: str) -> object:
         key = self._key(name)
         if self._disk is not None:
             with self._trouble():
@@ -122,14 +122,14 @@ class Cache:
                     return json.loads(row[0])
         return None
 
-    def _store(self, name: str, value: Any) -> None:
+    def _store(self, name: str, value: object) -> None:
         if self._disk is not None:
             key, body = self._key(name), json.dumps(value, separators=(",", ":")).encode()
             with self._trouble():
                 self._disk.execute("INSERT OR REPLACE INTO found VALUES (?, ?, ?)", (key, body, _seal(key, body)))
 
     @contextlib.contextmanager
-    def _trouble(self) -> Any:
+    def _trouble(self) -> Iterator[None]:
         """Go on without the file when it is damaged, locked or full."""
         try:
             yield
@@ -170,7 +170,7 @@ def _seal(key: str, body: bytes) -> bytes:
     return hashlib.sha256(key.encode() + b"\0" + body).digest()
 
 
-def _checked_to(checked: Checked, documents: list[Any]) -> Any:
+def _checked_to(checked: Checked, documents: list[Any]) -> list[object]:
     items = [
         (item.kind, item.name, item.line, item.column, documents[item.index] if item.value is not None else None)
         for item in checked.items
@@ -178,12 +178,15 @@ def _checked_to(checked: Checked, documents: list[Any]) -> Any:
     return [items, [astuple(problem) for problem in checked.problems], checked.whole]
 
 
-def _checked_from(stored: Any) -> Checked:
+def _checked_from(stored: Any) -> Checked:  # noqa: ANN401 (JSON that we wrote and sealed)
     """Rebuild what `_checked_to` wrote; the seal says that it is what we wrote."""
     raw_items, raw_problems, whole = stored
     items = tuple(
         Item(kind, name, None if document is None else value_of(kind, document), index, line, column)
         for index, (kind, name, line, column, document) in enumerate(raw_items)
     )
-    problems = tuple(Problem(*row[:5], Severity(row[5]), row[6]) for row in raw_problems)
+    problems = tuple(
+        Problem(path, line, column, at, message, Severity(severity), hint)
+        for path, line, column, at, message, severity, hint in raw_problems
+    )
     return Checked(items, problems, whole)

@@ -56,7 +56,7 @@ class DirectoryTree:
         with os.scandir(folder) as found:
             children = sorted(found, key=lambda child: child.name)
         for child in children:
-            path = f"{prefix}{os.fsencode(child.name).decode('utf-8', 'backslashreplace')}"
+            path = f"{prefix}{child.name}"
             if child.name.startswith("."):
                 continue
             if child.is_dir(follow_symlinks=False):
@@ -67,7 +67,7 @@ class DirectoryTree:
     def _entry(self, child: os.DirEntry[str], path: str) -> Entry:
         status = child.stat(follow_symlinks=False)
         if stat.S_ISLNK(status.st_mode):
-            return Entry(path, SYMLINK, blob_id(os.fsencode(os.readlink(child.path))), status.st_size)
+            return Entry(path, SYMLINK, blob_id(os.fsencode(Path(child.path).readlink())), status.st_size)
         if not stat.S_ISREG(status.st_mode):
             return Entry(path, OTHER, "", 0)
         mode = EXECUTABLE if status.st_mode & stat.S_IXUSR else FILE

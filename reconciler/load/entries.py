@@ -21,6 +21,7 @@ class Sorted:
     yaml: list[Entry] = field(default_factory=list)
     others: dict[str, Entry] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    whole: bool = True  # no file of YAML was refused
 
 
 def sort(entries: Iterable[Entry]) -> Sorted:
@@ -36,9 +37,11 @@ def sort(entries: Iterable[Entry]) -> Sorted:
         is_yaml = path.endswith(SUFFIXES)
         if refusal:
             result.problems.append(_problem(path, *refusal))
+            result.whole = result.whole and not is_yaml
         elif is_yaml and entry.size > MAX_FILE_BYTES:
             said = f"the file has {entry.size} bytes; at most {MAX_FILE_BYTES} are read"
             result.problems.append(_problem(path, said, "put its documents into several files"))
+            result.whole = False
         elif is_yaml:
             result.yaml.append(entry)
         if not is_yaml:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from jsonschema.exceptions import ValidationError
 
@@ -22,6 +22,17 @@ TYPE_WORDS = {
     "object": "a mapping",
     "null": "nothing",
 }
+WORDS = {
+    "const": "{found} is not allowed; only `{limit}` is",
+    "minimum": "{found} is too small; at least {limit}",
+    "exclusiveMinimum": "{found} is too small; more than {limit}",
+    "maximum": "{found} is too large; at most {limit}",
+    "minLength": "the text is empty",
+    "minItems": "the list is empty; leave it out or fill it",
+    "maxLength": "the text has too many characters; at most {limit} are allowed",
+    "maxItems": "the list has too many items; at most {limit} are allowed",
+    "uniqueItems": "an item stands twice in the list",
+}
 LONGEST_SHOWN = 60
 
 
@@ -35,23 +46,45 @@ class Finding:
     hint: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The rule of a schema that a value breaks."""
+
+    rule: str  # the keyword; empty for the schema `false`
+    limit: Any  # what the keyword says
+    value: Any  # what was found
+    schema: dict[str, Any]
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """The properties that the schema describes."""
+        return cast("dict[str, Any]", self.schema.get("properties", {}))
+
+    @property
+    def description(self) -> str:
+        """What the schema says about the value."""
+        return str(self.schema.get("description", ""))
+
+
 def explain(error: ValidationError) -> Iterator[Finding]:
     """Say in words what a schema has against a document."""
     at: JsonPath = tuple(error.absolute_path)
-    match error.validator:
+    schema = error.schema if isinstance(error.schema, dict) else {}
+    broken = Broken(str(error.validator or ""), error.validator_value, error.instance, schema)
+    match broken.rule:
         case "additionalProperties":
-            yield from _unknown_keys(error, at)
+            yield from _unknown_keys(broken, at)
         case "required":
-            yield from _missing_keys(error, at)
+            yield from _missing_keys(broken, at, error.message)
         case "oneOf" | "anyOf" | "minProperties" | "maxProperties":
-            yield Finding(at, (*at, KEY), *_choice(error))
+            yield Finding(at, (*at, KEY), *_choice(broken))
         case _ if "propertyNames" in error.absolute_schema_path:
-            inner = (*at, str(error.instance))
-            yield Finding(inner, (*inner, KEY), f"the key {found(error.instance)} is not allowed", _description(error))
-        case None:  # the schema `false`: this key does not go with the others
+            inner = (*at, str(broken.value))
+            yield Finding(inner, (*inner, KEY), f"the key {found(broken.value)} is not allowed", broken.description)
+        case "":  # the schema `false`: this key does not go with the others
             yield Finding(at, (*at, KEY), f"`{at[-1]}` has no place here", "leave it out")
         case _:
-            yield Finding(at, at, *_value(error))
+            yield Finding(at, at, *_value(broken))
 
 
 def found(value: object) -> str:
@@ -72,66 +105,49 @@ def found(value: object) -> str:
             return "a mapping"
 
 
-def _unknown_keys(error: ValidationError, at: JsonPath) -> Iterator[Finding]:
-    instance, known = _parts(error)
-    for key in instance:
-        if key not in known:
-            allowed = f"allowed here: {listed(known)}" if known else "nothing is allowed here"
-            suggestion = did_you_mean(key, [word for word in known if word not in instance])
+def _unknown_keys(broken: Broken, at: JsonPath) -> Iterator[Finding]:
+    for key in broken.value:
+        if key not in broken.known:
+            allowed = f"allowed here: {listed(broken.known)}" if broken.known else "nothing is allowed here"
+            suggestion = did_you_mean(key, [word for word in broken.known if word not in broken.value])
             yield Finding((*at, key), (*at, key, KEY), f"the field {found(key)} is unknown; {allowed}", suggestion)
 
 
-def _missing_keys(error: ValidationError, at: JsonPath) -> Iterator[Finding]:
-    instance, known = _parts(error)
-    name = re.match(r"'(.*)' is a required property", error.message)  # one error for each missing key
+def _missing_keys(broken: Broken, at: JsonPath, said: str) -> Iterator[Finding]:
+    name = re.match(r"'(.*)' is a required property", said)  # there is one error for each missing key
     if name:
-        about = known.get(name[1], {}).get("description", "")
+        about = broken.known.get(name[1], {}).get("description", "")
         yield Finding(at, (*at, KEY), f"the field `{name[1]}` is missing", about)
 
 
-def _choice(error: ValidationError) -> tuple[str, str]:
-    instance, known = _parts(error)
-    if error.validator in {"oneOf", "anyOf"}:
-        names = [word for branch in error.validator_value for word in branch["required"]]
+def _choice(broken: Broken) -> tuple[str, str]:
+    """Explain that one of several fields, or so many of them, must be given."""
+    if broken.rule in {"oneOf", "anyOf"}:
+        names = [word for branch in broken.limit for word in branch["required"]]
     else:
-        names = list(known)
-    given = [name for name in names if name in instance]
-    several = error.validator == "anyOf" or ("minProperties" in error.schema and "maxProperties" not in error.schema)
+        names = list(broken.known)
     if not names:  # a mapping with free keys is too large
-        return f"{len(instance)} entries; at most {error.validator_value} are allowed", ""
+        return f"{len(broken.value)} entries; at most {broken.limit} are allowed", ""
+    given = [name for name in names if name in broken.value]
+    several = broken.rule == "anyOf" or (broken.rule == "minProperties" and "maxProperties" not in broken.schema)
     wanted = f"give {'at least' if several else 'exactly'} one of {listed(names)}"
     return f"{wanted}; found {listed(given) if given else 'none of them'}", ""
 
 
-def _value(error: ValidationError) -> tuple[str, str]:
-    value, limit = error.instance, error.validator_value
-    match error.validator:
+def _value(broken: Broken) -> tuple[str, str]:
+    """Explain a value that is not allowed; the words go by the keyword that says so."""
+    words = WORDS.get(broken.rule)
+    value, limit = broken.value, broken.limit
+    if words is not None:
+        return words.format(found=found(value), limit=limit), ""
+    match broken.rule:
         case "type":
             quote = isinstance(value, int | float) and limit == "string"
             return f"found {found(value)} where {TYPE_WORDS[limit]} is due", "write it in quotes" if quote else ""
         case "enum":
             return f"{found(value)} is not allowed; one of {listed(limit)}", did_you_mean(str(value), limit)
-        case "const":
-            return f"{found(value)} is not allowed; only `{limit}` is", did_you_mean(str(value), [limit])
-        case "pattern":
-            return f"{found(value)} does not fit `{limit}`", _repaired(str(value), limit) or _description(error)
-        case "minimum" | "exclusiveMinimum":
-            return f"{found(value)} is too small; {_bound(error)} {limit}", ""
-        case "maximum":
-            return f"{found(value)} is too large; at most {limit}", ""
-        case "minLength" | "minItems":
-            return f"{'the list' if isinstance(value, list) else 'the text'} is empty", "leave it out or fill it"
-        case "maxLength" | "maxItems":
-            unit = "items" if isinstance(value, list) else "characters"
-            return f"{len(value)} {unit}; at most {limit} are allowed", ""
-        case "uniqueItems":
-            return "an item stands twice in the list", "keep one of the two"
         case _:
-            return error.message, _description(error)
-
-
-def _bound(error: ValidationError) -> str:
-    return "more than" if error.validator == "exclusiveMinimum" else "at least"
+            return f"{found(value)} does not fit `{limit}`", _repaired(str(value), limit) or broken.description
 
 
 def _repaired(value: str, pattern: str) -> str:
@@ -139,12 +155,3 @@ def _repaired(value: str, pattern: str) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")
     fits = slug and slug != value and "A-Z" not in pattern and re.search(pattern, slug)
     return f"did you mean `{slug}`?" if fits else ""
-
-
-def _parts(error: ValidationError) -> tuple[dict[str, Any], dict[str, Any]]:
-    schema: dict[str, Any] = error.schema if isinstance(error.schema, dict) else {}
-    return error.instance, schema.get("properties", {})
-
-
-def _description(error: ValidationError) -> str:
-    return str(error.schema.get("description", "")) if isinstance(error.schema, dict) else ""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
@@ -37,7 +37,7 @@ def text_of(kind: str) -> str:
 @cache
 def validator(kind: str) -> Validator:
     """Return the validator of a kind, made once."""
-    return _STRICT(json.loads(text_of(kind)))
+    return cast("Validator", _STRICT(json.loads(text_of(kind))))
 
 
 @cache
@@ -62,9 +62,9 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(f"{pattern[:-1]}\\Z" if pattern.endswith("$") else pattern)
 
 
-def _pattern(_validator: Validator, pattern: str, value: object, _schema: Any) -> Iterator[ValidationError]:
+def _pattern(_validator: Validator, pattern: str, value: object, _schema: object) -> Iterator[ValidationError]:
     if isinstance(value, str) and not _compiled(pattern).search(value):
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
-_STRICT = extend(Draft202012Validator, {"pattern": _pattern})
+_STRICT: Any = extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]

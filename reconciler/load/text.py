@@ -48,6 +48,7 @@ DISPUTED = re.compile(
 )
 
 Plain = dict[str, Any] | list[Any] | str | int | float | bool | None
+Event = Any  # one of yaml's events; its stubs know neither `tag` nor that marks are there
 Place = tuple[int, int]  # line and column, from 1
 
 
@@ -163,7 +164,7 @@ class _Composer:
         elif self.locate:
             self.places.pop()
 
-    def _node(self, loader: yaml.CBaseLoader, event: Any, at: JsonPath) -> Plain:
+    def _node(self, loader: yaml.CBaseLoader, event: Event, at: JsonPath) -> Plain:
         if self.locate:
             self.places[-1][at] = _place(event)
         if isinstance(event, yaml.AliasEvent):
@@ -179,7 +180,7 @@ class _Composer:
             return self._mapping(loader, at)
         return self._sequence(loader, at)
 
-    def _refuse_properties(self, event: Any, at: JsonPath) -> None:
+    def _refuse_properties(self, event: Event, at: JsonPath) -> None:
         if event.anchor is not None:
             self._complain(
                 _place(event), at, f"an anchor (`&{event.anchor}`)", "write the value out where it is needed"
@@ -213,7 +214,7 @@ class _Composer:
             event = loader.get_event()
         return values
 
-    def _key(self, loader: yaml.CBaseLoader, event: Any, at: JsonPath) -> str | None:
+    def _key(self, loader: yaml.CBaseLoader, event: Event, at: JsonPath) -> str | None:
         if not isinstance(event, yaml.ScalarEvent):
             self._complain(_place(event), at, "a key that is no plain word", "a key is text")
             self._node(loader, event, (*at, "?"))
@@ -225,7 +226,7 @@ class _Composer:
         self._complain(_place(event), at, f"the key `{event.value}` is no text", f'write "{event.value}" in quotes')
         return None
 
-    def _scalar(self, event: Any, at: JsonPath) -> Plain:
+    def _scalar(self, event: Event, at: JsonPath) -> Plain:
         text: str = event.value
         if event.style:  # quoted, or a block: text, whatever it looks like
             return text
@@ -240,7 +241,7 @@ class _Composer:
             return text
         return self._number(event, at, text)
 
-    def _number(self, event: Any, at: JsonPath, text: str) -> Plain:
+    def _number(self, event: Event, at: JsonPath, text: str) -> Plain:
         if len(text) <= MAX_NUMBER_CHARS:
             if INTEGER.fullmatch(text):
                 return int(text, 16) if text.startswith("0x") else int(text)
@@ -263,7 +264,7 @@ class _Composer:
             raise _StopReading
 
 
-def _place(event: Any) -> Place:
+def _place(event: Event) -> Place:
     return (event.start_mark.line + 1, event.start_mark.column + 1)
 
 

@@ -21,7 +21,7 @@ from reconciler import model
 Convert = Callable[[Any], Any]
 Value = model.Fleet | model.Gateway | model.DeviceType | model.Device | model.Model | model.Rollout
 
-TYPES: Mapping[str, type[Value]] = {
+TYPES: Mapping[str, type] = {
     "Fleet": model.Fleet,
     "Gateway": model.Gateway,
     "DeviceType": model.DeviceType,
@@ -56,16 +56,14 @@ def seconds(text: str) -> int:
 
 
 @cache
-def converter(annotation: Any) -> Convert:
+def converter(annotation: Any) -> Convert:  # noqa: ANN401 (types, unions and new types have no common type)
     """Return what makes a value of this type from plain YAML."""
     if isinstance(annotation, NewType):
         return converter(annotation.__supertype__)
     if annotation == model.Link:
         return _link
-    if is_dataclass(annotation):
-        return _dataclass(annotation)
     if isinstance(annotation, type):
-        return _simple(annotation)
+        return _dataclass(annotation) if is_dataclass(annotation) else _simple(annotation)
     return _generic(get_origin(annotation), get_args(annotation))
 
 
@@ -79,19 +77,19 @@ def _simple(kind: type) -> Convert:
     raise TypeError(f"{kind} has no form in YAML")
 
 
-def _generic(origin: Any, arguments: tuple[Any, ...]) -> Convert:
+def _generic(origin: object, arguments: tuple[object, ...]) -> Convert:
     if origin in {Union, UnionType}:
         kinds = [kind for kind in arguments if kind is not NoneType]
         return converter(kinds[0]) if len(kinds) == 1 else _number
-    if origin is tuple or origin is frozenset:
-        item = converter(arguments[0])
-        return lambda raw: origin(item(each) for each in raw)
+    if origin in {tuple, frozenset}:
+        item, collect = converter(arguments[0]), (tuple if origin is tuple else frozenset)
+        return lambda raw: collect(item(each) for each in raw)
     if arguments == (str, str):
         return _shared_labels
     return dict  # parameters: names and numbers
 
 
-def _dataclass(kind: Any) -> Convert:
+def _dataclass(kind: type) -> Convert:
     hints = get_type_hints(kind)
     steps: list[tuple[str, str, Convert]] = [
         (field.name, yaml_name(field.name), seconds if field.name.endswith("_s") else converter(hints[field.name]))
@@ -102,7 +100,7 @@ def _dataclass(kind: Any) -> Convert:
         return lambda _raw: only
     optional = {field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING}
 
-    def convert(raw: Mapping[str, Any]) -> Any:
+    def convert(raw: Mapping[str, Any]) -> object:
         found = {name: step(raw[key]) for name, key, step in steps if key in raw or name in optional}
         return kind(**found)
 
