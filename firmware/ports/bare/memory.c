@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The four functions that a compiler may call of its own accord. Freestanding code has to bring them.
+/* The four functions that a compiler may call of its own accord, which freestanding code has to bring, and strlen.
  * Built with -fno-tree-loop-distribute-patterns, or the loops below would be compiled into calls to themselves. */
 #include <stddef.h>
 #include <stdint.h>
@@ -51,4 +51,14 @@ int memcmp(const void *left, const void *right, size_t length)
         }
     }
     return 0;
+}
+
+size_t strlen(const char *text)
+{
+    size_t length = 0;
+
+    while (text[length] != 0) {
+        length++;
+    }
+    return length;
 }

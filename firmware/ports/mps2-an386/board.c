@@ -2,6 +2,7 @@
 /* Start, clock, UART, watchdog and sleep of the MPS2 board with the AN386 image (Cortex-M4 at 25 MHz). */
 #include "board.h"
 
+#include "fault.h"
 #include "receive_ring.h"
 #include "registers.h"
 #include "start.h"
@@ -24,10 +25,11 @@ _Noreturn void board_start(void)
     bare_start();
 }
 
-/* A fault ends in a reset: the core then finds an interrupted trial and goes back to what worked. */
+/* A fault ends in a reset: the core then finds an interrupted trial and goes back to what worked. The watchdog comes
+ * here too: its interrupt is the non-maskable one. */
 void fault_handler(void)
 {
-    board_reset();
+    fault_reset();
 }
 
 void uart_receive_handler(void)
@@ -98,8 +100,7 @@ _Noreturn void board_reset(void)
 void board_watchdog(uint32_t ms)
 {
     WATCHDOG_LOCK = WATCHDOG_UNLOCK;
-    /* the first time-out raises an interrupt that nobody serves, the second one resets: hence half the time */
-    WATCHDOG_LOAD = ms * (CLOCK_HZ / 2000u);
+    WATCHDOG_LOAD = ms * (CLOCK_HZ / 1000u);
     WATCHDOG_INTCLEAR = 1;
     WATCHDOG_CONTROL = ms == 0 ? 0 : WATCHDOG_CONTROL_RUN_AND_RESET;
     WATCHDOG_LOCK = 0;

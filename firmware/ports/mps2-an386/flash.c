@@ -4,36 +4,37 @@
  * of whole sectors is held here. */
 #include "board.h"
 
-#include <string.h>
-
 #define FLASH ((volatile uint8_t *)0x21000000u)
 
-const uint32_t board_flash_bytes = 1024u * 1024u;
-const uint32_t board_erase_bytes = 4096u;
+#define FLASH_BYTES (1024u * 1024u)
+#define ERASE_BYTES 4096u
+#define WRITE_BYTES 8u
+
+const struct tf_geometry board_geometry = {
+    .erase_size = ERASE_BYTES,
+    .write_size = WRITE_BYTES,
+    .provisioned = { 0x00000, 0x20000 },
+    .journal = { { 0x20000, 0x2000 }, { 0x22000, 0x2000 } },
+    .marks = { 0x24000, 0x9000 },
+    .scratch = { 0x2D000, 0x1000 },
+    .slot = { { 0x30000, 0x40000 }, { 0x70000, 0x40000 } },
+};
 
 static int outside(uint32_t offset, size_t length)
 {
-    return offset > board_flash_bytes || length > board_flash_bytes - offset;
+    return offset > FLASH_BYTES || length > FLASH_BYTES - offset;
 }
 
-int board_flash_read(uint32_t offset, void *buffer, size_t length)
+const uint8_t *board_flash_map(uint32_t offset, size_t length)
 {
-    uint8_t *to = buffer;
-
-    if (outside(offset, length)) {
-        return -1;
-    }
-    for (size_t i = 0; i < length; i++) {
-        to[i] = FLASH[offset + i];
-    }
-    return 0;
+    return outside(offset, length) ? NULL : (const uint8_t *)FLASH + offset;
 }
 
 int board_flash_program(uint32_t offset, const void *bytes, size_t length)
 {
     const uint8_t *from = bytes;
 
-    if (outside(offset, length)) {
+    if (outside(offset, length) || offset % WRITE_BYTES != 0 || length % WRITE_BYTES != 0) {
         return -1;
     }
     for (size_t i = 0; i < length; i++) {
@@ -49,7 +50,7 @@ int board_flash_program(uint32_t offset, const void *bytes, size_t length)
 
 int board_flash_erase(uint32_t offset, size_t length)
 {
-    if (outside(offset, length) || offset % board_erase_bytes != 0 || length % board_erase_bytes != 0) {
+    if (outside(offset, length) || offset % ERASE_BYTES != 0 || length % ERASE_BYTES != 0) {
         return -1;
     }
     for (size_t i = 0; i < length; i++) {

@@ -2,6 +2,7 @@
 /* Start, clock, UART, watchdog and sleep of QEMU's virt machine (RV32IMAC, machine mode only). */
 #include "board.h"
 
+#include "fault.h"
 #include "receive_ring.h"
 #include "registers.h"
 #include "start.h"
@@ -53,7 +54,7 @@ static void tick(void)
     if (watchdog_ticks > 0) {
         watchdog_ticks = watchdog_ticks - 1u;
         if (watchdog_ticks == 0) {
-            board_reset();
+            fault_reset();
         }
     }
 }
@@ -71,7 +72,7 @@ __attribute__((interrupt("machine"), aligned(4))) void trap_handler(void)
         drain_uart();
         PLIC_CLAIM = irq;
     } else {
-        board_reset(); /* a fault: the core then finds an interrupted trial and goes back to what worked */
+        fault_reset(); /* the core then finds an interrupted trial and goes back to what worked */
     }
 }
 

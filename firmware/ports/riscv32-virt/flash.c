@@ -17,8 +17,18 @@
 #define WORD_BYTES 4u
 #define BUFFER_BYTES 1024u
 
-const uint32_t board_flash_bytes = 32u * 1024u * 1024u;
-const uint32_t board_erase_bytes = 256u * 1024u;
+#define FLASH_BYTES (32u * 1024u * 1024u)
+#define ERASE_BYTES (256u * 1024u)
+
+const struct tf_geometry board_geometry = {
+    .erase_size = ERASE_BYTES,
+    .write_size = WORD_BYTES,
+    .provisioned = { 0x000000, 0x40000 },
+    .journal = { { 0x040000, 0x40000 }, { 0x080000, 0x40000 } },
+    .marks = { 0x0C0000, 0x40000 },
+    .scratch = { 0x100000, 0x40000 },
+    .slot = { { 0x140000, 0x80000 }, { 0x1C0000, 0x80000 } },
+};
 
 static volatile uint32_t *word_at(uint32_t offset)
 {
@@ -27,7 +37,7 @@ static volatile uint32_t *word_at(uint32_t offset)
 
 static int outside(uint32_t offset, size_t length)
 {
-    return offset > board_flash_bytes || length > board_flash_bytes - offset;
+    return offset > FLASH_BYTES || length > FLASH_BYTES - offset;
 }
 
 /* Waits for the end of an operation, and makes the array readable again. */
@@ -44,13 +54,9 @@ static int finish(volatile uint32_t *word)
     return status == READY ? 0 : -1;
 }
 
-int board_flash_read(uint32_t offset, void *buffer, size_t length)
+const uint8_t *board_flash_map(uint32_t offset, size_t length)
 {
-    if (outside(offset, length)) {
-        return -1;
-    }
-    memcpy(buffer, (const void *)(FLASH + offset), length);
-    return 0;
+    return outside(offset, length) ? NULL : (const uint8_t *)(FLASH + offset);
 }
 
 /* Writes words that lie within one write buffer of the chips. */
@@ -100,10 +106,10 @@ int board_flash_program(uint32_t offset, const void *bytes, size_t length)
 
 int board_flash_erase(uint32_t offset, size_t length)
 {
-    if (outside(offset, length) || offset % board_erase_bytes != 0 || length % board_erase_bytes != 0) {
+    if (outside(offset, length) || offset % ERASE_BYTES != 0 || length % ERASE_BYTES != 0) {
         return -1;
     }
-    for (; length > 0; length -= board_erase_bytes, offset += board_erase_bytes) {
+    for (; length > 0; length -= ERASE_BYTES, offset += ERASE_BYTES) {
         volatile uint32_t *word = word_at(offset);
 
         *word = ERASE;

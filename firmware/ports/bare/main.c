@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The agent on a bare board with one serial line: take bytes, answer frames, do the agent's work, look at the sensor,
+ * and sleep when there is nothing to do. */
+#include <string.h>
+
+#include "board.h"
+#include "engines.h"
+#include "fault.h"
+#include "receive_ring.h"
+#include "sensor.h"
+#include "serial_answer.h"
+
+#define WATCHDOG_MS 8000u
+#define ARENA_BYTES (32u * 1024u)
+
+/* Named, so that the size report can tell them from the agent's own memory. */
+static uint8_t transfer_buffer[TF_FRAME_BUFFER(TF_MESSAGE_MAX)];
+static _Alignas(8) uint8_t model_arena[ARENA_BYTES];
+
+static struct tf_agent agent;
+static struct tf_frame_receiver receiver;
+static uint32_t clock_ms, clock_ticks;
+
+int main(void);
+
+static int flash_read(void *ctx, uint32_t offset, void *buffer, size_t length)
+{
+    const uint8_t *from = board_flash_map(offset, length);
+
+    (void)ctx;
+    if (from == NULL) {
+        return TF_ERR_FLASH;
+    }
+    memcpy(buffer, from, length);
+    return TF_OK;
+}
+
+static int flash_write(void *ctx, uint32_t offset, const void *data, size_t length)
+{
+    (void)ctx;
+    return board_flash_program(offset, data, length) == 0 ? TF_OK : TF_ERR_FLASH;
+}
+
+static int flash_erase(void *ctx, uint32_t offset, size_t length)
+{
+    (void)ctx;
+    return board_flash_erase(offset, length) == 0 ? TF_OK : TF_ERR_FLASH;
+}
+
+static const uint8_t *flash_map(void *ctx, uint32_t offset, size_t length)
+{
+    (void)ctx;
+    return board_flash_map(offset, length);
+}
+
+/* The counter wraps within minutes; the milliseconds that are made of it here do not (for 49 days, and may). */
+static uint32_t now_ms(void *ctx)
+{
+    const uint32_t passed = (board_counter() - clock_ticks) / board_ticks_per_ms;
+
+    (void)ctx;
+    clock_ms += passed;
+    clock_ticks += passed * board_ticks_per_ms;
+    return clock_ms;
+}
+
+static void reset(void *ctx)
+{
+    (void)ctx;
+    board_reset();
+}
+
+static void watchdog_kick(void *ctx)
+{
+    (void)ctx;
+    board_watchdog(WATCHDOG_MS);
+}
+
+static int was_fault(void *ctx)
+{
+    (void)ctx;
+    return fault_take_note() ? 1 : 0;
+}
+
+static int start(void)
+{
+    const struct tf_hal hal = {
+        .geometry = board_geometry,
+        .flash_read = flash_read,
+        .flash_write = flash_write,
+        .flash_erase = flash_erase,
+        .flash_map = flash_map,
+        .now_ms = now_ms,
+        .reset = reset,
+        .watchdog_kick = watchdog_kick,
+        .was_fault = was_fault,
+    };
+    const struct tf_arena arena = { model_arena, sizeof model_arena };
+    const int result = tf_agent_init(&agent, &hal, port_engines, port_engine_count, arena);
+
+    return result < 0 ? result : tf_agent_boot(&agent);
+}
+
+/* Half duplex: who asked needs three bytes' time (at 115,200 baud a third of a millisecond) to let the line go. */
+static void let_line_turn(uint32_t asked_ticks)
+{
+    while (board_counter() - asked_ticks < board_ticks_per_ms) {
+    }
+}
+
+static void answer(bool corrected)
+{
+    const uint8_t mine = tf_agent_identity(&agent)->address;
+    const uint32_t asked_ticks = board_counter();
+
+    if (receiver.address != mine && receiver.address != SERIAL_BROADCAST) {
+        return;
+    }
+    const int length = serial_answer(&agent, &receiver, corrected, transfer_buffer, sizeof transfer_buffer);
+
+    if (length > 0) {
+        let_line_turn(asked_ticks);
+        board_uart_write(transfer_buffer, (size_t)length);
+    }
+}
+
+static void listen(void)
+{
+    while (!receive_ring_empty()) {
+        const enum tf_frame_event event = tf_frame_push(&receiver, receive_ring_take());
+
+        board_uart_resume();
+        if (event == TF_FRAME_READY || event == TF_FRAME_CORRECTED) {
+            answer(event == TF_FRAME_CORRECTED);
+        }
+    }
+}
+
+int main(void)
+{
+    board_watchdog(WATCHDOG_MS);
+    tf_frame_init(&receiver, transfer_buffer, sizeof transfer_buffer);
+    if (start() < 0) {
+        for (;;) { /* never provisioned, or broken flash: silent, and asleep */
+            board_watchdog(WATCHDOG_MS);
+            board_sleep();
+        }
+    }
+    for (;;) {
+        listen();
+        const int polled = tf_agent_poll(&agent, now_ms(NULL));
+
+        sensor_look(&agent, clock_ms);
+        if (polled < 0 || (polled & TF_POLL_WORK) == 0) {
+            board_watchdog(WATCHDOG_MS);
+            board_sleep();
+        }
+    }
+}

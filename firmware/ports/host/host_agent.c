@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host_agent.h"
+
+#include <string.h>
+
+#include "engines.h"
+
+static struct host_device *device_of(void *ctx)
+{
+    return ctx;
+}
+
+static int flash_read(void *ctx, uint32_t offset, void *buffer, size_t length)
+{
+    return flash_model_read(&device_of(ctx)->flash, offset, buffer, length) == 0 ? TF_OK : TF_ERR_FLASH;
+}
+
+static int flash_write(void *ctx, uint32_t offset, const void *data, size_t length)
+{
+    return flash_model_write(&device_of(ctx)->flash, offset, data, length) == 0 ? TF_OK : TF_ERR_FLASH;
+}
+
+static int flash_erase(void *ctx, uint32_t offset, size_t length)
+{
+    return flash_model_erase(&device_of(ctx)->flash, offset, length) == 0 ? TF_OK : TF_ERR_FLASH;
+}
+
+static const uint8_t *flash_map(void *ctx, uint32_t offset, size_t length)
+{
+    return flash_model_map(&device_of(ctx)->flash, offset, length);
+}
+
+static uint32_t now_ms(void *ctx)
+{
+    return device_of(ctx)->now_ms;
+}
+
+static void reset(void *ctx)
+{
+    device_of(ctx)->wants_reset = true;
+}
+
+static void watchdog_kick(void *ctx)
+{
+    (void)ctx; /* a process that hangs is found by whoever runs it */
+}
+
+static int was_fault(void *ctx)
+{
+    const int fault = device_of(ctx)->was_fault ? 1 : 0;
+
+    device_of(ctx)->was_fault = false;
+    return fault;
+}
+
+void host_device_init(struct host_device *device, const struct flash_model *flash, const struct tf_geometry *geometry,
+                      struct tf_arena arena)
+{
+    memset(device, 0, sizeof *device);
+    device->flash = *flash;
+    device->arena = arena;
+    device->agent.hal = (struct tf_hal){
+        .ctx = device,
+        .geometry = *geometry,
+        .flash_read = flash_read,
+        .flash_write = flash_write,
+        .flash_erase = flash_erase,
+        .flash_map = flash_map,
+        .now_ms = now_ms,
+        .reset = reset,
+        .watchdog_kick = watchdog_kick,
+        .was_fault = was_fault,
+    };
+}
+
+int host_boot(struct host_device *device)
+{
+    const struct tf_hal hal = device->agent.hal;
+
+    if (setjmp(device->power) != 0) {
+        return HOST_POWER_CUT;
+    }
+    device->flash.power = &device->power;
+    device->wants_reset = false;
+    memset(device->arena.data, 0xA5, device->arena.size);
+    const int result = tf_agent_init(&device->agent, &hal, port_engines, port_engine_count, device->arena);
+
+    return result < 0 ? result : tf_agent_boot(&device->agent);
+}
+
+int host_handle(struct host_device *device, const uint8_t *message, size_t length, bool corrected, uint8_t *reply,
+                size_t capacity)
+{
+    if (setjmp(device->power) != 0) {
+        return HOST_POWER_CUT;
+    }
+    return tf_agent_handle(&device->agent, message, length, corrected, reply, capacity);
+}
+
+int host_poll(struct host_device *device, uint32_t time_ms)
+{
+    device->now_ms = time_ms;
+    if (setjmp(device->power) != 0) {
+        return HOST_POWER_CUT;
+    }
+    return tf_agent_poll(&device->agent, time_ms);
+}
+
+int host_report(struct host_device *device, uint8_t *reply, size_t capacity)
+{
+    if (setjmp(device->power) != 0) {
+        return HOST_POWER_CUT;
+    }
+    return tf_agent_report(&device->agent, reply, capacity);
+}
+
+int host_infer(struct host_device *device, const uint8_t *input, size_t length, struct tf_verdict *verdict)
+{
+    if (setjmp(device->power) != 0) {
+        return HOST_POWER_CUT;
+    }
+    return tf_agent_infer(&device->agent, input, length, verdict);
+}
+
+void host_cut_after(struct host_device *device, uint64_t n, enum flash_cut cut, uint32_t seed)
+{
+    device->flash.cut_at = n == 0 ? 0 : device->flash.operations + n;
+    device->flash.cut = cut;
+    device->flash.random = seed | 1u;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One device on a Linux host: the agent, a flash model and an arena. Tests reach it through the shared library,
+ * tinyfleet-vdev is linked with it.
+ *
+ * Any call below that runs the agent may return HOST_POWER_CUT: the cut that was ordered has happened, what the agent
+ * had in memory is gone, and only host_boot() makes sense next.
+ */
+#ifndef TINYFLEET_PORTS_HOST_HOST_AGENT_H
+#define TINYFLEET_PORTS_HOST_HOST_AGENT_H
+
+#include "flash_model.h"
+#include "tinyfleet/agent.h"
+
+#define HOST_POWER_CUT (-1000)
+
+struct host_device {
+    struct flash_model flash;
+    struct tf_agent agent;
+    struct tf_arena arena;
+    jmp_buf power;
+    bool wants_reset;  /* the agent asked for a restart: call host_boot() */
+    bool was_fault;    /* what the agent is told at its next boot */
+    uint32_t now_ms;   /* the clock that the agent sees */
+};
+
+/* Flash of `flash->size` bytes belongs to the caller, as the arena does. */
+void host_device_init(struct host_device *device, const struct flash_model *flash, const struct tf_geometry *geometry,
+                      struct tf_arena arena);
+
+int host_boot(struct host_device *device);
+int host_handle(struct host_device *device, const uint8_t *message, size_t length, bool corrected, uint8_t *reply,
+                size_t capacity);
+int host_poll(struct host_device *device, uint32_t now_ms);
+int host_report(struct host_device *device, uint8_t *reply, size_t capacity);
+int host_infer(struct host_device *device, const uint8_t *input, size_t length, struct tf_verdict *verdict);
+
+/* Cut the power at the n-th flash operation from now (1: the next one); 0 takes the order back. */
+void host_cut_after(struct host_device *device, uint64_t n, enum flash_cut cut, uint32_t seed);
+
+/* What tests call through cffi: the same with all memory owned by the library. NULL when there is none left. */
+struct host_device *host_device_new(uint32_t flash_bytes, const struct tf_geometry *geometry, uint32_t arena_bytes);
+void host_device_free(struct host_device *device);
+uint8_t *host_device_flash(struct host_device *device);
+void host_device_scan(struct host_device *device);
+uint64_t host_device_operations(const struct host_device *device);
+uint32_t host_device_violations(const struct host_device *device);
+bool host_device_wants_reset(const struct host_device *device);
+void host_device_fault(struct host_device *device);
+/* Digest of what runs: 1 and 32 bytes written, or 0 when nothing runs. */
+int host_device_running(const struct host_device *device, uint8_t digest[TF_DIGEST_BYTES]);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The part of host_agent.h that owns memory: for tests, which reach it through cffi. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "host_agent.h"
+
+struct host_device *host_device_new(uint32_t flash_bytes, const struct tf_geometry *geometry, uint32_t arena_bytes)
+{
+    struct host_device *device = calloc(1, sizeof *device);
+    const struct flash_model flash = {
+        .bytes = malloc(flash_bytes),
+        .written = calloc(flash_bytes / geometry->write_size, 1),
+        .size = flash_bytes,
+        .erase_size = geometry->erase_size,
+        .write_size = geometry->write_size,
+        .random = 1,
+    };
+    const struct tf_arena arena = { .data = malloc(arena_bytes), .size = arena_bytes };
+
+    if (device == NULL || flash.bytes == NULL || flash.written == NULL || arena.data == NULL) {
+        free(device);
+        free(flash.bytes);
+        free(flash.written);
+        free(arena.data);
+        return NULL;
+    }
+    memset(flash.bytes, 0xFF, flash_bytes);
+    host_device_init(device, &flash, geometry, arena);
+    return device;
+}
+
+void host_device_free(struct host_device *device)
+{
+    free(device->flash.bytes);
+    free(device->flash.written);
+    free(device->arena.data);
+    free(device);
+}
+
+uint8_t *host_device_flash(struct host_device *device)
+{
+    return device->flash.bytes;
+}
+
+void host_device_scan(struct host_device *device)
+{
+    flash_model_scan(&device->flash);
+}
+
+uint64_t host_device_operations(const struct host_device *device)
+{
+    return device->flash.operations;
+}
+
+uint32_t host_device_violations(const struct host_device *device)
+{
+    return device->flash.violations;
+}
+
+bool host_device_wants_reset(const struct host_device *device)
+{
+    return device->wants_reset;
+}
+
+void host_device_fault(struct host_device *device)
+{
+    device->was_fault = true;
+}
+
+int host_device_running(const struct host_device *device, uint8_t digest[TF_DIGEST_BYTES])
+{
+    const uint8_t *running = tf_agent_running(&device->agent);
+
+    if (running == NULL) {
+        return 0;
+    }
+    memcpy(digest, running, TF_DIGEST_BYTES);
+    return 1;
+}

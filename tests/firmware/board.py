@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An emulated board: the real firmware, a flash file that outlives the emulator, and its UART as a socket."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+SOCKET_BUFFER_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A kind of board: how its emulator is started, and the flash that it has."""
+
+    name: str
+    emulator: tuple[str, ...]
+    flash_file_bytes: int  # all that the emulated memory has, used or not
+    stack_paint: bytes = b"\xc5" * 4
+
+    def command(self, elf: Path, flash: Path) -> list[str]:
+        """Return the emulator's command line without its UART and control connections."""
+        return [part.format(elf=elf, flash=flash) for part in self.emulator]
+
+
+MPS2_AN386 = Machine(
+    name="mps2-an386",
+    emulator=(
+        *("qemu-system-arm", "-M", "mps2-an386,memory-backend=flash", "-kernel", "{elf}"),
+        *("-object", "memory-backend-file,id=flash,size=16M,mem-path={flash},share=on"),
+    ),
+    flash_file_bytes=16 << 20,
+)
+RISCV32_VIRT = Machine(
+    name="riscv32-virt",
+    emulator=(
+        *("qemu-system-riscv32", "-M", "virt", "-smp", "1", "-m", "16M", "-bios", "{elf}"),
+        *("-drive", "if=pflash,unit=1,format=raw,file={flash}"),
+    ),
+    flash_file_bytes=32 << 20,
+)
+MACHINES = (MPS2_AN386, RISCV32_VIRT)
+
+
+def write_flash_file(machine: Machine, path: Path, contents: dict[int, bytes]) -> None:
+    """Make the file behind an emulated flash: erased but for ``contents``, which maps offsets to bytes."""
+    with path.open("wb") as file:
+        for _ in range(machine.flash_file_bytes >> 20):
+            file.write(b"\xff" * (1 << 20))
+        for offset, data in contents.items():
+            file.seek(offset)
+            file.write(data)
+
+
+class Board:
+    """One emulator process. ``uart`` is a connected socket while it runs; the flash file stays when it ends."""
+
+    def __init__(self, machine: Machine, elf: Path, flash: Path, *, extra: tuple[str, ...] = ()) -> None:
+        self.machine, self.elf, self.flash = machine, elf, flash
+        self._extra = extra
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Switch the board on."""
+        assert self._process is None, "the board runs already"
+        self.uart, uart_end = socket.socketpair()
+        self._control, control_end = socket.socketpair()
+        for end in (self.uart, uart_end):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
+        command = [
+            *self.machine.command(self.elf, self.flash),
+            *("-display", "none", "-monitor", "none", "-nodefaults"),
+            *("-chardev", f"socket,id=uart,fd={uart_end.fileno()}", "-serial", "chardev:uart"),
+            *("-chardev", f"socket,id=control,fd={control_end.fileno()}", "-mon", "chardev=control,mode=control"),
+            *self._extra,
+        ]
+        with uart_end, control_end:
+            self._process = subprocess.Popen(command, pass_fds=(uart_end.fileno(), control_end.fileno()))
+        self._control_lines = self._control.makefile("rb")
+        self._control_lines.readline()  # the greeting
+        self.control("qmp_capabilities")
+
+    def kill(self) -> None:
+        """Take the power away; what the flash file holds then is all that is left."""
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+        self._control_lines.close()
+        self._control.close()
+        self.uart.close()
+
+    @property
+    def pid(self) -> int:
+        """The emulator's process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def control(self, command: str, **arguments: str | int) -> None:
+        """Give the emulator a command and wait until it is done."""
+        self._control.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
+        while True:
+            line = self._control_lines.readline()
+            if not line:
+                raise ConnectionError("the emulator ended")
+            answer = json.loads(line)
+            if "error" in answer:
+                raise RuntimeError(answer["error"]["desc"])
+            if "return" in answer:
+                return
+
+    def memory(self, address: int, length: int) -> bytes:
+        """Read the board's memory from outside."""
+        dump = self.flash.with_suffix(".memory")
+        self.control("pmemsave", val=address, size=length, filename=str(dump))
+        try:
+            return dump.read_bytes()
+        finally:
+            dump.unlink()
+
+    def stack_used_bytes(self, begin: int, end: int) -> int:
+        """How deep the stack between two addresses has ever been, from the paint that is left of it."""
+        stack = self.memory(begin, end - begin)
+        word = len(self.machine.stack_paint)
+        painted = 0
+        while stack[painted : painted + word] == self.machine.stack_paint:
+            painted += word
+        return len(stack) - painted
