@@ -16,7 +16,10 @@ import click
 from reconciler.errors import FleetError
 
 # command: module of this package that defines `command`, and the line that `--help` shows
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    "schema": ("schema", "Print the schema of a kind"),
+    "validate": ("validate", "Check a fleet repository"),
+}
 
 
 class LazyGroup(click.Group):
