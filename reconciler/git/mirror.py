@@ -96,14 +96,11 @@ class Mirror:
             except MoreHistoryNeeded:
                 # Each round costs a connection: grow fast, the sum stays below twice what is needed.
                 if depth > self.limits.commits or not self._deepen(depth * 3):
-                    raise errors.HistoryRewritten(
-                        f"{_short(base)} was applied last and is not within {depth} commits of {_short(head)}"
-                    ) from None
+                    within = f"within the {depth} commits that were looked at"
+                    raise errors.HistoryRewritten(_rewritten(base, head, within)) from None
                 depth *= 4
             except NotDescended:
-                raise errors.HistoryRewritten(
-                    f"{_short(base)} was applied last and is no ancestor of {_short(head)}: the history was rewritten"
-                ) from None
+                raise errors.HistoryRewritten(_rewritten(base, head, "anywhere")) from None
             else:
                 if len(found) > self.limits.commits:
                     raise errors.HistoryTooLong(f"more than {self.limits.commits} new commits since {_short(base)}")
@@ -155,7 +152,8 @@ class Mirror:
     def pin(self, commit: Commit) -> None:
         """Keep this commit, come what may, as the last one that was applied."""
         if self.resolve(APPLIED) != commit:
-            self.git.local("update-ref", APPLIED, commit, limit_s=self.limits.local_s)
+            with self.exclusive():
+                self.git.local("update-ref", APPLIED, commit, limit_s=self.limits.local_s)
 
     def has(self, commit: Commit) -> bool:
         """Tell whether the commit is in our copy."""
@@ -240,6 +238,10 @@ class Mirror:
             yield
         except OSError as problem:
             raise errors.MirrorUnwritable(f"{self.path} can't be written: {problem.strerror}") from problem
+
+
+def _rewritten(base: Commit | None, head: Commit, where: str) -> str:
+    return f"{_short(head)} has {_short(base)}, from where trust goes on, not {where} in its history: it was rewritten"
 
 
 def _short(commit: Commit | None) -> str:

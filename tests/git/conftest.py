@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A forge, a mirror of it, and a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.git.mirror import Mirror
+from reconciler.git.remote import Limits, Remote
+from reconciler.git.signatures import Mode, Policy
+from reconciler.git.source import Source
+from tests.git.forge import Forge, SshKey, make_forge, make_ssh_key
+
+QUICK = Limits(ask_s=10, transfer_s=20, local_s=20, verify_s=30, depth=4)
+
+
+@pytest.fixture
+def forge(tmp_path: Path) -> Forge:
+    return make_forge(tmp_path / "forge")
+
+
+@pytest.fixture
+def remote(forge: Forge) -> Remote:
+    return Remote(f"file://{forge.bare}")
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, remote: Remote) -> Iterator[Mirror]:
+    with Mirror(tmp_path / "mirror", remote, QUICK) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SshKey]:
+    folder = tmp_path_factory.mktemp("keys")
+    return {name: make_ssh_key(folder, name) for name in ("ada", "bob", "forge", "mallory")}
+
+
+@pytest.fixture
+def signers(tmp_path: Path, keys: dict[str, SshKey]) -> Path:
+    """Ada, Bob and the forge may sign; Mallory may not."""
+    path = tmp_path / "allowed_signers"
+    names = ("ada", "bob", "forge")
+    path.write_text("".join(f'{name}@example.org namespaces="git" {keys[name].public}\n' for name in names))
+    return path
+
+
+@pytest.fixture
+def every(signers: Path) -> Policy:
+    return Policy(Mode.EVERY, allowed_signers=signers)
+
+
+@pytest.fixture
+def source(mirror: Mirror, every: Policy, tmp_path: Path) -> Source:
+    return Source(mirror, every, tmp_path / "state")
