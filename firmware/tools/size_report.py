@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure the cross-built firmware and hold it to ``budget.json``.
+
+text   all that lies in ROM: code, constants, initial values
+ram    data and bss without the buffer that a message is received into and without the model's arena; the stack is apart
+stack  the deepest path from reset, plus the interrupt that may come on top of it
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from firmware.tools.stack_graph import CallGraph, PointerTable, StackUnknownError
+
+FIRMWARE = Path(__file__).resolve().parent.parent
+NOT_OURS = frozenset({"transfer_buffer", "model_arena"})
+ROM_SECTIONS = frozenset({".text", ".rodata", ".data"})
+RAM_SECTIONS = frozenset({".data", ".bss", ".noinit"})
+_SYMBOL = re.compile(r"^[0-9a-f]+ (?P<size>[0-9a-f]+) \w (?P<name>\S+)$")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A cross build: what its figures are called, its tools, and what an interrupt adds to the stack by hardware."""
+
+    short: str
+    preset: str
+    tools: str
+    interrupts: tuple[str, ...]
+    hardware_frame_bytes: int
+
+
+TARGETS = (
+    # an Armv7-M exception pushes eight words, and one more to align
+    Target("m4", "mps2-an386", "arm-none-eabi-", ("uart_receive_handler", "timer_handler", "fault_handler"), 36),
+    Target("rv32", "riscv32-virt", "riscv64-unknown-elf-", ("trap_handler",), 0),
+)
+
+
+def measure(target: Target) -> dict[str, int]:
+    """Return text, ram and stack of one build."""
+    build = FIRMWARE / "build" / target.preset
+    elf = build / "tinyfleet.elf"
+    sections = _sections(target, elf)
+    symbols = _symbols(target, elf)
+    buffers = sum(symbols[name] for name in NOT_OURS)
+    return {
+        f"text_{target.short}": sum(size for name, size in sections.items() if name in ROM_SECTIONS),
+        f"ram_{target.short}": sum(size for name, size in sections.items() if name in RAM_SECTIONS) - buffers,
+        f"stack_{target.short}": _stack(target, build, set(symbols)),
+    }
+
+
+def _sections(target: Target, elf: Path) -> dict[str, int]:
+    lines = _run(f"{target.tools}size", "-A", str(elf))
+    fields = [line.split() for line in lines if line.startswith(".")]
+    return {name: int(size) for name, size, *_ in fields}
+
+
+def _symbols(target: Target, elf: Path) -> dict[str, int]:
+    """Sizes by name; a clone of the compiler's (``name.isra.0``) counts under its own name and the plain one."""
+    lines = _run(f"{target.tools}nm", "-S", "--defined-only", str(elf))
+    sizes = {found["name"]: int(found["size"], 16) for line in lines if (found := _SYMBOL.match(line))}
+    return {name.partition(".")[0]: size for name, size in sizes.items()} | sizes
+
+
+def _stack(target: Target, build: Path, kept: set[str]) -> int:
+    table = PointerTable.read(FIRMWARE / "tools" / "stack_calls.json")
+    graph = CallGraph.read(sorted(build.rglob("*.ci")), kept, table.pointers, table.library)
+    most, path = graph.deepest("bare_start")
+    interrupt = max(graph.deepest(handler)[0] for handler in target.interrupts) + target.hardware_frame_bytes
+    sys.stdout.write(f"# deepest stack of {target.preset}, with {interrupt} for an interrupt on top:\n")
+    for name in path:
+        sys.stdout.write(f"#   {graph.frames[name]:5} {name}\n")
+    return most + interrupt
+
+
+def _run(*command: str) -> list[str]:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+
+
+def main() -> None:
+    """Print the figures, and fail when one is above its budget."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--budget", type=Path, default=FIRMWARE / "budget.json")
+    budget: dict[str, int] = json.loads(parser.parse_args().budget.read_text())
+    try:
+        figures = {name: figure for target in TARGETS for name, figure in measure(target).items()}
+    except StackUnknownError as unknown:
+        sys.exit(f"size report: {unknown}")
+    over = [f"{name} is {figures[name]}, its budget {most}" for name, most in budget.items() if figures[name] > most]
+    sys.stdout.write(" ".join(f"{name}={figure}" for name, figure in figures.items()) + "\n")
+    if over:
+        sys.exit("size report: " + "; ".join(over))
+
+
+if __name__ == "__main__":
+    main()

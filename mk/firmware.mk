@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+# The device agent: the Linux port and both boards, and their sizes against firmware/budget.json.
+FIRMWARE_PRESETS := host mps2-an386 riscv32-virt
+
+.PHONY: firmware firmware-clean
+firmware: setup ## build the device agent for all ports; prints text_ ram_ stack_ of the boards
+	@set -e; cd firmware; for preset in $(FIRMWARE_PRESETS); do \
+	  cmake --preset $$preset -DPython3_EXECUTABLE=$(CURDIR)/$(PY) >/dev/null; \
+	  cmake --build --preset $$preset; \
+	done
+	@$(PY) -m firmware.tools.size_report
+
+firmware-clean: ## forget what was built, third-party C included
+	rm -rf firmware/build

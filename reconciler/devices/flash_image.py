@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a device is born with: the provisioned region of its flash (docs/specs/flash.md, section 1).
+
+Made once per device, before it leaves the bench: who it is, whom it trusts, the key that it signs with, and the models
+that updates never touch. The bytes hold a private key: whoever keeps them keeps them as one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+MAGIC: Final = b"TFPV"
+VERSION: Final = 1
+HEADER_BYTES: Final = 640
+PREBAKED_MAX: Final = 8
+ADDRESS_MAX: Final = 247
+_PACK_ALIGNMENT: Final = 8
+_PLAIN: Final = struct.Struct("<4sHH16s16s16s32s32s32sBBH32s64s64s")
+_ENTRY: Final = struct.Struct("<II32s")
+_ERASED: Final = b"\xff"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a device is, and whom it trusts."""
+
+    vendor: bytes
+    class_id: bytes
+    device: bytes
+    root_public: bytes
+    seed: bytes = field(repr=False)
+    type_name: str
+    fleet: str
+    name: str
+    address: int = 0  # on a serial line, 1 ... 247; 0: on none
+
+    def __post_init__(self) -> None:
+        """Refuse what the region can't hold."""
+        for label, value, length in (
+            ("vendor id", self.vendor, 16),
+            ("class id", self.class_id, 16),
+            ("device id", self.device, 16),
+            ("root key", self.root_public, 32),
+            ("seed", self.seed, 32),
+        ):
+            if len(value) != length:
+                raise ValueError(f"the {label} has {len(value)} bytes, not {length}")
+        if not 0 <= self.address <= ADDRESS_MAX:
+            raise ValueError(f"the serial address {self.address} is not in 0 ... {ADDRESS_MAX}")
+
+    @property
+    def public(self) -> bytes:
+        """The key that this device's reports are verified with."""
+        return Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw()
+
+
+def provisioned_region(identity: Identity, prebaked: Sequence[bytes] = ()) -> bytes:
+    """Return the first bytes of the provisioned region: the header, and the pre-baked packs behind it."""
+    if len(prebaked) > PREBAKED_MAX:
+        raise ValueError(f"{len(prebaked)} pre-baked packs, and a device carries at most {PREBAKED_MAX}")
+    entries, packs = b"", b""
+    for pack in prebaked:
+        packs += _ERASED * (-len(packs) % _PACK_ALIGNMENT)
+        entries += _ENTRY.pack(HEADER_BYTES + len(packs), len(pack), hashlib.sha256(pack).digest())
+        packs += pack
+    header = _plain_part(identity, len(prebaked)) + entries.ljust(PREBAKED_MAX * _ENTRY.size, b"\0")
+    return header + struct.pack("<I", zlib.crc32(header)) + packs
+
+
+def _plain_part(identity: Identity, prebaked_count: int) -> bytes:
+    return _PLAIN.pack(
+        *(MAGIC, VERSION, HEADER_BYTES),
+        *(identity.vendor, identity.class_id, identity.device),
+        *(identity.root_public, identity.public, identity.seed),
+        *(identity.address, prebaked_count, 0),
+        _text(identity.type_name, 32),
+        _text(identity.fleet, 64),
+        _text(identity.name, 64),
+    )
+
+
+def _text(text: str, room: int) -> bytes:
+    encoded = text.encode()
+    if len(encoded) >= room or b"\0" in encoded:
+        raise ValueError(f"the name {text!r} does not fit {room - 1} bytes of UTF-8 without a zero")
+    return encoded.ljust(room, b"\0")
