@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Updates under way: at most one per device, begun by a pass, ended on their own, with a pause after each failure."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from reconciler.devices.conversation import Lost, Outcome
+from reconciler.model import DeviceId
+
+FIRST_PAUSE_S = 5.0
+LONGEST_PAUSE_S = 900.0
+JITTER = 0.25  # of the pause, so that a thousand devices that fell silent together don't come back together
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a delivery ended."""
+
+    device: DeviceId
+    label: str
+    outcome: Outcome
+
+
+@dataclass(slots=True)
+class _Trouble:
+    failures: int = 0
+    not_before_s: float = 0.0
+    why: str = ""
+
+
+class Deliveries:
+    """All updates under way on this gateway."""
+
+    def __init__(self, on_done: Callable[[Done], None], jitter: random.Random) -> None:
+        self._on_done = on_done
+        self._jitter = jitter
+        self._running: dict[DeviceId, tuple[str, asyncio.Task[None]]] = {}
+        self._troubles: dict[DeviceId, _Trouble] = {}
+
+    @property
+    def running(self) -> Mapping[DeviceId, str]:
+        """Return what is under way, by device."""
+        return {device: label for device, (label, _) in self._running.items()}
+
+    def why_waiting(self, device: DeviceId) -> str | None:
+        """Tell why a device is not tried again at once."""
+        trouble = self._troubles.get(device)
+        return trouble.why if trouble else None
+
+    def may_start(self, device: DeviceId, now_s: float) -> bool:
+        """Tell whether a delivery to this device could begin now."""
+        trouble = self._troubles.get(device)
+        return device not in self._running and (trouble is None or now_s >= trouble.not_before_s)
+
+    def start(self, device: DeviceId, label: str, work: Callable[[], Awaitable[Outcome]]) -> None:
+        """Begin one; `label` says what it is for, in a few words."""
+        self._running[device] = (label, asyncio.create_task(self._run(device, label, work), name=f"deliver {device}"))
+
+    def forgive(self, device: DeviceId) -> None:
+        """Try again at once: the device has come back, or Git has changed."""
+        self._troubles.pop(device, None)
+
+    async def stop(self) -> None:
+        """Cut everything off; devices keep what they hold, and a later delivery goes on from there."""
+        tasks = [task for _, task in self._running.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, device: DeviceId, label: str, work: Callable[[], Awaitable[Outcome]]) -> None:
+        try:
+            outcome = await work()
+        finally:
+            del self._running[device]
+        if isinstance(outcome, Lost):
+            self._pause(device, outcome.why)
+        else:
+            self._troubles.pop(device, None)
+        self._on_done(Done(device, label, outcome))
+
+    def _pause(self, device: DeviceId, why: str) -> None:
+        trouble = self._troubles.setdefault(device, _Trouble())
+        pause_s = min(FIRST_PAUSE_S * 2**trouble.failures, LONGEST_PAUSE_S)
+        trouble.failures += 1
+        trouble.why = why
+        trouble.not_before_s = asyncio.get_running_loop().time() + pause_s * (1 + self._jitter.uniform(0, JITTER))
