@@ -7,8 +7,8 @@ Stalled
 │   ├── HistoryTooLong       more new commits than the limit allows
 │   ├── UnsignedCommit       a commit without a signature
 │   ├── UntrustedSigner      a good signature by nobody we know
-│   ├── SignerExpired        a known signer whose key or signature is out of date, or revoked
-│   ├── BadSignature         the signature does not fit the commit
+│   ├── SignerExpired        a known GPG signer whose key or signature is out of date, or revoked
+│   ├── BadSignature         the signature does not verify
 │   ├── ObjectsRefused       the remote sent objects that are malformed or dangerous
 │   ├── TransferTooLarge     the remote sent more than the limit allows
 │   ├── ProtocolRefused      a protocol that could run a command, or that was not configured
@@ -69,7 +69,7 @@ class SignerExpired(Refused):
 
 
 class BadSignature(Refused):
-    """The signature was made over other bytes than this commit's."""
+    """The signature does not verify: another commit's, a revoked SSH key's, or made for another use."""
 
     reason: ClassVar[str] = "BadSignature"
 

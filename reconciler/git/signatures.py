@@ -123,14 +123,19 @@ def _judge(git: ConfinedGit, commit: Commit, verdicts: dict[str, list[str]]) -> 
 def _meaning(git: ConfinedGit, commit: Commit, verdict: str) -> tuple[type[FleetError], str]:
     kind = _kind(git, commit)
     meanings: dict[str, tuple[type[FleetError], str]] = {
-        "B": (errors.BadSignature, "carries a signature that does not fit it"),
+        "B": (
+            errors.BadSignature,
+            "carries a signature that does not verify: it was altered, or its key was revoked or is for other uses",
+        ),
         "X": (errors.SignerExpired, "carries a signature that has expired"),
         "Y": (errors.SignerExpired, "is signed with a key that has expired"),
         "R": (errors.SignerExpired, "is signed with a key that was revoked"),
     }
     if kind is None:
         return errors.UnsignedCommit, "is not signed with SSH or GPG"
-    return meanings.get(verdict, (errors.UntrustedSigner, f"is signed with a {kind} key that no allowed signer has"))
+    return meanings.get(
+        verdict, (errors.UntrustedSigner, f"is signed ({kind}) with a key that no allowed signer has now")
+    )
 
 
 def _kind(git: ConfinedGit, commit: Commit) -> str | None:

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.git.cadence import Cadence, Due, delay_s, next_due
+from reconciler.git.source import Kept, Unchanged
+from reconciler.model import Commit
+
+HERE = Commit("1" * 40)
+AWAY = Kept(HERE, None, "RemoteUnavailable", "no answer", transient=True)
+REFUSED = Kept(HERE, Commit("2" * 40), "UnsignedCommit", "is not signed", transient=False)
+CADENCE = Cadence(interval_s=30, jitter=0.2, ceiling_s=600)
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))
+def test_delay_stays_within_the_jitter_of_interval_and_ceiling(failures: int, chance: float) -> None:
+    assert 30 * 0.8 <= delay_s(CADENCE, failures, chance) <= 600 * 1.2
+
+
+@given(st.integers(0, 100), st.floats(0, 1, exclude_max=True))
+def test_delay_never_shrinks_with_failures(failures: int, chance: float) -> None:
+    assert delay_s(CADENCE, failures + 1, chance) >= delay_s(CADENCE, failures, chance)
+
+
+def test_delays_double_up_to_the_ceiling() -> None:
+    assert [delay_s(CADENCE, failures, 0.5) for failures in range(7)] == [30, 60, 120, 240, 480, 600, 600]
+
+
+def test_the_interval_wins_over_a_ceiling_below_it() -> None:
+    assert delay_s(Cadence(interval_s=60, jitter=0, ceiling_s=10), 3, 0.5) == 60
+
+
+def test_only_a_remote_without_an_answer_is_asked_less_often() -> None:
+    due = Due(0)
+    for _ in range(3):
+        due = next_due(CADENCE, due, AWAY, now_s=100, chance=0.5)
+    assert due == Due(100 + 240, failures=3)
+    assert next_due(CADENCE, due, REFUSED, now_s=200, chance=0.5) == Due(230)
+    assert next_due(CADENCE, due, Unchanged(HERE), now_s=200, chance=0.5) == Due(230)

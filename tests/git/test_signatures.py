@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may sign, with keys that ssh-keygen and gpg made a moment ago."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.git.errors import (
+    BadSignature,
+    SettingsUnsafe,
+    SignerExpired,
+    SignersUnreadable,
+    UnsignedCommit,
+    UntrustedSigner,
+)
+from reconciler.git.mirror import Mirror
+from reconciler.git.signatures import Mode, Policy, Signer, Verifier
+from reconciler.model import Commit
+from tests.git.forge import Forge, GpgKey, SshKey, run_gpg
+
+Keys = dict[str, SshKey]
+
+
+@pytest.fixture(scope="session")
+def gpg() -> Iterator[dict[str, GpgKey]]:
+    # A short path: gpg's agent listens on a socket in it, and those have short names only.
+    home = Path(tempfile.mkdtemp(prefix="gpg"))
+    names = ("ada@example.org", "forge@example.org", "mallory@example.org")
+    for name in names:
+        run_gpg(home, "--quick-generate-key", name, "ed25519", "sign", "never")
+    yield {name.partition("@")[0]: GpgKey(name, home) for name in names}
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True, capture_output=True)
+    shutil.rmtree(home)
+
+
+@pytest.fixture
+def gpg_policy(tmp_path: Path, gpg: dict[str, GpgKey]) -> Policy:
+    path = tmp_path / "signers.asc"
+    path.write_bytes(gpg["ada"].export() + gpg["forge"].export())
+    return Policy(Mode.EVERY, gpg_keys=path)
+
+
+def verify(mirror: Mirror, policy: Policy, state: Path, base: Commit | None = None) -> tuple[Signer, ...]:
+    head = mirror.fetch()
+    return Verifier(policy, state).verify(mirror.git, mirror.new_commits(base, head), limit_s=30)
+
+
+def names(signed: tuple[Signer, ...]) -> list[str]:
+    return [signer.name for signer in signed]
+
+
+def test_ssh_signers_are_named(forge: Forge, mirror: Mirror, every: Policy, keys: Keys, tmp_path: Path) -> None:
+    base = forge.commit()
+    forge.commit(key=keys["ada"])
+    forge.commit(key=keys["bob"])
+    signed = verify(mirror, every, tmp_path, base)
+    assert names(signed) == ["ada@example.org", "bob@example.org"]
+    assert all(signer.key.startswith("SHA256:") for signer in signed)
+
+
+def test_an_unknown_ssh_key_is_untrusted(
+    forge: Forge, mirror: Mirror, every: Policy, keys: Keys, tmp_path: Path
+) -> None:
+    forge.commit(key=keys["mallory"])
+    with pytest.raises(UntrustedSigner, match=r"\(SSH\) with a key that no allowed signer has"):
+        verify(mirror, every, tmp_path)
+
+
+def test_a_signature_moved_to_another_commit_is_bad(
+    forge: Forge, mirror: Mirror, every: Policy, keys: Keys, tmp_path: Path
+) -> None:
+    forge.commit(key=keys["ada"])
+    raw = forge.git("cat-file", "commit", "HEAD").encode() + b"\n"
+    forged = forge.git("hash-object", "-t", "commit", "-w", "--stdin", data=raw.replace(b"change", b"chance"))
+    forge.git("reset", "--quiet", "--hard", forged)
+    forge.push("--force")
+    with pytest.raises(BadSignature):
+        verify(mirror, every, tmp_path)
+
+
+def test_a_signature_for_another_purpose_is_untrusted(forge: Forge, mirror: Mirror, keys: Keys, tmp_path: Path) -> None:
+    signers = tmp_path / "files_only"
+    signers.write_text(f'ada@example.org namespaces="file" {keys["ada"].public}\n')
+    forge.commit(key=keys["ada"])
+    with pytest.raises(BadSignature):
+        verify(mirror, Policy(Mode.EVERY, allowed_signers=signers), tmp_path)
+
+
+def test_an_expired_ssh_signer_is_refused(forge: Forge, mirror: Mirror, keys: Keys, tmp_path: Path) -> None:
+    signers = tmp_path / "expired"
+    signers.write_text(f'ada@example.org valid-before="20200101" {keys["ada"].public}\n')
+    forge.commit(key=keys["ada"])
+    with pytest.raises(UntrustedSigner):
+        verify(mirror, Policy(Mode.EVERY, allowed_signers=signers), tmp_path)
+
+
+def test_a_revoked_ssh_key_is_refused(forge: Forge, mirror: Mirror, keys: Keys, signers: Path, tmp_path: Path) -> None:
+    revoked = tmp_path / "revoked"
+    revoked.write_text(keys["ada"].public + "\n")
+    forge.commit(key=keys["ada"])
+    with pytest.raises(BadSignature, match="revoked"):
+        verify(mirror, Policy(Mode.EVERY, allowed_signers=signers, revoked_signers=revoked), tmp_path)
+
+
+def test_gpg_signers_are_named_and_others_refused(
+    forge: Forge, mirror: Mirror, gpg_policy: Policy, gpg: dict[str, GpgKey], tmp_path: Path
+) -> None:
+    forge.gpg_home = gpg["ada"].home
+    first = forge.commit(key=gpg["ada"])
+    assert names(verify(mirror, gpg_policy, tmp_path)) == ["ada@example.org"]
+    forge.commit(key=gpg["mallory"])
+    with pytest.raises(UntrustedSigner, match="GPG"):
+        verify(mirror, gpg_policy, tmp_path, first)
+
+
+def test_a_gpg_key_taken_out_of_the_file_signs_no_more(
+    forge: Forge, mirror: Mirror, gpg_policy: Policy, gpg: dict[str, GpgKey], tmp_path: Path
+) -> None:
+    forge.gpg_home = gpg["ada"].home
+    forge.commit(key=gpg["ada"])
+    verify(mirror, gpg_policy, tmp_path)
+    assert gpg_policy.gpg_keys is not None
+    gpg_policy.gpg_keys.write_bytes(gpg["forge"].export())
+    with pytest.raises(UntrustedSigner):
+        verify(mirror, gpg_policy, tmp_path)
+
+
+def test_an_expired_gpg_key_is_refused(forge: Forge, mirror: Mirror, gpg: dict[str, GpgKey], tmp_path: Path) -> None:
+    home, then = gpg["ada"].home, "20200115T000000!"
+    run_gpg(home, "--faked-system-time", then, "--quick-generate-key", "old@example.org", "ed25519", "sign", "1m")
+    old_gpg = tmp_path / "gpg-of-2020"
+    old_gpg.write_text(f'#!/bin/sh\nexec gpg --faked-system-time {then} "$@"\n')
+    old_gpg.chmod(0o755)
+    forge.gpg_home = home
+    forge.git("config", "gpg.program", str(old_gpg))
+    forge.commit(key=GpgKey("old@example.org", home))
+    keyring = tmp_path / "old.asc"
+    keyring.write_bytes(GpgKey("old@example.org", home).export())
+    with pytest.raises(SignerExpired):
+        verify(mirror, Policy(Mode.EVERY, gpg_keys=keyring), tmp_path)
+
+
+def test_gpg_is_not_even_started_without_keys_for_it(
+    forge: Forge, mirror: Mirror, every: Policy, gpg: dict[str, GpgKey], tmp_path: Path
+) -> None:
+    forge.gpg_home = gpg["ada"].home
+    forge.commit(key=gpg["ada"])
+    with pytest.raises(UntrustedSigner):
+        verify(mirror, every, tmp_path)
+
+
+def test_a_merge_as_forges_make_it(
+    forge: Forge, mirror: Mirror, keys: Keys, every: Policy, gpg: dict[str, GpgKey]
+) -> None:
+    """Authors sign with SSH, the forge signs the merge with its own GPG key: both are looked at."""
+    keyring = mirror.path.with_name("forge.asc")
+    keyring.write_bytes(gpg["forge"].export())
+    forge.gpg_home = gpg["forge"].home
+    base = forge.commit(key=keys["ada"])
+    forge.git("checkout", "--quiet", "-b", "topic")
+    forge.commit({"topic.yaml": "1\n"}, key=keys["bob"])
+    forge.git("checkout", "--quiet", "main")
+    forge.commit({"main.yaml": "1\n"}, key=keys["ada"])
+    forge.merge("topic", key=gpg["forge"])
+    policy = dataclasses.replace(every, gpg_keys=keyring)
+    signed = names(verify(mirror, policy, mirror.path.with_name("state"), base))
+    assert sorted(signed[:2]) == ["ada@example.org", "bob@example.org"]
+    assert signed[2] == "forge@example.org"
+
+
+def test_an_unsigned_commit_on_the_branch_side_of_a_signed_merge_is_refused(
+    forge: Forge, mirror: Mirror, every: Policy, keys: Keys, tmp_path: Path
+) -> None:
+    base = forge.commit(key=keys["ada"])
+    forge.git("checkout", "--quiet", "-b", "topic")
+    smuggled = forge.commit({"topic.yaml": "1\n"})
+    forge.git("checkout", "--quiet", "main")
+    forge.merge("topic", key=keys["forge"])
+    with pytest.raises(UnsignedCommit, match=smuggled[:12]):
+        verify(mirror, every, tmp_path, base)
+    head_only = Policy(Mode.HEAD, allowed_signers=every.allowed_signers)
+    assert names(verify(mirror, head_only, tmp_path, base)) == ["forge@example.org"]
+
+
+def test_an_unsigned_merge_of_signed_commits_is_refused(
+    forge: Forge, mirror: Mirror, every: Policy, keys: Keys, tmp_path: Path
+) -> None:
+    base = forge.commit(key=keys["ada"])
+    forge.git("checkout", "--quiet", "-b", "topic")
+    forge.commit({"topic.yaml": "1\n"}, key=keys["bob"])
+    forge.git("checkout", "--quiet", "main")
+    merge = forge.merge("topic")
+    with pytest.raises(UnsignedCommit, match=merge[:12]):
+        verify(mirror, every, tmp_path, base)
+
+
+def test_off_looks_at_nothing(forge: Forge, mirror: Mirror, tmp_path: Path) -> None:
+    forge.commit()
+    assert verify(mirror, Policy(Mode.OFF), tmp_path) == ()
+
+
+def test_no_signers_at_all_trusts_nobody(forge: Forge, mirror: Mirror, keys: Keys, tmp_path: Path) -> None:
+    forge.commit(key=keys["ada"])
+    with pytest.raises(UntrustedSigner):
+        verify(mirror, Policy(Mode.EVERY), tmp_path)
+
+
+def test_an_unreadable_signers_file_is_named(forge: Forge, mirror: Mirror, keys: Keys, tmp_path: Path) -> None:
+    forge.commit(key=keys["ada"])
+    with pytest.raises(SignersUnreadable, match="nowhere"):
+        verify(mirror, Policy(Mode.EVERY, allowed_signers=tmp_path / "nowhere"), tmp_path)
+
+
+def test_gpg_keys_that_are_none_are_named(forge: Forge, mirror: Mirror, keys: Keys, tmp_path: Path) -> None:
+    forge.commit(key=keys["ada"])
+    path = tmp_path / "nonsense.asc"
+    path.write_text("no key\n")
+    with pytest.raises(SignersUnreadable, match="gpg can't read"):
+        verify(mirror, Policy(Mode.EVERY, gpg_keys=path), tmp_path)
+
+
+def test_an_anchor_is_a_whole_commit_id() -> None:
+    with pytest.raises(SettingsUnsafe):
+        Policy(anchor=Commit("abc123"))
+
+
+def test_the_repository_cannot_name_its_own_signers(
+    forge: Forge, mirror: Mirror, every: Policy, keys: Keys, tmp_path: Path
+) -> None:
+    """An allowed_signers file in the tree, as some tools read it, changes nothing."""
+    text = f"mallory@example.org {keys['mallory'].public}\n"
+    forge.commit({".gitsigners": text, "allowed_signers": text, ".git-allowed-signers": text}, key=keys["mallory"])
+    with pytest.raises(UntrustedSigner):
+        verify(mirror, every, tmp_path)
+
+
+def test_fingerprint_moves_with_the_files(every: Policy, tmp_path: Path) -> None:
+    before = Verifier(every, tmp_path).fingerprint()
+    assert every.allowed_signers is not None
+    every.allowed_signers.write_text("")
+    assert Verifier(every, tmp_path).fingerprint() != before
