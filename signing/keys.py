@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ed25519 keys in files, behind the `Signer` protocol so that a TPM or a token can take their place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from signing.cose import PUBLIC_KEY_BYTES
+from signing.keyfiles import KeyStoreError, read_private, read_public, write_private
+from signing.names import key_id
+from signing.pkcs8 import encrypted_pem
+
+LEAST_PASSPHRASE_BYTES = 12
+ENCRYPTED_MARK = b"ENCRYPTED PRIVATE KEY"
+
+Passphrase = Callable[[], bytes]
+"""Asked only when a key needs it, so that nobody is prompted in vain."""
+
+
+class FileKey:
+    """A private key that was read from a file. It shows its name and never itself."""
+
+    __slots__ = ("_private", "_public_key")
+
+    def __init__(self, private: Ed25519PrivateKey) -> None:
+        self._private = private
+        self._public_key = private.public_key().public_bytes_raw()
+
+    @property
+    def public_key(self) -> bytes:
+        """The 32 bytes of the public key."""
+        return self._public_key
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the 64 bytes of the signature."""
+        return self._private.sign(message)
+
+    def __repr__(self) -> str:
+        return f"<private key {key_id(self._public_key).hex()}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a private key is not passed on")
+
+
+def generate() -> FileKey:
+    """Make a new key, not yet in any file."""
+    return FileKey(Ed25519PrivateKey.generate())
+
+
+def save(key: FileKey, path: Path, passphrase: bytes | None) -> None:
+    """Keep a key in a new file of mode 0600, encrypted when there is a passphrase."""
+    private = key._private  # noqa: SLF001 - the one place where a key leaves its object
+    if passphrase is None:
+        pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    elif len(passphrase) < LEAST_PASSPHRASE_BYTES:
+        raise KeyStoreError(f"a passphrase has at least {LEAST_PASSPHRASE_BYTES} characters")
+    else:
+        pem = encrypted_pem(private, passphrase)
+    write_private(path, pem)
+
+
+def load(path: Path, passphrase: Passphrase) -> FileKey:
+    """Read a key; the passphrase is asked for only when it is encrypted."""
+    pem = read_private(path)
+    try:
+        private = load_pem_private_key(pem, passphrase() if ENCRYPTED_MARK in pem else None)
+    except (ValueError, UnsupportedAlgorithm):
+        # not chained: the library's text is about bytes that we keep out of logs
+        raise KeyStoreError(f"{path} is no private key, or the passphrase is wrong") from None
+    if not isinstance(private, Ed25519PrivateKey):
+        raise KeyStoreError(f"{path} is not an Ed25519 key")
+    return FileKey(private)
+
+
+def public_pem(public_key: bytes) -> bytes:
+    """Write a public key as PEM."""
+    key = Ed25519PublicKey.from_public_bytes(public_key)
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def public_header(public_key: bytes) -> bytes:
+    """Write the root's public key as a C header, for firmware that has it compiled in."""
+    octets = [f"0x{octet:02x}" for octet in public_key]
+    rows = [", ".join(octets[at : at + 8]) for at in range(0, PUBLIC_KEY_BYTES, 8)]
+    lines = [
+        "/* SPDX-License-Identifier: Apache-2.0 */",
+        f"/* Ed25519 public key of the fleet's root, key id {key_id(public_key).hex()}. */",
+        "#ifndef TINYFLEET_ROOT_KEY_H",
+        "#define TINYFLEET_ROOT_KEY_H",
+        "#define TINYFLEET_ROOT_KEY { \\",
+        *(f"    {row}, \\" for row in rows[:-1]),
+        f"    {rows[-1]} }}",
+        "#endif",
+        "",
+    ]
+    return "\n".join(lines).encode()
+
+
+def read_public_key(path: Path) -> bytes:
+    """Read a public key from PEM or from 64 hexadecimal digits."""
+    data = read_public(path)
+    try:
+        if data.startswith(b"-----BEGIN PUBLIC KEY-----"):
+            key = load_pem_public_key(data)
+            if isinstance(key, Ed25519PublicKey):
+                return key.public_bytes_raw()
+        else:
+            raw = bytes.fromhex(data.decode("ascii").strip())
+            if len(raw) == PUBLIC_KEY_BYTES:
+                return raw
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise KeyStoreError(f"{path} is no public key") from error
+    raise KeyStoreError(f"{path} is no Ed25519 public key")
