@@ -1,2 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From wanted and observed state to actions; pure."""
+"""From wanted and observed state to actions; pure. docs/plan.md tells how a plan is reasoned.
+
+`plan` is the definition. A `Planner` gives the same answers and remembers, so that an unchanged pass
+costs nothing and a small change costs little.
+"""
+
+from reconciler.plan.define import plan
+from reconciler.plan.planner import Planner
+
+__all__ = ["Planner", "plan"]

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The definition of a plan, in the plainest form: `Planner` gives the same answers for less work."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from reconciler.model import Action, Cant, CantReason, Desired, Device, DeviceId, Digest, Nothing, Observed, RolloutId
+from reconciler.plan.claims import Claims
+from reconciler.plan.course import Scene, follow, release
+from reconciler.plan.goal import gather
+from reconciler.plan.verdict import NOTHING_FAILED, Verdict, judge
+from reconciler.plan.waves import stable_order
+
+UNCLAIMED = "no rollout wants anything of it"
+UNKNOWN = "reports, but Git does not know it"
+
+
+def plan(desired: Desired, observed: Observed, now: datetime) -> tuple[Action, ...]:
+    """Return exactly one action for every device of Git and every device that reports, by name."""
+    claims = Claims(desired)
+    claimed: dict[RolloutId, list[Device]] = {}
+    gateways = {}
+    actions: dict[DeviceId, Action] = {}
+    for name, device in desired.devices.items():
+        claim = claims.of(device)
+        gateways[name] = claim.gateway
+        if claim.rollout is None:
+            actions[name] = Nothing(name, UNCLAIMED)
+        else:
+            claimed.setdefault(claim.rollout, []).append(device)
+    verdicts = {rollout: _judge_all(desired, observed, rollout, devices, now) for rollout, devices in claimed.items()}
+    courses = {
+        rollout: follow(
+            desired.rollouts[rollout], stable_order(desired.rollouts[rollout], devices), verdicts[rollout], now
+        )
+        for rollout, devices in claimed.items()
+    }
+    scene = Scene(desired, {rollout for rollout, course in courses.items() if not course.complete}, now)
+    for rollout, course in courses.items():
+        actions |= release(desired.rollouts[rollout], course, verdicts[rollout], gateways, scene).actions
+    for name in observed.devices.keys() - desired.devices.keys():
+        actions[name] = unknown(name)
+    return tuple(actions[name] for name in sorted(actions))
+
+
+def _judge_all(
+    desired: Desired, observed: Observed, rollout: RolloutId, devices: list[Device], now: datetime
+) -> dict[DeviceId, Verdict]:
+    """Judge all devices of one rollout, each alone."""
+    goals = gather(desired, observed, {(rollout, device.type) for device in devices})
+    failed = failures(observed)
+    return {
+        device.name: judge(
+            goals[rollout, device.type],
+            device.name,
+            observed.devices.get(device.name),
+            failed.get(device.name, NOTHING_FAILED),
+            now,
+        )
+        for device in devices
+    }
+
+
+def failures(observed: Observed) -> dict[DeviceId, frozenset[Digest]]:
+    """Sort the quarantined digests by device."""
+    failed: dict[DeviceId, set[Digest]] = {}
+    for device, digest in observed.quarantined:
+        failed.setdefault(device, set()).add(digest)
+    return {device: frozenset(digests) for device, digests in failed.items()}
+
+
+def unknown(name: DeviceId) -> Cant:
+    """Say of a device that reports that Git does not know it."""
+    return Cant(name, None, CantReason.UNKNOWN, UNKNOWN)

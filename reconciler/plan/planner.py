@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same plan, for the cost of what changed.
+
+A `Planner` gives what `plan` gives (a property test holds it to that) and remembers what each device
+was judged by, how far each rollout was, and until when time alone changes none of it. It takes "the
+same object" for "unchanged", which is right as long as nobody changes a `Desired`, an `Observed` or
+anything in them in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from reconciler.model import (
+    Action,
+    Desired,
+    Device,
+    DeviceId,
+    Digest,
+    GatewayId,
+    Nothing,
+    Observed,
+    ObservedDevice,
+    Rollout,
+    RolloutId,
+    TypeId,
+    Window,
+)
+from reconciler.plan.claims import Claim, Claims
+from reconciler.plan.course import Course, Release, Scene, earliest, follow, release
+from reconciler.plan.define import UNCLAIMED, failures, unknown
+from reconciler.plan.goal import Goal, gather
+from reconciler.plan.verdict import NOTHING_FAILED, Verdict, judge
+from reconciler.plan.waves import stable_order
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What a release was decided by, beyond the rollout and its devices."""
+
+    holding: frozenset[RolloutId]  # those of `depends_on` that are not complete
+    fleet_windows: tuple[Window, ...]
+    gateway_windows: Mapping[GatewayId, tuple[Window, ...]]
+
+
+@dataclass(slots=True)
+class _Group:
+    """The devices of one rollout, and what was found of them."""
+
+    rollout: Rollout
+    members: dict[DeviceId, Device] = field(default_factory=dict)
+    goals: dict[TypeId, Goal] = field(default_factory=dict)  # of this pass
+    goals_before: dict[TypeId, Goal] = field(default_factory=dict)
+    verdicts: dict[DeviceId, Verdict] = field(default_factory=dict)
+    order: list[Device] | None = None  # None: to be found anew, as below
+    course: Course | None = None
+    context: _Context | None = None
+    release: Release | None = None
+
+    def put(self, device: Device) -> None:
+        self.members[device.name] = device
+        self.order = self.course = None
+
+    def take(self, name: DeviceId) -> None:
+        del self.members[name]
+        self.verdicts.pop(name, None)
+        self.order = self.course = None
+
+    def follow(self, rollout: Rollout) -> None:
+        """Begin a pass: the rollout itself may have changed."""
+        if rollout != self.rollout:
+            self.course = None
+            if rollout.model != self.rollout.model:
+                self.order = None
+            self.rollout = rollout
+        self.goals_before, self.goals = self.goals, {}
+
+
+@dataclass(slots=True)
+class _Seat:
+    """One device: where it sits, and what it was judged by."""
+
+    device: Device
+    claim: Claim
+    group: _Group | None
+    goal: Goal | None = None
+    seen: ObservedDevice | None = None
+    failed: frozenset[Digest] = NOTHING_FAILED
+    until: datetime | None = None
+
+
+class Planner:
+    """Plans again and again for one fleet."""
+
+    def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        self._desired: Desired | None = None
+        self._observed: Observed | None = None
+        self._at: datetime | None = None
+        self._until: datetime | None = None
+        self._claims: Claims | None = None
+        self._seats: dict[DeviceId, _Seat] = {}
+        self._groups: dict[RolloutId, _Group] = {}
+        self._by_name: dict[DeviceId, Action] = {}
+        self._gateways: dict[DeviceId, GatewayId | None] = {}
+        self._actions: tuple[Action, ...] = ()
+
+    @property
+    def until(self) -> datetime | None:
+        """Tell when time alone may change the last plan; None is never."""
+        return self._until
+
+    def plan(self, desired: Desired, observed: Observed, now: datetime) -> tuple[Action, ...]:
+        """Return what `plan` returns; the very same tuple while nothing can have changed."""
+        if self._at is not None and now < self._at:
+            self._forget()  # the clock was put back: what was found silent may not be
+        same = desired is self._desired and observed is self._observed
+        if same and (self._until is None or now < self._until):
+            return self._actions
+        try:
+            self._replan(desired, observed, now)
+        except BaseException:
+            self._forget()  # half of a new state is worth nothing
+            raise
+        return self._actions
+
+    def _replan(self, desired: Desired, observed: Observed, now: datetime) -> None:
+        claims, reclaim = self._claim(desired)
+        self._seat(desired, claims, reclaim=reclaim)
+        verdicts_until = self._judge(desired, observed, now)
+        releases_until = self._release(desired, now)
+        strangers = observed.devices.keys() - desired.devices.keys()
+        names = sorted([*desired.devices, *strangers])
+        by_name = self._by_name
+        self._actions = tuple([by_name[name] if name in by_name else unknown(name) for name in names])
+        self._desired, self._observed, self._at = desired, observed, now
+        self._until = earliest(verdicts_until, releases_until)
+
+    def _claim(self, desired: Desired) -> tuple[Claims, bool]:
+        """Prepare the selectors; tell whether they claim otherwise than before."""
+        if self._claims is not None and desired is self._desired:
+            return self._claims, False
+        before, self._claims = self._claims, Claims(desired)
+        return self._claims, before is None or before.scope != self._claims.scope
+
+    def _seat(self, desired: Desired, claims: Claims, *, reclaim: bool) -> None:
+        """Give every device its place; only those that changed move."""
+        if desired is not self._desired:
+            seats = self._seats
+            for name, device in desired.devices.items():
+                seat = seats.get(name)
+                if seat is None or reclaim or seat.device is not device:
+                    self._seat_one(desired, device, claims.of(device))
+            for name in seats.keys() - desired.devices.keys():
+                self._leave(name)
+            self._groups = {name: group for name, group in self._groups.items() if group.members}
+        for rollout, group in self._groups.items():
+            group.follow(desired.rollouts[rollout])
+
+    def _seat_one(self, desired: Desired, device: Device, claim: Claim) -> None:
+        seat = self._seats.get(device.name)
+        if seat is not None and seat.device is device and seat.claim == claim:
+            return
+        self._leave(device.name)
+        group = None
+        if claim.rollout is None:
+            self._by_name[device.name] = Nothing(device.name, UNCLAIMED)
+        else:
+            group = self._groups.get(claim.rollout)
+            if group is None:
+                group = self._groups[claim.rollout] = _Group(desired.rollouts[claim.rollout])
+            group.put(device)
+        self._seats[device.name] = _Seat(device, claim, group)
+        self._gateways[device.name] = claim.gateway
+
+    def _leave(self, name: DeviceId) -> None:
+        seat = self._seats.pop(name, None)
+        if seat is None:
+            return
+        self._gateways.pop(name)
+        self._by_name.pop(name)
+        if seat.group is not None:
+            seat.group.take(name)
+
+    def _judge(self, desired: Desired, observed: Observed, now: datetime) -> datetime | None:
+        """Judge anew each device of which something changed; return when the first verdict goes stale."""
+        failed = failures(observed)
+        seen_of = observed.devices.get
+        first: datetime | None = None
+        for name, seat in self._seats.items():
+            group = seat.group
+            if group is None:
+                continue
+            goal = group.goals.get(seat.device.type) or _goal(desired, observed, group, seat.device.type)
+            seen = seen_of(name)
+            lost = failed.get(name, NOTHING_FAILED)
+            until = seat.until
+            if seen is not seat.seen or goal is not seat.goal or lost != seat.failed or (until and now >= until):
+                seat.goal, seat.seen, seat.failed = goal, seen, lost
+                until = seat.until = _judge_one(group, name, judge(goal, name, seen, lost, now))
+            if until is not None and (first is None or until < first):
+                first = until
+        return first
+
+    def _release(self, desired: Desired, now: datetime) -> datetime | None:
+        """Follow each rollout of which something changed; return when time alone may change one."""
+        courses = {name: _follow(group, now) for name, group in self._groups.items()}
+        incomplete = frozenset(name for name, course in courses.items() if not course.complete)
+        scene = Scene(desired, incomplete, now)
+        windows = {name: gateway.windows for name, gateway in desired.gateways.items()}
+        until: datetime | None = None
+        for name, group in self._groups.items():
+            context = _Context(incomplete.intersection(group.rollout.depends_on), desired.fleet.windows, windows)
+            released = group.release
+            if released is None or group.context != context:
+                released = release(group.rollout, courses[name], group.verdicts, self._gateways, scene)
+                group.release, group.context = released, context
+                self._by_name |= released.actions
+            until = earliest(until, released.until)
+        return until
+
+
+def _follow(group: _Group, now: datetime) -> Course:
+    """See how far the rollout is, unless nothing can have changed that."""
+    until = None if group.release is None else group.release.until
+    course = group.course
+    if course is None or (until is not None and now >= until):
+        if group.order is None:
+            group.order = stable_order(group.rollout, group.members.values())
+        course = group.course = follow(group.rollout, group.order, group.verdicts, now)
+        group.release = None
+    return course
+
+
+def _goal(desired: Desired, observed: Observed, group: _Group, kind: TypeId) -> Goal:
+    """Make the group's goal for one device type; the one of the pass before, where it says the same."""
+    pair = (group.rollout.name, kind)
+    goal = gather(desired, observed, [pair])[pair]
+    before = group.goals_before.get(kind)
+    group.goals[kind] = goal = before if before is not None and before == goal else goal
+    return goal
+
+
+def _judge_one(group: _Group, name: DeviceId, verdict: Verdict) -> datetime | None:
+    """Note a verdict. That one merely holds longer than before is no news for the rollout."""
+    before = group.verdicts.get(name)
+    if before is None or not before.says_the_same(verdict):
+        group.verdicts[name] = verdict
+        group.course = None
+    return verdict.until

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The promises of a plan, on any fleet: it converges, never exceeds a wave, and doesn't depend on order."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import TypeVar
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reconciler.model import (
+    Action,
+    ActivatePrebaked,
+    Cant,
+    CantReason,
+    Configure,
+    Desired,
+    DeviceId,
+    FailureBudget,
+    Hold,
+    HoldReason,
+    Install,
+    ObservedDevice,
+    Phase,
+    RolloutId,
+    Wave,
+)
+from reconciler.plan import Planner, plan
+from tests.plan.fleets import (
+    ESP32,
+    EVERYWHERE,
+    NOW,
+    PATIENT,
+    V2,
+    World,
+    budgets,
+    device,
+    digest_of,
+    fleet,
+    fleets,
+    waves,
+)
+
+PASSES = 1000  # more than any of these small worlds takes
+PATIENCE = timedelta(days=40)
+CHANGES = Install | ActivatePrebaked | Configure
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+def passes(world: World) -> Iterator[tuple[Action, ...]]:
+    """Plan until nothing more is to come; whoever asks applies, then time passes."""
+    planner = Planner()
+    for _ in range(PASSES):
+        actions = planner.plan(world.desired, world.observed(), world.now)
+        yield actions
+        if any(isinstance(action, CHANGES) for action in actions):
+            world.now += timedelta(seconds=1)
+        elif planner.until is None or planner.until > NOW + PATIENCE:
+            return
+        else:
+            world.now = planner.until
+    raise AssertionError("the plan goes on changing devices")
+
+
+@given(desired=fleets(may_suspend=False))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_plans_converge(desired: Desired) -> None:
+    world = World(desired)
+    actions: tuple[Action, ...] = ()
+    for actions in passes(world):
+        world.apply(actions)
+    held = [action for action in actions if isinstance(action, Hold)]
+    # What still waits, waits for a mistake in Git that only a human can mend, and says so.
+    mistaken = {
+        action.rollout
+        for action in held
+        if "no device that its selector names" in action.why or "never open together" in action.why
+    }
+    for action in held:
+        if action.rollout not in mistaken:
+            assert action.reason is HoldReason.DEPENDS_ON
+            assert any(_never_ends(actions, name) for name in desired.rollouts[action.rollout].depends_on)
+
+
+def _never_ends(actions: tuple[Action, ...], name: RolloutId) -> bool:
+    """Tell whether others rightly wait for this rollout for ever: devices of it are held, or can't have the model."""
+    return any(isinstance(action, Hold | Cant) and action.rollout == name for action in actions)
+
+
+@given(
+    waved=waves(by_selector=False),
+    count=st.integers(1, 25),
+    broken=st.frozensets(st.integers(0, 24)),
+    budget=budgets,
+)
+@settings(max_examples=200, deadline=None)
+def test_no_wave_is_exceeded_and_a_spent_budget_stops(
+    waved: tuple[Wave, ...], count: int, broken: frozenset[int], budget: FailureBudget
+) -> None:
+    rollout = replace(EVERYWHERE, waves=waved, budget=budget)
+    desired = fleet([device(number) for number in range(count)], [rollout], defaults=PATIENT)
+    world = World(desired, broken=frozenset(device(number).name for number in broken))
+    allowed = budget.count if budget.count is not None else math.floor((budget.percent or 0) * count / 100)
+    touched: set[DeviceId] = set()
+    for actions in passes(world):
+        failed = len(world.quarantined)
+        proven = [_proven(world, wave.soak_s) for wave in waved]
+        touched |= world.apply(actions)
+        # A wave was begun only when all before it had run the model for their soak times.
+        reached = 0
+        for wave, done in zip(waved, proven, strict=True):
+            limit = wave.count if wave.count is not None else math.ceil(round((wave.percent or 0) * count / 100, 6))
+            if limit > reached:  # a wave that adds no device has nothing to watch
+                assert len(touched) <= limit or done + failed >= limit
+                reached = limit
+        if failed > allowed:
+            assert not any(isinstance(action, CHANGES) for action in actions)
+
+
+def _proven(world: World, soak_s: int) -> int:
+    """Count the devices that have run the new model for so long."""
+    wanted = digest_of(V2, ESP32.name)
+    since = [each.confirmed_since for each in world.devices.values() if each.running == wanted]
+    return sum(moment is not None and world.now - moment >= timedelta(seconds=soak_s) for moment in since)
+
+
+@given(desired=fleets(), seed=st.integers(0, 1000))
+@settings(max_examples=60, deadline=None)
+def test_a_plan_does_not_depend_on_the_order_of_its_input(desired: Desired, seed: int) -> None:
+    world = World(desired)
+    world.apply(plan(desired, world.observed(), NOW))
+    observed = world.observed()
+    dice = random.Random(seed)
+    mixed = replace(
+        desired,
+        devices=_mix(desired.devices, dice),
+        rollouts=_mix(desired.rollouts, dice),
+        gateways=_mix(desired.gateways, dice),
+        types=_mix(desired.types, dice),
+    )
+    again = replace(observed, devices=_mix(observed.devices, dice), artifacts=_mix(observed.artifacts, dice))
+    assert plan(mixed, again, NOW) == plan(desired, observed, NOW)
+    assert Planner().plan(mixed, again, NOW) == plan(desired, observed, NOW)
+
+
+def _mix(mapping: Mapping[Key, Value], dice: random.Random) -> dict[Key, Value]:
+    items = list(mapping.items())
+    dice.shuffle(items)
+    return dict(items)
+
+
+@given(desired=fleets())
+@settings(max_examples=60, deadline=None)
+def test_every_device_has_exactly_one_action_with_a_reason(desired: Desired) -> None:
+    world = World(desired)
+    stranger = DeviceId("stranger")
+    observed = replace(world.observed(), devices={**world.observed().devices, stranger: _any_report(world)})
+    actions = plan(desired, observed, NOW)
+    assert [action.device for action in actions] == sorted({*desired.devices, stranger})
+    assert all(action.why for action in actions)
+    assert next(action for action in actions if action.device == stranger) == Cant(
+        stranger, None, CantReason.UNKNOWN, "reports, but Git does not know it"
+    )
+
+
+def _any_report(world: World) -> ObservedDevice:
+    return ObservedDevice(world.now, Phase.IDLE, None)
