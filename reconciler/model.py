@@ -212,6 +212,16 @@ class Quantize:
 
 
 @dataclass(frozen=True, slots=True)
+class Train:
+    """How to grow a forest from the rows of a model's source, the same on every gateway."""
+
+    method: str
+    trees: int
+    samples: int = 256
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Gate:
     """One figure that a build must reach: `metric` compared with a floor or a ceiling."""
 
@@ -231,6 +241,7 @@ class Model:
     outputs: tuple[TensorDescriptor, ...] = ()
     needs: Needs = Needs()
     quantize: Quantize | None = None
+    train: Train | None = None  # None: the source is a model already
     gates: tuple[Gate, ...] = ()
     parameters: Parameters = field(default_factory=dict)
     labels: Labels = field(default_factory=dict)
