@@ -95,7 +95,7 @@ def read_frame(envelope: bytes) -> Frame:
 def _delegation(frame: Frame, state: DeviceState) -> Delegation:
     """V5 to V12: the delegation that is in force for this envelope."""
     if frame.chain is not None:
-        delegation = read_delegation(_one_link(Reader(frame.chain)), state.root_key)
+        delegation = read_delegation(one_link(Reader(frame.chain)), state.root_key)
         require(delegation.vendor == state.target.vendor, Verdict.FLEET, "delegated for another fleet")
         held_epoch = state.held.epoch if state.held else 0
         require(
@@ -138,7 +138,7 @@ def _check_order(order: Order, state: DeviceState) -> None:
         require(order.digest == state.running, Verdict.MODEL, "parameters for a pack that does not run")
 
 
-def _one_link(chain: Reader) -> bytes:
+def one_link(chain: Reader) -> bytes:
     """A chain of delegations has one link here: root to gateway."""
     chain.array(1)
     chain.array(1)

@@ -19,6 +19,8 @@ from reconciler.errors import FleetError
 COMMANDS: dict[str, tuple[str, str]] = {
     "schema": ("schema", "Print the schema of a kind"),
     "validate": ("validate", "Check a fleet repository"),
+    "envelope": ("envelope", "Explain and verify what gateways sign for devices."),
+    "keys": ("keys", "Make, delegate, rotate and revoke keys."),
 }
 
 

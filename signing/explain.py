@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An envelope in words, for people. Explaining is not verifying: nothing here decides anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from uuid import UUID
+
+from signing import cose
+from signing.cbor import Reader
+from signing.delegation import read_claims
+from signing.envelope import Install
+from signing.manifest import Manifest, read_manifest
+from signing.verify import Frame, one_link, read_frame
+
+
+def explain(envelope: bytes) -> str:
+    """Describe an envelope of the profile; anything else is refused with the reason."""
+    frame = read_frame(envelope)
+    lines = [f"SUIT envelope, {len(envelope)} bytes, {_delegation(frame)}"]
+    lines += [f"signed by        {frame.signature.key_id.hex()} (Ed25519)"]
+    lines += _order(read_manifest(frame.manifest))
+    return "\n".join(lines)
+
+
+def _delegation(frame: Frame) -> str:
+    if frame.chain is None:
+        return "without delegation: the device holds it already"
+    sealed = cose.read(Reader(one_link(Reader(frame.chain))), cose.SIGN1_TAG)
+    grant = read_claims(sealed.payload)
+    until = (
+        ""
+        if grant.not_after is None
+        else f" until {datetime.fromtimestamp(grant.not_after, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    )
+    return f"with delegation: root {sealed.key_id.hex()} lets {grant.key_id.hex()} sign in epoch {grant.epoch}{until}"
+
+
+def _order(manifest: Manifest) -> Iterator[str]:
+    order = manifest.order
+    yield f"device           {UUID(bytes=manifest.device)}"
+    if manifest.vendor is not None and manifest.klass is not None:
+        yield f"vendor           {UUID(bytes=manifest.vendor)}"
+        yield f"class            {UUID(bytes=manifest.klass)}"
+    yield f"sequence number  {order.sequence}"
+    if isinstance(order, Install):
+        yield f"order            run the pack of {order.size} bytes with SHA-256 {order.digest.hex()}"
+    else:
+        values = (
+            ", ".join(f"{index} = {value}" for index, value in order.values.items()) or "none, all back to defaults"
+        )
+        yield f"order            set parameters of the pack with SHA-256 {order.digest.hex()}: {values}"
