@@ -244,7 +244,7 @@ def rollouts(draw: st.DrawFn, *, may_suspend: bool = True) -> tuple[Rollout, ...
     return tuple(made)
 
 
-devices = st.lists(
+any_devices = st.lists(
     st.tuples(st.sampled_from((ESP32.name, ESP32.name, SEALED.name, TINY.name)), labels), max_size=14
 ).map(lambda drawn: [Device(DeviceId(f"d{n:03}"), kind, MqttLink(), each) for n, (kind, each) in enumerate(drawn)])
 
@@ -254,7 +254,7 @@ def fleets(draw: st.DrawFn, *, may_suspend: bool = True) -> Desired:
     """Draw a small fleet with two gateways."""
     north = Gateway(GatewayId("north"), Selector(match_labels={"hall": "n"}), windows=draw(windows))
     return fleet(
-        draw(devices),
+        draw(any_devices),
         draw(rollouts(may_suspend=may_suspend)),
         gateways=(north,),
         defaults=replace(PATIENT, windows=draw(windows)),
