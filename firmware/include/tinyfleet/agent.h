@@ -21,6 +21,20 @@
 #include "tinyfleet/hal.h"
 #include "tinyfleet/state.h"
 
+/* Placed by the caller; its fields are the core's own. */
+struct tf_agent {
+    struct tf_hal hal;
+    const struct tf_engine *const *engines;
+    size_t engine_count;
+    struct tf_arena arena;
+    struct tf_identity identity;
+    struct tf_journal journal;
+    struct tf_running running;
+    struct tf_work work;
+    struct tf_scores scores;
+    struct tf_counters counters;
+};
+
 /* What tf_agent_poll() says; bits. */
 enum tf_poll {
     TF_POLL_WORK = 1,   /* work is left: poll again soon, do not sleep */

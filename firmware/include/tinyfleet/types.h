@@ -77,11 +77,4 @@ struct tf_identity {
     struct tf_prebaked prebaked[TF_PREBAKED_MAX];
 };
 
-/* What the device holds of its gateway's delegation. */
-struct tf_held {
-    uint8_t key[TF_KEY_BYTES];
-    uint32_t epoch; /* 0: none is held */
-    uint32_t exp;   /* 0: none */
-};
-
 #endif
