@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The records of the sections TENSORS and PLAN (docs/specs/pack.md section 6), written and read."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from typing import ClassVar
+
+from reconciler.build.errors import DoesNotFit, PackMalformed
+
+_COMMON = struct.Struct("<BBHHbb")
+_TENSOR = struct.Struct("<I4HbBH")
+TREE_ENSEMBLE = 16
+THRESHOLD = 17
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRecord:
+    """A tensor: where it lies, its dims, its zero point."""
+
+    offset: int
+    dims: tuple[int, int, int, int]
+    zero_point: int = 0
+    constant: bool = False
+
+    @property
+    def elements(self) -> int:
+        """How many elements, and bytes, there are."""
+        return math.prod(self.dims)
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """What all records begin with."""
+
+    input: int
+    output: int
+    low: int
+    high: int
+
+    NUMBER: ClassVar[int]
+    NAME: ClassVar[str]
+    LAYOUT: ClassVar[str]
+
+    def inputs(self) -> tuple[int, ...]:
+        """The tensors that it reads."""
+        return (self.input,)
+
+
+@dataclass(frozen=True, slots=True)
+class Convolution(Operator):
+    """What both convolutions have."""
+
+    weights: int
+    bias: int
+    multipliers: int
+    shifts: int
+    kernel_h: int
+    kernel_w: int
+    stride_h: int
+    stride_w: int
+    dilation_h: int
+    dilation_w: int
+    pad_top: int
+    pad_left: int
+    groups: int  # or the depth multiplier
+
+    LAYOUT: ClassVar[str] = "4I8HHxx"
+
+
+@dataclass(frozen=True, slots=True)
+class Conv2D(Convolution):
+    """An ordinary convolution."""
+
+    NUMBER: ClassVar[int] = 0
+    NAME: ClassVar[str] = "CONV_2D"
+
+
+@dataclass(frozen=True, slots=True)
+class DepthwiseConv2D(Convolution):
+    """One filter a channel."""
+
+    NUMBER: ClassVar[int] = 1
+    NAME: ClassVar[str] = "DEPTHWISE_CONV_2D"
+
+
+@dataclass(frozen=True, slots=True)
+class FullyConnected(Operator):
+    """A matrix times a vector."""
+
+    weights: int
+    bias: int
+    multipliers: int
+    shifts: int
+    per_channel: int
+
+    NUMBER: ClassVar[int] = 2
+    NAME: ClassVar[str] = "FULLY_CONNECTED"
+    LAYOUT: ClassVar[str] = "4IB3x"
+
+
+@dataclass(frozen=True, slots=True)
+class Pool(Operator):
+    """What both pools have."""
+
+    kernel_h: int
+    kernel_w: int
+    stride_h: int
+    stride_w: int
+    pad_top: int
+    pad_left: int
+
+    LAYOUT: ClassVar[str] = "6H"
+
+
+@dataclass(frozen=True, slots=True)
+class AveragePool(Pool):
+    """The mean under a window."""
+
+    NUMBER: ClassVar[int] = 3
+    NAME: ClassVar[str] = "AVERAGE_POOL_2D"
+
+
+@dataclass(frozen=True, slots=True)
+class MaxPool(Pool):
+    """The largest under a window."""
+
+    NUMBER: ClassVar[int] = 4
+    NAME: ClassVar[str] = "MAX_POOL_2D"
+
+
+@dataclass(frozen=True, slots=True)
+class Mean(Operator):
+    """The mean over axes."""
+
+    multiplier: int
+    shift: int
+    axes: int
+
+    NUMBER: ClassVar[int] = 5
+    NAME: ClassVar[str] = "MEAN"
+    LAYOUT: ClassVar[str] = "ibBxx"
+
+
+@dataclass(frozen=True, slots=True)
+class Add(Operator):
+    """The sum of two tensors."""
+
+    second: int
+    multiplier_1: int
+    multiplier_2: int
+    multiplier_out: int
+    shift_1: int
+    shift_2: int
+    shift_out: int
+
+    NUMBER: ClassVar[int] = 6
+    NAME: ClassVar[str] = "ADD"
+    LAYOUT: ClassVar[str] = "Hxxiiibbbx"
+
+    def inputs(self) -> tuple[int, ...]:
+        """The tensors that it reads."""
+        return (self.input, self.second)
+
+
+@dataclass(frozen=True, slots=True)
+class Mul(Operator):
+    """The product of two tensors."""
+
+    second: int
+    shift: int
+    multiplier: int
+
+    NUMBER: ClassVar[int] = 7
+    NAME: ClassVar[str] = "MUL"
+    LAYOUT: ClassVar[str] = "Hbxi"
+
+    def inputs(self) -> tuple[int, ...]:
+        """The tensors that it reads."""
+        return (self.input, self.second)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantize(Operator):
+    """Another scale and zero point; with a clamp, RELU and its kin."""
+
+    multiplier: int
+    shift: int
+
+    NUMBER: ClassVar[int] = 8
+    NAME: ClassVar[str] = "QUANTIZE"
+    LAYOUT: ClassVar[str] = "ib3x"
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup(Operator):
+    """Any function of one int8, as a table."""
+
+    table: int
+
+    NUMBER: ClassVar[int] = 9
+    NAME: ClassVar[str] = "LOOKUP"
+    LAYOUT: ClassVar[str] = "I"
+
+
+@dataclass(frozen=True, slots=True)
+class Softmax(Operator):
+    """Softmax over the last dimension."""
+
+    multiplier: int
+    shift: int
+    diff_min: int
+
+    NUMBER: ClassVar[int] = 10
+    NAME: ClassVar[str] = "SOFTMAX"
+    LAYOUT: ClassVar[str] = "ibxh"
+
+
+@dataclass(frozen=True, slots=True)
+class Pad(Operator):
+    """A border of one value."""
+
+    before_n: int
+    before_h: int
+    before_w: int
+    before_c: int
+
+    NUMBER: ClassVar[int] = 11
+    NAME: ClassVar[str] = "PAD"
+    LAYOUT: ClassVar[str] = "4H"
+
+
+@dataclass(frozen=True, slots=True)
+class Concatenation(Operator):
+    """A strided copy: one input of a concatenation."""
+
+    block: int
+    stride: int
+    start: int
+
+    NUMBER: ClassVar[int] = 12
+    NAME: ClassVar[str] = "CONCATENATION"
+    LAYOUT: ClassVar[str] = "3I"
+
+
+OPERATORS: dict[int, type[Operator]] = {
+    kind.NUMBER: kind
+    for kind in (
+        Conv2D,
+        DepthwiseConv2D,
+        FullyConnected,
+        AveragePool,
+        MaxPool,
+        Mean,
+        Add,
+        Mul,
+        Quantize,
+        Lookup,
+        Softmax,
+        Pad,
+        Concatenation,
+    )  # fmt: skip
+}
+NAMES: dict[int, str] = {
+    **{number: kind.NAME for number, kind in OPERATORS.items()},
+    TREE_ENSEMBLE: "TREE_ENSEMBLE",
+    THRESHOLD: "THRESHOLD",
+}
+
+
+def encode_tensors(records: Sequence[TensorRecord]) -> bytes:
+    """Write the section TENSORS."""
+    return b"".join(_TENSOR.pack(r.offset, *r.dims, r.zero_point, int(r.constant), 0) for r in records)
+
+
+def decode_tensors(data: bytes) -> list[TensorRecord]:
+    """Read the section TENSORS, as far as it can be judged alone."""
+    if not data or len(data) % _TENSOR.size:
+        raise PackMalformed("TENSORS is not a whole number of records")
+    records = []
+    for offset, n, h, w, c, zero_point, flags, zero in _TENSOR.iter_unpack(data):
+        if flags > 1 or zero:
+            raise PackMalformed("TENSORS has a flag that is not known")
+        records.append(TensorRecord(offset, (n, h, w, c), zero_point, bool(flags)))
+    return records
+
+
+def encode_plan(operators: Sequence[Operator]) -> bytes:
+    """Write the section PLAN."""
+    parts = []
+    for operator in operators:
+        common, fields = astuple(operator)[:4], astuple(operator)[4:]
+        try:
+            body = struct.pack("<" + operator.LAYOUT, *fields)
+            words = (_COMMON.size + len(body)) // 4
+            parts.append(_COMMON.pack(operator.NUMBER, words, *common) + body)
+        except struct.error as error:
+            raise DoesNotFit(f"{operator.NAME}: a field does not fit its record: {error}, {fields}") from error
+    return b"".join(parts)
+
+
+def decode_plan(data: bytes) -> list[Operator]:
+    """Read the section PLAN (rule 6, as far as it concerns the section alone)."""
+    operators: list[Operator] = []
+    at = 0
+    while at < len(data):
+        if at + _COMMON.size > len(data):
+            raise PackMalformed("PLAN is cut short")
+        number, words, source, output, low, high = _COMMON.unpack_from(data, at)
+        kind = OPERATORS.get(number)
+        if kind is None:
+            raise PackMalformed(f"operator number {number} is unknown")
+        layout = struct.Struct("<" + kind.LAYOUT)
+        if 4 * words != _COMMON.size + layout.size or at + 4 * words > len(data):
+            raise PackMalformed(f"{kind.NAME} has a record of {words} words")
+        fields = layout.unpack_from(data, at + _COMMON.size)
+        operator = kind(source, output, low, high, *fields)
+        if encode_plan([operator]) != data[at : at + 4 * words]:
+            raise PackMalformed(f"{kind.NAME} has bytes that should be zero")
+        operators.append(operator)
+        at += 4 * words
+    return operators
