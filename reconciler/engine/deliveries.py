@@ -8,7 +8,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from reconciler.devices.conversation import Lost, Outcome
+from reconciler.devices.conversation import Confirmed, Lost, Outcome, Rejected
 from reconciler.model import DeviceId
 
 FIRST_PAUSE_S = 5.0
@@ -56,6 +56,11 @@ class Deliveries:
         trouble = self._troubles.get(device)
         return device not in self._running and (trouble is None or now_s >= trouble.not_before_s)
 
+    def next_try_in_s(self, now_s: float) -> float | None:
+        """Return after how long a device that failed may be tried again; None: none waits."""
+        waits = [each.not_before_s - now_s for each in self._troubles.values() if each.not_before_s > now_s]
+        return min(waits, default=None)
+
     def start(self, device: DeviceId, label: str, work: Callable[[], Awaitable[Outcome]]) -> None:
         """Begin one; `label` says what it is for, in a few words."""
         self._running[device] = (label, asyncio.create_task(self._run(device, label, work), name=f"deliver {device}"))
@@ -76,10 +81,10 @@ class Deliveries:
             outcome = await work()
         finally:
             del self._running[device]
-        if isinstance(outcome, Lost):
-            self._pause(device, outcome.why)
-        else:
+        if isinstance(outcome, Confirmed):
             self._troubles.pop(device, None)
+        else:
+            self._pause(device, _why(outcome))
         self._on_done(Done(device, label, outcome))
 
     def _pause(self, device: DeviceId, why: str) -> None:
@@ -88,3 +93,13 @@ class Deliveries:
         trouble.failures += 1
         trouble.why = why
         trouble.not_before_s = asyncio.get_running_loop().time() + pause_s * (1 + self._jitter.uniform(0, JITTER))
+
+
+def _why(outcome: Outcome) -> str:
+    match outcome:
+        case Lost(why):
+            return why
+        case Rejected(code, during):
+            return f"refused with {code} while {during}"
+        case _:
+            return "the trial failed"

@@ -12,13 +12,13 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
 from reconciler.errors import Unusable
-from reconciler.model import Artifact, Commit, DeviceId, Digest, ModelRef, Parameters, TypeId, Version
+from reconciler.model import Artifact, Commit, DeviceId, Digest, ModelRef, Parameters, RolloutId, TypeId, Version
 
 # Each entry brings a database from version i to i + 1 (PRAGMA user_version); entries are never changed, only added.
 MIGRATIONS = (
@@ -40,7 +40,7 @@ MIGRATIONS = (
         PRIMARY KEY (model, version, type)
     ) WITHOUT ROWID;
     CREATE TABLE quarantine (
-        device TEXT NOT NULL, digest TEXT NOT NULL, why TEXT NOT NULL, commit_id TEXT NOT NULL,
+        device TEXT NOT NULL, digest TEXT NOT NULL, why TEXT NOT NULL, rollout TEXT NOT NULL, wish TEXT NOT NULL,
         PRIMARY KEY (device, digest)
     ) WITHOUT ROWID;
     CREATE TABLE delivery (
@@ -77,6 +77,17 @@ class Delivery:
     digest: Digest
     sequence: int
     envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A pack that failed on a device, and what Git wanted when it did."""
+
+    device: DeviceId
+    digest: Digest
+    why: str
+    rollout: RolloutId
+    wish: str  # changes when the rollout does: then the pack gets another chance
 
 
 class State:
@@ -217,14 +228,14 @@ class State:
 
     # ------------------------------------------------------------ failures and deliveries
 
-    def quarantine(self, device: DeviceId, digest: Digest, why: str, commit: Commit) -> None:
-        """Note that this pack failed on this device."""
-        self._db.execute("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?)", (device, digest, why, commit))
+    def quarantine(self, failure: Failure) -> None:
+        """Note that a pack failed on a device."""
+        self._db.execute("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?)", astuple(failure))
 
-    def quarantined(self) -> dict[tuple[DeviceId, Digest], tuple[str, Commit]]:
-        """Return what failed where, why, and under which commit."""
+    def quarantined(self) -> list[Failure]:
+        """Return what failed where, and why."""
         rows = self._db.execute("SELECT * FROM quarantine")
-        return {(DeviceId(d), Digest(digest)): (why, Commit(commit)) for d, digest, why, commit in rows}
+        return [Failure(DeviceId(row[0]), Digest(row[1]), row[2], RolloutId(row[3]), row[4]) for row in rows]
 
     def release(self, device: DeviceId, digest: Digest) -> None:
         """Take a pack out of quarantine, because Git changed."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
+
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class Status(StrEnum):
@@ -39,9 +41,15 @@ class Condition:
             "status": self.status.value,
             "reason": self.reason,
             "message": self.message,
-            "since": self.since.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "since": self.since.strftime(_TIME),
             "observedCommit": self.observed_commit,
         }
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, str]) -> Condition:
+        """Read what `as_dict` wrote."""
+        since = datetime.strptime(told["since"], _TIME).replace(tzinfo=UTC)
+        return cls(told["type"], Status(told["status"]), told["reason"], told["message"], since, told["observedCommit"])
 
 
 Conditions = tuple[Condition, ...]

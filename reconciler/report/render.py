@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from reconciler.model import DeviceId, RolloutId
-from reconciler.report.conditions import Status
+from reconciler.model import DeviceId, Digest, Phase, RolloutId
+from reconciler.report.conditions import Condition, Conditions, Status
 from reconciler.report.device import DeviceStatus
 from reconciler.report.gateway import GatewayStatus
 
@@ -31,6 +31,27 @@ def device_file(status: DeviceStatus) -> bytes:
             "conditions": [condition.as_dict() for condition in status.conditions],
         },
     )
+
+
+def read_device_file(data: bytes) -> DeviceStatus:
+    """Read what `device_file` rendered: after a restart the old conditions say since when."""
+    document = yaml.load(data, Loader=yaml.CSafeLoader)
+    told = document["status"]
+    return DeviceStatus(
+        device=DeviceId(document["metadata"]["name"]),
+        running=Digest(told["running"]) if told["running"] else None,
+        model=told["model"],
+        phase=Phase(told["phase"]) if told["phase"] else None,
+        sequence=told["sequence"],
+        conditions=_conditions(told),
+    )
+
+
+def read_gateway_file(data: bytes) -> GatewayStatus:
+    """Read what `gateway_file` rendered."""
+    document = yaml.load(data, Loader=yaml.CSafeLoader)
+    told = document["status"]
+    return GatewayStatus(document["metadata"]["name"], told["commit"], _conditions(told))
 
 
 def gateway_file(status: GatewayStatus) -> bytes:
@@ -78,6 +99,10 @@ def _stuck(devices: list[DeviceStatus]) -> list[str]:
     ]
     more = [f"\n… and {len(stuck) - _STUCK_SHOWN} more, in `devices/`."] if len(stuck) > _STUCK_SHOWN else []
     return ["## Not ready", "", "| device | reason | what | since (UTC) |", "|---|---|---|---|", *rows, *more, ""]
+
+
+def _conditions(told: Mapping[str, Any]) -> Conditions:
+    return tuple(Condition.from_dict(each) for each in told["conditions"])
 
 
 def _document(kind: str, name: str, status: Mapping[str, Any]) -> bytes:

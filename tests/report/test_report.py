@@ -27,7 +27,7 @@ from reconciler.model import (
 from reconciler.report.conditions import Condition, Status, carried
 from reconciler.report.device import DeviceStatus, Moment, device_status
 from reconciler.report.gateway import GatewayFacts, SourceState, gateway_status
-from reconciler.report.render import device_file, gateway_file, readme
+from reconciler.report.render import device_file, gateway_file, read_device_file, read_gateway_file, readme
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=1)
@@ -108,6 +108,13 @@ def test_files_are_yaml_that_says_the_same() -> None:
     }
 
 
+@pytest.mark.parametrize("action", [DONE, INSTALL, Cant(DEVICE, None, CantReason.UNKNOWN, "é: - not # in\nGit")])
+@pytest.mark.parametrize("seen", [True, False])
+def test_reading_a_file_gives_the_status_back(action: Action, seen: bool) -> None:  # noqa: FBT001 - a table's column
+    told = status(action, seen=seen)
+    assert read_device_file(device_file(told)) == told
+
+
 def test_the_gateway_tells_the_first_problem_and_how_many_more() -> None:
     source = SourceState(good=False, reason="UnsignedCommit", message="commit c2 is not signed")
     facts = GatewayFacts(
@@ -122,6 +129,7 @@ def test_the_gateway_tells_the_first_problem_and_how_many_more() -> None:
     assert healed.ready.status is Status.TRUE
     assert healed.ready.since == LATER
     assert yaml.safe_load(gateway_file(healed))["status"]["commit"] == "c2"
+    assert read_gateway_file(gateway_file(healed)) == healed
 
 
 def test_the_readme_counts_and_lists_what_is_stuck() -> None:

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a plan's actions to deliveries under way, and from how they end to what is observed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, assert_never
+
+from reconciler.devices.codec import Encoding
+from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
+from reconciler.devices.fleet import Fleet
+from reconciler.engine.artifacts import Artifacts
+from reconciler.engine.clock import Clock
+from reconciler.engine.deliveries import Deliveries
+from reconciler.engine.fleetview import FleetView
+from reconciler.engine.observe import parameters_check
+from reconciler.engine.orders import Addressee, Authority, Parcel, configure_job, install_job
+from reconciler.engine.state import Delivery, Failure, State
+from reconciler.model import (
+    Action,
+    ActivatePrebaked,
+    Artifact,
+    Cant,
+    Configure,
+    Desired,
+    DeviceId,
+    Hold,
+    Install,
+    ModelRef,
+    Nothing,
+    Origin,
+    Parameters,
+    Rollout,
+)
+
+log = logging.getLogger(__name__)
+
+TOO_LARGE = -74  # firmware/include/tinyfleet/error.h: pack and payload don't fit side by side
+SEQUENCE = -20
+WORTH_ANOTHER_TRY = frozenset({SEQUENCE, -13, -72, -77})  # our view was old: ask the device, then decide anew
+
+
+class Packer(Protocol):
+    """What makes the payloads in which a pack may travel."""
+
+    def payloads(self, pack: bytes, base: bytes | None, slot_bytes: int) -> Mapping[Encoding, bytes]:
+        """Return every encoding that fits, raw included."""
+
+    def parameter_values(self, pack: bytes, wanted: Parameters) -> Mapping[int, int]:
+        """Return the pack's integers for parameters as people write them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What dispatching works with."""
+
+    artifacts: Artifacts
+    packer: Packer
+    view: FleetView
+    state: State
+    authority: Authority
+    clock: Clock
+    fleet_of: Callable[[DeviceId], Fleet | None]
+
+
+def wish(rollout: Rollout) -> str:
+    """Name what a rollout says: when it says something else, what failed gets another chance."""
+    return hashlib.sha256(repr(rollout).encode()).hexdigest()[:16]
+
+
+class Dispatch:
+    """Begins what the plan says, and records how it ended."""
+
+    def __init__(self, tools: Tools, deliveries: Deliveries) -> None:
+        self._tools = tools
+        self._deliveries = deliveries
+        self._raw_only: set[DeviceId] = set()  # devices in which pack and payload don't fit side by side
+
+    def begin(self, desired: Desired, actions: tuple[Action, ...], now_s: float) -> None:
+        """Start every delivery that the plan asks for and that may start."""
+        for action in actions:
+            match action:
+                case Install(origin=Origin.BUILD):
+                    pass  # Artifacts.provide builds it; the next plan says ARTIFACT
+                case Install() | ActivatePrebaked() | Configure():
+                    self._begin_one(desired, action, now_s)
+                case Nothing() | Hold() | Cant():
+                    pass
+                case unexpected:
+                    assert_never(unexpected)
+
+    def _begin_one(self, desired: Desired, action: Install | ActivatePrebaked | Configure, now_s: float) -> None:
+        device = action.device
+        fleet = self._tools.fleet_of(device)
+        if fleet is None or not self._deliveries.may_start(device, now_s):
+            return
+        self._deliveries.start(device, action.why, self._work(desired, action, fleet))
+
+    def _work(
+        self, desired: Desired, action: Install | ActivatePrebaked | Configure, fleet: Fleet
+    ) -> Callable[[], Awaitable[Outcome]]:
+        async def work() -> Outcome:
+            to = self._addressee(desired, action.device)
+            if to is None:
+                return Lost("its capabilities are not known yet")
+            match action:
+                case Configure():
+                    outcome = await self._configure(desired, action, to, fleet)
+                case Install() | ActivatePrebaked():
+                    outcome = await self._install(desired, action, to, fleet)
+                case unexpected:
+                    assert_never(unexpected)
+            self._record(desired, action, outcome)
+            return outcome
+
+        return work
+
+    def _addressee(self, desired: Desired, device: DeviceId) -> Addressee | None:
+        report = self._tools.view.report_of(device)
+        capabilities = self._tools.view.capabilities_of(device)
+        if report is None or capabilities is None:
+            return None
+        return Addressee(desired.fleet.name, device, report, capabilities)
+
+    async def _install(
+        self, desired: Desired, action: Install | ActivatePrebaked, to: Addressee, fleet: Fleet
+    ) -> Outcome:
+        artifact = self._artifact(desired, action.device, action.model)
+        if artifact is None:
+            return Lost(f"{action.model} is not built yet")
+        transferred = isinstance(action, Install) and action.origin is Origin.ARTIFACT
+        if transferred:
+            parcel = await asyncio.to_thread(self._parcel, desired, artifact, to)
+        else:
+            parcel = Parcel(artifact.digest, artifact.pack_bytes, {})
+        before = self._tools.state.delivery(action.device)
+        block_bytes = fleet.link.block_bytes(to.capabilities.block_bytes)
+        job, delivery = install_job(self._tools.authority, to, parcel, block_bytes, before)
+        self._send(action.device, delivery)
+        outcome, effort = await fleet.update(job)
+        log.info(
+            "%s: %s: %s (%d blocks sent, %d again)",
+            action.device,
+            action.model,
+            type(outcome).__name__,
+            effort.blocks_sent,
+            effort.blocks_resent,
+        )
+        if isinstance(outcome, Rejected) and outcome.code == TOO_LARGE and action.device not in self._raw_only:
+            self._raw_only.add(action.device)
+            return Lost("pack and payload do not fit side by side; it travels raw next")
+        return outcome
+
+    async def _configure(self, desired: Desired, action: Configure, to: Addressee, fleet: Fleet) -> Outcome:
+        running = to.report.running
+        artifact = self._tools.artifacts.current(desired).by_digest16.get(running.hex() if running else "")
+        if artifact is None:
+            return Lost("the pack that it runs is not known")
+        values = self._tools.packer.parameter_values(self._tools.artifacts.pack(artifact), action.parameters)
+        job, delivery = configure_job(self._tools.authority, to, artifact.digest, values)
+        self._send(action.device, delivery)
+        self._tools.view.take_parameters(action.device, action.parameters, parameters_check(values))
+        outcome, _ = await fleet.update(job)
+        return outcome
+
+    def _parcel(self, desired: Desired, artifact: Artifact, to: Addressee) -> Parcel:
+        artifacts = self._tools.artifacts
+        running = to.report.running.hex() if to.report.running else ""
+        base = artifacts.current(desired).by_digest16.get(running)
+        pack = artifacts.pack(artifact)
+        if to.device in self._raw_only:
+            return Parcel(artifact.digest, len(pack), {Encoding.RAW: pack})
+        old = artifacts.pack(base) if base is not None else None
+        return Parcel(artifact.digest, len(pack), self._tools.packer.payloads(pack, old, to.capabilities.slot_bytes))
+
+    def _artifact(self, desired: Desired, device: DeviceId, model: ModelRef) -> Artifact | None:
+        return self._tools.artifacts.current(desired).by_pair.get((model, desired.devices[device].type))
+
+    def _send(self, device: DeviceId, delivery: Delivery) -> None:
+        self._tools.state.sending(device, delivery)
+
+    def _record(self, desired: Desired, action: Install | ActivatePrebaked | Configure, outcome: Outcome) -> None:
+        """Take in what an update's end tells of the device; what failed for good is quarantined."""
+        view = self._tools.view
+        match outcome:
+            case Confirmed(report):
+                view.take_report(action.device, report, self._tools.clock.now(), asked=True)
+            case TrialFailed(report):
+                view.take_report(action.device, report, self._tools.clock.now(), asked=True)
+                self._quarantine(desired, action, f"the trial failed with {report.error}")
+            case Rejected(code, during) if code not in WORTH_ANOTHER_TRY:
+                self._quarantine(desired, action, f"refused with {code} while {during}")
+            case Rejected() | Lost() | Answered():
+                pass
+            case unexpected:
+                assert_never(unexpected)
+
+    def _quarantine(self, desired: Desired, action: Install | ActivatePrebaked | Configure, why: str) -> None:
+        if isinstance(action, Configure):
+            log.warning("%s: parameters were not taken: %s", action.device, why)
+            return
+        artifact = self._artifact(desired, action.device, action.model)
+        if artifact is not None:
+            rollout = desired.rollouts[action.rollout]
+            self._tools.view.quarantine(Failure(action.device, artifact.digest, why, rollout.name, wish(rollout)))

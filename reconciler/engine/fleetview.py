@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The devices as this gateway sees them: what each said last, and what that means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from reconciler.devices.bodies import CapabilitiesBody, Report, encode_body, parse_body
+from reconciler.engine.observe import Facts, is_newer, observed_device, taken
+from reconciler.engine.state import Failure, Heard, State
+from reconciler.model import (
+    Artifact,
+    DeviceId,
+    Digest,
+    ModelRef,
+    Observed,
+    ObservedDevice,
+    Parameters,
+    RolloutId,
+    TypeId,
+)
+
+
+class FleetView:
+    """All that devices said, in memory and in the database; `observed` is made anew only when something changed."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._heard: dict[DeviceId, Heard] = {heard.device: heard for heard in state.heard()}
+        self._facts = Facts()
+        self._devices: dict[DeviceId, ObservedDevice] = {}
+        self._stale: set[DeviceId] = set(self._heard)
+        self._snapshot: Mapping[DeviceId, ObservedDevice] = {}
+        self._failures = {(failure.device, failure.digest): failure for failure in state.quarantined()}
+        self._quarantined = frozenset(self._failures)
+        self._observed = Observed()
+
+    def report_of(self, device: DeviceId) -> Report | None:
+        """Return the last report of a device."""
+        heard = self._heard.get(device)
+        body = parse_body(heard.report) if heard else None
+        return body if isinstance(body, Report) else None
+
+    def capabilities_of(self, device: DeviceId) -> CapabilitiesBody | None:
+        """Return what a device says that it can hold and run."""
+        heard = self._heard.get(device)
+        body = parse_body(heard.capabilities) if heard and heard.capabilities else None
+        return body if isinstance(body, CapabilitiesBody) else None
+
+    def take_report(self, device: DeviceId, report: Report, now: datetime, *, asked: bool) -> bool:
+        """Take in a verified report. One that nobody asked for must be newer than the last, else it is a replay."""
+        previous = self._heard.get(device)
+        if not asked and not is_newer(previous, report):
+            return False
+        self._keep(taken(previous, device, report, now))
+        return True
+
+    def take_capabilities(self, device: DeviceId, capabilities: CapabilitiesBody) -> None:
+        """Take in verified capabilities, of a device that has reported."""
+        self._keep(replace(self._heard[device], capabilities=encode_body(capabilities)))
+
+    def take_parameters(self, device: DeviceId, values: Parameters, check: int) -> None:
+        """Remember parameters as Git has them, and by which check the device will tell that it holds them."""
+        self._keep(replace(self._heard[device], parameters=values, parameters_check=check))
+
+    def quarantine(self, failure: Failure) -> None:
+        """Note that a pack failed on a device."""
+        self._state.quarantine(failure)
+        self._failures[failure.device, failure.digest] = failure
+        self._quarantined = frozenset(self._failures)
+
+    def why_quarantined(self, device: DeviceId, digest: Digest) -> str | None:
+        """Tell how a pack failed on a device."""
+        failure = self._failures.get((device, digest))
+        return failure.why if failure else None
+
+    def release_outdated(self, wishes: Mapping[RolloutId, str]) -> None:
+        """Give packs another chance whose rollout is gone, or says something else than when they failed."""
+        outdated = [pair for pair, failure in self._failures.items() if wishes.get(failure.rollout) != failure.wish]
+        for pair in outdated:
+            self._state.release(*pair)
+            del self._failures[pair]
+        if outdated:
+            self._quarantined = frozenset(self._failures)
+
+    def forget(self, device: DeviceId) -> None:
+        """Forget a device that is no longer ours."""
+        self._state.forget(device)
+        self._heard.pop(device, None)
+        self._stale.add(device)
+        self._failures = {pair: failure for pair, failure in self._failures.items() if pair[0] != device}
+        self._quarantined = frozenset(self._failures)
+
+    def observed(self, facts: Facts, artifacts: Mapping[tuple[ModelRef, TypeId], Artifact]) -> Observed:
+        """Return what is observed now; the same object while nothing changed."""
+        if facts is not self._facts:
+            self._facts = facts
+            self._stale = set(self._heard)
+        if self._stale:
+            self._refresh()
+        same = (
+            self._observed.devices is self._snapshot
+            and self._observed.artifacts is artifacts
+            and self._observed.quarantined is self._quarantined
+        )
+        if not same:
+            self._observed = Observed(self._snapshot, artifacts, self._quarantined)
+        return self._observed
+
+    def _refresh(self) -> None:
+        changed = False
+        for device in self._stale:
+            heard = self._heard.get(device)
+            if heard is None:
+                changed |= self._devices.pop(device, None) is not None
+                continue
+            seen = observed_device(heard, self._facts)
+            if self._devices.get(device) != seen:
+                self._devices[device] = seen
+                changed = True
+        self._stale.clear()
+        if changed:
+            self._snapshot = dict(self._devices)
+
+    def _keep(self, heard: Heard) -> None:
+        self._state.hear(heard)
+        self._heard[heard.device] = heard
+        self._stale.add(heard.device)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Status files into the gateway's status ref: one commit per change, not too often, none when nothing changed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+from reconciler.engine.state import State
+from reconciler.errors import Transient
+
+log = logging.getLogger(__name__)
+
+
+class StatusSink(Protocol):
+    """Where a set of files becomes a commit."""
+
+    def publish(self, files: Mapping[str, bytes], message: str, now: datetime) -> bool:
+        """Commit the files as they are, and push; tell whether there was anything to commit or to push."""
+
+
+class Publisher:
+    """Collects changed files and commits them together. `flush` runs on the thread that may block on Git."""
+
+    def __init__(self, sink: StatusSink, state: State, *, interval_s: float) -> None:
+        self._sink = sink
+        self._state = state
+        self._interval_s = interval_s
+        self._committed = state.status()
+        self._files = dict(self._committed)
+        self._last_s = float("-inf")
+        self._unpushed = True  # the remote may have missed the last one
+
+    def put(self, files: Mapping[str, bytes], gone: set[str]) -> None:
+        """Take changed files in."""
+        self._files.update(files)
+        for path in gone:
+            self._files.pop(path, None)
+
+    def due_in_s(self, now_s: float) -> float | None:
+        """Return after how many seconds there is something to commit; None: nothing is."""
+        if not self._unpushed and self._files == self._committed:
+            return None
+        return max(0.0, self._last_s + self._interval_s - now_s)
+
+    def flush(self, now_s: float, now: datetime) -> str | None:
+        """Commit what changed; return what is wrong with the remote, or None."""
+        self._last_s = now_s
+        files = dict(self._files)
+        try:
+            self._sink.publish(files, _message(self._committed, files), now)
+        except Transient as away:
+            self._unpushed = True
+            return str(away)
+        changed = {path: body for path, body in files.items() if self._committed.get(path) != body}
+        with self._state.together():
+            self._state.write_status(changed, set(self._committed) - set(files))
+        self._committed = files
+        self._unpushed = False
+        return None
+
+
+def _message(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
+    changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path) and path != "README.md")
+    if not changed:
+        return "Status as it was"
+    shown = ", ".join(path.removesuffix(".yaml") for path in changed[:3])
+    return f"Status of {shown}" + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")  # noqa: PLR2004 - as shown

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a pass to the status files that changed: only a device whose action or report changed is rendered again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reconciler.model import (
+    Action,
+    Artifact,
+    DeviceId,
+    GatewayId,
+    Observed,
+    ObservedDevice,
+    RolloutId,
+)
+from reconciler.report.device import DeviceStatus, Moment, device_status
+from reconciler.report.gateway import GatewayFacts, GatewayStatus, gateway_status
+from reconciler.report.render import device_file, gateway_file, read_device_file, read_gateway_file, readme
+
+README = "README.md"
+GATEWAY = "gateway.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What one pass has to tell."""
+
+    gateway: GatewayFacts
+    actions: tuple[Action, ...]
+    observed: Observed
+    by_digest16: Mapping[str, Artifact]
+    rollouts: Mapping[DeviceId, RolloutId]  # that has each device
+    moment: Moment
+
+
+@dataclass(slots=True)
+class _Told:
+    action: Action
+    seen: ObservedDevice | None
+    status: DeviceStatus
+
+
+class Statuses:
+    """What was told last, so that what has not changed is not told again."""
+
+    def __init__(self, name: GatewayId, committed: Mapping[str, bytes]) -> None:
+        self._name = name
+        self._committed = committed  # from before a restart: tells since when
+        self._told: dict[DeviceId, _Told] = {}
+        self._gateway = read_gateway_file(committed[GATEWAY]) if GATEWAY in committed else None
+
+    @property
+    def devices(self) -> tuple[DeviceStatus, ...]:
+        """Return every device's status."""
+        return tuple(told.status for told in self._told.values())
+
+    @property
+    def gateway(self) -> GatewayStatus | None:
+        """Return the gateway's status."""
+        return self._gateway
+
+    def changed(self, picture: Picture) -> tuple[dict[str, bytes], set[str]]:
+        """Return the files that are new or different, and the paths that are gone."""
+        files: dict[str, bytes] = {}
+        present = set()
+        for action in picture.actions:
+            present.add(action.device)
+            self._tell(action, picture, files)
+        gone = {_path(device) for device in self._told.keys() - present}
+        gone |= {path for path in self._committed if path.startswith("devices/") and path[8:-5] not in present}
+        for device in self._told.keys() - present:
+            del self._told[device]
+        gateway = gateway_status(picture.gateway, picture.moment, self._gateway)
+        if files or gone or gateway != self._gateway:
+            self._gateway = gateway
+            files[GATEWAY] = gateway_file(gateway)
+            files[README] = readme(gateway, self.devices, picture.rollouts)
+        self._committed = {}
+        return files, gone
+
+    def _tell(self, action: Action, picture: Picture, files: dict[str, bytes]) -> None:
+        device = action.device
+        seen = picture.observed.devices.get(device)
+        told = self._told.get(device)
+        if told is not None and told.action == action and told.seen is seen:
+            return
+        status = device_status(action, seen, _model(seen, picture.by_digest16), picture.moment, self._previous(device))
+        self._told[device] = _Told(action, seen, status)
+        if told is None or status != told.status:
+            files[_path(device)] = device_file(status)
+
+    def _previous(self, device: DeviceId) -> DeviceStatus | None:
+        if device in self._told:
+            return self._told[device].status
+        body = self._committed.get(_path(device))
+        return read_device_file(body) if body is not None else None
+
+
+def _path(device: DeviceId) -> str:
+    return f"devices/{device}.yaml"
+
+
+def _model(seen: ObservedDevice | None, by_digest16: Mapping[str, Artifact]) -> str | None:
+    if seen is None or seen.running is None:
+        return None
+    artifact = by_digest16.get(seen.running)
+    return str(artifact.model) if artifact is not None else None
