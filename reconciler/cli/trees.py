@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import git
 
-from reconciler.git.confined import ConfinedGit, last_line
+from reconciler.git.confined import ConfinedGit
 from reconciler.git.tree import CommitTree
 from reconciler.load import DirectoryTree
 from reconciler.model import Commit
@@ -42,5 +42,5 @@ def _commit(runner: ConfinedGit, revision: str) -> Commit:
     asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     result = runner.step(*asked, limit_s=LIMIT_S)
     if result.status != 0:
-        raise click.UsageError(f"{revision!r} is no commit of this repository {last_line(result.err)}".rstrip())
+        raise click.UsageError(f"{revision!r} is no commit of this repository")
     return Commit(result.out.decode("ascii").strip())

@@ -45,7 +45,10 @@ def _text(problems: Iterable[Problem], loaded: Loaded) -> None:
 
 
 def _json(problems: Iterable[Problem], loaded: Loaded) -> None:
-    rows = [{_camel(name): value for name, value in asdict(problem).items()} for problem in problems]
+    rows = [
+        {"severity": problem.severity} | {_camel(name): value for name, value in asdict(problem).items()}
+        for problem in problems
+    ]
     click.echo(json.dumps({"valid": loaded.desired is not None, "problems": rows}, indent=2))
 
 
@@ -55,7 +58,8 @@ def _github(problems: Iterable[Problem], loaded: Loaded) -> None:
         message = problem.message + (f" [{problem.json_path}]" if problem.json_path else "")
         message += f" ({problem.hint})" if problem.hint else ""
         place = f",line={problem.line},col={problem.column}" if problem.line else ""
-        click.echo(f"::{problem.severity} file={_property(problem.path)}{place}::{_data(message)}")
+        title = f",title={_property(problem.rule)}"
+        click.echo(f"::{problem.severity} file={_property(problem.path)}{place}{title}::{_data(message)}")
     click.echo(_summary(loaded), err=True)
 
 

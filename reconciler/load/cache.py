@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from reconciler.load import schemas
 from reconciler.load.files import Checked, Item
-from reconciler.load.problems import Problem, Severity
+from reconciler.load.problems import Problem, Rule
 from reconciler.load.values import value_of
 
 FORMAT = "1"  # raise it when the reading of YAML or the stored form changes
@@ -186,7 +186,7 @@ def _checked_from(stored: Any) -> Checked:  # noqa: ANN401 (JSON that we wrote a
         for index, (kind, name, line, column, document) in enumerate(raw_items)
     )
     problems = tuple(
-        Problem(path, line, column, at, message, Severity(severity), hint)
-        for path, line, column, at, message, severity, hint in raw_problems
+        Problem(path, line, column, at, Rule(rule), message, hint)
+        for path, line, column, at, rule, message, hint in raw_problems
     )
     return Checked(items, problems, whole)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from reconciler.load.problems import Problem
+from reconciler.load.problems import Problem, Rule
 from reconciler.load.text import MAX_FILE_BYTES
 from reconciler.tree import REGULAR, SUBMODULE, SYMLINK, Entry
 
@@ -31,7 +31,7 @@ def sort(entries: Iterable[Entry]) -> Sorted:
         path = entry.path
         if path.startswith(".") or "/." in path:
             if ".." in path.split("/"):
-                result.problems.append(_problem(path, "the path leads out of the repository"))
+                result.problems.append(_problem(path, Rule.UNSAFE_PATH, "the path leads out of the repository"))
             continue  # `.git`, `.github`, editors' own: hidden files are not the fleet's
         refusal = _refusal(entry)
         is_yaml = path.endswith(SUFFIXES)
@@ -40,7 +40,7 @@ def sort(entries: Iterable[Entry]) -> Sorted:
             result.whole = result.whole and not is_yaml
         elif is_yaml and entry.size > MAX_FILE_BYTES:
             said = f"the file has {entry.size} bytes; at most {MAX_FILE_BYTES} are read"
-            result.problems.append(_problem(path, said, "put its documents into several files"))
+            result.problems.append(_problem(path, Rule.TOO_LARGE, said, "put its documents into several files"))
             result.whole = False
         elif is_yaml:
             result.yaml.append(entry)
@@ -50,23 +50,18 @@ def sort(entries: Iterable[Entry]) -> Sorted:
     return result
 
 
-def shown(path: str) -> str:
-    """Write a path so that it fits on one line of a terminal, whatever bytes are in it."""
-    return path if path.isprintable() else path.encode("unicode_escape", "backslashreplace").decode("ascii")
-
-
-def _refusal(entry: Entry) -> tuple[str, str] | None:
+def _refusal(entry: Entry) -> tuple[Rule, str, str] | None:
     if entry.mode in REGULAR:
         path = entry.path
         if not path.isprintable() or len(path) > MAX_PATH_CHARS or path.startswith("/") or "\\" in path:
-            return "the path has characters that are not safe, or is too long", "rename the file"
+            return Rule.UNSAFE_PATH, "the path has characters that are not safe, or is too long", "rename the file"
         return None
     if entry.mode == SYMLINK:
-        return "a symbolic link", "links are never followed; put the file itself here"
+        return Rule.SYMLINK, "a symbolic link", "links are never followed; put the file itself here"
     if entry.mode == SUBMODULE:
-        return "a submodule", "submodules are never fetched; put the files themselves here"
-    return "neither a file nor a folder", "remove it"
+        return Rule.SUBMODULE, "a submodule", "submodules are never fetched; put the files themselves here"
+    return Rule.SPECIAL_FILE, "neither a file nor a folder", "remove it"
 
 
-def _problem(path: str, message: str, hint: str = "") -> Problem:
-    return Problem(shown(path), 0, 0, "", message, hint=hint)
+def _problem(path: str, rule: Rule, message: str, hint: str = "") -> Problem:
+    return Problem(path, 0, 0, "", rule, message, hint)

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from jsonschema.exceptions import ValidationError
 
-from reconciler.load.problems import JsonPath, did_you_mean, listed
+from reconciler.load.problems import JsonPath, Rule, did_you_mean, listed
 from reconciler.load.text import KEY
 
 TYPE_WORDS = {
@@ -42,6 +42,7 @@ class Finding:
 
     at: JsonPath  # what it is about
     place: JsonPath  # where to point at, which may be a key or the mapping around it
+    rule: Rule
     message: str
     hint: str = ""
 
@@ -77,14 +78,16 @@ def explain(error: ValidationError) -> Iterator[Finding]:
         case "required":
             yield from _missing_keys(broken, at, error.message)
         case "oneOf" | "anyOf" | "minProperties" | "maxProperties":
-            yield Finding(at, (*at, KEY), *_choice(broken))
+            yield Finding(at, (*at, KEY), Rule.CHOICE, *_choice(broken))
         case _ if "propertyNames" in error.absolute_schema_path:
             inner = (*at, str(broken.value))
-            yield Finding(inner, (*inner, KEY), f"the key {found(broken.value)} is not allowed", broken.description)
+            said = f"the key {found(broken.value)} is not allowed"
+            yield Finding(inner, (*inner, KEY), Rule.WRONG_VALUE, said, broken.description)
         case "":  # the schema `false`: this key does not go with the others
-            yield Finding(at, (*at, KEY), f"`{at[-1]}` has no place here", "leave it out")
+            yield Finding(at, (*at, KEY), Rule.CHOICE, f"`{at[-1]}` has no place here", "leave it out")
         case _:
-            yield Finding(at, at, *_value(broken))
+            rule = Rule.WRONG_TYPE if broken.rule == "type" else Rule.WRONG_VALUE
+            yield Finding(at, at, rule, *_value(broken))
 
 
 def found(value: object) -> str:
@@ -110,14 +113,15 @@ def _unknown_keys(broken: Broken, at: JsonPath) -> Iterator[Finding]:
         if key not in broken.known:
             allowed = f"allowed here: {listed(broken.known)}" if broken.known else "nothing is allowed here"
             suggestion = did_you_mean(key, [word for word in broken.known if word not in broken.value])
-            yield Finding((*at, key), (*at, key, KEY), f"the field {found(key)} is unknown; {allowed}", suggestion)
+            said = f"the field {found(key)} is unknown; {allowed}"
+            yield Finding((*at, key), (*at, key, KEY), Rule.UNKNOWN_FIELD, said, suggestion)
 
 
 def _missing_keys(broken: Broken, at: JsonPath, said: str) -> Iterator[Finding]:
     name = re.match(r"'(.*)' is a required property", said)  # there is one error for each missing key
     if name:
         about = broken.known.get(name[1], {}).get("description", "")
-        yield Finding(at, (*at, KEY), f"the field `{name[1]}` is missing", about)
+        yield Finding(at, (*at, KEY), Rule.MISSING_FIELD, f"the field `{name[1]}` is missing", about)
 
 
 def _choice(broken: Broken) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.load.explain import Finding, explain, found
-from reconciler.load.problems import JsonPath, Problem, did_you_mean, json_path, listed
+from reconciler.load.problems import JsonPath, Problem, Rule, did_you_mean, json_path, listed
 from reconciler.load.schemas import API_VERSION, KINDS, LATER_KINDS, validator
 from reconciler.load.text import KEY, Document, Place, places, read
 from reconciler.load.values import Value, value_of
@@ -60,7 +60,7 @@ def placed(data: bytes, findings: Iterable[tuple[int, Finding]]) -> list[Problem
 
 def _placed(known: Mapping[JsonPath, Place], finding: Finding) -> Problem:
     line, column = _nearest(known, finding.place)
-    return Problem("", line, column, json_path(finding.at), finding.message, hint=finding.hint)
+    return Problem("", line, column, json_path(finding.at), finding.rule, finding.message, finding.hint)
 
 
 def _nearest(known: Mapping[JsonPath, Place], at: JsonPath) -> Place:
@@ -89,23 +89,28 @@ def _check_document(index: int, document: Document) -> tuple[Item, list[Finding]
 def _kind(raw: object) -> tuple[str, list[Finding]]:
     """Tell the kind of a document before a schema is asked, which would have to be that kind's."""
     if not isinstance(raw, dict):
-        return "", [Finding((), (), f"found {found(raw)} where a mapping with `apiVersion` and `kind` is due")]
+        said = f"found {found(raw)} where a mapping with `apiVersion` and `kind` is due"
+        return "", [Finding((), (), Rule.NO_DOCUMENT, said)]
     findings = []
     version, kind = raw.get("apiVersion"), raw.get("kind")
     if version is None or kind is None:
         missing = [name for name in ("apiVersion", "kind") if raw.get(name) is None]
         hint = "" if kind is not None or version is not None else "only tinyfleet's own YAML belongs here"
-        findings = [Finding((), (name,), f"the field `{name}` is missing", hint) for name in missing]
+        findings = [
+            Finding((), (name,), Rule.MISSING_FIELD, f"the field `{name}` is missing", hint) for name in missing
+        ]
     if version is not None and version != API_VERSION:
         said = f"{found(version)} is no known version; `{API_VERSION}` is"
-        findings.append(Finding(("apiVersion",), ("apiVersion",), said, did_you_mean(str(version), [API_VERSION])))
+        at: JsonPath = ("apiVersion",)
+        findings.append(Finding(at, at, Rule.UNKNOWN_VERSION, said, did_you_mean(str(version), [API_VERSION])))
     if isinstance(kind, str) and kind in KINDS:
         return kind, findings
     if kind in LATER_KINDS:
-        findings.append(Finding(("kind",), ("kind",), f"`{kind}` is planned, but this version does not know it yet"))
+        said = f"`{kind}` is planned, but this version does not know it yet"
+        findings.append(Finding(("kind",), ("kind",), Rule.UNKNOWN_KIND, said))
     elif kind is not None:
         said = f"{found(kind)} is no known kind; one of {listed(KINDS)}"
-        findings.append(Finding(("kind",), ("kind",), said, did_you_mean(str(kind), KINDS)))
+        findings.append(Finding(("kind",), ("kind",), Rule.UNKNOWN_KIND, said, did_you_mean(str(kind), KINDS)))
     return "", findings
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from reconciler.load.problems import JsonPath, Severity, did_you_mean, listed
+from reconciler.load.problems import JsonPath, Rule, did_you_mean, listed
 from reconciler.load.repository import Complaint, Repository, Where, at_most
 from reconciler.model import Device, DeviceId, Gateway, GatewayId, Link, Rollout, RolloutId, Selector, SerialLink
 from reconciler.selection import matcher
@@ -59,7 +59,8 @@ def _gateways(repository: Repository, selection: Selection, served: dict[DeviceI
             other = served.setdefault(device, name)
             if other != name:
                 said = f"two gateways serve the device: `{other}` and `{name}`"
-                twice.append(Complaint(repository.where("Device", device), NAME, said, "narrow one of the selectors"))
+                where = repository.where("Device", device)
+                twice.append(Complaint(where, NAME, Rule.SERVED_TWICE, said, "narrow one of the selectors"))
     yield from at_most(twice)
 
 
@@ -68,7 +69,9 @@ def _unserved(repository: Repository, served: Mapping[DeviceId, GatewayId]) -> I
         for name in repository.devices:
             if name not in served:
                 hint = "widen a gateway's selector, or label the device for one"
-                yield Complaint(repository.where("Device", name), NAME, "no gateway serves the device", hint)
+                yield Complaint(
+                    repository.where("Device", name), NAME, Rule.UNSERVED, "no gateway serves the device", hint
+                )
 
 
 def _links(repository: Repository, served: Mapping[DeviceId, GatewayId]) -> Iterator[Complaint]:
@@ -86,11 +89,11 @@ def _links(repository: Repository, served: Mapping[DeviceId, GatewayId]) -> Iter
             first = addresses.setdefault((gateway, link.port, link.address), name)
             if first != name:
                 said = f"the address {link.address} on `{link.port}` is that of the device `{first}`"
-                yield Complaint(where, (*at, "address"), said, "each device on a line has its own")
+                yield Complaint(where, (*at, "address"), Rule.LINK, said, "each device on a line has its own")
             other, baud = lines.setdefault((gateway, link.port), (name, link.baud))
             if baud != link.baud:
                 said = f"{link.baud} baud, but the device `{other}` is on the same line at {baud}"
-                yield Complaint(where, (*at, "baud"), said, "a line has one speed")
+                yield Complaint(where, (*at, "baud"), Rule.LINK, said, "a line has one speed")
 
 
 def _has_link(repository: Repository, name: DeviceId, link: Link, gateway: Gateway) -> Iterator[Complaint]:
@@ -101,13 +104,14 @@ def _has_link(repository: Repository, name: DeviceId, link: Link, gateway: Gatew
         if link.port not in speeds:
             known = f"it has {listed(speeds)}" if speeds else "it has none"
             said = f"the gateway `{gateway.name}` has no line `{link.port}`; {known}"
-            yield Complaint(repository.where("Device", name), (*SERIAL, "port"), said, did_you_mean(link.port, speeds))
+            where, hint = repository.where("Device", name), did_you_mean(link.port, speeds)
+            yield Complaint(where, (*SERIAL, "port"), Rule.LINK, said, hint)
         elif speeds[link.port] != link.baud:
             said = f"{link.baud} baud, but the gateway `{gateway.name}` runs `{link.port}` at {speeds[link.port]}"
-            yield Complaint(repository.where("Device", name), (*SERIAL, "baud"), said)
+            yield Complaint(repository.where("Device", name), (*SERIAL, "baud"), Rule.LINK, said)
     elif gateway.links.mqtt is None:
         said = f"the gateway `{gateway.name}` has no `mqtt` link"
-        yield Complaint(repository.where("Device", name), ("spec", "link", "mqtt"), said)
+        yield Complaint(repository.where("Device", name), ("spec", "link", "mqtt"), Rule.LINK, said)
 
 
 def _rollouts(repository: Repository, selection: Selection) -> Iterator[Complaint]:
@@ -134,7 +138,9 @@ def _overlaps(
     for other, devices in shared.items():
         which = f"`{min(devices)}`" + (f" and {len(devices) - 1} more" if len(devices) > 1 else "")
         said = f"the rollout `{other}` claims {which} too, at the same priority {rollout.priority}"
-        yield Complaint(where, ("spec", "selector"), said, "give one a higher `priority`, or narrow a selector")
+        yield Complaint(
+            where, ("spec", "selector"), Rule.CLAIMED_TWICE, said, "give one a higher `priority`, or narrow a selector"
+        )
 
 
 def _waves(repository: Repository, where: Where, rollout: Rollout, selection: Selection) -> Iterator[Complaint]:
@@ -146,4 +152,5 @@ def _waves(repository: Repository, where: Where, rollout: Rollout, selection: Se
 def _nothing(repository: Repository, where: Where, at: JsonPath, of: str = "") -> Iterator[Complaint]:
     if not repository.has_broken("Device"):
         hint = "harmless if the devices are still to come"
-        yield Complaint(where, at, f"the selector matches none{of or ' of the devices'}", hint, Severity.WARNING)
+        said = f"the selector matches none{of or ' of the devices'}"
+        yield Complaint(where, at, Rule.EMPTY_SELECTOR, said, hint)

@@ -7,10 +7,61 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 
 JsonPath = tuple[str | int, ...]
 
+SOUGHT = 2000  # among more words a suggestion costs more time than it saves
 SHOWN = 12  # so many allowed words are listed before the rest is counted
+
+
+class Rule(StrEnum):
+    """What a problem breaks. The names are stable; docs/validation.md has a line for each."""
+
+    # The bytes and the YAML
+    TOO_LARGE = "too-large"
+    NOT_UTF8 = "not-utf8"
+    NOT_YAML = "not-yaml"
+    TAB = "tab"
+    DIRECTIVE = "directive"
+    TAG = "tag"
+    ALIAS = "alias"
+    TOO_DEEP = "too-deep"
+    TOO_MANY = "too-many"
+    DUPLICATE_KEY = "duplicate-key"
+    KEY_NOT_TEXT = "key-not-text"
+    AMBIGUOUS = "ambiguous"
+    NOT_FINITE = "not-finite"
+    # One document against its schema
+    NO_DOCUMENT = "no-document"
+    UNKNOWN_KIND = "unknown-kind"
+    UNKNOWN_VERSION = "unknown-version"
+    UNKNOWN_FIELD = "unknown-field"
+    MISSING_FIELD = "missing-field"
+    CHOICE = "choice"
+    WRONG_TYPE = "wrong-type"
+    WRONG_VALUE = "wrong-value"
+    # The files
+    UNSAFE_PATH = "unsafe-path"
+    SYMLINK = "symlink"
+    SUBMODULE = "submodule"
+    SPECIAL_FILE = "special-file"
+    FILE_MISSING = "file-missing"
+    SHA256 = "sha256"
+    LFS_POINTER = "lfs-pointer"
+    # Documents seen together
+    FLEET_COUNT = "fleet-count"
+    DUPLICATE_NAME = "duplicate-name"
+    DANGLING = "dangling"
+    CONTRADICTION = "contradiction"
+    TIME_ZONE = "time-zone"
+    UNKNOWN_PARAMETER = "unknown-parameter"
+    CYCLE = "cycle"
+    UNSERVED = "unserved"
+    SERVED_TWICE = "served-twice"
+    CLAIMED_TWICE = "claimed-twice"
+    LINK = "link"
+    EMPTY_SELECTOR = "empty-selector"
 
 
 class Severity(StrEnum):
@@ -28,9 +79,21 @@ class Problem:
     line: int  # from 1; 0 where no line can be named
     column: int  # from 1, in characters
     json_path: str  # `$.spec.link.serial.baud`; empty where no document was read
+    rule: Rule
     message: str
-    severity: Severity = Severity.ERROR
     hint: str = ""
+
+    def __post_init__(self) -> None:
+        """Keep terminals safe and lines whole: what authors write, control characters too, is quoted in here."""
+        for name in ("path", "json_path", "message", "hint"):
+            text: str = getattr(self, name)
+            if not text.isprintable():
+                object.__setattr__(self, name, text.encode("unicode_escape", "backslashreplace").decode("ascii"))
+
+    @property
+    def severity(self) -> Severity:
+        """Only a selector without devices is a warning: they may be still to come."""
+        return Severity.WARNING if self.rule is Rule.EMPTY_SELECTOR else Severity.ERROR
 
     def __str__(self) -> str:
         place = f"{self.path or '.'}:{self.line}:{self.column}"
@@ -55,7 +118,7 @@ def json_path(parts: Iterable[str | int]) -> str:
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """Suggest the allowed word that is most like this one, or nothing."""
-    choices = {choice.lower(): choice for choice in allowed}
+    choices = {choice.lower(): choice for choice in islice(allowed, SOUGHT)}
     close = difflib.get_close_matches(word.lower(), choices, n=1, cutoff=0.6)
     return f"did you mean `{choices[close[0]]}`?" if close else ""
 

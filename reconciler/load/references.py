@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from reconciler.load.problems import JsonPath, Severity, did_you_mean, listed
+from reconciler.load.problems import JsonPath, Rule, did_you_mean, listed
 from reconciler.load.repository import Complaint, Repository, Where, at_most
 from reconciler.model import ModelRef, Selector, Wave, Window
-
-MANY = 2000  # with more names than this a suggestion costs more time than it saves
 
 
 def names(repository: Repository) -> Iterator[Complaint]:
@@ -31,17 +29,21 @@ def names(repository: Repository) -> Iterator[Complaint]:
 def _fleet(repository: Repository) -> Iterator[Complaint]:
     if not repository.fleets and not repository.has_broken("Fleet"):
         hint = "add a document of kind Fleet; `tinyfleet schema Fleet` shows its fields"
-        yield Complaint(None, (), "the repository has no Fleet", hint)
+        yield Complaint(None, (), Rule.FLEET_COUNT, "the repository has no Fleet", hint)
     for name in list(repository.fleets)[1:]:
         first, _ = repository.where("Fleet", next(iter(repository.fleets)))
         said = f"a second Fleet; the first is in {first.path}"
-        yield Complaint(repository.where("Fleet", name), ("kind",), said, "a repository has exactly one")
+        yield Complaint(
+            repository.where("Fleet", name), ("kind",), Rule.FLEET_COUNT, said, "a repository has exactly one"
+        )
     for name, fleet in repository.fleets.items():
         where = repository.where("Fleet", name)
         yield from _windows(where, ("spec", "windows"), fleet.windows)
         if fleet.silent_after_s <= fleet.report_every_s:
             said = "`silentAfter` is no longer than `reportEvery`: every device would count as silent"
-            yield Complaint(where, ("spec", "silentAfter"), said, "twice `reportEvery` is a good start")
+            yield Complaint(
+                where, ("spec", "silentAfter"), Rule.CONTRADICTION, said, "twice `reportEvery` is a good start"
+            )
 
 
 def _devices(repository: Repository) -> Iterator[Complaint]:
@@ -69,7 +71,9 @@ def _gateways(repository: Repository) -> Iterator[Complaint]:
         for index, port in enumerate(ports):
             if port in ports[:index]:
                 at = ("spec", "links", "serial", index, "port")
-                yield Complaint(where, at, f"the line `{port}` is named twice", "keep one of the two")
+                yield Complaint(
+                    where, at, Rule.DUPLICATE_NAME, f"the line `{port}` is named twice", "keep one of the two"
+                )
 
 
 def _models(repository: Repository) -> Iterator[Complaint]:
@@ -77,7 +81,8 @@ def _models(repository: Repository) -> Iterator[Complaint]:
         for index, gate in enumerate(wanted.gates):
             if gate.at_least is not None and gate.at_most is not None and gate.at_least > gate.at_most:
                 said = f"`atLeast` {gate.at_least} is above `atMost` {gate.at_most}: no build can pass"
-                yield Complaint(repository.where("Model", ref), ("spec", "gates", index, "atLeast"), said)
+                at = ("spec", "gates", index, "atLeast")
+                yield Complaint(repository.where("Model", ref), at, Rule.CONTRADICTION, said)
 
 
 def _rollouts(repository: Repository) -> Iterator[Complaint]:
@@ -99,7 +104,7 @@ def _waves(repository: Repository, where: Where, waves: tuple[Wave, ...]) -> Ite
     for index, wave in enumerate(waves):
         if wave.name in seen:
             said = f"a second wave named `{wave.name}`"
-            yield Complaint(where, ("spec", "waves", index, "name"), said, "give it another name")
+            yield Complaint(where, ("spec", "waves", index, "name"), Rule.DUPLICATE_NAME, said, "give it another name")
         seen.add(wave.name)
         if wave.selector is not None:
             yield from _selector(repository, where, ("spec", "waves", index, "selector"), wave.selector)
@@ -115,7 +120,8 @@ def _parameters(
         if name not in wanted.parameters:
             known = f"it takes {listed(wanted.parameters)}" if wanted.parameters else "it takes none"
             said = f"{ref} has no parameter `{name}`; {known}"
-            yield Complaint(where, ("spec", "parameters", name), said, did_you_mean(name, wanted.parameters))
+            hint = did_you_mean(name, wanted.parameters)
+            yield Complaint(where, ("spec", "parameters", name), Rule.UNKNOWN_PARAMETER, said, hint)
 
 
 def _cycles(repository: Repository) -> Iterator[Complaint]:
@@ -128,7 +134,8 @@ def _cycles(repository: Repository) -> Iterator[Complaint]:
             start = ring.index(min(ring))
             ring = [*ring[start:], *ring[:start]]
             said = f"rollouts wait for each other in a ring: {' - '.join((*ring, ring[0]))}"
-            yield Complaint(repository.where("Rollout", ring[0]), ("spec", "dependsOn"), said, "remove one `dependsOn`")
+            where = repository.where("Rollout", ring[0])
+            yield Complaint(where, ("spec", "dependsOn"), Rule.CYCLE, said, "remove one `dependsOn`")
             edges[ring[0]].clear()
         else:
             return
@@ -148,7 +155,7 @@ def _windows(where: Where, at: JsonPath, windows: tuple[Window, ...]) -> Iterato
         if not _zone_exists(window.time_zone):
             said = f"the time zone `{window.time_zone}` is unknown"
             hint = did_you_mean(window.time_zone, zoneinfo.available_timezones())
-            yield Complaint(where, (*at, index, "timeZone"), said, hint)
+            yield Complaint(where, (*at, index, "timeZone"), Rule.TIME_ZONE, said, hint)
 
 
 @cache
@@ -166,7 +173,7 @@ def _model(repository: Repository, where: Where, at: JsonPath, ref: ModelRef) ->
     versions = [str(known.version) for known in repository.models if known.name == ref.name]
     if versions:
         said = f"the Model `{ref.name}` has no version `{ref.version}`; there is {listed(sorted(versions))}"
-        yield Complaint(where, (*at, "version"), said, did_you_mean(ref.version, versions))
+        yield Complaint(where, (*at, "version"), Rule.DANGLING, said, did_you_mean(ref.version, versions))
     else:
         known = {model.name: model for model in repository.models}
         yield from _dangling(repository, where, (*at, "name"), "Model", ref.name, known)
@@ -177,5 +184,5 @@ def _dangling(  # noqa: PLR0913, PLR0917 (a complaint in one breath: who says it
 ) -> Iterator[Complaint]:
     if repository.may_exist(kind, name):
         return
-    few: Iterable[str] = [str(each) for each in known] if len(known) <= MANY else ()
-    yield Complaint(where, at, f"there is no {kind} named `{name}`", did_you_mean(name, few), Severity.ERROR)
+    hint = did_you_mean(name, (str(each) for each in known))
+    yield Complaint(where, at, Rule.DANGLING, f"there is no {kind} named `{name}`", hint)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from reconciler import model
 from reconciler.load.explain import Finding
 from reconciler.load.files import Checked, Item, placed
-from reconciler.load.problems import JsonPath, Problem, Severity
+from reconciler.load.problems import JsonPath, Problem, Rule
 from reconciler.tree import Entry, Tree
 
 MAX_ALIKE = 50  # problems of one sort that are told one by one: a missing gateway concerns every device
@@ -25,9 +25,9 @@ class Complaint:
 
     where: Where | None  # None: it concerns the repository as a whole
     at: JsonPath
+    rule: Rule
     message: str
     hint: str = ""
-    severity: Severity = Severity.ERROR
 
 
 @dataclass(slots=True)
@@ -91,7 +91,9 @@ class Repository:
         there = f"{first[0].path}:{first[1].line}"
         at: JsonPath = ("spec", "version") if isinstance(key, model.ModelRef) else ("metadata", "name")
         said = f"a {second[1].kind} named `{key}` is already at {there}"
-        self._twice.append(Complaint(second, at, said, "give one of the two another name, or remove it"))
+        self._twice.append(
+            Complaint(second, at, Rule.DUPLICATE_NAME, said, "give one of the two another name, or remove it")
+        )
 
 
 def located(tree: Tree, complaints: Iterable[Complaint]) -> Iterator[Problem]:
@@ -99,16 +101,15 @@ def located(tree: Tree, complaints: Iterable[Complaint]) -> Iterator[Problem]:
     by_entry: dict[Entry, list[tuple[int, Complaint]]] = {}
     for complaint in complaints:
         if complaint.where is None:
-            yield Problem("", 0, 0, "", complaint.message, complaint.severity, complaint.hint)
+            yield Problem("", 0, 0, "", complaint.rule, complaint.message, complaint.hint)
         else:
             entry, item = complaint.where
             by_entry.setdefault(entry, []).append((item.index, complaint))
     for entry, group in by_entry.items():
         group.sort(key=itemgetter(0))
-        findings = [(index, Finding(one.at, one.at, one.message, one.hint)) for index, one in group]
+        findings = [(index, Finding(one.at, one.at, one.rule, one.message, one.hint)) for index, one in group]
         problems = placed(tree.read(entry), findings)
-        for (_, complaint), problem in zip(group, problems, strict=True):
-            yield replace(problem, path=entry.path, severity=complaint.severity)
+        yield from (replace(problem, path=entry.path) for problem in problems)
 
 
 def at_most(complaints: Iterable[Complaint]) -> Iterator[Complaint]:
@@ -121,9 +122,4 @@ def at_most(complaints: Iterable[Complaint]) -> Iterator[Complaint]:
             rest.append(complaint)
     if rest:
         more = f"and {len(rest)} more like the {MAX_ALIKE} told before; the first of them: {rest[0].message}"
-        yield Complaint(rest[0].where, rest[0].at, more, rest[0].hint, rest[0].severity)
-
-
-def suggestions(names: Mapping[Any, object]) -> list[str]:
-    """Return names as text, for a suggestion."""
-    return [str(name) for name in names]
+        yield Complaint(rest[0].where, rest[0].at, rest[0].rule, more, rest[0].hint)

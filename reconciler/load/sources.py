@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator
 
 from reconciler.load.cache import Cache, FileFacts
-from reconciler.load.problems import JsonPath, did_you_mean
+from reconciler.load.problems import JsonPath, Rule, did_you_mean
 from reconciler.load.repository import Complaint, Repository, Where
 from reconciler.model import Model, Source
 from reconciler.tree import REGULAR, Entry, Tree
@@ -49,20 +49,22 @@ def _check(  # noqa: PLR0913, PLR0917 (one file of one model, and where to look 
     entry = repository.files.get(path)
     if entry is None:
         said = f"the repository has no file `{path}`"
-        yield Complaint(where, (*at, "path"), said, did_you_mean(path, repository.files))
+        yield Complaint(where, (*at, "path"), Rule.FILE_MISSING, said, did_you_mean(path, repository.files))
     elif entry.mode not in REGULAR:
-        yield Complaint(where, (*at, "path"), f"`{path}` is no regular file", "a link is never followed")
+        yield Complaint(where, (*at, "path"), Rule.SYMLINK, f"`{path}` is no regular file", "a link is never followed")
     elif entry.size > MAX_SOURCE_BYTES:
         said = f"`{path}` has {entry.size} bytes; at most {MAX_SOURCE_BYTES} are read"
-        yield Complaint(where, (*at, "path"), said, "name it by `url`")
+        yield Complaint(where, (*at, "path"), Rule.TOO_LARGE, said, "name it by `url`")
     else:
         facts = _facts(entry, tree, cache)
         if facts.pointer:
             said = f"`{path}` is a Git LFS pointer, not the file itself"
-            yield Complaint(where, (*at, "path"), said, "store the file in Git, or name it by `url`")
+            yield Complaint(where, (*at, "path"), Rule.LFS_POINTER, said, "store the file in Git, or name it by `url`")
         elif facts.sha256 != source.sha256:
             said = f"the SHA-256 of `{path}` is {facts.sha256}"
-            yield Complaint(where, (*at, "sha256"), said, "the file or this line was changed without the other")
+            yield Complaint(
+                where, (*at, "sha256"), Rule.SHA256, said, "the file or this line was changed without the other"
+            )
 
 
 def _facts(entry: Entry, tree: Tree, cache: Cache) -> FileFacts:

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from reconciler.load.problems import JsonPath, Problem, Severity, json_path
+from reconciler.load.problems import JsonPath, Problem, Rule, json_path
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 24
@@ -99,27 +99,31 @@ class _Composer:
         self.reading = Reading()
         self.places: list[dict[JsonPath, Place]] = []
         self.locate = locate
+        try:
+            self._read(data)
+        except _StopReading:
+            self.reading.whole = False
+
+    def _read(self, data: bytes) -> None:
         text = self._decode(data)
         if text is None:
-            self.reading.whole = False
-            return
+            raise _StopReading
         try:
             self._compose(text)
         except yaml.MarkedYAMLError as error:
             self._syntax(error, text)
+            raise _StopReading from None
         except yaml.YAMLError:  # the reader's own: a character that YAML does not allow
             found = NOT_YAML.search(text)
             at = found.start() if found else 0
-            self._complain(
-                _line_and_column(text, at), (), f"the character {text[at : at + 1]!r} is not allowed in YAML"
-            )
-            self.reading.whole = False
-        except _StopReading:
-            self.reading.whole = False
+            said = f"the character {text[at : at + 1]!r} is not allowed in YAML"
+            self._complain(Rule.NOT_YAML, _line_and_column(text, at), (), said)
+            raise _StopReading from None
 
     def _decode(self, data: bytes) -> str | None:
         if len(data) > MAX_FILE_BYTES:
-            self._complain((0, 0), (), f"the file has {len(data)} bytes; at most {MAX_FILE_BYTES} are read")
+            said = f"the file has {len(data)} bytes; at most {MAX_FILE_BYTES} are read"
+            self._complain(Rule.TOO_LARGE, (0, 0), (), said)
             return None
         body = data.removeprefix(BOM)  # editors on Windows write one; it carries no meaning
         try:
@@ -127,7 +131,7 @@ class _Composer:
         except UnicodeDecodeError as error:
             place = _line_and_column(body[: error.start].decode("utf-8"), error.start)
             found = f"found the byte 0x{body[error.start]:02x}"
-            self._complain(place, (), f"not UTF-8: {found}", "save the file as UTF-8")
+            self._complain(Rule.NOT_UTF8, place, (), f"not UTF-8: {found}", "save the file as UTF-8")
             return None
 
     def _syntax(self, error: yaml.MarkedYAMLError, text: str) -> None:
@@ -137,10 +141,9 @@ class _Composer:
         lines = text.split("\n")
         line = lines[place[0] - 1] if 0 < place[0] <= len(lines) else ""
         if TAB_INDENT.match(line) or "'\\t'" in said or "tab" in said:
-            self._complain(place, (), "a tab where YAML wants spaces", "indent with spaces")
+            self._complain(Rule.TAB, place, (), "a tab where YAML wants spaces", "indent with spaces")
         else:
-            self._complain(place, (), f"not YAML: {said}")
-        self.reading.whole = False
+            self._complain(Rule.NOT_YAML, place, (), f"not YAML: {said}")
 
     def _compose(self, text: str) -> None:
         loader = yaml.CBaseLoader(text)
@@ -154,7 +157,7 @@ class _Composer:
 
     def _document(self, loader: yaml.CBaseLoader, start: yaml.DocumentStartEvent) -> None:
         if start.version or start.tags:
-            self._complain(_place(start), (), "a YAML directive (`%YAML`, `%TAG`)", "leave it out")
+            self._complain(Rule.DIRECTIVE, _place(start), (), "a YAML directive (`%YAML`, `%TAG`)", "leave it out")
         first = loader.get_event()
         if self.locate:
             self.places.append({})
@@ -168,13 +171,13 @@ class _Composer:
         if self.locate:
             self.places[-1][at] = _place(event)
         if isinstance(event, yaml.AliasEvent):
-            self._complain(_place(event), at, f"an alias (`*{event.anchor}`)", "write the value out")
+            self._complain(Rule.ALIAS, _place(event), at, f"an alias (`*{event.anchor}`)", "write the value out")
             return None
         self._refuse_properties(event, at)
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, at)
         if len(at) >= MAX_DEPTH:
-            self._complain(_place(event), at[:4], f"nested deeper than {MAX_DEPTH} levels")
+            self._complain(Rule.TOO_DEEP, _place(event), at[:4], f"nested deeper than {MAX_DEPTH} levels")
             raise _StopReading
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(loader, at)
@@ -182,12 +185,11 @@ class _Composer:
 
     def _refuse_properties(self, event: Event, at: JsonPath) -> None:
         if event.anchor is not None:
-            self._complain(
-                _place(event), at, f"an anchor (`&{event.anchor}`)", "write the value out where it is needed"
-            )
+            hint = "write the value out where it is needed"
+            self._complain(Rule.ALIAS, _place(event), at, f"an anchor (`&{event.anchor}`)", hint)
         if event.tag is not None:
             hint = "leave the tag out; quote a value to make it text"
-            self._complain(_place(event), at, f"a YAML tag (`{event.tag}`)", hint)
+            self._complain(Rule.TAG, _place(event), at, f"a YAML tag (`{event.tag}`)", hint)
 
     def _sequence(self, loader: yaml.CBaseLoader, at: JsonPath) -> Plain:
         items: list[Plain] = []
@@ -207,7 +209,8 @@ class _Composer:
             else:
                 inner = (*at, key)
                 if key in values:
-                    self._complain(_place(event), inner, f"the key `{key}` stands here twice", "keep one of the two")
+                    said = f"the key `{key}` stands here twice"
+                    self._complain(Rule.DUPLICATE_KEY, _place(event), inner, said, "keep one of the two")
                 if self.locate:
                     self.places[-1][*inner, KEY] = _place(event)
                 values[key] = self._node(loader, loader.get_event(), inner)
@@ -216,14 +219,15 @@ class _Composer:
 
     def _key(self, loader: yaml.CBaseLoader, event: Event, at: JsonPath) -> str | None:
         if not isinstance(event, yaml.ScalarEvent):
-            self._complain(_place(event), at, "a key that is no plain word", "a key is text")
+            self._complain(Rule.KEY_NOT_TEXT, _place(event), at, "a key that is no plain word", "a key is text")
             self._node(loader, event, (*at, "?"))
             return None
         self._refuse_properties(event, at)
         key = self._scalar(event, at)
         if isinstance(key, str):
             return key
-        self._complain(_place(event), at, f"the key `{event.value}` is no text", f'write "{event.value}" in quotes')
+        said = f"the key `{event.value}` is no text"
+        self._complain(Rule.KEY_NOT_TEXT, _place(event), at, said, f'write "{event.value}" in quotes')
         return None
 
     def _scalar(self, event: Event, at: JsonPath) -> Plain:
@@ -235,7 +239,7 @@ class _Composer:
         if text in TWO_MEANINGS:
             quote = f'write "{text}" in quotes for the text, or true or false'
             said = f"`{text}` is a truth value to some readers of YAML and text to others"
-            self._complain(_place(event), at, said, quote)
+            self._complain(Rule.AMBIGUOUS, _place(event), at, said, quote)
             return text
         if text[0] not in NUMERIC_START:
             return text
@@ -248,19 +252,19 @@ class _Composer:
             if FLOAT.fullmatch(text):
                 return float(text)  # finite: no exponent of two digits overflows, see below
         if NOT_FINITE.fullmatch(text):
-            self._complain(_place(event), at, f"`{text}` is no finite number", "write a number")
+            self._complain(Rule.NOT_FINITE, _place(event), at, f"`{text}` is no finite number", "write a number")
         elif DISPUTED.fullmatch(text):
             short = text if len(text) <= MAX_NUMBER_CHARS else f"{text[:MAX_NUMBER_CHARS]}..."
             said = f"`{short}` is a number, a date or a merge to some readers of YAML and text to others"
-            self._complain(_place(event), at, said, "write it in quotes if it is text")
+            self._complain(Rule.AMBIGUOUS, _place(event), at, said, "write it in quotes if it is text")
         return text
 
-    def _complain(self, place: Place, at: JsonPath, message: str, hint: str = "") -> None:
+    def _complain(self, rule: Rule, place: Place, at: JsonPath, message: str, hint: str = "") -> None:
         where = json_path(at) if at else ""
-        self.reading.problems.append(Problem("", *place, where, message, Severity.ERROR, hint))
+        self.reading.problems.append(Problem("", *place, where, rule, message, hint))
         if len(self.reading.problems) >= MAX_PROBLEMS and not self.locate:
             last = f"{MAX_PROBLEMS} problems; the rest of the file was not read"
-            self.reading.problems.append(Problem("", *place, "", last))
+            self.reading.problems.append(Problem("", *place, "", Rule.TOO_MANY, last))
             raise _StopReading
 
 
