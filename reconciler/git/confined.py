@@ -17,7 +17,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import git
 
@@ -168,6 +168,9 @@ class ConfinedRepo(git.Repo):
     GitCommandWrapperType = ConfinedGit
 
     git: ConfinedGit
+
+    def __enter__(self) -> Self:
+        return self
 
     @classmethod
     def at(cls, path: Path, *, search: bool = False) -> ConfinedRepo:

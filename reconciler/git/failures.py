@@ -29,7 +29,7 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[FleetError]], ...] = (
         ),
         errors.AuthenticationFailed,
     ),
-    (("not allowed", "Unable to find remote helper"), errors.ProtocolRefused),
+    (("not allowed", "remote helper", "disabled in libcurl", "Unsupported URL scheme"), errors.ProtocolRefused),
     (("fsck error", "in packed", "has invalid", "bad tree", "Not all child objects"), errors.ObjectsRefused),
 )
 
