@@ -5,7 +5,7 @@
 
 #include "cose.h"
 #include "manifest.h"
-#include "sha256.h"
+#include "tinyfleet/sha256.h"
 
 #define TAG_ENVELOPE 107
 #define SEQUENCE_JUMP_MAX 1024

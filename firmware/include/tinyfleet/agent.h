@@ -20,6 +20,7 @@
 #include "tinyfleet/error.h"
 #include "tinyfleet/hal.h"
 #include "tinyfleet/state.h"
+#include "tinyfleet/work.h"
 
 /* Placed by the caller; its fields are the core's own. */
 struct tf_agent {

@@ -54,7 +54,7 @@
 #endif
 
 /* Window of the heatshrink decoder, as a power of two: what payloads are compressed with (docs/specs/patch.md). Costs 2^n bytes of RAM. */
-#define TF_WINDOW_BITS 10
+#define TF_WINDOW_BITS 8
 #define TF_LOOKAHEAD_BITS 4
 
 /* Largest write granularity of a port. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SHA-256 (FIPS 180-4). init, update any number of times, final once. */
-#ifndef TF_SHA256_H
-#define TF_SHA256_H
+#ifndef TINYFLEET_SHA256_H
+#define TINYFLEET_SHA256_H
 
 #include <stddef.h>
 #include <stdint.h>
