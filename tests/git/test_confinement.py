@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nothing that a repository, or a user's configuration, names is ever run. One malicious repository a test.
+
+Each trap is a script that leaves a mark. Where plain git can be caught by the same trap, the test shows that
+first: a trap that never springs proves nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reconciler.git.errors import ObjectsRefused, ProtocolRefused, SettingsUnsafe
+from reconciler.git.mirror import Mirror
+from reconciler.git.remote import Remote, branch, check_ref, protocol_of
+from reconciler.git.signatures import Mode, Policy
+from reconciler.git.source import Advanced, Kept, Source
+from reconciler.git.tree import CommitTree
+from tests.git.forge import Forge
+
+
+class Trap:
+    """A script that leaves a mark when it is run."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.script = folder / "trap"
+        self._mark = folder / "sprung"
+        # It passes its input on: a filter that is caught must not fail for another reason.
+        self.script.write_text(f"#!/bin/sh\ntouch '{self._mark}'\ncase \"$1\" in cat) cat;; esac\nexit 0\n")
+        self.script.chmod(0o755)
+
+    def sprung(self) -> bool:
+        """Tell whether it was run since the last question."""
+        was = self._mark.exists()
+        self._mark.unlink(missing_ok=True)
+        return was
+
+
+@pytest.fixture
+def trap(tmp_path: Path) -> Trap:
+    return Trap(tmp_path / "trap")
+
+
+def plain_git(folder: Path, *words: str, home: Path | None = None) -> None:
+    """Run git as a person would, trusting what is there."""
+    env = {"PATH": os.environ["PATH"], "HOME": str(home or folder), "GIT_CONFIG_NOSYSTEM": "1"}
+    subprocess.run(["git", *words], cwd=folder, env=env, capture_output=True, check=False)
+
+
+def read_all(tree: CommitTree) -> dict[str, bytes]:
+    with tree:
+        return {entry.path: tree.read(entry) for entry in tree.entries()}
+
+
+def poll_and_read(mirror: Mirror, state: Path) -> dict[str, bytes]:
+    source = Source(mirror, Policy(Mode.OFF), state)
+    outcome = source.poll(None)
+    assert isinstance(outcome, Advanced), outcome
+    return read_all(source.tree(outcome.commit))
+
+
+def test_filters_of_gitattributes_never_run(
+    forge: Forge, mirror: Mirror, trap: Trap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user's configuration even defines the filter, as git-lfs does."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text(
+        f'[filter "x"]\n\tsmudge = {trap.script} cat\n\tclean = {trap.script} cat\n\trequired = true\n'
+        f'[diff "x"]\n\ttextconv = {trap.script}\n[merge "x"]\n\tdriver = {trap.script}\n'
+    )
+    monkeypatch.setenv("HOME", str(home))
+    attributes = "* filter=x diff=x merge=x text eol=crlf ident export-subst\n"
+    forge.commit({".gitattributes": attributes, "a.yaml": "at: $Id$ $Format:%H$\n"})
+    plain_git(tmp_path, "clone", str(forge.bare), "plain", home=home)
+    assert trap.sprung()
+    assert poll_and_read(mirror, tmp_path)["a.yaml"] == b"at: $Id$ $Format:%H$\n"
+    assert not trap.sprung()
+
+
+def test_lfs_pointers_stay_pointers(forge: Forge, mirror: Mirror, tmp_path: Path) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 12345\n"
+    forge.commit({".gitattributes": "*.tflite filter=lfs diff=lfs merge=lfs -text\n"})
+    forge.git("config", "filter.lfs.clean", "cat")
+    forge.commit({"m.tflite": pointer, ".lfsconfig": "[lfs]\n\turl = http://127.0.0.1:9/\n"})
+    assert poll_and_read(mirror, tmp_path)["m.tflite"] == pointer.encode()
+
+
+def test_hooks_of_a_local_remote_never_run(forge: Forge, mirror: Mirror, trap: Trap, tmp_path: Path) -> None:
+    forge.commit()
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    names = ("pre-receive", "update", "post-receive", "post-update", "reference-transaction", "proc-receive")
+    for name in names:
+        (hooks / name).symlink_to(trap.script)
+        (forge.bare / "hooks" / name).unlink(missing_ok=True)
+        (forge.bare / "hooks" / name).symlink_to(trap.script)
+    forge.git("config", "core.hooksPath", str(hooks), cwd=forge.bare)
+    forge.commit()  # a plain push runs them
+    assert trap.sprung()
+    poll_and_read(mirror, tmp_path)
+    assert not trap.sprung()
+
+
+def test_hooks_in_the_mirror_never_run(forge: Forge, mirror: Mirror, trap: Trap, tmp_path: Path) -> None:
+    """Were something able to put one there."""
+    forge.commit()
+    mirror.fetch()
+    hooks = mirror.path / "hooks"
+    hooks.mkdir()
+    for name in ("reference-transaction", "post-checkout", "pre-auto-gc", "post-index-change"):
+        (hooks / name).symlink_to(trap.script)
+    plain_git(mirror.path, "update-ref", "refs/heads/x", mirror.fetch())
+    assert trap.sprung()
+    with (mirror.path / "config").open("a") as config:
+        config.write(f"[core]\n\thooksPath = {hooks}\n\tfsmonitor = {trap.script}\n\tsshCommand = {trap.script}\n")
+    forge.commit()
+    poll_and_read(mirror, tmp_path)
+    assert not trap.sprung()
+
+
+def test_programs_that_a_local_remotes_configuration_names_never_run(
+    forge: Forge, mirror: Mirror, trap: Trap, tmp_path: Path
+) -> None:
+    forge.commit()
+    for key in ("uploadpack.packObjectsHook", "core.fsmonitor", "core.alternateRefsCommand", "core.sshCommand"):
+        forge.git("config", key, str(trap.script), cwd=forge.bare)
+    forge.git("config", "gc.auto", "1", cwd=forge.bare)
+    poll_and_read(mirror, tmp_path)
+    assert not trap.sprung()
+
+
+def test_a_users_configuration_is_not_read(
+    forge: Forge, mirror: Mirror, trap: Trap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    (home / ".config" / "git").mkdir(parents=True)
+    text = (
+        f"[core]\n\thooksPath = {trap.script.parent}\n\tfsmonitor = {trap.script}\n"
+        f'[url "ext::{trap.script} "]\n\tinsteadOf = file://\n'
+        f"[protocol]\n\tallow = always\n[gpg]\n\tprogram = {trap.script}\n"
+        f"[uploadpack]\n\tpackObjectsHook = {trap.script}\n"
+    )
+    (home / ".gitconfig").write_text(text)
+    (home / ".config" / "git" / "config").write_text(text)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", f"'core.fsmonitor'='{trap.script}'")
+    monkeypatch.setenv("GIT_SSH_COMMAND", str(trap.script))
+    monkeypatch.setenv("GIT_PROXY_COMMAND", str(trap.script))
+    monkeypatch.setenv("GIT_EXTERNAL_DIFF", str(trap.script))
+    monkeypatch.setenv("GIT_ASKPASS", str(trap.script))
+    head = forge.commit()
+    plain_git(tmp_path, "ls-remote", f"file://{forge.bare}", home=home)
+    assert trap.sprung()
+    poll_and_read(mirror, tmp_path)
+    assert mirror.has(head)
+    assert not trap.sprung()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ext::{trap}",
+        "ext::sh -c {trap}",
+        "fd::17/x",
+        "transport::address",
+        "file+ssh://x/y",
+        "svn://h/x",
+        "../relative",
+        "",
+    ],
+)
+def test_transports_that_run_programs_are_refused(url: str, trap: Trap) -> None:
+    url = url.replace("{trap}", str(trap.script))
+    plain_git(trap.script.parent, "-c", "protocol.ext.allow=always", "ls-remote", f"ext::{trap.script}")
+    assert trap.sprung()
+    with pytest.raises(ProtocolRefused):
+        Remote(url)
+    assert not trap.sprung()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "--upload-pack=touch x",
+        "-oProxyCommand=touch x",
+        "ssh://-oProxyCommand=x/y",
+        "https://user:secret@example.org/r",
+        "https:///r",
+        "file://host/r",
+        "https://example.org/r\nx",
+    ],
+)
+def test_urls_that_mean_something_else_are_refused_without_their_secrets(url: str) -> None:
+    with pytest.raises(SettingsUnsafe) as refused:
+        Remote(url)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "protocol"),
+    [
+        ("https://example.org/fleet.git", "https"),
+        ("ssh://git@example.org:2222/fleet.git", "ssh"),
+        ("git@example.org:team/fleet.git", "ssh"),
+        ("git@example.org:/srv/fleet.git", "ssh"),
+        ("git://example.org/fleet.git", "git"),
+        ("file:///srv/fleet.git", "file"),
+        ("/srv/fleet.git", "file"),
+    ],
+)
+def test_ordinary_urls_pass(url: str, protocol: str) -> None:
+    assert protocol_of(url) == protocol
+
+
+@pytest.mark.parametrize(
+    "name", ["-x", "a..b", "a b", "a~1", "a:b", "*", "a@{1}", "x.lock", "", "/a", "a//b", ".a", "a\nb"]
+)
+def test_refs_that_mean_something_else_are_refused(name: str) -> None:
+    with pytest.raises(SettingsUnsafe):
+        branch(name)
+    with pytest.raises(SettingsUnsafe):
+        check_ref(name)
+
+
+def test_submodules_are_never_fetched(forge: Forge, mirror: Mirror, trap: Trap, tmp_path: Path) -> None:
+    head = forge.commit()
+    forge.git("update-index", "--add", "--cacheinfo", f"160000,{head},vendor")
+    forge.commit(
+        {".gitmodules": f'[submodule "vendor"]\n\tpath = vendor\n\turl = ext::{trap.script}\n\tupdate = checkout\n'},
+        push=False,
+    )
+    forge.git("update-index", "--add", "--cacheinfo", f"160000,{head},vendor")
+    forge.git("commit", "--quiet", "--amend", "-m", "submodule")
+    forge.push()
+    plain_git(tmp_path, "-c", "protocol.ext.allow=always", "clone", "--recurse-submodules", str(forge.bare), "plain")
+    assert trap.sprung()
+    poll_and_read(mirror, tmp_path)
+    assert not trap.sprung()
+
+
+def raw_tree(forge: Forge, *entries: tuple[str, str, str]) -> str:
+    """Write a tree as no honest git would."""
+    data = b"".join(
+        mode.encode() + b" " + name.encode() + b"\0" + bytes.fromhex(object_id) for mode, name, object_id in entries
+    )
+    return forge.git("hash-object", "-t", "tree", "-w", "--literally", "--stdin", data=data)
+
+
+Write = Callable[[Forge, str], str]
+
+MALICIOUS: dict[str, Write] = {
+    "dotdot": lambda forge, blob: raw_tree(forge, ("40000", "..", raw_tree(forge, ("100644", "x", blob)))),
+    "dotgit": lambda forge, blob: raw_tree(forge, ("40000", ".git", raw_tree(forge, ("100644", "config", blob)))),
+    "hfs-dotgit": lambda forge, blob: raw_tree(forge, ("40000", ".g\u200cit", raw_tree(forge, ("100644", "x", blob)))),
+    "twice": lambda forge, blob: raw_tree(forge, ("100644", "a", blob), ("100644", "a", blob)),
+    "slash": lambda forge, blob: raw_tree(forge, ("100644", "../../etc/x", blob)),
+    "gitmodules-link": lambda forge, blob: raw_tree(forge, ("120000", ".gitmodules", blob)),
+    "gitmodules-url": lambda forge, _: raw_tree(
+        forge,
+        (
+            "100644",
+            ".gitmodules",
+            forge.git("hash-object", "-w", "--stdin", data=b'[submodule "x"]\n\tpath = x\n\turl = -u./payload\n'),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MALICIOUS)
+def test_malformed_objects_are_refused_on_transfer(what: str, forge: Forge, mirror: Mirror, tmp_path: Path) -> None:
+    good = forge.commit()
+    source = Source(mirror, Policy(Mode.OFF), tmp_path)
+    assert source.poll(None).commit == good
+    blob = forge.git("hash-object", "-w", "--stdin", data=b"x\n")
+    tree = MALICIOUS[what](forge, blob)
+    bad = forge.git("hash-object", "-t", "commit", "-w", "--stdin", data=commit_text(tree, good))
+    forge.git("push", "--quiet", "origin", f"{bad}:refs/heads/main")
+    outcome = source.poll(good)
+    assert isinstance(outcome, Kept)
+    assert (outcome.reason, outcome.commit) == (ObjectsRefused.reason, good), outcome.message
+    assert not mirror.has(outcome.candidate or good)
+
+
+def commit_text(tree: str, parent: str) -> bytes:
+    who = "A <a@example.org> 1790000000 +0000"
+    return f"tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\nbad\n".encode()
+
+
+def test_replaced_objects_are_neither_fetched_nor_honoured(forge: Forge, mirror: Mirror, tmp_path: Path) -> None:
+    head = forge.commit({"a.yaml": "good\n"})
+    honest = forge.git("rev-parse", "HEAD:a.yaml")
+    evil = forge.git("hash-object", "-w", "--stdin", data=b"evil\n")
+    forge.git("replace", honest, evil)
+    forge.git("push", "--quiet", "origin", "refs/replace/*:refs/replace/*")
+    assert poll_and_read(mirror, tmp_path) == {"a.yaml": b"good\n"}
+    refs = mirror.git.local("for-each-ref", "--format=%(refname)", limit_s=10).split()
+    assert refs == [b"refs/tinyfleet/fetched"]
+    assert mirror.has(head)
