@@ -38,6 +38,7 @@ class Repository:
     ssh_key: Path | None = None
     known_hosts: Path | None = None
     credential_helper: str | None = None
+    ca: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +47,16 @@ class Signers:
 
     policy: str = "every"
     allowed_signers: Path | None = None
-    gpg_home: Path | None = None
+    revoked_signers: Path | None = None
+    gpg_keys: Path | None = None
+    anchor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
     """What envelopes and status commits are signed with."""
 
-    root_public: Path
     gateway: Path
-    delegation: Path
     status: Path | None = None
 
 

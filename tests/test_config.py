@@ -14,9 +14,8 @@ name = "press-hall"
 [repository]
 url = "ssh://git@forge.example/fleet.git"
 [keys]
-root_public = "root.pem"
-gateway = "/var/lib/tinyfleet/gateway.key"
-delegation = "gateway.delegation"
+gateway = "/var/lib/tinyfleet/keys"
+status = "status_ed25519"
 """
 
 
@@ -30,8 +29,8 @@ def test_defaults_fill_a_minimal_file(tmp_path: Path) -> None:
     read = config.read(written(tmp_path, MINIMAL))
     assert read.repository.poll_s == 60.0
     assert read.signers.policy == "every"
-    assert read.keys.root_public == tmp_path / "root.pem"
-    assert read.keys.gateway == Path("/var/lib/tinyfleet/gateway.key")
+    assert read.keys.status == tmp_path / "status_ed25519"
+    assert read.keys.gateway == Path("/var/lib/tinyfleet/keys")
 
 
 def test_durations_and_sections_are_typed(tmp_path: Path) -> None:

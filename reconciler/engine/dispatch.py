@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
-from reconciler.devices.codec import Encoding
+from reconciler.devices.bodies import Report
+from reconciler.devices.codec import Encoding, What
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
 from reconciler.devices.fleet import Fleet
 from reconciler.engine.artifacts import Artifacts
@@ -18,7 +19,7 @@ from reconciler.engine.clock import Clock
 from reconciler.engine.deliveries import Deliveries
 from reconciler.engine.fleetview import FleetView
 from reconciler.engine.observe import parameters_check
-from reconciler.engine.orders import Addressee, Authority, Parcel, configure_job, install_job
+from reconciler.engine.orders import Addressee, Parcel, configure_job, install_job
 from reconciler.engine.state import Delivery, Failure, State
 from reconciler.model import (
     Action,
@@ -36,6 +37,7 @@ from reconciler.model import (
     Parameters,
     Rollout,
 )
+from signing.gatewaystore import Gateway
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +64,7 @@ class Tools:
     packer: Packer
     view: FleetView
     state: State
-    authority: Authority
+    gateway: Gateway
     clock: Clock
     fleet_of: Callable[[DeviceId], Fleet | None]
 
@@ -104,9 +106,9 @@ class Dispatch:
         self, desired: Desired, action: Install | ActivatePrebaked | Configure, fleet: Fleet
     ) -> Callable[[], Awaitable[Outcome]]:
         async def work() -> Outcome:
-            to = self._addressee(desired, action.device)
-            if to is None:
-                return Lost("its capabilities are not known yet")
+            to = await self._addressee(desired, action.device, fleet)
+            if isinstance(to, Lost):
+                return to
             match action:
                 case Configure():
                     outcome = await self._configure(desired, action, to, fleet)
@@ -119,12 +121,16 @@ class Dispatch:
 
         return work
 
-    def _addressee(self, desired: Desired, device: DeviceId) -> Addressee | None:
-        report = self._tools.view.report_of(device)
+    async def _addressee(self, desired: Desired, device: DeviceId, fleet: Fleet) -> Addressee | Lost:
+        """Ask the device how it is: an order is never based on a report that nobody asked for (report.md)."""
+        answer = await fleet.ask(device, What.REPORT)
+        if not (isinstance(answer, Answered) and isinstance(answer.body, Report)):
+            return answer if isinstance(answer, Lost) else Lost("it gave no report")
+        self._tools.view.take_report(device, answer.body, self._tools.clock.now(), asked=True)
         capabilities = self._tools.view.capabilities_of(device)
-        if report is None or capabilities is None:
-            return None
-        return Addressee(desired.fleet.name, device, report, capabilities)
+        if capabilities is None:
+            return Lost("its capabilities are not known yet")
+        return Addressee(desired.fleet.name, device, answer.body, capabilities)
 
     async def _install(
         self, desired: Desired, action: Install | ActivatePrebaked, to: Addressee, fleet: Fleet
@@ -139,7 +145,7 @@ class Dispatch:
             parcel = Parcel(artifact.digest, artifact.pack_bytes, {})
         before = self._tools.state.delivery(action.device)
         block_bytes = fleet.link.block_bytes(to.capabilities.block_bytes)
-        job, delivery = install_job(self._tools.authority, to, parcel, block_bytes, before)
+        job, delivery = install_job(self._tools.gateway, to, parcel, block_bytes, before)
         self._send(action.device, delivery)
         outcome, effort = await fleet.update(job)
         log.info(
@@ -161,7 +167,7 @@ class Dispatch:
         if artifact is None:
             return Lost("the pack that it runs is not known")
         values = self._tools.packer.parameter_values(self._tools.artifacts.pack(artifact), action.parameters)
-        job, delivery = configure_job(self._tools.authority, to, artifact.digest, values)
+        job, delivery = configure_job(self._tools.gateway, to, artifact.digest, values)
         self._send(action.device, delivery)
         self._tools.view.take_parameters(action.device, action.parameters, parameters_check(values))
         outcome, _ = await fleet.update(job)

@@ -25,7 +25,6 @@ from reconciler.engine.deliveries import Deliveries, Done
 from reconciler.engine.dispatch import Dispatch, Packer, Tools, wish
 from reconciler.engine.fleetview import FleetView
 from reconciler.engine.links import Links
-from reconciler.engine.orders import Authority
 from reconciler.engine.publisher import Publisher
 from reconciler.engine.state import State
 from reconciler.engine.statuses import Picture, Statuses
@@ -34,9 +33,11 @@ from reconciler.errors import Refused
 from reconciler.model import Action, Commit, Desired, DeviceId, GatewayId, Observed, RolloutId
 from reconciler.plan import Planner
 from reconciler.plan.claims import Claims
+from reconciler.report.conditions import Status
 from reconciler.report.device import Moment
-from reconciler.report.gateway import GatewayFacts
+from reconciler.report.gateway import GatewayFacts, SourceState
 from reconciler.selection import matcher
+from signing.gatewaystore import Gateway
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class Ports:
     links: Links
     state: State
     publisher: Publisher
-    authority: Authority
+    gateway: Gateway
     clock: Clock
 
 
@@ -81,7 +82,7 @@ class Engine:
             ports.packer,
             self.view,
             ports.state,
-            ports.authority,
+            ports.gateway,
             ports.clock,
             ports.links.fleet_of,
         )
@@ -131,6 +132,21 @@ class Engine:
             due.append(max(0.0, (self._planner.until - self._ports.clock.now()).total_seconds()))
         due.append(self.deliveries.next_try_in_s(self._ports.clock.steady_s()))
         return min((each for each in due if each is not None), default=None)
+
+    @property
+    def source(self) -> SourceState | None:
+        """Return how the last look at Git went."""
+        return self._want.source if self._want is not None else None
+
+    def summary(self) -> str:
+        """Say in one line where things stand."""
+        gateway = self.statuses.gateway
+        if gateway is None:
+            return "looking at Git"
+        devices = self.statuses.devices
+        good = sum(device.ready.status is Status.TRUE for device in devices)
+        under_way = len(self.deliveries.running)
+        return f"{gateway.ready.reason}: {good} of {len(devices)} devices as wanted, {under_way} updates under way"
 
     async def listen(self) -> None:
         """Take in what devices say by themselves, until cancelled."""

@@ -17,20 +17,10 @@ from reconciler.devices.codec import Encoding
 from reconciler.devices.transfer import Job
 from reconciler.engine.state import Delivery
 from reconciler.model import DeviceId, Digest
-from signing.cose import Signer
-from signing.delegation import Delegation
+from signing.gatewaystore import Gateway
 from signing.names import Target, device_id, vendor_id
 
 TRANSFER_NAMES = 24
-
-
-@dataclass(frozen=True, slots=True)
-class Authority:
-    """The gateway's right to give orders: its key, and the root's word for it."""
-
-    signer: Signer
-    delegation: bytes
-    granted: Delegation
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +49,7 @@ class Parcel:
 
 
 def install_job(
-    authority: Authority, to: Addressee, parcel: Parcel, link_block_bytes: int, before: Delivery | None
+    gateway: Gateway, to: Addressee, parcel: Parcel, link_block_bytes: int, before: Delivery | None
 ) -> tuple[Job, Delivery]:
     """Order a pack to be run; take up an interrupted order where there is one."""
     resumed = _resumable(to, parcel, before)
@@ -70,7 +60,7 @@ def install_job(
         return replace(job, block_bytes=open_transfer.block_bytes), resumed
     sequence = to.report.sequence + 1
     order = signing.envelope.Install(sequence, bytes.fromhex(parcel.digest), parcel.pack_bytes)
-    delivery = Delivery(parcel.digest, sequence, _envelope(authority, to, order))
+    delivery = Delivery(parcel.digest, sequence, _envelope(gateway, to, order))
     if not parcel.payloads:
         return _job(to, delivery, Encoding.RAW, b""), delivery
     encoding = min(parcel.payloads, key=lambda each: (len(parcel.payloads[each]), each))
@@ -78,19 +68,17 @@ def install_job(
     return replace(job, block_bytes=link_block_bytes), delivery
 
 
-def configure_job(
-    authority: Authority, to: Addressee, digest: Digest, values: Mapping[int, int]
-) -> tuple[Job, Delivery]:
+def configure_job(gateway: Gateway, to: Addressee, digest: Digest, values: Mapping[int, int]) -> tuple[Job, Delivery]:
     """Order parameters to be set, by an envelope alone."""
     sequence = to.report.sequence + 1
     order = signing.envelope.Configure(sequence, bytes.fromhex(digest), values)
-    delivery = Delivery(digest, sequence, _envelope(authority, to, order))
+    delivery = Delivery(digest, sequence, _envelope(gateway, to, order))
     return replace(_job(to, delivery, Encoding.RAW, b""), digest16=None), delivery
 
 
-def _envelope(authority: Authority, to: Addressee, order: signing.envelope.Order) -> bytes:
-    held = (to.report.gateway, to.report.epoch) == (authority.granted.key_id, authority.granted.epoch)
-    return signing.envelope.make(authority.signer, to.target, order, None if held else authority.delegation)
+def _envelope(gateway: Gateway, to: Addressee, order: signing.envelope.Order) -> bytes:
+    held = (to.report.gateway, to.report.epoch) == (gateway.delegation.key_id, gateway.delegation.epoch)
+    return signing.envelope.make(gateway.signer, to.target, order, None if held else gateway.cwt)
 
 
 def _resumable(to: Addressee, parcel: Parcel, before: Delivery | None) -> Delivery | None:

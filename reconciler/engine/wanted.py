@@ -55,11 +55,11 @@ class Wanted:
                 self._problems = ()
                 self._resume(commit)
                 return SourceState(good=True, reason="Fetched", message=f"commit {commit[:12]} is the newest")
-            case Kept(commit=kept, reason=reason, message=message):
+            case Kept(commit=kept, reason=reason, message=message, transient=transient):
                 if kept is not None:
                     self._resume(kept)
                 good = reason == RepositoryInvalid.reason  # fetched well; `Valid` tells what is wrong with it
-                return SourceState(good, "Fetched" if good else reason, message)
+                return SourceState(good, "Fetched" if good else reason, message, transient)
 
     def _take(self, commit: Commit) -> None:
         """Enforce a new commit if it has no mistakes."""

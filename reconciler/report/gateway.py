@@ -19,6 +19,7 @@ class SourceState:
     good: bool
     reason: str
     message: str
+    transient: bool = False  # may heal by itself
 
 
 @dataclass(frozen=True, slots=True)

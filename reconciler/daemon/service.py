@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The service: passes when something happened, looks at Git in its cadence, and an end in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from reconciler.daemon.assemble import Assembly
+from reconciler.daemon.notify import Notifier
+from reconciler.engine.engine import Engine
+from reconciler.git.cadence import Cadence, delay_s
+from reconciler.git.errors import WatchUnavailable
+from reconciler.git.watch import LocalWatch
+
+log = logging.getLogger(__name__)
+
+COALESCE_S = 0.05  # a thousand devices that report together are one pass, not a thousand
+LONGEST_IDLE_S = 30.0
+
+
+class Service:
+    """Runs one engine until told to stop."""
+
+    def __init__(self, assembly: Assembly, cadence: Cadence, watched: Path | None) -> None:
+        self._assembly = assembly
+        self._engine: Engine = assembly.engine
+        self._cadence = cadence
+        self._watched = watched
+        self._notifier = Notifier()
+        self._look = asyncio.Event()
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Work until SIGTERM or SIGINT."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        self._look.set()
+        async with self._watching(), asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._assembly.links.run(), name="links"),
+                group.create_task(self._engine.listen(), name="listen"),
+                group.create_task(self._looks(), name="git"),
+                group.create_task(self._passes(), name="passes"),
+            ]
+            await self._stop.wait()
+            log.info("stopping: devices keep what they hold")
+            self._notifier.stopping()
+            await self._engine.stop()
+            for task in tasks:
+                task.cancel()
+        await self._engine.publish()
+
+    async def _looks(self) -> None:
+        failures = 0
+        while True:
+            await self._engine.look()
+            source = self._engine.source
+            failures = failures + 1 if source is not None and source.transient else 0
+            wait_s = delay_s(self._cadence, failures, random.random())  # noqa: S311 - spreads load, guards nothing
+            self._look.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), wait_s)
+
+    async def _passes(self) -> None:
+        ready = False
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._engine.wake.wait(), self._idle_s())
+            self._engine.wake.clear()
+            done = await self._engine.run_pass()
+            await self._engine.publish()
+            status = self._engine.summary()
+            if done is not None and not ready:
+                ready = True
+                self._notifier.ready(status)
+            self._notifier.alive(status)
+            await asyncio.sleep(COALESCE_S)
+
+    def _idle_s(self) -> float:
+        watchdog_s = self._notifier.watchdog_s
+        limits = [LONGEST_IDLE_S, self._engine.next_pass_in_s()]
+        if watchdog_s is not None:
+            limits.append(watchdog_s / 3)
+        return min(limit for limit in limits if limit is not None)
+
+    @contextlib.asynccontextmanager
+    async def _watching(self) -> AsyncIterator[None]:
+        """Watch a repository on this machine, so that a push is seen at once; without the watch we still poll."""
+        if self._watched is None:
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        try:
+            watch = LocalWatch(self._watched, lambda: _wake(loop, self._look))
+        except WatchUnavailable as unavailable:
+            log.warning("%s; polling alone", unavailable)
+            yield
+            return
+        with watch:
+            yield
+
+
+def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    loop.call_soon_threadsafe(event.set)
