@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from reconciler.errors import Unusable
-from reconciler.load.schemas import KINDS, text_of
+from reconciler.load.schemas import KINDS, OTHERS, text_of
 
 
 class NotWritten(Unusable):
@@ -16,7 +16,7 @@ class NotWritten(Unusable):
 
 
 @click.command("schema", short_help="Print the schema of a kind")
-@click.argument("kind", type=click.Choice(list(KINDS), case_sensitive=False), required=False)
+@click.argument("kind", type=click.Choice([*KINDS, *OTHERS], case_sensitive=False), required=False)
 @click.option(
     "--write",
     "folder",

@@ -25,13 +25,15 @@ KINDS: Mapping[str, str] = {
     "Model": "model",
     "Rollout": "rollout",
 }
+# Documents that are no part of a fleet repository.
+OTHERS: Mapping[str, str] = {"Observed": "observed"}
 # Names that design keeps free, so that nobody is told that `Contest` is a typing mistake.
 LATER_KINDS = ("Contest", "Pipeline", "Function")
 
 
 def text_of(kind: str) -> str:
     """Return the schema of a kind as it is stored."""
-    return (_directory() / f"{KINDS[kind]}.json").read_text(encoding="utf-8")
+    return (_directory() / f"{(KINDS.get(kind) or OTHERS[kind])}.json").read_text(encoding="utf-8")
 
 
 @cache

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tinyfleet plan`: what would be done to each device, and why."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from reconciler.cli.observed import as_new, read_observed
+from reconciler.cli.plan_views import FORMATS, Answer
+from reconciler.cli.trees import opened
+from reconciler.load import load
+from reconciler.model import Cant, Commit, Desired
+from reconciler.plan import plan
+
+
+@click.command("plan", short_help="Show what would be done to each device, and why")
+@click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
+@click.option("--commit", "revision", metavar="REV", help="Plan this commit of the repository, not the files in PATH.")
+@click.option(
+    "--observed",
+    "observed_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="What the devices last said: YAML, or JSON if FILE ends with .json.",
+)
+@click.option("--at", "moment", metavar="TIME", help="Plan for this moment, such as 2026-11-21T22:00:00Z.")
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True)
+@click.option("--all", "every", is_flag=True, help="Tell of each device, also where nothing is to be done.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if any device can't be what Git says.")
+def command(  # noqa: PLR0913 (click hands over every option)
+    path: Path,
+    revision: str | None,
+    observed_file: Path | None,
+    moment: str | None,
+    form: str,
+    *,
+    every: bool,
+    strict: bool,
+) -> None:
+    """Plan the fleet repository in PATH (the working directory, if not given).
+
+    Nothing is changed anywhere. Without --observed the plan is that for devices which have all just
+    reported for the first time. Exits with 0 if a plan could be made, whatever it says; with 1 if the
+    repository or the observed state has mistakes (or, with --strict, if a device can't be what Git
+    says); with 2 if the command line is wrong.
+    """
+    desired, commit = _desired(path, revision)
+    observed, described = (None, None) if observed_file is None else read_observed(observed_file)
+    at = _moment(moment) if moment else described or datetime.now(UTC)
+    actions = plan(desired, as_new(desired, at) if observed is None else observed, at)
+    click.echo(FORMATS[form](Answer(actions, commit, at, assumed=observed is None), every=every))
+    sys.exit(1 if strict and any(isinstance(action, Cant) for action in actions) else 0)
+
+
+def _desired(path: Path, revision: str | None) -> tuple[Desired, Commit]:
+    with opened(path, revision) as (tree, commit):
+        loaded = load(tree, commit=commit)
+    if loaded.desired is None:
+        for problem in loaded.errors:
+            click.echo(str(problem), err=True)
+        click.echo("no plan: the repository has mistakes; `tinyfleet validate` tells them all", err=True)
+        sys.exit(1)
+    return loaded.desired, commit
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is no moment such as 2026-11-21T22:00:00Z", param_hint="--at") from error
+    if moment.tzinfo is None:
+        raise click.BadParameter(f"{text!r} does not say its offset; add Z for UTC", param_hint="--at")
+    return moment.astimezone(UTC)

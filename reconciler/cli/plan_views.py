@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plan as people read it, at three devices and at three thousand: exceptions first, equal reasons together."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from reconciler.model import (
+    Action,
+    ActivatePrebaked,
+    Cant,
+    Commit,
+    Configure,
+    DeviceId,
+    Hold,
+    Install,
+    Nothing,
+)
+
+NAMES_SHOWN = 6
+REASONS_SHOWN = 5
+GROUPS_SHOWN = 60  # in Markdown, where forges limit a comment's length
+# In the order in which they are told.
+TITLES: dict[type[Action], str] = {
+    Cant: "Can't",
+    Hold: "Hold",
+    Install: "Install",
+    ActivatePrebaked: "Activate pre-baked",
+    Configure: "Configure",
+    Nothing: "Nothing to do",
+}
+WORDS: dict[type[Action], str] = {
+    Cant: "cant",
+    Hold: "hold",
+    Install: "install",
+    ActivatePrebaked: "activate-prebaked",
+    Configure: "configure",
+    Nothing: "nothing",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A plan, and what it was made of."""
+
+    actions: tuple[Action, ...]
+    commit: Commit  # empty: files that are not committed
+    at: datetime
+    assumed: bool  # no observed state was given
+
+    @property
+    def counts(self) -> dict[type[Action], int]:
+        """Count the actions by kind, in the order in which they are told."""
+        counts = dict.fromkeys(TITLES, 0)
+        for action in self.actions:
+            counts[type(action)] += 1
+        return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The devices of one kind of action, for one sort of reason, in one rollout."""
+
+    kind: type[Action]
+    sort: str
+    reasons: dict[str, list[DeviceId]]
+
+    @property
+    def size(self) -> int:
+        """Count the devices."""
+        return sum(map(len, self.reasons.values()))
+
+
+ASSUMED = (
+    "No observed state was given: planned as if every device had just reported for the first time, running nothing."
+)
+
+
+def text(answer: Answer, *, every: bool) -> str:
+    """Write for a terminal."""
+    lines = [_headline(answer), _summary(answer)]
+    if answer.assumed:
+        lines.append(ASSUMED)
+    if every:
+        return "\n".join([*lines, "", *_rows(answer.actions)])
+    title = None
+    for group in groups(answer.actions):
+        if group.kind is not title:
+            title = group.kind
+            lines += ["", f"{TITLES[title]} ({answer.counts[title]:,})"]
+        lines.append(f"  {group.sort}: {_devices(group.size)}")
+        lines += [f"    {line}" for line in _reasons(group)]
+    return "\n".join(lines)
+
+
+def markdown(answer: Answer, *, every: bool) -> str:
+    """Write for a comment on a pull request."""
+    lines = [f"### {_headline(answer)}", "", f"| {' | '.join(TITLES.values())} |", "|" + "---:|" * len(TITLES)]
+    lines += [f"| {' | '.join(f'{count:,}' for count in answer.counts.values())} |", ""]
+    if answer.assumed:
+        lines += [f"> {ASSUMED}", ""]
+    found = groups(answer.actions)
+    for group in found[:GROUPS_SHOWN]:
+        lines.append(f"- **{TITLES[group.kind]}**, {_escaped(group.sort)}: {_devices(group.size)}")
+        lines += [f"  - {_escaped(line)}" for line in _reasons(group)]
+    if len(found) > GROUPS_SHOWN:
+        lines.append(f"- and {len(found) - GROUPS_SHOWN} more groups; `tinyfleet plan` tells them all")
+    if every:
+        rows = (
+            f"| {_escaped(action.device)} | {TITLES[type(action)]} | {_escaped(action.why)} |"
+            for action in answer.actions
+        )
+        lines += ["", "| device | action | why |", "|---|---|---|", *rows]
+    return "\n".join(lines)
+
+
+def as_json(answer: Answer, *, every: bool) -> str:
+    """Write for programs; without `every` what has nothing to do is counted, not listed."""
+    document = {
+        "commit": answer.commit or None,
+        "at": answer.at.isoformat(),
+        "assumed": answer.assumed,
+        "counts": {WORDS[kind]: count for kind, count in answer.counts.items()},
+        "actions": [_row(action) for action in answer.actions if every or not isinstance(action, Nothing)],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+FORMATS: dict[str, Callable[..., str]] = {"text": text, "json": as_json, "markdown": markdown}
+
+
+def groups(actions: Iterable[Action]) -> list[Group]:
+    """Put equal reasons together: exceptions first, then the larger groups."""
+    found: dict[tuple[type[Action], str], dict[str, list[DeviceId]]] = defaultdict(lambda: defaultdict(list))
+    for action in actions:
+        found[type(action), _sort(action)][action.why].append(action.device)
+    order = list(TITLES)
+    made = [Group(kind, sort, dict(reasons)) for (kind, sort), reasons in found.items()]
+    return sorted(made, key=lambda group: (order.index(group.kind), -group.size, group.sort))
+
+
+def _sort(action: Action) -> str:
+    """Name what such actions have in common, beyond their kind."""
+    match action:
+        case Cant(rollout=None, reason=reason):
+            return str(reason)
+        case Cant(rollout=rollout, reason=reason) | Hold(rollout=rollout, reason=reason):
+            return f"{reason}, rollout {rollout}"
+        case Install(model=model, origin=origin, rollout=rollout):
+            return f"{model} from {origin}, rollout {rollout}"
+        case ActivatePrebaked(model=model, rollout=rollout):
+            return f"{model}, rollout {rollout}"
+        case Configure(rollout=rollout):
+            return f"parameters, rollout {rollout}"
+        case Nothing():
+            return "as wanted"
+
+
+def _reasons(group: Group) -> Iterator[str]:
+    """Tell the reasons of a group, the one of most devices first."""
+    ranked = sorted(group.reasons.items(), key=lambda reason: (-len(reason[1]), reason[1][0]))
+    for why, devices in ranked[:REASONS_SHOWN]:
+        yield f"{_names(devices)}: {why}"
+    rest = ranked[REASONS_SHOWN:]
+    if rest:
+        yield f"and {_devices(sum(len(devices) for _, devices in rest))} more, each with its own reason"
+
+
+def _names(devices: list[DeviceId]) -> str:
+    shown = ", ".join(devices[:NAMES_SHOWN])
+    return shown if len(devices) <= NAMES_SHOWN else f"{shown} and {len(devices) - NAMES_SHOWN:,} more"
+
+
+def _rows(actions: tuple[Action, ...]) -> Iterator[str]:
+    width = max((len(action.device) for action in actions), default=0)
+    titles = max(map(len, TITLES.values()))
+    for action in actions:
+        yield f"{action.device:<{width}}  {TITLES[type(action)]:<{titles}}  {action.why}"
+
+
+def _headline(answer: Answer) -> str:
+    what = f"commit {answer.commit[:12]}" if answer.commit else "the files as they are"
+    return f"Plan for {what}, {answer.at:%Y-%m-%d %H:%M:%S UTC}"
+
+
+def _summary(answer: Answer) -> str:
+    parts = [f"{count:,} {TITLES[kind].lower()}" for kind, count in answer.counts.items() if count]
+    return f"{_devices(len(answer.actions))}: {', '.join(parts) or 'nothing to plan'}"
+
+
+def _devices(count: int) -> str:
+    return "1 device" if count == 1 else f"{count:,} devices"
+
+
+def _row(action: Action) -> dict[str, Any]:
+    row: dict[str, Any] = {"device": action.device, "action": WORDS[type(action)], "why": action.why}
+    if not isinstance(action, Nothing):
+        row["rollout"] = action.rollout
+    match action:
+        case Install(model=model, origin=origin, parameters=parameters):
+            row |= {"model": str(model), "from": str(origin), "parameters": dict(parameters)}
+        case ActivatePrebaked(model=model, parameters=parameters):
+            row |= {"model": str(model), "parameters": dict(parameters)}
+        case Configure(parameters=parameters):
+            row |= {"parameters": dict(parameters)}
+        case Hold(reason=reason):
+            row |= {"reason": str(reason)}
+        case Cant(reason=reason, short_by=short_by):
+            row |= {"reason": str(reason), **({"shortBy": short_by} if short_by else {})}
+        case Nothing():
+            pass
+    return row
+
+
+def _escaped(words: str) -> str:
+    """Keep a forge from reading names as markup."""
+    for mark in "\\`*_<>|#[]@":
+        words = words.replace(mark, f"\\{mark}")
+    return words
