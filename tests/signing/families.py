@@ -230,6 +230,23 @@ def out_of_range(cast: Cast) -> Iterator[Vector]:
         yield Vector(name, state, verdict, forged.build())
 
 
+def algorithms(cast: Cast) -> Iterator[Vector]:
+    """Signed, but with an algorithm that the profile does not have."""
+    works = replace(cast.forgery(), sequence=8)
+    first = replace(cast.forgery(), delegated=True)
+    rows: list[tuple[str, str, Forgery]] = [
+        ("signature algorithm EdDSA (-8)", "works", replace(works, signature_algorithm=-8)),
+        ("signature algorithm ES256 (-7)", "works", replace(works, signature_algorithm=-7)),
+        ("signature algorithm HMAC (5)", "works", replace(works, signature_algorithm=5)),
+        ("manifest digest SHA-512 (-44)", "works", replace(works, digest_algorithm=-44)),
+        ("image digest SHA-512 (-44)", "works", replace(works, image_algorithm=-44)),
+        ("image digest of configure SHA-512 (-44)", "works", replace(works, image_algorithm=-44, values={})),
+        ("delegation's algorithm EdDSA (-8)", "new", replace(first, root_algorithm=-8)),
+    ]
+    for name, state, forged in rows:
+        yield Vector(name, state, "ALGORITHM", forged.build())
+
+
 def frames(cast: Cast) -> Iterator[Vector]:
     """Malformed around the signature."""
     good = replace(cast.forgery(), sequence=8).build()
@@ -278,4 +295,4 @@ def _sample(tree: object, keep: int = 3) -> Iterator[tuple[str, str, bytes]]:
     yield from (form for number, form in enumerate(spoilt_forms(tree)) if number % keep == 0)
 
 
-FAMILIES = (accepted, attacks, out_of_range, frames, malformed)
+FAMILIES = (accepted, attacks, out_of_range, algorithms, frames, malformed)

@@ -216,11 +216,15 @@ class Forgery:
     delegated_vendor: bytes | None = None
     manifest: object = None
     claims: object = None
+    digest_algorithm: int = -16
+    image_algorithm: int = -16
+    signature_algorithm: int = -19
+    root_algorithm: int = -19
 
     def manifest_tree(self) -> object:
         if self.manifest is not None:
             return self.manifest
-        digest = Wrap([Algorithm(-16), Free(self.digest)])
+        digest = Wrap([Algorithm(self.image_algorithm), Free(self.digest)])
         sequence = Free(self.sequence)
         if self.values is None:
             parameters = {
@@ -246,12 +250,13 @@ class Forgery:
 
     def cwt_tree(self, claims: bytes | None = None) -> object:
         claims = encode(self.claims_tree()) if claims is None else claims
-        return seal(self.root, claims, detached=False)
+        return seal(self.root, claims, algorithm=self.root_algorithm)
 
     def authentication_tree(self, manifest: bytes) -> object:
         digest = hashlib.sha256(head(BYTES, len(manifest)) + manifest).digest()
-        payload = encode([-16, digest])
-        return [Wrap([Algorithm(-16), Free(digest)]), Wrap(seal(self.gateway, payload, detached=True))]
+        payload = encode([self.digest_algorithm, digest])
+        signature = seal(self.gateway, payload, detached=True, algorithm=self.signature_algorithm)
+        return [Wrap([Algorithm(self.digest_algorithm), Free(digest)]), Wrap(signature)]
 
     def tree(self, manifest: bytes | None = None, claims: bytes | None = None) -> object:
         """The whole envelope, its signatures made over the given bytes."""
@@ -267,11 +272,11 @@ class Forgery:
         return encode(self.cwt_tree())
 
 
-def seal(key: Key, payload: bytes, *, detached: bool, external: bytes = b"") -> object:
+def seal(key: Key, payload: bytes, *, detached: bool = False, external: bytes = b"", algorithm: int = -19) -> object:
     """A COSE_Sign1 tree."""
-    protected = encode({1: -19, 4: key.kid})
-    signature = key.sign(encode([Raw(b"\x6aSignature1"), protected, external, payload]))
-    return Tag(18, [Wrap({1: Algorithm(-19), 4: Free(key.kid)}), {}, None if detached else payload, Free(signature)])
+    protected = {1: Algorithm(algorithm), 4: Free(key.kid)}
+    signature = key.sign(encode([Raw(b"\x6aSignature1"), encode(protected), external, payload]))
+    return Tag(18, [Wrap(protected), {}, None if detached else payload, Free(signature)])
 
 
 def spoilt_forms(tree: object) -> Iterator[tuple[str, str, bytes]]:

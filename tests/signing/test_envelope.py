@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Making envelopes: what is made is what is read, within the promised bytes, and as the draft has it."""
+
+from __future__ import annotations
+
+import hashlib
+
+import cbor2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signing.cbor import encode
+from signing.delegation import Delegation, delegate
+from signing.envelope import MAX_INDEX, UINT32_MAX, Configure, Install, Order, make
+from signing.names import Target
+from signing.verdict import RefusedError
+from signing.verify import DeviceState, verify
+from tests.signing.cast import CLASS, DEVICE, DIGEST, VENDOR, Cast
+from tests.signing.forge import Key
+
+ROOT, GATEWAY = Key(), Key()
+TARGET = Target(VENDOR, CLASS, DEVICE)
+INT32 = st.integers(-(2**31), 2**31 - 1)
+SEQUENCES = st.integers(1, UINT32_MAX)
+DIGESTS = st.binary(min_size=32, max_size=32)
+INSTALLS = st.builds(Install, SEQUENCES, DIGESTS, st.integers(1, UINT32_MAX))
+VALUES = st.dictionaries(st.integers(0, MAX_INDEX), INT32, max_size=8)
+CONFIGURES = st.builds(Configure, SEQUENCES, DIGESTS, VALUES)
+GRANTS = st.builds(
+    Delegation,
+    st.just(GATEWAY.public_key),
+    st.just(VENDOR),
+    st.integers(1, UINT32_MAX),
+    st.none() | st.integers(1, UINT32_MAX),
+)
+
+
+@given(order=INSTALLS | CONFIGURES, grant=GRANTS, carried=st.booleans())
+def test_what_is_made_is_what_is_read(order: Order, grant: Delegation, *, carried: bool) -> None:
+    envelope = make(GATEWAY, TARGET, order, delegate(ROOT, grant) if carried else None)
+    held = None if carried else grant
+    state = DeviceState(ROOT.public_key, TARGET, UINT32_MAX, order.sequence - 1, held, running=order.digest)
+    accepted = verify(envelope, state)
+    assert accepted.order == order
+    assert accepted.delegation == grant
+
+
+@given(order=INSTALLS | CONFIGURES, grant=GRANTS)
+def test_encoding_is_deterministic_cbor(order: Order, grant: Delegation) -> None:
+    def check(data: bytes) -> None:
+        item = cbor2.loads(data)
+        assert cbor2.dumps(item, canonical=True) == data
+        for part in _byte_strings(item):
+            if part[:1] and part[0] >> 5 in {4, 5, 6} and len(part) not in {16, 32, 64, 8}:
+                check(part)
+
+    check(make(GATEWAY, TARGET, order, delegate(ROOT, grant)))
+
+
+def _byte_strings(item: object) -> list[bytes]:
+    if isinstance(item, bytes):
+        return [item]
+    if isinstance(item, cbor2.CBORTag):
+        return _byte_strings(item.value)
+    if isinstance(item, dict):
+        return [part for value in item.values() for part in _byte_strings(value)]
+    if isinstance(item, list):
+        return [part for value in item for part in _byte_strings(value)]
+    return []
+
+
+def test_the_same_order_makes_the_same_bytes() -> None:
+    order = Install(3, DIGEST, 4096)
+    assert make(GATEWAY, TARGET, order) == make(GATEWAY, TARGET, order)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        Install(0, DIGEST, 1),
+        Install(UINT32_MAX + 1, DIGEST, 1),
+        Install(1, DIGEST, 0),
+        Install(1, DIGEST, UINT32_MAX + 1),
+        Configure(1, DIGEST, dict.fromkeys(range(9), 0)),
+        Configure(1, DIGEST, {16: 0}),
+        Configure(1, DIGEST, {-1: 0}),
+        Configure(1, DIGEST, {0: 2**31}),
+        Configure(1, DIGEST, {0: -(2**31) - 1}),
+    ],
+    ids=repr,
+)
+def test_what_no_device_could_accept_is_not_signed(order: Order) -> None:
+    with pytest.raises(RefusedError, match="OUT_OF_RANGE"):
+        make(GATEWAY, TARGET, order)
+
+
+@pytest.mark.parametrize(
+    "grant",
+    [
+        Delegation(GATEWAY.public_key, VENDOR, 0),
+        Delegation(GATEWAY.public_key, VENDOR, UINT32_MAX + 1),
+        Delegation(GATEWAY.public_key, VENDOR, 1, 0),
+        Delegation(GATEWAY.public_key, VENDOR, 1, UINT32_MAX + 1),
+    ],
+    ids=repr,
+)
+def test_what_no_device_could_accept_is_not_delegated(grant: Delegation) -> None:
+    with pytest.raises(ValueError, match="not within"):
+        delegate(ROOT, grant)
+
+
+def test_largest_envelopes_are_as_small_as_promised() -> None:
+    cwt = delegate(ROOT, Delegation(GATEWAY.public_key, VENDOR, UINT32_MAX, UINT32_MAX))
+    assert len(cwt) == 167
+    install = Install(UINT32_MAX, DIGEST, UINT32_MAX)
+    assert len(make(GATEWAY, TARGET, install)) == 275
+    assert len(make(GATEWAY, TARGET, install, cwt)) == 275 + 174
+    three = Configure(UINT32_MAX, DIGEST, dict.fromkeys(range(3), -(2**31)))
+    assert len(make(GATEWAY, TARGET, three)) == 259
+    eight = Configure(UINT32_MAX, DIGEST, dict.fromkeys(range(8), -(2**31)))
+    assert len(make(GATEWAY, TARGET, eight)) == 290
+    assert len(make(GATEWAY, TARGET, eight, cwt)) == 464
+
+
+def test_manifest_digest_is_the_drafts() -> None:
+    """Appendix B.1 of the draft (Example 0): its manifest, wrapped, has the digest that is printed there."""
+    vendor, class_ = (
+        bytes.fromhex("fa6b4a53d5ad5fdfbe9de663e4d41ffe"),
+        bytes.fromhex("1492af1425695e48bf429b2d51f2ab45"),
+    )
+    image = bytes.fromhex("00112233445566778899aabbccddeeff0123456789abcdeffedcba9876543210")
+    parameters = {1: vendor, 2: class_, 3: encode([-16, image]), 14: 34768}
+    common = encode({2: [[b"\x00"]], 4: encode([20, parameters, 1, 15, 2, 15])})
+    manifest = encode({1: 1, 2: 0, 3: common, 7: encode([3, 15]), 9: encode([23, 2])})
+    digest = hashlib.sha256(encode(manifest)).hexdigest()
+    assert digest == "6658ea560262696dd1f13b782239a064da7c6c5cbaf52fded428a6fc83c7e5af"
+
+
+def test_forger_and_maker_agree_on_every_byte() -> None:
+    """Two writers that share no code write the same envelope."""
+    cast = Cast()
+    forged = cast.forgery().build()
+    assert make(cast.gateway, TARGET, Install(1, DIGEST, 4096)) == forged
+    forged = cast.forgery().build(values={1: 30, 2: -4}, delegated=True)
+    cwt = delegate(cast.root, Delegation(cast.gateway.public_key, VENDOR, 1))
+    assert make(cast.gateway, TARGET, Configure(1, DIGEST, {2: -4, 1: 30}), cwt) == forged

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every head of an envelope, spoilt in every way there is, is refused for the reason that the specification gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from signing.delegation import Delegation
+from signing.names import Target
+from signing.verdict import RefusedError
+from signing.verify import DeviceState, verify
+from tests.signing.cast import CLASS, DEVICE, DIGEST, VENDOR, YEAR_2030, Cast
+from tests.signing.forge import Forgery, encode, spoilt_forms
+
+CAST = Cast()
+FULL = replace(CAST.forgery(), delegated=True, not_after=YEAR_2030)
+CONFIGURE = replace(FULL, values={0: 5, 7: -70000, 15: 2**31 - 1})
+STATE = DeviceState(CAST.root.public_key, Target(VENDOR, CLASS, DEVICE), 8192, running=DIGEST)
+
+
+def _refusal(envelope: bytes, state: DeviceState = STATE) -> str:
+    with pytest.raises(RefusedError) as refusal:
+        verify(envelope, state)
+    return refusal.value.verdict.name
+
+
+def _spoilt(forgery: Forgery) -> Iterator[tuple[str, str, bytes]]:
+    for name, verdict, manifest in spoilt_forms(forgery.manifest_tree()):
+        yield f"manifest {name}", verdict, encode(forgery.tree(manifest=manifest))
+    for name, verdict, claims in spoilt_forms(forgery.claims_tree()):
+        yield f"claims {name}", verdict, encode(forgery.tree(claims=claims))
+    for name, verdict, envelope in spoilt_forms(forgery.tree()):
+        yield f"frame {name}", verdict, envelope
+
+
+@pytest.mark.parametrize("forgery", [FULL, CONFIGURE], ids=["install", "configure"])
+def test_every_spoilt_head_is_refused_for_its_reason(forgery: Forgery) -> None:
+    verify(forgery.build(), STATE)  # unspoilt it is accepted
+    forms = list(_spoilt(forgery))
+    assert len(forms) > 500
+    wrong = {name: (verdict, found) for name, verdict, data in forms if (found := _refusal(data)) != verdict}
+    assert not wrong
+
+
+@pytest.mark.parametrize("forgery", [FULL, CONFIGURE], ids=["install", "configure"])
+def test_every_flipped_bit_is_refused(forgery: Forgery) -> None:
+    envelope = forgery.build()
+    for at in range(len(envelope)):
+        for bit in range(8):
+            flipped = bytearray(envelope)
+            flipped[at] ^= 1 << bit
+            _refusal(bytes(flipped))
+
+
+@pytest.mark.parametrize("forgery", [FULL, CONFIGURE], ids=["install", "configure"])
+def test_every_flipped_bit_is_refused_without_delegation(forgery: Forgery) -> None:
+    envelope = replace(forgery, delegated=False).build()
+    state = replace(STATE, held=Delegation(CAST.gateway.public_key, VENDOR, 1))
+    verify(envelope, state)
+    for at in range(len(envelope)):
+        for bit in range(8):
+            flipped = bytearray(envelope)
+            flipped[at] ^= 1 << bit
+            _refusal(bytes(flipped), state)
+
+
+@pytest.mark.parametrize("forgery", [FULL, CONFIGURE], ids=["install", "configure"])
+def test_every_truncation_is_truncated(forgery: Forgery) -> None:
+    envelope = forgery.build()
+    assert {_refusal(envelope[:length]) for length in range(len(envelope))} == {"TRUNCATED"}
