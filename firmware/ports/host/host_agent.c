@@ -59,6 +59,8 @@ void host_device_init(struct host_device *device, const struct flash_model *flas
     memset(device, 0, sizeof *device);
     device->flash = *flash;
     device->arena = arena;
+    device->engines = port_engines;
+    device->engine_count = port_engine_count;
     device->agent.hal = (struct tf_hal){
         .ctx = device,
         .geometry = *geometry,
@@ -82,8 +84,7 @@ int host_boot(struct host_device *device)
     }
     device->flash.power = &device->power;
     device->wants_reset = false;
-    memset(device->arena.data, 0xA5, device->arena.size);
-    const int result = tf_agent_init(&device->agent, &hal, port_engines, port_engine_count, device->arena);
+    const int result = tf_agent_init(&device->agent, &hal, device->engines, device->engine_count, device->arena);
 
     return result < 0 ? result : tf_agent_boot(&device->agent);
 }

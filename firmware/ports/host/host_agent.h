@@ -18,6 +18,8 @@ struct host_device {
     struct flash_model flash;
     struct tf_agent agent;
     struct tf_arena arena;
+    const struct tf_engine *const *engines; /* those of our ports, unless set otherwise before host_boot() */
+    size_t engine_count;
     jmp_buf power;
     bool wants_reset;  /* the agent asked for a restart: call host_boot() */
     bool was_fault;    /* what the agent is told at its next boot */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engines.h"
 
-const struct tf_engine *const port_engines[] = { &tf_engine_trivial };
+const struct tf_engine *const port_engines[] = { &tf_engine_threshold };
 const size_t port_engine_count = sizeof port_engines / sizeof port_engines[0];

@@ -3,8 +3,31 @@
 
 #include "tinyfleet/pack.h"
 
-/* Offsets in the first descriptor of section IO, after the four bytes of counts. */
-enum { AT_TYPE = 4, AT_RANK = 5, AT_DIMENSIONS = 16, HEAD_BYTES = 16 };
+/* Section IO: counts in four bytes, then a descriptor for each input. */
+enum { AT_INPUTS = 0, HEAD_BYTES = 4 };
+/* In a descriptor. */
+enum { AT_TYPE = 0, AT_RANK = 1, AT_DIMENSIONS = 12 };
+
+static uint32_t descriptor_bytes(const uint8_t *descriptor)
+{
+    return AT_DIMENSIONS + (2u * descriptor[AT_RANK] + 3u) / 4u * 4u;
+}
+
+/* Elements of one input; the last dimension of rank 2 and more tells the channels. */
+static uint32_t count_elements(const uint8_t *descriptor, uint16_t *channels)
+{
+    uint32_t elements = 1;
+
+    for (uint32_t i = 0; i < descriptor[AT_RANK]; i++) {
+        const uint16_t size = tf_load16(descriptor + AT_DIMENSIONS + 2u * i);
+
+        elements *= size;
+        if (i > 0) {
+            *channels = size;
+        }
+    }
+    return elements;
+}
 
 struct input_window input_window_of(const struct tf_agent *agent)
 {
@@ -13,20 +36,14 @@ struct input_window input_window_of(const struct tf_agent *agent)
     if (agent->running.engine == NULL) {
         return window;
     }
+    /* the pack that runs has been checked, so its descriptors lie within their section */
     const struct tf_section io = tf_pack_section(&agent->running.pack, TF_SECTION_IO);
+    const uint8_t *descriptor = io.data + HEAD_BYTES;
 
-    if (io.data == NULL || io.size < HEAD_BYTES + 2u * io.data[AT_RANK]) {
-        return window;
-    }
-    window.elements = 1;
-    window.element_bytes = (uint8_t)(1u << (io.data[AT_TYPE] - 1u));
-    for (uint32_t i = 0; i < io.data[AT_RANK]; i++) {
-        const uint16_t size = tf_load16(io.data + AT_DIMENSIONS + 2u * i);
-
-        window.elements *= size;
-        if (i > 0) {
-            window.channels = (uint8_t)size;
-        }
+    for (uint32_t i = 0; i < io.data[AT_INPUTS]; i++) {
+        window.element_bytes = (uint8_t)(1u << (descriptor[AT_TYPE] - 1u));
+        window.elements += count_elements(descriptor, &window.channels);
+        descriptor += descriptor_bytes(descriptor);
     }
     return window;
 }

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "device.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "serial_answer.h"
+#include "trial_faults.h"
+
+#define POLL_EVERY_MS 1000u
+#define INPUT_BYTES_MAX 16384u
+#define REVIVE_AFTER_MS 1000u
+
+/* Places in the provisioned region (docs/specs/flash.md, section 1), which starts the flash. */
+enum { AT_ADDRESS = 152, AT_FLEET = 188, AT_NAME = 252 };
+
+const char *vdev_name(const struct vdev *device)
+{
+    return (const char *)device->host.flash.bytes + AT_NAME;
+}
+
+const char *vdev_fleet(const struct vdev *device)
+{
+    return (const char *)device->host.flash.bytes + AT_FLEET;
+}
+
+uint8_t vdev_address(const struct vdev *device)
+{
+    return device->host.flash.bytes[AT_ADDRESS];
+}
+
+const struct tf_state *vdev_state(const struct vdev *device)
+{
+    return &device->host.agent.journal.record.state;
+}
+
+/* A message that waits because delay was asked for. */
+struct delayed {
+    struct loop_timer timer;
+    struct vdev *device;
+    size_t length;
+    uint8_t message[];
+};
+
+static void send_delayed(void *owner)
+{
+    struct delayed *delayed = owner;
+
+    delayed->device->kind->send(delayed->device, delayed->message, delayed->length);
+    free(delayed);
+}
+
+static void send(struct vdev *device, const uint8_t *message, size_t length)
+{
+    if (faults_drop(&device->faults)) {
+        return;
+    }
+    if (device->faults.delay_ms == 0) {
+        device->kind->send(device, message, length);
+        return;
+    }
+    struct delayed *delayed = calloc(1, sizeof *delayed + length);
+
+    if (delayed != NULL) { /* else it is lost, as messages are */
+        delayed->timer = (struct loop_timer){ .fire = send_delayed, .owner = delayed };
+        delayed->device = device;
+        delayed->length = length;
+        memcpy(delayed->message, message, length);
+        loop_after(&delayed->timer, device->faults.delay_ms);
+    }
+}
+
+static void boot(struct vdev *device)
+{
+    int result;
+
+    trial_faults_for(device);
+    result = host_boot(&device->host);
+    if (result == HOST_POWER_CUT) {
+        device->power_cuts++;
+        result = host_boot(&device->host);
+    }
+    device->restarts++;
+    device->alive = result >= 0;
+    loop_soon(&device->work);
+}
+
+void vdev_report(struct vdev *device)
+{
+    uint8_t message[SERIAL_ANSWER_BYTES];
+
+    if (device->alive && device->kind->may_speak_unasked) {
+        trial_faults_for(device);
+        const int length = host_report(&device->host, message, sizeof message);
+
+        if (length > 0) {
+            send(device, message, (size_t)length);
+        }
+    }
+}
+
+void vdev_restart(struct vdev *device)
+{
+    boot(device);
+    vdev_report(device);
+}
+
+/* What every call of the agent may end in: its result, or 0 after a restart. */
+static int after(struct vdev *device, int result)
+{
+    if (result == HOST_POWER_CUT) {
+        device->power_cuts++;
+        vdev_restart(device);
+        return 0;
+    }
+    if (device->host.wants_reset) {
+        vdev_restart(device);
+        return 0;
+    }
+    return result;
+}
+
+static void work(void *owner)
+{
+    struct vdev *device = owner;
+
+    if (!device->alive) {
+        return;
+    }
+    trial_faults_for(device);
+    const int polled = after(device, host_poll(&device->host, (uint32_t)loop_now_ms()));
+
+    if (polled > 0 && (polled & TF_POLL_REPORT) != 0) {
+        vdev_report(device);
+    }
+    if (polled > 0 && (polled & TF_POLL_WORK) != 0) {
+        loop_soon(&device->work);
+    }
+}
+
+static void infer(struct vdev *device)
+{
+    _Alignas(4) uint8_t input[INPUT_BYTES_MAX];
+    const struct input_window window = input_window_of(&device->host.agent);
+    struct tf_verdict verdict;
+
+    if (window.elements == 0) {
+        return;
+    }
+    if (!sensor_fill(&device->sensor, &window, input, sizeof input)) {
+        tf_agent_input_missing(&device->host.agent);
+        return;
+    }
+    trial_faults_for(device);
+    (void)after(device, host_infer(&device->host, input, (size_t)window.elements * window.element_bytes, &verdict));
+}
+
+static void tick(void *owner)
+{
+    struct vdev *device = owner;
+
+    loop_after(&device->tick, device->alive ? POLL_EVERY_MS : REVIVE_AFTER_MS);
+    if (!device->alive) {
+        boot(device);
+        return;
+    }
+    loop_soon(&device->work);
+    if (device->infer_every_ms != 0 && loop_now_ms() >= device->next_inference_ms) {
+        device->next_inference_ms = loop_now_ms() + device->infer_every_ms;
+        infer(device);
+    }
+}
+
+void vdev_start(struct vdev *device, const struct flash_model *flash, const struct tf_geometry *geometry,
+                struct tf_arena arena, uint32_t infer_every_ms, uint32_t seed)
+{
+    host_device_init(&device->host, flash, geometry, arena);
+    trial_faults_wrap(&device->host);
+    device->faults.random = seed * 2654435761u | 1u;
+    device->infer_every_ms = infer_every_ms;
+    device->tick = (struct loop_timer){ .fire = tick, .owner = device };
+    device->work = (struct loop_turn){ .take = work, .owner = device };
+    boot(device);
+    /* spread over the second, so that thousands do not wake at once */
+    loop_after(&device->tick, 1u + seed * 7919u % POLL_EVERY_MS);
+}
+
+void vdev_receive(struct vdev *device, const uint8_t *message, size_t received, bool corrected, bool quiet)
+{
+    uint8_t answer[SERIAL_ANSWER_BYTES];
+
+    if (!device->alive || faults_drop(&device->faults)) {
+        return;
+    }
+    trial_faults_for(device);
+    const int length = host_handle(&device->host, message, received, corrected, answer, sizeof answer);
+
+    /* the answer was given before the restart that the agent may have asked for */
+    if (length > 0 && !quiet) {
+        send(device, answer, (size_t)length);
+    }
+    (void)after(device, length);
+    loop_soon(&device->work);
+}
+
+void vdev_faults_changed(struct vdev *device)
+{
+    if (device->faults.cut_after != 0) {
+        host_cut_after(&device->host, device->faults.cut_after, FLASH_CUT_TORN, device->faults.random);
+        device->faults.cut_after = 0;
+    }
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of tinyfleet-vdev. */
+#ifndef TINYFLEET_VDEV_OPTIONS_H
+#define TINYFLEET_VDEV_OPTIONS_H
+
+#include "faults.h"
+#include "flash_layout.h"
+#include "mqtt_link.h"
+
+#define LINES_MAX 64
+
+struct options {
+    const char *images;       /* folder of provisioned regions, one file per device */
+    const char *flash_folder; /* NULL: flash in memory */
+    const char *recording;
+    const char *control;
+    const char *lines[LINES_MAX];
+    size_t line_count;
+    const char *line_each; /* pty:FOLDER or unix:FOLDER */
+    const char *broker;
+    struct mqtt_broker mqtt;
+    struct flash_sizes flash;
+    uint32_t arena_bytes;
+    uint32_t infer_every_ms;
+    uint32_t seed;
+    struct faults faults; /* of every device, from the start */
+};
+
+/* Ends the process after --help, and with a message when something is wrong. */
+void options_read(struct options *options, int argc, char **argv);
+
+#endif

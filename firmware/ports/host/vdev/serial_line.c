@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serial_line.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "serial_answer.h"
+
+#define READ_BYTES 4096
+
+static void hand_over(struct serial_line *line, bool corrected)
+{
+    const uint8_t address = line->receiver.address;
+
+    if (address == SERIAL_BROADCAST) {
+        for (size_t i = 1; i < SERIAL_ADDRESSES; i++) {
+            if (line->devices[i] != NULL) {
+                vdev_receive(line->devices[i], line->receiver.message, line->receiver.length, corrected, true);
+            }
+        }
+    } else if (address < SERIAL_ADDRESSES && line->devices[address] != NULL) {
+        vdev_receive(line->devices[address], line->receiver.message, line->receiver.length, corrected, false);
+    }
+}
+
+/* The noise of the line is that of the first device that has any. */
+static struct faults *line_faults(struct serial_line *line)
+{
+    for (size_t i = 1; i < SERIAL_ADDRESSES; i++) {
+        if (line->devices[i] != NULL && line->devices[i]->faults.bit_errors > 0.0) {
+            return &line->devices[i]->faults;
+        }
+    }
+    return NULL;
+}
+
+static void hang_up(struct serial_line *line)
+{
+    if (line->listener.fd >= 0) { /* the next one may connect */
+        const int fd = line->watch.fd;
+
+        loop_forget(&line->watch);
+        close(fd);
+        tf_frame_init(&line->receiver, line->buffer, sizeof line->buffer);
+    }
+}
+
+static void readable(void *owner, uint32_t events)
+{
+    struct serial_line *line = owner;
+    uint8_t bytes[READ_BYTES];
+    const ssize_t count = read(line->watch.fd, bytes, sizeof bytes);
+
+    (void)events;
+    if (count <= 0) {
+        if (count == 0 || (errno != EAGAIN && errno != EINTR)) {
+            hang_up(line);
+        }
+        return;
+    }
+    struct faults *noise = line_faults(line);
+
+    if (noise != NULL) {
+        faults_flip_bits(noise, bytes, (size_t)count);
+    }
+    for (ssize_t i = 0; i < count; i++) {
+        const enum tf_frame_event event = tf_frame_push(&line->receiver, bytes[i]);
+
+        if (event == TF_FRAME_READY || event == TF_FRAME_CORRECTED) {
+            hand_over(line, event == TF_FRAME_CORRECTED);
+        }
+    }
+}
+
+static void send_message(struct vdev *device, const uint8_t *message, size_t length)
+{
+    struct serial_line *line = device->link;
+    uint8_t frame[TF_FRAME_ENCODED_MAX(SERIAL_ANSWER_BYTES)];
+    const size_t bytes = tf_frame_encode(frame, sizeof frame, vdev_address(device), message, length);
+
+    if (line->watch.fd < 0) {
+        return;
+    }
+    faults_flip_bits(&device->faults, frame, bytes);
+    for (size_t done = 0; done < bytes;) {
+        const ssize_t written = write(line->watch.fd, frame + done, bytes - done);
+
+        if (written <= 0) {
+            return; /* nobody reads: the rest is lost, as on a line */
+        }
+        done += (size_t)written;
+    }
+}
+
+static const struct vdev_link serial_link = { .send = send_message, .may_speak_unasked = false };
+
+static void accept_one(void *owner, uint32_t events)
+{
+    struct serial_line *line = owner;
+    const int fd = accept4(line->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    (void)events;
+    if (fd < 0) {
+        return;
+    }
+    hang_up(line);
+    line->watch.fd = fd;
+    loop_watch(&line->watch, EPOLLIN);
+}
+
+static const char *open_socket(struct serial_line *line)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+    if (strlen(line->path) >= sizeof address.sun_path) {
+        return "the socket's path is too long";
+    }
+    strcpy(address.sun_path, line->path);
+    (void)unlink(line->path);
+    line->listener.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (line->listener.fd < 0 || bind(line->listener.fd, (struct sockaddr *)&address, sizeof address) != 0
+        || listen(line->listener.fd, 4) != 0) {
+        return "the socket can't be made";
+    }
+    loop_watch(&line->listener, EPOLLIN);
+    return NULL;
+}
+
+static const char *open_pty(struct serial_line *line)
+{
+    struct termios settings;
+    const int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0 || grantpt(fd) != 0 || unlockpt(fd) != 0) {
+        return "no pty is to be had";
+    }
+    /* one open end of our own, so that a gateway may come and go without the line breaking */
+    line->keep_open = open(ptsname(fd), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (line->keep_open < 0 || tcgetattr(line->keep_open, &settings) != 0) {
+        return "the pty can't be opened";
+    }
+    cfmakeraw(&settings);
+    (void)unlink(line->path);
+    if (tcsetattr(line->keep_open, TCSANOW, &settings) != 0 || symlink(ptsname(fd), line->path) != 0) {
+        return "the link to the pty can't be made";
+    }
+    line->watch.fd = fd;
+    loop_watch(&line->watch, EPOLLIN);
+    return NULL;
+}
+
+const char *serial_line_open(struct serial_line *line, const char *where)
+{
+    const char *path = strchr(where, ':');
+
+    *line = (struct serial_line){
+        .watch = { .fd = -1, .ready = readable, .owner = line },
+        .listener = { .fd = -1, .ready = accept_one, .owner = line },
+        .keep_open = -1,
+    };
+    tf_frame_init(&line->receiver, line->buffer, sizeof line->buffer);
+    if (path == NULL || path[1] == 0) {
+        return "a line is pty:PATH or unix:PATH";
+    }
+    line->path = strdup(path + 1);
+    if (line->path == NULL) {
+        return "no memory";
+    }
+    if (strncmp(where, "pty:", 4) == 0) {
+        return open_pty(line);
+    }
+    return strncmp(where, "unix:", 5) == 0 ? open_socket(line) : "a line is pty:PATH or unix:PATH";
+}
+
+const char *serial_line_add(struct serial_line *line, struct vdev *device)
+{
+    const uint8_t address = vdev_address(device);
+
+    if (address == 0 || address >= SERIAL_ADDRESSES) {
+        return "a device has no serial address";
+    }
+    if (line->devices[address] != NULL) {
+        return "two devices have the same serial address";
+    }
+    line->devices[address] = device;
+    device->kind = &serial_link;
+    device->link = line;
+    return NULL;
+}
+
+void serial_line_close(struct serial_line *line)
+{
+    struct loop_watch *const watches[] = { &line->watch, &line->listener };
+
+    for (size_t i = 0; i < 2; i++) {
+        const int fd = watches[i]->fd;
+
+        if (fd >= 0) {
+            loop_forget(watches[i]);
+            close(fd);
+        }
+    }
+    if (line->keep_open >= 0) {
+        close(line->keep_open);
+    }
+    if (line->path != NULL) {
+        (void)unlink(line->path);
+        free(line->path);
+    }
+}
