@@ -51,7 +51,7 @@ class Finding:
 class Broken:
     """The rule of a schema that a value breaks."""
 
-    rule: str  # the keyword; empty for the schema `false`
+    rule: str  # the keyword
     limit: Any  # what the keyword says
     value: Any  # what was found
     schema: dict[str, Any]
@@ -71,7 +71,7 @@ def explain(error: ValidationError) -> Iterator[Finding]:
     """Say in words what a schema has against a document."""
     at: JsonPath = tuple(error.absolute_path)
     schema = error.schema if isinstance(error.schema, dict) else {}
-    broken = Broken(str(error.validator or ""), error.validator_value, error.instance, schema)
+    broken = Broken(str(error.validator), error.validator_value, error.instance, schema)
     match broken.rule:
         case "additionalProperties":
             yield from _unknown_keys(broken, at)
@@ -83,8 +83,10 @@ def explain(error: ValidationError) -> Iterator[Finding]:
             inner = (*at, str(broken.value))
             said = f"the key {found(broken.value)} is not allowed"
             yield Finding(inner, (*inner, KEY), Rule.WRONG_VALUE, said, broken.description)
-        case "":  # the schema `false`: this key does not go with the others
-            yield Finding(at, (*at, KEY), Rule.CHOICE, f"`{at[-1]}` has no place here", "leave it out")
+        case "not":  # only ever used for a field that does not go with the others
+            for name in broken.limit["required"]:
+                inner = (*at, name)
+                yield Finding(inner, (*inner, KEY), Rule.CHOICE, f"`{name}` has no place here", "leave it out")
         case _:
             rule = Rule.WRONG_TYPE if broken.rule == "type" else Rule.WRONG_VALUE
             yield Finding(at, at, rule, *_value(broken))

@@ -16,6 +16,8 @@ from reconciler.load.schemas import API_VERSION, KINDS, LATER_KINDS, validator
 from reconciler.load.text import KEY, Document, Place, places, read
 from reconciler.load.values import Value, value_of
 
+NAME: JsonPath = ("metadata", "name")
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -83,6 +85,8 @@ def _check_document(index: int, document: Document) -> tuple[Item, list[Finding]
         findings = [finding for error in errors for finding in explain(error)]
     if not findings and isinstance(raw, dict):
         value = value_of(kind, raw)
+    if any(finding.at == NAME for finding in findings):
+        name = ""  # nobody can tell which name was meant
     return Item(kind, name, value, index, document.line, document.column), findings
 
 

@@ -76,7 +76,7 @@ class Repository:
 
     def may_exist(self, kind: str, name: str) -> bool:
         """Tell whether a name that no good document has may stand in a broken one."""
-        return not self.whole or (kind, name) in self.broken or ("", name) in self.broken or ("", "") in self.broken
+        return not self.whole or any((k, n) in self.broken for k in (kind, "") for n in (name, ""))
 
     def has_broken(self, kind: str) -> bool:
         """Tell whether a document of this kind may be missing because it has mistakes."""

@@ -33,7 +33,7 @@ LATER_KINDS = ("Contest", "Pipeline", "Function")
 
 def text_of(kind: str) -> str:
     """Return the schema of a kind as it is stored."""
-    return (_directory() / f"{(KINDS.get(kind) or OTHERS[kind])}.json").read_text(encoding="utf-8")
+    return (_directory() / f"{KINDS.get(kind) or OTHERS[kind]}.json").read_text(encoding="utf-8")
 
 
 @cache
