@@ -15,6 +15,10 @@ class Line(Protocol):
     def baud(self) -> int:
         """Bits per second, start and stop bits counted."""
 
+    @property
+    def latency_s(self) -> float:
+        """How long bytes may be held up between the wire and here, by an adapter or a network."""
+
     async def open(self) -> None:
         """Make the line ready, or raise `LineDown`."""
 

@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 from reconciler.devices.line import BITS_PER_BYTE, airtime_s
 
 T = TypeVar("T")
-CHUNK_BYTES = 32  # stations hear the gateway in pieces of this size, each at its own time
+CHUNK_BYTES = 8  # bytes arrive in pieces of this size, each at its own time
 GATEWAY = -1  # the talker that is not one of the stations
 
 
@@ -93,6 +93,11 @@ class SimulatedLine:
     def baud(self) -> int:
         """Bits per second, start and stop bits counted."""
         return self._baud
+
+    @property
+    def latency_s(self) -> float:
+        """None beyond what the wire itself takes."""
+        return 0.0
 
     async def open(self) -> None:
         """Nothing to make ready."""

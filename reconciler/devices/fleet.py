@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs many conversations over one link, within limits. One task, one timer per conversation, no thread.
+
+This is all that the engine needs: `ask` and `update` return outcomes, `unsolicited` yields what devices say by
+themselves. A device's failure is an outcome, never an exception; what does raise is a bug.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from reconciler.devices.codec import NONCE_BYTES, What
+from reconciler.devices.conversation import (
+    PATIENCE,
+    Conversation,
+    Inquiry,
+    MakeNonce,
+    OpenSigned,
+    Outcome,
+    Patience,
+    Step,
+)
+from reconciler.devices.link import Event, Heard, Link, Silent, Turn
+from reconciler.devices.transfer import Effort, Job, Transfer
+from reconciler.model import DeviceId, Limits
+
+OpenSignedOf = Callable[[DeviceId, bytes, bytes], bytes]  # (device, COSE object, nonce) to body; raises Refused
+STRAY_S = 1.0  # after an answer that was of no use, ask again after so long
+
+
+def fresh_nonce() -> bytes:
+    """Return a nonce that nobody can foresee."""
+    return secrets.token_bytes(NONCE_BYTES)
+
+
+class Limiter:
+    """How many transfers at once and how many bytes a second, for a link or for a whole gateway."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.transfers = asyncio.Semaphore(limits.transfers)
+        self._rate = limits.bytes_per_second
+        self._paid_until_s = 0.0
+
+    def wait_s(self, count: int, now_s: float) -> float:
+        """Take `count` bytes and return how long they must wait: bytes are lent, and paid back by waiting."""
+        if self._rate is None:
+            return 0.0
+        start = max(now_s, self._paid_until_s)
+        self._paid_until_s = start + count / self._rate
+        return start - now_s
+
+
+@dataclass(slots=True)
+class _Running:
+    conversation: Conversation
+    over: asyncio.Future[Outcome]
+    timer: asyncio.TimerHandle | None = None
+
+    def stop_timer(self) -> None:
+        if self.timer:
+            self.timer.cancel()
+            self.timer = None
+
+
+class Fleet:
+    """The devices behind one link. `run` must be running for anything to happen."""
+
+    def __init__(
+        self,
+        link: Link,
+        open_signed: OpenSignedOf,
+        *,
+        limiters: Sequence[Limiter] = (),
+        patience: Patience = PATIENCE,
+        make_nonce: MakeNonce = fresh_nonce,
+    ) -> None:
+        self.link = link
+        self._open_signed = open_signed
+        self._limiters = limiters
+        self._patience = patience
+        self._make_nonce = make_nonce
+        self._running: dict[DeviceId, _Running] = {}
+        self._turns: dict[DeviceId, asyncio.Lock] = {}  # one conversation per device at a time
+        self._unsolicited: asyncio.Queue[Event] = asyncio.Queue()
+
+    async def run(self) -> None:
+        """Work the link and deal with what it tells, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.link.run())
+            async for event in self.link.events():
+                self._take(event)
+
+    async def ask(self, device: DeviceId, what: What) -> Outcome:
+        """Ask one device for one of its signed bodies: `Answered`, `Rejected` or `Lost`."""
+        inquiry = Inquiry(
+            device, what, open_signed=self._opener(device), make_nonce=self._make_nonce, patience=self._patience
+        )
+        return await self._converse(inquiry)
+
+    async def update(self, job: Job) -> tuple[Outcome, Effort]:
+        """Bring one update to its end, when the limits allow it to begin."""
+        transfer = Transfer(
+            job, open_signed=self._opener(job.device), make_nonce=self._make_nonce, patience=self._patience
+        )
+        async with AsyncExitStack() as places:
+            for limiter in self._limiters:
+                await places.enter_async_context(limiter.transfers)
+            return await self._converse(transfer), transfer.effort
+
+    async def unsolicited(self) -> AsyncIterator[Event]:
+        """Yield what devices say without being asked, who comes and goes, and how the link is."""
+        while True:
+            yield await self._unsolicited.get()
+
+    def _opener(self, device: DeviceId) -> OpenSigned:
+        return lambda cose, nonce: self._open_signed(device, cose, nonce)
+
+    async def _converse(self, conversation: Conversation) -> Outcome:
+        device = conversation.device
+        loop = asyncio.get_running_loop()
+        async with self._turns.setdefault(device, asyncio.Lock()):
+            running = self._running[device] = _Running(conversation, loop.create_future())
+            try:
+                self._do(running, conversation.begin(loop.time()))
+                return await running.over
+            finally:
+                running.stop_timer()
+                del self._running[device]
+                self.link.cancel(device)
+
+    def _take(self, event: Event) -> None:
+        now_s = asyncio.get_running_loop().time()
+        match event:
+            case Heard(device, answer, asked) if running := self._running.get(device):
+                step = running.conversation.heard(answer, now_s)
+                if step:
+                    self._do(running, step)
+                else:
+                    self._unsolicited.put_nowait(event)
+                    if asked:  # the question is spent on a useless answer, so no link will tell of silence
+                        self._do(running, Step(wake_after_s=STRAY_S))
+            case Silent(device):
+                if running := self._running.get(device):
+                    self._do(running, running.conversation.silent(now_s))
+            case _:
+                self._unsolicited.put_nowait(event)
+
+    def _do(self, running: _Running, step: Step) -> None:
+        running.stop_timer()
+        loop = asyncio.get_running_loop()
+        if running.conversation.outcome:
+            if not running.over.done():
+                running.over.set_result(running.conversation.outcome)
+        elif step.turn:
+            wait_s = self._budgeted_wait_s(step.turn, loop.time())
+            running.timer = loop.call_later(wait_s, self.link.send, running.conversation.device, step.turn)
+        elif step.wake_after_s is not None:
+            running.timer = loop.call_later(step.wake_after_s, self._wake, running)
+
+    def _wake(self, running: _Running) -> None:
+        self._do(running, running.conversation.woken(asyncio.get_running_loop().time()))
+
+    def _budgeted_wait_s(self, turn: Turn, now_s: float) -> float:
+        count = sum(len(block.data) for block in turn.blocks)
+        return max((limiter.wait_s(count, now_s) for limiter in self._limiters), default=0.0) if count else 0.0

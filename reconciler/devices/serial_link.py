@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many devices on one half-duplex line: one task, who speaks next is decided frame by frame.
+
+Blocks are never answered, so the line is free for another device after each frame; only a question and its
+answer belong together. Who has used the line least goes first, and waiting for an answer counts as use: a
+device that stays silent pays for that from its own share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+from reconciler.devices.codec import MESSAGE_BYTES, Answer, Block, Order, Question, encode, parse_answer
+from reconciler.devices.errors import LineDown, Malformed
+from reconciler.devices.frame import Deframer, Frame, encode_frame
+from reconciler.devices.line import Line, airtime_s
+from reconciler.devices.link import Event, Heard, LinkState, LinkStatistics, Silent, Turn, fits
+from reconciler.devices.noise import Noise, best_block_bytes
+from reconciler.model import DeviceId
+
+FIRST_BYTE_S, FIRST_BYTE_BYTES = 0.050, 10  # docs/specs/protocol.md section 3, Timing
+NEXT_BYTE_S, NEXT_BYTE_BYTES = 0.020, 10
+AHEAD_S = 0.050  # how much may be handed over before the wire is free
+REOPEN_S = 5.0
+CLOCK_STEP_S = 0.001  # nobody waits for less
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What waits for one device, and how much of the line it has used."""
+
+    device: DeviceId
+    address: int
+    waiting: deque[Order] = field(default_factory=deque)
+    block_gap_s: float = 0.0
+    answer_s: float = 0.0
+    used_s: float = 0.0
+    not_before_s: float = 0.0
+    open_question: Question | None = None
+
+
+class SerialLink:
+    """A `Link` over a `Line`."""
+
+    def __init__(self, line: Line, addresses: Mapping[DeviceId, int]) -> None:
+        self.statistics = LinkStatistics()
+        self.noise = Noise()
+        self._line = line
+        self._lanes = {device: _Lane(device, address) for device, address in addresses.items()}
+        self._by_address = {lane.address: lane for lane in self._lanes.values()}
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._work = asyncio.Event()
+        self._deframer = Deframer(coded_bytes_max=MESSAGE_BYTES + 16)
+        self._turned = True  # the next frame is the first after the line was turned round
+        self._wire_free_s = 0.0
+
+    # ------------------------------------------------------------ the port
+
+    def send(self, device: DeviceId, turn: Turn) -> None:
+        """Queue a turn for one device."""
+        lane = self._lanes[device]
+        if not lane.waiting:  # it was idle: it does not get back what others used meanwhile
+            lane.used_s = max(lane.used_s, min((other.used_s for other in self._busy()), default=lane.used_s))
+        lane.waiting.extend(turn.messages)
+        lane.block_gap_s, lane.answer_s = turn.block_gap_s, turn.answer_s
+        self._work.set()
+
+    def cancel(self, device: DeviceId) -> None:
+        """Forget what is queued for a device."""
+        lane = self._lanes[device]
+        lane.waiting.clear()
+        lane.open_question = None
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Yield what happens."""
+        while True:
+            yield await self._events.get()
+
+    def block_bytes(self, most: int) -> int:
+        """Return the block size that wastes least at the noise seen so far."""
+        return best_block_bytes(self.noise.bit_error_rate, most)
+
+    async def run(self) -> None:
+        """Work until cancelled; open the line again when it went away."""
+        while True:
+            try:
+                await self._line.open()
+                self._events.put_nowait(LinkState(up=True))
+                while True:
+                    await self._one(await self._next_lane())
+            except LineDown as down:
+                self._events.put_nowait(LinkState(up=False, why=str(down)))
+                self._hush()
+                await asyncio.sleep(REOPEN_S)
+            finally:
+                self._line.close()
+
+    # ------------------------------------------------------------ who is next
+
+    def _busy(self) -> list[_Lane]:
+        return [lane for lane in self._lanes.values() if lane.waiting]
+
+    async def _next_lane(self) -> _Lane:
+        while True:
+            self._work.clear()
+            now_s = asyncio.get_running_loop().time()
+            busy = self._busy()
+            ready = [lane for lane in busy if lane.not_before_s <= now_s + CLOCK_STEP_S]
+            if ready:
+                return min(ready, key=lambda lane: (lane.used_s, lane.address))
+            wait_s = min((lane.not_before_s - now_s for lane in busy), default=None)
+            try:
+                await asyncio.wait_for(self._work.wait(), wait_s)
+            except TimeoutError:
+                continue
+
+    def _hush(self) -> None:
+        """No answer will come to anything that waits."""
+        for lane in self._busy():
+            asked = [order for order in lane.waiting if not isinstance(order, Block)]
+            lane.waiting.clear()
+            for question in asked:
+                self._events.put_nowait(Silent(lane.device, question))
+
+    # ------------------------------------------------------------ one frame, or a question and its answer
+
+    async def _one(self, lane: _Lane) -> None:
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        order = lane.waiting.popleft()
+        if isinstance(order, Block):
+            await self._put_on_the_wire(lane, order)
+            lane.not_before_s = self._wire_free_s + lane.block_gap_s
+            await asyncio.sleep(max(0.0, self._wire_free_s - AHEAD_S - loop.time()))
+        else:
+            await self._ask(lane, order)
+        lane.used_s += loop.time() - began_s
+
+    async def _put_on_the_wire(self, lane: _Lane, order: Order) -> None:
+        frame = encode_frame(lane.address, encode(order), opening=self._turned)
+        self._turned = False
+        now_s = asyncio.get_running_loop().time()
+        self._wire_free_s = max(now_s, self._wire_free_s) + airtime_s(len(frame), self._line.baud)
+        self.statistics.sent_bytes += len(frame)
+        await self._line.send(frame)
+
+    async def _ask(self, lane: _Lane, question: Question) -> None:
+        self.statistics.questions += 1
+        lane.open_question = question
+        await self._put_on_the_wire(lane, question)
+        answer = await self._answer_of(lane, question)
+        self._turned = True
+        if lane.open_question is not question:
+            return  # cancelled meanwhile: nobody wants to know
+        lane.open_question = None
+        if answer is None:
+            self.statistics.silences += 1
+            self._events.put_nowait(Silent(lane.device, question))
+        else:
+            self.statistics.answers += 1
+            self._events.put_nowait(Heard(lane.device, answer))
+
+    async def _answer_of(self, lane: _Lane, question: Question) -> Answer | None:
+        self._deframer.reset()
+        in_flight_s = max(0.0, self._wire_free_s - asyncio.get_running_loop().time())
+        first_s = FIRST_BYTE_S + airtime_s(FIRST_BYTE_BYTES, self._line.baud)
+        patience_s = in_flight_s + first_s + self._line.latency_s + lane.answer_s
+        while data := await self._line.receive(patience_s):
+            self.statistics.heard_bytes += len(data)
+            patience_s = NEXT_BYTE_S + airtime_s(NEXT_BYTE_BYTES, self._line.baud) + self._line.latency_s
+            for frame in self._frames(data):
+                answer = self._told(frame, lane, question)
+                if answer:
+                    return answer
+        return None
+
+    def _frames(self, data: bytes) -> list[Frame]:
+        before = self._deframer.bad
+        frames = self._deframer.feed(data)
+        for frame in frames:
+            self.noise.frame(len(frame.message), flipped=int(frame.corrected))
+        for _ in range(self._deframer.bad - before):
+            self.noise.frame(len(data), flipped=2)
+        self.statistics.frames_corrected = self._deframer.corrected
+        self.statistics.frames_bad = self._deframer.bad
+        self.statistics.bit_error_rate = self.noise.bit_error_rate
+        return frames
+
+    def _told(self, frame: Frame, lane: _Lane, question: Question) -> Answer | None:
+        """Return the answer that was waited for; pass on, or count, whatever else was said."""
+        try:
+            answer = parse_answer(frame.message)
+        except Malformed:
+            self.statistics.malformed += 1
+            return None
+        speaker = self._by_address.get(frame.address)
+        if speaker is None:
+            self.statistics.unknown.add(f"address {frame.address}")
+        elif speaker is lane and fits(question, answer):
+            return answer
+        else:
+            self.statistics.unsolicited += 1
+            self._events.put_nowait(Heard(speaker.device, answer, asked=False))
+        return None
