@@ -21,10 +21,9 @@ def write_private(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, flags, 0o600)
-    except FileExistsError as error:
-        raise KeyStoreError(f"{path} exists already and is left alone") from error
     except OSError as error:
-        raise KeyStoreError(f"can't create {path}: {error.strerror}") from error
+        what = "is there already and is left alone" if path.exists() else error.strerror
+        raise KeyStoreError(f"can't create {path}: {what}") from error
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
@@ -48,19 +47,25 @@ def write_public(path: Path, data: bytes) -> None:
 
 def read_private(path: Path) -> bytes:
     """Read a secret, unless group or others may touch it, or it belongs to somebody else."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # never wait for a pipe's other end
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, flags)
     except OSError as error:
         raise KeyStoreError(f"can't open {path}: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)  # of the open file, so that nobody swaps it in between
-        if not stat.S_ISREG(status.st_mode):
-            raise KeyStoreError(f"{path} is not a regular file")
-        if status.st_mode & OTHERS:
-            raise KeyStoreError(f"{path} can be touched by others than its owner: chmod 600 it, and replace the key")
-        if status.st_uid not in (os.geteuid(), 0):
-            raise KeyStoreError(f"{path} belongs to another user")
-        return file.read(LARGEST_FILE)
+    try:
+        _check_private(path, os.fstat(descriptor))  # of the open file, so that nobody swaps it in between
+        return os.read(descriptor, LARGEST_FILE)
+    finally:
+        os.close(descriptor)
+
+
+def _check_private(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise KeyStoreError(f"{path} is not a regular file")
+    if status.st_mode & OTHERS:
+        raise KeyStoreError(f"{path} can be touched by others than its owner: chmod 600 it, and replace the key")
+    if status.st_uid not in {os.geteuid(), 0}:
+        raise KeyStoreError(f"{path} belongs to another user")
 
 
 def read_public(path: Path) -> bytes:
