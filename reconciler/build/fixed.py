@@ -20,7 +20,8 @@ INT32_MIN = -(1 << 31)
 
 def wrap32(x: Ints) -> Ints:
     """Keep the low 32 bits, as two's complement."""
-    return ((x + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
+    wrapped: Ints = ((x + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
+    return wrapped
 
 
 def srdhm(a: Ints, b: Ints | int) -> Ints:
@@ -28,7 +29,8 @@ def srdhm(a: Ints, b: Ints | int) -> Ints:
     product = a * np.asarray(b, np.int64)
     nudged = product + np.where(product >= 0, 1 << 30, 1 - (1 << 30))
     high = np.where(nudged >= 0, nudged >> 31, -((-nudged) >> 31))
-    return np.minimum(high, INT32_MAX)
+    result: Ints = np.minimum(high, INT32_MAX)
+    return result
 
 
 def rdp(x: Ints, exponent: Ints | int) -> Ints:

@@ -102,7 +102,7 @@ class Forest:
     mode: Mode
     threshold_bits: int
     trees: tuple[Tree, ...]
-    table: npt.NDArray[np.int16]  # rows × outputs
+    table: npt.NDArray[np.int16]  # rows by outputs
     features: int
     jump_bits: int = 0
     subsample: int = 0

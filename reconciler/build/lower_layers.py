@@ -26,6 +26,7 @@ from reconciler.build.planning import Planning, Value
 from reconciler.build.tflite import Node, Tensor
 
 Ints = npt.NDArray[np.int64]
+Geometry = tuple[int, int, int, int, int, int, int, int]
 _LARGEST_ACC = (1 << 31) - 1
 
 
@@ -49,10 +50,10 @@ def activation_range(kind: int, value: Value, node: Node) -> tuple[int, int]:
     return min(low, 127), max(high, -128)
 
 
-def _padding(kind: int, size_in: int, size_out: int, kernel: int, stride: int, dilation: int = 1) -> int:
+def _padding(kind: int, size_in: int, size_out: int, extent: int, stride: int) -> int:
     if kind == schema.Padding.VALID:
         return 0
-    return int(max(0, (size_out - 1) * stride + (kernel - 1) * dilation + 1 - size_in) // 2)
+    return int(max(0, (size_out - 1) * stride + extent - size_in) // 2)
 
 
 def _int8_weights(planning: Planning, node: Node) -> tuple[Tensor, Ints]:
@@ -134,17 +135,18 @@ def _convolution_arrays(
     )
 
 
-def _geometry(node: Node, x: Value, y: Value, kernel: tuple[int, int]) -> tuple[int, ...]:
+def _geometry(node: Node, x: Value, y: Value, kernel: tuple[int, int]) -> Geometry:
     options: Any = node.options
     strides = options.StrideH(), options.StrideW()
     dilations = options.DilationHFactor(), options.DilationWFactor()
     pads = []
     for axis in (0, 1):
         size_in, size_out = x.dims[1 + axis], y.dims[1 + axis]
-        pad = _padding(options.Padding(), size_in, size_out, kernel[axis], strides[axis], dilations[axis])
+        extent = (kernel[axis] - 1) * dilations[axis] + 1
+        pad = _padding(options.Padding(), size_in, size_out, extent, strides[axis])
         _check_window(node, size_in, size_out, (kernel[axis], strides[axis], dilations[axis], pad))
         pads.append(pad)
-    return (*kernel, *strides, *dilations, *pads)
+    return (*kernel, *strides, *dilations, pads[0], pads[1])
 
 
 def _check_window(node: Node, size_in: int, size_out: int, window: tuple[int, int, int, int]) -> None:
@@ -152,7 +154,7 @@ def _check_window(node: Node, size_in: int, size_out: int, window: tuple[int, in
     extent = (kernel - 1) * dilation + 1
     if min(kernel, stride, dilation) < 1 or pad >= extent or (size_out - 1) * stride - pad >= size_in:
         raise OperatorUnsupported(
-            f"{node.place}: a kernel of {kernel}, stride {stride}, dilation {dilation} can't make {size_out} of {size_in}"
+            f"{node.place}: kernel {kernel}, stride {stride} and dilation {dilation} can't make {size_out} of {size_in}"
         )
 
 
@@ -165,7 +167,7 @@ def lower_fully_connected(planning: Planning, node: Node) -> None:
     tensor, weights = _int8_weights(planning, node)
     channels, depth = weights.shape
     if x.elements % depth or y.elements != x.elements // depth * channels:
-        raise OperatorUnsupported(f"{node.place}: weights {channels}×{depth} don't match {x.elements} inputs")
+        raise OperatorUnsupported(f"{node.place}: weights {channels} by {depth} don't match {x.elements} inputs")
     bias = _bias(planning, node, channels) - x.zero_point * weights.sum(axis=1)
     largest = _check_accumulator(np.abs(weights).sum(axis=1), bias, node)
     low, high = activation_range(node.options.FusedActivationFunction(), y, node)

@@ -51,7 +51,6 @@ LOWERINGS: Mapping[str, Lower] = {
     "TANH": lower_lookup,
     "HARD_SWISH": lower_lookup,
     "LEAKY_RELU": lower_lookup,
-    "ELU": lower_lookup,
     "SOFTMAX": lower_softmax,
     "PAD": lower_pad,
     "PADV2": lower_pad,

@@ -60,7 +60,7 @@ def build_network(
     """Return the pack of a full-int8 model, with golden vectors from seeds and small samples."""
     planning, inputs, outputs = lower(read_graph(model))
     head = None if decision is None else _head(planning, inputs, outputs, decision)
-    keep = frozenset({head.second}) if head is not None and head.mode is Mode.RECONSTRUCTION else frozenset[int]()
+    keep = frozenset([head.second] if head and head.mode is Mode.RECONSTRUCTION else [])
     placed = planning.place(inputs, outputs, keep)
     input_io = [_descriptor(planning.values[i], i) for i in inputs]
     output_io = [_descriptor(planning.values[i], i) for i in outputs]
@@ -99,9 +99,9 @@ def _replaced(pack: Pack, sections: Mapping[SectionId, bytes]) -> Pack:
 
 
 def _descriptor(value: Value, index: int) -> Descriptor:
-    shape = value.dims
+    shape: tuple[int, ...] = value.dims
     while len(shape) > 1 and shape[0] == 1:
-        shape = shape[1:]  # type: ignore[assignment]  # fewer dims than four on purpose
+        shape = shape[1:]
     return Descriptor(ElementType.INT8, shape, index, value.zero_point, value.scale)
 
 

@@ -246,24 +246,22 @@ class Concatenation(Operator):
     LAYOUT: ClassVar[str] = "3I"
 
 
-OPERATORS: dict[int, type[Operator]] = {
-    kind.NUMBER: kind
-    for kind in (
-        Conv2D,
-        DepthwiseConv2D,
-        FullyConnected,
-        AveragePool,
-        MaxPool,
-        Mean,
-        Add,
-        Mul,
-        Quantize,
-        Lookup,
-        Softmax,
-        Pad,
-        Concatenation,
-    )  # fmt: skip
-}
+_ALL: tuple[type[Operator], ...] = (
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    AveragePool,
+    MaxPool,
+    Mean,
+    Add,
+    Mul,
+    Quantize,
+    Lookup,
+    Softmax,
+    Pad,
+    Concatenation,
+)
+OPERATORS: dict[int, type[Operator]] = {kind.NUMBER: kind for kind in _ALL}
 NAMES: dict[int, str] = {
     **{number: kind.NAME for number, kind in OPERATORS.items()},
     TREE_ENSEMBLE: "TREE_ENSEMBLE",

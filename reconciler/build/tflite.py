@@ -218,15 +218,19 @@ def _check_wiring(graph: Graph) -> None:
             raise ModelUnreadable(f"the model names tensor {index}, which does not exist")
     made.update(graph.inputs)
     for node in graph.nodes:
-        for index in node.inputs:
-            if index != -1 and not 0 <= index < count:
-                raise ModelUnreadable(f"{node.place} reads tensor {index}, which does not exist")
-            if index != -1 and index not in made:
-                raise ModelUnreadable(f"{node.place} reads tensor {index} before anything makes it: a cycle?")
-        for index in node.outputs:
-            if not 0 <= index < count or index in made:
-                raise ModelUnreadable(f"{node.place} writes tensor {index}, which does not exist or is made already")
-            made.add(index)
+        _check_node(node, made, count)
     for index in graph.outputs:
         if index not in made:
             raise ModelUnreadable(f"nothing makes the output tensor {index}")
+
+
+def _check_node(node: Node, made: set[int], count: int) -> None:
+    for index in node.inputs:
+        if index != -1 and not 0 <= index < count:
+            raise ModelUnreadable(f"{node.place} reads tensor {index}, which does not exist")
+        if index != -1 and index not in made:
+            raise ModelUnreadable(f"{node.place} reads tensor {index} before anything makes it: a cycle?")
+    for index in node.outputs:
+        if not 0 <= index < count or index in made:
+            raise ModelUnreadable(f"{node.place} writes tensor {index}, which does not exist or is made already")
+        made.add(index)

@@ -23,7 +23,7 @@ from reconciler.build.container import (
     encode_parameters,
     name_hash,
 )
-from reconciler.build.errors import DoesNotFit
+from reconciler.build.errors import DoesNotFit, PackMalformed
 
 _HEAD = struct.Struct("<HBBi")
 _MOST_INPUTS = 4096
@@ -36,6 +36,21 @@ def run_threshold(section: bytes, x: npt.NDArray[np.int64], values: Sequence[int
     weights = np.frombuffer(section[_HEAD.size : _HEAD.size + count], np.int8).astype(np.int64)
     score = (bias + int(weights @ x)) >> shift
     return [int(score > values[index]), score], score
+
+
+def check_threshold(section: bytes, source: Descriptor, parameters: int) -> None:
+    """Refuse a section that could overflow or read outside (rule 21)."""
+    if len(section) < _HEAD.size:
+        raise PackMalformed("THRESHOLD is cut short")
+    count, index, shift, bias = _HEAD.unpack_from(section)
+    weights = np.frombuffer(section[_HEAD.size :], np.int8).astype(np.int64)
+    if not 1 <= count <= _MOST_INPUTS or count != len(weights) or count != source.elements:
+        raise PackMalformed("THRESHOLD has not as many weights as the input has elements")
+    reach = 15 if source.type is ElementType.INT16 else 7
+    if (int(np.abs(weights).sum()) << reach) + abs(bias) >= 1 << 31:
+        raise PackMalformed("THRESHOLD could overflow")
+    if shift > _MOST_SHIFT or index >= parameters:
+        raise PackMalformed("THRESHOLD has a shift or a parameter out of range")
 
 
 def build_threshold(  # noqa: PLR0913 - the six numbers that such a model is

@@ -25,7 +25,7 @@ class Model:
         self._graph.inputs, self._graph.outputs = [], []
         self._model.subgraphs = [self._graph]
 
-    def tensor(
+    def tensor(  # noqa: PLR0913 - a tensor of the schema has that many fields
         self,
         shape: Sequence[int],
         scale: float | Sequence[float] = 0.1,
@@ -59,7 +59,7 @@ class Model:
         """Add an operator; `options` are the fields of its options table, `table` is the table's name."""
         number = getattr(schema.BuiltinOperator, name)
         code = schema.OperatorCodeT()
-        code.builtinCode, code.deprecatedBuiltinCode, code.version = number, min(number, 127), options.pop("version", 3)
+        code.builtinCode, code.deprecatedBuiltinCode, code.version = number, min(number, 127), options.pop("version", 1)
         self._model.operatorCodes.append(code)
         item = schema.OperatorT()
         item.opcodeIndex = len(self._model.operatorCodes) - 1

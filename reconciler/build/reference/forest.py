@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -50,7 +51,7 @@ def raw_features(samples: Sequence[int]) -> dict[Statistic, int]:
         Statistic.KURTOSIS: kurtosis,
         Statistic.PEAK: peak,
         Statistic.CREST: (peak * 16 * 1024) // std if std else 0,
-        Statistic.ZERO_CROSSINGS: sum((a < 0) != (b < 0) for a, b in zip(d, d[1:], strict=False)),
+        Statistic.ZERO_CROSSINGS: sum((a < 0) != (b < 0) for a, b in itertools.pairwise(d)),
         Statistic.LEAST: min(samples),
         Statistic.GREATEST: max(samples),
     }
@@ -78,7 +79,7 @@ def scaled_feature(feature: Feature, raw: int, bits: int) -> int:
 
 
 def tree_inputs(window: Window, x: Ints, bits: int) -> list[int]:
-    """Return the trees' inputs for one window [samples × channels]."""
+    """Return the trees' inputs for one window [samples, channels]."""
     shaped = x.reshape(window.samples, window.channels)
     raw = {
         channel: raw_features([int(v) for v in shaped[:, channel]]) for channel in {f.channel for f in window.features}
