@@ -46,21 +46,22 @@ class Repo:
         spec = f"spec:\n  model: {{name: vibration, version: '{version}'}}\n  selector: {selector}\n{more}"
         return self.document("Rollout", name, spec)
 
-    def write(self, path: str, text: str) -> None:
-        self.write_bytes(path, text.encode())
+    def write(self, path: str, text: str) -> Repo:
+        return self.write_bytes(path, text.encode())
 
-    def write_bytes(self, path: str, data: bytes) -> None:
+    def write_bytes(self, path: str, data: bytes) -> Repo:
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
+        return self
 
-    def append(self, path: str, document: str) -> None:
-        self.write(path, (self.root / path).read_text() + "---\n" + document)
+    def append(self, path: str, document: str) -> Repo:
+        return self.write(path, (self.root / path).read_text() + "---\n" + document)
 
-    def replace(self, path: str, old: str, new: str) -> None:
+    def replace(self, path: str, old: str, new: str) -> Repo:
         text = (self.root / path).read_text()
         assert old in text
-        self.write(path, text.replace(old, new, 1))
+        return self.write(path, text.replace(old, new, 1))
 
     def load(self) -> Loaded:
         return load(DirectoryTree(self.root), commit=Commit(""))

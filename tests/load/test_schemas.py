@@ -170,7 +170,7 @@ def compare(at: str, kind: Json, described: dict[str, Any]) -> None:
         else:
             assert choices == [int, float], at
             assert described["type"] == "number", at
-    elif get_origin(kind) in (tuple, frozenset):  # noqa: PLR6201 (a set of the two confuses mypy)
+    elif get_origin(kind) is tuple or get_origin(kind) is frozenset:
         assert described["type"] == "array", at
         compare(f"{at}[]", get_args(kind)[0], described["items"])
     elif get_origin(kind) is not None:
