@@ -24,7 +24,6 @@ from reconciler.load.problems import Problem, Rule
 from reconciler.load.values import value_of
 
 FORMAT = "1"  # raise it when the reading of YAML or the stored form changes
-WAIT_S = 2.0
 TABLE = (
     "CREATE TABLE IF NOT EXISTS found (key TEXT PRIMARY KEY, body BLOB NOT NULL, sha256 BLOB NOT NULL) WITHOUT ROWID"
 )
@@ -41,13 +40,14 @@ class FileFacts:
 class Cache:
     """Facts by blob, for one source. Use it as a context manager, or call `close`."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, *, wait_s: float = 2.0) -> None:
         self.last: tuple[str, Any] | None = None  # the commit loaded last, and what came of it
         self._version = f"{FORMAT}:{schemas.version()[:16]}"
         self._checked: dict[str, Checked] = {}
         self._facts: dict[str, FileFacts] = {}
         self._path = path
-        self._disk = _open(path) if path else None
+        self._wait_s = wait_s
+        self._disk = _open(path, wait_s) if path else None
 
     def __enter__(self) -> Self:
         return self
@@ -139,15 +139,15 @@ class Cache:
             self.close()
             if self._path is not None:
                 _remove(self._path)
-                self._disk = _open(self._path)
+                self._disk = _open(self._path, self._wait_s)
 
 
-def _open(path: Path) -> sqlite3.Connection | None:
+def _open(path: Path, wait_s: float) -> sqlite3.Connection | None:
     for _attempt in range(2):
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            disk = sqlite3.connect(path, timeout=WAIT_S, check_same_thread=False)
+            disk = sqlite3.connect(path, timeout=wait_s, check_same_thread=False)
             disk.execute("PRAGMA journal_mode=WAL")
             disk.execute("PRAGMA synchronous=NORMAL")
             disk.execute(TABLE)

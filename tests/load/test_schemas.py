@@ -156,6 +156,7 @@ def test_schema_and_type_have_the_same_fields(kind: str) -> None:
 
 def compare(at: str, kind: Json, described: dict[str, Any]) -> None:
     """Walk a type and its schema side by side."""
+    origin: Json = get_origin(kind)
     if isinstance(kind, NewType):
         compare(at, kind.__supertype__, described)
     elif kind == model.Link:
@@ -163,17 +164,17 @@ def compare(at: str, kind: Json, described: dict[str, Any]) -> None:
     elif is_dataclass(kind):
         if kind is not model.ModelRef or described["properties"]:
             compare_fields(at, kind, described)
-    elif get_origin(kind) in {Union, UnionType}:
+    elif origin in {Union, UnionType}:
         choices = [choice for choice in get_args(kind) if choice is not NoneType]
         if len(choices) == 1:
             compare(at, choices[0], described)
         else:
             assert choices == [int, float], at
             assert described["type"] == "number", at
-    elif get_origin(kind) is tuple or get_origin(kind) is frozenset:
+    elif origin in {tuple, frozenset}:
         assert described["type"] == "array", at
         compare(f"{at}[]", get_args(kind)[0], described["items"])
-    elif get_origin(kind) is not None:
+    elif origin is not None:
         assert described["type"] == "object", at
         compare(f"{at}.*", get_args(kind)[1], described["additionalProperties"])
     elif issubclass(kind, StrEnum):
