@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tinyfleet keys` from the root's first day to a revocation, as people run it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from reconciler.cli import cli
+from reconciler.errors import Refused, Unusable
+from signing import gatewaystore
+from signing.delegation import Delegation
+from signing.names import vendor_id
+
+SECRET = "correct horse battery staple"  # noqa: S105 - a secret of this test alone
+
+
+class Desk:
+    """A directory to work in, and the passphrase in a private file."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.passphrase = directory / "passphrase"
+        self.passphrase.touch(mode=0o600)
+        self.passphrase.write_text(SECRET + "\n", encoding="ascii")
+
+    def run(self, line: str, typed: str | None = None) -> Result:
+        return CliRunner().invoke(cli, ["keys", *line.format(d=self.directory, p=self.passphrase).split()], input=typed)
+
+    def done(self, line: str) -> str:
+        result = self.run(line)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    def refused(self, line: str) -> str:
+        error = self.run(line).exception
+        assert isinstance(error, (Refused, Unusable))
+        return str(error)
+
+    def in_force(self) -> Delegation:
+        return gatewaystore.load(self.directory / "gw", bytes).delegation
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    desk = Desk(tmp_path)
+    desk.done("root init {d}/root --passphrase-file {p}")
+    desk.done("gateway init {d}/gw --fleet plant")
+    return desk
+
+
+DELEGATE = "delegate {d}/gw/request.cose --root {d}/root --fleet plant --passphrase-file {p}"
+INSTALL = "gateway install {d}/gw {d}/gw/request.cwt --root {d}/root/root.pub.pem --fleet plant"
+
+
+def test_from_first_key_to_revocation(desk: Desk) -> None:
+    desk.done(DELEGATE + " --not-after 2031-12-31")
+    assert "epoch 1, until 2031-12-31 23:59:59 UTC" in desk.done(INSTALL)
+    first = desk.in_force()
+
+    desk.done("rotate {d}/gw --fleet plant")
+    assert desk.in_force() == first  # until the new delegation is installed
+    assert "epoch 2" in desk.done("revoke --root {d}/root --fleet plant --passphrase-file {p}")
+    desk.done(DELEGATE)
+    assert "epoch 2" in desk.done("verify {d}/gw/request.cwt --root {d}/root/root.pub.hex --fleet plant")
+    desk.done(INSTALL)
+    second = desk.in_force()
+    assert (second.epoch, second.vendor) == (2, vendor_id("plant"))
+    assert second.gateway_key != first.gateway_key
+
+
+def test_show_tells_what_a_file_is(desk: Desk) -> None:
+    desk.done(DELEGATE)
+    assert desk.done("show {d}/root/root.pub.pem").startswith("public key ")
+    assert desk.done("show {d}/gw/request.cose").startswith("request of key ")
+    assert "may sign for vendor" in desk.done("show {d}/gw/request.cwt")
+    assert "nothing of it is shown" in desk.refused("show {d}/root/root.key")
+
+
+def test_a_request_can_be_made_again(desk: Desk) -> None:
+    request = desk.directory / "gw" / "request.cose"
+    before = request.read_bytes()
+    request.unlink()
+    desk.done("gateway request {d}/gw --fleet plant")
+    assert request.read_bytes() == before
+    desk.done("gateway request {d}/gw --fleet plant -o {d}/again")
+    assert (desk.directory / "again").read_bytes() == before
+
+
+def test_verify_refuses_another_root_and_another_fleet(desk: Desk) -> None:
+    desk.done(DELEGATE)
+    desk.done("root init {d}/other --passphrase-file {p}")
+    assert "ROOT" in desk.refused("verify {d}/gw/request.cwt --root {d}/other/root.pub.pem --fleet plant")
+    assert "FLEET" in desk.refused("verify {d}/gw/request.cwt --root {d}/root/root.pub.pem --fleet harbour")
+
+
+def test_a_second_init_is_refused(desk: Desk) -> None:
+    assert "is there already" in desk.refused("root init {d}/root --passphrase-file {p}")
+    assert "rotate" in desk.refused("gateway init {d}/gw --fleet plant")
+
+
+def test_a_passphrase_that_others_can_read_is_refused(desk: Desk) -> None:
+    desk.passphrase.chmod(0o644)
+    assert "others than its owner" in desk.refused(DELEGATE)
+
+
+def test_passphrase_from_a_prompt_is_not_echoed(desk: Desk) -> None:
+    result = desk.run("root init {d}/prompted", typed=f"{SECRET}\n{SECRET}\n")
+    assert result.exit_code == 0
+    assert SECRET not in result.output
+    result = desk.run("revoke --root {d}/prompted --fleet plant", typed=f"{SECRET}\n")
+    assert result.exit_code == 0
+    assert SECRET not in result.output
+
+
+def test_passphrase_from_a_file_that_the_environment_names(desk: Desk) -> None:
+    arguments = ["keys", "revoke", "--root", str(desk.directory / "root"), "--fleet", "plant"]
+    result = CliRunner().invoke(cli, arguments, env={"TINYFLEET_PASSPHRASE_FILE": str(desk.passphrase)})
+    assert result.exit_code == 0, result.output
+
+
+def test_an_encrypted_gateway_key(desk: Desk) -> None:
+    desk.done("gateway init {d}/locked --fleet plant --passphrase-file {p}")
+    (key,) = (desk.directory / "locked").glob("*.key")
+    assert b"ENCRYPTED" in key.read_bytes()
+    desk.done("gateway request {d}/locked --fleet plant --passphrase-file {p}")
+
+
+def test_the_program_itself_takes_a_descriptor_and_says_one_line(desk: Desk) -> None:
+    program = Path(sys.executable).with_name("tinyfleet")
+    reading, writing = os.pipe()
+    os.write(writing, b"not the passphrase\n")
+    os.close(writing)
+    line = ["keys", "revoke", "--root", "root", "--fleet", "plant", "--passphrase-fd", str(reading)]
+    done = subprocess.run(
+        [program, *line], cwd=desk.directory, pass_fds=[reading], capture_output=True, text=True, check=False
+    )
+    os.close(reading)
+    assert done.returncode == 1
+    assert done.stderr == "tinyfleet: root/root.key is no private key, or the passphrase is wrong\n"
+
+
+def test_no_option_takes_a_passphrase_itself(desk: Desk) -> None:
+    assert desk.run("revoke --root {d}/root --fleet plant --passphrase secret").exit_code == 2
