@@ -26,7 +26,7 @@ def wrong_type(goal: Goal, told: Capabilities | None) -> Lack | None:
     """Compare the type that Git names with the one that the firmware was made for: nothing built for one fits both."""
     if told is None or told.type == goal.type.name:
         return None
-    return Lack(CantReason.WRONG_TYPE, f"Git says it is a {goal.type.name}, the device says it is a {told.type}")
+    return Lack(CantReason.WRONG_TYPE, f"Git says that its type is {goal.type.name}, the device says {told.type}")
 
 
 def lack(goal: Goal, told: Capabilities | None) -> Lack | None:

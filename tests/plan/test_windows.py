@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.model import Window
+from reconciler.plan.windows import DAYS, OPEN, Door, door
+from tests.plan.fleets import windows
+
+NIGHTS = Window(("Mon", "Tue", "Wed", "Thu", "Fri"), "22:00", 6 * 3600, "Europe/Berlin")
+EARLY_SUNDAY = Window(("Sun",), "02:30", 3600, "Europe/Berlin")
+ALWAYS = Window(("Sat",), "12:00", 9 * 86400)
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def test_no_windows_are_always_open() -> None:
+    assert door((), at("2026-11-21 12:00")) is OPEN
+    assert door(((), ()), at("2026-11-21 12:00")) is OPEN
+
+
+@pytest.mark.parametrize(
+    ("now", "is_open", "until"),
+    [
+        ("2026-11-20 20:59:59", False, "2026-11-20 21:00"),  # a Friday; winter: one hour before UTC
+        ("2026-11-20 21:00", True, "2026-11-21 03:00"),
+        ("2026-11-21 02:59:59", True, "2026-11-21 03:00"),  # Saturday still belongs to Friday's window
+        ("2026-11-21 03:00", False, "2026-11-23 21:00"),
+        ("2026-07-03 20:00", True, "2026-07-04 02:00"),  # summer: two hours before UTC
+        ("2026-07-03 19:59", False, "2026-07-03 20:00"),
+    ],
+)
+def test_a_window_follows_its_zone(now: str, *, is_open: bool, until: str) -> None:
+    found = door(((NIGHTS,),), at(now))
+    assert (found.is_open, found.until) == (is_open, at(until))
+
+
+def test_the_clock_is_put_forward_over_the_start() -> None:
+    # 2026-03-29: 02:00 becomes 03:00 in Berlin, at 01:00 UTC; 02:30 never comes.
+    assert door(((EARLY_SUNDAY,),), at("2026-03-29 01:29")).is_open is False
+    assert door(((EARLY_SUNDAY,),), at("2026-03-29 01:30")) == Door(is_open=True, until=at("2026-03-29 02:30"))
+
+
+def test_the_clock_is_put_back_over_the_start() -> None:
+    # 2026-10-25: 03:00 becomes 02:00 in Berlin, at 01:00 UTC; 02:30 comes at 00:30 and at 01:30 UTC.
+    assert door(((EARLY_SUNDAY,),), at("2026-10-25 00:30")) == Door(is_open=True, until=at("2026-10-25 01:30"))
+    assert door(((EARLY_SUNDAY,),), at("2026-10-25 01:30")).is_open is False
+
+
+def test_a_window_stays_open_for_real_seconds_when_the_clock_changes() -> None:
+    saturday = Window(("Sat",), "22:00", 6 * 3600, "Europe/Berlin")
+    assert door(((saturday,),), at("2026-10-24 20:00")).until == at("2026-10-25 02:00")
+    assert door(((saturday,),), at("2026-03-28 21:00")).until == at("2026-03-29 03:00")
+
+
+def test_closed_windows_say_when_the_next_opens() -> None:
+    assert door(((NIGHTS, EARLY_SUNDAY),), at("2026-11-21 12:00")).opens_at == at("2026-11-22 01:30")
+
+
+def test_every_set_must_be_open() -> None:
+    noon = Window(DAYS, "12:00", 7200)
+    afternoon = Window(("Sun",), "13:00", 7200)
+    assert door(((noon,), (afternoon,)), at("2026-11-21 13:30")).opens_at == at("2026-11-22 13:00")
+    assert door(((noon,), (afternoon,)), at("2026-11-22 13:30")).is_open
+
+
+def test_windows_that_never_meet_never_open() -> None:
+    morning, evening = Window(DAYS, "06:00", 60), Window(DAYS, "18:00", 60)
+    found = door(((morning,), (evening,)), at("2026-11-21 12:00"))
+    assert (found.is_open, found.opens_at) == (False, None)
+
+
+def test_a_window_longer_than_a_week_never_closes() -> None:
+    assert all(
+        door(((ALWAYS,),), at("2026-11-21 12:00") + timedelta(hours=hours)).is_open for hours in range(0, 400, 7)
+    )
+
+
+@given(drawn=windows, hours=st.integers(0, 24 * 366))
+def test_until_its_moment_a_door_stays_as_it_is(drawn: tuple[Window, ...], hours: int) -> None:
+    now = at("2026-01-01 00:00") + timedelta(hours=hours)
+    found = door((drawn,), now)
+    if found.until is not None:
+        assert found.until > now
+        assert door((drawn,), found.until - timedelta(microseconds=1)).is_open is found.is_open
+    if found.opens_at is not None:
+        assert door((drawn,), found.opens_at).is_open
+        assert not door((drawn,), found.opens_at - timedelta(microseconds=1)).is_open
