@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from reconciler.build.operators import operator_names
+from reconciler.build.operators import NAMES
 from reconciler.devices.bodies import CapabilitiesBody, ParametersBody, Place, Report, encode_body, parse_body
 from reconciler.engine.state import Heard
 from reconciler.model import Capabilities, DeviceId, Digest, ObservedDevice, Parameters, Phase, TypeId
@@ -95,6 +95,12 @@ def _parameters(heard: Heard, report: Report, facts: Facts) -> Parameters:
     return {}  # set by somebody else, or we have forgotten: planning will have them set again
 
 
+def _operator_names(bits: bytes) -> frozenset[str]:
+    """Name the operators that a device tells by number; one that we do not know keeps its number."""
+    told = int.from_bytes(bits, "little")
+    return frozenset(NAMES.get(number, f"OPERATOR_{number}") for number in range(8 * len(bits)) if told >> number & 1)
+
+
 def _capabilities(body: bytes) -> Capabilities:
     told = parse_body(body)
     if not isinstance(told, CapabilitiesBody):
@@ -102,7 +108,7 @@ def _capabilities(body: bytes) -> Capabilities:
     return Capabilities(
         type=TypeId(told.type),
         pack_format=told.pack_format,
-        operators=operator_names(told.operators),
+        operators=_operator_names(told.operators),
         slot_bytes=told.slot_bytes,
         arena_bytes=told.arena_bytes,
         prebaked=tuple(Digest(digest.hex()) for digest in told.prebaked),

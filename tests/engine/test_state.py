@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.engine.state import MIGRATIONS, Delivery, Heard, State, StateUnusable
-from reconciler.model import Artifact, Commit, DeviceId, Digest, ModelRef, TypeId, Version
+from reconciler.engine.state import MIGRATIONS, Delivery, Failure, Heard, State, StateUnusable
+from reconciler.model import Artifact, Commit, DeviceId, Digest, ModelRef, RolloutId, TypeId, Version
 
 PUMP = DeviceId("pump-1")
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -16,6 +16,7 @@ HEARD = Heard(PUMP, NOON, b"report", b"capabilities", NOON, {"threshold": 0.7}, 
 ARTIFACT = Artifact(
     ModelRef("vibration", Version("1.0.0")), TypeId("esp"), Digest("a" * 64), 900, 64, frozenset({"ADD"})
 )
+FAILURE = Failure(PUMP, Digest("b" * 64), "golden vectors", RolloutId("vibration"), "wish")
 
 
 def filled(path: Path) -> State:
@@ -23,7 +24,7 @@ def filled(path: Path) -> State:
     state.applied = Commit("c1")
     state.hear(HEARD)
     state.built(ARTIFACT, "source")
-    state.quarantine(PUMP, Digest("b" * 64), "golden vectors", Commit("c1"))
+    state.quarantine(FAILURE)
     state.sending(PUMP, Delivery(Digest("a" * 64), 4, b"envelope"))
     state.write_status({"README.md": b"old", "devices/pump-1.yaml": b"x"}, set())
     return state
@@ -57,15 +58,15 @@ def test_what_was_written_survives_without_a_close(tmp_path: Path) -> None:
 def test_forgetting_a_device_leaves_nothing_of_it(tmp_path: Path) -> None:
     state = filled(tmp_path / "state.db")
     state.forget(PUMP)
-    assert (state.heard(), state.quarantined(), state.delivery(PUMP)) == ([], {}, None)
+    assert (state.heard(), state.quarantined(), state.delivery(PUMP)) == ([], [], None)
     state.close()
 
 
 def test_quarantine_is_released_by_pair(tmp_path: Path) -> None:
     state = filled(tmp_path / "state.db")
-    assert state.quarantined() == {(PUMP, "b" * 64): ("golden vectors", "c1")}
+    assert state.quarantined() == [FAILURE]
     state.release(PUMP, Digest("b" * 64))
-    assert state.quarantined() == {}
+    assert state.quarantined() == []
     state.close()
 
 
