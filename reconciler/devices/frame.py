@@ -53,12 +53,13 @@ def decode_frame(coded: bytes) -> Frame | None:
 def cobs_encode(data: bytes) -> bytes:
     """Recode so that no byte is zero."""
     coded = bytearray()
-    for zero_free in data.split(b"\0"):
-        run = zero_free
-        while len(run) >= RUN_BYTES_MAX:
-            coded += b"\xff" + run[:RUN_BYTES_MAX]
-            run = run[RUN_BYTES_MAX:]
-        coded += bytes([len(run) + 1]) + run
+    runs = data.split(b"\0")
+    for number, run in enumerate(runs):
+        pieces = [run[at : at + RUN_BYTES_MAX] for at in range(0, len(run), RUN_BYTES_MAX)] or [b""]
+        for piece in pieces:
+            coded += bytes([len(piece) + 1]) + piece
+        if len(pieces[-1]) == RUN_BYTES_MAX and number < len(runs) - 1:
+            coded += b"\x01"  # a full run stands for no zero, so the zero that follows needs a code of its own
     return bytes(coded)
 
 

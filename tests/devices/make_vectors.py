@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes tests/vectors/protocol.json and frames.json from the fixed inputs below.
+
+Run it when the protocol changes: `python -m tests.devices.make_vectors`. A test holds the committed files to it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from reconciler.devices import bodies
+from reconciler.devices.bodies import Body, encode_body
+from reconciler.devices.codec import (
+    Ask,
+    Block,
+    Encoding,
+    Have,
+    Message,
+    Missing,
+    Offer,
+    Payload,
+    Result,
+    Signed,
+    Stage,
+    What,
+    encode,
+)
+from reconciler.devices.frame import Deframer, encode_frame
+from reconciler.model import Phase
+
+FOLDER = Path(__file__).parents[1] / "vectors"
+COUNTING = bytes(range(256))
+DIGEST_A, DIGEST_B = COUNTING[:16], COUNTING[16:32]
+
+MESSAGES: dict[str, Message] = {
+    "ask-report": Ask(What.REPORT, COUNTING[:8]),
+    "ask-parameters": Ask(What.PARAMETERS, COUNTING[8:16]),
+    "offer-without-payload": Offer(0, COUNTING[:40], None),
+    "offer-raw": Offer(23, COUNTING + COUNTING[:19], Payload(Encoding.RAW, 55_296, 1024)),
+    "offer-patch-heatshrink": Offer(1, COUNTING[:24], Payload(Encoding.PATCH_HEATSHRINK, 1, 16)),
+    "offer-most-blocks": Offer(2, COUNTING[:23], Payload(Encoding.HEATSHRINK, 65_536, 16)),
+    "block-first": Block(1, 0, COUNTING[:64]),
+    "block-last": Block(23, 4095, b"\0"),
+    "block-of-1024": Block(7, 256, COUNTING * 4),
+    "missing": Missing(5),
+    "stage": Stage(5),
+    "signed": Signed(COUNTING[:100]),
+    "have-nothing": Have(5, 0, b""),
+    "have-some": Have(5, 3, bytes([0b0000_0101, 0, 0x80])),
+    "have-all": Have(5, 4096, b""),
+    "result-done": Result(5, 0),
+    "result-working": Result(None, 1),
+    "result-signature": Result(5, -16),
+    "result-no-transfer": Result(0, -72),
+}
+
+BODIES: dict[str, Body] = {
+    "report-of-a-new-device": bodies.Report(
+        counter=1 << 20,
+        sequence=0,
+        epoch=0,
+        gateway=bytes(8),
+        phase=Phase.IDLE,
+        place=bodies.Place.NOWHERE,
+        running=None,
+        other=None,
+        why=bodies.Why.NOTHING_CAN,
+        failed=None,
+        error=0,
+        flags=bodies.Flag(0),
+        parameters=0,
+        boots=1,
+        inferences=0,
+        anomalies=0,
+        faults=0,
+        transfer=None,
+    ),
+    "report-with-everything": bodies.Report(
+        counter=(1 << 64) - 1,
+        sequence=0xFFFF_FFFF,
+        epoch=7,
+        gateway=COUNTING[:8],
+        phase=Phase.CONFIRMED,
+        place=bodies.Place.SLOT_B,
+        running=DIGEST_A,
+        other=DIGEST_B,
+        why=bodies.Why.FELL_BACK_TO_PREVIOUS,
+        failed=DIGEST_B,
+        error=-87,
+        flags=bodies.Flag(0xFF),
+        parameters=0xDEAD_BEEF,
+        boots=65_536,
+        inferences=1_000_000,
+        anomalies=12,
+        faults=1,
+        transfer=bodies.OpenTransfer(DIGEST_B, Encoding.HEATSHRINK, 4141, 512, 3),
+    ),
+    "capabilities": bodies.CapabilitiesBody(
+        type="esp32-vibration",
+        class_id=DIGEST_A,
+        pack_format=1,
+        operators=bytes([0b1001, 1]),
+        slot_bytes=65_536,
+        arena_bytes=16_384,
+        block_bytes=1024,
+        block_ms=0,
+        updates=True,
+        prebaked=(DIGEST_A, DIGEST_B),
+        firmware="0.1.0",
+    ),
+    "summary": bodies.Summary(
+        DIGEST_A, 1000, 3, 0, 2, bodies.Score(100, -5, 127, -(1 << 40), (1, 2, 3, 4, 5, 6, 7, 72))
+    ),
+    "summary-without-score": bodies.Summary(None, 0, 0, 0, 0, None),
+    "parameters": bodies.ParametersBody(DIGEST_A, {0: -1, 15: 70_000}),
+    "parameters-none": bodies.ParametersBody(None, {}),
+}
+
+MALFORMED = {
+    "empty": "",
+    "not-an-array": "00",
+    "type-false": "83f40048" + "00" * 8,
+    "type-float": "82f9420001",
+    "trailing-byte": "82030100",
+    "indefinite": "9f0301ff",
+    "number-not-shortest": "82031801",
+    "tagged": "c1820301",
+    "transfer-24": "82031818",
+    "nonce-of-7": "830000" + "47" + "00" * 7,
+    "what-4": "830004" + "48" + "00" * 8,
+    "envelope-empty": "84010040f6",
+    "block-size-24": "8401014165" + "8300184018" + "18",
+    "block-size-0": "8401014165" + "8300184000",
+    "block-empty": "8402010040",
+    "index-4096": "840201191000" + "4100",
+    "held-ends-in-zero": "840d0100420100",
+    "result-2": "830e0102",
+    "unknown-type": "820501",
+    "text-for-bytes": "830000" + "68" + "61" * 8,
+}
+
+
+def _flipped(frame: bytes, *bits: int) -> bytes:
+    damaged = bytearray(frame)
+    for bit in bits:
+        damaged[bit // 8] ^= 1 << bit % 8
+    return bytes(damaged)
+
+
+def protocol() -> dict[str, object]:
+    """Return what goes into protocol.json."""
+    return {
+        "messages": [
+            {"name": name, "bytes": encode(message).hex(), "python": repr(message)}
+            for name, message in MESSAGES.items()
+        ],
+        "bodies": [{"name": name, "bytes": encode_body(body).hex()} for name, body in BODIES.items()],
+        "malformed": [{"name": name, "bytes": data} for name, data in MALFORMED.items()],
+    }
+
+
+def frames() -> dict[str, object]:
+    """Return what goes into frames.json: `encode` is exact, `decode` is what a receiver makes of a stream."""
+    contents = {
+        "one-byte": (1, b"\x01"),
+        "zeros": (0, bytes(20)),
+        "run-of-249": (7, b"\x11" * 249),
+        "run-of-253-and-zero": (7, b"\x11" * 253 + b"\0"),
+        "run-of-254": (7, b"\x11" * 254),
+        "run-of-600": (247, b"\xff" * 600),
+        "counting": (200, COUNTING * 2),
+        "ask": (5, encode(MESSAGES["ask-report"])),
+    }
+    ask = encode_frame(5, encode(MESSAGES["ask-report"]), opening=True)
+    stage = encode_frame(9, encode(MESSAGES["stage"]))
+    streams = {
+        "whole": ask,
+        "two-in-a-row": ask + stage,
+        "empty-frames": bytes(5) + ask + bytes(3) + stage,
+        "noise-before": b"\x55\xaa\x03" + ask,
+        "too-short": b"\0\x05\x01\x02\x03\x04\0",
+        "code-beyond-the-end": b"\0\x20\x01\x02\0" + stage,
+        "flipped-in-message": _flipped(ask, 8 * 6 + 3),
+        "flipped-in-address": _flipped(ask, 8 * 2 + 1),
+        "flipped-in-crc": _flipped(ask, 8 * (len(ask) - 2) + 5),
+        "two-flipped": _flipped(ask, 8 * 6 + 3, 8 * 9 + 1),
+        "flipped-code-byte": _flipped(ask, 8 * 1 + 1) + stage,
+        "flipped-delimiter": _flipped(ask, 8 * (len(ask) - 1) + 2) + stage + stage,
+    }
+    return {
+        "encode": [
+            {
+                "name": name,
+                "address": address,
+                "message": message.hex(),
+                "frame": encode_frame(address, message, opening=True).hex(),
+            }
+            for name, (address, message) in contents.items()
+        ],
+        "decode": [{"name": name, "bytes": stream.hex(), "frames": _heard(stream)} for name, stream in streams.items()],
+    }
+
+
+def _heard(stream: bytes) -> list[dict[str, object]]:
+    return [
+        {"address": frame.address, "message": frame.message.hex(), "corrected": frame.corrected}
+        for frame in Deframer(coded_bytes_max=1200).feed(stream)
+    ]
+
+
+def main() -> None:
+    """Write both files."""
+    for name, content in (("protocol", protocol()), ("frames", frames())):
+        (FOLDER / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
