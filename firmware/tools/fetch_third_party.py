@@ -2,7 +2,7 @@
 """Fetch the third-party C that the firmware builds on, from pinned source distributions.
 
 The C never enters this repository: pip downloads the distributions named in ``third_party.txt``, refuses one whose
-SHA-256 differs, and the few files that are needed are laid out under ``<into>/monocypher`` and ``<into>/heatshrink``.
+SHA-256 differs, and the few files that are needed are laid out under ``<into>/monocypher``.
 Running it again costs nothing; running it twice at once is safe.
 """
 
@@ -27,10 +27,6 @@ WANTED = {
         "monocypher.c": "monocypher/monocypher.c",
         "monocypher.h": "monocypher/monocypher.h",
         "LICENSE.txt": "monocypher/LICENSE.txt",
-    },
-    "heatshrink2": {
-        f"heatshrink2/_heatshrink/{name}": f"heatshrink/{name}"
-        for name in ("heatshrink_common.h", "heatshrink_decoder.c", "heatshrink_decoder.h", "LICENSE")
     },
 }
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ class Machine:
     name: str
     emulator: tuple[str, ...]
     flash_file_bytes: int  # all that the emulated memory has, used or not
+    binutils: str  # what the names of its compiler's tools begin with
+    stack_budget: str  # its line in firmware/budget.json
     stack_paint: bytes = b"\xc5" * 4
 
     def command(self, elf: Path, flash: Path) -> list[str]:
@@ -34,6 +37,8 @@ MPS2_AN386 = Machine(
         *("-object", "memory-backend-file,id=flash,size=16M,mem-path={flash},share=on"),
     ),
     flash_file_bytes=16 << 20,
+    binutils="arm-none-eabi-",
+    stack_budget="stack_m4",
 )
 RISCV32_VIRT = Machine(
     name="riscv32-virt",
@@ -42,6 +47,8 @@ RISCV32_VIRT = Machine(
         *("-drive", "if=pflash,unit=1,format=raw,file={flash}"),
     ),
     flash_file_bytes=32 << 20,
+    binutils="riscv64-unknown-elf-",
+    stack_budget="stack_rv32",
 )
 MACHINES = (MPS2_AN386, RISCV32_VIRT)
 
@@ -107,6 +114,11 @@ class Board:
         """The emulator's process id."""
         assert self._process is not None
         return self._process.pid
+
+    def cpu_s(self) -> float:
+        """How much processor time the emulator has used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def control(self, command: str, **arguments: str | int) -> None:
         """Give the emulator a command and wait until it is done."""

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where devices are made and orders are signed: a root, a gateway that it delegated to, and devices with their keys."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reconciler.build.container import ElementType
+from reconciler.build.threshold import build_threshold
+from reconciler.devices.flash_image import Identity, provisioned_region
+from signing import delegation, envelope, keys, names, report
+from signing.cose import Signer
+
+ENGINE = names.Engine(pack_format=1, operators=frozenset({"THRESHOLD"}))
+
+
+@dataclass(frozen=True)
+class Made:
+    """A device, as its maker knows it."""
+
+    identity: Identity
+    target: names.Target
+
+    @property
+    def name(self) -> str:
+        return self.identity.name
+
+    def region(self, *prebaked: bytes) -> bytes:
+        """What its flash begins with."""
+        return provisioned_region(self.identity, prebaked)
+
+    def open_signed(self, cose: bytes, nonce: bytes) -> bytes:
+        """Verify what it says."""
+        return report.verify_signed(cose, self.identity.public, self.target.device, nonce)
+
+
+class Bench:
+    """One fleet's root and gateway."""
+
+    def __init__(self, fleet: str) -> None:
+        self.fleet = fleet
+        self.root, self.gateway = keys.generate(), keys.generate()
+        self.vendor = names.vendor_id(fleet)
+        self.delegation = delegation.delegate(
+            self.root, delegation.Delegation(self.gateway.public_key, self.vendor, epoch=1)
+        )
+
+    def device(self, name: str, *, address: int = 0) -> Made:
+        """Make a device; its key follows from its name, so that a test can make it again."""
+        target = names.target(self.fleet, name, ENGINE)
+        identity = Identity(
+            vendor=target.vendor,
+            class_id=target.klass,
+            device=target.device,
+            root_public=self.root.public_key,
+            seed=hashlib.sha256(f"{self.fleet}/{name}".encode()).digest(),
+            type_name="bench",
+            fleet=self.fleet,
+            name=name,
+            address=address,
+        )
+        return Made(identity, target)
+
+    def install(self, made: Made, pack: bytes, sequence: int, *, signer: Signer | None = None) -> bytes:
+        """Order a device to run a pack."""
+        order = envelope.Install(sequence, hashlib.sha256(pack).digest(), len(pack))
+        return envelope.make(signer or self.gateway, made.target, order, self.delegation)
+
+    def configure(self, made: Made, pack: bytes, sequence: int, values: Mapping[int, int]) -> bytes:
+        """Order a device to set parameters of the pack that it runs."""
+        order = envelope.Configure(sequence, hashlib.sha256(pack).digest(), values)
+        return envelope.make(self.gateway, made.target, order, self.delegation)
+
+
+def make_pack(seed: int, *, inputs: int = 32) -> bytes:
+    """Make a pack of kind 0 that differs with the seed; a larger one with more inputs."""
+    weights = [(seed * 31 + i * 7) % 23 - 11 for i in range(inputs)]
+    samples = [[(seed + i * 13) % 200 - 100 for i in range(inputs)]]
+    return build_threshold(weights, threshold=1000 + seed, element=ElementType.INT8, inputs=samples)
+
+
+def make_failing_pack(seed: int, *, inputs: int = 32) -> bytes:
+    """Make a well-formed pack whose golden vector expects something else than the model gives."""
+    pack = bytearray(make_pack(seed, inputs=inputs))
+    right = make_pack(seed, inputs=inputs)
+    score_at = _golden_score_at(right)
+    pack[score_at] ^= 1
+    return bytes(pack)
+
+
+def _golden_score_at(pack: bytes) -> int:
+    """Find where the golden output's score lies: the golden section's last four bytes."""
+    count = pack[6]
+    sections = [int.from_bytes(pack[16 + 4 * i : 20 + 4 * i], "little") for i in range(count)]
+    at = 16 + 4 * count
+    for section in sections:
+        number, length = section >> 24, section & 0xFFFFFF
+        if number == 8:
+            return at + length - 4
+        at += (length + 3) // 4 * 4
+    raise ValueError("the pack has no golden vectors")

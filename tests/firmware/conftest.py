@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Firmware built once a session, and the cast of every test: a root, a gateway, and what a device is born with."""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.firmware.bench import Bench
+from tests.firmware.board import MACHINES, Board, Machine, write_flash_file
+from tests.firmware.host import HostAgent, HostLibrary
+
+FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
+
+
+def build(preset: str) -> Path:
+    """Build one preset and return its folder; workers and sessions side by side take turns."""
+    folder = FIRMWARE / "build"
+    folder.mkdir(exist_ok=True)
+    with (folder / f".{preset}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for command in (
+            ["cmake", "--preset", preset, f"-DPython3_EXECUTABLE={sys.executable}"],
+            ["cmake", "--build", "--preset", preset],
+        ):
+            done = subprocess.run(command, cwd=FIRMWARE, capture_output=True, text=True, check=False)
+            if done.returncode:
+                pytest.fail(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}", pytrace=False)
+    return folder / preset
+
+
+@pytest.fixture(scope="session")
+def host_library() -> HostLibrary:
+    return HostLibrary(build("host") / "libtinyfleet-host.so")
+
+
+@pytest.fixture(scope="session")
+def vdev_program() -> Path:
+    return build("host") / "tinyfleet-vdev"
+
+
+@pytest.fixture(scope="session", params=MACHINES, ids=lambda machine: machine.name)
+def machine(request: pytest.FixtureRequest) -> Machine:
+    assert isinstance(request.param, Machine)
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def board_elf(machine: Machine) -> Path:
+    return build(machine.name) / "tinyfleet.elf"
+
+
+@pytest.fixture(scope="session")
+def bench() -> Bench:
+    """The bench at which devices are made, and the gateway that serves them."""
+    return Bench("plant")
+
+
+@pytest.fixture
+def make_board(machine: Machine, board_elf: Path, tmp_path: Path) -> Iterator[Callable[[bytes], Board]]:
+    """Make boards that are born with a given provisioned region; they are switched off when the test ends."""
+    boards: list[Board] = []
+
+    def make(region: bytes) -> Board:
+        flash = tmp_path / f"flash{len(boards)}.bin"
+        write_flash_file(machine, flash, {0: region})
+        board = Board(machine, board_elf, flash)
+        boards.append(board)
+        board.start()
+        return board
+
+    yield make
+    for board in boards:
+        board.kill()
+        board.flash.unlink()
+
+
+@pytest.fixture
+def make_agent(host_library: HostLibrary) -> Iterator[Callable[[bytes], HostAgent]]:
+    """Make agents in this process that are born with a given provisioned region."""
+    agents: list[HostAgent] = []
+
+    def make(region: bytes) -> HostAgent:
+        agents.append(HostAgent(host_library, region))
+        return agents[-1]
+
+    yield make
+    for agent in agents:
+        agent.close()

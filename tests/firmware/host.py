@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real core in this process: through cffi, on a flash model that refuses to program what was not erased."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Final
+
+from cffi import FFI
+
+DECLARATIONS: Final = """
+struct tf_region { uint32_t offset, size; };
+struct tf_geometry {
+    uint32_t erase_size, write_size;
+    struct tf_region journal[2], provisioned, marks, scratch, slot[2];
+};
+struct tf_verdict { int32_t decision, score; };
+struct host_device;
+struct host_device *host_device_new(uint32_t flash_bytes, const struct tf_geometry *geometry, uint32_t arena_bytes);
+void host_device_free(struct host_device *device);
+uint8_t *host_device_flash(struct host_device *device);
+void host_device_scan(struct host_device *device);
+uint64_t host_device_operations(const struct host_device *device);
+uint32_t host_device_violations(const struct host_device *device);
+bool host_device_wants_reset(const struct host_device *device);
+void host_device_fault(struct host_device *device);
+int host_device_running(const struct host_device *device, uint8_t *digest);
+int host_boot(struct host_device *device);
+int host_handle(struct host_device *device, const uint8_t *message, size_t length, bool corrected, uint8_t *reply,
+                size_t capacity);
+int host_poll(struct host_device *device, uint32_t now_ms);
+int host_report(struct host_device *device, uint8_t *reply, size_t capacity);
+int host_infer(struct host_device *device, const uint8_t *input, size_t length, struct tf_verdict *verdict);
+void host_cut_after(struct host_device *device, uint64_t n, int cut, uint32_t seed);
+"""
+REPLY_BYTES: Final = 2048
+POWER_CUT: Final = -1000
+POLL_WORK: Final = 1
+POLLS_MAX: Final = 100_000
+
+
+class PowerCutError(Exception):
+    """The power was cut, as ordered; what the agent had in memory is gone. Boot it again."""
+
+
+class AgentError(Exception):
+    """The agent returned an error where none was expected."""
+
+
+class Cut(IntEnum):
+    """Where in a flash operation the power goes."""
+
+    BEFORE = 0
+    TORN = 1
+    AFTER = 2
+
+
+@dataclass(frozen=True)
+class Region:
+    """A range of flash."""
+
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where the agent's regions lie, built up from sizes: the provisioned region is at 0."""
+
+    erase: int = 4096
+    write: int = 8
+    provisioned: int = 0x20000
+    journal: int = 0x2000
+    marks: int = 0x9000
+    slot: int = 0x20000
+
+    def regions(self) -> dict[str, Region]:
+        """Name each region."""
+        sizes = {
+            "provisioned": self.provisioned,
+            "journal0": self.journal,
+            "journal1": self.journal,
+            "marks": self.marks,
+            "scratch": self.erase,
+            "slot0": self.slot,
+            "slot1": self.slot,
+        }
+        laid: dict[str, Region] = {}
+        offset = 0
+        for name, size in sizes.items():
+            laid[name] = Region(offset, size)
+            offset += size
+        return laid
+
+    @property
+    def bytes(self) -> int:
+        """All of it."""
+        last = self.regions()["slot1"]
+        return last.offset + last.size
+
+
+class HostLibrary:
+    """The shared library."""
+
+    def __init__(self, path: Path) -> None:
+        self.ffi = FFI()
+        self.ffi.cdef(DECLARATIONS)
+        self.c: Any = self.ffi.dlopen(str(path))
+
+    def geometry(self, geometry: Geometry) -> Any:  # noqa: ANN401 - a C struct
+        """The same for C."""
+        r = {name: {"offset": part.offset, "size": part.size} for name, part in geometry.regions().items()}
+        return self.ffi.new(
+            "struct tf_geometry *",
+            {
+                "erase_size": geometry.erase,
+                "write_size": geometry.write,
+                "journal": [r["journal0"], r["journal1"]],
+                "provisioned": r["provisioned"],
+                "marks": r["marks"],
+                "scratch": r["scratch"],
+                "slot": [r["slot0"], r["slot1"]],
+            },
+        )
+
+
+class HostAgent:
+    """One device. It is booted when it is made, restarts when it asks for that, and takes a turn after each message."""
+
+    def __init__(
+        self, library: HostLibrary, region: bytes, *, geometry: Geometry | None = None, arena_bytes: int = 16384
+    ) -> None:
+        self.geometry = geometry or Geometry()
+        self._ffi, self._c = library.ffi, library.c
+        self._device = self._c.host_device_new(self.geometry.bytes, library.geometry(self.geometry), arena_bytes)
+        assert self._device != self._ffi.NULL, "no memory"
+        self._reply = self._ffi.new("uint8_t[]", REPLY_BYTES)
+        self.now_ms = 0
+        self.write_flash(0, region)
+        self.boot()
+
+    def close(self) -> None:
+        """Give its memory back."""
+        self._c.host_device_free(self._device)
+
+    def _judge(self, result: int) -> int:
+        if result == POWER_CUT:
+            raise PowerCutError
+        if result < 0:
+            raise AgentError(result)
+        return result
+
+    def boot(self) -> None:
+        """Start, as after power came."""
+        self._judge(self._c.host_boot(self._device))
+
+    def write_flash(self, offset: int, data: bytes) -> None:
+        """Change flash from outside, as a programmer on the bench would."""
+        flash = self._ffi.buffer(self._c.host_device_flash(self._device), self.geometry.bytes)
+        flash[offset : offset + len(data)] = data
+        self._c.host_device_scan(self._device)
+
+    def read_flash(self, offset: int, length: int) -> bytes:
+        """Look at flash from outside."""
+        flash = self._ffi.buffer(self._c.host_device_flash(self._device), self.geometry.bytes)
+        return bytes(flash[offset : offset + length])
+
+    def handle(self, message: bytes, *, corrected: bool = False) -> bytes:
+        """Give it one message; the answer, empty for none. A restart that it asks for has to be done by `settle`."""
+        length = self._c.host_handle(self._device, message, len(message), corrected, self._reply, REPLY_BYTES)
+        return bytes(self._ffi.buffer(self._reply, self._judge(length)))
+
+    def poll(self) -> int:
+        """Let it work for one slice."""
+        return self._judge(self._c.host_poll(self._device, self.now_ms))
+
+    def settle(self) -> None:
+        """Let it work, and restart when it asks for that, until nothing is left to do."""
+        for _ in range(POLLS_MAX):
+            if self._c.host_device_wants_reset(self._device):
+                self.boot()
+            if not self.poll() & POLL_WORK and not self._c.host_device_wants_reset(self._device):
+                return
+        raise AssertionError("it works without end")
+
+    def infer(self, data: bytes) -> tuple[int, int]:
+        """Run the model: decision and score."""
+        verdict: Any = self._ffi.new("struct tf_verdict *")
+        self._judge(self._c.host_infer(self._device, data, len(data), verdict))
+        return verdict.decision, verdict.score
+
+    def running(self) -> bytes | None:
+        """SHA-256 of what runs."""
+        digest = self._ffi.new("uint8_t[32]")
+        return bytes(digest) if self._c.host_device_running(self._device, digest) else None
+
+    def cut_after(self, operations: int, cut: Cut, seed: int = 1) -> None:
+        """Order the power to be cut at an operation from now; 0 takes the order back."""
+        self._c.host_cut_after(self._device, operations, cut, seed)
+
+    def fault_next_boot(self) -> None:
+        """The agent will be told that a fault ended its last run."""
+        self._c.host_device_fault(self._device)
+
+    @property
+    def operations(self) -> int:
+        """Programs and erases so far."""
+        return int(self._c.host_device_operations(self._device))
+
+    @property
+    def violations(self) -> int:
+        """How often the flash had to refuse."""
+        return int(self._c.host_device_violations(self._device))
+
+    # ------------------------------------------------ as a Device of talk.py
+    def say(self, message: bytes) -> None:
+        """A message that is not answered."""
+        assert self.handle(message) == b""
+        self.settle()
+
+    def ask(self, message: bytes) -> bytes | None:
+        """A question."""
+        answer = self.handle(message)
+        self.settle()
+        return answer or None
+
+    def let_pass(self, seconds: float) -> None:
+        """Time goes on."""
+        self.now_ms += int(seconds * 1000)
+        self.settle()

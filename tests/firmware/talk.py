@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Conversations of the gateway, driven step by step against one device, wherever that runs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import select
+import socket
+import time
+from typing import Protocol
+
+from reconciler.devices.bodies import Body, Report
+from reconciler.devices.codec import Answer, Ask, Question, What, encode, parse_answer
+from reconciler.devices.conversation import Answered, Conversation, Inquiry, Outcome
+from reconciler.devices.frame import Deframer, encode_frame
+from reconciler.devices.transfer import Job, Transfer
+from reconciler.model import DeviceId
+from tests.firmware.bench import Made
+
+ANSWER_S = 5.0  # an emulator on a busy machine, not a device, is what has to answer in this time
+FRAME_BYTES_MAX = 1300
+
+
+class Device(Protocol):
+    """Something that takes messages and answers questions."""
+
+    def say(self, message: bytes) -> None:
+        """Hand over a message that is not answered."""
+
+    def ask(self, message: bytes) -> bytes | None:
+        """Hand over a question; the answer, or None when there is none in time."""
+
+    def let_pass(self, seconds: float) -> None:
+        """Let the device work on its own for a while."""
+
+
+class SerialDevice:
+    """A device at one address of a line, which is a connected socket."""
+
+    def __init__(self, line: socket.socket, address: int) -> None:
+        self._line, self._address = line, address
+        self._deframer = Deframer(coded_bytes_max=FRAME_BYTES_MAX)
+
+    def say(self, message: bytes) -> None:
+        self._line.sendall(encode_frame(self._address, message, opening=True))
+
+    def ask(self, message: bytes) -> bytes | None:
+        self._deframer.reset()
+        self.say(message)
+        ends = time.monotonic() + ANSWER_S
+        while (left := ends - time.monotonic()) > 0:
+            readable, _, _ = select.select([self._line], [], [], left)
+            if not readable:
+                return None
+            data = self._line.recv(4096)
+            if not data:
+                raise ConnectionError("the line is gone")
+            for frame in self._deframer.feed(data):
+                if frame.address == self._address:
+                    return frame.message
+        return None
+
+    def let_pass(self, seconds: float) -> None:
+        time.sleep(seconds)  # the gateway's own pace of asking: there is no event, that is what polling is
+
+
+def question(device: Device, asked: Question) -> Answer | None:
+    """Put one question."""
+    data = device.ask(encode(asked))
+    return None if data is None else parse_answer(data)
+
+
+def hold(conversation: Conversation, device: Device, *, limit: int = 2000) -> Outcome:
+    """Lead a conversation to its end."""
+    began = time.monotonic()
+    step = conversation.begin(0.0)
+    for _ in range(limit):
+        if conversation.outcome is not None:
+            return conversation.outcome
+        turn = step.turn
+        if turn is not None:
+            for block in turn.blocks:
+                device.say(encode(block))
+        if turn is not None and turn.question is not None:
+            answer = question(device, turn.question)
+            now = time.monotonic() - began
+            heard = None if answer is None else conversation.heard(answer, now)
+            step = heard if heard is not None else conversation.silent(now)
+        else:
+            device.let_pass(step.wake_after_s or 0.0)
+            step = conversation.woken(time.monotonic() - began)
+    raise AssertionError(f"no end after {limit} steps")
+
+
+def ask(device: Device, made: Made, what: What) -> Body:
+    """Ask for one of the signed bodies, and verify it."""
+    inquiry = Inquiry(DeviceId(made.name), what, open_signed=made.open_signed, make_nonce=lambda: os.urandom(8))
+    outcome = hold(inquiry, device)
+    assert isinstance(outcome, Answered), outcome
+    return outcome.body
+
+
+def report_of(device: Device, made: Made) -> Report:
+    body = ask(device, made, What.REPORT)
+    assert isinstance(body, Report)
+    return body
+
+
+def digest16(pack: bytes) -> bytes:
+    return hashlib.sha256(pack).digest()[:16]
+
+
+def job(made: Made, envelope: bytes, pack: bytes, before: Report, *, block_bytes: int = 256) -> Job:
+    """All that an update to `pack` by `envelope` needs, after `before` was reported."""
+    return Job(
+        device=DeviceId(made.name),
+        transfer=(before.sequence + 1) % 24,
+        envelope=envelope,
+        sequence=before.sequence + 1,
+        counter=before.counter,
+        digest16=digest16(pack),
+        payload=pack,
+        block_bytes=block_bytes,
+    )
+
+
+def update(device: Device, made: Made, work: Job) -> tuple[Outcome, Transfer]:
+    """Lead an update to its end."""
+    transfer = Transfer(work, open_signed=made.open_signed, make_nonce=lambda: os.urandom(8))
+    return hold(transfer, device), transfer
+
+
+def first_blocks(device: Device, work: Job, count: int) -> None:
+    """Offer, and send only the first blocks: a gateway that is cut off."""
+    answer = question(device, work.offer)
+    assert answer is not None, "no answer to the offer"
+    for index in range(count):
+        device.say(encode(work.block(index)))
+
+
+__all__ = ["Ask", "SerialDevice", "ask", "digest16", "first_blocks", "hold", "job", "question", "report_of", "update"]

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent on both emulated boards: the real firmware, its UART, and flash that outlives the emulator."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reconciler.devices.bodies import CapabilitiesBody, Place, Why
+from reconciler.devices.codec import Have, Missing, What
+from reconciler.devices.conversation import Confirmed, Rejected, TrialFailed
+from reconciler.model import Phase
+from signing import keys
+from signing.verdict import Verdict
+from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
+from tests.firmware.board import Board, Machine
+from tests.firmware.talk import SerialDevice, ask, digest16, first_blocks, job, question, report_of, update
+
+pytestmark = [pytest.mark.emulator, pytest.mark.timeout(180)]
+ADDRESS = 7
+PREBAKED, OLD, NEW = make_pack(1), make_pack(2, inputs=1500), make_pack(3, inputs=3000)
+MakeBoard = Callable[[bytes], Board]
+Record = Callable[[str, object], None]
+BUDGET = Path(__file__).resolve().parents[2] / "firmware" / "budget.json"
+
+
+@pytest.fixture
+def made(bench: Bench) -> Made:
+    return bench.device("pump-1", address=ADDRESS)
+
+
+def install(device: SerialDevice, bench: Bench, made: Made, pack: bytes) -> None:
+    before = report_of(device, made)
+    outcome, _ = update(device, made, job(made, bench.install(made, pack, before.sequence + 1), pack, before))
+    assert isinstance(outcome, Confirmed), outcome
+
+
+def test_tells_what_it_is(make_board: MakeBoard, made: Made, machine: Machine) -> None:
+    device = SerialDevice(make_board(made.region(PREBAKED)).uart, ADDRESS)
+    told = ask(device, made, What.CAPABILITIES)
+    assert isinstance(told, CapabilitiesBody)
+    assert (told.type, told.class_id) == ("bench", made.target.klass)
+    assert told.prebaked == (digest16(PREBAKED),)
+    assert told.updates
+    assert told.slot_bytes == {"mps2-an386": 0x40000, "riscv32-virt": 0x80000}[machine.name]
+    report = report_of(device, made)
+    assert (report.phase, report.place, report.why) == (Phase.IDLE, Place.PREBAKED, Why.FELL_BACK_TO_PREBAKED)
+    assert report.running == digest16(PREBAKED)
+
+
+def test_full_update_over_the_uart(make_board: MakeBoard, bench: Bench, made: Made) -> None:
+    device = SerialDevice(make_board(made.region(PREBAKED)).uart, ADDRESS)
+    install(device, bench, made, OLD)
+    install(device, bench, made, NEW)
+    report = report_of(device, made)
+    assert (report.phase, report.why, report.sequence) == (Phase.CONFIRMED, Why.CONFIRMED, 2)
+    assert (report.running, report.other) == (digest16(NEW), digest16(OLD))
+    assert report.error == 0
+
+
+def test_kill_in_mid_transfer_resumes(make_board: MakeBoard, bench: Bench, made: Made) -> None:
+    board = make_board(made.region(PREBAKED))
+    device = SerialDevice(board.uart, ADDRESS)
+    install(device, bench, made, OLD)
+    before = report_of(device, made)
+    work = job(made, bench.install(made, NEW, before.sequence + 1), NEW, before)
+    half = work.blocks // 2
+    first_blocks(device, work, half)
+    assert question(device, Missing(work.transfer)) == Have(work.transfer, half, b"")
+
+    board.kill()
+    board.start()
+
+    device = SerialDevice(board.uart, ADDRESS)
+    after = report_of(device, made)
+    assert after.running == digest16(OLD)
+    assert after.transfer is not None
+    assert after.transfer.first >= half - 1
+    outcome, transfer = update(device, made, work)
+    assert isinstance(outcome, Confirmed), outcome
+    assert transfer.effort.blocks_sent <= work.blocks - half + 1
+    assert report_of(device, made).running == digest16(NEW)
+
+
+def test_bad_signature_is_refused(make_board: MakeBoard, bench: Bench, made: Made) -> None:
+    device = SerialDevice(make_board(made.region(PREBAKED)).uart, ADDRESS)
+    before = report_of(device, made)
+    good = bench.install(made, NEW, 1)
+    bad = bytearray(good)
+    bad[good.rindex(b"\x58\x40") + 2] ^= 1  # the first byte of the envelope's own signature
+    outcome, _ = update(device, made, job(made, bytes(bad), NEW, before))
+    assert isinstance(outcome, Rejected)
+    assert outcome.code == -Verdict.SIGNATURE
+    stranger = bench.install(made, NEW, 1, signer=keys.generate())
+    outcome, _ = update(device, made, job(made, stranger, NEW, before))
+    assert isinstance(outcome, Rejected)
+    assert outcome.code == -Verdict.SIGNER
+    assert report_of(device, made).running == digest16(PREBAKED)
+
+
+def test_failing_trial_falls_back_to_prebaked(make_board: MakeBoard, bench: Bench, made: Made) -> None:
+    device = SerialDevice(make_board(made.region(PREBAKED)).uart, ADDRESS)
+    bad = make_failing_pack(5, inputs=200)
+    before = report_of(device, made)
+    outcome, _ = update(device, made, job(made, bench.install(made, bad, 1), bad, before))
+    assert isinstance(outcome, TrialFailed), outcome
+    assert outcome.report.failed == digest16(bad)
+    report = report_of(device, made)
+    assert (report.running, report.place) == (digest16(PREBAKED), Place.PREBAKED)
+    assert report.sequence == 1
+    install(device, bench, made, NEW)  # and it goes on
+
+
+def test_failing_trial_falls_back_to_previous(make_board: MakeBoard, bench: Bench, made: Made) -> None:
+    device = SerialDevice(make_board(made.region(PREBAKED)).uart, ADDRESS)
+    install(device, bench, made, OLD)
+    bad = make_failing_pack(5, inputs=200)
+    before = report_of(device, made)
+    outcome, _ = update(device, made, job(made, bench.install(made, bad, 2), bad, before))
+    assert isinstance(outcome, TrialFailed), outcome
+    report = report_of(device, made)
+    assert (report.running, report.why) == (digest16(OLD), Why.FELL_BACK_TO_PREVIOUS)
+
+
+def test_sleeps_when_idle(make_board: MakeBoard, made: Made) -> None:
+    board = make_board(made.region(PREBAKED))
+    report_of(SerialDevice(board.uart, ADDRESS), made)
+    used = board.cpu_s()
+    board.uart.settimeout(2.0)
+    with pytest.raises(TimeoutError):
+        board.uart.recv(1)  # silent, as a device on a shared line is
+    assert board.cpu_s() - used < 0.4
+
+
+def test_stack_keeps_to_its_budget(
+    make_board: MakeBoard, bench: Bench, made: Made, board_elf: Path, machine: Machine, record_property: Record
+) -> None:
+    board = make_board(made.region(PREBAKED))
+    device = SerialDevice(board.uart, ADDRESS)
+    install(device, bench, made, NEW)
+    ask(device, made, What.CAPABILITIES)
+    symbols = {
+        name: int(address, 16)
+        for address, _, name in (
+            line.split()
+            for line in subprocess.run(
+                [f"{machine.binutils}nm", board_elf], check=True, capture_output=True, text=True
+            ).stdout.splitlines()
+        )
+    }
+    used = board.stack_used_bytes(symbols["board_stack_begin"], symbols["board_stack_end"])
+    record_property("stack_measured_bytes", used)
+    assert 500 < used <= json.loads(BUDGET.read_text())[machine.stack_budget]
