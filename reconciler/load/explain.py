@@ -77,6 +77,8 @@ def explain(error: ValidationError) -> Iterator[Finding]:
             yield from _unknown_keys(broken, at)
         case "required":
             yield from _missing_keys(broken, at, error.message)
+        case "oneOf" | "anyOf" if not isinstance(broken.value, dict):
+            return  # of the wrong type, which is told by itself
         case "oneOf" | "anyOf" | "minProperties" | "maxProperties":
             yield Finding(at, (*at, KEY), Rule.CHOICE, *_choice(broken))
         case _ if "propertyNames" in error.absolute_schema_path:

@@ -24,6 +24,7 @@ MAX_NUMBER_CHARS = 32
 
 BOM = b"\xef\xbb\xbf"
 NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 TAB_INDENT = re.compile(r"^[ ]*\t", re.MULTILINE)
 
 WORDS: dict[str, bool | None] = {
@@ -136,10 +137,11 @@ class _Composer:
 
     def _syntax(self, error: yaml.MarkedYAMLError, text: str) -> None:
         mark = error.problem_mark or error.context_mark
-        place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         said = error.problem or error.context or "it can't be read"
-        lines = text.split("\n")
-        line = lines[place[0] - 1] if 0 < place[0] <= len(lines) else ""
+        lines = LINE_BREAK.split(text)
+        place = (min(place[0], len(lines)), place[1])  # libyaml may point past the end
+        line = lines[place[0] - 1]
         if TAB_INDENT.match(line) or "'\\t'" in said or "tab" in said:
             self._complain(Rule.TAB, place, (), "a tab where YAML wants spaces", "indent with spaces")
         else:
@@ -273,5 +275,5 @@ def _place(event: Event) -> Place:
 
 
 def _line_and_column(text: str, at: int) -> Place:
-    before = text[:at]
-    return (before.count("\n") + 1, len(before) - before.rfind("\n"))
+    before = LINE_BREAK.split(text[:at])
+    return (len(before), len(before[-1]) + 1)

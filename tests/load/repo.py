@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reconciler.load import DirectoryTree, Loaded, Problem, load
 from reconciler.model import Commit
+from reconciler.tree import Entry, blob_id
 
 MODEL_BYTES = b"not a model, but bytes all the same\n"
 SHA256 = hashlib.sha256(MODEL_BYTES).hexdigest()
@@ -75,3 +76,16 @@ class Repo:
         """Return the one problem there is."""
         (problem,) = self.problems()
         return problem
+
+
+class GivenTree:
+    """A tree that lists what it is told to: Git can be made to say anything."""
+
+    def __init__(self, *entries: tuple[str, int, bytes]) -> None:
+        self._files = {path: (Entry(path, mode, blob_id(data), len(data)), data) for path, mode, data in entries}
+
+    def entries(self) -> list[Entry]:
+        return [entry for entry, _ in self._files.values()]
+
+    def read(self, entry: Entry) -> bytes:
+        return self._files[entry.path][1]

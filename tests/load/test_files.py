@@ -14,23 +14,10 @@ from reconciler.load.directory import Changed, NotADirectory
 from reconciler.load.problems import Rule
 from reconciler.load.text import MAX_FILE_BYTES
 from reconciler.model import Commit
-from reconciler.tree import FILE, SUBMODULE, SYMLINK, Entry, blob_id
-from tests.load.repo import Repo
+from reconciler.tree import FILE, SUBMODULE, SYMLINK, blob_id
+from tests.load.repo import GivenTree, Repo
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12345\n"
-
-
-class GivenTree:
-    """A tree that lists what it is told to: Git can be made to say anything."""
-
-    def __init__(self, *entries: tuple[str, int, bytes]) -> None:
-        self._files = {path: (Entry(path, mode, blob_id(data), len(data)), data) for path, mode, data in entries}
-
-    def entries(self) -> list[Entry]:
-        return [entry for entry, _ in self._files.values()]
-
-    def read(self, entry: Entry) -> bytes:
-        return self._files[entry.path][1]
 
 
 def test_hidden_files_and_other_files_are_not_the_fleets(repo: Repo) -> None:
