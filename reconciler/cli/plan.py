@@ -17,6 +17,19 @@ from reconciler.model import Cant, Commit, Desired
 from reconciler.plan import plan
 
 
+def _moment(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
+    """Read a moment with its offset."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is no moment such as 2026-11-21T22:00:00Z") from error
+    if moment.tzinfo is None:
+        raise click.BadParameter(f"{text!r} does not say its offset; add Z for UTC")
+    return moment.astimezone(UTC)
+
+
 @click.command("plan", short_help="Show what would be done to each device, and why")
 @click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
 @click.option("--commit", "revision", metavar="REV", help="Plan this commit of the repository, not the files in PATH.")
@@ -27,7 +40,7 @@ from reconciler.plan import plan
     type=click.Path(path_type=Path, dir_okay=False),
     help="What the devices last said: YAML, or JSON if FILE ends with .json.",
 )
-@click.option("--at", "moment", metavar="TIME", help="Plan for this moment, such as 2026-11-21T22:00:00Z.")
+@click.option("--at", metavar="TIME", callback=_moment, help="Plan for this moment, such as 2026-11-21T22:00:00Z.")
 @click.option("--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True)
 @click.option("--all", "every", is_flag=True, help="Tell of each device, also where nothing is to be done.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if any device can't be what Git says.")
@@ -35,7 +48,7 @@ def command(  # noqa: PLR0913 (click hands over every option)
     path: Path,
     revision: str | None,
     observed_file: Path | None,
-    moment: str | None,
+    at: datetime | None,
     form: str,
     *,
     every: bool,
@@ -50,9 +63,9 @@ def command(  # noqa: PLR0913 (click hands over every option)
     """
     desired, commit = _desired(path, revision)
     observed, described = (None, None) if observed_file is None else read_observed(observed_file)
-    at = _moment(moment) if moment else described or datetime.now(UTC)
-    actions = plan(desired, as_new(desired, at) if observed is None else observed, at)
-    click.echo(FORMATS[form](Answer(actions, commit, at, assumed=observed is None), every=every))
+    now = at or described or datetime.now(UTC)
+    actions = plan(desired, as_new(desired, now) if observed is None else observed, now)
+    click.echo(FORMATS[form](Answer(actions, commit, now, assumed=observed is None), every=every))
     sys.exit(1 if strict and any(isinstance(action, Cant) for action in actions) else 0)
 
 
@@ -65,13 +78,3 @@ def _desired(path: Path, revision: str | None) -> tuple[Desired, Commit]:
         click.echo("no plan: the repository has mistakes; `tinyfleet validate` tells them all", err=True)
         sys.exit(1)
     return loaded.desired, commit
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r} is no moment such as 2026-11-21T22:00:00Z", param_hint="--at") from error
-    if moment.tzinfo is None:
-        raise click.BadParameter(f"{text!r} does not say its offset; add Z for UTC", param_hint="--at")
-    return moment.astimezone(UTC)

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from reconciler.cli import cli
+from reconciler.cli.plan_views import FORMATS, Answer
+from reconciler.errors import Invalid, Unusable
+from reconciler.model import Cant, CantReason, Commit, DeviceId, Nothing
+from reconciler.plan import plan
+from tests.plan.fleets import EVERYWHERE, NOW, device, fleet, observe, seen
+
+EXAMPLE = Path(__file__).parents[2] / "fleet-repo-example"
+SATURDAY = "2026-11-21T12:00:00Z"
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli, ["plan", *map(str, arguments)])
+
+
+def planned(*arguments: str | Path) -> dict[str, Any]:
+    result = run(*arguments, "--format", "json", "--all", "--at", SATURDAY)
+    assert result.exit_code == 0, result.output
+    document: dict[str, Any] = json.loads(result.stdout)
+    return document
+
+
+def observed_file(folder: Path, document: dict[str, Any]) -> Path:
+    path = folder / "observed.json"
+    path.write_text(json.dumps({"apiVersion": "tinyfleet/v1alpha1", "kind": "Observed", **document}), encoding="utf-8")
+    return path
+
+
+def test_without_observed_state_every_device_counts_as_new() -> None:
+    document = planned(EXAMPLE)
+    assert document["assumed"] is True
+    actions = {action["device"]: action for action in document["actions"]}
+    assert actions["pump-north-1"]["action"] == "install"
+    assert actions["pump-north-1"]["from"] == "build"
+    assert actions["pump-north-2"]["reason"] == "Wave"
+    assert actions["pump-north-5"]["action"] == "activate-prebaked"
+    assert sum(document["counts"].values()) == len(actions) == 12
+
+
+def test_observed_state_and_its_moment_count(tmp_path: Path) -> None:
+    report = {"lastSeen": "2026-11-21T07:59:00Z", "phase": "idle"}
+    path = observed_file(tmp_path, {"at": "2026-11-21T08:00:00Z", "devices": {"pump-north-1": report, "ghost": report}})
+    result = run(EXAMPLE, "--observed", path, "--format", "json")
+    document = json.loads(result.stdout)
+    assert (document["at"], document["assumed"]) == ("2026-11-21T08:00:00+00:00", False)
+    reasons = {action["device"]: action.get("reason") for action in document["actions"]}
+    assert reasons["ghost"] == "UnknownDevice"
+    assert reasons["pump-north-1"] is None
+    assert reasons["pump-north-2"] == "NotReporting"
+    assert {action.get("reason") for action in planned(EXAMPLE, "--observed", path)["actions"]} >= {"NotReporting"}
+
+
+def test_yaml_is_read_too(tmp_path: Path) -> None:
+    path = tmp_path / "observed.yaml"
+    path.write_text('apiVersion: tinyfleet/v1alpha1\nkind: Observed\nat: "2026-11-21T08:00:00Z"\n', encoding="utf-8")
+    assert "2026-11-21 08:00:00 UTC" in run(EXAMPLE, "--observed", path).stdout
+
+
+def test_a_commit_is_planned_without_its_files(tmp_path: Path) -> None:
+    def git(*arguments: str) -> str:
+        settings = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
+        command = ["git", "-C", str(tmp_path), *settings, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "--quiet", "--initial-branch=main")
+    (tmp_path / "fleet.yaml").write_text(
+        "apiVersion: tinyfleet/v1alpha1\nkind: Fleet\nmetadata: {name: empty}\nspec: {}\n", encoding="utf-8"
+    )
+    git("add", ".")
+    git("commit", "--quiet", "--message", "empty")
+    (tmp_path / "fleet.yaml").unlink()
+    assert planned(tmp_path, "--commit", "HEAD")["commit"] == git("rev-parse", "HEAD")
+    assert run(tmp_path).exit_code == 1
+    assert run(tmp_path, "--commit", "no-such-thing").exit_code == 2
+
+
+def test_a_repository_with_mistakes_has_no_plan(tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text("kind: Fleet\n", encoding="utf-8")
+    result = run(tmp_path)
+    assert result.exit_code == 1
+    assert "fleet.yaml:1:1" in result.stderr
+    assert result.stdout == ""
+
+
+def test_strict_fails_where_a_device_can_not_be_what_git_says(tmp_path: Path) -> None:
+    path = observed_file(tmp_path, {"devices": {}})
+    assert run(EXAMPLE, "--observed", path).exit_code == 0
+    assert run(EXAMPLE, "--observed", path, "--strict").exit_code == 1
+    assert run(EXAMPLE, "--strict").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--at", "noon"], ["--at", "2026-11-21T12:00:00"], ["--format", "xml"], ["nowhere"]]
+)
+def test_a_wrong_command_line_is_told(arguments: Sequence[str]) -> None:
+    assert run(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("o.json", "{", "not JSON"),
+        ("o.json", "[" * 100_000, "not JSON"),
+        ("o.json", "[]", "found a list"),
+        ("o.yaml", "a: 1\na: 2\n", "twice"),
+        ("o.yaml", "", "0 documents"),
+        ("o.yaml", "kind: Observed\napiVersion: tinyfleet/v1alpha1\ndevices: {d1: {phase: idle}}\n", "lastSeen"),
+        ("o.yaml", 'kind: Observed\napiVersion: tinyfleet/v1alpha1\nat: "2026-02-30T08:00:00Z"\n', "calendar"),
+        ("o.json", '{"apiVersion": "tinyfleet/v1alpha1", "kind": "Observed", "device": {}}', "did you mean `devices`"),
+    ],
+)
+def test_observed_state_with_mistakes_is_refused(tmp_path: Path, name: str, text: str, told: str) -> None:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    result = run(EXAMPLE, "--observed", path)
+    assert isinstance(result.exception, Invalid)
+    assert str(path) in str(result.exception)
+    assert told in str(result.exception)
+
+
+def test_a_file_that_can_not_be_read_is_told(tmp_path: Path) -> None:
+    assert isinstance(run(EXAMPLE, "--observed", tmp_path / "none.json").exception, Unusable)
+
+
+# ---------------------------------------------------------------- views
+
+MANY = fleet([device(number) for number in range(3000)], [EVERYWHERE])
+
+
+def answer() -> Answer:
+    """Three thousand devices, of which one fell silent, each hundredth never reported, and nothing is built."""
+    reports = {str(each): seen() for number, each in enumerate(MANY.devices) if number % 100}
+    reports["d007"] = seen(last_seen=NOW.replace(hour=3))
+    return Answer(plan(MANY, observe(reports), NOW), Commit("c" * 40), NOW, assumed=False)
+
+
+@pytest.mark.parametrize("form", ["text", "markdown"])
+def test_three_thousand_devices_fit_a_screen_exceptions_first(form: str) -> None:
+    told = FORMATS[form](answer(), every=False)
+    assert len(told.splitlines()) < 25
+    assert told.index("NotReporting") < told.index("from build")
+    assert "d000, d100, d1000, d1100, d1200, d1300 and 24 more: has never reported" in told
+    assert "d007: not reporting since 2026-11-21 03:00:00 UTC" in told
+    assert "2,969" in told
+
+
+@pytest.mark.parametrize("form", ["text", "markdown"])
+def test_every_device_is_told_on_demand(form: str) -> None:
+    lines = FORMATS[form](answer(), every=True).splitlines()
+    assert sum("d1234" in line for line in lines) == 1
+
+
+def test_json_leaves_out_what_has_nothing_to_do_unless_asked() -> None:
+    quiet = Answer((Nothing(DeviceId("d1"), "w"),), Commit(""), NOW, assumed=False)
+    short, full = (json.loads(FORMATS["json"](quiet, every=every)) for every in (False, True))
+    assert (short["counts"]["nothing"], short["actions"], short["commit"]) == (1, [], None)
+    assert full["actions"] == [{"device": "d1", "action": "nothing", "why": "w"}]
+
+
+def test_many_different_reasons_are_cut_short() -> None:
+    actions = tuple(Cant(DeviceId(f"d{n}"), None, CantReason.SILENT, f"reason {n}") for n in range(9))
+    told = FORMATS["text"](Answer(actions, Commit(""), NOW, assumed=True), every=False)
+    assert "reason 4" in told
+    assert "reason 5" not in told
+    assert "and 4 devices more, each with its own reason" in told
+    assert "No observed state was given" in told
+
+
+def test_markup_in_words_stays_words() -> None:
+    action = Cant(DeviceId("d1"), None, CantReason.SILENT, "<b>*x*</b> | @team #1")
+    told = FORMATS["markdown"](Answer((action,), Commit(""), NOW, assumed=False), every=True)
+    assert "\\<b\\>\\*x\\*\\</b\\> \\| \\@team \\#1" in told

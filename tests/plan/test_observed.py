@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reconciler.load.schemas import validator
+from reconciler.model import Artifact, Capabilities, DeviceId, Digest, ModelRef, ObservedDevice, Phase, TypeId, Version
+from reconciler.plan.observed import Contradiction, moment_of, observed_from
+
+DIGEST = "ab" * 32
+TOLD = {"type": "esp32", "packFormat": 1, "operators": ["ADD"], "slotBytes": 9, "arenaBytes": 8}
+BUILT = {
+    "model": {"name": "m", "version": "1"},
+    "type": "esp32",
+    "digest": DIGEST,
+    "packBytes": 7,
+    "arenaBytes": 6,
+    "operators": ["ADD"],
+}
+FULL = {
+    "lastSeen": "2026-11-21T10:00:00+02:00",
+    "phase": "receiving",
+    "running": DIGEST,
+    "otherSlot": "cd" * 16,
+    "incoming": "ef" * 16,
+    "previousFailed": "01" * 16,
+    "confirmedSince": "2026-11-20T10:00:00.5Z",
+    "sequence": 3,
+    "parameters": {"threshold": 0.5},
+    "capabilities": {**TOLD, "prebaked": ["23" * 16], "updates": False},
+}
+
+
+def document(**more: object) -> dict[str, Any]:
+    return {"apiVersion": "tinyfleet/v1alpha1", "kind": "Observed", **more}
+
+
+def is_valid(value: dict[str, Any]) -> bool:
+    return bool(validator("Observed").is_valid(value))
+
+
+def test_every_field_is_read() -> None:
+    value = document(devices={"d1": FULL}, artifacts=[BUILT], quarantined=[{"device": "d1", "digest": DIGEST}])
+    assert is_valid(value)
+    observed = observed_from(value)
+    assert observed.devices[DeviceId("d1")] == ObservedDevice(
+        last_seen=datetime(2026, 11, 21, 8, tzinfo=UTC),
+        phase=Phase.RECEIVING,
+        running=Digest(DIGEST),
+        other_slot=Digest("cd" * 16),
+        incoming=Digest("ef" * 16),
+        previous_failed=Digest("01" * 16),
+        confirmed_since=datetime(2026, 11, 20, 10, 0, 0, 500_000, tzinfo=UTC),
+        sequence=3,
+        parameters={"threshold": 0.5},
+        capabilities=Capabilities(
+            TypeId("esp32"), 1, frozenset({"ADD"}), 9, 8, prebaked=(Digest("23" * 16),), updates=False
+        ),
+    )
+    made = Artifact(ModelRef("m", Version("1")), TypeId("esp32"), Digest(DIGEST), 7, 6, frozenset({"ADD"}))
+    assert observed.artifacts == {(made.model, made.type): made}
+    assert observed.quarantined == {("d1", DIGEST)}
+
+
+def test_what_is_left_out_has_the_values_of_the_type() -> None:
+    value = document(devices={"d1": {"lastSeen": "2026-11-21T08:00:00Z", "phase": "idle"}})
+    assert is_valid(value)
+    assert observed_from(value).devices[DeviceId("d1")] == ObservedDevice(
+        datetime(2026, 11, 21, 8, tzinfo=UTC), Phase.IDLE, None
+    )
+    assert observed_from(document()).devices == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_"),
+    [("device", ObservedDevice), ("capabilities", Capabilities), ("artifact", Artifact)],
+)
+def test_schema_and_types_name_the_same_fields(kind: str, type_: type) -> None:
+    top: Any = validator("Observed").schema
+    device = top["properties"]["devices"]["additionalProperties"]
+    shapes = {
+        "device": device,
+        "capabilities": device["properties"]["capabilities"],
+        "artifact": top["properties"]["artifacts"]["items"],
+    }
+    snake = {re.sub("([A-Z])", r"_\1", name).lower() for name in shapes[kind]["properties"]}
+    assert snake == {each.name for each in fields(type_)}
+
+
+def test_schema_and_type_name_the_same_phases() -> None:
+    top: Any = validator("Observed").schema
+    device = top["properties"]["devices"]["additionalProperties"]
+    assert device["properties"]["phase"]["enum"] == [str(phase) for phase in Phase]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        document(kind="Fleet"),
+        document(devices={"Not A Name": {"lastSeen": "2026-11-21T08:00:00Z", "phase": "idle"}}),
+        document(devices={"d1": {"lastSeen": "2026-11-21T08:00:00", "phase": "idle"}}),  # no offset
+        document(devices={"d1": {"lastSeen": "2026-11-21T08:00:00Z", "phase": "asleep"}}),
+        document(devices={"d1": {"lastSeen": "2026-11-21T08:00:00Z", "phase": "idle", "running": "ab" * 20}}),
+        document(artifacts=[{**BUILT, "digest": "ab" * 16}]),  # half a digest names no artifact
+        document(more=1),
+    ],
+)
+def test_the_schema_refuses_other_shapes(wrong: dict[str, Any]) -> None:
+    assert not is_valid(wrong)
+
+
+@pytest.mark.parametrize("when", ["2026-02-30T08:00:00Z", "2026-02-03T25:00:00Z", "0001-01-01T00:00:00+14:00"])
+def test_a_moment_that_no_calendar_has_is_refused(when: str) -> None:
+    value = document(at=when)
+    assert is_valid(value)
+    with pytest.raises(Contradiction, match="no moment of the calendar"):
+        moment_of(value)
+
+
+def test_two_artifacts_of_one_model_for_one_type_contradict_each_other() -> None:
+    assert len(observed_from(document(artifacts=[BUILT, BUILT])).artifacts) == 1
+    with pytest.raises(Contradiction, match="two artifacts of m@1 for esp32"):
+        observed_from(document(artifacts=[BUILT, {**BUILT, "packBytes": 8}]))
+
+
+def test_the_example_of_the_specification_is_valid() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "specs" / "observed.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    value = yaml.safe_load(example)
+    assert is_valid(value)
+    assert moment_of(value) == datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
+    assert len(observed_from(value).devices) == 1
