@@ -255,7 +255,7 @@ def _check_lookup(network: _Network, op: Lookup, x: TensorRecord, y: TensorRecor
 
 def _check_softmax(_network: _Network, op: Softmax, x: TensorRecord, y: TensorRecord) -> None:
     _demand(x.dims == y.dims and x.dims[3] <= 4096, "SOFTMAX: dims differ, or the row is too long")  # noqa: PLR2004
-    _demand(y.zero_point == -128 and (op.low, op.high) == (-128, 127), "SOFTMAX: zero point or clamp is wrong")
+    _demand((y.zero_point, op.low, op.high) == (-128, -128, 127), "SOFTMAX: zero point or clamp is wrong")
     _demand(op.multiplier >= 0 and 0 <= op.shift <= 31 and -255 <= op.diff_min <= 0, "SOFTMAX: out of range")  # noqa: PLR2004
 
 

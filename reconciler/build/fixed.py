@@ -44,7 +44,8 @@ def rdp(x: Ints, exponent: Ints | int) -> Ints:
 
 def shl(x: Ints, exponent: int) -> Ints:
     """Multiply by a power of two, saturating."""
-    return np.clip(x << exponent, INT32_MIN, INT32_MAX)
+    shifted: Ints = np.clip(x << exponent, INT32_MIN, INT32_MAX)
+    return shifted
 
 
 def mbqm(x: Ints, multiplier: Ints | int, shift: Ints | int) -> Ints:

@@ -3,33 +3,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from reconciler.build.container import (
     Descriptor,
     ElementType,
-    Golden,
     Kind,
     Pack,
     Parameter,
     SectionId,
-    assemble,
-    encode_golden,
     encode_io,
     encode_parameters,
 )
 from reconciler.build.errors import OperatorUnsupported
 from reconciler.build.fixed import quantize_multiplier
+from reconciler.build.golden import with_golden
 from reconciler.build.head import Head, Mode, encode_head
 from reconciler.build.lowering import lower
 from reconciler.build.operators import encode_plan, encode_tensors
 from reconciler.build.planning import Placed, Planning, Value
-from reconciler.build.reference.run import Reference, generate_inputs
 from reconciler.build.tflite import read_graph
 
-DEFAULT_SEEDS = (0x2545F491, 0x9E3779B9)
-_LARGEST_LITERAL = 64
 _LARGEST_RECONSTRUCTION = 32768
 
 
@@ -77,25 +72,6 @@ def build_network(
     sections[SectionId.IO] = encode_io(input_io, output_io)
     data = with_golden(Pack(Kind.NEURAL_NETWORK, placed.layout.size, sections), input_io, output_io, samples)
     return Network(data, placed, tuple(planning.notes))
-
-
-def with_golden(
-    pack: Pack, inputs: Sequence[Descriptor], outputs: Sequence[Descriptor], samples: Sequence[tuple[bytes, ...]]
-) -> bytes:
-    """Add golden vectors, with the outputs that the reference computes, and write the pack."""
-    empty = tuple(bytes(d.nbytes) for d in outputs)
-    generated = DEFAULT_SEEDS if sum(map(len, empty)) <= _LARGEST_LITERAL else DEFAULT_SEEDS[:1]
-    draft = [Golden(empty, seed=seed) for seed in generated]
-    draft += [Golden(empty, sample) for sample in samples[:2] if sum(map(len, sample)) <= _LARGEST_LITERAL]
-    probe = Reference(assemble(_replaced(pack, {SectionId.GOLDEN: encode_golden(draft)})))
-    vectors = [
-        replace(v, outputs=probe.run(generate_inputs(v.seed, inputs) if v.seed else v.inputs).outputs) for v in draft
-    ]
-    return assemble(_replaced(pack, {SectionId.GOLDEN: encode_golden(vectors)}))
-
-
-def _replaced(pack: Pack, sections: Mapping[SectionId, bytes]) -> Pack:
-    return Pack(pack.kind, pack.arena_bytes, {**pack.sections, **sections})
 
 
 def _descriptor(value: Value, index: int) -> Descriptor:

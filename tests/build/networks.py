@@ -29,7 +29,7 @@ class Draw:
 
     data: st.DataObject
 
-    def __call__(self, strategy: st.SearchStrategy[Any]) -> Any:
+    def __call__(self, strategy: st.SearchStrategy[Any]) -> Any:  # noqa: ANN401 - whatever is drawn
         return self.data.draw(strategy)
 
     def size(self, low: int, high: int) -> int:
