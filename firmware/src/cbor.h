@@ -22,6 +22,8 @@ enum tf_major {
     TF_SIMPLE = 7,
 };
 
+#define TF_CBOR_FALSE 20
+#define TF_CBOR_TRUE 21
 #define TF_CBOR_NULL 22
 
 struct tf_reader {

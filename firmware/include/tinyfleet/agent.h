@@ -56,7 +56,8 @@ TF_MUST_CHECK int tf_agent_boot(struct tf_agent *agent);
 /*
  * Take one message of protocol.md and write the answer. Returns the length of the answer, 0 for none, or a negative
  * error of the caller's (a too small buffer); a bad message is counted and is not an error. corrected: the frame that
- * carried it had a bit mended (frame.h); false over MQTT. reply may not overlap message.
+ * carried it had a bit mended (frame.h); false over MQTT. reply may not overlap message. Send the whole answer before the
+ * next tf_agent_poll(), which may restart the device.
  */
 TF_MUST_CHECK int tf_agent_handle(struct tf_agent *agent, const uint8_t *message, size_t length, bool corrected,
                                   uint8_t *reply, size_t capacity);

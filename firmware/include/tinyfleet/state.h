@@ -104,13 +104,15 @@ struct tf_running {
     int32_t parameters[TF_PARAMETER_TABLE_MAX];
 };
 
-/* Scores since start, for the body `summary`. */
+#define TF_HISTOGRAM_BINS 8
+
+/* Scores since start, for the body `summary`. Bin i counts those of 4·i ... 4·i + 3 bits (without sign; more than 31: the last). */
 struct tf_scores {
     uint32_t count;
     int32_t min;
     int32_t max;
     int64_t sum;
-    uint32_t histogram[8];
+    uint32_t histogram[TF_HISTOGRAM_BINS];
 };
 
 struct tf_counters {

@@ -43,7 +43,7 @@ enum tf_why {
     TF_WHY_ASKED = 5,
 };
 
-/* protocol.md, the report's `flags`; bits. */
+/* protocol.md, the report's `flags`; bits. The first four survive a reset, the others are about the time since the start. */
 enum tf_flag {
     TF_FLAG_JOURNAL = 1 << 0,
     TF_FLAG_SLOT = 1 << 1,

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tinyfleet/agent.h"
+
+#include <string.h>
+
+#include "boot.h"
+#include "identity.h"
+#include "journal.h"
+#include "report.h"
+#include "transfer.h"
+#include "update.h"
+
+#define BITS_PER_BIN 4
+
+int tf_agent_init(struct tf_agent *agent, const struct tf_hal *hal, const struct tf_engine *const *engines, size_t engine_count,
+                  struct tf_arena arena)
+{
+    memset(agent, 0, sizeof *agent);
+    agent->hal = *hal;
+    agent->engines = engines;
+    agent->engine_count = engine_count;
+    agent->arena = arena;
+    return tf_geometry_check(&hal->geometry);
+}
+
+int tf_agent_boot(struct tf_agent *agent)
+{
+    int error = tf_identity_read(&agent->identity, &agent->hal);
+    if (error == TF_OK) {
+        error = tf_journal_load(&agent->journal, &agent->hal);
+    }
+    if (error == TF_OK) {
+        error = tf_transfer_recover(agent);
+    }
+    if (error == TF_OK) {
+        error = tf_boot_count(agent);
+    }
+    if (error == TF_OK) {
+        error = tf_boot_choose(agent);
+    }
+    agent->work.report_due = true;
+    return error;
+}
+
+int tf_agent_poll(struct tf_agent *agent, uint32_t now_ms)
+{
+    (void)now_ms; /* no job waits for time yet; the port's loop has it at hand when one does */
+    tf_update_slice(agent);
+    int wishes = agent->work.job != TF_JOB_NONE && agent->work.job != TF_JOB_WATCH ? TF_POLL_WORK : 0;
+    if (agent->work.report_due) {
+        wishes |= TF_POLL_REPORT;
+    }
+    return wishes;
+}
+
+int tf_agent_report(struct tf_agent *agent, uint8_t *reply, size_t capacity)
+{
+    agent->work.report_due = false;
+    return tf_report_write(agent, TF_BODY_REPORT, (struct tf_view){0}, reply, capacity);
+}
+
+static int bin_of(int32_t score)
+{
+    uint32_t magnitude = score < 0 ? 0u - (uint32_t)score : (uint32_t)score;
+    int bits = 0;
+    while (magnitude != 0) {
+        bits++;
+        magnitude >>= 1;
+    }
+    int bin = bits / BITS_PER_BIN;
+    return bin < TF_HISTOGRAM_BINS ? bin : TF_HISTOGRAM_BINS - 1;
+}
+
+static void count(struct tf_agent *agent, struct tf_verdict verdict)
+{
+    struct tf_scores *scores = &agent->scores;
+    agent->counters.inferences++;
+    agent->counters.anomalies += verdict.decision != 0;
+    scores->min = scores->count == 0 || verdict.score < scores->min ? verdict.score : scores->min;
+    scores->max = scores->count == 0 || verdict.score > scores->max ? verdict.score : scores->max;
+    scores->sum += verdict.score;
+    scores->count++;
+    scores->histogram[bin_of(verdict.score)]++;
+}
+
+int tf_agent_infer(struct tf_agent *agent, const uint8_t *input, size_t length, struct tf_verdict *verdict)
+{
+    const struct tf_running *running = &agent->running;
+    if (running->engine == NULL) {
+        return TF_ERR_NOTHING;
+    }
+    int error = running->engine->run(&running->pack, &agent->arena, running->parameters, input, length, verdict);
+    if (error == TF_OK) {
+        count(agent, *verdict);
+    } else if (error == TF_ERR_INPUT) {
+        agent->work.flags |= TF_FLAG_INPUT;
+        return error; /* the sensor's fault, not the model's */
+    } else {
+        agent->counters.faults++;
+        agent->work.flags |= TF_FLAG_INFERENCE;
+    }
+    tf_update_inferred(agent, error);
+    return error;
+}
+
+void tf_agent_input_missing(struct tf_agent *agent)
+{
+    agent->work.flags |= TF_FLAG_INPUT;
+}
+
+const struct tf_identity *tf_agent_identity(const struct tf_agent *agent)
+{
+    return &agent->identity;
+}
+
+const uint8_t *tf_agent_running(const struct tf_agent *agent)
+{
+    return agent->running.engine != NULL ? agent->running.digest : NULL;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages (docs/specs/protocol.md, section 1): read strictly, done, answered. */
+#include "cbor.h"
+#include "order.h"
+#include "report.h"
+#include "tinyfleet/agent.h"
+#include "transfer.h"
+#include "update.h"
+
+#define TRANSFER_NAME_MAX 23
+#define NONCE_BYTES 8
+#define OFFER_ENVELOPE_MAX 768
+#define MESSAGE_HAVE 13
+#define MESSAGE_RESULT 14
+#define NO_NAME (-1)
+
+/* A message on its way through: what is left to read, and where its answer goes. */
+struct exchange {
+    struct tf_agent *agent;
+    struct tf_reader reader; /* behind the message's type */
+    bool corrected;
+    uint8_t *reply;
+    size_t capacity;
+};
+
+static int answer_result(const struct exchange *exchange, int name, int code)
+{
+    struct tf_writer writer = {exchange->reply, exchange->capacity, 0};
+    tf_write_head(&writer, TF_ARRAY, 3);
+    tf_write_head(&writer, TF_UINT, MESSAGE_RESULT);
+    if (name == NO_NAME) {
+        tf_write_null(&writer);
+    } else {
+        tf_write_int(&writer, name);
+    }
+    tf_write_int(&writer, code);
+    return writer.length <= writer.capacity ? (int)writer.length : TF_ERR_CAPACITY;
+}
+
+/* Bits of the blocks behind the first missing one, trailing zero bytes left out. Counts only when out is NULL. */
+static size_t held_bits(const struct tf_agent *agent, uint32_t first, uint8_t *out)
+{
+    const uint32_t blocks = tf_transfer_blocks(agent);
+    size_t length = 0;
+    uint8_t byte = 0;
+    for (uint32_t i = first + 1; i < blocks; i++) {
+        const uint32_t bit = i - first - 1;
+        byte = (uint8_t)(bit % 8 == 0 ? 0 : byte);
+        if (tf_transfer_held(agent, i)) {
+            byte |= (uint8_t)(1u << bit % 8);
+            length = bit / 8 + 1;
+        }
+        if (out != NULL && (bit % 8 == 7 || i + 1 == blocks)) {
+            out[bit / 8] = byte;
+        }
+    }
+    return length;
+}
+
+static int answer_have(const struct exchange *exchange, int name)
+{
+    struct tf_writer writer = {exchange->reply, exchange->capacity, 0};
+    const uint32_t first = tf_transfer_first(exchange->agent);
+    const size_t length = held_bits(exchange->agent, first, NULL);
+    tf_write_head(&writer, TF_ARRAY, 4);
+    tf_write_head(&writer, TF_UINT, MESSAGE_HAVE);
+    tf_write_int(&writer, name);
+    tf_write_head(&writer, TF_UINT, first);
+    tf_write_head(&writer, TF_BSTR, length);
+    /* The bits are written in one go, trailing zeros as well, so there must be room for all of them. */
+    if (writer.length + (tf_transfer_blocks(exchange->agent) - first) / 8 + 1 > writer.capacity) {
+        return TF_ERR_CAPACITY;
+    }
+    (void)held_bits(exchange->agent, first, exchange->reply + writer.length);
+    return (int)(writer.length + length);
+}
+
+static int malformed(const struct exchange *exchange)
+{
+    exchange->agent->work.flags |= TF_FLAG_MALFORMED;
+    return 0;
+}
+
+/* A transfer's name, as the next item. */
+static int read_name(struct exchange *exchange)
+{
+    uint32_t name = tf_head(&exchange->reader, TF_UINT);
+    if (name > TRANSFER_NAME_MAX && exchange->reader.error == TF_OK) {
+        exchange->reader.error = TF_ERR_MESSAGE;
+    }
+    return (int)name;
+}
+
+static int on_ask(struct exchange *exchange)
+{
+    uint32_t what = tf_head(&exchange->reader, TF_UINT);
+    const uint8_t *nonce = tf_bytes_of(&exchange->reader, NONCE_BYTES);
+    if (tf_end(&exchange->reader) != TF_OK || what > TF_BODY_PARAMETERS) {
+        return malformed(exchange);
+    }
+    return tf_report_write(exchange->agent, (enum tf_body)what, (struct tf_view){nonce, NONCE_BYTES}, exchange->reply, exchange->capacity);
+}
+
+/* The payload of an offer: nothing, or what blocks will bring. */
+static bool read_payload(struct tf_reader *reader, struct tf_transfer *transfer)
+{
+    if (tf_peek(reader) != TF_ARRAY) {
+        tf_expect(reader, TF_SIMPLE, TF_CBOR_NULL);
+        return false;
+    }
+    tf_expect(reader, TF_ARRAY, 3);
+    uint32_t encoding = tf_head(reader, TF_UINT);
+    uint32_t payload_bytes = tf_head(reader, TF_UINT);
+    uint32_t block_bytes = tf_head(reader, TF_UINT);
+    /* What does not fit its field can't be possible either; tf_transfer_possible() says so. */
+    transfer->encoding = encoding < UINT8_MAX ? (uint8_t)encoding : UINT8_MAX;
+    transfer->payload_bytes = payload_bytes;
+    transfer->block_bytes = block_bytes < UINT16_MAX ? (uint16_t)block_bytes : UINT16_MAX;
+    return true;
+}
+
+static int on_offer(struct exchange *exchange)
+{
+    struct tf_transfer transfer = {0};
+    const int name = read_name(exchange);
+    struct tf_view envelope = tf_bytes(&exchange->reader);
+    bool has_payload = read_payload(&exchange->reader, &transfer);
+    if (tf_end(&exchange->reader) != TF_OK || envelope.size == 0 || envelope.size > OFFER_ENVELOPE_MAX) {
+        return malformed(exchange);
+    }
+    transfer.name = (uint8_t)name;
+    int result = tf_order_offer(exchange->agent, envelope, &transfer, has_payload);
+    if (result == TF_END) {
+        return answer_have(exchange, name);
+    }
+    if (result < 0) {
+        exchange->agent->work.flags |= TF_FLAG_REFUSED;
+    }
+    return answer_result(exchange, name, result);
+}
+
+static bool is_open(const struct exchange *exchange, int name)
+{
+    const struct tf_state *state = &exchange->agent->journal.record.state;
+    return state->phase == TF_PHASE_RECEIVING && name == state->transfer.name;
+}
+
+static int on_block(struct exchange *exchange)
+{
+    const int name = read_name(exchange);
+    uint32_t index = tf_head(&exchange->reader, TF_UINT);
+    struct tf_view bytes = tf_bytes(&exchange->reader);
+    if (tf_end(&exchange->reader) != TF_OK || !is_open(exchange, name)) {
+        return malformed(exchange);
+    }
+    if (exchange->agent->work.job != TF_JOB_NONE) {
+        return 0; /* all blocks are held, and are being read */
+    }
+    exchange->agent->work.stage_error = TF_OK;
+    int error = tf_transfer_block(exchange->agent, index, bytes, exchange->corrected);
+    if (error == TF_ERR_MESSAGE) {
+        return malformed(exchange);
+    }
+    if (error != TF_OK) {
+        exchange->agent->journal.record.state.error = (int8_t)error; /* the block stays missing, and `missing` says so */
+    }
+    return 0;
+}
+
+static int on_missing(struct exchange *exchange)
+{
+    const int name = read_name(exchange);
+    if (tf_end(&exchange->reader) != TF_OK) {
+        return malformed(exchange);
+    }
+    return is_open(exchange, name) ? answer_have(exchange, name) : answer_result(exchange, name, TF_ERR_NO_TRANSFER);
+}
+
+static int on_stage(struct exchange *exchange)
+{
+    const int name = read_name(exchange);
+    if (tf_end(&exchange->reader) != TF_OK) {
+        return malformed(exchange);
+    }
+    int result = tf_update_stage(exchange->agent, (uint8_t)name);
+    return result == TF_END ? answer_have(exchange, name) : answer_result(exchange, name, result);
+}
+
+int tf_agent_handle(struct tf_agent *agent, const uint8_t *message, size_t length, bool corrected, uint8_t *reply, size_t capacity)
+{
+    static const struct {
+        uint8_t items; /* with the type */
+        int (*handle)(struct exchange *);
+    } handlers[] = {{3, on_ask}, {4, on_offer}, {4, on_block}, {2, on_missing}, {2, on_stage}};
+    struct exchange exchange = {.agent = agent, .corrected = corrected, .reply = reply, .capacity = capacity};
+    tf_reader_init(&exchange.reader, (struct tf_view){message, length});
+    uint32_t items = tf_head(&exchange.reader, TF_ARRAY);
+    uint32_t type = tf_head(&exchange.reader, TF_UINT);
+    if (exchange.reader.error != TF_OK || type >= sizeof handlers / sizeof handlers[0] || items != handlers[type].items) {
+        return malformed(&exchange);
+    }
+    return handlers[type].handle(&exchange);
+}
