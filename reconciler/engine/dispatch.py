@@ -6,12 +6,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol, assert_never
+from typing import assert_never
 
+from reconciler.build.payload import Encoding, Payload
 from reconciler.devices.bodies import Report
-from reconciler.devices.codec import Encoding, What
+from reconciler.devices.codec import What
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
 from reconciler.devices.fleet import Fleet
 from reconciler.engine.artifacts import Artifacts
@@ -19,7 +20,8 @@ from reconciler.engine.clock import Clock
 from reconciler.engine.deliveries import Deliveries
 from reconciler.engine.fleetview import FleetView
 from reconciler.engine.observe import parameters_check
-from reconciler.engine.orders import Addressee, Parcel, configure_job, install_job
+from reconciler.engine.orders import Addressee, Parcel, configure_job, install_job, travelling
+from reconciler.engine.parameters import parameter_values
 from reconciler.engine.state import Delivery, Failure, State
 from reconciler.model import (
     Action,
@@ -34,7 +36,6 @@ from reconciler.model import (
     ModelRef,
     Nothing,
     Origin,
-    Parameters,
     Rollout,
 )
 from signing.gatewaystore import Gateway
@@ -46,22 +47,11 @@ SEQUENCE = -20
 WORTH_ANOTHER_TRY = frozenset({SEQUENCE, -13, -72, -77})  # our view was old: ask the device, then decide anew
 
 
-class Packer(Protocol):
-    """What makes the payloads in which a pack may travel."""
-
-    def payloads(self, pack: bytes, base: bytes | None, slot_bytes: int) -> Mapping[Encoding, bytes]:
-        """Return every encoding that fits, raw included."""
-
-    def parameter_values(self, pack: bytes, wanted: Parameters) -> Mapping[int, int]:
-        """Return the pack's integers for parameters as people write them."""
-
-
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What dispatching works with."""
 
     artifacts: Artifacts
-    packer: Packer
     view: FleetView
     state: State
     gateway: Gateway
@@ -142,7 +132,7 @@ class Dispatch:
         if transferred:
             parcel = await asyncio.to_thread(self._parcel, desired, artifact, to)
         else:
-            parcel = Parcel(artifact.digest, artifact.pack_bytes, {})
+            parcel = Parcel(artifact.digest, artifact.pack_bytes)
         before = self._tools.state.delivery(action.device)
         block_bytes = fleet.link.block_bytes(to.capabilities.block_bytes)
         job, delivery = install_job(self._tools.gateway, to, parcel, block_bytes, before)
@@ -166,7 +156,7 @@ class Dispatch:
         artifact = self._tools.artifacts.current(desired).by_digest16.get(running.hex() if running else "")
         if artifact is None:
             return Lost("the pack that it runs is not known")
-        values = self._tools.packer.parameter_values(self._tools.artifacts.pack(artifact), action.parameters)
+        values = parameter_values(self._tools.artifacts.pack(artifact), action.parameters)
         job, delivery = configure_job(self._tools.gateway, to, artifact.digest, values)
         self._send(action.device, delivery)
         self._tools.view.take_parameters(action.device, action.parameters, parameters_check(values))
@@ -179,9 +169,9 @@ class Dispatch:
         base = artifacts.current(desired).by_digest16.get(running)
         pack = artifacts.pack(artifact)
         if to.device in self._raw_only:
-            return Parcel(artifact.digest, len(pack), {Encoding.RAW: pack})
+            return Parcel(artifact.digest, len(pack), (Payload(Encoding.RAW, pack),))
         old = artifacts.pack(base) if base is not None else None
-        return Parcel(artifact.digest, len(pack), self._tools.packer.payloads(pack, old, to.capabilities.slot_bytes))
+        return Parcel(artifact.digest, len(pack), travelling(pack, old, to.capabilities.slot_bytes))
 
     def _artifact(self, desired: Desired, device: DeviceId, model: ModelRef) -> Artifact | None:
         return self._tools.artifacts.current(desired).by_pair.get((model, desired.devices[device].type))

@@ -22,10 +22,11 @@ from reconciler.engine.artifacts import Artifacts, Builder
 from reconciler.engine.attention import Attention
 from reconciler.engine.clock import Clock
 from reconciler.engine.deliveries import Deliveries, Done
-from reconciler.engine.dispatch import Dispatch, Packer, Tools, wish
+from reconciler.engine.dispatch import Dispatch, Tools, wish
 from reconciler.engine.fleetview import FleetView
 from reconciler.engine.links import Links
 from reconciler.engine.publisher import Publisher
+from reconciler.engine.seals import Seals
 from reconciler.engine.state import State
 from reconciler.engine.statuses import Picture, Statuses
 from reconciler.engine.wanted import Want, Wanted
@@ -49,8 +50,8 @@ class Ports:
     wanted: Wanted
     git_thread: Executor  # Git blocks; everything that touches the mirror runs there, one thing at a time
     builder: Builder
-    packer: Packer
     links: Links
+    seals: Seals
     state: State
     publisher: Publisher
     gateway: Gateway
@@ -79,7 +80,6 @@ class Engine:
         self.attention = Attention(self.view, ports.clock, ports.links.fleet_of, lambda _: self.wake.set(), jitter)
         tools = Tools(
             self.artifacts,
-            ports.packer,
             self.view,
             ports.state,
             ports.gateway,
@@ -229,7 +229,7 @@ class Engine:
 
     def _take_unasked(self, device: DeviceId, cose: bytes) -> None:
         try:
-            body = parse_body(self._ports.links.open_signed(device, cose, b""))
+            body = parse_body(self._ports.seals.open_signed(device, cose, b""))
         except (Refused, Malformed) as refused:
             log.warning("%s: a report was refused: %s", device, refused)
             return

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import signing.envelope
+from reconciler.build.payload import Encoding as Packed
+from reconciler.build.payload import Payload, candidates
 from reconciler.devices.bodies import CapabilitiesBody, Report
 from reconciler.devices.codec import Encoding
 from reconciler.devices.transfer import Job
@@ -21,6 +23,8 @@ from signing.gatewaystore import Gateway
 from signing.names import Target, device_id, vendor_id
 
 TRANSFER_NAMES = 24
+SECTOR_BYTES = 4096
+NO_PAYLOAD = Payload(Packed.RAW, b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,30 +45,42 @@ class Addressee:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A pack and the ways in which its bytes may travel; none when the device holds it already."""
+    """A pack and the ways in which its bytes may travel, the best first; none when the device holds it already."""
 
     digest: Digest
     pack_bytes: int
-    payloads: Mapping[Encoding, bytes]
+    payloads: tuple[Payload, ...] = ()
+
+
+def travelling(pack: bytes, base: bytes | None, slot_bytes: int) -> tuple[Payload, ...]:
+    """Return the forms in which a pack can travel to a slot of this size, the smallest first.
+
+    An encoded payload lies beside the pack that is made of it (flash.md, section 3), in whole sectors; a device
+    whose sectors are larger than we think refuses, and then the pack travels raw.
+    """
+
+    def sectors(count: int) -> int:
+        return -(-count // SECTOR_BYTES) * SECTOR_BYTES
+
+    return tuple(
+        payload
+        for payload in candidates(pack, base)
+        if payload.encoding is Packed.RAW or sectors(len(pack)) + sectors(len(payload.data)) <= slot_bytes
+    )
 
 
 def install_job(
     gateway: Gateway, to: Addressee, parcel: Parcel, link_block_bytes: int, before: Delivery | None
 ) -> tuple[Job, Delivery]:
     """Order a pack to be run; take up an interrupted order where there is one."""
-    resumed = _resumable(to, parcel, before)
-    if resumed is not None and to.report.transfer is not None:
-        open_transfer = to.report.transfer
-        payload = parcel.payloads[open_transfer.encoding]
-        job = _job(to, resumed, open_transfer.encoding, payload)
-        return replace(job, block_bytes=open_transfer.block_bytes), resumed
+    payload = _resumable(to, parcel, before)
+    if payload is not None and before is not None and to.report.transfer is not None:
+        job = _job(to, before, payload)
+        return replace(job, block_bytes=to.report.transfer.block_bytes), before
     sequence = to.report.sequence + 1
     order = signing.envelope.Install(sequence, bytes.fromhex(parcel.digest), parcel.pack_bytes)
     delivery = Delivery(parcel.digest, sequence, _envelope(gateway, to, order))
-    if not parcel.payloads:
-        return _job(to, delivery, Encoding.RAW, b""), delivery
-    encoding = min(parcel.payloads, key=lambda each: (len(parcel.payloads[each]), each))
-    job = _job(to, delivery, encoding, parcel.payloads[encoding])
+    job = _job(to, delivery, parcel.payloads[0] if parcel.payloads else NO_PAYLOAD)
     return replace(job, block_bytes=link_block_bytes), delivery
 
 
@@ -73,7 +89,7 @@ def configure_job(gateway: Gateway, to: Addressee, digest: Digest, values: Mappi
     sequence = to.report.sequence + 1
     order = signing.envelope.Configure(sequence, bytes.fromhex(digest), values)
     delivery = Delivery(digest, sequence, _envelope(gateway, to, order))
-    return replace(_job(to, delivery, Encoding.RAW, b""), digest16=None), delivery
+    return replace(_job(to, delivery, NO_PAYLOAD), digest16=None), delivery
 
 
 def _envelope(gateway: Gateway, to: Addressee, order: signing.envelope.Order) -> bytes:
@@ -81,21 +97,23 @@ def _envelope(gateway: Gateway, to: Addressee, order: signing.envelope.Order) ->
     return signing.envelope.make(gateway.signer, to.target, order, None if held else gateway.cwt)
 
 
-def _resumable(to: Addressee, parcel: Parcel, before: Delivery | None) -> Delivery | None:
-    """Return the order that the device has open, if it is the one that we would give and know to the letter."""
+def _resumable(to: Addressee, parcel: Parcel, before: Delivery | None) -> Payload | None:
+    """Return the payload of the order that the device has open, if it is ours and we know it to the letter."""
     transfer = to.report.transfer
-    if before is None or transfer is None or transfer.encoding not in parcel.payloads:
+    if before is None or transfer is None:
         return None
     same = (
         before.digest == parcel.digest
         and before.sequence == to.report.sequence
         and transfer.digest16 == bytes.fromhex(parcel.digest)[:16]
-        and transfer.payload_bytes == len(parcel.payloads[transfer.encoding])
     )
-    return before if same else None
+    if not same:
+        return None
+    shape = (int(transfer.encoding), transfer.payload_bytes)
+    return next((each for each in parcel.payloads if (int(each.encoding), len(each.data)) == shape), None)
 
 
-def _job(to: Addressee, delivery: Delivery, encoding: Encoding, payload: bytes) -> Job:
+def _job(to: Addressee, delivery: Delivery, payload: Payload) -> Job:
     return Job(
         device=to.device,
         transfer=delivery.sequence % TRANSFER_NAMES,
@@ -103,7 +121,7 @@ def _job(to: Addressee, delivery: Delivery, encoding: Encoding, payload: bytes) 
         sequence=delivery.sequence,
         counter=to.report.counter,
         digest16=bytes.fromhex(delivery.digest)[:16],
-        payload=payload,
-        encoding=encoding,
+        payload=payload.data,
+        encoding=Encoding(int(payload.encoding)),
         block_gap_s=to.capabilities.block_ms / 1000,
     )

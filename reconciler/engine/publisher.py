@@ -3,29 +3,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Protocol
 
 from reconciler.engine.state import State
-from reconciler.errors import Transient
-
-log = logging.getLogger(__name__)
-
-
-class StatusSink(Protocol):
-    """Where a set of files becomes a commit."""
-
-    def publish(self, files: Mapping[str, bytes], message: str, now: datetime) -> bool:
-        """Commit the files as they are, and push; tell whether there was anything to commit or to push."""
+from reconciler.git.authorship import Message
+from reconciler.git.status import StatusRef, Waiting
 
 
 class Publisher:
     """Collects changed files and commits them together. `flush` runs on the thread that may block on Git."""
 
-    def __init__(self, sink: StatusSink, state: State, *, interval_s: float) -> None:
-        self._sink = sink
+    def __init__(self, ref: StatusRef, state: State, *, interval_s: float) -> None:
+        self._ref = ref
         self._state = state
         self._interval_s = interval_s
         self._committed = state.status()
@@ -49,11 +39,10 @@ class Publisher:
         """Commit what changed; return what is wrong with the remote, or None."""
         self._last_s = now_s
         files = dict(self._files)
-        try:
-            self._sink.publish(files, _message(self._committed, files), now)
-        except Transient as away:
+        outcome = self._ref.publish(files, Message(_subject(self._committed, files), now))
+        if isinstance(outcome, Waiting):
             self._unpushed = True
-            return str(away)
+            return outcome.message
         changed = {path: body for path, body in files.items() if self._committed.get(path) != body}
         with self._state.together():
             self._state.write_status(changed, set(self._committed) - set(files))
@@ -62,7 +51,7 @@ class Publisher:
         return None
 
 
-def _message(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
+def _subject(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
     changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path) and path != "README.md")
     if not changed:
         return "Status as it was"

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gateway's links: one broker, some serial lines, and which of them leads to which device."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from reconciler.config import Config, Serial
+from reconciler.devices.fleet import Fleet, Limiter
+from reconciler.devices.link import Event, LinkState
+from reconciler.devices.serial_link import SerialLink
+from reconciler.devices.serial_port import SerialPort
+from reconciler.engine.seals import Seals
+from reconciler.model import Device, DeviceId, Limits
+from reconciler.model import SerialLink as SerialAddress
+
+log = logging.getLogger(__name__)
+
+
+MQTT = "mqtt"
+
+
+@dataclass(slots=True)
+class _Open:
+    """A link that is being run, and what it was opened for."""
+
+    key: object
+    fleet: Fleet
+    tasks: tuple[asyncio.Task[None], ...]
+    trouble: str | None = None
+
+
+class Links:
+    """Opens what Git and the configuration name together, and closes what they no longer name."""
+
+    def __init__(self, config: Config, seals: Seals) -> None:
+        self._mqtt = config.mqtt
+        self._serial: Mapping[str, Serial] = {line.name: line for line in config.serial}
+        self._seals = seals
+        self._open: dict[str, _Open] = {}
+        self._of: dict[DeviceId, str] = {}
+        self._served: object = None
+        self._missing: dict[str, str] = {}
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+
+    def serve(self, fleet: str, devices: Mapping[DeviceId, Device], limits: Limits) -> None:
+        """Serve just these devices. Costs nothing when they are the same mapping as before."""
+        if self._served is devices:
+            return
+        self._served = devices
+        self._seals.know(fleet, devices)
+        limiter = Limiter(limits)
+        by_link = self._sorted(devices)
+        self._missing.clear()
+        for link in self._open.keys() - by_link.keys():
+            self._close(link)
+        for link, members in by_link.items():
+            self._ensure(link, fleet, members, limiter)
+        self._of = {device: link for link, members in by_link.items() for device in members}
+
+    def fleet_of(self, device: DeviceId) -> Fleet | None:
+        """Return what leads to a device; None: nothing does."""
+        link = self._open.get(self._of.get(device, ""))
+        return link.fleet if link is not None else None
+
+    def troubles(self) -> dict[str, str | None]:
+        """Return for each link what is wrong with it."""
+        return {**self._missing, **{name: link.trouble for name, link in self._open.items()}}
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Yield what devices say by themselves, from all links."""
+        while True:
+            yield await self._events.get()
+
+    async def close(self) -> None:
+        """Close everything."""
+        tasks = [task for link in self._open.values() for task in link.tasks]
+        for name in list(self._open):
+            self._close(name)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # ------------------------------------------------------------ opening and closing
+
+    @staticmethod
+    def _sorted(devices: Mapping[DeviceId, Device]) -> dict[str, dict[DeviceId, Device]]:
+        by_link: dict[str, dict[DeviceId, Device]] = {}
+        for name, device in devices.items():
+            link = device.link.port if isinstance(device.link, SerialAddress) else MQTT
+            by_link.setdefault(link, {})[name] = device
+        return by_link
+
+    def _ensure(self, name: str, fleet: str, members: Mapping[DeviceId, Device], limiter: Limiter) -> None:
+        key = (fleet, {device: member.link for device, member in members.items()})
+        if name in self._open and self._open[name].key == key:
+            return
+        if name in self._open:
+            self._close(name)
+        if name == MQTT:
+            self._missing[MQTT] = "the configuration names no broker: add [mqtt] to gateway.toml"
+            return
+        link = self._serial_link(name, members)
+        runner = Fleet(link, self._seals.open_signed, limiters=(limiter,))
+        tasks = (
+            asyncio.create_task(link.run(), name=f"link {name}"),
+            asyncio.create_task(runner.run(), name=f"fleet {name}"),
+            asyncio.create_task(self._forward(name, runner), name=f"hear {name}"),
+        )
+        self._open[name] = _Open(key, runner, tasks)
+
+    def _serial_link(self, name: str, members: Mapping[DeviceId, Device]) -> SerialLink:
+        """Open a line under the name that Git has for it; the configuration may say what that is on this machine."""
+        line = self._serial.get(name, Serial(name, name))
+        addresses = {}
+        baud = 0
+        for device, member in members.items():
+            if isinstance(member.link, SerialAddress):
+                addresses[device] = member.link.address
+                baud = member.link.baud
+        return SerialLink(SerialPort(line.port, baud, rs485=line.rs485), addresses)
+
+    def _close(self, name: str) -> None:
+        for task in self._open.pop(name).tasks:
+            task.cancel()
+
+    async def _forward(self, name: str, fleet: Fleet) -> None:
+        async for event in fleet.unsolicited():
+            if isinstance(event, LinkState):
+                self._open[name].trouble = None if event.up else event.why
+                log.log(logging.INFO if event.up else logging.WARNING, "%s: %s", name, event.why or "up")
+            self._events.put_nowait(event)
