@@ -49,6 +49,7 @@ _CONFIG: tuple[tuple[str, str], ...] = (
     ("fetch.fsckObjects", "true"),
     ("fetch.writeCommitGraph", "false"),
     ("core.commitGraph", "false"),  # a damaged graph file must not decide about ancestry
+    ("core.fsync", "committed,reference"),  # gateways lose power
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),
     ("commit.gpgSign", "false"),
@@ -154,6 +155,7 @@ class ConfinedGit(git.Git):
             "GIT_ATTR_NOSYSTEM": "1",
             "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_NO_LAZY_FETCH": "1",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ADVICE": "0",
             **config,

@@ -12,7 +12,8 @@ Stalled
 │   ├── ObjectsRefused       the remote sent objects that are malformed or dangerous
 │   ├── TransferTooLarge     the remote sent more than the limit allows
 │   ├── ProtocolRefused      a protocol that could run a command, or that was not configured
-│   └── HostKeyUnknown       the SSH server is not the one that known_hosts names
+│   ├── HostKeyUnknown       the SSH server is not the one that known_hosts names
+│   └── StatusRefused        the remote does not let us write our status ref
 ├── Invalid
 │   ├── RefMissing           the branch or tag is not there
 │   └── SubPathMissing       the configured folder is not in this commit
@@ -96,6 +97,12 @@ class HostKeyUnknown(Refused):
     """The SSH server's key is not in known_hosts."""
 
     reason: ClassVar[str] = "HostKeyUnknown"
+
+
+class StatusRefused(Refused):
+    """The remote declined a push to our status ref, by a hook or a rule of its own."""
+
+    reason: ClassVar[str] = "StatusRefused"
 
 
 class RefMissing(Invalid):

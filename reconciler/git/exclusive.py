@@ -13,7 +13,7 @@ from pathlib import Path
 from reconciler.git.errors import MirrorBusy, MirrorUnwritable
 
 # What a git that was killed leaves behind. The lock files would refuse every later fetch.
-_LEFTOVERS = ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/tmp_objdir-*")
+_LEFTOVERS = ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/tmp_objdir-*", "fast_import_crash_*")
 
 
 class Exclusive:

@@ -44,15 +44,22 @@ def new_commits(
     """
     if base is None:
         return (head,)
-    shallow = bool(boundary(git))
-    if not has_commit(git, base, limit_s=limit_s) or not _is_ancestor(git, base, head, limit_s=limit_s):
-        raise MoreHistoryNeeded if shallow else NotDescended
+    here = has_commit(git, base, limit_s=limit_s)
+    cut = _is_cut(git, (head, base) if here else (head,), limit_s=limit_s)
+    if not here or not _is_ancestor(git, base, head, limit_s=limit_s):
+        raise MoreHistoryNeeded if cut else NotDescended
     count = f"--max-count={most + 1}"
     lines = git.local("rev-list", "--parents", count, *_OLDEST_FIRST, head, f"^{base}", limit_s=limit_s).split(b"\n")
     walked = [line.split() for line in lines if line]
-    if shallow and any(len(names) == 1 for names in walked):
+    if cut and any(len(names) == 1 for names in walked):
         raise MoreHistoryNeeded
     return tuple(Commit(names[0].decode("ascii")) for names in walked)
+
+
+def _is_cut(git: ConfinedGit, heads: tuple[Commit, ...], *, limit_s: float) -> bool:
+    """Tell whether the history of these commits lacks a part; other refs of the mirror may be cut as they like."""
+    ends = boundary(git)
+    return bool(ends) and not ends.isdisjoint(git.local("rev-list", *heads, limit_s=limit_s).split())
 
 
 def _is_ancestor(git: ConfinedGit, base: Commit, head: Commit, *, limit_s: float) -> bool:

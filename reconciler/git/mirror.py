@@ -62,22 +62,27 @@ class Mirror:
 
     def tip(self) -> Commit:
         """Ask the remote which commit its branch or tag is at. Nothing is transferred."""
-        ref, limit_s = self.remote.ref, self.limits.ask_s
-        asked = ("--", self.remote.url, ref, f"{ref}^{{}}")
+        peeled = f"{self.remote.ref}^{{}}"
+        found = self.ask(self.remote.ref, peeled)
+        commit = found.get(peeled) or found.get(self.remote.ref)  # an annotated tag is followed to its commit
+        if commit is None:
+            raise errors.RefMissing(f"the remote has no {self.remote.ref}")
+        return commit
+
+    def ask(self, *patterns: str) -> dict[str, Commit]:
+        """Ask the remote for the refs that match, and what they are at."""
+        limit_s = self.limits.ask_s
         server = server_program(self.remote, "upload-pack")
-        result = self.network("ls-remote", "--quiet", *server, *asked, limit_s=limit_s)
+        result = self.network("ls-remote", "--quiet", *server, "--", self.remote.url, *patterns, limit_s=limit_s)
         if result.status != 0:
             raise meaning(result, "asking the remote", limit_s=limit_s)
-        found: dict[str, str] = {}
+        found = {}
         for line in result.out.decode("utf-8", "replace").splitlines():
             commit, _, name = line.partition("\t")
-            found[name] = commit
-        commit = found.get(f"{ref}^{{}}") or found.get(ref, "")  # an annotated tag is followed to its commit
-        if not commit:
-            raise errors.RefMissing(f"the remote has no {ref}")
-        if _COMMIT_ID.fullmatch(commit) is None:
-            raise errors.RemoteUnavailable("the remote's answer is no list of refs that we read (SHA-1 names)")
-        return Commit(commit)
+            if _COMMIT_ID.fullmatch(commit) is None:
+                raise errors.RemoteUnavailable("the remote's answer is no list of refs that we read (SHA-1 names)")
+            found[name] = Commit(commit)
+        return found
 
     def fetch(self) -> Commit:
         """Fetch the ref that is followed, some commits deep, and return its commit."""
@@ -184,6 +189,16 @@ class Mirror:
         self.close()
         self._replace_by(fresh_path)
         self._damage = None
+
+    def start_anew(self) -> None:
+        """Throw this copy away. For a mirror whose content is elsewhere, too."""
+        self.close()
+        with self._writing():
+            if self.path.is_dir():
+                shutil.rmtree(self.path)
+            else:
+                self.path.unlink(missing_ok=True)
+        self._damage, self._looked_over = None, False
 
     def exclusive(self) -> contextlib.AbstractContextManager[None]:
         """Hold the mirror against other processes and threads of ours for one change."""

@@ -55,6 +55,7 @@ class Limits:
     transfer_bytes: int = 1 << 30  # the largest file that a fetch may write
     depth: int = 32  # commits of history that a fetch asks for at first
     commits: int = 10_000  # new commits that are looked through before a remote is given up
+    status_commits: int = 500  # commits of a status branch before its history starts anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Remote:
     ssh: Ssh = Ssh()
     credential_helper: str | None = None  # as git's `credential.helper`, e.g. `store --file=/etc/...`
     ca_file: Path | None = None
+    owner_trusted: bool = False  # a repository on this machine may belong to another user
 
     def __post_init__(self) -> None:
         protocol_of(self.url)

@@ -16,6 +16,7 @@ _SERVER_CONFIG = (
     "receive.denyCurrentBranch=refuse",
     "receive.autogc=false",
     "gc.auto=0",
+    "protocol.allow=never",  # a partial clone would fetch what it lacks, by a command that its configuration names
 )
 
 
@@ -40,5 +41,7 @@ def server_program(remote: Remote, service: str) -> tuple[str, ...]:
     """Return the option that has a remote on this machine served under our own configuration."""
     if remote.local_path is None:
         return ()
-    settings = [word for setting in _SERVER_CONFIG for word in ("-c", setting)]
+    # Git reads a repository of another user only if it is told to. What its configuration could run is off anyway.
+    trusted = (f"safe.directory={remote.local_path}",) if remote.owner_trusted else ()
+    settings = [word for setting in (*_SERVER_CONFIG, *trusted) for word in ("-c", setting)]
     return (f"--{service}={shlex.join(['git', *settings, service])}",)

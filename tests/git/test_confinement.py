@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.git.errors import ObjectsRefused, ProtocolRefused, SettingsUnsafe
+from reconciler.git.errors import ObjectsRefused, OwnershipDoubtful, ProtocolRefused, RemoteUnavailable, SettingsUnsafe
 from reconciler.git.mirror import Mirror
 from reconciler.git.remote import Remote, branch, check_ref, protocol_of
 from reconciler.git.signatures import Mode, Policy
@@ -133,6 +133,30 @@ def test_programs_that_a_local_remotes_configuration_names_never_run(
     forge.git("config", "gc.auto", "1", cwd=forge.bare)
     poll_and_read(mirror, tmp_path)
     assert not trap.sprung()
+
+
+def test_a_partial_clone_as_remote_does_not_fetch_what_it_lacks(forge: Forge, trap: Trap, tmp_path: Path) -> None:
+    """CVE-2024-32004: serving a crafted repository ran what its configuration named for the missing objects."""
+    forge.commit({"a.yaml": "a\n"})
+    forge.git("config", "uploadpack.allowFilter", "true", cwd=forge.bare)
+    plain_git(tmp_path, "clone", "--bare", "--filter=blob:none", f"file://{forge.bare}", "partial.git")
+    partial = tmp_path / "partial.git"
+    plain_git(partial, "config", "remote.origin.uploadpack", str(trap.script))
+    plain_git(partial, "cat-file", "blob", "HEAD:a.yaml")
+    assert trap.sprung()
+    with Mirror(tmp_path / "m", Remote(str(partial))) as mirror, pytest.raises(RemoteUnavailable):
+        mirror.fetch()
+    assert not trap.sprung()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a repository to someone else")
+def test_a_repository_of_another_user_is_read_only_if_that_is_configured(forge: Forge, tmp_path: Path) -> None:
+    head = forge.commit()
+    os.chown(forge.bare, 12345, 12345)
+    with Mirror(tmp_path / "a", Remote(str(forge.bare))) as mirror, pytest.raises(OwnershipDoubtful):
+        mirror.tip()
+    with Mirror(tmp_path / "b", Remote(str(forge.bare), owner_trusted=True)) as mirror:
+        assert mirror.fetch() == head
 
 
 def test_a_users_configuration_is_not_read(

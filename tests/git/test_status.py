@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The status branch on a real remote: one commit a change, none without, and nothing lost."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reconciler.git.authorship import Author, Message
+from reconciler.git.errors import SettingsUnsafe
+from reconciler.git.peers import Peers
+from reconciler.git.remote import Limits, Remote
+from reconciler.git.signatures import Mode, Policy
+from reconciler.git.status import InPlace, Publication, Pushed, StatusRef, Waiting
+from reconciler.model import Commit
+from tests.git.forge import Forge, SshKey, make_forge
+
+LIMITS = Limits(ask_s=10, transfer_s=20, local_s=20)
+NORTH = Author("gateway north", "north@gateways.example.org")
+AT = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
+
+
+def message(text: str = "3 devices confirmed") -> Message:
+    return Message(text, AT)
+
+
+def on_remote(forge: Forge, gateway: str = "north") -> dict[str, bytes]:
+    ref = f"refs/heads/status/{gateway}"
+    names = forge.git("ls-tree", "-r", "-z", "--name-only", ref, cwd=forge.bare).split("\0")
+    return {
+        name: subprocess.run(["git", "show", f"{ref}:{name}"], cwd=forge.bare, check=True, capture_output=True).stdout
+        for name in names
+        if name
+    }
+
+
+def count(forge: Forge, gateway: str = "north") -> int:
+    return int(forge.git("rev-list", "--count", f"refs/heads/status/{gateway}", cwd=forge.bare))
+
+
+def waiting(done: Publication, reason: str) -> Waiting:
+    assert isinstance(done, Waiting), done
+    assert done.reason == reason, done.message
+    return done
+
+
+@pytest.fixture
+def status(tmp_path: Path, remote: Remote) -> Iterator[StatusRef]:
+    with StatusRef(tmp_path / "status", remote, "north", NORTH, limits=LIMITS) as opened:
+        yield opened
+
+
+def test_one_commit_for_a_change_and_none_without(forge: Forge, status: StatusRef) -> None:
+    files = {"README.md": b"# north\n", "devices/pump-1.yaml": b"ready: true\n"}
+    first = status.publish(files, message())
+    assert isinstance(first, Pushed)
+    assert on_remote(forge) == files
+    assert status.publish(dict(files), message("other words")) == InPlace(first.commit)
+    assert count(forge) == 1
+    changed = {**files, "devices/pump-1.yaml": b"ready: false\n"}
+    assert isinstance(status.publish(changed, message()), Pushed)
+    assert on_remote(forge) == changed
+    assert isinstance(status.publish({"README.md": b"# north\n"}, message()), Pushed)
+    assert on_remote(forge) == {"README.md": b"# north\n"}
+    assert count(forge) == 3
+
+
+def test_the_commit_says_who_and_when(forge: Forge, status: StatusRef) -> None:
+    done = status.publish({"a": b"1"}, message("3 devices confirmed, 1 stuck"))
+    assert isinstance(done, Pushed)
+    told = forge.git("show", "-s", "--format=%an|%ae|%aI|%cn|%cI|%B", done.commit, cwd=forge.bare)
+    assert told.startswith(
+        "gateway north|north@gateways.example.org|2026-11-01T12:00:00+00:00|gateway north|2026-11-01T12:00:00+00:00|"
+        "3 devices confirmed, 1 stuck\n"
+    )
+
+
+def test_a_restart_makes_no_commit(forge: Forge, status: StatusRef, remote: Remote, tmp_path: Path) -> None:
+    done = status.publish({"a": b"1"}, message())
+    assert isinstance(done, Pushed)
+    status.close()
+    for folder in ("status", "a-new-disk"):
+        with StatusRef(tmp_path / folder, remote, "north", NORTH, limits=LIMITS) as again:
+            assert again.publish({"a": b"1"}, message()) == InPlace(done.commit)
+    assert count(forge) == 1
+
+
+def test_signed_commits_pass_the_policy_of_others(
+    forge: Forge, remote: Remote, keys: dict[str, SshKey], every: Policy, tmp_path: Path
+) -> None:
+    for gateway, key in (("north", keys["ada"]), ("south", keys["bob"]), ("rogue", keys["mallory"])):
+        author = Author(gateway, f"{gateway}@example.org", key.path)
+        with StatusRef(tmp_path / gateway, remote, gateway, author, limits=LIMITS) as status:
+            assert isinstance(status.publish({"of": gateway.encode()}, message()), Pushed)
+    with Peers(tmp_path / "peers", remote, every, tmp_path / "state", limits=LIMITS) as peers:
+        found = peers.fetch()
+        assert set(found) == {"north", "south"}
+        with peers.tree(found["south"]) as tree:
+            assert [(entry.path, tree.read(entry)) for entry in tree.entries()] == [("of", b"south")]
+    with Peers(tmp_path / "all", remote, Policy(Mode.OFF), tmp_path / "state", limits=LIMITS) as peers:
+        assert set(peers.fetch()) == {"north", "south", "rogue"}
+        forge.git("update-ref", "-d", "refs/heads/status/rogue", cwd=forge.bare)
+        assert set(peers.fetch()) == {"north", "south"}
+
+
+def test_peers_of_a_repository_without_any(forge: Forge, remote: Remote, tmp_path: Path) -> None:
+    forge.commit()
+    with Peers(tmp_path / "peers", remote, Policy(Mode.OFF), tmp_path / "state", limits=LIMITS) as peers:
+        assert peers.fetch() == {}
+
+
+def test_a_missing_key_is_said_and_nothing_unsigned_is_pushed(forge: Forge, remote: Remote, tmp_path: Path) -> None:
+    author = dataclasses.replace(NORTH, signing_key=tmp_path / "nowhere")
+    with StatusRef(tmp_path / "status", remote, "north", author, limits=LIMITS) as status:
+        waiting(status.publish({"a": b"1"}, message()), "SignersUnreadable")
+    assert forge.git("for-each-ref", cwd=forge.bare) == ""
+
+
+def test_kept_here_while_the_remote_is_away_and_pushed_later(forge: Forge, status: StatusRef) -> None:
+    status.publish({"a": b"1"}, message())
+    away = forge.bare.with_suffix(".away")
+    forge.bare.rename(away)
+    kept = waiting(status.publish({"a": b"2"}, message()), "RemoteUnavailable")
+    assert kept.transient
+    assert waiting(status.publish({"a": b"2"}, message()), "RemoteUnavailable").commit == kept.commit
+    waiting(status.publish({"a": b"3"}, message()), "RemoteUnavailable")
+    away.rename(forge.bare)
+    assert isinstance(status.publish({"a": b"3"}, message()), Pushed)
+    assert on_remote(forge) == {"a": b"3"}
+    assert count(forge) == 3  # what happened meanwhile is in the history
+
+
+def test_first_written_while_the_remote_was_away(
+    forge: Forge, status: StatusRef, remote: Remote, tmp_path: Path
+) -> None:
+    with StatusRef(tmp_path / "before", remote, "north", NORTH, limits=LIMITS) as before:
+        before.publish({"a": b"1"}, message())
+    away = forge.bare.with_suffix(".away")
+    forge.bare.rename(away)
+    waiting(status.publish({"a": b"2"}, message()), "RemoteUnavailable")
+    away.rename(forge.bare)
+    assert isinstance(status.publish({"a": b"2"}, message()), Pushed)
+    assert on_remote(forge) == {"a": b"2"}
+    assert count(forge) == 2
+
+
+def test_concurrent_pushes_end_with_the_last_writers_files(forge: Forge, remote: Remote, tmp_path: Path) -> None:
+    """Two daemons of one name, each unaware of the other's pushes."""
+    with (
+        StatusRef(tmp_path / "a", remote, "north", NORTH, limits=LIMITS) as one,
+        StatusRef(tmp_path / "b", remote, "north", NORTH, limits=LIMITS) as two,
+    ):
+        for round_ in range(3):
+            for status, text in ((one, "one"), (two, "two")):
+                files = {"a": f"{text} {round_}".encode()}
+                assert isinstance(status.publish(files, message()), Pushed)
+                assert on_remote(forge) == files
+    assert count(forge) == 6
+
+
+def test_the_same_files_pushed_by_another_need_no_commit(forge: Forge, remote: Remote, tmp_path: Path) -> None:
+    with (
+        StatusRef(tmp_path / "a", remote, "north", NORTH, limits=LIMITS) as one,
+        StatusRef(tmp_path / "b", remote, "north", NORTH, limits=LIMITS) as two,
+    ):
+        one.publish({"a": b"1"}, message())
+        two.publish({"a": b"1"}, message())
+        done = two.publish({"a": b"2"}, message())
+        assert isinstance(done, Pushed)
+        assert one.publish({"a": b"2"}, message("in other words")) == InPlace(done.commit)
+    assert count(forge) == 2
+
+
+def test_a_branch_deleted_on_the_remote_comes_back(forge: Forge, remote: Remote, tmp_path: Path) -> None:
+    for text in (b"1", b"2", b"3"):
+        # A new disk each time: the mirror's history is cut at what was fetched.
+        with StatusRef(tmp_path / text.decode(), remote, "north", NORTH, limits=LIMITS) as status:
+            status.publish({"a": text}, message())
+    with StatusRef(tmp_path / "3", remote, "north", NORTH, limits=LIMITS) as status:
+        forge.git("update-ref", "-d", "refs/heads/status/north", cwd=forge.bare)
+        assert isinstance(status.publish({"a": b"4"}, message()), Pushed)
+    assert on_remote(forge) == {"a": b"4"}
+
+
+def test_old_history_is_dropped_once_it_is_long(forge: Forge, remote: Remote, tmp_path: Path) -> None:
+    limits = dataclasses.replace(LIMITS, status_commits=3)
+    counts = []
+    with StatusRef(tmp_path / "status", remote, "north", NORTH, limits=limits) as status:
+        for number in range(7):
+            assert isinstance(status.publish({"a": b"%d" % number, "b": b"same"}, message()), Pushed)
+            counts.append(count(forge))
+            assert on_remote(forge) == {"a": b"%d" % number, "b": b"same"}
+    assert counts == [1, 2, 3, 1, 2, 3, 1]
+
+
+def test_a_remote_that_takes_no_rewritten_branch_keeps_its_history(
+    forge: Forge, remote: Remote, tmp_path: Path
+) -> None:
+    forge.git("config", "receive.denyNonFastForwards", "true", cwd=forge.bare)
+    limits = dataclasses.replace(LIMITS, status_commits=2)
+    with StatusRef(tmp_path / "status", remote, "north", NORTH, limits=limits) as status:
+        for number in range(5):
+            assert isinstance(status.publish({"a": b"%d" % number}, message()), Pushed)
+    assert on_remote(forge) == {"a": b"4"}
+    assert count(forge) == 5
+
+
+def test_a_remote_that_declines_is_told_apart(forge: Forge, status: StatusRef) -> None:
+    """With a rule of its own, as forges have them; a hook would not run, for this remote is on our machine."""
+    forge.git("config", "receive.maxInputSize", "10", cwd=forge.bare)
+    failed = status.publish({"a": os.urandom(4000)}, message())
+    assert isinstance(failed, Waiting)
+    forge.git("config", "--unset", "receive.maxInputSize", cwd=forge.bare)
+    forge.git("config", "receive.shallowUpdate", "false", cwd=forge.bare)
+    forge.git("config", "transfer.hideRefs", "refs/heads/status", cwd=forge.bare)
+    waiting(status.publish({"a": b"1"}, message()), "StatusRefused")
+
+
+def test_a_damaged_status_mirror_is_made_anew(forge: Forge, status: StatusRef, tmp_path: Path) -> None:
+    status.publish({"a": b"1"}, message())
+    for thing in (tmp_path / "status" / "objects").glob("??/*"):
+        thing.unlink()
+    assert isinstance(status.publish({"a": b"2"}, message()), Pushed)
+    assert on_remote(forge) == {"a": b"2"}
+    assert count(forge) == 2
+
+
+def test_a_push_runs_no_hook_of_a_local_remote(forge: Forge, status: StatusRef, tmp_path: Path) -> None:
+    mark = tmp_path / "sprung"
+    for name in ("pre-receive", "update", "post-receive", "post-update", "reference-transaction"):
+        hook = forge.bare / "hooks" / name
+        hook.unlink(missing_ok=True)
+        hook.write_text(f"#!/bin/sh\ntouch {mark}\n")
+        hook.chmod(0o755)
+    forge.commit()
+    assert mark.exists()
+    mark.unlink()
+    assert isinstance(status.publish({"a": b"1"}, message()), Pushed)
+    assert not mark.exists()
+
+
+def test_a_push_never_writes_into_a_work_tree(forge: Forge, tmp_path: Path) -> None:
+    """`updateInstead` would check files out as us, through filters that the repository names."""
+    forge.commit(push=False)
+    forge.git("checkout", "--quiet", "-b", "status/north")
+    forge.git("config", "receive.denyCurrentBranch", "updateInstead")
+    with StatusRef(tmp_path / "status", Remote(str(forge.work)), "north", NORTH, limits=LIMITS) as status:
+        waiting(status.publish({"a": b"1"}, message()), "StatusRefused")
+    assert not (forge.work / "a").exists()
+
+
+@pytest.mark.parametrize("path", ["../x", "/x", "a//b", "", ".git/config", "a/../b", "a\nb"])
+def test_paths_that_no_tree_should_hold_are_refused(path: str, status: StatusRef) -> None:
+    with pytest.raises(SettingsUnsafe):
+        status.publish({path: b"x"}, message())
+
+
+@pytest.mark.parametrize("gateway", ["../main", "a b", "", "-x", "a..b", "x.lock"])
+def test_gateway_names_that_are_no_ref_are_refused(gateway: str, remote: Remote, tmp_path: Path) -> None:
+    with pytest.raises(SettingsUnsafe):
+        StatusRef(tmp_path / "status", remote, gateway, NORTH)
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "a <b"])
+def test_author_names_that_would_break_the_commit_are_refused(name: str) -> None:
+    with pytest.raises(SettingsUnsafe):
+        Author(name, "a@example.org")
+
+
+NAMES = st.lists(st.sampled_from(["a", "b", "ä", 'q"q', "x y", "\\", "D"]), min_size=1, max_size=3).map("/".join)
+FILES = st.dictionaries(NAMES, st.binary(max_size=40) | st.just(b"done\ncommit refs/heads/main\n"), max_size=6)
+
+
+def no_path_is_a_folder_of_another(files: dict[str, bytes]) -> bool:
+    return not any(other.startswith(f"{path}/") for path in files for other in files)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(FILES.filter(no_path_is_a_folder_of_another), min_size=1, max_size=4))
+def test_whatever_the_files_the_branch_holds_exactly_them(
+    steps: list[dict[str, bytes]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("status")
+    forge = make_forge(folder)
+    remote = Remote(str(forge.bare))
+    commits: set[Commit] = set()
+    with StatusRef(folder / "status", remote, "north", NORTH, limits=LIMITS) as status:
+        for files in steps:
+            done = status.publish(files, message())
+            assert not isinstance(done, Waiting)
+            assert isinstance(done, Pushed) == (done.commit not in commits)
+            commits.add(done.commit)
+            assert on_remote(forge) == files
+    assert len(commits) == 1 + sum(1 for before, after in itertools.pairwise(steps) if before != after)
