@@ -106,6 +106,8 @@ class Encoding(IntEnum):
 
     LINEAR = 0
     ISOLATION_SCORE = 1
+    RECONSTRUCTION_ERROR = 2
+    OUTPUT_VALUE = 3
 
 
 @dataclass(frozen=True, slots=True)
