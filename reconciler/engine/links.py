@@ -45,6 +45,7 @@ class Links:
         self._served: object = None
         self._missing: dict[str, str] = {}
         self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._crashes: asyncio.Queue[BaseException] = asyncio.Queue()
 
     def serve(self, fleet: str, devices: Mapping[DeviceId, Device], limits: Limits) -> None:
         """Serve just these devices. Costs nothing when they are the same mapping as before."""
@@ -69,6 +70,10 @@ class Links:
     def troubles(self) -> dict[str, str | None]:
         """Return for each link what is wrong with it."""
         return {**self._missing, **{name: link.trouble for name, link in self._open.items()}}
+
+    async def run(self) -> None:
+        """Raise the bug that ended a link's task, should there be one; a link that is down is no bug."""
+        raise await self._crashes.get()
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield what devices say by themselves, from all links."""
@@ -108,7 +113,14 @@ class Links:
             asyncio.create_task(runner.run(), name=f"fleet {name}"),
             asyncio.create_task(self._forward(name, runner), name=f"hear {name}"),
         )
+        for task in tasks:
+            task.add_done_callback(self._look_for_crash)
         self._open[name] = _Open(key, runner, tasks)
+
+    def _look_for_crash(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._crashes.put_nowait(error)
 
     def _serial_link(self, name: str, members: Mapping[DeviceId, Device]) -> SerialLink:
         """Open a line under the name that Git has for it; the configuration may say what that is on this machine."""

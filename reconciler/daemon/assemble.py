@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a configuration to an engine with all that it touches the world with."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import ClassVar
+
+from reconciler.config import Config
+from reconciler.engine.builder import LocalBuilder
+from reconciler.engine.clock import SystemClock
+from reconciler.engine.engine import Engine, Ports
+from reconciler.engine.links import Links
+from reconciler.engine.publisher import Publisher
+from reconciler.engine.seals import Seals
+from reconciler.engine.state import State
+from reconciler.engine.wanted import Wanted
+from reconciler.errors import Unusable
+from reconciler.git.authorship import Author
+from reconciler.git.mirror import Mirror
+from reconciler.git.remote import Limits, Remote, Ssh, branch
+from reconciler.git.signatures import Mode, Policy
+from reconciler.git.source import Source
+from reconciler.git.status import StatusRef
+from reconciler.load import Cache
+from reconciler.model import Commit, GatewayId
+from signing import gatewaystore
+from signing.keyfiles import KeyStoreError
+
+
+class KeysUnusable(Unusable):
+    """The gateway's key or delegation is missing, damaged or readable by others."""
+
+    reason: ClassVar[str] = "KeysUnusable"
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """An engine, and what is run beside it."""
+
+    engine: Engine
+    links: Links
+
+
+@contextmanager
+def assembled(config: Config) -> Iterator[Assembly]:
+    """Open all that the configuration names, and close it in the end, in the opposite order."""
+    with ExitStack() as stack:
+        config.state_dir.mkdir(parents=True, exist_ok=True)
+        state = State(config.state_dir / "state.db")
+        stack.callback(state.close)
+        cache = stack.enter_context(Cache(config.state_dir / "load.db"))
+        remote = _remote(config)
+        limits = Limits(ask_s=config.repository.timeout_s)
+        mirror = stack.enter_context(Mirror(config.state_dir / "mirror.git", remote, limits))
+        source = Source(mirror, _policy(config), config.state_dir / "signers", config.repository.path)
+        status_ref = stack.enter_context(
+            StatusRef(config.state_dir / "status.git", remote, config.name, _author(config), limits=limits)
+        )
+        git_thread = stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix="git"))
+        seals = Seals()
+        links = Links(config, seals)
+        clock = SystemClock()
+        wanted = Wanted(source, cache, state)
+        ports = Ports(
+            wanted=wanted,
+            git_thread=git_thread,
+            builder=LocalBuilder(config, wanted),
+            links=links,
+            seals=seals,
+            state=state,
+            publisher=Publisher(status_ref, state, interval_s=config.status.interval_s),
+            gateway=_gateway_keys(config),
+            clock=clock,
+        )
+        yield Assembly(Engine(GatewayId(config.name), ports), links)
+
+
+def _remote(config: Config) -> Remote:
+    repository = config.repository
+    return Remote(
+        url=repository.url,
+        ref=branch(repository.branch),
+        ssh=Ssh(key=repository.ssh_key, known_hosts=repository.known_hosts),
+        credential_helper=repository.credential_helper,
+        ca_file=repository.ca,
+    )
+
+
+def _policy(config: Config) -> Policy:
+    signers = config.signers
+    return Policy(
+        Mode(signers.policy),
+        signers.allowed_signers,
+        signers.revoked_signers,
+        signers.gpg_keys,
+        Commit(signers.anchor) if signers.anchor is not None else None,
+    )
+
+
+def _author(config: Config) -> Author:
+    return Author(f"tinyfleet gateway {config.name}", f"{getpass.getuser()}@{config.name}", config.keys.status)
+
+
+def _gateway_keys(config: Config) -> gatewaystore.Gateway:
+    def no_passphrase() -> bytes:
+        raise KeysUnusable(f"{config.keys.gateway}: the gateway's key has a passphrase; a daemon can't ask for one")
+
+    try:
+        return gatewaystore.load(config.keys.gateway, no_passphrase)
+    except (KeyStoreError, OSError) as error:
+        raise KeysUnusable(f"{error}; make it with `tinyfleet keys gateway init`, have it delegated") from error
