@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import os
 import select
-import socket
 import time
 from typing import Protocol
 
@@ -35,10 +34,18 @@ class Device(Protocol):
         """Let the device work on its own for a while."""
 
 
-class SerialDevice:
-    """A device at one address of a line, which is a connected socket."""
+class LineEnd(Protocol):
+    """What a socket is, and a pty can be made to be."""
 
-    def __init__(self, line: socket.socket, address: int) -> None:
+    def fileno(self) -> int: ...
+    def sendall(self, data: bytes, /) -> None: ...
+    def recv(self, most: int, /) -> bytes: ...
+
+
+class SerialDevice:
+    """A device at one address of a line."""
+
+    def __init__(self, line: LineEnd, address: int) -> None:
         self._line, self._address = line, address
         self._deframer = Deframer(coded_bytes_max=FRAME_BYTES_MAX)
 

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tinyfleet-vdev: virtual devices over serial lines and over a broker, with faults on request."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import tty
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import serial
+
+from reconciler.devices.bodies import Flag, Place, Why
+from reconciler.devices.conversation import Confirmed, TrialFailed
+from reconciler.model import Phase
+from tests.firmware.bench import Bench, Made, make_pack
+from tests.firmware.broker import Authority, Broker
+from tests.firmware.talk import SerialDevice, digest16, first_blocks, job, report_of, update
+from tests.firmware.vdev import MqttDevice, Vdev
+
+PREBAKED, OLD, NEW = make_pack(1), make_pack(2, inputs=400), make_pack(3, inputs=900)
+Run = Callable[..., Vdev]
+
+
+@pytest.fixture
+def run(vdev_program: Path) -> Iterator[Run]:
+    """Run virtual devices until the test ends."""
+    with contextlib.ExitStack() as running:
+
+        def start(made: list[Made], *options: str) -> Vdev:
+            return running.enter_context(Vdev(vdev_program, made, (PREBAKED,), *options))
+
+        yield start
+
+
+def install(device: SerialDevice | MqttDevice, bench: Bench, made: Made, pack: bytes) -> None:
+    before = report_of(device, made)
+    outcome, _ = update(device, made, job(made, bench.install(made, pack, before.sequence + 1), pack, before))
+    assert isinstance(outcome, Confirmed), outcome
+
+
+def test_several_devices_on_one_socket(run: Run, bench: Bench) -> None:
+    made = [bench.device(f"d{i}", address=i) for i in (1, 2, 247)]
+    vdev = run(made, "--line", "unix:{folder}/line")
+    with vdev.line("line") as line:
+        for one in made:
+            install(SerialDevice(line, one.identity.address), bench, one, OLD)
+        for one in made:
+            report = report_of(SerialDevice(line, one.identity.address), one)
+            assert (report.running, report.phase) == (digest16(OLD), Phase.CONFIRMED)
+    assert all(vdev.status(one.name)["violations"] == "0" for one in made)
+
+
+def test_pty_is_a_serial_port(run: Run, bench: Bench) -> None:
+    made = bench.device("d1", address=1)
+    vdev = run([made], "--line", "pty:{folder}/tty")
+    with serial.Serial(str(vdev.folder / "tty"), 115200, timeout=0) as port, contextlib.closing(PortLine(port)) as line:
+        assert report_of(line.device(1), made).running == digest16(PREBAKED)
+
+
+class PortLine:
+    """A pty's open end as the socket that SerialDevice takes."""
+
+    def __init__(self, port: serial.Serial) -> None:
+        tty.setraw(port.fileno())
+        self._port = port
+
+    def device(self, address: int) -> SerialDevice:
+        return SerialDevice(self, address)
+
+    def sendall(self, data: bytes) -> None:
+        os.write(self._port.fileno(), data)
+
+    def recv(self, most: int) -> bytes:
+        return os.read(self._port.fileno(), most)
+
+    def fileno(self) -> int:
+        return int(self._port.fileno())
+
+    def close(self) -> None:
+        self._port.close()
+
+
+def test_flash_in_files_survives_a_kill(run: Run, bench: Bench) -> None:
+    made = bench.device("d1", address=1)
+    vdev = run([made], "--line", "unix:{folder}/line", "--flash", "{folder}")
+    with vdev.line("line") as line:
+        device = SerialDevice(line, 1)
+        install(device, bench, made, OLD)
+        before = report_of(device, made)
+        work = job(made, bench.install(made, NEW, 2), NEW, before, block_bytes=64)
+        first_blocks(device, work, 5)
+        assert report_of(device, made).transfer is not None
+    vdev.kill()
+    vdev.start()
+    with vdev.line("line") as line:
+        device = SerialDevice(line, 1)
+        after = report_of(device, made)
+        assert after.running == digest16(OLD)
+        assert after.transfer is not None
+        assert after.transfer.first == 5
+        outcome, transfer = update(device, made, work)
+        assert isinstance(outcome, Confirmed), outcome
+        assert transfer.effort.blocks_sent == work.blocks - 5
+
+
+@pytest.mark.parametrize(("fault", "flag"), [("golden=1", Flag.GOLDEN_VECTORS_FAILED), ("crash=1", Flag(0))])
+def test_faults_in_trial(run: Run, bench: Bench, fault: str, flag: Flag) -> None:
+    made = bench.device("d1", address=1)
+    vdev = run([made], "--line", "unix:{folder}/line")
+    with vdev.line("line") as line:
+        device = SerialDevice(line, 1)
+        install(device, bench, made, OLD)
+        before = report_of(device, made)
+        assert vdev.command(f"fault * {fault}") == "ok"
+        outcome, _ = update(device, made, job(made, bench.install(made, NEW, 2), NEW, before))
+        assert isinstance(outcome, TrialFailed), outcome
+        report = report_of(device, made)
+        assert (report.running, report.why) == (digest16(OLD), Why.FELL_BACK_TO_PREVIOUS)
+        assert report.flags & flag == flag
+        assert vdev.command("fault d1 none") == "ok"
+        install(device, bench, made, NEW)
+
+
+def test_power_cuts_in_mid_update(run: Run, bench: Bench) -> None:
+    made = bench.device("d1", address=1)
+    vdev = run([made], "--line", "unix:{folder}/line")
+    with vdev.line("line") as line:
+        device = SerialDevice(line, 1)
+        for cut in range(1, 40, 3):
+            pack = make_pack(10 + cut, inputs=300)
+            assert vdev.command(f"fault d1 cut={cut}") == "ok"
+            install(device, bench, made, pack)
+            assert report_of(device, made).running == digest16(pack)
+    status = vdev.status("d1")
+    assert int(status["power_cuts"]) >= 5
+    assert status["violations"] == "0"
+
+
+def test_noise_on_the_line_is_mended(run: Run, bench: Bench) -> None:
+    made = bench.device("d1", address=1)
+    vdev = run([made], "--line", "unix:{folder}/line", "--fault", "bit-errors=5e-5", "--seed", "3")
+    with vdev.line("line") as line:
+        install(SerialDevice(line, 1), bench, made, NEW)
+
+
+def test_recording_as_input(run: Run, bench: Bench, tmp_path: Path) -> None:
+    recording = tmp_path / "vibration.csv"
+    recording.write_text("x\n" + "\n".join(str(i % 100) for i in range(500)) + "\n")
+    made = bench.device("d1", address=1)
+    vdev = run([made], "--line", "unix:{folder}/line", "--recording", str(recording), "--infer-every", "10")
+    with vdev.line("line") as line:
+        device = SerialDevice(line, 1)
+        while report_of(device, made).inferences == 0:
+            device.let_pass(0.1)
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    broker = Broker(tmp_path)
+    yield broker
+    broker.stop()
+
+
+def test_devices_behind_a_broker(run: Run, bench: Bench, broker: Broker) -> None:
+    made = [bench.device(f"d{i}") for i in range(20)]
+    vdev = run(made, "--broker", f"localhost:{broker.port}")
+    client = broker.client()
+    try:
+        devices = {one.name: MqttDevice(client, one) for one in made}
+        for one in made:
+            assert devices[one.name].presence.get(timeout=10) == b"1"
+            install(devices[one.name], bench, one, OLD)
+        assert report_of(devices["d7"], made[7]).place is Place.SLOT_A
+        assert vdev.stop() == 0
+        assert devices["d7"].presence.get(timeout=10) == b"0"
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def test_tls_with_a_certificate_for_each(run: Run, bench: Bench, tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "certificates")
+    made = [bench.device(f"d{i}") for i in range(3)]
+    for one in made:
+        authority.issue(one.name)
+    broker = Broker(tmp_path, authority)
+    try:
+        ca, port = authority.folder / "ca.crt", broker.port
+        run(made, "--broker", f"localhost:{port}", "--tls-ca", str(ca), "--certificates", str(authority.folder))
+        client = broker.client()
+        try:
+            for one in made:
+                device = MqttDevice(client, one)
+                assert device.presence.get(timeout=10) == b"1"
+                install(device, bench, one, OLD)
+        finally:
+            client.disconnect()
+            client.loop_stop()
+    finally:
+        broker.stop()
+
+
+def test_help_and_mistakes(vdev_program: Path) -> None:
+    told = subprocess.run([vdev_program, "--help"], capture_output=True, text=True, check=True).stdout
+    assert all(word in told for word in ("--broker", "--line-each", "bit-errors", "restart NAME"))
+    for wrong in (["--images", "/nowhere", "--line", "pty:x"], ["--slot-bytes", "x"], ["--fault", "rain=1"], []):
+        done = subprocess.run([vdev_program, *wrong], capture_output=True, text=True, check=False)
+        assert done.returncode != 0
+        assert done.stderr.startswith("tinyfleet-vdev: ")
