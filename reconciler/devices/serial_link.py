@@ -119,10 +119,13 @@ class SerialLink:
 
     def _hush(self) -> None:
         """No answer will come to anything that waits."""
-        for lane in self._busy():
-            asked = [order for order in lane.waiting if not isinstance(order, Block)]
+        for lane in self._lanes.values():
+            questions = [order for order in lane.waiting if not isinstance(order, Block)]
+            if lane.open_question:
+                questions.append(lane.open_question)
             lane.waiting.clear()
-            for question in asked:
+            lane.open_question = None
+            for question in questions:
                 self._events.put_nowait(Silent(lane.device, question))
 
     # ------------------------------------------------------------ one frame, or a question and its answer

@@ -8,6 +8,7 @@ all lines without a thread.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 from contextlib import suppress
@@ -63,12 +64,12 @@ class SerialPort:
         try:
             self._port = self._connected()
             os.set_blocking(self._port.fileno(), False)
-        except PermissionError as error:
-            raise LinkUnusable(f"{self._url}: {error.strerror}: is the daemon's user in the port's group?") from error
-        except (OSError, serial.SerialException) as error:
-            raise LineDown(f"{self._url}: {error}") from error
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError) as error:  # an unknown scheme, a port without a file descriptor
             raise LinkUnusable(f"{self._url}: {error}") from error
+        except OSError as error:  # pyserial's SerialException is one
+            if error.errno == errno.EACCES:
+                raise LinkUnusable(f"{self._url}: not allowed: is the daemon's user in the port's group?") from error
+            raise LineDown(f"{self._url}: {error}") from error
         self._down = ""
         self._heard.clear()
         asyncio.get_running_loop().add_reader(self._port.fileno(), self._read)

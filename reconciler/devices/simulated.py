@@ -20,6 +20,7 @@ from reconciler.devices.line import BITS_PER_BYTE, airtime_s
 
 T = TypeVar("T")
 CHUNK_BYTES = 8  # bytes arrive in pieces of this size, each at its own time
+NO_NOISE = 1e-12  # a bit error rate below this is none
 GATEWAY = -1  # the talker that is not one of the stations
 
 
@@ -174,6 +175,6 @@ class SimulatedLine:
 
     def _gap(self) -> float:
         """How many bits pass unharmed before the next error."""
-        if self._rate <= 0:
+        if self._rate < NO_NOISE:
             return math.inf
         return math.floor(math.log(1 - self._random.random()) / math.log1p(-self._rate))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A device of a few lines that keeps to docs/specs/protocol.md: for what the real C agent would be too slow or too good.
+"""A device of a few lines that keeps to docs/specs/protocol.md: for which the real C agent would be too good.
 
 Its "signature" is the nonce in front of the body, so that a stale answer is refused as with the real thing. Its
 "envelope" is the sequence (4 bytes) and the digest16 of the pack.

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The serial link and its fairness, on a simulated line in simulated time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.devices.bodies import Report
+from reconciler.devices.codec import Result, What, encode
+from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome
+from reconciler.devices.errors import LineDown
+from reconciler.devices.fleet import Fleet, Limiter
+from reconciler.devices.frame import encode_frame
+from reconciler.devices.link import Heard, LinkState
+from reconciler.devices.noise import Noise, best_block_bytes
+from reconciler.devices.serial_link import SerialLink
+from reconciler.devices.simulated import SimulatedLine, run_simulated
+from reconciler.model import DeviceId, Limits
+from tests.devices.pretend import PretendedDevice, PretendedStation, job_for, open_pretended
+
+T = TypeVar("T")
+PAYLOAD = random.Random(1).randbytes(4096)
+A, B, C = DeviceId("a"), DeviceId("b"), DeviceId("c")
+NO_LIMITS = Limits()
+
+
+def on_a_line(
+    line: SimulatedLine, what: Callable[[Fleet], Awaitable[T]], limits: Limits = NO_LIMITS
+) -> tuple[T, float, Fleet]:
+    """Do something with the devices a, b, c at the addresses 1, 2, 3; return also how long it took."""
+
+    async def main() -> tuple[T, float, Fleet]:
+        fleet = Fleet(SerialLink(line, {A: 1, B: 2, C: 3}), open_pretended, limiters=[Limiter(limits)])
+        running = asyncio.create_task(fleet.run())
+        result = await what(fleet)
+        running.cancel()
+        return result, asyncio.get_running_loop().time(), fleet
+
+    return run_simulated(main())
+
+
+def stations(**mute: bool) -> list[PretendedStation]:
+    return [
+        PretendedStation(number, PretendedDevice(), mute=mute.get(name, False)) for number, name in enumerate("abc", 1)
+    ]
+
+
+async def report_of(fleet: Fleet, device: DeviceId) -> Outcome:
+    return await fleet.ask(device, What.REPORT)
+
+
+def test_a_question_costs_its_bytes_and_the_turnarounds() -> None:
+    line = SimulatedLine(stations())
+    outcome, took_s, _ = on_a_line(line, lambda fleet: report_of(fleet, A))
+    assert isinstance(outcome, Answered)
+    assert isinstance(outcome.body, Report)
+    assert took_s == pytest.approx((line.sent_bytes + line.heard_bytes) * 10 / 2400 + 0.005, abs=0.004)
+
+
+def test_an_update_over_2400_baud_arrives_whole() -> None:
+    line_stations = stations()
+
+    async def update(fleet: Fleet) -> Outcome:
+        return (await fleet.update(job_for("b", PAYLOAD, block_bytes=512)))[0]
+
+    outcome, took_s, _ = on_a_line(SimulatedLine(line_stations), update)
+    assert isinstance(outcome, Confirmed)
+    assert line_stations[1].device.content() == PAYLOAD
+    assert took_s < len(PAYLOAD) * 10 / 2400 * 1.12
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.floats(0, 4e-4), st.integers(0, 1 << 30), st.booleans())
+def test_an_update_gets_through_noise(rate: float, seed: int, strike_framing: bool) -> None:  # noqa: FBT001  # drawn
+    line_stations = stations()
+
+    async def update(fleet: Fleet) -> Outcome:
+        outcome: Outcome = Lost("not begun")
+        for _ in range(5):
+            outcome, _ = await fleet.update(job_for("a", PAYLOAD, block_bytes=128))
+            if not isinstance(outcome, Lost):
+                break
+        return outcome
+
+    line = SimulatedLine(line_stations, bit_error_rate=rate, seed=seed, strike_framing=strike_framing)
+    outcome, _, _ = on_a_line(line, update)
+    assert isinstance(outcome, Confirmed)
+    assert line_stations[0].device.content() == PAYLOAD
+
+
+def test_a_silent_device_costs_the_others_only_its_share() -> None:
+    async def both(fleet: Fleet) -> float:
+        silent = asyncio.create_task(fleet.update(job_for("a", PAYLOAD)))
+        alive = await fleet.update(job_for("b", PAYLOAD, block_bytes=512))
+        assert isinstance(alive[0], Confirmed)
+        took_s = asyncio.get_running_loop().time()
+        assert isinstance((await silent)[0], Lost)
+        return took_s
+
+    alone_s, _, _ = on_a_line(SimulatedLine(stations()), both_alone)
+    with_silent_s, _, _ = on_a_line(SimulatedLine(stations(a=True)), both)
+    assert with_silent_s < 2 * alone_s
+    assert with_silent_s - alone_s < 6 * 2.6  # six offers, each waited for 2 s and a bit
+
+
+async def both_alone(fleet: Fleet) -> float:
+    await fleet.update(job_for("b", PAYLOAD, block_bytes=512))
+    return asyncio.get_running_loop().time()
+
+
+def test_a_question_waits_for_one_block_not_for_a_burst() -> None:
+    async def ask_during_an_update(fleet: Fleet) -> float:
+        update = asyncio.create_task(fleet.update(job_for("a", PAYLOAD * 4, block_bytes=1024)))
+        await asyncio.sleep(10)
+        asked_s = asyncio.get_running_loop().time()
+        assert isinstance(await fleet.ask(B, What.REPORT), Answered)
+        took_s = asyncio.get_running_loop().time() - asked_s
+        assert isinstance((await update)[0], Confirmed)
+        return took_s
+
+    took_s, _, _ = on_a_line(SimulatedLine(stations()), ask_during_an_update)
+    assert took_s < 1050 * 10 / 2400 + 1
+
+
+def test_two_updates_share_the_line_evenly() -> None:
+    async def two(fleet: Fleet) -> tuple[float, float]:
+        async def timed(name: str) -> float:
+            await fleet.update(job_for(name, PAYLOAD, block_bytes=256))
+            return asyncio.get_running_loop().time()
+
+        return await asyncio.gather(timed("a"), timed("b"))
+
+    (first_s, second_s), _, _ = on_a_line(SimulatedLine(stations()), two)
+    assert abs(first_s - second_s) < 0.1 * max(first_s, second_s)
+
+
+def test_limits_hold_transfers_and_bytes_back() -> None:
+    async def two(fleet: Fleet) -> tuple[float, float]:
+        async def timed(name: str) -> float:
+            await fleet.update(job_for(name, PAYLOAD, block_bytes=256))
+            return asyncio.get_running_loop().time()
+
+        return await asyncio.gather(timed("a"), timed("b"))
+
+    fast = SimulatedLine(stations(), baud=115_200)
+    (first_s, second_s), _, _ = on_a_line(fast, two, Limits(transfers=1, bytes_per_second=1000))
+    assert second_s - first_s > 3.5  # one after the other, and 4,096 bytes at 1,000 a second
+
+
+def test_bytes_that_are_no_frames_are_counted_and_survived() -> None:
+    class Babbler:
+        def hear(self, data: bytes, now_s: float) -> bytes:
+            del now_s
+            return b"\x07garbage\0" if data.endswith(b"\0") else b""
+
+    async def ask(fleet: Fleet) -> Outcome:
+        return await fleet.ask(A, What.REPORT)
+
+    outcome, _, fleet = on_a_line(SimulatedLine([Babbler()]), ask)
+    assert isinstance(outcome, Lost)
+    assert fleet.link.statistics.frames_bad >= 6
+
+
+def test_an_address_nobody_listed_is_counted_and_not_served() -> None:
+    class TwoFaced:
+        def __init__(self) -> None:
+            self.faces = [PretendedStation(1, PretendedDevice()), PretendedStation(1, PretendedDevice())]
+
+        def hear(self, data: bytes, now_s: float) -> bytes:
+            said = self.faces[0].hear(data, now_s)
+            return encode_frame(77, encode(Result(None, 0))) + said if said else b""
+
+    outcome, _, fleet = on_a_line(SimulatedLine([TwoFaced()]), lambda fleet: report_of(fleet, A))
+    assert isinstance(outcome, Answered)
+    assert fleet.link.statistics.unknown == {"address 77"}
+
+
+def test_a_neighbour_that_speaks_unasked_is_passed_on_and_disturbs_nothing() -> None:
+    class Talkative:
+        def __init__(self) -> None:
+            self.device = PretendedStation(1, PretendedDevice())
+
+        def hear(self, data: bytes, now_s: float) -> bytes:
+            said = self.device.hear(data, now_s)
+            return encode_frame(2, encode(Result(None, 1))) + said if said else b""
+
+    async def ask(fleet: Fleet) -> list[object]:
+        outcome = await fleet.ask(A, What.REPORT)
+        told = fleet.unsolicited()
+        return [outcome, await anext(told), await anext(told)]
+
+    (outcome, up, heard), _, _ = on_a_line(SimulatedLine([Talkative()]), ask)
+    assert isinstance(outcome, Answered)
+    assert up == LinkState(up=True)
+    assert heard == Heard(B, Result(None, 1), asked=False)
+
+
+def test_a_line_that_goes_down_is_opened_again() -> None:
+    class Flaky(SimulatedLine):
+        failures = 2
+
+        async def send(self, data: bytes) -> None:
+            if self.failures:
+                self.failures -= 1
+                raise LineDown("the cable was pulled")
+            await super().send(data)
+
+    async def ask(fleet: Fleet) -> list[object]:
+        outcome = await fleet.ask(A, What.REPORT)
+        told = fleet.unsolicited()
+        return [outcome, *[await anext(told) for _ in range(5)]]
+
+    (outcome, *told), _, _ = on_a_line(Flaky(stations()), ask)
+    assert isinstance(outcome, Answered)
+    assert [event.up for event in told if isinstance(event, LinkState)] == [True, False, True, False, True]
+
+
+def test_noise_is_estimated_from_answers() -> None:
+    async def many(fleet: Fleet) -> None:
+        for _ in range(400):
+            await fleet.ask(A, What.REPORT)
+
+    _, _, fleet = on_a_line(SimulatedLine(stations(), bit_error_rate=2e-4, seed=4), many)
+    assert 1e-4 < fleet.link.statistics.bit_error_rate < 4e-4
+    assert fleet.link.block_bytes(1024) < 400
+
+
+def test_a_quiet_line_takes_the_largest_block() -> None:
+    assert best_block_bytes(Noise().bit_error_rate, 1024) == 1024
+    assert best_block_bytes(0.0, 512) == 512
+    assert best_block_bytes(5e-5, 1024) in range(400, 600)
+    assert best_block_bytes(0.5, 1024) == 64
+    assert best_block_bytes(1e-3, 4096) % 16 == 0
+
+
+def test_the_same_seed_gives_the_same_figures() -> None:
+    async def update(fleet: Fleet) -> Outcome:
+        return (await fleet.update(job_for("a", PAYLOAD)))[0]
+
+    def figures() -> tuple[int, int, float]:
+        line = SimulatedLine(stations(), bit_error_rate=1e-4, seed=8)
+        _, took_s, _ = on_a_line(line, update)
+        return line.sent_bytes, line.heard_bytes, took_s
+
+    assert figures() == figures()

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real ports: a pty, a socket, a unix socket, with a pretended device at the other end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import socket
+import tty
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from reconciler.devices.codec import What
+from reconciler.devices.conversation import Answered, Confirmed, Outcome
+from reconciler.devices.errors import LineDown, LinkUnusable
+from reconciler.devices.fleet import Fleet
+from reconciler.devices.serial_link import SerialLink
+from reconciler.devices.serial_port import SerialPort
+from reconciler.model import DeviceId
+from tests.devices.pretend import PretendedDevice, PretendedStation, job_for, open_pretended
+
+BAUD = 4_000_000  # sets the pace: a pty has none of its own
+PAYLOAD = bytes(range(256)) * 40
+A = DeviceId("a")
+
+
+async def update_over(url: str) -> Outcome:
+    fleet = Fleet(SerialLink(SerialPort(url, BAUD), {A: 1}), open_pretended)
+    running = asyncio.create_task(fleet.run())
+    try:
+        assert isinstance(await fleet.ask(A, What.REPORT), Answered)
+        outcome, _ = await fleet.update(job_for("a", PAYLOAD, block_bytes=1024))
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+    return outcome
+
+
+def serve(fileno: int, station: PretendedStation) -> Callable[[], object]:
+    """Let a station live at a file descriptor of the running loop; return how to end it."""
+    loop = asyncio.get_running_loop()
+
+    def hear() -> None:
+        with suppress(OSError):
+            said = station.hear(os.read(fileno, 4096), 0.0)
+            if said:
+                os.write(fileno, said)
+
+    loop.add_reader(fileno, hear)
+    return lambda: loop.remove_reader(fileno)
+
+
+def test_a_pty() -> None:
+    async def main() -> Outcome:
+        ours, theirs = pty.openpty()
+        tty.setraw(theirs)
+        end = serve(ours, PretendedStation(1, PretendedDevice()))
+        try:
+            return await update_over(os.ttyname(theirs))
+        finally:
+            end()
+            os.close(ours)
+            os.close(theirs)
+
+    assert isinstance(asyncio.run(main()), Confirmed)
+
+
+@pytest.mark.parametrize("family", [socket.AF_UNIX, socket.AF_INET])
+def test_a_socket(family: socket.AddressFamily, tmp_path: Path) -> None:
+    async def main() -> Outcome:
+        station = PretendedStation(1, PretendedDevice())
+
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while data := await reader.read(4096):
+                writer.write(station.hear(data, 0.0))
+            writer.close()
+
+        if family is socket.AF_UNIX:
+            server = await asyncio.start_unix_server(talk, path := str(tmp_path / "line"))
+            url = f"unix:{path}"
+        else:
+            server = await asyncio.start_server(talk, "127.0.0.1", 0)
+            url = f"socket://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server:
+            return await update_over(url)
+
+    assert isinstance(asyncio.run(main()), Confirmed)
+
+
+def test_a_port_that_is_not_there_is_down(tmp_path: Path) -> None:
+    for url in (str(tmp_path / "ttyUSB0"), f"unix:{tmp_path / 'line'}", "socket://127.0.0.1:1"):
+        with pytest.raises(LineDown):
+            asyncio.run(SerialPort(url, BAUD).open())
+
+
+@pytest.mark.parametrize("url", ["carrier-pigeon://coop", "loop://"])
+def test_a_port_that_cannot_be_is_unusable(url: str) -> None:
+    with pytest.raises(LinkUnusable):
+        asyncio.run(SerialPort(url, BAUD).open())
+
+
+def test_rs485_on_a_port_without_it_is_unusable() -> None:
+    ours, theirs = pty.openpty()
+    try:
+        with pytest.raises(LinkUnusable):
+            asyncio.run(SerialPort(os.ttyname(theirs), 9600, rs485=True).open())
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_the_other_end_hanging_up_is_noticed(tmp_path: Path) -> None:
+    async def main() -> None:
+        async def say_goodbye(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readexactly(1)
+            writer.write(b"last words")
+            writer.close()
+
+        path = str(tmp_path / "line")
+        async with await asyncio.start_unix_server(say_goodbye, path):
+            port = SerialPort(f"unix:{path}", BAUD)
+            await port.open()
+            await port.send(b"?")
+            assert await port.receive(5.0) == b"last words"
+            with pytest.raises(LineDown, match="hung up"):
+                await port.receive(5.0)
+            with pytest.raises(LineDown):
+                await port.send(b"x")
+            port.close()
+
+    asyncio.run(main())
+
+
+def test_nothing_heard_in_time_is_nothing(tmp_path: Path) -> None:
+    async def main() -> bytes:
+        async def keep_quiet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+        path = str(tmp_path / "line")
+        async with await asyncio.start_unix_server(keep_quiet, path):
+            port = SerialPort(f"unix:{path}", BAUD)
+            await port.open()
+            heard = await port.receive(0.01)
+            port.close()
+            return heard
+
+    assert asyncio.run(main()) == b""

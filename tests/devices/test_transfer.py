@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The update's state machine alone: against a device that keeps the rules, over a link that does not."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.devices.codec import Answer, Have, Message, Missing, Offer, Result, Stage
+from reconciler.devices.conversation import Confirmed, Lost, Rejected, Step, TrialFailed
+from reconciler.devices.link import Turn, fits
+from reconciler.devices.transfer import Job, Transfer
+from reconciler.model import DeviceId
+from tests.devices.pretend import DIGEST16, PretendedDevice, job_for, open_pretended
+
+PAYLOAD = random.Random(5).randbytes(64 * 100 - 7)
+
+
+@dataclass
+class BadLink:
+    """Loses, doubles and reorders, by a seed."""
+
+    loss: float = 0.0
+    duplicates: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        self.late: deque[Answer] = deque()
+
+    def carried(self, messages: tuple[Message, ...]) -> list[Message]:
+        """Return what arrives of a turn, in the order in which it arrives."""
+        arrived = [message for message in messages if self.random.random() >= self.loss]
+        arrived += [message for message in arrived if self.random.random() < self.duplicates]
+        return arrived
+
+
+def transfer_of(job: Job) -> Transfer:
+    nonces = iter(range(1 << 30))
+    return Transfer(
+        job,
+        open_signed=lambda cose, nonce: open_pretended(job.device, cose, nonce),
+        make_nonce=lambda: next(nonces).to_bytes(8, "big"),
+    )
+
+
+def converse(transfer: Transfer, device: PretendedDevice, link: BadLink, *, most_turns: int = 2000) -> None:
+    """Play the link's and the runner's part until the transfer is over."""
+    now_s = 0.0
+    step: Step | None = transfer.begin(now_s)
+    for _ in range(most_turns):
+        if transfer.outcome or step is None:
+            return
+        if step.turn is None:
+            assert step.wake_after_s is not None, "neither a turn nor a timer: it would wait for ever"
+            now_s += step.wake_after_s
+            step = transfer.woken(now_s)
+            continue
+        now_s += 1.0
+        step = _turn(transfer, device, link, step.turn, now_s)
+    raise AssertionError("no end in sight")
+
+
+def _turn(transfer: Transfer, device: PretendedDevice, link: BadLink, turn: Turn, now_s: float) -> Step | None:
+    answers = [answer for message in link.carried(turn.messages) if (answer := device.answer(message))]
+    heard = [answer for answer in (*link.late, *answers) if link.random.random() >= link.loss]
+    link.late = deque(answer for answer in answers if link.random.random() < link.duplicates)
+    assert turn.question is not None
+    for answer in heard:
+        step = transfer.heard(answer, now_s) if fits(turn.question, answer) else None
+        if step:
+            return step
+    return transfer.silent(now_s)
+
+
+def test_on_a_good_link_each_block_travels_once() -> None:
+    device, transfer = PretendedDevice(), transfer_of(job_for("a", PAYLOAD))
+    converse(transfer, device, BadLink())
+    assert isinstance(transfer.outcome, Confirmed)
+    assert device.content() == PAYLOAD
+    assert (transfer.effort.blocks_sent, transfer.effort.blocks_resent) == (100, 0)
+    assert transfer.effort.bursts == 4
+
+
+@settings(deadline=None)
+@given(st.floats(0, 0.4), st.floats(0, 0.5), st.integers(0, 1 << 30))
+def test_ends_confirmed_or_resumable_and_resends_little(loss: float, duplicates: float, seed: int) -> None:
+    device, link = PretendedDevice(polls_in_trial=2), BadLink(loss, duplicates, seed)
+    tries = 0
+    resent = 0
+    while True:
+        transfer = transfer_of(job_for("a", PAYLOAD))
+        converse(transfer, device, link)
+        resent += transfer.effort.blocks_resent
+        tries += 1
+        if isinstance(transfer.outcome, Confirmed):
+            break
+        assert isinstance(transfer.outcome, Lost)
+        assert tries < 60
+    assert device.running == DIGEST16
+    # a doubled question can bring an overtaken answer, and its blocks again; beyond that only losses are sent again
+    assert resent <= 100 * (loss / (1 - loss) * 3 + duplicates * 2 + 0.1)
+
+
+def test_a_resumed_transfer_sends_only_what_is_missing() -> None:
+    device, job = PretendedDevice(), job_for("a", PAYLOAD)
+    device.answer(job.offer)
+    for index in range(90):
+        device.answer(job.block(index))
+    transfer = transfer_of(job)
+    converse(transfer, device, BadLink())
+    assert isinstance(transfer.outcome, Confirmed)
+    assert transfer.effort.blocks_sent == 10
+
+
+def test_an_envelope_alone_sends_no_blocks() -> None:
+    device, transfer = PretendedDevice(), transfer_of(job_for("a", b""))
+    converse(transfer, device, BadLink())
+    assert isinstance(transfer.outcome, Confirmed)
+    assert transfer.effort.blocks_sent == 0
+
+
+def test_a_failed_trial_is_told_as_such() -> None:
+    transfer = transfer_of(job_for("a", PAYLOAD))
+    converse(transfer, PretendedDevice(fails_trial=True), BadLink())
+    assert isinstance(transfer.outcome, TrialFailed)
+    assert transfer.outcome.report.error == -87
+
+
+def test_a_refused_offer_ends_at_once() -> None:
+    transfer = transfer_of(job_for("a", PAYLOAD))
+    converse(transfer, PretendedDevice(refuses_with=-16), BadLink())
+    assert transfer.outcome == Rejected(-16, "offering")
+
+
+def test_a_device_in_trial_is_not_refused_for_good() -> None:
+    transfer = transfer_of(job_for("a", PAYLOAD))
+    converse(transfer, PretendedDevice(refuses_with=-77), BadLink())
+    assert isinstance(transfer.outcome, Lost)
+
+
+def test_silence_ends_in_lost() -> None:
+    transfer = transfer_of(job_for("a", PAYLOAD))
+    converse(transfer, PretendedDevice(), BadLink(loss=1.0))
+    assert isinstance(transfer.outcome, Lost)
+    assert transfer.effort.offers == 6
+
+
+def test_a_trial_without_end_is_given_up() -> None:
+    transfer = transfer_of(job_for("a", PAYLOAD))
+    converse(transfer, PretendedDevice(polls_in_trial=10_000), BadLink())
+    assert transfer.outcome == Lost("neither confirmed nor failed in the time for a trial")
+
+
+def test_a_device_that_forgot_the_transfer_is_offered_it_again() -> None:
+    device, job = PretendedDevice(), job_for("a", PAYLOAD)
+    transfer = transfer_of(job)
+    transfer.begin(0.0)
+    transfer.heard(Have(job.transfer, 0, b""), 1.0)
+    step = transfer.heard(Result(job.transfer, -72), 2.0)
+    assert step
+    assert step.turn
+    assert isinstance(step.turn.question, Offer)
+    converse(transfer, device, BadLink())
+    assert isinstance(transfer.outcome, Confirmed)
+
+
+def test_an_order_that_came_between_is_noticed() -> None:
+    device = PretendedDevice()
+    transfer = transfer_of(job_for("a", b""))
+    transfer.begin(0.0)
+    device.answer(job_for("a", b"", sequence=9).offer)
+    transfer.heard(Result(1, 0), 1.0)
+    step = transfer.woken(2.0)
+    assert step.turn
+    assert step.turn.question
+    answer = device.answer(step.turn.question)
+    assert answer
+    transfer.heard(answer, 3.0)
+    assert transfer.outcome == Lost("another order was accepted meanwhile")
+
+
+def test_an_answer_heard_twice_costs_a_question_not_a_burst() -> None:
+    job = job_for("a", PAYLOAD)
+    transfer = transfer_of(job)
+    transfer.begin(0.0)
+    first = transfer.heard(Have(job.transfer, 0, b""), 1.0)
+    again = transfer.heard(Have(job.transfer, 0, b""), 2.0)
+    assert first
+    assert first.turn
+    assert len(first.turn.blocks) == 32
+    assert again == Step(Turn(question=Missing(job.transfer)))
+
+
+def test_bursts_shrink_for_a_device_that_cannot_keep_up() -> None:
+    job = job_for("a", PAYLOAD)
+    transfer = transfer_of(job)
+    transfer.begin(0.0)
+    transfer.heard(Have(job.transfer, 0, b""), 1.0)
+    step = transfer.heard(Have(job.transfer, 4, b""), 2.0)  # 4 of 32 arrived
+    assert step
+    assert step.turn
+    assert len(step.turn.blocks) == 16
+
+
+def test_blocks_that_never_arrive_end_in_lost() -> None:
+    job = job_for("a", PAYLOAD)
+    transfer = transfer_of(job)
+    step: Step | None = transfer.begin(0.0)
+    while step and step.turn:
+        step = transfer.heard(Have(job.transfer, 0, b""), 1.0)
+    assert transfer.outcome == Lost("blocks are sent and none arrives")
+
+
+def test_the_last_burst_goes_with_stage() -> None:
+    job = job_for("a", PAYLOAD[:200])
+    transfer = transfer_of(job)
+    transfer.begin(0.0)
+    step = transfer.heard(Have(job.transfer, 0, b""), 1.0)
+    assert step
+    assert step.turn
+    assert step.turn.question == Stage(job.transfer)
+
+
+@pytest.mark.parametrize("answer", [Have(3, 0, b""), Result(3, 0)])
+def test_answers_of_other_transfers_are_of_no_use(answer: Answer) -> None:
+    transfer = transfer_of(replace(job_for("a", PAYLOAD), transfer=4, device=DeviceId("b")))
+    transfer.begin(0.0)
+    assert transfer.heard(answer, 1.0) is None
