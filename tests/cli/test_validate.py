@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from reconciler.cli import cli
+from reconciler.load.schemas import KINDS, text_of
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "fleet-repo-example"
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+def git(where: Path, *arguments: str) -> str:
+    who = {
+        f"GIT_{role}_{what}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", "A"), ("EMAIL", "a@b"))
+    }
+    clean = {"PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1", "HOME": str(where), **who}
+    done = subprocess.run(["git", *arguments], cwd=where, env=clean, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Path:
+    """Copy the example into a Git repository of its own, below a folder."""
+    top = tmp_path / "work"
+    shutil.copytree(EXAMPLE, top / "fleet")
+    git(top, "init", "-q", "-b", "main")
+    git(top, "add", "-A")
+    git(top, "commit", "-q", "-m", "the fleet")
+    return top / "fleet"
+
+
+def spoil(fleet: Path) -> None:
+    file = fleet / "devices/hall-south.yaml"
+    file.write_text(
+        file.read_text().replace("address: 4", "address: 3").replace("type: vibration-sealed", "type: vibration-seald")
+    )
+    (fleet / "gateways/hall-east.yaml").write_text(
+        (fleet / "gateways/hall-north.yaml").read_text().replace("north", "east")
+    )
+
+
+def test_the_example_is_clean() -> None:
+    done = run("validate", EXAMPLE)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == "valid: 2 gateways, 3 device types, 12 devices, 4 models, 2 rollouts\n"
+
+
+def test_text_has_a_line_for_each_problem(fleet: Path) -> None:
+    spoil(fleet)
+    done = run("validate", fleet)
+    assert done.exit_code == 1
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"{fleet}/devices/hall-south.yaml:26:9: there is no DeviceType named `vibration-seald`")
+    assert "(did you mean `vibration-sealed`?)" in lines[0]
+    assert "[$.spec.link.serial.address]" in lines[1]
+    assert lines[2].startswith(f"{fleet}/gateways/hall-east.yaml:9:5: warning: the selector matches none")
+    assert done.stderr == "2 errors, 1 warning\n"
+
+
+def test_json_is_for_machines(fleet: Path) -> None:
+    spoil(fleet)
+    done = run("validate", fleet, "--format", "json")
+    told = json.loads(done.stdout)
+    assert (done.exit_code, told["valid"]) == (1, False)
+    first = told["problems"][0]
+    assert (first["severity"], first["rule"], first["line"], first["jsonPath"]) == (
+        "error",
+        "dangling",
+        26,
+        "$.spec.type",
+    )
+
+
+def test_github_gets_workflow_commands(fleet: Path) -> None:
+    spoil(fleet)
+    lines = run("validate", fleet, "--format", "github").stdout.splitlines()
+    assert lines[0].startswith(
+        f"::error file={fleet}/devices/hall-south.yaml,line=26,col=9,title=dangling::there is no"
+    )
+    assert lines[2].startswith("::warning ")
+
+
+def test_github_commands_cannot_be_forged_by_a_file_name(fleet: Path) -> None:
+    (fleet / "a,line=1::x%\n::error file=b.yaml").write_text("a: on\n")
+    (fleet / "c,title=x.yaml").write_text("a: on\n")
+    lines = run("validate", fleet, "--format", "github").stdout.splitlines()
+    assert all(line.startswith(("::error file=", "::warning file=")) for line in lines)
+    assert any("c%2Ctitle=x.yaml,line=1" in line for line in lines)
+
+
+def test_paths_are_named_from_where_the_command_runs(fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoil(fleet)
+    monkeypatch.chdir(fleet.parent)
+    assert run("validate", "fleet").stdout.startswith("fleet/devices/hall-south.yaml:26:9: ")
+    monkeypatch.chdir(fleet)
+    assert run("validate").stdout.startswith("devices/hall-south.yaml:26:9: ")
+
+
+def test_warnings_fail_only_a_strict_check(fleet: Path) -> None:
+    text = (fleet / "gateways/hall-north.yaml").read_text().replace("north", "east")
+    (fleet / "gateways/hall-east.yaml").write_text(text)
+    assert run("validate", fleet).exit_code == 0
+    assert run("validate", fleet, "--strict").exit_code == 1
+
+
+def test_a_commit_is_checked_and_the_files_are_not(fleet: Path) -> None:
+    spoil(fleet)
+    assert run("validate", fleet, "--commit", "HEAD").exit_code == 0
+    git(fleet, "commit", "-q", "-am", "spoiled")
+    assert run("validate", fleet, "--commit", "main").exit_code == 1
+    assert run("validate", fleet, "--commit", "main~1").exit_code == 0
+    (fleet / "devices/hall-south.yaml").unlink()
+    assert "hall-south.yaml:26:9" in run("validate", fleet, "--commit", "main").stdout
+
+
+def test_a_commit_with_a_symlink(fleet: Path) -> None:
+    (fleet / "link.yaml").symlink_to("fleet.yaml")
+    git(fleet, "add", "link.yaml")
+    git(fleet, "commit", "-q", "-m", "a link")
+    (fleet / "link.yaml").unlink()
+    assert "a symbolic link" in run("validate", fleet, "--commit", "HEAD").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--format", "xml"], ["--commit", "no-such"], ["--commit", "--output=x"], ["--nonsense"], ["a", "b"]],
+)
+def test_a_wrong_command_line(arguments: list[str], fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(fleet)
+    done = run("validate", *arguments)
+    assert done.exit_code == 2
+    assert "Error" in done.stderr
+
+
+def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
+    assert run("validate", tmp_path / "nowhere").exit_code == 2
+
+
+def test_a_commit_outside_of_git(tmp_path: Path) -> None:
+    done = run("validate", tmp_path, "--commit", "HEAD")
+    assert done.exit_code == 2
+    assert "is not in a Git repository" in done.stderr
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_schema_prints_a_kind(kind: str) -> None:
+    assert run("schema", kind).stdout == text_of(kind)
+    assert run("schema", kind.lower()).stdout == text_of(kind)
+
+
+def test_schema_writes_all_of_them(tmp_path: Path) -> None:
+    assert run("schema", "--write", tmp_path / "new/.schemas").exit_code == 0
+    assert len(list((tmp_path / "new/.schemas").glob("*.json"))) == len(KINDS)
+
+
+@pytest.mark.parametrize("arguments", [[], ["Devise"], ["Device", "--write", "x"]])
+def test_schema_with_a_wrong_command_line(arguments: list[str]) -> None:
+    assert run("schema", *arguments).exit_code == 2

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages say what is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from reconciler.load.entries import SUFFIXES
+from reconciler.load.problems import Rule
+from reconciler.load.repository import MAX_ALIKE
+from reconciler.load.schemas import KINDS, LATER_KINDS, text_of
+from reconciler.load.sources import MAX_SOURCE_BYTES
+from reconciler.load.text import MAX_DEPTH, MAX_FILE_BYTES, MAX_PROBLEMS
+from tests.load.field_tables import PAGE, SECTIONS, with_tables
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "fleet-repo-example"
+
+
+def test_each_kind_has_a_section_with_the_fields_of_its_schema() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert re.findall(r"<!-- fields: ([A-Z]\w+) -->", page) == list(KINDS)
+    assert page == with_tables(page), "run `make fleet-docs`"
+    for kind in (*KINDS, *(section.replace("-", " ").capitalize() for section in SECTIONS.values())):
+        assert f"\n## {kind}\n" in page
+    for kind in LATER_KINDS:
+        assert f"`{kind}`" in page
+
+
+def test_each_rule_has_exactly_one_line_that_tells_what_to_do() -> None:
+    page = (ROOT / "docs/validation.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| .+ \| .+ \|$", page, re.MULTILINE)
+    assert sorted(rows) == sorted(Rule)
+
+
+def test_the_limits_on_the_pages_are_those_of_the_code() -> None:
+    page = (ROOT / "docs/validation.md").read_text(encoding="utf-8")
+    mebibyte = 1024 * 1024
+    assert f"{MAX_FILE_BYTES // mebibyte} MiB, or a model's file over {MAX_SOURCE_BYTES // mebibyte} MiB" in page
+    assert f"more than {MAX_DEPTH} levels" in page
+    assert f"{MAX_PROBLEMS} problems in one file" in page
+    assert f"the first {MAX_ALIKE} of them" in page
+    assert all(suffix in PAGE.read_text(encoding="utf-8") for suffix in SUFFIXES)
+
+
+def test_every_rule_is_met_by_some_test() -> None:
+    tests = "\n".join(file.read_text(encoding="utf-8") for file in Path(__file__).parent.glob("test_*.py"))
+    assert [rule for rule in Rule if f"Rule.{rule.name}" not in tests] == []
+
+
+def test_the_examples_copy_of_the_schemas_is_a_copy() -> None:
+    copies = {file.name: file.read_text(encoding="utf-8") for file in (EXAMPLE / ".schemas").iterdir()}
+    assert copies == {f"{name}.json": text_of(kind) for kind, name in KINDS.items()}, "run `make fleet-docs`"
+
+
+def test_each_file_of_the_example_names_the_schema_of_its_kind() -> None:
+    files = [file for file in EXAMPLE.rglob("*.yaml") if ".github" not in file.parts]
+    assert len(files) > 8
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        named = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
+        assert named is not None, file
+        schema = (file.parent / named[1]).resolve()
+        assert {KINDS[kind] for kind in re.findall(r"^kind: (\w+)$", text, re.MULTILINE)} == {schema.stem}
+        assert schema.is_file()
