@@ -70,24 +70,38 @@ def test_a_pty() -> None:
     assert isinstance(asyncio.run(main()), Confirmed)
 
 
+def listener(family: socket.AddressFamily, folder: Path) -> tuple[socket.socket, str]:
+    """Return a socket that a port can connect to, and the port's URL."""
+    listening = socket.socket(family)
+    if family is socket.AF_UNIX:
+        listening.bind(str(folder / "line"))
+        url = f"unix:{folder / 'line'}"
+    else:
+        listening.bind(("127.0.0.1", 0))
+        url = f"socket://127.0.0.1:{listening.getsockname()[1]}"
+    listening.listen()
+    return listening, url
+
+
 @pytest.mark.parametrize("family", [socket.AF_UNIX, socket.AF_INET])
 def test_a_socket(family: socket.AddressFamily, tmp_path: Path) -> None:
     async def main() -> Outcome:
-        station = PretendedStation(1, PretendedDevice())
+        listening, url = listener(family, tmp_path)
+        ends: list[Callable[[], object]] = []
 
-        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            while data := await reader.read(4096):
-                writer.write(station.hear(data, 0.0))
-            writer.close()
+        def accept() -> None:
+            connection, _ = listening.accept()
+            ends.append(connection.close)
+            ends.append(serve(connection.fileno(), PretendedStation(1, PretendedDevice())))
 
-        if family is socket.AF_UNIX:
-            server = await asyncio.start_unix_server(talk, path := str(tmp_path / "line"))
-            url = f"unix:{path}"
-        else:
-            server = await asyncio.start_server(talk, "127.0.0.1", 0)
-            url = f"socket://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with server:
-            return await update_over(url)
+        asyncio.get_running_loop().add_reader(listening.fileno(), accept)
+        with listening:
+            try:
+                return await update_over(url)
+            finally:
+                asyncio.get_running_loop().remove_reader(listening.fileno())
+                for end in reversed(ends):
+                    end()
 
     assert isinstance(asyncio.run(main()), Confirmed)
 
@@ -116,17 +130,15 @@ def test_rs485_on_a_port_without_it_is_unusable() -> None:
 
 def test_the_other_end_hanging_up_is_noticed(tmp_path: Path) -> None:
     async def main() -> None:
-        async def say_goodbye(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readexactly(1)
-            writer.write(b"last words")
-            writer.close()
-
-        path = str(tmp_path / "line")
-        async with await asyncio.start_unix_server(say_goodbye, path):
-            port = SerialPort(f"unix:{path}", BAUD)
+        listening, url = listener(socket.AF_UNIX, tmp_path)
+        port = SerialPort(url, BAUD)
+        with listening:
             await port.open()
-            await port.send(b"?")
-            assert await port.receive(5.0) == b"last words"
+            connection, _ = listening.accept()
+            with connection:
+                await port.send(b"?")
+                connection.send(b"last words")
+                assert await port.receive(5.0) == b"last words"
             with pytest.raises(LineDown, match="hung up"):
                 await port.receive(5.0)
             with pytest.raises(LineDown):
@@ -136,15 +148,31 @@ def test_the_other_end_hanging_up_is_noticed(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_more_than_the_buffers_hold_is_sent_whole(tmp_path: Path) -> None:
+    async def main() -> int:
+        listening, url = listener(socket.AF_UNIX, tmp_path)
+        port = SerialPort(url, BAUD)
+        with listening:
+            await port.open()
+            connection, _ = listening.accept()
+            connection.setblocking(False)
+            with connection:
+                sending = asyncio.create_task(port.send(bytes(1_000_000)))
+                heard = 0
+                while heard < 1_000_000:
+                    heard += len(await asyncio.get_running_loop().sock_recv(connection, 65_536))
+                await sending
+            port.close()
+            return heard
+
+    assert asyncio.run(main()) == 1_000_000
+
+
 def test_nothing_heard_in_time_is_nothing(tmp_path: Path) -> None:
     async def main() -> bytes:
-        async def keep_quiet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.read()
-            writer.close()
-
-        path = str(tmp_path / "line")
-        async with await asyncio.start_unix_server(keep_quiet, path):
-            port = SerialPort(f"unix:{path}", BAUD)
+        listening, url = listener(socket.AF_UNIX, tmp_path)
+        port = SerialPort(url, BAUD)
+        with listening:
             await port.open()
             heard = await port.receive(0.01)
             port.close()
