@@ -12,6 +12,7 @@ from reconciler.git.confined import ConfinedGit, last_line, plain_path
 from reconciler.git.errors import SettingsUnsafe, SignersUnreadable
 from reconciler.model import Commit
 
+_FILE = "100644"
 _SCRATCH = "refs/tinyfleet/scratch"
 _UNSAFE_IN_NAMES = set("<>\n\0")
 
@@ -37,13 +38,20 @@ class Message:
     at: datetime
 
 
-def make_tree(git: ConfinedGit, had: Mapping[str, str], wanted: Mapping[str, str], files: Mapping[str, bytes]) -> str:
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What a commit holds: path to blob id. `commit` is None for the emptiness before the first one."""
+
+    commit: Commit | None
+    blobs: Mapping[str, str]
+
+
+def make_tree(git: ConfinedGit, had: Files, wanted: Mapping[str, str], files: Mapping[str, bytes]) -> str:
     """Write a tree with exactly the files `wanted` (path to blob id) and return its id.
 
-    `had` names blobs that are here already; the bytes of all others are taken from `files`. One process, whatever
-    the number of files.
+    One process, whatever the number of files, and it is told only what differs from `had`.
     """
-    stream = b"".join(_stream(set(had.values()), wanted, files))
+    stream = b"".join(_stream(had, wanted, files))
     git.local("fast-import", "--quiet", "--force", data=stream, limit_s=120)
     tree = git.local("rev-parse", "--verify", f"{_SCRATCH}^{{tree}}", limit_s=30).decode("ascii").strip()
     git.local("update-ref", "-d", _SCRATCH, limit_s=30)
@@ -72,17 +80,19 @@ def make_commit(git: ConfinedGit, tree: str, parent: Commit | None, author: Auth
     return Commit(made.out.decode("ascii").strip())
 
 
-def listing(git: ConfinedGit, commit: Commit | None) -> dict[str, str]:
-    """Return the files of a commit: path to blob id."""
+def files_of(git: ConfinedGit, commit: Commit | None) -> Files:
+    """List the files of a commit."""
     if commit is None:
-        return {}
+        return Files(None, {})
     listed = git.local("ls-tree", "-r", "-z", "--full-tree", commit, limit_s=60)
     found = {}
     for line in listed.split(b"\0"):
         facts, _, path = line.partition(b"\t")
         if facts:
-            found[path.decode("utf-8", "surrogateescape")] = facts.split()[2].decode("ascii")
-    return found
+            mode, _, blob = facts.decode("ascii").split()
+            # A link with the bytes of a file is not that file.
+            found[path.decode("utf-8", "surrogateescape")] = blob if mode == _FILE else ""
+    return Files(commit, found)
 
 
 def check_paths(files: Mapping[str, bytes]) -> None:
@@ -92,13 +102,20 @@ def check_paths(files: Mapping[str, bytes]) -> None:
             raise SettingsUnsafe(f"{path!r} is no path for a status file")
 
 
-def _stream(known: set[str], wanted: Mapping[str, str], files: Mapping[str, bytes]) -> Iterator[bytes]:
-    yield b"feature done\ncommit %s\ncommitter t <t> 0 +0000\ndata 0\ndeleteall\n" % _SCRATCH.encode()
+def _stream(had: Files, wanted: Mapping[str, str], files: Mapping[str, bytes]) -> Iterator[bytes]:
+    yield b"feature done\ncommit %s\ncommitter t <t> 0 +0000\ndata 0\n" % _SCRATCH.encode()
+    if had.commit is not None:
+        yield b"from %s\n" % had.commit.encode("ascii")
+    # First what goes: a file may have to make way for a folder of its name.
+    for path in had.blobs.keys() - wanted.keys():
+        yield b"D %s\n" % _quoted(path)
     for path, blob in wanted.items():
-        # Quoted, so that no path can be read as a command; the bytes are counted, so no content can either.
-        quoted = b'"' + path.encode().replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
-        if blob in known:
-            yield b"M 100644 %s %s\n" % (blob.encode("ascii"), quoted)
-        else:
-            yield b"M 100644 inline %s\ndata %d\n%s\n" % (quoted, len(files[path]), files[path])
+        if had.blobs.get(path) != blob:
+            yield b"M 100644 inline %s\ndata %d\n%s\n" % (_quoted(path), len(files[path]), files[path])
     yield b"done\n"
+
+
+def _quoted(path: str) -> bytes:
+    """Quote, so that no path can be read as a command; contents are counted, so they can't either."""
+    escaped = path.encode("utf-8", "surrogateescape").replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    return b'"' + escaped.replace(b"\n", b"\\n") + b'"'

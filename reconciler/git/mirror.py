@@ -47,6 +47,7 @@ class Mirror:
         self._exclusive = Exclusive(self.path)
         self._looked_over = False
         self._damage: str | None = None
+        self._pinned: Commit | None = None  # known to be pinned; a poll without news must not start a process to ask
 
     def __enter__(self) -> Self:
         return self
@@ -156,13 +157,14 @@ class Mirror:
 
     def pin(self, commit: Commit) -> None:
         """Keep this commit, come what may, as the last one that was applied."""
-        if self.resolve(APPLIED) != commit:
+        if self._pinned != commit and self.resolve(APPLIED) != commit:
             with self.exclusive():
                 self.git.local("update-ref", APPLIED, commit, limit_s=self.limits.local_s)
+        self._pinned = commit
 
     def has(self, commit: Commit) -> bool:
         """Tell whether the commit is in our copy."""
-        return has_commit(self.git, commit, limit_s=self.limits.local_s)
+        return commit == self._pinned or has_commit(self.git, commit, limit_s=self.limits.local_s)
 
     def tree(self, commit: Commit, sub_path: str = "") -> CommitTree:
         """Open the files of a commit, of a damaged copy too, as long as these files are whole. Close it after use."""
@@ -198,7 +200,7 @@ class Mirror:
                 shutil.rmtree(self.path)
             else:
                 self.path.unlink(missing_ok=True)
-        self._damage, self._looked_over = None, False
+        self._damage, self._pinned, self._looked_over = None, None, False
 
     def exclusive(self) -> contextlib.AbstractContextManager[None]:
         """Hold the mirror against other processes and threads of ours for one change."""
@@ -228,6 +230,7 @@ class Mirror:
         words = ("fsck", "--no-dangling", "--no-progress", *how)
         checked = self._git.step(*words, limit_s=self.limits.transfer_s)
         if checked.status != 0:
+            self._pinned = None
             self._damage = f"the mirror is damaged and is rebuilt at the next poll ({_first(checked.err)})"
             raise errors.MirrorDamaged(self._damage, retry_after_s=0.0)
 

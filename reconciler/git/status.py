@@ -16,7 +16,7 @@ from typing import Self
 
 from reconciler.errors import FleetError, Transient
 from reconciler.git import errors
-from reconciler.git.authorship import Author, Message, check_paths, listing, make_commit, make_tree
+from reconciler.git.authorship import Author, Files, Message, check_paths, files_of, make_commit, make_tree
 from reconciler.git.confined import Result
 from reconciler.git.failures import meaning
 from reconciler.git.mirror import Mirror
@@ -72,6 +72,7 @@ class StatusRef:
         self.ref = branch(f"status/{gateway}")
         self._author = author
         self._mirror = Mirror(path, replace(remote, ref=self.ref), limits)
+        self._had = Files(None, {})
         self._in_place: tuple[dict[str, str], Commit] | None = None
 
     def __enter__(self) -> Self:
@@ -106,16 +107,19 @@ class StatusRef:
         ours = self._mirror.resolve(_OURS)
         if ours is None:
             ours = self._start()
-        had = listing(self._mirror.git, ours)
-        if ours is None or had != wanted:
+        if self._had.commit is None or self._had.commit != ours:
+            self._had = files_of(self._mirror.git, ours)
+        if ours is None or self._had.blobs != wanted:
             with self._mirror.exclusive():
-                tree = make_tree(self._mirror.git, had, wanted, files)
+                tree = make_tree(self._mirror.git, self._had, wanted, files)
                 ours = self._commit(tree, ours, message)
+            self._had = Files(ours, wanted)
         try:
             done = self._push(ours, message)
         except FleetError as failure:
             return _waiting(ours, failure)
         self._in_place = (wanted, done.commit)
+        self._had = Files(done.commit, wanted)
         self._mirror.tidy()
         return done
 

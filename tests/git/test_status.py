@@ -180,6 +180,17 @@ def test_the_same_files_pushed_by_another_need_no_commit(forge: Forge, remote: R
     assert count(forge) == 2
 
 
+def test_a_link_that_another_pushed_in_place_of_a_file_is_mended(forge: Forge, remote: Remote, tmp_path: Path) -> None:
+    (forge.work / "a").symlink_to("1")
+    (forge.work / "odd\nname").write_text("x")
+    forge.commit({"b": "2"}, push=False)
+    forge.git("push", "--quiet", "origin", "HEAD:refs/heads/status/north")
+    with StatusRef(tmp_path / "status", remote, "north", NORTH, limits=LIMITS) as status:
+        assert isinstance(status.publish({"a": b"1", "b": b"2"}, message()), Pushed)
+    assert on_remote(forge) == {"a": b"1", "b": b"2"}
+    assert "120000" not in forge.git("ls-tree", "-r", "status/north", cwd=forge.bare)
+
+
 def test_a_branch_deleted_on_the_remote_comes_back(forge: Forge, remote: Remote, tmp_path: Path) -> None:
     for text in (b"1", b"2", b"3"):
         # A new disk each time: the mirror's history is cut at what was fetched.
