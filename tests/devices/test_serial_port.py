@@ -137,6 +137,7 @@ def test_the_other_end_hanging_up_is_noticed(tmp_path: Path) -> None:
             connection, _ = listening.accept()
             with connection:
                 await port.send(b"?")
+                assert connection.recv(1) == b"?"
                 connection.send(b"last words")
                 assert await port.receive(5.0) == b"last words"
             with pytest.raises(LineDown, match="hung up"):
@@ -155,7 +156,7 @@ def test_more_than_the_buffers_hold_is_sent_whole(tmp_path: Path) -> None:
         with listening:
             await port.open()
             connection, _ = listening.accept()
-            connection.setblocking(False)
+            connection.settimeout(0)
             with connection:
                 sending = asyncio.create_task(port.send(bytes(1_000_000)))
                 heard = 0
