@@ -161,5 +161,5 @@ def _value(broken: Broken) -> tuple[str, str]:
 def _repaired(value: str, pattern: str) -> str:
     """Suggest a name that would do, where the usual slips explain the mistake."""
     slug = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")
-    fits = slug and slug != value and "A-Z" not in pattern and re.search(pattern, slug)
+    fits = slug and slug != value and len(slug) <= LONGEST_SHOWN and "A-Z" not in pattern and re.search(pattern, slug)
     return f"did you mean `{slug}`?" if fits else ""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from reconciler.load.explain import Finding, explain, found
 from reconciler.load.problems import JsonPath, Problem, Rule, did_you_mean, json_path, listed
 from reconciler.load.schemas import API_VERSION, KINDS, LATER_KINDS, validator
-from reconciler.load.text import KEY, Document, Place, places, read
+from reconciler.load.text import MAX_PROBLEMS, Document, Place, places, read
 from reconciler.load.values import Value, value_of
 
 NAME: JsonPath = ("metadata", "name")
@@ -49,8 +50,13 @@ def check(data: bytes) -> tuple[Checked, list[Any]]:
         item, wrong = _check_document(index, document)
         items.append(item)
         findings += [(index, finding) for finding in wrong]
+        if len(findings) >= MAX_PROBLEMS:
+            said = f"{MAX_PROBLEMS} problems; the rest of the file was not checked"
+            findings.append((index, Finding((), (), Rule.TOO_MANY, said)))
+            break
+    whole = reading.whole and len(items) == len(reading.documents)
     problems = [*reading.problems, *placed(data, findings)]
-    return Checked(tuple(items), tuple(problems), reading.whole), [each.value for each in reading.documents]
+    return Checked(tuple(items), tuple(problems), whole), [each.value for each in reading.documents]
 
 
 def placed(data: bytes, findings: Iterable[tuple[int, Finding]]) -> list[Problem]:
@@ -82,7 +88,8 @@ def _check_document(index: int, document: Document) -> tuple[Item, list[Finding]
     value: Value | None = None
     if not findings:
         errors = validator(kind).iter_errors(raw)
-        findings = [finding for error in errors for finding in explain(error)]
+        explained = (finding for error in errors for finding in explain(error))
+        findings = list(islice(explained, MAX_PROBLEMS))  # a list of a million wrong words is one mistake
     if not findings and isinstance(raw, dict):
         value = value_of(kind, raw)
     if any(finding.at == NAME for finding in findings):
@@ -122,6 +129,3 @@ def _name(raw: object) -> str:
     metadata = raw.get("metadata") if isinstance(raw, dict) else None
     name = metadata.get("name") if isinstance(metadata, dict) else None
     return name if isinstance(name, str) else ""
-
-
-__all__ = ["KEY", "Checked", "Item", "check", "placed"]

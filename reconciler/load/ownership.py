@@ -46,7 +46,7 @@ def owners(repository: Repository) -> Iterator[Complaint]:
     if not repository.has_broken("Gateway"):
         yield from at_most(_unserved(repository, served))
     yield from at_most(_links(repository, served))
-    yield from _rollouts(repository, selection)
+    yield from at_most(_rollouts(repository, selection))
 
 
 def _gateways(repository: Repository, selection: Selection, served: dict[DeviceId, GatewayId]) -> Iterator[Complaint]:

@@ -11,6 +11,7 @@ from itertools import islice
 
 JsonPath = tuple[str | int, ...]
 
+LONGEST_WORD = 128  # nobody mistypes more than that
 SOUGHT = 2000  # among more words a suggestion costs more time than it saves
 SHOWN = 12  # so many allowed words are listed before the rest is counted
 
@@ -118,6 +119,8 @@ def json_path(parts: Iterable[str | int]) -> str:
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """Suggest the allowed word that is most like this one, or nothing."""
+    if len(word) > LONGEST_WORD:
+        return ""
     choices = {choice.lower(): choice for choice in islice(allowed, SOUGHT)}
     close = difflib.get_close_matches(word.lower(), choices, n=1, cutoff=0.6)
     return f"did you mean `{choices[close[0]]}`?" if close else ""

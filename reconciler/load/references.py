@@ -10,20 +10,15 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from reconciler.load.problems import JsonPath, Rule, did_you_mean, listed
-from reconciler.load.repository import Complaint, Repository, Where, at_most
+from reconciler.load.repository import MAX_ALIKE, Complaint, Repository, Where, at_most
 from reconciler.model import ModelRef, Selector, Wave, Window
 
 
 def names(repository: Repository) -> Iterator[Complaint]:
     """Complain about every name that leads nowhere, and every value that contradicts another."""
-    yield from _fleet(repository)
     yield from at_most(repository.repeated)
-    yield from at_most(_devices(repository))
-    yield from _types(repository)
-    yield from _gateways(repository)
-    yield from _models(repository)
-    yield from _rollouts(repository)
-    yield from _cycles(repository)
+    for check in (_fleet, _devices, _types, _gateways, _models, _rollouts, _cycles):
+        yield from at_most(check(repository))
 
 
 def _fleet(repository: Repository) -> Iterator[Complaint]:
@@ -126,7 +121,7 @@ def _parameters(
 
 def _cycles(repository: Repository) -> Iterator[Complaint]:
     edges = {name: set(rollout.depends_on) for name, rollout in repository.rollouts.items()}
-    while True:
+    for _ in range(MAX_ALIKE):
         try:
             TopologicalSorter(edges).prepare()
         except CycleError as error:
@@ -154,7 +149,7 @@ def _windows(where: Where, at: JsonPath, windows: tuple[Window, ...]) -> Iterato
     for index, window in enumerate(windows):
         if not _zone_exists(window.time_zone):
             said = f"the time zone `{window.time_zone}` is unknown"
-            hint = did_you_mean(window.time_zone, zoneinfo.available_timezones())
+            hint = _zone_like(window.time_zone)
             yield Complaint(where, (*at, index, "timeZone"), Rule.TIME_ZONE, said, hint)
 
 
@@ -165,6 +160,11 @@ def _zone_exists(name: str) -> bool:
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder such as `America`
         return False
     return True
+
+
+@cache
+def _zone_like(name: str) -> str:
+    return did_you_mean(name, zoneinfo.available_timezones())
 
 
 def _model(repository: Repository, where: Where, at: JsonPath, ref: ModelRef) -> Iterator[Complaint]:
@@ -184,5 +184,4 @@ def _dangling(  # noqa: PLR0913, PLR0917 (a complaint in one breath: who says it
 ) -> Iterator[Complaint]:
     if repository.may_exist(kind, name):
         return
-    hint = did_you_mean(name, (str(each) for each in known))
-    yield Complaint(where, at, Rule.DANGLING, f"there is no {kind} named `{name}`", hint)
+    yield Complaint(where, at, Rule.DANGLING, f"there is no {kind} named `{name}`", repository.suggest(name, known))

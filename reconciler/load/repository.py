@@ -11,10 +11,10 @@ from typing import Any
 from reconciler import model
 from reconciler.load.explain import Finding
 from reconciler.load.files import Checked, Item, placed
-from reconciler.load.problems import JsonPath, Problem, Rule
+from reconciler.load.problems import JsonPath, Problem, Rule, did_you_mean
 from reconciler.tree import Entry, Tree
 
-MAX_ALIKE = 50  # problems of one sort that are told one by one: a missing gateway concerns every device
+MAX_ALIKE = 100  # problems of one sort that are told one by one: a missing gateway concerns every device
 
 Where = tuple[Entry, Item]
 
@@ -42,6 +42,7 @@ class Repository:
     rollouts: dict[model.RolloutId, model.Rollout] = field(default_factory=dict)
     files: dict[str, Entry] = field(default_factory=dict)  # everything that is not YAML, by path
     broken: set[tuple[str, str]] = field(default_factory=set)  # kind and name
+    suggestions_left: int = 200  # each costs milliseconds, and nobody reads so many
     whole: bool = True  # every file could be read to its end, so that a missing name is missing
     _where: dict[str, dict[Hashable, Where]] = field(default_factory=dict)
     _twice: list[Complaint] = field(default_factory=list)
@@ -82,6 +83,13 @@ class Repository:
         """Tell whether a document of this kind may be missing because it has mistakes."""
         return not self.whole or any(broken in {kind, ""} for broken, _ in self.broken)
 
+    def suggest(self, name: str, known: Iterable[object]) -> str:
+        """Suggest what a name that nothing has was meant to be."""
+        if self.suggestions_left <= 0:
+            return ""
+        self.suggestions_left -= 1
+        return did_you_mean(name, map(str, known))
+
     @property
     def repeated(self) -> Iterable[Complaint]:
         """Documents whose name another one has."""
@@ -121,5 +129,5 @@ def at_most(complaints: Iterable[Complaint]) -> Iterator[Complaint]:
         else:
             rest.append(complaint)
     if rest:
-        more = f"and {len(rest)} more like the {MAX_ALIKE} told before; the first of them: {rest[0].message}"
+        more = f"and {len(rest)} more beside the {MAX_ALIKE} told before; the first of them: {rest[0].message}"
         yield Complaint(rest[0].where, rest[0].at, rest[0].rule, more, rest[0].hint)

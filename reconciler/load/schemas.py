@@ -69,4 +69,12 @@ def _pattern(_validator: Validator, pattern: str, value: object, _schema: object
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
-_STRICT: Any = extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
+def _unique(_validator: Validator, wanted: bool, value: object, _schema: object) -> Iterator[ValidationError]:  # noqa: FBT001
+    """Compare by text: the library compares each with each once a list has mixed types, which takes for ever."""
+    if wanted and isinstance(value, list):
+        seen = {json.dumps(item, sort_keys=True) for item in value}
+        if len(seen) < len(value):
+            yield ValidationError("an item stands twice in the list")
+
+
+_STRICT: Any = extend(Draft202012Validator, {"pattern": _pattern, "uniqueItems": _unique})  # type: ignore[no-untyped-call]

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator
 
 from reconciler.load.cache import Cache, FileFacts
-from reconciler.load.problems import JsonPath, Rule, did_you_mean
+from reconciler.load.problems import JsonPath, Rule
 from reconciler.load.repository import Complaint, Repository, Where
 from reconciler.model import Model, Source
 from reconciler.tree import REGULAR, Entry, Tree
@@ -22,7 +22,7 @@ def sources(repository: Repository, tree: Tree, cache: Cache) -> Iterator[Compla
     for ref, model in repository.models.items():
         where = repository.where("Model", ref)
         for at, source in _named_by(model):
-            if source.path is not None:
+            if source.path is not None:  # a URL is looked at when it is fetched for a build
                 yield from _check(repository, where, at, source, source.path, tree, cache)
 
 
@@ -49,7 +49,7 @@ def _check(  # noqa: PLR0913, PLR0917 (one file of one model, and where to look 
     entry = repository.files.get(path)
     if entry is None:
         said = f"the repository has no file `{path}`"
-        yield Complaint(where, (*at, "path"), Rule.FILE_MISSING, said, did_you_mean(path, repository.files))
+        yield Complaint(where, (*at, "path"), Rule.FILE_MISSING, said, repository.suggest(path, repository.files))
     elif entry.mode not in REGULAR:
         yield Complaint(where, (*at, "path"), Rule.SYMLINK, f"`{path}` is no regular file", "a link is never followed")
     elif entry.size > MAX_SOURCE_BYTES:

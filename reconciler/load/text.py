@@ -17,10 +17,11 @@ import yaml
 
 from reconciler.load.problems import JsonPath, Problem, Rule, json_path
 
-MAX_FILE_BYTES = 4 * 1024 * 1024
+MAX_FILE_BYTES = 1024 * 1024  # some thousand devices; what bounds the time that one hostile file can take
 MAX_DEPTH = 24
 MAX_PROBLEMS = 100  # per file: nobody reads on, and a hostile file must not fill the disk
 MAX_NUMBER_CHARS = 32
+MAX_KEY_CHARS = 256  # a key is repeated in every message about it
 
 BOM = b"\xef\xbb\xbf"
 NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -225,6 +226,10 @@ class _Composer:
             self._node(loader, event, (*at, "?"))
             return None
         self._refuse_properties(event, at)
+        if len(event.value) > MAX_KEY_CHARS:
+            said = f"a key of {len(event.value)} characters; at most {MAX_KEY_CHARS} are read"
+            self._complain(Rule.TOO_LARGE, _place(event), at, said)
+            return None
         key = self._scalar(event, at)
         if isinstance(key, str):
             return key

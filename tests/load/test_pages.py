@@ -11,7 +11,7 @@ from reconciler.load.problems import Rule
 from reconciler.load.repository import MAX_ALIKE
 from reconciler.load.schemas import KINDS, LATER_KINDS, text_of
 from reconciler.load.sources import MAX_SOURCE_BYTES
-from reconciler.load.text import MAX_DEPTH, MAX_FILE_BYTES, MAX_PROBLEMS
+from reconciler.load.text import MAX_DEPTH, MAX_FILE_BYTES, MAX_KEY_CHARS, MAX_PROBLEMS
 from tests.load.field_tables import PAGE, SECTIONS, with_tables
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,6 +38,7 @@ def test_the_limits_on_the_pages_are_those_of_the_code() -> None:
     page = (ROOT / "docs/validation.md").read_text(encoding="utf-8")
     mebibyte = 1024 * 1024
     assert f"{MAX_FILE_BYTES // mebibyte} MiB, or a model's file over {MAX_SOURCE_BYTES // mebibyte} MiB" in page
+    assert f"a key over {MAX_KEY_CHARS} characters" in page
     assert f"more than {MAX_DEPTH} levels" in page
     assert f"{MAX_PROBLEMS} problems in one file" in page
     assert f"the first {MAX_ALIKE} of them" in page
