@@ -41,7 +41,7 @@ class Story:
 
     def __init__(self, desired: Desired) -> None:
         self.world = World(desired)
-        self.observed = self.world.observed()
+        self.observed = replace(self.world.observed(), artifacts={(each.model, each.type): each for each in BUILT})
 
     @property
     def now(self) -> datetime:
@@ -159,7 +159,8 @@ def test_a_device_that_changed_is_all_that_is_judged_anew() -> None:
 
 def test_a_failed_pass_leaves_nothing_half_done() -> None:
     desired, observed = fleet([device(1), device(2)]), observe({"d001": seen()}, *BUILT)
-    broken = replace(desired, models={}, rollouts={EVERYWHERE.name: replace(EVERYWHERE, priority=1, model=V1)})
+    broken = replace(desired, models={}, devices={}, rollouts={EVERYWHERE.name: replace(EVERYWHERE, priority=1)})
+    broken = replace(broken, devices={device(3).name: device(3)})
     planner = Planner()
     planner.plan(desired, observed, NOW)
     with pytest.raises(KeyError):
