@@ -5,4 +5,4 @@ fuzz-validate: setup ## spoil the example fleet 20,000 times; only documented pr
 
 fleet-docs: setup ## write the tables of docs/fleet-repo.md and the example's schemas anew from schemas/
 	$(PY) -m tests.load.field_tables
-	$(PY) -m reconciler.cli schema --write fleet-repo-example/.schemas
+	$(VENV)/bin/tinyfleet schema --write fleet-repo-example/.schemas

@@ -212,6 +212,14 @@ class Quantize:
 
 
 @dataclass(frozen=True, slots=True)
+class FeatureOf:
+    """A statistic of one channel of a window."""
+
+    statistic: str
+    channel: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Train:
     """How to grow a forest from the rows of a model's source, the same on every gateway."""
 
@@ -219,6 +227,18 @@ class Train:
     trees: int
     samples: int = 256
     seed: int = 0
+    max_depth: int = 12
+    label: str = "label"
+    channels: int = 1
+    features: tuple[FeatureOf, ...] = ()  # none: a row's columns are the trees' inputs
+
+
+class Decide(StrEnum):
+    """How a network's output becomes a decision (docs/specs/pack.md, HEAD)."""
+
+    LARGEST = "largest"
+    RECONSTRUCTION = "reconstruction"
+    THRESHOLD = "threshold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +262,7 @@ class Model:
     needs: Needs = Needs()
     quantize: Quantize | None = None
     train: Train | None = None  # None: the source is a model already
+    decide: Decide | None = None  # None: a network's outputs are all there is
     gates: tuple[Gate, ...] = ()
     parameters: Parameters = field(default_factory=dict)
     labels: Labels = field(default_factory=dict)
