@@ -15,3 +15,8 @@ if(VDEV_SOURCES)
   target_link_libraries(tinyfleet-vdev PRIVATE host_port core third_party strict ${MOSQUITTO} m)
   target_compile_definitions(tinyfleet-vdev PRIVATE _GNU_SOURCE)
 endif()
+
+# The core's pieces one by one, for the vectors; mostly run from the preset host-asan.
+add_executable(core-check tests/core_check.c)
+target_include_directories(core-check PRIVATE src)
+target_link_libraries(core-check PRIVATE core third_party strict)

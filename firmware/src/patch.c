@@ -126,7 +126,7 @@ static int begin(struct tf_patch *patch, struct tf_source *source, const struct 
     patch->moves = first == 1;
     patch->gap_bits = (uint8_t)first;
     patch->value_bits = (uint8_t)value_bits;
-    patch->count = (uint32_t)count + 1;
+    patch->count = (uint32_t)count + (operation == SPARSE ? 0 : 1);
     patch->copy_read = operation != SPARSE;
     patch->tail_read = operation != SPARSE;
     return TF_OK;

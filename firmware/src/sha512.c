@@ -92,15 +92,15 @@ void tf_sha512_final(struct tf_sha512 *sha, uint8_t digest[64])
     static const uint8_t one = 0x80;
     static const uint8_t zero = 0;
     uint64_t bits = sha->length * 8;
-    uint8_t tail[8];
+    uint8_t tail[16] = {0}; /* the length is one of 128 bits */
     tf_sha512_update(sha, &one, 1);
-    while (sha->length % 128 != 120) {
-        tf_sha512_update(sha, &zero, 1); /* the upper half of the 128-bit length is zero as well */
+    while (sha->length % 128 != 112) {
+        tf_sha512_update(sha, &zero, 1);
     }
     for (unsigned i = 0; i < 8; i++) {
-        tail[i] = (uint8_t)(bits >> (56 - 8 * i));
+        tail[8 + i] = (uint8_t)(bits >> (56 - 8 * i));
     }
-    tf_sha512_update(sha, tail, 8);
+    tf_sha512_update(sha, tail, sizeof tail);
     for (unsigned i = 0; i < 64; i++) {
         digest[i] = (uint8_t)(sha->h[i / 8] >> (56 - 8 * (i % 8)));
     }
