@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import git
 
-from reconciler.git.errors import DiskFull, MirrorDamaged, SettingsUnsafe
+from reconciler.git.errors import DiskFull, GitUnusable, MirrorDamaged, SettingsUnsafe
 
 # Of the caller's environment only how to reach the network, an SSH agent and a place for temporary files.
 _PASSED_ON = (
@@ -60,6 +60,9 @@ _CONFIG: tuple[tuple[str, str], ...] = (
     ("gpg.x509.program", "false"),
 )
 
+# SSH signatures came with 2.34; configuration from the environment, on which everything here rests, with 2.31.
+_OLDEST = (2, 34)
+
 _GRACE_S = 2.0  # for git to take its lock files away after a polite signal
 
 
@@ -75,6 +78,8 @@ class Result:
 
 class ConfinedGit(git.Git):
     """GitPython's command runner, in the environment that this module describes."""
+
+    _confined_by_version: ClassVar[dict[str | None, bool]] = {}
 
     def __init__(self, working_dir: str | os.PathLike[str] | None = None) -> None:
         super().__init__(working_dir)
@@ -100,9 +105,10 @@ class ConfinedGit(git.Git):
     def execute(self, command: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Run a command as GitPython does, but in the confined environment and in no other."""
         wanted = {**self._environment_for(), **(kwargs.pop("env", None) or {})}
-        # GitPython adds to the caller's environment and can't take away: `env -i` does.
-        clean = ["env", "-i", *(f"{name}={value}" for name, value in wanted.items())]
-        return super().execute([*clean, *command], *args, **kwargs)
+        # GitPython adds to the caller's environment and can't take away: `env -u` does. The values don't go there,
+        # where everybody on the machine could read them.
+        unset = [word for name in sorted(os.environ.keys() - wanted.keys()) for word in ("-u", name)]
+        return super().execute(["env", *unset, *command], *args, env=wanted, **kwargs)
 
     def step(
         self,
@@ -129,6 +135,18 @@ class ConfinedGit(git.Git):
             return Result(process.returncode, out, err.decode("utf-8", "replace"))
         finally:
             _end(process)
+
+    def require(self) -> None:
+        """Refuse a git that is missing, or so old that it would ignore what confines it; asked once a process."""
+        if self._confined_by_version.get(os.environ.get("PATH")):
+            return
+        told = self.step("version", limit_s=30)
+        found = re.match(rb"git version (\d+)\.(\d+)", told.out)
+        if told.status != 0 or found is None:
+            raise GitUnusable(f"git can't be run: {last_line(told.err)}")
+        if (int(found[1]), int(found[2])) < _OLDEST:
+            raise GitUnusable(f"git {found[1].decode()}.{found[2].decode()} is too old: 2.34 or newer is needed")
+        self._confined_by_version[os.environ.get("PATH")] = True
 
     def local(self, *command: str, limit_s: float, data: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
         """Run a command that a sound repository always answers, and return its output."""
@@ -179,12 +197,8 @@ class ConfinedRepo(git.Repo):
         """Open a repository: ours, or (with `search`) the one that a folder of an operator lies in."""
         repo = cls(path, search_parent_directories=search, expand_vars=False)
         repo.git.confine(Path(repo.git_dir).absolute())
+        repo.git.require()
         return repo
-
-
-def programs_missing(*names: str) -> tuple[str, ...]:
-    """Return those programs that are not on PATH."""
-    return tuple(name for name in names if shutil.which(name) is None)
 
 
 def last_line(text: str) -> str:

@@ -22,6 +22,7 @@ Stalled
     ├── OwnershipDoubtful    the local repository belongs to someone else
     ├── SignersUnreadable    the signers' file or a key cannot be used
     ├── SettingsUnsafe       a URL, ref or path that we do not hand to git
+    ├── GitUnusable          git is not installed, or too old to be confined
     ├── DiskFull             no room for what was fetched
     ├── MirrorUnwritable     our own copy can't be written: permissions, a read-only file system
     └── WatchUnavailable     the system cannot watch the repository; polling goes on
@@ -139,6 +140,12 @@ class SettingsUnsafe(Unusable):
     """A URL, ref or path of the configuration that could mean something else to git."""
 
     reason: ClassVar[str] = "SettingsUnsafe"
+
+
+class GitUnusable(Unusable):
+    """There is no git on PATH, or one that does not know what confines it."""
+
+    reason: ClassVar[str] = "GitUnusable"
 
 
 class DiskFull(Unusable):

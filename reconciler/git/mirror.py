@@ -143,6 +143,7 @@ class Mirror:
         if self._damage is not None:
             raise errors.MirrorDamaged(self._damage, retry_after_s=0.0)
         if not self._looked_over:
+            self._git.require()
             if self.path.exists():
                 self._look_over(thoroughly=False)
             else:
@@ -248,6 +249,7 @@ class Mirror:
             if self.path.exists():
                 self.path.rename(old)
             fresh.rename(self.path)
+            fresh.with_name(fresh.name + ".lock").unlink(missing_ok=True)
             shutil.rmtree(old, ignore_errors=True)
 
     @contextlib.contextmanager

@@ -8,6 +8,7 @@ first: a trap that never springs proves nothing.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 
 from reconciler.git.errors import ObjectsRefused, OwnershipDoubtful, ProtocolRefused, RemoteUnavailable, SettingsUnsafe
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import Remote, branch, check_ref, protocol_of
+from reconciler.git.remote import Remote, Ssh, branch, check_ref, protocol_of
 from reconciler.git.signatures import Mode, Policy
 from reconciler.git.source import Advanced, Kept, Source
 from reconciler.git.tree import CommitTree
@@ -252,6 +253,46 @@ def test_refs_that_mean_something_else_are_refused(name: str) -> None:
         branch(name)
     with pytest.raises(SettingsUnsafe):
         check_ref(name)
+
+
+@pytest.mark.parametrize("version", ["2.30.1", "1.9", None])
+def test_a_git_that_would_ignore_its_confinement_is_refused(
+    version: str | None, forge: Forge, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = forge.commit()
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    found = shutil.which("env")
+    assert found is not None
+    (programs / "env").symlink_to(found)
+    if version is not None:
+        (programs / "git").write_text(f"#!/bin/sh\necho git version {version}\n")
+        (programs / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{programs}")
+    outcome = Source(mirror, Policy(Mode.OFF), tmp_path).poll(good)
+    assert isinstance(outcome, Kept)
+    assert (outcome.reason, outcome.commit) == ("GitUnusable", good)
+
+
+def test_git_gets_its_own_environment_and_nobody_can_read_it_from_the_process_list(
+    forge: Forge, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for ssh notes what it was given."""
+    noted = tmp_path / "noted"
+    ssh = tmp_path / "ssh"
+    ssh.write_text(f'#!/bin/sh\nenv > {noted}\ntr "\\0" " " < /proc/$PPID/cmdline > {noted}.parent\nexit 1\n')
+    ssh.chmod(0o755)
+    forge.commit()
+    monkeypatch.setenv("SECRET_OF_THE_CALLER", "x")
+    monkeypatch.setenv("GIT_WORK_TREE", "/")
+    remote = Remote("ssh://h/r", ssh=Ssh(program=str(ssh)), credential_helper="store --file=/etc/secret")
+    with Mirror(mirror.path, remote) as other, pytest.raises(RemoteUnavailable):
+        other.tip()
+    names = {line.partition("=")[0] for line in noted.read_text().splitlines()}
+    assert "SECRET_OF_THE_CALLER" not in names
+    assert "GIT_WORK_TREE" not in names
+    assert "PATH" in names
+    assert "secret" not in Path(f"{noted}.parent").read_text()
 
 
 def test_submodules_are_never_fetched(forge: Forge, mirror: Mirror, trap: Trap, tmp_path: Path) -> None:

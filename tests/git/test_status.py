@@ -23,6 +23,7 @@ from reconciler.git.signatures import Mode, Policy
 from reconciler.git.status import InPlace, Publication, Pushed, StatusRef, Waiting
 from reconciler.model import Commit
 from tests.git.forge import Forge, SshKey, make_forge
+from tests.git.servers import HttpServer, Loopback, silent
 
 LIMITS = Limits(ask_s=10, transfer_s=20, local_s=20)
 NORTH = Author("gateway north", "north@gateways.example.org")
@@ -189,6 +190,32 @@ def test_a_link_that_another_pushed_in_place_of_a_file_is_mended(forge: Forge, r
         assert isinstance(status.publish({"a": b"1", "b": b"2"}, message()), Pushed)
     assert on_remote(forge) == {"a": b"1", "b": b"2"}
     assert "120000" not in forge.git("ls-tree", "-r", "status/north", cwd=forge.bare)
+
+
+def test_over_http_with_a_credential_helper(forge: Forge, tmp_path: Path) -> None:
+    store = tmp_path / "credentials"
+    with HttpServer(forge.bare.parent, guard="pass").running() as server:
+        store.write_text(server.url.replace("http://", "http://gateway:pass@") + "\n")
+        remote = Remote(f"{server.url}/origin.git", credential_helper=f"store --file={store}")
+        with StatusRef(tmp_path / "status", remote, "north", NORTH, limits=LIMITS) as status:
+            for text in (b"1", b"2"):
+                assert isinstance(status.publish({"a": text}, message()), Pushed)
+                assert on_remote(forge) == {"a": text}
+        without = Remote(f"{server.url}/origin.git")
+        with StatusRef(tmp_path / "other", without, "north", NORTH, limits=LIMITS) as status:
+            waiting(status.publish({"a": b"3"}, message()), "AuthenticationFailed")
+
+
+def test_a_server_that_never_answers_costs_the_limit_and_keeps_the_status(tmp_path: Path) -> None:
+    servers: list[Loopback] = []
+    servers.append(Loopback(silent(servers)))
+    with servers[0].running() as server:
+        remote = Remote(f"http://127.0.0.1:{server.port}/origin.git")
+        limits = Limits(ask_s=0.5, transfer_s=0.5)
+        with StatusRef(tmp_path / "status", remote, "north", NORTH, limits=limits) as status:
+            kept = waiting(status.publish({"a": b"1"}, message()), "RemoteUnavailable")
+            assert kept.commit is not None
+            assert waiting(status.publish({"a": b"1"}, message()), "RemoteUnavailable").commit == kept.commit
 
 
 def test_a_branch_deleted_on_the_remote_comes_back(forge: Forge, remote: Remote, tmp_path: Path) -> None:
