@@ -46,6 +46,7 @@ def owners(repository: Repository) -> Iterator[Complaint]:
     if not repository.has_broken("Gateway"):
         yield from at_most(_unserved(repository, served))
     yield from at_most(_links(repository, served))
+    yield from at_most(_keys(repository))
     yield from at_most(_rollouts(repository, selection))
 
 
@@ -94,6 +95,18 @@ def _links(repository: Repository, served: Mapping[DeviceId, GatewayId]) -> Iter
             if baud != link.baud:
                 said = f"{link.baud} baud, but the device `{other}` is on the same line at {baud}"
                 yield Complaint(where, (*at, "baud"), Rule.LINK, said, "a line has one speed")
+
+
+def _keys(repository: Repository) -> Iterator[Complaint]:
+    """Find devices that could sign each other's reports."""
+    owner: dict[str, DeviceId] = {}
+    for name, device in repository.devices.items():
+        if device.public_key is not None:
+            first = owner.setdefault(device.public_key, name)
+            if first != name:
+                said = f"the device `{first}` has the same key: one could report for the other"
+                where, at = repository.where("Device", name), ("spec", "publicKey")
+                yield Complaint(where, at, Rule.SHARED_KEY, said, "each device makes a key of its own when provisioned")
 
 
 def _has_link(repository: Repository, name: DeviceId, link: Link, gateway: Gateway) -> Iterator[Complaint]:

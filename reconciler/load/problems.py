@@ -61,6 +61,7 @@ class Rule(StrEnum):
     UNSERVED = "unserved"
     SERVED_TWICE = "served-twice"
     CLAIMED_TWICE = "claimed-twice"
+    SHARED_KEY = "shared-key"
     LINK = "link"
     EMPTY_SELECTOR = "empty-selector"
 

@@ -164,7 +164,8 @@ def _zone_exists(name: str) -> bool:
 
 @cache
 def _zone_like(name: str) -> str:
-    return did_you_mean(name, zoneinfo.available_timezones())
+    known = zoneinfo.available_timezones()
+    return did_you_mean(name, sorted(known)) if known else "this machine knows no time zones: install its `tzdata`"
 
 
 def _model(repository: Repository, where: Where, at: JsonPath, ref: ModelRef) -> Iterator[Complaint]:

@@ -24,6 +24,7 @@ def wave(name: str, rest: str) -> str:
 
 
 WINDOW = "  windows: [{{days: [Mon], start: '22:00', duration: 6h, timeZone: {zone}}}]\n"
+KEY = f"  publicKey: '{7:064x}'\n"
 GATEWAY = "spec:\n  selector: {matchLabels: {site: south}}\n"
 
 # name: (how to spoil it, rule, file, line, JSON path, a part of the sentence)
@@ -60,6 +61,7 @@ SPOILED: dict[str, Case] = {
     "line that the gateway lacks": (lambda r: r.replace("gateways.yaml", "{}", "{}\n  links: {mqtt: {}, serial: [{port: /dev/ttyS1, baud: 2400}]}").replace("devices.yaml", "mqtt: {}", serial()), Rule.LINK, "devices.yaml", 6, "$.spec.link.serial.port", "did you mean `/dev/ttyS1`?"),
     "speed that the gateway lacks": (lambda r: r.replace("gateways.yaml", "{}", "{}\n  links: {mqtt: {}, serial: [{port: /dev/ttyS0, baud: 9600}]}").replace("devices.yaml", "mqtt: {}", serial()), Rule.LINK, "devices.yaml", 6, "$.spec.link.serial.baud", "at 9600"),
     "link that the gateway lacks": (lambda r: r.replace("gateways.yaml", "{}", "{}\n  links: {serial: [{port: /dev/ttyS0, baud: 2400}]}").write("devices.yaml", r.device("a")), Rule.LINK, "devices.yaml", 6, "$.spec.link.mqtt", "no `mqtt`"),
+    "one key twice": (lambda r: r.write("devices.yaml", r.device("a") + KEY + "---\n" + r.device("b") + KEY), Rule.SHARED_KEY, "devices.yaml", 15, "$.spec.publicKey", "`a` has the same key"),
     "line named twice": (lambda r: r.replace("gateways.yaml", "{}", "{}\n  links: {mqtt: {}, serial: [{port: /dev/a, baud: 300}, {port: /dev/a, baud: 600}]}"), Rule.DUPLICATE_NAME, "gateways.yaml", 6, "$.spec.links.serial[1].port", "named twice"),
 }  # fmt: skip
 

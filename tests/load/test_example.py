@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The example is what its README says, and its CI files run commands that exist."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from reconciler.load import DirectoryTree, load
+from reconciler.model import Commit, Desired, DeviceId, MqttLink, SerialLink, TypeId, Updates
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "fleet-repo-example"
+CI_FILES = [".github/workflows/validate.yml", ".gitlab-ci.yml"]
+
+
+@pytest.fixture(scope="module")
+def desired() -> Desired:
+    loaded = load(DirectoryTree(EXAMPLE), commit=Commit(""))
+    assert loaded.desired is not None
+    return loaded.desired
+
+
+def test_two_gateways_three_types_a_dozen_devices_two_models(desired: Desired) -> None:
+    assert len(desired.gateways) == 2
+    assert len(desired.types) == 3
+    assert len(desired.devices) == 12
+    assert {ref.name for ref in desired.models} == {"pump-vibration", "line-current"}
+
+
+def test_one_type_is_on_a_slow_line_one_on_mqtt_and_one_takes_no_updates(desired: Desired) -> None:
+    links = {device.type: device.link for device in desired.devices.values()}
+    slow = links[TypeId("current-serial")]
+    assert isinstance(slow, SerialLink)
+    assert slow.baud == 2400
+    assert links[TypeId("vibration-wifi")] == MqttLink()
+    assert desired.types[TypeId("vibration-sealed")].updates is Updates.NONE
+    assert DeviceId("pump-north-5") in desired.devices
+
+
+def test_each_rollout_begins_with_a_canary_that_is_watched(desired: Desired) -> None:
+    for rollout in desired.rollouts.values():
+        assert rollout.waves[0].name == "canary"
+        assert rollout.waves[0].soak_s >= 3600
+
+
+def test_what_models_need_their_types_have(desired: Desired) -> None:
+    for kind in desired.types.values():
+        for ref in kind.prebaked:
+            needs = desired.models[ref].needs
+            assert needs.operators <= kind.operators
+            assert needs.slot_bytes <= kind.slot_bytes
+            assert needs.arena_bytes <= kind.arena_bytes
+
+
+@pytest.mark.parametrize("file", CI_FILES)
+def test_the_commands_of_the_ci_files_run(file: str, tmp_path: Path) -> None:
+    text = (EXAMPLE / file).read_text(encoding="utf-8")
+    assert yaml.safe_load(text)
+    commands = re.findall(r"^\s*- (?:run: )?(tinyfleet [^>\n]+)", text, re.MULTILINE)
+    assert len(commands) == 2
+    shutil.copytree(EXAMPLE, tmp_path / "fleet")
+    for command in commands:
+        entry = [sys.executable, "-c", "from reconciler.cli import main; main()", *command.split()[1:]]
+        done = subprocess.run(entry, cwd=tmp_path / "fleet", capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr.count("Traceback")) == (0, 0), done.stderr
