@@ -9,6 +9,7 @@ the model begins with other devices.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -163,13 +164,17 @@ def survey(rollout: Rollout, steps: Sequence[Step], verdicts: Mapping[DeviceId, 
     failed = sum(tally.failed for tally in tallies)
     stopped = f"stopped: {failed} failed, {allowed} allowed" if failed > allowed else ""
     until = min((tally.soaked_at for tally in tallies if tally.soaked_at is not None), default=None)
-    lost = 0
-    for index, (step, tally) in enumerate(zip(steps, tallies, strict=True)):
-        lost += tally.failed + tally.missing
-        if not _is_complete(step, tally, lost_too_many=lost > allowed):
-            waiting = f"wave {index + 1} ({step.name}): {_words(step, tally)}"
-            return Progress(index + 1, complete=False, stopped=stopped, waiting=waiting, until=until)
-    return Progress(len(steps), complete=True, stopped=stopped, waiting="", until=until)
+    lost = itertools.accumulate(tally.failed + tally.missing for tally in tallies)
+    over = [
+        _is_over(step, tally, lost_too_many=so_far > allowed)
+        for step, tally, so_far in zip(steps, tallies, lost, strict=True)
+    ]
+    complete = all(done or not step.members for step, done in zip(steps, over, strict=True))
+    if all(over):
+        return Progress(len(steps), complete, stopped, waiting="", until=until)
+    first = over.index(False)
+    waiting = f"wave {first + 1} ({steps[first].name}): {_words(steps[first], tallies[first])}"
+    return Progress(first + 1, complete, stopped, waiting, until)
 
 
 def _tally(step: Step, verdicts: Mapping[DeviceId, Verdict], now: datetime) -> _Tally:
@@ -179,10 +184,10 @@ def _tally(step: Step, verdicts: Mapping[DeviceId, Verdict], now: datetime) -> _
     return tally
 
 
-def _is_complete(step: Step, tally: _Tally, *, lost_too_many: bool) -> bool:
+def _is_over(step: Step, tally: _Tally, *, lost_too_many: bool) -> bool:
     """Nobody is on the way, no more are lost than the budget allows, and somebody shows that it works.
 
-    A wave whose selector leaves no device shows nothing, so it never ends: a mistake that must be seen.
+    A wave whose selector leaves no device shows nothing, so it holds what comes after: a mistake that must be seen.
     """
     if not step.members:
         return not step.by_selector

@@ -172,3 +172,9 @@ def test_a_wave_that_adds_no_device_is_over_unless_a_selector_asked_for_some() -
 
     assert opened(by_selector=False) == 2
     assert opened(by_selector=True) == 1
+
+
+def test_a_last_wave_without_devices_keeps_nobody_waiting() -> None:
+    steps = (Step("all", (DeviceId("d0"),)), Step("none", (), by_selector=True))
+    assert survey(EVERYWHERE, steps, {DeviceId("d0"): settled()}, NOW).complete
+    assert not survey(EVERYWHERE, steps, {DeviceId("d0"): DUE}, NOW).complete
