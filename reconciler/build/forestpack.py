@@ -9,23 +9,17 @@ from collections.abc import Sequence
 from reconciler.build.container import (
     Descriptor,
     ElementType,
-    Encoding,
     Kind,
     Pack,
     Parameter,
     SectionId,
-    decode_parameters,
-    disassemble,
     encode_io,
     encode_parameters,
 )
-from reconciler.build.errors import BuildFailed
 from reconciler.build.forestformat import (
     DEPTH_UNIT,
     Forest,
     Window,
-    decode_features,
-    decode_forest,
     encode_features,
     encode_forest,
 )
@@ -35,10 +29,15 @@ _EULER = 0.5772156649015329
 
 
 def assemble_forest(
-    forest: Forest, window: Window, parameters: Sequence[Parameter], samples: Sequence[bytes] = ()
+    forest: Forest,
+    window: Window,
+    parameters: Sequence[Parameter],
+    *,
+    samples: Sequence[bytes] = (),
+    scale: float = 1.0,
 ) -> bytes:
     """Return the pack."""
-    inputs = [Descriptor(ElementType.INT16, (window.samples, window.channels))]
+    inputs = [Descriptor(ElementType.INT16, (window.samples, window.channels), scale=scale)]
     outputs = [Descriptor(ElementType.INT32, (1 + forest.outputs,))]
     sections = {
         SectionId.IO: encode_io(inputs, outputs),
@@ -60,19 +59,6 @@ def average_path(count: int) -> float:
     return 2.0 * (math.log(count - 1.0) + _EULER) - 2.0 * (count - 1.0) / count
 
 
-def parameter_value(data: bytes, index: int, value: float) -> int:
-    """Turn a number that people write into the integer that the device compares with."""
-    pack = disassemble(data)
-    entry = decode_parameters(pack.section(SectionId.PARAMETERS))[index]
-    if entry.encoding is Encoding.ISOLATION_SCORE:
-        if not 0.0 < value <= 1.0:
-            raise BuildFailed(f"an isolation score lies above 0 and at most at 1, {value} does not")
-        features = len(decode_features(pack.section(SectionId.FEATURES)).features)
-        forest = decode_forest(pack.section(SectionId.FOREST), features)
-        exact = -math.log2(value) * average_path(forest.subsample) * len(forest.trees) * DEPTH_UNIT
-        number = round(exact)
-    else:
-        number = round(value * 2.0**entry.fraction_bits)
-    if not entry.least <= number <= entry.most:
-        raise BuildFailed(f"{value} is out of the parameter's range")
-    return number
+def isolation_limit(subsample: int, trees: int, score: float) -> int:
+    """Return the sum below which a row is more anomalous than a score between 0 and 1."""
+    return round(-math.log2(score) * average_path(subsample) * trees * DEPTH_UNIT)

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The smallest model as a file that people write: a weighted sum against a threshold, in JSON.
+
+{"kind": "threshold", "element": "int16", "weights": [1, -2, 1], "bias": 0, "shift": 0,
+ "threshold": 120, "golden": [[0, 0, 0], [5, -5, 5]]}
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import jsonschema
+
+from reconciler.build.container import ElementType
+from reconciler.build.errors import ModelUnreadable
+from reconciler.build.threshold import build_threshold
+
+_INT32: Final = {"type": "integer", "minimum": -(1 << 31), "maximum": (1 << 31) - 1}
+_INT16S: Final = {"type": "array", "items": {"type": "integer", "minimum": -32768, "maximum": 32767}}
+_INT8S: Final = {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": -128, "maximum": 127}}
+_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["kind", "weights", "threshold"],
+    "properties": {
+        "kind": {"const": "threshold"},
+        "element": {"enum": ["int8", "int16"]},
+        "weights": _INT8S,
+        "bias": _INT32,
+        "shift": {"type": "integer", "minimum": 0, "maximum": 15},
+        "threshold": _INT32,
+        "golden": {"type": "array", "minItems": 1, "maxItems": 64, "items": _INT16S},
+    },
+}
+
+
+def threshold_pack(data: bytes) -> bytes:
+    """Make a pack of a threshold model's JSON."""
+    try:
+        told = json.loads(data)
+        jsonschema.Draft202012Validator(_SCHEMA).validate(told)
+    except (ValueError, RecursionError) as error:
+        raise ModelUnreadable(f"not JSON: {error}") from error
+    except jsonschema.ValidationError as error:
+        raise ModelUnreadable(f"{error.json_path}: {error.message}") from error
+    golden = told.get("golden", [])
+    if any(len(x) != len(told["weights"]) for x in golden):
+        raise ModelUnreadable("$.golden: each vector has as many numbers as there are weights")
+    element = ElementType.INT8 if told.get("element") == "int8" else ElementType.INT16
+    return build_threshold(
+        told["weights"],
+        threshold=told["threshold"],
+        bias=told.get("bias", 0),
+        shift=told.get("shift", 0),
+        element=element,
+        inputs=golden,
+    )
