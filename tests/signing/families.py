@@ -14,7 +14,7 @@ from tests.signing.cast import (
     YEAR_2030,
     Cast,
 )
-from tests.signing.forge import Algorithm, Forgery, Key, Pairs, Raw, Wrap, encode, seal, spoilt_forms
+from tests.signing.forge import Algorithm, Forgery, Key, Wrap, encode, seal
 
 
 @dataclass(frozen=True)
@@ -190,109 +190,18 @@ def _spliced(cast: Cast) -> Iterator[Vector]:
     manifest = encode(works.manifest_tree())
     other = encode(replace(works, digest=OTHER_DIGEST).manifest_tree())
     spliced = {2: Wrap(works.authentication_tree(manifest)), 3: other}
-    yield Vector("mix-and-match: signature of one, manifest of another", "works", "DIGEST", _tagged(spliced))
+    yield Vector("mix-and-match: signature of one, manifest of another", "works", "DIGEST", tagged(spliced))
     cwt = replace(works, delegated=True, epoch=3)
     as_envelope = {2: Wrap(cwt.authentication_tree(manifest)), 3: manifest}
     swapped = {1: Wrap([[cwt.authentication_tree(manifest)[1]]]), **as_envelope}  # type: ignore[index]  # a list
-    yield Vector("mix-and-match: an envelope's signature as delegation", "works", "UNEXPECTED", _tagged(swapped))
+    yield Vector("mix-and-match: an envelope's signature as delegation", "works", "UNEXPECTED", tagged(swapped))
     report = encode([Algorithm(-16), bytes(32)])
     foreign = seal(cast.gateway, report, detached=True, external=b"tinyfleet/report/1")
     digest = works.authentication_tree(manifest)[0]  # type: ignore[index]  # a list
     yield Vector(
-        "a signature with external data", "works", "SIGNATURE", _tagged({2: Wrap([digest, Wrap(foreign)]), 3: manifest})
+        "a signature with external data", "works", "SIGNATURE", tagged({2: Wrap([digest, Wrap(foreign)]), 3: manifest})
     )
 
 
-def _tagged(envelope: object) -> bytes:
+def tagged(envelope: object) -> bytes:
     return b"\xd8\x6b" + encode(envelope)
-
-
-def out_of_range(cast: Cast) -> Iterator[Vector]:
-    """Signed by the right key, with numbers that the profile does not have."""
-    works = replace(cast.forgery(), sequence=8)
-    first = replace(cast.forgery(), delegated=True)
-    rows: list[tuple[str, str, str, Forgery]] = [
-        ("sequence number 0", "works", "OUT_OF_RANGE", replace(works, sequence=0)),
-        ("size 0", "works", "OUT_OF_RANGE", replace(works, size=0)),
-        ("epoch 0", "new", "OUT_OF_RANGE", replace(first, epoch=0)),
-        ("exp 0", "new", "OUT_OF_RANGE", replace(first, not_after=0)),
-        ("nine values", "works", "OUT_OF_RANGE", replace(works, values=dict.fromkeys(range(9), 1))),
-        ("index 16", "works", "OUT_OF_RANGE", replace(works, values={16: 1})),
-        ("value over 31 bits", "works", "OUT_OF_RANGE", replace(works, values={0: INT32_MAX + 1})),
-        ("value under 31 bits", "works", "OUT_OF_RANGE", replace(works, values={0: -2 - INT32_MAX})),
-        ("values descending", "works", "NOT_CANONICAL", replace(works, values={1: 1, 0: 1})),
-        ("value twice", "works", "NOT_CANONICAL", replace(works, values=Pairs(((0, 1), (0, 2))))),
-        ("index is negative", "works", "UNEXPECTED", replace(works, values={-1: 1})),
-        ("value is text", "works", "UNEXPECTED", replace(works, values=Pairs(((0, Raw(b"\x61a")),)))),
-        ("one value fewer than counted", "works", "TRUNCATED", replace(works, values=Raw(b"\xa2\x00\x01"))),
-    ]
-    for name, state, verdict, forged in rows:
-        yield Vector(name, state, verdict, forged.build())
-
-
-def algorithms(cast: Cast) -> Iterator[Vector]:
-    """Signed, but with an algorithm that the profile does not have."""
-    works = replace(cast.forgery(), sequence=8)
-    first = replace(cast.forgery(), delegated=True)
-    rows: list[tuple[str, str, Forgery]] = [
-        ("signature algorithm EdDSA (-8)", "works", replace(works, signature_algorithm=-8)),
-        ("signature algorithm ES256 (-7)", "works", replace(works, signature_algorithm=-7)),
-        ("signature algorithm HMAC (5)", "works", replace(works, signature_algorithm=5)),
-        ("manifest digest SHA-512 (-44)", "works", replace(works, digest_algorithm=-44)),
-        ("image digest SHA-512 (-44)", "works", replace(works, image_algorithm=-44)),
-        ("image digest of configure SHA-512 (-44)", "works", replace(works, image_algorithm=-44, values={})),
-        ("delegation's algorithm EdDSA (-8)", "new", replace(first, root_algorithm=-8)),
-    ]
-    for name, state, forged in rows:
-        yield Vector(name, state, "ALGORITHM", forged.build())
-
-
-def frames(cast: Cast) -> Iterator[Vector]:
-    """Malformed around the signature."""
-    good = replace(cast.forgery(), sequence=8).build()
-    full = replace(cast.forgery(), delegated=True).build()
-    yield Vector("nothing at all", "works", "TRUNCATED", b"")
-    yield Vector("truncated by a byte", "works", "TRUNCATED", good[:-1])
-    yield Vector("truncated by half", "works", "TRUNCATED", good[: len(good) // 2])
-    yield Vector("a byte after the end", "works", "TRAILING", good + b"\x00")
-    yield Vector("513 bytes", "works", "TOO_LONG", good + bytes(513 - len(good)))
-    yield Vector("512 bytes", "works", "TRAILING", good + bytes(512 - len(good)))
-    yield Vector("without its tag", "works", "UNEXPECTED", good[2:])
-    body = Forgery.tree(replace(cast.forgery(), sequence=8)).inner  # type: ignore[attr-defined]  # a Tag
-    yield Vector("key 2 twice", "works", "UNEXPECTED", _tagged(Pairs(((2, body[2]), (2, body[2]), (3, body[3])))))
-    yield Vector("keys in another order", "works", "UNEXPECTED", _tagged(Pairs(((3, body[3]), (2, body[2])))))
-    yield Vector("an unknown key", "works", "UNEXPECTED", _tagged({**body, 23: b"text"}))
-    yield Vector("not signed at all", "works", "UNEXPECTED", _tagged({2: Wrap([body[2].inner[0]]), 3: body[3]}))
-    yield Vector("a flipped bit in the signature", "works", "SIGNATURE", _flip(good, good.index(b"\x58\x40") + 40))
-    yield Vector("a flipped bit in the manifest", "works", "DIGEST", _flip(good, len(good) - 20))
-    yield Vector(
-        "a flipped bit in the delegation's claims",
-        "new",
-        "DELEGATION_SIGNATURE",
-        _flip(full, full.index(b"\x21\x58\x20") + 9),
-    )
-
-
-def _flip(data: bytes, at: int) -> bytes:
-    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
-
-
-def malformed(cast: Cast) -> Iterator[Vector]:
-    """Every head spoilt; of the ways of spoiling a few for each head, in turn."""
-    works = replace(cast.forgery(), sequence=8, epoch=3)
-    configure = replace(works, values={0: 5, 9: -70000})
-    dated = replace(works, delegated=True, not_after=YEAR_2030)
-    for what, forgery in (("install", works), ("configure", configure)):
-        for name, verdict, manifest in _sample(forgery.manifest_tree()):
-            yield Vector(f"{what} manifest: {name}", "works", verdict, encode(forgery.tree(manifest=manifest)))
-    for name, verdict, claims in _sample(dated.claims_tree()):
-        yield Vector(f"claims: {name}", "works", verdict, encode(dated.tree(claims=claims)))
-    for name, verdict, envelope in _sample(dated.tree()):
-        yield Vector(f"frame: {name}", "works", verdict, envelope)
-
-
-def _sample(tree: object, keep: int = 3) -> Iterator[tuple[str, str, bytes]]:
-    yield from (form for number, form in enumerate(spoilt_forms(tree)) if number % keep == 0)
-
-
-FAMILIES = (accepted, attacks, out_of_range, algorithms, frames, malformed)

@@ -216,6 +216,7 @@ class Forgery:
     delegated_vendor: bytes | None = None
     manifest: object = None
     claims: object = None
+    components: object = None
     digest_algorithm: int = -16
     image_algorithm: int = -16
     signature_algorithm: int = -19
@@ -230,10 +231,10 @@ class Forgery:
             parameters = {
                 1: Free(self.vendor), 2: Free(self.klass), 3: digest, 14: Free(self.size), 24: Free(self.device),
             }  # fmt: skip
-            common = {2: [[b"\x00"]], 4: Wrap([20, parameters, 1, 15, 2, 15, 24, 15])}
+            common = {2: self.components or [[b"\x00"]], 4: Wrap([20, parameters, 1, 15, 2, 15, 24, 15])}
             return {1: 1, 2: sequence, 3: Wrap(common), 7: Wrap([3, 15]), 20: Wrap([3, 15])}
         parameters = {3: digest, 24: Free(self.device)}
-        common = {2: [[b"\x00"], [b"\x01"]], 4: Wrap([12, 0, 20, parameters, 24, 15])}
+        common = {2: self.components or [[b"\x00"], [b"\x01"]], 4: Wrap([12, 0, 20, parameters, 24, 15])}
         values = self.values
         if isinstance(values, dict):
             values = Free(Pairs(tuple((Free(index), Free(value)) for index, value in values.items())))
@@ -282,7 +283,7 @@ def seal(key: Key, payload: bytes, *, detached: bool = False, external: bytes = 
 def spoilt_forms(tree: object) -> Iterator[tuple[str, str, bytes]]:
     """Every head of a tree spoilt in every way: what was done, the verdict's name, the bytes."""
     probe = Spoiler()
-    encode(tree, probe)
+    yield "trailing-end", "TRAILING", encode(tree, probe) + b"\x00"
     for turn, seen in enumerate(probe.seen):
         for kind in (*HEADS, *CONTENTS):
             verdict = _verdict(kind, seen)

@@ -11,8 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.signing.cast import Cast
-from tests.signing.families import FAMILIES
+from tests.signing.families import accepted, attacks
+from tests.signing.malformed_families import algorithms, components, frames, malformed, out_of_range
 
+FAMILIES = (accepted, attacks, out_of_range, algorithms, components, frames, malformed)
 VECTORS = Path(__file__).parents[1] / "vectors" / "envelope.json"
 
 

@@ -39,7 +39,7 @@ def test_what_is_refused(data: str, read: Callable[[Reader], object], verdict: s
     with pytest.raises(RefusedError) as refusal:
         read(Reader(bytes.fromhex(data)))
     assert refusal.value.verdict.name == verdict
-    assert refusal.value.detail in str(refusal.value)
+    assert str(refusal.value) == f"{verdict}: {refusal.value.detail}"
 
 
 @given(st.integers(-(2**31), 2**31 - 1))

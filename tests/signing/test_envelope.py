@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signing.cbor import encode
-from signing.delegation import Delegation, delegate
+from signing.delegation import Delegation, delegate, read_delegation
 from signing.envelope import MAX_INDEX, UINT32_MAX, Configure, Install, Order, make
 from signing.names import Target
 from signing.verdict import RefusedError
@@ -108,6 +108,12 @@ def test_what_no_device_could_accept_is_not_signed(order: Order) -> None:
 def test_what_no_device_could_accept_is_not_delegated(grant: Delegation) -> None:
     with pytest.raises(ValueError, match="not within"):
         delegate(ROOT, grant)
+
+
+@pytest.mark.parametrize("number", [1, UINT32_MAX])
+def test_the_first_and_the_last_epoch_and_second_can_be_delegated(number: int) -> None:
+    grant = Delegation(GATEWAY.public_key, VENDOR, number, number)
+    assert read_delegation(delegate(ROOT, grant), ROOT.public_key) == grant
 
 
 def test_largest_envelopes_are_as_small_as_promised() -> None:

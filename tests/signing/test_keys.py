@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_public_key,
 )
 
-from signing import keyfiles, keys, passphrase
+from signing import keyfiles, keys, passphrase, pkcs8
 from signing.keyfiles import KeyStoreError
 from tests.signing.forge import Key
 
@@ -53,6 +53,11 @@ def test_openssl_reads_an_encrypted_key(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
     public = load_der_public_key(done.stdout)
     assert public.public_bytes(Encoding.Raw, PublicFormat.Raw) == key.public_key
+
+
+@pytest.mark.parametrize(("size", "length"), [(0, "00"), (127, "7f"), (128, "8180"), (255, "81ff")])
+def test_lengths_as_der_has_them(size: int, length: str) -> None:
+    assert pkcs8._der(0x04, bytes(size)).hex() == f"04{length}{'00' * size}"
 
 
 def test_a_new_key_is_for_its_owner_alone(tmp_path: Path) -> None:
@@ -116,6 +121,7 @@ def test_a_short_passphrase_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyStoreError, match="at least 12"):
         keys.save(keys.generate(), tmp_path / "a.key", b"elevenchars")
     assert not (tmp_path / "a.key").exists()
+    keys.save(keys.generate(), tmp_path / "a.key", b"twelve chars")
 
 
 def test_another_kind_of_key_is_refused(tmp_path: Path) -> None:

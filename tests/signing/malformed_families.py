@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Vectors of envelopes that the profile does not have, signed by the right keys or damaged around the signature."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from tests.signing.cast import INT32_MAX, YEAR_2030, Cast
+from tests.signing.families import Vector, tagged
+from tests.signing.forge import Forgery, Pairs, Raw, Wrap, encode, spoilt_forms
+
+
+def out_of_range(cast: Cast) -> Iterator[Vector]:
+    """Signed by the right key, with numbers that the profile does not have."""
+    works = replace(cast.forgery(), sequence=8)
+    first = replace(cast.forgery(), delegated=True)
+    rows: list[tuple[str, str, str, Forgery]] = [
+        ("sequence number 0", "works", "OUT_OF_RANGE", replace(works, sequence=0)),
+        ("size 0", "works", "OUT_OF_RANGE", replace(works, size=0)),
+        ("epoch 0", "new", "OUT_OF_RANGE", replace(first, epoch=0)),
+        ("exp 0", "new", "OUT_OF_RANGE", replace(first, not_after=0)),
+        ("nine values", "works", "OUT_OF_RANGE", replace(works, values=dict.fromkeys(range(9), 1))),
+        ("index 16", "works", "OUT_OF_RANGE", replace(works, values={16: 1})),
+        ("value over 31 bits", "works", "OUT_OF_RANGE", replace(works, values={0: INT32_MAX + 1})),
+        ("value under 31 bits", "works", "OUT_OF_RANGE", replace(works, values={0: -2 - INT32_MAX})),
+        ("values descending", "works", "NOT_CANONICAL", replace(works, values={1: 1, 0: 1})),
+        ("value twice", "works", "NOT_CANONICAL", replace(works, values=Pairs(((0, 1), (0, 2))))),
+        ("index is negative", "works", "UNEXPECTED", replace(works, values={-1: 1})),
+        ("value is text", "works", "UNEXPECTED", replace(works, values=Pairs(((0, Raw(b"\x61a")),)))),
+        ("one value fewer than counted", "works", "TRUNCATED", replace(works, values=Raw(b"\xa2\x00\x01"))),
+    ]
+    for name, state, verdict, forged in rows:
+        yield Vector(name, state, verdict, forged.build())
+
+
+def algorithms(cast: Cast) -> Iterator[Vector]:
+    """Signed, but with an algorithm that the profile does not have."""
+    works = replace(cast.forgery(), sequence=8)
+    first = replace(cast.forgery(), delegated=True)
+    rows: list[tuple[str, str, Forgery]] = [
+        ("signature algorithm EdDSA (-8)", "works", replace(works, signature_algorithm=-8)),
+        ("signature algorithm ES256 (-7)", "works", replace(works, signature_algorithm=-7)),
+        ("signature algorithm HMAC (5)", "works", replace(works, signature_algorithm=5)),
+        ("manifest digest SHA-512 (-44)", "works", replace(works, digest_algorithm=-44)),
+        ("image digest SHA-512 (-44)", "works", replace(works, image_algorithm=-44)),
+        ("image digest of configure SHA-512 (-44)", "works", replace(works, image_algorithm=-44, values={})),
+        ("delegation's algorithm EdDSA (-8)", "new", replace(first, root_algorithm=-8)),
+    ]
+    for name, state, forged in rows:
+        yield Vector(name, state, "ALGORITHM", forged.build())
+
+
+def components(cast: Cast) -> Iterator[Vector]:
+    """Signed, but for another part of the device than the profile knows."""
+    works = replace(cast.forgery(), sequence=8)
+    rows: list[tuple[str, Forgery]] = [
+        ("install of the parameters", replace(works, components=[[b"\x01"]])),
+        ("install of an unknown component", replace(works, components=[[b"\x02"]])),
+        ("component named in two parts", replace(works, components=[[b"\x00", b"\x00"]])),
+        ("component with a longer name", replace(works, components=[[b"\x00\x00"]])),
+        ("component without a name", replace(works, components=[[b""]])),
+        ("install of two components", replace(works, components=[[b"\x00"], [b"\x01"]])),
+        ("configure of the model", replace(works, components=[[b"\x00"], [b"\x00"]], values={})),
+        ("configure with the components swapped", replace(works, components=[[b"\x01"], [b"\x00"]], values={})),
+        ("configure of one component", replace(works, components=[[b"\x00"]], values={})),
+    ]
+    for name, forged in rows:
+        yield Vector(name, "works", "UNEXPECTED", forged.build())
+
+
+def frames(cast: Cast) -> Iterator[Vector]:
+    """Malformed around the signature."""
+    good = replace(cast.forgery(), sequence=8).build()
+    full = replace(cast.forgery(), delegated=True).build()
+    yield Vector("nothing at all", "works", "TRUNCATED", b"")
+    yield Vector("truncated by a byte", "works", "TRUNCATED", good[:-1])
+    yield Vector("truncated by half", "works", "TRUNCATED", good[: len(good) // 2])
+    yield Vector("a byte after the end", "works", "TRAILING", good + b"\x00")
+    works = replace(cast.forgery(), sequence=8)
+    longer = encode(works.manifest_tree()) + b"\x00"
+    yield Vector("a byte after the manifest", "works", "TRAILING", encode(works.tree(manifest=longer)))
+    first = replace(cast.forgery(), delegated=True)
+    longer = encode(first.claims_tree()) + b"\x00"
+    yield Vector("a byte after the claims", "new", "TRAILING", encode(first.tree(claims=longer)))
+    yield Vector("513 bytes", "works", "TOO_LONG", good + bytes(513 - len(good)))
+    yield Vector("512 bytes", "works", "TRAILING", good + bytes(512 - len(good)))
+    yield Vector("without its tag", "works", "UNEXPECTED", good[2:])
+    body = Forgery.tree(replace(cast.forgery(), sequence=8)).inner  # type: ignore[attr-defined]  # a Tag
+    yield Vector("key 2 twice", "works", "UNEXPECTED", tagged(Pairs(((2, body[2]), (2, body[2]), (3, body[3])))))
+    yield Vector("keys in another order", "works", "UNEXPECTED", tagged(Pairs(((3, body[3]), (2, body[2])))))
+    yield Vector("an unknown key", "works", "UNEXPECTED", tagged({**body, 23: b"text"}))
+    yield Vector("not signed at all", "works", "UNEXPECTED", tagged({2: Wrap([body[2].inner[0]]), 3: body[3]}))
+    yield Vector("a flipped bit in the signature", "works", "SIGNATURE", _flip(good, good.index(b"\x58\x40") + 40))
+    yield Vector("a flipped bit in the manifest", "works", "DIGEST", _flip(good, len(good) - 20))
+    yield Vector(
+        "a flipped bit in the delegation's claims",
+        "new",
+        "DELEGATION_SIGNATURE",
+        _flip(full, full.index(b"\x21\x58\x20") + 9),
+    )
+
+
+def _flip(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def malformed(cast: Cast) -> Iterator[Vector]:
+    """Every head spoilt; of the ways of spoiling a few for each head, in turn."""
+    works = replace(cast.forgery(), sequence=8, epoch=3)
+    configure = replace(works, values={0: 5, 9: -70000})
+    dated = replace(works, delegated=True, not_after=YEAR_2030)
+    for what, forgery in (("install", works), ("configure", configure)):
+        for name, verdict, manifest in _sample(forgery.manifest_tree()):
+            yield Vector(f"{what} manifest: {name}", "works", verdict, encode(forgery.tree(manifest=manifest)))
+    for name, verdict, claims in _sample(dated.claims_tree()):
+        yield Vector(f"claims: {name}", "works", verdict, encode(dated.tree(claims=claims)))
+    for name, verdict, envelope in _sample(dated.tree()):
+        yield Vector(f"frame: {name}", "works", verdict, envelope)
+
+
+def _sample(tree: object, keep: int = 3) -> Iterator[tuple[str, str, bytes]]:
+    yield from (form for number, form in enumerate(spoilt_forms(tree)) if number % keep == 0)
