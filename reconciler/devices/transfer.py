@@ -62,6 +62,7 @@ class Job:
     encoding: Encoding = Encoding.RAW
     block_bytes: int = 1024
     block_gap_s: float = 0.0
+    answers_may_double: bool = False  # a broker may deliver an answer twice; a line never does
     answer_s: float = 2.0  # what checking a signature or a pack may take on this type of device
 
     @property
@@ -116,7 +117,7 @@ class Transfer:
         self._sent: set[int] = set()  # ever
         self._last_burst: tuple[int, ...] = ()
         self._last_have: Have | None = None
-        self._doubted = False
+        self._asked_again = False  # since the last burst
         self._silences = 0
         self._stages = 0
         self._fruitless = 0
@@ -176,6 +177,7 @@ class Transfer:
         return self._question(self._job.offer, answer_s=self._job.answer_s)
 
     def _repeat(self) -> Step:
+        self._asked_again = True
         match self._state:
             case _State.OFFERING:
                 return self._offer()
@@ -201,12 +203,10 @@ class Transfer:
 
     # ------------------------------------------------------------ blocks
 
-    def _send_what_is_missing(self, have: Have) -> Step:
+    def _send_what_is_missing(self, have: Have) -> Step | None:
+        if self._last_burst and have == self._last_have and not self._asked_again and self._job.answers_may_double:
+            return None  # most likely the last answer once more: to believe it would send the whole burst again
         self._silences = 0
-        if self._last_burst and have == self._last_have and not self._doubted:
-            self._doubted = True  # the same answer twice: perhaps an old one that a broker gave us again
-            return self._question(Missing(self._job.transfer))
-        self._doubted = False
         missing = have.missing(self._job.blocks)
         self._adapt(missing)
         self._last_have = have
@@ -214,6 +214,7 @@ class Transfer:
             return self._end(Lost("blocks are sent and none arrives"))
         burst = tuple(missing[: self._burst])
         self._last_burst = burst
+        self._asked_again = False
         self._count(burst)
         blocks = tuple(self._job.block(index) for index in burst)
         if len(burst) == len(missing):

@@ -94,7 +94,7 @@ def test_ends_confirmed_or_resumable_and_resends_little(loss: float, duplicates:
     tries = 0
     resent = 0
     while True:
-        transfer = transfer_of(job_for("a", PAYLOAD))
+        transfer = transfer_of(replace(job_for("a", PAYLOAD), answers_may_double=duplicates > 0))
         converse(transfer, device, link)
         resent += transfer.effort.blocks_resent
         tries += 1
@@ -185,16 +185,20 @@ def test_an_order_that_came_between_is_noticed() -> None:
     assert transfer.outcome == Lost("another order was accepted meanwhile")
 
 
-def test_an_answer_heard_twice_costs_a_question_not_a_burst() -> None:
-    job = job_for("a", PAYLOAD)
+def test_an_answer_heard_twice_is_believed_only_when_asked_again() -> None:
+    job = replace(job_for("a", PAYLOAD), answers_may_double=True)
     transfer = transfer_of(job)
     transfer.begin(0.0)
     first = transfer.heard(Have(job.transfer, 0, b""), 1.0)
-    again = transfer.heard(Have(job.transfer, 0, b""), 2.0)
     assert first
     assert first.turn
     assert len(first.turn.blocks) == 32
-    assert again == Step(Turn(question=Missing(job.transfer)))
+    assert transfer.heard(Have(job.transfer, 0, b""), 2.0) is None
+    assert transfer.woken(3.0) == Step(Turn(question=Missing(job.transfer)))
+    again = transfer.heard(Have(job.transfer, 0, b""), 4.0)
+    assert again
+    assert again.turn
+    assert len(again.turn.blocks) == 16
 
 
 def test_bursts_shrink_for_a_device_that_cannot_keep_up() -> None:

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All devices behind one broker: one client, one connection, no thread per device (docs/adr/0013).
+
+paho runs its network loop in its own thread, which knows best how to reconnect; what it hears is handed to
+the event loop in batches. While the broker is away nothing is queued: a stale question helps nobody, and each
+open question ends in `Silent` as usual.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from reconciler.devices.codec import BLOCK_BYTES_MAX, Block, Order, Question, encode, parse_answer
+from reconciler.devices.errors import LinkUnusable, Malformed
+from reconciler.devices.link import Event, Heard, LinkState, LinkStatistics, Presence, Silent, Turn, fits
+from reconciler.model import DeviceId
+
+ANSWER_S = 10.0  # through the broker, to a device that may be busy, and back
+KEEPALIVE_S = 30
+RECONNECT_S = (1, 30)
+SESSION_S = 24 * 3600  # how long the broker keeps what devices say while the gateway is away
+BLOCK_EXPIRY_S = 60
+BACKLOG_MAX = 50_000  # messages that wait for the event loop; a device that floods loses the rest, for all
+UNKNOWN_MAX = 1000
+MESSAGE_BYTES_MAX = BLOCK_BYTES_MAX + 64
+THERE, AWAY = b"1", b"0"
+TOPIC_LEVEL = re.compile(r"[^/+#\0]+")
+
+
+@dataclass(frozen=True, slots=True)
+class MqttSettings:
+    """Where the broker is and who we are there."""
+
+    host: str
+    fleet: str
+    gateway: str
+    port: int = 8883
+    ca: Path | None = None  # without: no TLS, which only a broker on this machine may be worth
+    certificate: Path | None = None
+    key: Path | None = None
+    question_expiry_s: int = 300  # a device that comes back later does not find older questions
+    answer_s: float = ANSWER_S
+
+
+@dataclass(slots=True)
+class _Open:
+    """A question that waits for its answer."""
+
+    question: Question
+    timer: asyncio.TimerHandle
+
+
+class MqttLink:
+    """A `Link` over a broker."""
+
+    def __init__(self, settings: MqttSettings, devices: Iterable[DeviceId] = ()) -> None:
+        for name in (settings.fleet, settings.gateway):
+            if not TOPIC_LEVEL.fullmatch(name):
+                raise LinkUnusable(f"{name!r} can't be part of a topic")
+        self.statistics = LinkStatistics()
+        self._devices = frozenset(devices)
+        self._settings = settings
+        self._base = f"tinyfleet/{settings.fleet}"
+        self._presence = f"{self._base}/gateway/{settings.gateway}/presence"
+        self._open: dict[DeviceId, _Open] = {}
+        self._pacing: dict[DeviceId, asyncio.TimerHandle] = {}
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._backlog: deque[tuple[str, bytes]] = deque(maxlen=BACKLOG_MAX)
+        self._backlog_told = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._client = self._made()
+
+    # ------------------------------------------------------------ the port
+
+    def serve(self, devices: Iterable[DeviceId]) -> None:
+        """Serve these devices from now on; who else speaks is counted as unknown."""
+        self._devices = frozenset(devices)
+
+    def send(self, device: DeviceId, turn: Turn) -> None:
+        """Publish a turn, its blocks apart from each other if the device needs that."""
+        self._publish_paced(device, deque(turn.messages), turn)
+
+    def cancel(self, device: DeviceId) -> None:
+        """Expect no answer of a device, and send it no further blocks."""
+        if opened := self._open.pop(device, None):
+            opened.timer.cancel()
+        if pacing := self._pacing.pop(device, None):
+            pacing.cancel()
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Yield what happens."""
+        while True:
+            yield await self._events.get()
+
+    def block_bytes(self, most: int) -> int:
+        """TCP mends what networks break: as large as the device takes."""
+        return most
+
+    async def run(self) -> None:
+        """Be connected until cancelled; a broker that goes away is waited for."""
+        self._loop = asyncio.get_running_loop()
+        self._client.connect_async(
+            self._settings.host,
+            self._settings.port,
+            keepalive=KEEPALIVE_S,
+            clean_start=False,
+            properties=_properties(PacketTypes.CONNECT, SessionExpiryInterval=SESSION_S),
+        )
+        self._client.loop_start()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            if self._client.is_connected():
+                self._client.publish(self._presence, AWAY, qos=1, retain=True)
+            self._client.disconnect()
+            await asyncio.to_thread(self._client.loop_stop)
+
+    # ------------------------------------------------------------ out
+
+    def _publish_paced(self, device: DeviceId, waiting: deque[Order], turn: Turn) -> None:
+        self._pacing.pop(device, None)
+        while waiting:
+            order = waiting.popleft()
+            if not isinstance(order, Block):
+                self._publish_question(device, order, turn)
+                continue
+            self._publish(device, order, qos=0, expiry_s=BLOCK_EXPIRY_S)
+            if turn.block_gap_s and waiting:
+                loop = asyncio.get_running_loop()
+                self._pacing[device] = loop.call_later(turn.block_gap_s, self._publish_paced, device, waiting, turn)
+                return
+
+    def _publish_question(self, device: DeviceId, question: Question, turn: Turn) -> None:
+        if earlier := self._open.pop(device, None):
+            earlier.timer.cancel()
+        self.statistics.questions += 1
+        wait_s = self._settings.answer_s + turn.answer_s
+        timer = asyncio.get_running_loop().call_later(wait_s, self._give_up, device)
+        self._open[device] = _Open(question, timer)
+        self._publish(device, question, qos=1, expiry_s=self._settings.question_expiry_s)
+
+    def _publish(self, device: DeviceId, order: Order, *, qos: int, expiry_s: int) -> None:
+        if not self._client.is_connected():
+            return
+        data = encode(order)
+        self.statistics.sent_bytes += len(data)
+        properties = _properties(PacketTypes.PUBLISH, MessageExpiryInterval=expiry_s)
+        self._client.publish(f"{self._base}/{device}/down", data, qos=qos, properties=properties)
+
+    def _give_up(self, device: DeviceId) -> None:
+        opened = self._open.pop(device)
+        self.statistics.silences += 1
+        self._events.put_nowait(Silent(device, opened.question))
+
+    # ------------------------------------------------------------ in, in the event loop
+
+    def _take_backlog(self) -> None:
+        self._backlog_told = False  # before the first look: what is appended after the last one is told anew
+        while self._backlog:
+            topic, payload = self._backlog.popleft()
+            device_name, _, what = topic.removeprefix(f"{self._base}/").rpartition("/")
+            device = DeviceId(device_name)
+            if device not in self._devices:
+                if len(self.statistics.unknown) < UNKNOWN_MAX and payload != AWAY:
+                    self.statistics.unknown.add(device)
+            elif what == "presence":
+                self._events.put_nowait(Presence(device, there=payload == THERE))
+            else:
+                self._take(device, payload)
+
+    def _take(self, device: DeviceId, payload: bytes) -> None:
+        self.statistics.heard_bytes += len(payload)
+        try:
+            answer = parse_answer(payload)
+        except Malformed:
+            self.statistics.malformed += 1
+            return
+        opened = self._open.get(device)
+        asked = opened is not None and fits(opened.question, answer)
+        if opened and asked:
+            opened.timer.cancel()
+            del self._open[device]
+            self.statistics.answers += 1
+        else:
+            self.statistics.unsolicited += 1
+        self._events.put_nowait(Heard(device, answer, asked=asked))
+
+    # ------------------------------------------------------------ paho's side, in paho's thread
+
+    def _made(self) -> Client:
+        name = f"tinyfleet-{self._settings.gateway}"
+        client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)
+        if self._settings.ca:
+            client.tls_set_context(_tls(self._settings))
+        client.reconnect_delay_set(*RECONNECT_S)
+        client.will_set(self._presence, AWAY, qos=1, retain=True)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_connect_fail = self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        return client
+
+    def _on_connect(
+        self, client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            self._tell(LinkState(up=False, why=f"the broker refused us: {reason}"))
+            return
+        client.subscribe([(f"{self._base}/+/up", 1), (f"{self._base}/+/presence", 1)])
+        client.publish(self._presence, THERE, qos=1, retain=True)
+
+    def _on_subscribe(
+        self, _client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        refused = [str(reason) for reason in reasons if reason.is_failure]
+        self._tell(LinkState(up=not refused, why=", ".join(refused)))  # only now would an answer be heard
+
+    def _on_connect_fail(self, _client: Client, _data: object) -> None:
+        self._tell(LinkState(up=False, why=f"no connection to {self._settings.host}:{self._settings.port}"))
+
+    def _on_disconnect(
+        self, _client: Client, _data: object, _flags: DisconnectFlags, reason: ReasonCode, _more: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            self._tell(LinkState(up=False, why=f"the connection ended: {reason}"))
+
+    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        if len(message.payload) > MESSAGE_BYTES_MAX:
+            return
+        self._backlog.append((message.topic, bytes(message.payload)))
+        if not self._backlog_told:  # else the event loop will take this one with the others
+            self._backlog_told = True
+            self._in_loop(self._take_backlog)
+
+    def _tell(self, event: Event) -> None:
+        self._in_loop(self._events.put_nowait, event)
+
+    def _in_loop(self, what: Callable[..., None], *arguments: object) -> None:
+        if self._loop and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(what, *arguments)
+
+
+def _properties(packet: int, **values: int) -> Properties:
+    properties = Properties(packet)  # type: ignore[no-untyped-call]  # paho leaves it untyped
+    for name, value in values.items():
+        setattr(properties, name, value)
+    return properties
+
+
+def _tls(settings: MqttSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=str(settings.ca))
+        if settings.certificate and settings.key:
+            context.load_cert_chain(settings.certificate, settings.key)
+    except (OSError, ssl.SSLError) as error:
+        named = ", ".join(str(path) for path in (settings.ca, settings.certificate, settings.key) if path)
+        raise LinkUnusable(f"TLS can't be set up from {named}: {error}") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

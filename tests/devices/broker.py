@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real mosquitto that can be killed and started again on the same port, and devices that live behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import shutil
+import socket
+import subprocess
+import threading
+from collections import defaultdict
+from pathlib import Path
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion
+
+from reconciler.devices.codec import Block, encode, parse
+from tests.devices.pretend import PretendedDevice
+
+FLEET = "plant"
+WAIT_S = 20.0
+
+
+class RealBroker:
+    """mosquitto on a free port of this machine."""
+
+    def __init__(self, folder: Path, *lines: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self._configuration = folder / "mosquitto.conf"
+        listener = (f"listener {self.port} 127.0.0.1", f"user {getpass.getuser()}", "log_type error")
+        self._configuration.write_text("\n".join((*listener, *lines)) + "\n", encoding="utf-8")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+        self._process = await asyncio.to_thread(subprocess.Popen, [program, "-c", str(self._configuration)])
+        async with asyncio.timeout(WAIT_S):
+            while not await self._listens():  # noqa: ASYNC110  # a port that begins to listen tells nobody
+                await asyncio.sleep(0.02)
+
+    async def _listens(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        writer.close()
+        await writer.wait_closed()
+        return True
+
+    def kill(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait(WAIT_S)
+            self._process = None
+
+
+class PretendedCrowd:
+    """Any number of pretended devices behind one connection; `echoes` says each answer so often again."""
+
+    def __init__(self, port: int, *, echoes: int = 0) -> None:
+        self.devices: defaultdict[str, PretendedDevice] = defaultdict(PretendedDevice)
+        self._echoes = echoes
+        self._blocks = threading.Semaphore(0)
+        self.client = Client(CallbackAPIVersion.VERSION2)
+        self.client.on_message = self._answer
+        self.client.on_connect = lambda client, *_: client.subscribe(f"tinyfleet/{FLEET}/+/down", 1)
+        self.client.reconnect_delay_set(1, 1)
+        self.client.max_queued_messages_set(0)
+        self.client.connect("127.0.0.1", port)
+        self.client.loop_start()
+
+    def _answer(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        name = message.topic.split("/")[2]
+        told = parse(bytes(message.payload))
+        answer = self.devices[name].answer(told)
+        if isinstance(told, Block):
+            self._blocks.release()
+        if answer:
+            for _ in range(1 + self._echoes):
+                self.client.publish(f"tinyfleet/{FLEET}/{name}/up", encode(answer), qos=1)
+
+    def say(self, name: str, what: str, payload: bytes, *, retain: bool = False) -> None:
+        self.client.publish(f"tinyfleet/{FLEET}/{name}/{what}", payload, qos=1, retain=retain).wait_for_publish(WAIT_S)
+
+    async def heard_blocks(self, count: int) -> None:
+        """Wait until so many blocks have come."""
+        for _ in range(count):
+            assert await asyncio.to_thread(self._blocks.acquire, timeout=WAIT_S)
+
+    def leave(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()

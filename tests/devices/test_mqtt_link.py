@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The MQTT link against a real mosquitto: TLS, restarts, duplicates, strangers, and many devices at once."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from reconciler.devices.codec import Ask, Result, What, encode
+from reconciler.devices.conversation import Answered, Confirmed, Lost, Patience
+from reconciler.devices.errors import LinkUnusable
+from reconciler.devices.fleet import Fleet, Limiter
+from reconciler.devices.link import Event, Heard, LinkState, Presence
+from reconciler.devices.mqtt_link import MqttLink, MqttSettings
+from reconciler.model import DeviceId, Limits
+from tests.devices.broker import FLEET, WAIT_S, PretendedCrowd, RealBroker
+from tests.devices.pretend import job_for, open_pretended
+from tests.firmware.broker import Authority
+
+T = TypeVar("T")
+PLAIN = ("allow_anonymous true", "max_queued_messages 20000")
+A = DeviceId("a")
+PAYLOAD = bytes(range(256)) * 160
+
+
+@asynccontextmanager
+async def fleet_behind(
+    settings: MqttSettings,
+    devices: Iterable[DeviceId],
+    patience: Patience = Patience(first_poll_s=0.05),  # noqa: B008  # frozen
+) -> AsyncIterator[Fleet]:
+    fleet = Fleet(
+        MqttLink(settings, devices), open_pretended, limiters=[Limiter(Limits(transfers=64))], patience=patience
+    )
+    running = asyncio.create_task(fleet.run())
+    try:
+        async with asyncio.timeout(60):
+            yield fleet
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+async def told(fleet: Fleet, wanted: Callable[[Event], bool]) -> Event:
+    async with asyncio.timeout(WAIT_S):
+        async for event in fleet.unsolicited():
+            if wanted(event):
+                return event
+    raise AssertionError("never told")
+
+
+def is_up(event: Event) -> bool:
+    return isinstance(event, LinkState) and event.up
+
+
+def with_broker(folder: Path, test: Callable[[RealBroker, MqttSettings], Awaitable[T]]) -> T:
+    async def main() -> T:
+        broker = RealBroker(folder, *PLAIN)
+        await broker.start()
+        try:
+            return await test(broker, MqttSettings("127.0.0.1", FLEET, "gw-1", port=broker.port, answer_s=5.0))
+        finally:
+            broker.kill()
+
+    return asyncio.run(main())
+
+
+def test_an_update_through_a_broker(tmp_path: Path) -> None:
+    async def test(broker: RealBroker, settings: MqttSettings) -> None:
+        crowd = PretendedCrowd(broker.port)
+        async with fleet_behind(settings, [A]) as fleet:
+            await told(fleet, is_up)
+            outcome, effort = await fleet.update(job_for("a", PAYLOAD, block_bytes=1024))
+        crowd.leave()
+        assert isinstance(outcome, Confirmed)
+        assert crowd.devices["a"].content() == PAYLOAD
+        assert effort.blocks_resent == 0
+
+    with_broker(tmp_path, test)
+
+
+def test_answers_that_come_thrice_do_no_harm(tmp_path: Path) -> None:
+    async def test(broker: RealBroker, settings: MqttSettings) -> None:
+        crowd = PretendedCrowd(broker.port, echoes=2)
+        async with fleet_behind(settings, [A]) as fleet:
+            await told(fleet, is_up)
+            job = replace(job_for("a", PAYLOAD, block_bytes=256), answers_may_double=True)
+            outcome, effort = await fleet.update(job)
+        crowd.leave()
+        assert isinstance(outcome, Confirmed)
+        assert crowd.devices["a"].content() == PAYLOAD
+        assert effort.blocks_resent == 0
+
+    with_broker(tmp_path, test)
+
+
+def test_a_thousand_devices_without_a_thousand_threads(tmp_path: Path) -> None:
+    names = [DeviceId(f"d{number}") for number in range(1000)]
+
+    async def test(broker: RealBroker, settings: MqttSettings) -> None:
+        crowd = PretendedCrowd(broker.port)
+        async with fleet_behind(settings, names) as fleet:
+            await told(fleet, is_up)
+            outcomes = await asyncio.gather(*(fleet.ask(name, What.REPORT) for name in names))
+            threads = threading.active_count()
+            updates = await asyncio.gather(*(fleet.update(job_for(name, PAYLOAD[:300])) for name in names))
+        crowd.leave()
+        assert all(isinstance(outcome, Answered) for outcome in outcomes)
+        assert all(isinstance(outcome, Confirmed) for outcome, _ in updates)
+        assert threads < 10
+
+    with_broker(tmp_path, test)
+
+
+def test_a_broker_that_dies_in_mid_transfer(tmp_path: Path) -> None:
+    async def test(broker: RealBroker, settings: MqttSettings) -> None:
+        crowd = PretendedCrowd(broker.port)
+        patience = Patience(first_poll_s=0.05, silences=20)
+        async with fleet_behind(replace(settings, answer_s=0.5), [A], patience) as fleet:
+            await told(fleet, is_up)
+            job = replace(job_for("a", PAYLOAD, block_bytes=256), block_gap_s=0.01)
+            update = asyncio.create_task(fleet.update(job))
+            await crowd.heard_blocks(20)
+            broker.kill()
+            await told(fleet, lambda event: isinstance(event, LinkState) and not event.up)
+            await broker.start()
+            await told(fleet, is_up)
+            outcome, _ = await update
+        crowd.leave()
+        assert isinstance(outcome, Confirmed)
+        assert crowd.devices["a"].content() == PAYLOAD
+
+    with_broker(tmp_path, test)
+
+
+def test_a_device_that_is_away_is_lost_for_now_and_its_coming_is_told(tmp_path: Path) -> None:
+    async def test(broker: RealBroker, settings: MqttSettings) -> None:
+        patience = Patience(silences=2)
+        async with fleet_behind(replace(settings, answer_s=0.1), [A], patience) as fleet:
+            await told(fleet, is_up)
+            assert isinstance(await fleet.ask(A, What.REPORT), Lost)
+            crowd = PretendedCrowd(broker.port)
+            crowd.say("a", "presence", b"1", retain=True)
+            assert await told(fleet, lambda event: isinstance(event, Presence)) == Presence(A, there=True)
+            crowd.leave()
+
+    with_broker(tmp_path, test)
+
+
+def test_what_nobody_asked_for_is_passed_on(tmp_path: Path) -> None:
+    async def test(broker: RealBroker, settings: MqttSettings) -> None:
+        crowd = PretendedCrowd(broker.port)
+        async with fleet_behind(settings, [A]) as fleet:
+            await told(fleet, is_up)
+            crowd.say("a", "up", encode(Result(None, 1)))
+            heard = await told(fleet, lambda event: isinstance(event, Heard))
+        crowd.leave()
+        assert heard == Heard(A, Result(None, 1), asked=False)
+
+    with_broker(tmp_path, test)
+
+
+def test_strangers_and_garbage_are_counted_and_not_served(tmp_path: Path) -> None:
+    async def test(broker: RealBroker, settings: MqttSettings) -> None:
+        crowd = PretendedCrowd(broker.port)
+        async with fleet_behind(settings, [A]) as fleet:
+            await told(fleet, is_up)
+            crowd.say("stranger", "up", encode(Result(None, 1)))
+            crowd.say("a", "up", b"\xff" * 100)
+            crowd.say("a", "up", encode(Ask(What.REPORT, bytes(8))))  # a gateway's own words
+            crowd.say("a", "up", bytes(1_000_000))
+            crowd.say("a", "up", encode(Result(None, 0)))
+            await told(fleet, lambda event: isinstance(event, Heard))
+            statistics = fleet.link.statistics
+        crowd.leave()
+        assert statistics.unknown == {"stranger"}
+        assert statistics.malformed >= 2
+
+    with_broker(tmp_path, test)
+
+
+def test_what_devices_say_while_the_gateway_is_away_waits_for_it(tmp_path: Path) -> None:
+    async def test(broker: RealBroker, settings: MqttSettings) -> None:
+        crowd = PretendedCrowd(broker.port)
+        async with fleet_behind(settings, [A]) as fleet:
+            await told(fleet, is_up)
+            await fleet.ask(A, What.REPORT)  # answered: so the subscription stands
+        crowd.say("a", "up", encode(Result(None, 1)))
+        async with fleet_behind(settings, [A]) as fleet:
+            heard = await told(fleet, lambda event: isinstance(event, Heard) and isinstance(event.answer, Result))
+        crowd.leave()
+        assert heard == Heard(A, Result(None, 1), asked=False)
+
+    with_broker(tmp_path, test)
+
+
+def test_tls_with_certificates_and_the_will(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "authority")
+    for name in ("localhost", "gw-1"):
+        authority.issue(name)
+    folder = authority.folder
+    lines = (
+        f"cafile {folder / 'ca.crt'}",
+        f"certfile {folder / 'localhost.crt'}",
+        f"keyfile {folder / 'localhost.key'}",
+        "require_certificate true",
+        "use_identity_as_username true",
+    )
+
+    async def main() -> None:
+        broker = RealBroker(tmp_path, *lines)
+        await broker.start()
+        try:
+            bare = MqttSettings("localhost", FLEET, "gw-1", port=broker.port, ca=folder / "ca.crt")
+            async with fleet_behind(bare, [A]) as fleet:
+                refused = await told(fleet, lambda event: isinstance(event, LinkState))
+            assert isinstance(refused, LinkState)
+            assert not refused.up
+            certified = replace(bare, certificate=folder / "gw-1.crt", key=folder / "gw-1.key")
+            async with fleet_behind(certified, [A]) as fleet:
+                assert is_up(await told(fleet, lambda event: isinstance(event, LinkState)))
+        finally:
+            broker.kill()
+
+    asyncio.run(main())
+
+
+def test_a_missing_certificate_is_unusable(tmp_path: Path) -> None:
+    with pytest.raises(LinkUnusable, match=r"ca\.crt"):
+        MqttLink(MqttSettings("localhost", FLEET, "gw-1", ca=tmp_path / "ca.crt"))
+
+
+@pytest.mark.parametrize("name", ["a/b", "+", "", "#"])
+def test_a_name_that_is_no_topic_level_is_unusable(name: str) -> None:
+    with pytest.raises(LinkUnusable):
+        MqttLink(MqttSettings("localhost", name, "gw-1"))
