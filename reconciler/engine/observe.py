@@ -65,7 +65,8 @@ def parameters_check(values: Mapping[int, int]) -> int:
 
 
 def _settled(report: Report) -> bool:
-    return _phase(report) in {Phase.CONFIRMED, Phase.IDLE} and report.running is not None
+    # While another pack is received or staged the confirmed one goes on running, and goes on soaking.
+    return report.phase is not Phase.TRIAL and report.running is not None
 
 
 def _phase(report: Report) -> Phase:
