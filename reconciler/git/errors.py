@@ -12,6 +12,7 @@ Stalled
 │   ├── ObjectsRefused       the remote sent objects that are malformed or dangerous
 │   ├── TransferTooLarge     the remote sent more than the limit allows
 │   ├── ProtocolRefused      a protocol that could run a command, or that was not configured
+│   ├── CertificateRefused   the HTTPS server's certificate is not one that we trust
 │   ├── HostKeyUnknown       the SSH server is not the one that known_hosts names
 │   └── StatusRefused        the remote does not let us write our status ref
 ├── Invalid
@@ -92,6 +93,12 @@ class ProtocolRefused(Refused):
     """A transport that could run a command, or another one than was configured."""
 
     reason: ClassVar[str] = "ProtocolRefused"
+
+
+class CertificateRefused(Refused):
+    """The HTTPS server's certificate is expired, for another name, or by an unknown authority."""
+
+    reason: ClassVar[str] = "CertificateRefused"
 
 
 class HostKeyUnknown(Refused):

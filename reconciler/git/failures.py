@@ -16,6 +16,10 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[FleetError]], ...] = (
     (("File too large", "signal 25"), errors.TransferTooLarge),
     (("couldn't find remote ref", "Could not find remote branch"), errors.RefMissing),
     (("dubious ownership", "unsafe repository"), errors.OwnershipDoubtful),
+    (
+        ("SSL certificate problem", "server certificate verification failed", "certificate subject name"),
+        errors.CertificateRefused,
+    ),
     (("Host key verification failed", "host key is known"), errors.HostKeyUnknown),
     (
         (

@@ -8,6 +8,7 @@ import contextlib
 import http.server
 import os
 import socket
+import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -176,15 +177,29 @@ class HttpBackend(http.server.BaseHTTPRequestHandler):
 class HttpServer(http.server.ThreadingHTTPServer):
     """Repositories below `base` on a loopback port."""
 
-    def __init__(self, base: Path, guard: str | None = None, redirect: str | None = None) -> None:
+    def __init__(
+        self,
+        base: Path,
+        guard: str | None = None,
+        redirect: str | None = None,
+        certificate: tuple[Path, Path] | None = None,
+    ) -> None:
         super().__init__(("127.0.0.1", 0), HttpBackend)
+        self.secure = certificate is not None
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self.socket = context.wrap_socket(self.socket, server_side=True)
         self.base = base
         self.guard = guard
         self.redirect = redirect
 
+    def handle_error(self, *_: object) -> None:
+        """A client that does not like our certificate is what a test wants."""
+
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
+        return f"{'https' if self.secure else 'http'}://127.0.0.1:{self.server_port}"
 
     def expected(self) -> str:
         return "Basic " + base64.b64encode(f"gateway:{self.guard}".encode()).decode()

@@ -14,6 +14,7 @@ import pytest
 
 from reconciler.git.errors import (
     BadSignature,
+    HistoryTooLong,
     SettingsUnsafe,
     SignerExpired,
     SignersUnreadable,
@@ -224,6 +225,34 @@ def test_gpg_keys_that_are_none_are_named(forge: Forge, mirror: Mirror, keys: Ke
     path.write_text("no key\n")
     with pytest.raises(SignersUnreadable, match="gpg can't read"):
         verify(mirror, Policy(Mode.EVERY, gpg_keys=path), tmp_path)
+
+
+def test_signatures_that_take_too_long_are_given_up(
+    forge: Forge, mirror: Mirror, every: Policy, keys: Keys, tmp_path: Path
+) -> None:
+    forge.commit(key=keys["ada"])
+    head = mirror.fetch()
+    with pytest.raises(HistoryTooLong, match="could not be checked within"):
+        Verifier(every, tmp_path).verify(mirror.git, (head,), limit_s=0.0001)
+
+
+def test_a_missing_verifier_is_named_and_nobody_is_blamed(
+    forge: Forge, mirror: Mirror, every: Policy, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forge.commit(key=keys["ada"])
+    head = mirror.fetch()
+    monkeypatch.setenv("PATH", str(mirror.path))
+    with pytest.raises(SignersUnreadable, match="ssh-keygen is not installed"):
+        Verifier(every, mirror.path).verify(mirror.git, (head,), limit_s=30)
+
+
+def test_a_keyring_that_cannot_be_made_is_named(
+    forge: Forge, mirror: Mirror, gpg_policy: Policy, keys: Keys, tmp_path: Path
+) -> None:
+    forge.commit(key=keys["ada"])
+    (tmp_path / "file").touch()
+    with pytest.raises(SignersUnreadable, match="keyring"):
+        verify(mirror, gpg_policy, tmp_path / "file")
 
 
 def test_an_anchor_is_a_whole_commit_id() -> None:

@@ -263,13 +263,50 @@ def test_a_remote_that_declines_is_told_apart(forge: Forge, status: StatusRef) -
     waiting(status.publish({"a": b"1"}, message()), "StatusRefused")
 
 
-def test_a_damaged_status_mirror_is_made_anew(forge: Forge, status: StatusRef, tmp_path: Path) -> None:
+@pytest.mark.parametrize("life", ["same", "restarted"])
+def test_a_damaged_status_mirror_is_made_anew(
+    life: str,
+    forge: Forge,
+    status: StatusRef,
+    remote: Remote,
+    tmp_path: Path,
+) -> None:
     status.publish({"a": b"1"}, message())
     for thing in (tmp_path / "status" / "objects").glob("??/*"):
         thing.unlink()
+    with StatusRef(tmp_path / "status", remote, "north", NORTH, limits=LIMITS) as again:
+        after = again if life == "restarted" else status
+        assert isinstance(after.publish({"a": b"2"}, message()), Pushed)
+    assert on_remote(forge) == {"a": b"2"}
+    assert count(forge) == 2
+
+
+def test_a_status_mirror_that_is_a_file_is_made_anew(forge: Forge, status: StatusRef, tmp_path: Path) -> None:
+    (tmp_path / "status").write_text("not a folder")
+    assert isinstance(status.publish({"a": b"1"}, message()), Pushed)
+    assert on_remote(forge) == {"a": b"1"}
+
+
+def test_a_branch_that_others_hold_all_the_time_is_told_apart(forge: Forge, status: StatusRef) -> None:
+    status.publish({"a": b"1"}, message())
+    lock = forge.bare / "refs" / "heads" / "status" / "north.lock"
+    lock.touch()
+    kept = waiting(status.publish({"a": b"2"}, message()), "StatusContended")
+    assert kept.transient
+    lock.unlink()
     assert isinstance(status.publish({"a": b"2"}, message()), Pushed)
     assert on_remote(forge) == {"a": b"2"}
     assert count(forge) == 2
+
+
+def test_damaged_peers_are_fetched_again(forge: Forge, status: StatusRef, remote: Remote, tmp_path: Path) -> None:
+    status.publish({"a": b"1"}, message())
+    policy = Policy(Mode.OFF)
+    with Peers(tmp_path / "peers", remote, policy, tmp_path / "state", limits=LIMITS) as peers:
+        found = peers.fetch()
+    (tmp_path / "peers" / "config").write_text("[core\n")
+    with Peers(tmp_path / "peers", remote, policy, tmp_path / "state", limits=LIMITS) as peers:
+        assert peers.fetch() == found == {"north": Commit(forge.git("rev-parse", "status/north", cwd=forge.bare))}
 
 
 def test_a_push_runs_no_hook_of_a_local_remote(forge: Forge, status: StatusRef, tmp_path: Path) -> None:

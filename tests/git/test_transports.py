@@ -14,6 +14,7 @@ import pytest
 
 from reconciler.git.errors import (
     AuthenticationFailed,
+    CertificateRefused,
     MirrorBusy,
     MirrorUnwritable,
     ProtocolRefused,
@@ -54,6 +55,21 @@ def test_http_asks_the_configured_credential_helper(forge: Forge, tmp_path: Path
             mirror.tip()
         remote = dataclasses.replace(http(server), credential_helper=f"store --file={store}")
         with Mirror(tmp_path / "b", remote) as mirror:
+            assert mirror.fetch() == head
+
+
+def test_https_wants_a_certificate_that_the_configured_authority_signed(forge: Forge, tmp_path: Path) -> None:
+    head = forge.commit()
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+         "-subj", "/CN=forge", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    with HttpServer(forge.bare.parent, certificate=(certificate, key)).running() as server:
+        with Mirror(tmp_path / "a", http(server)) as mirror, pytest.raises(CertificateRefused):
+            mirror.tip()
+        with Mirror(tmp_path / "b", dataclasses.replace(http(server), ca_file=certificate)) as mirror:
             assert mirror.fetch() == head
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -97,6 +98,15 @@ def test_a_commit_that_is_not_there_is_damage(forge: Forge, mirror: Mirror) -> N
     mirror.fetch()
     with mirror.tree(Commit("1" * 40)) as tree, pytest.raises(MirrorDamaged):
         tree.entries()
+
+
+def test_an_object_that_is_not_there_is_damage_and_others_stay_readable(forge: Forge, mirror: Mirror) -> None:
+    forge.commit({"a.yaml": "a\n"})
+    with mirror.tree(mirror.fetch()) as tree:
+        (entry,) = tree.entries()
+        with pytest.raises(MirrorDamaged, match=r"a\.yaml"):
+            tree.read(dataclasses.replace(entry, blob="1" * 40))
+        assert tree.read(entry) == b"a\n"
 
 
 def test_an_operators_own_repository_is_read_without_a_mirror(forge: Forge) -> None:
