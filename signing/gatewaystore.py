@@ -12,6 +12,7 @@ from pathlib import Path
 
 from signing import cose, keys
 from signing.cbor import Reader
+from signing.cose import Signer
 from signing.delegation import Delegation, read_claims, read_delegation
 from signing.keyfiles import KeyStoreError, read_public, write_public
 from signing.keys import FileKey, Passphrase
@@ -24,7 +25,7 @@ DELEGATION = "delegation.cwt"
 class Gateway:
     """All that a gateway needs to sign envelopes."""
 
-    signer: FileKey
+    signer: Signer
     cwt: bytes  # goes along in an envelope when the device lacks it
     delegation: Delegation
 
