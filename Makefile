@@ -31,4 +31,7 @@ fix: setup ## format and mend what can be mended
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
+demo: setup firmware-host ## from a commit to a confirmed model on a device, and back into Git
+	$(PY) -m demo
+
 -include mk/*.mk

@@ -18,6 +18,7 @@ from reconciler.errors import FleetError
 # command: module of this package that defines `command`, and the line that `--help` shows
 COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("plan", "Show what would be done to each device, and why"),
+    "run": ("run", "Keep the devices of this gateway as Git says"),
     "schema": ("schema", "Print the schema of a kind"),
     "validate": ("validate", "Check a fleet repository"),
     "envelope": ("envelope", "Explain and verify what gateways sign for devices."),

@@ -69,7 +69,7 @@ def assembled(config: Config) -> Iterator[Assembly]:
         ports = Ports(
             wanted=wanted,
             git_thread=git_thread,
-            builder=LocalBuilder(config, wanted),
+            builder=LocalBuilder(config.state_dir / "packs", wanted, git_thread),
             links=links,
             seals=seals,
             state=state,

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import assert_never
 
+from reconciler.build.parameters import encode_values
 from reconciler.build.payload import Encoding, Payload
 from reconciler.devices.bodies import Report
 from reconciler.devices.codec import What
@@ -21,7 +22,6 @@ from reconciler.engine.deliveries import Deliveries
 from reconciler.engine.fleetview import FleetView
 from reconciler.engine.observe import parameters_check
 from reconciler.engine.orders import Addressee, Parcel, configure_job, install_job, travelling
-from reconciler.engine.parameters import parameter_values
 from reconciler.engine.state import Delivery, Failure, State
 from reconciler.model import (
     Action,
@@ -156,7 +156,7 @@ class Dispatch:
         artifact = self._tools.artifacts.current(desired).by_digest16.get(running.hex() if running else "")
         if artifact is None:
             return Lost("the pack that it runs is not known")
-        values = parameter_values(self._tools.artifacts.pack(artifact), action.parameters)
+        values = encode_values(self._tools.artifacts.pack(artifact), action.parameters)
         job, delivery = configure_job(self._tools.gateway, to, artifact.digest, values)
         self._send(action.device, delivery)
         self._tools.view.take_parameters(action.device, action.parameters, parameters_check(values))

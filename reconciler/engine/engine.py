@@ -97,8 +97,10 @@ class Engine:
     async def look(self) -> None:
         """Look at Git: fetch, verify, load."""
         loop = asyncio.get_running_loop()
-        self._want = await loop.run_in_executor(self._ports.git_thread, self._ports.wanted.look)
-        self.wake.set()
+        before, self._want = self._want, await loop.run_in_executor(self._ports.git_thread, self._ports.wanted.look)
+        if self._want != before:
+            _tell(self._want)
+            self.wake.set()
 
     async def run_pass(self, *, act: bool = True) -> Pass | None:
         """Plan for what is wanted and what is; with `act`, begin what the plan says. None before the first look."""
@@ -236,3 +238,13 @@ class Engine:
         if isinstance(body, Report) and self.view.take_report(device, body, self._ports.clock.now(), asked=False):
             self.attention.heard_from(device)
             self.wake.set()
+
+
+def _tell(want: Want) -> None:
+    """Log what a look at Git found."""
+    if want.source.good:
+        log.info("%s", want.source.message)
+    else:
+        log.warning("%s: %s", want.source.reason, want.source.message)
+    for problem in want.problems:
+        log.error("%s", problem)

@@ -31,7 +31,7 @@ class Publisher:
 
     def due_in_s(self, now_s: float) -> float | None:
         """Return after how many seconds there is something to commit; None: nothing is."""
-        if not self._unpushed and self._files == self._committed:
+        if not self._files or (not self._unpushed and self._files == self._committed):
             return None
         return max(0.0, self._last_s + self._interval_s - now_s)
 

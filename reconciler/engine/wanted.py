@@ -44,6 +44,14 @@ class Wanted:
         source = self._follow(self._source.poll(self._state.applied))
         return Want(self._desired, source, self._problems)
 
+    def read_file(self, commit: Commit, path: str) -> bytes:
+        """Return the bytes of a file at a commit."""
+        with self._source.tree(commit) as tree:
+            for entry in tree.entries():
+                if entry.path == path:
+                    return tree.read(entry)
+        raise RepositoryInvalid(f"commit {commit[:12]} has no file {path}")
+
     def _follow(self, outcome: Outcome) -> SourceState:
         match outcome:
             case Advanced(commit=commit):

@@ -64,10 +64,11 @@ def readme(gateway: GatewayStatus, devices: Iterable[DeviceStatus], rollouts: Ma
     """Tell the state of the fleet as a person reads it on a forge."""
     every = sorted(devices, key=lambda status: status.device)
     good = sum(status.ready.status is Status.TRUE for status in every)
+    enforced = f"commit `{gateway.commit[:12]}`" if gateway.commit else "nothing yet"
     lines = [
         f"# Gateway {gateway.name}",
         "",
-        f"Enforces commit `{gateway.commit[:12]}`. **{gateway.ready.reason}**: {gateway.ready.message}",
+        f"Enforces {enforced}. **{gateway.ready.reason}**: {gateway.ready.message}",
         "",
         f"{good} of {len(every)} devices are where Git wants them.",
         "",

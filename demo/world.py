@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo's world in one temporary folder: keys, a fleet repository with its remote, virtual devices, a gateway."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+TINYFLEET = Path(sys.executable).parent / "tinyfleet"
+VDEV = ROOT / "firmware" / "build" / "host" / "tinyfleet-vdev"
+POLL_S = 0.2
+FLEET, GATEWAY = "demo", "bench"
+
+
+class World:
+    """Starts processes and ends them; runs commands; looks at what the remote holds."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.remote = folder / "fleet.git"
+        self.work = folder / "fleet"
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._env = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in reversed(self._processes):
+            if process.poll() is None:
+                process.terminate()
+                process.wait(20)
+
+    # ------------------------------------------------------------ processes
+
+    def run(self, *command: str | Path, cwd: Path | None = None) -> str:
+        """Run a command to its end; its output, or an error that shows what it said."""
+        done = subprocess.run(command, cwd=cwd, env=self._env, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise SystemExit(f"demo: {' '.join(str(word) for word in command)} failed:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def start(self, name: str, *command: str | Path) -> Path:
+        """Start a process that runs until the demo ends; returns the file with what it says."""
+        log = self.folder / f"{name}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, env=self._env, stdout=output, stderr=output)
+        self._processes.append(process)
+        return log
+
+    def wait_for(self, what: str, condition: Callable[[], Any], *, within_s: float, log: Path | None = None) -> Any:  # noqa: ANN401 - what the condition found
+        """Wait until a condition holds and return what it found."""
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            found = condition()
+            if found:
+                return found
+            dead = [str(process.args) for process in self._processes if process.poll() is not None]
+            if dead:
+                what += f" (ended by itself: {dead[0]})"
+                break
+            time.sleep(POLL_S)
+        said = log.read_text()[-4000:] if log is not None else ""
+        raise SystemExit(f"demo: waited {within_s:.0f} s in vain for: {what}\n{said}")
+
+    # ------------------------------------------------------------ the fleet repository
+
+    def make_repository(self) -> None:
+        """Make the remote, a clone of it to work in, and a key that may sign commits."""
+        self.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "engineer", "-f", self.folder / "engineer")
+        public = (self.folder / "engineer.pub").read_text().split()
+        (self.folder / "allowed_signers").write_text(f"engineer@demo {public[0]} {public[1]}\n")
+        self.run("git", "init", "-q", "--bare", "-b", "main", self.remote)
+        self.run("git", "clone", "-q", self.remote, self.work)
+        for name, value in {
+            "user.name": "engineer",
+            "user.email": "engineer@demo",
+            "gpg.format": "ssh",
+            "user.signingkey": str(self.folder / "engineer"),
+            "commit.gpgsign": "true",
+        }.items():
+            self.run("git", "config", name, value, cwd=self.work)
+
+    def commit(self, message: str, files: Mapping[str, bytes]) -> str:
+        """Write files, commit them signed, push; returns the commit."""
+        for name, data in files.items():
+            path = self.work / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        self.run("git", "add", "-A", cwd=self.work)
+        self.run("git", "commit", "-q", "-m", message, cwd=self.work)
+        self.run("git", "push", "-q", "origin", "HEAD:main", cwd=self.work)
+        return self.run("git", "rev-parse", "HEAD", cwd=self.work).strip()
+
+    def status_file(self, path: str) -> str | None:
+        """Return a file of the status ref as the remote has it."""
+        shown = subprocess.run(
+            ["git", "--git-dir", self.remote, "show", f"status/{GATEWAY}:{path}"],
+            env=self._env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return shown.stdout if shown.returncode == 0 else None
+
+    def device_status(self, device: str) -> dict[str, Any]:
+        """Return what the status ref says of a device; empty if nothing yet."""
+        text = self.status_file(f"devices/{device}.yaml")
+        status: dict[str, Any] = yaml.safe_load(text)["status"] if text else {}
+        return status
+
+
+def document(kind: str, name: str, spec: Mapping[str, Any], labels: Mapping[str, str] | None = None) -> bytes:
+    """Write one document of a fleet repository."""
+    metadata: dict[str, Any] = {"name": name, **({"labels": dict(labels)} if labels else {})}
+    whole = {"apiVersion": "tinyfleet/v1alpha1", "kind": kind, "metadata": metadata, "spec": dict(spec)}
+    text: str = yaml.safe_dump(whole, sort_keys=False)
+    return text.encode()
+
+
+def threshold_model(weights: list[int], threshold: int) -> bytes:
+    """Write the smallest model there is: a weighted sum against a threshold."""
+    golden = [[0] * len(weights), [1000] * len(weights), list(range(len(weights)))]
+    return json.dumps({"kind": "threshold", "weights": weights, "threshold": threshold, "golden": golden}).encode()
