@@ -11,6 +11,7 @@ from typing import Any, cast
 from jsonschema.exceptions import ValidationError
 
 from reconciler.load.problems import JsonPath, Rule, did_you_mean, listed
+from reconciler.load.schemas import ALLOWED
 from reconciler.load.text import KEY
 
 TYPE_WORDS = {
@@ -63,8 +64,8 @@ class Broken:
 
     @property
     def description(self) -> str:
-        """What the schema says about the value."""
-        return str(self.schema.get("description", ""))
+        """What the schema says of allowed values."""
+        return str(self.schema.get(ALLOWED) or self.schema.get("description", ""))
 
 
 def explain(error: ValidationError) -> Iterator[Finding]:

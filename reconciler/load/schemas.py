@@ -27,6 +27,7 @@ KINDS: Mapping[str, str] = {
 }
 # Documents that are no part of a fleet repository.
 OTHERS: Mapping[str, str] = {"Observed": "observed"}
+ALLOWED = "x-allowed"  # where a definition was put in: what it allows, beside what the field is for
 # Names that design keeps free, so that nobody is told that `Contest` is a typing mistake.
 LATER_KINDS = ("Contest", "Pipeline", "Function")
 
@@ -39,7 +40,8 @@ def text_of(kind: str) -> str:
 @cache
 def validator(kind: str) -> Validator:
     """Return the validator of a kind, made once."""
-    return cast("Validator", _STRICT(json.loads(text_of(kind))))
+    schema = json.loads(text_of(kind))
+    return cast("Validator", _STRICT(_inlined(schema, schema.get("$defs", {}))))
 
 
 @cache
@@ -56,6 +58,19 @@ def _directory() -> Path:
     package = Path(__file__).resolve().parents[1]
     installed = package / "schemas"
     return installed if installed.is_dir() else package.parent / "schemas"
+
+
+def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:  # noqa: ANN401 (any part of a schema)
+    """Put definitions in the place of their `$ref`s, of which none is recursive: following them is half of a check."""
+    if isinstance(node, list):
+        return [_inlined(item, definitions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    own = {key: _inlined(value, definitions) for key, value in node.items() if key not in {"$ref", "$defs"}}
+    if "$ref" not in node:
+        return own
+    definition = _inlined(definitions[node["$ref"].removeprefix("#/$defs/")], definitions)
+    return {**definition, **own, ALLOWED: definition.get("description", "")}
 
 
 @lru_cache(maxsize=256)

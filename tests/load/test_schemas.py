@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
@@ -13,11 +14,13 @@ from types import NoneType, UnionType
 from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
 from reconciler import model
 from reconciler.load.schemas import KINDS, text_of, validator
 from reconciler.load.values import TYPES, seconds, yaml_name
+from tests.load.test_fuzz import FILES, YAML, meaning_spoiled
 
 Json = Any  # or a type: what is walked here has no type of its own
 ROOT = Path(__file__).resolve().parents[2]
@@ -218,3 +221,35 @@ SMALL = (model.Limits, model.Needs, model.FailureBudget)
 
 def no_value(field: Json) -> bool:
     return field.default_factory is dict
+
+
+# ------------------------------------------------------------ definitions put in place
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_stands_beside_a_reference_adds_to_it_and_contradicts_nothing(kind: str) -> None:
+    raw = schema(kind)
+
+    def check(node: Json) -> None:
+        if isinstance(node, list):
+            for item in node:
+                check(item)
+        elif isinstance(node, dict):
+            if "$ref" in node:
+                definition = raw["$defs"][node["$ref"].removeprefix("#/$defs/")]
+                assert set(node) & set(definition) <= {"description"}
+            for inner in node.values():
+                check(inner)
+
+    check(raw)
+
+
+@pytest.mark.parametrize("spoiled", range(60))
+def test_a_schema_with_definitions_in_place_judges_as_it_is_written(spoiled: int) -> None:
+    chance = random.Random(spoiled)
+    data = meaning_spoiled(chance, FILES[chance.choice(YAML)])
+    for document in yaml.safe_load_all(data):
+        kind = document.get("kind") if isinstance(document, dict) else None
+        if isinstance(kind, str) and kind in KINDS:
+            as_written = Draft202012Validator(schema(kind)).is_valid(document)
+            assert validator(kind).is_valid(document) == as_written
