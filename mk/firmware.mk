@@ -2,13 +2,16 @@
 # The device agent: the Linux port and both boards, and their sizes against firmware/budget.json.
 FIRMWARE_PRESETS := host mps2-an386 riscv32-virt
 
-.PHONY: firmware firmware-clean
+.PHONY: firmware firmware-host firmware-clean
 firmware: setup ## build the device agent for all ports; prints text_ ram_ stack_ of the boards
 	@set -e; cd firmware; for preset in $(FIRMWARE_PRESETS); do \
 	  cmake --preset $$preset -DPython3_EXECUTABLE=$(CURDIR)/$(PY) >/dev/null; \
 	  cmake --build --preset $$preset; \
 	done
 	@$(PY) -m firmware.tools.size_report
+
+firmware-host: setup ## build the device agent for Linux alone: library and virtual devices
+	@cd firmware && cmake --preset host -DPython3_EXECUTABLE=$(CURDIR)/$(PY) >/dev/null && cmake --build --preset host
 
 firmware-clean: ## forget what was built, third-party C included
 	rm -rf firmware/build
