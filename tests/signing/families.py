@@ -193,11 +193,11 @@ def _spliced(cast: Cast) -> Iterator[Vector]:
     yield Vector("mix-and-match: signature of one, manifest of another", "works", "DIGEST", tagged(spliced))
     cwt = replace(works, delegated=True, epoch=3)
     as_envelope = {2: Wrap(cwt.authentication_tree(manifest)), 3: manifest}
-    swapped = {1: Wrap([[cwt.authentication_tree(manifest)[1]]]), **as_envelope}  # type: ignore[index]  # a list
+    swapped = {1: Wrap([[cwt.authentication_tree(manifest)[1]]]), **as_envelope}
     yield Vector("mix-and-match: an envelope's signature as delegation", "works", "UNEXPECTED", tagged(swapped))
     report = encode([Algorithm(-16), bytes(32)])
     foreign = seal(cast.gateway, report, detached=True, external=b"tinyfleet/report/1")
-    digest = works.authentication_tree(manifest)[0]  # type: ignore[index]  # a list
+    digest = works.authentication_tree(manifest)[0]
     yield Vector(
         "a signature with external data", "works", "SIGNATURE", tagged({2: Wrap([digest, Wrap(foreign)]), 3: manifest})
     )

@@ -253,17 +253,21 @@ class Forgery:
         claims = encode(self.claims_tree()) if claims is None else claims
         return seal(self.root, claims, algorithm=self.root_algorithm)
 
-    def authentication_tree(self, manifest: bytes) -> object:
+    def authentication_tree(self, manifest: bytes) -> list[Wrap]:
         digest = hashlib.sha256(head(BYTES, len(manifest)) + manifest).digest()
         payload = encode([self.digest_algorithm, digest])
         signature = seal(self.gateway, payload, detached=True, algorithm=self.signature_algorithm)
         return [Wrap([Algorithm(self.digest_algorithm), Free(digest)]), Wrap(signature)]
 
-    def tree(self, manifest: bytes | None = None, claims: bytes | None = None) -> object:
-        """The whole envelope, its signatures made over the given bytes."""
+    def members(self, manifest: bytes | None = None, claims: bytes | None = None) -> dict[int, Wrap | bytes]:
+        """The envelope's elements, its signatures made over the given bytes."""
         manifest = encode(self.manifest_tree()) if manifest is None else manifest
         chain = {1: Wrap([[Wrap(self.cwt_tree(claims))]])} if self.delegated else {}
-        return Tag(107, {**chain, 2: Wrap(self.authentication_tree(manifest)), 3: manifest})
+        return {**chain, 2: Wrap(self.authentication_tree(manifest)), 3: manifest}
+
+    def tree(self, manifest: bytes | None = None, claims: bytes | None = None) -> Tag:
+        """The whole envelope."""
+        return Tag(107, self.members(manifest, claims))
 
     def build(self, **parts: object) -> bytes:
         """Encode the envelope, with some parts replaced."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tests.signing.cast import INT32_MAX, YEAR_2030, Cast
 from tests.signing.families import Vector, tagged
-from tests.signing.forge import Forgery, Pairs, Raw, Wrap, encode, spoilt_forms
+from tests.signing.forge import Forgery, Pairs, Raw, Tag, Wrap, encode, spoilt_forms
 
 
 def out_of_range(cast: Cast) -> Iterator[Vector]:
@@ -83,15 +83,18 @@ def frames(cast: Cast) -> Iterator[Vector]:
     first = replace(cast.forgery(), delegated=True)
     longer = encode(first.claims_tree()) + b"\x00"
     yield Vector("a byte after the claims", "new", "TRAILING", encode(first.tree(claims=longer)))
+    yield from _headers(cast)
     yield Vector("513 bytes", "works", "TOO_LONG", good + bytes(513 - len(good)))
     yield Vector("512 bytes", "works", "TRAILING", good + bytes(512 - len(good)))
     yield Vector("without its tag", "works", "UNEXPECTED", good[2:])
-    body = Forgery.tree(replace(cast.forgery(), sequence=8)).inner  # type: ignore[attr-defined]  # a Tag
+    body = works.members()
+    digest = works.authentication_tree(encode(works.manifest_tree()))[0]
     yield Vector("key 2 twice", "works", "UNEXPECTED", tagged(Pairs(((2, body[2]), (2, body[2]), (3, body[3])))))
     yield Vector("keys in another order", "works", "UNEXPECTED", tagged(Pairs(((3, body[3]), (2, body[2])))))
     yield Vector("an unknown key", "works", "UNEXPECTED", tagged({**body, 23: b"text"}))
-    yield Vector("not signed at all", "works", "UNEXPECTED", tagged({2: Wrap([body[2].inner[0]]), 3: body[3]}))
-    yield Vector("a flipped bit in the signature", "works", "SIGNATURE", _flip(good, good.index(b"\x58\x40") + 40))
+    yield Vector("not signed at all", "works", "UNEXPECTED", tagged({2: Wrap([digest]), 3: body[3]}))
+    in_signature = len(good) - len(encode(works.manifest_tree())) - 20
+    yield Vector("a flipped bit in the signature", "works", "SIGNATURE", _flip(good, in_signature))
     yield Vector("a flipped bit in the manifest", "works", "DIGEST", _flip(good, len(good) - 20))
     yield Vector(
         "a flipped bit in the delegation's claims",
@@ -99,6 +102,26 @@ def frames(cast: Cast) -> Iterator[Vector]:
         "DELEGATION_SIGNATURE",
         _flip(full, full.index(b"\x21\x58\x20") + 9),
     )
+
+
+def _headers(cast: Cast) -> Iterator[Vector]:
+    """Signed over headers that the profile does not have."""
+    works = replace(cast.forgery(), sequence=8)
+    manifest = encode(works.manifest_tree())
+    digest = works.authentication_tree(manifest)[0]
+    payload = encode(digest.inner)
+    kid = cast.gateway.kid
+    headers: list[tuple[str, dict[int, object], dict[int, object]]] = [
+        ("an unknown critical header", {1: -19, 2: [99], 4: kid, 99: 1}, {}),
+        ("no key id", {1: -19}, {}),
+        ("the key id unprotected", {1: -19}, {4: kid}),
+        ("something in the unprotected header", {1: -19, 4: kid}, {5: b""}),
+        ("headers in another order", {4: kid, 1: -19}, {}),
+    ]
+    for name, protected, unprotected in headers:
+        covered = [Raw(b"\x6aSignature1"), encode(protected), b"", payload]
+        signature = Tag(18, [Wrap(protected), unprotected, None, cast.gateway.sign(encode(covered))])
+        yield Vector(name, "works", "UNEXPECTED", tagged({2: Wrap([digest, Wrap(signature)]), 3: manifest}))
 
 
 def _flip(data: bytes, at: int) -> bytes:
