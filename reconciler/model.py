@@ -486,6 +486,7 @@ class Cant:
     reason: CantReason
     why: str
     short_by: int = 0  # bytes, where a resource is short
+    also: tuple[CantReason, ...] = ()  # what would keep it from it too
 
 
 Action = Nothing | Install | ActivatePrebaked | Configure | Hold | Cant

@@ -210,8 +210,10 @@ def _row(action: Action) -> dict[str, Any]:
             row |= {"parameters": dict(parameters)}
         case Hold(reason=reason):
             row |= {"reason": str(reason)}
-        case Cant(reason=reason, short_by=short_by):
-            row |= {"reason": str(reason), **({"shortBy": short_by} if short_by else {})}
+        case Cant(reason=reason, short_by=short_by, also=also):
+            row |= {"reason": str(reason)}
+            row |= {"shortBy": short_by} if short_by else {}
+            row |= {"also": [str(other) for other in also]} if also else {}
         case Nothing():
             pass
     return row

@@ -16,10 +16,12 @@ class Lack:
     reason: CantReason
     words: str
     short_by: int = 0
+    also: tuple[CantReason, ...] = ()
 
-    def cant(self, device: DeviceId, goal: Goal, what_now: str) -> Cant:
-        """Say it of one device."""
-        return Cant(device, goal.rollout.name, self.reason, f"{self.words}{what_now}", self.short_by)
+    def cant(self, device: DeviceId, goal: Goal, what_now: str, *, silent: bool = False) -> Cant:
+        """Say it of one device, which may be silent besides."""
+        also = (*self.also, CantReason.SILENT) if silent else self.also
+        return Cant(device, goal.rollout.name, self.reason, f"{self.words}{what_now}", self.short_by, also)
 
 
 def wrong_type(goal: Goal, told: Capabilities | None) -> Lack | None:
@@ -45,8 +47,9 @@ def lack(goal: Goal, told: Capabilities | None) -> Lack | None:
     if not shortfalls:
         return None
     words = "; ".join(shortfall.words for shortfall in shortfalls)
-    first = shortfalls[0]
-    return Lack(first.reason, f"{goal.model} does not fit: {words}", first.short_by)
+    first, *others = shortfalls
+    also = tuple(other.reason for other in others)
+    return Lack(first.reason, f"{goal.model} does not fit: {words}", first.short_by, also)
 
 
 def _shortfalls(goal: Goal, told: Capabilities | None) -> list[Lack]:

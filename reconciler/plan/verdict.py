@@ -117,7 +117,7 @@ def _out(  # noqa: PLR0913 - one parameter for each thing that this depends on
 ) -> Action:
     """Say what a device lacks, or fall back where the rollout says so and the device can be asked."""
     if silent:
-        return missing.cant(name, goal, "; it is not reporting either")
+        return missing.cant(name, goal, "; it is not reporting either", silent=True)
     if missing.reason is not CantReason.WRONG_TYPE:
         fallback = _fallback(goal, name, seen, failed, missing.words)
         if fallback is not None:
@@ -129,7 +129,7 @@ def _never_seen(goal: Goal, name: DeviceId) -> Verdict:
     """Judge by the type alone: what can't be is said even of a device that was never heard."""
     missing = _missing(goal, None)
     if missing is not None:
-        return Verdict(missing.cant(name, goal, "; it has never reported either"), Standing.OUT)
+        return Verdict(missing.cant(name, goal, "; it has never reported either", silent=True), Standing.OUT)
     words = f"has never reported; {goal.model} waits for it"
     return Verdict(Cant(name, goal.rollout.name, CantReason.SILENT, words), Standing.MISSING)
 

@@ -23,7 +23,6 @@ from reconciler.model import (
 from reconciler.report.conditions import Condition, Conditions, Status, carried, ready
 
 PRIORITY = ("Known", "Reporting", "Fits", "UpToDate")
-_SILENT = frozenset({CantReason.SILENT})
 _UNFIT = frozenset(
     {
         CantReason.OPERATORS,
@@ -31,6 +30,7 @@ _UNFIT = frozenset(
         CantReason.ARENA,
         CantReason.PACK_FORMAT,
         CantReason.NO_UPDATES,
+        CantReason.WRONG_TYPE,
     }
 )
 
@@ -96,8 +96,8 @@ def _known(action: Action, moment: Moment) -> Condition:
 def _reporting(action: Action, observed: ObservedDevice | None, moment: Moment) -> Condition:
     if observed is None:
         return _condition("Reporting", Status.UNKNOWN, "NeverSeen", "The device has not reported yet.", moment)
-    if isinstance(action, Cant) and action.reason in _SILENT:
-        return _condition("Reporting", Status.FALSE, action.reason.value, action.why, moment)
+    if isinstance(action, Cant) and CantReason.SILENT in {action.reason, *action.also}:
+        return _condition("Reporting", Status.FALSE, CantReason.SILENT.value, action.why, moment)
     return _condition("Reporting", Status.TRUE, "Reporting", "The device reports, and its signature holds.", moment)
 
 

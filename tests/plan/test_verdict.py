@@ -237,7 +237,7 @@ def test_the_arena_is_short_by_so_many_bytes() -> None:
 
 def test_all_that_is_short_is_told_and_the_first_reason_names_it() -> None:
     action = cant(needing(Needs(frozenset({"ADD"}), 5000, 5000)))
-    assert action.reason is CantReason.OPERATORS
+    assert (action.reason, action.also) == (CantReason.OPERATORS, (CantReason.SLOT, CantReason.ARENA))
     assert "operator ADD" in action.why
     assert "slot is 904" in action.why
     assert "arena is 2,952" in action.why
@@ -274,8 +274,9 @@ def test_another_type_than_git_says() -> None:
 
 def test_what_can_never_be_is_told_even_of_a_silent_device() -> None:
     desired = wanting(EVERYWHERE, TINY.name)
-    assert cant(only(seen(last_seen=LONG_AGO), desired)).reason is CantReason.SLOT
-    assert cant(only(None, desired)).reason is CantReason.SLOT
+    for report in (seen(last_seen=LONG_AGO), None):
+        action = cant(only(report, desired))
+        assert (action.reason, action.also) == (CantReason.SLOT, (CantReason.SILENT,))
 
 
 # ---------------------------------------------------------------- fallbacks

@@ -62,6 +62,8 @@ def test_a_device_that_is_where_git_wants_it_is_ready() -> None:
         (Cant(DEVICE, None, CantReason.UNKNOWN, "not in Git"), True, "UnknownDevice"),
         (Cant(DEVICE, ROLLOUT, CantReason.SILENT, "silent for an hour"), True, "NotReporting"),
         (Cant(DEVICE, ROLLOUT, CantReason.SLOT, "512 bytes short", 512), True, "SlotTooSmall"),
+        (Cant(DEVICE, ROLLOUT, CantReason.SLOT, "short, silent too", 512, (CantReason.SILENT,)), True, "NotReporting"),
+        (Cant(DEVICE, ROLLOUT, CantReason.WRONG_TYPE, "Git says a, it says b"), True, "WrongType"),
         (Cant(DEVICE, ROLLOUT, CantReason.QUARANTINED, "failed here before"), True, "Quarantined"),
     ],
 )
@@ -69,6 +71,11 @@ def test_ready_takes_the_first_reason_of_the_priority_list(action: Action, seen:
     told = status(action, seen=seen)
     assert told.ready.reason == reason
     assert told.ready.status is not Status.TRUE
+
+
+def test_two_truths_of_one_device_are_two_conditions() -> None:
+    told = by_type(status(Cant(DEVICE, ROLLOUT, CantReason.SLOT, "short, silent too", 512, (CantReason.SILENT,))))
+    assert (told["Fits"].reason, told["Reporting"].reason) == ("SlotTooSmall", "NotReporting")
 
 
 def test_since_moves_only_when_the_status_flips() -> None:
