@@ -44,9 +44,12 @@ def load(tree: Tree, *, commit: Commit, cache: Cache | None = None) -> Loaded:
     if cache is not None and commit and cache.last is not None and cache.last[0] == commit:
         known: Loaded = cache.last[1]
         return known
-    loaded = _load(tree, commit, Cache() if cache is None else cache)
-    if cache is not None:
-        cache.last = (commit, loaded)
+    used_cache = Cache() if cache is None else cache
+    try:
+        loaded = _load(tree, commit, used_cache)
+    finally:
+        used_cache.save()  # what was found out stays true if the source failed half-way
+    used_cache.last = (commit, loaded)
     return loaded
 
 

@@ -101,6 +101,11 @@ class Cache:
         if self._disk is not None:
             with self._trouble():
                 self._sweep(self._disk, wanted)
+
+    def save(self) -> None:
+        """Write to disk what was kept since the last time, and let other processes at it."""
+        if self._disk is not None:
+            with self._trouble():
                 self._disk.commit()
 
     def _sweep(self, disk: sqlite3.Connection, wanted: set[str]) -> None:

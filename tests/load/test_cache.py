@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.errors import Transient
 from reconciler.load import Cache, DirectoryTree, Loaded, load, schemas
 from reconciler.load.files import Checked
 from reconciler.load.problems import Rule
@@ -233,3 +234,21 @@ def test_a_model_file_is_hashed_once(repo: Repo, path: Path) -> None:
         loaded, read = reads(repo, cache, "2")
     assert "models/vibration.tflite" not in read
     assert [problem.rule for problem in loaded.problems] == [Rule.SHA256]
+
+
+class Away(Transient):
+    """The source failed half-way."""
+
+
+class FailingTree(CountingTree):
+    def read(self, entry: Entry) -> bytes:
+        if len(self.read_paths) == 3:
+            raise Away("gone")
+        return super().read(entry)
+
+
+def test_what_was_found_out_before_the_source_failed_is_kept(repo: Repo, path: Path) -> None:
+    with Cache(path) as cache, pytest.raises(Away):
+        load(FailingTree(repo.root), commit=Commit("1"), cache=cache)
+    with Cache(path) as cache:
+        assert len(reads(repo, cache, "1")[1]) == 4
