@@ -8,6 +8,15 @@ target_link_libraries(host_port PUBLIC core third_party PRIVATE strict)
 add_library(tinyfleet-host SHARED ports/host/host_library.c)
 target_link_libraries(tinyfleet-host PRIVATE host_port core third_party strict)
 
+# The curve of the boards beside that of the host: tests hold both to the same results.
+include(cmake/small_curve.cmake)
+add_library(tinyfleet-small-curve SHARED ${SMALL_CURVE})
+target_include_directories(tinyfleet-small-curve SYSTEM PRIVATE ${THIRD_PARTY}/monocypher)
+target_compile_options(tinyfleet-small-curve PRIVATE -w)
+add_library(tinyfleet-curve SHARED ${CURVE})
+target_include_directories(tinyfleet-curve SYSTEM PRIVATE ${THIRD_PARTY}/monocypher)
+target_compile_options(tinyfleet-curve PRIVATE -w)
+
 file(GLOB VDEV_SOURCES CONFIGURE_DEPENDS ports/host/vdev/*.c)
 if(VDEV_SOURCES)
   find_library(MOSQUITTO mosquitto REQUIRED)
@@ -16,7 +25,9 @@ if(VDEV_SOURCES)
   target_compile_definitions(tinyfleet-vdev PRIVATE _GNU_SOURCE)
 endif()
 
-# The core's pieces one by one, for the vectors; mostly run from the preset host-asan.
-add_executable(core-check tests/core_check.c)
-target_include_directories(core-check PRIVATE src)
-target_link_libraries(core-check PRIVATE core third_party strict)
+# The core's pieces one by one, for the vectors, with either curve; mostly run from the preset host-asan.
+foreach(curve monocypher small)
+  add_executable(core-check-${curve} tests/core_check.c ${CORE_SOURCES} src/curve_${curve}.c)
+  target_include_directories(core-check-${curve} PRIVATE src include)
+  target_link_libraries(core-check-${curve} PRIVATE third_party strict)
+endforeach()

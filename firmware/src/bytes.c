@@ -38,3 +38,11 @@ bool tf_all(const uint8_t *bytes, uint8_t value, size_t length)
     }
     return true;
 }
+
+void tf_wipe(void *secret, size_t length)
+{
+    volatile uint8_t *bytes = secret;
+    for (size_t i = 0; i < length; i++) {
+        bytes[i] = 0;
+    }
+}

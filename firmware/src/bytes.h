@@ -22,4 +22,7 @@ TF_MUST_CHECK bool tf_same(const uint8_t *a, const uint8_t *b, size_t length);
 /* All bytes have this value. */
 TF_MUST_CHECK bool tf_all(const uint8_t *bytes, uint8_t value, size_t length);
 
+/* Overwrite a secret; no compiler leaves this out. */
+void tf_wipe(void *secret, size_t length);
+
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ed25519 (RFC 8032, pure): the curve is monocypher's, the hash is SHA-512. A message is given in parts, so that a
+ * Ed25519 (RFC 8032, pure): the curve is that of curve.h, the hash SHA-512. A message is given in parts, so that a
  * COSE structure around a large body needs no copy of the body.
  */
 #ifndef TF_ED25519_H

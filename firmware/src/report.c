@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "report.h"
 
-#include <monocypher.h>
-#include <string.h>
-
 #include "body.h"
 #include "ed25519.h"
 #include "envelope.h"
@@ -44,7 +41,7 @@ static int sign(struct tf_agent *agent, struct tf_view nonce, struct tf_view pro
     if (error == TF_OK) {
         tf_ed25519_sign(signature, seed, agent->identity.public_key, parts, sizeof parts / sizeof parts[0]);
     }
-    crypto_wipe(seed, sizeof seed);
+    tf_wipe(seed, sizeof seed);
     return error;
 }
 

@@ -29,9 +29,17 @@ def load(name: str) -> Any:  # noqa: ANN401 - whatever the file holds
     return json.loads((VECTORS / f"{name}.json").read_text())
 
 
+@pytest.fixture(scope="module", params=["monocypher", "small"])
+def curve(request: pytest.FixtureRequest) -> Iterator[CoreProcess]:
+    """The core with either of the two curves."""
+    process = CoreProcess(build("host-asan") / f"core-check-{request.param}")
+    yield process
+    process.close()
+
+
 @pytest.fixture(scope="module")
 def core() -> Iterator[CoreProcess]:
-    process = CoreProcess(build("host-asan") / "core-check")
+    process = CoreProcess(build("host-asan") / "core-check-small")
     yield process
     process.close()
 
@@ -59,29 +67,48 @@ def test_hashes_of_every_length_in_any_pieces(core: CoreProcess) -> None:
 
 
 @pytest.mark.parametrize("vector", STANDARDS["ed25519"], ids=("1", "2", "3"))
-def test_ed25519_of_the_standard(core: CoreProcess, vector: dict[str, str]) -> None:
+def test_ed25519_of_the_standard(curve: CoreProcess, vector: dict[str, str]) -> None:
     seed, public, message, signature = (
         bytes.fromhex(vector[name]) for name in ("seed", "public", "message", "signature")
     )
-    assert core.ask("sign", seed, public, message) == signature.hex()
-    assert core.ask("verify", signature, public, message) == "0"
+    assert curve.ask("sign", seed, public, message) == signature.hex()
+    assert curve.ask("verify", signature, public, message) == "0"
 
 
-def test_signs_as_cryptography_does_and_refuses_every_flipped_bit(core: CoreProcess) -> None:
+def test_signs_as_cryptography_does_and_refuses_every_flipped_bit(curve: CoreProcess) -> None:
     source = random.Random(2)
     key = Ed25519PrivateKey.from_private_bytes(source.randbytes(32))
     seed, public = key.private_bytes_raw(), key.public_key().public_bytes_raw()
     message = source.randbytes(77)
     signature = key.sign(message)
-    assert core.ask("sign", seed, public, message[:40], message[40:]) == signature.hex()
+    assert curve.ask("sign", seed, public, message[:40], message[40:]) == signature.hex()
     for bit in range(0, 8 * len(signature), 7):
         spoiled = bytearray(signature)
         spoiled[bit // 8] ^= 1 << bit % 8
-        assert core.ask("verify", bytes(spoiled), public, message) == str(SIGNATURE)
+        assert curve.ask("verify", bytes(spoiled), public, message) == str(SIGNATURE)
     # the order of the group added to s: the same point, another signature; RFC 8032 refuses it
     order = 2**252 + 27742317777372353535851937790883648493
     malleable = signature[:32] + (int.from_bytes(signature[32:], "little") + order).to_bytes(32, "little")
-    assert core.ask("verify", malleable, public, message) == str(SIGNATURE)
+    assert curve.ask("verify", malleable, public, message) == str(SIGNATURE)
+
+
+def test_both_curves_sign_and_verify_what_cryptography_does(curve: CoreProcess) -> None:
+    source = random.Random(6)
+    for _ in range(60):
+        key = Ed25519PrivateKey.from_private_bytes(source.randbytes(32))
+        seed, public = key.private_bytes_raw(), key.public_key().public_bytes_raw()
+        message = source.randbytes(source.randrange(1, 90))
+        assert curve.ask("sign", seed, public, message) == key.sign(message).hex()
+        assert curve.ask("verify", key.sign(message), public, message) == "0"
+        assert curve.ask("verify", key.sign(message), public, message + b"x") == str(SIGNATURE)
+
+
+@pytest.mark.parametrize("key", ["00" * 32, "02" + "00" * 31, "ec" + "ff" * 30 + "7f", "ff" * 32])
+def test_keys_that_are_no_points_or_of_small_order_verify_nothing(curve: CoreProcess, key: str) -> None:
+    source = random.Random(7)
+    for _ in range(8):
+        signature = source.randbytes(63) + b"\0"
+        assert curve.ask("verify", signature, bytes.fromhex(key), source.randbytes(20)) == str(SIGNATURE)
 
 
 # ---------------------------------------------------------------- envelopes
