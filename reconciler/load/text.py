@@ -93,7 +93,7 @@ def places(data: bytes) -> list[dict[JsonPath, Place]]:
     return _Composer(data, locate=True).places
 
 
-KEY = "\0key"  # no YAML key can hold a NUL
+KEY = -1  # no item of a list has this index
 
 
 class _Composer:
