@@ -89,6 +89,8 @@ def from_json(data: bytes) -> Ensemble:
     except (KeyError, TypeError, ValueError, RecursionError, AttributeError, OverflowError) as error:
         raise ModelUnreadable(f"the JSON is not a forest: {error!r}") from error
     isolation = mode is Mode.ISOLATION
+    if isolation:  # a leaf's value is the number of rows that ended in it
+        trees = tuple(replace(tree, value=np.array([[average_path(int(n))] for (n,) in tree.value])) for tree in trees)
     if not trees or not 1 <= features <= 32 or not 1 <= outputs <= 64 or (isolation and subsample < 2):  # noqa: PLR2004
         raise ModelUnreadable("the forest has no trees, or features, outputs or subsample out of range")
     if mode is not Mode.CLASSIFICATION and outputs != 1:

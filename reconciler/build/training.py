@@ -113,6 +113,18 @@ def grow(table: Table, train: Train, *, scheme: str, parameters: Mapping[str, fl
     return pack_ensemble(exact, grids, sensing, bits=BITS[scheme], parameters=parameters)
 
 
+def grow_from(exact: Ensemble, *, scheme: str, parameters: Mapping[str, float]) -> GrownForest:
+    """Pack trees that came as JSON: their thresholds are in units of the device's int16 samples."""
+    if scheme not in BITS:
+        raise BuildFailed(f"a forest's thresholds are int8 or int16, not {scheme}")
+    if exact.features > 16:  # noqa: PLR2004 - channels of a pack
+        raise DoesNotFit(f"{exact.features} features; a sample has at most 16 channels")
+    grids = tuple(Grid(-_INT16 - 1, 1, 0) for _ in range(exact.features))
+    shifted = tuple(replace(tree, threshold=np.floor(tree.threshold) + _INT16 + 1) for tree in exact.trees)
+    sensing = Sensing(1.0, 1, exact.features, tuple((Statistic.VALUE, channel) for channel in range(exact.features)))
+    return pack_ensemble(replace(exact, trees=shifted), grids, sensing, bits=BITS[scheme], parameters=parameters)
+
+
 def pack_ensemble(
     exact: Ensemble, grids: tuple[Grid, ...], sensing: Sensing, *, bits: int, parameters: Mapping[str, float]
 ) -> GrownForest:
