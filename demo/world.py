@@ -22,6 +22,42 @@ POLL_S = 0.2
 FLEET, GATEWAY = "demo", "bench"
 
 
+class NotObservedError(Exception):
+    """What should have happened did not."""
+
+
+class Running:
+    """A process that was started."""
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.name = name
+        self._process = process
+        self._log = log
+        self._ended = False
+
+    @property
+    def ended_by_itself(self) -> bool:
+        """Tell whether it is gone though nobody ended it."""
+        return not self._ended and self._process.poll() is not None
+
+    @property
+    def said(self) -> str:
+        """Return the end of what it said."""
+        return self._log.read_text(errors="replace")[-4000:]
+
+    def stop(self) -> int:
+        """End it in good order; returns its exit code."""
+        self._ended = True
+        self._process.terminate()
+        return self._process.wait(20)
+
+    def kill(self) -> None:
+        """End it at once, wherever it is."""
+        self._ended = True
+        self._process.kill()
+        self._process.wait(20)
+
+
 class World:
     """Starts processes and ends them; runs commands; looks at what the remote holds."""
 
@@ -29,7 +65,7 @@ class World:
         self.folder = folder
         self.remote = folder / "fleet.git"
         self.work = folder / "fleet"
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._running: list[Running] = []
         self._env = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
 
     def __enter__(self) -> Self:
@@ -38,10 +74,8 @@ class World:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for process in reversed(self._processes):
-            if process.poll() is None:
-                process.terminate()
-                process.wait(20)
+        for running in reversed(self._running):
+            running.stop()
 
     # ------------------------------------------------------------ processes
 
@@ -49,31 +83,31 @@ class World:
         """Run a command to its end; its output, or an error that shows what it said."""
         done = subprocess.run(command, cwd=cwd, env=self._env, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise SystemExit(f"demo: {' '.join(str(word) for word in command)} failed:\n{done.stdout}{done.stderr}")
+            raise NotObservedError(f"{' '.join(str(word) for word in command)} failed:\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def start(self, name: str, *command: str | Path) -> Path:
-        """Start a process that runs until the demo ends; returns the file with what it says."""
+    def start(self, name: str, *command: str | Path) -> Running:
+        """Start a process that runs until the demo ends, or until it is ended before."""
         log = self.folder / f"{name}.log"
-        with log.open("wb") as output:
+        with log.open("ab") as output:
             process = subprocess.Popen(command, env=self._env, stdout=output, stderr=output)
-        self._processes.append(process)
-        return log
+        running = Running(name, process, log)
+        self._running.append(running)
+        return running
 
-    def wait_for(self, what: str, condition: Callable[[], Any], *, within_s: float, log: Path | None = None) -> Any:  # noqa: ANN401 - what the condition found
+    def wait_for(self, what: str, condition: Callable[[], Any], *, within_s: float) -> Any:  # noqa: ANN401 - what the condition found
         """Wait until a condition holds and return what it found."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             found = condition()
             if found:
                 return found
-            dead = [str(process.args) for process in self._processes if process.poll() is not None]
-            if dead:
-                what += f" (ended by itself: {dead[0]})"
-                break
+            for running in self._running:
+                if running.ended_by_itself:
+                    raise NotObservedError(f"{running.name} ended by itself while waiting for: {what}\n{running.said}")
             time.sleep(POLL_S)
-        said = log.read_text()[-4000:] if log is not None else ""
-        raise SystemExit(f"demo: waited {within_s:.0f} s in vain for: {what}\n{said}")
+        said = "\n".join(f"--- {running.name}\n{running.said}" for running in self._running)
+        raise NotObservedError(f"waited {within_s:.0f} s in vain for: {what}\n{said}")
 
     # ------------------------------------------------------------ the fleet repository
 

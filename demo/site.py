@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One gateway with virtual devices: keys, provisioning, the files of a fleet repository, gateway.toml."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from demo.world import FLEET, GATEWAY, TINYFLEET, VDEV, Running, World, document, threshold_model
+from reconciler.build.interchange import threshold_pack
+from reconciler.devices.flash_image import Identity, provisioned_region
+from signing import names
+from signing.keys import read_public_key
+
+LINE = "/dev/line"  # in Git; gateway.toml says what it is on this machine
+OPERATORS = frozenset({"THRESHOLD"})
+MODEL = "vibration"
+BAKED = threshold_model([3, -5, 2] * 20, 900)
+
+
+class Site:
+    """Devices on one serial line behind one gateway."""
+
+    def __init__(self, world: World, devices: tuple[str, ...], *, baud: int) -> None:
+        self.world = world
+        self.devices = devices
+        self.baud = baud
+        self._public_keys: dict[str, str] = {}
+
+    def set_up(self) -> None:
+        """Make keys, devices and the repository; nothing runs yet."""
+        self._make_keys()
+        (self.world.folder / "images").mkdir()
+        for address, device in enumerate(self.devices, start=1):
+            self._public_keys[device] = self._provision(device, address)
+        self.world.make_repository()
+        self._configure()
+
+    def start_devices(self, *options: str) -> Running:
+        """Power the devices; they keep their flash over a restart."""
+        flash = self.world.folder / "flash"
+        flash.mkdir(exist_ok=True)
+        line = f"unix:{self.world.folder}/line"
+        images = ("--images", self.world.folder / "images", "--flash", flash)
+        return self.world.start("vdev", VDEV, *images, "--line", line, *options)
+
+    def start_gateway(self) -> Running:
+        """Start the daemon."""
+        return self.world.start("gateway", TINYFLEET, "run", "--config", self.world.folder / "gateway.toml")
+
+    def first_files(self) -> dict[str, bytes]:
+        """Write the first commit: the devices run what they were made with."""
+        return {
+            "fleet.yaml": document("Fleet", FLEET, {"reportEvery": "30s"}),
+            "gateway.yaml": document("Gateway", GATEWAY, {"selector": {}}),
+            "type.yaml": document("DeviceType", "line-sensor", self._type()),
+            **{f"devices/{device}.yaml": self._device(device) for device in self.devices},
+            "rollout.yaml": rollout("1.0.0"),
+            **model("1.0.0", BAKED),
+        }
+
+    def is_ready(self, device: str, version: str) -> bool:
+        """Tell whether the status ref says that a device runs this version and is ready."""
+        status = self.world.device_status(device)
+        return status.get("model") == f"{MODEL}@{version}" and status["conditions"][0]["status"] == "True"
+
+    def are_ready(self, version: str) -> bool:
+        """Tell the same of all devices."""
+        return all(self.is_ready(device, version) for device in self.devices)
+
+    # ------------------------------------------------------------ what set_up does
+
+    def _make_keys(self) -> None:
+        """Make the root and the gateway's key, and have the one delegate to the other."""
+        world = self.world
+        passphrase = world.folder / "passphrase"
+        passphrase.write_text(hashlib.sha256(os.urandom(32)).hexdigest())
+        passphrase.chmod(0o600)
+        root, gateway = world.folder / "root", world.folder / "gateway"
+        secret = ("--passphrase-file", passphrase)
+        world.run(TINYFLEET, "keys", "root", "init", root, *secret)
+        world.run(TINYFLEET, "keys", "gateway", "init", gateway, "--fleet", FLEET)
+        world.run(TINYFLEET, "keys", "delegate", gateway / "request.cose", "--root", root, "--fleet", FLEET, *secret)
+        delegation = next(gateway.glob("*.cwt"))
+        options = ("--root", root / "root.pub.pem", "--fleet", FLEET)
+        world.run(TINYFLEET, "keys", "gateway", "install", gateway, delegation, *options)
+
+    def _provision(self, device: str, address: int) -> str:
+        """Make a device's first flash content; returns its public key for the fleet repository."""
+        target = names.target(FLEET, device, names.Engine(pack_format=1, operators=OPERATORS))
+        seed = os.urandom(32)
+        identity = Identity(
+            vendor=target.vendor,
+            class_id=target.klass,
+            device=target.device,
+            root_public=read_public_key(self.world.folder / "root" / "root.pub.pem"),
+            seed=seed,
+            type_name="line-sensor",
+            fleet=FLEET,
+            name=device,
+            address=address,
+        )
+        (self.world.folder / "images" / device).write_bytes(provisioned_region(identity, [threshold_pack(BAKED)]))
+        return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw().hex()
+
+    def _type(self) -> Mapping[str, Any]:
+        return {
+            "architecture": "host",
+            "slotBytes": 131072,
+            "arenaBytes": 32768,
+            "operators": sorted(OPERATORS),
+            "prebaked": [{"name": MODEL, "version": "1.0.0"}],
+        }
+
+    def _device(self, device: str) -> bytes:
+        serial = {"port": LINE, "baud": self.baud, "address": self.devices.index(device) + 1}
+        spec = {"type": "line-sensor", "link": {"serial": serial}, "publicKey": self._public_keys[device]}
+        return document("Device", device, spec)
+
+    def _configure(self) -> Path:
+        path = self.world.folder / "gateway.toml"
+        path.write_text(
+            f"""name = "{GATEWAY}"
+state_dir = "state"
+[repository]
+url = "{self.world.remote}"
+[signers]
+allowed_signers = "allowed_signers"
+[keys]
+gateway = "gateway"
+[[serial]]
+name = "{LINE}"
+port = "unix:{self.world.folder}/line"
+[status]
+interval = "500ms"
+"""
+        )
+        return path
+
+
+def model(version: str, data: bytes) -> dict[str, bytes]:
+    """Write one version of the model: its document and its file."""
+    path = f"models/{MODEL}-{version}.json"
+    spec = {
+        "version": version,
+        "source": {"path": path, "sha256": hashlib.sha256(data).hexdigest()},
+        "needs": {"operators": ["THRESHOLD"]},
+    }
+    return {path: data, f"models/{MODEL}-{version}.yaml": document("Model", MODEL, spec)}
+
+
+def rollout(version: str, **spec: Any) -> bytes:  # noqa: ANN401 - whatever a Rollout takes
+    """Write what the rollout wants."""
+    return document("Rollout", MODEL, {"model": {"name": MODEL, "version": version}, "selector": {}, **spec})
