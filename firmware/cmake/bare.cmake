@@ -12,5 +12,6 @@ target_link_options(firmware PRIVATE
   -nostdlib -Wl,--gc-sections -Wl,--fatal-warnings -Wl,-Map=${CMAKE_BINARY_DIR}/tinyfleet.map
   -L${BARE} -T ${PORT}/${TF_PORT}.ld)
 set_property(TARGET firmware APPEND PROPERTY LINK_DEPENDS ${BARE}/sections.ld ${PORT}/${TF_PORT}.ld)
-# or its loops would be compiled into calls of the very functions they implement
-set_source_files_properties(ports/bare/memory.c PROPERTIES COMPILE_OPTIONS -fno-tree-loop-distribute-patterns)
+# Or its loops would be compiled into calls of the very functions they implement. And the linker's step can't see that
+# the compiler will call them, so they are not left to it.
+set_source_files_properties(ports/bare/memory.c PROPERTIES COMPILE_OPTIONS "-fno-tree-loop-distribute-patterns;-fno-lto")

@@ -8,15 +8,6 @@ target_link_libraries(host_port PUBLIC core third_party PRIVATE strict)
 add_library(tinyfleet-host SHARED ports/host/host_library.c)
 target_link_libraries(tinyfleet-host PRIVATE host_port core third_party strict)
 
-# The curve of the boards beside that of the host: tests hold both to the same results.
-include(cmake/small_curve.cmake)
-add_library(tinyfleet-small-curve SHARED ${SMALL_CURVE})
-target_include_directories(tinyfleet-small-curve SYSTEM PRIVATE ${THIRD_PARTY}/monocypher)
-target_compile_options(tinyfleet-small-curve PRIVATE -w)
-add_library(tinyfleet-curve SHARED ${CURVE})
-target_include_directories(tinyfleet-curve SYSTEM PRIVATE ${THIRD_PARTY}/monocypher)
-target_compile_options(tinyfleet-curve PRIVATE -w)
-
 file(GLOB VDEV_SOURCES CONFIGURE_DEPENDS ports/host/vdev/*.c)
 if(VDEV_SOURCES)
   find_library(MOSQUITTO mosquitto REQUIRED)

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The deepest stack that a firmware can use, from what the compiler says (``-fcallgraph-info=su``).
 
-A call through a pointer is resolved by the committed table ``stack_calls.json``: function → the functions that its
-pointers may lead to. One that is missing there is an error, and so is recursion: both would make the figure a guess.
+A call through a pointer is resolved by the committed table ``stack_calls.json``: function → patterns of the functions
+that its pointers may lead to. One that is missing there is an error, and so is recursion: both would make the figure a guess.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import re
 from collections.abc import Iterable
@@ -25,11 +26,10 @@ class StackUnknownError(Exception):
 
 @dataclass
 class CallGraph:
-    """Functions with their frames, and who calls whom. Names are plain; a static one that exists twice is refused."""
+    """Functions with their frames, and who calls whom. A static function is named with its file: ``order.c:take``."""
 
     frames: dict[str, int] = field(default_factory=dict)
     calls: dict[str, set[str]] = field(default_factory=dict)
-    _owners: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(
@@ -46,25 +46,33 @@ class CallGraph:
                         f"{source} calls through a pointer: say in stack_calls.json what it may call"
                     )
                 targets.remove(INDIRECT)
-                targets.update(pointers[source])
+                targets.update(graph._matching(pointers[source]))
         return graph
+
+    def _matching(self, patterns: Iterable[str]) -> set[str]:
+        """Expand ``body.c:write_*``. A pattern that fits nothing is stale, or a mistake."""
+        found: set[str] = set()
+        for pattern in patterns:
+            fitting = fnmatch.filter(self.frames, pattern)
+            if not fitting:
+                raise StackUnknownError(f"stack_calls.json: no function is called {pattern}")
+            found.update(fitting)
+        return found
 
     def _read_file(self, file: Path, kept: set[str]) -> None:
         for line in file.read_text().splitlines():
             if node := _NODE.match(line):
-                name = _plain(node["title"])
-                if node["external"] is None and name in kept:
-                    self._add(name, node["title"], node["label"])
+                name = _short(node["title"])
+                if node["external"] is None and name.rpartition(":")[2] in kept:
+                    self._add(name, node["label"])
             elif edge := _EDGE.match(line):
-                self.calls.setdefault(_plain(edge["source"]), set()).add(_plain(edge["target"]))
+                self.calls.setdefault(_short(edge["source"]), set()).add(_short(edge["target"]))
 
-    def _add(self, name: str, title: str, label: str) -> None:
-        if self._owners.setdefault(name, title) != title:
-            raise StackUnknownError(f"{name} exists twice: {title} and {self._owners[name]}")
+    def _add(self, name: str, label: str) -> None:
         used = _BYTES.search(label)
         if used is None:
             raise StackUnknownError(f"the frame of {name} has no bound: {label!r}")
-        self.frames[name] = int(used[1])
+        self.frames[name] = max(int(used[1]), self.frames.get(name, 0))
 
     def deepest(self, root: str) -> tuple[int, list[str]]:
         """Return the most bytes that a call of ``root`` can use, and the path that does it."""
@@ -84,9 +92,12 @@ class CallGraph:
         return known[name]
 
 
-def _plain(title: str) -> str:
-    """``/folder/file.c:function`` → ``function``."""
-    return title.rpartition(":")[2].partition(".")[0]
+def _short(title: str) -> str:
+    """``/folder/file.c:function.part.0`` → ``file.c:function``."""
+    owner, _, function = title.rpartition(":")
+    file = owner.rpartition("/")[2]
+    plain = function.partition(".")[0]
+    return f"{file}:{plain}" if file else plain
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from reconciler.build.container import ElementType
 from reconciler.build.threshold import build_threshold
 from reconciler.devices.flash_image import Identity, provisioned_region
+from reconciler.errors import Refused
 from signing import delegation, envelope, keys, names, report
 from signing.cose import Signer
+from signing.verdict import RefusedError
 
 ENGINE = names.Engine(pack_format=1, operators=frozenset({"THRESHOLD"}))
 
@@ -33,7 +35,10 @@ class Made:
 
     def open_signed(self, cose: bytes, nonce: bytes) -> bytes:
         """Verify what it says."""
-        return report.verify_signed(cose, self.identity.public, self.target.device, nonce)
+        try:
+            return report.verify_signed(cose, self.identity.public, self.target.device, nonce)
+        except RefusedError as refused:
+            raise Refused(str(refused)) from refused
 
 
 class Bench:

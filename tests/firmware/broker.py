@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import getpass
 import shutil
 import socket
 import subprocess
@@ -68,6 +69,9 @@ class Broker:
         self.authority = authority
         self.port = _free_port()
         lines = [f"listener {self.port} 127.0.0.1", "persistence false", "log_type error", "max_connections -1"]
+        lines.append(
+            f"user {getpass.getuser()}"
+        )  # started by root it would else become somebody who may read nothing here
         if authority is None:
             lines.append("allow_anonymous true")
         else:

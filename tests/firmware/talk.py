@@ -45,8 +45,8 @@ class LineEnd(Protocol):
 class SerialDevice:
     """A device at one address of a line."""
 
-    def __init__(self, line: LineEnd, address: int) -> None:
-        self._line, self._address = line, address
+    def __init__(self, line: LineEnd, address: int, *, answer_s: float = ANSWER_S) -> None:
+        self._line, self._address, self._answer_s = line, address, answer_s
         self._deframer = Deframer(coded_bytes_max=FRAME_BYTES_MAX)
 
     def say(self, message: bytes) -> None:
@@ -55,7 +55,7 @@ class SerialDevice:
     def ask(self, message: bytes) -> bytes | None:
         self._deframer.reset()
         self.say(message)
-        ends = time.monotonic() + ANSWER_S
+        ends = time.monotonic() + self._answer_s
         while (left := ends - time.monotonic()) > 0:
             readable, _, _ = select.select([self._line], [], [], left)
             if not readable:

@@ -129,7 +129,7 @@ def test_power_cuts_in_mid_update(run: Run, bench: Bench) -> None:
     made = bench.device("d1", address=1)
     vdev = run([made], "--line", "unix:{folder}/line")
     with vdev.line("line") as line:
-        device = SerialDevice(line, 1)
+        device = SerialDevice(line, 1, answer_s=0.3)
         for cut in range(1, 40, 3):
             pack = make_pack(10 + cut, inputs=300)
             assert vdev.command(f"fault d1 cut={cut}") == "ok"
@@ -144,7 +144,7 @@ def test_noise_on_the_line_is_mended(run: Run, bench: Bench) -> None:
     made = bench.device("d1", address=1)
     vdev = run([made], "--line", "unix:{folder}/line", "--fault", "bit-errors=5e-5", "--seed", "3")
     with vdev.line("line") as line:
-        install(SerialDevice(line, 1), bench, made, NEW)
+        install(SerialDevice(line, 1, answer_s=0.3), bench, made, NEW)
 
 
 def test_recording_as_input(run: Run, bench: Bench, tmp_path: Path) -> None:

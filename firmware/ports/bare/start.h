@@ -9,6 +9,6 @@
 #define STACK_PAINT 0xC5C5C5C5u
 
 /* Called with the stack pointer at the end of the stack. */
-_Noreturn void bare_start(void);
+__attribute__((used)) _Noreturn void bare_start(void);
 
 #endif
