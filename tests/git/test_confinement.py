@@ -211,6 +211,17 @@ def test_transports_that_run_programs_are_refused(url: str, trap: Trap) -> None:
     assert not trap.sprung()
 
 
+def test_a_runner_speaks_no_protocol_that_it_was_not_given(forge: Forge, mirror: Mirror, trap: Trap) -> None:
+    """Should a URL ever come past the check above, or from inside git."""
+    forge.commit()
+    mirror.fetch()
+    for url in (f"ext::{trap.script}", f"file://{forge.bare}", "git://127.0.0.1:1/x"):
+        refused = mirror.git.step("ls-remote", url, limit_s=10)
+        assert refused.status != 0
+        assert "not allowed" in refused.err
+    assert not trap.sprung()
+
+
 @pytest.mark.parametrize(
     "url",
     [
