@@ -24,7 +24,7 @@ from reconciler.model import (
 
 NAMES_SHOWN = 6
 REASONS_SHOWN = 5
-GROUPS_SHOWN = 60  # in Markdown, where forges limit a comment's length
+COMMENT_CHARS = 60_000  # GitHub takes 65,536 in a comment
 # In the order in which they are told.
 TITLES: dict[type[Action], str] = {
     Cant: "Can't",
@@ -104,12 +104,7 @@ def markdown(answer: Answer, *, every: bool) -> str:
     lines += [f"| {' | '.join(f'{count:,}' for count in answer.counts.values())} |", ""]
     if answer.assumed:
         lines += [f"> {ASSUMED}", ""]
-    found = groups(answer.actions)
-    for group in found[:GROUPS_SHOWN]:
-        lines.append(f"- **{TITLES[group.kind]}**, {_escaped(group.sort)}: {_devices(group.size)}")
-        lines += [f"  - {_escaped(line)}" for line in _reasons(group)]
-    if len(found) > GROUPS_SHOWN:
-        lines.append(f"- and {len(found) - GROUPS_SHOWN} more groups; `tinyfleet plan` tells them all")
+    lines += _items(groups(answer.actions), COMMENT_CHARS - sum(map(len, lines)))
     if every:
         rows = (
             f"| {_escaped(action.device)} | {TITLES[type(action)]} | {_escaped(action.why)} |"
@@ -117,6 +112,18 @@ def markdown(answer: Answer, *, every: bool) -> str:
         )
         lines += ["", "| device | action | why |", "|---|---|---|", *rows]
     return "\n".join(lines)
+
+
+def _items(found: list[Group], room: int) -> Iterator[str]:
+    """Write groups as a list while there is room in the comment, and count the rest."""
+    for index, group in enumerate(found):
+        title = f"- **{TITLES[group.kind]}**, {_escaped(group.sort)}: {_devices(group.size)}"
+        item = "\n".join([title, *(f"  - {_escaped(line)}" for line in _reasons(group))])
+        room -= len(item)
+        if room < 0:
+            yield f"- and {len(found) - index} more groups; `tinyfleet plan` tells them all"
+            return
+        yield item
 
 
 def as_json(answer: Answer, *, every: bool) -> str:

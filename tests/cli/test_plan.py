@@ -13,9 +13,22 @@ from click.testing import CliRunner, Result
 from reconciler.cli import cli
 from reconciler.cli.plan_views import FORMATS, Answer
 from reconciler.errors import Invalid, Unusable
-from reconciler.model import Cant, CantReason, Commit, DeviceId, Nothing
+from reconciler.model import (
+    ActivatePrebaked,
+    Cant,
+    CantReason,
+    Commit,
+    Configure,
+    DeviceId,
+    Hold,
+    HoldReason,
+    Install,
+    Nothing,
+    Origin,
+    RolloutId,
+)
 from reconciler.plan import plan
-from tests.plan.fleets import EVERYWHERE, NOW, device, fleet, observe, seen
+from tests.plan.fleets import EVERYWHERE, NOW, V1, V2, device, fleet, observe, seen
 
 EXAMPLE = Path(__file__).parents[2] / "fleet-repo-example"
 SATURDAY = "2026-11-21T12:00:00Z"
@@ -182,3 +195,49 @@ def test_markup_in_words_stays_words() -> None:
     action = Cant(DeviceId("d1"), None, CantReason.SILENT, "<b>*x*</b> | @team #1")
     told = FORMATS["markdown"](Answer((action,), Commit(""), NOW, assumed=False), every=True)
     assert "\\<b\\>\\*x\\*\\</b\\> \\| \\@team \\#1" in told
+
+
+EACH_KIND = (
+    Cant(DeviceId("d1"), EVERYWHERE.name, CantReason.SLOT, "short", 512, (CantReason.SILENT,)),
+    Hold(DeviceId("d2"), EVERYWHERE.name, HoldReason.WAVE, "later"),
+    Install(DeviceId("d3"), EVERYWHERE.name, V2, Origin.OTHER_SLOT, {"threshold": 0.5}, "still there"),
+    ActivatePrebaked(DeviceId("d4"), EVERYWHERE.name, V1, {}, "made with it"),
+    Configure(DeviceId("d5"), EVERYWHERE.name, {"threshold": 0.7}, "0.5 → 0.7"),
+    Nothing(DeviceId("d6"), "fine"),
+)
+
+
+@pytest.mark.parametrize("form", ["text", "markdown"])
+def test_each_kind_of_action_has_its_place(form: str) -> None:
+    told = FORMATS[form](Answer(EACH_KIND, Commit(""), NOW, assumed=False), every=False)
+    assert [told.index(action.why) for action in EACH_KIND] == sorted(told.index(action.why) for action in EACH_KIND)
+
+
+def test_json_tells_all_there_is() -> None:
+    document = json.loads(FORMATS["json"](Answer(EACH_KIND, Commit(""), NOW, assumed=False), every=True))
+    rows = [{key: value for key, value in row.items() if key not in {"device", "why"}} for row in document["actions"]]
+    assert rows == [
+        {"action": "cant", "rollout": "everywhere", "reason": "SlotTooSmall", "shortBy": 512, "also": ["NotReporting"]},
+        {"action": "hold", "rollout": "everywhere", "reason": "Wave"},
+        {
+            "action": "install",
+            "rollout": "everywhere",
+            "model": "m@2",
+            "from": "other-slot",
+            "parameters": {"threshold": 0.5},
+        },
+        {"action": "activate-prebaked", "rollout": "everywhere", "model": "m@1", "parameters": {}},
+        {"action": "configure", "rollout": "everywhere", "parameters": {"threshold": 0.7}},
+        {"action": "nothing"},
+    ]
+
+
+def test_a_comment_keeps_to_the_length_that_forges_take() -> None:
+    names = [f"device-with-a-name-as-long-as-they-come-{number:06}" for number in range(10_000)]
+    actions = tuple(
+        Hold(DeviceId(name), RolloutId(f"rollout-{number % 300}"), HoldReason.WAVE, f"why {number % 1500}" * 20)
+        for number, name in enumerate(names)
+    )
+    told = FORMATS["markdown"](Answer(actions, Commit("c" * 40), NOW, assumed=True), every=False)
+    assert 40_000 < len(told) < 65_536
+    assert told.splitlines()[-1].startswith("- and ")
