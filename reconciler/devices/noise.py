@@ -4,6 +4,9 @@
 Single flipped bits are mended, so a frame of n bits is lost when two or more bits flip: about (n e)²/2 for a
 bit error rate e. Each block also pays h bits of frame and message around it, a share of h/n. The sum of both
 is least at n = cube root of (h / e²).
+
+A line that nothing has been heard on yet is taken for a noisy one (3.5e-5, blocks of 640 bytes): on a clean line
+that costs 1 % more than the largest blocks would, on a noisy one the largest blocks would cost far more.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ BLOCK_STEP_BYTES = 16
 BLOCK_LEAST_BYTES = 64
 MEMORY_BITS = 2_000_000  # what was seen longer ago counts for less: lines change
 PRIOR_BITS = 40_000  # as if so many bits had come with PRIOR_ERRORS before anything was heard
-PRIOR_ERRORS = 0.05
+PRIOR_ERRORS = 1.4
 
 
 @dataclass(slots=True)

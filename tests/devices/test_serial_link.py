@@ -232,8 +232,18 @@ def test_noise_is_estimated_from_answers() -> None:
     assert fleet.link.block_bytes(1024) < 400
 
 
-def test_a_quiet_line_takes_the_largest_block() -> None:
-    assert best_block_bytes(Noise().bit_error_rate, 1024) == 1024
+def test_the_block_size_follows_the_noise() -> None:
+    noise = Noise()
+    assert best_block_bytes(noise.bit_error_rate, 1024) == 624  # nothing heard yet: neither clean nor bad
+    for _ in range(200):
+        noise.frame(180, flipped=0)
+    assert best_block_bytes(noise.bit_error_rate, 1024) == 1024
+    for _ in range(200):
+        noise.frame(180, flipped=1)
+    assert best_block_bytes(noise.bit_error_rate, 1024) < 300
+
+
+def test_block_sizes_are_what_a_device_takes() -> None:
     assert best_block_bytes(0.0, 512) == 512
     assert best_block_bytes(5e-5, 1024) in range(400, 600)
     assert best_block_bytes(0.5, 1024) == 64

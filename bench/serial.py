@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What updates cost on a half-duplex line of 2400 baud: the daemon's link, the real C agent, simulated time.
+
+The clock starts when the gateway has decided on an update, with the device's last report at hand (it asks for one
+every few minutes anyway), and stops when the signed report that confirms the model has come. So the offer with its
+envelope, every block, turn-around, answer, the trial and the last report are counted. `*_asked_first_s` adds
+a report asked for just before. Payloads are what the builder would send: the smallest form of each pack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+
+from reconciler.build.container import ElementType
+from reconciler.build.payload import smallest
+from reconciler.build.tables import Table
+from reconciler.build.threshold import build_threshold
+from reconciler.build.training import grow
+from reconciler.devices.bodies import Report
+from reconciler.devices.codec import Encoding, What
+from reconciler.devices.conversation import Answered, Confirmed, Outcome
+from reconciler.devices.fleet import Fleet
+from reconciler.devices.serial_link import SerialLink
+from reconciler.devices.simulated import SimulatedLine, run_simulated
+from reconciler.devices.transfer import Effort, Job
+from reconciler.model import DeviceId, Train
+from signing import envelope
+from tests.devices.agent_station import AgentStation
+from tests.firmware.bench import ENGINE, Bench, Made, make_pack
+from tests.firmware.host import HostAgent, HostLibrary
+
+LIBRARY = Path(__file__).parents[1] / "firmware" / "build" / "host" / "libtinyfleet-host.so"
+BAUD = 2400
+TURNAROUND_S = 0.005
+LARGE_BYTES = 54 * 1024
+GOLDEN_VECTORS = 15
+BIT_ERROR_RATE = 5e-5
+SEEDS = range(1, 21)
+REPORTS = 200  # "in service": less than a day of reports has passed, so the noise is known
+ADDRESS = 1
+NODE = DeviceId("node")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one update cost."""
+
+    took_s: float
+    asked_first_s: float
+    effort: Effort
+    sent_bytes: int
+    heard_bytes: int
+
+
+def forest_pack(trees: int) -> bytes:
+    """Grow an isolation forest as in FACTS: three features, 100 samples a tree, thresholds of 8 bits."""
+    rows = np.round(np.random.default_rng(1).normal(0, 1000, (500, 3)))
+    train = Train(method="isolation-forest", trees=trees, samples=100, seed=1)
+    return grow(Table(("x", "y", "z"), rows), train, scheme="int8", parameters={}).data
+
+
+def incompressible_pack(size: int) -> bytes:
+    """Return a pack of kind 0 that fills about `size` bytes with random weights and random golden inputs."""
+    noise = random.Random(54)
+    inputs = size // (1 + GOLDEN_VECTORS)
+    weights = [noise.randrange(-127, 128) for _ in range(inputs)]
+    golden = [[noise.randrange(-128, 128) for _ in range(inputs)] for _ in range(GOLDEN_VECTORS)]
+    return build_threshold(weights, threshold=1000, element=ElementType.INT8, inputs=golden)
+
+
+def pack_of_payload_size(size: int, seed: int) -> bytes:
+    """Return a pack of kind 0 whose smallest payload is as large as that of another pack."""
+    noise = random.Random(seed)
+    weights: list[int] = []
+    pack = b""
+    while not weights or len(smallest(pack).data) < size:
+        weights.append(noise.randrange(-127, 128))
+        pack = build_threshold(weights, threshold=1000, element=ElementType.INT8)
+    return pack
+
+
+class Workbench:
+    """One fleet, one device, and the line between."""
+
+    def __init__(self) -> None:
+        self._bench = Bench("bench")
+        self._made: Made = self._bench.device("node", address=ADDRESS)
+        self._library = HostLibrary(LIBRARY)
+
+    def run(self, packs: list[bytes], *, reports: int = 0, **line: float | bool) -> list[Run]:
+        """Update a new device to each pack in turn, on a line that has carried so many reports; tell what each cost."""
+        agent = HostAgent(self._library, self._made.region(make_pack(0)))
+        station = AgentStation(LIBRARY, agent, ADDRESS)
+        simulated = SimulatedLine([station], baud=BAUD, turnaround_s=TURNAROUND_S, **line)  # type: ignore[arg-type]
+        try:
+            return run_simulated(self._updates(simulated, agent, packs, reports))
+        finally:
+            agent.close()
+
+    async def _updates(self, line: SimulatedLine, agent: HostAgent, packs: list[bytes], reports: int) -> list[Run]:
+        fleet = Fleet(SerialLink(line, {NODE: ADDRESS}), lambda _, cose, nonce: self._made.open_signed(cose, nonce))
+        running = asyncio.create_task(fleet.run())
+        for _ in range(reports):
+            await fleet.ask(NODE, What.REPORT)
+        runs = [await self._one(fleet, line, agent, pack) for pack in packs]
+        running.cancel()
+        return runs
+
+    async def _one(self, fleet: Fleet, line: SimulatedLine, agent: HostAgent, pack: bytes) -> Run:
+        loop = asyncio.get_running_loop()
+        asked_s, sent, heard = loop.time(), line.sent_bytes, line.heard_bytes
+        report = _report(await fleet.ask(NODE, What.REPORT))
+        decided_s = loop.time()
+        outcome, effort = await fleet.update(self._job(fleet, report, pack))
+        if not isinstance(outcome, Confirmed) or agent.running() != hashlib.sha256(pack).digest():
+            raise SystemExit(f"the update ended in {outcome}")
+        now_s = loop.time()
+        return Run(now_s - decided_s, now_s - asked_s, effort, line.sent_bytes - sent, line.heard_bytes - heard)
+
+    def _job(self, fleet: Fleet, report: Report, pack: bytes) -> Job:
+        digest16 = hashlib.sha256(pack).digest()[:16]
+        held = report.other == digest16
+        payload = smallest(pack)
+        sequence = report.sequence + 1
+        return Job(
+            device=NODE,
+            transfer=sequence % 24,
+            envelope=self._envelope(report, pack, sequence),
+            sequence=sequence,
+            counter=report.counter,
+            digest16=digest16,
+            payload=b"" if held else payload.data,
+            encoding=Encoding(int(payload.encoding)),
+            block_bytes=fleet.link.block_bytes(1024),
+        )
+
+    def _envelope(self, report: Report, pack: bytes, sequence: int) -> bytes:
+        delegation = None if report.epoch else self._bench.delegation  # travels only once
+        order = envelope.Install(sequence, hashlib.sha256(pack).digest(), len(pack))
+        return envelope.make(self._bench.gateway, self._made.target, order, delegation)
+
+
+def _report(outcome: Outcome) -> Report:
+    if not isinstance(outcome, Answered) or not isinstance(outcome.body, Report):
+        raise SystemExit(f"no report: {outcome}")
+    return outcome.body
+
+
+def overhead_percent(run: Run, payload_bytes: int) -> float:
+    """Return what an update cost beyond the bare payload's time on the wire."""
+    return (run.took_s * BAUD / 10 / payload_bytes - 1) * 100
+
+
+def main() -> None:
+    """Print the figures."""
+    workbench = Workbench()
+    starter, large = make_pack(1), incompressible_pack(LARGE_BYTES)
+    real = "TREE_ENSEMBLE" in ENGINE.operators  # else the agent can't try them: packs of the same size instead
+    print(f"packs={'forests' if real else 'of-the-same-size'}")
+    for trees in (10, 50):
+        forest = forest_pack(trees)
+        size = len(smallest(forest).data)
+        pack = forest if real else pack_of_payload_size(size, trees)
+        _, update, back = workbench.run([starter, pack, starter])
+        print(f"forest{trees}_pack_bytes={len(forest)} forest{trees}_payload_bytes={size}")
+        print(f"t{trees}_asked_first_s={update.asked_first_s:.2f} t{trees}_line_bytes={update.sent_bytes}")
+        print(f"t{trees}_s={update.took_s:.2f}")
+        if trees == 10:  # noqa: PLR2004  # one of the two is enough
+            print(f"rollback_asked_first_s={back.asked_first_s:.2f}")
+            print(f"rollback_s={back.took_s:.2f}")
+    size = len(smallest(large).data)
+    for name, reports in (("", 0), ("_in_service", REPORTS)):
+        clean = workbench.run([starter, large], reports=reports)[1]
+        print(f"large_payload_bytes={size} clean{name}_s={clean.took_s:.1f}")
+        print(f"overhead_clean{name}_percent={overhead_percent(clean, size):.2f}")
+        print_noisy(
+            f"ber5e5{name}", [overhead_percent(run, size) for run in noisy_runs(workbench, [starter, large], reports)]
+        )
+    framing = noisy_runs(workbench, [starter, large], REPORTS, strike_framing=True)
+    print_noisy("ber5e5_in_service_with_framing_errors", [overhead_percent(run, size) for run in framing])
+
+
+def noisy_runs(workbench: Workbench, packs: list[bytes], reports: int, *, strike_framing: bool = False) -> list[Run]:
+    """Run the last of the updates once for each seed."""
+    noise = {"bit_error_rate": BIT_ERROR_RATE, "strike_framing": strike_framing}
+    return [workbench.run(packs, reports=reports, seed=seed, **noise)[-1] for seed in SEEDS]
+
+
+def print_noisy(name: str, costs: list[float]) -> None:
+    """Print the mean of the seeds and the worst of them."""
+    print(f"{name}_seeds={len(costs)} {name}_worst_percent={max(costs):.2f}")
+    print(f"overhead_{name}_percent={fmean(costs):.2f}")
+
+
+if __name__ == "__main__":
+    main()

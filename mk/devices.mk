@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+.PHONY: bench-serial protocol-vectors
+bench-serial: setup ## what updates cost on a half-duplex line of 2400 baud, real agent, simulated time
+	@cd firmware && cmake --preset host -DPython3_EXECUTABLE=$(CURDIR)/$(PY) >/dev/null && cmake --build --preset host >/dev/null
+	$(PY) -m bench.serial
+
+protocol-vectors: setup ## write tests/vectors/protocol.json and frames.json anew
+	$(PY) -m tests.devices.make_vectors

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The link against the real C agent: on a simulated line, and in tinyfleet-vdev on a Unix socket."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from reconciler.devices.bodies import CapabilitiesBody, ParametersBody, Report, Summary
+from reconciler.devices.codec import What
+from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
+from reconciler.devices.fleet import Fleet
+from reconciler.devices.serial_link import SerialLink
+from reconciler.devices.serial_port import SerialPort
+from reconciler.devices.simulated import SimulatedLine, run_simulated
+from reconciler.model import DeviceId
+from tests.devices.agent_station import AgentStation
+from tests.firmware.bench import Bench, make_failing_pack, make_pack
+from tests.firmware.conftest import build
+from tests.firmware.host import HostAgent, HostLibrary
+from tests.firmware.talk import job
+from tests.firmware.vdev import Vdev
+
+A = DeviceId("a")
+PLANT = Bench("plant")
+MADE = PLANT.device("a", address=1)
+BORN_WITH, PACK, BAD_PACK = make_pack(0), make_pack(1, inputs=1500), make_failing_pack(2)
+
+
+@pytest.fixture(scope="module")
+def library() -> Path:
+    return build("host") / "libtinyfleet-host.so"
+
+
+def open_signed(device: DeviceId, cose: bytes, nonce: bytes) -> bytes:
+    assert device == A
+    return MADE.open_signed(cose, nonce)
+
+
+async def asked(fleet: Fleet, what: What) -> Report | CapabilitiesBody | Summary | ParametersBody:
+    outcome = await fleet.ask(A, what)
+    assert isinstance(outcome, Answered), outcome
+    return outcome.body
+
+
+async def updated(fleet: Fleet, pack: bytes, *, sequence_skew: int = 0) -> Outcome:
+    before = await asked(fleet, What.REPORT)
+    assert isinstance(before, Report)
+    sequence = before.sequence + 1 + sequence_skew
+    outcome, _ = await fleet.update(job(MADE, PLANT.install(MADE, pack, sequence), pack, before, block_bytes=512))
+    return outcome
+
+
+def on_a_line(library: Path, *packs: bytes, **line: float) -> tuple[list[Outcome], HostAgent, AgentStation]:
+    """Offer packs in turn to a new agent on a simulated line; a lost update is tried again."""
+    agent = HostAgent(HostLibrary(library), MADE.region(BORN_WITH))
+    station = AgentStation(library, agent, 1)
+
+    async def main() -> list[Outcome]:
+        simulated = SimulatedLine([station], **line)  # type: ignore[arg-type]  # floats and a seed
+        fleet = Fleet(SerialLink(simulated, {A: 1}), open_signed)
+        running = asyncio.create_task(fleet.run())
+        outcomes: list[Outcome] = []
+        for pack in packs:
+            outcome = await updated(fleet, pack)
+            for _ in range(5):
+                if not isinstance(outcome, Lost):
+                    break
+                outcome = await updated(fleet, pack)
+            outcomes.append(outcome)
+        running.cancel()
+        return outcomes
+
+    return run_simulated(main()), agent, station
+
+
+def test_install_then_back_by_envelope_alone(library: Path) -> None:
+    outcomes, agent, _ = on_a_line(library, make_pack(5), PACK, make_pack(5))
+    assert [type(outcome) for outcome in outcomes] == [Confirmed] * 3
+    assert agent.running() == hashlib.sha256(make_pack(5)).digest()
+    agent.close()
+
+
+def test_a_failed_trial_goes_back_and_says_so(library: Path) -> None:
+    outcomes, agent, _ = on_a_line(library, PACK, BAD_PACK)
+    assert [type(outcome) for outcome in outcomes] == [Confirmed, TrialFailed]
+    assert agent.running() == hashlib.sha256(PACK).digest()
+    agent.close()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_noise_is_mended_on_the_device_too(library: Path, seed: int) -> None:
+    outcomes, agent, station = on_a_line(library, PACK, bit_error_rate=3e-4, seed=seed)
+    assert isinstance(outcomes[0], Confirmed)
+    assert agent.running() == hashlib.sha256(PACK).digest()
+    assert station.corrected + station.bad > 0
+    agent.close()
+
+
+def test_vdev_on_a_unix_socket(library: Path) -> None:
+    async def main(folder: Path) -> None:
+        link = SerialLink(SerialPort(f"unix:{folder / 'line'}", 4_000_000), {A: 1})
+        fleet = Fleet(link, open_signed)
+        running = asyncio.create_task(fleet.run())
+        capabilities = await asked(fleet, What.CAPABILITIES)
+        assert isinstance(capabilities, CapabilitiesBody)
+        assert capabilities.updates
+        assert isinstance(await asked(fleet, What.SUMMARY), Summary)
+        assert isinstance(await asked(fleet, What.PARAMETERS), ParametersBody)
+        assert isinstance(await updated(fleet, PACK), Confirmed)
+        replayed = await updated(fleet, make_pack(9), sequence_skew=-1)
+        assert isinstance(replayed, Rejected)
+        assert replayed.code == -20
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+    with Vdev(library.parent / "tinyfleet-vdev", [MADE], (BORN_WITH,), "--line", "unix:{folder}/line") as vdev:
+        asyncio.run(main(vdev.folder))
