@@ -14,4 +14,4 @@ target_link_options(firmware PRIVATE
 set_property(TARGET firmware APPEND PROPERTY LINK_DEPENDS ${BARE}/sections.ld ${PORT}/${TF_PORT}.ld)
 # Or its loops would be compiled into calls of the very functions they implement. And the linker's step can't see that
 # the compiler will call them, so they are not left to it.
-set_source_files_properties(ports/bare/memory.c PROPERTIES COMPILE_OPTIONS "-fno-tree-loop-distribute-patterns;-fno-lto")
+set_source_files_properties(ports/bare/memory.c PROPERTIES COMPILE_OPTIONS "-fno-tree-loop-distribute-patterns;-fno-lto;-fcallgraph-info=su")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure the cross-built firmware and hold it to ``budget.json``.
 
-text   all that lies in ROM: code, constants, initial values
+text   all that lies in ROM: code, constants, initial values; without the engines, which a port picks
 ram    data and bss without the buffer that a message is received into and without the model's arena; the stack is apart
 stack  the deepest path from reset, plus the interrupt that may come on top of it
 """
@@ -22,7 +22,7 @@ FIRMWARE = Path(__file__).resolve().parent.parent
 NOT_OURS = frozenset({"transfer_buffer", "model_arena"})
 ROM_SECTIONS = frozenset({".text", ".rodata", ".data"})
 RAM_SECTIONS = frozenset({".data", ".bss", ".noinit"})
-_SYMBOL = re.compile(r"^[0-9a-f]+ (?P<size>[0-9a-f]+) \w (?P<name>\S+)$")
+_SYMBOL = re.compile(r"^(?P<address>[0-9a-f]+) (?P<size>[0-9a-f]+) \w (?P<name>\S+)$")
 
 
 @dataclass(frozen=True)
@@ -43,18 +43,36 @@ TARGETS = (
 )
 
 
+@dataclass(frozen=True)
+class Symbol:
+    """One thing in the linked firmware."""
+
+    address: int
+    size: int
+
+
 def measure(target: Target) -> dict[str, int]:
     """Return text, ram and stack of one build."""
     build = FIRMWARE / "build" / target.preset
     elf = build / "tinyfleet.elf"
     sections = _sections(target, elf)
     symbols = _symbols(target, elf)
-    buffers = sum(symbols[name] for name in NOT_OURS)
+    table = PointerTable.read(FIRMWARE / "tools" / "stack_calls.json")
+    graph = CallGraph.read(sorted(build.rglob("*.ci")), table)
+    graph.add_aliases({name: symbol.address for name, symbol in symbols.items()})
+    text = sum(size for name, size in sections.items() if name in ROM_SECTIONS)
+    ram = sum(size for name, size in sections.items() if name in RAM_SECTIONS)
     return {
-        f"text_{target.short}": sum(size for name, size in sections.items() if name in ROM_SECTIONS),
-        f"ram_{target.short}": sum(size for name, size in sections.items() if name in RAM_SECTIONS) - buffers,
-        f"stack_{target.short}": _stack(target, build, set(symbols)),
+        f"text_{target.short}": text - _engine(graph, symbols),
+        f"ram_{target.short}": ram - sum(symbols[name].size for name in NOT_OURS),
+        f"stack_{target.short}": _stack(target, graph),
     }
+
+
+def _engine(graph: CallGraph, symbols: dict[str, Symbol]) -> int:
+    """Return the code of the engines that are linked in: what src/engine_*.c became."""
+    names = (key for key, function in graph.functions.items() if function.name.startswith("engine_"))
+    return sum(symbols[name].size for name in names if name in symbols)
 
 
 def _sections(target: Target, elf: Path) -> dict[str, int]:
@@ -63,21 +81,22 @@ def _sections(target: Target, elf: Path) -> dict[str, int]:
     return {name: int(size) for name, size, *_ in fields}
 
 
-def _symbols(target: Target, elf: Path) -> dict[str, int]:
-    """Sizes by name; a clone of the compiler's (``name.isra.0``) counts under its own name and the plain one."""
+def _symbols(target: Target, elf: Path) -> dict[str, Symbol]:
+    """Return what the linker kept, by name."""
     lines = _run(f"{target.tools}nm", "-S", "--defined-only", str(elf))
-    sizes = {found["name"]: int(found["size"], 16) for line in lines if (found := _SYMBOL.match(line))}
-    return {name.partition(".")[0]: size for name, size in sizes.items()} | sizes
+    return {
+        found["name"]: Symbol(int(found["address"], 16), int(found["size"], 16))
+        for line in lines
+        if (found := _SYMBOL.match(line))
+    }
 
 
-def _stack(target: Target, build: Path, kept: set[str]) -> int:
-    table = PointerTable.read(FIRMWARE / "tools" / "stack_calls.json")
-    graph = CallGraph.read(sorted(build.rglob("*.ci")), kept, table.pointers, table.library)
+def _stack(target: Target, graph: CallGraph) -> int:
     most, path = graph.deepest("bare_start")
     interrupt = max(graph.deepest(handler)[0] for handler in target.interrupts) + target.hardware_frame_bytes
     sys.stdout.write(f"# deepest stack of {target.preset}, with {interrupt} for an interrupt on top:\n")
-    for name in path:
-        sys.stdout.write(f"#   {graph.frames[name]:5} {name}\n")
+    for function in path:
+        sys.stdout.write(f"#   {function.frame:5} {function.name}\n")
     return most + interrupt
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The deepest stack that a firmware can use, from what the compiler says (``-fcallgraph-info=su``).
 
-A call through a pointer is resolved by the committed table ``stack_calls.json``: function → patterns of the functions
-that its pointers may lead to. One that is missing there is an error, and so is recursion: both would make the figure a guess.
+A call through a pointer is told by where it stands: the committed table ``stack_calls.json`` says for what the source
+has there (``hal->flash_read(``) which functions it may lead to. A call that the table does not know is an error, and so
+is recursion: both would make the figure a guess.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 INDIRECT = "__indirect_call"
 _NODE = re.compile(r'^node: { title: "(?P<title>[^"]+)" label: "(?P<label>[^"]*)"(?P<external> shape : ellipse)? }')
-_EDGE = re.compile(r'^edge: { sourcename: "(?P<source>[^"]+)" targetname: "(?P<target>[^"]+)"')
+_EDGE = re.compile(
+    r'^edge: { sourcename: "(?P<source>[^"]+)" targetname: "(?P<target>[^"]+)"( label: "(?P<place>[^"]+)")?'
+)
 _BYTES = re.compile(r"(\d+) bytes \((static|dynamic,bounded)\)")
 
 
@@ -24,91 +28,125 @@ class StackUnknownError(Exception):
     """The deepest path can't be told."""
 
 
-@dataclass
-class CallGraph:
-    """Functions with their frames, and who calls whom. A static function is named with its file: ``order.c:take``."""
-
-    frames: dict[str, int] = field(default_factory=dict)
-    calls: dict[str, set[str]] = field(default_factory=dict)
-
-    @classmethod
-    def read(
-        cls, files: Iterable[Path], kept: set[str], pointers: dict[str, list[str]], library: dict[str, int]
-    ) -> CallGraph:
-        """Read the compiler's files; ``kept`` are the functions that the linker kept."""
-        graph = cls(frames=dict(library))
-        for file in files:
-            graph._read_file(file, kept)
-        for source, targets in graph.calls.items():
-            if INDIRECT in targets:
-                if source not in pointers:
-                    raise StackUnknownError(
-                        f"{source} calls through a pointer: say in stack_calls.json what it may call"
-                    )
-                targets.remove(INDIRECT)
-                targets.update(graph._matching(pointers[source]))
-        return graph
-
-    def _matching(self, patterns: Iterable[str]) -> set[str]:
-        """Expand ``body.c:write_*``. A pattern that fits nothing is stale, or a mistake."""
-        found: set[str] = set()
-        for pattern in patterns:
-            fitting = fnmatch.filter(self.frames, pattern)
-            if not fitting:
-                raise StackUnknownError(f"stack_calls.json: no function is called {pattern}")
-            found.update(fitting)
-        return found
-
-    def _read_file(self, file: Path, kept: set[str]) -> None:
-        for line in file.read_text().splitlines():
-            if node := _NODE.match(line):
-                name = _short(node["title"])
-                if node["external"] is None and name.rpartition(":")[2] in kept:
-                    self._add(name, node["label"])
-            elif edge := _EDGE.match(line):
-                self.calls.setdefault(_short(edge["source"]), set()).add(_short(edge["target"]))
-
-    def _add(self, name: str, label: str) -> None:
-        used = _BYTES.search(label)
-        if used is None:
-            raise StackUnknownError(f"the frame of {name} has no bound: {label!r}")
-        self.frames[name] = max(int(used[1]), self.frames.get(name, 0))
-
-    def deepest(self, root: str) -> tuple[int, list[str]]:
-        """Return the most bytes that a call of ``root`` can use, and the path that does it."""
-        return self._deepest(root, (), {})
-
-    def _deepest(
-        self, name: str, above: tuple[str, ...], known: dict[str, tuple[int, list[str]]]
-    ) -> tuple[int, list[str]]:
-        if name in above:
-            raise StackUnknownError("recursion: " + " > ".join([*above, name]))
-        if name not in known:
-            if name not in self.frames:
-                raise StackUnknownError(f"nothing is known of {name}, called by {above[-1] if above else 'nobody'}")
-            below = [self._deepest(target, (*above, name), known) for target in sorted(self.calls.get(name, ()))]
-            most, path = max(below, key=lambda found: found[0], default=(0, list[str]()))
-            known[name] = (self.frames[name] + most, [name, *path])
-        return known[name]
-
-
-def _short(title: str) -> str:
-    """``/folder/file.c:function.part.0`` → ``file.c:function``."""
-    owner, _, function = title.rpartition(":")
-    file = owner.rpartition("/")[2]
-    plain = function.partition(".")[0]
-    return f"{file}:{plain}" if file else plain
-
-
 @dataclass(frozen=True)
 class PointerTable:
     """What ``stack_calls.json`` says."""
 
-    pointers: dict[str, list[str]]
-    library: dict[str, int]
+    calls: dict[str, list[str]]  # what the source has at the call: patterns of functions, ``body.c:write_*``
+    library: dict[str, int]  # frames of the compiler's own functions
 
     @classmethod
     def read(cls, path: Path) -> PointerTable:
         """Read the committed table."""
         table = json.loads(path.read_text())
-        return cls(table["pointers"], table["library"])
+        return cls(table["calls"], table["library"])
+
+    def targets(self, place: str) -> list[str]:
+        """Return the patterns for a call at ``file.c:line:column``."""
+        file, line, _ = place.rsplit(":", 2)
+        source = _lines(Path(file))[int(line) - 1]
+        known = [patterns for call, patterns in self.calls.items() if call in source]
+        if not known:
+            raise StackUnknownError(
+                f"{place} calls through a pointer: stack_calls.json does not know {source.strip()!r}"
+            )
+        return [pattern for patterns in known for pattern in patterns]
+
+
+@cache
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines()
+
+
+@dataclass(frozen=True)
+class Function:
+    """One compiled function. Clones that the compiler made have the name of what they were made from."""
+
+    name: str  # file.c:function
+    frame: int
+
+
+@dataclass
+class CallGraph:
+    """Functions by the compiler's titles for them, and who calls whom."""
+
+    functions: dict[str, Function] = field(default_factory=dict)
+    calls: dict[str, set[str]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, files: Iterable[Path], table: PointerTable) -> CallGraph:
+        """Read the compiler's files."""
+        graph = cls({name: Function(name, frame) for name, frame in table.library.items()})
+        places: list[tuple[str, str]] = []
+        for file in files:
+            places += graph._read_file(file)
+        for source, place in places:
+            graph.calls[source].update(graph._matching(table.targets(place)))
+        return graph
+
+    def _read_file(self, file: Path) -> list[tuple[str, str]]:
+        """Take nodes and edges; return the calls through pointers, as callers and places."""
+        places: list[tuple[str, str]] = []
+        for line in file.read_text().splitlines():
+            if node := _NODE.match(line):
+                if node["external"] is None:
+                    self.functions[_short(node["title"])] = _function(node["label"])
+            elif edge := _EDGE.match(line):
+                source = _short(edge["source"])
+                targets = self.calls.setdefault(source, set())
+                if edge["target"] == INDIRECT:
+                    places.append((source, edge["place"]))
+                else:
+                    targets.add(_short(edge["target"]))
+        return places
+
+    def _matching(self, patterns: Iterable[str]) -> set[str]:
+        """Expand ``body.c:write_*``. A pattern that fits nothing is stale, or a mistake."""
+        found: set[str] = set()
+        for pattern in patterns:
+            fitting = {key for key, one in self.functions.items() if fnmatch.fnmatch(one.name, pattern)}
+            if not fitting:
+                raise StackUnknownError(f"stack_calls.json: no function is called {pattern}")
+            found |= fitting
+        return found
+
+    def add_aliases(self, addresses: dict[str, int]) -> None:
+        """Learn of functions that the linker's step found to be the same as another: they lie at the same address."""
+        known = {addresses[key]: key for key in self.functions if key in addresses}
+        for name, address in addresses.items():
+            if name not in self.functions and address in known:
+                self.functions[name] = self.functions[known[address]]
+                self.calls[name] = self.calls.get(known[address], set())
+
+    def deepest(self, root: str) -> tuple[int, list[Function]]:
+        """Return the most bytes that a call of ``root`` can use, and the path that does it."""
+        return self._deepest(root, (), {})
+
+    def _deepest(
+        self, key: str, above: tuple[str, ...], known: dict[str, tuple[int, list[Function]]]
+    ) -> tuple[int, list[Function]]:
+        if key in above:
+            raise StackUnknownError("recursion: " + " > ".join([*above, key]))
+        if key not in known:
+            function = self.functions.get(key)
+            if function is None:
+                raise StackUnknownError(f"nothing is known of {key}, called by {above[-1] if above else 'nobody'}")
+            below = [self._deepest(target, (*above, key), known) for target in sorted(self.calls.get(key, ()))]
+            most, path = max(below, key=lambda found: found[0], default=(0, list[Function]()))
+            known[key] = (function.frame + most, [function, *path])
+        return known[key]
+
+
+def _short(title: str) -> str:
+    """``<folder>/cc1.ltrans0.o:take.lto_priv.0`` → ``take.lto_priv.0``, unique in what is linked as a whole."""
+    return title.rpartition("/")[2].rpartition(":")[2]
+
+
+def _function(label: str) -> Function:
+    """Read a label: name, place and frame, with two-character newlines between them."""
+    name, place, *_ = label.split("\\n")
+    used = _BYTES.search(label)
+    if used is None:
+        raise StackUnknownError(f"the frame of {name} has no bound: {label!r}")
+    file = place.rsplit(":", 2)[0].rpartition("/")[2]
+    return Function(f"{file}:{name.partition('.')[0]}", int(used[1]))

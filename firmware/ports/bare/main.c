@@ -17,6 +17,7 @@
 static uint8_t transfer_buffer[TF_FRAME_BUFFER(TF_MESSAGE_MAX)];
 static _Alignas(8) uint8_t model_arena[ARENA_BYTES];
 
+static uint8_t answer_message[SERIAL_ANSWER_BYTES];
 static struct tf_agent agent;
 static struct tf_frame_receiver receiver;
 static uint32_t clock_ms, clock_ticks;
@@ -116,7 +117,8 @@ static void answer(bool corrected)
     if (receiver.address != mine && receiver.address != SERIAL_BROADCAST) {
         return;
     }
-    const int length = serial_answer(&agent, &receiver, corrected, transfer_buffer, sizeof transfer_buffer);
+    const int length =
+        serial_answer(&agent, &receiver, corrected, answer_message, transfer_buffer, sizeof transfer_buffer);
 
     if (length > 0) {
         let_line_turn(asked_ticks);
