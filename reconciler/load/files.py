@@ -6,8 +6,8 @@ What comes out depends on nothing but the bytes (and the schemas), so it can be 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -16,6 +16,7 @@ from reconciler.load.problems import JsonPath, Problem, Rule, did_you_mean, json
 from reconciler.load.schemas import API_VERSION, KINDS, LATER_KINDS, validator
 from reconciler.load.text import MAX_PROBLEMS, Document, Place, places, read
 from reconciler.load.values import Value, value_of
+from reconciler.model import Model
 
 NAME: JsonPath = ("metadata", "name")
 
@@ -31,6 +32,11 @@ class Item:
     line: int
     column: int
 
+    @property
+    def key(self) -> Hashable:
+        """What no other document of its kind may have."""
+        return self.value.ref if isinstance(self.value, Model) else self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
@@ -39,6 +45,19 @@ class Checked:
     items: tuple[Item, ...] = ()
     problems: tuple[Problem, ...] = ()  # without a path: one blob may stand under several
     whole: bool = True
+    # The same once more, in the form that a commit of a thousand unchanged files is put together from.
+    values: Mapping[str, dict[Hashable, Value]] = field(init=False, compare=False, repr=False)
+    broken: frozenset[tuple[str, str]] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Sort the items by kind; of two that have one name here, the first counts."""
+        values: dict[str, dict[Hashable, Value]] = {}
+        for item in self.items:
+            if item.value is not None:
+                values.setdefault(item.kind, {}).setdefault(item.key, item.value)
+        broken = frozenset((item.kind, item.name) for item in self.items if item.value is None)
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "broken", broken)
 
 
 def check(data: bytes) -> tuple[Checked, list[Any]]:

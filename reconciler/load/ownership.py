@@ -4,12 +4,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
 
 from reconciler.load.problems import JsonPath, Rule, did_you_mean, listed
 from reconciler.load.repository import Complaint, Repository, Where, at_most
-from reconciler.model import Device, DeviceId, Gateway, GatewayId, Link, Rollout, RolloutId, Selector, SerialLink
+from reconciler.model import (
+    Device,
+    DeviceId,
+    Gateway,
+    GatewayId,
+    Link,
+    MqttLink,
+    Rollout,
+    RolloutId,
+    Selector,
+    SerialLink,
+)
 from reconciler.selection import matcher
+
+Owner = TypeVar("Owner")
 
 NAME: JsonPath = ("metadata", "name")
 SERIAL: JsonPath = ("spec", "link", "serial")
@@ -22,11 +36,11 @@ class Selection:
     what makes a hundred thousand devices and some dozens of selectors cheap.
     """
 
-    def __init__(self, devices: Iterable[Device]) -> None:
-        self._by_name = {device.name: device for device in devices}
-        groups: dict[tuple[int, str], list[Device]] = defaultdict(list)
-        for device in self._by_name.values():
-            groups[id(device.labels), device.type].append(device)  # loading gives equal labels one mapping
+    def __init__(self, devices: Mapping[DeviceId, Device]) -> None:
+        self._by_name = devices
+        groups: dict[tuple[int, str], list[DeviceId]] = defaultdict(list)
+        for name, device in devices.items():
+            groups[id(device.labels), device.type].append(name)  # loading gives equal labels one mapping
         self._groups = list(groups.values())
 
     def select(self, selector: Selector) -> list[DeviceId]:
@@ -35,12 +49,12 @@ class Selection:
         if selector.devices:
             named = [self._by_name[name] for name in selector.devices if name in self._by_name]
             return [device.name for device in named if matches(device)]
-        return [device.name for group in self._groups if matches(group[0]) for device in group]
+        return [name for group in self._groups if matches(self._by_name[group[0]]) for name in group]
 
 
 def owners(repository: Repository) -> Iterator[Complaint]:
     """Complain about devices that nobody or more than one claims, and selectors that mean nothing."""
-    selection = Selection(repository.devices.values())
+    selection = Selection(repository.devices)
     served: dict[DeviceId, GatewayId] = {}
     yield from _gateways(repository, selection, served)
     if not repository.has_broken("Gateway"):
@@ -56,13 +70,21 @@ def _gateways(repository: Repository, selection: Selection, served: dict[DeviceI
         found = selection.select(gateway.selector)
         if not found:
             yield from _nothing(repository, repository.where("Gateway", name), ("spec", "selector"))
-        for device in found:
-            other = served.setdefault(device, name)
-            if other != name:
-                said = f"two gateways serve the device: `{other}` and `{name}`"
-                where = repository.where("Device", device)
-                twice.append(Complaint(where, NAME, Rule.SERVED_TWICE, said, "narrow one of the selectors"))
+        for device in _shared(served, found, name):
+            said = f"two gateways serve the device: `{served[device]}` and `{name}`"
+            where = repository.where("Device", device)
+            twice.append(Complaint(where, NAME, Rule.SERVED_TWICE, said, "narrow one of the selectors"))
     yield from at_most(twice)
+
+
+def _shared(owners: dict[DeviceId, Owner], found: list[DeviceId], name: Owner) -> list[DeviceId]:
+    """Make `name` the owner of what was found, and return the devices that had one and keep it."""
+    fresh = dict.fromkeys(found, name)
+    shared = [] if owners.keys().isdisjoint(fresh) else [device for device in found if device in owners]
+    for device in shared:
+        del fresh[device]
+    owners.update(fresh)
+    return shared
 
 
 def _unserved(repository: Repository, served: Mapping[DeviceId, GatewayId]) -> Iterator[Complaint]:
@@ -84,6 +106,8 @@ def _links(repository: Repository, served: Mapping[DeviceId, GatewayId]) -> Iter
         if gateway is None:
             continue
         link = device.link
+        if isinstance(link, MqttLink) and repository.gateways[gateway].links is None:
+            continue
         yield from _has_link(repository, name, link, repository.gateways[gateway])
         if isinstance(link, SerialLink):
             where, at = repository.where("Device", name), ("spec", "link", "serial")
@@ -99,6 +123,9 @@ def _links(repository: Repository, served: Mapping[DeviceId, GatewayId]) -> Iter
 
 def _keys(repository: Repository) -> Iterator[Complaint]:
     """Find devices that could sign each other's reports."""
+    known = [device.public_key for device in repository.devices.values() if device.public_key is not None]
+    if len(set(known)) == len(known):
+        return
     owner: dict[str, DeviceId] = {}
     for name, device in repository.devices.items():
         if device.public_key is not None:
@@ -137,17 +164,17 @@ def _rollouts(repository: Repository, selection: Selection) -> Iterator[Complain
             yield from _nothing(repository, where, ("spec", "selector"))
             continue
         yield from _overlaps(where, rollout, claims[rollout.priority], found)
-        yield from _waves(repository, where, rollout, Selection(repository.devices[device] for device in found))
+        if any(wave.selector is not None for wave in rollout.waves):
+            among = Selection({device: repository.devices[device] for device in found})
+            yield from _waves(repository, where, rollout, among)
 
 
 def _overlaps(
     where: Where, rollout: Rollout, claims: dict[DeviceId, RolloutId], found: list[DeviceId]
 ) -> Iterator[Complaint]:
     shared: dict[RolloutId, list[DeviceId]] = defaultdict(list)
-    for device in found:
-        other = claims.setdefault(device, rollout.name)
-        if other != rollout.name:
-            shared[other].append(device)
+    for device in _shared(claims, found, rollout.name):
+        shared[claims[device]].append(device)
     for other, devices in shared.items():
         which = f"`{min(devices)}`" + (f" and {len(devices) - 1} more" if len(devices) > 1 else "")
         said = f"the rollout `{other}` claims {which} too, at the same priority {rollout.priority}"

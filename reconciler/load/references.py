@@ -43,6 +43,8 @@ def _fleet(repository: Repository) -> Iterator[Complaint]:
 
 def _devices(repository: Repository) -> Iterator[Complaint]:
     types = repository.types
+    if {device.type for device in repository.devices.values()} <= types.keys():
+        return
     for name, device in repository.devices.items():
         if device.type not in types:
             where = repository.where("Device", name)

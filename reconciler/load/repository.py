@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sized
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import Any
@@ -12,6 +12,7 @@ from reconciler import model
 from reconciler.load.explain import Finding
 from reconciler.load.files import Checked, Item, placed
 from reconciler.load.problems import JsonPath, Problem, Rule, did_you_mean
+from reconciler.load.schemas import KINDS
 from reconciler.tree import Entry, Tree
 
 MAX_ALIKE = 100  # problems of one sort that are told one by one: a missing gateway concerns every device
@@ -44,12 +45,14 @@ class Repository:
     broken: set[tuple[str, str]] = field(default_factory=set)  # kind and name
     suggestions_left: int = 200  # each costs milliseconds, and nobody reads so many
     whole: bool = True  # every file could be read to its end, so that a missing name is missing
+    _files: list[tuple[Entry, Checked]] = field(default_factory=list)
     _where: dict[str, dict[Hashable, Where]] = field(default_factory=dict)
-    _twice: list[Complaint] = field(default_factory=list)
 
     def add(self, entry: Entry, checked: Checked) -> None:
         """Take in the documents of one file."""
         self.whole = self.whole and checked.whole
+        self.broken |= checked.broken
+        self._files.append((entry, checked))
         tables: dict[str, dict[Any, Any]] = {
             "Fleet": self.fleets,
             "Gateway": self.gateways,
@@ -58,22 +61,40 @@ class Repository:
             "Model": self.models,
             "Rollout": self.rollouts,
         }
-        for item in checked.items:
-            value = item.value
-            if value is None:
-                self.broken.add((item.kind, item.name))
-                continue
-            key: Hashable = value.ref if isinstance(value, model.Model) else item.name
-            where = self._where.setdefault(item.kind, {})
-            first = where.setdefault(key, (entry, item))
-            if first[1] is not item or first[0] is not entry:
-                self._repeated(key, first, (entry, item))
+        for kind, values in checked.values.items():
+            table = tables[kind]
+            if table.keys().isdisjoint(values):
+                table.update(values)
             else:
-                tables[item.kind][key] = value
+                table.update({key: value for key, value in values.items() if key not in table})
 
     def where(self, kind: str, key: Hashable) -> Where:
-        """Say where a good document stands."""
+        """Say where a good document stands. Looked up when somebody complains, not before."""
+        if kind not in self._where:
+            self._where[kind] = {}
+            for place in self._all(kind):
+                self._where[kind].setdefault(place[1].key, place)
         return self._where[kind][key]
+
+    def _all(self, kind: str) -> Iterator[Where]:
+        for entry, checked in self._files:
+            if kind in checked.values:
+                yield from ((entry, item) for item in checked.items if item.kind == kind and item.value is not None)
+
+    @property
+    def repeated(self) -> Iterator[Complaint]:
+        """Documents whose name another one has."""
+        tables: tuple[Sized, ...] = (self.fleets, self.gateways, self.types, self.devices, self.models, self.rollouts)
+        named = sum(len(table) for table in tables)
+        written = sum(len(checked.items) for _, checked in self._files)
+        nameless = sum(item.value is None for _, checked in self._files if checked.broken for item in checked.items)
+        if named + nameless == written:
+            return
+        for kind in KINDS:
+            for entry, item in self._all(kind):
+                first = self.where(kind, item.key)
+                if first[1] is not item or first[0] is not entry:
+                    yield _repeated(first, (entry, item))
 
     def may_exist(self, kind: str, name: str) -> bool:
         """Tell whether a name that no good document has may stand in a broken one."""
@@ -90,18 +111,12 @@ class Repository:
         self.suggestions_left -= 1
         return did_you_mean(name, map(str, known))
 
-    @property
-    def repeated(self) -> Iterable[Complaint]:
-        """Documents whose name another one has."""
-        return iter(self._twice)
 
-    def _repeated(self, key: Hashable, first: Where, second: Where) -> None:
-        there = f"{first[0].path}:{first[1].line}"
-        at: JsonPath = ("spec", "version") if isinstance(key, model.ModelRef) else ("metadata", "name")
-        said = f"a {second[1].kind} named `{key}` is already at {there}"
-        self._twice.append(
-            Complaint(second, at, Rule.DUPLICATE_NAME, said, "give one of the two another name, or remove it")
-        )
+def _repeated(first: Where, second: Where) -> Complaint:
+    item = second[1]
+    at: JsonPath = ("spec", "version") if isinstance(item.value, model.Model) else ("metadata", "name")
+    said = f"a {item.kind} named `{item.key}` is already at {first[0].path}:{first[1].line}"
+    return Complaint(second, at, Rule.DUPLICATE_NAME, said, "give one of the two another name, or remove it")
 
 
 def located(tree: Tree, complaints: Iterable[Complaint]) -> Iterator[Problem]:
