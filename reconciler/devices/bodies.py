@@ -145,7 +145,7 @@ Body = Report | CapabilitiesBody | Summary | ParametersBody
 
 def parse_body(data: bytes) -> Body:
     """Return the body that `data` is, or raise `Malformed`."""
-    kind, *fields = items(load(data), "a body")
+    kind, *fields = items(load(data), "a body", 3, 7, 12, 19)
     match uint(kind, "kind of body"):
         case 0:
             return _report(fields)

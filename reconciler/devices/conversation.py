@@ -77,7 +77,7 @@ class Patience:
     """When to try again, and when to give up for now."""
 
     silences: int = 6  # in a row
-    first_poll_s: float = 0.25
+    first_poll_s: float = 0.1
     slowest_poll_s: float = 10.0
     trial_s: float = 120.0
 

@@ -104,7 +104,11 @@ class Fleet:
     async def update(self, job: Job) -> tuple[Outcome, Effort]:
         """Bring one update to its end, when the limits allow it to begin."""
         transfer = Transfer(
-            job, open_signed=self._opener(job.device), make_nonce=self._make_nonce, patience=self._patience
+            job,
+            open_signed=self._opener(job.device),
+            make_nonce=self._make_nonce,
+            patience=self._patience,
+            answers_may_double=self.link.answers_may_double,
         )
         async with AsyncExitStack() as places:
             for limiter in self._limiters:

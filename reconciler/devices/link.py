@@ -99,6 +99,10 @@ class Link(Protocol):
     def events(self) -> AsyncIterator[Event]:
         """Yield what happens, for ever; one reader."""
 
+    @property
+    def answers_may_double(self) -> bool:
+        """Tell whether an answer can be heard twice: through a broker yes, on a line never."""
+
     def block_bytes(self, most: int) -> int:
         """Return the block size that wastes least on this link, at most what the device takes."""
 

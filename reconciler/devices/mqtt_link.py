@@ -65,6 +65,8 @@ class _Open:
 class MqttLink:
     """A `Link` over a broker."""
 
+    answers_may_double = True
+
     def __init__(self, settings: MqttSettings, devices: Iterable[DeviceId] = ()) -> None:
         for name in (settings.fleet, settings.gateway):
             if not TOPIC_LEVEL.fullmatch(name):

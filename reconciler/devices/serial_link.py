@@ -45,6 +45,8 @@ class _Lane:
 class SerialLink:
     """A `Link` over a `Line`."""
 
+    answers_may_double = False
+
     def __init__(self, line: Line, addresses: Mapping[DeviceId, int]) -> None:
         self.statistics = LinkStatistics()
         self.noise = Noise()

@@ -35,7 +35,7 @@ def load(data: bytes) -> object:
 
 
 def items(value: object, what: str, *counts: int) -> Sequence[object]:
-    """Take an array of one of these lengths; of any length when none is named."""
+    """Take an array of one of these lengths; of any length, none included, when none is named."""
     if not isinstance(value, list | tuple) or (counts and len(value) not in counts):
         raise Malformed(f"{what} must be an array of {' or '.join(map(str, counts)) or 'any number of'} items")
     return value

@@ -62,7 +62,6 @@ class Job:
     encoding: Encoding = Encoding.RAW
     block_bytes: int = 1024
     block_gap_s: float = 0.0
-    answers_may_double: bool = False  # a broker may deliver an answer twice; a line never does
     answer_s: float = 2.0  # what checking a signature or a pack may take on this type of device
 
     @property
@@ -104,13 +103,20 @@ class Transfer:
     """The conversation that makes a device run what a job offers."""
 
     def __init__(
-        self, job: Job, *, open_signed: OpenSigned, make_nonce: MakeNonce, patience: Patience = PATIENCE
+        self,
+        job: Job,
+        *,
+        open_signed: OpenSigned,
+        make_nonce: MakeNonce,
+        patience: Patience = PATIENCE,
+        answers_may_double: bool = False,
     ) -> None:
         self.outcome: Outcome | None = None
         self.effort = Effort()
         self._job = job
         self._open = open_signed
         self._make_nonce = make_nonce
+        self._answers_may_double = answers_may_double
         self._patience = patience
         self._state = _State.OFFERING
         self._burst = BURST_BLOCKS_MAX
@@ -204,7 +210,7 @@ class Transfer:
     # ------------------------------------------------------------ blocks
 
     def _send_what_is_missing(self, have: Have) -> Step | None:
-        if self._last_burst and have == self._last_have and not self._asked_again and self._job.answers_may_double:
+        if self._last_burst and have == self._last_have and not self._asked_again and self._answers_may_double:
             return None  # most likely the last answer once more: to believe it would send the whole burst again
         self._silences = 0
         missing = have.missing(self._job.blocks)

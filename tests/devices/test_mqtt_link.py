@@ -92,8 +92,7 @@ def test_answers_that_come_thrice_do_no_harm(tmp_path: Path) -> None:
         crowd = PretendedCrowd(broker.port, echoes=2)
         async with fleet_behind(settings, [A]) as fleet:
             await told(fleet, is_up)
-            job = replace(job_for("a", PAYLOAD, block_bytes=256), answers_may_double=True)
-            outcome, effort = await fleet.update(job)
+            outcome, effort = await fleet.update(job_for("a", PAYLOAD, block_bytes=256))
         crowd.leave()
         assert isinstance(outcome, Confirmed)
         assert crowd.devices["a"].content() == PAYLOAD

@@ -40,12 +40,13 @@ class BadLink:
         return arrived
 
 
-def transfer_of(job: Job) -> Transfer:
+def transfer_of(job: Job, *, doubles: bool = False) -> Transfer:
     nonces = iter(range(1 << 30))
     return Transfer(
         job,
         open_signed=lambda cose, nonce: open_pretended(job.device, cose, nonce),
         make_nonce=lambda: next(nonces).to_bytes(8, "big"),
+        answers_may_double=doubles,
     )
 
 
@@ -94,7 +95,7 @@ def test_ends_confirmed_or_resumable_and_resends_little(loss: float, duplicates:
     tries = 0
     resent = 0
     while True:
-        transfer = transfer_of(replace(job_for("a", PAYLOAD), answers_may_double=duplicates > 0))
+        transfer = transfer_of(job_for("a", PAYLOAD), doubles=duplicates > 0)
         converse(transfer, device, link)
         resent += transfer.effort.blocks_resent
         tries += 1
@@ -186,8 +187,8 @@ def test_an_order_that_came_between_is_noticed() -> None:
 
 
 def test_an_answer_heard_twice_is_believed_only_when_asked_again() -> None:
-    job = replace(job_for("a", PAYLOAD), answers_may_double=True)
-    transfer = transfer_of(job)
+    job = job_for("a", PAYLOAD)
+    transfer = transfer_of(job, doubles=True)
     transfer.begin(0.0)
     first = transfer.heard(Have(job.transfer, 0, b""), 1.0)
     assert first
