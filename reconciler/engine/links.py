@@ -109,7 +109,6 @@ class Links:
         link = self._serial_link(name, members)
         runner = Fleet(link, self._seals.open_signed, limiters=(limiter,))
         tasks = (
-            asyncio.create_task(link.run(), name=f"link {name}"),
             asyncio.create_task(runner.run(), name=f"fleet {name}"),
             asyncio.create_task(self._forward(name, runner), name=f"hear {name}"),
         )
