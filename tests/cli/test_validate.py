@@ -134,6 +134,17 @@ def test_a_commit_with_a_symlink(fleet: Path) -> None:
     assert "a symbolic link" in run("validate", fleet, "--commit", "HEAD").stdout
 
 
+@pytest.mark.parametrize("revision", [[], ["--commit", "HEAD"]])
+def test_a_file_name_that_is_no_text(revision: list[str], fleet: Path) -> None:
+    (fleet / os.fsdecode(b"bad\xff.yaml")).write_text("a: 1\n")
+    git(fleet, "add", "-A")
+    git(fleet, "commit", "-q", "-m", "an odd name")
+    for form in ("text", "json", "github"):
+        done = run("validate", fleet, *revision, "--format", form)
+        assert done.exit_code == 1
+        assert "not safe" in done.stdout
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["--format", "xml"], ["--commit", "no-such"], ["--commit", "--output=x"], ["--nonsense"], ["a", "b"]],
