@@ -67,6 +67,9 @@ def release(
     }
     actions = {}
     for name, verdict in verdicts.items():
+        if verdict.standing is Standing.SETTLED:  # most devices, most of the time: nothing to hold
+            actions[name] = verdict.action
+            continue
         holding = everyone if is_stand_in(verdict) else held.get(name)
         actions[name] = gate(verdict, rollout, holding, gateways[name], doors)
     return Release(actions, earliest(doors.until, course.progress.until))

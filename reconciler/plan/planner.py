@@ -33,7 +33,9 @@ from reconciler.plan.course import Course, Release, Scene, earliest, follow, rel
 from reconciler.plan.define import UNCLAIMED, failures, unknown
 from reconciler.plan.goal import Goal, gather
 from reconciler.plan.verdict import NOTHING_FAILED, Verdict, judge
-from reconciler.plan.waves import stable_order
+from reconciler.plan.waves import reordered, stable_order
+
+FEW = 50  # up to one device in so many is put into its place alone; for more all are sorted again
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +56,22 @@ class _Group:
     goals: dict[TypeId, Goal] = field(default_factory=dict)  # of this pass
     goals_before: dict[TypeId, Goal] = field(default_factory=dict)
     verdicts: dict[DeviceId, Verdict] = field(default_factory=dict)
-    order: list[Device] | None = None  # None: to be found anew, as below
-    course: Course | None = None
+    order: list[Device] | None = None  # None: to be found anew
+    moved: set[DeviceId] = field(default_factory=set)  # who came, went or changed since `order` was found
+    course: Course | None = None  # None: to be found anew
     context: _Context | None = None
     release: Release | None = None
 
     def put(self, device: Device) -> None:
         self.members[device.name] = device
-        self.order = self.course = None
+        self.moved.add(device.name)
+        self.course = None
 
     def take(self, name: DeviceId) -> None:
         del self.members[name]
         self.verdicts.pop(name, None)
-        self.order = self.course = None
+        self.moved.add(name)
+        self.course = None
 
     def follow(self, rollout: Rollout) -> None:
         """Begin a pass: the rollout itself may have changed."""
@@ -76,6 +81,15 @@ class _Group:
                 self.order = None
             self.rollout = rollout
         self.goals_before, self.goals = self.goals, {}
+
+    def ordered(self) -> list[Device]:
+        """Return the members in their stable order."""
+        if self.order is None or len(self.moved) * FEW > len(self.members):
+            self.order = stable_order(self.rollout, self.members.values())
+        elif self.moved:
+            self.order = reordered(self.rollout, self.order, self.moved, self.members)
+        self.moved.clear()
+        return self.order
 
 
 @dataclass(slots=True)
@@ -229,9 +243,7 @@ def _follow(group: _Group, now: datetime) -> Course:
     until = None if group.release is None else group.release.until
     course = group.course
     if course is None or (until is not None and now >= until):
-        if group.order is None:
-            group.order = stable_order(group.rollout, group.members.values())
-        course = group.course = follow(group.rollout, group.order, group.verdicts, now)
+        course = group.course = follow(group.rollout, group.ordered(), group.verdicts, now)
         group.release = None
     return course
 

@@ -70,9 +70,10 @@ def judge(goal: Goal, name: DeviceId, seen: ObservedDevice | None, failed: froze
     silent_at = seen.last_seen + goal.silent_after
     silent = now >= silent_at
     until = None if silent else silent_at
-    if is_settled(goal, seen):
+    runs_wanted = _runs_wanted(goal, seen)
+    if runs_wanted and seen.phase is not Phase.TRIAL and seen.parameters == goal.parameters:
         return _settled(goal, name, seen, silent=silent, until=until)
-    if not _runs_wanted(goal, seen) and (missing := _missing(goal, seen)) is not None:
+    if not runs_wanted and (missing := _missing(goal, seen)) is not None:
         return Verdict(_out(goal, name, seen, failed, missing, silent=silent), Standing.OUT, until=until)
     if silent:
         standing = Standing.FAILED if _had_begun(goal, seen) else Standing.MISSING
@@ -85,13 +86,8 @@ def judge(goal: Goal, name: DeviceId, seen: ObservedDevice | None, failed: froze
     return Verdict(_next_step(goal, name, seen), Standing.DUE, until=until)
 
 
-def is_settled(goal: Goal, seen: ObservedDevice) -> bool:
-    """Tell whether the device is what the goal says, its trial over."""
-    return _runs_wanted(goal, seen) and seen.phase is not Phase.TRIAL and seen.parameters == goal.parameters
-
-
 def _runs_wanted(goal: Goal, seen: ObservedDevice) -> bool:
-    return goal.wanted is not None and short(seen.running) == goal.wanted
+    return goal.wanted is not None and seen.running is not None and short(seen.running) == goal.wanted
 
 
 def _had_begun(goal: Goal, seen: ObservedDevice) -> bool:
@@ -103,7 +99,7 @@ def _has_baked(goal: Goal, seen: ObservedDevice | None) -> bool:
     told = seen.capabilities if seen else None
     if told is None or goal.wanted is None:
         return goal.is_baked
-    return goal.wanted in {short(digest) for digest in told.prebaked}
+    return any(short(digest) == goal.wanted for digest in told.prebaked)
 
 
 def _missing(goal: Goal, seen: ObservedDevice | None) -> Lack | None:

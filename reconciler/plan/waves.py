@@ -8,9 +8,10 @@ the model begins with other devices.
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -45,14 +46,31 @@ class Progress:
 
 def stable_order(rollout: Rollout, devices: Iterable[Device]) -> list[Device]:
     """Put a rollout's devices into the order in which they are chosen."""
+    return sorted(devices, key=_key(rollout))
+
+
+def reordered(
+    rollout: Rollout, order: Iterable[Device], moved: Collection[DeviceId], members: Mapping[DeviceId, Device]
+) -> list[Device]:
+    """Do what `stable_order` does, for few devices that came, went or changed since it was done."""
+    new_order = [device for device in order if device.name not in moved]
+    key = _key(rollout)
+    for name in moved:
+        if name in members:
+            bisect.insort(new_order, members[name], key=key)
+    return new_order
+
+
+def _key(rollout: Rollout) -> Callable[[Device], bytes]:
     seed = hashlib.blake2b(f"{rollout.name}\0{rollout.model}\0".encode(), digest_size=8)
 
-    def key(device: Device) -> tuple[bytes, DeviceId]:
+    def key(device: Device) -> bytes:
+        name = device.name.encode()
         state = seed.copy()
-        state.update(device.name.encode())
-        return state.digest(), device.name
+        state.update(name)
+        return state.digest() + name
 
-    return sorted(devices, key=key)
+    return key
 
 
 def arrange(rollout: Rollout, order: Sequence[Device]) -> tuple[Step, ...]:

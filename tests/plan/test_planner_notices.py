@@ -159,3 +159,29 @@ def test_the_planner_notices_the_way_back(change: str) -> None:
     planner = Planner()
     for moment in (before, after, before, after):
         assert planner.plan(*moment) == plan(*moment)
+
+
+LARGE = fleet(
+    [device(number, hall="n") for number in range(200)],
+    [
+        replace(
+            EVERYWHERE, waves=(Wave("canary", count=3), Wave("marked", selector=Selector(match_labels={"hall": "s"})))
+        )
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        with_device(LARGE, device(500, hall="n")),
+        with_device(LARGE, device(7, hall="s")),
+        replace(LARGE, devices={n: d for n, d in LARGE.devices.items() if n != "d007"}),
+    ],
+    ids=["one more", "one changed", "one less"],
+)
+def test_one_device_among_many_finds_its_place(after: Desired) -> None:
+    observed = observe({str(name): seen() for name in [*LARGE.devices, "d500"]}, *BUILT)
+    planner = Planner()
+    for desired in (LARGE, after, LARGE, after):
+        assert planner.plan(desired, observed, NOW) == plan(desired, observed, NOW)

@@ -6,10 +6,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.model import DeviceId, FailureBudget, Nothing, RolloutId, Selector, Wave
 from reconciler.plan.verdict import Standing, Verdict
-from reconciler.plan.waves import Progress, Step, allowed_failures, arrange, stable_order, survey
+from reconciler.plan.waves import Progress, Step, allowed_failures, arrange, reordered, stable_order, survey
 from tests.plan.fleets import EVERYWHERE, NOW, V1, device
 
 TEN = [device(number) for number in range(10)]
@@ -67,6 +69,18 @@ def test_more_devices_keep_the_order_of_those_that_were_there() -> None:
     before = stable_order(EVERYWHERE, TEN)
     after = stable_order(EVERYWHERE, [*TEN, device(99)])
     assert [each for each in after if each in before] == before
+
+
+@given(before=st.frozensets(st.integers(0, 60)), after=st.frozensets(st.integers(0, 60)), again=st.integers(0, 60))
+def test_putting_a_few_into_their_places_is_sorting_anew(
+    before: frozenset[int], after: frozenset[int], again: int
+) -> None:
+    members = {device(number).name: device(number, hall="n") for number in after}
+    changed = {device(again).name} & members.keys()
+    moved = {device(number).name for number in before ^ after} | changed
+    old = [device(number, hall="n") if device(number).name not in changed else device(number) for number in before]
+    order = reordered(EVERYWHERE, stable_order(EVERYWHERE, old), moved, members)
+    assert order == stable_order(EVERYWHERE, members.values())
 
 
 @pytest.mark.parametrize(

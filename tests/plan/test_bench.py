@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+BENCH = Path(__file__).parents[2] / "bench" / "plan.py"
+
+
+def test_the_bench_still_measures_what_it_says() -> None:
+    """It checks the plans that it times, and fails where they are not the expected ones."""
+    done = subprocess.run([sys.executable, str(BENCH), "300"], check=True, capture_output=True, text=True)
+    measured = dict(line.split("=") for line in done.stdout.split())
+    assert {"cold_ms", "unchanged_ms", "device_ms", "rollout_ms", "rss_mib"} <= measured.keys()
+    assert all(float(value) > 0 for value in measured.values())
