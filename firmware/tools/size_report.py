@@ -22,7 +22,7 @@ FIRMWARE = Path(__file__).resolve().parent.parent
 NOT_OURS = frozenset({"transfer_buffer", "model_arena"})
 ROM_SECTIONS = frozenset({".text", ".rodata", ".data"})
 RAM_SECTIONS = frozenset({".data", ".bss", ".noinit"})
-_SYMBOL = re.compile(r"^(?P<address>[0-9a-f]+) (?P<size>[0-9a-f]+) \w (?P<name>\S+)$")
+_SYMBOL = re.compile(r"^(?P<address>[0-9a-f]+) ((?P<size>[0-9a-f]+) )?\w (?P<name>\S+)$")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def measure(target: Target) -> dict[str, int]:
     build = FIRMWARE / "build" / target.preset
     elf = build / "tinyfleet.elf"
     sections = _sections(target, elf)
-    symbols = _symbols(target, elf)
+    symbols = read_symbols(target.tools, elf)
     table = PointerTable.read(FIRMWARE / "tools" / "stack_calls.json")
     graph = CallGraph.read(sorted(build.rglob("*.ci")), table)
     graph.add_aliases({name: symbol.address for name, symbol in symbols.items()})
@@ -81,11 +81,11 @@ def _sections(target: Target, elf: Path) -> dict[str, int]:
     return {name: int(size) for name, size, *_ in fields}
 
 
-def _symbols(target: Target, elf: Path) -> dict[str, Symbol]:
-    """Return what the linker kept, by name."""
-    lines = _run(f"{target.tools}nm", "-S", "--defined-only", str(elf))
+def read_symbols(tools: str, elf: Path) -> dict[str, Symbol]:
+    """Return what the linker kept, by name; ``tools`` is what the names of the compiler's tools begin with."""
+    lines = _run(f"{tools}nm", "-S", "--defined-only", str(elf))
     return {
-        found["name"]: Symbol(int(found["address"], 16), int(found["size"], 16))
+        found["name"]: Symbol(int(found["address"], 16), int(found["size"] or "0", 16))
         for line in lines
         if (found := _SYMBOL.match(line))
     }

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from firmware.tools.size_report import read_symbols
 from reconciler.devices.bodies import CapabilitiesBody, Place, Why
 from reconciler.devices.codec import Have, Missing, What
 from reconciler.devices.conversation import Confirmed, Rejected, TrialFailed
@@ -142,14 +142,6 @@ def test_stack_keeps_to_its_budget(
     device = SerialDevice(board.uart, ADDRESS)
     install(device, bench, made, NEW)
     ask(device, made, What.CAPABILITIES)
-    symbols = {
-        name: int(address, 16)
-        for address, _, name in (
-            line.split()
-            for line in subprocess.run(
-                [f"{machine.binutils}nm", board_elf], check=True, capture_output=True, text=True
-            ).stdout.splitlines()
-        )
-    }
-    used = board.stack_used_bytes(symbols["board_stack_begin"], symbols["board_stack_end"])
+    symbols = read_symbols(machine.binutils, board_elf)
+    used = board.stack_used_bytes(symbols["board_stack_begin"].address, symbols["board_stack_end"].address)
     assert 500 < used <= json.loads(BUDGET.read_text())[machine.stack_budget], f"{used} bytes of stack"
