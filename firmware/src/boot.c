@@ -48,6 +48,7 @@ int tf_boot_count(struct tf_agent *agent)
 {
     struct tf_state *state = state_of(agent);
     const bool fault = agent->hal.was_fault(agent->hal.ctx) != 0;
+    agent->work.flags |= fault ? TF_FLAG_INFERENCE : 0;
     if (state->phase == TF_PHASE_STAGED) {
         state->boots++;
         state->trial_boots = 1;

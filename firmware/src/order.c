@@ -206,12 +206,9 @@ static int repeat(struct tf_agent *agent, const struct tf_transfer *transfer, bo
         int error = tf_transfer_possible(agent, transfer, tf_slot_of(agent, state->target)->pack_bytes);
         return error == TF_OK ? tf_order_reopen(agent, transfer) : error;
     }
-    if (state->transfer.name == transfer->name) {
-        return TF_END;
-    }
+    /* In memory only: who repeats an old offer with ever other names shall not wear the flash. */
     state->transfer.name = transfer->name;
-    int error = tf_journal_commit(&agent->journal, &agent->hal);
-    return error == TF_OK ? TF_END : error;
+    return TF_END;
 }
 
 int tf_order_offer(struct tf_agent *agent, struct tf_view envelope, const struct tf_transfer *transfer, bool has_payload)

@@ -205,6 +205,11 @@ class HostAgent:
         self._c.host_device_fault(self._device)
 
     @property
+    def wants_reset(self) -> bool:
+        """It has asked for a restart, which `settle` would do."""
+        return bool(self._c.host_device_wants_reset(self._device))
+
+    @property
     def operations(self) -> int:
         """Programs and erases so far."""
         return int(self._c.host_device_operations(self._device))

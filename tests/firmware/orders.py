@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A gateway without patience, finesse or faults: leads one device through one order, message by message."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from reconciler.devices.bodies import ParametersBody, Report, parse_body
+from reconciler.devices.codec import (
+    Answer,
+    Ask,
+    Block,
+    Encoding,
+    Have,
+    Offer,
+    Payload,
+    Result,
+    Stage,
+    What,
+    encode,
+    parse_answer,
+)
+from reconciler.devices.codec import Signed as SignedAnswer
+from tests.firmware.bench import Made
+from tests.firmware.host import HostAgent
+
+NONCE = b"12345678"
+ROUNDS_MAX = 60
+WORKING = 1
+
+
+def digest(pack: bytes) -> bytes:
+    return hashlib.sha256(pack).digest()
+
+
+def put(agent: HostAgent, question: Offer | Stage | Ask) -> Answer:
+    """Put a question that must be answered; nothing is done about a restart."""
+    return parse_answer(agent.handle(encode(question)))
+
+
+def report(agent: HostAgent, made: Made) -> Report:
+    answer = put(agent, Ask(What.REPORT, NONCE))
+    assert isinstance(answer, SignedAnswer)
+    body = parse_body(made.open_signed(answer.cose, NONCE))
+    assert isinstance(body, Report)
+    return body
+
+
+def parameters(agent: HostAgent, made: Made) -> dict[int, int]:
+    answer = put(agent, Ask(What.PARAMETERS, NONCE))
+    assert isinstance(answer, SignedAnswer)
+    body = parse_body(made.open_signed(answer.cose, NONCE))
+    assert isinstance(body, ParametersBody)
+    return dict(body.values)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One envelope with the payload that may have to follow it."""
+
+    envelope: bytes
+    payload: bytes = b""
+    encoding: Encoding = Encoding.RAW
+    block_bytes: int = 128
+    name: int = 3
+
+    @property
+    def offer(self) -> Offer:
+        shape = Payload(self.encoding, len(self.payload), self.block_bytes) if self.payload else None
+        return Offer(self.name, self.envelope, shape)
+
+    @property
+    def blocks(self) -> int:
+        return -(-len(self.payload) // self.block_bytes)
+
+    def block(self, index: int) -> Block:
+        return Block(self.name, index, self.payload[index * self.block_bytes : (index + 1) * self.block_bytes])
+
+    def missing(self, have: Have) -> list[int]:
+        """Which blocks the device lacks."""
+        held = {
+            have.first + 1 + at * 8 + bit for at, byte in enumerate(have.held) for bit in range(8) if byte >> bit & 1
+        }
+        return [index for index in range(have.first, self.blocks) if index not in held]
+
+    def send(self, agent: HostAgent, index: int, *, corrected: bool = False) -> None:
+        assert agent.handle(encode(self.block(index)), corrected=corrected) == b""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it ended: the result's code, and how many blocks were sent."""
+
+    code: int
+    blocks_sent: int
+
+
+def deliver(agent: HostAgent, delivery: Delivery) -> Outcome:
+    """Lead the order to its result; the device restarts in between when it wants to."""
+    sent = 0
+    question: Offer | Stage = delivery.offer
+    answer = put(agent, question)
+    for _ in range(ROUNDS_MAX):
+        if isinstance(answer, Result) and answer.code != WORKING:
+            return Outcome(answer.code, sent)
+        if isinstance(answer, Have):
+            for index in delivery.missing(answer):
+                delivery.send(agent, index)
+                sent += 1
+            question = Stage(delivery.name)
+        else:
+            agent.settle()
+        answer = put(agent, question)
+    raise AssertionError(f"no end: {answer}")
