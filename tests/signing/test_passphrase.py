@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Passphrases come from private places."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from signing import keyfiles, passphrase
+from signing.keyfiles import KeyStoreError
+
+SECRET = b"correct horse battery staple"
+
+
+def test_passphrase_from_a_private_file(tmp_path: Path) -> None:
+    keyfiles.write_private(tmp_path / "pass", SECRET + b"\r\nsecond line\n")
+    assert passphrase.from_file(tmp_path / "pass") == SECRET
+    (tmp_path / "pass").chmod(0o644)
+    with pytest.raises(KeyStoreError, match="others than its owner"):
+        passphrase.from_file(tmp_path / "pass")
+
+
+def test_passphrase_from_a_descriptor() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, SECRET + b"\n")
+    assert passphrase.from_descriptor(reading) == SECRET
+    os.close(writing)
+    with pytest.raises(KeyStoreError, match="no passphrase"):
+        passphrase.from_descriptor(reading)
+    os.close(reading)
+    with pytest.raises(KeyStoreError, match="can't read"):
+        passphrase.from_descriptor(reading)

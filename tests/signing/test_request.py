@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A request for delegation proves that whoever asks holds the key."""
+
+from __future__ import annotations
+
+import pytest
+
+from signing.cbor import encode
+from signing.cose import sign1
+from signing.names import vendor_id
+from signing.request import CONTEXT, Request, make_request, read_request
+from signing.verdict import RefusedError
+from tests.signing.forge import Key
+
+SECRET = b"correct horse battery staple"
+FLEET = "plant"
+VENDOR = vendor_id(FLEET)
+
+
+def test_a_request_comes_back() -> None:
+    gateway = Key()
+    assert read_request(make_request(gateway, VENDOR)) == Request(VENDOR, gateway.public_key)
+
+
+def test_a_request_for_a_key_that_one_does_not_hold_is_refused() -> None:
+    victim, thief = Key(), Key()
+    stolen = encode([VENDOR, victim.public_key])
+    with pytest.raises(RefusedError, match="SIGNER"):
+        read_request(sign1(thief, stolen, external=CONTEXT))
+    alias = Key()
+    alias.public_key = victim.public_key
+    with pytest.raises(RefusedError, match="SIGNATURE"):
+        read_request(sign1(alias, stolen, external=CONTEXT))
+
+
+def test_another_signature_of_the_gateway_is_no_request() -> None:
+    gateway = Key()
+    with pytest.raises(RefusedError, match="SIGNATURE"):
+        read_request(sign1(gateway, encode([VENDOR, gateway.public_key])))
+
+
+@pytest.mark.parametrize(
+    ("payload", "verdict"),
+    [([VENDOR], "UNEXPECTED"), ([VENDOR, b"short"], "UNEXPECTED"), ([VENDOR[1:], bytes(32)], "UNEXPECTED")],
+)
+def test_a_malformed_request_is_refused(payload: object, verdict: str) -> None:
+    with pytest.raises(RefusedError, match=verdict):
+        read_request(sign1(Key(), encode(payload), external=CONTEXT))
+
+
+def test_a_request_with_more_in_it_is_refused() -> None:
+    gateway = Key()
+    with pytest.raises(RefusedError, match="TRAILING"):
+        read_request(sign1(gateway, encode([VENDOR, gateway.public_key]) + b"\0", external=CONTEXT))
