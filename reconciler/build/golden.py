@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from reconciler.build.checker import check_pack
 from reconciler.build.container import Descriptor, Golden, Pack, SectionId, assemble, encode_golden
 from reconciler.build.reference.run import Reference, generate_inputs
 
@@ -21,7 +22,9 @@ def with_golden(
     generated = DEFAULT_SEEDS if sum(map(len, empty)) <= _LARGEST_LITERAL else DEFAULT_SEEDS[:1]
     draft = [Golden(empty, seed=seed) for seed in generated]
     draft += [Golden(empty, sample) for sample in samples[:2] if sum(map(len, sample)) <= _LARGEST_LITERAL]
-    probe = Reference(assemble(_replaced(pack, {SectionId.GOLDEN: encode_golden(draft)})))
+    drafted = assemble(_replaced(pack, {SectionId.GOLDEN: encode_golden(draft)}))
+    check_pack(drafted)  # a model that contradicts itself ends here, before anything of it runs
+    probe = Reference(drafted)
     vectors = [
         replace(v, outputs=probe.run(generate_inputs(v.seed, inputs) if v.seed else v.inputs).outputs) for v in draft
     ]

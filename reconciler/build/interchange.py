@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 import jsonschema
@@ -35,8 +36,17 @@ _SCHEMA: Final[dict[str, Any]] = {
 }
 
 
-def threshold_pack(data: bytes) -> bytes:
-    """Make a pack of a threshold model's JSON."""
+def is_threshold(data: bytes) -> bool:
+    """Tell whether a JSON file means to be a threshold model."""
+    try:
+        told = json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and told.get("kind") == "threshold"
+
+
+def threshold_pack(data: bytes, parameters: Mapping[str, float] | None = None) -> bytes:
+    """Make a pack of a threshold model's JSON; the fleet repository's parameters go before the file's own."""
     try:
         told = json.loads(data)
         jsonschema.Draft202012Validator(_SCHEMA).validate(told)
@@ -47,12 +57,11 @@ def threshold_pack(data: bytes) -> bytes:
     golden = told.get("golden", [])
     if any(len(x) != len(told["weights"]) for x in golden):
         raise ModelUnreadable("$.golden: each vector has as many numbers as there are weights")
-    element = ElementType.INT8 if told.get("element") == "int8" else ElementType.INT16
     return build_threshold(
         told["weights"],
-        threshold=told["threshold"],
+        threshold=int((parameters or {}).get("threshold", told["threshold"])),
         bias=told.get("bias", 0),
         shift=told.get("shift", 0),
-        element=element,
+        element=ElementType.INT8 if told.get("element") == "int8" else ElementType.INT16,
         inputs=golden,
     )

@@ -33,7 +33,7 @@ def lower_add(planning: Planning, node: Node) -> None:
     m_out, s_out = quantize_multiplier(twice / ((1 << 20) * y.scale))
     if max(s1, s2, s_out) > 0:
         raise OperatorUnsupported(f"{node.place}: the output's scale is far too small for its inputs")
-    low, high = activation_range(node.options.FusedActivationFunction() if node.options else 0, y, node)
+    low, high = activation_range(int(node.options.get("fusedActivationFunction", 0)), y, node)
     planning.emit(Add(first, target, low, high, second, m1, m2, m_out, s1, s2, s_out))
 
 
@@ -43,7 +43,7 @@ def lower_mul(planning: Planning, node: Node) -> None:
     x1, x2, y = (planning.values[i] for i in (first, second, target))
     real = np.float32(x1.scale) * np.float32(x2.scale) / np.float32(y.scale)
     multiplier, shift = quantize_multiplier(float(real))
-    low, high = activation_range(node.options.FusedActivationFunction() if node.options else 0, y, node)
+    low, high = activation_range(int(node.options.get("fusedActivationFunction", 0)), y, node)
     planning.emit(Mul(first, target, low, high, second, shift, multiplier))
 
 
@@ -77,7 +77,7 @@ def lower_softmax(planning: Planning, node: Node) -> None:
     x, y = planning.values[source], planning.values[target]
     if y.zero_point != -128 or y.scale != 1.0 / 256:  # noqa: PLR2004 - what the oracle demands
         raise OperatorUnsupported(f"{node.place}: the output must have scale 1/256 and zero point -128")
-    real = min(float(node.options.Beta()) * float(x.scale) * (1 << 26), float((1 << 31) - 1))
+    real = min(float(node.options.get("beta", 1.0)) * float(x.scale) * (1 << 26), float((1 << 31) - 1))
     multiplier, shift = quantize_multiplier(real)
     if shift < 0:
         raise OperatorUnsupported(f"{node.place}: the input's scale {x.scale} is too small")

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -100,7 +99,7 @@ def lower_conv(planning: Planning, node: Node) -> None:
         raise OperatorUnsupported(f"{node.place}: {x.dims[3]} channels don't match filters of depth {depth}")
     offsets = _convolution_arrays(planning, node, tensor, weights.reshape(channels, -1), (x, y))
     geometry = _geometry(node, x, y, (kernel_h, kernel_w))
-    low, high = activation_range(node.options.FusedActivationFunction(), y, node)
+    low, high = activation_range(node.option("fusedActivationFunction"), y, node)
     planning.emit(Conv2D(source, target, low, high, *offsets, *geometry, x.dims[3] // depth))
 
 
@@ -114,7 +113,7 @@ def lower_depthwise(planning: Planning, node: Node) -> None:
         raise OperatorUnsupported(f"{node.place}: {channels} filters don't match {x.dims[3]} channels")
     offsets = _convolution_arrays(planning, node, tensor, weights.reshape(-1, channels).T, (x, y))
     geometry = _geometry(node, x, y, (kernel_h, kernel_w))
-    low, high = activation_range(node.options.FusedActivationFunction(), y, node)
+    low, high = activation_range(node.option("fusedActivationFunction"), y, node)
     planning.emit(DepthwiseConv2D(source, target, low, high, *offsets, *geometry, channels // x.dims[3]))
 
 
@@ -136,14 +135,13 @@ def _convolution_arrays(
 
 
 def _geometry(node: Node, x: Value, y: Value, kernel: tuple[int, int]) -> Geometry:
-    options: Any = node.options
-    strides = options.StrideH(), options.StrideW()
-    dilations = options.DilationHFactor(), options.DilationWFactor()
+    strides = node.option("strideH"), node.option("strideW")
+    dilations = node.option("dilationHFactor"), node.option("dilationWFactor")
     pads = []
     for axis in (0, 1):
         size_in, size_out = x.dims[1 + axis], y.dims[1 + axis]
         extent = (kernel[axis] - 1) * dilations[axis] + 1
-        pad = _padding(options.Padding(), size_in, size_out, extent, strides[axis])
+        pad = _padding(node.option("padding"), size_in, size_out, extent, strides[axis])
         _check_window(node, size_in, size_out, (kernel[axis], strides[axis], dilations[axis], pad))
         pads.append(pad)
     return (*kernel, *strides, *dilations, pads[0], pads[1])
@@ -160,7 +158,7 @@ def _check_window(node: Node, size_in: int, size_out: int, window: tuple[int, in
 
 def lower_fully_connected(planning: Planning, node: Node) -> None:
     """FULLY_CONNECTED."""
-    if node.options.WeightsFormat() != 0:
+    if node.option("weightsFormat") != 0:
         raise OperatorUnsupported(f"{node.place}: shuffled weights; convert for int8 without shuffling")
     source, target = planning.input(node), planning.output(node)
     x, y = planning.values[source], planning.values[target]
@@ -170,7 +168,7 @@ def lower_fully_connected(planning: Planning, node: Node) -> None:
         raise OperatorUnsupported(f"{node.place}: weights {channels} by {depth} don't match {x.elements} inputs")
     bias = _bias(planning, node, channels) - x.zero_point * weights.sum(axis=1)
     largest = _check_accumulator(np.abs(weights).sum(axis=1), bias, node)
-    low, high = activation_range(node.options.FusedActivationFunction(), y, node)
+    low, high = activation_range(node.option("fusedActivationFunction"), y, node)
     reach = max(abs(high - y.zero_point), abs(low - y.zero_point), 1)
     scales = tensor.scales if len(tensor.scales) == channels else tensor.scales[:1]
     solved = []
@@ -207,16 +205,15 @@ def _pool(planning: Planning, node: Node) -> tuple[int, ...]:
     x, y = planning.values[source], planning.values[target]
     if (x.scale, x.zero_point) != (y.scale, y.zero_point):
         raise OperatorUnsupported(f"{node.place}: pooling changes the scale; convert the model again")
-    options: Any = node.options
-    kernel = options.FilterHeight(), options.FilterWidth()
-    strides = options.StrideH(), options.StrideW()
+    kernel = node.option("filterHeight"), node.option("filterWidth")
+    strides = node.option("strideH"), node.option("strideW")
     pads = []
     for axis in (0, 1):
         size_in, size_out = x.dims[1 + axis], y.dims[1 + axis]
-        pad = _padding(options.Padding(), size_in, size_out, kernel[axis], strides[axis])
+        pad = _padding(node.option("padding"), size_in, size_out, kernel[axis], strides[axis])
         _check_window(node, size_in, size_out, (kernel[axis], strides[axis], 1, pad))
         pads.append(pad)
-    low, high = activation_range(options.FusedActivationFunction(), y, node)
+    low, high = activation_range(node.option("fusedActivationFunction"), y, node)
     return (source, target, low, high, *kernel, *strides, *pads)
 
 
@@ -259,8 +256,8 @@ def lower_concatenation(planning: Planning, node: Node) -> None:
     target = planning.output(node)
     y = planning.values[target]
     rank = len(planning.graph.tensors[node.outputs[0]].shape)
-    axis = node.options.Axis() % rank + 4 - rank
-    if node.options.FusedActivationFunction() != 0:
+    axis = node.option("axis") % rank + 4 - rank
+    if node.option("fusedActivationFunction") != 0:
         raise OperatorUnsupported(f"{node.place}: a fused activation on a concatenation is not supported")
     start = 0
     for position in range(len(node.inputs)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from reconciler.build.errors import OperatorUnsupported
+from reconciler.build.errors import ModelUnreadable, OperatorUnsupported
 from reconciler.build.lower_elementwise import (
     lower_add,
     lower_lookup,
@@ -86,7 +86,10 @@ def lower(graph: Graph) -> tuple[Planning, tuple[int, ...], tuple[int, ...]]:
         if handler is None:
             advice = ADVICE.get(node.name, "see docs/build.md for the operators that packs have")
             raise OperatorUnsupported(f"{node.place} is not supported: {advice}")
-        handler(planning, node)
+        try:
+            handler(planning, node)
+        except (ValueError, TypeError, IndexError, ArithmeticError) as error:
+            raise ModelUnreadable(f"{node.place} contradicts itself: {error}") from error
     outputs = tuple(planning.value_of(index) for index in sinks)
     _check_ends(planning, inputs, outputs)
     return planning, inputs, outputs

@@ -28,6 +28,7 @@ from reconciler.build.ensemble import from_json
 from reconciler.build.errors import BuildFailed, DoesNotFit, ModelUnreadable
 from reconciler.build.estimate import estimate
 from reconciler.build.head import Mode, decode_head
+from reconciler.build.interchange import is_threshold, threshold_pack
 from reconciler.build.judging import Evaluate, Int8Model, Judge, JudgedNetwork, evaluate_forest, judge_gates
 from reconciler.build.network import Decision, build_network
 from reconciler.build.operators import NAMES
@@ -53,6 +54,10 @@ class Made:
     evaluate: Evaluate
     figures: Mapping[str, float]
     notes: tuple[str, ...] = ()
+
+
+def _nothing_to_evaluate(_table: Table) -> Mapping[str, float]:
+    raise BuildFailed("a threshold model has no gates on data: its golden vectors say all there is to say")
 
 
 class Workshop:
@@ -109,6 +114,8 @@ class Workshop:
     def _make(self) -> Made:
         name, data = self._recipe.source.name, self._files[self._recipe.source.sha256]
         refuse_pickle(name, data)
+        if self._recipe.train is None and name.endswith(".json") and is_threshold(data):
+            return Made(threshold_pack(data, self._recipe.parameters), _nothing_to_evaluate, {})
         if self._recipe.train is not None or name.endswith(".json"):
             return self._forest(name, data)
         if name.endswith(".tflite"):

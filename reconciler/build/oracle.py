@@ -47,10 +47,9 @@ def tabulate(node: Node, source: Value, target: Value) -> bytes:
     model.operatorCodes = [code]
     operator = schema.OperatorT()
     operator.opcodeIndex, operator.inputs, operator.outputs = 0, [0], [1]
-    if node.options is not None:
-        name = type(node.options).__name__
-        operator.builtinOptionsType = getattr(schema.BuiltinOptions, name)
-        operator.builtinOptions = getattr(schema, f"{name}T").InitFromObj(node.options)
+    if node.table:
+        operator.builtinOptionsType = getattr(schema.BuiltinOptions, node.table)
+        operator.builtinOptions = getattr(schema, f"{node.table}T")(**node.options)
     graph = schema.SubGraphT()
     graph.tensors = [_tensor(source), _tensor(target)]
     graph.inputs, graph.outputs, graph.operators = [0], [1], [operator]

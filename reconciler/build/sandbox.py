@@ -33,7 +33,7 @@ class Limits:
 
     wall_s: float = 900.0
     cpu_s: int = 1800
-    memory_bytes: int = 12 << 30  # of address space; TensorFlow maps far more than it uses
+    memory_bytes: int = 4 << 30  # of address space; a conversion with TensorFlow maps a little under 3 GiB
     file_bytes: int = 1 << 30
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+import tokenize
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +54,7 @@ def _read_npy(name: str, data: bytes) -> Table:
         if dtype.hasobject or dtype.kind not in "fiub" or int(np.prod(shape, dtype=object)) > MOST_VALUES:
             raise ModelUnreadable(f"{name}: {dtype} of shape {shape} is not a table of numbers")
         array = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, TypeError, EOFError, SyntaxError) as error:
+    except (ValueError, TypeError, EOFError, SyntaxError, RecursionError, tokenize.TokenError) as error:
         raise ModelUnreadable(f"{name} is not a readable .npy file: {error}") from error
     rows = np.asarray(array, np.float64).reshape(len(array) if array.ndim else 1, -1)
     _check_finite(name, rows)

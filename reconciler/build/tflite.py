@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,20 @@ _SIZES = {
     schema.TensorType.BOOL: 1,
 }
 _TYPE_NAMES = {value: name for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
+_OPTION_TABLES = {
+    getattr(schema.BuiltinOptions, name): name
+    for name in (
+        "Conv2DOptions",
+        "DepthwiseConv2DOptions",
+        "Pool2DOptions",
+        "FullyConnectedOptions",
+        "AddOptions",
+        "MulOptions",
+        "SoftmaxOptions",
+        "ConcatenationOptions",
+        "LeakyReluOptions",
+    )
+}
 _OPERATOR_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 
 
@@ -83,12 +97,19 @@ class Node:
     name: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    options: Any
+    table: str  # the name of its options' table, if it is one that is known here
+    options: Mapping[str, Any]
 
     @property
     def place(self) -> str:
         """Where it stands, for messages."""
         return f"operator {self.index} ({self.name})"
+
+    def option(self, name: str) -> int:
+        """Return a field of the options."""
+        if name not in self.options:
+            raise ModelUnreadable(f"{self.place} lacks its option {name}")
+        return int(self.options[name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,18 +216,19 @@ class _Reader:
             name = f"CUSTOM {(code.CustomCode() or b'').decode('utf-8', 'replace')[:60]}"
         inputs = tuple(self._vector("operator inputs", table.InputsLength(), table.Inputs, 64))
         outputs = tuple(self._vector("operator outputs", table.OutputsLength(), table.Outputs, 64))
-        return Node(index, name, inputs, outputs, _options(table))
+        return Node(index, name, inputs, outputs, *_options(table))
 
 
-def _options(table: Any) -> Any:  # noqa: ANN401 - one of many generated classes
+def _options(table: Any) -> tuple[str, Mapping[str, Any]]:  # noqa: ANN401 - one of many generated classes
+    """Take the fields out while damage is still looked for; of tables that nothing here reads, none."""
     kind = table.BuiltinOptionsType()
     union = table.BuiltinOptions()
-    names = {value: name for name, value in vars(schema.BuiltinOptions).items() if not name.startswith("_")}
-    if union is None or not kind or kind not in names:
-        return None
-    options = getattr(schema, names[kind])()
+    name = _OPTION_TABLES.get(kind, "")
+    if union is None or not name:
+        return "", {}
+    options = getattr(schema, name)()
     options.Init(union.Bytes, union.Pos)
-    return options
+    return name, vars(getattr(schema, f"{name}T").InitFromObj(options))
 
 
 def _check_wiring(graph: Graph) -> None:

@@ -17,6 +17,8 @@ from reconciler.errors import FleetError
 
 # command: module of this package that defines `command`, and the line that `--help` shows
 COMMANDS: dict[str, tuple[str, str]] = {
+    "build": ("build", "Build the artifacts of models"),
+    "pack": ("pack", "Make, look into, run and compare packs"),
     "plan": ("plan", "Show what would be done to each device, and why"),
     "run": ("run", "Keep the devices of this gateway as Git says"),
     "schema": ("schema", "Print the schema of a kind"),
