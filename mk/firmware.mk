@@ -13,5 +13,8 @@ firmware: setup ## build the device agent for all ports; prints text_ ram_ stack
 firmware-host: setup ## build the device agent for Linux alone: library and virtual devices
 	@cd firmware && cmake --preset host -DPython3_EXECUTABLE=$(CURDIR)/$(PY) >/dev/null && cmake --build --preset host
 
+firmware-asan: setup ## virtual devices under the address and undefined-behaviour sanitizers
+	TINYFLEET_VDEV_PRESET=host-asan $(PY) -m pytest tests/firmware/test_vdev.py
+
 firmware-clean: ## forget what was built, third-party C included
 	rm -rf firmware/build

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -41,7 +42,8 @@ def host_library() -> HostLibrary:
 
 @pytest.fixture(scope="session")
 def vdev_program() -> Path:
-    return build("host") / "tinyfleet-vdev"
+    """The sanitized build when asked for: `make firmware-asan`."""
+    return build(os.environ.get("TINYFLEET_VDEV_PRESET", "host")) / "tinyfleet-vdev"
 
 
 @pytest.fixture(scope="session", params=MACHINES, ids=lambda machine: machine.name)

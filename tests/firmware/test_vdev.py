@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 import serial
 
-from reconciler.devices.bodies import Flag, Place, Why
+from reconciler.devices.bodies import Flag, Place, Summary, Why
+from reconciler.devices.codec import What
 from reconciler.devices.conversation import Confirmed, TrialFailed
 from reconciler.model import Phase
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.broker import Authority, Broker
-from tests.firmware.talk import SerialDevice, digest16, first_blocks, job, report_of, update
+from tests.firmware.talk import SerialDevice, ask, digest16, first_blocks, job, report_of, update
 from tests.firmware.vdev import MqttDevice, Vdev
 
 PREBAKED, OLD, NEW = make_pack(1), make_pack(2, inputs=400), make_pack(3, inputs=900)
@@ -211,3 +212,22 @@ def test_help_and_mistakes(vdev_program: Path) -> None:
         done = subprocess.run([vdev_program, *wrong], capture_output=True, text=True, check=False)
         assert done.returncode != 0
         assert done.stderr.startswith("tinyfleet-vdev: ")
+
+
+def test_bearing_fault_changes_what_the_model_sees(run: Run, bench: Bench) -> None:
+    made = [bench.device(f"d{i}", address=i) for i in (1, 2)]
+    vdev = run(made, "--line", "unix:{folder}/line", "--infer-every", "1")
+    assert vdev.command("fault d1 bearing=2").startswith("error: ")
+    assert vdev.command("fault d1 bearing=1") == "ok"
+    with vdev.line("line") as line:
+        failing, well = (spread_of_scores(SerialDevice(line, one.identity.address), one) for one in made)
+    assert failing > 1.2 * well
+
+
+def spread_of_scores(device: SerialDevice, made: Made) -> int:
+    while True:
+        summary = ask(device, made, What.SUMMARY)
+        assert isinstance(summary, Summary)
+        if summary.score is not None and summary.score.count >= 4:
+            return summary.score.most - summary.score.least
+        device.let_pass(0.2)

@@ -147,6 +147,7 @@ static void infer(struct vdev *device)
     if (window.elements == 0) {
         return;
     }
+    device->sensor.bearing = device->faults.bearing;
     if (!sensor_fill(&device->sensor, &window, input, sizeof input)) {
         tf_agent_input_missing(&device->host.agent);
         return;

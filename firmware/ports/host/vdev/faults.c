@@ -9,12 +9,13 @@ const char faults_help[] = "  drop=P        lose messages with chance P, each wa
                            "  corrupt=P     change a byte of a message with chance P, each way (MQTT)\n"
                            "  bit-errors=P  flip bits with chance P, each way (serial)\n"
                            "  delay=MS      answer so much later\n"
+                           "  bearing=X     so much of a failing bearing's tone in the vibration, 0 to 1\n"
                            "  golden=1      no pack on trial passes its golden vectors\n"
                            "  crash=1       the device crashes in its trial\n"
                            "  cut=N         cut the power in the middle of the N-th flash operation from now\n"
                            "  none          all is well again\n";
 
-static bool is_chance(double value)
+static bool is_share(double value)
 {
     return value >= 0.0 && value <= 1.0;
 }
@@ -34,13 +35,14 @@ static bool set(struct faults *faults, const char *name, size_t length, double v
     const struct {
         const char *name;
         bool (*valid)(double);
-        double *chance;
+        double *share;
         uint32_t *count;
         bool *flag;
     } known[] = {
-        { .name = "drop", .valid = is_chance, .chance = &faults->drop },
-        { .name = "corrupt", .valid = is_chance, .chance = &faults->corrupt },
-        { .name = "bit-errors", .valid = is_chance, .chance = &faults->bit_errors },
+        { .name = "drop", .valid = is_share, .share = &faults->drop },
+        { .name = "corrupt", .valid = is_share, .share = &faults->corrupt },
+        { .name = "bit-errors", .valid = is_share, .share = &faults->bit_errors },
+        { .name = "bearing", .valid = is_share, .share = &faults->bearing },
         { .name = "delay", .valid = is_count, .count = &faults->delay_ms },
         { .name = "cut", .valid = is_count, .count = &faults->cut_after },
         { .name = "golden", .valid = is_switch, .flag = &faults->golden },
@@ -54,8 +56,8 @@ static bool set(struct faults *faults, const char *name, size_t length, double v
         if (!known[i].valid(value)) {
             return false;
         }
-        if (known[i].chance != NULL) {
-            *known[i].chance = value;
+        if (known[i].share != NULL) {
+            *known[i].share = value;
         } else if (known[i].count != NULL) {
             *known[i].count = (uint32_t)value;
         } else {

@@ -12,6 +12,7 @@ struct faults {
     double corrupt;         /* chance that a message has one byte changed, each way (MQTT) */
     double bit_errors;      /* chance that a bit is flipped, each way (serial) */
     uint32_t delay_ms;      /* before an answer leaves */
+    double bearing;         /* how much of a failing bearing's tone is in the generated vibration, 0 ... 1 */
     bool golden;            /* no pack on trial passes its golden vectors */
     bool crash;             /* the device crashes in its trial */
     uint32_t cut_after;     /* power is cut at the n-th flash operation from when this was asked for; 0: never */
@@ -19,7 +20,7 @@ struct faults {
 };
 
 /*
- * Take one request: "drop=0.1", "corrupt=0.01", "bit-errors=5e-5", "delay=200", "golden=1", "crash=1", "cut=12", "none".
+ * Take one request: "drop=0.1", "corrupt=0.01", "bit-errors=5e-5", "delay=200", "bearing=0.5", "golden=1", "crash=1", "cut=12", "none".
  * NULL, or what is wrong with it.
  */
 const char *faults_ask(struct faults *faults, const char *request);

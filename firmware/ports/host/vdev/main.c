@@ -84,5 +84,6 @@ int main(int argc, char **argv)
     fleet_close(&fleet);
     close(signals.fd);
     loop_close();
+    options_free(&options);
     return status;
 }

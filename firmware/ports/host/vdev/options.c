@@ -120,7 +120,7 @@ static uint32_t power_of_two(const char *name, const char *text, uint32_t least,
     return value;
 }
 
-static const char *first_line(const char *path)
+static char *first_line(const char *path)
 {
     FILE *file = fopen(path, "r");
     char *line = NULL;
@@ -160,7 +160,7 @@ static void take(struct options *options, int name, const char *value)
     case OPTION_TLS_CA: options->mqtt.ca_file = value; break;
     case OPTION_CERTIFICATES: options->mqtt.certificate_folder = value; break;
     case OPTION_USER: options->mqtt.user = value; break;
-    case OPTION_PASSWORD_FILE: options->mqtt.password = first_line(value); break;
+    case OPTION_PASSWORD_FILE: options->password = first_line(value); break;
     case OPTION_PROTOCOL: options->mqtt.protocol = value; break;
     case OPTION_PERSISTENT: options->mqtt.persistent = true; break;
     case OPTION_LINE: take_line(options, value); break;
@@ -218,5 +218,12 @@ void options_read(struct options *options, int argc, char **argv)
     if (optind < argc) {
         refuse(argv[optind], "what is this?");
     }
+    options->mqtt.password = options->password;
     check(options);
+}
+
+void options_free(struct options *options)
+{
+    free(options->mqtt.host);
+    free(options->password);
 }

@@ -19,6 +19,7 @@ struct options {
     const char *line_each; /* pty:FOLDER or unix:FOLDER */
     const char *broker;
     struct mqtt_broker mqtt;
+    char *password; /* of the broker's user */
     struct flash_sizes flash;
     uint32_t arena_bytes;
     uint32_t infer_every_ms;
@@ -28,5 +29,6 @@ struct options {
 
 /* Ends the process after --help, and with a message when something is wrong. */
 void options_read(struct options *options, int argc, char **argv);
+void options_free(struct options *options);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where a virtual device's input comes from: a CSV file that all devices read from different places, or a generator of
- * vibration (two tones and noise, with a fault tone in it now and then). */
+ * vibration (two tones and noise, with a failing bearing's tone in it on request). */
 #ifndef TINYFLEET_VDEV_SENSOR_H
 #define TINYFLEET_VDEV_SENSOR_H
 
@@ -17,7 +17,7 @@ struct sensor {
     const struct recording *recording;
     size_t row;         /* of the recording, the next to be read */
     double phase;       /* of the generator */
-    double fault;       /* 0 ... 1: how much of the fault tone is in it */
+    double bearing;     /* 0 ... 1: how much of a failing bearing's tone is in it */
     uint32_t random;
 };
 
