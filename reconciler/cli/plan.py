@@ -10,11 +10,12 @@ from pathlib import Path
 import click
 
 from reconciler.cli.observed import as_new, read_observed
+from reconciler.cli.plan_progress import progress
 from reconciler.cli.plan_views import FORMATS, Answer
 from reconciler.cli.trees import opened
 from reconciler.load import load
 from reconciler.model import Cant, Commit, Desired
-from reconciler.plan import plan
+from reconciler.plan import reason
 
 
 def _moment(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
@@ -64,9 +65,10 @@ def command(  # noqa: PLR0913 (click hands over every option)
     desired, commit = _desired(path, revision)
     observed, described = (None, None) if observed_file is None else read_observed(observed_file)
     now = at or described or datetime.now(UTC)
-    actions = plan(desired, as_new(desired, now) if observed is None else observed, now)
-    click.echo(FORMATS[form](Answer(actions, commit, now, assumed=observed is None), every=every))
-    sys.exit(1 if strict and any(isinstance(action, Cant) for action in actions) else 0)
+    reasoned = reason(desired, as_new(desired, now) if observed is None else observed, now)
+    answer = Answer(reasoned.actions, commit, now, assumed=observed is None, rollouts=progress(desired, reasoned))
+    click.echo(FORMATS[form](answer, every=every))
+    sys.exit(1 if strict and any(isinstance(action, Cant) for action in answer.actions) else 0)
 
 
 def _desired(path: Path, revision: str | None) -> tuple[Desired, Commit]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from reconciler.cli.plan_progress import RolloutProgress
 from reconciler.model import (
     Action,
     ActivatePrebaked,
@@ -24,6 +25,7 @@ from reconciler.model import (
 
 NAMES_SHOWN = 6
 REASONS_SHOWN = 5
+ROLLOUTS_SHOWN = 30
 COMMENT_CHARS = 60_000  # GitHub takes 65,536 in a comment
 # In the order in which they are told.
 TITLES: dict[type[Action], str] = {
@@ -52,6 +54,7 @@ class Answer:
     commit: Commit  # empty: files that are not committed
     at: datetime
     assumed: bool  # no observed state was given
+    rollouts: tuple[RolloutProgress, ...] = ()
 
     @property
     def counts(self) -> dict[type[Action], int]:
@@ -86,6 +89,8 @@ def text(answer: Answer, *, every: bool) -> str:
     lines = [_headline(answer), _summary(answer)]
     if answer.assumed:
         lines.append(ASSUMED)
+    if answer.rollouts:
+        lines += ["", "Rollouts", *(f"  {line}" for line in _rollouts(answer))]
     if every:
         return "\n".join([*lines, "", *_rows(answer.actions)])
     title = None
@@ -104,6 +109,7 @@ def markdown(answer: Answer, *, every: bool) -> str:
     lines += [f"| {' | '.join(f'{count:,}' for count in answer.counts.values())} |", ""]
     if answer.assumed:
         lines += [f"> {ASSUMED}", ""]
+    lines += [f"- Rollout {_escaped(line)}" for line in _rollouts(answer)]
     lines += _items(groups(answer.actions), COMMENT_CHARS - sum(map(len, lines)))
     if every:
         rows = (
@@ -133,6 +139,16 @@ def as_json(answer: Answer, *, every: bool) -> str:
         "at": answer.at.isoformat(),
         "assumed": answer.assumed,
         "counts": {WORDS[kind]: count for kind, count in answer.counts.items()},
+        "rollouts": [
+            {
+                "rollout": each.rollout,
+                "model": each.model,
+                "complete": each.complete,
+                "progress": each.words,
+                "waves": dict(each.waves),
+            }
+            for each in answer.rollouts
+        ],
         "actions": [_row(action) for action in answer.actions if every or not isinstance(action, Nothing)],
     }
     return json.dumps(document, indent=2, ensure_ascii=False)
@@ -176,6 +192,15 @@ def _reasons(group: Group) -> Iterator[str]:
     rest = ranked[REASONS_SHOWN:]
     if rest:
         yield f"and {_devices(sum(len(devices) for _, devices in rest))} more, each with its own reason"
+
+
+def _rollouts(answer: Answer) -> Iterator[str]:
+    """Tell how far the rollouts are, those under way first."""
+    ranked = sorted(answer.rollouts, key=lambda each: (each.complete, each.rollout))
+    for each in ranked[:ROLLOUTS_SHOWN]:
+        yield f"{each.rollout}: {each.words}"
+    if len(ranked) > ROLLOUTS_SHOWN:
+        yield f"and {len(ranked) - ROLLOUTS_SHOWN} more"
 
 
 def _names(devices: list[DeviceId]) -> str:

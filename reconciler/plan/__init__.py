@@ -5,7 +5,7 @@
 costs nothing and a small change costs little.
 """
 
-from reconciler.plan.define import plan
+from reconciler.plan.define import Reasoned, plan, reason
 from reconciler.plan.planner import Planner
 
-__all__ = ["Planner", "plan"]
+__all__ = ["Planner", "Reasoned", "plan", "reason"]

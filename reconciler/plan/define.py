@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.model import Action, Cant, CantReason, Desired, Device, DeviceId, Digest, Nothing, Observed, RolloutId
 from reconciler.plan.claims import Claims
-from reconciler.plan.course import Scene, follow, release
+from reconciler.plan.course import Course, Scene, follow, release
 from reconciler.plan.goal import gather
 from reconciler.plan.verdict import NOTHING_FAILED, Verdict, judge
 from reconciler.plan.waves import stable_order
@@ -16,8 +18,21 @@ UNCLAIMED = "no rollout wants anything of it"
 UNKNOWN = "reports, but Git does not know it"
 
 
+@dataclass(frozen=True, slots=True)
+class Reasoned:
+    """A plan, and how far the rollouts are by which it was made."""
+
+    actions: tuple[Action, ...]
+    courses: Mapping[RolloutId, Course]  # of the rollouts that have devices
+
+
 def plan(desired: Desired, observed: Observed, now: datetime) -> tuple[Action, ...]:
     """Return exactly one action for every device of Git and every device that reports, by name."""
+    return reason(desired, observed, now).actions
+
+
+def reason(desired: Desired, observed: Observed, now: datetime) -> Reasoned:
+    """Plan, and tell how far each rollout is too."""
     claims = Claims(desired)
     claimed: dict[RolloutId, list[Device]] = {}
     gateways = {}
@@ -41,7 +56,7 @@ def plan(desired: Desired, observed: Observed, now: datetime) -> tuple[Action, .
         actions |= release(desired.rollouts[rollout], course, verdicts[rollout], gateways, scene).actions
     for name in observed.devices.keys() - desired.devices.keys():
         actions[name] = unknown(name)
-    return tuple(actions[name] for name in sorted(actions))
+    return Reasoned(tuple(actions[name] for name in sorted(actions)), courses)
 
 
 def _judge_all(

@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from reconciler.cli import cli
+from reconciler.cli.plan_progress import RolloutProgress, progress
 from reconciler.cli.plan_views import FORMATS, Answer
 from reconciler.errors import Invalid, Unusable
 from reconciler.model import (
@@ -25,10 +27,26 @@ from reconciler.model import (
     Install,
     Nothing,
     Origin,
+    Rollout,
     RolloutId,
+    Selector,
 )
-from reconciler.plan import plan
-from tests.plan.fleets import EVERYWHERE, NOW, V1, V2, device, fleet, observe, seen
+from reconciler.plan import plan, reason
+from tests.plan.fleets import (
+    BUILT,
+    ESP32,
+    EVERYWHERE,
+    NOW,
+    SEALED,
+    TINY,
+    V1,
+    V2,
+    device,
+    digest_of,
+    fleet,
+    observe,
+    seen,
+)
 
 EXAMPLE = Path(__file__).parents[2] / "fleet-repo-example"
 SATURDAY = "2026-11-21T12:00:00Z"
@@ -241,3 +259,41 @@ def test_a_comment_keeps_to_the_length_that_forges_take() -> None:
     told = FORMATS["markdown"](Answer(actions, Commit("c" * 40), NOW, assumed=True), every=False)
     assert 40_000 < len(told) < 65_536
     assert told.splitlines()[-1].startswith("- and ")
+
+
+FIRST = replace(EVERYWHERE, name=RolloutId("first"), priority=1, selector=Selector(types=(TINY.name,)))
+PROGRESS = [
+    (EVERYWHERE, "m@2, 1 wave; wave 1 (all): 0 of 2 are done, 2 to go"),
+    (replace(EVERYWHERE, suspend=True), "m@2, suspended"),
+    (replace(EVERYWHERE, depends_on=(FIRST.name,)), "m@2, begins when first is complete"),
+    (replace(EVERYWHERE, priority=2, selector=Selector(types=(TINY.name,))), "m@2, none of its devices can take it"),
+    (replace(EVERYWHERE, selector=Selector(types=(SEALED.name,))), "m@2, has no devices"),
+]
+
+
+@pytest.mark.parametrize(("rollout", "words"), PROGRESS)
+def test_a_plan_tells_how_far_each_rollout_is(rollout: Rollout, words: str) -> None:
+    desired = fleet([device(1), device(2), device(3, TINY.name)], [rollout, FIRST])
+    reasoned = reason(desired, observe({name: seen() for name in ("d001", "d002", "d003")}, *BUILT), NOW)
+    told = {each.rollout: each.words for each in progress(desired, reasoned)}
+    assert told["everywhere"] == words
+
+
+def test_a_rollout_that_is_over_or_has_stopped_is_told() -> None:
+    desired = fleet([device(1)], [EVERYWHERE])
+    wanted = digest_of(V2, ESP32.name)
+    done = reason(desired, observe({"d001": seen(wanted, parameters={"threshold": 0.5})}, *BUILT), NOW)
+    assert [(each.complete, each.words) for each in progress(desired, done)] == [(True, "m@2, complete")]
+    observed = replace(observe({"d001": seen()}, *BUILT), quarantined=frozenset({(DeviceId("d001"), wanted)}))
+    stopped = reason(desired, observed, NOW)
+    assert [each.words for each in progress(desired, stopped)] == ["m@2, stopped: 1 failed, 0 allowed"]
+
+
+@pytest.mark.parametrize("form", ["text", "markdown"])
+def test_rollouts_under_way_are_told_first_and_many_are_cut_short(form: str) -> None:
+    rollouts = tuple(
+        RolloutProgress(f"r{number:02}", "m@1", number != 7, f"words {number}", ()) for number in range(40)
+    )
+    told = FORMATS[form](Answer((), Commit(""), NOW, assumed=False, rollouts=rollouts), every=False)
+    assert told.index("words 7") < told.index("words 0")
+    assert "and 10 more" in told
