@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.build.checker import check_pack
-from reconciler.build.container import Descriptor, Golden, Pack, SectionId, assemble, encode_golden
+from reconciler.build.container import Descriptor, Golden, Kind, Pack, SectionId, assemble, encode_golden
 from reconciler.build.reference.run import Reference, generate_inputs
 
 DEFAULT_SEEDS = (0x2545F491, 0x9E3779B9)
@@ -19,7 +19,8 @@ def with_golden(
 ) -> bytes:
     """Add golden vectors, with the outputs that the reference computes, and write the pack."""
     empty = tuple(bytes(d.nbytes) for d in outputs)
-    generated = DEFAULT_SEEDS if sum(map(len, empty)) <= _LARGEST_LITERAL else DEFAULT_SEEDS[:1]
+    network = pack.kind is Kind.NEURAL_NETWORK and sum(map(len, empty)) <= _LARGEST_LITERAL
+    generated = DEFAULT_SEEDS if network else DEFAULT_SEEDS[:1]
     draft = [Golden(empty, seed=seed) for seed in generated]
     draft += [Golden(empty, sample) for sample in samples[:2] if sum(map(len, sample)) <= _LARGEST_LITERAL]
     drafted = assemble(_replaced(pack, {SectionId.GOLDEN: encode_golden(draft)}))

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bytes of packs and of what travels: `make bench-pack`.
+
+Isolation forests of three features, subsample 100, as in the published comparison, judged on 24,000 windows of
+which a twentieth are odd; and a network after retraining that moved 1, 10 or 100 per cent of its weights a little.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from bench.zoo import keyword_spotting
+from reconciler.build.container import Kind, Pack, SectionId, assemble, disassemble
+from reconciler.build.network import build_network
+from reconciler.build.payload import candidates, decode
+from reconciler.build.recipe import File, Recipe, Target
+from reconciler.build.sandbox import Job, run_job
+from reconciler.build.store import Store
+from reconciler.build.tables import Table
+from reconciler.build.training import grow, score_of
+from reconciler.model import Train
+
+WINDOWS = 24_000
+THRESHOLD = 0.6
+TARGET = Target("bench", "cortex-m4", 1 << 16, 1 << 15, ("TREE_ENSEMBLE",))
+
+
+def windows(rng: np.random.Generator, count: int, *, odd: int = 0) -> np.ndarray:
+    """Three correlated features; odd windows lie two to four times as far out."""
+    mix = np.array([[1.0, 0.4, 0.2], [0.0, 0.8, 0.3], [0.0, 0.0, 0.6]])
+    rows = rng.normal(0, 1, (count, 3)) @ mix
+    rows[:odd] *= rng.uniform(2.0, 4.0, (odd, 1))
+    return rows
+
+
+def forests() -> None:
+    """Sizes at no changed decision, and at few."""
+    rng = np.random.default_rng(20261121)
+    table = Table(("a", "b", "c"), windows(rng, 2000))
+    judged = windows(rng, WINDOWS, odd=WINDOWS // 20)
+    for trees in (10, 50):
+        for scheme in ("int16", "int8"):
+            train = Train("isolation-forest", trees, 100, 7)
+            grown = grow(table, train, scheme=scheme, parameters={"threshold": THRESHOLD})
+            theirs = score_of(grown, grown.exact_sums(judged)) > THRESHOLD
+            ours = grown.device_sums(judged)[:, 0] < grown.limit()
+            best = candidates(grown.data)[0]
+            name = f"forest_{trees}_{scheme}"
+            print(f"{name}_nodes={sum(len(tree.left) for tree in grown.exact.trees)}")
+            print(f"{name}_bytes={len(grown.data)}")
+            print(f"{name}_smallest_bytes={len(best.data)}  # {best.encoding.name.lower()}")
+            print(f"{name}_changed_decisions={int((ours != theirs).sum())}  # of {WINDOWS}")
+
+
+def deltas() -> None:
+    """A network of keyword-spotting size before and after retraining."""
+    old = build_network(keyword_spotting()).data
+    print(f"network_bytes={len(old)}")
+    pack = disassemble(old)
+    for percent in (1, 10, 100):
+        new = retrained(pack, percent / 100)
+        found = {
+            ("delta" if payload.against_base else payload.encoding.name.lower()): payload
+            for payload in candidates(new, old)
+        }
+        for payload in found.values():
+            if decode(payload, len(new), old) != new:
+                raise AssertionError("a payload does not give the pack back")
+        print(f"retrained_{percent}_raw_bytes={len(new)}")
+        print(f"retrained_{percent}_heatshrink_bytes={len(found['heatshrink'].data)}")
+        print(f"retrained_{percent}_compressed_bytes={min(len(found[form].data) for form in ('heatshrink', 'patch'))}")
+        print(f"retrained_{percent}_delta_bytes={len(found['delta'].data)}")
+
+
+def retrained(pack: Pack, share: float) -> bytes:
+    """Move a share of the weights by a little, as more epochs do; golden outputs change altogether."""
+    rng = np.random.default_rng(int(1000 * share))
+    weights = np.frombuffer(pack.section(SectionId.WEIGHTS), np.int8).astype(np.int64)
+    changed = rng.choice(len(weights), int(share * len(weights)), replace=False)
+    step = np.rint(rng.normal(0, 2, len(changed)))
+    weights[changed] += np.where(step == 0, 1, step).astype(np.int64)
+    golden = bytearray(pack.section(SectionId.GOLDEN))
+    golden[8:] = rng.integers(0, 256, len(golden) - 8).astype(np.uint8).tobytes()
+    sections = {**pack.sections, SectionId.WEIGHTS: weights.clip(-127, 127).astype(np.int8).tobytes()}
+    return assemble(Pack(Kind.NEURAL_NETWORK, pack.arena_bytes, {**sections, SectionId.GOLDEN: bytes(golden)}))
+
+
+def cached() -> None:
+    """Time to an artifact that exists, in a fresh process's own clock, and what that process imported."""
+    rng = np.random.default_rng(1)
+    lines = ["a,b,c", *(",".join(f"{v:.3f}" for v in row) for row in windows(rng, 300))]
+    data = ("\n".join(lines) + "\n").encode()
+    source = File("x.csv", hashlib.sha256(data).hexdigest())
+    recipe = Recipe("bench@1", source, TARGET, train=Train("isolation-forest", 10, 100, 7))
+    with tempfile.TemporaryDirectory() as folder:
+        Store(folder).put(recipe.digest, run_job(Job(recipe, {source.sha256: data})))
+        (Path(folder) / "recipe.json").write_bytes(recipe.to_json())
+        script = (
+            "import sys, time; from pathlib import Path\n"
+            "from reconciler.build.recipe import recipe_from_json\n"
+            "from reconciler.build.service import BuildService\n"
+            "from reconciler.build.store import Store\n"
+            "folder = sys.argv[1]\n"
+            "began = time.perf_counter()\n"
+            "recipe = recipe_from_json((Path(folder) / 'recipe.json').read_bytes())\n"
+            "assert BuildService(Store(folder)).cached(recipe)\n"
+            "print(f'build_cached_ms={1000 * (time.perf_counter() - began):.1f}')\n"
+            "print(f'build_cached_imports_tensorflow={int(\"tensorflow\" in sys.modules)}')\n"
+        )
+        sys.stdout.flush()
+        subprocess.run([sys.executable, "-c", script, folder], check=True)
+
+
+if __name__ == "__main__":
+    forests()
+    deltas()
+    cached()
