@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from reconciler.cli.plan_progress import progress
 from reconciler.cli.plan_views import FORMATS, Answer
 from reconciler.cli.trees import opened
 from reconciler.load import load
-from reconciler.model import Cant, Commit, Desired
+from reconciler.model import Cant, Commit, Desired, GatewayId
 from reconciler.plan import reason
+from reconciler.selection import matcher
 
 
 def _moment(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
@@ -42,16 +44,18 @@ def _moment(_context: click.Context, _option: click.Parameter, text: str | None)
     help="What the devices last said: YAML, or JSON if FILE ends with .json.",
 )
 @click.option("--at", metavar="TIME", callback=_moment, help="Plan for this moment, such as 2026-11-21T22:00:00Z.")
+@click.option("--gateway", metavar="NAME", help="Plan as this gateway does: for the devices that it serves.")
 @click.option("--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True)
 @click.option("--all", "every", is_flag=True, help="Tell of each device, also where nothing is to be done.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if any device can't be what Git says.")
 def command(  # noqa: PLR0913 (click hands over every option)
     path: Path,
+    *,
     revision: str | None,
     observed_file: Path | None,
     at: datetime | None,
+    gateway: str | None,
     form: str,
-    *,
     every: bool,
     strict: bool,
 ) -> None:
@@ -63,12 +67,23 @@ def command(  # noqa: PLR0913 (click hands over every option)
     says); with 2 if the command line is wrong.
     """
     desired, commit = _desired(path, revision)
+    if gateway is not None:
+        desired = _served(desired, GatewayId(gateway))
     observed, described = (None, None) if observed_file is None else read_observed(observed_file)
     now = at or described or datetime.now(UTC)
     reasoned = reason(desired, as_new(desired, now) if observed is None else observed, now)
     answer = Answer(reasoned.actions, commit, now, assumed=observed is None, rollouts=progress(desired, reasoned))
     click.echo(FORMATS[form](answer, every=every))
     sys.exit(1 if strict and any(isinstance(action, Cant) for action in answer.actions) else 0)
+
+
+def _served(desired: Desired, name: GatewayId) -> Desired:
+    """Leave only the devices of one gateway."""
+    gateway = desired.gateways.get(name)
+    if gateway is None:
+        raise click.UsageError(f"there is no gateway {name}; there is {', '.join(sorted(desired.gateways)) or 'none'}")
+    serves = matcher(gateway.selector)
+    return replace(desired, devices={key: device for key, device in desired.devices.items() if serves(device)})
 
 
 def _desired(path: Path, revision: str | None) -> tuple[Desired, Commit]:

@@ -117,6 +117,14 @@ def test_a_commit_is_planned_without_its_files(tmp_path: Path) -> None:
     assert run(tmp_path, "--commit", "no-such-thing").exit_code == 2
 
 
+def test_a_gateway_plans_for_its_own_devices() -> None:
+    south = planned(EXAMPLE, "--gateway", "hall-south")
+    assert {action["device"].split("-")[1] for action in south["actions"]} == {"south"}
+    result = run(EXAMPLE, "--gateway", "hall-west")
+    assert result.exit_code == 2
+    assert "there is hall-north, hall-south" in result.stderr
+
+
 def test_a_repository_with_mistakes_has_no_plan(tmp_path: Path) -> None:
     (tmp_path / "fleet.yaml").write_text("kind: Fleet\n", encoding="utf-8")
     result = run(tmp_path)
