@@ -231,6 +231,10 @@ class HostAgent:
         self.settle()
         return answer or None
 
+    def hear(self) -> bytes | None:
+        """Say nothing: it only answers."""
+        return None
+
     def let_pass(self, seconds: float) -> None:
         """Time goes on."""
         self.now_ms += int(seconds * 1000)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from reconciler.devices.bodies import Body, Report
 from reconciler.devices.codec import Answer, Ask, Question, What, encode, parse_answer
-from reconciler.devices.conversation import Answered, Conversation, Inquiry, Outcome
+from reconciler.devices.conversation import Answered, Conversation, Inquiry, Outcome, Step
 from reconciler.devices.frame import Deframer, encode_frame
 from reconciler.devices.transfer import Job, Transfer
 from reconciler.model import DeviceId
@@ -29,6 +29,9 @@ class Device(Protocol):
 
     def ask(self, message: bytes) -> bytes | None:
         """Hand over a question; the answer, or None when there is none in time."""
+
+    def hear(self) -> bytes | None:
+        """What it says next, or None when there is nothing in time."""
 
     def let_pass(self, seconds: float) -> None:
         """Let the device work on its own for a while."""
@@ -55,6 +58,9 @@ class SerialDevice:
     def ask(self, message: bytes) -> bytes | None:
         self._deframer.reset()
         self.say(message)
+        return self.hear()
+
+    def hear(self) -> bytes | None:
         ends = time.monotonic() + self._answer_s
         while (left := ends - time.monotonic()) > 0:
             readable, _, _ = select.select([self._line], [], [], left)
@@ -90,14 +96,22 @@ def hold(conversation: Conversation, device: Device, *, limit: int = 2000) -> Ou
             for block in turn.blocks:
                 device.say(encode(block))
         if turn is not None and turn.question is not None:
-            answer = question(device, turn.question)
-            now = time.monotonic() - began
-            heard = None if answer is None else conversation.heard(answer, now)
-            step = heard if heard is not None else conversation.silent(now)
+            step = put(conversation, turn.question, device, began)
         else:
             device.let_pass(step.wake_after_s or 0.0)
             step = conversation.woken(time.monotonic() - began)
     raise AssertionError(f"no end after {limit} steps")
+
+
+def put(conversation: Conversation, asked: Question, device: Device, began: float) -> Step:
+    """Put a question; what is no answer to it (a report that nobody asked for) is passed over."""
+    data = device.ask(encode(asked))
+    while data is not None:
+        step = conversation.heard(parse_answer(data), time.monotonic() - began)
+        if step is not None:
+            return step
+        data = device.hear()
+    return conversation.silent(time.monotonic() - began)
 
 
 def ask(device: Device, made: Made, what: What) -> Body:

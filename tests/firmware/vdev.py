@@ -122,6 +122,9 @@ class MqttDevice:
         while not self.up.empty():
             self.up.get_nowait()
         self.say(message)
+        return self.hear()
+
+    def hear(self) -> bytes | None:
         try:
             return self.up.get(timeout=ANSWER_S)
         except queue.Empty:
