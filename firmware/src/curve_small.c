@@ -2,8 +2,7 @@
 /*
  * The curve in the least code: 8 words of 32 bits in loops, one formula for adding and doubling, no tables.
  *
- * Field elements are any 256-bit number modulo 2^256 - 38, which is twice the prime p = 2^255 - 19; only freeze() makes
- * them unique. No branch and no address depends on a scalar or on a coordinate, except where a comment says that it is
+ * Field elements are numbers below 2^255 + 2^12, modulo the prime p = 2^255 - 19; only freeze() makes them unique. No branch and no address depends on a scalar or on a coordinate, except where a comment says that it is
  * about public values.
  */
 #include <stdbool.h>
@@ -70,9 +69,11 @@ static void multiply_wide(uint32_t wide[2 * WORDS], const number a, const number
 {
     memset(wide, 0, 2 * WORDS * sizeof wide[0]);
     for (int i = 0; i < WORDS; i++) {
+        const uint32_t factor = a[i];
         uint32_t carry = 0;
+#pragma GCC unroll 8
         for (int j = 0; j < WORDS; j++) {
-            uint64_t x = (uint64_t)a[i] * b[j] + wide[i + j] + carry;
+            uint64_t x = (uint64_t)factor * b[j] + wide[i + j] + carry;
             wide[i + j] = (uint32_t)x;
             carry = (uint32_t)(x >> 32);
         }
@@ -82,17 +83,15 @@ static void multiply_wide(uint32_t wide[2 * WORDS], const number a, const number
 
 /* ------------------------------------------------------------------ field */
 
-/* Add 38 times what stands above 2^256, until nothing does: twice is enough for above < 2^32. */
+/* Bring what stands above 2^255 back in, 19 times: 2^255 is 19 modulo p. above counts units of 2^256. */
 static void fold(number r, uint32_t above)
 {
-    for (int k = 0; k < 2; k++) {
-        uint64_t x = (uint64_t)above * 38;
-        for (int i = 0; i < WORDS; i++) {
-            x += r[i];
-            r[i] = (uint32_t)x;
-            x >>= 32;
-        }
-        above = (uint32_t)x;
+    uint64_t x = (uint64_t)(above << 1 | r[WORDS - 1] >> 31) * 19;
+    r[WORDS - 1] &= 0x7fffffff;
+    for (int i = 0; i < WORDS; i++) {
+        x += r[i];
+        r[i] = (uint32_t)x;
+        x >>= 32;
     }
 }
 
@@ -107,13 +106,16 @@ static void add(number r, const number a, const number b)
     fold(r, (uint32_t)x);
 }
 
+/* a + 2 p - b, so that nothing is ever below zero. */
 static void sub(number r, const number a, const number b)
 {
-    uint32_t borrow = subtract(r, a, b);
-    for (int k = 0; k < 2; k++) {
-        const number excess = {38 * borrow};
-        borrow = subtract(r, r, excess);
+    int64_t x = -38; /* 2 p is 2^256 - 38; the 2^256 comes at the end */
+    for (int i = 0; i < WORDS; i++) {
+        x += (int64_t)a[i] - b[i];
+        r[i] = (uint32_t)x;
+        x >>= 32;
     }
+    fold(r, (uint32_t)(x + 1));
 }
 
 static void mul(number r, const number a, const number b)
@@ -147,11 +149,9 @@ static void power(number r, const number a, int bits, uint32_t low)
 static void freeze(number r)
 {
     static const number p = {0xffffffed, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0x7fffffff};
-    for (int k = 0; k < 2; k++) { /* 2^256 - 1 is 2 p + 37, so twice is enough */
-        number less;
-        uint32_t borrow = subtract(less, r, p);
-        choose(r, less, borrow - 1, WORDS);
-    }
+    number less;
+    uint32_t borrow = subtract(less, r, p);
+    choose(r, less, borrow - 1, WORDS);
 }
 
 static bool is_zero(const number a)
