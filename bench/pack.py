@@ -34,7 +34,7 @@ TARGET = Target("bench", "cortex-m4", 1 << 16, 1 << 15, ("TREE_ENSEMBLE",))
 def windows(rng: np.random.Generator, count: int, *, odd: int = 0) -> np.ndarray:
     """Three correlated features; odd windows lie two to four times as far out."""
     mix = np.array([[1.0, 0.4, 0.2], [0.0, 0.8, 0.3], [0.0, 0.0, 0.6]])
-    rows = rng.normal(0, 1, (count, 3)) @ mix
+    rows = np.asarray(rng.normal(0, 1, (count, 3)) @ mix)
     rows[:odd] *= rng.uniform(2.0, 4.0, (odd, 1))
     return rows
 

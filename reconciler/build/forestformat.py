@@ -47,14 +47,6 @@ class Statistic(IntEnum):
     GREATEST = 11
 
 
-# Raw units: a feature's raw integer is its value times this.
-FRACTION: dict[Statistic, int] = {
-    Statistic.VALUE: 1, Statistic.MEAN: 16, Statistic.VARIANCE: 256, Statistic.STD: 256, Statistic.RMS: 256,
-    Statistic.SKEWNESS: 1024, Statistic.KURTOSIS: 1024, Statistic.PEAK: 16, Statistic.CREST: 1024,
-    Statistic.ZERO_CROSSINGS: 1, Statistic.LEAST: 1, Statistic.GREATEST: 1,
-}  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True)
 class Leaf:
     """Where a tree ends: a row of the leaf table."""

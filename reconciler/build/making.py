@@ -56,7 +56,7 @@ class Made:
     notes: tuple[str, ...] = ()
 
 
-def _nothing_to_evaluate(_table: Table) -> Mapping[str, float]:
+def _nothing_to_evaluate(_table: Table) -> Evaluation:
     raise BuildFailed("a threshold model has no gates on data: its golden vectors say all there is to say")
 
 

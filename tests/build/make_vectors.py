@@ -60,12 +60,13 @@ def _dense(channels_have_scales: int) -> Model:
 
 def _small() -> Iterator[tuple[str, bytes]]:
     """One model an operator."""
-    for name, options in {
+    convolutions: dict[str, dict[str, Any]] = {
         "conv same": {"depthwise": False, "padding": 0, "stride": 2},
         "conv valid dilated": {"depthwise": False, "padding": 1, "stride": 1, "dilation": 2},
         "depthwise same": {"depthwise": True, "padding": 0, "stride": 1},
         "depthwise valid": {"depthwise": True, "padding": 1, "stride": 2},
-    }.items():
+    }
+    for name, options in convolutions.items():
         yield name, _conv(**options)
     yield "dense per tensor", _dense(0).finish([0], [2])
     yield "dense per channel", _dense(1).finish([0], [2])

@@ -38,13 +38,12 @@ def raw_features(samples: Sequence[int]) -> dict[Statistic, int]:
     mean = _truncated(16 * s1 + (n // 2 if s1 >= 0 else -(n // 2)), n)
     d = [16 * x - mean for x in samples]
     peak = max(abs(value) for value in d)
-    variance = (v_exact * 256) // (n * n)
-    std = math.isqrt(variance * 256)
+    std = math.isqrt((v_exact * 256) // (n * n) * 256)
     skewness, kurtosis = _shape(d, peak)
     return {
         Statistic.VALUE: samples[-1],
         Statistic.MEAN: mean,
-        Statistic.VARIANCE: variance,
+        Statistic.VARIANCE: v_exact // (n * n),
         Statistic.STD: std,
         Statistic.RMS: math.isqrt((s2 * 65536) // n),
         Statistic.SKEWNESS: skewness,
