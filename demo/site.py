@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from demo.world import FLEET, GATEWAY, TINYFLEET, VDEV, Running, World, document, threshold_model
+from demo.world import FLEET, GATEWAY, TINYFLEET, VDEV, NotObservedError, Running, World, document, threshold_model
 from reconciler.build.interchange import threshold_pack
 from reconciler.devices.flash_image import Identity, provisioned_region
 from signing import names
@@ -31,6 +33,7 @@ class Site:
         self.devices = devices
         self.baud = baud
         self._public_keys: dict[str, str] = {}
+        self._gateway: Running | None = None
 
     def set_up(self) -> None:
         """Make keys, devices and the repository; nothing runs yet."""
@@ -46,12 +49,21 @@ class Site:
         flash = self.world.folder / "flash"
         flash.mkdir(exist_ok=True)
         line = f"unix:{self.world.folder}/line"
+        control = ("--control", self.world.folder / "control")
         images = ("--images", self.world.folder / "images", "--flash", flash)
-        return self.world.start("vdev", VDEV, *images, "--line", line, *options)
+        return self.world.start("vdev", VDEV, *images, "--line", line, *control, *options)
 
     def start_gateway(self) -> Running:
         """Start the daemon."""
-        return self.world.start("gateway", TINYFLEET, "run", "--config", self.world.folder / "gateway.toml")
+        self._gateway = self.world.start("gateway", TINYFLEET, "run", "--config", self.world.folder / "gateway.toml")
+        return self._gateway
+
+    @property
+    def gateway(self) -> Running:
+        """The daemon that was started last."""
+        if self._gateway is None:
+            raise NotObservedError("no gateway was started")
+        return self._gateway
 
     def first_files(self) -> dict[str, bytes]:
         """Write the first commit: the devices run what they were made with."""
@@ -63,6 +75,17 @@ class Site:
             "rollout.yaml": rollout("1.0.0"),
             **model("1.0.0", BAKED),
         }
+
+    def phases(self) -> str:
+        """Return what the devices themselves say of their phases, over their control socket."""
+        with socket.socket(socket.AF_UNIX) as control:
+            control.settimeout(10)
+            control.connect(str(self.world.folder / "control"))
+            control.sendall(b"status *\n")
+            said = b""
+            while not said.endswith(b"\n\n"):
+                said += control.recv(65536)
+        return said.decode()
 
     def is_ready(self, device: str, version: str) -> bool:
         """Tell whether the status ref says that a device runs this version and is ready."""
@@ -150,6 +173,7 @@ def model(version: str, data: bytes) -> dict[str, bytes]:
         "version": version,
         "source": {"path": path, "sha256": hashlib.sha256(data).hexdigest()},
         "needs": {"operators": ["THRESHOLD"]},
+        "parameters": {"threshold": json.loads(data)["threshold"]},
     }
     return {path: data, f"models/{MODEL}-{version}.yaml": document("Model", MODEL, spec)}
 

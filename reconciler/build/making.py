@@ -30,6 +30,7 @@ from reconciler.build.estimate import estimate
 from reconciler.build.head import Mode, decode_head
 from reconciler.build.interchange import is_threshold, threshold_pack
 from reconciler.build.judging import Evaluate, Int8Model, Judge, JudgedNetwork, evaluate_forest, judge_gates
+from reconciler.build.metrics import Evaluation
 from reconciler.build.network import Decision, build_network
 from reconciler.build.operators import NAMES
 from reconciler.build.oracle import Oracle

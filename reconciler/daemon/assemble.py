@@ -10,8 +10,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
+from reconciler.build.sandbox import Limits as BuildLimits
+from reconciler.build.service import BuildService
+from reconciler.build.store import Store
 from reconciler.config import Config
-from reconciler.engine.builder import LocalBuilder
+from reconciler.engine.builder import ServiceBuilder
 from reconciler.engine.clock import SystemClock
 from reconciler.engine.engine import Engine, Ports
 from reconciler.engine.links import Links
@@ -55,7 +58,7 @@ def assembled(config: Config) -> Iterator[Assembly]:
         stack.callback(state.close)
         cache = stack.enter_context(Cache(config.state_dir / "load.db"))
         remote = _remote(config)
-        limits = Limits(ask_s=config.repository.timeout_s)
+        limits = Limits(ask_s=config.repository.timeout_s, status_commits=config.status.history)
         mirror = stack.enter_context(Mirror(config.state_dir / "mirror.git", remote, limits))
         source = Source(mirror, _policy(config), config.state_dir / "signers", config.repository.path)
         status_ref = stack.enter_context(
@@ -66,10 +69,13 @@ def assembled(config: Config) -> Iterator[Assembly]:
         links = Links(config, seals)
         clock = SystemClock()
         wanted = Wanted(source, cache, state)
+        store = Store(config.build.store or str(config.state_dir / "artifacts"))
+        service = BuildService(store, limits=_build_limits(config))
+        stack.callback(service.close)
         ports = Ports(
             wanted=wanted,
             git_thread=git_thread,
-            builder=LocalBuilder(config.state_dir / "packs", wanted, git_thread),
+            builder=ServiceBuilder(service, wanted, git_thread),
             links=links,
             seals=seals,
             state=state,
@@ -114,3 +120,7 @@ def _gateway_keys(config: Config) -> gatewaystore.Gateway:
         return gatewaystore.load(config.keys.gateway, no_passphrase)
     except (KeyStoreError, OSError) as error:
         raise KeysUnusable(f"{error}; make it with `tinyfleet keys gateway init`, have it delegated") from error
+
+
+def _build_limits(config: Config) -> BuildLimits:
+    return BuildLimits(wall_s=config.build.timeout_s, memory_bytes=config.build.memory_mib << 20)

@@ -36,7 +36,7 @@ class Builder(Protocol):
     async def build(self, desired: Desired, pair: Pair) -> Artifact:
         """Build, or find what was built before. Raises a `FleetError` that says what is wrong with the model."""
 
-    def pack(self, artifact: Artifact) -> bytes:
+    def pack(self, desired: Desired, artifact: Artifact) -> bytes:
         """Return the bytes of what was built."""
 
 
@@ -93,9 +93,14 @@ class Artifacts:
             self._current = (desired, Current.of(desired, by_pair))
         return self._current[1]
 
-    def pack(self, artifact: Artifact) -> bytes:
-        """Return an artifact's bytes."""
-        return self._builder.pack(artifact)
+    def pack(self, desired: Desired, artifact: Artifact) -> bytes:
+        """Return an artifact's bytes; one that is gone from the store is built again."""
+        try:
+            return self._builder.pack(desired, artifact)
+        except FleetError:
+            self._known.pop((artifact.model, artifact.type), None)
+            self._current = None
+            raise
 
     def provide(self, desired: Desired, actions: Iterable[Action]) -> None:
         """Begin to build what the plan waits for, and the pre-baked models that devices may run."""

@@ -1,55 +1,54 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds as the engine wants them: a model of Git, for a device type of Git, as a pack in a store on disk."""
+"""Builds as the engine wants them: a model of Git, for a device type of Git, through the build service."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from concurrent.futures import Executor
-from pathlib import Path
-from typing import ClassVar
 
-from reconciler.build.container import disassemble
-from reconciler.build.interchange import threshold_pack
+from reconciler.build.errors import BuildFailed
+from reconciler.build.fetching import fetcher
+from reconciler.build.recipe import File, Recipe, recipe_of
+from reconciler.build.service import BuildService
 from reconciler.engine.artifacts import Pair
 from reconciler.engine.wanted import Wanted
-from reconciler.errors import Invalid
-from reconciler.model import Artifact, Desired, Digest
+from reconciler.model import Artifact, Desired
 
 
-class SourceUnknown(Invalid):
-    """The model's source is of no kind that can be built here."""
+class ServiceBuilder:
+    """Asks the build service; files come from the commit that names them."""
 
-    reason: ClassVar[str] = "SourceUnknown"
-
-
-class LocalBuilder:
-    """Builds on this machine, from files of the fleet repository."""
-
-    def __init__(self, store: Path, wanted: Wanted, git_thread: Executor) -> None:
-        self._store = store
+    def __init__(self, service: BuildService, wanted: Wanted, git_thread: Executor) -> None:
+        self._service = service
         self._wanted = wanted
         self._git_thread = git_thread
 
     def source(self, desired: Desired, pair: Pair) -> str:
         """Name all that a build of this pair is made of."""
-        ref, kind = pair
-        return hashlib.sha256(f"{desired.models[ref].source.sha256} {kind}".encode()).hexdigest()
+        return _recipe(desired, pair).digest
 
     async def build(self, desired: Desired, pair: Pair) -> Artifact:
-        """Build one pack."""
-        ref, kind = pair
-        path = desired.models[ref].source.path
-        if path is None or not path.endswith(".json"):
-            raise SourceUnknown(f"{ref}: {path or 'its source'} is of no kind that can be built here")
-        loop = asyncio.get_running_loop()
-        data = await loop.run_in_executor(self._git_thread, self._wanted.read_file, desired.commit, path)
-        pack = await asyncio.to_thread(threshold_pack, data)
-        digest = Digest(hashlib.sha256(pack).hexdigest())
-        self._store.mkdir(parents=True, exist_ok=True)
-        (self._store / digest).write_bytes(pack)
-        return Artifact(ref, kind, digest, len(pack), disassemble(pack).arena_bytes, frozenset({"THRESHOLD"}))
+        """Build one pack, or find it in the store."""
+        recipe = _recipe(desired, pair)
 
-    def pack(self, artifact: Artifact) -> bytes:
+        def fetch(file: File) -> bytes:
+            return self._git_thread.submit(self._fetch, desired, pair, file).result()
+
+        built = await asyncio.wrap_future(self._service.submit(recipe, fetch))
+        return built.artifact
+
+    def pack(self, desired: Desired, artifact: Artifact) -> bytes:
         """Return the bytes of what was built."""
-        return (self._store / artifact.digest).read_bytes()
+        built = self._service.cached(_recipe(desired, (artifact.model, artifact.type)))
+        if built is None:
+            raise BuildFailed(f"{artifact.model} for {artifact.type} is no longer in the store")
+        return built.pack
+
+    def _fetch(self, desired: Desired, pair: Pair, file: File) -> bytes:
+        with self._wanted.tree(desired.commit) as tree:
+            return fetcher(desired.models[pair[0]], tree)(file)
+
+
+def _recipe(desired: Desired, pair: Pair) -> Recipe:
+    ref, kind = pair
+    return recipe_of(desired.models[ref], desired.types[kind])

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from reconciler.devices.conversation import Confirmed, Lost, Outcome, Rejected
 from reconciler.model import DeviceId
+
+log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 900.0
@@ -79,6 +82,9 @@ class Deliveries:
     async def _run(self, device: DeviceId, label: str, work: Callable[[], Awaitable[Outcome]]) -> None:
         try:
             outcome = await work()
+        except Exception:
+            log.exception("%s: %s: a bug; the device is left as it is for now", device, label)
+            outcome = Lost("a bug of the gateway, see its log")
         finally:
             del self._running[device]
         if isinstance(outcome, Confirmed):

@@ -23,6 +23,7 @@ from reconciler.engine.fleetview import FleetView
 from reconciler.engine.observe import parameters_check
 from reconciler.engine.orders import Addressee, Parcel, configure_job, install_job, travelling
 from reconciler.engine.state import Delivery, Failure, State
+from reconciler.errors import FleetError
 from reconciler.model import (
     Action,
     ActivatePrebaked,
@@ -90,26 +91,32 @@ class Dispatch:
         fleet = self._tools.fleet_of(device)
         if fleet is None or not self._deliveries.may_start(device, now_s):
             return
+        if not isinstance(action, Configure) and self._artifact(desired, device, action.model) is None:
+            return  # it is being built, to learn its digest
         self._deliveries.start(device, action.why, self._work(desired, action, fleet))
 
     def _work(
         self, desired: Desired, action: Install | ActivatePrebaked | Configure, fleet: Fleet
     ) -> Callable[[], Awaitable[Outcome]]:
         async def work() -> Outcome:
-            to = await self._addressee(desired, action.device, fleet)
-            if isinstance(to, Lost):
-                return to
-            match action:
-                case Configure():
-                    outcome = await self._configure(desired, action, to, fleet)
-                case Install() | ActivatePrebaked():
-                    outcome = await self._install(desired, action, to, fleet)
-                case unexpected:
-                    assert_never(unexpected)
+            try:
+                outcome = await self._carry_out(desired, action, fleet)
+            except FleetError as failure:  # one device's failure is a value: the fleet goes on
+                return Lost(str(failure))
             self._record(desired, action, outcome)
             return outcome
 
         return work
+
+    async def _carry_out(
+        self, desired: Desired, action: Install | ActivatePrebaked | Configure, fleet: Fleet
+    ) -> Outcome:
+        to = await self._addressee(desired, action.device, fleet)
+        if isinstance(to, Lost):
+            return to
+        if isinstance(action, Configure):
+            return await self._configure(desired, action, to, fleet)
+        return await self._install(desired, action, to, fleet)
 
     async def _addressee(self, desired: Desired, device: DeviceId, fleet: Fleet) -> Addressee | Lost:
         """Ask the device how it is: an order is never based on a report that nobody asked for (report.md)."""
@@ -156,7 +163,7 @@ class Dispatch:
         artifact = self._tools.artifacts.current(desired).by_digest16.get(running.hex() if running else "")
         if artifact is None:
             return Lost("the pack that it runs is not known")
-        values = encode_values(self._tools.artifacts.pack(artifact), action.parameters)
+        values = encode_values(self._tools.artifacts.pack(desired, artifact), action.parameters)
         job, delivery = configure_job(self._tools.gateway, to, artifact.digest, values)
         self._send(action.device, delivery)
         self._tools.view.take_parameters(action.device, action.parameters, parameters_check(values))
@@ -167,10 +174,10 @@ class Dispatch:
         artifacts = self._tools.artifacts
         running = to.report.running.hex() if to.report.running else ""
         base = artifacts.current(desired).by_digest16.get(running)
-        pack = artifacts.pack(artifact)
+        pack = artifacts.pack(desired, artifact)
         if to.device in self._raw_only:
             return Parcel(artifact.digest, len(pack), (Payload(Encoding.RAW, pack),))
-        old = artifacts.pack(base) if base is not None else None
+        old = artifacts.pack(desired, base) if base is not None else None
         return Parcel(artifact.digest, len(pack), travelling(pack, old, to.capabilities.slot_bytes))
 
     def _artifact(self, desired: Desired, device: DeviceId, model: ModelRef) -> Artifact | None:

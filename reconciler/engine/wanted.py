@@ -9,6 +9,7 @@ from typing import ClassVar
 from reconciler.engine.state import State
 from reconciler.errors import Invalid
 from reconciler.git.source import Advanced, Kept, Outcome, Source, Unchanged
+from reconciler.git.tree import CommitTree
 from reconciler.load import Cache, Problem, load
 from reconciler.model import Commit, Desired
 from reconciler.report.gateway import SourceState
@@ -44,13 +45,9 @@ class Wanted:
         source = self._follow(self._source.poll(self._state.applied))
         return Want(self._desired, source, self._problems)
 
-    def read_file(self, commit: Commit, path: str) -> bytes:
-        """Return the bytes of a file at a commit."""
-        with self._source.tree(commit) as tree:
-            for entry in tree.entries():
-                if entry.path == path:
-                    return tree.read(entry)
-        raise RepositoryInvalid(f"commit {commit[:12]} has no file {path}")
+    def tree(self, commit: Commit) -> CommitTree:
+        """Open the files of a commit; close what is returned."""
+        return self._source.tree(commit)
 
     def _follow(self, outcome: Outcome) -> SourceState:
         match outcome:
