@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.firmware.bench import Bench
+from tests.firmware.bench import Bench, Made
 from tests.firmware.board import MACHINES, Board, Machine, write_flash_file
-from tests.firmware.host import HostAgent, HostLibrary
+from tests.firmware.host import Geometry, HostAgent, HostLibrary
+from tests.firmware.orders import NEW, OLD, PREBAKED, SECOND_PREBAKED, SMALL, deliver, install
 
 FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
 
@@ -94,3 +95,37 @@ def make_agent(host_library: HostLibrary) -> Iterator[Callable[[bytes], HostAgen
     yield make
     for agent in agents:
         agent.close()
+
+
+@pytest.fixture
+def made(bench: Bench) -> Made:
+    return bench.device("pump-1")
+
+
+@pytest.fixture
+def make_core(host_library: HostLibrary) -> Iterator[Callable[..., HostAgent]]:
+    """Make agents on flash of any geometry; whatever the test does, the core keeps to the rules of flash."""
+    agents: list[HostAgent] = []
+
+    def make(region: bytes, geometry: Geometry = SMALL) -> HostAgent:
+        agents.append(HostAgent(host_library, region, geometry=geometry))
+        return agents[-1]
+
+    yield make
+    for agent in agents:
+        assert agent.violations == 0, "the core wrote to flash that was not erased, or outside"
+        agent.close()
+
+
+@pytest.fixture
+def newborn(make_core: Callable[..., HostAgent], made: Made) -> HostAgent:
+    """A device with two pre-baked models and nothing else."""
+    return make_core(made.region(PREBAKED, SECOND_PREBAKED))
+
+
+@pytest.fixture
+def updated(newborn: HostAgent, bench: Bench, made: Made) -> HostAgent:
+    """A device that was given two models: NEW runs, OLD lies in the other slot."""
+    assert deliver(newborn, install(bench, made, OLD, 1)).code == 0
+    assert deliver(newborn, install(bench, made, NEW, 2)).code == 0
+    return newborn

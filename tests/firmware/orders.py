@@ -22,12 +22,18 @@ from reconciler.devices.codec import (
     parse_answer,
 )
 from reconciler.devices.codec import Signed as SignedAnswer
-from tests.firmware.bench import Made
-from tests.firmware.host import HostAgent
+from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
+from tests.firmware.host import Geometry, HostAgent
 
 NONCE = b"12345678"
 ROUNDS_MAX = 60
 WORKING = 1
+
+
+PREBAKED, SECOND_PREBAKED = make_pack(1), make_pack(9)
+OLD, NEW, THIRD = make_pack(2, inputs=1500), make_pack(3, inputs=1500), make_pack(4, inputs=1500)
+FAILING = make_failing_pack(5, inputs=1500)
+SMALL = Geometry(erase=512, write=8, provisioned=0x1000, journal=0x1000, marks=0x800, slot=0x2000)
 
 
 def digest(pack: bytes) -> bytes:
@@ -88,6 +94,11 @@ class Delivery:
         assert agent.handle(encode(self.block(index)), corrected=corrected) == b""
 
 
+def install(bench: Bench, made: Made, pack: bytes, sequence: int) -> Delivery:
+    """Order a pack, to be sent raw."""
+    return Delivery(bench.install(made, pack, sequence), pack)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How it ended: the result's code, and how many blocks were sent."""
@@ -113,3 +124,15 @@ def deliver(agent: HostAgent, delivery: Delivery) -> Outcome:
             agent.settle()
         answer = put(agent, question)
     raise AssertionError(f"no end: {answer}")
+
+
+def begin_trial(agent: HostAgent, delivery: Delivery) -> None:
+    """Up to the start that begins the trial, and not one step of it."""
+    answer = put(agent, delivery.offer)
+    assert isinstance(answer, Have)
+    for index in range(delivery.blocks):
+        delivery.send(agent, index)
+    assert put(agent, Stage(delivery.name)) == Result(delivery.name, WORKING)
+    while not agent.wants_reset:
+        agent.poll()
+    agent.boot()

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parameters, attacks and unusual devices: the real core on a flash model, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from reconciler.devices.bodies import Flag, Place
+from reconciler.devices.codec import encode
+from signing import keys
+from signing.verdict import Verdict
+from tests.firmware.bench import Bench, Made, make_pack
+from tests.firmware.host import HostAgent
+from tests.firmware.orders import (
+    FAILING,
+    NEW,
+    OLD,
+    PREBAKED,
+    SECOND_PREBAKED,
+    SMALL,
+    THIRD,
+    Delivery,
+    Outcome,
+    deliver,
+    digest,
+    install,
+    parameters,
+    report,
+)
+
+NO_UPDATES, ENCODING = -75, -76
+GOLDEN, PARAMETER = -87, -88
+
+
+# ---------------------------------------------------------------- parameters
+
+
+def test_configure_by_envelope_alone(updated: HostAgent, bench: Bench, made: Made) -> None:
+    decision, score = updated.infer(bytes(1500))
+    assert decision == 0
+    assert deliver(updated, Delivery(bench.configure(made, NEW, 3, {0: score - 1}))) == Outcome(0, 0)
+    assert updated.infer(bytes(1500)) == (1, score)
+    assert (parameters(updated, made), report(updated, made).sequence) == ({0: score - 1}, 3)
+    updated.boot()
+    assert updated.infer(bytes(1500)) == (1, score)
+    assert deliver(updated, Delivery(bench.configure(made, NEW, 4, {}))).code == 0
+    assert updated.infer(bytes(1500)) == (0, score)
+    assert report(updated, made).parameters == 0
+
+
+def test_parameters_stay_with_their_model(updated: HostAgent, bench: Bench, made: Made) -> None:
+    assert deliver(updated, Delivery(bench.configure(made, NEW, 3, {0: -5}))).code == 0
+    assert deliver(updated, install(bench, made, FAILING, 4)).code == GOLDEN
+    assert parameters(updated, made) == {0: -5}, "a failed trial changes nothing"
+    assert deliver(updated, install(bench, made, THIRD, 5)).code == 0
+    assert parameters(updated, made) == {}
+    assert deliver(updated, install(bench, made, NEW, 6)).code == 0
+    assert parameters(updated, made) == {}, "a newly activated pack starts with its defaults"
+
+
+def test_configure_checks_model_index_and_range(updated: HostAgent, bench: Bench, made: Made) -> None:
+    assert deliver(updated, Delivery(bench.configure(made, OLD, 3, {0: 0}))).code == -Verdict.MODEL
+    assert deliver(updated, Delivery(bench.configure(made, NEW, 3, {1: 0}))).code == PARAMETER
+    assert report(updated, made).sequence == 2
+    assert deliver(updated, Delivery(bench.configure(made, NEW, 3, {0: 2**31 - 1}))).code == 0
+
+
+# ---------------------------------------------------------------- attacks
+
+
+def test_replay(updated: HostAgent, bench: Bench, made: Made) -> None:
+    first = install(bench, made, OLD, 1)
+    assert deliver(updated, first).code == -Verdict.SEQUENCE
+    assert deliver(updated, install(bench, made, THIRD, 2)).code == -Verdict.SEQUENCE
+    assert Flag.ENVELOPE_REFUSED in report(updated, made).flags
+    assert updated.running() == digest(NEW)
+
+
+def test_wrong_device(updated: HostAgent, bench: Bench) -> None:
+    other = bench.device("pump-2")
+    assert deliver(updated, install(bench, other, THIRD, 3)).code == -Verdict.DEVICE
+
+
+def test_wrong_key(updated: HostAgent, bench: Bench, made: Made) -> None:
+    envelope = bench.install(made, THIRD, 3, signer=keys.generate())
+    assert deliver(updated, Delivery(envelope, THIRD)).code == -Verdict.SIGNER
+
+
+def test_endless_data(updated: HostAgent, bench: Bench, made: Made) -> None:
+    """The payload's length is known before the first block: a longer one is no offer of this envelope."""
+    delivery = install(bench, made, THIRD, 3)
+    assert deliver(updated, replace(delivery, payload=THIRD + bytes(4))).code == ENCODING
+
+
+def test_a_truncated_message_changes_nothing(updated: HostAgent, bench: Bench, made: Made) -> None:
+    operations = updated.operations
+    message = encode(install(bench, made, THIRD, 3).offer)
+    for length in range(len(message)):
+        assert updated.handle(message[:length]) == b""
+    assert updated.operations == operations
+
+
+# ---------------------------------------------------------------- the rest
+
+
+def test_a_device_without_slots_takes_prebaked_and_parameters(
+    make_core: Callable[..., HostAgent], bench: Bench, made: Made
+) -> None:
+    agent = make_core(made.region(PREBAKED, SECOND_PREBAKED), replace(SMALL, slot=0))
+    assert deliver(agent, Delivery(bench.install(made, SECOND_PREBAKED, 1))).code == 0
+    assert agent.running() == digest(SECOND_PREBAKED)
+    assert deliver(agent, Delivery(bench.configure(made, SECOND_PREBAKED, 2, {0: 7}))).code == 0
+    assert parameters(agent, made) == {0: 7}
+    assert deliver(agent, install(bench, made, make_pack(1, inputs=30), 3)).code == NO_UPDATES
+
+
+def test_hundreds_of_starts_and_orders_wear_no_hole_into_the_journal(
+    updated: HostAgent, bench: Bench, made: Made
+) -> None:
+    for sequence in range(3, 40):
+        assert deliver(updated, Delivery(bench.configure(made, NEW, sequence, {0: sequence}))).code == 0
+        for _ in range(7):
+            boots = report(updated, made).boots
+            updated.boot()
+            assert report(updated, made).boots == boots + 1
+        assert (report(updated, made).sequence, parameters(updated, made)) == (sequence, {0: sequence})
+
+
+def test_a_journal_of_noise_is_told_and_written_anew(updated: HostAgent, bench: Bench, made: Made) -> None:
+    for name in ("journal0", "journal1"):
+        region = updated.geometry.regions()[name]
+        updated.write_flash(region.offset, bytes(range(256)) * (region.size // 256))
+    updated.boot()
+    told = report(updated, made)
+    assert (told.sequence, told.place) == (0, Place.PREBAKED)
+    assert Flag.JOURNAL_REPAIRED in told.flags
+    assert deliver(updated, install(bench, made, THIRD, 1)).code == 0

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trials, and what runs at a start: the real core on a flash model, in this process."""
+
+from __future__ import annotations
+
+from reconciler.devices.bodies import Flag, Place, Why
+from reconciler.devices.codec import Result
+from reconciler.model import Phase
+from signing.verdict import Verdict
+from tests.firmware.bench import Bench, Made
+from tests.firmware.host import HostAgent
+from tests.firmware.orders import (
+    FAILING,
+    NEW,
+    OLD,
+    PREBAKED,
+    SECOND_PREBAKED,
+    THIRD,
+    Delivery,
+    begin_trial,
+    deliver,
+    digest,
+    install,
+    put,
+    report,
+)
+
+BUSY = -77
+PACK, GOLDEN, RESET, FAULT = -83, -87, -90, -91
+
+
+# ---------------------------------------------------------------- trials
+
+
+def test_failing_golden_vectors_lead_back(updated: HostAgent, bench: Bench, made: Made) -> None:
+    assert deliver(updated, install(bench, made, FAILING, 3)).code == GOLDEN
+    told = report(updated, made)
+    assert (told.phase, told.why, told.error) == (Phase.CONFIRMED, Why.FELL_BACK_TO_PREVIOUS, GOLDEN)
+    assert (told.failed, told.other) == (digest(FAILING)[:16],) * 2
+    assert Flag.GOLDEN_VECTORS_FAILED in told.flags
+    assert updated.running() == digest(NEW)
+    assert deliver(updated, install(bench, made, FAILING, 3)).code == GOLDEN, "the same order is not tried again"
+    assert deliver(updated, install(bench, made, THIRD, 4)).code == 0
+    assert report(updated, made).failed is None
+
+
+def test_the_first_model_failing_leads_back_to_prebaked(newborn: HostAgent, bench: Bench, made: Made) -> None:
+    assert deliver(newborn, install(bench, made, FAILING, 1)).code == GOLDEN
+    told = report(newborn, made)
+    assert (told.phase, told.why) == (Phase.IDLE, Why.FELL_BACK_TO_PREBAKED)
+    assert newborn.running() == digest(PREBAKED)
+
+
+def test_offers_wait_for_a_trial(updated: HostAgent, bench: Bench, made: Made) -> None:
+    begin_trial(updated, install(bench, made, THIRD, 3))
+    told = report(updated, made)
+    assert (told.phase, told.why, told.running) == (Phase.TRIAL, Why.ON_TRIAL, digest(THIRD)[:16])
+    assert put(updated, Delivery(bench.install(made, OLD, 4)).offer) == Result(3, BUSY)
+    updated.settle()
+    assert report(updated, made).phase is Phase.CONFIRMED
+
+
+def test_a_trial_survives_one_power_cut_and_not_two(updated: HostAgent, bench: Bench, made: Made) -> None:
+    begin_trial(updated, install(bench, made, THIRD, 3))
+    updated.boot()
+    assert updated.running() == digest(THIRD)
+    updated.boot()
+    assert updated.running() == digest(NEW)
+    told = report(updated, made)
+    assert (told.error, told.why) == (RESET, Why.FELL_BACK_TO_PREVIOUS)
+    assert Flag.TRIAL_ENDED_BY_RESET in told.flags
+
+
+def test_a_trial_does_not_survive_a_fault(updated: HostAgent, bench: Bench, made: Made) -> None:
+    begin_trial(updated, install(bench, made, THIRD, 3))
+    updated.fault_next_boot()
+    updated.boot()
+    assert updated.running() == digest(NEW)
+    assert report(updated, made).error == FAULT
+
+
+def test_a_pack_that_is_none_is_refused_before_any_trial(updated: HostAgent, bench: Bench, made: Made) -> None:
+    none = b"TFPK" + bytes(600)
+    boots = report(updated, made).boots
+    assert deliver(updated, install(bench, made, none, 3)).code == PACK
+    told = report(updated, made)
+    assert (told.boots, told.failed, told.other) == (boots, digest(none)[:16], None)
+
+
+# ---------------------------------------------------------------- what runs at a start
+
+
+def spoil(newborn: HostAgent, region: str, at: int = 200) -> None:
+    offset = newborn.geometry.regions()[region].offset + at
+    newborn.write_flash(offset, bytes([newborn.read_flash(offset, 1)[0] ^ 0x10]))
+
+
+def test_a_rotten_slot_leads_to_the_previous_and_then_to_prebaked(updated: HostAgent, made: Made) -> None:
+    spoil(updated, "slot1")
+    updated.boot()
+    told = report(updated, made)
+    assert (told.place, told.why, told.error) == (Place.SLOT_A, Why.FELL_BACK_TO_PREVIOUS, -Verdict.IMAGE)
+    assert Flag.SLOT_BAD_AT_BOOT in told.flags
+    assert updated.running() == digest(OLD)
+    spoil(updated, "slot0")
+    updated.boot()
+    assert (report(updated, made).why, updated.running()) == (Why.FELL_BACK_TO_PREBAKED, digest(PREBAKED))
+    spoil(updated, "provisioned", 640 + 40)
+    updated.boot()
+    assert updated.running() == digest(SECOND_PREBAKED)
+    spoil(updated, "provisioned", 640 + (len(PREBAKED) + 7) // 8 * 8 + 40)
+    updated.boot()
+    told = report(updated, made)
+    assert (told.place, told.why, told.running) == (Place.NOWHERE, Why.NOTHING_CAN, None)
+
+
+def test_a_rotten_slot_can_be_filled_again(updated: HostAgent, bench: Bench, made: Made) -> None:
+    spoil(updated, "slot1")
+    updated.boot()
+    assert deliver(updated, install(bench, made, NEW, 3)).code == 0
+    assert updated.running() == digest(NEW)
+
+
+def test_a_failed_pack_is_never_fallen_back_to(updated: HostAgent, bench: Bench, made: Made) -> None:
+    assert deliver(updated, install(bench, made, FAILING, 3)).code == GOLDEN
+    spoil(updated, "slot1")
+    updated.boot()
+    assert updated.running() == digest(PREBAKED)
