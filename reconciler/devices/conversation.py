@@ -77,6 +77,7 @@ class Patience:
     """When to try again, and when to give up for now."""
 
     silences: int = 6  # in a row
+    answer_s: float = 2.0  # a device signs what it says, which takes up to seconds on a small core
     first_poll_s: float = 0.1
     slowest_poll_s: float = 10.0
     trial_s: float = 120.0
@@ -177,4 +178,4 @@ class Inquiry:
 
     def _ask(self) -> Step:
         self._nonce = self._make_nonce()
-        return Step(Turn(question=Ask(self._what, self._nonce)))
+        return Step(Turn(question=Ask(self._what, self._nonce), answer_s=self._patience.answer_s))
