@@ -330,7 +330,8 @@ def test_integer_features_are_the_statistics(seed: int, spread: int, samples: in
     raw = raw_features([int(v) for v in x])
     for statistic, real in float_features(x.astype(float)).items():
         unit = UNITS.get(statistic, 1)
-        assert abs(raw[statistic] / unit - real) <= 2 / unit + 0.005 * abs(real), statistic
+        slack = 0.02 if statistic is Statistic.SKEWNESS else 2 / unit  # a difference of large sums when it is small
+        assert abs(raw[statistic] / unit - real) <= slack + 0.005 * abs(real), statistic
 
 
 @settings(max_examples=50, deadline=None)
