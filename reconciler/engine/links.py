@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from reconciler.config import Config, Serial
 from reconciler.devices.fleet import Fleet, Limiter
 from reconciler.devices.link import Event, LinkState
+from reconciler.devices.mqtt_link import MqttLink, MqttSettings
 from reconciler.devices.serial_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
 from reconciler.engine.seals import Seals
@@ -37,6 +38,7 @@ class Links:
     """Opens what Git and the configuration name together, and closes what they no longer name."""
 
     def __init__(self, config: Config, seals: Seals) -> None:
+        self._name = config.name
         self._mqtt = config.mqtt
         self._serial: Mapping[str, Serial] = {line.name: line for line in config.serial}
         self._seals = seals
@@ -98,23 +100,42 @@ class Links:
         return by_link
 
     def _ensure(self, name: str, fleet: str, members: Mapping[DeviceId, Device], limiter: Limiter) -> None:
-        key = (fleet, {device: member.link for device, member in members.items()})
-        if name in self._open and self._open[name].key == key:
+        """Have a link open for just these devices; a broker's is told of changes, a line's is opened anew."""
+        key: object = fleet if name == MQTT else {device: member.link for device, member in members.items()}
+        there = self._open.get(name)
+        if there is not None and there.key == key:
+            if isinstance(there.fleet.link, MqttLink):
+                there.fleet.link.serve(members)
             return
-        if name in self._open:
+        if there is not None:
             self._close(name)
-        if name == MQTT:
+        link = self._mqtt_link(fleet, members) if name == MQTT else self._serial_link(name, members)
+        if link is None:
             self._missing[MQTT] = "the configuration names no broker: add [mqtt] to gateway.toml"
             return
-        link = self._serial_link(name, members)
         runner = Fleet(link, self._seals.open_signed, limiters=(limiter,))
         tasks = (
+            asyncio.create_task(link.run(), name=f"link {name}"),
             asyncio.create_task(runner.run(), name=f"fleet {name}"),
             asyncio.create_task(self._forward(name, runner), name=f"hear {name}"),
         )
         for task in tasks:
             task.add_done_callback(self._look_for_crash)
         self._open[name] = _Open(key, runner, tasks)
+
+    def _mqtt_link(self, fleet: str, members: Mapping[DeviceId, Device]) -> MqttLink | None:
+        if self._mqtt is None:
+            return None
+        settings = MqttSettings(
+            host=self._mqtt.host,
+            port=self._mqtt.port,
+            fleet=fleet,
+            gateway=self._name,
+            ca=self._mqtt.ca,
+            certificate=self._mqtt.certificate,
+            key=self._mqtt.key,
+        )
+        return MqttLink(settings, members)
 
     def _look_for_crash(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
