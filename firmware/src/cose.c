@@ -49,7 +49,11 @@ int tf_cose_verify(const struct tf_sealed *sealed, const uint8_t key[TF_KEY_BYTE
     struct tf_writer writer = {head, sizeof head, 0};
     tf_write_head(&writer, TF_BSTR, payload.size);
     const struct tf_view parts[] = {
-        {before, sizeof before}, {sealed->protected_header, TF_PROTECTED_BYTES}, {no_external, sizeof no_external}, {head, writer.length}, payload,
+        {before, sizeof before},
+        {sealed->protected_header, TF_PROTECTED_BYTES},
+        {no_external, sizeof no_external},
+        {head, writer.length},
+        payload,
     };
     return tf_ed25519_verify(sealed->signature, key, parts, sizeof parts / sizeof parts[0]);
 }

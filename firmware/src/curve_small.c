@@ -2,8 +2,9 @@
 /*
  * The curve in the least code: 8 words of 32 bits in loops, one formula for adding and doubling, no tables.
  *
- * Field elements are numbers below 2^255 + 2^12, modulo the prime p = 2^255 - 19; only freeze() makes them unique. No branch and no address depends on a scalar or on a coordinate, except where a comment says that it is
- * about public values.
+ * Field elements are numbers below 2^255 + 2^12, modulo the prime p = 2^255 - 19; only freeze() makes them unique. No
+ * branch and no address depends on a scalar or on a coordinate, except where a comment says that it is about public
+ * values.
  */
 #include <stdbool.h>
 #include <string.h>
@@ -326,6 +327,8 @@ void tf_curve_mul_add(uint8_t scalar[32], const uint8_t a[32], const uint8_t b[3
     }
     reduce_wide(x, wide);
     store(scalar, x);
+    tf_wipe(y, sizeof y); /* the device's private scalar may be in here */
+    tf_wipe(wide, sizeof wide);
 }
 
 void tf_curve_base(uint8_t point[32], const uint8_t scalar[32])
@@ -338,6 +341,7 @@ void tf_curve_base(uint8_t point[32], const uint8_t scalar[32])
     load(a, scalar);
     multiply_points(&r, a, &base, nothing, &base);
     encode(point, &r);
+    tf_wipe(a, sizeof a);
 }
 
 int tf_curve_check(const uint8_t signature[64], const uint8_t key[32], const uint8_t h[32])

@@ -21,14 +21,16 @@ static void hash_to_scalar(uint8_t scalar[32], struct tf_view a, struct tf_view 
     tf_wipe(digest, sizeof digest);
 }
 
-int tf_ed25519_verify(const uint8_t signature[64], const uint8_t public_key[32], const struct tf_view *parts, size_t count)
+int tf_ed25519_verify(const uint8_t signature[64], const uint8_t public_key[32], const struct tf_view *parts,
+                      size_t count)
 {
     uint8_t h[32];
     hash_to_scalar(h, (struct tf_view){signature, 32}, (struct tf_view){public_key, 32}, parts, count);
     return tf_curve_check(signature, public_key, h);
 }
 
-void tf_ed25519_sign(uint8_t signature[64], const uint8_t seed[32], const uint8_t public_key[32], const struct tf_view *parts, size_t count)
+void tf_ed25519_sign(uint8_t signature[64], const uint8_t seed[32], const uint8_t public_key[32],
+                     const struct tf_view *parts, size_t count)
 {
     static const struct tf_view nothing = {0};
     struct tf_sha512 sha;

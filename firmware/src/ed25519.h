@@ -9,9 +9,11 @@
 #include "bytes.h"
 
 /* TF_OK or TF_ERR_SIGNATURE. */
-TF_MUST_CHECK int tf_ed25519_verify(const uint8_t signature[64], const uint8_t public_key[32], const struct tf_view *parts, size_t count);
+TF_MUST_CHECK int tf_ed25519_verify(const uint8_t signature[64], const uint8_t public_key[32], const struct tf_view *parts,
+                                    size_t count);
 
 /* seed is RFC 8032's private key. Constant time in the seed. */
-void tf_ed25519_sign(uint8_t signature[64], const uint8_t seed[32], const uint8_t public_key[32], const struct tf_view *parts, size_t count);
+void tf_ed25519_sign(uint8_t signature[64], const uint8_t seed[32], const uint8_t public_key[32],
+                     const struct tf_view *parts, size_t count);
 
 #endif

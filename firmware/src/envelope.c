@@ -250,7 +250,8 @@ int tf_envelope_verify_kept(const struct tf_slot *slot, const struct tf_identity
     if (error != TF_OK) {
         return error;
     }
-    if (manifest.order.configure || manifest.order.size != slot->pack_bytes || !tf_same(manifest.order.digest, slot->digest, TF_DIGEST_BYTES)) {
+    if (manifest.order.configure || manifest.order.size != slot->pack_bytes ||
+        !tf_same(manifest.order.digest, slot->digest, TF_DIGEST_BYTES)) {
         return TF_ERR_IMAGE;
     }
     return manifest.order.sequence <= sequence ? TF_OK : TF_ERR_SEQUENCE;

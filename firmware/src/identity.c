@@ -43,7 +43,8 @@ static int check_prebaked(struct tf_identity *identity, const struct tf_region *
 {
     for (uint8_t i = 0; i < identity->prebaked_count; i++) {
         struct tf_prebaked *pack = &identity->prebaked[i];
-        if (pack->offset % 8 != 0 || pack->offset < HEADER_BYTES || pack->offset > region->size || pack->size > region->size - pack->offset) {
+        if (pack->offset % 8 != 0 || pack->offset < HEADER_BYTES || pack->offset > region->size ||
+            pack->size > region->size - pack->offset) {
             return TF_ERR_PROVISIONED;
         }
         pack->offset += region->offset;

@@ -193,7 +193,8 @@ static int copy_held(const struct tf_agent *agent, uint32_t unit, enum direction
             continue;
         }
         const uint32_t scratch = geometry->scratch.offset + (from - start);
-        error = direction == TO_SCRATCH ? tf_flash_copy(&agent->hal, scratch, from, to - from) : tf_flash_copy(&agent->hal, from, scratch, to - from);
+        error = direction == TO_SCRATCH ? tf_flash_copy(&agent->hal, scratch, from, to - from)
+                                        : tf_flash_copy(&agent->hal, from, scratch, to - from);
     }
     return error;
 }

@@ -319,8 +319,17 @@ static const struct {
     const char *name;
     void (*run)(void);
 } commands[] = {
-    {"sha256", do_sha256}, {"sha512", do_sha512}, {"sign", do_sign},   {"verify", do_verify},         {"envelope", do_envelope}, {"push", do_push},
-    {"encode", do_encode}, {"patch", do_patch},   {"heatshrink", do_heatshrink}, {"pack", do_pack}, {"run", do_run},
+    {"sha256", do_sha256},
+    {"sha512", do_sha512},
+    {"sign", do_sign},
+    {"verify", do_verify},
+    {"envelope", do_envelope},
+    {"push", do_push},
+    {"encode", do_encode},
+    {"patch", do_patch},
+    {"heatshrink", do_heatshrink},
+    {"pack", do_pack},
+    {"run", do_run},
 };
 
 static void split(char *line)

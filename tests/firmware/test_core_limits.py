@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from reconciler.devices.bodies import Flag, Place
 from reconciler.devices.codec import encode
-from signing import keys
+from signing import delegation, envelope, keys
+from signing.names import key_id
 from signing.verdict import Verdict
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.host import HostAgent
@@ -136,3 +137,37 @@ def test_a_journal_of_noise_is_told_and_written_anew(updated: HostAgent, bench: 
     assert (told.sequence, told.place) == (0, Place.PREBAKED)
     assert Flag.JOURNAL_REPAIRED in told.flags
     assert deliver(updated, install(bench, made, THIRD, 1)).code == 0
+
+
+# ---------------------------------------------------------------- delegation
+
+
+def test_a_delegation_is_held_across_resets(newborn: HostAgent, bench: Bench, made: Made) -> None:
+    def bare(pack: bytes, sequence: int) -> Delivery:
+        order = envelope.Install(sequence, digest(pack), len(pack))
+        return Delivery(envelope.make(bench.gateway, made.target, order), pack)
+
+    assert deliver(newborn, bare(OLD, 1)).code == -Verdict.NO_DELEGATION
+    assert deliver(newborn, install(bench, made, OLD, 1)).code == 0
+    newborn.boot()
+    assert deliver(newborn, bare(NEW, 2)).code == 0
+    told = report(newborn, made)
+    assert (told.epoch, told.gateway) == (1, key_id(bench.gateway.public_key))
+
+
+def test_stolen_gateway_key(updated: HostAgent, bench: Bench, made: Made) -> None:
+    """The root delegates another key with the next epoch: what the old one signs is refused from then on."""
+    heir = keys.generate()
+    grant = delegation.Delegation(heir.public_key, bench.vendor, epoch=2)
+    order = envelope.Install(3, digest(NEW), len(NEW))
+    renewed = envelope.make(heir, made.target, order, delegation.delegate(bench.root, grant))
+    assert deliver(updated, Delivery(renewed)) == Outcome(0, 0)
+    assert deliver(updated, install(bench, made, THIRD, 4)).code == -Verdict.REVOKED
+    updated.boot()
+    assert updated.running() == digest(NEW)
+    assert report(updated, made).epoch == 2
+    # what the old key had let in is still good to fall back to
+    region = updated.geometry.regions()["slot1"]
+    updated.write_flash(region.offset + 64, b"\0" * 64)
+    updated.boot()
+    assert updated.running() == digest(OLD)
