@@ -9,13 +9,14 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from reconciler.build.errors import ModelUnreadable
+from reconciler.build.errors import ModelUnreadable, OperatorUnsupported
 
 MOST_MEMBERS = 256
 LARGEST_UNPACKED = 512 << 20
 LARGEST_CONFIG = 16 << 20
 DEEPEST_CONFIG = 100
 CODE_LAYERS = frozenset({"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"})
+RECURRENT_LAYERS = frozenset({"LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D"})
 # Graph operations that reach outside the graph; a model that computes has no need of them.
 OUTSIDE = (
     "PyFunc", "EagerPyFunc", "ReadFile", "WriteFile", "MatchingFiles", "Reader", "Dataset", "Iterator", "LookupTable",
@@ -117,6 +118,10 @@ def _check_layer(name: str, item: dict[str, Any]) -> None:
         raise ModelUnreadable(
             f"{name}: layer {called!r} is a {kind}: it carries code, which is never run. "
             "Use built-in layers, or give the model as a quantized .tflite"
+        )
+    if kind in RECURRENT_LAYERS:
+        raise OperatorUnsupported(
+            f"{name}: a layer is a {kind}; packs have no recurrent operators: use 1-D convolutions over a window"
         )
     if isinstance(module, str) and isinstance(kind, str) and not module.startswith(("keras", "builtins")):
         raise ModelUnreadable(f"{name}: {kind} of module {module!r} is not part of Keras")

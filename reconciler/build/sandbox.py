@@ -163,13 +163,19 @@ def _collect(folder: Path, job: Job, ended: _Ended) -> Built:
     if ended.timed_out:
         raise BuildFailed(f"the build took longer than {job.limits.wall_s:g} s and was ended")
     if ended.code != 0 or not (folder / "report.json").exists():
-        why = (
-            "ran out of its limit on processor time"
-            if ended.code == -signal.SIGXCPU
-            else f"ended with code {ended.code}"
-        )
-        raise BuildFailed(f"the build subprocess {why}: {ended.errors.strip()[-500:] or 'it said nothing'}")
+        last = ended.errors.strip().rsplit("\n", 1)[-1][:300]
+        raise BuildFailed(f"the build subprocess {_why(ended.code, job.limits)}{': ' + last if last else ''}")
     return Built((folder / "pack").read_bytes(), report_from_json((folder / "report.json").read_bytes()))
+
+
+def _why(code: int, limits: Limits) -> str:
+    """Say how a process ended that could not say it itself."""
+    if code == -signal.SIGXCPU:
+        return f"used up its {limits.cpu_s} s of processor time"
+    if code < 0:
+        name = signal.Signals(-code).name
+        return f"was ended by {name}: the model makes a library crash, or needs more than {limits.memory_bytes} bytes"
+    return f"ended with code {code}"
 
 
 def _silent(_step: str) -> None:
