@@ -79,10 +79,10 @@ class Bench:
         return envelope.make(self.gateway, made.target, order, self.delegation)
 
 
-def make_pack(seed: int, *, inputs: int = 32) -> bytes:
-    """Make a pack of kind 0 that differs with the seed; a larger one with more inputs."""
+def make_pack(seed: int, *, inputs: int = 32, vectors: int = 1) -> bytes:
+    """Make a pack of kind 0 that differs with the seed; a larger one with more inputs and golden vectors."""
     weights = [(seed * 31 + i * 7) % 23 - 11 for i in range(inputs)]
-    samples = [[(seed + i * 13) % 200 - 100 for i in range(inputs)]]
+    samples = [[(seed + i * 13 + j * 5) % 200 - 100 for i in range(inputs)] for j in range(vectors)]
     return build_threshold(weights, threshold=1000 + seed, element=ElementType.INT8, inputs=samples)
 
 

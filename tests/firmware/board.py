@@ -64,11 +64,16 @@ def write_flash_file(machine: Machine, path: Path, contents: dict[int, bytes]) -
 
 
 class Board:
-    """One emulator process. ``uart`` is a connected socket while it runs; the flash file stays when it ends."""
+    """One emulator process. ``uart`` is a connected socket while it runs; the flash file stays when it ends.
 
-    def __init__(self, machine: Machine, elf: Path, flash: Path, *, extra: tuple[str, ...] = ()) -> None:
+    With ``listen`` the UART is a Unix socket of that name instead, for whoever connects to it.
+    """
+
+    def __init__(
+        self, machine: Machine, elf: Path, flash: Path, *, listen: Path | None = None, extra: tuple[str, ...] = ()
+    ) -> None:
         self.machine, self.elf, self.flash = machine, elf, flash
-        self._extra = extra
+        self._listen, self._extra = listen, extra
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -88,7 +93,7 @@ class Board:
         command = [
             *self.machine.command(self.elf, self.flash),
             *("-display", "none", "-monitor", "none", "-nodefaults"),
-            *("-chardev", f"socket,id=uart,fd={uart_end.fileno()}", "-serial", "chardev:uart"),
+            *("-chardev", f"socket,id=uart,{self._uart_end(uart_end)}", "-serial", "chardev:uart"),
             *("-chardev", f"socket,id=control,fd={control_end.fileno()}", "-mon", "chardev=control,mode=control"),
             *self._extra,
         ]
@@ -97,6 +102,9 @@ class Board:
         self._control_lines = self._control.makefile("rb")
         self._control_lines.readline()  # the greeting
         self.control("qmp_capabilities")
+
+    def _uart_end(self, connected: socket.socket) -> str:
+        return f"path={self._listen},server=on,wait=off" if self._listen else f"fd={connected.fileno()}"
 
     def kill(self) -> None:
         """Take the power away; what the flash file holds then is all that is left."""

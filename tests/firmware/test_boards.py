@@ -3,21 +3,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from firmware.tools.size_report import read_symbols
-from reconciler.devices.bodies import CapabilitiesBody, Place, Why
+from reconciler.devices.bodies import CapabilitiesBody, Place, Report, Why
 from reconciler.devices.codec import Have, Missing, What
-from reconciler.devices.conversation import Confirmed, Rejected, TrialFailed
-from reconciler.model import Phase
+from reconciler.devices.conversation import Answered, Confirmed, Outcome, Rejected, TrialFailed
+from reconciler.devices.fleet import Fleet
+from reconciler.devices.serial_link import SerialLink
+from reconciler.devices.serial_port import SerialPort
+from reconciler.devices.transfer import Effort
+from reconciler.model import DeviceId, Phase
 from signing import keys
 from signing.verdict import Verdict
 from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
-from tests.firmware.board import Board, Machine
+from tests.firmware.board import Board, Machine, write_flash_file
 from tests.firmware.talk import SerialDevice, ask, digest16, first_blocks, job, question, report_of, update
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(180)]
@@ -123,6 +129,37 @@ def test_failing_trial_falls_back_to_previous(make_board: MakeBoard, bench: Benc
     assert isinstance(outcome, TrialFailed), outcome
     report = report_of(device, made)
     assert (report.running, report.why) == (digest16(OLD), Why.FELL_BACK_TO_PREVIOUS)
+
+
+def test_the_gateways_own_stack_over_a_port(
+    machine: Machine, board_elf: Path, bench: Bench, made: Made, tmp_path: Path
+) -> None:
+    """Fleet, serial link and serial port as the daemon uses them, with a pack of 54 KB."""
+    pack = make_pack(9, inputs=4090, vectors=12)
+    device = DeviceId(made.name)
+    flash = tmp_path / "flash.bin"
+    write_flash_file(machine, flash, {0: made.region(PREBAKED)})
+
+    async def update_it(path: Path) -> tuple[Report, Outcome, Effort]:
+        link = SerialLink(SerialPort(f"unix:{path}", 460800), {device: ADDRESS})
+        fleet = Fleet(link, lambda _device, cose, nonce: made.open_signed(cose, nonce))
+        running = asyncio.create_task(fleet.run())
+        asked = await fleet.ask(device, What.REPORT)
+        assert isinstance(asked, Answered), asked
+        assert isinstance(asked.body, Report)
+        work = job(made, bench.install(made, pack, 1), pack, asked.body, block_bytes=1024)
+        outcome, effort = await fleet.update(work)
+        running.cancel()
+        return asked.body, outcome, effort
+
+    with tempfile.TemporaryDirectory() as short, Board(machine, board_elf, flash, listen=Path(short) / "uart") as board:
+        assert board.pid
+        before, outcome, effort = asyncio.run(update_it(Path(short) / "uart"))
+    flash.unlink()
+    assert before.running == digest16(PREBAKED)
+    assert isinstance(outcome, Confirmed), outcome
+    assert outcome.report.running == digest16(pack)
+    assert effort.blocks_resent == 0
 
 
 def test_sleeps_when_idle(make_board: MakeBoard, made: Made) -> None:
