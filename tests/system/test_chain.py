@@ -66,11 +66,16 @@ def test_a_killed_daemon_goes_on_where_it_was(site: Site) -> None:
     site.world.commit("Begin", site.first_files())
     site.start_gateway()
     site.world.wait_for("1.0.0", lambda: site.are_ready("1.0.0"), within_s=WITHIN_S)
+    begun = time.monotonic()
     site.world.commit("large", {"rollout.yaml": rollout("2.0.0"), **model("2.0.0", LARGE)})
-    site.world.wait_for("a transfer under way", lambda: "receiving" in site.phases(), within_s=WITHIN_S)
+    site.world.wait_for("a transfer under way", lambda: "phase=1" in site.phases(), within_s=WITHIN_S)
+    site.world.wait_for("some blocks", lambda: time.monotonic() > begun + 4, within_s=10)
     site.gateway.kill()
     site.start_gateway()
     site.world.wait_for("2.0.0", lambda: site.are_ready("2.0.0"), within_s=WITHIN_S)
+    sent = [int(count) for count in re.findall(r"vibration@2\.0\.0: Confirmed \((\d+) blocks", site.gateway.said)]
+    assert len(sent) == len(site.devices)
+    assert min(sent) < 10  # of 12: the others had arrived before the kill
 
 
 def test_nothing_is_committed_when_nothing_changes(site: Site) -> None:
