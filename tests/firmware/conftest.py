@@ -36,15 +36,19 @@ def build(preset: str) -> Path:
     return folder / preset
 
 
+def preset() -> str:
+    """Say which build for Linux to test: `make firmware-asan` asks for the sanitized one."""
+    return os.environ.get("TINYFLEET_HOST_PRESET", "host")
+
+
 @pytest.fixture(scope="session")
 def host_library() -> HostLibrary:
-    return HostLibrary(build("host") / "libtinyfleet-host.so")
+    return HostLibrary(build(preset()) / "libtinyfleet-host.so")
 
 
 @pytest.fixture(scope="session")
 def vdev_program() -> Path:
-    """The sanitized build when asked for: `make firmware-asan`."""
-    return build(os.environ.get("TINYFLEET_VDEV_PRESET", "host")) / "tinyfleet-vdev"
+    return build(preset()) / "tinyfleet-vdev"
 
 
 @pytest.fixture(scope="session", params=MACHINES, ids=lambda machine: machine.name)

@@ -24,6 +24,8 @@ uint8_t *host_device_flash(struct host_device *device);
 void host_device_scan(struct host_device *device);
 uint64_t host_device_operations(const struct host_device *device);
 uint32_t host_device_violations(const struct host_device *device);
+void host_device_set_time(struct host_device *device, uint32_t unix_s);
+void host_device_trial_inferences(struct host_device *device, uint32_t count);
 bool host_device_wants_reset(const struct host_device *device);
 void host_device_fault(struct host_device *device);
 int host_device_running(const struct host_device *device, uint8_t *digest);
@@ -208,6 +210,14 @@ class HostAgent:
     def wants_reset(self) -> bool:
         """It has asked for a restart, which `settle` would do."""
         return bool(self._c.host_device_wants_reset(self._device))
+
+    def set_time(self, unix_s: int) -> None:
+        """Tell it the time of day; 0: it does not know."""
+        self._c.host_device_set_time(self._device, unix_s)
+
+    def set_trial_inferences(self, count: int) -> None:
+        """Say how many inferences decide a trial beside the golden vectors."""
+        self._c.host_device_trial_inferences(self._device, count)
 
     @property
     def operations(self) -> int:

@@ -79,6 +79,35 @@ def test_a_trial_does_not_survive_a_fault(updated: HostAgent, bench: Bench, made
     assert report(updated, made).error == FAULT
 
 
+def test_the_first_inferences_decide_as_well(updated: HostAgent, bench: Bench, made: Made) -> None:
+    updated.set_trial_inferences(2)
+    begin_trial(updated, install(bench, made, THIRD, 3))
+    updated.settle()
+    updated.infer(bytes(1500))
+    assert report(updated, made).phase is Phase.TRIAL
+    updated.infer(bytes(1500))
+    assert report(updated, made).phase is Phase.CONFIRMED
+
+
+def test_a_model_that_faults_on_its_first_input_is_left(updated: HostAgent, bench: Bench, made: Made) -> None:
+    updated.set_trial_inferences(1)
+    begin_trial(updated, install(bench, made, THIRD, 3))
+    updated.settle()
+    updated.fault_next_boot()
+    updated.boot()
+    assert (report(updated, made).error, updated.running()) == (FAULT, digest(NEW))
+
+
+def test_a_silent_sensor_is_not_the_models_fault(updated: HostAgent, bench: Bench, made: Made) -> None:
+    updated.set_trial_inferences(1)
+    begin_trial(updated, install(bench, made, THIRD, 3))
+    updated.settle()
+    updated.let_pass(59)
+    assert report(updated, made).phase is Phase.TRIAL
+    updated.let_pass(2)
+    assert report(updated, made).phase is Phase.CONFIRMED
+
+
 def test_a_pack_that_is_none_is_refused_before_any_trial(updated: HostAgent, bench: Bench, made: Made) -> None:
     none = b"TFPK" + bytes(600)
     boots = report(updated, made).boots

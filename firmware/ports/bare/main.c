@@ -12,6 +12,7 @@
 
 #define WATCHDOG_MS 8000u
 #define ARENA_BYTES (32u * 1024u)
+#define TRIAL_INFERENCES 1u
 
 /* Named, so that the size report can tell them from the agent's own memory. */
 static uint8_t transfer_buffer[TF_FRAME_BUFFER(TF_MESSAGE_MAX)];
@@ -95,6 +96,7 @@ static int start(void)
         .reset = reset,
         .watchdog_kick = watchdog_kick,
         .was_fault = was_fault,
+        .trial_inferences = TRIAL_INFERENCES,
     };
     const struct tf_arena arena = { model_arena, sizeof model_arena };
     const int result = tf_agent_init(&agent, &hal, port_engines, port_engine_count, arena);

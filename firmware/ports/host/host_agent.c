@@ -35,6 +35,11 @@ static uint32_t now_ms(void *ctx)
     return device_of(ctx)->now_ms;
 }
 
+static uint32_t unix_s(void *ctx)
+{
+    return device_of(ctx)->unix_s;
+}
+
 static void reset(void *ctx)
 {
     device_of(ctx)->wants_reset = true;
@@ -69,6 +74,7 @@ void host_device_init(struct host_device *device, const struct flash_model *flas
         .flash_erase = flash_erase,
         .flash_map = flash_map,
         .now_ms = now_ms,
+        .unix_s = unix_s,
         .reset = reset,
         .watchdog_kick = watchdog_kick,
         .was_fault = was_fault,

@@ -24,6 +24,7 @@ struct host_device {
     bool wants_reset;  /* the agent asked for a restart: call host_boot() */
     bool was_fault;    /* what the agent is told at its next boot */
     uint32_t now_ms;   /* the clock that the agent sees */
+    uint32_t unix_s;   /* what it knows of the time of day; 0: nothing */
 };
 
 /* Flash of `flash->size` bytes belongs to the caller, as the arena does. */
@@ -47,6 +48,9 @@ uint8_t *host_device_flash(struct host_device *device);
 void host_device_scan(struct host_device *device);
 uint64_t host_device_operations(const struct host_device *device);
 uint32_t host_device_violations(const struct host_device *device);
+void host_device_set_time(struct host_device *device, uint32_t unix_s);
+/* How many inferences decide a trial beside the golden vectors; none unless said so. */
+void host_device_trial_inferences(struct host_device *device, uint32_t count);
 bool host_device_wants_reset(const struct host_device *device);
 void host_device_fault(struct host_device *device);
 /* Digest of what runs: 1 and 32 bytes written, or 0 when nothing runs. */

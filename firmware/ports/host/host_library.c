@@ -58,6 +58,16 @@ uint32_t host_device_violations(const struct host_device *device)
     return device->flash.violations;
 }
 
+void host_device_set_time(struct host_device *device, uint32_t unix_s)
+{
+    device->unix_s = unix_s;
+}
+
+void host_device_trial_inferences(struct host_device *device, uint32_t count)
+{
+    device->agent.hal.trial_inferences = count;
+}
+
 bool host_device_wants_reset(const struct host_device *device)
 {
     return device->wants_reset;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "serial_answer.h"
 #include "trial_faults.h"
@@ -194,6 +195,7 @@ void vdev_receive(struct vdev *device, const uint8_t *message, size_t received, 
         return;
     }
     trial_faults_for(device);
+    device->host.unix_s = (uint32_t)time(NULL);
     const int length = host_handle(&device->host, message, received, corrected, answer, sizeof answer);
 
     /* the answer was given before the restart that the agent may have asked for */
