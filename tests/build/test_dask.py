@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When one machine is too small: builds on a Dask cluster, through the same door, with the same bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reconciler.build.errors import GateMissed
+from reconciler.build.recipe import GateSpec
+from reconciler.build.sandbox import Job, run_job
+from reconciler.build.service import BuildService
+from reconciler.build.store import Store
+from tests.build.recipes import Files, forest_recipe
+
+distributed = pytest.importorskip("distributed", reason="needs the extra `dask`")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_dask_cluster_builds_the_same_bytes(tmp_path: Path) -> None:
+    files = Files()
+    recipe = forest_recipe(files)
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, processes=True) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        service = BuildService(Store(str(tmp_path)), executor=client.get_executor())
+        built = service.build(recipe, files)
+        with pytest.raises(GateMissed, match="instructions"):
+            service.build(forest_recipe(files, gates=(GateSpec("instructions", at_most=1),)), files)
+        service.close()
+    assert built == run_job(Job(recipe, files.by_digest))

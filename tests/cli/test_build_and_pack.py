@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tinyfleet build` and `tinyfleet pack`, as people type them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from reconciler.build.container import SectionId, assemble, disassemble
+from reconciler.build.errors import BuildFailed, OperatorUnsupported, PackMalformed
+from reconciler.cli import cli
+from tests.build.flatbuilder import Model
+from tests.build.make_vectors import good_packs
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "fleet-repo-example"
+TYPE = EXAMPLE / "device-types" / "vibration-wifi.yaml"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+def test_the_example_builds_and_is_there_the_second_time(tmp_path: Path) -> None:
+    first = run("build", EXAMPLE, "--store", tmp_path, "--quiet")
+    assert first.exit_code == 0, first.output
+    assert "line-current@1.0.0 for current-serial: built:" in first.output
+    assert "auc " in first.output
+    again = run("build", "line-current@1.0.0", EXAMPLE, "--store", tmp_path)
+    assert "line-current@1.0.0 for current-serial: had it:" in again.output
+    assert "1.1.0" not in again.output
+
+
+def test_progress_is_shown(tmp_path: Path) -> None:
+    result = run("build", "line-current@1.0.0", EXAMPLE, "--store", tmp_path)
+    assert "line-current@1.0.0 for current-serial: train ..." in result.output
+
+
+def test_one_failure_does_not_stop_the_others_and_is_told(tmp_path: Path) -> None:
+    fleet = tmp_path / "fleet"
+    shutil.copytree(EXAMPLE, fleet)
+    document = fleet / "models" / "line-current" / "model.yaml"
+    document.write_text(document.read_text().replace("atLeast: 0.95", "atLeast: 0.999", 1))
+    result = run("build", "line-current", fleet, "--store", tmp_path / "store", "--quiet")
+    assert result.exit_code == 1
+    assert "line-current@1.0.0 for current-serial: FAILED: auc is 0.9" in result.output
+    assert "it must be at least 0.999" in result.output
+    assert "line-current@1.1.0 for current-serial: built:" in result.output
+
+
+def test_a_type_that_lacks_an_operator_is_told(tmp_path: Path) -> None:
+    result = run("build", "line-current@1.0.0", EXAMPLE, "--for", "vibration-wifi", "--store", tmp_path, "--quiet")
+    assert result.exit_code == 1
+    assert "vibration-wifi lacks the operators TREE_ENSEMBLE" in result.output
+
+
+def test_a_model_that_is_not_there_is_a_wrong_command_line(tmp_path: Path) -> None:
+    assert run("build", "nothing", EXAMPLE, "--store", tmp_path).exit_code == 2
+
+
+def test_a_repository_with_mistakes_is_not_built(tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text("kind: Fleet\n")
+    result = run("build", tmp_path, "--store", tmp_path / "store")
+    assert result.exit_code == 1
+    assert "apiVersion" in result.output
+
+
+def test_a_single_file_becomes_a_pack_that_can_be_looked_into(tmp_path: Path) -> None:
+    source = EXAMPLE / "models" / "pump-vibration" / "autoencoder-1.1.0.tflite"
+    packs = []
+    for version, extra in (("old", []), ("new", ["--decide", "reconstruction", "--threshold", 0.002])):
+        packs.append(tmp_path / f"{version}.pack")
+        made = run("pack", "make", source, "--for", TYPE, "-o", packs[-1], *extra)
+        assert made.exit_code == 0, made.output
+        assert "arena" in made.output
+    shown = run("pack", "inspect", packs[1]).output
+    assert all(word in shown for word in ("CONV_2D", "WEIGHTS", "HEAD", "arena", "reconstruction", "128"))
+    difference = run("pack", "diff", *packs).output
+    assert all(word in difference for word in ("delta", "compressed", "raw"))
+    assert "nothing but an envelope" in run("pack", "diff", packs[0], packs[0]).output
+
+
+@pytest.mark.parametrize("name", ["forest isolation", "threshold int16", "softmax"])
+def test_every_kind_can_be_looked_into(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "x.pack"
+    path.write_bytes(good_packs()[name])
+    result = run("pack", "inspect", path)
+    assert result.exit_code == 0
+    assert f"{path.stat().st_size} bytes" in result.output
+
+
+def test_a_damaged_pack_is_refused(tmp_path: Path) -> None:
+    pack = disassemble(good_packs()["softmax"])
+    spoiled = {**pack.sections, SectionId.PLAN: pack.section(SectionId.PLAN)[:-4]}
+    path = tmp_path / "x.pack"
+    path.write_bytes(assemble(type(pack)(pack.kind, pack.arena_bytes, spoiled)))
+    assert isinstance(run("pack", "inspect", path).exception, PackMalformed)
+
+
+def test_an_unsupported_operator_says_where_and_what_would_do(tmp_path: Path) -> None:
+    model = Model()
+    x, y = model.tensor([1, 4]), model.tensor([1, 4])
+    model.operator("DIV", [x, x], [y], table="DivOptions")
+    path = tmp_path / "m.tflite"
+    path.write_bytes(model.finish([x], [y]))
+    error = run("pack", "make", path, "--for", TYPE, "-o", tmp_path / "m.pack").exception
+    assert isinstance(error, OperatorUnsupported)
+    assert "operator 0 (DIV) is not supported: multiply by the inverse constant" in str(error)
+    assert not (tmp_path / "m.pack").exists()
+
+
+def test_trees_as_json_become_a_pack(tmp_path: Path) -> None:
+    tree = {
+        "feature": [1, 0, 0],
+        "threshold": [10, 0, 0],
+        "left": [1, -1, -1],
+        "right": [2, -1, -1],
+        "value": [9, 3, 6],
+    }
+    document = {"format": "tinyfleet-forest/1", "mode": "isolation", "features": 2, "subsample": 9, "trees": [tree]}
+    source = tmp_path / "trees.json"
+    source.write_text(json.dumps(document))
+    kind = EXAMPLE / "device-types" / "current-serial.yaml"
+    result = run(
+        "pack", "make", source, "--for", kind, "--scheme", "int16", "--threshold", 0.6, "-o", tmp_path / "t.pack"
+    )
+    assert result.exit_code == 0, result.output
+
+
+def test_a_document_that_is_no_device_type_is_refused(tmp_path: Path) -> None:
+    source = EXAMPLE / "models" / "pump-vibration" / "autoencoder-1.1.0.tflite"
+    error = run("pack", "make", source, "--for", EXAMPLE / "fleet.yaml", "-o", tmp_path / "x").exception
+    assert isinstance(error, BuildFailed)
+    assert "DeviceType" in str(error)
