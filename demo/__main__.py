@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from demo.site import MODEL, Site, model, rollout
+from demo.site import MODEL, SerialLine, Site, model, rollout
 from demo.world import NotObservedError, World, threshold_model
 
 DEVICE = "pump-1"
@@ -28,7 +28,7 @@ def say(text: str) -> None:
 
 def story(world: World) -> None:
     """Tell it; every line is read from what runs."""
-    site = Site(world, (DEVICE,), baud=BAUD)
+    site = Site(world, (DEVICE,), SerialLine(BAUD))
     say("keys: an offline root, a gateway key that it delegates to")
     say(f"device: {DEVICE} on a {BAUD}-baud line, provisioned with the pre-baked model {MODEL}@1.0.0")
     site.set_up()

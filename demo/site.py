@@ -8,6 +8,7 @@ import json
 import os
 import socket
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,32 @@ from signing.keys import read_public_key
 LINE = "/dev/line"  # in Git; gateway.toml says what it is on this machine
 OPERATORS = frozenset({"THRESHOLD"})
 MODEL = "vibration"
+DEVICES_A_FILE = 100
 BAKED = threshold_model([3, -5, 2] * 20, 900)
 
 
-class Site:
-    """Devices on one serial line behind one gateway."""
+@dataclass(frozen=True)
+class SerialLine:
+    """One line that all devices share."""
 
-    def __init__(self, world: World, devices: tuple[str, ...], *, baud: int) -> None:
+    baud: int
+
+
+@dataclass(frozen=True)
+class Broker:
+    """A broker with TLS: `folder` holds ca.crt, and for each client a certificate and its key by its name."""
+
+    port: int
+    folder: Path
+
+
+class Site:
+    """Devices behind one gateway: on one serial line, or behind a broker."""
+
+    def __init__(self, world: World, devices: tuple[str, ...], link: SerialLine | Broker) -> None:
         self.world = world
         self.devices = devices
-        self.baud = baud
+        self.link = link
         self._public_keys: dict[str, str] = {}
         self._gateway: Running | None = None
 
@@ -39,8 +56,10 @@ class Site:
         """Make keys, devices and the repository; nothing runs yet."""
         self._make_keys()
         (self.world.folder / "images").mkdir()
-        for address, device in enumerate(self.devices, start=1):
-            self._public_keys[device] = self._provision(device, address)
+        baked = threshold_pack(BAKED)
+        for number, device in enumerate(self.devices, start=1):
+            address = number if isinstance(self.link, SerialLine) else 0
+            self._public_keys[device] = self._provision(device, address, baked)
         self.world.make_repository()
         self._configure()
 
@@ -48,10 +67,9 @@ class Site:
         """Power the devices; they keep their flash over a restart."""
         flash = self.world.folder / "flash"
         flash.mkdir(exist_ok=True)
-        line = f"unix:{self.world.folder}/line"
         control = ("--control", self.world.folder / "control")
         images = ("--images", self.world.folder / "images", "--flash", flash)
-        return self.world.start("vdev", VDEV, *images, "--line", line, *control, *options)
+        return self.world.start("vdev", VDEV, *images, *self._link_options(), *control, *options)
 
     def start_gateway(self) -> Running:
         """Start the daemon."""
@@ -71,7 +89,7 @@ class Site:
             "fleet.yaml": document("Fleet", FLEET, {"reportEvery": "30s"}),
             "gateway.yaml": document("Gateway", GATEWAY, {"selector": {}}),
             "type.yaml": document("DeviceType", "line-sensor", self._type()),
-            **{f"devices/{device}.yaml": self._device(device) for device in self.devices},
+            **self._device_files(),
             "rollout.yaml": rollout("1.0.0"),
             **model("1.0.0", BAKED),
         }
@@ -113,7 +131,7 @@ class Site:
         options = ("--root", root / "root.pub.pem", "--fleet", FLEET)
         world.run(TINYFLEET, "keys", "gateway", "install", gateway, delegation, *options)
 
-    def _provision(self, device: str, address: int) -> str:
+    def _provision(self, device: str, address: int, baked: bytes) -> str:
         """Make a device's first flash content; returns its public key for the fleet repository."""
         target = names.target(FLEET, device, names.Engine(pack_format=1, operators=OPERATORS))
         seed = os.urandom(32)
@@ -128,7 +146,7 @@ class Site:
             name=device,
             address=address,
         )
-        (self.world.folder / "images" / device).write_bytes(provisioned_region(identity, [threshold_pack(BAKED)]))
+        (self.world.folder / "images" / device).write_bytes(provisioned_region(identity, [baked]))
         return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw().hex()
 
     def _type(self) -> Mapping[str, Any]:
@@ -140,10 +158,34 @@ class Site:
             "prebaked": [{"name": MODEL, "version": "1.0.0"}],
         }
 
+    def _device_files(self) -> dict[str, bytes]:
+        """Write all devices, some to a file."""
+        files = {}
+        for at in range(0, len(self.devices), DEVICES_A_FILE):
+            some = self.devices[at : at + DEVICES_A_FILE]
+            files[f"devices/{some[0]}.yaml"] = b"---\n".join(self._device(device) for device in some)
+        return files
+
     def _device(self, device: str) -> bytes:
-        serial = {"port": LINE, "baud": self.baud, "address": self.devices.index(device) + 1}
-        spec = {"type": "line-sensor", "link": {"serial": serial}, "publicKey": self._public_keys[device]}
+        link: dict[str, Any] = {"mqtt": {}}
+        if isinstance(self.link, SerialLine):
+            address = self.devices.index(device) + 1
+            link = {"serial": {"port": LINE, "baud": self.link.baud, "address": address}}
+        spec = {"type": "line-sensor", "link": link, "publicKey": self._public_keys[device]}
         return document("Device", device, spec)
+
+    def _link_options(self) -> tuple[str | Path, ...]:
+        if isinstance(self.link, SerialLine):
+            return ("--line", f"unix:{self.world.folder}/line")
+        folder = self.link.folder
+        return ("--broker", f"localhost:{self.link.port}", "--tls-ca", folder / "ca.crt", "--certificates", folder)
+
+    def _link_section(self) -> str:
+        if isinstance(self.link, SerialLine):
+            return f'[[serial]]\nname = "{LINE}"\nport = "unix:{self.world.folder}/line"\n'
+        folder = self.link.folder
+        names = f'ca = "{folder}/ca.crt"\ncertificate = "{folder}/{GATEWAY}.crt"\nkey = "{folder}/{GATEWAY}.key"\n'
+        return f'[mqtt]\nhost = "localhost"\nport = {self.link.port}\n{names}'
 
     def _configure(self) -> Path:
         path = self.world.folder / "gateway.toml"
@@ -156,12 +198,11 @@ url = "{self.world.remote}"
 allowed_signers = "allowed_signers"
 [keys]
 gateway = "gateway"
-[[serial]]
-name = "{LINE}"
-port = "unix:{self.world.folder}/line"
 [status]
 interval = "500ms"
-"""
+[http]
+listen = ""
+{self._link_section()}"""
         )
         return path
 

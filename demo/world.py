@@ -41,6 +41,11 @@ class Running:
         return not self._ended and self._process.poll() is not None
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
     def said(self) -> str:
         """Return the end of what it said."""
         return self._log.read_text(errors="replace")[-4000:]

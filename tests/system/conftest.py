@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.site import Site
+from demo.site import SerialLine, Site
 from demo.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +28,6 @@ def firmware() -> None:
 @pytest.fixture
 def site(firmware: None) -> Iterator[Site]:  # noqa: ARG001 - must have been built
     with tempfile.TemporaryDirectory(prefix="site") as folder, World(Path(folder)) as world:  # a socket's path is short
-        made = Site(world, ("pump-1", "pump-2", "pump-3"), baud=FAST_BAUD)
+        made = Site(world, ("pump-1", "pump-2", "pump-3"), SerialLine(FAST_BAUD))
         made.set_up()
         yield made

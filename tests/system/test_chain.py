@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from demo.site import Site, model, rollout
+from demo.site import SerialLine, Site, model, rollout
 from demo.world import GATEWAY, threshold_model
 
 WITHIN_S = 60
@@ -61,7 +61,7 @@ def test_a_parameter_changes_without_a_pack(site: Site) -> None:
 
 
 def test_a_killed_daemon_goes_on_where_it_was(site: Site) -> None:
-    site.baud = 9600  # slow enough to be killed on the way
+    site.link = SerialLine(9600)  # slow enough to be killed on the way
     site.start_devices()
     site.world.commit("Begin", site.first_files())
     site.start_gateway()
