@@ -44,7 +44,7 @@ int tf_agent_boot(struct tf_agent *agent)
 
 int tf_agent_poll(struct tf_agent *agent, uint32_t now_ms)
 {
-    (void)now_ms; /* no job waits for time yet; the port's loop has it at hand when one does */
+    agent->work.now_ms = now_ms;
     tf_update_slice(agent);
     int wishes = agent->work.job != TF_JOB_NONE && agent->work.job != TF_JOB_WATCH ? TF_POLL_WORK : 0;
     if (agent->work.report_due) {
@@ -106,6 +106,7 @@ int tf_agent_infer(struct tf_agent *agent, const uint8_t *input, size_t length, 
 void tf_agent_input_missing(struct tf_agent *agent)
 {
     agent->work.flags |= TF_FLAG_INPUT;
+    tf_update_no_input(agent);
 }
 
 const struct tf_identity *tf_agent_identity(const struct tf_agent *agent)

@@ -14,6 +14,9 @@ void tf_update_slice(struct tf_agent *agent);
 /* An inference during a trial: the first ones decide with the golden vectors. */
 void tf_update_inferred(struct tf_agent *agent, int error);
 
+/* There is no input to infer from: a trial does not wait for it. */
+void tf_update_no_input(struct tf_agent *agent);
+
 /* The trial, or the check of a whole pack, failed: back to what was before; committed. */
 TF_MUST_CHECK int tf_update_failed(struct tf_agent *agent, int error);
 

@@ -71,7 +71,7 @@ TF_MUST_CHECK int tf_agent_report(struct tf_agent *agent, uint8_t *reply, size_t
 /* Run the model on one input window, and count. TF_OK, TF_ERR_NOTHING, TF_ERR_INPUT or the engine's error. */
 TF_MUST_CHECK int tf_agent_infer(struct tf_agent *agent, const uint8_t *input, size_t length, struct tf_verdict *verdict);
 
-/* Note that the sensor gave nothing, or nonsense: flag 7 of the report. */
+/* Note that the sensor gave nothing, or nonsense: flag 7 of the report. A trial stops waiting for inferences. */
 void tf_agent_input_missing(struct tf_agent *agent);
 
 /* Who this device is, after tf_agent_boot(): for topics and the serial address. */

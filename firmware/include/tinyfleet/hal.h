@@ -56,6 +56,11 @@ struct tf_hal {
     void (*watchdog_kick)(void *ctx);
     /* 1 when the watchdog or a fault ended the last run, else 0; asked once, by tf_agent_boot(). */
     int (*was_fault)(void *ctx);
+    /*
+     * Inferences on real input that must succeed after the golden vectors before a trial is confirmed. A model that hangs
+     * or faults on what the sensor gives then never gets confirmed. 0: the vectors decide alone.
+     */
+    uint32_t trial_inferences;
 };
 
 #endif

@@ -76,6 +76,8 @@ struct tf_work {
     enum tf_job job;
     struct tf_decoder decoder;
     struct tf_sha256 sha;
+    uint32_t now_ms;                 /* of the last poll */
+    uint32_t since_ms;               /* when the watch of the first inferences began */
     uint32_t done;                   /* bytes hashed, golden vectors run, inferences seen */
     struct tf_block_list corrected;  /* taken from frames with a mended bit */
     struct tf_block_list forgotten;  /* held by their marks, but to be sent again */
