@@ -29,6 +29,9 @@ int tf_agent_boot(struct tf_agent *agent)
     if (error == TF_OK) {
         error = tf_journal_load(&agent->journal, &agent->hal);
     }
+    if (agent->journal.damaged) {
+        agent->work.flags |= TF_FLAG_JOURNAL;
+    }
     if (error == TF_OK) {
         error = tf_transfer_recover(agent);
     }

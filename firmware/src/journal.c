@@ -114,10 +114,10 @@ int tf_journal_load(struct tf_journal *journal, const struct tf_hal *hal)
     }
     memset(journal, 0, sizeof *journal);
     memset(journal->record.blank, 0xff, sizeof journal->record.blank);
+    journal->damaged = scan.damaged;
     if (!scan.found) {
         /* Nothing is known of what stands there: the first record goes to a sector that was erased for it. */
         journal->position = hal->geometry.journal[0].size;
-        journal->record.state.flags = scan.damaged ? TF_FLAG_JOURNAL : 0;
         return TF_OK;
     }
     journal->sector = scan.sector;
@@ -125,9 +125,6 @@ int tf_journal_load(struct tf_journal *journal, const struct tf_hal *hal)
     int error = tf_flash_read(hal, hal->geometry.journal[scan.sector].offset + scan.at, &journal->record, TF_RECORD_BYTES);
     if (error == TF_OK) {
         error = replay(journal, hal, scan.at + TF_RECORD_BYTES);
-    }
-    if (scan.damaged) {
-        journal->record.state.flags |= TF_FLAG_JOURNAL;
     }
     return error;
 }

@@ -9,7 +9,7 @@
 #include "tinyfleet/hal.h"
 #include "tinyfleet/state.h"
 
-/* Read the newest state; a device that never wrote one gets an empty state. Sets TF_FLAG_JOURNAL where records are damaged. */
+/* Read the newest state; a device that never wrote one gets an empty state. Tells whether records are damaged. */
 TF_MUST_CHECK int tf_journal_load(struct tf_journal *journal, const struct tf_hal *hal);
 
 /* Make the state in memory the one that holds. TF_ERR_JOURNAL: neither sector takes it. */

@@ -124,6 +124,7 @@ static int confirm(struct tf_agent *agent)
     state->stepped_back = 0;
     state->has_failed = 0;
     state->error = TF_OK;
+    state->flags = 0;
     state->trial_boots = 0;
     if (!tf_same(state->configured, running->digest, TF_DIGEST_BYTES)) {
         state->parameter_count = 0; /* they were the former model's */

@@ -91,6 +91,7 @@ struct tf_journal {
     struct tf_record record; /* the state in force; in flash once tf_journal_commit() returned TF_OK */
     uint32_t position;       /* in the active sector, where the next record goes */
     uint8_t sector;          /* 0 or 1 */
+    bool damaged;            /* something that is no record was passed over when it was read */
 };
 
 /* What runs. */

@@ -43,7 +43,7 @@ enum tf_why {
     TF_WHY_ASKED = 5,
 };
 
-/* protocol.md, the report's `flags`; bits. The first four survive a reset, the others are about the time since the start. */
+/* protocol.md, the report's `flags`; bits. Bits 1 ... 3 stand until a model is confirmed, the others until the next start. */
 enum tf_flag {
     TF_FLAG_JOURNAL = 1 << 0,
     TF_FLAG_SLOT = 1 << 1,

@@ -83,7 +83,7 @@ struct tf_work {
     struct tf_block_list forgotten;  /* held by their marks, but to be sent again */
     int8_t stage_error;              /* why the last staging failed, until the next block */
     bool report_due;
-    uint16_t flags; /* those of enum tf_flag that are about the time since the start */
+    uint16_t flags; /* those of enum tf_flag that stand until the next start */
 };
 
 #endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fixed-point arithmetic of packs (docs/specs/pack.md, section 8). What the specification lets wrap is computed without a
+ * sign, because a pack that nobody meant well may drive it over the edge.
+ */
+#ifndef TF_ENGINE_ARITH_H
+#define TF_ENGINE_ARITH_H
+
+#include <stdint.h>
+
+static inline int32_t tf_wrap_add(int32_t a, int32_t b)
+{
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
+/* SRDHM. Adding 2^30 and shifting rounds as the specification's division does, ties of negative products included. */
+static inline int32_t tf_srdhm(int32_t a, int32_t b)
+{
+    return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
+}
+
+/* RDP for exponents of 0 ... 31. */
+static inline int32_t tf_rdp(int32_t x, uint32_t exponent)
+{
+    const uint32_t mask = (1u << exponent) - 1u;
+    const uint32_t threshold = (mask >> 1) + ((uint32_t)x >> 31);
+    return (x >> exponent) + (((uint32_t)x & mask) > threshold ? 1 : 0);
+}
+
+/* MBQM: shift is -31 ... 30, negative to the right. */
+static inline int32_t tf_mbqm(int32_t x, int32_t multiplier, int32_t shift)
+{
+    if (shift > 0) {
+        return tf_srdhm((int32_t)((uint32_t)x << (uint32_t)shift), multiplier);
+    }
+    return tf_rdp(tf_srdhm(x, multiplier), (uint32_t)-shift);
+}
+
+/* SR: shift is 1 ... 62. */
+static inline int64_t tf_sr(int32_t x, int32_t multiplier, uint32_t shift)
+{
+    const uint64_t magnitude = x < 0 ? 0u - (uint32_t)x : (uint32_t)x;
+    const int64_t scaled = (int64_t)((magnitude * (uint32_t)multiplier + ((uint64_t)1 << (shift - 1))) >> shift);
+    return x < 0 ? -scaled : scaled;
+}
+
+/* What an operator adds and keeps to at its end: limits before the zero point is added, so that nothing overflows. */
+struct tf_ending {
+    int32_t least;
+    int32_t most;
+    int32_t zero;
+};
+
+static inline int8_t tf_end(struct tf_ending ending, int32_t value)
+{
+    value = value < ending.least ? ending.least : value;
+    value = value > ending.most ? ending.most : value;
+    return (int8_t)(value + ending.zero);
+}
+
+#endif

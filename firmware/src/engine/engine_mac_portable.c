@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine_mac.h"
+
+static inline uint32_t product(int8_t x, int8_t w)
+{
+    return (uint32_t)((int32_t)x * w);
+}
+
+void tf_mac_1x2(const struct tf_runs *runs, uint32_t acc[2])
+{
+    uint32_t a = acc[0], b = acc[1];
+    for (uint32_t run = 0; run < runs->count; run++) {
+        const int8_t *x = runs->x + run * runs->x_step;
+        const int8_t *w0 = runs->w + run * runs->w_step;
+        const int8_t *w1 = w0 + runs->w_next;
+        for (const int8_t *end = x + runs->length; x != end; x++) {
+            a += product(*x, *w0++);
+            b += product(*x, *w1++);
+        }
+    }
+    acc[0] = a;
+    acc[1] = b;
+}
+
+void tf_mac_2x2(const struct tf_runs *runs, uint32_t acc[4])
+{
+    uint32_t a = acc[0], b = acc[1], c = acc[2], d = acc[3];
+    for (uint32_t run = 0; run < runs->count; run++) {
+        const int8_t *x0 = runs->x + run * runs->x_step;
+        const int8_t *x1 = x0 + runs->x_next;
+        const int8_t *w0 = runs->w + run * runs->w_step;
+        const int8_t *w1 = w0 + runs->w_next;
+        for (const int8_t *end = x0 + runs->length; x0 != end; x0++, x1++, w0++, w1++) {
+            a += product(*x0, *w0);
+            b += product(*x0, *w1);
+            c += product(*x1, *w0);
+            d += product(*x1, *w1);
+        }
+    }
+    acc[0] = a;
+    acc[1] = b;
+    acc[2] = c;
+    acc[3] = d;
+}
+
+void tf_mac_depthwise(const struct tf_runs *runs, uint32_t acc[4])
+{
+    uint32_t a = acc[0], b = acc[1], c = acc[2], d = acc[3];
+    for (uint32_t run = 0; run < runs->count; run++) {
+        const int8_t *x = runs->x + run * runs->x_step;
+        const int8_t *w = runs->w + run * runs->w_step;
+        for (uint32_t tap = 0; tap < runs->length; tap++) {
+            a += product(x[0], w[0]);
+            b += product(x[1], w[1]);
+            c += product(x[2], w[2]);
+            d += product(x[3], w[3]);
+            x += runs->x_next;
+            w += runs->x_next;
+        }
+    }
+    acc[0] = a;
+    acc[1] = b;
+    acc[2] = c;
+    acc[3] = d;
+}
+
+uint32_t tf_mac_sum(const int8_t *w, uint32_t length)
+{
+    int32_t sum = 0;
+    for (uint32_t i = 0; i < length; i++) {
+        sum += w[i];
+    }
+    return (uint32_t)sum;
+}
