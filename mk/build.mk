@@ -5,3 +5,7 @@ bench-pack: setup ## bytes of packs, of deltas, and the time to an artifact that
 
 build-vectors: setup ## write tests/vectors/pack.json and patch.json anew
 	$(PY) -m tests.build.make_vectors
+
+.PHONY: fuzz-build
+fuzz-build: setup ## thousands of random networks against the oracle, and of spoiled packs against the checker
+	TINYFLEET_EXAMPLES=1500 $(PY) -m pytest -q -n 2 -p no:cacheprovider tests/build/test_network_exact.py tests/build/test_checker.py

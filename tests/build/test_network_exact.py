@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,9 +16,11 @@ from reconciler.build.oracle import Oracle
 from reconciler.build.reference.run import Reference
 from tests.build.networks import KINDS, Draw
 
+EXAMPLES = int(os.environ.get("TINYFLEET_EXAMPLES", "40"))
+
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_reference_equals_the_oracle(kind: str, data: st.DataObject) -> None:
     model = KINDS[kind](Draw(data))
