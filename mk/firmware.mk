@@ -4,9 +4,11 @@ FIRMWARE_PRESETS := host mps2-an386 riscv32-virt
 
 .PHONY: firmware firmware-host firmware-clean
 firmware: setup ## build the device agent for all ports; prints text_ ram_ stack_ of the boards
-	@set -e; cd firmware; for preset in $(FIRMWARE_PRESETS); do \
+	@mkdir -p firmware/build; set -e; cd firmware; for preset in $(FIRMWARE_PRESETS); do \
+	  exec 9>build/.$$preset.lock; flock 9; \
 	  cmake --preset $$preset -DPython3_EXECUTABLE=$(CURDIR)/$(PY) >/dev/null; \
 	  cmake --build --preset $$preset; \
+	  exec 9>&-; \
 	done
 	@$(PY) -m firmware.tools.size_report
 

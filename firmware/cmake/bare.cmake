@@ -4,14 +4,22 @@ set(BARE ${CMAKE_CURRENT_SOURCE_DIR}/ports/bare)
 set(PORT ${CMAKE_CURRENT_SOURCE_DIR}/ports/${TF_PORT})
 file(GLOB BARE_SOURCES CONFIGURE_DEPENDS ports/bare/*.c ports/shared/*.c ports/${TF_PORT}/*.c)
 
-add_executable(firmware ${BARE_SOURCES})
-set_target_properties(firmware PROPERTIES OUTPUT_NAME tinyfleet SUFFIX .elf)
-target_include_directories(firmware PRIVATE ${BARE} ${PORT} ports/shared)
+function(add_firmware target name)
+  add_executable(${target} ${ARGN})
+  set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name} SUFFIX .elf)
+  target_include_directories(${target} PRIVATE ${BARE} ${PORT} ports/shared include)
+  target_link_options(${target} PRIVATE
+    -nostdlib -Wl,--gc-sections -Wl,--fatal-warnings -Wl,-Map=${CMAKE_BINARY_DIR}/${name}.map
+    -L${BARE} -T ${PORT}/${TF_PORT}.ld)
+  set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS ${BARE}/sections.ld ${PORT}/${TF_PORT}.ld)
+endfunction()
+
+add_firmware(firmware tinyfleet ${BARE_SOURCES})
 target_link_libraries(firmware PRIVATE strict core third_party gcc)
-target_link_options(firmware PRIVATE
-  -nostdlib -Wl,--gc-sections -Wl,--fatal-warnings -Wl,-Map=${CMAKE_BINARY_DIR}/tinyfleet.map
-  -L${BARE} -T ${PORT}/${TF_PORT}.ld)
-set_property(TARGET firmware APPEND PROPERTY LINK_DEPENDS ${BARE}/sections.ld ${PORT}/${TF_PORT}.ld)
+# The board without the agent: what a port is tried with first.
+file(GLOB CHECK_SOURCES CONFIGURE_DEPENDS ports/bare/check/*.c ports/${TF_PORT}/*.c)
+add_firmware(board-check board-check ${CHECK_SOURCES} ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
+target_link_libraries(board-check PRIVATE strict gcc)
 # Or its loops would be compiled into calls of the very functions they implement. And the linker's step can't see that
 # the compiler will call them, so they are not left to it.
 set_source_files_properties(ports/bare/memory.c PROPERTIES COMPILE_OPTIONS "-fno-tree-loop-distribute-patterns;-fno-lto;-fcallgraph-info=su")

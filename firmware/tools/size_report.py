@@ -58,7 +58,7 @@ def measure(target: Target) -> dict[str, int]:
     sections = _sections(target, elf)
     symbols = read_symbols(target.tools, elf)
     table = PointerTable.read(FIRMWARE / "tools" / "stack_calls.json")
-    graph = CallGraph.read(sorted(build.rglob("*.ci")), table)
+    graph = CallGraph.read(_graph_files(build), table)
     graph.add_aliases({name: symbol.address for name, symbol in symbols.items()})
     text = sum(size for name, size in sections.items() if name in ROM_SECTIONS)
     ram = sum(size for name, size in sections.items() if name in RAM_SECTIONS)
@@ -67,6 +67,11 @@ def measure(target: Target) -> dict[str, int]:
         f"ram_{target.short}": ram - sum(symbols[name].size for name in NOT_OURS),
         f"stack_{target.short}": _stack(target, graph),
     }
+
+
+def _graph_files(build: Path) -> list[Path]:
+    """Return the call graph of the linked whole, and of what was left out of that."""
+    return [*build.glob("tinyfleet.elf*.ci"), *(build / "CMakeFiles" / "firmware.dir").rglob("*.ci")]
 
 
 def _engine(graph: CallGraph, symbols: dict[str, Symbol]) -> int:

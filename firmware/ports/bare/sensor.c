@@ -8,7 +8,7 @@
 #define WAVE_SAMPLES 32u
 
 static _Alignas(4) uint8_t window[WINDOW_BYTES];
-static uint32_t looked_ms;
+static uint32_t looked_ms = 0u - PERIOD_MS; /* the first look is at once: a trial may wait for it */
 static uint32_t noise = 1;
 
 static uint8_t next_sample(uint32_t index)

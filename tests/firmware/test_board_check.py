@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a board must do before the agent is put on it: flash, watchdog, faults, flow control, sleep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.firmware.board import Board, Machine, write_flash_file
+
+pytestmark = [pytest.mark.emulator, pytest.mark.timeout(120)]
+ANSWER_S = 20.0
+
+
+@pytest.fixture
+def board(machine: Machine, board_elf: Path, tmp_path: Path) -> Iterator[Board]:
+    flash = tmp_path / "flash.bin"
+    write_flash_file(machine, flash, {})
+    with Board(machine, board_elf.with_name("board-check.elf"), flash) as board:
+        board.uart.settimeout(ANSWER_S)
+        assert hear(board, 1) == b"!"
+        yield board
+    flash.unlink()
+
+
+def hear(board: Board, count: int) -> bytes:
+    heard = b""
+    while len(heard) < count:
+        data = board.uart.recv(count - len(heard))
+        assert data, heard
+        heard += data
+    return heard
+
+
+def command(board: Board, letters: str) -> str:
+    board.uart.sendall(letters.encode())
+    return hear(board, len(letters)).decode()
+
+
+def test_flash_takes_what_it_must_and_no_more(board: Board) -> None:
+    assert command(board, "epc") == "+++"
+    assert command(board, "ec") == "+-"
+    assert command(board, "pec") == "++-"
+    assert command(board, "o") == "-", "an odd length is no write unit"
+    assert command(board, "x") == "-", "outside, or not aligned"
+
+
+def test_flash_survives_a_kill(board: Board) -> None:
+    assert command(board, "ep") == "++"
+    board.kill()
+    board.start()
+    board.uart.settimeout(ANSWER_S)
+    assert hear(board, 1) == b"!", "a loss of power is no fault"
+    assert command(board, "c") == "+"
+
+
+@pytest.mark.parametrize("letter", ["s", "f"], ids=["watchdog", "fault"])
+def test_resets_and_leaves_a_note(board: Board, letter: str) -> None:
+    board.uart.sendall(letter.encode())
+    assert hear(board, 1) == b"F"
+    assert command(board, "r") == "!", "the note is taken once"
+    assert command(board, "k") == "k"
+
+
+def test_no_byte_is_lost_in_a_burst(board: Board) -> None:
+    burst = bytes(b"0123456789"[i % 10] for i in range(20_000))
+    board.uart.sendall(burst)
+    assert hear(board, len(burst)) == burst
+
+
+def test_watchdog_is_fed_while_it_sleeps(board: Board) -> None:
+    board.uart.settimeout(2.0)  # four times its watchdog's time
+    used = board.cpu_s()
+    with pytest.raises(TimeoutError):
+        board.uart.recv(1)
+    assert board.cpu_s() - used < 0.4
