@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from reconciler.devices.codec import NONCE_BYTES, What
@@ -24,9 +24,10 @@ from reconciler.devices.conversation import (
     Patience,
     Step,
 )
+from reconciler.devices.limits import Limiter
 from reconciler.devices.link import Event, Heard, Link, Silent, Turn
 from reconciler.devices.transfer import Effort, Job, Transfer
-from reconciler.model import DeviceId, Limits
+from reconciler.model import DeviceId
 
 OpenSignedOf = Callable[[DeviceId, bytes, bytes], bytes]  # (device, COSE object, nonce) to body; raises Refused
 STRAY_S = 1.0  # after an answer that was of no use, ask again after so long
@@ -35,23 +36,6 @@ STRAY_S = 1.0  # after an answer that was of no use, ask again after so long
 def fresh_nonce() -> bytes:
     """Return a nonce that nobody can foresee."""
     return secrets.token_bytes(NONCE_BYTES)
-
-
-class Limiter:
-    """How many transfers at once and how many bytes a second, for a link or for a whole gateway."""
-
-    def __init__(self, limits: Limits) -> None:
-        self.transfers = asyncio.Semaphore(limits.transfers)
-        self._rate = limits.bytes_per_second
-        self._paid_until_s = 0.0
-
-    def wait_s(self, count: int, now_s: float) -> float:
-        """Take `count` bytes and return how long they must wait: bytes are lent, and paid back by waiting."""
-        if self._rate is None:
-            return 0.0
-        start = max(now_s, self._paid_until_s)
-        self._paid_until_s = start + count / self._rate
-        return start - now_s
 
 
 @dataclass(slots=True)
@@ -101,8 +85,21 @@ class Fleet:
         )
         return await self._converse(inquiry)
 
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Wait until the limits allow one more transfer, and be counted as one."""
+        async with AsyncExitStack() as places:
+            for limiter in self._limiters:
+                await places.enter_async_context(limiter.place())
+            yield
+
     async def update(self, job: Job) -> tuple[Outcome, Effort]:
         """Bring one update to its end, when the limits allow it to begin."""
+        async with self.place():
+            return await self.carry_out(job)
+
+    async def carry_out(self, job: Job) -> tuple[Outcome, Effort]:
+        """Bring one update to its end, in a place that the caller has."""
         transfer = Transfer(
             job,
             open_signed=self._opener(job.device),
@@ -110,10 +107,7 @@ class Fleet:
             patience=self._patience,
             answers_may_double=self.link.answers_may_double,
         )
-        async with AsyncExitStack() as places:
-            for limiter in self._limiters:
-                await places.enter_async_context(limiter.transfers)
-            return await self._converse(transfer), transfer.effort
+        return await self._converse(transfer), transfer.effort
 
     async def unsolicited(self) -> AsyncIterator[Event]:
         """Yield what devices say without being asked, who comes and goes, and how the link is."""

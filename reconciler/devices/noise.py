@@ -5,7 +5,7 @@ Single flipped bits are mended, so a frame of n bits is lost when two or more bi
 bit error rate e. Each block also pays h bits of frame and message around it, a share of h/n. The sum of both
 is least at n = cube root of (h / e²).
 
-A line that nothing has been heard on yet is taken for a noisy one (3.5e-5, blocks of 640 bytes): on a clean line
+A line that nothing has been heard on yet is taken for a noisy one (3e-5, blocks of 688 bytes): on a clean line
 that costs 1 % more than the largest blocks would, on a noisy one the largest blocks would cost far more.
 """
 
@@ -18,7 +18,7 @@ BLOCK_STEP_BYTES = 16
 BLOCK_LEAST_BYTES = 64
 MEMORY_BITS = 2_000_000  # what was seen longer ago counts for less: lines change
 PRIOR_BITS = 40_000  # as if so many bits had come with PRIOR_ERRORS before anything was heard
-PRIOR_ERRORS = 1.4
+PRIOR_ERRORS = 1.2
 
 
 @dataclass(slots=True)

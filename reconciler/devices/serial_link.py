@@ -25,6 +25,8 @@ FIRST_BYTE_S, FIRST_BYTE_BYTES = 0.050, 10  # docs/specs/protocol.md section 3, 
 NEXT_BYTE_S, NEXT_BYTE_BYTES = 0.020, 10
 AHEAD_S = 0.050  # how much may be handed over before the wire is free
 REOPEN_S = 5.0
+MUTE_AFTER = 6  # silences in a row, after which
+MUTE_TRIES = 6  # only one question in so many is put on the line
 CLOCK_STEP_S = 0.001  # nobody waits for less
 
 
@@ -40,6 +42,12 @@ class _Lane:
     used_s: float = 0.0
     not_before_s: float = 0.0
     open_question: Question | None = None
+    silences: int = 0  # in a row, questions that were never put included
+
+    @property
+    def spared(self) -> bool:
+        """Tell whether this question is not worth its wait: the device has long been mute."""
+        return self.silences >= MUTE_AFTER and self.silences % MUTE_TRIES != 0
 
 
 class SerialLink:
@@ -153,20 +161,25 @@ class SerialLink:
         await self._line.send(frame)
 
     async def _ask(self, lane: _Lane, question: Question) -> None:
-        self.statistics.questions += 1
         lane.open_question = question
-        await self._put_on_the_wire(lane, question)
-        answer = await self._answer_of(lane, question)
-        self._turned = True
+        answer = None if lane.spared else await self._exchange(lane, question)
         if lane.open_question is not question:
             return  # cancelled meanwhile: nobody wants to know
         lane.open_question = None
+        lane.silences = lane.silences + 1 if answer is None else 0
         if answer is None:
             self.statistics.silences += 1
             self._events.put_nowait(Silent(lane.device, question))
         else:
             self.statistics.answers += 1
             self._events.put_nowait(Heard(lane.device, answer))
+
+    async def _exchange(self, lane: _Lane, question: Question) -> Answer | None:
+        self.statistics.questions += 1
+        await self._put_on_the_wire(lane, question)
+        answer = await self._answer_of(lane, question)
+        self._turned = True
+        return answer
 
     async def _answer_of(self, lane: _Lane, question: Question) -> Answer | None:
         self._deframer.reset()

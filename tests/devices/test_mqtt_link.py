@@ -16,7 +16,8 @@ import pytest
 from reconciler.devices.codec import Ask, Result, What, encode
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Patience
 from reconciler.devices.errors import LinkUnusable
-from reconciler.devices.fleet import Fleet, Limiter
+from reconciler.devices.fleet import Fleet
+from reconciler.devices.limits import Limiter
 from reconciler.devices.link import Event, Heard, LinkState, Presence
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
 from reconciler.model import DeviceId, Limits

@@ -16,7 +16,8 @@ from reconciler.devices.bodies import Report
 from reconciler.devices.codec import Result, What, encode
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome
 from reconciler.devices.errors import LineDown
-from reconciler.devices.fleet import Fleet, Limiter
+from reconciler.devices.fleet import Fleet
+from reconciler.devices.limits import Limiter
 from reconciler.devices.frame import encode_frame
 from reconciler.devices.link import Heard, LinkState
 from reconciler.devices.noise import Noise, best_block_bytes
@@ -108,6 +109,25 @@ def test_a_silent_device_costs_the_others_only_its_share() -> None:
     with_silent_s, _, _ = on_a_line(SimulatedLine(stations(a=True)), both)
     assert with_silent_s < 2 * alone_s
     assert with_silent_s - alone_s < 6 * 2.6  # six offers, each waited for 2 s and a bit
+
+
+def test_a_device_that_stays_mute_is_asked_less_and_heard_when_it_comes_back() -> None:
+    line_stations = stations(a=True)
+
+    async def ask_often(fleet: Fleet) -> list[float]:
+        costs = []
+        for _ in range(4):
+            began_s = asyncio.get_running_loop().time()
+            assert isinstance(await fleet.ask(A, What.REPORT), Lost)
+            costs.append(asyncio.get_running_loop().time() - began_s)
+        line_stations[0].mute = False
+        assert isinstance(await fleet.ask(A, What.REPORT), Answered)
+        assert isinstance(await fleet.ask(A, What.REPORT), Answered)
+        return costs
+
+    costs, _, fleet = on_a_line(SimulatedLine(line_stations), ask_often)
+    assert costs[0] > 5 * max(costs[1:])
+    assert fleet.link.statistics.questions == 6 + 3 + 2
 
 
 async def both_alone(fleet: Fleet) -> float:
@@ -234,7 +254,7 @@ def test_noise_is_estimated_from_answers() -> None:
 
 def test_the_block_size_follows_the_noise() -> None:
     noise = Noise()
-    assert best_block_bytes(noise.bit_error_rate, 1024) == 624  # nothing heard yet: neither clean nor bad
+    assert best_block_bytes(noise.bit_error_rate, 1024) == 688  # nothing heard yet: neither clean nor bad
     for _ in range(200):
         noise.frame(180, flipped=0)
     assert best_block_bytes(noise.bit_error_rate, 1024) == 1024
