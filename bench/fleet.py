@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -71,10 +72,11 @@ def all_ready(world: World, size: int, version: str = "1.0.0") -> bool:
     readme = world.status_file("README.md") or ""
     if f"{size} of {size} devices" not in readme:
         return False
-    listed = world.run(
-        "git", "--git-dir", world.remote, "grep", "-c", f"model: vibration@{version}", f"status/{GATEWAY}"
+    wanted = f"model: vibration@{version}"
+    found = subprocess.run(
+        ["git", "--git-dir", world.remote, "grep", "-c", wanted, f"status/{GATEWAY}"], capture_output=True, check=False
     )
-    return len(listed.splitlines()) == size
+    return len(found.stdout.splitlines()) == size
 
 
 def status_commits(world: World) -> int:

@@ -86,7 +86,7 @@ class Site:
     def first_files(self) -> dict[str, bytes]:
         """Write the first commit: the devices run what they were made with."""
         return {
-            "fleet.yaml": document("Fleet", FLEET, {"reportEvery": "30s"}),
+            "fleet.yaml": document("Fleet", FLEET, {}),
             "gateway.yaml": document("Gateway", GATEWAY, {"selector": {}}),
             "type.yaml": document("DeviceType", "line-sensor", self._type()),
             **self._device_files(),
