@@ -63,11 +63,11 @@ def _name(common: str) -> x509.Name:
 
 
 class Broker:
-    """A mosquitto process on a free port of this machine."""
+    """A mosquitto process on a free port of this machine, or on the one where a former one was."""
 
-    def __init__(self, folder: Path, authority: Authority | None = None) -> None:
+    def __init__(self, folder: Path, authority: Authority | None = None, *, port: int = 0) -> None:
         self.authority = authority
-        self.port = _free_port()
+        self.port = port or _free_port()
         lines = [f"listener {self.port} 127.0.0.1", "persistence false", "log_type error", "max_connections -1"]
         lines.append(
             f"user {getpass.getuser()}"

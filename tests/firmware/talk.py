@@ -12,6 +12,7 @@ from typing import Protocol
 from reconciler.devices.bodies import Body, Report
 from reconciler.devices.codec import Answer, Ask, Question, What, encode, parse_answer
 from reconciler.devices.conversation import Answered, Conversation, Inquiry, Outcome, Step
+from reconciler.devices.errors import Malformed
 from reconciler.devices.frame import Deframer, encode_frame
 from reconciler.devices.transfer import Job, Transfer
 from reconciler.model import DeviceId
@@ -107,11 +108,19 @@ def put(conversation: Conversation, asked: Question, device: Device, began: floa
     """Put a question; what is no answer to it (a report that nobody asked for) is passed over."""
     data = device.ask(encode(asked))
     while data is not None:
-        step = conversation.heard(parse_answer(data), time.monotonic() - began)
+        step = heard(conversation, data, time.monotonic() - began)
         if step is not None:
             return step
         data = device.hear()
     return conversation.silent(time.monotonic() - began)
+
+
+def heard(conversation: Conversation, data: bytes, now_s: float) -> Step | None:
+    """What it makes of an answer; nothing of one that was damaged on its way."""
+    try:
+        return conversation.heard(parse_answer(data), now_s)
+    except Malformed:
+        return None
 
 
 def ask(device: Device, made: Made, what: What) -> Body:

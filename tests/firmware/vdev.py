@@ -104,8 +104,8 @@ class Vdev:
 class MqttDevice:
     """A device behind a broker, as talk.py wants it."""
 
-    def __init__(self, client: mqtt.Client, made: Made) -> None:
-        self._client = client
+    def __init__(self, client: mqtt.Client, made: Made, *, answer_s: float = ANSWER_S) -> None:
+        self._client, self._answer_s = client, answer_s
         self._topic = f"tinyfleet/{made.identity.fleet}/{made.name}"
         self.up: queue.Queue[bytes] = queue.Queue()
         self.presence: queue.Queue[bytes] = queue.Queue()
@@ -126,7 +126,7 @@ class MqttDevice:
 
     def hear(self) -> bytes | None:
         try:
-            return self.up.get(timeout=ANSWER_S)
+            return self.up.get(timeout=self._answer_s)
         except queue.Empty:
             return None
 

@@ -157,11 +157,19 @@ static void infer(struct vdev *device)
     (void)after(device, host_infer(&device->host, input, (size_t)window.elements * window.element_bytes, &verdict));
 }
 
+/* Once a second, or as often as it infers. */
+static uint64_t tick_ms(const struct vdev *device)
+{
+    const uint32_t infer = device->infer_every_ms;
+
+    return !device->alive ? REVIVE_AFTER_MS : infer != 0 && infer < POLL_EVERY_MS ? infer : POLL_EVERY_MS;
+}
+
 static void tick(void *owner)
 {
     struct vdev *device = owner;
 
-    loop_after(&device->tick, device->alive ? POLL_EVERY_MS : REVIVE_AFTER_MS);
+    loop_after(&device->tick, tick_ms(device));
     if (!device->alive) {
         boot(device);
         return;
