@@ -12,7 +12,6 @@
 #define OFFER_ENVELOPE_MAX 768
 #define MESSAGE_HAVE 13
 #define MESSAGE_RESULT 14
-#define NO_NAME (-1)
 
 /* A message on its way through: what is left to read, and where its answer goes. */
 struct exchange {
@@ -28,11 +27,7 @@ static int answer_result(const struct exchange *exchange, int name, int code)
     struct tf_writer writer = {exchange->reply, exchange->capacity, 0};
     tf_write_head(&writer, TF_ARRAY, 3);
     tf_write_head(&writer, TF_UINT, MESSAGE_RESULT);
-    if (name == NO_NAME) {
-        tf_write_null(&writer);
-    } else {
-        tf_write_int(&writer, name);
-    }
+    tf_write_int(&writer, name);
     tf_write_int(&writer, code);
     return writer.length <= writer.capacity ? (int)writer.length : TF_ERR_CAPACITY;
 }

@@ -174,6 +174,11 @@ class HostAgent:
         length = self._c.host_handle(self._device, message, len(message), corrected, self._reply, REPLY_BYTES)
         return bytes(self._ffi.buffer(self._reply, self._judge(length)))
 
+    def report(self) -> bytes:
+        """Let it report although nobody asked."""
+        length = self._judge(self._c.host_report(self._device, self._reply, REPLY_BYTES))
+        return bytes(self._ffi.buffer(self._reply, length))
+
     def poll(self) -> int:
         """Let it work for one slice."""
         return self._judge(self._c.host_poll(self._device, self.now_ms))

@@ -126,8 +126,8 @@ def deliver(agent: HostAgent, delivery: Delivery) -> Outcome:
     raise AssertionError(f"no end: {answer}")
 
 
-def begin_trial(agent: HostAgent, delivery: Delivery) -> None:
-    """Up to the start that begins the trial, and not one step of it."""
+def stage(agent: HostAgent, delivery: Delivery) -> None:
+    """Up to where the device wants the restart that begins the trial."""
     answer = put(agent, delivery.offer)
     assert isinstance(answer, Have)
     for index in range(delivery.blocks):
@@ -135,4 +135,9 @@ def begin_trial(agent: HostAgent, delivery: Delivery) -> None:
     assert put(agent, Stage(delivery.name)) == Result(delivery.name, WORKING)
     while not agent.wants_reset:
         agent.poll()
+
+
+def begin_trial(agent: HostAgent, delivery: Delivery) -> None:
+    """Up to the start that begins the trial, and not one step of it."""
+    stage(agent, delivery)
     agent.boot()

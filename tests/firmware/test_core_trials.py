@@ -17,12 +17,14 @@ from tests.firmware.orders import (
     SECOND_PREBAKED,
     THIRD,
     Delivery,
+    Outcome,
     begin_trial,
     deliver,
     digest,
     install,
     put,
     report,
+    stage,
 )
 
 BUSY = -77
@@ -141,6 +143,34 @@ def test_a_rotten_slot_leads_to_the_previous_and_then_to_prebaked(updated: HostA
     updated.boot()
     told = report(updated, made)
     assert (told.place, told.why, told.running) == (Place.NOWHERE, Why.NOTHING_CAN, None)
+
+
+def test_a_pack_that_rots_before_its_trial_is_left(updated: HostAgent, bench: Bench, made: Made) -> None:
+    delivery = install(bench, made, THIRD, 3)
+    stage(updated, delivery)
+    spoil(updated, "slot0")
+    updated.boot()
+    told = report(updated, made)
+    assert (told.running, told.why, told.error) == (digest(NEW)[:16], Why.FELL_BACK_TO_PREVIOUS, -Verdict.IMAGE)
+    assert (told.other, told.failed) == (None, digest(THIRD)[:16])
+
+
+def test_going_back_to_a_pack_that_has_rotted_fails_and_then_it_is_sent(
+    updated: HostAgent, bench: Bench, made: Made
+) -> None:
+    spoil(updated, "slot0")
+    assert deliver(updated, install(bench, made, OLD, 3)) == Outcome(-Verdict.IMAGE, 0)
+    assert updated.running() == digest(NEW)
+    assert deliver(updated, install(bench, made, OLD, 4)).blocks_sent > 0
+    assert updated.running() == digest(OLD)
+
+
+def test_both_slots_rotten_at_once(updated: HostAgent, made: Made) -> None:
+    spoil(updated, "slot0")
+    spoil(updated, "slot1")
+    updated.boot()
+    told = report(updated, made)
+    assert (told.place, told.why, told.phase) == (Place.PREBAKED, Why.FELL_BACK_TO_PREBAKED, Phase.IDLE)
 
 
 def test_a_rotten_slot_can_be_filled_again(updated: HostAgent, bench: Bench, made: Made) -> None:

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the agent says of itself: capabilities, summary, reports that nobody asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.devices.bodies import Body, CapabilitiesBody, Flag, Report, Summary, parse_body
+from reconciler.devices.codec import Ask, Signed, What, encode, parse_answer
+from reconciler.model import Phase
+from tests.firmware.bench import Bench, Made
+from tests.firmware.host import AgentError, HostAgent
+from tests.firmware.orders import NEW, NONCE, PREBAKED, SECOND_PREBAKED, SMALL, THIRD, digest, install, put, report
+
+INPUT, NOTHING = -92, -93
+THRESHOLD_OPERATOR = 17
+POLL_REPORT = 2
+
+
+def said(agent: HostAgent, made: Made, what: What) -> Body:
+    answer = put(agent, Ask(what, NONCE))
+    assert isinstance(answer, Signed)
+    return parse_body(made.open_signed(answer.cose, NONCE))
+
+
+def test_capabilities(newborn: HostAgent, made: Made) -> None:
+    told = said(newborn, made, What.CAPABILITIES)
+    assert isinstance(told, CapabilitiesBody)
+    assert (told.type, told.class_id, told.pack_format) == ("bench", made.target.klass, 1)
+    assert (told.slot_bytes, told.arena_bytes, told.updates) == (SMALL.slot, 16384, True)
+    assert int.from_bytes(told.operators, "little") >> THRESHOLD_OPERATOR & 1
+    assert told.prebaked == (digest(PREBAKED)[:16], digest(SECOND_PREBAKED)[:16])
+
+
+def test_summary_counts_scores(updated: HostAgent, made: Made) -> None:
+    before = said(updated, made, What.SUMMARY)
+    assert isinstance(before, Summary)
+    assert (before.running, before.inferences, before.score) == (digest(NEW)[:16], 0, None)
+    scores, decisions = [], []
+    for level in (0, 1, 127, 128, 255):
+        decision, score = updated.infer(bytes([level]) * 1500)
+        scores.append(score)
+        decisions.append(decision)
+    told = said(updated, made, What.SUMMARY)
+    assert isinstance(told, Summary)
+    assert told.score is not None
+    assert (told.inferences, told.anomalies, told.faults) == (5, sum(decisions), 0)
+    assert (told.score.count, told.score.least, told.score.most) == (5, min(scores), max(scores))
+    assert told.score.total == sum(scores)
+    bins = [min(abs(score).bit_length() // 4, 7) for score in scores]
+    assert told.score.histogram == tuple(bins.count(number) for number in range(8))
+
+
+def test_input_of_the_wrong_size_is_flagged_and_not_counted(updated: HostAgent, made: Made) -> None:
+    with pytest.raises(AgentError) as refused:
+        updated.infer(bytes(1499))
+    assert refused.value.args == (INPUT,)
+    told = report(updated, made)
+    assert (told.flags, told.inferences, told.faults) == (Flag.SENSOR_INPUT_BAD, 0, 0)
+
+
+def test_the_counter_only_grows(updated: HostAgent, made: Made) -> None:
+    counters = []
+    for _ in range(3):
+        counters += [report(updated, made).counter, report(updated, made).counter]
+        updated.boot()
+    assert counters == sorted(set(counters))
+
+
+def unasked(agent: HostAgent, made: Made) -> Report | None:
+    """Say what the device would say now by itself."""
+    if not agent.poll() & POLL_REPORT:
+        return None
+    answer = parse_answer(agent.report())
+    assert isinstance(answer, Signed)
+    body = parse_body(made.open_signed(answer.cose, b""))
+    assert isinstance(body, Report)
+    return body
+
+
+def test_a_report_unasked_after_each_change(updated: HostAgent, bench: Bench, made: Made) -> None:
+    first = unasked(updated, made)
+    assert first is not None
+    assert unasked(updated, made) is None
+    put(updated, install(bench, made, THIRD, 3).offer)
+    second = unasked(updated, made)
+    assert second is not None
+    assert (first.phase, second.phase) == (Phase.CONFIRMED, Phase.RECEIVING)
+    assert unasked(updated, made) is None
+
+
+def test_a_question_cut_short_is_not_answered(updated: HostAgent, made: Made) -> None:
+    question = encode(Ask(What.REPORT, NONCE))
+    assert all(updated.handle(question[:length]) == b"" for length in range(len(question)))
+    assert updated.handle(question + b"\0") == b""
+    assert Flag.MALFORMED_MESSAGES in report(updated, made).flags
