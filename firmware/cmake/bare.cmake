@@ -15,11 +15,16 @@ function(add_firmware target name)
 endfunction()
 
 add_firmware(firmware tinyfleet ${BARE_SOURCES})
-target_link_libraries(firmware PRIVATE strict core third_party gcc)
+target_link_libraries(firmware PRIVATE strict core engines third_party gcc)
 # The board without the agent: what a port is tried with first.
 file(GLOB CHECK_SOURCES CONFIGURE_DEPENDS ports/bare/check/*.c ports/${TF_PORT}/*.c)
 add_firmware(board-check board-check ${CHECK_SOURCES} ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
 target_link_libraries(board-check PRIVATE strict gcc)
+# The board runs single packs: made when asked for, so that the call graphs in the build are the firmware's.
+add_firmware(runner-elf tinyfleet-runner
+  runner/bare.c runner/${TF_PORT}.c ports/${TF_PORT}/board.c ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
+set_target_properties(runner-elf PROPERTIES EXCLUDE_FROM_ALL ON)
+target_link_libraries(runner-elf PRIVATE strict runner core engines third_party gcc)
 # Or its loops would be compiled into calls of the very functions they implement. And the linker's step can't see that
 # the compiler will call them, so they are not left to it.
 set_source_files_properties(ports/bare/memory.c PROPERTIES COMPILE_OPTIONS "-fno-tree-loop-distribute-patterns;-fno-lto;-fcallgraph-info=su")

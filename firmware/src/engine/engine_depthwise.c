@@ -58,15 +58,15 @@ static const int8_t *tap_at(const struct layer *layer, const struct window *wind
 /* Taps outside count as the input's zero point. */
 static void add_outside(const struct layer *layer, const struct window *window, uint32_t channel, uint32_t acc[LANES])
 {
-    const uint32_t zero = (uint32_t)layer->zero;
+    const int32_t zero = layer->zero;
     const int8_t *w = layer->weights + channel;
     for (uint32_t row = 0; row < layer->record->kernel[0]; row++) {
         for (uint32_t column = 0; column < layer->record->kernel[1]; column++, w += layer->channels) {
             if (!is_inside(window, row, column)) {
-                acc[0] += zero * (uint32_t)w[0];
-                acc[1] += zero * (uint32_t)w[1];
-                acc[2] += zero * (uint32_t)w[2];
-                acc[3] += zero * (uint32_t)w[3];
+                acc[0] += (uint32_t)(zero * w[0]);
+                acc[1] += (uint32_t)(zero * w[1]);
+                acc[2] += (uint32_t)(zero * w[2]);
+                acc[3] += (uint32_t)(zero * w[3]);
             }
         }
     }

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+# The engines for neural networks and tree ensembles, with the multiply-accumulate loops that the core at hand is best at.
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL "arm")
+  set(TF_MAC dsp CACHE STRING "dsp: Armv7E-M, Armv8-M with DSP; portable: any core")
+else()
+  set(TF_MAC portable CACHE STRING "dsp: Armv7E-M, Armv8-M with DSP; portable: any core")
+endif()
+file(GLOB ENGINE_SOURCES CONFIGURE_DEPENDS src/engine/*.c)
+list(FILTER ENGINE_SOURCES EXCLUDE REGEX "/engine_mac_[a-z]+\\.c$")
+add_library(engines OBJECT ${ENGINE_SOURCES} src/engine/engine_mac_${TF_MAC}.c)
+target_include_directories(engines PUBLIC include PRIVATE src)
+target_link_libraries(engines PRIVATE strict)
+# where an inference's time goes is worth some bytes; the rest is as small as the build says
+set_source_files_properties(src/engine/engine_mac_${TF_MAC}.c src/engine/engine_conv.c src/engine/engine_depthwise.c
+  PROPERTIES COMPILE_OPTIONS -O2)
+
+# Runs one pack on given inputs and tells its outputs: `tinyfleet pack run`, tests and benches use it.
+add_library(runner OBJECT runner/runner.c)
+target_include_directories(runner PUBLIC runner include)
+target_link_libraries(runner PRIVATE strict)
