@@ -30,6 +30,7 @@ from reconciler.devices.transfer import Effort, Job, Transfer
 from reconciler.model import DeviceId
 
 OpenSignedOf = Callable[[DeviceId, bytes, bytes], bytes]  # (device, COSE object, nonce) to body; raises Refused
+UNSOLICITED_MAX = 20_000  # beyond that the oldest are dropped: a device may flood, the daemon must not grow
 STRAY_S = 1.0  # after an answer that was of no use, ask again after so long
 
 
@@ -138,14 +139,19 @@ class Fleet:
                 if step:
                     self._do(running, step)
                 else:
-                    self._unsolicited.put_nowait(event)
+                    self._pass_on(event)
                     if asked:  # the question is spent on a useless answer, so no link will tell of silence
                         self._do(running, Step(wake_after_s=STRAY_S))
             case Silent(device):
                 if running := self._running.get(device):
                     self._do(running, running.conversation.silent(now_s))
             case _:
-                self._unsolicited.put_nowait(event)
+                self._pass_on(event)
+
+    def _pass_on(self, event: Event) -> None:
+        if self._unsolicited.qsize() >= UNSOLICITED_MAX:
+            self._unsolicited.get_nowait()
+        self._unsolicited.put_nowait(event)
 
     def _do(self, running: _Running, step: Step) -> None:
         running.stop_timer()

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.devices.codec import MESSAGE_BYTES, Answer, Block, Order, Question, encode, parse_answer
-from reconciler.devices.errors import LineDown, Malformed
+from reconciler.devices.errors import LineDown, LinkUnusable, Malformed
 from reconciler.devices.frame import Deframer, Frame, encode_frame
 from reconciler.devices.line import Line, airtime_s
 from reconciler.devices.link import Event, Heard, LinkState, LinkStatistics, Silent, Turn, fits
@@ -101,7 +101,7 @@ class SerialLink:
                 self._events.put_nowait(LinkState(up=True))
                 while True:
                     await self._one(await self._next_lane())
-            except LineDown as down:
+            except (LineDown, LinkUnusable) as down:  # also what a human must mend: other lines go on meanwhile
                 self._events.put_nowait(LinkState(up=False, why=str(down)))
                 self._hush()
                 await asyncio.sleep(REOPEN_S)

@@ -21,7 +21,7 @@ from reconciler.devices.errors import LineDown, LinkUnusable
 from reconciler.devices.line import airtime_s
 
 TTY_LATENCY_S = 0.020  # a USB adapter's latency timer
-NETWORK_LATENCY_S = 0.250
+NETWORK_LATENCY_S = 0.250  # a serial server, or a virtual device on a busy machine
 TURNAROUND_S = 0.005
 TURNAROUND_BYTES = 3
 READ_BYTES = 4096
@@ -56,7 +56,7 @@ class SerialPort:
     @property
     def latency_s(self) -> float:
         """What an adapter or a network adds."""
-        return NETWORK_LATENCY_S if self._url.startswith("socket:") else TTY_LATENCY_S
+        return NETWORK_LATENCY_S if self._url.startswith(("socket:", "unix:")) else TTY_LATENCY_S
 
     async def open(self) -> None:
         """Open and set up the port; what it had waiting is thrown away."""
