@@ -6,7 +6,7 @@
 #define HEAD_BYTES 16
 #define SECTIONS_MAX 16
 #define ENTRY_BYTES 20 /* of the parameter table */
-#define ENCODING_MAX 1
+#define ENCODING_MAX 3
 #define FRACTION_MAX 30
 #define LENGTH(entry) ((entry) & 0xffffffu)
 
