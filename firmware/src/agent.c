@@ -42,13 +42,29 @@ int tf_agent_boot(struct tf_agent *agent)
         error = tf_boot_choose(agent);
     }
     agent->work.report_due = true;
+    agent->work.started_ms = agent->hal.now_ms(agent->hal.ctx);
     return error;
+}
+
+/* Long enough without a fault: those before were no row. */
+static void note_health(struct tf_agent *agent)
+{
+    struct tf_state *state = &agent->journal.record.state;
+    if (state->faults == 0 || agent->work.now_ms - agent->work.started_ms < TF_HEALTHY_MS) {
+        return;
+    }
+    state->faults = 0;
+    int error = tf_journal_commit(&agent->journal, &agent->hal);
+    if (error != TF_OK) {
+        state->error = (int8_t)error;
+    }
 }
 
 int tf_agent_poll(struct tf_agent *agent, uint32_t now_ms)
 {
     agent->work.now_ms = now_ms;
     tf_update_slice(agent);
+    note_health(agent);
     int wishes = agent->work.job != TF_JOB_NONE && agent->work.job != TF_JOB_WATCH ? TF_POLL_WORK : 0;
     if (agent->work.report_due) {
         wishes |= TF_POLL_REPORT;

@@ -44,6 +44,36 @@ int tf_geometry_check(const struct tf_geometry *geometry)
     return good ? TF_OK : TF_ERR_GEOMETRY;
 }
 
+/* A model that keeps faulting would keep the device from ever hearing of a better one. */
+static void leave_confirmed(struct tf_agent *agent)
+{
+    struct tf_state *state = state_of(agent);
+    const struct tf_candidate left = tf_model_at(agent, state->confirmed);
+    memcpy(state->failed, left.digest, TF_DIGEST_BYTES);
+    state->has_failed = 1;
+    state->error = TF_ERR_FAULT;
+    state->stepped_back = 1;
+    if (state->confirmed < TF_PLACE_PREBAKED) {
+        tf_slot_of(agent, state->confirmed)->status = TF_SLOT_WHOLE;
+    }
+    state->confirmed = TF_PLACE_NONE;
+    state->phase = state->phase == TF_PHASE_CONFIRMED ? TF_PHASE_IDLE : state->phase;
+}
+
+/* A start after a fault, no trial being on. */
+static int count_fault(struct tf_agent *agent)
+{
+    struct tf_state *state = state_of(agent);
+    state->boots++;
+    if (++state->faults >= TF_FAULTS_MAX) {
+        state->faults = 0;
+        if (state->confirmed != TF_PLACE_NONE) {
+            leave_confirmed(agent);
+        }
+    }
+    return tf_journal_commit(&agent->journal, &agent->hal);
+}
+
 int tf_boot_count(struct tf_agent *agent)
 {
     struct tf_state *state = state_of(agent);
@@ -54,6 +84,9 @@ int tf_boot_count(struct tf_agent *agent)
         state->trial_boots = 1;
         state->flags &= (uint16_t)~(TF_FLAG_GOLDEN | TF_FLAG_RESET);
         return tf_phase_advance(agent, TF_EVENT_STARTED);
+    }
+    if (fault && state->phase != TF_PHASE_TRIAL) {
+        return count_fault(agent);
     }
     int error = tf_journal_tick(&agent->journal, &agent->hal);
     if (error != TF_OK || state->phase != TF_PHASE_TRIAL) {

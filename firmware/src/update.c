@@ -122,6 +122,7 @@ static int confirm(struct tf_agent *agent)
     state->confirmed = state->target;
     state->order_result = TF_OK;
     state->stepped_back = 0;
+    state->faults = 0;
     state->has_failed = 0;
     state->error = TF_OK;
     state->flags = 0;

@@ -118,6 +118,46 @@ def test_a_pack_that_is_none_is_refused_before_any_trial(updated: HostAgent, ben
     assert (told.boots, told.failed, told.other) == (boots, digest(none)[:16], None)
 
 
+# ---------------------------------------------------------------- faults later on
+
+
+def fault(agent: HostAgent) -> None:
+    agent.fault_next_boot()
+    agent.boot()
+    agent.settle()
+
+
+def test_a_confirmed_model_that_keeps_faulting_is_left(updated: HostAgent, made: Made) -> None:
+    for _ in range(4):
+        fault(updated)
+        assert updated.running() == digest(NEW)
+        assert Flag.INFERENCE_FAULT in report(updated, made).flags
+    fault(updated)
+    told = report(updated, made)
+    assert (told.running, told.why, told.error) == (digest(OLD)[:16], Why.FELL_BACK_TO_PREVIOUS, FAULT)
+    assert (told.failed, told.phase) == (digest(NEW)[:16], Phase.CONFIRMED)
+    for _ in range(5):
+        fault(updated)
+    assert updated.running() == digest(PREBAKED)
+    for _ in range(12):
+        fault(updated)
+    assert updated.running() == digest(PREBAKED), "there is nothing better"
+
+
+def test_faults_far_apart_are_forgiven(updated: HostAgent) -> None:
+    for _ in range(12):
+        fault(updated)
+        updated.let_pass(61)
+    assert updated.running() == digest(NEW)
+
+
+def test_a_loss_of_power_is_no_fault(updated: HostAgent, made: Made) -> None:
+    boots = report(updated, made).boots
+    for _ in range(12):
+        updated.boot()
+    assert (updated.running(), report(updated, made).boots) == (digest(NEW), boots + 12)
+
+
 # ---------------------------------------------------------------- what runs at a start
 
 

@@ -43,6 +43,14 @@
 #define TF_TRIAL_BOOTS 2
 #endif
 
+/* Faults in a row that a confirmed model gets; time without one that ends the row. A model may fault on what only today's sensor gives. */
+#ifndef TF_FAULTS_MAX
+#define TF_FAULTS_MAX 5
+#endif
+#ifndef TF_HEALTHY_MS
+#define TF_HEALTHY_MS 60000
+#endif
+
 /* How long a trial waits for the first inferences (hal.h) before the golden vectors alone decide: the sensor may be silent. */
 #ifndef TF_TRIAL_MS
 #define TF_TRIAL_MS 60000

@@ -69,7 +69,8 @@ struct tf_state {
     int8_t error;          /* why `failed` was left, or the last error */
     uint8_t has_failed;
     uint8_t parameter_count;
-    uint8_t zero[3];
+    uint8_t faults; /* starts after a fault, in a row */
+    uint8_t zero[2];
     struct tf_parameter parameters[TF_PARAMETERS_MAX];
     struct tf_slot slot[2];
 };

@@ -76,6 +76,7 @@ struct tf_work {
     enum tf_job job;
     struct tf_decoder decoder;
     struct tf_sha256 sha;
+    uint32_t started_ms;
     uint32_t now_ms;                 /* of the last poll */
     uint32_t since_ms;               /* when the watch of the first inferences began */
     uint32_t done;                   /* bytes hashed, golden vectors run, inferences seen */
