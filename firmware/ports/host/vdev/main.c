@@ -39,12 +39,14 @@ static void watch_signals(void)
     loop_watch(&signals, EPOLLIN);
 }
 
-/* Thousands of devices are thousands of sockets. */
+/* Thousands of devices are thousands of connections, with three descriptors each (the broker's library has its own). Who
+ * may raise the limit gets what is needed; everybody else, what is allowed. */
 static void raise_descriptor_limit(void)
 {
+    const struct rlimit plenty = { .rlim_cur = 1u << 20, .rlim_max = 1u << 20 };
     struct rlimit limit;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    if (setrlimit(RLIMIT_NOFILE, &plenty) != 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
