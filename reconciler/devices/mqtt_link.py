@@ -112,6 +112,8 @@ class MqttLink:
 
     async def run(self) -> None:
         """Be connected until cancelled; a broker that goes away is waited for."""
+        if self._loop is not None:
+            raise RuntimeError("this link runs already")
         self._loop = asyncio.get_running_loop()
         self._client.connect_async(
             self._settings.host,
@@ -128,6 +130,7 @@ class MqttLink:
                 self._client.publish(self._presence, AWAY, qos=1, retain=True)
             self._client.disconnect()
             await asyncio.to_thread(self._client.loop_stop)
+            self._loop = None
 
     # ------------------------------------------------------------ out
 

@@ -66,6 +66,7 @@ class SerialLink:
         self._deframer = Deframer(coded_bytes_max=MESSAGE_BYTES + 16)
         self._turned = True  # the next frame is the first after the line was turned round
         self._wire_free_s = 0.0
+        self._runs = False
 
     # ------------------------------------------------------------ the port
 
@@ -95,18 +96,27 @@ class SerialLink:
 
     async def run(self) -> None:
         """Work until cancelled; open the line again when it went away."""
-        while True:
-            try:
-                await self._line.open()
-                self._events.put_nowait(LinkState(up=True))
-                while True:
-                    await self._one(await self._next_lane())
-            except (LineDown, LinkUnusable) as down:  # also what a human must mend: other lines go on meanwhile
-                self._events.put_nowait(LinkState(up=False, why=str(down)))
-                self._hush()
+        if self._runs:
+            raise RuntimeError("this link runs already: two talkers on one line")
+        self._runs = True
+        try:
+            while True:
+                await self._work_the_line()
                 await asyncio.sleep(REOPEN_S)
-            finally:
-                self._line.close()
+        finally:
+            self._runs = False
+
+    async def _work_the_line(self) -> None:
+        try:
+            await self._line.open()
+            self._events.put_nowait(LinkState(up=True))
+            while True:
+                await self._one(await self._next_lane())
+        except (LineDown, LinkUnusable) as down:  # also what a human must mend: other lines go on meanwhile
+            self._events.put_nowait(LinkState(up=False, why=str(down)))
+            self._hush()
+        finally:
+            self._line.close()
 
     # ------------------------------------------------------------ who is next
 

@@ -302,3 +302,12 @@ def test_a_flood_that_nobody_reads_does_not_grow_the_daemon() -> None:
 
     waiting, _, _ = on_a_line(SimulatedLine([Flooder()], baud=4_000_000), ask)
     assert 0 < waiting <= UNSOLICITED_MAX
+
+
+def test_a_link_is_run_once() -> None:
+    async def twice(fleet: Fleet) -> None:
+        await fleet.ask(A, What.REPORT)
+        with pytest.raises(RuntimeError, match="two talkers"):
+            await fleet.link.run()
+
+    on_a_line(SimulatedLine(stations()), twice)
