@@ -103,7 +103,7 @@ def test_what_no_device_could_accept_is_not_signed(order: Order) -> None:
         Delegation(GATEWAY.public_key, VENDOR, 1, 0),
         Delegation(GATEWAY.public_key, VENDOR, 1, UINT32_MAX + 1),
     ],
-    ids=repr,
+    ids=["epoch-0", "epoch-too-large", "exp-0", "exp-too-large"],
 )
 def test_what_no_device_could_accept_is_not_delegated(grant: Delegation) -> None:
     with pytest.raises(ValueError, match="not within"):
