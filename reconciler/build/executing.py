@@ -48,7 +48,7 @@ class Inference:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What the engine says about a pack: its verdict (0, or a negative number of tinyfleet/error.h) and its inferences."""
+    """What the engine says of a pack: its verdict (0, or a negative number of tinyfleet/error.h), its inferences."""
 
     verdict: int
     first_wrong_golden: int | None
@@ -73,15 +73,24 @@ def execute(
 
 def runner_program(place: Place) -> Path:
     """Return the program, or say how to make it."""
-    root = os.environ.get(FIRMWARE_VARIABLE)
-    build = Path(root) if root else Path(__file__).resolve().parents[2] / "firmware" / "build"
-    program = build / place.value / ("tinyfleet-runner" if place is Place.HOST else "tinyfleet-runner.elf")
+    program = _program(place)
     if not program.exists():
         raise BuildFailed(
             f"{program} is missing: run `make firmware-runner` in the source tree, "
             f"or set {FIRMWARE_VARIABLE} to a folder that has it"
         )
     return program
+
+
+def runner_is_built(place: Place) -> bool:
+    """Tell whether the engine's program is there."""
+    return _program(place).exists()
+
+
+def _program(place: Place) -> Path:
+    root = os.environ.get(FIRMWARE_VARIABLE)
+    build = Path(root) if root else Path(__file__).resolve().parents[2] / "firmware" / "build"
+    return build / place.value / ("tinyfleet-runner" if place is Place.HOST else "tinyfleet-runner.elf")
 
 
 def make_request(

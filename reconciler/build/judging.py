@@ -36,6 +36,10 @@ class Judge:
         """Judge a figure against a ceiling that the device sets."""
         self._note(metric, value, f"at most {limit:g}", passed=value <= limit, why=why)
 
+    def golden(self, passed: int, count: int) -> None:
+        """Judge the golden vectors: all of them must be reproduced."""
+        self._note("golden_vectors", passed, f"all {count}", passed=passed == count, why=" reproduced")
+
     def gate(self, spec: GateSpec, value: float) -> None:
         """Judge a figure against a gate of the model."""
         parts, passed = [], True

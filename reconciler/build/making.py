@@ -27,6 +27,7 @@ from reconciler.build.convert import convert
 from reconciler.build.ensemble import from_json
 from reconciler.build.errors import BuildFailed, DoesNotFit, ModelUnreadable
 from reconciler.build.estimate import estimate
+from reconciler.build.executing import Place, execute, runner_is_built
 from reconciler.build.head import Mode, decode_head
 from reconciler.build.interchange import is_threshold, threshold_pack
 from reconciler.build.judging import Evaluate, Int8Model, Judge, JudgedNetwork, evaluate_forest, judge_gates
@@ -86,6 +87,7 @@ class Workshop:
         self._judge_target(judge, pack, operators, len(made.pack))
         self._progress("golden vectors")
         check_pack(made.pack, arena_bytes=recipe.target.arena_bytes)
+        judge.golden(*_run_golden(made.pack))
         self._progress("gates")
         tables = {spec: self._table(spec.data) if spec.data else None for spec in recipe.gates}
         judge_gates(judge, tables, made.evaluate, figures)
@@ -190,6 +192,19 @@ class Workshop:
         if not limits[0] <= default <= limits[1]:
             raise BuildFailed(f"the threshold {values['threshold']} lies outside what the output can be")
         return (Parameter(entry.name_hash, default, *limits, entry.encoding),)
+
+
+def _run_golden(data: bytes) -> tuple[int, int]:
+    """Run the golden vectors, on the device's own engine if it is built; return how many passed, and the count."""
+    reference = Reference(data)
+    count = len(reference.golden)
+    if not runner_is_built(Place.HOST):
+        wrong = reference.first_wrong_golden()
+        return count if wrong is None else wrong, count
+    execution = execute(Place.HOST, data, ())
+    if execution.verdict != 0:
+        raise BuildFailed(f"the device's engine refuses the pack: error {execution.verdict}")
+    return count if execution.first_wrong_golden is None else execution.first_wrong_golden, count
 
 
 def _spot_check(data: bytes, int8: Int8Model, inputs: list[Descriptor]) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from reconciler.build import errors
 from reconciler.build.errors import BuildFailed
+from reconciler.build.executing import FIRMWARE_VARIABLE
 from reconciler.build.outcome import Built, report_from_json
 from reconciler.build.recipe import Recipe
 
@@ -54,7 +55,7 @@ def run_job(job: Job, progress: Progress | None = None) -> Built:
         for digest, data in job.files.items():
             (folder / "files" / digest).write_bytes(data)
         (folder / "recipe.json").write_bytes(job.recipe.to_json())
-        (folder / "limits.json").write_text(json.dumps(asdict(job.limits)))
+        (folder / "settings.json").write_text(json.dumps(asdict(job.limits)))
         ended = _run(folder, job.limits.wall_s, progress or _silent)
         return _collect(folder, job, ended)
 
@@ -100,7 +101,9 @@ def _run(folder: Path, wall_s: float, progress: Progress) -> _Ended:
 def _environment(folder: Path) -> dict[str, str]:
     """Only what a build needs; nothing of the daemon's environment, where secrets may be."""
     package_root = str(Path(__file__).resolve().parents[2])
+    firmware = os.environ.get(FIRMWARE_VARIABLE)
     return {
+        **({FIRMWARE_VARIABLE: firmware} if firmware else {}),
         "PATH": os.defpath,
         "HOME": str(folder),
         "TMPDIR": str(folder),

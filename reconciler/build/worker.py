@@ -54,7 +54,7 @@ def _tell(step: str) -> None:
 def main() -> int:
     """Run, and say what went wrong in a form that the parent can read."""
     folder = Path(sys.argv[1])
-    settings = json.loads((folder / "limits.json").read_bytes())
+    settings = json.loads((folder / "settings.json").read_bytes())
     limit(settings["memory_bytes"], settings["cpu_s"], settings["file_bytes"])
     try:
         work(folder)

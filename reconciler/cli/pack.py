@@ -7,15 +7,20 @@ import hashlib
 from pathlib import Path
 
 import click
+import numpy as np
+import numpy.typing as npt
 import rich
 from rich.table import Table
 
 from reconciler.build.checker import check_pack
+from reconciler.build.container import Descriptor, SectionId, decode_io, decode_parameters, disassemble
 from reconciler.build.describe import Sheet, describe
-from reconciler.build.errors import BuildFailed
+from reconciler.build.errors import BuildFailed, PackMalformed
+from reconciler.build.executing import Place, execute
 from reconciler.build.payload import candidates
 from reconciler.build.recipe import File, Recipe, target_of
 from reconciler.build.sandbox import Job, run_job
+from reconciler.build.tables import read_table
 from reconciler.load.files import check
 from reconciler.model import Decide, DeviceType
 
@@ -85,6 +90,49 @@ def _table(sheet: Sheet) -> Table:
     for row in sheet.rows:
         table.add_row(*row)
     return table
+
+
+@command.command("run")
+@click.argument("file", type=_FILE)
+@click.option(
+    "--input", "source", type=_FILE, required=True, metavar="X.npy", help="Rows of integers, one an inference."
+)
+@click.option("--output", "target", type=click.Path(path_type=Path, dir_okay=False), required=True, metavar="Y.npy")
+@click.option("--on", "place", type=click.Choice([each.value for each in Place]), default="host", show_default=True)
+def run(file: Path, source: Path, target: Path, place: str) -> None:
+    """Run inferences on the device's own C engine, here or on an emulated board.
+
+    X.npy holds the integers that a device would see (quantized), a row for each inference; Y.npy gets the first
+    output's. Decisions and scores are shown, and instructions where they are counted.
+    """
+    data = file.read_bytes()
+    pack = disassemble(data)
+    inputs, outputs = decode_io(pack.section(SectionId.IO))
+    rows = _rows(source, inputs)
+    given = [row.astype(inputs[0].type.code).tobytes() for row in rows]
+    defaults = [entry.default for entry in decode_parameters(pack.section(SectionId.PARAMETERS))]
+    execution = execute(Place(place), data, given, parameters=defaults)
+    if execution.verdict != 0:
+        raise PackMalformed(f"the device's engine refuses the pack: error {execution.verdict}")
+    made = []
+    for number, each in enumerate(execution.inferences):
+        if each.error != 0:
+            raise BuildFailed(f"inference {number} ended with error {each.error}")
+        made.append(np.frombuffer(each.outputs[: outputs[0].nbytes], outputs[0].type.code).reshape(outputs[0].shape))
+        counted = f", {each.instructions} instructions" if each.instructions else ""
+        click.echo(f"{number}: decision {each.decision}, score {each.score}{counted}")
+    with target.open("wb") as stream:
+        np.save(stream, np.array(made))
+
+
+def _rows(source: Path, inputs: list[Descriptor]) -> npt.NDArray[np.float64]:
+    if len(inputs) != 1:
+        raise BuildFailed(f"the model has {len(inputs)} inputs; one array can't hold them")
+    rows = read_table(source.name, source.read_bytes()).rows
+    limits = np.iinfo(np.dtype(inputs[0].type.code))
+    if rows.shape[1] != inputs[0].elements or rows.min() < limits.min or rows.max() > limits.max:
+        raise BuildFailed(f"{source} must hold rows of {inputs[0].elements} values from {limits.min} to {limits.max}")
+    return rows
 
 
 @command.command("diff")

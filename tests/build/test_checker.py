@@ -90,8 +90,10 @@ def test_an_output_on_top_of_its_input_is_refused() -> None:
 
 def test_sections_that_are_foreign_or_missing_are_refused() -> None:
     pack = disassemble(PACKS["mean"])
-    without = {name: content for name, content in pack.sections.items() if name is not SectionId.WEIGHTS}
-    foreign = {**pack.sections, SectionId.FOREST: b"1234"}
+    without: dict[SectionId, bytes] = {
+        name: content for name, content in pack.sections.items() if name is not SectionId.WEIGHTS
+    }
+    foreign: dict[SectionId, bytes] = {**pack.sections, SectionId.FOREST: b"1234"}
     cases: list[tuple[dict[SectionId, bytes], str]] = [(without, "needs WEIGHTS"), (foreign, "no place for FOREST")]
     for sections, says in cases:
         with pytest.raises(PackMalformed, match=says):

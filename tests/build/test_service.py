@@ -212,6 +212,6 @@ def test_gates_report_their_figures() -> None:
     )
     report = run_job(Job(forest_recipe(files, gates=gates), files.by_digest)).report
     assert [gate.metric for gate in report.gates] == [
-        "pack_bytes", "arena_bytes", "auc", "float_auc", "agreement", "changed_decisions",
+        "pack_bytes", "arena_bytes", "golden_vectors", "auc", "float_auc", "agreement", "changed_decisions",
     ]  # fmt: skip
     assert all(gate.passed for gate in report.gates)

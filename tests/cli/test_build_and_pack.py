@@ -7,16 +7,20 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from reconciler.build.container import SectionId, assemble, disassemble
 from reconciler.build.errors import BuildFailed, OperatorUnsupported, PackMalformed
+from reconciler.build.executing import Place, runner_is_built
+from reconciler.build.reference.run import Reference, generate_inputs
 from reconciler.cli import cli
 from tests.build.flatbuilder import Model
 from tests.build.make_vectors import good_packs
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "fleet-repo-example"
+PLACES = [pytest.param(place, marks=[] if place is Place.HOST else [pytest.mark.emulator]) for place in Place]
 TYPE = EXAMPLE / "device-types" / "vibration-wifi.yaml"
 
 
@@ -128,6 +132,38 @@ def test_trees_as_json_become_a_pack(tmp_path: Path) -> None:
         "pack", "make", source, "--for", kind, "--scheme", "int16", "--threshold", 0.6, "-o", tmp_path / "t.pack"
     )
     assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    "place", [pytest.param(p, marks=pytest.mark.emulator if p is not Place.HOST else ()) for p in Place]
+)
+@pytest.mark.parametrize("name", ["head reconstruction", "forest isolation", "threshold int16"])
+def test_a_pack_runs_on_the_devices_own_engine(tmp_path: Path, name: str, place: Place) -> None:
+    if not runner_is_built(place):
+        pytest.skip("needs `make firmware-runner`")
+    data = good_packs()[name]
+    reference = Reference(data)
+    (tmp_path / "x.pack").write_bytes(data)
+    given = reference.inputs[0]
+    raw = [generate_inputs(seed, [given])[0] for seed in (5, 6, 7)]
+    np.save(tmp_path / "x.npy", np.array([np.frombuffer(blob, given.type.code) for blob in raw]))
+    paths = ("--input", tmp_path / "x.npy", "--output", tmp_path / "y.npy", "--on", place.value)
+    result = run("pack", "run", tmp_path / "x.pack", *paths)
+    assert result.exit_code == 0, result.output
+    wanted = [reference.run([blob]) for blob in raw]
+    assert [f"decision {each.decision}, score {each.score}" in result.output for each in wanted] == [True] * 3
+    made = np.load(tmp_path / "y.npy")
+    assert [row.tobytes() for row in made] == [each.outputs[0] for each in wanted]
+
+
+@pytest.mark.parametrize("rows", [np.zeros((2, 31)), np.full((1, 32), 128), np.full((1, 32), -129)])
+def test_inputs_that_do_not_fit_are_refused(tmp_path: Path, rows: np.ndarray) -> None:
+    (tmp_path / "x.pack").write_bytes(good_packs()["head reconstruction"])
+    np.save(tmp_path / "x.npy", rows)
+    paths = ("--input", tmp_path / "x.npy", "--output", tmp_path / "y.npy")
+    error = run("pack", "run", tmp_path / "x.pack", *paths).exception
+    assert isinstance(error, BuildFailed)
+    assert "must hold rows of 32 values from -128 to 127" in str(error)
 
 
 def test_a_document_that_is_no_device_type_is_refused(tmp_path: Path) -> None:
