@@ -6,8 +6,8 @@
 #include "boot.h"
 #include "identity.h"
 #include "journal.h"
+#include "mend.h"
 #include "report.h"
-#include "transfer.h"
 #include "update.h"
 
 #define BITS_PER_BIN 4
@@ -33,7 +33,7 @@ int tf_agent_boot(struct tf_agent *agent)
         agent->work.flags |= TF_FLAG_JOURNAL;
     }
     if (error == TF_OK) {
-        error = tf_transfer_recover(agent);
+        error = tf_mend_recover(agent);
     }
     if (error == TF_OK) {
         error = tf_boot_count(agent);

@@ -31,9 +31,6 @@ TF_MUST_CHECK uint32_t tf_transfer_first(const struct tf_agent *agent);
 /* Have just the blocks sent again that were mended on the way: TF_OK, or TF_END when there are none, or too many to know. */
 TF_MUST_CHECK int tf_transfer_forget_corrected(struct tf_agent *agent);
 
-/* At boot: finish the mending that power loss cut off. */
-TF_MUST_CHECK int tf_transfer_recover(struct tf_agent *agent);
-
 /* Where the payload lies in flash. */
 TF_MUST_CHECK uint32_t tf_transfer_payload_offset(const struct tf_agent *agent);
 
