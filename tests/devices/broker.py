@@ -60,11 +60,13 @@ class RealBroker:
 class PretendedCrowd:
     """Any number of pretended devices behind one connection; `echoes` says each answer so often again."""
 
-    def __init__(self, port: int, *, echoes: int = 0) -> None:
+    def __init__(self, port: int, *, echoes: int = 0, session: str = "") -> None:
         self.devices: defaultdict[str, PretendedDevice] = defaultdict(PretendedDevice)
         self._echoes = echoes
         self._blocks = threading.Semaphore(0)
-        self.client = Client(CallbackAPIVersion.VERSION2)
+        self.client = Client(CallbackAPIVersion.VERSION2, client_id=session, clean_session=not session)
+        self._subscribed = threading.Event()
+        self.client.on_subscribe = lambda *_: self._subscribed.set()
         self.client.on_message = self._answer
         self.client.on_connect = lambda client, *_: client.subscribe(f"tinyfleet/{FLEET}/+/down", 1)
         self.client.reconnect_delay_set(1, 1)
@@ -84,6 +86,10 @@ class PretendedCrowd:
 
     def say(self, name: str, what: str, payload: bytes, *, retain: bool = False) -> None:
         self.client.publish(f"tinyfleet/{FLEET}/{name}/{what}", payload, qos=1, retain=retain).wait_for_publish(WAIT_S)
+
+    async def subscribed(self) -> None:
+        """Wait until the broker keeps messages for these devices."""
+        assert await asyncio.to_thread(self._subscribed.wait, WAIT_S)
 
     async def heard_blocks(self, count: int) -> None:
         """Wait until so many blocks have come."""

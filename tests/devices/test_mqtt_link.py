@@ -155,6 +155,23 @@ def test_a_device_that_is_away_is_lost_for_now_and_its_coming_is_told(tmp_path: 
     with_broker(tmp_path, test)
 
 
+def test_a_device_that_sleeps_answers_when_it_wakes(tmp_path: Path) -> None:
+    async def test(broker: RealBroker, settings: MqttSettings) -> None:
+        sleeper = PretendedCrowd(broker.port, session="sleeper")
+        await sleeper.subscribed()
+        sleeper.leave()
+        async with fleet_behind(replace(settings, answer_s=0.2), [A], Patience(silences=50, answer_s=0.0)) as fleet:
+            await told(fleet, is_up)
+            asking = asyncio.create_task(fleet.ask(A, What.REPORT))
+            await asyncio.sleep(0.5)  # asleep for a while: nothing happens that could be waited for
+            assert fleet.link.statistics.silences > 0
+            sleeper = PretendedCrowd(broker.port, session="sleeper")
+            assert isinstance(await asking, Answered)
+        sleeper.leave()
+
+    with_broker(tmp_path, test)
+
+
 def test_what_nobody_asked_for_is_passed_on(tmp_path: Path) -> None:
     async def test(broker: RealBroker, settings: MqttSettings) -> None:
         crowd = PretendedCrowd(broker.port)
