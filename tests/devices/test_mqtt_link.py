@@ -143,7 +143,7 @@ def test_a_broker_that_dies_in_mid_transfer(tmp_path: Path) -> None:
 
 def test_a_device_that_is_away_is_lost_for_now_and_its_coming_is_told(tmp_path: Path) -> None:
     async def test(broker: RealBroker, settings: MqttSettings) -> None:
-        patience = Patience(silences=2)
+        patience = Patience(silences=2, answer_s=0.0)
         async with fleet_behind(replace(settings, answer_s=0.1), [A], patience) as fleet:
             await told(fleet, is_up)
             assert isinstance(await fleet.ask(A, What.REPORT), Lost)
