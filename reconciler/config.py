@@ -69,6 +69,8 @@ class Mqtt:
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
+    transfers: int = 1000
+    bytes_per_second: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ class Serial:
     name: str
     port: str
     rs485: bool = False
+    transfers: int = 2
+    bytes_per_second: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -379,6 +379,7 @@ class ObservedDevice:
     sequence: int = 0
     parameters: Parameters = field(default_factory=dict)
     capabilities: Capabilities | None = None
+    cloned: bool = False  # two devices answer in its name: nothing is sent to either
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,6 +425,7 @@ class CantReason(StrEnum):
     SILENT = "NotReporting"
     QUARANTINED = "Quarantined"
     WRONG_TYPE = "WrongType"  # the device says that it is of another type than Git says
+    CLONED = "IdentityCloned"  # two devices answer in its name
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,21 +8,28 @@ import logging
 import os
 import sys
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import TextIO
+
+from reconciler.engine import trace
 
 # syslog's levels, which journald reads from the start of a line (sd-daemon(3))
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+_SHORT = 12  # digits of a commit, as elsewhere
+CHATTY = ("git", "asyncio", "watchdog")
 
 
 class TextFormatter(logging.Formatter):
-    """Time, level, text; under journald only the level's mark and the text, because it keeps the time itself."""
+    """Time, level, pass and commit, device, text; under journald the level is a mark, and it keeps the time itself."""
 
     def __init__(self, *, journald: bool) -> None:
-        super().__init__("%(message)s" if journald else "%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+        super().__init__("%(about)s%(message)s" if journald else "%(asctime)s %(levelname)-7s %(about)s%(message)s")
+        self.default_time_format = "%H:%M:%S"
+        self.default_msec_format = None
         self._journald = journald
 
     def format(self, record: logging.LogRecord) -> str:
         """Write one record."""
+        record.about = _about()
         text = super().format(record)
         return f"<{_PRIORITY.get(record.levelno, 6)}>{text}" if self._journald else text
 
@@ -30,27 +37,34 @@ class TextFormatter(logging.Formatter):
 class JsonFormatter(logging.Formatter):
     """One JSON object a line."""
 
-    FIELDS: ClassVar[tuple[str, ...]] = ("device", "commit", "pass_number", "reason")
-
     def format(self, record: logging.LogRecord) -> str:
         """Write one record."""
-        told = {
+        told: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            "pass": trace.pass_number.get(),
+            "commit": trace.commit.get(),
+            "device": trace.device.get(),
+            "reason": getattr(record, "reason", None),
         }
-        told.update({name: getattr(record, name) for name in self.FIELDS if hasattr(record, name)})
         if record.exc_info:
             told["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(told, ensure_ascii=False)
+        return json.dumps({name: value for name, value in told.items() if value is not None}, ensure_ascii=False)
 
 
-def set_up(log_format: str, *, verbose: bool) -> None:
+def set_up(log_format: str, *, verbose: bool, stream: TextIO = sys.stderr) -> None:
     """Send the logs of this process where the one who started it looks for them."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     journald = "JOURNAL_STREAM" in os.environ
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter(journald=journald))
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)
-    for chatty in ("git", "asyncio", "watchdog"):
+    for chatty in CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _about() -> str:
+    number, commit, device = trace.pass_number.get(), trace.commit.get(), trace.device.get()
+    where = "" if number is None else f"[{number} {commit[:_SHORT] if commit else '-'}] "
+    return f"{where}{device}: " if device else where

@@ -7,20 +7,34 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
-from reconciler.devices.bodies import CapabilitiesBody, Report
+from reconciler.devices.bodies import CapabilitiesBody, Report, Summary
 from reconciler.devices.codec import What
 from reconciler.devices.conversation import Answered
 from reconciler.devices.fleet import Fleet
+from reconciler.engine import trace
 from reconciler.engine.clock import Clock
 from reconciler.engine.fleetview import FleetView
+from reconciler.engine.summaries import Summaries
 from reconciler.model import DeviceId
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 64  # inquiries under way; the rest wait their turn
+AT_ONCE = 64  # inquiries under way on one link; the rest wait their turn, those of other links do not
 SLOWER = 2.0  # each silence makes the next question come later, up to:
 SLOWEST = 8.0  # times the interval
+SUMMARY_EVERY = 12  # inquiries, and after each restart of the device: an hour, with the usual interval
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Who takes in what devices answer."""
+
+    view: FleetView
+    summaries: Summaries
+    clock: Clock
 
 
 class Attention:
@@ -28,22 +42,29 @@ class Attention:
 
     def __init__(
         self,
-        view: FleetView,
-        clock: Clock,
+        ears: Ears,
         fleet_of: Callable[[DeviceId], Fleet | None],
+        is_busy: Callable[[DeviceId], bool],
         on_news: Callable[[DeviceId], None],
         jitter: random.Random,
     ) -> None:
-        self._view = view
-        self._clock = clock
+        self._ears = ears
         self._fleet_of = fleet_of
+        self._is_busy = is_busy
         self._on_news = on_news
         self._jitter = jitter
         self._interval_s = 300.0
         self._timers: dict[DeviceId, asyncio.TimerHandle] = {}
         self._slowness: dict[DeviceId, float] = {}
         self._tasks: dict[DeviceId, asyncio.Task[None]] = {}
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._places: WeakKeyDictionary[Fleet, asyncio.Semaphore] = WeakKeyDictionary()
+        self._never_asked: set[DeviceId] = set()
+        self._inquiries: dict[DeviceId, int] = {}
+
+    @property
+    def pending(self) -> int:
+        """Count the devices of which something is still to be learned: never asked yet, or being asked."""
+        return len(self._never_asked | self._tasks.keys())
 
     def watch(self, devices: Iterable[DeviceId], interval_s: float) -> None:
         """Look after just these devices, each at least once an interval."""
@@ -52,7 +73,10 @@ class Attention:
         for device in set(self._timers) - wanted:
             self._timers.pop(device).cancel()
             self._slowness.pop(device, None)
+            self._never_asked.discard(device)
+            self._inquiries.pop(device, None)
         for device in wanted - set(self._timers):
+            self._never_asked.add(device)
             self._in(device, 0.0)
 
     def heard_from(self, device: DeviceId) -> None:
@@ -60,7 +84,7 @@ class Attention:
         if device not in self._timers:
             return
         self._slowness.pop(device, None)
-        known = self._view.capabilities_of(device) is not None
+        known = self._ears.view.capabilities_of(device) is not None
         self._in(device, self._interval_s if known else 0.0)
 
     def soon(self, device: DeviceId) -> None:
@@ -85,34 +109,53 @@ class Attention:
         self._timers[device] = asyncio.get_running_loop().call_later(after_s + spread_s, self._begin, device)
 
     def _begin(self, device: DeviceId) -> None:
-        if device not in self._tasks:
+        if self._is_busy(device):  # its delivery asks it
+            self._never_asked.discard(device)
+            self._in(device, self._interval_s)
+        elif device not in self._tasks:
             self._tasks[device] = asyncio.create_task(self._inquire(device), name=f"ask {device}")
 
     async def _inquire(self, device: DeviceId) -> None:
         try:
-            async with self._places:
-                answered = await self._ask(device)
+            with trace.about(device):
+                answered = await self._inquire_in_turn(device)
         finally:
             del self._tasks[device]
+            self._never_asked.discard(device)
         slowness = 1.0 if answered else min(self._slowness.get(device, 0.5) * SLOWER, SLOWEST)
         self._slowness[device] = slowness
         if device in self._timers:
             self._in(device, self._interval_s * slowness)
-        if answered:
-            self._on_news(device)
+        self._on_news(device)
 
-    async def _ask(self, device: DeviceId) -> bool:
+    async def _inquire_in_turn(self, device: DeviceId) -> bool:
         fleet = self._fleet_of(device)
         if fleet is None:
             return False
+        async with self._places.setdefault(fleet, asyncio.Semaphore(AT_ONCE)):
+            return await self._ask(device, fleet)
+
+    async def _ask(self, device: DeviceId, fleet: Fleet) -> bool:
         answer = await fleet.ask(device, What.REPORT)
         if not (isinstance(answer, Answered) and isinstance(answer.body, Report)):
             return False
-        before = self._view.report_of(device)
-        self._view.take_report(device, answer.body, self._clock.now(), asked=True)
+        ears = self._ears
+        before = ears.view.report_of(device)
+        ears.view.take_report(device, answer.body, ears.clock.now(), asked=True)
         restarted = before is None or before.boots != answer.body.boots
-        if restarted or self._view.capabilities_of(device) is None:
-            told = await fleet.ask(device, What.CAPABILITIES)
-            if isinstance(told, Answered) and isinstance(told.body, CapabilitiesBody):
-                self._view.take_capabilities(device, told.body)
+        if restarted or ears.view.capabilities_of(device) is None:
+            await self._ask_capabilities(device, fleet)
+        if restarted or self._inquiries.get(device, 0) % SUMMARY_EVERY == 0:
+            await self._ask_summary(device, fleet)
+        self._inquiries[device] = self._inquiries.get(device, 0) + 1
         return True
+
+    async def _ask_capabilities(self, device: DeviceId, fleet: Fleet) -> None:
+        told = await fleet.ask(device, What.CAPABILITIES)
+        if isinstance(told, Answered) and isinstance(told.body, CapabilitiesBody):
+            self._ears.view.take_capabilities(device, told.body)
+
+    async def _ask_summary(self, device: DeviceId, fleet: Fleet) -> None:
+        told = await fleet.ask(device, What.SUMMARY)
+        if isinstance(told, Answered) and isinstance(told.body, Summary):
+            self._ears.summaries.take(device, told.body)

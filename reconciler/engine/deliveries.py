@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Updates under way: at most one per device, begun by a pass, ended on their own, with a pause after each failure."""
+"""Updates under way: at most one per device, begun by a pass, with a pause after each failure.
+
+They end on their own, or are called off when they are no longer wanted: the device keeps what it holds, and a later
+delivery of the same goes on from there.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from reconciler.devices.conversation import Confirmed, Lost, Outcome, Rejected
-from reconciler.model import DeviceId
+from reconciler.engine import trace
+from reconciler.model import DeviceId, ModelRef, Parameters, RolloutId
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +33,22 @@ class Done:
     outcome: Outcome
 
 
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What a delivery is for: it goes on as long as just this is wanted."""
+
+    rollout: RolloutId
+    model: ModelRef | None  # None: the parameters alone
+    parameters: Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    label: str
+    purpose: Purpose
+    task: asyncio.Task[None]
+
+
 @dataclass(slots=True)
 class _Trouble:
     failures: int = 0
@@ -38,21 +59,29 @@ class _Trouble:
 class Deliveries:
     """All updates under way on this gateway."""
 
-    def __init__(self, on_done: Callable[[Done], None], jitter: random.Random) -> None:
+    def __init__(
+        self, on_done: Callable[[Done], None], on_called_off: Callable[[], None], jitter: random.Random
+    ) -> None:
         self._on_done = on_done
+        self._on_called_off = on_called_off
         self._jitter = jitter
-        self._running: dict[DeviceId, tuple[str, asyncio.Task[None]]] = {}
+        self._running: dict[DeviceId, _Running] = {}
         self._troubles: dict[DeviceId, _Trouble] = {}
 
     @property
     def running(self) -> Mapping[DeviceId, str]:
         """Return what is under way, by device."""
-        return {device: label for device, (label, _) in self._running.items()}
+        return {device: running.label for device, running in self._running.items()}
 
-    def why_waiting(self, device: DeviceId) -> str | None:
-        """Tell why a device is not tried again at once."""
-        trouble = self._troubles.get(device)
-        return trouble.why if trouble else None
+    @property
+    def purposes(self) -> Mapping[DeviceId, Purpose]:
+        """Return what is under way for what, by device."""
+        return {device: running.purpose for device, running in self._running.items()}
+
+    @property
+    def waiting(self) -> Mapping[DeviceId, str]:
+        """Return why devices wait for another try, by device."""
+        return {device: trouble.why for device, trouble in self._troubles.items()}
 
     def may_start(self, device: DeviceId, now_s: float) -> bool:
         """Tell whether a delivery to this device could begin now."""
@@ -64,9 +93,19 @@ class Deliveries:
         waits = [each.not_before_s - now_s for each in self._troubles.values() if each.not_before_s > now_s]
         return min(waits, default=None)
 
-    def start(self, device: DeviceId, label: str, work: Callable[[], Awaitable[Outcome]]) -> None:
+    def start(self, device: DeviceId, label: str, purpose: Purpose, work: Callable[[], Awaitable[Outcome]]) -> None:
         """Begin one; `label` says what it is for, in a few words."""
-        self._running[device] = (label, asyncio.create_task(self._run(device, label, work), name=f"deliver {device}"))
+        task = asyncio.create_task(self._run(device, label, work), name=f"deliver {device}")
+        self._running[device] = _Running(label, purpose, task)
+        task.add_done_callback(lambda ended: self._clear(device, ended))
+
+    def call_off(self, device: DeviceId, why: str) -> None:
+        """End one that is no longer wanted."""
+        running = self._running.get(device)
+        if running is not None and not running.task.cancelling():
+            with trace.about(device):
+                log.info("called off (%s): %s", running.label, why)
+            running.task.cancel()
 
     def forgive(self, device: DeviceId) -> None:
         """Try again at once: the device has come back, or Git has changed."""
@@ -74,24 +113,31 @@ class Deliveries:
 
     async def stop(self) -> None:
         """Cut everything off; devices keep what they hold, and a later delivery goes on from there."""
-        tasks = [task for _, task in self._running.values()]
+        tasks = [running.task for running in self._running.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, device: DeviceId, label: str, work: Callable[[], Awaitable[Outcome]]) -> None:
-        try:
-            outcome = await work()
-        except Exception:
-            log.exception("%s: %s: a bug; the device is left as it is for now", device, label)
-            outcome = Lost("a bug of the gateway, see its log")
-        finally:
+        with trace.about(device):
+            try:
+                outcome = await work()
+            except Exception:
+                log.exception("%s: a bug; the device is left as it is for now", label)
+                outcome = Lost("a bug of the gateway, see its log")
+            if isinstance(outcome, Confirmed):
+                self._troubles.pop(device, None)
+            else:
+                self._pause(device, _why(outcome))
             del self._running[device]
-        if isinstance(outcome, Confirmed):
-            self._troubles.pop(device, None)
-        else:
-            self._pause(device, _why(outcome))
-        self._on_done(Done(device, label, outcome))
+            self._on_done(Done(device, label, outcome))
+
+    def _clear(self, device: DeviceId, ended: asyncio.Task[None]) -> None:
+        """Make room for the next one, also after one that was called off before it ran at all."""
+        running = self._running.get(device)
+        if running is not None and running.task is ended:
+            del self._running[device]
+            self._on_called_off()
 
     def _pause(self, device: DeviceId, why: str) -> None:
         trouble = self._troubles.setdefault(device, _Trouble())

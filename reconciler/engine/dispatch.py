@@ -3,25 +3,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
 from reconciler.build.parameters import encode_values
-from reconciler.build.payload import Encoding, Payload
 from reconciler.devices.bodies import Report
 from reconciler.devices.codec import What
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
 from reconciler.devices.fleet import Fleet
 from reconciler.engine.artifacts import Artifacts
 from reconciler.engine.clock import Clock
-from reconciler.engine.deliveries import Deliveries
+from reconciler.engine.deliveries import Deliveries, Purpose
 from reconciler.engine.fleetview import FleetView
 from reconciler.engine.observe import parameters_check
-from reconciler.engine.orders import Addressee, Parcel, configure_job, install_job, travelling
+from reconciler.engine.orders import Addressee, Parcel, configure_job, install_job
+from reconciler.engine.parcels import Parcels
 from reconciler.engine.state import Delivery, Failure, State
 from reconciler.errors import FleetError
 from reconciler.model import (
@@ -29,15 +28,18 @@ from reconciler.model import (
     ActivatePrebaked,
     Artifact,
     Cant,
+    CantReason,
     Configure,
     Desired,
     DeviceId,
     Hold,
+    HoldReason,
     Install,
     ModelRef,
     Nothing,
     Origin,
     Rollout,
+    RolloutId,
 )
 from signing.gatewaystore import Gateway
 
@@ -60,6 +62,9 @@ class Tools:
     fleet_of: Callable[[DeviceId], Fleet | None]
 
 
+Order = Install | ActivatePrebaked | Configure  # the actions that send something
+
+
 def wish(rollout: Rollout) -> str:
     """Name what a rollout says: when it says something else, what failed gets another chance."""
     return hashlib.sha256(repr(rollout).encode()).hexdigest()[:16]
@@ -71,7 +76,22 @@ class Dispatch:
     def __init__(self, tools: Tools, deliveries: Deliveries) -> None:
         self._tools = tools
         self._deliveries = deliveries
-        self._raw_only: set[DeviceId] = set()  # devices in which pack and payload don't fit side by side
+        self._parcels = Parcels(tools.artifacts)
+
+    def call_off(self, desired: Desired, actions: tuple[Action, ...], owners: Mapping[DeviceId, RolloutId]) -> None:
+        """End deliveries that are no longer wanted: a window closed, a rollout was suspended, Git wants another."""
+        under_way = self._deliveries.purposes
+        if not under_way:
+            return
+        planned = {action.device: action for action in actions if action.device in under_way}
+        for device, purpose in under_way.items():
+            action = planned.get(device)
+            if action is None:
+                self._deliveries.call_off(device, "the device is no longer served here")
+            elif owners.get(device) != purpose.rollout:
+                self._deliveries.call_off(device, f"rollout {purpose.rollout} no longer has the device")
+            elif not _goes_on(purpose, action, desired):
+                self._deliveries.call_off(device, action.why)
 
     def begin(self, desired: Desired, actions: tuple[Action, ...], now_s: float) -> None:
         """Start every delivery that the plan asks for and that may start."""
@@ -86,21 +106,20 @@ class Dispatch:
                 case unexpected:
                     assert_never(unexpected)
 
-    def _begin_one(self, desired: Desired, action: Install | ActivatePrebaked | Configure, now_s: float) -> None:
+    def _begin_one(self, desired: Desired, action: Order, now_s: float) -> None:
         device = action.device
         fleet = self._tools.fleet_of(device)
         if fleet is None or not self._deliveries.may_start(device, now_s):
             return
         if not isinstance(action, Configure) and self._artifact(desired, device, action.model) is None:
             return  # it is being built, to learn its digest
-        self._deliveries.start(device, action.why, self._work(desired, action, fleet))
+        self._deliveries.start(device, action.why, _purpose(action), self._work(desired, action, fleet))
 
-    def _work(
-        self, desired: Desired, action: Install | ActivatePrebaked | Configure, fleet: Fleet
-    ) -> Callable[[], Awaitable[Outcome]]:
+    def _work(self, desired: Desired, action: Order, fleet: Fleet) -> Callable[[], Awaitable[Outcome]]:
         async def work() -> Outcome:
             try:
-                outcome = await self._carry_out(desired, action, fleet)
+                async with fleet.place():
+                    outcome = await self._carry_out(desired, action, fleet)
             except FleetError as failure:  # one device's failure is a value: the fleet goes on
                 return Lost(str(failure))
             self._record(desired, action, outcome)
@@ -108,9 +127,7 @@ class Dispatch:
 
         return work
 
-    async def _carry_out(
-        self, desired: Desired, action: Install | ActivatePrebaked | Configure, fleet: Fleet
-    ) -> Outcome:
+    async def _carry_out(self, desired: Desired, action: Order, fleet: Fleet) -> Outcome:
         to = await self._addressee(desired, action.device, fleet)
         if isinstance(to, Lost):
             return to
@@ -124,10 +141,13 @@ class Dispatch:
         if not (isinstance(answer, Answered) and isinstance(answer.body, Report)):
             return answer if isinstance(answer, Lost) else Lost("it gave no report")
         self._tools.view.take_report(device, answer.body, self._tools.clock.now(), asked=True)
+        if self._tools.view.histories.cloned(device):
+            return Lost("two devices answer in its name")
         capabilities = self._tools.view.capabilities_of(device)
         if capabilities is None:
             return Lost("its capabilities are not known yet")
-        return Addressee(desired.fleet.name, device, answer.body, capabilities)
+        highest = self._tools.view.histories.highest_sequence(device)
+        return Addressee(desired.fleet.name, device, answer.body, capabilities, highest)
 
     async def _install(
         self, desired: Desired, action: Install | ActivatePrebaked, to: Addressee, fleet: Fleet
@@ -137,24 +157,22 @@ class Dispatch:
             return Lost(f"{action.model} is not built yet")
         transferred = isinstance(action, Install) and action.origin is Origin.ARTIFACT
         if transferred:
-            parcel = await asyncio.to_thread(self._parcel, desired, artifact, to)
+            parcel = await self._parcels.make(desired, artifact, to)
         else:
             parcel = Parcel(artifact.digest, artifact.pack_bytes)
         before = self._tools.state.delivery(action.device)
         block_bytes = fleet.link.block_bytes(to.capabilities.block_bytes)
         job, delivery = install_job(self._tools.gateway, to, parcel, block_bytes, before)
         self._send(action.device, delivery)
-        outcome, effort = await fleet.update(job)
+        outcome, effort = await fleet.carry_out(job)
         log.info(
-            "%s: %s: %s (%d blocks sent, %d again)",
-            action.device,
+            "%s: %s (%d blocks sent, %d again)",
             action.model,
             type(outcome).__name__,
             effort.blocks_sent,
             effort.blocks_resent,
         )
-        if isinstance(outcome, Rejected) and outcome.code == TOO_LARGE and action.device not in self._raw_only:
-            self._raw_only.add(action.device)
+        if isinstance(outcome, Rejected) and outcome.code == TOO_LARGE and self._parcels.send_raw(action.device):
             return Lost("pack and payload do not fit side by side; it travels raw next")
         return outcome
 
@@ -167,18 +185,8 @@ class Dispatch:
         job, delivery = configure_job(self._tools.gateway, to, artifact.digest, values)
         self._send(action.device, delivery)
         self._tools.view.take_parameters(action.device, action.parameters, parameters_check(values))
-        outcome, _ = await fleet.update(job)
+        outcome, _ = await fleet.carry_out(job)
         return outcome
-
-    def _parcel(self, desired: Desired, artifact: Artifact, to: Addressee) -> Parcel:
-        artifacts = self._tools.artifacts
-        running = to.report.running.hex() if to.report.running else ""
-        base = artifacts.current(desired).by_digest16.get(running)
-        pack = artifacts.pack(desired, artifact)
-        if to.device in self._raw_only:
-            return Parcel(artifact.digest, len(pack), (Payload(Encoding.RAW, pack),))
-        old = artifacts.pack(desired, base) if base is not None else None
-        return Parcel(artifact.digest, len(pack), travelling(pack, old, to.capabilities.slot_bytes))
 
     def _artifact(self, desired: Desired, device: DeviceId, model: ModelRef) -> Artifact | None:
         return self._tools.artifacts.current(desired).by_pair.get((model, desired.devices[device].type))
@@ -186,7 +194,7 @@ class Dispatch:
     def _send(self, device: DeviceId, delivery: Delivery) -> None:
         self._tools.state.sending(device, delivery)
 
-    def _record(self, desired: Desired, action: Install | ActivatePrebaked | Configure, outcome: Outcome) -> None:
+    def _record(self, desired: Desired, action: Order, outcome: Outcome) -> None:
         """Take in what an update's end tells of the device; what failed for good is quarantined."""
         view = self._tools.view
         match outcome:
@@ -202,11 +210,37 @@ class Dispatch:
             case unexpected:
                 assert_never(unexpected)
 
-    def _quarantine(self, desired: Desired, action: Install | ActivatePrebaked | Configure, why: str) -> None:
+    def _quarantine(self, desired: Desired, action: Order, why: str) -> None:
         if isinstance(action, Configure):
-            log.warning("%s: parameters were not taken: %s", action.device, why)
+            log.warning("parameters were not taken: %s", why)
             return
         artifact = self._artifact(desired, action.device, action.model)
         if artifact is not None:
             rollout = desired.rollouts[action.rollout]
             self._tools.view.quarantine(Failure(action.device, artifact.digest, why, rollout.name, wish(rollout)))
+
+
+def _purpose(action: Order) -> Purpose:
+    return Purpose(action.rollout, None if isinstance(action, Configure) else action.model, action.parameters)
+
+
+def _goes_on(purpose: Purpose, action: Action, desired: Desired) -> bool:
+    """Tell whether a delivery is still wanted, now that the plan says this of its device."""
+    match action:
+        case Install() | ActivatePrebaked():
+            return _purpose(action) == purpose
+        case Cant(reason=reason):
+            return reason is CantReason.SILENT  # the delivery itself knows best when to give up
+        case Hold(reason=reason) if reason is not HoldReason.IN_PROGRESS:
+            return False
+        case Hold() | Nothing() | Configure():
+            return _leads_to(purpose, desired)  # the device has it all: the delivery waits for its end
+        case unexpected:
+            assert_never(unexpected)
+
+
+def _leads_to(purpose: Purpose, desired: Desired) -> bool:
+    """Tell whether a delivery brings what Git wants now; else Git went back while it was under way."""
+    rollout = desired.rollouts[purpose.rollout]
+    parameters = {**desired.models[rollout.model].parameters, **rollout.parameters}
+    return purpose.model in {None, rollout.model} and purpose.parameters == parameters

@@ -9,35 +9,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from reconciler.devices.bodies import Report, parse_body
-from reconciler.devices.codec import Signed
-from reconciler.devices.conversation import Lost
-from reconciler.devices.errors import Malformed
-from reconciler.devices.link import Event, Heard, LinkState, Presence
+from reconciler.devices.conversation import Confirmed
+from reconciler.engine import trace
 from reconciler.engine.artifacts import Artifacts, Builder
-from reconciler.engine.attention import Attention
+from reconciler.engine.attention import Attention, Ears
 from reconciler.engine.clock import Clock
 from reconciler.engine.deliveries import Deliveries, Done
 from reconciler.engine.dispatch import Dispatch, Tools, wish
 from reconciler.engine.fleetview import FleetView
+from reconciler.engine.hearing import Hearing
 from reconciler.engine.links import Links
 from reconciler.engine.publisher import Publisher
+from reconciler.engine.scope import Scope, Scoped
 from reconciler.engine.seals import Seals
 from reconciler.engine.state import State
 from reconciler.engine.statuses import Picture, Statuses
+from reconciler.engine.summaries import Summaries
 from reconciler.engine.wanted import Want, Wanted
-from reconciler.errors import Refused
-from reconciler.model import Action, Commit, Desired, DeviceId, GatewayId, Observed, RolloutId
+from reconciler.model import Action, Commit, GatewayId, Observed
 from reconciler.plan import Planner
-from reconciler.plan.claims import Claims
 from reconciler.report.conditions import Status
 from reconciler.report.device import Moment
 from reconciler.report.gateway import GatewayFacts, SourceState
-from reconciler.selection import matcher
 from signing.gatewaystore import Gateway
 
 log = logging.getLogger(__name__)
@@ -62,6 +59,7 @@ class Ports:
 class Pass:
     """What one pass found and began."""
 
+    number: int
     want: Want
     actions: tuple[Action, ...]
 
@@ -72,26 +70,29 @@ class Engine:
     def __init__(self, name: GatewayId, ports: Ports) -> None:
         self.name = name
         self.wake = asyncio.Event()
+        self.on_done: list[Callable[[Done], None]] = []  # who else wants to know how deliveries end
+        self.passes = 0
         self._ports = ports
         jitter = random.Random()  # noqa: S311 - spreads load, guards nothing
         self.view = FleetView(ports.state)
+        self.summaries = Summaries(ports.state)
         self.artifacts = Artifacts(ports.builder, ports.state, self.wake.set)
-        self.deliveries = Deliveries(self._delivered, jitter)
-        self.attention = Attention(self.view, ports.clock, ports.links.fleet_of, lambda _: self.wake.set(), jitter)
-        tools = Tools(
-            self.artifacts,
-            self.view,
-            ports.state,
-            ports.gateway,
-            ports.clock,
+        self.deliveries = Deliveries(self._delivered, self.wake.set, jitter)
+        ears = Ears(self.view, self.summaries, ports.clock)
+        self.attention = Attention(
+            ears,
             ports.links.fleet_of,
+            lambda device: device in self.deliveries.running,
+            lambda _: self.wake.set(),
+            jitter,
         )
+        tools = Tools(self.artifacts, self.view, ports.state, ports.gateway, ports.clock, ports.links.fleet_of)
+        self._hearing = Hearing(ears, ports.seals, self.attention, self.deliveries, self.wake.set)
         self._dispatch = Dispatch(tools, self.deliveries)
         self._planner = Planner()
         self.statuses = Statuses(name, ports.state.status())
         self._want: Want | None = None
-        self._scoped: tuple[Desired, Desired] | None = None
-        self._owners: Mapping[DeviceId, RolloutId] = {}
+        self._scope = Scope(name)
         self._remote_trouble: str | None = None
 
     async def look(self) -> None:
@@ -104,24 +105,23 @@ class Engine:
 
     async def run_pass(self, *, act: bool = True) -> Pass | None:
         """Plan for what is wanted and what is; with `act`, begin what the plan says. None before the first look."""
-        if self._want is None:
+        want = self._want
+        if want is None:
             return None
+        self.passes += 1
+        trace.begin_pass(self.passes, want.desired.commit if want.desired else None)
         actions: tuple[Action, ...] = ()
-        scoped = self._scope(self._want.desired) if self._want.desired is not None else None
+        scoped = self._scope.of(want.desired) if want.desired is not None else None
         if scoped is not None:
-            if act:
-                self._attend(scoped)
-            actions = self._planner.plan(scoped, self._observed(scoped), self._ports.clock.now())
-            if act:
-                self.artifacts.provide(scoped, actions)
-                self._dispatch.begin(scoped, actions, self._ports.clock.steady_s())
-        self._report(scoped, actions)
-        return Pass(self._want, actions)
+            actions = self._plan(scoped, act=act)
+        self._report(want, scoped, actions)
+        return Pass(self.passes, want, actions)
 
-    async def publish(self) -> None:
+    async def publish(self, *, at_once: bool = False) -> None:
         """Commit the status, if it changed and the interval is over."""
         steady_s = self._ports.clock.steady_s()
-        if self._ports.publisher.due_in_s(steady_s) == 0.0:
+        due_in_s = self._ports.publisher.due_in_s(steady_s)
+        if due_in_s is not None and (at_once or due_in_s == 0.0):
             loop = asyncio.get_running_loop()
             self._remote_trouble = await loop.run_in_executor(
                 self._ports.git_thread, self._ports.publisher.flush, steady_s, self._ports.clock.now()
@@ -136,9 +136,19 @@ class Engine:
         return min((each for each in due if each is not None), default=None)
 
     @property
+    def busy(self) -> bool:
+        """Tell whether anything is under way that will wake a pass when it ends."""
+        return bool(self.wake.is_set() or self.attention.pending or self.deliveries.running or self.artifacts.building)
+
+    @property
     def source(self) -> SourceState | None:
         """Return how the last look at Git went."""
         return self._want.source if self._want is not None else None
+
+    @property
+    def enforced(self) -> Commit | None:
+        """Return the commit that is enforced."""
+        return self._want.desired.commit if self._want is not None and self._want.desired is not None else None
 
     def summary(self) -> str:
         """Say in one line where things stand."""
@@ -153,7 +163,7 @@ class Engine:
     async def listen(self) -> None:
         """Take in what devices say by themselves, until cancelled."""
         async for event in self._ports.links.events():
-            self._take(event)
+            self._hearing.take(event)
 
     async def stop(self) -> None:
         """End what is under way; devices keep what they hold."""
@@ -163,81 +173,56 @@ class Engine:
 
     # ------------------------------------------------------------ steps of a pass
 
-    def _scope(self, desired: Desired) -> Desired | None:
-        """Leave only the devices that this gateway serves; None: Git does not know this gateway."""
-        if self._scoped is not None and self._scoped[0] is desired:
-            return self._scoped[1]
-        gateway = desired.gateways.get(self.name)
-        if gateway is None:
-            return None
-        serves = matcher(gateway.selector)
-        mine = {name: device for name, device in desired.devices.items() if serves(device)}
-        scoped = replace(desired, devices=mine)
-        self._scoped = (desired, scoped)
-        claims = Claims(scoped)
-        claimed = {name: claims.of(device).rollout for name, device in mine.items()}
-        self._owners = {name: rollout for name, rollout in claimed.items() if rollout is not None}
-        self.view.release_outdated({name: wish(rollout) for name, rollout in desired.rollouts.items()})
-        return scoped
+    def _plan(self, scoped: Scoped, *, act: bool) -> tuple[Action, ...]:
+        desired = scoped.desired
+        if act:
+            self._attend(scoped)
+        actions = self._planner.plan(desired, self._observed(scoped), self._ports.clock.now())
+        if act:
+            self._dispatch.call_off(desired, actions, scoped.owners)
+            self.artifacts.provide(desired, actions)
+            self._dispatch.begin(desired, actions, self._ports.clock.steady_s())
+        return actions
 
-    def _attend(self, scoped: Desired) -> None:
-        gateway = scoped.gateways[self.name]
-        self._ports.links.serve(scoped.fleet.name, scoped.devices, gateway.limits)
-        self.attention.watch(scoped.devices, scoped.fleet.report_every_s)
+    def _attend(self, scoped: Scoped) -> None:
+        desired = scoped.desired
+        self._ports.links.serve(desired.fleet.name, desired.devices, desired.gateways[self.name].limits)
+        self.attention.watch(desired.devices, desired.fleet.report_every_s)
+        if scoped.news:
+            self.view.know(self._ports.seals.public_keys)
+            self.view.release_outdated({name: wish(rollout) for name, rollout in desired.rollouts.items()})
+            for device in self.view.reports.keys() - desired.devices.keys():
+                self.view.forget(device)
 
-    def _observed(self, scoped: Desired) -> Observed:
-        current = self.artifacts.current(scoped)
+    def _observed(self, scoped: Scoped) -> Observed:
+        current = self.artifacts.current(scoped.desired)
         return self.view.observed(current.facts, current.by_pair)
 
-    def _report(self, scoped: Desired | None, actions: tuple[Action, ...]) -> None:
-        want = self._want
-        if want is None:
-            return
-        commit = scoped.commit if scoped is not None else Commit("")
+    def _report(self, want: Want, scoped: Scoped | None, actions: tuple[Action, ...]) -> None:
         problems = want.problems
         if want.desired is not None and scoped is None:
             problems = (f"the fleet repository has no Gateway named {self.name}", *problems)
         links = {**self._ports.links.troubles(), "status ref": self._remote_trouble}
-        current = self.artifacts.current(scoped) if scoped is not None else None
+        current = self.artifacts.current(scoped.desired) if scoped is not None else None
+        observed = self._observed(scoped) if scoped is not None else Observed()
         picture = Picture(
-            GatewayFacts(self.name, want.source, problems, links),
+            GatewayFacts(self.name, want.source, problems, links, self._ports.links.strangers()),
             actions,
-            self._observed(scoped) if scoped is not None else Observed(),
+            observed,
             current.by_digest16 if current is not None else {},
-            self._owners,
-            Moment(self._ports.clock.now(), commit),
+            scoped.owners if scoped is not None else {},
+            Moment(self._ports.clock.now(), scoped.desired.commit if scoped is not None else Commit("")),
+            self.view.doubts.about(actions, observed.devices),
         )
         self._ports.publisher.put(*self.statuses.changed(picture))
 
-    # ------------------------------------------------------------ what happens between passes
-
     def _delivered(self, done: Done) -> None:
-        level = logging.WARNING if isinstance(done.outcome, Lost) else logging.INFO
-        log.log(level, "%s: %s: %s", done.device, done.label, done.outcome)
+        level = logging.INFO if isinstance(done.outcome, Confirmed) else logging.WARNING
+        log.log(level, "%s: %s", done.label, done.outcome)
         self.attention.heard_from(done.device)
+        for told in self.on_done:
+            told(done)
         self.wake.set()
-
-    def _take(self, event: Event) -> None:
-        match event:
-            case Heard(device, Signed(cose)):
-                self._take_unasked(device, cose)
-            case Presence(device, there=True):
-                self.deliveries.forgive(device)
-                self.attention.soon(device)
-            case LinkState():
-                self.wake.set()
-            case _:
-                pass  # an answer that came too late
-
-    def _take_unasked(self, device: DeviceId, cose: bytes) -> None:
-        try:
-            body = parse_body(self._ports.seals.open_signed(device, cose, b""))
-        except (Refused, Malformed) as refused:
-            log.warning("%s: a report was refused: %s", device, refused)
-            return
-        if isinstance(body, Report) and self.view.take_report(device, body, self._ports.clock.now(), asked=False):
-            self.attention.heard_from(device)
-            self.wake.set()
 
 
 def _tell(want: Want) -> None:
@@ -245,6 +230,6 @@ def _tell(want: Want) -> None:
     if want.source.good:
         log.info("%s", want.source.message)
     else:
-        log.warning("%s: %s", want.source.reason, want.source.message)
+        log.warning("%s: %s", want.source.reason, want.source.message, extra={"reason": want.source.reason})
     for problem in want.problems:
-        log.error("%s", problem)
+        log.error("%s", problem, extra={"reason": "Invalid"})

@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from reconciler.devices.bodies import CapabilitiesBody, Report, encode_body, parse_body
+from reconciler.engine.doubts import Doubts
+from reconciler.engine.drift import Histories
 from reconciler.engine.observe import Facts, is_newer, observed_device, taken
 from reconciler.engine.state import Failure, Heard, State
 from reconciler.model import (
@@ -27,6 +29,8 @@ class FleetView:
     """All that devices said, in memory and in the database; `observed` is made anew only when something changed."""
 
     def __init__(self, state: State) -> None:
+        self.histories = Histories(state)
+        self.doubts = Doubts(self.histories)
         self._state = state
         self._heard: dict[DeviceId, Heard] = {heard.device: heard for heard in state.heard()}
         self._facts = Facts()
@@ -52,9 +56,12 @@ class FleetView:
     def take_report(self, device: DeviceId, report: Report, now: datetime, *, asked: bool) -> bool:
         """Take in a verified report. One that nobody asked for must be newer than the last, else it is a replay."""
         previous = self._heard.get(device)
+        self.doubts.believe(device)
         if not asked and not is_newer(previous, report):
             return False
         self._keep(taken(previous, device, report, now))
+        if asked:
+            self.histories.take(device, report)
         return True
 
     def take_capabilities(self, device: DeviceId, capabilities: CapabilitiesBody) -> None:
@@ -64,6 +71,16 @@ class FleetView:
     def take_parameters(self, device: DeviceId, values: Parameters, check: int) -> None:
         """Remember parameters as Git has them, and by which check the device will tell that it holds them."""
         self._keep(replace(self._heard[device], parameters=values, parameters_check=check))
+
+    def know(self, public_keys: Mapping[DeviceId, str]) -> None:
+        """Take the public keys from Git: a new one is a new identity."""
+        self.histories.know(public_keys)
+        self._stale = set(self._heard)
+
+    @property
+    def reports(self) -> Mapping[DeviceId, Heard]:
+        """Return the last that each device said."""
+        return self._heard
 
     def quarantine(self, failure: Failure) -> None:
         """Note that a pack failed on a device."""
@@ -88,6 +105,7 @@ class FleetView:
     def forget(self, device: DeviceId) -> None:
         """Forget a device that is no longer ours."""
         self._state.forget(device)
+        self.histories.forget(device)
         self._heard.pop(device, None)
         self._stale.add(device)
         self._failures = {pair: failure for pair, failure in self._failures.items() if pair[0] != device}
@@ -116,7 +134,7 @@ class FleetView:
             if heard is None:
                 changed |= self._devices.pop(device, None) is not None
                 continue
-            seen = observed_device(heard, self._facts)
+            seen = observed_device(heard, self._facts, cloned=self.histories.cloned(device))
             if self._devices.get(device) != seen:
                 self._devices[device] = seen
                 changed = True

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.config import Config, Serial
-from reconciler.devices.fleet import Fleet, Limiter
-from reconciler.devices.link import Event, LinkState
+from reconciler.devices.fleet import Fleet
+from reconciler.devices.limits import Limiter
+from reconciler.devices.link import Event, LinkState, LinkStatistics
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
 from reconciler.devices.serial_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
@@ -42,6 +43,7 @@ class Links:
         self._mqtt = config.mqtt
         self._serial: Mapping[str, Serial] = {line.name: line for line in config.serial}
         self._seals = seals
+        self._limiter = Limiter(Limits())  # of the whole gateway
         self._open: dict[str, _Open] = {}
         self._of: dict[DeviceId, str] = {}
         self._served: object = None
@@ -55,13 +57,13 @@ class Links:
             return
         self._served = devices
         self._seals.know(fleet, devices)
-        limiter = Limiter(limits)
+        self._limiter.change(limits)
         by_link = self._sorted(devices)
         self._missing.clear()
         for link in self._open.keys() - by_link.keys():
             self._close(link)
         for link, members in by_link.items():
-            self._ensure(link, fleet, members, limiter)
+            self._ensure(link, fleet, members)
         self._of = {device: link for link, members in by_link.items() for device in members}
 
     def fleet_of(self, device: DeviceId) -> Fleet | None:
@@ -72,6 +74,14 @@ class Links:
     def troubles(self) -> dict[str, str | None]:
         """Return for each link what is wrong with it."""
         return {**self._missing, **{name: link.trouble for name, link in self._open.items()}}
+
+    def strangers(self) -> frozenset[str]:
+        """Return who speaks on a link and is not in Git."""
+        return frozenset().union(*(link.fleet.link.statistics.unknown for link in self._open.values()))
+
+    def statistics(self) -> dict[str, LinkStatistics]:
+        """Return for each link what passed over it."""
+        return {name: link.fleet.link.statistics for name, link in self._open.items()}
 
     async def run(self) -> None:
         """Raise the bug that ended a link's task, should there be one; a link that is down is no bug."""
@@ -99,7 +109,7 @@ class Links:
             by_link.setdefault(link, {})[name] = device
         return by_link
 
-    def _ensure(self, name: str, fleet: str, members: Mapping[DeviceId, Device], limiter: Limiter) -> None:
+    def _ensure(self, name: str, fleet: str, members: Mapping[DeviceId, Device]) -> None:
         """Have a link open for just these devices; a broker's is told of changes, a line's is opened anew."""
         key: object = fleet if name == MQTT else {device: member.link for device, member in members.items()}
         there = self._open.get(name)
@@ -113,10 +123,10 @@ class Links:
         if link is None:
             self._missing[MQTT] = "the configuration names no broker: add [mqtt] to gateway.toml"
             return
-        runner = Fleet(link, self._seals.open_signed, limiters=(limiter,))
+        # A place on the link comes first: who waits for a slow line must not keep a place of the gateway's meanwhile.
+        runner = Fleet(link, self._seals.open_signed, limiters=(Limiter(self._limits_of(name)), self._limiter))
         tasks = (
-            asyncio.create_task(link.run(), name=f"link {name}"),
-            asyncio.create_task(runner.run(), name=f"fleet {name}"),
+            asyncio.create_task(runner.run(), name=f"fleet {name}"),  # runs its link as well
             asyncio.create_task(self._forward(name, runner), name=f"hear {name}"),
         )
         for task in tasks:
@@ -152,6 +162,12 @@ class Links:
                 addresses[device] = member.link.address
                 baud = member.link.baud
         return SerialLink(SerialPort(line.port, baud, rs485=line.rs485), addresses)
+
+    def _limits_of(self, name: str) -> Limits:
+        settings = self._mqtt if name == MQTT else self._serial.get(name, Serial(name, name))
+        if settings is None:
+            return Limits()
+        return Limits(settings.transfers, settings.bytes_per_second)
 
     def _close(self, name: str) -> None:
         for task in self._open.pop(name).tasks:

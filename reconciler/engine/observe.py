@@ -23,7 +23,7 @@ class Facts:
     defaults: Mapping[str, Parameters] = field(default_factory=dict)  # by the first 16 bytes of the digest, in hex
 
 
-def observed_device(heard: Heard, facts: Facts) -> ObservedDevice:
+def observed_device(heard: Heard, facts: Facts, *, cloned: bool = False) -> ObservedDevice:
     """Conclude what is true of a device."""
     report = _report(heard.report)
     return ObservedDevice(
@@ -37,6 +37,7 @@ def observed_device(heard: Heard, facts: Facts) -> ObservedDevice:
         sequence=report.sequence,
         parameters=_parameters(heard, report, facts),
         capabilities=_capabilities(heard.capabilities) if heard.capabilities else None,
+        cloned=cloned,
     )
 
 

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """From an action to what is sent: a signed envelope for one device, and the payload that travels with it.
 
-Level-triggered like all else: the sequence is one above what the device says it holds. An update that was cut off is
-taken up by sending the same envelope again, to the letter; when that is not known any more a new one is made, which
-costs the blocks that had arrived and nothing else.
+Level-triggered like all else: the sequence is one above what the device says it holds, or ever held. An update that
+was cut off is taken up by sending the same envelope again, to the letter; when that is not known any more a new one is
+made, which costs the blocks that had arrived and nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import signing.envelope
 from reconciler.build.payload import Encoding as Packed
-from reconciler.build.payload import Payload, candidates
+from reconciler.build.payload import Payload
 from reconciler.devices.bodies import CapabilitiesBody, Report
 from reconciler.devices.codec import Encoding
 from reconciler.devices.transfer import Job
@@ -24,6 +24,7 @@ from signing.names import Target, device_id, vendor_id
 
 TRANSFER_NAMES = 24
 SECTOR_BYTES = 4096
+SEQUENCE_JUMP = 1024  # docs/specs/envelope.md, V20
 NO_PAYLOAD = Payload(Packed.RAW, b"")
 
 
@@ -35,6 +36,13 @@ class Addressee:
     device: DeviceId
     report: Report
     capabilities: CapabilitiesBody
+    highest_sequence: int = 0  # that it ever held: more than now if it was reset to factory
+
+    @property
+    def next_sequence(self) -> int:
+        """Return the next sequence: above all that it ever obeyed, and no larger step than it takes."""
+        floor = max(self.report.sequence, self.highest_sequence)
+        return min(floor + 1, self.report.sequence + SEQUENCE_JUMP)
 
     @property
     def target(self) -> Target:
@@ -52,8 +60,8 @@ class Parcel:
     payloads: tuple[Payload, ...] = ()
 
 
-def travelling(pack: bytes, base: bytes | None, slot_bytes: int) -> tuple[Payload, ...]:
-    """Return the forms in which a pack can travel to a slot of this size, the smallest first.
+def fitting(forms: Sequence[Payload], pack_bytes: int, to: Addressee) -> tuple[Payload, ...]:
+    """Return the forms in which a pack can travel to this device, in the same order.
 
     An encoded payload lies beside the pack that is made of it (flash.md, section 3), in whole sectors; a device
     whose sectors are larger than we think refuses, and then the pack travels raw.
@@ -62,11 +70,8 @@ def travelling(pack: bytes, base: bytes | None, slot_bytes: int) -> tuple[Payloa
     def sectors(count: int) -> int:
         return -(-count // SECTOR_BYTES) * SECTOR_BYTES
 
-    return tuple(
-        payload
-        for payload in candidates(pack, base)
-        if payload.encoding is Packed.RAW or sectors(len(pack)) + sectors(len(payload.data)) <= slot_bytes
-    )
+    room = to.capabilities.slot_bytes - sectors(pack_bytes)
+    return tuple(form for form in forms if form.encoding is Packed.RAW or sectors(len(form.data)) <= room)
 
 
 def install_job(
@@ -77,7 +82,7 @@ def install_job(
     if payload is not None and before is not None and to.report.transfer is not None:
         job = _job(to, before, payload)
         return replace(job, block_bytes=to.report.transfer.block_bytes), before
-    sequence = to.report.sequence + 1
+    sequence = to.next_sequence
     order = signing.envelope.Install(sequence, bytes.fromhex(parcel.digest), parcel.pack_bytes)
     delivery = Delivery(parcel.digest, sequence, _envelope(gateway, to, order))
     job = _job(to, delivery, parcel.payloads[0] if parcel.payloads else NO_PAYLOAD)
@@ -86,7 +91,7 @@ def install_job(
 
 def configure_job(gateway: Gateway, to: Addressee, digest: Digest, values: Mapping[int, int]) -> tuple[Job, Delivery]:
     """Order parameters to be set, by an envelope alone."""
-    sequence = to.report.sequence + 1
+    sequence = to.next_sequence
     order = signing.envelope.Configure(sequence, bytes.fromhex(digest), values)
     delivery = Delivery(digest, sequence, _envelope(gateway, to, order))
     return replace(_job(to, delivery, NO_PAYLOAD), digest16=None), delivery

@@ -18,16 +18,19 @@ class Publisher:
         self._ref = ref
         self._state = state
         self._interval_s = interval_s
-        self._committed = state.status()
+        self._committed = state.status()  # or not yet: then the first flush says "Status as it was"
         self._files = dict(self._committed)
         self._last_s = float("-inf")
         self._unpushed = True  # the remote may have missed the last one
 
     def put(self, files: Mapping[str, bytes], gone: set[str]) -> None:
         """Take changed files in."""
+        if not files and not gone:
+            return
         self._files.update(files)
         for path in gone:
             self._files.pop(path, None)
+        self._state.write_status(dict(files), gone)
 
     def due_in_s(self, now_s: float) -> float | None:
         """Return after how many seconds there is something to commit; None: nothing is."""
@@ -43,9 +46,6 @@ class Publisher:
         if isinstance(outcome, Waiting):
             self._unpushed = True
             return outcome.message
-        changed = {path: body for path, body in files.items() if self._committed.get(path) != body}
-        with self._state.together():
-            self._state.write_status(changed, set(self._committed) - set(files))
         self._committed = files
         self._unpushed = False
         return None

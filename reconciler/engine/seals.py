@@ -26,6 +26,11 @@ class Seals:
         self._vendor = b""
         self._keys: dict[DeviceId, bytes] = {}
 
+    @property
+    def public_keys(self) -> Mapping[DeviceId, str]:
+        """Return the public keys from Git, in hex."""
+        return {name: key.hex() for name, key in self._keys.items()}
+
     def know(self, fleet: str, devices: Mapping[DeviceId, Device]) -> None:
         """Take the public keys from Git; a device without one can't be believed yet."""
         self._vendor = vendor_id(fleet)

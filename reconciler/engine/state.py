@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from reconciler.errors import Unusable
 from reconciler.model import Artifact, Commit, DeviceId, Digest, ModelRef, Parameters, RolloutId, TypeId, Version
+
+Value = str | int | float | bytes | None
 
 # Each entry brings a database from version i to i + 1 (PRAGMA user_version); entries are never changed, only added.
 MIGRATIONS = (
@@ -48,6 +51,25 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE TABLE status (path TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE summary (
+        device TEXT NOT NULL, running TEXT NOT NULL, body BLOB NOT NULL,
+        PRIMARY KEY (device, running)
+    ) WITHOUT ROWID;
+    CREATE TABLE history (
+        device TEXT PRIMARY KEY, public_key TEXT NOT NULL, counter INTEGER NOT NULL, highest INTEGER NOT NULL,
+        sequence INTEGER NOT NULL, alternations INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    """,
+)
+
+
+FORGOTTEN = (
+    ("device", "name"),
+    ("delivery", "device"),
+    ("quarantine", "device"),
+    ("summary", "device"),
+    ("history", "device"),
 )
 
 
@@ -96,6 +118,7 @@ class State:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.recovered: str | None = None
+        self._writing = threading.RLock()  # the loop's thread and the one that waits for Git share one connection
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._db = self._opened()
@@ -132,31 +155,42 @@ class State:
     @contextmanager
     def together(self) -> Iterator[None]:
         """Make all that happens inside one transaction."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        with self._writing:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def write(self, statement: str, values: Sequence[Value] = ()) -> None:
+        """Change something; tables that belong to one module are written by that module."""
+        with self._writing:
+            self._db.execute(statement, values)
+
+    def read(self, statement: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
+        """Return all rows."""
+        with self._writing:
+            return self._db.execute(statement, values).fetchall()
 
     # ------------------------------------------------------------ single facts
 
     @property
     def applied(self) -> Commit | None:
         """Return the commit that is enforced."""
-        row = self._db.execute("SELECT value FROM fact WHERE name = 'applied'").fetchone()
-        return Commit(row[0]) if row else None
+        rows = self.read("SELECT value FROM fact WHERE name = 'applied'")
+        return Commit(rows[0][0]) if rows else None
 
     @applied.setter
     def applied(self, commit: Commit) -> None:
-        self._db.execute("INSERT OR REPLACE INTO fact VALUES ('applied', ?)", (commit,))
+        self.write("INSERT OR REPLACE INTO fact VALUES ('applied', ?)", (commit,))
 
     # ------------------------------------------------------------ devices
 
     def hear(self, heard: Heard) -> None:
         """Keep the last that a device said."""
-        self._db.execute(
+        self.write(
             "INSERT OR REPLACE INTO device VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 heard.device,
@@ -171,7 +205,7 @@ class State:
 
     def heard(self) -> list[Heard]:
         """Return what every device said last."""
-        rows = self._db.execute("SELECT * FROM device")
+        rows = self.read("SELECT * FROM device")
         return [
             Heard(
                 DeviceId(name),
@@ -187,14 +221,14 @@ class State:
 
     def forget(self, device: DeviceId) -> None:
         """Forget a device that Git no longer knows."""
-        for table, column in (("device", "name"), ("delivery", "device"), ("quarantine", "device")):
-            self._db.execute(f"DELETE FROM {table} WHERE {column} = ?", (device,))  # noqa: S608 - names are ours
+        for table, column in FORGOTTEN:
+            self.write(f"DELETE FROM {table} WHERE {column} = ?", (device,))  # noqa: S608 - names are ours
 
     # ------------------------------------------------------------ artifacts
 
     def built(self, artifact: Artifact, source: str) -> None:
         """Keep the facts of an artifact; `source` names all that it was made of."""
-        self._db.execute(
+        self.write(
             "INSERT OR REPLACE INTO artifact VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 artifact.model.name,
@@ -210,7 +244,7 @@ class State:
 
     def artifacts(self) -> list[tuple[Artifact, str]]:
         """Return all artifacts, each with what it was made of."""
-        rows = self._db.execute("SELECT * FROM artifact")
+        rows = self.read("SELECT * FROM artifact")
         return [
             (
                 Artifact(
@@ -230,39 +264,40 @@ class State:
 
     def quarantine(self, failure: Failure) -> None:
         """Note that a pack failed on a device."""
-        self._db.execute("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?)", astuple(failure))
+        self.write("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?)", astuple(failure))
 
     def quarantined(self) -> list[Failure]:
         """Return what failed where, and why."""
-        rows = self._db.execute("SELECT * FROM quarantine")
+        rows = self.read("SELECT * FROM quarantine")
         return [Failure(DeviceId(row[0]), Digest(row[1]), row[2], RolloutId(row[3]), row[4]) for row in rows]
 
     def release(self, device: DeviceId, digest: Digest) -> None:
         """Take a pack out of quarantine, because Git changed."""
-        self._db.execute("DELETE FROM quarantine WHERE device = ? AND digest = ?", (device, digest))
+        self.write("DELETE FROM quarantine WHERE device = ? AND digest = ?", (device, digest))
 
     def sending(self, device: DeviceId, delivery: Delivery) -> None:
         """Note an order before it is sent."""
-        self._db.execute(
+        self.write(
             "INSERT OR REPLACE INTO delivery VALUES (?, ?, ?, ?)",
             (device, delivery.digest, delivery.sequence, delivery.envelope),
         )
 
     def delivery(self, device: DeviceId) -> Delivery | None:
         """Return the last order that was sent to a device."""
-        row = self._db.execute("SELECT digest, sequence, envelope FROM delivery WHERE device = ?", (device,)).fetchone()
-        return Delivery(Digest(row[0]), row[1], row[2]) if row else None
+        rows = self.read("SELECT digest, sequence, envelope FROM delivery WHERE device = ?", (device,))
+        return Delivery(Digest(rows[0][0]), rows[0][1], rows[0][2]) if rows else None
 
     # ------------------------------------------------------------ the last status
 
     def write_status(self, files: dict[str, bytes], gone: set[str]) -> None:
-        """Keep the status files as they were committed."""
-        self._db.executemany("INSERT OR REPLACE INTO status VALUES (?, ?)", files.items())
-        self._db.executemany("DELETE FROM status WHERE path = ?", [(path,) for path in gone])
+        """Keep the status files as they are to be committed."""
+        with self.together():
+            self._db.executemany("INSERT OR REPLACE INTO status VALUES (?, ?)", files.items())
+            self._db.executemany("DELETE FROM status WHERE path = ?", [(path,) for path in gone])
 
     def status(self) -> dict[str, bytes]:
-        """Return the status files as they were committed last."""
-        return dict(self._db.execute("SELECT path, body FROM status"))
+        """Return the status files as they are, committed or waiting for it."""
+        return dict(self.read("SELECT path, body FROM status"))
 
 
 def _check(db: sqlite3.Connection) -> None:

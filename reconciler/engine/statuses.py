@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from reconciler.model import (
     Action,
@@ -15,7 +15,7 @@ from reconciler.model import (
     ObservedDevice,
     RolloutId,
 )
-from reconciler.report.device import DeviceStatus, Moment, device_status
+from reconciler.report.device import DeviceStatus, Doubt, Moment, device_status
 from reconciler.report.gateway import GatewayFacts, GatewayStatus, gateway_status
 from reconciler.report.render import device_file, gateway_file, read_device_file, read_gateway_file, readme
 
@@ -33,12 +33,14 @@ class Picture:
     by_digest16: Mapping[str, Artifact]
     rollouts: Mapping[DeviceId, RolloutId]  # that has each device
     moment: Moment
+    doubts: Mapping[DeviceId, Doubt] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class _Told:
     action: Action
     seen: ObservedDevice | None
+    doubt: Doubt | None
     status: DeviceStatus
 
 
@@ -84,10 +86,12 @@ class Statuses:
         device = action.device
         seen = picture.observed.devices.get(device)
         told = self._told.get(device)
-        if told is not None and told.action == action and told.seen is seen:
+        doubt = picture.doubts.get(device)
+        if told is not None and told.action == action and told.seen is seen and told.doubt == doubt:
             return
-        status = device_status(action, seen, _model(seen, picture.by_digest16), picture.moment, self._previous(device))
-        self._told[device] = _Told(action, seen, status)
+        model = _model(seen, picture.by_digest16)
+        status = device_status(action, seen, model, picture.moment, self._previous(device), doubt)
+        self._told[device] = _Told(action, seen, doubt, status)
         if told is None or status != told.status:
             files[_path(device)] = device_file(status)
 

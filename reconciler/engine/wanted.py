@@ -80,10 +80,11 @@ class Wanted:
         self._state.applied = commit
 
     def _resume(self, commit: Commit) -> None:
-        """Load again what was enforced before a restart."""
-        if self._desired is None:
-            self._desired, errors = self._load(commit)
-            if self._desired is None:
+        """Load what is enforced: after a restart, or when a person accepted another commit meanwhile."""
+        if self._desired is None or self._desired.commit != commit:
+            desired, errors = self._load(commit)
+            self._desired = desired or self._desired
+            if desired is None:
                 self._problems = tuple(str(problem) for problem in errors)
 
     def _load(self, commit: Commit) -> tuple[Desired | None, tuple[Problem, ...]]:

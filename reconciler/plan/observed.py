@@ -64,6 +64,7 @@ def _device(name: str, raw: Document) -> ObservedDevice:
         sequence=raw.get("sequence", 0),
         parameters=raw.get("parameters", {}),
         capabilities=None if told is None else _capabilities(told),
+        cloned=raw.get("cloned", False),
     )
 
 

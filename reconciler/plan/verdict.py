@@ -31,6 +31,7 @@ from reconciler.plan.fit import Lack, lack, wrong_type
 from reconciler.plan.goal import Baked, Goal, short
 
 NOTHING_FAILED: frozenset[Digest] = frozenset()
+CLONED = "two devices answer in its name: give each an identity of its own, and Git the new public key"
 
 
 class Standing(Enum):
@@ -67,6 +68,8 @@ def judge(goal: Goal, name: DeviceId, seen: ObservedDevice | None, failed: froze
     """Judge one device. `failed` are the digests quarantined on it."""
     if seen is None:
         return _never_seen(goal, name)
+    if seen.cloned:
+        return Verdict(Cant(name, goal.rollout.name, CantReason.CLONED, CLONED), Standing.OUT)
     silent_at = seen.last_seen + goal.silent_after
     silent = now >= silent_at
     until = None if silent else silent_at

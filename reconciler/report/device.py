@@ -22,7 +22,7 @@ from reconciler.model import (
 )
 from reconciler.report.conditions import Condition, Conditions, Status, carried, ready
 
-PRIORITY = ("Known", "Reporting", "Fits", "UpToDate")
+PRIORITY = ("Known", "Trusted", "Reporting", "Fits", "UpToDate")
 _UNFIT = frozenset(
     {
         CantReason.OPERATORS,
@@ -53,6 +53,14 @@ class DeviceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why a device is not what it was, or not what it says."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Moment:
     """What every condition of one pass shares."""
 
@@ -60,12 +68,18 @@ class Moment:
     commit: str
 
 
-def device_status(
-    action: Action, observed: ObservedDevice | None, model: str | None, moment: Moment, previous: DeviceStatus | None
+def device_status(  # noqa: PLR0913, PLR0917 - one parameter for each thing that this depends on
+    action: Action,
+    observed: ObservedDevice | None,
+    model: str | None,
+    moment: Moment,
+    previous: DeviceStatus | None,
+    doubt: Doubt | None = None,
 ) -> DeviceStatus:
     """Turn an action, with its reason, into conditions."""
     parts = (
         _known(action, moment),
+        _trusted(action, doubt, moment),
         _reporting(action, observed, moment),
         _fits(action, moment),
         _up_to_date(action, moment),
@@ -91,6 +105,14 @@ def _known(action: Action, moment: Moment) -> Condition:
     if isinstance(action, Cant) and action.reason is CantReason.UNKNOWN:
         return _condition("Known", Status.FALSE, action.reason.value, action.why, moment)
     return _condition("Known", Status.TRUE, "InGit", "The fleet repository has this device.", moment)
+
+
+def _trusted(action: Action, doubt: Doubt | None, moment: Moment) -> Condition:
+    if isinstance(action, Cant) and action.reason is CantReason.CLONED:
+        return _condition("Trusted", Status.FALSE, action.reason.value, action.why, moment)
+    if doubt is not None:
+        return _condition("Trusted", Status.FALSE, doubt.reason, doubt.message, moment)
+    return _condition("Trusted", Status.TRUE, "Trusted", "Nothing speaks against what it says.", moment)
 
 
 def _reporting(action: Action, observed: ObservedDevice | None, moment: Moment) -> Condition:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from reconciler.report.conditions import Condition, Conditions, Status, carried, ready
 from reconciler.report.device import Moment
 
-PRIORITY = ("SourceReady", "Valid", "LinksUp")
+PRIORITY = ("SourceReady", "Valid", "LinksUp")  # strangers keep nothing from working
+_STRANGERS_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class GatewayFacts:
     source: SourceState
     problems: tuple[str, ...] = ()  # mistakes in the fleet repository
     links: Mapping[str, str | None] = field(default_factory=dict)  # what is wrong with each link, or None
+    strangers: frozenset[str] = frozenset()  # who speaks on a link and is not in Git; never served
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,12 @@ def gateway_status(facts: GatewayFacts, moment: Moment, previous: GatewayStatus 
         condition("SourceReady", None if source.good else source.message, source.reason, source.message),
         condition("Valid", invalid, "Invalid" if invalid else "Valid", "The fleet repository has no mistakes."),
         condition("LinksUp", down, "LinkDown" if down else "LinksUp", "All links work."),
+        condition(
+            "NoStrangers",
+            _named(facts.strangers),
+            "UnknownDevices" if facts.strangers else "NoStrangers",
+            "Only devices that Git knows speak on the links.",
+        ),
     )
     before = previous.conditions if previous is not None else ()
     kept = carried(parts, before)
@@ -72,3 +80,11 @@ def _joined(problems: Sequence[str]) -> str | None:
         return None
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return problems[0] + more
+
+
+def _named(strangers: frozenset[str]) -> str | None:
+    """Name some; how many there are may be an attacker's choice, so it is told roughly and rarely changes."""
+    if not strangers:
+        return None
+    shown = ", ".join(sorted(strangers)[:_STRANGERS_NAMED])
+    return f"{shown}{' and others' if len(strangers) > _STRANGERS_NAMED else ''}: not in Git, and not served"

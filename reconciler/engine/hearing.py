@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What devices say by themselves, between passes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from reconciler.devices.bodies import Report, parse_body
+from reconciler.devices.codec import Signed
+from reconciler.devices.errors import Malformed
+from reconciler.devices.link import Event, Heard, LinkState, Presence
+from reconciler.engine import trace
+from reconciler.engine.attention import Attention, Ears
+from reconciler.engine.deliveries import Deliveries
+from reconciler.engine.seals import Seals
+from reconciler.errors import Refused
+from reconciler.model import DeviceId
+
+log = logging.getLogger(__name__)
+
+
+class Hearing:
+    """Takes in events of the links; only what is signed changes what is known."""
+
+    def __init__(
+        self, ears: Ears, seals: Seals, attention: Attention, deliveries: Deliveries, wake: Callable[[], None]
+    ) -> None:
+        self._view = ears.view
+        self._clock = ears.clock
+        self._seals = seals
+        self._attention = attention
+        self._deliveries = deliveries
+        self._wake = wake
+
+    def take(self, event: Event) -> None:
+        """Take in one event."""
+        match event:
+            case Heard(device, Signed(cose)):
+                with trace.about(device):
+                    self._take_unasked(device, cose)
+            case Presence(device, there=True):
+                self._deliveries.forgive(device)
+                self._attention.soon(device)
+            case LinkState():
+                self._wake()
+            case _:
+                pass  # an answer that came too late
+
+    def _take_unasked(self, device: DeviceId, cose: bytes) -> None:
+        try:
+            body = parse_body(self._seals.open_signed(device, cose, b""))
+        except (Refused, Malformed) as refused:
+            log.debug("not believed: %s", refused)
+            if self._view.doubts.refuse(device, str(refused)):
+                log.warning("what comes in its name does not verify: %s", refused, extra={"reason": refused.reason})
+                self._wake()
+            return
+        if isinstance(body, Report) and self._view.take_report(device, body, self._clock.now(), asked=False):
+            self._attention.heard_from(device)
+            self._wake()
