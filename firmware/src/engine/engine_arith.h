@@ -27,21 +27,40 @@ static inline int32_t tf_rdp(int32_t x, uint32_t exponent)
     return (x >> exponent) + (((uint32_t)x & mask) > threshold ? 1 : 0);
 }
 
-/* MBQM: shift is -31 ... 30, negative to the right. */
-static inline int32_t tf_mbqm(int32_t x, int32_t multiplier, int32_t shift)
+/* MBQM's multiplier and shift, taken apart once for many numbers. */
+struct tf_scale {
+    int32_t multiplier;
+    uint32_t left, right, mask, half;
+};
+
+/* shift is -31 ... 30, negative to the right. */
+static inline struct tf_scale tf_scale_of(int32_t multiplier, int32_t shift)
 {
-    if (shift > 0) {
-        return tf_srdhm((int32_t)((uint32_t)x << (uint32_t)shift), multiplier);
-    }
-    return tf_rdp(tf_srdhm(x, multiplier), (uint32_t)-shift);
+    const uint32_t right = shift < 0 ? (uint32_t)-shift : 0;
+    const uint32_t mask = (1u << right) - 1u;
+    return (struct tf_scale){multiplier, shift > 0 ? (uint32_t)shift : 0, right, mask, mask >> 1};
 }
 
-/* SR: shift is 1 ... 62. */
-static inline int64_t tf_sr(int32_t x, int32_t multiplier, uint32_t shift)
+/* MBQM */
+static inline int32_t tf_scaled(const struct tf_scale *scale, uint32_t x)
 {
-    const uint64_t magnitude = x < 0 ? 0u - (uint32_t)x : (uint32_t)x;
-    const int64_t scaled = (int64_t)((magnitude * (uint32_t)multiplier + ((uint64_t)1 << (shift - 1))) >> shift);
-    return x < 0 ? -scaled : scaled;
+    const int32_t high = tf_srdhm((int32_t)(x << scale->left), scale->multiplier);
+    const uint32_t threshold = scale->half + ((uint32_t)high >> 31);
+    return (high >> scale->right) + (((uint32_t)high & scale->mask) > threshold ? 1 : 0);
+}
+
+/* SR, with what does not fit in 32 bits brought to the nearest that does; shift is 1 ... 62. */
+static inline int32_t tf_sr(int32_t x, int32_t multiplier, uint32_t shift)
+{
+    const uint64_t product = (uint64_t)(x < 0 ? 0u - (uint32_t)x : (uint32_t)x) * (uint32_t)multiplier;
+    uint64_t scaled;
+    if (shift > 32) { /* what rounding adds lies in the upper half, so that is enough */
+        scaled = ((uint32_t)(product >> 32) + (1u << (shift - 33))) >> (shift - 32);
+    } else {
+        scaled = (product + ((uint64_t)1 << (shift - 1))) >> shift;
+    }
+    const int32_t magnitude = scaled > INT32_MAX ? INT32_MAX : (int32_t)scaled;
+    return x < 0 ? -magnitude : magnitude;
 }
 
 /* What an operator adds and keeps to at its end: limits before the zero point is added, so that nothing overflows. */

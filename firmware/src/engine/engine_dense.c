@@ -2,13 +2,6 @@
 #include "engine_mac.h"
 #include "engine_plan.h"
 
-static int8_t finish(struct tf_ending ending, uint32_t acc, int32_t multiplier, int8_t shift)
-{
-    const int64_t scaled = tf_sr((int32_t)acc, multiplier, (uint32_t)shift);
-    const int64_t least = scaled < ending.least ? ending.least : scaled;
-    return tf_end(ending, (int32_t)(least > ending.most ? ending.most : least));
-}
-
 static void run_batch(const struct tf_net *net, const struct tf_dense_record *dense, const int8_t *x, int8_t *out)
 {
     const struct tf_tensor *y = &net->tensors[dense->head.output];
@@ -24,7 +17,7 @@ static void run_batch(const struct tf_net *net, const struct tf_dense_record *de
         tf_mac_1x2(&runs, acc);
         for (uint32_t i = 0; i < pair; i++) {
             const uint32_t scale = dense->per_channel != 0 ? channel + i : 0;
-            out[channel + i] = finish(ending, acc[i], tf_number(multipliers, scale), shifts[scale]);
+            out[channel + i] = tf_end(ending, tf_sr((int32_t)acc[i], tf_number(multipliers, scale), (uint32_t)shifts[scale]));
         }
         runs.w += pair * depth;
     }

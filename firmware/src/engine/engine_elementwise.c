@@ -44,14 +44,18 @@ void tf_run_add(const struct tf_net *net, const struct tf_record *record)
     const struct tf_tensor *y = &net->tensors[record->output];
     const struct operand first = operand_of(net, record->input), second = operand_of(net, add->second);
     const struct tf_ending ending = tf_ending_of(record, y);
+    struct tf_scale scales[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        scales[i] = tf_scale_of(add->multipliers[i], add->shifts[i]);
+    }
     int8_t *out = tf_output(net, y);
     uint32_t at[3] = {0, 0, 0};
     do {
         const int8_t *a = row_of(&first, at), *b = row_of(&second, at);
         for (uint32_t i = 0; i < y->dims[3]; i++, a += first.steps[3], b += second.steps[3]) {
-            const int32_t left = tf_mbqm((*a - first.zero) * (1 << 20), add->multipliers[0], add->shifts[0]);
-            const int32_t right = tf_mbqm((*b - second.zero) * (1 << 20), add->multipliers[1], add->shifts[1]);
-            *out++ = tf_end(ending, tf_mbqm(left + right, add->multipliers[2], add->shifts[2]));
+            const int32_t left = tf_scaled(&scales[0], (uint32_t)(*a - first.zero) << 20);
+            const int32_t right = tf_scaled(&scales[1], (uint32_t)(*b - second.zero) << 20);
+            *out++ = tf_end(ending, tf_scaled(&scales[2], (uint32_t)(left + right)));
         }
     } while (next_row(y, at));
 }
@@ -62,12 +66,13 @@ void tf_run_mul(const struct tf_net *net, const struct tf_record *record)
     const struct tf_tensor *y = &net->tensors[record->output];
     const struct operand first = operand_of(net, record->input), second = operand_of(net, mul->second);
     const struct tf_ending ending = tf_ending_of(record, y);
+    const struct tf_scale scale = tf_scale_of(mul->multiplier, mul->shift);
     int8_t *out = tf_output(net, y);
     uint32_t at[3] = {0, 0, 0};
     do {
         const int8_t *a = row_of(&first, at), *b = row_of(&second, at);
         for (uint32_t i = 0; i < y->dims[3]; i++, a += first.steps[3], b += second.steps[3]) {
-            *out++ = tf_end(ending, tf_mbqm((*a - first.zero) * (*b - second.zero), mul->multiplier, mul->shift));
+            *out++ = tf_end(ending, tf_scaled(&scale, (uint32_t)((*a - first.zero) * (*b - second.zero))));
         }
     } while (next_row(y, at));
 }
@@ -77,10 +82,11 @@ void tf_run_quantize(const struct tf_net *net, const struct tf_record *record)
     const struct tf_quantize_record *quantize = (const struct tf_quantize_record *)record;
     const struct tf_tensor *x = &net->tensors[record->input], *y = &net->tensors[record->output];
     const struct tf_ending ending = tf_ending_of(record, y);
+    const struct tf_scale scale = tf_scale_of(quantize->multiplier, quantize->shift);
     const int8_t *from = tf_input(net, x);
     int8_t *to = tf_output(net, y);
     for (uint32_t left = tf_elements(y); left > 0; left--) {
-        *to++ = tf_end(ending, tf_mbqm(*from++ - x->zero_point, quantize->multiplier, quantize->shift));
+        *to++ = tf_end(ending, tf_scaled(&scale, (uint32_t)(*from++ - x->zero_point)));
     }
 }
 

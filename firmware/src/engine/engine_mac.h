@@ -9,6 +9,9 @@
 
 #include <stdint.h>
 
+/* Inlined into their callers, these loops would be short of registers. */
+#define TF_ALONE __attribute__((noinline))
+
 /* Runs of bytes that lie one behind the other in both the input and the weights. */
 struct tf_runs {
     const int8_t *x;
@@ -17,20 +20,20 @@ struct tf_runs {
     uint32_t count;
     uint32_t x_step; /* from a run's begin to the next one's */
     uint32_t w_step;
-    uint32_t x_next; /* from one pixel to the other; depthwise: from tap to tap, in both */
-    uint32_t w_next; /* from one output channel to the other */
+    uint32_t x_next; /* from one pixel to the other; depthwise: from tap to tap */
+    uint32_t w_next; /* from one output channel to the other; depthwise: from tap to tap */
 };
 
 /* acc: channel 0 and 1. */
-void tf_mac_1x2(const struct tf_runs *runs, uint32_t acc[2]);
+TF_ALONE void tf_mac_1x2(const struct tf_runs *runs, uint32_t acc[2]);
 
 /* acc: pixel 0 channel 0 and 1, pixel 1 channel 0 and 1. */
-void tf_mac_2x2(const struct tf_runs *runs, uint32_t acc[4]);
+TF_ALONE void tf_mac_2x2(const struct tf_runs *runs, uint32_t acc[4]);
 
 /* Four channels that lie side by side, each with its own weights. */
-void tf_mac_depthwise(const struct tf_runs *runs, uint32_t acc[4]);
+TF_ALONE void tf_mac_depthwise(const struct tf_runs *runs, uint32_t acc[4]);
 
 /* The sum of so many weights. */
-uint32_t tf_mac_sum(const int8_t *w, uint32_t length);
+TF_ALONE uint32_t tf_mac_sum(const int8_t *w, uint32_t length);
 
 #endif

@@ -119,21 +119,23 @@ void tf_mac_2x2(const struct tf_runs *runs, uint32_t acc[4])
 
 void tf_mac_depthwise(const struct tf_runs *runs, uint32_t acc[4])
 {
-    const uint32_t next = runs->x_next;
-    const uint32_t taps = runs->length * next;
-    const int8_t *x = runs->x, *w = runs->w;
+    const uint32_t x_next = runs->x_next, w_next = runs->w_next;
+    const int8_t *x_run = runs->x, *w_run = runs->w;
     uint32_t a = acc[0], b = acc[1], c = acc[2], d = acc[3];
     for (uint32_t run = runs->count; run > 0; run--) {
-        for (uint32_t tap = 0; tap != taps; tap += next) {
-            const uint32_t xs = load(x + tap), ws = load(w + tap);
+        const int8_t *x = x_run, *w = w_run;
+        for (uint32_t tap = runs->length; tap > 0; tap--) {
+            const uint32_t xs = load(x), ws = load(w);
             const uint32_t x_even = even(xs), w_even = even(ws), x_odd = odd(xs), w_odd = odd(ws);
             a = lower(x_even, w_even, a);
             c = upper(x_even, w_even, c);
             b = lower(x_odd, w_odd, b);
             d = upper(x_odd, w_odd, d);
+            x += x_next;
+            w += w_next;
         }
-        x += runs->x_step;
-        w += runs->w_step;
+        x_run += runs->x_step;
+        w_run += runs->w_step;
     }
     acc[0] = a;
     acc[1] = b;

@@ -55,7 +55,7 @@ void tf_mac_depthwise(const struct tf_runs *runs, uint32_t acc[4])
             c += product(x[2], w[2]);
             d += product(x[3], w[3]);
             x += runs->x_next;
-            w += runs->x_next;
+            w += runs->w_next;
         }
     }
     acc[0] = a;

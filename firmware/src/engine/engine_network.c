@@ -120,10 +120,11 @@ static int32_t reconstruction_error(const struct tf_net *net, const struct head_
 {
     const struct tf_tensor *a = &net->tensors[head->first], *b = &net->tensors[head->second];
     const struct tf_ending ending = {INT8_MIN - a->zero_point, INT8_MAX - a->zero_point, a->zero_point};
+    const struct tf_scale scale = tf_scale_of(head->multiplier, head->shift);
     const int8_t *got = tf_input(net, a), *given = tf_input(net, b);
     int32_t sum = 0;
     for (uint32_t left = tf_elements(a); left > 0; left--) {
-        const int32_t difference = *got++ - tf_end(ending, tf_mbqm(*given++ - b->zero_point, head->multiplier, head->shift));
+        const int32_t difference = *got++ - tf_end(ending, tf_scaled(&scale, (uint32_t)(*given++ - b->zero_point)));
         sum += difference * difference;
     }
     return sum;

@@ -36,30 +36,46 @@ static int32_t largest(const struct patch *patch)
     return most;
 }
 
+/* All outputs of one image that see the kernel alike. */
+static void run_region(const struct tf_axis axes[2], const struct tf_span spans[2], struct patch patch, bool averages,
+                       struct tf_ending ending, int8_t *out)
+{
+    const uint32_t channels = patch.column_step;
+    const int8_t *image = patch.x;
+    for (uint32_t row = 0; row < spans[0].count; row++) {
+        int8_t *to = out + ((spans[0].first + row) * axes[1].out + spans[1].first) * channels;
+        const uint32_t y = tf_span_start(&axes[0], &spans[0]) + row * axes[0].stride;
+        for (uint32_t column = 0; column < spans[1].count; column++) {
+            const uint32_t x = tf_span_start(&axes[1], &spans[1]) + column * axes[1].stride;
+            patch.x = image + y * patch.row_step + x * channels;
+            for (uint32_t channel = 0; channel < channels; channel++, patch.x++) {
+                *to++ = tf_end(ending, averages ? average(&patch) : largest(&patch));
+            }
+        }
+    }
+}
+
 static void run_pool(const struct tf_net *net, const struct tf_pool_record *pool, bool averages)
 {
     const struct tf_tensor *x = &net->tensors[pool->head.input], *y = &net->tensors[pool->head.output];
     const struct tf_ending ending = {pool->head.low, pool->head.high, 0};
-    const uint32_t channels = x->dims[3], row_bytes = (uint32_t)x->dims[2] * channels;
-    const int8_t *image = tf_input(net, x);
+    const struct tf_axis axes[2] = {{x->dims[1], y->dims[1], pool->kernel[0], pool->stride[0], 1, pool->padding[0]},
+                                    {x->dims[2], y->dims[2], pool->kernel[1], pool->stride[1], 1, pool->padding[1]}};
+    struct patch patch = {.x = tf_input(net, x), .row_step = (uint32_t)x->dims[2] * x->dims[3], .column_step = x->dims[3]};
     int8_t *out = tf_output(net, y);
-    struct patch patch = {.row_step = row_bytes, .column_step = channels};
-    for (uint32_t rows = 0; rows < (uint32_t)y->dims[0] * y->dims[1]; rows++) {
-        const uint32_t row = rows % y->dims[1];
-        const int32_t top = (int32_t)(row * pool->stride[0]) - pool->padding[0];
-        const struct tf_span high = tf_inside(top, pool->kernel[0], 1, x->dims[1]);
-        const int8_t *first = image + (uint32_t)(top + (int32_t)high.begin) * row_bytes;
-        patch.rows = high.end - high.begin;
-        for (uint32_t column = 0; column < y->dims[2]; column++) {
-            const int32_t left = (int32_t)(column * pool->stride[1]) - pool->padding[1];
-            const struct tf_span wide = tf_inside(left, pool->kernel[1], 1, x->dims[2]);
-            patch.columns = wide.end - wide.begin;
-            patch.x = first + (uint32_t)(left + (int32_t)wide.begin) * channels;
-            for (uint32_t channel = 0; channel < channels; channel++, patch.x++) {
-                *out++ = tf_end(ending, averages ? average(&patch) : largest(&patch));
+    struct tf_span spans[2];
+    for (uint32_t images = y->dims[0]; images > 0; images--) {
+        for (uint32_t row = 0; row < axes[0].out; row += spans[0].count) {
+            spans[0] = tf_span_at(&axes[0], row);
+            patch.rows = spans[0].end - spans[0].begin;
+            for (uint32_t column = 0; column < axes[1].out; column += spans[1].count) {
+                spans[1] = tf_span_at(&axes[1], column);
+                patch.columns = spans[1].end - spans[1].begin;
+                run_region(axes, spans, patch, averages, ending, out);
             }
         }
-        image += row + 1 == y->dims[1] ? x->dims[1] * row_bytes : 0;
+        patch.x += axes[0].in * patch.row_step;
+        out += axes[0].out * axes[1].out * patch.column_step;
     }
 }
 
@@ -98,6 +114,7 @@ void tf_run_mean(const struct tf_net *net, const struct tf_record *record)
     const uint32_t steps[4] = {(uint32_t)x->dims[1] * x->dims[2] * x->dims[3], (uint32_t)x->dims[2] * x->dims[3], x->dims[3], 1};
     const int8_t *from = tf_input(net, x);
     int8_t *to = tf_output(net, y);
+    const struct tf_scale scale = tf_scale_of(mean->multiplier, mean->shift);
     uint32_t counts[4];
     for (uint32_t axis = 0; axis < 4; axis++) {
         counts[axis] = (mean->axes >> axis & 1) != 0 ? x->dims[axis] : 1;
@@ -109,7 +126,7 @@ void tf_run_mean(const struct tf_net *net, const struct tf_record *record)
                 const int8_t *first = from + n * steps[0] + h * steps[1] + w * steps[2];
                 for (uint32_t c = 0; c < y->dims[3]; c++) {
                     const int32_t sum = sum_box(first + c, counts, steps) - count * x->zero_point;
-                    *to++ = tf_end(ending, tf_mbqm(sum, mean->multiplier, mean->shift));
+                    *to++ = tf_end(ending, tf_scaled(&scale, (uint32_t)sum));
                 }
             }
         }

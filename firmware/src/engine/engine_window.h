@@ -1,29 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a kernel's taps fall, along one axis: convolutions and pools. */
+/*
+ * Where a kernel's taps fall: convolutions and pools. Outputs that see the same taps inside of the input lie in
+ * rectangles, at most a few of them: what depends on the taps is worked out once for each.
+ */
 #ifndef TF_ENGINE_WINDOW_H
 #define TF_ENGINE_WINDOW_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-/* Taps begin ... end - 1 lie inside of the input. */
-struct tf_span {
-    uint32_t begin;
-    uint32_t end;
+/* One axis of a convolution or pool. */
+struct tf_axis {
+    uint32_t in, out;
+    uint32_t taps, stride, dilation, padding;
 };
 
-/* first: where tap 0 lies, may be outside. */
-static inline struct tf_span tf_inside(int32_t first, uint32_t taps, uint32_t dilation, uint32_t size)
+/* Outputs first ... first + count - 1, all of which have taps begin ... end - 1 inside; base: where tap 0 of the first lies. */
+struct tf_span {
+    uint32_t first, count;
+    uint32_t begin, end;
+    int32_t base;
+};
+
+/* The outputs from first that see the input alike. */
+struct tf_span tf_span_at(const struct tf_axis *axis, uint32_t first);
+
+/* Where the first tap that lies inside falls. */
+static inline uint32_t tf_span_start(const struct tf_axis *axis, const struct tf_span *span)
 {
-    struct tf_span span = {0, 0};
-    if (first < (int32_t)size) {
-        const uint32_t fitting = ((uint32_t)((int32_t)size - first) + dilation - 1) / dilation;
-        span.end = fitting < taps ? fitting : taps;
-    }
-    if (first < 0) {
-        span.begin = ((uint32_t)-first + dilation - 1) / dilation;
-        span.begin = span.begin < span.end ? span.begin : span.end;
-    }
-    return span;
+    return (uint32_t)span->base + span->begin * axis->dilation;
+}
+
+static inline bool tf_span_whole(const struct tf_axis *axis, const struct tf_span *span)
+{
+    return span->begin == 0 && span->end == axis->taps;
 }
 
 #endif
