@@ -46,6 +46,8 @@ from reconciler.model import DeviceId, Phase
 BURST_BLOCKS_MAX = 32
 NO_TRANSFER = -72  # firmware/include/tinyfleet/error.h
 BUSY = -77
+STAGES_MAX = 24  # a device that holds all and never gets on with it, or says so
+SENDS_MAX = 10  # times the payload: no honest loss needs as much
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,8 @@ class Transfer:
     def _stage(self, blocks: tuple[Block, ...]) -> Step:
         self._state = _State.STAGING
         self._stages += 1
+        if self._stages > STAGES_MAX:
+            return self._end(Lost("it holds all blocks and does not go on"))
         return self._question(Stage(self._job.transfer), blocks, answer_s=self._job.answer_s)
 
     def _question(self, question: Question, blocks: tuple[Block, ...] = (), *, answer_s: float = 0.0) -> Step:
@@ -218,6 +222,8 @@ class Transfer:
         self._last_have = have
         if self._fruitless > self._patience.silences:
             return self._end(Lost("blocks are sent and none arrives"))
+        if self.effort.blocks_sent > SENDS_MAX * self._job.blocks + BURST_BLOCKS_MAX:
+            return self._end(Lost("blocks are sent again and again"))
         burst = tuple(missing[: self._burst])
         self._last_burst = burst
         self._asked_again = False
@@ -261,7 +267,6 @@ class Transfer:
         return self._end(Rejected(code, self._state.name.lower()))
 
     def _offer_again(self, why: str) -> Step:
-        self._stages = 0
         self._last_burst = ()
         if self.effort.offers >= self._patience.silences:
             return self._end(Lost(f"{why}, again and again"))
@@ -271,7 +276,6 @@ class Transfer:
         if self._state is not _State.CONFIRMING:
             self._state = _State.CONFIRMING
             self._silences = 0
-            self._poll_s = self._patience.first_poll_s
             self._trial_ends_s = now_s + self._patience.trial_s
         return Step(wake_after_s=self._next_poll_s())
 
@@ -287,8 +291,10 @@ class Transfer:
         verdict = self._verdict(report)
         if verdict:
             return self._end(verdict)
-        if report.phase is Phase.RECEIVING and self._job.payload:
-            return self._offer_again("the device waits for blocks")
+        if report.phase is Phase.RECEIVING and report.transfer:
+            if report.transfer.first < self._job.blocks:
+                return self._offer_again("the device waits for blocks")
+            return self._stage(())  # it never heard the order, or is still at it: then it says so
         return self._confirm_soon(now_s)
 
     def _read_report(self, cose: bytes) -> Report | None:

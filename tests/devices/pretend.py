@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from reconciler.devices.bodies import Flag, Place, Report, Why, encode_body
+from reconciler.devices.bodies import Flag, OpenTransfer, Place, Report, Why, encode_body
 from reconciler.devices.codec import (
     Answer,
     Ask,
@@ -123,8 +123,16 @@ class PretendedDevice:
             inferences=0,
             anomalies=0,
             faults=0,
-            transfer=None,
+            transfer=self._open_transfer(),
         )
+
+    def _open_transfer(self) -> OpenTransfer | None:
+        if self.phase is not Phase.RECEIVING or not self.offer or not self.offer.payload:
+            return None
+        shape = self.offer.payload
+        have = self._have(self.offer.transfer)
+        first = have.first if isinstance(have, Have) else 0
+        return OpenTransfer(self.offer.envelope[4:], shape.encoding, shape.payload_bytes, shape.block_bytes, first)
 
     def content(self) -> bytes:
         """Return what the blocks make."""

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.devices.codec import Answer, Have, Message, Missing, Offer, Result, Stage
+from reconciler.devices.bodies import encode_body
+from reconciler.devices.codec import Answer, Have, Message, Missing, Offer, Result, Signed, Stage
 from reconciler.devices.conversation import Confirmed, Lost, Rejected, Step, TrialFailed
 from reconciler.devices.link import Turn, fits
 from reconciler.devices.transfer import Job, Transfer
-from reconciler.model import DeviceId
+from reconciler.model import DeviceId, Phase
 from tests.devices.pretend import DIGEST16, PretendedDevice, job_for, open_pretended
 
 PAYLOAD = random.Random(5).randbytes(64 * 100 - 7)
@@ -50,11 +51,11 @@ def transfer_of(job: Job, *, doubles: bool = False) -> Transfer:
     )
 
 
-def converse(transfer: Transfer, device: PretendedDevice, link: BadLink, *, most_turns: int = 2000) -> None:
+def converse(transfer: Transfer, device: PretendedDevice, link: BadLink, *, begun: Step | None = None) -> None:
     """Play the link's and the runner's part until the transfer is over."""
     now_s = 0.0
-    step: Step | None = transfer.begin(now_s)
-    for _ in range(most_turns):
+    step: Step | None = begun or transfer.begin(now_s)
+    for _ in range(2000):
         if transfer.outcome or step is None:
             return
         if step.turn is None:
@@ -237,3 +238,59 @@ def test_answers_of_other_transfers_are_of_no_use(answer: Answer) -> None:
     transfer = transfer_of(replace(job_for("a", PAYLOAD), transfer=4, device=DeviceId("b")))
     transfer.begin(0.0)
     assert transfer.heard(answer, 1.0) is None
+
+
+REPORTS = [
+    PretendedDevice(phase=phase, running=running, failed=failed, sequence=sequence).report()
+    for phase in (Phase.IDLE, Phase.RECEIVING, Phase.STAGED, Phase.CONFIRMED)
+    for running, failed in ((None, None), (bytes(16), DIGEST16))
+    for sequence in (0, 1)
+]
+LIES: st.SearchStrategy[Answer | None] = st.one_of(
+    st.none(),
+    st.builds(Have, st.just(1), st.integers(0, 12), st.sampled_from([b"", b"\x01", b"\xff"])),
+    st.builds(Result, st.sampled_from([None, 1]), st.sampled_from([0, 1, -72, -77, -80])),
+    st.sampled_from(REPORTS).map(lambda report: Signed(b"\x00" + encode_body(report))),
+    st.just(Signed(b"\x08 nonsense")),
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(LIES, min_size=1, max_size=6))
+def test_a_device_that_lies_in_any_rhythm_does_not_hold_us_for_ever(lies: list[Answer | None]) -> None:
+    job = job_for("a", PAYLOAD[:640])
+    transfer = transfer_of(job)
+    now_s = 0.0
+    step: Step | None = transfer.begin(now_s)
+    for count in range(2000):
+        if transfer.outcome:
+            break
+        now_s += 1.0
+        lie = lies[count % len(lies)]
+        if step is None or step.turn is None:
+            step = transfer.woken(now_s)
+        elif lie is None or step.turn.question is None or not fits(step.turn.question, lie):
+            step = transfer.silent(now_s)
+        else:
+            step = transfer.heard(lie, now_s)
+    assert transfer.outcome
+    assert transfer.effort.blocks_sent <= 10 * job.blocks + 64
+
+
+def test_an_order_to_stage_that_was_never_heard_is_given_again() -> None:
+    device, job = PretendedDevice(), job_for("a", PAYLOAD[:640])
+    transfer = transfer_of(job)
+    transfer.begin(0.0)
+    have = device.answer(job.offer)
+    assert have
+    step = transfer.heard(have, 1.0)
+    assert step
+    assert step.turn
+    for block in step.turn.blocks:
+        device.answer(block)
+    for _ in range(6):
+        step = transfer.silent(2.0)  # neither the order nor its repetitions arrive
+    assert device.phase is Phase.RECEIVING
+    converse(transfer, device, BadLink(), begun=step)
+    assert isinstance(transfer.outcome, Confirmed)
+    assert transfer.effort.blocks_sent == 10
