@@ -6,6 +6,7 @@
 #include "cbor.h"
 
 #define ROUNDS_MAX 24
+#define STARTS_AFTER_CUT 3
 #define ANSWER_BYTES 640
 #define OFFER 1
 #define BLOCK 2
@@ -122,14 +123,12 @@ static bool is_held(const struct answer *answer, uint32_t index)
     return index < answer->first || (index > answer->first && bit / 8 < answer->held.size && (answer->held.data[bit / 8] >> bit % 8 & 1) != 0);
 }
 
-static const char *send_missing(struct talk *talk)
+/* Of the blocks below `end`. */
+static const char *send_missing(struct talk *talk, uint32_t end)
 {
-    const struct answer answer = talk->answer;
     const char *problem = NULL;
-    struct answer kept = answer;
-    kept.held.data = kept.bytes + (answer.held.data - talk->answer.bytes);
-    for (uint32_t i = answer.first; i < blocks_of(talk->order) && problem == NULL; i++) {
-        problem = is_held(&kept, i) ? NULL : send_block(talk, i);
+    for (uint32_t i = talk->answer.first; i < end && problem == NULL; i++) {
+        problem = is_held(&talk->answer, i) ? NULL : send_block(talk, i);
     }
     return problem;
 }
@@ -147,7 +146,7 @@ static const char *lead(struct talk *talk)
         if (!talk->answer.has && talk->answer.code != TF_WORKING) {
             return world_settle(talk->world);
         }
-        problem = talk->answer.has ? send_missing(talk) : world_settle(talk->world);
+        problem = talk->answer.has ? send_missing(talk, blocks_of(talk->order)) : world_settle(talk->world);
         staging = staging || talk->answer.has;
     }
     return problem != NULL ? problem : "the order comes to no end";
@@ -196,6 +195,29 @@ static const char *give_order(struct world *world)
     return problem;
 }
 
+/* A cut takes the word of its fault with it, so there may be one fault more for each. */
+static const char *fault(struct world *world)
+{
+    const uint8_t most = (uint8_t)(world_step(world)->number + world->depth);
+    const char *problem = NULL;
+    while (problem == NULL && world->progress.starts < most && !world_runs_at_last(world)) {
+        world->progress.starts++;
+        world->was_fault = true;
+        problem = world_start(world);
+    }
+    return problem;
+}
+
+static const char *begin_order(struct world *world)
+{
+    struct talk talk = {.world = world, .order = order_of(world)};
+    const char *problem = put_offer(&talk);
+    if (problem == NULL && !talk.answer.has) {
+        return "the order does not open a transfer";
+    }
+    return problem == NULL ? send_missing(&talk, blocks_of(talk.order) / 2) : problem;
+}
+
 static const char *rot(struct world *world)
 {
     const struct tf_running *running = &world->agent.running;
@@ -207,10 +229,12 @@ static const char *rot(struct world *world)
     return NULL;
 }
 
+/* All starts are alike to a world that was cut: it goes on with a few of them only. */
 static const char *start_again(struct world *world)
 {
     const char *problem = NULL;
-    while (problem == NULL && world->progress.starts < world_step(world)->number) {
+    const uint8_t rest = world->depth == 0 ? UINT8_MAX : STARTS_AFTER_CUT;
+    for (uint8_t i = 0; i < rest && problem == NULL && world->progress.starts < world_step(world)->number; i++) {
         world->progress.starts++;
         problem = world_start(world);
     }
@@ -243,7 +267,9 @@ static const char *play_step(struct world *world)
         look(world);
     }
     world->progress.begun = world->progress.begun || act != ACT_ROT;
-    const char *problem = act == ACT_ORDER ? give_order(world) : act == ACT_ROT ? rot(world) : start_again(world);
+    static const char *(*const acts[])(struct world *) = {
+        [ACT_ORDER] = give_order, [ACT_ROT] = rot, [ACT_START] = start_again, [ACT_BEGIN] = begin_order, [ACT_FAULT] = fault};
+    const char *problem = acts[act](world);
     return problem != NULL ? problem : world_step_is_over(world);
 }
 

@@ -86,7 +86,8 @@ static void try_cut(const struct world *outer, const struct place_of_cut *place,
     campaign.cuts++;
     campaign.torn_cuts += place->cut == FLASH_CUT_TORN;
     campaign.recoveries += outer->depth > 0;
-    judge(world, gateway_play(world, PART_AFTER));
+    /* what comes after is the longest part, and no cut more or less changes it much */
+    judge(world, gateway_play(world, world->depth == 1 ? PART_AFTER : PART_CUT));
 }
 
 /* ------------------------------------------------------------------ all cuts of one operation */

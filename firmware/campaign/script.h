@@ -39,7 +39,9 @@ struct order {
 enum act {
     ACT_ORDER, /* give an order, and lead it to its end */
     ACT_ROT,   /* a bit of the pack that runs turns over; start again */
-    ACT_START, /* start again, `count` times */
+    ACT_START, /* start again, some times */
+    ACT_BEGIN, /* give an order and half of its blocks, and no more */
+    ACT_FAULT, /* a fault ends what runs, as often */
 };
 
 /* Whose power is cut. */

@@ -24,6 +24,7 @@ from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
 DONE, GOLDEN, RESET, FAULT = 0, -87, -90, -91
 # Room for the envelope that orders the same again, and well below the jump that a device allows.
 SEQUENCE_STEP: Final = 10
+FAULTS_IN_A_ROW: Final = 5  # TF_FAULTS_MAX
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Flash:
     write: int
     inputs: int  # of the packs: about half their bytes
     block: int
-    encoded_block: int  # smaller, since encoded payloads are, and there should be several of them
+    encoded_inputs: int  # of packs that travel encoded: they are written in small pieces, which makes many operations
+    encoded_block: int
 
     @property
     def name(self) -> str:
@@ -56,12 +58,12 @@ class Flash:
 
 
 FLASHES: Final = (
-    Flash(256, 1, 340, 80, 48),
-    Flash(256, 32, 340, 96, 64),
-    Flash(1024, 4, 620, 176, 80),
-    Flash(1024, 8, 620, 208, 112),
-    Flash(4096, 8, 2200, 576, 400),
-    Flash(4096, 32, 2200, 640, 288),
+    Flash(256, 1, 340, 80, 340, 48),
+    Flash(256, 32, 340, 96, 340, 64),
+    Flash(1024, 4, 620, 176, 620, 80),
+    Flash(1024, 8, 620, 208, 620, 112),
+    Flash(4096, 8, 2200, 576, 600, 112),
+    Flash(4096, 32, 2200, 640, 600, 128),
 )
 
 
@@ -85,6 +87,8 @@ class _Act(IntEnum):
     ORDER = 0
     ROT = 1
     START = 2
+    BEGIN = 3
+    FAULT = 4
 
 
 @dataclass
@@ -100,6 +104,8 @@ class Script:
         self.made: Made = self.bench.device("pump-1")
         self.prebaked = [make_pack(1, inputs=48), make_pack(9, inputs=40)]
         self.one, self.two, self.three = (make_pack(seed, inputs=inputs) for seed in (2, 3, 4))
+        # differ so much that a patch has several blocks
+        self.base, self.patched = (make_pack(seed, inputs=self.flash.encoded_inputs) for seed in (6, 7))
         self.failing = make_failing_pack(5, inputs=inputs)
         self.running = self.prebaked[0]
         self._signer: Signer = self.bench.gateway
@@ -124,8 +130,13 @@ class Script:
         crash: Crash = Crash.NONE,
         base: bytes | None = None,
         left_with: bytes | None = None,
+        half: bool = False,
     ) -> None:
-        """Order a pack. No encoding: it lies in the device. left_with: what runs in the end, when that isn't the pack."""
+        """Order a pack.
+
+        No encoding: it lies in the device. left_with: what runs in the end, when that isn't the pack. half: only half of
+        the blocks are sent.
+        """
         payloads: Mapping[Encoding | None, Callable[[], bytes]] = {
             None: lambda: b"",
             Encoding.RAW: lambda: pack,
@@ -138,7 +149,8 @@ class Script:
             for i in range(2)
         ]
         self._order(part, orders, f"{int(encoding or 0)} {block}", f"{expect} {crash:d}", payloads[encoding]())
-        self._step(part, _Act.ORDER, self._orders - 1, left_with if left_with is not None else pack)
+        left_with = self.running if half else left_with
+        self._step(part, _Act.BEGIN if half else _Act.ORDER, self._orders - 1, left_with if left_with is not None else pack)
 
     def configure(self, part: Part, value: int) -> None:
         """Set the threshold of what runs."""
@@ -159,6 +171,10 @@ class Script:
     def rot(self, part: Part, left_with: bytes) -> None:
         """Let a bit of the running pack turn over."""
         self._step(part, _Act.ROT, 0, left_with)
+
+    def fault(self, part: Part, times: int, left_with: bytes) -> None:
+        """Let a fault end what runs, again and again."""
+        self._step(part, _Act.FAULT, times, left_with)
 
     def start(self, part: Part, times: int) -> None:
         """Start again and again."""
@@ -198,15 +214,15 @@ def _update(script: Script) -> None:
 
 def _delta_update(script: Script) -> None:
     script.install(Part.SETUP, script.one)
-    script.install(Part.SETUP, script.two)
-    script.install(Part.CUT, script.three, Encoding.PATCH)
+    script.install(Part.SETUP, script.base)
+    script.install(Part.CUT, script.patched, Encoding.PATCH)
     script.install(Part.AFTER, script.one)
 
 
 def _heatshrink_update(script: Script) -> None:
     script.install(Part.SETUP, script.one)
     script.install(Part.SETUP, script.two)
-    script.install(Part.CUT, script.three, Encoding.HEATSHRINK)
+    script.install(Part.CUT, script.patched, Encoding.HEATSHRINK)
     script.install(Part.AFTER, script.one)
 
 
@@ -259,6 +275,15 @@ def _back_to_prebaked(script: Script) -> None:
     script.install(Part.AFTER, script.three)
 
 
+def _faults(script: Script) -> None:
+    """A confirmed model that does nothing but fault is left; so is the one before it."""
+    script.install(Part.SETUP, script.one)
+    script.install(Part.SETUP, script.two)
+    script.fault(Part.CUT, FAULTS_IN_A_ROW, script.one)
+    script.fault(Part.CUT, FAULTS_IN_A_ROW, script.prebaked[0])
+    script.install(Part.AFTER, script.three)
+
+
 def _activation(script: Script) -> None:
     script.install(Part.SETUP, script.one)
     script.install(Part.SETUP, script.two)
@@ -277,6 +302,14 @@ def _delegation(script: Script) -> None:
     script.delegate_anew()
     script.configure(Part.CUT, 11)
     script.install(Part.AFTER, script.three)
+
+
+def _change_of_mind(script: Script) -> None:
+    """A transfer is given up for another one."""
+    script.install(Part.SETUP, script.one)
+    script.install(Part.CUT, script.two, half=True)
+    script.install(Part.CUT, script.three)
+    script.install(Part.AFTER, script.two)
 
 
 def _many_starts(script: Script) -> None:
@@ -298,8 +331,10 @@ SCRIPTS: Final[Mapping[str, Callable[[Script], None]]] = {
     "trial-resets": _trial_ends_in_resets,
     "back-to-previous": _back_to_previous,
     "back-to-prebaked": _back_to_prebaked,
+    "faults": _faults,
     "activation": _activation,
     "delegation": _delegation,
+    "change-of-mind": _change_of_mind,
     "many-starts": _many_starts,
 }
 

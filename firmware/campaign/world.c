@@ -169,6 +169,9 @@ static bool may_run(const struct world *world, const uint8_t *digest)
     if (step->act == ACT_ROT || progress->over) {
         return is(digest, step->runs);
     }
+    if (step->act == ACT_FAULT) {
+        return is(digest, progress->old) || is(digest, step->runs);
+    }
     return is(digest, progress->old) || (progress->may_run_new && (is(digest, order_of(world)->digest) || is(digest, step->runs)));
 }
 
@@ -262,11 +265,16 @@ const char *world_settle(struct world *world)
     return problem != NULL ? problem : "it works without end";
 }
 
+bool world_runs_at_last(const struct world *world)
+{
+    return world->agent.running.engine != NULL && is(world->agent.running.digest, world_step(world)->runs);
+}
+
 const char *world_step_is_over(struct world *world)
 {
     const struct step *step = world_step(world);
     const struct tf_running *running = &world->agent.running;
-    if (running->engine == NULL || !is(running->digest, step->runs) || !is_whole(world)) {
+    if (!world_runs_at_last(world) || !is_whole(world)) {
         return "at the end another model runs than should";
     }
     if (step->act == ACT_ORDER) {

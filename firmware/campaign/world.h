@@ -32,7 +32,7 @@ struct progress {
     bool may_run_new;   /* the device was given all of the order */
     bool over;          /* the device has told the order's result */
     bool again;         /* the order's second envelope is the one in force */
-    uint8_t starts;     /* of ACT_START, so far */
+    uint8_t starts;     /* of ACT_START and ACT_FAULT, so far */
     bool sent[BLOCKS_MAX];
     uint32_t resent;    /* blocks sent again since the last cut */
     uint32_t resent_max;
@@ -75,6 +75,9 @@ const char *world_settle(struct world *world);
 
 /* Remember what may never be taken back. */
 void world_note(struct world *world);
+
+/* What shall run at the end of the step does. */
+bool world_runs_at_last(const struct world *world);
 
 /* What must hold when a step is over. */
 const char *world_step_is_over(struct world *world);
