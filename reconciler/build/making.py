@@ -26,7 +26,7 @@ from reconciler.build.container import (
 from reconciler.build.convert import convert
 from reconciler.build.ensemble import from_json
 from reconciler.build.errors import BuildFailed, DoesNotFit, ModelUnreadable
-from reconciler.build.estimate import estimate
+from reconciler.build.estimate import CYCLES_PER_INSTRUCTION, estimate
 from reconciler.build.executing import Place, execute, runner_is_built
 from reconciler.build.head import Mode, decode_head
 from reconciler.build.interchange import is_threshold, threshold_pack
@@ -77,12 +77,15 @@ class Workshop:
         operators = tuple(NAMES[number] for number in operator_numbers(made.pack))
         work = estimate(made.pack, recipe.target.architecture)
         pack = disassemble(made.pack)
-        figures = {
+        figures: dict[str, float] = {
             "pack_bytes": len(made.pack),
             "arena_bytes": pack.arena_bytes,
             "macs": work.macs,
             "instructions": work.instructions,
         }
+        if recipe.target.clock_mhz is not None:
+            cycles = work.instructions * CYCLES_PER_INSTRUCTION
+            figures["inference_ms"] = cycles / (1000 * recipe.target.clock_mhz)
         judge = Judge()
         self._judge_target(judge, pack, operators, len(made.pack))
         self._progress("golden vectors")

@@ -96,6 +96,6 @@ METRICS: Mapping[str, Callable[[Evaluation], float]] = {
 def measure(metric: str, evaluation: Evaluation) -> float:
     """Return a metric's value."""
     if metric not in METRICS:
-        known = ", ".join((*METRICS, "pack_bytes", "arena_bytes", "instructions"))
+        known = ", ".join((*METRICS, "pack_bytes", "arena_bytes", "macs", "instructions", "inference_ms"))
         raise BuildFailed(f"there is no metric {metric}; there are {known}")
     return METRICS[metric](evaluation)

@@ -10,10 +10,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from reconciler.build.container import FORMAT_VERSION
+from reconciler.build.errors import BuildFailed
 from reconciler.model import Decide, DeviceType, FeatureOf, Model, Source, Train
 
 # Raise it whenever the same recipe would give other bytes: old artifacts are then built anew.
 BUILDER_VERSION = 1
+CLOCK_LABEL = "clock-mhz"  # of a device type, for estimates of time
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Target:
     arena_bytes: int
     operators: tuple[str, ...]
     pack_format: int = FORMAT_VERSION
+    clock_mhz: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,14 @@ def recipe_of(model: Model, kind: DeviceType) -> Recipe:
 def target_of(kind: DeviceType) -> Target:
     """Take what matters of a device type."""
     operators = tuple(sorted(kind.operators))
-    return Target(kind.name, kind.architecture, kind.slot_bytes, kind.arena_bytes, operators, kind.pack_format)
+    clock = kind.labels.get(CLOCK_LABEL)
+    try:
+        clock_mhz = float(clock) if clock is not None else None
+    except ValueError as error:
+        raise BuildFailed(f"{kind.name}: the label {CLOCK_LABEL} is {clock!r}, not a number of MHz") from error
+    return Target(
+        kind.name, kind.architecture, kind.slot_bytes, kind.arena_bytes, operators, kind.pack_format, clock_mhz
+    )
 
 
 def _file(source: Source) -> File:

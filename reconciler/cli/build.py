@@ -97,9 +97,9 @@ def _tell(label: str, recipe: Recipe, built: Built, *, fresh: bool) -> None:
         click.echo(f"  {gate.metric} {gate.value:g} ({gate.limit})")
     for note in report.notes:
         click.echo(f"  note: {note}")
-    click.echo(
-        f"  about {round(report.figures['instructions'])} instructions an inference on {recipe.target.architecture}"
-    )
+    took = f", {report.figures['inference_ms']:.3g} ms" if "inference_ms" in report.figures else ""
+    instructions = round(report.figures["instructions"])
+    click.echo(f"  about {instructions} instructions{took} an inference on {recipe.target.architecture}")
 
 
 def _silent(_step: str) -> None:

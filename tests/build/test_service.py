@@ -190,6 +190,11 @@ def test_the_build_has_no_network(tmp_path: Path) -> None:
         ({"target": replace(TARGET, operators=("CONV_2D",))}, DoesNotFit, "lacks the operators TREE_ENSEMBLE"),
         ({"target": replace(TARGET, pack_format=2)}, DoesNotFit, "pack format 2"),
         ({"gates": (GateSpec("instructions", at_most=10),)}, GateMissed, "instructions is"),
+        (
+            {"target": replace(TARGET, clock_mhz=64.0), "gates": (GateSpec("inference_ms", at_most=0.001),)},
+            GateMissed,
+            "inference_ms is 0",
+        ),
         ({"gates": (GateSpec("auc", at_least=0.5),)}, GateMissed, "needs data"),
         ({"parameters": {"threshold": 1.5}}, BuildFailed, "lies above 0 and at most at 1"),
         ({"parameters": {"limit": 1}}, BuildFailed, "has the parameter threshold"),

@@ -137,16 +137,22 @@ def _mean(machine: Machine, op: Mean) -> None:
     machine.put(op, mbqm(x.sum(axis=axes, keepdims=True), op.multiplier, op.shift))
 
 
+def _pair(machine: Machine, op: Add | Mul) -> tuple[Ints, Ints]:
+    """Read both inputs without their zero points, broadcast to the output's dims."""
+    dims = machine.tensors[op.output].dims
+    first = machine.get(op.input) - machine.tensors[op.input].zero_point
+    second = machine.get(op.second) - machine.tensors[op.second].zero_point
+    return np.broadcast_to(first, dims), np.broadcast_to(second, dims)
+
+
 def _add(machine: Machine, op: Add) -> None:
-    first = (machine.get(op.input) - machine.tensors[op.input].zero_point) << 20
-    second = (machine.get(op.second) - machine.tensors[op.second].zero_point) << 20
-    total = mbqm(first, op.multiplier_1, op.shift_1) + mbqm(second, op.multiplier_2, op.shift_2)
+    first, second = _pair(machine, op)
+    total = mbqm(first << 20, op.multiplier_1, op.shift_1) + mbqm(second << 20, op.multiplier_2, op.shift_2)
     machine.put(op, mbqm(total, op.multiplier_out, op.shift_out))
 
 
 def _mul(machine: Machine, op: Mul) -> None:
-    first = machine.get(op.input) - machine.tensors[op.input].zero_point
-    second = machine.get(op.second) - machine.tensors[op.second].zero_point
+    first, second = _pair(machine, op)
     machine.put(op, mbqm(first * second, op.multiplier, op.shift))
 
 
