@@ -177,5 +177,6 @@ class Inquiry:
         return self.silent(now_s)
 
     def _ask(self) -> Step:
-        self._nonce = self._make_nonce()
+        if self._nonce == UNASKED:
+            self._nonce = self._make_nonce()  # one for all repetitions: a slow device's answer to the first is good
         return Step(Turn(question=Ask(self._what, self._nonce), answer_s=self._patience.answer_s))

@@ -4,14 +4,13 @@
 FleetError
 ├── Stalled
 │   ├── Refused
-│   │   ├── Malformed          bytes from outside that the protocol does not allow
-│   │   └── DeviceRefused      the device answered an offer with an error
+│   │   └── Malformed          bytes from outside that the protocol does not allow
 │   └── Unusable
-│       └── LinkUnusable       the link's set-up is wrong: no such port, certificate refused
+│       └── LinkUnusable       the link's set-up is wrong: no such scheme, not allowed, no certificate
 └── Transient
-    ├── LineDown               the serial port went away
-    ├── BrokerDown             the broker can't be reached
-    └── NoAnswer               a device stayed silent for longer than its share of patience
+    └── LineDown               the serial port went away
+
+What one device does wrong is no exception but an outcome (conversation.py).
 """
 
 from __future__ import annotations
@@ -27,16 +26,6 @@ class Malformed(Refused):
     reason: ClassVar[str] = "MalformedMessage"
 
 
-class DeviceRefused(Refused):
-    """The device checked what it was offered and said no."""
-
-    reason: ClassVar[str] = "DeviceRefused"
-
-    def __init__(self, message: str, *, code: int) -> None:
-        super().__init__(message)
-        self.code = code
-
-
 class LinkUnusable(Unusable):
     """The link's set-up is wrong; trying again changes nothing."""
 
@@ -47,15 +36,3 @@ class LineDown(Transient):
     """The serial port went away or does not open."""
 
     reason: ClassVar[str] = "LineDown"
-
-
-class BrokerDown(Transient):
-    """The broker can't be reached."""
-
-    reason: ClassVar[str] = "BrokerDown"
-
-
-class NoAnswer(Transient):
-    """A device stayed silent for longer than its share of patience."""
-
-    reason: ClassVar[str] = "NoAnswer"

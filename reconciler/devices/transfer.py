@@ -194,7 +194,8 @@ class Transfer:
             case _State.STAGING:
                 return self._stage(())
             case _State.CONFIRMING:
-                self._nonce = self._make_nonce()
+                if self._nonce == UNASKED:  # a repetition keeps it: a late answer to the first is good
+                    self._nonce = self._make_nonce()
                 return self._question(Ask(What.REPORT, self._nonce), answer_s=self._job.answer_s)
 
     def _stage(self, blocks: tuple[Block, ...]) -> Step:
@@ -287,6 +288,7 @@ class Transfer:
         report = self._read_report(cose)
         if report is None:
             return None
+        self._nonce = UNASKED
         self._silences = 0
         verdict = self._verdict(report)
         if verdict:

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking one device for one body."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.devices.bodies import ParametersBody, Report, encode_body
+from reconciler.devices.codec import Ask, Have, Result, Signed, What
+from reconciler.devices.conversation import Answered, Inquiry, Lost, Rejected, Step
+from reconciler.model import DeviceId
+from tests.devices.pretend import PretendedDevice, open_pretended
+
+A = DeviceId("a")
+
+
+def inquiry(what: What = What.REPORT) -> Inquiry:
+    nonces = iter(range(100))
+    return Inquiry(
+        A,
+        what,
+        open_signed=lambda cose, nonce: open_pretended(A, cose, nonce),
+        make_nonce=lambda: next(nonces).to_bytes(8, "big"),
+    )
+
+
+def asked(step: Step) -> Ask:
+    assert step.turn
+    assert isinstance(step.turn.question, Ask)
+    return step.turn.question
+
+
+def test_an_answer_to_the_question_is_taken() -> None:
+    asking, device = inquiry(), PretendedDevice()
+    answer = device.answer(asked(asking.begin(0.0)))
+    assert answer
+    asking.heard(answer, 1.0)
+    assert isinstance(asking.outcome, Answered)
+    assert isinstance(asking.outcome.body, Report)
+
+
+def test_a_late_answer_to_the_first_of_two_questions_is_as_good() -> None:
+    asking, device = inquiry(), PretendedDevice()
+    late = device.answer(asked(asking.begin(0.0)))
+    asking.silent(10.0)
+    assert late
+    asking.heard(late, 11.0)
+    assert isinstance(asking.outcome, Answered)
+
+
+def test_an_answer_to_somebody_elses_question_is_of_no_use() -> None:
+    first, second, device = inquiry(), inquiry(), PretendedDevice()
+    asked(first.begin(0.0))
+    stale = device.answer(Ask(What.REPORT, b"replayed"))
+    second.begin(0.0)
+    assert stale
+    assert second.heard(stale, 1.0) is None
+    assert second.outcome is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Have(1, 0, b""),
+        Result(None, 1),
+        Signed(b"\x08" + bytes(8) + b"\x80"),  # sealed well, but no body
+        Signed(b"\x08" + bytes(8) + encode_body(ParametersBody(None))),  # not the body that was asked for
+    ],
+)
+def test_an_answer_that_does_not_answer_is_of_no_use(answer: Have | Result | Signed) -> None:
+    asking = inquiry()
+    asking.begin(0.0)
+    assert asking.heard(answer, 1.0) is None
+    assert asking.outcome is None
+
+
+def test_an_error_ends_it() -> None:
+    asking = inquiry(What.SUMMARY)
+    asking.begin(0.0)
+    asking.heard(Result(None, -93), 1.0)
+    assert asking.outcome == Rejected(-93, "ask summary")
+
+
+def test_silence_and_uselessness_end_it() -> None:
+    asking = inquiry()
+    asking.begin(0.0)
+    for second in range(3):
+        asking.silent(second)
+        asking.woken(second + 0.5)
+    assert asking.outcome == Lost("no answer to 6 questions")
