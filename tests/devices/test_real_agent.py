@@ -17,6 +17,7 @@ from reconciler.devices.fleet import Fleet
 from reconciler.devices.serial_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
 from reconciler.devices.simulated import SimulatedLine, run_simulated
+from reconciler.devices.transfer import Effort, Job
 from reconciler.model import DeviceId
 from tests.devices.agent_station import AgentStation
 from tests.firmware.bench import Bench, make_failing_pack, make_pack
@@ -121,3 +122,41 @@ def test_vdev_on_a_unix_socket(library: Path) -> None:
 
     with Vdev(library.parent / "tinyfleet-vdev", [MADE], (BORN_WITH,), "--line", "unix:{folder}/line") as vdev:
         asyncio.run(main(vdev.folder))
+
+
+def test_an_update_that_was_cut_off_goes_on_after_both_sides_restarted(library: Path) -> None:
+    agent = HostAgent(HostLibrary(library), MADE.region(BORN_WITH))
+    pack = make_pack(7, inputs=3000)
+
+    def fleet_on(line: SimulatedLine) -> Fleet:
+        return Fleet(SerialLink(line, {A: 1}), open_signed)
+
+    async def cut_off() -> Job:
+        fleet = fleet_on(SimulatedLine([AgentStation(library, agent, 1)]))
+        running = asyncio.create_task(fleet.run())
+        before = await asked(fleet, What.REPORT)
+        assert isinstance(before, Report)
+        work = job(MADE, PLANT.install(MADE, pack, before.sequence + 1), pack, before)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(fleet.update(work), 12.0)
+        running.cancel()
+        return work
+
+    async def go_on(work: Job) -> tuple[Outcome, Effort]:
+        fleet = fleet_on(SimulatedLine([AgentStation(library, agent, 1)]))
+        running = asyncio.create_task(fleet.run())
+        before = await asked(fleet, What.REPORT)
+        assert isinstance(before, Report)
+        assert before.transfer
+        assert before.transfer.digest16 == work.digest16
+        result = await fleet.update(work)
+        running.cancel()
+        return result
+
+    work = run_simulated(cut_off())
+    agent.boot()
+    outcome, effort = run_simulated(go_on(work))
+    assert isinstance(outcome, Confirmed)
+    assert 0 < effort.blocks_sent <= work.blocks - 8
+    assert agent.running() == hashlib.sha256(pack).digest()
+    agent.close()
