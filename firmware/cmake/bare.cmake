@@ -14,8 +14,14 @@ function(add_firmware target name)
   set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS ${BARE}/sections.ld ${PORT}/${TF_PORT}.ld)
 endfunction()
 
+set(ALONE_SOURCES ${BARE_SOURCES})
+list(FILTER BARE_SOURCES EXCLUDE REGEX "/threshold_only\\.c$")
+list(FILTER ALONE_SOURCES EXCLUDE REGEX "/engines\\.c$")
 add_firmware(firmware tinyfleet ${BARE_SOURCES})
 target_link_libraries(firmware PRIVATE strict core engines third_party gcc)
+# The agent without engines for networks and trees: what its own size is measured on.
+add_firmware(alone agent-alone ${ALONE_SOURCES})
+target_link_libraries(alone PRIVATE strict core third_party gcc)
 # The board without the agent: what a port is tried with first.
 file(GLOB CHECK_SOURCES CONFIGURE_DEPENDS ports/bare/check/*.c ports/${TF_PORT}/*.c)
 add_firmware(board-check board-check ${CHECK_SOURCES} ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)

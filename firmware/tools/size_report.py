@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure the cross-built firmware and hold it to ``budget.json``.
 
-text   all that lies in ROM: code, constants, initial values; without the engines, which a port picks
+text   all that lies in ROM: code, constants, initial values. The agent alone has the built-in kind of model only;
+       text_full and stack_full are with the engines for networks and trees
 ram    data and bss without the buffer that a message is received into and without the model's arena; the stack is apart
 stack  the deepest path from reset, plus the interrupt that may come on top of it
 """
@@ -52,32 +53,31 @@ class Symbol:
 
 
 def measure(target: Target) -> dict[str, int]:
-    """Return text, ram and stack of one build."""
-    build = FIRMWARE / "build" / target.preset
-    elf = build / "tinyfleet.elf"
-    sections = _sections(target, elf)
-    symbols = read_symbols(target.tools, elf)
-    table = PointerTable.read(FIRMWARE / "tools" / "stack_calls.json")
-    graph = CallGraph.read(_graph_files(build), table)
-    graph.add_aliases({name: symbol.address for name, symbol in symbols.items()})
-    text = sum(size for name, size in sections.items() if name in ROM_SECTIONS)
-    ram = sum(size for name, size in sections.items() if name in RAM_SECTIONS)
+    """Return the figures of one board: of the agent alone, and text and stack of it with all engines."""
+    text, ram, stack = _measure(target, "agent-alone", "alone")
+    text_full, _, stack_full = _measure(target, "tinyfleet", "firmware")
     return {
-        f"text_{target.short}": text - _engine(graph, symbols),
-        f"ram_{target.short}": ram - sum(symbols[name].size for name in NOT_OURS),
-        f"stack_{target.short}": _stack(target, graph),
+        f"text_{target.short}": text,
+        f"ram_{target.short}": ram,
+        f"stack_{target.short}": stack,
+        f"text_full_{target.short}": text_full,
+        f"stack_full_{target.short}": stack_full,
     }
 
 
-def _graph_files(build: Path) -> list[Path]:
-    """Return the call graph of the linked whole, and of what was left out of that."""
-    return [*build.glob("tinyfleet.elf*.ci"), *(build / "CMakeFiles" / "firmware.dir").rglob("*.ci")]
-
-
-def _engine(graph: CallGraph, symbols: dict[str, Symbol]) -> int:
-    """Return the code of the engines that are linked in: what src/engine_*.c became."""
-    names = (key for key, function in graph.functions.items() if function.name.startswith("engine_"))
-    return sum(symbols[name].size for name in names if name in symbols)
+def _measure(target: Target, name: str, cmake_target: str) -> tuple[int, int, int]:
+    build = FIRMWARE / "build" / target.preset
+    elf = build / f"{name}.elf"
+    sections = _sections(target, elf)
+    symbols = read_symbols(target.tools, elf)
+    table = PointerTable.read(FIRMWARE / "tools" / "stack_calls.json")
+    # the call graph of the linked whole, and of what was left out of that
+    files = [*build.glob(f"{name}.elf*.ci"), *(build / "CMakeFiles" / f"{cmake_target}.dir").rglob("*.ci")]
+    graph = CallGraph.read(files, table)
+    graph.add_aliases({name: symbol.address for name, symbol in symbols.items()})
+    text = sum(size for name, size in sections.items() if name in ROM_SECTIONS)
+    ram = sum(size for name, size in sections.items() if name in RAM_SECTIONS)
+    return text, ram - sum(symbols[name].size for name in NOT_OURS), _stack(target, name, graph)
 
 
 def _sections(target: Target, elf: Path) -> dict[str, int]:
@@ -96,10 +96,10 @@ def read_symbols(tools: str, elf: Path) -> dict[str, Symbol]:
     }
 
 
-def _stack(target: Target, graph: CallGraph) -> int:
+def _stack(target: Target, name: str, graph: CallGraph) -> int:
     most, path = graph.deepest("bare_start")
     interrupt = max(graph.deepest(handler)[0] for handler in target.interrupts) + target.hardware_frame_bytes
-    sys.stdout.write(f"# deepest stack of {target.preset}, with {interrupt} for an interrupt on top:\n")
+    sys.stdout.write(f"# deepest stack of {name} on {target.preset}, with {interrupt} for an interrupt on top:\n")
     for function in path:
         sys.stdout.write(f"#   {function.frame:5} {function.name}\n")
     return most + interrupt

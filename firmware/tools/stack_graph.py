@@ -101,7 +101,7 @@ class CallGraph:
         return places
 
     def _matching(self, patterns: Iterable[str]) -> set[str]:
-        """Expand ``body.c:write_*``. A pattern that fits nothing is stale, or a mistake."""
+        """Expand ``body.c:write_*``. A pattern that fits nothing here is stale, or a mistake."""
         found: set[str] = set()
         for pattern in patterns:
             fitting = {key for key, one in self.functions.items() if fnmatch.fnmatch(one.name, pattern)}
