@@ -6,12 +6,11 @@ else()
   set(TF_MAC portable CACHE STRING "dsp: Armv7E-M, Armv8-M with DSP; portable: any core")
 endif()
 file(GLOB ENGINE_SOURCES CONFIGURE_DEPENDS src/engine/*.c)
-list(FILTER ENGINE_SOURCES EXCLUDE REGEX "/engine_mac_[a-z]+\\.c$")
-add_library(engines OBJECT ${ENGINE_SOURCES} src/engine/engine_mac_${TF_MAC}.c)
-target_include_directories(engines PUBLIC include PRIVATE src)
+add_library(engines OBJECT ${ENGINE_SOURCES} src/engine/${TF_MAC}/engine_mac.c)
+target_include_directories(engines PUBLIC include PRIVATE src src/engine src/engine/${TF_MAC})
 target_link_libraries(engines PRIVATE strict)
 # where an inference's time goes is worth some bytes; the rest is as small as the build says
-set_source_files_properties(src/engine/engine_mac_${TF_MAC}.c src/engine/engine_conv.c src/engine/engine_depthwise.c
+set_source_files_properties(src/engine/${TF_MAC}/engine_mac.c src/engine/engine_conv.c src/engine/engine_depthwise.c
   PROPERTIES COMPILE_OPTIONS -O2)
 
 # Runs one pack on given inputs and tells its outputs: `tinyfleet pack run`, tests and benches use it.

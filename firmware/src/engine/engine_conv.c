@@ -15,6 +15,7 @@ struct pair {
     uint32_t second; /* 1, or 0: the same channel twice */
     bool is_flat;    /* a kernel row is one run, not one for each tap */
     struct tf_runs runs;
+    const int8_t *x; /* the first tap of the first output */
     uint32_t rows, row_step, kernel_row;
 };
 
@@ -43,7 +44,7 @@ static void set_pair(struct pair *pair, const struct tf_convolution *layer, cons
         .rows = columns > 0 ? rows : 0,
         .row_step = layer->rows.dilation * layer->row_bytes,
         .kernel_row = kernel_row,
-        .runs.x = tf_region_input(layer, region) + channel / group_channels * depth,
+        .x = tf_region_input(layer, region) + channel / group_channels * depth,
         .runs.w = filter + region->rows.begin * kernel_row + region->columns.begin * depth,
         .runs.x_next = layer->columns.stride * layer->depth,
     };
@@ -60,39 +61,44 @@ static void set_pair(struct pair *pair, const struct tf_convolution *layer, cons
     }
 }
 
-static void multiply(struct pair *pair, const int8_t *x, uint32_t pixels, uint32_t acc[4])
+/* x: the first tap of the first output. */
+static void run_pixels(const struct pair *pair, const int8_t *x, uint32_t pixels, uint32_t acc[4])
 {
-    struct tf_runs *runs = &pair->runs;
-    const int8_t *const w = runs->w;
-    const uint32_t calls = pair->is_flat && pair->rows > 0 ? 1 : pair->rows;
-    for (uint32_t call = 0; call < calls; call++) {
-        runs->x = x + call * pair->row_step;
-        runs->w = w + call * pair->kernel_row;
-        if (pixels == 2) {
-            tf_mac_2x2(runs, acc);
-        } else {
-            tf_mac_1x2(runs, acc);
-        }
+    if (pixels == 2) {
+        tf_mac_2x2(&pair->runs, x, pair->start, acc);
+    } else {
+        tf_mac_1x2(&pair->runs, x, pair->start, acc);
     }
-    runs->w = w;
 }
 
-/* x: the first tap of the first output. */
-static void run_row(const struct tf_convolution *layer, struct pair *pair, const int8_t *x, uint32_t count, int8_t *out)
+/* Kernels that are dilated or of groups: one tap after another is a run. One pixel at a time will do. */
+static void run_scattered(const struct pair *pair, const int8_t *x, uint32_t acc[4])
 {
-    const uint32_t step = 2 * pair->runs.x_next;
-    const struct tf_ending ending = layer->ending;
-    for (uint32_t left = count; left > 0;) {
-        const uint32_t pixels = left > 1 ? 2 : 1;
-        uint32_t acc[4] = {pair->start[0], pair->start[1], pair->start[0], pair->start[1]};
-        multiply(pair, x, pixels, acc);
+    struct tf_runs runs = pair->runs;
+    acc[0] = pair->start[0];
+    acc[1] = pair->start[1];
+    for (uint32_t row = 0; row < pair->rows; row++) {
+        runs.w = pair->runs.w + row * pair->kernel_row;
+        tf_mac_1x2(&runs, x + row * pair->row_step, acc, acc);
+    }
+}
+
+static void run_row(const struct tf_convolution *layer, const struct pair *pair, const int8_t *x, uint32_t count, int8_t *out)
+{
+    uint32_t acc[4];
+    for (uint32_t left = count, pixels; left > 0; left -= pixels) {
+        pixels = left > 1 && pair->is_flat ? 2 : 1;
+        if (pair->is_flat) {
+            run_pixels(pair, x, pixels, acc);
+        } else {
+            run_scattered(pair, x, acc);
+        }
         for (const uint32_t *got = acc; got != acc + 2 * pixels; got += 2) {
-            out[0] = tf_end(ending, tf_scaled(&pair->scale[0], got[0]));
-            out[pair->second] = tf_end(ending, tf_scaled(&pair->scale[1], got[1]));
+            out[0] = tf_finish(layer, &pair->scale[0], got[0]);
+            out[pair->second] = tf_finish(layer, &pair->scale[1], got[1]);
             out += layer->channels;
         }
-        left -= pixels;
-        x += left > 0 ? step : 0;
+        x += left > pixels ? pixels * pair->runs.x_next : 0;
     }
 }
 
@@ -101,10 +107,9 @@ void tf_conv_region(const struct tf_convolution *layer, const struct tf_region *
     struct pair pair;
     for (uint32_t channel = 0; channel < layer->channels; channel += 1 + pair.second) {
         set_pair(&pair, layer, region, channel);
-        const int8_t *x = pair.runs.x;
         int8_t *out = tf_region_output(layer, region) + channel;
         for (uint32_t row = 0; row < region->rows.count; row++) {
-            run_row(layer, &pair, x + row * layer->rows.stride * layer->row_bytes, region->columns.count, out);
+            run_row(layer, &pair, pair.x + row * layer->rows.stride * layer->row_bytes, region->columns.count, out);
             out += layer->columns.out * layer->channels;
         }
     }

@@ -57,25 +57,26 @@ static void run_lanes(const struct tf_convolution *layer, const struct tf_region
     set_lanes(&lanes, layer, region, channel, LANES);
     const int8_t *x = tf_region_input(layer, region) + channel;
     int8_t *row_out = tf_region_output(layer, region) + channel;
-    struct tf_runs runs = runs_of(layer, region, channel);
+    const struct tf_runs runs = runs_of(layer, region, channel);
+    const uint32_t step = layer->columns.stride * layer->depth;
     for (uint32_t row = 0; row < region->rows.count; row++) {
+        const int8_t *from = x + row * layer->rows.stride * layer->row_bytes;
         int8_t *out = row_out + row * layer->columns.out * layer->channels;
         for (uint32_t column = 0; column < region->columns.count; column++, out += layer->channels) {
-            uint32_t acc[LANES] = {lanes.start[0], lanes.start[1], lanes.start[2], lanes.start[3]};
-            runs.x = x + row * layer->rows.stride * layer->row_bytes + column * layer->columns.stride * layer->depth;
-            tf_mac_depthwise(&runs, acc);
+            uint32_t acc[LANES];
+            tf_mac_depthwise(&runs, from + column * step, lanes.start, acc);
             for (uint32_t lane = 0; lane < LANES; lane++) {
-                out[lane] = tf_end(layer->ending, tf_scaled(&lanes.scale[lane], acc[lane]));
+                out[lane] = tf_finish(layer, &lanes.scale[lane], acc[lane]);
             }
         }
     }
 }
 
-static uint32_t multiply(const struct tf_runs *runs, uint32_t acc)
+static uint32_t multiply(const struct tf_runs *runs, const int8_t *from, uint32_t acc)
 {
     for (uint32_t row = 0; row < runs->count; row++) {
         for (uint32_t column = 0; column < runs->length; column++) {
-            const int32_t x = runs->x[row * runs->x_step + column * runs->x_next];
+            const int32_t x = from[row * runs->x_step + column * runs->x_next];
             acc += (uint32_t)(x * runs->w[row * runs->w_step + column * runs->w_next]);
         }
     }
@@ -88,12 +89,13 @@ static void run_single(const struct tf_convolution *layer, const struct tf_regio
     set_lanes(&lane, layer, region, channel, 1);
     const int8_t *x = tf_region_input(layer, region) + channel / layer->groups;
     int8_t *row_out = tf_region_output(layer, region) + channel;
-    struct tf_runs runs = runs_of(layer, region, channel);
+    const struct tf_runs runs = runs_of(layer, region, channel);
+    const uint32_t step = layer->columns.stride * layer->depth;
     for (uint32_t row = 0; row < region->rows.count; row++) {
+        const int8_t *from = x + row * layer->rows.stride * layer->row_bytes;
         int8_t *out = row_out + row * layer->columns.out * layer->channels;
         for (uint32_t column = 0; column < region->columns.count; column++, out += layer->channels) {
-            runs.x = x + row * layer->rows.stride * layer->row_bytes + column * layer->columns.stride * layer->depth;
-            *out = tf_end(layer->ending, tf_scaled(&lane.scale[0], multiply(&runs, lane.start[0])));
+            *out = tf_finish(layer, &lane.scale[0], multiply(&runs, from + column * step, lane.start[0]));
         }
     }
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine_layer.h"
 
+#define QUICK_MOST 20 /* see tf_quick() */
+
 static struct tf_convolution layer_of(const struct tf_net *net, const struct tf_convolution_record *record)
 {
     const struct tf_tensor *x = &net->tensors[record->head.input], *y = &net->tensors[record->head.output];
@@ -22,6 +24,21 @@ static struct tf_convolution layer_of(const struct tf_net *net, const struct tf_
     };
 }
 
+int32_t tf_layer_scaled(const struct tf_scale *scale, uint32_t acc)
+{
+    return tf_scaled(scale, acc);
+}
+
+static bool is_quick(const struct tf_convolution *layer)
+{
+    for (uint32_t channel = 0; channel < layer->channels; channel++) {
+        if (layer->shifts[channel] < -QUICK_MOST || layer->shifts[channel] >= 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Single pixels side by side: an image is as good as one row, and one row has no odd ends. */
 static void flatten(struct tf_convolution *layer)
 {
@@ -41,6 +58,7 @@ void tf_convolve(const struct tf_net *net, const struct tf_record *record, bool 
     struct tf_convolution layer = layer_of(net, (const struct tf_convolution_record *)record);
     struct tf_region region;
     flatten(&layer);
+    layer.is_quick = is_quick(&layer);
     for (uint32_t images = net->tensors[record->output].dims[0]; images > 0; images--) {
         for (uint32_t row = 0; row < layer.rows.out; row += region.rows.count) {
             region.rows = tf_span_at(&layer.rows, row);

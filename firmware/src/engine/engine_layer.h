@@ -4,6 +4,7 @@
 #define TF_ENGINE_LAYER_H
 
 #include "engine_plan.h"
+#include "engine_quick.h"
 #include "engine_window.h"
 
 struct tf_convolution {
@@ -14,6 +15,7 @@ struct tf_convolution {
     uint32_t groups;          /* or the depth multiplier */
     uint32_t row_bytes;       /* of the input */
     int32_t zero;             /* of the input */
+    bool is_quick;            /* tf_quick() is enough for all channels */
     const int8_t *image;
     int8_t *out;
 };
@@ -29,9 +31,19 @@ void tf_convolve(const struct tf_net *net, const struct tf_record *record, bool 
 void tf_conv_region(const struct tf_convolution *layer, const struct tf_region *region);
 void tf_depthwise_region(const struct tf_convolution *layer, const struct tf_region *region);
 
+/* tf_scaled(), out of the way. */
+__attribute__((noinline)) int32_t tf_layer_scaled(const struct tf_scale *scale, uint32_t acc);
+
 static inline struct tf_scale tf_channel_scale(const struct tf_convolution *layer, uint32_t channel)
 {
     return tf_scale_of(tf_number(layer->multipliers, channel), layer->shifts[channel]);
+}
+
+/* Bring an accumulator to an output. */
+static inline int8_t tf_finish(const struct tf_convolution *layer, const struct tf_scale *scale, uint32_t acc)
+{
+    const int32_t x = layer->is_quick ? tf_quick(acc, scale->multiplier, scale->right) : tf_layer_scaled(scale, acc);
+    return tf_end(layer->ending, x);
 }
 
 /* The first byte of the input that the region's first output multiplies. */

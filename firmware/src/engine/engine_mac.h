@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Multiply and accumulate over runs of int8: the loops in which a network's time goes. One file implements them for cores
- * with dual 16-bit multipliers, one in plain C for all others; the build chooses, the numbers are the same.
+ * Multiply and accumulate over runs of int8: the loops in which a network's time goes. dsp/ has them for cores with
+ * dual 16-bit multipliers, portable/ in plain C for all others; the build chooses, the numbers are the same.
  * Accumulators have no sign: they wrap, as the specification says.
  */
 #ifndef TF_ENGINE_MAC_H
@@ -14,7 +14,6 @@
 
 /* Runs of bytes that lie one behind the other in both the input and the weights. */
 struct tf_runs {
-    const int8_t *x;
     const int8_t *w;
     uint32_t length; /* bytes of a run; depthwise: taps */
     uint32_t count;
@@ -24,14 +23,14 @@ struct tf_runs {
     uint32_t w_next; /* from one output channel to the other; depthwise: from tap to tap */
 };
 
-/* acc: channel 0 and 1. */
-TF_ALONE void tf_mac_1x2(const struct tf_runs *runs, uint32_t acc[2]);
+/* One pixel, channel 0 and 1: the sums go on from start. x: the pixel's first tap. */
+TF_ALONE void tf_mac_1x2(const struct tf_runs *runs, const int8_t *x, const uint32_t start[2], uint32_t acc[2]);
 
-/* acc: pixel 0 channel 0 and 1, pixel 1 channel 0 and 1. */
-TF_ALONE void tf_mac_2x2(const struct tf_runs *runs, uint32_t acc[4]);
+/* Two pixels; acc: pixel 0 channel 0 and 1, pixel 1 channel 0 and 1. */
+TF_ALONE void tf_mac_2x2(const struct tf_runs *runs, const int8_t *x, const uint32_t start[2], uint32_t acc[4]);
 
 /* Four channels that lie side by side, each with its own weights. */
-TF_ALONE void tf_mac_depthwise(const struct tf_runs *runs, uint32_t acc[4]);
+TF_ALONE void tf_mac_depthwise(const struct tf_runs *runs, const int8_t *x, const uint32_t start[4], uint32_t acc[4]);
 
 /* The sum of so many weights. */
 TF_ALONE uint32_t tf_mac_sum(const int8_t *w, uint32_t length);

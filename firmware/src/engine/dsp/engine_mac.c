@@ -54,13 +54,13 @@ static inline uint32_t product(int8_t x, int8_t w)
     return (uint32_t)((int32_t)x * w);
 }
 
-void tf_mac_1x2(const struct tf_runs *runs, uint32_t acc[2])
+void tf_mac_1x2(const struct tf_runs *runs, const int8_t *x, const uint32_t start[2], uint32_t acc[2])
 {
     const uint32_t w_next = runs->w_next;
     const uint32_t words = runs->length & ~3u;
     const uint32_t x_gap = runs->x_step - runs->length, w_gap = runs->w_step - runs->length;
-    const int8_t *x = runs->x, *w = runs->w;
-    uint32_t a = acc[0], b = acc[1];
+    const int8_t *w = runs->w;
+    uint32_t a = start[0], b = start[1];
     for (uint32_t run = runs->count; run > 0; run--) {
         const int8_t *const end = x + runs->length;
         for (const int8_t *const last = x + words; x != last; x += 4, w += 4) {
@@ -82,12 +82,12 @@ void tf_mac_1x2(const struct tf_runs *runs, uint32_t acc[2])
     acc[1] = b;
 }
 
-void tf_mac_2x2(const struct tf_runs *runs, uint32_t acc[4])
+void tf_mac_2x2(const struct tf_runs *runs, const int8_t *x, const uint32_t start[2], uint32_t acc[4])
 {
     const uint32_t x_next = runs->x_next, w_next = runs->w_next;
     const uint32_t words = runs->length & ~3u;
-    const int8_t *x = runs->x, *w = runs->w;
-    uint32_t a = acc[0], b = acc[1], c = acc[2], d = acc[3];
+    const int8_t *w = runs->w;
+    uint32_t a = start[0], b = start[1], c = start[0], d = start[1];
     for (uint32_t run = runs->count; run > 0; run--) {
         for (const int8_t *const last = x + words; x != last; x += 4, w += 4) {
             const uint32_t w0 = load(w), x0 = load(x), x1 = load(x + x_next), w1 = load(w + w_next);
@@ -117,13 +117,14 @@ void tf_mac_2x2(const struct tf_runs *runs, uint32_t acc[4])
     acc[3] = d;
 }
 
-void tf_mac_depthwise(const struct tf_runs *runs, uint32_t acc[4])
+void tf_mac_depthwise(const struct tf_runs *runs, const int8_t *x, const uint32_t start[4], uint32_t acc[4])
 {
     const uint32_t x_next = runs->x_next, w_next = runs->w_next;
-    const int8_t *x_run = runs->x, *w_run = runs->w;
-    uint32_t a = acc[0], b = acc[1], c = acc[2], d = acc[3];
+    const int8_t *x_run = x, *w_run = runs->w;
+    uint32_t a = start[0], b = start[1], c = start[2], d = start[3];
     for (uint32_t run = runs->count; run > 0; run--) {
-        const int8_t *x = x_run, *w = w_run;
+        const int8_t *w = w_run;
+        x = x_run;
         for (uint32_t tap = runs->length; tap > 0; tap--) {
             const uint32_t xs = load(x), ws = load(w);
             const uint32_t x_even = even(xs), w_even = even(ws), x_odd = odd(xs), w_odd = odd(ws);

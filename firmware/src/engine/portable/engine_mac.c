@@ -6,27 +6,27 @@ static inline uint32_t product(int8_t x, int8_t w)
     return (uint32_t)((int32_t)x * w);
 }
 
-void tf_mac_1x2(const struct tf_runs *runs, uint32_t acc[2])
+void tf_mac_1x2(const struct tf_runs *runs, const int8_t *x, const uint32_t start[2], uint32_t acc[2])
 {
-    uint32_t a = acc[0], b = acc[1];
+    uint32_t a = start[0], b = start[1];
     for (uint32_t run = 0; run < runs->count; run++) {
-        const int8_t *x = runs->x + run * runs->x_step;
+        const int8_t *at = x + run * runs->x_step;
         const int8_t *w0 = runs->w + run * runs->w_step;
         const int8_t *w1 = w0 + runs->w_next;
-        for (const int8_t *end = x + runs->length; x != end; x++) {
-            a += product(*x, *w0++);
-            b += product(*x, *w1++);
+        for (const int8_t *end = at + runs->length; at != end; at++) {
+            a += product(*at, *w0++);
+            b += product(*at, *w1++);
         }
     }
     acc[0] = a;
     acc[1] = b;
 }
 
-void tf_mac_2x2(const struct tf_runs *runs, uint32_t acc[4])
+void tf_mac_2x2(const struct tf_runs *runs, const int8_t *x, const uint32_t start[2], uint32_t acc[4])
 {
-    uint32_t a = acc[0], b = acc[1], c = acc[2], d = acc[3];
+    uint32_t a = start[0], b = start[1], c = start[0], d = start[1];
     for (uint32_t run = 0; run < runs->count; run++) {
-        const int8_t *x0 = runs->x + run * runs->x_step;
+        const int8_t *x0 = x + run * runs->x_step;
         const int8_t *x1 = x0 + runs->x_next;
         const int8_t *w0 = runs->w + run * runs->w_step;
         const int8_t *w1 = w0 + runs->w_next;
@@ -43,18 +43,18 @@ void tf_mac_2x2(const struct tf_runs *runs, uint32_t acc[4])
     acc[3] = d;
 }
 
-void tf_mac_depthwise(const struct tf_runs *runs, uint32_t acc[4])
+void tf_mac_depthwise(const struct tf_runs *runs, const int8_t *x, const uint32_t start[4], uint32_t acc[4])
 {
-    uint32_t a = acc[0], b = acc[1], c = acc[2], d = acc[3];
+    uint32_t a = start[0], b = start[1], c = start[2], d = start[3];
     for (uint32_t run = 0; run < runs->count; run++) {
-        const int8_t *x = runs->x + run * runs->x_step;
+        const int8_t *at = x + run * runs->x_step;
         const int8_t *w = runs->w + run * runs->w_step;
         for (uint32_t tap = 0; tap < runs->length; tap++) {
-            a += product(x[0], w[0]);
-            b += product(x[1], w[1]);
-            c += product(x[2], w[2]);
-            d += product(x[3], w[3]);
-            x += runs->x_next;
+            a += product(at[0], w[0]);
+            b += product(at[1], w[1]);
+            c += product(at[2], w[2]);
+            d += product(at[3], w[3]);
+            at += runs->x_next;
             w += runs->w_next;
         }
     }
