@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import time
 import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import serial
 from reconciler.devices.bodies import Flag, Place, Summary, Why
 from reconciler.devices.codec import Ask, What, encode
 from reconciler.devices.conversation import Confirmed, TrialFailed
+from reconciler.devices.frame import encode_frame
 from reconciler.model import Phase
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.broker import Authority, Broker
@@ -75,6 +77,19 @@ def test_broadcast_is_heard_and_not_answered(run: Run, bench: Bench) -> None:
         everybody = SerialDevice(line, 0, answer_s=0.3)
         assert everybody.ask(encode(Ask(What.REPORT, bytes(8)))) is None
         assert report_of(SerialDevice(line, 2), made[1]).running == digest16(PREBAKED)
+
+
+def test_answers_take_the_time_of_their_line(run: Run, bench: Bench) -> None:
+    """A signed report of some 200 bytes at 9,600 baud: a fifth of a second."""
+    made = bench.device("d1", address=1)
+    vdev = run([made], "--line", "unix:{folder}/line", "--baud", "9600")
+    with vdev.line("line") as line:
+        began = time.monotonic()
+        line.sendall(encode_frame(1, encode(Ask(What.REPORT, bytes(8)))))
+        heard = line.recv(1)
+        while heard.count(b"\0") < 2:
+            heard += line.recv(4096)
+        assert time.monotonic() - began >= 0.9 * len(heard) * 10 / 9600
 
 
 def test_pty_is_a_serial_port(run: Run, bench: Bench) -> None:

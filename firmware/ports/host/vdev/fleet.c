@@ -151,9 +151,9 @@ static const char *open_connections(struct fleet *fleet, const struct options *o
     return NULL;
 }
 
-static const char *open_line(struct fleet *fleet, const char *where)
+static const char *open_line(struct fleet *fleet, const char *where, uint32_t baud)
 {
-    return serial_line_open(&fleet->lines[fleet->line_count++], where);
+    return serial_line_open(&fleet->lines[fleet->line_count++], where, baud);
 }
 
 static const char *open_lines(struct fleet *fleet, const struct options *options)
@@ -167,12 +167,12 @@ static const char *open_lines(struct fleet *fleet, const struct options *options
     }
     for (size_t i = 0; wrong == NULL && i < count; i++) {
         if (options->line_each == NULL) {
-            wrong = open_line(fleet, options->lines[i]);
+            wrong = open_line(fleet, options->lines[i], options->baud);
             continue;
         }
         char *where = path_of(options->line_each, vdev_name(&fleet->devices[i]), "");
 
-        wrong = where == NULL ? "no memory" : open_line(fleet, where);
+        wrong = where == NULL ? "no memory" : open_line(fleet, where, options->baud);
         free(where);
     }
     for (size_t i = 0; wrong == NULL && i < fleet->count; i++) {

@@ -18,6 +18,7 @@ enum option_name {
     OPTION_PERSISTENT,
     OPTION_LINE,
     OPTION_LINE_EACH,
+    OPTION_BAUD,
     OPTION_RECORDING,
     OPTION_INFER_EVERY,
     OPTION_FAULT,
@@ -41,6 +42,7 @@ static const struct option known[] = {
     { "persistent", no_argument, NULL, OPTION_PERSISTENT },
     { "line", required_argument, NULL, OPTION_LINE },
     { "line-each", required_argument, NULL, OPTION_LINE_EACH },
+    { "baud", required_argument, NULL, OPTION_BAUD },
     { "recording", required_argument, NULL, OPTION_RECORDING },
     { "infer-every", required_argument, NULL, OPTION_INFER_EVERY },
     { "fault", required_argument, NULL, OPTION_FAULT },
@@ -71,6 +73,7 @@ static const char usage[] =
     "  --line pty:PATH        all devices on one serial line, told apart by their addresses; PATH becomes a link to the pty\n"
     "  --line unix:PATH       the same on a Unix socket. Given several times, each line gets its share of the devices\n"
     "  --line-each KIND:FOLDER  each device on a line of its own, FOLDER/<device>\n"
+    "  --baud N               answers leave as fast as on such a line (at once)\n"
     "\n"
     "Devices\n"
     "  --flash FOLDER         flash in FOLDER/<device>.flash; kept when the process ends (in memory)\n"
@@ -165,6 +168,7 @@ static void take(struct options *options, int name, const char *value)
     case OPTION_PERSISTENT: options->mqtt.persistent = true; break;
     case OPTION_LINE: take_line(options, value); break;
     case OPTION_LINE_EACH: options->line_each = value; break;
+    case OPTION_BAUD: options->baud = number("--baud", value, 0, 4000000); break;
     case OPTION_RECORDING: options->recording = value; break;
     case OPTION_INFER_EVERY: options->infer_every_ms = number("--infer-every", value, 0, 86400000); break;
     case OPTION_FAULT: take_fault(options, value); break;

@@ -16,6 +16,7 @@ struct options {
     const char *control;
     const char *lines[LINES_MAX];
     size_t line_count;
+    uint32_t baud;
     const char *line_each; /* pty:FOLDER or unix:FOLDER */
     const char *broker;
     struct mqtt_broker mqtt;

@@ -14,6 +14,8 @@
 #include "serial_answer.h"
 
 #define READ_BYTES 4096
+#define BITS_PER_BYTE 10u
+#define PACE_MS 5u
 
 static void hand_over(struct serial_line *line, bool corrected)
 {
@@ -79,23 +81,60 @@ static void readable(void *owner, uint32_t events)
     }
 }
 
+/* What can't be written is lost: nobody reads, as on a line. */
+static void write_all(struct serial_line *line, const uint8_t *bytes, size_t count)
+{
+    while (line->watch.fd >= 0 && count > 0) {
+        const ssize_t written = write(line->watch.fd, bytes, count);
+
+        if (written <= 0) {
+            return;
+        }
+        bytes += written;
+        count -= (size_t)written;
+    }
+}
+
+/* As many bytes leave as the line's speed has allowed since the last time. */
+static void pace(void *owner)
+{
+    struct serial_line *line = owner;
+    const uint64_t allowed = (loop_now_ms() * 1000u - line->paced_until_us) * line->baud / (BITS_PER_BYTE * 1000000u);
+    const size_t count = allowed < line->pending_bytes ? (size_t)allowed : line->pending_bytes;
+
+    write_all(line, line->pending, count);
+    line->paced_until_us += (uint64_t)count * BITS_PER_BYTE * 1000000u / line->baud;
+    line->pending_bytes -= count;
+    memmove(line->pending, line->pending + count, line->pending_bytes);
+    if (line->pending_bytes > 0) {
+        loop_after(&line->pace, PACE_MS);
+    }
+}
+
+static void queue(struct serial_line *line, const uint8_t *bytes, size_t count)
+{
+    if (count > sizeof line->pending - line->pending_bytes) {
+        return; /* two devices at once, and for long: nobody would understand them */
+    }
+    if (line->pending_bytes == 0) {
+        line->paced_until_us = loop_now_ms() * 1000u;
+        loop_after(&line->pace, PACE_MS);
+    }
+    memcpy(line->pending + line->pending_bytes, bytes, count);
+    line->pending_bytes += count;
+}
+
 static void send_message(struct vdev *device, const uint8_t *message, size_t length)
 {
     struct serial_line *line = device->link;
     uint8_t frame[TF_FRAME_ENCODED_MAX(SERIAL_ANSWER_BYTES)];
     const size_t bytes = tf_frame_encode(frame, sizeof frame, vdev_address(device), message, length);
 
-    if (line->watch.fd < 0) {
-        return;
-    }
     faults_flip_bits(&device->faults, frame, bytes);
-    for (size_t done = 0; done < bytes;) {
-        const ssize_t written = write(line->watch.fd, frame + done, bytes - done);
-
-        if (written <= 0) {
-            return; /* nobody reads: the rest is lost, as on a line */
-        }
-        done += (size_t)written;
+    if (line->baud == 0) {
+        write_all(line, frame, bytes);
+    } else {
+        queue(line, frame, bytes);
     }
 }
 
@@ -156,7 +195,7 @@ static const char *open_pty(struct serial_line *line)
     return NULL;
 }
 
-const char *serial_line_open(struct serial_line *line, const char *where)
+const char *serial_line_open(struct serial_line *line, const char *where, uint32_t baud)
 {
     const char *path = strchr(where, ':');
 
@@ -164,6 +203,8 @@ const char *serial_line_open(struct serial_line *line, const char *where)
         .watch = { .fd = -1, .ready = readable, .owner = line },
         .listener = { .fd = -1, .ready = accept_one, .owner = line },
         .keep_open = -1,
+        .baud = baud,
+        .pace = { .fire = pace, .owner = line },
     };
     tf_frame_init(&line->receiver, line->buffer, sizeof line->buffer);
     if (path == NULL || path[1] == 0) {
@@ -207,6 +248,7 @@ void serial_line_close(struct serial_line *line)
             close(fd);
         }
     }
+    loop_cancel(&line->pace);
     if (line->keep_open >= 0) {
         close(line->keep_open);
     }
