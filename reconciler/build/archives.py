@@ -21,7 +21,7 @@ RECURRENT_LAYERS = frozenset({"LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional"
 OUTSIDE = (
     "PyFunc", "EagerPyFunc", "ReadFile", "WriteFile", "MatchingFiles", "Reader", "Dataset", "Iterator", "LookupTable",
     "InitializeTable", "Print", "Http", "Rpc", "Recv", "Send", "Collective", "Nccl", "TPU", "XlaLaunch", "Summary",
-    "GenerateVocabRemapping", "LoadAndRemap", "Debug", "Assert", "Fact", "Abort",
+    "GenerateVocabRemapping", "LoadAndRemap", "Debug", "Abort",
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -86,6 +87,7 @@ class Workshop:
         if recipe.target.clock_mhz is not None:
             cycles = work.instructions * CYCLES_PER_INSTRUCTION
             figures["inference_ms"] = cycles / (1000 * recipe.target.clock_mhz)
+        self._check_shapes(pack)
         judge = Judge()
         self._judge_target(judge, pack, operators, len(made.pack))
         self._progress("golden vectors")
@@ -116,6 +118,18 @@ class Workshop:
             )
         judge.at_most("pack_bytes", size, target.slot_bytes, f": the slot of {target.name}")
         judge.at_most("arena_bytes", pack.arena_bytes, target.arena_bytes, f": the arena of {target.name}")
+
+    def _check_shapes(self, pack: Pack) -> None:
+        """Hold the shapes that the model's document tells people against those of the pack."""
+        inputs, outputs = decode_io(pack.section(SectionId.IO))
+        ends = [("inputs", self._recipe.input_shapes, inputs)]
+        if pack.kind is Kind.NEURAL_NETWORK:  # a forest's document speaks of its score alone
+            tensors = [item for item in outputs if item.tensor is not None]
+            ends.append(("outputs", self._recipe.output_shapes, tensors))
+        for name, told, found in ends:
+            sizes, real = [math.prod(shape) for shape in told], [item.elements for item in found]
+            if told and sizes != real:
+                raise BuildFailed(f"spec.{name} has {sizes} elements, the model itself {real}: the document is wrong")
 
     def _make(self) -> Made:
         name, data = self._recipe.source.name, self._files[self._recipe.source.sha256]

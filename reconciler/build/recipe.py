@@ -63,6 +63,8 @@ class Recipe:
     samples: int = 100
     gates: tuple[GateSpec, ...] = ()
     parameters: Mapping[str, float] = field(default_factory=dict)
+    input_shapes: tuple[tuple[int, ...], ...] = ()  # as the model's document has them; none: not said
+    output_shapes: tuple[tuple[int, ...], ...] = ()
 
     def files(self) -> tuple[File, ...]:
         """All files that the build reads."""
@@ -97,6 +99,8 @@ def recipe_of(model: Model, kind: DeviceType) -> Recipe:
             for gate in model.gates
         ),
         parameters={name: float(value) for name, value in model.parameters.items()},
+        input_shapes=tuple(item.shape for item in model.inputs),
+        output_shapes=tuple(item.shape for item in model.outputs),
     )
 
 
@@ -137,4 +141,6 @@ def recipe_from_json(data: bytes) -> Recipe:
             GateSpec(**{**gate, "data": File(**gate["data"]) if gate["data"] else None}) for gate in raw["gates"]
         ),
         parameters=raw["parameters"],
+        input_shapes=tuple(tuple(shape) for shape in raw["input_shapes"]),
+        output_shapes=tuple(tuple(shape) for shape in raw["output_shapes"]),
     )

@@ -38,7 +38,7 @@ def command(  # noqa: PLR0913, PLR0917 (the options of the command)
     context: click.Context, model: str | None, path: Path, kind: str | None, revision: str | None, store: str | None,
     *, quiet: bool,
 ) -> None:  # fmt: skip
-    """Build the models of the fleet repository in PATH for the device types that rollouts send them to.
+    """Build the models of the fleet repository in PATH, each for the device types that could take it.
 
     With a MODEL all its versions are built, or just one. What the store has is not built again.
     Exits with 1 if a build fails or a gate is missed.

@@ -41,6 +41,14 @@ def lambda_layer() -> Any:  # noqa: ANN401 - no types
     return tf.keras.Model(source, tf.keras.layers.Lambda(lambda v: v * 2)(source))
 
 
+class Spy(tf.Module):  # type: ignore[misc]  # no types
+    """Reads a file of the machine that converts it."""
+
+    @tf.function(input_signature=[tf.TensorSpec((1, 4), tf.float32)])  # type: ignore[untyped-decorator]  # no types
+    def look(self, x: Any) -> Any:  # noqa: ANN401 - no types
+        return x + tf.cast(tf.strings.length(tf.io.read_file("/etc/hostname")), tf.float32)
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
     tf.keras.utils.set_random_seed(1)
@@ -49,6 +57,7 @@ def main() -> None:
     both.save(folder / "two.keras")
     both.export(folder / "saved")
     lambda_layer().save(folder / "lambda.keras")
+    tf.saved_model.save(spy := Spy(), folder / "spy", signatures={"serving_default": spy.look})
     recurrent = tf.keras.Sequential([tf.keras.Input((8, 2)), tf.keras.layers.LSTM(4)])
     recurrent.save(folder / "lstm.keras")
 

@@ -34,7 +34,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [sys.executable, "-m", "tests.build.make_keras", str(folder)],
         check=True, capture_output=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )  # fmt: skip
-    shutil.make_archive(str(folder / "saved"), "zip", folder / "saved")
+    for name in ("saved", "spy"):
+        shutil.make_archive(str(folder / name), "zip", folder / name)
     return folder
 
 
@@ -84,6 +85,12 @@ def test_a_lambda_layer_is_refused_before_tensorflow_sees_it(models: Path) -> No
     files = Files()
     with pytest.raises(ModelUnreadable, match="it carries code"):
         run_job(Job(recipe(files, models / "lambda.keras", 4), files.by_digest))
+
+
+def test_a_saved_model_that_reads_files_is_refused(models: Path) -> None:
+    files = Files()
+    with pytest.raises(ModelUnreadable, match="reach outside the model: ReadFile"):
+        run_job(Job(recipe(files, models / "spy.zip", 4, gates=()), files.by_digest))
 
 
 def test_a_recurrent_model_is_refused_with_advice(models: Path) -> None:

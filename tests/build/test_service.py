@@ -196,6 +196,7 @@ def test_the_build_has_no_network(tmp_path: Path) -> None:
             "inference_ms is 0",
         ),
         ({"gates": (GateSpec("auc", at_least=0.5),)}, GateMissed, "needs data"),
+        ({"input_shapes": ((1, 4),)}, BuildFailed, r"spec\.inputs has \[4\] elements, the model itself \[3\]"),
         ({"parameters": {"threshold": 1.5}}, BuildFailed, "lies above 0 and at most at 1"),
         ({"parameters": {"limit": 1}}, BuildFailed, "has the parameter threshold"),
     ],
