@@ -130,9 +130,14 @@ class Deframer:
         self._take(rest)
         return frames
 
+    @property
+    def unfinished(self) -> bool:
+        """Tell whether a frame has begun and not ended."""
+        return bool(self._pending) or self._skipping
+
     def reset(self) -> None:
         """Forget an unfinished frame: the line was turned round."""
-        if self._pending or self._skipping:
+        if self.unfinished:
             self.bad += 1
         self._pending.clear()
         self._skipping = False

@@ -24,6 +24,7 @@ from reconciler.model import DeviceId
 FIRST_BYTE_S, FIRST_BYTE_BYTES = 0.050, 10  # docs/specs/protocol.md section 3, Timing
 NEXT_BYTE_S, NEXT_BYTE_BYTES = 0.020, 10
 AHEAD_S = 0.050  # how much may be handed over before the wire is free
+FRAME_BYTES_MAX = MESSAGE_BYTES + 16
 REOPEN_S = 5.0
 MUTE_AFTER = 6  # silences in a row, after which
 MUTE_TRIES = 6  # only one question in so many is put on the line
@@ -63,7 +64,7 @@ class SerialLink:
         self._by_address = {lane.address: lane for lane in self._lanes.values()}
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._work = asyncio.Event()
-        self._deframer = Deframer(coded_bytes_max=MESSAGE_BYTES + 16)
+        self._deframer = Deframer(coded_bytes_max=FRAME_BYTES_MAX)
         self._turned = True  # the next frame is the first after the line was turned round
         self._wire_free_s = 0.0
         self._runs = False
@@ -192,13 +193,21 @@ class SerialLink:
         return answer
 
     async def _answer_of(self, lane: _Lane, question: Question) -> Answer | None:
+        """Wait for the beginning of an answer, then from byte to byte.
+
+        A whole frame that is not the answer (our own words, where the line echoes; a neighbour's) changes nothing.
+        """
         self._deframer.reset()
-        in_flight_s = max(0.0, self._wire_free_s - asyncio.get_running_loop().time())
+        loop = asyncio.get_running_loop()
         first_s = FIRST_BYTE_S + airtime_s(FIRST_BYTE_BYTES, self._line.baud)
-        patience_s = in_flight_s + first_s + self._line.latency_s + lane.answer_s
-        while data := await self._line.receive(patience_s):
+        begins_by_s = max(loop.time(), self._wire_free_s) + first_s + self._line.latency_s + lane.answer_s
+        ends_by_s = begins_by_s + airtime_s(FRAME_BYTES_MAX, self._line.baud)  # babble does not hold the line
+        next_s = NEXT_BYTE_S + airtime_s(NEXT_BYTE_BYTES, self._line.baud) + self._line.latency_s
+        while loop.time() < ends_by_s:
+            patience_s = next_s if self._deframer.unfinished else begins_by_s - loop.time()
+            if patience_s <= 0 or not (data := await self._line.receive(patience_s)):
+                return None
             self.statistics.heard_bytes += len(data)
-            patience_s = NEXT_BYTE_S + airtime_s(NEXT_BYTE_BYTES, self._line.baud) + self._line.latency_s
             for frame in self._frames(data):
                 answer = self._told(frame, lane, question)
                 if answer:

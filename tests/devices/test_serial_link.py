@@ -311,3 +311,33 @@ def test_a_link_is_run_once() -> None:
             await fleet.link.run()
 
     on_a_line(SimulatedLine(stations()), twice)
+
+
+def test_a_line_that_echoes_does_not_shorten_the_wait_for_a_slow_device() -> None:
+    class EchoingAndSlow(SimulatedLine):
+        async def send(self, data: bytes) -> None:
+            await super().send(data)
+            self._heard.put_nowait(data)
+
+        def _answer(self, talker: int, data: bytes) -> None:
+            asyncio.get_running_loop().call_later(1.5, super()._answer, talker, data)
+
+    async def ask(fleet: Fleet) -> Outcome:
+        assert isinstance(await fleet.ask(A, What.REPORT), Answered)
+        return (await fleet.update(job_for("a", b"")))[0]
+
+    outcome, _, fleet = on_a_line(EchoingAndSlow(stations()), ask)
+    assert isinstance(outcome, Confirmed)
+    assert fleet.link.statistics.silences == 0
+
+
+@pytest.mark.parametrize("babble", [b"\x01\x02\0", b"\x07", encode_frame(2, encode(Result(None, 1)))])
+def test_babble_without_end_does_not_hold_the_line(babble: bytes) -> None:
+    class Babbling(SimulatedLine):
+        async def receive(self, within_s: float) -> bytes:
+            await asyncio.sleep(min(within_s, 0.01))
+            return babble
+
+    outcome, took_s, _ = on_a_line(Babbling(), lambda fleet: report_of(fleet, A))
+    assert isinstance(outcome, Lost)
+    assert took_s < 6 * (2.1 + 5.1)
