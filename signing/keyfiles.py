@@ -68,11 +68,11 @@ def _check_private(path: Path, status: os.stat_result) -> None:
         raise KeyStoreError(f"{path} belongs to another user")
 
 
-def read_public(path: Path) -> bytes:
+def read_public(path: Path, most_bytes: int = LARGEST_FILE) -> bytes:
     """Read a file that holds no secret."""
     try:
         with path.open("rb") as file:
-            return file.read(LARGEST_FILE)
+            return file.read(most_bytes)
     except OSError as error:
         raise KeyStoreError(f"can't read {path}: {error.strerror}") from error
 

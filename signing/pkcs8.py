@@ -12,6 +12,7 @@ import base64
 import secrets
 
 from cryptography.hazmat.primitives import padding
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
@@ -27,7 +28,7 @@ LINE = 64
 SHORT_LENGTH_LIMIT = 128
 
 
-def encrypted_pem(key: Ed25519PrivateKey, passphrase: bytes) -> bytes:
+def encrypted_pem(key: Ed25519PrivateKey | EllipticCurvePrivateKey, passphrase: bytes) -> bytes:
     """Encrypt a private key for a file."""
     plain = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     salt, iv = secrets.token_bytes(SALT_BYTES), secrets.token_bytes(BLOCK_BITS // 8)

@@ -28,7 +28,7 @@ from typing import Any, cast
 
 import pytest
 
-ALSO_COPIED = ("pyproject.toml", "docs/specs", "tests/vectors")
+ALSO_COPIED = ("pyproject.toml", "docs/specs", "systemd", "tests/vectors")
 OFF_BY_ONE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,

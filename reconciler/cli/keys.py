@@ -39,7 +39,7 @@ def translated() -> Iterator[None]:
         raise Refused(str(error)) from error
 
 
-def _with_passphrase(function: Callable[..., None]) -> Callable[..., None]:
+def with_passphrase(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options that say where a passphrase comes from."""
     from_file = click.option(
         "--passphrase-file",
@@ -51,7 +51,8 @@ def _with_passphrase(function: Callable[..., None]) -> Callable[..., None]:
     return from_file(from_fd(function))
 
 
-def _passphrase(file: Path | None, descriptor: int | None, *, new: bool = False) -> keys.Passphrase:
+def ask_passphrase(file: Path | None, descriptor: int | None, *, new: bool = False) -> keys.Passphrase:
+    """Say where a passphrase will come from when it is needed."""
     if file is not None:
         return lambda: passphrase.from_file(file)
     if descriptor is not None:
@@ -61,7 +62,7 @@ def _passphrase(file: Path | None, descriptor: int | None, *, new: bool = False)
 
 def _gateway_passphrase(file: Path | None, descriptor: int | None) -> bytes | None:
     """A gateway's key is encrypted only when asked for: the daemon starts without a human."""
-    return None if file is None and descriptor is None else _passphrase(file, descriptor)()
+    return None if file is None and descriptor is None else ask_passphrase(file, descriptor)()
 
 
 @click.group()
@@ -76,11 +77,11 @@ def root() -> None:
 
 @root.command("init")
 @click.argument("directory", type=DIRECTORY)
-@_with_passphrase
+@with_passphrase
 def root_init(directory: Path, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
     """Make the root key in DIRECTORY, encrypted, with its public half as PEM, hex and C header."""
     with translated():
-        key = rootstore.init(directory, _passphrase(passphrase_file, passphrase_fd, new=True)())
+        key = rootstore.init(directory, ask_passphrase(passphrase_file, passphrase_fd, new=True)())
     click.echo(f"root key {key_id(key.public_key).hex()} in {directory}")
 
 
@@ -97,7 +98,7 @@ def _write_request(key: keys.FileKey, fleet: str, output: Path) -> None:
 @gateway.command("init")
 @click.argument("directory", type=DIRECTORY)
 @click.option("--fleet", required=True, help="Name of the fleet that the gateway serves.")
-@_with_passphrase
+@with_passphrase
 def gateway_init(directory: Path, fleet: str, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
     """Make a gateway key in DIRECTORY, and the request for its delegation."""
     with translated():
@@ -113,13 +114,13 @@ def gateway_init(directory: Path, fleet: str, passphrase_file: Path | None, pass
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Default: DIRECTORY/request.cose."
 )
-@_with_passphrase
+@with_passphrase
 def gateway_request(
     directory: Path, fleet: str, output: Path | None, passphrase_file: Path | None, passphrase_fd: int | None
 ) -> None:
     """Ask again for a delegation, for the newest key in DIRECTORY."""
     with translated():
-        key = gatewaystore.latest_key(directory, _passphrase(passphrase_file, passphrase_fd))
+        key = gatewaystore.latest_key(directory, ask_passphrase(passphrase_file, passphrase_fd))
         _write_request(key, fleet, output or directory / "request.cose")
 
 
@@ -139,7 +140,7 @@ def gateway_install(directory: Path, delegation: Path, root_public: Path, fleet:
 @command.command()
 @click.argument("directory", type=DIRECTORY)
 @click.option("--fleet", required=True, help="Name of the fleet that the gateway serves.")
-@_with_passphrase
+@with_passphrase
 def rotate(directory: Path, fleet: str, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
     """Make a gateway's next key and its request; the present key signs until the new delegation is installed."""
     with translated():
@@ -153,7 +154,7 @@ def rotate(directory: Path, fleet: str, passphrase_file: Path | None, passphrase
 @click.option("--fleet", required=True, help="Name of the fleet that the gateways serve.")
 @click.option("--epoch", type=click.IntRange(1, 2**32 - 1), help="Default: the fleet's current epoch.")
 @click.option("--not-after", type=click.DateTime(["%Y-%m-%d"]), help="Last day (UTC), for devices that know the time.")
-@_with_passphrase
+@with_passphrase
 def delegate(  # noqa: PLR0913, PLR0917 - click passes one argument an option
     requests: tuple[Path, ...],
     root_directory: Path,
@@ -166,7 +167,7 @@ def delegate(  # noqa: PLR0913, PLR0917 - click passes one argument an option
     """Let the gateways that ask sign for the fleet; each delegation is written beside its request."""
     with translated():
         asked = [(path, request.read_request(keyfiles.read_public(path))) for path in requests]
-        store = rootstore.Root(root_directory, _passphrase(passphrase_file, passphrase_fd))
+        store = rootstore.Root(root_directory, ask_passphrase(passphrase_file, passphrase_fd))
         for path, wish in asked:
             cwt = store.delegate(fleet, wish, epoch=epoch, not_after=_end_of_day(not_after))
             keyfiles.write_public(path.with_suffix(".cwt"), cwt)
@@ -180,11 +181,11 @@ def _end_of_day(day: datetime | None) -> int | None:
 @command.command()
 @click.option("--root", "root_directory", type=DIRECTORY, required=True, help="Directory of the root key.")
 @click.option("--fleet", required=True, help="Name of the fleet.")
-@_with_passphrase
+@with_passphrase
 def revoke(root_directory: Path, fleet: str, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
     """Raise the fleet's epoch. Delegate the remaining keys anew: devices that saw one refuse all older ones."""
     with translated():
-        epoch = rootstore.Root(root_directory, _passphrase(passphrase_file, passphrase_fd)).revoke(fleet)
+        epoch = rootstore.Root(root_directory, ask_passphrase(passphrase_file, passphrase_fd)).revoke(fleet)
     click.echo(f"{fleet} is at epoch {epoch}; delegate the remaining gateways anew and install what you get on each")
 
 

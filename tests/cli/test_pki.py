@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tinyfleet pki` as people run it; what the broker makes of it is in tests/system/test_broker.py."""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from reconciler.cli import cli
+from reconciler.errors import Unusable
+from signing.pki_store import Store, read_certificate
+
+SECRET = "correct horse battery staple"  # noqa: S105 - a secret of this test alone
+
+
+class Desk:
+    """A directory to work in, and the passphrase in a private file."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.passphrase = directory / "passphrase"
+        self.passphrase.touch(mode=0o600)
+        self.passphrase.write_text(SECRET + "\n", encoding="ascii")
+
+    def run(self, line: str) -> Result:
+        return CliRunner().invoke(cli, ["pki", *line.format(d=self.directory, p=self.passphrase).split()])
+
+    def done(self, line: str) -> str:
+        result = self.run(line)
+        assert result.exit_code == 0, (result.output, result.exception)
+        return result.output
+
+    def refused(self, line: str) -> str:
+        error = self.run(line).exception
+        assert isinstance(error, Unusable)
+        return str(error)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    desk = Desk(tmp_path)
+    desk.done("init {d}/ca --fleet plant --passphrase-file {p}")
+    return desk
+
+
+def test_show_warns_of_what_ends(desk: Desk) -> None:
+    desk.done("issue device pump-1 pump-2 --ca {d}/ca -o {d}/out --passphrase-file {p}")
+    assert desk.done("show {d}/ca").count("good") == 4
+    desk.done("issue gateway north --ca {d}/ca -o {d}/out --days 20 --passphrase-file {p}")
+    result = desk.run("show {d}/ca")
+    assert result.exit_code == 1
+    (warning,) = (line for line in result.output.splitlines() if line.startswith("ends soon"))
+    assert "gateway north" in warning
+    desk.done("show {d}/ca --warn-days 10")
+    desk.done("renew {d}/out/north.crt --ca {d}/ca --passphrase-file {p}")
+    assert "replaced" in desk.done("show {d}/ca")
+
+
+def test_how_long_things_last(desk: Desk) -> None:
+    desk.done("issue device pump-1 --ca {d}/ca -o {d}/out --passphrase-file {p}")
+    desk.done("issue broker localhost --ca {d}/ca -o {d}/out --passphrase-file {p}")
+    desk.done("issue gateway north --days 7 --ca {d}/ca -o {d}/out --passphrase-file {p}")
+    desk.done("crl --ca {d}/ca --list-days 10 --passphrase-file {p}")
+    store, now = Store(desk.directory / "ca"), datetime.now(UTC)
+    ends = {
+        3650: read_certificate(desk.directory / "out" / "pump-1.crt").not_valid_after_utc,
+        730: read_certificate(desk.directory / "out" / "localhost.crt").not_valid_after_utc,
+        7: read_certificate(desk.directory / "out" / "north.crt").not_valid_after_utc,
+        7300: store.certificate.not_valid_after_utc,
+        10: store.revoked().next_update_utc,
+    }
+    for days, end in ends.items():
+        assert end is not None
+        assert abs(end - now - timedelta(days=days)) < timedelta(minutes=5)
+
+
+def test_revoke_is_told_and_shown(desk: Desk) -> None:
+    desk.done("issue device pump-1 --ca {d}/ca -o {d}/out --passphrase-file {p}")
+    assert "revoked: device pump-1" in desk.done("revoke device pump-1 --ca {d}/ca --passphrase-file {p}")
+    assert "revoked    until" in desk.done("show {d}/ca")
+    assert "is in force" in desk.refused("revoke device pump-1 --ca {d}/ca --passphrase-file {p}")
+
+
+def test_a_request_from_the_gateway(desk: Desk) -> None:
+    line = "openssl req -new -newkey ed25519 -nodes -subj /CN=x -keyout own.key -out own.csr"
+    subprocess.run(line.split(), cwd=desk.directory, check=True, capture_output=True)
+    told = desk.done("issue gateway north --csr {d}/own.csr --ca {d}/ca -o {d}/out --passphrase-file {p}")
+    assert "write the broker's configuration anew" in told
+    assert sorted(path.name for path in (desk.directory / "out").iterdir()) == ["ca.crt", "north.crt"]
+    two = desk.run("issue gateway north south --csr {d}/own.csr --ca {d}/ca -o {d}/out --passphrase-file {p}")
+    assert two.exit_code == 2
+
+
+def test_a_wrong_name_among_good_ones_makes_nothing(desk: Desk) -> None:
+    assert "can't be the name" in desk.refused("issue device a b/c --ca {d}/ca -o {d}/out --passphrase-file {p}")
+    assert not (desk.directory / "out").exists()
+
+
+def test_the_configuration_for_another_place(desk: Desk) -> None:
+    desk.done("issue gateway north --ca {d}/ca -o {d}/out --passphrase-file {p}")
+    desk.done("broker-config --ca {d}/ca --broker b.plant -o {d}/new/broker --folder /etc/mosquitto/conf.d")
+    folder = desk.directory / "new" / "broker"
+    written = sorted(path.name for path in folder.iterdir())
+    assert written == ["ca.crl", "ca.crt", "tinyfleet.acl", "tinyfleet.conf"]
+    configuration = (folder / "tinyfleet.conf").read_text(encoding="utf-8")
+    assert "certfile /etc/mosquitto/conf.d/b.plant.crt" in configuration
+    assert "user @north" in (folder / "tinyfleet.acl").read_text(encoding="utf-8")
+
+
+def test_an_authority_key_that_others_can_read_is_refused(desk: Desk) -> None:
+    (desk.directory / "ca" / "ca.key").chmod(0o644)
+    told = desk.refused("issue device pump-1 --ca {d}/ca -o {d}/out --passphrase-file {p}")
+    assert "others than its owner" in told

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real mosquitto process, started from a configuration file."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+START_S = 10.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start(configuration: Path, port: int) -> subprocess.Popen[bytes]:
+    """Start the broker and wait until it listens."""
+    program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+    process = subprocess.Popen([program, "-c", str(configuration)])
+    ends = time.monotonic() + START_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=START_S).close()
+        except ConnectionRefusedError:
+            assert process.poll() is None, "the broker ended at once"
+            assert time.monotonic() < ends, "the broker does not listen"
+            time.sleep(0.02)  # a port that begins to listen tells nobody
+        else:
+            return process
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End the broker."""
+    process.terminate()
+    process.wait(START_S)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The broker's configuration as text; what it does is in tests/system/test_broker.py."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from signing import pki_broker
+from signing.keyfiles import KeyStoreError
+from signing.pki import Role, Subject
+from signing.pki_broker import Listener
+
+SYSTEMD = Path(__file__).parents[2] / "systemd"
+BROKER = Subject(Role.BROKER, "broker.plant")
+
+
+def _configuration(listener: Listener) -> list[str]:
+    template = (SYSTEMD / "mosquitto.conf").read_text(encoding="utf-8")
+    return pki_broker.configuration(template, listener).splitlines()
+
+
+def test_the_configuration_names_the_files_where_they_lie() -> None:
+    lines = _configuration(Listener(PurePosixPath("/etc/mosquitto/fleet"), BROKER, 8883))
+    for line in ("listener 8883", "keyfile /etc/mosquitto/fleet/broker.plant.key", "require_certificate true"):
+        assert line in lines
+    assert not [line for line in lines if "$" in line]
+    assert "listener 1883 ::1" in _configuration(Listener(PurePosixPath("/a"), BROKER, 1883, "::1"))
+
+
+def test_what_would_break_a_line_is_refused() -> None:
+    for listener in (Listener(PurePosixPath("/a b"), BROKER, 1), Listener(PurePosixPath("/a"), BROKER, 1, "::1\nx")):
+        with pytest.raises(KeyStoreError, match="has a space in it"):
+            _configuration(listener)
+
+
+def test_rights() -> None:
+    template = (SYSTEMD / "mosquitto-acl.conf").read_text(encoding="utf-8")
+    lines = pki_broker.access(template, "plant", ["north", "south"]).splitlines()
+    rights = [line for line in lines if line and not line.startswith("#")]
+    assert rights[:3] == [
+        "pattern read tinyfleet/plant/%u/down",
+        "pattern write tinyfleet/plant/%u/up",
+        "pattern write tinyfleet/plant/%u/presence",
+    ]
+    assert rights[3::5] == ["user @north", "user @south"]
+    assert "topic readwrite tinyfleet/plant/gateway/south/presence" in rights
+    for fleet, gateway in (("plant\nx", "a"), ("plant", "a\nx"), ("+", "a"), ("plant", "#")):
+        with pytest.raises(KeyStoreError, match="can't be the name"):
+            pki_broker.access(template, fleet, [gateway])

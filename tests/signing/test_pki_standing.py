@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What counts, what soon will not, and which gateways the broker is told of."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from signing import pki_standing
+from signing.pki import Role, Subject, Term
+from signing.pki_keys import KeyKind
+from signing.pki_standing import Standing
+from tests.signing.test_pki_store import NOW, PUMP, make
+
+WARN = timedelta(days=30)
+
+
+@pytest.mark.parametrize(
+    ("days", "standing"),
+    [(-1, Standing.EXPIRED), (0, Standing.EXPIRED), (29, Standing.ENDS_SOON), (30, Standing.GOOD), (99, Standing.GOOD)],
+)
+def test_a_date(days: int, standing: Standing) -> None:
+    assert pki_standing.of_date(NOW + timedelta(days=days), NOW, WARN) is standing
+    assert standing.wants_attention == (days < 30)
+
+
+def test_certificates(tmp_path: Path) -> None:
+    issuer = make(tmp_path / "ca")
+    issuer.issue(tmp_path / "a", PUMP, KeyKind.P256, Term(NOW, 20))
+    issuer.renew(tmp_path / "a" / "pump-1.crt", Term(NOW, 400))
+    issuer.issue(tmp_path / "a", Subject(Role.DEVICE, "pump-2"), KeyKind.P256, Term(NOW, 20))
+    issuer.issue(tmp_path / "a", Subject(Role.DEVICE, "pump-3"), KeyKind.P256, Term(NOW, 400))
+    issuer.revoke(Subject(Role.DEVICE, "pump-3"), Term(NOW, 365))
+
+    def standings(day: int) -> set[tuple[str, Standing]]:
+        found = pki_standing.of_issued(issuer.store, NOW + timedelta(days=day), WARN)
+        return {(each.subject.name, each.standing) for each in found}
+
+    always = {("pump-1", Standing.REPLACED), ("pump-3", Standing.REVOKED)}
+    assert standings(0) == always | {("pump-1", Standing.GOOD), ("pump-2", Standing.ENDS_SOON)}
+    assert standings(21) == always | {("pump-1", Standing.GOOD), ("pump-2", Standing.EXPIRED)}
+    assert standings(401) == always | {("pump-1", Standing.EXPIRED), ("pump-2", Standing.EXPIRED)}
+
+
+def test_the_list_of_what_is_revoked(tmp_path: Path) -> None:
+    store = make(tmp_path / "ca").store
+    for day, standing in ((0, Standing.GOOD), (340, Standing.ENDS_SOON), (365, Standing.EXPIRED)):
+        ends = NOW + timedelta(days=365)
+        assert pki_standing.of_list(store, NOW + timedelta(days=day), WARN) == (ends, standing)
+
+
+def test_only_gateways_that_count_are_named(tmp_path: Path) -> None:
+    issuer = make(tmp_path / "ca")
+    for name, days in (("north", 20), ("south", 400), ("stolen", 400)):
+        issuer.issue(tmp_path / "a", Subject(Role.GATEWAY, name), KeyKind.P256, Term(NOW, days))
+    issuer.issue(tmp_path / "a", PUMP, KeyKind.P256, Term(NOW, 400))
+    issuer.revoke(Subject(Role.GATEWAY, "stolen"), Term(NOW, 365))
+    assert pki_standing.gateways(issuer.store, NOW) == ("north", "south")
+    assert pki_standing.gateways(issuer.store, NOW + timedelta(days=20)) == ("south",)

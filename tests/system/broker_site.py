@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fleet's authority, the broker as `tinyfleet pki broker-config` sets it up, and clients of every sort."""
+
+from __future__ import annotations
+
+import getpass
+import queue
+import socket
+import ssl
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from click.testing import CliRunner
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from reconciler.cli import cli
+from signing import passphrase
+from signing.pki import Role, Subject, Term
+from signing.pki_keys import KeyKind
+from signing.pki_store import Issuer, Store
+from tests import mosquitto
+
+FLEET = "plant"
+WAIT_S = 20.0
+HELLO = bytes.fromhex("10 0d 0004 4d515454 04 02 003c 0001 61")  # MQTT 3.1.1 CONNECT, clean, client id "a"
+ADMITTED = bytes.fromhex("20020000")
+
+
+class Site:
+    """Everything in one folder: `ca`, and `pki` with all certificates and the broker's configuration."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        self.folder, self.kind, self.port = folder, kind, mosquitto.free_port()
+        self.certificates = folder / "pki"
+        self._passphrase = folder / "passphrase"
+        self._passphrase.touch(mode=0o600)
+        self._passphrase.write_text("correct horse battery staple\n", encoding="ascii")
+        self._process: subprocess.Popen[bytes] | None = None
+        self.pki(f"init {folder / 'ca'} --fleet {FLEET} --key {kind}")
+        self.issue("broker", "localhost", "--host 127.0.0.1")
+
+    def pki(self, line: str, *, passphrase: bool = True) -> str:
+        secret = ["--passphrase-file", str(self._passphrase)] if passphrase else []
+        result = CliRunner().invoke(cli, ["pki", *line.split(), *secret])
+        assert result.exit_code == 0, (result.output, result.exception)
+        return result.output
+
+    def issue(self, role: str, name: str, more: str = "") -> None:
+        self.pki(f"issue {role} {name} --ca {self.folder / 'ca'} -o {self.certificates} --key {self.kind} {more}")
+
+    def issue_in_the_past(self, name: str) -> None:
+        """A device's certificate that ended yesterday: made as it would have been then."""
+        issuer = Issuer(Store(self.folder / "ca"), lambda: passphrase.from_file(self._passphrase))
+        term = Term(datetime.now(UTC) - timedelta(days=11), days=10)
+        issuer.issue(self.certificates, Subject(Role.DEVICE, name), KeyKind(self.kind), term)
+
+    def configure(self) -> None:
+        line = f"broker-config --ca {self.folder / 'ca'} --broker localhost -o {self.certificates}"
+        self.pki(f"{line} --port {self.port} --bind 127.0.0.1", passphrase=False)
+
+    def start(self) -> None:
+        """Start the broker with the configuration as it is written, and nothing in its favour."""
+        self.configure()
+        main = self.folder / "mosquitto.conf"
+        main.write_text(f"user {getpass.getuser()}\nlog_type none\ninclude_dir {self.certificates}\n", encoding="utf-8")
+        self._process = mosquitto.start(main, self.port)
+
+    def stop(self) -> None:
+        if self._process:
+            mosquitto.stop(self._process)
+            self._process = None
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def context(self, name: str | None, folder: Path | None = None) -> ssl.SSLContext:
+        """TLS as the holder of a certificate does it; None: as somebody without."""
+        context = ssl.create_default_context(cafile=str(self.certificates / "ca.crt"))
+        if name is not None:
+            where = folder or self.certificates
+            context.load_cert_chain(where / f"{name}.crt", where / f"{name}.key")
+        return context
+
+    def knock(self, context: ssl.SSLContext) -> str:
+        """Try to connect: "admitted", or the broker's reason. What TLS 1.2 says, TLS 1.3 must say too."""
+        newest, context.maximum_version = self._knock(context), ssl.TLSVersion.TLSv1_2
+        said = self._knock(context)
+        assert (newest == "admitted") == (said == "admitted")
+        return said  # with 1.3 the refusal comes after the handshake, and may be lost with the connection
+
+    def _knock(self, context: ssl.SSLContext) -> str:
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout=WAIT_S)
+        try:
+            with context.wrap_socket(plain, server_hostname="localhost") as connection:
+                connection.sendall(HELLO)
+                return "admitted" if connection.recv(4) == ADMITTED else "refused by MQTT"
+        except ssl.SSLError as error:
+            return str(error.reason).lower()
+        except ConnectionError:
+            return "connection lost"
+
+    def client(self, name: str) -> Party:
+        return Party(self.context(name), self.port)
+
+
+class Party:
+    """A connected client; what reaches it, and what the broker says to what it publishes, comes through queues."""
+
+    def __init__(self, context: ssl.SSLContext, port: int, *, client_id: str = "") -> None:
+        self.heard: queue.Queue[tuple[str, bytes]] = queue.Queue()
+        self._told: queue.Queue[ReasonCode] = queue.Queue()
+        self.client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTProtocolVersion.MQTTv5)
+        self.client.tls_set_context(context)
+        self.client.on_message = self._on_message
+        self.client.on_publish = lambda _client, _data, _mid, reason, _more: self._told.put(reason)
+        self.client.on_subscribe = lambda _client, _data, _mid, reasons, _more: self._told.put(reasons[0])
+        self.client.on_connect = self._on_connect
+        self.client.connect("localhost", port)
+        self.client.loop_start()
+        assert not self._told.get(timeout=WAIT_S).is_failure
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, why: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+    def _on_connect(
+        self, _client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, _more: Properties | None
+    ) -> None:
+        self._told.put(reason)
+
+    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        self.heard.put((message.topic, bytes(message.payload)))
+
+    def says(self, topic: str, payload: bytes, *, retain: bool = False) -> str:
+        """Publish and return the broker's word on it."""
+        return self._word(lambda: self.client.publish(topic, payload, qos=1, retain=retain))
+
+    def listens(self, topic: str) -> str:
+        """Subscribe and return the broker's word on it."""
+        return self._word(lambda: self.client.subscribe(topic, 1))
+
+    def _word(self, act: Callable[[], object]) -> str:
+        act()
+        return str(self._told.get(timeout=WAIT_S))
+
+    def next(self) -> tuple[str, bytes]:
+        return self.heard.get(timeout=WAIT_S)
