@@ -159,7 +159,7 @@ static const char *lead_to_result(struct talk *talk)
     if (problem == NULL) {
         problem = put_offer(talk);
     }
-    return problem == NULL && talk->answer.has ? "a finished order opened a transfer" : problem;
+    return problem == NULL && talk->answer.has ? "its order is over, and blocks are missing" : problem;
 }
 
 /*

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make powercut`: the whole campaign and all seeded bugs, on as many processes as there are cores."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from firmware.campaign.powercut import Campaign, Tally, all_runs
+from firmware.campaign.program import FIRMWARE, read_bugs
+
+
+def main() -> int:
+    """Print what was found, and last the figures."""
+    begun = time.monotonic()
+    (FIRMWARE / "build").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=FIRMWARE / "build", prefix="powercut-") as folder:
+        tally, found, seeded = _run(Path(folder))
+    seconds = time.monotonic() - begun
+    print(
+        f"cuts={tally.cuts} torn={tally.torn} recoveries={tally.recoveries} bricks={tally.bricks} "
+        f"resent_blocks_max={tally.resent_blocks_max} seeded_found={found}/{seeded} seconds={seconds:.0f}"
+    )
+    return 0 if tally.bricks == 0 and tally.resent_blocks_max <= 1 and found == seeded else 1
+
+
+def _run(folder: Path) -> tuple[Tally, int, int]:
+    campaign = Campaign(folder)
+    bugs = read_bugs()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        played = [pool.submit(campaign.play, run) for run in all_runs()]
+        hunted = [pool.submit(campaign.hunt, bug) for bug in bugs]
+        tally = sum((future.result() for future in played), Tally())
+        shown = [future.result() for future in hunted]
+    for problem in tally.problems:
+        print(f"BRICK {problem}")
+    for bug, how in zip(bugs, shown, strict=True):
+        print(f"{bug.name}: {how or 'NOT FOUND'}")
+    return tally, sum(how is not None for how in shown), len(bugs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
