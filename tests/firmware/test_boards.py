@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from firmware.tools.size_report import read_symbols
 from reconciler.devices.bodies import CapabilitiesBody, Place, Report, Why
-from reconciler.devices.codec import Have, Missing, What
+from reconciler.devices.codec import Have, Missing, Stage, What, encode
 from reconciler.devices.conversation import Answered, Confirmed, Outcome, Rejected, TrialFailed
 from reconciler.devices.fleet import Fleet
 from reconciler.devices.serial_link import SerialLink
@@ -88,6 +89,29 @@ def test_kill_in_mid_transfer_resumes(make_board: MakeBoard, bench: Bench, made:
     outcome, transfer = update(device, made, work)
     assert isinstance(outcome, Confirmed), outcome
     assert transfer.effort.blocks_sent <= work.blocks - half + 1
+    assert report_of(device, made).running == digest16(NEW)
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.01, 0.04])
+def test_kill_while_it_stages(make_board: MakeBoard, bench: Bench, made: Made, after_s: float) -> None:
+    """Somewhere between decoding, the restart and the trial: afterwards it runs the old or the new, and can go on."""
+    board = make_board(made.region(PREBAKED))
+    device = SerialDevice(board.uart, ADDRESS)
+    install(device, bench, made, OLD)
+    before = report_of(device, made)
+    work = job(made, bench.install(made, NEW, before.sequence + 1), NEW, before)
+    first_blocks(device, work, work.blocks)
+    assert question(device, Missing(work.transfer)) == Have(work.transfer, work.blocks, b"")
+    device.say(encode(Stage(work.transfer)))
+    time.sleep(after_s)  # the instant is what this test is about
+
+    board.kill()
+    board.start()
+
+    device = SerialDevice(board.uart, ADDRESS)
+    assert report_of(device, made).running in {digest16(OLD), digest16(NEW)}
+    outcome, _ = update(device, made, work)
+    assert isinstance(outcome, Confirmed), outcome
     assert report_of(device, made).running == digest16(NEW)
 
 

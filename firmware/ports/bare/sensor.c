@@ -3,7 +3,7 @@
 
 #include "input_window.h"
 
-#define PERIOD_MS 1000u
+#define PERIOD_MS 200u
 #define WINDOW_BYTES 1024u
 #define WAVE_SAMPLES 32u
 

@@ -5,7 +5,7 @@
 
 #include "tinyfleet/agent.h"
 
-/* Call from the main loop; once a second it fills an input window and runs the model. */
+/* Call from the main loop; five times a second it fills an input window and runs the model. */
 void sensor_look(struct tf_agent *agent, uint32_t now_ms);
 
 #endif
