@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from reconciler.build.sandbox import Limits as BuildLimits
 from reconciler.build.service import BuildService
 from reconciler.build.store import Store
 from reconciler.config import Config
+from reconciler.daemon.overview import STATE_FILE
 from reconciler.engine.builder import ServiceBuilder
 from reconciler.engine.clock import SystemClock
 from reconciler.engine.engine import Engine, Ports
@@ -47,6 +49,7 @@ class Assembly:
 
     engine: Engine
     links: Links
+    state_dir: Path
 
 
 @contextmanager
@@ -54,17 +57,18 @@ def assembled(config: Config) -> Iterator[Assembly]:
     """Open all that the configuration names, and close it in the end, in the opposite order."""
     with ExitStack() as stack:
         config.state_dir.mkdir(parents=True, exist_ok=True)
-        state = State(config.state_dir / "state.db")
+        state = State(config.state_dir / STATE_FILE)
         stack.callback(state.close)
         cache = stack.enter_context(Cache(config.state_dir / "load.db"))
-        remote = _remote(config)
+        remote = remote_of(config)
         limits = Limits(ask_s=config.repository.timeout_s, status_commits=config.status.history)
         mirror = stack.enter_context(Mirror(config.state_dir / "mirror.git", remote, limits))
-        source = Source(mirror, _policy(config), config.state_dir / "signers", config.repository.path)
+        source = Source(mirror, policy_of(config), config.state_dir / "signers", config.repository.path)
         status_ref = stack.enter_context(
             StatusRef(config.state_dir / "status.git", remote, config.name, _author(config), limits=limits)
         )
         git_thread = stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix="git"))
+        status_thread = stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix="status"))
         seals = Seals()
         links = Links(config, seals)
         clock = SystemClock()
@@ -75,18 +79,20 @@ def assembled(config: Config) -> Iterator[Assembly]:
         ports = Ports(
             wanted=wanted,
             git_thread=git_thread,
+            status_thread=status_thread,
             builder=ServiceBuilder(service, wanted, git_thread),
             links=links,
             seals=seals,
             state=state,
             publisher=Publisher(status_ref, state, interval_s=config.status.interval_s),
-            gateway=_gateway_keys(config),
+            gateway=gateway_keys(config),
             clock=clock,
         )
-        yield Assembly(Engine(GatewayId(config.name), ports), links)
+        yield Assembly(Engine(GatewayId(config.name), ports), links, config.state_dir)
 
 
-def _remote(config: Config) -> Remote:
+def remote_of(config: Config) -> Remote:
+    """Return where the fleet repository is, and how to get in."""
     repository = config.repository
     return Remote(
         url=repository.url,
@@ -97,7 +103,8 @@ def _remote(config: Config) -> Remote:
     )
 
 
-def _policy(config: Config) -> Policy:
+def policy_of(config: Config) -> Policy:
+    """Return who may sign commits."""
     signers = config.signers
     return Policy(
         Mode(signers.policy),
@@ -112,7 +119,9 @@ def _author(config: Config) -> Author:
     return Author(f"tinyfleet gateway {config.name}", f"{getpass.getuser()}@{config.name}", config.keys.status)
 
 
-def _gateway_keys(config: Config) -> gatewaystore.Gateway:
+def gateway_keys(config: Config) -> gatewaystore.Gateway:
+    """Load the key that envelopes are signed with, or say what is wrong with it."""
+
     def no_passphrase() -> bytes:
         raise KeysUnusable(f"{config.keys.gateway}: the gateway's key has a passphrase; a daemon can't ask for one")
 

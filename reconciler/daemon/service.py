@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import random
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from reconciler.daemon import live
 from reconciler.daemon.assemble import Assembly
+from reconciler.daemon.health import Health
 from reconciler.daemon.notify import Notifier
 from reconciler.engine.engine import Engine
 from reconciler.git.cadence import Cadence, delay_s
@@ -22,19 +25,22 @@ log = logging.getLogger(__name__)
 
 COALESCE_S = 0.05  # a thousand devices that report together are one pass, not a thousand
 LONGEST_IDLE_S = 30.0
+TELL_S = 1.0
 
 
 class Service:
     """Runs one engine until told to stop."""
 
-    def __init__(self, assembly: Assembly, cadence: Cadence, watched: Path | None) -> None:
+    def __init__(self, assembly: Assembly, cadence: Cadence, watched: Path | None, health: Health) -> None:
         self._assembly = assembly
         self._engine: Engine = assembly.engine
         self._cadence = cadence
         self._watched = watched
+        self._health = health
         self._notifier = Notifier()
         self._look = asyncio.Event()
         self._stop = asyncio.Event()
+        self._passed = asyncio.Event()
 
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT."""
@@ -48,6 +54,8 @@ class Service:
                 group.create_task(self._engine.listen(), name="listen"),
                 group.create_task(self._looks(), name="git"),
                 group.create_task(self._passes(), name="passes"),
+                group.create_task(self._publishes(), name="status"),
+                group.create_task(self._tells(), name="live"),
             ]
             await self._stop.wait()
             log.info("stopping: devices keep what they hold")
@@ -55,12 +63,14 @@ class Service:
             await self._engine.stop()
             for task in tasks:
                 task.cancel()
-        await self._engine.publish()
+        await self._assembly.links.close()
+        await self._engine.publish(at_once=True)
 
     async def _looks(self) -> None:
         failures = 0
         while True:
-            await self._engine.look()
+            with self._health.working("git"):
+                await self._engine.look()
             source = self._engine.source
             failures = failures + 1 if source is not None and source.transient else 0
             wait_s = delay_s(self._cadence, failures, random.random())  # noqa: S311 - spreads load, guards nothing
@@ -69,19 +79,46 @@ class Service:
                 await asyncio.wait_for(self._look.wait(), wait_s)
 
     async def _passes(self) -> None:
-        ready = False
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._engine.wake.wait(), self._idle_s())
             self._engine.wake.clear()
-            done = await self._engine.run_pass()
-            await self._engine.publish()
+            with self._health.working("pass"):
+                done = await self._engine.run_pass()
+            self._passed.set()
             status = self._engine.summary()
-            if done is not None and not ready:
-                ready = True
+            if done is not None and not self._health.ready:
+                self._health.ready = True
                 self._notifier.ready(status)
-            self._notifier.alive(status)
+                # What a fleet is made of stays: looking through all of it at each collection took half of all time.
+                gc.collect()
+                gc.freeze()
+            if self._health.stuck() is None:
+                self._notifier.alive(status)
             await asyncio.sleep(COALESCE_S)
+
+    async def _publishes(self) -> None:
+        """Commit the status when it is due; passes go on meanwhile."""
+        while True:
+            self._passed.clear()
+            due_in_s = self._engine.publish_in_s()
+            if due_in_s == 0.0:
+                with self._health.working("status"):
+                    await self._engine.publish()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._passed.wait(), self._engine.publish_in_s())
+
+    async def _tells(self) -> None:
+        """Tell `tinyfleet status` of the moment, when there is news; a full disk must not end the daemon."""
+        told = -1
+        while True:
+            if self._engine.passes != told:
+                told = self._engine.passes
+                try:
+                    live.write(self._assembly.state_dir, live.live_of(self._engine, self._assembly.links))
+                except OSError as error:
+                    log.warning("%s can't be written: %s", live.FILE, error.strerror)
+            await asyncio.sleep(TELL_S)
 
     def _idle_s(self) -> float:
         watchdog_s = self._notifier.watchdog_s

@@ -17,6 +17,7 @@ from reconciler.devices.fleet import Fleet
 from reconciler.engine import trace
 from reconciler.engine.clock import Clock
 from reconciler.engine.fleetview import FleetView
+from reconciler.engine.links import Links
 from reconciler.engine.summaries import Summaries
 from reconciler.model import DeviceId
 
@@ -43,13 +44,13 @@ class Attention:
     def __init__(
         self,
         ears: Ears,
-        fleet_of: Callable[[DeviceId], Fleet | None],
+        links: Links,
         is_busy: Callable[[DeviceId], bool],
         on_news: Callable[[DeviceId], None],
         jitter: random.Random,
     ) -> None:
         self._ears = ears
-        self._fleet_of = fleet_of
+        self._links = links
         self._is_busy = is_busy
         self._on_news = on_news
         self._jitter = jitter
@@ -93,6 +94,12 @@ class Attention:
             self._slowness.pop(device, None)
             self._in(device, 0.0)
 
+    def link_is_up(self) -> None:
+        """Ask those at once that did not answer: it may have been the link."""
+        for device, slowness in list(self._slowness.items()):
+            if slowness > 1.0:
+                self.soon(device)
+
     async def stop(self) -> None:
         """Ask nobody any more."""
         for timer in self._timers.values():
@@ -122,14 +129,14 @@ class Attention:
         finally:
             del self._tasks[device]
             self._never_asked.discard(device)
-        slowness = 1.0 if answered else min(self._slowness.get(device, 0.5) * SLOWER, SLOWEST)
+        slowness = 1.0 if answered else min(self._slowness.get(device, 1.0) * SLOWER, SLOWEST)
         self._slowness[device] = slowness
         if device in self._timers:
             self._in(device, self._interval_s * slowness)
         self._on_news(device)
 
     async def _inquire_in_turn(self, device: DeviceId) -> bool:
-        fleet = self._fleet_of(device)
+        fleet = await self._links.ready(device)
         if fleet is None:
             return False
         async with self._places.setdefault(fleet, asyncio.Semaphore(AT_ONCE)):

@@ -13,7 +13,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from reconciler.devices.conversation import Confirmed, Lost, Outcome, Rejected
+from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
 from reconciler.engine import trace
 from reconciler.model import DeviceId, ModelRef, Parameters, RolloutId
 
@@ -31,6 +31,26 @@ class Done:
     device: DeviceId
     label: str
     outcome: Outcome
+
+    @property
+    def good(self) -> bool:
+        """Tell whether the device now is as it was to be."""
+        return isinstance(self.outcome, Confirmed)
+
+    @property
+    def words(self) -> str:
+        """Say in a few words how it ended."""
+        match self.outcome:
+            case Confirmed(report):
+                return f"confirmed, sequence {report.sequence}"
+            case Lost(why):
+                return f"lost: {why}"
+            case Rejected(code, during):
+                return f"refused with {code} while {during}"
+            case TrialFailed(report):
+                return f"the trial failed with {report.error}"
+            case Answered():
+                return "answered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +145,13 @@ class Deliveries:
             except Exception:
                 log.exception("%s: a bug; the device is left as it is for now", label)
                 outcome = Lost("a bug of the gateway, see its log")
-            if isinstance(outcome, Confirmed):
+            done = Done(device, label, outcome)
+            if done.good:
                 self._troubles.pop(device, None)
             else:
-                self._pause(device, _why(outcome))
+                self._pause(device, done.words)
             del self._running[device]
-            self._on_done(Done(device, label, outcome))
+            self._on_done(done)
 
     def _clear(self, device: DeviceId, ended: asyncio.Task[None]) -> None:
         """Make room for the next one, also after one that was called off before it ran at all."""
@@ -146,12 +167,3 @@ class Deliveries:
         trouble.why = why
         trouble.not_before_s = asyncio.get_running_loop().time() + pause_s * (1 + self._jitter.uniform(0, JITTER))
 
-
-def _why(outcome: Outcome) -> str:
-    match outcome:
-        case Lost(why):
-            return why
-        case Rejected(code, during):
-            return f"refused with {code} while {during}"
-        case _:
-            return "the trial failed"

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from reconciler.devices.conversation import Confirmed
 from reconciler.engine import trace
 from reconciler.engine.artifacts import Artifacts, Builder
 from reconciler.engine.attention import Attention, Ears
@@ -30,7 +29,7 @@ from reconciler.engine.state import State
 from reconciler.engine.statuses import Picture, Statuses
 from reconciler.engine.summaries import Summaries
 from reconciler.engine.wanted import Want, Wanted
-from reconciler.model import Action, Commit, GatewayId, Observed
+from reconciler.model import Action, Commit, Desired, GatewayId, Observed
 from reconciler.plan import Planner
 from reconciler.report.conditions import Status
 from reconciler.report.device import Moment
@@ -46,6 +45,7 @@ class Ports:
 
     wanted: Wanted
     git_thread: Executor  # Git blocks; everything that touches the mirror runs there, one thing at a time
+    status_thread: Executor  # the same for the mirror of the status: a slow fetch delays no status
     builder: Builder
     links: Links
     seals: Seals
@@ -81,7 +81,7 @@ class Engine:
         ears = Ears(self.view, self.summaries, ports.clock)
         self.attention = Attention(
             ears,
-            ports.links.fleet_of,
+            ports.links,
             lambda device: device in self.deliveries.running,
             lambda _: self.wake.set(),
             jitter,
@@ -121,15 +121,23 @@ class Engine:
         """Commit the status, if it changed and the interval is over."""
         steady_s = self._ports.clock.steady_s()
         due_in_s = self._ports.publisher.due_in_s(steady_s)
-        if due_in_s is not None and (at_once or due_in_s == 0.0):
-            loop = asyncio.get_running_loop()
-            self._remote_trouble = await loop.run_in_executor(
-                self._ports.git_thread, self._ports.publisher.flush, steady_s, self._ports.clock.now()
-            )
+        if due_in_s is None or (due_in_s > 0.0 and not at_once):
+            return
+        publisher, now = self._ports.publisher, self._ports.clock.now()
+        batch = publisher.batch(steady_s)
+        loop = asyncio.get_running_loop()
+        outcome = await loop.run_in_executor(self._ports.status_thread, publisher.commit, batch, now)
+        before, self._remote_trouble = self._remote_trouble, publisher.ended(batch, outcome)
+        if self._remote_trouble != before:
+            self.wake.set()
+
+    def publish_in_s(self) -> float | None:
+        """Return after how long a status is due; None: nothing changed."""
+        return self._ports.publisher.due_in_s(self._ports.clock.steady_s())
 
     def next_pass_in_s(self) -> float | None:
-        """Return after how long time alone may change the plan, or a status is due; None: not at all."""
-        due = [self._ports.publisher.due_in_s(self._ports.clock.steady_s())]
+        """Return after how long time alone may change the plan; None: not at all."""
+        due: list[float | None] = []
         if self._planner.until is not None:
             due.append(max(0.0, (self._planner.until - self._ports.clock.now()).total_seconds()))
         due.append(self.deliveries.next_try_in_s(self._ports.clock.steady_s()))
@@ -175,8 +183,11 @@ class Engine:
 
     def _plan(self, scoped: Scoped, *, act: bool) -> tuple[Action, ...]:
         desired = scoped.desired
+        if scoped.news:
+            self._learn(desired)
         if act:
-            self._attend(scoped)
+            self._ports.links.serve(desired.fleet.name, desired.devices, desired.gateways[self.name].limits)
+            self.attention.watch(desired.devices, desired.fleet.report_every_s)
         actions = self._planner.plan(desired, self._observed(scoped), self._ports.clock.now())
         if act:
             self._dispatch.call_off(desired, actions, scoped.owners)
@@ -184,15 +195,13 @@ class Engine:
             self._dispatch.begin(desired, actions, self._ports.clock.steady_s())
         return actions
 
-    def _attend(self, scoped: Scoped) -> None:
-        desired = scoped.desired
-        self._ports.links.serve(desired.fleet.name, desired.devices, desired.gateways[self.name].limits)
-        self.attention.watch(desired.devices, desired.fleet.report_every_s)
-        if scoped.news:
-            self.view.know(self._ports.seals.public_keys)
-            self.view.release_outdated({name: wish(rollout) for name, rollout in desired.rollouts.items()})
-            for device in self.view.reports.keys() - desired.devices.keys():
-                self.view.forget(device)
+    def _learn(self, desired: Desired) -> None:
+        """Take in what a new commit says of devices."""
+        self._ports.seals.know(desired.fleet.name, desired.devices)
+        self.view.know(self._ports.seals.public_keys)
+        self.view.release_outdated({name: wish(rollout) for name, rollout in desired.rollouts.items()})
+        for device in self.view.reports.keys() - desired.devices.keys():
+            self.view.forget(device)
 
     def _observed(self, scoped: Scoped) -> Observed:
         current = self.artifacts.current(scoped.desired)
@@ -217,8 +226,7 @@ class Engine:
         self._ports.publisher.put(*self.statuses.changed(picture))
 
     def _delivered(self, done: Done) -> None:
-        level = logging.INFO if isinstance(done.outcome, Confirmed) else logging.WARNING
-        log.log(level, "%s: %s", done.label, done.outcome)
+        log.log(logging.INFO if done.good else logging.WARNING, "%s: %s", done.label, done.words)
         self.attention.heard_from(done.device)
         for told in self.on_done:
             told(done)

@@ -42,7 +42,9 @@ class Hearing:
             case Presence(device, there=True):
                 self._deliveries.forgive(device)
                 self._attention.soon(device)
-            case LinkState():
+            case LinkState(up=up):
+                if up:
+                    self._attention.link_is_up()
                 self._wake()
             case _:
                 pass  # an answer that came too late

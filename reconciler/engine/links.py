@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 
 MQTT = "mqtt"
+UP_S = 5.0  # in which a link comes up, if it does
 
 
 @dataclass(slots=True)
@@ -31,6 +33,7 @@ class _Open:
 
     key: object
     fleet: Fleet
+    up: asyncio.Event
     tasks: tuple[asyncio.Task[None], ...]
     trouble: str | None = None
 
@@ -56,7 +59,6 @@ class Links:
         if self._served is devices:
             return
         self._served = devices
-        self._seals.know(fleet, devices)
         self._limiter.change(limits)
         by_link = self._sorted(devices)
         self._missing.clear()
@@ -70,6 +72,15 @@ class Links:
         """Return what leads to a device; None: nothing does."""
         link = self._open.get(self._of.get(device, ""))
         return link.fleet if link is not None else None
+
+    async def ready(self, device: DeviceId) -> Fleet | None:
+        """Wait a little for the link that leads to a device: a question to a link that is down is only lost."""
+        link = self._open.get(self._of.get(device, ""))
+        if link is None:
+            return None
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(link.up.wait(), UP_S)
+        return link.fleet if link.up.is_set() else None
 
     def troubles(self) -> dict[str, str | None]:
         """Return for each link what is wrong with it."""
@@ -131,7 +142,7 @@ class Links:
         )
         for task in tasks:
             task.add_done_callback(self._look_for_crash)
-        self._open[name] = _Open(key, runner, tasks)
+        self._open[name] = _Open(key, runner, asyncio.Event(), tasks)
 
     def _mqtt_link(self, fleet: str, members: Mapping[DeviceId, Device]) -> MqttLink | None:
         if self._mqtt is None:
@@ -173,9 +184,18 @@ class Links:
         for task in self._open.pop(name).tasks:
             task.cancel()
 
+    @staticmethod
+    def _note(link: _Open, event: LinkState) -> None:
+        if event.up:
+            link.trouble = None
+            link.up.set()
+        else:
+            link.trouble = event.why
+            link.up.clear()
+
     async def _forward(self, name: str, fleet: Fleet) -> None:
         async for event in fleet.unsolicited():
             if isinstance(event, LinkState):
-                self._open[name].trouble = None if event.up else event.why
+                self._note(self._open[name], event)
                 log.log(logging.INFO if event.up else logging.WARNING, "%s: %s", name, event.why or "up")
             self._events.put_nowait(event)

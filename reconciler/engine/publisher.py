@@ -1,30 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Status files into the gateway's status ref: one commit per change, not too often, none when nothing changed."""
+"""Status files into the gateway's status ref: one commit per change, not too often, none when nothing changed.
+
+Collecting happens on the event loop and committing on a thread that may block on Git: a `Batch` goes
+from the one to the other.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.engine.state import State
 from reconciler.git.authorship import Message
-from reconciler.git.status import StatusRef, Waiting
+from reconciler.git.status import Publication, StatusRef, Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All files as they shall be, and what changed in a few words."""
+
+    files: Mapping[str, bytes]
+    subject: str
 
 
 class Publisher:
-    """Collects changed files and commits them together. `flush` runs on the thread that may block on Git."""
+    """Collects changed files and commits them together."""
 
     def __init__(self, ref: StatusRef, state: State, *, interval_s: float) -> None:
         self._ref = ref
         self._state = state
         self._interval_s = interval_s
-        self._committed = state.status()  # or not yet: then the first flush says "Status as it was"
+        self._committed = state.status()  # or not yet: then the first batch says "Status as it was"
         self._files = dict(self._committed)
         self._last_s = float("-inf")
         self._unpushed = True  # the remote may have missed the last one
 
     def put(self, files: Mapping[str, bytes], gone: set[str]) -> None:
-        """Take changed files in."""
+        """Take changed files in; from here on a restart does not lose them."""
         if not files and not gone:
             return
         self._files.update(files)
@@ -38,16 +51,22 @@ class Publisher:
             return None
         return max(0.0, self._last_s + self._interval_s - now_s)
 
-    def flush(self, now_s: float, now: datetime) -> str | None:
-        """Commit what changed; return what is wrong with the remote, or None."""
+    def batch(self, now_s: float) -> Batch:
+        """Return what is to be committed now."""
         self._last_s = now_s
         files = dict(self._files)
-        outcome = self._ref.publish(files, Message(_subject(self._committed, files), now))
+        return Batch(files, _subject(self._committed, files))
+
+    def commit(self, batch: Batch, now: datetime) -> Publication:
+        """Commit and push. For the thread that may block."""
+        return self._ref.publish(batch.files, Message(batch.subject, now))
+
+    def ended(self, batch: Batch, outcome: Publication) -> str | None:
+        """Take note of how it went; returns what is wrong with the remote, or None."""
+        self._unpushed = isinstance(outcome, Waiting)
         if isinstance(outcome, Waiting):
-            self._unpushed = True
             return outcome.message
-        self._committed = files
-        self._unpushed = False
+        self._committed = dict(batch.files)
         return None
 
 

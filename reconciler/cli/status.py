@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tinyfleet status`: what this gateway knows of its devices, read beside the daemon."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from reconciler import config
+from reconciler.cli.options import config_option, output_option
+from reconciler.cli.status_views import as_dict, device_text, fleet_text
+from reconciler.daemon.overview import Overview, read_overview
+from reconciler.model import DeviceId
+
+
+@click.command(short_help="Show what this gateway knows of its devices")
+@click.argument("device", required=False)
+@config_option
+@output_option
+@click.option("--watch", "-w", is_flag=True, help="Show it anew each second, until Ctrl-C.")
+def command(device: str | None, config_path: Path, output: str, *, watch: bool) -> None:
+    """Show all devices of this gateway, or everything about DEVICE.
+
+    Works beside a running daemon and without one; nothing is changed. Exits with 1 if there is no such device, or
+    nothing is known yet.
+    """
+    state_dir = config.read(config_path).state_dir
+    only = DeviceId(device) if device is not None else None
+    if not watch:
+        click.echo(_view(state_dir, only, output))
+        return
+    with Live(Text(_view(state_dir, only, output)), console=Console(), auto_refresh=False) as shown:
+        try:
+            while True:
+                time.sleep(1)
+                shown.update(Text(_view(state_dir, only, output)), refresh=True)
+        except KeyboardInterrupt:
+            return
+
+
+def _view(state_dir: Path, only: DeviceId | None, output: str) -> str:
+    overview = read_overview(state_dir, only)
+    if only is not None and not overview.devices:
+        raise click.ClickException(_nobody(only, overview))
+    if output == "json":
+        return json.dumps(as_dict(overview), indent=2, ensure_ascii=False)
+    now = datetime.now(UTC)
+    return device_text(overview.devices[0], overview, now) if only is not None else fleet_text(overview, now)
+
+
+def _nobody(device: DeviceId, overview: Overview) -> str:
+    strangers = {
+        name for link in (overview.live or {}).get("links", {}).values() for name in link.get("unknownDevices", ())
+    }
+    if device in strangers:
+        return f"{device} speaks on a link but is not in Git: add a Device document, or find out who that is"
+    return f"this gateway serves no device {device}"

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a gateway knows, read beside the running daemon: its database (read-only) and its file of the moment."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+from reconciler.daemon import live
+from reconciler.daemon.exclusive import holder
+from reconciler.devices.bodies import CapabilitiesBody, Flag, Report, parse_body
+from reconciler.engine.observe import DIGEST16_HEX
+from reconciler.engine.state import MIGRATIONS
+from reconciler.engine.statuses import GATEWAY
+from reconciler.engine.summaries import Total, totals
+from reconciler.errors import Unusable
+from reconciler.model import DeviceId
+from reconciler.report.device import DeviceStatus
+from reconciler.report.gateway import GatewayStatus
+from reconciler.report.render import read_device_file, read_gateway_file
+
+STATE_FILE = "state.db"
+
+
+class NothingKnown(Unusable):
+    """There is no database to read, or it can't be read."""
+
+    reason: ClassVar[str] = "NothingKnown"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOverview:
+    """One device: what is true of it, and what it said last."""
+
+    status: DeviceStatus
+    seen_at: datetime | None
+    report: Report | None
+    capabilities: CapabilitiesBody | None
+    quarantined: Mapping[str, str]  # digest: why
+
+    @property
+    def flags(self) -> list[str]:
+        """Name the error flags that the device raised."""
+        return [flag.name or "" for flag in Flag if self.report is not None and flag in self.report.flags]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All that a gateway knows."""
+
+    running: bool  # a daemon works right now
+    gateway: GatewayStatus | None
+    devices: tuple[DeviceOverview, ...]
+    totals: Mapping[str, Total]  # by model, or by the digest where no model is known for it
+    live: Mapping[str, Any] | None
+
+
+def read_overview(state_dir: Path, only: DeviceId | None = None) -> Overview:
+    """Read everything; with `only`, of the devices just that one."""
+    running = holder(state_dir) is not None
+    with database(state_dir) as db:
+        gateway = db.execute("SELECT body FROM status WHERE path = ?", (GATEWAY,)).fetchone()
+        models = {
+            digest[:DIGEST16_HEX]: f"{name}@{version}"
+            for name, version, digest in db.execute("SELECT model, version, digest FROM artifact")
+        }
+        found = totals(db.execute("SELECT running, body FROM summary ORDER BY running"))
+        return Overview(
+            running,
+            read_gateway_file(gateway[0]) if gateway else None,
+            tuple(_devices(db, only)),
+            {models.get(total.running, total.running): total for total in found},
+            live.read(state_dir) if running else None,
+        )
+
+
+@contextmanager
+def database(state_dir: Path) -> Iterator[sqlite3.Connection]:
+    """Open a database for reading, whether a daemon writes it or not; leaves no trace."""
+    path = state_dir / STATE_FILE
+    if not path.exists():
+        raise NothingKnown(f"{path} is not there: this gateway has not worked yet, or its state_dir is another one")
+    # Without a daemon nobody writes; then no side files are needed, and a reader without write rights gets along.
+    with_wal = holder(state_dir) is not None or path.with_name(path.name + "-wal").exists()
+    options = "mode=ro" if with_wal else "mode=ro&immutable=1"
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True)) as db:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version != len(MIGRATIONS):
+                raise NothingKnown(f"{path} is of version {version}, this release reads {len(MIGRATIONS)}")
+            yield db
+    except sqlite3.Error as error:
+        raise NothingKnown(f"{path}: {error}; are you allowed to read it?") from error
+
+
+def _devices(db: sqlite3.Connection, only: DeviceId | None) -> Iterator[DeviceOverview]:
+    heard = {row[0]: row[1:] for row in db.execute("SELECT name, seen_at, report, capabilities FROM device")}
+    failures: dict[str, dict[str, str]] = {}
+    for device, digest, why in db.execute("SELECT device, digest, why FROM quarantine"):
+        failures.setdefault(device, {})[digest] = why
+    pattern = f"devices/{only}.yaml" if only is not None else "devices/%"
+    for (body,) in db.execute("SELECT body FROM status WHERE path LIKE ? ORDER BY path", (pattern,)):
+        status = read_device_file(body)
+        seen_at, report, capabilities = heard.get(status.device, (None, None, None))
+        yield DeviceOverview(
+            status,
+            datetime.fromtimestamp(seen_at, UTC) if seen_at is not None else None,
+            _report(report),
+            _capabilities(capabilities),
+            failures.get(status.device, {}),
+        )
+
+
+def _report(body: bytes | None) -> Report | None:
+    parsed = parse_body(body) if body else None
+    return parsed if isinstance(parsed, Report) else None
+
+
+def _capabilities(body: bytes | None) -> CapabilitiesBody | None:
+    parsed = parse_body(body) if body else None
+    return parsed if isinstance(parsed, CapabilitiesBody) else None

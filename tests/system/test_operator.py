@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an operator types on a gateway, against a real site."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from demo.site import Site, model, rollout
+from demo.world import GATEWAY, threshold_model
+from reconciler.cli import cli
+
+WITHIN_S = 60
+SECOND = threshold_model([3, -4, 2] * 40, 800)
+
+
+def tinyfleet(site: Site, *words: str) -> Result:
+    return CliRunner().invoke(cli, [*words, "--config", str(site.world.folder / "gateway.toml")])
+
+
+def told(result: Result) -> Any:  # noqa: ANN401 - any JSON value
+    assert result.stdout, (result.output, result.exception)
+    return json.loads(result.stdout)
+
+
+def reconciled(site: Site) -> Any:  # noqa: ANN401 - any JSON value
+    result = tinyfleet(site, "reconcile", "--once", "--output", "json")
+    assert result.exit_code == 0, (result.output, result.exception)
+    return told(result)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_once_brings_every_device_to_where_git_wants_it_and_ends(site: Site) -> None:
+    site.start_devices()
+    site.world.commit("Begin", site.first_files())
+    first = reconciled(site)
+    assert first["counts"]["nothing"] == 3
+    site.world.commit("1.1.0", {"rollout.yaml": rollout("1.1.0"), **model("1.1.0", SECOND)})
+    second = reconciled(site)
+    assert [each["good"] for each in second["deliveries"]] == [True] * 3
+    assert site.are_ready("1.1.0")  # the status ref is in place when the command ends
+    third = reconciled(site)
+    assert third["deliveries"] == []
+
+
+def test_once_says_what_failed(site: Site) -> None:
+    site.start_devices("--fault", "golden=1")
+    site.world.commit("Begin", site.first_files())
+    reconciled(site)
+    site.world.commit("bad", {"rollout.yaml": rollout("1.1.0"), **model("1.1.0", SECOND)})
+    result = tinyfleet(site, "reconcile", "--once")
+    assert result.exit_code == 1
+    assert "the trial failed" in result.output
+
+
+def test_a_dry_run_shows_the_plan_and_leaves_no_trace(site: Site) -> None:
+    site.start_devices()
+    site.world.commit("Begin", site.first_files())
+    reconciled(site)
+    head = site.world.commit("1.1.0", {"rollout.yaml": rollout("1.1.0"), **model("1.1.0", SECOND)})
+    state = site.world.folder / "state"
+    before, remote = files(state), files(site.world.remote)
+    result = tinyfleet(site, "reconcile", "--once", "--dry-run", "--output", "json")
+    assert result.exit_code == 0, result.output
+    plan = told(result)
+    assert plan["commit"] == head
+    assert plan["counts"]["install"] == 3
+    assert files(state) == before
+    assert files(site.world.remote) == remote
+
+
+def test_two_do_not_work_with_one_state(site: Site) -> None:
+    site.start_devices()
+    site.world.commit("Begin", site.first_files())
+    site.start_gateway()
+    site.world.wait_for("1.0.0", lambda: site.are_ready("1.0.0"), within_s=WITHIN_S)
+    result = tinyfleet(site, "reconcile", "--once")
+    assert result.exit_code == 1
+    assert "is in use by process" in str(result.exception)
+
+
+def test_status_tells_of_the_fleet_and_of_one_device_beside_the_daemon_and_without(site: Site) -> None:
+    site.start_devices()
+    site.world.commit("Begin", site.first_files())
+    assert "has not worked yet" in str(tinyfleet(site, "status").exception)
+    gateway = site.start_gateway()
+    site.world.wait_for("1.0.0", lambda: site.are_ready("1.0.0"), within_s=WITHIN_S)
+    fleet = told(tinyfleet(site, "status", "--output", "json"))
+    assert fleet["running"]
+    assert [device["model"] for device in fleet["devices"]] == ["vibration@1.0.0"] * 3
+    assert fleet["live"]["links"]["/dev/line"]["trouble"] is None
+    one = tinyfleet(site, "status", "pump-2").output
+    assert "UpToDate" in one
+    assert "firmware" in one
+    assert "serves no device pump-9" in tinyfleet(site, "status", "pump-9").output
+    gateway.stop()
+    text = tinyfleet(site, "status").output
+    assert "no daemon works here" in text
+    assert text.count("vibration@1.0.0") >= 3
+
+
+def test_a_rewritten_history_is_enforced_once_a_person_accepts_it(site: Site) -> None:
+    site.start_devices()
+    world = site.world
+    world.commit("Begin", site.first_files())
+    old = world.run("git", "rev-parse", "HEAD", cwd=world.work).strip()
+    site.start_gateway()
+    world.wait_for("1.0.0", lambda: site.are_ready("1.0.0"), within_s=WITHIN_S)
+    world.run("git", "checkout", "-q", "--orphan", "anew", cwd=world.work)
+    (world.work / "rollout.yaml").write_bytes(rollout("1.0.0", parameters={"threshold": 7}))
+    world.run("git", "add", "-A", cwd=world.work)
+    world.run("git", "commit", "-q", "-m", "Rewritten", cwd=world.work)
+    world.run("git", "push", "-q", "--force", "origin", "HEAD:main", cwd=world.work)
+    new = world.run("git", "rev-parse", "HEAD", cwd=world.work).strip()
+    world.wait_for(
+        "HistoryRewritten", lambda: "HistoryRewritten" in (world.status_file("README.md") or ""), within_s=20
+    )
+    assert "the branch is at" in str(tinyfleet(site, "accept", old).exception)
+    result = tinyfleet(site, "accept", new)
+    assert result.exit_code == 0, (result.output, result.exception)
+    world.run("git", "commit", "-q", "--allow-empty", "-m", "Go on", cwd=world.work)
+    world.run("git", "push", "-q", "origin", "HEAD:main", cwd=world.work)
+    world.wait_for("the parameter", lambda: world.device_status("pump-1")["sequence"] == 1, within_s=WITHIN_S)
+
+
+def test_accept_wants_a_whole_commit_that_is_allowed_and_free_of_mistakes(site: Site) -> None:
+    world = site.world
+    wrong = world.commit("oops", {"rollout.yaml": b"kind: Rollot\n"})
+    assert tinyfleet(site, "accept", wrong[:12]).exit_code == 2
+    assert "rollout.yaml" in str(tinyfleet(site, "accept", wrong).exception)
+    world.run("git", "config", "commit.gpgsign", "false", cwd=world.work)
+    unsigned = world.commit("unsigned", site.first_files())
+    assert getattr(tinyfleet(site, "accept", unsigned).exception, "reason", "") == "UnsignedCommit"
+
+
+def test_doctor_finds_nothing_wrong_with_a_site_that_works(site: Site) -> None:
+    site.world.commit("Begin", site.first_files())
+    result = tinyfleet(site, "doctor", "--output", "json")
+    findings = told(result)
+    assert [each for each in findings if each["grade"] == "bad"] == []
+    assert result.exit_code == 0
+    assert {"gateway key", "git", "signers", "disk", "clock"} <= {each["what"] for each in findings}
+
+
+def test_doctor_says_what_is_wrong_and_how_to_mend_it(site: Site) -> None:
+    world = site.world
+    world.run("git", "config", "commit.gpgsign", "false", cwd=world.work)
+    world.commit("unsigned", site.first_files())
+    for key in (world.folder / "gateway").glob("*.key"):
+        key.chmod(0o644)
+    (world.folder / "allowed_signers").chmod(0o666)
+    with (world.folder / "gateway.toml").open("a") as toml:
+        toml.write('[[serial]]\nname = "other"\nport = "/dev/not-there"\n')
+        toml.write(f'[[serial]]\nname = "file"\nport = "{world.folder}/gateway.toml"\n')
+        toml.write('[mqtt]\nhost = "broker.invalid"\nport = 1\n')
+    result = tinyfleet(site, "doctor")
+    assert result.exit_code == 1
+    for words in ("UnsignedCommit", "chmod 600", "chmod go-w", "/dev/not-there is not there", "no serial port"):
+        assert words in result.output
+    assert "not encrypted" in result.output
+    assert "correct `host`" in result.output
+
+
+def test_doctor_sees_a_clock_that_was_put_back(site: Site) -> None:
+    site.start_devices()
+    site.world.commit("Begin", site.first_files())
+    reconciled(site)
+    db = sqlite3.connect(site.world.folder / "state" / "state.db")
+    with db:
+        db.execute("UPDATE device SET seen_at = seen_at + 864000")
+    db.close()
+    findings = {each["what"]: each for each in told(tinyfleet(site, "doctor", "--output", "json"))}
+    assert findings["clock"]["grade"] == "bad"
+
+
+def test_config_is_checked_and_shown_with_defaults(site: Site) -> None:
+    checked = tinyfleet(site, "config", "check")
+    assert checked.exit_code == 0
+    assert f"gateway {GATEWAY}" in checked.output
+    shown = told(tinyfleet(site, "config", "show", "--output", "json"))
+    assert shown["status"] == {"interval_s": 0.5, "history": 1000}
+    assert "repository.poll_s = 60.0" in tinyfleet(site, "config", "show").output
+    (site.world.folder / "allowed_signers").unlink()
+    assert "signers.allowed_signers" in str(tinyfleet(site, "config", "check").exception)
+
+
+@pytest.mark.parametrize("words", [("doctor",), ("config", "check"), ("status",), ("reconcile", "--once")])
+def test_a_wrong_configuration_is_told_by_every_command(site: Site, words: tuple[str, ...]) -> None:
+    (site.world.folder / "gateway.toml").write_text('name = "Not A Name"\n')
+    result = tinyfleet(site, *words)
+    assert result.exit_code == 1
+    assert "'repository' is a required property" in result.output + str(result.exception)
