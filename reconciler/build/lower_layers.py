@@ -217,12 +217,28 @@ def _pool(planning: Planning, node: Node) -> tuple[int, ...]:
     return (source, target, low, high, *kernel, *strides, *pads)
 
 
+def lower_reduce_max(planning: Planning, node: Node) -> None:
+    """REDUCE_MAX over height, width or both: a maximum pool over all of it."""
+    source, target = planning.input(node), planning.output(node)
+    x, y = planning.values[source], planning.values[target]
+    axes = _reduced_axes(planning, node)
+    if not axes <= {1, 2} or (x.scale, x.zero_point) != (y.scale, y.zero_point):
+        raise OperatorUnsupported(f"{node.place}: only height and width can be reduced, in one scale")
+    height, width = (x.dims[axis] if axis in axes else 1 for axis in (1, 2))
+    target = planning.view(target, (x.dims[0], x.dims[1] // height, x.dims[2] // width, x.dims[3]))
+    planning.emit(MaxPool(source, target, -128, 127, height, width, 1, 1, 0, 0))
+
+
+def _reduced_axes(planning: Planning, node: Node) -> set[int]:
+    rank = len(planning.tensor(node, 0).shape)
+    return {axis % rank + 4 - rank for axis in planning.constant(node, 1).ints()}
+
+
 def lower_mean(planning: Planning, node: Node) -> None:
     """MEAN over any axes."""
     source, target = planning.input(node), planning.output(node)
     x, y = planning.values[source], planning.values[target]
-    rank = len(planning.tensor(node, 0).shape)
-    axes = {axis % rank + 4 - rank for axis in planning.constant(node, 1).ints()}
+    axes = _reduced_axes(planning, node)
     count = math.prod(x.dims[axis] for axis in axes)
     multiplier, shift = _mean_multiplier(x.scale, y.scale, count)
     reduced = [1 if axis in axes else size for axis, size in enumerate(x.dims)]

@@ -23,6 +23,7 @@ from reconciler.build.lower_layers import (
     lower_max_pool,
     lower_mean,
     lower_pad,
+    lower_reduce_max,
 )
 from reconciler.build.planning import Planning
 from reconciler.build.tflite import Graph, Node
@@ -41,6 +42,7 @@ LOWERINGS: Mapping[str, Lower] = {
     "AVERAGE_POOL_2D": lower_average_pool,
     "MAX_POOL_2D": lower_max_pool,
     "MEAN": lower_mean,
+    "REDUCE_MAX": lower_reduce_max,
     "ADD": lower_add,
     "MUL": lower_mul,
     "QUANTIZE": lower_quantize,
@@ -51,6 +53,7 @@ LOWERINGS: Mapping[str, Lower] = {
     "TANH": lower_lookup,
     "HARD_SWISH": lower_lookup,
     "LEAKY_RELU": lower_lookup,
+    "GELU": lower_lookup,
     "SOFTMAX": lower_softmax,
     "PAD": lower_pad,
     "PADV2": lower_pad,
@@ -70,6 +73,9 @@ ADVICE: Mapping[str, str] = {
     "WHILE": "unroll the recurrent layer, or use 1-D convolutions over a window",
     "BATCH_MATMUL": "use dense layers with constant weights",
     "SUB": "fold the subtraction into the layer before it, or train with ADD",
+    "MAXIMUM": "use ADD or CONCATENATION, or a maximum pool",
+    "MINIMUM": "use ADD or CONCATENATION",
+    "ELU": "use RELU, LEAKY_RELU or TANH",
     "DIV": "multiply by the inverse constant",
     "RESIZE_NEAREST_NEIGHBOR": "use transposed structure at the gateway, or drop upsampling",
     "DEQUANTIZE": "quantize the whole model to full int8; floats may only stand at its ends",

@@ -44,6 +44,7 @@ _OPTION_TABLES = {
         "SoftmaxOptions",
         "ConcatenationOptions",
         "LeakyReluOptions",
+        "GeluOptions",
     )
 }
 _OPERATOR_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}

@@ -138,6 +138,19 @@ def mean(draw: Draw) -> bytes:
     return model.finish([x], [y])
 
 
+def reduce_max(draw: Draw) -> bytes:
+    """The maximum over height, width or both."""
+    rank = draw.size(3, 4)
+    shape = [1, *(draw.size(1, 7) for _ in range(rank - 1))]
+    axes = draw(st.sampled_from([[1], [1, 2], [2]] if rank == 4 else [[1]]))
+    keep = draw(st.booleans())
+    out = [1 if i in axes else d for i, d in enumerate(shape) if keep or i not in axes]
+    model, scale, zero = Model(), float(draw(SCALE)), draw(ZERO)
+    x, y = model.tensor(shape, scale, zero), model.tensor(out, scale, zero)
+    model.operator("REDUCE_MAX", [x, model.constant(axes)], [y], table="ReducerOptions", version=2, keepDims=keep)
+    return model.finish([x], [y])
+
+
 def binary(draw: Draw) -> bytes:
     """ADD or MUL, with broadcasting and constants."""
     name = draw(st.sampled_from(["ADD", "MUL"]))
@@ -155,7 +168,7 @@ def binary(draw: Draw) -> bytes:
 
 def elementwise(draw: Draw) -> bytes:
     """One operator on each element."""
-    name = draw(st.sampled_from(["QUANTIZE", "RELU", "RELU6", "LOGISTIC", "TANH", "HARD_SWISH", "LEAKY_RELU"]))
+    name = draw(st.sampled_from(["QUANTIZE", "RELU", "RELU6", "LOGISTIC", "TANH", "HARD_SWISH", "LEAKY_RELU", "GELU"]))
     fixed = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
     scale, zero = fixed.get(name, (float(draw(SCALE)), draw(ZERO)))
     shape = [draw.size(1, 3), draw.size(1, 200)]
@@ -225,5 +238,6 @@ def residual(draw: Draw) -> bytes:
 
 
 KINDS = {
-    f.__name__: f for f in (convolution, fully_connected, pool, mean, binary, elementwise, softmax, movement, residual)
+    f.__name__: f
+    for f in (convolution, fully_connected, pool, mean, reduce_max, binary, elementwise, softmax, movement, residual)
 }
