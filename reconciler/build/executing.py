@@ -185,12 +185,15 @@ def _on_board(place: Place, request: bytes, count: int) -> Execution:
         ours.settimeout(_TIMEOUT_S)
         command = [
             *(part.format(elf=elf) for part in machine.command),
-            *("-display", "none", "-monitor", "none", "-nodefaults"),
+            *("-display", "none", "-monitor", "none", "-nodefaults", "-nic", "none"),
             *("-device", f"loader,file={file.name},addr={machine.request_at:#x},force-raw=on"),
             *("-chardev", f"socket,id=uart,fd={uart.fileno()}", "-serial", "chardev:uart"),
         ]
         with uart:
-            process = subprocess.Popen(command, pass_fds=(uart.fileno(),))
+            try:
+                process = subprocess.Popen(command, pass_fds=(uart.fileno(),))
+            except FileNotFoundError as error:
+                raise BuildFailed(f"{command[0]} is not installed: it emulates {place.value}") from error
         try:
             return _read_answer(answer, count)
         except TimeoutError as error:

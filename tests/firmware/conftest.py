@@ -20,15 +20,15 @@ from tests.firmware.orders import NEW, OLD, PREBAKED, SECOND_PREBAKED, SMALL, de
 FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
 
 
-def build(preset: str) -> Path:
-    """Build one preset and return its folder; workers and sessions side by side take turns."""
+def build(preset: str, *targets: str) -> Path:
+    """Build one preset and return its folder; workers and sessions take turns. No target: the usual ones."""
     folder = FIRMWARE / "build"
     folder.mkdir(exist_ok=True)
     with (folder / f".{preset}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for command in (
             ["cmake", "--preset", preset, f"-DPython3_EXECUTABLE={sys.executable}"],
-            ["cmake", "--build", "--preset", preset],
+            ["cmake", "--build", "--preset", preset, *(["--target", *targets] if targets else [])],
         ):
             done = subprocess.run(command, cwd=FIRMWARE, capture_output=True, text=True, check=False)
             if done.returncode:

@@ -101,8 +101,9 @@ static void sum_up(struct channel *channel, struct reader reader, uint32_t n)
     channel->mean = (16 * sum + (sum >= 0 ? count / 2 : -(count / 2))) / count;
     channel->raw[VALUE] = x;
     channel->raw[MEAN] = channel->mean;
-    channel->raw[VARIANCE] = (count * s2 - s1 * s1) * 256 / ((int64_t)count * count);
-    channel->raw[STD] = square_root((uint64_t)channel->raw[VARIANCE] * 256);
+    const int64_t spread = (count * s2 - s1 * s1) * 256 / ((int64_t)count * count); /* the variance, in 1/256 */
+    channel->raw[VARIANCE] = spread / 256;
+    channel->raw[STD] = square_root((uint64_t)spread * 256);
     channel->raw[RMS] = square_root((uint64_t)(s2 * 65536 / count));
     channel->raw[LEAST] = least;
     channel->raw[GREATEST] = greatest;

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+# The engines that run packs: a runner for each place, and what they cost on a Cortex-M4.
+.PHONY: firmware-runner bench-engine fuzz-engine
+firmware-runner: setup ## build the program that runs single packs, for Linux and both boards
+	@mkdir -p firmware/build; set -e; cd firmware; for preset in host mps2-an386 riscv32-virt; do \
+	  exec 9>build/.$$preset.lock; flock 9; \
+	  cmake --preset $$preset -DPython3_EXECUTABLE=$(CURDIR)/$(PY) >/dev/null; \
+	  target=runner-elf; if [ $$preset = host ]; then target=tinyfleet-runner; fi; \
+	  cmake --build --preset $$preset --target $$target; \
+	  exec 9>&-; \
+	done
+
+bench-engine: firmware-runner ## instructions, memory and bytes of four models on a Cortex-M4
+	$(PY) -m pip install --quiet --no-deps -r requirements/bench.txt || echo "tflite-micro can't be installed: its figures are left out"
+	$(PY) -m bench.engine
+
+fuzz-engine: setup ## the engine's property tests, many times longer
+	TINYFLEET_EXAMPLES=400 $(PY) -m pytest -p no:cacheprovider tests/firmware/test_engine.py

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engines in C say what the reference and the oracle say, to the bit; on this machine under the sanitizers."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reconciler.build.checker import check_pack
+from reconciler.build.container import Parameter, name_hash
+from reconciler.build.errors import PackMalformed
+from reconciler.build.executing import Execution, HostRunner, make_request
+from reconciler.build.forestformat import Feature, Mode, Statistic, Window
+from reconciler.build.forestpack import assemble_forest
+from reconciler.build.head import Mode as HeadMode
+from reconciler.build.network import Decision, build_network
+from reconciler.build.oracle import Oracle
+from reconciler.build.reference.run import Reference, generate_inputs
+from tests.build.forests import random_forest
+from tests.build.make_vectors import good_packs
+from tests.build.networks import KINDS, Draw
+from tests.firmware.conftest import build
+
+VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "vectors" / "pack.json").read_text())
+ARENA_BYTES = 1 << 16
+ERR_PACK, ERR_KIND, ERR_OPERATOR, ERR_ARENA, ERR_INPUT = -83, -84, -85, -86, -92
+EXAMPLES = int(os.environ.get("TINYFLEET_EXAMPLES", "15"))
+relaxed = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+
+
+class Engine:
+    """The runner under the sanitizers: a read or write out of bounds ends it and fails whoever asked."""
+
+    def __init__(self, program: Path) -> None:
+        self._runner = HostRunner(program)
+        self.close = self._runner.close
+
+    def run(
+        self,
+        pack: bytes,
+        inputs: Sequence[bytes] = (),
+        *,
+        arena_bytes: int | None = None,
+        parameters: Sequence[int] = (),
+    ) -> Execution:
+        """Check a pack, try its golden vectors, and run it on inputs of the same length."""
+        request = make_request(pack, inputs, arena_bytes=arena_bytes, parameters=parameters)
+        return self._runner.ask(request, len(inputs))
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    runner = Engine(build("host-asan") / "tinyfleet-runner")
+    yield runner
+    runner.close()
+
+
+def assert_like_reference(engine: Engine, pack: bytes, inputs: Sequence[tuple[bytes, ...]]) -> None:
+    reference = Reference(pack)
+    done = engine.run(pack, [b"".join(parts) for parts in inputs])
+    assert (done.verdict, done.first_wrong_golden) == (0, None)
+    for parts, got in zip(inputs, done.inferences, strict=True):
+        wanted = reference.run(parts)
+        assert (got.error, got.decision, got.score) == (0, wanted.decision, wanted.score)
+        assert got.outputs == b"".join(wanted.outputs)
+
+
+@pytest.mark.parametrize("vector", VECTORS["good"], ids=lambda vector: str(vector["name"]))
+def test_vectors(engine: Engine, vector: dict[str, Any]) -> None:
+    pack = bytes.fromhex(vector["pack"])
+    inputs = [b"".join(generate_inputs(run["seed"], Reference(pack).inputs)) for run in vector["runs"]]
+    done = engine.run(pack, inputs)
+    assert (done.verdict, done.first_wrong_golden) == (0, None)
+    for run, got in zip(vector["runs"], done.inferences, strict=True):
+        assert (got.outputs.hex(), got.decision, got.score) == (run["outputs"], run["decision"], run["score"])
+
+
+def test_edited_vectors_get_the_verdict_of_the_checker(engine: Engine) -> None:
+    packs = {vector["name"]: bytes.fromhex(vector["pack"]) for vector in VECTORS["good"]}
+    for edit in VECTORS["edited"]:
+        pack = bytearray(packs[edit["pack"]])
+        pack[edit["at"]] = edit["value"]
+        verdict = engine.run(bytes(pack), arena_bytes=ARENA_BYTES).verdict
+        assert (verdict == 0) == edit["valid"], edit
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@relaxed
+@given(data=st.data())
+def test_networks_equal_the_oracle(engine: Engine, kind: str, data: st.DataObject) -> None:
+    model = KINDS[kind](Draw(data))
+    oracle, pack = Oracle(model), build_network(model).data
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    inputs = [[rng.integers(-128, 128, d["shape"]).astype(np.int8) for d in oracle.inputs] for _ in range(3)]
+    done = engine.run(pack, [b"".join(x.tobytes() for x in parts) for parts in inputs])
+    assert (done.verdict, done.first_wrong_golden) == (0, None)
+    for parts, got in zip(inputs, done.inferences, strict=True):
+        assert got.outputs == b"".join(out.tobytes() for out in oracle.run(parts))
+
+
+@relaxed
+@given(data=st.data())
+def test_heads_equal_the_reference(engine: Engine, data: st.DataObject) -> None:
+    draw = Draw(data)
+    mode = data.draw(st.sampled_from(list(HeadMode)))
+    model = KINDS["elementwise"](draw)  # as many outputs as inputs, so that every mode fits
+    asks = mode is not HeadMode.LARGEST or data.draw(st.booleans())
+    default = data.draw(st.integers(-200, 200000))
+    parameters = [Parameter(name_hash("threshold"), default, -(1 << 31), (1 << 31) - 1)] if asks else []
+    pack = build_network(model, decision=Decision(mode, 0 if asks else None), parameters=parameters).data
+    seeds = data.draw(st.lists(st.integers(1, 2**32 - 1), min_size=3, max_size=3))
+    assert_like_reference(engine, pack, [generate_inputs(seed, Reference(pack).inputs) for seed in seeds])
+
+
+def draw_window(data: st.DataObject) -> Window:
+    samples = data.draw(st.sampled_from([1, 2, 3, 31, 64, 500]))
+    channels = data.draw(st.integers(1, 4))
+    features = tuple(
+        Feature(
+            data.draw(st.sampled_from(list(Statistic))),
+            data.draw(st.integers(0, channels - 1)),
+            data.draw(st.integers(0, 62)),
+            data.draw(st.integers(-(1 << 31), (1 << 31) - 1)),
+            data.draw(st.integers(0, (1 << 31) - 1)),
+        )
+        for _ in range(data.draw(st.integers(1, 8)))
+    )
+    return Window(samples, channels, features)
+
+
+def draw_samples(data: st.DataObject, window: Window) -> bytes:
+    """Noise of any spread around any level; sometimes the extremes alone."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    count = window.samples * window.channels
+    if data.draw(st.booleans()):
+        return bytes(rng.choice([-32768, 32767, 0], count).astype("<i2").tobytes())
+    level, spread = data.draw(st.integers(-32768, 32767)), data.draw(st.sampled_from([0, 1, 5, 300, 20000]))
+    return bytes(np.clip(level + rng.integers(-spread, spread + 1, count), -32768, 32767).astype("<i2").tobytes())
+
+
+@relaxed
+@given(data=st.data())
+def test_forests_equal_the_reference(engine: Engine, data: st.DataObject) -> None:
+    window = draw_window(data)
+    mode = data.draw(st.sampled_from(list(Mode)))
+    bits, jump_bits = data.draw(st.integers(4, 16)), data.draw(st.sampled_from([0, 0, 12, 16]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    forest = random_forest(rng, mode, len(window.features), bits=bits, jump_bits=jump_bits)
+    asks = mode is Mode.ISOLATION or data.draw(st.booleans())
+    parameter = Parameter(name_hash("threshold"), int(rng.integers(-20000, 20000)), -(1 << 31), (1 << 31) - 1)
+    pack = assemble_forest(forest, window, [parameter] if asks else [])
+    assert_like_reference(engine, pack, [(draw_samples(data, window),) for _ in range(4)])
+
+
+PACKS = good_packs()
+
+
+@pytest.mark.parametrize("name", sorted(PACKS))
+@settings(relaxed, max_examples=4 * EXAMPLES)
+@given(data=st.data())
+def test_spoiled_packs_are_refused_or_stay_within_bounds(engine: Engine, name: str, data: st.DataObject) -> None:
+    spoiled = bytearray(PACKS[name])
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(4, len(spoiled) - 1))
+        spoiled[at] = data.draw(st.sampled_from([0, 1, 2, 4, 127, 128, 255]) | st.integers(0, 255))
+    cut = data.draw(st.sampled_from([0, 0, 0, 4, 40]))
+    pack = bytes(spoiled[: len(spoiled) - cut])
+    try:
+        check_pack(pack, arena_bytes=ARENA_BYTES)
+        inputs = [b"".join(generate_inputs(seed, Reference(pack).inputs)) for seed in (1, 99)]
+    except PackMalformed:
+        assert engine.run(pack, arena_bytes=ARENA_BYTES).verdict < 0
+        return
+    done = engine.run(pack, inputs, arena_bytes=ARENA_BYTES)
+    assert done.verdict == 0
+    assert all(got.error == 0 for got in done.inferences)
+
+
+def test_a_parameter_in_force_decides(engine: Engine) -> None:
+    pack = PACKS["head threshold"]
+    inputs = [b"".join(generate_inputs(1, Reference(pack).inputs))]
+    score = engine.run(pack, inputs).inferences[0].score
+    assert [engine.run(pack, inputs, parameters=[limit]).inferences[0].decision for limit in (score - 1, score)] == [
+        1,
+        0,
+    ]
+
+
+def test_a_wrong_golden_vector_is_found(engine: Engine) -> None:
+    for name in ("dense per tensor", "forest regression"):
+        pack = bytearray(PACKS[name])
+        golden = pack.rfind(Reference(PACKS[name]).golden[-1].outputs[0])
+        pack[golden] ^= 1
+        done = engine.run(bytes(pack))
+        assert done.verdict == 0
+        assert done.first_wrong_golden == len(Reference(PACKS[name]).golden) - 1
+
+
+def test_input_of_another_length_is_refused(engine: Engine) -> None:
+    for name in ("conv same", "forest isolation"):
+        pack = PACKS[name]
+        length = sum(d.nbytes for d in Reference(pack).inputs)
+        for wrong in (length - 1, length + 1):
+            (got,) = engine.run(pack, [bytes(wrong)]).inferences
+            assert got.error == ERR_INPUT
+
+
+def test_each_refusal_has_its_number(engine: Engine) -> None:
+    pack = PACKS["conv same"]
+    needed = int.from_bytes(pack[12:16], "little")
+    assert engine.run(pack, arena_bytes=needed - 1).verdict == ERR_ARENA
+    assert engine.run(pack[:5] + b"\x03" + pack[6:]).verdict == ERR_KIND
+    plan = pack.index(bytes([0, 11]), 100)  # the record begins with operator 0 and its eleven words
+    assert engine.run(pack[:plan] + b"\x0d" + pack[plan + 1 :]).verdict == ERR_OPERATOR
+    assert engine.run(pack[:plan] + b"\x01" + pack[plan + 1 :]).verdict == ERR_PACK

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same numbers on emulated boards of two architectures: one with dual multipliers, one with plain C."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.zoo import ZOO
+from reconciler.build.executing import Place, execute
+from reconciler.build.network import build_network
+from reconciler.build.reference.run import Reference, generate_inputs
+from tests.build.make_vectors import good_packs
+from tests.firmware.conftest import build
+
+pytestmark = [pytest.mark.emulator, pytest.mark.timeout(180)]
+SEEDS = (3, 0xFEEDBEEF)
+PACKS = good_packs()
+
+
+@pytest.fixture(scope="module", params=[Place.MPS2_AN386, Place.RISCV32_VIRT], ids=lambda place: place.value)
+def board(request: pytest.FixtureRequest) -> Place:
+    assert isinstance(request.param, Place)
+    build(request.param.value, "runner-elf")
+    return request.param
+
+
+def assert_like_reference(board: Place, pack: bytes) -> None:
+    reference = Reference(pack)
+    inputs = [generate_inputs(seed, reference.inputs) for seed in SEEDS]
+    done = execute(board, pack, [b"".join(parts) for parts in inputs])
+    assert (done.verdict, done.first_wrong_golden) == (0, None)
+    for parts, got in zip(inputs, done.inferences, strict=True):
+        wanted = reference.run(parts)
+        assert (got.outputs, got.decision, got.score) == (b"".join(wanted.outputs), wanted.decision, wanted.score)
+        assert got.instructions > 0
+
+
+@pytest.mark.parametrize("name", sorted(PACKS))
+def test_packs_of_the_vectors(board: Place, name: str) -> None:
+    assert_like_reference(board, PACKS[name])
+
+
+def test_a_network_of_real_size(board: Place) -> None:
+    assert_like_reference(board, build_network(ZOO["kws"]()).data)
+
+
+def test_refuses_what_does_not_fit(board: Place) -> None:
+    done = execute(board, PACKS["conv same"], [], arena_bytes=8)
+    assert (done.verdict, done.inferences) == (-86, ())
