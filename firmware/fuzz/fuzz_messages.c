@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages to a whole agent on the flash model, one behind the other: two bytes of length, of which the highest bit says
+ * that the frame was mended, then the message. Between them the agent works and restarts as it likes. Every signature is
+ * right (any_signature.c). It must go on running a model, and keep to the rules of flash.
+ *
+ * TINYFLEET_FUZZ_REGION names a file with the provisioned region.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "fuzz.h"
+#include "host_agent.h"
+
+#define ERASE 256
+#define WRITE 8
+#define REGION_BYTES 4096
+#define JOURNAL_BYTES 2048
+#define MARKS_BYTES 1024
+#define SLOT_BYTES 4096
+#define SLOTS_AT (REGION_BYTES + 2 * JOURNAL_BYTES + MARKS_BYTES + ERASE)
+#define FLASH_BYTES (SLOTS_AT + 2 * SLOT_BYTES)
+#define REPLY_BYTES 640
+#define TURNS_MAX 64
+
+static const struct tf_geometry geometry = {
+    .erase_size = ERASE,
+    .write_size = WRITE,
+    .provisioned = {0, REGION_BYTES},
+    .journal = {{REGION_BYTES, JOURNAL_BYTES}, {REGION_BYTES + JOURNAL_BYTES, JOURNAL_BYTES}},
+    .marks = {REGION_BYTES + 2 * JOURNAL_BYTES, MARKS_BYTES},
+    .scratch = {REGION_BYTES + 2 * JOURNAL_BYTES + MARKS_BYTES, ERASE},
+    .slot = {{SLOTS_AT, SLOT_BYTES}, {SLOTS_AT + SLOT_BYTES, SLOT_BYTES}},
+};
+static uint8_t region[REGION_BYTES];
+static uint8_t bytes[FLASH_BYTES];
+static _Alignas(8) uint8_t arena[8192];
+static struct host_device device;
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    const char *path = getenv("TINYFLEET_FUZZ_REGION");
+    FILE *file = path != NULL ? fopen(path, "rb") : NULL;
+    FUZZ_HOLDS(file != NULL);
+    memset(region, 0xff, sizeof region);
+    FUZZ_HOLDS(fread(region, 1, sizeof region, file) > 0);
+    (void)fclose(file);
+    return 0;
+}
+
+static void be_born(void)
+{
+    const struct flash_model flash = {.bytes = bytes, .size = FLASH_BYTES, .erase_size = ERASE, .write_size = WRITE, .random = 1};
+    memset(bytes, 0xff, sizeof bytes);
+    memcpy(bytes, region, sizeof region);
+    host_device_init(&device, &flash, &geometry, (struct tf_arena){arena, sizeof arena});
+    FUZZ_HOLDS(host_boot(&device) == TF_OK);
+}
+
+static void work(void)
+{
+    for (int turn = 0; turn < TURNS_MAX; turn++) {
+        if (device.wants_reset) {
+            FUZZ_HOLDS(host_boot(&device) == TF_OK);
+        }
+        FUZZ_HOLDS(tf_agent_running(&device.agent) != NULL);
+        if ((host_poll(&device, (uint32_t)turn) & TF_POLL_WORK) == 0 && !device.wants_reset) {
+            return;
+        }
+    }
+    FUZZ_HOLDS(false); /* it works without end */
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static uint8_t reply[REPLY_BYTES];
+    be_born();
+    while (size >= 2) {
+        const size_t said = (size_t)(data[0] | (data[1] & 0x7f) << 8);
+        const bool corrected = (data[1] & 0x80) != 0;
+        const size_t length = said < size - 2 ? said : size - 2;
+        uint8_t *message = malloc(length + 1);
+        memcpy(message, data + 2, length);
+        const uint32_t sequence = device.agent.journal.record.state.sequence;
+        FUZZ_HOLDS(host_handle(&device, message, length, corrected, reply, sizeof reply) >= 0);
+        free(message);
+        work();
+        FUZZ_HOLDS(device.agent.journal.record.state.sequence >= sequence);
+        data += 2 + length;
+        size -= 2 + length;
+    }
+    FUZZ_HOLDS(device.flash.violations == 0);
+    return 0;
+}

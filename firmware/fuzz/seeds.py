@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the fuzzers begin with: the vectors that Python and C are held to, and whole updates as messages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import heatshrink2
+
+from reconciler.build.patch import make_patch
+from reconciler.devices.codec import Ask, Encoding, Message, Missing, Stage, What, encode
+from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
+from tests.firmware.orders import NONCE, Delivery
+
+REGION: Final = "region.bin"
+_VECTORS: Final = Path(__file__).resolve().parents[2] / "tests" / "vectors"
+_INPUTS: Final = 300
+
+
+def _vectors(name: str) -> Any:  # noqa: ANN401 - JSON of five shapes
+    return json.loads((_VECTORS / f"{name}.json").read_text())
+
+
+def _frames() -> Iterator[bytes]:
+    frames = _vectors("frames")
+    yield from (bytes.fromhex(vector["bytes"]) for vector in frames["decode"])
+    yield from (bytes.fromhex(vector["frame"]) for vector in frames["encode"])
+
+
+def _envelopes() -> Iterator[bytes]:
+    for vector in _vectors("envelope")["vectors"]:
+        envelope = bytes.fromhex(vector["envelope"])
+        yield envelope
+        # the manifest stands at the end, behind key 3 and a head of two bytes
+        if vector["verdict"] == "OK":
+            yield envelope[envelope.rindex(b"\x03\x58") + 3 :]
+
+
+def _packs() -> Iterator[bytes]:
+    yield from (bytes.fromhex(vector["pack"]) for vector in _vectors("pack")["good"])
+
+
+def _patches() -> Iterator[bytes]:
+    for vector in _vectors("patch"):
+        source = bytes.fromhex(vector["source"])
+        yield len(source).to_bytes(2, "little") + source + bytes.fromhex(vector["patch"])
+
+
+def _heatshrink() -> Iterator[bytes]:
+    yield from (bytes(heatshrink2.compress(pack, window_sz2=8, lookahead_sz2=4)) for pack in _packs())
+
+
+def _one_behind_the_other(messages: list[Message]) -> bytes:
+    coded = [encode(message) for message in messages]
+    return b"".join(len(message).to_bytes(2, "little") + message for message in coded)
+
+
+def _all_of(delivery: Delivery) -> list[Message]:
+    blocks = [delivery.block(index) for index in range(delivery.blocks)]
+    return [delivery.offer, *blocks, Missing(delivery.name), Stage(delivery.name), delivery.offer]
+
+
+def _deliveries(bench: Bench, made: Made) -> Iterator[Delivery]:
+    one, two, failing = make_pack(2, inputs=_INPUTS), make_pack(3, inputs=_INPUTS), make_failing_pack(4, inputs=_INPUTS)
+    yield Delivery(bench.install(made, one, 1), one)
+    yield Delivery(bench.configure(made, one, 2, {0: 5}))
+    yield Delivery(bench.install(made, two, 3), make_patch(two, one), Encoding.PATCH, block_bytes=64)
+    yield Delivery(bench.install(made, failing, 4), failing)
+    yield Delivery(bench.install(made, one, 5))
+    compressed = bytes(heatshrink2.compress(one, window_sz2=8, lookahead_sz2=4))
+    yield Delivery(bench.install(made, one, 6), compressed, Encoding.HEATSHRINK, block_bytes=64)
+
+
+def _messages(bench: Bench, made: Made) -> Iterator[bytes]:
+    protocol = _vectors("protocol")
+    coded = [bytes.fromhex(vector["bytes"]) for family in ("messages", "malformed") for vector in protocol[family]]
+    yield b"".join(len(message).to_bytes(2, "little") + message for message in coded)
+    yield _one_behind_the_other([Ask(what, NONCE) for what in What])
+    together: list[Message] = []
+    for delivery in _deliveries(bench, made):
+        yield _one_behind_the_other(_all_of(delivery))
+        together += _all_of(delivery)
+    yield _one_behind_the_other(together)
+
+
+_BENCH: Final = Bench("fuzz")
+_MADE: Final = _BENCH.device("pump-1")
+SEEDS: Final[Mapping[str, Callable[[], Iterator[bytes]]]] = {
+    "frames": _frames,
+    "messages": lambda: _messages(_BENCH, _MADE),
+    "envelope": _envelopes,
+    "pack": _packs,
+    "patch": _patches,
+    "heatshrink": _heatshrink,
+}
+
+
+def write_seeds(folder: Path) -> None:
+    """Write the seeds of all targets, and what the device of the messages is born with."""
+    (folder / REGION).write_bytes(_MADE.region(make_pack(1)))
+    for target, seeds in SEEDS.items():
+        into = folder / "seeds" / target
+        into.mkdir(parents=True, exist_ok=True)
+        for seed in seeds():
+            (into / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the fuzz targets with clang, under the address and undefined-behaviour sanitizers, and runs them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from firmware.campaign.program import FIRMWARE, WARNINGS, WORKERS, locked, run
+from firmware.fuzz.seeds import REGION, SEEDS, write_seeds
+
+TARGETS: Final = tuple(SEEDS)
+SANITIZERS: Final = "address,undefined"
+# beyond the time that a target is given: to start, and to shut down
+GRACE_S: Final = 120
+_HERE: Final = Path(__file__).resolve().parent
+_EXECUTIONS: Final = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
+_MAX_BYTES: Final = {"messages": 8192, "pack": 8192, "patch": 8192}
+_MAX_BYTES_USUALLY: Final = 1024
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a target did: inputs tried, and what the fuzzer said of one that broke it."""
+
+    target: str
+    executions: int
+    crash: str | None
+
+
+class Fuzzers:
+    """All targets, built in a folder of the build, with the seeds and what the fuzzers found worth keeping."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        third_party = FIRMWARE / "build" / "third_party"
+        engine = FIRMWARE / "src" / "engine"
+        self._headers = [
+            *(FIRMWARE / part for part in ("include", "src", "ports/host", "ports/shared", "fuzz")),
+            *(engine, engine / "portable", third_party / "monocypher"),
+        ]
+        core = [path for path in sorted((FIRMWARE / "src").glob("*.c")) if not path.name.startswith("curve_")]
+        engines = [*sorted(engine.glob("*.c")), engine / "portable" / "engine_mac.c"]
+        ports = [FIRMWARE / "ports/host" / f"{name}.c" for name in ("flash_model", "host_agent")]
+        shared = [_HERE / "any_signature.c", _HERE / "bytes_in_flash.c", FIRMWARE / "ports/shared/engines.c"]
+        with locked(folder), ThreadPoolExecutor(WORKERS) as pool:
+            objects = list(pool.map(self._compile, [*core, *engines, *ports, *shared]))
+            list(pool.map(lambda target: self._link(target, objects), TARGETS))
+            write_seeds(folder)
+
+    def fuzz(self, target: str, seconds: int) -> Outcome:
+        """Fuzz for some time; 0 seconds: the seeds and what was kept alone."""
+        kept = self.folder / "kept" / target
+        kept.mkdir(parents=True, exist_ok=True)
+        command = [
+            *(self.folder / target, f"-max_len={_MAX_BYTES.get(target, _MAX_BYTES_USUALLY)}"),
+            *("-print_final_stats=1", "-timeout=20", f"-artifact_prefix={self.folder}/crash-{target}-"),
+            *([f"-max_total_time={seconds}"] if seconds else ["-runs=0"]),
+            *(kept, self.folder / "seeds" / target),
+        ]
+        environment = {**os.environ, "TINYFLEET_FUZZ_REGION": str(self.folder / REGION)}
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False, env=environment,
+            timeout=seconds + GRACE_S,
+        )  # fmt: skip
+        executions = _EXECUTIONS.search(done.stderr)
+        crash = None if done.returncode == 0 else done.stderr[-3000:]
+        return Outcome(target, int(executions[1]) if executions else 0, crash)
+
+    def _compile(self, source: Path) -> Path:
+        target = self.folder / f"{source.parent.name}-{source.stem}.o"
+        run(self._command(f"fuzzer-no-link,{SANITIZERS}", source, "-c", "-o", target))
+        return target
+
+    def _link(self, target: str, objects: list[Path]) -> None:
+        source = _HERE / f"fuzz_{target}.c"
+        run(self._command(f"fuzzer,{SANITIZERS}", source, *objects, "-o", self.folder / target))
+
+    def _command(self, sanitizers: str, *rest: str | Path) -> list[str | Path]:
+        return [
+            *("clang", "-std=c11", "-O1", "-g", f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all", *WARNINGS),
+            *(f"-I{folder}" for folder in self._headers),
+            *rest,
+        ]
+
+
+def fuzz_all(folder: Path, seconds: int) -> list[Outcome]:
+    """Fuzz every target for so long, as many at once as there are cores."""
+    fuzzers = Fuzzers(folder)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(lambda target: fuzzers.fuzz(target, seconds), TARGETS))
