@@ -45,7 +45,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Run:
-    """One script on one kind of flash; how many cuts on a path, and how many ways to tear the first and the later ones."""
+    """One script on one kind of flash; how many cuts on a path, how many ways to tear the first and the later ones."""
 
     script: str
     flash: Flash
@@ -55,6 +55,7 @@ class Run:
 
     @property
     def name(self) -> str:
+        """Script and flash."""
         return f"{self.script} on {self.flash.name}"
 
 
@@ -104,7 +105,7 @@ class Campaign:
 
     def _drive(self, program: Path, run: Run, timeout_s: float, *more: str) -> subprocess.CompletedProcess[str]:
         depths = [str(run.depth), str(run.torn_first), str(run.torn_later)]
-        command = [program, self._script(run), *depths, *more]
+        command: list[str | Path] = [program, self._script(run), *depths, *more]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout_s)
 
     def _script(self, run: Run) -> Path:

@@ -22,8 +22,17 @@ BUGS: Final = FIRMWARE / "bugs"
 WORKERS: Final = 2
 # those of HOUSE-STYLE.md
 WARNINGS: Final = (
-    "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wvla -Wundef -Wstrict-prototypes -Wmissing-prototypes -Werror"
-).split()
+    "-Wall",
+    "-Wextra",
+    "-Wpedantic",
+    "-Wconversion",
+    "-Wshadow",
+    "-Wvla",
+    "-Wundef",
+    "-Wstrict-prototypes",
+    "-Wmissing-prototypes",
+    "-Werror",
+)
 
 
 class BuildError(Exception):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Final
 
@@ -40,6 +40,7 @@ class Flash:
 
     @property
     def name(self) -> str:
+        """What it erases and what it writes at once."""
         return f"{self.erase}/{self.write}"
 
     @property
@@ -116,6 +117,7 @@ class Script:
 
     @property
     def text(self) -> str:
+        """The script, for the driver."""
         return "\n".join(self._lines) + "\n"
 
     def install(  # noqa: PLR0913 - what an order is, each with what is usual
@@ -132,8 +134,8 @@ class Script:
     ) -> None:
         """Order a pack.
 
-        No encoding: it lies in the device. left_with: what runs in the end, when that isn't the pack. half: only half of
-        the blocks are sent.
+        No encoding: it lies in the device. left_with: what runs in the end, when that isn't the pack.
+        half: only half of the blocks are sent.
         """
         payloads: Mapping[Encoding | None, Callable[[], bytes]] = {
             None: lambda: b"",
@@ -142,21 +144,17 @@ class Script:
             Encoding.PATCH: lambda: make_patch(pack, base or self.running),
         }
         block = self.flash.block if encoding is Encoding.RAW else self.flash.encoded_block
-        orders = [
-            envelope.Install(self._sequence + SEQUENCE_STEP + i, hashlib.sha256(pack).digest(), len(pack))
-            for i in range(2)
-        ]
-        self._order(part, orders, f"{int(encoding or 0)} {block}", f"{expect} {crash:d}", payloads[encoding]())
-        left_with = self.running if half else left_with
-        self._step(part, _Act.BEGIN if half else _Act.ORDER, self._orders - 1, left_with if left_with is not None else pack)
+        digest = hashlib.sha256(pack).digest()
+        order = envelope.Install(self._next_sequence(), digest, len(pack))
+        self._order(order, f"{int(encoding or 0)} {block}", f"{expect} {crash:d}", payloads[encoding]())
+        runs = self.running if half else pack if left_with is None else left_with
+        self._step(part, _Act.BEGIN if half else _Act.ORDER, self._orders - 1, runs)
 
     def configure(self, part: Part, value: int) -> None:
         """Set the threshold of what runs."""
-        orders = [
-            envelope.Configure(self._sequence + SEQUENCE_STEP + i, hashlib.sha256(self.running).digest(), {0: value})
-            for i in range(2)
-        ]
-        self._order(part, orders, "0 32", "0 0", b"", str(value))
+        digest = hashlib.sha256(self.running).digest()
+        order = envelope.Configure(self._next_sequence(), digest, {0: value})
+        self._order(order, "0 32", "0 0", b"")
         self._step(part, _Act.ORDER, self._orders - 1, self.running)
 
     def delegate_anew(self) -> None:
@@ -178,22 +176,26 @@ class Script:
         """Start again and again."""
         self._step(part, _Act.START, times, self.running)
 
-    def _order(
-        self, part: Part, orders: list[envelope.Install] | list[envelope.Configure], form: str, end: str, payload: bytes,
-        parameter: str = "-",
-    ) -> None:  # fmt: skip
-        signed = [envelope.make(self._signer, self.made.target, order, self._delegation).hex() for order in orders]
-        expect, crash = end.split()
+    def _next_sequence(self) -> int:
+        self._sequence += SEQUENCE_STEP
+        return self._sequence
+
+    def _order(self, order: envelope.Order, form: str, end: str, payload: bytes) -> None:
+        """Sign it, and once more with the next sequence."""
+        again = replace(order, sequence=order.sequence + 1)
+        signed = [
+            envelope.make(self._signer, self.made.target, each, self._delegation).hex() for each in (order, again)
+        ]
+        parameter = order.values[0] if isinstance(order, envelope.Configure) else "-"
         self._lines.append(
-            f"order {form} {orders[0].sequence} {self._epoch} {expect} {crash} {orders[0].digest.hex()} "
+            f"order {form} {order.sequence} {self._epoch} {end} {order.digest.hex()} "
             f"{signed[0]} {signed[1]} {payload.hex() or '-'} {parameter}"
         )
-        self._sequence += SEQUENCE_STEP
         self._orders += 1
-        # the device holds it from the setup on
-        self._delegation = None if part is Part.SETUP else self._delegation
 
     def _step(self, part: Part, act: _Act, number: int, runs: bytes) -> None:
+        if part is Part.SETUP:
+            self._delegation = None  # the device holds it
         self.running = runs
         self._lines.append(f"step {part:d} {act:d} {number} {hashlib.sha256(runs).hexdigest()}")
 

@@ -57,7 +57,7 @@ class Fuzzers:
         """Fuzz for some time; 0 seconds: the seeds and what was kept alone."""
         kept = self.folder / "kept" / target
         kept.mkdir(parents=True, exist_ok=True)
-        command = [
+        command: list[str | Path] = [
             *(self.folder / target, f"-max_len={_MAX_BYTES.get(target, _MAX_BYTES_USUALLY)}"),
             *("-print_final_stats=1", "-timeout=20", f"-artifact_prefix={self.folder}/crash-{target}-"),
             *([f"-max_total_time={seconds}"] if seconds else ["-runs=0"]),
