@@ -9,3 +9,4 @@ build-vectors: setup ## write tests/vectors/pack.json and patch.json anew
 .PHONY: fuzz-build
 fuzz-build: setup ## thousands of random networks against the oracle, and of spoiled packs against the checker
 	TINYFLEET_EXAMPLES=1500 $(PY) -m pytest -q -n 2 -p no:cacheprovider tests/build/test_network_exact.py tests/build/test_checker.py
+	TF_CPP_MIN_LOG_LEVEL=3 $(PY) -m tests.build.random_keras 200

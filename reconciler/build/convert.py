@@ -40,8 +40,6 @@ def convert(name: str, data: bytes, representative: npt.NDArray[np.float64] | No
 def _tensorflow() -> Any:  # noqa: ANN401 - no types
     import tensorflow  # noqa: PLC0415, ICN001 - 655 MB: never at import time
 
-    tensorflow.config.threading.set_intra_op_parallelism_threads(1)
-    tensorflow.config.threading.set_inter_op_parallelism_threads(1)
     return tensorflow
 
 

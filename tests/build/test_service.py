@@ -18,7 +18,7 @@ from reconciler.build.outcome import Built
 from reconciler.build.recipe import GateSpec, recipe_from_json
 from reconciler.build.sandbox import Job, Limits, network_can_be_cut, run_job
 from reconciler.build.service import BuildService
-from reconciler.build.store import Store
+from reconciler.build.store import Store, StoreUnavailable
 from reconciler.model import FeatureOf, Train
 from tests.build.recipes import TARGET, Files, forest_recipe, readings
 
@@ -82,6 +82,25 @@ def test_an_entry_under_another_key_is_not_believed(tmp_path: Path, forest: tupl
     other = forest_recipe(Files(), parameters={"threshold": 0.7})
     store.put(other.digest, forest[1])
     assert store.get(other.digest) is None
+
+
+def test_any_storage_that_fsspec_knows_will_do(forest: tuple[Files, Built]) -> None:
+    recipe = forest_recipe(Files())
+    store = Store("memory://artifacts")
+    assert store.get(recipe.digest) is None
+    store.put(recipe.digest, forest[1])
+    with store.exclusively(recipe.digest):
+        assert Store("memory://artifacts").get(recipe.digest) == forest[1]
+
+
+def test_a_store_that_can_not_be_written_says_so(tmp_path: Path, forest: tuple[Files, Built]) -> None:
+    (tmp_path / "file").write_text("no folder")
+    store = Store(str(tmp_path / "file"))
+    for use in (lambda: store.put("ab" * 32, forest[1]), lambda: store.get("ab" * 32)):
+        with pytest.raises(StoreUnavailable):
+            use()
+    with pytest.raises(StoreUnavailable), store.exclusively("ab" * 32):
+        pytest.fail("the lock can't be had")
 
 
 def test_concurrent_requests_build_once(tmp_path: Path) -> None:
