@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import click
 
 from reconciler import config
 from reconciler.cli.options import config_option
+from reconciler.daemon import http
 from reconciler.daemon.assemble import assembled
 from reconciler.daemon.exclusive import held
 from reconciler.daemon.health import Health
 from reconciler.daemon.logs import set_up
+from reconciler.daemon.metrics import Metrics
 from reconciler.daemon.service import Service
 from reconciler.git.cadence import Cadence
 from reconciler.git.remote import Remote
@@ -40,4 +43,11 @@ async def _serve(settings: config.Config) -> None:
     with ExitStack() as stack:
         stack.enter_context(held(settings.state_dir))
         assembly = stack.enter_context(assembled(settings))
-        await Service(assembly, cadence, watched, health).run()
+        metrics = Metrics(assembly.engine, assembly.links, time.monotonic)
+        pages = {
+            "/metrics": http.metrics(metrics.exposition),
+            "/healthz": lambda: http.plain(health.stuck()),
+            "/readyz": lambda: http.plain(health.not_ready(assembly.engine.enforced)),
+        }
+        async with http.serving(settings.http.listen, pages):
+            await Service(assembly, cadence, watched, health).run()

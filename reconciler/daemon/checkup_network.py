@@ -17,8 +17,11 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from reconciler.config import Config, Mqtt
+from reconciler.daemon import live
 from reconciler.daemon.assemble import policy_of, remote_of
-from reconciler.daemon.checkup import Finding, bad, expiry, good
+from reconciler.daemon.checkup import Finding, Grade, bad, expiry, good
+from reconciler.daemon.exclusive import holder
+from reconciler.engine.links import MQTT
 from reconciler.errors import FleetError
 from reconciler.git.mirror import Mirror
 from reconciler.git.remote import Limits
@@ -49,7 +52,7 @@ def git(config: Config) -> Iterator[Finding]:
 
 
 def broker(config: Config) -> Iterator[Finding]:
-    """Connect to the broker as the gateway does, under another client name."""
+    """Connect to the broker as the gateway does, unless its daemon is connected."""
     mqtt = config.mqtt
     if mqtt is None:
         return
@@ -58,7 +61,21 @@ def broker(config: Config) -> Iterator[Finding]:
     if mqtt.certificate is not None and mqtt.certificate.exists():
         certificate = x509.load_pem_x509_certificate(mqtt.certificate.read_bytes())
         yield expiry("broker certificate", certificate.not_valid_after_utc, "issue a new one: `tinyfleet pki`")
+    if holder(config.state_dir) is not None:
+        # Brokers take the certificate's name for the client's: a second connection would end the daemon's.
+        yield _told_by_daemon(config)
+        return
     yield _connected(config.name, mqtt)
+
+
+def _told_by_daemon(config: Config) -> Finding:
+    told = live.read(config.state_dir) or {}
+    link = told.get("links", {}).get(MQTT)
+    if link is None:
+        return Finding("broker", Grade.DOUBTFUL, "the daemon does not use the broker", "no device in Git hangs on it")
+    if link["trouble"]:
+        return bad("broker", f"the daemon says: {link['trouble']}", "stop the daemon and ask again to learn more")
+    return good("broker", "the daemon is connected")
 
 
 def _connected(gateway: str, mqtt: Mqtt) -> Finding:
@@ -72,7 +89,7 @@ def _connected(gateway: str, mqtt: Mqtt) -> Finding:
         reasons.append(reason)
         answered.set()
 
-    name = f"tinyfleet-{gateway}-doctor"
+    name = f"tinyfleet-{gateway}"
     client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)
     client.on_connect = on_connect
     try:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from reconciler.model import Commit
+
 # Above the sum of what git may take for one look: a question, a transfer, the signatures (docs/git.md).
 LONGEST_S = {"git": 900.0, "status": 900.0, "pass": 60.0}
 
@@ -33,7 +35,13 @@ class Health:
             del self._since_s[job]
 
     def stuck(self) -> str | None:
-        """Name the job that takes too long, if one does."""
+        """Say which job takes too long, if one does."""
         now_s = self._steady_s()
         late = [job for job, since_s in self._since_s.items() if now_s - since_s > LONGEST_S[job]]
-        return min(late, default=None)
+        return f"stuck: {', '.join(sorted(late))}" if late else None
+
+    def not_ready(self, enforced: Commit | None) -> str | None:
+        """Say why the gateway does not do its work yet, if it doesn't."""
+        if not self.ready:
+            return "the first pass is not over"
+        return self.stuck() or (None if enforced is not None else "there is no commit to enforce")

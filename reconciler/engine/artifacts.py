@@ -80,6 +80,11 @@ class Artifacts:
         """Return what is being built."""
         return tuple(pair for pair, _ in self._building)
 
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Return the models of packs, by the first 16 bytes of their digests."""
+        return {artifact.digest[:DIGEST16_HEX]: str(artifact.model) for artifact, _ in self._known.values()}
+
     def current(self, desired: Desired) -> Current:
         """Return the artifacts that were made of just what Git has now; the same object while nothing changes."""
         if self._current is None or self._current[0] is not desired:

@@ -166,4 +166,3 @@ class Deliveries:
         trouble.failures += 1
         trouble.why = why
         trouble.not_before_s = asyncio.get_running_loop().time() + pause_s * (1 + self._jitter.uniform(0, JITTER))
-

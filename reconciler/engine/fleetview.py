@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -81,6 +82,11 @@ class FleetView:
     def reports(self) -> Mapping[DeviceId, Heard]:
         """Return the last that each device said."""
         return self._heard
+
+    def count_flags(self) -> Counter[str]:
+        """Count how many devices raise each error flag."""
+        reports = (self.report_of(device) for device in self._heard)
+        return Counter(flag.name or "" for report in reports if report is not None for flag in report.flags)
 
     def quarantine(self, failure: Failure) -> None:
         """Note that a pack failed on a device."""
