@@ -72,6 +72,22 @@ static int32_t next(struct reader *reader)
     return value;
 }
 
+/* Truncating. Bit by bit: the compiler's own division of 64 bits costs 900 bytes, and a window has but a few. */
+static int64_t divide(int64_t numerator, int64_t denominator)
+{
+    uint64_t left = numerator < 0 ? 0u - (uint64_t)numerator : (uint64_t)numerator;
+    uint64_t rest = 0;
+    for (uint32_t bit = 0; bit < 64; bit++) {
+        rest = rest << 1 | left >> 63;
+        left <<= 1;
+        if (rest >= (uint64_t)denominator) {
+            rest -= (uint64_t)denominator;
+            left |= 1;
+        }
+    }
+    return numerator < 0 ? -(int64_t)left : (int64_t)left;
+}
+
 static uint32_t square_root(uint64_t x)
 {
     uint64_t root = 0;
@@ -101,10 +117,10 @@ static void sum_up(struct channel *channel, struct reader reader, uint32_t n)
     channel->mean = (16 * sum + (sum >= 0 ? count / 2 : -(count / 2))) / count;
     channel->raw[VALUE] = x;
     channel->raw[MEAN] = channel->mean;
-    const int64_t spread = (count * s2 - s1 * s1) * 256 / ((int64_t)count * count); /* the variance, in 1/256 */
-    channel->raw[VARIANCE] = spread / 256;
+    const int64_t spread = divide((count * s2 - s1 * s1) * 256, count * count); /* the variance, in 1/256 */
+    channel->raw[VARIANCE] = spread >> 8;
     channel->raw[STD] = square_root((uint64_t)spread * 256);
-    channel->raw[RMS] = square_root((uint64_t)(s2 * 65536 / count));
+    channel->raw[RMS] = square_root((uint64_t)divide(s2 * 65536, count));
     channel->raw[LEAST] = least;
     channel->raw[GREATEST] = greatest;
 }
@@ -120,7 +136,7 @@ static void deviate(struct channel *channel, struct reader reader, uint32_t n)
         was_below = d < 0;
     }
     channel->raw[PEAK] = channel->peak;
-    channel->raw[CREST] = channel->raw[STD] == 0 ? 0 : channel->peak * (int64_t)(16 * 1024) / channel->raw[STD];
+    channel->raw[CREST] = channel->raw[STD] == 0 ? 0 : divide(channel->peak * (int64_t)(16 * 1024), channel->raw[STD]);
 }
 
 static int32_t bit_length(int32_t x)
@@ -144,13 +160,13 @@ static void raise_to_powers(struct channel *channel, struct reader reader, uint3
         z3 += square * z;
         z4 += square * square;
     }
-    const int64_t v = z2 * 256 / n;
+    const int64_t v = divide(z2 * 256, n);
     if (v == 0) {
         return;
     }
     const int64_t sigma = square_root((uint64_t)v << 24);
-    channel->raw[SKEWNESS] = z3 / n * 1024 / ((v * (sigma >> 8)) >> 16);
-    channel->raw[KURTOSIS] = z4 / n * 1024 / (((v >> 4) * (v >> 4)) >> 8);
+    channel->raw[SKEWNESS] = divide(divide(z3, n) * 1024, (v * (sigma >> 8)) >> 16);
+    channel->raw[KURTOSIS] = divide(divide(z4, n) * 1024, ((v >> 4) * (v >> 4)) >> 8);
 }
 
 static int32_t scale(const struct tf_feature *feature, int64_t raw, uint32_t bits)

@@ -19,8 +19,8 @@ struct tf_runs {
     uint32_t count;
     uint32_t x_step; /* from a run's begin to the next one's */
     uint32_t w_step;
-    uint32_t x_next; /* from one pixel to the other; depthwise: from tap to tap */
-    uint32_t w_next; /* from one output channel to the other; depthwise: from tap to tap */
+    uint32_t x_next; /* from one pixel to the other; depthwise: from tap to tap, in both */
+    uint32_t w_next; /* from one output channel to the other */
 };
 
 /* One pixel, channel 0 and 1: the sums go on from start. x: the pixel's first tap. */
@@ -31,8 +31,5 @@ TF_ALONE void tf_mac_2x2(const struct tf_runs *runs, const int8_t *x, const uint
 
 /* Four channels that lie side by side, each with its own weights. */
 TF_ALONE void tf_mac_depthwise(const struct tf_runs *runs, const int8_t *x, const uint32_t start[4], uint32_t acc[4]);
-
-/* The sum of so many weights. */
-TF_ALONE uint32_t tf_mac_sum(const int8_t *w, uint32_t length);
 
 #endif

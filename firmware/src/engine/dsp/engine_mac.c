@@ -119,40 +119,23 @@ void tf_mac_2x2(const struct tf_runs *runs, const int8_t *x, const uint32_t star
 
 void tf_mac_depthwise(const struct tf_runs *runs, const int8_t *x, const uint32_t start[4], uint32_t acc[4])
 {
-    const uint32_t x_next = runs->x_next, w_next = runs->w_next;
-    const int8_t *x_run = x, *w_run = runs->w;
+    const uint32_t next = runs->x_next, bytes = runs->length * next;
+    const int8_t *x_end = x + bytes, *w_end = runs->w + bytes;
     uint32_t a = start[0], b = start[1], c = start[2], d = start[3];
     for (uint32_t run = runs->count; run > 0; run--) {
-        const int8_t *w = w_run;
-        x = x_run;
-        for (uint32_t tap = runs->length; tap > 0; tap--) {
-            const uint32_t xs = load(x), ws = load(w);
+        for (uint32_t tap = 0u - bytes; tap != 0; tap += next) { /* addresses wrap as the offset does */
+            const uint32_t xs = load(x_end + tap), ws = load(w_end + tap);
             const uint32_t x_even = even(xs), w_even = even(ws), x_odd = odd(xs), w_odd = odd(ws);
             a = lower(x_even, w_even, a);
             c = upper(x_even, w_even, c);
             b = lower(x_odd, w_odd, b);
             d = upper(x_odd, w_odd, d);
-            x += x_next;
-            w += w_next;
         }
-        x_run += runs->x_step;
-        w_run += runs->w_step;
+        x_end += runs->x_step;
+        w_end += runs->w_step;
     }
     acc[0] = a;
     acc[1] = b;
     acc[2] = c;
     acc[3] = d;
-}
-
-uint32_t tf_mac_sum(const int8_t *w, uint32_t length)
-{
-    uint32_t sum = 0;
-    for (; length >= 4; length -= 4, w += 4) {
-        const uint32_t ws = load(w);
-        sum = dual(even(ws), 0x00010001, dual(odd(ws), 0x00010001, sum));
-    }
-    for (; length > 0; length--) {
-        sum += (uint32_t)(int32_t)*w++;
-    }
-    return sum;
 }

@@ -55,20 +55,11 @@ void tf_mac_depthwise(const struct tf_runs *runs, const int8_t *x, const uint32_
             c += product(at[2], w[2]);
             d += product(at[3], w[3]);
             at += runs->x_next;
-            w += runs->w_next;
+            w += runs->x_next;
         }
     }
     acc[0] = a;
     acc[1] = b;
     acc[2] = c;
     acc[3] = d;
-}
-
-uint32_t tf_mac_sum(const int8_t *w, uint32_t length)
-{
-    int32_t sum = 0;
-    for (uint32_t i = 0; i < length; i++) {
-        sum += w[i];
-    }
-    return (uint32_t)sum;
 }
