@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts around the engine: locks, logs, health, HTTP, the service manager."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+
+from reconciler.daemon import http, live
+from reconciler.daemon.exclusive import AlreadyRunning, held, holder
+from reconciler.daemon.health import LONGEST_S, Health
+from reconciler.daemon.logs import JsonFormatter, TextFormatter
+from reconciler.daemon.notify import Notifier
+from reconciler.engine import trace
+from reconciler.errors import Unusable
+from reconciler.model import Commit, DeviceId
+
+
+def test_a_state_folder_is_held_by_one_at_a_time_and_tells_by_whom(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    assert holder(folder) is None
+    with held(folder):
+        assert holder(folder) == os.getpid()
+        with pytest.raises(AlreadyRunning, match=str(os.getpid())), held(folder):
+            pass
+    assert holder(folder) is None
+    with held(folder):
+        pass
+
+
+def test_a_state_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Unusable, match="check its owner"), held(tmp_path / "file" / "state"):
+        pass
+
+
+class Hands:
+    """A clock that a test moves."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.mark.parametrize("job", sorted(LONGEST_S))
+def test_a_job_that_takes_longer_than_it_ever_may_is_stuck(job: str) -> None:
+    clock = Hands()
+    health = Health(clock)
+    with health.working(job):
+        assert health.stuck() is None
+        clock.now_s = LONGEST_S[job] + 1
+        assert health.stuck() == f"stuck: {job}"
+    assert health.stuck() is None
+
+
+def test_ready_is_said_once_a_commit_is_enforced() -> None:
+    health = Health()
+    assert health.not_ready(Commit("c")) == "the first pass is not over"
+    health.ready = True
+    assert health.not_ready(None) == "there is no commit to enforce"
+    assert health.not_ready(Commit("c")) is None
+
+
+def record(message: str, level: int = logging.INFO) -> logging.LogRecord:
+    return logging.LogRecord("reconciler.engine", level, __file__, 1, message, (), None)
+
+
+@pytest.fixture
+def traced() -> Iterator[None]:
+    tokens = trace.pass_number.set(12), trace.commit.set(Commit("c0ffee" * 6 + "c0ff"))
+    with trace.about(DeviceId("pump-1")):
+        yield
+    trace.pass_number.reset(tokens[0])
+    trace.commit.reset(tokens[1])
+
+
+@pytest.mark.usefixtures("traced")
+def test_a_line_says_its_pass_its_commit_and_its_device() -> None:
+    text = TextFormatter(journald=False).format(record("confirmed"))
+    assert text.endswith("INFO    [12 c0ffeec0ffee] pump-1: confirmed")
+    assert TextFormatter(journald=True).format(record("odd", logging.WARNING)) == "<4>[12 c0ffeec0ffee] pump-1: odd"
+    told = json.loads(JsonFormatter().format(record("confirmed")))
+    assert (told["pass"], told["device"], told["commit"][:6]) == (12, "pump-1", "c0ffee")
+    assert told["level"] == "info"
+
+
+def test_a_line_outside_of_any_pass_says_none_of_that() -> None:
+    assert TextFormatter(journald=True).format(record("begun")) == "<6>begun"
+    told = json.loads(JsonFormatter().format(record("begun")))
+    assert {"pass", "device", "commit", "reason"}.isdisjoint(told)
+
+
+def test_a_bug_is_told_with_its_traceback() -> None:
+    try:
+        int("no number")
+    except ValueError as error:
+        bug = logging.LogRecord("x", logging.ERROR, __file__, 1, "a bug", (), (type(error), error, error.__traceback__))
+    assert "ValueError" in json.loads(JsonFormatter().format(bug))["traceback"]
+
+
+def test_systemd_is_told_over_its_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "3000000")
+        monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+        notifier = Notifier()
+        notifier.ready("2 of 2")
+        notifier.alive("still 2")
+        notifier.stopping()
+        assert [manager.recv(200) for _ in range(3)] == [
+            b"READY=1\nSTATUS=2 of 2",
+            b"WATCHDOG=1\nSTATUS=still 2",
+            b"STOPPING=1",
+        ]
+        assert notifier.watchdog_s == pytest.approx(3.0)
+        monkeypatch.setenv("WATCHDOG_PID", "1")
+        assert notifier.watchdog_s is None
+
+
+def test_without_systemd_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    monkeypatch.delenv("WATCHDOG_USEC", raising=False)
+    notifier = Notifier()
+    notifier.ready("nobody listens")
+    assert notifier.watchdog_s is None
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"version": 0}', "{"])
+def test_a_file_of_the_moment_that_is_of_no_use_is_none(tmp_path: Path, content: str) -> None:
+    assert live.read(tmp_path) is None
+    (tmp_path / live.FILE).write_text(content)
+    assert live.read(tmp_path) is None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def get(url: str, method: str = "GET") -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=5) as answer:  # noqa: S310 - http on loopback
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, refused.read().decode()
+
+
+async def asked(pages: dict[str, object], *requests: tuple[str, str]) -> list[tuple[int, str]]:
+    port = free_port()
+    async with http.serving(f"127.0.0.1:{port}", pages):  # type: ignore[arg-type]
+        return [await asyncio.to_thread(get, f"http://127.0.0.1:{port}{path}", method) for method, path in requests]
+
+
+def test_pages_are_served_and_nothing_else() -> None:
+    pages = {"/healthz": lambda: http.plain(None), "/readyz": lambda: http.plain("not yet")}
+    requests = [
+        ("GET", "/healthz"),
+        ("GET", "/readyz?x=1"),
+        ("POST", "/healthz"),
+        ("GET", "/etc/passwd"),
+        ("HEAD", "/healthz"),
+    ]
+    answers = asyncio.run(asked(dict(pages), *requests))
+    assert answers[0] == (HTTPStatus.OK, "ok\n")
+    assert answers[1] == (HTTPStatus.SERVICE_UNAVAILABLE, "not yet\n")
+    assert [status for status, _ in answers[2:]] == [405, 404, 200]
+    assert answers[4][1] == ""
+
+
+def test_a_client_that_says_too_much_or_nothing_is_let_go() -> None:
+    async def talk() -> bytes:
+        port = free_port()
+        async with http.serving(f"127.0.0.1:{port}", {}):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /" + b"x" * 100_000)
+            answer = await reader.read()
+            writer.close()
+            return answer
+
+    assert asyncio.run(talk()) == b""
+
+
+def test_an_address_that_is_taken_costs_the_metrics_alone(caplog: pytest.LogCaptureFixture) -> None:
+    async def twice() -> None:
+        port = free_port()
+        async with http.serving(f"127.0.0.1:{port}", {}), http.serving(f"127.0.0.1:{port}", {}):
+            pass
+        async with http.serving("", {}):
+            pass
+
+    asyncio.run(twice())
+    assert "no metrics and no health" in caplog.text
