@@ -67,6 +67,9 @@ def build_threshold(  # noqa: PLR0913 - the six numbers that such a model is
     largest = sum(abs(w) for w in weights) << reach
     if not 1 <= len(weights) <= _MOST_INPUTS or not 0 <= shift <= _MOST_SHIFT or largest + abs(bias) >= 1 << 31:
         raise DoesNotFit("the weights, the shift or the bias are out of range")
+    reaches = {-(1 << 31) <= threshold < 1 << 31, *(-(1 << reach) <= v < 1 << reach for x in inputs for v in x)}
+    if not all(reaches):
+        raise DoesNotFit(f"the threshold must fit 32 bits, and a golden input's values {element.name.lower()}")
     section = _HEAD.pack(len(weights), 0, shift, bias) + np.array(weights, np.int8).tobytes()
     golden = []
     for x in inputs or ([0] * len(weights),):
