@@ -4,7 +4,7 @@
 #include "patch.h"
 #include "tinyfleet/sha256.h"
 
-#define PRODUCED_MAX 65536
+#define PRODUCED_MAX 8192
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two compilers have nothing to say about the core, the engines and the host port, with all that they can be asked."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from firmware.campaign.program import FIRMWARE, WARNINGS
+from tests.firmware.conftest import build
+
+ENGINE = FIRMWARE / "src" / "engine"
+HEADERS = [
+    *(FIRMWARE / part for part in ("include", "src", "ports/host", "ports/shared", "campaign", "fuzz")),
+    *(ENGINE, ENGINE / "portable"),
+]
+SOURCES = sorted(
+    path
+    for folder in (
+        "src",
+        "src/engine",
+        "src/engine/portable",
+        "ports/host",
+        "ports/shared",
+        "campaign",
+        "fuzz",
+        "tests",
+    )
+    for path in (FIRMWARE / folder).glob("*.c")
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _third_party() -> None:
+    build("host")
+
+
+def compile_strictly(compiler: str, source: Path) -> subprocess.CompletedProcess[str]:
+    others = FIRMWARE / "build" / "third_party" / "monocypher"
+    command = [compiler, "-std=c11", "-O2", *WARNINGS, *(f"-I{folder}" for folder in HEADERS)]
+    return subprocess.run(
+        [*command, "-isystem", others, "-c", "-o", "/dev/null", "-x", "c", source],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+def test_no_warnings(compiler: str, source: Path) -> None:
+    done = compile_strictly(compiler, source)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_a_warning_would_be_seen(compiler: str, tmp_path: Path) -> None:
+    source = tmp_path / "narrow.c"
+    source.write_text("unsigned char narrow(int x);\nunsigned char narrow(int x)\n{\n    return x;\n}\n")
+    done = compile_strictly(compiler, source)
+    assert done.returncode != 0
+    assert "conversion" in done.stderr
