@@ -12,6 +12,7 @@ firmware-runner: setup ## build the program that runs single packs, for Linux an
 
 bench-engine: firmware-runner ## instructions, memory and bytes of four models on a Cortex-M4
 	$(PY) -m pip install --quiet --no-deps -r requirements/bench.txt || echo "tflite-micro can't be installed: its figures are left out"
+	@cd firmware && flock build/.mps2-an386.lock cmake --build --preset mps2-an386 >/dev/null
 	$(PY) -m bench.engine
 
 fuzz-engine: setup ## the engine's property tests, many times longer

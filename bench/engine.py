@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What inference costs on a Cortex-M4: `make bench-engine`.
+
+Three networks converted by TensorFlow as a build does, and isolation forests, run by the real engine on the emulated
+board under an instruction counter. Beside each: its bytes, its arena, what TFLite Micro's arena is for
+the same model, and the least that any layout of its activations can do with.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from bench.pack import windows
+from reconciler.build.container import (
+    Descriptor,
+    ElementType,
+    Golden,
+    SectionId,
+    assemble,
+    decode_io,
+    disassemble,
+    encode_golden,
+    encode_io,
+)
+from reconciler.build.estimate import estimate, macs_of
+from reconciler.build.executing import Place, execute
+from reconciler.build.network import build_network
+from reconciler.build.operators import Conv2D, DepthwiseConv2D, decode_plan, decode_tensors, encode_plan
+from reconciler.build.reference.run import Reference, generate_inputs
+from reconciler.build.tables import Table
+from reconciler.build.training import grow
+from reconciler.model import Train
+
+ROOT = Path(__file__).resolve().parents[1]
+SEEDS = (7, 0x5EED)
+ENGINE_TEXT_MOST = 14 * 1024
+TFLM_SCRIPT = """
+import sys
+from tflite_micro.python.tflite_micro import runtime
+model = open(sys.argv[1], "rb").read()
+runtime.Interpreter.from_bytes(model, arena_size=1 << 20).print_allocations()
+"""
+
+
+@dataclass(frozen=True)
+class Tflm:
+    """TFLite Micro's arena: activations (head), and what it keeps beside them (tail)."""
+
+    head: int
+    total: int
+
+
+def convert(folder: Path) -> None:
+    """Let a process of its own import TensorFlow and write the models."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.keras_models", str(folder)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(f"the models can't be converted:\n{done.stderr[-2000:]}")
+
+
+def tflm_arena(model: Path) -> Tflm | None:
+    """Ask TFLite Micro, if its package is there."""
+    command = [sys.executable, "-c", TFLM_SCRIPT, str(model)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = dict(re.findall(r"Arena allocation (head|total) (\d+)", done.stdout + done.stderr))
+    return Tflm(int(found["head"]), int(found["total"])) if len(found) == 2 else None  # noqa: PLR2004 - these two
+
+
+def run(name: str, pack: bytes) -> int:
+    """Run a pack on the board, hold it to the reference, and return the instructions of one inference."""
+    reference = Reference(pack)
+    inputs = [generate_inputs(seed, reference.inputs) for seed in SEEDS]
+    done = execute(Place.MPS2_AN386, pack, [b"".join(parts) for parts in inputs])
+    if done.verdict != 0 or done.first_wrong_golden is not None:
+        sys.exit(f"{name}: the engine refuses the pack or fails its golden vectors: {done}")
+    for parts, got in zip(inputs, done.inferences, strict=True):
+        if got.outputs != b"".join(reference.run(parts).outputs):
+            sys.exit(f"{name}: the board's outputs differ from the reference's")
+    return max(got.instructions for got in done.inferences)
+
+
+def convolution_cost(pack: bytes) -> tuple[int, int]:
+    """Return instructions and multiply-accumulates of all convolutions: what each adds to a plan cut after it."""
+    opened = disassemble(pack)
+    tensors = decode_tensors(opened.section(SectionId.TENSORS))
+    plan = decode_plan(opened.section(SectionId.PLAN))
+    inputs, _ = decode_io(opened.section(SectionId.IO))
+    given = [b"".join(generate_inputs(SEEDS[0], inputs))]
+    instructions = macs = before = 0
+    if not any(isinstance(operator, (Conv2D, DepthwiseConv2D)) for operator in plan):
+        return 0, 0
+    for count, operator in enumerate(plan, 1):
+        made = tensors[operator.output]
+        end = Descriptor(ElementType.INT8, made.dims, operator.output)
+        cut = {
+            **opened.sections,
+            SectionId.PLAN: encode_plan(plan[:count]),
+            SectionId.IO: encode_io(inputs, [end]),
+            SectionId.GOLDEN: encode_golden([Golden((bytes(made.elements),), seed=1)]),
+        }
+        after = execute(Place.MPS2_AN386, assemble(replace(opened, sections=cut)), given).inferences[0].instructions
+        if isinstance(operator, (Conv2D, DepthwiseConv2D)):
+            instructions += after - before
+            macs += macs_of(operator, tensors)
+        before = after
+    return instructions, macs
+
+
+def network(name: str, model: Path) -> None:
+    """Print the figures of one network."""
+    built = build_network(model.read_bytes())
+    instructions = run(name, built.data)
+    macs = estimate(built.data, "cortex-m4").macs
+    tflm = tflm_arena(model)
+    print(f"{name}_instructions={instructions}")
+    print(f"{name}_macs={macs}")
+    print(f"{name}_instr_per_mac={instructions / macs:.2f}")
+    convolutions, in_convolutions = convolution_cost(built.data)
+    if in_convolutions > 0:
+        print(f"{name}_conv_instr_per_mac={convolutions / in_convolutions:.2f}")
+    print(f"{name}_arena_bytes={built.placed.layout.size}")
+    print(f"{name}_activation_bound_bytes={built.placed.lower_bound}")
+    if tflm is None:
+        print(f"# {name}: TFLite Micro's package is not installed or can't run the model; no arena to compare with")
+    else:
+        print(f"{name}_tflm_arena_bytes={tflm.head}")
+        print(f"{name}_tflm_arena_with_tail_bytes={tflm.total}")
+    print(f"{name}_pack_bytes={len(built.data)}")
+    print(f"{name}_tflite_bytes={model.stat().st_size}")
+
+
+def forest() -> None:
+    """An isolation forest of three features, subsample 100, thresholds of 16 bits."""
+    rng = np.random.default_rng(20261121)
+    table = Table(("a", "b", "c"), windows(rng, 2000))
+    for trees in (10, 50):
+        train = Train("isolation-forest", trees, 100, 7)
+        grown = grow(table, train, scheme="int16", parameters={"threshold": 0.6})
+        name = f"forest_{trees}"
+        print(f"{name}_instructions={run(name, grown.data)}")
+        print(f"{name}_nodes={sum(len(tree.left) for tree in grown.exact.trees)}")
+        print(f"{name}_arena_bytes={disassemble(grown.data).arena_bytes}")
+        print(f"{name}_pack_bytes={len(grown.data)}")
+
+
+def engine_text() -> int:
+    """What the engines for networks and forests add to the agent: the firmware with them, less the firmware without."""
+    build = ROOT / "firmware" / "build" / "mps2-an386"
+    sizes = []
+    for elf in ("tinyfleet.elf", "agent-alone.elf"):
+        done = subprocess.run(["arm-none-eabi-size", str(build / elf)], check=True, capture_output=True, text=True)
+        text, data, *_ = done.stdout.splitlines()[1].split()
+        sizes.append(int(text) + int(data))
+    return sizes[0] - sizes[1]
+
+
+def main() -> None:
+    """Print everything."""
+    with tempfile.TemporaryDirectory() as folder:
+        convert(Path(folder))
+        for name in ("kws", "resnet", "autoencoder"):
+            network(name, Path(folder) / f"{name}.tflite")
+    forest()
+    text = engine_text()
+    print(f"engine_text_m4={text}")
+    if text > ENGINE_TEXT_MOST:
+        sys.exit(f"the engines' text is above its budget of {ENGINE_TEXT_MOST}")
+
+
+if __name__ == "__main__":
+    main()
