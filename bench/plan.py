@@ -99,7 +99,7 @@ def rollout_over_all(version: str) -> str:
     """Describe the rollout that has all devices but the special ones."""
     return (
         f'{API}\nkind: Rollout\nmetadata: {{name: all}}\nspec:\n  model: {{name: vibration, version: "{version}"}}\n'
-        "  selector: {}\n  budget: {percent: 1}\n  waves:\n    - {name: canary, count: 5, soak: 1h}\n"
+        "  selector: {}\n  budget: {percent: 5}\n  waves:\n    - {name: canary, count: 5, soak: 1h}\n"
         "    - {name: tenth, percent: 10, soak: 1h}\n"
     )
 

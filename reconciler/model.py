@@ -149,6 +149,25 @@ class Updates(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """A part of a flash."""
+
+    offset: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlashMap:
+    """Where a device's first content goes (docs/specs/flash.md); the agent finds the rest by itself."""
+
+    bytes: int
+    provisioned: Region
+    journal: Region  # both sectors
+    erase_bytes: int = 4096
+    chip: str | None = None  # as esptool names it; None: it can't be written by esptool
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceType:
     """What a class of devices can hold and run."""
 
@@ -160,6 +179,7 @@ class DeviceType:
     pack_format: int = 1
     updates: Updates = Updates.OVER_THE_AIR
     prebaked: tuple[ModelRef, ...] = ()
+    flash: FlashMap | None = None  # None: not said, so only a file can be written
     labels: Labels = field(default_factory=dict)
 
 
@@ -289,8 +309,46 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class FailureBudget:
-    """How many failures stop a rollout."""
+    """How many failures stop a rollout. Neither given: the first one."""
 
+    count: int | None = None
+    percent: float | None = None
+
+
+class HealthMetric(StrEnum):
+    """What is measured of a model on a device (docs/rollouts.md)."""
+
+    FAULTS = "faults"
+    RESETS = "resets"
+    ANOMALY_RATE = "anomaly-rate"
+    ANOMALY_RATE_CHANGE = "anomaly-rate-change"
+    INFERENCE_RATE_RATIO = "inference-rate-ratio"
+    SCORE_DISTANCE = "score-distance"
+    SCORE_MEAN_SHIFT = "score-mean-shift"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthGate:
+    """One bar that a model must clear on each device before the device counts as done."""
+
+    metric: HealthMetric
+    at_least: float | None = None
+    at_most: float | None = None
+    over_inferences: int = 0  # it is judged from so many inferences on
+
+
+class OnFailure(StrEnum):
+    """What a spent failure budget does."""
+
+    STOP = "stop"  # no further device is changed
+    TAKE_BACK = "take-back"  # and those that were go back to what they ran before
+
+
+@dataclass(frozen=True, slots=True)
+class MinAvailable:
+    """Of the devices with one value of a label, so many must go on working."""
+
+    label: str
     count: int | None = None
     percent: float | None = None
 
@@ -305,7 +363,11 @@ class Rollout:
     priority: int = 0
     critical: bool = False  # may leave windows
     waves: tuple[Wave, ...] = ()
-    budget: FailureBudget = FailureBudget(count=0)
+    gates: tuple[HealthGate, ...] = ()
+    budget: FailureBudget = FailureBudget()
+    at_risk: int | None = None  # devices at risk at once; None: as many as the budget can bear, where one is given
+    on_failure: OnFailure = OnFailure.STOP
+    min_available: tuple[MinAvailable, ...] = ()
     windows: tuple[Window, ...] = ()
     suspend: bool = False
     depends_on: tuple[RolloutId, ...] = ()
@@ -366,6 +428,46 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
+class Scores:
+    """How sampled scores are spread."""
+
+    count: int
+    least: int
+    most: int
+    mean: float
+    histogram: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a device did with one pack."""
+
+    inferences: int
+    anomalies: int
+    faults: int
+    resets: int
+    seconds: float = 0.0  # in which it did that; 0: not known
+    scores: Scores | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a device did since just this pack and these parameters were confirmed, and what it did before that."""
+
+    now: Counts
+    before: Counts | None = None  # what the gates compare with
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a device was when a rollout first began to change it."""
+
+    wish: str  # of that rollout (reconciler.plan.wish)
+    running: Digest | None
+    parameters: Parameters
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedDevice:
     """The last that a device said of itself, verified."""
 
@@ -380,6 +482,43 @@ class ObservedDevice:
     parameters: Parameters = field(default_factory=dict)
     capabilities: Capabilities | None = None
     cloned: bool = False  # two devices answer in its name: nothing is sent to either
+    health: Health | None = None  # None: nothing is known
+    before: Before | None = None  # what it was before a rollout changed it; None: not known
+    flaps: int = 0  # so often it fell silent and came back, of late
+    flapped_at: datetime | None = None  # when it last came back
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutMemory:
+    """What must not be forgotten of a rollout while Git wants the same of it."""
+
+    wish: str  # what Git wanted then (reconciler.plan.wish)
+    stopped: str = ""  # why the failure budget stopped it; empty: it did not
+    stopped_at: datetime | None = None
+    completed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutWord:
+    """What one gateway says of its devices in one rollout. Of a device that is in no set nothing is known."""
+
+    wish: str
+    done: frozenset[DeviceId] = frozenset()  # settled, soaked, all gates passed
+    begun: frozenset[DeviceId] = frozenset()  # on the way, or on trial
+    soaking: frozenset[DeviceId] = frozenset()  # settled, but it soaks yet or its gates are not passed
+    due: frozenset[DeviceId] = frozenset()  # has yet to begin
+    failed: frozenset[DeviceId] = frozenset()
+    missing: frozenset[DeviceId] = frozenset()  # not reporting
+    out: frozenset[DeviceId] = frozenset()  # can never have it
+    stopped: str = ""
+    at: datetime | None = None  # when it last said something new of it, by its own clock
+
+
+@dataclass(frozen=True, slots=True)
+class PeerWord:
+    """The last that another gateway committed, its signature verified."""
+
+    rollouts: Mapping[RolloutId, RolloutWord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,6 +528,9 @@ class Observed:
     devices: Mapping[DeviceId, ObservedDevice] = field(default_factory=dict)
     artifacts: Mapping[tuple[ModelRef, TypeId], Artifact] = field(default_factory=dict)
     quarantined: frozenset[tuple[DeviceId, Digest]] = frozenset()
+    rollouts: Mapping[RolloutId, RolloutMemory] = field(default_factory=dict)
+    gateway: GatewayId | None = None  # who observed; devices of other gateways are known by `peers` alone. None: all
+    peers: Mapping[GatewayId, PeerWord] = field(default_factory=dict)
 
 
 # ---------------------------------------------------------------- what to do
@@ -411,6 +553,11 @@ class HoldReason(StrEnum):
     DEPENDS_ON = "DependsOn"
     IN_PROGRESS = "InProgress"
     BUDGET = "FailureBudget"  # too many devices failed: the rollout has stopped
+    TAKEN_BACK = "TakenBack"  # so it has, and its devices are back on what they ran before
+    AT_RISK = "AtRisk"  # more devices at risk at once are more than the budget can bear
+    MIN_AVAILABLE = "MinAvailable"  # of its group no more devices may be away at once
+    FLAPPING = "Flapping"  # it fell silent and came back too often
+    ELSEWHERE = "Elsewhere"  # another gateway serves it
 
 
 class CantReason(StrEnum):
@@ -426,6 +573,7 @@ class CantReason(StrEnum):
     QUARANTINED = "Quarantined"
     WRONG_TYPE = "WrongType"  # the device says that it is of another type than Git says
     CLONED = "IdentityCloned"  # two devices answer in its name
+    GATE = "GateFailed"  # it runs the model, which failed a health gate on it
 
 
 @dataclass(frozen=True, slots=True)

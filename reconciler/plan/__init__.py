@@ -6,6 +6,7 @@ costs nothing and a small change costs little.
 """
 
 from reconciler.plan.define import Reasoned, plan, reason
+from reconciler.plan.memory import remember
 from reconciler.plan.planner import Planner
 
-__all__ = ["Planner", "Reasoned", "plan", "reason"]
+__all__ = ["Planner", "Reasoned", "plan", "reason", "remember"]

@@ -7,12 +7,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from reconciler.model import Action, Cant, CantReason, Desired, Device, DeviceId, Digest, Nothing, Observed, RolloutId
+from reconciler.model import (
+    Action,
+    Cant,
+    CantReason,
+    Desired,
+    Device,
+    DeviceId,
+    Digest,
+    GatewayId,
+    Nothing,
+    Observed,
+    RolloutId,
+)
 from reconciler.plan.claims import Claims
-from reconciler.plan.course import Course, Scene, follow, release
+from reconciler.plan.course import Course, Scene, follow, past, release
+from reconciler.plan.elsewhere import elsewhere, is_elsewhere
 from reconciler.plan.goal import gather
 from reconciler.plan.verdict import NOTHING_FAILED, Verdict, judge
 from reconciler.plan.waves import stable_order
+from reconciler.plan.wish import wish
 
 UNCLAIMED = "no rollout wants anything of it"
 UNKNOWN = "reports, but Git does not know it"
@@ -44,11 +58,11 @@ def reason(desired: Desired, observed: Observed, now: datetime) -> Reasoned:
             actions[name] = Nothing(name, UNCLAIMED)
         else:
             claimed.setdefault(claim.rollout, []).append(device)
-    verdicts = {rollout: _judge_all(desired, observed, rollout, devices, now) for rollout, devices in claimed.items()}
+    verdicts = {
+        rollout: _judge_all(desired, observed, rollout, devices, gateways, now) for rollout, devices in claimed.items()
+    }
     courses = {
-        rollout: follow(
-            desired.rollouts[rollout], stable_order(desired.rollouts[rollout], devices), verdicts[rollout], now
-        )
+        rollout: _course(desired, observed, rollout, devices, verdicts[rollout], now)
         for rollout, devices in claimed.items()
     }
     scene = Scene(desired, {rollout for rollout, course in courses.items() if not course.complete}, now)
@@ -59,22 +73,45 @@ def reason(desired: Desired, observed: Observed, now: datetime) -> Reasoned:
     return Reasoned(tuple(actions[name] for name in sorted(actions)), courses)
 
 
-def _judge_all(
-    desired: Desired, observed: Observed, rollout: RolloutId, devices: list[Device], now: datetime
+def _judge_all(  # noqa: PLR0913, PLR0917 - one parameter for each thing that this depends on
+    desired: Desired,
+    observed: Observed,
+    rollout: RolloutId,
+    devices: list[Device],
+    gateways: Mapping[DeviceId, GatewayId | None],
+    now: datetime,
 ) -> dict[DeviceId, Verdict]:
-    """Judge all devices of one rollout, each alone."""
+    """Judge all devices of one rollout, each alone: ours by what they said, others by what their gateways say."""
     goals = gather(desired, observed, {(rollout, device.type) for device in devices})
     failed = failures(observed)
-    return {
-        device.name: judge(
+    current = wish(desired, rollout)
+    verdicts = {}
+    for device in devices:
+        gateway = gateways[device.name]
+        if gateway is not None and is_elsewhere(observed, gateway):
+            verdicts[device.name] = elsewhere(observed, rollout, gateway, current).verdict(device.name)
+            continue
+        verdicts[device.name] = judge(
             goals[rollout, device.type],
             device.name,
             observed.devices.get(device.name),
             failed.get(device.name, NOTHING_FAILED),
             now,
         )
-        for device in devices
-    }
+    return verdicts
+
+
+def _course(  # noqa: PLR0913, PLR0917 - one parameter for each thing that this depends on
+    desired: Desired,
+    observed: Observed,
+    name: RolloutId,
+    devices: list[Device],
+    verdicts: Mapping[DeviceId, Verdict],
+    now: datetime,
+) -> Course:
+    rollout, current = desired.rollouts[name], wish(desired, name)
+    before = past(observed, name, current)
+    return follow(rollout, stable_order(rollout, devices), verdicts, now, wish=current, before=before)
 
 
 def failures(observed: Observed) -> dict[DeviceId, frozenset[Digest]]:

@@ -1,40 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What holds a rollout's devices: suspension, other rollouts, the failure budget, waves and windows, in this order."""
+"""What holds a rollout's devices: suspension, other rollouts, the failure budget, waves and windows, in this order.
+
+Between waves and windows come the places at risk and in a group (places.py), and the rest of devices that flap.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from reconciler.model import (
     Action,
     ActivatePrebaked,
     Cant,
+    Configure,
     Desired,
-    DeviceId,
     GatewayId,
     Hold,
     HoldReason,
+    Install,
     Nothing,
     Rollout,
     RolloutId,
 )
+from reconciler.plan.holding import Holding
+from reconciler.plan.progress import Progress
 from reconciler.plan.verdict import Standing, Verdict
-from reconciler.plan.waves import Progress, Step
+from reconciler.plan.waves import Step
 from reconciler.plan.windows import OPEN, Door, door
 
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """One reason, in words, to hold a device."""
-
-    reason: HoldReason
-    why: str
-
-    def hold(self, device: DeviceId, rollout: RolloutId) -> Hold:
-        """Say it of one device."""
-        return Hold(device, rollout, self.reason, self.why)
+Change = Install | ActivatePrebaked | Configure
 
 
 class Doors:
@@ -75,11 +70,14 @@ def standing_order(rollout: Rollout, incomplete: Iterable[RolloutId]) -> Holding
     return None
 
 
-def step_holdings(rollout: Rollout, steps: tuple[Step, ...], progress: Progress) -> list[Holding | None]:
+def step_holdings(
+    rollout: Rollout, steps: tuple[Step, ...], progress: Progress, *, taken_back: bool = False
+) -> list[Holding | None]:
     """Find what holds the devices of each step: a spent budget all of them, else the wave before."""
     if progress.stopped:
-        stopped = Holding(HoldReason.BUDGET, f"rollout {rollout.name} {progress.stopped}")
-        return [stopped] * len(steps)
+        reason = HoldReason.TAKEN_BACK if taken_back else HoldReason.BUDGET
+        words = f"rollout {rollout.name} {progress.stopped}{', and is taken back' if taken_back else ''}"
+        return [Holding(reason, words)] * len(steps)
     holdings: list[Holding | None] = [None] * min(progress.opened, len(steps))
     for index in range(progress.opened, len(steps)):
         why = f"in wave {index + 1} of {len(steps)} ({steps[index].name}); waits for {progress.waiting}"
@@ -105,11 +103,20 @@ def gate(
     action = verdict.action
     if isinstance(action, Nothing | Cant | Hold):
         return action
+    return let_through(action, rollout, holding, gateway, doors)
+
+
+def let_through(
+    action: Change, rollout: Rollout, holding: Holding | None, gateway: GatewayId | None, doors: Doors
+) -> Action:
+    """Hold a change for the reason given, else for a closed window."""
     if holding is None:
         holding = closed(rollout, doors.of(gateway))
     return action if holding is None else holding.hold(action.device, rollout.name)
 
 
 def is_stand_in(verdict: Verdict) -> bool:
-    """Tell whether this is a fallback: it makes nothing new run, so waves and budgets don't count it."""
-    return isinstance(verdict.action, ActivatePrebaked) and verdict.standing in {Standing.OUT, Standing.FAILED}
+    """Tell whether this is a fallback or the way back: it makes nothing new run, so no wave or budget counts it."""
+    if verdict.standing is Standing.FAILED:
+        return isinstance(verdict.action, ActivatePrebaked | Install | Configure)
+    return isinstance(verdict.action, ActivatePrebaked) and verdict.standing is Standing.OUT

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import NewType
@@ -17,11 +17,13 @@ from reconciler.model import (
     ModelRef,
     Needs,
     Observed,
+    OnFailure,
     Parameters,
     Rollout,
     RolloutId,
     TypeId,
 )
+from reconciler.plan.wish import wish
 
 # Devices tell the first 16 bytes of a pack's digest, so that is what is compared (docs/specs/observed.md).
 ShortDigest = NewType("ShortDigest", str)
@@ -43,6 +45,15 @@ class Baked:
 
 
 @dataclass(frozen=True, slots=True)
+class Former:
+    """A model to which devices of this type can go back, because its artifact is known."""
+
+    model: ModelRef
+    parameters: Parameters
+    in_git: bool  # so its bytes can be had again
+
+
+@dataclass(frozen=True, slots=True)
 class Goal:
     """What a device of this type shall be, when this rollout has it."""
 
@@ -53,14 +64,21 @@ class Goal:
     digest: Digest | None  # None: not built yet
     wanted: ShortDigest | None  # the same, as devices tell it
     is_baked: bool  # the type is made with the wanted model
-    fallbacks: tuple[Baked, ...]  # what to activate when the wanted model can't be had, the best first
+    made_with: tuple[Baked, ...]  # other models that the type is made with, the best first
+    formers: Mapping[ShortDigest, Former]  # by digest; empty where nothing is ever taken back
     silent_after: timedelta
     settled_why: str  # one text for thousands of devices
+    wish: str
 
     @property
     def model(self) -> ModelRef:
         """The wanted model."""
         return self.rollout.model
+
+    @property
+    def fallbacks(self) -> tuple[Baked, ...]:
+        """What to activate when the wanted model can't be had, the best first."""
+        return self.made_with if self.rollout.fallback is Fallback.PREBAKED else ()
 
 
 Goals = dict[tuple[RolloutId, TypeId], Goal]
@@ -84,9 +102,11 @@ def _goal(desired: Desired, observed: Observed, rollout_id: RolloutId, type_id: 
         digest=artifact.digest if artifact else None,
         wanted=short(artifact.digest) if artifact else None,
         is_baked=rollout.model in kind.prebaked,
-        fallbacks=_fallbacks(desired, observed, rollout, kind),
+        made_with=_made_with(desired, observed, rollout, kind),
+        formers=_formers(desired, observed, rollout, type_id),
         silent_after=timedelta(seconds=desired.fleet.silent_after_s),
         settled_why=f"runs {rollout.model}, as rollout {rollout_id} wants",
+        wish=wish(desired, rollout_id),
     )
 
 
@@ -94,9 +114,9 @@ def _facts(artifact: Artifact) -> Needs:
     return Needs(operators=artifact.operators, slot_bytes=artifact.pack_bytes, arena_bytes=artifact.arena_bytes)
 
 
-def _fallbacks(desired: Desired, observed: Observed, rollout: Rollout, kind: DeviceType) -> tuple[Baked, ...]:
-    """List the pre-baked models to fall back to: other versions of the wanted model first."""
-    if rollout.fallback is not Fallback.PREBAKED:
+def _made_with(desired: Desired, observed: Observed, rollout: Rollout, kind: DeviceType) -> tuple[Baked, ...]:
+    """List the pre-baked models that may stand in: other versions of the wanted model first."""
+    if rollout.fallback is not Fallback.PREBAKED and rollout.on_failure is not OnFailure.TAKE_BACK:
         return ()
     others = [ref for ref in kind.prebaked if ref != rollout.model]
     others.sort(key=lambda ref: ref.name != rollout.model.name)
@@ -106,3 +126,15 @@ def _fallbacks(desired: Desired, observed: Observed, rollout: Rollout, kind: Dev
         model = desired.models.get(ref)
         baked.append(Baked(ref, artifact.digest if artifact else None, model.parameters if model else {}))
     return tuple(baked)
+
+
+def _formers(desired: Desired, observed: Observed, rollout: Rollout, kind: TypeId) -> dict[ShortDigest, Former]:
+    if rollout.on_failure is not OnFailure.TAKE_BACK:
+        return {}
+    formers = {}
+    for (ref, made_for), artifact in observed.artifacts.items():
+        digest = short(artifact.digest)
+        if made_for == kind and ref != rollout.model and digest is not None:
+            model = desired.models.get(ref)
+            formers[digest] = Former(ref, model.parameters if model else {}, model is not None)
+    return formers

@@ -13,17 +13,26 @@ from typing import Any
 from reconciler.errors import Invalid
 from reconciler.model import (
     Artifact,
+    Before,
     Capabilities,
+    Counts,
     DeviceId,
     Digest,
+    Health,
     ModelRef,
     Observed,
     ObservedDevice,
+    PeerWord,
     Phase,
+    RolloutId,
+    RolloutMemory,
+    RolloutWord,
+    Scores,
     TypeId,
     Version,
 )
 
+STANDINGS = ("done", "begun", "soaking", "due", "failed", "missing", "out")
 Document = Mapping[str, Any]  # as a schema has passed it
 
 
@@ -42,6 +51,9 @@ def observed_from(document: Document) -> Observed:
         devices={DeviceId(name): _device(name, raw) for name, raw in document.get("devices", {}).items()},
         artifacts=artifacts,
         quarantined=frozenset((pair["device"], pair["digest"]) for pair in document.get("quarantined", ())),
+        rollouts={name: _memory(name, raw) for name, raw in document.get("rollouts", {}).items()},
+        gateway=document.get("gateway"),
+        peers={name: _peer(raw) for name, raw in document.get("peers", {}).items()},
     )
 
 
@@ -51,7 +63,6 @@ def moment_of(document: Document) -> datetime | None:
 
 
 def _device(name: str, raw: Document) -> ObservedDevice:
-    since = raw.get("confirmedSince")
     told = raw.get("capabilities")
     return ObservedDevice(
         last_seen=_time(f"lastSeen of {name}", raw["lastSeen"]),
@@ -60,12 +71,50 @@ def _device(name: str, raw: Document) -> ObservedDevice:
         other_slot=raw.get("otherSlot"),
         incoming=raw.get("incoming"),
         previous_failed=raw.get("previousFailed"),
-        confirmed_since=None if since is None else _time(f"confirmedSince of {name}", since),
+        confirmed_since=_time_of(name, raw, "confirmedSince"),
         sequence=raw.get("sequence", 0),
         parameters=raw.get("parameters", {}),
         capabilities=None if told is None else _capabilities(told),
         cloned=raw.get("cloned", False),
+        health=_health(raw["health"]) if "health" in raw else None,
+        before=_before(raw["before"]) if "before" in raw else None,
+        flaps=raw.get("flaps", 0),
+        flapped_at=_time_of(name, raw, "flappedAt"),
     )
+
+
+def _before(raw: Document) -> Before:
+    return Before(raw["wish"], raw.get("running"), raw.get("parameters", {}))
+
+
+def _health(raw: Document) -> Health:
+    return Health(_counts(raw["now"]), _counts(raw["before"]) if "before" in raw else None)
+
+
+def _counts(raw: Document) -> Counts:
+    scores = raw.get("scores")
+    return Counts(
+        inferences=raw["inferences"],
+        anomalies=raw["anomalies"],
+        faults=raw["faults"],
+        resets=raw["resets"],
+        seconds=raw.get("seconds", 0.0),
+        scores=None if scores is None else Scores(**{**scores, "histogram": tuple(scores["histogram"])}),
+    )
+
+
+def _memory(name: str, raw: Document) -> RolloutMemory:
+    at = _time_of(name, raw, "stoppedAt")
+    return RolloutMemory(raw["wish"], raw.get("stopped", ""), at, _time_of(name, raw, "completedAt"))
+
+
+def _peer(raw: Document) -> PeerWord:
+    return PeerWord({RolloutId(name): _word(name, said) for name, said in raw.items()})
+
+
+def _word(name: str, raw: Document) -> RolloutWord:
+    names = {key: frozenset(raw.get(key, ())) for key in STANDINGS}
+    return RolloutWord(raw["wish"], **names, stopped=raw.get("stopped", ""), at=_time_of(name, raw, "at"))
 
 
 def _capabilities(raw: Document) -> Capabilities:
@@ -89,6 +138,10 @@ def _artifact(raw: Document) -> Artifact:
         arena_bytes=raw["arenaBytes"],
         operators=frozenset(raw["operators"]),
     )
+
+
+def _time_of(name: str, raw: Document, key: str) -> datetime | None:
+    return _time(f"{key} of {name}", raw[key]) if key in raw else None
 
 
 def _time(what: str, text: str) -> datetime:

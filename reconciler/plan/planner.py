@@ -29,12 +29,15 @@ from reconciler.model import (
     Window,
 )
 from reconciler.plan.claims import Claim, Claims
-from reconciler.plan.course import Course, Release, Scene, earliest, follow, release
+from reconciler.plan.course import Course, Past, Release, Scene, earliest, follow, past, release
 from reconciler.plan.define import UNCLAIMED, failures, unknown
+from reconciler.plan.elsewhere import Elsewhere, elsewhere
 from reconciler.plan.goal import Goal, gather
 from reconciler.plan.verdict import NOTHING_FAILED, Verdict, judge
 from reconciler.plan.waves import reordered, stable_order
+from reconciler.plan.wish import wish
 
+NOTHING_PAST = Past()
 FEW = 50  # up to one device in so many is put into its place alone; for more all are sorted again
 
 
@@ -59,6 +62,9 @@ class _Group:
     order: list[Device] | None = None  # None: to be found anew
     moved: set[DeviceId] = field(default_factory=set)  # who came, went or changed since `order` was found
     course: Course | None = None  # None: to be found anew
+    wish: str = ""
+    before: Past = NOTHING_PAST
+    elsewheres: dict[GatewayId, Elsewhere] = field(default_factory=dict)
     context: _Context | None = None
     release: Release | None = None
 
@@ -73,8 +79,16 @@ class _Group:
         self.moved.add(name)
         self.course = None
 
-    def follow(self, rollout: Rollout) -> None:
-        """Begin a pass: the rollout itself may have changed."""
+    def follow(self, desired: Desired, observed: Observed) -> None:
+        """Begin a pass: the rollout itself may have changed, and so may what is remembered of it."""
+        rollout = desired.rollouts[self.rollout.name]
+        self.wish = wish(desired, rollout.name)
+        before = past(observed, rollout.name, self.wish)
+        if before != self.before:
+            self.before, self.course = before, None
+        for gateway, known in self.elsewheres.items():
+            found = elsewhere(observed, rollout.name, gateway, self.wish)
+            self.elsewheres[gateway] = known if known == found else found
         if rollout != self.rollout:
             self.course = None
             if rollout.model != self.rollout.model:
@@ -100,7 +114,7 @@ class _Seat:
     claim: Claim
     group: _Group | None
     goal: Goal | None = None
-    seen: ObservedDevice | None = None
+    seen: ObservedDevice | Elsewhere | None = None
     failed: frozenset[Digest] = NOTHING_FAILED
     until: datetime | None = None
 
@@ -124,6 +138,15 @@ class Planner:
         self._actions: tuple[Action, ...] = ()
 
     @property
+    def courses(self) -> Mapping[RolloutId, Course]:
+        """Return how far each rollout is that has devices."""
+        return {name: group.course for name, group in self._groups.items() if group.course is not None}
+
+    def verdicts(self, rollout: RolloutId) -> Mapping[DeviceId, Verdict]:
+        """Return how each device of a rollout was judged."""
+        return self._groups[rollout].verdicts
+
+    @property
     def until(self) -> datetime | None:
         """Tell when time alone may change the last plan; None is never."""
         return self._until
@@ -144,7 +167,7 @@ class Planner:
 
     def _replan(self, desired: Desired, observed: Observed, now: datetime) -> None:
         claims, reclaim = self._claim(desired)
-        self._seat(desired, claims, reclaim=reclaim)
+        self._seat(desired, observed, claims, reclaim=reclaim)
         verdicts_until = self._judge(desired, observed, now)
         releases_until = self._release(desired, now)
         strangers = observed.devices.keys() - desired.devices.keys()
@@ -161,7 +184,7 @@ class Planner:
         before, self._claims = self._claims, Claims(desired)
         return self._claims, before is None or before.scope != self._claims.scope
 
-    def _seat(self, desired: Desired, claims: Claims, *, reclaim: bool) -> None:
+    def _seat(self, desired: Desired, observed: Observed, claims: Claims, *, reclaim: bool) -> None:
         """Give every device its place; only those that changed move."""
         if desired is not self._desired:
             seats = self._seats
@@ -172,8 +195,8 @@ class Planner:
             for name in seats.keys() - desired.devices.keys():
                 self._leave(name)
             self._groups = {name: group for name, group in self._groups.items() if group.members}
-        for rollout, group in self._groups.items():
-            group.follow(desired.rollouts[rollout])
+        for group in self._groups.values():
+            group.follow(desired, observed)
 
     def _seat_one(self, desired: Desired, device: Device, claim: Claim) -> None:
         seat = self._seats.get(device.name)
@@ -204,10 +227,15 @@ class Planner:
         """Judge anew each device of which something changed; return when the first verdict goes stale."""
         failed = failures(observed)
         seen_of = observed.devices.get
+        here = observed.gateway
         first: datetime | None = None
         for name, seat in self._seats.items():
             group = seat.group
             if group is None:
+                continue
+            gateway = seat.claim.gateway
+            if gateway is not None and gateway != here and here is not None:
+                _judge_elsewhere(observed, group, gateway, name, seat)
                 continue
             goal = group.goals.get(seat.device.type) or _goal(desired, observed, group, seat.device.type)
             seen = seen_of(name)
@@ -243,7 +271,9 @@ def _follow(group: _Group, now: datetime) -> Course:
     until = None if group.release is None else group.release.until
     course = group.course
     if course is None or (until is not None and now >= until):
-        course = group.course = follow(group.rollout, group.ordered(), group.verdicts, now)
+        course = group.course = follow(
+            group.rollout, group.ordered(), group.verdicts, now, wish=group.wish, before=group.before
+        )
         group.release = None
     return course
 
@@ -255,6 +285,16 @@ def _goal(desired: Desired, observed: Observed, group: _Group, kind: TypeId) -> 
     before = group.goals_before.get(kind)
     group.goals[kind] = goal = before if before is not None and before == goal else goal
     return goal
+
+
+def _judge_elsewhere(observed: Observed, group: _Group, gateway: GatewayId, name: DeviceId, seat: _Seat) -> None:
+    """Judge a device of another gateway anew where that gateway says something else than before."""
+    found = group.elsewheres.get(gateway)
+    if found is None:
+        found = group.elsewheres[gateway] = elsewhere(observed, group.rollout.name, gateway, group.wish)
+    if seat.seen is not found:
+        seat.goal, seat.seen, seat.until = None, found, None
+        _judge_one(group, name, found.verdict(name))
 
 
 def _judge_one(group: _Group, name: DeviceId, verdict: Verdict) -> datetime | None:

@@ -24,11 +24,15 @@ from reconciler.model import (
     Install,
     Nothing,
     ObservedDevice,
+    OnFailure,
     Origin,
     Phase,
 )
 from reconciler.plan.fit import Lack, lack, wrong_type
+from reconciler.plan.flapping import resting_words, rests_until
 from reconciler.plan.goal import Baked, Goal, short
+from reconciler.plan.health import examine
+from reconciler.plan.takeback import Return, way_back
 
 NOTHING_FAILED: frozenset[Digest] = frozenset()
 CLONED = "two devices answer in its name: give each an identity of its own, and Git the new public key"
@@ -53,15 +57,35 @@ class Verdict:
     since: datetime | None = None  # settled since
     lost_at: datetime | None = None  # settled, but not heard since
     until: datetime | None = None  # from then on time alone makes this verdict stale
+    begun: bool = False  # due, and on its way or on trial: it may fail
+    away: bool = False  # can't do its work now
+    awaits: str = ""  # settled, and which gate can't be judged yet
+    gate_failed: str = ""  # which gate it failed, and how
+    back: Return | None = None  # what would be done to take it back
+    rests: str = ""  # why it is left alone for now
+    proven: bool = False  # its gateway says that it is done
+    elsewhere: str = ""  # the gateway that tells of it, where that is not this one
 
     def says_the_same(self, other: Verdict) -> bool:
         """Compare all but how long it holds."""
-        return (
-            self.standing is other.standing
-            and self.since == other.since
-            and self.lost_at == other.lost_at
-            and self.action == other.action
-        )
+        return _told(self) == _told(other)
+
+
+def _told(verdict: Verdict) -> tuple[object, ...]:
+    return (
+        verdict.standing,
+        verdict.since,
+        verdict.lost_at,
+        verdict.begun,
+        verdict.away,
+        verdict.awaits,
+        verdict.gate_failed,
+        verdict.rests,
+        verdict.proven,
+        verdict.elsewhere,
+        verdict.action,
+        verdict.back,
+    )
 
 
 def judge(goal: Goal, name: DeviceId, seen: ObservedDevice | None, failed: frozenset[Digest], now: datetime) -> Verdict:
@@ -69,24 +93,52 @@ def judge(goal: Goal, name: DeviceId, seen: ObservedDevice | None, failed: froze
     if seen is None:
         return _never_seen(goal, name)
     if seen.cloned:
-        return Verdict(Cant(name, goal.rollout.name, CantReason.CLONED, CLONED), Standing.OUT)
+        return Verdict(Cant(name, goal.rollout.name, CantReason.CLONED, CLONED), Standing.OUT, away=True)
+    return _judge_heard(goal, name, seen, failed, now)
+
+
+def _judge_heard(goal: Goal, name: DeviceId, seen: ObservedDevice, failed: frozenset[Digest], now: datetime) -> Verdict:
     silent_at = seen.last_seen + goal.silent_after
     silent = now >= silent_at
     until = None if silent else silent_at
     runs_wanted = _runs_wanted(goal, seen)
     if runs_wanted and seen.phase is not Phase.TRIAL and seen.parameters == goal.parameters:
-        return _settled(goal, name, seen, silent=silent, until=until)
+        return _settled(goal, name, seen, failed, silent=silent, until=until)
     if not runs_wanted and (missing := _missing(goal, seen)) is not None:
-        return Verdict(_out(goal, name, seen, failed, missing, silent=silent), Standing.OUT, until=until)
+        return Verdict(_out(goal, name, seen, failed, missing, silent=silent), Standing.OUT, until=until, away=silent)
     if silent:
         standing = Standing.FAILED if _had_begun(goal, seen) else Standing.MISSING
-        return Verdict(_silent(goal, name, seen), standing)
+        return Verdict(_silent(goal, name, seen), standing, away=True)
     if goal.digest in failed:
-        words = f"{goal.model} failed on it and is not tried again until Git changes"
-        action = _fallback(goal, name, seen, failed, words)
-        cant = Cant(name, goal.rollout.name, CantReason.QUARANTINED, f"{words}{_what_now(goal, seen)}")
-        return Verdict(action or cant, Standing.FAILED, until=until)
-    return Verdict(_next_step(goal, name, seen), Standing.DUE, until=until)
+        return Verdict(_quarantined(goal, name, seen, failed), Standing.FAILED, until=until)
+    return _due(goal, name, seen, failed, now, silent_at)
+
+
+def _due(  # noqa: PLR0913, PLR0917 - one parameter for each thing that this depends on
+    goal: Goal, name: DeviceId, seen: ObservedDevice, failed: frozenset[Digest], now: datetime, silent_at: datetime
+) -> Verdict:
+    begun = _had_begun(goal, seen)
+    rest = None if begun else rests_until(seen, goal.silent_after)
+    resting = rest is not None and now < rest
+    return Verdict(
+        _next_step(goal, name, seen),
+        Standing.DUE,
+        until=min(silent_at, rest) if rest is not None and resting else silent_at,
+        begun=begun,
+        away=begun or seen.phase in {Phase.STAGED, Phase.TRIAL},
+        back=way_back(goal, name, seen, failed),
+        rests=resting_words(seen, rest) if rest is not None and resting else "",
+    )
+
+
+def _quarantined(goal: Goal, name: DeviceId, seen: ObservedDevice, failed: frozenset[Digest]) -> Action:
+    """Say that the model failed on it. Where failures are taken back it is back already, and needs no stand-in."""
+    words = f"{goal.model} failed on it and is not tried again until Git changes"
+    if goal.rollout.on_failure is not OnFailure.TAKE_BACK:
+        fallback = _fallback(goal, name, seen, failed, words)
+        if fallback is not None:
+            return fallback
+    return Cant(name, goal.rollout.name, CantReason.QUARANTINED, f"{words}{_what_now(goal, seen)}")
 
 
 def _runs_wanted(goal: Goal, seen: ObservedDevice) -> bool:
@@ -94,7 +146,10 @@ def _runs_wanted(goal: Goal, seen: ObservedDevice) -> bool:
 
 
 def _had_begun(goal: Goal, seen: ObservedDevice) -> bool:
-    return goal.wanted is not None and goal.wanted in {short(seen.running), short(seen.incoming)}
+    """Tell whether the wanted pack is on its way to it, or on trial. Other parameters for what it runs are no begin."""
+    if goal.wanted is None:
+        return False
+    return goal.wanted == short(seen.incoming) or (seen.phase is Phase.TRIAL and goal.wanted == short(seen.running))
 
 
 def _has_baked(goal: Goal, seen: ObservedDevice | None) -> bool:
@@ -128,17 +183,38 @@ def _never_seen(goal: Goal, name: DeviceId) -> Verdict:
     """Judge by the type alone: what can't be is said even of a device that was never heard."""
     missing = _missing(goal, None)
     if missing is not None:
-        return Verdict(missing.cant(name, goal, "; it has never reported either", silent=True), Standing.OUT)
+        return Verdict(missing.cant(name, goal, "; it has never reported either", silent=True), Standing.OUT, away=True)
     words = f"has never reported; {goal.model} waits for it"
-    return Verdict(Cant(name, goal.rollout.name, CantReason.SILENT, words), Standing.MISSING)
+    return Verdict(Cant(name, goal.rollout.name, CantReason.SILENT, words), Standing.MISSING, away=True)
 
 
-def _settled(goal: Goal, name: DeviceId, seen: ObservedDevice, *, silent: bool, until: datetime | None) -> Verdict:
-    if silent:
-        action = _silent(goal, name, seen)
-        return Verdict(action, Standing.SETTLED, since=seen.confirmed_since, lost_at=seen.last_seen)
-    action = Nothing(name, goal.settled_why)
-    return Verdict(action, Standing.SETTLED, since=seen.confirmed_since, until=until)
+def _settled(  # noqa: PLR0913 - one parameter for each thing that this depends on
+    goal: Goal,
+    name: DeviceId,
+    seen: ObservedDevice,
+    failed: frozenset[Digest],
+    *,
+    silent: bool,
+    until: datetime | None,
+) -> Verdict:
+    found = examine(goal.rollout.gates, seen.health)
+    back = None if silent else way_back(goal, name, seen, failed)
+    if found.failed:
+        words = f"runs {goal.model}, which failed a gate on it: {found.failed}"
+        cant = Cant(name, goal.rollout.name, CantReason.GATE, words)
+        action = _silent(goal, name, seen) if silent else back or cant
+        return Verdict(action, Standing.FAILED, until=until, away=silent, gate_failed=found.failed, back=back)
+    action = _silent(goal, name, seen) if silent else Nothing(name, goal.settled_why)
+    return Verdict(
+        action,
+        Standing.SETTLED,
+        since=seen.confirmed_since,
+        lost_at=seen.last_seen if silent else None,
+        until=until,
+        away=silent,
+        awaits=found.awaits,
+        back=back,
+    )
 
 
 def _silent(goal: Goal, name: DeviceId, seen: ObservedDevice) -> Action:

@@ -11,7 +11,25 @@ import pytest
 import yaml
 
 from reconciler.load.schemas import validator
-from reconciler.model import Artifact, Capabilities, DeviceId, Digest, ModelRef, ObservedDevice, Phase, TypeId, Version
+from reconciler.model import (
+    Artifact,
+    Before,
+    Capabilities,
+    Counts,
+    DeviceId,
+    Digest,
+    Health,
+    ModelRef,
+    ObservedDevice,
+    PeerWord,
+    Phase,
+    RolloutId,
+    RolloutMemory,
+    RolloutWord,
+    Scores,
+    TypeId,
+    Version,
+)
 from reconciler.plan.observed import Contradiction, moment_of, observed_from
 
 DIGEST = "ab" * 32
@@ -24,6 +42,7 @@ BUILT = {
     "arenaBytes": 6,
     "operators": ["ADD"],
 }
+SCORES = {"count": 2, "least": -1, "most": 5, "mean": 2.0, "histogram": [1, 1, 0, 0, 0, 0, 0, 0]}
 FULL = {
     "lastSeen": "2026-11-21T10:00:00+02:00",
     "phase": "receiving",
@@ -35,6 +54,13 @@ FULL = {
     "sequence": 3,
     "parameters": {"threshold": 0.5},
     "capabilities": {**TOLD, "prebaked": ["23" * 16], "updates": False},
+    "before": {"wish": "ab" * 8, "running": "45" * 16, "parameters": {"threshold": 0.4}},
+    "health": {
+        "now": {"inferences": 9, "anomalies": 1, "faults": 2, "resets": 3, "seconds": 1.5, "scores": SCORES},
+        "before": {"inferences": 8, "anomalies": 0, "faults": 0, "resets": 0},
+    },
+    "flaps": 2,
+    "flappedAt": "2026-11-21T07:00:00Z",
 }
 
 
@@ -63,10 +89,30 @@ def test_every_field_is_read() -> None:
         capabilities=Capabilities(
             TypeId("esp32"), 1, frozenset({"ADD"}), 9, 8, prebaked=(Digest("23" * 16),), updates=False
         ),
+        before=Before("ab" * 8, Digest("45" * 16), {"threshold": 0.4}),
+        health=Health(
+            Counts(9, 1, 2, 3, 1.5, Scores(2, -1, 5, 2.0, (1, 1, 0, 0, 0, 0, 0, 0))), before=Counts(8, 0, 0, 0)
+        ),
+        flaps=2,
+        flapped_at=datetime(2026, 11, 21, 7, tzinfo=UTC),
     )
     made = Artifact(ModelRef("m", Version("1")), TypeId("esp32"), Digest(DIGEST), 7, 6, frozenset({"ADD"}))
     assert observed.artifacts == {(made.model, made.type): made}
     assert observed.quarantined == {("d1", DIGEST)}
+
+
+def test_what_is_remembered_and_what_others_say_is_read() -> None:
+    value = document(
+        gateway="hall",
+        rollouts={"r": {"wish": "ab" * 8, "stopped": "why", "stoppedAt": "2026-11-21T08:00:00Z"}},
+        peers={"yard": {"r": {"wish": "ab" * 8, "done": ["d1"], "out": ["d2"], "at": "2026-11-21T08:00:00Z"}}},
+    )
+    assert is_valid(value)
+    observed, at = observed_from(value), datetime(2026, 11, 21, 8, tzinfo=UTC)
+    assert observed.gateway == "hall"
+    assert observed.rollouts == {"r": RolloutMemory("ab" * 8, "why", at)}
+    word = RolloutWord("ab" * 8, done=frozenset({DeviceId("d1")}), out=frozenset({DeviceId("d2")}), at=at)
+    assert observed.peers == {"yard": PeerWord({RolloutId("r"): word})}
 
 
 def test_what_is_left_out_has_the_values_of_the_type() -> None:
@@ -80,7 +126,15 @@ def test_what_is_left_out_has_the_values_of_the_type() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "type_"),
-    [("device", ObservedDevice), ("capabilities", Capabilities), ("artifact", Artifact)],
+    [
+        ("device", ObservedDevice),
+        ("capabilities", Capabilities),
+        ("artifact", Artifact),
+        ("counts", Counts),
+        ("scores", Scores),
+        ("memory", RolloutMemory),
+        ("word", RolloutWord),
+    ],
 )
 def test_schema_and_types_name_the_same_fields(kind: str, type_: type) -> None:
     top: Any = validator("Observed").schema
@@ -89,6 +143,10 @@ def test_schema_and_types_name_the_same_fields(kind: str, type_: type) -> None:
         "device": device,
         "capabilities": device["properties"]["capabilities"],
         "artifact": top["properties"]["artifacts"]["items"],
+        "counts": device["properties"]["health"]["properties"]["now"],
+        "scores": device["properties"]["health"]["properties"]["now"]["properties"]["scores"],
+        "memory": top["properties"]["rollouts"]["additionalProperties"],
+        "word": top["properties"]["peers"]["additionalProperties"]["additionalProperties"],
     }
     snake = {re.sub("([A-Z])", r"_\1", name).lower() for name in shapes[kind]["properties"]}
     assert snake == {each.name for each in fields(type_)}

@@ -11,7 +11,8 @@ import pytest
 
 from reconciler.model import Action, DeviceId, FailureBudget, Hold, Install, Observed, ObservedDevice, Phase, Wave
 from reconciler.plan import Planner, plan
-from reconciler.plan.waves import allowed_failures, arrange, stable_order
+from reconciler.plan.progress import allowed_failures
+from reconciler.plan.waves import arrange, stable_order
 from tests.plan.fleets import BUILT, ESP32, EVERYWHERE, NOW, V1, V2, device, digest_of, fleet
 
 ROLLOUTS = 150

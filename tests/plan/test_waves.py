@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.model import DeviceId, FailureBudget, Nothing, RolloutId, Selector, Wave
+from reconciler.plan.progress import Progress, allowed_failures, survey
 from reconciler.plan.verdict import Standing, Verdict
-from reconciler.plan.waves import Progress, Step, allowed_failures, arrange, reordered, stable_order, survey
+from reconciler.plan.waves import Step, arrange, reordered, stable_order
 from tests.plan.fleets import EVERYWHERE, NOW, V1, device
 
 TEN = [device(number) for number in range(10)]

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How each device bears on its wave: what it has shown, and what may still go wrong with it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+
+from reconciler.model import DeviceId
+from reconciler.plan.verdict import Standing, Verdict
+
+
+class Bearing(Enum):
+    """What a device is to its wave. BEGUN and SOAKING are the devices at risk: they may still fail."""
+
+    DONE = "done"
+    SOAKING = "soaking"  # settled, but it soaks yet, or its gates are not passed
+    BEGUN = "begun"
+    DUE = "due"  # has yet to begin
+    FAILED = "failed"
+    MISSING = "missing"
+    OUT = "out"
+
+
+_OF_STANDING = {
+    Standing.FAILED: Bearing.FAILED,
+    Standing.MISSING: Bearing.MISSING,
+    Standing.OUT: Bearing.OUT,
+}
+
+
+def bearing(verdict: Verdict, soak: timedelta, now: datetime) -> Bearing:
+    """See what a device is to a wave with this soak time."""
+    if verdict.standing is Standing.DUE:
+        return Bearing.BEGUN if verdict.begun else Bearing.DUE
+    if verdict.standing is not Standing.SETTLED:
+        return _OF_STANDING[verdict.standing]
+    if verdict.proven:
+        return Bearing.DONE
+    if not verdict.awaits and (not soak or _soaked(verdict, soak, now)):
+        return Bearing.DONE
+    # One that fell silent while it was watched failed.
+    return Bearing.SOAKING if verdict.lost_at is None else Bearing.FAILED
+
+
+def _soaked(verdict: Verdict, soak: timedelta, now: datetime) -> bool:
+    """A device that was last heard after its soak time did its part."""
+    heard_until = now if verdict.lost_at is None else verdict.lost_at
+    return verdict.since is not None and verdict.since + soak <= heard_until
+
+
+@dataclass(slots=True)
+class Tally:
+    """How the devices of one step stand."""
+
+    counts: Counter[Bearing] = field(default_factory=Counter)
+    due: list[DeviceId] = field(default_factory=list)  # in order
+    due_or_missing: list[DeviceId] = field(default_factory=list)  # in order
+    soaked_at: datetime | None = None  # when the last of those that soak has soaked
+    next_soaked_at: datetime | None = None  # and the first
+    awaits: Counter[str] = field(default_factory=Counter)
+    elsewhere: Counter[str] = field(default_factory=Counter)
+
+    def add(self, name: DeviceId, verdict: Verdict, soak: timedelta, now: datetime) -> None:
+        """Take one device in."""
+        found = bearing(verdict, soak, now)
+        self.counts[found] += 1
+        if found is Bearing.DUE:
+            self.due.append(name)
+        if found in {Bearing.DUE, Bearing.MISSING}:
+            self.due_or_missing.append(name)
+        if found is Bearing.SOAKING:
+            self._add_soaking(verdict, soak, now)
+        if verdict.elsewhere and found is not Bearing.DONE:
+            self.elsewhere[verdict.elsewhere] += 1
+
+    def _add_soaking(self, verdict: Verdict, soak: timedelta, now: datetime) -> None:
+        soaked_at = None if verdict.since is None else verdict.since + soak
+        if soaked_at is not None and soaked_at > now:
+            self.soaked_at = soaked_at if self.soaked_at is None else max(self.soaked_at, soaked_at)
+            self.next_soaked_at = soaked_at if self.next_soaked_at is None else min(self.next_soaked_at, soaked_at)
+        if verdict.awaits:
+            self.awaits[verdict.awaits] += 1
+
+    @property
+    def at_risk(self) -> int:
+        """Count the devices that may still fail."""
+        return self.counts[Bearing.BEGUN] + self.counts[Bearing.SOAKING]
+
+    @property
+    def lost(self) -> int:
+        """Count the devices that can't be waited for."""
+        return self.counts[Bearing.FAILED] + self.counts[Bearing.MISSING]
+
+    @property
+    def on_the_way(self) -> int:
+        """Count the devices that are waited for."""
+        return self.counts[Bearing.DUE] + self.at_risk
+
+    def words(self, total: int) -> str:
+        """Say how the step stands."""
+        counts = self.counts
+        parts = [f"{counts[Bearing.DONE]} of {total} are done"]
+        to_go = counts[Bearing.DUE] + counts[Bearing.BEGUN]
+        parts += [f"{to_go} to go"] if to_go else []
+        if counts[Bearing.SOAKING]:
+            when = f" until {self.soaked_at.astimezone(UTC):%Y-%m-%d %H:%M:%S UTC}" if self.soaked_at else ""
+            parts.append(f"{counts[Bearing.SOAKING]} soaking{when}")
+        parts += [f"{number} not past a gate ({what})" for what, number in sorted(self.awaits.items())]
+        parts += [f"{counts[Bearing.MISSING]} not reporting"] if counts[Bearing.MISSING] else []
+        parts += [f"{counts[Bearing.FAILED]} failed"] if counts[Bearing.FAILED] else []
+        parts += [f"{number} of them at {who}" for who, number in sorted(self.elsewhere.items())]
+        return ", ".join(parts)

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Devices that other gateways serve, by what those gateways say. What nobody says is not known, and opens no wave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC
+
+from reconciler.model import DeviceId, GatewayId, Hold, HoldReason, Nothing, Observed, PeerWord, RolloutId, RolloutWord
+from reconciler.plan.verdict import Standing, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """One rollout at one other gateway."""
+
+    rollout: RolloutId
+    gateway: GatewayId
+    word: RolloutWord | None  # None: it has said nothing of what Git wants now
+    who: str  # the gateway, with what is known of it
+
+    def verdict(self, name: DeviceId) -> Verdict:
+        """Judge one device."""
+        word = self.word
+        if word is None:
+            return self._due(name, "has said nothing of it")
+        if name in word.done:
+            action = Nothing(name, f"gateway {self.gateway} has brought it where rollout {self.rollout} wants it")
+            return Verdict(action, Standing.SETTLED, proven=True, elsewhere=self.who)
+        if name in word.soaking:
+            return self._held(name, Standing.DUE, "says that it soaks", begun=True)
+        if name in word.begun:
+            return self._held(name, Standing.DUE, "says that it has begun", begun=True, away=True)
+        for names, standing, words in (
+            (word.failed, Standing.FAILED, "says that it failed"),
+            (word.missing, Standing.MISSING, "says that it does not report"),
+            (word.out, Standing.OUT, "says that it can't have it"),
+        ):
+            if name in names:
+                return self._held(name, standing, words, away=True)
+        return self._due(name, "says that it is still to come" if name in word.due else "has said nothing of it")
+
+    def _due(self, name: DeviceId, words: str) -> Verdict:
+        known = self.word is not None and name in self.word.due
+        return self._held(name, Standing.DUE, words, away=not known)
+
+    def _held(
+        self, name: DeviceId, standing: Standing, words: str, *, begun: bool = False, away: bool = False
+    ) -> Verdict:
+        action = Hold(name, self.rollout, HoldReason.ELSEWHERE, f"gateway {self.gateway} serves it, and {words}")
+        return Verdict(action, standing, begun=begun, away=away, elsewhere=self.who)
+
+
+def is_elsewhere(observed: Observed, gateway: GatewayId) -> bool:
+    """Tell whether another gateway than the one that observed serves these devices."""
+    return observed.gateway is not None and gateway != observed.gateway
+
+
+def elsewhere(observed: Observed, rollout: RolloutId, gateway: GatewayId, wish: str) -> Elsewhere:
+    """See what another gateway says of one rollout. What it says of another wish of Git counts for nothing."""
+    peer = observed.peers.get(gateway)
+    word = peer.rollouts.get(rollout) if peer is not None else None
+    current = word if word is not None and word.wish == wish else None
+    return Elsewhere(rollout, gateway, current, _who(gateway, peer, word, current))
+
+
+def _who(gateway: GatewayId, peer: PeerWord | None, word: RolloutWord | None, current: RolloutWord | None) -> str:
+    """Name the gateway, and since when it has said nothing new of this rollout: no time that changes without news."""
+    if peer is None:
+        return f"gateway {gateway}, never heard"
+    if current is not None:
+        when = f" since {current.at.astimezone(UTC):%Y-%m-%d %H:%M:%S UTC}" if current.at else ""
+        return f"gateway {gateway}, no news{when}"
+    return f"gateway {gateway}, which {'says nothing of it' if word is None else 'speaks of another version of it'}"
+
+
+def stopped_elsewhere(peers: Mapping[GatewayId, PeerWord], rollout: RolloutId, wish: str) -> str:
+    """Say which gateway stopped a rollout, if any: one that stops stops all."""
+    for name in sorted(peers):
+        word = peers[name].rollouts.get(rollout)
+        if word is not None and word.wish == wish and word.stopped:
+            return word.stopped if "(at gateway " in word.stopped else f"{word.stopped} (at gateway {name})"
+    return ""
