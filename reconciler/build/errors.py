@@ -8,11 +8,13 @@ Invalid
     ├── DoesNotFit           a format limit, or more than the device has
     ├── GateMissed           a figure missed its limit
     └── PackMalformed        bytes that are not a whole, valid pack
+Unusable
+└── ToolsMissing         this machine lacks what builds need
 """
 
 from __future__ import annotations
 
-from reconciler.errors import Invalid
+from reconciler.errors import Invalid, Unusable
 
 
 class BuildFailed(Invalid):
@@ -49,3 +51,9 @@ class PackMalformed(BuildFailed):
     """Bytes that are not a whole, valid pack."""
 
     reason = "PackMalformed"
+
+
+class ToolsMissing(Unusable):
+    """This machine lacks what builds need."""
+
+    reason = "BuildToolsMissing"

@@ -60,6 +60,9 @@ def main() -> int:
         work(folder)
     except errors.BuildFailed as error:
         failure = {"kind": type(error).__name__, "message": str(error)}
+    except ImportError as error:
+        message = f"this machine can't build ({error}): install tinyfleet with its extra `build`"
+        failure = {"kind": "ToolsMissing", "message": message}
     except MemoryError:
         failure = {
             "kind": "BuildFailed",

@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from reconciler.build.errors import BuildFailed, DoesNotFit, GateMissed
+from reconciler.build.errors import BuildFailed, DoesNotFit, GateMissed, ToolsMissing
 from reconciler.build.outcome import Built
 from reconciler.build.recipe import GateSpec, recipe_from_json
 from reconciler.build.sandbox import Job, Limits, network_can_be_cut, run_job
@@ -96,9 +97,10 @@ def test_any_storage_that_fsspec_knows_will_do(forest: tuple[Files, Built]) -> N
 def test_a_store_that_can_not_be_written_says_so(tmp_path: Path, forest: tuple[Files, Built]) -> None:
     (tmp_path / "file").write_text("no folder")
     store = Store(str(tmp_path / "file"))
-    for use in (lambda: store.put("ab" * 32, forest[1]), lambda: store.get("ab" * 32)):
-        with pytest.raises(StoreUnavailable):
-            use()
+    with pytest.raises(StoreUnavailable):
+        store.put("ab" * 32, forest[1])
+    with pytest.raises(StoreUnavailable):
+        store.get("ab" * 32)
     with pytest.raises(StoreUnavailable), store.exclusively("ab" * 32):
         pytest.fail("the lock can't be had")
 
@@ -240,3 +242,17 @@ def test_gates_report_their_figures() -> None:
         "pack_bytes", "arena_bytes", "golden_vectors", "auc", "float_auc", "agreement", "changed_decisions",
     ]  # fmt: skip
     assert all(gate.passed for gate in report.gates)
+
+
+def test_a_machine_without_the_tools_says_what_to_install(tmp_path: Path) -> None:
+    """The worker as it runs there: the import of the oracle fails."""
+    (tmp_path / "settings.json").write_text(json.dumps(asdict(Limits())))
+    script = (
+        "import sys; sys.modules['ai_edge_litert'] = None\n"
+        f"sys.argv = ['worker', {str(tmp_path)!r}]\n"
+        "from reconciler.build.worker import main; sys.exit(main())\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 1
+    told = json.loads((tmp_path / "error.json").read_text())
+    assert told["kind"] == ToolsMissing.__name__
+    assert "install tinyfleet with its extra `build`" in told["message"]
