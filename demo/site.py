@@ -71,9 +71,10 @@ class Site:
         images = ("--images", self.world.folder / "images", "--flash", flash)
         return self.world.start("vdev", VDEV, *images, *self._link_options(), *control, *options)
 
-    def start_gateway(self) -> Running:
-        """Start the daemon."""
-        self._gateway = self.world.start("gateway", TINYFLEET, "run", "--config", self.world.folder / "gateway.toml")
+    def start_gateway(self, *under: str) -> Running:
+        """Start the daemon, under another program if one is given."""
+        configuration = self.world.folder / "gateway.toml"
+        self._gateway = self.world.start("gateway", *under, TINYFLEET, "run", "--config", configuration)
         return self._gateway
 
     @property
@@ -95,15 +96,23 @@ class Site:
         }
 
     def phases(self) -> str:
-        """Return what the devices themselves say of their phases, over their control socket."""
+        """Return what the devices themselves say of their phases."""
+        return self.tell_devices("status *")
+
+    def tell_devices(self, command: str) -> str:
+        """Give the devices' control socket a command."""
         with socket.socket(socket.AF_UNIX) as control:
             control.settimeout(10)
             control.connect(str(self.world.folder / "control"))
-            control.sendall(b"status *\n")
+            control.sendall(command.encode() + b"\n")
             said = b""
             while not said.endswith(b"\n\n"):
                 said += control.recv(65536)
         return said.decode()
+
+    def forget_key(self, device: str) -> None:
+        """Have Git name another public key than the device has."""
+        self._public_keys[device] = Ed25519PrivateKey.generate().public_key().public_bytes_raw().hex()
 
     def is_ready(self, device: str, version: str) -> bool:
         """Tell whether the status ref says that a device runs this version and is ready."""

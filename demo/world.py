@@ -22,7 +22,7 @@ POLL_S = 0.2
 FLEET, GATEWAY = "demo", "bench"
 
 
-class NotObservedError(Exception):
+class NotObservedError(AssertionError):
     """What should have happened did not."""
 
 
@@ -132,7 +132,7 @@ class World:
         }.items():
             self.run("git", "config", name, value, cwd=self.work)
 
-    def commit(self, message: str, files: Mapping[str, bytes]) -> str:
+    def commit(self, message: str, files: Mapping[str, bytes], *, force: bool = False) -> str:
         """Write files, commit them signed, push; returns the commit."""
         for name, data in files.items():
             path = self.work / name
@@ -140,7 +140,7 @@ class World:
             path.write_bytes(data)
         self.run("git", "add", "-A", cwd=self.work)
         self.run("git", "commit", "-q", "-m", message, cwd=self.work)
-        self.run("git", "push", "-q", "origin", "HEAD:main", cwd=self.work)
+        self.run("git", "push", "-q", *(["--force"] if force else []), "origin", "HEAD:main", cwd=self.work)
         return self.run("git", "rev-parse", "HEAD", cwd=self.work).strip()
 
     def status_file(self, path: str) -> str | None:

@@ -9,23 +9,29 @@ import gc
 import logging
 import random
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
+from typing import TypeVar
 
 from reconciler.daemon import live
 from reconciler.daemon.assemble import Assembly
 from reconciler.daemon.health import Health
 from reconciler.daemon.notify import Notifier
 from reconciler.engine.engine import Engine
+from reconciler.errors import FleetError
 from reconciler.git.cadence import Cadence, delay_s
 from reconciler.git.errors import WatchUnavailable
 from reconciler.git.watch import LocalWatch
 
 log = logging.getLogger(__name__)
 
+MEND_S = 2.0  # before a failed step is tried again
 COALESCE_S = 0.05  # a thousand devices that report together are one pass, not a thousand
 LONGEST_IDLE_S = 30.0
 TELL_S = 1.0
+
+
+Result = TypeVar("Result")
 
 
 class Service:
@@ -70,7 +76,7 @@ class Service:
         failures = 0
         while True:
             with self._health.working("git"):
-                await self._engine.look()
+                await self._tried("looking at Git", self._engine.look())
             source = self._engine.source
             failures = failures + 1 if source is not None and source.transient else 0
             wait_s = delay_s(self._cadence, failures, random.random())  # noqa: S311 - spreads load, guards nothing
@@ -78,13 +84,23 @@ class Service:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._look.wait(), wait_s)
 
+    async def _tried(self, what: str, step: Awaitable[Result]) -> Result | None:
+        """Do a step; what can be mended while we run (a full disk) is told and tried again, no reason to end."""
+        try:
+            return await step
+        except FleetError as failure:
+            log.error("%s failed: %s: %s", what, failure.reason, failure)  # noqa: TRY400 - expected: no traceback
+            await asyncio.sleep(MEND_S)
+            self._engine.wake.set()
+            return None
+
     async def _passes(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._engine.wake.wait(), self._idle_s())
             self._engine.wake.clear()
             with self._health.working("pass"):
-                done = await self._engine.run_pass()
+                done = await self._tried("a pass", self._engine.run_pass())
             self._passed.set()
             status = self._engine.summary()
             if done is not None and not self._health.ready:
@@ -104,7 +120,7 @@ class Service:
             due_in_s = self._engine.publish_in_s()
             if due_in_s == 0.0:
                 with self._health.working("status"):
-                    await self._engine.publish()
+                    await self._tried("committing the status", self._engine.publish())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._passed.wait(), self._engine.publish_in_s())
 

@@ -19,6 +19,7 @@ from reconciler.engine.clock import Clock
 from reconciler.engine.fleetview import FleetView
 from reconciler.engine.links import Links
 from reconciler.engine.summaries import Summaries
+from reconciler.errors import FleetError
 from reconciler.model import DeviceId
 
 log = logging.getLogger(__name__)
@@ -126,6 +127,9 @@ class Attention:
         try:
             with trace.about(device):
                 answered = await self._inquire_in_turn(device)
+        except FleetError as failure:  # what it said could not be kept: ask again later
+            log.error("asking %s failed: %s: %s", device, failure.reason, failure)  # noqa: TRY400 - expected
+            answered = False
         finally:
             del self._tasks[device]
             self._never_asked.discard(device)

@@ -29,6 +29,7 @@ from reconciler.engine.state import State
 from reconciler.engine.statuses import Picture, Statuses
 from reconciler.engine.summaries import Summaries
 from reconciler.engine.wanted import Want, Wanted
+from reconciler.errors import FleetError
 from reconciler.model import Action, Commit, Desired, GatewayId, Observed
 from reconciler.plan import Planner
 from reconciler.report.conditions import Status
@@ -171,7 +172,10 @@ class Engine:
     async def listen(self) -> None:
         """Take in what devices say by themselves, until cancelled."""
         async for event in self._ports.links.events():
-            self._hearing.take(event)
+            try:
+                self._hearing.take(event)
+            except FleetError as failure:  # what it said is lost, and asked for again
+                log.error("hearing a device failed: %s: %s", failure.reason, failure)  # noqa: TRY400 - expected
 
     async def stop(self) -> None:
         """End what is under way; devices keep what they hold."""

@@ -153,25 +153,34 @@ class State:
                 file.replace(file.with_name(f"{file.name}.damaged"))
 
     @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn what SQLite says of files and disks into what a person can mend."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StateUnusable(f"{self.path}: {error}; is the disk full, or the file not ours?") from error
+
+    @contextmanager
     def together(self) -> Iterator[None]:
         """Make all that happens inside one transaction."""
-        with self._writing:
+        with self._writing, self._translated():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # a full disk has ended it by itself
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     def write(self, statement: str, values: Sequence[Value] = ()) -> None:
         """Change something; tables that belong to one module are written by that module."""
-        with self._writing:
+        with self._writing, self._translated():
             self._db.execute(statement, values)
 
     def read(self, statement: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
         """Return all rows."""
-        with self._writing:
+        with self._writing, self._translated():
             return self._db.execute(statement, values).fetchall()
 
     # ------------------------------------------------------------ single facts

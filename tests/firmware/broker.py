@@ -63,17 +63,21 @@ class Broker:
                 "require_certificate true",
                 "use_identity_as_username true",
             ]
-        configuration = folder / "mosquitto.conf"
-        configuration.write_text("\n".join(lines) + "\n")
-        self._process = start(configuration, self.port)
+        self._configuration = folder / "mosquitto.conf"
+        self._configuration.write_text("\n".join(lines) + "\n")
+        self.start()
 
-    def client(self) -> mqtt.Client:
+    def start(self) -> None:
+        """Run it; again, if it was stopped."""
+        self._process = start(self._configuration, self.port)
+
+    def client(self, name: str = "gateway") -> mqtt.Client:
         """A connected client with its own thread; end it with `disconnect` and `loop_stop`."""
         client = mqtt.Client(CallbackAPIVersion.VERSION2)
         if self.authority is not None:
-            self.authority.issue("gateway")
+            self.authority.issue(name)
             folder = self.authority.folder
-            client.tls_set(str(folder / "ca.crt"), str(folder / "gateway.crt"), str(folder / "gateway.key"))
+            client.tls_set(str(folder / "ca.crt"), str(folder / f"{name}.crt"), str(folder / f"{name}.key"))
         client.connect("localhost", self.port)
         client.loop_start()
         return client

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from demo.site import Broker as BrokerLink
 from demo.site import SerialLine, Site
-from demo.world import World
+from demo.world import GATEWAY, World
+from tests.firmware.broker import Authority, Broker
 
 ROOT = Path(__file__).parents[2]
 FAST_BAUD = 115200
+BROKER_DEVICES = tuple(f"pump-{number:02}" for number in range(20))
 
 
 @pytest.fixture(scope="session")
@@ -26,8 +29,32 @@ def firmware() -> None:
 
 
 @pytest.fixture
-def site(firmware: None) -> Iterator[Site]:  # noqa: ARG001 - must have been built
-    with tempfile.TemporaryDirectory(prefix="site") as folder, World(Path(folder)) as world:  # a socket's path is short
-        made = Site(world, ("pump-1", "pump-2", "pump-3"), SerialLine(FAST_BAUD))
-        made.set_up()
+def world() -> Iterator[World]:
+    with tempfile.TemporaryDirectory(prefix="site") as folder, World(Path(folder)) as made:  # a socket's path is short
         yield made
+
+
+@pytest.fixture
+def broker(world: World) -> Iterator[Broker]:
+    """A mosquitto with TLS, and certificates for the gateway and its devices."""
+    authority = Authority(world.folder / "pki")
+    for name in (GATEWAY, *BROKER_DEVICES):
+        authority.issue(name)
+    started = Broker(world.folder, authority)
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def broker_site(firmware: None, world: World, broker: Broker) -> Site:  # noqa: ARG001 - must have been built
+    assert broker.authority is not None
+    made = Site(world, BROKER_DEVICES, BrokerLink(broker.port, broker.authority.folder))
+    made.set_up()
+    return made
+
+
+@pytest.fixture
+def site(firmware: None, world: World) -> Site:  # noqa: ARG001 - must have been built
+    made = Site(world, ("pump-1", "pump-2", "pump-3"), SerialLine(FAST_BAUD))
+    made.set_up()
+    return made

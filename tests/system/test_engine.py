@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the engine does when things change while it works, and with devices that come back wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+from click.testing import CliRunner
+
+from demo.site import SerialLine, Site, model, rollout
+from demo.world import document, threshold_model
+from reconciler.cli import cli
+
+WITHIN_S = 60
+SECOND = threshold_model([3, -4, 2] * 40, 800)
+LARGE = threshold_model([(7 * i * i) % 41 - 20 for i in range(3000)], 800)
+SLOW_BAUD = 9600
+
+
+def tinyfleet(site: Site, *words: str) -> Any:  # noqa: ANN401 - any JSON value
+    command = [*words, "--output", "json", "--config", str(site.world.folder / "gateway.toml")]
+    return json.loads(CliRunner().invoke(cli, command).stdout)
+
+
+def begin_slowly(site: Site) -> None:
+    """Bring the devices of a slow line to where a large model is on its way to them."""
+    site.link = SerialLine(SLOW_BAUD)
+    site.start_devices()
+    site.world.commit("Begin", site.first_files())
+    site.start_gateway()
+    site.world.wait_for("1.0.0", lambda: site.are_ready("1.0.0"), within_s=WITHIN_S)
+    site.world.commit("large", {"rollout.yaml": rollout("2.0.0"), **model("2.0.0", LARGE)})
+    site.world.wait_for("a transfer under way", lambda: "phase=1" in site.phases(), within_s=WITHIN_S)
+
+
+def reasons(site: Site) -> list[str]:
+    return [site.world.device_status(device)["conditions"][0]["reason"] for device in site.devices]
+
+
+def condition(status: Mapping[str, Any], kind: str) -> Mapping[str, str]:
+    found: Mapping[str, str] = next(each for each in status["conditions"] if each["type"] == kind)
+    return found
+
+
+def test_what_was_suspended_under_way_stops_and_goes_on_where_it_was(site: Site) -> None:
+    begin_slowly(site)
+    site.world.commit("wait", {"rollout.yaml": rollout("2.0.0", suspend=True)})
+    site.world.wait_for("held", lambda: set(reasons(site)) == {"HeldSuspended"}, within_s=WITHIN_S)
+    assert "called off" in site.gateway.said
+    assert "phase=1" in site.phases()  # and what had arrived is kept
+    assert "Confirmed" not in site.gateway.said
+    site.world.commit("go on", {"rollout.yaml": rollout("2.0.0")})
+    site.world.wait_for("2.0.0", lambda: site.are_ready("2.0.0"), within_s=WITHIN_S)
+
+
+def test_what_git_took_back_under_way_is_not_delivered(site: Site) -> None:
+    begin_slowly(site)
+    site.world.commit("back", {"rollout.yaml": rollout("1.0.0")})
+    site.world.wait_for("1.0.0", lambda: site.are_ready("1.0.0"), within_s=WITHIN_S)
+    assert "called off" in site.gateway.said
+    assert "Confirmed" not in site.gateway.said
+
+
+def test_another_version_replaces_the_one_under_way(site: Site) -> None:
+    begin_slowly(site)
+    site.world.commit("rather", {"rollout.yaml": rollout("1.1.0"), **model("1.1.0", SECOND)})
+    site.world.wait_for("1.1.0", lambda: site.are_ready("1.1.0"), within_s=WITHIN_S)
+    assert "2.0.0: Confirmed" not in site.gateway.said
+
+
+def once(site: Site) -> Any:  # noqa: ANN401 - any JSON value
+    return tinyfleet(site, "reconcile", "--once")
+
+
+def test_a_device_that_was_reset_to_factory_is_told_and_brought_back_above_what_it_obeyed(site: Site) -> None:
+    vdev = site.start_devices()
+    site.world.commit("Begin", site.first_files())
+    once(site)
+    for threshold in (500, 600, 700):
+        site.world.commit("tune", {"rollout.yaml": rollout("1.0.0", parameters={"threshold": threshold})})
+        once(site)
+    assert site.world.device_status("pump-1")["sequence"] == 3
+    vdev.stop()
+    flash = next(path for path in (site.world.folder / "flash").iterdir() if "pump-1" in path.name)
+    flash.unlink()
+    site.start_devices()
+    ran = CliRunner().invoke(
+        cli, ["reconcile", "--once", "--output", "json", "--config", f"{site.world.folder}/gateway.toml"]
+    )
+    done = json.loads(ran.stdout)
+    assert [(each["device"], each["how"]) for each in done["deliveries"]] == [("pump-1", "confirmed, sequence 4")]
+    assert "It held sequence 3 and now holds 0" in ran.stderr
+    assert site.is_ready("pump-1", "1.0.0")
+
+
+def test_two_devices_with_one_identity_are_isolated(site: Site) -> None:
+    vdev = site.start_devices()
+    folder = site.world.folder / "flash"
+    site.world.commit("Begin", site.first_files())
+    once(site)
+    vdev.stop()
+    flash = next(path for path in folder.iterdir() if "pump-1" in path.name)
+    clone = flash.read_bytes()  # stays behind from now on
+    for _ in range(4):
+        site.start_devices().stop()  # four boots ahead
+    for _ in range(2):
+        vdev = site.start_devices()
+        once(site)
+        vdev.stop()
+        original = flash.read_bytes()
+        flash.write_bytes(clone)
+        vdev = site.start_devices()
+        once(site)
+        vdev.stop()
+        clone = flash.read_bytes()
+        flash.write_bytes(original)
+    site.start_devices()
+    site.world.commit("tune", {"rollout.yaml": rollout("1.0.0", parameters={"threshold": 500})})
+    done = once(site)
+    assert {each["device"] for each in done["deliveries"] if each["good"]} == {"pump-2", "pump-3"}
+    status = site.world.device_status("pump-1")
+    assert condition(status, "Trusted")["reason"] == "IdentityCloned"
+    assert condition(status, "Ready")["status"] == "False"
+
+
+def test_a_device_whose_key_is_not_the_one_in_git_is_told_and_not_served(site: Site) -> None:
+    site.start_devices()
+    site.forget_key("pump-2")
+    site.world.commit("Begin", site.first_files())
+    site.start_gateway()
+    site.world.wait_for("NotAuthentic", lambda: "NotAuthentic" in reasons_or_none(site), within_s=WITHIN_S)
+    assert site.is_ready("pump-1", "1.0.0")
+    fleet = tinyfleet(site, "status")
+    assert set(fleet["live"]["unauthenticated"]) == {"pump-2"}
+
+
+def reasons_or_none(site: Site) -> list[str]:
+    return reasons(site) if all(site.world.device_status(device) for device in site.devices) else []
+
+
+def test_what_devices_counted_is_added_up_per_model_and_scraped(site: Site) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with (site.world.folder / "gateway.toml").open("a") as toml:
+        toml.write(f'[http]\nlisten = "127.0.0.1:{port}"\n')
+    site.start_devices("--infer-every", "20")
+    site.world.wait_for("devices", (site.world.folder / "control").exists, within_s=WITHIN_S)
+    site.world.wait_for("inferences", lambda: re.search(r"inferences=\d{2}", site.phases()), within_s=WITHIN_S)
+    site.world.commit("Begin", site.first_files())
+    site.start_gateway()
+    site.world.wait_for("1.0.0", lambda: site.are_ready("1.0.0"), within_s=WITHIN_S)
+
+    def total() -> Any:  # noqa: ANN401 - any JSON value
+        found = tinyfleet(site, "status")["models"].get("vibration@1.0.0")
+        return found if found and found["devices"] == len(site.devices) else None
+
+    found = site.world.wait_for("summaries", total, within_s=20)
+    assert found["inferences"] >= 30
+    scraped = page(port, "/metrics")
+    assert 'tinyfleet_devices{reason="Ready"} 3.0' in scraped
+    assert 'tinyfleet_link_up{link="/dev/line"} 1.0' in scraped
+    assert re.search(r'tinyfleet_model_inferences_total\{model="vibration@1.0.0",pack="\w{12}"\} \d{2}', scraped)
+    assert page(port, "/readyz") == "ok\n"
+    assert page(port, "/healthz") == "ok\n"
+
+
+def page(port: int, path: str) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        text: str = answer.read().decode()
+    return text
+
+
+def test_a_gateway_that_git_does_not_know_says_so(site: Site) -> None:
+    files = site.first_files()
+    site.world.commit("Begin", {**files, "gateway.yaml": document("Gateway", "another", {"selector": {}})})
+    site.start_gateway()
+    site.world.wait_for(
+        "the problem", lambda: "no Gateway named bench" in (site.world.status_file("README.md") or ""), within_s=20
+    )
+
+
+def test_a_lost_database_is_made_anew_from_git_and_the_devices(site: Site) -> None:
+    site.start_devices()
+    site.world.commit("Begin", site.first_files())
+    site.world.commit("1.1.0", {"rollout.yaml": rollout("1.1.0"), **model("1.1.0", SECOND)})
+    once(site)
+    shutil.rmtree(site.world.folder / "state")
+    again = once(site)
+    assert again["deliveries"] == []
+    assert site.are_ready("1.1.0")
