@@ -8,7 +8,6 @@ import logging
 import os
 import sys
 from datetime import UTC, datetime
-from typing import TextIO
 
 from reconciler.engine import trace
 
@@ -54,9 +53,9 @@ class JsonFormatter(logging.Formatter):
         return json.dumps({name: value for name, value in told.items() if value is not None}, ensure_ascii=False)
 
 
-def set_up(log_format: str, *, verbose: bool, stream: TextIO = sys.stderr) -> None:
+def set_up(log_format: str, *, verbose: bool) -> None:
     """Send the logs of this process where the one who started it looks for them."""
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(sys.stderr)
     journald = "JOURNAL_STREAM" in os.environ
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter(journald=journald))
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler.engine.drift import Histories
 from reconciler.model import Action, DeviceId, Nothing, ObservedDevice
 from reconciler.report.device import Doubt
+
+log = logging.getLogger(__name__)
 
 NOT_AUTHENTIC = "NotAuthentic"
 SEQUENCE_WENT_BACK = "SequenceWentBack"
@@ -30,6 +33,7 @@ class Doubts:
     def __init__(self, histories: Histories) -> None:
         self._histories = histories
         self._refused: dict[DeviceId, Refused] = {}
+        self._told: dict[DeviceId, Doubt] = {}
 
     @property
     def refused(self) -> Mapping[DeviceId, Refused]:
@@ -56,6 +60,9 @@ class Doubts:
             doubt = self._unbelieved(action.device) or self._went_back(action, devices.get(action.device))
             if doubt is not None:
                 found[action.device] = doubt
+                if self._told.get(action.device) != doubt:  # it may be over before a status is committed
+                    log.warning("%s: %s", action.device, doubt.message, extra={"reason": doubt.reason})
+        self._told = found
         return found
 
     def _unbelieved(self, device: DeviceId) -> Doubt | None:

@@ -148,8 +148,8 @@ def test_what_devices_counted_is_added_up_per_model_and_scraped(site: Site) -> N
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with (site.world.folder / "gateway.toml").open("a") as toml:
-        toml.write(f'[http]\nlisten = "127.0.0.1:{port}"\n')
+    toml = site.world.folder / "gateway.toml"
+    toml.write_text(re.sub(r"listen = .*", f'listen = "127.0.0.1:{port}"', toml.read_text()))
     site.start_devices("--infer-every", "20")
     site.world.wait_for("devices", (site.world.folder / "control").exists, within_s=WITHIN_S)
     site.world.wait_for("inferences", lambda: re.search(r"inferences=\d{2}", site.phases()), within_s=WITHIN_S)
