@@ -4,22 +4,26 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 from firmware.campaign.powercut import Campaign, Tally, all_runs
-from firmware.campaign.program import FIRMWARE, read_bugs
+from firmware.campaign.program import FIRMWARE, locked, read_bugs
+
+# What was played stays there, so that a problem can be played again.
+FOLDER: Final = FIRMWARE / "build" / "powercut"
 
 
 def main() -> int:
     """Print what was found, and last the figures."""
     begun = time.monotonic()
-    (FIRMWARE / "build").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=FIRMWARE / "build", prefix="powercut-") as folder:
-        tally, found, seeded = _run(Path(folder))
+    with locked(FOLDER / "turn"):
+        shutil.rmtree(FOLDER / "scripts", ignore_errors=True)
+        tally, found, seeded = _run(FOLDER)
     seconds = time.monotonic() - begun
     print(
         f"cuts={tally.cuts} torn={tally.torn} recoveries={tally.recoveries} bricks={tally.bricks} "

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,15 @@ def test_a_second_cut_at_every_operation_of_the_recovery(campaign: Campaign) -> 
     tally = campaign.play(Run("update", FLASHES[1], depth=2, torn_first=1))
     assert tally.problems == ()
     assert tally.recoveries > 4000
+
+
+def test_a_world_can_be_forked(campaign: Campaign) -> None:
+    """The core keeps nothing outside of the structs that it is given, or forked worlds would share it."""
+    objects = sorted(campaign.workshop.folder.glob("src-*.o"))
+    told = subprocess.run(["size", "-A", *objects], check=True, capture_output=True, text=True).stdout
+    sizes = [line.split()[:2] for line in told.splitlines() if line.startswith((".data ", ".bss "))]
+    assert len(sizes) == 2 * len(objects) > 20
+    assert {size for _, size in sizes} == {"0"}
 
 
 def test_there_are_a_dozen_bugs_and_more() -> None:
