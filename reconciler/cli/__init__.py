@@ -19,11 +19,13 @@ from reconciler.errors import FleetError
 COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("build", "Build the artifacts of models"),
     "pack": ("pack", "Make, look into, run and compare packs"),
+    "provision": ("provision", "Make a device's first flash content and write it"),
     "pki": ("pki", "Certificates for MQTT, and the broker's configuration"),
     "plan": ("plan", "Show what would be done to each device, and why"),
     "accept": ("accept", "Go on from a commit though history was rewritten"),
     "config": ("config", "Check and show the gateway's own configuration"),
     "doctor": ("doctor", "Find what is wrong on this gateway, and how to mend it"),
+    "init": ("init", "Begin a fleet repository"),
     "install-service": ("install_service", "Install the systemd service"),
     "reconcile": ("reconcile", "Reconcile once and end, or show what would be done"),
     "status": ("status", "Show what this gateway knows of its devices"),

@@ -66,12 +66,21 @@ def provisioned_region(identity: Identity, prebaked: Sequence[bytes] = ()) -> by
     if len(prebaked) > PREBAKED_MAX:
         raise ValueError(f"{len(prebaked)} pre-baked packs, and a device carries at most {PREBAKED_MAX}")
     entries, packs = b"", b""
-    for pack in prebaked:
-        packs += _ERASED * (-len(packs) % _PACK_ALIGNMENT)
-        entries += _ENTRY.pack(HEADER_BYTES + len(packs), len(pack), hashlib.sha256(pack).digest())
-        packs += pack
+    for offset, pack in zip(pack_offsets(prebaked), prebaked, strict=True):
+        packs = packs.ljust(offset - HEADER_BYTES, _ERASED) + pack
+        entries += _ENTRY.pack(offset, len(pack), hashlib.sha256(pack).digest())
     header = _plain_part(identity, len(prebaked)) + entries.ljust(PREBAKED_MAX * _ENTRY.size, b"\0")
     return header + struct.pack("<I", zlib.crc32(header)) + packs
+
+
+def pack_offsets(prebaked: Sequence[bytes]) -> tuple[int, ...]:
+    """Say where in the region each pack begins."""
+    offsets, end = [], HEADER_BYTES
+    for pack in prebaked:
+        end += -end % _PACK_ALIGNMENT
+        offsets.append(end)
+        end += len(pack)
+    return tuple(offsets)
 
 
 def _plain_part(identity: Identity, prebaked_count: int) -> bytes:

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A commit on a branch of its own, for a person to look at: neither index nor working tree are touched.
+
+This is the repository of whoever runs the command, so their configuration counts here: their name, their signing key.
+The gateway's own mirror is another matter (docs/adr/0020).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import git
+
+from reconciler.errors import Unusable
+
+SIGNS: Final = "commit.gpgsign"
+
+
+class CantPropose(Unusable):
+    """The repository does not take the commit."""
+
+    reason = "CantPropose"
+
+
+class Workshop:
+    """The Git repository around a folder of fleet files."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            self._repository = git.Repo(folder, search_parent_directories=True)
+        except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
+            raise CantPropose(f"{folder} is not in a Git repository") from error
+        top = self._repository.working_tree_dir
+        if top is None:
+            raise CantPropose(f"{folder} is in a Git repository without files")
+        self._below = folder.resolve().relative_to(Path(top).resolve())
+
+    def committed(self, path: str) -> bytes:
+        """Return a file as the last commit has it."""
+        name = (self._below / path).as_posix()
+        try:
+            data: bytes = self._repository.head.commit.tree[name].data_stream.read()
+        except (KeyError, ValueError) as error:
+            raise CantPropose(f"{path} is in no commit yet") from error
+        return data
+
+    def propose(self, branch: str, message: str, files: Mapping[str, bytes]) -> str:
+        """Put a commit with these files changed on top of the last one, on this branch; an older one is replaced."""
+        head = self._repository.head
+        if not head.is_detached and head.ref.name == branch:
+            raise CantPropose(f"{branch} is checked out: go to the branch that it shall be merged into")
+        try:
+            return self._propose(branch, message, files)
+        except git.GitCommandError as error:
+            raise CantPropose(f"{branch}: {_last_line(error)}") from error
+
+    def _propose(self, branch: str, message: str, files: Mapping[str, bytes]) -> str:
+        run = self._repository.git
+        parent = self._repository.head.commit.hexsha
+        with tempfile.TemporaryDirectory(prefix="tinyfleet-") as folder:
+            with run.custom_environment(GIT_INDEX_FILE=str(Path(folder) / "index")):
+                run.read_tree(parent)
+                for path, data in files.items():
+                    name, blob = (self._below / path).as_posix(), Path(folder) / "blob"
+                    blob.write_bytes(data)
+                    mode = format(self._repository.commit(parent).tree[name].mode, "o")
+                    identity = run.hash_object("-w", "--no-filters", str(blob))
+                    run.update_index("--cacheinfo", f"{mode},{identity},{name}")
+                tree = run.write_tree()
+            signs = run.config("--bool", "--default", "false", "--get", SIGNS) == "true"
+            made: str = run.commit_tree(tree, "-p", parent, "-m", message, *(["-S"] if signs else []))
+        run.update_ref("-m", "tinyfleet provision", f"refs/heads/{branch}", made)
+        return made
+
+
+def _last_line(error: git.GitCommandError) -> str:
+    said = str(error.stderr).strip().strip("'").splitlines()
+    return said[-1].strip() if said else str(error)

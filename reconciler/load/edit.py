@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Changes one value of a document in a file and leaves every other byte as it is: comments, order, line ends.
+
+A YAML library that writes a whole file anew would change what its author never touched. Here the places are found by
+parsing, the text is cut and joined, and the result is parsed again and compared with what was meant.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from reconciler.errors import Invalid
+
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+FIELD = "publicKey"
+
+
+class NotEditable(Invalid):
+    """A document can't be changed without changing more than was meant."""
+
+    reason = "NotEditable"
+
+
+def with_public_key(data: bytes, device: str, public_key: str) -> bytes | None:
+    """Return the file with a device's public key set; none when the file does not define that device."""
+    text = data.decode("utf-8-sig")
+    before = list(yaml.load_all(text, LOADER))
+    at = next((number for number, document in enumerate(before) if _is_device(document, device)), None)
+    if at is None:
+        return None
+    spec = _member(list(yaml.compose_all(text, LOADER))[at], "spec")
+    if not spec.value:
+        raise NotEditable(f"{device}: its spec is empty")
+    edited = _edited(text, spec, f'"{public_key}"')
+    before[at]["spec"][FIELD] = public_key
+    try:
+        after = list(yaml.load_all(edited, LOADER))
+    except yaml.YAMLError as error:
+        raise NotEditable(f"{device}: {FIELD} can't be put into this document by itself") from error
+    if after != before:
+        raise NotEditable(f"{device}: {FIELD} can't be put into this document by itself")
+    return data[: len(data) - len(text.encode())] + edited.encode()
+
+
+def _is_device(document: object, name: str) -> bool:
+    match document:
+        case {"kind": "Device", "metadata": {"name": found}, "spec": {}}:
+            return bool(found == name)
+        case _:
+            return False
+
+
+def _edited(text: str, spec: Any, value: str) -> str:  # noqa: ANN401 - yaml's nodes are untyped
+    """Put the value in the place of the present one, or as the last entry of the mapping."""
+    present = _member(spec, FIELD)
+    if present is not None:
+        return text[: present.start_mark.index] + value + text[present.end_mark.index :]
+    if spec.flow_style:
+        last = spec.value[-1][1]
+        return f"{text[: last.end_mark.index]}, {FIELD}: {value}{text[last.end_mark.index :]}"
+    indent = " " * spec.value[0][0].start_mark.column
+    end = _end_of_line(text, _end(spec))
+    line_end = "\r\n" if text[end - 1 : end + 1] == "\r\n" else "\n"
+    at = end - 1 if line_end == "\r\n" else end  # before the line's end, which may be missing in the last line
+    return f"{text[:at]}{line_end}{indent}{FIELD}: {value}{text[at:]}"
+
+
+def _member(mapping: Any, name: str) -> Any:  # noqa: ANN401 - as above
+    return next((value for key, value in mapping.value if key.value == name), None)
+
+
+def _end(node: Any) -> int:  # noqa: ANN401 - as above
+    """Where a node's last word ends; a block mapping itself ends only where the next thing begins."""
+    while isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        node = last[1] if isinstance(last, tuple) else last
+    index: int = node.end_mark.index
+    return index
+
+
+def _end_of_line(text: str, index: int) -> int:
+    end = text.find("\n", index)
+    return len(text) if end < 0 else end

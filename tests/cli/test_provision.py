@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tinyfleet provision`: from the fleet repository to a chip or a file, and the public key back into Git."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import subprocess
+import zlib
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from demo.world import document, threshold_model
+from reconciler.build.interchange import threshold_pack
+from reconciler.cli import cli
+from reconciler.devices.esp_flash import WriteFailed, WrongChip
+from reconciler.devices.flash_image import HEADER_BYTES
+from reconciler.devices.provisioning import NotProvisionable
+from reconciler.errors import Invalid, Unusable
+from reconciler.git.proposal import CantPropose
+from signing import keys
+from tests.devices.esp_chip import Chip, Faults
+
+MODEL = threshold_model([3, -5, 2] * 20, 900)
+FLASH = {
+    "chip": "esp32c3",
+    "bytes": 4 << 20,
+    "provisioned": {"offset": 0x200000, "bytes": 0x10000},
+    "journal": {"offset": 0x210000, "bytes": 0x4000},
+}
+DEVICES = """\
+# The hall's pumps.
+apiVersion: tinyfleet/v1alpha1
+kind: Device
+metadata: {name: pump-1}
+spec:
+  type: sensor  # with a chip
+  link: {serial: {port: /dev/line, baud: 2400, address: 7}}
+---
+apiVersion: tinyfleet/v1alpha1
+kind: Device
+metadata: {name: pump-2}
+spec: {type: plain, link: {serial: {port: /dev/line, baud: 2400, address: 8}}}
+"""
+
+
+def _kind(name: str, flash: dict[str, object] | None) -> bytes:
+    spec = {
+        "architecture": "rv32imc",
+        "slotBytes": 65536,
+        "arenaBytes": 1024,
+        "operators": ["THRESHOLD"],
+        "prebaked": [{"name": "vibration", "version": "1.0.0"}],
+        **({"flash": flash} if flash else {}),
+    }
+    return document("DeviceType", name, spec)
+
+
+class Desk:
+    """A fleet repository, a root's public key and an artifact store."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.fleet = folder, folder / "fleet"
+        self.root = keys.generate()
+        (folder / "root.pub.pem").write_bytes(keys.public_pem(self.root.public_key))
+        source = {"path": "vibration.json", "sha256": _sha256(MODEL)}
+        spec = {"version": "1.0.0", "source": source, "needs": {"operators": ["THRESHOLD"]}}
+        files = {
+            "fleet.yaml": document("Fleet", "plant", {}),
+            "gateway.yaml": document("Gateway", "hall", {"selector": {}}),
+            "types.yaml": _kind("sensor", FLASH) + b"---\n" + _kind("plain", None),
+            "model.yaml": document("Model", "vibration", spec),
+            "vibration.json": MODEL,
+            "devices.yaml": DEVICES.encode(),
+        }
+        self.fleet.mkdir()
+        for name, data in files.items():
+            (self.fleet / name).write_bytes(data)
+
+    def run(self, line: str) -> Result:
+        line = line.format(d=self.folder)
+        rest = [] if "--dry-run" in line else ["--root", str(self.folder / "root.pub.pem")]
+        store = ["--store", str(self.folder / "store")]
+        return CliRunner().invoke(cli, ["provision", *line.split(), *rest, *store])
+
+    def done(self, line: str) -> Result:
+        result = self.run(line)
+        assert result.exit_code == 0, (result.output, result.exception)
+        return result
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=self.fleet, check=True, capture_output=True, text=True)
+        return done.stdout
+
+    def committed(self) -> None:
+        self.git("init", "-q", "-b", "main")
+        for name, value in (("user.name", "someone"), ("user.email", "someone@plant")):
+            self.git("config", name, value)
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", "first")
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, "/dev/null")
+    return Desk(tmp_path)
+
+
+def _public_key(region: bytes) -> str:
+    """Read the device's public key out of a region that is sound."""
+    assert zlib.crc32(region[:636]) == int.from_bytes(region[636:640], "little")
+    return region[88:120].hex()
+
+
+def _key_in(devices: str, name: str) -> object:
+    (found,) = (each for each in yaml.safe_load_all(devices) if each["metadata"]["name"] == name)
+    return found["spec"].get("publicKey")
+
+
+def test_a_dry_run_shows_the_map_and_makes_nothing(desk: Desk) -> None:
+    shown = desk.done("pump-1 {d}/fleet --dry-run").stdout.splitlines()
+    pack = threshold_pack(MODEL)
+    assert [line.split()[:2] for line in shown] == [
+        ["0x00200000", "640"],
+        ["0x00200280", str(len(pack))],
+        [f"{0x200280 + len(pack):#010x}", str(0x10000 - 640 - len(pack))],
+        ["0x00210000", "16384"],
+    ]
+    assert _sha256(pack) in shown[1]
+    assert "vibration@1.0.0" in shown[1]
+    assert desk.done("pump-2 {d}/fleet --dry-run").stdout.startswith("0x00000000")
+
+
+def test_a_file_for_its_owner_alone_and_the_patch(desk: Desk) -> None:
+    patch = desk.done("pump-1 {d}/fleet --output {d}/pump-1.bin").stdout
+    path = desk.folder / "pump-1.bin"
+    assert path.stat().st_mode & 0o777 == 0o600
+    region = path.read_bytes()
+    assert region[HEADER_BYTES:] == threshold_pack(MODEL)
+    assert region[56:88] == desk.root.public_key
+    assert region[152] == 7
+    subprocess.run(["patch", "-p1", "-s"], cwd=desk.fleet, input=patch, text=True, check=True)
+    edited = (desk.fleet / "devices.yaml").read_text(encoding="utf-8")
+    assert _key_in(edited, "pump-1") == _public_key(region)
+    assert edited.replace(f'  publicKey: "{_public_key(region)}"\n', "") == DEVICES
+    assert region[120:152].hex() not in patch  # the seed
+
+
+def test_a_file_is_never_overwritten(desk: Desk) -> None:
+    (desk.folder / "here").write_bytes(b"something")
+    error = desk.run("pump-1 {d}/fleet --output {d}/here").exception
+    assert isinstance(error, Unusable)
+    assert "is there already" in str(error)
+    assert (desk.folder / "here").read_bytes() == b"something"
+
+
+def test_the_whole_flash_in_a_file(desk: Desk) -> None:
+    desk.done("pump-1 {d}/fleet --output {d}/whole.bin --whole")
+    whole = (desk.folder / "whole.bin").read_bytes()
+    assert len(whole) == 4 << 20
+    assert whole[:0x200000] == b"\xff" * 0x200000
+    assert _public_key(whole[0x200000:])
+    assert isinstance(desk.run("pump-2 {d}/fleet --output {d}/b --whole").exception, NotProvisionable)
+
+
+def test_a_chip_and_a_commit(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    desk.committed()
+    with Chip("esp32c3") as chip:
+        chip.flash.size = 4 << 20
+        chip.flash.data[0x210000:0x214000] = bytes(0x4000)
+        result = desk.done(f"pump-1 {{d}}/fleet --port {chip.port} --commit")
+        region = bytes(chip.flash.data[0x200000:0x210000])
+        assert chip.flash.data[0x210000:0x214000] == b"\xff" * 0x4000
+    public = _public_key(region)
+    assert result.stdout.split()[1:3] == ["on", "provision/pump-1:"]
+    assert _key_in(desk.git("show", "provision/pump-1:devices.yaml"), "pump-1") == public
+    assert _key_in(desk.git("show", "main:devices.yaml"), "pump-1") is None
+    assert desk.git("status", "--porcelain") == ""
+    seed = region[120:152]
+    for said in (result.output, caplog.text, repr(result), desk.git("log", "--all", "-p")):
+        assert seed.hex() not in said
+        assert str(seed) not in said
+
+
+def test_a_cable_that_is_pulled_records_nothing_and_the_command_again(desk: Desk) -> None:
+    desk.committed()
+    faults = Faults(pull_cable_at_block=0)
+    with Chip("esp32c3", faults=faults) as chip:
+        chip.flash.size = 4 << 20
+        error = desk.run(f"pump-1 {{d}}/fleet --port {chip.port} --commit").exception
+        assert isinstance(error, WriteFailed)
+    assert desk.git("branch", "--list", "provision/*") == ""
+    with Chip("esp32c3", chip.flash) as chip:
+        desk.done(f"pump-1 {{d}}/fleet --port {chip.port} --commit --no-stub")
+        public = _public_key(bytes(chip.flash.data[0x200000:0x210000]))
+    assert _key_in(desk.git("show", "provision/pump-1:devices.yaml"), "pump-1") == public
+
+
+def test_the_wrong_chip_gets_nothing(desk: Desk) -> None:
+    with Chip("esp32s3") as chip:
+        error = desk.run(f"pump-1 {{d}}/fleet --port {chip.port}").exception
+        assert isinstance(error, WrongChip)
+        assert chip.flash.log == []
+    error = desk.run("pump-2 {d}/fleet --port /dev/null").exception
+    assert isinstance(error, NotProvisionable)
+    assert "flash.chip" in str(error)
+
+
+def test_every_time_another_key(desk: Desk) -> None:
+    for name in ("a", "b"):
+        desk.done(f"pump-2 {{d}}/fleet --output {{d}}/{name}")
+    regions = [(desk.folder / name).read_bytes() for name in ("a", "b")]
+    assert _public_key(regions[0]) != _public_key(regions[1])
+    assert regions[0][120:152] != regions[1][120:152]
+
+
+def test_a_device_that_has_a_key_gets_another(desk: Desk) -> None:
+    devices = desk.fleet / "devices.yaml"
+    devices.write_text(DEVICES.replace("type: plain", f'type: plain, publicKey: "{"ab" * 32}"'), encoding="utf-8")
+    result = desk.done("pump-2 {d}/fleet --output {d}/a")
+    assert "the new one takes its place" in result.stderr
+    assert "ab" * 32 in result.stdout  # as what the patch takes away
+
+
+def test_what_is_in_the_way_of_the_commit_is_told_before_a_key_is_made(desk: Desk) -> None:
+    error = desk.run("pump-2 {d}/fleet --output {d}/a --commit").exception
+    assert isinstance(error, CantPropose)
+    desk.committed()
+    with (desk.fleet / "devices.yaml").open("a", encoding="utf-8") as file:
+        file.write("# more\n")
+    error = desk.run("pump-2 {d}/fleet --output {d}/a --commit").exception
+    assert isinstance(error, CantPropose)
+    assert "not committed yet" in str(error)
+    assert not (desk.folder / "a").exists()
+
+
+def test_a_patch_for_a_file_without_a_last_line_end(desk: Desk) -> None:
+    devices = desk.fleet / "devices.yaml"
+    devices.write_text(DEVICES.rstrip("\n"), encoding="utf-8")
+    patch = desk.done("pump-2 {d}/fleet --output {d}/a").stdout
+    assert "\\ No newline at end of file" in patch
+    subprocess.run(["patch", "-p1", "-s"], cwd=desk.fleet, input=patch, text=True, check=True)
+    assert _key_in(devices.read_text(encoding="utf-8"), "pump-2")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "pump-1 {d}/fleet",
+        "pump-1 {d}/fleet --dry-run --port /dev/null",
+        "pump-1 {d}/fleet --output {d}/a --port /dev/null",
+        "pump-9 {d}/fleet --dry-run",
+    ],
+)
+def test_command_lines_that_say_too_little_or_too_much(desk: Desk, line: str) -> None:
+    assert desk.run(line).exit_code == 2
+
+
+def test_the_roots_key_must_be_given(desk: Desk) -> None:
+    result = CliRunner().invoke(cli, ["provision", "pump-1", str(desk.fleet), "--output", os.devnull])
+    assert result.exit_code == 2
+    assert "--root is missing" in result.output
+
+
+def test_a_repository_with_mistakes(desk: Desk) -> None:
+    (desk.fleet / "gateway.yaml").unlink()
+    error = desk.run("pump-1 {d}/fleet --dry-run").exception
+    assert isinstance(error, Invalid)
+    assert "has mistakes" in str(error)

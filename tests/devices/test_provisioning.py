@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a device is born with, and where it goes."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+
+import pytest
+
+from reconciler.devices import provisioning
+from reconciler.devices.provisioning import NotProvisionable
+from reconciler.model import (
+    Commit,
+    Desired,
+    Device,
+    DeviceId,
+    DeviceType,
+    FlashMap,
+    Fleet,
+    Link,
+    ModelRef,
+    MqttLink,
+    Region,
+    SerialLink,
+    TypeId,
+    Version,
+)  # fmt: skip
+from signing.names import Engine, target
+
+FLASH = FlashMap(bytes=65536, provisioned=Region(8192, 8192), journal=Region(16384, 8192), chip="esp32c3")
+KIND = DeviceType(TypeId("pump"), "rv32imc", 65536, 1024, frozenset({"THRESHOLD"}), flash=FLASH)
+SEED, ROOT = bytes(range(32)), bytes(range(32, 64))
+PACKS = [b"first" * 101, b"second" * 50]
+REFS = [ModelRef("a", Version("1")), ModelRef("b", Version("2"))]
+
+
+def _desired(kind: DeviceType = KIND, link: Link | None = None) -> tuple[Desired, Device]:
+    device = Device(DeviceId("pump-1"), kind.name, link or MqttLink())
+    return Desired(Commit(""), Fleet("plant"), {}, {kind.name: kind}, {device.name: device}, {}, {}), device
+
+
+def test_who_a_device_is() -> None:
+    for link, address in ((MqttLink(), 0), (SerialLink("/dev/line", 2400, 17), 17)):
+        made = provisioning.identity_of(*_desired(link=link), ROOT, SEED)
+        named = target("plant", "pump-1", Engine(1, frozenset({"THRESHOLD"})))
+        assert (made.vendor, made.class_id, made.device) == (named.vendor, named.klass, named.device)
+        assert (made.root_public, made.seed, made.address) == (ROOT, SEED, address)
+        assert (made.type_name, made.fleet, made.name) == ("pump", "plant", "pump-1")
+        assert SEED.hex() not in repr(made)
+
+
+def test_a_name_that_does_not_fit_the_flash_is_told() -> None:
+    desired, device = _desired(replace(KIND, name=TypeId("p" * 40)))
+    identity = provisioning.identity_of(desired, device, ROOT, SEED)
+    with pytest.raises(NotProvisionable, match="does not fit"):
+        provisioning.region_of(identity, PACKS)
+
+
+def test_pieces_and_the_whole_agree() -> None:
+    region = provisioning.region_of(provisioning.identity_of(*_desired(), ROOT, SEED), PACKS)
+    pieces = provisioning.pieces_of(FLASH, region)
+    assert [(piece.name, piece.offset, len(piece.data)) for piece in pieces] == [
+        ("provisioned", 8192, 4096),
+        ("journal", 16384, 8192),
+    ]
+    whole = bytearray(b"\xff" * FLASH.bytes)
+    for piece in pieces:
+        whole[piece.offset : piece.offset + len(piece.data)] = piece.data
+    assert bytes(whole) == provisioning.whole(FLASH, region)
+
+
+@pytest.mark.parametrize("flash", [FLASH, None])
+def test_the_map_says_where_everything_is(flash: FlashMap | None) -> None:
+    kind = replace(KIND, flash=flash)
+    base = flash.provisioned.offset if flash else 0
+    region = provisioning.region_of(provisioning.identity_of(*_desired(kind), ROOT, SEED), PACKS)
+    rows = provisioning.map_of(kind, REFS, PACKS)
+    for number, (row, pack, ref) in enumerate(zip(rows[1:], PACKS, REFS, strict=False)):
+        assert region[row.offset - base :][: row.length] == pack
+        assert row.what.startswith(str(ref))
+        assert struct.unpack_from("<II", region, 316 + 40 * number) == (row.offset - base, row.length)
+    assert (rows[0].offset, rows[0].length) == (base, 640)
+    if flash:
+        assert rows[-2].offset + rows[-2].length == 16384
+        assert (rows[-1].offset, rows[-1].length) == (16384, 8192)
+
+
+def test_a_device_without_prebaked_models() -> None:
+    provisioning.check(KIND, [])
+    assert len(provisioning.region_of(provisioning.identity_of(*_desired(), ROOT, SEED), [])) == 640
+    assert [row.length for row in provisioning.map_of(KIND, [], [])] == [640, 8192 - 640, 8192]
+
+
+@pytest.mark.parametrize(
+    ("flash", "packs", "why"),
+    [
+        (FLASH, [b"x"] * 9, "carries 8"),
+        (None, [b"x"] * 9, "carries 8"),
+        (FLASH, [bytes(7553)], "need 8193 bytes, provisioned has 8192"),
+        (replace(FLASH, provisioned=Region(8193, 8192)), [], "provisioned is not made of whole"),
+        (replace(FLASH, provisioned=Region(8192, 8000)), [], "provisioned is not made of whole"),
+        (replace(FLASH, journal=Region(16385, 8192)), [], "journal is not made of whole"),
+        (replace(FLASH, erase_bytes=16384), [], "provisioned is not made of whole"),
+        (replace(FLASH, bytes=24575), [], "journal ends behind"),
+        (replace(FLASH, journal=Region(12288, 8192)), [], "overlap"),
+        (replace(FLASH, journal=Region(4096, 8192)), [], "overlap"),
+    ],
+)
+def test_what_can_not_be_is_told_before_a_key_is_made(flash: FlashMap | None, packs: list[bytes], why: str) -> None:
+    with pytest.raises(NotProvisionable, match=why):
+        provisioning.check(replace(KIND, flash=flash), packs)
+
+
+def test_what_just_fits() -> None:
+    provisioning.check(KIND, [bytes(7552)])
+    provisioning.check(replace(KIND, flash=replace(FLASH, bytes=24576)), [b"x"] * 8)
+    provisioning.check(replace(KIND, flash=replace(FLASH, journal=Region(0, 8192))), [])
