@@ -13,6 +13,7 @@ import click
 from reconciler.cli.observed import as_new, read_observed
 from reconciler.cli.plan_progress import progress
 from reconciler.cli.plan_views import FORMATS, Answer
+from reconciler.cli.review import Change, review_change
 from reconciler.cli.trees import opened
 from reconciler.load import load
 from reconciler.model import Cant, Commit, Desired, GatewayId
@@ -36,6 +37,9 @@ def _moment(_context: click.Context, _option: click.Parameter, text: str | None)
 @click.command("plan", short_help="Show what would be done to each device, and why")
 @click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
 @click.option("--commit", "revision", metavar="REV", help="Plan this commit of the repository, not the files in PATH.")
+@click.option("--base", metavar="REV", help="Review the change from this commit to --head.")
+@click.option("--head", metavar="REV", help="The commit that is reviewed against --base. [default: HEAD]")
+@click.option("--store", metavar="URL", help="With --base: a build store that tells the payloads' true sizes.")
 @click.option(
     "--observed",
     "observed_file",
@@ -52,6 +56,9 @@ def command(  # noqa: PLR0913 (click hands over every option)
     path: Path,
     *,
     revision: str | None,
+    base: str | None,
+    head: str | None,
+    store: str | None,
     observed_file: Path | None,
     at: datetime | None,
     gateway: str | None,
@@ -65,7 +72,17 @@ def command(  # noqa: PLR0913 (click hands over every option)
     reported for the first time. Exits with 0 if a plan could be made, whatever it says; with 1 if the
     repository or the observed state has mistakes (or, with --strict, if a device can't be what Git
     says); with 2 if the command line is wrong.
+
+    With --base it tells what the change from one commit to another would do, from Git alone: the status
+    branches of the repository tell what the devices run (docs/review.md).
     """
+    if base is not None:
+        _no_other_way(revision, gateway, every=every)
+        now = at or datetime.now(UTC)
+        click.echo(review_change(path, Change(base, head or "HEAD", store, observed_file, now), form, strict=strict))
+        return
+    if head is not None or store is not None:
+        raise click.UsageError("--head and --store belong to --base")
     desired, commit = _desired(path, revision)
     if gateway is not None:
         desired = _served(desired, GatewayId(gateway))
@@ -75,6 +92,12 @@ def command(  # noqa: PLR0913 (click hands over every option)
     answer = Answer(reasoned.actions, commit, now, assumed=observed is None, rollouts=progress(desired, reasoned))
     click.echo(FORMATS[form](answer, every=every))
     sys.exit(1 if strict and any(isinstance(action, Cant) for action in answer.actions) else 0)
+
+
+def _no_other_way(revision: str | None, gateway: str | None, *, every: bool) -> None:
+    """Refuse what a review has no use for."""
+    if revision is not None or gateway is not None or every:
+        raise click.UsageError("--base goes with --head, --store, --observed, --at, --format and --strict alone")
 
 
 def _served(desired: Desired, name: GatewayId) -> Desired:

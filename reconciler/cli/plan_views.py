@@ -98,7 +98,7 @@ def text(answer: Answer, *, every: bool) -> str:
         if group.kind is not title:
             title = group.kind
             lines += ["", f"{TITLES[title]} ({answer.counts[title]:,})"]
-        lines.append(f"  {group.sort}: {_devices(group.size)}")
+        lines.append(f"  {group.sort}: {plural(group.size)}")
         lines += [f"    {line}" for line in _reasons(group)]
     return "\n".join(lines)
 
@@ -109,11 +109,11 @@ def markdown(answer: Answer, *, every: bool) -> str:
     lines += [f"| {' | '.join(f'{count:,}' for count in answer.counts.values())} |", ""]
     if answer.assumed:
         lines += [f"> {ASSUMED}", ""]
-    lines += [f"- Rollout {_escaped(line)}" for line in _rollouts(answer)]
+    lines += [f"- Rollout {escaped(line)}" for line in _rollouts(answer)]
     lines += _items(groups(answer.actions), COMMENT_CHARS - sum(map(len, lines)))
     if every:
         rows = (
-            f"| {_escaped(action.device)} | {TITLES[type(action)]} | {_escaped(action.why)} |"
+            f"| {escaped(action.device)} | {TITLES[type(action)]} | {escaped(action.why)} |"
             for action in answer.actions
         )
         lines += ["", "| device | action | why |", "|---|---|---|", *rows]
@@ -123,8 +123,8 @@ def markdown(answer: Answer, *, every: bool) -> str:
 def _items(found: list[Group], room: int) -> Iterator[str]:
     """Write groups as a list while there is room in the comment, and count the rest."""
     for index, group in enumerate(found):
-        title = f"- **{TITLES[group.kind]}**, {_escaped(group.sort)}: {_devices(group.size)}"
-        item = "\n".join([title, *(f"  - {_escaped(line)}" for line in _reasons(group))])
+        title = f"- **{TITLES[group.kind]}**, {escaped(group.sort)}: {plural(group.size)}"
+        item = "\n".join([title, *(f"  - {escaped(line)}" for line in _reasons(group))])
         room -= len(item)
         if room < 0:
             yield f"- and {len(found) - index} more groups; `tinyfleet plan` tells them all"
@@ -149,7 +149,7 @@ def as_json(answer: Answer, *, every: bool) -> str:
             }
             for each in answer.rollouts
         ],
-        "actions": [_row(action) for action in answer.actions if every or not isinstance(action, Nothing)],
+        "actions": [row(action) for action in answer.actions if every or not isinstance(action, Nothing)],
     }
     return json.dumps(document, indent=2, ensure_ascii=False)
 
@@ -188,10 +188,10 @@ def _reasons(group: Group) -> Iterator[str]:
     """Tell the reasons of a group, the one of most devices first."""
     ranked = sorted(group.reasons.items(), key=lambda reason: (-len(reason[1]), reason[1][0]))
     for why, devices in ranked[:REASONS_SHOWN]:
-        yield f"{_names(devices)}: {why}"
+        yield f"{names(devices)}: {why}"
     rest = ranked[REASONS_SHOWN:]
     if rest:
-        yield f"and {_devices(sum(len(devices) for _, devices in rest))} more, each with its own reason"
+        yield f"and {plural(sum(len(devices) for _, devices in rest))} more, each with its own reason"
 
 
 def _rollouts(answer: Answer) -> Iterator[str]:
@@ -203,7 +203,8 @@ def _rollouts(answer: Answer) -> Iterator[str]:
         yield f"and {len(ranked) - ROLLOUTS_SHOWN} more"
 
 
-def _names(devices: list[DeviceId]) -> str:
+def names(devices: list[DeviceId]) -> str:
+    """Name some devices, and count the rest."""
     shown = ", ".join(devices[:NAMES_SHOWN])
     return shown if len(devices) <= NAMES_SHOWN else f"{shown} and {len(devices) - NAMES_SHOWN:,} more"
 
@@ -222,37 +223,40 @@ def _headline(answer: Answer) -> str:
 
 def _summary(answer: Answer) -> str:
     parts = [f"{count:,} {TITLES[kind].lower()}" for kind, count in answer.counts.items() if count]
-    return f"{_devices(len(answer.actions))}: {', '.join(parts) or 'nothing to plan'}"
+    return f"{plural(len(answer.actions))}: {', '.join(parts) or 'nothing to plan'}"
 
 
-def _devices(count: int) -> str:
+def plural(count: int) -> str:
+    """Count devices."""
     return "1 device" if count == 1 else f"{count:,} devices"
 
 
-def _row(action: Action) -> dict[str, Any]:
-    row: dict[str, Any] = {"device": action.device, "action": WORDS[type(action)], "why": action.why}
+def row(action: Action) -> dict[str, Any]:
+    """Name the fields of an action for programs."""
+    told: dict[str, Any] = {"device": action.device, "action": WORDS[type(action)], "why": action.why}
     if not isinstance(action, Nothing):
-        row["rollout"] = action.rollout
+        told["rollout"] = action.rollout
     match action:
         case Install(model=model, origin=origin, parameters=parameters):
-            row |= {"model": str(model), "from": str(origin), "parameters": dict(parameters)}
+            told |= {"model": str(model), "from": str(origin), "parameters": dict(parameters)}
         case ActivatePrebaked(model=model, parameters=parameters):
-            row |= {"model": str(model), "parameters": dict(parameters)}
+            told |= {"model": str(model), "parameters": dict(parameters)}
         case Configure(parameters=parameters):
-            row |= {"parameters": dict(parameters)}
+            told |= {"parameters": dict(parameters)}
         case Hold(reason=reason):
-            row |= {"reason": str(reason)}
+            told |= {"reason": str(reason)}
         case Cant(reason=reason, short_by=short_by, also=also):
-            row |= {"reason": str(reason)}
-            row |= {"shortBy": short_by} if short_by else {}
-            row |= {"also": [str(other) for other in also]} if also else {}
+            told |= {"reason": str(reason)}
+            told |= {"shortBy": short_by} if short_by else {}
+            told |= {"also": [str(other) for other in also]} if also else {}
         case Nothing():
             pass
-    return row
+    return told
 
 
-def _escaped(words: str) -> str:
-    """Keep a forge from reading names as markup."""
+def escaped(words: str) -> str:
+    """Keep a forge from reading names as markup, and words from leaving their line."""
+    words = " ".join(words.split())
     for mark in "\\`*_<>|#[]@":
         words = words.replace(mark, f"\\{mark}")
     return words

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tinyfleet plan --base REV --head REV`: what a change would do, from Git alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from reconciler.build.store import Store
+from reconciler.cli.observed import read_observed
+from reconciler.cli.quotes import Quotes
+from reconciler.cli.repositories import Found, evidence_in, find
+from reconciler.cli.review_json import as_dict
+from reconciler.cli.review_views import markdown
+from reconciler.load import Cache
+from reconciler.model import Commit, Desired, Fleet
+from reconciler.review.evidence import Evidence
+from reconciler.review.review import Review, Sources, review
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is asked."""
+
+    base: str
+    head: str
+    store: str | None
+    observed_file: Path | None
+    at: datetime
+
+
+def review_change(path: Path, change: Change, form: str, *, strict: bool) -> str:
+    """Review a change, or end the command with the head's mistakes."""
+    found = find(path)
+    made = _review(found, change)
+    text = json.dumps(as_dict(made), indent=2, ensure_ascii=False) if form == "json" else markdown(made)
+    if strict and made.obstacles:
+        click.echo(text)
+        sys.exit(1)
+    return text
+
+
+def _review(found: Found, change: Change) -> Review:
+    cache = Cache()  # what both revisions share is read once
+    head = found.resolve(change.head)
+    after = found.load(head, cache)
+    if after.desired is None:
+        for problem in after.errors:
+            click.echo(str(problem), err=True)
+        click.echo("no plan: the head has mistakes; `tinyfleet validate` tells them all", err=True)
+        sys.exit(1)
+    before = _before(found, change.base, after.desired, cache)
+    return review(before, after.desired, _sources(found, change, before, after.desired), change.at)
+
+
+def _before(found: Found, base: str, after: Desired, cache: Cache) -> Desired:
+    """Load the base; one that has mistakes or holds no fleet wants nothing, so all is new."""
+    commit = found.resolve(base)
+    loaded = found.load(commit, cache)
+    if loaded.desired is not None:
+        return loaded.desired
+    click.echo(f"the base {commit[:12]} is no valid fleet: all of the head counts as new", err=True)
+    return Desired(Commit(""), Fleet(after.fleet.name), {}, {}, {}, {}, {})
+
+
+def _sources(found: Found, change: Change, before: Desired, after: Desired) -> Sources:
+    quotes = Quotes(Store(change.store) if change.store is not None else None, before, after)
+    wanted = {rollout.model for rollout in after.rollouts.values()}
+    built = quotes.artifacts((ref, kind) for ref in wanted for kind in after.types)
+    if change.observed_file is not None:
+        observed, _ = read_observed(change.observed_file)
+        return Sources(Evidence(), built, quotes.of, observed)
+    return Sources(evidence_in(found), built, quotes.of)

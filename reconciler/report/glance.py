@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The few facts of a device's status file that others build on, read at a glance: a review looks at ten thousand files.
+
+Files in the one form that `render.device_file` writes are read by their lines; any other is read as YAML.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import yaml
+
+from reconciler.model import DeviceId, Digest, Phase
+from reconciler.report.conditions import Status
+from reconciler.report.render import read_device_file
+
+# Indentation is what a message can't imitate: its further lines lie deeper than the fields of a condition.
+_FIELD = re.compile(r"^  (name|model|running|phase|sequence): '?([^'\s]+)'?$", re.MULTILINE)
+_CONDITION = re.compile(
+    r"^  - type: (\w+)\n    status: '?(\w+)'?\n    reason: (\w+)\n    message: .*?\n    since: '([^']+)'$",
+    re.MULTILINE | re.DOTALL,
+)
+_LEAST = {"name", "model", "running", "phase", "sequence"}
+_CONDITIONS = "\n  conditions:\n"
+_NULL = "null"
+
+
+class NotAStatus(ValueError):
+    """These bytes are no status file of a device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A condition without its message."""
+
+    status: Status
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A device as its gateway told of it."""
+
+    device: DeviceId
+    model: str | None
+    running: Digest | None
+    phase: Phase | None
+    sequence: int
+    conditions: Mapping[str, Said]
+
+
+def glance(data: bytes) -> Glance:
+    """Read a status file, or raise `NotAStatus`."""
+    try:
+        return _by_lines(data.decode()) or _by_yaml(data)
+    except (UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
+        raise NotAStatus(str(error)) from error
+
+
+def _by_lines(text: str) -> Glance | None:
+    head, _, tail = text.partition(_CONDITIONS)
+    fields = dict(_FIELD.findall(head + "\n"))
+    found = _CONDITION.findall(tail)
+    if fields.keys() != _LEAST or len(found) != tail.count("  - type: ") or not found:
+        return None
+    return Glance(
+        DeviceId(fields["name"]),
+        None if fields["model"] == _NULL else fields["model"],
+        None if fields["running"] == _NULL else Digest(fields["running"]),
+        None if fields["phase"] == _NULL else Phase(fields["phase"]),
+        int(fields["sequence"]),
+        {kind: Said(Status(status), reason, _moment(since)) for kind, status, reason, since in found},
+    )
+
+
+def _by_yaml(data: bytes) -> Glance:
+    told = read_device_file(data)
+    said = {each.type: Said(each.status, each.reason, each.since) for each in told.conditions}
+    return Glance(told.device, told.model, told.running, told.phase, told.sequence, said)
+
+
+@lru_cache(maxsize=4096)
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
