@@ -28,6 +28,7 @@ from tests.build.forests import random_forest
 from tests.build.make_vectors import good_packs
 from tests.build.networks import KINDS, Draw
 from tests.firmware.conftest import build
+from tests.firmware.extremes import ANY, QUICK, extreme_packs
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "vectors" / "pack.json").read_text())
 ARENA_BYTES = 1 << 16
@@ -162,6 +163,14 @@ def test_forests_equal_the_reference(engine: Engine, data: st.DataObject) -> Non
     parameter = Parameter(name_hash("threshold"), int(rng.integers(-20000, 20000)), -(1 << 31), (1 << 31) - 1)
     pack = assemble_forest(forest, window, [parameter] if asks else [])
     assert_like_reference(engine, pack, [(draw_samples(data, window),) for _ in range(4)])
+
+
+@pytest.mark.parametrize("shifts", [QUICK, ANY], ids=["quick", "any"])
+def test_sums_at_the_ends_of_32_bits(engine: Engine, shifts: tuple[int, int]) -> None:
+    for seed in range(EXAMPLES):
+        for name, pack in extreme_packs(seed, shifts).items():
+            done = engine.run(pack)
+            assert (name, seed, done.verdict, done.first_wrong_golden) == (name, seed, 0, None)
 
 
 PACKS = good_packs()

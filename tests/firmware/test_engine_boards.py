@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bench.zoo import ZOO
 from reconciler.build.executing import Place, execute
 from reconciler.build.network import build_network
 from reconciler.build.reference.run import Reference, generate_inputs
 from tests.build.make_vectors import good_packs
+from tests.build.networks import KINDS, Draw
 from tests.firmware.conftest import build
+from tests.firmware.extremes import ANY, QUICK, extreme_packs
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(180)]
 SEEDS = (3, 0xFEEDBEEF)
@@ -38,6 +42,20 @@ def assert_like_reference(board: Place, pack: bytes) -> None:
 @pytest.mark.parametrize("name", sorted(PACKS))
 def test_packs_of_the_vectors(board: Place, name: str) -> None:
     assert_like_reference(board, PACKS[name])
+
+
+@pytest.mark.parametrize("kind", ["convolution", "fully_connected", "pool", "binary", "residual"])
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_random_networks(board: Place, kind: str, data: st.DataObject) -> None:
+    assert_like_reference(board, build_network(KINDS[kind](Draw(data))).data)
+
+
+@pytest.mark.parametrize("shifts", [QUICK, ANY], ids=["quick", "any"])
+def test_sums_at_the_ends_of_32_bits(board: Place, shifts: tuple[int, int]) -> None:
+    for seed in range(4):
+        for pack in extreme_packs(seed, shifts).values():
+            assert_like_reference(board, pack)
 
 
 def test_a_network_of_real_size(board: Place) -> None:

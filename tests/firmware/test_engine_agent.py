@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models of every kind, all the way: delivered, tried on their golden vectors, confirmed, and run by the agent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from reconciler.build.checker import operator_numbers
+from reconciler.build.reference.run import Reference, generate_inputs
+from reconciler.devices.bodies import CapabilitiesBody
+from reconciler.devices.codec import What
+from reconciler.devices.conversation import Confirmed, TrialFailed
+from tests.build.make_vectors import good_packs
+from tests.firmware.bench import Bench, Made, make_pack
+from tests.firmware.host import HostAgent
+from tests.firmware.talk import ask, digest16, job, report_of, update
+
+PACKS = good_packs()
+RUN = ("head largest", "head reconstruction", "forest isolation", "forest classification with jumps", "conv same")
+MakeAgent = Callable[[bytes], HostAgent]
+
+
+@pytest.fixture
+def made(bench: Bench) -> Made:
+    return bench.device("pump-1")
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_a_model_is_installed_and_runs(make_agent: MakeAgent, bench: Bench, made: Made, name: str) -> None:
+    agent, pack = make_agent(made.region(make_pack(1))), PACKS[name]
+    before = report_of(agent, made)
+    outcome, _ = update(agent, made, job(made, bench.install(made, pack, before.sequence + 1), pack, before))
+    assert isinstance(outcome, Confirmed), outcome
+    assert report_of(agent, made).running == digest16(pack)
+    reference = Reference(pack)
+    for seed in (5, 77):
+        inputs = generate_inputs(seed, reference.inputs)
+        wanted = reference.run(inputs)
+        assert agent.infer(b"".join(inputs)) == (wanted.decision, wanted.score)
+
+
+def test_a_model_that_fails_its_golden_vectors_is_not_kept(make_agent: MakeAgent, bench: Bench, made: Made) -> None:
+    agent = make_agent(made.region(make_pack(1)))
+    pack = bytearray(PACKS["dense per tensor"])
+    pack[pack.rfind(Reference(bytes(pack)).golden[0].outputs[0])] ^= 1
+    bad, before = bytes(pack), report_of(agent, made)
+    outcome, _ = update(agent, made, job(made, bench.install(made, bad, before.sequence + 1), bad, before))
+    assert isinstance(outcome, TrialFailed), outcome
+    assert report_of(agent, made).running == digest16(make_pack(1))
+
+
+def test_capabilities_tell_what_the_engines_have(make_agent: MakeAgent, made: Made) -> None:
+    told = ask(make_agent(made.region(make_pack(1))), made, What.CAPABILITIES)
+    assert isinstance(told, CapabilitiesBody)
+    able = int.from_bytes(told.operators, "little")
+    needed = {number for pack in PACKS.values() for number in operator_numbers(pack)}
+    assert needed == {*range(13), 16, 17}
+    assert able == sum(1 << number for number in needed)
