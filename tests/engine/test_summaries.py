@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.devices.bodies import Score, Summary
+from reconciler.engine.state import State
+from reconciler.engine.summaries import Summaries
+from reconciler.model import DeviceId
+
+OLD, NEW = b"\x01" * 16, b"\x02" * 16
+LOW = Score(2, -4, 4, 0, (1, 1, 0, 0, 0, 0, 0, 0))
+HIGH = Score(4, 10, 90, 200, (0, 0, 1, 1, 0, 0, 1, 1))
+
+
+@pytest.fixture
+def summaries(tmp_path: Path) -> Iterator[Summaries]:
+    state = State(tmp_path / "state.db")
+    yield Summaries(state)
+    state.close()
+
+
+def summary(running: bytes | None, inferences: int, score: Score | None = None) -> Summary:
+    return Summary(running, inferences, inferences // 10, 1, 2, score)
+
+
+def test_the_last_of_each_device_counts_once_per_pack(summaries: Summaries) -> None:
+    summaries.take(DeviceId("a"), summary(OLD, 100))
+    summaries.take(DeviceId("a"), summary(OLD, 150))
+    summaries.take(DeviceId("a"), summary(NEW, 10))  # the old pack's sum keeps what it did
+    summaries.take(DeviceId("b"), summary(OLD, 50))
+    summaries.take(DeviceId("c"), summary(None, 99))
+    old, new = summaries.totals()
+    assert (old.running, old.devices, old.inferences, old.anomalies, old.faults) == (OLD.hex(), 2, 200, 20, 2)
+    assert (new.running, new.devices, new.inferences, new.resets) == (NEW.hex(), 1, 10, 2)
+
+
+def test_scores_are_put_together(summaries: Summaries) -> None:
+    summaries.take(DeviceId("a"), summary(OLD, 1, LOW))
+    summaries.take(DeviceId("b"), summary(OLD, 1, HIGH))
+    summaries.take(DeviceId("c"), summary(OLD, 1, Score(0, 0, 0, 0, (0,) * 8)))
+    summaries.take(DeviceId("d"), summary(OLD, 1))
+    (total,) = summaries.totals()
+    assert total.score == Score(6, -4, 90, 200, (1, 1, 1, 1, 0, 0, 1, 1))
+    told = total.as_dict()["score"]
+    assert isinstance(told, dict)
+    assert told["mean"] == pytest.approx(200 / 6)
+
+
+def test_without_scores_none_are_told(summaries: Summaries) -> None:
+    summaries.take(DeviceId("a"), summary(OLD, 1))
+    assert "score" not in summaries.totals()[0].as_dict()
