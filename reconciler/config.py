@@ -149,7 +149,8 @@ def read(path: Path) -> Config:
     if mistakes:
         lines = [f"{path}: {'.'.join(map(str, m.absolute_path)) or 'top level'}: {m.message}" for m in mistakes]
         raise ConfigInvalid("\n".join(lines))
-    return _typed(_converted(document, contract, path.parent))
+    # Absolute: git, ssh-keygen and builds run in folders of their own.
+    return _typed(_converted(document, contract, path.absolute().parent))
 
 
 def _typed(values: dict[str, Any]) -> Config:

@@ -33,6 +33,16 @@ def test_defaults_fill_a_minimal_file(tmp_path: Path) -> None:
     assert read.keys.gateway == Path("/var/lib/tinyfleet/keys")
 
 
+def test_paths_hold_in_any_folder_though_the_file_is_named_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path, MINIMAL + '[signers]\nallowed_signers = "allowed_signers"\n')
+    monkeypatch.chdir(tmp_path)
+    read = config.read(Path("gateway.toml"))
+    assert read.signers.allowed_signers == tmp_path / "allowed_signers"
+    assert read.keys.status == tmp_path / "status_ed25519"
+
+
 def test_durations_and_sections_are_typed(tmp_path: Path) -> None:
     text = (
         MINIMAL.replace("[keys]", 'poll = "15m"\ntimeout = "500ms"\n[keys]')
