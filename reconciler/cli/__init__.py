@@ -12,6 +12,7 @@ import sys
 from importlib import import_module, metadata
 
 import click
+from click.shell_completion import CompletionItem
 
 from reconciler.errors import FleetError
 
@@ -54,6 +55,13 @@ class LazyGroup(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"reconciler.cli.{module}.command is not a command")
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name, without importing any of them: a shell waits for this."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        return [CompletionItem(name, help=COMMANDS[name][1]) for name in names]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with their short help, again without importing them."""
