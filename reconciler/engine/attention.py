@@ -7,7 +7,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 from reconciler.devices.bodies import CapabilitiesBody, Report, Summary
@@ -124,6 +124,9 @@ class Attention:
             self._tasks[device] = asyncio.create_task(self._inquire(device), name=f"ask {device}")
 
     async def _inquire(self, device: DeviceId) -> None:
+        unknown = self._ears.view.capabilities_of(device) is None
+        was_silent = unknown or self._slowness.get(device, SLOWER) > 1.0  # or was never asked
+        before = self._ears.view.report_of(device)
         try:
             with trace.about(device):
                 answered = await self._inquire_in_turn(device)
@@ -137,7 +140,9 @@ class Attention:
         self._slowness[device] = slowness
         if device in self._timers:
             self._in(device, self._interval_s * slowness)
-        self._on_news(device)
+        # A device that says the same as ever changes no plan; when it counts as silent is worked out anew then.
+        if answered and (was_silent or _says_something_new(before, self._ears.view.report_of(device))):
+            self._on_news(device)
 
     async def _inquire_in_turn(self, device: DeviceId) -> bool:
         fleet = await self._links.ready(device)
@@ -170,3 +175,16 @@ class Attention:
         told = await fleet.ask(device, What.SUMMARY)
         if isinstance(told, Answered) and isinstance(told.body, Summary):
             self._ears.summaries.take(device, told.body)
+
+
+def _says_something_new(before: Report | None, after: Report | None) -> bool:
+    """Tell whether reports differ in more than counters."""
+    if before is None or after is None:
+        return True
+    return after != replace(
+        before,
+        counter=after.counter,
+        inferences=after.inferences,
+        anomalies=after.anomalies,
+        faults=after.faults,
+    )

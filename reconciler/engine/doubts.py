@@ -55,8 +55,11 @@ class Doubts:
 
     def about(self, actions: Iterable[Action], devices: Mapping[DeviceId, ObservedDevice]) -> dict[DeviceId, Doubt]:
         """Return the doubts that there are now."""
+        candidates = self._histories.behind | self._refused.keys()
         found = {}
-        for action in actions:
+        for action in actions if candidates else ():
+            if action.device not in candidates:
+                continue
             doubt = self._unbelieved(action.device) or self._went_back(action, devices.get(action.device))
             if doubt is not None:
                 found[action.device] = doubt

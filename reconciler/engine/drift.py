@@ -51,6 +51,7 @@ class Histories:
         rows = state.read("SELECT device, public_key, counter, highest, sequence, alternations FROM history")
         self._of = {DeviceId(row[0]): History(*row) for row in rows}
         self._keys: Mapping[DeviceId, str] = {}
+        self.behind = set(self._of)  # that may hold less than they once did; after a start all may
 
     def know(self, public_keys: Mapping[DeviceId, str]) -> None:
         """Take the public keys from Git."""
@@ -65,6 +66,10 @@ class Histories:
         else:
             after = before.followed_by(report)
         self._of[device] = after
+        if report.sequence < after.sequence:
+            self.behind.add(device)
+        else:
+            self.behind.discard(device)
         self._state.write("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?, ?)", astuple(after))
 
     def highest_sequence(self, device: DeviceId) -> int:
@@ -80,6 +85,7 @@ class Histories:
     def forget(self, device: DeviceId) -> None:
         """Forget a device; the state has been told already."""
         self._of.pop(device, None)
+        self.behind.discard(device)
 
     def _current(self, device: DeviceId) -> History | None:
         history = self._of.get(device)

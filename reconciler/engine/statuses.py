@@ -87,7 +87,7 @@ class Statuses:
         seen = picture.observed.devices.get(device)
         told = self._told.get(device)
         doubt = picture.doubts.get(device)
-        if told is not None and told.action == action and told.seen is seen and told.doubt == doubt:
+        if told is not None and told.seen is seen and told.doubt == doubt and told.action == action:
             return
         model = _model(seen, picture.by_digest16)
         status = device_status(action, seen, model, picture.moment, self._previous(device), doubt)
