@@ -10,7 +10,7 @@ add_library(engines OBJECT ${ENGINE_SOURCES} src/engine/${TF_MAC}/engine_mac.c)
 target_include_directories(engines PUBLIC include PRIVATE src src/engine src/engine/${TF_MAC})
 target_link_libraries(engines PRIVATE strict)
 # where an inference's time goes is worth some bytes; the rest is as small as the build says
-set_source_files_properties(src/engine/${TF_MAC}/engine_mac.c src/engine/engine_conv.c src/engine/engine_depthwise.c PROPERTIES COMPILE_OPTIONS -O2)
+set_source_files_properties(src/engine/${TF_MAC}/engine_mac.c src/engine/engine_conv.c src/engine/engine_depthwise.c src/engine/engine_filter.c PROPERTIES COMPILE_OPTIONS -O2)
 
 # Runs one pack on given inputs and tells its outputs: `tinyfleet pack run`, tests and benches use it.
 add_library(runner OBJECT runner/runner.c)

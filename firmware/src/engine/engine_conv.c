@@ -30,10 +30,15 @@ static void run_scattered(const struct tf_pair *pair, const int8_t *x, uint32_t 
     }
 }
 
-static void run_row(const struct tf_convolution *layer, const struct tf_pair *pair, const int8_t *x, uint32_t count, int8_t *out)
+/* A line of outputs in either direction: how many, and from one to the next in input and output. */
+struct line {
+    uint32_t count, x_step, out_step;
+};
+
+static void run_line(const struct tf_convolution *layer, const struct tf_pair *pair, const int8_t *x, struct line line, int8_t *out)
 {
     uint32_t acc[4];
-    for (uint32_t left = count, pixels; left > 0; left -= pixels) {
+    for (uint32_t left = line.count, pixels; left > 0; left -= pixels) {
         pixels = left > 1 && pair->is_flat ? 2 : 1;
         if (pair->is_flat) {
             run_pixels(pair, x, pixels, acc);
@@ -43,21 +48,29 @@ static void run_row(const struct tf_convolution *layer, const struct tf_pair *pa
         for (const uint32_t *got = acc; got != acc + 2 * pixels; got += 2) {
             out[0] = tf_finish(layer, &pair->scale[0], got[0]);
             out[pair->second] = tf_finish(layer, &pair->scale[1], got[1]);
-            out += layer->channels;
+            out += line.out_step;
         }
-        x += left > pixels ? pixels * pair->runs.x_next : 0;
+        x += left > pixels ? pixels * line.x_step : 0;
     }
 }
 
 void tf_conv_region(const struct tf_convolution *layer, const struct tf_region *region)
 {
+    const uint32_t rows = region->rows.count, columns = region->columns.count;
+    struct line along = {columns, layer->columns.stride * layer->depth, layer->channels};
+    struct line across = {rows, layer->rows.stride * layer->row_bytes, layer->columns.out * layer->channels};
     struct tf_pair pair;
+    if ((columns & 1) * rows > (rows & 1) * columns) { /* fewer outputs are left alone if pairs stand upright */
+        const struct line upright = across;
+        across = along;
+        along = upright;
+    }
     for (uint32_t channel = 0; channel < layer->channels; channel += 1 + pair.second) {
         tf_set_pair(&pair, layer, region, channel);
+        pair.runs.x_next = along.x_step;
         int8_t *out = tf_region_output(layer, region) + channel;
-        for (uint32_t row = 0; row < region->rows.count; row++) {
-            run_row(layer, &pair, pair.x + row * layer->rows.stride * layer->row_bytes, region->columns.count, out);
-            out += layer->columns.out * layer->channels;
+        for (uint32_t i = 0; i < across.count; i++) {
+            run_line(layer, &pair, pair.x + i * across.x_step, along, out + i * across.out_step);
         }
     }
 }

@@ -38,43 +38,44 @@ static bool next_row(const struct tf_tensor *y, uint32_t at[3])
     return false;
 }
 
-void tf_run_add(const struct tf_net *net, const struct tf_record *record)
+/* scale: of the output; inputs: for ADD, of both inputs, and NULL for MUL. */
+static void run_pairs(const struct tf_net *net, const struct tf_record *record, uint32_t second_input, const struct tf_scale *scale,
+                      const struct tf_scale *inputs)
 {
-    const struct tf_add_record *add = (const struct tf_add_record *)record;
     const struct tf_tensor *y = &net->tensors[record->output];
-    const struct operand first = operand_of(net, record->input), second = operand_of(net, add->second);
+    const struct operand first = operand_of(net, record->input), second = operand_of(net, second_input);
     const struct tf_ending ending = tf_ending_of(record, y);
-    struct tf_scale scales[3];
-    for (uint32_t i = 0; i < 3; i++) {
-        scales[i] = tf_scale_of(add->multipliers[i], add->shifts[i]);
-    }
     int8_t *out = tf_output(net, y);
     uint32_t at[3] = {0, 0, 0};
     do {
         const int8_t *a = row_of(&first, at), *b = row_of(&second, at);
         for (uint32_t i = 0; i < y->dims[3]; i++, a += first.steps[3], b += second.steps[3]) {
-            const int32_t left = tf_scaled(&scales[0], (uint32_t)(*a - first.zero) << 20);
-            const int32_t right = tf_scaled(&scales[1], (uint32_t)(*b - second.zero) << 20);
-            *out++ = tf_end(ending, tf_scaled(&scales[2], (uint32_t)(left + right)));
+            int32_t left = *a - first.zero, right = *b - second.zero;
+            if (inputs != NULL) {
+                left = tf_scaled(&inputs[0], (uint32_t)left << 20) + tf_scaled(&inputs[1], (uint32_t)right << 20);
+            } else {
+                left *= right;
+            }
+            *out++ = tf_end(ending, tf_scaled(scale, (uint32_t)left));
         }
     } while (next_row(y, at));
+}
+
+void tf_run_add(const struct tf_net *net, const struct tf_record *record)
+{
+    const struct tf_add_record *add = (const struct tf_add_record *)record;
+    struct tf_scale scales[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        scales[i] = tf_scale_of(add->multipliers[i], add->shifts[i]);
+    }
+    run_pairs(net, record, add->second, &scales[2], scales);
 }
 
 void tf_run_mul(const struct tf_net *net, const struct tf_record *record)
 {
     const struct tf_mul_record *mul = (const struct tf_mul_record *)record;
-    const struct tf_tensor *y = &net->tensors[record->output];
-    const struct operand first = operand_of(net, record->input), second = operand_of(net, mul->second);
-    const struct tf_ending ending = tf_ending_of(record, y);
     const struct tf_scale scale = tf_scale_of(mul->multiplier, mul->shift);
-    int8_t *out = tf_output(net, y);
-    uint32_t at[3] = {0, 0, 0};
-    do {
-        const int8_t *a = row_of(&first, at), *b = row_of(&second, at);
-        for (uint32_t i = 0; i < y->dims[3]; i++, a += first.steps[3], b += second.steps[3]) {
-            *out++ = tf_end(ending, tf_scaled(&scale, (uint32_t)((*a - first.zero) * (*b - second.zero))));
-        }
-    } while (next_row(y, at));
+    run_pairs(net, record, mul->second, &scale, NULL);
 }
 
 void tf_run_quantize(const struct tf_net *net, const struct tf_record *record)

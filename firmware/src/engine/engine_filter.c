@@ -43,7 +43,6 @@ void tf_set_pair(struct tf_pair *pair, const struct tf_convolution *layer, const
         .kernel_row = kernel_row,
         .x = tf_region_input(layer, region) + channel / group_channels * depth,
         .runs.w = filter + region->rows.begin * kernel_row + region->columns.begin * depth,
-        .runs.x_next = layer->columns.stride * layer->depth,
     };
     pair->runs.w_next = pair->second * filter_bytes;
     pair->runs.length = pair->is_flat ? columns * depth : depth;

@@ -25,7 +25,7 @@ struct tf_lanes {
     struct tf_scale scale[TF_LANES];
 };
 
-/* Filters channel and, if it is of the same group, channel + 1. */
+/* Filters channel and, if it is of the same group, channel + 1; where the second pixel lies is left to the caller. */
 void tf_set_pair(struct tf_pair *pair, const struct tf_convolution *layer, const struct tf_region *region, uint32_t channel);
 
 /* Filters channel ... channel + count - 1 of a depthwise convolution. */

@@ -89,21 +89,25 @@ void tf_run_max_pool(const struct tf_net *net, const struct tf_record *record)
     run_pool(net, (const struct tf_pool_record *)record, false);
 }
 
-/* The sum of a box of elements. */
-static int32_t sum_box(const int8_t *x, const uint32_t counts[4], const uint32_t steps[4])
+/* A box of elements and a way through it, C fastest. */
+struct box {
+    uint32_t counts[4], steps[4], at[4];
+    const int8_t *x;
+};
+
+/* To the next element; after the last one back to the first, and false. */
+static bool advance(struct box *box)
 {
-    int32_t sum = 0;
-    for (uint32_t n = 0; n < counts[0]; n++) {
-        for (uint32_t h = 0; h < counts[1]; h++) {
-            for (uint32_t w = 0; w < counts[2]; w++) {
-                const int8_t *from = x + n * steps[0] + h * steps[1] + w * steps[2];
-                for (uint32_t c = 0; c < counts[3]; c++) {
-                    sum += from[c];
-                }
-            }
+    for (uint32_t axis = 4; axis-- > 0;) {
+        box->x += box->steps[axis];
+        box->at[axis]++;
+        if (box->at[axis] < box->counts[axis]) {
+            return true;
         }
+        box->x -= box->steps[axis] * box->counts[axis];
+        box->at[axis] = 0;
     }
-    return sum;
+    return false;
 }
 
 void tf_run_mean(const struct tf_net *net, const struct tf_record *record)
@@ -111,24 +115,22 @@ void tf_run_mean(const struct tf_net *net, const struct tf_record *record)
     const struct tf_mean_record *mean = (const struct tf_mean_record *)record;
     const struct tf_tensor *x = &net->tensors[record->input], *y = &net->tensors[record->output];
     const struct tf_ending ending = tf_ending_of(record, y);
-    const uint32_t steps[4] = {(uint32_t)x->dims[1] * x->dims[2] * x->dims[3], (uint32_t)x->dims[2] * x->dims[3], x->dims[3], 1};
-    const int8_t *from = tf_input(net, x);
-    int8_t *to = tf_output(net, y);
     const struct tf_scale scale = tf_scale_of(mean->multiplier, mean->shift);
-    uint32_t counts[4];
-    for (uint32_t axis = 0; axis < 4; axis++) {
-        counts[axis] = (mean->axes >> axis & 1) != 0 ? x->dims[axis] : 1;
+    struct box outputs = {.x = tf_input(net, x)}, under = {.x = NULL};
+    int8_t *to = tf_output(net, y);
+    uint32_t step = 1;
+    for (uint32_t axis = 4; axis-- > 0; step *= x->dims[axis]) {
+        outputs.steps[axis] = step;
+        under.steps[axis] = step;
+        outputs.counts[axis] = y->dims[axis];
+        under.counts[axis] = (mean->axes >> axis & 1) != 0 ? x->dims[axis] : 1;
     }
-    const int32_t count = (int32_t)(counts[0] * counts[1] * counts[2] * counts[3]);
-    for (uint32_t n = 0; n < y->dims[0]; n++) {
-        for (uint32_t h = 0; h < y->dims[1]; h++) {
-            for (uint32_t w = 0; w < y->dims[2]; w++) {
-                const int8_t *first = from + n * steps[0] + h * steps[1] + w * steps[2];
-                for (uint32_t c = 0; c < y->dims[3]; c++) {
-                    const int32_t sum = sum_box(first + c, counts, steps) - count * x->zero_point;
-                    *to++ = tf_end(ending, tf_scaled(&scale, (uint32_t)sum));
-                }
-            }
-        }
-    }
+    do {
+        int32_t sum = 0;
+        under.x = outputs.x;
+        do {
+            sum += *under.x - x->zero_point;
+        } while (advance(&under));
+        *to++ = tf_end(ending, tf_scaled(&scale, (uint32_t)sum));
+    } while (advance(&outputs));
 }
