@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -37,12 +40,25 @@ class Change:
 def review_change(path: Path, change: Change, form: str, *, strict: bool) -> str:
     """Review a change, or end the command with the head's mistakes."""
     found = find(path)
-    made = _review(found, change)
+    with _uncollected():
+        made = _review(found, change)
     text = json.dumps(as_dict(made), indent=2, ensure_ascii=False) if form == "json" else markdown(made)
     if strict and made.obstacles:
         click.echo(text)
         sys.exit(1)
     return text
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the collector from walking through a fleet that is needed to the end: a tenth of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _review(found: Found, change: Change) -> Review:

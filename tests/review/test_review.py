@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from reconciler.build.outcome import Built, Report
+from reconciler.build.recipe import recipe_of
+from reconciler.build.store import Store
+from reconciler.cli.repositories import find
+from reconciler.load import Cache
+from reconciler.model import ModelRef, TypeId, Version
+from tests.review.changes import (
+    CAREFUL,
+    commented,
+    device_says,
+    fleet_files,
+    gateway_says,
+    model,
+    reviewed,
+    rollout_file,
+    run,
+    silent,
+    works,
+)
+
+COMMENT_LIMIT = 65_536
+
+
+def codes(document: dict[str, list[dict[str, str]]]) -> set[str]:
+    return {risk["code"] for risk in document["risks"]}
+
+
+def test_a_new_version_touches_every_device_wave_by_wave(tmp_path: Path) -> None:
+    repository = works(tmp_path)
+    base = repository.commit(fleet_files(rollout=CAREFUL))
+    head = repository.commit({"rollout.yaml": rollout_file("2", CAREFUL)})
+    document = reviewed(repository, base, head)
+    assert document["counts"]["touched"] == 12
+    (rollout,) = document["rollouts"]
+    assert (rollout["modelBefore"], rollout["model"]) == ("wear@1", "wear@2")
+    assert [(wave["name"], wave["touched"]) for wave in rollout["waves"]] == [("canary", 1), ("half", 5), ("rest", 6)]
+    assert {device["waveName"] for device in document["devices"]} == {"canary", "half", "rest"}
+    assert {device["action"] for device in document["devices"]} == {"install"}
+    assert document["documents"] == [{"kind": "Rollout", "name": "wear", "change": "changed", "fields": ["model"]}]
+
+
+def test_the_same_fleet_twice_touches_nobody(tmp_path: Path) -> None:
+    repository = works(tmp_path)
+    base = repository.commit(fleet_files())
+    head = repository.commit({"notes.txt": "nothing of ours"})
+    document = reviewed(repository, base, head)
+    assert (document["counts"]["touched"], document["documents"], document["risks"]) == (0, [], [])
+    assert "No device is touched" in commented(repository, base, head)
+
+
+def test_a_parameter_travels_as_an_envelope_alone(tmp_path: Path) -> None:
+    repository = works(tmp_path)
+    base = repository.commit(fleet_files())
+    head = repository.commit({"rollout.yaml": rollout_file("1", "  parameters: {threshold: 0.75}\n")})
+    document = reviewed(repository, base, head)
+    assert {device["action"] for device in document["devices"]} == {"configure"}
+    assert {(load["payload"], load["bytes"]) for load in document["payloads"]} == {("envelope alone", 0)}
+    assert "threshold 0.5 → 0.75" in commented(repository, base, head)
+
+
+def test_going_back_to_a_prebaked_version_transfers_nothing(tmp_path: Path) -> None:
+    repository = works(tmp_path)
+    base = repository.commit({**fleet_files(), "rollout.yaml": rollout_file("2")})
+    head = repository.commit({"rollout.yaml": rollout_file("1")})
+    assert {each["action"] for each in reviewed(repository, base, head)["devices"]} == {"activate-prebaked"}
+
+
+def test_times_are_those_of_a_shared_half_duplex_line(tmp_path: Path) -> None:
+    """The bench measured 18.40 s for 3,634 bytes and 6.36 s for 791 at 2400 baud, and 2.87 s for an envelope."""
+    for payload, measured_s in ((3634, 18.40), (791, 6.36)):
+        folder = tmp_path / str(payload)
+        folder.mkdir()
+        repository = works(folder)
+        base = repository.commit(fleet_files())
+        models = "---\n".join((model("1"), model("2", slot=payload)))
+        head = repository.commit({"models.yaml": models, "rollout.yaml": rollout_file("2")})
+        lines = {line["port"]: line for line in reviewed(repository, base, head)["lines"]}
+        assert lines["/dev/ttyS0"]["secondsLongest"] == pytest.approx(measured_s, rel=0.05)
+        assert lines["/dev/ttyS0"]["devices"] == 4
+        assert lines["/dev/ttyS0"]["seconds"] == pytest.approx(4 * lines["/dev/ttyS0"]["secondsLongest"], rel=0.01)
+        assert lines[None]["seconds"] is None  # MQTT, and nobody set a limit
+    back = repository.commit({"rollout.yaml": rollout_file("1", "  parameters: {threshold: 0.75}\n")})
+    lines = {line["port"]: line for line in reviewed(repository, base, back)["lines"]}
+    assert lines["/dev/ttyS0"]["secondsLongest"] == pytest.approx(2.87, rel=0.05)
+
+
+def test_a_limit_of_the_gateway_counts_for_mqtt(tmp_path: Path) -> None:
+    repository = works(tmp_path)
+    gateway = fleet_files()["gateway.yaml"] + "  limits: {bytesPerSecond: 100}\n"
+    base = repository.commit({**fleet_files(), "gateway.yaml": gateway})
+    head = repository.commit({"rollout.yaml": rollout_file("2")})
+    lines = {line["port"]: line for line in reviewed(repository, base, head)["lines"]}
+    assert lines[None]["seconds"] == pytest.approx(8 * (2400 + 300) / 100)
+
+
+def test_what_can_not_be_done_is_told_with_its_reason(tmp_path: Path) -> None:
+    repository = works(tmp_path)
+    base = repository.commit(fleet_files())
+    head = repository.commit(
+        {"models.yaml": "---\n".join((model("1"), model("2", slot=9000))), "rollout.yaml": rollout_file("2")}
+    )
+    document = reviewed(repository, base, head)
+    (obstacle,) = document["obstacles"]
+    assert (obstacle["reason"], len(obstacle["devices"])) == ("SlotTooSmall", 12)
+    (room,) = document["room"]
+    assert (room["slotNeeded"], room["slotBytes"], room["fits"]) == (9000, 8192, False)
+    assert "**does not fit**" in commented(repository, base, head)
+    strict = run("plan", repository.path, "--base", base, "--head", head, "--strict", "--format", "markdown")
+    assert strict.exit_code == 1
+
+
+def test_status_branches_tell_who_is_silent_and_what_runs(tmp_path: Path) -> None:
+    repository = works(tmp_path)
+    base = repository.commit(fleet_files())
+    told = gateway_says(base)
+    for number in range(12):
+        name = f"pump-{number:02}"
+        told |= device_says(name, base, action=silent(name) if number < 3 else None)
+    repository.status(told)
+    head = repository.commit({"rollout.yaml": rollout_file("2", CAREFUL)})
+    document = reviewed(repository, base, head)
+    actions = {each["device"]: each for each in document["devices"]}
+    assert actions["pump-00"]["reason"] == "NotReporting"
+    assert actions["pump-05"]["action"] == "install"
+    assert {load["from"] for load in document["payloads"]} == {"wear@1"}
+    assert document["evidence"]["hall"]["devices"] == 12
+    assert "NotReporting" in codes(document)
+    assert "NoEvidence" not in codes(document)
+
+
+def test_a_gateway_that_is_behind_and_one_that_told_nothing_are_risks(tmp_path: Path) -> None:
+    repository = works(tmp_path)
+    old = repository.commit(fleet_files())
+    base = repository.commit({"notes.txt": "moved on"})
+    head = repository.commit({"rollout.yaml": rollout_file("2", CAREFUL)})
+    assert "NoEvidence" in codes(reviewed(repository, base, head))
+    repository.status(gateway_says(old))
+    assert "GatewayBehind" in codes(reviewed(repository, base, head))
+
+
+def test_a_status_that_is_damaged_hides_no_other(tmp_path: Path) -> None:
+    repository = works(tmp_path)
+    base = repository.commit(fleet_files())
+    spoiled = {"devices/pump-01.yaml": b"\xff\x00: [", "gateway.yaml": b"- not a mapping\n"}
+    repository.status({**spoiled, **device_says("pump-00", base)})
+    head = repository.commit({"rollout.yaml": rollout_file("2")})
+    assert reviewed(repository, base, head)["evidence"]["hall"]["unreadable"] == 2
+    assert reviewed(repository, base, head)["evidence"]["hall"]["devices"] == 1
+
+
+RISKY = [
+    ("", "AllAtOnce"),
+    ("  waves: [{name: canary, count: 7, soak: 1h}]\n", "CanaryLarge"),
+    ("  waves: [{name: canary, count: 1}]\n", "NoSoak"),
+    ("  waves: [{name: canary, count: 1, soak: 1h}]\n  budget: {count: 2}\n", "BudgetWide"),
+    ("  waves: [{name: canary, count: 1, soak: 1h}]\n", "NoHealthGates"),
+    ("  critical: true\n", "LeavesWindows"),
+    ('  windows: [{days: [Sun], start: "02:00", duration: 30s}]\n', "WindowShort"),
+]
+
+
+@pytest.mark.parametrize(("terms", "code"), RISKY, ids=[code for _, code in RISKY])
+def test_each_risk_is_told_where_it_is_and_not_where_it_is_not(tmp_path: Path, terms: str, code: str) -> None:
+    repository = works(tmp_path)
+    base = repository.commit(fleet_files())
+    risky = repository.commit({"rollout.yaml": rollout_file("2", terms)})
+    careful = repository.commit({"rollout.yaml": rollout_file("2", CAREFUL)})
+    assert code in codes(reviewed(repository, base, risky))
+    assert code not in codes(reviewed(repository, base, careful))
+
+
+def test_a_type_without_fallback_that_never_ran_such_a_model_is_told(tmp_path: Path) -> None:
+    repository = works(tmp_path)
+    bare = fleet_files()["type.yaml"].replace('  prebaked: [{name: wear, version: "1"}]\n', "")
+    base = repository.commit({**fleet_files(), "type.yaml": bare, "rollout.yaml": rollout_file("1", "  priority: 1\n")})
+    other = model("1").replace("name: wear}", "name: other}")
+    mixed = rollout_file("1", "  priority: 1\n").replace("model: {name: wear", "model: {name: other")
+    models = "---\n".join((model("1"), other))
+    head = repository.commit({"models.yaml": models, "rollout.yaml": mixed})
+    assert codes(reviewed(repository, base, head)) >= {"FirstOfItsType", "NoFallback"}
+
+
+def test_a_window_that_closes_puts_the_end_off(tmp_path: Path) -> None:
+    repository = works(tmp_path)
+    base = repository.commit(fleet_files())
+    window = '  windows: [{days: [Sun], start: "02:00", duration: 30s}]\n'
+    head = repository.commit({"rollout.yaml": rollout_file("2", window)})
+    (rollout,) = reviewed(repository, base, head)["rollouts"]
+    (line,) = [line for line in rollout["waves"][0]["lines"] if line["port"]]
+    assert line["windows"] == 2  # some 52 s of work in windows of half a minute
+    assert rollout["overAtBest"].startswith("2026-11-29T02:00:")
+
+
+def test_a_store_tells_the_true_payload(tmp_path: Path) -> None:
+    repository = works(tmp_path)
+    base = repository.commit(fleet_files())
+    head = repository.commit({"rollout.yaml": rollout_file("2")})
+    desired = find(repository.path).load(head, Cache()).desired
+    assert desired is not None
+    store = Store(str(tmp_path / "store"))
+    for version, pack in (("1", bytes(range(256)) * 8), ("2", bytes(range(256)) * 8 + b"tail")):
+        recipe = recipe_of(desired.models[ModelRef("wear", Version(version))], desired.types[TypeId("board")])
+        digest = hashlib.sha256(pack).hexdigest()
+        report = Report(f"wear@{version}", "board", recipe.digest, digest, len(pack), 256, ("TREE_ENSEMBLE",))
+        store.put(recipe.digest, Built(pack, report))
+    document = reviewed(repository, base, head, "--store", tmp_path / "store")
+    (payload,) = {(load["payload"], load["bytes"], load["exact"]) for load in document["payloads"]}
+    assert payload[0] == "patch against wear@1"
+    assert payload[1] < 100
+    assert payload[2]
+    assert document["room"][0]["slotNeeded"] == 2052
+
+
+def test_a_base_with_mistakes_makes_all_of_the_head_new(tmp_path: Path) -> None:
+    repository = works(tmp_path)
+    base = repository.commit({"fleet.yaml": "not: ours\n"})
+    head = repository.commit(fleet_files())
+    document = reviewed(repository, base, head)
+    assert document["base"] is None
+    assert document["counts"]["touched"] == 12
+
+
+def test_a_head_with_mistakes_is_no_plan(tmp_path: Path) -> None:
+    repository = works(tmp_path)
+    base = repository.commit(fleet_files())
+    head = repository.commit({"rollout.yaml": rollout_file("3")})
+    result = run("plan", repository.path, "--base", base, "--head", head)
+    assert result.exit_code == 1
+    assert "wear" in result.output
+
+
+@pytest.mark.parametrize(
+    "words", [("--head", "HEAD"), ("--base", "HEAD", "--all"), ("--base", "nowhere"), ("--store", "x")], ids=str
+)
+def test_options_that_do_not_belong_together_are_refused(tmp_path: Path, words: tuple[str, ...]) -> None:
+    repository = works(tmp_path)
+    repository.commit(fleet_files())
+    assert run("plan", repository.path, *words).exit_code == 2
+
+
+def test_a_comment_fits_whatever_a_change_touches(tmp_path: Path) -> None:
+    """Forty rollouts of thirty waves with long names each fill a table; names can't break out of it."""
+    repository = works(tmp_path)
+    names = [f"r{number:02}-{'x' * 58}" for number in range(40)]
+    waves = "  waves:\n" + "".join(f"    - {{name: w{wave}-{'y' * 55}, count: {wave + 1}}}\n" for wave in range(30))
+    rollouts = {
+        version: "---\n".join(
+            f"{API_HEAD}\nkind: Rollout\nmetadata: {{name: {name}}}\nspec:\n"
+            f'  model: {{name: wear, version: "{version}"}}\n  selector: {{matchLabels: {{place: p{number}}}}}\n{waves}'
+            for number, name in enumerate(names)
+        )
+        for version in ("1", "2")
+    }
+    base = repository.commit({**fleet_files(devices=40), "rollout.yaml": rollouts["1"]})
+    head = repository.commit({"rollout.yaml": rollouts["2"]})
+    comment = commented(repository, base, head)
+    assert 30_000 < len(comment) < COMMENT_LIMIT
+    assert "more lines" in comment
+    assert comment.count("<details>") == comment.count("</details>")
+    assert comment.rstrip().endswith("</sub>")
+
+
+API_HEAD = "apiVersion: tinyfleet/v1alpha1"
