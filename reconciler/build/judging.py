@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +17,13 @@ from reconciler.build.forestformat import Mode
 from reconciler.build.head import Head
 from reconciler.build.head import Mode as HeadMode
 from reconciler.build.metrics import Evaluation, measure
-from reconciler.build.oracle import Oracle
 from reconciler.build.outcome import Judged
 from reconciler.build.recipe import GateSpec
 from reconciler.build.tables import Table
 from reconciler.build.training import GrownForest, score_of
+
+if TYPE_CHECKING:  # it imports ai-edge-litert, which forests do without
+    from reconciler.build.oracle import Oracle
 
 Floats = npt.NDArray[np.float64]
 Evaluate = Callable[[Table], Evaluation]

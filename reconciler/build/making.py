@@ -33,9 +33,7 @@ from reconciler.build.head import Mode, decode_head
 from reconciler.build.interchange import is_threshold, threshold_pack
 from reconciler.build.judging import Evaluate, Int8Model, Judge, JudgedNetwork, evaluate_forest, judge_gates
 from reconciler.build.metrics import Evaluation
-from reconciler.build.network import Decision, build_network
 from reconciler.build.operators import NAMES
-from reconciler.build.oracle import Oracle
 from reconciler.build.outcome import Built, Report
 from reconciler.build.parameters import encode_value
 from reconciler.build.recipe import File, Recipe
@@ -172,6 +170,10 @@ class Workshop:
         return Made(grown.data, lambda table: evaluate_forest(grown, table), figures)
 
     def _network(self, model: bytes, float32: bytes | None) -> Made:
+        # These import ai-edge-litert; all other models are built without it.
+        from reconciler.build.network import Decision, build_network  # noqa: PLC0415
+        from reconciler.build.oracle import Oracle  # noqa: PLC0415
+
         self._progress("plan")
         recipe = self._recipe
         mode = _HEAD_MODES[recipe.decide] if recipe.decide else None

@@ -15,6 +15,15 @@ from pathlib import Path
 
 from reconciler.build import errors
 
+# What the extra `build` brings, by the package that is imported.
+EXTRA = {
+    "ai_edge_litert": "ai-edge-litert",
+    "flatbuffers": "ai-edge-litert",
+    "joblib": "scikit-learn",
+    "scipy": "scikit-learn",
+    "sklearn": "scikit-learn",
+    "tensorflow": "TensorFlow",
+}
 CORE = 0
 OPEN_FILES = 256
 
@@ -60,9 +69,15 @@ def main() -> int:
         work(folder)
     except errors.BuildFailed as error:
         failure = {"kind": type(error).__name__, "message": str(error)}
-    except ImportError as error:
-        message = f"this machine can't build ({error}): install tinyfleet with its extra `build`"
-        failure = {"kind": "ToolsMissing", "message": message}
+    except ModuleNotFoundError as missing:
+        package = EXTRA.get((missing.name or "").partition(".")[0])
+        if package is None:
+            raise
+        failure = {
+            "kind": errors.ToolsMissing.__name__,
+            "message": f"models of this kind are built with {package}, which is not installed here: "
+            "install tinyfleet[build], or build where it is installed and share the store",
+        }
     except MemoryError:
         failure = {
             "kind": "BuildFailed",
