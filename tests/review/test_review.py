@@ -87,8 +87,13 @@ def test_times_are_those_of_a_shared_half_duplex_line(tmp_path: Path) -> None:
         assert lines["/dev/ttyS0"]["devices"] == 4
         assert lines["/dev/ttyS0"]["seconds"] == pytest.approx(4 * lines["/dev/ttyS0"]["secondsLongest"], rel=0.01)
         assert lines[None]["seconds"] is None  # MQTT, and nobody set a limit
-    back = repository.commit({"rollout.yaml": rollout_file("1", "  parameters: {threshold: 0.75}\n")})
-    lines = {line["port"]: line for line in reviewed(repository, base, back)["lines"]}
+
+
+def test_an_envelope_alone_takes_its_time_on_a_slow_line(tmp_path: Path) -> None:
+    repository = works(tmp_path)
+    base = repository.commit(fleet_files())
+    other = repository.commit({"rollout.yaml": rollout_file("1", "  parameters: {threshold: 0.75}\n")})
+    lines = {line["port"]: line for line in reviewed(repository, base, other)["lines"]}
     assert lines["/dev/ttyS0"]["secondsLongest"] == pytest.approx(2.87, rel=0.05)
 
 
