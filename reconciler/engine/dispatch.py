@@ -90,7 +90,7 @@ class Dispatch:
                 self._deliveries.call_off(device, "the device is no longer served here")
             elif owners.get(device) != purpose.rollout:
                 self._deliveries.call_off(device, f"rollout {purpose.rollout} no longer has the device")
-            elif not _goes_on(purpose, action, desired):
+            elif not still_wanted(purpose, action, desired):
                 self._deliveries.call_off(device, action.why)
 
     def begin(self, desired: Desired, actions: tuple[Action, ...], now_s: float) -> None:
@@ -224,7 +224,7 @@ def _purpose(action: Order) -> Purpose:
     return Purpose(action.rollout, None if isinstance(action, Configure) else action.model, action.parameters)
 
 
-def _goes_on(purpose: Purpose, action: Action, desired: Desired) -> bool:
+def still_wanted(purpose: Purpose, action: Action, desired: Desired) -> bool:
     """Tell whether a delivery is still wanted, now that the plan says this of its device."""
     match action:
         case Install() | ActivatePrebaked():
