@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.build.checker import check_pack
-from reconciler.build.container import Parameter, name_hash
+from reconciler.build.container import Parameter, SectionId, disassemble, name_hash, pad4
 from reconciler.build.errors import PackMalformed
 from reconciler.build.executing import Execution, HostRunner, make_request
 from reconciler.build.forestformat import Feature, Mode, Statistic, Window
@@ -147,7 +147,7 @@ def draw_samples(data: st.DataObject, window: Window) -> bytes:
     count = window.samples * window.channels
     if data.draw(st.booleans()):
         return bytes(rng.choice([-32768, 32767, 0], count).astype("<i2").tobytes())
-    level, spread = data.draw(st.integers(-32768, 32767)), data.draw(st.sampled_from([0, 1, 5, 300, 20000]))
+    level, spread = data.draw(st.integers(-32768, 32767)), data.draw(st.sampled_from([0, 1, 5, 120, 300, 20000]))
     return bytes(np.clip(level + rng.integers(-spread, spread + 1, count), -32768, 32767).astype("<i2").tobytes())
 
 
@@ -195,6 +195,32 @@ def test_spoiled_packs_are_refused_or_stay_within_bounds(engine: Engine, name: s
     done = engine.run(pack, inputs, arena_bytes=ARENA_BYTES)
     assert done.verdict == 0
     assert all(got.error == 0 for got in done.inferences)
+
+
+STRUCTURE = frozenset({SectionId.WEIGHTS, SectionId.GOLDEN, SectionId.FOREST, SectionId.THRESHOLD}).isdisjoint
+
+
+def places(pack: bytes) -> Iterator[int]:
+    """Every byte of a section that says how things lie, and the first of those that hold mere numbers."""
+    opened = disassemble(pack)
+    at = 16 + 4 * len(opened.sections)
+    for name, content in sorted(opened.sections.items()):
+        yield from range(at, at + (len(content) if STRUCTURE({name}) else min(20, len(content))))
+        at += len(pad4(content))
+
+
+@pytest.mark.parametrize("name", sorted(PACKS))
+def test_every_field_a_little_off_gets_the_verdict_of_the_checker(engine: Engine, name: str) -> None:
+    for at in places(PACKS[name]):
+        for step in (1, -1, 4, -4):
+            changed = bytearray(PACKS[name])
+            changed[at] = (changed[at] + step) % 256
+            try:
+                check_pack(bytes(changed), arena_bytes=ARENA_BYTES)
+                valid = True
+            except PackMalformed:
+                valid = False
+            assert (engine.run(bytes(changed), arena_bytes=ARENA_BYTES).verdict == 0) == valid, (at, step)
 
 
 def test_a_parameter_in_force_decides(engine: Engine) -> None:
