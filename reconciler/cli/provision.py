@@ -25,7 +25,7 @@ from reconciler.devices.provisioning import NotProvisionable, Piece
 from reconciler.errors import Invalid
 from reconciler.git.proposal import CantPropose, Workshop
 from reconciler.load import DirectoryTree, load
-from reconciler.load.edit import with_public_key
+from reconciler.load.edit import defines, with_public_key
 from reconciler.model import Commit, Desired, Device, DeviceId, FlashMap
 from signing import keyfiles, keys
 from signing.names import key_id
@@ -152,15 +152,12 @@ class _Edit:
         for entry in tree.entries():
             if entry.path.endswith(YAML):
                 data = tree.read(entry)
-                if self._device.name.encode() in data and with_public_key(data, self._device.name, "") is not None:
+                if self._device.name.encode() in data and defines(data, self._device.name):
                     return entry.path, data
         raise NotProvisionable(f"no file defines {self._device.name}")
 
     def _after(self, public_key: bytes) -> bytes:
-        edited = with_public_key(self._before, self._device.name, public_key.hex())
-        if edited is None:
-            raise NotProvisionable(f"{self._name} does not define {self._device.name}")
-        return edited
+        return with_public_key(self._before, self._device.name, public_key.hex())
 
     def hand_over(self, public_key: bytes) -> None:
         """Commit the key, or print the patch."""

@@ -23,16 +23,19 @@ class NotEditable(Invalid):
     reason = "NotEditable"
 
 
-def with_public_key(data: bytes, device: str, public_key: str) -> bytes | None:
-    """Return the file with a device's public key set; none when the file does not define that device."""
+def defines(data: bytes, device: str) -> bool:
+    """Tell whether a file has the document of a device."""
+    return any(_is_device(document, device) for document in yaml.load_all(data.decode("utf-8-sig"), LOADER))
+
+
+def with_public_key(data: bytes, device: str, public_key: str) -> bytes:
+    """Return the file with a device's public key set."""
     text = data.decode("utf-8-sig")
     before = list(yaml.load_all(text, LOADER))
     at = next((number for number, document in enumerate(before) if _is_device(document, device)), None)
-    if at is None:
-        return None
+    if at is None or not before[at]["spec"]:
+        raise NotEditable(f"there is no {device} with a spec in this file")
     spec = _member(list(yaml.compose_all(text, LOADER))[at], "spec")
-    if not spec.value:
-        raise NotEditable(f"{device}: its spec is empty")
     edited = _edited(text, spec, f'"{public_key}"')
     before[at]["spec"][FIELD] = public_key
     try:
@@ -81,5 +84,4 @@ def _end(node: Any) -> int:  # noqa: ANN401 - as above
 
 
 def _end_of_line(text: str, index: int) -> int:
-    end = text.find("\n", index)
-    return len(text) if end < 0 else end
+    return f"{text}\n".index("\n", index)

@@ -43,12 +43,13 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     desk = Desk(tmp_path)
-    desk.done("init {d}/ca --fleet plant --passphrase-file {p}")
+    assert "authority of plant" in desk.done("init {d}/ca --fleet plant --passphrase-file {p}")
     return desk
 
 
 def test_show_warns_of_what_ends(desk: Desk) -> None:
-    desk.done("issue device pump-1 pump-2 --ca {d}/ca -o {d}/out --passphrase-file {p}")
+    issued = desk.done("issue device pump-1 pump-2 --ca {d}/ca -o {d}/out --passphrase-file {p}")
+    assert [line.split(":")[0] for line in issued.splitlines()] == ["device pump-1", "device pump-2"]
     assert desk.done("show {d}/ca").count("good") == 4
     desk.done("issue gateway north --ca {d}/ca -o {d}/out --days 20 --passphrase-file {p}")
     result = desk.run("show {d}/ca")
@@ -56,7 +57,8 @@ def test_show_warns_of_what_ends(desk: Desk) -> None:
     (warning,) = (line for line in result.output.splitlines() if line.startswith("ends soon"))
     assert "gateway north" in warning
     desk.done("show {d}/ca --warn-days 10")
-    desk.done("renew {d}/out/north.crt --ca {d}/ca --passphrase-file {p}")
+    renewed = desk.done("renew {d}/out/north.crt --ca {d}/ca --passphrase-file {p}")
+    assert renewed.startswith(f"gateway north: {desk.directory}/out/north.crt, until ")
     assert "replaced" in desk.done("show {d}/ca")
 
 
@@ -64,7 +66,7 @@ def test_how_long_things_last(desk: Desk) -> None:
     desk.done("issue device pump-1 --ca {d}/ca -o {d}/out --passphrase-file {p}")
     desk.done("issue broker localhost --ca {d}/ca -o {d}/out --passphrase-file {p}")
     desk.done("issue gateway north --days 7 --ca {d}/ca -o {d}/out --passphrase-file {p}")
-    desk.done("crl --ca {d}/ca --list-days 10 --passphrase-file {p}")
+    assert "restart the broker" in desk.done("crl --ca {d}/ca --list-days 10 --passphrase-file {p}")
     store, now = Store(desk.directory / "ca"), datetime.now(UTC)
     ends = {
         3650: read_certificate(desk.directory / "out" / "pump-1.crt").not_valid_after_utc,
@@ -80,7 +82,9 @@ def test_how_long_things_last(desk: Desk) -> None:
 
 def test_revoke_is_told_and_shown(desk: Desk) -> None:
     desk.done("issue device pump-1 --ca {d}/ca -o {d}/out --passphrase-file {p}")
-    assert "revoked: device pump-1" in desk.done("revoke device pump-1 --ca {d}/ca --passphrase-file {p}")
+    told = desk.done("revoke device pump-1 --ca {d}/ca --passphrase-file {p}")
+    assert "revoked: device pump-1" in told
+    assert "restart the broker" in told
     assert "revoked    until" in desk.done("show {d}/ca")
     assert "is in force" in desk.refused("revoke device pump-1 --ca {d}/ca --passphrase-file {p}")
 
@@ -102,8 +106,9 @@ def test_a_wrong_name_among_good_ones_makes_nothing(desk: Desk) -> None:
 
 def test_the_configuration_for_another_place(desk: Desk) -> None:
     desk.done("issue gateway north --ca {d}/ca -o {d}/out --passphrase-file {p}")
-    desk.done("broker-config --ca {d}/ca --broker b.plant -o {d}/new/broker --folder /etc/mosquitto/conf.d")
+    told = desk.done("broker-config --ca {d}/ca --broker b.plant -o {d}/new/broker --folder /etc/mosquitto/conf.d")
     folder = desk.directory / "new" / "broker"
+    assert "include it in mosquitto's configuration" in told
     written = sorted(path.name for path in folder.iterdir())
     assert written == ["ca.crl", "ca.crt", "tinyfleet.acl", "tinyfleet.conf"]
     configuration = (folder / "tinyfleet.conf").read_text(encoding="utf-8")

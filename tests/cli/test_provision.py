@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import subprocess
 import zlib
 from pathlib import Path
@@ -22,7 +23,9 @@ from reconciler.devices.flash_image import HEADER_BYTES
 from reconciler.devices.provisioning import NotProvisionable
 from reconciler.errors import Invalid, Unusable
 from reconciler.git.proposal import CantPropose
+from reconciler.load.edit import NotEditable
 from signing import keys
+from signing.names import key_id
 from tests.devices.esp_chip import Chip, Faults
 
 MODEL = threshold_model([3, -5, 2] * 20, 900)
@@ -182,6 +185,7 @@ def test_a_chip_and_a_commit(desk: Desk, caplog: pytest.LogCaptureFixture) -> No
         region = bytes(chip.flash.data[0x200000:0x210000])
         assert chip.flash.data[0x210000:0x214000] == b"\xff" * 0x4000
     public = _public_key(region)
+    assert f"its key is {key_id(bytes.fromhex(public)).hex()}" in result.stderr
     assert result.stdout.split()[1:3] == ["on", "provision/pump-1:"]
     assert _key_in(desk.git("show", "provision/pump-1:devices.yaml"), "pump-1") == public
     assert _key_in(desk.git("show", "main:devices.yaml"), "pump-1") is None
@@ -241,6 +245,24 @@ def test_what_is_in_the_way_of_the_commit_is_told_before_a_key_is_made(desk: Des
     error = desk.run("pump-2 {d}/fleet --output {d}/a --commit").exception
     assert isinstance(error, CantPropose)
     assert "not committed yet" in str(error)
+    assert not (desk.folder / "a").exists()
+
+
+def test_what_can_not_be_edited_is_told_before_a_key_is_made(desk: Desk) -> None:
+    devices = desk.fleet / "devices.yaml"
+    block = '  link: {serial: {port: "/dev/line", baud: 2400, address: 7}}\n  type: |-\n    sensor\n---\n'
+    devices.write_text(re.sub(r"  type: sensor(.|\n)*?---\n", lambda _: block, DEVICES), encoding="utf-8")
+    assert isinstance(desk.run("pump-1 {d}/fleet --output {d}/a").exception, NotEditable)
+    assert not (desk.folder / "a").exists()
+
+
+def test_a_map_that_can_not_be_is_told_before_a_key_is_made(desk: Desk) -> None:
+    small = {**FLASH, "provisioned": {"offset": 0x20F000, "bytes": 0x2000}}
+    (desk.fleet / "types.yaml").write_bytes(_kind("sensor", small) + b"---\n" + _kind("plain", None))
+    for line in ("--dry-run", "--output {d}/a"):
+        error = desk.run(f"pump-1 {{d}}/fleet {line}").exception
+        assert isinstance(error, NotProvisionable)
+        assert "overlap" in str(error)
     assert not (desk.folder / "a").exists()
 
 

@@ -45,7 +45,7 @@ class Faults:
     pull_cable_at_block: int | None = None  # the port goes away when this block of flash data comes
     silent_at_block: int | None = None  # from this block on nothing is answered, though the port stays
     dead: bool = False  # nobody answers
-    rot_after_write: bool = False  # a bit flips once everything is written
+    rot_at_digest: int | None = None  # a bit of what was written first flips before this digest is asked for
     secure_download: bool = False
     encrypted: bool = False
 
@@ -101,7 +101,7 @@ class Chip:
         self._ram: dict[int, tuple[int, bytearray]] = {}
         self._ram_at = 0
         self._download: Download | None = None
-        self._blocks = 0
+        self._blocks = self._digests = 0
         self._master, self._slave = pty.openpty()
         tty.setraw(self._slave)
         self.port = os.ttyname(self._slave)
@@ -273,9 +273,10 @@ class Chip:
         address, size, _, _ = struct.unpack("<IIII", data)
         if not self._attached:
             raise RefusedError
-        if self.faults.rot_after_write:
-            self.flash.data[address + size // 2] ^= 0x10
-            self.faults.rot_after_write = False
+        if self._digests == self.faults.rot_at_digest:
+            first = next(at for what, at, _ in self.flash.log if what == "write")
+            self.flash.data[first + 100] ^= 0x10
+        self._digests += 1
         found = hashlib.md5(self.flash.data[address : address + size], usedforsecurity=False)
         return 0, found.digest() if self.stub else found.hexdigest().encode()
 

@@ -119,11 +119,14 @@ def test_a_chip_that_falls_silent(flash: Flash) -> None:
         write(Wiring(chip.port, stub=False), "esp32c3", PIECES, _nothing)
 
 
+@pytest.mark.parametrize(("digest", "why"), [(0, "does not match"), (2, "Verification failed")])
 @pytest.mark.parametrize("stub", [True, False], ids=["stub", "rom"])
-def test_what_was_written_is_compared(flash: Flash, *, stub: bool) -> None:
+def test_what_was_written_is_compared_at_once_and_at_the_end(
+    flash: Flash, digest: int, why: str, *, stub: bool
+) -> None:
     with (
-        Chip("esp32c3", flash, Faults(rot_after_write=True)) as chip,
-        pytest.raises(WriteFailed, match="does not match"),
+        Chip("esp32c3", flash, Faults(rot_at_digest=digest)) as chip,
+        pytest.raises(WriteFailed, match=why),
     ):
         write(Wiring(chip.port, stub=stub), "esp32c3", PIECES, _nothing)
 
@@ -144,8 +147,9 @@ def test_nothing_of_the_content_is_told_to_anybody(
         write(Wiring(chip.port, stub=stub), "esp32c3", PIECES, _nothing)
     out, err = capfd.readouterr()
     assert (out, err) == ("", "")
-    assert "Hash of data verified" in caplog.text  # it was listened to
-    said = caplog.text.lower()
+    for said in ("Hash of data verified", "Hard resetting"):
+        assert said in caplog.text  # it was listened to
+    everything = caplog.text.lower()
     for at in range(0, 9000, 8):
-        assert PROVISIONED.data[at : at + 8].hex() not in said
+        assert PROVISIONED.data[at : at + 8].hex() not in everything
     assert PROVISIONED.data[:8].hex() not in repr(PROVISIONED)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from reconciler.load.edit import NotEditable, with_public_key
+from reconciler.load.edit import NotEditable, defines, with_public_key
 
 KEY = "12345678901234567890123456789012345678901234567890123456789012e4"  # a number, to some readers
 HEAD = "apiVersion: tinyfleet/v1alpha1\nkind: Device\nmetadata: {name: pump-1}\n"
@@ -52,7 +52,6 @@ def test_only_the_key_is_added(case: str) -> None:
     before_documents = "# \U0001f40d a file\nkind: Gateway\nmetadata: {name: pump-1}\n---\n"
     for head in (HEAD, before_documents + HEAD, "\ufeff" + HEAD):
         edited = with_public_key((head + before).encode(), "pump-1", KEY)
-        assert edited is not None
         assert edited.decode() == head + after
 
 
@@ -60,14 +59,12 @@ def test_twice_is_as_once() -> None:
     for before, after in CASES.values():
         assert with_public_key((HEAD + after).encode(), "pump-1", KEY) == (HEAD + after).encode()
         other = with_public_key((HEAD + before).encode(), "pump-1", "00" * 32)
-        assert other is not None
         assert with_public_key(other, "pump-1", KEY) == (HEAD + after.replace("'ab'", f'"{KEY}"')).encode()
 
 
 def test_the_right_one_of_many_devices() -> None:
     text = "---\n".join(HEAD.replace("pump-1", f"pump-{n}") + CASES["block"][0] for n in range(9))
     edited = with_public_key(text.encode(), "pump-7", KEY)
-    assert edited is not None
     found = {each["metadata"]["name"]: each["spec"].get("publicKey") for each in yaml.safe_load_all(edited)}
     assert found == {f"pump-{n}": KEY if n == 7 else None for n in range(9)}
     assert len(edited.splitlines()) == len(text.splitlines()) + 1
@@ -75,8 +72,11 @@ def test_the_right_one_of_many_devices() -> None:
 
 @pytest.mark.parametrize("text", ["", "kind: Device\n", "[]\n", HEAD.replace("Device", "Gateway") + "spec: {a: b}\n"])
 def test_a_file_without_the_device(text: str) -> None:
-    assert with_public_key(text.encode(), "pump-1", KEY) is None
-    assert with_public_key((HEAD + CASES["block"][0]).encode(), "pump-2", KEY) is None
+    for data, name in ((text.encode(), "pump-1"), ((HEAD + CASES["block"][0]).encode(), "pump-2")):
+        assert not defines(data, name)
+        with pytest.raises(NotEditable, match=f"there is no {name}"):
+            with_public_key(data, name, KEY)
+    assert defines((HEAD + CASES["block"][0]).encode(), "pump-1")
 
 
 @pytest.mark.parametrize(
