@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wheel makes a gateway without TensorFlow, far from any source tree."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.package.conftest import ROOT, run
+
+
+class Gateway:
+    """The installed command, in an empty folder."""
+
+    def __init__(self, environment: Path, folder: Path) -> None:
+        self.folder = folder
+        self._command = environment / "bin" / "tinyfleet"
+        self._variables = {"PATH": f"{environment / 'bin'}:{os.defpath}", "HOME": str(folder)}
+
+    def __call__(self, *words: str | Path, status: int = 0) -> str:
+        done = subprocess.run(
+            [self._command, *words], cwd=self.folder, env=self._variables, check=False, capture_output=True, text=True
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+
+@pytest.fixture
+def tinyfleet(installed: Path, tmp_path: Path) -> Gateway:
+    return Gateway(installed, tmp_path)
+
+
+def test_the_sdist_has_all_that_is_tracked_and_nothing_else(sdist: Path) -> None:
+    tracked = set(run("git", "ls-files", cwd=ROOT).splitlines())
+    with tarfile.open(sdist) as archive:
+        packed = {name.partition("/")[2] for name in archive.getnames()}
+    named = ("firmware/src/", "firmware/include/", "docs/", "tests/", "fleet-repo-example/", "schemas/", "systemd/")
+    missing = {name for name in tracked if name.startswith(named) and (ROOT / name).is_file()} - packed
+    assert missing == set()
+    assert not [name for name in packed if name.startswith(("firmware/build/", ".venv/", ".git/", "dist/"))]
+
+
+def test_the_wheel_has_two_packages_and_what_they_read(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.partition("/")[0] for name in names}
+    assert tops == {"reconciler", "signing", "tinyfleet-0.1.0.data", "tinyfleet-0.1.0.dist-info"}
+    schemas = {path.name for path in (ROOT / "schemas").glob("*.json")}
+    assert {Path(name).name for name in names if name.startswith("reconciler/schemas/")} == schemas
+    assert "reconciler/systemd/tinyfleet.service" in names
+
+
+def test_the_wheel_brings_man_pages_and_completion(installed: Path) -> None:
+    share = installed / "share"
+    assert (share / "man" / "man1" / "tinyfleet-keys-gateway-init.1").read_text().startswith('.TH "TINYFLEET-KEYS')
+    assert "_TINYFLEET_COMPLETE" in (share / "bash-completion" / "completions" / "tinyfleet").read_text()
+    assert (share / "zsh" / "site-functions" / "_tinyfleet").exists()
+    assert (share / "fish" / "vendor_completions.d" / "tinyfleet.fish").exists()
+
+
+def test_requirements_are_whole_and_without_the_extra(installed: Path) -> None:
+    pip = (installed / "bin" / "python", "-m", "pip", "--disable-pip-version-check")
+    assert "No broken requirements" in run(*pip, "check", cwd=installed)
+    present = {each["name"].lower() for each in json.loads(run(*pip, "list", "--format", "json", cwd=installed))}
+    assert "tinyfleet" in present
+    assert present.isdisjoint({"tensorflow", "scikit-learn", "ai-edge-litert"})
+
+
+def test_version_and_a_fleet(tinyfleet: Gateway) -> None:
+    assert tinyfleet("--version") == "tinyfleet, version 0.1.0\n"
+    example = ROOT / "fleet-repo-example"
+    assert tinyfleet("validate", "--strict", example).startswith("valid: 2 gateways")
+    assert "12 devices" in tinyfleet("plan", example)
+    tinyfleet("init", "plant")
+    tinyfleet("validate", "--strict", "plant")
+
+
+def test_keys_and_certificates(tinyfleet: Gateway) -> None:
+    secret = tinyfleet.folder / "passphrase"
+    secret.write_text("correct horse battery")
+    secret.chmod(0o600)
+    asking = ("--passphrase-file", secret)
+    tinyfleet("keys", "root", "init", "root", *asking)
+    tinyfleet("keys", "gateway", "init", "gw", "--fleet", "plant")
+    tinyfleet("keys", "delegate", "gw/request.cose", "--root", "root", "--fleet", "plant", *asking)
+    tinyfleet("pki", "init", "ca", "--fleet", "plant", *asking)
+    tinyfleet("pki", "issue", "broker", "localhost", "--ca", "ca", "-o", "out", *asking)
+    tinyfleet("pki", "broker-config", "--ca", "ca", "--broker", "localhost", "-o", "out")
+    assert "require_certificate true" in (tinyfleet.folder / "out" / "tinyfleet.conf").read_text()
+
+
+def test_a_gateway_is_configured_and_its_service_installed(tinyfleet: Gateway) -> None:
+    tinyfleet("init", "plant")
+    assert '"gateway-1"' in tinyfleet("config", "show", "--config", "plant/to-gateway/gateway.toml")
+    tinyfleet("install-service", "--root", "image")
+    unit = (tinyfleet.folder / "image" / "etc" / "systemd" / "system" / "tinyfleet.service").read_text()
+    assert "bin/tinyfleet run --config /etc/tinyfleet/gateway.toml" in unit
+
+
+def test_what_needs_the_extra_says_so(tinyfleet: Gateway) -> None:
+    tinyfleet("init", "plant")
+    forest = tinyfleet("build", "--quiet", "plant", status=1)
+    assert "scikit-learn" in forest
+    assert "install tinyfleet[build]" in forest
+    network = tinyfleet("build", "--quiet", "pump-vibration@1.0.0", ROOT / "fleet-repo-example", status=1)
+    assert "ai-edge-litert" in network
+    assert "install tinyfleet[build]" in network
+    assert "Traceback" not in forest + network
+
+
+def test_what_needs_no_extra_is_built(tinyfleet: Gateway) -> None:
+    model = tinyfleet.folder / "sum.json"
+    model.write_text(json.dumps({"kind": "threshold", "weights": [1, -2], "threshold": 3, "golden": [[1, 2]]}))
+    tinyfleet("init", "plant")
+    tinyfleet("pack", "make", model, "--for", "plant/device-types/virtual.yaml", "-o", "sum.pack")
+    assert (tinyfleet.folder / "sum.pack").read_bytes()[:4] == b"TFPK"
