@@ -18,11 +18,12 @@ from reconciler.build.checker import check_pack
 from reconciler.build.container import Parameter, SectionId, disassemble, name_hash, pad4
 from reconciler.build.errors import PackMalformed
 from reconciler.build.executing import Execution, HostRunner, make_request
-from reconciler.build.forestformat import Feature, Mode, Statistic, Window
+from reconciler.build.forestformat import Feature, Forest, Leaf, Mode, Split, Statistic, Tree, Window
 from reconciler.build.forestpack import assemble_forest
 from reconciler.build.head import Mode as HeadMode
 from reconciler.build.network import Decision, build_network
 from reconciler.build.oracle import Oracle
+from reconciler.build.reference.forest import raw_features
 from reconciler.build.reference.run import Reference, generate_inputs
 from tests.build.forests import random_forest
 from tests.build.make_vectors import good_packs
@@ -171,6 +172,28 @@ def test_sums_at_the_ends_of_32_bits(engine: Engine, shifts: tuple[int, int]) ->
         for name, pack in extreme_packs(seed, shifts).items():
             done = engine.run(pack)
             assert (name, seed, done.verdict, done.first_wrong_golden) == (name, seed, 0, None)
+
+
+def ladder(low: int, high: int) -> Tree:
+    """A tree that ends in the row of its one input's value."""
+    if high - low == 1:
+        return Leaf(low)
+    middle = (low + high) // 2
+    return Split(0, middle - 1, ladder(low, middle), ladder(middle, high))
+
+
+@pytest.mark.parametrize("spread", [0, 1, 40, 300, 2000, 32767])
+@pytest.mark.parametrize("statistic", list(Statistic), ids=lambda statistic: statistic.name.lower())
+def test_statistics_are_exact(engine: Engine, statistic: Statistic, spread: int) -> None:
+    rng = np.random.default_rng(spread + int(statistic))
+    table = np.arange(256).astype(np.int16).reshape(-1, 1)
+    forest = Forest(Mode.REGRESSION, 8, (ladder(0, 256),), table, 1)
+    for samples in (1, 2, 17, 512):
+        x = np.clip(rng.integers(-spread, spread + 1, samples) + rng.integers(-99, 100), -32768, 32767).astype("<i2")
+        raw = raw_features(x.tolist())[statistic]
+        window = Window(samples, 1, (Feature(statistic, 0, 0, raw - 100, 1),))
+        (got,) = engine.run(assemble_forest(forest, window, []), [x.tobytes()]).inferences
+        assert got.score == 100, (samples, raw)
 
 
 PACKS = good_packs()
