@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -71,6 +73,7 @@ class World:
         self.remote = folder / "fleet.git"
         self.work = folder / "fleet"
         self._running: list[Running] = []
+        self._status_read: tuple[str | None, Mapping[str, bytes]] = (None, {})
         self._env = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
 
     def __enter__(self) -> Self:
@@ -143,22 +146,43 @@ class World:
         self.run("git", "push", "-q", *(["--force"] if force else []), "origin", "HEAD:main", cwd=self.work)
         return self.run("git", "rev-parse", "HEAD", cwd=self.work).strip()
 
+    def status_commit(self) -> str | None:
+        """Return the commit that the status ref is at."""
+        shown = self._git("rev-parse", "--verify", "--quiet", f"refs/heads/status/{GATEWAY}")
+        return shown.decode().strip() if shown is not None else None
+
+    def status_files(self) -> Mapping[str, bytes]:
+        """Return all files of the status ref as the remote has it; read once per commit."""
+        commit = self.status_commit()
+        if commit != self._status_read[0]:
+            packed = self._git("archive", "--format=tar", commit) if commit else None
+            self._status_read = (commit, _unpacked(packed or b""))
+        return self._status_read[1]
+
     def status_file(self, path: str) -> str | None:
-        """Return a file of the status ref as the remote has it."""
-        shown = subprocess.run(
-            ["git", "--git-dir", self.remote, "show", f"status/{GATEWAY}:{path}"],
-            env=self._env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return shown.stdout if shown.returncode == 0 else None
+        """Return one file of the status ref."""
+        data = self.status_files().get(path)
+        return data.decode() if data is not None else None
 
     def device_status(self, device: str) -> dict[str, Any]:
         """Return what the status ref says of a device; empty if nothing yet."""
         text = self.status_file(f"devices/{device}.yaml")
-        status: dict[str, Any] = yaml.safe_load(text)["status"] if text else {}
+        status: dict[str, Any] = yaml.load(text, yaml.CSafeLoader)["status"] if text else {}
         return status
+
+    def _git(self, *words: str) -> bytes | None:
+        done = subprocess.run(
+            ["git", "--git-dir", self.remote, *words], env=self._env, capture_output=True, check=False
+        )
+        return done.stdout if done.returncode == 0 else None
+
+
+def _unpacked(packed: bytes) -> dict[str, bytes]:
+    if not packed:
+        return {}
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        members = [(member.name, archive.extractfile(member)) for member in archive if member.isfile()]
+        return {name: file.read() for name, file in members if file is not None}
 
 
 def document(kind: str, name: str, spec: Mapping[str, Any], labels: Mapping[str, str] | None = None) -> bytes:
