@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands in documents: which there are, and a shell that runs those that are marked."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+FENCE = re.compile(r"^```(.*)$")
+PROMPT = re.compile(r"^(?:[a-z]+)?\$ +")
+SHELLS = ("", "sh", "console")
+RUN = ("test",)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block."""
+
+    page: Path
+    line: int  # of its first line of content
+    words: tuple[str, ...]  # what stands behind the fence
+    text: str
+
+    @property
+    def place(self) -> str:
+        """Name it for people."""
+        return f"{self.page.name}:{self.line}"
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is marked to be run."""
+        return self.words[1:] == RUN
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """Yield the fenced blocks of a page."""
+    begun: tuple[int, tuple[str, ...]] | None = None
+    content: list[str] = []
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
+        fence = FENCE.match(line)
+        if fence is None:
+            content.append(line)
+        elif begun is None:
+            begun, content = (number + 1, tuple(fence[1].split())), []
+        else:
+            yield Block(page, begun[0], begun[1], "\n".join(content) + "\n")
+            begun = None
+    if begun is not None:
+        raise AssertionError(f"{page.name}:{begun[0] - 1}: this fence is never closed")
+
+
+def commands(block: Block) -> Iterator[str]:
+    """Yield the command lines of a block, without prompts, a continued one as a whole."""
+    if (block.words or ("",))[0] not in SHELLS:
+        return
+    for line in block.text.replace("\\\n", " ").splitlines():
+        yield PROMPT.sub("", line.strip())
+
+
+def run(page: Path, folder: Path, variables: Mapping[str, str], within_s: float) -> None:
+    """Run a page's marked blocks in order, in one shell; whatever they leave behind is ended."""
+    marked = [block for block in blocks(page) if block.runs]
+    assert marked, f"{page.name} has no block to run"
+    script = folder / "page.sh"
+    text = "".join(f"at={shlex.quote(block.place)}\n{block.text}" for block in marked)
+    script.write_text(f"set -eu -o pipefail\ntrap 'echo \"stopped in $at\" >&2' ERR\n{text}")
+    log = folder / "page.log"
+    with log.open("wb") as said:
+        shell = subprocess.Popen(
+            ["bash", "-E", script], cwd=folder, env={**os.environ, **variables}, stdout=said, stderr=said,
+            stdin=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            code = shell.wait(within_s)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            end(shell)
+    logs = "".join(f"\n--- {each.name}\n{each.read_text(errors='replace')[-3000:]}" for each in folder.glob("*.log"))
+    assert code == 0, f"{page.name} {'took too long' if code is None else f'ended with {code}'}{logs}"
+
+
+def end(shell: subprocess.Popen[bytes]) -> None:
+    """End the shell's whole session: daemons that a page started outlive it."""
+    try:
+        os.killpg(shell.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    shell.wait()

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every command in README and docs exists with the options that it is shown with; those that are marked are run."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import click
+import pytest
+
+from reconciler.cli import cli
+from tests.docs.shellblocks import blocks, commands, run
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "fleet-repo-example" / "README.md"])
+INLINE = re.compile(r"`(tinyfleet [^`]+|make [a-z][^`]*)`")
+INDENTED = re.compile(r"^    ((?:tinyfleet|make) .*)$", re.MULTILINE)
+ENDS = {"|", "||", "&&", ";", "&", ">", ">>", "2>&1", "#", "…", "..."}
+HOST = ROOT / "firmware" / "build" / "host"
+
+
+def shown(page: Path) -> Iterator[tuple[str, str]]:
+    """Yield what a page shows of our commands, with its place."""
+    text = page.read_text(encoding="utf-8")
+    fenced = [line for block in blocks(page) for line in commands(block)]
+    for line in [*fenced, *INLINE.findall(text), *INDENTED.findall(text)]:
+        for part in re.split(r"&&|\|\||;|\| |<\(", line):
+            if re.match(r"\s*(?:sudo )?(?:tinyfleet|make) [a-z-]", part):
+                yield page.name, part.strip().removeprefix("sudo ")
+
+
+def words_of(line: str) -> list[str]:
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
+    lexer.whitespace_split, lexer.commenters = True, "#"
+    words = []
+    for word in lexer:
+        if word in ENDS or word.startswith(("…", "2>", ">")):
+            break
+        words.append(word.strip("[]()"))
+    return words
+
+
+def unknown(words: list[str]) -> str | None:
+    """Name the first command or option that does not exist."""
+    command: click.Command = cli
+    context = click.Context(cli)
+    for word in words[1:]:
+        if word.startswith("-") and word != "-":
+            options = {name for each in command.get_params(context) for name in (*each.opts, *each.secondary_opts)}
+            if word.partition("=")[0] not in options | {"-h", "--help"}:
+                return word
+        elif isinstance(command, click.Group):
+            found = command.get_command(context, word)
+            if found is None:
+                return None if re.search(r"[A-Z…<]", word) else word
+            command = found
+    return None
+
+
+def test_commands_are_found_where_they_stand(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("say `tinyfleet plan --all`\n\n    make x\n\n```\nroot$  tinyfleet keys show F  # why\n```\n")
+    assert [line for _, line in shown(page)] == ["tinyfleet keys show F  # why", "tinyfleet plan --all", "make x"]
+    assert words_of("tinyfleet keys show F  # why") == ["tinyfleet", "keys", "show", "F"]
+
+
+@pytest.mark.parametrize("bad", ["tinyfleet plam", "tinyfleet plan --al", "tinyfleet keys root initt R"])
+def test_what_does_not_exist_is_found(bad: str) -> None:
+    assert unknown(bad.split()) is not None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_command_exists_with_its_options(page: Path) -> None:
+    wrong = {}
+    for _, line in shown(page):
+        if line.startswith("tinyfleet ") and (word := unknown(words_of(line))):
+            wrong[line] = word
+    assert wrong == {}
+
+
+def test_every_make_target_exists() -> None:
+    lines = [*(ROOT / "Makefile").read_text().splitlines()]
+    lines += [line for each in (ROOT / "mk").glob("*.mk") for line in each.read_text().splitlines()]
+    targets = {name for line in lines if (rule := re.match(r"([a-z][a-z -]*):", line)) for name in rule[1].split()}
+    named = {
+        (place, word)
+        for page in PAGES
+        for place, line in shown(page)
+        if line.startswith("make ")
+        for word in words_of(line)[1:]
+        if re.fullmatch(r"[a-z][a-z-]*", word)
+    }
+    assert {(place, word) for place, word in named if word not in targets} == set()
+
+
+@pytest.mark.parametrize("bad", ["false", "cat missing", "false | true", 'echo "$unset"'])
+def test_a_page_whose_command_fails_fails(tmp_path: Path, bad: str) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"```sh test\ntrue\n```\n\n```sh\nfalse\n```\n\n```sh test\n{bad}\necho went on > on\n```\n")
+    with pytest.raises(AssertionError, match="ended with 1"):
+        run(page, tmp_path, {}, within_s=10)
+    assert not (tmp_path / "on").exists()
+
+
+def test_what_a_page_starts_ends_with_it(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```sh test\nsleep 1000 &\necho $! > pid\n```\n")
+    run(page, tmp_path, {}, within_s=10)
+    try:
+        started = os.pidfd_open(int((tmp_path / "pid").read_text()))
+    except ProcessLookupError:
+        return
+    with closing(os.fdopen(started)):
+        assert select.select([started], [], [], 5)[0] == [started]
+
+
+@pytest.fixture(scope="module")
+def virtual_devices() -> Path:
+    """Build tinyfleet-vdev, as the tutorial's first block says."""
+    configure = ["cmake", "--preset", "host", f"-DPython3_EXECUTABLE={sys.executable}"]
+    for command in (configure, ["cmake", "--build", "--preset", "host", "--target", "tinyfleet-vdev"]):
+        subprocess.run(command, cwd=ROOT / "firmware", check=True, capture_output=True)
+    return HOST
+
+
+@pytest.mark.build
+@pytest.mark.parametrize("name", [page.name for page in PAGES if any(block.runs for block in blocks(page))])
+def test_marked_commands_run_in_order(name: str, tmp_path: Path, virtual_devices: Path) -> None:
+    page = next(page for page in PAGES if page.name == name)
+    path = f"{Path(sys.executable).parent}:{virtual_devices}:/usr/sbin:/usr/bin:/sbin:/bin"
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "work").mkdir()
+    run(
+        page,
+        tmp_path / "work",
+        {"PATH": path, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "GIT_CONFIG_NOSYSTEM": "1"},
+        within_s=180,
+    )
