@@ -151,8 +151,7 @@ def test_what_devices_counted_is_added_up_per_model_and_scraped(site: Site) -> N
     toml = site.world.folder / "gateway.toml"
     toml.write_text(re.sub(r"listen = .*", f'listen = "127.0.0.1:{port}"', toml.read_text()))
     site.start_devices("--infer-every", "20")
-    site.world.wait_for("devices", (site.world.folder / "control").exists, within_s=WITHIN_S)
-    site.world.wait_for("inferences", lambda: re.search(r"inferences=\d{2}", site.phases()), within_s=WITHIN_S)
+    site.world.wait_for("inferences", lambda: re.search(r"inferences=\d{2}", phases_or_none(site)), within_s=WITHIN_S)
     site.world.commit("Begin", site.first_files())
     site.start_gateway()
     site.world.wait_for("1.0.0", lambda: site.are_ready("1.0.0"), within_s=WITHIN_S)
@@ -169,6 +168,13 @@ def test_what_devices_counted_is_added_up_per_model_and_scraped(site: Site) -> N
     assert re.search(r'tinyfleet_model_inferences_total\{model="vibration@1.0.0",pack="\w{12}"\} \d{2}', scraped)
     assert page(port, "/readyz") == "ok\n"
     assert page(port, "/healthz") == "ok\n"
+
+
+def phases_or_none(site: Site) -> str:
+    try:
+        return site.phases()
+    except OSError:  # the devices do not listen yet
+        return ""
 
 
 def page(port: int, path: str) -> str:

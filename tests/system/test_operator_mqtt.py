@@ -33,7 +33,7 @@ def test_doctor_tries_the_broker_and_asks_the_daemon_once_it_is_connected(broker
     site.start_devices("--infer-every", "0")
     site.start_gateway()
     site.world.wait_for("1.0.0", lambda: site.are_ready("1.0.0"), within_s=WITHIN_S)
-    assert broker_finding(site)["found"] == "the daemon is connected"
+    site.world.wait_for("connected", lambda: broker_finding(site)["found"] == "the daemon is connected", within_s=10)
     broker.stop()
     site.world.wait_for("trouble", lambda: "the daemon says" in broker_finding(site)["found"], within_s=WITHIN_S)
     site.gateway.stop()
