@@ -6,6 +6,7 @@ Signatures are not looked at here. Gateways, who act on each other's word, use `
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,8 +14,9 @@ from reconciler.git.confined import ConfinedGit
 from reconciler.git.errors import MirrorDamaged
 from reconciler.model import Commit
 
-_FOLDERS = ("refs/heads/status/", "refs/remotes/")
-_STATUS = "/status/"
+# In a bare repository, in a clone, and in a gateway's mirror of the others.
+_FOLDERS = ("refs/heads/status/", "refs/remotes/", "refs/tinyfleet/peers/")
+_NAMED = re.compile(r"refs/(?:heads/status|remotes/[^/]+/status|tinyfleet/peers)/([^/]+)")
 _FORMAT = "%(refname)%00%(objectname)%00%(committerdate:unix)"
 
 
@@ -33,9 +35,10 @@ def status_branches(git: ConfinedGit, *, limit_s: float) -> dict[str, StatusBran
     found: dict[str, StatusBranch] = {}
     for line in lines:
         ref, commit, seconds = line.split("\0")
-        _, here, gateway = ref.partition(_STATUS)
-        if not here or "/" in gateway or not seconds:
+        named = _NAMED.fullmatch(ref)
+        if named is None or not seconds:
             continue
+        gateway = named[1]
         branch = StatusBranch(gateway, Commit(commit), datetime.fromtimestamp(int(seconds), UTC))
         known = found.get(gateway)
         if known is None or known.at <= branch.at:
@@ -68,13 +71,20 @@ def versions_of(
 ) -> list[tuple[datetime, bytes]]:
     """Read the last versions of one file, the newest first, each with the moment of its commit."""
     words = ("log", f"--max-count={most}", "--format=%H %ct", commit, "--", path)
-    lines = git.local(*words, limit_s=limit_s).decode().splitlines()
+    lines = [line.split() for line in git.local(*words, limit_s=limit_s).decode().splitlines()]
+    asked = "".join(f"{version}:{path}\n" for version, _ in lines).encode()
+    answer = git.local("cat-file", "--batch", limit_s=limit_s, data=asked) if lines else b""
     found = []
-    for line in lines:
-        version, seconds = line.split()
-        data = files_at(git, Commit(version), limit_s=limit_s, below=path).get(path)
-        if data is not None:
-            found.append((datetime.fromtimestamp(int(seconds), UTC), data))
+    at = 0
+    for _, seconds in lines:
+        end = answer.index(b"\n", at)
+        head = answer[at:end].split()
+        if head[1] != b"blob":  # it was taken away by this commit
+            at = end + 1
+            continue
+        size = int(head[2])
+        found.append((datetime.fromtimestamp(int(seconds), UTC), answer[end + 1 : end + 1 + size]))
+        at = end + 1 + size + 1
     return found
 
 

@@ -81,7 +81,10 @@ def review_rollout(  # noqa: PLR0913, PLR0917 - one parameter for each thing tha
     freight = {name: load for load in found for name in load.devices if name in mine}
     waves = []
     moment: datetime | None = now
-    for step in course.steps:
+    for index, step in enumerate(course.steps):
+        soaked_at = course.progress.tallies[index].soaked_at
+        if moment is not None and soaked_at is not None:
+            moment = max(moment, soaked_at)  # it is being watched already
         wave = _wave(desired, rollout, step, mine, freight, moment)
         waves.append(wave)
         moment = wave.ends_at

@@ -36,11 +36,15 @@ from reconciler.plan.claims import Claims
 from reconciler.report.conditions import Status
 from reconciler.report.glance import Glance, NotAStatus, glance
 from reconciler.report.render import read_gateway_file
+from reconciler.report.rollout import RolloutStatus
+from reconciler.report.rollout_file import NotAStatus as NoRolloutStatus
+from reconciler.report.rollout_file import read_rollout_file
 
 Pair = tuple[ModelRef, TypeId]
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # since when an assumed device is confirmed: it has soaked
 
-DEVICES = "devices/"  # a status branch's folder, and its file of the gateway itself (reconciler.engine.statuses)
+DEVICES = "devices/"  # what a status branch holds (reconciler.engine.statuses)
+ROLLOUTS = "rollouts/"
 GATEWAY = "gateway.yaml"
 
 
@@ -54,7 +58,9 @@ class Told:
     ready: str = ""  # the reason of its Ready condition
     message: str = ""
     devices: tuple[Glance, ...] = ()
+    rollouts: tuple[RolloutStatus, ...] = ()
     unreadable: int = 0  # files that are no status
+    files: Mapping[str, bytes] = field(default_factory=dict)  # as they were committed
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +79,16 @@ class Evidence:
 def told_by(gateway: GatewayId, files: Mapping[str, bytes], at: datetime | None = None) -> Told:
     """Read the files of one gateway's status; what is no status is counted, and nothing else is lost for it."""
     devices: list[Glance] = []
+    rollouts: list[RolloutStatus] = []
     unreadable = 0
     for path, data in files.items():
-        if path.startswith(DEVICES):
-            try:
+        try:
+            if path.startswith(DEVICES):
                 devices.append(glance(data))
-            except NotAStatus:
-                unreadable += 1
+            elif path.startswith(ROLLOUTS):
+                rollouts.append(read_rollout_file(data))
+        except (NotAStatus, NoRolloutStatus):
+            unreadable += 1
     commit = ready = message = ""
     try:
         status = read_gateway_file(files[GATEWAY]) if GATEWAY in files else None
@@ -87,7 +96,7 @@ def told_by(gateway: GatewayId, files: Mapping[str, bytes], at: datetime | None 
         status, unreadable = None, unreadable + 1
     if status is not None:
         commit, ready, message = status.commit, status.ready.reason, status.ready.message
-    return Told(gateway, at, commit, ready, message, tuple(devices), unreadable)
+    return Told(gateway, at, commit, ready, message, tuple(devices), tuple(rollouts), unreadable, files)
 
 
 def model_of(told: Glance) -> ModelRef | None:

@@ -56,7 +56,7 @@ def fleet_files(*, devices: int = 12, rollout: str = "", **texts: str) -> dict[s
         ),
         "empty.bin": "",
         "models.yaml": "---\n".join(model(version) for version in ("1", "2")),
-        "rollout.yaml": rollout_file("1", rollout),
+        "rollout.yaml": rollout_document("1", rollout),
         "devices.yaml": "---\n".join(documents),
     }
     return {**files, **{name.replace("__", "."): text for name, text in texts.items()}}
@@ -71,7 +71,7 @@ def model(version: str, *, slot: int = 2400, threshold: float = 0.5) -> str:
     )
 
 
-def rollout_file(version: str, more: str = "") -> str:
+def rollout_document(version: str, more: str = "") -> str:
     return (
         f'{API}\nkind: Rollout\nmetadata: {{name: wear}}\nspec:\n  model: {{name: wear, version: "{version}"}}\n'
         f"  selector: {{}}\n{more}"

@@ -20,7 +20,7 @@ from tests.review.changes import (
     gateway_says,
     model,
     reviewed,
-    rollout_file,
+    rollout_document,
     run,
     silent,
     works,
@@ -36,7 +36,7 @@ def codes(document: dict[str, list[dict[str, str]]]) -> set[str]:
 def test_a_new_version_touches_every_device_wave_by_wave(tmp_path: Path) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files(rollout=CAREFUL))
-    head = repository.commit({"rollout.yaml": rollout_file("2", CAREFUL)})
+    head = repository.commit({"rollout.yaml": rollout_document("2", CAREFUL)})
     document = reviewed(repository, base, head)
     assert document["counts"]["touched"] == 12
     (rollout,) = document["rollouts"]
@@ -59,7 +59,7 @@ def test_the_same_fleet_twice_touches_nobody(tmp_path: Path) -> None:
 def test_a_parameter_travels_as_an_envelope_alone(tmp_path: Path) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
-    head = repository.commit({"rollout.yaml": rollout_file("1", "  parameters: {threshold: 0.75}\n")})
+    head = repository.commit({"rollout.yaml": rollout_document("1", "  parameters: {threshold: 0.75}\n")})
     document = reviewed(repository, base, head)
     assert {device["action"] for device in document["devices"]} == {"configure"}
     assert {(load["payload"], load["bytes"]) for load in document["payloads"]} == {("envelope alone", 0)}
@@ -68,8 +68,8 @@ def test_a_parameter_travels_as_an_envelope_alone(tmp_path: Path) -> None:
 
 def test_going_back_to_a_prebaked_version_transfers_nothing(tmp_path: Path) -> None:
     repository = works(tmp_path)
-    base = repository.commit({**fleet_files(), "rollout.yaml": rollout_file("2")})
-    head = repository.commit({"rollout.yaml": rollout_file("1")})
+    base = repository.commit({**fleet_files(), "rollout.yaml": rollout_document("2")})
+    head = repository.commit({"rollout.yaml": rollout_document("1")})
     assert {each["action"] for each in reviewed(repository, base, head)["devices"]} == {"activate-prebaked"}
 
 
@@ -81,7 +81,7 @@ def test_times_are_those_of_a_shared_half_duplex_line(tmp_path: Path) -> None:
         repository = works(folder)
         base = repository.commit(fleet_files())
         models = "---\n".join((model("1"), model("2", slot=payload)))
-        head = repository.commit({"models.yaml": models, "rollout.yaml": rollout_file("2")})
+        head = repository.commit({"models.yaml": models, "rollout.yaml": rollout_document("2")})
         lines = {line["port"]: line for line in reviewed(repository, base, head)["lines"]}
         assert lines["/dev/ttyS0"]["secondsLongest"] == pytest.approx(measured_s, rel=0.05)
         assert lines["/dev/ttyS0"]["devices"] == 4
@@ -92,7 +92,7 @@ def test_times_are_those_of_a_shared_half_duplex_line(tmp_path: Path) -> None:
 def test_an_envelope_alone_takes_its_time_on_a_slow_line(tmp_path: Path) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
-    other = repository.commit({"rollout.yaml": rollout_file("1", "  parameters: {threshold: 0.75}\n")})
+    other = repository.commit({"rollout.yaml": rollout_document("1", "  parameters: {threshold: 0.75}\n")})
     lines = {line["port"]: line for line in reviewed(repository, base, other)["lines"]}
     assert lines["/dev/ttyS0"]["secondsLongest"] == pytest.approx(2.87, rel=0.05)
 
@@ -101,7 +101,7 @@ def test_a_limit_of_the_gateway_counts_for_mqtt(tmp_path: Path) -> None:
     repository = works(tmp_path)
     gateway = fleet_files()["gateway.yaml"] + "  limits: {bytesPerSecond: 100}\n"
     base = repository.commit({**fleet_files(), "gateway.yaml": gateway})
-    head = repository.commit({"rollout.yaml": rollout_file("2")})
+    head = repository.commit({"rollout.yaml": rollout_document("2")})
     lines = {line["port"]: line for line in reviewed(repository, base, head)["lines"]}
     assert lines[None]["seconds"] == pytest.approx(8 * (2400 + 300) / 100)
 
@@ -110,7 +110,7 @@ def test_what_can_not_be_done_is_told_with_its_reason(tmp_path: Path) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
     head = repository.commit(
-        {"models.yaml": "---\n".join((model("1"), model("2", slot=9000))), "rollout.yaml": rollout_file("2")}
+        {"models.yaml": "---\n".join((model("1"), model("2", slot=9000))), "rollout.yaml": rollout_document("2")}
     )
     document = reviewed(repository, base, head)
     (obstacle,) = document["obstacles"]
@@ -130,7 +130,7 @@ def test_status_branches_tell_who_is_silent_and_what_runs(tmp_path: Path) -> Non
         name = f"pump-{number:02}"
         told |= device_says(name, base, action=silent(name) if number < 3 else None)
     repository.status(told)
-    head = repository.commit({"rollout.yaml": rollout_file("2", CAREFUL)})
+    head = repository.commit({"rollout.yaml": rollout_document("2", CAREFUL)})
     document = reviewed(repository, base, head)
     actions = {each["device"]: each for each in document["devices"]}
     assert actions["pump-00"]["reason"] == "NotReporting"
@@ -145,7 +145,7 @@ def test_a_gateway_that_is_behind_and_one_that_told_nothing_are_risks(tmp_path: 
     repository = works(tmp_path)
     old = repository.commit(fleet_files())
     base = repository.commit({"notes.txt": "moved on"})
-    head = repository.commit({"rollout.yaml": rollout_file("2", CAREFUL)})
+    head = repository.commit({"rollout.yaml": rollout_document("2", CAREFUL)})
     assert "NoEvidence" in codes(reviewed(repository, base, head))
     repository.status(gateway_says(old))
     assert "GatewayBehind" in codes(reviewed(repository, base, head))
@@ -156,7 +156,7 @@ def test_a_status_that_is_damaged_hides_no_other(tmp_path: Path) -> None:
     base = repository.commit(fleet_files())
     spoiled = {"devices/pump-01.yaml": b"\xff\x00: [", "gateway.yaml": b"- not a mapping\n"}
     repository.status({**spoiled, **device_says("pump-00", base)})
-    head = repository.commit({"rollout.yaml": rollout_file("2")})
+    head = repository.commit({"rollout.yaml": rollout_document("2")})
     assert reviewed(repository, base, head)["evidence"]["hall"]["unreadable"] == 2
     assert reviewed(repository, base, head)["evidence"]["hall"]["devices"] == 1
 
@@ -176,8 +176,8 @@ RISKY = [
 def test_each_risk_is_told_where_it_is_and_not_where_it_is_not(tmp_path: Path, terms: str, code: str) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
-    risky = repository.commit({"rollout.yaml": rollout_file("2", terms)})
-    careful = repository.commit({"rollout.yaml": rollout_file("2", CAREFUL)})
+    risky = repository.commit({"rollout.yaml": rollout_document("2", terms)})
+    careful = repository.commit({"rollout.yaml": rollout_document("2", CAREFUL)})
     assert code in codes(reviewed(repository, base, risky))
     assert code not in codes(reviewed(repository, base, careful))
 
@@ -185,9 +185,11 @@ def test_each_risk_is_told_where_it_is_and_not_where_it_is_not(tmp_path: Path, t
 def test_a_type_without_fallback_that_never_ran_such_a_model_is_told(tmp_path: Path) -> None:
     repository = works(tmp_path)
     bare = fleet_files()["type.yaml"].replace('  prebaked: [{name: wear, version: "1"}]\n', "")
-    base = repository.commit({**fleet_files(), "type.yaml": bare, "rollout.yaml": rollout_file("1", "  priority: 1\n")})
+    base = repository.commit(
+        {**fleet_files(), "type.yaml": bare, "rollout.yaml": rollout_document("1", "  priority: 1\n")}
+    )
     other = model("1").replace("name: wear}", "name: other}")
-    mixed = rollout_file("1", "  priority: 1\n").replace("model: {name: wear", "model: {name: other")
+    mixed = rollout_document("1", "  priority: 1\n").replace("model: {name: wear", "model: {name: other")
     models = "---\n".join((model("1"), other))
     head = repository.commit({"models.yaml": models, "rollout.yaml": mixed})
     assert codes(reviewed(repository, base, head)) >= {"FirstOfItsType", "NoFallback"}
@@ -197,7 +199,7 @@ def test_a_window_that_closes_puts_the_end_off(tmp_path: Path) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
     window = '  windows: [{days: [Sun], start: "02:00", duration: 30s}]\n'
-    head = repository.commit({"rollout.yaml": rollout_file("2", window)})
+    head = repository.commit({"rollout.yaml": rollout_document("2", window)})
     (rollout,) = reviewed(repository, base, head)["rollouts"]
     (line,) = [line for line in rollout["waves"][0]["lines"] if line["port"]]
     assert line["windows"] == 2  # some 52 s of work in windows of half a minute
@@ -207,7 +209,7 @@ def test_a_window_that_closes_puts_the_end_off(tmp_path: Path) -> None:
 def test_a_store_tells_the_true_payload(tmp_path: Path) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
-    head = repository.commit({"rollout.yaml": rollout_file("2")})
+    head = repository.commit({"rollout.yaml": rollout_document("2")})
     desired = find(repository.path).load(head, Cache()).desired
     assert desired is not None
     store = Store(str(tmp_path / "store"))
@@ -236,7 +238,7 @@ def test_a_base_with_mistakes_makes_all_of_the_head_new(tmp_path: Path) -> None:
 def test_a_head_with_mistakes_is_no_plan(tmp_path: Path) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
-    head = repository.commit({"rollout.yaml": rollout_file("3")})
+    head = repository.commit({"rollout.yaml": rollout_document("3")})
     result = run("plan", repository.path, "--base", base, "--head", head)
     assert result.exit_code == 1
     assert "wear" in result.output
