@@ -17,6 +17,7 @@ from typing import Self
 from click.testing import CliRunner
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -114,7 +115,7 @@ class Site:
 class Party:
     """A connected client; what reaches it, and what the broker says to what it publishes, comes through queues."""
 
-    def __init__(self, context: ssl.SSLContext, port: int, *, client_id: str = "") -> None:
+    def __init__(self, context: ssl.SSLContext, port: int, *, client_id: str = "", lasting: bool = False) -> None:
         self.heard: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self._told: queue.Queue[ReasonCode] = queue.Queue()
         self.client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTProtocolVersion.MQTTv5)
@@ -123,7 +124,10 @@ class Party:
         self.client.on_publish = lambda _client, _data, _mid, reason, _more: self._told.put(reason)
         self.client.on_subscribe = lambda _client, _data, _mid, reasons, _more: self._told.put(reasons[0])
         self.client.on_connect = self._on_connect
-        self.client.connect("localhost", port)
+        self.client.on_disconnect = lambda _client, _data, _flags, reason, _more: self._told.put(reason)
+        session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves it untyped
+        session.SessionExpiryInterval = 3600 if lasting else 0
+        self.client.connect("localhost", port, clean_start=not lasting, properties=session)
         self.client.loop_start()
         assert not self._told.get(timeout=WAIT_S).is_failure
 

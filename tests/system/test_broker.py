@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.broker_site import FLEET, Party, Site
+from tests.system.broker_site import FLEET, WAIT_S, Party, Site
 
 BASE = f"tinyfleet/{FLEET}"
 REFUSED = "Not authorized"
@@ -111,6 +111,26 @@ def test_another_devices_session_can_not_be_taken_over(site: Site) -> None:
             gateway.says(f"{BASE}/pump-1/down", b"question")
             assert victim.next() == (f"{BASE}/pump-1/down", b"question")
             assert victim.client.is_connected()
+
+
+def test_the_largest_message_and_a_larger_one(site: Site) -> None:
+    with site.client("gw-1") as gateway, site.client("pump-1") as flooding:
+        assert gateway.says(f"{BASE}/pump-1/down", bytes(4096 + 64)) in TAKEN
+        assert flooding.says(f"{BASE}/pump-1/up", bytes(5000)) == "Packet too large"
+
+
+def test_reports_wait_for_a_gateway_that_is_away(site: Site) -> None:
+    reports = 1500  # more than mosquitto keeps when nobody asks it for more
+    with Party(site.context("gw-1"), site.port, lasting=True) as gateway:
+        gateway.listens(f"{BASE}/+/up")
+    with site.client("pump-1") as device:
+        sent = [device.client.publish(f"{BASE}/pump-1/up", b"%d" % number, qos=1) for number in range(reports)]
+        for each in sent:
+            each.wait_for_publish(WAIT_S)
+    with Party(site.context("gw-1"), site.port, lasting=True) as gateway:
+        assert [gateway.next()[1] for _ in range(reports)] == [b"%d" % number for number in range(reports)]
+    with Party(site.context("gw-1"), site.port):
+        pass  # its session ends with it
 
 
 def test_expired(site: Site) -> None:
