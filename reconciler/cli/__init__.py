@@ -32,6 +32,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("status", "Show what this gateway knows of its devices"),
     "uninstall-service": ("uninstall_service", "Take the systemd service away"),
     "run": ("run", "Keep the devices of this gateway as Git says"),
+    "rollout": ("rollout", "Show how far rollouts are, what is stuck, and why"),
+    "explain": ("explain", "Tell why a device is as it is, from commit to condition"),
     "schema": ("schema", "Print the schema of a kind"),
     "validate": ("validate", "Check a fleet repository"),
     "envelope": ("envelope", "Explain and verify what gateways sign for devices."),
