@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
@@ -36,13 +37,25 @@ def command(device: str | None, config_path: Path, output: str, *, watch: bool) 
     if not watch:
         click.echo(_view(state_dir, only, output))
         return
-    with Live(Text(_view(state_dir, only, output)), console=Console(), auto_refresh=False) as shown:
-        try:
-            while True:
-                time.sleep(1)
-                shown.update(Text(_view(state_dir, only, output)), refresh=True)
-        except KeyboardInterrupt:
-            return
+    try:
+        _watch(lambda: _view(state_dir, only, output))
+    except KeyboardInterrupt:
+        return
+
+
+def _watch(view: Callable[[], str]) -> None:
+    """Show it in place on a terminal; elsewhere write it again whenever it is another."""
+    if not sys.stdout.isatty():
+        before = ""
+        while True:
+            if (now := view()) != before:
+                click.echo(now)
+            before = now
+            time.sleep(1)
+    with Live(Text(view()), auto_refresh=False) as shown:
+        while True:
+            time.sleep(1)
+            shown.update(Text(view()), refresh=True)
 
 
 def _view(state_dir: Path, only: DeviceId | None, output: str) -> str:

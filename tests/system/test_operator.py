@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from demo.site import Site, model, rollout
-from demo.world import GATEWAY, threshold_model
+from demo.world import GATEWAY, TINYFLEET, threshold_model
 from reconciler.cli import cli
 
 WITHIN_S = 60
@@ -105,6 +107,17 @@ def test_status_tells_of_the_fleet_and_of_one_device_beside_the_daemon_and_witho
     text = tinyfleet(site, "status").output
     assert "no daemon works here" in text
     assert text.count("vibration@1.0.0") >= 3
+
+
+def test_status_can_be_watched_until_ctrl_c(site: Site) -> None:
+    site.start_devices()
+    site.world.commit("Begin", site.first_files())
+    reconciled(site)
+    configuration = site.world.folder / "gateway.toml"
+    watching = site.world.start("watch", TINYFLEET, "status", "--watch", "--config", configuration)
+    site.world.wait_for("the table", lambda: "pump-3" in watching.said, within_s=WITHIN_S)
+    os.kill(watching.pid, signal.SIGINT)
+    assert watching._process.wait(20) == 0
 
 
 def test_a_rewritten_history_is_enforced_once_a_person_accepts_it(site: Site) -> None:
