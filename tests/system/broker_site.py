@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import getpass
 import queue
+import signal
 import socket
 import ssl
 import subprocess
@@ -82,6 +83,12 @@ class Site:
         self.stop()
         self.start()
 
+    def reload(self) -> None:
+        """Write the configuration anew and have the broker read it, connections staying as they are."""
+        self.configure()
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+
     def context(self, name: str | None, folder: Path | None = None) -> ssl.SSLContext:
         """TLS as the holder of a certificate does it; None: as somebody without."""
         context = ssl.create_default_context(cafile=str(self.certificates / "ca.crt"))
@@ -92,12 +99,13 @@ class Site:
 
     def knock(self, context: ssl.SSLContext) -> str:
         """Try to connect: "admitted", or the broker's reason. What TLS 1.2 says, TLS 1.3 must say too."""
-        newest, context.maximum_version = self._knock(context), ssl.TLSVersion.TLSv1_2
-        said = self._knock(context)
+        newest, context.maximum_version = self.attempt(context), ssl.TLSVersion.TLSv1_2
+        said = self.attempt(context)
         assert (newest == "admitted") == (said == "admitted")
         return said  # with 1.3 the refusal comes after the handshake, and may be lost with the connection
 
-    def _knock(self, context: ssl.SSLContext) -> str:
+    def attempt(self, context: ssl.SSLContext) -> str:
+        """Try to connect once."""
         plain = socket.create_connection(("127.0.0.1", self.port), timeout=WAIT_S)
         try:
             with context.wrap_socket(plain, server_hostname="localhost") as connection:

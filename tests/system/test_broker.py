@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -145,6 +146,21 @@ def test_revoked(site: Site) -> None:
     site.restart()
     assert "certificate_revoked" in site.knock(site.context("pump-3"))
     assert site.knock(site.context("pump-1")) == "admitted"
+
+
+def test_a_reload_is_enough_to_refuse_and_leaves_the_others_connected(site: Site) -> None:
+    site.issue("device", "pump-4")
+    with site.client("pump-1") as other:
+        context = site.context("pump-4")
+        context.maximum_version = ssl.TLSVersion.TLSv1_2  # which tells why it refuses
+        assert site.attempt(context) == "admitted"
+        site.pki(f"revoke device pump-4 --ca {site.folder / 'ca'}")
+        site.reload()
+        ends = time.monotonic() + WAIT_S
+        while (said := site.attempt(context)) == "admitted":
+            assert time.monotonic() < ends, "the broker has not read the new list"
+        assert "certificate_revoked" in said
+        assert other.says(f"{BASE}/pump-1/up", b"still here") in TAKEN
 
 
 def test_a_revoked_gateway_has_no_rights_left(site: Site) -> None:
