@@ -5,3 +5,9 @@ dist: setup ## build wheel and sdist into dist/
 	rm -rf build/share
 	$(PY) tools/manual.py build/share
 	$(PY) -m hatchling build -d dist
+
+deb: dist ## build a Debian package of that into dist/
+	tools/deb.sh $(VENV)/bin/pip dist/tinyfleet-*.whl dist
+
+test-deb: setup ## install, upgrade, remove and purge the Debian package in a clean chroot (root, network, debootstrap)
+	TINYFLEET_CHROOT=1 $(PY) -m pytest -q -p no:cacheprovider tests/package/test_deb.py

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Makes dist/tinyfleet_<version>_<architecture>.deb of the wheel in dist/: a virtual environment on Debian's own python3 in
+# /opt/tinyfleet. The same sources give the same bytes.
+#     tools/deb.sh PIP WHEEL OUTPUT-FOLDER
+set -euo pipefail
+pip=$1 wheel=$2 output=$3
+here=$(dirname "$(readlink -f "$0")")
+root=$(dirname "$here")
+python=/usr/bin/python3
+[[ -x $python ]] || { echo "deb: $python is needed: Debian's own" >&2; exit 1; }
+[[ -f $wheel ]] || { echo "deb: no wheel at $wheel: make dist" >&2; exit 1; }
+version=$(basename "$wheel" | cut -d- -f2)
+architecture=$(dpkg --print-architecture)
+export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null || echo 0)}
+
+stage=$(mktemp -d)
+trap 'rm -rf "$stage"' EXIT
+chmod 755 "$stage"  # it becomes / of the package
+venv=$stage/opt/tinyfleet
+shared=$stage/usr/share
+documents=$shared/doc/tinyfleet
+umask 022
+
+$python -m venv --without-pip "$venv"
+rm "$venv"/bin/[Aa]ctivate*
+install=("$pip" --python "$venv/bin/python" --disable-pip-version-check install --quiet --no-deps --no-compile)
+"${install[@]}" -r "$root/requirements/base.txt"
+"${install[@]}" --no-index --find-links "$(dirname "$wheel")" "tinyfleet==$version"
+# Nothing may know where it was built; hashes of commands are of the path that stood in them.
+grep -rIl "$stage" "$venv" | xargs -r sed -i "s|$stage||g"
+find "$venv" -name RECORD -exec sed -i '/^\.\.\/.*bin\//s/,.*/,,/' {} +
+find "$venv/lib" -path '*/numpy/*' -name tests -type d -prune -exec rm -rf {} +  # a third of it
+
+mkdir -p "$stage"/{DEBIAN,usr/bin,lib/systemd/system,usr/lib/sysusers.d,usr/lib/tmpfiles.d,etc/tinyfleet} "$documents"
+ln -s /opt/tinyfleet/bin/tinyfleet "$stage/usr/bin/tinyfleet"
+cp "$root/systemd/tinyfleet.service" "$stage/lib/systemd/system/"
+cp "$root/systemd/tinyfleet.sysusers" "$stage/usr/lib/sysusers.d/tinyfleet.conf"
+cp "$root/systemd/tinyfleet.tmpfiles" "$stage/usr/lib/tmpfiles.d/tinyfleet.conf"
+"$venv/bin/python" -B -c 'from reconciler.daemon.installation import SAMPLE; print(SAMPLE, end="")' > "$stage/etc/tinyfleet/gateway.toml"
+chmod 640 "$stage/etc/tinyfleet/gateway.toml"
+
+# Man pages and completion, from where a wheel puts them to where Debian does.
+mv "$venv/share/man" "$shared/"
+mv "$venv/share/bash-completion" "$shared/"
+mkdir -p "$shared/zsh/vendor-completions" "$shared/fish"
+mv "$venv/share/zsh/site-functions/_tinyfleet" "$shared/zsh/vendor-completions/"
+mv "$venv/share/fish/vendor_completions.d" "$shared/fish/"
+rm -rf "$venv/share"
+gzip -9n "$shared"/man/man1/*.1
+
+cp "$here"/debian/{README.Debian,copyright} "$documents/"
+cp "$root/requirements/build.txt" "$documents/requirements-build.txt"
+gzip -9nc "$root/CHANGELOG.md" > "$documents/changelog.gz"
+
+cp "$here"/debian/{postinst,prerm,postrm} "$stage/DEBIAN/"
+chmod 755 "$stage"/DEBIAN/{postinst,prerm,postrm}
+echo /etc/tinyfleet/gateway.toml > "$stage/DEBIAN/conffiles"
+minor=$($python -c 'import sys; print(sys.version_info.minor)')
+sed -e "s/@version@/$version/; s/@architecture@/$architecture/; s/@size@/$(du -sk --apparent-size "$stage" | cut -f1)/" \
+  -e "s/@python@/3.$minor/; s/@python_next@/3.$((minor + 1))/" "$here/debian/control" > "$stage/DEBIAN/control"
+(cd "$stage" && find . -type f ! -path './DEBIAN/*' ! -path './etc/*' -printf '%P\0' | LC_ALL=C sort -z | xargs -0 md5sum) > "$stage/DEBIAN/md5sums"
+
+mkdir -p "$output"
+dpkg-deb --root-owner-group -Zzstd --build "$stage" "$output/tinyfleet_${version}_$architecture.deb"
