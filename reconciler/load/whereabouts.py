@@ -11,7 +11,7 @@ from reconciler.load.entries import sort
 from reconciler.load.files import check
 from reconciler.load.problems import JsonPath
 from reconciler.load.repository import Repository
-from reconciler.load.text import Place, places
+from reconciler.load.text import KEY, Place, places
 from reconciler.tree import Entry, Tree
 
 
@@ -27,7 +27,7 @@ class Spot:
 
 
 class Whereabouts:
-    """Looks documents of one valid tree up; the tree must stay open meanwhile."""
+    """Looks documents of one valid tree up; the tree must stay open meanwhile. A field's line is that of its key."""
 
     def __init__(self, tree: Tree, cache: Cache) -> None:
         self._tree = tree
@@ -42,9 +42,9 @@ class Whereabouts:
         entry, item = self._repository.where(kind, key)
         known = self._known(entry)[item.index]
         path: JsonPath = at
-        while path and path not in known:
+        while path and (*path, KEY) not in known:
             path = path[:-1]
-        line, _ = known.get(path, (item.line, 1)) if path else (item.line, 1)
+        line, _ = known[*path, KEY] if path else (item.line, 1)
         return Spot(entry.path, line)
 
     def _known(self, entry: Entry) -> list[dict[JsonPath, Place]]:

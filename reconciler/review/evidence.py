@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 
 import yaml
 
@@ -124,11 +125,25 @@ def running(evidence: Evidence, desired: Desired, unlike: Iterable[ModelRef] = (
     return found
 
 
-def observed(
-    evidence: Evidence, desired: Desired, artifacts: Mapping[Pair, Artifact], now: datetime, before: Desired
+class Unheard(Enum):
+    """What a device counts as whose gateway never told anything."""
+
+    SETTLED = "settled"  # where the base wants it: what a change does to it shows
+    NEW = "new"  # just reported for the first time, running nothing
+    SILENT = "silent"  # never heard
+
+
+def observed(  # noqa: PLR0913 - one parameter for each thing that this depends on
+    evidence: Evidence,
+    desired: Desired,
+    artifacts: Mapping[Pair, Artifact],
+    now: datetime,
+    *,
+    before: Desired,
+    unheard: Unheard,
 ) -> Observed:
     """Put the observed state together. `before` is what was wanted when the gateways told this."""
-    return _Reconstruction(desired, before, now, dict(artifacts)).of(evidence)
+    return _Reconstruction(desired, before, now, dict(artifacts), unheard).of(evidence)
 
 
 @dataclass(slots=True)
@@ -139,6 +154,7 @@ class _Reconstruction:
     before: Desired
     now: datetime
     artifacts: dict[Pair, Artifact]
+    unheard: Unheard
     devices: dict[DeviceId, ObservedDevice] = field(default_factory=dict)
     quarantined: set[tuple[DeviceId, Digest]] = field(default_factory=set)
 
@@ -148,7 +164,7 @@ class _Reconstruction:
             device = self.before.devices.get(name)
             self._tell(told, device, _wanted(self.before, claims, device) if device is not None else None)
         now_claims = Claims(self.desired)
-        for name, device in self.desired.devices.items():
+        for name, device in self.desired.devices.items() if self.unheard is not Unheard.SILENT else ():
             if name not in self.devices and now_claims.of(device).gateway not in evidence.gateways:
                 earlier = self.before.devices.get(name)
                 self._assume(name, earlier, _wanted(self.before, claims, earlier) if earlier is not None else None)
@@ -178,7 +194,7 @@ class _Reconstruction:
 
     def _assume(self, name: DeviceId, earlier: Device | None, wanted: _Wanted | None) -> None:
         """Nobody told of this device: it counts as being where the base wants it, and a new one as having reported."""
-        if earlier is None or wanted is None:
+        if earlier is None or wanted is None or self.unheard is Unheard.NEW:
             self.devices[name] = ObservedDevice(self.now, Phase.IDLE, None)
             return
         kind = self.before.types[earlier.type]

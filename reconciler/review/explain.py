@@ -26,7 +26,7 @@ from reconciler.plan.claims import Claims
 from reconciler.plan.course import Course
 from reconciler.report.conditions import Status
 from reconciler.report.device import DeviceStatus
-from reconciler.review.evidence import Evidence, Told, observed, running
+from reconciler.review.evidence import Evidence, Told, Unheard, observed, running
 from reconciler.selection import matcher
 
 Where = Callable[..., str]  # kind, key, path of a field: the file and line of it
@@ -102,7 +102,9 @@ def explain(name: DeviceId, known: Known, now: datetime) -> Explanation:
     claim = Claims(desired).of(device)
     rollout = desired.rollouts[claim.rollout] if claim.rollout is not None else None
     told = known.evidence.gateways.get(claim.gateway) if claim.gateway is not None else None
-    seen = observed(known.evidence, desired, running(known.evidence, desired), now, desired)
+    seen = observed(
+        known.evidence, desired, running(known.evidence, desired), now, before=desired, unheard=Unheard.SILENT
+    )
     reasoned = reason(desired, seen, now)
     action = next(each for each in reasoned.actions if each.device == name)
     course = reasoned.courses.get(rollout.name) if rollout is not None else None

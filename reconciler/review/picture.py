@@ -26,7 +26,7 @@ from reconciler.report.conditions import Status
 from reconciler.report.render import read_device_file
 from reconciler.report.rollout import RolloutStatus, WaveFacts
 from reconciler.review.course import review_rollout
-from reconciler.review.evidence import DEVICES, Evidence, model_of, observed, running
+from reconciler.review.evidence import DEVICES, Evidence, Unheard, model_of, observed, running
 from reconciler.review.freight import Quote, loads
 from reconciler.review.touched import Touched, unheld
 
@@ -166,7 +166,9 @@ class _Forecast:
 
     def __init__(self, desired: Desired, evidence: Evidence, quote: Quote, now: datetime) -> None:
         self._desired = desired
-        seen: Observed = observed(evidence, desired, running(evidence, desired), now, desired)
+        seen: Observed = observed(
+            evidence, desired, running(evidence, desired), now, before=desired, unheard=Unheard.NEW
+        )
         claims = Claims(desired)
         left = [action for action in unheld(desired, seen, now) if not isinstance(action, Nothing)]
         self._touched = [

@@ -24,7 +24,7 @@ from reconciler.model import (
 from reconciler.plan import reason
 from reconciler.review.course import RolloutReview, review_rollout
 from reconciler.review.differences import Change, differences
-from reconciler.review.evidence import Evidence, Pair, changed_models, model_of, observed, running
+from reconciler.review.evidence import Evidence, Pair, Unheard, changed_models, model_of, observed, running
 from reconciler.review.freight import LineTime, Load, Quote, line_times, loads
 from reconciler.review.risks import Risk, risks
 from reconciler.review.touched import Reach, Touched, reach
@@ -139,8 +139,8 @@ def _observed(before: Desired, after: Desired, sources: Sources, now: datetime) 
     known = running(evidence, before)
     other = changed_models(before, after)
     still = {**running(evidence, after, unlike=other), **sources.built}
-    was = observed(evidence, before, known, now, before)
-    return was, observed(evidence, after, still, now, before)
+    was = observed(evidence, before, known, now, before=before, unheard=Unheard.SETTLED)
+    return was, observed(evidence, after, still, now, before=before, unheard=Unheard.SETTLED)
 
 
 def _runs(evidence: Evidence, was: Observed) -> dict[DeviceId, ModelRef]:
