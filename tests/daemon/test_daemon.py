@@ -103,10 +103,10 @@ def test_a_line_outside_of_any_pass_says_none_of_that() -> None:
 
 
 def test_a_bug_is_told_with_its_traceback() -> None:
-    try:
+    with pytest.raises(ValueError, match="invalid literal") as caught:
         int("no number")
-    except ValueError as error:
-        bug = logging.LogRecord("x", logging.ERROR, __file__, 1, "a bug", (), (type(error), error, error.__traceback__))
+    info = (caught.type, caught.value, caught.tb)
+    bug = logging.LogRecord("x", logging.ERROR, __file__, 1, "a bug", (), info)
     assert "ValueError" in json.loads(JsonFormatter().format(bug))["traceback"]
 
 
