@@ -131,6 +131,10 @@ class Deliveries:
         """Try again at once: the device has come back, or Git has changed."""
         self._troubles.pop(device, None)
 
+    def forgive_all(self) -> None:
+        """Try all again at once: a link is back, and it may have been the link."""
+        self._troubles.clear()
+
     async def stop(self) -> None:
         """Cut everything off; devices keep what they hold, and a later delivery goes on from there."""
         tasks = [running.task for running in self._running.values()]

@@ -45,6 +45,7 @@ class Hearing:
             case LinkState(up=up):
                 if up:
                     self._attention.link_is_up()
+                    self._deliveries.forgive_all()
                 self._wake()
             case _:
                 pass  # an answer that came too late

@@ -93,6 +93,16 @@ def test_a_device_that_is_back_is_tried_at_once() -> None:
     asyncio.run(scene())
 
 
+def test_when_a_link_is_back_all_are_tried_at_once() -> None:
+    async def scene() -> None:
+        made = Scene()
+        await made.run(Lost("silence"))
+        made.deliveries.forgive_all()
+        assert made.deliveries.may_start(PUMP, now_s())
+
+    asyncio.run(scene())
+
+
 @pytest.mark.parametrize("steps", [0, 3])
 def test_one_that_is_called_off_makes_room_whether_it_had_begun_or_not(steps: int) -> None:
     async def scene() -> None:
