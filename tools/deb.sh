@@ -32,6 +32,9 @@ grep -rIl "$stage" "$venv" | xargs -r sed -i "s|$stage||g"
 find "$venv" -name RECORD -exec sed -i '/^\.\.\/.*bin\//s/,.*/,,/' {} +
 find "$venv/lib" -path '*/numpy/*' -name tests -type d -prune -exec rm -rf {} +  # a third of it
 
+# Compiled files name their folder; postinst makes them on the spot.
+find "$venv" -name __pycache__ -type d -prune -exec rm -rf {} +
+
 mkdir -p "$stage"/{DEBIAN,usr/bin,lib/systemd/system,usr/lib/sysusers.d,usr/lib/tmpfiles.d,etc/tinyfleet} "$documents"
 ln -s /opt/tinyfleet/bin/tinyfleet "$stage/usr/bin/tinyfleet"
 cp "$root/systemd/tinyfleet.service" "$stage/lib/systemd/system/"

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Debian package: what is in it, and, with TINYFLEET_CHROOT=1, its life in a system that has nothing else."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.package.conftest import ROOT, run
+
+PIP = Path(sys.executable).with_name("pip")
+DEBIAN_PYTHON = Path("/usr/bin/python3")
+CHROOT = pytest.mark.skipif(
+    os.environ.get("TINYFLEET_CHROOT") != "1", reason="takes minutes, root and a mirror: make test-deb"
+)
+EXPECTED = {
+    "./etc/tinyfleet/gateway.toml": "-rw-r-----",
+    "./lib/systemd/system/tinyfleet.service": "-rw-r--r--",
+    "./usr/lib/sysusers.d/tinyfleet.conf": "-rw-r--r--",
+    "./usr/lib/tmpfiles.d/tinyfleet.conf": "-rw-r--r--",
+    "./usr/bin/tinyfleet": "lrwxrwxrwx",
+    "./opt/tinyfleet/bin/tinyfleet": "-rwxr-xr-x",
+    "./usr/share/man/man1/tinyfleet-run.1.gz": "-rw-r--r--",
+    "./usr/share/bash-completion/completions/tinyfleet": "-rw-r--r--",
+    "./usr/share/zsh/vendor-completions/_tinyfleet": "-rw-r--r--",
+    "./usr/share/fish/vendor_completions.d/tinyfleet.fish": "-rw-r--r--",
+    "./usr/share/doc/tinyfleet/copyright": "-rw-r--r--",
+    "./": "drwxr-xr-x",
+}
+
+pytestmark = pytest.mark.skipif(
+    not DEBIAN_PYTHON.exists() or shutil.which("dpkg-deb") is None, reason="a Debian package is made on Debian"
+)
+
+
+@pytest.fixture(scope="session")
+def package(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the package of the wheel."""
+    folder = tmp_path_factory.mktemp("deb")
+    run(ROOT / "tools" / "deb.sh", PIP, wheel, folder, cwd=folder, SOURCE_DATE_EPOCH="1790000000")
+    return next(folder.glob("*.deb"))
+
+
+@pytest.fixture(scope="session")
+def unpacked(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unpacked")
+    run("dpkg-deb", "--raw-extract", package, folder, cwd=folder)
+    return folder
+
+
+def test_files_lie_where_debian_looks_for_them(package: Path) -> None:
+    listed = run("dpkg-deb", "--contents", package, cwd=package.parent).splitlines()
+    rights = {line.split()[5]: line.split()[0] for line in listed}
+    assert {name: rights.get(name) for name in EXPECTED} == EXPECTED
+    assert {line.split()[1] for line in listed} == {"root/root"}
+    assert not [name for name in rights if "__pycache__" in name or re.search(r"/[Aa]ctivate", name)]
+
+
+def test_it_says_what_it_needs(unpacked: Path) -> None:
+    control = (unpacked / "DEBIAN" / "control").read_text()
+    minor = run(DEBIAN_PYTHON, "-c", "import sys; print(sys.version_info.minor)", cwd=unpacked).strip()
+    assert "@" not in control.replace("maintainers@", "")
+    assert f"python3 (>= 3.{minor}), python3 (<< 3.{int(minor) + 1}), git" in control
+    assert (unpacked / "DEBIAN" / "conffiles").read_text() == "/etc/tinyfleet/gateway.toml\n"
+    for script in ("postinst", "prerm", "postrm"):
+        run("sh", "-n", unpacked / "DEBIAN" / script, cwd=unpacked)
+
+
+def test_nothing_in_it_knows_where_it_was_built(unpacked: Path) -> None:
+    texts = [path for path in (unpacked / "opt" / "tinyfleet").glob("*/*") if path.is_file() and not path.is_symlink()]
+    wrong = [path.name for path in [*texts, unpacked / "opt/tinyfleet/pyvenv.cfg"] if b"/tmp" in path.read_bytes()]
+    assert wrong == []
+    assert (unpacked / "opt/tinyfleet/bin/tinyfleet").read_text().startswith("#!/opt/tinyfleet/bin/python")
+
+
+def test_the_command_runs_on_debian_s_python(unpacked: Path) -> None:
+    python = unpacked / "opt" / "tinyfleet" / "bin" / "python"
+    code = "import sys; sys.argv[0] = 'tinyfleet'; from reconciler.cli import main; main()"
+    assert "12 devices" in run(python, "-B", "-c", code, "plan", ROOT / "fleet-repo-example", cwd=unpacked)
+
+
+def test_the_same_sources_give_the_same_bytes(package: Path, wheel: Path, tmp_path: Path) -> None:
+    run(ROOT / "tools" / "deb.sh", PIP, wheel, tmp_path, cwd=tmp_path, SOURCE_DATE_EPOCH="1790000000")
+    assert next(tmp_path.glob("*.deb")).read_bytes() == package.read_bytes()
+
+
+class System:
+    """A Debian of its own in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, *words: str) -> str:
+        env = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
+        return run("chroot", self.folder, "env", "-i", env, "DEBIAN_FRONTEND=noninteractive", *words, cwd=Path("/"))
+
+    def has(self, path: str) -> bool:
+        return (self.folder / path.lstrip("/")).exists()
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Make the smallest Debian of this machine's release, from this machine's mirror."""
+    folder = tmp_path_factory.mktemp("debian")
+    suite = platform.freedesktop_os_release()["VERSION_CODENAME"]
+    targets = run("apt-get", "indextargets", "--format", "$(REPO_URI)", f"Codename: {suite}", cwd=folder)
+    run("debootstrap", "--variant=minbase", suite, folder, targets.split()[0], cwd=folder, PATH=os.environ["PATH"])
+    run("mount", "-t", "proc", "proc", folder / "proc", cwd=folder)
+    try:
+        yield System(folder)
+    finally:
+        run("umount", folder / "proc", cwd=folder)
+        shutil.rmtree(folder)
+
+
+@CHROOT
+@pytest.mark.timeout(900)
+def test_from_installation_to_purge(system: System, package: Path, tmp_path: Path) -> None:
+    shutil.copy(package, system.folder / "first.deb")
+    system("apt-get", "install", "-y", "-qq", "--no-install-recommends", "/first.deb")
+    assert system("tinyfleet", "--version") == "tinyfleet, version 0.1.0\n"
+    assert "dialout" in system("id", "-nG", "tinyfleet").split()
+    for path, rights in {
+        "/etc/tinyfleet": "750 root:tinyfleet",
+        "/etc/tinyfleet/gateway.toml": "640 root:tinyfleet",
+        "/etc/tinyfleet/gateway": "700 tinyfleet:tinyfleet",
+        "/var/lib/tinyfleet": "750 tinyfleet:tinyfleet",
+    }.items():
+        assert system("stat", "-c", "%a %U:%G", path).strip() == rights, path
+    as_daemon = ("runuser", "-u", "tinyfleet", "--")
+    assert 'name = "my-gateway"' in system(*as_daemon, "tinyfleet", "config", "show")
+    system(*as_daemon, "tinyfleet", "init", "/var/lib/tinyfleet/plant")
+    system(*as_daemon, "tinyfleet", "validate", "--strict", "/var/lib/tinyfleet/plant")
+    system("systemd-analyze", "verify", "/lib/systemd/system/tinyfleet.service")
+
+    configuration = system.folder / "etc" / "tinyfleet" / "gateway.toml"
+    edited = configuration.read_text().replace("my-gateway", "hall-north")
+    configuration.write_text(edited)
+    shutil.copy(next_version(package, tmp_path), system.folder / "next.deb")
+    system("apt-get", "install", "-y", "-qq", "--no-install-recommends", "/next.deb")
+    assert configuration.read_text() == edited
+    assert system("dpkg-query", "-W", "-f", "${Version}", "tinyfleet") == "0.1.1"
+
+    system("apt-get", "remove", "-y", "-qq", "tinyfleet")
+    assert not system.has("/opt/tinyfleet")
+    assert not system.has("/lib/systemd/system/tinyfleet.service")
+    assert configuration.read_text() == edited
+    assert system.has("/var/lib/tinyfleet/plant/fleet.yaml")
+
+    system("apt-get", "purge", "-y", "-qq", "tinyfleet")
+    for path in ("/etc/tinyfleet", "/var/lib/tinyfleet", "/opt/tinyfleet", "/usr/bin/tinyfleet"):
+        assert not system.has(path), path
+
+
+def next_version(package: Path, folder: Path) -> Path:
+    """Repack it under a higher version: what an upgrade brings."""
+    run("dpkg-deb", "--raw-extract", package, folder / "next", cwd=folder)
+    control = folder / "next" / "DEBIAN" / "control"
+    control.write_text(control.read_text().replace("Version: 0.1.0", "Version: 0.1.1"))
+    run("dpkg-deb", "--root-owner-group", "-Znone", "--build", folder / "next", folder / "next.deb", cwd=folder)
+    return folder / "next.deb"
