@@ -53,6 +53,14 @@ class Signers:
 
 
 @dataclass(frozen=True, slots=True)
+class PeersConfig:
+    """Whose word on their devices counts."""
+
+    allowed_signers: Path
+    revoked_signers: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Keys:
     """What envelopes and status commits are signed with."""
 
@@ -109,6 +117,16 @@ class Build:
 
 
 @dataclass(frozen=True, slots=True)
+class Notify:
+    """Who is told when a rollout stops, is complete or is stuck."""
+
+    url: str
+    secret: Path
+    stuck_after_s: float = 3600.0
+    timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All of `gateway.toml`."""
 
@@ -117,11 +135,13 @@ class Config:
     keys: Keys
     state_dir: Path = Path("/var/lib/tinyfleet")
     signers: Signers = Signers()
+    peers: PeersConfig | None = None  # None: rollouts do not span gateways
     mqtt: Mqtt | None = None
     serial: tuple[Serial, ...] = ()
     status: Status = Status()
     http: Http = Http()
     build: Build = field(default_factory=Build)
+    notify: Notify | None = None
 
 
 def schema() -> dict[str, Any]:
@@ -158,11 +178,13 @@ def _typed(values: dict[str, Any]) -> Config:
     sections = {
         "repository": Repository,
         "signers": Signers,
+        "peers": PeersConfig,
         "keys": Keys,
         "mqtt": Mqtt,
         "status": Status,
         "http": Http,
         "build": Build,
+        "notify": Notify,
     }
     typed = {name: sections[name](**value) if name in sections else value for name, value in values.items()}
     if "serial" in typed:

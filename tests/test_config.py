@@ -101,6 +101,7 @@ def test_schema_and_types_can_not_drift_apart() -> None:
         "status": config.Status,
         "http": config.Http,
         "build": config.Build,
+        "notify": config.Notify,
     }
     for name, kind in sections.items():
         node = contract if name == "" else contract["properties"][name]

@@ -19,6 +19,7 @@ from reconciler.daemon.health import Health
 from reconciler.daemon.logs import set_up
 from reconciler.daemon.metrics import Metrics
 from reconciler.daemon.service import Service
+from reconciler.daemon.webhook import telling
 from reconciler.git.cadence import Cadence
 from reconciler.git.remote import Remote
 
@@ -49,5 +50,5 @@ async def _serve(settings: config.Config) -> None:
             "/healthz": lambda: http.plain(health.stuck()),
             "/readyz": lambda: http.plain(health.not_ready(assembly.engine.enforced)),
         }
-        async with http.serving(settings.http.listen, pages):
+        async with http.serving(settings.http.listen, pages), telling(settings, assembly.engine):
             await Service(assembly, cadence, watched, health).run()

@@ -39,7 +39,9 @@ def test_the_example_is_valid_and_shows_every_link(tmp_path: Path) -> None:
 def test_defaults_of_the_schema_are_those_of_the_values(tmp_path: Path) -> None:
     """Two places say the defaults: the page is made from the one, the daemon from the other."""
     path = tmp_path / "gateway.toml"
-    path.write_text('name = "a"\n[repository]\nurl = "/fleet"\n[keys]\ngateway = "g"\n[mqtt]\nhost = "h"\n')
+    needed = {"repository": 'url = "/fleet"', "keys": 'gateway = "g"', "mqtt": 'host = "h"'}
+    needed["notify"] = 'url = "https://h"\nsecret = "s"'
+    path.write_text('name = "a"\n' + "".join(f"[{name}]\n{text}\n" for name, text in needed.items()))
     bare = config.read(path)
     whole = tomllib.loads(path.read_text())
     for section, node in config.schema()["properties"].items():
