@@ -19,6 +19,7 @@ for pair in "${needed[@]}"; do
   if [[ $what == /* ]]; then [[ -e $what ]] || missing+=("$package")
   else command -v "$what" >/dev/null || [[ -x /usr/sbin/$what ]] || missing+=("$package"); fi
 done
+python3 -c "import ensurepip" 2>/dev/null || missing+=(python3-venv)  # Debian ships venv without it
 if ((${#missing[@]})); then
   mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
   install="apt-get install -y --no-install-recommends ${missing[*]}"
