@@ -20,6 +20,7 @@ from reconciler.engine.builder import ServiceBuilder
 from reconciler.engine.clock import SystemClock
 from reconciler.engine.engine import Engine, Ports
 from reconciler.engine.links import Links
+from reconciler.engine.peerwords import PeerWords
 from reconciler.engine.publisher import Publisher
 from reconciler.engine.seals import Seals
 from reconciler.engine.state import State
@@ -27,6 +28,7 @@ from reconciler.engine.wanted import Wanted
 from reconciler.errors import Unusable
 from reconciler.git.authorship import Author
 from reconciler.git.mirror import Mirror
+from reconciler.git.peers import Peers
 from reconciler.git.remote import Limits, Remote, Ssh, branch
 from reconciler.git.signatures import Mode, Policy
 from reconciler.git.source import Source
@@ -87,6 +89,7 @@ def assembled(config: Config) -> Iterator[Assembly]:
             publisher=Publisher(status_ref, state, interval_s=config.status.interval_s),
             gateway=gateway_keys(config),
             clock=clock,
+            peers=_peers(config, remote, limits, stack),
         )
         yield Assembly(Engine(GatewayId(config.name), ports), links, config.state_dir)
 
@@ -113,6 +116,15 @@ def policy_of(config: Config) -> Policy:
         signers.gpg_keys,
         Commit(signers.anchor) if signers.anchor is not None else None,
     )
+
+
+def _peers(config: Config, remote: Remote, limits: Limits, stack: ExitStack) -> PeerWords | None:
+    if config.peers is None:
+        return None
+    policy = Policy(Mode.HEAD, config.peers.allowed_signers, config.peers.revoked_signers)
+    folder = config.state_dir / "peers.git"
+    peers = Peers(folder, remote, policy, config.state_dir / "peer-signers", limits=limits, named=True)
+    return PeerWords(stack.enter_context(peers), GatewayId(config.name))
 
 
 def _author(config: Config) -> Author:

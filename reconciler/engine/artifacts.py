@@ -52,7 +52,11 @@ class Current:
     def of(desired: Desired, by_pair: Mapping[Pair, Artifact]) -> Current:
         """Sort them."""
         by_digest16 = {artifact.digest[:DIGEST16_HEX]: artifact for artifact in by_pair.values()}
-        defaults = {digest16: desired.models[each.model].parameters for digest16, each in by_digest16.items()}
+        defaults = {
+            digest16: desired.models[each.model].parameters
+            for digest16, each in by_digest16.items()
+            if each.model in desired.models
+        }
         return Current(by_pair, by_digest16, Facts(defaults))
 
 
@@ -86,14 +90,16 @@ class Artifacts:
         return {artifact.digest[:DIGEST16_HEX]: str(artifact.model) for artifact, _ in self._known.values()}
 
     def current(self, desired: Desired) -> Current:
-        """Return the artifacts that were made of just what Git has now; the same object while nothing changes."""
+        """Return the artifacts that were made of just what Git has now; the same object while nothing changes.
+
+        Those of models that Git no longer has are among them: devices may hold them yet, and go back to them.
+        """
         if self._current is None or self._current[0] is not desired:
             by_pair = {
                 pair: artifact
                 for pair, (artifact, source) in self._known.items()
-                if pair[0] in desired.models
-                and pair[1] in desired.types
-                and source == self._builder.source(desired, pair)
+                if pair[1] in desired.types
+                and (pair[0] not in desired.models or source == self._builder.source(desired, pair))
             }
             self._current = (desired, Current.of(desired, by_pair))
         return self._current[1]

@@ -161,7 +161,8 @@ class Attention:
         restarted = before is None or before.boots != answer.body.boots
         if restarted or ears.view.capabilities_of(device) is None:
             await self._ask_capabilities(device, fleet)
-        if restarted or self._inquiries.get(device, 0) % SUMMARY_EVERY == 0:
+        awaited = device in ears.view.evidence.wanted
+        if restarted or awaited or self._inquiries.get(device, 0) % SUMMARY_EVERY == 0:
             await self._ask_summary(device, fleet)
         self._inquiries[device] = self._inquiries.get(device, 0) + 1
         return True
@@ -175,6 +176,8 @@ class Attention:
         told = await fleet.ask(device, What.SUMMARY)
         if isinstance(told, Answered) and isinstance(told.body, Summary):
             self._ears.summaries.take(device, told.body)
+            if self._ears.view.take_summary(device, told.body, self._ears.clock.now()):
+                self._on_news(device)
 
 
 def _says_something_new(before: Report | None, after: Report | None) -> bool:

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
 from reconciler.build.parameters import encode_values
-from reconciler.devices.bodies import Report
+from reconciler.devices.bodies import Report, Summary
 from reconciler.devices.codec import What
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
 from reconciler.devices.fleet import Fleet
@@ -38,9 +37,9 @@ from reconciler.model import (
     ModelRef,
     Nothing,
     Origin,
-    Rollout,
     RolloutId,
 )
+from reconciler.plan.wish import wish
 from signing.gatewaystore import Gateway
 
 log = logging.getLogger(__name__)
@@ -63,11 +62,6 @@ class Tools:
 
 
 Order = Install | ActivatePrebaked | Configure  # the actions that send something
-
-
-def wish(rollout: Rollout) -> str:
-    """Name what a rollout says: when it says something else, what failed gets another chance."""
-    return hashlib.sha256(repr(rollout).encode()).hexdigest()[:16]
 
 
 class Dispatch:
@@ -131,6 +125,7 @@ class Dispatch:
         to = await self._addressee(desired, action.device, fleet)
         if isinstance(to, Lost):
             return to
+        await self._note_before(desired, action, fleet)
         if isinstance(action, Configure):
             return await self._configure(desired, action, to, fleet)
         return await self._install(desired, action, to, fleet)
@@ -148,6 +143,18 @@ class Dispatch:
             return Lost("its capabilities are not known yet")
         highest = self._tools.view.histories.highest_sequence(device)
         return Addressee(desired.fleet.name, device, answer.body, capabilities, highest)
+
+    async def _note_before(self, desired: Desired, action: Order, fleet: Fleet) -> None:
+        """Keep what the device is and counted, before its rollout first changes it: gates compare, failures go back."""
+        current = wish(desired, action.rollout)
+        if not self._tools.view.evidence.needs_before(action.device, current):
+            return
+        summary = None
+        if desired.rollouts[action.rollout].gates:
+            answer = await fleet.ask(action.device, What.SUMMARY)
+            if isinstance(answer, Answered) and isinstance(answer.body, Summary):
+                summary = answer.body
+        self._tools.view.note_before(action.device, current, summary)
 
     async def _install(
         self, desired: Desired, action: Install | ActivatePrebaked, to: Addressee, fleet: Fleet
@@ -216,8 +223,8 @@ class Dispatch:
             return
         artifact = self._artifact(desired, action.device, action.model)
         if artifact is not None:
-            rollout = desired.rollouts[action.rollout]
-            self._tools.view.quarantine(Failure(action.device, artifact.digest, why, rollout.name, wish(rollout)))
+            current = wish(desired, action.rollout)
+            self._tools.view.quarantine(Failure(action.device, artifact.digest, why, action.rollout, current))
 
 
 def _purpose(action: Order) -> Purpose:
@@ -229,6 +236,8 @@ def still_wanted(purpose: Purpose, action: Action, desired: Desired) -> bool:
     match action:
         case Install() | ActivatePrebaked():
             return _purpose(action) == purpose
+        case Configure() if _purpose(action) == purpose:
+            return True
         case Cant(reason=reason):
             return reason is CantReason.SILENT  # the delivery itself knows best when to give up
         case Hold(reason=reason) if reason is not HoldReason.IN_PROGRESS:

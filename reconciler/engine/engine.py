@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -18,11 +18,14 @@ from reconciler.engine.artifacts import Artifacts, Builder
 from reconciler.engine.attention import Attention, Ears
 from reconciler.engine.clock import Clock
 from reconciler.engine.deliveries import Deliveries, Done
-from reconciler.engine.dispatch import Dispatch, Tools, wish
+from reconciler.engine.dispatch import Dispatch, Tools
 from reconciler.engine.fleetview import FleetView
 from reconciler.engine.hearing import Hearing
 from reconciler.engine.links import Links
+from reconciler.engine.peerwords import PeerWords
 from reconciler.engine.publisher import Publisher
+from reconciler.engine.recall import Recall, take_gates
+from reconciler.engine.rolloutview import RolloutView
 from reconciler.engine.scope import Scope, Scoped
 from reconciler.engine.seals import Seals
 from reconciler.engine.state import State
@@ -30,11 +33,13 @@ from reconciler.engine.statuses import Picture, Statuses
 from reconciler.engine.summaries import Summaries
 from reconciler.engine.wanted import Want, Wanted
 from reconciler.errors import FleetError
-from reconciler.model import Action, Commit, Desired, GatewayId, Observed
+from reconciler.model import Action, Commit, Desired, GatewayId, Observed, PeerWord
 from reconciler.plan import Planner
+from reconciler.plan.wish import wish
 from reconciler.report.conditions import Status
 from reconciler.report.device import Moment
 from reconciler.report.gateway import GatewayFacts, SourceState
+from reconciler.report.rollout import RolloutFacts
 from signing.gatewaystore import Gateway
 
 log = logging.getLogger(__name__)
@@ -54,6 +59,7 @@ class Ports:
     publisher: Publisher
     gateway: Gateway
     clock: Clock
+    peers: PeerWords | None = None  # None: rollouts do not span gateways
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +99,22 @@ class Engine:
         self._planner = Planner()
         self.statuses = Statuses(name, ports.state.status())
         self._want: Want | None = None
-        self._scope = Scope(name)
+        self._scope = Scope(name, together=ports.peers is not None)
+        self._recall = Recall(ports.state)
+        self._rollout_view = RolloutView()
+        self._ours: tuple[tuple[Action, ...], tuple[Action, ...]] = ((), ())  # of the last plan, and of that ours
+        self._peers: Mapping[GatewayId, PeerWord] = {}
         self._remote_trouble: str | None = None
 
     async def look(self) -> None:
         """Look at Git: fetch, verify, load."""
         loop = asyncio.get_running_loop()
         before, self._want = self._want, await loop.run_in_executor(self._ports.git_thread, self._ports.wanted.look)
+        if self._ports.peers is not None:
+            peers = await loop.run_in_executor(self._ports.git_thread, self._ports.peers.look)
+            if peers is not self._peers:
+                self._peers = peers
+                self.wake.set()
         if self._want != before:
             _tell(self._want)
             self.wake.set()
@@ -192,24 +207,40 @@ class Engine:
         if act:
             self._ports.links.serve(desired.fleet.name, desired.devices, desired.gateways[self.name].limits)
             self.attention.watch(desired.devices, desired.fleet.report_every_s)
-        actions = self._planner.plan(desired, self._observed(scoped), self._ports.clock.now())
+        actions = self._plan_together(scoped)
         if act:
             self._dispatch.call_off(desired, actions, scoped.owners)
             self.artifacts.provide(desired, actions)
             self._dispatch.begin(desired, actions, self._ports.clock.steady_s())
         return actions
 
+    def _plan_together(self, scoped: Scoped) -> tuple[Action, ...]:
+        """Plan with the devices of other gateways in sight, for ours; keep what must not be forgotten of it."""
+        desired, observed, now = scoped.desired, self._observed(scoped), self._ports.clock.now()
+        actions = self._planner.plan(scoped.planned, observed, now)
+        if scoped.others:
+            if self._ours[0] is not actions:
+                self._ours = (actions, tuple([each for each in actions if each.device not in scoped.others]))
+            actions = self._ours[1]
+        if self._recall.take(observed, self._planner, now):
+            self.wake.set()
+        take_gates(desired, self._planner, self.view, self.artifacts.current(desired).by_pair)
+        return actions
+
     def _learn(self, desired: Desired) -> None:
         """Take in what a new commit says of devices."""
         self._ports.seals.know(desired.fleet.name, desired.devices)
         self.view.know(self._ports.seals.public_keys)
-        self.view.release_outdated({name: wish(rollout) for name, rollout in desired.rollouts.items()})
+        self.view.silent_after_s = desired.fleet.silent_after_s
+        self.view.release_outdated({name: wish(desired, name) for name in desired.rollouts})
         for device in self.view.reports.keys() - desired.devices.keys():
             self.view.forget(device)
 
     def _observed(self, scoped: Scoped) -> Observed:
         current = self.artifacts.current(scoped.desired)
-        return self.view.observed(current.facts, current.by_pair)
+        seen = self.view.observed(current.facts, current.by_pair)
+        here = self.name if self._ports.peers is not None else None
+        return self._recall.merged(seen, here, self._peers)
 
     def _report(self, want: Want, scoped: Scoped | None, actions: tuple[Action, ...]) -> None:
         problems = want.problems
@@ -226,8 +257,13 @@ class Engine:
             scoped.owners if scoped is not None else {},
             Moment(self._ports.clock.now(), scoped.desired.commit if scoped is not None else Commit("")),
             self.view.doubts.about(actions, observed.devices),
+            self._rollout_facts(scoped) if scoped is not None else (),
         )
         self._ports.publisher.put(*self.statuses.changed(picture))
+
+    def _rollout_facts(self, scoped: Scoped) -> tuple[RolloutFacts, ...]:
+        words, now = self.statuses.words, self._ports.clock.now()
+        return self._rollout_view.facts(scoped.desired, self._planner, scoped.desired.devices, words, now)
 
     def _delivered(self, done: Done) -> None:
         log.log(logging.INFO if done.good else logging.WARNING, "%s: %s", done.label, done.words)

@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from reconciler.devices.bodies import CapabilitiesBody, Report, encode_body, parse_body
+from reconciler.devices.bodies import CapabilitiesBody, Report, Summary, encode_body, parse_body
 from reconciler.engine.doubts import Doubts
 from reconciler.engine.drift import Histories
+from reconciler.engine.evidence import Evidence
 from reconciler.engine.observe import Facts, is_newer, observed_device, taken
 from reconciler.engine.state import Failure, Heard, State
 from reconciler.model import (
     Artifact,
+    Before,
     DeviceId,
     Digest,
     ModelRef,
@@ -32,6 +34,9 @@ class FleetView:
     def __init__(self, state: State) -> None:
         self.histories = Histories(state)
         self.doubts = Doubts(self.histories)
+        self.evidence = Evidence(state)
+        self.silent_after_s = float("inf")
+        self._heard_by_us: set[DeviceId] = set()  # since the start: a gateway that was down heard nobody
         self._state = state
         self._heard: dict[DeviceId, Heard] = {heard.device: heard for heard in state.heard()}
         self._facts = Facts()
@@ -60,6 +65,11 @@ class FleetView:
         self.doubts.believe(device)
         if not asked and not is_newer(previous, report):
             return False
+        if previous is not None and device in self._heard_by_us:
+            silent_s = (now - previous.seen_at).total_seconds()
+            if silent_s >= self.silent_after_s:
+                self.evidence.flapped(device, now)
+        self._heard_by_us.add(device)
         self._keep(taken(previous, device, report, now))
         if asked:
             self.histories.take(device, report)
@@ -68,6 +78,21 @@ class FleetView:
     def take_capabilities(self, device: DeviceId, capabilities: CapabilitiesBody) -> None:
         """Take in verified capabilities, of a device that has reported."""
         self._keep(replace(self._heard[device], capabilities=encode_body(capabilities)))
+
+    def take_summary(self, device: DeviceId, summary: Summary, now: datetime) -> bool:
+        """Take in what a device counted, where a gate waits for it; tell whether one does."""
+        heard = self._heard.get(device)
+        if heard is None or not self.evidence.take(device, heard, summary, now):
+            return False
+        self._stale.add(device)
+        return True
+
+    def note_before(self, device: DeviceId, wish: str, summary: Summary | None) -> None:
+        """Note what a device is before a rollout first changes it."""
+        heard = self._heard[device]
+        seen = observed_device(heard, self._facts)
+        self.evidence.note_before(device, Before(wish, seen.running, seen.parameters), heard, summary)
+        self._stale.add(device)
 
     def take_parameters(self, device: DeviceId, values: Parameters, check: int) -> None:
         """Remember parameters as Git has them, and by which check the device will tell that it holds them."""
@@ -112,6 +137,7 @@ class FleetView:
         """Forget a device that is no longer ours."""
         self._state.forget(device)
         self.histories.forget(device)
+        self.evidence.forget(device)
         self._heard.pop(device, None)
         self._stale.add(device)
         self._failures = {pair: failure for pair, failure in self._failures.items() if pair[0] != device}
@@ -140,13 +166,24 @@ class FleetView:
             if heard is None:
                 changed |= self._devices.pop(device, None) is not None
                 continue
-            seen = observed_device(heard, self._facts, cloned=self.histories.cloned(device))
+            seen = self._conclude(device, heard)
             if self._devices.get(device) != seen:
                 self._devices[device] = seen
                 changed = True
         self._stale.clear()
         if changed:
             self._snapshot = dict(self._devices)
+
+    def _conclude(self, device: DeviceId, heard: Heard) -> ObservedDevice:
+        seen = observed_device(heard, self._facts, cloned=self.histories.cloned(device))
+        flaps, flapped_at = self.evidence.unrest(device)
+        return replace(
+            seen,
+            health=self.evidence.health(device, seen.running, seen.confirmed_since),
+            before=self.evidence.before(device),
+            flaps=flaps,
+            flapped_at=flapped_at,
+        )
 
     def _keep(self, heard: Heard) -> None:
         self._state.hear(heard)

@@ -61,6 +61,19 @@ MIGRATIONS = (
         sequence INTEGER NOT NULL, alternations INTEGER NOT NULL
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE evidence (
+        device TEXT PRIMARY KEY, running TEXT NOT NULL, since REAL NOT NULL, body BLOB NOT NULL, seconds REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE before (
+        device TEXT PRIMARY KEY, wish TEXT NOT NULL, running TEXT, parameters TEXT NOT NULL, body BLOB,
+        seconds REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE unrest (device TEXT PRIMARY KEY, flaps INTEGER NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
+    CREATE TABLE rollout (
+        name TEXT PRIMARY KEY, wish TEXT NOT NULL, stopped TEXT NOT NULL, stopped_at REAL, completed_at REAL
+    ) WITHOUT ROWID;
+    """,
 )
 
 
@@ -70,6 +83,9 @@ FORGOTTEN = (
     ("quarantine", "device"),
     ("summary", "device"),
     ("history", "device"),
+    ("evidence", "device"),
+    ("before", "device"),
+    ("unrest", "device"),
 )
 
 

@@ -14,13 +14,17 @@ from reconciler.model import (
     Observed,
     ObservedDevice,
     RolloutId,
+    RolloutWord,
 )
 from reconciler.report.device import DeviceStatus, Doubt, Moment, device_status
 from reconciler.report.gateway import GatewayFacts, GatewayStatus, gateway_status
 from reconciler.report.render import device_file, gateway_file, read_device_file, read_gateway_file, readme
+from reconciler.report.rollout import RolloutFacts, RolloutStatus, rollout_status
+from reconciler.report.rollout_file import read_rollout_file, rollout_file
 
 README = "README.md"
 GATEWAY = "gateway.yaml"
+ROLLOUTS = "rollouts/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Picture:
     rollouts: Mapping[DeviceId, RolloutId]  # that has each device
     moment: Moment
     doubts: Mapping[DeviceId, Doubt] = field(default_factory=dict)
+    rollout_facts: tuple[RolloutFacts, ...] = ()
 
 
 @dataclass(slots=True)
@@ -52,6 +57,8 @@ class Statuses:
         self._committed = committed  # from before a restart: tells since when
         self._told: dict[DeviceId, _Told] = {}
         self._gateway = read_gateway_file(committed[GATEWAY]) if GATEWAY in committed else None
+        told = [read_rollout_file(body) for path, body in committed.items() if path.startswith(ROLLOUTS)]
+        self._rollouts = {status.facts.rollout: status for status in told}
 
     @property
     def devices(self) -> tuple[DeviceStatus, ...]:
@@ -62,6 +69,16 @@ class Statuses:
     def gateway(self) -> GatewayStatus | None:
         """Return the gateway's status."""
         return self._gateway
+
+    @property
+    def rollouts(self) -> Mapping[RolloutId, RolloutStatus]:
+        """Return every rollout's status."""
+        return self._rollouts
+
+    @property
+    def words(self) -> dict[RolloutId, RolloutWord]:
+        """Return what was said last of our devices in each rollout."""
+        return {name: status.facts.word for name, status in self._rollouts.items()}
 
     def changed(self, picture: Picture) -> tuple[dict[str, bytes], set[str]]:
         """Return the files that are new or different, and the paths that are gone."""
@@ -74,6 +91,7 @@ class Statuses:
         gone |= {path for path in self._committed if path.startswith("devices/") and path[8:-5] not in present}
         for device in self._told.keys() - present:
             del self._told[device]
+        gone |= self._tell_rollouts(picture, files)
         gateway = gateway_status(picture.gateway, picture.moment, self._gateway)
         if files or gone or gateway != self._gateway:
             self._gateway = gateway
@@ -81,6 +99,19 @@ class Statuses:
             files[README] = readme(gateway, self.devices, picture.rollouts)
         self._committed = {}
         return files, gone
+
+    def _tell_rollouts(self, picture: Picture, files: dict[str, bytes]) -> set[str]:
+        """Tell of the rollouts that changed; return the paths of those that are gone."""
+        present = {}
+        for facts in picture.rollout_facts:
+            before = self._rollouts.get(facts.rollout)
+            status = rollout_status(facts, picture.moment, before)
+            present[facts.rollout] = status
+            if status != before:
+                files[_rollout_path(facts.rollout)] = rollout_file(status)
+        gone = {_rollout_path(name) for name in self._rollouts.keys() - present.keys()}
+        self._rollouts = present
+        return gone
 
     def _tell(self, action: Action, picture: Picture, files: dict[str, bytes]) -> None:
         device = action.device
@@ -104,6 +135,10 @@ class Statuses:
 
 def _path(device: DeviceId) -> str:
     return f"devices/{device}.yaml"
+
+
+def _rollout_path(rollout: RolloutId) -> str:
+    return f"{ROLLOUTS}{rollout}.yaml"
 
 
 def _model(seen: ObservedDevice | None, by_digest16: Mapping[str, Artifact]) -> str | None:

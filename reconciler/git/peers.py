@@ -20,11 +20,23 @@ _PEERS = "refs/tinyfleet/peers"
 
 
 class Peers:
-    """The status of every gateway, one commit deep, in a mirror of its own at `path`. Close it; for one thread."""
+    """The status of every gateway, one commit deep, in a mirror of its own at `path`. Close it; for one thread.
 
-    def __init__(
-        self, path: Path, remote: Remote, policy: Policy, state: Path, *, limits: Limits | None = None
+    With `named` a gateway's status counts only if the signer is that gateway: the principal of its key is its name, or
+    ends in `@` and its name. Else one gateway could speak for another.
+    """
+
+    def __init__(  # noqa: PLR0913 - one parameter for each thing that trust and reach depend on
+        self,
+        path: Path,
+        remote: Remote,
+        policy: Policy,
+        state: Path,
+        *,
+        limits: Limits | None = None,
+        named: bool = False,
     ) -> None:
+        self._named = named
         self._mirror = Mirror(path, replace(remote, ref=_STATUS), limits)
         self._verifier = Verifier(policy, state)
 
@@ -56,13 +68,13 @@ class Peers:
         if any(not self._mirror.has(commit) for commit in offered.values()):
             self._mirror.transfer("--depth=1", "--prune", refspec=f"+{_STATUS}/*:{_PEERS}/*")
             self._mirror.tidy()
-        here = {ref: commit for ref, commit in offered.items() if self._mirror.has(commit) and self._trusted(commit)}
-        return {ref.removeprefix(f"{_STATUS}/"): commit for ref, commit in here.items()}
+        here = {ref.removeprefix(f"{_STATUS}/"): commit for ref, commit in offered.items() if self._mirror.has(commit)}
+        return {name: commit for name, commit in here.items() if self._trusted(name, commit)}
 
-    def _trusted(self, commit: Commit) -> bool:
+    def _trusted(self, name: str, commit: Commit) -> bool:
         # One gateway's bad signature is no reason to lose sight of the others.
         try:
-            self._verifier.verify(self._mirror.git, (commit,), limit_s=self._mirror.limits.verify_s)
+            signers = self._verifier.verify(self._mirror.git, (commit,), limit_s=self._mirror.limits.verify_s)
         except Refused:
             return False
-        return True
+        return not self._named or all(signer.name.rpartition("@")[2] == name for signer in signers)

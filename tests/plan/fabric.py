@@ -60,6 +60,7 @@ WAVES = (
     (Wave("few", percent=10), Wave("half", percent=50, soak_s=60)),
 )
 BUDGETS = (FailureBudget(0), FailureBudget(2), FailureBudget(percent=10), FailureBudget(5, 30))
+REPORT_TICKS = 5
 QUIET_TICKS = 45  # more than a silence, the longest soak and the longest cut take
 
 
@@ -83,6 +84,7 @@ class Setting:
     rollout: Rollout | None = None  # None: drawn
     liars: int = 0
     lost: int = 0  # gateways that disappear in the middle
+    fetches: float = 0.5  # a minute
 
 
 @dataclass
@@ -102,6 +104,7 @@ class Site:
     cut_until: datetime = NOW
     gone: bool = False
     lies: bool = False
+    news: bool = True  # something is known that was not planned with yet
 
 
 class Fabric:
@@ -110,6 +113,8 @@ class Fabric:
     def __init__(self, seed: int, setting: Setting) -> None:
         self.dice = random.Random(seed)
         self.now = NOW
+        self.setting = setting
+        self._tick = 0
         self.desired = _desired(self.dice, setting)
         self.rollout = self.desired.rollouts[NAME]
         self.allowed = allowed_failures(self.rollout.budget, len(self.desired.devices))
@@ -151,6 +156,7 @@ class Fabric:
     def tick(self) -> bool:
         """Let a minute pass; tell whether anything happened."""
         self.now += TICK
+        self._tick += 1
         happened = False
         for site in self.dice.sample(self.sites, len(self.sites)):
             happened |= self._live(site)
@@ -175,16 +181,20 @@ class Fabric:
             return False
         if self.dice.random() < 0.01:
             site.cut_until = self.now + self.dice.randint(2, 30) * TICK
-        if self.dice.random() < 0.5:
+        if self.dice.random() >= self.setting.fetches:  # fetches are no clockwork
             return False
         before = dict(site.peers)
         for peer in self.sites:
             known = site.peers.get(peer.name)
             if peer is not site and peer.word is not None and (known is None or known.rollouts[NAME] is not peer.word):
                 site.peers[peer.name] = PeerWord({NAME: peer.word})
+        site.news |= site.peers != before
         return site.peers != before
 
     def _pass(self, site: Site) -> bool:
+        if not site.news and (site.planner.until is None or self.now < site.planner.until):
+            return self._act(site, site.actions)
+        site.news = False
         observed = Observed(dict(site.seen), ARTIFACTS, site.quarantined, site.memory, site.name, dict(site.peers))
         actions = site.planner.plan(self.desired, observed, self.now)
         site.observed = observed
@@ -192,7 +202,9 @@ class Fabric:
         site.actions = actions
         courses, verdicts = site.planner.courses, site.planner.verdicts(NAME)
         site.memory = remember(observed, courses, self.now)
+        site.news = site.memory != observed.rollouts
         bad = {(name, WANTED) for name in site.devices if verdicts[name].gate_failed}
+        site.news |= not bad <= site.quarantined
         site.quarantined |= bad
         if not site.lies:
             site.word = word_of(courses[NAME], verdicts, site.devices, site.word, self.now)
@@ -211,6 +223,7 @@ class Fabric:
 
     def _order(self, site: Site, action: Install | Configure | ActivatePrebaked) -> bool:
         name, seen = action.device, site.seen[action.device]
+        site.news = True
         if isinstance(action, Configure):
             site.seen[name] = replace(seen, parameters=action.parameters, confirmed_since=self.now)
         elif action.model == V1:
@@ -241,7 +254,9 @@ class Fabric:
                 happened = True
                 continue
             happened |= after is not before
-            site.seen[name] = replace(after, last_seen=self.now)
+            if after is not before or self._tick % REPORT_TICKS == 0:
+                site.seen[name] = replace(after, last_seen=self.now)
+                site.news = True
         return happened
 
     def _step(self, name: DeviceId, seen: ObservedDevice) -> ObservedDevice:

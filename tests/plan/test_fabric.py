@@ -56,7 +56,9 @@ def test_a_rollout_over_gateways_keeps_its_budget_and_ends(seed: int) -> None:
     check_end(fabric)
     for site in fabric.sites:
         assert site.observed is not None
-        assert plan(fabric.desired, site.observed, fabric.now) == site.actions
+        assert plan(fabric.desired, site.observed, fabric.now) == site.planner.plan(
+            fabric.desired, site.observed, fabric.now
+        )
 
 
 def test_the_fabric_has_all_kinds_of_ends() -> None:

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What other gateways say of the rollouts that we share with them, from their status refs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from reconciler.errors import FleetError
+from reconciler.git.peers import Peers
+from reconciler.model import Commit, GatewayId, PeerWord, RolloutId, RolloutWord
+from reconciler.report.rollout_file import NotAStatus, read_rollout_file
+
+log = logging.getLogger(__name__)
+
+FOLDER = "rollouts/"
+LARGEST = 8 << 20  # bytes: a hundred thousand names; what is larger is not believed
+
+
+class PeerWords:
+    """Reads what is new. For the thread that may block on Git."""
+
+    def __init__(self, peers: Peers, ours: GatewayId) -> None:
+        self._peers = peers
+        self._ours = ours
+        self._read: dict[GatewayId, tuple[Commit, PeerWord]] = {}
+        self._words: Mapping[GatewayId, PeerWord] = {}
+
+    def look(self) -> Mapping[GatewayId, PeerWord]:
+        """Return each gateway's last word; the same value while none says anything new.
+
+        While Git is away the last words stand: they are a past that was true, and open nothing that it did not open.
+        """
+        try:
+            commits = self._peers.fetch()
+        except FleetError as failure:
+            log.warning("what other gateways say can't be fetched: %s", failure, extra={"reason": failure.reason})
+            return self._words
+        try:
+            read = {
+                GatewayId(name): self._known(GatewayId(name), commit)
+                for name, commit in commits.items()
+                if name != self._ours
+            }
+        except FleetError as failure:
+            log.warning("what other gateways say can't be read: %s", failure, extra={"reason": failure.reason})
+            return self._words
+        self._read = read
+        words = {gateway: word for gateway, (_, word) in read.items()}
+        if words != self._words:
+            self._words = words
+        return self._words
+
+    def _known(self, gateway: GatewayId, commit: Commit) -> tuple[Commit, PeerWord]:
+        before = self._read.get(gateway)
+        if before is not None and before[0] == commit:
+            return before
+        word = self._parse(gateway, commit)
+        # The same object for the same word: planning takes that for unchanged.
+        return (commit, before[1]) if before is not None and before[1] == word else (commit, word)
+
+    def _parse(self, gateway: GatewayId, commit: Commit) -> PeerWord:
+        said: dict[RolloutId, RolloutWord] = {}
+        with self._peers.tree(commit) as tree:
+            for entry in tree.entries():
+                if not entry.path.startswith(FOLDER) or entry.size > LARGEST:
+                    continue
+                try:
+                    facts = read_rollout_file(tree.read(entry)).facts
+                except NotAStatus as wrong:
+                    log.warning("%s of gateway %s: %s", entry.path, gateway, wrong, extra={"reason": wrong.reason})
+                    continue
+                said[facts.rollout] = facts.word
+        return PeerWord(said)
