@@ -13,6 +13,8 @@ from reconciler.model import DeviceId, Digest, Phase, RolloutId
 from reconciler.report.conditions import Condition, Conditions, Status
 from reconciler.report.device import DeviceStatus
 from reconciler.report.gateway import GatewayStatus
+from reconciler.report.rollout import RolloutStatus
+from reconciler.report.rollout_table import rollout_section
 
 _VERSION = "tinyfleet/v1alpha1"
 _STUCK_SHOWN = 20
@@ -60,7 +62,12 @@ def gateway_file(status: GatewayStatus) -> bytes:
     return _document("GatewayStatus", status.name, {"commit": status.commit, "conditions": conditions})
 
 
-def readme(gateway: GatewayStatus, devices: Iterable[DeviceStatus], rollouts: Mapping[DeviceId, RolloutId]) -> bytes:
+def readme(
+    gateway: GatewayStatus,
+    devices: Iterable[DeviceStatus],
+    rollouts: Mapping[DeviceId, RolloutId],
+    courses: Iterable[RolloutStatus] = (),
+) -> bytes:
     """Tell the state of the fleet as a person reads it on a forge."""
     every = sorted(devices, key=lambda status: status.device)
     good = sum(status.ready.status is Status.TRUE for status in every)
@@ -73,6 +80,7 @@ def readme(gateway: GatewayStatus, devices: Iterable[DeviceStatus], rollouts: Ma
         f"{good} of {len(every)} devices are where Git wants them.",
         "",
         *_rollout_table(every, rollouts),
+        *rollout_section(courses),
         *_stuck(every),
     ]
     return "\n".join(lines).encode()

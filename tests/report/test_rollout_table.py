@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from reconciler.model import RolloutId, RolloutWord
+from reconciler.report.device import Moment
+from reconciler.report.gateway import GatewayFacts, SourceState, gateway_status
+from reconciler.report.render import readme
+from reconciler.report.rollout import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
+from reconciler.report.rollout_table import bar, rollout_section
+
+NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+MOMENT = Moment(NOON, "c" * 40)
+
+
+def status(name: str = "wear", *, done: int = 1, waiting: str = "wave 1 (canary): 0 of 1 are done") -> RolloutStatus:
+    waves = (
+        WaveFacts("canary", 1, min(1, done), 0, 0, 0, 0, open=True),
+        WaveFacts("rest", 3, max(0, done - 1), 1, 1, 1, 0, open=False),
+    )
+    facts = RolloutFacts(RolloutId(name), "wear@2", RolloutWord("w"), waves, complete=done == 4, waiting=waiting)
+    return rollout_status(facts, MOMENT, None)
+
+
+def test_a_rollout_under_way_shows_its_waves() -> None:
+    text = "\n".join(rollout_section([status()]))
+    assert "| wear | wear@2 | UnderWay | ███░░░░░░░░░ 1 of 4 | 2026-11-21 12:00 |" in text
+    assert "| 1 canary | ████████████ 1 of 1 | 0 | 0 | 0 | 0 | over |" in text
+    assert "| 2 rest | ░░░░░░░░░░░░ 0 of 3 | 1 | 1 | 1 | 0 | not open |" in text
+
+
+def test_a_rollout_that_is_over_is_one_line() -> None:
+    assert [line for line in rollout_section([status(done=4)]) if "canary" in line] == []
+
+
+def test_words_stay_in_their_cell() -> None:
+    row = next(line for line in rollout_section([status(waiting="a | b\nc")]) if line.startswith("| wear"))
+    assert row.endswith("a \\| b c |")
+    assert row.count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "full"), [(0, 0, 0), (0, 9, 0), (1, 10_000, 1), (9_999, 10_000, 11), (7, 7, 12)]
+)
+def test_a_bar_is_full_only_at_the_end(done: int, total: int, full: int) -> None:
+    assert bar(done, total) == "█" * full + "░" * (12 - full)
+
+
+def test_the_readme_has_them_by_name() -> None:
+    source = SourceState(good=True, reason="Fetched", message="fine")
+    gateway = gateway_status(GatewayFacts("hall", source), MOMENT, None)
+    text = readme(gateway, [], {}, [status("b"), status("a")]).decode()
+    assert text.index("### a") < text.index("### b")
+    assert "## Rollouts" not in readme(gateway, [], {}).decode()
