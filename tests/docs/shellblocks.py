@@ -16,6 +16,8 @@ FENCE = re.compile(r"^```(.*)$")
 PROMPT = re.compile(r"^(?:[a-z]+)?\$ +")
 SHELLS = ("", "sh", "console")
 RUN = ("test",)
+# Folders of a real machine, which a test has below its own: `/media/safe` is `./media/safe` there.
+ELSEWHERE = re.compile(r"(?<![\w./])/(etc/(?:tinyfleet|mosquitto)|media)/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,11 @@ class Block:
     def runs(self) -> bool:
         """Whether it is marked to be run."""
         return self.words[1:] == RUN
+
+    def script(self, folder: Path) -> str:
+        """Return what a shell is to run: without prompts, and in a test's own folders."""
+        lines = self.text.splitlines() if self.words[0] == "sh" else list(commands(self))
+        return ELSEWHERE.sub(rf"{folder}/\1/", "\n".join(lines)) + "\n"
 
 
 def blocks(page: Path) -> Iterator[Block]:
@@ -68,7 +75,7 @@ def run(page: Path, folder: Path, variables: Mapping[str, str], within_s: float)
     marked = [block for block in blocks(page) if block.runs]
     assert marked, f"{page.name} has no block to run"
     script = folder / "page.sh"
-    text = "".join(f"at={shlex.quote(block.place)}\n{block.text}" for block in marked)
+    text = "".join(f"at={shlex.quote(block.place)}\n{block.script(folder)}" for block in marked)
     script.write_text(f"set -eu -o pipefail\ntrap 'echo \"stopped in $at\" >&2' ERR\n{text}")
     log = folder / "page.log"
     with log.open("wb") as said:

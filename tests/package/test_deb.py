@@ -109,6 +109,7 @@ class System:
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Make the smallest Debian of this machine's release, from this machine's mirror."""
     folder = tmp_path_factory.mktemp("debian")
+    folder.chmod(0o755)  # it becomes /, and the daemon is not root
     suite = platform.freedesktop_os_release()["VERSION_CODENAME"]
     targets = run("apt-get", "indextargets", "--format", "$(REPO_URI)", f"Codename: {suite}", cwd=folder)
     run("debootstrap", "--variant=minbase", suite, folder, targets.split()[0], cwd=folder, PATH=os.environ["PATH"])
