@@ -2,7 +2,7 @@
 """Notices to a webhook: signed, repeated until they are taken, and beside the passes, which never wait for them.
 
 `Tinyfleet-Signature: t=<seconds>,v1=<hex>` is the HMAC-SHA256 of `<seconds>.<body>` with the shared secret; the
-receiver compares in constant time and refuses what is old. docs/rollouts.md has the receiver's side.
+receiver compares in constant time and refuses what is old. docs/review.md has the receiver's side.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ def deliver(outbox: Outbox, url: str, *rollouts: RolloutStatus) -> None:
 
 
 def verified(taken: Taken) -> bool:
-    """Check a notice as docs/rollouts.md tells a receiver to."""
+    """Check a notice as docs/review.md tells a receiver to."""
     told = re.fullmatch(r"t=(\d+),v1=([0-9a-f]{64})", taken.headers["Tinyfleet-Signature"])
     assert told is not None
     made = hmac.new(SECRET, told[1].encode() + b"." + taken.body, hashlib.sha256).hexdigest()
@@ -242,8 +242,8 @@ def test_a_secret_must_be_one(tmp_path: Path, content: bytes | None, mode: int, 
         webhook_of(Notify("https://example.org/hook", path))
 
 
-def test_signatures_are_those_of_the_page() -> None:
-    """The example of docs/rollouts.md."""
+def test_signatures_are_hmacs_of_moment_and_body() -> None:
+    """An independent HMAC gives the same."""
     made = signature(b"0123456789abcdef", b'{"event": "complete"}', 1_795_262_400)
     expected = hmac.new(b"0123456789abcdef", b'1795262400.{"event": "complete"}', hashlib.sha256).hexdigest()
     assert made == f"t=1795262400,v1={expected}"
