@@ -31,7 +31,7 @@ LARGE = Setting(
         budget=FailureBudget(percent=10),
     ),
 )
-LARGE_TICKS = 600
+LARGE_TICKS = 150
 
 
 def setting_of(seed: int) -> Setting:
