@@ -96,7 +96,7 @@ class Statuses:
         if files or gone or gateway != self._gateway:
             self._gateway = gateway
             files[GATEWAY] = gateway_file(gateway)
-            files[README] = readme(gateway, self.devices, picture.rollouts)
+            files[README] = readme(gateway, self.devices, picture.rollouts, self._rollouts.values())
         self._committed = {}
         return files, gone
 
