@@ -19,8 +19,8 @@ WORDS = {Encoding.RAW: "raw", Encoding.HEATSHRINK: "compressed", Encoding.PATCH:
 class Quotes:
     """Asks a store what was built of each model, each thing once."""
 
-    def __init__(self, store: Store | None, before: Desired, after: Desired) -> None:
-        self._store = store
+    def __init__(self, store: str, before: Desired, after: Desired) -> None:
+        self._store = Store(store)
         self._before = before
         self._after = after
         self._known: dict[str, Built | None] = {}  # by the digest of its recipe
@@ -47,7 +47,7 @@ class Quotes:
 
     def _built(self, desired: Desired, ref: ModelRef, kind: TypeId) -> Built | None:
         model, target = desired.models.get(ref), desired.types.get(kind)
-        if self._store is None or model is None or target is None:
+        if model is None or target is None:
             return None
         recipe = recipe_of(model, target)
         if recipe.digest not in self._known:

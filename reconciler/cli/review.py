@@ -6,7 +6,7 @@ from __future__ import annotations
 import gc
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,15 +14,14 @@ from pathlib import Path
 
 import click
 
-from reconciler.build.store import Store
 from reconciler.cli.observed import read_observed
-from reconciler.cli.quotes import Quotes
 from reconciler.cli.repositories import Found, evidence_in, find
 from reconciler.cli.review_json import as_dict
 from reconciler.cli.review_views import markdown
 from reconciler.load import Cache
-from reconciler.model import Commit, Desired, Fleet
-from reconciler.review.evidence import Evidence
+from reconciler.model import Artifact, Commit, Desired, Fleet
+from reconciler.review.evidence import Evidence, Pair
+from reconciler.review.freight import Quote
 from reconciler.review.review import Review, Sources, review
 
 
@@ -85,10 +84,19 @@ def _before(found: Found, base: str, after: Desired, cache: Cache) -> Desired:
 
 
 def _sources(found: Found, change: Change, before: Desired, after: Desired) -> Sources:
-    quotes = Quotes(Store(change.store) if change.store is not None else None, before, after)
-    wanted = {rollout.model for rollout in after.rollouts.values()}
-    built = quotes.artifacts((ref, kind) for ref in wanted for kind in after.types)
+    built, quote = _built(change.store, before, after)
     if change.observed_file is not None:
         observed, _ = read_observed(change.observed_file)
-        return Sources(Evidence(), built, quotes.of, observed)
-    return Sources(evidence_in(found), built, quotes.of)
+        return Sources(Evidence(), built, quote, observed)
+    return Sources(evidence_in(found), built, quote)
+
+
+def _built(store: str | None, before: Desired, after: Desired) -> tuple[Mapping[Pair, Artifact], Quote]:
+    """Ask a build store, where one was named; what reads packs is imported only then, for it takes its time."""
+    if store is None:
+        return {}, lambda _sort: None
+    from reconciler.cli.quotes import Quotes  # noqa: PLC0415 - as said above
+
+    quotes = Quotes(store, before, after)
+    wanted = {rollout.model for rollout in after.rollouts.values()}
+    return quotes.artifacts((ref, kind) for ref in wanted for kind in after.types), quotes.of
