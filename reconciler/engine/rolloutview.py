@@ -81,9 +81,9 @@ def _waves(course: Course) -> tuple[WaveFacts, ...]:
         WaveFacts(
             step.name,
             len(step.members),
-            done=tally.counts[Bearing.DONE],
+            done=tally.done,
             at_risk=tally.at_risk,
-            due=tally.counts[Bearing.DUE],
+            due=len(tally.due),
             failed=tally.counts[Bearing.FAILED],
             missing=tally.counts[Bearing.MISSING],
             open=index < course.progress.opened and not course.progress.stopped,

@@ -55,7 +55,8 @@ def _soaked(verdict: Verdict, soak: timedelta, now: datetime) -> bool:
 class Tally:
     """How the devices of one step stand."""
 
-    counts: Counter[Bearing] = field(default_factory=Counter)
+    counts: Counter[Bearing] = field(default_factory=Counter)  # all but those that are done, or due
+    done: int = 0
     due: list[DeviceId] = field(default_factory=list)  # in order
     due_or_missing: list[DeviceId] = field(default_factory=list)  # in order
     soaked_at: datetime | None = None  # when the last of those that soak has soaked
@@ -65,7 +66,14 @@ class Tally:
 
     def add(self, name: DeviceId, verdict: Verdict, soak: timedelta, now: datetime) -> None:
         """Take one device in."""
+        if verdict.standing is Standing.DUE and not verdict.begun and not verdict.elsewhere:
+            self.due.append(name)  # most devices, when a new version comes
+            self.due_or_missing.append(name)
+            return
         found = bearing(verdict, soak, now)
+        if found is Bearing.DONE:  # most devices, most of the time
+            self.done += 1
+            return
         self.counts[found] += 1
         if found is Bearing.DUE:
             self.due.append(name)
@@ -73,7 +81,7 @@ class Tally:
             self.due_or_missing.append(name)
         if found is Bearing.SOAKING:
             self._add_soaking(verdict, soak, now)
-        if verdict.elsewhere and found is not Bearing.DONE:
+        if verdict.elsewhere:
             self.elsewhere[verdict.elsewhere] += 1
 
     def _add_soaking(self, verdict: Verdict, soak: timedelta, now: datetime) -> None:
@@ -97,13 +105,13 @@ class Tally:
     @property
     def on_the_way(self) -> int:
         """Count the devices that are waited for."""
-        return self.counts[Bearing.DUE] + self.at_risk
+        return len(self.due) + self.at_risk
 
     def words(self, total: int) -> str:
         """Say how the step stands."""
         counts = self.counts
-        parts = [f"{counts[Bearing.DONE]} of {total} are done"]
-        to_go = counts[Bearing.DUE] + counts[Bearing.BEGUN]
+        parts = [f"{self.done} of {total} are done"]
+        to_go = len(self.due) + counts[Bearing.BEGUN]
         parts += [f"{to_go} to go"] if to_go else []
         if counts[Bearing.SOAKING]:
             when = f" until {self.soaked_at.astimezone(UTC):%Y-%m-%d %H:%M:%S UTC}" if self.soaked_at else ""

@@ -86,7 +86,7 @@ def _is_over(step: Step, tally: Tally, *, lost_too_many: bool) -> bool:
     """
     if not step.members:
         return not step.by_selector
-    return not tally.on_the_way and not lost_too_many and tally.counts[Bearing.DONE] > 0
+    return not tally.on_the_way and not lost_too_many and tally.done > 0
 
 
 def _words(step: Step, tally: Tally) -> str:

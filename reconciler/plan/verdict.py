@@ -68,14 +68,17 @@ class Verdict:
 
     def says_the_same(self, other: Verdict) -> bool:
         """Compare all but how long it holds."""
-        return _told(self) == _told(other)
+        return (
+            self.standing is other.standing
+            and self.action == other.action
+            and self.since == other.since
+            and self.lost_at == other.lost_at
+            and _beside(self) == _beside(other)
+        )
 
 
-def _told(verdict: Verdict) -> tuple[object, ...]:
+def _beside(verdict: Verdict) -> tuple[object, ...]:
     return (
-        verdict.standing,
-        verdict.since,
-        verdict.lost_at,
         verdict.begun,
         verdict.away,
         verdict.awaits,
@@ -83,7 +86,6 @@ def _told(verdict: Verdict) -> tuple[object, ...]:
         verdict.rests,
         verdict.proven,
         verdict.elsewhere,
-        verdict.action,
         verdict.back,
     )
 

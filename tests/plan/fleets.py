@@ -27,13 +27,17 @@ from reconciler.model import (
     Fleet,
     Gateway,
     GatewayId,
+    HealthGate,
+    HealthMetric,
     Install,
+    MinAvailable,
     Model,
     ModelRef,
     MqttLink,
     Needs,
     Observed,
     ObservedDevice,
+    OnFailure,
     Origin,
     Phase,
     Rollout,
@@ -219,8 +223,12 @@ budgets = st.one_of(
 )
 
 
+GATES = ((), (HealthGate(HealthMetric.FAULTS, at_most=0, over_inferences=100),))
+AVAILABLE = ((), (MinAvailable("hall", percent=60),), (MinAvailable("hall", count=1),))
+
+
 @st.composite
-def rollouts(draw: st.DrawFn, *, may_suspend: bool = True) -> tuple[Rollout, ...]:
+def rollouts(draw: st.DrawFn, *, may_suspend: bool = True, careful: bool = False) -> tuple[Rollout, ...]:
     """Draw up to three rollouts of different priorities; each may depend on those before it."""
     made: list[Rollout] = []
     for number in range(draw(st.integers(1, 3))):
@@ -238,6 +246,10 @@ def rollouts(draw: st.DrawFn, *, may_suspend: bool = True) -> tuple[Rollout, ...
                 suspend=may_suspend and draw(st.booleans()),
                 depends_on=tuple(draw(st.lists(st.sampled_from(before), unique=True))) if before else (),
                 fallback=draw(st.sampled_from(Fallback)),
+                gates=draw(st.sampled_from(GATES)) if careful else (),
+                on_failure=draw(st.sampled_from(OnFailure)) if careful else OnFailure.STOP,
+                at_risk=draw(st.sampled_from((None, None, 2))) if careful else None,
+                min_available=draw(st.sampled_from(AVAILABLE)) if careful else (),
                 parameters=draw(st.sampled_from(({}, {"threshold": 0.7}))),
             )
         )

@@ -10,8 +10,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.model import Artifact, Desired, DeviceId, ModelRef, ObservedDevice, Phase, TypeId
-from reconciler.plan import Planner, plan
+from reconciler.model import (
+    Artifact,
+    Before,
+    Counts,
+    Desired,
+    DeviceId,
+    GatewayId,
+    Health,
+    ModelRef,
+    ObservedDevice,
+    PeerWord,
+    Phase,
+    RolloutId,
+    RolloutWord,
+    TypeId,
+)
+from reconciler.plan import Planner, plan, reason, remember
+from reconciler.plan.observed import STANDINGS
+from reconciler.plan.wish import wish
 from tests.plan.fleets import (
     BUILT,
     ESP32,
@@ -33,7 +50,22 @@ from tests.plan.fleets import (
     windows,
 )
 
-STEPS = ("rollouts", "devices", "relabel", "fleet", "report", "forget", "quarantine", "build", "apply", "later", "back")
+STEPS = (
+    "rollouts",
+    "devices",
+    "relabel",
+    "fleet",
+    "report",
+    "forget",
+    "quarantine",
+    "build",
+    "apply",
+    "later",
+    "back",
+    "health",
+    "memory",
+    "peers",
+)
 
 
 class Story:
@@ -51,7 +83,7 @@ class Story:
         getattr(self, f"_{step}")(data)
 
     def _rollouts(self, data: st.DataObject) -> None:
-        drawn = data.draw(rollouts())
+        drawn = data.draw(rollouts(careful=True))
         self.world.desired = replace(self.world.desired, rollouts={each.name: each for each in drawn})
 
     def _devices(self, data: st.DataObject) -> None:
@@ -108,6 +140,40 @@ class Story:
         world.quarantined.update(self.observed.quarantined)
         world.apply(plan(world.desired, self.observed, self.now))
         self.observed = world.observed()
+
+    def _health(self, data: st.DataObject) -> None:
+        """Let devices count, become restless, and be known from before."""
+        devices = {}
+        for name, each in self.observed.devices.items():
+            counts = Counts(data.draw(st.sampled_from((0, 200))), 0, data.draw(st.integers(0, 1)), 0)
+            before = data.draw(st.sampled_from((None, Before("", digest_of(V1, ESP32.name), {}))))
+            flaps = data.draw(st.sampled_from((0, 3)))
+            devices[name] = replace(each, health=Health(counts), before=before, flaps=flaps, flapped_at=self.now)
+        self.observed = replace(self.observed, devices=devices)
+
+    def _memory(self, data: st.DataObject) -> None:
+        """Remember what the plan says now, or forget."""
+        if data.draw(st.booleans()):
+            courses = reason(self.world.desired, self.observed, self.now).courses
+            self.observed = replace(self.observed, rollouts=remember(self.observed, courses, self.now))
+        else:
+            self.observed = replace(self.observed, rollouts={})
+
+    def _peers(self, data: st.DataObject) -> None:
+        """Become one gateway of two, or all of them again; the other says something of each device, or nothing."""
+        here = data.draw(st.sampled_from((None, GatewayId("north"), GatewayId("else"))))
+        said: dict[RolloutId, RolloutWord] = {}
+        for rollout in self.world.desired.rollouts:
+            sets: dict[str, set[DeviceId]] = {name: set() for name in (*STANDINGS, "nothing")}
+            for name in self.world.desired.devices:
+                sets[data.draw(st.sampled_from(sorted(sets)))].add(name)
+            word = RolloutWord(
+                wish(self.world.desired, rollout),
+                *(frozenset(sets[name]) for name in STANDINGS),
+                stopped=data.draw(st.sampled_from(("", "", "stopped: 9 failed"))),
+            )
+            said[rollout] = word
+        self.observed = replace(self.observed, gateway=here, peers={GatewayId("north"): PeerWord(said)})
 
     def _later(self, data: st.DataObject) -> None:
         self.world.now += timedelta(seconds=data.draw(st.sampled_from((1, 59, 60, 601, 3600, 50000))))
