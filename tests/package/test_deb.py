@@ -139,7 +139,7 @@ def test_from_installation_to_purge(system: System, package: Path, tmp_path: Pat
     assert 'name = "my-gateway"' in system(*as_daemon, "tinyfleet", "config", "show")
     system(*as_daemon, "tinyfleet", "init", "/var/lib/tinyfleet/plant")
     system(*as_daemon, "tinyfleet", "validate", "--strict", "/var/lib/tinyfleet/plant")
-    system("systemd-analyze", "verify", "/lib/systemd/system/tinyfleet.service")
+    system("systemd-analyze", "verify", "--man=no", "/lib/systemd/system/tinyfleet.service")
 
     configuration = system.folder / "etc" / "tinyfleet" / "gateway.toml"
     edited = configuration.read_text().replace("my-gateway", "hall-north")
