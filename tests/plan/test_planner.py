@@ -169,7 +169,13 @@ class Story:
                 sets[data.draw(st.sampled_from(sorted(sets)))].add(name)
             word = RolloutWord(
                 wish(self.world.desired, rollout),
-                *(frozenset(sets[name]) for name in STANDINGS),
+                done=frozenset(sets["done"]),
+                begun=frozenset(sets["begun"]),
+                soaking=frozenset(sets["soaking"]),
+                due=frozenset(sets["due"]),
+                failed=frozenset(sets["failed"]),
+                missing=frozenset(sets["missing"]),
+                out=frozenset(sets["out"]),
                 stopped=data.draw(st.sampled_from(("", "", "stopped: 9 failed"))),
             )
             said[rollout] = word
