@@ -74,7 +74,9 @@ def all_ready(world: World, size: int, version: str = "1.0.0") -> bool:
         return False
     wanted = f"model: vibration@{version}"
     found = subprocess.run(
-        ["git", "--git-dir", world.remote, "grep", "-c", wanted, f"status/{GATEWAY}"], capture_output=True, check=False
+        ["git", "--git-dir", world.remote, "grep", "-c", wanted, f"status/{GATEWAY}", "--", "devices"],
+        capture_output=True,
+        check=False,
     )
     return len(found.stdout.splitlines()) == size
 
