@@ -19,6 +19,7 @@ from reconciler.cli.repositories import Found, evidence_in, find
 from reconciler.cli.review_json import as_dict
 from reconciler.cli.review_views import markdown
 from reconciler.load import Cache
+from reconciler.load.parallel import warm
 from reconciler.model import Artifact, Commit, Desired, Fleet
 from reconciler.review.evidence import Evidence, Pair
 from reconciler.review.freight import Quote
@@ -63,6 +64,8 @@ def _uncollected() -> Iterator[None]:
 def _review(found: Found, change: Change) -> Review:
     cache = Cache()  # what both revisions share is read once
     head = found.resolve(change.head)
+    with found.tree(head) as tree:
+        warm(tree, cache)
     after = found.load(head, cache)
     if after.desired is None:
         for problem in after.errors:

@@ -73,6 +73,10 @@ class Cache:
                 self._checked[blob] = known
         return known
 
+    def hold(self, blob: str, checked: Checked) -> None:
+        """Keep what a file of YAML says in memory alone."""
+        self._checked[blob] = checked
+
     def remember_checked(self, blob: str, checked: Checked, documents: list[Any]) -> None:
         """Keep what a file of YAML says."""
         self._checked[blob] = checked
