@@ -17,6 +17,7 @@ from reconciler.daemon import live
 from reconciler.daemon.assemble import Assembly
 from reconciler.daemon.health import Health
 from reconciler.daemon.notify import Notifier
+from reconciler.engine.endings import ended
 from reconciler.engine.engine import Engine
 from reconciler.errors import FleetError
 from reconciler.git.cadence import Cadence, delay_s
@@ -67,8 +68,7 @@ class Service:
             log.info("stopping: devices keep what they hold")
             self._notifier.stopping()
             await self._engine.stop()
-            for task in tasks:
-                task.cancel()
+            await ended(tasks)
         await self._assembly.links.close()
         await self._engine.publish(at_once=True)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from reconciler.engine.endings import ended
 from reconciler.engine.observe import DIGEST16_HEX, Facts
 from reconciler.engine.state import State
 from reconciler.errors import FleetError
@@ -122,10 +123,7 @@ class Artifacts:
 
     async def stop(self) -> None:
         """Give up what is being built."""
-        tasks = list(self._building.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(list(self._building.values()))
 
     @staticmethod
     def _wanted(desired: Desired, actions: Iterable[Action]) -> set[Pair]:

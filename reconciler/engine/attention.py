@@ -16,6 +16,7 @@ from reconciler.devices.conversation import Answered
 from reconciler.devices.fleet import Fleet
 from reconciler.engine import trace
 from reconciler.engine.clock import Clock
+from reconciler.engine.endings import ended
 from reconciler.engine.fleetview import FleetView
 from reconciler.engine.links import Links
 from reconciler.engine.summaries import Summaries
@@ -105,10 +106,7 @@ class Attention:
         """Ask nobody any more."""
         for timer in self._timers.values():
             timer.cancel()
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(list(self._tasks.values()))
 
     def _in(self, device: DeviceId, after_s: float) -> None:
         if device in self._timers:

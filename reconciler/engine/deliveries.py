@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
 from reconciler.engine import trace
+from reconciler.engine.endings import ended
 from reconciler.model import DeviceId, ModelRef, Parameters, RolloutId
 
 log = logging.getLogger(__name__)
@@ -137,10 +138,7 @@ class Deliveries:
 
     async def stop(self) -> None:
         """Cut everything off; devices keep what they hold, and a later delivery goes on from there."""
-        tasks = [running.task for running in self._running.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended([running.task for running in self._running.values()])
 
     async def _run(self, device: DeviceId, label: str, work: Callable[[], Awaitable[Outcome]]) -> None:
         with trace.about(device):

@@ -16,6 +16,7 @@ from reconciler.devices.link import Event, LinkState, LinkStatistics
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
 from reconciler.devices.serial_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
+from reconciler.engine.endings import ended
 from reconciler.engine.seals import Seals
 from reconciler.model import Device, DeviceId, Limits
 from reconciler.model import SerialLink as SerialAddress
@@ -108,7 +109,7 @@ class Links:
         tasks = [task for link in self._open.values() for task in link.tasks]
         for name in list(self._open):
             self._close(name)
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(tasks)
 
     # ------------------------------------------------------------ opening and closing
 

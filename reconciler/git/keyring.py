@@ -43,11 +43,23 @@ def keyring(keys: bytes, state: Path, *, limit_s: float) -> Path:
 
 
 def _import(keys: bytes, home: Path, limit_s: float) -> None:
-    command = ["gpg", "--homedir", str(home), "--import"]
+    command = ["gpg", "--homedir", str(home), "--status-fd", "1", "--import"]
     try:
         done = subprocess.run(command, input=keys, capture_output=True, timeout=limit_s, check=False)
     except subprocess.TimeoutExpired:
         raise SignersUnreadable(f"gpg did not read the signers' keys within {limit_s:g} s") from None
-    if done.returncode != 0 or not (home / "pubring.kbx").exists():
+    # Not by the exit code: gpg also fails when the path of this home is too long for the socket of an agent,
+    # which nobody needs here.
+    if not _all_imported(done.stdout) or not (home / "pubring.kbx").exists():
         said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
         raise SignersUnreadable(f"gpg can't read the signers' keys: {said[-1][:200]}")
+
+
+def _all_imported(status: bytes) -> bool:
+    """Read gpg's own account: as many keys imported (or there already) as were looked at, and at least one."""
+    for line in status.decode("utf-8", "replace").splitlines():
+        words = line.split()
+        if words[:2] == ["[GNUPG:]", "IMPORT_RES"]:
+            looked_at, imported, unchanged = int(words[2]), int(words[4]), int(words[6])
+            return 0 < looked_at == imported + unchanged
+    return False

@@ -129,7 +129,8 @@ def test_a_clock_that_jumps(site: Site, days: str) -> None:
     """Over a serial line: with a clock that is days off, TLS rightly finds no certificate valid."""
     begin(site)
     site.gateway.stop()
-    site.start_gateway("faketime", "-f", days)
+    (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")  # not the program: it would stand between us
+    site.start_gateway("env", f"LD_PRELOAD={library}", f"FAKETIME={days}", "FAKETIME_DONT_FAKE_MONOTONIC=1")
     roll_out(site, "1.1.0", SECOND)
     arrive(site, "1.1.0")
     site.gateway.stop()

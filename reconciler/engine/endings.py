@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ending tasks for sure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+ONCE_MORE_S = 0.5
+
+
+async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until they are over.
+
+    Once is not enough: `asyncio.wait_for` of Python 3.11 may swallow a cancellation that comes just when what it
+    waits for is done, and a loop around it then goes on as if nothing had happened.
+    """
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=ONCE_MORE_S)
