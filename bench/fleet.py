@@ -57,7 +57,7 @@ def measure(world: World, size: int) -> None:
         world.wait_for("1.1.0 everywhere", lambda: all_ready(world, size, "1.1.0"), within_s=60 + size / 5)
         took_s = time.monotonic() - began
         before, commits = cpu_s(gateway), status_commits(world)
-        time.sleep(IDLE_S)
+        time.sleep(IDLE_S)  # the time over which idling is measured
         idle = 100 * (cpu_s(gateway) - before) / IDLE_S
         sys.stdout.write(
             f"fleet_{size}_s={took_s:.1f}\n"

@@ -113,7 +113,7 @@ class World:
             for running in self._running:
                 if running.ended_by_itself:
                     raise NotObservedError(f"{running.name} ended by itself while waiting for: {what}\n{running.said}")
-            time.sleep(POLL_S)
+            time.sleep(POLL_S)  # a remote repository tells nobody when a ref moves: it is looked at again
         said = "\n".join(f"--- {running.name}\n{running.said}" for running in self._running)
         raise NotObservedError(f"waited {within_s:.0f} s in vain for: {what}\n{said}")
 
