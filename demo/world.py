@@ -164,6 +164,12 @@ class World:
         data = self.status_files().get(path)
         return data.decode() if data is not None else None
 
+    def enforced(self) -> str | None:
+        """Return the commit that the status ref says is enforced."""
+        text = self.status_file("gateway.yaml")
+        commit: str | None = yaml.load(text, yaml.CSafeLoader)["status"].get("commit") if text else None
+        return commit
+
     def device_status(self, device: str) -> dict[str, Any]:
         """Return what the status ref says of a device; empty if nothing yet."""
         text = self.status_file(f"devices/{device}.yaml")

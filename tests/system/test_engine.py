@@ -52,7 +52,7 @@ def test_what_was_suspended_under_way_stops_and_goes_on_where_it_was(site: Site)
     begin_slowly(site)
     site.world.commit("wait", {"rollout.yaml": rollout("2.0.0", suspend=True)})
     site.world.wait_for("held", lambda: set(reasons(site)) == {"HeldSuspended"}, within_s=WITHIN_S)
-    assert "called off" in site.gateway.said
+    site.world.wait_for("the transfer's end", lambda: "called off" in site.gateway.said, within_s=WITHIN_S)
     assert "phase=1" in site.phases()  # and what had arrived is kept
     assert "Confirmed" not in site.gateway.said
     site.world.commit("go on", {"rollout.yaml": rollout("2.0.0")})
@@ -61,9 +61,11 @@ def test_what_was_suspended_under_way_stops_and_goes_on_where_it_was(site: Site)
 
 def test_what_git_took_back_under_way_is_not_delivered(site: Site) -> None:
     begin_slowly(site)
-    site.world.commit("back", {"rollout.yaml": rollout("1.0.0")})
+    back = site.world.commit("back", {"rollout.yaml": rollout("1.0.0")})
+    site.world.wait_for("the transfer's end", lambda: "called off" in site.gateway.said, within_s=WITHIN_S)
+    # A status from before 2.0.0 says the same of the devices: the commit tells them apart.
+    site.world.wait_for("that commit", lambda: site.world.enforced() == back, within_s=WITHIN_S)
     site.world.wait_for("1.0.0", lambda: site.are_ready("1.0.0"), within_s=WITHIN_S)
-    assert "called off" in site.gateway.said
     assert "Confirmed" not in site.gateway.said
 
 
