@@ -24,7 +24,8 @@ from reconciler.plan.claims import Claims
 from reconciler.plan.course import Course, Scene, follow, past, release
 from reconciler.plan.elsewhere import elsewhere, is_elsewhere
 from reconciler.plan.goal import gather
-from reconciler.plan.verdict import NOTHING_FAILED, Verdict, judge
+from reconciler.plan.judge import NOTHING_FAILED, judge
+from reconciler.plan.verdict import Verdict
 from reconciler.plan.waves import stable_order
 from reconciler.plan.wish import wish
 

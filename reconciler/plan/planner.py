@@ -33,7 +33,8 @@ from reconciler.plan.course import Course, Past, Release, Scene, earliest, follo
 from reconciler.plan.define import UNCLAIMED, failures, unknown
 from reconciler.plan.elsewhere import Elsewhere, elsewhere
 from reconciler.plan.goal import Goal, gather
-from reconciler.plan.verdict import NOTHING_FAILED, Verdict, judge
+from reconciler.plan.judge import NOTHING_FAILED, judge
+from reconciler.plan.verdict import Verdict
 from reconciler.plan.waves import reordered, stable_order
 from reconciler.plan.wish import wish
 

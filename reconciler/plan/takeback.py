@@ -17,6 +17,7 @@ from reconciler.model import (
     Origin,
 )
 from reconciler.plan.goal import Former, Goal, ShortDigest, short
+from reconciler.plan.standin import best_baked
 
 Return = Install | ActivatePrebaked | Configure
 
@@ -76,10 +77,8 @@ def _install(  # noqa: PLR0913, PLR0917 - one parameter for each thing that an o
 
 
 def _prebaked(goal: Goal, name: DeviceId, seen: ObservedDevice, failed: frozenset[Digest]) -> Return | None:
-    told = None if seen.capabilities is None else {short(digest) for digest in seen.capabilities.prebaked}
-    for baked in goal.made_with:
-        absent = told is not None and (not told or (baked.digest is not None and short(baked.digest) not in told))
-        if not absent and baked.digest not in failed:
-            why = f"goes back to the pre-baked {baked.model}: nothing is known of what it ran before"
-            return ActivatePrebaked(name, goal.rollout.name, baked.model, baked.parameters, why)
-    return None
+    best = best_baked(goal.made_with, seen, failed)
+    if best is None:
+        return None
+    why = f"goes back to the pre-baked {best.model}: nothing is known of what it ran before"
+    return ActivatePrebaked(name, goal.rollout.name, best.model, best.parameters, why)
