@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/commands/ says what the command says: `make command-docs` writes it."""
+
+from __future__ import annotations
+
+from reconciler.cli import COMMANDS
+from tools.command_pages import FOLDER, PAGES, pages
+
+
+def test_every_command_is_on_one_page() -> None:
+    listed = [name for _, commands, _ in PAGES.values() for name in commands]
+    assert sorted(listed) == sorted(COMMANDS)
+
+
+def test_pages_are_those_that_would_be_written() -> None:
+    there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md")}
+    stale = sorted(name for name, text in pages().items() if there.get(name) != text)
+    assert stale == [], "run `make command-docs`"
+    assert there.keys() == pages().keys()
