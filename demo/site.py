@@ -101,14 +101,7 @@ class Site:
 
     def tell_devices(self, command: str) -> str:
         """Give the devices' control socket a command."""
-        with socket.socket(socket.AF_UNIX) as control:
-            control.settimeout(10)
-            control.connect(str(self.world.folder / "control"))
-            control.sendall(command.encode() + b"\n")
-            said = b""
-            while not said.endswith(b"\n\n"):
-                said += control.recv(65536)
-        return said.decode()
+        return tell(self.world.folder / "control", command)
 
     def forget_key(self, device: str) -> None:
         """Have Git name another public key than the device has."""
@@ -214,6 +207,18 @@ listen = ""
 {self._link_section()}"""
         )
         return path
+
+
+def tell(control_socket: Path, command: str) -> str:
+    """Give a process of devices a command; returns what it said."""
+    with socket.socket(socket.AF_UNIX) as control:
+        control.settimeout(10)
+        control.connect(str(control_socket))
+        control.sendall(command.encode() + b"\n")
+        said = b""
+        while not said.endswith(b"\n\n"):
+            said += control.recv(65536)
+    return said.decode()
 
 
 def model(version: str, data: bytes) -> dict[str, bytes]:

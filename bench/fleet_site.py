@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A large site to measure: a broker as `tinyfleet pki broker-config` sets it up, and its devices in a few processes."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import resource
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from demo.site import Broker, Site, tell
+from demo.world import FLEET, GATEWAY, TINYFLEET, VDEV, Running, World
+from signing import pki, pki_keys, pki_store
+from signing.pki import Role, Subject, Term
+from signing.pki_keys import KeyKind
+from tests import mosquitto
+
+BROKER = "localhost"
+DESCRIPTORS_A_DEVICE = 3
+DESCRIPTORS_BESIDE = 200
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class LargeSite:
+    """Devices behind one broker; all that is measured of them and of the daemon."""
+
+    def __init__(self, world: World, size: int) -> None:
+        self.world = world
+        self.size = size
+        self._certificates = world.folder / "pki"
+        self._broker = Broker(mosquitto.free_port(), self._certificates)
+        self.site = Site(world, tuple(f"d{number:05}" for number in range(size)), self._broker)
+        self._processes = 0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Make everything and power the devices; the daemon is the caller's to start."""
+        allow_descriptors()
+        self._make_certificates()
+        self.site.set_up()
+        broker = mosquitto.start(self._configuration(), self._broker.port)
+        try:
+            self._start_devices()
+            self.world.commit("Begin", self.site.first_files())
+            yield
+        finally:
+            mosquitto.stop(broker)
+
+    def all_ready(self, version: str) -> bool:
+        """Tell whether the status ref counts all devices as ready, on this version."""
+        readme = self._git("show", f"status/{GATEWAY}:README.md")
+        if f"{self.size} of {self.size} devices" not in readme:
+            return False
+        found = self._git("grep", "-c", f"model: vibration@{version}", f"status/{GATEWAY}", "--", "devices")
+        return len(found.splitlines()) == self.size
+
+    def await_version(self, version: str, within_s: float) -> None:
+        """Wait until the status ref says that all devices run this version."""
+        self.world.wait_for(f"{version} everywhere", lambda: self.all_ready(version), within_s=within_s)
+
+    def status_commits(self) -> int:
+        """Count the commits on the status ref."""
+        return int(self._git("rev-list", "--count", f"status/{GATEWAY}"))
+
+    def tell_devices(self, command: str) -> None:
+        """Give all devices a command of the control socket."""
+        for number in range(self._processes):
+            tell(self.world.folder / f"control-{number}", command)
+
+    def _git(self, *words: str) -> str:
+        command = ["git", "--git-dir", str(self.world.remote), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+    # ------------------------------------------------------------ what is made before
+
+    def _make_certificates(self) -> None:
+        """Broker and gateway are issued to as in the field; devices by the same authority, but not put down for long.
+
+        Each certificate that an authority issues is kept by it and written through to the disk, which is a minute for
+        two thousand. None of these will be revoked or survive this run.
+        """
+        directory, passphrase = self.world.folder / "ca", b"a passphrase for a bench"
+        term = Term(datetime.now(UTC), days=2)
+        store = pki_store.init(directory, FLEET, KeyKind.P256, passphrase, (term, term))
+        issuer = pki_store.Issuer(store, lambda: passphrase)
+        issuer.issue(self._certificates, Subject(Role.BROKER, BROKER), KeyKind.P256, term)
+        issuer.issue(self._certificates, Subject(Role.GATEWAY, GATEWAY), KeyKind.P256, term)
+        authority = pki.Authority(store.certificate, pki_keys.load(directory / pki_store.KEY, lambda: passphrase))
+        for device in self.site.devices:
+            key = pki_keys.generate(KeyKind.P256)
+            certificate = pki.certify(authority, key.public_key(), Subject(Role.DEVICE, device), term)
+            (self._certificates / f"{device}.crt").write_bytes(pki_store.pem(certificate))
+            pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            (self._certificates / f"{device}.key").write_bytes(pem)
+
+    def _configuration(self) -> Path:
+        """Write what `pki broker-config` writes, and what includes it."""
+        ca, to = self.world.folder / "ca", self._certificates
+        where = ("--port", str(self._broker.port), "--bind", "127.0.0.1")
+        self.world.run(TINYFLEET, "pki", "broker-config", "--ca", ca, "--broker", BROKER, "-o", to, *where)
+        main = self.world.folder / "mosquitto.conf"
+        main.write_text(f"user {getpass.getuser()}\nlog_type none\ninclude_dir {to}\n", encoding="utf-8")
+        return main
+
+    def _start_devices(self) -> None:
+        """Power the devices, in as many processes as it takes to have descriptors for all."""
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        a_process = max(1, (limit - DESCRIPTORS_BESIDE) // DESCRIPTORS_A_DEVICE)
+        for at in range(0, self.size, a_process):
+            folder = self.world.folder / f"devices-{self._processes}"
+            for kind in ("images", "flash"):
+                (folder / kind).mkdir(parents=True)
+            for device in self.site.devices[at : at + a_process]:
+                (self.world.folder / "images" / device).rename(folder / "images" / device)
+            tls = ("--tls-ca", self._certificates / "ca.crt", "--certificates", self._certificates)
+            kept = ("--images", folder / "images", "--flash", folder / "flash")
+            broker = ("--broker", f"{BROKER}:{self._broker.port}")
+            control = ("--control", self.world.folder / f"control-{self._processes}", "--infer-every", "0")
+            self.world.start(f"vdev-{self._processes}", VDEV, *kept, *broker, *tls, *control)
+            self._processes += 1
+
+
+def allow_descriptors() -> None:
+    """Take all the descriptors that this machine gives, for us and for all that we start."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def cpu_s(running: Running) -> float:
+    """Return the processor time that a process has used."""
+    fields = Path(f"/proc/{running.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def peak_mib(running: Running) -> float:
+    """Return the most memory that a process had."""
+    status = Path(f"/proc/{running.pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def idle_percent(running: Running, for_s: float) -> float:
+    """Return how busy a process is with nothing to do."""
+    before = cpu_s(running)
+    time.sleep(for_s)  # the time over which idling is measured
+    return 100 * (cpu_s(running) - before) / for_s
