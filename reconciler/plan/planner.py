@@ -10,7 +10,7 @@ anything in them in place.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.model import (
@@ -23,88 +23,16 @@ from reconciler.model import (
     Nothing,
     Observed,
     ObservedDevice,
-    Rollout,
     RolloutId,
-    TypeId,
-    Window,
 )
 from reconciler.plan.claims import Claim, Claims
-from reconciler.plan.course import Course, Past, Release, Scene, earliest, follow, past, release
+from reconciler.plan.course import Course, Scene, earliest, release
 from reconciler.plan.define import UNCLAIMED, failures, unknown
-from reconciler.plan.elsewhere import Elsewhere, elsewhere
-from reconciler.plan.goal import Goal, gather
+from reconciler.plan.elsewhere import Elsewhere
+from reconciler.plan.goal import Goal
+from reconciler.plan.group import Context, Group
 from reconciler.plan.judge import NOTHING_FAILED, judge
 from reconciler.plan.verdict import Verdict
-from reconciler.plan.waves import reordered, stable_order
-from reconciler.plan.wish import wish
-
-NOTHING_PAST = Past()
-FEW = 50  # up to one device in so many is put into its place alone; for more all are sorted again
-
-
-@dataclass(frozen=True, slots=True)
-class _Context:
-    """What a release was decided by, beyond the rollout and its devices."""
-
-    holding: frozenset[RolloutId]  # those of `depends_on` that are not complete
-    fleet_windows: tuple[Window, ...]
-    gateway_windows: Mapping[GatewayId, tuple[Window, ...]]
-
-
-@dataclass(slots=True)
-class _Group:
-    """The devices of one rollout, and what was found of them."""
-
-    rollout: Rollout
-    members: dict[DeviceId, Device] = field(default_factory=dict)
-    goals: dict[TypeId, Goal] = field(default_factory=dict)  # of this pass
-    goals_before: dict[TypeId, Goal] = field(default_factory=dict)
-    verdicts: dict[DeviceId, Verdict] = field(default_factory=dict)
-    order: list[Device] | None = None  # None: to be found anew
-    moved: set[DeviceId] = field(default_factory=set)  # who came, went or changed since `order` was found
-    course: Course | None = None  # None: to be found anew
-    wish: str = ""
-    before: Past = NOTHING_PAST
-    elsewheres: dict[GatewayId, Elsewhere] = field(default_factory=dict)
-    context: _Context | None = None
-    release: Release | None = None
-
-    def put(self, device: Device) -> None:
-        self.members[device.name] = device
-        self.moved.add(device.name)
-        self.course = None
-
-    def take(self, name: DeviceId) -> None:
-        del self.members[name]
-        self.verdicts.pop(name, None)
-        self.moved.add(name)
-        self.course = None
-
-    def follow(self, desired: Desired, observed: Observed) -> None:
-        """Begin a pass: the rollout itself may have changed, and so may what is remembered of it."""
-        rollout = desired.rollouts[self.rollout.name]
-        self.wish = wish(desired, rollout.name)
-        before = past(observed, rollout.name, self.wish)
-        if before != self.before:
-            self.before, self.course = before, None
-        for gateway, known in self.elsewheres.items():
-            found = elsewhere(observed, rollout.name, gateway, self.wish)
-            self.elsewheres[gateway] = known if known == found else found
-        if rollout != self.rollout:
-            self.course = None
-            if rollout.model != self.rollout.model:
-                self.order = None
-            self.rollout = rollout
-        self.goals_before, self.goals = self.goals, {}
-
-    def ordered(self) -> list[Device]:
-        """Return the members in their stable order."""
-        if self.order is None or len(self.moved) * FEW > len(self.members):
-            self.order = stable_order(self.rollout, self.members.values())
-        elif self.moved:
-            self.order = reordered(self.rollout, self.order, self.moved, self.members)
-        self.moved.clear()
-        return self.order
 
 
 @dataclass(slots=True)
@@ -113,7 +41,7 @@ class _Seat:
 
     device: Device
     claim: Claim
-    group: _Group | None
+    group: Group | None
     goal: Goal | None = None
     seen: ObservedDevice | Elsewhere | None = None
     failed: frozenset[Digest] = NOTHING_FAILED
@@ -133,7 +61,7 @@ class Planner:
         self._until: datetime | None = None
         self._claims: Claims | None = None
         self._seats: dict[DeviceId, _Seat] = {}
-        self._groups: dict[RolloutId, _Group] = {}
+        self._groups: dict[RolloutId, Group] = {}
         self._by_name: dict[DeviceId, Action] = {}
         self._gateways: dict[DeviceId, GatewayId | None] = {}
         self._actions: tuple[Action, ...] = ()
@@ -197,7 +125,7 @@ class Planner:
                 self._leave(name)
             self._groups = {name: group for name, group in self._groups.items() if group.members}
         for group in self._groups.values():
-            group.follow(desired, observed)
+            group.begin(desired, observed)
 
     def _seat_one(self, desired: Desired, device: Device, claim: Claim) -> None:
         seat = self._seats.get(device.name)
@@ -210,7 +138,7 @@ class Planner:
         else:
             group = self._groups.get(claim.rollout)
             if group is None:
-                group = self._groups[claim.rollout] = _Group(desired.rollouts[claim.rollout])
+                group = self._groups[claim.rollout] = Group(desired.rollouts[claim.rollout])
             group.put(device)
         self._seats[device.name] = _Seat(device, claim, group)
         self._gateways[device.name] = claim.gateway
@@ -236,28 +164,29 @@ class Planner:
                 continue
             gateway = seat.claim.gateway
             if gateway is not None and gateway != here and here is not None:
-                _judge_elsewhere(observed, group, gateway, name, seat)
+                _judge_elsewhere(group.elsewhere_at(observed, gateway), group, name, seat)
                 continue
-            goal = group.goals.get(seat.device.type) or _goal(desired, observed, group, seat.device.type)
+            kind = seat.device.type
+            goal = group.goals.get(kind) or group.goal_of(desired, observed, kind)  # asked for each device: kept short
             seen = seen_of(name)
             lost = failed.get(name, NOTHING_FAILED)
             until = seat.until
             if seen is not seat.seen or goal is not seat.goal or lost != seat.failed or (until and now >= until):
                 seat.goal, seat.seen, seat.failed = goal, seen, lost
-                until = seat.until = _judge_one(group, name, judge(goal, name, seen, lost, now))
+                until = seat.until = group.note(name, judge(goal, name, seen, lost, now))
             if until is not None and (first is None or until < first):
                 first = until
         return first
 
     def _release(self, desired: Desired, now: datetime) -> datetime | None:
         """Follow each rollout of which something changed; return when time alone may change one."""
-        courses = {name: _follow(group, now) for name, group in self._groups.items()}
+        courses = {name: group.followed(now) for name, group in self._groups.items()}
         incomplete = frozenset(name for name, course in courses.items() if not course.complete)
         scene = Scene(desired, incomplete, now)
         windows = {name: gateway.windows for name, gateway in desired.gateways.items()}
         until: datetime | None = None
         for name, group in self._groups.items():
-            context = _Context(incomplete.intersection(group.rollout.depends_on), desired.fleet.windows, windows)
+            context = Context(incomplete.intersection(group.rollout.depends_on), desired.fleet.windows, windows)
             released = group.release
             if released is None or group.context != context:
                 released = release(group.rollout, courses[name], group.verdicts, self._gateways, scene)
@@ -267,41 +196,8 @@ class Planner:
         return until
 
 
-def _follow(group: _Group, now: datetime) -> Course:
-    """See how far the rollout is, unless nothing can have changed that."""
-    until = None if group.release is None else group.release.until
-    course = group.course
-    if course is None or (until is not None and now >= until):
-        course = group.course = follow(
-            group.rollout, group.ordered(), group.verdicts, now, wish=group.wish, before=group.before
-        )
-        group.release = None
-    return course
-
-
-def _goal(desired: Desired, observed: Observed, group: _Group, kind: TypeId) -> Goal:
-    """Make the group's goal for one device type; the one of the pass before, where it says the same."""
-    pair = (group.rollout.name, kind)
-    goal = gather(desired, observed, [pair])[pair]
-    before = group.goals_before.get(kind)
-    group.goals[kind] = goal = before if before is not None and before == goal else goal
-    return goal
-
-
-def _judge_elsewhere(observed: Observed, group: _Group, gateway: GatewayId, name: DeviceId, seat: _Seat) -> None:
+def _judge_elsewhere(found: Elsewhere, group: Group, name: DeviceId, seat: _Seat) -> None:
     """Judge a device of another gateway anew where that gateway says something else than before."""
-    found = group.elsewheres.get(gateway)
-    if found is None:
-        found = group.elsewheres[gateway] = elsewhere(observed, group.rollout.name, gateway, group.wish)
     if seat.seen is not found:
         seat.goal, seat.seen, seat.until = None, found, None
-        _judge_one(group, name, found.verdict(name))
-
-
-def _judge_one(group: _Group, name: DeviceId, verdict: Verdict) -> datetime | None:
-    """Note a verdict. That one merely holds longer than before is no news for the rollout."""
-    before = group.verdicts.get(name)
-    if before is None or not before.says_the_same(verdict):
-        group.verdicts[name] = verdict
-        group.course = None
-    return verdict.until
+        group.note(name, found.verdict(name))

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The devices of one rollout, and what a planner remembers of them from plan to plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from reconciler.model import (
+    Desired,
+    Device,
+    DeviceId,
+    GatewayId,
+    Observed,
+    Rollout,
+    RolloutId,
+    TypeId,
+    Window,
+)
+from reconciler.plan.course import Course, Past, Release, follow, past
+from reconciler.plan.elsewhere import Elsewhere, elsewhere
+from reconciler.plan.goal import Goal, gather
+from reconciler.plan.verdict import Verdict
+from reconciler.plan.waves import reordered, stable_order
+from reconciler.plan.wish import wish
+
+NOTHING_PAST = Past()
+FEW = 50  # up to one device in so many is put into its place alone; for more all are sorted again
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a release was decided by, beyond the rollout and its devices."""
+
+    holding: frozenset[RolloutId]  # those of `depends_on` that are not complete
+    fleet_windows: tuple[Window, ...]
+    gateway_windows: Mapping[GatewayId, tuple[Window, ...]]
+
+
+@dataclass(slots=True)
+class Group:
+    """The devices of one rollout, and what was found of them."""
+
+    rollout: Rollout
+    members: dict[DeviceId, Device] = field(default_factory=dict)
+    goals: dict[TypeId, Goal] = field(default_factory=dict)  # of this pass
+    goals_before: dict[TypeId, Goal] = field(default_factory=dict)
+    verdicts: dict[DeviceId, Verdict] = field(default_factory=dict)
+    order: list[Device] | None = None  # None: to be found anew
+    moved: set[DeviceId] = field(default_factory=set)  # who came, went or changed since `order` was found
+    course: Course | None = None  # None: to be found anew
+    wish: str = ""
+    before: Past = NOTHING_PAST
+    elsewheres: dict[GatewayId, Elsewhere] = field(default_factory=dict)
+    context: Context | None = None
+    release: Release | None = None
+
+    def put(self, device: Device) -> None:
+        """Take a device in, or what changed of it."""
+        self.members[device.name] = device
+        self.moved.add(device.name)
+        self.course = None
+
+    def take(self, name: DeviceId) -> None:
+        """Let a device go."""
+        del self.members[name]
+        self.verdicts.pop(name, None)
+        self.moved.add(name)
+        self.course = None
+
+    def begin(self, desired: Desired, observed: Observed) -> None:
+        """Begin a pass: the rollout itself may have changed, and so may what is remembered of it."""
+        rollout = desired.rollouts[self.rollout.name]
+        self.wish = wish(desired, rollout.name)
+        before = past(observed, rollout.name, self.wish)
+        if before != self.before:
+            self.before, self.course = before, None
+        for gateway, known in self.elsewheres.items():
+            found = elsewhere(observed, rollout.name, gateway, self.wish)
+            self.elsewheres[gateway] = known if known == found else found
+        if rollout != self.rollout:
+            self.course = None
+            if rollout.model != self.rollout.model:
+                self.order = None
+            self.rollout = rollout
+        self.goals_before, self.goals = self.goals, {}
+
+    def ordered(self) -> list[Device]:
+        """Return the members in their stable order."""
+        if self.order is None or len(self.moved) * FEW > len(self.members):
+            self.order = stable_order(self.rollout, self.members.values())
+        elif self.moved:
+            self.order = reordered(self.rollout, self.order, self.moved, self.members)
+        self.moved.clear()
+        return self.order
+
+    def goal_of(self, desired: Desired, observed: Observed, kind: TypeId) -> Goal:
+        """Return the goal for one device type; the one of the pass before, where it says the same."""
+        known = self.goals.get(kind)
+        if known is None:
+            pair = (self.rollout.name, kind)
+            made, before = gather(desired, observed, [pair])[pair], self.goals_before.get(kind)
+            known = self.goals[kind] = before if before is not None and before == made else made
+        return known
+
+    def elsewhere_at(self, observed: Observed, gateway: GatewayId) -> Elsewhere:
+        """Return what another gateway says; the very value of before while that is nothing new."""
+        found = self.elsewheres.get(gateway)
+        if found is None:
+            found = self.elsewheres[gateway] = elsewhere(observed, self.rollout.name, gateway, self.wish)
+        return found
+
+    def note(self, name: DeviceId, verdict: Verdict) -> datetime | None:
+        """Note a verdict; return until when it stands. That one merely holds longer than before is no news."""
+        before = self.verdicts.get(name)
+        if before is None or not before.says_the_same(verdict):
+            self.verdicts[name] = verdict
+            self.course = None
+        return verdict.until
+
+    def followed(self, now: datetime) -> Course:
+        """See how far the rollout is, unless nothing can have changed that."""
+        until = None if self.release is None else self.release.until
+        course = self.course
+        if course is None or (until is not None and now >= until):
+            course = self.course = follow(
+                self.rollout, self.ordered(), self.verdicts, now, wish=self.wish, before=self.before
+            )
+            self.release = None
+        return course
