@@ -9,7 +9,6 @@
 
 #define TRANSFER_NAME_MAX 23
 #define NONCE_BYTES 8
-#define OFFER_ENVELOPE_MAX 768
 #define MESSAGE_HAVE 13
 #define MESSAGE_RESULT 14
 
@@ -120,7 +119,7 @@ static int on_offer(struct exchange *exchange)
     const int name = read_name(exchange);
     struct tf_view envelope = tf_bytes(&exchange->reader);
     bool has_payload = read_payload(&exchange->reader, &transfer);
-    if (tf_end(&exchange->reader) != TF_OK || envelope.size == 0 || envelope.size > OFFER_ENVELOPE_MAX) {
+    if (tf_end(&exchange->reader) != TF_OK || envelope.size == 0 || envelope.size > TF_ENVELOPE_MAX) {
         return malformed(exchange);
     }
     transfer.name = (uint8_t)name;

@@ -15,11 +15,11 @@ from reconciler.devices.strict_cbor import dump, integer, items, load, octets, u
 
 TRANSFERS = 24  # a transfer's name is 0 ... 23, one byte of CBOR
 NONCE_BYTES = 8
-ENVELOPE_BYTES_MAX = 768
+ENVELOPE_BYTES_MAX = 512  # docs/specs/envelope.md; what a device would refuse as too long is never sent
 BLOCK_BYTES_MAX = 4096
 BLOCK_BYTES_STEP = 16
 BLOCKS_MAX = 4096
-SIGNED_BYTES_MAX = 1088
+SIGNED_BYTES_MAX = 1024  # docs/specs/report.md
 MESSAGE_OVERHEAD_BYTES = 64  # a message is at most this and a block, and at least MESSAGE_BYTES may come
 MESSAGE_BYTES = 1152
 

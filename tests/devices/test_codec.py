@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from reconciler.devices import bodies
 from reconciler.devices.bodies import Body, encode_body, parse_body
 from reconciler.devices.codec import (
+    ENVELOPE_BYTES_MAX,
     Ask,
     Block,
     Encoding,
@@ -47,7 +48,7 @@ MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(
         Offer,
         TRANSFERS,
-        st.binary(min_size=1, max_size=768),
+        st.binary(min_size=1, max_size=ENVELOPE_BYTES_MAX),
         st.none() | PAYLOADS.filter(lambda payload: payload.blocks <= 4096),
     ),
     st.builds(Block, TRANSFERS, st.integers(0, 4095), st.binary(min_size=1, max_size=1024)),

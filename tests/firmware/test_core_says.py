@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the agent says of itself: capabilities, summary, reports that nobody asked for."""
+"""What the agent says of itself: capabilities, summary, reports that nobody asked for; what it makes of noise."""
 
 from __future__ import annotations
+
+import json
+from pathlib import Path
 
 import pytest
 
 from reconciler.devices.bodies import Body, CapabilitiesBody, Flag, Report, Summary, parse_body
-from reconciler.devices.codec import Ask, Signed, What, encode, parse_answer
+from reconciler.devices.codec import Ask, Result, Signed, What, encode, parse_answer
 from reconciler.model import Phase
+from signing.verdict import Verdict
 from tests.firmware.bench import Bench, Made
 from tests.firmware.host import AgentError, HostAgent
 from tests.firmware.orders import NEW, NONCE, PREBAKED, SECOND_PREBAKED, SMALL, THIRD, digest, install, put, report
@@ -94,3 +98,25 @@ def test_a_question_cut_short_is_not_answered(updated: HostAgent, made: Made) ->
     assert all(updated.handle(question[:length]) == b"" for length in range(len(question)))
     assert updated.handle(question + b"\0") == b""
     assert Flag.MALFORMED_MESSAGES in report(updated, made).flags
+
+
+# ---------------------------------------------------------------- messages
+
+VECTORS = json.loads((Path(__file__).resolve().parents[1] / "vectors" / "protocol.json").read_text())
+# Judged with what the offer is about, behind its envelope: no gateway's word is needed to say why they can't be.
+JUDGED_LATER = {"block-size-24", "block-size-0"}
+
+
+@pytest.mark.parametrize("vector", VECTORS["malformed"], ids=lambda vector: vector["name"])
+def test_what_is_no_message_is_dropped_and_told(newborn: HostAgent, made: Made, vector: dict[str, str]) -> None:
+    answer = newborn.handle(bytes.fromhex(vector["bytes"]))
+    if vector["name"] in JUDGED_LATER:
+        assert parse_answer(answer) == Result(1, -Verdict.UNEXPECTED)
+    else:
+        assert answer == b""
+        assert Flag.MALFORMED_MESSAGES in report(newborn, made).flags
+
+
+def test_the_longest_envelope_is_read_and_judged(newborn: HostAgent) -> None:
+    (longest,) = (v for v in VECTORS["messages"] if v["name"] == "offer-longest-envelope")
+    assert parse_answer(newborn.handle(bytes.fromhex(longest["bytes"]))) == Result(3, -Verdict.UNEXPECTED)

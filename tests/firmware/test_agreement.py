@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One figure for each thing: C, Python, schemas and specifications say the same of sizes, numbers and codes."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from enum import IntEnum
+from pathlib import Path
+
+import pytest
+
+from reconciler.build import container, forestformat, head, operators, patch, payload
+from reconciler.devices import bodies, codec, flash_image, frame, transfer
+from reconciler.devices.codec import BLOCK_BYTES_MAX, ENVELOPE_BYTES_MAX, MESSAGE_BYTES, MESSAGE_OVERHEAD_BYTES
+from reconciler.engine import dispatch
+from signing import cose, envelope, names, report
+from signing.verdict import Verdict
+
+ROOT = Path(__file__).resolve().parents[2]
+FIRMWARE = ROOT / "firmware"
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+DEFINE = re.compile(r"^#define (\w+) \(?(-?(?:0x)?[0-9a-fA-F]+)u?\)?\s*$", re.MULTILINE)
+ENUM = re.compile(r"enum(?: (\w+))? \{([^}]*)\}")
+BY_GATEWAYS_ALONE = {"AUTHENTICATION"}  # a verdict on reports, which no device judges
+
+
+@functools.cache
+def source(name: str) -> str:
+    return COMMENT.sub(" ", (FIRMWARE / name).read_text(encoding="utf-8"))
+
+
+@functools.cache
+def defines(name: str) -> dict[str, int]:
+    return {found: int(value, 0) for found, value in DEFINE.findall(source(name))}
+
+
+@functools.cache
+def enum(name: str, tag: str) -> dict[str, int]:
+    """An enum's members and numbers; those without a number count on, as C has it."""
+    (body,) = (body for found, body in ENUM.findall(source(name)) if found == tag)
+    members: dict[str, int] = {}
+    for member in filter(None, (part.strip() for part in body.split(","))):
+        label, _, value = (part.strip() for part in member.partition("="))
+        shift = re.fullmatch(r"1 << (\d+)", value)
+        following = max(members.values(), default=-1) + 1
+        members[label] = 1 << int(shift[1]) if shift else int(value, 0) if value else following
+    return members
+
+
+def numbers(kind: type[IntEnum]) -> dict[str, int]:
+    return {member.name: int(member) for member in kind}
+
+
+CONFIG, TYPES, ERRORS = "include/tinyfleet/config.h", "include/tinyfleet/types.h", "include/tinyfleet/error.h"
+
+FIGURES = [
+    (CONFIG, "TF_ENVELOPE_MAX", ENVELOPE_BYTES_MAX),
+    (CONFIG, "TF_ENVELOPE_MAX", envelope.MAX_ENVELOPE_BYTES),
+    (CONFIG, "TF_MESSAGE_MAX", MESSAGE_BYTES),
+    (CONFIG, "TF_BLOCKS_MAX", codec.BLOCKS_MAX),
+    (CONFIG, "TF_PARAMETERS_MAX", envelope.MAX_VALUES),
+    (CONFIG, "TF_PREBAKED_MAX", bodies.PREBAKED_MAX),
+    (CONFIG, "TF_PREBAKED_MAX", flash_image.PREBAKED_MAX),
+    (CONFIG, "TF_TYPE_MAX", bodies.TEXT_BYTES_MAX),
+    (CONFIG, "TF_WINDOW_BITS", payload.WINDOW_BITS),
+    (CONFIG, "TF_LOOKAHEAD_BITS", payload.LOOKAHEAD_BITS),
+    (TYPES, "TF_DIGEST_BYTES", 32),
+    (TYPES, "TF_KEY_BYTES", cose.PUBLIC_KEY_BYTES),
+    (TYPES, "TF_UUID_BYTES", names.UUID_BYTES),
+    (TYPES, "TF_KID_BYTES", names.KEY_ID_BYTES),
+    ("include/tinyfleet/engine.h", "TF_PARAMETER_TABLE_MAX", container.MOST_PARAMETERS),
+    ("include/tinyfleet/state.h", "TF_HISTOGRAM_BINS", bodies.HISTOGRAM_BINS),
+    ("src/envelope.c", "TAG_ENVELOPE", envelope.ENVELOPE_TAG),
+    ("src/envelope.c", "SEQUENCE_JUMP_MAX", envelope.MAX_SEQUENCE_JUMP),
+    ("src/manifest.c", "INDEX_MAX", envelope.MAX_INDEX),
+    ("src/manifest.c", "ALGORITHM_SHA256", cose.SHA_256),
+    ("src/cose.c", "ALGORITHM_ED25519", cose.ED25519),
+    ("src/cose.c", "TAG_SIGN1", cose.SIGN1_TAG),
+    ("src/message.c", "TRANSFER_NAME_MAX", codec.TRANSFERS - 1),
+    ("src/message.c", "NONCE_BYTES", codec.NONCE_BYTES),
+    ("src/message.c", "NONCE_BYTES", report.NONCE_BYTES),
+    ("src/transfer.c", "BLOCK_MULTIPLE", codec.BLOCK_BYTES_STEP),
+    ("src/frame.c", "CRC_BYTES", frame.CRC_BYTES),
+    ("src/frame.c", "POLYNOMIAL", frame.POLYNOMIAL),
+    ("src/identity.c", "MAGIC", int.from_bytes(flash_image.MAGIC, "little")),
+    ("src/identity.c", "VERSION", flash_image.VERSION),
+    ("src/identity.c", "HEADER_BYTES", flash_image.HEADER_BYTES),
+    ("src/identity.c", "ADDRESS_MAX", flash_image.ADDRESS_MAX),
+    ("src/body.c", "DIGEST16", bodies.DIGEST16_BYTES),
+    ("src/body.c", "PACK_FORMAT", container.FORMAT_VERSION),
+    ("src/pack.c", "FORMAT", container.FORMAT_VERSION),
+    ("src/pack.c", "MAGIC", int.from_bytes(container.MAGIC, "little")),
+    ("src/pack.c", "ENCODING_MAX", max(container.Encoding)),
+    ("src/patch.c", "VERSION", patch.VERSION),
+    ("src/engine_threshold.c", "OPERATOR", operators.THRESHOLD),
+    ("src/engine_threshold.c", "GOLDEN_MAX", container.MOST_GOLDEN),
+    ("src/engine_threshold.c", "NO_TENSOR", container.NO_TENSOR),
+    ("src/engine/engine_ends.c", "GOLDEN_MAX", container.MOST_GOLDEN),
+    ("src/engine/engine_forest.c", "OPERATOR", operators.TREE_ENSEMBLE),
+    ("src/engine/engine_forest.c", "KIND", container.Kind.TREE_ENSEMBLE),
+    ("src/engine/engine_network.c", "KIND", container.Kind.NEURAL_NETWORK),
+    ("src/engine/engine_network.c", "NO_PARAMETER", head.NO_PARAMETER),
+    ("src/engine/engine_plan.h", "TF_OPERATOR_COUNT", len(operators.OPERATORS)),
+]
+
+
+@pytest.mark.parametrize(("file", "name", "figure"), FIGURES, ids=lambda part: str(part).rpartition("/")[2])
+def test_a_figure_of_the_firmware_is_that_of_the_gateway(file: str, name: str, figure: int) -> None:
+    assert defines(file)[name] == figure
+
+
+def test_codes_of_refused_envelopes() -> None:
+    codes = enum(ERRORS, "tf_error")
+    told = {name.removeprefix("TF_ERR_"): -code for name, code in codes.items() if -63 <= code < 0}
+    assert told == {v.name: v.value for v in Verdict if v is not Verdict.OK and v.name not in BY_GATEWAYS_ALONE}
+    assert (codes["TF_OK"], codes["TF_WORKING"]) == (codec.DONE, codec.WORKING) == (Verdict.OK, 1)
+
+
+def test_codes_that_a_gateway_acts_on() -> None:
+    codes = enum(ERRORS, "tf_error")
+    assert codes["TF_ERR_NO_TRANSFER"] == transfer.NO_TRANSFER
+    assert codes["TF_ERR_BUSY"] == transfer.BUSY
+    assert codes["TF_ERR_TOO_LARGE"] == dispatch.TOO_LARGE
+    assert codes["TF_ERR_SEQUENCE"] == dispatch.SEQUENCE
+    again = {"TF_ERR_SEQUENCE", "TF_ERR_NO_DELEGATION", "TF_ERR_NO_TRANSFER", "TF_ERR_BUSY"}
+    assert {codes[name] for name in again} == dispatch.WORTH_ANOTHER_TRY
+
+
+def test_every_code_is_another_and_fits_where_it_is_kept() -> None:
+    codes = list(enum(ERRORS, "tf_error").values())
+    assert len(set(codes)) == len(codes)
+    assert min(codes) >= -128  # an int8 in struct tf_state
+
+
+def test_numbers_of_what_a_device_says() -> None:
+    whats = {name.removeprefix("TF_BODY_"): number for name, number in enum("src/report.h", "tf_body").items()}
+    assert whats == numbers(codec.What)
+    phases = enum(TYPES, "tf_phase")
+    assert [name.removeprefix("TF_PHASE_").lower() for name in phases] == [phase.value for phase in bodies.PHASES]
+    assert list(phases.values()) == list(range(len(bodies.PHASES)))
+    assert list(enum(TYPES, "tf_why").values()) == [why.value for why in bodies.Why]
+    assert list(enum(TYPES, "tf_flag").values()) == [flag.value for flag in bodies.Flag]
+    places = enum(TYPES, "tf_place")
+    assert (places["TF_PLACE_NONE"], places["TF_PLACE_A"], places["TF_PLACE_B"]) == (
+        bodies.Place.NOWHERE,
+        bodies.Place.SLOT_A,
+        bodies.Place.SLOT_B,
+    )
+
+
+def test_numbers_of_payloads_and_packs() -> None:
+    encodings = {n.removeprefix("TF_ENCODING_"): v for n, v in enum("src/payload.h", "tf_encoding").items()}
+    assert encodings == numbers(payload.Encoding)
+    assert encodings.items() < numbers(codec.Encoding).items()  # the one more is kept free (patch.md)
+    sections = enum("include/tinyfleet/pack.h", "tf_section_id")
+    assert {name.removeprefix("TF_SECTION_"): v for name, v in sections.items()} == numbers(container.SectionId)
+    modes = enum("src/engine/engine_trees.h", "tf_forest_mode")
+    assert {name.removeprefix("TF_FOREST_"): v for name, v in modes.items()} == numbers(forestformat.Mode)
+    assert enum("src/engine/engine_network.c", "head_mode") == numbers(head.Mode)
+    statistics = enum("src/engine/engine_features.c", "statistic")
+    assert statistics == {**numbers(forestformat.Statistic), "STATISTICS": len(forestformat.Statistic)}
+    types = defines("src/engine_threshold.c")
+    assert {name: types[name] for name in ("INT8", "INT16", "INT32")} == numbers(container.ElementType)
+
+
+def test_operators_that_run_in_place() -> None:
+    # the enum has no name: it stands where it is used
+    in_place = enum("src/engine/engine_check_plan.c", "")
+    assert {name: operators.NAMES[number] for name, number in in_place.items()} == {name: name for name in in_place}
+
+
+def test_a_message_has_room_for_the_largest_block_and_the_largest_envelope() -> None:
+    config = defines(CONFIG)
+    assert config["TF_MESSAGE_MAX"] >= MESSAGE_OVERHEAD_BYTES + config["TF_BLOCK_MAX"]
+    assert config["TF_BLOCK_MAX"] <= BLOCK_BYTES_MAX
+    assert config["TF_MESSAGE_MAX"] >= MESSAGE_OVERHEAD_BYTES + max(ENVELOPE_BYTES_MAX, report.MAX_REPORT_BYTES)
+    assert codec.SIGNED_BYTES_MAX == report.MAX_REPORT_BYTES
+
+
+def test_names_that_are_let_in_fit_a_device() -> None:
+    config = defines(CONFIG)
+    for kind, room in (("device-type", config["TF_TYPE_MAX"]), ("device", config["TF_NAME_MAX"]), ("fleet", 63)):
+        schema = json.loads((ROOT / "schemas" / f"{kind}.json").read_text(encoding="utf-8"))
+        name = {**schema["$defs"]["name"], **schema["properties"]["metadata"]["properties"]["name"]}
+        assert name["maxLength"] == room, kind
+
+
+LIMITS = [
+    ("protocol.md", r"^\| envelope \| ([\d,]+) bytes", ENVELOPE_BYTES_MAX),
+    ("protocol.md", r"^envelope = bstr \.size \(1\.\.(\d+)\)", ENVELOPE_BYTES_MAX),
+    ("protocol.md", r"^\| signed object \| ([\d,]+) bytes", codec.SIGNED_BYTES_MAX),
+    ("protocol.md", r"^signed  = \[12, bstr \.size \(1\.\.(\d+)\)\]", codec.SIGNED_BYTES_MAX),
+    ("protocol.md", r"^\| message \| ([\d,]+) bytes", MESSAGE_BYTES),
+    ("protocol.md", r"^\| block \| 16 … ([\d,]+) bytes", BLOCK_BYTES_MAX),
+    ("protocol.md", r"^\| blocks of a transfer \| ([\d,]+)", codec.BLOCKS_MAX),
+    ("protocol.md", r"^\| type name, firmware version \| (\d+) bytes", bodies.TEXT_BYTES_MAX),
+    ("protocol.md", r"^\| pre-baked models told \| (\d+)", bodies.PREBAKED_MAX),
+    ("envelope.md", r"^\| whole envelope \| ([\d,]+) bytes", envelope.MAX_ENVELOPE_BYTES),
+    ("envelope.md", r"^\| V1 \| length ≤ ([\d,]+)", envelope.MAX_ENVELOPE_BYTES),
+    ("envelope.md", r"^\| 1 \| `TOO_LONG` \| longer than ([\d,]+) bytes", envelope.MAX_ENVELOPE_BYTES),
+    ("envelope.md", r"^\| sequence jump \| ([\d,]+)", envelope.MAX_SEQUENCE_JUMP),
+    ("envelope.md", r"`configure` without delegation, 8 parameters of full width \| ≤ (\d+)", 290),
+    ("report.md", r"A report has at most ([\d,]+) bytes", report.MAX_REPORT_BYTES),
+    ("report.md", r"^\| R1 \| at most ([\d,]+) bytes", report.MAX_REPORT_BYTES),
+    ("flash.md", r"^\| 6 \| 2 \| length of this header with its CRC, (\d+)", flash_image.HEADER_BYTES),
+]
+
+
+@pytest.mark.parametrize(("page", "pattern", "figure"), LIMITS, ids=[f"{p} {f}" for p, _, f in LIMITS])
+def test_a_limit_in_a_specification_is_the_one_that_is_kept(page: str, pattern: str, figure: int) -> None:
+    text = (ROOT / "docs" / "specs" / page).read_text(encoding="utf-8")
+    (found,) = re.findall(pattern, text, re.MULTILINE)
+    assert int(found.replace(",", "")) == figure
+
+
+def test_the_table_of_errors_is_the_list_in_python() -> None:
+    text = (ROOT / "docs" / "specs" / "envelope.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| (\d+) \| `(\w+)` \|", text, re.MULTILINE)
+    assert {name: int(number) for number, name in table} == numbers(Verdict)
+
+
+def test_what_reads_the_headers_reads_something() -> None:
+    assert len(enum(ERRORS, "tf_error")) > 50
+    assert defines("src/cose.c")["ALGORITHM_ED25519"] == -19
