@@ -2,8 +2,8 @@
 """When changes are allowed: weekly windows in local time, summer time followed.
 
 A window opens at a local wall-clock time and stays open for so many real seconds. Where the clock
-is put forward over that time, the window opens as the clock jumps past it; where the clock is put
-back and the time comes twice, it opens the first time.
+is put forward over that time, the window opens when it would have opened without: 02:30 is 03:30 then.
+Where the clock is put back and the time comes twice, it opens the first time.
 """
 
 from __future__ import annotations

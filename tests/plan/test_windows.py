@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -92,3 +93,43 @@ def test_until_its_moment_a_door_stays_as_it_is(drawn: tuple[Window, ...], hours
     if found.opens_at is not None:
         assert door((drawn,), found.opens_at).is_open
         assert not door((drawn,), found.opens_at - timedelta(microseconds=1)).is_open
+
+
+ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Santiago", "Africa/Cairo", "Asia/Kolkata")
+CHANGES = (  # days on which the clocks of those zones change, and their neighbours
+    date(2026, 3, 8), date(2026, 3, 29), date(2026, 4, 5), date(2026, 4, 24), date(2026, 9, 6), date(2026, 10, 4),
+    date(2026, 10, 25), date(2026, 10, 29), date(2026, 10, 30), date(2026, 11, 1),
+)  # fmt: skip
+
+
+@given(
+    zone=st.sampled_from(ZONES).map(ZoneInfo),
+    day=st.one_of(st.sampled_from(CHANGES), st.dates(date(2026, 1, 10), date(2027, 12, 1))),
+    start=st.times().map(lambda moment: moment.replace(second=0, microsecond=0)),
+    duration_s=st.integers(60, 80000),
+)
+def test_a_window_opens_once_a_day_at_its_wall_clock_time_for_its_real_seconds(
+    zone: ZoneInfo, day: date, start: time, duration_s: int
+) -> None:
+    """What the clock on the wall shows is looked up, minute by minute: no arithmetic is shared with what is tested."""
+    window, wall = Window((DAYS[day.weekday()],), f"{start:%H:%M}", duration_s, zone.key), datetime.combine(day, start)
+
+    def shows(moment: datetime) -> datetime:
+        return moment.astimezone(zone).replace(tzinfo=None)
+
+    before = datetime.combine(day, time(0), UTC) - timedelta(hours=16)
+    opens_at = door(((window,),), before).opens_at
+    assert opens_at is not None
+    minutes = (before + timedelta(minutes=number) for number in range(45 * 60))
+    first = next((minute for minute in minutes if shows(minute) == wall), None)
+    if first is not None:
+        assert opens_at == first
+    else:  # the clock skipped that time: it shows so much more as it was put forward
+        put_forward = shows(opens_at) - shows(opens_at - timedelta(hours=3)) - timedelta(hours=3)
+        assert shows(opens_at) == wall + put_forward
+    opened = door(((window,),), opens_at)
+    assert (opened.is_open, opened.until) == (True, opens_at + timedelta(seconds=duration_s))
+    closed = door(((window,),), opens_at + timedelta(seconds=duration_s))
+    assert not closed.is_open
+    assert closed.opens_at is not None
+    assert closed.opens_at > opens_at + timedelta(days=6)
