@@ -95,14 +95,12 @@ class Group:
         self.moved.clear()
         return self.order
 
-    def goal_of(self, desired: Desired, observed: Observed, kind: TypeId) -> Goal:
-        """Return the goal for one device type; the one of the pass before, where it says the same."""
-        known = self.goals.get(kind)
-        if known is None:
-            pair = (self.rollout.name, kind)
-            made, before = gather(desired, observed, [pair])[pair], self.goals_before.get(kind)
-            known = self.goals[kind] = before if before is not None and before == made else made
-        return known
+    def goal_for(self, desired: Desired, observed: Observed, kind: TypeId) -> Goal:
+        """Make the goal for one device type; the one of the pass before, where it says the same."""
+        pair = (self.rollout.name, kind)
+        made, before = gather(desired, observed, [pair])[pair], self.goals_before.get(kind)
+        self.goals[kind] = goal = before if before is not None and before == made else made
+        return goal
 
     def elsewhere_at(self, observed: Observed, gateway: GatewayId) -> Elsewhere:
         """Return what another gateway says; the very value of before while that is nothing new."""

@@ -167,7 +167,7 @@ class Planner:
                 _judge_elsewhere(group.elsewhere_at(observed, gateway), group, name, seat)
                 continue
             kind = seat.device.type
-            goal = group.goals.get(kind) or group.goal_of(desired, observed, kind)  # asked for each device: kept short
+            goal = group.goals.get(kind) or group.goal_for(desired, observed, kind)
             seen = seen_of(name)
             lost = failed.get(name, NOTHING_FAILED)
             until = seat.until

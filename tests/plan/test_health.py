@@ -87,6 +87,14 @@ def test_a_comparison_without_anything_to_compare_with_is_not_passed(metric: Hea
     assert examine((gate(metric, 1e9, -1e9),), Health(CALM)) == Finding(awaits=f"{metric.value} has nothing to go by")
 
 
+@pytest.mark.parametrize("histogram", [(10, 0, 0, 0), (0,) * 8], ids=["other bins", "nothing in it"])
+def test_histograms_that_can_not_be_compared_pass_nothing(histogram: tuple[int, ...]) -> None:
+    odd = replace(CALM, scores=Scores(10, 0, 100, 50.0, histogram))
+    waits = Finding(awaits="score-distance has nothing to go by")
+    assert examine((gate(HealthMetric.SCORE_DISTANCE, 1.0),), Health(odd, CALM)) == waits
+    assert examine((gate(HealthMetric.SCORE_DISTANCE, 1.0),), Health(CALM, odd)) == waits
+
+
 def test_too_many_faults_fail_before_the_count_is_reached_and_few_pass_only_then() -> None:
     few, many = replace(CALM, inferences=499), replace(CALM, inferences=3, faults=1)
     assert examine((NO_FAULTS,), Health(few)).awaits

@@ -128,12 +128,12 @@ def test_what_is_tried_is_no_longer_wanted(report: ObservedDevice) -> None:
 
 
 def test_parameters_differ() -> None:
-    rollout = replace(EVERYWHERE, parameters={"threshold": 0.7, "window": 4})
-    action = only(seen(WANTED, parameters={"threshold": 0.5, "old": 1}), wanting(rollout))
+    rollout = replace(EVERYWHERE, parameters={"threshold": 0.7, "window": 4, "same": 2})
+    action = only(seen(WANTED, parameters={"threshold": 0.5, "old": 1, "same": 2}), wanting(rollout))
     assert action == Configure(
         device(1).name,
         EVERYWHERE.name,
-        {"threshold": 0.7, "window": 4},
+        {"threshold": 0.7, "window": 4, "same": 2},
         "runs m@2; old 1 → unset, threshold 0.5 → 0.7, window unset → 4",
     )
 
@@ -277,6 +277,12 @@ def test_what_can_never_be_is_told_even_of_a_silent_device() -> None:
     for report in (seen(last_seen=LONG_AGO), None):
         action = cant(only(report, desired))
         assert (action.reason, action.also) == (CantReason.SLOT, (CantReason.SILENT,))
+
+
+def test_two_devices_of_one_name_are_told_before_all_else() -> None:
+    action = cant(only(seen(WANTED, parameters=OWN, cloned=True)))
+    assert action.reason is CantReason.CLONED
+    assert action.why.startswith("two devices answer in its name")
 
 
 # ---------------------------------------------------------------- fallbacks
