@@ -15,7 +15,8 @@ from signing.cbor import Reader
 from signing.cose import Signer
 from signing.delegation import Delegation, read_claims, read_delegation
 from signing.keyfiles import KeyStoreError, read_public, write_public
-from signing.keys import FileKey, Passphrase
+from signing.keypem import Passphrase
+from signing.keys import FileKey
 from signing.names import key_id
 
 DELEGATION = "delegation.cwt"

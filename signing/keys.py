@@ -3,31 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-    load_pem_public_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
+from signing import keypem
 from signing.cose import PUBLIC_KEY_BYTES
-from signing.keyfiles import KeyStoreError, read_private, read_public, write_private
+from signing.keyfiles import KeyStoreError, read_public
+from signing.keypem import Passphrase
 from signing.names import key_id
-from signing.pkcs8 import encrypted_pem
-
-LEAST_PASSPHRASE_BYTES = 12
-ENCRYPTED_MARK = b"ENCRYPTED PRIVATE KEY"
-
-Passphrase = Callable[[], bytes]
-"""Asked only when a key needs it, so that nobody is prompted in vain."""
 
 
 class FileKey:
@@ -62,24 +49,12 @@ def generate() -> FileKey:
 
 def save(key: FileKey, path: Path, passphrase: bytes | None) -> None:
     """Keep a key in a new file of mode 0600, encrypted when there is a passphrase."""
-    private = key._private  # noqa: SLF001 - the one place where a key leaves its object
-    if passphrase is None:
-        pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    elif len(passphrase) < LEAST_PASSPHRASE_BYTES:
-        raise KeyStoreError(f"a passphrase has at least {LEAST_PASSPHRASE_BYTES} characters")
-    else:
-        pem = encrypted_pem(private, passphrase)
-    write_private(path, pem)
+    keypem.save(key._private, path, passphrase)  # noqa: SLF001 - the one place where a key leaves its object
 
 
 def load(path: Path, passphrase: Passphrase) -> FileKey:
     """Read a key; the passphrase is asked for only when it is encrypted."""
-    pem = read_private(path)
-    try:
-        private = load_pem_private_key(pem, passphrase() if ENCRYPTED_MARK in pem else None)
-    except (ValueError, UnsupportedAlgorithm):
-        # not chained: the library's text is about bytes that we keep out of logs
-        raise KeyStoreError(f"{path} is no private key, or the passphrase is wrong") from None
+    private = keypem.load(path, passphrase)
     if not isinstance(private, Ed25519PrivateKey):
         raise KeyStoreError(f"{path} is not an Ed25519 key")
     return FileKey(private)

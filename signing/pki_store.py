@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from signing import pki, pki_keys
+from signing import keypem, pki, pki_keys
 from signing.keyfiles import KeyStoreError, read_public, write_public
-from signing.keys import Passphrase
+from signing.keypem import Passphrase
 from signing.pki import Authority, PublicKey, Subject, Term
 from signing.pki_keys import KeyKind
 
@@ -33,7 +33,7 @@ def init(directory: Path, fleet: str, kind: KeyKind, passphrase: bytes, terms: t
     """Make an authority and its first, empty list of what is revoked; `terms` are of the one and of the other."""
     key = pki_keys.generate(kind)
     authority = pki.make_authority(fleet, key, terms[0])
-    pki_keys.save(key, directory / KEY, passphrase)
+    keypem.save(key, directory / KEY, passphrase)
     (directory / ISSUED).mkdir(mode=0o700)
     write_public(directory / REVOKED, pki.revocations(authority, (), 1, terms[1]).public_bytes(Encoding.PEM))
     write_public(directory / CERTIFICATE, pem(authority.certificate))
@@ -110,7 +110,7 @@ class Issuer:
         """Make a key, its certificate, and put both with the authority's certificate into a folder."""
         _check_free(directory / f"{subject.name}.crt")
         key = pki_keys.generate(kind)
-        pki_keys.save(key, directory / f"{subject.name}.key", None)  # the first: it refuses to replace what is there
+        keypem.save(key, directory / f"{subject.name}.key", None)  # the first: it refuses to replace what is there
         certificate = self.certify(key.public_key(), subject, term)
         self.hand_out(certificate, directory / f"{subject.name}.crt")
         return certificate

@@ -13,7 +13,8 @@ from pathlib import Path
 from signing import keys
 from signing.delegation import Delegation, delegate
 from signing.keyfiles import KeyStoreError, read_public, write_public
-from signing.keys import FileKey, Passphrase
+from signing.keypem import Passphrase
+from signing.keys import FileKey
 from signing.names import vendor_id
 from signing.request import Request
 

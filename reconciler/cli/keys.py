@@ -20,6 +20,7 @@ from signing import cose, gatewaystore, keyfiles, keys, passphrase, request, roo
 from signing.cbor import Reader
 from signing.delegation import Delegation, read_claims, read_delegation
 from signing.keyfiles import KeyStoreError
+from signing.keypem import Passphrase
 from signing.names import key_id, vendor_id
 from signing.verdict import RefusedError
 
@@ -51,7 +52,7 @@ def with_passphrase(function: Callable[..., None]) -> Callable[..., None]:
     return from_file(from_fd(function))
 
 
-def ask_passphrase(file: Path | None, descriptor: int | None, *, new: bool = False) -> keys.Passphrase:
+def ask_passphrase(file: Path | None, descriptor: int | None, *, new: bool = False) -> Passphrase:
     """Say where a passphrase will come from when it is needed."""
     if file is not None:
         return lambda: passphrase.from_file(file)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from signing import pki_keys, pki_store
+from signing import keypem, pki_keys, pki_store
 from signing.keyfiles import KeyStoreError
 from signing.pki import Role, Subject, Term, subject_of
 from signing.pki_keys import KeyKind
@@ -36,7 +36,7 @@ def _template(kind: KeyKind) -> Path:
     atexit.register(shutil.rmtree, directory)
     encrypted = pki_store.init(directory / "ca", "plant", kind, SECRET, (Term(NOW, 7300), Term(NOW, 365)))
     key = pki_keys.load(encrypted.directory / "ca.key", lambda: SECRET)
-    pki_keys.save(key, directory / "plain.key", None)
+    keypem.save(key, directory / "plain.key", None)
     (directory / "plain.key").replace(encrypted.directory / "ca.key")
     return encrypted.directory
 
