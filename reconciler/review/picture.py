@@ -112,7 +112,7 @@ def _picture(
             rollout.name, str(rollout.model), State.UNKNOWN, None, waves, "no gateway told of it yet", (), None, (), 0,
             *forecast.end(rollout, now),
         )  # fmt: skip
-    state = _state(newest)
+    state = state_of(newest)
     stuck = sorted(_stuck(current, evidence), key=lambda each: (each.reason, each.device))
     over = state in {State.COMPLETE, State.STOPPED, State.TAKEN_BACK}
     ends_at, left_s = (None, None) if over else forecast.end(rollout, now)
@@ -132,7 +132,8 @@ def _picture(
     )
 
 
-def _state(status: RolloutStatus) -> State:
+def state_of(status: RolloutStatus) -> State:
+    """Say in a word where a rollout stands."""
     facts = status.facts
     if facts.word.stopped:
         return State.TAKEN_BACK if facts.taken_back else State.STOPPED

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTML from values: every string is escaped, because only `Markup` is let through and only `element` makes it."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable
+
+VOID = frozenset({"br", "col", "hr", "img", "input", "link", "meta"})
+RAW = frozenset({"style"})  # the browser doesn't decode what stands in these: only words of our own go there
+# What moves the words around it (U+202A ff., U+2066 ff.) or is no character at all: a name must not dress up its row.
+_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+Child = str | int | None | Iterable["Child"]  # None: nothing
+Attribute = str | int | float | bool | None  # True: present; None and False: absent
+
+
+def element(tag: str, /, *children: Child, **attributes: Attribute) -> Markup:
+    """Make an element. `class_` is the attribute class, `aria_label` is aria-label."""
+    opening = "".join(_attribute(name, value) for name, value in attributes.items())
+    if tag in VOID:
+        return Markup(f"<{tag}{opening}>")
+    return Markup(f"<{tag}{opening}>{joined(children)}</{tag}>")
+
+
+def joined(children: Iterable[Child]) -> Markup:
+    """Put children one after the other."""
+    return Markup("".join(map(_child, children)))
+
+
+def raw(tag: str, content: str) -> Markup:
+    """Make an element whose content the browser takes as it stands. For words of our own alone."""
+    if tag not in RAW or "<" in content:
+        raise ValueError(f"not as the content of {tag}: {content[:40]!r}")
+    return Markup(f"<{tag}>{content}</{tag}>")
+
+
+def _child(child: Child) -> str:
+    if isinstance(child, Markup):
+        return child
+    if isinstance(child, str):
+        return _escaped(child)
+    if child is None:
+        return ""
+    if isinstance(child, int):
+        return str(child)
+    return joined(child)
+
+
+def _attribute(name: str, value: Attribute) -> str:
+    if value is None or value is False:
+        return ""
+    name = name.rstrip("_").replace("_", "-")
+    return f" {name}" if value is True else f' {name}="{_escaped(str(value))}"'
+
+
+def _escaped(text: str) -> str:
+    return html.escape(_UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text))

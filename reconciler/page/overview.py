@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The first page: how the fleet stands at a glance, then what is stuck, rollouts, links and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.page.addresses import Addresses
+from reconciler.page.charts import stacked
+from reconciler.page.facts import Fleet, Mood, moods
+from reconciler.page.frame import DIGITS, amount, counted, document, ready
+from reconciler.page.html import Child, Markup, element
+from reconciler.page.links import links
+from reconciler.page.rollouts import rollouts
+from reconciler.page.scores import scores
+from reconciler.page.trouble import stuck, waiting
+
+HERE = "Overview"
+_WORDS = {Mood.GOOD: "where Git wants them", Mood.WAIT: "on their way, or waiting", Mood.ACT: "need somebody"}
+
+
+def overview(fleet: Fleet, at: Addresses) -> bytes:
+    """Draw the page."""
+    name = fleet.gateway.name if fleet.gateway is not None else "This gateway"
+    main: list[Child] = [
+        element("h1", name),
+        _headline(fleet),
+        _state(fleet, at),
+        stuck(fleet, at),
+        rollouts(fleet, at),
+        waiting(fleet, at),
+    ]
+    if fleet.present is not None:
+        main += [links(fleet.present.links), scores(fleet.present.scores)]
+    return document(name, fleet, at, main, HERE)
+
+
+def _headline(fleet: Fleet) -> Markup:
+    gateway = fleet.gateway
+    if gateway is None:
+        return element("p", "This gateway has told nothing yet.", class_="lede")
+    commit = gateway.commit[:DIGITS]
+    enforced = (element("code", commit),) if commit else ("no commit yet",)
+    return element(
+        "p", ready(gateway.ready), " ", gateway.ready.message, " It enforces ", *enforced, ".", class_="lede"
+    )
+
+
+def _state(fleet: Fleet, at: Addresses) -> Markup:
+    found = moods(fleet.devices)
+    total = len(fleet.devices)
+    words = ", ".join(f"{amount(number)} {_WORDS[mood]}" for mood, number in found.items())
+    where = at.devices()
+    every: Child = counted(total, "device", "devices")
+    return element(
+        "div",
+        element(
+            "p", f"{amount(found[Mood.GOOD])} of ", element("a", every, href=where) if where else every,
+            " where Git wants them" if total != 1 else " where Git wants it", class_="big",
+        ),
+        stacked(list(found.items()), f"Of all devices, {words}"),
+        element("ul", *_legend(found), class_="legend"),
+        _under_way(fleet),
+        class_="card state",
+    )  # fmt: skip
+
+
+def _legend(found: dict[Mood, int]) -> Iterator[Markup]:
+    for mood, number in found.items():
+        dot = element("span", class_=f"dot {mood}", aria_hidden="true")
+        yield element("li", dot, element("b", amount(number)), f" {_WORDS[mood]}")
+
+
+def _under_way(fleet: Fleet) -> Markup | None:
+    present = fleet.present
+    if present is None or not (present.under_way or present.waiting or present.building):
+        return None
+    told = []
+    if present.under_way:
+        told.append(f"{counted(len(present.under_way), 'update', 'updates')} under way")
+    if present.waiting:
+        told.append(f"{counted(len(present.waiting), 'device', 'devices')} to be tried again")
+    if present.building:
+        told.append(f"building {', '.join(present.building)}")
+    return element("p", "At this moment: ", "; ".join(told), ".", class_="soft small")

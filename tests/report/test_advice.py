@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the page says to do is what docs/ says to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from reconciler.model import CantReason, HoldReason
+from reconciler.report.advice import ADVICE
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def plain(cell: str) -> str:
+    """Take Markdown's marks away."""
+    cell = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", cell).replace("`", "")
+    return re.sub(r"(?<!\S)\*(\w+)\*", r"\1", cell)
+
+
+def documented() -> Iterator[tuple[str, str]]:
+    """Return each reason of something that is not as it should be, with what to do."""
+    pages = (DOCS / "conditions.md").read_text("utf-8"), (DOCS / "git.md").read_text("utf-8").partition("| reason |")[2]
+    for line in "\n".join(pages).splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if not line.startswith("| ") or (len(cells) == 4 and cells[1] not in {"False", "Unknown"}):
+            continue
+        for reason in re.findall(r"`([A-Z]\w+)`", cells[-2]):
+            yield reason, plain(cells[-1])
+
+
+def test_page_and_documents_say_the_same() -> None:
+    assert dict(documented()) == {reason: advice.words for reason, advice in ADVICE.items()}
+
+
+def test_every_reason_of_an_action_is_advised_on() -> None:
+    assert {reason.value for reason in CantReason} <= ADVICE.keys()
+    assert {f"Held{reason.value}" for reason in HoldReason} <= ADVICE.keys()
