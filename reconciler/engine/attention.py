@@ -174,7 +174,7 @@ class Attention:
         told = await fleet.ask(device, What.SUMMARY)
         if isinstance(told, Answered) and isinstance(told.body, Summary):
             self._ears.summaries.take(device, told.body)
-            if self._ears.view.take_summary(device, told.body, self._ears.clock.now()):
+            if self._ears.view.take_summary(device, told.body):
                 self._on_news(device)
 
 

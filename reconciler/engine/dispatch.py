@@ -31,6 +31,7 @@ from reconciler.model import (
     Configure,
     Desired,
     DeviceId,
+    HealthMetric,
     Hold,
     HoldReason,
     Install,
@@ -125,7 +126,9 @@ class Dispatch:
         to = await self._addressee(desired, action.device, fleet)
         if isinstance(to, Lost):
             return to
-        await self._note_before(desired, action, fleet)
+        unknown = await self._note_before(desired, action, to, fleet)
+        if unknown is not None:
+            return unknown
         if isinstance(action, Configure):
             return await self._configure(desired, action, to, fleet)
         return await self._install(desired, action, to, fleet)
@@ -144,17 +147,27 @@ class Dispatch:
         highest = self._tools.view.histories.highest_sequence(device)
         return Addressee(desired.fleet.name, device, answer.body, capabilities, highest)
 
-    async def _note_before(self, desired: Desired, action: Order, fleet: Fleet) -> None:
-        """Keep what the device is and counted, before its rollout first changes it: gates compare, failures go back."""
+    async def _note_before(self, desired: Desired, action: Order, to: Addressee, fleet: Fleet) -> Lost | None:
+        """Keep what the device is and counted, before its rollout first changes it: gates compare, failures go back.
+
+        What a gate will compare with must be known now: afterwards nobody can ask for it any more.
+        """
         current = wish(desired, action.rollout)
-        if not self._tools.view.evidence.needs_before(action.device, current):
-            return
+        evidence, gates = self._tools.view.evidence, desired.rollouts[action.rollout].gates
+        if not evidence.needs_before(action.device, current):
+            return None
         summary = None
-        if desired.rollouts[action.rollout].gates:
+        if gates:
             answer = await fleet.ask(action.device, What.SUMMARY)
-            if isinstance(answer, Answered) and isinstance(answer.body, Summary):
-                summary = answer.body
+            if not (isinstance(answer, Answered) and isinstance(answer.body, Summary)):
+                return Lost("it did not tell what it counted so far, which gates compare with")
+            summary = answer.body
+        rated = any(gate.metric is HealthMetric.INFERENCE_RATE_RATIO for gate in gates)
+        running = to.report.running
+        if rated and running is not None and evidence.paces.seconds_for(action.device, running, 1) is None:
+            return Lost("how fast it infers is not known yet, and a gate compares with it")
         self._tools.view.note_before(action.device, current, summary)
+        return None
 
     async def _install(
         self, desired: Desired, action: Install | ActivatePrebaked, to: Addressee, fleet: Fleet

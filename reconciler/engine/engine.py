@@ -81,7 +81,7 @@ class Engine:
         self.passes = 0
         self._ports = ports
         jitter = random.Random()  # noqa: S311 - spreads load, guards nothing
-        self.view = FleetView(ports.state)
+        self.view = FleetView(ports.state, ports.clock.steady_s)
         self.summaries = Summaries(ports.state)
         self.artifacts = Artifacts(ports.builder, ports.state, self.wake.set)
         self.deliveries = Deliveries(self._delivered, self.wake.set, jitter)

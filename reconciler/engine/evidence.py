@@ -8,11 +8,13 @@ before is noted when a rollout first sends it something, and stands until anothe
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from reconciler.devices.bodies import Summary, encode_body, parse_body
+from reconciler.engine.paces import Paces
 from reconciler.engine.state import Heard, State
 from reconciler.model import Before, Counts, DeviceId, Digest, Health, Scores
 
@@ -37,7 +39,8 @@ class _Noted:
 class Evidence:
     """The evidence of all devices, in memory and in the database."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, steady_s: Callable[[], float] = time.monotonic) -> None:
+        self.paces = Paces(steady_s)
         self.wanted: Collection[DeviceId] = frozenset()  # of whom a gate waits for evidence
         self._state = state
         rows = state.read("SELECT device, running, since, body, seconds FROM evidence")
@@ -50,11 +53,11 @@ class Evidence:
         rows = state.read("SELECT device, flaps, at FROM unrest")
         self._unrest = {DeviceId(row[0]): (row[1], datetime.fromtimestamp(row[2], UTC)) for row in rows}
 
-    def take(self, device: DeviceId, heard: Heard, summary: Summary, now: datetime) -> bool:
+    def take(self, device: DeviceId, heard: Heard, summary: Summary) -> bool:
         """Take in what a device counted, if a gate waits for it; tell whether it did."""
         if device not in self.wanted or heard.confirmed_since is None or summary.running is None:
             return False
-        seconds = (now - heard.confirmed_since).total_seconds()
+        seconds = self._seconds(device, summary)
         taken = _Taken(summary.running.hex(), heard.confirmed_since.timestamp(), encode_body(summary), seconds)
         self._taken[device] = taken
         row = (device, taken.running, taken.since, taken.body, taken.seconds)
@@ -66,14 +69,19 @@ class Evidence:
         noted = self._noted.get(device)
         return noted is None or noted.before.wish != wish
 
-    def note_before(self, device: DeviceId, before: Before, heard: Heard, summary: Summary | None) -> None:
+    def note_before(self, device: DeviceId, before: Before, summary: Summary | None) -> None:
         """Note what a device is, just before a rollout first changes it."""
         body = encode_body(summary) if summary is not None else None
-        since = heard.confirmed_since
-        seconds = (heard.seen_at - since).total_seconds() if since is not None else 0.0
+        seconds = self._seconds(device, summary) if summary is not None else 0.0
         self._noted[device] = _Noted(before, body, seconds)
         row = (device, before.wish, before.running, json.dumps(dict(before.parameters)), body, seconds)
         self._state.write("INSERT OR REPLACE INTO before VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def _seconds(self, device: DeviceId, summary: Summary) -> float:
+        """Return how long a device took for what it counted; 0 while nobody knows how fast it infers."""
+        if summary.running is None:
+            return 0.0
+        return self.paces.seconds_for(device, summary.running, summary.inferences) or 0.0
 
     def before(self, device: DeviceId) -> Before | None:
         """Return what a device was before it was changed."""
@@ -109,6 +117,7 @@ class Evidence:
         """Forget a device; the state has been told already."""
         for known in (self._taken, self._noted, self._unrest):
             known.pop(device, None)
+        self.paces.forget(device)
 
 
 def _counts(body: bytes, seconds: float) -> Counts | None:
@@ -126,12 +135,13 @@ def _minus(now: Counts, before: Counts) -> Counts:
     """Count only what came after; a device that restarted began its counts anew."""
     if now.inferences < before.inferences:
         return now
+    made = now.inferences - before.inferences
     return Counts(
-        now.inferences - before.inferences,
+        made,
         max(0, now.anomalies - before.anomalies),
         max(0, now.faults - before.faults),
         max(0, now.resets - before.resets),
-        now.seconds,
+        now.seconds * made / now.inferences if now.inferences else 0.0,
         _scores_minus(now.scores, before.scores),
     )
 

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -31,10 +32,10 @@ from reconciler.model import (
 class FleetView:
     """All that devices said, in memory and in the database; `observed` is made anew only when something changed."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, steady_s: Callable[[], float] = time.monotonic) -> None:
         self.histories = Histories(state)
         self.doubts = Doubts(self.histories)
-        self.evidence = Evidence(state)
+        self.evidence = Evidence(state, steady_s)
         self.silent_after_s = float("inf")
         self._heard_by_us: set[DeviceId] = set()  # since the start: a gateway that was down heard nobody
         self._state = state
@@ -73,16 +74,17 @@ class FleetView:
         self._keep(taken(previous, device, report, now))
         if asked:
             self.histories.take(device, report)
+            self.evidence.paces.take(device, report)
         return True
 
     def take_capabilities(self, device: DeviceId, capabilities: CapabilitiesBody) -> None:
         """Take in verified capabilities, of a device that has reported."""
         self._keep(replace(self._heard[device], capabilities=encode_body(capabilities)))
 
-    def take_summary(self, device: DeviceId, summary: Summary, now: datetime) -> bool:
+    def take_summary(self, device: DeviceId, summary: Summary) -> bool:
         """Take in what a device counted, where a gate waits for it; tell whether one does."""
         heard = self._heard.get(device)
-        if heard is None or not self.evidence.take(device, heard, summary, now):
+        if heard is None or not self.evidence.take(device, heard, summary):
             return False
         self._stale.add(device)
         return True
@@ -91,7 +93,7 @@ class FleetView:
         """Note what a device is before a rollout first changes it."""
         heard = self._heard[device]
         seen = observed_device(heard, self._facts)
-        self.evidence.note_before(device, Before(wish, seen.running, seen.parameters), heard, summary)
+        self.evidence.note_before(device, Before(wish, seen.running, seen.parameters), summary)
         self._stale.add(device)
 
     def take_parameters(self, device: DeviceId, values: Parameters, check: int) -> None:

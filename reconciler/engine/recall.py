@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,9 +11,21 @@ from datetime import UTC, datetime
 from reconciler.engine.artifacts import Pair
 from reconciler.engine.fleetview import FleetView
 from reconciler.engine.state import Failure, State
-from reconciler.model import Artifact, Desired, DeviceId, GatewayId, Observed, PeerWord, RolloutId, RolloutMemory
+from reconciler.model import (
+    Artifact,
+    CantReason,
+    Desired,
+    DeviceId,
+    GatewayId,
+    Observed,
+    PeerWord,
+    RolloutId,
+    RolloutMemory,
+)
 from reconciler.plan import Planner, remember
 from reconciler.plan.wish import wish
+
+log = logging.getLogger(__name__)
 
 
 class Recall:
@@ -46,6 +59,7 @@ class Recall:
                 times = [moment.timestamp() if moment else None for moment in (each.stopped_at, each.completed_at)]
                 row = (name, each.wish, each.stopped, *times)
                 self._state.write("INSERT INTO rollout VALUES (?, ?, ?, ?, ?)", row)
+        _tell(self.rollouts, after)
         self.rollouts = after
         return True
 
@@ -66,8 +80,20 @@ def take_gates(desired: Desired, planner: Planner, view: FleetView, artifacts: M
                 artifact = artifacts.get((rollout.model, desired.devices[device].type))
                 if artifact is not None and view.why_quarantined(device, artifact.digest) is None:
                     why = f"a gate failed: {verdict.gate_failed}"
+                    log.warning("%s: %s: %s", device, rollout.model, why, extra={"reason": CantReason.GATE.value})
                     view.quarantine(Failure(device, artifact.digest, why, name, wish(desired, name)))
     view.evidence.wanted = waiting
+
+
+def _tell(before: Mapping[RolloutId, RolloutMemory], after: Mapping[RolloutId, RolloutMemory]) -> None:
+    """Log what became of rollouts."""
+    for name, each in after.items():
+        old = before.get(name)
+        known = old if old is not None and old.wish == each.wish else None
+        if each.stopped and not (known is not None and known.stopped):
+            log.warning("rollout %s %s", name, each.stopped)
+        if each.completed_at is not None and (known is None or known.completed_at is None):
+            log.info("rollout %s is complete", name)
 
 
 def _moment(at: float | None) -> datetime | None:

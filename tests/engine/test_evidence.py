@@ -28,17 +28,17 @@ def heard(since: datetime) -> Heard:
 def test_evidence_is_taken_only_while_a_gate_waits_and_stays(tmp_path: Path) -> None:
     state = State(tmp_path / "state.db")
     evidence, since = Evidence(state), NOW - timedelta(hours=1)
-    assert not evidence.take(PUMP, heard(since), summary(NEW, 5), NOW)
-    evidence.note_before(PUMP, Before(WISH, Digest(OLD.hex()), {"threshold": 1}), heard(since), summary(OLD, 100))
+    assert not evidence.take(PUMP, heard(since), summary(NEW, 5))
+    evidence.note_before(PUMP, Before(WISH, Digest(OLD.hex()), {"threshold": 1}), summary(OLD, 100))
     evidence.wanted = {PUMP}
-    assert evidence.take(PUMP, heard(since), summary(NEW, 50, faults=2), NOW)
+    assert evidence.take(PUMP, heard(since), summary(NEW, 50, faults=2))
     evidence.wanted = set()
-    assert not evidence.take(PUMP, heard(since), summary(NEW, 900, faults=9), NOW)
+    assert not evidence.take(PUMP, heard(since), summary(NEW, 900, faults=9))
     state.close()
     again = Evidence(State(tmp_path / "state.db"))
     health = again.health(PUMP, Digest(NEW.hex()), since)
     assert health is not None
-    assert (health.now.inferences, health.now.faults, health.now.seconds) == (50, 2, 3600.0)
+    assert (health.now.inferences, health.now.faults, health.now.seconds) == (50, 2, 0.0)
     assert health.before is not None
     assert health.before.inferences == 100
     assert again.health(PUMP, Digest(NEW.hex()), NOW) is None  # of an earlier confirmation
@@ -49,8 +49,8 @@ def test_evidence_is_taken_only_while_a_gate_waits_and_stays(tmp_path: Path) -> 
 def test_other_parameters_for_the_same_pack_count_from_the_change(tmp_path: Path) -> None:
     evidence = Evidence(State(tmp_path / "state.db"))
     evidence.wanted = {PUMP}
-    evidence.note_before(PUMP, Before(WISH, Digest(OLD.hex()), {}), heard(NOW), summary(OLD, 100, faults=3))
-    evidence.take(PUMP, heard(NOW), summary(OLD, 130, faults=4), NOW)
+    evidence.note_before(PUMP, Before(WISH, Digest(OLD.hex()), {}), summary(OLD, 100, faults=3))
+    evidence.take(PUMP, heard(NOW), summary(OLD, 130, faults=4))
     health = evidence.health(PUMP, Digest(OLD.hex()), NOW)
     assert health is not None
     assert (health.now.inferences, health.now.faults) == (30, 1)
