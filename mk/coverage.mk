@@ -5,5 +5,6 @@ coverage: export COVERAGE_FILE := $(CURDIR)/build/coverage/data
 coverage: setup ## the whole suite, measured; prints branch_coverage_reconciler= branch_coverage_signing= branch_coverage_plan=
 	rm -rf build/coverage && mkdir -p build/coverage
 	$(PY) -m pytest -n 2 --dist loadscope --cov --cov-report=
+	$(PY) -m coverage combine --quiet --append build/coverage 2>/dev/null || true  # of processes that ended after the suite
 	$(PY) -m coverage json --quiet -o build/coverage/report.json
 	$(PY) tools/coverage_bars.py build/coverage/report.json
