@@ -132,9 +132,9 @@ def test_only_documented_problems_come_out(spoil: Callable[[random.Random, bytes
         path = chance.choice(YAML)
         files = {**FILES, path: spoil(chance, FILES[path])}
         tree = GivenTree(*((name, FILE, data) for name, data in files.items()))
-        start = time.perf_counter()
+        start = time.process_time()
         loaded = load(tree, commit=Commit(""), cache=cache)
-        assert time.perf_counter() - start < SLOWEST_S, f"round {number}"
+        assert time.process_time() - start < SLOWEST_S, f"round {number}"
         check(loaded, files)
         if number % 10 == 0:
             assert load(tree, commit=Commit("")) == loaded, "a cache changes what it costs, not what comes out"

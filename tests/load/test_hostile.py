@@ -54,9 +54,9 @@ HOSTILE: dict[str, tuple[Callable[[Repo], str], Rule]] = {
 def test_a_hostile_file_takes_bounded_time_and_space(name: str, repo: Repo) -> None:
     make, rule = HOSTILE[name]
     repo.write("hostile.yaml", make(repo))
-    start = time.perf_counter()
+    start = time.process_time()
     problems = repo.problems()
-    assert time.perf_counter() - start < SLOWEST_S
+    assert time.process_time() - start < SLOWEST_S
     assert rule in {problem.rule for problem in problems}
     assert len(problems) < 1000
     assert max(len(str(problem)) for problem in problems) < 2000

@@ -83,9 +83,9 @@ def test_several_documents_and_empty_ones() -> None:
 def test_a_bomb_of_aliases_is_refused_at_once() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)]
-    start = time.perf_counter()
+    start = time.process_time()
     reading = read("\n".join(lines).encode())
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 2  # written out it would be 9**29 values
     assert {problem.rule for problem in reading.problems} == {Rule.ALIAS, Rule.TOO_MANY}
 
 
