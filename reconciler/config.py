@@ -98,13 +98,15 @@ class Status:
 
     interval_s: float = 10.0
     history: int = 1000
+    page: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Http:
-    """Metrics and health."""
+    """Metrics, health and the page."""
 
     listen: str = "127.0.0.1:9155"
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from reconciler.cli.options import config_option
 from reconciler.daemon import http
 from reconciler.daemon.assemble import assembled
 from reconciler.daemon.exclusive import held
+from reconciler.daemon.fleetpage import FleetPage
 from reconciler.daemon.health import Health
 from reconciler.daemon.logs import set_up
 from reconciler.daemon.metrics import Metrics
@@ -44,11 +45,13 @@ async def _serve(settings: config.Config) -> None:
     with ExitStack() as stack:
         stack.enter_context(held(settings.state_dir))
         assembly = stack.enter_context(assembled(settings))
-        metrics = Metrics(assembly.engine, assembly.links, time.monotonic)
+        metrics = Metrics(assembly, time.monotonic)
         pages = {
             "/metrics": http.metrics(metrics.exposition),
             "/healthz": lambda: http.plain(health.stuck()),
             "/readyz": lambda: http.plain(health.not_ready(assembly.engine.enforced)),
         }
-        async with http.serving(settings.http.listen, pages), telling(settings, assembly.engine):
+        site = FleetPage(assembly, metrics)
+        serving = http.serving(settings.http.listen, pages, site, settings.http.name)
+        async with serving, telling(settings, assembly.engine):
             await Service(assembly, cadence, watched, health).run()

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from reconciler import config
 from reconciler.cli.options import config_option, output_option
+from reconciler.cli.status_page import written
 from reconciler.cli.status_views import as_dict, device_text, fleet_text
 from reconciler.daemon.overview import Overview, read_overview
 from reconciler.model import DeviceId
@@ -26,13 +27,23 @@ from reconciler.model import DeviceId
 @config_option
 @output_option
 @click.option("--watch", "-w", is_flag=True, help="Show it anew each second, until Ctrl-C.")
-def command(device: str | None, config_path: Path, output: str, *, watch: bool) -> None:
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write it to this folder, as pages for a browser; index.html is the first.",
+)
+def command(device: str | None, config_path: Path, output: str, page: Path | None, *, watch: bool) -> None:
     """Show all devices of this gateway, or everything about DEVICE.
 
     Works beside a running daemon and without one; nothing is changed. Exits with 1 if there is no such device, or
     nothing is known yet.
     """
     state_dir = config.read(config_path).state_dir
+    if page is not None:
+        if device is not None or watch:
+            raise click.UsageError("--page writes the whole fleet, once")
+        click.echo(f"{written(page, read_overview(state_dir))} pages: {page / 'index.html'}")
+        return
     only = DeviceId(device) if device is not None else None
     if not watch:
         click.echo(_view(state_dir, only, output))

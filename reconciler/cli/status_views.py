@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from reconciler.daemon.overview import DeviceOverview, Overview
+from reconciler.daemon.overview import DeviceOverview, Overview, device_facts
 from reconciler.report.conditions import Status
 
 DIGITS = 12
@@ -34,7 +34,7 @@ def fleet_text(overview: Overview, now: datetime) -> str:
 
 def device_text(device: DeviceOverview, overview: Overview, now: datetime) -> str:
     """Show everything about one device."""
-    status, report = device.status, device.report
+    status = device.status
     lines = [f"{status.device}: {status.ready.reason}: {status.ready.message}"]
     under_way = _under_way(overview, status.device)
     facts: list[tuple[str, str]] = [
@@ -45,23 +45,7 @@ def device_text(device: DeviceOverview, overview: Overview, now: datetime) -> st
         ("seen", _ago(device.seen_at, now)),
         *([("under way", under_way)] if under_way else []),
     ]
-    if report is not None:
-        facts += [
-            ("boots", str(report.boots)),
-            ("inferences", str(report.inferences)),
-            ("anomalies", str(report.anomalies)),
-            ("faults", str(report.faults)),
-            ("flags", ", ".join(device.flags) or "-"),
-            ("last error", str(report.error)),
-        ]
-    if device.capabilities is not None:
-        told = device.capabilities
-        facts += [
-            ("type", told.type),
-            ("firmware", told.firmware),
-            ("slot", f"{told.slot_bytes} bytes"),
-            ("arena", f"{told.arena_bytes} bytes"),
-        ]
+    facts += device_facts(device)
     facts += [(f"failed {_short(digest)}", why) for digest, why in device.quarantined.items()]
     lines += ["", *_columns(facts), ""]
     head = [("CONDITION", "STATUS", "REASON", "SINCE", "MESSAGE")]

@@ -7,7 +7,7 @@ import getpass
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,6 +16,7 @@ from reconciler.build.service import BuildService
 from reconciler.build.store import Store
 from reconciler.config import Config
 from reconciler.daemon.overview import STATE_FILE
+from reconciler.daemon.rates import Rates
 from reconciler.engine.builder import ServiceBuilder
 from reconciler.engine.clock import SystemClock
 from reconciler.engine.engine import Engine, Ports
@@ -52,6 +53,7 @@ class Assembly:
     engine: Engine
     links: Links
     state_dir: Path
+    rates: Rates = field(default_factory=Rates)
 
 
 @contextmanager
@@ -90,6 +92,7 @@ def assembled(config: Config) -> Iterator[Assembly]:
             gateway=gateway_keys(config),
             clock=clock,
             peers=_peers(config, remote, limits, stack),
+            page=config.status.page,
         )
         yield Assembly(Engine(GatewayId(config.name), ports), links, config.state_dir)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics and health over HTTP on loopback: three paths, read-only, on the daemon's own event loop.
+"""Metrics, health and the page over HTTP on loopback: read-only, on the daemon's own event loop.
 
 So what is told is one moment of the engine without a lock, and a loop that hangs does not call itself healthy.
 """
@@ -8,21 +8,38 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from prometheus_client import CONTENT_TYPE_LATEST
+
+from reconciler.page.style import HEADERS
 
 log = logging.getLogger(__name__)
 
 REQUEST_S = 5.0
 REQUEST_BYTES = 8192
 TEXT = "text/plain; charset=utf-8"
+HTML = "text/html; charset=utf-8"
 
 
 Answer = tuple[HTTPStatus, str, bytes]
+Site = Callable[[str, str], bytes | None]  # a path and what stands behind its question mark; None: there is no page
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What of a request counts."""
+
+    method: str
+    path: str
+    query: str
+    hosts: tuple[str, ...]  # one, unless something is wrong
+    version: str
 
 
 def plain(why_not: str | None) -> Answer:
@@ -37,13 +54,16 @@ def metrics(exposition: Callable[[], bytes]) -> Callable[[], Answer]:
 
 
 @asynccontextmanager
-async def serving(listen: str, pages: dict[str, Callable[[], Answer]]) -> AsyncIterator[None]:
+async def serving(
+    listen: str, pages: dict[str, Callable[[], Answer]], site: Site | None = None, name: str = ""
+) -> AsyncIterator[None]:
     """Serve while this lasts. An address that can't be had costs the metrics, not the fleet."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             async with asyncio.timeout(REQUEST_S):
-                writer.write(_answered(await reader.readuntil(b"\r\n\r\n"), pages))
+                request = parsed(await reader.readuntil(b"\r\n\r\n"))
+                writer.write(_written(request, _answer(request, pages, site, names)))
                 await writer.drain()
         writer.close()
 
@@ -51,6 +71,7 @@ async def serving(listen: str, pages: dict[str, Callable[[], Answer]]) -> AsyncI
         yield
         return
     host, _, port = listen.rpartition(":")
+    names = frozenset({"localhost", host.strip("[]").lower(), name.lower()}) - {""}
     try:
         server = await asyncio.start_server(handle, host.strip("[]"), int(port), limit=REQUEST_BYTES)
     except OSError as error:
@@ -61,17 +82,64 @@ async def serving(listen: str, pages: dict[str, Callable[[], Answer]]) -> AsyncI
         yield
 
 
-def _answered(request: bytes, pages: dict[str, Callable[[], Answer]]) -> bytes:
-    method, _, rest = request.split(b"\r\n", 1)[0].decode("latin-1").partition(" ")
-    page = pages.get(rest.partition(" ")[0].partition("?")[0])
-    if method not in {"GET", "HEAD"}:
-        status, kind, body = HTTPStatus.METHOD_NOT_ALLOWED, TEXT, b"only GET\n"
-    elif page is None:
-        status, kind, body = HTTPStatus.NOT_FOUND, TEXT, f"there is {' '.join(pages)}\n".encode()
-    else:
-        status, kind, body = page()
-    head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
-        "Cache-Control: no-store\r\nConnection: close\r\n\r\n"
+def parsed(head: bytes) -> Request:
+    """Read the head of a request; what it says beyond this does not matter."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    method, _, rest = first.partition(" ")
+    target, _, version = rest.partition(" ")
+    path, _, query = target.partition("?")
+    fields = (line.partition(":") for line in lines)
+    hosts = tuple(value.strip() for key, _, value in fields if key.lower() == "host")
+    return Request(method, path, query, hosts, version)
+
+
+def _answer(
+    request: Request, pages: dict[str, Callable[[], Answer]], site: Site | None, names: frozenset[str]
+) -> Answer:
+    wrong = _misdirected(request, names)
+    if wrong is not None:
+        return wrong
+    if request.method not in {"GET", "HEAD"}:
+        return HTTPStatus.METHOD_NOT_ALLOWED, TEXT, b"only GET\n"
+    page = pages.get(request.path)
+    if page is not None:
+        return page()
+    drawn = site(request.path, request.query) if site is not None else None
+    if drawn is not None:
+        return HTTPStatus.OK, HTML, drawn
+    return HTTPStatus.NOT_FOUND, TEXT, f"there is {' '.join([*(['/'] if site is not None else []), *pages])}\n".encode()
+
+
+def _misdirected(request: Request, names: frozenset[str]) -> Answer | None:
+    """Refuse who asks for us by a name that is not ours: a site whose name was turned to this address (rebinding)."""
+    if len(request.hosts) > 1 or (not request.hosts and request.version != "HTTP/1.0"):
+        return HTTPStatus.BAD_REQUEST, TEXT, b"one Host\n"
+    if all(_is_ours(host, names) for host in request.hosts):
+        return None
+    words = b"asked for by a name that is not ours: use an address, or set name in [http] of gateway.toml\n"
+    return HTTPStatus.MISDIRECTED_REQUEST, TEXT, words
+
+
+def _is_ours(host: str, names: frozenset[str]) -> bool:
+    bare, colon, port = host.rpartition(":")
+    if not colon or not port.isdigit():
+        bare = host
+    bare = bare.removeprefix("[").removesuffix("]").lower()
+    if bare in names:
+        return True
+    try:
+        ipaddress.ip_address(bare)
+    except ValueError:
+        return False
+    return True  # no name at all: nobody can have turned it
+
+
+def _written(request: Request, answer: Answer) -> bytes:
+    status, kind, body = answer
+    fields = {"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close", **HEADERS}
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        fields["Allow"] = "GET, HEAD"
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {status.value} {status.phrase}\r\n{head}\r\n".encode() + (
+        b"" if request.method == "HEAD" else body
     )
-    return head.encode() + (b"" if method == "HEAD" else body)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from reconciler.daemon.rates import Rate, Rates
 from reconciler.devices.link import LinkStatistics
 from reconciler.engine.engine import Engine
 from reconciler.engine.links import Links
@@ -30,6 +31,8 @@ class LinkFigures:
 
     trouble: str | None
     statistics: LinkStatistics
+    baud: int | None = None  # None: no line
+    rate: Rate | None = None  # None: not told yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +53,9 @@ class Live:
     unauthenticated: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
 
-def live_of(engine: Engine, links: Links) -> Live:
+def live_of(engine: Engine, links: Links, rates: Rates) -> Live:
     """Look at the engine."""
-    troubles, statistics = links.troubles(), links.statistics()
+    troubles, bauds = links.troubles(), links.bauds()
     source = engine.source
     return Live(
         at=datetime.now(UTC),
@@ -65,7 +68,10 @@ def live_of(engine: Engine, links: Links) -> Live:
         waiting=engine.deliveries.waiting,
         building=tuple(f"{model} for {kind}" for model, kind in engine.artifacts.building),
         build_failures={f"{model} for {kind}": why for (model, kind), why in engine.artifacts.failures.items()},
-        links={name: LinkFigures(troubles.get(name), figures) for name, figures in statistics.items()},
+        links={
+            name: LinkFigures(troubles.get(name), figures, bauds.get(name), rates.of(name))
+            for name, figures in links.statistics().items()
+        },
         unauthenticated={name: (each.count, each.why) for name, each in engine.view.doubts.refused.items()},
     )
 
@@ -112,6 +118,9 @@ def _link(figures: LinkFigures) -> dict[str, Any]:
     told = figures.statistics
     return {
         "trouble": figures.trouble,
+        "baud": figures.baud,
+        "sentPerS": figures.rate.sent_per_s if figures.rate is not None else None,
+        "heardPerS": figures.rate.heard_per_s if figures.rate is not None else None,
         "sentBytes": told.sent_bytes,
         "heardBytes": told.heard_bytes,
         "questions": told.questions,

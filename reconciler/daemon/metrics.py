@@ -4,17 +4,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from reconciler.daemon.assemble import Assembly
 from reconciler.daemon.live import Live, live_of
 from reconciler.devices.bodies import Flag
 from reconciler.engine.deliveries import Done
-from reconciler.engine.engine import Engine
-from reconciler.engine.links import Links
 from reconciler.engine.summaries import Total
 
 AGGREGATE_EVERY_S = 30.0  # what has to look at every device is not done at every scrape
@@ -40,9 +39,9 @@ TOTAL_COUNTERS = {
 class Metrics(Collector):
     """All metrics of one daemon, in a registry of its own."""
 
-    def __init__(self, engine: Engine, links: Links, steady_s: Callable[[], float]) -> None:
-        self._engine = engine
-        self._links = links
+    def __init__(self, assembly: Assembly, steady_s: Callable[[], float]) -> None:
+        self._assembly = assembly
+        self._engine = assembly.engine
         self._steady_s = steady_s
         self._ended: Counter[str] = Counter()
         self._aggregated_s = float("-inf")
@@ -50,7 +49,7 @@ class Metrics(Collector):
         self._flags: Counter[str] = Counter()
         self._registry = CollectorRegistry()
         self._registry.register(self)
-        engine.on_done.append(self._count)
+        assembly.engine.on_done.append(self._count)
 
     def exposition(self) -> bytes:
         """Return the text that a scrape gets."""
@@ -58,18 +57,24 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Look at everything."""
-        if self._steady_s() - self._aggregated_s >= AGGREGATE_EVERY_S:
-            self._aggregate()
-        live = live_of(self._engine, self._links)
+        self._aggregate()
+        live = live_of(self._engine, self._assembly.links, self._assembly.rates)
         yield from self._gateway(live)
         yield from self._devices(live)
         yield from _links(live)
         yield from self._models()
 
+    def totals(self) -> Sequence[Total]:
+        """Return what each pack did, at most `AGGREGATE_EVERY_S` ago."""
+        self._aggregate()
+        return self._totals
+
     def _count(self, done: Done) -> None:
         self._ended[type(done.outcome).__name__.lower()] += 1
 
     def _aggregate(self) -> None:
+        if self._steady_s() - self._aggregated_s < AGGREGATE_EVERY_S:
+            return
         self._totals = self._engine.summaries.totals()
         self._flags = self._engine.view.count_flags()
         self._aggregated_s = self._steady_s()

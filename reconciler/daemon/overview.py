@@ -16,13 +16,15 @@ from reconciler.daemon.exclusive import holder
 from reconciler.devices.bodies import CapabilitiesBody, Flag, Report, parse_body
 from reconciler.engine.observe import DIGEST16_HEX
 from reconciler.engine.state import MIGRATIONS
-from reconciler.engine.statuses import GATEWAY
-from reconciler.engine.summaries import Total, totals
+from reconciler.engine.statuses import GATEWAY, ROLLOUTS
+from reconciler.engine.summaries import Total, labelled, totals
 from reconciler.errors import Unusable
 from reconciler.model import DeviceId
 from reconciler.report.device import DeviceStatus
 from reconciler.report.gateway import GatewayStatus
 from reconciler.report.render import read_device_file, read_gateway_file
+from reconciler.report.rollout import RolloutStatus
+from reconciler.report.rollout_file import read_rollout_file
 
 STATE_FILE = "state.db"
 
@@ -58,6 +60,8 @@ class Overview:
     devices: tuple[DeviceOverview, ...]
     totals: Mapping[str, Total]  # by model, or by the digest where no model is known for it
     live: Mapping[str, Any] | None
+    rollouts: tuple[RolloutStatus, ...]
+    at: datetime  # when it was read
 
 
 def read_overview(state_dir: Path, only: DeviceId | None = None) -> Overview:
@@ -74,9 +78,39 @@ def read_overview(state_dir: Path, only: DeviceId | None = None) -> Overview:
             running,
             read_gateway_file(gateway[0]) if gateway else None,
             tuple(_devices(db, only)),
-            {models.get(total.running, total.running): total for total in found},
+            labelled(found, models),
             live.read(state_dir) if running else None,
+            tuple(_rollouts(db)),
+            datetime.now(UTC),
         )
+
+
+def read_device(state_dir: Path, device: DeviceId) -> DeviceOverview | None:
+    """Read what is known of one device; None: it is none of ours."""
+    with database(state_dir) as db:
+        return next(_devices(db, device), None)
+
+
+def device_facts(device: DeviceOverview) -> list[tuple[str, str]]:
+    """Name what a device said of itself, for people."""
+    facts: list[tuple[str, str]] = []
+    if (report := device.report) is not None:
+        facts += [
+            ("boots", str(report.boots)),
+            ("inferences", str(report.inferences)),
+            ("anomalies", str(report.anomalies)),
+            ("faults", str(report.faults)),
+            ("flags", ", ".join(device.flags) or "-"),
+            ("last error", str(report.error)),
+        ]
+    if (told := device.capabilities) is not None:
+        facts += [
+            ("type", told.type),
+            ("firmware", told.firmware),
+            ("slot", f"{told.slot_bytes} bytes"),
+            ("arena", f"{told.arena_bytes} bytes"),
+        ]
+    return facts
 
 
 @contextmanager
@@ -103,8 +137,7 @@ def _devices(db: sqlite3.Connection, only: DeviceId | None) -> Iterator[DeviceOv
     failures: dict[str, dict[str, str]] = {}
     for device, digest, why in db.execute("SELECT device, digest, why FROM quarantine"):
         failures.setdefault(device, {})[digest] = why
-    pattern = f"devices/{only}.yaml" if only is not None else "devices/%"
-    for (body,) in db.execute("SELECT body FROM status WHERE path LIKE ? ORDER BY path", (pattern,)):
+    for (body,) in db.execute(*_asked(only)):
         status = read_device_file(body)
         seen_at, report, capabilities = heard.get(status.device, (None, None, None))
         yield DeviceOverview(
@@ -114,6 +147,18 @@ def _devices(db: sqlite3.Connection, only: DeviceId | None) -> Iterator[DeviceOv
             _capabilities(capabilities),
             failures.get(status.device, {}),
         )
+
+
+def _asked(only: DeviceId | None) -> tuple[str, tuple[str, ...]]:
+    """Say which status files are meant; a name that was asked for is no pattern."""
+    if only is not None:
+        return "SELECT body FROM status WHERE path = ?", (f"devices/{only}.yaml",)
+    return "SELECT body FROM status WHERE path LIKE 'devices/%' ORDER BY path", ()
+
+
+def _rollouts(db: sqlite3.Connection) -> Iterator[RolloutStatus]:
+    for (body,) in db.execute("SELECT body FROM status WHERE path LIKE ? ORDER BY path", (f"{ROLLOUTS}%",)):
+        yield read_rollout_file(body)
 
 
 def _report(body: bytes | None) -> Report | None:

@@ -127,11 +127,13 @@ class Service:
     async def _tells(self) -> None:
         """Tell `tinyfleet status` of the moment, when there is news; a full disk must not end the daemon."""
         told = -1
+        links, rates = self._assembly.links, self._assembly.rates
         while True:
+            rates.note(links.statistics())
             if self._engine.passes != told:
                 told = self._engine.passes
                 try:
-                    live.write(self._assembly.state_dir, live.live_of(self._engine, self._assembly.links))
+                    live.write(self._assembly.state_dir, live.live_of(self._engine, links, rates))
                 except OSError as error:
                     log.warning("%s can't be written: %s", live.FILE, error.strerror)
             await asyncio.sleep(TELL_S)

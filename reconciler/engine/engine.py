@@ -60,6 +60,7 @@ class Ports:
     gateway: Gateway
     clock: Clock
     peers: PeerWords | None = None  # None: rollouts do not span gateways
+    page: bool = False  # a page for a browser beside the status README
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Engine:
         self._hearing = Hearing(ears, ports.seals, self.attention, self.deliveries, self.wake.set)
         self._dispatch = Dispatch(tools, self.deliveries)
         self._planner = Planner()
-        self.statuses = Statuses(name, ports.state.status())
+        self.statuses = Statuses(name, ports.state.status(), page=ports.page)
         self._want: Want | None = None
         self._scope = Scope(name, together=ports.peers is not None)
         self._recall = Recall(ports.state)

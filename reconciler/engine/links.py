@@ -36,6 +36,7 @@ class _Open:
     fleet: Fleet
     up: asyncio.Event
     tasks: tuple[asyncio.Task[None], ...]
+    baud: int | None  # None: no line
     trouble: str | None = None
 
 
@@ -95,6 +96,10 @@ class Links:
         """Return for each link what passed over it."""
         return {name: link.fleet.link.statistics for name, link in self._open.items()}
 
+    def bauds(self) -> dict[str, int | None]:
+        """Return for each link how fast its line is; None: it is no line."""
+        return {name: link.baud for name, link in self._open.items()}
+
     async def run(self) -> None:
         """Raise the bug that ended a link's task, should there be one; a link that is down is no bug."""
         raise await self._crashes.get()
@@ -143,7 +148,8 @@ class Links:
         )
         for task in tasks:
             task.add_done_callback(self._look_for_crash)
-        self._open[name] = _Open(key, runner, asyncio.Event(), tasks)
+        bauds = [member.link.baud for member in members.values() if isinstance(member.link, SerialAddress)]
+        self._open[name] = _Open(key, runner, asyncio.Event(), tasks, bauds[0] if bauds else None)
 
     def _mqtt_link(self, fleet: str, members: Mapping[DeviceId, Device]) -> MqttLink | None:
         if self._mqtt is None:

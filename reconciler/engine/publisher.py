@@ -15,6 +15,8 @@ from reconciler.engine.state import State
 from reconciler.git.authorship import Message
 from reconciler.git.status import Publication, StatusRef, Waiting
 
+_FOR_PEOPLE = frozenset({"README.md", "index.html"})  # they change whenever anything does
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -71,7 +73,9 @@ class Publisher:
 
 
 def _subject(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
-    changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path) and path != "README.md")
+    changed = sorted(
+        path for path in {*before, *after} if before.get(path) != after.get(path) and path not in _FOR_PEOPLE
+    )
     if not changed:
         return "Status as it was"
     shown = ", ".join(path.removesuffix(".yaml") for path in changed[:3])

@@ -16,6 +16,8 @@ from reconciler.model import (
     RolloutId,
     RolloutWord,
 )
+from reconciler.page.facts import Fleet
+from reconciler.page.site import INDEX, committed
 from reconciler.report.device import DeviceStatus, Doubt, Moment, device_status
 from reconciler.report.gateway import GatewayFacts, GatewayStatus, gateway_status
 from reconciler.report.render import device_file, gateway_file, read_device_file, read_gateway_file, readme
@@ -52,12 +54,14 @@ class _Told:
 class Statuses:
     """What was told last, so that what has not changed is not told again."""
 
-    def __init__(self, name: GatewayId, committed: Mapping[str, bytes]) -> None:
+    def __init__(self, name: GatewayId, before: Mapping[str, bytes], *, page: bool = False) -> None:
         self._name = name
-        self._committed = committed  # from before a restart: tells since when
+        self._committed = before  # from before a restart: tells since when
+        self._page = page  # for a browser, beside the README
+        self._page_differs = page != (INDEX in before)  # the configuration says something else than it did
         self._told: dict[DeviceId, _Told] = {}
-        self._gateway = read_gateway_file(committed[GATEWAY]) if GATEWAY in committed else None
-        told = [read_rollout_file(body) for path, body in committed.items() if path.startswith(ROLLOUTS)]
+        self._gateway = read_gateway_file(before[GATEWAY]) if GATEWAY in before else None
+        told = [read_rollout_file(body) for path, body in before.items() if path.startswith(ROLLOUTS)]
         self._rollouts = {status.facts.rollout: status for status in told}
 
     @property
@@ -93,10 +97,15 @@ class Statuses:
             del self._told[device]
         gone |= self._tell_rollouts(picture, files)
         gateway = gateway_status(picture.gateway, picture.moment, self._gateway)
-        if files or gone or gateway != self._gateway:
+        if files or gone or gateway != self._gateway or self._page_differs:
             self._gateway = gateway
             files[GATEWAY] = gateway_file(gateway)
             files[README] = readme(gateway, self.devices, picture.rollouts, self._rollouts.values())
+            if self._page:
+                files[INDEX] = committed(Fleet(gateway, self.devices, tuple(self._rollouts.values())))
+            elif self._page_differs:
+                gone.add(INDEX)
+            self._page_differs = False
         self._committed = {}
         return files, gone
 

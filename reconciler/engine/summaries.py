@@ -7,7 +7,8 @@ device ran is kept, so a sum over devices is a sum over all that this pack has d
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler.devices.bodies import HISTOGRAM_BINS, Score, Summary, encode_body, parse_body
@@ -74,6 +75,19 @@ def totals(rows: Iterable[tuple[str, bytes]]) -> list[Total]:
         if isinstance(summary, Summary):
             by_pack.setdefault(running, []).append(summary)
     return [_total(running, found) for running, found in sorted(by_pack.items())]
+
+
+def labelled(found: Iterable[Total], names: Mapping[str, str]) -> dict[str, Total]:
+    """Name each pack by its model, and by its digest too where a model was built for several device types."""
+    every = list(found)
+    often = Counter(names.get(total.running) for total in every)
+    return {_label(total, names.get(total.running), often): total for total in every}
+
+
+def _label(total: Total, model: str | None, often: Counter[str | None]) -> str:
+    if model is None:
+        return total.running
+    return model if often[model] == 1 else f"{model} ({total.running[:12]})"
 
 
 def _total(running: str, found: list[Summary]) -> Total:

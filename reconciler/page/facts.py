@@ -59,8 +59,10 @@ class Present:
 
     at: datetime
     running: bool  # a daemon works at this moment
-    under_way: Mapping[str, str] = field(default_factory=dict)
-    waiting: Mapping[str, str] = field(default_factory=dict)
+    under_way_count: int = 0
+    waiting_count: int = 0
+    under_way: Mapping[DeviceId, str] = field(default_factory=dict)
+    waiting: Mapping[DeviceId, str] = field(default_factory=dict)
     building: Sequence[str] = ()
     build_failures: Mapping[str, str] = field(default_factory=dict)
     refused: Mapping[str, tuple[int, str]] = field(default_factory=dict)  # messages in a name that did not verify

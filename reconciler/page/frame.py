@@ -18,6 +18,7 @@ GENERATOR = "tinyfleet"
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 DIGITS = 12
 NONE = "\N{EN DASH}"
+MARK = f'<meta name="generator" content="{GENERATOR}">'.encode()  # by which a page of ours is known
 _SIGNS = {
     Mood.GOOD: "\N{CHECK MARK}",
     Mood.WAIT: "\N{HORIZONTAL ELLIPSIS}",

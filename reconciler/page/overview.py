@@ -73,13 +73,13 @@ def _legend(found: dict[Mood, int]) -> Iterator[Markup]:
 
 def _under_way(fleet: Fleet) -> Markup | None:
     present = fleet.present
-    if present is None or not (present.under_way or present.waiting or present.building):
+    if present is None or not (present.under_way_count or present.waiting_count or present.building):
         return None
     told = []
-    if present.under_way:
-        told.append(f"{counted(len(present.under_way), 'update', 'updates')} under way")
-    if present.waiting:
-        told.append(f"{counted(len(present.waiting), 'device', 'devices')} to be tried again")
+    if present.under_way_count:
+        told.append(f"{counted(present.under_way_count, 'update', 'updates')} under way")
+    if present.waiting_count:
+        told.append(f"{counted(present.waiting_count, 'device', 'devices')} to be tried again")
     if present.building:
         told.append(f"building {', '.join(present.building)}")
     return element("p", "At this moment: ", "; ".join(told), ".", class_="soft small")
