@@ -26,6 +26,10 @@ from reconciler.build.recipe import Recipe
 Progress = Callable[[str], None]
 _UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--")
 _TAIL = 2000
+_PASSED_ON = (
+    FIRMWARE_VARIABLE,
+    "COVERAGE_PROCESS_CONFIG",
+)  # where the engines are; and builds are measured like all else
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +105,8 @@ def _run(folder: Path, wall_s: float, progress: Progress) -> _Ended:
 def _environment(folder: Path) -> dict[str, str]:
     """Only what a build needs; nothing of the daemon's environment, where secrets may be."""
     package_root = str(Path(__file__).resolve().parents[2])
-    firmware = os.environ.get(FIRMWARE_VARIABLE)
     return {
-        **({FIRMWARE_VARIABLE: firmware} if firmware else {}),
+        **{name: os.environ[name] for name in _PASSED_ON if os.environ.get(name)},
         "PATH": os.defpath,
         "HOME": str(folder),
         "TMPDIR": str(folder),
