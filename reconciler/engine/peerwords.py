@@ -25,6 +25,7 @@ class PeerWords:
         self._ours = ours
         self._read: dict[GatewayId, tuple[Commit, PeerWord]] = {}
         self._words: Mapping[GatewayId, PeerWord] = {}
+        self._refused: Mapping[str, Commit] = {}
 
     def look(self) -> Mapping[GatewayId, PeerWord]:
         """Return each gateway's last word; the same value while none says anything new.
@@ -36,26 +37,37 @@ class PeerWords:
         except FleetError as failure:
             log.warning("what other gateways say can't be fetched: %s", failure, extra={"reason": failure.reason})
             return self._words
-        try:
-            read = {
-                GatewayId(name): self._known(GatewayId(name), commit)
-                for name, commit in commits.items()
-                if name != self._ours
-            }
-        except FleetError as failure:
-            log.warning("what other gateways say can't be read: %s", failure, extra={"reason": failure.reason})
-            return self._words
-        self._read = read
-        words = {gateway: word for gateway, (_, word) in read.items()}
+        self._tell_refused()
+        found = {
+            GatewayId(name): self._last_of(GatewayId(name), commit)
+            for name, commit in commits.items()
+            if name != self._ours
+        }
+        self._read = {gateway: known for gateway, known in found.items() if known is not None}
+        words = {gateway: word for gateway, (_, word) in self._read.items()}
         if words != self._words:
             self._words = words
         return self._words
 
-    def _known(self, gateway: GatewayId, commit: Commit) -> tuple[Commit, PeerWord]:
+    def _tell_refused(self) -> None:
+        """Say once whose status is not signed by its gateway's key."""
+        refused = {name: commit for name, commit in self._peers.refused.items() if name != self._ours}
+        for name, commit in refused.items() - self._refused.items():
+            words = "the status of gateway %s (%s) is not signed by a key of that gateway, and counts for nothing"
+            log.warning(words, name, commit[:12], extra={"reason": "Refused"})
+        self._refused = refused
+
+    def _last_of(self, gateway: GatewayId, commit: Commit) -> tuple[Commit, PeerWord] | None:
+        """Return the last word of one gateway; what can't be read of one takes no other's word away."""
         before = self._read.get(gateway)
         if before is not None and before[0] == commit:
             return before
-        word = self._parse(gateway, commit)
+        try:
+            word = self._parse(gateway, commit)
+        except FleetError as failure:
+            words = "what gateway %s says can't be read: %s"
+            log.warning(words, gateway, failure, extra={"reason": failure.reason})
+            return before
         # The same object for the same word: planning takes that for unchanged.
         return (commit, before[1]) if before is not None and before[1] == word else (commit, word)
 

@@ -39,6 +39,7 @@ class Peers:
         self._named = named
         self._mirror = Mirror(path, replace(remote, ref=_STATUS), limits)
         self._verifier = Verifier(policy, state)
+        self.refused: dict[str, Commit] = {}  # what the last `fetch` left out
 
     def __enter__(self) -> Self:
         return self
@@ -69,7 +70,9 @@ class Peers:
             self._mirror.transfer("--depth=1", "--prune", refspec=f"+{_STATUS}/*:{_PEERS}/*")
             self._mirror.tidy()
         here = {ref.removeprefix(f"{_STATUS}/"): commit for ref, commit in offered.items() if self._mirror.has(commit)}
-        return {name: commit for name, commit in here.items() if self._trusted(name, commit)}
+        trusted = {name: commit for name, commit in here.items() if self._trusted(name, commit)}
+        self.refused = {name: commit for name, commit in here.items() if name not in trusted}
+        return trusted
 
     def _trusted(self, name: str, commit: Commit) -> bool:
         # One gateway's bad signature is no reason to lose sight of the others.
