@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A gateway's folder as a daemon leaves it: a configuration, a database, and, while one works, what goes on now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from reconciler.cli import cli
+from reconciler.daemon import live
+from reconciler.devices.bodies import CapabilitiesBody, Flag, Place, Report, Score, Summary, Why, encode_body
+from reconciler.devices.link import LinkStatistics
+from reconciler.engine.state import Delivery, Failure, Heard, State
+from reconciler.engine.statuses import GATEWAY
+from reconciler.engine.summaries import Summaries
+from reconciler.errors import FleetError
+from reconciler.model import (
+    Action,
+    Artifact,
+    DeviceId,
+    Digest,
+    ModelRef,
+    ObservedDevice,
+    Phase,
+    RolloutId,
+    TypeId,
+    Version,
+)
+from reconciler.report.device import Moment, device_status
+from reconciler.report.gateway import GatewayFacts, SourceState, gateway_status
+from reconciler.report.render import device_file, gateway_file
+
+NOW = datetime.now(UTC)
+COMMIT = "7d1f0c29a4be5b3e8d6c01f7a92e4c58b3d6f011"
+RUNS, FAILED = Digest("ab" * 32), Digest("cd" * 32)
+WEAR = ModelRef("wear", Version("1"))
+REPORT = Report(
+    counter=9, sequence=4, epoch=1, gateway=b"\x11" * 8, phase=Phase.CONFIRMED, place=Place.SLOT_A,
+    running=bytes.fromhex(RUNS)[:16], other=None, why=Why.CONFIRMED, failed=None, error=-31,
+    flags=Flag.GOLDEN_VECTORS_FAILED | Flag.INFERENCE_FAULT, parameters=0, boots=3, inferences=120, anomalies=7,
+    faults=1, transfer=None,
+)  # fmt: skip
+TOLD = CapabilitiesBody(
+    type="board", class_id=b"\x22" * 16, pack_format=1, operators=b"\x01", slot_bytes=8192, arena_bytes=1024,
+    block_bytes=512, block_ms=0, updates=True, prebaked=(), firmware="1.4.0",
+)  # fmt: skip
+
+
+@dataclass
+class Known:
+    """One gateway's folder."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "gateway.toml"
+
+    def tinyfleet(self, *arguments: str) -> Result:
+        return CliRunner().invoke(cli, [*arguments, "--config", str(self.config)])
+
+    def refused(self, *arguments: str) -> str:
+        """Run a command that ends with a failure we know, and return its words."""
+        failure = self.tinyfleet(*arguments).exception
+        assert isinstance(failure, FleetError), failure
+        return str(failure)
+
+    def state(self) -> State:
+        return State(self.folder / "state" / "state.db")
+
+    def says(self, *actions: Action, model: str | None = "wear@1") -> None:
+        """Let the last pass have said this of its devices, and that it enforces a commit."""
+        moment = Moment(NOW, COMMIT)
+        gateway = gateway_status(GatewayFacts("hall", SourceState(True, "Fetched", "")), moment, None)  # noqa: FBT003
+        files = {GATEWAY: gateway_file(gateway)}
+        for action in actions:
+            seen = ObservedDevice(NOW, Phase.CONFIRMED, RUNS, sequence=4)
+            files[f"devices/{action.device}.yaml"] = device_file(device_status(action, seen, model, moment, None))
+        state = self.state()
+        state.write_status(files, set())
+        state.close()
+
+    def heard(self, name: str, ago: timedelta) -> None:
+        """Let a device have reported, sampled scores, failed with one pack, and been sent another."""
+        device = DeviceId(name)
+        state = self.state()
+        state.hear(Heard(device, NOW - ago, encode_body(REPORT), encode_body(TOLD), NOW, {}, 0))
+        state.built(Artifact(WEAR, TypeId("board"), RUNS, 900, 64, frozenset({"ADD"})), "source")
+        state.quarantine(Failure(device, FAILED, "the trial failed with -31", RolloutId("wear"), "wish"))
+        state.sending(device, Delivery(RUNS, 4, b"envelope"))
+        score = Score(2, -4, 4, 0, (1, 1, 0, 0, 0, 0, 0, 0))
+        Summaries(state).take(device, Summary(REPORT.running, 120, 7, 1, 2, score))
+        state.close()
+
+    def goes_on(self) -> None:
+        """Tell of the moment, as a daemon does that works."""
+        line = LinkStatistics(unknown={"pump-99"})
+        moment = live.Live(
+            at=NOW,
+            passes=3,
+            summary="3 devices",
+            commit=COMMIT,
+            source_good=True,
+            source_reason="Fetched",
+            under_way={DeviceId("pump-1"): "wear@2 is to be transferred"},
+            waiting={DeviceId("pump-2"): "lost: no answer to 6 questions"},
+            building=("wear@3 for board",),
+            build_failures={"wear@4 for board": "auc is 0.7, it must be at least 0.9"},
+            links={"line": live.LinkFigures("no such port", line), "mqtt": live.LinkFigures(None, LinkStatistics())},
+            unauthenticated={"pump-3": (14, "the signature is not the device's")},
+        )  # fmt: skip
+        live.write(self.folder / "state", moment)
+
+
+def known(folder: Path, more: str = "") -> Known:
+    """Make a folder with a configuration in which nothing was done yet."""
+    (folder / "gateway.toml").write_text(
+        f'name = "hall"\nstate_dir = "state"\n[repository]\nurl = "{folder}/fleet.git"\n'
+        f'[keys]\ngateway = "keys"\nstatus = "status_ed25519"\n{more}'
+    )
+    return Known(folder)
