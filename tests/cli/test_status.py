@@ -69,7 +69,13 @@ def test_the_table_names_what_is_not_well_and_what_the_models_did(gateway: Known
     assert "no daemon works here at the moment" in told
     rows = {line.split()[0]: line for line in told.splitlines() if line}
     assert rows["pump-1"].split()[1:3] == ["wear@1", "Ready"]
-    assert rows["pump-2"].split() == ["pump-2", "wear@1", "NotReporting", "never", *"not reporting since noon".split()]
+    assert rows["pump-2"].split() == [
+        "pump-2",
+        "wear@1",
+        "NotReporting",
+        "never",
+        *["not", "reporting", "since", "noon"],
+    ]
     assert rows["wear@1"].split() == ["wear@1", "1", "120", "7", "1", "2"]
 
 
