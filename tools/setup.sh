@@ -12,6 +12,7 @@ needed=(
   /usr/include/openssl/evp.h:libssl-dev /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a:libclang-rt-14-dev
   arm-none-eabi-gcc:gcc-arm-none-eabi riscv64-unknown-elf-gcc:gcc-riscv64-unknown-elf
   qemu-system-arm:qemu-system-arm qemu-system-riscv32:qemu-system-misc rz:lrzsz faketime:faketime
+  chromium:chromium chromedriver:chromium-driver
 )
 missing=()
 for pair in "${needed[@]}"; do

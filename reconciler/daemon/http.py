@@ -60,12 +60,12 @@ async def serving(
     """Serve while this lasts. An address that can't be had costs the metrics, not the fleet."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        gone = (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError)
+        with contextlib.closing(writer), contextlib.suppress(*gone):
             async with asyncio.timeout(REQUEST_S):
                 request = parsed(await reader.readuntil(b"\r\n\r\n"))
                 writer.write(_written(request, _answer(request, pages, site, names)))
                 await writer.drain()
-        writer.close()
 
     if not listen:
         yield

@@ -9,20 +9,23 @@ from reconciler.page.facts import Mood
 from reconciler.page.html import Markup, element
 
 _WIDE = 1000  # units of a bar from end to end
-_LEAST = 6  # what is there at all is seen
-_BIN, _GAP, _HIGH, _FOOT, _HEAD = 48, 8, 120, 20, 18
+_APART = 3
+_LEAST = 8  # what is there at all is seen
+_BIN, _GAP, _HIGH, _FOOT, _HEAD = 38, 8, 110, 20, 18
 _BITS = 4  # a bin of a device's histogram holds scores of 4i … 4i + 3 bits (docs/specs/protocol.md)
 
 
 def stacked(parts: Sequence[tuple[Mood, int]], words: str) -> Markup:
     """Draw shares of a whole beside each other."""
     total = sum(number for _, number in parts)
-    drawn = [element("rect", class_="fill-track", width=_WIDE, height=10)]
+    drawn = [element("rect", class_="fill-track", width=_WIDE, height=10)] if not total else []
     left = 0
     for mood, number in parts:
         width = max(_LEAST, number * _WIDE // total) if number else 0
         if width:
-            drawn.append(element("rect", class_=f"fill-{mood}", x=left, width=width, height=10))
+            drawn.append(
+                element("rect", class_=f"fill-{mood}", x=left, width=max(_LEAST - _APART, width - _APART), height=10)
+            )
         left += width
     return _picture(words, f"0 0 {max(_WIDE, left)} 10", *drawn, stretched=True)
 
@@ -43,7 +46,7 @@ def progress(done: int, total: int, mood: Mood) -> Markup:
 
 
 def histogram(bars: Sequence[int], words: str) -> Markup:
-    """Draw how scores are spread: one bar for each bin, its share above it."""
+    """Draw how scores are spread: one bar for each bin, its share above it, its least score below."""
     most, total = max(bars, default=0), sum(bars)
     drawn = []
     for index, number in enumerate(bars):
@@ -53,7 +56,7 @@ def histogram(bars: Sequence[int], words: str) -> Markup:
         drawn.append(element("rect", class_="fill-wait", x=x, y=top, width=_BIN, height=high, rx=2))
         if number:
             drawn.append(_label(x, top - 5, share(number, total)))
-        drawn.append(_label(x, _HEAD + _HIGH + 15, bin_name(index, len(bars))))
+        drawn.append(_label(x, _HEAD + _HIGH + 15, _short(_low(index))))
     wide, base = len(bars) * (_BIN + _GAP) - _GAP, _HEAD + _HIGH
     drawn.append(element("line", class_="stroke-line", x1=0, x2=wide, y1=base, y2=base))
     return _picture(words, f"0 0 {wide} {base + _FOOT}", *drawn)
@@ -69,10 +72,14 @@ def share(number: int, total: int) -> str:
 
 def bin_name(index: int, bins: int) -> str:
     """Name a bin by the scores that it holds, without their sign."""
-    low = 0 if index == 0 else 1 << (_BITS * index - 1)
     if index == bins - 1:
-        return f"≥ {_short(low)}"
-    return f"{_short(low)}\N{EN DASH}{_short((1 << (_BITS * index + _BITS - 1)) - 1)}"
+        return f"{_short(_low(index))} or more"
+    return f"{_short(_low(index))}\N{EN DASH}{_short((1 << (_BITS * index + _BITS - 1)) - 1)}"
+
+
+def _low(index: int) -> int:
+    """Return the least score of a bin."""
+    return 0 if index == 0 else 1 << (_BITS * index - 1)
 
 
 def _short(number: int) -> str:

@@ -7,7 +7,20 @@ from collections.abc import Iterator
 
 from reconciler.page.addresses import Addresses
 from reconciler.page.facts import Detail, Fleet
-from reconciler.page.frame import DIGITS, NONE, Column, advice, document, pairs, ready, section, since, stamp, table
+from reconciler.page.frame import (
+    DIGITS,
+    NONE,
+    Column,
+    advice,
+    document,
+    pairs,
+    ready,
+    section,
+    since,
+    since_line,
+    stamp,
+    table,
+)
 from reconciler.page.html import Child, Markup, element, joined
 from reconciler.report.conditions import Status
 
@@ -27,7 +40,7 @@ def device(detail: Detail, fleet: Fleet, at: Addresses) -> bytes:
     main = [
         element("h1", status.device),
         element("p", ready(condition), " ", condition.message, class_="lede"),
-        element("p", "Since ", since(condition.since, fleet), " UTC", class_="soft small"),
+        since_line(condition.since, fleet),
         advice(condition.reason) if condition.status is not Status.TRUE else None,
         section("Conditions", "conditions", element("div", table("In their order", _CONDITIONS, rows), class_="card")),
         section("What it said last", "said", element("div", pairs(_facts(detail, fleet, at)), class_="card")),

@@ -17,7 +17,7 @@ HERE = "Devices"
 PER_PAGE = 100
 _COLUMNS = (
     Column("Device"),
-    Column("Model"),
+    Column("Model", "name"),
     Column("State"),
     Column("Since (UTC)", "time"),
     Column("Rollout"),

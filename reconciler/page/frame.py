@@ -132,11 +132,17 @@ def stamp(moment: datetime, *, seconds: bool = False) -> Markup:
     return element("time", shown, datetime=f"{moment:%Y-%m-%dT%H:%M:%SZ}")
 
 
-def since(moment: datetime, fleet: Fleet) -> Markup:
+def since(moment: datetime, fleet: Fleet, *, zone: str = "") -> Markup:
     """Show since when, and for how long where that is known."""
     if fleet.at is None:
-        return stamp(moment)
-    return joined([stamp(moment), element("span", f" · {lasted((fleet.at - moment).total_seconds())}", class_="soft")])
+        return joined([stamp(moment), zone])
+    long = element("span", f" · {lasted((fleet.at - moment).total_seconds())}", class_="soft")
+    return joined([stamp(moment), zone, long])
+
+
+def since_line(moment: datetime, fleet: Fleet) -> Markup:
+    """Show the same as a line of its own."""
+    return element("p", "Since ", since(moment, fleet, zone=" UTC"), class_="soft small")
 
 
 def lasted(seconds: float) -> str:

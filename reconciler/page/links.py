@@ -47,9 +47,9 @@ def _row(link: LinkFacts) -> Sequence[Child]:
 def _state(link: LinkFacts) -> Markup:
     told: list[Child] = [pill("up", Mood.GOOD) if link.trouble is None else pill("down", Mood.ACT)]
     if link.trouble is not None:
-        told += [" ", link.trouble]
+        told += [element("br"), link.trouble]
     if link.strangers:
-        told += [" Speaks, not in Git, not served: ", ", ".join(link.strangers)]
+        told += [element("br"), "Not in Git, not served: ", ", ".join(link.strangers)]
     return joined(told)
 
 

@@ -9,7 +9,7 @@ from reconciler.page.addresses import Addresses
 from reconciler.page.charts import stacked
 from reconciler.page.facts import Fleet, Mood, moods
 from reconciler.page.frame import DIGITS, amount, counted, document, ready
-from reconciler.page.html import Child, Markup, element
+from reconciler.page.html import Child, Markup, element, joined
 from reconciler.page.links import links
 from reconciler.page.rollouts import rollouts
 from reconciler.page.scores import scores
@@ -21,9 +21,9 @@ _WORDS = {Mood.GOOD: "where Git wants them", Mood.WAIT: "on their way, or waitin
 
 def overview(fleet: Fleet, at: Addresses) -> bytes:
     """Draw the page."""
-    name = fleet.gateway.name if fleet.gateway is not None else "This gateway"
+    name = fleet.gateway.name if fleet.gateway is not None else "gateway"
     main: list[Child] = [
-        element("h1", name),
+        element("h1", "How the fleet stands"),
         _headline(fleet),
         _state(fleet, at),
         stuck(fleet, at),
@@ -40,9 +40,12 @@ def _headline(fleet: Fleet) -> Markup:
     if gateway is None:
         return element("p", "This gateway has told nothing yet.", class_="lede")
     commit = gateway.commit[:DIGITS]
-    enforced = (element("code", commit),) if commit else ("no commit yet",)
-    return element(
-        "p", ready(gateway.ready), " ", gateway.ready.message, " It enforces ", *enforced, ".", class_="lede"
+    enforced = element("code", commit) if commit else "no commit yet"
+    return joined(
+        [
+            element("p", ready(gateway.ready), " ", gateway.ready.message, class_="lede"),
+            element("p", "Enforces ", enforced, class_="soft small"),
+        ]
     )
 
 

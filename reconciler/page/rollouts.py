@@ -9,7 +9,7 @@ from reconciler.model import DeviceId
 from reconciler.page.addresses import Addresses, Query
 from reconciler.page.charts import progress
 from reconciler.page.facts import Fleet, Mood, members
-from reconciler.page.frame import Column, advice, amount, document, pill, ready, section, since, table
+from reconciler.page.frame import Column, advice, amount, document, pill, ready, section, since, since_line, table
 from reconciler.page.html import Child, Markup, element, joined
 from reconciler.report.conditions import Status
 from reconciler.report.device import DeviceStatus
@@ -20,15 +20,15 @@ SHOWN = 100  # devices of one set on a rollout's page
 _MOODS = {State.COMPLETE: Mood.GOOD, State.STOPPED: Mood.ACT, State.TAKEN_BACK: Mood.ACT}
 _ALL = (
     Column("Rollout"),
-    Column("Model"),
+    Column("Model", "name"),
     Column("State"),
-    Column("Done"),
+    Column("Done", "done"),
     Column("Since (UTC)", "time"),
     Column("What"),
 )
 _WAVES = (
     Column("Wave"),
-    Column("Done"),
+    Column("Done", "done"),
     *(Column(name, "number") for name in ("At risk", "To go", "Failed", "Missing")),
     Column("State"),
 )
@@ -64,7 +64,7 @@ def rollout(status: RolloutStatus, fleet: Fleet, at: Addresses) -> bytes:
     main = [
         element("h1", facts.rollout),
         element("p", _state(status), f" {facts.model}. ", condition.message, class_="lede"),
-        element("p", "Since ", since(condition.since, fleet), " UTC", class_="soft small"),
+        since_line(condition.since, fleet),
         trouble,
         section("Waves", "waves", element("div", _waves(status), class_="card")),
         *_sets(status, known, fleet, at),
@@ -106,8 +106,9 @@ def _waves(status: RolloutStatus) -> Markup:
 def _wave(number: int, wave: WaveFacts) -> Sequence[Child]:
     over = bool(wave.devices) and wave.done == wave.devices
     state = "over" if over else "open" if wave.open else "not open"
-    mood = Mood.GOOD if over else Mood.ACT if wave.failed else Mood.WAIT
-    figures = [amount(figure) for figure in (wave.at_risk, wave.due, wave.failed, wave.missing)]
+    mood = Mood.GOOD if over else Mood.WAIT
+    failed = element("b", amount(wave.failed), class_="act") if wave.failed else "0"
+    figures = (amount(wave.at_risk), amount(wave.due), failed, amount(wave.missing))
     return (f"{number} {wave.name}", _done(wave.done, wave.devices, mood), *figures, state)
 
 
@@ -131,7 +132,7 @@ def _sets(
 
 
 def _device(name: DeviceId, status: DeviceStatus | None, fleet: Fleet, at: Addresses) -> Sequence[Child]:
+    if status is None:  # it has left meanwhile
+        return (name, "", "", "")
     link = element("a", name, href=at.device(name))
-    if status is None:
-        return (link, "", "", "")
     return (link, ready(status.ready), since(status.ready.since, fleet), status.ready.message)

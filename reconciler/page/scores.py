@@ -19,7 +19,10 @@ def scores(found: Sequence[ScoreFacts]) -> Markup:
         none = element("p", "No device has told of its scores yet.", class_="soft")
         return section("Scores", "scores", none)
     figures = [_figure(each) for each in sorted(found, key=lambda each: each.model)]
-    words = "What the models answered, in sampled inferences on all devices that ran them."
+    words = (
+        "What the models answered in sampled inferences, on all devices that ran them. "
+        "Under each bar stands its least score, without sign."
+    )
     return section("Scores", "scores", element("p", words, class_="soft"), element("div", *figures, class_="scores"))
 
 

@@ -61,13 +61,13 @@ a:hover{text-decoration-thickness:2px}
 :focus-visible{outline:3px solid var(--link);outline-offset:2px;border-radius:3px}
 .skip{position:absolute;left:-999em}
 .skip:focus{left:1rem;top:.5rem;background:var(--card);padding:.4rem .8rem;z-index:1}
-.wrap{max-width:70rem;margin:0 auto;padding:0 1.5rem}
+.wrap{max-width:74rem;margin:0 auto;padding:0 1.5rem}
 header{border-bottom:1px solid var(--line);background:var(--card)}
 header .wrap{display:flex;flex-wrap:wrap;gap:.25rem 1.5rem;align-items:baseline;padding-top:.8rem;padding-bottom:.8rem}
 header b{font-weight:650;letter-spacing:-.01em}
 nav ul{display:flex;gap:1.25rem;list-style:none;margin:0;padding:0}
 nav [aria-current]{color:var(--ink);text-decoration:none;font-weight:600}
-main{padding-top:2.25rem;padding-bottom:3rem}
+main.wrap{padding-top:2.25rem;padding-bottom:3rem}
 footer{border-top:1px solid var(--line);color:var(--soft);font-size:.875rem}
 footer p{margin:1rem 0}
 h1{font-size:2rem;line-height:1.2;letter-spacing:-.022em;font-weight:650;margin:0 0 .35rem}
@@ -85,7 +85,7 @@ font-weight:600;white-space:nowrap}
 .pill.good{background:var(--good-back)}.pill.wait{background:var(--wait-back)}.pill.act{background:var(--act-back)}
 .fill-good{fill:var(--good)}.fill-wait{fill:var(--wait)}.fill-act{fill:var(--act)}.fill-track{fill:var(--track)}
 .fill-soft{fill:var(--soft)}.stroke-line{stroke:var(--edge)}
-svg text{font:11px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif}
+svg text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif}
 .card{background:var(--card);border:1px solid var(--line);border-radius:.75rem;padding:1.25rem 1.4rem}
 .state{margin-top:1.75rem}
 .state svg{display:block;width:100%;height:.75rem;border-radius:.4rem;margin:.9rem 0 .7rem}
@@ -95,15 +95,20 @@ svg text{font:11px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu
 .dot{display:inline-block;width:.65rem;height:.65rem;border-radius:50%;background:currentColor;margin-right:.5rem}
 .stack>*+*{margin-top:1rem}
 .trouble{border-left:4px solid var(--act)}
-.trouble.wait{border-left-color:var(--wait);color:inherit}
+.trouble.waits{border-left-color:var(--wait)}
 .trouble h3{display:flex;flex-wrap:wrap;gap:.3rem .75rem;align-items:baseline}
-.trouble .advice{max-width:50rem;margin:.3rem 0 .8rem}
+.advice{max-width:52rem;margin:.3rem 0}
+.advice+table{margin-top:.9rem}
 table{width:100%;border-collapse:collapse;font-size:.9375rem}
 caption{text-align:left;color:var(--soft);font-size:.875rem;padding:0 0 .5rem}
-th,td{text-align:left;vertical-align:top;padding:.5rem 1.25rem .5rem 0;border-top:1px solid var(--line);font-weight:400}
-tr>:last-child{padding-right:0}
+th,td{text-align:left;vertical-align:top;padding:.5rem 1.25rem .5rem 0;border-top:1px solid var(--line);font-weight:400;
+overflow-wrap:break-word}
+tr>:last-child{padding-right:0;overflow-wrap:anywhere}
 thead th{border-top:0;color:var(--soft);font-size:.8125rem;padding-top:0;white-space:nowrap}
-tbody th{font-weight:600}
+tbody th{font-weight:600;min-width:10rem;max-width:20rem}
+tbody th .small{font-weight:400}
+.name{min-width:9rem;max-width:20rem}
+.done{min-width:9rem}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .time{white-space:nowrap;font-variant-numeric:tabular-nums}
 .bar{display:block;width:8rem;max-width:100%;height:.5rem;border-radius:.25rem;margin-top:.45rem}
@@ -125,10 +130,12 @@ button{font-weight:600;padding:.35rem 1.1rem}
 .pages{display:flex;flex-wrap:wrap;gap:.5rem 1.25rem;margin:1.25rem 0 0;align-items:baseline}
 @media (max-width:44rem){
 .wrap{padding-left:1rem;padding-right:1rem}
-main{padding-top:1.5rem}
+main.wrap{padding-top:1.5rem}
 h1{font-size:1.625rem}
 h2{margin-top:2.25rem}
 .card{padding:1rem}
+form>div{width:100%}
+tbody th,.name{max-width:none}
 .scores{grid-template-columns:1fr}
 table,tbody,tr,th,td,caption{display:block}
 thead{position:absolute;left:-999em}

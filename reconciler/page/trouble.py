@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 from reconciler.page.addresses import Addresses, Query
 from reconciler.page.facts import Fleet, Mood, Reason, mood_of, reasons
-from reconciler.page.frame import Column, advice, amount, counted, pill, section, since, table
+from reconciler.page.frame import Column, advice, amount, counted, pill, section, since, since_line, table
 from reconciler.page.html import Child, Markup, element, joined
 from reconciler.report.conditions import Condition, Status
 
 SHOWN = 5  # devices of one reason; when there is no list of all, more
 SHOWN_ALONE = 50
-_COLUMNS = (Column("Device"), Column("Since (UTC)", "time"), Column("What is known"))
+_CARD = {mood: "card trouble" if mood is Mood.ACT else "card trouble waits" for mood in Mood}
+_COLUMNS = (Column("Device", "name"), Column("Since (UTC)", "time"), Column("What is known"))
 
 
 def stuck(fleet: Fleet, at: Addresses) -> Markup:
@@ -58,9 +59,9 @@ def _condition(what: Child, condition: Condition, fleet: Fleet) -> Markup:
         "article",
         element("h3", what, pill(condition.reason, mood)),
         element("p", condition.message),
-        element("p", "Since ", since(condition.since, fleet), " UTC", class_="soft small"),
+        since_line(condition.since, fleet),
         advice(condition.reason),
-        class_=f"card trouble {mood}",
+        class_=_CARD[mood],
     )
 
 
@@ -84,7 +85,7 @@ def _devices(found: list[Reason], fleet: Fleet, at: Addresses) -> Iterator[Marku
             advice(each.name),
             table(oldest, _COLUMNS, rows),
             _rest(each, number - shown, more),
-            class_=f"card trouble {each.mood}",
+            class_=_CARD[each.mood],
         )
 
 

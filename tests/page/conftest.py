@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One browser and one server for all that look at the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from reconciler.page.facts import Fleet
+from tests.page.browser import Browser, chromium
+from tests.page.fleets import rich
+from tests.page.server import serving
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A browser, and where it looks."""
+
+    browser: Browser
+    address: str
+    fleet: Fleet
+
+
+@pytest.fixture(scope="session")
+def fleet() -> Fleet:
+    return rich()
+
+
+@pytest.fixture(scope="session")
+def address(fleet: Fleet) -> Iterator[str]:
+    with serving(fleet) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def sight(tmp_path_factory: pytest.TempPathFactory, fleet: Fleet, address: str) -> Iterator[Sight]:
+    with chromium(tmp_path_factory.mktemp("profile")) as browser:
+        yield Sight(browser, address, fleet)

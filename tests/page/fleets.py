@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fleets to look at: one of two thousand devices with a bit of everything, and any number that are alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from reconciler.model import (
+    Action,
+    Cant,
+    CantReason,
+    DeviceId,
+    Digest,
+    Hold,
+    HoldReason,
+    Install,
+    ModelRef,
+    Nothing,
+    ObservedDevice,
+    Origin,
+    Phase,
+    RolloutId,
+    RolloutWord,
+    Version,
+)
+from reconciler.page.facts import Detail, Fleet, LinkFacts, Present, ScoreFacts
+from reconciler.report.device import DeviceStatus, Moment, device_status
+from reconciler.report.gateway import GatewayFacts, GatewayStatus, SourceState, gateway_status
+from reconciler.report.rollout import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
+
+NOW = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
+COMMIT = "7d1f0c29a4be5b3e8d6c01f7a92e4c58b3d6f011"
+PUMPS, DOORS, METERS = RolloutId("pump-vibration"), RolloutId("door-sound"), RolloutId("meter-anomaly")
+REST = (0, 0, 0, 0)
+NEW, OLD = ModelRef("vibration", Version("1.3.0")), ModelRef("vibration", Version("1.2.0"))
+
+
+def ago(**how_long: float) -> datetime:
+    return NOW - timedelta(**how_long)
+
+
+def told(action: Action, since: datetime, model: str | None, *, seen: bool = True) -> DeviceStatus:
+    """Make a status as the engine makes it."""
+    observed = ObservedDevice(last_seen=NOW, phase=Phase.CONFIRMED, running=Digest("8b1a99" * 10), sequence=7)
+    return device_status(action, observed if seen else None, model, Moment(since, COMMIT), None)
+
+
+def alike(number: int) -> list[DeviceStatus]:
+    """Make devices that all run what they shall, but each tenth."""
+    return [
+        told(
+            Nothing(DeviceId(f"pump-{index:05}"), "runs vibration@1.3.0")
+            if index % 10
+            else Cant(DeviceId(f"pump-{index:05}"), PUMPS, CantReason.SILENT, "last heard of at 07:12"),
+            ago(minutes=index),
+            str(NEW),
+        )
+        for index in range(number)
+    ]
+
+
+def pumps() -> Iterator[DeviceStatus]:
+    for index in range(1200):
+        name = DeviceId(f"pump-{index:04}")
+        if index < 412:
+            yield told(Nothing(name, "runs vibration@1.3.0"), ago(hours=30 - index / 40), str(NEW))
+        elif index < 430:
+            action: Action = Install(name, PUMPS, NEW, Origin.ARTIFACT, {}, "vibration@1.3.0 is wanted")
+            yield told(action, ago(minutes=index - 410), str(OLD))
+        else:
+            why = "wave 2 (third): 412 of 432 done, 18 under way, 2 missing"
+            yield told(Hold(name, PUMPS, HoldReason.WAVE, why), ago(hours=31), str(OLD))
+
+
+def troubled() -> Iterator[DeviceStatus]:
+    failed = "vibration@1.3.0 failed here: 2 of 16 golden vectors differ"
+    yield told(Cant(DeviceId("pump-2003"), PUMPS, CantReason.QUARANTINED, failed), ago(hours=5), str(OLD))
+    for index in range(9):
+        silent = f"silent since 2026-05-0{1 + index % 3} 22:{10 + index}, longer than 15m"
+        name = DeviceId(f"pump-{3000 + 7 * index}")
+        yield told(Cant(name, PUMPS, CantReason.SILENT, silent), ago(hours=11 + 9 * index), str(OLD))
+    arena = "meter-anomaly@4.0.0 needs 9216 bytes of arena, 1024 more than the device has"
+    for index in range(3):
+        action = Cant(DeviceId(f"meter-{40 + index}"), METERS, CantReason.ARENA, arena, 1024)
+        yield told(action, ago(days=2, hours=index), "meter-anomaly@3.1.0")
+    action = Cant(DeviceId("door-17"), DOORS, CantReason.CLONED, "two devices answer in its name")
+    yield told(action, ago(minutes=52), "door-sound@2.0.1")
+    yield told(
+        Hold(DeviceId("door-18"), DOORS, HoldReason.WINDOW, "the window opens at 22:00 UTC"),
+        ago(hours=3),
+        None,
+        seen=False,
+    )
+
+
+def settled() -> Iterator[DeviceStatus]:
+    for index in range(640):
+        yield told(
+            Nothing(DeviceId(f"meter-{index:04}"), "runs meter-anomaly@4.0.0"), ago(days=9), "meter-anomaly@4.0.0"
+        )
+    for index in range(148):
+        yield told(Nothing(DeviceId(f"door-{100 + index}"), "runs door-sound@2.1.0"), ago(days=1), "door-sound@2.1.0")
+
+
+def gateway(*, good: bool = True) -> GatewayStatus:
+    source = SourceState(good, "Fetched" if good else "UnsignedCommit", "commit c0ffee is not signed")
+    links = {"mqtt": None, "line-north": None, "line-south": "no such port"}
+    return gateway_status(GatewayFacts("hall-north", source, links=links), Moment(ago(hours=2), COMMIT), None)
+
+
+def rollouts(devices: list[DeviceStatus]) -> tuple[RolloutStatus, ...]:
+    by_reason: dict[tuple[str, str], set[DeviceId]] = {}
+    for each in devices:
+        by_reason.setdefault((each.device.partition("-")[0], each.ready.reason), set()).add(each.device)
+
+    def names(kind: str, reason: str) -> frozenset[DeviceId]:
+        return frozenset(by_reason.get((kind, reason), ()))
+
+    pump_word = RolloutWord(
+        "w1",
+        done=names("pump", "Ready"),
+        begun=names("pump", "Updating"),
+        due=names("pump", "HeldWave"),
+        failed=names("pump", "Quarantined"),
+        missing=names("pump", "NotReporting"),
+    )
+    pump_waves = (
+        WaveFacts("canary", 12, done=12, at_risk=0, due=0, failed=0, missing=0, open=True),
+        WaveFacts("third", 432, done=400, at_risk=18, due=4, failed=1, missing=9, open=True),
+        WaveFacts("rest", 766, done=0, at_risk=0, due=766, failed=0, missing=0, open=False),
+    )
+    waiting = "wave 2 (third): 18 under way, 9 missing, 4 to go"
+    door_word = RolloutWord("w2", done=names("door", "Ready"), stopped="stopped: 3 failed, 2 allowed")
+    door_waves = (
+        WaveFacts("canary", 5, done=5, at_risk=0, due=0, failed=0, missing=0, open=True),
+        WaveFacts("rest", 145, done=143, at_risk=0, due=0, failed=2, missing=0, open=False),
+    )
+    meter_word = RolloutWord("w3", done=names("meter", "Ready"), out=names("meter", "ArenaTooSmall"))
+    meter_waves = (WaveFacts("all", 640, done=640, at_risk=0, due=0, failed=0, missing=0, open=True),)
+    found = (
+        (RolloutFacts(PUMPS, "vibration@1.3.0", pump_word, pump_waves, complete=False, waiting=waiting), ago(hours=31)),
+        (
+            RolloutFacts(DOORS, "door-sound@2.2.0", door_word, door_waves, complete=False, taken_back=True),
+            ago(hours=26),
+        ),
+        (RolloutFacts(METERS, "meter-anomaly@4.0.0", meter_word, meter_waves, complete=True), ago(days=9)),
+    )
+    return tuple(rollout_status(facts, Moment(since, COMMIT), None) for facts, since in found)
+
+
+def moment() -> Present:
+    return Present(
+        at=NOW,
+        running=True,
+        under_way_count=18,
+        under_way={DeviceId("pump-0412"): "vibration@1.3.0, 31 of 54 blocks"},
+        building=("door-sound@2.2.0 for esp32-door",),
+        refused={"door-17": (14, "the signature is not the device's")},
+        links=(
+            LinkFacts("mqtt", None, None, 41_300.0, 12_080.0, 948_000_000, 310_400_000, 91_204, 122, 0, 0, 0.0),
+            LinkFacts("line-north", None, 2400, 181.0, 22.4, 4_310_000, 702_000, 5_120, 61, 212, 9, 4.7e-5),
+            LinkFacts("line-south", "no such port", 9600, None, None, 0, 0, 0, 0, 0, 0, 0.0, ("0x17",)),
+        ),
+        scores=(
+            ScoreFacts("vibration@1.3.0", 412, 4_812_003, 9_120, 0, 3, -820, 9_877, 214.6, (88, 940, 5210, 311, *REST)),
+            ScoreFacts("door-sound@2.1.0", 148, 61_222, 1_240, 2, 0, -402, 2_212, 37.0, (4100, 2650, 912, 3, *REST)),
+            ScoreFacts("meter-anomaly@4.0.0", 640, 920_455, 0, 0, 12, 0, 0, 0.0, ()),
+        ),
+    )  # fmt: skip
+
+
+def rich(*, present: bool = True) -> Fleet:
+    devices = [*pumps(), *troubled(), *settled()]
+    return Fleet(gateway(), devices, rollouts(devices), moment() if present else None)
+
+
+def detail(fleet: Fleet, name: DeviceId) -> Detail | None:
+    status = next((each for each in fleet.devices if each.device == name), None)
+    if status is None:
+        return None
+    facts = [
+        ("boots", "3"),
+        ("inferences", "91204"),
+        ("flags", "SELF_TEST"),
+        ("firmware", "1.4.0"),
+        ("slot", "65536 bytes"),
+    ]
+    return Detail(status, ago(minutes=2), facts, {"c4e1" * 16: "2 of 16 golden vectors differ"})

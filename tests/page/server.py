@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon's own HTTP server, on a free port, with a fleet that stands still."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from reconciler.daemon import http
+from reconciler.page.facts import Fleet
+from reconciler.page.site import exists, served
+from tests.page.fleets import detail
+
+
+@contextmanager
+def serving(fleet: Fleet, name: str = "") -> Iterator[str]:
+    """Serve it from a thread; yields the address."""
+    port = free_port()
+    loop = asyncio.new_event_loop()
+    up, stop = threading.Event(), asyncio.Event()
+
+    def site(path: str, query: str) -> bytes | None:
+        return served(path, query, fleet, lambda device: detail(fleet, device)) if exists(path) else None
+
+    async def serve() -> None:
+        pages = {"/healthz": lambda: http.plain(None)}
+        async with http.serving(f"127.0.0.1:{port}", pages, site, name):
+            up.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    assert up.wait(10)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
