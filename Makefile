@@ -31,7 +31,7 @@ fix: setup ## format and mend what can be mended
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-demo: setup firmware-host ## from a commit to a confirmed model on a device, and back into Git
-	$(PY) -m demo
+demo: setup demo-firmware ## a story of two minutes on a fleet of its own; KEEP=1 leaves it running
+	$(PY) -m demo $(if $(KEEP),--keep)
 
 -include mk/*.mk

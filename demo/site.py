@@ -14,6 +14,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from demo.authority import make_keys, root_key
 from demo.world import FLEET, GATEWAY, TINYFLEET, VDEV, NotObservedError, Running, World, document, threshold_model
 from reconciler.build.interchange import threshold_pack
 from reconciler.devices.flash_image import Identity, provisioned_region
@@ -54,7 +55,7 @@ class Site:
 
     def set_up(self) -> None:
         """Make keys, devices and the repository; nothing runs yet."""
-        self._make_keys()
+        make_keys(self.world)
         (self.world.folder / "images").mkdir()
         baked = threshold_pack(BAKED)
         for number, device in enumerate(self.devices, start=1):
@@ -118,21 +119,6 @@ class Site:
 
     # ------------------------------------------------------------ what set_up does
 
-    def _make_keys(self) -> None:
-        """Make the root and the gateway's key, and have the one delegate to the other."""
-        world = self.world
-        passphrase = world.folder / "passphrase"
-        passphrase.write_text(hashlib.sha256(os.urandom(32)).hexdigest())
-        passphrase.chmod(0o600)
-        root, gateway = world.folder / "root", world.folder / "gateway"
-        secret = ("--passphrase-file", passphrase)
-        world.run(TINYFLEET, "keys", "root", "init", root, *secret)
-        world.run(TINYFLEET, "keys", "gateway", "init", gateway, "--fleet", FLEET)
-        world.run(TINYFLEET, "keys", "delegate", gateway / "request.cose", "--root", root, "--fleet", FLEET, *secret)
-        delegation = next(gateway.glob("*.cwt"))
-        options = ("--root", root / "root.pub.pem", "--fleet", FLEET)
-        world.run(TINYFLEET, "keys", "gateway", "install", gateway, delegation, *options)
-
     def _provision(self, device: str, address: int, baked: bytes) -> str:
         """Make a device's first flash content; returns its public key for the fleet repository."""
         target = names.target(FLEET, device, names.Engine(pack_format=1, operators=OPERATORS))
@@ -141,7 +127,7 @@ class Site:
             vendor=target.vendor,
             class_id=target.klass,
             device=target.device,
-            root_public=read_public_key(self.world.folder / "root" / "root.pub.pem"),
+            root_public=read_public_key(root_key(self.world)),
             seed=seed,
             type_name="line-sensor",
             fleet=FLEET,

@@ -48,15 +48,24 @@ class Running:
         return self._process.pid
 
     @property
+    def log(self) -> str:
+        """Return all that it said."""
+        return self._log.read_text(errors="replace")
+
+    @property
     def said(self) -> str:
         """Return the end of what it said."""
-        return self._log.read_text(errors="replace")[-4000:]
+        return self.log[-4000:]
 
     def stop(self) -> int:
-        """End it in good order; returns its exit code."""
+        """End it in good order, or by force if it does not heed; returns its exit code."""
         self._ended = True
         self._process.terminate()
-        return self._process.wait(20)
+        try:
+            return self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait(20)
 
     def kill(self) -> None:
         """End it at once, wherever it is."""
@@ -98,7 +107,10 @@ class World:
         """Start a process that runs until the demo ends, or until it is ended before."""
         log = self.folder / f"{name}.log"
         with log.open("ab") as output:
-            process = subprocess.Popen(command, env=self._env, stdout=output, stderr=output)
+            # In a group of its own, so that Ctrl-C on a terminal ends us alone, and we end it in good order.
+            process = subprocess.Popen(
+                command, env=self._env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
+            )
         running = Running(name, process, log)
         self._running.append(running)
         return running
@@ -135,14 +147,18 @@ class World:
         }.items():
             self.run("git", "config", name, value, cwd=self.work)
 
-    def commit(self, message: str, files: Mapping[str, bytes], *, force: bool = False) -> str:
-        """Write files, commit them signed, push; returns the commit."""
+    def commit(self, message: str, files: Mapping[str, bytes], *, force: bool = False, signed: bool = True) -> str:
+        """Write files, commit them, signed if not told otherwise, and push; returns the commit."""
         for name, data in files.items():
             path = self.work / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
         self.run("git", "add", "-A", cwd=self.work)
-        self.run("git", "commit", "-q", "-m", message, cwd=self.work)
+        self.run("git", "commit", "-q", *([] if signed else ["--no-gpg-sign"]), "-m", message, cwd=self.work)
+        return self.push(force=force)
+
+    def push(self, *, force: bool = False) -> str:
+        """Push what is committed; returns the commit."""
         self.run("git", "push", "-q", *(["--force"] if force else []), "origin", "HEAD:main", cwd=self.work)
         return self.run("git", "rev-parse", "HEAD", cwd=self.work).strip()
 
@@ -162,6 +178,11 @@ class World:
     def status_file(self, path: str) -> str | None:
         """Return one file of the status ref."""
         data = self.status_files().get(path)
+        return data.decode() if data is not None else None
+
+    def file_at(self, commit: str, path: str) -> str | None:
+        """Return one file as a commit has it."""
+        data = self._git("show", f"{commit}:{path}")
         return data.decode() if data is not None else None
 
     def enforced(self) -> str | None:

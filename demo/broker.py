@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fleet's certificates and a mosquitto with TLS, set up by `tinyfleet pki` as its page tells it."""
+
+from __future__ import annotations
+
+import getpass
+import shutil
+import socket
+
+from demo.authority import passphrase_options
+from demo.site import Broker
+from demo.world import FLEET, GATEWAY, TINYFLEET, World
+
+
+def set_up_broker(world: World, devices: tuple[str, ...]) -> Broker:
+    """Make the authority, everybody's certificate, and the broker's configuration."""
+    ca, folder, port = world.folder / "ca", world.folder / "pki", free_port()
+    secret = passphrase_options(world)
+    world.run(TINYFLEET, "pki", "init", ca, "--fleet", FLEET, *secret)
+    issued = ("--ca", ca, "-o", folder, *secret)
+    world.run(TINYFLEET, "pki", "issue", "broker", "localhost", "--host", "127.0.0.1", *issued)
+    world.run(TINYFLEET, "pki", "issue", "gateway", GATEWAY, *issued)
+    world.run(TINYFLEET, "pki", "issue", "device", *devices, *issued)
+    where = ("--port", str(port), "--bind", "127.0.0.1")
+    world.run(TINYFLEET, "pki", "broker-config", "--ca", ca, "--broker", "localhost", "-o", folder, *where)
+    return Broker(port, folder)
+
+
+def start_broker(world: World, broker: Broker) -> None:
+    """Run it and wait until it listens."""
+    path = world.folder / "mosquitto.conf"
+    path.write_text(f"user {getpass.getuser()}\nlog_type warning\nlog_dest stderr\ninclude_dir {broker.folder}\n")
+    program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+    world.start("mosquitto", program, "-c", path)
+    world.wait_for("the broker listening", lambda: _listens(broker.port), within_s=30)
+
+
+def free_port() -> int:
+    """Find a port of this machine that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

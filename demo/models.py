@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the demo's models are grown from: windows of vibration as its sensors see them, and the recipes."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from demo.world import document
+
+MODEL, NIGHT = "vibration", "vibration-night"
+SAMPLES = 64  # one turn of a mill's shaft
+TURN = 2 * math.pi * 25 / 1600
+STATISTICS = ("rms", "crest", "kurtosis", "zero-crossings")
+THRESHOLD = 0.65
+HEALTHY, STILL = "data/healthy.csv", "data/standing-still.csv"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One version of a model: which windows it is grown from, and to how many trees."""
+
+    version: str
+    trees: int
+    data: str = HEALTHY
+    name: str = MODEL
+
+
+BORN_WITH = Recipe("1.0.0", 10)
+BETTER = Recipe("1.1.0", 16)
+LARGER = Recipe("1.2.0", 50)
+MISTAKEN = Recipe("2.0.0", 10, STILL)  # whoever recorded it had forgotten to switch the mill on
+QUIET = Recipe("1.0.0", 5, name=NIGHT)
+
+
+def recordings() -> dict[str, bytes]:
+    """Write down the windows of both files; the same in every run."""
+    chance = random.Random(1)  # noqa: S311 - no secret
+    healthy = [*(_mill(chance) for _ in range(200)), *(_press(chance) for _ in range(120))]
+    still = [_noise(chance) for _ in range(200)]
+    return {HEALTHY: _csv(healthy), STILL: _csv(still)}
+
+
+def files(recipe: Recipe, data: bytes) -> dict[str, bytes]:
+    """Write a version's document; `data` is what is in its file."""
+    spec = {
+        "version": recipe.version,
+        "source": {"path": recipe.data, "sha256": hashlib.sha256(data).hexdigest()},
+        "train": {
+            "method": "isolation-forest",
+            "trees": recipe.trees,
+            "samples": 100,
+            "seed": 7,
+            "features": [{"statistic": name} for name in STATISTICS],
+        },
+        "quantize": {"scheme": "int8"},
+        "needs": {"operators": ["TREE_ENSEMBLE"]},
+        "parameters": {"threshold": THRESHOLD},
+    }
+    return {f"models/{recipe.name}-{recipe.version}.yaml": document("Model", recipe.name, spec)}
+
+
+def _csv(windows: Iterable[list[int]]) -> bytes:
+    lines = [",".join(f"s{at}" for at in range(SAMPLES)), *(",".join(map(str, window)) for window in windows)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _mill(chance: random.Random) -> list[int]:
+    """Tell what tinyfleet-vdev feels: a shaft, its third harmonic, and noise."""
+    begin = chance.randrange(1 << 16)
+    angles = [(begin + at) * TURN for at in range(SAMPLES)]
+    return [
+        round(8192 * (math.sin(angle) + 0.3 * math.sin(3 * angle) + 0.2 * chance.uniform(-1, 1))) for angle in angles
+    ]
+
+
+def _press(chance: random.Random) -> list[int]:
+    """Tell what the emulated board feels: a triangle with noise."""
+    return [2 * min(at % 32, 32 - at % 32) + chance.randrange(8) for at in range(SAMPLES)]
+
+
+def _noise(chance: random.Random) -> list[int]:
+    return [round(1638 * chance.uniform(-1, 1)) for _ in range(SAMPLES)]
