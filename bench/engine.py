@@ -35,7 +35,7 @@ from reconciler.build.network import build_network
 from reconciler.build.operators import Conv2D, DepthwiseConv2D, decode_plan, decode_tensors, encode_plan
 from reconciler.build.reference.run import Reference, generate_inputs
 from reconciler.build.tables import Table
-from reconciler.build.training import grow
+from reconciler.build.training import GrownForest, grow
 from reconciler.model import Train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -137,13 +137,16 @@ def network(name: str, model: Path) -> None:
     print(f"{name}_tflite_bytes={model.stat().st_size}")
 
 
+def isolation_forest(trees: int) -> GrownForest:
+    """Grow one over three features, subsample 100, thresholds of 16 bits; the same in every run."""
+    table = Table(("a", "b", "c"), windows(np.random.default_rng(20261121), 2000))
+    return grow(table, Train("isolation-forest", trees, 100, 7), scheme="int16", parameters={"threshold": 0.6})
+
+
 def forest() -> None:
-    """An isolation forest of three features, subsample 100, thresholds of 16 bits."""
-    rng = np.random.default_rng(20261121)
-    table = Table(("a", "b", "c"), windows(rng, 2000))
+    """Print the figures of forests of two sizes."""
     for trees in (10, 50):
-        train = Train("isolation-forest", trees, 100, 7)
-        grown = grow(table, train, scheme="int16", parameters={"threshold": 0.6})
+        grown = isolation_forest(trees)
         name = f"forest_{trees}"
         print(f"{name}_instructions={run(name, grown.data)}")
         print(f"{name}_nodes={sum(len(tree.left) for tree in grown.exact.trees)}")
