@@ -17,7 +17,15 @@ PROMPT = re.compile(r"^(?:[a-z]+)?\$ +")
 SHELLS = ("", "sh", "console")
 RUN = ("test",)
 # Folders of a real machine, which a test has below its own: `/media/safe` is `./media/safe` there.
-ELSEWHERE = re.compile(r"(?<![\w./])/(etc/(?:tinyfleet|mosquitto)|media)/")
+ELSEWHERE = re.compile(r"(?<![\w./])/(etc/(?:tinyfleet|mosquitto)|media|srv)/")
+# Why a block can't be run by a test; its commands are held against ours in any case.
+NEEDS = {
+    "root": "changes the system",
+    "hardware": "a board on a port, or a broker for devices",
+    "emulator": "what tests/firmware/board.py starts, by hand",
+    "daemon": "a gateway that is at work",
+    "checkout": "works in a checkout; what the target does, its own tests show",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,11 @@ class Block:
     def place(self) -> str:
         """Name it for people."""
         return f"{self.page.name}:{self.line}"
+
+    @property
+    def needs(self) -> str | None:
+        """What it needs that a test has not, if it says so."""
+        return self.words[2] if len(self.words) == len(("sh", "needs", "what")) and self.words[1] == "needs" else None
 
     @property
     def runs(self) -> bool:
@@ -89,7 +102,7 @@ def run(page: Path, folder: Path, variables: Mapping[str, str], within_s: float)
             code = None
         finally:
             end(shell)
-    logs = "".join(f"\n--- {each.name}\n{each.read_text(errors='replace')[-3000:]}" for each in folder.glob("*.log"))
+    logs = "".join(f"\n--- {each.name}\n{each.read_text(errors='replace')[-3000:]}" for each in sorted(folder.rglob("*.log")))
     assert code == 0, f"{page.name} {'took too long' if code is None else f'ended with {code}'}{logs}"
 
 

@@ -17,10 +17,11 @@ import click
 import pytest
 
 from reconciler.cli import cli
-from tests.docs.shellblocks import blocks, commands, run
+from tests.docs.markdown import ROOT, pages
+from tests.docs.shellblocks import NEEDS, SHELLS, Block, blocks, commands, run
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "fleet-repo-example" / "README.md"])
+PAGES = pages()
+RUN = [page for page in PAGES if any(block.runs for block in blocks(page))]
 INLINE = re.compile(r"`(tinyfleet [^`]+|make [a-z][^`]*)`")
 INDENTED = re.compile(r"^    ((?:tinyfleet|make) .*)$", re.MULTILINE)
 ENDS = {"|", "||", "&&", ";", "&", ">", ">>", "2>&1", "#", "…", "..."}
@@ -102,6 +103,29 @@ def test_every_make_target_exists() -> None:
     assert {(place, word) for place, word in named if word not in targets} == set()
 
 
+def unaccounted(block: Block) -> bool:
+    """Tell whether a block has commands that are neither run nor said to need what a test has not."""
+    if block.words[:1] in {("",), ()}:  # what is no shell is called text
+        return True
+    return block.words[0] in SHELLS and not block.runs and block.needs not in NEEDS
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_block_of_commands_is_run_or_says_what_it_needs(page: Path) -> None:
+    assert [block.place for block in blocks(page) if unaccounted(block)] == []
+
+
+def test_a_block_without_a_reason_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    texts = ["sh test", "sh needs root", "text", "sh", "sh needs patience", "", "console"]
+    page.write_text("".join(f"```{words}\ntrue\n```\n" for words in texts))
+    assert [unaccounted(block) for block in blocks(page)] == [False, False, False, True, True, True, True]
+
+
+def test_every_reason_is_given_somewhere() -> None:
+    assert {block.needs for page in PAGES for block in blocks(page)} == {None, *NEEDS}
+
+
 @pytest.mark.parametrize("bad", ["false", "cat missing", "false | true", 'echo "$unset"'])
 def test_a_page_whose_command_fails_fails(tmp_path: Path, bad: str) -> None:
     page = tmp_path / "page.md"
@@ -132,20 +156,42 @@ def virtual_devices() -> Path:
     return HOST
 
 
+def begin_fleet(folder: Path) -> None:
+    git = [
+        "git",
+        "-C",
+        "fleet",
+        "-c",
+        "user.name=Ada",
+        "-c",
+        "user.email=ada@example.org",
+        "-c",
+        "commit.gpgSign=false",
+    ]
+    for words in (
+        [str(Path(sys.executable).with_name("tinyfleet")), "init", "fleet"],
+        [*git, "add", "."],
+        [*git, "commit", "-q", "-m", "Begin the fleet"],
+    ):
+        subprocess.run(words, cwd=folder, check=True, capture_output=True)
+    (folder / "srv").mkdir()
+
+
 @pytest.mark.build
-@pytest.mark.parametrize("name", [page.name for page in PAGES if any(block.runs for block in blocks(page))])
-def test_marked_commands_run_in_order(name: str, tmp_path: Path, virtual_devices: Path) -> None:
-    page = next(page for page in PAGES if page.name == name)
+@pytest.mark.parametrize("page", RUN, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_marked_commands_run_in_order(page: Path, tmp_path: Path, virtual_devices: Path) -> None:
     path = f"{Path(sys.executable).parent}:{virtual_devices}:/usr/sbin:/usr/bin:/sbin:/bin"
     home = tmp_path / "home"
     home.mkdir()
     for folder in ("etc/tinyfleet", "media/safe", "media/stick"):
         (tmp_path / "work" / folder).mkdir(parents=True)
+    if page.name == "operations.md":  # where a fleet is at work already
+        begin_fleet(tmp_path / "work")
     secret = home / "passphrase"
     secret.write_text("correct horse battery staple")
     secret.chmod(0o600)
     # The tutorial brings a file of its own; elsewhere people are asked.
-    asked = {} if name == "tutorial.md" else {ASKED: str(secret)}
+    asked = {} if page.name == "tutorial.md" else {ASKED: str(secret)}
     run(
         page,
         tmp_path / "work",

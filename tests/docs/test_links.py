@@ -44,6 +44,7 @@ FOREIGN = {
     r"|wdt_feed|hwinfo_get_reset_cause|RESET_WATCHDOG|sys_reboot|SYS_REBOOT_COLD|k_uptime_get_32|ring_buf|CMakeLists|flash_",
     "docs/specs/pack.md": r"C_(?:in|out)|zp_(?:in|out)",  # variables of its formulas
     "docs/adr/0020-git-confined.md": "insteadOf",
+    "docs/operations.md": "LimitNOFILE",  # systemd's
     "docs/engine.md": "forest_50",  # a name that the bench puts together
 }
 # prometheus-client adds this to the names of counters.

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The metrics and alerts of docs/operations.md are about what the daemon exports, by the labels that it gives."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from reconciler.daemon import metrics
+from tests.docs.markdown import ROOT
+from tests.docs.shellblocks import blocks
+
+PAGE = ROOT / "docs" / "operations.md"
+CONDITIONS = (ROOT / "docs" / "conditions.md").read_text(encoding="utf-8")
+SELECTED = re.compile(r"(tinyfleet_\w+)(?:\{([^}]*)\})?")
+FIELDS = {"tinyfleet_model_": metrics.TOTAL_COUNTERS, "tinyfleet_link_": metrics.LINK_COUNTERS}
+
+
+def exported() -> dict[str, set[str]]:
+    """Return the labels of each metric, as the module makes its families."""
+    tree = ast.parse((ROOT / "reconciler" / "daemon" / "metrics.py").read_text(encoding="utf-8"))
+    return {name: labels for node in ast.walk(tree) for name, labels in family(node)}
+
+
+def family(node: ast.AST) -> Iterator[tuple[str, set[str]]]:
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id.endswith("MetricFamily")):
+        return
+    suffix = "_total" if node.func.id.startswith("Counter") else ""
+    labels = {label for each in node.keywords if each.arg == "labels" for label in ast.literal_eval(each.value)}
+    match node.args[0]:
+        case ast.Constant(value=str(name)):
+            yield f"{name}{suffix}", labels
+        case ast.JoinedStr(values=[ast.Constant(value=str(prefix)), ast.FormattedValue()]):
+            yield from ((f"{prefix}{field}{suffix}", labels) for field in FIELDS[prefix])
+        case other:
+            raise AssertionError(f"a family without a name that can be read: {ast.unparse(other)}")
+
+
+def rules() -> list[dict[str, Any]]:
+    (text,) = [block.text for block in blocks(PAGE) if block.words == ("yaml", "alerts")]
+    return [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+
+
+def test_what_is_exported_is_known() -> None:
+    assert exported()["tinyfleet_devices"] == {"reason"}
+    assert "tinyfleet_updates_total" in exported()
+    assert "tinyfleet_link_sent_bytes_total" in exported()
+
+
+def test_every_metric_is_on_the_page() -> None:
+    table = PAGE.read_text(encoding="utf-8").partition("| metric | labels |")[2].partition("\n\n")[0]
+    named = set(re.findall(r"`(tinyfleet_\w+)`", table))
+    for prefix, fields in FIELDS.items():
+        if f"`{prefix}…_total`" in table:
+            row = next(line for line in table.splitlines() if f"`{prefix}…_total`" in line)
+            named |= {f"{prefix}{field}_total" for field in fields if re.search(rf"\b{field}\b", row)}
+    assert exported().keys() == named
+
+
+def test_alerts_select_what_is_exported() -> None:
+    selected = [(rule["alert"], *match) for rule in rules() for match in SELECTED.findall(rule["expr"])]
+    assert len(selected) > 8
+    for alert, name, selection in selected:
+        labels = set(re.findall(r"(\w+)=~?\"", selection))
+        assert name in exported(), alert
+        assert labels <= exported()[name], alert
+    for rule in rules():
+        used = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
+        assert used <= {label for name, _ in SELECTED.findall(rule["expr"]) for label in exported()[name]}, rule[
+            "alert"
+        ]
+
+
+def test_alerts_are_about_reasons_that_there_are() -> None:
+    asked = {
+        reason
+        for rule in rules()
+        for words in re.findall(r'reason=~?"([^"]+)"', rule["expr"])
+        for reason in words.split("|")
+    }
+    assert asked
+    assert {reason for reason in asked if f"`{reason}`" not in CONDITIONS} == set()
