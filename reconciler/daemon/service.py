@@ -75,12 +75,12 @@ class Service:
     async def _looks(self) -> None:
         failures = 0
         while True:
+            self._look.clear()  # before we look: what is pushed while we do is looked at next
             with self._health.working("git"):
                 await self._tried("looking at Git", self._engine.look())
             source = self._engine.source
             failures = failures + 1 if source is not None and source.transient else 0
             wait_s = delay_s(self._cadence, failures, random.random())  # noqa: S311 - spreads load, guards nothing
-            self._look.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._look.wait(), wait_s)
 
