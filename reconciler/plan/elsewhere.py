@@ -69,10 +69,12 @@ def _who(gateway: GatewayId, peer: PeerWord | None, word: RolloutWord | None, cu
     """Name the gateway, and since when it has said nothing new of this rollout: no time that changes without news."""
     if peer is None:
         return f"gateway {gateway}, never heard"
+    if word is None:
+        return f"gateway {gateway}, which says nothing of it"
+    when = f"{word.at.astimezone(UTC):%Y-%m-%d %H:%M:%S UTC}" if word.at else ""
     if current is not None:
-        when = f" since {current.at.astimezone(UTC):%Y-%m-%d %H:%M:%S UTC}" if current.at else ""
-        return f"gateway {gateway}, no news{when}"
-    return f"gateway {gateway}, which {'says nothing of it' if word is None else 'speaks of another version of it'}"
+        return f"gateway {gateway}, no news{when and f' since {when}'}"
+    return f"gateway {gateway}, whose last word{when and f' of {when}'} is of another version of it"
 
 
 def stopped_elsewhere(peers: Mapping[GatewayId, PeerWord], rollout: RolloutId, wish: str) -> str:
