@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from reconciler.devices.bodies import Report, parse_body
+from reconciler.devices.bodies import Report, Why, parse_body
 from reconciler.devices.codec import (
     Answer,
     Ask,
@@ -315,8 +315,15 @@ class Transfer:
             return Lost("another order was accepted meanwhile")
         if report.phase in {Phase.STAGED, Phase.TRIAL, Phase.RECEIVING}:
             return None
+        if wanted is not None and report.failed == wanted and _is_leaving(report):
+            return TrialFailed(report)
         if wanted is None or report.running == wanted:
             return Confirmed(report)
         if report.failed == wanted:
             return TrialFailed(report)
         return None
+
+
+def _is_leaving(report: Report) -> bool:
+    """Tell whether a trial is lost that the device is yet to restart from: until then what failed still runs."""
+    return report.why is Why.ON_TRIAL and report.running == report.failed

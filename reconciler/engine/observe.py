@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reconciler.build.operators import NAMES
-from reconciler.devices.bodies import CapabilitiesBody, ParametersBody, Place, Report, encode_body, parse_body
+from reconciler.devices.bodies import CapabilitiesBody, ParametersBody, Place, Report, Why, encode_body, parse_body
 from reconciler.engine.state import Heard
 from reconciler.model import Capabilities, DeviceId, Digest, ObservedDevice, Parameters, Phase, TypeId
 
@@ -67,10 +67,13 @@ def parameters_check(values: Mapping[int, int]) -> int:
 
 def _settled(report: Report) -> bool:
     # While another pack is received or staged the confirmed one goes on running, and goes on soaking.
-    return report.phase is not Phase.TRIAL and report.running is not None
+    return _phase(report) is not Phase.TRIAL and report.running is not None
 
 
 def _phase(report: Report) -> Phase:
+    # What lost its trial runs until the device has restarted, which it says it will: that is no confirmation.
+    if report.why is Why.ON_TRIAL and report.phase in {Phase.IDLE, Phase.CONFIRMED}:
+        return Phase.TRIAL
     # A pre-baked model that runs because nothing else was ever confirmed has nothing left to prove.
     if report.phase is Phase.IDLE and report.place is Place.PREBAKED:
         return Phase.CONFIRMED

@@ -67,6 +67,7 @@ class PretendedDevice:
     """The protocol's other half."""
 
     fails_trial: bool = False
+    restarts_late: bool = False  # what failed its trial runs yet when this is told
     refuses_with: int | None = None
     polls_in_trial: int = 0
     sequence: int = 0
@@ -114,7 +115,7 @@ class PretendedDevice:
             place=Place.SLOT_A if self.running else Place.NOWHERE,
             running=self.running,
             other=None,
-            why=Why.CONFIRMED if self.running else Why.NOTHING_CAN,
+            why=self._why,
             failed=self.failed,
             error=-87 if self.failed else 0,
             flags=Flag(0),
@@ -144,9 +145,16 @@ class PretendedDevice:
         self.phase = Phase.CONFIRMED
         if self.fails_trial:
             self.failed = digest16
+            self.running = digest16 if self.restarts_late else self.running
         else:
             self.running = digest16
         self.offer = None
+
+    @property
+    def _why(self) -> Why:
+        if self.failed and self.restarts_late:
+            return Why.ON_TRIAL
+        return Why.CONFIRMED if self.running else Why.NOTHING_CAN
 
     def _take_offer(self, offer: Offer) -> Answer:
         if self.refuses_with is not None:

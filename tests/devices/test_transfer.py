@@ -134,6 +134,13 @@ def test_a_failed_trial_is_told_as_such() -> None:
     assert transfer.outcome.report.error == -87
 
 
+def test_what_failed_its_trial_and_runs_until_the_restart_is_not_confirmed() -> None:
+    """So every device behind a broker tells it: the report goes out before the restart."""
+    transfer = transfer_of(job_for("a", PAYLOAD))
+    converse(transfer, PretendedDevice(fails_trial=True, restarts_late=True), BadLink())
+    assert isinstance(transfer.outcome, TrialFailed)
+
+
 def test_a_refused_offer_ends_at_once() -> None:
     transfer = transfer_of(job_for("a", PAYLOAD))
     converse(transfer, PretendedDevice(refuses_with=-16), BadLink())

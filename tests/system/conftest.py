@@ -14,6 +14,7 @@ from demo.site import Broker as BrokerLink
 from demo.site import SerialLine, Site
 from demo.world import GATEWAY, World
 from tests.firmware.broker import Authority, Broker
+from tests.system.rollout_site import Field
 
 ROOT = Path(__file__).parents[2]
 FAST_BAUD = 115200
@@ -51,6 +52,14 @@ def broker_site(firmware: None, world: World, broker: Broker) -> Site:  # noqa: 
     made = Site(world, BROKER_DEVICES, BrokerLink(broker.port, broker.authority.folder))
     made.set_up()
     return made
+
+
+@pytest.fixture
+def field(broker_site: Site, broker: Broker) -> Iterator[Field]:
+    """The same site with labels, and a witness of what passes the broker; nothing runs yet but the broker."""
+    made = Field(broker_site, broker)
+    yield made
+    made.witness.close()
 
 
 @pytest.fixture
