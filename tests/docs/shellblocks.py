@@ -102,7 +102,8 @@ def run(page: Path, folder: Path, variables: Mapping[str, str], within_s: float)
             code = None
         finally:
             end(shell)
-    logs = "".join(f"\n--- {each.name}\n{each.read_text(errors='replace')[-3000:]}" for each in sorted(folder.rglob("*.log")))
+    written = sorted({*folder.rglob("*.log"), *Path(variables.get("HOME", folder)).rglob("*.log")})
+    logs = "".join(f"\n--- {each.name}\n{each.read_text(errors='replace')[-3000:]}" for each in written)
     assert code == 0, f"{page.name} {'took too long' if code is None else f'ended with {code}'}{logs}"
 
 

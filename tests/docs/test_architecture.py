@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/architecture.md has the layers that import-linter holds, all of them and in that order."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any
+
+from tests.docs.markdown import ROOT
+
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+CONTRACTS: list[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
+    "contracts"
+]
+
+
+def contract(name: str) -> dict[str, Any]:
+    (found,) = [each for each in CONTRACTS if each["name"] == name]
+    return found
+
+
+def short(module: str) -> str:
+    return module.strip().removeprefix("reconciler.")
+
+
+def drawn() -> list[set[str]]:
+    table = PAGE.partition("| layer |")[2].partition("\n\n")[0]
+    return [set(re.findall(r"`(\w+)`", row.split("|")[1])) for row in table.splitlines()[2:]]
+
+
+def test_layers_are_those_that_are_held() -> None:
+    held = [{short(module) for module in layer.split("|")} for layer in contract("Data flows one way")["layers"]]
+    assert drawn() == held
+
+
+def test_every_module_has_its_layer() -> None:
+    folder = ROOT / "reconciler"
+    modules = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert modules - {"__init__"} == set().union(*drawn())
+
+
+def test_pure_modules_are_those_that_are_held() -> None:
+    (sentence,) = re.findall(r"^(.*) are pure: ", PAGE, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", sentence)) == {
+        short(each) for each in contract("Pure modules do no I/O")["source_modules"]
+    }
+
+
+def test_the_picture_names_packages_alone() -> None:
+    picture = PAGE.partition("```text\n")[2].partition("```")[0]
+    named = set(re.findall(r"`(\w+)`", picture))
+    assert named <= set().union(*drawn())
+    assert {"git", "load", "plan", "engine", "report", "build", "devices"} <= named
+
+
+def test_signing_stands_beside_all_this() -> None:
+    assert "reconciler" in contract("signing stands alone")["forbidden_modules"]
+    assert "`signing/` stands beside all this" in PAGE
