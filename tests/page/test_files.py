@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tinyfleet status --page`: what is known of a gateway's folder, as files."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from reconciler.daemon.exclusive import held
+from reconciler.model import Cant, CantReason, DeviceId, Nothing, RolloutId
+from reconciler.page.frame import MARK
+from tests.cli.known import FAILED, Known, known
+
+RUNS_IT = Nothing(DeviceId("pump-1"), "runs wear@1")
+SILENT = Cant(DeviceId("pump-2"), RolloutId("wear"), CantReason.SILENT, "not reporting since noon")
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Known:
+    return known(tmp_path)
+
+
+def written(gateway: Known) -> dict[str, str]:
+    folder = gateway.folder / "page"
+    result = gateway.tinyfleet("status", "--page", str(folder))
+    assert result.exit_code == 0, result.output
+    return {str(path.relative_to(folder)): path.read_text("utf-8") for path in folder.rglob("*") if path.is_file()}
+
+
+def test_files_say_what_status_says(gateway: Known) -> None:
+    gateway.says(RUNS_IT, SILENT)
+    gateway.heard("pump-1", timedelta(minutes=3))
+    pages = written(gateway)
+    assert pages.keys() == {"index.html", "devices.html", "devices/pump-1.html", "devices/pump-2.html"}
+    assert "No daemon works here" in pages["index.html"]
+    assert "not reporting since noon" in pages["index.html"]
+    assert "wear@1" in pages["index.html"]  # and its scores
+    assert f"{FAILED[:12]}</code>: the trial failed with -31" in pages["devices/pump-1.html"]
+    assert "GOLDEN_VECTORS_FAILED, INFERENCE_FAULT" in pages["devices/pump-1.html"]
+    assert "never" in pages["devices/pump-2.html"]
+
+
+def test_a_daemon_tells_of_the_moment(gateway: Known) -> None:
+    gateway.says(RUNS_IT, SILENT)
+    gateway.goes_on()
+    with held(gateway.folder / "state"):
+        pages = written(gateway)
+    assert "No daemon works here" not in pages["index.html"]
+    for words in ("1 update under way", "building wear@3 for board", "auc is 0.7", "no such port", "pump-99"):
+        assert words in pages["index.html"], words
+    assert "14 messages in the name of pump-3 did not verify" in pages["index.html"]
+    assert "wear@2 is to be transferred" in pages["devices/pump-1.html"]
+    assert "lost: no answer to 6 questions" in pages["devices/pump-2.html"]
+
+
+def test_what_is_out_of_date_goes_and_what_is_not_ours_stays(gateway: Known) -> None:
+    gateway.says(RUNS_IT, SILENT)
+    assert "devices/pump-2.html" in written(gateway)
+    folder = gateway.folder / "page"
+    (folder / "about.html").write_text("<!DOCTYPE html><title>by hand</title>")
+    (folder / "devices" / "notes.txt").write_bytes(MARK)
+    (folder / "rollouts.html").mkdir()
+    state = gateway.state()
+    state.write_status({}, {"devices/pump-2.yaml"})
+    state.close()
+    assert written(gateway).keys() == {
+        "index.html",
+        "devices.html",
+        "devices/pump-1.html",
+        "devices/notes.txt",
+        "about.html",
+    }
+
+
+def test_a_folder_that_can_not_be_written_is_told(gateway: Known) -> None:
+    gateway.says(RUNS_IT)
+    (gateway.folder / "page").write_text("a file")
+    result = gateway.tinyfleet("status", "--page", str(gateway.folder / "page"))
+    assert result.exit_code != 0
+    assert "page" in result.output
