@@ -92,6 +92,8 @@ def main() -> None:
         except KeyboardInterrupt:
             sys.exit(128 + signal.SIGINT)
         finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)  # who is in a hurry now would leave processes behind
             plant.stop()
     teller.last(f"scenes={len(SCENES)}/{len(SCENES)}")
 

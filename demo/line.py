@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import socket
 import threading
@@ -41,7 +42,8 @@ class ThrottledLine:
     def stop(self) -> None:
         """Take it away."""
         self._ended.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         for end in (self._listener, self._gateway, self._board):
             if end is not None:
                 end.close()
@@ -57,11 +59,15 @@ class ThrottledLine:
             if self._listener in ready:
                 self._gateway, _ = self._listener.accept()
             if self._gateway in ready:
-                self._gateway, passed = self._pass(self._gateway, self._board)
-                self.to_board_bytes += passed
+                data = self._carried(self._gateway)
+                self._gateway = self._gateway if data else None
+                self.to_board_bytes += len(data)
+                _hand_over(data, self._board)
             if self._board in ready:
-                self._board, passed = self._pass(self._board, self._gateway)
-                self.to_gateway_bytes += passed
+                data = self._carried(self._board)
+                self._board = self._board if data else None
+                self.to_gateway_bytes += len(data)
+                _hand_over(data, self._gateway)
 
     def _plugged(self) -> socket.socket | None:
         plug = socket.socket(socket.AF_UNIX)
@@ -72,23 +78,25 @@ class ThrottledLine:
             return None
         return plug
 
-    def _pass(self, source: socket.socket | None, sink: socket.socket | None) -> tuple[socket.socket | None, int]:
-        """Take some bytes off one end, let their time go by, and give them to the other; None: that end is gone."""
+    def _carried(self, source: socket.socket | None) -> bytes:
+        """Take some bytes off one end and let their time go by; nothing: that end is gone."""
         if source is None:
-            return None, 0
+            return b""
         try:
             data = source.recv(CHUNK_BYTES)
         except OSError:
             data = b""
         if not data:
             source.close()
-            return None, 0
+            return b""
         now_s = time.monotonic()
         self._free_at_s = max(now_s, self._free_at_s) + len(data) * self._byte_s
         self._ended.wait(self._free_at_s - now_s)  # this is the wire
-        try:
-            if sink is not None:
-                sink.sendall(data)
-        except OSError:
-            return source, len(data)  # said into the dark
-        return source, len(data)
+        return data
+
+
+def _hand_over(data: bytes, sink: socket.socket | None) -> None:
+    """Give the other end what was carried. If nobody is there, it was said into the dark."""
+    if data and sink is not None:
+        with contextlib.suppress(OSError):
+            sink.sendall(data)

@@ -52,6 +52,7 @@ def bad_model_taken_back(stage: Stage) -> None:
     stage.fact(f"{CANARY}: Quarantined: {stage.condition(CANARY, 'UpToDate')['message']}")
     (why,) = stage.asked("status", CANARY)["devices"][0]["quarantined"].values()
     stage.fact(f"tinyfleet status {CANARY}: quarantined, because {why}")
+    stage.fact(f"tinyfleet explain {CANARY}: next: {'; '.join(stage.asked('explain', CANARY)['next'])}")
     stage.wait(f"{PRESS} held", lambda: stage.condition(PRESS, "UpToDate").get("reason") == "HeldTakenBack")
     stage.fact(f"{PRESS}: HeldTakenBack: {stage.condition(PRESS, 'UpToDate')['message']}")
     now = _sequences(stage)

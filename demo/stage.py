@@ -62,7 +62,8 @@ class Stage:
 
             self.wait(what, whole)
 
-    def require(self, what: str, holds: object) -> None:
+    @staticmethod
+    def require(what: str, holds: object) -> None:
         """End the demo if something is not as it must be."""
         if not holds:
             raise NotObservedError(f"this should be so, and is not: {what}")

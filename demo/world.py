@@ -57,15 +57,15 @@ class Running:
         """Return the end of what it said."""
         return self.log[-4000:]
 
-    def stop(self) -> int:
+    def stop(self, *, within_s: float = 20) -> int:
         """End it in good order, or by force if it does not heed; returns its exit code."""
         self._ended = True
         self._process.terminate()
         try:
-            return self._process.wait(20)
+            return self._process.wait(within_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            return self._process.wait(20)
+            return self._process.wait()
 
     def kill(self) -> None:
         """End it at once, wherever it is."""
