@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
+from reconciler.devices.trial_errors import trial_failed
 from reconciler.engine import trace
 from reconciler.engine.endings import ended
 from reconciler.model import DeviceId, ModelRef, Parameters, RolloutId
@@ -49,7 +50,7 @@ class Done:
             case Rejected(code, during):
                 return f"refused with {code} while {during}"
             case TrialFailed(report):
-                return f"the trial failed with {report.error}"
+                return trial_failed(report.error)
             case Answered():
                 return "answered"
 

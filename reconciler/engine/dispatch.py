@@ -13,6 +13,7 @@ from reconciler.devices.bodies import Report, Summary
 from reconciler.devices.codec import What
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
 from reconciler.devices.fleet import Fleet
+from reconciler.devices.trial_errors import trial_failed
 from reconciler.engine.artifacts import Artifacts
 from reconciler.engine.clock import Clock
 from reconciler.engine.deliveries import Deliveries, Purpose
@@ -222,7 +223,7 @@ class Dispatch:
                 view.take_report(action.device, report, self._tools.clock.now(), asked=True)
             case TrialFailed(report):
                 view.take_report(action.device, report, self._tools.clock.now(), asked=True)
-                self._quarantine(desired, action, f"the trial failed with {report.error}")
+                self._quarantine(desired, action, trial_failed(report.error))
             case Rejected(code, during) if code not in WORTH_ANOTHER_TRY:
                 self._quarantine(desired, action, f"refused with {code} while {during}")
             case Rejected() | Lost() | Answered():

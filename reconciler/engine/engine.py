@@ -29,7 +29,7 @@ from reconciler.engine.rolloutview import RolloutView
 from reconciler.engine.scope import Scope, Scoped
 from reconciler.engine.seals import Seals
 from reconciler.engine.state import State
-from reconciler.engine.statuses import Picture, Statuses
+from reconciler.engine.statuses import Picture, Statuses, has_stopped
 from reconciler.engine.summaries import Summaries
 from reconciler.engine.wanted import Want, Wanted
 from reconciler.errors import FleetError
@@ -260,7 +260,9 @@ class Engine:
             self.view.doubts.about(actions, observed.devices),
             self._rollout_facts(scoped) if scoped is not None else (),
         )
-        self._ports.publisher.put(*self.statuses.changed(picture))
+        before = self.statuses.rollouts
+        changed = self.statuses.changed(picture)
+        self._ports.publisher.put(*changed, urgent=has_stopped(before, self.statuses.rollouts))
 
     def _rollout_facts(self, scoped: Scoped) -> tuple[RolloutFacts, ...]:
         words, now = self.statuses.words, self._ports.clock.now()

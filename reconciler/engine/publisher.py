@@ -36,26 +36,29 @@ class Publisher:
         self._committed = state.status()  # or not yet: then the first batch says "Status as it was"
         self._files = dict(self._committed)
         self._last_s = float("-inf")
+        self._urgent = False
         self._unpushed = True  # the remote may have missed the last one
 
-    def put(self, files: Mapping[str, bytes], gone: set[str]) -> None:
-        """Take changed files in; from here on a restart does not lose them."""
+    def put(self, files: Mapping[str, bytes], gone: set[str], *, urgent: bool = False) -> None:
+        """Take changed files in; from here on a restart does not lose them. What is urgent waits for no interval."""
         if not files and not gone:
             return
         self._files.update(files)
         for path in gone:
             self._files.pop(path, None)
+        self._urgent |= urgent
         self._state.write_status(dict(files), gone)
 
     def due_in_s(self, now_s: float) -> float | None:
         """Return after how many seconds there is something to commit; None: nothing is."""
         if not self._files or (not self._unpushed and self._files == self._committed):
             return None
-        return max(0.0, self._last_s + self._interval_s - now_s)
+        return 0.0 if self._urgent else max(0.0, self._last_s + self._interval_s - now_s)
 
     def batch(self, now_s: float) -> Batch:
         """Return what is to be committed now."""
         self._last_s = now_s
+        self._urgent = False
         files = dict(self._files)
         return Batch(files, _subject(self._committed, files))
 

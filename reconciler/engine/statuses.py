@@ -142,6 +142,14 @@ class Statuses:
         return read_device_file(body) if body is not None else None
 
 
+def has_stopped(before: Mapping[RolloutId, RolloutStatus], after: Mapping[RolloutId, RolloutStatus]) -> bool:
+    """Tell whether a rollout has just stopped. Other gateways go on with it until they read that."""
+    return any(
+        status.facts.word.stopped and not (name in before and before[name].facts.word.stopped)
+        for name, status in after.items()
+    )
+
+
 def _path(device: DeviceId) -> str:
     return f"devices/{device}.yaml"
 

@@ -58,7 +58,7 @@ def test_a_model_that_fails_its_golden_vectors_ends_with_the_canary(field: Field
         reasons = {device: field.reason(device) for device in field.site.devices}
         assert reasons.pop(canary) == "Quarantined"
         assert set(reasons.values()) == {"HeldFailureBudget"}
-        check_told(field, "1.1.0", "stopped", canary, "golden")
+        check_told(field, "1.1.0", "stopped", canary, "golden vectors")
         notice = field.wait("the notice", lambda: noticed(receiver, "stopped"))
         assert (notice["model"], notice["commit"]) == ("vibration@1.1.0", bad)
 
