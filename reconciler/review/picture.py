@@ -22,6 +22,7 @@ from reconciler.model import (
 )
 from reconciler.plan import reason
 from reconciler.plan.claims import Claims
+from reconciler.plan.wish import wish
 from reconciler.report.conditions import Status
 from reconciler.report.render import read_device_file
 from reconciler.report.rollout import RolloutStatus, WaveFacts
@@ -105,7 +106,8 @@ def _picture(
     now: datetime,
 ) -> Picture:
     current = {name: each for name, each in told.items() if each.facts.model == str(rollout.model)}
-    newest = max(current.values(), key=lambda each: each.facts.word.at or _EVER, default=None)
+    now_wanted = wish(forecast.desired, rollout.name)
+    newest = max(current.values(), key=lambda each: _knowledge(each, now_wanted), default=None)
     if newest is None:
         waves = forecast.waves(rollout)
         return Picture(
@@ -124,12 +126,19 @@ def _picture(
         waves=newest.facts.waves,
         why="" if state is State.COMPLETE else newest.ready.message,
         told_by=tuple(sorted(current)),
-        told_at=newest.facts.word.at,
+        told_at=max((each.facts.word.at for each in current.values() if each.facts.word.at), default=None),
         stuck=tuple(stuck[:STUCK_SHOWN]),
         stuck_count=len(stuck),
         ends_at=ends_at,
         left_s=left_s,
     )
+
+
+def _knowledge(status: RolloutStatus, now_wanted: str) -> tuple[bool, bool, int, datetime]:
+    """Say how much a gateway knows: each tells of all devices, and of those of others it tells some past."""
+    facts, word = status.facts, status.facts.word
+    done = sum(wave.done for wave in facts.waves)
+    return word.wish == now_wanted, bool(word.stopped), done, word.at or _EVER
 
 
 def state_of(status: RolloutStatus) -> State:
@@ -166,7 +175,7 @@ class _Forecast:
     """When rollouts could be over: what is left travels at the lines' speed, and is watched as long as Git says."""
 
     def __init__(self, desired: Desired, evidence: Evidence, quote: Quote, now: datetime) -> None:
-        self._desired = desired
+        self.desired = desired
         seen: Observed = observed(
             evidence, desired, running(evidence, desired), now, before=desired, unheard=Unheard.NEW
         )
@@ -201,7 +210,7 @@ class _Forecast:
         if course is None:
             return None, None
         mine = [each for each in self._touched if each.rollout == rollout.name]
-        found = review_rollout(self._desired, rollout, rollout, course, mine, self._loads, now)
+        found = review_rollout(self.desired, rollout, rollout, course, mine, self._loads, now)
         if found.ends_at is None:
             return None, None
         return found.ends_at, (found.ends_at - now).total_seconds()

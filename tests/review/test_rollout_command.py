@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from reconciler.cli.repositories import find
+from reconciler.load import Cache
 from reconciler.model import DeviceId, GatewayId, RolloutId, RolloutWord
+from reconciler.plan.wish import wish
 from reconciler.report.device import Moment
 from reconciler.report.rollout import RolloutFacts, WaveFacts, rollout_status
 from reconciler.report.rollout_file import rollout_file
@@ -121,6 +124,31 @@ def test_states_come_from_the_gateways(repository: Works, says_so: dict[str, byt
     assert row["state"] == state
     if state in {"complete", "stopped"}:
         assert row["secondsLeft"] is None
+
+
+def test_of_several_gateways_the_one_that_knows_most_is_shown(repository: Works) -> None:
+    """Each sees all waves, and the others as they were some time ago."""
+    repository.status(says(done=3), "hall")
+    repository.status(says(done=7), "yard")
+    repository.status(says(done=12, model="wear@1"), "roof")
+    (row,) = told("list", repository.path)
+    assert (row["done"], row["toldBy"]) == (7, ["hall", "yard"])
+    repository.status(says(done=3, failed=2, stopped="stopped: 2 failed, 0 allowed"), "hall")
+    (row,) = told("list", repository.path)
+    assert (row["state"], row["done"]) == ("stopped", 3)  # one that stopped stops all
+    shown = run("rollout", "show", "wear", repository.path).output
+    assert "told by hall, yard" in shown
+
+
+def test_who_speaks_of_what_git_wants_comes_before_who_spoke_of_another_wish(repository: Works) -> None:
+    found = find(repository.path)
+    desired = found.load(found.resolve("HEAD"), Cache()).desired
+    assert desired is not None
+    wanted = wish(desired, RolloutId("wear"))
+    repository.status(says(done=12), "hall")
+    repository.status(says(done=1, wish=wanted), "yard")
+    (row,) = told("list", repository.path)
+    assert (row["state"], row["done"]) == ("under way", 1)
 
 
 def test_the_word_on_another_model_is_not_taken_for_this_one(repository: Works) -> None:
