@@ -135,3 +135,22 @@ def test_what_is_wrong_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", sorted(FOREIGN))
 def test_foreign_names_are_still_there(page: str) -> None:
     assert any(re.fullmatch(FOREIGN[page], word) for span in spans(ROOT / page) for word in re.findall(r"\w+", span))
+
+
+@pytest.mark.parametrize("index", ["docs/README.md", "docs/adr/README.md", "docs/commands/README.md"])
+def test_an_index_leaves_no_page_out(index: str) -> None:
+    page = ROOT / index
+    linked = {(page.parent / link.partition("#")[0]).resolve() for link in links(page)}
+    beside = {other for other in pages() if other.parent == page.parent and other != page}
+    assert sorted(beside - linked) == []
+
+
+def test_a_newcomer_finds_every_page() -> None:
+    found, todo = set[Path](), [ROOT / "README.md"]
+    while todo:
+        page = todo.pop()
+        found.add(page)
+        targets = {(page.parent / unquote(link).partition("#")[0]).resolve() for link in links(page) if ":" not in link}
+        targets |= {target / "README.md" for target in targets if target.is_dir()}
+        todo += sorted(target for target in targets - found if target in pages())
+    assert [page for page in pages() if page.is_relative_to(ROOT / "docs") and page not in found] == []
