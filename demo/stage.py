@@ -49,7 +49,8 @@ class Stage:
 
     def wait(self, what: str, condition: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the condition found
         """Wait until a condition holds and return what it found."""
-        return self.world.wait_for(what, condition, within_s=WITHIN_S)
+        with self.teller.waiting(what):
+            return self.world.wait_for(what, condition, within_s=WITHIN_S)
 
     def watch(self, what: str, done: Callable[[], int], total: int) -> None:
         """Wait until all of it is done, and show how far it is."""
@@ -60,7 +61,7 @@ class Stage:
                 advance(now)
                 return now == total
 
-            self.wait(what, whole)
+            self.world.wait_for(what, whole, within_s=WITHIN_S)
 
     @staticmethod
     def require(what: str, holds: object) -> None:

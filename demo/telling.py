@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from rich.console import Console
 from rich.markdown import Markdown
@@ -43,6 +43,10 @@ class Teller:
     def page(self, title: str, markdown: str) -> None:
         """Show a page as a forge would."""
         self._console.print(Panel(Markdown(markdown), title=title), soft_wrap=False)
+
+    def waiting(self, what: str) -> AbstractContextManager[object]:
+        """Show, on a terminal, what is waited for."""
+        return self._console.status(f"waiting for {escape(what)}") if self._console.is_terminal else nullcontext()
 
     @contextmanager
     def bar(self, what: str, total: int) -> Iterator[Advance]:

@@ -107,10 +107,11 @@ def _due(  # noqa: PLR0913, PLR0917 - one parameter for each thing that this dep
 def _quarantined(goal: Goal, name: DeviceId, seen: ObservedDevice, failed: frozenset[Digest]) -> Action:
     """Say that the model failed on it. Where failures are taken back it is back already, and needs no stand-in."""
     words = f"{goal.model} failed on it and is not tried again until Git changes"
-    if goal.rollout.on_failure is not OnFailure.TAKE_BACK:
-        fallback = stand_in(goal, name, seen, failed, words)
-        if fallback is not None:
-            return fallback
+    if goal.rollout.on_failure is OnFailure.TAKE_BACK:
+        return Cant(name, goal.rollout.name, CantReason.QUARANTINED, f"{words}; it keeps what it runs")
+    fallback = stand_in(goal, name, seen, failed, words)
+    if fallback is not None:
+        return fallback
     return Cant(name, goal.rollout.name, CantReason.QUARANTINED, f"{words}{what_now(goal, seen)}")
 
 

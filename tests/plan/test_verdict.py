@@ -25,6 +25,7 @@ from reconciler.model import (
     Nothing,
     Observed,
     ObservedDevice,
+    OnFailure,
     Origin,
     Phase,
     Rollout,
@@ -322,6 +323,12 @@ def test_a_device_that_was_made_without_it_has_nothing_to_fall_back_to() -> None
 def test_a_fallback_that_failed_too_is_not_tried() -> None:
     action = only(seen(), wanting(TO_PREBAKED, SEALED.name), failed=BAKED)
     assert cant(action).why.endswith("; no pre-baked model can stand in")
+
+
+def test_where_failures_are_taken_back_nothing_needs_to_stand_in() -> None:
+    taken_back = replace(EVERYWHERE, fallback=Fallback.PREBAKED, on_failure=OnFailure.TAKE_BACK)
+    action = only(seen(OLD), fleet([device(1)], [taken_back], types=[ESP32]), failed=WANTED)
+    assert cant(action).why == "m@2 failed on it and is not tried again until Git changes; it keeps what it runs"
 
 
 def test_another_version_of_the_wanted_model_stands_in_first() -> None:
