@@ -23,6 +23,8 @@ class Bearing(Enum):
     MISSING = "missing"
     OUT = "out"
 
+    __hash__ = object.__hash__  # each is one object; the enum's own hash costs more than all else of a count
+
 
 _OF_STANDING = {
     Standing.FAILED: Bearing.FAILED,
