@@ -103,7 +103,7 @@ class FleetView:
     def know(self, public_keys: Mapping[DeviceId, str]) -> None:
         """Take the public keys from Git: a new one is a new identity."""
         self.histories.know(public_keys)
-        self._stale = set(self._heard)
+        self._stale |= self._heard.keys()
 
     @property
     def reports(self) -> Mapping[DeviceId, Heard]:
@@ -149,7 +149,7 @@ class FleetView:
         """Return what is observed now; the same object while nothing changed."""
         if facts is not self._facts:
             self._facts = facts
-            self._stale = set(self._heard)
+            self._stale |= self._heard.keys()
         if self._stale:
             self._refresh()
         same = (

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bodies that are signed and yet not what the protocol says: each field is held to its type and its bounds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from reconciler.devices.bodies import (
+    PREBAKED_MAX,
+    CapabilitiesBody,
+    Flag,
+    ParametersBody,
+    Place,
+    Report,
+    Score,
+    Summary,
+    Why,
+    encode_body,
+    parse_body,
+)
+from reconciler.devices.errors import Malformed
+from reconciler.devices.flash_image import ADDRESS_MAX, Identity, provisioned_region
+from reconciler.devices.noise import MEMORY_BITS, Noise, best_block_bytes
+from reconciler.devices.strict_cbor import dump, items, load
+from reconciler.model import Phase
+
+REPORT = Report(
+    counter=9, sequence=4, epoch=1, gateway=b"\x11" * 8, phase=Phase.CONFIRMED, place=Place.SLOT_A,
+    running=bytes(16), other=None, why=Why.CONFIRMED, failed=None, error=-31, flags=Flag(0), parameters=0, boots=3,
+    inferences=120, anomalies=7, faults=1, transfer=None,
+)  # fmt: skip
+TOLD = CapabilitiesBody(
+    type="board", class_id=bytes(16), pack_format=1, operators=b"\x01", slot_bytes=8192, arena_bytes=1024,
+    block_bytes=512, block_ms=0, updates=True, prebaked=(bytes(16),), firmware="1.4.0",
+)  # fmt: skip
+COUNTED = Summary(bytes(16), 120, 7, 1, 2, Score(2, -4, 4, 0, (1, 1, 0, 0, 0, 0, 0, 0)))
+PARAMETERS = ParametersBody(bytes(16), {0: -5})
+ERROR_AT, UPDATES_AT, PREBAKED_AT, FIRMWARE_AT = 11, 9, 10, 11  # in the arrays as they travel
+
+
+def spoiled(body: Report | CapabilitiesBody | Summary | ParametersBody, at: int, value: object) -> bytes:
+    """Encode a body with another value in one of its places."""
+    fields = list(items(load(encode_body(body)), "a body"))
+    fields[at] = value
+    return dump(fields)
+
+
+@pytest.mark.parametrize("body", [REPORT, TOLD, COUNTED, PARAMETERS])
+def test_every_body_survives_its_encoding(body: Report | CapabilitiesBody | Summary | ParametersBody) -> None:
+    assert parse_body(encode_body(body)) == body
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (spoiled(REPORT, 0, 7), "no body is of kind 7"),
+        (spoiled(REPORT, ERROR_AT, 1 << 31), "error must be a whole number of 32 bits"),
+        (spoiled(REPORT, ERROR_AT, b"x"), "error must be a whole number of 32 bits"),
+        (spoiled(TOLD, UPDATES_AT, 1), "updates must be true or false"),
+        (spoiled(TOLD, PREBAKED_AT, [bytes(16)] * (PREBAKED_MAX + 1)), f"{PREBAKED_MAX + 1} pre-baked models"),
+        (spoiled(TOLD, FIRMWARE_AT, "x" * 32), "firmware must be text of at most 31 bytes"),
+        (spoiled(TOLD, FIRMWARE_AT, b"1.4.0"), "firmware must be text of at most 31 bytes"),
+        (spoiled(PARAMETERS, 2, [1, 2]), "parameters must be a map"),
+        (spoiled(COUNTED, 6, [1, 2]), "score must be an array of 5 items"),
+    ],
+)
+def test_a_field_that_is_not_what_it_should_be(data: bytes, says: str) -> None:
+    with pytest.raises(Malformed, match=says):
+        parse_body(data)
+
+
+# ---------------------------------------------------------------- what a device is born with
+
+IDENTITY = Identity(bytes(16), bytes(16), bytes(16), bytes(32), bytes(32), "board", "plant", "pump-1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"vendor": bytes(15)}, "the vendor id has 15 bytes, not 16"),
+        ({"seed": bytes(33)}, "the seed has 33 bytes, not 32"),
+        ({"address": ADDRESS_MAX + 1}, "the serial address 248 is not in 0 ... 247"),
+    ],
+)
+def test_an_identity_that_the_region_can_not_hold(changes: dict[str, object], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        replace(IDENTITY, **changes)  # type: ignore[arg-type]  # a test's shorthand
+
+
+def test_more_packs_or_longer_names_than_there_is_room_for() -> None:
+    with pytest.raises(ValueError, match="9 pre-baked packs, and a device carries at most 8"):
+        provisioned_region(IDENTITY, [b"pack"] * 9)
+    with pytest.raises(ValueError, match="does not fit 63 bytes"):
+        provisioned_region(replace(IDENTITY, name="n" * 64))
+
+
+# ---------------------------------------------------------------- noise
+
+
+def test_old_noise_fades() -> None:
+    noise = Noise()
+    while noise.bits < MEMORY_BITS - 8000:
+        noise.frame(1000, flipped=1)
+    noisy = noise.bit_error_rate
+    for _ in range(2 * MEMORY_BITS // 8000):
+        noise.frame(1000, flipped=0)
+    assert noise.bits <= MEMORY_BITS
+    assert noise.bit_error_rate < noisy / 3
+
+
+def test_a_line_without_errors_takes_the_largest_blocks() -> None:
+    assert best_block_bytes(0.0, 1024) == 1024
+    assert best_block_bytes(1e-3, 1024) < best_block_bytes(1e-5, 1024)
