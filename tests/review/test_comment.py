@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The comment under a pull request: what is new, what was there before, and what is left out for want of room."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from reconciler.cli.plan_views import escaped
+from reconciler.cli.review_views import duration
+from reconciler.cli.rollout_views import listed, shown
+from reconciler.model import DeviceId, GatewayId, RolloutId
+from reconciler.report.rollout import WaveFacts
+from reconciler.review.past import Chapter
+from reconciler.review.picture import Picture, State, Stuck
+from tests.review.changes import (
+    Works,
+    commented,
+    device_says,
+    fleet_files,
+    gateway_says,
+    model,
+    rollout_document,
+    works,
+)
+
+NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Works:
+    return works(tmp_path)
+
+
+def test_a_rollout_that_is_new_shows_all_that_it_sets(repository: Works) -> None:
+    files = fleet_files()
+    rollout = files.pop("rollout.yaml")
+    base = repository.commit(files)
+    head = repository.commit({"rollout.yaml": rollout})
+    told = commented(repository, base, head)
+    assert f"#### Rollout wear: {escaped('wear@1')}, a new rollout" in told
+    assert "parameters: threshold unset → 0.5" in told
+
+
+def test_a_rollout_that_changes_to_another_model_names_both(repository: Works) -> None:
+    base = repository.commit(fleet_files())
+    other = model("1").replace("metadata: {name: wear}", "metadata: {name: tear}")
+    changed = rollout_document("1").replace("model: {name: wear", "model: {name: tear")
+    head = repository.commit({"other.yaml": other, "rollout.yaml": changed})
+    names = f"{escaped('wear@1')} → {escaped('tear@1')}"
+    assert f"#### Rollout wear: {names}" in commented(repository, base, head)
+
+
+def test_devices_that_come_are_counted_with_the_documents(repository: Works) -> None:
+    base = repository.commit(fleet_files(devices=3))
+    head = repository.commit(fleet_files(devices=5))
+    assert "- Devices: 2 added" in commented(repository, base, head)
+
+
+def test_what_is_yet_to_be_done_anyway_is_told_apart(repository: Works) -> None:
+    base = repository.commit(fleet_files(devices=3, rollout="") | {"rollout.yaml": rollout_document("2")})
+    repository.status({**gateway_says(base), **device_says("pump-00", base, model="wear@1")})
+    head = repository.commit({"notes.txt": "beside it"})
+    told = commented(repository, base, head)
+    assert "**No device is touched** of 3 devices." in told
+    assert "1 device" in told.partition("No device is touched")[2]
+
+
+# ---------------------------------------------------------------- pictures of rollouts
+
+
+def picture(**changes: object) -> Picture:
+    waves = (
+        WaveFacts("canary", 2, done=2, at_risk=0, due=0, failed=0, missing=0, open=True),
+        WaveFacts("rest", 10, done=3, at_risk=1, due=4, failed=1, missing=1, open=True),
+        WaveFacts("last", 4, done=0, at_risk=0, due=4, failed=0, missing=0, open=False),
+    )
+    fields: dict[str, object] = {
+        "rollout": RolloutId("wear"),
+        "model": "wear@2",
+        "state": State.UNDER_WAY,
+        "since": None,
+        "waves": waves,
+        "why": "",
+        "told_by": (),
+        "told_at": None,
+        "stuck": (),
+        "stuck_count": 0,
+        "ends_at": None,
+        "left_s": None,
+    }
+    return Picture(**{**fields, **changes})  # type: ignore[arg-type]  # a test's shorthand
+
+
+def drawn(*parts: object) -> str:
+    console = Console(width=140, record=True, color_system=None)
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part)
+    return captured.get()
+
+
+def test_a_picture_says_only_what_is_known() -> None:
+    told = drawn(*shown(picture(), (), NOON))
+    assert "under way" in told
+    for absent in (" for ", "at best over", "STUCK", "BEGAN", "told by"):
+        assert absent not in told
+    rows = {line.split()[1]: line.split() for line in told.splitlines() if line[:1].isdigit()}
+    assert (rows["canary"][-1], rows["rest"][-1]) == ("over", "open")
+    assert rows["last"][-2:] == ["not", "open"]
+
+
+def test_a_picture_says_all_that_is_known() -> None:
+    stuck = Stuck(DeviceId("pump-07"), GatewayId("hall"), "Quarantined", "golden vectors differ", NOON)
+    silent = Stuck(DeviceId("pump-08"), GatewayId("hall"), "NotReporting", "since noon", None)
+    past = Chapter(RolloutId("wear"), GatewayId("hall"), "wear@1", "w", NOON, NOON.replace(hour=14), "complete")
+    going = Chapter(RolloutId("wear"), GatewayId("hall"), "wear@2", "w2", NOON, None, "under way")
+    whole = picture(
+        since=NOON.replace(hour=9),
+        why="wave 2 (rest): 1 missing",
+        ends_at=NOON.replace(hour=15),
+        left_s=10800.0,
+        told_by=(GatewayId("hall"),),
+        told_at=NOON,
+        stuck=(stuck, silent),
+        stuck_count=7,
+    )
+    told = drawn(*shown(whole, (past, going), NOON))
+    for words in (
+        f"under way for {duration(3 * 3600)}",
+        "wave 2 (rest): 1 missing",
+        "at 2026-11-21 15:00 UTC",
+        "golden vectors differ",
+        "and 5 more",
+        f"complete    {duration(7200)}",
+        "told by hall; the last word at 2026-11-21 12:00:00 UTC",
+    ):
+        assert words in told, words
+
+
+def test_a_list_says_why_or_how_many_are_stuck() -> None:
+    assert drawn(listed(())).strip() == "no rollouts"
+    told = drawn(listed([picture(why="suspended", left_s=60.0), picture(rollout=RolloutId("tear"), stuck_count=3)]))
+    lines = {line.split()[0]: line for line in told.splitlines() if line[:1].isalpha()}
+    assert lines["wear"].rstrip().endswith("suspended")
+    assert lines["tear"].rstrip().endswith("3 without it")
+    assert " 5/16 " in lines["wear"]
