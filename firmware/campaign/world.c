@@ -23,28 +23,10 @@ static int flash_read(void *ctx, uint32_t offset, void *buffer, size_t length)
     return flash_model_read(&world_of(ctx)->flash, offset, buffer, length) == 0 ? TF_OK : TF_ERR_FLASH;
 }
 
-/*
- * Some flash refuses to program twice even what still reads FF. The model does, so that the core has to cope with the
- * refusal; only programming what can be seen to be in use is held against it.
- */
-static bool reads_erased(const struct flash_model *flash, uint32_t offset, size_t length)
-{
-    bool erased = offset <= flash->size && length <= flash->size - offset && (offset | length) % flash->write_size == 0;
-    for (size_t i = 0; erased && i < length; i++) {
-        erased = flash->bytes[offset + i] == 0xff;
-    }
-    return erased;
-}
-
 static int flash_write(void *ctx, uint32_t offset, const void *data, size_t length)
 {
-    struct flash_model *flash = &world_of(ctx)->flash;
     watch(ctx, offset, data, length);
-    if (flash_model_write(flash, offset, data, length) == 0) {
-        return TF_OK;
-    }
-    flash->violations -= reads_erased(flash, offset, length);
-    return TF_ERR_FLASH;
+    return flash_model_write(&world_of(ctx)->flash, offset, data, length) == 0 ? TF_OK : TF_ERR_FLASH;
 }
 
 static int flash_erase(void *ctx, uint32_t offset, size_t length)

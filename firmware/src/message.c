@@ -155,7 +155,10 @@ static int on_block(struct exchange *exchange)
     if (error == TF_ERR_MESSAGE) {
         return malformed(exchange);
     }
-    if (error != TF_OK) {
+    if (error == TF_ERR_FLASH) {
+        error = tf_order_restart(exchange->agent);
+    }
+    if (error < 0) {
         exchange->agent->journal.record.state.error = (int8_t)error; /* the block stays missing, and `missing` says so */
     }
     return 0;

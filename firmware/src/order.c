@@ -145,6 +145,16 @@ int tf_order_reopen(struct tf_agent *agent, const struct tf_transfer *transfer)
     return error == TF_OK ? open_target(agent, transfer) : error;
 }
 
+/* Power goes once a start and tears one write, so one new beginning is enough, and flash that is worn out is spared. */
+int tf_order_restart(struct tf_agent *agent)
+{
+    if (agent->work.restarted) {
+        return TF_ERR_FLASH;
+    }
+    agent->work.restarted = true;
+    return tf_order_reopen(agent, &state_of(agent)->transfer);
+}
+
 static bool same_payload(const struct tf_transfer *a, const struct tf_transfer *b)
 {
     return a->encoding == b->encoding && a->block_bytes == b->block_bytes && a->payload_bytes == b->payload_bytes;

@@ -15,4 +15,10 @@ TF_MUST_CHECK int tf_order_offer(struct tf_agent *agent, struct tf_view envelope
 /* Open the transfer of the last accepted order again, with no block held. TF_END, or an error. */
 TF_MUST_CHECK int tf_order_reopen(struct tf_agent *agent, const struct tf_transfer *transfer);
 
+/*
+ * Flash refused a write of the open transfer: begin it anew, once a start. What is meant is a mark that power loss tore
+ * and that reads FF: some flash refuses it until it is erased, and all marks with it. TF_END, or an error.
+ */
+TF_MUST_CHECK int tf_order_restart(struct tf_agent *agent);
+
 #endif

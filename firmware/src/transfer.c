@@ -183,48 +183,41 @@ static struct units units_of(const struct tf_agent *agent, uint32_t offset, uint
     return (struct units){(offset - slot) / erase_size, (offset + length - 1 - slot) / erase_size};
 }
 
-/* Each erase unit is erased once for a transfer, just before its first block. */
-static int prepare(struct tf_agent *agent, struct units units)
+static int on_each(struct tf_agent *agent, struct units units, int (*step)(struct tf_agent *, uint32_t unit))
 {
+    int error = TF_OK;
+    for (uint32_t unit = units.first; unit <= units.last && error == TF_OK; unit++) {
+        error = step(agent, unit);
+    }
+    return error;
+}
+
+/* An erase unit is erased once for a transfer, just before its first block. */
+static int prepare(struct tf_agent *agent, uint32_t unit)
+{
+    if (is_marked(agent, unit)) {
+        return TF_OK;
+    }
     const uint32_t erase_size = agent->hal.geometry.erase_size;
-    int error = TF_OK;
-    for (uint32_t unit = units.first; unit <= units.last && error == TF_OK; unit++) {
-        if (is_marked(agent, unit)) {
-            continue;
-        }
-        error = tf_flash_erase(&agent->hal, tf_slot_offset(agent, state_of(agent)->target) + unit * erase_size, erase_size);
-        if (error == TF_OK) {
-            error = set_mark(agent, unit);
-        }
-    }
-    return error;
+    int error = tf_flash_erase(&agent->hal, tf_slot_offset(agent, state_of(agent)->target) + unit * erase_size, erase_size);
+    return error == TF_OK ? set_mark(agent, unit) : error;
 }
 
-static int mend_all(struct tf_agent *agent, struct units units)
-{
-    int error = TF_OK;
-    for (uint32_t unit = units.first; unit <= units.last && error == TF_OK; unit++) {
-        error = tf_mend(agent, unit);
-    }
-    return error;
-}
-
+/* What is torn, or a forgotten block, is mended first. Some flash tells by refusing a write that its place, which reads FF, is torn. */
 static int write_block(struct tf_agent *agent, uint32_t offset, struct tf_view bytes)
 {
     const uint32_t length = (uint32_t)bytes.size;
     const struct units units = units_of(agent, offset, length);
-    int error = prepare(agent, units);
-    if (error == TF_OK && !tf_flash_blank(&agent->hal, offset, tf_round_up(length, agent->hal.geometry.write_size))) {
-        error = mend_all(agent, units); /* a torn write, or a forgotten block */
+    int error = on_each(agent, units, prepare);
+    if (error != TF_OK) {
+        return error;
     }
-    if (error == TF_OK && tf_flash_write_padded(&agent->hal, offset, bytes.data, length) != TF_OK) {
-        /* Torn where it still reads FF: some flash refuses such a place until it is erased. */
-        error = mend_all(agent, units);
-        if (error == TF_OK) {
-            error = tf_flash_write_padded(&agent->hal, offset, bytes.data, length);
-        }
+    if (tf_flash_blank(&agent->hal, offset, tf_round_up(length, agent->hal.geometry.write_size)) &&
+        tf_flash_write_padded(&agent->hal, offset, bytes.data, length) == TF_OK) {
+        return TF_OK;
     }
-    return error;
+    error = on_each(agent, units, tf_mend);
+    return error == TF_OK ? tf_flash_write_padded(&agent->hal, offset, bytes.data, length) : error;
 }
 
 int tf_transfer_block(struct tf_agent *agent, uint32_t index, struct tf_view bytes, bool corrected)

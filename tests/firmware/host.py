@@ -22,6 +22,7 @@ struct host_device *host_device_new(uint32_t flash_bytes, const struct tf_geomet
 void host_device_free(struct host_device *device);
 uint8_t *host_device_flash(struct host_device *device);
 void host_device_scan(struct host_device *device);
+void host_device_stain(struct host_device *device, uint32_t offset, uint32_t length);
 uint64_t host_device_operations(const struct host_device *device);
 uint32_t host_device_violations(const struct host_device *device);
 void host_device_set_time(struct host_device *device, uint32_t unix_s);
@@ -163,6 +164,10 @@ class HostAgent:
         flash = self._ffi.buffer(self._c.host_device_flash(self._device), self.geometry.bytes)
         flash[offset : offset + len(data)] = data
         self._c.host_device_scan(self._device)
+
+    def stain_flash(self, offset: int, length: int) -> None:
+        """Leave flash as a torn write may: it reads FF, and is not written before it is erased."""
+        self._c.host_device_stain(self._device, offset, length)
 
     def read_flash(self, offset: int, length: int) -> bytes:
         """Look at flash from outside."""

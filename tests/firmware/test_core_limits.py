@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+
+import pytest
 
 from reconciler.devices.bodies import Flag, Place
-from reconciler.devices.codec import encode
+from reconciler.devices.codec import Have, Missing, encode, parse_answer
 from signing import delegation, envelope, keys
 from signing.names import key_id
 from signing.verdict import Verdict
@@ -27,10 +29,11 @@ from tests.firmware.orders import (
     digest,
     install,
     parameters,
+    put,
     report,
 )
 
-NO_UPDATES, ENCODING = -75, -76
+FLASH, NO_UPDATES, ENCODING = -64, -75, -76
 GOLDEN, PARAMETER = -87, -88
 
 
@@ -171,3 +174,59 @@ def test_stolen_gateway_key(updated: HostAgent, bench: Bench, made: Made) -> Non
     updated.write_flash(region.offset + 64, b"\0" * 64)
     updated.boot()
     assert updated.running() == digest(OLD)
+
+
+# ---------------------------------------------------------------- flash that refuses what is torn and reads FF
+
+
+@dataclass(frozen=True)
+class Stained:
+    """A device that takes THIRD, until power goes amid the mark of a block or of an erase unit."""
+
+    agent: HostAgent
+    delivery: Delivery
+    mark: int
+
+    def stain(self) -> None:
+        geometry = self.agent.geometry
+        self.agent.stain_flash(geometry.regions()["marks"].offset + self.mark * geometry.write, geometry.write)
+
+
+@pytest.fixture(params=["of an erase unit", "of a block"])
+def stained(request: pytest.FixtureRequest, updated: HostAgent, bench: Bench, made: Made) -> Stained:
+    delivery = install(bench, made, THIRD, 3)
+    put(updated, delivery.offer)
+    block = updated.geometry.erase // delivery.block_bytes  # the first one of the second unit
+    for index in range(block):
+        delivery.send(updated, index)
+    units = updated.geometry.slot // updated.geometry.erase
+    found = Stained(updated, delivery, 1 if request.param == "of an erase unit" else units + block)
+    found.stain()
+    updated.boot()
+    return found
+
+
+def test_a_torn_mark_does_not_stall_a_transfer(stained: Stained, made: Made) -> None:
+    agent, delivery = stained.agent, stained.delivery
+    assert deliver(agent, delivery).code == 0
+    assert agent.running() == digest(THIRD)
+    assert report(agent, made).error == 0
+
+
+def test_a_transfer_begins_anew_once_a_start(stained: Stained, made: Made) -> None:
+    """A mark that refuses again is worn out, and erasing all marks for each block would wear out the rest."""
+    agent, delivery = stained.agent, stained.delivery
+    put(agent, delivery.offer)
+    first = stained.agent.geometry.erase // delivery.block_bytes
+    delivery.send(agent, first)  # refused: the transfer begins anew
+    assert parse_answer(agent.handle(encode(Missing(delivery.name)))) == Have(delivery.name, 0, b"")
+    stained.stain()
+    for index in range(delivery.blocks):
+        delivery.send(agent, index)
+    have = parse_answer(agent.handle(encode(Missing(delivery.name))))
+    assert isinstance(have, Have)
+    assert have.first == first
+    assert report(agent, made).error == FLASH
+    agent.boot()
+    assert deliver(agent, delivery).code == 0
+    assert agent.running() == digest(THIRD)

@@ -83,6 +83,7 @@ struct tf_work {
     struct tf_block_list corrected;  /* taken from frames with a mended bit */
     struct tf_block_list forgotten;  /* held by their marks, but to be sent again */
     int8_t stage_error;              /* why the last staging failed, until the next block */
+    bool restarted;                  /* the transfer began anew on flash that refused a write; once a start */
     bool report_due;
     uint16_t flags; /* those of enum tf_flag that stand until the next start */
 };

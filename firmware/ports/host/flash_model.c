@@ -66,6 +66,11 @@ void flash_model_scan(struct flash_model *flash)
     }
 }
 
+void flash_model_stain(struct flash_model *flash, uint32_t offset, size_t length)
+{
+    flag_written(flash, offset, length, 1);
+}
+
 static void program(struct flash_model *flash, uint32_t offset, const uint8_t *data, size_t length)
 {
     memcpy(flash->bytes + offset, data, length);
@@ -144,9 +149,11 @@ int flash_model_read(struct flash_model *flash, uint32_t offset, void *buffer, s
 
 int flash_model_write(struct flash_model *flash, uint32_t offset, const void *data, size_t length)
 {
-    if (length == 0 || !inside(flash, offset, length) || !aligned(offset, length, flash->write_size)
-        || !writable(flash, offset, length)) {
+    if (length == 0 || !inside(flash, offset, length) || !aligned(offset, length, flash->write_size)) {
         return violation(flash);
+    }
+    if (!writable(flash, offset, length)) {
+        return all_erased(flash->bytes + offset, length) ? -1 : violation(flash);
     }
     const bool cut = cut_now(flash);
 

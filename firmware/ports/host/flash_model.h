@@ -37,7 +37,13 @@ struct flash_model {
 /* Call after `bytes` was filled from outside: what is not 0xFF counts as written. */
 void flash_model_scan(struct flash_model *flash);
 
-/* 0, or -1 with `violations` counted and nothing changed. */
+/* Have this range, which may read 0xFF, count as written. */
+void flash_model_stain(struct flash_model *flash, uint32_t offset, size_t length);
+
+/*
+ * 0, or -1 with `violations` counted and nothing changed. A write of what was written to 0xFF, or torn and reads 0xFF, is
+ * refused too, as some flash does, but not held against the caller, who can't see it.
+ */
 int flash_model_read(struct flash_model *flash, uint32_t offset, void *buffer, size_t length);
 int flash_model_write(struct flash_model *flash, uint32_t offset, const void *data, size_t length);
 int flash_model_erase(struct flash_model *flash, uint32_t offset, size_t length);

@@ -46,6 +46,8 @@ struct host_device *host_device_new(uint32_t flash_bytes, const struct tf_geomet
 void host_device_free(struct host_device *device);
 uint8_t *host_device_flash(struct host_device *device);
 void host_device_scan(struct host_device *device);
+/* Flash that is torn and still reads FF: writes there are refused until it is erased. */
+void host_device_stain(struct host_device *device, uint32_t offset, uint32_t length);
 uint64_t host_device_operations(const struct host_device *device);
 uint32_t host_device_violations(const struct host_device *device);
 void host_device_set_time(struct host_device *device, uint32_t unix_s);

@@ -48,6 +48,11 @@ void host_device_scan(struct host_device *device)
     flash_model_scan(&device->flash);
 }
 
+void host_device_stain(struct host_device *device, uint32_t offset, uint32_t length)
+{
+    flash_model_stain(&device->flash, offset, length);
+}
+
 uint64_t host_device_operations(const struct host_device *device)
 {
     return device->flash.operations;
