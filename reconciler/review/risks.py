@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.model import Cant, CantReason, Desired, DeviceId, Fallback, ModelRef, TypeId
+from reconciler.plan.claims import Claims
 from reconciler.review.course import RolloutReview, windows_within_s
 from reconciler.review.evidence import Evidence
 from reconciler.review.touched import Reach
@@ -25,6 +26,7 @@ class RiskCode(StrEnum):
     ALL_AT_ONCE = "AllAtOnce"
     CANARY_LARGE = "CanaryLarge"
     CANARY_BLIND = "CanaryBlind"
+    CANARY_ONE_GATEWAY = "CanaryAtOneGateway"
     NO_SOAK = "NoSoak"
     NO_GATES = "NoHealthGates"
     BUDGET_WIDE = "BudgetWide"
@@ -100,6 +102,7 @@ def _of_waves(desired: Desired, review: RolloutReview) -> Iterator[Risk]:
         blind = sorted(_types(desired, review) - seen)
         if blind:
             yield Risk(RiskCode.CANARY_BLIND, rollout.name, f"the first wave has no {', no '.join(blind)}")
+        yield from _of_witnesses(desired, review)
         if not first.soak_s:
             words = f"wave {first.name} is not watched: the next opens when its devices have confirmed"
             yield Risk(RiskCode.NO_SOAK, rollout.name, words)
@@ -109,6 +112,20 @@ def _of_waves(desired: Desired, review: RolloutReview) -> Iterator[Risk]:
     if not rollout.gates:
         words = "no health gate: a device counts as done when its golden vectors pass"
         yield Risk(RiskCode.NO_GATES, rollout.name, words)
+
+
+def _of_witnesses(desired: Desired, review: RolloutReview) -> Iterator[Risk]:
+    """Tell where one gateway alone says of the first wave that it went well, and others begin by its word."""
+    first, *later = [wave for wave in review.waves if wave.members]
+    claims = Claims(desired)
+    witnesses = {claims.of(desired.devices[name]).gateway for name in first.members}
+    if len(witnesses) > 1:
+        return
+    others = {claims.of(desired.devices[name]).gateway for wave in later for name in wave.members} - witnesses
+    if others:
+        (only,) = witnesses
+        words = f"the first wave is at {only or 'no gateway'} alone: devices of {len(others):,} more begin by its word"
+        yield Risk(RiskCode.CANARY_ONE_GATEWAY, review.rollout.name, words)
 
 
 def _of_windows(desired: Desired, review: RolloutReview) -> Iterator[Risk]:

@@ -61,6 +61,7 @@ WAVES = (
 )
 BUDGETS = (FailureBudget(0), FailureBudget(2), FailureBudget(percent=10), FailureBudget(5, 30))
 REPORT_TICKS = 5
+LIES_TICKS = 150  # of a fabric's time; then a liar keeps to its last word
 QUIET_TICKS = 45  # more than a silence, the longest soak and the longest cut take
 
 
@@ -208,9 +209,20 @@ class Fabric:
         site.quarantined |= bad
         if not site.lies:
             site.word = word_of(courses[NAME], verdicts, site.devices, site.word, self.now)
-        elif site.word is None:
-            site.word = RolloutWord(courses[NAME].wish, done=site.devices)
+        elif site.word is None or (self._tick < LIES_TICKS and self.dice.random() < 0.2):
+            site.word = self._lie(courses[NAME].wish, site)
+            site.news = True
         return self._act(site, actions) or changed
+
+    def _lie(self, wish: str, site: Site) -> RolloutWord:
+        """Say that all is done, or say of anybody's devices whatever comes to mind; only a stop would end it all."""
+        if self.dice.random() < 0.5:
+            return RolloutWord(wish, done=site.devices)
+        everybody = sorted(self.desired.devices)
+        done, begun, soaking, due, missing, out = (
+            frozenset(self.dice.sample(everybody, self.dice.randint(0, len(everybody)))) for _ in range(6)
+        )
+        return RolloutWord(wish, done, begun, soaking, due, missing=missing, out=out)
 
     def _act(self, site: Site, actions: Iterable[Action]) -> bool:
         acted = False

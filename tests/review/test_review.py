@@ -13,6 +13,7 @@ from reconciler.cli.repositories import find
 from reconciler.load import Cache
 from reconciler.model import ModelRef, TypeId, Version
 from tests.review.changes import (
+    API,
     CAREFUL,
     commented,
     device_says,
@@ -276,3 +277,21 @@ def test_a_comment_fits_whatever_a_change_touches(tmp_path: Path) -> None:
 
 
 API_HEAD = "apiVersion: tinyfleet/v1alpha1"
+
+
+def test_a_first_wave_at_one_gateway_is_told_where_others_begin_by_its_word(tmp_path: Path) -> None:
+    repository = works(tmp_path)
+    halls = "---\n".join(
+        f"{API}\nkind: Gateway\nmetadata: {{name: {name}}}\nspec:\n  selector: {{devices: [{', '.join(devices)}]}}\n"
+        for name, devices in (
+            ("hall", [f"pump-{number:02}" for number in range(6)]),
+            ("yard", [f"pump-{number:02}" for number in range(6, 12)]),
+        )
+    )
+    base = repository.commit({**fleet_files(), "gateway.yaml": halls})
+    terms = "  waves: [{name: few, selector: {devices: [%s]}}]\n"
+    for first, told in (("pump-00, pump-05", True), ("pump-00, pump-06", False)):
+        head = repository.commit({"rollout.yaml": rollout_document("2", terms % first)})
+        found = reviewed(repository, base, head)["risks"]
+        words = [risk["words"] for risk in found if risk["code"] == "CanaryAtOneGateway"]
+        assert words == (["the first wave is at hall alone: devices of 1 more begin by its word"] if told else [])
