@@ -103,6 +103,20 @@ def test_every_make_target_exists() -> None:
     assert {(place, word) for place, word in named if word not in targets} == set()
 
 
+def test_options_of_the_virtual_devices_exist() -> None:
+    program = (ROOT / "firmware" / "ports" / "host" / "vdev" / "options.c").read_text(encoding="utf-8")
+    known = {f"--{name}" for name in re.findall(r'\{ ?"([a-z-]+)", (?:required|no)_argument', program)}
+    lines = [
+        line
+        for page in PAGES
+        for block in blocks(page)
+        for line in commands(block)
+        if line.startswith("tinyfleet-vdev")
+    ]
+    assert len(lines) > 3
+    assert {word for line in lines for word in words_of(line) if word.startswith("--")} <= known
+
+
 def unaccounted(block: Block) -> bool:
     """Tell whether a block has commands that are neither run nor said to need what a test has not."""
     if block.words[:1] in {("",), ()}:  # what is no shell is called text
