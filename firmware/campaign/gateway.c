@@ -112,8 +112,12 @@ static const char *send_block(struct talk *talk, uint32_t index)
     tf_write_head(&writer, TF_UINT, order->transfer.name);
     tf_write_head(&writer, TF_UINT, index);
     tf_write_bytes(&writer, order->payload.data + at, left < order->transfer.block_bytes ? left : order->transfer.block_bytes);
+    const bool restarted = talk->world->agent.work.restarted;
     const int length = tf_agent_handle(&talk->world->agent, bytes, writer.length, false, nothing, sizeof nothing);
     world_note(talk->world);
+    if (!restarted && talk->world->agent.work.restarted) {
+        world_forget_sent(talk->world);
+    }
     return length == 0 ? NULL : "it answers a block";
 }
 

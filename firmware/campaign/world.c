@@ -107,11 +107,19 @@ const char *world_make(struct world *world, const struct script *script, world_w
     return NULL;
 }
 
+void world_forget_sent(struct world *world)
+{
+    memset(world->progress.sent, 0, sizeof world->progress.sent);
+}
+
 void world_fork(struct world *to, const struct world *from)
 {
     to->script = from->script;
     to->progress = from->progress;
     to->progress.resent = 0;
+    if (from->agent.work.restarted) {
+        world_forget_sent(to);
+    }
     memcpy(to->path, from->path, sizeof to->path);
     to->depth = from->depth + 1;
     to->was_fault = false;

@@ -62,6 +62,9 @@ typedef void world_watcher(struct world *world, uint32_t offset, const uint8_t *
 /* A device as it was made. NULL, or what is wrong with the script. */
 const char *world_make(struct world *world, const struct script *script, world_watcher *watcher);
 
+/* The transfer began anew, since flash refused a mark that was torn and reads FF: what was sent is not sent again. */
+void world_forget_sent(struct world *world);
+
 /* The same flash and gateway; the agent of `to` has to be started. */
 void world_fork(struct world *to, const struct world *from);
 

@@ -84,22 +84,23 @@ static void erase(struct flash_model *flash, uint32_t offset, size_t length)
 }
 
 /* Up to some unit all is done, that unit is anything between old and new, the rest is untouched; or, now and then, all
- * units are anything, as when a controller programs several at once. */
+ * units are anything, as when a controller programs several at once; or that unit is just begun: it reads erased, and is
+ * refused until it is. */
 static void tear_program(struct flash_model *flash, uint32_t offset, const uint8_t *data, size_t length)
 {
     const uint32_t unit = flash->write_size;
     const size_t torn = next_random(flash) % (length / unit) * unit;
-    const bool everywhere = next_random(flash) % 4 == 0;
+    const uint32_t style = next_random(flash) % 4;
+    const bool everywhere = style == 0, begun = style == 1;
     const size_t begin = everywhere ? 0 : torn;
     const size_t end = everywhere ? length : torn + unit;
 
     program(flash, offset, data, begin);
-    for (size_t i = begin; i < end; i++) {
+    for (size_t i = begin; i < end && !begun; i++) {
         flash->bytes[offset + i] &= (uint8_t)(data[i] | (next_random(flash) >> 8));
     }
     for (size_t i = begin; i < end; i += unit) {
-        /* a unit that still reads erased can't be told from a free one, so it must be one */
-        flag_written(flash, (uint32_t)(offset + i), unit, !all_erased(flash->bytes + offset + i, unit));
+        flag_written(flash, (uint32_t)(offset + i), unit, begun || !all_erased(flash->bytes + offset + i, unit));
     }
 }
 
