@@ -18,6 +18,7 @@ from reconciler.model import (
     Install,
     Nothing,
     ObservedDevice,
+    Parameters,
     Phase,
 )
 from reconciler.report.conditions import Condition, Conditions, Status, carried, ready
@@ -45,6 +46,7 @@ class DeviceStatus:
     phase: Phase | None
     sequence: int
     conditions: Conditions
+    parameters: Parameters | None = None  # in force; None: the digest, and so what is built into the pack, is not known
 
     @property
     def ready(self) -> Condition:
@@ -94,6 +96,7 @@ def device_status(  # noqa: PLR0913, PLR0917 - one parameter for each thing that
         phase=observed.phase if observed else None,
         sequence=observed.sequence if observed else 0,
         conditions=(*summary, *kept),
+        parameters=dict(sorted(observed.parameters.items())) if observed and model is not None else None,
     )
 
 

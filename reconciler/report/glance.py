@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import yaml
 
-from reconciler.model import DeviceId, Digest, Phase
+from reconciler.model import DeviceId, Digest, Parameters, Phase
 from reconciler.report.conditions import Status
 from reconciler.report.render import read_device_file
 
@@ -24,6 +24,8 @@ _CONDITION = re.compile(
     r"^  - type: (\w+)\n    status: '?(\w+)'?\n    reason: (\w+)\n    message: .*?\n    since: '([^']+)'$",
     re.MULTILINE | re.DOTALL,
 )
+# A map of numbers, one a line: between the fields and the conditions, and one level deeper than either.
+_PARAMETERS = re.compile(r"^  parameters:(?: \{\}|((?:\n    [a-z][a-z0-9_]*: -?[0-9.]+)+)(?!\n    ))$", re.MULTILINE)
 _LEAST = {"name", "model", "running", "phase", "sequence"}
 _CONDITIONS = "\n  conditions:\n"
 _NULL = "null"
@@ -52,6 +54,7 @@ class Glance:
     phase: Phase | None
     sequence: int
     conditions: Mapping[str, Said]
+    parameters: Parameters | None = None  # in force; None: not told
 
 
 def glance(data: bytes) -> Glance:
@@ -66,7 +69,9 @@ def _by_lines(text: str) -> Glance | None:
     head, _, tail = text.partition(_CONDITIONS)
     fields = dict(_FIELD.findall(head + "\n"))
     found = _CONDITION.findall(tail)
-    if fields.keys() != _LEAST or len(found) != tail.count("  - type: ") or not found:
+    parameters = _PARAMETERS.search(head)
+    strange = parameters is None and "\n  parameters:" in head
+    if strange or fields.keys() != _LEAST or len(found) != tail.count("  - type: ") or not found:
         return None
     return Glance(
         DeviceId(fields["name"]),
@@ -75,13 +80,19 @@ def _by_lines(text: str) -> Glance | None:
         None if fields["phase"] == _NULL else Phase(fields["phase"]),
         int(fields["sequence"]),
         {kind: Said(Status(status), reason, _moment(since)) for kind, status, reason, since in found},
+        _numbers(parameters[1] or "") if parameters is not None else None,
     )
 
 
 def _by_yaml(data: bytes) -> Glance:
     told = read_device_file(data)
     said = {each.type: Said(each.status, each.reason, each.since) for each in told.conditions}
-    return Glance(told.device, told.model, told.running, told.phase, told.sequence, said)
+    return Glance(told.device, told.model, told.running, told.phase, told.sequence, said, told.parameters)
+
+
+def _numbers(lines: str) -> dict[str, int | float]:
+    pairs = (line.split() for line in lines.splitlines() if line)
+    return {name.removesuffix(":"): float(value) if "." in value else int(value) for name, value in pairs}
 
 
 @lru_cache(maxsize=4096)

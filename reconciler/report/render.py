@@ -30,6 +30,7 @@ def device_file(status: DeviceStatus) -> bytes:
             "running": status.running,
             "phase": status.phase.value if status.phase is not None else None,
             "sequence": status.sequence,
+            **({} if status.parameters is None else {"parameters": dict(status.parameters)}),
             "conditions": [condition.as_dict() for condition in status.conditions],
         },
     )
@@ -46,6 +47,7 @@ def read_device_file(data: bytes) -> DeviceStatus:
         phase=Phase(told["phase"]) if told["phase"] else None,
         sequence=told["sequence"],
         conditions=_conditions(told),
+        parameters=told.get("parameters"),
     )
 
 

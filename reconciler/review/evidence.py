@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What gateways committed of their devices, as the observed state that planning takes.
 
-A status file tells no parameters and no moment of the last report, for they would change all the time. So a device
-that counts as reporting has just reported, and what runs a rollout's model has the parameters that were wanted of it.
+A status file tells no moment of the last report, for it would change all the time. So a device that counts as
+reporting has just reported. Where it tells no parameters (a release before told none), what runs a rollout's model
+has those that were wanted of it.
 """
 
 from __future__ import annotations
@@ -249,7 +250,9 @@ def _wanted(desired: Desired, claims: Claims, device: Device) -> _Wanted | None:
 
 
 def _parameters(desired: Desired, told: Glance, wanted: _Wanted | None) -> Parameters:
-    """Tell what a device was given: nobody but its gateway gives it parameters."""
+    """Tell what a device holds; where nobody said so, what it was given: nobody but its gateway gives it parameters."""
+    if told.parameters is not None:
+        return told.parameters
     ref = model_of(told)
     if wanted is not None and ref == wanted.model:
         return wanted.parameters

@@ -138,10 +138,13 @@ def gateway_says(commit: str, name: str = "hall") -> dict[str, bytes]:
     return {"gateway.yaml": gateway_file(GatewayStatus(name, commit, (good,)))}
 
 
-def device_says(name: str, commit: str, *, action: Action | None = None, model: str = "wear@1") -> dict[str, bytes]:
+def device_says(
+    name: str, commit: str, *, action: Action | None = None, model: str = "wear@1", threshold: float = 0.5
+) -> dict[str, bytes]:
     """Tell of a device that runs what is wanted, unless the action says otherwise."""
     does = action or Nothing(DeviceId(name), "runs wear@1, as rollout wear wants")
-    seen = ObservedDevice(NOON, Phase.CONFIRMED, Digest(f"{abs(hash(model)) % 2**64:032x}"), sequence=3)
+    digest = Digest(f"{abs(hash(model)) % 2**64:032x}")
+    seen = ObservedDevice(NOON, Phase.CONFIRMED, digest, sequence=3, parameters={"threshold": threshold})
     return {f"devices/{name}.yaml": device_file(device_status(does, seen, model, Moment(NOON, commit), None))}
 
 

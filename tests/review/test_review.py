@@ -295,3 +295,16 @@ def test_a_first_wave_at_one_gateway_is_told_where_others_begin_by_its_word(tmp_
         found = reviewed(repository, base, head)["risks"]
         words = [risk["words"] for risk in found if risk["code"] == "CanaryAtOneGateway"]
         assert words == (["the first wave is at hall alone: devices of 1 more begin by its word"] if told else [])
+
+
+def test_a_device_that_holds_other_parameters_than_the_base_wants_is_pending(tmp_path: Path) -> None:
+    """What holds is what its status tells, not what was wanted of it."""
+    repository = works(tmp_path)
+    base = repository.commit(fleet_files())
+    told = gateway_says(base)
+    for number in range(12):
+        told |= device_says(f"pump-{number:02}", base, threshold=0.5 if number else 0.9)
+    repository.status(told)
+    head = repository.commit({"notes.md": "nothing that concerns a device"})
+    counts = reviewed(repository, base, head)["counts"]
+    assert (counts["touched"], counts["pending"]) == (0, 1)
