@@ -137,7 +137,9 @@ def test_foreign_names_are_still_there(page: str) -> None:
     assert any(re.fullmatch(FOREIGN[page], word) for span in spans(ROOT / page) for word in re.findall(r"\w+", span))
 
 
-@pytest.mark.parametrize("index", ["docs/README.md", "docs/adr/README.md", "docs/commands/README.md"])
+@pytest.mark.parametrize(
+    "index", ["docs/README.md", "docs/adr/README.md", "docs/commands/README.md", "docs/specs/README.md"]
+)
 def test_an_index_leaves_no_page_out(index: str) -> None:
     page = ROOT / index
     linked = {(page.parent / link.partition("#")[0]).resolve() for link in links(page)}
