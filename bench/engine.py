@@ -32,7 +32,8 @@ from reconciler.build.container import (
 from reconciler.build.estimate import estimate, macs_of
 from reconciler.build.executing import Place, execute
 from reconciler.build.network import build_network
-from reconciler.build.operators import Conv2D, DepthwiseConv2D, decode_plan, decode_tensors, encode_plan
+from reconciler.build.operators import Conv2D, DepthwiseConv2D
+from reconciler.build.planformat import decode_plan, decode_tensors, encode_plan
 from reconciler.build.reference.run import Reference, generate_inputs
 from reconciler.build.tables import Table
 from reconciler.build.training import GrownForest, grow

@@ -16,10 +16,8 @@ from reconciler.build.operators import (
     FullyConnected,
     Operator,
     Pool,
-    TensorRecord,
-    decode_plan,
-    decode_tensors,
 )
+from reconciler.build.planformat import TensorRecord, decode_plan, decode_tensors
 
 
 @dataclass(frozen=True, slots=True)

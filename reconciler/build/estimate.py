@@ -20,10 +20,8 @@ from reconciler.build.operators import (
     MaxPool,
     Operator,
     Softmax,
-    TensorRecord,
-    decode_plan,
-    decode_tensors,
 )
+from reconciler.build.planformat import TensorRecord, decode_plan, decode_tensors
 
 CYCLES_PER_INSTRUCTION = 1.5  # loads, flash wait states and taken branches, on small cores
 LANES = 4  # channels that a depthwise convolution computes at a time, the last ones in part twice

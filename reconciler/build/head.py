@@ -13,7 +13,7 @@ import numpy as np
 
 from reconciler.build.errors import PackMalformed
 from reconciler.build.fixed import Ints, mbqm
-from reconciler.build.operators import TensorRecord
+from reconciler.build.planformat import TensorRecord
 
 _HEAD = struct.Struct("<BBHHHib3x")
 NO_PARAMETER = 0xFF

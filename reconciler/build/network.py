@@ -21,7 +21,7 @@ from reconciler.build.fixed import quantize_multiplier
 from reconciler.build.golden import with_golden
 from reconciler.build.head import Head, Mode, encode_head
 from reconciler.build.lowering import lower
-from reconciler.build.operators import encode_plan, encode_tensors
+from reconciler.build.planformat import encode_plan, encode_tensors
 from reconciler.build.planning import Placed, Planning, Value
 from reconciler.build.tflite import read_graph
 

@@ -12,7 +12,14 @@ import numpy.typing as npt
 from reconciler.build.arena import Layout, Life, lay_out, lower_bound
 from reconciler.build.container import pad4
 from reconciler.build.errors import DoesNotFit, OperatorUnsupported
-from reconciler.build.operators import Add, Lookup, Mul, Operator, Quantize, TensorRecord
+from reconciler.build.operators import (
+    Add,
+    Lookup,
+    Mul,
+    Operator,
+    Quantize,
+)
+from reconciler.build.planformat import TensorRecord
 from reconciler.build.tflite import Graph, Node, Tensor
 
 Dims = tuple[int, int, int, int]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from reconciler.build.checker import check_pack, operator_numbers
 from reconciler.build.container import Golden, Kind, Pack, SectionId, assemble, decode_io, disassemble, encode_golden
 from reconciler.build.errors import DoesNotFit, PackMalformed
-from reconciler.build.operators import decode_tensors
+from reconciler.build.planformat import decode_tensors
 from reconciler.build.reference.run import Reference, generate_inputs
 from tests.build.make_vectors import good_packs
 

@@ -39,12 +39,12 @@ from reconciler.build.forestformat import decode_forest
 from reconciler.build.head import decode_head
 from reconciler.build.metrics import Evaluation, measure
 from reconciler.build.network import build_network
-from reconciler.build.operators import decode_plan, decode_tensors
 from reconciler.build.oracle import Oracle
 from reconciler.build.parameters import encode_values
 from reconciler.build.patch import apply_patch
 from reconciler.build.payload import Encoding as Packed
 from reconciler.build.payload import Payload, decode
+from reconciler.build.planformat import decode_plan, decode_tensors
 from reconciler.build.reference.run import Reference
 from reconciler.build.tables import Table, read_table
 from reconciler.build.threshold import build_threshold, check_threshold

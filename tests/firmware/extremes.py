@@ -11,7 +11,8 @@ import numpy as np
 
 from reconciler.build.container import Golden, SectionId, assemble, decode_io, disassemble, encode_golden
 from reconciler.build.golden import DEFAULT_SEEDS
-from reconciler.build.operators import Convolution, FullyConnected, decode_plan, decode_tensors
+from reconciler.build.operators import Convolution, FullyConnected
+from reconciler.build.planformat import decode_plan, decode_tensors
 from reconciler.build.reference.run import Reference, generate_inputs
 from tests.build.make_vectors import good_packs
 

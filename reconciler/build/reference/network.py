@@ -9,26 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from reconciler.build import operators as ops
 from reconciler.build.fixed import Ints, mbqm, rdp, shl, sr, srdhm, wrap32
-from reconciler.build.operators import (
-    Add,
-    AveragePool,
-    Concatenation,
-    Conv2D,
-    Convolution,
-    DepthwiseConv2D,
-    FullyConnected,
-    Lookup,
-    MaxPool,
-    Mean,
-    Mul,
-    Operator,
-    Pad,
-    Pool,
-    Quantize,
-    Softmax,
-    TensorRecord,
-)
+from reconciler.build.planformat import TensorRecord
 
 
 class Machine:
@@ -46,7 +29,7 @@ class Machine:
         flat = memory[record.offset : record.offset + record.elements]
         return flat.astype(np.int64).reshape(record.dims)
 
-    def put(self, operator: Operator, values: Ints) -> None:
+    def put(self, operator: ops.Operator, values: Ints) -> None:
         """Add the zero point, clamp and write an operator's output."""
         record = self.tensors[operator.output]
         clamped = np.clip(values + record.zero_point, operator.low, operator.high)
@@ -62,17 +45,17 @@ class Machine:
         size = count * np.dtype(code).itemsize
         return np.frombuffer(self.weights[offset : offset + size].tobytes(), code).astype(np.int64)
 
-    def run(self, operators: Sequence[Operator]) -> None:
+    def run(self, operators: Sequence[ops.Operator]) -> None:
         """Run the plan."""
         for operator in operators:
             _RUN[type(operator)](self, operator)
 
 
-def _windows(machine: Machine, op: Convolution | Pool, fill: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
+def _windows(machine: Machine, op: ops.Convolution | ops.Pool, fill: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """Gather every output's taps: values [N, Y, X, kh, kw, C] and which lie inside [Y, X, kh, kw]."""
     x = machine.get(op.input)
     _, out_h, out_w, _ = machine.tensors[op.output].dims
-    dilation_h, dilation_w = (op.dilation_h, op.dilation_w) if isinstance(op, Convolution) else (1, 1)
+    dilation_h, dilation_w = (op.dilation_h, op.dilation_w) if isinstance(op, ops.Convolution) else (1, 1)
     rows = np.arange(out_h)[:, None] * op.stride_h - op.pad_top + np.arange(op.kernel_h) * dilation_h
     columns = np.arange(out_w)[:, None] * op.stride_w - op.pad_left + np.arange(op.kernel_w) * dilation_w
     row_inside = (rows >= 0) & (rows < x.shape[1])
@@ -83,13 +66,13 @@ def _windows(machine: Machine, op: Convolution | Pool, fill: int) -> tuple[Ints,
     return np.where(inside[None, ..., None], taps, fill), inside
 
 
-def _scaled_channels(machine: Machine, op: Convolution, acc: Ints) -> Ints:
+def _scaled_channels(machine: Machine, op: ops.Convolution, acc: Ints) -> Ints:
     channels = acc.shape[-1]
     biased = wrap32(acc + machine.array(op.bias, channels, "<i4"))
     return mbqm(biased, machine.array(op.multipliers, channels, "<i4"), machine.array(op.shifts, channels, "i1"))
 
 
-def _conv(machine: Machine, op: Conv2D) -> None:
+def _conv(machine: Machine, op: ops.Conv2D) -> None:
     taps, _ = _windows(machine, op, machine.tensors[op.input].zero_point)
     channels = machine.tensors[op.output].dims[3]
     depth = taps.shape[-1] // op.groups
@@ -100,7 +83,7 @@ def _conv(machine: Machine, op: Conv2D) -> None:
     machine.put(op, _scaled_channels(machine, op, acc.reshape(*acc.shape[:3], channels)))
 
 
-def _depthwise(machine: Machine, op: DepthwiseConv2D) -> None:
+def _depthwise(machine: Machine, op: ops.DepthwiseConv2D) -> None:
     taps, _ = _windows(machine, op, machine.tensors[op.input].zero_point)
     channels = machine.tensors[op.output].dims[3]
     weights = machine.array(op.weights, op.kernel_h * op.kernel_w * channels, "i1")
@@ -109,7 +92,7 @@ def _depthwise(machine: Machine, op: DepthwiseConv2D) -> None:
     machine.put(op, _scaled_channels(machine, op, acc))
 
 
-def _fully_connected(machine: Machine, op: FullyConnected) -> None:
+def _fully_connected(machine: Machine, op: ops.FullyConnected) -> None:
     x = machine.get(op.input)[0, 0]
     channels = machine.tensors[op.output].dims[3]
     weights = machine.array(op.weights, channels * x.shape[1], "i1").reshape(channels, -1)
@@ -118,7 +101,7 @@ def _fully_connected(machine: Machine, op: FullyConnected) -> None:
     machine.put(op, sr(acc, machine.array(op.multipliers, count, "<i4"), machine.array(op.shifts, count, "i1")))
 
 
-def _average_pool(machine: Machine, op: AveragePool) -> None:
+def _average_pool(machine: Machine, op: ops.AveragePool) -> None:
     taps, inside = _windows(machine, op, 0)
     total = taps.sum(axis=(3, 4))
     count = inside.sum(axis=(2, 3))[None, ..., None]
@@ -126,18 +109,18 @@ def _average_pool(machine: Machine, op: AveragePool) -> None:
     machine.store(op.output, np.clip(np.where(total > 0, magnitude, -magnitude), op.low, op.high))
 
 
-def _max_pool(machine: Machine, op: MaxPool) -> None:
+def _max_pool(machine: Machine, op: ops.MaxPool) -> None:
     taps, _ = _windows(machine, op, -128)
     machine.store(op.output, np.clip(taps.max(axis=(3, 4)), op.low, op.high))
 
 
-def _mean(machine: Machine, op: Mean) -> None:
+def _mean(machine: Machine, op: ops.Mean) -> None:
     x = machine.get(op.input) - machine.tensors[op.input].zero_point
     axes = tuple(axis for axis in range(4) if op.axes >> axis & 1)
     machine.put(op, mbqm(x.sum(axis=axes, keepdims=True), op.multiplier, op.shift))
 
 
-def _pair(machine: Machine, op: Add | Mul) -> tuple[Ints, Ints]:
+def _pair(machine: Machine, op: ops.Add | ops.Mul) -> tuple[Ints, Ints]:
     """Read both inputs without their zero points, broadcast to the output's dims."""
     dims = machine.tensors[op.output].dims
     first = machine.get(op.input) - machine.tensors[op.input].zero_point
@@ -145,22 +128,22 @@ def _pair(machine: Machine, op: Add | Mul) -> tuple[Ints, Ints]:
     return np.broadcast_to(first, dims), np.broadcast_to(second, dims)
 
 
-def _add(machine: Machine, op: Add) -> None:
+def _add(machine: Machine, op: ops.Add) -> None:
     first, second = _pair(machine, op)
     total = mbqm(first << 20, op.multiplier_1, op.shift_1) + mbqm(second << 20, op.multiplier_2, op.shift_2)
     machine.put(op, mbqm(total, op.multiplier_out, op.shift_out))
 
 
-def _mul(machine: Machine, op: Mul) -> None:
+def _mul(machine: Machine, op: ops.Mul) -> None:
     first, second = _pair(machine, op)
     machine.put(op, mbqm(first * second, op.multiplier, op.shift))
 
 
-def _quantize(machine: Machine, op: Quantize) -> None:
+def _quantize(machine: Machine, op: ops.Quantize) -> None:
     machine.put(op, mbqm(machine.get(op.input) - machine.tensors[op.input].zero_point, op.multiplier, op.shift))
 
 
-def _lookup(machine: Machine, op: Lookup) -> None:
+def _lookup(machine: Machine, op: ops.Lookup) -> None:
     machine.store(op.output, machine.array(op.table, 256, "i1")[machine.get(op.input) + 128])
 
 
@@ -193,7 +176,7 @@ def _reciprocal(total: int) -> tuple[Ints, int]:
     return shl(x, 1), 12 - headroom
 
 
-def _softmax(machine: Machine, op: Softmax) -> None:
+def _softmax(machine: Machine, op: ops.Softmax) -> None:
     x = machine.get(op.input)
     rows = []
     for row in x.reshape(-1, x.shape[-1]):
@@ -207,7 +190,7 @@ def _softmax(machine: Machine, op: Softmax) -> None:
     machine.store(op.output, np.array(rows, np.int64))
 
 
-def _pad(machine: Machine, op: Pad) -> None:
+def _pad(machine: Machine, op: ops.Pad) -> None:
     x = machine.get(op.input)
     out = np.full(machine.tensors[op.output].dims, op.low, np.int64)
     before = (op.before_n, op.before_h, op.before_w, op.before_c)
@@ -215,25 +198,25 @@ def _pad(machine: Machine, op: Pad) -> None:
     machine.store(op.output, out)
 
 
-def _concatenation(machine: Machine, op: Concatenation) -> None:
+def _concatenation(machine: Machine, op: ops.Concatenation) -> None:
     out = machine.get(op.output).reshape(-1)
     for i, block in enumerate(machine.get(op.input).reshape(-1, op.block)):
         out[op.start + i * op.stride : op.start + i * op.stride + op.block] = block
     machine.store(op.output, out)
 
 
-_RUN: dict[type[Operator], Callable[[Machine, Any], None]] = {
-    Conv2D: _conv,
-    DepthwiseConv2D: _depthwise,
-    FullyConnected: _fully_connected,
-    AveragePool: _average_pool,
-    MaxPool: _max_pool,
-    Mean: _mean,
-    Add: _add,
-    Mul: _mul,
-    Quantize: _quantize,
-    Lookup: _lookup,
-    Softmax: _softmax,
-    Pad: _pad,
-    Concatenation: _concatenation,
+_RUN: dict[type[ops.Operator], Callable[[Machine, Any], None]] = {
+    ops.Conv2D: _conv,
+    ops.DepthwiseConv2D: _depthwise,
+    ops.FullyConnected: _fully_connected,
+    ops.AveragePool: _average_pool,
+    ops.MaxPool: _max_pool,
+    ops.Mean: _mean,
+    ops.Add: _add,
+    ops.Mul: _mul,
+    ops.Quantize: _quantize,
+    ops.Lookup: _lookup,
+    ops.Softmax: _softmax,
+    ops.Pad: _pad,
+    ops.Concatenation: _concatenation,
 }

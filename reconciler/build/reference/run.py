@@ -22,7 +22,7 @@ from reconciler.build.container import (
 )
 from reconciler.build.errors import PackMalformed
 from reconciler.build.head import decide, decode_head
-from reconciler.build.operators import decode_plan, decode_tensors
+from reconciler.build.planformat import decode_plan, decode_tensors
 from reconciler.build.reference.forest import run_forest
 from reconciler.build.reference.network import Machine
 from reconciler.build.threshold import run_threshold
