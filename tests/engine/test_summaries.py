@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.devices.bodies import Score, Summary
 from reconciler.engine.state import State
-from reconciler.engine.summaries import Summaries
+from reconciler.engine.summaries import Summaries, labelled
 from reconciler.model import DeviceId
 
 OLD, NEW = b"\x01" * 16, b"\x02" * 16
@@ -53,3 +53,15 @@ def test_scores_are_put_together(summaries: Summaries) -> None:
 def test_without_scores_none_are_told(summaries: Summaries) -> None:
     summaries.take(DeviceId("a"), summary(OLD, 1))
     assert "score" not in summaries.totals()[0].as_dict()
+
+
+def test_a_model_built_for_two_device_types_is_two(summaries: Summaries) -> None:
+    for device, running in (("a", OLD), ("b", NEW), ("c", b"\x03" * 16), ("d", b"\x04" * 16)):
+        summaries.take(DeviceId(device), summary(running, 10))
+    names = {OLD.hex(): "wear@1", NEW.hex(): "wear@1", "03" * 16: "sound@2"}
+    assert labelled(summaries.totals(), names).keys() == {
+        f"wear@1 ({'01' * 6})",
+        f"wear@1 ({'02' * 6})",
+        "sound@2",
+        "04" * 16,
+    }

@@ -196,6 +196,33 @@ def test_any_question_is_read(text: str) -> None:
     assert Query.parsed(str(query)) == query
 
 
+def test_a_question_with_too_many_parts_is_none() -> None:
+    assert Query.parsed("&".join(["reason=Ready"] * 11)) == Query()
+    assert Query.parsed("page=3&page=4&sort=odd") == Query(page=4)
+
+
+def test_only_what_is_going_on_is_told_of_the_moment() -> None:
+    quiet = replace(moment(), under_way_count=0, building=())
+    assert "At this moment" not in ask(replace(rich(), present=quiet), "/").text
+    text = ask(replace(rich(), present=replace(quiet, waiting_count=3)), "/").text
+    assert "At this moment: 3 devices to be tried again." in text
+
+
+def test_a_device_that_left_while_files_are_written_has_none() -> None:
+    written = dict(files(replace(rich(), devices=alike(2)), lambda _: None))
+    assert {name for name in written if name.startswith("devices")} == {"devices.html"}
+
+
+def test_a_device_of_no_rollout_without_a_model_shows_its_digest() -> None:
+    name = DeviceId("spare-1")
+    fleet = Fleet(gateway(), [told(Nothing(name, "no rollout names it"), NOW, None)], (), moment())
+    assert "8b1a998b1a99" in ask(fleet, "/devices").text
+    page = served("/devices/spare-1", "", fleet, lambda _: Detail(fleet.devices[0], None, [], {}))
+    assert page is not None
+    assert "rollout \N{EN DASH} model \N{EN DASH} running 8b1a998b1a99" in Reader(page).text
+    assert "seen never" in Reader(page).text
+
+
 def test_what_is_not_there_is_not_there() -> None:
     fleet = rich()
     for path in ("/nothing", "/devices/nobody", "/rollouts/none", "/devices/", "/devices/..%2f..%2fetc", ""):
