@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,11 @@ def test_the_patterns_above_do_find_what_they_look_for() -> None:
     assert MACHINE_PATHS.search(b"cd /work/" + b"main")
     assert all(REGISTRIES.search(f"--index-url https://{host}/simple".encode()) for host in HOSTS)
     assert PRIVATE_KEY.search(b"-----BEGIN " + b"PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIE")
+
+
+def test_no_folder_of_tests_is_passed_over(pytestconfig: pytest.Config) -> None:
+    """Pytest leaves folders out by their names, in silence: a folder of tests with such a name would never run."""
+    folders = {path.name for path in (ROOT / "tests").rglob("*") if path.is_dir() and any(path.glob("test_*.py"))}
+    assert "build" in folders
+    patterns: list[str] = pytestconfig.getini("norecursedirs")
+    assert [name for name in sorted(folders) if any(fnmatch(name, pattern) for pattern in patterns)] == []

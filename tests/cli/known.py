@@ -87,7 +87,7 @@ class Known:
         """Let a device have reported, sampled scores, failed with one pack, and been sent another."""
         device = DeviceId(name)
         state = self.state()
-        state.hear(Heard(device, NOW - ago, encode_body(REPORT), encode_body(TOLD), NOW, {}, 0))
+        state.hear(Heard(device, datetime.now(UTC) - ago, encode_body(REPORT), encode_body(TOLD), NOW, {}, 0))
         state.built(Artifact(WEAR, TypeId("board"), RUNS, 900, 64, frozenset({"ADD"})), "source")
         state.quarantine(Failure(device, FAILED, "the trial failed with -31", RolloutId("wear"), "wish"))
         state.sending(device, Delivery(RUNS, 4, b"envelope"))
