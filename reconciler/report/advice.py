@@ -108,7 +108,7 @@ _SOURCE: Mapping[str, str] = {
     ),
     "ProtocolRefused": _SETTINGS,
     "SettingsUnsafe": _SETTINGS,
-    "OwnershipDoubtful": "the local repository belongs to another user: change its owner, or say that you trust it",
+    "OwnershipDoubtful": "the local repository belongs to another user: give it to the daemon's, or reach it by ssh://",
     "RefMissing": "push the branch or tag, or correct its name",
     "SubPathMissing": "correct the folder, or revert the commit that moved it",
     "HistoryRewritten": (

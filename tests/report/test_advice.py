@@ -21,8 +21,13 @@ def plain(cell: str) -> str:
 
 def documented() -> Iterator[tuple[str, str]]:
     """Return each reason of something that is not as it should be, with what to do."""
-    pages = (DOCS / "conditions.md").read_text("utf-8"), (DOCS / "git.md").read_text("utf-8").partition("| reason |")[2]
-    for line in "\n".join(pages).splitlines():
+    conditions = (DOCS / "conditions.md").read_text("utf-8")
+    tables = [
+        conditions.partition(f"\n## {of}\n")[2].partition("\n## ")[0] for of in ("Devices", "Rollouts", "Gateways")
+    ]
+    tables.append((DOCS / "git.md").read_text("utf-8").partition("\n| reason |")[2].partition("\n## ")[0])
+    assert all(tables)
+    for line in "\n".join(tables).splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if not line.startswith("| ") or (len(cells) == 4 and cells[1] not in {"False", "Unknown"}):
             continue
