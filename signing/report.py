@@ -15,7 +15,6 @@ from signing.verdict import Verdict, require
 
 CONTEXT = b"tinyfleet/report/1"
 NONCE_BYTES = 8
-NO_NONCE = b""
 MAX_REPORT_BYTES = 1024
 MAC_KEY_BYTES = 32
 

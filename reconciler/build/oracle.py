@@ -14,8 +14,6 @@ from flatbuffers import Builder
 from reconciler.build.planning import Value
 from reconciler.build.tflite import Node
 
-Int8s = npt.NDArray[np.int8]
-
 
 class Oracle:
     """One model in the reference interpreter."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconciler.git.source import Kept, Outcome
-
 _DOUBLINGS = 16  # 2**16 intervals are beyond any ceiling; more would overflow a float some day
 
 
@@ -19,27 +17,13 @@ class Cadence:
     ceiling_s: float = 900.0
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
-    """When the next poll is due, and how many have failed in a row."""
-
-    at_s: float
-    failures: int = 0
-
-
 def delay_s(cadence: Cadence, failures: int, chance: float) -> float:
-    """Return how long to wait after `failures` polls without an answer; `chance` is in [0, 1)."""
-    backed_off = cadence.interval_s * 2.0 ** min(failures, _DOUBLINGS)
-    # The interval wins over a ceiling below it.
-    capped: float = max(cadence.interval_s, min(backed_off, cadence.ceiling_s))
-    return capped * (1 + cadence.jitter * (2 * chance - 1))
-
-
-def next_due(cadence: Cadence, before: Due, outcome: Outcome, *, now_s: float, chance: float) -> Due:
-    """Return when to poll next after this outcome.
+    """Return how long to wait after `failures` polls without an answer; `chance` is in [0, 1).
 
     Only a remote that gives no answer is asked less often: a refused commit may be mended by the next push,
     and asking about it costs one question.
     """
-    failures = before.failures + 1 if isinstance(outcome, Kept) and outcome.transient else 0
-    return Due(now_s + delay_s(cadence, failures, chance), failures)
+    backed_off = cadence.interval_s * 2.0 ** min(failures, _DOUBLINGS)
+    # The interval wins over a ceiling below it.
+    capped: float = max(cadence.interval_s, min(backed_off, cadence.ceiling_s))
+    return capped * (1 + cadence.jitter * (2 * chance - 1))

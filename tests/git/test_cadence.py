@@ -4,13 +4,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.git.cadence import Cadence, Due, delay_s, next_due
-from reconciler.git.source import Kept, Unchanged
-from reconciler.model import Commit
+from reconciler.git.cadence import Cadence, delay_s
 
-HERE = Commit("1" * 40)
-AWAY = Kept(HERE, None, "RemoteUnavailable", "no answer", transient=True)
-REFUSED = Kept(HERE, Commit("2" * 40), "UnsignedCommit", "is not signed", transient=False)
 CADENCE = Cadence(interval_s=30, jitter=0.2, ceiling_s=600)
 
 
@@ -30,12 +25,3 @@ def test_delays_double_up_to_the_ceiling() -> None:
 
 def test_the_interval_wins_over_a_ceiling_below_it() -> None:
     assert delay_s(Cadence(interval_s=60, jitter=0, ceiling_s=10), 3, 0.5) == 60
-
-
-def test_only_a_remote_without_an_answer_is_asked_less_often() -> None:
-    due = Due(0)
-    for _ in range(3):
-        due = next_due(CADENCE, due, AWAY, now_s=100, chance=0.5)
-    assert due == Due(100 + 240, failures=3)
-    assert next_due(CADENCE, due, REFUSED, now_s=200, chance=0.5) == Due(230)
-    assert next_due(CADENCE, due, Unchanged(HERE), now_s=200, chance=0.5) == Due(230)

@@ -11,7 +11,6 @@
 #define TF_INT16 2
 #define TF_INT32 3
 #define TF_NO_TENSOR 0xffff
-#define TF_ENDS_MAX 8
 
 /* An input or an output. */
 struct tf_end_point {

@@ -6,7 +6,6 @@
 #ifndef TF_ENGINE_WINDOW_H
 #define TF_ENGINE_WINDOW_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 /* One axis of a convolution or pool. */
@@ -29,11 +28,6 @@ struct tf_span tf_span_at(const struct tf_axis *axis, uint32_t first);
 static inline uint32_t tf_span_start(const struct tf_axis *axis, const struct tf_span *span)
 {
     return (uint32_t)span->base + span->begin * axis->dilation;
-}
-
-static inline bool tf_span_whole(const struct tf_axis *axis, const struct tf_span *span)
-{
-    return span->begin == 0 && span->end == axis->taps;
 }
 
 #endif
