@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all tests stand on."""
+
+from __future__ import annotations
+
+import signal
+
+# A shell starts what runs in its background with SIGINT ignored, and children inherit that: Ctrl-C is tested in some.
+signal.signal(signal.SIGINT, signal.default_int_handler)
