@@ -36,8 +36,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("explain", "Tell why a device is as it is, from commit to condition"),
     "schema": ("schema", "Print the schema of a kind"),
     "validate": ("validate", "Check a fleet repository"),
-    "envelope": ("envelope", "Explain and verify what gateways sign for devices."),
-    "keys": ("keys", "Make, delegate, rotate and revoke keys."),
+    "envelope": ("envelope", "Explain and verify what gateways sign for devices"),
+    "keys": ("keys", "Make, delegate, rotate and revoke keys"),
 }
 
 

@@ -32,10 +32,10 @@ def inspect(file: Path) -> None:
 @command.command("verify")
 @click.argument("file", type=FILE)
 @click.option("--root", "root_public", type=FILE, required=True, help="The root's public key (PEM or hex).")
-@click.option("--fleet", required=True)
-@click.option("--device", required=True)
+@click.option("--fleet", required=True, help="Name of the device's fleet.")
+@click.option("--device", required=True, help="Name of the device.")
 @click.option("--operators", required=True, help="Operators of the device's engine, with commas between.")
-@click.option("--pack-format", type=int, default=1, show_default=True)
+@click.option("--pack-format", type=int, default=1, show_default=True, help="Pack format that the device reads.")
 @click.option("--slot-bytes", type=int, default=2**32 - 1, help="Default: no limit.")
 @click.option(
     "--sequence", type=int, default=0, show_default=True, help="Highest sequence number that the device accepted."

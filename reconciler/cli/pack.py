@@ -38,8 +38,14 @@ def command() -> None:
 @click.option("--data", type=_FILE, help="Representative samples (.npy or .csv), for a float model.")
 @click.option("--decide", type=click.Choice([mode.value for mode in Decide]), help="How outputs become a decision.")
 @click.option("--threshold", type=float, help="The parameter `threshold`.")
-@click.option("--scheme", type=click.Choice(["int8", "int16"]), default="int8", show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option(
+    "--scheme",
+    type=click.Choice(["int8", "int16"]),
+    default="int8",
+    show_default=True,
+    help="How fine the thresholds of trees are.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The pack.")
 def make(  # noqa: PLR0913, PLR0917 (the options of the command)
     file: Path, kind: Path, data: Path | None, decide: str | None, threshold: float | None, scheme: str, output: Path
 ) -> None:
@@ -97,8 +103,22 @@ def _table(sheet: Sheet) -> Table:
 @click.option(
     "--input", "source", type=_FILE, required=True, metavar="X.npy", help="Rows of integers, one an inference."
 )
-@click.option("--output", "target", type=click.Path(path_type=Path, dir_okay=False), required=True, metavar="Y.npy")
-@click.option("--on", "place", type=click.Choice([each.value for each in Place]), default="host", show_default=True)
+@click.option(
+    "--output",
+    "target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    metavar="Y.npy",
+    help="The first output of each inference.",
+)
+@click.option(
+    "--on",
+    "place",
+    type=click.Choice([each.value for each in Place]),
+    default="host",
+    show_default=True,
+    help="Here, or on an emulated board.",
+)
 def run(file: Path, source: Path, target: Path, place: str) -> None:
     """Run inferences on the device's own C engine, here or on an emulated board.
 

@@ -194,7 +194,9 @@ def show(directory: Path, warn_days: int) -> None:
 @click.option("--broker", required=True, help="NAME that the broker's certificate was issued for.")
 @click.option("-o", "--output", type=DIRECTORY, required=True, help="Folder for what is written.")
 @click.option("--folder", type=PurePath, help="Where that folder will lie on the broker; default: where it is.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8883, show_default=True)
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=8883, show_default=True, help="Where the broker listens."
+)
 @click.option("--bind", default="", help="Address to listen on; default: all.")
 def broker_config(directory: Path, broker: str, output: Path, folder: PurePath | None, port: int, bind: str) -> None:  # noqa: PLR0913, PLR0917 - as above
     """Write the configuration of mosquitto: listener, rights, authority and list of what is revoked."""

@@ -49,7 +49,14 @@ def _moment(_context: click.Context, _option: click.Parameter, text: str | None)
 )
 @click.option("--at", metavar="TIME", callback=_moment, help="Plan for this moment, such as 2026-11-21T22:00:00Z.")
 @click.option("--gateway", metavar="NAME", help="Plan as this gateway does: for the devices that it serves.")
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    default="text",
+    show_default=True,
+    help="For people, programs, or a forge's comment.",
+)
 @click.option("--all", "every", is_flag=True, help="Tell of each device, also where nothing is to be done.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if any device can't be what Git says.")
 def command(  # noqa: PLR0913 (click hands over every option)

@@ -44,7 +44,9 @@ SEED_BYTES = 32
 @click.option("--dry-run", is_flag=True, help="Show what would be written where, and make no key.")
 @click.option("--commit", is_flag=True, help="Commit the public key on the branch provision/DEVICE.")
 @click.option("--store", metavar="URL", help="Where artifacts are kept: a folder or any fsspec address.")
-@click.option("--baud", type=click.IntRange(9600, 4000000), default=115200, show_default=True)
+@click.option(
+    "--baud", type=click.IntRange(9600, 4000000), default=115200, show_default=True, help="Speed of the writing."
+)
 @click.option("--no-stub", is_flag=True, help="Use the chip's own loader: slower, and it needs no memory.")
 def command(  # noqa: PLR0913 - click passes one argument an option
     device: DeviceId,

@@ -32,7 +32,15 @@ from reconciler.model import Cant
 @config_option
 @click.option("--once", is_flag=True, required=True, help="One reconciliation; `tinyfleet run` goes on for ever.")
 @click.option("--dry-run", is_flag=True, help="Show the plan; change nothing, neither here nor in Git nor on a device.")
-@click.option("--timeout", "timeout_s", type=click.FloatRange(min=1), default=3600.0, show_default=True, metavar="S")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=1),
+    default=3600.0,
+    show_default=True,
+    metavar="S",
+    help="Seconds after which what is not done counts as failed.",
+)
 @click.option("--verbose", "-v", is_flag=True, help="Log every step.")
 @output_option
 def command(  # noqa: PLR0913 (click hands over every option)

@@ -27,7 +27,13 @@ from reconciler.git.remote import Remote
 
 @click.command(short_help="Keep the devices of this gateway as Git says")
 @config_option
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Lines for people, or one object a line.",
+)
 @click.option("--verbose", "-v", is_flag=True, help="Log every step.")
 def command(config_path: Path, log_format: str, *, verbose: bool) -> None:
     """Keep the devices of this gateway as Git says, until SIGTERM or Ctrl-C.

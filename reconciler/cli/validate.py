@@ -18,7 +18,14 @@ from reconciler.load import Loaded, Problem, Severity, load
 @click.command("validate", short_help="Check a fleet repository")
 @click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
 @click.option("--commit", "revision", metavar="REV", help="Check this commit of the repository, not the files in PATH.")
-@click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    show_default=True,
+    help="For people, programs, or a pull request on GitHub.",
+)
 @click.option("--strict", is_flag=True, help="Let warnings fail the check too.")
 def command(path: Path, revision: str | None, form: str, *, strict: bool) -> None:
     """Check the fleet repository in PATH (the working directory, if not given).

@@ -3,13 +3,26 @@
 
 from __future__ import annotations
 
-from reconciler.cli import COMMANDS
+import click
+
+from reconciler.cli import COMMANDS, cli
 from tools.command_pages import FOLDER, PAGES, pages
+from tools.manual import contexts
 
 
 def test_every_command_is_on_one_page() -> None:
     listed = [name for _, commands, _ in PAGES.values() for name in commands]
     assert sorted(listed) == sorted(COMMANDS)
+
+
+def test_every_option_says_what_it_is() -> None:
+    silent = [
+        f"{' '.join(words)} {option.opts[0]}"
+        for words, context in contexts(cli)
+        for option in context.command.params
+        if isinstance(option, click.Option) and not option.help
+    ]
+    assert silent == []
 
 
 def test_pages_are_those_that_would_be_written() -> None:
