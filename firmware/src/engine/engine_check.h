@@ -32,8 +32,15 @@ TF_MUST_CHECK int tf_ends_read(const struct tf_pack *pack, struct tf_ends *ends)
 /* The descriptor at *at of section IO, which is moved on: starts at 4. */
 TF_MUST_CHECK int tf_end_point_read(struct tf_section io, uint32_t *at, struct tf_end_point *end);
 
-/* Golden vector number index, or NULL where the section ends before it does; *end: where it ends in the section. */
-TF_MUST_CHECK const uint8_t *tf_golden_vector(const struct tf_pack *pack, const struct tf_ends *ends, uint32_t index, uint32_t *end);
+/* A golden vector: the input, when seed is 0, and the outputs to expect. */
+struct tf_golden {
+    uint32_t seed;
+    const uint8_t *input;
+    const uint8_t *wanted;
+};
+
+/* Golden vector number index: TF_OK, TF_END when there is none such, or TF_ERR_PACK. */
+TF_MUST_CHECK int tf_golden_read(const struct tf_pack *pack, uint32_t index, struct tf_golden *vector);
 
 /* Rule 21. */
 TF_MUST_CHECK bool tf_check_golden(const struct tf_pack *pack, const struct tf_ends *ends);

@@ -59,7 +59,8 @@ int tf_ends_read(const struct tf_pack *pack, struct tf_ends *ends)
     return at == io.size ? TF_OK : TF_ERR_PACK;
 }
 
-const uint8_t *tf_golden_vector(const struct tf_pack *pack, const struct tf_ends *ends, uint32_t index, uint32_t *end)
+/* Vector number index, or NULL where the section ends before it does; *end: where it ends in the section. */
+static const uint8_t *find_golden(const struct tf_pack *pack, const struct tf_ends *ends, uint32_t index, uint32_t *end)
 {
     const struct tf_section golden = tf_pack_section(pack, TF_SECTION_GOLDEN);
     uint32_t at = COUNTS_BYTES, begin = 0;
@@ -79,6 +80,25 @@ const uint8_t *tf_golden_vector(const struct tf_pack *pack, const struct tf_ends
     return golden.data + begin;
 }
 
+int tf_golden_read(const struct tf_pack *pack, uint32_t index, struct tf_golden *vector)
+{
+    const struct tf_section golden = tf_pack_section(pack, TF_SECTION_GOLDEN);
+    struct tf_ends ends;
+    uint32_t end = 0;
+    if (index >= tf_load16(golden.data)) {
+        return TF_END;
+    }
+    if (tf_ends_read(pack, &ends) != TF_OK) {
+        return TF_ERR_PACK;
+    }
+    const uint8_t *found = find_golden(pack, &ends, index, &end);
+    if (found == NULL) {
+        return TF_ERR_PACK;
+    }
+    *vector = (struct tf_golden){tf_load32(found), found + 4, golden.data + end - ends.padded_output_bytes};
+    return TF_OK;
+}
+
 bool tf_check_golden(const struct tf_pack *pack, const struct tf_ends *ends)
 {
     const struct tf_section golden = tf_pack_section(pack, TF_SECTION_GOLDEN);
@@ -87,5 +107,5 @@ bool tf_check_golden(const struct tf_pack *pack, const struct tf_ends *ends)
         return false;
     }
     const uint32_t count = tf_load16(golden.data);
-    return count >= 1 && count <= GOLDEN_MAX && tf_golden_vector(pack, ends, count - 1, &end) != NULL && end == golden.size;
+    return count >= 1 && count <= GOLDEN_MAX && find_golden(pack, ends, count - 1, &end) != NULL && end == golden.size;
 }

@@ -85,26 +85,18 @@ static int golden(const struct tf_pack *pack, const struct tf_arena *arena, uint
 {
     const struct parts parts = parts_of(pack, arena);
     struct tf_parameter_entry entry = {0};
-    struct tf_ends ends;
-    uint32_t end = 0;
-    if (index >= tf_load16(tf_pack_section(pack, TF_SECTION_GOLDEN).data)) {
-        return TF_END;
+    struct tf_golden vector;
+    int error = tf_golden_read(pack, index, &vector);
+    if (error != TF_OK) {
+        return error;
     }
-    if (tf_ends_read(pack, &ends) != TF_OK) {
-        return TF_ERR_PACK;
-    }
-    const uint8_t *vector = tf_golden_vector(pack, &ends, index, &end);
-    if (vector == NULL) {
-        return TF_ERR_PACK;
-    }
-    const uint8_t *wanted = tf_pack_section(pack, TF_SECTION_GOLDEN).data + end - ends.padded_output_bytes;
     if (tf_pack_parameter(pack, 0, &entry) != TF_OK) {
         entry.preset = 0; /* not asked for */
     }
-    const struct tf_samples samples = {vector + 4, tf_load32(vector)};
+    const struct tf_samples samples = {vector.input, vector.seed};
     const struct tf_verdict verdict = infer(pack, &parts, samples, &entry.preset);
-    return (uint32_t)verdict.decision == tf_load32(wanted) &&
-                   memcmp(parts.sums, wanted + 4, 4u * parts.forest.record->outputs) == 0
+    return (uint32_t)verdict.decision == tf_load32(vector.wanted) &&
+                   memcmp(parts.sums, vector.wanted + 4, 4u * parts.forest.record->outputs) == 0
                ? TF_OK
                : TF_ERR_GOLDEN;
 }

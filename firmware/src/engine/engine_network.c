@@ -219,23 +219,18 @@ static int golden(const struct tf_pack *pack, const struct tf_arena *arena, uint
     const struct tf_net net = tf_net_view(pack, arena->data);
     int32_t parameters[TF_PARAMETER_TABLE_MAX];
     struct tf_parameter_entry entry;
-    struct tf_ends ends;
-    uint32_t end = 0;
-    if (index >= tf_load16(tf_pack_section(pack, TF_SECTION_GOLDEN).data)) {
-        return TF_END;
+    struct tf_golden vector;
+    int error = tf_golden_read(pack, index, &vector);
+    if (error != TF_OK) {
+        return error;
     }
-    if (tf_ends_read(pack, &ends) != TF_OK) {
-        return TF_ERR_PACK;
-    }
-    const uint8_t *vector = tf_golden_vector(pack, &ends, index, &end);
-    if (vector == NULL || fill_inputs(pack, &net, vector + 4, true, tf_load32(vector)) != TF_OK) {
+    if (fill_inputs(pack, &net, vector.input, true, vector.seed) != TF_OK) {
         return TF_ERR_PACK;
     }
     for (uint32_t i = 0; tf_pack_parameter(pack, i, &entry) == TF_OK; i++) {
         parameters[i] = entry.preset;
     }
-    const uint8_t *wanted = tf_pack_section(pack, TF_SECTION_GOLDEN).data + end - ends.padded_output_bytes;
-    return compare_outputs(pack, &net, infer(pack, &net, parameters), wanted);
+    return compare_outputs(pack, &net, infer(pack, &net, parameters), vector.wanted);
 }
 
 static int run(const struct tf_pack *pack, const struct tf_arena *arena, const int32_t *parameters, const uint8_t *input, size_t length,
