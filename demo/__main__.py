@@ -79,7 +79,8 @@ def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m demo", description=(__doc__ or "").splitlines()[0])
     arguments.add_argument("--keep", action="store_true", help="leave it running at the end, until Ctrl-C")
     chosen = arguments.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is ended
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda asked, _frame: sys.exit(128 + asked))  # so that what was started is ended
     teller = Teller()
     with tempfile.TemporaryDirectory(prefix="tinyfleet-") as folder, World(Path(folder)) as world:
         plant = Plant(world)
@@ -92,7 +93,7 @@ def main() -> None:
         except KeyboardInterrupt:
             sys.exit(128 + signal.SIGINT)
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)  # who is in a hurry now would leave processes behind
             plant.stop()
     teller.last(f"scenes={len(SCENES)}/{len(SCENES)}")

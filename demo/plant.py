@@ -53,12 +53,14 @@ class Plant:
 
     def provision(self, advance: Callable[[int], None]) -> None:
         """Make each device's first flash content, and put its public key into the repository."""
+        patches = []
         with ThreadPoolExecutor(PROVISIONED_AT_ONCE) as desks:
-            for done, patch in enumerate(desks.map(self._provision, DEVICES), start=1):
-                path = self.world.folder / "key.patch"
-                path.write_text(patch)
-                self.world.run("git", "apply", path, cwd=self.world.work)
-                advance(done)
+            for patch in desks.map(self._provision, DEVICES):
+                patches.append(patch)
+                advance(len(patches))
+        keys = self.world.folder / "keys.patch"  # all at the end: nobody changes a repository that others read
+        keys.write_text("".join(patches))
+        self.world.run("git", "apply", keys, cwd=self.world.work)
 
     def start(self) -> Running:
         """Switch on the devices and start the gateway's daemon."""
