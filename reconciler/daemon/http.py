@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 REQUEST_S = 5.0
 REQUEST_BYTES = 8192
+# Who asked went away, said too much, or the daemon ends (asyncio would log a handler that was cancelled as a bug).
+GONE = (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError)
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 
@@ -60,8 +62,7 @@ async def serving(
     """Serve while this lasts. An address that can't be had costs the metrics, not the fleet."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        gone = (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError)
-        with contextlib.closing(writer), contextlib.suppress(*gone):
+        with contextlib.closing(writer), contextlib.suppress(*GONE):
             async with asyncio.timeout(REQUEST_S):
                 request = parsed(await reader.readuntil(b"\r\n\r\n"))
                 writer.write(_written(request, _answer(request, pages, site, names)))

@@ -20,7 +20,7 @@ _COLUMNS = (
     Column("Model", "name"),
     Column("State"),
     Column("Since (UTC)", "time"),
-    Column("Rollout"),
+    Column("Rollout", "name"),
     Column("What is known"),
 )
 _SORT_WORDS = {"state": "What needs somebody", "name": "Name", "model": "Model", "since": "Longest in this state"}

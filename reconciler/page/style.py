@@ -101,9 +101,8 @@ svg text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu
 .advice+table{margin-top:.9rem}
 table{width:100%;border-collapse:collapse;font-size:.9375rem}
 caption{text-align:left;color:var(--soft);font-size:.875rem;padding:0 0 .5rem}
-th,td{text-align:left;vertical-align:top;padding:.5rem 1.25rem .5rem 0;border-top:1px solid var(--line);font-weight:400;
-overflow-wrap:break-word}
-tr>:last-child{padding-right:0;overflow-wrap:anywhere}
+th,td{text-align:left;vertical-align:top;padding:.5rem 1.25rem .5rem 0;border-top:1px solid var(--line);font-weight:400}
+tr>:last-child{padding-right:0}
 thead th{border-top:0;color:var(--soft);font-size:.8125rem;padding-top:0;white-space:nowrap}
 tbody th{font-weight:600;min-width:10rem;max-width:20rem}
 tbody th .small{font-weight:400}
@@ -123,6 +122,7 @@ dl.pairs{display:grid;grid-template-columns:max-content 1fr;gap:.35rem 1.5rem;ma
 dt{color:var(--soft)}
 dd{margin:0}
 form{display:flex;flex-wrap:wrap;gap:.75rem 1rem;align-items:end;margin:1.5rem 0}
+form>div{max-width:18rem}
 label{display:block;font-size:.8125rem;color:var(--soft)}
 input,select,button{font:inherit;color:var(--ink);background:var(--card);border:1px solid var(--edge);
 border-radius:.4rem;padding:.35rem .6rem;max-width:100%;min-height:2.4rem}
@@ -134,7 +134,7 @@ main.wrap{padding-top:1.5rem}
 h1{font-size:1.625rem}
 h2{margin-top:2.25rem}
 .card{padding:1rem}
-form>div{width:100%}
+form>div{width:100%;max-width:none}
 tbody th,.name{max-width:none}
 .scores{grid-template-columns:1fr}
 table,tbody,tr,th,td,caption{display:block}

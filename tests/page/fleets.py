@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from reconciler.model import (
@@ -33,6 +34,8 @@ NOW = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
 COMMIT = "7d1f0c29a4be5b3e8d6c01f7a92e4c58b3d6f011"
 PUMPS, DOORS, METERS = RolloutId("pump-vibration"), RolloutId("door-sound"), RolloutId("meter-anomaly")
 REST = (0, 0, 0, 0)
+HOSTILE = "</table><script src=//evil>alert('x')</script>\" onload=\"x\N{RIGHT-TO-LEFT OVERRIDE}\x00&amp;"
+HOSTILE += "m" * 120
 NEW, OLD = ModelRef("vibration", Version("1.3.0")), ModelRef("vibration", Version("1.2.0"))
 
 
@@ -187,3 +190,23 @@ def detail(fleet: Fleet, name: DeviceId) -> Detail | None:
         ("slot", "65536 bytes"),
     ]
     return Detail(status, ago(minutes=2), facts, {"c4e1" * 16: "2 of 16 golden vectors differ"})
+
+
+def hostile() -> Fleet:
+    """Make one of which every word is an attack, with a part that is longer than any line."""
+    name = DeviceId(f"pump-{HOSTILE}")
+    status = told(Nothing(name, HOSTILE), NOW, HOSTILE)
+    stuck = replace(status, device=DeviceId(HOSTILE), conditions=rich().devices[-160].conditions)
+    bad = rich()
+    link = replace(moment().links[2], name=HOSTILE, trouble=HOSTILE, strangers=(HOSTILE,))
+    present = replace(
+        moment(),
+        building=(HOSTILE,),
+        build_failures={HOSTILE: HOSTILE},
+        refused={HOSTILE: (1, HOSTILE)},
+        links=(link,),
+        scores=tuple(replace(each, model=HOSTILE) for each in moment().scores),
+    )
+    facts = replace(bad.rollouts[0].facts, rollout=RolloutId(HOSTILE), model=HOSTILE)
+    rollout = replace(bad.rollouts[0], facts=facts)
+    return Fleet(replace(gateway(), name=HOSTILE), [status, stuck], (rollout,), present)

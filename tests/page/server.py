@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from reconciler.daemon import http
@@ -19,27 +19,28 @@ from tests.page.fleets import detail
 def serving(fleet: Fleet, name: str = "") -> Iterator[str]:
     """Serve it from a thread; yields the address."""
     port = free_port()
-    loop = asyncio.new_event_loop()
-    up, stop = threading.Event(), asyncio.Event()
+    up = threading.Event()
+    ends: list[Callable[[], object]] = []
 
     def site(path: str, query: str) -> bytes | None:
         return served(path, query, fleet, lambda device: detail(fleet, device)) if exists(path) else None
 
     async def serve() -> None:
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        ends.append(lambda: loop.call_soon_threadsafe(stop.set))
         pages = {"/healthz": lambda: http.plain(None)}
         async with http.serving(f"127.0.0.1:{port}", pages, site, name):
             up.set()
             await stop.wait()
 
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     assert up.wait(10)
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
-        loop.call_soon_threadsafe(stop.set)
+        ends[0]()
         thread.join()
-        loop.close()
 
 
 def free_port() -> int:

@@ -9,14 +9,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from reconciler.page.facts import Fleet
 from reconciler.page.site import committed, files
 from tests.page.browser import DESKTOP, PHONE
 from tests.page.conftest import Sight
-from tests.page.fleets import detail
+from tests.page.fleets import detail, hostile
 from tests.page.pictures import BUILT, MOST_BYTES, SHOWN, VIEWS, View, colours, size_of
+from tests.page.server import serving
 
 PATHS = ("/", "/devices", "/devices?reason=NotReporting&sort=name", "/devices/pump-2003", "/rollouts/pump-vibration")
 
@@ -113,6 +116,24 @@ def test_the_dark_scheme_is_dark(sight: Sight) -> None:
     sight.browser.see(f"{sight.address}/", scheme="dark")
     dark = sight.browser.asks(back)
     assert min(light) - max(dark) > 150
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_hostile_words_do_nothing_and_stay_within_the_page(sight: Sight, size: tuple[int, int]) -> None:
+    fleet = hostile()
+    paths = ("/", "/devices", *(f"/{kind}/{quote(name, safe='')}" for kind, name in names_in(fleet)))
+    with serving(fleet) as address:
+        for path in paths:
+            sight.browser.see(address + path, size)
+            assert sight.browser.asks("return document.querySelectorAll('script, [onload]').length") == 0
+            assert "alert('x')" in sight.browser.asks("return document.body.innerText")
+            assert sight.browser.asks("return document.documentElement.scrollWidth") == size[0], path
+            assert sight.browser.requests() == [address + path]
+            assert sight.browser.log("browser") == []
+
+
+def names_in(fleet: Fleet) -> list[tuple[str, str]]:
+    return [("devices", fleet.devices[0].device), ("rollouts", fleet.rollouts[0].facts.rollout)]
 
 
 def test_files_look_the_same_without_a_server(sight: Sight, tmp_path: Path) -> None:

@@ -12,16 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.model import DeviceId, Nothing, RolloutId
+from reconciler.model import DeviceId, Nothing
 from reconciler.page import charts, style
 from reconciler.page.addresses import Query
 from reconciler.page.devices import PER_PAGE
 from reconciler.page.facts import Detail, Fleet, Mood, moods, reasons
 from reconciler.page.html import VOID, element, raw
 from reconciler.page.site import committed, files, served
-from tests.page.fleets import NOW, PUMPS, ago, alike, detail, gateway, moment, rich, told
-
-HOSTILE = "</table><script src=//evil>alert('x')</script>\" onload=\"x\N{RIGHT-TO-LEFT OVERRIDE}\x00&amp;"
+from tests.page.fleets import HOSTILE, NOW, PUMPS, ago, alike, detail, gateway, hostile, moment, rich, told
 
 
 class Reader(HTMLParser):
@@ -58,25 +56,6 @@ def ask(fleet: Fleet, path: str, query: str = "") -> Reader:
     page = served(path, query, fleet, lambda name: detail(fleet, name))
     assert page is not None
     return Reader(page)
-
-
-def hostile() -> Fleet:
-    name = DeviceId(f"pump-{HOSTILE}")
-    status = told(Nothing(name, HOSTILE), NOW, HOSTILE)
-    stuck = replace(status, device=DeviceId(HOSTILE), conditions=rich().devices[-160].conditions)
-    bad = rich()
-    link = replace(moment().links[2], name=HOSTILE, trouble=HOSTILE, strangers=(HOSTILE,))
-    present = replace(
-        moment(),
-        building=(HOSTILE,),
-        build_failures={HOSTILE: HOSTILE},
-        refused={HOSTILE: (1, HOSTILE)},
-        links=(link,),
-        scores=tuple(replace(each, model=HOSTILE) for each in moment().scores),
-    )
-    facts = replace(bad.rollouts[0].facts, rollout=RolloutId(HOSTILE), model=HOSTILE)
-    rollout = replace(bad.rollouts[0], facts=facts)
-    return Fleet(replace(gateway(), name=HOSTILE), [status, stuck], (rollout,), present)
 
 
 def every_page(fleet: Fleet) -> list[bytes]:
