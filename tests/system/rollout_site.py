@@ -182,7 +182,7 @@ class Field:
         self.wait(version, lambda: self.site.are_ready(version) and self.says(version, Complete="Complete"))
 
     def quiet(self, *devices: str) -> None:
-        """Wait until each of these devices has told three times how it is, and see that no order went out meanwhile."""
+        """Wait until each of these devices has told twice how it is, and see that no order went out meanwhile."""
         begin = time.monotonic()
         orders = len(self.witness.sent)
 
@@ -190,7 +190,7 @@ class Field:
             news = (told for told in self.witness.told if told.device == device and told.at > begin)
             return sum(isinstance(each.body, Report) for each in news)
 
-        self.wait("reports", lambda: all(told(device) >= 3 for device in devices))
+        self.wait("reports", lambda: all(told(device) >= 2 for device in devices))
         assert self.witness.sent[orders:] == []
 
     def enforces(self, commit: str) -> None:

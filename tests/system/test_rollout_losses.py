@@ -23,6 +23,13 @@ def lose_the_next_two(field: Field, begin: float) -> list[str]:
     return victims
 
 
+def bring_back(field: Field, *devices: str) -> None:
+    """Somebody presses their buttons: they start again, and say so."""
+    for device in devices:
+        field.site.tell_devices(f"fault {device} none")
+        field.site.tell_devices(f"restart {device}")
+
+
 def test_devices_that_die_in_a_wave_count_and_groups_keep_enough(field: Field) -> None:
     field.begin(silent_after=SILENT_AFTER)
     begin = time.monotonic()
@@ -32,7 +39,7 @@ def test_devices_that_die_in_a_wave_count_and_groups_keep_enough(field: Field) -
     assert (done.facts.word.failed, len(done.facts.word.done)) == (frozenset(lost), 18)
     assert {field.reason(device) for device in lost} == {"NotReporting"}
 
-    field.site.tell_devices("fault * none")
+    bring_back(field, *lost)
     field.wait("all back", lambda: field.site.are_ready("1.1.0"))
     begin = time.monotonic()
     field.roll_out("1.2.0", like_the_first(902), budget={"count": 1}, atRisk=20, **WATCHED)
@@ -43,16 +50,17 @@ def test_devices_that_die_in_a_wave_count_and_groups_keep_enough(field: Field) -
     field.quiet(*alive)
     assert len(field.witness.ordered_since(begin)) == 10  # the canary and half of all: the last wave never began
 
-    field.site.tell_devices("fault * none")
-    field.site.tell_devices(f"fault {min(field.group)} drop=1")
+    bring_back(field, *lost)
+    away = min(field.group)
+    field.site.tell_devices(f"fault {away} drop=1")
     keep = {"minAvailable": [{"label": "line", "count": 4}]}
     begin = time.monotonic()
     field.roll_out("1.3.0", like_the_first(903), budget={"count": 5}, **keep)
-    rest = field.group - {min(field.group)}
+    rest = field.group - {away}
     field.wait("none to spare", lambda: {field.reason(device) for device in rest} == {"HeldMinAvailable"})
     field.wait("the other group", lambda: all(field.site.is_ready(each, "1.3.0") for each in field.others))
     assert not field.group & {sent.device for sent in field.witness.ordered_since(begin)}
-    field.site.tell_devices("fault * none")
+    bring_back(field, away)
     field.complete("1.3.0")
     check_one_at_a_time(field, begin)
 
