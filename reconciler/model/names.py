@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What things are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NewType
+
+DeviceId = NewType("DeviceId", str)
+GatewayId = NewType("GatewayId", str)
+RolloutId = NewType("RolloutId", str)
+TypeId = NewType("TypeId", str)
+Digest = NewType("Digest", str)  # 64 lower-case hex digits of a SHA-256
+Version = NewType("Version", str)
+Commit = NewType("Commit", str)
+
+Labels = Mapping[str, str]
+Parameters = Mapping[str, int | float]  # a decision threshold and the like
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """One version of one model."""
+
+    name: str
+    version: Version
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}"
