@@ -128,25 +128,27 @@ input,select,button{font:inherit;color:var(--ink);background:var(--card);border:
 border-radius:.4rem;padding:.35rem .6rem;max-width:100%;min-height:2.4rem}
 button{font-weight:600;padding:.35rem 1.1rem}
 .pages{display:flex;flex-wrap:wrap;gap:.5rem 1.25rem;margin:1.25rem 0 0;align-items:baseline}
+@media (max-width:63.9rem){
+table,tbody,tr,th,td,caption{display:block}
+thead{position:absolute;left:-999em}
+tbody tr{border-top:1px solid var(--line);padding:.6rem 0}
+tbody th,.name{max-width:none}
+th,td,.number{border:0;padding:.1rem 0;text-align:left;white-space:normal}
+td:empty{display:none}
+td[data-name]::before{content:attr(data-name) ": ";color:var(--soft)}
+.bar{margin:.3rem 0}
+}
 @media (max-width:44rem){
 .wrap{padding-left:1rem;padding-right:1rem}
 main.wrap{padding-top:1.5rem}
 h1{font-size:1.625rem}
 h2{margin-top:2.25rem}
 .card{padding:1rem}
-form>div{width:100%;max-width:none}
-tbody th,.name{max-width:none}
 .scores{grid-template-columns:1fr}
-table,tbody,tr,th,td,caption{display:block}
-thead{position:absolute;left:-999em}
-tbody tr{border-top:1px solid var(--line);padding:.6rem 0}
-th,td,.number{border:0;padding:.1rem 0;text-align:left;white-space:normal}
-td:empty{display:none}
-td[data-name]::before{content:attr(data-name) ": ";color:var(--soft)}
-.bar{margin:.3rem 0}
+form>div{width:100%;max-width:none}
+label,input,select{width:100%}
 dl.pairs{grid-template-columns:1fr;gap:0}
 dd{margin-bottom:.5rem}
-label,input,select{width:100%}
 }
 @media print{header,form,.pages,.skip{display:none}body{background:none}.card{border:0;padding:0}}
 """

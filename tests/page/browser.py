@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 LIMIT_S = 60
-DESKTOP, PHONE = (1280, 900), (360, 740)
+DESKTOP, LAPTOP, TABLET, PHONE = (1280, 900), (1024, 768), (768, 1024), (360, 740)
 # Nothing that a browser does by itself: no profile, no questions to its maker's servers.
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",

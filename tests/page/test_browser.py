@@ -15,12 +15,13 @@ import pytest
 
 from reconciler.page.facts import Fleet
 from reconciler.page.site import committed, files
-from tests.page.browser import DESKTOP, PHONE
+from tests.page.browser import DESKTOP, LAPTOP, PHONE, TABLET
 from tests.page.conftest import Sight
 from tests.page.fleets import detail, hostile
 from tests.page.pictures import BUILT, MOST_BYTES, SHOWN, VIEWS, View, colours, size_of
 from tests.page.server import serving
 
+SIZES = {"desktop": DESKTOP, "laptop": LAPTOP, "tablet": TABLET, "phone": PHONE}
 PATHS = ("/", "/devices", "/devices?reason=NotReporting&sort=name", "/devices/pump-2003", "/rollouts/pump-vibration")
 
 
@@ -31,7 +32,7 @@ def named(tree: list[dict[str, Any]], role: str) -> Iterator[str]:
             yield node.get("name", {}).get("value", "")
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 @pytest.mark.parametrize("path", PATHS)
 def test_a_page_asks_for_nothing_else_complains_of_nothing_and_does_not_scroll_sideways(
     sight: Sight, path: str, size: tuple[int, int]
@@ -118,7 +119,7 @@ def test_the_dark_scheme_is_dark(sight: Sight) -> None:
     assert min(light) - max(dark) > 150
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 def test_hostile_words_do_nothing_and_stay_within_the_page(sight: Sight, size: tuple[int, int]) -> None:
     fleet = hostile()
     paths = ("/", "/devices", *(f"/{kind}/{quote(name, safe='')}" for kind, name in names_in(fleet)))

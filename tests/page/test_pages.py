@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.model import DeviceId, Nothing
@@ -83,6 +83,7 @@ def test_names_and_messages_stay_words() -> None:
     assert any("alert('x')" in Reader(page).text for page in pages)
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_whatever_is_said_is_read_as_it_was_said(words: str, value: str) -> None:
     seen = Reader(str(element("p", words, title=value)).encode())
@@ -168,6 +169,7 @@ def test_the_list_is_asked_by_its_address() -> None:
     assert "door-sound@2.0.1" in ask(fleet, "/devices", "sort=model").text
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_question_is_read(text: str) -> None:
     query = Query.parsed(text)
