@@ -19,6 +19,7 @@ from reconciler.daemon.installation import CannotInstall
 from reconciler.model import Cant, CantReason, DeviceId, RolloutId
 from tests.cli.known import COMMIT, RUNS, Known, known
 from tests.review.changes import Works, device_says, fleet_files, gateway_says, rollout_document, works
+from tests.review.test_rollout_command import says
 
 
 @pytest.fixture
@@ -161,6 +162,21 @@ def test_a_gateway_knows_its_peers_by_what_they_committed(mirrored: tuple[Known,
     told = gateway.tinyfleet("explain", "pump-02").output
     assert "wear@1" in told
     assert "Reporting became True" in told
+
+
+def test_a_gateway_tells_what_became_of_a_rollout_from_its_own_status(mirrored: tuple[Known, Works]) -> None:
+    gateway, made = mirrored
+    apply(gateway, made)
+    gateway.says()
+    made.status(says(done=3))
+    made.status(says(done=12))
+    status = gateway.folder / "state" / "status.git"
+    made.git("clone", "--quiet", "--mirror", str(made.path), str(status))
+    shown = json.loads(gateway.tinyfleet("rollout", "show", "wear", "--output", "json").output)
+    assert shown["history"] == []  # nothing of it is ours yet
+    made.git("--git-dir", str(status), "update-ref", "refs/tinyfleet/status", "refs/heads/status/hall")
+    shown = json.loads(gateway.tinyfleet("rollout", "show", "wear", "--output", "json").output)
+    assert [(each["gateway"], each["outcome"]) for each in shown["history"]] == [("hall", "complete")]
 
 
 def test_a_commit_with_mistakes_is_no_fleet(mirrored: tuple[Known, Works]) -> None:
