@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What holds for all tests."""
+"""What all tests stand on."""
 
 from __future__ import annotations
 
+import signal
+
 from hypothesis import settings
+
+# A shell starts what runs in its background with SIGINT ignored, and children inherit that: Ctrl-C is tested in some.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long one example takes says something of the machine and what else it does, and nothing of the code.
 settings.register_profile("patient", deadline=None)
