@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-.PHONY: bench-fleet
-bench-fleet: setup firmware-host ## from git push to all devices confirmed, over a real broker with TLS: 1,000 and 10,000
-	ulimit -n 65536 && $(PY) -m bench.fleet 1000 10000
+.PHONY: bench-fleet soak
+bench-fleet: setup firmware-host ## from git push to all devices confirmed, over a real broker with TLS and rights: 1,000 and 10,000
+	$(PY) -m bench.fleet 1000 10000
+
+soak: setup firmware-host ## 1,000 devices lose their power at once, again and again, in the midst of updates
+	$(PY) -m bench.fleet_soak 1000

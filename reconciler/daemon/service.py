@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 MEND_S = 2.0  # before a failed step is tried again
 COALESCE_S = 0.05  # a thousand devices that report together are one pass, not a thousand
+REST = 3.0  # times as long as a pass took nothing is planned: ten thousand devices must not be gone through for each
+LONGEST_REST_S = 3.0
 LONGEST_IDLE_S = 30.0
 TELL_S = 1.0
 
@@ -95,10 +97,12 @@ class Service:
             return None
 
     async def _passes(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._engine.wake.wait(), self._idle_s())
             self._engine.wake.clear()
+            began_s = loop.time()
             with self._health.working("pass"):
                 done = await self._tried("a pass", self._engine.run_pass())
             self._passed.set()
@@ -111,7 +115,7 @@ class Service:
                 gc.freeze()
             if self._health.stuck() is None:
                 self._notifier.alive(status)
-            await asyncio.sleep(COALESCE_S)
+            await asyncio.sleep(rest_s(loop.time() - began_s))
 
     async def _publishes(self) -> None:
         """Commit the status when it is due; passes go on meanwhile."""
@@ -160,6 +164,11 @@ class Service:
             return
         with watch:
             yield
+
+
+def rest_s(pass_s: float) -> float:
+    """Return how long to collect news after a pass that took so long."""
+    return max(COALESCE_S, min(REST * pass_s, LONGEST_REST_S))
 
 
 def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from reconciler.build.parameters import encode_values
-from reconciler.devices.bodies import Report, Summary
+from reconciler.devices.bodies import CapabilitiesBody, Report, Summary
 from reconciler.devices.codec import What
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
 from reconciler.devices.fleet import Fleet
@@ -142,11 +142,19 @@ class Dispatch:
         self._tools.view.take_report(device, answer.body, self._tools.clock.now(), asked=True)
         if self._tools.view.histories.cloned(device):
             return Lost("two devices answer in its name")
-        capabilities = self._tools.view.capabilities_of(device)
+        capabilities = self._tools.view.capabilities_of(device) or await self._ask_capabilities(device, fleet)
         if capabilities is None:
-            return Lost("its capabilities are not known yet")
+            return Lost("it did not tell its capabilities")
         highest = self._tools.view.histories.highest_sequence(device)
         return Addressee(desired.fleet.name, device, answer.body, capabilities, highest)
+
+    async def _ask_capabilities(self, device: DeviceId, fleet: Fleet) -> CapabilitiesBody | None:
+        """Ask a device that has reported, before its turn to be looked after has come."""
+        told = await fleet.ask(device, What.CAPABILITIES)
+        if not (isinstance(told, Answered) and isinstance(told.body, CapabilitiesBody)):
+            return None
+        self._tools.view.take_capabilities(device, told.body)
+        return told.body
 
     async def _note_before(self, desired: Desired, action: Order, to: Addressee, fleet: Fleet) -> Lost | None:
         """Keep what the device is and counted, before its rollout first changes it: gates compare, failures go back.

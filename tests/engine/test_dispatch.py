@@ -274,7 +274,17 @@ def test_a_device_in_whose_name_two_answer_gets_nothing(made: Made) -> None:
 def test_a_device_that_never_told_what_it_can_do_gets_nothing(made: Made) -> None:
     scene = made()
     scene.view.forget(PUMP)
-    assert scene.run(INSTALL) == ["lost: its capabilities are not known yet"]
+    assert scene.run(INSTALL) == ["lost: it did not tell its capabilities"]
+    assert scene.fleet.jobs == []
+
+
+def test_a_device_is_asked_what_it_can_do_when_its_update_comes_before_its_turn_to_be_asked(made: Made) -> None:
+    scene = made(ends=[Confirmed(RUNS_V2)])
+    scene.view.forget(PUMP)
+    scene.fleet.bodies[What.CAPABILITIES] = TOLD
+    assert scene.run(INSTALL) == ["confirmed, sequence 4"]
+    assert len(scene.fleet.jobs) == 1
+    assert scene.view.capabilities_of(PUMP) == TOLD
 
 
 def test_a_store_that_lost_a_pack_is_told_and_the_pack_built_again(made: Made) -> None:
