@@ -27,7 +27,7 @@ class Loopback:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Loopback]:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
+        with socket.create_server(("127.0.0.1", self.port)) as listener:
             self.port = listener.getsockname()[1]
             accepting = threading.Thread(target=self._accept, args=(listener,))
             accepting.start()
@@ -68,11 +68,11 @@ def silent(server: list[Loopback]) -> Callable[[socket.socket], None]:
     return serve
 
 
-def git_daemon(base: Path) -> Callable[[socket.socket], None]:
+def git_daemon(base: Path, *more: str) -> Callable[[socket.socket], None]:
     """Serve as inetd would: one `git daemon` a connection."""
 
     def serve(connection: socket.socket) -> None:
-        command = ["git", "daemon", "--inetd", "--export-all", f"--base-path={base}", str(base)]
+        command = ["git", "daemon", "--inetd", "--export-all", *more, f"--base-path={base}", str(base)]
         subprocess.run(
             command, stdin=connection.fileno(), stdout=connection.fileno(), stderr=subprocess.DEVNULL, check=False
         )
@@ -183,8 +183,9 @@ class HttpServer(http.server.ThreadingHTTPServer):
         guard: str | None = None,
         redirect: str | None = None,
         certificate: tuple[Path, Path] | None = None,
+        port: int = 0,
     ) -> None:
-        super().__init__(("127.0.0.1", 0), HttpBackend)
+        super().__init__(("127.0.0.1", port), HttpBackend)
         self.secure = certificate is not None
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
