@@ -20,6 +20,7 @@ CHECKS: tuple[Callable[[config.Config], Iterator[Finding]], ...] = (
     checkup.daemon,
     checkup.keys,
     checkup.permissions,
+    checkup.notices,
     checkup.disk,
     checkup.clock,
     checkup.serial,
@@ -34,7 +35,7 @@ MARKS = {Grade.GOOD: "ok  ", Grade.DOUBTFUL: "hm  ", Grade.BAD: "BAD "}
 @config_option
 @output_option
 def command(config_path: Path, output: str) -> None:
-    """Look at the daemon, keys, permissions, disk, clock, serial ports, Git and the broker.
+    """Look at the daemon, keys, permissions, notices, disk, clock, serial ports, Git and the broker.
 
     Changes nothing and disturbs no running daemon. Run it as the daemon's user. Exits with 1 if something is wrong.
     """

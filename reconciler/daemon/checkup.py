@@ -18,6 +18,7 @@ from reconciler.config import Config
 from reconciler.daemon.assemble import KeysUnusable, gateway_keys
 from reconciler.daemon.exclusive import holder
 from reconciler.daemon.overview import NothingKnown, read_overview
+from reconciler.daemon.webhook import SecretUnusable, webhook_of
 
 FREE_BYTES = 200 << 20  # an artifact store, a mirror and a database, with room for one more of each
 EXPIRES_SOON = timedelta(days=30)
@@ -90,6 +91,18 @@ def permissions(config: Config) -> Iterator[Finding]:
             yield _mode(
                 path, WRITABLE_BY_OTHERS, "others may write it: they decide whom to trust", f"chmod go-w {path}"
             )
+
+
+def notices(config: Config) -> Iterator[Finding]:
+    """See that notices can be signed, where there is somebody to be told."""
+    if config.notify is None:
+        return
+    try:
+        webhook_of(config.notify)
+    except SecretUnusable as unusable:
+        yield bad("notices", str(unusable), "docs/review.md tells how receiver and gateway share a secret")
+    else:
+        yield good("notices", f"{config.notify.secret} can be signed with")
 
 
 def disk(config: Config) -> Iterator[Finding]:

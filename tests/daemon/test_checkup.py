@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.config import Config, Keys, Mqtt, Repository, Serial
+from reconciler.config import Config, Keys, Mqtt, Notify, Repository, Serial
 from reconciler.daemon import checkup, checkup_network
 from reconciler.daemon.checkup import Finding, Grade
 from reconciler.daemon.exclusive import held
@@ -78,6 +78,20 @@ def test_secrets_that_others_may_read_are_found(config: Config) -> None:
     assert (wrong.grade, wrong.remedy) == (Grade.BAD, f"chmod 600 {key}")
     key.chmod(0o600)
     assert set(grades(list(checkup.permissions(config))).values()) == {Grade.GOOD}
+
+
+def test_a_secret_for_notices_must_be_secret_and_long_enough(config: Config, tmp_path: Path) -> None:
+    assert list(checkup.notices(config)) == []
+    secret = tmp_path / "secret"
+    told = replace(config, notify=Notify("https://hooks.example.org/fleet", secret))
+    assert [finding.grade for finding in checkup.notices(told)] == [Grade.BAD]
+    secret.touch(mode=0o600)
+    secret.write_text("short")
+    assert "at least 16" in next(checkup.notices(told)).found
+    secret.write_text("0123456789abcdef" * 2)
+    assert [finding.grade for finding in checkup.notices(told)] == [Grade.GOOD]
+    secret.chmod(0o640)
+    assert "chmod 600" in next(checkup.notices(told)).found
 
 
 def test_room_is_measured_where_the_state_will_be(config: Config) -> None:
