@@ -62,8 +62,16 @@ def ask_passphrase(file: Path | None, descriptor: int | None, *, new: bool = Fal
 
 
 def _gateway_passphrase(file: Path | None, descriptor: int | None) -> bytes | None:
-    """A gateway's key is encrypted only when asked for: the daemon starts without a human."""
-    return None if file is None and descriptor is None else ask_passphrase(file, descriptor)()
+    """A gateway's key is encrypted only when an option asks for it: no daemon starts with such a key.
+
+    The environment's passphrase is the root's, and often there when a gateway's key is made.
+    """
+    source = click.get_current_context().get_parameter_source("passphrase_file")
+    asked_for = None if source is click.core.ParameterSource.ENVIRONMENT else file
+    if asked_for is None and descriptor is None:
+        return None
+    click.echo("this key has a passphrase: `tinyfleet run` will refuse it, commands will ask for it", err=True)
+    return ask_passphrase(asked_for, descriptor)()
 
 
 @click.group()

@@ -147,3 +147,17 @@ def test_the_program_itself_takes_a_descriptor_and_says_one_line(desk: Desk) -> 
 
 def test_no_option_takes_a_passphrase_itself(desk: Desk) -> None:
     assert desk.run("revoke --root {d}/root --fleet plant --passphrase secret").exit_code == 2
+
+
+def test_the_environments_passphrase_is_not_for_a_key_that_a_daemon_starts_with(desk: Desk) -> None:
+    arguments = ["keys", "gateway", "init", str(desk.directory / "second"), "--fleet", "plant"]
+    result = CliRunner().invoke(cli, arguments, env={"TINYFLEET_PASSPHRASE_FILE": str(desk.passphrase)})
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    assert not any(b"ENCRYPTED" in key.read_bytes() for key in (desk.directory / "second").glob("*.key"))
+
+
+def test_who_gives_a_gateways_key_a_passphrase_hears_what_follows(desk: Desk) -> None:
+    result = desk.run("gateway init {d}/second --fleet plant --passphrase-file {p}")
+    assert "will refuse it" in result.stderr
+    assert all(b"ENCRYPTED" in key.read_bytes() for key in (desk.directory / "second").glob("*.key"))
