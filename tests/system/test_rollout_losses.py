@@ -51,8 +51,10 @@ def test_devices_that_die_in_a_wave_count_and_groups_keep_enough(field: Field) -
     assert len(field.witness.ordered_since(begin)) == 10  # the canary and half of all: the last wave never began
 
     bring_back(field, *lost)
+    field.wait("all heard", lambda: "NotReporting" not in {field.reason(device) for device in field.site.devices})
     away = min(field.group)
     field.site.tell_devices(f"fault {away} drop=1")
+    field.wait("it is missed", lambda: field.reason(away) == "NotReporting")
     keep = {"minAvailable": [{"label": "line", "count": 4}]}
     begin = time.monotonic()
     field.roll_out("1.3.0", like_the_first(903), budget={"count": 5}, **keep)
