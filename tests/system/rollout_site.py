@@ -26,7 +26,7 @@ from reconciler.report.rollout import RolloutStatus
 from reconciler.report.rollout_file import read_rollout_file
 from tests.firmware.broker import Broker
 
-WITHIN_S = 60
+WITHIN_S = 120
 ROLLOUT_FILE = f"rollouts/{MODEL}.yaml"
 INFER_EVERY = ("--infer-every", "10")
 PAST = 200  # inferences with what it was made with, before anything is rolled out
