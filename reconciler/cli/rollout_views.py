@@ -15,6 +15,7 @@ from rich.text import Text
 
 from reconciler.cli.review_views import duration
 from reconciler.report.rollout import WaveFacts
+from reconciler.report.rollout_file import wave_as_dict
 from reconciler.review.past import Chapter
 from reconciler.review.picture import Picture, State
 
@@ -138,7 +139,7 @@ def as_dict(each: Picture, past: Iterable[Chapter] | None = None) -> dict[str, A
         "secondsLeft": each.left_s,
         "toldBy": list(each.told_by),
         "toldAt": _moment(each.told_at),
-        "waves": [_wave(wave) for wave in each.waves],
+        "waves": [wave_as_dict(wave) for wave in each.waves],
         "stuckCount": each.stuck_count,
         "stuck": [
             {
@@ -164,19 +165,6 @@ def as_dict(each: Picture, past: Iterable[Chapter] | None = None) -> dict[str, A
             for row in past
         ]
     return told
-
-
-def _wave(wave: WaveFacts) -> dict[str, Any]:
-    return {
-        "name": wave.name,
-        "devices": wave.devices,
-        "done": wave.done,
-        "atRisk": wave.at_risk,
-        "due": wave.due,
-        "failed": wave.failed,
-        "missing": wave.missing,
-        "open": wave.open,
-    }
 
 
 def _moment(moment: datetime | None) -> str | None:

@@ -42,7 +42,7 @@ def rollout_file(status: RolloutStatus) -> bytes:
         "takenBack": facts.taken_back,
         "waiting": facts.waiting,
         "held": facts.held,
-        "waves": [_wave(wave) for wave in facts.waves],
+        "waves": [wave_as_dict(wave) for wave in facts.waves],
         "devices": {name: " ".join(sorted(names)) for name in SETS if (names := getattr(word, name))},
         "conditions": [condition.as_dict() for condition in status.conditions],
     }
@@ -88,7 +88,8 @@ def _text(value: object) -> str:
     return value
 
 
-def _wave(wave: WaveFacts) -> dict[str, Any]:
+def wave_as_dict(wave: WaveFacts) -> dict[str, Any]:
+    """Tell a wave as files and commands do."""
     return {
         "name": wave.name,
         "devices": wave.devices,

@@ -19,7 +19,7 @@ from reconciler.plan.windows import door
 BITS_A_BYTE = 10  # a start bit, eight of data, a stop bit
 EXCHANGE_BYTES = 660  # all that is said beside the payload: 2.87 s at 2400 baud, with the turn-arounds
 EXCHANGE_S = 0.12  # turn-arounds
-ENVELOPE_BYTES = 300  # the most that an envelope has (docs/specs/envelope.md)
+ENVELOPE_BYTES = 300  # as large as one without a delegation gets; a device holds its gateway's (docs/specs/envelope.md)
 BLOCK_BYTES = best_block_bytes(PRIOR_ERRORS / PRIOR_BITS, 1024)
 OPENINGS_TRIED = 400  # of windows, before "not within a year or so"
 
