@@ -26,6 +26,7 @@ from reconciler.devices.codec import (
     Stage,
     What,
 )
+from reconciler.devices.codes import Code
 from reconciler.devices.conversation import (
     PATIENCE,
     UNASKED,
@@ -44,8 +45,6 @@ from reconciler.errors import Refused
 from reconciler.model import DeviceId, Phase
 
 BURST_BLOCKS_MAX = 32
-NO_TRANSFER = -72  # firmware/include/tinyfleet/error.h
-BUSY = -77
 STAGES_MAX = 24  # a device that holds all and never gets on with it, or says so
 SENDS_MAX = 10  # times the payload: no honest loss needs as much
 
@@ -256,14 +255,14 @@ class Transfer:
 
     def _take_result(self, code: int, now_s: float) -> Step:
         self._silences = 0
-        lost_track = code == NO_TRANSFER and self._state in {_State.SENDING, _State.STAGING}
+        lost_track = code == Code.NO_TRANSFER and self._state in {_State.SENDING, _State.STAGING}
         if code >= 0 or (lost_track and self._stages > 1):
             return self._confirm_soon(now_s)  # a repeated stage may have been taken the first time
         if lost_track:
             return self._offer_again("the device knows of no transfer")
         if self._state is _State.CONFIRMING:
             return Step(wake_after_s=self._next_poll_s())
-        if code == BUSY:
+        if code == Code.BUSY:
             return self._end(Lost("busy with a trial"))
         return self._end(Rejected(code, self._state.name.lower()))
 

@@ -13,8 +13,8 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from reconciler.devices.codes import refused, trial_failed
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
-from reconciler.devices.trial_errors import trial_failed
 from reconciler.engine import trace
 from reconciler.engine.endings import ended
 from reconciler.model import DeviceId, ModelRef, Parameters, RolloutId
@@ -48,7 +48,7 @@ class Done:
             case Lost(why):
                 return f"lost: {why}"
             case Rejected(code, during):
-                return f"refused with {code} while {during}"
+                return refused(code, during)
             case TrialFailed(report):
                 return trial_failed(report.error)
             case Answered():

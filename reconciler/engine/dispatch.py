@@ -11,9 +11,9 @@ from typing import assert_never
 from reconciler.build.parameters import encode_values
 from reconciler.devices.bodies import CapabilitiesBody, Report, Summary
 from reconciler.devices.codec import What
+from reconciler.devices.codes import Code, refused, trial_failed
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
 from reconciler.devices.fleet import Fleet
-from reconciler.devices.trial_errors import trial_failed
 from reconciler.engine.artifacts import Artifacts
 from reconciler.engine.clock import Clock
 from reconciler.engine.deliveries import Deliveries, Purpose
@@ -46,9 +46,8 @@ from signing.gatewaystore import Gateway
 
 log = logging.getLogger(__name__)
 
-TOO_LARGE = -74  # firmware/include/tinyfleet/error.h: pack and payload don't fit side by side
-SEQUENCE = -20
-WORTH_ANOTHER_TRY = frozenset({SEQUENCE, -13, -72, -77})  # our view was old: ask the device, then decide anew
+# Our view was old: ask the device, then decide anew.
+WORTH_ANOTHER_TRY = frozenset({Code.SEQUENCE, Code.NO_DELEGATION, Code.NO_TRANSFER, Code.BUSY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +200,7 @@ class Dispatch:
             effort.blocks_sent,
             effort.blocks_resent,
         )
-        if isinstance(outcome, Rejected) and outcome.code == TOO_LARGE and self._parcels.send_raw(action.device):
+        if isinstance(outcome, Rejected) and outcome.code == Code.TOO_LARGE and self._parcels.send_raw(action.device):
             return Lost("pack and payload do not fit side by side; it travels raw next")
         return outcome
 
@@ -233,7 +232,7 @@ class Dispatch:
                 view.take_report(action.device, report, self._tools.clock.now(), asked=True)
                 self._quarantine(desired, action, trial_failed(report.error))
             case Rejected(code, during) if code not in WORTH_ANOTHER_TRY:
-                self._quarantine(desired, action, f"refused with {code} while {during}")
+                self._quarantine(desired, action, refused(code, during))
             case Rejected() | Lost() | Answered():
                 pass
             case unexpected:

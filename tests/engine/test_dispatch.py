@@ -16,12 +16,13 @@ import pytest
 from reconciler.build.threshold import build_threshold
 from reconciler.devices.bodies import Body, CapabilitiesBody, Report, Summary
 from reconciler.devices.codec import What
+from reconciler.devices.codes import Code, refused
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
 from reconciler.devices.fleet import Fleet
 from reconciler.devices.transfer import Effort, Job
 from reconciler.engine.artifacts import Artifacts, Pair
 from reconciler.engine.deliveries import Deliveries, Done
-from reconciler.engine.dispatch import TOO_LARGE, Dispatch, Tools
+from reconciler.engine.dispatch import Dispatch, Tools
 from reconciler.engine.fleetview import FleetView
 from reconciler.engine.state import State
 from reconciler.errors import Unusable
@@ -205,8 +206,12 @@ def test_actions_that_send_nothing_begin_nothing(made: Made) -> None:
     ("end", "words", "why"),
     [
         (TrialFailed(replace(RUNS_V1, counter=2, error=-31)), "the trial failed", "the trial failed"),
-        (Rejected(-24, "offering"), "refused with -24 while offering", "refused with -24 while offering"),
-        (Rejected(-20, "offering"), "refused with -20 while offering", None),  # our view was old
+        (
+            Rejected(Code.SIGNATURE, "offering"),
+            "refused while offering with -16: the signature is wrong",
+            "refused while offering with -16: the signature is wrong",
+        ),
+        (Rejected(Code.SEQUENCE, "offering"), refused(Code.SEQUENCE, "offering"), None),  # our view was old
         (Lost("no answer to 6 questions"), "lost: no answer to 6 questions", None),
     ],
 )
@@ -220,10 +225,10 @@ def test_what_failed_for_good_is_not_tried_again(made: Made, end: Outcome, words
 
 
 def test_a_pack_that_does_not_fit_beside_its_payload_travels_raw_next(made: Made) -> None:
-    scene = made(ends=[Rejected(TOO_LARGE, "offering"), Rejected(TOO_LARGE, "offering")])
+    scene = made(ends=[Rejected(Code.TOO_LARGE, "offering"), Rejected(Code.TOO_LARGE, "offering")])
     first, second = scene.run(INSTALL, INSTALL)
     assert first.endswith("it travels raw next")
-    assert second == f"refused with {TOO_LARGE} while offering"  # raw it can't be smaller
+    assert second == refused(Code.TOO_LARGE, "offering")  # raw it can't be smaller
     assert scene.fleet.jobs[1].payload == PACKS[V2]
     assert scene.quarantined is not None
 
@@ -231,7 +236,7 @@ def test_a_pack_that_does_not_fit_beside_its_payload_travels_raw_next(made: Made
 def test_parameters_that_are_refused_quarantine_no_pack(made: Made, caplog: pytest.LogCaptureFixture) -> None:
     scene = made(ends=[Rejected(-24, "offering")])
     scene.run(CONFIGURE)
-    assert "parameters were not taken: refused with -24 while offering" in caplog.text
+    assert "parameters were not taken: refused while offering with -24: " in caplog.text
     assert scene.state.quarantined() == []
 
 
