@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What devices answer instead of doing what they were asked; numbers of firmware/include/tinyfleet/error.h, in words."""
+"""What devices answer instead of obeying; numbers of firmware/include/tinyfleet/error.h, in words."""
 
 from __future__ import annotations
 
