@@ -198,8 +198,15 @@ def test_no_more_are_at_risk_than_the_budget_can_bear() -> None:
     assert sum(isinstance(action, Install) for action in free.values()) == 9
 
 
-def test_of_a_group_some_go_on_working() -> None:
-    rule = MinAvailable("line", count=3)
+@pytest.mark.parametrize(
+    "rule",
+    [
+        MinAvailable("line", count=3),
+        MinAvailable("line", percent=75),
+        MinAvailable("line", percent=60),  # of four: 2.4, and so three
+    ],
+)
+def test_of_a_group_some_go_on_working(rule: MinAvailable) -> None:
     desired = desired_of(8, gates=(), budget=FailureBudget(), min_available=(rule,))
     devices = {f"d{number:03}": seen(OLD) for number in range(8)}
     actions = by_device(desired, devices)
