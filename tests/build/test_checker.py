@@ -56,7 +56,10 @@ def test_what_passes_the_check_can_be_run(name: str, data: st.DataObject) -> Non
     except (PackMalformed, DoesNotFit):  # ends of millions of bytes have no room for golden vectors
         return
     inputs, _ = decode_io(spoiled.section(SectionId.IO))
-    outcome = Reference(whole).run(generate_inputs(99, inputs))
+    try:
+        outcome = Reference(whole).run(generate_inputs(99, inputs))
+    except DoesNotFit:  # the oracle gathers all that an operator reads; the engine in C goes through it
+        return
     assert -(1 << 31) <= outcome.decision < 1 << 31
     assert -(1 << 31) <= outcome.score < 1 << 31
 

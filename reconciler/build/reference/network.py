@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reconciler.build import operators as ops
+from reconciler.build.errors import DoesNotFit
 from reconciler.build.fixed import Ints, mbqm, rdp, shl, sr, srdhm, wrap32
 from reconciler.build.planformat import TensorRecord
 
@@ -51,6 +52,9 @@ class Machine:
             _RUN[type(operator)](self, operator)
 
 
+TAPS_MAX = 1 << 26  # half a gibibyte of them; a kernel may be 65,535 wide and stand in padding almost alone
+
+
 def _windows(machine: Machine, op: ops.Convolution | ops.Pool, fill: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """Gather every output's taps: values [N, Y, X, kh, kw, C] and which lie inside [Y, X, kh, kw]."""
     x = machine.get(op.input)
@@ -58,6 +62,9 @@ def _windows(machine: Machine, op: ops.Convolution | ops.Pool, fill: int) -> tup
     dilation_h, dilation_w = (op.dilation_h, op.dilation_w) if isinstance(op, ops.Convolution) else (1, 1)
     rows = np.arange(out_h)[:, None] * op.stride_h - op.pad_top + np.arange(op.kernel_h) * dilation_h
     columns = np.arange(out_w)[:, None] * op.stride_w - op.pad_left + np.arange(op.kernel_w) * dilation_w
+    taps_in_all = x.shape[0] * rows.size * columns.size * x.shape[3]
+    if taps_in_all > TAPS_MAX:
+        raise DoesNotFit(f"an operator reads {taps_in_all} values, more than the {TAPS_MAX} that are gathered at once")
     row_inside = (rows >= 0) & (rows < x.shape[1])
     column_inside = (columns >= 0) & (columns < x.shape[2])
     inside = row_inside[:, None, :, None] & column_inside[None, :, None, :]
