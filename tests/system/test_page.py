@@ -33,7 +33,11 @@ def test_a_daemon_shows_its_fleet_and_counters_make_no_commits(site: Site) -> No
     text = re.sub(r"listen = .*", f'listen = "127.0.0.1:{port}"', toml.read_text())
     toml.write_text(text.replace("[status]\n", "[status]\npage = true\n"))
     site.start_devices("--infer-every", "20")
-    site.world.wait_for("inferences", lambda: re.search(r"inferences=\d", phases_or_none(site)), within_s=WITHIN_S)
+    site.world.wait_for(
+        "inferences on every device",  # before the gateway asks: it asks again after minutes only
+        lambda: len(re.findall(r"inferences=[1-9]\d", phases_or_none(site))) == len(site.devices),
+        within_s=WITHIN_S,
+    )
     site.world.commit("Begin", site.first_files())
     site.start_gateway()
     site.world.wait_for("1.0.0", lambda: site.are_ready("1.0.0"), within_s=WITHIN_S)
