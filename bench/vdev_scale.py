@@ -42,7 +42,7 @@ def await_presence(broker: Broker, count: int) -> float:
     client.on_message = lambda _client, _data, message: there.add(message.topic)
     client.subscribe("tinyfleet/+/+/presence", 1)
     while len(there) < count and time.monotonic() - began < CONNECT_S:
-        time.sleep(0.05)
+        time.sleep(0.05)  # a count tells nobody
     client.disconnect()
     client.loop_stop()
     if len(there) < count:
@@ -74,7 +74,7 @@ def main() -> None:
         vdev = running.enter_context(Vdev(program, made, prebaked, "--broker", f"localhost:{broker.port}", *options))
         connect_s = await_presence(broker, len(made))
         used = processor_s(vdev.pid)
-        time.sleep(IDLE_S)
+        time.sleep(IDLE_S)  # the time over which idling is measured
         idle = (processor_s(vdev.pid) - used) / IDLE_S
         memory = private_bytes(vdev.pid)
     print(

@@ -109,7 +109,7 @@ def _run(  # noqa: PLR0913 - one parameter for each thing that this depends on
     with Live(drawn(), console=console, auto_refresh=False) as live:
         try:
             while True:
-                time.sleep(WATCH_S)
+                time.sleep(WATCH_S)  # refs that another process writes tell nobody
                 live.update(drawn(), refresh=True)
         except KeyboardInterrupt:
             return

@@ -21,6 +21,8 @@ from reconciler.cli.status_views import as_dict, device_text, fleet_text
 from reconciler.daemon.overview import Overview, read_overview
 from reconciler.model import DeviceId
 
+WATCH_S = 1.0
+
 
 @click.command(short_help="Show what this gateway knows of its devices")
 @click.argument("device", required=False)
@@ -62,10 +64,10 @@ def _watch(view: Callable[[], str]) -> None:
             if (now := view()) != before:
                 click.echo(now)
             before = now
-            time.sleep(1)
+            time.sleep(WATCH_S)  # a database that another process writes tells nobody
     with Live(Text(view()), auto_refresh=False) as shown:
         while True:
-            time.sleep(1)
+            time.sleep(WATCH_S)  # a database that another process writes tells nobody
             shown.update(Text(view()), refresh=True)
 
 

@@ -115,7 +115,7 @@ class Service:
                 gc.freeze()
             if self._health.stuck() is None:
                 self._notifier.alive(status)
-            await asyncio.sleep(rest_s(loop.time() - began_s))
+            await asyncio.sleep(rest_s(loop.time() - began_s))  # a bounded share of the time goes to passes
 
     async def _publishes(self) -> None:
         """Commit the status when it is due; passes go on meanwhile."""

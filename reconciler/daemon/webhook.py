@@ -129,7 +129,7 @@ class Notices:
                 await self.look(rollouts(), devices())
             except sqlite3.Error as error:
                 log.warning("notices can't be kept: %s", error)
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(LOOK_S)  # "stuck" comes of time that passes, and is no event
 
     async def look(self, rollouts: Rollouts, devices: tuple[DeviceStatus, ...]) -> None:
         """Take in what is true, and tell what is due."""
