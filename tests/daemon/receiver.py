@@ -9,8 +9,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.loopback import QuietHandler, serving
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Receiver:
     def served(self) -> Iterator[str]:
         receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
+        class Handler(QuietHandler):
+            def do_POST(self) -> None:  # noqa: N802 - the name that http.server looks for
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if receiver.hold is not None:
                     receiver.hold.wait(30)
@@ -49,14 +50,5 @@ class Receiver:
                 self.end_headers()
                 receiver.taken.put(Taken(body, dict(self.headers.items())))
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            thread = threading.Thread(target=server.serve_forever)
-            thread.start()
-            try:
-                yield f"http://127.0.0.1:{server.server_port}/hook"
-            finally:
-                server.shutdown()
-                thread.join()
+        with serving(Handler) as url:
+            yield f"{url}/hook"

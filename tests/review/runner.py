@@ -13,16 +13,16 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 import yaml
+
+from tests.loopback import QuietHandler, serving
 
 _EXPRESSION = re.compile(r"\$\{\{\s*([\w.]+)\s*\}\}")
 _NOTED = '#!/bin/sh\nprintf "%s" "$(basename "$0")" >> "$NOTED"\nprintf " %s" "$@" >> "$NOTED"\necho >> "$NOTED"\n'
@@ -152,7 +152,7 @@ class Notes:
         """Serve them; yields the address of the API."""
         notes = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def _answer(self, status: int, body: bytes = b"{}") -> None:
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
@@ -174,14 +174,5 @@ class Notes:
 
             do_GET = do_POST = do_PUT = _handle  # noqa: N815 - the names that http.server looks for
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            thread = threading.Thread(target=server.serve_forever)
-            thread.start()
-            try:
-                yield f"http://127.0.0.1:{server.server_port}/api/v4"
-            finally:
-                server.shutdown()
-                thread.join()
+        with serving(Handler) as url:
+            yield f"{url}/api/v4"
