@@ -17,7 +17,7 @@ from reconciler.model.actions import (
     Hold,
     HoldReason,
     Install,
-    Nothing,
+    NoChange,
     Origin,
 )
 from reconciler.model.fleet import (
@@ -130,7 +130,7 @@ __all__ = [
     "ModelSource",
     "MqttAddress",
     "Needs",
-    "Nothing",
+    "NoChange",
     "Observed",
     "ObservedDevice",
     "OnFailure",

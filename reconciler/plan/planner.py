@@ -20,7 +20,7 @@ from reconciler.model import (
     DeviceId,
     Digest,
     GatewayId,
-    Nothing,
+    NoChange,
     Observed,
     ObservedDevice,
     RolloutId,
@@ -134,7 +134,7 @@ class Planner:
         self._leave(device.name)
         group = None
         if claim.rollout is None:
-            self._by_name[device.name] = Nothing(device.name, UNCLAIMED)
+            self._by_name[device.name] = NoChange(device.name, UNCLAIMED)
         else:
             group = self._groups.get(claim.rollout)
             if group is None:

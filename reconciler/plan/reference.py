@@ -16,7 +16,7 @@ from reconciler.model import (
     DeviceId,
     Digest,
     GatewayId,
-    Nothing,
+    NoChange,
     Observed,
     RolloutId,
 )
@@ -56,7 +56,7 @@ def reason(desired: Desired, observed: Observed, now: datetime) -> Reasoned:
         claim = claims.of(device)
         gateways[name] = claim.gateway
         if claim.rollout is None:
-            actions[name] = Nothing(name, UNCLAIMED)
+            actions[name] = NoChange(name, UNCLAIMED)
         else:
             claimed.setdefault(claim.rollout, []).append(device)
     verdicts = {

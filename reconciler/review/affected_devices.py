@@ -19,7 +19,7 @@ from reconciler.model import (
     Hold,
     Install,
     Model,
-    Nothing,
+    NoChange,
     Observed,
     OnFailure,
     Parameters,
@@ -73,14 +73,16 @@ def reach(before: Desired, was: Observed, after: Desired, is_now: Observed, now:
         claim = claims.of(device)
         unclaimed += claim.rollout is None
         unserved += claim.gateway is None
-        if isinstance(action, Nothing) and not isinstance(old.get(device.name), Install | Configure | ActivatePrebaked):
+        if isinstance(action, NoChange) and not isinstance(
+            old.get(device.name), Install | Configure | ActivatePrebaked
+        ):
             continue
         earlier = before.devices.get(device.name)
         revision = _wish(after, claim.rollout, device.name)
         wish_before = _wish(before, claims_before.of(earlier).rollout, device.name) if earlier is not None else None
         if revision != wish_before or _substance(action) != _substance(old.get(device.name)):
             touched.append(AffectedDevice(device.name, claim.rollout, claim.gateway, action))
-        elif not isinstance(action, Nothing):
+        elif not isinstance(action, NoChange):
             pending += 1
     return Reach(tuple(touched), pending, unclaimed, unserved)
 
@@ -126,5 +128,5 @@ def _substance(action: Action | None) -> Mapping[str, object]:
             return {"parameters": dict(parameters)}
         case Blocked(reason=why) | Hold(reason=why):
             return {"reason": why}
-        case Nothing() | None:
+        case NoChange() | None:
             return {}

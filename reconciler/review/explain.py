@@ -16,7 +16,7 @@ from reconciler.model import (
     GatewayId,
     Model,
     MqttAddress,
-    Nothing,
+    NoChange,
     Rollout,
     RolloutId,
     SerialAddress,
@@ -247,7 +247,7 @@ def _next(known: Known, action: Action, told: GatewayReport | None) -> list[str]
 
 
 def _words(action: Action) -> str:
-    if isinstance(action, Nothing):
+    if isinstance(action, NoChange):
         return f"nothing to do: {action.why}"
     kind = type(action).__name__
     return f"{kind.lower()}: {action.why}"

@@ -15,7 +15,7 @@ from reconciler.model import (
     DeviceId,
     GatewayId,
     ModelRef,
-    Nothing,
+    NoChange,
     Observed,
     Rollout,
     RolloutId,
@@ -182,7 +182,7 @@ class _Forecast:
             evidence, desired, running(evidence, desired), now, before=desired, unheard=UnheardPolicy.NEW
         )
         claims = Claims(desired)
-        left = [action for action in unheld(desired, seen, now) if not isinstance(action, Nothing)]
+        left = [action for action in unheld(desired, seen, now) if not isinstance(action, NoChange)]
         self._touched = [
             AffectedDevice(action.device, claim.rollout, claim.gateway, action)
             for action in left

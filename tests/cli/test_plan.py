@@ -25,7 +25,7 @@ from reconciler.model import (
     Hold,
     HoldReason,
     Install,
-    Nothing,
+    NoChange,
     Origin,
     Rollout,
     RolloutId,
@@ -202,7 +202,7 @@ def test_every_device_is_told_on_demand(form: str) -> None:
 
 
 def test_json_leaves_out_what_has_nothing_to_do_unless_asked() -> None:
-    quiet = Answer((Nothing(DeviceId("d1"), "w"),), Commit(""), NOW, assumed=False)
+    quiet = Answer((NoChange(DeviceId("d1"), "w"),), Commit(""), NOW, assumed=False)
     short, full = (json.loads(FORMATS["json"](quiet, every=every)) for every in (False, True))
     assert (short["counts"]["nothing"], short["actions"], short["commit"]) == (1, [], None)
     assert full["actions"] == [{"device": "d1", "action": "nothing", "why": "w"}]
@@ -229,7 +229,7 @@ EACH_KIND = (
     Install(DeviceId("d3"), EVERYWHERE.name, V2, Origin.OTHER_SLOT, {"threshold": 0.5}, "still there"),
     ActivatePrebaked(DeviceId("d4"), EVERYWHERE.name, V1, {}, "made with it"),
     Configure(DeviceId("d5"), EVERYWHERE.name, {"threshold": 0.7}, "0.5 → 0.7"),
-    Nothing(DeviceId("d6"), "fine"),
+    NoChange(DeviceId("d6"), "fine"),
 )
 
 

@@ -39,7 +39,7 @@ from reconciler.model import (
     HealthGate,
     HealthMetric,
     Install,
-    Nothing,
+    NoChange,
     Origin,
     Rollout,
     RolloutId,
@@ -200,7 +200,7 @@ def test_what_the_device_holds_travels_as_an_envelope_alone(made: Made) -> None:
 def test_actions_that_send_nothing_begin_nothing(made: Made) -> None:
     scene = made()
     build = replace(INSTALL, origin=Origin.BUILD)
-    assert scene.run(build, Nothing(PUMP, "runs it"), Blocked(PUMP, None, BlockedReason.SILENT, "silent")) == []
+    assert scene.run(build, NoChange(PUMP, "runs it"), Blocked(PUMP, None, BlockedReason.SILENT, "silent")) == []
     assert scene.fleet.jobs == []
 
 

@@ -22,7 +22,7 @@ from reconciler.model import (
     Hold,
     HoldReason,
     Install,
-    Nothing,
+    NoChange,
     Origin,
 )
 from tests.engine.test_drift import report
@@ -68,15 +68,15 @@ def test_an_encoded_form_fits_beside_its_pack_in_whole_sectors(pack: int, encode
         (UNDER_WAY, Hold(PUMP, EVERYWHERE.name, HoldReason.WINDOW, "the window is closed"), False),
         (UNDER_WAY, Hold(PUMP, EVERYWHERE.name, HoldReason.SUSPENDED, "suspended"), False),
         (UNDER_WAY, Hold(PUMP, EVERYWHERE.name, HoldReason.IN_PROGRESS, "it is on trial"), True),
-        (UNDER_WAY, Nothing(PUMP, "it has arrived"), True),
+        (UNDER_WAY, NoChange(PUMP, "it has arrived"), True),
         (UNDER_WAY, Configure(PUMP, EVERYWHERE.name, WANTED, "it has arrived, without its parameters"), True),
         (UNDER_WAY, Blocked(PUMP, EVERYWHERE.name, BlockedReason.SILENT, "silent"), True),
         (UNDER_WAY, Blocked(PUMP, EVERYWHERE.name, BlockedReason.WRONG_TYPE, "another type"), False),
         (UNDER_WAY, Blocked(PUMP, EVERYWHERE.name, BlockedReason.CLONED, "two of them"), False),
-        (ROLLED_BACK, Nothing(PUMP, "Git went back to what it runs"), False),
+        (ROLLED_BACK, NoChange(PUMP, "Git went back to what it runs"), False),
         (ROLLED_BACK, Hold(PUMP, EVERYWHERE.name, HoldReason.IN_PROGRESS, "another is tried"), False),
-        (Purpose(EVERYWHERE.name, None, WANTED), Nothing(PUMP, "set"), True),
-        (Purpose(EVERYWHERE.name, None, {}), Nothing(PUMP, "Git went back"), False),
+        (Purpose(EVERYWHERE.name, None, WANTED), NoChange(PUMP, "set"), True),
+        (Purpose(EVERYWHERE.name, None, {}), NoChange(PUMP, "Git went back"), False),
     ],
 )
 def test_a_delivery_goes_on_as_long_as_just_that_is_wanted(purpose: Purpose, action: Action, wanted: bool) -> None:  # noqa: FBT001 - a column of the table

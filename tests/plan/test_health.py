@@ -26,7 +26,7 @@ from reconciler.model import (
     HoldReason,
     Install,
     MinAvailable,
-    Nothing,
+    NoChange,
     ObservedDevice,
     OnFailure,
     Origin,
@@ -131,7 +131,7 @@ def test_a_device_whose_gate_fails_goes_back_alone_and_one_that_only_stops_stays
     actions = by_device(desired_of(), devices)
     assert isinstance(actions["d000"], Install)
     assert (actions["d000"].model, actions["d000"].origin) == (V1, Origin.OTHER_SLOT)
-    assert isinstance(actions["d001"], Nothing)
+    assert isinstance(actions["d001"], NoChange)
     assert isinstance(actions["d002"], Install)
     stays = by_device(desired_of(on_failure=OnFailure.STOP), devices)["d000"]
     assert isinstance(stays, Blocked)
@@ -180,7 +180,7 @@ def test_what_was_complete_once_is_not_taken_back() -> None:
     actions = by_device(
         desired, {"d000": settled(faults=1), "d001": settled(faults=1), "d002": settled()}, rollouts=memory
     )
-    assert isinstance(actions["d002"], Nothing)
+    assert isinstance(actions["d002"], NoChange)
 
 
 def test_a_device_made_with_the_former_model_is_told_to_activate_it() -> None:

@@ -22,7 +22,7 @@ from reconciler.model import (
     HoldReason,
     Install,
     Needs,
-    Nothing,
+    NoChange,
     Observed,
     ObservedDevice,
     OnFailure,
@@ -73,16 +73,16 @@ def wanting(rollout: Rollout, kind: TypeId = ESP32.name) -> Desired:
 
 
 def test_settled() -> None:
-    assert only(seen(WANTED, parameters=OWN)) == Nothing(device(1).name, "runs m@2, as rollout everywhere wants")
+    assert only(seen(WANTED, parameters=OWN)) == NoChange(device(1).name, "runs m@2, as rollout everywhere wants")
 
 
 def test_the_first_half_of_a_digest_is_enough() -> None:
-    assert isinstance(only(seen(Digest(WANTED[:32]), parameters=OWN)), Nothing)
+    assert isinstance(only(seen(Digest(WANTED[:32]), parameters=OWN)), NoChange)
 
 
 def test_nobody_wants_anything_of_it() -> None:
     action = only(seen(), fleet([device(1)], []))
-    assert action == Nothing(device(1).name, "no rollout wants anything of it")
+    assert action == NoChange(device(1).name, "no rollout wants anything of it")
 
 
 def test_another_model_runs() -> None:

@@ -17,7 +17,7 @@ from reconciler.model import (
     HoldReason,
     Install,
     ModelRef,
-    Nothing,
+    NoChange,
     ObservedDevice,
     Origin,
     Phase,
@@ -34,7 +34,7 @@ LATER = NOON + timedelta(hours=1)
 DEVICE = DeviceId("pump-1")
 ROLLOUT = RolloutId("vibration")
 SEEN = ObservedDevice(last_seen=NOON, phase=Phase.CONFIRMED, running=Digest("a" * 64), sequence=3)
-DONE = Nothing(DEVICE, "runs vibration@1.0.0")
+DONE = NoChange(DEVICE, "runs vibration@1.0.0")
 INSTALL = Install(DEVICE, ROLLOUT, ModelRef("vibration", Version("1.1.0")), Origin.ARTIFACT, {}, "1.1.0 is wanted")
 
 

@@ -37,7 +37,7 @@ from reconciler.model import (
     HoldReason,
     Install,
     ModelRef,
-    Nothing,
+    NoChange,
     Origin,
     RolloutId,
 )
@@ -96,7 +96,7 @@ class Dispatch:
                     pass  # Artifacts.provide builds it; the next plan says ARTIFACT
                 case Install() | ActivatePrebaked() | Configure():
                     self._begin_one(desired, action, now_s)
-                case Nothing() | Hold() | Blocked():
+                case NoChange() | Hold() | Blocked():
                     pass
                 case unexpected:
                     assert_never(unexpected)
@@ -265,7 +265,7 @@ def still_wanted(purpose: Purpose, action: Action, desired: Desired) -> bool:
             return reason is BlockedReason.SILENT  # the delivery itself knows best when to give up
         case Hold(reason=reason) if reason is not HoldReason.IN_PROGRESS:
             return False
-        case Hold() | Nothing() | Configure():
+        case Hold() | NoChange() | Configure():
             return _leads_to(purpose, desired)  # the device has it all: the delivery waits for its end
         case unexpected:
             assert_never(unexpected)

@@ -14,7 +14,7 @@ from reconciler.model import (
     BlockedReason,
     DeviceId,
     Digest,
-    Nothing,
+    NoChange,
     ObservedDevice,
     OnFailure,
     Phase,
@@ -84,7 +84,7 @@ def _settled(  # noqa: PLR0913 - one parameter for each thing that this depends 
         return DeviceVerdict(
             action, DeviceStanding.FAILED, until=until, away=silent, gate_failed=found.failed, back=back
         )
-    action = _silent(goal, name, seen) if silent else Nothing(name, goal.settled_why)
+    action = _silent(goal, name, seen) if silent else NoChange(name, goal.settled_why)
     return DeviceVerdict(
         action,
         DeviceStanding.SETTLED,

@@ -12,7 +12,7 @@ from reconciler.model import (
     GatewayId,
     Hold,
     HoldReason,
-    Nothing,
+    NoChange,
     Observed,
     PeerReport,
     RolloutId,
@@ -36,7 +36,7 @@ class PeerDevices:
         if word is None:
             return self._due(name, "has said nothing of it")
         if name in word.done:
-            action = Nothing(name, f"gateway {self.gateway} has brought it where rollout {self.rollout} wants it")
+            action = NoChange(name, f"gateway {self.gateway} has brought it where rollout {self.rollout} wants it")
             return DeviceVerdict(action, DeviceStanding.SETTLED, proven=True, elsewhere=self.who)
         if name in word.soaking:
             return self._held(name, DeviceStanding.DUE, "says that it soaks", begun=True)

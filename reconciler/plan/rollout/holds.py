@@ -19,7 +19,7 @@ from reconciler.model import (
     Hold,
     HoldReason,
     Install,
-    Nothing,
+    NoChange,
     Rollout,
     RolloutId,
 )
@@ -105,7 +105,7 @@ def apply_holds(
 ) -> Action:
     """Let a device's change through, or hold it. What changes nothing passes always."""
     action = verdict.action
-    if isinstance(action, Nothing | Blocked | Hold):
+    if isinstance(action, NoChange | Blocked | Hold):
         return action
     return let_through(action, rollout, holding, gateway, doors)
 
