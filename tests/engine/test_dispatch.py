@@ -20,7 +20,7 @@ from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Summary
 from reconciler.devices.session import LinkSession
 from reconciler.devices.transfer import Effort, TransferJob
-from reconciler.engine.artifacts.provider import Artifacts, Pair
+from reconciler.engine.artifacts.provider import Artifacts
 from reconciler.engine.delivery.deliveries import Delivered, Deliveries
 from reconciler.engine.delivery.dispatch import Dispatch, DispatchPorts
 from reconciler.engine.observed.inventory import Inventory
@@ -30,6 +30,7 @@ from reconciler.model import (
     Action,
     ActivatePrebaked,
     Artifact,
+    ArtifactKey,
     Blocked,
     BlockedReason,
     Configure,
@@ -68,10 +69,10 @@ class Built:
 
     lost = False
 
-    def source(self, _desired: Desired, pair: Pair) -> str:
+    def source(self, _desired: Desired, pair: ArtifactKey) -> str:
         return str(pair)
 
-    async def build(self, _desired: Desired, pair: Pair) -> Artifact:
+    async def build(self, _desired: Desired, pair: ArtifactKey) -> Artifact:
         raise AssertionError(pair)
 
     def pack(self, _desired: Desired, artifact: Artifact) -> bytes:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.compiler.payload.encodings import EncodedPayload, PayloadForm
+from reconciler.compiler.payload.encodings import EncodedPayload
 from reconciler.devices.reports import CapabilitiesBody
 from reconciler.engine.delivery.deliveries import Purpose
 from reconciler.engine.delivery.dispatch import still_wanted
@@ -24,6 +24,7 @@ from reconciler.model import (
     Install,
     NoChange,
     Origin,
+    PayloadEncoding,
 )
 from tests.engine.test_drift import report
 from tests.plan.fleets import EVERYWHERE, V1, V2, device, fleet
@@ -50,7 +51,7 @@ def test_a_sequence_is_above_all_that_was_obeyed_and_a_step_that_is_taken(held: 
 @given(st.integers(1, 20 * SECTOR_BYTES), st.integers(0, 8 * SECTOR_BYTES), st.integers(1, 24))
 def test_an_encoded_form_fits_beside_its_pack_in_whole_sectors(pack: int, encoded: int, sectors: int) -> None:
     slot = sectors * SECTOR_BYTES
-    forms = (EncodedPayload(PayloadForm.PATCH, bytes(encoded)), EncodedPayload(PayloadForm.RAW, bytes(8)))
+    forms = (EncodedPayload(PayloadEncoding.PATCH, bytes(encoded)), EncodedPayload(PayloadEncoding.RAW, bytes(8)))
     found = fitting(forms, pack, DeliveryTarget("plant", PUMP, report(1), told(slot)))
     rounded = -(-pack // SECTOR_BYTES) - (-encoded // SECTOR_BYTES)
     assert (forms[0] in found) == (rounded <= sectors)

@@ -14,6 +14,7 @@ from reconciler.model import (
     Action,
     ActivatePrebaked,
     Artifact,
+    ArtifactKey,
     Capabilities,
     Commit,
     Configure,
@@ -131,7 +132,7 @@ class World:
     now: datetime = NOW
     broken: frozenset[DeviceId] = frozenset()
     devices: dict[DeviceId, ObservedDevice] = field(default_factory=dict)
-    artifacts: dict[tuple[ModelRef, TypeId], Artifact] = field(default_factory=dict)
+    artifacts: dict[ArtifactKey, Artifact] = field(default_factory=dict)
     quarantined: set[tuple[DeviceId, Digest]] = field(default_factory=set)
 
     def __post_init__(self) -> None:

@@ -13,19 +13,18 @@ from hypothesis import strategies as st
 from reconciler.load.observed_document import STANDINGS
 from reconciler.model import (
     Artifact,
+    ArtifactKey,
     Before,
     Counts,
     Desired,
     DeviceHealth,
     DeviceId,
     GatewayId,
-    ModelRef,
     ObservedDevice,
     PeerReport,
     Phase,
     RolloutId,
     RolloutReport,
-    TypeId,
 )
 from reconciler.plan import Planner, plan, reason, remember
 from reconciler.plan.revision import revision_of
@@ -130,7 +129,7 @@ class Story:
 
     def _build(self, data: st.DataObject) -> None:
         chosen = data.draw(st.lists(st.sampled_from(BUILT), unique_by=lambda each: (each.model, each.type)))
-        artifacts: dict[tuple[ModelRef, TypeId], Artifact] = {(each.model, each.type): each for each in chosen}
+        artifacts: dict[ArtifactKey, Artifact] = {(each.model, each.type): each for each in chosen}
         self.observed = replace(self.observed, artifacts=artifacts)
 
     def _apply(self, _: st.DataObject) -> None:

@@ -40,6 +40,7 @@ from reconciler.model import (
     NoChange,
     Origin,
     RolloutId,
+    short_digest_from_bytes,
 )
 from reconciler.plan.revision import revision_of
 from signing.gateway_keystore import GatewayKey
@@ -208,7 +209,7 @@ class Dispatch:
 
     async def _configure(self, desired: Desired, action: Configure, to: DeliveryTarget, fleet: LinkSession) -> Outcome:
         running = to.report.running
-        artifact = self._tools.artifacts.current(desired).by_digest16.get(running.hex() if running else "")
+        artifact = self._tools.artifacts.current(desired).by_short_digest.get(short_digest_from_bytes(running or b""))
         if artifact is None:
             return Lost("the pack that it runs is not known")
         values = encode_values(self._tools.artifacts.pack(desired, artifact), action.parameters)

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from reconciler.engine.artifacts.provider import Pair
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.state.database import Failure, StateDatabase
 from reconciler.model import (
     Artifact,
+    ArtifactKey,
     BlockedReason,
     Desired,
     DeviceId,
@@ -64,7 +64,7 @@ class RolloutMemories:
         return True
 
 
-def take_gates(desired: Desired, planner: Planner, view: Inventory, artifacts: Mapping[Pair, Artifact]) -> None:
+def take_gates(desired: Desired, planner: Planner, view: Inventory, artifacts: Mapping[ArtifactKey, Artifact]) -> None:
     """Quarantine what failed a gate, so that it stays failed when it is gone; note of whom gates await evidence."""
     waiting: set[DeviceId] = set()
     for name in planner.courses:

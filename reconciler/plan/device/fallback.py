@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.model import ActivatePrebaked, DeviceId, Digest, Fallback, ObservedDevice
-from reconciler.plan.device.goal import Goal, PrebakedModel, short
+from reconciler.model import ActivatePrebaked, DeviceId, Digest, Fallback, ObservedDevice, short_digest
+from reconciler.plan.device.goal import Goal, PrebakedModel
 
 _WITHOUT_STAND_IN = {Fallback.KEEP: "; it keeps what it runs", Fallback.REPORT: "; it needs a technician"}
 
@@ -34,9 +34,11 @@ def best_baked(
     candidates: Iterable[PrebakedModel], seen: ObservedDevice, failed: frozenset[Digest]
 ) -> PrebakedModel | None:
     """Choose the first that the device may have (its word goes over its type's), and that did not fail on it."""
-    told = None if seen.capabilities is None else {short(digest) for digest in seen.capabilities.prebaked}
+    told = None if seen.capabilities is None else {short_digest(digest) for digest in seen.capabilities.prebaked}
     for baked in candidates:
-        known_absent = told is not None and (not told or (baked.digest is not None and short(baked.digest) not in told))
+        known_absent = told is not None and (
+            not told or (baked.digest is not None and short_digest(baked.digest) not in told)
+        )
         if not known_absent and baked.digest not in failed:
             return baked
     return None
@@ -45,6 +47,8 @@ def best_baked(
 def _runs_baked(baked: PrebakedModel, seen: ObservedDevice) -> bool:
     """Tell whether the fallback runs already; before it was built here, any pre-baked model counts as it."""
     if baked.digest is not None:
-        return short(seen.running) == short(baked.digest)
+        return short_digest(seen.running) == short_digest(baked.digest)
     told = seen.capabilities
-    return seen.running is not None and told is not None and short(seen.running) in map(short, told.prebaked)
+    return (
+        seen.running is not None and told is not None and short_digest(seen.running) in map(short_digest, told.prebaked)
+    )

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NewType
 
 from reconciler.model import (
     Artifact,
@@ -21,18 +20,11 @@ from reconciler.model import (
     Parameters,
     Rollout,
     RolloutId,
+    ShortDigest,
     TypeId,
+    short_digest,
 )
 from reconciler.plan.revision import revision_of
-
-# Devices tell the first 16 bytes of a pack's digest, so that is what is compared (docs/specs/observed.md).
-ShortDigest = NewType("ShortDigest", str)
-SHORT_DIGITS = 32
-
-
-def short(digest: Digest | None) -> ShortDigest | None:
-    """Cut a digest to what a device tells of it."""
-    return None if digest is None else ShortDigest(digest[:SHORT_DIGITS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +92,7 @@ def _goal(desired: Desired, observed: Observed, rollout_id: RolloutId, type_id: 
         parameters={**model.parameters, **rollout.parameters},
         needs=model.needs if artifact is None else _facts(artifact),
         digest=artifact.digest if artifact else None,
-        wanted=short(artifact.digest) if artifact else None,
+        wanted=short_digest(artifact.digest) if artifact else None,
         is_baked=rollout.model in kind.prebaked,
         made_with=_made_with(desired, observed, rollout, kind),
         formers=_formers(desired, observed, rollout, type_id),
@@ -133,7 +125,7 @@ def _formers(desired: Desired, observed: Observed, rollout: Rollout, kind: TypeI
         return {}
     formers = {}
     for (ref, made_for), artifact in observed.artifacts.items():
-        digest = short(artifact.digest)
+        digest = short_digest(artifact.digest)
         if made_for == kind and ref != rollout.model and digest is not None:
             model = desired.models.get(ref)
             formers[digest] = FormerModel(ref, model.parameters if model else {}, model is not None)

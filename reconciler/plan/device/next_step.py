@@ -14,8 +14,9 @@ from reconciler.model import (
     ObservedDevice,
     Origin,
     Phase,
+    short_digest,
 )
-from reconciler.plan.device.goal import Goal, short
+from reconciler.plan.device.goal import Goal
 
 
 def next_step(goal: Goal, name: DeviceId, seen: ObservedDevice) -> Action:
@@ -29,9 +30,9 @@ def next_step(goal: Goal, name: DeviceId, seen: ObservedDevice) -> Action:
         return ActivatePrebaked(name, rollout, goal.model, goal.parameters, f"was made with {goal.model}")
     if goal.wanted is None:
         origin, how = Origin.BUILD, "must be built first"
-    elif short(seen.other_slot) == goal.wanted:
+    elif short_digest(seen.other_slot) == goal.wanted:
         origin, how = Origin.OTHER_SLOT, "is still in its other slot"
-    elif short(seen.incoming) == goal.wanted:
+    elif short_digest(seen.incoming) == goal.wanted:
         origin, how = Origin.ARTIFACT, "is on its way: the transfer goes on"
     else:
         origin, how = Origin.ARTIFACT, "is to be transferred"
@@ -42,12 +43,14 @@ def had_begun(goal: Goal, seen: ObservedDevice) -> bool:
     """Tell whether the wanted pack is on its way to it, or on trial. Other parameters for what it runs are no begin."""
     if goal.wanted is None:
         return False
-    return goal.wanted == short(seen.incoming) or (seen.phase is Phase.TRIAL and goal.wanted == short(seen.running))
+    return goal.wanted == short_digest(seen.incoming) or (
+        seen.phase is Phase.TRIAL and goal.wanted == short_digest(seen.running)
+    )
 
 
 def runs_wanted(goal: Goal, seen: ObservedDevice) -> bool:
     """Tell whether it runs the wanted pack, as far as it told of its digest."""
-    return goal.wanted is not None and seen.running is not None and short(seen.running) == goal.wanted
+    return goal.wanted is not None and seen.running is not None and short_digest(seen.running) == goal.wanted
 
 
 def has_baked(goal: Goal, seen: ObservedDevice | None) -> bool:
@@ -55,15 +58,15 @@ def has_baked(goal: Goal, seen: ObservedDevice | None) -> bool:
     told = seen.capabilities if seen else None
     if told is None or goal.wanted is None:
         return goal.is_baked
-    return any(short(digest) == goal.wanted for digest in told.prebaked)
+    return any(short_digest(digest) == goal.wanted for digest in told.prebaked)
 
 
 def _is_trying(goal: Goal, seen: ObservedDevice) -> bool:
     """Tell whether the device has all of the wanted pack and now has to try it."""
     if goal.wanted is None:
         return False
-    staged = seen.phase is Phase.STAGED and short(seen.incoming) == goal.wanted
-    return staged or (seen.phase is Phase.TRIAL and short(seen.running) == goal.wanted)
+    staged = seen.phase is Phase.STAGED and short_digest(seen.incoming) == goal.wanted
+    return staged or (seen.phase is Phase.TRIAL and short_digest(seen.running) == goal.wanted)
 
 
 def _differences(goal: Goal, seen: ObservedDevice) -> str:

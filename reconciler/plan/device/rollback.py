@@ -15,9 +15,11 @@ from reconciler.model import (
     ObservedDevice,
     OnFailure,
     Origin,
+    ShortDigest,
+    short_digest,
 )
 from reconciler.plan.device.fallback import best_baked
-from reconciler.plan.device.goal import FormerModel, Goal, ShortDigest, short
+from reconciler.plan.device.goal import FormerModel, Goal
 
 RollbackAction = Install | ActivatePrebaked | Configure
 
@@ -28,12 +30,12 @@ def rollback_action(
     """Choose the way back; None: it is where it was, was never changed, or there is none."""
     if goal.rollout.on_failure is not OnFailure.ROLL_BACK or goal.wanted is None:
         return None
-    running = short(seen.running)
-    if seen.before is not None and running == short(seen.before.running):
+    running = short_digest(seen.running)
+    if seen.before is not None and running == short_digest(seen.before.running):
         return _parameters_back(goal, name, seen, seen.before)
     if running != goal.wanted:
         return None
-    lost = {short(digest) for digest in failed}
+    lost = {short_digest(digest) for digest in failed}
     for digest in _candidates(goal, seen):
         if digest not in lost and (found := _way_to(goal, name, seen, digest)) is not None:
             return found
@@ -49,7 +51,7 @@ def _parameters_back(goal: Goal, name: DeviceId, seen: ObservedDevice, before: B
 
 def _candidates(goal: Goal, seen: ObservedDevice) -> Iterator[ShortDigest]:
     """Yield what it ran before; where nobody knows that, what its other slot holds."""
-    for digest in (short(seen.before.running if seen.before else None), short(seen.other_slot)):
+    for digest in (short_digest(seen.before.running if seen.before else None), short_digest(seen.other_slot)):
         if digest is not None and digest != goal.wanted:
             yield digest
 
@@ -60,11 +62,11 @@ def _way_to(goal: Goal, name: DeviceId, seen: ObservedDevice, digest: ShortDiges
         return None  # no artifact has this digest: it can't be named in an order
     why = f"goes back to {former.model}"
     told = seen.capabilities.prebaked if seen.capabilities else ()
-    if digest in map(short, told):
+    if digest in map(short_digest, told):
         return ActivatePrebaked(
             name, goal.rollout.name, former.model, former.parameters, f"{why}, which it was made with"
         )
-    if digest == short(seen.other_slot):
+    if digest == short_digest(seen.other_slot):
         return _install(goal, name, former, Origin.OTHER_SLOT, seen, f"{why}, still in its other slot")
     if former.in_git:
         return _install(goal, name, former, Origin.ARTIFACT, seen, f"{why}, which is transferred again")
