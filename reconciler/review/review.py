@@ -23,7 +23,7 @@ from reconciler.model import (
     TypeId,
     short_digest,
 )
-from reconciler.plan import reason
+from reconciler.plan import detailed_plan
 from reconciler.review.affected_devices import AffectedDevice, Reach, reach
 from reconciler.review.document_diff import DocumentChange, differences
 from reconciler.review.forecast import RolloutReview, review_rollout
@@ -98,7 +98,7 @@ def review(before: Desired, after: Desired, sources: Sources, now: datetime) -> 
     was, is_now = _observed(before, after, sources, now)
     runs = _runs(evidence, was)
     reached = reach(before, was, after, is_now, now)
-    courses = reason(after, is_now, now).courses
+    courses = detailed_plan(after, is_now, now).evaluations
     by_rollout: dict[RolloutId, list[AffectedDevice]] = defaultdict(list)
     for each in reached.touched:
         if each.rollout is not None:

@@ -49,7 +49,7 @@ from signing.delegation import read_delegation
 from signing.gateway_keystore import GatewayKey
 from tests.engine.test_drift import report
 from tests.firmware.bench import Bench
-from tests.plan.fleets import ESP32, EVERYWHERE, V1, V2, device, fleet
+from tests.plan.example_fleet import ESP32, EVERYWHERE, V1, V2, device, fleet
 
 PUMP = device(1).name
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

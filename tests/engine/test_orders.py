@@ -27,7 +27,7 @@ from reconciler.model import (
     PayloadEncoding,
 )
 from tests.engine.test_drift import report
-from tests.plan.fleets import EVERYWHERE, V1, V2, device, fleet
+from tests.plan.example_fleet import EVERYWHERE, V1, V2, device, fleet
 
 PUMP = DeviceId("pump-1")
 DESIRED = fleet([device(1)])
