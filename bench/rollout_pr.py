@@ -28,7 +28,7 @@ from reconciler.model import (
     RolloutId,
 )
 from reconciler.report.conditions import Condition, Status
-from reconciler.report.device_status import Moment, device_status
+from reconciler.report.device_status import DeviceFacts, Moment, device_status
 from reconciler.report.gateway_status import GatewayStatus
 from reconciler.report.status_files import device_file, gateway_file
 
@@ -76,7 +76,7 @@ def status(gateway: int, commit: Commit) -> Iterator[tuple[str, bytes]]:
                 name, RolloutId("all"), BlockedReason.SILENT, f"not reporting since {NOON:%Y-%m-%d %H:%M:%S UTC}"
             )
         seen = ObservedDevice(NOON, Phase.CONFIRMED, Digest(f"{number % KINDS:032x}"), sequence=number)
-        made = device_status(action, seen, "vibration@1.0.0", moment, None)
+        made = device_status(DeviceFacts(action, seen, "vibration@1.0.0"), moment, None)
         yield f"devices/{name}.yaml", device_file(made)
 
 

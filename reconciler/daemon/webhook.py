@@ -133,7 +133,7 @@ class EventNotifier:
 
     async def look(self, rollouts: Rollouts, devices: tuple[DeviceStatus, ...]) -> None:
         """Take in what is true, and tell what is due."""
-        found = self._lookout.notices(rollouts, devices, datetime.now(UTC))
+        found = self._lookout.events(rollouts, devices, datetime.now(UTC))
         await asyncio.to_thread(self._outbox.put, found, time.time())
         for letter in await asyncio.to_thread(self._outbox.due, time.time()):
             await self._tell(letter)

@@ -38,7 +38,7 @@ from reconciler.model import (
     TypeId,
     Version,
 )
-from reconciler.report.device_status import Moment, device_status
+from reconciler.report.device_status import DeviceFacts, Moment, device_status
 from reconciler.report.gateway_status import GatewayFacts, SourceState, gateway_status
 from reconciler.report.status_files import device_file, gateway_file
 
@@ -87,7 +87,7 @@ class Known:
         files = {GATEWAY: gateway_file(gateway)}
         for action in actions:
             seen = ObservedDevice(NOW, Phase.CONFIRMED, RUNS, sequence=4)
-            files[f"devices/{action.device}.yaml"] = device_file(device_status(action, seen, model, moment, None))
+            files[f"devices/{action.device}.yaml"] = device_file(device_status(DeviceFacts(action, seen, model), moment, None))
         state = self.state()
         state.write_status(files, set())
         state.close()

@@ -271,7 +271,7 @@ def test_a_comment_keeps_to_the_length_that_forges_take() -> None:
 
 FIRST = replace(EVERYWHERE, name=RolloutId("first"), priority=1, selector=Selector(types=(TINY.name,)))
 PROGRESS = [
-    (EVERYWHERE, "m@2, 1 wave; wave 1 (all): 0 of 2 are done, 2 to go"),
+    (EVERYWHERE, "m@2, 1 wave; wave 1 (all): 0 of 2 devices done, 2 to go"),
     (replace(EVERYWHERE, suspend=True), "m@2, suspended"),
     (replace(EVERYWHERE, depends_on=(FIRST.name,)), "m@2, begins when first is complete"),
     (replace(EVERYWHERE, priority=2, selector=Selector(types=(TINY.name,))), "m@2, none of its devices can take it"),

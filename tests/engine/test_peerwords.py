@@ -112,7 +112,7 @@ def test_what_is_no_status_takes_nothing_else_with_it(gateways: Gateways, caplog
         },
     )
     assert gateways.words.look() == {SOUTH: PeerReport({FANS: word("s1")})}
-    assert "rollouts/pumps.yaml of gateway south: no status of a rollout" in caplog.text
+    assert "rollouts/pumps.yaml of gateway south: not a rollout status" in caplog.text
     assert "endless" not in caplog.text  # it was not even read
 
 

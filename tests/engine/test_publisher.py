@@ -50,7 +50,7 @@ def test_a_stop_waits_for_no_interval_and_is_urgent_once(tmp_path: Path) -> None
 
 def status(stopped: str) -> RolloutStatus:
     facts = RolloutFacts(RolloutId("wear"), "wear@2", RolloutReport("ab"), (), complete=False)
-    facts = replace(facts, word=replace(facts.word, stopped=stopped))
+    facts = replace(facts, report=replace(facts.report, stopped=stopped))
     return rollout_status(facts, Moment(NOON, Commit("c")), None)
 
 

@@ -106,7 +106,7 @@ def test_gates_quarantine_what_failed_and_say_of_whom_they_await_evidence(state:
     take_gates(GATED, planner, view, ARTIFACTS)
     assert set(view.evidence.wanted) == {device(3).name}
     why = view.why_quarantined(device(2).name, WANTED)
-    assert why == "a gate failed: faults is 3, at most 0 passes"
+    assert why == "a gate failed: faults is 3, above the maximum of 0"
     assert view.why_quarantined(device(1).name, WANTED) is None
     assert {(each.device, each.revision) for each in state.quarantined()} == {
         (device(2).name, revision_of(GATED, NAME))

@@ -26,7 +26,7 @@ from reconciler.model import (
     Version,
 )
 from reconciler.page.page_model import Detail, LinkFacts, PageModel, Present, ScoreFacts
-from reconciler.report.device_status import DeviceStatus, Moment, device_status
+from reconciler.report.device_status import DeviceFacts, DeviceStatus, Moment, device_status
 from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, SourceState, gateway_status
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
 
@@ -46,7 +46,7 @@ def ago(**how_long: float) -> datetime:
 def told(action: Action, since: datetime, model: str | None, *, seen: bool = True) -> DeviceStatus:
     """Make a status as the engine makes it."""
     observed = ObservedDevice(last_seen=NOW, phase=Phase.CONFIRMED, running=Digest("8b1a99" * 10), sequence=7)
-    return device_status(action, observed if seen else None, model, Moment(since, COMMIT), None)
+    return device_status(DeviceFacts(action, observed if seen else None, model), Moment(since, COMMIT), None)
 
 
 def alike(number: int) -> list[DeviceStatus]:

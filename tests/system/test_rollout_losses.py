@@ -36,7 +36,7 @@ def test_devices_that_die_in_a_wave_count_and_groups_keep_enough(field: Field) -
     field.roll_out("1.1.0", like_the_first(901), budget={"count": 2}, maxAtRisk=20, **WATCHED)
     lost = lose_the_next_two(field, begin)
     done = field.wait("all others", lambda: field.says("1.1.0", Complete="Complete"))
-    assert (done.facts.word.failed, len(done.facts.word.done)) == (frozenset(lost), 18)
+    assert (done.facts.report.failed, len(done.facts.report.done)) == (frozenset(lost), 18)
     assert {field.reason(device) for device in lost} == {"NotReporting"}
 
     bring_back(field, *lost)
@@ -45,7 +45,7 @@ def test_devices_that_die_in_a_wave_count_and_groups_keep_enough(field: Field) -
     field.roll_out("1.2.0", like_the_first(902), budget={"count": 1}, maxAtRisk=20, **WATCHED)
     lost = lose_the_next_two(field, begin)
     stopped = field.wait("the stop", lambda: field.says("1.2.0", WithinBudget="FailureBudgetSpent"))
-    assert stopped.facts.word.failed == frozenset(lost)
+    assert stopped.facts.report.failed == frozenset(lost)
     alive = [device for device in field.site.devices if device not in lost]
     field.quiet(*alive)
     assert len(field.witness.ordered_since(begin)) == 10  # the canary and half of all: the last wave never began

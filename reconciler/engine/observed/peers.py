@@ -82,5 +82,5 @@ class PeerStatuses:
                 except InvalidRolloutStatus as wrong:
                     log.warning("%s of gateway %s: %s", entry.path, gateway, wrong, extra={"reason": wrong.reason})
                     continue
-                said[facts.rollout] = facts.word
+                said[facts.rollout] = facts.report
         return PeerReport(said)

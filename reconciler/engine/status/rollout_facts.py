@@ -67,7 +67,7 @@ def _facts(rollout: Rollout, course: RolloutEvaluation, held: str, word: Rollout
     return RolloutFacts(
         rollout=rollout.name,
         model=str(rollout.model),
-        word=word,
+        report=word,
         waves=_waves(course),
         complete=course.complete,
         waiting=course.progress.waiting,

@@ -20,7 +20,7 @@ from reconciler.model import (
 )
 from reconciler.page.page_model import PageModel
 from reconciler.page.routes import INDEX, committed
-from reconciler.report.device_status import DeviceStatus, Distrust, Moment, device_status
+from reconciler.report.device_status import DeviceFacts, DeviceStatus, Distrust, Moment, device_status
 from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, gateway_status
 from reconciler.report.rollout_file import read_rollout_file, rollout_file
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, rollout_status
@@ -84,7 +84,7 @@ class Statuses:
     @property
     def words(self) -> dict[RolloutId, RolloutReport]:
         """Return what was said last of our devices in each rollout."""
-        return {name: status.facts.word for name, status in self._rollouts.items()}
+        return {name: status.facts.report for name, status in self._rollouts.items()}
 
     def changed(self, picture: PassOutcome) -> tuple[dict[str, bytes], set[str]]:
         """Return the files that are new or different, and the paths that are gone."""
@@ -132,7 +132,8 @@ class Statuses:
         if told is not None and told.seen is seen and told.doubt == doubt and told.action == action:
             return
         model = _model(seen, picture.by_short_digest)
-        status = device_status(action, seen, model, picture.moment, self._previous(device), doubt)
+        facts = DeviceFacts(action, seen, model, doubt)
+        status = device_status(facts, picture.moment, self._previous(device))
         self._told[device] = _PublishedStatus(action, seen, doubt, status)
         if told is None or status != told.status:
             files[_path(device)] = device_file(status)
@@ -147,7 +148,7 @@ class Statuses:
 def has_stopped(before: Mapping[RolloutId, RolloutStatus], after: Mapping[RolloutId, RolloutStatus]) -> bool:
     """Tell whether a rollout has just stopped. Other gateways go on with it until they read that."""
     return any(
-        status.facts.word.stopped and not (name in before and before[name].facts.word.stopped)
+        status.facts.report.stopped and not (name in before and before[name].facts.report.stopped)
         for name, status in after.items()
     )
 
