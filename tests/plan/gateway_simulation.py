@@ -231,9 +231,9 @@ class GatewaySimulation:
         """Report all own devices done, or random states of any devices, but never a stop, which would end it all."""
         if self.dice.random() < 0.5:
             return RolloutReport(revision, done=gateway.devices)
-        everybody = sorted(self.desired.devices)
+        everyone = sorted(self.desired.devices)
         done, begun, soaking, due, missing, out = (
-            frozenset(self.dice.sample(everybody, self.dice.randint(0, len(everybody)))) for _ in range(6)
+            frozenset(self.dice.sample(everyone, self.dice.randint(0, len(everyone)))) for _ in range(6)
         )
         return RolloutReport(revision, done, begun, soaking, due, missing=missing, out=out)
 

@@ -26,7 +26,7 @@ from reconciler.model import (
     Selector,
     Wave,
 )
-from tests.plan.example_fleet import ESP32, OTHER, PATIENT, SEALED, TINY, V1, V2, fleet
+from tests.plan.example_fleet import ESP32, OTHER, SEALED, SILENT_AFTER_A_YEAR, TINY, V1, V2, fleet
 
 labels = st.fixed_dictionaries({}, optional={"hall": st.sampled_from("ns"), "canary": st.just("yes")})
 selectors = st.one_of(
@@ -116,5 +116,5 @@ def fleets(draw: st.DrawFn, *, may_suspend: bool = True) -> Desired:
         draw(any_devices),
         draw(rollouts(may_suspend=may_suspend)),
         gateways=(north,),
-        defaults=replace(PATIENT, windows=draw(windows)),
+        defaults=replace(SILENT_AFTER_A_YEAR, windows=draw(windows)),
     )
