@@ -28,7 +28,7 @@ from reconciler.model import (
     RolloutId,
 )
 from reconciler.report.conditions import Condition, Status
-from reconciler.report.device_status import DeviceFacts, Moment, device_status
+from reconciler.report.device_status import DeviceFacts, PassStamp, device_status
 from reconciler.report.gateway_status import GatewayStatus
 from reconciler.report.status_files import device_file, gateway_file
 
@@ -67,7 +67,7 @@ def status(gateway: int, commit: Commit) -> Iterator[tuple[str, bytes]]:
     """Yield the files of one gateway's status branch."""
     good = Condition("Ready", Status.TRUE, "Ready", "The gateway enforces the newest commit.", NOON, commit)
     yield "gateway.yaml", gateway_file(GatewayStatus(f"gw{gateway}", commit, (good,)))
-    moment = Moment(NOON, commit)
+    stamp = PassStamp(NOON, commit)
     for number in range(gateway, SIZE, GATEWAYS):
         name = DeviceId(f"dev-{number:06}")
         action: NoChange | Blocked = NoChange(name, "runs vibration@1.0.0, as rollout all wants")
@@ -76,7 +76,7 @@ def status(gateway: int, commit: Commit) -> Iterator[tuple[str, bytes]]:
                 name, RolloutId("all"), BlockedReason.SILENT, f"not reporting since {NOON:%Y-%m-%d %H:%M:%S UTC}"
             )
         seen = ObservedDevice(NOON, Phase.CONFIRMED, Digest(f"{number % KINDS:032x}"), sequence=number)
-        made = device_status(DeviceFacts(action, seen, "vibration@1.0.0"), moment, None)
+        made = device_status(DeviceFacts(action, seen, "vibration@1.0.0"), stamp, None)
         yield f"devices/{name}.yaml", device_file(made)
 
 

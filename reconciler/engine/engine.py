@@ -37,7 +37,7 @@ from reconciler.model import Action, Commit, Desired, GatewayId, Observed, PeerR
 from reconciler.plan import Planner
 from reconciler.plan.revision import revision_of
 from reconciler.report.conditions import Status
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 from reconciler.report.gateway_status import GatewayFacts, SourceState
 from reconciler.report.rollout_status import RolloutFacts
 from signing.gateway_keystore import GatewayKey
@@ -256,7 +256,7 @@ class Engine:
             observed,
             current.by_short_digest if current is not None else {},
             scoped.owners if scoped is not None else {},
-            Moment(self._ports.clock.now(), scoped.desired.commit if scoped is not None else Commit("")),
+            PassStamp(self._ports.clock.now(), scoped.desired.commit if scoped is not None else Commit("")),
             self.view.doubts.about(actions, observed.devices),
             self._rollout_facts(scoped) if scoped is not None else (),
         )

@@ -73,22 +73,22 @@ class DeviceStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class PassStamp:
     """The time and the commit of a pass, which all its conditions share."""
 
     now: datetime
     commit: str
 
 
-def device_status(facts: DeviceFacts, moment: Moment, previous: DeviceStatus | None) -> DeviceStatus:
+def device_status(facts: DeviceFacts, stamp: PassStamp, previous: DeviceStatus | None) -> DeviceStatus:
     """Build the conditions of a device from its action and its last report."""
     action, seen, model = facts.action, facts.seen, facts.model
     parts = (
-        _known(action, moment),
-        _trusted(action, facts.distrust, moment),
-        _reporting(action, seen, moment),
-        _fits(action, moment),
-        _up_to_date(action, moment),
+        _known(action, stamp),
+        _trusted(action, facts.distrust, stamp),
+        _reporting(action, seen, stamp),
+        _fits(action, stamp),
+        _up_to_date(action, stamp),
     )
     before = previous.conditions if previous is not None else ()
     kept = carry_over(parts, before)
@@ -104,47 +104,45 @@ def device_status(facts: DeviceFacts, moment: Moment, previous: DeviceStatus | N
     )
 
 
-def _condition(kind: str, status: Status, reason: str, message: str, moment: Moment) -> Condition:
-    return Condition(kind, status, reason, message, moment.now, moment.commit)
+def _condition(kind: str, status: Status, reason: str, message: str, stamp: PassStamp) -> Condition:
+    return Condition(kind, status, reason, message, stamp.now, stamp.commit)
 
 
-def _known(action: Action, moment: Moment) -> Condition:
+def _known(action: Action, stamp: PassStamp) -> Condition:
     if isinstance(action, Blocked) and action.reason is BlockedReason.UNKNOWN:
-        return _condition("Known", Status.FALSE, action.reason.value, action.why, moment)
-    return _condition("Known", Status.TRUE, "InGit", "The device is in the fleet repository.", moment)
+        return _condition("Known", Status.FALSE, action.reason.value, action.why, stamp)
+    return _condition("Known", Status.TRUE, "InGit", "The device is in the fleet repository.", stamp)
 
 
-def _trusted(action: Action, distrust: Distrust | None, moment: Moment) -> Condition:
+def _trusted(action: Action, distrust: Distrust | None, stamp: PassStamp) -> Condition:
     if isinstance(action, Blocked) and action.reason is BlockedReason.CLONED:
-        return _condition("Trusted", Status.FALSE, action.reason.value, action.why, moment)
+        return _condition("Trusted", Status.FALSE, action.reason.value, action.why, stamp)
     if distrust is not None:
-        return _condition("Trusted", Status.FALSE, distrust.reason, distrust.message, moment)
-    return _condition("Trusted", Status.TRUE, "Trusted", "Nothing casts doubt on its reports.", moment)
+        return _condition("Trusted", Status.FALSE, distrust.reason, distrust.message, stamp)
+    return _condition("Trusted", Status.TRUE, "Trusted", "Nothing casts doubt on its reports.", stamp)
 
 
-def _reporting(action: Action, seen: ObservedDevice | None, moment: Moment) -> Condition:
+def _reporting(action: Action, seen: ObservedDevice | None, stamp: PassStamp) -> Condition:
     if seen is None:
-        return _condition("Reporting", Status.UNKNOWN, "NeverSeen", "The device has not reported yet.", moment)
+        return _condition("Reporting", Status.UNKNOWN, "NeverSeen", "The device has not reported yet.", stamp)
     if isinstance(action, Blocked) and BlockedReason.SILENT in {action.reason, *action.also}:
-        return _condition("Reporting", Status.FALSE, BlockedReason.SILENT.value, action.why, moment)
-    return _condition(
-        "Reporting", Status.TRUE, "Reporting", "The device reports, and its signatures are valid.", moment
-    )
+        return _condition("Reporting", Status.FALSE, BlockedReason.SILENT.value, action.why, stamp)
+    return _condition("Reporting", Status.TRUE, "Reporting", "The device reports, and its signatures are valid.", stamp)
 
 
-def _fits(action: Action, moment: Moment) -> Condition:
+def _fits(action: Action, stamp: PassStamp) -> Condition:
     if isinstance(action, Blocked) and action.reason in _UNFIT:
-        return _condition("Fits", Status.FALSE, action.reason.value, action.why, moment)
-    return _condition("Fits", Status.TRUE, "Fits", "The device can hold and run the model that Git wants.", moment)
+        return _condition("Fits", Status.FALSE, action.reason.value, action.why, stamp)
+    return _condition("Fits", Status.TRUE, "Fits", "The device can hold and run the model that Git wants.", stamp)
 
 
-def _up_to_date(action: Action, moment: Moment) -> Condition:
+def _up_to_date(action: Action, stamp: PassStamp) -> Condition:
     match action:
         case NoChange():
-            return _condition("UpToDate", Status.TRUE, "UpToDate", action.why, moment)
+            return _condition("UpToDate", Status.TRUE, "UpToDate", action.why, stamp)
         case Install() | ActivatePrebaked() | Configure():
-            return _condition("UpToDate", Status.FALSE, "Updating", action.why, moment)
+            return _condition("UpToDate", Status.FALSE, "Updating", action.why, stamp)
         case Hold():
-            return _condition("UpToDate", Status.FALSE, f"Held{action.reason.value}", action.why, moment)
+            return _condition("UpToDate", Status.FALSE, f"Held{action.reason.value}", action.why, stamp)
         case Blocked():
-            return _condition("UpToDate", Status.FALSE, action.reason.value, action.why, moment)
+            return _condition("UpToDate", Status.FALSE, action.reason.value, action.why, stamp)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.report.conditions import Condition, Conditions, Status, carry_over, ready
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 
 PRIORITY = ("SourceReady", "Valid", "LinksUp")  # unknown devices keep nothing from working
 _MAX_NAMES = 5
@@ -48,12 +48,12 @@ class GatewayStatus:
         return self.conditions[0]
 
 
-def gateway_status(facts: GatewayFacts, moment: Moment, previous: GatewayStatus | None) -> GatewayStatus:
+def gateway_status(facts: GatewayFacts, stamp: PassStamp, previous: GatewayStatus | None) -> GatewayStatus:
     """Build the gateway's conditions."""
 
     def condition(kind: str, wrong: str | None, reason: str, message: str) -> Condition:
         status = Status.TRUE if wrong is None else Status.FALSE
-        return Condition(kind, status, reason, wrong or message, moment.now, moment.commit)
+        return Condition(kind, status, reason, wrong or message, stamp.now, stamp.commit)
 
     source = facts.source
     invalid = _joined(facts.problems)
@@ -72,7 +72,7 @@ def gateway_status(facts: GatewayFacts, moment: Moment, previous: GatewayStatus 
     before = previous.conditions if previous is not None else ()
     kept = carry_over(parts, before)
     summary = carry_over((ready(kept, PRIORITY, when_true="The gateway enforces the newest commit."),), before)
-    return GatewayStatus(facts.name, moment.commit, (*summary, *kept))
+    return GatewayStatus(facts.name, stamp.commit, (*summary, *kept))
 
 
 def _joined(problems: Sequence[str]) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reconciler.model import RolloutId, RolloutReport
 from reconciler.report.conditions import Condition, Conditions, Status, carry_over, ready
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 
 PRIORITY = ("WithinBudget", "Complete")
 
@@ -53,34 +53,34 @@ class RolloutStatus:
         return self.conditions[0]
 
 
-def rollout_status(facts: RolloutFacts, moment: Moment, previous: RolloutStatus | None) -> RolloutStatus:
+def rollout_status(facts: RolloutFacts, stamp: PassStamp, previous: RolloutStatus | None) -> RolloutStatus:
     """Build the conditions of a rollout. The `since` of Complete is when it began to wait."""
-    parts = (_within_budget(facts, moment), _complete(facts, moment))
+    parts = (_within_budget(facts, stamp), _complete(facts, stamp))
     before = previous.conditions if previous is not None else ()
     kept = carry_over(parts, before)
     summary = carry_over((ready(kept, PRIORITY, when_true="All waves are complete."),), before)
     return RolloutStatus(facts, (*summary, *kept))
 
 
-def _within_budget(facts: RolloutFacts, moment: Moment) -> Condition:
+def _within_budget(facts: RolloutFacts, stamp: PassStamp) -> Condition:
     stopped = facts.report.stopped
     if not stopped:
-        return _condition("WithinBudget", Status.TRUE, "WithinBudget", "The failure budget is not spent.", moment)
+        return _condition("WithinBudget", Status.TRUE, "WithinBudget", "The failure budget is not spent.", stamp)
     if facts.rolled_back:
         message = f"{stopped}; its devices return to what they ran before, until Git changes"
-        return _condition("WithinBudget", Status.FALSE, "RolledBack", message, moment)
-    return _condition("WithinBudget", Status.FALSE, "FailureBudgetSpent", f"{stopped}, until Git changes", moment)
+        return _condition("WithinBudget", Status.FALSE, "RolledBack", message, stamp)
+    return _condition("WithinBudget", Status.FALSE, "FailureBudgetSpent", f"{stopped}, until Git changes", stamp)
 
 
-def _complete(facts: RolloutFacts, moment: Moment) -> Condition:
+def _complete(facts: RolloutFacts, stamp: PassStamp) -> Condition:
     if facts.complete:
-        return _condition("Complete", Status.TRUE, "Complete", "All waves are complete.", moment)
+        return _condition("Complete", Status.TRUE, "Complete", "All waves are complete.", stamp)
     if facts.held:
-        return _condition("Complete", Status.FALSE, "Held", facts.held, moment)
+        return _condition("Complete", Status.FALSE, "Held", facts.held, stamp)
     return _condition(
-        "Complete", Status.FALSE, "Progressing", facts.waiting or "none of its devices can have the model", moment
+        "Complete", Status.FALSE, "Progressing", facts.waiting or "none of its devices can have the model", stamp
     )
 
 
-def _condition(kind: str, status: Status, reason: str, message: str, moment: Moment) -> Condition:
-    return Condition(kind, status, reason, message, moment.now, moment.commit)
+def _condition(kind: str, status: Status, reason: str, message: str, stamp: PassStamp) -> Condition:
+    return Condition(kind, status, reason, message, stamp.now, stamp.commit)

@@ -38,7 +38,7 @@ from reconciler.model import (
     TypeId,
     Version,
 )
-from reconciler.report.device_status import DeviceFacts, Moment, device_status
+from reconciler.report.device_status import DeviceFacts, PassStamp, device_status
 from reconciler.report.gateway_status import GatewayFacts, SourceState, gateway_status
 from reconciler.report.status_files import device_file, gateway_file
 
@@ -82,7 +82,7 @@ class Known:
 
     def says(self, *actions: Action, model: str | None = "wear@1") -> None:
         """Let the last pass have said this of its devices, and that it enforces a commit."""
-        moment = Moment(NOW, COMMIT)
+        moment = PassStamp(NOW, COMMIT)
         gateway = gateway_status(GatewayFacts("hall", SourceState(True, "Fetched", "")), moment, None)  # noqa: FBT003
         files = {GATEWAY: gateway_file(gateway)}
         for action in actions:

@@ -20,7 +20,7 @@ from reconciler.git.remote import GitLimits, Remote
 from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
 from reconciler.git.status_writer import Pushed, StatusRef
 from reconciler.model import Commit, DeviceId, GatewayId, PeerReport, RolloutId, RolloutReport
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 from reconciler.report.rollout_file import rollout_file
 from reconciler.report.rollout_status import RolloutFacts, rollout_status
 from tests.git.forge import Forge, SshKey, make_forge, make_ssh_key
@@ -37,7 +37,7 @@ def word(*done: str, stopped: str = "") -> RolloutReport:
 
 def status(rollout: RolloutId, said: RolloutReport) -> bytes:
     facts = RolloutFacts(rollout, "vibration@2", said, (), complete=False)
-    return rollout_file(rollout_status(facts, Moment(NOW, "c" * 40), None))
+    return rollout_file(rollout_status(facts, PassStamp(NOW, "c" * 40), None))
 
 
 class Gateways:

@@ -13,7 +13,7 @@ from reconciler.git.commit_writer import Author
 from reconciler.git.remote import Remote
 from reconciler.git.status_writer import InPlace, Pushed, StatusRef
 from reconciler.model import Commit, RolloutId, RolloutReport
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, rollout_status
 from tests.engine.test_drift import NOON
 from tests.git.forge import make_forge
@@ -51,7 +51,7 @@ def test_a_stop_waits_for_no_interval_and_is_urgent_once(tmp_path: Path) -> None
 def status(stopped: str) -> RolloutStatus:
     facts = RolloutFacts(RolloutId("wear"), "wear@2", RolloutReport("ab"), (), complete=False)
     facts = replace(facts, report=replace(facts.report, stopped=stopped))
-    return rollout_status(facts, Moment(NOON, Commit("c")), None)
+    return rollout_status(facts, PassStamp(NOON, Commit("c")), None)
 
 
 def test_a_rollout_has_just_stopped_once() -> None:

@@ -26,7 +26,7 @@ from reconciler.model import (
     Version,
 )
 from reconciler.report.conditions import Condition, Status
-from reconciler.report.device_status import DeviceFacts, DeviceStatus, Moment, device_status
+from reconciler.report.device_status import DeviceFacts, DeviceStatus, PassStamp, device_status
 from reconciler.report.status_files import device_file, read_device_file
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -41,7 +41,9 @@ INSTALL = Install(DEVICE, ROLLOUT, ModelRef("vibration", Version("1.1.0")), Orig
 def status(
     action: Action, *, at: datetime = NOON, commit: str = "c1", previous: DeviceStatus | None = None, seen: bool = True
 ) -> DeviceStatus:
-    return device_status(DeviceFacts(action, SEEN if seen else None, "vibration@1.0.0"), Moment(at, commit), previous)
+    return device_status(
+        DeviceFacts(action, SEEN if seen else None, "vibration@1.0.0"), PassStamp(at, commit), previous
+    )
 
 
 def by_type(of: DeviceStatus) -> dict[str, Condition]:

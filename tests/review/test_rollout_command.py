@@ -12,7 +12,7 @@ from reconciler.cli.inputs.repositories import find
 from reconciler.load import Cache
 from reconciler.model import DeviceId, GatewayId, RolloutId, RolloutReport
 from reconciler.plan.revision import revision_of
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 from reconciler.report.rollout_file import rollout_file
 from reconciler.report.rollout_status import RolloutFacts, WaveFacts, rollout_status
 from reconciler.review.rollout_history import past_rollouts
@@ -59,7 +59,7 @@ def says(  # noqa: PLR0913 - one parameter for each thing that a rollout may say
     facts = RolloutFacts(
         RolloutId("wear"), model, word, waves, complete=done == 12, waiting="wave 2 (rest): 3 of 11 are done", held=held
     )
-    return {"rollouts/wear.yaml": rollout_file(rollout_status(facts, Moment(NOON, "c" * 40), None))}
+    return {"rollouts/wear.yaml": rollout_file(rollout_status(facts, PassStamp(NOON, "c" * 40), None))}
 
 
 @pytest.fixture

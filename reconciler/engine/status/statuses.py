@@ -20,7 +20,7 @@ from reconciler.model import (
 )
 from reconciler.page.page_model import PageModel
 from reconciler.page.routes import INDEX, committed
-from reconciler.report.device_status import DeviceFacts, DeviceStatus, Distrust, Moment, device_status
+from reconciler.report.device_status import DeviceFacts, DeviceStatus, Distrust, PassStamp, device_status
 from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, gateway_status
 from reconciler.report.rollout_file import read_rollout_file, rollout_file
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, rollout_status
@@ -40,7 +40,7 @@ class PassOutcome:
     observed: Observed
     by_short_digest: Mapping[ShortDigest, Artifact]
     rollouts: Mapping[DeviceId, RolloutId]  # that has each device
-    moment: Moment
+    moment: PassStamp
     doubts: Mapping[DeviceId, Distrust] = field(default_factory=dict)
     rollout_facts: tuple[RolloutFacts, ...] = ()
 
