@@ -33,7 +33,7 @@ class RepositoryConfig:
     url: str
     branch: str = "main"
     path: str = ""
-    poll_s: float = 60.0
+    interval_s: float = 60.0
     timeout_s: float = 60.0
     ssh_key: Path | None = None
     known_hosts: Path | None = None
@@ -106,7 +106,7 @@ class HttpConfig:
     """Metrics, health and the page."""
 
     listen: str = "127.0.0.1:9155"
-    name: str = ""
+    server_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class BuildConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class NotifyConfig:
+class WebhookConfig:
     """Who is told when a rollout stops, is complete or is stuck."""
 
     url: str
@@ -143,7 +143,7 @@ class GatewayConfig:
     status: StatusConfig = StatusConfig()
     http: HttpConfig = HttpConfig()
     build: BuildConfig = field(default_factory=BuildConfig)
-    notify: NotifyConfig | None = None
+    webhook: WebhookConfig | None = None
 
 
 def schema() -> dict[str, Any]:
@@ -186,7 +186,7 @@ def _typed(values: dict[str, Any]) -> GatewayConfig:
         "status": StatusConfig,
         "http": HttpConfig,
         "build": BuildConfig,
-        "notify": NotifyConfig,
+        "webhook": WebhookConfig,
     }
     typed = {name: sections[name](**value) if name in sections else value for name, value in values.items()}
     if "serial" in typed:

@@ -27,7 +27,7 @@ def written(folder: Path, text: str) -> Path:
 
 def test_defaults_fill_a_minimal_file(tmp_path: Path) -> None:
     read = config.read(written(tmp_path, MINIMAL))
-    assert read.repository.poll_s == 60.0
+    assert read.repository.interval_s == 60.0
     assert read.signers.policy == "every"
     assert read.keys.status == tmp_path / "status_ed25519"
     assert read.keys.gateway == Path("/var/lib/tinyfleet/keys")
@@ -45,12 +45,12 @@ def test_paths_hold_in_any_folder_though_the_file_is_named_from_here(
 
 def test_durations_and_sections_are_typed(tmp_path: Path) -> None:
     text = (
-        MINIMAL.replace("[keys]", 'poll = "15m"\ntimeout = "500ms"\n[keys]')
+        MINIMAL.replace("[keys]", 'interval = "15m"\ntimeout = "500ms"\n[keys]')
         + '\n[[serial]]\nname = "line"\nport = "/dev/ttyUSB0"\nrs485 = true\n'
         + '[mqtt]\nhost = "127.0.0.1"\nca = "ca.pem"\n'
     )
     read = config.read(written(tmp_path, text))
-    assert (read.repository.poll_s, read.repository.timeout_s) == (900.0, 0.5)
+    assert (read.repository.interval_s, read.repository.timeout_s) == (900.0, 0.5)
     assert read.serial == (config.SerialConfig("line", "/dev/ttyUSB0", rs485=True),)
     assert read.mqtt is not None
     assert (read.mqtt.port, read.mqtt.ca) == (8883, tmp_path / "ca.pem")
@@ -101,7 +101,7 @@ def test_schema_and_types_can_not_drift_apart() -> None:
         "status": config.StatusConfig,
         "http": config.HttpConfig,
         "build": config.BuildConfig,
-        "notify": config.NotifyConfig,
+        "webhook": config.WebhookConfig,
     }
     for name, kind in sections.items():
         node = contract if name == "" else contract["properties"][name]

@@ -25,7 +25,7 @@ class TensorDescriptor:
     name: str
     shape: tuple[int, ...]
     dtype: str
-    meaning: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class TrainSpec:
 class Decide(StrEnum):
     """How a network's output becomes a decision (docs/specs/pack.md, HEAD)."""
 
-    LARGEST = "largest"
+    ARGMAX = "argmax"
     RECONSTRUCTION = "reconstruction"
     THRESHOLD = "threshold"
 

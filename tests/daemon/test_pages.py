@@ -40,7 +40,7 @@ def test_defaults_of_the_schema_are_those_of_the_values(tmp_path: Path) -> None:
     """Two places say the defaults: the page is made from the one, the daemon from the other."""
     path = tmp_path / "gateway.toml"
     needed = {"repository": 'url = "/fleet"', "keys": 'gateway = "g"', "mqtt": 'host = "h"'}
-    needed["notify"] = 'url = "https://h"\nsecret = "s"'
+    needed["webhook"] = 'url = "https://h"\nsecret = "s"'
     path.write_text('name = "a"\n' + "".join(f"[{name}]\n{text}\n" for name, text in needed.items()))
     bare = config.read(path)
     whole = tomllib.loads(path.read_text())

@@ -79,7 +79,7 @@ def test_a_lying_gateway_can_not_make_the_others_exceed_the_budget(seed: int) ->
 
 
 def test_a_gateway_that_disappears_is_waited_for_by_name() -> None:
-    rollout = replace(EVERYWHERE, waves=(Wave("first", percent=50),), budget=FailureBudget(1))
+    rollout = replace(EVERYWHERE, waves=(Wave("first", percent=50),), failure_budget=FailureBudget(1))
     fabric = Fabric(1, Setting(gateways=3, devices=6, faults=0.0, rollout=rollout, lost=1))
     assert fabric.run()
     lost = next(site for site in fabric.sites if site.gone)
@@ -97,7 +97,7 @@ def test_fifty_gateways() -> None:
     rollout = replace(
         EVERYWHERE,
         waves=(Wave("canary", count=5, soak_s=120), Wave("tenth", percent=10), Wave("half", percent=50)),
-        budget=FailureBudget(percent=15),
+        failure_budget=FailureBudget(percent=15),
     )
     fabric = Fabric(7, Setting(gateways=50, devices=2, faults=0.05, rollout=rollout))
     assert fabric.run()

@@ -175,7 +175,7 @@ def test_a_device_that_can_never_have_it_is_no_canary() -> None:
 
 
 def test_a_spent_budget_holds_all_that_is_left() -> None:
-    desired = fleet([*PAIR, device(3)], [replace(EVERYWHERE, budget=FailureBudget(count=0))])
+    desired = fleet([*PAIR, device(3)], [replace(EVERYWHERE, failure_budget=FailureBudget(count=0))])
     observed = observe({each.name: seen() for each in [*PAIR, device(3)]}, *BUILT)
     failed = frozenset({(DeviceId("d001"), digest_of(V2, ESP32.name))})
     found = plan(desired, replace(observed, quarantined=failed), NOW)

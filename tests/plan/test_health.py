@@ -42,7 +42,7 @@ from tests.plan.fleets import BUILT, ESP32, EVERYWHERE, NOW, V1, V2, device, dig
 
 WANTED, OLD = digest_of(V2, ESP32.name), digest_of(V1, ESP32.name)
 CALM = Counts(1000, 10, 0, 0, 100.0, Scores(100, 0, 100, 50.0, (50, 50, 0, 0, 0, 0, 0, 0)))
-NO_FAULTS = HealthGate(HealthMetric.FAULTS, at_most=0, over_inferences=500)
+NO_FAULTS = HealthGate(HealthMetric.FAULTS, at_most=0, min_inferences=500)
 
 
 def gate(metric: HealthMetric, at_most: float | None = None, at_least: float | None = None) -> HealthGate:
@@ -107,7 +107,7 @@ def test_too_many_faults_fail_before_the_count_is_reached_and_few_pass_only_then
 
 # ------------------------------------------------------------ in a plan
 
-ROLL_BACK = replace(EVERYWHERE, gates=(NO_FAULTS,), on_failure=OnFailure.ROLL_BACK, budget=FailureBudget(1))
+ROLL_BACK = replace(EVERYWHERE, gates=(NO_FAULTS,), on_failure=OnFailure.ROLL_BACK, failure_budget=FailureBudget(1))
 
 
 def settled(faults: int = 0, **more: object) -> ObservedDevice:
@@ -191,14 +191,14 @@ def test_a_device_made_with_the_former_model_is_told_to_activate_it() -> None:
 
 
 def test_no_more_are_at_risk_than_the_budget_can_bear() -> None:
-    desired = desired_of(9, gates=(), budget=FailureBudget(2))
+    desired = desired_of(9, gates=(), failure_budget=FailureBudget(2))
     devices = {f"d{number:03}": seen(OLD) for number in range(9)}
     actions = by_device(desired, devices)
     assert sum(isinstance(action, Install) for action in actions.values()) == 3
     assert {a.reason for a in actions.values() if isinstance(a, Hold)} == {HoldReason.AT_RISK}
-    loose = by_device(desired_of(9, gates=(), budget=FailureBudget(2), max_at_risk=5), devices)
+    loose = by_device(desired_of(9, gates=(), failure_budget=FailureBudget(2), max_at_risk=5), devices)
     assert sum(isinstance(action, Install) for action in loose.values()) == 5
-    free = by_device(desired_of(9, gates=(), budget=FailureBudget()), devices)
+    free = by_device(desired_of(9, gates=(), failure_budget=FailureBudget()), devices)
     assert sum(isinstance(action, Install) for action in free.values()) == 9
 
 
@@ -211,7 +211,7 @@ def test_no_more_are_at_risk_than_the_budget_can_bear() -> None:
     ],
 )
 def test_of_a_group_some_go_on_working(rule: MinAvailable) -> None:
-    desired = desired_of(8, gates=(), budget=FailureBudget(), min_available=(rule,))
+    desired = desired_of(8, gates=(), failure_budget=FailureBudget(), min_available=(rule,))
     devices = {f"d{number:03}": seen(OLD) for number in range(8)}
     actions = by_device(desired, devices)
     begun = [name for name, action in actions.items() if isinstance(action, Install)]
@@ -250,7 +250,7 @@ def test_wishes_differ_by_what_is_wanted_and_not_by_when() -> None:
     assert revision_of(desired_of(9, suspend=True, priority=3, critical=True), EVERYWHERE.name) == base
     for changed in (
         {"gates": ()},
-        {"budget": FailureBudget(2)},
+        {"failure_budget": FailureBudget(2)},
         {"parameters": {"threshold": 0.9}},
         {"labels": {"a": "b"}},
     ):

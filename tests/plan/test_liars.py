@@ -38,7 +38,11 @@ OF = {
 }
 EVERYBODY = [name for names in OF.values() for name in names]
 CANARIES = Rollout(
-    EVERYWHERE.name, V2, Selector(), waves=(Wave("few", count=3), Wave("half", percent=50)), budget=FailureBudget(9)
+    EVERYWHERE.name,
+    V2,
+    Selector(),
+    waves=(Wave("few", count=3), Wave("half", percent=50)),
+    failure_budget=FailureBudget(9),
 )
 Said = Mapping[str, frozenset[DeviceId]]
 CLAIMS = ("done", "begun", "soaking", "due", "failed", "missing", "out")
@@ -102,7 +106,7 @@ def test_what_it_says_of_the_devices_of_others_counts_for_nothing(
 def test_its_own_devices_it_can_call_done_and_a_wave_of_those_alone_is_over_by_its_word() -> None:
     """The limit of what can be known: nobody else hears those devices. A review tells of such a first wave."""
     theirs = Wave("theirs", selector=Selector(devices=OF[LIAR]))
-    alone = replace(CANARIES, waves=(theirs,), budget=FailureBudget(1))
+    alone = replace(CANARIES, waves=(theirs,), failure_budget=FailureBudget(1))
     nothing = dict.fromkeys(CLAIMS, frozenset[DeviceId]())
     held = planned(alone, frozenset(), {}, nothing)
     assert {each.reason for each in actions_at(OURS, held) if isinstance(each, Hold)} == {HoldReason.WAVE}

@@ -103,7 +103,7 @@ def _never_ends(actions: tuple[Action, ...], name: RolloutId) -> bool:
 def test_no_wave_is_exceeded_and_a_spent_budget_stops(
     waved: tuple[Wave, ...], count: int, broken: frozenset[int], budget: FailureBudget
 ) -> None:
-    rollout = replace(EVERYWHERE, waves=waved, budget=budget)
+    rollout = replace(EVERYWHERE, waves=waved, failure_budget=budget)
     desired = fleet([device(number) for number in range(count)], [rollout], defaults=PATIENT)
     world = World(desired, broken=frozenset(device(number).name for number in broken))
     allowed = budget.count if budget.count is not None else math.floor((budget.percent or 0) * count / 100)

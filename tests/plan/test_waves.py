@@ -129,7 +129,7 @@ def look(
     cut = len(canaries)
     steps = (WaveStep("canary", tuple(names[:cut]), soak), WaveStep("rest", tuple(names[cut:])))
     verdicts = dict(zip(names, [*canaries, *others], strict=True))
-    return survey(replace(EVERYWHERE, budget=FailureBudget(count=allowed)), steps, verdicts, now)
+    return survey(replace(EVERYWHERE, failure_budget=FailureBudget(count=allowed)), steps, verdicts, now)
 
 
 def test_the_first_wave_is_open_from_the_start() -> None:

@@ -166,7 +166,7 @@ RISKY = [
     ("", "AllAtOnce"),
     ("  waves: [{name: canary, count: 7, soak: 1h}]\n", "CanaryLarge"),
     ("  waves: [{name: canary, count: 1}]\n", "NoSoak"),
-    ("  waves: [{name: canary, count: 1, soak: 1h}]\n  budget: {count: 2}\n", "BudgetWide"),
+    ("  waves: [{name: canary, count: 1, soak: 1h}]\n  failureBudget: {count: 2}\n", "BudgetWide"),
     ("  waves: [{name: canary, count: 1, soak: 1h}]\n", "NoHealthGates"),
     ("  critical: true\n", "LeavesWindows"),
     ('  windows: [{days: [Sun], start: "02:00", duration: 30s}]\n', "WindowShort"),
