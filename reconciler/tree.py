@@ -20,7 +20,7 @@ REGULAR = (FILE, EXECUTABLE)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TreeEntry:
     """One file as Git lists it: nothing here has been read or followed yet."""
 
     path: str  # from the root of the tree, with `/` between its parts
@@ -32,11 +32,11 @@ class Entry:
 class Tree(Protocol):
     """Files by path. Both methods may raise a `FleetError` when the source itself fails."""
 
-    def entries(self) -> Iterable[Entry]:
+    def entries(self) -> Iterable[TreeEntry]:
         """List every file, in any order, directories left out."""
         ...
 
-    def read(self, entry: Entry) -> bytes:
+    def read(self, entry: TreeEntry) -> bytes:
         """Return the bytes of one entry, exactly as they are stored (no filter, no line endings)."""
         ...
 

@@ -10,7 +10,7 @@ from typing import Self
 from reconciler.git.confined_git import ConfinedGit, last_line, plain_path
 from reconciler.git.errors import MirrorDamaged, SubPathMissing
 from reconciler.model import Commit
-from reconciler.tree import SUBMODULE, Entry, blob_id
+from reconciler.tree import SUBMODULE, TreeEntry, blob_id
 
 
 class CommitTree:
@@ -41,11 +41,11 @@ class CommitTree:
         """End the process that reads for us."""
         self._git.clear_cache()
 
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[TreeEntry, ...]:
         """List every file below the sub-path; one command, whatever their number."""
         return self._entries
 
-    def read(self, entry: Entry) -> bytes:
+    def read(self, entry: TreeEntry) -> bytes:
         """Return the stored bytes, checked against the name that the commit gave them."""
         if entry.mode == SUBMODULE:
             return b""  # its commit is in another repository, where we never go
@@ -58,7 +58,7 @@ class CommitTree:
         return data
 
     @cached_property
-    def _entries(self) -> tuple[Entry, ...]:
+    def _entries(self) -> tuple[TreeEntry, ...]:
         top = f"{self.commit}:{self.sub_path}" if self.sub_path else f"{self.commit}^{{tree}}"
         listed = self._git.step("ls-tree", "-r", "-l", "-z", "--full-tree", top, limit_s=self._limit_s)
         if listed.status != 0:
@@ -78,9 +78,9 @@ class CommitTree:
         return MirrorDamaged(f"the mirror is damaged: {what}", retry_after_s=0.0)
 
 
-def _entry(line: bytes) -> Entry:
+def _entry(line: bytes) -> TreeEntry:
     facts, _, path = line.partition(b"\t")
     mode, _, blob, size = facts.split()
     # A name that is no UTF-8 keeps its bytes as surrogates: loading refuses it by its path.
     name = path.decode("utf-8", "surrogateescape")
-    return Entry(name, int(mode, 8), blob.decode("ascii"), 0 if size == b"-" else int(size))
+    return TreeEntry(name, int(mode, 8), blob.decode("ascii"), 0 if size == b"-" else int(size))

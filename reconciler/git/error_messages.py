@@ -38,7 +38,7 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[FleetError]], ...] = (
 )
 
 
-def meaning(result: GitResult, doing: str, *, limit_s: float) -> FleetError:
+def failure_of(result: GitResult, doing: str, *, limit_s: float) -> FleetError:
     """Return the failure that a network step's end stands for."""
     if result.timed_out:
         return errors.RemoteUnavailable(f"{doing}: no end within {limit_s:g} s")

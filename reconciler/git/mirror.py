@@ -17,7 +17,7 @@ from typing import Self
 from reconciler.git import errors
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.confined_git import ConfinedGit, GitResult
-from reconciler.git.error_messages import meaning
+from reconciler.git.error_messages import failure_of
 from reconciler.git.history import MoreHistoryNeeded, NotDescended, boundary, has_commit, new_commits
 from reconciler.git.mirror_lock import MirrorLock
 from reconciler.git.remote import GitLimits, Remote
@@ -76,7 +76,7 @@ class Mirror:
         server = server_program(self.remote, "upload-pack")
         result = self.network("ls-remote", "--quiet", *server, "--", self.remote.url, *patterns, limit_s=limit_s)
         if result.status != 0:
-            raise meaning(result, "asking the remote", limit_s=limit_s)
+            raise failure_of(result, "asking the remote", limit_s=limit_s)
         found = {}
         for line in result.out.decode("utf-8", "replace").splitlines():
             commit, _, name = line.partition("\t")
@@ -122,7 +122,7 @@ class Mirror:
             result = self.network(*words, limit_s=limit_s, remote=remote)
         if result.status == 0:
             return
-        failure = meaning(result, "fetching", limit_s=limit_s)
+        failure = failure_of(result, "fetching", limit_s=limit_s)
         if isinstance(failure, errors.RemoteUnavailable) and not result.timed_out:
             # Git's words don't say whose objects are broken: look at ours before the remote is blamed.
             self._look_over(thoroughly=False)

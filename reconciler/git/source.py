@@ -10,7 +10,7 @@ from reconciler.errors import FleetError, Transient
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.errors import MirrorDamaged
 from reconciler.git.mirror import APPLIED, Mirror
-from reconciler.git.signatures import CommitSigner, SignaturePolicy, Verifier
+from reconciler.git.signatures import CommitSigner, CommitVerifier, SignaturePolicy
 from reconciler.model import Commit
 
 
@@ -43,7 +43,7 @@ class Kept:
 
 
 # Whatever it is, `commit` is what to enforce.
-Outcome = Advanced | Unchanged | Kept
+PollResult = Advanced | Unchanged | Kept
 
 
 class CommitSource:
@@ -51,12 +51,12 @@ class CommitSource:
 
     def __init__(self, mirror: Mirror, policy: SignaturePolicy, state: Path, sub_path: str = "") -> None:
         self._mirror = mirror
-        self._verifier = Verifier(policy, state)
+        self._verifier = CommitVerifier(policy, state)
         self._sub_path = sub_path
         self._verdicts: dict[tuple[Commit | None, Commit, str], FleetError] = {}
         self._rejected: tuple[Commit, FleetError] | None = None
 
-    def poll(self, last_applied: Commit | None) -> Outcome:
+    def poll(self, last_applied: Commit | None) -> PollResult:
         """Look what the remote offers. Whatever goes wrong out there is a `Kept`, not an exception."""
         candidate: Commit | None = None
         base = last_applied
@@ -90,7 +90,7 @@ class CommitSource:
             self._mirror.pin(last_applied)
         return last_applied
 
-    def _judge(self, base: Commit | None, tip: Commit) -> Outcome:
+    def _judge(self, base: Commit | None, tip: Commit) -> PollResult:
         if tip == base and self._mirror.has(tip):
             return Unchanged(tip)
         if self._rejected is not None and self._rejected[0] == tip:
@@ -108,7 +108,7 @@ class CommitSource:
                 self._verdicts = {(base, head, known[2]): failure}
             raise
 
-    def _allowed(self, base: Commit | None, head: Commit) -> Outcome:
+    def _allowed(self, base: Commit | None, head: Commit) -> PollResult:
         new = self._mirror.new_commits(base or self._verifier.policy.anchor, head)
         if head == base:
             return Unchanged(head)
@@ -116,7 +116,7 @@ class CommitSource:
         self._mirror.tidy()
         return Advanced(head, base, new, signers)
 
-    def _rebuild(self, base: Commit | None, damage: MirrorDamaged) -> Outcome:
+    def _rebuild(self, base: Commit | None, damage: MirrorDamaged) -> PollResult:
         try:
             self._mirror.rebuild(base)
             return self._judge(base, self._mirror.tip())

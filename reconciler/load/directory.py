@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reconciler.errors import Invalid, Transient, Unusable
-from reconciler.tree import EXECUTABLE, FILE, SYMLINK, Entry, blob_id
+from reconciler.tree import EXECUTABLE, FILE, SYMLINK, TreeEntry, blob_id
 
 LARGEST_BYTES = 64 * 1024 * 1024  # a larger file is listed, but never read and so has no blob id
 OTHER = 0  # the mode of what Git can't hold: a socket, a device, a pipe
@@ -19,11 +19,11 @@ class NotADirectory(Invalid):
     """There is no such directory to load."""
 
 
-class Unreadable(Unusable):
+class DirectoryUnreadable(Unusable):
     """The directory is there, but its files can't be read."""
 
 
-class Changed(Transient):
+class FileChanged(Transient):
     """A file changed between being listed and being read."""
 
 
@@ -35,24 +35,24 @@ class DirectoryTree:
             raise NotADirectory(f"{root} is no directory")
         self.root = root
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[TreeEntry]:
         """List every file that is not hidden (`.git` and CI files are), in order."""
         try:
             yield from self._below(self.root, "")
         except OSError as error:
-            raise Unreadable(f"{error.filename}: {error.strerror}") from error
+            raise DirectoryUnreadable(f"{error.filename}: {error.strerror}") from error
 
-    def read(self, entry: Entry) -> bytes:
+    def read(self, entry: TreeEntry) -> bytes:
         """Return the bytes that were there when the entry was listed, or refuse."""
         try:
             data = self._bytes(self.root / entry.path)
         except OSError as error:
-            raise Changed(f"{entry.path}: {error.strerror}") from error
+            raise FileChanged(f"{entry.path}: {error.strerror}") from error
         if blob_id(data) != entry.blob:
-            raise Changed(f"{entry.path} changed while it was read")
+            raise FileChanged(f"{entry.path} changed while it was read")
         return data
 
-    def _below(self, folder: Path, prefix: str) -> Iterator[Entry]:
+    def _below(self, folder: Path, prefix: str) -> Iterator[TreeEntry]:
         with os.scandir(folder) as found:
             children = sorted(found, key=lambda child: child.name)
         for child in children:
@@ -64,17 +64,17 @@ class DirectoryTree:
             else:
                 yield self._entry(child, path)
 
-    def _entry(self, child: os.DirEntry[str], path: str) -> Entry:
+    def _entry(self, child: os.DirEntry[str], path: str) -> TreeEntry:
         status = child.stat(follow_symlinks=False)
         if stat.S_ISLNK(status.st_mode):
-            return Entry(path, SYMLINK, blob_id(os.fsencode(Path(child.path).readlink())), status.st_size)
+            return TreeEntry(path, SYMLINK, blob_id(os.fsencode(Path(child.path).readlink())), status.st_size)
         if not stat.S_ISREG(status.st_mode):
-            return Entry(path, OTHER, "", 0)
+            return TreeEntry(path, OTHER, "", 0)
         mode = EXECUTABLE if status.st_mode & stat.S_IXUSR else FILE
         if status.st_size > LARGEST_BYTES:
-            return Entry(path, mode, "", status.st_size)
+            return TreeEntry(path, mode, "", status.st_size)
         data = self._bytes(Path(child.path))
-        return Entry(path, mode, blob_id(data), len(data))
+        return TreeEntry(path, mode, blob_id(data), len(data))
 
     @staticmethod
     def _bytes(path: Path) -> bytes:

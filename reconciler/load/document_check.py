@@ -12,17 +12,17 @@ from itertools import islice
 from typing import Any
 
 from reconciler.load.problems import JsonPath, Problem, Rule, did_you_mean, json_path, listed
-from reconciler.load.schema_errors import SchemaError, explain, found
+from reconciler.load.schema_errors import DocumentProblem, explain, found
 from reconciler.load.schemas import API_VERSION, KINDS, LATER_KINDS, validator
-from reconciler.load.strict_yaml import MAX_PROBLEMS, Document, Place, places, read
-from reconciler.load.typed_values import Value, value_of
+from reconciler.load.strict_yaml import MAX_PROBLEMS, Position, YamlDocument, parse_yaml, positions
+from reconciler.load.typed_values import Value, typed_value
 from reconciler.model import Model
 
 NAME: JsonPath = ("metadata", "name")
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class CheckedDocument:
     """One document: what it names, and its value unless it has mistakes."""
 
     kind: str  # empty where it could not be told
@@ -39,10 +39,10 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedFile:
     """All that one file says. With `whole` false there may be more in it that could not be read."""
 
-    items: tuple[Item, ...] = ()
+    items: tuple[CheckedDocument, ...] = ()
     problems: tuple[Problem, ...] = ()  # without a path: one blob may stand under several
     whole: bool = True
     # The same once more, in the form that a commit of a thousand unchanged files is put together from.
@@ -60,37 +60,37 @@ class Checked:
         object.__setattr__(self, "broken", broken)
 
 
-def check(data: bytes) -> tuple[Checked, list[Any]]:
+def check_file(data: bytes) -> tuple[CheckedFile, list[Any]]:
     """Check one file; also return the plain documents of its items, for a cache."""
-    reading = read(data)
-    items: list[Item] = []
-    findings: list[tuple[int, SchemaError]] = []
+    reading = parse_yaml(data)
+    items: list[CheckedDocument] = []
+    findings: list[tuple[int, DocumentProblem]] = []
     for index, document in enumerate(reading.documents):
         item, wrong = _check_document(index, document)
         items.append(item)
         findings += [(index, finding) for finding in wrong]
         if len(findings) >= MAX_PROBLEMS:
             said = f"{MAX_PROBLEMS} problems; the rest of the file was not checked"
-            findings.append((index, SchemaError((), (), Rule.TOO_MANY, said)))
+            findings.append((index, DocumentProblem((), (), Rule.TOO_MANY_PROBLEMS, said)))
             break
     whole = reading.whole and len(items) == len(reading.documents)
-    problems = [*reading.problems, *placed(data, findings)]
-    return Checked(tuple(items), tuple(problems), whole), [each.value for each in reading.documents]
+    problems = [*reading.problems, *locate_problems(data, findings)]
+    return CheckedFile(tuple(items), tuple(problems), whole), [each.value for each in reading.documents]
 
 
-def placed(data: bytes, findings: Iterable[tuple[int, SchemaError]]) -> list[Problem]:
+def locate_problems(data: bytes, findings: Iterable[tuple[int, DocumentProblem]]) -> list[Problem]:
     """Find line and column for mistakes in a file's documents."""
     waiting = list(findings)
-    known = places(data) if waiting else []
+    known = positions(data) if waiting else []
     return [_placed(known[index] if index < len(known) else {}, finding) for index, finding in waiting]
 
 
-def _placed(known: Mapping[JsonPath, Place], finding: SchemaError) -> Problem:
+def _placed(known: Mapping[JsonPath, Position], finding: DocumentProblem) -> Problem:
     line, column = _nearest(known, finding.place)
     return Problem("", line, column, json_path(finding.at), finding.rule, finding.message, finding.hint)
 
 
-def _nearest(known: Mapping[JsonPath, Place], at: JsonPath) -> Place:
+def _nearest(known: Mapping[JsonPath, Position], at: JsonPath) -> Position:
     """Return the place of the value, or of the closest one around it."""
     while True:
         if at in known:
@@ -100,7 +100,7 @@ def _nearest(known: Mapping[JsonPath, Place], at: JsonPath) -> Place:
         at = at[:-1]
 
 
-def _check_document(index: int, document: Document) -> tuple[Item, list[SchemaError]]:
+def _check_document(index: int, document: YamlDocument) -> tuple[CheckedDocument, list[DocumentProblem]]:
     raw = document.value
     kind, findings = _kind(raw)
     name = _name(raw)
@@ -110,37 +110,37 @@ def _check_document(index: int, document: Document) -> tuple[Item, list[SchemaEr
         explained = (finding for error in errors for finding in explain(error))
         findings = list(islice(explained, MAX_PROBLEMS))  # a list of a million wrong words is one mistake
     if not findings and isinstance(raw, dict):
-        value = value_of(kind, raw)
+        value = typed_value(kind, raw)
     if any(finding.at == NAME for finding in findings):
         name = ""  # nobody can tell which name was meant
-    return Item(kind, name, value, index, document.line, document.column), findings
+    return CheckedDocument(kind, name, value, index, document.line, document.column), findings
 
 
-def _kind(raw: object) -> tuple[str, list[SchemaError]]:
+def _kind(raw: object) -> tuple[str, list[DocumentProblem]]:
     """Tell the kind of a document before a schema is asked, which would have to be that kind's."""
     if not isinstance(raw, dict):
         said = f"found {found(raw)} where a mapping with `apiVersion` and `kind` is due"
-        return "", [SchemaError((), (), Rule.NO_DOCUMENT, said)]
+        return "", [DocumentProblem((), (), Rule.NOT_A_MAPPING, said)]
     findings = []
     version, kind = raw.get("apiVersion"), raw.get("kind")
     if version is None or kind is None:
         missing = [name for name in ("apiVersion", "kind") if raw.get(name) is None]
         hint = "" if kind is not None or version is not None else "only tinyfleet's own YAML belongs here"
         findings = [
-            SchemaError((), (name,), Rule.MISSING_FIELD, f"the field `{name}` is missing", hint) for name in missing
+            DocumentProblem((), (name,), Rule.MISSING_FIELD, f"the field `{name}` is missing", hint) for name in missing
         ]
     if version is not None and version != API_VERSION:
         said = f"{found(version)} is no known version; `{API_VERSION}` is"
         at: JsonPath = ("apiVersion",)
-        findings.append(SchemaError(at, at, Rule.UNKNOWN_VERSION, said, did_you_mean(str(version), [API_VERSION])))
+        findings.append(DocumentProblem(at, at, Rule.UNKNOWN_VERSION, said, did_you_mean(str(version), [API_VERSION])))
     if isinstance(kind, str) and kind in KINDS:
         return kind, findings
     if kind in LATER_KINDS:
         said = f"`{kind}` is planned, but this version does not know it yet"
-        findings.append(SchemaError(("kind",), ("kind",), Rule.UNKNOWN_KIND, said))
+        findings.append(DocumentProblem(("kind",), ("kind",), Rule.UNKNOWN_KIND, said))
     elif kind is not None:
         said = f"{found(kind)} is no known kind; one of {listed(KINDS)}"
-        findings.append(SchemaError(("kind",), ("kind",), Rule.UNKNOWN_KIND, said, did_you_mean(str(kind), KINDS)))
+        findings.append(DocumentProblem(("kind",), ("kind",), Rule.UNKNOWN_KIND, said, did_you_mean(str(kind), KINDS)))
     return "", findings
 
 

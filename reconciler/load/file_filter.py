@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from reconciler.load.problems import Problem, Rule
 from reconciler.load.strict_yaml import MAX_FILE_BYTES
-from reconciler.tree import REGULAR, SUBMODULE, SYMLINK, Entry
+from reconciler.tree import REGULAR, SUBMODULE, SYMLINK, TreeEntry
 
 SUFFIXES = (".yaml", ".yml")
 MAX_PATH_CHARS = 1024
@@ -18,13 +18,13 @@ MAX_PATH_CHARS = 1024
 class FilteredFiles:
     """The files of a tree by what they are for."""
 
-    yaml: list[Entry] = field(default_factory=list)
-    others: dict[str, Entry] = field(default_factory=dict)
+    yaml: list[TreeEntry] = field(default_factory=list)
+    others: dict[str, TreeEntry] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     whole: bool = True  # no file of YAML was refused
 
 
-def sort(entries: Iterable[Entry]) -> FilteredFiles:
+def filter_files(entries: Iterable[TreeEntry]) -> FilteredFiles:
     """Tell YAML from other files, leave hidden files out, and refuse what can't be trusted."""
     result = FilteredFiles()
     for entry in entries:
@@ -50,7 +50,7 @@ def sort(entries: Iterable[Entry]) -> FilteredFiles:
     return result
 
 
-def _refusal(entry: Entry) -> tuple[Rule, str, str] | None:
+def _refusal(entry: TreeEntry) -> tuple[Rule, str, str] | None:
     if entry.mode in REGULAR:
         path = entry.path
         if not path.isprintable() or len(path) > MAX_PATH_CHARS or path.startswith("/") or "\\" in path:

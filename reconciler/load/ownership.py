@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
+from reconciler.load.document_index import DocumentIndex, Origin, RepositoryProblem, cap_alike
 from reconciler.load.problems import JsonPath, Rule, did_you_mean, listed
-from reconciler.load.repository import DocumentSet, Mistake, Where, at_most
 from reconciler.model import (
     Device,
     DeviceId,
@@ -29,7 +29,7 @@ NAME: JsonPath = ("metadata", "name")
 SERIAL: JsonPath = ("spec", "link", "serial")
 
 
-class Selection:
+class SelectorIndex:
     """Answers selectors for a whole fleet at once.
 
     What a selector says of labels and types is asked once for all devices that share both, which is
@@ -52,20 +52,22 @@ class Selection:
         return [name for group in self._groups if matches(self._by_name[group[0]]) for name in group]
 
 
-def owners(repository: DocumentSet) -> Iterator[Mistake]:
+def check_ownership(repository: DocumentIndex) -> Iterator[RepositoryProblem]:
     """Complain about devices that nobody or more than one claims, and selectors that mean nothing."""
-    selection = Selection(repository.devices)
+    selection = SelectorIndex(repository.devices)
     served: dict[DeviceId, GatewayId] = {}
     yield from _gateways(repository, selection, served)
     if not repository.has_broken("Gateway"):
-        yield from at_most(_unserved(repository, served))
-    yield from at_most(_links(repository, served))
-    yield from at_most(_keys(repository))
-    yield from at_most(_rollouts(repository, selection))
+        yield from cap_alike(_unserved(repository, served))
+    yield from cap_alike(_links(repository, served))
+    yield from cap_alike(_keys(repository))
+    yield from cap_alike(_rollouts(repository, selection))
 
 
-def _gateways(repository: DocumentSet, selection: Selection, served: dict[DeviceId, GatewayId]) -> Iterator[Mistake]:
-    twice: list[Mistake] = []
+def _gateways(
+    repository: DocumentIndex, selection: SelectorIndex, served: dict[DeviceId, GatewayId]
+) -> Iterator[RepositoryProblem]:
+    twice: list[RepositoryProblem] = []
     for name, gateway in repository.gateways.items():
         found = selection.select(gateway.selector)
         if not found:
@@ -73,8 +75,8 @@ def _gateways(repository: DocumentSet, selection: Selection, served: dict[Device
         for device in _shared(served, found, name):
             said = f"two gateways serve the device: `{served[device]}` and `{name}`"
             where = repository.where("Device", device)
-            twice.append(Mistake(where, NAME, Rule.SERVED_TWICE, said, "narrow one of the selectors"))
-    yield from at_most(twice)
+            twice.append(RepositoryProblem(where, NAME, Rule.SEVERAL_GATEWAYS, said, "narrow one of the selectors"))
+    yield from cap_alike(twice)
 
 
 def _shared(owners: dict[DeviceId, Owner], found: list[DeviceId], name: Owner) -> list[DeviceId]:
@@ -87,17 +89,17 @@ def _shared(owners: dict[DeviceId, Owner], found: list[DeviceId], name: Owner) -
     return shared
 
 
-def _unserved(repository: DocumentSet, served: Mapping[DeviceId, GatewayId]) -> Iterator[Mistake]:
+def _unserved(repository: DocumentIndex, served: Mapping[DeviceId, GatewayId]) -> Iterator[RepositoryProblem]:
     if len(served) < len(repository.devices):
         for name in repository.devices:
             if name not in served:
                 hint = "widen a gateway's selector, or label the device for one"
-                yield Mistake(
-                    repository.where("Device", name), NAME, Rule.UNSERVED, "no gateway serves the device", hint
+                yield RepositoryProblem(
+                    repository.where("Device", name), NAME, Rule.NO_GATEWAY, "no gateway serves the device", hint
                 )
 
 
-def _links(repository: DocumentSet, served: Mapping[DeviceId, GatewayId]) -> Iterator[Mistake]:
+def _links(repository: DocumentIndex, served: Mapping[DeviceId, GatewayId]) -> Iterator[RepositoryProblem]:
     """Compare devices with their gateway's links, and with each other on one line."""
     addresses: dict[tuple[GatewayId, str, int], DeviceId] = {}
     lines: dict[tuple[GatewayId, str], tuple[DeviceId, int]] = {}
@@ -114,14 +116,16 @@ def _links(repository: DocumentSet, served: Mapping[DeviceId, GatewayId]) -> Ite
             first = addresses.setdefault((gateway, link.port, link.address), name)
             if first != name:
                 said = f"the address {link.address} on `{link.port}` is that of the device `{first}`"
-                yield Mistake(where, (*at, "address"), Rule.LINK, said, "each device on a line has its own")
+                yield RepositoryProblem(
+                    where, (*at, "address"), Rule.LINK_MISMATCH, said, "each device on a line has its own"
+                )
             other, baud = lines.setdefault((gateway, link.port), (name, link.baud))
             if baud != link.baud:
                 said = f"{link.baud} baud, but the device `{other}` is on the same line at {baud}"
-                yield Mistake(where, (*at, "baud"), Rule.LINK, said, "a line has one speed")
+                yield RepositoryProblem(where, (*at, "baud"), Rule.LINK_MISMATCH, said, "a line has one speed")
 
 
-def _keys(repository: DocumentSet) -> Iterator[Mistake]:
+def _keys(repository: DocumentIndex) -> Iterator[RepositoryProblem]:
     """Find devices that could sign each other's reports."""
     known = [device.public_key for device in repository.devices.values() if device.public_key is not None]
     if len(set(known)) == len(known):
@@ -133,10 +137,14 @@ def _keys(repository: DocumentSet) -> Iterator[Mistake]:
             if first != name:
                 said = f"the device `{first}` has the same key: one could report for the other"
                 where, at = repository.where("Device", name), ("spec", "publicKey")
-                yield Mistake(where, at, Rule.SHARED_KEY, said, "each device makes a key of its own when provisioned")
+                yield RepositoryProblem(
+                    where, at, Rule.DUPLICATE_PUBLIC_KEY, said, "each device makes a key of its own when provisioned"
+                )
 
 
-def _has_link(repository: DocumentSet, name: DeviceId, link: DeviceLink, gateway: Gateway) -> Iterator[Mistake]:
+def _has_link(
+    repository: DocumentIndex, name: DeviceId, link: DeviceLink, gateway: Gateway
+) -> Iterator[RepositoryProblem]:
     if gateway.links is None:
         return
     if isinstance(link, SerialAddress):
@@ -145,16 +153,16 @@ def _has_link(repository: DocumentSet, name: DeviceId, link: DeviceLink, gateway
             known = f"it has {listed(speeds)}" if speeds else "it has none"
             said = f"the gateway `{gateway.name}` has no line `{link.port}`; {known}"
             where, hint = repository.where("Device", name), did_you_mean(link.port, speeds)
-            yield Mistake(where, (*SERIAL, "port"), Rule.LINK, said, hint)
+            yield RepositoryProblem(where, (*SERIAL, "port"), Rule.LINK_MISMATCH, said, hint)
         elif speeds[link.port] != link.baud:
             said = f"{link.baud} baud, but the gateway `{gateway.name}` runs `{link.port}` at {speeds[link.port]}"
-            yield Mistake(repository.where("Device", name), (*SERIAL, "baud"), Rule.LINK, said)
+            yield RepositoryProblem(repository.where("Device", name), (*SERIAL, "baud"), Rule.LINK_MISMATCH, said)
     elif gateway.links.mqtt is None:
         said = f"the gateway `{gateway.name}` has no `mqtt` link"
-        yield Mistake(repository.where("Device", name), ("spec", "link", "mqtt"), Rule.LINK, said)
+        yield RepositoryProblem(repository.where("Device", name), ("spec", "link", "mqtt"), Rule.LINK_MISMATCH, said)
 
 
-def _rollouts(repository: DocumentSet, selection: Selection) -> Iterator[Mistake]:
+def _rollouts(repository: DocumentIndex, selection: SelectorIndex) -> Iterator[RepositoryProblem]:
     claims: dict[int, dict[DeviceId, RolloutId]] = defaultdict(dict)
     for name in sorted(repository.rollouts):
         rollout = repository.rollouts[name]
@@ -165,32 +173,38 @@ def _rollouts(repository: DocumentSet, selection: Selection) -> Iterator[Mistake
             continue
         yield from _overlaps(where, rollout, claims[rollout.priority], found)
         if any(wave.selector is not None for wave in rollout.waves):
-            among = Selection({device: repository.devices[device] for device in found})
+            among = SelectorIndex({device: repository.devices[device] for device in found})
             yield from _waves(repository, where, rollout, among)
 
 
 def _overlaps(
-    where: Where, rollout: Rollout, claims: dict[DeviceId, RolloutId], found: list[DeviceId]
-) -> Iterator[Mistake]:
+    where: Origin, rollout: Rollout, claims: dict[DeviceId, RolloutId], found: list[DeviceId]
+) -> Iterator[RepositoryProblem]:
     shared: dict[RolloutId, list[DeviceId]] = defaultdict(list)
     for device in _shared(claims, found, rollout.name):
         shared[claims[device]].append(device)
     for other, devices in shared.items():
         which = f"`{min(devices)}`" + (f" and {len(devices) - 1} more" if len(devices) > 1 else "")
         said = f"the rollout `{other}` claims {which} too, at the same priority {rollout.priority}"
-        yield Mistake(
-            where, ("spec", "selector"), Rule.CLAIMED_TWICE, said, "give one a higher `priority`, or narrow a selector"
+        yield RepositoryProblem(
+            where,
+            ("spec", "selector"),
+            Rule.OVERLAPPING_ROLLOUTS,
+            said,
+            "give one a higher `priority`, or narrow a selector",
         )
 
 
-def _waves(repository: DocumentSet, where: Where, rollout: Rollout, selection: Selection) -> Iterator[Mistake]:
+def _waves(
+    repository: DocumentIndex, where: Origin, rollout: Rollout, selection: SelectorIndex
+) -> Iterator[RepositoryProblem]:
     for index, wave in enumerate(rollout.waves):
         if wave.selector is not None and not selection.select(wave.selector):
             yield from _nothing(repository, where, ("spec", "waves", index, "selector"), " of the rollout's devices")
 
 
-def _nothing(repository: DocumentSet, where: Where, at: JsonPath, of: str = "") -> Iterator[Mistake]:
+def _nothing(repository: DocumentIndex, where: Origin, at: JsonPath, of: str = "") -> Iterator[RepositoryProblem]:
     if not repository.has_broken("Device"):
         hint = "harmless if the devices are still to come"
         said = f"the selector matches none{of or ' of the devices'}"
-        yield Mistake(where, at, Rule.EMPTY_SELECTOR, said, hint)
+        yield RepositoryProblem(where, at, Rule.EMPTY_SELECTOR, said, hint)

@@ -11,20 +11,20 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 
-from reconciler.load.check_cache import Cache
-from reconciler.load.document_check import Checked, check
-from reconciler.load.file_filter import sort
+from reconciler.load.check_cache import CheckCache
+from reconciler.load.document_check import CheckedFile, check_file
+from reconciler.load.file_filter import filter_files
 from reconciler.tree import Tree
 
-LEAST_BYTES = 256 * 1024  # of YAML: below, starting a process costs more than it brings
-MOST_PROCESSES = 4
+MIN_BYTES = 256 * 1024  # of YAML: below, starting a process costs more than it brings
+MAX_PROCESSES = 4
 
 
-def warm(tree: Tree, cache: Cache) -> None:
+def check_in_parallel(tree: Tree, cache: CheckCache) -> None:
     """Check every file of YAML that the cache does not know, on all cores; loading then finds them known."""
-    entries = [entry for entry in sort(tree.entries()).yaml if cache.checked(entry.blob) is None]
-    cores = min(MOST_PROCESSES, len(os.sched_getaffinity(0)))
-    if cores < 2 or sum(entry.size for entry in entries) < LEAST_BYTES:  # noqa: PLR2004 - several are two
+    entries = [entry for entry in filter_files(tree.entries()).yaml if cache.checked(entry.blob) is None]
+    cores = min(MAX_PROCESSES, len(os.sched_getaffinity(0)))
+    if cores < 2 or sum(entry.size for entry in entries) < MIN_BYTES:  # noqa: PLR2004 - several are two
         return
     read = {entry.blob: tree.read(entry) for entry in entries}
     blobs = sorted(read, key=lambda blob: len(read[blob]))
@@ -38,10 +38,10 @@ def warm(tree: Tree, cache: Cache) -> None:
             _hold(cache, share, future.result())
 
 
-def _check_all(files: Sequence[bytes]) -> list[Checked]:
-    return [check(data)[0] for data in files]
+def _check_all(files: Sequence[bytes]) -> list[CheckedFile]:
+    return [check_file(data)[0] for data in files]
 
 
-def _hold(cache: Cache, blobs: Sequence[str], checked: Sequence[Checked]) -> None:
+def _hold(cache: CheckCache, blobs: Sequence[str], checked: Sequence[CheckedFile]) -> None:
     for blob, found in zip(blobs, checked, strict=True):
         cache.hold(blob, found)

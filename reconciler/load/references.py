@@ -9,26 +9,26 @@ from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from reconciler.load.document_index import MAX_ALIKE, DocumentIndex, Origin, RepositoryProblem, cap_alike
 from reconciler.load.problems import JsonPath, Rule, did_you_mean, listed
-from reconciler.load.repository import MAX_ALIKE, DocumentSet, Mistake, Where, at_most
 from reconciler.model import MaintenanceWindow, ModelRef, Selector, Wave
 
 
-def names(repository: DocumentSet) -> Iterator[Mistake]:
+def check_references(repository: DocumentIndex) -> Iterator[RepositoryProblem]:
     """Complain about every name that leads nowhere, and every value that contradicts another."""
-    yield from at_most(repository.repeated)
+    yield from cap_alike(repository.repeated)
     for check in (_fleet, _devices, _types, _gateways, _models, _rollouts, _cycles):
-        yield from at_most(check(repository))
+        yield from cap_alike(check(repository))
 
 
-def _fleet(repository: DocumentSet) -> Iterator[Mistake]:
+def _fleet(repository: DocumentIndex) -> Iterator[RepositoryProblem]:
     if not repository.fleets and not repository.has_broken("Fleet"):
         hint = "add a document of kind Fleet; `tinyfleet schema Fleet` shows its fields"
-        yield Mistake(None, (), Rule.FLEET_COUNT, "the repository has no Fleet", hint)
+        yield RepositoryProblem(None, (), Rule.FLEET_COUNT, "the repository has no Fleet", hint)
     for name in list(repository.fleets)[1:]:
         first, _ = repository.where("Fleet", next(iter(repository.fleets)))
         said = f"a second Fleet; the first is in {first.path}"
-        yield Mistake(
+        yield RepositoryProblem(
             repository.where("Fleet", name), ("kind",), Rule.FLEET_COUNT, said, "a repository has exactly one"
         )
     for name, fleet in repository.fleets.items():
@@ -36,12 +36,12 @@ def _fleet(repository: DocumentSet) -> Iterator[Mistake]:
         yield from _windows(where, ("spec", "windows"), fleet.windows)
         if fleet.silent_after_s <= fleet.report_every_s:
             said = "`silentAfter` is no longer than `reportEvery`: every device would count as silent"
-            yield Mistake(
-                where, ("spec", "silentAfter"), Rule.CONTRADICTION, said, "twice `reportEvery` is a good start"
+            yield RepositoryProblem(
+                where, ("spec", "silentAfter"), Rule.CONFLICTING_VALUES, said, "twice `reportEvery` is a good start"
             )
 
 
-def _devices(repository: DocumentSet) -> Iterator[Mistake]:
+def _devices(repository: DocumentIndex) -> Iterator[RepositoryProblem]:
     types = repository.types
     if {device.type for device in repository.devices.values()} <= types.keys():
         return
@@ -51,14 +51,14 @@ def _devices(repository: DocumentSet) -> Iterator[Mistake]:
             yield from _dangling(repository, where, ("spec", "type"), "DeviceType", device.type, types)
 
 
-def _types(repository: DocumentSet) -> Iterator[Mistake]:
+def _types(repository: DocumentIndex) -> Iterator[RepositoryProblem]:
     for name, kind in repository.types.items():
         where = repository.where("DeviceType", name)
         for index, ref in enumerate(kind.prebaked):
             yield from _model(repository, where, ("spec", "prebaked", index), ref)
 
 
-def _gateways(repository: DocumentSet) -> Iterator[Mistake]:
+def _gateways(repository: DocumentIndex) -> Iterator[RepositoryProblem]:
     for name, gateway in repository.gateways.items():
         where = repository.where("Gateway", name)
         yield from _selector(repository, where, ("spec", "selector"), gateway.selector)
@@ -68,21 +68,21 @@ def _gateways(repository: DocumentSet) -> Iterator[Mistake]:
         for index, port in enumerate(ports):
             if port in ports[:index]:
                 at = ("spec", "links", "serial", index, "port")
-                yield Mistake(
+                yield RepositoryProblem(
                     where, at, Rule.DUPLICATE_NAME, f"the line `{port}` is named twice", "keep one of the two"
                 )
 
 
-def _models(repository: DocumentSet) -> Iterator[Mistake]:
+def _models(repository: DocumentIndex) -> Iterator[RepositoryProblem]:
     for ref, wanted in repository.models.items():
         for index, gate in enumerate(wanted.gates):
             if gate.at_least is not None and gate.at_most is not None and gate.at_least > gate.at_most:
                 said = f"`atLeast` {gate.at_least} is above `atMost` {gate.at_most}: no build can pass"
                 at = ("spec", "gates", index, "atLeast")
-                yield Mistake(repository.where("Model", ref), at, Rule.CONTRADICTION, said)
+                yield RepositoryProblem(repository.where("Model", ref), at, Rule.CONFLICTING_VALUES, said)
 
 
-def _rollouts(repository: DocumentSet) -> Iterator[Mistake]:
+def _rollouts(repository: DocumentIndex) -> Iterator[RepositoryProblem]:
     for name, rollout in repository.rollouts.items():
         where = repository.where("Rollout", name)
         yield from _model(repository, where, ("spec", "model"), rollout.model)
@@ -96,20 +96,22 @@ def _rollouts(repository: DocumentSet) -> Iterator[Mistake]:
                 yield from _dangling(repository, where, at, "Rollout", other, repository.rollouts)
 
 
-def _waves(repository: DocumentSet, where: Where, waves: tuple[Wave, ...]) -> Iterator[Mistake]:
+def _waves(repository: DocumentIndex, where: Origin, waves: tuple[Wave, ...]) -> Iterator[RepositoryProblem]:
     seen: set[str] = set()
     for index, wave in enumerate(waves):
         if wave.name in seen:
             said = f"a second wave named `{wave.name}`"
-            yield Mistake(where, ("spec", "waves", index, "name"), Rule.DUPLICATE_NAME, said, "give it another name")
+            yield RepositoryProblem(
+                where, ("spec", "waves", index, "name"), Rule.DUPLICATE_NAME, said, "give it another name"
+            )
         seen.add(wave.name)
         if wave.selector is not None:
             yield from _selector(repository, where, ("spec", "waves", index, "selector"), wave.selector)
 
 
 def _parameters(
-    repository: DocumentSet, where: Where, ref: ModelRef, parameters: Mapping[str, float]
-) -> Iterator[Mistake]:
+    repository: DocumentIndex, where: Origin, ref: ModelRef, parameters: Mapping[str, float]
+) -> Iterator[RepositoryProblem]:
     wanted = repository.models.get(ref)
     if wanted is None:
         return
@@ -118,10 +120,10 @@ def _parameters(
             known = f"it takes {listed(wanted.parameters)}" if wanted.parameters else "it takes none"
             said = f"{ref} has no parameter `{name}`; {known}"
             hint = did_you_mean(name, wanted.parameters)
-            yield Mistake(where, ("spec", "parameters", name), Rule.UNKNOWN_PARAMETER, said, hint)
+            yield RepositoryProblem(where, ("spec", "parameters", name), Rule.UNKNOWN_PARAMETER, said, hint)
 
 
-def _cycles(repository: DocumentSet) -> Iterator[Mistake]:
+def _cycles(repository: DocumentIndex) -> Iterator[RepositoryProblem]:
     edges = {name: set(rollout.depends_on) for name, rollout in repository.rollouts.items()}
     for _ in range(MAX_ALIKE):
         try:
@@ -132,13 +134,15 @@ def _cycles(repository: DocumentSet) -> Iterator[Mistake]:
             ring = [*ring[start:], *ring[:start]]
             said = f"rollouts wait for each other in a ring: {' - '.join((*ring, ring[0]))}"
             where = repository.where("Rollout", ring[0])
-            yield Mistake(where, ("spec", "dependsOn"), Rule.CYCLE, said, "remove one `dependsOn`")
+            yield RepositoryProblem(where, ("spec", "dependsOn"), Rule.DEPENDENCY_CYCLE, said, "remove one `dependsOn`")
             edges[ring[0]].clear()
         else:
             return
 
 
-def _selector(repository: DocumentSet, where: Where, at: JsonPath, selector: Selector) -> Iterator[Mistake]:
+def _selector(
+    repository: DocumentIndex, where: Origin, at: JsonPath, selector: Selector
+) -> Iterator[RepositoryProblem]:
     for index, kind in enumerate(selector.types):
         if kind not in repository.types:
             yield from _dangling(repository, where, (*at, "types", index), "DeviceType", kind, repository.types)
@@ -147,12 +151,12 @@ def _selector(repository: DocumentSet, where: Where, at: JsonPath, selector: Sel
             yield from _dangling(repository, where, (*at, "devices", index), "Device", device, repository.devices)
 
 
-def _windows(where: Where, at: JsonPath, windows: tuple[MaintenanceWindow, ...]) -> Iterator[Mistake]:
+def _windows(where: Origin, at: JsonPath, windows: tuple[MaintenanceWindow, ...]) -> Iterator[RepositoryProblem]:
     for index, window in enumerate(windows):
         if not _zone_exists(window.time_zone):
             said = f"the time zone `{window.time_zone}` is unknown"
             hint = _zone_like(window.time_zone)
-            yield Mistake(where, (*at, index, "timeZone"), Rule.TIME_ZONE, said, hint)
+            yield RepositoryProblem(where, (*at, index, "timeZone"), Rule.UNKNOWN_TIME_ZONE, said, hint)
 
 
 @cache
@@ -170,21 +174,25 @@ def _zone_like(name: str) -> str:
     return did_you_mean(name, sorted(known)) if known else "this machine knows no time zones: install its `tzdata`"
 
 
-def _model(repository: DocumentSet, where: Where, at: JsonPath, ref: ModelRef) -> Iterator[Mistake]:
+def _model(repository: DocumentIndex, where: Origin, at: JsonPath, ref: ModelRef) -> Iterator[RepositoryProblem]:
     if ref in repository.models or repository.may_exist("Model", ref.name):
         return
     versions = [str(known.version) for known in repository.models if known.name == ref.name]
     if versions:
         said = f"the Model `{ref.name}` has no version `{ref.version}`; there is {listed(sorted(versions))}"
-        yield Mistake(where, (*at, "version"), Rule.DANGLING, said, did_you_mean(ref.version, versions))
+        yield RepositoryProblem(
+            where, (*at, "version"), Rule.UNRESOLVED_REFERENCE, said, did_you_mean(ref.version, versions)
+        )
     else:
         known = {model.name: model for model in repository.models}
         yield from _dangling(repository, where, (*at, "name"), "Model", ref.name, known)
 
 
 def _dangling(  # noqa: PLR0913, PLR0917 (a complaint in one breath: who says it, where, of what)
-    repository: DocumentSet, where: Where, at: JsonPath, kind: str, name: str, known: Mapping[Any, object]
-) -> Iterator[Mistake]:
+    repository: DocumentIndex, where: Origin, at: JsonPath, kind: str, name: str, known: Mapping[Any, object]
+) -> Iterator[RepositoryProblem]:
     if repository.may_exist(kind, name):
         return
-    yield Mistake(where, at, Rule.DANGLING, f"there is no {kind} named `{name}`", repository.suggest(name, known))
+    yield RepositoryProblem(
+        where, at, Rule.UNRESOLVED_REFERENCE, f"there is no {kind} named `{name}`", repository.suggest(name, known)
+    )

@@ -38,7 +38,7 @@ LONGEST_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
-class SchemaError:
+class DocumentProblem:
     """A mistake inside one document, not yet placed in a file."""
 
     at: JsonPath  # what it is about
@@ -49,7 +49,7 @@ class SchemaError:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class FailedKeyword:
     """The rule of a schema that a value breaks."""
 
     rule: str  # the keyword
@@ -68,11 +68,11 @@ class Broken:
         return str(self.schema.get(ALLOWED) or self.schema.get("description", ""))
 
 
-def explain(error: ValidationError) -> Iterator[SchemaError]:
+def explain(error: ValidationError) -> Iterator[DocumentProblem]:
     """Say in words what a schema has against a document."""
     at: JsonPath = tuple(error.absolute_path)
     schema = error.schema if isinstance(error.schema, dict) else {}
-    broken = Broken(str(error.validator), error.validator_value, error.instance, schema)
+    broken = FailedKeyword(str(error.validator), error.validator_value, error.instance, schema)
     match broken.rule:
         case "additionalProperties":
             yield from _unknown_keys(broken, at)
@@ -81,18 +81,20 @@ def explain(error: ValidationError) -> Iterator[SchemaError]:
         case "oneOf" | "anyOf" if not isinstance(broken.value, dict):
             return  # of the wrong type, which is told by itself
         case "oneOf" | "anyOf" | "minProperties" | "maxProperties":
-            yield SchemaError(at, (*at, KEY), Rule.CHOICE, *_choice(broken))
+            yield DocumentProblem(at, (*at, KEY), Rule.FIELD_CHOICE, *_choice(broken))
         case _ if "propertyNames" in error.absolute_schema_path:
             inner = (*at, str(broken.value))
             said = f"the key {found(broken.value)} is not allowed"
-            yield SchemaError(inner, (*inner, KEY), Rule.WRONG_VALUE, said, broken.description)
+            yield DocumentProblem(inner, (*inner, KEY), Rule.WRONG_VALUE, said, broken.description)
         case "not":  # only ever used for a field that does not go with the others
             for name in broken.limit["required"]:
                 inner = (*at, name)
-                yield SchemaError(inner, (*inner, KEY), Rule.CHOICE, f"`{name}` has no place here", "leave it out")
+                yield DocumentProblem(
+                    inner, (*inner, KEY), Rule.FIELD_CHOICE, f"`{name}` has no place here", "leave it out"
+                )
         case _:
             rule = Rule.WRONG_TYPE if broken.rule == "type" else Rule.WRONG_VALUE
-            yield SchemaError(at, at, rule, *_value(broken))
+            yield DocumentProblem(at, at, rule, *_value(broken))
 
 
 def found(value: object) -> str:
@@ -113,23 +115,23 @@ def found(value: object) -> str:
             return "a mapping"
 
 
-def _unknown_keys(broken: Broken, at: JsonPath) -> Iterator[SchemaError]:
+def _unknown_keys(broken: FailedKeyword, at: JsonPath) -> Iterator[DocumentProblem]:
     for key in broken.value:
         if key not in broken.known:
             allowed = f"allowed here: {listed(broken.known)}" if broken.known else "nothing is allowed here"
             suggestion = did_you_mean(key, [word for word in broken.known if word not in broken.value])
             said = f"the field {found(key)} is unknown; {allowed}"
-            yield SchemaError((*at, key), (*at, key, KEY), Rule.UNKNOWN_FIELD, said, suggestion)
+            yield DocumentProblem((*at, key), (*at, key, KEY), Rule.UNKNOWN_FIELD, said, suggestion)
 
 
-def _missing_keys(broken: Broken, at: JsonPath, said: str) -> Iterator[SchemaError]:
+def _missing_keys(broken: FailedKeyword, at: JsonPath, said: str) -> Iterator[DocumentProblem]:
     name = re.match(r"'(.*)' is a required property", said)  # there is one error for each missing key
     if name:
         about = broken.known.get(name[1], {}).get("description", "")
-        yield SchemaError(at, (*at, KEY), Rule.MISSING_FIELD, f"the field `{name[1]}` is missing", about)
+        yield DocumentProblem(at, (*at, KEY), Rule.MISSING_FIELD, f"the field `{name[1]}` is missing", about)
 
 
-def _choice(broken: Broken) -> tuple[str, str]:
+def _choice(broken: FailedKeyword) -> tuple[str, str]:
     """Explain that one of several fields, or so many of them, must be given."""
     if broken.rule in {"oneOf", "anyOf"}:
         names = [word for branch in broken.limit for word in branch["required"]]
@@ -143,7 +145,7 @@ def _choice(broken: Broken) -> tuple[str, str]:
     return f"{wanted}; found {listed(given) if given else 'none of them'}", ""
 
 
-def _value(broken: Broken) -> tuple[str, str]:
+def _value(broken: FailedKeyword) -> tuple[str, str]:
     """Explain a value that is not allowed; the words go by the keyword that says so."""
     words = WORDS.get(broken.rule)
     value, limit = broken.value, broken.limit

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from reconciler.load.check_cache import Cache
-from reconciler.load.document_check import check
-from reconciler.load.file_filter import sort
+from reconciler.load.check_cache import CheckCache
+from reconciler.load.document_check import check_file
+from reconciler.load.document_index import DocumentIndex
+from reconciler.load.file_filter import filter_files
 from reconciler.load.problems import JsonPath
-from reconciler.load.repository import DocumentSet
-from reconciler.load.strict_yaml import KEY, Place, places
-from reconciler.tree import Entry, Tree
+from reconciler.load.strict_yaml import KEY, Position, positions
+from reconciler.tree import Tree, TreeEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class SourceLocation:
 class SourceLocations:
     """Looks documents of one valid tree up; the tree must stay open meanwhile. A field's line is that of its key."""
 
-    def __init__(self, tree: Tree, cache: Cache) -> None:
+    def __init__(self, tree: Tree, cache: CheckCache) -> None:
         self._tree = tree
-        self._repository = DocumentSet()
-        self._places: dict[str, list[dict[JsonPath, Place]]] = {}
-        for entry in sort(tree.entries()).yaml:
+        self._repository = DocumentIndex()
+        self._places: dict[str, list[dict[JsonPath, Position]]] = {}
+        for entry in filter_files(tree.entries()).yaml:
             known = cache.checked(entry.blob)
-            self._repository.add(entry, check(tree.read(entry))[0] if known is None else known)
+            self._repository.add(entry, check_file(tree.read(entry))[0] if known is None else known)
 
     def of(self, kind: str, key: Hashable, *at: str | int) -> SourceLocation:
         """Find the line of a field of a document; of the nearest one around it, where it is not written."""
@@ -47,7 +47,7 @@ class SourceLocations:
         line, _ = known[*path, KEY] if path else (item.line, 1)
         return SourceLocation(entry.path, line)
 
-    def _known(self, entry: Entry) -> list[dict[JsonPath, Place]]:
+    def _known(self, entry: TreeEntry) -> list[dict[JsonPath, Position]]:
         if entry.blob not in self._places:
-            self._places[entry.blob] = places(self._tree.read(entry))
+            self._places[entry.blob] = positions(self._tree.read(entry))
         return self._places[entry.blob]

@@ -51,11 +51,11 @@ DISPUTED = re.compile(
 
 Plain = dict[str, Any] | list[Any] | str | int | float | bool | None
 Event = Any  # one of yaml's events; its stubs know neither `tag` nor that marks are there
-Place = tuple[int, int]  # line and column, from 1
+Position = tuple[int, int]  # line and column, from 1
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class YamlDocument:
     """One YAML document, and where it starts."""
 
     value: Plain
@@ -67,7 +67,7 @@ class Document:
 class ParsedYaml:
     """What a file turned out to hold. With `whole` false, reading stopped before its end."""
 
-    documents: list[Document] = field(default_factory=list)
+    documents: list[YamlDocument] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     whole: bool = True
 
@@ -76,7 +76,7 @@ class _StopReading(Exception):
     """Raised inside this module when the rest of a file can't be trusted to mean anything."""
 
 
-def read(data: bytes) -> ParsedYaml:
+def parse_yaml(data: bytes) -> ParsedYaml:
     """Return every document of a file and every mistake that can be seen without a schema.
 
     The problems name no path: one blob may stand under several.
@@ -84,7 +84,7 @@ def read(data: bytes) -> ParsedYaml:
     return _Composer(data).reading
 
 
-def places(data: bytes) -> list[dict[JsonPath, Place]]:
+def positions(data: bytes) -> list[dict[JsonPath, Position]]:
     """Say for each document where each of its values stands.
 
     This costs more than reading, so it is only done for files that have something to complain about.
@@ -99,7 +99,7 @@ KEY = -1  # no item of a list has this index
 class _Composer:
     def __init__(self, data: bytes, *, locate: bool = False) -> None:
         self.reading = ParsedYaml()
-        self.places: list[dict[JsonPath, Place]] = []
+        self.places: list[dict[JsonPath, Position]] = []
         self.locate = locate
         try:
             self._read(data)
@@ -119,7 +119,7 @@ class _Composer:
             found = NOT_YAML.search(text)
             at = found.start() if found else 0
             said = f"the character {text[at : at + 1]!r} is not allowed in YAML"
-            self._complain(Rule.NOT_YAML, _line_and_column(text, at), (), said)
+            self._complain(Rule.INVALID_YAML, _line_and_column(text, at), (), said)
             raise _StopReading from None
 
     def _decode(self, data: bytes) -> str | None:
@@ -144,9 +144,9 @@ class _Composer:
         place = (min(place[0], len(lines)), place[1])  # libyaml may point past the end
         line = lines[place[0] - 1]
         if TAB_INDENT.match(line) or "'\\t'" in said or "tab" in said:
-            self._complain(Rule.TAB, place, (), "a tab where YAML wants spaces", "indent with spaces")
+            self._complain(Rule.TAB_INDENT, place, (), "a tab where YAML wants spaces", "indent with spaces")
         else:
-            self._complain(Rule.NOT_YAML, place, (), f"not YAML: {said}")
+            self._complain(Rule.INVALID_YAML, place, (), f"not YAML: {said}")
 
     def _compose(self, text: str) -> None:
         loader = yaml.CBaseLoader(text)
@@ -166,7 +166,7 @@ class _Composer:
             self.places.append({})
         value = self._node(loader, first, ())
         if value is not None:  # nothing between two `---` is not a mistake
-            self.reading.documents.append(Document(value, *_place(first)))
+            self.reading.documents.append(YamlDocument(value, *_place(first)))
         elif self.locate:
             self.places.pop()
 
@@ -222,7 +222,7 @@ class _Composer:
 
     def _key(self, loader: yaml.CBaseLoader, event: Event, at: JsonPath) -> str | None:
         if not isinstance(event, yaml.ScalarEvent):
-            self._complain(Rule.KEY_NOT_TEXT, _place(event), at, "a key that is no plain word", "a key is text")
+            self._complain(Rule.NON_STRING_KEY, _place(event), at, "a key that is no plain word", "a key is text")
             self._node(loader, event, (*at, "?"))
             return None
         self._refuse_properties(event, at)
@@ -234,7 +234,7 @@ class _Composer:
         if isinstance(key, str):
             return key
         said = f"the key `{event.value}` is no text"
-        self._complain(Rule.KEY_NOT_TEXT, _place(event), at, said, f'write "{event.value}" in quotes')
+        self._complain(Rule.NON_STRING_KEY, _place(event), at, said, f'write "{event.value}" in quotes')
         return None
 
     def _scalar(self, event: Event, at: JsonPath) -> Plain:
@@ -246,7 +246,7 @@ class _Composer:
         if text in TWO_MEANINGS:
             quote = f'write "{text}" in quotes for the text, or true or false'
             said = f"`{text}` is a truth value to some readers of YAML and text to others"
-            self._complain(Rule.AMBIGUOUS, _place(event), at, said, quote)
+            self._complain(Rule.AMBIGUOUS_SCALAR, _place(event), at, said, quote)
             return text
         if text[0] not in NUMERIC_START:
             return text
@@ -259,26 +259,26 @@ class _Composer:
             if FLOAT.fullmatch(text):
                 return float(text)  # finite: no exponent of two digits overflows, see below
         if NOT_FINITE.fullmatch(text):
-            self._complain(Rule.NOT_FINITE, _place(event), at, f"`{text}` is no finite number", "write a number")
+            self._complain(Rule.NON_FINITE_NUMBER, _place(event), at, f"`{text}` is no finite number", "write a number")
         elif DISPUTED.fullmatch(text):
             short = text if len(text) <= MAX_NUMBER_CHARS else f"{text[:MAX_NUMBER_CHARS]}..."
             said = f"`{short}` is a number, a date or a merge to some readers of YAML and text to others"
-            self._complain(Rule.AMBIGUOUS, _place(event), at, said, "write it in quotes if it is text")
+            self._complain(Rule.AMBIGUOUS_SCALAR, _place(event), at, said, "write it in quotes if it is text")
         return text
 
-    def _complain(self, rule: Rule, place: Place, at: JsonPath, message: str, hint: str = "") -> None:
+    def _complain(self, rule: Rule, place: Position, at: JsonPath, message: str, hint: str = "") -> None:
         where = json_path(at) if at else ""
         self.reading.problems.append(Problem("", *place, where, rule, message, hint))
         if len(self.reading.problems) >= MAX_PROBLEMS and not self.locate:
             last = f"{MAX_PROBLEMS} problems; the rest of the file was not read"
-            self.reading.problems.append(Problem("", *place, "", Rule.TOO_MANY, last))
+            self.reading.problems.append(Problem("", *place, "", Rule.TOO_MANY_PROBLEMS, last))
             raise _StopReading
 
 
-def _place(event: Event) -> Place:
+def _place(event: Event) -> Position:
     return (event.start_mark.line + 1, event.start_mark.column + 1)
 
 
-def _line_and_column(text: str, at: int) -> Place:
+def _line_and_column(text: str, at: int) -> Position:
     before = LINE_BREAK.split(text[:at])
     return (len(before), len(before[-1]) + 1)

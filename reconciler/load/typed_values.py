@@ -35,7 +35,7 @@ LABELS_SHARED = 100_000  # a bound for the table below, not for the fleet
 _labels: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
 
 
-def value_of(kind: str, document: Mapping[str, Any]) -> Value:
+def typed_value(kind: str, document: Mapping[str, Any]) -> Value:
     """Make the typed value of a document that its schema accepts."""
     metadata, spec = document["metadata"], document["spec"]
     if kind == "Model":

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from reconciler.cli import cli
-from reconciler.load.schemas import KINDS, text_of
+from reconciler.load.schemas import KINDS, schema_text
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "fleet-repo-example"
 
@@ -78,7 +78,7 @@ def test_json_is_for_machines(fleet: Path) -> None:
     first = told["problems"][0]
     assert (first["severity"], first["rule"], first["line"], first["jsonPath"]) == (
         "error",
-        "dangling",
+        "unresolved-reference",
         26,
         "$.spec.type",
     )
@@ -88,7 +88,7 @@ def test_github_gets_workflow_commands(fleet: Path) -> None:
     spoil(fleet)
     lines = run("validate", fleet, "--format", "github").stdout.splitlines()
     assert lines[0].startswith(
-        f"::error file={fleet}/devices/hall-south.yaml,line=26,col=9,title=dangling::there is no"
+        f"::error file={fleet}/devices/hall-south.yaml,line=26,col=9,title=unresolved-reference::there is no"
     )
     assert lines[2].startswith("::warning ")
 
@@ -168,8 +168,8 @@ def test_a_commit_outside_of_git(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_schema_prints_a_kind(kind: str) -> None:
-    assert run("schema", kind).stdout == text_of(kind)
-    assert run("schema", kind.lower()).stdout == text_of(kind)
+    assert run("schema", kind).stdout == schema_text(kind)
+    assert run("schema", kind.lower()).stdout == schema_text(kind)
 
 
 def test_schema_writes_all_of_them(tmp_path: Path) -> None:

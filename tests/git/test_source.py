@@ -12,15 +12,15 @@ import pytest
 
 from reconciler.errors import Invalid
 from reconciler.git.mirror import Mirror
-from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
-from reconciler.git.source import Advanced, CommitSource, Kept, Outcome, Unchanged
+from reconciler.git.signatures import SignatureMode, SignaturePolicy
+from reconciler.git.source import Advanced, CommitSource, Kept, PollResult, Unchanged
 from reconciler.model import Commit
 from tests.git.forge import Forge, SshKey
 
 Keys = dict[str, SshKey]
 
 
-def kept(outcome: Outcome, reason: str, commit: Commit | None) -> Kept:
+def kept(outcome: PollResult, reason: str, commit: Commit | None) -> Kept:
     assert isinstance(outcome, Kept), outcome
     assert (outcome.reason, outcome.commit) == (reason, commit), outcome.message
     return outcome
@@ -136,9 +136,7 @@ def test_missing_branch(forge: Forge, source: CommitSource, keys: Keys) -> None:
 def test_refusal_is_remembered_until_the_policy_changes(
     forge: Forge, mirror: Mirror, keys: Keys, signers: Path, tmp_path: Path
 ) -> None:
-    source = CommitSource(
-        mirror, SignaturePolicy(SignaturePolicyMode.EVERY, allowed_signers=signers), tmp_path / "state"
-    )
+    source = CommitSource(mirror, SignaturePolicy(SignatureMode.EVERY, allowed_signers=signers), tmp_path / "state")
     good = forge.commit(key=keys["ada"])
     source.poll(None)
     theirs = forge.commit(key=keys["mallory"])
@@ -155,10 +153,10 @@ def test_anchor_demands_the_chain_from_it(
     anchor = forge.commit()
     unsigned = forge.commit()
     forge.commit(key=keys["ada"])
-    policy = SignaturePolicy(SignaturePolicyMode.EVERY, allowed_signers=signers, anchor=anchor)
+    policy = SignaturePolicy(SignatureMode.EVERY, allowed_signers=signers, anchor=anchor)
     outcome = kept(CommitSource(mirror, policy, tmp_path / "state").poll(None), "UnsignedCommit", None)
     assert unsigned[:12] in outcome.message
-    policy = SignaturePolicy(SignaturePolicyMode.EVERY, allowed_signers=signers, anchor=unsigned)
+    policy = SignaturePolicy(SignatureMode.EVERY, allowed_signers=signers, anchor=unsigned)
     assert isinstance(CommitSource(mirror, policy, tmp_path / "state").poll(None), Advanced)
 
 

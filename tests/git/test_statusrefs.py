@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.git import errors
 from reconciler.git.confined_git import ConfinedGit, GitResult
-from reconciler.git.error_messages import meaning
+from reconciler.git.error_messages import failure_of
 from reconciler.git.errors import MirrorBusy, MirrorDamaged
 from reconciler.git.mirror_lock import MirrorLock
 from reconciler.git.status_reader import files_at, status_branches, versions_of
@@ -89,7 +89,7 @@ def test_a_blob_that_is_gone_is_damage(fleet: Works) -> None:
 
 
 def test_a_transfer_that_git_was_not_allowed_to_write() -> None:
-    found = meaning(GitResult(-signal.SIGXFSZ, b"", ""), "fetching", limit_s=10)
+    found = failure_of(GitResult(-signal.SIGXFSZ, b"", ""), "fetching", limit_s=10)
     assert isinstance(found, errors.TransferTooLarge)
     assert str(found) == "fetching: more than the limit allows"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.load import DirectoryTree, load
-from reconciler.load.directory import Changed, NotADirectory
+from reconciler.load.directory import FileChanged, NotADirectory
 from reconciler.load.problems import Rule
 from reconciler.load.strict_yaml import MAX_FILE_BYTES
 from reconciler.model import Commit
@@ -84,7 +84,7 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(repo: Repo) -> None:
     tree = DirectoryTree(repo.root)
     listed = {entry.path: entry for entry in tree.entries()}
     repo.append("devices.yaml", repo.device("pump-3"))
-    with pytest.raises(Changed):
+    with pytest.raises(FileChanged):
         tree.read(listed["devices.yaml"])
 
 
@@ -93,7 +93,7 @@ def test_a_file_swapped_for_a_link_is_not_followed(repo: Repo) -> None:
     listed = {entry.path: entry for entry in tree.entries()}
     (repo.root / "devices.yaml").unlink()
     (repo.root / "devices.yaml").symlink_to("/etc/passwd")
-    with pytest.raises(Changed):
+    with pytest.raises(FileChanged):
         tree.read(listed["devices.yaml"])
 
 
@@ -108,14 +108,14 @@ def test_blob_ids_are_those_of_git() -> None:
 def test_a_model_file_that_is_missing(repo: Repo) -> None:
     repo.write("models/vibration.yaml", repo.model("vibration", "1.0.0", path="models/vibrations.tflite"))
     problem = repo.only()
-    assert (problem.rule, problem.line) == (Rule.FILE_MISSING, 6)
+    assert (problem.rule, problem.line) == (Rule.MISSING_FILE, 6)
     assert "did you mean `models/vibration.tflite`?" in problem.hint
 
 
 def test_a_model_file_whose_sha256_differs(repo: Repo) -> None:
     repo.write("models/vibration.tflite", "other bytes")
     problem = repo.only()
-    assert (problem.rule, problem.json_path) == (Rule.SHA256, "$.spec.source.sha256")
+    assert (problem.rule, problem.json_path) == (Rule.CHECKSUM_MISMATCH, "$.spec.source.sha256")
     assert hashlib.sha256(b"other bytes").hexdigest() in problem.message
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.load.problems import Rule
-from reconciler.load.strict_yaml import KEY, MAX_FILE_BYTES, MAX_PROBLEMS, places, read
+from reconciler.load.strict_yaml import KEY, MAX_FILE_BYTES, MAX_PROBLEMS, parse_yaml, positions
 
 REFUSED = {
     "duplicate key": (b"a: 1\nb: 2\na: 3\n", Rule.DUPLICATE_KEY, 3, 1),
@@ -20,32 +20,32 @@ REFUSED = {
     "tag on a key": (b"!x a: 1\n", Rule.TAG, 1, 1),
     "anchor": (b"a: &x 1\n", Rule.ALIAS, 1, 4),
     "alias": (b"a: &x [1]\nb: *x\n", Rule.ALIAS, 2, 4),
-    "merge key": (b"<<: {a: 1}\n", Rule.AMBIGUOUS, 1, 1),
+    "merge key": (b"<<: {a: 1}\n", Rule.AMBIGUOUS_SCALAR, 1, 1),
     "directive": (b"%YAML 1.1\n---\na: 1\n", Rule.DIRECTIVE, 1, 1),
     "deep nesting": (b"a: " + b"[" * 100 + b"]" * 100, Rule.TOO_DEEP, 1, 27),
     "not UTF-8": (b"a: x\nb: \xff\n", Rule.NOT_UTF8, 2, 4),
     "UTF-16": ("a: 1".encode("utf-16"), Rule.NOT_UTF8, 1, 1),
-    "a character that YAML forbids": (b"a: x\nb: \x00\n", Rule.NOT_YAML, 2, 4),
-    "tab as indent": (b"a:\n\tb: 1\n", Rule.TAB, 2, 1),
-    "tab after spaces": (b"a:\n  b: 1\n \tc: 1\n", Rule.TAB, 3, 2),
-    "unfinished": (b"a: 'x\n", Rule.NOT_YAML, 2, 1),
-    "two colons": (b"a: b: c\n", Rule.NOT_YAML, 1, 5),
-    "NaN": (b"a: .nan\n", Rule.NOT_FINITE, 1, 4),
-    "infinity": (b"a: -.inf\n", Rule.NOT_FINITE, 1, 4),
-    "infinity by overflow": (b"a: 1.0e+999\n", Rule.AMBIGUOUS, 1, 4),
-    "on": (b"a: on\n", Rule.AMBIGUOUS, 1, 4),
-    "yes": (b"a: Yes\n", Rule.AMBIGUOUS, 1, 4),
-    "no as a country": (b"a: [de, no]\n", Rule.AMBIGUOUS, 1, 9),
-    "on as a key": (b"on: 1\n", Rule.AMBIGUOUS, 1, 1),
-    "octal": (b"a: 010\n", Rule.AMBIGUOUS, 1, 4),
-    "base 60": (b"a: 22:00\n", Rule.AMBIGUOUS, 1, 4),
-    "underscores": (b"a: 1_000\n", Rule.AMBIGUOUS, 1, 4),
-    "date": (b"a: 2026-11-21\n", Rule.AMBIGUOUS, 1, 4),
-    "exponent": (b"a: 1e3\n", Rule.AMBIGUOUS, 1, 4),
-    "a number too long to be one": (b"a: " + b"9" * 5000 + b"\n", Rule.AMBIGUOUS, 1, 4),
-    "number as a key": (b"1: x\n", Rule.KEY_NOT_TEXT, 1, 1),
-    "nothing as a key": (b"~: x\n", Rule.KEY_NOT_TEXT, 1, 1),
-    "list as a key": (b"[a]: x\n", Rule.KEY_NOT_TEXT, 1, 1),
+    "a character that YAML forbids": (b"a: x\nb: \x00\n", Rule.INVALID_YAML, 2, 4),
+    "tab as indent": (b"a:\n\tb: 1\n", Rule.TAB_INDENT, 2, 1),
+    "tab after spaces": (b"a:\n  b: 1\n \tc: 1\n", Rule.TAB_INDENT, 3, 2),
+    "unfinished": (b"a: 'x\n", Rule.INVALID_YAML, 2, 1),
+    "two colons": (b"a: b: c\n", Rule.INVALID_YAML, 1, 5),
+    "NaN": (b"a: .nan\n", Rule.NON_FINITE_NUMBER, 1, 4),
+    "infinity": (b"a: -.inf\n", Rule.NON_FINITE_NUMBER, 1, 4),
+    "infinity by overflow": (b"a: 1.0e+999\n", Rule.AMBIGUOUS_SCALAR, 1, 4),
+    "on": (b"a: on\n", Rule.AMBIGUOUS_SCALAR, 1, 4),
+    "yes": (b"a: Yes\n", Rule.AMBIGUOUS_SCALAR, 1, 4),
+    "no as a country": (b"a: [de, no]\n", Rule.AMBIGUOUS_SCALAR, 1, 9),
+    "on as a key": (b"on: 1\n", Rule.AMBIGUOUS_SCALAR, 1, 1),
+    "octal": (b"a: 010\n", Rule.AMBIGUOUS_SCALAR, 1, 4),
+    "base 60": (b"a: 22:00\n", Rule.AMBIGUOUS_SCALAR, 1, 4),
+    "underscores": (b"a: 1_000\n", Rule.AMBIGUOUS_SCALAR, 1, 4),
+    "date": (b"a: 2026-11-21\n", Rule.AMBIGUOUS_SCALAR, 1, 4),
+    "exponent": (b"a: 1e3\n", Rule.AMBIGUOUS_SCALAR, 1, 4),
+    "a number too long to be one": (b"a: " + b"9" * 5000 + b"\n", Rule.AMBIGUOUS_SCALAR, 1, 4),
+    "number as a key": (b"1: x\n", Rule.NON_STRING_KEY, 1, 1),
+    "nothing as a key": (b"~: x\n", Rule.NON_STRING_KEY, 1, 1),
+    "list as a key": (b"[a]: x\n", Rule.NON_STRING_KEY, 1, 1),
     "too large": (b"#" * (MAX_FILE_BYTES + 1), Rule.TOO_LARGE, 0, 0),
 }
 
@@ -53,7 +53,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused_with_rule_line_and_column(name: str) -> None:
     data, rule, line, column = REFUSED[name]
-    assert (rule, line, column) in {(one.rule, one.line, one.column) for one in read(data).problems}
+    assert (rule, line, column) in {(one.rule, one.line, one.column) for one in parse_yaml(data).problems}
 
 
 ACCEPTED: dict[bytes, object] = {
@@ -69,13 +69,13 @@ ACCEPTED: dict[bytes, object] = {
 
 @pytest.mark.parametrize("data", ACCEPTED)
 def test_accepted_with_one_meaning(data: bytes) -> None:
-    reading = read(data)
+    reading = parse_yaml(data)
     assert reading.problems == []
     assert [document.value for document in reading.documents] == [ACCEPTED[data]]
 
 
 def test_several_documents_and_empty_ones() -> None:
-    reading = read(b"---\n---\na: 1\n---\n# nothing\n---\nb: 2\n")
+    reading = parse_yaml(b"---\n---\na: 1\n---\n# nothing\n---\nb: 2\n")
     assert [(document.value, document.line) for document in reading.documents] == [({"a": 1}, 3), ({"b": 2}, 7)]
     assert reading.problems == []
 
@@ -84,32 +84,36 @@ def test_a_bomb_of_aliases_is_refused_at_once() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)]
     start = time.process_time()
-    reading = read("\n".join(lines).encode())
+    reading = parse_yaml("\n".join(lines).encode())
     assert time.process_time() - start < 2  # written out it would be 9**29 values
-    assert {problem.rule for problem in reading.problems} == {Rule.ALIAS, Rule.TOO_MANY}
+    assert {problem.rule for problem in reading.problems} == {Rule.ALIAS, Rule.TOO_MANY_PROBLEMS}
 
 
 def test_a_hostile_file_does_not_fill_the_log() -> None:
-    reading = read(b"a: 1\n" * 10_000)
+    reading = parse_yaml(b"a: 1\n" * 10_000)
     assert len(reading.problems) == MAX_PROBLEMS + 1
-    assert reading.problems[-1].rule is Rule.TOO_MANY
+    assert reading.problems[-1].rule is Rule.TOO_MANY_PROBLEMS
     assert not reading.whole
 
 
 @pytest.mark.parametrize("count", [MAX_PROBLEMS - 1, MAX_PROBLEMS, MAX_PROBLEMS + 1])
 def test_a_syntax_error_at_the_limit_of_problems_is_still_told(count: int) -> None:
-    reading = read(b"a: 1\n" * count + b"a: 'x\n")
-    assert {problem.rule for problem in reading.problems} <= {Rule.DUPLICATE_KEY, Rule.NOT_YAML, Rule.TOO_MANY}
+    reading = parse_yaml(b"a: 1\n" * count + b"a: 'x\n")
+    assert {problem.rule for problem in reading.problems} <= {
+        Rule.DUPLICATE_KEY,
+        Rule.INVALID_YAML,
+        Rule.TOO_MANY_PROBLEMS,
+    }
     assert not reading.whole
 
 
 def test_control_characters_never_reach_a_terminal() -> None:
-    (problem,) = read(b'"\\e[31m": 1\n"\\e[31m": 2\n').problems
+    (problem,) = parse_yaml(b'"\\e[31m": 1\n"\\e[31m": 2\n').problems
     assert str(problem).isprintable()
 
 
 def test_places_of_keys_values_and_items() -> None:
-    (first, second) = places(b"a: {b: [1, 2]}\n---\n---\nc: x\n")
+    (first, second) = positions(b"a: {b: [1, 2]}\n---\n---\nc: x\n")
     assert first["a", "b", 1] == (1, 12)
     assert first["a", KEY] == (1, 1)
     assert second["c",] == (4, 4)
@@ -117,9 +121,9 @@ def test_places_of_keys_values_and_items() -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_give_documents_or_problems(data: bytes) -> None:
-    reading = read(data)
+    reading = parse_yaml(data)
     assert reading.whole or reading.problems
-    assert len(places(data)) >= len(reading.documents)
+    assert len(positions(data)) >= len(reading.documents)
 
 
 PLAIN = st.recursive(
@@ -134,5 +138,5 @@ PLAIN = st.recursive(
 @given(st.dictionaries(st.sampled_from(["a", "b", "c"]), PLAIN, min_size=1))
 def test_what_json_means_is_what_is_read(value: dict[str, object]) -> None:
 
-    (document,) = read(json.dumps(value).encode()).documents
+    (document,) = parse_yaml(json.dumps(value).encode()).documents
     assert document.value == value

@@ -9,22 +9,22 @@ from operator import itemgetter
 from typing import Any
 
 from reconciler import model
-from reconciler.load.document_check import Checked, Item, placed
+from reconciler.load.document_check import CheckedDocument, CheckedFile, locate_problems
 from reconciler.load.problems import JsonPath, Problem, Rule, did_you_mean
-from reconciler.load.schema_errors import SchemaError
+from reconciler.load.schema_errors import DocumentProblem
 from reconciler.load.schemas import KINDS
-from reconciler.tree import Entry, Tree
+from reconciler.tree import Tree, TreeEntry
 
 MAX_ALIKE = 100  # problems of one sort that are told one by one: a missing gateway concerns every device
 
-Where = tuple[Entry, Item]
+Origin = tuple[TreeEntry, CheckedDocument]
 
 
 @dataclass(slots=True)
-class Mistake:
+class RepositoryProblem:
     """A mistake that only shows when documents are seen together."""
 
-    where: Where | None  # None: it concerns the repository as a whole
+    where: Origin | None  # None: it concerns the repository as a whole
     at: JsonPath
     rule: Rule
     message: str
@@ -32,7 +32,7 @@ class Mistake:
 
 
 @dataclass(slots=True)
-class DocumentSet:
+class DocumentIndex:
     """The good documents by kind, and the names of those that are there but have mistakes."""
 
     fleets: dict[str, model.Fleet] = field(default_factory=dict)
@@ -41,14 +41,14 @@ class DocumentSet:
     devices: dict[model.DeviceId, model.Device] = field(default_factory=dict)
     models: dict[model.ModelRef, model.Model] = field(default_factory=dict)
     rollouts: dict[model.RolloutId, model.Rollout] = field(default_factory=dict)
-    files: dict[str, Entry] = field(default_factory=dict)  # everything that is not YAML, by path
+    files: dict[str, TreeEntry] = field(default_factory=dict)  # everything that is not YAML, by path
     broken: set[tuple[str, str]] = field(default_factory=set)  # kind and name
     suggestions_left: int = 200  # each costs milliseconds, and nobody reads so many
     whole: bool = True  # every file could be read to its end, so that a missing name is missing
-    _files: list[tuple[Entry, Checked]] = field(default_factory=list)
-    _where: dict[str, dict[Hashable, Where]] = field(default_factory=dict)
+    _files: list[tuple[TreeEntry, CheckedFile]] = field(default_factory=list)
+    _where: dict[str, dict[Hashable, Origin]] = field(default_factory=dict)
 
-    def add(self, entry: Entry, checked: Checked) -> None:
+    def add(self, entry: TreeEntry, checked: CheckedFile) -> None:
         """Take in the documents of one file."""
         self.whole = self.whole and checked.whole
         self.broken |= checked.broken
@@ -68,7 +68,7 @@ class DocumentSet:
             else:
                 table.update({key: value for key, value in values.items() if key not in table})
 
-    def where(self, kind: str, key: Hashable) -> Where:
+    def where(self, kind: str, key: Hashable) -> Origin:
         """Say where a good document stands. Looked up when somebody complains, not before."""
         if kind not in self._where:
             self._where[kind] = {}
@@ -76,13 +76,13 @@ class DocumentSet:
                 self._where[kind].setdefault(place[1].key, place)
         return self._where[kind][key]
 
-    def _all(self, kind: str) -> Iterator[Where]:
+    def _all(self, kind: str) -> Iterator[Origin]:
         for entry, checked in self._files:
             if kind in checked.values:
                 yield from ((entry, item) for item in checked.items if item.kind == kind and item.value is not None)
 
     @property
-    def repeated(self) -> Iterator[Mistake]:
+    def repeated(self) -> Iterator[RepositoryProblem]:
         """Documents whose name another one has."""
         tables: tuple[Sized, ...] = (self.fleets, self.gateways, self.types, self.devices, self.models, self.rollouts)
         named = sum(len(table) for table in tables)
@@ -112,16 +112,16 @@ class DocumentSet:
         return did_you_mean(name, map(str, known))
 
 
-def _repeated(first: Where, second: Where) -> Mistake:
+def _repeated(first: Origin, second: Origin) -> RepositoryProblem:
     item = second[1]
     at: JsonPath = ("spec", "version") if isinstance(item.value, model.Model) else ("metadata", "name")
     said = f"a {item.kind} named `{item.key}` is already at {first[0].path}:{first[1].line}"
-    return Mistake(second, at, Rule.DUPLICATE_NAME, said, "give one of the two another name, or remove it")
+    return RepositoryProblem(second, at, Rule.DUPLICATE_NAME, said, "give one of the two another name, or remove it")
 
 
-def located(tree: Tree, complaints: Iterable[Mistake]) -> Iterator[Problem]:
+def locate_in_tree(tree: Tree, complaints: Iterable[RepositoryProblem]) -> Iterator[Problem]:
     """Give complaints their lines. Each file concerned is read again: the good case pays nothing for it."""
-    by_entry: dict[Entry, list[tuple[int, Mistake]]] = {}
+    by_entry: dict[TreeEntry, list[tuple[int, RepositoryProblem]]] = {}
     for complaint in complaints:
         if complaint.where is None:
             yield Problem("", 0, 0, "", complaint.rule, complaint.message, complaint.hint)
@@ -130,14 +130,14 @@ def located(tree: Tree, complaints: Iterable[Mistake]) -> Iterator[Problem]:
             by_entry.setdefault(entry, []).append((item.index, complaint))
     for entry, group in by_entry.items():
         group.sort(key=itemgetter(0))
-        findings = [(index, SchemaError(one.at, one.at, one.rule, one.message, one.hint)) for index, one in group]
-        problems = placed(tree.read(entry), findings)
+        findings = [(index, DocumentProblem(one.at, one.at, one.rule, one.message, one.hint)) for index, one in group]
+        problems = locate_problems(tree.read(entry), findings)
         yield from (replace(problem, path=entry.path) for problem in problems)
 
 
-def at_most(complaints: Iterable[Mistake]) -> Iterator[Mistake]:
+def cap_alike(complaints: Iterable[RepositoryProblem]) -> Iterator[RepositoryProblem]:
     """Tell the first of one sort one by one, and of the rest their number."""
-    rest: list[Mistake] = []
+    rest: list[RepositoryProblem] = []
     for count, complaint in enumerate(complaints):
         if count < MAX_ALIKE:
             yield complaint
@@ -145,4 +145,4 @@ def at_most(complaints: Iterable[Mistake]) -> Iterator[Mistake]:
             rest.append(complaint)
     if rest:
         more = f"and {len(rest)} more beside the {MAX_ALIKE} told before; the first of them: {rest[0].message}"
-        yield Mistake(rest[0].where, rest[0].at, rest[0].rule, more, rest[0].hint)
+        yield RepositoryProblem(rest[0].where, rest[0].at, rest[0].rule, more, rest[0].hint)
