@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a tree of files to the wanted state, or to everything that is wrong with it.
+"""Loads a fleet repository: turns a tree of files into the desired state, or into a list of problems.
 
-Each file is read and checked on its own, once for each blob; then names are followed across files.
-All problems of a repository are told at once.
+Loading has two steps. Each YAML file is parsed and validated by itself, once per blob; then references
+between documents are resolved. All problems are reported together, not only the first one.
 """
 
 from __future__ import annotations
@@ -25,21 +25,23 @@ from reconciler.tree import Tree, TreeEntry
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What a tree says: the wanted state, unless there is an error, and every problem in order."""
+    """The desired state of a tree (None if there is any error), and all problems in file order."""
 
     desired: Desired | None
     problems: tuple[Problem, ...]
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """The problems because of which the tree is not applied."""
+        """The problems that stop the tree from being applied."""
         return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
 
 
 def load(tree: Tree, *, commit: Commit, cache: CheckCache | None = None) -> LoadResult:
-    """Load a tree. With a cache only blobs that it has not seen are read, and a known commit costs nothing.
+    """Load a tree. With a cache, only blobs that it does not know are read.
 
-    `commit` must name the tree's content if a cache is given: an empty one never counts as known.
+    If a cache is given, `commit` must identify the content of the tree: loading the last commit again
+    returns the same `LoadResult` object, and callers rely on that identity to detect "unchanged".
+    An empty `commit` is never treated as known.
     """
     if cache is not None and commit and cache.last is not None and cache.last[0] == commit:
         known: LoadResult = cache.last[1]
@@ -48,7 +50,7 @@ def load(tree: Tree, *, commit: Commit, cache: CheckCache | None = None) -> Load
     try:
         loaded = _load(tree, commit, used_cache)
     finally:
-        used_cache.save()  # what was found out stays true if the source failed half-way
+        used_cache.save()  # results per blob stay valid even if reading the tree failed halfway
     used_cache.last = (commit, loaded)
     return loaded
 
@@ -56,18 +58,16 @@ def load(tree: Tree, *, commit: Commit, cache: CheckCache | None = None) -> Load
 def _load(tree: Tree, commit: Commit, cache: CheckCache) -> LoadResult:
     files = filter_files(tree.entries())
     problems = files.problems
-    repository = DocumentIndex(files=files.others, whole=files.whole)
+    documents = DocumentIndex(files=files.others, complete=files.complete)
     for entry in files.yaml:
         checked = _checked(tree, entry, cache)
         problems += [replace(problem, path=entry.path) for problem in checked.problems]
-        repository.add(entry, checked)
-    complaints = chain(
-        check_references(repository), check_ownership(repository), check_sources(repository, tree, cache)
-    )
-    problems += locate_in_tree(tree, complaints)
-    cache.keep(chain((entry.blob for entry in files.yaml), (entry.blob for entry in source_files(repository))))
-    wrong = any(problem.severity is Severity.ERROR for problem in problems)
-    return LoadResult(None if wrong else _desired(commit, repository), tuple(sorted(set(problems))))
+        documents.add(entry, checked)
+    found = chain(check_references(documents), check_ownership(documents), check_sources(documents, tree, cache))
+    problems += locate_in_tree(tree, found)
+    cache.keep(chain((entry.blob for entry in files.yaml), (entry.blob for entry in source_files(documents))))
+    has_errors = any(problem.severity is Severity.ERROR for problem in problems)
+    return LoadResult(None if has_errors else _desired(commit, documents), tuple(sorted(set(problems))))
 
 
 def _checked(tree: Tree, entry: TreeEntry, cache: CheckCache) -> CheckedFile:
@@ -78,15 +78,15 @@ def _checked(tree: Tree, entry: TreeEntry, cache: CheckCache) -> CheckedFile:
     return known
 
 
-def _desired(commit: Commit, repository: DocumentIndex) -> Desired:
+def _desired(commit: Commit, documents: DocumentIndex) -> Desired:
     return Desired(
         commit=commit,
-        fleet=next(iter(repository.fleets.values())),
-        gateways=repository.gateways,
-        types=repository.types,
-        devices=repository.devices,
-        models=repository.models,
-        rollouts=repository.rollouts,
+        fleet=next(iter(documents.fleets.values())),
+        gateways=documents.gateways,
+        types=documents.types,
+        devices=documents.devices,
+        models=documents.models,
+        rollouts=documents.rollouts,
     )
 
 

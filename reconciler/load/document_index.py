@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All documents of a repository by kind and name, and where each of them stands."""
+"""All documents of a repository, indexed by kind and name, with the file that each comes from."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from reconciler.load.schema_errors import DocumentProblem
 from reconciler.load.schemas import KINDS
 from reconciler.tree import Tree, TreeEntry
 
-MAX_ALIKE = 100  # problems of one sort that are told one by one: a missing gateway concerns every device
+MAX_ALIKE = 100  # similar problems that are listed one by one: a missing gateway affects every device
 
 Origin = tuple[TreeEntry, CheckedDocument]
 
 
 @dataclass(slots=True)
 class RepositoryProblem:
-    """A mistake that only shows when documents are seen together."""
+    """A problem that only shows when documents are seen together."""
 
-    where: Origin | None  # None: it concerns the repository as a whole
+    origin: Origin | None  # None: it concerns the repository as a whole
     at: JsonPath
     rule: Rule
     message: str
@@ -33,7 +33,7 @@ class RepositoryProblem:
 
 @dataclass(slots=True)
 class DocumentIndex:
-    """The good documents by kind, and the names of those that are there but have mistakes."""
+    """The valid documents by kind, and the names of documents that exist but have errors."""
 
     fleets: dict[str, model.Fleet] = field(default_factory=dict)
     gateways: dict[model.GatewayId, model.Gateway] = field(default_factory=dict)
@@ -41,16 +41,16 @@ class DocumentIndex:
     devices: dict[model.DeviceId, model.Device] = field(default_factory=dict)
     models: dict[model.ModelRef, model.Model] = field(default_factory=dict)
     rollouts: dict[model.RolloutId, model.Rollout] = field(default_factory=dict)
-    files: dict[str, TreeEntry] = field(default_factory=dict)  # everything that is not YAML, by path
-    broken: set[tuple[str, str]] = field(default_factory=set)  # kind and name
-    suggestions_left: int = 200  # each costs milliseconds, and nobody reads so many
-    whole: bool = True  # every file could be read to its end, so that a missing name is missing
+    files: dict[str, TreeEntry] = field(default_factory=dict)  # every file that is not YAML, by path
+    broken: set[tuple[str, str]] = field(default_factory=set)  # (kind, name)
+    suggestions_left: int = 200  # each takes milliseconds, and a longer list is not read anyway
+    complete: bool = True  # every file was read to its end, so a name that is not here does not exist
     _files: list[tuple[TreeEntry, CheckedFile]] = field(default_factory=list)
-    _where: dict[str, dict[Hashable, Origin]] = field(default_factory=dict)
+    _origins: dict[str, dict[Hashable, Origin]] = field(default_factory=dict)
 
     def add(self, entry: TreeEntry, checked: CheckedFile) -> None:
-        """Take in the documents of one file."""
-        self.whole = self.whole and checked.whole
+        """Add the documents of one file."""
+        self.complete = self.complete and checked.complete
         self.broken |= checked.broken
         self._files.append((entry, checked))
         tables: dict[str, dict[Any, Any]] = {
@@ -68,81 +68,87 @@ class DocumentIndex:
             else:
                 table.update({key: value for key, value in values.items() if key not in table})
 
-    def where(self, kind: str, key: Hashable) -> Origin:
-        """Say where a good document stands. Looked up when somebody complains, not before."""
-        if kind not in self._where:
-            self._where[kind] = {}
-            for place in self._all(kind):
-                self._where[kind].setdefault(place[1].key, place)
-        return self._where[kind][key]
+    def origin(self, kind: str, key: Hashable) -> Origin:
+        """Return where a valid document comes from. Computed only once a problem needs it."""
+        if kind not in self._origins:
+            self._origins[kind] = {}
+            for origin in self._all(kind):
+                self._origins[kind].setdefault(origin[1].key, origin)
+        return self._origins[kind][key]
 
     def _all(self, kind: str) -> Iterator[Origin]:
         for entry, checked in self._files:
             if kind in checked.values:
-                yield from ((entry, item) for item in checked.items if item.kind == kind and item.value is not None)
+                yield from (
+                    (entry, document)
+                    for document in checked.documents
+                    if document.kind == kind and document.value is not None
+                )
 
     @property
-    def repeated(self) -> Iterator[RepositoryProblem]:
-        """Documents whose name another one has."""
+    def duplicates(self) -> Iterator[RepositoryProblem]:
+        """Documents that have the same name as an earlier document of their kind."""
         tables: tuple[Sized, ...] = (self.fleets, self.gateways, self.types, self.devices, self.models, self.rollouts)
-        named = sum(len(table) for table in tables)
-        written = sum(len(checked.items) for _, checked in self._files)
-        nameless = sum(item.value is None for _, checked in self._files if checked.broken for item in checked.items)
-        if named + nameless == written:
+        indexed = sum(len(table) for table in tables)
+        written = sum(len(checked.documents) for _, checked in self._files)
+        invalid = sum(each.value is None for _, checked in self._files if checked.broken for each in checked.documents)
+        if indexed + invalid == written:
             return
         for kind in KINDS:
-            for entry, item in self._all(kind):
-                first = self.where(kind, item.key)
-                if first[1] is not item or first[0] is not entry:
-                    yield _repeated(first, (entry, item))
+            for entry, document in self._all(kind):
+                first = self.origin(kind, document.key)
+                if first[1] is not document or first[0] is not entry:
+                    yield _duplicate(first, (entry, document))
 
     def may_exist(self, kind: str, name: str) -> bool:
-        """Tell whether a name that no good document has may stand in a broken one."""
-        return not self.whole or any((k, n) in self.broken for k in (kind, "") for n in (name, ""))
+        """Return whether a name that no valid document has may belong to one with errors."""
+        return not self.complete or any((k, n) in self.broken for k in (kind, "") for n in (name, ""))
 
     def has_broken(self, kind: str) -> bool:
-        """Tell whether a document of this kind may be missing because it has mistakes."""
-        return not self.whole or any(broken in {kind, ""} for broken, _ in self.broken)
+        """Return whether a document of this kind may be absent only because it has errors."""
+        return not self.complete or any(broken in {kind, ""} for broken, _ in self.broken)
 
     def suggest(self, name: str, known: Iterable[object]) -> str:
-        """Suggest what a name that nothing has was meant to be."""
+        """Suggest an existing name for one that does not exist."""
         if self.suggestions_left <= 0:
             return ""
         self.suggestions_left -= 1
         return did_you_mean(name, map(str, known))
 
 
-def _repeated(first: Origin, second: Origin) -> RepositoryProblem:
-    item = second[1]
-    at: JsonPath = ("spec", "version") if isinstance(item.value, model.Model) else ("metadata", "name")
-    said = f"a {item.kind} named `{item.key}` is already at {first[0].path}:{first[1].line}"
-    return RepositoryProblem(second, at, Rule.DUPLICATE_NAME, said, "give one of the two another name, or remove it")
+def _duplicate(first: Origin, second: Origin) -> RepositoryProblem:
+    document = second[1]
+    at: JsonPath = ("spec", "version") if isinstance(document.value, model.Model) else ("metadata", "name")
+    message = f"duplicate {document.kind} `{document.key}`; the first one is at {first[0].path}:{first[1].line}"
+    return RepositoryProblem(second, at, Rule.DUPLICATE_NAME, message, "rename one of them, or remove it")
 
 
-def locate_in_tree(tree: Tree, complaints: Iterable[RepositoryProblem]) -> Iterator[Problem]:
-    """Give complaints their lines. Each file concerned is read again: the good case pays nothing for it."""
+def locate_in_tree(tree: Tree, found: Iterable[RepositoryProblem]) -> Iterator[Problem]:
+    """Add file and line to problems. Reads each affected file again, so a valid repository pays nothing."""
     by_entry: dict[TreeEntry, list[tuple[int, RepositoryProblem]]] = {}
-    for complaint in complaints:
-        if complaint.where is None:
-            yield Problem("", 0, 0, "", complaint.rule, complaint.message, complaint.hint)
+    for problem in found:
+        if problem.origin is None:
+            yield Problem("", 0, 0, "", problem.rule, problem.message, problem.hint)
         else:
-            entry, item = complaint.where
-            by_entry.setdefault(entry, []).append((item.index, complaint))
+            entry, document = problem.origin
+            by_entry.setdefault(entry, []).append((document.index, problem))
     for entry, group in by_entry.items():
         group.sort(key=itemgetter(0))
-        findings = [(index, DocumentProblem(one.at, one.at, one.rule, one.message, one.hint)) for index, one in group]
-        problems = locate_problems(tree.read(entry), findings)
-        yield from (replace(problem, path=entry.path) for problem in problems)
+        in_documents = [
+            (index, DocumentProblem(one.at, one.at, one.rule, one.message, one.hint)) for index, one in group
+        ]
+        located = locate_problems(tree.read(entry), in_documents)
+        yield from (replace(problem, path=entry.path) for problem in located)
 
 
-def cap_alike(complaints: Iterable[RepositoryProblem]) -> Iterator[RepositoryProblem]:
-    """Tell the first of one sort one by one, and of the rest their number."""
+def cap_alike(found: Iterable[RepositoryProblem]) -> Iterator[RepositoryProblem]:
+    """Pass on the first problems of a check one by one, and summarize the rest in one."""
     rest: list[RepositoryProblem] = []
-    for count, complaint in enumerate(complaints):
+    for count, problem in enumerate(found):
         if count < MAX_ALIKE:
-            yield complaint
+            yield problem
         else:
-            rest.append(complaint)
+            rest.append(problem)
     if rest:
-        more = f"and {len(rest)} more beside the {MAX_ALIKE} told before; the first of them: {rest[0].message}"
-        yield RepositoryProblem(rest[0].where, rest[0].at, rest[0].rule, more, rest[0].hint)
+        message = f"and {len(rest)} more problems like the {MAX_ALIKE} reported above; the next one: {rest[0].message}"
+        yield RepositoryProblem(rest[0].origin, rest[0].at, rest[0].rule, message, rest[0].hint)

@@ -74,7 +74,7 @@ def test_the_right_one_of_many_devices() -> None:
 def test_a_file_without_the_device(text: str) -> None:
     for data, name in ((text.encode(), "pump-1"), ((HEAD + CASES["block"][0]).encode(), "pump-2")):
         assert not defines_device(data, name)
-        with pytest.raises(NotEditable, match=f"there is no {name}"):
+        with pytest.raises(NotEditable, match=f"has no device {name}"):
             with_public_key(data, name, KEY)
     assert defines_device((HEAD + CASES["block"][0]).encode(), "pump-1")
 

@@ -69,42 +69,42 @@ ACCEPTED: dict[bytes, object] = {
 
 @pytest.mark.parametrize("data", ACCEPTED)
 def test_accepted_with_one_meaning(data: bytes) -> None:
-    reading = parse_yaml(data)
-    assert reading.problems == []
-    assert [document.value for document in reading.documents] == [ACCEPTED[data]]
+    parsed = parse_yaml(data)
+    assert parsed.problems == []
+    assert [document.value for document in parsed.documents] == [ACCEPTED[data]]
 
 
 def test_several_documents_and_empty_ones() -> None:
-    reading = parse_yaml(b"---\n---\na: 1\n---\n# nothing\n---\nb: 2\n")
-    assert [(document.value, document.line) for document in reading.documents] == [({"a": 1}, 3), ({"b": 2}, 7)]
-    assert reading.problems == []
+    parsed = parse_yaml(b"---\n---\na: 1\n---\n# nothing\n---\nb: 2\n")
+    assert [(document.value, document.line) for document in parsed.documents] == [({"a": 1}, 3), ({"b": 2}, 7)]
+    assert parsed.problems == []
 
 
 def test_a_bomb_of_aliases_is_refused_at_once() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)]
     start = time.process_time()
-    reading = parse_yaml("\n".join(lines).encode())
+    parsed = parse_yaml("\n".join(lines).encode())
     assert time.process_time() - start < 2  # written out it would be 9**29 values
-    assert {problem.rule for problem in reading.problems} == {Rule.ALIAS, Rule.TOO_MANY_PROBLEMS}
+    assert {problem.rule for problem in parsed.problems} == {Rule.ALIAS, Rule.TOO_MANY_PROBLEMS}
 
 
 def test_a_hostile_file_does_not_fill_the_log() -> None:
-    reading = parse_yaml(b"a: 1\n" * 10_000)
-    assert len(reading.problems) == MAX_PROBLEMS + 1
-    assert reading.problems[-1].rule is Rule.TOO_MANY_PROBLEMS
-    assert not reading.whole
+    parsed = parse_yaml(b"a: 1\n" * 10_000)
+    assert len(parsed.problems) == MAX_PROBLEMS + 1
+    assert parsed.problems[-1].rule is Rule.TOO_MANY_PROBLEMS
+    assert not parsed.complete
 
 
 @pytest.mark.parametrize("count", [MAX_PROBLEMS - 1, MAX_PROBLEMS, MAX_PROBLEMS + 1])
 def test_a_syntax_error_at_the_limit_of_problems_is_still_told(count: int) -> None:
-    reading = parse_yaml(b"a: 1\n" * count + b"a: 'x\n")
-    assert {problem.rule for problem in reading.problems} <= {
+    parsed = parse_yaml(b"a: 1\n" * count + b"a: 'x\n")
+    assert {problem.rule for problem in parsed.problems} <= {
         Rule.DUPLICATE_KEY,
         Rule.INVALID_YAML,
         Rule.TOO_MANY_PROBLEMS,
     }
-    assert not reading.whole
+    assert not parsed.complete
 
 
 def test_control_characters_never_reach_a_terminal() -> None:
@@ -121,9 +121,9 @@ def test_places_of_keys_values_and_items() -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_give_documents_or_problems(data: bytes) -> None:
-    reading = parse_yaml(data)
-    assert reading.whole or reading.problems
-    assert len(positions(data)) >= len(reading.documents)
+    parsed = parse_yaml(data)
+    assert parsed.complete or parsed.problems
+    assert len(positions(data)) >= len(parsed.documents)
 
 
 PLAIN = st.recursive(

@@ -178,13 +178,13 @@ def test_the_schema_refuses_other_shapes(wrong: dict[str, Any]) -> None:
 def test_a_moment_that_no_calendar_has_is_refused(when: str) -> None:
     value = document(at=when)
     assert is_valid(value)
-    with pytest.raises(ObservedInvalid, match="no moment of the calendar"):
+    with pytest.raises(ObservedInvalid, match="is not a valid date and time"):
         timestamp_of(value)
 
 
 def test_two_artifacts_of_one_model_for_one_type_contradict_each_other() -> None:
     assert len(observed_from(document(artifacts=[BUILT, BUILT])).artifacts) == 1
-    with pytest.raises(ObservedInvalid, match="two artifacts of m@1 for esp32"):
+    with pytest.raises(ObservedInvalid, match="two different artifacts of m@1 for esp32"):
         observed_from(document(artifacts=[BUILT, {**BUILT, "packBytes": 8}]))
 
 

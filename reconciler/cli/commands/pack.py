@@ -73,7 +73,7 @@ def _device_type(path: Path) -> DeviceType:
     checked, _ = check_file(path.read_bytes())
     if checked.problems:
         raise BuildFailed("; ".join(f"{path}:{problem.line}: {problem.message}" for problem in checked.problems))
-    found = [item.value for item in checked.items if isinstance(item.value, DeviceType)]
+    found = [document.value for document in checked.documents if isinstance(document.value, DeviceType)]
     if len(found) != 1:
         raise BuildFailed(f"{path} holds {len(found)} documents of kind DeviceType; one is needed")
     return found[0]
