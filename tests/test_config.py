@@ -59,7 +59,7 @@ def test_durations_and_sections_are_typed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("name = ", "not TOML"),
+        ("name = ", "invalid TOML"),
         (MINIMAL + "[mqqt]\n", "'mqqt' was unexpected"),
         (MINIMAL.replace("press-hall", "Press Hall"), "name: 'Press Hall' does not match"),
         (MINIMAL + '[status]\ninterval = "soon"\n', "status.interval: 'soon' does not match"),
@@ -80,7 +80,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(config.ConfigInvalid, match="can't be read"):
+    with pytest.raises(config.ConfigInvalid, match="cannot read"):
         config.read(tmp_path / "gateway.toml")
 
 

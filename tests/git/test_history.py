@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.git.errors import HistoryRewritten, HistoryTooLong
-from reconciler.git.history import boundary
+from reconciler.git.history import shallow_boundary
 from reconciler.git.mirror import Mirror
 from reconciler.git.remote import GitLimits, Remote
 from reconciler.model import Commit
@@ -102,7 +102,7 @@ def test_depth_stays_small_while_nothing_asks_for_more(forge: Forge, mirror: Mir
         forge.commit()
     mirror.fetch()
     assert int(mirror.git.local("rev-list", "--count", "refs/tinyfleet/fetched", limit_s=10)) == 4
-    assert boundary(mirror.git)
+    assert shallow_boundary(mirror.git)
 
 
 def test_a_gateway_that_was_away_for_long_fetches_back_to_its_base(forge: Forge, mirror: Mirror) -> None:

@@ -47,7 +47,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 def test_one_file_on_a_branch_of_its_own(desk: Desk) -> None:
     workshop = ProposalRepository(desk.folder / "fleet")
-    assert workshop.committed("a.yaml") == b"a: 1\n"
+    assert workshop.read_committed("a.yaml") == b"a: 1\n"
     made = workshop.propose("provision/pump-1", "its key", {"a.yaml": b"a: 2\r\n"})
     assert desk.run("rev-parse", "provision/pump-1") == made
     assert desk.run("rev-parse", f"{made}^") == desk.run("rev-parse", "main")
@@ -106,7 +106,7 @@ def test_where_there_is_nothing_to_commit_to(desk: Desk, tmp_path_factory: pytes
     with pytest.raises(ProposalFailed, match="not in a Git repository"):
         ProposalRepository(elsewhere)
     subprocess.run(["git", "init", "-q", "--bare", elsewhere], check=True)
-    with pytest.raises(ProposalFailed, match="without files"):
+    with pytest.raises(ProposalFailed, match="bare Git repository"):
         ProposalRepository(elsewhere)
-    with pytest.raises(ProposalFailed, match="is in no commit yet"):
-        ProposalRepository(desk.folder).committed("fleet/c.yaml")
+    with pytest.raises(ProposalFailed, match="is not committed yet"):
+        ProposalRepository(desk.folder).read_committed("fleet/c.yaml")

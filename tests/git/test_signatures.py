@@ -74,7 +74,7 @@ def test_an_unknown_ssh_key_is_untrusted(
     forge: Forge, mirror: Mirror, every: SignaturePolicy, keys: Keys, tmp_path: Path
 ) -> None:
     forge.commit(key=keys["mallory"])
-    with pytest.raises(UntrustedSigner, match=r"\(SSH\) with a key that no allowed signer has"):
+    with pytest.raises(UntrustedSigner, match=r"\(SSH\) with a key that belongs to no allowed signer"):
         verify(mirror, every, tmp_path)
 
 
@@ -231,7 +231,7 @@ def test_gpg_keys_that_are_none_are_named(forge: Forge, mirror: Mirror, keys: Ke
     forge.commit(key=keys["ada"])
     path = tmp_path / "nonsense.asc"
     path.write_text("no key\n")
-    with pytest.raises(SignersUnreadable, match="gpg can't read"):
+    with pytest.raises(SignersUnreadable, match="gpg cannot import"):
         verify(mirror, SignaturePolicy(SignatureMode.EVERY, gpg_keys=path), tmp_path)
 
 
@@ -240,7 +240,7 @@ def test_signatures_that_take_too_long_are_given_up(
 ) -> None:
     forge.commit(key=keys["ada"])
     head = mirror.fetch()
-    with pytest.raises(HistoryTooLong, match="could not be checked within"):
+    with pytest.raises(HistoryTooLong, match="took longer than"):
         CommitVerifier(every, tmp_path).verify(mirror.git, (head,), limit_s=0.0001)
 
 

@@ -59,5 +59,5 @@ def test_a_work_tree_is_watched_where_its_refs_are(forge: Forge) -> None:
 
 
 def test_no_repository_is_a_reason_and_no_crash(tmp_path: Path) -> None:
-    with pytest.raises(WatchUnavailable, match="no Git repository"):
+    with pytest.raises(WatchUnavailable, match="not a Git repository"):
         LocalWatch(tmp_path, lambda: None)

@@ -33,7 +33,7 @@ SPOILED = {
     "label key": ("devices.yaml", "site: north", "'a b': north", Rule.WRONG_VALUE, 3, "$.metadata.labels['a b']", "is not allowed"),
     "label that is a number": ("devices.yaml", "north", "3", Rule.WRONG_TYPE, 3, "$.metadata.labels.site", "put it in quotes"),
     "label that is a truth value": ("devices.yaml", "north", "true", Rule.WRONG_TYPE, 3, "$.metadata.labels.site", "found `true`"),
-    "yes as a label": ("devices.yaml", "north", "yes", Rule.AMBIGUOUS_SCALAR, 3, "$.metadata.labels.site", "write \"yes\" for the string"),
+    "yes as a label": ("devices.yaml", "north", "yes", Rule.AMBIGUOUS_SCALAR, 3, "$.metadata.labels.site", 'write "yes" for the string'),
     "two links": ("devices.yaml", "mqtt: {}", "mqtt: {}, serial: {port: /dev/a, baud: 300, address: 1}", Rule.FIELD_CHOICE, 6, "$.spec.link", "exactly one"),
     "no link": ("devices.yaml", "mqtt: {}", "", Rule.FIELD_CHOICE, 6, "$.spec.link", "exactly one of `mqtt`, `serial`"),
     "address": ("devices.yaml", "mqtt: {}", "serial: {port: /dev/a, baud: 300, address: 248}", Rule.WRONG_VALUE, 6, "$.spec.link.serial.address", "the maximum is 247"),

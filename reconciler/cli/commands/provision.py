@@ -143,7 +143,7 @@ class _Edit:
         self._device = device
         self._name, self._before = self._file(path)
         self._workshop = ProposalRepository(path) if commit else None
-        if self._workshop and self._workshop.committed(self._name) != self._before:
+        if self._workshop and self._workshop.read_committed(self._name) != self._before:
             raise ProposalFailed(f"{self._name} has changes that are not committed yet")
         self._after(bytes(32))
         if device.public_key is not None:

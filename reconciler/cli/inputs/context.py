@@ -57,7 +57,7 @@ class CommandContext:
         path = f"{ROLLOUTS}{rollout}.yaml"
         found: list[PastRollout] = []
         for each in self.histories:
-            versions = versions_of(each.git, each.commit, path, most=VERSIONS_READ, limit_s=LIMIT_S)
+            versions = versions_of(each.git, each.commit, path, limit=VERSIONS_READ, limit_s=LIMIT_S)
             found += past_rollouts(each.gateway, versions)
         return sorted(found, key=lambda chapter: chapter.began_at, reverse=True)
 
