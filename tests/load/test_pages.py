@@ -1,34 +1,53 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages say what is."""
+"""The documents about the fleet repository agree with the code."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
+from reconciler.load.document_check import check_file
 from reconciler.load.document_index import MAX_ALIKE
 from reconciler.load.file_filter import SUFFIXES
 from reconciler.load.model_sources import MAX_SOURCE_BYTES
 from reconciler.load.problems import Rule
 from reconciler.load.schemas import KINDS, PLANNED_KINDS, schema_text
 from reconciler.load.strict_yaml import MAX_DEPTH, MAX_FILE_BYTES, MAX_KEY_CHARS, MAX_PROBLEMS
-from tests.load.field_tables import PAGE, SECTIONS, with_tables
+from tests.load.field_tables import PAGE, SECTIONS, shown, with_tables
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "fleet-repo-example"
 
 
-def test_each_kind_has_a_section_with_the_fields_of_its_schema() -> None:
+def test_each_kind_has_a_section_with_all_fields_of_its_schema() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert re.findall(r"<!-- fields: ([A-Z]\w+) -->", page) == list(KINDS)
     assert page == with_tables(page), "run `make fleet-docs`"
-    for kind in (*KINDS, *(section.replace("-", " ").capitalize() for section in SECTIONS.values())):
-        assert f"\n## {kind}\n" in page
+    for kind in KINDS:
+        fields = json.loads(schema_text(kind))["properties"]["spec"]["properties"]
+        assert sorted(shown(page, kind)) == sorted(fields), kind
+    for heading in (*KINDS, *(section.replace("-", " ").capitalize() for section in SECTIONS.values())):
+        assert f"\n## {heading}\n" in page
     for kind in PLANNED_KINDS:
         assert f"`{kind}`" in page
 
 
-def test_each_rule_has_exactly_one_line_that_tells_what_to_do() -> None:
+def test_each_example_of_a_kind_is_valid() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    examples = re.findall(r"^```yaml\n(apiVersion:.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    checked = [check_file(text.encode())[0] for text in examples[1:]]  # the first one shows the common fields
+    assert [file.problems for file in checked] == [()] * len(KINDS)
+    assert [document.kind for file in checked for document in file.documents] == list(KINDS)
+
+
+def test_every_problem_that_the_page_names_is_a_rule() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    named = re.findall(r"(?:problem|reports|warning)\s+`([a-z0-9]+(?:-[a-z0-9]+)+)`", page)
+    assert len(named) > 10
+    assert set(named) <= set(Rule)
+
+
+def test_each_rule_has_exactly_one_row_that_says_what_to_do() -> None:
     page = (ROOT / "docs/validation.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([a-z0-9-]+)` \| .+ \| .+ \|$", page, re.MULTILINE)
     assert sorted(rows) == sorted(Rule)
