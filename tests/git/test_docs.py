@@ -23,7 +23,7 @@ def test_a_reason_is_the_name_of_its_class() -> None:
 
 
 def test_every_reason_is_explained_and_no_other() -> None:
-    table = PAGE.partition("## Conditions and reasons")[2].partition("## The status ref")[0]
+    table = PAGE.partition("## Conditions and reasons")[2].partition("## The status branch")[0]
     rows = [line for line in table.splitlines() if line.startswith("| `")]
     explained = [reason for row in rows for reason in re.findall(r"`([A-Z]\w+)`", row.split("|")[1])]
     assert sorted(explained) == sorted(each.__name__ for each in leaves())
