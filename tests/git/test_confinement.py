@@ -125,7 +125,7 @@ def test_hooks_in_the_mirror_never_run(forge: Forge, mirror: Mirror, trap: Trap,
     assert not trap.sprung()
 
 
-def test_programs_that_a_local_remotes_configuration_names_never_run(
+def test_programs_in_the_configuration_of_a_local_remote_never_run(
     forge: Forge, mirror: Mirror, trap: Trap, tmp_path: Path
 ) -> None:
     forge.commit()
@@ -136,7 +136,7 @@ def test_programs_that_a_local_remotes_configuration_names_never_run(
     assert not trap.sprung()
 
 
-def test_a_partial_clone_as_remote_does_not_fetch_what_it_lacks(forge: Forge, trap: Trap, tmp_path: Path) -> None:
+def test_a_partial_clone_as_remote_does_not_fetch_missing_objects(forge: Forge, trap: Trap, tmp_path: Path) -> None:
     """CVE-2024-32004: serving a crafted repository ran what its configuration named for the missing objects."""
     forge.commit({"a.yaml": "a\n"})
     forge.git("config", "uploadpack.allowFilter", "true", cwd=forge.bare)
@@ -211,7 +211,7 @@ def test_transports_that_run_programs_are_refused(url: str, trap: Trap) -> None:
     assert not trap.sprung()
 
 
-def test_a_runner_speaks_no_protocol_that_it_was_not_given(forge: Forge, mirror: Mirror, trap: Trap) -> None:
+def test_only_the_configured_protocol_is_allowed(forge: Forge, mirror: Mirror, trap: Trap) -> None:
     """Should a URL ever come past the check above, or from inside git."""
     forge.commit()
     mirror.fetch()
@@ -252,7 +252,7 @@ def test_urls_that_mean_something_else_are_refused_without_their_secrets(url: st
         ("/srv/fleet.git", "file"),
     ],
 )
-def test_ordinary_urls_pass(url: str, protocol: str) -> None:
+def test_ordinary_urls_are_accepted(url: str, protocol: str) -> None:
     assert protocol_of(url) == protocol
 
 

@@ -43,7 +43,7 @@ def fill(disk: Path) -> Path:
             return filler
 
 
-def test_a_fetch_that_finds_no_room_keeps_the_last_good_commit_and_heals(
+def test_a_full_disk_keeps_the_last_good_commit_and_recovers(
     forge: Forge, disk: Path, remote: Remote, tmp_path: Path
 ) -> None:
     good = forge.commit({"a.yaml": "a\n"})
@@ -62,7 +62,7 @@ def test_a_fetch_that_finds_no_room_keeps_the_last_good_commit_and_heals(
         assert isinstance(source.poll(good), Advanced)
 
 
-def test_a_status_that_finds_no_room_is_published_later(forge: Forge, disk: Path, remote: Remote) -> None:
+def test_a_status_that_hits_a_full_disk_is_published_later(forge: Forge, disk: Path, remote: Remote) -> None:
     author = CommitAuthor("north", "north@example.org")
     with StatusWriter(disk / "status", remote, "north", author) as status:
         assert isinstance(status.publish({"a": b"1"}, CommitMessage("1", datetime.now(UTC))), Pushed)

@@ -45,7 +45,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return Desk(tmp_path)
 
 
-def test_one_file_on_a_branch_of_its_own(desk: Desk) -> None:
+def test_a_proposal_is_one_commit_on_its_own_branch(desk: Desk) -> None:
     workshop = ProposalRepository(desk.folder / "fleet")
     assert workshop.read_committed("a.yaml") == b"a: 1\n"
     made = workshop.propose("provision/pump-1", "its key", {"a.yaml": b"a: 2\r\n"})
@@ -58,7 +58,7 @@ def test_one_file_on_a_branch_of_its_own(desk: Desk) -> None:
     assert shown.stdout == b"a: 2\r\n"
 
 
-def test_what_is_under_way_is_left_alone(desk: Desk) -> None:
+def test_index_and_work_tree_are_not_touched(desk: Desk) -> None:
     desk.write("fleet/a.yaml", "a: 3\n")
     desk.run("add", "fleet/a.yaml")
     desk.write("fleet/b.yaml", "b: 3\n")
@@ -69,7 +69,7 @@ def test_what_is_under_way_is_left_alone(desk: Desk) -> None:
     assert desk.run("show", f"{made}:fleet/b.yaml") == "b: 1"
 
 
-def test_again_replaces_what_was_proposed(desk: Desk) -> None:
+def test_a_second_proposal_replaces_the_first(desk: Desk) -> None:
     workshop = ProposalRepository(desk.folder)
     first = workshop.propose("provision/pump-1", "its key", {"fleet/a.yaml": b"a: 2\n"})
     second = workshop.propose("provision/pump-1", "its key", {"fleet/a.yaml": b"a: 3\n"})
@@ -77,7 +77,7 @@ def test_again_replaces_what_was_proposed(desk: Desk) -> None:
     assert desk.run("rev-parse", f"{second}^") == desk.run("rev-parse", "main")
 
 
-def test_it_is_signed_when_its_author_signs(desk: Desk) -> None:
+def test_a_proposal_is_signed_if_its_author_signs(desk: Desk) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", desk.folder / "key"], check=True)
     for name, value in (
         ("gpg.format", "ssh"),
@@ -101,7 +101,7 @@ def test_a_branch_that_is_checked_out_is_not_moved(desk: Desk) -> None:
     assert ProposalRepository(desk.folder).propose("provision/pump-1", "its key", {"fleet/a.yaml": b"a: 2\n"})
 
 
-def test_where_there_is_nothing_to_commit_to(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_folder_without_a_usable_repository_is_refused(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     with pytest.raises(ProposalFailed, match="not in a Git repository"):
         ProposalRepository(elsewhere)

@@ -129,7 +129,7 @@ def test_gpg_signers_are_named_and_others_refused(
         verify(mirror, gpg_policy, tmp_path, first)
 
 
-def test_a_gpg_key_taken_out_of_the_file_signs_no_more(
+def test_a_gpg_key_removed_from_the_file_is_no_longer_trusted(
     forge: Forge, mirror: Mirror, gpg_policy: SignaturePolicy, gpg: dict[str, GpgKey], tmp_path: Path
 ) -> None:
     forge.gpg_home = gpg["ada"].home
@@ -156,7 +156,7 @@ def test_an_expired_gpg_key_is_refused(forge: Forge, mirror: Mirror, gpg: dict[s
         verify(mirror, SignaturePolicy(SignatureMode.EVERY, gpg_keys=keyring), tmp_path)
 
 
-def test_gpg_is_not_even_started_without_keys_for_it(
+def test_gpg_is_not_started_without_gpg_keys(
     forge: Forge, mirror: Mirror, every: SignaturePolicy, gpg: dict[str, GpgKey], tmp_path: Path
 ) -> None:
     forge.gpg_home = gpg["ada"].home
@@ -165,7 +165,7 @@ def test_gpg_is_not_even_started_without_keys_for_it(
         verify(mirror, every, tmp_path)
 
 
-def test_a_merge_as_forges_make_it(
+def test_a_merge_signed_by_the_forge_is_accepted(
     forge: Forge, mirror: Mirror, keys: Keys, every: SignaturePolicy, gpg: dict[str, GpgKey]
 ) -> None:
     """Authors sign with SSH, the forge signs the merge with its own GPG key: both are looked at."""
@@ -210,24 +210,24 @@ def test_an_unsigned_merge_of_signed_commits_is_refused(
         verify(mirror, every, tmp_path, base)
 
 
-def test_off_looks_at_nothing(forge: Forge, mirror: Mirror, tmp_path: Path) -> None:
+def test_policy_off_verifies_nothing(forge: Forge, mirror: Mirror, tmp_path: Path) -> None:
     forge.commit()
     assert verify(mirror, SignaturePolicy(SignatureMode.OFF), tmp_path) == ()
 
 
-def test_no_signers_at_all_trusts_nobody(forge: Forge, mirror: Mirror, keys: Keys, tmp_path: Path) -> None:
+def test_a_policy_without_signers_trusts_nobody(forge: Forge, mirror: Mirror, keys: Keys, tmp_path: Path) -> None:
     forge.commit(key=keys["ada"])
     with pytest.raises(UntrustedSigner):
         verify(mirror, SignaturePolicy(SignatureMode.EVERY), tmp_path)
 
 
-def test_an_unreadable_signers_file_is_named(forge: Forge, mirror: Mirror, keys: Keys, tmp_path: Path) -> None:
+def test_an_unreadable_signers_file_is_reported(forge: Forge, mirror: Mirror, keys: Keys, tmp_path: Path) -> None:
     forge.commit(key=keys["ada"])
     with pytest.raises(SignersUnreadable, match="nowhere"):
         verify(mirror, SignaturePolicy(SignatureMode.EVERY, allowed_signers=tmp_path / "nowhere"), tmp_path)
 
 
-def test_gpg_keys_that_are_none_are_named(forge: Forge, mirror: Mirror, keys: Keys, tmp_path: Path) -> None:
+def test_a_file_without_gpg_keys_is_reported(forge: Forge, mirror: Mirror, keys: Keys, tmp_path: Path) -> None:
     forge.commit(key=keys["ada"])
     path = tmp_path / "nonsense.asc"
     path.write_text("no key\n")
@@ -235,7 +235,7 @@ def test_gpg_keys_that_are_none_are_named(forge: Forge, mirror: Mirror, keys: Ke
         verify(mirror, SignaturePolicy(SignatureMode.EVERY, gpg_keys=path), tmp_path)
 
 
-def test_signatures_that_take_too_long_are_given_up(
+def test_verification_has_a_time_limit(
     forge: Forge, mirror: Mirror, every: SignaturePolicy, keys: Keys, tmp_path: Path
 ) -> None:
     forge.commit(key=keys["ada"])
@@ -244,7 +244,7 @@ def test_signatures_that_take_too_long_are_given_up(
         CommitVerifier(every, tmp_path).verify(mirror.git, (head,), limit_s=0.0001)
 
 
-def test_a_missing_verifier_is_named_and_nobody_is_blamed(
+def test_a_missing_program_is_not_reported_as_an_untrusted_signer(
     forge: Forge, mirror: Mirror, every: SignaturePolicy, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forge.commit(key=keys["ada"])
@@ -254,7 +254,7 @@ def test_a_missing_verifier_is_named_and_nobody_is_blamed(
         CommitVerifier(every, mirror.path).verify(mirror.git, (head,), limit_s=30)
 
 
-def test_a_keyring_that_cannot_be_made_is_named(
+def test_a_keyring_that_cannot_be_created_is_reported(
     forge: Forge, mirror: Mirror, gpg_policy: SignaturePolicy, keys: Keys, tmp_path: Path
 ) -> None:
     forge.commit(key=keys["ada"])
@@ -263,7 +263,7 @@ def test_a_keyring_that_cannot_be_made_is_named(
         verify(mirror, gpg_policy, tmp_path / "file")
 
 
-def test_an_anchor_is_a_whole_commit_id() -> None:
+def test_an_anchor_must_be_a_full_commit_id() -> None:
     with pytest.raises(SettingsUnsafe):
         SignaturePolicy(anchor=Commit("abc123"))
 
@@ -278,7 +278,7 @@ def test_the_repository_cannot_name_its_own_signers(
         verify(mirror, every, tmp_path)
 
 
-def test_fingerprint_moves_with_the_files(every: SignaturePolicy, tmp_path: Path) -> None:
+def test_the_fingerprint_changes_with_the_files(every: SignaturePolicy, tmp_path: Path) -> None:
     before = CommitVerifier(every, tmp_path).fingerprint()
     assert every.allowed_signers is not None
     every.allowed_signers.write_text("")

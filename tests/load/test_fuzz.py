@@ -124,7 +124,7 @@ def placed(problem: Problem, files: dict[str, bytes]) -> None:
 
 
 @pytest.mark.parametrize("spoil", [bytes_spoiled, meaning_spoiled])
-def test_only_documented_problems_come_out(spoil: Callable[[random.Random, bytes], bytes]) -> None:
+def test_corrupted_files_give_only_documented_problems(spoil: Callable[[random.Random, bytes], bytes]) -> None:
     cache = CheckCache()
     seen: set[Rule] = set()
     for number in range(ROUNDS):
@@ -142,7 +142,7 @@ def test_only_documented_problems_come_out(spoil: Callable[[random.Random, bytes
     assert len(seen) > 5, "the spoiling reached too little to mean anything"
 
 
-def test_the_example_itself_is_clean() -> None:
+def test_the_example_has_no_problems() -> None:
     tree = GivenTree(*((name, FILE, data) for name, data in FILES.items()))
     loaded = load(tree, commit=Commit("c"))
     assert loaded.problems == ()

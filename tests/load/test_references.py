@@ -67,7 +67,7 @@ SPOILED: dict[str, Case] = {
 
 
 @pytest.mark.parametrize("name", SPOILED)
-def test_a_mistake_across_documents(name: str, repo: Repo) -> None:
+def test_a_problem_between_documents_is_located_and_explained(name: str, repo: Repo) -> None:
     spoil, rule, file, line, at, words = SPOILED[name]
     spoil(repo)
     problem = next(one for one in repo.problems() if one.rule is rule)
@@ -76,14 +76,14 @@ def test_a_mistake_across_documents(name: str, repo: Repo) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, case in SPOILED.items() if case[1] is Rule.EMPTY_SELECTOR])
-def test_a_selector_without_devices_is_only_a_warning(name: str, repo: Repo) -> None:
+def test_a_selector_that_matches_nothing_is_only_a_warning(name: str, repo: Repo) -> None:
     SPOILED[name][0](repo)
     loaded = repo.load()
     assert loaded.desired is not None
     assert [problem.severity for problem in loaded.problems] == [Severity.WARNING]
 
 
-def test_a_ring_of_rollouts_is_told_once_and_whole(repo: Repo) -> None:
+def test_a_dependency_cycle_is_reported_once_and_completely(repo: Repo) -> None:
     for name, after in (("a", "b"), ("b", "c"), ("c", "a"), ("d", "a")):
         selector = f"{{devices: [pump-{name}]}}"
         repo.append("devices.yaml", repo.device(f"pump-{name}"))
@@ -92,7 +92,7 @@ def test_a_ring_of_rollouts_is_told_once_and_whole(repo: Repo) -> None:
     assert "a -> b -> c -> a" in repo.only().message or "a -> c -> b -> a" in repo.only().message
 
 
-def test_two_rings_are_both_told(repo: Repo) -> None:
+def test_two_dependency_cycles_are_both_reported(repo: Repo) -> None:
     for name in ("a", "b"):
         repo.append("devices.yaml", repo.device(f"pump-{name}"))
         more = f"  dependsOn: [{name}]\n"
@@ -101,22 +101,22 @@ def test_two_rings_are_both_told(repo: Repo) -> None:
     assert [problem.path for problem in repo.problems()] == ["rollouts/a.yaml", "rollouts/b.yaml"]
 
 
-def test_different_priorities_may_overlap(repo: Repo) -> None:
+def test_rollouts_of_different_priority_may_overlap(repo: Repo) -> None:
     repo.append("rollouts.yaml", repo.rollout("fix", "  priority: 10\n"))
     assert repo.problems() == ()
 
 
-def test_a_broken_file_does_not_make_everything_else_wrong(repo: Repo) -> None:
+def test_an_unreadable_file_causes_no_further_problems(repo: Repo) -> None:
     repo.write("types.yaml", "kind: 'DeviceType\n")
     assert repo.only().rule is Rule.INVALID_YAML
 
 
-def test_a_broken_gateway_does_not_leave_its_devices_unserved(repo: Repo) -> None:
+def test_a_gateway_with_errors_causes_no_unserved_devices(repo: Repo) -> None:
     repo.replace("gateways.yaml", "selector", "selectr")
     assert {problem.path for problem in repo.problems()} == {"gateways.yaml"}
 
 
-def test_a_mistake_that_every_device_shares_is_told_for_some_and_counted_for_the_rest(repo: Repo) -> None:
+def test_a_problem_of_every_device_is_listed_for_some_and_counted_for_the_rest(repo: Repo) -> None:
     repo.write("gateways.yaml", "")
     repo.write("devices.yaml", "---\n".join(repo.device(f"pump-{number:03d}") for number in range(200)))
     told = [problem for problem in repo.problems() if problem.rule is Rule.NO_GATEWAY]

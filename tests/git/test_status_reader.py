@@ -33,7 +33,7 @@ def runner(path: Path) -> ConfinedGit:
     return git
 
 
-def test_of_a_branch_here_and_at_the_remote_the_newest_word_counts(fleet: Works) -> None:
+def test_of_a_local_and_a_remote_branch_the_newest_wins(fleet: Works) -> None:
     fleet.status({"README.md": b"old"})
     old = fleet.git("rev-parse", "status/hall")
     fleet.status({"README.md": b"new"})
@@ -46,7 +46,7 @@ def test_of_a_branch_here_and_at_the_remote_the_newest_word_counts(fleet: Works)
         }
 
 
-def test_branches_that_are_no_status_of_a_gateway_are_passed_over(fleet: Works) -> None:
+def test_other_branches_are_skipped(fleet: Works) -> None:
     fleet.status({"README.md": b"x"})
     blob = fleet.git("hash-object", "-w", "--stdin", data=b"no commit")
     fleet.git("update-ref", "refs/heads/status/yard/north", "HEAD")
@@ -54,7 +54,7 @@ def test_branches_that_are_no_status_of_a_gateway_are_passed_over(fleet: Works) 
     assert set(status_branches(runner(fleet.path), limit_s=LIMIT_S)) == {"hall"}
 
 
-def test_versions_of_a_file_that_was_away_for_a_while(fleet: Works) -> None:
+def test_versions_of_a_file_that_was_deleted_and_restored(fleet: Works) -> None:
     fleet.status({"rollouts/wear.yaml": b"first"})
     fleet.status({"rollouts/other.yaml": b"beside"})
     tip = fleet.git("rev-parse", "status/hall")
@@ -74,7 +74,7 @@ def test_versions_of_a_file_that_was_away_for_a_while(fleet: Works) -> None:
     assert files_at(git, tip, limit_s=LIMIT_S, below="nothing") == {}  # type: ignore[arg-type]  # as above
 
 
-def test_a_blob_that_is_gone_is_damage(fleet: Works) -> None:
+def test_a_missing_blob_is_damage(fleet: Works) -> None:
     fleet.status({"README.md": b"to be lost"})
     tip = fleet.git("rev-parse", "status/hall")
     blob = fleet.git("rev-parse", f"{tip}:README.md")
@@ -88,13 +88,13 @@ def test_a_blob_that_is_gone_is_damage(fleet: Works) -> None:
         files_at(runner(fleet.path), tip, limit_s=LIMIT_S)  # type: ignore[arg-type]  # as above
 
 
-def test_a_transfer_that_git_was_not_allowed_to_write() -> None:
+def test_a_transfer_over_the_file_size_limit_has_its_own_reason() -> None:
     found = failure_of(GitResult(-signal.SIGXFSZ, b"", ""), "fetching", limit_s=10)
     assert isinstance(found, errors.TransferTooLarge)
     assert str(found) == "fetching: the transfer exceeds the size limit"
 
 
-def test_a_mirror_is_held_by_one_thread_and_what_a_killed_one_left_is_taken_away(tmp_path: Path) -> None:
+def test_a_mirror_has_one_writer_and_leftovers_are_removed(tmp_path: Path) -> None:
     mirror = tmp_path / "mirror.git"
     (mirror / "objects" / "pack").mkdir(parents=True)
     exclusive = MirrorLock(mirror)

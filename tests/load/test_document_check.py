@@ -48,7 +48,7 @@ SPOILED = {
 
 
 @pytest.mark.parametrize("name", SPOILED)
-def test_a_mistake_in_one_document(name: str, repo: Repo) -> None:
+def test_a_problem_in_one_document_is_located_and_explained(name: str, repo: Repo) -> None:
     file, old, new, rule, line, at, words = SPOILED[name]
     repo.replace(file, old, new)
     problem = next(one for one in repo.problems() if one.rule is rule)
@@ -58,14 +58,14 @@ def test_a_mistake_in_one_document(name: str, repo: Repo) -> None:
 
 
 @pytest.mark.parametrize("name", SPOILED)
-def test_one_mistake_gives_no_flood(name: str, repo: Repo) -> None:
+def test_one_error_causes_no_further_problems(name: str, repo: Repo) -> None:
     """What a broken document would have defined is not reported as missing on top."""
     file, old, new, *_ = SPOILED[name]
     repo.replace(file, old, new)
     assert len(repo.problems()) <= 2
 
 
-def test_all_mistakes_at_once_and_in_order(repo: Repo) -> None:
+def test_all_problems_are_reported_in_order(repo: Repo) -> None:
     repo.replace("types.yaml", "65536", "x")
     repo.replace("types.yaml", "8192", "z")
     repo.replace("devices.yaml", "mqtt: {}", "")
@@ -79,7 +79,7 @@ def test_all_mistakes_at_once_and_in_order(repo: Repo) -> None:
     ]
 
 
-def test_the_valid_repository_is_valid(repo: Repo) -> None:
+def test_the_test_repository_is_valid(repo: Repo) -> None:
     loaded = repo.load()
     assert loaded.problems == ()
     assert loaded.desired is not None

@@ -40,7 +40,7 @@ def test_each_example_of_a_kind_is_valid() -> None:
     assert [document.kind for file in checked for document in file.documents] == list(KINDS)
 
 
-def test_every_problem_that_the_page_names_is_a_rule() -> None:
+def test_every_problem_named_on_the_page_is_a_rule() -> None:
     page = PAGE.read_text(encoding="utf-8")
     named = re.findall(r"(?:problem|reports|warning)\s+`([a-z0-9]+(?:-[a-z0-9]+)+)`", page)
     assert len(named) > 10
@@ -53,7 +53,7 @@ def test_each_rule_has_exactly_one_row_that_says_what_to_do() -> None:
     assert sorted(rows) == sorted(Rule)
 
 
-def test_the_limits_on_the_pages_are_those_of_the_code() -> None:
+def test_the_pages_state_the_limits_of_the_code() -> None:
     page = (ROOT / "docs/validation.md").read_text(encoding="utf-8")
     mebibyte = 1024 * 1024
     assert f"{MAX_FILE_BYTES // mebibyte} MiB, or a model's file over {MAX_SOURCE_BYTES // mebibyte} MiB" in page
@@ -64,12 +64,12 @@ def test_the_limits_on_the_pages_are_those_of_the_code() -> None:
     assert all(suffix in PAGE.read_text(encoding="utf-8") for suffix in SUFFIXES)
 
 
-def test_every_rule_is_met_by_some_test() -> None:
+def test_every_rule_is_covered_by_a_test() -> None:
     tests = "\n".join(file.read_text(encoding="utf-8") for file in Path(__file__).parent.glob("test_*.py"))
     assert [rule for rule in Rule if f"Rule.{rule.name}" not in tests] == []
 
 
-def test_the_examples_copy_of_the_schemas_is_a_copy() -> None:
+def test_the_schemas_of_the_example_are_up_to_date() -> None:
     copies = {file.name: file.read_text(encoding="utf-8") for file in (EXAMPLE / ".schemas").iterdir()}
     assert copies == {f"{name}.json": schema_text(kind) for kind, name in KINDS.items()}, "run `make fleet-docs`"
 

@@ -33,13 +33,13 @@ SAID: list[tuple[str, type[FleetError]]] = [
 
 
 @pytest.mark.parametrize(("said", "failure"), SAID)
-def test_words_of_git(said: str, failure: type[FleetError]) -> None:
+def test_messages_of_git_map_to_failures(said: str, failure: type[FleetError]) -> None:
     found = failure_of(GitResult(128, b"", said), "fetching", limit_s=10)
     assert type(found) is failure
     assert str(found).startswith("fetching: ")
     assert "\n" not in str(found)
 
 
-def test_only_an_absent_remote_heals_by_itself() -> None:
+def test_only_an_unavailable_remote_is_transient() -> None:
     assert isinstance(failure_of(GitResult(-9, b"", "", timed_out=True), "fetching", limit_s=10), Transient)
     assert isinstance(failure_of(GitResult(128, b"", SAID[0][0]), "fetching", limit_s=10), Stalled)

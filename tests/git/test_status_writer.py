@@ -60,7 +60,7 @@ def status(tmp_path: Path, remote: Remote) -> Iterator[StatusWriter]:
         yield opened
 
 
-def test_one_commit_for_a_change_and_none_without(forge: Forge, status: StatusWriter) -> None:
+def test_a_commit_is_made_only_for_a_change(forge: Forge, status: StatusWriter) -> None:
     files = {"README.md": b"# north\n", "devices/pump-1.yaml": b"ready: true\n"}
     first = status.publish(files, message())
     assert isinstance(first, Pushed)
@@ -75,7 +75,7 @@ def test_one_commit_for_a_change_and_none_without(forge: Forge, status: StatusWr
     assert count(forge) == 3
 
 
-def test_the_commit_says_who_and_when(forge: Forge, status: StatusWriter) -> None:
+def test_the_commit_has_author_and_time(forge: Forge, status: StatusWriter) -> None:
     done = status.publish({"a": b"1"}, message("3 devices confirmed, 1 stuck"))
     assert isinstance(done, Pushed)
     told = forge.git("show", "-s", "--format=%an|%ae|%aI|%cn|%cI|%B", done.commit, cwd=forge.bare)
@@ -123,14 +123,14 @@ def test_peers_of_a_repository_without_any(forge: Forge, remote: Remote, tmp_pat
         assert peers.fetch() == {}
 
 
-def test_a_missing_key_is_said_and_nothing_unsigned_is_pushed(forge: Forge, remote: Remote, tmp_path: Path) -> None:
+def test_a_missing_key_is_reported_and_nothing_unsigned_is_pushed(forge: Forge, remote: Remote, tmp_path: Path) -> None:
     author = dataclasses.replace(NORTH, signing_key=tmp_path / "nowhere")
     with StatusWriter(tmp_path / "status", remote, "north", author, limits=LIMITS) as status:
         waiting(status.publish({"a": b"1"}, message()), "SignersUnreadable")
     assert forge.git("for-each-ref", cwd=forge.bare) == ""
 
 
-def test_kept_here_while_the_remote_is_away_and_pushed_later(forge: Forge, status: StatusWriter) -> None:
+def test_commits_are_kept_while_the_remote_is_unreachable_and_pushed_later(forge: Forge, status: StatusWriter) -> None:
     status.publish({"a": b"1"}, message())
     away = forge.bare.with_suffix(".away")
     forge.bare.rename(away)
@@ -144,7 +144,7 @@ def test_kept_here_while_the_remote_is_away_and_pushed_later(forge: Forge, statu
     assert count(forge) == 3  # what happened meanwhile is in the history
 
 
-def test_first_written_while_the_remote_was_away(
+def test_the_first_status_may_be_written_while_the_remote_is_unreachable(
     forge: Forge, status: StatusWriter, remote: Remote, tmp_path: Path
 ) -> None:
     with StatusWriter(tmp_path / "before", remote, "north", NORTH, limits=LIMITS) as before:
@@ -158,7 +158,7 @@ def test_first_written_while_the_remote_was_away(
     assert count(forge) == 2
 
 
-def test_concurrent_pushes_end_with_the_last_writers_files(forge: Forge, remote: Remote, tmp_path: Path) -> None:
+def test_of_concurrent_pushes_the_last_writer_wins(forge: Forge, remote: Remote, tmp_path: Path) -> None:
     """Two daemons of one name, each unaware of the other's pushes."""
     with (
         StatusWriter(tmp_path / "a", remote, "north", NORTH, limits=LIMITS) as one,
@@ -185,7 +185,7 @@ def test_the_same_files_pushed_by_another_need_no_commit(forge: Forge, remote: R
     assert count(forge) == 2
 
 
-def test_a_link_that_another_pushed_in_place_of_a_file_is_mended(forge: Forge, remote: Remote, tmp_path: Path) -> None:
+def test_a_symlink_pushed_in_place_of_a_file_is_replaced(forge: Forge, remote: Remote, tmp_path: Path) -> None:
     (forge.work / "a").symlink_to("1")
     (forge.work / "odd\nname").write_text("x")
     forge.commit({"b": "2"}, push=False)
@@ -210,7 +210,7 @@ def test_over_http_with_a_credential_helper(forge: Forge, tmp_path: Path) -> Non
             waiting(status.publish({"a": b"3"}, message()), "AuthenticationFailed")
 
 
-def test_a_server_that_never_answers_costs_the_limit_and_keeps_the_status(tmp_path: Path) -> None:
+def test_a_silent_server_costs_the_time_limit_and_keeps_the_status(tmp_path: Path) -> None:
     servers: list[Loopback] = []
     servers.append(Loopback(silent(servers)))
     with servers[0].running() as server:
@@ -222,7 +222,7 @@ def test_a_server_that_never_answers_costs_the_limit_and_keeps_the_status(tmp_pa
             assert waiting(status.publish({"a": b"1"}, message()), "RemoteUnavailable").commit == kept.commit
 
 
-def test_a_branch_deleted_on_the_remote_comes_back(forge: Forge, remote: Remote, tmp_path: Path) -> None:
+def test_a_branch_deleted_on_the_remote_is_restored(forge: Forge, remote: Remote, tmp_path: Path) -> None:
     for text in (b"1", b"2", b"3"):
         # A new disk each time: the mirror's history is cut at what was fetched.
         with StatusWriter(tmp_path / text.decode(), remote, "north", NORTH, limits=LIMITS) as status:
@@ -233,7 +233,7 @@ def test_a_branch_deleted_on_the_remote_comes_back(forge: Forge, remote: Remote,
     assert on_remote(forge) == {"a": b"4"}
 
 
-def test_old_history_is_dropped_once_it_is_long(forge: Forge, remote: Remote, tmp_path: Path) -> None:
+def test_a_long_history_restarts(forge: Forge, remote: Remote, tmp_path: Path) -> None:
     limits = dataclasses.replace(LIMITS, status_commits=3)
     counts = []
     with StatusWriter(tmp_path / "status", remote, "north", NORTH, limits=limits) as status:
@@ -244,7 +244,7 @@ def test_old_history_is_dropped_once_it_is_long(forge: Forge, remote: Remote, tm
     assert counts == [1, 2, 3, 1, 2, 3, 1]
 
 
-def test_a_remote_that_takes_no_rewritten_branch_keeps_its_history(
+def test_a_remote_that_refuses_rewritten_branches_keeps_its_history(
     forge: Forge, remote: Remote, tmp_path: Path
 ) -> None:
     forge.git("config", "receive.denyNonFastForwards", "true", cwd=forge.bare)
@@ -256,7 +256,7 @@ def test_a_remote_that_takes_no_rewritten_branch_keeps_its_history(
     assert count(forge) == 5
 
 
-def test_a_remote_that_declines_is_told_apart(forge: Forge, status: StatusWriter) -> None:
+def test_a_remote_that_rejects_the_push_has_its_own_reason(forge: Forge, status: StatusWriter) -> None:
     """With a rule of its own, as forges have them; a hook would not run, for this remote is on our machine."""
     forge.git("config", "receive.maxInputSize", "10", cwd=forge.bare)
     failed = status.publish({"a": os.urandom(4000)}, message())
@@ -268,7 +268,7 @@ def test_a_remote_that_declines_is_told_apart(forge: Forge, status: StatusWriter
 
 
 @pytest.mark.parametrize("life", ["same", "restarted"])
-def test_a_damaged_status_mirror_is_made_anew(
+def test_a_damaged_status_mirror_is_replaced(
     life: str,
     forge: Forge,
     status: StatusWriter,
@@ -285,13 +285,13 @@ def test_a_damaged_status_mirror_is_made_anew(
     assert count(forge) == 2
 
 
-def test_a_status_mirror_that_is_a_file_is_made_anew(forge: Forge, status: StatusWriter, tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_status_mirror_is_replaced(forge: Forge, status: StatusWriter, tmp_path: Path) -> None:
     (tmp_path / "status").write_text("not a folder")
     assert isinstance(status.publish({"a": b"1"}, message()), Pushed)
     assert on_remote(forge) == {"a": b"1"}
 
 
-def test_a_branch_that_others_hold_all_the_time_is_told_apart(forge: Forge, status: StatusWriter) -> None:
+def test_constant_contention_has_its_own_reason(forge: Forge, status: StatusWriter) -> None:
     status.publish({"a": b"1"}, message())
     lock = forge.bare / "refs" / "heads" / "status" / "north.lock"
     lock.touch()
@@ -338,13 +338,13 @@ def test_a_push_never_writes_into_a_work_tree(forge: Forge, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("path", ["../x", "/x", "a//b", "", ".git/config", "a/../b", "a\nb"])
-def test_paths_that_no_tree_should_hold_are_refused(path: str, status: StatusWriter) -> None:
+def test_unsafe_paths_are_refused(path: str, status: StatusWriter) -> None:
     with pytest.raises(SettingsUnsafe):
         status.publish({path: b"x"}, message())
 
 
 @pytest.mark.parametrize("gateway", ["../main", "a b", "", "-x", "a..b", "x.lock"])
-def test_gateway_names_that_are_no_ref_are_refused(gateway: str, remote: Remote, tmp_path: Path) -> None:
+def test_gateway_names_that_are_not_valid_in_a_ref_are_refused(gateway: str, remote: Remote, tmp_path: Path) -> None:
     with pytest.raises(SettingsUnsafe):
         StatusWriter(tmp_path / "status", remote, gateway, NORTH)
 
@@ -365,7 +365,7 @@ def no_path_is_a_folder_of_another(files: dict[str, bytes]) -> bool:
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(FILES.filter(no_path_is_a_folder_of_another), min_size=1, max_size=4))
-def test_whatever_the_files_the_branch_holds_exactly_them(
+def test_the_branch_contains_exactly_the_given_files(
     steps: list[dict[str, bytes]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("status")

@@ -51,7 +51,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_with_rule_line_and_column(name: str) -> None:
+def test_invalid_yaml_is_refused_with_rule_line_and_column(name: str) -> None:
     data, rule, line, column = REFUSED[name]
     assert (rule, line, column) in {(one.rule, one.line, one.column) for one in parse_yaml(data).problems}
 
@@ -68,19 +68,19 @@ ACCEPTED: dict[bytes, object] = {
 
 
 @pytest.mark.parametrize("data", ACCEPTED)
-def test_accepted_with_one_meaning(data: bytes) -> None:
+def test_valid_yaml_has_one_meaning(data: bytes) -> None:
     parsed = parse_yaml(data)
     assert parsed.problems == []
     assert [document.value for document in parsed.documents] == [ACCEPTED[data]]
 
 
-def test_several_documents_and_empty_ones() -> None:
+def test_empty_documents_are_skipped() -> None:
     parsed = parse_yaml(b"---\n---\na: 1\n---\n# nothing\n---\nb: 2\n")
     assert [(document.value, document.line) for document in parsed.documents] == [({"a": 1}, 3), ({"b": 2}, 7)]
     assert parsed.problems == []
 
 
-def test_a_bomb_of_aliases_is_refused_at_once() -> None:
+def test_an_alias_bomb_is_refused_quickly() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)]
     start = time.process_time()
@@ -89,7 +89,7 @@ def test_a_bomb_of_aliases_is_refused_at_once() -> None:
     assert {problem.rule for problem in parsed.problems} == {Rule.ALIAS, Rule.TOO_MANY_PROBLEMS}
 
 
-def test_a_hostile_file_does_not_fill_the_log() -> None:
+def test_the_number_of_problems_per_file_is_limited() -> None:
     parsed = parse_yaml(b"a: 1\n" * 10_000)
     assert len(parsed.problems) == MAX_PROBLEMS + 1
     assert parsed.problems[-1].rule is Rule.TOO_MANY_PROBLEMS
@@ -97,7 +97,7 @@ def test_a_hostile_file_does_not_fill_the_log() -> None:
 
 
 @pytest.mark.parametrize("count", [MAX_PROBLEMS - 1, MAX_PROBLEMS, MAX_PROBLEMS + 1])
-def test_a_syntax_error_at_the_limit_of_problems_is_still_told(count: int) -> None:
+def test_a_syntax_error_at_the_limit_of_problems_still_marks_the_file_incomplete(count: int) -> None:
     parsed = parse_yaml(b"a: 1\n" * count + b"a: 'x\n")
     assert {problem.rule for problem in parsed.problems} <= {
         Rule.DUPLICATE_KEY,
@@ -112,7 +112,7 @@ def test_control_characters_never_reach_a_terminal() -> None:
     assert str(problem).isprintable()
 
 
-def test_places_of_keys_values_and_items() -> None:
+def test_positions_of_keys_values_and_items() -> None:
     (first, second) = positions(b"a: {b: [1, 2]}\n---\n---\nc: x\n")
     assert first["a", "b", 1] == (1, 12)
     assert first["a", KEY] == (1, 1)
@@ -136,7 +136,7 @@ PLAIN = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b", "c"]), PLAIN, min_size=1))
-def test_what_json_means_is_what_is_read(value: dict[str, object]) -> None:
+def test_json_is_read_with_its_meaning(value: dict[str, object]) -> None:
 
     (document,) = parse_yaml(json.dumps(value).encode()).documents
     assert document.value == value

@@ -46,7 +46,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state" / "load.sqlite"
 
 
-def test_one_changed_file_is_the_only_one_read(repo: Repo) -> None:
+def test_only_a_changed_file_is_read(repo: Repo) -> None:
     cache = CheckCache()
     assert len(reads(repo, cache, "1")[1]) == 7
     repo.append("devices.yaml", repo.device("pump-3"))
@@ -57,7 +57,7 @@ def test_one_changed_file_is_the_only_one_read(repo: Repo) -> None:
     assert loaded.desired.commit == "2"
 
 
-def test_an_unchanged_commit_is_not_even_listed(repo: Repo) -> None:
+def test_an_unchanged_commit_is_not_listed_again(repo: Repo) -> None:
     cache = CheckCache()
     first, _ = reads(repo, cache, "1")
     tree = CountingTree(repo.root)
@@ -65,14 +65,14 @@ def test_an_unchanged_commit_is_not_even_listed(repo: Repo) -> None:
     assert tree.listed == 0
 
 
-def test_without_a_commit_nothing_counts_as_known(repo: Repo) -> None:
+def test_an_empty_commit_is_never_known(repo: Repo) -> None:
     cache = CheckCache()
     reads(repo, cache, "")
     repo.append("devices.yaml", repo.device("pump-3"))
     assert reads(repo, cache, "")[1] == ["devices.yaml"]
 
 
-def test_a_moved_file_is_not_read_again_and_its_problems_move_with_it(repo: Repo) -> None:
+def test_a_renamed_file_is_not_read_again_and_its_problems_follow(repo: Repo) -> None:
     cache = CheckCache()
     repo.write("z.yaml", "a: on\n")
     reads(repo, cache, "1")
@@ -82,7 +82,7 @@ def test_a_moved_file_is_not_read_again_and_its_problems_move_with_it(repo: Repo
     assert {problem.path for problem in loaded.problems} == {"y.yaml"}
 
 
-def test_a_new_process_reads_nothing_again(repo: Repo, path: Path) -> None:
+def test_a_new_process_reads_nothing_that_is_cached(repo: Repo, path: Path) -> None:
     repo.write("warned.yaml", repo.document("Gateway", "yard", "spec:\n  selector: {matchLabels: {site: moon}}\n"))
     with CheckCache(path) as cache:
         first, _ = reads(repo, cache, "1")
@@ -92,7 +92,7 @@ def test_a_new_process_reads_nothing_again(repo: Repo, path: Path) -> None:
     assert read == ["warned.yaml"]  # only to find the line of the warning
 
 
-def test_problems_are_kept_too(repo: Repo, path: Path) -> None:
+def test_problems_are_cached_too(repo: Repo, path: Path) -> None:
     repo.write("spoiled.yaml", "a: on\n--- \nkind: Devic\n---\n- x\n---\n" + repo.device("Not_A_Name"))
     with CheckCache(path) as cache:
         first, _ = reads(repo, cache, "1")
@@ -107,7 +107,7 @@ def stored(path: Path) -> list[tuple[str, bytes, bytes]]:
         return disk.execute("SELECT key, body, sha256 FROM found").fetchall()
 
 
-def test_a_flipped_byte_in_each_row_is_a_miss_and_is_mended(repo: Repo, path: Path) -> None:
+def test_a_flipped_byte_in_any_row_is_a_miss_and_the_row_is_replaced(repo: Repo, path: Path) -> None:
     with CheckCache(path) as cache:
         first, _ = reads(repo, cache, "1")
     with sqlite3.connect(path) as disk:
@@ -124,7 +124,7 @@ def test_a_flipped_byte_in_each_row_is_a_miss_and_is_mended(repo: Repo, path: Pa
         assert reads(repo, cache, "1")[1] == []
 
 
-def test_a_row_under_another_blobs_name_is_a_miss(repo: Repo, path: Path) -> None:
+def test_a_row_with_the_key_of_another_blob_is_a_miss(repo: Repo, path: Path) -> None:
     with CheckCache(path) as cache:
         first, _ = reads(repo, cache, "1")
     rows = stored(path)
@@ -152,7 +152,7 @@ def spoil(path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["empty", "text", "cut", "noise 1", "noise 2", "noise 3"])
-def test_a_damaged_file_is_thrown_away(how: str, repo: Repo, path: Path) -> None:
+def test_a_damaged_file_is_replaced(how: str, repo: Repo, path: Path) -> None:
     with CheckCache(path) as cache:
         first, _ = reads(repo, cache, "1")
     spoil(path, how)
@@ -162,7 +162,7 @@ def test_a_damaged_file_is_thrown_away(how: str, repo: Repo, path: Path) -> None
         assert reads(repo, cache, "1")[0] == first
 
 
-def test_a_file_of_which_only_the_header_is_left(repo: Repo, path: Path) -> None:
+def test_a_file_truncated_to_its_header_is_replaced(repo: Repo, path: Path) -> None:
     with CheckCache(path) as cache:
         first, _ = reads(repo, cache, "1")
     header = 100
@@ -173,13 +173,13 @@ def test_a_file_of_which_only_the_header_is_left(repo: Repo, path: Path) -> None
         assert reads(repo, cache, "1")[0] == first
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(repo: Repo, tmp_path: Path) -> None:
+def test_an_unwritable_cache_falls_back_to_memory(repo: Repo, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with CheckCache(tmp_path / "file" / "load.sqlite") as cache:
         assert reads(repo, cache, "1")[0].problems == ()
 
 
-def test_a_cache_that_another_process_holds_is_done_without(repo: Repo, path: Path) -> None:
+def test_a_locked_cache_falls_back_to_memory(repo: Repo, path: Path) -> None:
     with CheckCache(path) as cache:
         first, _ = reads(repo, cache, "1")
     holder = sqlite3.connect(path, isolation_level=None)
@@ -193,7 +193,7 @@ def test_a_cache_that_another_process_holds_is_done_without(repo: Repo, path: Pa
     assert len(loaded.desired.devices) == len(first.desired.devices) + 1
 
 
-def test_what_was_checked_against_other_schemas_is_checked_again(repo: Repo, path: Path) -> None:
+def test_a_change_of_schemas_invalidates_the_cache(repo: Repo, path: Path) -> None:
     with CheckCache(path) as cache:
         reads(repo, cache, "1")
     with sqlite3.connect(path) as disk:
@@ -203,7 +203,7 @@ def test_what_was_checked_against_other_schemas_is_checked_again(repo: Repo, pat
         assert len(reads(repo, cache, "1")[1]) == 7
 
 
-def test_the_file_does_not_grow_for_ever(repo: Repo, path: Path) -> None:
+def test_the_file_does_not_grow_without_bound(repo: Repo, path: Path) -> None:
     with CheckCache(path) as cache:
         for number in range(1100):
             cache.remember_checked(f"{number:040x}", *empty())
@@ -215,7 +215,7 @@ def empty() -> tuple[CheckedFile, list[object]]:
     return CheckedFile(), []
 
 
-def test_memory_keeps_only_what_the_last_commit_has(repo: Repo) -> None:
+def test_memory_keeps_only_the_blobs_of_the_last_commit(repo: Repo) -> None:
     cache = CheckCache()
     reads(repo, cache, "1")
     before = repo.root / "devices.yaml"
@@ -247,7 +247,7 @@ class FailingTree(CountingTree):
         return super().read(entry)
 
 
-def test_what_was_found_out_before_the_source_failed_is_kept(repo: Repo, path: Path) -> None:
+def test_results_before_a_failure_of_the_source_are_kept(repo: Repo, path: Path) -> None:
     with CheckCache(path) as cache, pytest.raises(Away):
         load(FailingTree(repo.root), commit=Commit("1"), cache=cache)
     with CheckCache(path) as cache:

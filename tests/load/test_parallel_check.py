@@ -26,7 +26,7 @@ def fleet(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("spoiled", [False, True], ids=["good", "with mistakes"])
-def test_the_same_on_several_cores(fleet: Path, *, spoiled: bool) -> None:
+def test_checking_on_several_cores_gives_the_same_result(fleet: Path, *, spoiled: bool) -> None:
     if spoiled:
         for path in sorted((fleet / "devices").iterdir())[::7]:
             path.write_text(path.read_text().replace("type: kind1", "type: 7", 3).replace("link:", "lnik:", 1))
@@ -39,7 +39,7 @@ def test_the_same_on_several_cores(fleet: Path, *, spoiled: bool) -> None:
     assert bool(together.errors) is spoiled
 
 
-def test_every_file_of_yaml_is_known_afterwards(fleet: Path) -> None:
+def test_every_yaml_file_is_in_the_cache_afterwards(fleet: Path) -> None:
     cache = CheckCache()
     check_in_parallel(DirectoryTree(fleet), cache)
     yaml = [entry for entry in DirectoryTree(fleet).entries() if entry.path.endswith(".yaml")]

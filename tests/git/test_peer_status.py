@@ -11,10 +11,10 @@ from reconciler.git.remote import Remote
 from reconciler.git.signatures import SignatureMode, SignaturePolicy
 from reconciler.git.status_writer import Pushed, StatusWriter
 from tests.git.forge import SshKey
-from tests.git.test_status import LIMITS, message
+from tests.git.test_status_writer import LIMITS, message
 
 
-def test_a_gateway_can_not_speak_for_another(remote: Remote, keys: dict[str, SshKey], tmp_path: Path) -> None:
+def test_a_gateway_cannot_report_for_another(remote: Remote, keys: dict[str, SshKey], tmp_path: Path) -> None:
     signers = tmp_path / "gateways"
     lines = [
         f"{who} {keys[key].path.with_suffix('.pub').read_text()}" for who, key in (("north", "ada"), ("x@south", "bob"))
