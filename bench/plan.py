@@ -22,7 +22,7 @@ from pathlib import Path
 
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.confined_git import ConfinedGit
-from reconciler.load import Cache, load
+from reconciler.load import CheckCache, load
 from reconciler.model import (
     Action,
     Artifact,
@@ -99,7 +99,7 @@ def rollout_over_all(version: str) -> str:
     """Describe the rollout over all devices except those of the special rollouts."""
     return (
         f'{API}\nkind: Rollout\nmetadata: {{name: all}}\nspec:\n  model: {{name: vibration, version: "{version}"}}\n'
-        "  selector: {}\n  budget: {percent: 5}\n  waves:\n    - {name: canary, count: 5, soak: 1h}\n"
+        "  selector: {}\n  failureBudget: {percent: 5}\n  waves:\n    - {name: canary, count: 5, soak: 1h}\n"
         "    - {name: tenth, percent: 10, soak: 1h}\n"
     )
 
@@ -146,7 +146,7 @@ class Repository:
 class Steps:
     """What a daemon keeps between passes, and how it gets from a commit to actions."""
 
-    def __init__(self, repository: Repository, cache: Cache) -> None:
+    def __init__(self, repository: Repository, cache: CheckCache) -> None:
         self._git = ConfinedGit(repository.path)
         self._git.confine(repository.path)
         self._cache = cache
@@ -210,7 +210,7 @@ def measure(size: int, folder: Path) -> Iterator[tuple[str, float]]:
     first = repository.commit(files(size))
     relabelled = repository.commit(iter([devices_file(0, size, machine="fan")]))
     bumped = repository.commit(iter([("rollouts/all.yaml", rollout_over_all("1.1.0"))]))
-    with Cache(folder / "cache.sqlite") as cache:
+    with CheckCache(folder / "cache.sqlite") as cache:
         steps = Steps(repository, cache)
         begin = time.perf_counter()
         actions = steps.actions(first, Observed())
@@ -232,7 +232,7 @@ def measure(size: int, folder: Path) -> Iterator[tuple[str, float]]:
         yield "rollout_ms", milliseconds(begin)
         check(count(actions, Install) == 5, "five canaries get the new version")  # noqa: PLR2004 (as in the rollout)
         check(count(actions, Hold) > size * 0.9, "the others wait for them")
-    with Cache(folder / "cache.sqlite") as cache:
+    with CheckCache(folder / "cache.sqlite") as cache:
         begin = time.perf_counter()
         Steps(repository, cache).actions(bumped, observed)
         yield "restart_ms", milliseconds(begin)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gateway's own configuration, `gateway.toml`: where trust comes from.
+"""Reads `gateway.toml`, the gateway's own configuration and its root of trust.
 
-Checked against `schemas/gateway-config.json`; relative paths are taken from the file's folder.
+The file is validated against `schemas/gateway-config.json`. Relative paths are resolved against its folder.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class ConfigInvalid(Invalid):
-    """`gateway.toml` is missing, unreadable or has mistakes."""
+    """`gateway.toml` is missing, unreadable or invalid."""
 
     reason: ClassVar[str] = "ConfigInvalid"
 
@@ -33,7 +33,7 @@ class RepositoryConfig:
     url: str
     branch: str = "main"
     path: str = ""
-    poll_s: float = 60.0
+    interval_s: float = 60.0
     timeout_s: float = 60.0
     ssh_key: Path | None = None
     known_hosts: Path | None = None
@@ -54,7 +54,7 @@ class SignersConfig:
 
 @dataclass(frozen=True, slots=True)
 class PeersConfig:
-    """Whose word on their devices counts."""
+    """The gateways whose status reports are trusted."""
 
     allowed_signers: Path
     revoked_signers: Path | None = None
@@ -62,7 +62,7 @@ class PeersConfig:
 
 @dataclass(frozen=True, slots=True)
 class KeysConfig:
-    """What envelopes and status commits are signed with."""
+    """The keys that sign envelopes and status commits."""
 
     gateway: Path
     status: Path | None = None
@@ -70,7 +70,7 @@ class KeysConfig:
 
 @dataclass(frozen=True, slots=True)
 class MqttConfig:
-    """The broker."""
+    """The MQTT broker."""
 
     host: str
     port: int = 8883
@@ -94,7 +94,7 @@ class SerialConfig:
 
 @dataclass(frozen=True, slots=True)
 class StatusConfig:
-    """The status ref's policy."""
+    """How the status branch is written."""
 
     interval_s: float = 10.0
     history: int = 1000
@@ -103,10 +103,10 @@ class StatusConfig:
 
 @dataclass(frozen=True, slots=True)
 class HttpConfig:
-    """Metrics, health and the page."""
+    """The HTTP listener for metrics, health and the fleet page."""
 
     listen: str = "127.0.0.1:9155"
-    name: str = ""
+    server_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,8 @@ class BuildConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class NotifyConfig:
-    """Who is told when a rollout stops, is complete or is stuck."""
+class WebhookConfig:
+    """The webhook that receives events when a rollout stops, completes or is stuck."""
 
     url: str
     secret: Path
@@ -130,7 +130,7 @@ class NotifyConfig:
 
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
-    """All of `gateway.toml`."""
+    """The whole of `gateway.toml`."""
 
     name: str
     repository: RepositoryConfig
@@ -143,11 +143,11 @@ class GatewayConfig:
     status: StatusConfig = StatusConfig()
     http: HttpConfig = HttpConfig()
     build: BuildConfig = field(default_factory=BuildConfig)
-    notify: NotifyConfig | None = None
+    webhook: WebhookConfig | None = None
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema of `gateway.toml`, from the wheel or from the source tree."""
+    """Return the JSON Schema of `gateway.toml`, from the installed package or the source tree."""
     packaged = files("reconciler") / "schemas" / "gateway-config.json"
     source = Path(__file__).parents[1] / "schemas" / "gateway-config.json"
     text = packaged.read_text(encoding="utf-8") if packaged.is_file() else source.read_text(encoding="utf-8")
@@ -156,27 +156,27 @@ def schema() -> dict[str, Any]:
 
 
 def read(path: Path) -> GatewayConfig:
-    """Read, check and type a configuration file; every mistake is told at once."""
+    """Read and validate a configuration file. All errors are reported together."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigInvalid(f"{path}: can't be read: {error.strerror}") from error
+        raise ConfigInvalid(f"{path}: cannot read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigInvalid(f"{path}: not TOML: {error}") from error
+        raise ConfigInvalid(f"{path}: invalid TOML: {error}") from error
     contract = schema()
-    mistakes = sorted(
+    errors = sorted(
         jsonschema.Draft202012Validator(contract).iter_errors(document),
-        key=lambda mistake: list(map(str, mistake.path)),
+        key=lambda error: list(map(str, error.path)),
     )
-    if mistakes:
-        lines = [f"{path}: {'.'.join(map(str, m.absolute_path)) or 'top level'}: {m.message}" for m in mistakes]
+    if errors:
+        lines = [f"{path}: {'.'.join(map(str, e.absolute_path)) or 'top level'}: {e.message}" for e in errors]
         raise ConfigInvalid("\n".join(lines))
-    # Absolute: git, ssh-keygen and builds run in folders of their own.
+    # Absolute, because git, ssh-keygen and builds run in other folders.
     return _typed(_converted(document, contract, path.absolute().parent))
 
 
 def _typed(values: dict[str, Any]) -> GatewayConfig:
-    """Build the values; the schema has made sure of names and types."""
+    """Create the dataclasses. The schema has checked names and types."""
     sections = {
         "repository": RepositoryConfig,
         "signers": SignersConfig,
@@ -186,7 +186,7 @@ def _typed(values: dict[str, Any]) -> GatewayConfig:
         "status": StatusConfig,
         "http": HttpConfig,
         "build": BuildConfig,
-        "notify": NotifyConfig,
+        "webhook": WebhookConfig,
     }
     typed = {name: sections[name](**value) if name in sections else value for name, value in values.items()}
     if "serial" in typed:
@@ -195,7 +195,7 @@ def _typed(values: dict[str, Any]) -> GatewayConfig:
 
 
 def _converted(value: Any, node: dict[str, Any], base: Path) -> Any:  # noqa: ANN401 - TOML is untyped
-    """Turn durations into seconds (their names gain `_s`) and paths into absolute ones."""
+    """Convert durations to seconds, with `_s` added to their names, and paths to absolute ones."""
     if isinstance(value, dict):
         converted = {}
         for name, member in value.items():
@@ -215,6 +215,6 @@ def _converted(value: Any, node: dict[str, Any], base: Path) -> Any:  # noqa: AN
 
 
 def _seconds(text: str) -> float:
-    """`90s` is 90.0; the schema's pattern has made sure of the form."""
+    """Parse a duration such as `90s`. The pattern of the schema has checked its form."""
     number = text.rstrip("msdh")
     return int(number) * _UNIT_S[text[len(number) :]]

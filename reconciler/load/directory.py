@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A directory as a tree of files: for an author at a desk, and for CI."""
+"""Reads a fleet repository from a directory, for authors at their desks and for CI."""
 
 from __future__ import annotations
 
@@ -9,50 +9,50 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reconciler.errors import Invalid, Transient, Unusable
-from reconciler.tree import EXECUTABLE, FILE, SYMLINK, Entry, blob_id
+from reconciler.tree import EXECUTABLE, FILE, SYMLINK, TreeEntry, blob_id
 
-LARGEST_BYTES = 64 * 1024 * 1024  # a larger file is listed, but never read and so has no blob id
-OTHER = 0  # the mode of what Git can't hold: a socket, a device, a pipe
+MAX_READ_BYTES = 64 * 1024 * 1024  # a larger file is listed but never read, so it has no blob id
+OTHER = 0  # the mode of anything that Git cannot store: a socket, a device, a pipe
 
 
 class NotADirectory(Invalid):
-    """There is no such directory to load."""
+    """The path to load is not a directory."""
 
 
-class Unreadable(Unusable):
-    """The directory is there, but its files can't be read."""
+class DirectoryUnreadable(Unusable):
+    """The directory exists, but its files cannot be read."""
 
 
-class Changed(Transient):
-    """A file changed between being listed and being read."""
+class FileChanged(Transient):
+    """A file changed between listing and reading."""
 
 
 class DirectoryTree:
-    """The files below a directory. Symlinks are listed, never followed; hidden files are left out."""
+    """The files below a directory. Symlinks are listed but never followed; hidden files are skipped."""
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
-            raise NotADirectory(f"{root} is no directory")
+            raise NotADirectory(f"{root} is not a directory")
         self.root = root
 
-    def entries(self) -> Iterator[Entry]:
-        """List every file that is not hidden (`.git` and CI files are), in order."""
+    def entries(self) -> Iterator[TreeEntry]:
+        """List all files in order, except hidden ones such as `.git` and CI configuration."""
         try:
             yield from self._below(self.root, "")
         except OSError as error:
-            raise Unreadable(f"{error.filename}: {error.strerror}") from error
+            raise DirectoryUnreadable(f"{error.filename}: {error.strerror}") from error
 
-    def read(self, entry: Entry) -> bytes:
-        """Return the bytes that were there when the entry was listed, or refuse."""
+    def read(self, entry: TreeEntry) -> bytes:
+        """Return the bytes that the file had when it was listed; raise `FileChanged` if they differ now."""
         try:
             data = self._bytes(self.root / entry.path)
         except OSError as error:
-            raise Changed(f"{entry.path}: {error.strerror}") from error
+            raise FileChanged(f"{entry.path}: {error.strerror}") from error
         if blob_id(data) != entry.blob:
-            raise Changed(f"{entry.path} changed while it was read")
+            raise FileChanged(f"{entry.path} changed while it was being read")
         return data
 
-    def _below(self, folder: Path, prefix: str) -> Iterator[Entry]:
+    def _below(self, folder: Path, prefix: str) -> Iterator[TreeEntry]:
         with os.scandir(folder) as found:
             children = sorted(found, key=lambda child: child.name)
         for child in children:
@@ -64,21 +64,21 @@ class DirectoryTree:
             else:
                 yield self._entry(child, path)
 
-    def _entry(self, child: os.DirEntry[str], path: str) -> Entry:
+    def _entry(self, child: os.DirEntry[str], path: str) -> TreeEntry:
         status = child.stat(follow_symlinks=False)
         if stat.S_ISLNK(status.st_mode):
-            return Entry(path, SYMLINK, blob_id(os.fsencode(Path(child.path).readlink())), status.st_size)
+            return TreeEntry(path, SYMLINK, blob_id(os.fsencode(Path(child.path).readlink())), status.st_size)
         if not stat.S_ISREG(status.st_mode):
-            return Entry(path, OTHER, "", 0)
+            return TreeEntry(path, OTHER, "", 0)
         mode = EXECUTABLE if status.st_mode & stat.S_IXUSR else FILE
-        if status.st_size > LARGEST_BYTES:
-            return Entry(path, mode, "", status.st_size)
+        if status.st_size > MAX_READ_BYTES:
+            return TreeEntry(path, mode, "", status.st_size)
         data = self._bytes(Path(child.path))
-        return Entry(path, mode, blob_id(data), len(data))
+        return TreeEntry(path, mode, blob_id(data), len(data))
 
     @staticmethod
     def _bytes(path: Path) -> bytes:
-        """Read a regular file; what was swapped for a link or a pipe since is not followed and can't block."""
+        """Read a regular file. A link or pipe that replaced it meanwhile is not followed and cannot block."""
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as file:
-            return file.read(LARGEST_BYTES + 1)
+            return file.read(MAX_READ_BYTES + 1)

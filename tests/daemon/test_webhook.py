@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.config import NotifyConfig
+from reconciler.config import WebhookConfig
 from reconciler.daemon.event_queue import GIVEN_UP_AFTER, LONGEST_WAIT_S, EventQueue
 from reconciler.daemon.webhook import EventNotifier, SecretUnusable, Webhook, WebhookRejected, signature, webhook_of
 from reconciler.model import DeviceId, Hold, HoldReason, RolloutId, RolloutReport
@@ -239,7 +239,7 @@ def test_a_secret_must_be_one(tmp_path: Path, content: bytes | None, mode: int, 
         path.write_bytes(content)
         path.chmod(mode)
     with pytest.raises(SecretUnusable, match=says):
-        webhook_of(NotifyConfig("https://example.org/hook", path))
+        webhook_of(WebhookConfig("https://example.org/hook", path))
 
 
 def test_signatures_are_hmacs_of_moment_and_body() -> None:

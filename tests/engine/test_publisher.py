@@ -9,9 +9,9 @@ from pathlib import Path
 from reconciler.engine.state.database import StateDatabase
 from reconciler.engine.status.publisher import Publisher
 from reconciler.engine.status.statuses import has_stopped
-from reconciler.git.commit_writer import Author
+from reconciler.git.commit_writer import CommitAuthor
 from reconciler.git.remote import Remote
-from reconciler.git.status_writer import InPlace, Pushed, StatusRef
+from reconciler.git.status_writer import AlreadyPublished, Pushed, StatusWriter
 from reconciler.model import Commit, RolloutId, RolloutReport
 from reconciler.report.device_status import PassStamp
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, rollout_status
@@ -23,15 +23,15 @@ INTERVAL_S = 10.0
 
 def test_a_stop_waits_for_no_interval_and_is_urgent_once(tmp_path: Path) -> None:
     forge = make_forge(tmp_path)
-    ref = StatusRef(
-        tmp_path / "status.git", Remote(f"file://{forge.bare}"), "north", Author("north", "north@example.org")
+    ref = StatusWriter(
+        tmp_path / "status.git", Remote(f"file://{forge.bare}"), "north", CommitAuthor("north", "north@example.org")
     )
     publisher = Publisher(ref, StateDatabase(tmp_path / "state.db"), interval_s=INTERVAL_S)
 
     def commit(now_s: float) -> None:
         batch = publisher.batch(now_s)
         outcome = publisher.commit(batch, NOON)
-        assert isinstance(outcome, Pushed | InPlace)
+        assert isinstance(outcome, Pushed | AlreadyPublished)
         assert publisher.ended(batch, outcome) is None
 
     with ref:

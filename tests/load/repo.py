@@ -6,9 +6,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from reconciler.load import DirectoryTree, Loaded, Problem, load
+from reconciler.load import DirectoryTree, LoadResult, Problem, load
 from reconciler.model import Commit
-from reconciler.tree import Entry, blob_id
+from reconciler.tree import TreeEntry, blob_id
 
 MODEL_BYTES = b"not a model, but bytes all the same\n"
 SHA256 = hashlib.sha256(MODEL_BYTES).hexdigest()
@@ -64,7 +64,7 @@ class Repo:
         assert old in text
         return self.write(path, text.replace(old, new, 1))
 
-    def load(self) -> Loaded:
+    def load(self) -> LoadResult:
         return load(DirectoryTree(self.root), commit=Commit(""))
 
     def problems(self) -> tuple[Problem, ...]:
@@ -82,10 +82,10 @@ class GivenTree:
     """A tree that lists what it is told to: Git can be made to say anything."""
 
     def __init__(self, *entries: tuple[str, int, bytes]) -> None:
-        self._files = {path: (Entry(path, mode, blob_id(data), len(data)), data) for path, mode, data in entries}
+        self._files = {path: (TreeEntry(path, mode, blob_id(data), len(data)), data) for path, mode, data in entries}
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[TreeEntry]:
         return [entry for entry, _ in self._files.values()]
 
-    def read(self, entry: Entry) -> bytes:
+    def read(self, entry: TreeEntry) -> bytes:
         return self._files[entry.path][1]

@@ -70,7 +70,7 @@ budgets = st.one_of(
 )
 
 
-GATES = ((), (HealthGate(HealthMetric.FAULTS, at_most=0, over_inferences=100),))
+GATES = ((), (HealthGate(HealthMetric.FAULTS, at_most=0, min_inferences=100),))
 AVAILABLE = ((), (MinAvailable("hall", percent=60),), (MinAvailable("hall", count=1),))
 
 
@@ -88,7 +88,7 @@ def rollouts(draw: st.DrawFn, *, may_suspend: bool = True, careful: bool = False
                 priority=number,
                 critical=draw(st.booleans()),
                 waves=draw(waves()),
-                budget=draw(budgets),
+                failure_budget=draw(budgets),
                 windows=draw(windows),
                 suspend=may_suspend and draw(st.booleans()),
                 depends_on=tuple(draw(st.lists(st.sampled_from(before), unique=True))) if before else (),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.load.observed_document import STANDINGS
+from reconciler.load.observed_document import REPORTED_GROUPS
 from reconciler.model import (
     Artifact,
     ArtifactKey,
@@ -160,7 +160,7 @@ class ChangingFleet:
         here = data.draw(st.sampled_from((None, GatewayId("north"), GatewayId("else"))))
         reported: dict[RolloutId, RolloutReport] = {}
         for rollout in self.fleet.desired.rollouts:
-            sets: dict[str, set[DeviceId]] = {name: set() for name in (*STANDINGS, "nothing")}
+            sets: dict[str, set[DeviceId]] = {name: set() for name in (*REPORTED_GROUPS, "nothing")}
             for name in self.fleet.desired.devices:
                 sets[data.draw(st.sampled_from(sorted(sets)))].add(name)
             report = RolloutReport(

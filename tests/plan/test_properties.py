@@ -86,13 +86,13 @@ def _never_completes(actions: tuple[Action, ...], name: RolloutId) -> bool:
     waved=waves(by_selector=False),
     count=st.integers(1, 25),
     broken=st.frozensets(st.integers(0, 24)),
-    budget=budgets,
+    failure_budget=budgets,
 )
 @settings(max_examples=200, deadline=None)
 def test_no_wave_is_exceeded_and_a_spent_budget_stops(
     waved: tuple[Wave, ...], count: int, broken: frozenset[int], budget: FailureBudget
 ) -> None:
-    rollout = replace(EVERYWHERE, waves=waved, budget=budget)
+    rollout = replace(EVERYWHERE, waves=waved, failure_budget=budget)
     desired = fleet([device(number) for number in range(count)], [rollout], defaults=SILENT_AFTER_A_YEAR)
     simulated = InstantFleet(desired, broken=frozenset(device(number).name for number in broken))
     allowed = budget.count if budget.count is not None else math.floor((budget.percent or 0) * count / 100)

@@ -145,7 +145,11 @@ def device_says(
     does = action or NoChange(DeviceId(name), "runs wear@1, as rollout wear wants")
     digest = Digest(f"{abs(hash(model)) % 2**64:032x}")
     seen = ObservedDevice(NOON, Phase.CONFIRMED, digest, sequence=3, parameters={"threshold": threshold})
-    return {f"devices/{name}.yaml": device_file(device_status(DeviceFacts(does, seen, model), PassStamp(NOON, commit), None))}
+    return {
+        f"devices/{name}.yaml": device_file(
+            device_status(DeviceFacts(does, seen, model), PassStamp(NOON, commit), None)
+        )
+    }
 
 
 def silent(name: str) -> Blocked:

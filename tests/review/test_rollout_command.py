@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.cli.inputs.repositories import find
-from reconciler.load import Cache
+from reconciler.load import CheckCache
 from reconciler.model import DeviceId, GatewayId, RolloutId, RolloutReport
 from reconciler.plan.revision import revision_of
 from reconciler.report.device_status import PassStamp
@@ -142,7 +142,7 @@ def test_of_several_gateways_the_one_that_knows_most_is_shown(repository: Works)
 
 def test_who_speaks_of_what_git_wants_comes_before_who_spoke_of_another_wish(repository: Works) -> None:
     found = find(repository.path)
-    desired = found.load(found.resolve("HEAD"), Cache()).desired
+    desired = found.load(found.resolve("HEAD"), CheckCache()).desired
     assert desired is not None
     wanted = revision_of(desired, RolloutId("wear"))
     repository.status(says(done=12), "hall")

@@ -204,7 +204,7 @@ def test_config_is_checked_and_shown_with_defaults(site: Site) -> None:
     assert f"gateway {GATEWAY}" in checked.output
     shown = told(tinyfleet(site, "config", "show", "--output", "json"))
     assert shown["status"] == {"interval_s": 0.5, "history": 1000, "page": False}
-    assert "repository.poll_s = 60.0" in tinyfleet(site, "config", "show").output
+    assert "repository.interval_s = 60.0" in tinyfleet(site, "config", "show").output
     (site.world.folder / "allowed_signers").unlink()
     assert "signers.allowed_signers" in str(tinyfleet(site, "config", "check").exception)
 

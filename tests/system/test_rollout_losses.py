@@ -11,7 +11,7 @@ from tests.system.rollout_site import GROUP, Field, like_the_first
 SILENT_AFTER = "8s"
 OVER = 300  # inferences: for some seconds each device is at risk
 WAVES = [{"name": "canary", "count": 1}, {"name": "half", "percent": 50}]
-WATCHED = {"waves": WAVES, "gates": [{"metric": "faults", "atMost": 0, "overInferences": OVER}]}
+WATCHED = {"waves": WAVES, "gates": [{"metric": "faults", "atMost": 0, "minInferences": OVER}]}
 
 
 def lose_the_next_two(field: Field, begin: float) -> list[str]:
@@ -33,7 +33,7 @@ def bring_back(field: Field, *devices: str) -> None:
 def test_devices_that_die_in_a_wave_count_and_groups_keep_enough(field: Field) -> None:
     field.begin(silent_after=SILENT_AFTER)
     begin = time.monotonic()
-    field.roll_out("1.1.0", like_the_first(901), budget={"count": 2}, maxAtRisk=20, **WATCHED)
+    field.roll_out("1.1.0", like_the_first(901), failureBudget={"count": 2}, maxAtRisk=20, **WATCHED)
     lost = lose_the_next_two(field, begin)
     done = field.wait("all others", lambda: field.says("1.1.0", Complete="Complete"))
     assert (done.facts.report.failed, len(done.facts.report.done)) == (frozenset(lost), 18)
@@ -42,7 +42,7 @@ def test_devices_that_die_in_a_wave_count_and_groups_keep_enough(field: Field) -
     bring_back(field, *lost)
     field.wait("all back", lambda: field.site.are_ready("1.1.0"))
     begin = time.monotonic()
-    field.roll_out("1.2.0", like_the_first(902), budget={"count": 1}, maxAtRisk=20, **WATCHED)
+    field.roll_out("1.2.0", like_the_first(902), failureBudget={"count": 1}, maxAtRisk=20, **WATCHED)
     lost = lose_the_next_two(field, begin)
     stopped = field.wait("the stop", lambda: field.says("1.2.0", WithinBudget="FailureBudgetSpent"))
     assert stopped.facts.report.failed == frozenset(lost)
@@ -57,7 +57,7 @@ def test_devices_that_die_in_a_wave_count_and_groups_keep_enough(field: Field) -
     field.wait("it is missed", lambda: field.reason(away) == "NotReporting")
     keep = {"minAvailable": [{"label": "line", "count": 4}]}
     begin = time.monotonic()
-    field.roll_out("1.3.0", like_the_first(903), budget={"count": 5}, **keep)
+    field.roll_out("1.3.0", like_the_first(903), failureBudget={"count": 5}, **keep)
     rest = field.group - {away}
     field.wait("none to spare", lambda: {field.reason(device) for device in rest} == {"HeldMinAvailable"})
     field.wait("the other group", lambda: all(field.site.is_ready(each, "1.3.0") for each in field.others))

@@ -12,8 +12,8 @@ from tests.system.rollout_site import Field, like_the_first
 OVER = 200  # inferences
 WAVES = {"waves": [{"name": "canary", "count": 1}, {"name": "half", "percent": 50}]}
 GATES = [
-    {"metric": "score-distance", "atMost": 0.3, "overInferences": OVER},
-    {"metric": "anomaly-rate-change", "atMost": 0.4, "overInferences": OVER},
+    {"metric": "score-distance", "atMost": 0.3, "minInferences": OVER},
+    {"metric": "anomaly-rate-change", "atMost": 0.4, "minInferences": OVER},
 ]
 SHIFTED = threshold_model([127, -127, 127] * 20, -1)  # it computes just what it should, and that is no use here
 

@@ -26,13 +26,13 @@ def told(*words: str | Path) -> Any:  # noqa: ANN401 - any JSON value
 
 def test_a_rollout_is_shown_explained_and_announced(site: Site) -> None:
     configuration = site.world.folder / "gateway.toml"
-    secret = site.world.folder / "notify.secret"
+    secret = site.world.folder / "webhook.secret"
     secret.write_bytes(b"0123456789abcdef")
     secret.chmod(0o600)
     receiver = Receiver()
     with receiver.served() as url:
         with configuration.open("a", encoding="utf-8") as file:
-            file.write(f'\n[notify]\nurl = "{url}"\nsecret = "notify.secret"\n')
+            file.write(f'\n[webhook]\nurl = "{url}"\nsecret = "webhook.secret"\n')
         site.start_devices()
         site.world.commit("Begin", site.first_files())
         gateway = site.start_gateway()
