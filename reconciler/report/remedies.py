@@ -18,11 +18,6 @@ class Remedy:
 _SMALLER = "make the model smaller, or choose devices with more memory; the message has the number of bytes"
 _BUSY = "wait; as many devices as allowed are at risk or unavailable"
 _HELD = "wait; the message says for what"
-_SETTINGS = (
-    "correct the URL, ref, path or name in the gateway's configuration; "
-    "or the server redirects to where nobody should go"
-)
-_ROOM = "make room, or give the service its folder back"
 
 _WAIT: Mapping[str, str] = {
     "Updating": "wait; the message says what is in progress",
@@ -36,9 +31,7 @@ _WAIT: Mapping[str, str] = {
     "HeldSuspended": "set suspend: false when ready",
     "Progressing": "wait; the message says for what, and for which gateway",
     "Held": "resume the rollout, or wait for the rollout that it depends on",
-    "MirrorDamaged": (
-        "nothing: the mirror is rebuilt from the remote, and what can still be read of it is used until that succeeds"
-    ),
+    "MirrorDamaged": "nothing: the next poll rebuilds it, and its readable commits stay in force",
 }
 _DEVICES: Mapping[str, str] = {
     "UnknownDevice": "add a Device document, or find out which device uses this name on the link",
@@ -74,56 +67,42 @@ _GATEWAYS: Mapping[str, str] = {
 }
 _SOURCE: Mapping[str, str] = {
     "RemoteUnavailable": (
-        "nothing, if the network is expected back; else check URL, DNS, firewall. Tried again with growing pauses"
+        "nothing if the network will return; it is tried again with growing delays. Otherwise check the URL, DNS "
+        "and firewall"
     ),
-    "AuthenticationFailed": "renew the deploy key or the credential helper's token",
+    "AuthenticationFailed": "renew the deploy key, or the token of the credential helper",
     "HostKeyUnknown": (
-        "compare the server's key with what its owner publishes, then put it into known_hosts. "
-        "If it changed: find out why first"
+        "compare it with the key that the server's owner publishes, then add it. If it changed, find out why first"
     ),
-    "CertificateRefused": (
-        "the certificate is expired, for another name, or by an authority that is not in the CA file; "
-        "check the gateway's clock as well"
-    ),
-    "ProtocolRefused": _SETTINGS,
-    "SettingsUnsafe": _SETTINGS,
-    "DubiousOwnership": "the local repository belongs to another user: give it to the daemon's, or reach it by ssh://",
-    "RefMissing": "push the branch or tag, or correct its name",
-    "SubPathMissing": "correct the folder, or revert the commit that moved it",
+    "CertificateRefused": "renew it, or set ca. Also check the gateway's clock",
+    "ProtocolRefused": "correct the URL; if the server redirects, find out why",
+    "SettingsUnsafe": "correct the setting that the message names",
+    "DubiousOwnership": "give it to the daemon's user, or use ssh://",
+    "RefMissing": "push it, or correct its name",
+    "SubPathMissing": "correct path, or revert the commit that moved the folder",
     "HistoryRewritten": (
-        "if you did it on purpose, tinyfleet accept the new commit on the gateway; else treat it as an attack: "
-        "the message has both commits"
+        "if it was deliberate, run tinyfleet accept on the gateway. Otherwise treat it as an attack: the message "
+        "names both commits"
     ),
-    "HistoryTooLong": (
-        "more new commits, or slower signatures, than the limits allow: raise them, or accept a newer commit"
-    ),
+    "HistoryTooLong": "accept a newer commit with tinyfleet accept",
     "UnsignedCommit": (
-        "the commit that the message names has to be replaced by a signed one: on a branch that everybody pulls from, "
-        "revert and accept"
+        "replace the commit with a signed one. On a shared branch, revert it with a signed commit and accept that one"
     ),
-    "UntrustedSigner": "add the signer on the gateway, or take the commit back",
-    "SignerExpired": (
-        "the signer renews the key, you renew it on the gateway; or it was revoked, and the commit has to go"
+    "UntrustedSigner": "add the signer on the gateway, or remove the commit",
+    "SignerExpired": "renew the key and export it to the gateway. If it was revoked, remove the commit",
+    "BadSignature": "find out who did it",
+    "SignersUnreadable": "restore the file, or install the program",
+    "ObjectsRefused": "find the commit with git fsck --strict, and who made it",
+    "TransferTooLarge": "remove the large file; if there is none, do not trust the remote",
+    "GitUnusable": "install git 2.34 or later",
+    "DiskFull": "free some space",
+    "MirrorUnwritable": "give it back to the daemon's user",
+    "MirrorBusy": "stop one of them",
+    "WatchUnavailable": (
+        "nothing: polling continues. To get the watch back, raise fs.inotify.max_user_watches or correct the path"
     ),
-    "BadSignature": ("the commit was altered after it was signed, or signed with a revoked key: find out by whom"),
-    "SignersUnreadable": (
-        "the file of signers, the GPG keys, or the gateway's own signing key is missing or broken, "
-        "or ssh-keygen or gpg is not installed"
-    ),
-    "ObjectsRefused": (
-        "the remote sent malformed objects, or names such as .git or ..: find the commit with git fsck --strict, "
-        "and who made it"
-    ),
-    "TransferTooLarge": "a file over the limit was committed, or the remote is not what it seems",
-    "GitUnusable": "install git 2.34 or newer; an older one would not heed what confines it",
-    "DiskFull": _ROOM,
-    "MirrorUnwritable": _ROOM,
-    "MirrorBusy": "another tinyfleet process uses the same mirror: stop one",
-    "WatchUnavailable": "polling goes on; raise fs.inotify.max_user_watches, or correct the path",
-    "StatusContended": "two gateways have the same name",
-    "StatusRefused": (
-        "the forge's rules decline pushes to status/*: allow the gateway's key to create and force-push that branch"
-    ),
+    "StatusContended": "check whether two gateways have the same name",
+    "StatusRefused": "allow the gateway's key to create and force-push that branch",
 }
 
 REMEDIES: Mapping[str, Remedy] = {

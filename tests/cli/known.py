@@ -87,7 +87,8 @@ class Known:
         files = {GATEWAY: gateway_file(gateway)}
         for action in actions:
             seen = ObservedDevice(NOW, Phase.CONFIRMED, RUNS, sequence=4)
-            files[f"devices/{action.device}.yaml"] = device_file(device_status(DeviceFacts(action, seen, model), moment, None))
+            facts = DeviceFacts(action, seen, model)
+            files[f"devices/{action.device}.yaml"] = device_file(device_status(facts, moment, None))
         state = self.state()
         state.write_status(files, set())
         state.close()
