@@ -22,8 +22,8 @@ from reconciler.engine.clock import SystemClock
 from reconciler.engine.desired.desired_state import DesiredStateSource
 from reconciler.engine.engine import Engine, Ports
 from reconciler.engine.links import Links
-from reconciler.engine.observed.peers import PeerStatuses
-from reconciler.engine.observed.verify import ReportVerifier
+from reconciler.engine.observed.peer_statuses import PeerStatuses
+from reconciler.engine.observed.report_verifier import ReportVerifier
 from reconciler.engine.state.database import StateDatabase
 from reconciler.engine.status.publisher import Publisher
 from reconciler.errors import Unusable

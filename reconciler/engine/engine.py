@@ -14,24 +14,24 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from reconciler.engine import trace
-from reconciler.engine.artifacts.provider import Artifacts, Builder
+from reconciler.engine.artifacts.catalog import ArtifactCatalog, Builder
 from reconciler.engine.clock import Clock
 from reconciler.engine.delivery.deliveries import Delivered, Deliveries
-from reconciler.engine.delivery.dispatch import Dispatch, DispatchPorts
+from reconciler.engine.delivery.dispatcher import Dispatcher, DispatchPorts
 from reconciler.engine.desired.desired_state import DesiredState, DesiredStateSource
-from reconciler.engine.desired.scope import Scope, Scoped
+from reconciler.engine.desired.gateway_scope import GatewayScope, ScopeResolver
 from reconciler.engine.links import Links
 from reconciler.engine.observed.inventory import Inventory
-from reconciler.engine.observed.peers import PeerStatuses
+from reconciler.engine.observed.peer_statuses import PeerStatuses
+from reconciler.engine.observed.report_verifier import ReportVerifier
 from reconciler.engine.observed.rollout_memory import RolloutMemories, take_gates
 from reconciler.engine.observed.summaries import Summaries
-from reconciler.engine.observed.verify import ReportVerifier
-from reconciler.engine.polling.events import EventHandler
+from reconciler.engine.polling.link_events import LinkEventHandler
 from reconciler.engine.polling.poller import Observer, Poller
 from reconciler.engine.state.database import StateDatabase
 from reconciler.engine.status.publisher import Publisher
+from reconciler.engine.status.renderer import PassOutcome, StatusRenderer, has_stopped
 from reconciler.engine.status.rollout_facts import RolloutFactsBuilder
-from reconciler.engine.status.statuses import PassOutcome, Statuses, has_stopped
 from reconciler.errors import FleetError
 from reconciler.model import Action, Commit, Desired, GatewayId, Observed, PeerReport
 from reconciler.plan import Planner
@@ -84,7 +84,7 @@ class Engine:
         jitter = random.Random()  # noqa: S311 - spreads load, guards nothing
         self.view = Inventory(ports.state, ports.clock.steady_s)
         self.summaries = Summaries(ports.state)
-        self.artifacts = Artifacts(ports.builder, ports.state, self.wake.set)
+        self.artifacts = ArtifactCatalog(ports.builder, ports.state, self.wake.set)
         self.deliveries = Deliveries(self._delivered, self.wake.set, jitter)
         ears = Observer(self.view, self.summaries, ports.clock)
         self.attention = Poller(
@@ -95,12 +95,12 @@ class Engine:
             jitter,
         )
         tools = DispatchPorts(self.artifacts, self.view, ports.state, ports.gateway, ports.clock, ports.links.fleet_of)
-        self._hearing = EventHandler(ears, ports.seals, self.attention, self.deliveries, self.wake.set)
-        self._dispatch = Dispatch(tools, self.deliveries)
+        self._hearing = LinkEventHandler(ears, ports.seals, self.attention, self.deliveries, self.wake.set)
+        self._dispatch = Dispatcher(tools, self.deliveries)
         self._planner = Planner()
-        self.statuses = Statuses(name, ports.state.status(), page=ports.page)
+        self.statuses = StatusRenderer(name, ports.state.status(), page=ports.page)
         self._want: DesiredState | None = None
-        self._scope = Scope(name, together=ports.peers is not None)
+        self._scope = ScopeResolver(name, together=ports.peers is not None)
         self._recall = RolloutMemories(ports.state)
         self._rollout_view = RolloutFactsBuilder()
         self._ours: tuple[tuple[Action, ...], tuple[Action, ...]] = ((), ())  # of the last plan, and of that ours
@@ -201,7 +201,7 @@ class Engine:
 
     # ------------------------------------------------------------ steps of a pass
 
-    def _plan(self, scoped: Scoped, *, act: bool) -> tuple[Action, ...]:
+    def _plan(self, scoped: GatewayScope, *, act: bool) -> tuple[Action, ...]:
         desired = scoped.desired
         if scoped.news:
             self._learn(desired)
@@ -215,7 +215,7 @@ class Engine:
             self._dispatch.begin(desired, actions, self._ports.clock.steady_s())
         return actions
 
-    def _plan_together(self, scoped: Scoped) -> tuple[Action, ...]:
+    def _plan_together(self, scoped: GatewayScope) -> tuple[Action, ...]:
         """Plan with the devices of other gateways in sight, for ours; keep what must not be forgotten of it."""
         desired, observed, now = scoped.desired, self._observed(scoped), self._ports.clock.now()
         actions = self._planner.plan(scoped.planned, observed, now)
@@ -237,13 +237,13 @@ class Engine:
         for device in self.view.reports.keys() - desired.devices.keys():
             self.view.forget(device)
 
-    def _observed(self, scoped: Scoped) -> Observed:
+    def _observed(self, scoped: GatewayScope) -> Observed:
         current = self.artifacts.current(scoped.desired)
         seen = self.view.observed(current.facts, current.by_pair)
         here = self.name if self._ports.peers is not None else None
         return self._recall.merged(seen, here, self._peers)
 
-    def _report(self, want: DesiredState, scoped: Scoped | None, actions: tuple[Action, ...]) -> None:
+    def _report(self, want: DesiredState, scoped: GatewayScope | None, actions: tuple[Action, ...]) -> None:
         problems = want.problems
         if want.desired is not None and scoped is None:
             problems = (f"the fleet repository has no Gateway named {self.name}", *problems)
@@ -264,7 +264,7 @@ class Engine:
         changed = self.statuses.changed(picture)
         self._ports.publisher.put(*changed, urgent=has_stopped(before, self.statuses.rollouts))
 
-    def _rollout_facts(self, scoped: Scoped) -> tuple[RolloutFacts, ...]:
+    def _rollout_facts(self, scoped: GatewayScope) -> tuple[RolloutFacts, ...]:
         words, now = self.statuses.words, self._ports.clock.now()
         return self._rollout_view.facts(scoped.desired, self._planner, scoped.desired.devices, words, now)
 

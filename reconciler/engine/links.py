@@ -16,7 +16,7 @@ from reconciler.devices.rate_limiter import Limiter
 from reconciler.devices.serial_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
 from reconciler.devices.session import LinkSession
-from reconciler.engine.observed.verify import ReportVerifier
+from reconciler.engine.observed.report_verifier import ReportVerifier
 from reconciler.engine.tasks import ended
 from reconciler.model import Device, DeviceId, GatewayLimits, SerialAddress
 

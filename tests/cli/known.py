@@ -24,7 +24,7 @@ from reconciler.devices.reports import (
 )
 from reconciler.engine.observed.summaries import Summaries
 from reconciler.engine.state.database import Delivery, DeviceRecord, Failure, StateDatabase
-from reconciler.engine.status.statuses import GATEWAY
+from reconciler.engine.status.renderer import GATEWAY
 from reconciler.errors import FleetError
 from reconciler.model import (
     Action,

@@ -12,7 +12,7 @@ import pytest
 from reconciler.devices.conversation import Confirmed, Lost, Outcome, Rejected, TrialFailed
 from reconciler.engine.delivery.deliveries import FIRST_PAUSE_S, JITTER, LONGEST_PAUSE_S, Delivered, Deliveries, Purpose
 from reconciler.model import DeviceId, RolloutId
-from tests.engine.test_drift import report
+from tests.engine.test_identity_history import report
 
 PUMP = DeviceId("pump-1")
 PURPOSE = Purpose(RolloutId("r"), None, {})

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from reconciler.engine.state.database import StateDatabase
 from reconciler.engine.status.publisher import Publisher
-from reconciler.engine.status.statuses import has_stopped
+from reconciler.engine.status.renderer import has_stopped
 from reconciler.git.commit_writer import Author
 from reconciler.git.remote import Remote
 from reconciler.git.status_writer import InPlace, Pushed, StatusRef
 from reconciler.model import Commit, RolloutId, RolloutReport
 from reconciler.report.device_status import Moment
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, rollout_status
-from tests.engine.test_drift import NOON
+from tests.engine.test_identity_history import NOON
 from tests.git.forge import make_forge
 
 INTERVAL_S = 10.0

@@ -25,13 +25,13 @@ DIGEST16_HEX = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class PackDefaults:
     """What must be known of packs to understand a report: the parameters that each has built in."""
 
     defaults: Mapping[str, Parameters] = field(default_factory=dict)  # by the first 16 bytes of the digest, in hex
 
 
-def observed_device(heard: DeviceRecord, facts: Facts, *, cloned: bool = False) -> ObservedDevice:
+def observed_device(heard: DeviceRecord, facts: PackDefaults, *, cloned: bool = False) -> ObservedDevice:
     """Conclude what is true of a device."""
     report = _report(heard.report)
     return ObservedDevice(
@@ -99,7 +99,7 @@ def _digest(digest16: bytes | None) -> Digest | None:
     return Digest(digest16.hex()) if digest16 is not None else None
 
 
-def _parameters(heard: DeviceRecord, report: DeviceReport, facts: Facts) -> Parameters:
+def _parameters(heard: DeviceRecord, report: DeviceReport, facts: PackDefaults) -> Parameters:
     if report.parameters == 0:
         running = report.running.hex() if report.running else ""
         return facts.defaults.get(running, {})

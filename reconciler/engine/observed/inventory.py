@@ -11,8 +11,8 @@ from datetime import datetime
 
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport, Summary, encode_body, parse_body
 from reconciler.engine.observed.gate_evidence import GateEvidence
-from reconciler.engine.observed.identity import IdentityHistories
-from reconciler.engine.observed.interpret import Facts, is_newer, observed_device, taken
+from reconciler.engine.observed.identity_history import IdentityHistories
+from reconciler.engine.observed.interpret import PackDefaults, is_newer, observed_device, taken
 from reconciler.engine.observed.trust import TrustLedger
 from reconciler.engine.state.database import DeviceRecord, Failure, StateDatabase
 from reconciler.model import (
@@ -40,7 +40,7 @@ class Inventory:
         self._heard_by_us: set[DeviceId] = set()  # since the start: a gateway that was down heard nobody
         self._state = state
         self._heard: dict[DeviceId, DeviceRecord] = {heard.device: heard for heard in state.heard()}
-        self._facts = Facts()
+        self._facts = PackDefaults()
         self._devices: dict[DeviceId, ObservedDevice] = {}
         self._stale: set[DeviceId] = set(self._heard)
         self._snapshot: Mapping[DeviceId, ObservedDevice] = {}
@@ -147,7 +147,7 @@ class Inventory:
         self._failures = {pair: failure for pair, failure in self._failures.items() if pair[0] != device}
         self._quarantined = frozenset(self._failures)
 
-    def observed(self, facts: Facts, artifacts: Mapping[tuple[ModelRef, TypeId], Artifact]) -> Observed:
+    def observed(self, facts: PackDefaults, artifacts: Mapping[tuple[ModelRef, TypeId], Artifact]) -> Observed:
         """Return what is observed now; the same object while nothing changed."""
         if facts is not self._facts:
             self._facts = facts

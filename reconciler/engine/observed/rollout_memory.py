@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from reconciler.engine.artifacts.provider import Pair
+from reconciler.engine.artifacts.catalog import Pair
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.state.database import Failure, StateDatabase
 from reconciler.model import (

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from reconciler.engine.observed.identity import IdentityHistories
+from reconciler.engine.observed.identity_history import IdentityHistories
 from reconciler.model import Action, DeviceId, NoChange, ObservedDevice
 from reconciler.report.device_status import Distrust
 

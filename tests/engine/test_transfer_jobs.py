@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from reconciler.compiler.payload.encodings import EncodedPayload, PayloadForm
 from reconciler.devices.reports import CapabilitiesBody
 from reconciler.engine.delivery.deliveries import Purpose
-from reconciler.engine.delivery.dispatch import still_wanted
-from reconciler.engine.delivery.orders import SECTOR_BYTES, SEQUENCE_JUMP, DeliveryTarget, fitting
+from reconciler.engine.delivery.dispatcher import still_wanted
+from reconciler.engine.delivery.transfer_jobs import SECTOR_BYTES, SEQUENCE_JUMP, DeliveryTarget, fitting
 from reconciler.model import (
     Action,
     ActivatePrebaked,
@@ -25,7 +25,7 @@ from reconciler.model import (
     NoChange,
     Origin,
 )
-from tests.engine.test_drift import report
+from tests.engine.test_identity_history import report
 from tests.plan.fleets import EVERYWHERE, V1, V2, device, fleet
 
 PUMP = DeviceId("pump-1")

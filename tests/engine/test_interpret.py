@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.devices.reports import DecisionReason, ModelPlace
-from reconciler.engine.observed.interpret import Facts, observed_device, taken
+from reconciler.engine.observed.interpret import PackDefaults, observed_device, taken
 from reconciler.model import Phase
-from tests.engine.test_drift import NOON, PUMP, report
+from tests.engine.test_identity_history import NOON, PUMP, report
 
 NEW = bytes([1] * 16)
 
@@ -18,11 +18,11 @@ def test_a_lost_trial_is_none_yet_won_while_the_device_is_yet_to_restart() -> No
         leaving = replace(report(1), phase=phase, running=NEW, failed=NEW, why=DecisionReason.ON_TRIAL)
         heard = taken(None, PUMP, leaving, NOON)
         assert heard.confirmed_since is None
-        seen = observed_device(heard, Facts())
+        seen = observed_device(heard, PackDefaults())
         assert (seen.phase, seen.confirmed_since) == (Phase.TRIAL, None)
 
 
 def test_a_prebaked_model_that_nothing_replaced_is_confirmed() -> None:
     baked = replace(report(1), phase=Phase.IDLE, place=ModelPlace.PREBAKED, why=DecisionReason.FELL_BACK_TO_PREBAKED)
-    seen = observed_device(taken(None, PUMP, baked, NOON), Facts())
+    seen = observed_device(taken(None, PUMP, baked, NOON), PackDefaults())
     assert (seen.phase, seen.confirmed_since) == (Phase.CONFIRMED, NOON)

@@ -11,7 +11,7 @@ from reconciler.engine.observed.gate_evidence import GateEvidence
 from reconciler.engine.observed.inference_rate import LEAST, InferenceRates
 from reconciler.engine.state.database import DeviceRecord, StateDatabase
 from reconciler.model import Before, DeviceId, Digest
-from tests.engine.test_drift import NOON, PUMP, report
+from tests.engine.test_identity_history import NOON, PUMP, report
 
 OLD, NEW = bytes(16), bytes([1] * 16)
 FIRST = replace(report(0), running=OLD)

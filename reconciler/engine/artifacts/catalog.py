@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from reconciler.engine.observed.interpret import DIGEST16_HEX, Facts
+from reconciler.engine.observed.interpret import DIGEST16_HEX, PackDefaults
 from reconciler.engine.state.database import StateDatabase
 from reconciler.engine.tasks import ended
 from reconciler.errors import FleetError
@@ -47,7 +47,7 @@ class Current:
 
     by_pair: Mapping[Pair, Artifact]
     by_digest16: Mapping[str, Artifact]
-    facts: Facts
+    facts: PackDefaults
 
     @staticmethod
     def of(desired: Desired, by_pair: Mapping[Pair, Artifact]) -> Current:
@@ -58,10 +58,10 @@ class Current:
             for digest16, each in by_digest16.items()
             if each.model in desired.models
         }
-        return Current(by_pair, by_digest16, Facts(defaults))
+        return Current(by_pair, by_digest16, PackDefaults(defaults))
 
 
-class Artifacts:
+class ArtifactCatalog:
     """What was built for what Git wants now, what is being built, and what can't be."""
 
     def __init__(self, builder: Builder, state: StateDatabase, on_change: Callable[[], None]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.engine.observed.peers import LARGEST, PeerStatuses
+from reconciler.engine.observed.peer_statuses import LARGEST, PeerStatuses
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.commit_writer import Author, Message
 from reconciler.git.errors import MirrorDamaged

@@ -11,11 +11,11 @@ import pytest
 
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport, Score, Summary, encode_body
 from reconciler.engine.observed.gate_evidence import GateEvidence
-from reconciler.engine.observed.interpret import Facts
+from reconciler.engine.observed.interpret import PackDefaults
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.state.database import DeviceRecord, Failure, StateDatabase
 from reconciler.model import Before, DeviceId, Digest, RolloutId
-from tests.engine.test_drift import report
+from tests.engine.test_identity_history import report
 
 PUMP, OTHER = DeviceId("pump-1"), DeviceId("pump-2")
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -37,7 +37,7 @@ def view(state: StateDatabase) -> Inventory:
 
 
 def seen(view: Inventory) -> set[DeviceId]:
-    return set(view.observed(Facts(), {}).devices)
+    return set(view.observed(PackDefaults(), {}).devices)
 
 
 def test_a_report_that_nobody_asked_for_and_that_is_old_is_a_replay(view: Inventory) -> None:
@@ -52,7 +52,7 @@ def test_a_device_that_fell_silent_and_came_back_is_counted(view: Inventory) -> 
     view.silent_after_s = 900.0
     for minutes, counter in ((0, 1), (5, 2), (60, 3), (120, 4)):
         view.take_report(PUMP, report(counter), NOON + timedelta(minutes=minutes), asked=True)
-    found = view.observed(Facts(), {}).devices[PUMP]
+    found = view.observed(PackDefaults(), {}).devices[PUMP]
     assert (found.flaps, found.flapped_at) == (2, NOON + timedelta(minutes=120))
 
 
@@ -60,9 +60,9 @@ def test_a_failure_is_over_when_git_wants_something_else(view: Inventory, state:
     view.quarantine(FAILURE)
     assert view.why_quarantined(PUMP, FAILURE.digest) == FAILURE.why
     view.release_outdated({FAILURE.rollout: "revision"})
-    assert view.observed(Facts(), {}).quarantined == {(PUMP, FAILURE.digest)}
+    assert view.observed(PackDefaults(), {}).quarantined == {(PUMP, FAILURE.digest)}
     view.release_outdated({FAILURE.rollout: "another revision"})
-    assert view.observed(Facts(), {}).quarantined == frozenset()
+    assert view.observed(PackDefaults(), {}).quarantined == frozenset()
     assert view.why_quarantined(PUMP, FAILURE.digest) is None
     assert state.quarantined() == []
 
@@ -76,13 +76,13 @@ def test_a_device_that_is_gone_leaves_nothing(view: Inventory, state: StateDatab
     view.forget(PUMP)  # in a pass that learns other facts too: nothing is concluded of it any more
     assert seen(view) == {OTHER}
     assert view.capabilities_of(PUMP) is None
-    assert view.observed(Facts(), {}).quarantined == frozenset()
+    assert view.observed(PackDefaults(), {}).quarantined == frozenset()
     assert [heard.device for heard in state.heard()] == [OTHER]
 
 
 def test_nothing_new_is_the_same_object(view: Inventory) -> None:
     view.take_report(PUMP, report(1), NOON, asked=True)
-    facts: Facts = Facts()
+    facts: PackDefaults = PackDefaults()
     artifacts: dict[tuple[object, object], object] = {}
     first = view.observed(facts, artifacts)  # type: ignore[arg-type]  # an empty one
     view.take_report(PUMP, report(2), NOON, asked=True)  # says the same, but for its counter

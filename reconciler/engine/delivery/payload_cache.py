@@ -7,8 +7,8 @@ import asyncio
 from collections import OrderedDict
 
 from reconciler.compiler.payload.encodings import EncodedPayload, PayloadForm, candidates
-from reconciler.engine.artifacts.provider import Artifacts
-from reconciler.engine.delivery.orders import DeliveryTarget, PackPayloads, fitting
+from reconciler.engine.artifacts.catalog import ArtifactCatalog
+from reconciler.engine.delivery.transfer_jobs import DeliveryTarget, PackPayloads, fitting
 from reconciler.model import Artifact, Desired, DeviceId, Digest
 
 KEPT = 32  # pairs of packs; a fleet in the middle of a rollout has few
@@ -19,7 +19,7 @@ Pair = tuple[Digest, Digest | None]
 class PayloadCache:
     """Makes parcels, and remembers the last ones."""
 
-    def __init__(self, artifacts: Artifacts) -> None:
+    def __init__(self, artifacts: ArtifactCatalog) -> None:
         self._artifacts = artifacts
         self._made: OrderedDict[Pair, asyncio.Task[tuple[EncodedPayload, ...]]] = OrderedDict()
         self._raw_only: set[DeviceId] = set()  # devices in which pack and payload don't fit side by side

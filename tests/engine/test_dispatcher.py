@@ -20,9 +20,9 @@ from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Summary
 from reconciler.devices.session import LinkSession
 from reconciler.devices.transfer import Effort, TransferJob
-from reconciler.engine.artifacts.provider import Artifacts, Pair
+from reconciler.engine.artifacts.catalog import ArtifactCatalog, Pair
 from reconciler.engine.delivery.deliveries import Delivered, Deliveries
-from reconciler.engine.delivery.dispatch import Dispatch, DispatchPorts
+from reconciler.engine.delivery.dispatcher import Dispatcher, DispatchPorts
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.state.database import StateDatabase
 from reconciler.errors import Unusable
@@ -46,7 +46,7 @@ from reconciler.model import (
 )
 from signing.delegation import read_delegation
 from signing.gateway_keystore import GatewayKey
-from tests.engine.test_drift import report
+from tests.engine.test_identity_history import report
 from tests.firmware.bench import Bench
 from tests.plan.fleets import ESP32, EVERYWHERE, V1, V2, device, fleet
 
@@ -142,10 +142,10 @@ class Scene:
         self.view.take_capabilities(PUMP, TOLD)
         self.fleet = Answers(self.bodies, self.ends)
         self.deliveries = Deliveries(self.done.append, lambda: None, random.Random(1))
-        artifacts = Artifacts(self.builder, self.state, lambda: None)
+        artifacts = ArtifactCatalog(self.builder, self.state, lambda: None)
         gateway = GatewayKey(bench.gateway, bench.delegation, delegation)
         tools = DispatchPorts(artifacts, self.view, self.state, gateway, Clock(), lambda _device: self.fleet)
-        self.dispatch = Dispatch(tools, self.deliveries)
+        self.dispatch = Dispatcher(tools, self.deliveries)
 
     def run(self, *actions: Action) -> list[str]:
         """Carry out actions one after the other; return in words how they ended."""

@@ -42,7 +42,7 @@ class _PublishedStatus:
     status: DeviceStatus
 
 
-class Statuses:
+class StatusRenderer:
     """What was told last, so that what has not changed is not told again."""
 
     def __init__(self, name: GatewayId, before: Mapping[str, bytes], *, page: bool = False) -> None:

@@ -21,7 +21,7 @@ from reconciler.engine.observed.summaries import Summaries
 from reconciler.engine.polling.poller import Observer, Poller
 from reconciler.engine.state.database import StateDatabase, StateUnusable
 from reconciler.model import DeviceId
-from tests.engine.test_drift import report
+from tests.engine.test_identity_history import report
 
 PUMP = DeviceId("pump-1")
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

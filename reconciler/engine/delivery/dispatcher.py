@@ -14,11 +14,11 @@ from reconciler.devices.error_codes import Code, refused, trial_failed
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport, Summary
 from reconciler.devices.session import LinkSession
-from reconciler.engine.artifacts.provider import Artifacts
+from reconciler.engine.artifacts.catalog import ArtifactCatalog
 from reconciler.engine.clock import Clock
 from reconciler.engine.delivery.deliveries import Deliveries, Purpose
-from reconciler.engine.delivery.orders import DeliveryTarget, PackPayloads, configure_job, install_job
-from reconciler.engine.delivery.payloads import PayloadCache
+from reconciler.engine.delivery.payload_cache import PayloadCache
+from reconciler.engine.delivery.transfer_jobs import DeliveryTarget, PackPayloads, configure_job, install_job
 from reconciler.engine.observed.interpret import parameters_check
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.state.database import Delivery, Failure, StateDatabase
@@ -54,7 +54,7 @@ WORTH_ANOTHER_TRY = frozenset({Code.SEQUENCE, Code.NO_DELEGATION, Code.NO_TRANSF
 class DispatchPorts:
     """What dispatching works with."""
 
-    artifacts: Artifacts
+    artifacts: ArtifactCatalog
     view: Inventory
     state: StateDatabase
     gateway: GatewayKey
@@ -65,7 +65,7 @@ class DispatchPorts:
 Order = Install | ActivatePrebaked | Configure  # the actions that send something
 
 
-class Dispatch:
+class Dispatcher:
     """Begins what the plan says, and records how it ended."""
 
     def __init__(self, tools: DispatchPorts, deliveries: Deliveries) -> None:

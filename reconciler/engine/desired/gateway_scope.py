@@ -12,7 +12,7 @@ from reconciler.selection import matcher
 
 
 @dataclass(frozen=True, slots=True)
-class Scoped:
+class GatewayScope:
     """What Git wants of this gateway's devices."""
 
     desired: Desired  # its devices are this gateway's alone
@@ -22,16 +22,16 @@ class Scoped:
     news: bool  # it was not asked for before
 
 
-class Scope:
+class ScopeResolver:
     """Remembers the last answer. `together` has rollouts span gateways: it takes word of the others."""
 
     def __init__(self, name: GatewayId, *, together: bool = False) -> None:
         self._name = name
         self._together = together
         self._whole: Desired | None = None
-        self._scoped: Scoped | None = None
+        self._scoped: GatewayScope | None = None
 
-    def of(self, desired: Desired) -> Scoped | None:
+    def of(self, desired: Desired) -> GatewayScope | None:
         """Leave only the devices that this gateway serves; None: Git does not know this gateway."""
         if self._whole is desired:
             if self._scoped is not None and self._scoped.news:
@@ -50,7 +50,7 @@ class Scope:
         owners = {name: rollout for name, rollout in claimed.items() if rollout is not None}
         planned = self._with_others(desired, scoped, claims, owners.values()) if self._together else scoped
         others = frozenset(planned.devices.keys() - mine.keys())
-        self._scoped = Scoped(scoped, planned, others, owners, news=True)
+        self._scoped = GatewayScope(scoped, planned, others, owners, news=True)
         return self._scoped
 
     @staticmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.engine.desired.scope import Scope
+from reconciler.engine.desired.gateway_scope import ScopeResolver
 from reconciler.model import Desired, Device, DeviceId, Gateway, GatewayId, Rollout, RolloutId, Selector
 from tests.plan.fleets import OTHER, V1, device, fleet
 
@@ -31,7 +31,7 @@ PLANT = fleet(DEVICES, [wanting("pumps", "pump"), wanting("fans", "fan")], gatew
 
 
 def test_alone_it_looks_at_its_own_devices() -> None:
-    scoped = Scope(NORTH).of(PLANT)
+    scoped = ScopeResolver(NORTH).of(PLANT)
     assert scoped is not None
     assert set(scoped.desired.devices) == ids(1)
     assert scoped.planned is scoped.desired
@@ -40,7 +40,7 @@ def test_alone_it_looks_at_its_own_devices() -> None:
 
 
 def test_together_it_looks_at_all_devices_of_its_rollouts_wherever_they_are() -> None:
-    scoped = Scope(NORTH, together=True).of(PLANT)
+    scoped = ScopeResolver(NORTH, together=True).of(PLANT)
     assert scoped is not None
     assert set(scoped.desired.devices) == ids(1)
     assert set(scoped.planned.devices) == ids(1, 2, 4)
@@ -55,7 +55,7 @@ def test_together_it_looks_at_what_its_rollouts_wait_for_however_far() -> None:
         wanting("doors", "door"),
     ]
     devices = [*DEVICES, at(5, "south", "lamp"), at(6, "south", "door")]
-    scoped = Scope(NORTH, together=True).of(fleet(devices, rollouts, gateways=GATEWAYS))
+    scoped = ScopeResolver(NORTH, together=True).of(fleet(devices, rollouts, gateways=GATEWAYS))
     assert scoped is not None
     assert set(scoped.planned.devices) == ids(1, 2, 3, 4, 5)
 
@@ -66,27 +66,29 @@ def test_rollouts_that_wait_for_each_other_end_the_search() -> None:
         wanting("pumps", "pump", depends_on=(RolloutId("fans"),)),
         wanting("fans", "fan", depends_on=(RolloutId("pumps"),)),
     ]
-    scoped = Scope(NORTH, together=True).of(fleet(DEVICES, rollouts, gateways=GATEWAYS))
+    scoped = ScopeResolver(NORTH, together=True).of(fleet(DEVICES, rollouts, gateways=GATEWAYS))
     assert scoped is not None
     assert set(scoped.planned.devices) == ids(1, 2, 3, 4)
 
 
 def test_where_no_other_is_concerned_nothing_is_added() -> None:
     only = fleet([at(1, "north", "pump"), at(3, "south", "fan")], PLANT.rollouts.values(), gateways=GATEWAYS)
-    scoped = Scope(NORTH, together=True).of(only)
+    scoped = ScopeResolver(NORTH, together=True).of(only)
     assert scoped is not None
     assert scoped.planned is scoped.desired
 
 
 def test_a_device_that_no_rollout_wants_is_served_and_has_no_owner() -> None:
-    scoped = Scope(NORTH, together=True).of(fleet([at(1, "north", "door")], PLANT.rollouts.values(), gateways=GATEWAYS))
+    scoped = ScopeResolver(NORTH, together=True).of(
+        fleet([at(1, "north", "door")], PLANT.rollouts.values(), gateways=GATEWAYS)
+    )
     assert scoped is not None
     assert set(scoped.desired.devices) == ids(1)
     assert scoped.owners == {}
 
 
 def test_the_same_commit_is_news_once() -> None:
-    scope = Scope(NORTH)
+    scope = ScopeResolver(NORTH)
     first, second, third = (scope.of(PLANT) for _ in range(3))
     assert first is not None
     assert second is not None
@@ -99,6 +101,6 @@ def test_the_same_commit_is_news_once() -> None:
 
 
 def test_a_gateway_that_git_does_not_know_has_nothing() -> None:
-    scope = Scope(GatewayId("west"), together=True)
+    scope = ScopeResolver(GatewayId("west"), together=True)
     assert scope.of(PLANT) is None
     assert scope.of(PLANT) is None

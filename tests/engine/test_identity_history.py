@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.devices.reports import DecisionReason, DeviceReport, Flag, ModelPlace
-from reconciler.engine.observed.identity import IdentityHistories, IdentityHistory
-from reconciler.engine.observed.interpret import Facts
+from reconciler.engine.observed.identity_history import IdentityHistories, IdentityHistory
+from reconciler.engine.observed.interpret import PackDefaults
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.trust import REFUSALS, TrustLedger
 from reconciler.engine.state.database import StateDatabase
@@ -117,7 +117,7 @@ def test_a_clone_is_observed_as_one(state: StateDatabase) -> None:
     view.know({PUMP: KEY})
     for counter in (9, 1, 10, 2, 11):
         view.take_report(PUMP, report(counter * BOOT), NOON, asked=True)
-    assert view.observed(Facts(), {}).devices[PUMP].cloned
+    assert view.observed(PackDefaults(), {}).devices[PUMP].cloned
 
 
 def test_a_sequence_that_went_back_is_doubted_until_the_device_is_where_git_wants_it(state: StateDatabase) -> None:
@@ -125,7 +125,7 @@ def test_a_sequence_that_went_back_is_doubted_until_the_device_is_where_git_want
     view.know({PUMP: KEY})
     view.take_report(PUMP, report(5 * BOOT, sequence=7), NOON, asked=True)
     view.take_report(PUMP, report(6 * BOOT, sequence=2), NOON, asked=True)
-    devices = view.observed(Facts(), {}).devices
+    devices = view.observed(PackDefaults(), {}).devices
     doubt = view.doubts.about([WAITS], devices)[PUMP]
     assert doubt.reason == "SequenceWentBack"
     assert "held sequence 7 and now holds 2" in doubt.message
