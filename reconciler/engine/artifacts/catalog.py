@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which artifacts a plan needs, each built once, and what is known of those that there are."""
+"""The artifacts that there are, and those that the plan needs and that are built, each once."""
 
 from __future__ import annotations
 
@@ -7,64 +7,41 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
+from reconciler.engine.artifacts.builder import Builder, Pair
 from reconciler.engine.observed.interpret import DIGEST16_HEX, PackDefaults
-from reconciler.engine.state.database import StateDatabase
-from reconciler.engine.tasks import ended
+from reconciler.engine.state.writer import StateWriter
+from reconciler.engine.tasks import cancel_and_wait
 from reconciler.errors import FleetError
-from reconciler.model import (
-    Action,
-    Artifact,
-    Desired,
-    Install,
-    ModelRef,
-    Origin,
-    TypeId,
-)
+from reconciler.model import Action, Artifact, Desired, Install, Origin
 
 log = logging.getLogger(__name__)
 
-Pair = tuple[ModelRef, TypeId]
-
-
-class Builder(Protocol):
-    """What builds packs, and keeps them."""
-
-    def source(self, desired: Desired, pair: Pair) -> str:
-        """Name all that a build of this pair is made of; the same name, the same bytes."""
-
-    async def build(self, desired: Desired, pair: Pair) -> Artifact:
-        """Build, or find what was built before. Raises a `FleetError` that says what is wrong with the model."""
-
-    def pack(self, desired: Desired, artifact: Artifact) -> bytes:
-        """Return the bytes of what was built."""
-
 
 @dataclass(frozen=True, slots=True)
-class Current:
-    """The artifacts that there are for one wanted state."""
+class AvailableArtifacts:
+    """The artifacts that are built from exactly what one commit describes."""
 
     by_pair: Mapping[Pair, Artifact]
     by_digest16: Mapping[str, Artifact]
-    facts: PackDefaults
+    defaults: PackDefaults
 
     @staticmethod
-    def of(desired: Desired, by_pair: Mapping[Pair, Artifact]) -> Current:
-        """Sort them."""
+    def of(desired: Desired, by_pair: Mapping[Pair, Artifact]) -> AvailableArtifacts:
+        """Index artifacts."""
         by_digest16 = {artifact.digest[:DIGEST16_HEX]: artifact for artifact in by_pair.values()}
         defaults = {
             digest16: desired.models[each.model].parameters
             for digest16, each in by_digest16.items()
             if each.model in desired.models
         }
-        return Current(by_pair, by_digest16, PackDefaults(defaults))
+        return AvailableArtifacts(by_pair, by_digest16, PackDefaults(defaults))
 
 
 class ArtifactCatalog:
-    """What was built for what Git wants now, what is being built, and what can't be."""
+    """What is built, what is being built, and what can't be. For the event loop's thread only."""
 
-    def __init__(self, builder: Builder, state: StateDatabase, on_change: Callable[[], None]) -> None:
+    def __init__(self, builder: Builder, state: StateWriter, on_change: Callable[[], None]) -> None:
         self._builder = builder
         self._state = state
         self._on_change = on_change
@@ -73,7 +50,7 @@ class ArtifactCatalog:
         }
         self._building: dict[tuple[Pair, str], asyncio.Task[None]] = {}
         self._failed: dict[tuple[Pair, str], str] = {}
-        self._current: tuple[Desired, Current] | None = None
+        self._available: tuple[Desired, AvailableArtifacts] | None = None
 
     @property
     def failures(self) -> Mapping[Pair, str]:
@@ -86,53 +63,53 @@ class ArtifactCatalog:
         return tuple(pair for pair, _ in self._building)
 
     @property
-    def names(self) -> Mapping[str, str]:
+    def model_names(self) -> Mapping[str, str]:
         """Return the models of packs, by the first 16 bytes of their digests."""
         return {artifact.digest[:DIGEST16_HEX]: str(artifact.model) for artifact, _ in self._known.values()}
 
-    def current(self, desired: Desired) -> Current:
-        """Return the artifacts that were made of just what Git has now; the same object while nothing changes.
+    def available(self, desired: Desired) -> AvailableArtifacts:
+        """Return the artifacts built from what Git has now; the same object while nothing changes.
 
-        Those of models that Git no longer has are among them: devices may hold them yet, and go back to them.
+        Artifacts of models that Git no longer has are included: devices may still hold them, and roll back to them.
         """
-        if self._current is None or self._current[0] is not desired:
+        if self._available is None or self._available[0] is not desired:
             by_pair = {
                 pair: artifact
                 for pair, (artifact, source) in self._known.items()
                 if pair[1] in desired.types
                 and (pair[0] not in desired.models or source == self._builder.source(desired, pair))
             }
-            self._current = (desired, Current.of(desired, by_pair))
-        return self._current[1]
+            self._available = (desired, AvailableArtifacts.of(desired, by_pair))
+        return self._available[1]
 
     def pack(self, desired: Desired, artifact: Artifact) -> bytes:
-        """Return an artifact's bytes; one that is gone from the store is built again."""
+        """Return an artifact's bytes. One that the store has lost is forgotten, so that it is built again."""
         try:
             return self._builder.pack(desired, artifact)
         except FleetError:
             self._known.pop((artifact.model, artifact.type), None)
-            self._current = None
+            self._available = None
             raise
 
-    def provide(self, desired: Desired, actions: Iterable[Action]) -> None:
-        """Begin to build what the plan waits for, and the pre-baked models that devices may run."""
-        for pair in self._wanted(desired, actions):
+    def build_missing(self, desired: Desired, actions: Iterable[Action]) -> None:
+        """Start to build what the plan waits for, and the pre-baked models that devices may run."""
+        for pair in self._needed(desired, actions):
             key = (pair, self._builder.source(desired, pair))
-            if pair not in self.current(desired).by_pair and key not in self._building and key not in self._failed:
+            if pair not in self.available(desired).by_pair and key not in self._building and key not in self._failed:
                 self._building[key] = asyncio.create_task(self._build(desired, pair, key[1]), name=f"build {pair[0]}")
 
     async def stop(self) -> None:
-        """Give up what is being built."""
-        await ended(list(self._building.values()))
+        """Cancel all builds and wait for their end."""
+        await cancel_and_wait(list(self._building.values()))
 
     @staticmethod
-    def _wanted(desired: Desired, actions: Iterable[Action]) -> set[Pair]:
+    def _needed(desired: Desired, actions: Iterable[Action]) -> set[Pair]:
         kinds = {device.type for device in desired.devices.values()}
-        wanted = {(ref, kind) for kind in kinds for ref in desired.types[kind].prebaked}
+        needed = {(ref, kind) for kind in kinds for ref in desired.types[kind].prebaked}
         for action in actions:
             if isinstance(action, Install) and action.origin is Origin.BUILD:
-                wanted.add((action.model, desired.devices[action.device].type))
-        return wanted
+                needed.add((action.model, desired.devices[action.device].type))
+        return needed
 
     async def _build(self, desired: Desired, pair: Pair, source: str) -> None:
         log.info("building %s for %s", *pair)
@@ -143,9 +120,9 @@ class ArtifactCatalog:
             self._failed[pair, source] = str(failure)
         else:
             log.info("built %s for %s: %d bytes, %s", *pair, artifact.pack_bytes, artifact.digest[:12])
-            self._state.built(artifact, source)
+            self._state.save_artifact(artifact, source)
             self._known[pair] = (artifact, source)
-            self._current = None
+            self._available = None
         finally:
             del self._building[pair, source]
         self._on_change()

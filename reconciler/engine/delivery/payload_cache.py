@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The forms in which packs travel: worked out once for all devices that run the same, off the event loop."""
+"""The payloads as which packs are sent, encoded once for all devices that run the same pack, off the event loop."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ from reconciler.engine.artifacts.catalog import ArtifactCatalog
 from reconciler.engine.delivery.transfer_jobs import DeliveryTarget, PackPayloads, fitting
 from reconciler.model import Artifact, Desired, DeviceId, Digest
 
-KEPT = 32  # pairs of packs; a fleet in the middle of a rollout has few
+MAX_KEPT = 32  # pairs of packs; a fleet in the middle of a rollout has few
 
-Pair = tuple[Digest, Digest | None]
+PackPair = tuple[Digest, Digest | None]  # the pack to send, and the running pack that a patch is made against
 
 
 class PayloadCache:
-    """Makes parcels, and remembers the last ones."""
+    """Encodes payloads and keeps the last ones. For the event loop's thread only; encoding runs on others."""
 
     def __init__(self, artifacts: ArtifactCatalog) -> None:
         self._artifacts = artifacts
-        self._made: OrderedDict[Pair, asyncio.Task[tuple[EncodedPayload, ...]]] = OrderedDict()
-        self._raw_only: set[DeviceId] = set()  # devices in which pack and payload don't fit side by side
+        self._encoded: OrderedDict[PackPair, asyncio.Task[tuple[EncodedPayload, ...]]] = OrderedDict()
+        self._raw_only: set[DeviceId] = set()  # devices in which pack and encoded payload do not fit side by side
 
-    async def make(self, desired: Desired, artifact: Artifact, to: DeliveryTarget) -> PackPayloads:
-        """Return all forms that this device can take, the smallest first."""
-        forms = await self._forms(desired, artifact, to)
-        if to.device in self._raw_only:
-            forms = tuple(form for form in forms if form.encoding is PayloadForm.RAW)
-        return PackPayloads(artifact.digest, artifact.pack_bytes, fitting(forms, artifact.pack_bytes, to))
+    async def payloads(self, desired: Desired, artifact: Artifact, target: DeliveryTarget) -> PackPayloads:
+        """Return all payloads that a device has room for, the smallest first."""
+        payloads = await self._all(desired, artifact, target)
+        if target.device in self._raw_only:
+            payloads = tuple(each for each in payloads if each.encoding is PayloadForm.RAW)
+        return PackPayloads(artifact.digest, artifact.pack_bytes, fitting(payloads, artifact.pack_bytes, target))
 
     def send_raw(self, device: DeviceId) -> bool:
-        """From now on send this device nothing else; tells whether that is news."""
-        news = device not in self._raw_only
+        """Send this device only raw packs from now on; return whether that is a change."""
+        changed = device not in self._raw_only
         self._raw_only.add(device)
-        return news
+        return changed
 
-    async def _forms(self, desired: Desired, artifact: Artifact, to: DeliveryTarget) -> tuple[EncodedPayload, ...]:
-        running = to.report.running.hex() if to.report.running else ""
-        base = self._artifacts.current(desired).by_digest16.get(running)
+    async def _all(self, desired: Desired, artifact: Artifact, target: DeliveryTarget) -> tuple[EncodedPayload, ...]:
+        running = target.report.running.hex() if target.report.running else ""
+        base = self._artifacts.available(desired).by_digest16.get(running)
         pair = (artifact.digest, base.digest if base else None)
-        task = self._made.get(pair)
+        task = self._encoded.get(pair)
         if task is None or (task.done() and (task.cancelled() or task.exception())):
             pack = self._artifacts.pack(desired, artifact)
             old = self._artifacts.pack(desired, base) if base is not None else None
-            task = asyncio.create_task(asyncio.to_thread(_listed, pack, old), name=f"encode {artifact.digest[:12]}")
-            self._made[pair] = task
-            if len(self._made) > KEPT:
-                self._made.popitem(last=False)
-        return await asyncio.shield(task)  # one device's delivery may be called off; the others wait for the same
+            task = asyncio.create_task(asyncio.to_thread(_encode, pack, old), name=f"encode {artifact.digest[:12]}")
+            self._encoded[pair] = task
+            if len(self._encoded) > MAX_KEPT:
+                self._encoded.popitem(last=False)
+        return await asyncio.shield(task)  # this delivery may be cancelled while others wait for the same payload
 
 
-def _listed(pack: bytes, base: bytes | None) -> tuple[EncodedPayload, ...]:
+def _encode(pack: bytes, base: bytes | None) -> tuple[EncodedPayload, ...]:
     return tuple(candidates(pack, base))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a device really said it: its public key comes from Git, its identifier from its name."""
+"""Whether a report comes from its device: the public key is from Git, the identifier from the device's name."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from signing.verdict import RefusedError
 
 
 class NotAuthentic(Refused):
-    """A report that its device did not sign, or that another question was answered with."""
+    """A report that its device did not sign, or that answers another question."""
 
     reason: ClassVar[str] = "NotAuthentic"
 
 
 class ReportVerifier:
-    """Opens what devices sealed."""
+    """Verifies what devices signed."""
 
     def __init__(self) -> None:
         self._vendor = b""
@@ -31,8 +31,8 @@ class ReportVerifier:
         """Return the public keys from Git, in hex."""
         return {name: key.hex() for name, key in self._keys.items()}
 
-    def know(self, fleet: str, devices: Mapping[DeviceId, Device]) -> None:
-        """Take the public keys from Git; a device without one can't be believed yet."""
+    def set_devices(self, fleet: str, devices: Mapping[DeviceId, Device]) -> None:
+        """Take the public keys from Git; the reports of a device without one are refused."""
         self._vendor = vendor_id(fleet)
         self._keys = {name: bytes.fromhex(device.public_key) for name, device in devices.items() if device.public_key}
 
