@@ -17,7 +17,9 @@ from pathlib import Path
 
 SIDE_FILES = ("", "-wal", "-shm")  # suffixes of the files that make up one database
 
-Prepare = Callable[[sqlite3.Connection], None]  # checks a file and creates its tables; raises DatabaseError if damaged
+Prepare = Callable[
+    [sqlite3.Connection], object
+]  # checks a file and creates its tables; raises DatabaseError if damaged
 Discard = Callable[[Path], None]  # gets a damaged file out of the way
 
 
@@ -75,9 +77,10 @@ def open_read_only(path: Path, *, writer_runs: bool) -> Iterator[sqlite3.Connect
 
 
 def _connected(path: Path, prepare: Prepare, *, autocommit: bool, wait_s: float) -> sqlite3.Connection:
-    level = None if autocommit else "DEFERRED"
-    connection = sqlite3.connect(path, timeout=wait_s, isolation_level=level, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=wait_s, check_same_thread=False)
     try:
+        if autocommit:
+            connection.isolation_level = None
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")  # after a power cut the last changes may be missing
         prepare(connection)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.daemon.instance_lock import held
-from reconciler.engine.state.database import MIGRATIONS
+from reconciler.engine.state.schema import MIGRATIONS
 from reconciler.model import Blocked, BlockedReason, DeviceId, NoChange, RolloutId
 from tests.cli.known import FAILED, RUNS, Known, known
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from reconciler.devices.conversation import Confirmed, Lost, Outcome, Rejected, TrialFailed
-from reconciler.engine.delivery.deliveries import FIRST_PAUSE_S, JITTER, LONGEST_PAUSE_S, Delivered, Deliveries, Purpose
+from reconciler.engine.delivery.deliveries import FIRST_PAUSE_S, JITTER, MAX_PAUSE_S, Delivered, Deliveries, Purpose
 from reconciler.model import DeviceId, RolloutId
 from tests.engine.test_identity_history import report
 
@@ -72,7 +72,7 @@ def test_each_failure_makes_the_pause_longer_and_success_ends_it() -> None:
             await made.run(Lost("silence"))
             wait_s = made.deliveries.next_try_in_s(now_s())
             assert wait_s is not None
-            expected_s = min(FIRST_PAUSE_S * 2**failures, LONGEST_PAUSE_S)
+            expected_s = min(FIRST_PAUSE_S * 2**failures, MAX_PAUSE_S)
             assert expected_s - 1 <= wait_s <= expected_s * (1 + JITTER)
             assert not made.deliveries.may_start(PUMP, now_s())
         assert made.deliveries.waiting == {PUMP: "lost: silence"}
@@ -86,7 +86,7 @@ def test_a_device_that_is_back_is_tried_at_once() -> None:
     async def scene() -> None:
         made = Scene()
         await made.run(Lost("silence"))
-        made.deliveries.forgive(PUMP)
+        made.deliveries.retry_now(PUMP)
         assert made.deliveries.may_start(PUMP, now_s())
         assert made.deliveries.next_try_in_s(now_s()) is None
 
@@ -97,7 +97,7 @@ def test_when_a_link_is_back_all_are_tried_at_once() -> None:
     async def scene() -> None:
         made = Scene()
         await made.run(Lost("silence"))
-        made.deliveries.forgive_all()
+        made.deliveries.retry_all_now()
         assert made.deliveries.may_start(PUMP, now_s())
 
     asyncio.run(scene())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.engine.desired.desired_state import DesiredStateSource
-from reconciler.engine.state.database import StateDatabase
+from reconciler.engine.state.writer import StateWriter
 from reconciler.errors import FleetError
 from reconciler.git.source import Advanced, Kept, Outcome, Unchanged
 from reconciler.load import Cache, DirectoryTree
@@ -57,11 +57,11 @@ def repository(tmp_path: Path) -> Repository:
 
 
 @pytest.fixture
-def started(repository: Repository, tmp_path: Path) -> Iterator[Callable[[], tuple[DesiredStateSource, StateDatabase]]]:
-    opened: list[StateDatabase] = []
+def started(repository: Repository, tmp_path: Path) -> Iterator[Callable[[], tuple[DesiredStateSource, StateWriter]]]:
+    opened: list[StateWriter] = []
 
-    def start() -> tuple[DesiredStateSource, StateDatabase]:
-        opened.append(StateDatabase(tmp_path / "state.db"))
+    def start() -> tuple[DesiredStateSource, StateWriter]:
+        opened.append(StateWriter(tmp_path / "state.db"))
         return DesiredStateSource(repository, Cache(), opened[-1]), opened[-1]  # type: ignore[arg-type]  # it stands in for a source
 
     yield start
@@ -69,7 +69,7 @@ def started(repository: Repository, tmp_path: Path) -> Iterator[Callable[[], tup
         state.close()
 
 
-Started = Callable[[], tuple[DesiredStateSource, StateDatabase]]
+Started = Callable[[], tuple[DesiredStateSource, StateWriter]]
 
 
 def test_a_good_commit_is_enforced_and_remembered(repository: Repository, started: Started) -> None:

@@ -24,7 +24,7 @@ from reconciler.engine.artifacts.catalog import ArtifactCatalog, Pair
 from reconciler.engine.delivery.deliveries import Delivered, Deliveries
 from reconciler.engine.delivery.dispatcher import Dispatcher, DispatchPorts
 from reconciler.engine.observed.inventory import Inventory
-from reconciler.engine.state.database import StateDatabase
+from reconciler.engine.state.writer import StateWriter
 from reconciler.errors import Unusable
 from reconciler.model import (
     Action,
@@ -121,7 +121,7 @@ class Clock:
 class Scene:
     """One device, and a dispatch that serves it."""
 
-    state: StateDatabase
+    state: StateWriter
     rollout: Rollout = EVERYWHERE
     bodies: dict[ReportKind, Body | None] = field(
         default_factory=lambda: {ReportKind.REPORT: RUNS_V1, ReportKind.SUMMARY: COUNTED}
@@ -134,17 +134,17 @@ class Scene:
         delegation = read_delegation(bench.delegation, bench.root.public_key)
         for ref, pack in PACKS.items():
             made = Artifact(ref, ESP32.name, DIGESTS[ref], len(pack), 0, frozenset({"THRESHOLD"}))
-            self.state.built(made, str((ref, ESP32.name)))
+            self.state.save_artifact(made, str((ref, ESP32.name)))
         self.builder = Built()
         self.desired = fleet([device(1)], rollouts=(self.rollout,))
-        self.view = Inventory(self.state)
-        self.view.take_report(PUMP, RUNS_V1, NOW, asked=True)
-        self.view.take_capabilities(PUMP, TOLD)
+        self.inventory = Inventory(self.state)
+        self.inventory.record_report(PUMP, RUNS_V1, NOW, asked=True)
+        self.inventory.record_capabilities(PUMP, TOLD)
         self.fleet = Answers(self.bodies, self.ends)
         self.deliveries = Deliveries(self.done.append, lambda: None, random.Random(1))
         artifacts = ArtifactCatalog(self.builder, self.state, lambda: None)
         gateway = GatewayKey(bench.gateway, bench.delegation, delegation)
-        tools = DispatchPorts(artifacts, self.view, self.state, gateway, Clock(), lambda _device: self.fleet)
+        tools = DispatchPorts(artifacts, self.inventory, self.state, gateway, Clock(), lambda _device: self.fleet)
         self.dispatch = Dispatcher(tools, self.deliveries)
 
     def run(self, *actions: Action) -> list[str]:
@@ -161,7 +161,7 @@ class Scene:
 
     @property
     def quarantined(self) -> str | None:
-        return self.view.why_quarantined(PUMP, DIGESTS[V2])
+        return self.inventory.why_quarantined(PUMP, DIGESTS[V2])
 
 
 Made = Callable[..., Scene]
@@ -169,10 +169,10 @@ Made = Callable[..., Scene]
 
 @pytest.fixture
 def made(tmp_path: Path) -> Iterator[Made]:
-    opened: list[StateDatabase] = []
+    opened: list[StateWriter] = []
 
     def make(**fields: object) -> Scene:
-        opened.append(StateDatabase(tmp_path / f"{len(opened)}.db"))
+        opened.append(StateWriter(tmp_path / f"{len(opened)}.db"))
         return Scene(opened[-1], **fields)  # type: ignore[arg-type]  # a test's shorthand
 
     yield make
@@ -185,9 +185,9 @@ def test_what_is_confirmed_is_observed_at_once(made: Made) -> None:
     assert scene.run(INSTALL) == ["confirmed, sequence 4"]
     (job,) = scene.fleet.jobs
     assert (job.sequence, job.payload != b"", job.digest16) == (4, True, bytes.fromhex(DIGESTS[V2])[:16])
-    assert scene.view.report_of(PUMP) == RUNS_V2
-    assert scene.state.delivery(PUMP) is not None
-    assert scene.view.evidence.before(PUMP) is not None  # what it was before is noted
+    assert scene.inventory.report_of(PUMP) == RUNS_V2
+    assert scene.state.order(PUMP) is not None
+    assert scene.inventory.evidence.baseline(PUMP) is not None  # what it was before is noted
 
 
 def test_what_the_device_holds_travels_as_an_envelope_alone(made: Made) -> None:
@@ -213,7 +213,7 @@ def test_actions_that_send_nothing_begin_nothing(made: Made) -> None:
             "refused while offering with -16: the signature is wrong",
             "refused while offering with -16: the signature is wrong",
         ),
-        (Rejected(Code.SEQUENCE, "offering"), refused(Code.SEQUENCE, "offering"), None),  # our view was old
+        (Rejected(Code.SEQUENCE, "offering"), refused(Code.SEQUENCE, "offering"), None),  # our inventory was old
         (Lost("no answer to 6 questions"), "lost: no answer to 6 questions", None),
     ],
 )
@@ -273,25 +273,25 @@ def test_a_gate_on_the_rate_waits_until_the_rate_is_known(made: Made) -> None:
 def test_a_device_in_whose_name_two_answer_gets_nothing(made: Made) -> None:
     scene = made()
     for counter in (50, 2, 51, 3, 52):
-        scene.view.take_report(PUMP, replace(RUNS_V1, counter=counter), NOW, asked=True)
+        scene.inventory.record_report(PUMP, replace(RUNS_V1, counter=counter), NOW, asked=True)
     scene.fleet.bodies[ReportKind.REPORT] = replace(RUNS_V1, counter=4)
     assert scene.run(INSTALL) == ["lost: two devices answer in its name"]
 
 
 def test_a_device_that_never_told_what_it_can_do_gets_nothing(made: Made) -> None:
     scene = made()
-    scene.view.forget(PUMP)
+    scene.inventory.forget(PUMP)
     assert scene.run(INSTALL) == ["lost: it did not tell its capabilities"]
     assert scene.fleet.jobs == []
 
 
 def test_a_device_is_asked_what_it_can_do_when_its_update_comes_before_its_turn_to_be_asked(made: Made) -> None:
     scene = made(ends=[Confirmed(RUNS_V2)])
-    scene.view.forget(PUMP)
+    scene.inventory.forget(PUMP)
     scene.fleet.bodies[ReportKind.CAPABILITIES] = TOLD
     assert scene.run(INSTALL) == ["confirmed, sequence 4"]
     assert len(scene.fleet.jobs) == 1
-    assert scene.view.capabilities_of(PUMP) == TOLD
+    assert scene.inventory.capabilities_of(PUMP) == TOLD
 
 
 def test_a_store_that_lost_a_pack_is_told_and_the_pack_built_again(made: Made) -> None:

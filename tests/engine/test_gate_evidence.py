@@ -8,7 +8,8 @@ from pathlib import Path
 
 from reconciler.devices.reports import Summary
 from reconciler.engine.observed.gate_evidence import GateEvidence
-from reconciler.engine.state.database import DeviceRecord, StateDatabase
+from reconciler.engine.state.records import DeviceRecord
+from reconciler.engine.state.writer import StateWriter
 from reconciler.model import Before, DeviceId, Digest
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -26,40 +27,40 @@ def heard(since: datetime) -> DeviceRecord:
 
 
 def test_evidence_is_taken_only_while_a_gate_waits_and_stays(tmp_path: Path) -> None:
-    state = StateDatabase(tmp_path / "state.db")
+    state = StateWriter(tmp_path / "state.db")
     evidence, since = GateEvidence(state), NOW - timedelta(hours=1)
-    assert not evidence.take(PUMP, heard(since), summary(NEW, 5))
-    evidence.note_before(PUMP, Before(WISH, Digest(OLD.hex()), {"threshold": 1}), summary(OLD, 100))
-    evidence.wanted = {PUMP}
-    assert evidence.take(PUMP, heard(since), summary(NEW, 50, faults=2))
-    evidence.wanted = set()
-    assert not evidence.take(PUMP, heard(since), summary(NEW, 900, faults=9))
+    assert not evidence.record(PUMP, heard(since), summary(NEW, 5))
+    evidence.record_baseline(PUMP, Before(WISH, Digest(OLD.hex()), {"threshold": 1}), summary(OLD, 100))
+    evidence.awaited = {PUMP}
+    assert evidence.record(PUMP, heard(since), summary(NEW, 50, faults=2))
+    evidence.awaited = set()
+    assert not evidence.record(PUMP, heard(since), summary(NEW, 900, faults=9))
     state.close()
-    again = GateEvidence(StateDatabase(tmp_path / "state.db"))
+    again = GateEvidence(StateWriter(tmp_path / "state.db"))
     health = again.health(PUMP, Digest(NEW.hex()), since)
     assert health is not None
     assert (health.now.inferences, health.now.faults, health.now.seconds) == (50, 2, 0.0)
     assert health.before is not None
     assert health.before.inferences == 100
     assert again.health(PUMP, Digest(NEW.hex()), NOW) is None  # of an earlier confirmation
-    assert not again.needs_before(PUMP, WISH)
-    assert again.needs_before(PUMP, "cd" * 8)
+    assert not again.needs_baseline(PUMP, WISH)
+    assert again.needs_baseline(PUMP, "cd" * 8)
 
 
 def test_other_parameters_for_the_same_pack_count_from_the_change(tmp_path: Path) -> None:
-    evidence = GateEvidence(StateDatabase(tmp_path / "state.db"))
-    evidence.wanted = {PUMP}
-    evidence.note_before(PUMP, Before(WISH, Digest(OLD.hex()), {}), summary(OLD, 100, faults=3))
-    evidence.take(PUMP, heard(NOW), summary(OLD, 130, faults=4))
+    evidence = GateEvidence(StateWriter(tmp_path / "state.db"))
+    evidence.awaited = {PUMP}
+    evidence.record_baseline(PUMP, Before(WISH, Digest(OLD.hex()), {}), summary(OLD, 100, faults=3))
+    evidence.record(PUMP, heard(NOW), summary(OLD, 130, faults=4))
     health = evidence.health(PUMP, Digest(OLD.hex()), NOW)
     assert health is not None
     assert (health.now.inferences, health.now.faults) == (30, 1)
 
 
 def test_a_device_that_came_back_long_ago_is_calm_again(tmp_path: Path) -> None:
-    evidence = GateEvidence(StateDatabase(tmp_path / "state.db"))
-    evidence.flapped(PUMP, NOW)
-    evidence.flapped(PUMP, NOW + timedelta(hours=1))
-    assert evidence.unrest(PUMP) == (2, NOW + timedelta(hours=1))
-    evidence.flapped(PUMP, NOW + timedelta(days=3))
-    assert evidence.unrest(PUMP)[0] == 1
+    evidence = GateEvidence(StateWriter(tmp_path / "state.db"))
+    evidence.record_flap(PUMP, NOW)
+    evidence.record_flap(PUMP, NOW + timedelta(hours=1))
+    assert evidence.flapping(PUMP) == (2, NOW + timedelta(hours=1))
+    evidence.record_flap(PUMP, NOW + timedelta(days=3))
+    assert evidence.flapping(PUMP)[0] == 1

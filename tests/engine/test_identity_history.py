@@ -17,7 +17,7 @@ from reconciler.engine.observed.identity_history import IdentityHistories, Ident
 from reconciler.engine.observed.interpret import PackDefaults
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.trust import REFUSALS, TrustLedger
-from reconciler.engine.state.database import StateDatabase
+from reconciler.engine.state.writer import StateWriter
 from reconciler.model import DeviceId, Hold, HoldReason, NoChange, ObservedDevice, Phase, RolloutId
 
 PUMP = DeviceId("pump-1")
@@ -51,8 +51,8 @@ def report(counter: int, sequence: int = 0) -> DeviceReport:
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Iterator[StateDatabase]:
-    made = StateDatabase(tmp_path / "state.db")
+def state(tmp_path: Path) -> Iterator[StateWriter]:
+    made = StateWriter(tmp_path / "state.db")
     yield made
     made.close()
 
@@ -86,7 +86,7 @@ def test_the_same_counter_twice_can_not_come_from_one_device() -> None:
     assert followed(5, 5, 6, 6).alternations == 2
 
 
-def test_a_clone_is_remembered_over_a_restart_and_ended_by_a_new_key(state: StateDatabase) -> None:
+def test_a_clone_is_remembered_over_a_restart_and_ended_by_a_new_key(state: StateWriter) -> None:
     histories = IdentityHistories(state)
     histories.know({PUMP: KEY})
     for counter in (9, 1, 10, 2, 11):
@@ -100,39 +100,39 @@ def test_a_clone_is_remembered_over_a_restart_and_ended_by_a_new_key(state: Stat
     assert not again.cloned(PUMP)
 
 
-def test_the_highest_sequence_outlives_a_reset_and_a_restart(state: StateDatabase) -> None:
-    view = Inventory(state)
-    view.know({PUMP: KEY})
-    view.take_report(PUMP, report(5 * BOOT, sequence=7), NOON, asked=True)
-    view.take_report(PUMP, report(BOOT, sequence=0), NOON, asked=True)
+def test_the_highest_sequence_outlives_a_reset_and_a_restart(state: StateWriter) -> None:
+    inventory = Inventory(state)
+    inventory.know({PUMP: KEY})
+    inventory.record_report(PUMP, report(5 * BOOT, sequence=7), NOON, asked=True)
+    inventory.record_report(PUMP, report(BOOT, sequence=0), NOON, asked=True)
     again = Inventory(state)
     again.know({PUMP: KEY})
-    assert again.histories.highest_sequence(PUMP) == 7
+    assert again.identities.max_sequence(PUMP) == 7
     again.forget(PUMP)
-    assert again.histories.highest_sequence(PUMP) == 0
+    assert again.identities.max_sequence(PUMP) == 0
 
 
-def test_a_clone_is_observed_as_one(state: StateDatabase) -> None:
-    view = Inventory(state)
-    view.know({PUMP: KEY})
+def test_a_clone_is_observed_as_one(state: StateWriter) -> None:
+    inventory = Inventory(state)
+    inventory.know({PUMP: KEY})
     for counter in (9, 1, 10, 2, 11):
-        view.take_report(PUMP, report(counter * BOOT), NOON, asked=True)
-    assert view.observed(PackDefaults(), {}).devices[PUMP].cloned
+        inventory.record_report(PUMP, report(counter * BOOT), NOON, asked=True)
+    assert inventory.observed(PackDefaults(), {}).devices[PUMP].cloned
 
 
-def test_a_sequence_that_went_back_is_doubted_until_the_device_is_where_git_wants_it(state: StateDatabase) -> None:
-    view = Inventory(state)
-    view.know({PUMP: KEY})
-    view.take_report(PUMP, report(5 * BOOT, sequence=7), NOON, asked=True)
-    view.take_report(PUMP, report(6 * BOOT, sequence=2), NOON, asked=True)
-    devices = view.observed(PackDefaults(), {}).devices
-    doubt = view.doubts.about([WAITS], devices)[PUMP]
+def test_a_sequence_that_went_back_is_doubted_until_the_device_is_where_git_wants_it(state: StateWriter) -> None:
+    inventory = Inventory(state)
+    inventory.know({PUMP: KEY})
+    inventory.record_report(PUMP, report(5 * BOOT, sequence=7), NOON, asked=True)
+    inventory.record_report(PUMP, report(6 * BOOT, sequence=2), NOON, asked=True)
+    devices = inventory.observed(PackDefaults(), {}).devices
+    doubt = inventory.trust.about([WAITS], devices)[PUMP]
     assert doubt.reason == "SequenceWentBack"
     assert "held sequence 7 and now holds 2" in doubt.message
-    assert view.doubts.about([NoChange(PUMP, "as wanted")], devices) == {}
+    assert inventory.trust.about([NoChange(PUMP, "as wanted")], devices) == {}
 
 
-def test_a_few_messages_that_do_not_verify_are_no_reason_to_doubt(state: StateDatabase) -> None:
+def test_a_few_messages_that_do_not_verify_are_no_reason_to_doubt(state: StateWriter) -> None:
     doubts = TrustLedger(IdentityHistories(state))
     seen = {PUMP: ObservedDevice(NOON, Phase.CONFIRMED, None)}
     told = [doubts.refuse(PUMP, "AUTHENTICATION") for _ in range(REFUSALS - 1)]
@@ -147,8 +147,8 @@ def test_a_few_messages_that_do_not_verify_are_no_reason_to_doubt(state: StateDa
     assert doubts.about([WAITS], seen) == {}
 
 
-def test_flags_are_counted_over_all_devices(state: StateDatabase) -> None:
-    view = Inventory(state)
+def test_flags_are_counted_over_all_devices(state: StateWriter) -> None:
+    inventory = Inventory(state)
     for number, flags in enumerate((Flag.JOURNAL_REPAIRED, Flag.JOURNAL_REPAIRED | Flag.ENVELOPE_REFUSED, Flag(0))):
-        view.take_report(DeviceId(f"pump-{number}"), replace(report(BOOT), flags=flags), NOON, asked=True)
-    assert view.count_flags() == {"JOURNAL_REPAIRED": 2, "ENVELOPE_REFUSED": 1}
+        inventory.record_report(DeviceId(f"pump-{number}"), replace(report(BOOT), flags=flags), NOON, asked=True)
+    assert inventory.count_flags() == {"JOURNAL_REPAIRED": 2, "ENVELOPE_REFUSED": 1}

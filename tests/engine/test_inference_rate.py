@@ -8,8 +8,9 @@ from pathlib import Path
 
 from reconciler.devices.reports import DeviceReport, Summary
 from reconciler.engine.observed.gate_evidence import GateEvidence
-from reconciler.engine.observed.inference_rate import LEAST, InferenceRates
-from reconciler.engine.state.database import DeviceRecord, StateDatabase
+from reconciler.engine.observed.inference_rate import MIN_INFERENCES, InferenceRates
+from reconciler.engine.state.records import DeviceRecord
+from reconciler.engine.state.writer import StateWriter
 from reconciler.model import Before, DeviceId, Digest
 from tests.engine.test_identity_history import NOON, PUMP, report
 
@@ -39,7 +40,7 @@ def test_a_count_of_before_anybody_listened_says_nothing_of_the_pace() -> None:
     assert paces.seconds_for(PUMP, OLD, 1) is None
     say(paces, clock, 0, replace(FIRST, inferences=1_000_000))
     assert paces.seconds_for(PUMP, OLD, 1) is None
-    say(paces, clock, 2, replace(FIRST, inferences=1_000_000 + LEAST - 1))
+    say(paces, clock, 2, replace(FIRST, inferences=1_000_000 + MIN_INFERENCES - 1))
     assert paces.seconds_for(PUMP, OLD, 1) is None
     say(paces, clock, 8, replace(FIRST, inferences=1_000_100))
     assert paces.seconds_for(PUMP, OLD, 1_000_000) == 100_000.0
@@ -63,14 +64,14 @@ def test_a_restart_and_another_pack_begin_anew() -> None:
 
 def test_evidence_has_the_pace_of_both_sides(tmp_path: Path) -> None:
     clock = Steady()
-    evidence = GateEvidence(StateDatabase(tmp_path / "state.db"), clock)
-    say(evidence.paces, clock, 0, replace(FIRST, inferences=1000))
-    say(evidence.paces, clock, 10, replace(FIRST, inferences=1100))
-    evidence.note_before(PUMP, Before("ab" * 8, Digest(OLD.hex()), {}), Summary(OLD, 1100, 0, 0, 0, None))
-    say(evidence.paces, clock, 10, replace(FIRST, inferences=0, running=NEW))
-    say(evidence.paces, clock, 10, replace(FIRST, inferences=50, running=NEW))
-    evidence.wanted = {DeviceId(PUMP)}
-    assert evidence.take(PUMP, DeviceRecord(PUMP, NOON, b"", confirmed_since=NOON), Summary(NEW, 60, 0, 0, 0, None))
+    evidence = GateEvidence(StateWriter(tmp_path / "state.db"), clock)
+    say(evidence.rates, clock, 0, replace(FIRST, inferences=1000))
+    say(evidence.rates, clock, 10, replace(FIRST, inferences=1100))
+    evidence.record_baseline(PUMP, Before("ab" * 8, Digest(OLD.hex()), {}), Summary(OLD, 1100, 0, 0, 0, None))
+    say(evidence.rates, clock, 10, replace(FIRST, inferences=0, running=NEW))
+    say(evidence.rates, clock, 10, replace(FIRST, inferences=50, running=NEW))
+    evidence.awaited = {DeviceId(PUMP)}
+    assert evidence.record(PUMP, DeviceRecord(PUMP, NOON, b"", confirmed_since=NOON), Summary(NEW, 60, 0, 0, 0, None))
     health = evidence.health(PUMP, Digest(NEW.hex()), NOON)
     assert health is not None
     assert health.before is not None

@@ -53,18 +53,18 @@ def test_one_link_a_port_for_those_that_git_puts_on_it(config: GatewayConfig) ->
     async def scene(made: Links) -> None:
         made.serve("plant", PUMPS, GatewayLimits())
         assert made.bauds() == {NORTH: 9600, SOUTH: 9600}
-        north = made.fleet_of(ONE)
+        north = made.session_of(ONE)
         assert north is not None
-        assert north is not made.fleet_of(TWO)
-        assert made.fleet_of(AIR) is None
+        assert north is not made.session_of(TWO)
+        assert made.session_of(AIR) is None
         made.serve("plant", PUMPS, GatewayLimits())  # the same object: nothing is looked at
-        assert made.fleet_of(ONE) is north
+        assert made.session_of(ONE) is north
         made.serve("plant", dict(PUMPS), GatewayLimits())  # the same devices: nothing is opened anew
-        assert made.fleet_of(ONE) is north
+        assert made.session_of(ONE) is north
         made.serve("plant", devices(on_line(ONE, NORTH, 7), on_line(TWO, SOUTH, 2)), GatewayLimits())
-        assert made.fleet_of(ONE) is not north  # another address is another line
+        assert made.session_of(ONE) is not north  # another address is another line
         made.serve("plant", devices(on_line(TWO, SOUTH, 2)), GatewayLimits())
-        assert (made.fleet_of(ONE), set(made.statistics())) == (None, {SOUTH})
+        assert (made.session_of(ONE), set(made.statistics())) == (None, {SOUTH})
 
     with_links(config, scene)
 
@@ -82,7 +82,7 @@ def test_a_line_that_can_not_be_opened_says_why_and_is_asked_nothing(
         assert isinstance(event, LinkState)
         assert not event.up
         assert made.troubles()[NORTH] == event.why
-        assert made.strangers() == frozenset()
+        assert made.unknown_devices() == frozenset()
 
     with_links(config, scene)
 
@@ -90,7 +90,7 @@ def test_a_line_that_can_not_be_opened_says_why_and_is_asked_nothing(
 def test_devices_of_a_broker_that_the_configuration_does_not_name(config: GatewayConfig) -> None:
     async def scene(made: Links) -> None:
         made.serve("plant", IN_THE_AIR, GatewayLimits())
-        assert made.fleet_of(AIR) is None
+        assert made.session_of(AIR) is None
         assert "add [mqtt] to gateway.toml" in str(made.troubles()["mqtt"])
         made.serve("plant", PUMPS, GatewayLimits())
         assert "mqtt" not in made.troubles()
@@ -105,11 +105,11 @@ def test_a_broker_keeps_its_link_when_devices_come(tmp_path: Path) -> None:
 
     async def scene(made: Links) -> None:
         made.serve("plant", IN_THE_AIR, GatewayLimits())
-        before = made.fleet_of(AIR)
+        before = made.session_of(AIR)
         assert before is not None
         other = Device(DeviceId("door-2"), TypeId("board"), MqttAddress())
         made.serve("plant", {**IN_THE_AIR, other.name: other}, GatewayLimits())
-        assert made.fleet_of(other.name) is before
+        assert made.session_of(other.name) is before
         assert made.bauds() == {"mqtt": None}
 
     with_links(config, scene)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from reconciler.engine.state.database import StateDatabase
+from reconciler.engine.state.writer import StateWriter
 from reconciler.engine.status.publisher import Publisher
 from reconciler.engine.status.renderer import has_stopped
 from reconciler.git.commit_writer import Author
@@ -26,7 +26,7 @@ def test_a_stop_waits_for_no_interval_and_is_urgent_once(tmp_path: Path) -> None
     ref = StatusRef(
         tmp_path / "status.git", Remote(f"file://{forge.bare}"), "north", Author("north", "north@example.org")
     )
-    publisher = Publisher(ref, StateDatabase(tmp_path / "state.db"), interval_s=INTERVAL_S)
+    publisher = Publisher(ref, StateWriter(tmp_path / "state.db"), interval_s=INTERVAL_S)
 
     def commit(now_s: float) -> None:
         batch = publisher.batch(now_s)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.engine.observed.inventory import Inventory
-from reconciler.engine.observed.rollout_memory import RolloutMemories, take_gates
-from reconciler.engine.state.database import StateDatabase
+from reconciler.engine.observed.rollout_memory import RolloutMemories, record_gates
+from reconciler.engine.state.writer import StateWriter
 from reconciler.model import (
     Counts,
     DeviceHealth,
@@ -37,8 +37,8 @@ SETTLED = seen(WANTED, parameters={"threshold": 0.5}, confirmed_since=NOW - time
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Iterator[StateDatabase]:
-    opened = StateDatabase(tmp_path / "state.db")
+def state(tmp_path: Path) -> Iterator[StateWriter]:
+    opened = StateWriter(tmp_path / "state.db")
     yield opened
     opened.close()
 
@@ -47,7 +47,7 @@ def complete() -> Observed:
     return observe({"d001": SETTLED, "d002": SETTLED}, *BUILT)
 
 
-def test_what_was_complete_is_news_once_and_known_after_a_restart(state: StateDatabase) -> None:
+def test_what_was_complete_is_news_once_and_known_after_a_restart(state: StateWriter) -> None:
     recall, planner = RolloutMemories(state), Planner()
     observed = recall.merged(complete(), None, {})
     planner.plan(PAIR, observed, NOW)
@@ -60,7 +60,7 @@ def test_what_was_complete_is_news_once_and_known_after_a_restart(state: StateDa
     assert RolloutMemories(state).rollouts == expected
 
 
-def test_a_stop_is_remembered_until_git_wants_something_else(state: StateDatabase) -> None:
+def test_a_stop_is_remembered_until_git_wants_something_else(state: StateWriter) -> None:
     recall, planner = RolloutMemories(state), Planner()
     failed = replace(
         observe({"d001": seen(OLD), "d002": seen(OLD)}, *BUILT), quarantined=frozenset({(device(1).name, WANTED)})
@@ -78,7 +78,7 @@ def test_a_stop_is_remembered_until_git_wants_something_else(state: StateDatabas
     assert RolloutMemories(state).rollouts == {}
 
 
-def test_while_nothing_is_new_the_very_same_is_observed(state: StateDatabase) -> None:
+def test_while_nothing_is_new_the_very_same_is_observed(state: StateWriter) -> None:
     recall, told = RolloutMemories(state), complete()
     here, peers = GatewayId("north"), {GatewayId("south"): PeerReport({})}
     first = recall.merged(told, here, peers)
@@ -95,42 +95,42 @@ def counted(inferences: int, faults: int) -> DeviceHealth:
     return DeviceHealth(Counts(inferences, 0, faults, 0))
 
 
-def test_gates_quarantine_what_failed_and_say_of_whom_they_await_evidence(state: StateDatabase) -> None:
+def test_gates_quarantine_what_failed_and_say_of_whom_they_await_evidence(state: StateWriter) -> None:
     devices = {
         "d001": replace(SETTLED, health=counted(200, 0)),
         "d002": replace(SETTLED, health=counted(200, 3)),
         "d003": replace(SETTLED, health=counted(5, 0)),
     }
-    view, planner = Inventory(state), Planner()
+    inventory, planner = Inventory(state), Planner()
     planner.plan(GATED, observe(devices, *BUILT), NOW)
-    take_gates(GATED, planner, view, ARTIFACTS)
-    assert set(view.evidence.wanted) == {device(3).name}
-    why = view.why_quarantined(device(2).name, WANTED)
+    record_gates(GATED, planner, inventory, ARTIFACTS)
+    assert set(inventory.evidence.awaited) == {device(3).name}
+    why = inventory.why_quarantined(device(2).name, WANTED)
     assert why == "a gate failed: faults is 3, at most 0 passes"
-    assert view.why_quarantined(device(1).name, WANTED) is None
+    assert inventory.why_quarantined(device(1).name, WANTED) is None
     assert {(each.device, each.revision) for each in state.quarantined()} == {
         (device(2).name, revision_of(GATED, NAME))
     }
-    take_gates(GATED, planner, view, ARTIFACTS)
-    assert view.why_quarantined(device(2).name, WANTED) == why
+    record_gates(GATED, planner, inventory, ARTIFACTS)
+    assert inventory.why_quarantined(device(2).name, WANTED) == why
 
 
-def test_without_gates_nothing_is_awaited_and_of_no_artifact_nothing_is_quarantined(state: StateDatabase) -> None:
-    view, planner = Inventory(state), Planner()
+def test_without_gates_nothing_is_awaited_and_of_no_artifact_nothing_is_quarantined(state: StateWriter) -> None:
+    inventory, planner = Inventory(state), Planner()
     planner.plan(PAIR, complete(), NOW)
-    take_gates(PAIR, planner, view, ARTIFACTS)
-    assert set(view.evidence.wanted) == set()
+    record_gates(PAIR, planner, inventory, ARTIFACTS)
+    assert set(inventory.evidence.awaited) == set()
     faulty = {f"d00{number}": replace(SETTLED, health=counted(200, 3)) for number in (1, 2, 3)}
     planner.plan(GATED, observe(faulty, *BUILT), NOW)
-    take_gates(GATED, planner, view, {})
+    record_gates(GATED, planner, inventory, {})
     assert not list(state.quarantined())
 
 
-def test_devices_of_others_are_neither_awaited_nor_quarantined(state: StateDatabase) -> None:
+def test_devices_of_others_are_neither_awaited_nor_quarantined(state: StateWriter) -> None:
     """They are in sight of the plan; their gateways see to them."""
     faulty = {f"d00{number}": replace(SETTLED, health=counted(5, 3)) for number in (1, 2, 3)}
-    view, planner = Inventory(state), Planner()
+    inventory, planner = Inventory(state), Planner()
     planner.plan(GATED, observe(faulty, *BUILT), NOW)
     ours = replace(GATED, devices={device(1).name: device(1)})
-    take_gates(ours, planner, view, ARTIFACTS)
+    record_gates(ours, planner, inventory, ARTIFACTS)
     assert {each.device for each in state.quarantined()} == {device(1).name}

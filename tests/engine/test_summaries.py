@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.devices.reports import Score, Summary
 from reconciler.engine.observed.summaries import Summaries, labelled
-from reconciler.engine.state.database import StateDatabase
+from reconciler.engine.state.writer import StateWriter
 from reconciler.model import DeviceId
 
 OLD, NEW = b"\x01" * 16, b"\x02" * 16
@@ -18,7 +18,7 @@ HIGH = Score(4, 10, 90, 200, (0, 0, 1, 1, 0, 0, 1, 1))
 
 @pytest.fixture
 def summaries(tmp_path: Path) -> Iterator[Summaries]:
-    state = StateDatabase(tmp_path / "state.db")
+    state = StateWriter(tmp_path / "state.db")
     yield Summaries(state)
     state.close()
 
@@ -28,21 +28,21 @@ def summary(running: bytes | None, inferences: int, score: Score | None = None) 
 
 
 def test_the_last_of_each_device_counts_once_per_pack(summaries: Summaries) -> None:
-    summaries.take(DeviceId("a"), summary(OLD, 100))
-    summaries.take(DeviceId("a"), summary(OLD, 150))
-    summaries.take(DeviceId("a"), summary(NEW, 10))  # the old pack's sum keeps what it did
-    summaries.take(DeviceId("b"), summary(OLD, 50))
-    summaries.take(DeviceId("c"), summary(None, 99))
+    summaries.record(DeviceId("a"), summary(OLD, 100))
+    summaries.record(DeviceId("a"), summary(OLD, 150))
+    summaries.record(DeviceId("a"), summary(NEW, 10))  # the old pack's sum keeps what it did
+    summaries.record(DeviceId("b"), summary(OLD, 50))
+    summaries.record(DeviceId("c"), summary(None, 99))
     old, new = summaries.totals()
     assert (old.running, old.devices, old.inferences, old.anomalies, old.faults) == (OLD.hex(), 2, 200, 20, 2)
     assert (new.running, new.devices, new.inferences, new.resets) == (NEW.hex(), 1, 10, 2)
 
 
 def test_scores_are_put_together(summaries: Summaries) -> None:
-    summaries.take(DeviceId("a"), summary(OLD, 1, LOW))
-    summaries.take(DeviceId("b"), summary(OLD, 1, HIGH))
-    summaries.take(DeviceId("c"), summary(OLD, 1, Score(0, 0, 0, 0, (0,) * 8)))
-    summaries.take(DeviceId("d"), summary(OLD, 1))
+    summaries.record(DeviceId("a"), summary(OLD, 1, LOW))
+    summaries.record(DeviceId("b"), summary(OLD, 1, HIGH))
+    summaries.record(DeviceId("c"), summary(OLD, 1, Score(0, 0, 0, 0, (0,) * 8)))
+    summaries.record(DeviceId("d"), summary(OLD, 1))
     (total,) = summaries.totals()
     assert total.score == Score(6, -4, 90, 200, (1, 1, 1, 1, 0, 0, 1, 1))
     told = total.as_dict()["score"]
@@ -51,13 +51,13 @@ def test_scores_are_put_together(summaries: Summaries) -> None:
 
 
 def test_without_scores_none_are_told(summaries: Summaries) -> None:
-    summaries.take(DeviceId("a"), summary(OLD, 1))
+    summaries.record(DeviceId("a"), summary(OLD, 1))
     assert "score" not in summaries.totals()[0].as_dict()
 
 
 def test_a_model_built_for_two_device_types_is_two(summaries: Summaries) -> None:
     for device, running in (("a", OLD), ("b", NEW), ("c", b"\x03" * 16), ("d", b"\x04" * 16)):
-        summaries.take(DeviceId(device), summary(running, 10))
+        summaries.record(DeviceId(device), summary(running, 10))
     names = {OLD.hex(): "wear@1", NEW.hex(): "wear@1", "03" * 16: "sound@2"}
     assert labelled(summaries.totals(), names).keys() == {
         f"wear@1 ({'01' * 6})",

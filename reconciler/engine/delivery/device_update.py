@@ -147,9 +147,10 @@ class DeviceUpdater:
             return None
         summary = None
         if gates:
-            summary = await update.session.summary(update.device)
-            if isinstance(summary, Lost):
-                return Lost(f"a gate compares with what it counted so far: {summary.why}")
+            answer = await update.session.summary(update.device)
+            if isinstance(answer, Lost):
+                return Lost(f"a gate compares with what it counted so far: {answer.why}")
+            summary = answer
         rated = any(gate.metric is HealthMetric.INFERENCE_RATE_RATIO for gate in gates)
         running = target.report.running
         if rated and running is not None and evidence.rates.seconds_for(update.device, running, 1) is None:

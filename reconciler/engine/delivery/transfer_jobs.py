@@ -60,9 +60,7 @@ class PackPayloads:
     payloads: tuple[EncodedPayload, ...] = ()
 
 
-def fitting(
-    payloads: Sequence[EncodedPayload], pack_bytes: int, target: DeliveryTarget
-) -> tuple[EncodedPayload, ...]:
+def fitting(payloads: Sequence[EncodedPayload], pack_bytes: int, target: DeliveryTarget) -> tuple[EncodedPayload, ...]:
     """Return the payloads that a device has room for, in the same order.
 
     An encoded payload is stored next to the pack that is decoded from it (flash.md, section 3), in whole sectors. A

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The part of the fleet that one gateway serves, and the part that it must look at, worked out once for each commit."""
+"""The part of the fleet that one gateway serves, and the part that its plan must consider, once for each commit."""
 
 from __future__ import annotations
 
@@ -15,54 +15,58 @@ from reconciler.selection import matcher
 class GatewayScope:
     """What Git wants of this gateway's devices."""
 
-    desired: Desired  # its devices are this gateway's alone
-    planned: Desired  # and those of other gateways with which its rollouts go on together
-    others: frozenset[DeviceId]  # those others
-    owners: Mapping[DeviceId, RolloutId]  # which rollout has each device
-    news: bool  # it was not asked for before
+    desired: Desired  # with this gateway's devices alone
+    planned: Desired  # with the devices of other gateways in the same rollouts as well
+    others: frozenset[DeviceId]  # those devices of other gateways
+    owners: Mapping[DeviceId, RolloutId]  # the rollout that has each device
+    is_new: bool  # it is resolved for the first time
 
 
 class ScopeResolver:
-    """Remembers the last answer. `together` has rollouts span gateways: it takes word of the others."""
+    """Resolves scopes and remembers the last one. With `together`, rollouts span gateways."""
 
     def __init__(self, name: GatewayId, *, together: bool = False) -> None:
         self._name = name
         self._together = together
         self._whole: Desired | None = None
-        self._scoped: GatewayScope | None = None
+        self._scope: GatewayScope | None = None
 
-    def of(self, desired: Desired) -> GatewayScope | None:
-        """Leave only the devices that this gateway serves; None: Git does not know this gateway."""
+    def resolve(self, desired: Desired) -> GatewayScope | None:
+        """Return the scope of this gateway; None: Git does not know the gateway.
+
+        For the same `Desired` object the scope has the same `desired` and `planned` objects, so that everything that
+        works on them sees that nothing changed.
+        """
         if self._whole is desired:
-            if self._scoped is not None and self._scoped.news:
-                self._scoped = replace(self._scoped, news=False)
-            return self._scoped
+            if self._scope is not None and self._scope.is_new:
+                self._scope = replace(self._scope, is_new=False)
+            return self._scope
         self._whole = desired
         gateway = desired.gateways.get(self._name)
         if gateway is None:
-            self._scoped = None
+            self._scope = None
             return None
         serves = matcher(gateway.selector)
         mine = {name: device for name, device in desired.devices.items() if serves(device)}
-        scoped = replace(desired, devices=mine)
-        claims = Claims(scoped)
+        own = replace(desired, devices=mine)
+        claims = Claims(own)
         claimed = {name: claims.of(device).rollout for name, device in mine.items()}
         owners = {name: rollout for name, rollout in claimed.items() if rollout is not None}
-        planned = self._with_others(desired, scoped, claims, owners.values()) if self._together else scoped
+        planned = self._with_others(desired, own, claims, owners.values()) if self._together else own
         others = frozenset(planned.devices.keys() - mine.keys())
-        self._scoped = GatewayScope(scoped, planned, others, owners, news=True)
-        return self._scoped
+        self._scope = GatewayScope(own, planned, others, owners, is_new=True)
+        return self._scope
 
     @staticmethod
-    def _with_others(desired: Desired, scoped: Desired, claims: Claims, rollouts: Iterable[RolloutId]) -> Desired:
-        """Add the devices, wherever they are, of our devices' rollouts and of those that these wait for."""
+    def _with_others(desired: Desired, own: Desired, claims: Claims, rollouts: Iterable[RolloutId]) -> Desired:
+        """Add the devices of other gateways in our rollouts, and in those that our rollouts depend on."""
         needed: set[RolloutId] = set()
         more = set(rollouts)
         while more:
             needed |= more
             more = {other for name in more for other in desired.rollouts[name].depends_on} - needed
-        ours = scoped.devices
+        ours = own.devices
         both = {
             name: each for name, each in desired.devices.items() if name in ours or claims.of(each).rollout in needed
         }
-        return scoped if len(both) == len(ours) else replace(desired, devices=both)
+        return own if len(both) == len(ours) else replace(desired, devices=both)

@@ -128,7 +128,9 @@ class Inventory:
 
     def release_outdated(self, revisions: Mapping[RolloutId, str]) -> None:
         """Give packs another chance whose rollout is gone or has another revision than when they failed."""
-        outdated = [key for key, failure in self._failures.items() if revisions.get(failure.rollout) != failure.revision]
+        outdated = [
+            key for key, failure in self._failures.items() if revisions.get(failure.rollout) != failure.revision
+        ]
         for key in outdated:
             self._state.release(*key)
             del self._failures[key]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What devices say by themselves, between passes."""
+"""What links report between passes: unsolicited reports, devices that appear, links that go up and down."""
 
 from __future__ import annotations
 
@@ -13,52 +13,60 @@ from reconciler.devices.reports import DeviceReport, parse_body
 from reconciler.engine import trace
 from reconciler.engine.delivery.deliveries import Deliveries
 from reconciler.engine.observed.report_verifier import ReportVerifier
-from reconciler.engine.polling.poller import Observer, Poller
+from reconciler.engine.polling.poller import Poller, PollerPorts
 from reconciler.errors import Refused
 from reconciler.model import DeviceId
 
 log = logging.getLogger(__name__)
 
+UNSOLICITED = b""  # the nonce of a report that answers no question
+
 
 class LinkEventHandler:
-    """Takes in events of the links; only what is signed changes what is known."""
+    """Handles events of the links. Only what a device signed changes what is known about it."""
 
     def __init__(
-        self, ears: Observer, seals: ReportVerifier, attention: Poller, deliveries: Deliveries, wake: Callable[[], None]
+        self,
+        ports: PollerPorts,
+        verifier: ReportVerifier,
+        poller: Poller,
+        deliveries: Deliveries,
+        wake: Callable[[], None],
     ) -> None:
-        self._view = ears.view
-        self._clock = ears.clock
-        self._seals = seals
-        self._attention = attention
+        self._inventory = ports.inventory
+        self._clock = ports.clock
+        self._verifier = verifier
+        self._poller = poller
         self._deliveries = deliveries
         self._wake = wake
 
-    def take(self, event: Event) -> None:
-        """Take in one event."""
+    def handle(self, event: Event) -> None:
+        """Handle one event."""
         match event:
             case AnswerReceived(device, Signed(cose)):
                 with trace.about(device):
-                    self._take_unasked(device, cose)
+                    self._handle_report(device, cose)
             case Presence(device, there=True):
-                self._deliveries.forgive(device)
-                self._attention.soon(device)
+                self._deliveries.retry_now(device)
+                self._poller.poll_soon(device)
             case LinkState(up=up):
                 if up:
-                    self._attention.link_is_up()
-                    self._deliveries.forgive_all()
+                    self._poller.link_is_up()
+                    self._deliveries.retry_all_now()
                 self._wake()
             case _:
                 pass  # an answer that came too late
 
-    def _take_unasked(self, device: DeviceId, cose: bytes) -> None:
+    def _handle_report(self, device: DeviceId, cose: bytes) -> None:
         try:
-            body = parse_body(self._seals.open_signed(device, cose, b""))
+            body = parse_body(self._verifier.open_signed(device, cose, UNSOLICITED))
         except (Refused, Malformed) as refused:
-            log.debug("not believed: %s", refused)
-            if self._view.doubts.refuse(device, str(refused)):
-                log.warning("what comes in its name does not verify: %s", refused, extra={"reason": refused.reason})
+            log.debug("refused: %s", refused)
+            if self._inventory.trust.record_refused(device, str(refused)):
+                log.warning("messages in its name do not verify: %s", refused, extra={"reason": refused.reason})
                 self._wake()
             return
-        if isinstance(body, DeviceReport) and self._view.take_report(device, body, self._clock.now(), asked=False):
-            self._attention.heard_from(device)
+        now = self._clock.now()
+        if isinstance(body, DeviceReport) and self._inventory.record_report(device, body, now, asked=False):
+            self._poller.heard_from(device)
             self._wake()

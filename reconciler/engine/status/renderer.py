@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a pass to the status files that changed: only a device whose action or report changed is rendered again."""
+"""From a pass to the status files that changed: a device is rendered again only if its action or report changed."""
 
 from __future__ import annotations
 
@@ -17,48 +17,51 @@ from reconciler.report.status_files import device_file, gateway_file, read_devic
 
 README = "README.md"
 GATEWAY = "gateway.yaml"
+DEVICES = "devices/"
 ROLLOUTS = "rollouts/"
 
 
 @dataclass(frozen=True, slots=True)
 class PassOutcome:
-    """What one pass has to tell."""
+    """What one pass has to report. Without a commit to enforce there is nothing but the gateway."""
 
     gateway: GatewayFacts
-    actions: tuple[Action, ...]
-    observed: Observed
-    by_digest16: Mapping[str, Artifact]
-    rollouts: Mapping[DeviceId, RolloutId]  # that has each device
     moment: Moment
-    doubts: Mapping[DeviceId, Distrust] = field(default_factory=dict)
+    actions: tuple[Action, ...] = ()
+    observed: Observed = field(default_factory=Observed)
+    by_digest16: Mapping[str, Artifact] = field(default_factory=dict)
+    owners: Mapping[DeviceId, RolloutId] = field(default_factory=dict)  # the rollout that has each device
+    distrusted: Mapping[DeviceId, Distrust] = field(default_factory=dict)
     rollout_facts: tuple[RolloutFacts, ...] = ()
 
 
 @dataclass(slots=True)
-class _PublishedStatus:
+class _RenderedDevice:
+    """A device's last status, and what it was made of."""
+
     action: Action
     seen: ObservedDevice | None
-    doubt: Distrust | None
+    distrust: Distrust | None
     status: DeviceStatus
 
 
 class StatusRenderer:
-    """What was told last, so that what has not changed is not told again."""
+    """Renders status files, and keeps the last statuses so that only changes are rendered."""
 
     def __init__(self, name: GatewayId, before: Mapping[str, bytes], *, page: bool = False) -> None:
         self._name = name
-        self._committed = before  # from before a restart: tells since when
-        self._page = page  # for a browser, beside the README
-        self._page_differs = page != (INDEX in before)  # the configuration says something else than it did
-        self._told: dict[DeviceId, _PublishedStatus] = {}
+        self._before_start = before  # files of an earlier run: they say since when conditions hold
+        self._page = page  # an HTML page next to the README
+        self._page_differs = page != (INDEX in before)  # the configuration was changed since
+        self._devices: dict[DeviceId, _RenderedDevice] = {}
         self._gateway = read_gateway_file(before[GATEWAY]) if GATEWAY in before else None
-        told = [read_rollout_file(body) for path, body in before.items() if path.startswith(ROLLOUTS)]
-        self._rollouts = {status.facts.rollout: status for status in told}
+        rollouts = [read_rollout_file(body) for path, body in before.items() if path.startswith(ROLLOUTS)]
+        self._rollouts = {status.facts.rollout: status for status in rollouts}
 
     @property
     def devices(self) -> tuple[DeviceStatus, ...]:
         """Return every device's status."""
-        return tuple(told.status for told in self._told.values())
+        return tuple(rendered.status for rendered in self._devices.values())
 
     @property
     def gateway(self) -> GatewayStatus | None:
@@ -71,41 +74,43 @@ class StatusRenderer:
         return self._rollouts
 
     @property
-    def words(self) -> dict[RolloutId, RolloutReport]:
-        """Return what was said last of our devices in each rollout."""
+    def reports(self) -> dict[RolloutId, RolloutReport]:
+        """Return what was last reported to peers about our devices in each rollout."""
         return {name: status.facts.word for name, status in self._rollouts.items()}
 
-    def changed(self, picture: PassOutcome) -> tuple[dict[str, bytes], set[str]]:
+    def render(self, outcome: PassOutcome) -> tuple[dict[str, bytes], set[str]]:
         """Return the files that are new or different, and the paths that are gone."""
         files: dict[str, bytes] = {}
         present = set()
-        for action in picture.actions:
+        for action in outcome.actions:
             present.add(action.device)
-            self._tell(action, picture, files)
-        gone = {_path(device) for device in self._told.keys() - present}
-        gone |= {path for path in self._committed if path.startswith("devices/") and path[8:-5] not in present}
-        for device in self._told.keys() - present:
-            del self._told[device]
-        gone |= self._tell_rollouts(picture, files)
-        gateway = gateway_status(picture.gateway, picture.moment, self._gateway)
+            self._render_device(action, outcome, files)
+        gone = {_device_path(device) for device in self._devices.keys() - present}
+        gone |= {
+            path for path in self._before_start if path.startswith(DEVICES) and path[len(DEVICES) : -5] not in present
+        }
+        for device in self._devices.keys() - present:
+            del self._devices[device]
+        gone |= self._render_rollouts(outcome, files)
+        gateway = gateway_status(outcome.gateway, outcome.moment, self._gateway)
         if files or gone or gateway != self._gateway or self._page_differs:
             self._gateway = gateway
             files[GATEWAY] = gateway_file(gateway)
-            files[README] = readme(gateway, self.devices, picture.rollouts, self._rollouts.values())
+            files[README] = readme(gateway, self.devices, outcome.owners, self._rollouts.values())
             if self._page:
                 files[INDEX] = committed(PageModel(gateway, self.devices, tuple(self._rollouts.values())))
             elif self._page_differs:
                 gone.add(INDEX)
             self._page_differs = False
-        self._committed = {}
+        self._before_start = {}
         return files, gone
 
-    def _tell_rollouts(self, picture: PassOutcome, files: dict[str, bytes]) -> set[str]:
-        """Tell of the rollouts that changed; return the paths of those that are gone."""
+    def _render_rollouts(self, outcome: PassOutcome, files: dict[str, bytes]) -> set[str]:
+        """Render the rollouts that changed; return the paths of those that are gone."""
         present = {}
-        for facts in picture.rollout_facts:
+        for facts in outcome.rollout_facts:
             before = self._rollouts.get(facts.rollout)
-            status = rollout_status(facts, picture.moment, before)
+            status = rollout_status(facts, outcome.moment, before)
             present[facts.rollout] = status
             if status != before:
                 files[_rollout_path(facts.rollout)] = rollout_file(status)
@@ -113,36 +118,36 @@ class StatusRenderer:
         self._rollouts = present
         return gone
 
-    def _tell(self, action: Action, picture: PassOutcome, files: dict[str, bytes]) -> None:
+    def _render_device(self, action: Action, outcome: PassOutcome, files: dict[str, bytes]) -> None:
         device = action.device
-        seen = picture.observed.devices.get(device)
-        told = self._told.get(device)
-        doubt = picture.doubts.get(device)
-        if told is not None and told.seen is seen and told.doubt == doubt and told.action == action:
+        seen = outcome.observed.devices.get(device)
+        last = self._devices.get(device)
+        distrust = outcome.distrusted.get(device)
+        if last is not None and last.seen is seen and last.distrust == distrust and last.action == action:
             return
-        model = _model(seen, picture.by_digest16)
-        status = device_status(action, seen, model, picture.moment, self._previous(device), doubt)
-        self._told[device] = _PublishedStatus(action, seen, doubt, status)
-        if told is None or status != told.status:
-            files[_path(device)] = device_file(status)
+        model = _model(seen, outcome.by_digest16)
+        status = device_status(action, seen, model, outcome.moment, self._previous(device), distrust)
+        self._devices[device] = _RenderedDevice(action, seen, distrust, status)
+        if last is None or status != last.status:
+            files[_device_path(device)] = device_file(status)
 
     def _previous(self, device: DeviceId) -> DeviceStatus | None:
-        if device in self._told:
-            return self._told[device].status
-        body = self._committed.get(_path(device))
+        if device in self._devices:
+            return self._devices[device].status
+        body = self._before_start.get(_device_path(device))
         return read_device_file(body) if body is not None else None
 
 
 def has_stopped(before: Mapping[RolloutId, RolloutStatus], after: Mapping[RolloutId, RolloutStatus]) -> bool:
-    """Tell whether a rollout has just stopped. Other gateways go on with it until they read that."""
+    """Return whether a rollout has just stopped. Other gateways continue it until they read that."""
     return any(
         status.facts.word.stopped and not (name in before and before[name].facts.word.stopped)
         for name, status in after.items()
     )
 
 
-def _path(device: DeviceId) -> str:
-    return f"devices/{device}.yaml"
+def _device_path(device: DeviceId) -> str:
+    return f"{DEVICES}{device}.yaml"
 
 
 def _rollout_path(rollout: RolloutId) -> str:
