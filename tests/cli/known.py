@@ -97,9 +97,11 @@ class Known:
         """Let a device have reported, sampled scores, failed with one pack, and been sent another."""
         device = DeviceId(name)
         state = self.state()
-        state.save_device(DeviceRecord(device, datetime.now(UTC) - ago, encode_body(REPORT), encode_body(TOLD), NOW, {}, 0))
+        seen_at = datetime.now(UTC) - ago
+        state.save_device(DeviceRecord(device, seen_at, encode_body(REPORT), encode_body(TOLD), NOW, {}, 0))
         state.save_artifact(Artifact(WEAR, TypeId("board"), RUNS, 900, 64, frozenset({"ADD"})), "source")
-        state.save_quarantine(QuarantineRecord(device, FAILED, "the trial failed with -31", RolloutId("wear"), "revision"))
+        failure = QuarantineRecord(device, FAILED, "the trial failed with -31", RolloutId("wear"), "revision")
+        state.save_quarantine(failure)
         state.save_order(device, OrderRecord(RUNS, 4, b"envelope"))
         score = Score(2, -4, 4, 0, (1, 1, 0, 0, 0, 0, 0, 0))
         Summaries(state).record(device, Summary(REPORT.running, 120, 7, 1, 2, score))

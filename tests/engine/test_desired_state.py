@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is enforced when Git goes on, stands still, is wrong or is away, before a restart and after it."""
+"""What is enforced when Git advances, stands still, is wrong or is unreachable, before a restart and after it."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from reconciler.model import Commit
 from tests.review.changes import fleet_files, rollout_document
 
 GOOD, BETTER, BAD = Commit("a" * 40), Commit("b" * 40), Commit("c" * 40)
-OLD_FORM = Commit("d" * 40)  # free of mistakes by an earlier release, and not by this one
+NO_LONGER_VALID = Commit("d" * 40)  # valid for an earlier release, and not for this one
 
 
 def advanced(commit: Commit) -> Advanced:
     return Advanced(commit, None, (commit,), ())
 
 
-class Repository:
-    """Three commits, and what polling says next."""
+class ScriptedRepository:
+    """Four commits, and the outcome of the next poll."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.next: Outcome = Unchanged(GOOD)
         self.rejected: list[tuple[Commit, str]] = []
-        for commit in (GOOD, BETTER, BAD, OLD_FORM):
+        for commit in (GOOD, BETTER, BAD, NO_LONGER_VALID):
             (folder / commit).mkdir()
             files = fleet_files(devices=2 if commit == BETTER else 1)
-            if commit in {BAD, OLD_FORM}:
+            if commit in {BAD, NO_LONGER_VALID}:
                 files["rollout.yaml"] = rollout_document("9")
             for name, text in files.items():
                 (folder / commit / name).write_text(text)
@@ -52,92 +52,95 @@ class Repository:
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    return Repository(tmp_path)
+def repository(tmp_path: Path) -> ScriptedRepository:
+    return ScriptedRepository(tmp_path)
+
+
+Start = Callable[[], tuple[DesiredStateSource, StateWriter]]
 
 
 @pytest.fixture
-def started(repository: Repository, tmp_path: Path) -> Iterator[Callable[[], tuple[DesiredStateSource, StateWriter]]]:
+def start(repository: ScriptedRepository, tmp_path: Path) -> Iterator[Start]:
+    """Start a source, as each start of a daemon does."""
     opened: list[StateWriter] = []
 
-    def start() -> tuple[DesiredStateSource, StateWriter]:
+    def started() -> tuple[DesiredStateSource, StateWriter]:
         opened.append(StateWriter(tmp_path / "state.db"))
-        return DesiredStateSource(repository, Cache(), opened[-1]), opened[-1]  # type: ignore[arg-type]  # it stands in for a source
+        return DesiredStateSource(repository, Cache(), opened[-1]), opened[-1]  # type: ignore[arg-type]  # it replaces a commit source
 
-    yield start
+    yield started
     for state in opened:
         state.close()
 
 
-Started = Callable[[], tuple[DesiredStateSource, StateWriter]]
-
-
-def test_a_good_commit_is_enforced_and_remembered(repository: Repository, started: Started) -> None:
-    wanted, state = started()
+def test_a_valid_commit_is_enforced_and_remembered(repository: ScriptedRepository, start: Start) -> None:
+    source, state = start()
     repository.next = advanced(GOOD)
-    want = wanted.look()
-    assert want.desired is not None
-    assert (want.desired.commit, state.applied, want.source.good, want.problems) == (GOOD, GOOD, True, ())
+    found = source.poll()
+    assert found.desired is not None
+    assert (found.desired.commit, state.applied, found.source.good, found.problems) == (GOOD, GOOD, True, ())
     repository.next = advanced(BETTER)
-    want = wanted.look()
-    assert want.desired is not None
-    assert len(want.desired.devices) == 2
+    found = source.poll()
+    assert found.desired is not None
+    assert len(found.desired.devices) == 2
 
 
-def test_a_commit_with_mistakes_leaves_the_last_good_one_also_after_a_restart(
-    repository: Repository, started: Started
+def test_with_an_invalid_commit_the_last_valid_one_stays_even_after_a_restart(
+    repository: ScriptedRepository, start: Start
 ) -> None:
-    wanted, _ = started()
+    source, _ = start()
     repository.next = advanced(GOOD)
-    wanted.look()
-    again, state = started()
+    source.poll()
+    restarted, state = start()
     repository.next = advanced(BAD)
-    for each in (wanted, again):
-        want = each.look()
-        assert want.desired is not None
-        assert want.desired.commit == GOOD
-        assert len(want.problems) == 1
+    for each in (source, restarted):
+        found = each.poll()
+        assert found.desired is not None
+        assert found.desired.commit == GOOD
+        assert len(found.problems) == 1
     assert state.applied == GOOD
     assert repository.rejected == [(BAD, f"commit {BAD[:12]} has 1 mistakes")] * 2
 
 
-def test_a_first_commit_with_mistakes_leaves_nothing(repository: Repository, started: Started) -> None:
-    wanted, state = started()
+def test_with_an_invalid_first_commit_nothing_is_enforced(repository: ScriptedRepository, start: Start) -> None:
+    source, state = start()
     repository.next = advanced(BAD)
-    want = wanted.look()
-    assert (want.desired, state.applied) == (None, None)
+    found = source.poll()
+    assert (found.desired, state.applied) == (None, None)
 
 
-@pytest.mark.parametrize(("reason", "told"), [("RemoteUnavailable", "RemoteUnavailable"), ("Invalid", "Fetched")])
-def test_what_is_kept_is_enforced_and_says_why(
-    repository: Repository, started: Started, reason: str, told: str
+@pytest.mark.parametrize(("reason", "shown"), [("RemoteUnavailable", "RemoteUnavailable"), ("Invalid", "Fetched")])
+def test_a_kept_commit_is_enforced_with_the_reason_why(
+    repository: ScriptedRepository, start: Start, reason: str, shown: str
 ) -> None:
-    wanted, _ = started()
+    source, _ = start()
     repository.next = Kept(None, None, reason, "no answer", transient=True)
-    want = wanted.look()
-    assert (want.desired, want.source.good, want.source.reason) == (None, told == "Fetched", told)
+    found = source.poll()
+    assert (found.desired, found.source.good, found.source.reason) == (None, shown == "Fetched", shown)
     repository.next = Kept(GOOD, None, reason, "no answer", transient=True)
-    want = wanted.look()
-    assert want.desired is not None
-    assert want.desired.commit == GOOD
+    found = source.poll()
+    assert found.desired is not None
+    assert found.desired.commit == GOOD
 
 
-def test_a_person_may_have_accepted_another_commit_meanwhile(repository: Repository, started: Started) -> None:
-    wanted, _ = started()
+def test_another_commit_that_an_operator_accepted_is_loaded_once(repository: ScriptedRepository, start: Start) -> None:
+    source, _ = start()
     repository.next = advanced(GOOD)
-    wanted.look()
+    source.poll()
     repository.next = Unchanged(BETTER)
-    want = wanted.look()
-    assert want.desired is not None
-    assert want.desired.commit == BETTER
-    assert wanted.look().desired is want.desired  # it is loaded once
+    found = source.poll()
+    assert found.desired is not None
+    assert found.desired.commit == BETTER
+    assert source.poll().desired is found.desired
 
 
-def test_a_commit_that_this_release_no_longer_takes_is_told(repository: Repository, started: Started) -> None:
-    wanted, _ = started()
-    repository.next = Unchanged(OLD_FORM)
-    want = wanted.look()
-    assert want.desired is None
-    assert len(want.problems) == 1
+def test_an_enforced_commit_that_is_no_longer_valid_has_its_problems_reported(
+    repository: ScriptedRepository, start: Start
+) -> None:
+    source, _ = start()
+    repository.next = Unchanged(NO_LONGER_VALID)
+    found = source.poll()
+    assert found.desired is None
+    assert len(found.problems) == 1
     repository.next = Unchanged(GOOD)
-    assert wanted.look().problems == ()
+    assert source.poll().problems == ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which devices a gateway serves, and which others it looks at because their rollouts go on together."""
+"""Which devices a gateway serves, and which of other gateways its plan considers because they share a rollout."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ NORTH = GatewayId("north")
 GATEWAYS = tuple(Gateway(GatewayId(name), Selector(match_labels={"at": name})) for name in ("north", "south"))
 
 
-def wanting(name: str, kind: str, **more: object) -> Rollout:
+def rollout_of(name: str, kind: str, **more: object) -> Rollout:
     rollout = Rollout(RolloutId(name), V1 if kind == "pump" else OTHER, Selector(match_labels={"make": kind}))
-    return replace(rollout, **more)  # type: ignore[arg-type]  # the fields' types are checked by who uses them
+    return replace(rollout, **more)  # type: ignore[arg-type]  # the tests pass the right types
 
 
 def at(number: int, gateway: str, kind: str) -> Device:
@@ -27,80 +27,80 @@ def ids(*numbers: int) -> set[DeviceId]:
 
 
 DEVICES = (at(1, "north", "pump"), at(2, "south", "pump"), at(3, "south", "fan"), at(4, "nowhere", "pump"))
-PLANT = fleet(DEVICES, [wanting("pumps", "pump"), wanting("fans", "fan")], gateways=GATEWAYS)
+PLANT = fleet(DEVICES, [rollout_of("pumps", "pump"), rollout_of("fans", "fan")], gateways=GATEWAYS)
 
 
-def test_alone_it_looks_at_its_own_devices() -> None:
-    scoped = ScopeResolver(NORTH).of(PLANT)
-    assert scoped is not None
-    assert set(scoped.desired.devices) == ids(1)
-    assert scoped.planned is scoped.desired
-    assert scoped.others == frozenset()
-    assert scoped.owners == {DeviceId("d001"): "pumps"}
+def test_alone_a_gateway_considers_its_own_devices_only() -> None:
+    scope = ScopeResolver(NORTH).resolve(PLANT)
+    assert scope is not None
+    assert set(scope.desired.devices) == ids(1)
+    assert scope.planned is scope.desired
+    assert scope.others == frozenset()
+    assert scope.owners == {DeviceId("d001"): "pumps"}
 
 
-def test_together_it_looks_at_all_devices_of_its_rollouts_wherever_they_are() -> None:
-    scoped = ScopeResolver(NORTH, together=True).of(PLANT)
-    assert scoped is not None
-    assert set(scoped.desired.devices) == ids(1)
-    assert set(scoped.planned.devices) == ids(1, 2, 4)
-    assert scoped.others == ids(2, 4)
+def test_together_it_considers_all_devices_of_its_rollouts() -> None:
+    scope = ScopeResolver(NORTH, together=True).resolve(PLANT)
+    assert scope is not None
+    assert set(scope.desired.devices) == ids(1)
+    assert set(scope.planned.devices) == ids(1, 2, 4)
+    assert scope.others == ids(2, 4)
 
 
-def test_together_it_looks_at_what_its_rollouts_wait_for_however_far() -> None:
+def test_together_it_considers_the_rollouts_that_its_own_depend_on() -> None:
     rollouts = [
-        wanting("pumps", "pump", depends_on=(RolloutId("fans"),)),
-        wanting("fans", "fan", depends_on=(RolloutId("lamps"),)),
-        wanting("lamps", "lamp"),
-        wanting("doors", "door"),
+        rollout_of("pumps", "pump", depends_on=(RolloutId("fans"),)),
+        rollout_of("fans", "fan", depends_on=(RolloutId("lamps"),)),
+        rollout_of("lamps", "lamp"),
+        rollout_of("doors", "door"),
     ]
     devices = [*DEVICES, at(5, "south", "lamp"), at(6, "south", "door")]
-    scoped = ScopeResolver(NORTH, together=True).of(fleet(devices, rollouts, gateways=GATEWAYS))
-    assert scoped is not None
-    assert set(scoped.planned.devices) == ids(1, 2, 3, 4, 5)
+    scope = ScopeResolver(NORTH, together=True).resolve(fleet(devices, rollouts, gateways=GATEWAYS))
+    assert scope is not None
+    assert set(scope.planned.devices) == ids(1, 2, 3, 4, 5)
 
 
-def test_rollouts_that_wait_for_each_other_end_the_search() -> None:
-    """Loading refuses them; should they ever get here, looking for others must end."""
+def test_a_dependency_cycle_ends_the_search() -> None:
+    """Loading refuses cycles; should one get here, the search must end."""
     rollouts = [
-        wanting("pumps", "pump", depends_on=(RolloutId("fans"),)),
-        wanting("fans", "fan", depends_on=(RolloutId("pumps"),)),
+        rollout_of("pumps", "pump", depends_on=(RolloutId("fans"),)),
+        rollout_of("fans", "fan", depends_on=(RolloutId("pumps"),)),
     ]
-    scoped = ScopeResolver(NORTH, together=True).of(fleet(DEVICES, rollouts, gateways=GATEWAYS))
-    assert scoped is not None
-    assert set(scoped.planned.devices) == ids(1, 2, 3, 4)
+    scope = ScopeResolver(NORTH, together=True).resolve(fleet(DEVICES, rollouts, gateways=GATEWAYS))
+    assert scope is not None
+    assert set(scope.planned.devices) == ids(1, 2, 3, 4)
 
 
-def test_where_no_other_is_concerned_nothing_is_added() -> None:
+def test_without_shared_rollouts_nothing_is_added() -> None:
     only = fleet([at(1, "north", "pump"), at(3, "south", "fan")], PLANT.rollouts.values(), gateways=GATEWAYS)
-    scoped = ScopeResolver(NORTH, together=True).of(only)
-    assert scoped is not None
-    assert scoped.planned is scoped.desired
+    scope = ScopeResolver(NORTH, together=True).resolve(only)
+    assert scope is not None
+    assert scope.planned is scope.desired
 
 
-def test_a_device_that_no_rollout_wants_is_served_and_has_no_owner() -> None:
-    scoped = ScopeResolver(NORTH, together=True).of(
+def test_a_device_without_a_rollout_is_served_and_has_no_owner() -> None:
+    scope = ScopeResolver(NORTH, together=True).resolve(
         fleet([at(1, "north", "door")], PLANT.rollouts.values(), gateways=GATEWAYS)
     )
-    assert scoped is not None
-    assert set(scoped.desired.devices) == ids(1)
-    assert scoped.owners == {}
+    assert scope is not None
+    assert set(scope.desired.devices) == ids(1)
+    assert scope.owners == {}
 
 
-def test_the_same_commit_is_news_once() -> None:
-    scope = ScopeResolver(NORTH)
-    first, second, third = (scope.of(PLANT) for _ in range(3))
+def test_the_same_commit_is_new_once() -> None:
+    resolver = ScopeResolver(NORTH)
+    first, second, third = (resolver.resolve(PLANT) for _ in range(3))
     assert first is not None
     assert second is not None
-    assert (first.news, second.news) == (True, False)
+    assert (first.is_new, second.is_new) == (True, False)
     assert third is second
     other: Desired = replace(PLANT)
-    again = scope.of(other)
+    again = resolver.resolve(other)
     assert again is not None
-    assert again.news
+    assert again.is_new
 
 
-def test_a_gateway_that_git_does_not_know_has_nothing() -> None:
-    scope = ScopeResolver(GatewayId("west"), together=True)
-    assert scope.of(PLANT) is None
-    assert scope.of(PLANT) is None
+def test_a_gateway_that_is_not_in_git_has_no_scope() -> None:
+    resolver = ScopeResolver(GatewayId("west"), together=True)
+    assert resolver.resolve(PLANT) is None
+    assert resolver.resolve(PLANT) is None

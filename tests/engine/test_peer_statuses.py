@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What other gateways say is read from their signed status refs; what is not theirs counts for nothing."""
+"""What other gateways report is read from their signed status refs; what another key signed is ignored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.engine.observed.peer_statuses import LARGEST, PeerStatuses
+from reconciler.engine.observed.peer_statuses import MAX_BYTES, PeerStatuses
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.commit_writer import Author, Message
 from reconciler.git.errors import MirrorDamaged
@@ -31,12 +31,12 @@ PUMPS, FANS = RolloutId("pumps"), RolloutId("fans")
 LIMITS = GitLimits(ask_s=10, transfer_s=20, local_s=20)
 
 
-def word(*done: str, stopped: str = "") -> RolloutReport:
+def reported(*done: str, stopped: str = "") -> RolloutReport:
     return RolloutReport("ab" * 8, done=frozenset(map(DeviceId, done)), stopped=stopped, at=NOW)
 
 
-def status(rollout: RolloutId, said: RolloutReport) -> bytes:
-    facts = RolloutFacts(rollout, "vibration@2", said, (), complete=False)
+def status(rollout: RolloutId, report: RolloutReport) -> bytes:
+    facts = RolloutFacts(rollout, "vibration@2", report, (), complete=False)
     return rollout_file(rollout_status(facts, Moment(NOW, "c" * 40), None))
 
 
@@ -52,9 +52,9 @@ class Gateways:
         signers.write_text("".join(f"{name} {self.keys[name].public}\n" for name in ("north", "south")))
         self.policy = SignaturePolicy(SignaturePolicyMode.HEAD, signers)
         self.peers = Peers(folder / "peers", self.remote, self.policy, folder / "state", limits=LIMITS, named=True)
-        self.words = PeerStatuses(self.peers, NORTH)
+        self.statuses = PeerStatuses(self.peers, NORTH)
 
-    def say(self, gateway: str, files: dict[str, bytes], *, key: str | None = None) -> None:
+    def publish(self, gateway: str, files: dict[str, bytes], *, key: str | None = None) -> None:
         signed_by = self.keys[key or gateway].path
         author = Author(gateway, f"{gateway}@example.org", signed_by)
         with StatusRef(self.folder / f"{gateway}-by-{key}", self.remote, gateway, author, limits=LIMITS) as ref:
@@ -68,74 +68,75 @@ def gateways(tmp_path: Path) -> Iterator[Gateways]:
     made.peers.close()
 
 
-def test_each_says_what_it_says_and_we_do_not_listen_to_ourselves(gateways: Gateways) -> None:
-    gateways.say("north", {"rollouts/pumps.yaml": status(PUMPS, word("n1"))})
-    gateways.say("south", {"rollouts/pumps.yaml": status(PUMPS, word("s1")), "README.md": b"# south\n"})
-    assert gateways.words.look() == {SOUTH: PeerReport({PUMPS: word("s1")})}
+def test_every_report_but_our_own_is_read(gateways: Gateways) -> None:
+    gateways.publish("north", {"rollouts/pumps.yaml": status(PUMPS, reported("n1"))})
+    gateways.publish("south", {"rollouts/pumps.yaml": status(PUMPS, reported("s1")), "README.md": b"# south\n"})
+    assert gateways.statuses.fetch() == {SOUTH: PeerReport({PUMPS: reported("s1")})}
 
 
-def test_nothing_new_is_the_very_same_value(gateways: Gateways) -> None:
-    files = {"rollouts/pumps.yaml": status(PUMPS, word("s1"))}
-    gateways.say("south", files)
-    first = gateways.words.look()
-    assert gateways.words.look() is first
-    gateways.say("south", {**files, "README.md": b"what does not concern others changed\n"})
-    second = gateways.words.look()
+def test_without_a_change_the_same_object_is_returned(gateways: Gateways) -> None:
+    files = {"rollouts/pumps.yaml": status(PUMPS, reported("s1"))}
+    gateways.publish("south", files)
+    first = gateways.statuses.fetch()
+    assert gateways.statuses.fetch() is first
+    gateways.publish("south", {**files, "README.md": b"a change that does not concern peers\n"})
+    second = gateways.statuses.fetch()
     assert second is first
-    gateways.say("south", {"rollouts/pumps.yaml": status(PUMPS, word("s1", "s2"))})
-    assert gateways.words.look() == {SOUTH: PeerReport({PUMPS: word("s1", "s2")})}
+    gateways.publish("south", {"rollouts/pumps.yaml": status(PUMPS, reported("s1", "s2"))})
+    assert gateways.statuses.fetch() == {SOUTH: PeerReport({PUMPS: reported("s1", "s2")})}
 
 
-@pytest.mark.parametrize("key", ["east", "north"], ids=["nobody's", "another gateway's"])
-def test_what_is_signed_by_another_key_takes_the_place_and_counts_for_nothing(
+@pytest.mark.parametrize("key", ["east", "north"], ids=["an unknown key", "another gateway's key"])
+def test_a_status_that_another_key_signed_is_ignored_and_logged_once(
     gateways: Gateways, caplog: pytest.LogCaptureFixture, key: str
 ) -> None:
-    gateways.say("south", {"rollouts/pumps.yaml": status(PUMPS, word("s1"))})
-    gateways.words.look()
-    gateways.say("south", {"rollouts/pumps.yaml": status(PUMPS, word("s1", "s2", "s3"))}, key=key)
+    gateways.publish("south", {"rollouts/pumps.yaml": status(PUMPS, reported("s1"))})
+    gateways.statuses.fetch()
+    gateways.publish("south", {"rollouts/pumps.yaml": status(PUMPS, reported("s1", "s2", "s3"))}, key=key)
     with caplog.at_level(logging.WARNING):
-        assert gateways.words.look() == {}
-        assert gateways.words.look() == {}
-    told = [record.getMessage() for record in caplog.records if "gateway south" in record.getMessage()]
+        assert gateways.statuses.fetch() == {}
+        assert gateways.statuses.fetch() == {}
+    logged = [record.getMessage() for record in caplog.records if "gateway south" in record.getMessage()]
     commit = gateways.peers.refused["south"][:12]
-    words = "is not signed by a key of that gateway, and counts for nothing"
-    assert told == [f"the status of gateway south ({commit}) {words}"]
+    assert logged == [f"the status of gateway south ({commit}) is ignored: no key of that gateway signed it"]
 
 
-def test_what_is_no_status_takes_nothing_else_with_it(gateways: Gateways, caplog: pytest.LogCaptureFixture) -> None:
-    gateways.say(
+def test_a_file_that_is_not_a_status_is_skipped(gateways: Gateways, caplog: pytest.LogCaptureFixture) -> None:
+    gateways.publish(
         "south",
         {
             "rollouts/pumps.yaml": b"kind: RolloutStatus\nstatus: 7\n",
-            "rollouts/fans.yaml": status(FANS, word("s1")),
-            "rollouts/endless.yaml": b"#" * (LARGEST + 1),
+            "rollouts/fans.yaml": status(FANS, reported("s1")),
+            "rollouts/endless.yaml": b"#" * (MAX_BYTES + 1),
         },
     )
-    assert gateways.words.look() == {SOUTH: PeerReport({FANS: word("s1")})}
+    assert gateways.statuses.fetch() == {SOUTH: PeerReport({FANS: reported("s1")})}
     assert "rollouts/pumps.yaml of gateway south: no status of a rollout" in caplog.text
-    assert "endless" not in caplog.text  # it was not even read
+    assert "endless" not in caplog.text  # too large to be read at all
 
 
-def test_the_last_words_stand_while_git_is_away(gateways: Gateways, caplog: pytest.LogCaptureFixture) -> None:
-    gateways.say("south", {"rollouts/pumps.yaml": status(PUMPS, word("s1"))})
-    before = gateways.words.look()
+def test_the_last_reports_stay_valid_while_the_remote_is_unreachable(
+    gateways: Gateways, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateways.publish("south", {"rollouts/pumps.yaml": status(PUMPS, reported("s1"))})
+    before = gateways.statuses.fetch()
     hidden = gateways.forge.bare.with_suffix(".away")
     gateways.forge.bare.rename(hidden)
-    assert gateways.words.look() is before
-    assert "what other gateways say can't be fetched" in caplog.text
+    assert gateways.statuses.fetch() is before
+    assert "cannot fetch the status of other gateways" in caplog.text
     hidden.rename(gateways.forge.bare)
-    assert gateways.words.look() is before
+    assert gateways.statuses.fetch() is before
 
 
-def test_a_gateway_that_took_its_ref_away_is_not_heard_any_more(gateways: Gateways) -> None:
-    gateways.say("south", {"rollouts/pumps.yaml": status(PUMPS, word("s1"))})
-    gateways.words.look()
+def test_a_deleted_status_ref_ends_a_gateways_report(gateways: Gateways) -> None:
+    gateways.publish("south", {"rollouts/pumps.yaml": status(PUMPS, reported("s1"))})
+    gateways.statuses.fetch()
     gateways.forge.git("push", "--quiet", "origin", ":refs/heads/status/south")
-    assert gateways.words.look() == {}
+    assert gateways.statuses.fetch() == {}
 
 
 class DamagedFor(Peers):
-    """Git as it is, but for one commit whose files can't be read."""
+    """Peers with one commit whose files can't be read."""
 
     unreadable = ""
 
@@ -145,23 +146,23 @@ class DamagedFor(Peers):
         return super().tree(commit)
 
 
-def test_what_can_not_be_read_of_one_takes_no_other_word_away(gateways: Gateways) -> None:
+def test_an_unreadable_status_does_not_affect_other_gateways(gateways: Gateways) -> None:
     peers = DamagedFor(gateways.folder / "more", gateways.remote, gateways.policy, gateways.folder / "s", named=True)
     with peers:
-        words = PeerStatuses(peers, GatewayId("west"))
+        statuses = PeerStatuses(peers, GatewayId("west"))
         for gateway in ("north", "south"):
-            gateways.say(gateway, {"rollouts/pumps.yaml": status(PUMPS, word(f"{gateway}-1"))})
-        assert set(words.look()) == {NORTH, SOUTH}
+            gateways.publish(gateway, {"rollouts/pumps.yaml": status(PUMPS, reported(f"{gateway}-1"))})
+        assert set(statuses.fetch()) == {NORTH, SOUTH}
         for gateway in ("north", "south"):
-            gateways.say(gateway, {"rollouts/pumps.yaml": status(PUMPS, word(f"{gateway}-2"))})
+            gateways.publish(gateway, {"rollouts/pumps.yaml": status(PUMPS, reported(f"{gateway}-2"))})
         peers.unreadable = gateways.forge.git("ls-remote", "origin", "refs/heads/status/north").split()[0]
-        expected = {NORTH: PeerReport({PUMPS: word("north-1")}), SOUTH: PeerReport({PUMPS: word("south-2")})}
-        assert words.look() == expected
+        expected = {NORTH: PeerReport({PUMPS: reported("north-1")}), SOUTH: PeerReport({PUMPS: reported("south-2")})}
+        assert statuses.fetch() == expected
         peers.unreadable = ""
-        assert words.look()[NORTH] == PeerReport({PUMPS: word("north-2")})
+        assert statuses.fetch()[NORTH] == PeerReport({PUMPS: reported("north-2")})
 
 
-def test_words_of_ours_do_not_depend_on_the_order_of_sets() -> None:
-    said = word(*(f"d{number}" for number in range(200)))
-    shuffled = replace(said, done=frozenset(sorted(said.done, reverse=True)))
-    assert status(PUMPS, said) == status(PUMPS, shuffled)
+def test_a_rendered_report_does_not_depend_on_the_order_of_sets() -> None:
+    report = reported(*(f"d{number}" for number in range(200)))
+    shuffled = replace(report, done=frozenset(sorted(report.done, reverse=True)))
+    assert status(PUMPS, report) == status(PUMPS, shuffled)

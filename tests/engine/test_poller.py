@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices are asked how they are: at once, in time, and as soon as a silence may be over."""
+"""Devices are polled at once, at an interval, and as soon as a silence may be over."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -18,35 +16,27 @@ from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Sum
 from reconciler.devices.session import LinkSession
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.summaries import Summaries
-from reconciler.engine.polling.poller import PollerPorts, Poller
+from reconciler.engine.polling.poller import Poller, PollerPorts
 from reconciler.engine.state.writer import StateUnusable, StateWriter
 from reconciler.model import DeviceId
-from tests.engine.test_identity_history import report
+from tests.engine.reports import PUMP, FixedClock, report
 
-PUMP = DeviceId("pump-1")
-NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
-TOLD = CapabilitiesBody("board", bytes(16), 1, b"\x01", 8192, 0, 512, 0, updates=True, prebaked=(), firmware="f")
-COUNTED = Summary(bytes(16), 100, 3, 0, 0, None)
-LONG_S = 3600.0  # an interval that no test waits for
-
-
-class Clock:
-    def now(self) -> datetime:
-        return NOW
-
-    def steady_s(self) -> float:
-        return 0.0
+CAPABILITIES = CapabilitiesBody(
+    "board", bytes(16), 1, b"\x01", 8192, 0, 512, 0, updates=True, prebaked=(), firmware="f"
+)
+SUMMARY = Summary(bytes(16), 100, 3, 0, 0, None)
+NEVER_S = 3600.0  # an interval that ends in no test
 
 
-class Device(LinkSession):
-    """A fleet of one device, which answers while it is there."""
+class OneDeviceSession(LinkSession):
+    """A session with one device, which answers while it is there."""
 
     def __init__(self) -> None:
         self.there = True
         self.bodies: dict[ReportKind, Body] = {
             ReportKind.REPORT: report(1),
-            ReportKind.CAPABILITIES: TOLD,
-            ReportKind.SUMMARY: COUNTED,
+            ReportKind.CAPABILITIES: CAPABILITIES,
+            ReportKind.SUMMARY: SUMMARY,
         }
         self.asked: list[ReportKind] = []
 
@@ -59,167 +49,165 @@ class Device(LinkSession):
         return Lost("no answer") if body is None else Answered(body)
 
 
-class Line:
-    """The one link; it may be down."""
+class OneLink:
+    """The only link; without a session it is down."""
 
-    def __init__(self, device: Device) -> None:
-        self.device: LinkSession | None = device
+    def __init__(self, session: LinkSession) -> None:
+        self.session: LinkSession | None = session
 
     async def ready(self, _device: DeviceId) -> LinkSession | None:
-        return self.device
+        return self.session
 
 
-class Scene:
-    """One device that is looked after."""
+class PolledDevice:
+    """A poller with one device, and the changes that it reported."""
 
     def __init__(self, state: StateWriter) -> None:
-        self.device = Device()
-        self.line = Line(self.device)
+        self.session = OneDeviceSession()
+        self.link = OneLink(self.session)
         self.inventory = Inventory(state)
         self.busy = False
-        self.news: list[DeviceId] = []
+        self.changes: list[DeviceId] = []
         self.summaries = Summaries(state)
-        ears = PollerPorts(self.inventory, self.summaries, Clock())
-        self.poller = Poller(ears, self.line, lambda _device: self.busy, self.news.append, random.Random(1))  # type: ignore[arg-type]  # of the links only `ready` is used
+        ports = PollerPorts(self.inventory, self.summaries, FixedClock(), self.link)  # type: ignore[arg-type]  # of the links only `ready` is used
+        self.poller = Poller(ports, lambda _device: self.busy, self.changes.append, random.Random(1))
 
     async def settled(self, asked: int) -> None:
-        """Wait until so many questions were asked, and their answers taken in."""
-        while len(self.device.asked) < asked or self.poller.pending:  # noqa: ASYNC110 - as a pass does
+        """Wait until so many questions were asked and their answers recorded."""
+        while len(self.session.asked) < asked or self.poller.pending:  # noqa: ASYNC110 - as a pass does
             await asyncio.sleep(0)
+
+
+Check = Callable[[PolledDevice], Awaitable[None]]
+Polled = Callable[[Check], None]
 
 
 @pytest.fixture
-def played(tmp_path: Path) -> Callable[[Callable[[Scene], Awaitable[None]]], None]:
-    def play(act: Callable[[Scene], Awaitable[None]]) -> None:
-        state = StateWriter(tmp_path / "state.db")
-
-        async def run() -> None:
-            scene = Scene(state)
+def polled(state: StateWriter) -> Polled:
+    def run(check: Check) -> None:
+        async def checked() -> None:
+            device = PolledDevice(state)
             try:
-                await asyncio.wait_for(act(scene), 20)
+                await asyncio.wait_for(check(device), 20)
             finally:
-                await scene.poller.stop()
+                await device.poller.stop()
 
-        asyncio.run(run())
-        state.close()
+        asyncio.run(checked())
 
-    return play
-
-
-Played = Callable[[Callable[[Scene], Awaitable[None]]], None]
+    return run
 
 
-def test_a_device_is_asked_at_once_for_all_that_is_not_known(played: Played) -> None:
-    async def act(scene: Scene) -> None:
-        scene.poller.watch([PUMP], LONG_S)
-        assert scene.poller.pending == 1
-        await scene.settled(3)
-        assert scene.device.asked == [ReportKind.REPORT, ReportKind.CAPABILITIES, ReportKind.SUMMARY]
-        assert scene.inventory.capabilities_of(PUMP) == TOLD
-        assert [total.inferences for total in scene.summaries.totals()] == [100]
-        assert scene.news == [PUMP]
+def test_a_new_device_is_asked_at_once_for_all_that_is_unknown(polled: Polled) -> None:
+    async def check(device: PolledDevice) -> None:
+        device.poller.watch([PUMP], NEVER_S)
+        assert device.poller.pending == 1
+        await device.settled(3)
+        assert device.session.asked == [ReportKind.REPORT, ReportKind.CAPABILITIES, ReportKind.SUMMARY]
+        assert device.inventory.capabilities_of(PUMP) == CAPABILITIES
+        assert [total.inferences for total in device.summaries.totals()] == [100]
+        assert device.changes == [PUMP]
 
-    played(act)
+    polled(check)
 
 
-def test_a_device_that_says_the_same_is_no_news(played: Played) -> None:
-    async def act(scene: Scene) -> None:
-        scene.poller.watch([PUMP], 0.005)
-        await scene.settled(6)
-        assert set(scene.device.asked[3:]) == {ReportKind.REPORT}  # nothing else has to be asked again
-        assert scene.news == [PUMP]
-        scene.device.bodies[ReportKind.REPORT] = report(50, sequence=9)
-        while len(scene.news) < 2:  # noqa: ASYNC110 - it is asked again in time
+def test_a_report_with_nothing_new_is_no_change(polled: Polled) -> None:
+    async def check(device: PolledDevice) -> None:
+        device.poller.watch([PUMP], 0.005)
+        await device.settled(6)
+        assert set(device.session.asked[3:]) == {ReportKind.REPORT}  # nothing else is due
+        assert device.changes == [PUMP]
+        device.session.bodies[ReportKind.REPORT] = report(50, sequence=9)
+        while len(device.changes) < 2:  # noqa: ASYNC110 - the next poll finds it
             await asyncio.sleep(0)
-        found = scene.inventory.report_of(PUMP)
+        found = device.inventory.report_of(PUMP)
         assert found is not None
         assert found.sequence == 9
 
-    played(act)
+    polled(check)
 
 
-def test_a_device_that_keeps_something_back_is_believed_in_the_rest(played: Played) -> None:
-    async def act(scene: Scene) -> None:
-        del scene.device.bodies[ReportKind.CAPABILITIES], scene.device.bodies[ReportKind.SUMMARY]
-        scene.poller.watch([PUMP], LONG_S)
-        await scene.settled(3)
-        assert scene.inventory.report_of(PUMP) is not None
-        assert scene.inventory.capabilities_of(PUMP) is None
-        assert scene.summaries.totals() == []
-        scene.poller.heard_from(PUMP)  # what it can do is not known yet: it is asked at once
-        await scene.settled(5)
-        assert scene.device.asked[3:5] == [ReportKind.REPORT, ReportKind.CAPABILITIES]
+def test_a_report_counts_even_if_other_answers_are_missing(polled: Polled) -> None:
+    async def check(device: PolledDevice) -> None:
+        del device.session.bodies[ReportKind.CAPABILITIES], device.session.bodies[ReportKind.SUMMARY]
+        device.poller.watch([PUMP], NEVER_S)
+        await device.settled(3)
+        assert device.inventory.report_of(PUMP) is not None
+        assert device.inventory.capabilities_of(PUMP) is None
+        assert device.summaries.totals() == []
+        device.poller.heard_from(PUMP)  # its capabilities are unknown, so it is asked at once
+        await device.settled(5)
+        assert device.session.asked[3:5] == [ReportKind.REPORT, ReportKind.CAPABILITIES]
 
-    played(act)
+    polled(check)
 
 
-def test_a_silent_device_is_asked_at_once_when_its_link_comes_up(played: Played) -> None:
-    async def act(scene: Scene) -> None:
-        scene.line.device = None
-        scene.poller.watch([PUMP], LONG_S)
-        while scene.poller.pending:  # noqa: ASYNC110 - as a pass does
+def test_a_silent_device_is_asked_at_once_when_its_link_comes_up(polled: Polled) -> None:
+    async def check(device: PolledDevice) -> None:
+        device.link.session = None
+        device.poller.watch([PUMP], NEVER_S)
+        while device.poller.pending:  # noqa: ASYNC110 - as a pass does
             await asyncio.sleep(0)
-        assert scene.device.asked == []
-        assert scene.news == []
-        scene.line.device = scene.device
-        scene.poller.link_is_up()
-        await scene.settled(3)
-        assert scene.news == [PUMP]
-        scene.poller.link_is_up()  # it is not silent: nobody asks it again
+        assert device.session.asked == []
+        assert device.changes == []
+        device.link.session = device.session
+        device.poller.link_is_up()
+        await device.settled(3)
+        assert device.changes == [PUMP]
+        device.poller.link_is_up()  # the device is not silent, so it is not asked again
         await asyncio.sleep(0.01)
-        assert len(scene.device.asked) == 3
+        assert len(device.session.asked) == 3
 
-    played(act)
-
-
-def test_silence_is_no_report(played: Played) -> None:
-    async def act(scene: Scene) -> None:
-        scene.device.there = False
-        scene.poller.watch([PUMP], LONG_S)
-        await scene.settled(1)
-        assert scene.inventory.report_of(PUMP) is None
-        assert scene.news == []
-
-    played(act)
+    polled(check)
 
 
-def test_a_device_that_is_being_updated_is_left_alone(played: Played) -> None:
-    async def act(scene: Scene) -> None:
-        scene.busy = True
-        scene.poller.watch([PUMP], LONG_S)
-        while scene.poller.pending:  # noqa: ASYNC110 - as a pass does
+def test_a_silence_changes_nothing(polled: Polled) -> None:
+    async def check(device: PolledDevice) -> None:
+        device.session.there = False
+        device.poller.watch([PUMP], NEVER_S)
+        await device.settled(1)
+        assert device.inventory.report_of(PUMP) is None
+        assert device.changes == []
+
+    polled(check)
+
+
+def test_a_device_that_is_being_updated_is_not_asked(polled: Polled) -> None:
+    async def check(device: PolledDevice) -> None:
+        device.busy = True
+        device.poller.watch([PUMP], NEVER_S)
+        while device.poller.pending:  # noqa: ASYNC110 - as a pass does
             await asyncio.sleep(0)
-        assert scene.device.asked == []
+        assert device.session.asked == []
 
-    played(act)
+    polled(check)
 
 
-def test_devices_that_are_no_longer_ours_are_not_asked(played: Played) -> None:
-    async def act(scene: Scene) -> None:
-        scene.poller.watch([PUMP], LONG_S)
-        await scene.settled(3)
-        scene.poller.watch([], LONG_S)
-        scene.poller.heard_from(PUMP)
-        scene.poller.poll_soon(PUMP)
+def test_a_device_that_is_no_longer_watched_is_not_asked(polled: Polled) -> None:
+    async def check(device: PolledDevice) -> None:
+        device.poller.watch([PUMP], NEVER_S)
+        await device.settled(3)
+        device.poller.watch([], NEVER_S)
+        device.poller.heard_from(PUMP)
+        device.poller.poll_soon(PUMP)
         await asyncio.sleep(0.01)
-        assert len(scene.device.asked) == 3
+        assert len(device.session.asked) == 3
 
-    played(act)
+    polled(check)
 
 
-def test_an_answer_that_can_not_be_kept_is_asked_for_again(played: Played, caplog: pytest.LogCaptureFixture) -> None:
-    async def act(scene: Scene) -> None:
-        def full(*_values: object, **_more: object) -> bool:
+def test_an_answer_that_can_not_be_kept_is_asked_for_again(polled: Polled, caplog: pytest.LogCaptureFixture) -> None:
+    async def check(device: PolledDevice) -> None:
+        def fails(*_values: object, **_more: object) -> bool:
             raise StateUnusable("the disk is full")
 
-        keep = scene.inventory.take_report
-        scene.inventory.take_report = full  # type: ignore[method-assign]  # as a full disk would have it
-        scene.poller.watch([PUMP], LONG_S)
-        await scene.settled(1)
-        assert "asking pump-1 failed: StateUnusable: the disk is full" in caplog.text
-        scene.inventory.take_report = keep  # type: ignore[method-assign]  # there is room again
-        scene.poller.poll_soon(PUMP)
-        await scene.settled(4)
-        assert scene.inventory.report_of(PUMP) is not None
+        works = device.inventory.record_report
+        device.inventory.record_report = fails  # type: ignore[method-assign]  # as a full disk would
+        device.poller.watch([PUMP], NEVER_S)
+        await device.settled(1)
+        assert "polling pump-1 failed: StateUnusable: the disk is full" in caplog.text
+        device.inventory.record_report = works  # type: ignore[method-assign]  # there is space again
+        device.poller.poll_soon(PUMP)
+        await device.settled(4)
+        assert device.inventory.report_of(PUMP) is not None
 
-    played(act)
+    polled(check)

@@ -1,14 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must not be forgotten of rollouts outlives the daemon, and what failed a gate stays failed."""
+"""Rollouts that stopped or completed are remembered over restarts, and a pack that failed a gate stays failed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
-
-import pytest
 
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.rollout_memory import RolloutMemories, record_gates
@@ -36,66 +32,62 @@ GATED = fleet([device(1), device(2), device(3)], [replace(EVERYWHERE, gates=(FAU
 SETTLED = seen(WANTED, parameters={"threshold": 0.5}, confirmed_since=NOW - timedelta(hours=1))
 
 
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[StateWriter]:
-    opened = StateWriter(tmp_path / "state.db")
-    yield opened
-    opened.close()
-
-
 def complete() -> Observed:
     return observe({"d001": SETTLED, "d002": SETTLED}, *BUILT)
 
 
-def test_what_was_complete_is_news_once_and_known_after_a_restart(state: StateWriter) -> None:
-    recall, planner = RolloutMemories(state), Planner()
-    observed = recall.merged(complete(), None, {})
+def test_a_completed_rollout_is_recorded_once_and_known_after_a_restart(state: StateWriter) -> None:
+    memories, planner = RolloutMemories(state), Planner()
+    observed = memories.merged(complete(), None, {})
     planner.plan(PAIR, observed, NOW)
-    assert recall.take(observed, planner, NOW)
+    assert memories.record(observed, planner, NOW)
     expected = {NAME: RolloutMemory(revision_of(PAIR, NAME), completed_at=NOW)}
-    assert recall.rollouts == expected
-    observed = recall.merged(complete(), None, {})
+    assert memories.rollouts == expected
+    observed = memories.merged(complete(), None, {})
     planner.plan(PAIR, observed, NOW + timedelta(hours=1))
-    assert not recall.take(observed, planner, NOW + timedelta(hours=1))
+    assert not memories.record(observed, planner, NOW + timedelta(hours=1))
     assert RolloutMemories(state).rollouts == expected
 
 
-def test_a_stop_is_remembered_until_git_wants_something_else(state: StateWriter) -> None:
-    recall, planner = RolloutMemories(state), Planner()
+def test_a_stop_is_remembered_until_the_revision_changes(state: StateWriter) -> None:
+    memories, planner = RolloutMemories(state), Planner()
     failed = replace(
         observe({"d001": seen(OLD), "d002": seen(OLD)}, *BUILT), quarantined=frozenset({(device(1).name, WANTED)})
     )
-    observed = recall.merged(failed, None, {})
+    observed = memories.merged(failed, None, {})
     planner.plan(PAIR, observed, NOW)
-    assert recall.take(observed, planner, NOW)
-    again = RolloutMemories(state)
-    assert (again.rollouts[NAME].stopped, again.rollouts[NAME].stopped_at) == ("stopped: 1 failed, 0 allowed", NOW)
+    assert memories.record(observed, planner, NOW)
+    restarted = RolloutMemories(state)
+    assert (restarted.rollouts[NAME].stopped, restarted.rollouts[NAME].stopped_at) == (
+        "stopped: 1 failed, 0 allowed",
+        NOW,
+    )
     other = fleet(PAIR.devices.values(), [replace(EVERYWHERE, labels={"attempt": "2"})])
-    healed = again.merged(observe({"d001": seen(OLD), "d002": seen(OLD)}, *BUILT), None, {})
-    planner.plan(other, healed, NOW)
-    assert again.take(healed, planner, NOW)
-    assert again.rollouts == {}
+    recovered = restarted.merged(observe({"d001": seen(OLD), "d002": seen(OLD)}, *BUILT), None, {})
+    planner.plan(other, recovered, NOW)
+    assert restarted.record(recovered, planner, NOW)
+    assert restarted.rollouts == {}
     assert RolloutMemories(state).rollouts == {}
 
 
-def test_while_nothing_is_new_the_very_same_is_observed(state: StateWriter) -> None:
-    recall, told = RolloutMemories(state), complete()
+def test_without_a_change_the_same_object_is_observed(state: StateWriter) -> None:
+    memories, seen_now = RolloutMemories(state), complete()
     here, peers = GatewayId("north"), {GatewayId("south"): PeerReport({})}
-    first = recall.merged(told, here, peers)
-    assert (first.gateway, first.peers, first.devices) == (here, peers, told.devices)
-    assert recall.merged(told, here, peers) is first
-    assert recall.merged(replace(told), here, peers) is not first
-    assert recall.merged(told, here, dict(peers)) is not first
-    second = recall.merged(told, here, peers)
-    recall.rollouts = {NAME: RolloutMemory("ab" * 8)}
-    assert recall.merged(told, here, peers) is not second
+    first = memories.merged(seen_now, here, peers)
+    assert (first.gateway, first.peers, first.devices) == (here, peers, seen_now.devices)
+    assert memories.merged(seen_now, here, peers) is first
+    assert memories.merged(replace(seen_now), here, peers) is not first
+    assert memories.merged(seen_now, here, dict(peers)) is not first
+    second = memories.merged(seen_now, here, peers)
+    memories.rollouts = {NAME: RolloutMemory("ab" * 8)}
+    assert memories.merged(seen_now, here, peers) is not second
 
 
 def counted(inferences: int, faults: int) -> DeviceHealth:
     return DeviceHealth(Counts(inferences, 0, faults, 0))
 
 
-def test_gates_quarantine_what_failed_and_say_of_whom_they_await_evidence(state: StateWriter) -> None:
+def test_a_failed_gate_quarantines_the_pack_and_an_open_one_awaits_evidence(state: StateWriter) -> None:
     devices = {
         "d001": replace(SETTLED, health=counted(200, 0)),
         "d002": replace(SETTLED, health=counted(200, 3)),
@@ -115,7 +107,7 @@ def test_gates_quarantine_what_failed_and_say_of_whom_they_await_evidence(state:
     assert inventory.why_quarantined(device(2).name, WANTED) == why
 
 
-def test_without_gates_nothing_is_awaited_and_of_no_artifact_nothing_is_quarantined(state: StateWriter) -> None:
+def test_without_gates_or_artifacts_nothing_is_awaited_or_quarantined(state: StateWriter) -> None:
     inventory, planner = Inventory(state), Planner()
     planner.plan(PAIR, complete(), NOW)
     record_gates(PAIR, planner, inventory, ARTIFACTS)
@@ -126,8 +118,8 @@ def test_without_gates_nothing_is_awaited_and_of_no_artifact_nothing_is_quaranti
     assert not list(state.quarantined())
 
 
-def test_devices_of_others_are_neither_awaited_nor_quarantined(state: StateWriter) -> None:
-    """They are in sight of the plan; their gateways see to them."""
+def test_devices_of_other_gateways_are_neither_awaited_nor_quarantined(state: StateWriter) -> None:
+    """The plan considers them, but their own gateways record their gates."""
     faulty = {f"d00{number}": replace(SETTLED, health=counted(5, 3)) for number in (1, 2, 3)}
     inventory, planner = Inventory(state), Planner()
     planner.plan(GATED, observe(faulty, *BUILT), NOW)
