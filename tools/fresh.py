@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """A stranger's first run: `make demo` and `make test` on a bare Debian 12, as root and as an ordinary user.
 
@@ -16,6 +15,7 @@ Prints, last, a line for each user: user=root demo_rc=0 test_rc=0
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import shutil
 import signal
@@ -31,7 +31,7 @@ SUITE = "bookworm"
 GIVEN = ("python3", "git", "make")
 TARGETS = ("demo", "test")
 # How packages are reached from here has to be known there too. Nothing else of this environment is passed on.
-NETWORK = ("PIP_", "SSL_CERT_", "OPENBLAS_")
+NETWORK = ("SSL_CERT_", "OPENBLAS_")
 NETWORK_NAMES = {"CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
 NETWORK_FILES = (
     "etc/apt/sources.list",
@@ -40,12 +40,12 @@ NETWORK_FILES = (
     "etc/apt/auth.conf.d",
     "etc/apt/keyrings",
     "etc/apt/trusted.gpg.d",
-    "etc/pip.conf",
     "etc/resolv.conf",
     "etc/hosts",
     "etc/ssl/certs/ca-certificates.crt",
+    "usr/local/share/ca-certificates",  # of which the file above is made again when a package needs it
 )
-PIP_OF_USER = (".config/pip/pip.conf", ".pip/pip.conf")
+PIP_SETTINGS = {"index-url", "extra-index-url", "trusted-host", "proxy", "cert", "default-timeout"}
 MOUNTS = """\
 mount -t proc proc "$1/proc"
 mount -t sysfs sysfs "$1/sys"
@@ -82,6 +82,17 @@ def network(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def pip_configuration(listed: str) -> str:
+    """Return the configuration for the system, from what `pip config list` says; folders of this machine stay here."""
+    found: dict[str, list[str]] = {}
+    for line in listed.splitlines():
+        name, _, value = line.partition("=")
+        setting = name.rpartition(".")[2]
+        if setting in PIP_SETTINGS:
+            found[setting] = [word for word in str(ast.literal_eval(value)).split() if not word.startswith("file:")]
+    return "\n".join(["[global]", *(f"{name} = {' '.join(words)}" for name, words in found.items() if words), ""])
+
+
 def summary(user: User, codes: Mapping[str, int]) -> str:
     """Return the line that a run ends with."""
     return " ".join([f"user={user.name}", *(f"{target}_rc={codes[target]}" for target in TARGETS)])
@@ -116,11 +127,12 @@ class System:
 
     def knows_the_network(self) -> None:
         """Copy how this machine reaches the package mirrors."""
+        (self.folder / "etc/apt/sources.list").unlink()  # this machine's, as debootstrap understood it
         for name in NETWORK_FILES:
             _copy(Path("/") / name, self.folder / name)
-        for name in PIP_OF_USER:
-            for home in ("root", "etc/skel"):
-                _copy(Path.home() / name, self.folder / home / name)
+        command = [sys.executable, "-m", "pip", "config", "list"]
+        listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        (self.folder / "etc/pip.conf").write_text(pip_configuration(listed), encoding="utf-8")
 
 
 def base(folder: Path, log: Path) -> System:
