@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+import yaml
+
 STARTERS = {
     **dict.fromkeys(("run", "Popen", "call", "check_call", "check_output"), "subprocess"),
     **dict.fromkeys(("create_subprocess_exec", "create_subprocess_shell"), "asyncio"),
     "which": "shutil",
 }
-WORD = re.compile(r"[A-Za-z_][\w.+-]*")
 
 
 @dataclass
@@ -47,6 +48,8 @@ class Module:
                     self.imported |= {each.asname or each.name: f"{module}.{each.name}" for each in names}
                 case ast.FunctionDef() | ast.AsyncFunctionDef():
                     self.functions |= dict.fromkeys(ast.walk(node), node)  # the innermost comes last
+                case _:
+                    pass
 
     def _assign(self, target: ast.expr, value: ast.expr) -> None:
         if isinstance(target, ast.Name | ast.Attribute):
@@ -93,10 +96,13 @@ def _first_arguments(module: Module, call: ast.Call, passing: set[Passes]) -> It
                 if not each.method and there == f"{each.module}.{each.name}":
                     yield from call.args[each.place : each.place + 1]
         case ast.Attribute(attr=name):
-            near = {module.name, *(path.rpartition(".")[0] for path in module.imported.values())}
+            own = any(each.name == name for each in module.functions.values())
+            near = {module.name, *(path.rpartition(".")[0] for path in module.imported.values() if not own)}
             for each in passing:
                 if each.method and each.name == name and each.module in near:
                     yield from call.args[each.place : each.place + 1]
+        case _:
+            pass
 
 
 def _begins(module: Module, value: ast.expr, at: ast.AST, passing: set[Passes]) -> Iterator[str]:
@@ -106,24 +112,32 @@ def _begins(module: Module, value: ast.expr, at: ast.AST, passing: set[Passes]) 
             yield text.split()[0]
         case ast.JoinedStr(values=[ast.Constant(value=str(text)), *_]) if " " in text.lstrip():
             yield text.split()[0]
-        case (
-            ast.List(elts=[first, *_]) | ast.Tuple(elts=[first, *_]) | ast.Starred(value=first) | ast.BinOp(left=first)
-        ):
-            yield from _begins(module, first, at, passing)
-        case ast.BoolOp(values=several):
-            for each in several:
-                yield from _begins(module, each, at, passing)
-        case ast.IfExp(body=one, orelse=other):
-            yield from _begins(module, one, at, passing)
-            yield from _begins(module, other, at, passing)
-        case ast.Call(func=ast.Attribute(value=text, attr="split")) | ast.Call(func=ast.Name(id="str"), args=[text]):
-            yield from _begins(module, text, at, passing)
         case ast.Name(id=name) if _is_argument(module, name, at, passing):
             pass
         case ast.Name(id=name) | ast.Attribute(attr=name):
             for each in module.assigned.get(name, []):
                 if each is not value and not _mentions(each, name):
                     yield from _begins(module, each, each, passing)
+        case _:
+            for each in _firsts(value):
+                yield from _begins(module, each, at, passing)
+
+
+def _firsts(value: ast.expr) -> list[ast.expr]:
+    """Return the parts of which one is where a composed value begins."""
+    match value:
+        case (
+            ast.List(elts=[first, *_]) | ast.Tuple(elts=[first, *_]) | ast.Starred(value=first) | ast.BinOp(left=first)
+        ):
+            return [first]
+        case ast.BoolOp(values=several):
+            return several
+        case ast.IfExp(body=one, orelse=other):
+            return [one, other]
+        case ast.Call(func=ast.Attribute(value=text, attr="split")) | ast.Call(func=ast.Name(id="str"), args=[text]):
+            return [text]
+        case _:
+            return []
 
 
 def _is_argument(module: Module, name: str, at: ast.AST, passing: set[Passes]) -> bool:
@@ -148,37 +162,58 @@ def _mentions(value: ast.expr, name: str) -> bool:
 # ---------------------------------------------------------------- shell
 
 HEREDOC = re.compile(r"<<-?\s*'?(\w+)'?[^\n]*\n.*?\n\1\n", re.DOTALL)
+COMMENT = re.compile(r"(?:^|(?<=\s))#.*$", re.MULTILINE)
 QUOTED = re.compile(r"'[^']*'|\"(?:[^\"\\$]|\\.|\$(?!\())*\"")
-BEGINS = re.compile(r"(?:^|[;|&({]|\$\(|\b(?:then|do|else|if|while|until|exec|sudo -n)\b|!)\s*", re.MULTILINE)
-ASSIGNMENTS = re.compile(r"(?:[A-Za-z_]\w*\+?=(?:\([^)]*\)|[^\s;|&()]*)\s*)*")
-KEYWORDS = set(
-    "if then else elif fi for do done while until case esac in function set cd echo exit export local read return shift "
-    "source test trap true false unset wait printf mapfile compgen command type exec eval env if".split()
-)
+ARITHMETIC = re.compile(r"\$?\(\(.*?\)\)")
+CASE_PATTERN = re.compile(r"^[^\n(]*?[\w*|\"\s-]\)\s", re.MULTILINE)
+BEGINS = re.compile(r"(?:^|[;|&({!]|\$\(|\b(?:then|do|else|if|while|until|exec|sudo -n)\b)\s*", re.MULTILINE)
+ASSIGNMENTS = re.compile(r"(?:[A-Za-z_]\w*\+?=(?:\$?\([^)]*\)|[^\s;|&()])*\s*)*")
+PROGRAM = re.compile(r"([A-Za-z_][\w.+-]*)(?=[\s;|&)]|$)")
 FUNCTION = re.compile(r"^\s*(?:function\s+)?([A-Za-z_]\w*)\s*\(\)", re.MULTILINE)
+OF_THE_SHELL = {
+    *("if", "then", "else", "elif", "fi", "for", "do", "done", "while", "until", "case", "esac", "in", "function"),
+    *("set", "cd", "exit", "export", "local", "read", "return", "shift", "source", "trap", "unset", "wait", "mapfile"),
+    *("compgen", "command", "type", "exec", "eval", "umask"),
+}
 
 
 def started_by_shell(text: str) -> set[str]:
     """Return the programs that stand where a shell takes a command."""
-    bare = HEREDOC.sub("\n", re.sub(r"\\\n", " ", text))
-    bare = re.sub(r"(?m)(?:^|\s)#.*$", "", bare)
-    bare = re.sub(r"(?m)^[^\n(]*?[\w*|\"\s-]\)\s", "\n", bare)  # the patterns of `case`
-    bare = QUOTED.sub("''", bare)
-    own = set(FUNCTION.findall(bare))
-    found = set()
+    bare = HEREDOC.sub("\n", text.replace("\\\n", " "))
+    for pattern, instead in ((COMMENT, ""), (CASE_PATTERN, "\n"), (QUOTED, "''"), (ARITHMETIC, "0")):
+        bare = pattern.sub(instead, bare)
+    found: set[str] = set()
     for begin in BEGINS.finditer(bare):
-        rest = bare[begin.end() :].lstrip()
-        rest = rest[ASSIGNMENTS.match(rest).end() :]  # type: ignore[union-attr]  # matches nothing, too
-        word = re.match(r"[\w./+-]+(?=[\s;|&)]|$)", rest)
-        if word and WORD.fullmatch(word[0]) and word[0] not in KEYWORDS | own:
-            found.add(word[0])
-    return found
+        rest = bare[begin.end() :].lstrip(" \t")
+        word = PROGRAM.match(ASSIGNMENTS.sub("", rest, count=1))
+        if word:
+            found.add(word[1])
+    return found - OF_THE_SHELL - set(FUNCTION.findall(bare))
 
 
 def started_by_make(text: str) -> set[str]:
     """Return the programs that recipes, and `$(shell …)`, start."""
     joined = re.sub(r"\\\n\s*", " ", text)
     recipes = [line.lstrip("\t@-+ ") for line in joined.splitlines() if line.startswith("\t")]
-    asked = re.findall(r"\$\(shell ([\w.+-]+)", joined)
     shell = "\n".join(re.sub(r"\$\([^()]*\)", "$X", line).replace("$$", "$") for line in recipes)
-    return started_by_shell(shell) | set(asked)
+    return started_by_shell(shell) | set(re.findall(r"\$\(shell ([\w.+-]+)", joined))
+
+
+def started_by_ci(text: str) -> set[str]:
+    """Return the programs of a workflow: of GitLab's `script`, and of each step's `run` of GitHub's."""
+    found: set[str] = set()
+    queue: list[object] = [yaml.safe_load(text)]
+    while queue:
+        match queue.pop():
+            case dict() as mapping:
+                for name, value in mapping.items():
+                    lines = value if isinstance(value, list) else [value]
+                    if name in {"run", "script", "before_script"}:
+                        found |= started_by_shell("\n".join(str(line) for line in lines))
+                    else:
+                        queue.append(value)
+            case list() as several:
+                queue.extend(several)
+            case _:
+                pass
+    return found
