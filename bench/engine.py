@@ -18,7 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from bench.pack import windows
-from reconciler.build.container import (
+from reconciler.compiler.evaluation.cost_model import estimate, macs_of
+from reconciler.compiler.evaluation.datasets import Table
+from reconciler.compiler.forest.training import GrownForest, grow
+from reconciler.compiler.pack.operators import Conv2D, DepthwiseConv2D
+from reconciler.compiler.pack.pack_format import (
     Descriptor,
     ElementType,
     Golden,
@@ -29,15 +33,11 @@ from reconciler.build.container import (
     encode_golden,
     encode_io,
 )
-from reconciler.build.estimate import estimate, macs_of
-from reconciler.build.executing import Place, execute
-from reconciler.build.network import build_network
-from reconciler.build.operators import Conv2D, DepthwiseConv2D
-from reconciler.build.planformat import decode_plan, decode_tensors, encode_plan
-from reconciler.build.reference.run import Reference, generate_inputs
-from reconciler.build.tables import Table
-from reconciler.build.training import GrownForest, grow
-from reconciler.model import Train
+from reconciler.compiler.pack.plan_section import decode_plan, decode_tensors, encode_plan
+from reconciler.compiler.reference.run import Reference, generate_inputs
+from reconciler.compiler.runner import ExecutionTarget, execute
+from reconciler.compiler.tflite.network_pack import build_network
+from reconciler.model import TrainSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 SEEDS = (7, 0x5EED)
@@ -79,7 +79,7 @@ def run(name: str, pack: bytes) -> int:
     """Run a pack on the board, hold it to the reference, and return the instructions of one inference."""
     reference = Reference(pack)
     inputs = [generate_inputs(seed, reference.inputs) for seed in SEEDS]
-    done = execute(Place.MPS2_AN386, pack, [b"".join(parts) for parts in inputs])
+    done = execute(ExecutionTarget.MPS2_AN386, pack, [b"".join(parts) for parts in inputs])
     if done.verdict != 0 or done.first_wrong_golden is not None:
         sys.exit(f"{name}: the engine refuses the pack or fails its golden vectors: {done}")
     for parts, got in zip(inputs, done.inferences, strict=True):
@@ -107,7 +107,11 @@ def convolution_cost(pack: bytes) -> tuple[int, int]:
             SectionId.IO: encode_io(inputs, [end]),
             SectionId.GOLDEN: encode_golden([Golden((bytes(made.elements),), seed=1)]),
         }
-        after = execute(Place.MPS2_AN386, assemble(replace(opened, sections=cut)), given).inferences[0].instructions
+        after = (
+            execute(ExecutionTarget.MPS2_AN386, assemble(replace(opened, sections=cut)), given)
+            .inferences[0]
+            .instructions
+        )
         if isinstance(operator, (Conv2D, DepthwiseConv2D)):
             instructions += after - before
             macs += macs_of(operator, tensors)
@@ -141,7 +145,7 @@ def network(name: str, model: Path) -> None:
 def isolation_forest(trees: int) -> GrownForest:
     """Grow one over three features, subsample 100, thresholds of 16 bits; the same in every run."""
     table = Table(("a", "b", "c"), windows(np.random.default_rng(20261121), 2000))
-    return grow(table, Train("isolation-forest", trees, 100, 7), scheme="int16", parameters={"threshold": 0.6})
+    return grow(table, TrainSpec("isolation-forest", trees, 100, 7), scheme="int16", parameters={"threshold": 0.6})
 
 
 def forest() -> None:

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from reconciler.git.authorship import Author, Message
+from reconciler.git.commit_writer import Author, Message
 from reconciler.git.mirror import Mirror
 from reconciler.git.remote import Remote
-from reconciler.git.signatures import Mode, Policy
-from reconciler.git.source import Source
-from reconciler.git.status import Pushed, StatusRef
+from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
+from reconciler.git.source import CommitSource
+from reconciler.git.status_writer import Pushed, StatusRef
 
 FILES = 2_000
 DEVICES_A_FILE = 50
@@ -73,9 +73,9 @@ def measure(folder: Path) -> None:
     git("commit", "-q", "-m", "fleet")
     git("push", "-q", str(bare), "main")
 
-    policy = Policy(Mode.EVERY, allowed_signers=signers)
+    policy = SignaturePolicy(SignaturePolicyMode.EVERY, allowed_signers=signers)
     with Mirror(folder / "mirror", Remote(str(bare))) as mirror:
-        source = Source(mirror, policy, folder / "state")
+        source = CommitSource(mirror, policy, folder / "state")
         first_ms, outcome = measured(lambda: source.poll(None))
         head = outcome.commit
         assert head is not None  # noqa: S101 # a bench that measures a failure is worth nothing

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from reconciler.build.convert import convert
+from reconciler.compiler.tflite.convert import convert
 
 SAMPLES = 24
 

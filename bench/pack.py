@@ -16,19 +16,19 @@ from pathlib import Path
 import numpy as np
 
 from bench.zoo import keyword_spotting
-from reconciler.build.container import Kind, Pack, SectionId, assemble, disassemble
-from reconciler.build.network import build_network
-from reconciler.build.payload import candidates, decode
-from reconciler.build.recipe import File, Recipe, Target
-from reconciler.build.sandbox import Job, run_job
-from reconciler.build.store import Store
-from reconciler.build.tables import Table
-from reconciler.build.training import grow, score_of
-from reconciler.model import Train
+from reconciler.compiler.evaluation.datasets import Table
+from reconciler.compiler.forest.training import grow, score_of
+from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId, assemble, disassemble
+from reconciler.compiler.payload.encodings import candidates, decode
+from reconciler.compiler.recipe import BuildTarget, File, Recipe
+from reconciler.compiler.sandbox import BuildJob, run_job
+from reconciler.compiler.store import ArtifactStore
+from reconciler.compiler.tflite.network_pack import build_network
+from reconciler.model import TrainSpec
 
 WINDOWS = 24_000
 THRESHOLD = 0.6
-TARGET = Target("bench", "cortex-m4", 1 << 16, 1 << 15, ("TREE_ENSEMBLE",))
+TARGET = BuildTarget("bench", "cortex-m4", 1 << 16, 1 << 15, ("TREE_ENSEMBLE",))
 
 
 def windows(rng: np.random.Generator, count: int, *, odd: int = 0) -> np.ndarray:
@@ -46,7 +46,7 @@ def forests() -> None:
     judged = windows(rng, WINDOWS, odd=WINDOWS // 20)
     for trees in (10, 50):
         for scheme in ("int16", "int8"):
-            train = Train("isolation-forest", trees, 100, 7)
+            train = TrainSpec("isolation-forest", trees, 100, 7)
             grown = grow(table, train, scheme=scheme, parameters={"threshold": THRESHOLD})
             theirs = score_of(grown, grown.exact_sums(judged)) > THRESHOLD
             ours = grown.device_sums(judged)[:, 0] < grown.limit()
@@ -88,7 +88,7 @@ def retrained(pack: Pack, share: float) -> bytes:
     golden = bytearray(pack.section(SectionId.GOLDEN))
     golden[8:] = rng.integers(0, 256, len(golden) - 8).astype(np.uint8).tobytes()
     sections = {**pack.sections, SectionId.WEIGHTS: weights.clip(-127, 127).astype(np.int8).tobytes()}
-    return assemble(Pack(Kind.NEURAL_NETWORK, pack.arena_bytes, {**sections, SectionId.GOLDEN: bytes(golden)}))
+    return assemble(Pack(PackKind.NEURAL_NETWORK, pack.arena_bytes, {**sections, SectionId.GOLDEN: bytes(golden)}))
 
 
 def cached() -> None:
@@ -97,15 +97,15 @@ def cached() -> None:
     lines = ["a,b,c", *(",".join(f"{v:.3f}" for v in row) for row in windows(rng, 300))]
     data = ("\n".join(lines) + "\n").encode()
     source = File("x.csv", hashlib.sha256(data).hexdigest())
-    recipe = Recipe("bench@1", source, TARGET, train=Train("isolation-forest", 10, 100, 7))
+    recipe = Recipe("bench@1", source, TARGET, train=TrainSpec("isolation-forest", 10, 100, 7))
     with tempfile.TemporaryDirectory() as folder:
-        Store(folder).put(recipe.digest, run_job(Job(recipe, {source.sha256: data})))
+        ArtifactStore(folder).put(recipe.digest, run_job(BuildJob(recipe, {source.sha256: data})))
         (Path(folder) / "recipe.json").write_bytes(recipe.to_json())
         script = (
             "import sys, time; from pathlib import Path\n"
-            "from reconciler.build.recipe import recipe_from_json\n"
-            "from reconciler.build.service import BuildService\n"
-            "from reconciler.build.store import Store\n"
+            "from reconciler.compiler.recipe import recipe_from_json\n"
+            "from reconciler.compiler.service import BuildService\n"
+            "from reconciler.compiler.store import Store\n"
             "folder = sys.argv[1]\n"
             "began = time.perf_counter()\n"
             "recipe = recipe_from_json((Path(folder) / 'recipe.json').read_bytes())\n"

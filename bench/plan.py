@@ -20,8 +20,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from reconciler.git.confined import ConfinedGit
-from reconciler.git.tree import CommitTree
+from reconciler.git.commit_tree import CommitTree
+from reconciler.git.confined_git import ConfinedGit
 from reconciler.load import Cache, load
 from reconciler.model import (
     Action,

@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.plan import API, DEVICES_A_FILE, GATEWAYS, KINDS, Repository, files, rollout_over_all
-from reconciler.model import Cant, CantReason, Commit, DeviceId, Digest, Nothing, ObservedDevice, Phase, RolloutId
+from reconciler.model import Blocked, BlockedReason, Commit, DeviceId, Digest, Nothing, ObservedDevice, Phase, RolloutId
 from reconciler.report.conditions import Condition, Status
-from reconciler.report.device import Moment, device_status
-from reconciler.report.gateway import GatewayStatus
-from reconciler.report.render import device_file, gateway_file
+from reconciler.report.device_status import Moment, device_status
+from reconciler.report.gateway_status import GatewayStatus
+from reconciler.report.status_files import device_file, gateway_file
 
 SIZE = 10_000
 RUNS = 3
@@ -60,10 +60,10 @@ def status(gateway: int, commit: Commit) -> Iterator[tuple[str, bytes]]:
     moment = Moment(NOON, commit)
     for number in range(gateway, SIZE, GATEWAYS):
         name = DeviceId(f"dev-{number:06}")
-        action: Nothing | Cant = Nothing(name, "runs vibration@1.0.0, as rollout all wants")
+        action: Nothing | Blocked = Nothing(name, "runs vibration@1.0.0, as rollout all wants")
         if number % SILENT_ONE_IN == 0:
-            action = Cant(
-                name, RolloutId("all"), CantReason.SILENT, f"not reporting since {NOON:%Y-%m-%d %H:%M:%S UTC}"
+            action = Blocked(
+                name, RolloutId("all"), BlockedReason.SILENT, f"not reporting since {NOON:%Y-%m-%d %H:%M:%S UTC}"
             )
         seen = ObservedDevice(NOON, Phase.CONFIRMED, Digest(f"{number % KINDS:032x}"), sequence=number)
         made = device_status(action, seen, "vibration@1.0.0", moment, None)

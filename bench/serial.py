@@ -21,19 +21,19 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.serial_peers import forest_json, serial_transfer_s, zmodem_overhead_percent
-from reconciler.build.container import ElementType
-from reconciler.build.payload import smallest
-from reconciler.build.tables import Table
-from reconciler.build.threshold import build_threshold
-from reconciler.build.training import grow
-from reconciler.devices.bodies import Report
-from reconciler.devices.codec import Encoding, What
+from reconciler.compiler.evaluation.datasets import Table
+from reconciler.compiler.forest.training import grow
+from reconciler.compiler.pack.pack_format import ElementType
+from reconciler.compiler.pack.threshold import build_threshold
+from reconciler.compiler.payload.encodings import smallest
 from reconciler.devices.conversation import Answered, Confirmed, Outcome
-from reconciler.devices.fleet import Fleet
+from reconciler.devices.messages import PayloadEncoding, ReportKind
+from reconciler.devices.reports import DeviceReport
 from reconciler.devices.serial_link import SerialLink
-from reconciler.devices.simulated import SimulatedLine, run_simulated
-from reconciler.devices.transfer import Effort, Job
-from reconciler.model import DeviceId, Train
+from reconciler.devices.session import LinkSession
+from reconciler.devices.simulated_line import SimulatedLine, run_simulated
+from reconciler.devices.transfer import Effort, TransferJob
+from reconciler.model import DeviceId, TrainSpec
 from signing import delegation, envelope
 from signing.keys import FileKey
 from tests.devices.agent_station import AgentStation
@@ -65,7 +65,7 @@ class Run:
 
 def forest_pack(trees: int) -> bytes:
     """Grow an isolation forest as in FACTS: three features, 100 samples a tree, thresholds of 8 bits."""
-    train = Train(method="isolation-forest", trees=trees, samples=100, seed=1)
+    train = TrainSpec(method="isolation-forest", trees=trees, samples=100, seed=1)
     return grow(Table(("x", "y", "z"), ROWS), train, scheme="int8", parameters={}).data
 
 
@@ -106,33 +106,33 @@ class Workbench:
 
     async def _updates(self, line: SimulatedLine, agent: HostAgent, packs: list[bytes], reports: int) -> list[Run]:
         numbers = itertools.count()
-        fleet = Fleet(
+        fleet = LinkSession(
             SerialLink(line, {NODE: ADDRESS}),
             lambda _, cose, nonce: self._made.open_signed(cose, nonce),
             make_nonce=lambda: hashlib.sha256(b"%d" % next(numbers)).digest()[:8],
         )
         running = asyncio.create_task(fleet.run())
         for _ in range(reports):
-            await fleet.ask(NODE, What.REPORT)
+            await fleet.ask(NODE, ReportKind.REPORT)
         runs = [await self._one(fleet, line, agent, pack) for pack in packs]
         running.cancel()
         return runs
 
-    async def _one(self, fleet: Fleet, line: SimulatedLine, agent: HostAgent, pack: bytes) -> Run:
+    async def _one(self, fleet: LinkSession, line: SimulatedLine, agent: HostAgent, pack: bytes) -> Run:
         loop = asyncio.get_running_loop()
         asked_s, sent, heard = loop.time(), line.sent_bytes, line.heard_bytes
-        report = _report(await fleet.ask(NODE, What.REPORT))
+        report = _report(await fleet.ask(NODE, ReportKind.REPORT))
         outcome, effort = await fleet.update(self._job(fleet, report, pack))
         if not isinstance(outcome, Confirmed) or agent.running() != hashlib.sha256(pack).digest():
             raise SystemExit(f"the update ended in {outcome}")
         return Run(loop.time() - asked_s, effort, line.sent_bytes - sent, line.heard_bytes - heard)
 
-    def _job(self, fleet: Fleet, report: Report, pack: bytes) -> Job:
+    def _job(self, fleet: LinkSession, report: DeviceReport, pack: bytes) -> TransferJob:
         digest16 = hashlib.sha256(pack).digest()[:16]
         held = report.other == digest16
         payload = smallest(pack)
         sequence = report.sequence + 1
-        return Job(
+        return TransferJob(
             device=NODE,
             transfer=sequence % 24,
             envelope=self._envelope(report, pack, sequence),
@@ -140,18 +140,18 @@ class Workbench:
             counter=report.counter,
             digest16=digest16,
             payload=b"" if held else payload.data,
-            encoding=Encoding(int(payload.encoding)),
+            encoding=PayloadEncoding(int(payload.encoding)),
             block_bytes=fleet.link.block_bytes(1024),
         )
 
-    def _envelope(self, report: Report, pack: bytes, sequence: int) -> bytes:
+    def _envelope(self, report: DeviceReport, pack: bytes, sequence: int) -> bytes:
         held = None if report.epoch else self._bench.delegation  # travels only once
-        order = envelope.Install(sequence, hashlib.sha256(pack).digest(), len(pack))
+        order = envelope.InstallOrder(sequence, hashlib.sha256(pack).digest(), len(pack))
         return envelope.make(self._bench.gateway, self._made.target, order, held)
 
 
-def _report(outcome: Outcome) -> Report:
-    if not isinstance(outcome, Answered) or not isinstance(outcome.body, Report):
+def _report(outcome: Outcome) -> DeviceReport:
+    if not isinstance(outcome, Answered) or not isinstance(outcome.body, DeviceReport):
         raise SystemExit(f"no report: {outcome}")
     return outcome.body
 

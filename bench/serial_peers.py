@@ -24,7 +24,7 @@ from pathlib import Path
 from pySerialTransfer import pySerialTransfer  # type: ignore[import-untyped]  # has no types
 from sklearn.ensemble import IsolationForest
 
-from reconciler.build.training import Floats
+from reconciler.compiler.forest.training import Floats
 
 SPEED_UP = 8
 QUANTUM_BYTES = 24

@@ -8,8 +8,8 @@ import time
 
 from signing import keys
 from signing.delegation import Delegation, delegate
-from signing.envelope import MAX_VALUES, UINT32_MAX, Configure, Install, make
-from signing.names import Engine, target
+from signing.envelope import MAX_VALUES, UINT32_MAX, ConfigureOrder, InstallOrder, make
+from signing.names import EngineContract, target
 from signing.verify import DeviceState, verify
 
 DEVICES = 10_000
@@ -21,18 +21,18 @@ VERIFIED = 1_000
 def main() -> None:
     """Print the figures."""
     root, gateway = keys.generate(), keys.generate()
-    engine = Engine(1, frozenset({"ADD", "CONV_2D", "FULLY_CONNECTED", "SOFTMAX"}))
+    engine = EngineContract(1, frozenset({"ADD", "CONV_2D", "FULLY_CONNECTED", "SOFTMAX"}))
     one, digest = target("plant", "device-0", engine), secrets.token_bytes(32)
     grant = Delegation(gateway.public_key, one.vendor, UINT32_MAX, UINT32_MAX)
-    largest = make(gateway, one, Install(UINT32_MAX, digest, UINT32_MAX))
+    largest = make(gateway, one, InstallOrder(UINT32_MAX, digest, UINT32_MAX))
     configured = {
-        count: make(gateway, one, Configure(UINT32_MAX, digest, dict.fromkeys(range(count), FULL_WIDTH)))
+        count: make(gateway, one, ConfigureOrder(UINT32_MAX, digest, dict.fromkeys(range(count), FULL_WIDTH)))
         for count in (TYPICAL_VALUES, MAX_VALUES)
     }
 
     start = time.perf_counter()
     for number in range(DEVICES):
-        make(gateway, target("plant", f"device-{number}", engine), Install(number + 1, digest, 50_000))
+        make(gateway, target("plant", f"device-{number}", engine), InstallOrder(number + 1, digest, 50_000))
     signing_s = time.perf_counter() - start
 
     state = DeviceState(root.public_key, one, UINT32_MAX, UINT32_MAX - 1, grant)

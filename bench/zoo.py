@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tests.build.flatbuilder import Model
+from tests.compiler.flatbuilder import Model
 
 RELU = 1
 

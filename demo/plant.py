@@ -105,7 +105,7 @@ class Plant:
                 {"name": "quarter", "percent": 25},
             ],
             "gates": [{"metric": "anomaly-rate-change", "atMost": 0.3, "overInferences": ENOUGH_INFERENCES}],
-            "onFailure": "take-back",
+            "onFailure": "rollback",
             "fallback": "prebaked",
         }
         return {"rollouts/fleet.yaml": document("Rollout", "fleet", spec)}

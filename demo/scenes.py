@@ -43,18 +43,20 @@ def bad_model_taken_back(stage: Stage) -> None:
     before, sequences = stage.world.status_commit() or "", _sequences(stage)
     files = {**stage.plant.version(MISTAKEN), **stage.plant.fleet_rollout(MISTAKEN)}
     commit = stage.commit("A forest that was trained on a mill that stood still", files)
-    stage.wait("the rollout taken back", lambda: _rollout_condition(stage, "WithinBudget").get("reason") == "TakenBack")
+    stage.wait(
+        "the rollout taken back", lambda: _rollout_condition(stage, "WithinBudget").get("reason") == "RolledBack"
+    )
     stage.wait(f"{CANARY} back on {BETTER.version}", lambda: stage.runs(CANARY, f"{MODEL}@{BETTER.version}"))
     stage.require("the status is about this commit", stage.world.enforced() == commit)
     _tell_ran(stage, before)
-    stage.fact(f"rollout fleet: TakenBack: {_rollout_condition(stage, 'WithinBudget')['message']}")
+    stage.fact(f"rollout fleet: RolledBack: {_rollout_condition(stage, 'WithinBudget')['message']}")
     stage.wait(f"{CANARY} quarantined", lambda: stage.condition(CANARY, "UpToDate").get("reason") == "Quarantined")
     stage.fact(f"{CANARY}: Quarantined: {stage.condition(CANARY, 'UpToDate')['message']}")
     (why,) = stage.asked("status", CANARY)["devices"][0]["quarantined"].values()
     stage.fact(f"tinyfleet status {CANARY}: quarantined, because {why}")
     stage.fact(f"tinyfleet explain {CANARY}: next: {'; '.join(stage.asked('explain', CANARY)['next'])}")
-    stage.wait(f"{PRESS} held", lambda: stage.condition(PRESS, "UpToDate").get("reason") == "HeldTakenBack")
-    stage.fact(f"{PRESS}: HeldTakenBack: {stage.condition(PRESS, 'UpToDate')['message']}")
+    stage.wait(f"{PRESS} held", lambda: stage.condition(PRESS, "UpToDate").get("reason") == "HeldRolledBack")
+    stage.fact(f"{PRESS}: HeldRolledBack: {stage.condition(PRESS, 'UpToDate')['message']}")
     now = _sequences(stage)
     moved = [device for device in sequences if now[device] != sequences[device]]
     stage.require("no device but the canary obeyed any order", moved == [CANARY])

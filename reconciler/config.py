@@ -27,7 +27,7 @@ class ConfigInvalid(Invalid):
 
 
 @dataclass(frozen=True, slots=True)
-class Repository:
+class RepositoryConfig:
     """The fleet repository and how to reach it."""
 
     url: str
@@ -42,7 +42,7 @@ class Repository:
 
 
 @dataclass(frozen=True, slots=True)
-class Signers:
+class SignersConfig:
     """Who may sign commits."""
 
     policy: str = "every"
@@ -61,7 +61,7 @@ class PeersConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class KeysConfig:
     """What envelopes and status commits are signed with."""
 
     gateway: Path
@@ -69,7 +69,7 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
-class Mqtt:
+class MqttConfig:
     """The broker."""
 
     host: str
@@ -82,7 +82,7 @@ class Mqtt:
 
 
 @dataclass(frozen=True, slots=True)
-class Serial:
+class SerialConfig:
     """One serial line."""
 
     name: str
@@ -93,7 +93,7 @@ class Serial:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class StatusConfig:
     """The status ref's policy."""
 
     interval_s: float = 10.0
@@ -102,7 +102,7 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
-class Http:
+class HttpConfig:
     """Metrics, health and the page."""
 
     listen: str = "127.0.0.1:9155"
@@ -110,7 +110,7 @@ class Http:
 
 
 @dataclass(frozen=True, slots=True)
-class Build:
+class BuildConfig:
     """Where and how models are built."""
 
     store: str | None = None
@@ -119,7 +119,7 @@ class Build:
 
 
 @dataclass(frozen=True, slots=True)
-class Notify:
+class NotifyConfig:
     """Who is told when a rollout stops, is complete or is stuck."""
 
     url: str
@@ -129,21 +129,21 @@ class Notify:
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
+class GatewayConfig:
     """All of `gateway.toml`."""
 
     name: str
-    repository: Repository
-    keys: Keys
+    repository: RepositoryConfig
+    keys: KeysConfig
     state_dir: Path = Path("/var/lib/tinyfleet")
-    signers: Signers = Signers()
+    signers: SignersConfig = SignersConfig()
     peers: PeersConfig | None = None  # None: rollouts do not span gateways
-    mqtt: Mqtt | None = None
-    serial: tuple[Serial, ...] = ()
-    status: Status = Status()
-    http: Http = Http()
-    build: Build = field(default_factory=Build)
-    notify: Notify | None = None
+    mqtt: MqttConfig | None = None
+    serial: tuple[SerialConfig, ...] = ()
+    status: StatusConfig = StatusConfig()
+    http: HttpConfig = HttpConfig()
+    build: BuildConfig = field(default_factory=BuildConfig)
+    notify: NotifyConfig | None = None
 
 
 def schema() -> dict[str, Any]:
@@ -155,7 +155,7 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
-def read(path: Path) -> Config:
+def read(path: Path) -> GatewayConfig:
     """Read, check and type a configuration file; every mistake is told at once."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -175,23 +175,23 @@ def read(path: Path) -> Config:
     return _typed(_converted(document, contract, path.absolute().parent))
 
 
-def _typed(values: dict[str, Any]) -> Config:
+def _typed(values: dict[str, Any]) -> GatewayConfig:
     """Build the values; the schema has made sure of names and types."""
     sections = {
-        "repository": Repository,
-        "signers": Signers,
+        "repository": RepositoryConfig,
+        "signers": SignersConfig,
         "peers": PeersConfig,
-        "keys": Keys,
-        "mqtt": Mqtt,
-        "status": Status,
-        "http": Http,
-        "build": Build,
-        "notify": Notify,
+        "keys": KeysConfig,
+        "mqtt": MqttConfig,
+        "status": StatusConfig,
+        "http": HttpConfig,
+        "build": BuildConfig,
+        "notify": NotifyConfig,
     }
     typed = {name: sections[name](**value) if name in sections else value for name, value in values.items()}
     if "serial" in typed:
-        typed["serial"] = tuple(Serial(**line) for line in typed["serial"])
-    return Config(**typed)
+        typed["serial"] = tuple(SerialConfig(**line) for line in typed["serial"])
+    return GatewayConfig(**typed)
 
 
 def _converted(value: Any, node: dict[str, Any], base: Path) -> Any:  # noqa: ANN401 - TOML is untyped

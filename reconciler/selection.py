@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reconciler.model import Device, Expression, Labels, Operator, Selector
+from reconciler.model import Device, Labels, Selector, SelectorExpression, SelectorOperator
 
 Matcher = Callable[[Device], bool]
 
@@ -31,14 +31,14 @@ def matcher(selector: Selector) -> Matcher:
     return matches
 
 
-def holds(expression: Expression, labels: Labels) -> bool:
+def holds(expression: SelectorExpression, labels: Labels) -> bool:
     """Compare one label as Kubernetes does: a label that is missing is `NotIn` every list."""
     match expression.operator:
-        case Operator.IN:
+        case SelectorOperator.IN:
             return labels.get(expression.key) in expression.values
-        case Operator.NOT_IN:
+        case SelectorOperator.NOT_IN:
             return labels.get(expression.key) not in expression.values
-        case Operator.EXISTS:
+        case SelectorOperator.EXISTS:
             return expression.key in labels
-        case Operator.DOES_NOT_EXIST:
+        case SelectorOperator.DOES_NOT_EXIST:
             return expression.key not in labels

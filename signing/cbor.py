@@ -11,7 +11,7 @@ from typing import Any
 
 import cbor2
 
-from signing.verdict import Verdict, require
+from signing.verdict import VerificationCode, require
 
 UINT, NINT, BYTES, _, ARRAY, MAP, TAG, SIMPLE = range(8)
 NULL = 22
@@ -33,7 +33,7 @@ class Reader:
         self.at = 0
 
     def _take(self, count: int) -> bytes:
-        require(self.at + count <= len(self._data), Verdict.TRUNCATED, f"{count} bytes wanted at {self.at}")
+        require(self.at + count <= len(self._data), VerificationCode.TRUNCATED, f"{count} bytes wanted at {self.at}")
         taken = self._data[self.at : self.at + count]
         self.at += count
         return taken
@@ -45,24 +45,24 @@ class Reader:
         major, info = initial >> 5, initial & 31
         if info < min(ARGUMENT_BYTES):
             return major, info
-        require(info <= EIGHT_BYTE_ARGUMENT, Verdict.NOT_CANONICAL, f"indefinite or reserved head at {start}")
-        require(info != EIGHT_BYTE_ARGUMENT, Verdict.OUT_OF_RANGE, f"an argument of 8 bytes at {start}")
+        require(info <= EIGHT_BYTE_ARGUMENT, VerificationCode.NOT_CANONICAL, f"indefinite or reserved head at {start}")
+        require(info != EIGHT_BYTE_ARGUMENT, VerificationCode.OUT_OF_RANGE, f"an argument of 8 bytes at {start}")
         width = ARGUMENT_BYTES[info]
         argument = int.from_bytes(self._take(width), "big")
         least = min(ARGUMENT_BYTES) if width == 1 else 1 << (4 * width)
-        require(argument >= least, Verdict.NOT_CANONICAL, f"not the shortest head at {start}")
+        require(argument >= least, VerificationCode.NOT_CANONICAL, f"not the shortest head at {start}")
         return major, argument
 
     def _argument(self, expected: int) -> int:
         start = self.at
         major, argument = self.head()
-        require(major == expected, Verdict.UNEXPECTED, f"major type {major} at {start}, expected {expected}")
+        require(major == expected, VerificationCode.UNEXPECTED, f"major type {major} at {start}, expected {expected}")
         return argument
 
     def _exactly(self, major: int, value: int) -> None:
         start = self.at
         found = self._argument(major)
-        require(found == value, Verdict.UNEXPECTED, f"{found} at {start}, expected {value}")
+        require(found == value, VerificationCode.UNEXPECTED, f"{found} at {start}, expected {value}")
 
     def tag(self, number: int) -> None:
         """Expect this tag."""
@@ -88,22 +88,24 @@ class Reader:
         """Read a map's or an array's count, one of those allowed."""
         start = self.at
         found = self.count(major)
-        require(found in allowed, Verdict.UNEXPECTED, f"{found} items at {start}, expected one of {allowed}")
+        require(found in allowed, VerificationCode.UNEXPECTED, f"{found} items at {start}, expected one of {allowed}")
         return found
 
     def uint(self, largest: int, smallest: int = 0) -> int:
         """Read an unsigned integer within a range."""
         start = self.at
         found = self._argument(UINT)
-        require(smallest <= found <= largest, Verdict.OUT_OF_RANGE, f"{found} at {start}")
+        require(smallest <= found <= largest, VerificationCode.OUT_OF_RANGE, f"{found} at {start}")
         return found
 
     def integer(self) -> int:
         """Read an integer of 32 bits."""
         start = self.at
         major, argument = self.head()
-        require(major in (UINT, NINT), Verdict.UNEXPECTED, f"major type {major} at {start}, expected an integer")
-        require(argument <= INT32_MAX, Verdict.OUT_OF_RANGE, f"more than 32 bits at {start}")
+        require(
+            major in (UINT, NINT), VerificationCode.UNEXPECTED, f"major type {major} at {start}, expected an integer"
+        )
+        require(argument <= INT32_MAX, VerificationCode.OUT_OF_RANGE, f"more than 32 bits at {start}")
         return argument if major == UINT else -1 - argument
 
     def constants(self, *values: int) -> None:
@@ -115,14 +117,20 @@ class Reader:
         """Read a byte string, of exactly this size where one is given."""
         start = self.at
         content = self._take(self._argument(BYTES))
-        require(size in (None, len(content)), Verdict.UNEXPECTED, f"{len(content)} bytes at {start}, expected {size}")
+        require(
+            size in (None, len(content)),
+            VerificationCode.UNEXPECTED,
+            f"{len(content)} bytes at {start}, expected {size}",
+        )
         return content
 
     def literal(self, expected: bytes) -> None:
         """Expect this byte string."""
         start = self.at
         require(
-            self.byte_string() == expected, Verdict.UNEXPECTED, f"another byte string than {expected.hex()} at {start}"
+            self.byte_string() == expected,
+            VerificationCode.UNEXPECTED,
+            f"another byte string than {expected.hex()} at {start}",
         )
 
     def inner(self) -> Reader:
@@ -131,4 +139,8 @@ class Reader:
 
     def end(self) -> None:
         """Expect nothing more."""
-        require(self.at == len(self._data), Verdict.TRAILING, f"{len(self._data) - self.at} bytes left at {self.at}")
+        require(
+            self.at == len(self._data),
+            VerificationCode.TRAILING,
+            f"{len(self._data) - self.at} bytes left at {self.at}",
+        )

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from signing.cbor import Reader, encode
 from signing.names import KEY_ID_BYTES, key_id
-from signing.verdict import Verdict, require
+from signing.verdict import VerificationCode, require
 
 ED25519 = -19  # fully specified (RFC 9864)
 SHA_256 = -16
@@ -25,7 +25,7 @@ MAC_BYTES = 8
 PUBLIC_KEY_BYTES = 32
 
 
-class Signer(Protocol):
+class SigningKey(Protocol):
     """Holds a private key: a file, a TPM, a token. Nobody else ever sees it."""
 
     @property
@@ -39,7 +39,7 @@ class Signer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class CoseMessage:
     """A COSE object taken apart; nothing in it is trusted yet."""
 
     key_id: bytes
@@ -58,7 +58,7 @@ def to_be_sealed(context: str, protected: bytes, payload: bytes, external: bytes
     return encode([context, protected, external, payload])
 
 
-def sign1(signer: Signer, payload: bytes, *, detached: bool = False, external: bytes = b"") -> bytes:
+def sign1(signer: SigningKey, payload: bytes, *, detached: bool = False, external: bytes = b"") -> bytes:
     """Sign a payload; a detached one is covered but not carried."""
     protected = protected_header(ED25519, key_id(signer.public_key))
     signature = signer.sign(to_be_sealed("Signature1", protected, payload, external))
@@ -71,7 +71,7 @@ def mac0(key: bytes, kid: bytes, payload: bytes, external: bytes) -> bytes:
     return _assemble(MAC0_TAG, protected, payload, _tag(key, to_be_sealed("MAC0", protected, payload, external)))
 
 
-def read(reader: Reader, tag: int, *, detached: bool = False) -> Sealed:
+def read(reader: Reader, tag: int, *, detached: bool = False) -> CoseMessage:
     """Take a COSE object apart, strictly, up to its end."""
     algorithm, size = (ED25519, SIGNATURE_BYTES) if tag == SIGN1_TAG else (HMAC_256_64, MAC_BYTES)
     reader.tag(tag)
@@ -86,16 +86,16 @@ def read(reader: Reader, tag: int, *, detached: bool = False) -> Sealed:
         payload = reader.byte_string()
     seal = reader.byte_string(size)
     reader.end()
-    return Sealed(kid, protected, payload, seal)
+    return CoseMessage(kid, protected, payload, seal)
 
 
 def read_algorithm(reader: Reader, expected: int) -> None:
     """Expect this algorithm; another one is told apart from mere noise."""
     found = reader.integer()
-    require(found == expected, Verdict.ALGORITHM, f"algorithm {found}, expected {expected}")
+    require(found == expected, VerificationCode.ALGORITHM, f"algorithm {found}, expected {expected}")
 
 
-def signed_by(public_key: bytes, sealed: Sealed, payload: bytes, external: bytes = b"") -> bool:
+def signed_by(public_key: bytes, sealed: CoseMessage, payload: bytes, external: bytes = b"") -> bool:
     """Tell whether the signature is this key's, over this payload."""
     message = to_be_sealed("Signature1", sealed.protected, payload, external)
     try:
@@ -105,7 +105,7 @@ def signed_by(public_key: bytes, sealed: Sealed, payload: bytes, external: bytes
     return True
 
 
-def authenticated_by(key: bytes, sealed: Sealed, payload: bytes, external: bytes) -> bool:
+def authenticated_by(key: bytes, sealed: CoseMessage, payload: bytes, external: bytes) -> bool:
     """Tell whether the tag is this shared key's, over this payload."""
     expected = _tag(key, to_be_sealed("MAC0", sealed.protected, payload, external))
     return hmac.compare_digest(expected, sealed.seal)

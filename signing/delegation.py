@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from signing import cose
 from signing.cbor import MAP, Reader, encode
-from signing.cose import Signer
+from signing.cose import SigningKey
 from signing.names import UUID_BYTES, key_id
-from signing.verdict import Verdict, require
+from signing.verdict import VerificationCode, require
 
 EXP, CNF, VENDOR, EPOCH = 4, 8, -65537, -65538
 UINT32_MAX = 2**32 - 1
@@ -31,7 +31,7 @@ class Delegation:
         return key_id(self.gateway_key)
 
 
-def delegate(root: Signer, grant: Delegation) -> bytes:
+def delegate(root: SigningKey, grant: Delegation) -> bytes:
     """Sign a grant; the result travels in envelopes and can be shown to anyone."""
     if not 1 <= grant.epoch <= UINT32_MAX:
         raise ValueError(f"epoch {grant.epoch} is not within 1 ... {UINT32_MAX}")
@@ -45,8 +45,12 @@ def delegate(root: Signer, grant: Delegation) -> bytes:
 def read_delegation(cwt: bytes, root_key: bytes) -> Delegation:
     """Verify a delegation, then read it: V5 to V8."""
     sealed = cose.read(Reader(cwt), cose.SIGN1_TAG)
-    require(sealed.key_id == key_id(root_key), Verdict.ROOT, f"root {sealed.key_id.hex()} is not ours")
-    require(cose.signed_by(root_key, sealed, sealed.payload), Verdict.DELEGATION_SIGNATURE, "not signed by the root")
+    require(sealed.key_id == key_id(root_key), VerificationCode.ROOT, f"root {sealed.key_id.hex()} is not ours")
+    require(
+        cose.signed_by(root_key, sealed, sealed.payload),
+        VerificationCode.DELEGATION_SIGNATURE,
+        "not signed by the root",
+    )
     return read_claims(sealed.payload)
 
 

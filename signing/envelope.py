@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from signing import cose
 from signing.cbor import INT32_MAX, encode
-from signing.cose import Signer
-from signing.names import Target
-from signing.verdict import RefusedError, Verdict
+from signing.cose import SigningKey
+from signing.names import EnvelopeTarget
+from signing.verdict import RefusedError, VerificationCode
 
 ENVELOPE_TAG = 107
 MAX_ENVELOPE_BYTES = 512
@@ -24,7 +24,7 @@ MATCH = encode([3, REPORT_ALWAYS])
 
 
 @dataclass(frozen=True, slots=True)
-class Install:
+class InstallOrder:
     """Run this pack."""
 
     sequence: int
@@ -33,7 +33,7 @@ class Install:
 
 
 @dataclass(frozen=True, slots=True)
-class Configure:
+class ConfigureOrder:
     """Set these parameters of this pack, and all others back to its defaults."""
 
     sequence: int
@@ -41,20 +41,20 @@ class Configure:
     values: Mapping[int, int]
 
 
-Order = Install | Configure
+Order = InstallOrder | ConfigureOrder
 
 
-def make(signer: Signer, target: Target, order: Order, delegation: bytes | None = None) -> bytes:
+def make(signer: SigningKey, target: EnvelopeTarget, order: Order, delegation: bytes | None = None) -> bytes:
     """Sign an order for one device; the delegation goes along when the device lacks it."""
     _check(order)
-    manifest = encode(_install(target, order) if isinstance(order, Install) else _configure(target, order))
+    manifest = encode(_install(target, order) if isinstance(order, InstallOrder) else _configure(target, order))
     digest = cose.digest_of(encode(manifest))
     authentication = encode([digest, cose.sign1(signer, digest, detached=True)])
     chain = {} if delegation is None else {1: encode([[delegation]])}
     return bytes([0xD8, ENVELOPE_TAG]) + encode({**chain, 2: authentication, 3: manifest})
 
 
-def _install(target: Target, order: Install) -> dict[int, object]:
+def _install(target: EnvelopeTarget, order: InstallOrder) -> dict[int, object]:
     parameters = {
         1: target.vendor,
         2: target.klass,
@@ -67,7 +67,7 @@ def _install(target: Target, order: Install) -> dict[int, object]:
     return {1: 1, 2: order.sequence, 3: common, 7: MATCH, 20: MATCH}
 
 
-def _configure(target: Target, order: Configure) -> dict[int, object]:
+def _configure(target: EnvelopeTarget, order: ConfigureOrder) -> dict[int, object]:
     parameters = {3: cose.suit_digest(order.digest), 24: target.device}
     common = encode({2: [MODEL, PARAMETERS], 4: encode([12, 0, 20, parameters, 24, REPORT_ALWAYS])})
     content = encode(dict(sorted(order.values.items())))
@@ -78,11 +78,11 @@ def _configure(target: Target, order: Configure) -> dict[int, object]:
 def _check(order: Order) -> None:
     """Refuse to sign what no device could accept."""
     sound = 1 <= order.sequence <= UINT32_MAX
-    if isinstance(order, Install):
+    if isinstance(order, InstallOrder):
         sound = sound and 1 <= order.size <= UINT32_MAX
     else:
         sound = sound and len(order.values) <= MAX_VALUES
         sound = sound and all(0 <= index <= MAX_INDEX for index in order.values)
         sound = sound and all(-1 - INT32_MAX <= value <= INT32_MAX for value in order.values.values())
     if not sound:
-        raise RefusedError(Verdict.OUT_OF_RANGE, f"no device could accept {order}")
+        raise RefusedError(VerificationCode.OUT_OF_RANGE, f"no device could accept {order}")

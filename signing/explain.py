@@ -10,9 +10,9 @@ from uuid import UUID
 from signing import cose
 from signing.cbor import Reader
 from signing.delegation import read_claims
-from signing.envelope import Install
+from signing.envelope import InstallOrder
 from signing.manifest import Manifest, read_manifest
-from signing.verify import Frame, one_link, read_frame
+from signing.verify import EnvelopeFrame, one_link, read_frame
 
 
 def explain(envelope: bytes) -> str:
@@ -24,7 +24,7 @@ def explain(envelope: bytes) -> str:
     return "\n".join(lines)
 
 
-def _delegation(frame: Frame) -> str:
+def _delegation(frame: EnvelopeFrame) -> str:
     if frame.chain is None:
         return "without delegation: the device holds it already"
     sealed = cose.read(Reader(one_link(Reader(frame.chain))), cose.SIGN1_TAG)
@@ -44,7 +44,7 @@ def _order(manifest: Manifest) -> Iterator[str]:
         yield f"vendor           {UUID(bytes=manifest.vendor)}"
         yield f"class            {UUID(bytes=manifest.klass)}"
     yield f"sequence number  {order.sequence}"
-    if isinstance(order, Install):
+    if isinstance(order, InstallOrder):
         yield f"order            run the pack of {order.size} bytes with SHA-256 {order.digest.hex()}"
     else:
         values = (

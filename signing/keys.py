@@ -10,11 +10,11 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
-from signing import keypem
+from signing import private_key_pem
 from signing.cose import PUBLIC_KEY_BYTES
-from signing.keyfiles import KeyStoreError, read_public
-from signing.keypem import Passphrase
+from signing.key_files import KeyStoreError, read_public
 from signing.names import key_id
+from signing.private_key_pem import Passphrase
 
 
 class FileKey:
@@ -49,12 +49,12 @@ def generate() -> FileKey:
 
 def save(key: FileKey, path: Path, passphrase: bytes | None) -> None:
     """Keep a key in a new file of mode 0600, encrypted when there is a passphrase."""
-    keypem.save(key._private, path, passphrase)  # noqa: SLF001 - the one place where a key leaves its object
+    private_key_pem.save(key._private, path, passphrase)  # noqa: SLF001 - the one place where a key leaves its object
 
 
 def load(path: Path, passphrase: Passphrase) -> FileKey:
     """Read a key; the passphrase is asked for only when it is encrypted."""
-    private = keypem.load(path, passphrase)
+    private = private_key_pem.load(path, passphrase)
     if not isinstance(private, Ed25519PrivateKey):
         raise KeyStoreError(f"{path} is not an Ed25519 key")
     return FileKey(private)

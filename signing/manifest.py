@@ -14,12 +14,12 @@ from signing.envelope import (
     PARAMETERS,
     REPORT_ALWAYS,
     UINT32_MAX,
-    Configure,
-    Install,
+    ConfigureOrder,
+    InstallOrder,
     Order,
 )
 from signing.names import UUID_BYTES
-from signing.verdict import Verdict, require
+from signing.verdict import VerificationCode, require
 
 INSTALL_KEYS, CONFIGURE_KEYS = 5, 4
 VALIDATE, INSTALL = 7, 20
@@ -70,7 +70,7 @@ def _read_install(reader: Reader, sequence: int) -> Manifest:
         match.constants(3, REPORT_ALWAYS)
         match.end()
     reader.end()
-    return Manifest(Install(sequence, digest, size), device, vendor, klass)
+    return Manifest(InstallOrder(sequence, digest, size), device, vendor, klass)
 
 
 def _read_configure(reader: Reader, sequence: int) -> Manifest:
@@ -95,7 +95,7 @@ def _read_configure(reader: Reader, sequence: int) -> Manifest:
     install.constants(18, REPORT_ALWAYS)
     install.end()
     reader.end()
-    return Manifest(Configure(sequence, digest, values), device)
+    return Manifest(ConfigureOrder(sequence, digest, values), device)
 
 
 def _read_common(reader: Reader, *components: list[bytes]) -> tuple[Reader, Reader]:
@@ -116,11 +116,11 @@ def _read_values(reader: Reader) -> dict[int, int]:
     """Read parameter values; the only map whose keys are free."""
     values: dict[int, int] = {}
     count = reader.count(MAP)
-    require(count <= MAX_VALUES, Verdict.OUT_OF_RANGE, f"{count} values")
+    require(count <= MAX_VALUES, VerificationCode.OUT_OF_RANGE, f"{count} values")
     last = -1
     for _ in range(count):
         index = reader.uint(MAX_INDEX)
-        require(index > last, Verdict.NOT_CANONICAL, f"index {index} after {last}")
+        require(index > last, VerificationCode.NOT_CANONICAL, f"index {index} after {last}")
         values[index] = reader.integer()
         last = index
     reader.end()

@@ -31,7 +31,7 @@ def device_id(vendor: bytes, device: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class EngineContract:
     """What a device's engine understands; it says nothing of the processor."""
 
     pack_format: int
@@ -39,7 +39,7 @@ class Engine:
     protocol: int = 1
 
 
-def class_id(vendor: bytes, engine: Engine) -> bytes:
+def class_id(vendor: bytes, engine: EngineContract) -> bytes:
     """Name an engine's contract, so that a pack can't reach an engine that doesn't know it."""
     contract = f"engine/pack={engine.pack_format}/protocol={engine.protocol}/operators={_sorted(engine.operators)}"
     return uuid5(UUID(bytes=vendor), contract).bytes
@@ -50,7 +50,7 @@ def _sorted(operators: Iterable[str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class EnvelopeTarget:
     """The one device that an envelope is for."""
 
     vendor: bytes
@@ -58,7 +58,7 @@ class Target:
     device: bytes
 
 
-def target(fleet: str, device: str, engine: Engine) -> Target:
+def target(fleet: str, device: str, engine: EngineContract) -> EnvelopeTarget:
     """Name a device with all that its envelopes must say of it."""
     vendor = vendor_id(fleet)
-    return Target(vendor, class_id(vendor, engine), device_id(vendor, device))
+    return EnvelopeTarget(vendor, class_id(vendor, engine), device_id(vendor, device))

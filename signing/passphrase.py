@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from signing.keyfiles import KeyStoreError, read_private
+from signing.key_files import KeyStoreError, read_private
 
 LARGEST_PASSPHRASE = 4096
 

@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from signing import keypem
-from signing.keyfiles import KeyStoreError
-from signing.keypem import Passphrase
+from signing import private_key_pem
+from signing.key_files import KeyStoreError
+from signing.private_key_pem import Passphrase
 
 PrivateKey = EllipticCurvePrivateKey | Ed25519PrivateKey
 
@@ -36,7 +36,7 @@ def digest_for(key: PrivateKey) -> SHA256 | None:
 
 def load(path: Path, passphrase: Passphrase) -> PrivateKey:
     """Read a key; the passphrase is asked for only when it is encrypted."""
-    key = keypem.load(path, passphrase)
+    key = private_key_pem.load(path, passphrase)
     if isinstance(key, EllipticCurvePrivateKey | Ed25519PrivateKey):
         return key
     raise KeyStoreError(f"{path} is neither an EC nor an Ed25519 key")

@@ -19,25 +19,25 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from signing import keypem, pki, pki_keys
-from signing.keyfiles import KeyStoreError, read_public, write_public
-from signing.keypem import Passphrase
+from signing import pki, pki_keys, private_key_pem
+from signing.key_files import KeyStoreError, read_public, write_public
 from signing.pki import Authority, PublicKey, Subject, Term
 from signing.pki_keys import KeyKind
+from signing.private_key_pem import Passphrase
 
 KEY, CERTIFICATE, REVOKED, ISSUED = "ca.key", "ca.crt", "ca.crl", "issued"
 LARGEST_LIST = 64 * 1024 * 1024
 
 
-def init(directory: Path, fleet: str, kind: KeyKind, passphrase: bytes, terms: tuple[Term, Term]) -> Store:
+def init(directory: Path, fleet: str, kind: KeyKind, passphrase: bytes, terms: tuple[Term, Term]) -> CertificateStore:
     """Make an authority and its first, empty list of what is revoked; `terms` are of the one and of the other."""
     key = pki_keys.generate(kind)
     authority = pki.make_authority(fleet, key, terms[0])
-    keypem.save(key, directory / KEY, passphrase)
+    private_key_pem.save(key, directory / KEY, passphrase)
     (directory / ISSUED).mkdir(mode=0o700)
     write_public(directory / REVOKED, pki.revocations(authority, (), 1, terms[1]).public_bytes(Encoding.PEM))
     write_public(directory / CERTIFICATE, pem(authority.certificate))
-    return Store(directory)
+    return CertificateStore(directory)
 
 
 def pem(certificate: x509.Certificate) -> bytes:
@@ -53,7 +53,7 @@ def read_certificate(path: Path) -> x509.Certificate:
         raise KeyStoreError(f"{path} is no certificate") from error
 
 
-class Store:
+class CertificateStore:
     """What anybody may know of an authority."""
 
     def __init__(self, directory: Path) -> None:
@@ -94,7 +94,7 @@ class Store:
 class Issuer:
     """An authority whose key has been unlocked."""
 
-    def __init__(self, store: Store, passphrase: Passphrase) -> None:
+    def __init__(self, store: CertificateStore, passphrase: Passphrase) -> None:
         self.store = store
         self._authority = Authority(store.certificate, pki_keys.load(store.directory / KEY, passphrase))
         if self._authority.key.public_key() != store.certificate.public_key():
@@ -110,7 +110,9 @@ class Issuer:
         """Make a key, its certificate, and put both with the authority's certificate into a folder."""
         _check_free(directory / f"{subject.name}.crt")
         key = pki_keys.generate(kind)
-        keypem.save(key, directory / f"{subject.name}.key", None)  # the first: it refuses to replace what is there
+        private_key_pem.save(
+            key, directory / f"{subject.name}.key", None
+        )  # the first: it refuses to replace what is there
         certificate = self.certify(key.public_key(), subject, term)
         self.hand_out(certificate, directory / f"{subject.name}.crt")
         return certificate

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from signing import cose
 from signing.cbor import Reader, encode
-from signing.cose import Signer
+from signing.cose import SigningKey
 from signing.names import KEY_ID_BYTES, UUID_BYTES, key_id
-from signing.verdict import Verdict, require
+from signing.verdict import VerificationCode, require
 
 CONTEXT = b"tinyfleet/report/1"
 NONCE_BYTES = 8
@@ -26,7 +26,7 @@ def external_data(device: bytes, nonce: bytes) -> bytes:
     return encode([CONTEXT, device, nonce])
 
 
-def sign_report(signer: Signer, device: bytes, nonce: bytes, body: bytes) -> bytes:
+def sign_report(signer: SigningKey, device: bytes, nonce: bytes, body: bytes) -> bytes:
     """Make a report as a device with a key pair does."""
     return cose.sign1(signer, body, external=external_data(device, nonce))
 
@@ -41,9 +41,9 @@ def verify_signed(report: bytes, public_key: bytes, device: bytes, nonce: bytes)
     """Return the body of a report that this device signed for this question."""
     external = external_data(device, nonce)
     sealed = _read(report, cose.SIGN1_TAG)
-    require(sealed.key_id == key_id(public_key), Verdict.SIGNER, "signed by another key than the device's")
+    require(sealed.key_id == key_id(public_key), VerificationCode.SIGNER, "signed by another key than the device's")
     signed = cose.signed_by(public_key, sealed, sealed.payload, external)
-    require(signed, Verdict.AUTHENTICATION, "not this device's signature, or not the answer to this question")
+    require(signed, VerificationCode.AUTHENTICATION, "not this device's signature, or not the answer to this question")
     return sealed.payload
 
 
@@ -52,14 +52,14 @@ def verify_authenticated(report: bytes, key: bytes, device: bytes, nonce: bytes)
     _check_mac_key(key)
     external = external_data(device, nonce)
     sealed = _read(report, cose.MAC0_TAG)
-    require(sealed.key_id == device[:KEY_ID_BYTES], Verdict.SIGNER, "authenticated as another device")
+    require(sealed.key_id == device[:KEY_ID_BYTES], VerificationCode.SIGNER, "authenticated as another device")
     genuine = cose.authenticated_by(key, sealed, sealed.payload, external)
-    require(genuine, Verdict.AUTHENTICATION, "not this device's tag, or not the answer to this question")
+    require(genuine, VerificationCode.AUTHENTICATION, "not this device's tag, or not the answer to this question")
     return sealed.payload
 
 
-def _read(report: bytes, tag: int) -> cose.Sealed:
-    require(len(report) <= MAX_REPORT_BYTES, Verdict.TOO_LONG, f"{len(report)} bytes")
+def _read(report: bytes, tag: int) -> cose.CoseMessage:
+    require(len(report) <= MAX_REPORT_BYTES, VerificationCode.TOO_LONG, f"{len(report)} bytes")
     return cose.read(Reader(report), tag)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 
-class Verdict(IntEnum):
+class VerificationCode(IntEnum):
     """Stable numbers: devices answer with them, negated. Append only."""
 
     OK = 0
@@ -40,13 +40,13 @@ class Verdict(IntEnum):
 class RefusedError(Exception):
     """Signed bytes that are not accepted, and the first reason why."""
 
-    def __init__(self, verdict: Verdict, detail: str) -> None:
+    def __init__(self, verdict: VerificationCode, detail: str) -> None:
         super().__init__(f"{verdict.name}: {detail}")
         self.verdict = verdict
         self.detail = detail
 
 
-def require(holds: bool, verdict: Verdict, detail: str) -> None:  # noqa: FBT001 - reads as "require x, else VERDICT"
+def require(holds: bool, verdict: VerificationCode, detail: str) -> None:  # noqa: FBT001 - reads as "require x, else VERDICT"
     """Refuse unless the check holds. Each call is one check, and `make mutate-signing` takes them out one by one."""
     if not holds:
         raise RefusedError(verdict, detail)

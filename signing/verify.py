@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from signing import cose
 from signing.cbor import MAP, Reader
 from signing.delegation import Delegation, read_delegation
-from signing.envelope import ENVELOPE_TAG, MAX_ENVELOPE_BYTES, MAX_SEQUENCE_JUMP, Install, Order
+from signing.envelope import ENVELOPE_TAG, MAX_ENVELOPE_BYTES, MAX_SEQUENCE_JUMP, InstallOrder, Order
 from signing.manifest import Manifest, read_manifest
-from signing.names import Target
-from signing.verdict import Verdict, require
+from signing.names import EnvelopeTarget
+from signing.verdict import VerificationCode, require
 
 WITH_DELEGATION = 3
 
@@ -26,7 +26,7 @@ class DeviceState:
     """What a device knows when an envelope arrives."""
 
     root_key: bytes
-    target: Target
+    target: EnvelopeTarget
     slot_bytes: int
     sequence: int = 0  # the highest that was accepted
     held: Delegation | None = None
@@ -43,12 +43,12 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class EnvelopeFrame:
     """An envelope's outer parts; nothing in it is trusted yet."""
 
     chain: bytes | None  # of delegation
     manifest_digest: bytes
-    signature: cose.Sealed
+    signature: cose.CoseMessage
     manifest: bytes
     wrapped_manifest: bytes  # with its CBOR head, as the digest covers it
 
@@ -58,7 +58,7 @@ def verify(envelope: bytes, state: DeviceState) -> Accepted:
     frame = read_frame(envelope)  # V1 to V3
     require(
         hashlib.sha256(frame.wrapped_manifest).digest() == frame.manifest_digest,
-        Verdict.DIGEST,
+        VerificationCode.DIGEST,
         "the manifest is not the one that was signed",
     )  # V4
     delegation = _delegation(frame, state)  # V5 to V12
@@ -69,9 +69,9 @@ def verify(envelope: bytes, state: DeviceState) -> Accepted:
     return Accepted(manifest.order, delegation)
 
 
-def read_frame(envelope: bytes) -> Frame:
+def read_frame(envelope: bytes) -> EnvelopeFrame:
     """V1 to V3: take the envelope apart as far as one must to find the signature."""
-    require(len(envelope) <= MAX_ENVELOPE_BYTES, Verdict.TOO_LONG, f"{len(envelope)} bytes")
+    require(len(envelope) <= MAX_ENVELOPE_BYTES, VerificationCode.TOO_LONG, f"{len(envelope)} bytes")
     reader = Reader(envelope)
     reader.tag(ENVELOPE_TAG)
     chain = None
@@ -89,53 +89,63 @@ def read_frame(envelope: bytes) -> Frame:
     manifest_digest = cose.read_digest(authentication.inner())
     signature = cose.read(authentication.inner(), cose.SIGN1_TAG, detached=True)
     authentication.end()
-    return Frame(chain, manifest_digest, signature, manifest, wrapped_manifest=envelope[start:])
+    return EnvelopeFrame(chain, manifest_digest, signature, manifest, wrapped_manifest=envelope[start:])
 
 
-def _delegation(frame: Frame, state: DeviceState) -> Delegation:
+def _delegation(frame: EnvelopeFrame, state: DeviceState) -> Delegation:
     """V5 to V12: the delegation that is in force for this envelope."""
     if frame.chain is not None:
         delegation = read_delegation(one_link(Reader(frame.chain)), state.root_key)
-        require(delegation.vendor == state.target.vendor, Verdict.FLEET, "delegated for another fleet")
+        require(delegation.vendor == state.target.vendor, VerificationCode.FLEET, "delegated for another fleet")
         held_epoch = state.held.epoch if state.held else 0
         require(
-            delegation.epoch >= held_epoch, Verdict.REVOKED, f"epoch {delegation.epoch}, {held_epoch} has been seen"
+            delegation.epoch >= held_epoch,
+            VerificationCode.REVOKED,
+            f"epoch {delegation.epoch}, {held_epoch} has been seen",
         )
     else:
-        require(state.held is not None, Verdict.NO_DELEGATION, "none in the envelope, none held")
+        require(state.held is not None, VerificationCode.NO_DELEGATION, "none in the envelope, none held")
         assert state.held is not None  # noqa: S101 - said again for the type checker
         delegation = state.held
     if state.now is not None and delegation.not_after is not None:
-        require(state.now <= delegation.not_after, Verdict.EXPIRED, f"not after {delegation.not_after}")
+        require(state.now <= delegation.not_after, VerificationCode.EXPIRED, f"not after {delegation.not_after}")
     return delegation
 
 
-def _check_signature(frame: Frame, delegation: Delegation) -> None:
+def _check_signature(frame: EnvelopeFrame, delegation: Delegation) -> None:
     """V13, V14: signed by the delegated key, whatever it says inside."""
     kid = frame.signature.key_id
-    require(kid == delegation.key_id, Verdict.SIGNER, f"signed by {kid.hex()}, delegated is {delegation.key_id.hex()}")
+    require(
+        kid == delegation.key_id,
+        VerificationCode.SIGNER,
+        f"signed by {kid.hex()}, delegated is {delegation.key_id.hex()}",
+    )
     payload = cose.suit_digest(frame.manifest_digest)
     signed = cose.signed_by(delegation.gateway_key, frame.signature, payload)
-    require(signed, Verdict.SIGNATURE, "the signature is wrong")
+    require(signed, VerificationCode.SIGNATURE, "the signature is wrong")
 
 
 def _check_target(manifest: Manifest, state: DeviceState) -> None:
     """V16 to V18: for this fleet, this engine, this device."""
-    if isinstance(manifest.order, Install):
-        require(manifest.vendor == state.target.vendor, Verdict.VENDOR, "for another fleet")
-        require(manifest.klass == state.target.klass, Verdict.CLASS, "for another engine")
-    require(manifest.device == state.target.device, Verdict.DEVICE, "for another device")
+    if isinstance(manifest.order, InstallOrder):
+        require(manifest.vendor == state.target.vendor, VerificationCode.VENDOR, "for another fleet")
+        require(manifest.klass == state.target.klass, VerificationCode.CLASS, "for another engine")
+    require(manifest.device == state.target.device, VerificationCode.DEVICE, "for another device")
 
 
 def _check_order(order: Order, state: DeviceState) -> None:
     """V19 to V22: newer than all that was accepted, and possible."""
-    require(order.sequence > state.sequence, Verdict.SEQUENCE, f"{order.sequence}, {state.sequence} was accepted")
+    require(
+        order.sequence > state.sequence, VerificationCode.SEQUENCE, f"{order.sequence}, {state.sequence} was accepted"
+    )
     jump = order.sequence - state.sequence
-    require(jump <= MAX_SEQUENCE_JUMP, Verdict.SEQUENCE_JUMP, f"{jump} ahead")
-    if isinstance(order, Install):
-        require(order.size <= state.slot_bytes, Verdict.SIZE, f"{order.size} bytes, a slot has {state.slot_bytes}")
+    require(jump <= MAX_SEQUENCE_JUMP, VerificationCode.SEQUENCE_JUMP, f"{jump} ahead")
+    if isinstance(order, InstallOrder):
+        require(
+            order.size <= state.slot_bytes, VerificationCode.SIZE, f"{order.size} bytes, a slot has {state.slot_bytes}"
+        )
     else:
-        require(order.digest == state.running, Verdict.MODEL, "parameters for a pack that does not run")
+        require(order.digest == state.running, VerificationCode.MODEL, "parameters for a pack that does not run")
 
 
 def one_link(chain: Reader) -> bytes:

@@ -51,7 +51,7 @@ def test_durations_and_sections_are_typed(tmp_path: Path) -> None:
     )
     read = config.read(written(tmp_path, text))
     assert (read.repository.poll_s, read.repository.timeout_s) == (900.0, 0.5)
-    assert read.serial == (config.Serial("line", "/dev/ttyUSB0", rs485=True),)
+    assert read.serial == (config.SerialConfig("line", "/dev/ttyUSB0", rs485=True),)
     assert read.mqtt is not None
     assert (read.mqtt.port, read.mqtt.ca) == (8883, tmp_path / "ca.pem")
 
@@ -93,15 +93,15 @@ def fields_of(section: dict[str, Any]) -> set[str]:
 def test_schema_and_types_can_not_drift_apart() -> None:
     contract = config.schema()
     sections = {
-        "": config.Config,
-        "repository": config.Repository,
-        "signers": config.Signers,
-        "keys": config.Keys,
-        "mqtt": config.Mqtt,
-        "status": config.Status,
-        "http": config.Http,
-        "build": config.Build,
-        "notify": config.Notify,
+        "": config.GatewayConfig,
+        "repository": config.RepositoryConfig,
+        "signers": config.SignersConfig,
+        "keys": config.KeysConfig,
+        "mqtt": config.MqttConfig,
+        "status": config.StatusConfig,
+        "http": config.HttpConfig,
+        "build": config.BuildConfig,
+        "notify": config.NotifyConfig,
     }
     for name, kind in sections.items():
         node = contract if name == "" else contract["properties"][name]
@@ -114,7 +114,9 @@ def test_schema_and_types_can_not_drift_apart() -> None:
                 continue
             default = config._seconds(documented) if field.name != plain else documented
             assert default == (str(field.default) if isinstance(field.default, Path) else field.default), field.name
-    assert fields_of(contract["properties"]["serial"]["items"]) == {f.name for f in dataclasses.fields(config.Serial)}
+    assert fields_of(contract["properties"]["serial"]["items"]) == {
+        f.name for f in dataclasses.fields(config.SerialConfig)
+    }
 
 
 def test_every_property_is_described() -> None:

@@ -15,10 +15,10 @@ from typing import Final
 
 import heatshrink2
 
-from reconciler.build.patch import make_patch
-from reconciler.devices.codec import Encoding
+from reconciler.compiler.payload.patch import make_patch
+from reconciler.devices.messages import PayloadEncoding
 from signing import delegation, envelope, keys
-from signing.cose import Signer
+from signing.cose import SigningKey
 from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
 
 DONE, GOLDEN, RESET, FAULT = 0, -87, -90, -91
@@ -107,7 +107,7 @@ class Script:
         self.base, self.patched = (make_pack(seed, inputs=self.flash.encoded_inputs) for seed in (6, 7))
         self.failing = make_failing_pack(5, inputs=inputs)
         self.running = self.prebaked[0]
-        self._signer: Signer = self.bench.gateway
+        self._signer: SigningKey = self.bench.gateway
         self._delegation: bytes | None = self.bench.delegation
         self._epoch = 1
         self._sequence = 0
@@ -124,7 +124,7 @@ class Script:
         self,
         part: Part,
         pack: bytes,
-        encoding: Encoding | None = Encoding.RAW,
+        encoding: PayloadEncoding | None = PayloadEncoding.RAW,
         *,
         expect: int = DONE,
         crash: Crash = Crash.NONE,
@@ -137,15 +137,15 @@ class Script:
         No encoding: it lies in the device. left_with: what runs in the end, when that isn't the pack.
         half: only half of the blocks are sent.
         """
-        payloads: Mapping[Encoding | None, Callable[[], bytes]] = {
+        payloads: Mapping[PayloadEncoding | None, Callable[[], bytes]] = {
             None: lambda: b"",
-            Encoding.RAW: lambda: pack,
-            Encoding.HEATSHRINK: lambda: bytes(heatshrink2.compress(pack, window_sz2=8, lookahead_sz2=4)),
-            Encoding.PATCH: lambda: make_patch(pack, base or self.running),
+            PayloadEncoding.RAW: lambda: pack,
+            PayloadEncoding.HEATSHRINK: lambda: bytes(heatshrink2.compress(pack, window_sz2=8, lookahead_sz2=4)),
+            PayloadEncoding.PATCH: lambda: make_patch(pack, base or self.running),
         }
-        block = self.flash.block if encoding is Encoding.RAW else self.flash.encoded_block
+        block = self.flash.block if encoding is PayloadEncoding.RAW else self.flash.encoded_block
         digest = hashlib.sha256(pack).digest()
-        order = envelope.Install(self._next_sequence(), digest, len(pack))
+        order = envelope.InstallOrder(self._next_sequence(), digest, len(pack))
         self._order(order, f"{int(encoding or 0)} {block}", f"{expect} {crash:d}", payloads[encoding]())
         runs = self.running if half else pack if left_with is None else left_with
         self._step(part, _Act.BEGIN if half else _Act.ORDER, self._orders - 1, runs)
@@ -153,7 +153,7 @@ class Script:
     def configure(self, part: Part, value: int) -> None:
         """Set the threshold of what runs."""
         digest = hashlib.sha256(self.running).digest()
-        order = envelope.Configure(self._next_sequence(), digest, {0: value})
+        order = envelope.ConfigureOrder(self._next_sequence(), digest, {0: value})
         self._order(order, "0 32", "0 0", b"")
         self._step(part, _Act.ORDER, self._orders - 1, self.running)
 
@@ -186,7 +186,7 @@ class Script:
         signed = [
             envelope.make(self._signer, self.made.target, each, self._delegation).hex() for each in (order, again)
         ]
-        parameter = order.values[0] if isinstance(order, envelope.Configure) else "-"
+        parameter = order.values[0] if isinstance(order, envelope.ConfigureOrder) else "-"
         self._lines.append(
             f"order {form} {order.sequence} {self._epoch} {end} {order.digest.hex()} "
             f"{signed[0]} {signed[1]} {payload.hex() or '-'} {parameter}"
@@ -215,14 +215,14 @@ def _update(script: Script) -> None:
 def _delta_update(script: Script) -> None:
     script.install(Part.SETUP, script.one)
     script.install(Part.SETUP, script.base)
-    script.install(Part.CUT, script.patched, Encoding.PATCH)
+    script.install(Part.CUT, script.patched, PayloadEncoding.PATCH)
     script.install(Part.AFTER, script.one)
 
 
 def _heatshrink_update(script: Script) -> None:
     script.install(Part.SETUP, script.one)
     script.install(Part.SETUP, script.two)
-    script.install(Part.CUT, script.patched, Encoding.HEATSHRINK)
+    script.install(Part.CUT, script.patched, PayloadEncoding.HEATSHRINK)
     script.install(Part.AFTER, script.one)
 
 

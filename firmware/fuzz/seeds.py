@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import heatshrink2
 
-from reconciler.build.patch import make_patch
-from reconciler.devices.codec import Ask, Encoding, Message, Missing, Stage, What, encode
+from reconciler.compiler.payload.patch import make_patch
+from reconciler.devices.messages import Inquire, Message, Missing, PayloadEncoding, ReportKind, Stage, encode
 from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
 from tests.firmware.orders import NONCE, Delivery
 
@@ -68,18 +68,18 @@ def _deliveries(bench: Bench, made: Made) -> Iterator[Delivery]:
     one, two, failing = make_pack(2, inputs=_INPUTS), make_pack(3, inputs=_INPUTS), make_failing_pack(4, inputs=_INPUTS)
     yield Delivery(bench.install(made, one, 1), one)
     yield Delivery(bench.configure(made, one, 2, {0: 5}))
-    yield Delivery(bench.install(made, two, 3), make_patch(two, one), Encoding.PATCH, block_bytes=64)
+    yield Delivery(bench.install(made, two, 3), make_patch(two, one), PayloadEncoding.PATCH, block_bytes=64)
     yield Delivery(bench.install(made, failing, 4), failing)
     yield Delivery(bench.install(made, one, 5))
     compressed = bytes(heatshrink2.compress(one, window_sz2=8, lookahead_sz2=4))
-    yield Delivery(bench.install(made, one, 6), compressed, Encoding.HEATSHRINK, block_bytes=64)
+    yield Delivery(bench.install(made, one, 6), compressed, PayloadEncoding.HEATSHRINK, block_bytes=64)
 
 
 def _messages(bench: Bench, made: Made) -> Iterator[bytes]:
     protocol = _vectors("protocol")
     coded = [bytes.fromhex(vector["bytes"]) for family in ("messages", "malformed") for vector in protocol[family]]
     yield b"".join(len(message).to_bytes(2, "little") + message for message in coded)
-    yield _one_behind_the_other([Ask(what, NONCE) for what in What])
+    yield _one_behind_the_other([Inquire(what, NONCE) for what in ReportKind])
     together: list[Message] = []
     for delivery in _deliveries(bench, made):
         yield _one_behind_the_other(_all_of(delivery))

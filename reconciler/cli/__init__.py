@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem
 
 from reconciler.errors import FleetError
 
-# command: module of this package that defines `command`, and the line that `--help` shows
+# command: module of `reconciler.cli.commands` that defines `command`, and the line that `--help` shows
 COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("build", "Build the artifacts of models"),
     "pack": ("pack", "Make, look into, run and compare packs"),
@@ -53,9 +53,9 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
         module, _ = COMMANDS[cmd_name]
-        command = import_module(f"reconciler.cli.{module}").command
+        command = import_module(f"reconciler.cli.commands.{module}").command
         if not isinstance(command, click.Command):
-            raise TypeError(f"reconciler.cli.{module}.command is not a command")
+            raise TypeError(f"reconciler.cli.commands.{module}.command is not a command")
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

@@ -10,11 +10,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from reconciler.daemon.assemble import Assembly
-from reconciler.daemon.live import Live, live_of
-from reconciler.devices.bodies import Flag
-from reconciler.engine.deliveries import Done
-from reconciler.engine.summaries import Total
+from reconciler.daemon.assembly import Assembly
+from reconciler.daemon.runtime_status import RuntimeStatus, live_of
+from reconciler.devices.reports import Flag
+from reconciler.engine.delivery.deliveries import Delivered
+from reconciler.engine.observed.summaries import Total
 
 AGGREGATE_EVERY_S = 30.0  # what has to look at every device is not done at every scrape
 
@@ -69,7 +69,7 @@ class Metrics(Collector):
         self._aggregate()
         return self._totals
 
-    def _count(self, done: Done) -> None:
+    def _count(self, done: Delivered) -> None:
         self._ended[type(done.outcome).__name__.lower()] += 1
 
     def _aggregate(self) -> None:
@@ -79,7 +79,7 @@ class Metrics(Collector):
         self._flags = self._engine.view.count_flags()
         self._aggregated_s = self._steady_s()
 
-    def _gateway(self, live: Live) -> Iterator[Metric]:
+    def _gateway(self, live: RuntimeStatus) -> Iterator[Metric]:
         yield CounterMetricFamily("tinyfleet_passes", "Passes of the engine", value=live.passes)
         source = GaugeMetricFamily(
             "tinyfleet_source_ready", "1: the newest commit was fetched and is allowed", labels=["reason"]
@@ -96,7 +96,7 @@ class Metrics(Collector):
         yield GaugeMetricFamily("tinyfleet_builds_under_way", "Builds under way", value=len(live.building))
         yield GaugeMetricFamily("tinyfleet_builds_failed", "What can't be built", value=len(live.build_failures))
 
-    def _devices(self, live: Live) -> Iterator[Metric]:
+    def _devices(self, live: RuntimeStatus) -> Iterator[Metric]:
         reasons = Counter(device.ready.reason for device in self._engine.statuses.devices)
         devices = GaugeMetricFamily("tinyfleet_devices", "Devices by the reason of their Ready", labels=["reason"])
         for reason, count in sorted(reasons.items()):
@@ -106,7 +106,7 @@ class Metrics(Collector):
         for flag in Flag:
             flags.add_metric([str(flag.name).lower()], self._flags[flag.name or ""])
         yield flags
-        yield GaugeMetricFamily("tinyfleet_updates_under_way", "Updates under way", value=len(live.under_way))
+        yield GaugeMetricFamily("tinyfleet_updates_under_way", "Updates under way", value=len(live.in_progress))
         yield GaugeMetricFamily("tinyfleet_updates_waiting", "Devices to be tried again", value=len(live.waiting))
         ended = CounterMetricFamily("tinyfleet_updates", "Updates that ended", labels=["outcome"])
         for outcome in ("confirmed", "lost", "rejected", "trialfailed"):
@@ -124,7 +124,7 @@ class Metrics(Collector):
             yield family
 
 
-def _links(live: Live) -> Iterator[Metric]:
+def _links(live: RuntimeStatus) -> Iterator[Metric]:
     up = GaugeMetricFamily("tinyfleet_link_up", "1: the link works", labels=["link"])
     unknown = GaugeMetricFamily("tinyfleet_link_unknown_devices", "Who speaks and is not in Git", labels=["link"])
     noise = GaugeMetricFamily("tinyfleet_link_bit_error_rate", "Estimated bit error rate of a line", labels=["link"])

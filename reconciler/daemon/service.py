@@ -13,16 +13,16 @@ from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 from typing import TypeVar
 
-from reconciler.daemon import live
-from reconciler.daemon.assemble import Assembly
-from reconciler.daemon.health import Health
-from reconciler.daemon.notify import Notifier
-from reconciler.engine.endings import ended
+from reconciler.daemon import runtime_status
+from reconciler.daemon.assembly import Assembly
+from reconciler.daemon.liveness import Liveness
+from reconciler.daemon.sd_notify import SystemdNotifier
 from reconciler.engine.engine import Engine
+from reconciler.engine.tasks import ended
 from reconciler.errors import FleetError
-from reconciler.git.cadence import Cadence, delay_s
 from reconciler.git.errors import WatchUnavailable
-from reconciler.git.watch import LocalWatch
+from reconciler.git.local_watch import LocalWatch
+from reconciler.git.poll_interval import Cadence, delay_s
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +40,13 @@ Result = TypeVar("Result")
 class Service:
     """Runs one engine until told to stop."""
 
-    def __init__(self, assembly: Assembly, cadence: Cadence, watched: Path | None, health: Health) -> None:
+    def __init__(self, assembly: Assembly, cadence: Cadence, watched: Path | None, health: Liveness) -> None:
         self._assembly = assembly
         self._engine: Engine = assembly.engine
         self._cadence = cadence
         self._watched = watched
         self._health = health
-        self._notifier = Notifier()
+        self._notifier = SystemdNotifier()
         self._look = asyncio.Event()
         self._stop = asyncio.Event()
         self._passed = asyncio.Event()
@@ -137,9 +137,9 @@ class Service:
             if self._engine.passes != told:
                 told = self._engine.passes
                 try:
-                    live.write(self._assembly.state_dir, live.live_of(self._engine, links, rates))
+                    runtime_status.write(self._assembly.state_dir, runtime_status.live_of(self._engine, links, rates))
                 except OSError as error:
-                    log.warning("%s can't be written: %s", live.FILE, error.strerror)
+                    log.warning("%s can't be written: %s", runtime_status.FILE, error.strerror)
             await asyncio.sleep(TELL_S)
 
     def _idle_s(self) -> float:

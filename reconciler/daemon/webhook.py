@@ -23,14 +23,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
-from reconciler.config import Config, Notify
-from reconciler.daemon.outbox import Letter, Outbox
+from reconciler.config import GatewayConfig, NotifyConfig
+from reconciler.daemon.event_queue import EventQueue, QueuedEvent
 from reconciler.engine.engine import Engine
 from reconciler.errors import Transient, Unusable
 from reconciler.model import RolloutId
-from reconciler.report.device import DeviceStatus
-from reconciler.report.notice import Lookout
-from reconciler.report.rollout import RolloutStatus
+from reconciler.report.device_status import DeviceStatus
+from reconciler.report.events import EventDetector
+from reconciler.report.rollout_status import RolloutStatus
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +48,10 @@ class SecretUnusable(Unusable):
     reason: ClassVar[str] = "SecretUnusable"
 
 
-class NotTaken(Transient):
+class WebhookRejected(Transient):
     """The receiver did not take a notice."""
 
-    reason: ClassVar[str] = "NotTaken"
+    reason: ClassVar[str] = "WebhookRejected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ class Webhook:
     secret: bytes
     timeout_s: float
 
-    def post(self, letter: Letter, now_s: float) -> None:
-        """Send one notice, or raise `NotTaken`."""
+    def post(self, letter: QueuedEvent, now_s: float) -> None:
+        """Send one notice, or raise `WebhookRejected`."""
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "tinyfleet",
@@ -78,9 +78,9 @@ class Webhook:
                 return
         except urllib.error.HTTPError as error:
             error.close()
-            raise NotTaken(f"the receiver answered {error.code}") from error
+            raise WebhookRejected(f"the receiver answered {error.code}") from error
         except (OSError, ValueError) as error:
-            raise NotTaken(f"the receiver can't be reached: {error}") from error
+            raise WebhookRejected(f"the receiver can't be reached: {error}") from error
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -96,7 +96,7 @@ def signature(secret: bytes, body: bytes, at_s: int) -> str:
     return f"t={at_s},v1={made}"
 
 
-def webhook_of(notify: Notify) -> Webhook:
+def webhook_of(notify: NotifyConfig) -> Webhook:
     """Read the secret, or say what is wrong with it."""
     return Webhook(notify.url, _secret(notify.secret), notify.timeout_s)
 
@@ -114,13 +114,13 @@ def _secret(path: Path) -> bytes:
     return secret
 
 
-class Notices:
+class EventNotifier:
     """Looks at what passes found and tells it, on threads of its own."""
 
-    def __init__(self, gateway: str, webhook: Webhook, outbox: Outbox, stuck_after_s: float) -> None:
+    def __init__(self, gateway: str, webhook: Webhook, outbox: EventQueue, stuck_after_s: float) -> None:
         self._webhook = webhook
         self._outbox = outbox
-        self._lookout = Lookout(gateway, timedelta(seconds=stuck_after_s))
+        self._lookout = EventDetector(gateway, timedelta(seconds=stuck_after_s))
 
     async def run(self, rollouts: Callable[[], Rollouts], devices: Callable[[], tuple[DeviceStatus, ...]]) -> None:
         """Tell what there is to tell, until cancelled; a full disk must not end the daemon."""
@@ -138,10 +138,10 @@ class Notices:
         for letter in await asyncio.to_thread(self._outbox.due, time.time()):
             await self._tell(letter)
 
-    async def _tell(self, letter: Letter) -> None:
+    async def _tell(self, letter: QueuedEvent) -> None:
         try:
             await asyncio.to_thread(self._webhook.post, letter, time.time())
-        except NotTaken as failure:
+        except WebhookRejected as failure:
             given_up = await asyncio.to_thread(self._outbox.failed, letter, time.time())
             words = "given up" if given_up else f"try {letter.tries + 1}, more follow"
             log.warning("notice %s: %s (%s)", letter.key, failure, words, extra={"reason": failure.reason})
@@ -151,14 +151,14 @@ class Notices:
 
 
 @contextlib.asynccontextmanager
-async def telling(settings: Config, engine: Engine) -> AsyncIterator[None]:
+async def telling(settings: GatewayConfig, engine: Engine) -> AsyncIterator[None]:
     """Tell of an engine's rollouts while this lasts; without `[notify]` nobody is told."""
     if settings.notify is None:
         yield
         return
     webhook = webhook_of(settings.notify)
-    with contextlib.closing(Outbox(settings.state_dir / OUTBOX_FILE)) as outbox:
-        notices = Notices(settings.name, webhook, outbox, settings.notify.stuck_after_s)
+    with contextlib.closing(EventQueue(settings.state_dir / OUTBOX_FILE)) as outbox:
+        notices = EventNotifier(settings.name, webhook, outbox, settings.notify.stuck_after_s)
         telling_task = asyncio.create_task(
             notices.run(lambda: engine.statuses.rollouts, lambda: engine.statuses.devices), name="notices"
         )

@@ -2,7 +2,7 @@
 """Conversations with one device, as pure state machines: events in, turns and one timer out.
 
 A conversation has no clock, no thread and no link. Whoever runs it (fleet.py) calls `begin` once, then one of
-`heard`, `silent`, `woken` for each thing that happens, and does what the returned `Step` says. A step replaces
+`heard`, `silent`, `woken` for each thing that happens, and does what the returned `ConversationStep` says. A step replaces
 the timer of the one before. When `outcome` is set it is over, and no further step does anything.
 
 An answer that is of no use (late, doubled, for somebody else's question) is returned as `None`: nothing changes.
@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from reconciler.devices.bodies import Body, CapabilitiesBody, ParametersBody, Report, Summary, parse_body
-from reconciler.devices.codec import Answer, Ask, Result, Signed, What
 from reconciler.devices.link import Turn
+from reconciler.devices.messages import Answer, Inquire, ReportKind, Signed, TransferResult
+from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, ParametersBody, Summary, parse_body
 from reconciler.errors import Refused
 from reconciler.model import DeviceId
 
@@ -26,7 +26,7 @@ UNASKED = b""  # the nonce of a body that nobody asked for
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ConversationStep:
     """What to do next: say something, be woken later, or both, or neither."""
 
     turn: Turn | None = None
@@ -44,7 +44,7 @@ class Answered:
 class Confirmed:
     """The device runs what it was offered, and has said so under its signature."""
 
-    report: Report
+    report: DeviceReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Rejected:
 class TrialFailed:
     """The device tried the new model, left it, and says why."""
 
-    report: Report
+    report: DeviceReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +97,24 @@ class Conversation(Protocol):
     def outcome(self) -> Outcome | None:
         """How it ended, once it has."""
 
-    def begin(self, now_s: float) -> Step:
+    def begin(self, now_s: float) -> ConversationStep:
         """Start."""
 
-    def heard(self, answer: Answer, now_s: float) -> Step | None:
+    def heard(self, answer: Answer, now_s: float) -> ConversationStep | None:
         """Take what the device said; `None` when it is of no use here."""
 
-    def silent(self, now_s: float) -> Step:
+    def silent(self, now_s: float) -> ConversationStep:
         """Take note that the last question was not answered."""
 
-    def woken(self, now_s: float) -> Step:
+    def woken(self, now_s: float) -> ConversationStep:
         """Take note that the step's time is over."""
 
 
 _BODIES = {
-    What.REPORT: Report,
-    What.CAPABILITIES: CapabilitiesBody,
-    What.SUMMARY: Summary,
-    What.PARAMETERS: ParametersBody,
+    ReportKind.REPORT: DeviceReport,
+    ReportKind.CAPABILITIES: CapabilitiesBody,
+    ReportKind.SUMMARY: Summary,
+    ReportKind.PARAMETERS: ParametersBody,
 }
 
 
@@ -124,7 +124,7 @@ class Inquiry:
     def __init__(
         self,
         device: DeviceId,
-        what: What,
+        what: ReportKind,
         *,
         open_signed: OpenSigned,
         make_nonce: MakeNonce,
@@ -139,12 +139,12 @@ class Inquiry:
         self._nonce = UNASKED
         self._silences = 0
 
-    def begin(self, now_s: float) -> Step:
+    def begin(self, now_s: float) -> ConversationStep:
         """Ask."""
         del now_s
         return self._ask()
 
-    def heard(self, answer: Answer, now_s: float) -> Step | None:
+    def heard(self, answer: Answer, now_s: float) -> ConversationStep | None:
         """Take the body, if it is the one that was asked for."""
         del now_s
         match answer:
@@ -156,27 +156,27 @@ class Inquiry:
                 if not isinstance(body, _BODIES[self._what]):
                     return None
                 self.outcome = Answered(body)
-                return Step()
-            case Result(code=code) if code < 0:
+                return ConversationStep()
+            case TransferResult(code=code) if code < 0:
                 self.outcome = Rejected(code, f"ask {self._what.name.lower()}")
-                return Step()
+                return ConversationStep()
             case _:
                 return None
 
-    def silent(self, now_s: float) -> Step:
+    def silent(self, now_s: float) -> ConversationStep:
         """Ask again, or give up."""
         del now_s
         self._silences += 1
         if self._silences >= self._patience.silences:
             self.outcome = Lost(f"no answer to {self._silences} questions")
-            return Step()
+            return ConversationStep()
         return self._ask()
 
-    def woken(self, now_s: float) -> Step:
+    def woken(self, now_s: float) -> ConversationStep:
         """Nothing of use came: as good as silence."""
         return self.silent(now_s)
 
-    def _ask(self) -> Step:
+    def _ask(self) -> ConversationStep:
         if self._nonce == UNASKED:
             self._nonce = self._make_nonce()  # one for all repetitions: a slow device's answer to the first is good
-        return Step(Turn(question=Ask(self._what, self._nonce), answer_s=self._patience.answer_s))
+        return ConversationStep(Turn(question=Inquire(self._what, self._nonce), answer_s=self._patience.answer_s))

@@ -19,7 +19,7 @@ RUN_BYTES_MAX = 254  # COBS: a code byte counts at most so many bytes behind it
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class SerialFrame:
     """One frame that arrived whole, or was mended."""
 
     address: int
@@ -34,7 +34,7 @@ def encode_frame(address: int, message: bytes, *, opening: bool = False) -> byte
     return (DELIMITER if opening else b"") + coded + DELIMITER
 
 
-def decode_frame(coded: bytes) -> Frame | None:
+def decode_frame(coded: bytes) -> SerialFrame | None:
     """Return what stands between two delimiters; nothing when it can't be mended."""
     body = cobs_decode(coded)
     if body is None or len(body) <= HEADER_BYTES + CRC_BYTES:
@@ -47,7 +47,7 @@ def decode_frame(coded: bytes) -> Frame | None:
         mended = bytearray(body)
         mended[-1 - at // 8] ^= 0x80 >> at % 8
         body = bytes(mended)
-    return Frame(body[0], body[HEADER_BYTES:-CRC_BYTES], corrected=bool(syndrome))
+    return SerialFrame(body[0], body[HEADER_BYTES:-CRC_BYTES], corrected=bool(syndrome))
 
 
 def cobs_encode(data: bytes) -> bytes:
@@ -118,9 +118,9 @@ class Deframer:
         self._pending = bytearray()
         self._skipping = False
 
-    def feed(self, data: bytes) -> list[Frame]:
+    def feed(self, data: bytes) -> list[SerialFrame]:
         """Take what came; return the frames that it completed."""
-        frames: list[Frame] = []
+        frames: list[SerialFrame] = []
         *closed, rest = data.split(DELIMITER)
         for piece in closed:
             self._take(piece)
@@ -150,7 +150,7 @@ class Deframer:
             self._pending.clear()
             self._skipping = True
 
-    def _close(self) -> Frame | None:
+    def _close(self) -> SerialFrame | None:
         coded, skipped = bytes(self._pending), self._skipping
         self._pending.clear()
         self._skipping = False

@@ -2,7 +2,7 @@
 """The port between the engine and any link: turns go out, events come in.
 
 A *turn* is what goes to one device at once: any number of blocks, then at most one question. Each question
-ends in exactly one event: `Heard` with an answer that fits it, or `Silent`. How long to wait is the link's
+ends in exactly one event: `AnswerReceived` with an answer that fits it, or `Silent`. How long to wait is the link's
 business, because only it knows the speed of its line and who else is using it.
 """
 
@@ -12,7 +12,19 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from reconciler.devices.codec import Answer, Ask, Block, Have, Missing, Offer, Order, Question, Result, Signed, Stage
+from reconciler.devices.messages import (
+    Answer,
+    Block,
+    Have,
+    Inquire,
+    Missing,
+    Offer,
+    Order,
+    Question,
+    Signed,
+    Stage,
+    TransferResult,
+)
 from reconciler.model import DeviceId
 
 
@@ -32,7 +44,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class AnswerReceived:
     """A device said something, asked or not."""
 
     device: DeviceId
@@ -64,7 +76,7 @@ class LinkState:
     why: str = ""
 
 
-Event = Heard | Silent | Presence | LinkState
+Event = AnswerReceived | Silent | Presence | LinkState
 
 
 @dataclass(slots=True)
@@ -114,11 +126,11 @@ class Link(Protocol):
 def fits(question: Question, answer: Answer) -> bool:
     """Tell whether this answer can be one to this question."""
     match question, answer:
-        case (Ask(), Signed()) | (Ask(), Result(None, _)):
+        case (Inquire(), Signed()) | (Inquire(), TransferResult(None, _)):
             return True
         case (Offer() | Missing() | Stage()) as asked, Have(transfer=transfer):
             return asked.transfer == transfer
-        case (Offer() | Missing() | Stage()) as asked, Result(transfer=named):
+        case (Offer() | Missing() | Stage()) as asked, TransferResult(transfer=named):
             return named is None or named == asked.transfer
         case _:
             return False

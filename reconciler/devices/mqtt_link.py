@@ -22,9 +22,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from reconciler.devices.codec import BLOCK_BYTES_MAX, Block, Order, Question, encode, parse_answer
 from reconciler.devices.errors import LinkUnusable, Malformed
-from reconciler.devices.link import Event, Heard, LinkState, LinkStatistics, Presence, Silent, Turn, fits
+from reconciler.devices.link import AnswerReceived, Event, LinkState, LinkStatistics, Presence, Silent, Turn, fits
+from reconciler.devices.messages import BLOCK_BYTES_MAX, Block, Order, Question, encode, parse_answer
 from reconciler.model import DeviceId
 
 ANSWER_S = 10.0  # through the broker, to a device that may be busy, and back
@@ -55,7 +55,7 @@ class MqttSettings:
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenQuestion:
     """A question that waits for its answer."""
 
     question: Question
@@ -76,7 +76,7 @@ class MqttLink:
         self._settings = settings
         self._base = f"tinyfleet/{settings.fleet}"
         self._presence = f"{self._base}/gateway/{settings.gateway}/presence"
-        self._open: dict[DeviceId, _Open] = {}
+        self._open: dict[DeviceId, _OpenQuestion] = {}
         self._pacing: dict[DeviceId, asyncio.TimerHandle] = {}
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._backlog: deque[tuple[str, bytes]] = deque(maxlen=BACKLOG_MAX)
@@ -153,7 +153,7 @@ class MqttLink:
         self.statistics.questions += 1
         wait_s = self._settings.answer_s + turn.answer_s
         timer = asyncio.get_running_loop().call_later(wait_s, self._give_up, device)
-        self._open[device] = _Open(question, timer)
+        self._open[device] = _OpenQuestion(question, timer)
         self._publish(device, question, qos=1, expiry_s=self._settings.question_expiry_s)
 
     def _publish(self, device: DeviceId, order: Order, *, qos: int, expiry_s: int) -> None:
@@ -200,7 +200,7 @@ class MqttLink:
             self.statistics.answers += 1
         else:
             self.statistics.unsolicited += 1
-        self._events.put_nowait(Heard(device, answer, asked=asked))
+        self._events.put_nowait(AnswerReceived(device, answer, asked=asked))
 
     # ------------------------------------------------------------ paho's side, in paho's thread
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from reconciler.devices.flash_image import HEADER_BYTES, PREBAKED_MAX, Identity, pack_offsets, provisioned_region
 from reconciler.errors import Invalid
-from reconciler.model import Desired, Device, DeviceType, FlashMap, ModelRef, Region, SerialLink
-from signing.names import Engine, target
+from reconciler.model import Desired, Device, DeviceType, FlashMap, ModelRef, Region, SerialAddress
+from signing.names import EngineContract, target
 
 ERASED = b"\xff"
 
@@ -46,7 +46,7 @@ class Row:
 def identity_of(desired: Desired, device: Device, root_public: bytes, seed: bytes) -> Identity:
     """Say who a device is."""
     kind = desired.types[device.type]
-    named = target(desired.fleet.name, device.name, Engine(kind.pack_format, kind.operators))
+    named = target(desired.fleet.name, device.name, EngineContract(kind.pack_format, kind.operators))
     return Identity(
         vendor=named.vendor,
         class_id=named.klass,
@@ -56,7 +56,7 @@ def identity_of(desired: Desired, device: Device, root_public: bytes, seed: byte
         type_name=kind.name,
         fleet=desired.fleet.name,
         name=device.name,
-        address=device.link.address if isinstance(device.link, SerialLink) else 0,
+        address=device.link.address if isinstance(device.link, SerialAddress) else 0,
     )
 
 

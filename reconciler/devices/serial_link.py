@@ -13,12 +13,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
-from reconciler.devices.codec import MESSAGE_BYTES, Answer, Block, Order, Question, encode, parse_answer
 from reconciler.devices.errors import LineDown, LinkUnusable, Malformed
-from reconciler.devices.frame import Deframer, Frame, encode_frame
-from reconciler.devices.line import Line, airtime_s
-from reconciler.devices.link import Event, Heard, LinkState, LinkStatistics, Silent, Turn, fits
-from reconciler.devices.noise import Noise, best_block_bytes
+from reconciler.devices.frame import Deframer, SerialFrame, encode_frame
+from reconciler.devices.line_quality import LineQuality, best_block_bytes
+from reconciler.devices.link import AnswerReceived, Event, LinkState, LinkStatistics, Silent, Turn, fits
+from reconciler.devices.messages import MESSAGE_BYTES, Answer, Block, Order, Question, encode, parse_answer
+from reconciler.devices.serial_line import LinePort, airtime_s
 from reconciler.model import DeviceId
 
 FIRST_BYTE_S, FIRST_BYTE_BYTES = 0.050, 10  # docs/specs/protocol.md section 3, Timing
@@ -52,13 +52,13 @@ class _Lane:
 
 
 class SerialLink:
-    """A `Link` over a `Line`."""
+    """A `Link` over a `LinePort`."""
 
     answers_may_double = False
 
-    def __init__(self, line: Line, addresses: Mapping[DeviceId, int]) -> None:
+    def __init__(self, line: LinePort, addresses: Mapping[DeviceId, int]) -> None:
         self.statistics = LinkStatistics()
-        self.noise = Noise()
+        self.noise = LineQuality()
         self._line = line
         self._lanes = {device: _Lane(device, address) for device, address in addresses.items()}
         self._by_address = {lane.address: lane for lane in self._lanes.values()}
@@ -183,7 +183,7 @@ class SerialLink:
             self._events.put_nowait(Silent(lane.device, question))
         else:
             self.statistics.answers += 1
-            self._events.put_nowait(Heard(lane.device, answer))
+            self._events.put_nowait(AnswerReceived(lane.device, answer))
 
     async def _exchange(self, lane: _Lane, question: Question) -> Answer | None:
         self.statistics.questions += 1
@@ -214,7 +214,7 @@ class SerialLink:
                     return answer
         return None
 
-    def _frames(self, data: bytes) -> list[Frame]:
+    def _frames(self, data: bytes) -> list[SerialFrame]:
         before = self._deframer.bad
         frames = self._deframer.feed(data)
         for frame in frames:
@@ -226,7 +226,7 @@ class SerialLink:
         self.statistics.bit_error_rate = self.noise.bit_error_rate
         return frames
 
-    def _told(self, frame: Frame, lane: _Lane, question: Question) -> Answer | None:
+    def _told(self, frame: SerialFrame, lane: _Lane, question: Question) -> Answer | None:
         """Return the answer that was waited for; pass on, or count, whatever else was said."""
         try:
             answer = parse_answer(frame.message)
@@ -240,5 +240,5 @@ class SerialLink:
             return answer
         else:
             self.statistics.unsolicited += 1
-            self._events.put_nowait(Heard(speaker.device, answer, asked=False))
+            self._events.put_nowait(AnswerReceived(speaker.device, answer, asked=False))
         return None

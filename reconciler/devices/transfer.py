@@ -10,37 +10,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from reconciler.devices.bodies import Report, Why, parse_body
-from reconciler.devices.codec import (
-    Answer,
-    Ask,
-    Block,
-    Encoding,
-    Have,
-    Missing,
-    Offer,
-    Payload,
-    Question,
-    Result,
-    Signed,
-    Stage,
-    What,
-)
-from reconciler.devices.codes import Code
 from reconciler.devices.conversation import (
     PATIENCE,
     UNASKED,
     Confirmed,
+    ConversationStep,
     Lost,
     MakeNonce,
     OpenSigned,
     Outcome,
     Patience,
     Rejected,
-    Step,
     TrialFailed,
 )
+from reconciler.devices.error_codes import Code
 from reconciler.devices.link import Turn
+from reconciler.devices.messages import (
+    Answer,
+    Block,
+    Have,
+    Inquire,
+    Missing,
+    Offer,
+    PayloadEncoding,
+    PayloadOffer,
+    Question,
+    ReportKind,
+    Signed,
+    Stage,
+    TransferResult,
+)
+from reconciler.devices.reports import DecisionReason, DeviceReport, parse_body
 from reconciler.errors import Refused
 from reconciler.model import DeviceId, Phase
 
@@ -50,7 +50,7 @@ SENDS_MAX = 10  # times the payload: no honest loss needs as much
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class TransferJob:
     """All that one update needs. `payload` is empty for an envelope that needs no blocks."""
 
     device: DeviceId
@@ -60,7 +60,7 @@ class Job:
     counter: int  # of the report that this update was decided on; older reports are of no use
     digest16: bytes | None  # what must run in the end; None when only parameters change
     payload: bytes = b""
-    encoding: Encoding = Encoding.RAW
+    encoding: PayloadEncoding = PayloadEncoding.RAW
     block_bytes: int = 1024
     block_gap_s: float = 0.0
     answer_s: float = 2.0  # what checking a signature or a pack may take on this type of device
@@ -68,7 +68,7 @@ class Job:
     @property
     def offer(self) -> Offer:
         """The job's opening message."""
-        shape = Payload(self.encoding, len(self.payload), self.block_bytes) if self.payload else None
+        shape = PayloadOffer(self.encoding, len(self.payload), self.block_bytes) if self.payload else None
         return Offer(self.transfer, self.envelope, shape)
 
     @property
@@ -105,7 +105,7 @@ class Transfer:
 
     def __init__(
         self,
-        job: Job,
+        job: TransferJob,
         *,
         open_signed: OpenSigned,
         make_nonce: MakeNonce,
@@ -137,29 +137,29 @@ class Transfer:
         """Whose update it is."""
         return self._job.device
 
-    def begin(self, now_s: float) -> Step:
+    def begin(self, now_s: float) -> ConversationStep:
         """Offer the job."""
         del now_s
         return self._offer()
 
-    def heard(self, answer: Answer, now_s: float) -> Step | None:
+    def heard(self, answer: Answer, now_s: float) -> ConversationStep | None:
         """Take what the device said, and go on."""
         if self.outcome:
-            return Step()
+            return ConversationStep()
         match self._state, answer:
             case _State.CONFIRMING, Signed(cose):
                 return self._judge(cose, now_s)
             case _State.OFFERING | _State.SENDING | _State.STAGING, Have(transfer=self._job.transfer) as have:
                 return self._send_what_is_missing(have)
-            case _, Result(transfer=None | self._job.transfer, code=code):
+            case _, TransferResult(transfer=None | self._job.transfer, code=code):
                 return self._take_result(code, now_s)
             case _:
                 return None
 
-    def silent(self, now_s: float) -> Step:
+    def silent(self, now_s: float) -> ConversationStep:
         """Ask again; after some silences look whether the device went on without being heard; then give up."""
         if self.outcome:
-            return Step()
+            return ConversationStep()
         self._silences += 1
         self.effort.silences += 1
         if self._silences < self._patience.silences:
@@ -168,22 +168,22 @@ class Transfer:
             return self._confirm_soon(now_s)
         return self._end(Lost(f"silent {self._silences} times while {self._state.name.lower()}"))
 
-    def woken(self, now_s: float) -> Step:
+    def woken(self, now_s: float) -> ConversationStep:
         """Poll the report, or repeat a question that a stray answer spoiled."""
         if self.outcome:
-            return Step()
+            return ConversationStep()
         if self._state is _State.CONFIRMING and now_s >= self._trial_ends_s:
             return self._end(Lost("neither confirmed nor failed in the time for a trial"))
         return self._repeat()
 
     # ------------------------------------------------------------ saying
 
-    def _offer(self) -> Step:
+    def _offer(self) -> ConversationStep:
         self._state = _State.OFFERING
         self.effort.offers += 1
         return self._question(self._job.offer, answer_s=self._job.answer_s)
 
-    def _repeat(self) -> Step:
+    def _repeat(self) -> ConversationStep:
         self._asked_again = True
         match self._state:
             case _State.OFFERING:
@@ -195,25 +195,27 @@ class Transfer:
             case _State.CONFIRMING:
                 if self._nonce == UNASKED:  # a repetition keeps it: a late answer to the first is good
                     self._nonce = self._make_nonce()
-                return self._question(Ask(What.REPORT, self._nonce), answer_s=self._job.answer_s)
+                return self._question(Inquire(ReportKind.REPORT, self._nonce), answer_s=self._job.answer_s)
 
-    def _stage(self, blocks: tuple[Block, ...]) -> Step:
+    def _stage(self, blocks: tuple[Block, ...]) -> ConversationStep:
         self._state = _State.STAGING
         self._stages += 1
         if self._stages > STAGES_MAX:
             return self._end(Lost("it holds all blocks and does not go on"))
         return self._question(Stage(self._job.transfer), blocks, answer_s=self._job.answer_s)
 
-    def _question(self, question: Question, blocks: tuple[Block, ...] = (), *, answer_s: float = 0.0) -> Step:
-        return Step(Turn(blocks, question, self._job.block_gap_s, answer_s))
+    def _question(
+        self, question: Question, blocks: tuple[Block, ...] = (), *, answer_s: float = 0.0
+    ) -> ConversationStep:
+        return ConversationStep(Turn(blocks, question, self._job.block_gap_s, answer_s))
 
-    def _end(self, outcome: Outcome) -> Step:
+    def _end(self, outcome: Outcome) -> ConversationStep:
         self.outcome = outcome
-        return Step()
+        return ConversationStep()
 
     # ------------------------------------------------------------ blocks
 
-    def _send_what_is_missing(self, have: Have) -> Step | None:
+    def _send_what_is_missing(self, have: Have) -> ConversationStep | None:
         if self._last_burst and have == self._last_have and not self._asked_again and self._answers_may_double:
             return None  # most likely the last answer once more: to believe it would send the whole burst again
         self._silences = 0
@@ -253,7 +255,7 @@ class Transfer:
 
     # ------------------------------------------------------------ results and reports
 
-    def _take_result(self, code: int, now_s: float) -> Step:
+    def _take_result(self, code: int, now_s: float) -> ConversationStep:
         self._silences = 0
         lost_track = code == Code.NO_TRANSFER and self._state in {_State.SENDING, _State.STAGING}
         if code >= 0 or (lost_track and self._stages > 1):
@@ -261,29 +263,29 @@ class Transfer:
         if lost_track:
             return self._offer_again("the device knows of no transfer")
         if self._state is _State.CONFIRMING:
-            return Step(wake_after_s=self._next_poll_s())
+            return ConversationStep(wake_after_s=self._next_poll_s())
         if code == Code.BUSY:
             return self._end(Lost("busy with a trial"))
         return self._end(Rejected(code, self._state.name.lower()))
 
-    def _offer_again(self, why: str) -> Step:
+    def _offer_again(self, why: str) -> ConversationStep:
         self._last_burst = ()
         if self.effort.offers >= self._patience.silences:
             return self._end(Lost(f"{why}, again and again"))
         return self._offer()
 
-    def _confirm_soon(self, now_s: float) -> Step:
+    def _confirm_soon(self, now_s: float) -> ConversationStep:
         if self._state is not _State.CONFIRMING:
             self._state = _State.CONFIRMING
             self._silences = 0
             self._trial_ends_s = now_s + self._patience.trial_s
-        return Step(wake_after_s=self._next_poll_s())
+        return ConversationStep(wake_after_s=self._next_poll_s())
 
     def _next_poll_s(self) -> float:
         self._poll_s = min(self._poll_s * 2, self._patience.slowest_poll_s)
         return self._poll_s / 2
 
-    def _judge(self, cose: bytes, now_s: float) -> Step | None:
+    def _judge(self, cose: bytes, now_s: float) -> ConversationStep | None:
         report = self._read_report(cose)
         if report is None:
             return None
@@ -298,17 +300,17 @@ class Transfer:
             return self._stage(())  # it never heard the order, or is still at it: then it says so
         return self._confirm_soon(now_s)
 
-    def _read_report(self, cose: bytes) -> Report | None:
+    def _read_report(self, cose: bytes) -> DeviceReport | None:
         for nonce in (self._nonce, UNASKED):
             try:
                 body = parse_body(self._open(cose, nonce))
             except Refused:
                 continue
-            if isinstance(body, Report) and body.counter > self._job.counter:
+            if isinstance(body, DeviceReport) and body.counter > self._job.counter:
                 return body
         return None
 
-    def _verdict(self, report: Report) -> Outcome | None:
+    def _verdict(self, report: DeviceReport) -> Outcome | None:
         wanted = self._job.digest16
         if report.sequence > self._job.sequence:
             return Lost("another order was accepted meanwhile")
@@ -323,6 +325,6 @@ class Transfer:
         return None
 
 
-def _is_leaving(report: Report) -> bool:
+def _is_leaving(report: DeviceReport) -> bool:
     """Tell whether a trial is lost that the device is yet to restart from: until then what failed still runs."""
-    return report.why is Why.ON_TRIAL and report.running == report.failed
+    return report.why is DecisionReason.ON_TRIAL and report.running == report.failed

@@ -14,33 +14,33 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from reconciler.engine import trace
-from reconciler.engine.artifacts import Artifacts, Builder
-from reconciler.engine.attention import Attention, Ears
+from reconciler.engine.artifacts.provider import Artifacts, Builder
 from reconciler.engine.clock import Clock
-from reconciler.engine.deliveries import Deliveries, Done
-from reconciler.engine.dispatch import Dispatch, Tools
-from reconciler.engine.fleetview import FleetView
-from reconciler.engine.hearing import Hearing
+from reconciler.engine.delivery.deliveries import Delivered, Deliveries
+from reconciler.engine.delivery.dispatch import Dispatch, DispatchPorts
+from reconciler.engine.desired.desired_state import DesiredState, DesiredStateSource
+from reconciler.engine.desired.scope import Scope, Scoped
 from reconciler.engine.links import Links
-from reconciler.engine.peerwords import PeerWords
-from reconciler.engine.publisher import Publisher
-from reconciler.engine.recall import Recall, take_gates
-from reconciler.engine.rolloutview import RolloutView
-from reconciler.engine.scope import Scope, Scoped
-from reconciler.engine.seals import Seals
-from reconciler.engine.state import State
-from reconciler.engine.statuses import Picture, Statuses, has_stopped
-from reconciler.engine.summaries import Summaries
-from reconciler.engine.wanted import Want, Wanted
+from reconciler.engine.observed.inventory import Inventory
+from reconciler.engine.observed.peers import PeerStatuses
+from reconciler.engine.observed.rollout_memory import RolloutMemories, take_gates
+from reconciler.engine.observed.summaries import Summaries
+from reconciler.engine.observed.verify import ReportVerifier
+from reconciler.engine.polling.events import EventHandler
+from reconciler.engine.polling.poller import Observer, Poller
+from reconciler.engine.state.database import StateDatabase
+from reconciler.engine.status.publisher import Publisher
+from reconciler.engine.status.rollout_facts import RolloutFactsBuilder
+from reconciler.engine.status.statuses import PassOutcome, Statuses, has_stopped
 from reconciler.errors import FleetError
-from reconciler.model import Action, Commit, Desired, GatewayId, Observed, PeerWord
+from reconciler.model import Action, Commit, Desired, GatewayId, Observed, PeerReport
 from reconciler.plan import Planner
-from reconciler.plan.wish import wish
+from reconciler.plan.revision import revision_of
 from reconciler.report.conditions import Status
-from reconciler.report.device import Moment
-from reconciler.report.gateway import GatewayFacts, SourceState
-from reconciler.report.rollout import RolloutFacts
-from signing.gatewaystore import Gateway
+from reconciler.report.device_status import Moment
+from reconciler.report.gateway_status import GatewayFacts, SourceState
+from reconciler.report.rollout_status import RolloutFacts
+from signing.gateway_keystore import GatewayKey
 
 log = logging.getLogger(__name__)
 
@@ -49,17 +49,17 @@ log = logging.getLogger(__name__)
 class Ports:
     """All that an engine touches the world with."""
 
-    wanted: Wanted
+    wanted: DesiredStateSource
     git_thread: Executor  # Git blocks; everything that touches the mirror runs there, one thing at a time
     status_thread: Executor  # the same for the mirror of the status: a slow fetch delays no status
     builder: Builder
     links: Links
-    seals: Seals
-    state: State
+    seals: ReportVerifier
+    state: StateDatabase
     publisher: Publisher
-    gateway: Gateway
+    gateway: GatewayKey
     clock: Clock
-    peers: PeerWords | None = None  # None: rollouts do not span gateways
+    peers: PeerStatuses | None = None  # None: rollouts do not span gateways
     page: bool = False  # a page for a browser beside the status README
 
 
@@ -68,7 +68,7 @@ class Pass:
     """What one pass found and began."""
 
     number: int
-    want: Want
+    want: DesiredState
     actions: tuple[Action, ...]
 
 
@@ -78,33 +78,33 @@ class Engine:
     def __init__(self, name: GatewayId, ports: Ports) -> None:
         self.name = name
         self.wake = asyncio.Event()
-        self.on_done: list[Callable[[Done], None]] = []  # who else wants to know how deliveries end
+        self.on_done: list[Callable[[Delivered], None]] = []  # who else wants to know how deliveries end
         self.passes = 0
         self._ports = ports
         jitter = random.Random()  # noqa: S311 - spreads load, guards nothing
-        self.view = FleetView(ports.state, ports.clock.steady_s)
+        self.view = Inventory(ports.state, ports.clock.steady_s)
         self.summaries = Summaries(ports.state)
         self.artifacts = Artifacts(ports.builder, ports.state, self.wake.set)
         self.deliveries = Deliveries(self._delivered, self.wake.set, jitter)
-        ears = Ears(self.view, self.summaries, ports.clock)
-        self.attention = Attention(
+        ears = Observer(self.view, self.summaries, ports.clock)
+        self.attention = Poller(
             ears,
             ports.links,
             lambda device: device in self.deliveries.running,
             lambda _: self.wake.set(),
             jitter,
         )
-        tools = Tools(self.artifacts, self.view, ports.state, ports.gateway, ports.clock, ports.links.fleet_of)
-        self._hearing = Hearing(ears, ports.seals, self.attention, self.deliveries, self.wake.set)
+        tools = DispatchPorts(self.artifacts, self.view, ports.state, ports.gateway, ports.clock, ports.links.fleet_of)
+        self._hearing = EventHandler(ears, ports.seals, self.attention, self.deliveries, self.wake.set)
         self._dispatch = Dispatch(tools, self.deliveries)
         self._planner = Planner()
         self.statuses = Statuses(name, ports.state.status(), page=ports.page)
-        self._want: Want | None = None
+        self._want: DesiredState | None = None
         self._scope = Scope(name, together=ports.peers is not None)
-        self._recall = Recall(ports.state)
-        self._rollout_view = RolloutView()
+        self._recall = RolloutMemories(ports.state)
+        self._rollout_view = RolloutFactsBuilder()
         self._ours: tuple[tuple[Action, ...], tuple[Action, ...]] = ((), ())  # of the last plan, and of that ours
-        self._peers: Mapping[GatewayId, PeerWord] = {}
+        self._peers: Mapping[GatewayId, PeerReport] = {}
         self._remote_trouble: str | None = None
 
     async def look(self) -> None:
@@ -182,8 +182,8 @@ class Engine:
             return "looking at Git"
         devices = self.statuses.devices
         good = sum(device.ready.status is Status.TRUE for device in devices)
-        under_way = len(self.deliveries.running)
-        return f"{gateway.ready.reason}: {good} of {len(devices)} devices as wanted, {under_way} updates under way"
+        in_progress = len(self.deliveries.running)
+        return f"{gateway.ready.reason}: {good} of {len(devices)} devices as wanted, {in_progress} updates under way"
 
     async def listen(self) -> None:
         """Take in what devices say by themselves, until cancelled."""
@@ -210,7 +210,7 @@ class Engine:
             self.attention.watch(desired.devices, desired.fleet.report_every_s)
         actions = self._plan_together(scoped)
         if act:
-            self._dispatch.call_off(desired, actions, scoped.owners)
+            self._dispatch.cancel(desired, actions, scoped.owners)
             self.artifacts.provide(desired, actions)
             self._dispatch.begin(desired, actions, self._ports.clock.steady_s())
         return actions
@@ -233,7 +233,7 @@ class Engine:
         self._ports.seals.know(desired.fleet.name, desired.devices)
         self.view.know(self._ports.seals.public_keys)
         self.view.silent_after_s = desired.fleet.silent_after_s
-        self.view.release_outdated({name: wish(desired, name) for name in desired.rollouts})
+        self.view.release_outdated({name: revision_of(desired, name) for name in desired.rollouts})
         for device in self.view.reports.keys() - desired.devices.keys():
             self.view.forget(device)
 
@@ -243,14 +243,14 @@ class Engine:
         here = self.name if self._ports.peers is not None else None
         return self._recall.merged(seen, here, self._peers)
 
-    def _report(self, want: Want, scoped: Scoped | None, actions: tuple[Action, ...]) -> None:
+    def _report(self, want: DesiredState, scoped: Scoped | None, actions: tuple[Action, ...]) -> None:
         problems = want.problems
         if want.desired is not None and scoped is None:
             problems = (f"the fleet repository has no Gateway named {self.name}", *problems)
         links = {**self._ports.links.troubles(), "status ref": self._remote_trouble}
         current = self.artifacts.current(scoped.desired) if scoped is not None else None
         observed = self._observed(scoped) if scoped is not None else Observed()
-        picture = Picture(
+        picture = PassOutcome(
             GatewayFacts(self.name, want.source, problems, links, self._ports.links.strangers()),
             actions,
             observed,
@@ -268,7 +268,7 @@ class Engine:
         words, now = self.statuses.words, self._ports.clock.now()
         return self._rollout_view.facts(scoped.desired, self._planner, scoped.desired.devices, words, now)
 
-    def _delivered(self, done: Done) -> None:
+    def _delivered(self, done: Delivered) -> None:
         log.log(logging.INFO if done.good else logging.WARNING, "%s: %s", done.label, done.words)
         self.attention.heard_from(done.device)
         for told in self.on_done:
@@ -276,7 +276,7 @@ class Engine:
         self.wake.set()
 
 
-def _tell(want: Want) -> None:
+def _tell(want: DesiredState) -> None:
     """Log what a look at Git found."""
     if want.source.good:
         log.info("%s", want.source.message)

@@ -9,17 +9,16 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
-from reconciler.config import Config, Serial
-from reconciler.devices.fleet import Fleet
-from reconciler.devices.limits import Limiter
+from reconciler.config import GatewayConfig, SerialConfig
 from reconciler.devices.link import Event, LinkState, LinkStatistics
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
+from reconciler.devices.rate_limiter import Limiter
 from reconciler.devices.serial_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
-from reconciler.engine.endings import ended
-from reconciler.engine.seals import Seals
-from reconciler.model import Device, DeviceId, Limits
-from reconciler.model import SerialLink as SerialAddress
+from reconciler.devices.session import LinkSession
+from reconciler.engine.observed.verify import ReportVerifier
+from reconciler.engine.tasks import ended
+from reconciler.model import Device, DeviceId, GatewayLimits, SerialAddress
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +28,11 @@ UP_S = 5.0  # in which a link comes up, if it does
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenLink:
     """A link that is being run, and what it was opened for."""
 
     key: object
-    fleet: Fleet
+    fleet: LinkSession
     up: asyncio.Event
     tasks: tuple[asyncio.Task[None], ...]
     baud: int | None  # None: no line
@@ -43,20 +42,20 @@ class _Open:
 class Links:
     """Opens what Git and the configuration name together, and closes what they no longer name."""
 
-    def __init__(self, config: Config, seals: Seals) -> None:
+    def __init__(self, config: GatewayConfig, seals: ReportVerifier) -> None:
         self._name = config.name
         self._mqtt = config.mqtt
-        self._serial: Mapping[str, Serial] = {line.name: line for line in config.serial}
+        self._serial: Mapping[str, SerialConfig] = {line.name: line for line in config.serial}
         self._seals = seals
-        self._limiter = Limiter(Limits())  # of the whole gateway
-        self._open: dict[str, _Open] = {}
+        self._limiter = Limiter(GatewayLimits())  # of the whole gateway
+        self._open: dict[str, _OpenLink] = {}
         self._of: dict[DeviceId, str] = {}
         self._served: object = None
         self._missing: dict[str, str] = {}
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._crashes: asyncio.Queue[BaseException] = asyncio.Queue()
 
-    def serve(self, fleet: str, devices: Mapping[DeviceId, Device], limits: Limits) -> None:
+    def serve(self, fleet: str, devices: Mapping[DeviceId, Device], limits: GatewayLimits) -> None:
         """Serve just these devices. Costs nothing when they are the same mapping as before."""
         if self._served is devices:
             return
@@ -70,12 +69,12 @@ class Links:
             self._ensure(link, fleet, members)
         self._of = {device: link for link, members in by_link.items() for device in members}
 
-    def fleet_of(self, device: DeviceId) -> Fleet | None:
+    def fleet_of(self, device: DeviceId) -> LinkSession | None:
         """Return what leads to a device; None: nothing does."""
         link = self._open.get(self._of.get(device, ""))
         return link.fleet if link is not None else None
 
-    async def ready(self, device: DeviceId) -> Fleet | None:
+    async def ready(self, device: DeviceId) -> LinkSession | None:
         """Wait a little for the link that leads to a device: a question to a link that is down is only lost."""
         link = self._open.get(self._of.get(device, ""))
         if link is None:
@@ -141,7 +140,7 @@ class Links:
             self._missing[MQTT] = "the configuration names no broker: add [mqtt] to gateway.toml"
             return
         # A place on the link comes first: who waits for a slow line must not keep a place of the gateway's meanwhile.
-        runner = Fleet(link, self._seals.open_signed, limiters=(Limiter(self._limits_of(name)), self._limiter))
+        runner = LinkSession(link, self._seals.open_signed, limiters=(Limiter(self._limits_of(name)), self._limiter))
         tasks = (
             asyncio.create_task(runner.run(), name=f"fleet {name}"),  # runs its link as well
             asyncio.create_task(self._forward(name, runner), name=f"hear {name}"),
@@ -149,7 +148,7 @@ class Links:
         for task in tasks:
             task.add_done_callback(self._look_for_crash)
         bauds = [member.link.baud for member in members.values() if isinstance(member.link, SerialAddress)]
-        self._open[name] = _Open(key, runner, asyncio.Event(), tasks, bauds[0] if bauds else None)
+        self._open[name] = _OpenLink(key, runner, asyncio.Event(), tasks, bauds[0] if bauds else None)
 
     def _mqtt_link(self, fleet: str, members: Mapping[DeviceId, Device]) -> MqttLink | None:
         if self._mqtt is None:
@@ -172,7 +171,7 @@ class Links:
 
     def _serial_link(self, name: str, members: Mapping[DeviceId, Device]) -> SerialLink:
         """Open a line under the name that Git has for it; the configuration may say what that is on this machine."""
-        line = self._serial.get(name, Serial(name, name))
+        line = self._serial.get(name, SerialConfig(name, name))
         addresses = {}
         baud = 0
         for device, member in members.items():
@@ -181,18 +180,18 @@ class Links:
                 baud = member.link.baud
         return SerialLink(SerialPort(line.port, baud, rs485=line.rs485), addresses)
 
-    def _limits_of(self, name: str) -> Limits:
-        settings = self._mqtt if name == MQTT else self._serial.get(name, Serial(name, name))
+    def _limits_of(self, name: str) -> GatewayLimits:
+        settings = self._mqtt if name == MQTT else self._serial.get(name, SerialConfig(name, name))
         if settings is None:
-            return Limits()
-        return Limits(settings.transfers, settings.bytes_per_second)
+            return GatewayLimits()
+        return GatewayLimits(settings.transfers, settings.bytes_per_second)
 
     def _close(self, name: str) -> None:
         for task in self._open.pop(name).tasks:
             task.cancel()
 
     @staticmethod
-    def _note(link: _Open, event: LinkState) -> None:
+    def _note(link: _OpenLink, event: LinkState) -> None:
         if event.up:
             link.trouble = None
             link.up.set()
@@ -200,7 +199,7 @@ class Links:
             link.trouble = event.why
             link.up.clear()
 
-    async def _forward(self, name: str, fleet: Fleet) -> None:
+    async def _forward(self, name: str, fleet: LinkSession) -> None:
         async for event in fleet.unsolicited():
             if isinstance(event, LinkState):
                 self._note(self._open[name], event)

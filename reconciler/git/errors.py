@@ -20,7 +20,7 @@ Stalled
 │   └── SubPathMissing       the configured folder is not in this commit
 └── Unusable
     ├── AuthenticationFailed the remote does not accept our credentials
-    ├── OwnershipDoubtful    the local repository belongs to someone else
+    ├── DubiousOwnership    the local repository belongs to someone else
     ├── SignersUnreadable    the signers' file or a key cannot be used
     ├── SettingsUnsafe       a URL, ref or path that we do not hand to git
     ├── GitUnusable          git is not installed, or too old to be confined
@@ -131,10 +131,10 @@ class AuthenticationFailed(Unusable):
     reason: ClassVar[str] = "AuthenticationFailed"
 
 
-class OwnershipDoubtful(Unusable):
+class DubiousOwnership(Unusable):
     """Git declines to read a repository of another user."""
 
-    reason: ClassVar[str] = "OwnershipDoubtful"
+    reason: ClassVar[str] = "DubiousOwnership"
 
 
 class SignersUnreadable(Unusable):

@@ -7,7 +7,7 @@ new commit without parents; then the answer is "unknown, fetch more" and never a
 
 from __future__ import annotations
 
-from reconciler.git.confined import ConfinedGit, last_line
+from reconciler.git.confined_git import ConfinedGit, last_line
 from reconciler.git.errors import MirrorDamaged
 from reconciler.model import Commit
 

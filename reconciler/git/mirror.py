@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Self
 
 from reconciler.git import errors
-from reconciler.git.confined import ConfinedGit, Result
-from reconciler.git.exclusive import Exclusive
-from reconciler.git.failures import meaning
+from reconciler.git.commit_tree import CommitTree
+from reconciler.git.confined_git import ConfinedGit, GitResult
+from reconciler.git.error_messages import meaning
 from reconciler.git.history import MoreHistoryNeeded, NotDescended, boundary, has_commit, new_commits
-from reconciler.git.remote import Limits, Remote
+from reconciler.git.mirror_lock import MirrorLock
+from reconciler.git.remote import GitLimits, Remote
 from reconciler.git.transport import server_program, transport_config
-from reconciler.git.tree import CommitTree
 from reconciler.model import Commit
 
 FETCHED = "refs/tinyfleet/fetched"
@@ -38,13 +38,13 @@ _PACKS_BEFORE_TIDYING = 40
 class Mirror:
     """The gateway's own copy of one remote. Close it, or use it as a context manager."""
 
-    def __init__(self, path: Path, remote: Remote, limits: Limits | None = None) -> None:
+    def __init__(self, path: Path, remote: Remote, limits: GitLimits | None = None) -> None:
         self.path = path.absolute()
         self.remote = remote
-        self.limits = limits or Limits()
+        self.limits = limits or GitLimits()
         self._git = ConfinedGit(self.path.parent)
         self._git.confine(self.path)
-        self._exclusive = Exclusive(self.path)
+        self._exclusive = MirrorLock(self.path)
         self._looked_over = False
         self._damage: str | None = None
         self._pinned: Commit | None = None  # known to be pinned; a poll without news must not start a process to ask
@@ -128,7 +128,7 @@ class Mirror:
             self._look_over(thoroughly=False)
         raise failure
 
-    def network(self, *command: str, limit_s: float, remote: Remote | None = None) -> Result:
+    def network(self, *command: str, limit_s: float, remote: Remote | None = None) -> GitResult:
         """Run one command that speaks with a remote, and with it alone."""
         remote = remote or self.remote
         runner = self.git.with_config(transport_config(remote, self.limits))

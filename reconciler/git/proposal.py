@@ -25,7 +25,7 @@ class CantPropose(Unusable):
     reason = "CantPropose"
 
 
-class Workshop:
+class ProposalWorktree:
     """The Git repository around a folder of fleet files."""
 
     def __init__(self, folder: Path) -> None:

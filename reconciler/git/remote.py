@@ -45,7 +45,7 @@ class Ssh:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class GitLimits:
     """What one step may cost. No step of ours waits for a remote without one of these."""
 
     ask_s: float = 30.0  # to ask a remote for the tip of a branch

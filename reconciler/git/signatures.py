@@ -17,15 +17,15 @@ from pathlib import Path
 
 from reconciler.errors import FleetError
 from reconciler.git import errors
-from reconciler.git.confined import ConfinedGit, last_line
-from reconciler.git.keyring import keyring
+from reconciler.git.confined_git import ConfinedGit, last_line
+from reconciler.git.gpg_keyring import keyring
 from reconciler.model import Commit
 
 _FORMAT = "--format=%H%x00%G?%x00%GS%x00%GF%x00"
 _TRUSTED = "G"
 
 
-class Mode(StrEnum):
+class SignaturePolicyMode(StrEnum):
     """Which of the new commits must carry a good signature."""
 
     EVERY = "every"
@@ -34,10 +34,10 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class SignaturePolicy:
     """Which commits must be signed, and by whom."""
 
-    mode: Mode = Mode.EVERY
+    mode: SignaturePolicyMode = SignaturePolicyMode.EVERY
     allowed_signers: Path | None = None  # as ssh-keygen(1), ALLOWED SIGNERS
     revoked_signers: Path | None = None  # as ssh-keygen(1), a KRL or a list of public keys
     gpg_keys: Path | None = None  # public keys, exported; whoever is in it may sign
@@ -49,7 +49,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
+class CommitSigner:
     """Who signed one commit."""
 
     commit: Commit
@@ -60,7 +60,7 @@ class Signer:
 class Verifier:
     """Applies one policy. `state` is a folder of ours, where the GPG keyring is built."""
 
-    def __init__(self, policy: Policy, state: Path) -> None:
+    def __init__(self, policy: SignaturePolicy, state: Path) -> None:
         self.policy = policy
         self._state = state
 
@@ -71,14 +71,14 @@ class Verifier:
             digest.update(b"\0" if path is None else hashlib.sha256(_bytes(path)).digest())
         return digest.hexdigest()
 
-    def verify(self, git: ConfinedGit, new: Sequence[Commit], *, limit_s: float) -> tuple[Signer, ...]:
+    def verify(self, git: ConfinedGit, new: Sequence[Commit], *, limit_s: float) -> tuple[CommitSigner, ...]:
         """Return who signed; raise for the oldest commit that is not signed as the policy asks.
 
         `new` has parents before children, the head last. Every one of them counts, on whichever side of a merge.
         """
-        if self.policy.mode is Mode.OFF or not new:
+        if self.policy.mode is SignaturePolicyMode.OFF or not new:
             return ()
-        commits = new if self.policy.mode is Mode.EVERY else new[-1:]
+        commits = new if self.policy.mode is SignaturePolicyMode.EVERY else new[-1:]
         runner = git.with_config(self._configuration())
         words = ("log", "--no-walk=unsorted", "--stdin", _FORMAT)
         listed = runner.step(*words, limit_s=limit_s, data="\n".join(commits).encode(), env=self._environment(limit_s))
@@ -111,10 +111,10 @@ class Verifier:
         return {"GNUPGHOME": str(keyring(_bytes(self.policy.gpg_keys), self._state, limit_s=limit_s))}
 
 
-def _judge(git: ConfinedGit, commit: Commit, verdicts: dict[str, list[str]]) -> Signer:
+def _judge(git: ConfinedGit, commit: Commit, verdicts: dict[str, list[str]]) -> CommitSigner:
     verdict, name, key = verdicts.get(commit, ["", "", ""])
     if verdict == _TRUSTED:
-        return Signer(commit, name, key)
+        return CommitSigner(commit, name, key)
     failure, why = _meaning(git, commit, verdict)
     # Without a signature nothing in the commit is true: only its id is quoted.
     raise failure(f"commit {commit[:12]} {why}")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.errors import FleetError, Transient
+from reconciler.git.commit_tree import CommitTree
 from reconciler.git.errors import MirrorDamaged
 from reconciler.git.mirror import APPLIED, Mirror
-from reconciler.git.signatures import Policy, Signer, Verifier
-from reconciler.git.tree import CommitTree
+from reconciler.git.signatures import CommitSigner, SignaturePolicy, Verifier
 from reconciler.model import Commit
 
 
@@ -21,7 +21,7 @@ class Advanced:
     commit: Commit
     base: Commit | None
     new: tuple[Commit, ...]  # parents first, `commit` last; empty if it is the policy's anchor
-    signers: tuple[Signer, ...]
+    signers: tuple[CommitSigner, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,10 @@ class Kept:
 Outcome = Advanced | Unchanged | Kept
 
 
-class Source:
+class CommitSource:
     """One fleet repository under one policy. For one thread."""
 
-    def __init__(self, mirror: Mirror, policy: Policy, state: Path, sub_path: str = "") -> None:
+    def __init__(self, mirror: Mirror, policy: SignaturePolicy, state: Path, sub_path: str = "") -> None:
         self._mirror = mirror
         self._verifier = Verifier(policy, state)
         self._sub_path = sub_path

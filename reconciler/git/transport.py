@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shlex
 
-from reconciler.git.remote import Limits, Remote
+from reconciler.git.remote import GitLimits, Remote
 
 # A remote on this machine is served by a process of ours that reads the remote's own configuration. These
 # outrank it: no hook of the remote runs as us, and a push never writes into somebody's work tree.
@@ -20,7 +20,7 @@ _SERVER_CONFIG = (
 )
 
 
-def transport_config(remote: Remote, limits: Limits) -> list[tuple[str, str]]:
+def transport_config(remote: Remote, limits: GitLimits) -> list[tuple[str, str]]:
     """Return the configuration that allows this remote's protocol and no other."""
     config = [
         (f"protocol.{remote.protocol}.allow", "always"),

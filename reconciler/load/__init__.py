@@ -10,15 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from reconciler.load.cache import Cache
+from reconciler.load.check_cache import Cache
 from reconciler.load.directory import DirectoryTree
-from reconciler.load.entries import sort
-from reconciler.load.files import Checked, check
+from reconciler.load.document_check import Checked, check
+from reconciler.load.file_filter import sort
+from reconciler.load.model_sources import sources, used
 from reconciler.load.ownership import owners
 from reconciler.load.problems import Problem, Severity
 from reconciler.load.references import names
-from reconciler.load.repository import Repository, located
-from reconciler.load.sources import sources, used
+from reconciler.load.repository import DocumentSet, located
 from reconciler.model import Commit, Desired
 from reconciler.tree import Entry, Tree
 
@@ -56,7 +56,7 @@ def load(tree: Tree, *, commit: Commit, cache: Cache | None = None) -> Loaded:
 def _load(tree: Tree, commit: Commit, cache: Cache) -> Loaded:
     files = sort(tree.entries())
     problems = files.problems
-    repository = Repository(files=files.others, whole=files.whole)
+    repository = DocumentSet(files=files.others, whole=files.whole)
     for entry in files.yaml:
         checked = _checked(tree, entry, cache)
         problems += [replace(problem, path=entry.path) for problem in checked.problems]
@@ -76,7 +76,7 @@ def _checked(tree: Tree, entry: Entry, cache: Cache) -> Checked:
     return known
 
 
-def _desired(commit: Commit, repository: Repository) -> Desired:
+def _desired(commit: Commit, repository: DocumentSet) -> Desired:
     return Desired(
         commit=commit,
         fleet=next(iter(repository.fleets.values())),

@@ -8,18 +8,18 @@ from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 from reconciler.load.problems import JsonPath, Rule, did_you_mean, listed
-from reconciler.load.repository import Complaint, Repository, Where, at_most
+from reconciler.load.repository import DocumentSet, Mistake, Where, at_most
 from reconciler.model import (
     Device,
     DeviceId,
+    DeviceLink,
     Gateway,
     GatewayId,
-    Link,
-    MqttLink,
+    MqttAddress,
     Rollout,
     RolloutId,
     Selector,
-    SerialLink,
+    SerialAddress,
 )
 from reconciler.selection import matcher
 
@@ -52,7 +52,7 @@ class Selection:
         return [name for group in self._groups if matches(self._by_name[group[0]]) for name in group]
 
 
-def owners(repository: Repository) -> Iterator[Complaint]:
+def owners(repository: DocumentSet) -> Iterator[Mistake]:
     """Complain about devices that nobody or more than one claims, and selectors that mean nothing."""
     selection = Selection(repository.devices)
     served: dict[DeviceId, GatewayId] = {}
@@ -64,8 +64,8 @@ def owners(repository: Repository) -> Iterator[Complaint]:
     yield from at_most(_rollouts(repository, selection))
 
 
-def _gateways(repository: Repository, selection: Selection, served: dict[DeviceId, GatewayId]) -> Iterator[Complaint]:
-    twice: list[Complaint] = []
+def _gateways(repository: DocumentSet, selection: Selection, served: dict[DeviceId, GatewayId]) -> Iterator[Mistake]:
+    twice: list[Mistake] = []
     for name, gateway in repository.gateways.items():
         found = selection.select(gateway.selector)
         if not found:
@@ -73,7 +73,7 @@ def _gateways(repository: Repository, selection: Selection, served: dict[DeviceI
         for device in _shared(served, found, name):
             said = f"two gateways serve the device: `{served[device]}` and `{name}`"
             where = repository.where("Device", device)
-            twice.append(Complaint(where, NAME, Rule.SERVED_TWICE, said, "narrow one of the selectors"))
+            twice.append(Mistake(where, NAME, Rule.SERVED_TWICE, said, "narrow one of the selectors"))
     yield from at_most(twice)
 
 
@@ -87,17 +87,17 @@ def _shared(owners: dict[DeviceId, Owner], found: list[DeviceId], name: Owner) -
     return shared
 
 
-def _unserved(repository: Repository, served: Mapping[DeviceId, GatewayId]) -> Iterator[Complaint]:
+def _unserved(repository: DocumentSet, served: Mapping[DeviceId, GatewayId]) -> Iterator[Mistake]:
     if len(served) < len(repository.devices):
         for name in repository.devices:
             if name not in served:
                 hint = "widen a gateway's selector, or label the device for one"
-                yield Complaint(
+                yield Mistake(
                     repository.where("Device", name), NAME, Rule.UNSERVED, "no gateway serves the device", hint
                 )
 
 
-def _links(repository: Repository, served: Mapping[DeviceId, GatewayId]) -> Iterator[Complaint]:
+def _links(repository: DocumentSet, served: Mapping[DeviceId, GatewayId]) -> Iterator[Mistake]:
     """Compare devices with their gateway's links, and with each other on one line."""
     addresses: dict[tuple[GatewayId, str, int], DeviceId] = {}
     lines: dict[tuple[GatewayId, str], tuple[DeviceId, int]] = {}
@@ -106,22 +106,22 @@ def _links(repository: Repository, served: Mapping[DeviceId, GatewayId]) -> Iter
         if gateway is None:
             continue
         link = device.link
-        if isinstance(link, MqttLink) and repository.gateways[gateway].links is None:
+        if isinstance(link, MqttAddress) and repository.gateways[gateway].links is None:
             continue
         yield from _has_link(repository, name, link, repository.gateways[gateway])
-        if isinstance(link, SerialLink):
+        if isinstance(link, SerialAddress):
             where, at = repository.where("Device", name), ("spec", "link", "serial")
             first = addresses.setdefault((gateway, link.port, link.address), name)
             if first != name:
                 said = f"the address {link.address} on `{link.port}` is that of the device `{first}`"
-                yield Complaint(where, (*at, "address"), Rule.LINK, said, "each device on a line has its own")
+                yield Mistake(where, (*at, "address"), Rule.LINK, said, "each device on a line has its own")
             other, baud = lines.setdefault((gateway, link.port), (name, link.baud))
             if baud != link.baud:
                 said = f"{link.baud} baud, but the device `{other}` is on the same line at {baud}"
-                yield Complaint(where, (*at, "baud"), Rule.LINK, said, "a line has one speed")
+                yield Mistake(where, (*at, "baud"), Rule.LINK, said, "a line has one speed")
 
 
-def _keys(repository: Repository) -> Iterator[Complaint]:
+def _keys(repository: DocumentSet) -> Iterator[Mistake]:
     """Find devices that could sign each other's reports."""
     known = [device.public_key for device in repository.devices.values() if device.public_key is not None]
     if len(set(known)) == len(known):
@@ -133,28 +133,28 @@ def _keys(repository: Repository) -> Iterator[Complaint]:
             if first != name:
                 said = f"the device `{first}` has the same key: one could report for the other"
                 where, at = repository.where("Device", name), ("spec", "publicKey")
-                yield Complaint(where, at, Rule.SHARED_KEY, said, "each device makes a key of its own when provisioned")
+                yield Mistake(where, at, Rule.SHARED_KEY, said, "each device makes a key of its own when provisioned")
 
 
-def _has_link(repository: Repository, name: DeviceId, link: Link, gateway: Gateway) -> Iterator[Complaint]:
+def _has_link(repository: DocumentSet, name: DeviceId, link: DeviceLink, gateway: Gateway) -> Iterator[Mistake]:
     if gateway.links is None:
         return
-    if isinstance(link, SerialLink):
+    if isinstance(link, SerialAddress):
         speeds = {line.port: line.baud for line in gateway.links.serial}
         if link.port not in speeds:
             known = f"it has {listed(speeds)}" if speeds else "it has none"
             said = f"the gateway `{gateway.name}` has no line `{link.port}`; {known}"
             where, hint = repository.where("Device", name), did_you_mean(link.port, speeds)
-            yield Complaint(where, (*SERIAL, "port"), Rule.LINK, said, hint)
+            yield Mistake(where, (*SERIAL, "port"), Rule.LINK, said, hint)
         elif speeds[link.port] != link.baud:
             said = f"{link.baud} baud, but the gateway `{gateway.name}` runs `{link.port}` at {speeds[link.port]}"
-            yield Complaint(repository.where("Device", name), (*SERIAL, "baud"), Rule.LINK, said)
+            yield Mistake(repository.where("Device", name), (*SERIAL, "baud"), Rule.LINK, said)
     elif gateway.links.mqtt is None:
         said = f"the gateway `{gateway.name}` has no `mqtt` link"
-        yield Complaint(repository.where("Device", name), ("spec", "link", "mqtt"), Rule.LINK, said)
+        yield Mistake(repository.where("Device", name), ("spec", "link", "mqtt"), Rule.LINK, said)
 
 
-def _rollouts(repository: Repository, selection: Selection) -> Iterator[Complaint]:
+def _rollouts(repository: DocumentSet, selection: Selection) -> Iterator[Mistake]:
     claims: dict[int, dict[DeviceId, RolloutId]] = defaultdict(dict)
     for name in sorted(repository.rollouts):
         rollout = repository.rollouts[name]
@@ -171,26 +171,26 @@ def _rollouts(repository: Repository, selection: Selection) -> Iterator[Complain
 
 def _overlaps(
     where: Where, rollout: Rollout, claims: dict[DeviceId, RolloutId], found: list[DeviceId]
-) -> Iterator[Complaint]:
+) -> Iterator[Mistake]:
     shared: dict[RolloutId, list[DeviceId]] = defaultdict(list)
     for device in _shared(claims, found, rollout.name):
         shared[claims[device]].append(device)
     for other, devices in shared.items():
         which = f"`{min(devices)}`" + (f" and {len(devices) - 1} more" if len(devices) > 1 else "")
         said = f"the rollout `{other}` claims {which} too, at the same priority {rollout.priority}"
-        yield Complaint(
+        yield Mistake(
             where, ("spec", "selector"), Rule.CLAIMED_TWICE, said, "give one a higher `priority`, or narrow a selector"
         )
 
 
-def _waves(repository: Repository, where: Where, rollout: Rollout, selection: Selection) -> Iterator[Complaint]:
+def _waves(repository: DocumentSet, where: Where, rollout: Rollout, selection: Selection) -> Iterator[Mistake]:
     for index, wave in enumerate(rollout.waves):
         if wave.selector is not None and not selection.select(wave.selector):
             yield from _nothing(repository, where, ("spec", "waves", index, "selector"), " of the rollout's devices")
 
 
-def _nothing(repository: Repository, where: Where, at: JsonPath, of: str = "") -> Iterator[Complaint]:
+def _nothing(repository: DocumentSet, where: Where, at: JsonPath, of: str = "") -> Iterator[Mistake]:
     if not repository.has_broken("Device"):
         hint = "harmless if the devices are still to come"
         said = f"the selector matches none{of or ' of the devices'}"
-        yield Complaint(where, at, Rule.EMPTY_SELECTOR, said, hint)
+        yield Mistake(where, at, Rule.EMPTY_SELECTOR, said, hint)

@@ -9,9 +9,9 @@ from operator import itemgetter
 from typing import Any
 
 from reconciler import model
-from reconciler.load.explain import Finding
-from reconciler.load.files import Checked, Item, placed
+from reconciler.load.document_check import Checked, Item, placed
 from reconciler.load.problems import JsonPath, Problem, Rule, did_you_mean
+from reconciler.load.schema_errors import SchemaError
 from reconciler.load.schemas import KINDS
 from reconciler.tree import Entry, Tree
 
@@ -21,7 +21,7 @@ Where = tuple[Entry, Item]
 
 
 @dataclass(slots=True)
-class Complaint:
+class Mistake:
     """A mistake that only shows when documents are seen together."""
 
     where: Where | None  # None: it concerns the repository as a whole
@@ -32,7 +32,7 @@ class Complaint:
 
 
 @dataclass(slots=True)
-class Repository:
+class DocumentSet:
     """The good documents by kind, and the names of those that are there but have mistakes."""
 
     fleets: dict[str, model.Fleet] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class Repository:
                 yield from ((entry, item) for item in checked.items if item.kind == kind and item.value is not None)
 
     @property
-    def repeated(self) -> Iterator[Complaint]:
+    def repeated(self) -> Iterator[Mistake]:
         """Documents whose name another one has."""
         tables: tuple[Sized, ...] = (self.fleets, self.gateways, self.types, self.devices, self.models, self.rollouts)
         named = sum(len(table) for table in tables)
@@ -112,16 +112,16 @@ class Repository:
         return did_you_mean(name, map(str, known))
 
 
-def _repeated(first: Where, second: Where) -> Complaint:
+def _repeated(first: Where, second: Where) -> Mistake:
     item = second[1]
     at: JsonPath = ("spec", "version") if isinstance(item.value, model.Model) else ("metadata", "name")
     said = f"a {item.kind} named `{item.key}` is already at {first[0].path}:{first[1].line}"
-    return Complaint(second, at, Rule.DUPLICATE_NAME, said, "give one of the two another name, or remove it")
+    return Mistake(second, at, Rule.DUPLICATE_NAME, said, "give one of the two another name, or remove it")
 
 
-def located(tree: Tree, complaints: Iterable[Complaint]) -> Iterator[Problem]:
+def located(tree: Tree, complaints: Iterable[Mistake]) -> Iterator[Problem]:
     """Give complaints their lines. Each file concerned is read again: the good case pays nothing for it."""
-    by_entry: dict[Entry, list[tuple[int, Complaint]]] = {}
+    by_entry: dict[Entry, list[tuple[int, Mistake]]] = {}
     for complaint in complaints:
         if complaint.where is None:
             yield Problem("", 0, 0, "", complaint.rule, complaint.message, complaint.hint)
@@ -130,14 +130,14 @@ def located(tree: Tree, complaints: Iterable[Complaint]) -> Iterator[Problem]:
             by_entry.setdefault(entry, []).append((item.index, complaint))
     for entry, group in by_entry.items():
         group.sort(key=itemgetter(0))
-        findings = [(index, Finding(one.at, one.at, one.rule, one.message, one.hint)) for index, one in group]
+        findings = [(index, SchemaError(one.at, one.at, one.rule, one.message, one.hint)) for index, one in group]
         problems = placed(tree.read(entry), findings)
         yield from (replace(problem, path=entry.path) for problem in problems)
 
 
-def at_most(complaints: Iterable[Complaint]) -> Iterator[Complaint]:
+def at_most(complaints: Iterable[Mistake]) -> Iterator[Mistake]:
     """Tell the first of one sort one by one, and of the rest their number."""
-    rest: list[Complaint] = []
+    rest: list[Mistake] = []
     for count, complaint in enumerate(complaints):
         if count < MAX_ALIKE:
             yield complaint
@@ -145,4 +145,4 @@ def at_most(complaints: Iterable[Complaint]) -> Iterator[Complaint]:
             rest.append(complaint)
     if rest:
         more = f"and {len(rest)} more beside the {MAX_ALIKE} told before; the first of them: {rest[0].message}"
-        yield Complaint(rest[0].where, rest[0].at, rest[0].rule, more, rest[0].hint)
+        yield Mistake(rest[0].where, rest[0].at, rest[0].rule, more, rest[0].hint)

@@ -26,14 +26,14 @@ class HoldReason(StrEnum):
     DEPENDS_ON = "DependsOn"
     IN_PROGRESS = "InProgress"
     BUDGET = "FailureBudget"  # too many devices failed: the rollout has stopped
-    TAKEN_BACK = "TakenBack"  # so it has, and its devices are back on what they ran before
+    ROLLED_BACK = "RolledBack"  # so it has, and its devices are back on what they ran before
     AT_RISK = "AtRisk"  # more devices at risk at once are more than the budget can bear
     MIN_AVAILABLE = "MinAvailable"  # of its group no more devices may be away at once
     FLAPPING = "Flapping"  # it fell silent and came back too often
-    ELSEWHERE = "Elsewhere"  # another gateway serves it
+    ELSEWHERE = "OtherGateway"  # another gateway serves it
 
 
-class CantReason(StrEnum):
+class BlockedReason(StrEnum):
     """Why a device can't be what Git says."""
 
     OPERATORS = "OperatorsMissing"
@@ -101,15 +101,15 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
-class Cant:
+class Blocked:
     """The device can't be what Git says, and what that lacks."""
 
     device: DeviceId
     rollout: RolloutId | None
-    reason: CantReason
+    reason: BlockedReason
     why: str
     short_by: int = 0  # bytes, where a resource is short
-    also: tuple[CantReason, ...] = ()  # what would keep it from it too
+    also: tuple[BlockedReason, ...] = ()  # what would keep it from it too
 
 
-Action = Nothing | Install | ActivatePrebaked | Configure | Hold | Cant
+Action = Nothing | Install | ActivatePrebaked | Configure | Hold | Blocked

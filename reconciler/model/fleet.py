@@ -14,12 +14,12 @@ class Selector:
     """Which devices: all that match every label and every expression. Empty matches all."""
 
     match_labels: Labels = field(default_factory=dict)
-    match_expressions: tuple[Expression, ...] = ()
+    match_expressions: tuple[SelectorExpression, ...] = ()
     types: tuple[TypeId, ...] = ()
     devices: tuple[DeviceId, ...] = ()
 
 
-class Operator(StrEnum):
+class SelectorOperator(StrEnum):
     """How an expression compares a label, as Kubernetes has it."""
 
     IN = "In"
@@ -29,16 +29,16 @@ class Operator(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Expression:
+class SelectorExpression:
     """One comparison of a selector."""
 
     key: str
-    operator: Operator
+    operator: SelectorOperator
     values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class MaintenanceWindow:
     """When changes are allowed: from `start`, for `duration_s`, on these days, in this zone."""
 
     days: tuple[str, ...]  # Mon ... Sun
@@ -48,12 +48,12 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class MqttLink:
+class MqttAddress:
     """The device is reached through the gateway's broker."""
 
 
 @dataclass(frozen=True, slots=True)
-class SerialLink:
+class SerialAddress:
     """The device is one address on a shared half-duplex line of its gateway."""
 
     port: str
@@ -61,7 +61,7 @@ class SerialLink:
     address: int  # 1 ... 247
 
 
-Link = MqttLink | SerialLink
+DeviceLink = MqttAddress | SerialAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +76,12 @@ class SerialLine:
 class GatewayLinks:
     """The links that a gateway has; its devices can use no others."""
 
-    mqtt: MqttLink | None = None
+    mqtt: MqttAddress | None = None
     serial: tuple[SerialLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class GatewayLimits:
     """How much a gateway may do at once."""
 
     transfers: int = 8
@@ -95,7 +95,7 @@ class Fleet:
     name: str
     report_every_s: int = 300
     silent_after_s: int = 900  # a device that has not reported for so long is "not reporting"
-    windows: tuple[Window, ...] = ()
+    windows: tuple[MaintenanceWindow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,8 @@ class Gateway:
     name: GatewayId
     selector: Selector
     labels: Labels = field(default_factory=dict)
-    windows: tuple[Window, ...] = ()
-    limits: Limits = Limits()
+    windows: tuple[MaintenanceWindow, ...] = ()
+    limits: GatewayLimits = GatewayLimits()
     links: GatewayLinks | None = None  # None: not said, so not checked
 
 
@@ -158,6 +158,6 @@ class Device:
 
     name: DeviceId
     type: TypeId
-    link: Link
+    link: DeviceLink
     labels: Labels = field(default_factory=dict)
     public_key: str | None = None  # hex of 32 bytes; None until provisioned

@@ -10,7 +10,7 @@ from reconciler.model.names import Digest, Labels, ModelRef, Parameters
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ModelSource:
     """Where a model's file is, and which bytes it must have."""
 
     sha256: Digest
@@ -38,11 +38,11 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
-class Quantize:
+class QuantizeSpec:
     """How to make int8 of a float model."""
 
     scheme: str = "int8"
-    representative: Source | None = None
+    representative: ModelSource | None = None
     samples: int = 100
 
 
@@ -55,7 +55,7 @@ class FeatureOf:
 
 
 @dataclass(frozen=True, slots=True)
-class Train:
+class TrainSpec:
     """How to grow a forest from the rows of a model's source, the same on every gateway."""
 
     method: str
@@ -83,7 +83,7 @@ class Gate:
     metric: str
     at_least: float | None = None
     at_most: float | None = None
-    data: Source | None = None
+    data: ModelSource | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +91,12 @@ class Model:
     """One version of a model: its source, its shapes, and the bar it must clear."""
 
     ref: ModelRef
-    source: Source
+    source: ModelSource
     inputs: tuple[TensorDescriptor, ...] = ()
     outputs: tuple[TensorDescriptor, ...] = ()
     needs: Needs = Needs()
-    quantize: Quantize | None = None
-    train: Train | None = None  # None: the source is a model already
+    quantize: QuantizeSpec | None = None
+    train: TrainSpec | None = None  # None: the source is a model already
     decide: Decide | None = None  # None: a network's outputs are all there is
     gates: tuple[Gate, ...] = ()
     parameters: Parameters = field(default_factory=dict)

@@ -70,7 +70,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class DeviceHealth:
     """What a device did since just this pack and these parameters were confirmed, and what it did before that."""
 
     now: Counts
@@ -81,7 +81,7 @@ class Health:
 class Before:
     """What a device was when a rollout first began to change it."""
 
-    wish: str  # of that rollout (reconciler.plan.wish)
+    revision: str  # of that rollout (reconciler.plan.revision)
     running: Digest | None
     parameters: Parameters
 
@@ -101,7 +101,7 @@ class ObservedDevice:
     parameters: Parameters = field(default_factory=dict)
     capabilities: Capabilities | None = None
     cloned: bool = False  # two devices answer in its name: nothing is sent to either
-    health: Health | None = None  # None: nothing is known
+    health: DeviceHealth | None = None  # None: nothing is known
     before: Before | None = None  # what it was before a rollout changed it; None: not known
     flaps: int = 0  # so often it fell silent and came back, of late
     flapped_at: datetime | None = None  # when it last came back
@@ -111,17 +111,17 @@ class ObservedDevice:
 class RolloutMemory:
     """What must not be forgotten of a rollout while Git wants the same of it."""
 
-    wish: str  # what Git wanted then (reconciler.plan.wish)
+    revision: str  # what Git wanted then (reconciler.plan.revision)
     stopped: str = ""  # why the failure budget stopped it; empty: it did not
     stopped_at: datetime | None = None
     completed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class RolloutWord:
+class RolloutReport:
     """What one gateway says of its devices in one rollout. Of a device that is in no set nothing is known."""
 
-    wish: str
+    revision: str
     done: frozenset[DeviceId] = frozenset()  # settled, soaked, all gates passed
     begun: frozenset[DeviceId] = frozenset()  # on the way, or on trial
     soaking: frozenset[DeviceId] = frozenset()  # settled, but it soaks yet or its gates are not passed
@@ -134,10 +134,10 @@ class RolloutWord:
 
 
 @dataclass(frozen=True, slots=True)
-class PeerWord:
+class PeerReport:
     """The last that another gateway committed, its signature verified."""
 
-    rollouts: Mapping[RolloutId, RolloutWord] = field(default_factory=dict)
+    rollouts: Mapping[RolloutId, RolloutReport] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,4 +149,4 @@ class Observed:
     quarantined: frozenset[tuple[DeviceId, Digest]] = frozenset()
     rollouts: Mapping[RolloutId, RolloutMemory] = field(default_factory=dict)
     gateway: GatewayId | None = None  # who observed; devices of other gateways are known by `peers` alone. None: all
-    peers: Mapping[GatewayId, PeerWord] = field(default_factory=dict)
+    peers: Mapping[GatewayId, PeerReport] = field(default_factory=dict)

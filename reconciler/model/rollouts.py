@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from reconciler.model.fleet import Device, DeviceType, Fleet, Gateway, Selector, Window
+from reconciler.model.fleet import Device, DeviceType, Fleet, Gateway, MaintenanceWindow, Selector
 from reconciler.model.models import Model
 from reconciler.model.names import Commit, DeviceId, GatewayId, Labels, ModelRef, Parameters, RolloutId, TypeId
 
@@ -65,7 +65,7 @@ class OnFailure(StrEnum):
     """What a spent failure budget does."""
 
     STOP = "stop"  # no further device is changed
-    TAKE_BACK = "take-back"  # and those that were go back to what they ran before
+    ROLL_BACK = "rollback"  # and those that were go back to what they ran before
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +89,10 @@ class Rollout:
     waves: tuple[Wave, ...] = ()
     gates: tuple[HealthGate, ...] = ()
     budget: FailureBudget = FailureBudget()
-    at_risk: int | None = None  # devices at risk at once; None: as many as the budget can bear, where one is given
+    max_at_risk: int | None = None  # devices at risk at once; None: as many as the budget can bear, where one is given
     on_failure: OnFailure = OnFailure.STOP
     min_available: tuple[MinAvailable, ...] = ()
-    windows: tuple[Window, ...] = ()
+    windows: tuple[MaintenanceWindow, ...] = ()
     suspend: bool = False
     depends_on: tuple[RolloutId, ...] = ()
     fallback: Fallback = Fallback.KEEP

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler.page.facts import Mood
 from reconciler.page.html import Markup, element
+from reconciler.page.page_model import Mood
 
 _WIDE = 1000  # units of a bar from end to end
 _APART = 3

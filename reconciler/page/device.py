@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.page.addresses import Addresses
-from reconciler.page.facts import Detail, Fleet
-from reconciler.page.frame import (
+from reconciler.page.html import Child, Markup, element, joined
+from reconciler.page.layout import (
     DIGITS,
     NONE,
     Column,
@@ -21,7 +20,8 @@ from reconciler.page.frame import (
     stamp,
     table,
 )
-from reconciler.page.html import Child, Markup, element, joined
+from reconciler.page.page_model import Detail, PageModel
+from reconciler.page.urls import Addresses
 from reconciler.report.conditions import Status
 
 _CONDITIONS = (
@@ -29,7 +29,7 @@ _CONDITIONS = (
 )  # fmt: skip
 
 
-def device(detail: Detail, fleet: Fleet, at: Addresses) -> bytes:
+def device(detail: Detail, fleet: PageModel, at: Addresses) -> bytes:
     """Draw the page."""
     status = detail.status
     condition = status.ready
@@ -48,7 +48,7 @@ def device(detail: Detail, fleet: Fleet, at: Addresses) -> bytes:
     return document(str(status.device), fleet, at, main)
 
 
-def _facts(detail: Detail, fleet: Fleet, at: Addresses) -> Iterator[tuple[str, Child]]:
+def _facts(detail: Detail, fleet: PageModel, at: Addresses) -> Iterator[tuple[str, Child]]:
     status = detail.status
     rollout = fleet.owners.get(status.device)
     yield "rollout", element("a", rollout, href=at.rollout(rollout)) if rollout is not None else NONE
@@ -58,7 +58,7 @@ def _facts(detail: Detail, fleet: Fleet, at: Addresses) -> Iterator[tuple[str, C
     yield "sequence", status.sequence
     yield "seen", _seen(detail)
     if fleet.present is not None:
-        if (label := fleet.present.under_way.get(status.device)) is not None:
+        if (label := fleet.present.in_progress.get(status.device)) is not None:
             yield "under way", label
         if (why := fleet.present.waiting.get(status.device)) is not None:
             yield "will be tried again", why

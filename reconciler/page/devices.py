@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from reconciler.model import DeviceId, RolloutId
-from reconciler.page.addresses import EVERY, SORTS, Addresses, Query
-from reconciler.page.facts import Fleet, Mood, mood_of
-from reconciler.page.frame import DIGITS, NONE, Column, amount, counted, document, ready, since, table
 from reconciler.page.html import Child, Markup, element
-from reconciler.report.device import DeviceStatus
+from reconciler.page.layout import DIGITS, NONE, Column, amount, counted, document, ready, since, table
+from reconciler.page.page_model import Mood, PageModel, mood_of
+from reconciler.page.urls import EVERY, SORTS, Addresses, Query
+from reconciler.report.device_status import DeviceStatus
 
 HERE = "Devices"
 PER_PAGE = 100
@@ -27,7 +27,7 @@ _SORT_WORDS = {"state": "What needs somebody", "name": "Name", "model": "Model",
 _RANK = {Mood.ACT: 0, Mood.WAIT: 1, Mood.GOOD: 2}
 
 
-def devices(fleet: Fleet, at: Addresses, query: Query = EVERY) -> bytes:
+def devices(fleet: PageModel, at: Addresses, query: Query = EVERY) -> bytes:
     """Draw one page of the list."""
     of = fleet.owners
     found = sorted(_asked(fleet.devices, query, of), key=_order(query.sort))
@@ -80,7 +80,7 @@ def _order(sort: str) -> Callable[[DeviceStatus], tuple[object, ...]]:
     return by_state
 
 
-def _row(each: DeviceStatus, rollout: RolloutId | None, fleet: Fleet, at: Addresses) -> Sequence[Child]:
+def _row(each: DeviceStatus, rollout: RolloutId | None, fleet: PageModel, at: Addresses) -> Sequence[Child]:
     return (
         element("a", each.device, href=at.device(each.device)),
         each.model or (element("code", each.running[:DIGITS]) if each.running else NONE),
@@ -91,7 +91,7 @@ def _row(each: DeviceStatus, rollout: RolloutId | None, fleet: Fleet, at: Addres
     )
 
 
-def _form(fleet: Fleet, query: Query, of: Mapping[DeviceId, RolloutId]) -> Markup:
+def _form(fleet: PageModel, query: Query, of: Mapping[DeviceId, RolloutId]) -> Markup:
     reasons = Counter(each.ready.reason for each in fleet.devices)
     rollouts = Counter(of.values())
     every = {"": "All"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler.page.facts import LinkFacts, Mood
-from reconciler.page.frame import NONE, Column, amount, pill, section, table
 from reconciler.page.html import Child, Markup, element, joined
+from reconciler.page.layout import NONE, Column, amount, pill, section, table
+from reconciler.page.page_model import LinkFacts, Mood
 
 _COLUMNS = (
     Column("Link"),

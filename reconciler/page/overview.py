@@ -5,21 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.page.addresses import Addresses
 from reconciler.page.charts import stacked
-from reconciler.page.facts import Fleet, Mood, moods
-from reconciler.page.frame import DIGITS, amount, counted, document, ready
 from reconciler.page.html import Child, Markup, element, joined
+from reconciler.page.layout import DIGITS, amount, counted, document, ready
 from reconciler.page.links import links
+from reconciler.page.needs_attention import stuck, waiting
+from reconciler.page.page_model import Mood, PageModel, moods
 from reconciler.page.rollouts import rollouts
 from reconciler.page.scores import scores
-from reconciler.page.trouble import stuck, waiting
+from reconciler.page.urls import Addresses
 
 HERE = "Overview"
 _WORDS = {Mood.GOOD: "where Git wants them", Mood.WAIT: "on their way, or waiting", Mood.ACT: "need somebody"}
 
 
-def overview(fleet: Fleet, at: Addresses) -> bytes:
+def overview(fleet: PageModel, at: Addresses) -> bytes:
     """Draw the page."""
     name = fleet.gateway.name if fleet.gateway is not None else "gateway"
     main: list[Child] = [
@@ -35,7 +35,7 @@ def overview(fleet: Fleet, at: Addresses) -> bytes:
     return document(name, fleet, at, main, HERE)
 
 
-def _headline(fleet: Fleet) -> Markup:
+def _headline(fleet: PageModel) -> Markup:
     gateway = fleet.gateway
     if gateway is None:
         return element("p", "This gateway has told nothing yet.", class_="lede")
@@ -49,7 +49,7 @@ def _headline(fleet: Fleet) -> Markup:
     )
 
 
-def _state(fleet: Fleet, at: Addresses) -> Markup:
+def _state(fleet: PageModel, at: Addresses) -> Markup:
     found = moods(fleet.devices)
     total = len(fleet.devices)
     words = ", ".join(f"{amount(number)} {_WORDS[mood]}" for mood, number in found.items())
@@ -74,13 +74,13 @@ def _legend(found: dict[Mood, int]) -> Iterator[Markup]:
         yield element("li", dot, element("b", amount(number)), f" {_WORDS[mood]}")
 
 
-def _under_way(fleet: Fleet) -> Markup | None:
+def _under_way(fleet: PageModel) -> Markup | None:
     present = fleet.present
-    if present is None or not (present.under_way_count or present.waiting_count or present.building):
+    if present is None or not (present.in_progress_count or present.waiting_count or present.building):
         return None
     told = []
-    if present.under_way_count:
-        told.append(f"{counted(present.under_way_count, 'update', 'updates')} under way")
+    if present.in_progress_count:
+        told.append(f"{counted(present.in_progress_count, 'update', 'updates')} under way")
     if present.waiting_count:
         told.append(f"{counted(present.waiting_count, 'device', 'devices')} to be tried again")
     if present.building:

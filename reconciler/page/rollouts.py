@@ -6,18 +6,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.model import DeviceId
-from reconciler.page.addresses import Addresses, Query
 from reconciler.page.charts import progress
-from reconciler.page.facts import Fleet, Mood, members
-from reconciler.page.frame import Column, advice, amount, document, pill, ready, section, since, since_line, table
 from reconciler.page.html import Child, Markup, element, joined
+from reconciler.page.layout import Column, advice, amount, document, pill, ready, section, since, since_line, table
+from reconciler.page.page_model import Mood, PageModel, members
+from reconciler.page.urls import Addresses, Query
 from reconciler.report.conditions import Status
-from reconciler.report.device import DeviceStatus
-from reconciler.report.rollout import RolloutStatus, WaveFacts
-from reconciler.review.picture import State, state_of
+from reconciler.report.device_status import DeviceStatus
+from reconciler.report.rollout_status import RolloutStatus, WaveFacts
+from reconciler.review.rollout_state import RolloutState, state_of
 
 SHOWN = 100  # devices of one set on a rollout's page
-_MOODS = {State.COMPLETE: Mood.GOOD, State.STOPPED: Mood.ACT, State.TAKEN_BACK: Mood.ACT}
+_MOODS = {RolloutState.COMPLETE: Mood.GOOD, RolloutState.STOPPED: Mood.ACT, RolloutState.ROLLED_BACK: Mood.ACT}
 _ALL = (
     Column("Rollout"),
     Column("Model", "name"),
@@ -43,19 +43,19 @@ _SETS = {
 }
 
 
-def rollouts(fleet: Fleet, at: Addresses) -> Markup:
+def rollouts(fleet: PageModel, at: Addresses) -> Markup:
     """Tell of all rollouts."""
-    every = sorted(fleet.rollouts, key=lambda each: (state_of(each) is State.COMPLETE, each.facts.rollout))
+    every = sorted(fleet.rollouts, key=lambda each: (state_of(each) is RolloutState.COMPLETE, each.facts.rollout))
     if not every:
         return section("Rollouts", "rollouts", element("p", "There are no rollouts with devices here.", class_="soft"))
     rows = [_row(each, fleet, at) for each in every]
-    under_way = [each for each in every if not each.facts.complete and len(each.facts.waves) > 1]
-    detailed = [element("div", _waves(each), class_="card") for each in under_way]
+    in_progress = [each for each in every if not each.facts.complete and len(each.facts.waves) > 1]
+    detailed = [element("div", _waves(each), class_="card") for each in in_progress]
     first = element("div", table("All rollouts that have devices of this gateway", _ALL, rows), class_="card")
     return section("Rollouts", "rollouts", element("div", first, *detailed, class_="stack"))
 
 
-def rollout(status: RolloutStatus, fleet: Fleet, at: Addresses) -> bytes:
+def rollout(status: RolloutStatus, fleet: PageModel, at: Addresses) -> bytes:
     """Draw one rollout's page."""
     facts = status.facts
     known = {device.device: device for device in fleet.devices}
@@ -72,7 +72,7 @@ def rollout(status: RolloutStatus, fleet: Fleet, at: Addresses) -> bytes:
     return document(str(facts.rollout), fleet, at, main)
 
 
-def _row(status: RolloutStatus, fleet: Fleet, at: Addresses) -> Sequence[Child]:
+def _row(status: RolloutStatus, fleet: PageModel, at: Addresses) -> Sequence[Child]:
     facts = status.facts
     done, total = sum(wave.done for wave in facts.waves), sum(wave.devices for wave in facts.waves)
     return (
@@ -113,7 +113,7 @@ def _wave(number: int, wave: WaveFacts) -> Sequence[Child]:
 
 
 def _sets(
-    status: RolloutStatus, known: Mapping[DeviceId, DeviceStatus], fleet: Fleet, at: Addresses
+    status: RolloutStatus, known: Mapping[DeviceId, DeviceStatus], fleet: PageModel, at: Addresses
 ) -> Iterator[Markup]:
     for name, devices in members(status.facts.word):
         if not devices:
@@ -131,7 +131,7 @@ def _sets(
         yield section(f"{_SETS[name]} ({amount(len(devices))})", name, element("div", content, rest, class_="card"))
 
 
-def _device(name: DeviceId, status: DeviceStatus | None, fleet: Fleet, at: Addresses) -> Sequence[Child]:
+def _device(name: DeviceId, status: DeviceStatus | None, fleet: PageModel, at: Addresses) -> Sequence[Child]:
     if status is None:  # it has left meanwhile
         return (name, "", "", "")
     link = element("a", name, href=at.device(name))

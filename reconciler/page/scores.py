@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reconciler.page.charts import bin_name, histogram, share
-from reconciler.page.facts import ScoreFacts
-from reconciler.page.frame import Column, amount, counted, section, table
 from reconciler.page.html import Markup, element
+from reconciler.page.layout import Column, amount, counted, section, table
+from reconciler.page.page_model import ScoreFacts
 
 _COLUMNS = (Column("Score, without its sign"), Column("Inferences", "number"), Column("Share", "number"))
 

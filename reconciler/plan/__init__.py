@@ -5,8 +5,8 @@
 costs nothing and a small change costs little.
 """
 
-from reconciler.plan.define import Reasoned, plan, reason
-from reconciler.plan.memory import remember
 from reconciler.plan.planner import Planner
+from reconciler.plan.reference import Reasoned, plan, reason
+from reconciler.plan.rollout.memory import remember
 
 __all__ = ["Planner", "Reasoned", "plan", "reason", "remember"]

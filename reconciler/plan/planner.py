@@ -26,24 +26,24 @@ from reconciler.model import (
     RolloutId,
 )
 from reconciler.plan.claims import Claim, Claims
-from reconciler.plan.course import Course, Scene, earliest, release
-from reconciler.plan.define import UNCLAIMED, failures, unknown
-from reconciler.plan.elsewhere import Elsewhere
-from reconciler.plan.goal import Goal
-from reconciler.plan.group import Context, Group
-from reconciler.plan.judge import NOTHING_FAILED, judge
-from reconciler.plan.verdict import Verdict
+from reconciler.plan.device.evaluate import NOTHING_FAILED, evaluate
+from reconciler.plan.device.goal import Goal
+from reconciler.plan.device.peers import PeerDevices
+from reconciler.plan.device.verdict import DeviceVerdict
+from reconciler.plan.incremental import ReleaseInputs, RolloutCache
+from reconciler.plan.reference import UNCLAIMED, failures, unknown
+from reconciler.plan.rollout.evaluation import PlanContext, RolloutEvaluation, earliest, release
 
 
 @dataclass(slots=True)
-class _Seat:
+class _DeviceSlot:
     """One device: where it sits, and what it was judged by."""
 
     device: Device
     claim: Claim
-    group: Group | None
+    group: RolloutCache | None
     goal: Goal | None = None
-    seen: ObservedDevice | Elsewhere | None = None
+    seen: ObservedDevice | PeerDevices | None = None
     failed: frozenset[Digest] = NOTHING_FAILED
     until: datetime | None = None
 
@@ -60,18 +60,18 @@ class Planner:
         self._at: datetime | None = None
         self._until: datetime | None = None
         self._claims: Claims | None = None
-        self._seats: dict[DeviceId, _Seat] = {}
-        self._groups: dict[RolloutId, Group] = {}
+        self._seats: dict[DeviceId, _DeviceSlot] = {}
+        self._groups: dict[RolloutId, RolloutCache] = {}
         self._by_name: dict[DeviceId, Action] = {}
         self._gateways: dict[DeviceId, GatewayId | None] = {}
         self._actions: tuple[Action, ...] = ()
 
     @property
-    def courses(self) -> Mapping[RolloutId, Course]:
+    def courses(self) -> Mapping[RolloutId, RolloutEvaluation]:
         """Return how far each rollout is that has devices."""
         return {name: group.course for name, group in self._groups.items() if group.course is not None}
 
-    def verdicts(self, rollout: RolloutId) -> Mapping[DeviceId, Verdict]:
+    def verdicts(self, rollout: RolloutId) -> Mapping[DeviceId, DeviceVerdict]:
         """Return how each device of a rollout was judged."""
         return self._groups[rollout].verdicts
 
@@ -138,9 +138,9 @@ class Planner:
         else:
             group = self._groups.get(claim.rollout)
             if group is None:
-                group = self._groups[claim.rollout] = Group(desired.rollouts[claim.rollout])
+                group = self._groups[claim.rollout] = RolloutCache(desired.rollouts[claim.rollout])
             group.put(device)
-        self._seats[device.name] = _Seat(device, claim, group)
+        self._seats[device.name] = _DeviceSlot(device, claim, group)
         self._gateways[device.name] = claim.gateway
 
     def _leave(self, name: DeviceId) -> None:
@@ -173,7 +173,7 @@ class Planner:
             until = seat.until
             if seen is not seat.seen or goal is not seat.goal or lost != seat.failed or (until and now >= until):
                 seat.goal, seat.seen, seat.failed = goal, seen, lost
-                until = seat.until = group.note(name, judge(goal, name, seen, lost, now))
+                until = seat.until = group.note(name, evaluate(goal, name, seen, lost, now))
             if until is not None and (first is None or until < first):
                 first = until
         return first
@@ -182,11 +182,11 @@ class Planner:
         """Follow each rollout of which something changed; return when time alone may change one."""
         courses = {name: group.followed(now) for name, group in self._groups.items()}
         incomplete = frozenset(name for name, course in courses.items() if not course.complete)
-        scene = Scene(desired, incomplete, now)
+        scene = PlanContext(desired, incomplete, now)
         windows = {name: gateway.windows for name, gateway in desired.gateways.items()}
         until: datetime | None = None
         for name, group in self._groups.items():
-            context = Context(incomplete.intersection(group.rollout.depends_on), desired.fleet.windows, windows)
+            context = ReleaseInputs(incomplete.intersection(group.rollout.depends_on), desired.fleet.windows, windows)
             released = group.release
             if released is None or group.context != context:
                 released = release(group.rollout, courses[name], group.verdicts, self._gateways, scene)
@@ -196,7 +196,7 @@ class Planner:
         return until
 
 
-def _judge_elsewhere(found: Elsewhere, group: Group, name: DeviceId, seat: _Seat) -> None:
+def _judge_elsewhere(found: PeerDevices, group: RolloutCache, name: DeviceId, seat: _DeviceSlot) -> None:
     """Judge a device of another gateway anew where that gateway says something else than before."""
     if seat.seen is not found:
         seat.goal, seat.seen, seat.until = None, found, None

@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 import yaml
 
 from reconciler.errors import Invalid
-from reconciler.model import DeviceId, RolloutId, RolloutWord
+from reconciler.model import DeviceId, RolloutId, RolloutReport
 from reconciler.report.conditions import Condition
-from reconciler.report.rollout import RolloutFacts, RolloutStatus, WaveFacts
+from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, WaveFacts
 
 KIND = "RolloutStatus"
 SETS = ("done", "begun", "soaking", "due", "failed", "missing", "out")
@@ -24,10 +24,10 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _WORDS_MOST = 500
 
 
-class NotAStatus(Invalid):
+class InvalidRolloutStatus(Invalid):
     """A file does not say what a rollout's status says."""
 
-    reason: ClassVar[str] = "NotAStatus"
+    reason: ClassVar[str] = "InvalidStatus"
 
 
 def rollout_file(status: RolloutStatus) -> bytes:
@@ -35,11 +35,11 @@ def rollout_file(status: RolloutStatus) -> bytes:
     facts, word = status.facts, status.facts.word
     told: dict[str, Any] = {
         "model": facts.model,
-        "wish": word.wish,
+        "revision": word.revision,
         "at": word.at.strftime(_TIME) if word.at else None,
         "complete": facts.complete,
         "stopped": word.stopped,
-        "takenBack": facts.taken_back,
+        "takenBack": facts.rolled_back,
         "waiting": facts.waiting,
         "held": facts.held,
         "waves": [wave_as_dict(wave) for wave in facts.waves],
@@ -55,29 +55,29 @@ def rollout_file(status: RolloutStatus) -> bytes:
 
 
 def read_rollout_file(data: bytes) -> RolloutStatus:
-    """Read what `rollout_file` rendered, here or at another gateway; raise `NotAStatus` for anything else."""
+    """Read what `rollout_file` rendered, here or at another gateway; raise `InvalidRolloutStatus` for anything else."""
     try:
         document = yaml.load(data, Loader=yaml.CSafeLoader)
         return _status(document)
     except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise NotAStatus(f"no status of a rollout: {error!r}"[:_WORDS_MOST]) from error
+        raise InvalidRolloutStatus(f"no status of a rollout: {error!r}"[:_WORDS_MOST]) from error
 
 
 def _status(document: Mapping[str, Any]) -> RolloutStatus:
     if document["kind"] != KIND:
-        raise NotAStatus(f"a document of kind {document['kind']!r}")
+        raise InvalidRolloutStatus(f"a document of kind {document['kind']!r}")
     told = document["status"]
     names = {name: frozenset(map(DeviceId, _text(told["devices"].get(name, "")).split())) for name in SETS}
     at = datetime.strptime(told["at"], _TIME).replace(tzinfo=UTC) if told["at"] else None
     facts = RolloutFacts(
         rollout=RolloutId(_text(document["metadata"]["name"])),
         model=_text(told["model"]),
-        word=RolloutWord(_text(told["wish"]), **names, stopped=_text(told["stopped"])[:_WORDS_MOST], at=at),
+        word=RolloutReport(_text(told["revision"]), **names, stopped=_text(told["stopped"])[:_WORDS_MOST], at=at),
         waves=tuple(_wave_from(wave) for wave in told["waves"]),
         complete=bool(told["complete"]),
         waiting=_text(told["waiting"]),
         held=_text(told["held"]),
-        taken_back=bool(told["takenBack"]),
+        rolled_back=bool(told["takenBack"]),
     )
     return RolloutStatus(facts, tuple(Condition.from_dict(each) for each in told["conditions"]))
 

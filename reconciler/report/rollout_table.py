@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from reconciler.report.rollout import RolloutStatus, WaveFacts
+from reconciler.report.rollout_status import RolloutStatus, WaveFacts
 
 BAR_CELLS = 12
 FULL, EMPTY = "█", "░"

@@ -15,18 +15,18 @@ from reconciler.model import (
     DeviceType,
     GatewayId,
     Model,
-    MqttLink,
+    MqttAddress,
     Nothing,
     Rollout,
     RolloutId,
-    SerialLink,
+    SerialAddress,
 )
 from reconciler.plan import reason
 from reconciler.plan.claims import Claims
-from reconciler.plan.course import Course
+from reconciler.plan.rollout.evaluation import RolloutEvaluation
 from reconciler.report.conditions import Status
-from reconciler.report.device import DeviceStatus
-from reconciler.review.evidence import Evidence, Told, Unheard, observed, running
+from reconciler.report.device_status import DeviceStatus
+from reconciler.review.reported_state import GatewayReport, ReportedState, UnheardPolicy, observed, running
 from reconciler.selection import matcher
 
 Where = Callable[..., str]  # kind, key, path of a field: the file and line of it
@@ -53,7 +53,7 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class StepDone:
     """Something that was done or found out."""
 
     at: datetime | None
@@ -66,7 +66,7 @@ class Daemon:
 
     working: bool = False
     seen_at: datetime | None = None
-    under_way: str = ""
+    in_progress: str = ""
     waiting: str = ""  # an update that will be tried again, and why
     ordered: str = ""  # the last order that was sent
     failures: Mapping[str, str] = field(default_factory=dict)  # digest: why
@@ -79,7 +79,7 @@ class Explanation:
     device: DeviceId
     wants: tuple[Wants, ...]
     compared: tuple[Compared, ...]
-    done: tuple[Done, ...]
+    done: tuple[StepDone, ...]
     next: tuple[str, ...]
     status: DeviceStatus | None
 
@@ -89,7 +89,7 @@ class Known:
     """What an explanation is made of."""
 
     desired: Desired
-    evidence: Evidence
+    evidence: ReportedState
     status: DeviceStatus | None
     daemon: Daemon | None
     where: Where
@@ -103,7 +103,7 @@ def explain(name: DeviceId, known: Known, now: datetime) -> Explanation:
     rollout = desired.rollouts[claim.rollout] if claim.rollout is not None else None
     told = known.evidence.gateways.get(claim.gateway) if claim.gateway is not None else None
     seen = observed(
-        known.evidence, desired, running(known.evidence, desired), now, before=desired, unheard=Unheard.SILENT
+        known.evidence, desired, running(known.evidence, desired), now, before=desired, unheard=UnheardPolicy.SILENT
     )
     reasoned = reason(desired, seen, now)
     action = next(each for each in reasoned.actions if each.device == name)
@@ -164,13 +164,15 @@ def _type_says(kind: DeviceType) -> str:
 
 def _link(device: Device) -> str:
     match device.link:
-        case SerialLink(port=port, baud=baud, address=address):
+        case SerialAddress(port=port, baud=baud, address=address):
             return f"{port} at {baud} baud, address {address}"
-        case MqttLink():
+        case MqttAddress():
             return "MQTT"
 
 
-def _compared(known: Known, device: Device, rollout: Rollout | None, course: Course | None) -> list[Compared]:
+def _compared(
+    known: Known, device: Device, rollout: Rollout | None, course: RolloutEvaluation | None
+) -> list[Compared]:
     status = known.status
     if rollout is None:
         return []
@@ -191,7 +193,7 @@ def _compared(known: Known, device: Device, rollout: Rollout | None, course: Cou
     return found
 
 
-def _wave(device: Device, course: Course) -> list[Compared]:
+def _wave(device: Device, course: RolloutEvaluation) -> list[Compared]:
     for number, step in enumerate(course.steps, start=1):
         if device.name in step.members:
             state = f"wave {number} of {len(course.steps)} ({step.name})"
@@ -200,29 +202,31 @@ def _wave(device: Device, course: Course) -> list[Compared]:
     return [Compared("wave", "none: it can never have the model", "-", None)]
 
 
-def _done(known: Known) -> list[Done]:
+def _done(known: Known) -> list[StepDone]:
     status, daemon = known.status, known.daemon
     found = []
     if status is None:
-        return [Done(None, "its gateway has told nothing of it yet")]
+        return [StepDone(None, "its gateway has told nothing of it yet")]
     for each in sorted(status.conditions[1:], key=lambda condition: condition.since):
         commit = f" at commit {each.observed_commit[:12]}" if each.observed_commit else ""
-        found.append(Done(each.since, f"{each.type} became {each.status.value}{commit}: {each.reason}, {each.message}"))
+        found.append(
+            StepDone(each.since, f"{each.type} became {each.status.value}{commit}: {each.reason}, {each.message}")
+        )
     if daemon is not None:
         if daemon.ordered:
-            found.append(Done(None, f"the last order was {daemon.ordered}"))
-        found += [Done(None, f"{digest[:12]} failed on it: {why}") for digest, why in daemon.failures.items()]
+            found.append(StepDone(None, f"the last order was {daemon.ordered}"))
+        found += [StepDone(None, f"{digest[:12]} failed on it: {why}") for digest, why in daemon.failures.items()]
         if daemon.seen_at is not None:
-            found.append(Done(daemon.seen_at, "reported last"))
+            found.append(StepDone(daemon.seen_at, "reported last"))
     return found
 
 
-def _next(known: Known, action: Action, told: Told | None) -> list[str]:
+def _next(known: Known, action: Action, told: GatewayReport | None) -> list[str]:
     """Say what happens next: what the gateway does by its own word, and what this commit will have it do."""
     found = []
     daemon, status = known.daemon, known.status
-    if daemon is not None and daemon.under_way:
-        found.append(f"under way: {daemon.under_way}")
+    if daemon is not None and daemon.in_progress:
+        found.append(f"under way: {daemon.in_progress}")
     if daemon is not None and daemon.waiting:
         found.append(f"will be tried again: {daemon.waiting}")
     if daemon is not None and not daemon.working:

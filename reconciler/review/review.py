@@ -10,8 +10,8 @@ from datetime import datetime
 
 from reconciler.model import (
     Artifact,
-    Cant,
-    CantReason,
+    Blocked,
+    BlockedReason,
     Desired,
     DeviceId,
     Hold,
@@ -22,12 +22,20 @@ from reconciler.model import (
     TypeId,
 )
 from reconciler.plan import reason
-from reconciler.review.course import RolloutReview, review_rollout
-from reconciler.review.differences import Change, differences
-from reconciler.review.evidence import Evidence, Pair, Unheard, changed_models, model_of, observed, running
-from reconciler.review.freight import LineTime, Load, Quote, line_times, loads
+from reconciler.review.affected_devices import AffectedDevice, Reach, reach
+from reconciler.review.document_diff import DocumentChange, differences
+from reconciler.review.forecast import RolloutReview, review_rollout
+from reconciler.review.reported_state import (
+    Pair,
+    ReportedState,
+    UnheardPolicy,
+    changed_models,
+    model_of,
+    observed,
+    running,
+)
 from reconciler.review.risks import Risk, risks
-from reconciler.review.touched import Reach, Touched, reach
+from reconciler.review.transfer_volume import LineTime, Quote, TransferLoad, line_times, loads
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +76,11 @@ class Review:
     before: Desired
     after: Desired
     at: datetime
-    evidence: Evidence
-    changes: tuple[Change, ...]
+    evidence: ReportedState
+    changes: tuple[DocumentChange, ...]
     reach: Reach
     rollouts: tuple[RolloutReview, ...]
-    loads: tuple[Load, ...]
+    loads: tuple[TransferLoad, ...]
     lines: tuple[LineTime, ...]
     fits: tuple[Fit, ...]
     risks: tuple[Risk, ...]
@@ -84,7 +92,7 @@ class Review:
 class Sources:
     """What is known beside the documents."""
 
-    evidence: Evidence
+    evidence: ReportedState
     built: Mapping[Pair, Artifact]  # of the head's models, from a build store
     quote: Quote
     observed: Observed | None = None  # given by hand; else it is put together from the evidence
@@ -97,7 +105,7 @@ def review(before: Desired, after: Desired, sources: Sources, now: datetime) -> 
     runs = _runs(evidence, was)
     reached = reach(before, was, after, is_now, now)
     courses = reason(after, is_now, now).courses
-    by_rollout: dict[RolloutId, list[Touched]] = defaultdict(list)
+    by_rollout: dict[RolloutId, list[AffectedDevice]] = defaultdict(list)
     for each in reached.touched:
         if each.rollout is not None:
             by_rollout[each.rollout].append(each)
@@ -139,11 +147,11 @@ def _observed(before: Desired, after: Desired, sources: Sources, now: datetime) 
     known = running(evidence, before)
     other = changed_models(before, after)
     still = {**running(evidence, after, unlike=other), **sources.built}
-    was = observed(evidence, before, known, now, before=before, unheard=Unheard.SETTLED)
-    return was, observed(evidence, after, still, now, before=before, unheard=Unheard.SETTLED)
+    was = observed(evidence, before, known, now, before=before, unheard=UnheardPolicy.SETTLED)
+    return was, observed(evidence, after, still, now, before=before, unheard=UnheardPolicy.SETTLED)
 
 
-def _runs(evidence: Evidence, was: Observed) -> dict[DeviceId, ModelRef]:
+def _runs(evidence: ReportedState, was: Observed) -> dict[DeviceId, ModelRef]:
     by_digest = {artifact.digest[:32]: artifact.model for artifact in was.artifacts.values()}
     runs = {
         name: by_digest[seen.running[:32]]
@@ -184,12 +192,12 @@ def _fits(desired: Desired, reached: Reach, built: Mapping[Pair, Artifact]) -> l
 
 def _obstacles(reached: Reach) -> list[Obstacle]:
     """Put together the devices that can't, by reason and rollout; the most devices first."""
-    groups: dict[tuple[str, RolloutId | None, str], list[Cant | Hold]] = defaultdict(list)
+    groups: dict[tuple[str, RolloutId | None, str], list[Blocked | Hold]] = defaultdict(list)
     for each in reached.touched:
         action = each.action
-        if isinstance(action, Cant | Hold):
+        if isinstance(action, Blocked | Hold):
             # A moment in its words would make a group of each silent device.
-            words = "" if isinstance(action, Cant) and action.reason is CantReason.SILENT else action.why
+            words = "" if isinstance(action, Blocked) and action.reason is BlockedReason.SILENT else action.why
             groups[action.reason.value, each.rollout, words].append(action)
     found = [
         Obstacle(code, rollout, members[0].why, tuple(each.device for each in members))

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reconciler.model import Cant, CantReason, Desired, DeviceId, Fallback, ModelRef, TypeId
+from reconciler.model import Blocked, BlockedReason, Desired, DeviceId, Fallback, ModelRef, TypeId
 from reconciler.plan.claims import Claims
-from reconciler.review.course import RolloutReview, windows_within_s
-from reconciler.review.evidence import Evidence
-from reconciler.review.touched import Reach
+from reconciler.review.affected_devices import Reach
+from reconciler.review.forecast import RolloutReview, windows_within_s
+from reconciler.review.reported_state import ReportedState
 
 CANARY_PERCENT = 10  # of a rollout's devices; a larger first wave is told
 CANARY_FEW = 5  # so many devices are a small canary, whatever their share
@@ -52,7 +52,7 @@ class Risk:
 def risks(  # noqa: PLR0913, PLR0917 - one parameter for each thing that this depends on
     desired: Desired,
     before: Desired,
-    evidence: Evidence,
+    evidence: ReportedState,
     reach: Reach,
     reviews: Iterable[RolloutReview],
     runs: Mapping[DeviceId, ModelRef],
@@ -148,7 +148,7 @@ def _of_windows(desired: Desired, review: RolloutReview) -> Iterator[Risk]:
                 yield Risk(RiskCode.WINDOW_SHORT, rollout.name, words)
 
 
-def _of_fleet(before: Desired, evidence: Evidence, reach: Reach) -> Iterator[Risk]:
+def _of_fleet(before: Desired, evidence: ReportedState, reach: Reach) -> Iterator[Risk]:
     gateways = {each.gateway for each in reach.touched if each.gateway is not None}
     for name in sorted(gateways):
         told = evidence.gateways.get(name)
@@ -169,7 +169,7 @@ def _of_fleet(before: Desired, evidence: Evidence, reach: Reach) -> Iterator[Ris
 
 
 def _silent(action: object) -> bool:
-    return isinstance(action, Cant) and CantReason.SILENT in {action.reason, *action.also}
+    return isinstance(action, Blocked) and BlockedReason.SILENT in {action.reason, *action.also}
 
 
 def _types(desired: Desired, review: RolloutReview) -> set[TypeId]:

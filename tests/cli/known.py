@@ -10,12 +10,21 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from reconciler.cli import cli
-from reconciler.daemon import live
-from reconciler.devices.bodies import CapabilitiesBody, Flag, Place, Report, Score, Summary, Why, encode_body
+from reconciler.daemon import runtime_status
 from reconciler.devices.link import LinkStatistics
-from reconciler.engine.state import Delivery, Failure, Heard, State
-from reconciler.engine.statuses import GATEWAY
-from reconciler.engine.summaries import Summaries
+from reconciler.devices.reports import (
+    CapabilitiesBody,
+    DecisionReason,
+    DeviceReport,
+    Flag,
+    ModelPlace,
+    Score,
+    Summary,
+    encode_body,
+)
+from reconciler.engine.observed.summaries import Summaries
+from reconciler.engine.state.database import Delivery, DeviceRecord, Failure, StateDatabase
+from reconciler.engine.status.statuses import GATEWAY
 from reconciler.errors import FleetError
 from reconciler.model import (
     Action,
@@ -29,17 +38,17 @@ from reconciler.model import (
     TypeId,
     Version,
 )
-from reconciler.report.device import Moment, device_status
-from reconciler.report.gateway import GatewayFacts, SourceState, gateway_status
-from reconciler.report.render import device_file, gateway_file
+from reconciler.report.device_status import Moment, device_status
+from reconciler.report.gateway_status import GatewayFacts, SourceState, gateway_status
+from reconciler.report.status_files import device_file, gateway_file
 
 NOW = datetime.now(UTC)
 COMMIT = "7d1f0c29a4be5b3e8d6c01f7a92e4c58b3d6f011"
 RUNS, FAILED = Digest("ab" * 32), Digest("cd" * 32)
 WEAR = ModelRef("wear", Version("1"))
-REPORT = Report(
-    counter=9, sequence=4, epoch=1, gateway=b"\x11" * 8, phase=Phase.CONFIRMED, place=Place.SLOT_A,
-    running=bytes.fromhex(RUNS)[:16], other=None, why=Why.CONFIRMED, failed=None, error=-31,
+REPORT = DeviceReport(
+    counter=9, sequence=4, epoch=1, gateway=b"\x11" * 8, phase=Phase.CONFIRMED, place=ModelPlace.SLOT_A,
+    running=bytes.fromhex(RUNS)[:16], other=None, why=DecisionReason.CONFIRMED, failed=None, error=-31,
     flags=Flag.GOLDEN_VECTORS_FAILED | Flag.INFERENCE_FAULT, parameters=0, boots=3, inferences=120, anomalies=7,
     faults=1, transfer=None,
 )  # fmt: skip
@@ -68,8 +77,8 @@ class Known:
         assert isinstance(failure, FleetError), failure
         return str(failure)
 
-    def state(self) -> State:
-        return State(self.folder / "state" / "state.db")
+    def state(self) -> StateDatabase:
+        return StateDatabase(self.folder / "state" / "state.db")
 
     def says(self, *actions: Action, model: str | None = "wear@1") -> None:
         """Let the last pass have said this of its devices, and that it enforces a commit."""
@@ -87,9 +96,9 @@ class Known:
         """Let a device have reported, sampled scores, failed with one pack, and been sent another."""
         device = DeviceId(name)
         state = self.state()
-        state.hear(Heard(device, datetime.now(UTC) - ago, encode_body(REPORT), encode_body(TOLD), NOW, {}, 0))
+        state.hear(DeviceRecord(device, datetime.now(UTC) - ago, encode_body(REPORT), encode_body(TOLD), NOW, {}, 0))
         state.built(Artifact(WEAR, TypeId("board"), RUNS, 900, 64, frozenset({"ADD"})), "source")
-        state.quarantine(Failure(device, FAILED, "the trial failed with -31", RolloutId("wear"), "wish"))
+        state.quarantine(Failure(device, FAILED, "the trial failed with -31", RolloutId("wear"), "revision"))
         state.sending(device, Delivery(RUNS, 4, b"envelope"))
         score = Score(2, -4, 4, 0, (1, 1, 0, 0, 0, 0, 0, 0))
         Summaries(state).take(device, Summary(REPORT.running, 120, 7, 1, 2, score))
@@ -98,21 +107,21 @@ class Known:
     def goes_on(self) -> None:
         """Tell of the moment, as a daemon does that works."""
         line = LinkStatistics(unknown={"pump-99"})
-        moment = live.Live(
+        moment = runtime_status.RuntimeStatus(
             at=NOW,
             passes=3,
             summary="3 devices",
             commit=COMMIT,
             source_good=True,
             source_reason="Fetched",
-            under_way={DeviceId("pump-1"): "wear@2 is to be transferred"},
+            in_progress={DeviceId("pump-1"): "wear@2 is to be transferred"},
             waiting={DeviceId("pump-2"): "lost: no answer to 6 questions"},
             building=("wear@3 for board",),
             build_failures={"wear@4 for board": "auc is 0.7, it must be at least 0.9"},
-            links={"line": live.LinkFigures("no such port", line), "mqtt": live.LinkFigures(None, LinkStatistics())},
+            links={"line": runtime_status.LinkFigures("no such port", line), "mqtt": runtime_status.LinkFigures(None, LinkStatistics())},
             unauthenticated={"pump-3": (14, "the signature is not the device's")},
         )  # fmt: skip
-        live.write(self.folder / "state", moment)
+        runtime_status.write(self.folder / "state", moment)
 
 
 def known(folder: Path, more: str = "") -> Known:

@@ -11,16 +11,19 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from reconciler.build.container import SectionId, assemble, disassemble
-from reconciler.build.errors import BuildFailed, OperatorUnsupported, PackMalformed
-from reconciler.build.executing import Place, runner_is_built
-from reconciler.build.reference.run import Reference, generate_inputs
 from reconciler.cli import cli
-from tests.build.flatbuilder import Model
-from tests.build.make_vectors import good_packs
+from reconciler.compiler.errors import BuildFailed, OperatorUnsupported, PackMalformed
+from reconciler.compiler.pack.pack_format import SectionId, assemble, disassemble
+from reconciler.compiler.reference.run import Reference, generate_inputs
+from reconciler.compiler.runner import ExecutionTarget, runner_is_built
+from tests.compiler.flatbuilder import Model
+from tests.compiler.make_vectors import good_packs
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "fleet-repo-example"
-PLACES = [pytest.param(place, marks=[] if place is Place.HOST else [pytest.mark.emulator]) for place in Place]
+PLACES = [
+    pytest.param(place, marks=[] if place is ExecutionTarget.HOST else [pytest.mark.emulator])
+    for place in ExecutionTarget
+]
 TYPE = EXAMPLE / "device-types" / "vibration-wifi.yaml"
 
 
@@ -135,10 +138,11 @@ def test_trees_as_json_become_a_pack(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", [pytest.param(p, marks=pytest.mark.emulator if p is not Place.HOST else ()) for p in Place]
+    "place",
+    [pytest.param(p, marks=pytest.mark.emulator if p is not ExecutionTarget.HOST else ()) for p in ExecutionTarget],
 )
 @pytest.mark.parametrize("name", ["head reconstruction", "forest isolation", "threshold int16"])
-def test_a_pack_runs_on_the_devices_own_engine(tmp_path: Path, name: str, place: Place) -> None:
+def test_a_pack_runs_on_the_devices_own_engine(tmp_path: Path, name: str, place: ExecutionTarget) -> None:
     if not runner_is_built(place):
         pytest.skip("needs `make firmware-runner`")
     data = good_packs()[name]

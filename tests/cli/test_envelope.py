@@ -11,12 +11,12 @@ from click.testing import CliRunner, Result
 from reconciler.cli import cli
 from reconciler.errors import Refused
 from signing.delegation import Delegation, delegate
-from signing.envelope import Configure, Install, make
-from signing.names import Engine, target
+from signing.envelope import ConfigureOrder, InstallOrder, make
+from signing.names import EngineContract, target
 from tests.signing.forge import Key
 
 ROOT, GATEWAY = Key(), Key()
-PUMP = target("plant", "pump-1", Engine(1, frozenset({"ADD", "CONV_2D"})))
+PUMP = target("plant", "pump-1", EngineContract(1, frozenset({"ADD", "CONV_2D"})))
 DIGEST = bytes(range(32))
 CWT = delegate(ROOT, Delegation(GATEWAY.public_key, PUMP.vendor, 4, 2_000_000_000))
 DEVICE = "--root {d}/root.hex --fleet plant --device pump-1 --operators CONV_2D,ADD"
@@ -26,8 +26,8 @@ DEVICE = "--root {d}/root.hex --fleet plant --device pump-1 --operators CONV_2D,
 def files(tmp_path: Path) -> Path:
     (tmp_path / "root.hex").write_text(ROOT.public_key.hex(), encoding="ascii")
     (tmp_path / "held.cwt").write_bytes(CWT)
-    (tmp_path / "install.suit").write_bytes(make(GATEWAY, PUMP, Install(5, DIGEST, 4096), CWT))
-    (tmp_path / "configure.suit").write_bytes(make(GATEWAY, PUMP, Configure(6, DIGEST, {0: 7})))
+    (tmp_path / "install.suit").write_bytes(make(GATEWAY, PUMP, InstallOrder(5, DIGEST, 4096), CWT))
+    (tmp_path / "configure.suit").write_bytes(make(GATEWAY, PUMP, ConfigureOrder(6, DIGEST, {0: 7})))
     return tmp_path
 
 

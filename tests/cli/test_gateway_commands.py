@@ -14,9 +14,9 @@ from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from reconciler.cli import cli, main
-from reconciler.cli.install_service import run_all
-from reconciler.daemon.installation import CannotInstall
-from reconciler.model import Cant, CantReason, DeviceId, RolloutId
+from reconciler.cli.commands.install_service import run_all
+from reconciler.daemon.service_files import CannotInstall
+from reconciler.model import Blocked, BlockedReason, DeviceId, RolloutId
 from tests.cli.known import COMMIT, RUNS, Known, known
 from tests.review.changes import Works, device_says, fleet_files, gateway_says, rollout_document, works
 from tests.review.test_rollout_command import says
@@ -138,7 +138,7 @@ def test_a_gateway_without_a_mirror_has_not_worked_yet(gateway: Known) -> None:
 def test_a_gateway_explains_a_device_from_what_its_daemon_knows(mirrored: tuple[Known, Works]) -> None:
     gateway, made = mirrored
     apply(gateway, made)
-    silent = Cant(DeviceId("pump-01"), RolloutId("wear"), CantReason.SILENT, "not reporting since noon")
+    silent = Blocked(DeviceId("pump-01"), RolloutId("wear"), BlockedReason.SILENT, "not reporting since noon")
     gateway.says(silent)
     gateway.heard("pump-01", timedelta(minutes=3))
     told = gateway.tinyfleet("explain", "pump-01").output

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from reconciler.cli import cli
 from reconciler.errors import Refused, Unusable
-from signing import gatewaystore
+from signing import gateway_keystore
 from signing.delegation import Delegation
 from signing.names import vendor_id
 
@@ -43,7 +43,7 @@ class Desk:
         return str(error)
 
     def in_force(self) -> Delegation:
-        return gatewaystore.load(self.directory / "gw", bytes).delegation
+        return gateway_keystore.load(self.directory / "gw", bytes).delegation
 
 
 @pytest.fixture

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from reconciler.build.errors import BuildFailed
-from reconciler.build.service import BuildService
-from reconciler.build.store import Store
-from reconciler.cli.quotes import Quotes
+from reconciler.cli.inputs.payload_sizes import PayloadSizes
+from reconciler.compiler.errors import BuildFailed
+from reconciler.compiler.service import BuildService
+from reconciler.compiler.store import ArtifactStore
 from reconciler.model import ModelRef, TypeId, Version
-from reconciler.review.freight import Sort
-from tests.build.flatbuilder import Model
-from tests.build.recipes import Files, forest_recipe
-from tests.build.test_ends import dense
+from reconciler.review.transfer_volume import TransferKind
 from tests.cli.test_build_and_pack import TYPE, run
+from tests.compiler.flatbuilder import Model
+from tests.compiler.recipes import Files, forest_recipe
+from tests.compiler.test_ends import dense
 from tests.plan.fleets import ESP32, V1, V2, device, fleet
 from tests.review.changes import fleet_files, reviewed, rollout_document, works
 
@@ -62,9 +62,9 @@ def test_a_model_of_two_inputs_can_not_be_run_from_one_array(tmp_path: Path) -> 
 
 def test_a_store_quotes_what_it_has_and_nothing_else(tmp_path: Path) -> None:
     desired = fleet([device(1)])
-    quotes = Quotes(str(tmp_path), desired, desired)
+    quotes = PayloadSizes(str(tmp_path), desired, desired)
     assert quotes.artifacts([(V2, ESP32.name)]) == {}
-    assert quotes.of(Sort(None, V2, ESP32.name)) is None
+    assert quotes.of(TransferKind(None, V2, ESP32.name)) is None
     gone = ModelRef("gone", Version("1"))
     assert quotes.artifacts([(gone, ESP32.name), (V1, TypeId("gone"))]) == {}
 
@@ -73,11 +73,11 @@ def test_a_build_of_another_recipe_is_not_taken(tmp_path: Path) -> None:
     files, others = Files(), Files()
     wanted = forest_recipe(files)
     other = forest_recipe(others, parameters={"threshold": 0.5})
-    service = BuildService(Store(str(tmp_path)))
+    service = BuildService(ArtifactStore(str(tmp_path)))
     built = service.build(other, others)
     service.close()
     assert built.report.recipe == other.digest != wanted.digest
-    assert BuildService(Store(str(tmp_path))).cached(wanted) is None
+    assert BuildService(ArtifactStore(str(tmp_path))).cached(wanted) is None
 
 
 # ---------------------------------------------------------------- a review by an observed state

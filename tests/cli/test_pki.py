@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from reconciler.cli import cli
 from reconciler.errors import Unusable
-from signing.pki_store import Store, read_certificate
+from signing.pki_store import CertificateStore, read_certificate
 
 SECRET = "correct horse battery staple"  # noqa: S105 - a secret of this test alone
 
@@ -67,7 +67,7 @@ def test_how_long_things_last(desk: Desk) -> None:
     desk.done("issue broker localhost --ca {d}/ca -o {d}/out --passphrase-file {p}")
     desk.done("issue gateway north --days 7 --ca {d}/ca -o {d}/out --passphrase-file {p}")
     assert "restart the broker" in desk.done("crl --ca {d}/ca --list-days 10 --passphrase-file {p}")
-    store, now = Store(desk.directory / "ca"), datetime.now(UTC)
+    store, now = CertificateStore(desk.directory / "ca"), datetime.now(UTC)
     ends = {
         3650: read_certificate(desk.directory / "out" / "pump-1.crt").not_valid_after_utc,
         730: read_certificate(desk.directory / "out" / "localhost.crt").not_valid_after_utc,

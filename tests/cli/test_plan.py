@@ -12,13 +12,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from reconciler.cli import cli
-from reconciler.cli.plan_progress import RolloutProgress, progress
-from reconciler.cli.plan_views import FORMATS, Answer
+from reconciler.cli.views.plan_text import FORMATS, Answer
+from reconciler.cli.views.rollout_lines import RolloutLine, progress
 from reconciler.errors import Invalid, Unusable
 from reconciler.model import (
     ActivatePrebaked,
-    Cant,
-    CantReason,
+    Blocked,
+    BlockedReason,
     Commit,
     Configure,
     DeviceId,
@@ -209,7 +209,7 @@ def test_json_leaves_out_what_has_nothing_to_do_unless_asked() -> None:
 
 
 def test_many_different_reasons_are_cut_short() -> None:
-    actions = tuple(Cant(DeviceId(f"d{n}"), None, CantReason.SILENT, f"reason {n}") for n in range(9))
+    actions = tuple(Blocked(DeviceId(f"d{n}"), None, BlockedReason.SILENT, f"reason {n}") for n in range(9))
     told = FORMATS["text"](Answer(actions, Commit(""), NOW, assumed=True), every=False)
     assert "reason 4" in told
     assert "reason 5" not in told
@@ -218,13 +218,13 @@ def test_many_different_reasons_are_cut_short() -> None:
 
 
 def test_markup_in_words_stays_words() -> None:
-    action = Cant(DeviceId("d1"), None, CantReason.SILENT, "<b>*x*</b> | @team #1")
+    action = Blocked(DeviceId("d1"), None, BlockedReason.SILENT, "<b>*x*</b> | @team #1")
     told = FORMATS["markdown"](Answer((action,), Commit(""), NOW, assumed=False), every=True)
     assert "\\<b\\>\\*x\\*\\</b\\> \\| \\@team \\#1" in told
 
 
 EACH_KIND = (
-    Cant(DeviceId("d1"), EVERYWHERE.name, CantReason.SLOT, "short", 512, (CantReason.SILENT,)),
+    Blocked(DeviceId("d1"), EVERYWHERE.name, BlockedReason.SLOT, "short", 512, (BlockedReason.SILENT,)),
     Hold(DeviceId("d2"), EVERYWHERE.name, HoldReason.WAVE, "later"),
     Install(DeviceId("d3"), EVERYWHERE.name, V2, Origin.OTHER_SLOT, {"threshold": 0.5}, "still there"),
     ActivatePrebaked(DeviceId("d4"), EVERYWHERE.name, V1, {}, "made with it"),
@@ -299,9 +299,7 @@ def test_a_rollout_that_is_over_or_has_stopped_is_told() -> None:
 
 @pytest.mark.parametrize("form", ["text", "markdown"])
 def test_rollouts_under_way_are_told_first_and_many_are_cut_short(form: str) -> None:
-    rollouts = tuple(
-        RolloutProgress(f"r{number:02}", "m@1", number != 7, f"words {number}", ()) for number in range(40)
-    )
+    rollouts = tuple(RolloutLine(f"r{number:02}", "m@1", number != 7, f"words {number}", ()) for number in range(40))
     told = FORMATS[form](Answer((), Commit(""), NOW, assumed=False, rollouts=rollouts), every=False)
     assert told.index("words 7") < told.index("words 0")
     assert "and 10 more" in told

@@ -16,14 +16,14 @@ import yaml
 from click.testing import CliRunner, Result
 
 from demo.world import document, threshold_model
-from reconciler.build.interchange import threshold_pack
 from reconciler.cli import cli
-from reconciler.devices.esp_flash import WriteFailed, WrongChip
+from reconciler.compiler.pack.threshold_json import threshold_pack
+from reconciler.devices.esp_flasher import WriteFailed, WrongChip
 from reconciler.devices.flash_image import HEADER_BYTES
 from reconciler.devices.provisioning import NotProvisionable
 from reconciler.errors import Invalid, Unusable
 from reconciler.git.proposal import CantPropose
-from reconciler.load.edit import NotEditable
+from reconciler.load.yaml_edit import NotEditable
 from signing import keys
 from signing.names import key_id
 from tests.devices.esp_chip import Chip, Faults

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.daemon import http, live
-from reconciler.daemon.exclusive import AlreadyRunning, held, holder
-from reconciler.daemon.health import LONGEST_S, Health
-from reconciler.daemon.logs import JsonFormatter, TextFormatter
-from reconciler.daemon.notify import Notifier
+from reconciler.daemon import http_server, runtime_status
+from reconciler.daemon.instance_lock import AlreadyRunning, held, holder
+from reconciler.daemon.liveness import LONGEST_S, Liveness
+from reconciler.daemon.logging_setup import JsonFormatter, TextFormatter
+from reconciler.daemon.sd_notify import SystemdNotifier
 from reconciler.engine import trace
 from reconciler.errors import Unusable
 from reconciler.model import Commit, DeviceId
@@ -57,7 +57,7 @@ class Hands:
 @pytest.mark.parametrize("job", sorted(LONGEST_S))
 def test_a_job_that_takes_longer_than_it_ever_may_is_stuck(job: str) -> None:
     clock = Hands()
-    health = Health(clock)
+    health = Liveness(clock)
     with health.working(job):
         assert health.stuck() is None
         clock.now_s = LONGEST_S[job] + 1
@@ -66,7 +66,7 @@ def test_a_job_that_takes_longer_than_it_ever_may_is_stuck(job: str) -> None:
 
 
 def test_ready_is_said_once_a_commit_is_enforced() -> None:
-    health = Health()
+    health = Liveness()
     assert health.not_ready(Commit("c")) == "the first pass is not over"
     health.ready = True
     assert health.not_ready(None) == "there is no commit to enforce"
@@ -117,7 +117,7 @@ def test_systemd_is_told_over_its_socket(tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         monkeypatch.setenv("WATCHDOG_USEC", "3000000")
         monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
-        notifier = Notifier()
+        notifier = SystemdNotifier()
         notifier.ready("2 of 2")
         notifier.alive("still 2")
         notifier.stopping()
@@ -134,16 +134,16 @@ def test_systemd_is_told_over_its_socket(tmp_path: Path, monkeypatch: pytest.Mon
 def test_without_systemd_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     monkeypatch.delenv("WATCHDOG_USEC", raising=False)
-    notifier = Notifier()
+    notifier = SystemdNotifier()
     notifier.ready("nobody listens")
     assert notifier.watchdog_s is None
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"version": 0}', "{"])
 def test_a_file_of_the_moment_that_is_of_no_use_is_none(tmp_path: Path, content: str) -> None:
-    assert live.read(tmp_path) is None
-    (tmp_path / live.FILE).write_text(content)
-    assert live.read(tmp_path) is None
+    assert runtime_status.read(tmp_path) is None
+    (tmp_path / runtime_status.FILE).write_text(content)
+    assert runtime_status.read(tmp_path) is None
 
 
 def free_port() -> int:
@@ -163,12 +163,12 @@ def get(url: str, method: str = "GET") -> tuple[int, str]:
 
 async def asked(pages: dict[str, object], *requests: tuple[str, str]) -> list[tuple[int, str]]:
     port = free_port()
-    async with http.serving(f"127.0.0.1:{port}", pages):  # type: ignore[arg-type]
+    async with http_server.serving(f"127.0.0.1:{port}", pages):  # type: ignore[arg-type]
         return [await asyncio.to_thread(get, f"http://127.0.0.1:{port}{path}", method) for method, path in requests]
 
 
 def test_pages_are_served_and_nothing_else() -> None:
-    pages = {"/healthz": lambda: http.plain(None), "/readyz": lambda: http.plain("not yet")}
+    pages = {"/healthz": lambda: http_server.plain(None), "/readyz": lambda: http_server.plain("not yet")}
     requests = [
         ("GET", "/healthz"),
         ("GET", "/readyz?x=1"),
@@ -186,7 +186,7 @@ def test_pages_are_served_and_nothing_else() -> None:
 def test_a_client_that_says_too_much_or_nothing_is_let_go() -> None:
     async def talk() -> bytes:
         port = free_port()
-        async with http.serving(f"127.0.0.1:{port}", {}):
+        async with http_server.serving(f"127.0.0.1:{port}", {}):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"GET /" + b"x" * 100_000)
             answer = await reader.read()
@@ -199,9 +199,9 @@ def test_a_client_that_says_too_much_or_nothing_is_let_go() -> None:
 def test_an_address_that_is_taken_costs_the_metrics_alone(caplog: pytest.LogCaptureFixture) -> None:
     async def twice() -> None:
         port = free_port()
-        async with http.serving(f"127.0.0.1:{port}", {}), http.serving(f"127.0.0.1:{port}", {}):
+        async with http_server.serving(f"127.0.0.1:{port}", {}), http_server.serving(f"127.0.0.1:{port}", {}):
             pass
-        async with http.serving("", {}):
+        async with http_server.serving("", {}):
             pass
 
     asyncio.run(twice())

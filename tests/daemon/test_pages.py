@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from reconciler import config
-from reconciler.engine import doubts
+from reconciler.engine.observed import trust
 from reconciler.git import errors
-from reconciler.model import CantReason, HoldReason
+from reconciler.model import BlockedReason, HoldReason
 from tests.daemon.configuration_tables import PAGE, with_tables
 
 ROOT = Path(__file__).parents[2]
@@ -91,21 +91,21 @@ def written(module: str, kind: str) -> set[str]:
 def test_every_reason_of_a_device_has_a_row() -> None:
     explained = set().union(*rows("Devices").values())
     held = {f"Held{reason.value}" for reason in HoldReason}
-    assert {reason.value for reason in CantReason} <= explained
+    assert {reason.value for reason in BlockedReason} <= explained
     assert held <= explained
-    assert {doubts.NOT_AUTHENTIC, doubts.SEQUENCE_WENT_BACK} <= explained
+    assert {trust.NOT_AUTHENTIC, trust.SEQUENCE_WENT_BACK} <= explained
 
 
 @pytest.mark.parametrize("kind", ["Known", "Trusted", "Reporting", "Fits", "UpToDate"])
 def test_literal_reasons_of_devices_have_their_rows(kind: str) -> None:
-    literal = written("device.py", kind)
+    literal = written("device_status.py", kind)
     assert literal
     assert literal - {"Held"} <= rows("Devices")[kind]  # `Held` is put before a reason to hold
 
 
-@pytest.mark.parametrize("kind", ["Valid", "LinksUp", "NoStrangers"])
+@pytest.mark.parametrize("kind", ["Valid", "LinksUp", "NoUnknownDevices"])
 def test_literal_reasons_of_gateways_have_their_rows(kind: str) -> None:
-    literal = written("gateway.py", kind)
+    literal = written("gateway_status.py", kind)
     assert literal
     assert literal <= rows("Gateways")[kind]
 

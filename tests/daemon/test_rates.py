@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.daemon.rates import STEP_S, STEPS, Rate, Rates
+from reconciler.daemon.link_rates import STEP_S, STEPS, Rate, Rates
 from reconciler.devices.link import LinkStatistics
 
 

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.config import Notify
-from reconciler.daemon.outbox import GIVEN_UP_AFTER, LONGEST_WAIT_S, Outbox
-from reconciler.daemon.webhook import Notices, NotTaken, SecretUnusable, Webhook, signature, webhook_of
-from reconciler.model import DeviceId, Hold, HoldReason, RolloutId, RolloutWord
-from reconciler.report.device import Moment, device_status
-from reconciler.report.notice import Event, Lookout, Notice
-from reconciler.report.rollout import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
+from reconciler.config import NotifyConfig
+from reconciler.daemon.event_queue import GIVEN_UP_AFTER, LONGEST_WAIT_S, EventQueue
+from reconciler.daemon.webhook import EventNotifier, SecretUnusable, Webhook, WebhookRejected, signature, webhook_of
+from reconciler.model import DeviceId, Hold, HoldReason, RolloutId, RolloutReport
+from reconciler.report.device_status import Moment, device_status
+from reconciler.report.events import EventDetector, EventKind, FleetEvent
+from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
 from tests.daemon.receiver import Receiver, Taken
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -31,23 +31,23 @@ HOUR = timedelta(hours=1)
 
 
 def status(
-    *, done: int = 1, stopped: str = "", held: str = "", soaking: bool = False, wish: str = "w1"
+    *, done: int = 1, stopped: str = "", held: str = "", soaking: bool = False, revision: str = "w1"
 ) -> RolloutStatus:
     due = frozenset({DeviceId("pump-3")})
-    word = RolloutWord(
-        wish, due=due, soaking=frozenset({DeviceId("pump-1")}) if soaking else frozenset(), stopped=stopped
+    word = RolloutReport(
+        revision, due=due, soaking=frozenset({DeviceId("pump-1")}) if soaking else frozenset(), stopped=stopped
     )
     waves = (WaveFacts("all", 3, done, int(soaking), 3 - done, 0, 0, open=True),)
     facts = RolloutFacts(WEAR, "wear@2", word, waves, complete=done == 3, waiting="wave 1 (all): 1 of 3", held=held)
     return rollout_status(facts, Moment(NOON, "c" * 40), None)
 
 
-def lookout() -> Lookout:
-    return Lookout("hall", HOUR)
+def lookout() -> EventDetector:
+    return EventDetector("hall", HOUR)
 
 
-def seen(at: Lookout, *steps: tuple[RolloutStatus, datetime]) -> list[Event]:
-    found: list[Notice] = []
+def seen(at: EventDetector, *steps: tuple[RolloutStatus, datetime]) -> list[EventKind]:
+    found: list[FleetEvent] = []
     for step, now in steps:
         found = at.notices({WEAR: step}, (), now)
     return [notice.event for notice in found]
@@ -57,15 +57,15 @@ def seen(at: Lookout, *steps: tuple[RolloutStatus, datetime]) -> list[Event]:
 
 
 def test_stop_and_completion_are_told_at_once() -> None:
-    assert seen(lookout(), (status(stopped="stopped: 1 failed, 0 allowed"), NOON)) == [Event.STOPPED]
-    assert seen(lookout(), (status(done=3), NOON)) == [Event.COMPLETE]
+    assert seen(lookout(), (status(stopped="stopped: 1 failed, 0 allowed"), NOON)) == [EventKind.STOPPED]
+    assert seen(lookout(), (status(done=3), NOON)) == [EventKind.COMPLETE]
     assert seen(lookout(), (status(), NOON)) == []
 
 
 def test_what_does_not_move_for_so_long_is_stuck() -> None:
     late = NOON + HOUR
     assert seen(lookout(), (status(), NOON), (status(), late - timedelta(seconds=1))) == []
-    assert seen(lookout(), (status(), NOON), (status(), late)) == [Event.STUCK]
+    assert seen(lookout(), (status(), NOON), (status(), late)) == [EventKind.STUCK]
     assert seen(lookout(), (status(), NOON), (status(done=2), NOON + HOUR / 2), (status(done=2), late)) == []
 
 
@@ -82,21 +82,21 @@ def test_waiting_for_a_window_is_not_stuck() -> None:
     waits = device_status(hold, None, None, Moment(NOON, "c" * 40), None)
     at.notices({WEAR: status()}, (waits,), NOON)
     assert at.notices({WEAR: status()}, (waits,), NOON + 5 * HOUR) == []
-    assert [each.event for each in at.notices({WEAR: status()}, (), NOON + 5 * HOUR)] == [Event.STUCK]
+    assert [each.event for each in at.notices({WEAR: status()}, (), NOON + 5 * HOUR)] == [EventKind.STUCK]
 
 
 # ---------------------------------------------------------------- how it is told
 
 
 @pytest.fixture
-def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    with contextlib.closing(Outbox(tmp_path / "notices.db")) as opened:
+def outbox(tmp_path: Path) -> Iterator[EventQueue]:
+    with contextlib.closing(EventQueue(tmp_path / "notices.db")) as opened:
         opened.put([], 0.0)  # it has been looked at before
         yield opened
 
 
-def deliver(outbox: Outbox, url: str, *rollouts: RolloutStatus) -> None:
-    notices = Notices("hall", Webhook(url, SECRET, 5.0), outbox, 3600.0)
+def deliver(outbox: EventQueue, url: str, *rollouts: RolloutStatus) -> None:
+    notices = EventNotifier("hall", Webhook(url, SECRET, 5.0), outbox, 3600.0)
 
     async def looked() -> None:
         for each in rollouts:
@@ -113,7 +113,7 @@ def verified(taken: Taken) -> bool:
     return hmac.compare_digest(made, told[2]) and abs(time.time() - int(told[1])) < 300
 
 
-def test_a_notice_arrives_once_and_is_signed(outbox: Outbox) -> None:
+def test_a_notice_arrives_once_and_is_signed(outbox: EventQueue) -> None:
     receiver = Receiver()
     with receiver.served() as url:
         deliver(outbox, url, status(done=3), status(done=3))
@@ -128,23 +128,23 @@ def test_a_notice_arrives_once_and_is_signed(outbox: Outbox) -> None:
     assert not verified(replace(taken, body=taken.body.replace(b"complete", b"stopped!")))
 
 
-def test_another_wish_is_told_anew(outbox: Outbox) -> None:
+def test_another_wish_is_told_anew(outbox: EventQueue) -> None:
     receiver = Receiver()
     with receiver.served() as url:
-        deliver(outbox, url, status(done=3), status(done=3, wish="w2"))
+        deliver(outbox, url, status(done=3), status(done=3, revision="w2"))
     assert receiver.taken.qsize() == 2
 
 
 def test_what_was_true_before_the_first_look_is_not_told(tmp_path: Path) -> None:
     receiver = Receiver()
-    with receiver.served() as url, contextlib.closing(Outbox(tmp_path / "notices.db")) as fresh:
+    with receiver.served() as url, contextlib.closing(EventQueue(tmp_path / "notices.db")) as fresh:
         deliver(fresh, url, status(done=3), status(done=3), status(stopped="stopped: 1 failed, 0 allowed"))
     assert receiver.taken.get_nowait().document["event"] == "stopped"
     assert receiver.taken.empty()
 
 
 @pytest.mark.parametrize("answer", [500, 404, 429])
-def test_what_is_not_taken_is_put_off_twice_as_long_each_time(outbox: Outbox, answer: int) -> None:
+def test_what_is_not_taken_is_put_off_twice_as_long_each_time(outbox: EventQueue, answer: int) -> None:
     receiver = Receiver(answers=[answer, answer])
     notice = lookout().notices({WEAR: status(done=3)}, (), NOON)
     with receiver.served() as url:
@@ -156,14 +156,14 @@ def test_what_is_not_taken_is_put_off_twice_as_long_each_time(outbox: Outbox, an
             for letter in letters:
                 try:
                     webhook.post(letter, now_s)
-                except NotTaken:
+                except WebhookRejected:
                     outbox.failed(letter, now_s)
                 else:
                     outbox.taken(letter)
     assert outbox.due(10.0**9) == []
 
 
-def test_back_off_has_an_end_and_so_have_tries(outbox: Outbox) -> None:
+def test_back_off_has_an_end_and_so_have_tries(outbox: EventQueue) -> None:
     outbox.put(lookout().notices({WEAR: status(done=3)}, (), NOON), 0.0)
     now_s, tries = 0.0, 0
     while letters := outbox.due(now_s):
@@ -177,19 +177,19 @@ def test_a_restart_repeats_nothing_and_forgets_nothing(tmp_path: Path) -> None:
     receiver = Receiver(answers=[503])
     path = tmp_path / "notices.db"
     with receiver.served() as url:
-        with contextlib.closing(Outbox(path)) as first:
+        with contextlib.closing(EventQueue(path)) as first:
             first.put([], 0.0)
             deliver(first, url, status(done=3))  # refused
-        with contextlib.closing(Outbox(path)) as second:
+        with contextlib.closing(EventQueue(path)) as second:
             (letter,) = second.due(time.time() + 60)
             Webhook(url, SECRET, 5.0).post(letter, time.time())
             second.taken(letter)
-        with contextlib.closing(Outbox(path)) as third:
+        with contextlib.closing(EventQueue(path)) as third:
             deliver(third, url, status(done=3))
     assert receiver.taken.qsize() == 2
 
 
-def test_nobody_is_redirected(outbox: Outbox) -> None:
+def test_nobody_is_redirected(outbox: EventQueue) -> None:
     elsewhere, receiver = Receiver(), Receiver(answers=[307])
     with elsewhere.served() as other, receiver.served() as url:
         receiver.location = other
@@ -198,13 +198,13 @@ def test_nobody_is_redirected(outbox: Outbox) -> None:
     assert len(outbox.due(time.time() + 60)) == 1
 
 
-def test_a_receiver_that_hangs_holds_up_nobody(outbox: Outbox) -> None:
+def test_a_receiver_that_hangs_holds_up_nobody(outbox: EventQueue) -> None:
     """Passes run on the loop: it goes on while a receiver keeps the notice waiting."""
     receiver = Receiver(hold=threading.Event())
     assert receiver.hold is not None
 
     async def beside(url: str) -> int:
-        notices = Notices("hall", Webhook(url, SECRET, 30.0), outbox, 3600.0)
+        notices = EventNotifier("hall", Webhook(url, SECRET, 30.0), outbox, 3600.0)
         task = asyncio.create_task(notices.look({WEAR: status(done=3)}, ()))
         turns = 0
         while turns < 100:
@@ -221,7 +221,7 @@ def test_a_receiver_that_hangs_holds_up_nobody(outbox: Outbox) -> None:
     assert receiver.taken.qsize() == 1
 
 
-def test_nobody_listening_is_a_notice_that_waits(outbox: Outbox) -> None:
+def test_nobody_listening_is_a_notice_that_waits(outbox: EventQueue) -> None:
     with Receiver().served() as url:
         pass
     deliver(outbox, url, status(done=3))
@@ -239,7 +239,7 @@ def test_a_secret_must_be_one(tmp_path: Path, content: bytes | None, mode: int, 
         path.write_bytes(content)
         path.chmod(mode)
     with pytest.raises(SecretUnusable, match=says):
-        webhook_of(Notify("https://example.org/hook", path))
+        webhook_of(NotifyConfig("https://example.org/hook", path))
 
 
 def test_signatures_are_hmacs_of_moment_and_body() -> None:

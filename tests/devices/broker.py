@@ -15,7 +15,7 @@ from pathlib import Path
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from reconciler.devices.codec import Block, encode, parse
+from reconciler.devices.messages import Block, encode, parse
 from tests.devices.pretend import PretendedDevice
 
 FLEET = "plant"

@@ -9,24 +9,24 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from reconciler.devices import bodies
-from reconciler.devices.bodies import Body, encode_body
-from reconciler.devices.codec import (
-    Ask,
+from reconciler.devices import reports
+from reconciler.devices.frame import Deframer, encode_frame
+from reconciler.devices.messages import (
     Block,
-    Encoding,
     Have,
+    Inquire,
     Message,
     Missing,
     Offer,
-    Payload,
-    Result,
+    PayloadEncoding,
+    PayloadOffer,
+    ReportKind,
     Signed,
     Stage,
-    What,
+    TransferResult,
     encode,
 )
-from reconciler.devices.frame import Deframer, encode_frame
+from reconciler.devices.reports import Body, encode_body
 from reconciler.model import Phase
 
 FOLDER = Path(__file__).parents[1] / "vectors"
@@ -34,12 +34,12 @@ COUNTING = bytes(range(256))
 DIGEST_A, DIGEST_B = COUNTING[:16], COUNTING[16:32]
 
 MESSAGES: dict[str, Message] = {
-    "ask-report": Ask(What.REPORT, COUNTING[:8]),
-    "ask-parameters": Ask(What.PARAMETERS, COUNTING[8:16]),
+    "ask-report": Inquire(ReportKind.REPORT, COUNTING[:8]),
+    "ask-parameters": Inquire(ReportKind.PARAMETERS, COUNTING[8:16]),
     "offer-without-payload": Offer(0, COUNTING[:40], None),
-    "offer-raw": Offer(23, COUNTING + COUNTING[:19], Payload(Encoding.RAW, 55_296, 1024)),
-    "offer-patch-heatshrink": Offer(1, COUNTING[:24], Payload(Encoding.PATCH_HEATSHRINK, 1, 16)),
-    "offer-most-blocks": Offer(2, COUNTING[:23], Payload(Encoding.HEATSHRINK, 65_536, 16)),
+    "offer-raw": Offer(23, COUNTING + COUNTING[:19], PayloadOffer(PayloadEncoding.RAW, 55_296, 1024)),
+    "offer-patch-heatshrink": Offer(1, COUNTING[:24], PayloadOffer(PayloadEncoding.PATCH_HEATSHRINK, 1, 16)),
+    "offer-most-blocks": Offer(2, COUNTING[:23], PayloadOffer(PayloadEncoding.HEATSHRINK, 65_536, 16)),
     "offer-longest-envelope": Offer(3, COUNTING * 2, None),
     "block-first": Block(1, 0, COUNTING[:64]),
     "block-last": Block(23, 4095, b"\0"),
@@ -51,26 +51,26 @@ MESSAGES: dict[str, Message] = {
     "have-nothing": Have(5, 0, b""),
     "have-some": Have(5, 3, bytes([0b0000_0101, 0, 0x80])),
     "have-all": Have(5, 4096, b""),
-    "result-done": Result(5, 0),
-    "result-working": Result(None, 1),
-    "result-signature": Result(5, -16),
-    "result-no-transfer": Result(0, -72),
+    "result-done": TransferResult(5, 0),
+    "result-working": TransferResult(None, 1),
+    "result-signature": TransferResult(5, -16),
+    "result-no-transfer": TransferResult(0, -72),
 }
 
 BODIES: dict[str, Body] = {
-    "report-of-a-new-device": bodies.Report(
+    "report-of-a-new-device": reports.DeviceReport(
         counter=1 << 20,
         sequence=0,
         epoch=0,
         gateway=bytes(8),
         phase=Phase.IDLE,
-        place=bodies.Place.NOWHERE,
+        place=reports.ModelPlace.NOWHERE,
         running=None,
         other=None,
-        why=bodies.Why.NOTHING_CAN,
+        why=reports.DecisionReason.NOTHING_CAN,
         failed=None,
         error=0,
-        flags=bodies.Flag(0),
+        flags=reports.Flag(0),
         parameters=0,
         boots=1,
         inferences=0,
@@ -78,27 +78,27 @@ BODIES: dict[str, Body] = {
         faults=0,
         transfer=None,
     ),
-    "report-with-everything": bodies.Report(
+    "report-with-everything": reports.DeviceReport(
         counter=(1 << 64) - 1,
         sequence=0xFFFF_FFFF,
         epoch=7,
         gateway=COUNTING[:8],
         phase=Phase.CONFIRMED,
-        place=bodies.Place.SLOT_B,
+        place=reports.ModelPlace.SLOT_B,
         running=DIGEST_A,
         other=DIGEST_B,
-        why=bodies.Why.FELL_BACK_TO_PREVIOUS,
+        why=reports.DecisionReason.FELL_BACK_TO_PREVIOUS,
         failed=DIGEST_B,
         error=-87,
-        flags=bodies.Flag(0xFF),
+        flags=reports.Flag(0xFF),
         parameters=0xDEAD_BEEF,
         boots=65_536,
         inferences=1_000_000,
         anomalies=12,
         faults=1,
-        transfer=bodies.OpenTransfer(DIGEST_B, Encoding.HEATSHRINK, 4141, 512, 3),
+        transfer=reports.OpenTransfer(DIGEST_B, PayloadEncoding.HEATSHRINK, 4141, 512, 3),
     ),
-    "capabilities": bodies.CapabilitiesBody(
+    "capabilities": reports.CapabilitiesBody(
         type="esp32-vibration",
         class_id=DIGEST_A,
         pack_format=1,
@@ -111,12 +111,12 @@ BODIES: dict[str, Body] = {
         prebaked=(DIGEST_A, DIGEST_B),
         firmware="0.1.0",
     ),
-    "summary": bodies.Summary(
-        DIGEST_A, 1000, 3, 0, 2, bodies.Score(100, -5, 127, -(1 << 40), (1, 2, 3, 4, 5, 6, 7, 72))
+    "summary": reports.Summary(
+        DIGEST_A, 1000, 3, 0, 2, reports.Score(100, -5, 127, -(1 << 40), (1, 2, 3, 4, 5, 6, 7, 72))
     ),
-    "summary-without-score": bodies.Summary(None, 0, 0, 0, 0, None),
-    "parameters": bodies.ParametersBody(DIGEST_A, {0: -1, 15: 70_000}),
-    "parameters-none": bodies.ParametersBody(None, {}),
+    "summary-without-score": reports.Summary(None, 0, 0, 0, 0, None),
+    "parameters": reports.ParametersBody(DIGEST_A, {0: -1, 15: 70_000}),
+    "parameters-none": reports.ParametersBody(None, {}),
 }
 
 MALFORMED = {

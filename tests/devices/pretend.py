@@ -9,25 +9,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from reconciler.devices.bodies import Flag, OpenTransfer, Place, Report, Why, encode_body
-from reconciler.devices.codec import (
+from reconciler.devices.errors import Malformed
+from reconciler.devices.frame import Deframer, encode_frame
+from reconciler.devices.messages import (
     Answer,
-    Ask,
     Block,
-    Encoding,
     Have,
+    Inquire,
     Message,
     Missing,
     Offer,
-    Result,
+    PayloadEncoding,
     Signed,
     Stage,
+    TransferResult,
     encode,
     parse,
 )
-from reconciler.devices.errors import Malformed
-from reconciler.devices.frame import Deframer, encode_frame
-from reconciler.devices.transfer import Job
+from reconciler.devices.reports import DecisionReason, DeviceReport, Flag, ModelPlace, OpenTransfer, encode_body
+from reconciler.devices.transfer import TransferJob
 from reconciler.errors import Refused
 from reconciler.model import DeviceId, Phase
 
@@ -47,9 +47,9 @@ def pretended_envelope(sequence: int, digest16: bytes = DIGEST16) -> bytes:
     return sequence.to_bytes(4, "big") + digest16
 
 
-def job_for(device: str, payload: bytes, *, sequence: int = 1, block_bytes: int = 64) -> Job:
+def job_for(device: str, payload: bytes, *, sequence: int = 1, block_bytes: int = 64) -> TransferJob:
     """Return a job that a pretended device accepts."""
-    return Job(
+    return TransferJob(
         device=DeviceId(device),
         transfer=sequence % 24,
         envelope=pretended_envelope(sequence),
@@ -57,7 +57,7 @@ def job_for(device: str, payload: bytes, *, sequence: int = 1, block_bytes: int 
         counter=0,
         digest16=DIGEST16,
         payload=payload,
-        encoding=Encoding.RAW,
+        encoding=PayloadEncoding.RAW,
         block_bytes=block_bytes,
     )
 
@@ -83,7 +83,7 @@ class PretendedDevice:
     def answer(self, message: Message) -> Answer | None:
         """Say what the protocol wants said."""
         match message:
-            case Ask(nonce=nonce):
+            case Inquire(nonce=nonce):
                 return Signed(bytes([len(nonce)]) + nonce + encode_body(self.report()))
             case Offer() as offer:
                 return self._take_offer(offer)
@@ -99,20 +99,20 @@ class PretendedDevice:
             case _:
                 return None
 
-    def report(self) -> Report:
+    def report(self) -> DeviceReport:
         """Tell the state; a trial ends after so many looks at it."""
         self.counter += 1
         if self.phase is Phase.TRIAL:
             self.polls_in_trial -= 1
             if self.polls_in_trial < 0:
                 self._end_trial()
-        return Report(
+        return DeviceReport(
             counter=self.counter,
             sequence=self.sequence,
             epoch=1,
             gateway=bytes(8),
             phase=self.phase,
-            place=Place.SLOT_A if self.running else Place.NOWHERE,
+            place=ModelPlace.SLOT_A if self.running else ModelPlace.NOWHERE,
             running=self.running,
             other=None,
             why=self._why,
@@ -151,27 +151,27 @@ class PretendedDevice:
         self.offer = None
 
     @property
-    def _why(self) -> Why:
+    def _why(self) -> DecisionReason:
         if self.failed and self.restarts_late:
-            return Why.ON_TRIAL
-        return Why.CONFIRMED if self.running else Why.NOTHING_CAN
+            return DecisionReason.ON_TRIAL
+        return DecisionReason.CONFIRMED if self.running else DecisionReason.NOTHING_CAN
 
     def _take_offer(self, offer: Offer) -> Answer:
         if self.refuses_with is not None:
-            return Result(offer.transfer, self.refuses_with)
+            return TransferResult(offer.transfer, self.refuses_with)
         if self.offer is None or offer.envelope != self.offer.envelope or offer.payload != self.offer.payload:
             self.blocks = {}
         self.offer = offer
         self.sequence = int.from_bytes(offer.envelope[:4], "big")
         if offer.payload is None:
             self.phase = Phase.TRIAL
-            return Result(offer.transfer, 1)
+            return TransferResult(offer.transfer, 1)
         self.phase = Phase.RECEIVING
         return self._have(offer.transfer)
 
     def _have(self, transfer: int) -> Answer:
         if not self.offer or not self.offer.payload or transfer != self.offer.transfer:
-            return Result(transfer, -72)
+            return TransferResult(transfer, -72)
         count = self.offer.payload.blocks
         first = next((i for i in range(count) if i not in self.blocks), count)
         marks = sum(1 << (i - first - 1) for i in self.blocks if i > first)
@@ -180,10 +180,10 @@ class PretendedDevice:
     def _stage(self, transfer: int) -> Answer:
         have = self._have(transfer)
         if self.phase is Phase.TRIAL:
-            return Result(transfer, 0)
+            return TransferResult(transfer, 0)
         if isinstance(have, Have) and self.offer and self.offer.payload and have.first == self.offer.payload.blocks:
             self.phase = Phase.TRIAL
-            return Result(transfer, 1)
+            return TransferResult(transfer, 1)
         return have
 
 

@@ -7,28 +7,28 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.devices.bodies import (
+from reconciler.devices.errors import Malformed
+from reconciler.devices.flash_image import ADDRESS_MAX, Identity, provisioned_region
+from reconciler.devices.line_quality import MEMORY_BITS, LineQuality, best_block_bytes
+from reconciler.devices.reports import (
     PREBAKED_MAX,
     CapabilitiesBody,
+    DecisionReason,
+    DeviceReport,
     Flag,
+    ModelPlace,
     ParametersBody,
-    Place,
-    Report,
     Score,
     Summary,
-    Why,
     encode_body,
     parse_body,
 )
-from reconciler.devices.errors import Malformed
-from reconciler.devices.flash_image import ADDRESS_MAX, Identity, provisioned_region
-from reconciler.devices.noise import MEMORY_BITS, Noise, best_block_bytes
 from reconciler.devices.strict_cbor import dump, items, load
 from reconciler.model import Phase
 
-REPORT = Report(
-    counter=9, sequence=4, epoch=1, gateway=b"\x11" * 8, phase=Phase.CONFIRMED, place=Place.SLOT_A,
-    running=bytes(16), other=None, why=Why.CONFIRMED, failed=None, error=-31, flags=Flag(0), parameters=0, boots=3,
+REPORT = DeviceReport(
+    counter=9, sequence=4, epoch=1, gateway=b"\x11" * 8, phase=Phase.CONFIRMED, place=ModelPlace.SLOT_A,
+    running=bytes(16), other=None, why=DecisionReason.CONFIRMED, failed=None, error=-31, flags=Flag(0), parameters=0, boots=3,
     inferences=120, anomalies=7, faults=1, transfer=None,
 )  # fmt: skip
 TOLD = CapabilitiesBody(
@@ -40,7 +40,7 @@ PARAMETERS = ParametersBody(bytes(16), {0: -5})
 ERROR_AT, UPDATES_AT, PREBAKED_AT, FIRMWARE_AT = 11, 9, 10, 11  # in the arrays as they travel
 
 
-def spoiled(body: Report | CapabilitiesBody | Summary | ParametersBody, at: int, value: object) -> bytes:
+def spoiled(body: DeviceReport | CapabilitiesBody | Summary | ParametersBody, at: int, value: object) -> bytes:
     """Encode a body with another value in one of its places."""
     fields = list(items(load(encode_body(body)), "a body"))
     fields[at] = value
@@ -48,7 +48,7 @@ def spoiled(body: Report | CapabilitiesBody | Summary | ParametersBody, at: int,
 
 
 @pytest.mark.parametrize("body", [REPORT, TOLD, COUNTED, PARAMETERS])
-def test_every_body_survives_its_encoding(body: Report | CapabilitiesBody | Summary | ParametersBody) -> None:
+def test_every_body_survives_its_encoding(body: DeviceReport | CapabilitiesBody | Summary | ParametersBody) -> None:
     assert parse_body(encode_body(body)) == body
 
 
@@ -100,7 +100,7 @@ def test_more_packs_or_longer_names_than_there_is_room_for() -> None:
 
 
 def test_old_noise_fades() -> None:
-    noise = Noise()
+    noise = LineQuality()
     while noise.bits < MEMORY_BITS - 8000:
         noise.frame(1000, flipped=1)
     noisy = noise.bit_error_rate

@@ -11,27 +11,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.devices import bodies
-from reconciler.devices.bodies import Body, encode_body, parse_body
-from reconciler.devices.codec import (
+from reconciler.devices import reports
+from reconciler.devices.errors import Malformed
+from reconciler.devices.messages import (
     ENVELOPE_BYTES_MAX,
-    Ask,
     Block,
-    Encoding,
     Have,
+    Inquire,
     Message,
     Missing,
     Offer,
-    Payload,
-    Result,
+    PayloadEncoding,
+    PayloadOffer,
+    ReportKind,
     Signed,
     Stage,
-    What,
+    TransferResult,
     encode,
     parse,
     parse_answer,
 )
-from reconciler.devices.errors import Malformed
+from reconciler.devices.reports import Body, encode_body, parse_body
 from reconciler.model import Phase
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "protocol.json").read_text(encoding="utf-8"))
@@ -41,10 +41,12 @@ TRANSFERS = st.integers(0, 23)
 DIGESTS16 = st.binary(min_size=16, max_size=16)
 MAYBE_DIGEST = st.none() | DIGESTS16
 BLOCK_BYTES = st.integers(1, 256).map(lambda sixteenths: sixteenths * 16)
-PAYLOADS = st.tuples(st.sampled_from(Encoding), st.integers(1, 60_000), BLOCK_BYTES).map(lambda p: Payload(*p))
+PAYLOADS = st.tuples(st.sampled_from(PayloadEncoding), st.integers(1, 60_000), BLOCK_BYTES).map(
+    lambda p: PayloadOffer(*p)
+)
 HELD = st.binary(max_size=512).map(lambda held: held.rstrip(b"\0"))
 MESSAGES: st.SearchStrategy[Message] = st.one_of(
-    st.builds(Ask, st.sampled_from(What), st.binary(min_size=8, max_size=8)),
+    st.builds(Inquire, st.sampled_from(ReportKind), st.binary(min_size=8, max_size=8)),
     st.builds(
         Offer,
         TRANSFERS,
@@ -56,15 +58,20 @@ MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(Stage, TRANSFERS),
     st.builds(Signed, st.binary(min_size=1, max_size=500)),
     st.builds(Have, TRANSFERS, st.integers(0, 4096), HELD),
-    st.builds(Result, st.none() | TRANSFERS, st.integers(-(2**31), 1)),
+    st.builds(TransferResult, st.none() | TRANSFERS, st.integers(-(2**31), 1)),
 )
 
 OPEN_TRANSFERS = st.builds(
-    bodies.OpenTransfer, DIGESTS16, st.sampled_from(Encoding), UINT32, st.integers(0, 4096), st.integers(0, 4096)
+    reports.OpenTransfer,
+    DIGESTS16,
+    st.sampled_from(PayloadEncoding),
+    UINT32,
+    st.integers(0, 4096),
+    st.integers(0, 4096),
 )
 INT32 = st.integers(-(2**31), 2**31 - 1)
 SCORES = st.builds(
-    bodies.Score,
+    reports.Score,
     UINT32,
     INT32,
     INT32,
@@ -73,19 +80,19 @@ SCORES = st.builds(
 )
 BODIES: st.SearchStrategy[Body] = st.one_of(
     st.builds(
-        bodies.Report,
+        reports.DeviceReport,
         counter=st.integers(0, 2**64 - 1),
         sequence=UINT32,
         epoch=UINT32,
         gateway=st.binary(min_size=8, max_size=8),
-        phase=st.sampled_from(list(bodies.PHASES)),
-        place=st.sampled_from(bodies.Place),
+        phase=st.sampled_from(list(reports.PHASES)),
+        place=st.sampled_from(reports.ModelPlace),
         running=MAYBE_DIGEST,
         other=MAYBE_DIGEST,
-        why=st.sampled_from(bodies.Why),
+        why=st.sampled_from(reports.DecisionReason),
         failed=MAYBE_DIGEST,
         error=INT32,
-        flags=st.integers(0, 255).map(bodies.Flag),
+        flags=st.integers(0, 255).map(reports.Flag),
         parameters=UINT32,
         boots=UINT32,
         inferences=UINT32,
@@ -94,7 +101,7 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
         transfer=st.none() | OPEN_TRANSFERS,
     ),
     st.builds(
-        bodies.CapabilitiesBody,
+        reports.CapabilitiesBody,
         type=st.text(max_size=7),
         class_id=DIGESTS16,
         pack_format=UINT32,
@@ -107,8 +114,8 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
         prebaked=st.lists(DIGESTS16, max_size=8).map(tuple),
         firmware=st.text(max_size=7),
     ),
-    st.builds(bodies.Summary, MAYBE_DIGEST, UINT32, UINT32, UINT32, UINT32, st.none() | SCORES),
-    st.builds(bodies.ParametersBody, MAYBE_DIGEST, st.dictionaries(UINT32, INT32, max_size=8)),
+    st.builds(reports.Summary, MAYBE_DIGEST, UINT32, UINT32, UINT32, UINT32, st.none() | SCORES),
+    st.builds(reports.ParametersBody, MAYBE_DIGEST, st.dictionaries(UINT32, INT32, max_size=8)),
 )
 
 
@@ -203,5 +210,5 @@ def test_vectors_of_what_is_refused(vector: dict[str, str]) -> None:
 
 
 def test_phases_are_numbered_as_in_the_specification() -> None:
-    assert [phase.value for phase in bodies.PHASES] == ["idle", "receiving", "staged", "trial", "confirmed"]
-    assert set(bodies.PHASES) == set(Phase)
+    assert [phase.value for phase in reports.PHASES] == ["idle", "receiving", "staged", "trial", "confirmed"]
+    assert set(reports.PHASES) == set(Phase)

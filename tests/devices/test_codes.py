@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from reconciler.devices.codes import Code, refused, trial_failed
+from reconciler.devices.error_codes import Code, refused, trial_failed
 
 
 def test_a_number_that_nobody_knows_is_told_as_it_is() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.devices.esp_flash import NoChip, PortUnusable, Wiring, WriteFailed, WrongChip, write
+from reconciler.devices.esp_flasher import NoChip, PortUnusable, Wiring, WriteFailed, WrongChip, write
 from reconciler.devices.provisioning import Piece
 from tests.devices.esp_chip import Chip, Faults, Flash
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.devices.frame import Deframer, Frame, cobs_decode, cobs_encode, decode_frame, encode_frame
+from reconciler.devices.frame import Deframer, SerialFrame, cobs_decode, cobs_encode, decode_frame, encode_frame
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "frames.json").read_text(encoding="utf-8"))
 ADDRESSES = st.integers(0, 247)
@@ -37,7 +37,7 @@ def test_frames_survive_the_stream_in_any_pieces(address: int, message: bytes) -
     stream = encode_frame(address, message, opening=True) + encode_frame(address, message)
     deframer = Deframer(coded_bytes_max=1200)
     frames = [frame for at in range(0, len(stream), 7) for frame in deframer.feed(stream[at : at + 7])]
-    assert frames == [Frame(address, message)] * 2
+    assert frames == [SerialFrame(address, message)] * 2
 
 
 @given(ADDRESSES, st.binary(min_size=1, max_size=80), st.data())
@@ -47,7 +47,7 @@ def test_any_flipped_bit_is_mended_or_refused(address: int, message: bytes, data
     heard = bytearray(sent)
     heard[at // 8] ^= 1 << at % 8
     frames = Deframer(coded_bytes_max=1200).feed(bytes(heard) + b"\0")
-    assert frames in ([], [Frame(address, message)], [Frame(address, message, corrected=True)])
+    assert frames in ([], [SerialFrame(address, message)], [SerialFrame(address, message, corrected=True)])
 
 
 def test_nearly_every_flipped_bit_is_mended() -> None:
@@ -57,7 +57,7 @@ def test_nearly_every_flipped_bit_is_mended() -> None:
     for at in range(len(sent) * 8):
         heard = bytearray(sent)
         heard[at // 8] ^= 1 << at % 8
-        mended += Deframer(coded_bytes_max=1200).feed(bytes(heard)) == [Frame(9, message, corrected=True)]
+        mended += Deframer(coded_bytes_max=1200).feed(bytes(heard)) == [SerialFrame(9, message, corrected=True)]
     assert mended / (len(sent) * 8) > 0.97
 
 
@@ -82,7 +82,7 @@ def test_noise_never_grows_the_buffer_nor_raises(noise: bytes) -> None:
 def test_an_endless_frame_is_dropped_and_the_next_one_heard() -> None:
     deframer = Deframer(coded_bytes_max=100)
     assert deframer.feed(b"\x05" * 5000) == []
-    assert deframer.feed(encode_frame(1, b"hello", opening=True)) == [Frame(1, b"hello")]
+    assert deframer.feed(encode_frame(1, b"hello", opening=True)) == [SerialFrame(1, b"hello")]
     assert deframer.bad == 1
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.devices.bodies import ParametersBody, Report, encode_body
-from reconciler.devices.codec import Ask, Have, Result, Signed, What
-from reconciler.devices.conversation import Answered, Inquiry, Lost, Rejected, Step
+from reconciler.devices.conversation import Answered, ConversationStep, Inquiry, Lost, Rejected
+from reconciler.devices.messages import Have, Inquire, ReportKind, Signed, TransferResult
+from reconciler.devices.reports import DeviceReport, ParametersBody, encode_body
 from reconciler.model import DeviceId
 from tests.devices.pretend import PretendedDevice, open_pretended
 
 A = DeviceId("a")
 
 
-def inquiry(what: What = What.REPORT) -> Inquiry:
+def inquiry(what: ReportKind = ReportKind.REPORT) -> Inquiry:
     nonces = iter(range(100))
     return Inquiry(
         A,
@@ -24,9 +24,9 @@ def inquiry(what: What = What.REPORT) -> Inquiry:
     )
 
 
-def asked(step: Step) -> Ask:
+def asked(step: ConversationStep) -> Inquire:
     assert step.turn
-    assert isinstance(step.turn.question, Ask)
+    assert isinstance(step.turn.question, Inquire)
     return step.turn.question
 
 
@@ -36,7 +36,7 @@ def test_an_answer_to_the_question_is_taken() -> None:
     assert answer
     asking.heard(answer, 1.0)
     assert isinstance(asking.outcome, Answered)
-    assert isinstance(asking.outcome.body, Report)
+    assert isinstance(asking.outcome.body, DeviceReport)
 
 
 def test_a_late_answer_to_the_first_of_two_questions_is_as_good() -> None:
@@ -51,7 +51,7 @@ def test_a_late_answer_to_the_first_of_two_questions_is_as_good() -> None:
 def test_an_answer_to_somebody_elses_question_is_of_no_use() -> None:
     first, second, device = inquiry(), inquiry(), PretendedDevice()
     asked(first.begin(0.0))
-    stale = device.answer(Ask(What.REPORT, b"replayed"))
+    stale = device.answer(Inquire(ReportKind.REPORT, b"replayed"))
     second.begin(0.0)
     assert stale
     assert second.heard(stale, 1.0) is None
@@ -62,12 +62,12 @@ def test_an_answer_to_somebody_elses_question_is_of_no_use() -> None:
     "answer",
     [
         Have(1, 0, b""),
-        Result(None, 1),
+        TransferResult(None, 1),
         Signed(b"\x08" + bytes(8) + b"\x80"),  # sealed well, but no body
         Signed(b"\x08" + bytes(8) + encode_body(ParametersBody(None))),  # not the body that was asked for
     ],
 )
-def test_an_answer_that_does_not_answer_is_of_no_use(answer: Have | Result | Signed) -> None:
+def test_an_answer_that_does_not_answer_is_of_no_use(answer: Have | TransferResult | Signed) -> None:
     asking = inquiry()
     asking.begin(0.0)
     assert asking.heard(answer, 1.0) is None
@@ -75,9 +75,9 @@ def test_an_answer_that_does_not_answer_is_of_no_use(answer: Have | Result | Sig
 
 
 def test_an_error_ends_it() -> None:
-    asking = inquiry(What.SUMMARY)
+    asking = inquiry(ReportKind.SUMMARY)
     asking.begin(0.0)
-    asking.heard(Result(None, -93), 1.0)
+    asking.heard(TransferResult(None, -93), 1.0)
     assert asking.outcome == Rejected(-93, "ask summary")
 
 

@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from reconciler.devices.limits import Limiter
-from reconciler.model import Limits
+from reconciler.devices.rate_limiter import Limiter
+from reconciler.model import GatewayLimits
 
 
 async def settle() -> None:
@@ -36,7 +36,7 @@ class Crowd:
 
 def test_no_more_than_allowed_are_inside_and_the_first_come_go_first() -> None:
     async def scene() -> None:
-        crowd = Crowd(Limiter(Limits(transfers=2)), 4)
+        crowd = Crowd(Limiter(GatewayLimits(transfers=2)), 4)
         await settle()
         assert crowd.inside == [0, 1]
         await crowd.leave(1)
@@ -50,13 +50,13 @@ def test_no_more_than_allowed_are_inside_and_the_first_come_go_first() -> None:
 
 def test_limits_that_change_are_heeded_at_once_for_who_waits() -> None:
     async def scene() -> None:
-        limiter = Limiter(Limits(transfers=1))
+        limiter = Limiter(GatewayLimits(transfers=1))
         crowd = Crowd(limiter, 4)
         await settle()
-        limiter.change(Limits(transfers=3))
+        limiter.change(GatewayLimits(transfers=3))
         await settle()
         assert crowd.inside == [0, 1, 2]
-        limiter.change(Limits(transfers=1))
+        limiter.change(GatewayLimits(transfers=1))
         await crowd.leave(0)
         assert crowd.inside == [1, 2]  # nobody is thrown out, and nobody comes in
         await crowd.leave(1)
@@ -70,7 +70,7 @@ def test_limits_that_change_are_heeded_at_once_for_who_waits() -> None:
 @pytest.mark.parametrize("when", ["waiting", "called in that moment"])
 def test_one_that_is_called_off_takes_no_place_along(when: str) -> None:
     async def scene() -> None:
-        limiter = Limiter(Limits(transfers=1))
+        limiter = Limiter(GatewayLimits(transfers=1))
         crowd = Crowd(limiter, 3)
         await settle()
         if when == "waiting":
@@ -90,17 +90,17 @@ def test_one_that_is_called_off_takes_no_place_along(when: str) -> None:
 
 
 def test_bytes_are_lent_and_paid_back_by_waiting() -> None:
-    limiter = Limiter(Limits(bytes_per_second=100))
+    limiter = Limiter(GatewayLimits(bytes_per_second=100))
     assert limiter.wait_s(200, 10.0) == pytest.approx(0.0)
     assert limiter.wait_s(100, 10.5) == pytest.approx(1.5)
     assert limiter.wait_s(100, 20.0) == pytest.approx(0.0)  # what was not used is not saved up
-    limiter.change(Limits(bytes_per_second=None))
+    limiter.change(GatewayLimits(bytes_per_second=None))
     assert limiter.wait_s(10**9, 20.0) == pytest.approx(0.0)
 
 
 def test_a_place_of_two_limits_is_given_back_to_both() -> None:
     async def scene() -> None:
-        link, gateway = Limiter(Limits(transfers=1)), Limiter(Limits(transfers=1))
+        link, gateway = Limiter(GatewayLimits(transfers=1)), Limiter(GatewayLimits(transfers=1))
         for _ in range(2):
             async with AsyncExitStack() as places:
                 await places.enter_async_context(link.place())

@@ -13,14 +13,14 @@ from typing import TypeVar
 
 import pytest
 
-from reconciler.devices.codec import Ask, Result, What, encode
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Patience
 from reconciler.devices.errors import LinkUnusable
-from reconciler.devices.fleet import Fleet
-from reconciler.devices.limits import Limiter
-from reconciler.devices.link import Event, Heard, LinkState, Presence
+from reconciler.devices.link import AnswerReceived, Event, LinkState, Presence
+from reconciler.devices.messages import Inquire, ReportKind, TransferResult, encode
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
-from reconciler.model import DeviceId, Limits
+from reconciler.devices.rate_limiter import Limiter
+from reconciler.devices.session import LinkSession
+from reconciler.model import DeviceId, GatewayLimits
 from tests.devices.broker import FLEET, WAIT_S, PretendedCrowd, RealBroker
 from tests.devices.pretend import job_for, open_pretended
 from tests.firmware.broker import Authority
@@ -36,9 +36,9 @@ async def fleet_behind(
     settings: MqttSettings,
     devices: Iterable[DeviceId],
     patience: Patience = Patience(first_poll_s=0.05),  # noqa: B008  # frozen
-) -> AsyncIterator[Fleet]:
-    fleet = Fleet(
-        MqttLink(settings, devices), open_pretended, limiters=[Limiter(Limits(transfers=64))], patience=patience
+) -> AsyncIterator[LinkSession]:
+    fleet = LinkSession(
+        MqttLink(settings, devices), open_pretended, limiters=[Limiter(GatewayLimits(transfers=64))], patience=patience
     )
     running = asyncio.create_task(fleet.run())
     try:
@@ -50,7 +50,7 @@ async def fleet_behind(
             await running
 
 
-async def told(fleet: Fleet, wanted: Callable[[Event], bool]) -> Event:
+async def told(fleet: LinkSession, wanted: Callable[[Event], bool]) -> Event:
     async with asyncio.timeout(WAIT_S):
         async for event in fleet.unsolicited():
             if wanted(event):
@@ -109,7 +109,7 @@ def test_a_thousand_devices_without_a_thousand_threads(tmp_path: Path) -> None:
         crowd = PretendedCrowd(broker.port)
         async with fleet_behind(settings, names) as fleet:
             await told(fleet, is_up)
-            outcomes = await asyncio.gather(*(fleet.ask(name, What.REPORT) for name in names))
+            outcomes = await asyncio.gather(*(fleet.ask(name, ReportKind.REPORT) for name in names))
             threads = threading.active_count()
             updates = await asyncio.gather(*(fleet.update(job_for(name, PAYLOAD[:300])) for name in names))
         crowd.leave()
@@ -146,7 +146,7 @@ def test_a_device_that_is_away_is_lost_for_now_and_its_coming_is_told(tmp_path: 
         patience = Patience(silences=2, answer_s=0.0)
         async with fleet_behind(replace(settings, answer_s=0.1), [A], patience) as fleet:
             await told(fleet, is_up)
-            assert isinstance(await fleet.ask(A, What.REPORT), Lost)
+            assert isinstance(await fleet.ask(A, ReportKind.REPORT), Lost)
             crowd = PretendedCrowd(broker.port)
             crowd.say("a", "presence", b"1", retain=True)
             assert await told(fleet, lambda event: isinstance(event, Presence)) == Presence(A, there=True)
@@ -162,7 +162,7 @@ def test_a_device_that_sleeps_answers_when_it_wakes(tmp_path: Path) -> None:
         sleeper.leave()
         async with fleet_behind(replace(settings, answer_s=0.2), [A], Patience(silences=50, answer_s=0.0)) as fleet:
             await told(fleet, is_up)
-            asking = asyncio.create_task(fleet.ask(A, What.REPORT))
+            asking = asyncio.create_task(fleet.ask(A, ReportKind.REPORT))
             await asyncio.sleep(0.5)  # asleep for a while: nothing happens that could be waited for
             assert fleet.link.statistics.silences > 0
             sleeper = PretendedCrowd(broker.port, session="sleeper")
@@ -177,10 +177,10 @@ def test_what_nobody_asked_for_is_passed_on(tmp_path: Path) -> None:
         crowd = PretendedCrowd(broker.port)
         async with fleet_behind(settings, [A]) as fleet:
             await told(fleet, is_up)
-            crowd.say("a", "up", encode(Result(None, 1)))
-            heard = await told(fleet, lambda event: isinstance(event, Heard))
+            crowd.say("a", "up", encode(TransferResult(None, 1)))
+            heard = await told(fleet, lambda event: isinstance(event, AnswerReceived))
         crowd.leave()
-        assert heard == Heard(A, Result(None, 1), asked=False)
+        assert heard == AnswerReceived(A, TransferResult(None, 1), asked=False)
 
     with_broker(tmp_path, test)
 
@@ -190,12 +190,12 @@ def test_strangers_and_garbage_are_counted_and_not_served(tmp_path: Path) -> Non
         crowd = PretendedCrowd(broker.port)
         async with fleet_behind(settings, [A]) as fleet:
             await told(fleet, is_up)
-            crowd.say("stranger", "up", encode(Result(None, 1)))
+            crowd.say("stranger", "up", encode(TransferResult(None, 1)))
             crowd.say("a", "up", b"\xff" * 100)
-            crowd.say("a", "up", encode(Ask(What.REPORT, bytes(8))))  # a gateway's own words
+            crowd.say("a", "up", encode(Inquire(ReportKind.REPORT, bytes(8))))  # a gateway's own words
             crowd.say("a", "up", bytes(1_000_000))
-            crowd.say("a", "up", encode(Result(None, 0)))
-            await told(fleet, lambda event: isinstance(event, Heard))
+            crowd.say("a", "up", encode(TransferResult(None, 0)))
+            await told(fleet, lambda event: isinstance(event, AnswerReceived))
             statistics = fleet.link.statistics
         crowd.leave()
         assert statistics.unknown == {"stranger"}
@@ -209,12 +209,14 @@ def test_what_devices_say_while_the_gateway_is_away_waits_for_it(tmp_path: Path)
         crowd = PretendedCrowd(broker.port)
         async with fleet_behind(settings, [A]) as fleet:
             await told(fleet, is_up)
-            await fleet.ask(A, What.REPORT)  # answered: so the subscription stands
-        crowd.say("a", "up", encode(Result(None, 1)))
+            await fleet.ask(A, ReportKind.REPORT)  # answered: so the subscription stands
+        crowd.say("a", "up", encode(TransferResult(None, 1)))
         async with fleet_behind(settings, [A]) as fleet:
-            heard = await told(fleet, lambda event: isinstance(event, Heard) and isinstance(event.answer, Result))
+            heard = await told(
+                fleet, lambda event: isinstance(event, AnswerReceived) and isinstance(event.answer, TransferResult)
+            )
         crowd.leave()
-        assert heard == Heard(A, Result(None, 1), asked=False)
+        assert heard == AnswerReceived(A, TransferResult(None, 1), asked=False)
 
     with_broker(tmp_path, test)
 

@@ -10,23 +10,23 @@ import pytest
 
 from reconciler.devices import provisioning
 from reconciler.devices.provisioning import NotProvisionable
-from reconciler.model import (
+from reconciler.model import (  # fmt: skip
     Commit,
     Desired,
     Device,
     DeviceId,
+    DeviceLink,
     DeviceType,
     FlashMap,
     Fleet,
-    Link,
     ModelRef,
-    MqttLink,
+    MqttAddress,
     Region,
-    SerialLink,
+    SerialAddress,
     TypeId,
     Version,
-)  # fmt: skip
-from signing.names import Engine, target
+)
+from signing.names import EngineContract, target
 
 FLASH = FlashMap(bytes=65536, provisioned=Region(8192, 8192), journal=Region(16384, 8192), chip="esp32c3")
 KIND = DeviceType(TypeId("pump"), "rv32imc", 65536, 1024, frozenset({"THRESHOLD"}), flash=FLASH)
@@ -35,15 +35,15 @@ PACKS = [b"first" * 101, b"second" * 50]
 REFS = [ModelRef("a", Version("1")), ModelRef("b", Version("2"))]
 
 
-def _desired(kind: DeviceType = KIND, link: Link | None = None) -> tuple[Desired, Device]:
-    device = Device(DeviceId("pump-1"), kind.name, link or MqttLink())
+def _desired(kind: DeviceType = KIND, link: DeviceLink | None = None) -> tuple[Desired, Device]:
+    device = Device(DeviceId("pump-1"), kind.name, link or MqttAddress())
     return Desired(Commit(""), Fleet("plant"), {}, {kind.name: kind}, {device.name: device}, {}, {}), device
 
 
 def test_who_a_device_is() -> None:
-    for link, address in ((MqttLink(), 0), (SerialLink("/dev/line", 2400, 17), 17)):
+    for link, address in ((MqttAddress(), 0), (SerialAddress("/dev/line", 2400, 17), 17)):
         made = provisioning.identity_of(*_desired(link=link), ROOT, SEED)
-        named = target("plant", "pump-1", Engine(1, frozenset({"THRESHOLD"})))
+        named = target("plant", "pump-1", EngineContract(1, frozenset({"THRESHOLD"})))
         assert (made.vendor, made.class_id, made.device) == (named.vendor, named.klass, named.device)
         assert (made.root_public, made.seed, made.address) == (ROOT, SEED, address)
         assert (made.type_name, made.fleet, made.name) == ("pump", "plant", "pump-1")

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.devices.bodies import CapabilitiesBody, ParametersBody, Report, Summary
-from reconciler.devices.codec import What
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
-from reconciler.devices.fleet import Fleet
+from reconciler.devices.messages import ReportKind
+from reconciler.devices.reports import CapabilitiesBody, DeviceReport, ParametersBody, Summary
 from reconciler.devices.serial_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
-from reconciler.devices.simulated import SimulatedLine, run_simulated
-from reconciler.devices.transfer import Effort, Job
+from reconciler.devices.session import LinkSession
+from reconciler.devices.simulated_line import SimulatedLine, run_simulated
+from reconciler.devices.transfer import Effort, TransferJob
 from reconciler.model import DeviceId
 from tests.devices.agent_station import AgentStation
 from tests.firmware.bench import Bench, make_failing_pack, make_pack
@@ -42,15 +42,15 @@ def open_signed(device: DeviceId, cose: bytes, nonce: bytes) -> bytes:
     return MADE.open_signed(cose, nonce)
 
 
-async def asked(fleet: Fleet, what: What) -> Report | CapabilitiesBody | Summary | ParametersBody:
+async def asked(fleet: LinkSession, what: ReportKind) -> DeviceReport | CapabilitiesBody | Summary | ParametersBody:
     outcome = await fleet.ask(A, what)
     assert isinstance(outcome, Answered), outcome
     return outcome.body
 
 
-async def updated(fleet: Fleet, pack: bytes, *, sequence_skew: int = 0) -> Outcome:
-    before = await asked(fleet, What.REPORT)
-    assert isinstance(before, Report)
+async def updated(fleet: LinkSession, pack: bytes, *, sequence_skew: int = 0) -> Outcome:
+    before = await asked(fleet, ReportKind.REPORT)
+    assert isinstance(before, DeviceReport)
     sequence = before.sequence + 1 + sequence_skew
     outcome, _ = await fleet.update(job(MADE, PLANT.install(MADE, pack, sequence), pack, before, block_bytes=512))
     return outcome
@@ -63,7 +63,7 @@ def on_a_line(library: Path, *packs: bytes, **line: float) -> tuple[list[Outcome
 
     async def main() -> list[Outcome]:
         simulated = SimulatedLine([station], **line)  # type: ignore[arg-type]  # floats and a seed
-        fleet = Fleet(SerialLink(simulated, {A: 1}), open_signed)
+        fleet = LinkSession(SerialLink(simulated, {A: 1}), open_signed)
         running = asyncio.create_task(fleet.run())
         outcomes: list[Outcome] = []
         for pack in packs:
@@ -105,13 +105,13 @@ def test_noise_is_mended_on_the_device_too(library: Path, seed: int) -> None:
 def test_vdev_on_a_unix_socket(library: Path) -> None:
     async def main(folder: Path) -> None:
         link = SerialLink(SerialPort(f"unix:{folder / 'line'}", 4_000_000), {A: 1})
-        fleet = Fleet(link, open_signed)
+        fleet = LinkSession(link, open_signed)
         running = asyncio.create_task(fleet.run())
-        capabilities = await asked(fleet, What.CAPABILITIES)
+        capabilities = await asked(fleet, ReportKind.CAPABILITIES)
         assert isinstance(capabilities, CapabilitiesBody)
         assert capabilities.updates
-        assert isinstance(await asked(fleet, What.SUMMARY), Summary)
-        assert isinstance(await asked(fleet, What.PARAMETERS), ParametersBody)
+        assert isinstance(await asked(fleet, ReportKind.SUMMARY), Summary)
+        assert isinstance(await asked(fleet, ReportKind.PARAMETERS), ParametersBody)
         assert isinstance(await updated(fleet, PACK), Confirmed)
         replayed = await updated(fleet, make_pack(9), sequence_skew=-1)
         assert isinstance(replayed, Rejected)
@@ -128,25 +128,25 @@ def test_an_update_that_was_cut_off_goes_on_after_both_sides_restarted(library: 
     agent = HostAgent(HostLibrary(library), MADE.region(BORN_WITH))
     pack = make_pack(7, inputs=3000)
 
-    def fleet_on(line: SimulatedLine) -> Fleet:
-        return Fleet(SerialLink(line, {A: 1}), open_signed)
+    def fleet_on(line: SimulatedLine) -> LinkSession:
+        return LinkSession(SerialLink(line, {A: 1}), open_signed)
 
-    async def cut_off() -> Job:
+    async def cut_off() -> TransferJob:
         fleet = fleet_on(SimulatedLine([AgentStation(library, agent, 1)]))
         running = asyncio.create_task(fleet.run())
-        before = await asked(fleet, What.REPORT)
-        assert isinstance(before, Report)
+        before = await asked(fleet, ReportKind.REPORT)
+        assert isinstance(before, DeviceReport)
         work = job(MADE, PLANT.install(MADE, pack, before.sequence + 1), pack, before)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(fleet.update(work), 12.0)
         running.cancel()
         return work
 
-    async def go_on(work: Job) -> tuple[Outcome, Effort]:
+    async def go_on(work: TransferJob) -> tuple[Outcome, Effort]:
         fleet = fleet_on(SimulatedLine([AgentStation(library, agent, 1)]))
         running = asyncio.create_task(fleet.run())
-        before = await asked(fleet, What.REPORT)
-        assert isinstance(before, Report)
+        before = await asked(fleet, ReportKind.REPORT)
+        assert isinstance(before, DeviceReport)
         assert before.transfer
         assert before.transfer.digest16 == work.digest16
         result = await fleet.update(work)

@@ -12,33 +12,33 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.devices.bodies import Report
-from reconciler.devices.codec import Result, What, encode
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome
 from reconciler.devices.errors import LineDown, LinkUnusable
-from reconciler.devices.fleet import UNSOLICITED_MAX, Fleet
 from reconciler.devices.frame import encode_frame
-from reconciler.devices.limits import Limiter
-from reconciler.devices.link import Heard, LinkState
-from reconciler.devices.noise import Noise, best_block_bytes
+from reconciler.devices.line_quality import LineQuality, best_block_bytes
+from reconciler.devices.link import AnswerReceived, LinkState
+from reconciler.devices.messages import ReportKind, TransferResult, encode
+from reconciler.devices.rate_limiter import Limiter
+from reconciler.devices.reports import DeviceReport
 from reconciler.devices.serial_link import SerialLink
-from reconciler.devices.simulated import SimulatedLine, run_simulated
-from reconciler.model import DeviceId, Limits
+from reconciler.devices.session import UNSOLICITED_MAX, LinkSession
+from reconciler.devices.simulated_line import SimulatedLine, run_simulated
+from reconciler.model import DeviceId, GatewayLimits
 from tests.devices.pretend import PretendedDevice, PretendedStation, job_for, open_pretended
 
 T = TypeVar("T")
 PAYLOAD = random.Random(1).randbytes(4096)
 A, B, C = DeviceId("a"), DeviceId("b"), DeviceId("c")
-NO_LIMITS = Limits()
+NO_LIMITS = GatewayLimits()
 
 
 def on_a_line(
-    line: SimulatedLine, what: Callable[[Fleet], Awaitable[T]], limits: Limits = NO_LIMITS
-) -> tuple[T, float, Fleet]:
+    line: SimulatedLine, what: Callable[[LinkSession], Awaitable[T]], limits: GatewayLimits = NO_LIMITS
+) -> tuple[T, float, LinkSession]:
     """Do something with the devices a, b, c at the addresses 1, 2, 3; return also how long it took."""
 
-    async def main() -> tuple[T, float, Fleet]:
-        fleet = Fleet(SerialLink(line, {A: 1, B: 2, C: 3}), open_pretended, limiters=[Limiter(limits)])
+    async def main() -> tuple[T, float, LinkSession]:
+        fleet = LinkSession(SerialLink(line, {A: 1, B: 2, C: 3}), open_pretended, limiters=[Limiter(limits)])
         running = asyncio.create_task(fleet.run())
         result = await what(fleet)
         running.cancel()
@@ -53,22 +53,22 @@ def stations(**mute: bool) -> list[PretendedStation]:
     ]
 
 
-async def report_of(fleet: Fleet, device: DeviceId) -> Outcome:
-    return await fleet.ask(device, What.REPORT)
+async def report_of(fleet: LinkSession, device: DeviceId) -> Outcome:
+    return await fleet.ask(device, ReportKind.REPORT)
 
 
 def test_a_question_costs_its_bytes_and_the_turnarounds() -> None:
     line = SimulatedLine(stations())
     outcome, took_s, _ = on_a_line(line, lambda fleet: report_of(fleet, A))
     assert isinstance(outcome, Answered)
-    assert isinstance(outcome.body, Report)
+    assert isinstance(outcome.body, DeviceReport)
     assert took_s == pytest.approx((line.sent_bytes + line.heard_bytes) * 10 / 2400 + 0.005, abs=0.004)
 
 
 def test_an_update_over_2400_baud_arrives_whole() -> None:
     line_stations = stations()
 
-    async def update(fleet: Fleet) -> Outcome:
+    async def update(fleet: LinkSession) -> Outcome:
         return (await fleet.update(job_for("b", PAYLOAD, block_bytes=512)))[0]
 
     outcome, took_s, _ = on_a_line(SimulatedLine(line_stations), update)
@@ -82,7 +82,7 @@ def test_an_update_over_2400_baud_arrives_whole() -> None:
 def test_an_update_gets_through_noise(rate: float, seed: int, strike_framing: bool) -> None:  # noqa: FBT001  # drawn
     line_stations = stations()
 
-    async def update(fleet: Fleet) -> Outcome:
+    async def update(fleet: LinkSession) -> Outcome:
         outcome: Outcome = Lost("not begun")
         for _ in range(5):
             outcome, _ = await fleet.update(job_for("a", PAYLOAD, block_bytes=128))
@@ -97,7 +97,7 @@ def test_an_update_gets_through_noise(rate: float, seed: int, strike_framing: bo
 
 
 def test_a_silent_device_costs_the_others_only_its_share() -> None:
-    async def both(fleet: Fleet) -> float:
+    async def both(fleet: LinkSession) -> float:
         silent = asyncio.create_task(fleet.update(job_for("a", PAYLOAD)))
         alive = await fleet.update(job_for("b", PAYLOAD, block_bytes=512))
         assert isinstance(alive[0], Confirmed)
@@ -114,15 +114,15 @@ def test_a_silent_device_costs_the_others_only_its_share() -> None:
 def test_a_device_that_stays_mute_is_asked_less_and_heard_when_it_comes_back() -> None:
     line_stations = stations(a=True)
 
-    async def ask_often(fleet: Fleet) -> list[float]:
+    async def ask_often(fleet: LinkSession) -> list[float]:
         costs = []
         for _ in range(4):
             began_s = asyncio.get_running_loop().time()
-            assert isinstance(await fleet.ask(A, What.REPORT), Lost)
+            assert isinstance(await fleet.ask(A, ReportKind.REPORT), Lost)
             costs.append(asyncio.get_running_loop().time() - began_s)
         line_stations[0].mute = False
-        assert isinstance(await fleet.ask(A, What.REPORT), Answered)
-        assert isinstance(await fleet.ask(A, What.REPORT), Answered)
+        assert isinstance(await fleet.ask(A, ReportKind.REPORT), Answered)
+        assert isinstance(await fleet.ask(A, ReportKind.REPORT), Answered)
         return costs
 
     costs, _, fleet = on_a_line(SimulatedLine(line_stations), ask_often)
@@ -130,17 +130,17 @@ def test_a_device_that_stays_mute_is_asked_less_and_heard_when_it_comes_back() -
     assert fleet.link.statistics.questions == 6 + 3 + 2
 
 
-async def both_alone(fleet: Fleet) -> float:
+async def both_alone(fleet: LinkSession) -> float:
     await fleet.update(job_for("b", PAYLOAD, block_bytes=512))
     return asyncio.get_running_loop().time()
 
 
 def test_a_question_waits_for_one_block_not_for_a_burst() -> None:
-    async def ask_during_an_update(fleet: Fleet) -> float:
+    async def ask_during_an_update(fleet: LinkSession) -> float:
         update = asyncio.create_task(fleet.update(job_for("a", PAYLOAD * 4, block_bytes=1024)))
         await asyncio.sleep(10)
         asked_s = asyncio.get_running_loop().time()
-        assert isinstance(await fleet.ask(B, What.REPORT), Answered)
+        assert isinstance(await fleet.ask(B, ReportKind.REPORT), Answered)
         took_s = asyncio.get_running_loop().time() - asked_s
         assert isinstance((await update)[0], Confirmed)
         return took_s
@@ -150,7 +150,7 @@ def test_a_question_waits_for_one_block_not_for_a_burst() -> None:
 
 
 def test_two_updates_share_the_line_evenly() -> None:
-    async def two(fleet: Fleet) -> tuple[float, float]:
+    async def two(fleet: LinkSession) -> tuple[float, float]:
         async def timed(name: str) -> float:
             await fleet.update(job_for(name, PAYLOAD, block_bytes=256))
             return asyncio.get_running_loop().time()
@@ -162,7 +162,7 @@ def test_two_updates_share_the_line_evenly() -> None:
 
 
 def test_limits_hold_transfers_and_bytes_back() -> None:
-    async def two(fleet: Fleet) -> tuple[float, float]:
+    async def two(fleet: LinkSession) -> tuple[float, float]:
         async def timed(name: str) -> float:
             await fleet.update(job_for(name, PAYLOAD, block_bytes=256))
             return asyncio.get_running_loop().time()
@@ -170,7 +170,7 @@ def test_limits_hold_transfers_and_bytes_back() -> None:
         return await asyncio.gather(timed("a"), timed("b"))
 
     fast = SimulatedLine(stations(), baud=115_200)
-    (first_s, second_s), _, _ = on_a_line(fast, two, Limits(transfers=1, bytes_per_second=1000))
+    (first_s, second_s), _, _ = on_a_line(fast, two, GatewayLimits(transfers=1, bytes_per_second=1000))
     assert second_s - first_s > 3.5  # one after the other, and 4,096 bytes at 1,000 a second
 
 
@@ -180,8 +180,8 @@ def test_bytes_that_are_no_frames_are_counted_and_survived() -> None:
             del now_s
             return b"\x07garbage\0" if data.endswith(b"\0") else b""
 
-    async def ask(fleet: Fleet) -> Outcome:
-        return await fleet.ask(A, What.REPORT)
+    async def ask(fleet: LinkSession) -> Outcome:
+        return await fleet.ask(A, ReportKind.REPORT)
 
     outcome, _, fleet = on_a_line(SimulatedLine([Babbler()]), ask)
     assert isinstance(outcome, Lost)
@@ -195,7 +195,7 @@ def test_an_address_nobody_listed_is_counted_and_not_served() -> None:
 
         def hear(self, data: bytes, now_s: float) -> bytes:
             said = self.faces[0].hear(data, now_s)
-            return encode_frame(77, encode(Result(None, 0))) + said if said else b""
+            return encode_frame(77, encode(TransferResult(None, 0))) + said if said else b""
 
     outcome, _, fleet = on_a_line(SimulatedLine([TwoFaced()]), lambda fleet: report_of(fleet, A))
     assert isinstance(outcome, Answered)
@@ -209,17 +209,17 @@ def test_a_neighbour_that_speaks_unasked_is_passed_on_and_disturbs_nothing() -> 
 
         def hear(self, data: bytes, now_s: float) -> bytes:
             said = self.device.hear(data, now_s)
-            return encode_frame(2, encode(Result(None, 1))) + said if said else b""
+            return encode_frame(2, encode(TransferResult(None, 1))) + said if said else b""
 
-    async def ask(fleet: Fleet) -> list[object]:
-        outcome = await fleet.ask(A, What.REPORT)
+    async def ask(fleet: LinkSession) -> list[object]:
+        outcome = await fleet.ask(A, ReportKind.REPORT)
         told = fleet.unsolicited()
         return [outcome, await anext(told), await anext(told)]
 
     (outcome, up, heard), _, _ = on_a_line(SimulatedLine([Talkative()]), ask)
     assert isinstance(outcome, Answered)
     assert up == LinkState(up=True)
-    assert heard == Heard(B, Result(None, 1), asked=False)
+    assert heard == AnswerReceived(B, TransferResult(None, 1), asked=False)
 
 
 def test_a_line_that_goes_down_is_opened_again() -> None:
@@ -239,8 +239,8 @@ def test_a_line_that_goes_down_is_opened_again() -> None:
                 raise LineDown("the cable was pulled")
             await super().send(data)
 
-    async def ask(fleet: Fleet) -> list[object]:
-        outcome = await fleet.ask(A, What.REPORT)
+    async def ask(fleet: LinkSession) -> list[object]:
+        outcome = await fleet.ask(A, ReportKind.REPORT)
         told = fleet.unsolicited()
         return [outcome, *[await anext(told) for _ in range(4)]]
 
@@ -250,9 +250,9 @@ def test_a_line_that_goes_down_is_opened_again() -> None:
 
 
 def test_noise_is_estimated_from_answers() -> None:
-    async def many(fleet: Fleet) -> None:
+    async def many(fleet: LinkSession) -> None:
         for _ in range(400):
-            await fleet.ask(A, What.REPORT)
+            await fleet.ask(A, ReportKind.REPORT)
 
     _, _, fleet = on_a_line(SimulatedLine(stations(), bit_error_rate=2e-4, seed=4), many)
     assert 1e-4 < fleet.link.statistics.bit_error_rate < 4e-4
@@ -260,7 +260,7 @@ def test_noise_is_estimated_from_answers() -> None:
 
 
 def test_the_block_size_follows_the_noise() -> None:
-    noise = Noise()
+    noise = LineQuality()
     assert best_block_bytes(noise.bit_error_rate, 1024) == 688  # nothing heard yet: neither clean nor bad
     for _ in range(200):
         noise.frame(180, flipped=0)
@@ -278,7 +278,7 @@ def test_block_sizes_are_what_a_device_takes() -> None:
 
 
 def test_the_same_seed_gives_the_same_figures() -> None:
-    async def update(fleet: Fleet) -> Outcome:
+    async def update(fleet: LinkSession) -> Outcome:
         return (await fleet.update(job_for("a", PAYLOAD)))[0]
 
     def figures() -> tuple[int, int, float]:
@@ -293,11 +293,11 @@ def test_a_flood_that_nobody_reads_does_not_grow_the_daemon() -> None:
     class Flooder:
         def hear(self, data: bytes, now_s: float) -> bytes:
             del data, now_s
-            return encode_frame(2, encode(Result(None, 1))) * 50
+            return encode_frame(2, encode(TransferResult(None, 1))) * 50
 
-    async def ask(fleet: Fleet) -> int:
+    async def ask(fleet: LinkSession) -> int:
         for _ in range(100):
-            await fleet.ask(A, What.REPORT)
+            await fleet.ask(A, ReportKind.REPORT)
         return fleet._unsolicited.qsize()
 
     waiting, _, _ = on_a_line(SimulatedLine([Flooder()], baud=4_000_000), ask)
@@ -305,8 +305,8 @@ def test_a_flood_that_nobody_reads_does_not_grow_the_daemon() -> None:
 
 
 def test_a_link_is_run_once() -> None:
-    async def twice(fleet: Fleet) -> None:
-        await fleet.ask(A, What.REPORT)
+    async def twice(fleet: LinkSession) -> None:
+        await fleet.ask(A, ReportKind.REPORT)
         with pytest.raises(RuntimeError, match="two talkers"):
             await fleet.link.run()
 
@@ -322,8 +322,8 @@ def test_a_line_that_echoes_does_not_shorten_the_wait_for_a_slow_device() -> Non
         def _answer(self, talker: int, data: bytes) -> None:
             asyncio.get_running_loop().call_later(1.5, super()._answer, talker, data)
 
-    async def ask(fleet: Fleet) -> Outcome:
-        assert isinstance(await fleet.ask(A, What.REPORT), Answered)
+    async def ask(fleet: LinkSession) -> Outcome:
+        assert isinstance(await fleet.ask(A, ReportKind.REPORT), Answered)
         return (await fleet.update(job_for("a", b"")))[0]
 
     outcome, _, fleet = on_a_line(EchoingAndSlow(stations()), ask)
@@ -331,7 +331,7 @@ def test_a_line_that_echoes_does_not_shorten_the_wait_for_a_slow_device() -> Non
     assert fleet.link.statistics.silences == 0
 
 
-@pytest.mark.parametrize("babble", [b"\x01\x02\0", b"\x07", encode_frame(2, encode(Result(None, 1)))])
+@pytest.mark.parametrize("babble", [b"\x01\x02\0", b"\x07", encode_frame(2, encode(TransferResult(None, 1)))])
 def test_babble_without_end_does_not_hold_the_line(babble: bytes) -> None:
     class Babbling(SimulatedLine):
         async def receive(self, within_s: float) -> bytes:

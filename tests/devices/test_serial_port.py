@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.devices.codec import What
 from reconciler.devices.conversation import Answered, Confirmed, Outcome
 from reconciler.devices.errors import LineDown, LinkUnusable
-from reconciler.devices.fleet import Fleet
+from reconciler.devices.messages import ReportKind
 from reconciler.devices.serial_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
+from reconciler.devices.session import LinkSession
 from reconciler.model import DeviceId
 from tests.devices.pretend import PretendedDevice, PretendedStation, job_for, open_pretended
 
@@ -29,10 +29,10 @@ A = DeviceId("a")
 
 
 async def update_over(url: str) -> Outcome:
-    fleet = Fleet(SerialLink(SerialPort(url, BAUD), {A: 1}), open_pretended)
+    fleet = LinkSession(SerialLink(SerialPort(url, BAUD), {A: 1}), open_pretended)
     running = asyncio.create_task(fleet.run())
     try:
-        assert isinstance(await fleet.ask(A, What.REPORT), Answered)
+        assert isinstance(await fleet.ask(A, ReportKind.REPORT), Answered)
         outcome, _ = await fleet.update(job_for("a", PAYLOAD, block_bytes=1024))
     finally:
         running.cancel()

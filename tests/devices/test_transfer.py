@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.devices.bodies import encode_body
-from reconciler.devices.codec import Answer, Have, Message, Missing, Offer, Result, Signed, Stage
-from reconciler.devices.conversation import Confirmed, Lost, Rejected, Step, TrialFailed
+from reconciler.devices.conversation import Confirmed, ConversationStep, Lost, Rejected, TrialFailed
 from reconciler.devices.link import Turn, fits
-from reconciler.devices.transfer import Job, Transfer
+from reconciler.devices.messages import Answer, Have, Message, Missing, Offer, Signed, Stage, TransferResult
+from reconciler.devices.reports import encode_body
+from reconciler.devices.transfer import Transfer, TransferJob
 from reconciler.model import DeviceId, Phase
 from tests.devices.pretend import DIGEST16, PretendedDevice, job_for, open_pretended
 
@@ -41,7 +41,7 @@ class BadLink:
         return arrived
 
 
-def transfer_of(job: Job, *, doubles: bool = False) -> Transfer:
+def transfer_of(job: TransferJob, *, doubles: bool = False) -> Transfer:
     nonces = iter(range(1 << 30))
     return Transfer(
         job,
@@ -51,10 +51,12 @@ def transfer_of(job: Job, *, doubles: bool = False) -> Transfer:
     )
 
 
-def converse(transfer: Transfer, device: PretendedDevice, link: BadLink, *, begun: Step | None = None) -> None:
+def converse(
+    transfer: Transfer, device: PretendedDevice, link: BadLink, *, begun: ConversationStep | None = None
+) -> None:
     """Play the link's and the runner's part until the transfer is over."""
     now_s = 0.0
-    step: Step | None = begun or transfer.begin(now_s)
+    step: ConversationStep | None = begun or transfer.begin(now_s)
     for _ in range(2000):
         if transfer.outcome or step is None:
             return
@@ -68,7 +70,9 @@ def converse(transfer: Transfer, device: PretendedDevice, link: BadLink, *, begu
     raise AssertionError("no end in sight")
 
 
-def _turn(transfer: Transfer, device: PretendedDevice, link: BadLink, turn: Turn, now_s: float) -> Step | None:
+def _turn(
+    transfer: Transfer, device: PretendedDevice, link: BadLink, turn: Turn, now_s: float
+) -> ConversationStep | None:
     answers = [answer for message in link.carried(turn.messages) if (answer := device.answer(message))]
     heard = [answer for answer in (*link.late, *answers) if link.random.random() >= link.loss]
     link.late = deque(answer for answer in answers if link.random.random() < link.duplicates)
@@ -171,7 +175,7 @@ def test_a_device_that_forgot_the_transfer_is_offered_it_again() -> None:
     transfer = transfer_of(job)
     transfer.begin(0.0)
     transfer.heard(Have(job.transfer, 0, b""), 1.0)
-    step = transfer.heard(Result(job.transfer, -72), 2.0)
+    step = transfer.heard(TransferResult(job.transfer, -72), 2.0)
     assert step
     assert step.turn
     assert isinstance(step.turn.question, Offer)
@@ -184,7 +188,7 @@ def test_an_order_that_came_between_is_noticed() -> None:
     transfer = transfer_of(job_for("a", b""))
     transfer.begin(0.0)
     device.answer(job_for("a", b"", sequence=9).offer)
-    transfer.heard(Result(1, 0), 1.0)
+    transfer.heard(TransferResult(1, 0), 1.0)
     step = transfer.woken(2.0)
     assert step.turn
     assert step.turn.question
@@ -203,7 +207,7 @@ def test_an_answer_heard_twice_is_believed_only_when_asked_again() -> None:
     assert first.turn
     assert len(first.turn.blocks) == 32
     assert transfer.heard(Have(job.transfer, 0, b""), 2.0) is None
-    assert transfer.woken(3.0) == Step(Turn(question=Missing(job.transfer)))
+    assert transfer.woken(3.0) == ConversationStep(Turn(question=Missing(job.transfer)))
     again = transfer.heard(Have(job.transfer, 0, b""), 4.0)
     assert again
     assert again.turn
@@ -224,7 +228,7 @@ def test_bursts_shrink_for_a_device_that_cannot_keep_up() -> None:
 def test_blocks_that_never_arrive_end_in_lost() -> None:
     job = job_for("a", PAYLOAD)
     transfer = transfer_of(job)
-    step: Step | None = transfer.begin(0.0)
+    step: ConversationStep | None = transfer.begin(0.0)
     while step and step.turn:
         step = transfer.heard(Have(job.transfer, 0, b""), 1.0)
     assert transfer.outcome == Lost("blocks are sent and none arrives")
@@ -240,7 +244,7 @@ def test_the_last_burst_goes_with_stage() -> None:
     assert step.turn.question == Stage(job.transfer)
 
 
-@pytest.mark.parametrize("answer", [Have(3, 0, b""), Result(3, 0)])
+@pytest.mark.parametrize("answer", [Have(3, 0, b""), TransferResult(3, 0)])
 def test_answers_of_other_transfers_are_of_no_use(answer: Answer) -> None:
     transfer = transfer_of(replace(job_for("a", PAYLOAD), transfer=4, device=DeviceId("b")))
     transfer.begin(0.0)
@@ -256,7 +260,7 @@ REPORTS = [
 LIES: st.SearchStrategy[Answer | None] = st.one_of(
     st.none(),
     st.builds(Have, st.just(1), st.integers(0, 12), st.sampled_from([b"", b"\x01", b"\xff"])),
-    st.builds(Result, st.sampled_from([None, 1]), st.sampled_from([0, 1, -72, -77, -80])),
+    st.builds(TransferResult, st.sampled_from([None, 1]), st.sampled_from([0, 1, -72, -77, -80])),
     st.sampled_from(REPORTS).map(lambda report: Signed(b"\x00" + encode_body(report))),
     st.just(Signed(b"\x08 nonsense")),
 )
@@ -268,7 +272,7 @@ def test_a_device_that_lies_in_any_rhythm_does_not_hold_us_for_ever(lies: list[A
     job = job_for("a", PAYLOAD[:640])
     transfer = transfer_of(job)
     now_s = 0.0
-    step: Step | None = transfer.begin(now_s)
+    step: ConversationStep | None = transfer.begin(now_s)
     for count in range(2000):
         if transfer.outcome:
             break

@@ -14,7 +14,7 @@ GLOSSARY = ROOT / "docs" / "glossary.md"
 ROWS = re.findall(r"^\| \*\*(.+?)\*\* \| (.*) \| ?(.*?) ?\|$", GLOSSARY.read_text(encoding="utf-8"), re.MULTILINE)
 # Words of the last column that also have an honest other meaning somewhere, such as a test or a log.
 PLAIN = {
-    "abort", "bake time", "cancel", "checksum", "chunk", "config repo", "deployment", "golden image",
+    "abort", "bake time", "checksum", "chunk", "config repo", "deployment", "golden image",
     "ground truth", "in flight", "maintenance slot", "packet", "partial", "replica", "rogue device", "root of trust",
     "telemetry", "workspace",
 }  # fmt: skip

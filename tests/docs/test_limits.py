@@ -89,7 +89,7 @@ def test_a_size_is_that_of_its_source(row: str) -> None:
 def test_a_wrong_size_would_be_seen() -> None:
     assert stated("| envelope | 1,024 bytes | `signing/envelope.py` MAX_ENVELOPE_BYTES |")[0] == 1024
     assert actual("signing/envelope.py", "MAX_ENVELOPE_BYTES") == 512
-    assert actual("reconciler/load/text.py", "MAX_FILE_BYTES") == 1 << 20
+    assert actual("reconciler/load/strict_yaml.py", "MAX_FILE_BYTES") == 1 << 20
 
 
 def test_what_was_tried_names_what_tries_it() -> None:
@@ -105,10 +105,10 @@ def test_both_sides_of_a_limit_agree() -> None:
     for path, name, theirs in (
         ("signing/envelope.py", "MAX_ENVELOPE_BYTES", "TF_ENVELOPE_MAX"),
         ("signing/envelope.py", "MAX_VALUES", "TF_PARAMETERS_MAX"),
-        ("reconciler/devices/codec.py", "ENVELOPE_BYTES_MAX", "TF_ENVELOPE_MAX"),
-        ("reconciler/devices/codec.py", "BLOCKS_MAX", "TF_BLOCKS_MAX"),
-        ("reconciler/devices/codec.py", "MESSAGE_BYTES", "TF_MESSAGE_MAX"),
+        ("reconciler/devices/messages.py", "ENVELOPE_BYTES_MAX", "TF_ENVELOPE_MAX"),
+        ("reconciler/devices/messages.py", "BLOCKS_MAX", "TF_BLOCKS_MAX"),
+        ("reconciler/devices/messages.py", "MESSAGE_BYTES", "TF_MESSAGE_MAX"),
         ("reconciler/devices/flash_image.py", "PREBAKED_MAX", "TF_PREBAKED_MAX"),
-        ("reconciler/devices/bodies.py", "TEXT_BYTES_MAX", "TF_TYPE_MAX"),
+        ("reconciler/devices/reports.py", "TEXT_BYTES_MAX", "TF_TYPE_MAX"),
     ):
         assert actual(path, name) == actual(config, theirs), (name, theirs)

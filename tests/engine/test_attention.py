@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.devices.bodies import Body, CapabilitiesBody, Report, Summary
-from reconciler.devices.codec import What
 from reconciler.devices.conversation import Answered, Lost, Outcome
-from reconciler.devices.fleet import Fleet
-from reconciler.engine.attention import Attention, Ears
-from reconciler.engine.fleetview import FleetView
-from reconciler.engine.state import State, StateUnusable
-from reconciler.engine.summaries import Summaries
+from reconciler.devices.messages import ReportKind
+from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Summary
+from reconciler.devices.session import LinkSession
+from reconciler.engine.observed.inventory import Inventory
+from reconciler.engine.observed.summaries import Summaries
+from reconciler.engine.polling.poller import Observer, Poller
+from reconciler.engine.state.database import StateDatabase, StateUnusable
 from reconciler.model import DeviceId
 from tests.engine.test_drift import report
 
@@ -38,19 +38,23 @@ class Clock:
         return 0.0
 
 
-class Device(Fleet):
+class Device(LinkSession):
     """A fleet of one device, which answers while it is there."""
 
     def __init__(self) -> None:
         self.there = True
-        self.bodies: dict[What, Body] = {What.REPORT: report(1), What.CAPABILITIES: TOLD, What.SUMMARY: COUNTED}
-        self.asked: list[What] = []
+        self.bodies: dict[ReportKind, Body] = {
+            ReportKind.REPORT: report(1),
+            ReportKind.CAPABILITIES: TOLD,
+            ReportKind.SUMMARY: COUNTED,
+        }
+        self.asked: list[ReportKind] = []
 
-    async def ask(self, device: DeviceId, what: What) -> Outcome:
+    async def ask(self, device: DeviceId, what: ReportKind) -> Outcome:
         assert device == PUMP
         self.asked.append(what)
         body = self.bodies.get(what) if self.there else None
-        if isinstance(body, Report):
+        if isinstance(body, DeviceReport):
             self.bodies[what] = body = replace(body, counter=body.counter + 1)
         return Lost("no answer") if body is None else Answered(body)
 
@@ -59,24 +63,24 @@ class Line:
     """The one link; it may be down."""
 
     def __init__(self, device: Device) -> None:
-        self.device: Fleet | None = device
+        self.device: LinkSession | None = device
 
-    async def ready(self, _device: DeviceId) -> Fleet | None:
+    async def ready(self, _device: DeviceId) -> LinkSession | None:
         return self.device
 
 
 class Scene:
     """One device that is looked after."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: StateDatabase) -> None:
         self.device = Device()
         self.line = Line(self.device)
-        self.view = FleetView(state)
+        self.view = Inventory(state)
         self.busy = False
         self.news: list[DeviceId] = []
         self.summaries = Summaries(state)
-        ears = Ears(self.view, self.summaries, Clock())
-        self.attention = Attention(ears, self.line, lambda _device: self.busy, self.news.append, random.Random(1))  # type: ignore[arg-type]  # of the links only `ready` is used
+        ears = Observer(self.view, self.summaries, Clock())
+        self.attention = Poller(ears, self.line, lambda _device: self.busy, self.news.append, random.Random(1))  # type: ignore[arg-type]  # of the links only `ready` is used
 
     async def settled(self, asked: int) -> None:
         """Wait until so many questions were asked, and their answers taken in."""
@@ -87,7 +91,7 @@ class Scene:
 @pytest.fixture
 def played(tmp_path: Path) -> Callable[[Callable[[Scene], Awaitable[None]]], None]:
     def play(act: Callable[[Scene], Awaitable[None]]) -> None:
-        state = State(tmp_path / "state.db")
+        state = StateDatabase(tmp_path / "state.db")
 
         async def run() -> None:
             scene = Scene(state)
@@ -110,7 +114,7 @@ def test_a_device_is_asked_at_once_for_all_that_is_not_known(played: Played) -> 
         scene.attention.watch([PUMP], LONG_S)
         assert scene.attention.pending == 1
         await scene.settled(3)
-        assert scene.device.asked == [What.REPORT, What.CAPABILITIES, What.SUMMARY]
+        assert scene.device.asked == [ReportKind.REPORT, ReportKind.CAPABILITIES, ReportKind.SUMMARY]
         assert scene.view.capabilities_of(PUMP) == TOLD
         assert [total.inferences for total in scene.summaries.totals()] == [100]
         assert scene.news == [PUMP]
@@ -122,9 +126,9 @@ def test_a_device_that_says_the_same_is_no_news(played: Played) -> None:
     async def act(scene: Scene) -> None:
         scene.attention.watch([PUMP], 0.005)
         await scene.settled(6)
-        assert set(scene.device.asked[3:]) == {What.REPORT}  # nothing else has to be asked again
+        assert set(scene.device.asked[3:]) == {ReportKind.REPORT}  # nothing else has to be asked again
         assert scene.news == [PUMP]
-        scene.device.bodies[What.REPORT] = report(50, sequence=9)
+        scene.device.bodies[ReportKind.REPORT] = report(50, sequence=9)
         while len(scene.news) < 2:  # noqa: ASYNC110 - it is asked again in time
             await asyncio.sleep(0)
         found = scene.view.report_of(PUMP)
@@ -136,7 +140,7 @@ def test_a_device_that_says_the_same_is_no_news(played: Played) -> None:
 
 def test_a_device_that_keeps_something_back_is_believed_in_the_rest(played: Played) -> None:
     async def act(scene: Scene) -> None:
-        del scene.device.bodies[What.CAPABILITIES], scene.device.bodies[What.SUMMARY]
+        del scene.device.bodies[ReportKind.CAPABILITIES], scene.device.bodies[ReportKind.SUMMARY]
         scene.attention.watch([PUMP], LONG_S)
         await scene.settled(3)
         assert scene.view.report_of(PUMP) is not None
@@ -144,7 +148,7 @@ def test_a_device_that_keeps_something_back_is_believed_in_the_rest(played: Play
         assert scene.summaries.totals() == []
         scene.attention.heard_from(PUMP)  # what it can do is not known yet: it is asked at once
         await scene.settled(5)
-        assert scene.device.asked[3:5] == [What.REPORT, What.CAPABILITIES]
+        assert scene.device.asked[3:5] == [ReportKind.REPORT, ReportKind.CAPABILITIES]
 
     played(act)
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from reconciler.devices.conversation import Confirmed, Lost, Outcome, Rejected, TrialFailed
-from reconciler.engine.deliveries import FIRST_PAUSE_S, JITTER, LONGEST_PAUSE_S, Deliveries, Done, Purpose
+from reconciler.engine.delivery.deliveries import FIRST_PAUSE_S, JITTER, LONGEST_PAUSE_S, Delivered, Deliveries, Purpose
 from reconciler.model import DeviceId, RolloutId
 from tests.engine.test_drift import report
 
@@ -23,7 +23,7 @@ class Scene:
     """Deliveries, and what they told."""
 
     def __init__(self) -> None:
-        self.done: list[Done] = []
+        self.done: list[Delivered] = []
         self.called_off = 0
         self.deliveries = Deliveries(self.done.append, self._count, random.Random(1))
 
@@ -110,9 +110,9 @@ def test_one_that_is_called_off_makes_room_whether_it_had_begun_or_not(steps: in
         made.start(forever)
         for _ in range(steps):
             await asyncio.sleep(0)
-        made.deliveries.call_off(PUMP, "the window closed")
-        made.deliveries.call_off(PUMP, "again")
-        made.deliveries.call_off(DeviceId("nobody"), "was never begun")
+        made.deliveries.cancel(PUMP, "the window closed")
+        made.deliveries.cancel(PUMP, "again")
+        made.deliveries.cancel(DeviceId("nobody"), "was never begun")
         for _ in range(5):
             await asyncio.sleep(0)
         assert made.deliveries.may_start(PUMP, now_s())  # no failure, so no pause

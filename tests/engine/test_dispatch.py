@@ -13,25 +13,25 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.build.threshold import build_threshold
-from reconciler.devices.bodies import Body, CapabilitiesBody, Report, Summary
-from reconciler.devices.codec import What
-from reconciler.devices.codes import Code, refused
+from reconciler.compiler.pack.threshold import build_threshold
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
-from reconciler.devices.fleet import Fleet
-from reconciler.devices.transfer import Effort, Job
-from reconciler.engine.artifacts import Artifacts, Pair
-from reconciler.engine.deliveries import Deliveries, Done
-from reconciler.engine.dispatch import Dispatch, Tools
-from reconciler.engine.fleetview import FleetView
-from reconciler.engine.state import State
+from reconciler.devices.error_codes import Code, refused
+from reconciler.devices.messages import ReportKind
+from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Summary
+from reconciler.devices.session import LinkSession
+from reconciler.devices.transfer import Effort, TransferJob
+from reconciler.engine.artifacts.provider import Artifacts, Pair
+from reconciler.engine.delivery.deliveries import Delivered, Deliveries
+from reconciler.engine.delivery.dispatch import Dispatch, DispatchPorts
+from reconciler.engine.observed.inventory import Inventory
+from reconciler.engine.state.database import StateDatabase
 from reconciler.errors import Unusable
 from reconciler.model import (
     Action,
     ActivatePrebaked,
     Artifact,
-    Cant,
-    CantReason,
+    Blocked,
+    BlockedReason,
     Configure,
     Desired,
     DeviceId,
@@ -45,7 +45,7 @@ from reconciler.model import (
     RolloutId,
 )
 from signing.delegation import read_delegation
-from signing.gatewaystore import Gateway
+from signing.gateway_keystore import GatewayKey
 from tests.engine.test_drift import report
 from tests.firmware.bench import Bench
 from tests.plan.fleets import ESP32, EVERYWHERE, V1, V2, device, fleet
@@ -87,22 +87,22 @@ class OfALink:
         return most
 
 
-class Answers(Fleet):
+class Answers(LinkSession):
     """A fleet whose devices answer as they were told to, and that notes what it was to carry out."""
 
-    def __init__(self, bodies: Mapping[What, Body | None], ends: list[Outcome]) -> None:
+    def __init__(self, bodies: Mapping[ReportKind, Body | None], ends: list[Outcome]) -> None:
         super().__init__(OfALink(), lambda _device, cose, _nonce: cose)  # type: ignore[arg-type]  # no more of it is used
         self.bodies, self.ends = dict(bodies), ends
-        self.jobs: list[Job] = []
+        self.jobs: list[TransferJob] = []
 
-    async def ask(self, device: DeviceId, what: What) -> Outcome:
+    async def ask(self, device: DeviceId, what: ReportKind) -> Outcome:
         assert device == PUMP
         body = self.bodies.get(what)
-        if isinstance(body, Report):  # its counter grows with each
+        if isinstance(body, DeviceReport):  # its counter grows with each
             self.bodies[what] = body = replace(body, counter=body.counter + 1)
         return Rejected(-13, "asking") if body is None else Answered(body)
 
-    async def carry_out(self, job: Job) -> tuple[Outcome, Effort]:
+    async def carry_out(self, job: TransferJob) -> tuple[Outcome, Effort]:
         self.jobs.append(job)
         if not self.ends:  # it goes on until it is called off
             await asyncio.Event().wait()
@@ -121,11 +121,13 @@ class Clock:
 class Scene:
     """One device, and a dispatch that serves it."""
 
-    state: State
+    state: StateDatabase
     rollout: Rollout = EVERYWHERE
-    bodies: dict[What, Body | None] = field(default_factory=lambda: {What.REPORT: RUNS_V1, What.SUMMARY: COUNTED})
+    bodies: dict[ReportKind, Body | None] = field(
+        default_factory=lambda: {ReportKind.REPORT: RUNS_V1, ReportKind.SUMMARY: COUNTED}
+    )
     ends: list[Outcome] = field(default_factory=list)
-    done: list[Done] = field(default_factory=list)
+    done: list[Delivered] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         bench = Bench("plant")
@@ -135,14 +137,14 @@ class Scene:
             self.state.built(made, str((ref, ESP32.name)))
         self.builder = Built()
         self.desired = fleet([device(1)], rollouts=(self.rollout,))
-        self.view = FleetView(self.state)
+        self.view = Inventory(self.state)
         self.view.take_report(PUMP, RUNS_V1, NOW, asked=True)
         self.view.take_capabilities(PUMP, TOLD)
         self.fleet = Answers(self.bodies, self.ends)
         self.deliveries = Deliveries(self.done.append, lambda: None, random.Random(1))
         artifacts = Artifacts(self.builder, self.state, lambda: None)
-        gateway = Gateway(bench.gateway, bench.delegation, delegation)
-        tools = Tools(artifacts, self.view, self.state, gateway, Clock(), lambda _device: self.fleet)
+        gateway = GatewayKey(bench.gateway, bench.delegation, delegation)
+        tools = DispatchPorts(artifacts, self.view, self.state, gateway, Clock(), lambda _device: self.fleet)
         self.dispatch = Dispatch(tools, self.deliveries)
 
     def run(self, *actions: Action) -> list[str]:
@@ -167,10 +169,10 @@ Made = Callable[..., Scene]
 
 @pytest.fixture
 def made(tmp_path: Path) -> Iterator[Made]:
-    opened: list[State] = []
+    opened: list[StateDatabase] = []
 
     def make(**fields: object) -> Scene:
-        opened.append(State(tmp_path / f"{len(opened)}.db"))
+        opened.append(StateDatabase(tmp_path / f"{len(opened)}.db"))
         return Scene(opened[-1], **fields)  # type: ignore[arg-type]  # a test's shorthand
 
     yield make
@@ -198,7 +200,7 @@ def test_what_the_device_holds_travels_as_an_envelope_alone(made: Made) -> None:
 def test_actions_that_send_nothing_begin_nothing(made: Made) -> None:
     scene = made()
     build = replace(INSTALL, origin=Origin.BUILD)
-    assert scene.run(build, Nothing(PUMP, "runs it"), Cant(PUMP, None, CantReason.SILENT, "silent")) == []
+    assert scene.run(build, Nothing(PUMP, "runs it"), Blocked(PUMP, None, BlockedReason.SILENT, "silent")) == []
     assert scene.fleet.jobs == []
 
 
@@ -241,7 +243,7 @@ def test_parameters_that_are_refused_quarantine_no_pack(made: Made, caplog: pyte
 
 
 def test_parameters_for_a_pack_that_nobody_knows_are_not_sent(made: Made) -> None:
-    scene = made(bodies={What.REPORT: replace(RUNS_V1, running=b"\x77" * 16)})
+    scene = made(bodies={ReportKind.REPORT: replace(RUNS_V1, running=b"\x77" * 16)})
     assert scene.run(CONFIGURE) == ["lost: the pack that it runs is not known"]
     assert scene.fleet.jobs == []
 
@@ -250,12 +252,12 @@ def test_parameters_for_a_pack_that_nobody_knows_are_not_sent(made: Made) -> Non
     ("bodies", "words"),
     [
         ({}, "lost: it gave no report"),
-        ({What.REPORT: TOLD}, "lost: it gave no report"),
-        ({What.REPORT: RUNS_V1}, "lost: it did not tell what it counted so far, which gates compare with"),
+        ({ReportKind.REPORT: TOLD}, "lost: it gave no report"),
+        ({ReportKind.REPORT: RUNS_V1}, "lost: it did not tell what it counted so far, which gates compare with"),
     ],
 )
 def test_nothing_is_sent_to_a_device_that_does_not_say_how_it_is(
-    made: Made, bodies: dict[What, Body | None], words: str
+    made: Made, bodies: dict[ReportKind, Body | None], words: str
 ) -> None:
     scene = made(bodies=bodies, rollout=GATED)
     assert scene.run(INSTALL) == [words]
@@ -272,7 +274,7 @@ def test_a_device_in_whose_name_two_answer_gets_nothing(made: Made) -> None:
     scene = made()
     for counter in (50, 2, 51, 3, 52):
         scene.view.take_report(PUMP, replace(RUNS_V1, counter=counter), NOW, asked=True)
-    scene.fleet.bodies[What.REPORT] = replace(RUNS_V1, counter=4)
+    scene.fleet.bodies[ReportKind.REPORT] = replace(RUNS_V1, counter=4)
     assert scene.run(INSTALL) == ["lost: two devices answer in its name"]
 
 
@@ -286,7 +288,7 @@ def test_a_device_that_never_told_what_it_can_do_gets_nothing(made: Made) -> Non
 def test_a_device_is_asked_what_it_can_do_when_its_update_comes_before_its_turn_to_be_asked(made: Made) -> None:
     scene = made(ends=[Confirmed(RUNS_V2)])
     scene.view.forget(PUMP)
-    scene.fleet.bodies[What.CAPABILITIES] = TOLD
+    scene.fleet.bodies[ReportKind.CAPABILITIES] = TOLD
     assert scene.run(INSTALL) == ["confirmed, sequence 4"]
     assert len(scene.fleet.jobs) == 1
     assert scene.view.capabilities_of(PUMP) == TOLD
@@ -315,17 +317,17 @@ def test_what_is_no_longer_wanted_is_called_off(
     scene = made()
 
     async def begun() -> bool:
-        scene.dispatch.call_off(scene.desired, actions, {PUMP: owner})  # nothing is under way yet
+        scene.dispatch.cancel(scene.desired, actions, {PUMP: owner})  # nothing is under way yet
         scene.dispatch.begin(scene.desired, (INSTALL,), now_s=0.0)
         while not scene.fleet.jobs:  # noqa: ASYNC110 - it is under way once it carries out
             await asyncio.sleep(0)
-        scene.dispatch.call_off(scene.desired, actions, {PUMP: owner})
+        scene.dispatch.cancel(scene.desired, actions, {PUMP: owner})
         if not goes_on:
             while scene.deliveries.running:  # noqa: ASYNC110 - as a pass does
                 await asyncio.sleep(0)
-        under_way = PUMP in scene.deliveries.running
+        in_progress = PUMP in scene.deliveries.running
         await scene.deliveries.stop()
-        return under_way
+        return in_progress
 
     assert asyncio.run(begun()) == goes_on
     assert scene.done == []  # called off is not failed

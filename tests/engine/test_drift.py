@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.devices.bodies import Flag, Place, Report, Why
-from reconciler.engine.doubts import REFUSALS, Doubts
-from reconciler.engine.drift import Histories, History
-from reconciler.engine.fleetview import FleetView
-from reconciler.engine.observe import Facts
-from reconciler.engine.state import State
+from reconciler.devices.reports import DecisionReason, DeviceReport, Flag, ModelPlace
+from reconciler.engine.observed.identity import IdentityHistories, IdentityHistory
+from reconciler.engine.observed.interpret import Facts
+from reconciler.engine.observed.inventory import Inventory
+from reconciler.engine.observed.trust import REFUSALS, TrustLedger
+from reconciler.engine.state.database import StateDatabase
 from reconciler.model import DeviceId, Hold, HoldReason, Nothing, ObservedDevice, Phase, RolloutId
 
 PUMP = DeviceId("pump-1")
@@ -27,17 +27,17 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 WAITS = Hold(PUMP, RolloutId("r"), HoldReason.WAVE, "its wave")
 
 
-def report(counter: int, sequence: int = 0) -> Report:
-    return Report(
+def report(counter: int, sequence: int = 0) -> DeviceReport:
+    return DeviceReport(
         counter=counter,
         sequence=sequence,
         epoch=1,
         gateway=bytes(8),
         phase=Phase.CONFIRMED,
-        place=Place.SLOT_A,
+        place=ModelPlace.SLOT_A,
         running=bytes(16),
         other=None,
-        why=Why.CONFIRMED,
+        why=DecisionReason.CONFIRMED,
         failed=None,
         error=0,
         flags=Flag(0),
@@ -51,14 +51,14 @@ def report(counter: int, sequence: int = 0) -> Report:
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Iterator[State]:
-    made = State(tmp_path / "state.db")
+def state(tmp_path: Path) -> Iterator[StateDatabase]:
+    made = StateDatabase(tmp_path / "state.db")
     yield made
     made.close()
 
 
-def followed(*counters: int) -> History:
-    history = History(PUMP, KEY, counters[0], counters[0], 0)
+def followed(*counters: int) -> IdentityHistory:
+    history = IdentityHistory(PUMP, KEY, counters[0], counters[0], 0)
     for counter in counters[1:]:
         history = history.followed_by(report(counter))
     return history
@@ -86,12 +86,12 @@ def test_the_same_counter_twice_can_not_come_from_one_device() -> None:
     assert followed(5, 5, 6, 6).alternations == 2
 
 
-def test_a_clone_is_remembered_over_a_restart_and_ended_by_a_new_key(state: State) -> None:
-    histories = Histories(state)
+def test_a_clone_is_remembered_over_a_restart_and_ended_by_a_new_key(state: StateDatabase) -> None:
+    histories = IdentityHistories(state)
     histories.know({PUMP: KEY})
     for counter in (9, 1, 10, 2, 11):
         histories.take(PUMP, report(counter * BOOT))
-    again = Histories(state)
+    again = IdentityHistories(state)
     again.know({PUMP: KEY})
     assert again.cloned(PUMP)
     again.know({PUMP: "bb" * 32})
@@ -100,28 +100,28 @@ def test_a_clone_is_remembered_over_a_restart_and_ended_by_a_new_key(state: Stat
     assert not again.cloned(PUMP)
 
 
-def test_the_highest_sequence_outlives_a_reset_and_a_restart(state: State) -> None:
-    view = FleetView(state)
+def test_the_highest_sequence_outlives_a_reset_and_a_restart(state: StateDatabase) -> None:
+    view = Inventory(state)
     view.know({PUMP: KEY})
     view.take_report(PUMP, report(5 * BOOT, sequence=7), NOON, asked=True)
     view.take_report(PUMP, report(BOOT, sequence=0), NOON, asked=True)
-    again = FleetView(state)
+    again = Inventory(state)
     again.know({PUMP: KEY})
     assert again.histories.highest_sequence(PUMP) == 7
     again.forget(PUMP)
     assert again.histories.highest_sequence(PUMP) == 0
 
 
-def test_a_clone_is_observed_as_one(state: State) -> None:
-    view = FleetView(state)
+def test_a_clone_is_observed_as_one(state: StateDatabase) -> None:
+    view = Inventory(state)
     view.know({PUMP: KEY})
     for counter in (9, 1, 10, 2, 11):
         view.take_report(PUMP, report(counter * BOOT), NOON, asked=True)
     assert view.observed(Facts(), {}).devices[PUMP].cloned
 
 
-def test_a_sequence_that_went_back_is_doubted_until_the_device_is_where_git_wants_it(state: State) -> None:
-    view = FleetView(state)
+def test_a_sequence_that_went_back_is_doubted_until_the_device_is_where_git_wants_it(state: StateDatabase) -> None:
+    view = Inventory(state)
     view.know({PUMP: KEY})
     view.take_report(PUMP, report(5 * BOOT, sequence=7), NOON, asked=True)
     view.take_report(PUMP, report(6 * BOOT, sequence=2), NOON, asked=True)
@@ -132,8 +132,8 @@ def test_a_sequence_that_went_back_is_doubted_until_the_device_is_where_git_want
     assert view.doubts.about([Nothing(PUMP, "as wanted")], devices) == {}
 
 
-def test_a_few_messages_that_do_not_verify_are_no_reason_to_doubt(state: State) -> None:
-    doubts = Doubts(Histories(state))
+def test_a_few_messages_that_do_not_verify_are_no_reason_to_doubt(state: StateDatabase) -> None:
+    doubts = TrustLedger(IdentityHistories(state))
     seen = {PUMP: ObservedDevice(NOON, Phase.CONFIRMED, None)}
     told = [doubts.refuse(PUMP, "AUTHENTICATION") for _ in range(REFUSALS - 1)]
     assert not any(told)
@@ -147,8 +147,8 @@ def test_a_few_messages_that_do_not_verify_are_no_reason_to_doubt(state: State) 
     assert doubts.about([WAITS], seen) == {}
 
 
-def test_flags_are_counted_over_all_devices(state: State) -> None:
-    view = FleetView(state)
+def test_flags_are_counted_over_all_devices(state: StateDatabase) -> None:
+    view = Inventory(state)
     for number, flags in enumerate((Flag.JOURNAL_REPAIRED, Flag.JOURNAL_REPAIRED | Flag.ENVELOPE_REFUSED, Flag(0))):
         view.take_report(DeviceId(f"pump-{number}"), replace(report(BOOT), flags=flags), NOON, asked=True)
     assert view.count_flags() == {"JOURNAL_REPAIRED": 2, "ENVELOPE_REFUSED": 1}

@@ -4,7 +4,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from reconciler.engine.endings import ended
+from reconciler.engine.tasks import ended
 
 
 def test_a_task_that_swallows_a_cancellation_is_ended_all_the_same() -> None:

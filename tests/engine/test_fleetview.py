@@ -9,38 +9,38 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.devices.bodies import CapabilitiesBody, Report, Score, Summary, encode_body
-from reconciler.engine.evidence import Evidence
-from reconciler.engine.fleetview import FleetView
-from reconciler.engine.observe import Facts
-from reconciler.engine.state import Failure, Heard, State
+from reconciler.devices.reports import CapabilitiesBody, DeviceReport, Score, Summary, encode_body
+from reconciler.engine.observed.gate_evidence import GateEvidence
+from reconciler.engine.observed.interpret import Facts
+from reconciler.engine.observed.inventory import Inventory
+from reconciler.engine.state.database import DeviceRecord, Failure, StateDatabase
 from reconciler.model import Before, DeviceId, Digest, RolloutId
 from tests.engine.test_drift import report
 
 PUMP, OTHER = DeviceId("pump-1"), DeviceId("pump-2")
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 RUNS = Digest(bytes(16).hex())
-FAILURE = Failure(PUMP, Digest("ab" * 32), "the trial failed with -31", RolloutId("wear"), "wish")
+FAILURE = Failure(PUMP, Digest("ab" * 32), "the trial failed with -31", RolloutId("wear"), "revision")
 TOLD = CapabilitiesBody("board", bytes(16), 1, b"\x01", 8192, 1024, 512, 0, updates=True, prebaked=(), firmware="1")
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Iterator[State]:
-    opened = State(tmp_path / "state.db")
+def state(tmp_path: Path) -> Iterator[StateDatabase]:
+    opened = StateDatabase(tmp_path / "state.db")
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def view(state: State) -> FleetView:
-    return FleetView(state)
+def view(state: StateDatabase) -> Inventory:
+    return Inventory(state)
 
 
-def seen(view: FleetView) -> set[DeviceId]:
+def seen(view: Inventory) -> set[DeviceId]:
     return set(view.observed(Facts(), {}).devices)
 
 
-def test_a_report_that_nobody_asked_for_and_that_is_old_is_a_replay(view: FleetView) -> None:
+def test_a_report_that_nobody_asked_for_and_that_is_old_is_a_replay(view: Inventory) -> None:
     assert view.take_report(PUMP, report(9), NOON, asked=True)
     assert not view.take_report(PUMP, report(9), NOON + timedelta(minutes=1), asked=False)
     assert view.reports[PUMP].seen_at == NOON
@@ -48,7 +48,7 @@ def test_a_report_that_nobody_asked_for_and_that_is_old_is_a_replay(view: FleetV
     assert view.reports[PUMP].seen_at == NOON + timedelta(minutes=1)
 
 
-def test_a_device_that_fell_silent_and_came_back_is_counted(view: FleetView) -> None:
+def test_a_device_that_fell_silent_and_came_back_is_counted(view: Inventory) -> None:
     view.silent_after_s = 900.0
     for minutes, counter in ((0, 1), (5, 2), (60, 3), (120, 4)):
         view.take_report(PUMP, report(counter), NOON + timedelta(minutes=minutes), asked=True)
@@ -56,18 +56,18 @@ def test_a_device_that_fell_silent_and_came_back_is_counted(view: FleetView) -> 
     assert (found.flaps, found.flapped_at) == (2, NOON + timedelta(minutes=120))
 
 
-def test_a_failure_is_over_when_git_wants_something_else(view: FleetView, state: State) -> None:
+def test_a_failure_is_over_when_git_wants_something_else(view: Inventory, state: StateDatabase) -> None:
     view.quarantine(FAILURE)
     assert view.why_quarantined(PUMP, FAILURE.digest) == FAILURE.why
-    view.release_outdated({FAILURE.rollout: "wish"})
+    view.release_outdated({FAILURE.rollout: "revision"})
     assert view.observed(Facts(), {}).quarantined == {(PUMP, FAILURE.digest)}
-    view.release_outdated({FAILURE.rollout: "another wish"})
+    view.release_outdated({FAILURE.rollout: "another revision"})
     assert view.observed(Facts(), {}).quarantined == frozenset()
     assert view.why_quarantined(PUMP, FAILURE.digest) is None
     assert state.quarantined() == []
 
 
-def test_a_device_that_is_gone_leaves_nothing(view: FleetView, state: State) -> None:
+def test_a_device_that_is_gone_leaves_nothing(view: Inventory, state: StateDatabase) -> None:
     for device in (PUMP, OTHER):
         view.take_report(device, report(1), NOON, asked=True)
     view.take_capabilities(PUMP, TOLD)
@@ -80,7 +80,7 @@ def test_a_device_that_is_gone_leaves_nothing(view: FleetView, state: State) -> 
     assert [heard.device for heard in state.heard()] == [OTHER]
 
 
-def test_nothing_new_is_the_same_object(view: FleetView) -> None:
+def test_nothing_new_is_the_same_object(view: Inventory) -> None:
     view.take_report(PUMP, report(1), NOON, asked=True)
     facts: Facts = Facts()
     artifacts: dict[tuple[object, object], object] = {}
@@ -89,7 +89,7 @@ def test_nothing_new_is_the_same_object(view: FleetView) -> None:
     assert view.observed(facts, artifacts) is first  # type: ignore[arg-type]  # as above
 
 
-def test_flags_are_counted_over_devices(view: FleetView) -> None:
+def test_flags_are_counted_over_devices(view: Inventory) -> None:
     view.take_report(PUMP, report(1), NOON, asked=True)
     assert sum(view.count_flags().values()) == 0
 
@@ -101,12 +101,12 @@ def summary(inferences: int, score: Score | None = None, running: bytes | None =
     return Summary(running, inferences, 2 * inferences // 10, 1, 0, score)
 
 
-def heard() -> Heard:
-    return Heard(PUMP, NOON, b"", confirmed_since=NOON)
+def heard() -> DeviceRecord:
+    return DeviceRecord(PUMP, NOON, b"", confirmed_since=NOON)
 
 
-def test_a_device_that_runs_nothing_counts_nothing(state: State) -> None:
-    evidence = Evidence(state)
+def test_a_device_that_runs_nothing_counts_nothing(state: StateDatabase) -> None:
+    evidence = GateEvidence(state)
     evidence.wanted = {PUMP}
     assert not evidence.take(PUMP, heard(), summary(5, running=None))
     evidence.note_before(PUMP, Before("w", None, {}), summary(5, running=None))
@@ -116,8 +116,8 @@ def test_a_device_that_runs_nothing_counts_nothing(state: State) -> None:
     assert health.now.inferences == 50  # what it did before was with nothing
 
 
-def test_without_a_summary_before_there_is_nothing_to_compare_with(state: State) -> None:
-    evidence = Evidence(state)
+def test_without_a_summary_before_there_is_nothing_to_compare_with(state: StateDatabase) -> None:
+    evidence = GateEvidence(state)
     evidence.wanted = {PUMP}
     evidence.note_before(PUMP, Before("w", RUNS, {}), None)
     evidence.take(PUMP, heard(), summary(50))
@@ -126,8 +126,8 @@ def test_without_a_summary_before_there_is_nothing_to_compare_with(state: State)
     assert (health.now.inferences, health.before) == (50, None)
 
 
-def test_a_device_that_restarted_counts_from_nothing(state: State) -> None:
-    evidence = Evidence(state)
+def test_a_device_that_restarted_counts_from_nothing(state: StateDatabase) -> None:
+    evidence = GateEvidence(state)
     evidence.wanted = {PUMP}
     evidence.note_before(PUMP, Before("w", RUNS, {}), summary(100))
     evidence.take(PUMP, heard(), summary(30))
@@ -136,8 +136,8 @@ def test_a_device_that_restarted_counts_from_nothing(state: State) -> None:
     assert health.now.inferences == 30
 
 
-def test_scores_of_before_are_taken_off(state: State) -> None:
-    evidence = Evidence(state)
+def test_scores_of_before_are_taken_off(state: StateDatabase) -> None:
+    evidence = GateEvidence(state)
     evidence.wanted = {PUMP}
     before = Score(2, -4, 4, 0, (1, 1, 0, 0, 0, 0, 0, 0))
     after = Score(6, -4, 40, 80, (1, 1, 2, 2, 0, 0, 0, 0))
@@ -150,10 +150,10 @@ def test_scores_of_before_are_taken_off(state: State) -> None:
     assert health.now.scores.histogram == (0, 0, 2, 2, 0, 0, 0, 0)
 
 
-def test_a_row_that_is_no_summary_tells_nothing(state: State, view: FleetView) -> None:
+def test_a_row_that_is_no_summary_tells_nothing(state: StateDatabase, view: Inventory) -> None:
     """A database of another hand: what can't be read is as if it were not there."""
-    told: Report = report(1)
+    told: DeviceReport = report(1)
     row = (PUMP, RUNS, NOON.timestamp(), encode_body(told), 0.0)
     state.write("INSERT INTO evidence VALUES (?, ?, ?, ?, ?)", row)
-    assert Evidence(state).health(PUMP, RUNS, NOON) is None
+    assert GateEvidence(state).health(PUMP, RUNS, NOON) is None
     assert not view.take_summary(OTHER, summary(5))  # which never reported

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.devices.bodies import Place, Why
-from reconciler.engine.observe import Facts, observed_device, taken
+from reconciler.devices.reports import DecisionReason, ModelPlace
+from reconciler.engine.observed.interpret import Facts, observed_device, taken
 from reconciler.model import Phase
 from tests.engine.test_drift import NOON, PUMP, report
 
@@ -15,7 +15,7 @@ NEW = bytes([1] * 16)
 
 def test_a_lost_trial_is_none_yet_won_while_the_device_is_yet_to_restart() -> None:
     for phase in (Phase.IDLE, Phase.CONFIRMED):
-        leaving = replace(report(1), phase=phase, running=NEW, failed=NEW, why=Why.ON_TRIAL)
+        leaving = replace(report(1), phase=phase, running=NEW, failed=NEW, why=DecisionReason.ON_TRIAL)
         heard = taken(None, PUMP, leaving, NOON)
         assert heard.confirmed_since is None
         seen = observed_device(heard, Facts())
@@ -23,6 +23,6 @@ def test_a_lost_trial_is_none_yet_won_while_the_device_is_yet_to_restart() -> No
 
 
 def test_a_prebaked_model_that_nothing_replaced_is_confirmed() -> None:
-    baked = replace(report(1), phase=Phase.IDLE, place=Place.PREBAKED, why=Why.FELL_BACK_TO_PREBAKED)
+    baked = replace(report(1), phase=Phase.IDLE, place=ModelPlace.PREBAKED, why=DecisionReason.FELL_BACK_TO_PREBAKED)
     seen = observed_device(taken(None, PUMP, baked, NOON), Facts())
     assert (seen.phase, seen.confirmed_since) == (Phase.CONFIRMED, NOON)

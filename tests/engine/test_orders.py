@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.build.payload import Encoding, Payload
-from reconciler.devices.bodies import CapabilitiesBody
-from reconciler.engine.deliveries import Purpose
-from reconciler.engine.dispatch import still_wanted
-from reconciler.engine.orders import SECTOR_BYTES, SEQUENCE_JUMP, Addressee, fitting
+from reconciler.compiler.payload.encodings import EncodedPayload, PayloadForm
+from reconciler.devices.reports import CapabilitiesBody
+from reconciler.engine.delivery.deliveries import Purpose
+from reconciler.engine.delivery.dispatch import still_wanted
+from reconciler.engine.delivery.orders import SECTOR_BYTES, SEQUENCE_JUMP, DeliveryTarget, fitting
 from reconciler.model import (
     Action,
     ActivatePrebaked,
-    Cant,
-    CantReason,
+    Blocked,
+    BlockedReason,
     Configure,
     DeviceId,
     Hold,
@@ -33,7 +33,7 @@ DESIRED = fleet([device(1)])
 WANTED = {"threshold": 0.5}  # the model's own
 INSTALL = Install(PUMP, EVERYWHERE.name, V2, Origin.ARTIFACT, WANTED, "is to be transferred")
 UNDER_WAY = Purpose(EVERYWHERE.name, V2, WANTED)
-TAKEN_BACK = Purpose(EVERYWHERE.name, V1, WANTED)
+ROLLED_BACK = Purpose(EVERYWHERE.name, V1, WANTED)
 
 
 def told(slot_bytes: int = 65536) -> CapabilitiesBody:
@@ -42,7 +42,7 @@ def told(slot_bytes: int = 65536) -> CapabilitiesBody:
 
 @given(st.integers(0, 1 << 20), st.integers(0, 1 << 20))
 def test_a_sequence_is_above_all_that_was_obeyed_and_a_step_that_is_taken(held: int, highest: int) -> None:
-    to = Addressee("plant", PUMP, report(1, sequence=held), told(), highest)
+    to = DeliveryTarget("plant", PUMP, report(1, sequence=held), told(), highest)
     assert held < to.next_sequence <= held + SEQUENCE_JUMP
     assert to.next_sequence > highest or to.next_sequence == held + SEQUENCE_JUMP
 
@@ -50,8 +50,8 @@ def test_a_sequence_is_above_all_that_was_obeyed_and_a_step_that_is_taken(held: 
 @given(st.integers(1, 20 * SECTOR_BYTES), st.integers(0, 8 * SECTOR_BYTES), st.integers(1, 24))
 def test_an_encoded_form_fits_beside_its_pack_in_whole_sectors(pack: int, encoded: int, sectors: int) -> None:
     slot = sectors * SECTOR_BYTES
-    forms = (Payload(Encoding.PATCH, bytes(encoded)), Payload(Encoding.RAW, bytes(8)))
-    found = fitting(forms, pack, Addressee("plant", PUMP, report(1), told(slot)))
+    forms = (EncodedPayload(PayloadForm.PATCH, bytes(encoded)), EncodedPayload(PayloadForm.RAW, bytes(8)))
+    found = fitting(forms, pack, DeliveryTarget("plant", PUMP, report(1), told(slot)))
     rounded = -(-pack // SECTOR_BYTES) - (-encoded // SECTOR_BYTES)
     assert (forms[0] in found) == (rounded <= sectors)
     assert forms[1] in found
@@ -70,11 +70,11 @@ def test_an_encoded_form_fits_beside_its_pack_in_whole_sectors(pack: int, encode
         (UNDER_WAY, Hold(PUMP, EVERYWHERE.name, HoldReason.IN_PROGRESS, "it is on trial"), True),
         (UNDER_WAY, Nothing(PUMP, "it has arrived"), True),
         (UNDER_WAY, Configure(PUMP, EVERYWHERE.name, WANTED, "it has arrived, without its parameters"), True),
-        (UNDER_WAY, Cant(PUMP, EVERYWHERE.name, CantReason.SILENT, "silent"), True),
-        (UNDER_WAY, Cant(PUMP, EVERYWHERE.name, CantReason.WRONG_TYPE, "another type"), False),
-        (UNDER_WAY, Cant(PUMP, EVERYWHERE.name, CantReason.CLONED, "two of them"), False),
-        (TAKEN_BACK, Nothing(PUMP, "Git went back to what it runs"), False),
-        (TAKEN_BACK, Hold(PUMP, EVERYWHERE.name, HoldReason.IN_PROGRESS, "another is tried"), False),
+        (UNDER_WAY, Blocked(PUMP, EVERYWHERE.name, BlockedReason.SILENT, "silent"), True),
+        (UNDER_WAY, Blocked(PUMP, EVERYWHERE.name, BlockedReason.WRONG_TYPE, "another type"), False),
+        (UNDER_WAY, Blocked(PUMP, EVERYWHERE.name, BlockedReason.CLONED, "two of them"), False),
+        (ROLLED_BACK, Nothing(PUMP, "Git went back to what it runs"), False),
+        (ROLLED_BACK, Hold(PUMP, EVERYWHERE.name, HoldReason.IN_PROGRESS, "another is tried"), False),
         (Purpose(EVERYWHERE.name, None, WANTED), Nothing(PUMP, "set"), True),
         (Purpose(EVERYWHERE.name, None, {}), Nothing(PUMP, "Git went back"), False),
     ],

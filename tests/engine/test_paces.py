@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from reconciler.devices.bodies import Report, Summary
-from reconciler.engine.evidence import Evidence
-from reconciler.engine.paces import LEAST, Paces
-from reconciler.engine.state import Heard, State
+from reconciler.devices.reports import DeviceReport, Summary
+from reconciler.engine.observed.gate_evidence import GateEvidence
+from reconciler.engine.observed.inference_rate import LEAST, InferenceRates
+from reconciler.engine.state.database import DeviceRecord, StateDatabase
 from reconciler.model import Before, DeviceId, Digest
 from tests.engine.test_drift import NOON, PUMP, report
 
@@ -27,7 +27,7 @@ class Steady:
         return self.at_s
 
 
-def say(paces: Paces, clock: Steady, after_s: float, said: Report) -> None:
+def say(paces: InferenceRates, clock: Steady, after_s: float, said: DeviceReport) -> None:
     clock.at_s += after_s
     paces.take(PUMP, said)
 
@@ -35,7 +35,7 @@ def say(paces: Paces, clock: Steady, after_s: float, said: Report) -> None:
 def test_a_count_of_before_anybody_listened_says_nothing_of_the_pace() -> None:
     """Else a gateway that was just started would find every model slow, and stop a good rollout."""
     clock = Steady()
-    paces = Paces(clock)
+    paces = InferenceRates(clock)
     assert paces.seconds_for(PUMP, OLD, 1) is None
     say(paces, clock, 0, replace(FIRST, inferences=1_000_000))
     assert paces.seconds_for(PUMP, OLD, 1) is None
@@ -48,7 +48,7 @@ def test_a_count_of_before_anybody_listened_says_nothing_of_the_pace() -> None:
 
 def test_a_restart_and_another_pack_begin_anew() -> None:
     clock = Steady()
-    paces = Paces(clock)
+    paces = InferenceRates(clock)
     say(paces, clock, 0, replace(FIRST, inferences=0))
     say(paces, clock, 10, replace(FIRST, inferences=100))
     say(paces, clock, 500, replace(FIRST, inferences=20, boots=7))
@@ -63,14 +63,14 @@ def test_a_restart_and_another_pack_begin_anew() -> None:
 
 def test_evidence_has_the_pace_of_both_sides(tmp_path: Path) -> None:
     clock = Steady()
-    evidence = Evidence(State(tmp_path / "state.db"), clock)
+    evidence = GateEvidence(StateDatabase(tmp_path / "state.db"), clock)
     say(evidence.paces, clock, 0, replace(FIRST, inferences=1000))
     say(evidence.paces, clock, 10, replace(FIRST, inferences=1100))
     evidence.note_before(PUMP, Before("ab" * 8, Digest(OLD.hex()), {}), Summary(OLD, 1100, 0, 0, 0, None))
     say(evidence.paces, clock, 10, replace(FIRST, inferences=0, running=NEW))
     say(evidence.paces, clock, 10, replace(FIRST, inferences=50, running=NEW))
     evidence.wanted = {DeviceId(PUMP)}
-    assert evidence.take(PUMP, Heard(PUMP, NOON, b"", confirmed_since=NOON), Summary(NEW, 60, 0, 0, 0, None))
+    assert evidence.take(PUMP, DeviceRecord(PUMP, NOON, b"", confirmed_since=NOON), Summary(NEW, 60, 0, 0, 0, None))
     health = evidence.health(PUMP, Digest(NEW.hex()), NOON)
     assert health is not None
     assert health.before is not None

@@ -11,31 +11,31 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.engine.peerwords import LARGEST, PeerWords
-from reconciler.git.authorship import Author, Message
+from reconciler.engine.observed.peers import LARGEST, PeerStatuses
+from reconciler.git.commit_tree import CommitTree
+from reconciler.git.commit_writer import Author, Message
 from reconciler.git.errors import MirrorDamaged
-from reconciler.git.peers import Peers
-from reconciler.git.remote import Limits, Remote
-from reconciler.git.signatures import Mode, Policy
-from reconciler.git.status import Pushed, StatusRef
-from reconciler.git.tree import CommitTree
-from reconciler.model import Commit, DeviceId, GatewayId, PeerWord, RolloutId, RolloutWord
-from reconciler.report.device import Moment
-from reconciler.report.rollout import RolloutFacts, rollout_status
+from reconciler.git.peer_status import Peers
+from reconciler.git.remote import GitLimits, Remote
+from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
+from reconciler.git.status_writer import Pushed, StatusRef
+from reconciler.model import Commit, DeviceId, GatewayId, PeerReport, RolloutId, RolloutReport
+from reconciler.report.device_status import Moment
 from reconciler.report.rollout_file import rollout_file
+from reconciler.report.rollout_status import RolloutFacts, rollout_status
 from tests.git.forge import Forge, SshKey, make_forge, make_ssh_key
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 NORTH, SOUTH = GatewayId("north"), GatewayId("south")
 PUMPS, FANS = RolloutId("pumps"), RolloutId("fans")
-LIMITS = Limits(ask_s=10, transfer_s=20, local_s=20)
+LIMITS = GitLimits(ask_s=10, transfer_s=20, local_s=20)
 
 
-def word(*done: str, stopped: str = "") -> RolloutWord:
-    return RolloutWord("ab" * 8, done=frozenset(map(DeviceId, done)), stopped=stopped, at=NOW)
+def word(*done: str, stopped: str = "") -> RolloutReport:
+    return RolloutReport("ab" * 8, done=frozenset(map(DeviceId, done)), stopped=stopped, at=NOW)
 
 
-def status(rollout: RolloutId, said: RolloutWord) -> bytes:
+def status(rollout: RolloutId, said: RolloutReport) -> bytes:
     facts = RolloutFacts(rollout, "vibration@2", said, (), complete=False)
     return rollout_file(rollout_status(facts, Moment(NOW, "c" * 40), None))
 
@@ -50,9 +50,9 @@ class Gateways:
         self.keys: dict[str, SshKey] = {name: make_ssh_key(folder, name) for name in ("north", "south", "east")}
         signers = folder / "gateways"
         signers.write_text("".join(f"{name} {self.keys[name].public}\n" for name in ("north", "south")))
-        self.policy = Policy(Mode.HEAD, signers)
+        self.policy = SignaturePolicy(SignaturePolicyMode.HEAD, signers)
         self.peers = Peers(folder / "peers", self.remote, self.policy, folder / "state", limits=LIMITS, named=True)
-        self.words = PeerWords(self.peers, NORTH)
+        self.words = PeerStatuses(self.peers, NORTH)
 
     def say(self, gateway: str, files: dict[str, bytes], *, key: str | None = None) -> None:
         signed_by = self.keys[key or gateway].path
@@ -71,7 +71,7 @@ def gateways(tmp_path: Path) -> Iterator[Gateways]:
 def test_each_says_what_it_says_and_we_do_not_listen_to_ourselves(gateways: Gateways) -> None:
     gateways.say("north", {"rollouts/pumps.yaml": status(PUMPS, word("n1"))})
     gateways.say("south", {"rollouts/pumps.yaml": status(PUMPS, word("s1")), "README.md": b"# south\n"})
-    assert gateways.words.look() == {SOUTH: PeerWord({PUMPS: word("s1")})}
+    assert gateways.words.look() == {SOUTH: PeerReport({PUMPS: word("s1")})}
 
 
 def test_nothing_new_is_the_very_same_value(gateways: Gateways) -> None:
@@ -83,7 +83,7 @@ def test_nothing_new_is_the_very_same_value(gateways: Gateways) -> None:
     second = gateways.words.look()
     assert second is first
     gateways.say("south", {"rollouts/pumps.yaml": status(PUMPS, word("s1", "s2"))})
-    assert gateways.words.look() == {SOUTH: PeerWord({PUMPS: word("s1", "s2")})}
+    assert gateways.words.look() == {SOUTH: PeerReport({PUMPS: word("s1", "s2")})}
 
 
 @pytest.mark.parametrize("key", ["east", "north"], ids=["nobody's", "another gateway's"])
@@ -111,7 +111,7 @@ def test_what_is_no_status_takes_nothing_else_with_it(gateways: Gateways, caplog
             "rollouts/endless.yaml": b"#" * (LARGEST + 1),
         },
     )
-    assert gateways.words.look() == {SOUTH: PeerWord({FANS: word("s1")})}
+    assert gateways.words.look() == {SOUTH: PeerReport({FANS: word("s1")})}
     assert "rollouts/pumps.yaml of gateway south: no status of a rollout" in caplog.text
     assert "endless" not in caplog.text  # it was not even read
 
@@ -148,17 +148,17 @@ class DamagedFor(Peers):
 def test_what_can_not_be_read_of_one_takes_no_other_word_away(gateways: Gateways) -> None:
     peers = DamagedFor(gateways.folder / "more", gateways.remote, gateways.policy, gateways.folder / "s", named=True)
     with peers:
-        words = PeerWords(peers, GatewayId("west"))
+        words = PeerStatuses(peers, GatewayId("west"))
         for gateway in ("north", "south"):
             gateways.say(gateway, {"rollouts/pumps.yaml": status(PUMPS, word(f"{gateway}-1"))})
         assert set(words.look()) == {NORTH, SOUTH}
         for gateway in ("north", "south"):
             gateways.say(gateway, {"rollouts/pumps.yaml": status(PUMPS, word(f"{gateway}-2"))})
         peers.unreadable = gateways.forge.git("ls-remote", "origin", "refs/heads/status/north").split()[0]
-        expected = {NORTH: PeerWord({PUMPS: word("north-1")}), SOUTH: PeerWord({PUMPS: word("south-2")})}
+        expected = {NORTH: PeerReport({PUMPS: word("north-1")}), SOUTH: PeerReport({PUMPS: word("south-2")})}
         assert words.look() == expected
         peers.unreadable = ""
-        assert words.look()[NORTH] == PeerWord({PUMPS: word("north-2")})
+        assert words.look()[NORTH] == PeerReport({PUMPS: word("north-2")})
 
 
 def test_words_of_ours_do_not_depend_on_the_order_of_sets() -> None:

@@ -6,15 +6,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from reconciler.engine.publisher import Publisher
-from reconciler.engine.state import State
-from reconciler.engine.statuses import has_stopped
-from reconciler.git.authorship import Author
+from reconciler.engine.state.database import StateDatabase
+from reconciler.engine.status.publisher import Publisher
+from reconciler.engine.status.statuses import has_stopped
+from reconciler.git.commit_writer import Author
 from reconciler.git.remote import Remote
-from reconciler.git.status import InPlace, Pushed, StatusRef
-from reconciler.model import Commit, RolloutId, RolloutWord
-from reconciler.report.device import Moment
-from reconciler.report.rollout import RolloutFacts, RolloutStatus, rollout_status
+from reconciler.git.status_writer import InPlace, Pushed, StatusRef
+from reconciler.model import Commit, RolloutId, RolloutReport
+from reconciler.report.device_status import Moment
+from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, rollout_status
 from tests.engine.test_drift import NOON
 from tests.git.forge import make_forge
 
@@ -26,7 +26,7 @@ def test_a_stop_waits_for_no_interval_and_is_urgent_once(tmp_path: Path) -> None
     ref = StatusRef(
         tmp_path / "status.git", Remote(f"file://{forge.bare}"), "north", Author("north", "north@example.org")
     )
-    publisher = Publisher(ref, State(tmp_path / "state.db"), interval_s=INTERVAL_S)
+    publisher = Publisher(ref, StateDatabase(tmp_path / "state.db"), interval_s=INTERVAL_S)
 
     def commit(now_s: float) -> None:
         batch = publisher.batch(now_s)
@@ -49,7 +49,7 @@ def test_a_stop_waits_for_no_interval_and_is_urgent_once(tmp_path: Path) -> None
 
 
 def status(stopped: str) -> RolloutStatus:
-    facts = RolloutFacts(RolloutId("wear"), "wear@2", RolloutWord("ab"), (), complete=False)
+    facts = RolloutFacts(RolloutId("wear"), "wear@2", RolloutReport("ab"), (), complete=False)
     facts = replace(facts, word=replace(facts.word, stopped=stopped))
     return rollout_status(facts, Moment(NOON, Commit("c")), None)
 

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.engine.state import MIGRATIONS, Delivery, Failure, Heard, State, StateUnusable
+from reconciler.engine.state.database import MIGRATIONS, Delivery, DeviceRecord, Failure, StateDatabase, StateUnusable
 from reconciler.model import Artifact, Commit, DeviceId, Digest, ModelRef, RolloutId, TypeId, Version
 
 PUMP = DeviceId("pump-1")
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
-HEARD = Heard(PUMP, NOON, b"report", b"capabilities", NOON, {"threshold": 0.7}, 99)
+HEARD = DeviceRecord(PUMP, NOON, b"report", b"capabilities", NOON, {"threshold": 0.7}, 99)
 ARTIFACT = Artifact(
     ModelRef("vibration", Version("1.0.0")), TypeId("esp"), Digest("a" * 64), 900, 64, frozenset({"ADD"})
 )
-FAILURE = Failure(PUMP, Digest("b" * 64), "golden vectors", RolloutId("vibration"), "wish")
+FAILURE = Failure(PUMP, Digest("b" * 64), "golden vectors", RolloutId("vibration"), "revision")
 
 
-def filled(path: Path) -> State:
-    state = State(path)
+def filled(path: Path) -> StateDatabase:
+    state = StateDatabase(path)
     state.applied = Commit("c1")
     state.hear(HEARD)
     state.built(ARTIFACT, "source")
@@ -30,7 +30,7 @@ def filled(path: Path) -> State:
     return state
 
 
-def told(state: State) -> tuple[object, ...]:
+def told(state: StateDatabase) -> tuple[object, ...]:
     return (state.applied, state.heard(), state.artifacts(), state.quarantined(), state.delivery(PUMP), state.status())
 
 
@@ -39,7 +39,7 @@ def test_what_is_kept_survives_a_restart(tmp_path: Path) -> None:
     state = filled(path)
     before = told(state)
     state.close()
-    again = State(path)
+    again = StateDatabase(path)
     assert told(again) == before
     assert before[:3] == (Commit("c1"), [HEARD], [(ARTIFACT, "source")])
     assert again.recovered is None
@@ -49,7 +49,7 @@ def test_what_is_kept_survives_a_restart(tmp_path: Path) -> None:
 def test_what_was_written_survives_without_a_close(tmp_path: Path) -> None:
     """A killed daemon never closes: the write-ahead log has it all."""
     state = filled(tmp_path / "state.db")
-    other = State(tmp_path / "state.db")
+    other = StateDatabase(tmp_path / "state.db")
     assert other.applied == "c1"
     other.close()
     state.close()
@@ -81,7 +81,7 @@ def test_files_that_are_gone_are_forgotten(tmp_path: Path) -> None:
 def test_a_damaged_file_is_set_aside_and_told(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / "state.db"
     path.write_bytes(damage)
-    state = State(path)
+    state = StateDatabase(path)
     assert state.recovered
     assert state.heard() == []
     state.close()
@@ -90,21 +90,21 @@ def test_a_damaged_file_is_set_aside_and_told(tmp_path: Path, damage: bytes) -> 
 
 def test_pages_damaged_in_the_middle_are_found(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
-    state = State(path)
+    state = StateDatabase(path)
     with state.together():
         for number in range(500):
-            state.hear(Heard(DeviceId(f"pump-{number:04}"), NOON, b"r" * 100))
+            state.hear(DeviceRecord(DeviceId(f"pump-{number:04}"), NOON, b"r" * 100))
     state.close()
     data = bytearray(path.read_bytes())
     data[8192:20480] = b"\x5a" * 12288
     path.write_bytes(data)
-    again = State(path)
+    again = StateDatabase(path)
     assert again.recovered
     again.close()
 
 
 def test_a_transaction_is_whole_or_nothing(tmp_path: Path) -> None:
-    state = State(tmp_path / "state.db")
+    state = StateDatabase(tmp_path / "state.db")
 
     def half() -> None:
         with state.together():
@@ -119,11 +119,11 @@ def test_a_transaction_is_whole_or_nothing(tmp_path: Path) -> None:
 
 def test_a_database_of_a_newer_release_is_set_aside(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
-    State(path).close()
+    StateDatabase(path).close()
     db = sqlite3.connect(path)
     db.execute(f"PRAGMA user_version={len(MIGRATIONS) + 1}")
     db.close()
-    state = State(path)
+    state = StateDatabase(path)
     assert state.recovered is not None
     assert "newer release" in state.recovered
     state.close()
@@ -132,4 +132,4 @@ def test_a_database_of_a_newer_release_is_set_aside(tmp_path: Path) -> None:
 def test_a_folder_that_can_not_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "state.db").mkdir()
     with pytest.raises(StateUnusable, match="check the folder"):
-        State(tmp_path / "state.db")
+        StateDatabase(tmp_path / "state.db")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.devices.bodies import Score, Summary
-from reconciler.engine.state import State
-from reconciler.engine.summaries import Summaries, labelled
+from reconciler.devices.reports import Score, Summary
+from reconciler.engine.observed.summaries import Summaries, labelled
+from reconciler.engine.state.database import StateDatabase
 from reconciler.model import DeviceId
 
 OLD, NEW = b"\x01" * 16, b"\x02" * 16
@@ -18,7 +18,7 @@ HIGH = Score(4, 10, 90, 200, (0, 0, 1, 1, 0, 0, 1, 1))
 
 @pytest.fixture
 def summaries(tmp_path: Path) -> Iterator[Summaries]:
-    state = State(tmp_path / "state.db")
+    state = StateDatabase(tmp_path / "state.db")
     yield Summaries(state)
     state.close()
 

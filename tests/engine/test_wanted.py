@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.engine.state import State
-from reconciler.engine.wanted import Wanted
+from reconciler.engine.desired.desired_state import DesiredStateSource
+from reconciler.engine.state.database import StateDatabase
 from reconciler.errors import FleetError
 from reconciler.git.source import Advanced, Kept, Outcome, Unchanged
 from reconciler.load import Cache, DirectoryTree
@@ -57,19 +57,19 @@ def repository(tmp_path: Path) -> Repository:
 
 
 @pytest.fixture
-def started(repository: Repository, tmp_path: Path) -> Iterator[Callable[[], tuple[Wanted, State]]]:
-    opened: list[State] = []
+def started(repository: Repository, tmp_path: Path) -> Iterator[Callable[[], tuple[DesiredStateSource, StateDatabase]]]:
+    opened: list[StateDatabase] = []
 
-    def start() -> tuple[Wanted, State]:
-        opened.append(State(tmp_path / "state.db"))
-        return Wanted(repository, Cache(), opened[-1]), opened[-1]  # type: ignore[arg-type]  # it stands in for a source
+    def start() -> tuple[DesiredStateSource, StateDatabase]:
+        opened.append(StateDatabase(tmp_path / "state.db"))
+        return DesiredStateSource(repository, Cache(), opened[-1]), opened[-1]  # type: ignore[arg-type]  # it stands in for a source
 
     yield start
     for state in opened:
         state.close()
 
 
-Started = Callable[[], tuple[Wanted, State]]
+Started = Callable[[], tuple[DesiredStateSource, StateDatabase]]
 
 
 def test_a_good_commit_is_enforced_and_remembered(repository: Repository, started: Started) -> None:

@@ -7,15 +7,15 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reconciler.build.container import ElementType
-from reconciler.build.threshold import build_threshold
+from reconciler.compiler.pack.pack_format import ElementType
+from reconciler.compiler.pack.threshold import build_threshold
 from reconciler.devices.flash_image import Identity, provisioned_region
 from reconciler.errors import Refused
 from signing import delegation, envelope, keys, names, report
-from signing.cose import Signer
+from signing.cose import SigningKey
 from signing.verdict import RefusedError
 
-ENGINE = names.Engine(pack_format=1, operators=frozenset({"THRESHOLD"}))
+ENGINE = names.EngineContract(pack_format=1, operators=frozenset({"THRESHOLD"}))
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Made:
     """A device, as its maker knows it."""
 
     identity: Identity
-    target: names.Target
+    target: names.EnvelopeTarget
 
     @property
     def name(self) -> str:
@@ -68,14 +68,14 @@ class Bench:
         )
         return Made(identity, target)
 
-    def install(self, made: Made, pack: bytes, sequence: int, *, signer: Signer | None = None) -> bytes:
+    def install(self, made: Made, pack: bytes, sequence: int, *, signer: SigningKey | None = None) -> bytes:
         """Order a device to run a pack."""
-        order = envelope.Install(sequence, hashlib.sha256(pack).digest(), len(pack))
+        order = envelope.InstallOrder(sequence, hashlib.sha256(pack).digest(), len(pack))
         return envelope.make(signer or self.gateway, made.target, order, self.delegation)
 
     def configure(self, made: Made, pack: bytes, sequence: int, values: Mapping[int, int]) -> bytes:
         """Order a device to set parameters of the pack that it runs."""
-        order = envelope.Configure(sequence, hashlib.sha256(pack).digest(), values)
+        order = envelope.ConfigureOrder(sequence, hashlib.sha256(pack).digest(), values)
         return envelope.make(self.gateway, made.target, order, self.delegation)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from signing import keypem, pki, pki_keys, pki_store
+from signing import pki, pki_keys, pki_store, private_key_pem
 from signing.pki import Role, Subject, Term
 from signing.pki_keys import KeyKind
 from tests.mosquitto import free_port, start, stop
@@ -33,7 +33,7 @@ class Authority:
         certificate = pki.certify(self._authority, key.public_key(), Subject(role, name), self._term)
         (self.folder / f"{name}.crt").write_bytes(pki_store.pem(certificate))
         (self.folder / f"{name}.key").unlink(missing_ok=True)
-        keypem.save(key, self.folder / f"{name}.key", None)
+        private_key_pem.save(key, self.folder / f"{name}.key", None)
 
 
 class Broker:

@@ -9,12 +9,12 @@ from functools import cache
 
 import numpy as np
 
-from reconciler.build.container import Golden, SectionId, assemble, decode_io, disassemble, encode_golden
-from reconciler.build.golden import DEFAULT_SEEDS
-from reconciler.build.operators import Convolution, FullyConnected
-from reconciler.build.planformat import decode_plan, decode_tensors
-from reconciler.build.reference.run import Reference, generate_inputs
-from tests.build.make_vectors import good_packs
+from reconciler.compiler.pack.golden import DEFAULT_SEEDS
+from reconciler.compiler.pack.operators import Convolution, FullyConnected
+from reconciler.compiler.pack.pack_format import Golden, SectionId, assemble, decode_io, disassemble, encode_golden
+from reconciler.compiler.pack.plan_section import decode_plan, decode_tensors
+from reconciler.compiler.reference.run import Reference, generate_inputs
+from tests.compiler.make_vectors import good_packs
 
 LAYERS = ("conv same", "conv valid dilated", "depthwise same", "depthwise valid", "dense per channel")
 QUICK = (-20, -1)  # what the engine has a short way for

@@ -6,22 +6,22 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from reconciler.devices.bodies import ParametersBody, Report, parse_body
-from reconciler.devices.codec import (
+from reconciler.devices.messages import (
     Answer,
-    Ask,
     Block,
-    Encoding,
     Have,
+    Inquire,
     Offer,
-    Payload,
-    Result,
+    PayloadEncoding,
+    PayloadOffer,
+    ReportKind,
     Stage,
-    What,
+    TransferResult,
     encode,
     parse_answer,
 )
-from reconciler.devices.codec import Signed as SignedAnswer
+from reconciler.devices.messages import Signed as SignedAnswer
+from reconciler.devices.reports import DeviceReport, ParametersBody, parse_body
 from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
 from tests.firmware.host import Geometry, HostAgent
 
@@ -40,21 +40,21 @@ def digest(pack: bytes) -> bytes:
     return hashlib.sha256(pack).digest()
 
 
-def put(agent: HostAgent, question: Offer | Stage | Ask) -> Answer:
+def put(agent: HostAgent, question: Offer | Stage | Inquire) -> Answer:
     """Put a question that must be answered; nothing is done about a restart."""
     return parse_answer(agent.handle(encode(question)))
 
 
-def report(agent: HostAgent, made: Made) -> Report:
-    answer = put(agent, Ask(What.REPORT, NONCE))
+def report(agent: HostAgent, made: Made) -> DeviceReport:
+    answer = put(agent, Inquire(ReportKind.REPORT, NONCE))
     assert isinstance(answer, SignedAnswer)
     body = parse_body(made.open_signed(answer.cose, NONCE))
-    assert isinstance(body, Report)
+    assert isinstance(body, DeviceReport)
     return body
 
 
 def parameters(agent: HostAgent, made: Made) -> dict[int, int]:
-    answer = put(agent, Ask(What.PARAMETERS, NONCE))
+    answer = put(agent, Inquire(ReportKind.PARAMETERS, NONCE))
     assert isinstance(answer, SignedAnswer)
     body = parse_body(made.open_signed(answer.cose, NONCE))
     assert isinstance(body, ParametersBody)
@@ -67,13 +67,13 @@ class Delivery:
 
     envelope: bytes
     payload: bytes = b""
-    encoding: Encoding = Encoding.RAW
+    encoding: PayloadEncoding = PayloadEncoding.RAW
     block_bytes: int = 128
     name: int = 3
 
     @property
     def offer(self) -> Offer:
-        shape = Payload(self.encoding, len(self.payload), self.block_bytes) if self.payload else None
+        shape = PayloadOffer(self.encoding, len(self.payload), self.block_bytes) if self.payload else None
         return Offer(self.name, self.envelope, shape)
 
     @property
@@ -113,7 +113,7 @@ def deliver(agent: HostAgent, delivery: Delivery) -> Outcome:
     question: Offer | Stage = delivery.offer
     answer = put(agent, question)
     for _ in range(ROUNDS_MAX):
-        if isinstance(answer, Result) and answer.code != WORKING:
+        if isinstance(answer, TransferResult) and answer.code != WORKING:
             return Outcome(answer.code, sent)
         if isinstance(answer, Have):
             for index in delivery.missing(answer):
@@ -132,7 +132,7 @@ def stage(agent: HostAgent, delivery: Delivery) -> None:
     assert isinstance(answer, Have)
     for index in range(delivery.blocks):
         delivery.send(agent, index)
-    assert put(agent, Stage(delivery.name)) == Result(delivery.name, WORKING)
+    assert put(agent, Stage(delivery.name)) == TransferResult(delivery.name, WORKING)
     while not agent.wants_reset:
         agent.poll()
 

@@ -9,12 +9,12 @@ import select
 import time
 from typing import Protocol
 
-from reconciler.devices.bodies import Body, Report
-from reconciler.devices.codec import Answer, Ask, Question, What, encode, parse_answer
-from reconciler.devices.conversation import Answered, Conversation, Inquiry, Outcome, Step
+from reconciler.devices.conversation import Answered, Conversation, ConversationStep, Inquiry, Outcome
 from reconciler.devices.errors import Malformed
 from reconciler.devices.frame import Deframer, encode_frame
-from reconciler.devices.transfer import Job, Transfer
+from reconciler.devices.messages import Answer, Question, ReportKind, encode, parse_answer
+from reconciler.devices.reports import Body, DeviceReport
+from reconciler.devices.transfer import Transfer, TransferJob
 from reconciler.model import DeviceId
 from tests.firmware.bench import Made
 
@@ -105,7 +105,7 @@ def hold(conversation: Conversation, device: Device, *, limit: int = 2000) -> Ou
     raise AssertionError(f"no end after {limit} steps")
 
 
-def put(conversation: Conversation, asked: Question, device: Device, began: float) -> Step:
+def put(conversation: Conversation, asked: Question, device: Device, began: float) -> ConversationStep:
     """Put a question; what is no answer to it (a report that nobody asked for) is passed over."""
     data = device.ask(encode(asked))
     while data is not None:
@@ -116,7 +116,7 @@ def put(conversation: Conversation, asked: Question, device: Device, began: floa
     return conversation.silent(time.monotonic() - began)
 
 
-def heard(conversation: Conversation, data: bytes, now_s: float) -> Step | None:
+def heard(conversation: Conversation, data: bytes, now_s: float) -> ConversationStep | None:
     """What it makes of an answer; nothing of one that was damaged on its way."""
     try:
         return conversation.heard(parse_answer(data), now_s)
@@ -129,7 +129,7 @@ def fresh_nonce() -> bytes:
     return CHANCE.randbytes(8)
 
 
-def ask(device: Device, made: Made, what: What) -> Body:
+def ask(device: Device, made: Made, what: ReportKind) -> Body:
     """Ask for one of the signed bodies, and verify it."""
     inquiry = Inquiry(DeviceId(made.name), what, open_signed=made.open_signed, make_nonce=fresh_nonce)
     outcome = hold(inquiry, device)
@@ -137,9 +137,9 @@ def ask(device: Device, made: Made, what: What) -> Body:
     return outcome.body
 
 
-def report_of(device: Device, made: Made) -> Report:
-    body = ask(device, made, What.REPORT)
-    assert isinstance(body, Report)
+def report_of(device: Device, made: Made) -> DeviceReport:
+    body = ask(device, made, ReportKind.REPORT)
+    assert isinstance(body, DeviceReport)
     return body
 
 
@@ -147,9 +147,9 @@ def digest16(pack: bytes) -> bytes:
     return hashlib.sha256(pack).digest()[:16]
 
 
-def job(made: Made, envelope: bytes, pack: bytes, before: Report, *, block_bytes: int = 256) -> Job:
+def job(made: Made, envelope: bytes, pack: bytes, before: DeviceReport, *, block_bytes: int = 256) -> TransferJob:
     """All that an update to `pack` by `envelope` needs, after `before` was reported."""
-    return Job(
+    return TransferJob(
         device=DeviceId(made.name),
         transfer=(before.sequence + 1) % 24,
         envelope=envelope,
@@ -161,13 +161,13 @@ def job(made: Made, envelope: bytes, pack: bytes, before: Report, *, block_bytes
     )
 
 
-def update(device: Device, made: Made, work: Job) -> tuple[Outcome, Transfer]:
+def update(device: Device, made: Made, work: TransferJob) -> tuple[Outcome, Transfer]:
     """Lead an update to its end."""
     transfer = Transfer(work, open_signed=made.open_signed, make_nonce=fresh_nonce)
     return hold(transfer, device), transfer
 
 
-def first_blocks(device: Device, work: Job, count: int) -> None:
+def first_blocks(device: Device, work: TransferJob, count: int) -> None:
     """Offer, and send only the first blocks: a gateway that is cut off."""
     answer = question(device, work.offer)
     assert answer is not None, "no answer to the offer"
@@ -175,4 +175,14 @@ def first_blocks(device: Device, work: Job, count: int) -> None:
         device.say(encode(work.block(index)))
 
 
-__all__ = ["Ask", "SerialDevice", "ask", "digest16", "first_blocks", "hold", "job", "question", "report_of", "update"]
+__all__ = [
+    "SerialDevice",
+    "ask",
+    "digest16",
+    "first_blocks",
+    "hold",
+    "job",
+    "question",
+    "report_of",
+    "update",
+]

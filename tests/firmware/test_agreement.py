@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.build import container, forestformat, head, operators, patch, payload
-from reconciler.devices import bodies, codec, flash_image, frame
-from reconciler.devices.codec import BLOCK_BYTES_MAX, ENVELOPE_BYTES_MAX, MESSAGE_BYTES, MESSAGE_OVERHEAD_BYTES
-from reconciler.devices.codes import Code
+from reconciler.compiler.pack import decision_head, forest_section, operators, pack_format
+from reconciler.compiler.payload import encodings as payload
+from reconciler.compiler.payload import patch
+from reconciler.devices import flash_image, frame, messages, reports
+from reconciler.devices.error_codes import Code
+from reconciler.devices.messages import BLOCK_BYTES_MAX, ENVELOPE_BYTES_MAX, MESSAGE_BYTES, MESSAGE_OVERHEAD_BYTES
 from signing import cose, envelope, names, report
-from signing.verdict import Verdict
+from signing.verdict import VerificationCode
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRMWARE = ROOT / "firmware"
@@ -59,49 +61,49 @@ FIGURES = [
     (CONFIG, "TF_ENVELOPE_MAX", ENVELOPE_BYTES_MAX),
     (CONFIG, "TF_ENVELOPE_MAX", envelope.MAX_ENVELOPE_BYTES),
     (CONFIG, "TF_MESSAGE_MAX", MESSAGE_BYTES),
-    (CONFIG, "TF_BLOCKS_MAX", codec.BLOCKS_MAX),
+    (CONFIG, "TF_BLOCKS_MAX", messages.BLOCKS_MAX),
     (CONFIG, "TF_PARAMETERS_MAX", envelope.MAX_VALUES),
-    (CONFIG, "TF_PREBAKED_MAX", bodies.PREBAKED_MAX),
+    (CONFIG, "TF_PREBAKED_MAX", reports.PREBAKED_MAX),
     (CONFIG, "TF_PREBAKED_MAX", flash_image.PREBAKED_MAX),
-    (CONFIG, "TF_TYPE_MAX", bodies.TEXT_BYTES_MAX),
+    (CONFIG, "TF_TYPE_MAX", reports.TEXT_BYTES_MAX),
     (CONFIG, "TF_WINDOW_BITS", payload.WINDOW_BITS),
     (CONFIG, "TF_LOOKAHEAD_BITS", payload.LOOKAHEAD_BITS),
     (TYPES, "TF_DIGEST_BYTES", 32),
     (TYPES, "TF_KEY_BYTES", cose.PUBLIC_KEY_BYTES),
     (TYPES, "TF_UUID_BYTES", names.UUID_BYTES),
     (TYPES, "TF_KID_BYTES", names.KEY_ID_BYTES),
-    ("include/tinyfleet/engine.h", "TF_PARAMETER_TABLE_MAX", container.MOST_PARAMETERS),
-    ("include/tinyfleet/state.h", "TF_HISTOGRAM_BINS", bodies.HISTOGRAM_BINS),
+    ("include/tinyfleet/engine.h", "TF_PARAMETER_TABLE_MAX", pack_format.MOST_PARAMETERS),
+    ("include/tinyfleet/state.h", "TF_HISTOGRAM_BINS", reports.HISTOGRAM_BINS),
     ("src/envelope.c", "TAG_ENVELOPE", envelope.ENVELOPE_TAG),
     ("src/envelope.c", "SEQUENCE_JUMP_MAX", envelope.MAX_SEQUENCE_JUMP),
     ("src/manifest.c", "INDEX_MAX", envelope.MAX_INDEX),
     ("src/manifest.c", "ALGORITHM_SHA256", cose.SHA_256),
     ("src/cose.c", "ALGORITHM_ED25519", cose.ED25519),
     ("src/cose.c", "TAG_SIGN1", cose.SIGN1_TAG),
-    ("src/message.c", "TRANSFER_NAME_MAX", codec.TRANSFERS - 1),
-    ("src/message.c", "NONCE_BYTES", codec.NONCE_BYTES),
+    ("src/message.c", "TRANSFER_NAME_MAX", messages.TRANSFERS - 1),
+    ("src/message.c", "NONCE_BYTES", messages.NONCE_BYTES),
     ("src/message.c", "NONCE_BYTES", report.NONCE_BYTES),
-    ("src/transfer.c", "BLOCK_MULTIPLE", codec.BLOCK_BYTES_STEP),
+    ("src/transfer.c", "BLOCK_MULTIPLE", messages.BLOCK_BYTES_STEP),
     ("src/frame.c", "CRC_BYTES", frame.CRC_BYTES),
     ("src/frame.c", "POLYNOMIAL", frame.POLYNOMIAL),
     ("src/identity.c", "MAGIC", int.from_bytes(flash_image.MAGIC, "little")),
     ("src/identity.c", "VERSION", flash_image.VERSION),
     ("src/identity.c", "HEADER_BYTES", flash_image.HEADER_BYTES),
     ("src/identity.c", "ADDRESS_MAX", flash_image.ADDRESS_MAX),
-    ("src/body.c", "DIGEST16", bodies.DIGEST16_BYTES),
-    ("src/body.c", "PACK_FORMAT", container.FORMAT_VERSION),
-    ("src/pack.c", "FORMAT", container.FORMAT_VERSION),
-    ("src/pack.c", "MAGIC", int.from_bytes(container.MAGIC, "little")),
-    ("src/pack.c", "ENCODING_MAX", max(container.Encoding)),
+    ("src/body.c", "DIGEST16", reports.DIGEST16_BYTES),
+    ("src/body.c", "PACK_FORMAT", pack_format.FORMAT_VERSION),
+    ("src/pack.c", "FORMAT", pack_format.FORMAT_VERSION),
+    ("src/pack.c", "MAGIC", int.from_bytes(pack_format.MAGIC, "little")),
+    ("src/pack.c", "ENCODING_MAX", max(pack_format.ParameterEncoding)),
     ("src/patch.c", "VERSION", patch.VERSION),
     ("src/engine_threshold.c", "OPERATOR", operators.THRESHOLD),
-    ("src/engine_threshold.c", "GOLDEN_MAX", container.MOST_GOLDEN),
-    ("src/engine_threshold.c", "NO_TENSOR", container.NO_TENSOR),
-    ("src/engine/engine_ends.c", "GOLDEN_MAX", container.MOST_GOLDEN),
+    ("src/engine_threshold.c", "GOLDEN_MAX", pack_format.MOST_GOLDEN),
+    ("src/engine_threshold.c", "NO_TENSOR", pack_format.NO_TENSOR),
+    ("src/engine/engine_ends.c", "GOLDEN_MAX", pack_format.MOST_GOLDEN),
     ("src/engine/engine_forest.c", "OPERATOR", operators.TREE_ENSEMBLE),
-    ("src/engine/engine_forest.c", "KIND", container.Kind.TREE_ENSEMBLE),
-    ("src/engine/engine_network.c", "KIND", container.Kind.NEURAL_NETWORK),
-    ("src/engine/engine_network.c", "NO_PARAMETER", head.NO_PARAMETER),
+    ("src/engine/engine_forest.c", "KIND", pack_format.PackKind.TREE_ENSEMBLE),
+    ("src/engine/engine_network.c", "KIND", pack_format.PackKind.NEURAL_NETWORK),
+    ("src/engine/engine_network.c", "NO_PARAMETER", decision_head.NO_PARAMETER),
     ("src/engine/engine_plan.h", "TF_OPERATOR_COUNT", len(operators.OPERATORS)),
 ]
 
@@ -114,8 +116,10 @@ def test_a_figure_of_the_firmware_is_that_of_the_gateway(file: str, name: str, f
 def test_codes_of_refused_envelopes() -> None:
     codes = enum(ERRORS, "tf_error")
     told = {name.removeprefix("TF_ERR_"): -code for name, code in codes.items() if -63 <= code < 0}
-    assert told == {v.name: v.value for v in Verdict if v is not Verdict.OK and v.name not in BY_GATEWAYS_ALONE}
-    assert (codes["TF_OK"], codes["TF_WORKING"]) == (codec.DONE, codec.WORKING) == (Verdict.OK, 1)
+    assert told == {
+        v.name: v.value for v in VerificationCode if v is not VerificationCode.OK and v.name not in BY_GATEWAYS_ALONE
+    }
+    assert (codes["TF_OK"], codes["TF_WORKING"]) == (messages.DONE, messages.WORKING) == (VerificationCode.OK, 1)
 
 
 def test_codes_that_a_gateway_knows() -> None:
@@ -132,33 +136,33 @@ def test_every_code_is_another_and_fits_where_it_is_kept() -> None:
 
 def test_numbers_of_what_a_device_says() -> None:
     whats = {name.removeprefix("TF_BODY_"): number for name, number in enum("src/report.h", "tf_body").items()}
-    assert whats == numbers(codec.What)
+    assert whats == numbers(messages.ReportKind)
     phases = enum(TYPES, "tf_phase")
-    assert [name.removeprefix("TF_PHASE_").lower() for name in phases] == [phase.value for phase in bodies.PHASES]
-    assert list(phases.values()) == list(range(len(bodies.PHASES)))
-    assert list(enum(TYPES, "tf_why").values()) == [why.value for why in bodies.Why]
-    assert list(enum(TYPES, "tf_flag").values()) == [flag.value for flag in bodies.Flag]
+    assert [name.removeprefix("TF_PHASE_").lower() for name in phases] == [phase.value for phase in reports.PHASES]
+    assert list(phases.values()) == list(range(len(reports.PHASES)))
+    assert list(enum(TYPES, "tf_why").values()) == [why.value for why in reports.DecisionReason]
+    assert list(enum(TYPES, "tf_flag").values()) == [flag.value for flag in reports.Flag]
     places = enum(TYPES, "tf_place")
     assert (places["TF_PLACE_NONE"], places["TF_PLACE_A"], places["TF_PLACE_B"]) == (
-        bodies.Place.NOWHERE,
-        bodies.Place.SLOT_A,
-        bodies.Place.SLOT_B,
+        reports.ModelPlace.NOWHERE,
+        reports.ModelPlace.SLOT_A,
+        reports.ModelPlace.SLOT_B,
     )
 
 
 def test_numbers_of_payloads_and_packs() -> None:
     encodings = {n.removeprefix("TF_ENCODING_"): v for n, v in enum("src/payload.h", "tf_encoding").items()}
-    assert encodings == numbers(payload.Encoding)
-    assert encodings.items() < numbers(codec.Encoding).items()  # the one more is kept free (patch.md)
+    assert encodings == numbers(payload.PayloadForm)
+    assert encodings.items() < numbers(messages.PayloadEncoding).items()  # the one more is kept free (patch.md)
     sections = enum("include/tinyfleet/pack.h", "tf_section_id")
-    assert {name.removeprefix("TF_SECTION_"): v for name, v in sections.items()} == numbers(container.SectionId)
+    assert {name.removeprefix("TF_SECTION_"): v for name, v in sections.items()} == numbers(pack_format.SectionId)
     modes = enum("src/engine/engine_trees.h", "tf_forest_mode")
-    assert {name.removeprefix("TF_FOREST_"): v for name, v in modes.items()} == numbers(forestformat.Mode)
-    assert enum("src/engine/engine_network.c", "head_mode") == numbers(head.Mode)
+    assert {name.removeprefix("TF_FOREST_"): v for name, v in modes.items()} == numbers(forest_section.ForestMode)
+    assert enum("src/engine/engine_network.c", "head_mode") == numbers(decision_head.DecisionMode)
     statistics = enum("src/engine/engine_features.c", "statistic")
-    assert statistics == {**numbers(forestformat.Statistic), "STATISTICS": len(forestformat.Statistic)}
+    assert statistics == {**numbers(forest_section.Statistic), "STATISTICS": len(forest_section.Statistic)}
     types = defines("src/engine_threshold.c")
-    assert {name: types[name] for name in ("INT8", "INT16", "INT32")} == numbers(container.ElementType)
+    assert {name: types[name] for name in ("INT8", "INT16", "INT32")} == numbers(pack_format.ElementType)
 
 
 def test_operators_that_run_in_place() -> None:
@@ -172,7 +176,7 @@ def test_a_message_has_room_for_the_largest_block_and_the_largest_envelope() -> 
     assert config["TF_MESSAGE_MAX"] >= MESSAGE_OVERHEAD_BYTES + config["TF_BLOCK_MAX"]
     assert config["TF_BLOCK_MAX"] <= BLOCK_BYTES_MAX
     assert config["TF_MESSAGE_MAX"] >= MESSAGE_OVERHEAD_BYTES + max(ENVELOPE_BYTES_MAX, report.MAX_REPORT_BYTES)
-    assert codec.SIGNED_BYTES_MAX == report.MAX_REPORT_BYTES
+    assert messages.SIGNED_BYTES_MAX == report.MAX_REPORT_BYTES
 
 
 def test_names_that_are_let_in_fit_a_device() -> None:
@@ -186,13 +190,13 @@ def test_names_that_are_let_in_fit_a_device() -> None:
 LIMITS = [
     ("protocol.md", r"^\| envelope \| ([\d,]+) bytes", ENVELOPE_BYTES_MAX),
     ("protocol.md", r"^envelope = bstr \.size \(1\.\.(\d+)\)", ENVELOPE_BYTES_MAX),
-    ("protocol.md", r"^\| signed object \| ([\d,]+) bytes", codec.SIGNED_BYTES_MAX),
-    ("protocol.md", r"^signed  = \[12, bstr \.size \(1\.\.(\d+)\)\]", codec.SIGNED_BYTES_MAX),
+    ("protocol.md", r"^\| signed object \| ([\d,]+) bytes", messages.SIGNED_BYTES_MAX),
+    ("protocol.md", r"^signed  = \[12, bstr \.size \(1\.\.(\d+)\)\]", messages.SIGNED_BYTES_MAX),
     ("protocol.md", r"^\| message \| ([\d,]+) bytes", MESSAGE_BYTES),
     ("protocol.md", r"^\| block \| 16 … ([\d,]+) bytes", BLOCK_BYTES_MAX),
-    ("protocol.md", r"^\| blocks of a transfer \| ([\d,]+)", codec.BLOCKS_MAX),
-    ("protocol.md", r"^\| type name, firmware version \| (\d+) bytes", bodies.TEXT_BYTES_MAX),
-    ("protocol.md", r"^\| pre-baked models told \| (\d+)", bodies.PREBAKED_MAX),
+    ("protocol.md", r"^\| blocks of a transfer \| ([\d,]+)", messages.BLOCKS_MAX),
+    ("protocol.md", r"^\| type name, firmware version \| (\d+) bytes", reports.TEXT_BYTES_MAX),
+    ("protocol.md", r"^\| pre-baked models told \| (\d+)", reports.PREBAKED_MAX),
     ("envelope.md", r"^\| whole envelope \| ([\d,]+) bytes", envelope.MAX_ENVELOPE_BYTES),
     ("envelope.md", r"^\| V1 \| length ≤ ([\d,]+)", envelope.MAX_ENVELOPE_BYTES),
     ("envelope.md", r"^\| 1 \| `TOO_LONG` \| longer than ([\d,]+) bytes", envelope.MAX_ENVELOPE_BYTES),
@@ -214,7 +218,7 @@ def test_a_limit_in_a_specification_is_the_one_that_is_kept(page: str, pattern: 
 def test_the_table_of_errors_is_the_list_in_python() -> None:
     text = (ROOT / "docs" / "specs" / "envelope.md").read_text(encoding="utf-8")
     table = re.findall(r"^\| (\d+) \| `(\w+)` \|", text, re.MULTILINE)
-    assert {name: int(number) for number, name in table} == numbers(Verdict)
+    assert {name: int(number) for number, name in table} == numbers(VerificationCode)
 
 
 def test_what_reads_the_headers_reads_something() -> None:

@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 
 from firmware.tools.size_report import read_symbols
-from reconciler.devices.bodies import CapabilitiesBody, Place, Report, Why
-from reconciler.devices.codec import Have, Missing, Stage, What, encode
 from reconciler.devices.conversation import Answered, Confirmed, Outcome, Rejected, TrialFailed
-from reconciler.devices.fleet import Fleet
+from reconciler.devices.messages import Have, Missing, ReportKind, Stage, encode
+from reconciler.devices.reports import CapabilitiesBody, DecisionReason, DeviceReport, ModelPlace
 from reconciler.devices.serial_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
+from reconciler.devices.session import LinkSession
 from reconciler.devices.transfer import Effort
 from reconciler.model import DeviceId, Phase
 from signing import keys
-from signing.verdict import Verdict
+from signing.verdict import VerificationCode
 from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
 from tests.firmware.board import Board, Machine, write_flash_file
 from tests.firmware.talk import SerialDevice, ask, digest16, first_blocks, job, question, report_of, update
@@ -47,14 +47,18 @@ def install(device: SerialDevice, bench: Bench, made: Made, pack: bytes) -> None
 
 def test_tells_what_it_is(make_board: MakeBoard, made: Made, machine: Machine) -> None:
     device = SerialDevice(make_board(made.region(PREBAKED)).uart, ADDRESS)
-    told = ask(device, made, What.CAPABILITIES)
+    told = ask(device, made, ReportKind.CAPABILITIES)
     assert isinstance(told, CapabilitiesBody)
     assert (told.type, told.class_id) == ("bench", made.target.klass)
     assert told.prebaked == (digest16(PREBAKED),)
     assert told.updates
     assert told.slot_bytes == {"mps2-an386": 0x40000, "riscv32-virt": 0x80000}[machine.name]
     report = report_of(device, made)
-    assert (report.phase, report.place, report.why) == (Phase.IDLE, Place.PREBAKED, Why.FELL_BACK_TO_PREBAKED)
+    assert (report.phase, report.place, report.why) == (
+        Phase.IDLE,
+        ModelPlace.PREBAKED,
+        DecisionReason.FELL_BACK_TO_PREBAKED,
+    )
     assert report.running == digest16(PREBAKED)
 
 
@@ -63,7 +67,7 @@ def test_full_update_over_the_uart(make_board: MakeBoard, bench: Bench, made: Ma
     install(device, bench, made, OLD)
     install(device, bench, made, NEW)
     report = report_of(device, made)
-    assert (report.phase, report.why, report.sequence) == (Phase.CONFIRMED, Why.CONFIRMED, 2)
+    assert (report.phase, report.why, report.sequence) == (Phase.CONFIRMED, DecisionReason.CONFIRMED, 2)
     assert (report.running, report.other) == (digest16(NEW), digest16(OLD))
     assert report.error == 0
 
@@ -123,11 +127,11 @@ def test_bad_signature_is_refused(make_board: MakeBoard, bench: Bench, made: Mad
     bad[good.rindex(b"\x58\x40") + 2] ^= 1  # the first byte of the envelope's own signature
     outcome, _ = update(device, made, job(made, bytes(bad), NEW, before))
     assert isinstance(outcome, Rejected)
-    assert outcome.code == -Verdict.SIGNATURE
+    assert outcome.code == -VerificationCode.SIGNATURE
     stranger = bench.install(made, NEW, 1, signer=keys.generate())
     outcome, _ = update(device, made, job(made, stranger, NEW, before))
     assert isinstance(outcome, Rejected)
-    assert outcome.code == -Verdict.SIGNER
+    assert outcome.code == -VerificationCode.SIGNER
     assert report_of(device, made).running == digest16(PREBAKED)
 
 
@@ -139,7 +143,7 @@ def test_failing_trial_falls_back_to_prebaked(make_board: MakeBoard, bench: Benc
     assert isinstance(outcome, TrialFailed), outcome
     assert outcome.report.failed == digest16(bad)
     report = report_of(device, made)
-    assert (report.running, report.place) == (digest16(PREBAKED), Place.PREBAKED)
+    assert (report.running, report.place) == (digest16(PREBAKED), ModelPlace.PREBAKED)
     assert report.sequence == 1
     install(device, bench, made, NEW)  # and it goes on
 
@@ -152,7 +156,7 @@ def test_failing_trial_falls_back_to_previous(make_board: MakeBoard, bench: Benc
     outcome, _ = update(device, made, job(made, bench.install(made, bad, 2), bad, before))
     assert isinstance(outcome, TrialFailed), outcome
     report = report_of(device, made)
-    assert (report.running, report.why) == (digest16(OLD), Why.FELL_BACK_TO_PREVIOUS)
+    assert (report.running, report.why) == (digest16(OLD), DecisionReason.FELL_BACK_TO_PREVIOUS)
 
 
 def test_the_gateways_own_stack_over_a_port(
@@ -164,13 +168,13 @@ def test_the_gateways_own_stack_over_a_port(
     flash = tmp_path / "flash.bin"
     write_flash_file(machine, flash, {0: made.region(PREBAKED)})
 
-    async def update_it(path: Path) -> tuple[Report, Outcome, Effort]:
+    async def update_it(path: Path) -> tuple[DeviceReport, Outcome, Effort]:
         link = SerialLink(SerialPort(f"unix:{path}", 460800), {device: ADDRESS})
-        fleet = Fleet(link, lambda _device, cose, nonce: made.open_signed(cose, nonce))
+        fleet = LinkSession(link, lambda _device, cose, nonce: made.open_signed(cose, nonce))
         running = asyncio.create_task(fleet.run())
-        asked = await fleet.ask(device, What.REPORT)
+        asked = await fleet.ask(device, ReportKind.REPORT)
         assert isinstance(asked, Answered), asked
-        assert isinstance(asked.body, Report)
+        assert isinstance(asked.body, DeviceReport)
         work = job(made, bench.install(made, pack, 1), pack, asked.body, block_bytes=1024)
         outcome, effort = await fleet.update(work)
         running.cancel()
@@ -203,7 +207,7 @@ def test_stack_keeps_to_its_budget(
     board = make_board(made.region(PREBAKED))
     device = SerialDevice(board.uart, ADDRESS)
     install(device, bench, made, NEW)
-    ask(device, made, What.CAPABILITIES)
+    ask(device, made, ReportKind.CAPABILITIES)
     symbols = read_symbols(machine.binutils, board_elf)
     used = board.stack_used_bytes(symbols["board_stack_begin"].address, symbols["board_stack_end"].address)
     assert 500 < used <= json.loads(BUDGET.read_text())[machine.stack_budget], f"{used} bytes of stack"

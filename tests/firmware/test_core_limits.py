@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from reconciler.devices.bodies import Flag, Place
-from reconciler.devices.codec import Have, Missing, encode, parse_answer
+from reconciler.devices.messages import Have, Missing, encode, parse_answer
+from reconciler.devices.reports import Flag, ModelPlace
 from signing import delegation, envelope, keys
 from signing.names import key_id
-from signing.verdict import Verdict
+from signing.verdict import VerificationCode
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.host import HostAgent
 from tests.firmware.orders import (
@@ -64,7 +64,7 @@ def test_parameters_stay_with_their_model(updated: HostAgent, bench: Bench, made
 
 
 def test_configure_checks_model_index_and_range(updated: HostAgent, bench: Bench, made: Made) -> None:
-    assert deliver(updated, Delivery(bench.configure(made, OLD, 3, {0: 0}))).code == -Verdict.MODEL
+    assert deliver(updated, Delivery(bench.configure(made, OLD, 3, {0: 0}))).code == -VerificationCode.MODEL
     assert deliver(updated, Delivery(bench.configure(made, NEW, 3, {1: 0}))).code == PARAMETER
     assert report(updated, made).sequence == 2
     assert deliver(updated, Delivery(bench.configure(made, NEW, 3, {0: 2**31 - 1}))).code == 0
@@ -75,20 +75,20 @@ def test_configure_checks_model_index_and_range(updated: HostAgent, bench: Bench
 
 def test_replay(updated: HostAgent, bench: Bench, made: Made) -> None:
     first = install(bench, made, OLD, 1)
-    assert deliver(updated, first).code == -Verdict.SEQUENCE
-    assert deliver(updated, install(bench, made, THIRD, 2)).code == -Verdict.SEQUENCE
+    assert deliver(updated, first).code == -VerificationCode.SEQUENCE
+    assert deliver(updated, install(bench, made, THIRD, 2)).code == -VerificationCode.SEQUENCE
     assert Flag.ENVELOPE_REFUSED in report(updated, made).flags
     assert updated.running() == digest(NEW)
 
 
 def test_wrong_device(updated: HostAgent, bench: Bench) -> None:
     other = bench.device("pump-2")
-    assert deliver(updated, install(bench, other, THIRD, 3)).code == -Verdict.DEVICE
+    assert deliver(updated, install(bench, other, THIRD, 3)).code == -VerificationCode.DEVICE
 
 
 def test_wrong_key(updated: HostAgent, bench: Bench, made: Made) -> None:
     envelope = bench.install(made, THIRD, 3, signer=keys.generate())
-    assert deliver(updated, Delivery(envelope, THIRD)).code == -Verdict.SIGNER
+    assert deliver(updated, Delivery(envelope, THIRD)).code == -VerificationCode.SIGNER
 
 
 def test_endless_data(updated: HostAgent, bench: Bench, made: Made) -> None:
@@ -137,7 +137,7 @@ def test_a_journal_of_noise_is_told_and_written_anew(updated: HostAgent, bench: 
         updated.write_flash(region.offset, bytes(range(256)) * (region.size // 256))
     updated.boot()
     told = report(updated, made)
-    assert (told.sequence, told.place) == (0, Place.PREBAKED)
+    assert (told.sequence, told.place) == (0, ModelPlace.PREBAKED)
     assert Flag.JOURNAL_REPAIRED in told.flags
     assert deliver(updated, install(bench, made, THIRD, 1)).code == 0
 
@@ -147,10 +147,10 @@ def test_a_journal_of_noise_is_told_and_written_anew(updated: HostAgent, bench: 
 
 def test_a_delegation_is_held_across_resets(newborn: HostAgent, bench: Bench, made: Made) -> None:
     def bare(pack: bytes, sequence: int) -> Delivery:
-        order = envelope.Install(sequence, digest(pack), len(pack))
+        order = envelope.InstallOrder(sequence, digest(pack), len(pack))
         return Delivery(envelope.make(bench.gateway, made.target, order), pack)
 
-    assert deliver(newborn, bare(OLD, 1)).code == -Verdict.NO_DELEGATION
+    assert deliver(newborn, bare(OLD, 1)).code == -VerificationCode.NO_DELEGATION
     assert deliver(newborn, install(bench, made, OLD, 1)).code == 0
     newborn.boot()
     assert deliver(newborn, bare(NEW, 2)).code == 0
@@ -162,10 +162,10 @@ def test_stolen_gateway_key(updated: HostAgent, bench: Bench, made: Made) -> Non
     """The root delegates another key with the next epoch: what the old one signs is refused from then on."""
     heir = keys.generate()
     grant = delegation.Delegation(heir.public_key, bench.vendor, epoch=2)
-    order = envelope.Install(3, digest(NEW), len(NEW))
+    order = envelope.InstallOrder(3, digest(NEW), len(NEW))
     renewed = envelope.make(heir, made.target, order, delegation.delegate(bench.root, grant))
     assert deliver(updated, Delivery(renewed)) == Outcome(0, 0)
-    assert deliver(updated, install(bench, made, THIRD, 4)).code == -Verdict.REVOKED
+    assert deliver(updated, install(bench, made, THIRD, 4)).code == -VerificationCode.REVOKED
     updated.boot()
     assert updated.running() == digest(NEW)
     assert report(updated, made).epoch == 2

@@ -9,11 +9,21 @@ from dataclasses import replace
 import heatshrink2
 import pytest
 
-from reconciler.build.patch import make_patch
-from reconciler.devices.bodies import Flag, Place, Why
-from reconciler.devices.codec import Encoding, Have, Missing, Offer, Payload, Result, Stage, encode, parse_answer
+from reconciler.compiler.payload.patch import make_patch
+from reconciler.devices.messages import (
+    Have,
+    Missing,
+    Offer,
+    PayloadEncoding,
+    PayloadOffer,
+    Stage,
+    TransferResult,
+    encode,
+    parse_answer,
+)
+from reconciler.devices.reports import DecisionReason, Flag, ModelPlace
 from reconciler.model import Phase
-from signing.verdict import Verdict
+from signing.verdict import VerificationCode
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.host import Geometry, HostAgent
 from tests.firmware.orders import (
@@ -43,8 +53,8 @@ def test_born_with_a_model(newborn: HostAgent, made: Made) -> None:
     told = report(newborn, made)
     assert (told.phase, told.place, told.why, told.sequence) == (
         Phase.IDLE,
-        Place.PREBAKED,
-        Why.FELL_BACK_TO_PREBAKED,
+        ModelPlace.PREBAKED,
+        DecisionReason.FELL_BACK_TO_PREBAKED,
         0,
     )
     assert newborn.running() == digest(PREBAKED)
@@ -52,7 +62,12 @@ def test_born_with_a_model(newborn: HostAgent, made: Made) -> None:
 
 def test_two_installs_fill_both_slots(updated: HostAgent, made: Made) -> None:
     told = report(updated, made)
-    assert (told.phase, told.place, told.why, told.sequence) == (Phase.CONFIRMED, Place.SLOT_B, Why.CONFIRMED, 2)
+    assert (told.phase, told.place, told.why, told.sequence) == (
+        Phase.CONFIRMED,
+        ModelPlace.SLOT_B,
+        DecisionReason.CONFIRMED,
+        2,
+    )
     assert (told.running, told.other, told.failed, told.error) == (digest(NEW)[:16], digest(OLD)[:16], None, 0)
 
 
@@ -66,8 +81,8 @@ def test_an_envelope_alone_activates_a_prebaked_model(updated: HostAgent, bench:
     assert deliver(updated, Delivery(bench.install(made, SECOND_PREBAKED, 3))) == Outcome(0, 0)
     told = report(updated, made)
     assert (told.place, told.why, told.running) == (
-        Place.PREBAKED,
-        Why.PREBAKED_ASKED_FOR,
+        ModelPlace.PREBAKED,
+        DecisionReason.PREBAKED_ASKED_FOR,
         digest(SECOND_PREBAKED)[:16],
     )
     updated.boot()
@@ -105,22 +120,22 @@ def test_any_blocks_on_any_flash(
 def test_heatshrink_payload(updated: HostAgent, bench: Bench, made: Made) -> None:
     pack = make_pack(0, inputs=2000)
     packed = heatshrink2.compress(pack, window_sz2=8, lookahead_sz2=4)
-    delivery = Delivery(bench.install(made, pack, 3), packed, Encoding.HEATSHRINK)
+    delivery = Delivery(bench.install(made, pack, 3), packed, PayloadEncoding.HEATSHRINK)
     assert deliver(updated, delivery).code == 0
     assert updated.running() == digest(pack)
 
 
 def test_patch_against_what_runs(updated: HostAgent, bench: Bench, made: Made) -> None:
-    delivery = Delivery(bench.install(made, THIRD, 3), make_patch(THIRD, NEW), Encoding.PATCH, block_bytes=64)
+    delivery = Delivery(bench.install(made, THIRD, 3), make_patch(THIRD, NEW), PayloadEncoding.PATCH, block_bytes=64)
     assert deliver(updated, delivery).code == 0
     assert updated.running() == digest(THIRD)
 
 
 def test_patch_against_another_pack_is_told(updated: HostAgent, bench: Bench, made: Made) -> None:
-    delivery = Delivery(bench.install(made, THIRD, 3), make_patch(THIRD, OLD), Encoding.PATCH)
+    delivery = Delivery(bench.install(made, THIRD, 3), make_patch(THIRD, OLD), PayloadEncoding.PATCH)
     assert deliver(updated, delivery).code == PATCH
     assert updated.running() == digest(NEW)
-    assert deliver(updated, replace(delivery, payload=THIRD, encoding=Encoding.RAW)).code == 0
+    assert deliver(updated, replace(delivery, payload=THIRD, encoding=PayloadEncoding.RAW)).code == 0
 
 
 # ---------------------------------------------------------------- transfers
@@ -166,8 +181,8 @@ def test_the_same_offer_again_gets_the_same_answer(updated: HostAgent, bench: Be
     assert put(updated, delivery.offer) == put(updated, delivery.offer) == Have(3, 0, b"")
     assert deliver(updated, delivery).code == 0
     boots = report(updated, made).boots
-    assert put(updated, delivery.offer) == Result(3, 0)
-    assert put(updated, Stage(3)) == Result(3, 0)
+    assert put(updated, delivery.offer) == TransferResult(3, 0)
+    assert put(updated, Stage(3)) == TransferResult(3, 0)
     updated.settle()
     assert report(updated, made).boots == boots
 
@@ -180,14 +195,14 @@ def test_blocks_that_do_not_belong_are_dropped(updated: HostAgent, bench: Bench,
     replace(delivery, payload=THIRD + bytes(256)).send(updated, delivery.blocks)  # beyond the end
     assert parse_answer(updated.handle(encode(Missing(3)))) == Have(3, 0, b"")
     assert Flag.MALFORMED_MESSAGES in report(updated, made).flags
-    assert parse_answer(updated.handle(encode(Missing(4)))) == Result(4, NO_TRANSFER)
+    assert parse_answer(updated.handle(encode(Missing(4)))) == TransferResult(4, NO_TRANSFER)
 
 
 def test_a_wrong_payload_begins_again(updated: HostAgent, bench: Bench, made: Made) -> None:
     delivery = install(bench, made, THIRD, 3)
     wrong = bytearray(THIRD)
     wrong[700] ^= 4
-    assert deliver(updated, replace(delivery, payload=bytes(wrong))).code == -Verdict.IMAGE
+    assert deliver(updated, replace(delivery, payload=bytes(wrong))).code == -VerificationCode.IMAGE
     assert updated.running() == digest(NEW)
     assert deliver(updated, delivery) == Outcome(0, delivery.blocks)
 
@@ -199,7 +214,7 @@ def test_only_mended_blocks_are_sent_again(updated: HostAgent, bench: Bench, mad
     put(updated, delivery.offer)
     for index in range(delivery.blocks):
         replace(delivery, payload=bytes(wrong)).send(updated, index, corrected=index in (5, 8))
-    assert put(updated, Stage(3)) == Result(3, 1)
+    assert put(updated, Stage(3)) == TransferResult(3, 1)
     updated.settle()
     have = put(updated, Stage(3))
     assert isinstance(have, Have)
@@ -211,16 +226,16 @@ def test_only_mended_blocks_are_sent_again(updated: HostAgent, bench: Bench, mad
 @pytest.mark.parametrize(
     ("shape", "code"),
     [
-        (Payload(Encoding.RAW, len(THIRD), 16 * 65), BLOCK_SIZE),  # more than it takes
-        (Payload(Encoding.RAW, len(THIRD) - 4, 128), ENCODING),
-        (Payload(Encoding.PATCH_HEATSHRINK, 500, 128), ENCODING),
-        (Payload(Encoding.PATCH, SMALL.slot - 512, 128), TOO_LARGE),
-        (Payload(Encoding.RAW, len(THIRD), 16), BLOCK_SIZE),  # more marks than there is room for
+        (PayloadOffer(PayloadEncoding.RAW, len(THIRD), 16 * 65), BLOCK_SIZE),  # more than it takes
+        (PayloadOffer(PayloadEncoding.RAW, len(THIRD) - 4, 128), ENCODING),
+        (PayloadOffer(PayloadEncoding.PATCH_HEATSHRINK, 500, 128), ENCODING),
+        (PayloadOffer(PayloadEncoding.PATCH, SMALL.slot - 512, 128), TOO_LARGE),
+        (PayloadOffer(PayloadEncoding.RAW, len(THIRD), 16), BLOCK_SIZE),  # more marks than there is room for
     ],
 )
 def test_offers_that_can_not_be(
-    make_core: Callable[..., HostAgent], bench: Bench, made: Made, shape: Payload, code: int
+    make_core: Callable[..., HostAgent], bench: Bench, made: Made, shape: PayloadOffer, code: int
 ) -> None:
     agent = make_core(made.region(PREBAKED), replace(SMALL, marks=0x200))
-    assert put(agent, Offer(1, bench.install(made, THIRD, 1), shape)) == Result(1, code)
+    assert put(agent, Offer(1, bench.install(made, THIRD, 1), shape)) == TransferResult(1, code)
     assert report(agent, made).sequence == 0

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.devices.bodies import Body, CapabilitiesBody, Flag, Report, Summary, parse_body
-from reconciler.devices.codec import Ask, Result, Signed, What, encode, parse_answer
+from reconciler.devices.messages import Inquire, ReportKind, Signed, TransferResult, encode, parse_answer
+from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Flag, Summary, parse_body
 from reconciler.model import Phase
-from signing.verdict import Verdict
+from signing.verdict import VerificationCode
 from tests.firmware.bench import Bench, Made
 from tests.firmware.host import AgentError, HostAgent
 from tests.firmware.orders import NEW, NONCE, PREBAKED, SECOND_PREBAKED, SMALL, THIRD, digest, install, put, report
@@ -21,14 +21,14 @@ THRESHOLD_OPERATOR = 17
 POLL_REPORT = 2
 
 
-def said(agent: HostAgent, made: Made, what: What) -> Body:
-    answer = put(agent, Ask(what, NONCE))
+def said(agent: HostAgent, made: Made, what: ReportKind) -> Body:
+    answer = put(agent, Inquire(what, NONCE))
     assert isinstance(answer, Signed)
     return parse_body(made.open_signed(answer.cose, NONCE))
 
 
 def test_capabilities(newborn: HostAgent, made: Made) -> None:
-    told = said(newborn, made, What.CAPABILITIES)
+    told = said(newborn, made, ReportKind.CAPABILITIES)
     assert isinstance(told, CapabilitiesBody)
     assert (told.type, told.class_id, told.pack_format) == ("bench", made.target.klass, 1)
     assert (told.slot_bytes, told.arena_bytes, told.updates) == (SMALL.slot, 16384, True)
@@ -37,7 +37,7 @@ def test_capabilities(newborn: HostAgent, made: Made) -> None:
 
 
 def test_summary_counts_scores(updated: HostAgent, made: Made) -> None:
-    before = said(updated, made, What.SUMMARY)
+    before = said(updated, made, ReportKind.SUMMARY)
     assert isinstance(before, Summary)
     assert (before.running, before.inferences, before.score) == (digest(NEW)[:16], 0, None)
     scores, decisions = [], []
@@ -45,7 +45,7 @@ def test_summary_counts_scores(updated: HostAgent, made: Made) -> None:
         decision, score = updated.infer(bytes([level]) * 1500)
         scores.append(score)
         decisions.append(decision)
-    told = said(updated, made, What.SUMMARY)
+    told = said(updated, made, ReportKind.SUMMARY)
     assert isinstance(told, Summary)
     assert told.score is not None
     assert (told.inferences, told.anomalies, told.faults) == (5, sum(decisions), 0)
@@ -71,14 +71,14 @@ def test_the_counter_only_grows(updated: HostAgent, made: Made) -> None:
     assert counters == sorted(set(counters))
 
 
-def unasked(agent: HostAgent, made: Made) -> Report | None:
+def unasked(agent: HostAgent, made: Made) -> DeviceReport | None:
     """Say what the device would say now by itself."""
     if not agent.poll() & POLL_REPORT:
         return None
     answer = parse_answer(agent.report())
     assert isinstance(answer, Signed)
     body = parse_body(made.open_signed(answer.cose, b""))
-    assert isinstance(body, Report)
+    assert isinstance(body, DeviceReport)
     return body
 
 
@@ -94,7 +94,7 @@ def test_a_report_unasked_after_each_change(updated: HostAgent, bench: Bench, ma
 
 
 def test_a_question_cut_short_is_not_answered(updated: HostAgent, made: Made) -> None:
-    question = encode(Ask(What.REPORT, NONCE))
+    question = encode(Inquire(ReportKind.REPORT, NONCE))
     assert all(updated.handle(question[:length]) == b"" for length in range(len(question)))
     assert updated.handle(question + b"\0") == b""
     assert Flag.MALFORMED_MESSAGES in report(updated, made).flags
@@ -111,7 +111,7 @@ JUDGED_LATER = {"block-size-24", "block-size-0"}
 def test_what_is_no_message_is_dropped_and_told(newborn: HostAgent, made: Made, vector: dict[str, str]) -> None:
     answer = newborn.handle(bytes.fromhex(vector["bytes"]))
     if vector["name"] in JUDGED_LATER:
-        assert parse_answer(answer) == Result(1, -Verdict.UNEXPECTED)
+        assert parse_answer(answer) == TransferResult(1, -VerificationCode.UNEXPECTED)
     else:
         assert answer == b""
         assert Flag.MALFORMED_MESSAGES in report(newborn, made).flags
@@ -119,4 +119,6 @@ def test_what_is_no_message_is_dropped_and_told(newborn: HostAgent, made: Made, 
 
 def test_the_longest_envelope_is_read_and_judged(newborn: HostAgent) -> None:
     (longest,) = (v for v in VECTORS["messages"] if v["name"] == "offer-longest-envelope")
-    assert parse_answer(newborn.handle(bytes.fromhex(longest["bytes"]))) == Result(3, -Verdict.UNEXPECTED)
+    assert parse_answer(newborn.handle(bytes.fromhex(longest["bytes"]))) == TransferResult(
+        3, -VerificationCode.UNEXPECTED
+    )

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from reconciler.devices.bodies import Flag, Place, Why
-from reconciler.devices.codec import Result
+from reconciler.devices.messages import TransferResult
+from reconciler.devices.reports import DecisionReason, Flag, ModelPlace
 from reconciler.model import Phase
-from signing.verdict import Verdict
+from signing.verdict import VerificationCode
 from tests.firmware.bench import Bench, Made
 from tests.firmware.host import HostAgent
 from tests.firmware.orders import (
@@ -37,7 +37,7 @@ PACK, GOLDEN, RESET, FAULT = -83, -87, -90, -91
 def test_failing_golden_vectors_lead_back(updated: HostAgent, bench: Bench, made: Made) -> None:
     assert deliver(updated, install(bench, made, FAILING, 3)).code == GOLDEN
     told = report(updated, made)
-    assert (told.phase, told.why, told.error) == (Phase.CONFIRMED, Why.FELL_BACK_TO_PREVIOUS, GOLDEN)
+    assert (told.phase, told.why, told.error) == (Phase.CONFIRMED, DecisionReason.FELL_BACK_TO_PREVIOUS, GOLDEN)
     assert (told.failed, told.other) == (digest(FAILING)[:16],) * 2
     assert Flag.GOLDEN_VECTORS_FAILED in told.flags
     assert updated.running() == digest(NEW)
@@ -49,15 +49,15 @@ def test_failing_golden_vectors_lead_back(updated: HostAgent, bench: Bench, made
 def test_the_first_model_failing_leads_back_to_prebaked(newborn: HostAgent, bench: Bench, made: Made) -> None:
     assert deliver(newborn, install(bench, made, FAILING, 1)).code == GOLDEN
     told = report(newborn, made)
-    assert (told.phase, told.why) == (Phase.IDLE, Why.FELL_BACK_TO_PREBAKED)
+    assert (told.phase, told.why) == (Phase.IDLE, DecisionReason.FELL_BACK_TO_PREBAKED)
     assert newborn.running() == digest(PREBAKED)
 
 
 def test_offers_wait_for_a_trial(updated: HostAgent, bench: Bench, made: Made) -> None:
     begin_trial(updated, install(bench, made, THIRD, 3))
     told = report(updated, made)
-    assert (told.phase, told.why, told.running) == (Phase.TRIAL, Why.ON_TRIAL, digest(THIRD)[:16])
-    assert put(updated, Delivery(bench.install(made, OLD, 4)).offer) == Result(3, BUSY)
+    assert (told.phase, told.why, told.running) == (Phase.TRIAL, DecisionReason.ON_TRIAL, digest(THIRD)[:16])
+    assert put(updated, Delivery(bench.install(made, OLD, 4)).offer) == TransferResult(3, BUSY)
     updated.settle()
     assert report(updated, made).phase is Phase.CONFIRMED
 
@@ -69,7 +69,7 @@ def test_a_trial_survives_one_power_cut_and_not_two(updated: HostAgent, bench: B
     updated.boot()
     assert updated.running() == digest(NEW)
     told = report(updated, made)
-    assert (told.error, told.why) == (RESET, Why.FELL_BACK_TO_PREVIOUS)
+    assert (told.error, told.why) == (RESET, DecisionReason.FELL_BACK_TO_PREVIOUS)
     assert Flag.TRIAL_ENDED_BY_RESET in told.flags
 
 
@@ -134,7 +134,7 @@ def test_a_confirmed_model_that_keeps_faulting_is_left(updated: HostAgent, made:
         assert Flag.INFERENCE_FAULT in report(updated, made).flags
     fault(updated)
     told = report(updated, made)
-    assert (told.running, told.why, told.error) == (digest(OLD)[:16], Why.FELL_BACK_TO_PREVIOUS, FAULT)
+    assert (told.running, told.why, told.error) == (digest(OLD)[:16], DecisionReason.FELL_BACK_TO_PREVIOUS, FAULT)
     assert (told.failed, told.phase) == (digest(NEW)[:16], Phase.CONFIRMED)
     for _ in range(5):
         fault(updated)
@@ -170,19 +170,23 @@ def test_a_rotten_slot_leads_to_the_previous_and_then_to_prebaked(updated: HostA
     spoil(updated, "slot1")
     updated.boot()
     told = report(updated, made)
-    assert (told.place, told.why, told.error) == (Place.SLOT_A, Why.FELL_BACK_TO_PREVIOUS, -Verdict.IMAGE)
+    assert (told.place, told.why, told.error) == (
+        ModelPlace.SLOT_A,
+        DecisionReason.FELL_BACK_TO_PREVIOUS,
+        -VerificationCode.IMAGE,
+    )
     assert Flag.SLOT_BAD_AT_BOOT in told.flags
     assert updated.running() == digest(OLD)
     spoil(updated, "slot0")
     updated.boot()
-    assert (report(updated, made).why, updated.running()) == (Why.FELL_BACK_TO_PREBAKED, digest(PREBAKED))
+    assert (report(updated, made).why, updated.running()) == (DecisionReason.FELL_BACK_TO_PREBAKED, digest(PREBAKED))
     spoil(updated, "provisioned", 640 + 40)
     updated.boot()
     assert updated.running() == digest(SECOND_PREBAKED)
     spoil(updated, "provisioned", 640 + (len(PREBAKED) + 7) // 8 * 8 + 40)
     updated.boot()
     told = report(updated, made)
-    assert (told.place, told.why, told.running) == (Place.NOWHERE, Why.NOTHING_CAN, None)
+    assert (told.place, told.why, told.running) == (ModelPlace.NOWHERE, DecisionReason.NOTHING_CAN, None)
 
 
 def test_a_pack_that_rots_before_its_trial_is_left(updated: HostAgent, bench: Bench, made: Made) -> None:
@@ -191,7 +195,11 @@ def test_a_pack_that_rots_before_its_trial_is_left(updated: HostAgent, bench: Be
     spoil(updated, "slot0")
     updated.boot()
     told = report(updated, made)
-    assert (told.running, told.why, told.error) == (digest(NEW)[:16], Why.FELL_BACK_TO_PREVIOUS, -Verdict.IMAGE)
+    assert (told.running, told.why, told.error) == (
+        digest(NEW)[:16],
+        DecisionReason.FELL_BACK_TO_PREVIOUS,
+        -VerificationCode.IMAGE,
+    )
     assert (told.other, told.failed) == (None, digest(THIRD)[:16])
 
 
@@ -199,7 +207,7 @@ def test_going_back_to_a_pack_that_has_rotted_fails_and_then_it_is_sent(
     updated: HostAgent, bench: Bench, made: Made
 ) -> None:
     spoil(updated, "slot0")
-    assert deliver(updated, install(bench, made, OLD, 3)) == Outcome(-Verdict.IMAGE, 0)
+    assert deliver(updated, install(bench, made, OLD, 3)) == Outcome(-VerificationCode.IMAGE, 0)
     assert updated.running() == digest(NEW)
     assert deliver(updated, install(bench, made, OLD, 4)).blocks_sent > 0
     assert updated.running() == digest(OLD)
@@ -210,7 +218,7 @@ def test_both_slots_rotten_at_once(updated: HostAgent, made: Made) -> None:
     spoil(updated, "slot1")
     updated.boot()
     told = report(updated, made)
-    assert (told.place, told.why, told.phase) == (Place.PREBAKED, Why.FELL_BACK_TO_PREBAKED, Phase.IDLE)
+    assert (told.place, told.why, told.phase) == (ModelPlace.PREBAKED, DecisionReason.FELL_BACK_TO_PREBAKED, Phase.IDLE)
 
 
 def test_a_rotten_slot_can_be_filled_again(updated: HostAgent, bench: Bench, made: Made) -> None:

@@ -14,7 +14,7 @@ import heatshrink2
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from signing.verdict import Verdict
+from signing.verdict import VerificationCode
 from tests.firmware.conftest import build
 from tests.firmware.core_process import CoreProcess
 
@@ -134,7 +134,7 @@ def ask_envelope(core: CoreProcess, state: dict[str, Any], envelope: bytes) -> l
 def test_envelope(core: CoreProcess, vector: dict[str, Any]) -> None:
     state = ENVELOPES["states"][vector["state"]]
     answer = ask_envelope(core, state, bytes.fromhex(vector["envelope"]))
-    assert int(answer[0]) == -Verdict[vector["verdict"]]
+    assert int(answer[0]) == -VerificationCode[vector["verdict"]]
     if vector["accepted"] is None:
         return
     accepted = vector["accepted"]
@@ -147,7 +147,7 @@ def test_envelope(core: CoreProcess, vector: dict[str, Any]) -> None:
     else:
         assert (answer[1], answer[4]) == ("install", str(accepted["size"]))
         # kept without delegation it verifies again at boot; not with an older sequence held, nor for another digest
-        assert answer[8:] == ["kept", "0", "0", str(-Verdict.SEQUENCE), str(-Verdict.IMAGE)]
+        assert answer[8:] == ["kept", "0", "0", str(-VerificationCode.SEQUENCE), str(-VerificationCode.IMAGE)]
 
 
 def test_any_flipped_bit_of_an_envelope_is_refused(core: CoreProcess) -> None:

@@ -14,20 +14,29 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.build.checker import check_pack
-from reconciler.build.container import Parameter, SectionId, disassemble, name_hash, pad4
-from reconciler.build.errors import PackMalformed
-from reconciler.build.executing import Execution, HostRunner, make_request
-from reconciler.build.forestformat import Feature, Forest, Leaf, Mode, Split, Statistic, Tree, Window
-from reconciler.build.forestpack import assemble_forest
-from reconciler.build.head import Mode as HeadMode
-from reconciler.build.network import Decision, build_network
-from reconciler.build.oracle import Oracle
-from reconciler.build.reference.forest import raw_features
-from reconciler.build.reference.run import Reference, generate_inputs
-from tests.build.forests import random_forest
-from tests.build.make_vectors import good_packs
-from tests.build.networks import KINDS, Draw
+from reconciler.compiler.errors import PackMalformed
+from reconciler.compiler.forest.forest_pack import assemble_forest
+from reconciler.compiler.pack.checker import check_pack
+from reconciler.compiler.pack.decision_head import DecisionMode as HeadMode
+from reconciler.compiler.pack.forest_section import (
+    Feature,
+    FeatureWindow,
+    Forest,
+    ForestMode,
+    Leaf,
+    Split,
+    Statistic,
+    Tree,
+)
+from reconciler.compiler.pack.pack_format import Parameter, SectionId, disassemble, name_hash, pad4
+from reconciler.compiler.reference.forest import raw_features
+from reconciler.compiler.reference.run import Reference, generate_inputs
+from reconciler.compiler.runner import Execution, HostRunner, make_request
+from reconciler.compiler.tflite.network_pack import Decision, build_network
+from reconciler.compiler.tflite.oracle import Oracle
+from tests.compiler.forests import random_forest
+from tests.compiler.make_vectors import good_packs
+from tests.compiler.networks import KINDS, Draw
 from tests.firmware.conftest import build
 from tests.firmware.extremes import ANY, QUICK, extreme_packs
 
@@ -126,7 +135,7 @@ def test_heads_equal_the_reference(engine: Engine, data: st.DataObject) -> None:
     assert_like_reference(engine, pack, [generate_inputs(seed, Reference(pack).inputs) for seed in seeds])
 
 
-def draw_window(data: st.DataObject) -> Window:
+def draw_window(data: st.DataObject) -> FeatureWindow:
     samples = data.draw(st.sampled_from([1, 2, 3, 31, 64, 500]))
     channels = data.draw(st.integers(1, 4))
     features = tuple(
@@ -139,10 +148,10 @@ def draw_window(data: st.DataObject) -> Window:
         )
         for _ in range(data.draw(st.integers(1, 8)))
     )
-    return Window(samples, channels, features)
+    return FeatureWindow(samples, channels, features)
 
 
-def draw_samples(data: st.DataObject, window: Window) -> bytes:
+def draw_samples(data: st.DataObject, window: FeatureWindow) -> bytes:
     """Noise of any spread around any level; sometimes the extremes alone."""
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     count = window.samples * window.channels
@@ -156,11 +165,11 @@ def draw_samples(data: st.DataObject, window: Window) -> bytes:
 @given(data=st.data())
 def test_forests_equal_the_reference(engine: Engine, data: st.DataObject) -> None:
     window = draw_window(data)
-    mode = data.draw(st.sampled_from(list(Mode)))
+    mode = data.draw(st.sampled_from(list(ForestMode)))
     bits, jump_bits = data.draw(st.integers(4, 16)), data.draw(st.sampled_from([0, 0, 12, 16]))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     forest = random_forest(rng, mode, len(window.features), bits=bits, jump_bits=jump_bits)
-    asks = mode is Mode.ISOLATION or data.draw(st.booleans())
+    asks = mode is ForestMode.ISOLATION or data.draw(st.booleans())
     parameter = Parameter(name_hash("threshold"), int(rng.integers(-20000, 20000)), -(1 << 31), (1 << 31) - 1)
     pack = assemble_forest(forest, window, [parameter] if asks else [])
     assert_like_reference(engine, pack, [(draw_samples(data, window),) for _ in range(4)])
@@ -187,11 +196,11 @@ def ladder(low: int, high: int) -> Tree:
 def test_statistics_are_exact(engine: Engine, statistic: Statistic, spread: int) -> None:
     rng = np.random.default_rng(spread + int(statistic))
     table = np.arange(256).astype(np.int16).reshape(-1, 1)
-    forest = Forest(Mode.REGRESSION, 8, (ladder(0, 256),), table, 1)
+    forest = Forest(ForestMode.REGRESSION, 8, (ladder(0, 256),), table, 1)
     for samples in (1, 2, 17, 512):
         x = np.clip(rng.integers(-spread, spread + 1, samples) + rng.integers(-99, 100), -32768, 32767).astype("<i2")
         raw = raw_features(x.tolist())[statistic]
-        window = Window(samples, 1, (Feature(statistic, 0, 0, raw - 100, 1),))
+        window = FeatureWindow(samples, 1, (Feature(statistic, 0, 0, raw - 100, 1),))
         (got,) = engine.run(assemble_forest(forest, window, []), [x.tobytes()]).inferences
         assert got.score == 100, (samples, raw)
 

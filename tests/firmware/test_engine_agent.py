@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from reconciler.build.checker import operator_numbers
-from reconciler.build.reference.run import Reference, generate_inputs
-from reconciler.devices.bodies import CapabilitiesBody
-from reconciler.devices.codec import What
+from reconciler.compiler.pack.checker import operator_numbers
+from reconciler.compiler.reference.run import Reference, generate_inputs
 from reconciler.devices.conversation import Confirmed, TrialFailed
-from tests.build.make_vectors import good_packs
+from reconciler.devices.messages import ReportKind
+from reconciler.devices.reports import CapabilitiesBody
+from tests.compiler.make_vectors import good_packs
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.host import HostAgent
 from tests.firmware.talk import ask, digest16, job, report_of, update
@@ -52,7 +52,7 @@ def test_a_model_that_fails_its_golden_vectors_is_not_kept(make_agent: MakeAgent
 
 
 def test_capabilities_tell_what_the_engines_have(make_agent: MakeAgent, made: Made) -> None:
-    told = ask(make_agent(made.region(make_pack(1))), made, What.CAPABILITIES)
+    told = ask(make_agent(made.region(make_pack(1))), made, ReportKind.CAPABILITIES)
     assert isinstance(told, CapabilitiesBody)
     able = int.from_bytes(told.operators, "little")
     needed = {number for pack in PACKS.values() for number in operator_numbers(pack)}

@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.zoo import ZOO
-from reconciler.build.executing import Place, execute
-from reconciler.build.network import build_network
-from reconciler.build.reference.run import Reference, generate_inputs
-from tests.build.make_vectors import good_packs
-from tests.build.networks import KINDS, Draw
+from reconciler.compiler.reference.run import Reference, generate_inputs
+from reconciler.compiler.runner import ExecutionTarget, execute
+from reconciler.compiler.tflite.network_pack import build_network
+from tests.compiler.make_vectors import good_packs
+from tests.compiler.networks import KINDS, Draw
 from tests.firmware.conftest import build
 from tests.firmware.extremes import ANY, QUICK, extreme_packs
 
@@ -21,14 +21,16 @@ SEEDS = (3, 0xFEEDBEEF)
 PACKS = good_packs()
 
 
-@pytest.fixture(scope="module", params=[Place.MPS2_AN386, Place.RISCV32_VIRT], ids=lambda place: place.value)
-def board(request: pytest.FixtureRequest) -> Place:
-    assert isinstance(request.param, Place)
+@pytest.fixture(
+    scope="module", params=[ExecutionTarget.MPS2_AN386, ExecutionTarget.RISCV32_VIRT], ids=lambda place: place.value
+)
+def board(request: pytest.FixtureRequest) -> ExecutionTarget:
+    assert isinstance(request.param, ExecutionTarget)
     build(request.param.value, "runner-elf")
     return request.param
 
 
-def assert_like_reference(board: Place, pack: bytes) -> None:
+def assert_like_reference(board: ExecutionTarget, pack: bytes) -> None:
     reference = Reference(pack)
     inputs = [generate_inputs(seed, reference.inputs) for seed in SEEDS]
     done = execute(board, pack, [b"".join(parts) for parts in inputs])
@@ -40,28 +42,28 @@ def assert_like_reference(board: Place, pack: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PACKS))
-def test_packs_of_the_vectors(board: Place, name: str) -> None:
+def test_packs_of_the_vectors(board: ExecutionTarget, name: str) -> None:
     assert_like_reference(board, PACKS[name])
 
 
 @pytest.mark.parametrize("kind", ["convolution", "fully_connected", "pool", "binary", "residual"])
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_random_networks(board: Place, kind: str, data: st.DataObject) -> None:
+def test_random_networks(board: ExecutionTarget, kind: str, data: st.DataObject) -> None:
     assert_like_reference(board, build_network(KINDS[kind](Draw(data))).data)
 
 
 @pytest.mark.parametrize("shifts", [QUICK, ANY], ids=["quick", "any"])
-def test_sums_at_the_ends_of_32_bits(board: Place, shifts: tuple[int, int]) -> None:
+def test_sums_at_the_ends_of_32_bits(board: ExecutionTarget, shifts: tuple[int, int]) -> None:
     for seed in range(4):
         for pack in extreme_packs(seed, shifts).values():
             assert_like_reference(board, pack)
 
 
-def test_a_network_of_real_size(board: Place) -> None:
+def test_a_network_of_real_size(board: ExecutionTarget) -> None:
     assert_like_reference(board, build_network(ZOO["kws"]()).data)
 
 
-def test_refuses_what_does_not_fit(board: Place) -> None:
+def test_refuses_what_does_not_fit(board: ExecutionTarget) -> None:
     done = execute(board, PACKS["conv same"], [], arena_bytes=8)
     assert (done.verdict, done.inferences) == (-86, ())

@@ -7,27 +7,27 @@ import pytest
 
 from bench.engine import SEEDS, isolation_forest
 from bench.zoo import ZOO
-from reconciler.build.estimate import estimate
-from reconciler.build.executing import Place, execute
-from reconciler.build.network import build_network
-from reconciler.build.reference.run import Reference, generate_inputs
-from tests.build.forests import forest_packs
+from reconciler.compiler.evaluation.cost_model import estimate
+from reconciler.compiler.reference.run import Reference, generate_inputs
+from reconciler.compiler.runner import ExecutionTarget, execute
+from reconciler.compiler.tflite.network_pack import build_network
+from tests.compiler.forests import forest_packs
 from tests.firmware.conftest import build
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(180)]
-BOARDS = {Place.MPS2_AN386: "cortex-m4", Place.RISCV32_VIRT: "rv32imac"}
+BOARDS = {ExecutionTarget.MPS2_AN386: "cortex-m4", ExecutionTarget.RISCV32_VIRT: "rv32imac"}
 OFF_AT_MOST = 0.1  # docs/build.md
 OFF_AT_MOST_IF_SMALL = 0.25
 
 
 @pytest.fixture(scope="module", params=BOARDS, ids=lambda place: place.value)
-def board(request: pytest.FixtureRequest) -> Place:
-    assert isinstance(request.param, Place)
+def board(request: pytest.FixtureRequest) -> ExecutionTarget:
+    assert isinstance(request.param, ExecutionTarget)
     build(request.param.value, "runner-elf")
     return request.param
 
 
-def off(board: Place, pack: bytes) -> float:
+def off(board: ExecutionTarget, pack: bytes) -> float:
     """How far the estimate is from the count, as a share of the count."""
     inputs = Reference(pack).inputs
     done = execute(board, pack, [b"".join(generate_inputs(seed, inputs)) for seed in SEEDS])
@@ -36,15 +36,15 @@ def off(board: Place, pack: bytes) -> float:
 
 
 @pytest.mark.parametrize("name", sorted(ZOO))
-def test_networks_of_the_bench(board: Place, name: str) -> None:
+def test_networks_of_the_bench(board: ExecutionTarget, name: str) -> None:
     assert off(board, build_network(ZOO[name]()).data) < OFF_AT_MOST
 
 
 @pytest.mark.parametrize("trees", [10, 50])
-def test_forests_of_the_bench(board: Place, trees: int) -> None:
+def test_forests_of_the_bench(board: ExecutionTarget, trees: int) -> None:
     assert off(board, isolation_forest(trees).data) < OFF_AT_MOST
 
 
-def test_small_forests_on_features_of_a_window(board: Place) -> None:
+def test_small_forests_on_features_of_a_window(board: ExecutionTarget) -> None:
     offs = {name: off(board, pack) for name, pack in forest_packs().items()}
     assert {name: share for name, share in offs.items() if share >= OFF_AT_MOST_IF_SMALL} == {}

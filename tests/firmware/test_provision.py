@@ -14,12 +14,12 @@ import yaml
 from click.testing import CliRunner
 
 from demo.world import document, threshold_model
-from reconciler.build.interchange import threshold_pack
 from reconciler.cli import cli
-from reconciler.devices.bodies import CapabilitiesBody, Place, Why
-from reconciler.devices.codec import What
+from reconciler.compiler.pack.threshold_json import threshold_pack
 from reconciler.devices.conversation import Confirmed
 from reconciler.devices.flash_image import Identity
+from reconciler.devices.messages import ReportKind
+from reconciler.devices.reports import CapabilitiesBody, DecisionReason, ModelPlace
 from signing import names, report
 from tests.firmware.bench import ENGINE, Bench, Made, make_pack
 from tests.firmware.board import Board
@@ -94,12 +94,16 @@ def provisioned(bench: Bench, tmp_path: Path) -> Callable[..., Provisioned]:
 
 def check(device: SerialDevice, bench: Bench, made: Provisioned) -> None:
     """It says who it is with the key that Git knows, runs what it was born with, and takes what the root allows."""
-    told = ask(device, made, What.CAPABILITIES)
+    told = ask(device, made, ReportKind.CAPABILITIES)
     assert isinstance(told, CapabilitiesBody)
     baked = digest16(threshold_pack(MODEL))
     assert (told.type, told.class_id, told.prebaked) == ("bench", made.target.klass, (baked,))
     before = report_of(device, made)
-    assert (before.place, before.why, before.running) == (Place.PREBAKED, Why.FELL_BACK_TO_PREBAKED, baked)
+    assert (before.place, before.why, before.running) == (
+        ModelPlace.PREBAKED,
+        DecisionReason.FELL_BACK_TO_PREBAKED,
+        baked,
+    )
     assert before.sequence == 0
     outcome, _ = update(device, made, job(made, bench.install(made, NEW, 1), NEW, before))
     assert isinstance(outcome, Confirmed), outcome

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import serial
 
-from reconciler.devices.bodies import Flag, Place, Summary, Why
-from reconciler.devices.codec import Ask, What, encode
 from reconciler.devices.conversation import Confirmed, TrialFailed
 from reconciler.devices.frame import encode_frame
+from reconciler.devices.messages import Inquire, ReportKind, encode
+from reconciler.devices.reports import DecisionReason, Flag, ModelPlace, Summary
 from reconciler.model import Phase
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.broker import Authority, Broker
@@ -75,7 +75,7 @@ def test_broadcast_is_heard_and_not_answered(run: Run, bench: Bench) -> None:
     vdev = run(made, "--line", "unix:{folder}/line")
     with vdev.line("line") as line:
         everybody = SerialDevice(line, 0, answer_s=0.3)
-        assert everybody.ask(encode(Ask(What.REPORT, bytes(8)))) is None
+        assert everybody.ask(encode(Inquire(ReportKind.REPORT, bytes(8)))) is None
         assert report_of(SerialDevice(line, 2), made[1]).running == digest16(PREBAKED)
 
 
@@ -85,7 +85,7 @@ def test_answers_take_the_time_of_their_line(run: Run, bench: Bench) -> None:
     vdev = run([made], "--line", "unix:{folder}/line", "--baud", "9600")
     with vdev.line("line") as line:
         began = time.monotonic()
-        line.sendall(encode_frame(1, encode(Ask(What.REPORT, bytes(8)))))
+        line.sendall(encode_frame(1, encode(Inquire(ReportKind.REPORT, bytes(8)))))
         heard = line.recv(1)
         while heard.count(b"\0") < 2:
             heard += line.recv(4096)
@@ -157,7 +157,7 @@ def test_faults_in_trial(run: Run, bench: Bench, fault: str, flag: Flag) -> None
         outcome, _ = update(device, made, job(made, bench.install(made, NEW, 2), NEW, before))
         assert isinstance(outcome, TrialFailed), outcome
         report = report_of(device, made)
-        assert (report.running, report.why) == (digest16(OLD), Why.FELL_BACK_TO_PREVIOUS)
+        assert (report.running, report.why) == (digest16(OLD), DecisionReason.FELL_BACK_TO_PREVIOUS)
         assert report.flags & flag == flag
         assert vdev.command("fault d1 none") == "ok"
         install(device, bench, made, NEW)
@@ -212,7 +212,7 @@ def test_devices_behind_a_broker(run: Run, bench: Bench, broker: Broker) -> None
         for one in made:
             assert devices[one.name].presence.get(timeout=10) == b"1"
             install(devices[one.name], bench, one, OLD)
-        assert report_of(devices["d7"], made[7]).place is Place.SLOT_A
+        assert report_of(devices["d7"], made[7]).place is ModelPlace.SLOT_A
         assert vdev.stop() == 0
         assert devices["d7"].presence.get(timeout=10) == b"0"
     finally:
@@ -295,7 +295,7 @@ def test_bearing_fault_changes_what_the_model_sees(run: Run, bench: Bench) -> No
 
 def spread_of_scores(device: SerialDevice, made: Made) -> int:
     while True:
-        summary = ask(device, made, What.SUMMARY)
+        summary = ask(device, made, ReportKind.SUMMARY)
         assert isinstance(summary, Summary)
         if summary.score is not None and summary.score.count >= 20:
             return summary.score.most - summary.score.least

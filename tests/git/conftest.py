@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import Limits, Remote
-from reconciler.git.signatures import Mode, Policy
-from reconciler.git.source import Source
+from reconciler.git.remote import GitLimits, Remote
+from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
+from reconciler.git.source import CommitSource
 from tests.git.forge import Forge, SshKey, make_forge, make_ssh_key
 
-QUICK = Limits(ask_s=10, transfer_s=20, local_s=20, verify_s=30, depth=4)
+QUICK = GitLimits(ask_s=10, transfer_s=20, local_s=20, verify_s=30, depth=4)
 
 
 @pytest.fixture
@@ -49,10 +49,10 @@ def signers(tmp_path: Path, keys: dict[str, SshKey]) -> Path:
 
 
 @pytest.fixture
-def every(signers: Path) -> Policy:
-    return Policy(Mode.EVERY, allowed_signers=signers)
+def every(signers: Path) -> SignaturePolicy:
+    return SignaturePolicy(SignaturePolicyMode.EVERY, allowed_signers=signers)
 
 
 @pytest.fixture
-def source(mirror: Mirror, every: Policy, tmp_path: Path) -> Source:
-    return Source(mirror, every, tmp_path / "state")
+def source(mirror: Mirror, every: SignaturePolicy, tmp_path: Path) -> CommitSource:
+    return CommitSource(mirror, every, tmp_path / "state")

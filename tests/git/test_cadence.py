@@ -4,7 +4,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.git.cadence import Cadence, delay_s
+from reconciler.git.poll_interval import Cadence, delay_s
 
 CADENCE = Cadence(interval_s=30, jitter=0.2, ceiling_s=600)
 

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.git.errors import ObjectsRefused, OwnershipDoubtful, ProtocolRefused, RemoteUnavailable, SettingsUnsafe
+from reconciler.git.commit_tree import CommitTree
+from reconciler.git.errors import DubiousOwnership, ObjectsRefused, ProtocolRefused, RemoteUnavailable, SettingsUnsafe
 from reconciler.git.mirror import Mirror
 from reconciler.git.remote import Remote, Ssh, branch, check_ref, protocol_of
-from reconciler.git.signatures import Mode, Policy
-from reconciler.git.source import Advanced, Kept, Source
-from reconciler.git.tree import CommitTree
+from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
+from reconciler.git.source import Advanced, CommitSource, Kept
 from tests.git.forge import Forge
 
 
@@ -59,7 +59,7 @@ def read_all(tree: CommitTree) -> dict[str, bytes]:
 
 
 def poll_and_read(mirror: Mirror, state: Path) -> dict[str, bytes]:
-    source = Source(mirror, Policy(Mode.OFF), state)
+    source = CommitSource(mirror, SignaturePolicy(SignaturePolicyMode.OFF), state)
     outcome = source.poll(None)
     assert isinstance(outcome, Advanced), outcome
     return read_all(source.tree(outcome.commit))
@@ -154,7 +154,7 @@ def test_a_partial_clone_as_remote_does_not_fetch_what_it_lacks(forge: Forge, tr
 def test_a_repository_of_another_user_is_read_only_if_that_is_configured(forge: Forge, tmp_path: Path) -> None:
     head = forge.commit()
     os.chown(forge.bare, 12345, 12345)
-    with Mirror(tmp_path / "a", Remote(str(forge.bare))) as mirror, pytest.raises(OwnershipDoubtful):
+    with Mirror(tmp_path / "a", Remote(str(forge.bare))) as mirror, pytest.raises(DubiousOwnership):
         mirror.tip()
     with Mirror(tmp_path / "b", Remote(str(forge.bare), owner_trusted=True)) as mirror:
         assert mirror.fetch() == head
@@ -280,7 +280,7 @@ def test_a_git_that_would_ignore_its_confinement_is_refused(
         (programs / "git").write_text(f"#!/bin/sh\necho git version {version}\n")
         (programs / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{programs}")
-    outcome = Source(mirror, Policy(Mode.OFF), tmp_path).poll(good)
+    outcome = CommitSource(mirror, SignaturePolicy(SignaturePolicyMode.OFF), tmp_path).poll(good)
     assert isinstance(outcome, Kept)
     assert (outcome.reason, outcome.commit) == ("GitUnusable", good)
 
@@ -353,7 +353,7 @@ MALICIOUS: dict[str, Write] = {
 @pytest.mark.parametrize("what", MALICIOUS)
 def test_malformed_objects_are_refused_on_transfer(what: str, forge: Forge, mirror: Mirror, tmp_path: Path) -> None:
     good = forge.commit()
-    source = Source(mirror, Policy(Mode.OFF), tmp_path)
+    source = CommitSource(mirror, SignaturePolicy(SignaturePolicyMode.OFF), tmp_path)
     assert source.poll(None).commit == good
     blob = forge.git("hash-object", "-w", "--stdin", data=b"x\n")
     tree = MALICIOUS[what](forge, blob)

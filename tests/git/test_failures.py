@@ -7,8 +7,8 @@ import pytest
 
 from reconciler.errors import FleetError, Stalled, Transient
 from reconciler.git import errors
-from reconciler.git.confined import Result
-from reconciler.git.failures import meaning
+from reconciler.git.confined_git import GitResult
+from reconciler.git.error_messages import meaning
 
 SAID: list[tuple[str, type[FleetError]]] = [
     ("fatal: write error: No space left on device\nfatal: fetch-pack: invalid index-pack output", errors.DiskFull),
@@ -34,12 +34,12 @@ SAID: list[tuple[str, type[FleetError]]] = [
 
 @pytest.mark.parametrize(("said", "failure"), SAID)
 def test_words_of_git(said: str, failure: type[FleetError]) -> None:
-    found = meaning(Result(128, b"", said), "fetching", limit_s=10)
+    found = meaning(GitResult(128, b"", said), "fetching", limit_s=10)
     assert type(found) is failure
     assert str(found).startswith("fetching: ")
     assert "\n" not in str(found)
 
 
 def test_only_an_absent_remote_heals_by_itself() -> None:
-    assert isinstance(meaning(Result(-9, b"", "", timed_out=True), "fetching", limit_s=10), Transient)
-    assert isinstance(meaning(Result(128, b"", SAID[0][0]), "fetching", limit_s=10), Stalled)
+    assert isinstance(meaning(GitResult(-9, b"", "", timed_out=True), "fetching", limit_s=10), Transient)
+    assert isinstance(meaning(GitResult(128, b"", SAID[0][0]), "fetching", limit_s=10), Stalled)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.git.authorship import Author, Message
+from reconciler.git.commit_writer import Author, Message
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import Limits, Remote
-from reconciler.git.signatures import Mode, Policy
-from reconciler.git.source import Advanced, Kept, Source, Unchanged
-from reconciler.git.status import Pushed, StatusRef, Waiting
+from reconciler.git.remote import GitLimits, Remote
+from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
+from reconciler.git.source import Advanced, CommitSource, Kept, Unchanged
+from reconciler.git.status_writer import Pushed, StatusRef, Waiting
 from tests.git.forge import Forge
 
 
@@ -47,8 +47,8 @@ def test_a_fetch_that_finds_no_room_keeps_the_last_good_commit_and_heals(
     forge: Forge, disk: Path, remote: Remote, tmp_path: Path
 ) -> None:
     good = forge.commit({"a.yaml": "a\n"})
-    with Mirror(disk / "mirror", remote, Limits()) as mirror:
-        source = Source(mirror, Policy(Mode.OFF), tmp_path / "state")
+    with Mirror(disk / "mirror", remote, GitLimits()) as mirror:
+        source = CommitSource(mirror, SignaturePolicy(SignaturePolicyMode.OFF), tmp_path / "state")
         assert isinstance(source.poll(None), Advanced)
         assert source.poll(good) == Unchanged(good)
         filler = fill(disk)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from reconciler.git.errors import HistoryRewritten, HistoryTooLong
 from reconciler.git.history import boundary
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import Limits, Remote
+from reconciler.git.remote import GitLimits, Remote
 from reconciler.model import Commit
 from tests.git.forge import Forge, make_forge
 
@@ -71,7 +71,7 @@ def test_a_shallow_mirror_finds_exactly_the_new_commits(
     head = commits[-1]
     depth = data.draw(st.integers(1, 4))
     remote = Remote(str(forge.bare))
-    with Mirror(folder / "mirror", remote, Limits(depth=depth)) as mirror:
+    with Mirror(folder / "mirror", remote, GitLimits(depth=depth)) as mirror:
         forge.git("update-ref", "refs/heads/main", base, cwd=forge.bare)
         mirror.fetch()
         forge.git("update-ref", "refs/heads/main", head, cwd=forge.bare)
@@ -93,7 +93,7 @@ def test_a_branch_that_forked_long_before_the_base_brings_only_itself(depth: int
     trunk: list[Parents] = [(), *((number,) for number in range(9))]
     commits = write(forge, [*trunk, (3,), (9, 10)])
     forge.git("update-ref", "refs/heads/main", commits[-1], cwd=forge.bare)
-    with Mirror(tmp_path / "m", Remote(str(forge.bare)), Limits(depth=depth)) as mirror:
+    with Mirror(tmp_path / "m", Remote(str(forge.bare)), GitLimits(depth=depth)) as mirror:
         assert set(mirror.new_commits(commits[9], mirror.fetch())) == {commits[10], commits[11]}
 
 
@@ -118,7 +118,7 @@ def test_a_shallow_remote_has_an_end(forge: Forge, tmp_path: Path) -> None:
     for _ in range(10):
         forge.commit()
     forge.git("clone", "--quiet", "--bare", "--depth=6", f"file://{forge.bare}", str(tmp_path / "shallow.git"))
-    with Mirror(tmp_path / "m", Remote(str(tmp_path / "shallow.git")), Limits(depth=2)) as mirror:
+    with Mirror(tmp_path / "m", Remote(str(tmp_path / "shallow.git")), GitLimits(depth=2)) as mirror:
         head = mirror.fetch()
         with pytest.raises(HistoryRewritten):
             mirror.new_commits(base, head)
@@ -126,7 +126,7 @@ def test_a_shallow_remote_has_an_end(forge: Forge, tmp_path: Path) -> None:
 
 def test_more_new_commits_than_the_limit_are_refused(forge: Forge, tmp_path: Path, remote: Remote) -> None:
     base = forge.commit()
-    with Mirror(tmp_path / "m", remote, Limits(depth=2, commits=5)) as mirror:
+    with Mirror(tmp_path / "m", remote, GitLimits(depth=2, commits=5)) as mirror:
         mirror.fetch()
         for _ in range(5):
             forge.commit()

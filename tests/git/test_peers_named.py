@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reconciler.git.authorship import Author
-from reconciler.git.peers import Peers
+from reconciler.git.commit_writer import Author
+from reconciler.git.peer_status import Peers
 from reconciler.git.remote import Remote
-from reconciler.git.signatures import Mode, Policy
-from reconciler.git.status import Pushed, StatusRef
+from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
+from reconciler.git.status_writer import Pushed, StatusRef
 from tests.git.forge import SshKey
 from tests.git.test_status import LIMITS, message
 
@@ -25,7 +25,7 @@ def test_a_gateway_can_not_speak_for_another(remote: Remote, keys: dict[str, Ssh
         author = Author(gateway, f"{gateway}@example.org", keys[key].path)
         with StatusRef(tmp_path / gateway, remote, gateway, author, limits=LIMITS) as status:
             assert isinstance(status.publish({"of": gateway.encode()}, message()), Pushed)
-    policy = Policy(Mode.HEAD, signers)
+    policy = SignaturePolicy(SignaturePolicyMode.HEAD, signers)
     with Peers(tmp_path / "peers", remote, policy, tmp_path / "state", limits=LIMITS, named=True) as peers:
         assert set(peers.fetch()) == {"north"}
     author = Author("south", "south@example.org", keys["bob"].path)

@@ -22,7 +22,7 @@ from reconciler.git.errors import (
     UntrustedSigner,
 )
 from reconciler.git.mirror import Mirror
-from reconciler.git.signatures import Mode, Policy, Signer, Verifier
+from reconciler.git.signatures import CommitSigner, SignaturePolicy, SignaturePolicyMode, Verifier
 from reconciler.model import Commit
 from tests.git.forge import Forge, GpgKey, SshKey, run_gpg
 
@@ -42,22 +42,26 @@ def gpg() -> Iterator[dict[str, GpgKey]]:
 
 
 @pytest.fixture
-def gpg_policy(tmp_path: Path, gpg: dict[str, GpgKey]) -> Policy:
+def gpg_policy(tmp_path: Path, gpg: dict[str, GpgKey]) -> SignaturePolicy:
     path = tmp_path / "signers.asc"
     path.write_bytes(gpg["ada"].export() + gpg["forge"].export())
-    return Policy(Mode.EVERY, gpg_keys=path)
+    return SignaturePolicy(SignaturePolicyMode.EVERY, gpg_keys=path)
 
 
-def verify(mirror: Mirror, policy: Policy, state: Path, base: Commit | None = None) -> tuple[Signer, ...]:
+def verify(
+    mirror: Mirror, policy: SignaturePolicy, state: Path, base: Commit | None = None
+) -> tuple[CommitSigner, ...]:
     head = mirror.fetch()
     return Verifier(policy, state).verify(mirror.git, mirror.new_commits(base, head), limit_s=30)
 
 
-def names(signed: tuple[Signer, ...]) -> list[str]:
+def names(signed: tuple[CommitSigner, ...]) -> list[str]:
     return [signer.name for signer in signed]
 
 
-def test_ssh_signers_are_named(forge: Forge, mirror: Mirror, every: Policy, keys: Keys, tmp_path: Path) -> None:
+def test_ssh_signers_are_named(
+    forge: Forge, mirror: Mirror, every: SignaturePolicy, keys: Keys, tmp_path: Path
+) -> None:
     base = forge.commit()
     forge.commit(key=keys["ada"])
     forge.commit(key=keys["bob"])
@@ -67,7 +71,7 @@ def test_ssh_signers_are_named(forge: Forge, mirror: Mirror, every: Policy, keys
 
 
 def test_an_unknown_ssh_key_is_untrusted(
-    forge: Forge, mirror: Mirror, every: Policy, keys: Keys, tmp_path: Path
+    forge: Forge, mirror: Mirror, every: SignaturePolicy, keys: Keys, tmp_path: Path
 ) -> None:
     forge.commit(key=keys["mallory"])
     with pytest.raises(UntrustedSigner, match=r"\(SSH\) with a key that no allowed signer has"):
@@ -75,7 +79,7 @@ def test_an_unknown_ssh_key_is_untrusted(
 
 
 def test_a_signature_moved_to_another_commit_is_bad(
-    forge: Forge, mirror: Mirror, every: Policy, keys: Keys, tmp_path: Path
+    forge: Forge, mirror: Mirror, every: SignaturePolicy, keys: Keys, tmp_path: Path
 ) -> None:
     forge.commit(key=keys["ada"])
     raw = forge.git("cat-file", "commit", "HEAD").encode() + b"\n"
@@ -91,7 +95,7 @@ def test_a_signature_for_another_purpose_is_untrusted(forge: Forge, mirror: Mirr
     signers.write_text(f'ada@example.org namespaces="file" {keys["ada"].public}\n')
     forge.commit(key=keys["ada"])
     with pytest.raises(BadSignature):
-        verify(mirror, Policy(Mode.EVERY, allowed_signers=signers), tmp_path)
+        verify(mirror, SignaturePolicy(SignaturePolicyMode.EVERY, allowed_signers=signers), tmp_path)
 
 
 def test_an_expired_ssh_signer_is_refused(forge: Forge, mirror: Mirror, keys: Keys, tmp_path: Path) -> None:
@@ -99,7 +103,7 @@ def test_an_expired_ssh_signer_is_refused(forge: Forge, mirror: Mirror, keys: Ke
     signers.write_text(f'ada@example.org valid-before="20200101" {keys["ada"].public}\n')
     forge.commit(key=keys["ada"])
     with pytest.raises(UntrustedSigner):
-        verify(mirror, Policy(Mode.EVERY, allowed_signers=signers), tmp_path)
+        verify(mirror, SignaturePolicy(SignaturePolicyMode.EVERY, allowed_signers=signers), tmp_path)
 
 
 def test_a_revoked_ssh_key_is_refused(forge: Forge, mirror: Mirror, keys: Keys, signers: Path, tmp_path: Path) -> None:
@@ -107,11 +111,15 @@ def test_a_revoked_ssh_key_is_refused(forge: Forge, mirror: Mirror, keys: Keys, 
     revoked.write_text(keys["ada"].public + "\n")
     forge.commit(key=keys["ada"])
     with pytest.raises(BadSignature, match="revoked"):
-        verify(mirror, Policy(Mode.EVERY, allowed_signers=signers, revoked_signers=revoked), tmp_path)
+        verify(
+            mirror,
+            SignaturePolicy(SignaturePolicyMode.EVERY, allowed_signers=signers, revoked_signers=revoked),
+            tmp_path,
+        )
 
 
 def test_gpg_signers_are_named_and_others_refused(
-    forge: Forge, mirror: Mirror, gpg_policy: Policy, gpg: dict[str, GpgKey], tmp_path: Path
+    forge: Forge, mirror: Mirror, gpg_policy: SignaturePolicy, gpg: dict[str, GpgKey], tmp_path: Path
 ) -> None:
     forge.gpg_home = gpg["ada"].home
     first = forge.commit(key=gpg["ada"])
@@ -122,7 +130,7 @@ def test_gpg_signers_are_named_and_others_refused(
 
 
 def test_a_gpg_key_taken_out_of_the_file_signs_no_more(
-    forge: Forge, mirror: Mirror, gpg_policy: Policy, gpg: dict[str, GpgKey], tmp_path: Path
+    forge: Forge, mirror: Mirror, gpg_policy: SignaturePolicy, gpg: dict[str, GpgKey], tmp_path: Path
 ) -> None:
     forge.gpg_home = gpg["ada"].home
     forge.commit(key=gpg["ada"])
@@ -145,11 +153,11 @@ def test_an_expired_gpg_key_is_refused(forge: Forge, mirror: Mirror, gpg: dict[s
     keyring = tmp_path / "old.asc"
     keyring.write_bytes(GpgKey("old@example.org", home).export())
     with pytest.raises(SignerExpired):
-        verify(mirror, Policy(Mode.EVERY, gpg_keys=keyring), tmp_path)
+        verify(mirror, SignaturePolicy(SignaturePolicyMode.EVERY, gpg_keys=keyring), tmp_path)
 
 
 def test_gpg_is_not_even_started_without_keys_for_it(
-    forge: Forge, mirror: Mirror, every: Policy, gpg: dict[str, GpgKey], tmp_path: Path
+    forge: Forge, mirror: Mirror, every: SignaturePolicy, gpg: dict[str, GpgKey], tmp_path: Path
 ) -> None:
     forge.gpg_home = gpg["ada"].home
     forge.commit(key=gpg["ada"])
@@ -158,7 +166,7 @@ def test_gpg_is_not_even_started_without_keys_for_it(
 
 
 def test_a_merge_as_forges_make_it(
-    forge: Forge, mirror: Mirror, keys: Keys, every: Policy, gpg: dict[str, GpgKey]
+    forge: Forge, mirror: Mirror, keys: Keys, every: SignaturePolicy, gpg: dict[str, GpgKey]
 ) -> None:
     """Authors sign with SSH, the forge signs the merge with its own GPG key: both are looked at."""
     keyring = mirror.path.with_name("forge.asc")
@@ -177,7 +185,7 @@ def test_a_merge_as_forges_make_it(
 
 
 def test_an_unsigned_commit_on_the_branch_side_of_a_signed_merge_is_refused(
-    forge: Forge, mirror: Mirror, every: Policy, keys: Keys, tmp_path: Path
+    forge: Forge, mirror: Mirror, every: SignaturePolicy, keys: Keys, tmp_path: Path
 ) -> None:
     base = forge.commit(key=keys["ada"])
     forge.git("checkout", "--quiet", "-b", "topic")
@@ -186,12 +194,12 @@ def test_an_unsigned_commit_on_the_branch_side_of_a_signed_merge_is_refused(
     forge.merge("topic", key=keys["forge"])
     with pytest.raises(UnsignedCommit, match=smuggled[:12]):
         verify(mirror, every, tmp_path, base)
-    head_only = Policy(Mode.HEAD, allowed_signers=every.allowed_signers)
+    head_only = SignaturePolicy(SignaturePolicyMode.HEAD, allowed_signers=every.allowed_signers)
     assert names(verify(mirror, head_only, tmp_path, base)) == ["forge@example.org"]
 
 
 def test_an_unsigned_merge_of_signed_commits_is_refused(
-    forge: Forge, mirror: Mirror, every: Policy, keys: Keys, tmp_path: Path
+    forge: Forge, mirror: Mirror, every: SignaturePolicy, keys: Keys, tmp_path: Path
 ) -> None:
     base = forge.commit(key=keys["ada"])
     forge.git("checkout", "--quiet", "-b", "topic")
@@ -204,19 +212,19 @@ def test_an_unsigned_merge_of_signed_commits_is_refused(
 
 def test_off_looks_at_nothing(forge: Forge, mirror: Mirror, tmp_path: Path) -> None:
     forge.commit()
-    assert verify(mirror, Policy(Mode.OFF), tmp_path) == ()
+    assert verify(mirror, SignaturePolicy(SignaturePolicyMode.OFF), tmp_path) == ()
 
 
 def test_no_signers_at_all_trusts_nobody(forge: Forge, mirror: Mirror, keys: Keys, tmp_path: Path) -> None:
     forge.commit(key=keys["ada"])
     with pytest.raises(UntrustedSigner):
-        verify(mirror, Policy(Mode.EVERY), tmp_path)
+        verify(mirror, SignaturePolicy(SignaturePolicyMode.EVERY), tmp_path)
 
 
 def test_an_unreadable_signers_file_is_named(forge: Forge, mirror: Mirror, keys: Keys, tmp_path: Path) -> None:
     forge.commit(key=keys["ada"])
     with pytest.raises(SignersUnreadable, match="nowhere"):
-        verify(mirror, Policy(Mode.EVERY, allowed_signers=tmp_path / "nowhere"), tmp_path)
+        verify(mirror, SignaturePolicy(SignaturePolicyMode.EVERY, allowed_signers=tmp_path / "nowhere"), tmp_path)
 
 
 def test_gpg_keys_that_are_none_are_named(forge: Forge, mirror: Mirror, keys: Keys, tmp_path: Path) -> None:
@@ -224,11 +232,11 @@ def test_gpg_keys_that_are_none_are_named(forge: Forge, mirror: Mirror, keys: Ke
     path = tmp_path / "nonsense.asc"
     path.write_text("no key\n")
     with pytest.raises(SignersUnreadable, match="gpg can't read"):
-        verify(mirror, Policy(Mode.EVERY, gpg_keys=path), tmp_path)
+        verify(mirror, SignaturePolicy(SignaturePolicyMode.EVERY, gpg_keys=path), tmp_path)
 
 
 def test_signatures_that_take_too_long_are_given_up(
-    forge: Forge, mirror: Mirror, every: Policy, keys: Keys, tmp_path: Path
+    forge: Forge, mirror: Mirror, every: SignaturePolicy, keys: Keys, tmp_path: Path
 ) -> None:
     forge.commit(key=keys["ada"])
     head = mirror.fetch()
@@ -237,7 +245,7 @@ def test_signatures_that_take_too_long_are_given_up(
 
 
 def test_a_missing_verifier_is_named_and_nobody_is_blamed(
-    forge: Forge, mirror: Mirror, every: Policy, keys: Keys, monkeypatch: pytest.MonkeyPatch
+    forge: Forge, mirror: Mirror, every: SignaturePolicy, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forge.commit(key=keys["ada"])
     head = mirror.fetch()
@@ -247,7 +255,7 @@ def test_a_missing_verifier_is_named_and_nobody_is_blamed(
 
 
 def test_a_keyring_that_cannot_be_made_is_named(
-    forge: Forge, mirror: Mirror, gpg_policy: Policy, keys: Keys, tmp_path: Path
+    forge: Forge, mirror: Mirror, gpg_policy: SignaturePolicy, keys: Keys, tmp_path: Path
 ) -> None:
     forge.commit(key=keys["ada"])
     (tmp_path / "file").touch()
@@ -257,11 +265,11 @@ def test_a_keyring_that_cannot_be_made_is_named(
 
 def test_an_anchor_is_a_whole_commit_id() -> None:
     with pytest.raises(SettingsUnsafe):
-        Policy(anchor=Commit("abc123"))
+        SignaturePolicy(anchor=Commit("abc123"))
 
 
 def test_the_repository_cannot_name_its_own_signers(
-    forge: Forge, mirror: Mirror, every: Policy, keys: Keys, tmp_path: Path
+    forge: Forge, mirror: Mirror, every: SignaturePolicy, keys: Keys, tmp_path: Path
 ) -> None:
     """An allowed_signers file in the tree, as some tools read it, changes nothing."""
     text = f"mallory@example.org {keys['mallory'].public}\n"
@@ -270,7 +278,7 @@ def test_the_repository_cannot_name_its_own_signers(
         verify(mirror, every, tmp_path)
 
 
-def test_fingerprint_moves_with_the_files(every: Policy, tmp_path: Path) -> None:
+def test_fingerprint_moves_with_the_files(every: SignaturePolicy, tmp_path: Path) -> None:
     before = Verifier(every, tmp_path).fingerprint()
     assert every.allowed_signers is not None
     every.allowed_signers.write_text("")

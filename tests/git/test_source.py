@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `Source.poll` answers, with a real repository behind it."""
+"""What `CommitSource.poll` answers, with a real repository behind it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from reconciler.errors import Invalid
 from reconciler.git.mirror import Mirror
-from reconciler.git.signatures import Mode, Policy
-from reconciler.git.source import Advanced, Kept, Outcome, Source, Unchanged
+from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
+from reconciler.git.source import Advanced, CommitSource, Kept, Outcome, Unchanged
 from reconciler.model import Commit
 from tests.git.forge import Forge, SshKey
 
@@ -26,7 +26,7 @@ def kept(outcome: Outcome, reason: str, commit: Commit | None) -> Kept:
     return outcome
 
 
-def test_first_poll_takes_a_signed_head(forge: Forge, source: Source, keys: Keys) -> None:
+def test_first_poll_takes_a_signed_head(forge: Forge, source: CommitSource, keys: Keys) -> None:
     forge.commit()
     head = forge.commit(key=keys["ada"])
     outcome = source.poll(None)
@@ -35,7 +35,7 @@ def test_first_poll_takes_a_signed_head(forge: Forge, source: Source, keys: Keys
     assert [signer.name for signer in outcome.signers] == ["ada@example.org"]
 
 
-def test_unchanged_then_advanced(forge: Forge, source: Source, keys: Keys) -> None:
+def test_unchanged_then_advanced(forge: Forge, source: CommitSource, keys: Keys) -> None:
     first = forge.commit(key=keys["ada"])
     source.poll(None)
     assert source.poll(first) == Unchanged(first)
@@ -46,7 +46,9 @@ def test_unchanged_then_advanced(forge: Forge, source: Source, keys: Keys) -> No
     assert (outcome.commit, outcome.new) == (third, (second, third))
 
 
-def test_unsigned_commit_is_refused_and_heals_only_by_a_new_base(forge: Forge, source: Source, keys: Keys) -> None:
+def test_unsigned_commit_is_refused_and_heals_only_by_a_new_base(
+    forge: Forge, source: CommitSource, keys: Keys
+) -> None:
     good = forge.commit(key=keys["ada"])
     bad = forge.commit()
     outcome = kept(source.poll(good), "UnsignedCommit", good)
@@ -58,7 +60,7 @@ def test_unsigned_commit_is_refused_and_heals_only_by_a_new_base(forge: Forge, s
 
 
 def test_rewritten_history_is_refused_and_the_last_good_commit_stays_readable(
-    forge: Forge, source: Source, keys: Keys
+    forge: Forge, source: CommitSource, keys: Keys
 ) -> None:
     forge.commit({"a.yaml": "1\n"}, key=keys["ada"])
     good = forge.commit({"a.yaml": "2\n"}, key=keys["ada"])
@@ -73,7 +75,7 @@ def test_rewritten_history_is_refused_and_the_last_good_commit_stays_readable(
         assert tree.read(entry) == b"2\n"
 
 
-def test_going_back_to_an_older_commit_is_a_rewrite(forge: Forge, source: Source, keys: Keys) -> None:
+def test_going_back_to_an_older_commit_is_a_rewrite(forge: Forge, source: CommitSource, keys: Keys) -> None:
     old = forge.commit(key=keys["ada"])
     good = forge.commit(key=keys["ada"])
     source.poll(None)
@@ -82,7 +84,7 @@ def test_going_back_to_an_older_commit_is_a_rewrite(forge: Forge, source: Source
     kept(source.poll(good), "HistoryRewritten", good)
 
 
-def test_lost_state_does_not_open_the_door_to_a_rewrite(forge: Forge, source: Source, keys: Keys) -> None:
+def test_lost_state_does_not_open_the_door_to_a_rewrite(forge: Forge, source: CommitSource, keys: Keys) -> None:
     good = forge.commit(key=keys["ada"])
     source.poll(None)
     source.poll(good)
@@ -92,7 +94,7 @@ def test_lost_state_does_not_open_the_door_to_a_rewrite(forge: Forge, source: So
     kept(source.poll(None), "HistoryRewritten", good)
 
 
-def test_a_person_may_accept_a_rewrite(forge: Forge, source: Source, keys: Keys) -> None:
+def test_a_person_may_accept_a_rewrite(forge: Forge, source: CommitSource, keys: Keys) -> None:
     good = forge.commit(key=keys["ada"])
     source.poll(None)
     forge.git("checkout", "--quiet", "--orphan", "other")
@@ -103,7 +105,7 @@ def test_a_person_may_accept_a_rewrite(forge: Forge, source: Source, keys: Keys)
     assert source.poll(fresh) == Unchanged(fresh)
 
 
-def test_an_invalid_commit_waits_for_the_next_push(forge: Forge, source: Source, keys: Keys) -> None:
+def test_an_invalid_commit_waits_for_the_next_push(forge: Forge, source: CommitSource, keys: Keys) -> None:
     good = forge.commit(key=keys["ada"])
     source.poll(None)
     broken = forge.commit(key=keys["ada"])
@@ -116,7 +118,7 @@ def test_an_invalid_commit_waits_for_the_next_push(forge: Forge, source: Source,
     assert outcome.new == (broken, mended)
 
 
-def test_remote_away_and_back(forge: Forge, source: Source, keys: Keys) -> None:
+def test_remote_away_and_back(forge: Forge, source: CommitSource, keys: Keys) -> None:
     good = forge.commit(key=keys["ada"])
     source.poll(None)
     forge.bare.rename(forge.bare.with_suffix(".away"))
@@ -125,7 +127,7 @@ def test_remote_away_and_back(forge: Forge, source: Source, keys: Keys) -> None:
     assert source.poll(good) == Unchanged(good)
 
 
-def test_missing_branch(forge: Forge, source: Source, keys: Keys) -> None:
+def test_missing_branch(forge: Forge, source: CommitSource, keys: Keys) -> None:
     forge.commit(key=keys["ada"], push=False)
     forge.git("push", "--quiet", "origin", "HEAD:other")
     kept(source.poll(None), "RefMissing", None)
@@ -134,7 +136,9 @@ def test_missing_branch(forge: Forge, source: Source, keys: Keys) -> None:
 def test_refusal_is_remembered_until_the_policy_changes(
     forge: Forge, mirror: Mirror, keys: Keys, signers: Path, tmp_path: Path
 ) -> None:
-    source = Source(mirror, Policy(Mode.EVERY, allowed_signers=signers), tmp_path / "state")
+    source = CommitSource(
+        mirror, SignaturePolicy(SignaturePolicyMode.EVERY, allowed_signers=signers), tmp_path / "state"
+    )
     good = forge.commit(key=keys["ada"])
     source.poll(None)
     theirs = forge.commit(key=keys["mallory"])
@@ -151,15 +155,15 @@ def test_anchor_demands_the_chain_from_it(
     anchor = forge.commit()
     unsigned = forge.commit()
     forge.commit(key=keys["ada"])
-    policy = Policy(Mode.EVERY, allowed_signers=signers, anchor=anchor)
-    outcome = kept(Source(mirror, policy, tmp_path / "state").poll(None), "UnsignedCommit", None)
+    policy = SignaturePolicy(SignaturePolicyMode.EVERY, allowed_signers=signers, anchor=anchor)
+    outcome = kept(CommitSource(mirror, policy, tmp_path / "state").poll(None), "UnsignedCommit", None)
     assert unsigned[:12] in outcome.message
-    policy = Policy(Mode.EVERY, allowed_signers=signers, anchor=unsigned)
-    assert isinstance(Source(mirror, policy, tmp_path / "state").poll(None), Advanced)
+    policy = SignaturePolicy(SignaturePolicyMode.EVERY, allowed_signers=signers, anchor=unsigned)
+    assert isinstance(CommitSource(mirror, policy, tmp_path / "state").poll(None), Advanced)
 
 
 @pytest.mark.parametrize("what", ["object", "refs", "config", "everything", "pack"])
-def test_damaged_mirror_is_rebuilt(what: str, forge: Forge, source: Source, mirror: Mirror, keys: Keys) -> None:
+def test_damaged_mirror_is_rebuilt(what: str, forge: Forge, source: CommitSource, mirror: Mirror, keys: Keys) -> None:
     forge.commit({"old.yaml": "x\n"}, key=keys["ada"])
     good = forge.commit({"a.yaml": "good\n"}, key=keys["ada"])
     source.poll(None)
@@ -208,7 +212,7 @@ def zero_object(mirror: Path, blob: str) -> None:
 
 
 def test_damage_found_while_reading_is_rebuilt_at_the_next_poll(
-    forge: Forge, source: Source, mirror: Mirror, keys: Keys
+    forge: Forge, source: CommitSource, mirror: Mirror, keys: Keys
 ) -> None:
     good = forge.commit({"a.yaml": "good\n"}, key=keys["ada"])
     source.poll(None)
@@ -221,7 +225,7 @@ def test_damage_found_while_reading_is_rebuilt_at_the_next_poll(
 
 
 def test_damaged_mirror_and_remote_away_says_so_and_heals(
-    forge: Forge, source: Source, mirror: Mirror, keys: Keys
+    forge: Forge, source: CommitSource, mirror: Mirror, keys: Keys
 ) -> None:
     good = forge.commit({"a.yaml": "good\n", "b.yaml": "b\n"}, key=keys["ada"])
     source.poll(None)

@@ -15,17 +15,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.git.authorship import Author, Message
+from reconciler.git.commit_writer import Author, Message
 from reconciler.git.errors import SettingsUnsafe
-from reconciler.git.peers import Peers
-from reconciler.git.remote import Limits, Remote
-from reconciler.git.signatures import Mode, Policy
-from reconciler.git.status import InPlace, Publication, Pushed, StatusRef, Waiting
+from reconciler.git.peer_status import Peers
+from reconciler.git.remote import GitLimits, Remote
+from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
+from reconciler.git.status_writer import InPlace, Publication, Pushed, StatusRef, Waiting
 from reconciler.model import Commit
 from tests.git.forge import Forge, SshKey, make_forge
 from tests.git.servers import HttpServer, Loopback, silent
 
-LIMITS = Limits(ask_s=10, transfer_s=20, local_s=20)
+LIMITS = GitLimits(ask_s=10, transfer_s=20, local_s=20)
 NORTH = Author("gateway north", "north@gateways.example.org")
 AT = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 
@@ -96,7 +96,7 @@ def test_a_restart_makes_no_commit(forge: Forge, status: StatusRef, remote: Remo
 
 
 def test_signed_commits_pass_the_policy_of_others(
-    forge: Forge, remote: Remote, keys: dict[str, SshKey], every: Policy, tmp_path: Path
+    forge: Forge, remote: Remote, keys: dict[str, SshKey], every: SignaturePolicy, tmp_path: Path
 ) -> None:
     for gateway, key in (("north", keys["ada"]), ("south", keys["bob"]), ("rogue", keys["mallory"])):
         author = Author(gateway, f"{gateway}@example.org", key.path)
@@ -107,7 +107,9 @@ def test_signed_commits_pass_the_policy_of_others(
         assert set(found) == {"north", "south"}
         with peers.tree(found["south"]) as tree:
             assert [(entry.path, tree.read(entry)) for entry in tree.entries()] == [("of", b"south")]
-    with Peers(tmp_path / "all", remote, Policy(Mode.OFF), tmp_path / "state", limits=LIMITS) as peers:
+    with Peers(
+        tmp_path / "all", remote, SignaturePolicy(SignaturePolicyMode.OFF), tmp_path / "state", limits=LIMITS
+    ) as peers:
         assert set(peers.fetch()) == {"north", "south", "rogue"}
         forge.git("update-ref", "-d", "refs/heads/status/rogue", cwd=forge.bare)
         assert set(peers.fetch()) == {"north", "south"}
@@ -115,7 +117,9 @@ def test_signed_commits_pass_the_policy_of_others(
 
 def test_peers_of_a_repository_without_any(forge: Forge, remote: Remote, tmp_path: Path) -> None:
     forge.commit()
-    with Peers(tmp_path / "peers", remote, Policy(Mode.OFF), tmp_path / "state", limits=LIMITS) as peers:
+    with Peers(
+        tmp_path / "peers", remote, SignaturePolicy(SignaturePolicyMode.OFF), tmp_path / "state", limits=LIMITS
+    ) as peers:
         assert peers.fetch() == {}
 
 
@@ -211,7 +215,7 @@ def test_a_server_that_never_answers_costs_the_limit_and_keeps_the_status(tmp_pa
     servers.append(Loopback(silent(servers)))
     with servers[0].running() as server:
         remote = Remote(f"http://127.0.0.1:{server.port}/origin.git")
-        limits = Limits(ask_s=0.5, transfer_s=0.5)
+        limits = GitLimits(ask_s=0.5, transfer_s=0.5)
         with StatusRef(tmp_path / "status", remote, "north", NORTH, limits=limits) as status:
             kept = waiting(status.publish({"a": b"1"}, message()), "RemoteUnavailable")
             assert kept.commit is not None
@@ -301,7 +305,7 @@ def test_a_branch_that_others_hold_all_the_time_is_told_apart(forge: Forge, stat
 
 def test_damaged_peers_are_fetched_again(forge: Forge, status: StatusRef, remote: Remote, tmp_path: Path) -> None:
     status.publish({"a": b"1"}, message())
-    policy = Policy(Mode.OFF)
+    policy = SignaturePolicy(SignaturePolicyMode.OFF)
     with Peers(tmp_path / "peers", remote, policy, tmp_path / "state", limits=LIMITS) as peers:
         found = peers.fetch()
     (tmp_path / "peers" / "config").write_text("[core\n")

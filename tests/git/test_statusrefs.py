@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.git import errors
-from reconciler.git.confined import ConfinedGit, Result
+from reconciler.git.confined_git import ConfinedGit, GitResult
+from reconciler.git.error_messages import meaning
 from reconciler.git.errors import MirrorBusy, MirrorDamaged
-from reconciler.git.exclusive import Exclusive
-from reconciler.git.failures import meaning
-from reconciler.git.statusrefs import files_at, status_branches, versions_of
+from reconciler.git.mirror_lock import MirrorLock
+from reconciler.git.status_reader import files_at, status_branches, versions_of
 from tests.review.changes import Works, works
 
 LIMIT_S = 20.0
@@ -89,7 +89,7 @@ def test_a_blob_that_is_gone_is_damage(fleet: Works) -> None:
 
 
 def test_a_transfer_that_git_was_not_allowed_to_write() -> None:
-    found = meaning(Result(-signal.SIGXFSZ, b"", ""), "fetching", limit_s=10)
+    found = meaning(GitResult(-signal.SIGXFSZ, b"", ""), "fetching", limit_s=10)
     assert isinstance(found, errors.TransferTooLarge)
     assert str(found) == "fetching: more than the limit allows"
 
@@ -97,7 +97,7 @@ def test_a_transfer_that_git_was_not_allowed_to_write() -> None:
 def test_a_mirror_is_held_by_one_thread_and_what_a_killed_one_left_is_taken_away(tmp_path: Path) -> None:
     mirror = tmp_path / "mirror.git"
     (mirror / "objects" / "pack").mkdir(parents=True)
-    exclusive = Exclusive(mirror)
+    exclusive = MirrorLock(mirror)
     held, done = threading.Event(), threading.Event()
 
     def holds() -> None:

@@ -21,20 +21,20 @@ from reconciler.git.errors import (
     TransferTooLarge,
 )
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import Limits, Remote, Ssh, branch, tag
-from reconciler.git.signatures import Mode, Policy
-from reconciler.git.source import Advanced, Kept, Source
+from reconciler.git.remote import GitLimits, Remote, Ssh, branch, tag
+from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
+from reconciler.git.source import Advanced, CommitSource, Kept
 from tests.git.forge import Forge
 from tests.git.servers import HttpServer, Loopback, cut_after, git_daemon, silent
 
-IMPATIENT = Limits(ask_s=0.7, transfer_s=0.7, local_s=20)
+IMPATIENT = GitLimits(ask_s=0.7, transfer_s=0.7, local_s=20)
 
 
 def test_git_protocol(forge: Forge, tmp_path: Path) -> None:
     head = forge.commit()
     with Loopback(git_daemon(forge.bare.parent)).running() as server:
         remote = Remote(f"git://127.0.0.1:{server.port}/origin.git")
-        with Mirror(tmp_path / "m", remote, Limits(ask_s=20, transfer_s=20)) as mirror:
+        with Mirror(tmp_path / "m", remote, GitLimits(ask_s=20, transfer_s=20)) as mirror:
             assert mirror.tip() == head
             assert mirror.fetch() == head
 
@@ -105,7 +105,7 @@ def test_a_transfer_that_stalls_midway_is_given_up_and_the_next_one_succeeds(for
     with Loopback(cut_after(20_000, serve)).running() as server:
         remote = Remote(f"git://127.0.0.1:{server.port}/origin.git")
         with Mirror(tmp_path / "m", remote, IMPATIENT) as mirror:
-            source = Source(mirror, Policy(Mode.OFF), tmp_path)
+            source = CommitSource(mirror, SignaturePolicy(SignaturePolicyMode.OFF), tmp_path)
             outcome = source.poll(None)
             assert isinstance(outcome, Kept)
             assert (outcome.reason, outcome.transient) == ("RemoteUnavailable", True)
@@ -152,9 +152,9 @@ def test_the_real_ssh_understands_our_options(tmp_path: Path) -> None:
 def test_more_than_the_limit_is_not_taken(forge: Forge, tmp_path: Path, remote: Remote) -> None:
     """Endless data."""
     forge.commit({"big": random.Random(1).randbytes(700_000).hex()})
-    with Mirror(tmp_path / "m", remote, Limits(transfer_bytes=300_000)) as mirror, pytest.raises(TransferTooLarge):
+    with Mirror(tmp_path / "m", remote, GitLimits(transfer_bytes=300_000)) as mirror, pytest.raises(TransferTooLarge):
         mirror.fetch()
-    with Mirror(tmp_path / "m", remote, Limits(transfer_bytes=3_000_000)) as mirror:
+    with Mirror(tmp_path / "m", remote, GitLimits(transfer_bytes=3_000_000)) as mirror:
         mirror.fetch()
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.git.confined import ConfinedRepo
+from reconciler.git.commit_tree import CommitTree
+from reconciler.git.confined_git import ConfinedRepo
 from reconciler.git.errors import MirrorDamaged, SettingsUnsafe, SubPathMissing
 from reconciler.git.mirror import Mirror
-from reconciler.git.tree import CommitTree
 from reconciler.model import Commit
 from reconciler.tree import EXECUTABLE, FILE, SUBMODULE, SYMLINK, Tree
 from tests.git.forge import Forge

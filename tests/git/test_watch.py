@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.git.errors import WatchUnavailable
+from reconciler.git.local_watch import LocalWatch
 from reconciler.git.mirror import Mirror
-from reconciler.git.watch import LocalWatch
 from tests.git.forge import Forge
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.errors import Transient
 from reconciler.load import Cache, DirectoryTree, Loaded, load, schemas
-from reconciler.load.files import Checked
+from reconciler.load.document_check import Checked
 from reconciler.load.problems import Rule
 from reconciler.model import Commit, DeviceId
 from reconciler.tree import Entry

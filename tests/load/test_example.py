@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from reconciler.load import DirectoryTree, load
-from reconciler.model import Commit, Desired, DeviceId, MqttLink, SerialLink, TypeId, Updates
+from reconciler.model import Commit, Desired, DeviceId, MqttAddress, SerialAddress, TypeId, Updates
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "fleet-repo-example"
 CI_FILES = [".github/workflows/validate.yml", ".gitlab-ci.yml"]
@@ -36,9 +36,9 @@ def test_two_gateways_three_types_a_dozen_devices_two_models(desired: Desired) -
 def test_one_type_is_on_a_slow_line_one_on_mqtt_and_one_takes_no_updates(desired: Desired) -> None:
     links = {device.type: device.link for device in desired.devices.values()}
     slow = links[TypeId("current-serial")]
-    assert isinstance(slow, SerialLink)
+    assert isinstance(slow, SerialAddress)
     assert slow.baud == 2400
-    assert links[TypeId("vibration-wifi")] == MqttLink()
+    assert links[TypeId("vibration-wifi")] == MqttAddress()
     assert desired.types[TypeId("vibration-sealed")].updates is Updates.NONE
     assert DeviceId("pump-north-5") in desired.devices
 

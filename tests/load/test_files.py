@@ -12,7 +12,7 @@ import pytest
 from reconciler.load import DirectoryTree, load
 from reconciler.load.directory import Changed, NotADirectory
 from reconciler.load.problems import Rule
-from reconciler.load.text import MAX_FILE_BYTES
+from reconciler.load.strict_yaml import MAX_FILE_BYTES
 from reconciler.model import Commit
 from reconciler.tree import FILE, SUBMODULE, SYMLINK, blob_id
 from tests.load.repo import GivenTree, Repo

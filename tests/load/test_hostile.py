@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from reconciler.load.problems import Rule
-from reconciler.load.text import MAX_FILE_BYTES
+from reconciler.load.strict_yaml import MAX_FILE_BYTES
 from tests.load.repo import Repo
 
 SLOWEST_S = 60.0  # a machine busy with other tests; on a quiet one each takes less than ten

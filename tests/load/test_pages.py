@@ -6,12 +6,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from reconciler.load.entries import SUFFIXES
+from reconciler.load.file_filter import SUFFIXES
+from reconciler.load.model_sources import MAX_SOURCE_BYTES
 from reconciler.load.problems import Rule
 from reconciler.load.repository import MAX_ALIKE
 from reconciler.load.schemas import KINDS, LATER_KINDS, text_of
-from reconciler.load.sources import MAX_SOURCE_BYTES
-from reconciler.load.text import MAX_DEPTH, MAX_FILE_BYTES, MAX_KEY_CHARS, MAX_PROBLEMS
+from reconciler.load.strict_yaml import MAX_DEPTH, MAX_FILE_BYTES, MAX_KEY_CHARS, MAX_PROBLEMS
 from tests.load.field_tables import PAGE, SECTIONS, with_tables
 
 ROOT = Path(__file__).resolve().parents[2]

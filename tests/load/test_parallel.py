@@ -9,7 +9,7 @@ import pytest
 
 from bench.plan import files
 from reconciler.load import Cache, DirectoryTree, load
-from reconciler.load.parallel import LEAST_BYTES, warm
+from reconciler.load.parallel_check import LEAST_BYTES, warm
 from reconciler.model import Commit
 
 DEVICES = 2_000

@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 
 from reconciler import model
 from reconciler.load.schemas import KINDS, text_of, validator
-from reconciler.load.values import TYPES, seconds, yaml_name
+from reconciler.load.typed_values import TYPES, seconds, yaml_name
 from tests.load.test_fuzz import FILES, YAML, meaning_spoiled
 
 Json = Any  # or a type: what is walked here has no type of its own
@@ -162,8 +162,8 @@ def compare(at: str, kind: Json, described: dict[str, Any]) -> None:
     origin: Json = get_origin(kind)
     if isinstance(kind, NewType):
         compare(at, kind.__supertype__, described)
-    elif kind == model.Link:
-        compare_choice(at, {"mqtt": model.MqttLink, "serial": model.SerialLink}, described)
+    elif kind == model.DeviceLink:
+        compare_choice(at, {"mqtt": model.MqttAddress, "serial": model.SerialAddress}, described)
     elif is_dataclass(kind):
         if kind is not model.ModelRef or described["properties"]:
             compare_fields(at, kind, described)
@@ -216,7 +216,7 @@ def compare_fields(at: str, kind: Json, described: dict[str, Any]) -> None:
             assert field.default in {None, 0, ()} or isinstance(field.default, (frozenset, *SMALL)) or no_value(field)
 
 
-SMALL = (model.Limits, model.Needs, model.FailureBudget)
+SMALL = (model.GatewayLimits, model.Needs, model.FailureBudget)
 
 
 def no_value(field: Json) -> bool:

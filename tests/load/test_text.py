@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.load.problems import Rule
-from reconciler.load.text import KEY, MAX_FILE_BYTES, MAX_PROBLEMS, places, read
+from reconciler.load.strict_yaml import KEY, MAX_FILE_BYTES, MAX_PROBLEMS, places, read
 
 REFUSED = {
     "duplicate key": (b"a: 1\nb: 2\na: 3\n", Rule.DUPLICATE_KEY, 3, 1),

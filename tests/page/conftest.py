@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from reconciler.page.facts import Fleet
+from reconciler.page.page_model import PageModel
 from tests.page.browser import Browser, chromium
 from tests.page.fleets import rich
 from tests.page.server import serving
@@ -20,21 +20,21 @@ class Sight:
 
     browser: Browser
     address: str
-    fleet: Fleet
+    fleet: PageModel
 
 
 @pytest.fixture(scope="session")
-def fleet() -> Fleet:
+def fleet() -> PageModel:
     return rich()
 
 
 @pytest.fixture(scope="session")
-def address(fleet: Fleet) -> Iterator[str]:
+def address(fleet: PageModel) -> Iterator[str]:
     with serving(fleet) as found:
         yield found
 
 
 @pytest.fixture(scope="session")
-def sight(tmp_path_factory: pytest.TempPathFactory, fleet: Fleet, address: str) -> Iterator[Sight]:
+def sight(tmp_path_factory: pytest.TempPathFactory, fleet: PageModel, address: str) -> Iterator[Sight]:
     with chromium(tmp_path_factory.mktemp("profile")) as browser:
         yield Sight(browser, address, fleet)

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from reconciler.model import (
     Action,
-    Cant,
-    CantReason,
+    Blocked,
+    BlockedReason,
     DeviceId,
     Digest,
     Hold,
@@ -22,13 +22,13 @@ from reconciler.model import (
     Origin,
     Phase,
     RolloutId,
-    RolloutWord,
+    RolloutReport,
     Version,
 )
-from reconciler.page.facts import Detail, Fleet, LinkFacts, Present, ScoreFacts
-from reconciler.report.device import DeviceStatus, Moment, device_status
-from reconciler.report.gateway import GatewayFacts, GatewayStatus, SourceState, gateway_status
-from reconciler.report.rollout import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
+from reconciler.page.page_model import Detail, LinkFacts, PageModel, Present, ScoreFacts
+from reconciler.report.device_status import DeviceStatus, Moment, device_status
+from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, SourceState, gateway_status
+from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
 
 NOW = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
 COMMIT = "7d1f0c29a4be5b3e8d6c01f7a92e4c58b3d6f011"
@@ -55,7 +55,7 @@ def alike(number: int) -> list[DeviceStatus]:
         told(
             Nothing(DeviceId(f"pump-{index:05}"), "runs vibration@1.3.0")
             if index % 10
-            else Cant(DeviceId(f"pump-{index:05}"), PUMPS, CantReason.SILENT, "last heard of at 07:12"),
+            else Blocked(DeviceId(f"pump-{index:05}"), PUMPS, BlockedReason.SILENT, "last heard of at 07:12"),
             ago(minutes=index),
             str(NEW),
         )
@@ -78,16 +78,16 @@ def pumps() -> Iterator[DeviceStatus]:
 
 def troubled() -> Iterator[DeviceStatus]:
     failed = "vibration@1.3.0 failed here: 2 of 16 golden vectors differ"
-    yield told(Cant(DeviceId("pump-2003"), PUMPS, CantReason.QUARANTINED, failed), ago(hours=5), str(OLD))
+    yield told(Blocked(DeviceId("pump-2003"), PUMPS, BlockedReason.QUARANTINED, failed), ago(hours=5), str(OLD))
     for index in range(9):
         silent = f"silent since 2026-05-0{1 + index % 3} 22:{10 + index}, longer than 15m"
         name = DeviceId(f"pump-{3000 + 7 * index}")
-        yield told(Cant(name, PUMPS, CantReason.SILENT, silent), ago(hours=11 + 9 * index), str(OLD))
+        yield told(Blocked(name, PUMPS, BlockedReason.SILENT, silent), ago(hours=11 + 9 * index), str(OLD))
     arena = "meter-anomaly@4.0.0 needs 9216 bytes of arena, 1024 more than the device has"
     for index in range(3):
-        action = Cant(DeviceId(f"meter-{40 + index}"), METERS, CantReason.ARENA, arena, 1024)
+        action = Blocked(DeviceId(f"meter-{40 + index}"), METERS, BlockedReason.ARENA, arena, 1024)
         yield told(action, ago(days=2, hours=index), "meter-anomaly@3.1.0")
-    action = Cant(DeviceId("door-17"), DOORS, CantReason.CLONED, "two devices answer in its name")
+    action = Blocked(DeviceId("door-17"), DOORS, BlockedReason.CLONED, "two devices answer in its name")
     yield told(action, ago(minutes=52), "door-sound@2.0.1")
     yield told(
         Hold(DeviceId("door-18"), DOORS, HoldReason.WINDOW, "the window opens at 22:00 UTC"),
@@ -120,7 +120,7 @@ def rollouts(devices: list[DeviceStatus]) -> tuple[RolloutStatus, ...]:
     def names(kind: str, reason: str) -> frozenset[DeviceId]:
         return frozenset(by_reason.get((kind, reason), ()))
 
-    pump_word = RolloutWord(
+    pump_word = RolloutReport(
         "w1",
         done=names("pump", "Ready"),
         begun=names("pump", "Updating"),
@@ -134,17 +134,17 @@ def rollouts(devices: list[DeviceStatus]) -> tuple[RolloutStatus, ...]:
         WaveFacts("rest", 766, done=0, at_risk=0, due=766, failed=0, missing=0, open=False),
     )
     waiting = "wave 2 (third): 18 under way, 9 missing, 4 to go"
-    door_word = RolloutWord("w2", done=names("door", "Ready"), stopped="stopped: 3 failed, 2 allowed")
+    door_word = RolloutReport("w2", done=names("door", "Ready"), stopped="stopped: 3 failed, 2 allowed")
     door_waves = (
         WaveFacts("canary", 5, done=5, at_risk=0, due=0, failed=0, missing=0, open=True),
         WaveFacts("rest", 145, done=143, at_risk=0, due=0, failed=2, missing=0, open=False),
     )
-    meter_word = RolloutWord("w3", done=names("meter", "Ready"), out=names("meter", "ArenaTooSmall"))
+    meter_word = RolloutReport("w3", done=names("meter", "Ready"), out=names("meter", "ArenaTooSmall"))
     meter_waves = (WaveFacts("all", 640, done=640, at_risk=0, due=0, failed=0, missing=0, open=True),)
     found = (
         (RolloutFacts(PUMPS, "vibration@1.3.0", pump_word, pump_waves, complete=False, waiting=waiting), ago(hours=31)),
         (
-            RolloutFacts(DOORS, "door-sound@2.2.0", door_word, door_waves, complete=False, taken_back=True),
+            RolloutFacts(DOORS, "door-sound@2.2.0", door_word, door_waves, complete=False, rolled_back=True),
             ago(hours=26),
         ),
         (RolloutFacts(METERS, "meter-anomaly@4.0.0", meter_word, meter_waves, complete=True), ago(days=9)),
@@ -156,8 +156,8 @@ def moment() -> Present:
     return Present(
         at=NOW,
         running=True,
-        under_way_count=18,
-        under_way={DeviceId("pump-0412"): "vibration@1.3.0, 31 of 54 blocks"},
+        in_progress_count=18,
+        in_progress={DeviceId("pump-0412"): "vibration@1.3.0, 31 of 54 blocks"},
         building=("door-sound@2.2.0 for esp32-door",),
         refused={"door-17": (14, "the signature is not the device's")},
         links=(
@@ -173,12 +173,12 @@ def moment() -> Present:
     )  # fmt: skip
 
 
-def rich(*, present: bool = True) -> Fleet:
+def rich(*, present: bool = True) -> PageModel:
     devices = [*pumps(), *troubled(), *settled()]
-    return Fleet(gateway(), devices, rollouts(devices), moment() if present else None)
+    return PageModel(gateway(), devices, rollouts(devices), moment() if present else None)
 
 
-def detail(fleet: Fleet, name: DeviceId) -> Detail | None:
+def detail(fleet: PageModel, name: DeviceId) -> Detail | None:
     status = next((each for each in fleet.devices if each.device == name), None)
     if status is None:
         return None
@@ -192,7 +192,7 @@ def detail(fleet: Fleet, name: DeviceId) -> Detail | None:
     return Detail(status, ago(minutes=2), facts, {"c4e1" * 16: "2 of 16 golden vectors differ"})
 
 
-def hostile() -> Fleet:
+def hostile() -> PageModel:
     """Make one of which every word is an attack, with a part that is longer than any line."""
     name = DeviceId(f"pump-{HOSTILE}")
     status = told(Nothing(name, HOSTILE), NOW, HOSTILE)
@@ -209,4 +209,4 @@ def hostile() -> Fleet:
     )
     facts = replace(bad.rollouts[0].facts, rollout=RolloutId(HOSTILE), model=HOSTILE)
     rollout = replace(bad.rollouts[0], facts=facts)
-    return Fleet(replace(gateway(), name=HOSTILE), [status, stuck], (rollout,), present)
+    return PageModel(replace(gateway(), name=HOSTILE), [status, stuck], (rollout,), present)

@@ -9,14 +9,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from reconciler.daemon import http
-from reconciler.page.facts import Fleet
-from reconciler.page.site import exists, served
+from reconciler.daemon import http_server
+from reconciler.page.page_model import PageModel
+from reconciler.page.routes import exists, served
 from tests.page.fleets import detail
 
 
 @contextmanager
-def serving(fleet: Fleet, name: str = "") -> Iterator[str]:
+def serving(fleet: PageModel, name: str = "") -> Iterator[str]:
     """Serve it from a thread; yields the address."""
     port = free_port()
     up = threading.Event()
@@ -28,8 +28,8 @@ def serving(fleet: Fleet, name: str = "") -> Iterator[str]:
     async def serve() -> None:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
         ends.append(lambda: loop.call_soon_threadsafe(stop.set))
-        pages = {"/healthz": lambda: http.plain(None)}
-        async with http.serving(f"127.0.0.1:{port}", pages, site, name):
+        pages = {"/healthz": lambda: http_server.plain(None)}
+        async with http_server.serving(f"127.0.0.1:{port}", pages, site, name):
             up.set()
             await stop.wait()
 

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 import pytest
 
-from reconciler.page.facts import Fleet
-from reconciler.page.site import committed, files
+from reconciler.page.page_model import PageModel
+from reconciler.page.routes import committed, files
 from tests.page.browser import DESKTOP, LAPTOP, PHONE, TABLET
 from tests.page.conftest import Sight
 from tests.page.fleets import detail, hostile
@@ -133,7 +133,7 @@ def test_hostile_words_do_nothing_and_stay_within_the_page(sight: Sight, size: t
             assert sight.browser.log("browser") == []
 
 
-def names_in(fleet: Fleet) -> list[tuple[str, str]]:
+def names_in(fleet: PageModel) -> list[tuple[str, str]]:
     return [("devices", fleet.devices[0].device), ("rollouts", fleet.rollouts[0].facts.rollout)]
 
 

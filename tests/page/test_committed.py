@@ -5,24 +5,34 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from reconciler.engine.statuses import GATEWAY, README, Picture, Statuses
-from reconciler.model import Cant, CantReason, DeviceId, GatewayId, Nothing, Observed, ObservedDevice, Phase, RolloutId
-from reconciler.page.site import INDEX
-from reconciler.report.device import Moment
-from reconciler.report.gateway import GatewayFacts, SourceState
+from reconciler.engine.status.statuses import GATEWAY, README, PassOutcome, Statuses
+from reconciler.model import (
+    Blocked,
+    BlockedReason,
+    DeviceId,
+    GatewayId,
+    Nothing,
+    Observed,
+    ObservedDevice,
+    Phase,
+    RolloutId,
+)
+from reconciler.page.routes import INDEX
+from reconciler.report.device_status import Moment
+from reconciler.report.gateway_status import GatewayFacts, SourceState
 from tests.page.fleets import COMMIT, NOW, rich
 
 NAME = GatewayId("hall-north")
 FACTS = GatewayFacts(NAME, SourceState(good=True, reason="Fetched", message="ok"))
 DONE = Nothing(DeviceId("pump-1"), "runs vibration@1.3.0")
-SILENT = Cant(DeviceId("pump-1"), RolloutId("pumps"), CantReason.SILENT, "silent since noon")
+SILENT = Blocked(DeviceId("pump-1"), RolloutId("pumps"), BlockedReason.SILENT, "silent since noon")
 
 
-def picture(action: Nothing | Cant = DONE, minutes: int = 0) -> Picture:
+def picture(action: Nothing | Blocked = DONE, minutes: int = 0) -> PassOutcome:
     at = NOW + timedelta(minutes=minutes)
     observed = Observed({DeviceId("pump-1"): ObservedDevice(last_seen=at, phase=Phase.CONFIRMED, running=None)})
     facts = (rich().rollouts[0].facts,)
-    return Picture(FACTS, (action,), observed, {}, {}, Moment(at, COMMIT), rollout_facts=facts)
+    return PassOutcome(FACTS, (action,), observed, {}, {}, Moment(at, COMMIT), rollout_facts=facts)
 
 
 def test_it_changes_when_a_status_does_and_not_before() -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.daemon.exclusive import held
-from reconciler.model import Cant, CantReason, DeviceId, Nothing, RolloutId
-from reconciler.page.frame import MARK
+from reconciler.daemon.instance_lock import held
+from reconciler.model import Blocked, BlockedReason, DeviceId, Nothing, RolloutId
+from reconciler.page.layout import MARK
 from tests.cli.known import FAILED, Known, known
 
 RUNS_IT = Nothing(DeviceId("pump-1"), "runs wear@1")
-SILENT = Cant(DeviceId("pump-2"), RolloutId("wear"), CantReason.SILENT, "not reporting since noon")
+SILENT = Blocked(DeviceId("pump-2"), RolloutId("wear"), BlockedReason.SILENT, "not reporting since noon")
 
 
 @pytest.fixture

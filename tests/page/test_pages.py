@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.model import DeviceId, Nothing
-from reconciler.page import charts, style
-from reconciler.page.addresses import Query
+from reconciler.page import charts, stylesheet
 from reconciler.page.devices import PER_PAGE
-from reconciler.page.facts import Detail, Fleet, Mood, moods, reasons
 from reconciler.page.html import VOID, element, raw
-from reconciler.page.site import committed, files, served
+from reconciler.page.page_model import Detail, Mood, PageModel, moods, reasons
+from reconciler.page.routes import committed, files, served
+from reconciler.page.urls import Query
 from tests.page.fleets import HOSTILE, NOW, PUMPS, ago, alike, detail, gateway, hostile, moment, rich, told
 
 
@@ -52,13 +52,13 @@ class Reader(HTMLParser):
         return [attributes for name, attributes in self.found if name == tag]
 
 
-def ask(fleet: Fleet, path: str, query: str = "") -> Reader:
+def ask(fleet: PageModel, path: str, query: str = "") -> Reader:
     page = served(path, query, fleet, lambda name: detail(fleet, name))
     assert page is not None
     return Reader(page)
 
 
-def every_page(fleet: Fleet) -> list[bytes]:
+def every_page(fleet: PageModel) -> list[bytes]:
     def details(name: DeviceId) -> Detail | None:
         found = detail(fleet, name)
         return found and replace(found, facts=[(HOSTILE, HOSTILE)], failed={HOSTILE: HOSTILE})
@@ -129,11 +129,11 @@ def test_what_is_stuck_is_told_with_why_since_when_and_what_to_do() -> None:
 
 
 def test_a_fleet_without_trouble_says_so() -> None:
-    fleet = Fleet(gateway(), [told(Nothing(DeviceId("a"), "runs it"), NOW, "m@1")], ())
+    fleet = PageModel(gateway(), [told(Nothing(DeviceId("a"), "runs it"), NOW, "m@1")], ())
     text = Reader(committed(fleet)).text
     assert "1 of 1 device where Git wants it" in text
     assert "On its way" not in text
-    nobody = Reader(committed(Fleet(None, [], ())))
+    nobody = Reader(committed(PageModel(None, [], ())))
     assert "has told nothing yet" in nobody.text
     assert "Nothing needs anybody." in nobody.text
 
@@ -183,7 +183,7 @@ def test_a_question_with_too_many_parts_is_none() -> None:
 
 
 def test_only_what_is_going_on_is_told_of_the_moment() -> None:
-    quiet = replace(moment(), under_way_count=0, building=())
+    quiet = replace(moment(), in_progress_count=0, building=())
     assert "At this moment" not in ask(replace(rich(), present=quiet), "/").text
     text = ask(replace(rich(), present=replace(quiet, waiting_count=3)), "/").text
     assert "At this moment: 3 devices to be tried again." in text
@@ -196,7 +196,7 @@ def test_a_device_that_left_while_files_are_written_has_none() -> None:
 
 def test_a_device_of_no_rollout_without_a_model_shows_its_digest() -> None:
     name = DeviceId("spare-1")
-    fleet = Fleet(gateway(), [told(Nothing(name, "no rollout names it"), NOW, None)], (), moment())
+    fleet = PageModel(gateway(), [told(Nothing(name, "no rollout names it"), NOW, None)], (), moment())
     assert "8b1a998b1a99" in ask(fleet, "/devices").text
     page = served("/devices/spare-1", "", fleet, lambda _: Detail(fleet.devices[0], None, [], {}))
     assert page is not None
@@ -211,8 +211,8 @@ def test_what_is_not_there_is_not_there() -> None:
 
 
 def test_ten_thousand_devices_cost_a_page_and_not_ten_thousand_rows() -> None:
-    fleet = Fleet(gateway(), alike(10_000), rich().rollouts, moment())
-    small = Fleet(gateway(), alike(100), rich().rollouts, moment())
+    fleet = PageModel(gateway(), alike(10_000), rich().rollouts, moment())
+    small = PageModel(gateway(), alike(100), rich().rollouts, moment())
     assert moods(fleet.devices) == {Mood.GOOD: 9000, Mood.WAIT: 0, Mood.ACT: 1000}
     assert [(each.name, len(each.devices)) for each in reasons(fleet.devices)] == [("NotReporting", 1000)]
     for path in ("/", "/devices"):
@@ -226,7 +226,7 @@ def test_ten_thousand_devices_cost_a_page_and_not_ten_thousand_rows() -> None:
 def test_the_committed_page_is_the_same_at_any_time() -> None:
     fleet = rich(present=False)
     page = committed(fleet)
-    assert page == committed(Fleet(fleet.gateway, tuple(reversed(fleet.devices)), tuple(reversed(fleet.rollouts))))
+    assert page == committed(PageModel(fleet.gateway, tuple(reversed(fleet.devices)), tuple(reversed(fleet.rollouts))))
     text = Reader(page).text
     assert "31 h" not in text
     assert "Links" not in text
@@ -265,17 +265,17 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-@pytest.mark.parametrize("palette", [style.LIGHT, style.DARK], ids=["light", "dark"])
+@pytest.mark.parametrize("palette", [stylesheet.LIGHT, stylesheet.DARK], ids=["light", "dark"])
 def test_words_and_shapes_can_be_told_from_what_is_behind_them(palette: dict[str, str]) -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
-    words = {pair: contrast(palette[pair[0]], palette[pair[1]]) for pair in style.WORDS}
-    shapes = {pair: contrast(palette[pair[0]], palette[pair[1]]) for pair in style.SHAPES}
+    words = {pair: contrast(palette[pair[0]], palette[pair[1]]) for pair in stylesheet.WORDS}
+    shapes = {pair: contrast(palette[pair[0]], palette[pair[1]]) for pair in stylesheet.SHAPES}
     assert {pair: ratio for pair, ratio in words.items() if ratio < 4.5} == {}
     assert {pair: ratio for pair, ratio in shapes.items() if ratio < 3} == {}
 
 
 def test_time_is_told_in_units_that_fit() -> None:
     text = ask(
-        Fleet(gateway(), [told(Nothing(DeviceId("a"), ""), ago(seconds=5), "m@1")], (), moment()), "/devices"
+        PageModel(gateway(), [told(Nothing(DeviceId("a"), ""), ago(seconds=5), "m@1")], (), moment()), "/devices"
     ).text
     assert "· 5 s" in text

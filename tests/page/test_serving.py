@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from reconciler.page.facts import Fleet
+from reconciler.page.page_model import PageModel
 from tests.page.fleets import gateway
 from tests.page.server import serving
 
@@ -72,7 +72,7 @@ def test_addresses_and_localhost_are_our_names(address: str, host: str) -> None:
 
 
 def test_a_name_can_be_given() -> None:
-    with serving(Fleet(gateway(), [], ()), "gw.example") as address:
+    with serving(PageModel(gateway(), [], ()), "gw.example") as address:
         assert asked(address, "GET", "/", "GW.example:9155").status == 200
         assert asked(address, "GET", "/", "other.example").status == 421
 

@@ -21,31 +21,31 @@ from reconciler.model import (
     Counts,
     Desired,
     Device,
+    DeviceHealth,
     DeviceId,
     Digest,
     FailureBudget,
     Gateway,
     GatewayId,
-    Health,
     HealthGate,
     HealthMetric,
     Install,
-    MqttLink,
+    MqttAddress,
     Observed,
     ObservedDevice,
     OnFailure,
-    PeerWord,
+    PeerReport,
     Phase,
     Rollout,
     RolloutId,
     RolloutMemory,
-    RolloutWord,
+    RolloutReport,
     Selector,
     Wave,
 )
 from reconciler.plan import Planner, remember
-from reconciler.plan.memory import word_of
-from reconciler.plan.progress import allowed_failures
+from reconciler.plan.rollout.memory import report_to_peers
+from reconciler.plan.rollout.progress import allowed_failures
 from tests.plan.fleets import BUILT, ESP32, EVERYWHERE, NOW, V1, V2, digest_of, fleet, told
 
 TICK = timedelta(minutes=1)
@@ -97,8 +97,8 @@ class Site:
     planner: Planner = field(default_factory=Planner)
     memory: Mapping[RolloutId, RolloutMemory] = field(default_factory=dict)
     quarantined: frozenset[tuple[DeviceId, Digest]] = frozenset()
-    peers: dict[GatewayId, PeerWord] = field(default_factory=dict)
-    word: RolloutWord | None = None
+    peers: dict[GatewayId, PeerReport] = field(default_factory=dict)
+    word: RolloutReport | None = None
     actions: tuple[Action, ...] = ()
     seen: dict[DeviceId, ObservedDevice] = field(default_factory=dict)
     observed: Observed | None = None
@@ -188,7 +188,7 @@ class Fabric:
         for peer in self.sites:
             known = site.peers.get(peer.name)
             if peer is not site and peer.word is not None and (known is None or known.rollouts[NAME] is not peer.word):
-                site.peers[peer.name] = PeerWord({NAME: peer.word})
+                site.peers[peer.name] = PeerReport({NAME: peer.word})
         site.news |= site.peers != before
         return site.peers != before
 
@@ -208,21 +208,21 @@ class Fabric:
         site.news |= not bad <= site.quarantined
         site.quarantined |= bad
         if not site.lies:
-            site.word = word_of(courses[NAME], verdicts, site.devices, site.word, self.now)
+            site.word = report_to_peers(courses[NAME], verdicts, site.devices, site.word, self.now)
         elif site.word is None or (self._tick < LIES_TICKS and self.dice.random() < 0.2):
-            site.word = self._lie(courses[NAME].wish, site)
+            site.word = self._lie(courses[NAME].revision, site)
             site.news = True
         return self._act(site, actions) or changed
 
-    def _lie(self, wish: str, site: Site) -> RolloutWord:
+    def _lie(self, revision: str, site: Site) -> RolloutReport:
         """Say that all is done, or say of anybody's devices whatever comes to mind; only a stop would end it all."""
         if self.dice.random() < 0.5:
-            return RolloutWord(wish, done=site.devices)
+            return RolloutReport(revision, done=site.devices)
         everybody = sorted(self.desired.devices)
         done, begun, soaking, due, missing, out = (
             frozenset(self.dice.sample(everybody, self.dice.randint(0, len(everybody)))) for _ in range(6)
         )
-        return RolloutWord(wish, done, begun, soaking, due, missing=missing, out=out)
+        return RolloutReport(revision, done, begun, soaking, due, missing=missing, out=out)
 
     def _act(self, site: Site, actions: Iterable[Action]) -> bool:
         acted = False
@@ -293,7 +293,7 @@ class Fabric:
             site.quarantined |= {(name, WANTED)}
             return replace(seen, phase=Phase.CONFIRMED, running=OLD, other_slot=None, previous_failed=WANTED)
         parameters = {"threshold": 0.5}
-        health = Health(Counts(0, 0, 0, 0))
+        health = DeviceHealth(Counts(0, 0, 0, 0))
         return replace(seen, phase=Phase.CONFIRMED, parameters=parameters, confirmed_since=self.now, health=health)
 
     def _count(self, name: DeviceId, seen: ObservedDevice) -> ObservedDevice:
@@ -301,7 +301,7 @@ class Fabric:
         faults = 1 if self.fates[name] is Fate.BAD_GATE and now.inferences else 0
         if faults and self.rollout.gates:
             self.failed.add(name)
-        return replace(seen, health=Health(replace(now, inferences=now.inferences + 40, faults=faults)))
+        return replace(seen, health=DeviceHealth(replace(now, inferences=now.inferences + 40, faults=faults)))
 
     @staticmethod
     def _watched(seen: ObservedDevice) -> bool:
@@ -320,7 +320,7 @@ def _desired(dice: random.Random, setting: Setting) -> Desired:
         for number in range(setting.gateways)
     ]
     devices = [
-        Device(DeviceId(f"{gateway.name}-{number:03}"), ESP32.name, MqttLink(), {"at": gateway.name})
+        Device(DeviceId(f"{gateway.name}-{number:03}"), ESP32.name, MqttAddress(), {"at": gateway.name})
         for gateway in gateways
         for number in range(setting.devices)
     ]

@@ -30,10 +30,12 @@ from reconciler.model import (
     HealthGate,
     HealthMetric,
     Install,
+    MaintenanceWindow,
     MinAvailable,
     Model,
     ModelRef,
-    MqttLink,
+    ModelSource,
+    MqttAddress,
     Needs,
     Observed,
     ObservedDevice,
@@ -43,12 +45,10 @@ from reconciler.model import (
     Rollout,
     RolloutId,
     Selector,
-    Source,
     TypeId,
     Updates,
     Version,
     Wave,
-    Window,
 )
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)  # a Saturday
@@ -69,7 +69,7 @@ def digest_of(model: ModelRef, kind: TypeId) -> Digest:
 
 
 def model(ref: ModelRef, needs: Needs = NEEDS) -> Model:
-    return Model(ref, Source(Digest("0" * 64), path=f"models/{ref}"), needs=needs, parameters={"threshold": 0.5})
+    return Model(ref, ModelSource(Digest("0" * 64), path=f"models/{ref}"), needs=needs, parameters={"threshold": 0.5})
 
 
 def artifact(ref: ModelRef, kind: TypeId, pack_bytes: int = 1000) -> Artifact:
@@ -77,7 +77,7 @@ def artifact(ref: ModelRef, kind: TypeId, pack_bytes: int = 1000) -> Artifact:
 
 
 def device(number: int, kind: TypeId = ESP32.name, **labels: str) -> Device:
-    return Device(DeviceId(f"d{number:03}"), kind, MqttLink(), labels)
+    return Device(DeviceId(f"d{number:03}"), kind, MqttAddress(), labels)
 
 
 def fleet(
@@ -190,7 +190,7 @@ selectors = st.one_of(
 )
 windows = st.lists(
     st.builds(
-        Window,
+        MaintenanceWindow,
         st.lists(st.sampled_from(("Mon", "Wed", "Sat", "Sun")), min_size=1, unique=True).map(tuple),
         st.sampled_from(("00:30", "02:30", "12:00", "22:00")),
         st.sampled_from((3600, 7200, 100000)),
@@ -248,7 +248,7 @@ def rollouts(draw: st.DrawFn, *, may_suspend: bool = True, careful: bool = False
                 fallback=draw(st.sampled_from(Fallback)),
                 gates=draw(st.sampled_from(GATES)) if careful else (),
                 on_failure=draw(st.sampled_from(OnFailure)) if careful else OnFailure.STOP,
-                at_risk=draw(st.sampled_from((None, None, 2))) if careful else None,
+                max_at_risk=draw(st.sampled_from((None, None, 2))) if careful else None,
                 min_available=draw(st.sampled_from(AVAILABLE)) if careful else (),
                 parameters=draw(st.sampled_from(({}, {"threshold": 0.7}))),
             )
@@ -258,7 +258,7 @@ def rollouts(draw: st.DrawFn, *, may_suspend: bool = True, careful: bool = False
 
 any_devices = st.lists(
     st.tuples(st.sampled_from((ESP32.name, ESP32.name, SEALED.name, TINY.name)), labels), max_size=14
-).map(lambda drawn: [Device(DeviceId(f"d{n:03}"), kind, MqttLink(), each) for n, (kind, each) in enumerate(drawn)])
+).map(lambda drawn: [Device(DeviceId(f"d{n:03}"), kind, MqttAddress(), each) for n, (kind, each) in enumerate(drawn)])
 
 
 @st.composite

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.model import FailureBudget, Hold, HoldReason, OnFailure, Wave
 from reconciler.plan import plan
-from reconciler.plan.waves import arrange, stable_order
+from reconciler.plan.rollout.waves import arrange, stable_order
 from tests.plan.fabric import NAME, OLD, Fabric, Fate, Setting
 from tests.plan.fleets import EVERYWHERE
 
@@ -38,8 +38,8 @@ def check_end(fabric: Fabric) -> str:
 
 def _check_stopped(fabric: Fabric, name: str) -> None:
     site = next(site for site in fabric.sites if site.name == name)
-    back = fabric.rollout.on_failure is OnFailure.TAKE_BACK
-    expected = HoldReason.TAKEN_BACK if back else HoldReason.BUDGET
+    back = fabric.rollout.on_failure is OnFailure.ROLL_BACK
+    expected = HoldReason.ROLLED_BACK if back else HoldReason.BUDGET
     for action in site.actions:
         if action.device in site.devices and isinstance(action, Hold):
             assert action.reason is expected

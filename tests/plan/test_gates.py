@@ -22,12 +22,12 @@ from reconciler.model import (
     Hold,
     HoldReason,
     Install,
+    MaintenanceWindow,
     Nothing,
     Rollout,
     RolloutId,
     Selector,
     Wave,
-    Window,
 )
 from reconciler.plan import plan
 from tests.plan.fleets import (
@@ -50,9 +50,9 @@ from tests.plan.fleets import (
     told,
 )
 
-NEVER_NOW = Window(("Wed",), "01:00", 60)
+NEVER_NOW = MaintenanceWindow(("Wed",), "01:00", 60)
 NOT_NOW = (NEVER_NOW,)
-NOON = Window(("Sat",), "11:00", 7200)
+NOON = MaintenanceWindow(("Sat",), "11:00", 7200)
 WAVED = replace(EVERYWHERE, waves=(Wave("canary", count=1),))
 DONE = seen(digest_of(V2, ESP32.name), parameters={"threshold": 0.5})
 PAIR = [device(1), device(2)]
@@ -119,7 +119,11 @@ def test_the_highest_priority_has_the_device() -> None:
     ],
 )
 def test_windows(
-    fleets: tuple[Window, ...], gateways: tuple[Window, ...], rollouts: tuple[Window, ...], *, held: bool
+    fleets: tuple[MaintenanceWindow, ...],
+    gateways: tuple[MaintenanceWindow, ...],
+    rollouts: tuple[MaintenanceWindow, ...],
+    *,
+    held: bool,
 ) -> None:
     found = reason(
         [replace(EVERYWHERE, windows=rollouts)],

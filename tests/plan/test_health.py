@@ -13,13 +13,13 @@ from reconciler.model import (
     Action,
     ActivatePrebaked,
     Before,
-    Cant,
-    CantReason,
+    Blocked,
+    BlockedReason,
     Configure,
     Counts,
     Desired,
+    DeviceHealth,
     FailureBudget,
-    Health,
     HealthGate,
     HealthMetric,
     Hold,
@@ -36,8 +36,8 @@ from reconciler.model import (
     Wave,
 )
 from reconciler.plan import plan, reason, remember
-from reconciler.plan.health import PASSED, Finding, examine
-from reconciler.plan.wish import wish
+from reconciler.plan.device.gates import PASSED, GateResult, evaluate_gates
+from reconciler.plan.revision import revision_of
 from tests.plan.fleets import BUILT, ESP32, EVERYWHERE, NOW, V1, V2, device, digest_of, fleet, observe, seen, told
 
 WANTED, OLD = digest_of(V2, ESP32.name), digest_of(V1, ESP32.name)
@@ -78,45 +78,47 @@ def gate(metric: HealthMetric, at_most: float | None = None, at_least: float | N
     ],
 )
 def test_each_metric_is_measured(found: Counts, passes: HealthGate, fails: HealthGate) -> None:
-    assert examine((passes,), Health(found, CALM)) == PASSED
-    assert examine((passes, fails), Health(found, CALM)).failed.startswith(fails.metric.value)
+    assert evaluate_gates((passes,), DeviceHealth(found, CALM)) == PASSED
+    assert evaluate_gates((passes, fails), DeviceHealth(found, CALM)).failed.startswith(fails.metric.value)
 
 
 @pytest.mark.parametrize("metric", [m for m in HealthMetric if "change" in m or "ratio" in m or m.startswith("score")])
 def test_a_comparison_without_anything_to_compare_with_is_not_passed(metric: HealthMetric) -> None:
-    assert examine((gate(metric, 1e9, -1e9),), Health(CALM)) == Finding(awaits=f"{metric.value} has nothing to go by")
+    assert evaluate_gates((gate(metric, 1e9, -1e9),), DeviceHealth(CALM)) == GateResult(
+        awaits=f"{metric.value} has nothing to go by"
+    )
 
 
 @pytest.mark.parametrize("histogram", [(10, 0, 0, 0), (0,) * 8], ids=["other bins", "nothing in it"])
 def test_histograms_that_can_not_be_compared_pass_nothing(histogram: tuple[int, ...]) -> None:
     odd = replace(CALM, scores=Scores(10, 0, 100, 50.0, histogram))
-    waits = Finding(awaits="score-distance has nothing to go by")
-    assert examine((gate(HealthMetric.SCORE_DISTANCE, 1.0),), Health(odd, CALM)) == waits
-    assert examine((gate(HealthMetric.SCORE_DISTANCE, 1.0),), Health(CALM, odd)) == waits
+    waits = GateResult(awaits="score-distance has nothing to go by")
+    assert evaluate_gates((gate(HealthMetric.SCORE_DISTANCE, 1.0),), DeviceHealth(odd, CALM)) == waits
+    assert evaluate_gates((gate(HealthMetric.SCORE_DISTANCE, 1.0),), DeviceHealth(CALM, odd)) == waits
 
 
 def test_too_many_faults_fail_before_the_count_is_reached_and_few_pass_only_then() -> None:
     few, many = replace(CALM, inferences=499), replace(CALM, inferences=3, faults=1)
-    assert examine((NO_FAULTS,), Health(few)).awaits
-    assert examine((NO_FAULTS,), Health(many)).failed == "faults is 1, at most 0 passes"
-    assert examine((NO_FAULTS,), Health(replace(few, inferences=500))) == PASSED
-    assert examine((NO_FAULTS,), None).awaits
+    assert evaluate_gates((NO_FAULTS,), DeviceHealth(few)).awaits
+    assert evaluate_gates((NO_FAULTS,), DeviceHealth(many)).failed == "faults is 1, at most 0 passes"
+    assert evaluate_gates((NO_FAULTS,), DeviceHealth(replace(few, inferences=500))) == PASSED
+    assert evaluate_gates((NO_FAULTS,), None).awaits
 
 
 # ------------------------------------------------------------ in a plan
 
-TAKE_BACK = replace(EVERYWHERE, gates=(NO_FAULTS,), on_failure=OnFailure.TAKE_BACK, budget=FailureBudget(1))
+ROLL_BACK = replace(EVERYWHERE, gates=(NO_FAULTS,), on_failure=OnFailure.ROLL_BACK, budget=FailureBudget(1))
 
 
 def settled(faults: int = 0, **more: object) -> ObservedDevice:
-    health = Health(Counts(600, 0, faults, 0))
+    health = DeviceHealth(Counts(600, 0, faults, 0))
     parameters = {"threshold": 0.5}
     since = NOW - timedelta(hours=1)
     return seen(WANTED, parameters=parameters, health=health, confirmed_since=since, other_slot=OLD, **more)
 
 
 def desired_of(count: int = 3, **changed: object) -> Desired:
-    return fleet([device(number, line=f"l{number % 2}") for number in range(count)], [replace(TAKE_BACK, **changed)])  # type: ignore[arg-type]
+    return fleet([device(number, line=f"l{number % 2}") for number in range(count)], [replace(ROLL_BACK, **changed)])  # type: ignore[arg-type]
 
 
 def by_device(desired: Desired, devices: dict[str, ObservedDevice], **more: object) -> Mapping[str, Action]:
@@ -132,21 +134,21 @@ def test_a_device_whose_gate_fails_goes_back_alone_and_one_that_only_stops_stays
     assert isinstance(actions["d001"], Nothing)
     assert isinstance(actions["d002"], Install)
     stays = by_device(desired_of(on_failure=OnFailure.STOP), devices)["d000"]
-    assert isinstance(stays, Cant)
-    assert stays.reason is CantReason.GATE
+    assert isinstance(stays, Blocked)
+    assert stays.reason is BlockedReason.GATE
     assert "faults is 1, at most 0 passes" in stays.why
 
 
 def test_a_spent_budget_takes_all_back_by_the_cheapest_way_and_stays_spent() -> None:
     desired = desired_of(5)
-    current = wish(desired, EVERYWHERE.name)
+    current = revision_of(desired, EVERYWHERE.name)
     before = Before(current, OLD, {"threshold": 0.4})
     emptied = replace(settled(faults=1), other_slot=None)
     devices = {
         "d000": settled(faults=1),
         "d001": settled(faults=1),
         "d002": settled(before=before),
-        "d003": replace(emptied, health=Health(CALM), before=before),
+        "d003": replace(emptied, health=DeviceHealth(CALM), before=before),
         "d004": seen(OLD, parameters={"threshold": 0.5}, before=before),
     }
     observed = observe(devices, *BUILT)
@@ -160,11 +162,11 @@ def test_a_spent_budget_takes_all_back_by_the_cheapest_way_and_stays_spent() -> 
     assert actions["d004"] == Configure(
         actions["d004"].device, EVERYWHERE.name, {"threshold": 0.4}, "goes back to the parameters that it had"
     )
-    # All are healthy again, and the rollout stays stopped: only another wish of Git begins anew.
+    # All are healthy again, and the rollout stays stopped: only another revision begins anew.
     memory = remember(observed, found.courses, NOW)
     back = {f"d{number:03}": seen(OLD, parameters={"threshold": 0.4}, before=before) for number in range(5)}
     held = by_device(desired, back, rollouts=memory)
-    assert {action.reason for action in held.values() if isinstance(action, Hold)} == {HoldReason.TAKEN_BACK}
+    assert {action.reason for action in held.values() if isinstance(action, Hold)} == {HoldReason.ROLLED_BACK}
     assert len(held) == 5
     again = by_device(desired_of(5, labels={"attempt": "2"}), back, rollouts=memory)
     assert any(isinstance(action, Install) for action in again.values())
@@ -172,7 +174,9 @@ def test_a_spent_budget_takes_all_back_by_the_cheapest_way_and_stays_spent() -> 
 
 def test_what_was_complete_once_is_not_taken_back() -> None:
     desired = desired_of()
-    memory = {EVERYWHERE.name: RolloutMemory(wish(desired, EVERYWHERE.name), completed_at=NOW - timedelta(days=1))}
+    memory = {
+        EVERYWHERE.name: RolloutMemory(revision_of(desired, EVERYWHERE.name), completed_at=NOW - timedelta(days=1))
+    }
     actions = by_device(
         desired, {"d000": settled(faults=1), "d001": settled(faults=1), "d002": settled()}, rollouts=memory
     )
@@ -192,7 +196,7 @@ def test_no_more_are_at_risk_than_the_budget_can_bear() -> None:
     actions = by_device(desired, devices)
     assert sum(isinstance(action, Install) for action in actions.values()) == 3
     assert {a.reason for a in actions.values() if isinstance(a, Hold)} == {HoldReason.AT_RISK}
-    loose = by_device(desired_of(9, gates=(), budget=FailureBudget(2), at_risk=5), devices)
+    loose = by_device(desired_of(9, gates=(), budget=FailureBudget(2), max_at_risk=5), devices)
     assert sum(isinstance(action, Install) for action in loose.values()) == 5
     free = by_device(desired_of(9, gates=(), budget=FailureBudget()), devices)
     assert sum(isinstance(action, Install) for action in free.values()) == 9
@@ -242,12 +246,12 @@ def test_a_wave_waits_for_gates_and_says_so() -> None:
 
 
 def test_wishes_differ_by_what_is_wanted_and_not_by_when() -> None:
-    base = wish(desired_of(), EVERYWHERE.name)
-    assert wish(desired_of(9, suspend=True, priority=3, critical=True), EVERYWHERE.name) == base
+    base = revision_of(desired_of(), EVERYWHERE.name)
+    assert revision_of(desired_of(9, suspend=True, priority=3, critical=True), EVERYWHERE.name) == base
     for changed in (
         {"gates": ()},
         {"budget": FailureBudget(2)},
         {"parameters": {"threshold": 0.9}},
         {"labels": {"a": "b"}},
     ):
-        assert wish(desired_of(3, **changed), EVERYWHERE.name) != base
+        assert revision_of(desired_of(3, **changed), EVERYWHERE.name) != base

@@ -19,15 +19,15 @@ from reconciler.model import (
     Hold,
     HoldReason,
     Install,
-    PeerWord,
+    PeerReport,
     Rollout,
-    RolloutWord,
+    RolloutReport,
     Selector,
     Wave,
 )
 from reconciler.plan import reason
-from reconciler.plan.define import Reasoned
-from reconciler.plan.wish import wish
+from reconciler.plan.reference import Reasoned
+from reconciler.plan.revision import revision_of
 from tests.plan.fleets import BUILT, ESP32, EVERYWHERE, NOW, V1, V2, device, digest_of, fleet, observe, seen
 
 WANTED, OLD = digest_of(V2, ESP32.name), digest_of(V1, ESP32.name)
@@ -47,9 +47,9 @@ lies = st.fixed_dictionaries(dict.fromkeys(CLAIMS, some))
 truths = st.dictionaries(st.sampled_from(OF[HONEST]), st.sampled_from(CLAIMS))
 
 
-def word(current: str, said: Said, stopped: str = "") -> RolloutWord:
+def word(current: str, said: Said, stopped: str = "") -> RolloutReport:
     done, begun, soaking, due, failed, missing, out = (said[claim] for claim in CLAIMS)
-    return RolloutWord(current, done, begun, soaking, due, failed, missing, out, stopped)
+    return RolloutReport(current, done, begun, soaking, due, failed, missing, out, stopped)
 
 
 def planned(
@@ -62,13 +62,13 @@ def planned(
     """Plan at our gateway: `done` of ours are done, and the others say what they say."""
     gateways = [Gateway(name, Selector(devices=devices)) for name, devices in OF.items()]
     desired = fleet([device(number) for number in range(12)], [rollout], gateways=gateways)
-    current = wish(desired, rollout.name)
+    current = revision_of(desired, rollout.name)
     settled = seen(WANTED, parameters={"threshold": 0.5}, confirmed_since=NOW - timedelta(hours=1))
     devices = {str(name): settled if name in done else seen(OLD) for name in OF[OURS]}
     said = {claim: frozenset(name for name, what in truth.items() if what == claim) for claim in CLAIMS}
     peers = {
-        HONEST: PeerWord({rollout.name: word(current, said)}),
-        LIAR: PeerWord({rollout.name: word(current, lie, stopped)}),
+        HONEST: PeerReport({rollout.name: word(current, said)}),
+        LIAR: PeerReport({rollout.name: word(current, lie, stopped)}),
     }
     return reason(desired, replace(observe(devices, *BUILT), gateway=OURS, peers=peers), NOW)
 

@@ -10,27 +10,27 @@ from typing import Any
 import pytest
 import yaml
 
+from reconciler.load.observed_document import Contradiction, moment_of, observed_from
 from reconciler.load.schemas import validator
 from reconciler.model import (
     Artifact,
     Before,
     Capabilities,
     Counts,
+    DeviceHealth,
     DeviceId,
     Digest,
-    Health,
     ModelRef,
     ObservedDevice,
-    PeerWord,
+    PeerReport,
     Phase,
     RolloutId,
     RolloutMemory,
-    RolloutWord,
+    RolloutReport,
     Scores,
     TypeId,
     Version,
 )
-from reconciler.plan.observed import Contradiction, moment_of, observed_from
 
 DIGEST = "ab" * 32
 TOLD = {"type": "esp32", "packFormat": 1, "operators": ["ADD"], "slotBytes": 9, "arenaBytes": 8}
@@ -54,7 +54,7 @@ FULL = {
     "sequence": 3,
     "parameters": {"threshold": 0.5},
     "capabilities": {**TOLD, "prebaked": ["23" * 16], "updates": False},
-    "before": {"wish": "ab" * 8, "running": "45" * 16, "parameters": {"threshold": 0.4}},
+    "before": {"revision": "ab" * 8, "running": "45" * 16, "parameters": {"threshold": 0.4}},
     "health": {
         "now": {"inferences": 9, "anomalies": 1, "faults": 2, "resets": 3, "seconds": 1.5, "scores": SCORES},
         "before": {"inferences": 8, "anomalies": 0, "faults": 0, "resets": 0},
@@ -90,7 +90,7 @@ def test_every_field_is_read() -> None:
             TypeId("esp32"), 1, frozenset({"ADD"}), 9, 8, prebaked=(Digest("23" * 16),), updates=False
         ),
         before=Before("ab" * 8, Digest("45" * 16), {"threshold": 0.4}),
-        health=Health(
+        health=DeviceHealth(
             Counts(9, 1, 2, 3, 1.5, Scores(2, -1, 5, 2.0, (1, 1, 0, 0, 0, 0, 0, 0))), before=Counts(8, 0, 0, 0)
         ),
         flaps=2,
@@ -104,15 +104,15 @@ def test_every_field_is_read() -> None:
 def test_what_is_remembered_and_what_others_say_is_read() -> None:
     value = document(
         gateway="hall",
-        rollouts={"r": {"wish": "ab" * 8, "stopped": "why", "stoppedAt": "2026-11-21T08:00:00Z"}},
-        peers={"yard": {"r": {"wish": "ab" * 8, "done": ["d1"], "out": ["d2"], "at": "2026-11-21T08:00:00Z"}}},
+        rollouts={"r": {"revision": "ab" * 8, "stopped": "why", "stoppedAt": "2026-11-21T08:00:00Z"}},
+        peers={"yard": {"r": {"revision": "ab" * 8, "done": ["d1"], "out": ["d2"], "at": "2026-11-21T08:00:00Z"}}},
     )
     assert is_valid(value)
     observed, at = observed_from(value), datetime(2026, 11, 21, 8, tzinfo=UTC)
     assert observed.gateway == "hall"
     assert observed.rollouts == {"r": RolloutMemory("ab" * 8, "why", at)}
-    word = RolloutWord("ab" * 8, done=frozenset({DeviceId("d1")}), out=frozenset({DeviceId("d2")}), at=at)
-    assert observed.peers == {"yard": PeerWord({RolloutId("r"): word})}
+    word = RolloutReport("ab" * 8, done=frozenset({DeviceId("d1")}), out=frozenset({DeviceId("d2")}), at=at)
+    assert observed.peers == {"yard": PeerReport({RolloutId("r"): word})}
 
 
 def test_what_is_left_out_has_the_values_of_the_type() -> None:
@@ -133,7 +133,7 @@ def test_what_is_left_out_has_the_values_of_the_type() -> None:
         ("counts", Counts),
         ("scores", Scores),
         ("memory", RolloutMemory),
-        ("word", RolloutWord),
+        ("word", RolloutReport),
     ],
 )
 def test_schema_and_types_name_the_same_fields(kind: str, type_: type) -> None:

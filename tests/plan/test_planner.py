@@ -10,25 +10,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.load.observed_document import STANDINGS
 from reconciler.model import (
     Artifact,
     Before,
     Counts,
     Desired,
+    DeviceHealth,
     DeviceId,
     GatewayId,
-    Health,
     ModelRef,
     ObservedDevice,
-    PeerWord,
+    PeerReport,
     Phase,
     RolloutId,
-    RolloutWord,
+    RolloutReport,
     TypeId,
 )
 from reconciler.plan import Planner, plan, reason, remember
-from reconciler.plan.observed import STANDINGS
-from reconciler.plan.wish import wish
+from reconciler.plan.revision import revision_of
 from tests.plan.fleets import (
     BUILT,
     ESP32,
@@ -148,7 +148,7 @@ class Story:
             counts = Counts(data.draw(st.sampled_from((0, 200))), 0, data.draw(st.integers(0, 1)), 0)
             before = data.draw(st.sampled_from((None, Before("", digest_of(V1, ESP32.name), {}))))
             flaps = data.draw(st.sampled_from((0, 3)))
-            devices[name] = replace(each, health=Health(counts), before=before, flaps=flaps, flapped_at=self.now)
+            devices[name] = replace(each, health=DeviceHealth(counts), before=before, flaps=flaps, flapped_at=self.now)
         self.observed = replace(self.observed, devices=devices)
 
     def _memory(self, data: st.DataObject) -> None:
@@ -162,13 +162,13 @@ class Story:
     def _peers(self, data: st.DataObject) -> None:
         """Become one gateway of two, or all of them again; the other says something of each device, or nothing."""
         here = data.draw(st.sampled_from((None, GatewayId("north"), GatewayId("else"))))
-        said: dict[RolloutId, RolloutWord] = {}
+        said: dict[RolloutId, RolloutReport] = {}
         for rollout in self.world.desired.rollouts:
             sets: dict[str, set[DeviceId]] = {name: set() for name in (*STANDINGS, "nothing")}
             for name in self.world.desired.devices:
                 sets[data.draw(st.sampled_from(sorted(sets)))].add(name)
-            word = RolloutWord(
-                wish(self.world.desired, rollout),
+            word = RolloutReport(
+                revision_of(self.world.desired, rollout),
                 done=frozenset(sets["done"]),
                 begun=frozenset(sets["begun"]),
                 soaking=frozenset(sets["soaking"]),
@@ -179,7 +179,7 @@ class Story:
                 stopped=data.draw(st.sampled_from(("", "", "stopped: 9 failed"))),
             )
             said[rollout] = word
-        self.observed = replace(self.observed, gateway=here, peers={GatewayId("north"): PeerWord(said)})
+        self.observed = replace(self.observed, gateway=here, peers={GatewayId("north"): PeerReport(said)})
 
     def _later(self, data: st.DataObject) -> None:
         self.world.now += timedelta(seconds=data.draw(st.sampled_from((1, 59, 60, 601, 3600, 50000))))

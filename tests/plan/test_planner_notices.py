@@ -13,12 +13,12 @@ from reconciler.model import (
     Device,
     DeviceId,
     Install,
+    MaintenanceWindow,
     Observed,
     ObservedDevice,
     RolloutId,
     Selector,
     Wave,
-    Window,
 )
 from reconciler.plan import Planner, plan
 from tests.plan.fleets import (
@@ -37,8 +37,8 @@ from tests.plan.fleets import (
     seen,
 )
 
-NOT_NOW = (Window(("Wed",), "01:00", 60),)
-UNTIL_ONE = Window(("Sat",), "11:00", 7200)
+NOT_NOW = (MaintenanceWindow(("Wed",), "01:00", 60),)
+UNTIL_ONE = MaintenanceWindow(("Sat",), "11:00", 7200)
 OWN = {"threshold": 0.5}
 DONE = seen(digest_of(V2, ESP32.name), parameters=OWN, confirmed_since=NOW - timedelta(minutes=30))
 OTHERS = replace(EVERYWHERE, name=RolloutId("others"), selector=Selector(match_labels={"hall": "s"}), priority=1)

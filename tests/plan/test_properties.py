@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from reconciler.model import (
     Action,
     ActivatePrebaked,
-    Cant,
-    CantReason,
+    Blocked,
+    BlockedReason,
     Configure,
     Desired,
     DeviceId,
@@ -90,7 +90,7 @@ def test_plans_converge(desired: Desired) -> None:
 
 def _never_ends(actions: tuple[Action, ...], name: RolloutId) -> bool:
     """Tell whether others rightly wait for this rollout for ever: devices of it are held, or can't have the model."""
-    return any(isinstance(action, Hold | Cant) and action.rollout == name for action in actions)
+    return any(isinstance(action, Hold | Blocked) and action.rollout == name for action in actions)
 
 
 @given(
@@ -164,8 +164,8 @@ def test_every_device_has_exactly_one_action_with_a_reason(desired: Desired) -> 
     actions = plan(desired, observed, NOW)
     assert [action.device for action in actions] == sorted({*desired.devices, stranger})
     assert all(action.why for action in actions)
-    assert next(action for action in actions if action.device == stranger) == Cant(
-        stranger, None, CantReason.UNKNOWN, "reports, but Git does not know it"
+    assert next(action for action in actions if action.device == stranger) == Blocked(
+        stranger, None, BlockedReason.UNKNOWN, "reports, but Git does not know it"
     )
 
 

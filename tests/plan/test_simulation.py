@@ -11,8 +11,8 @@ import pytest
 
 from reconciler.model import Action, DeviceId, FailureBudget, Hold, Install, Observed, ObservedDevice, Phase, Wave
 from reconciler.plan import Planner, plan
-from reconciler.plan.progress import allowed_failures
-from reconciler.plan.waves import arrange, stable_order
+from reconciler.plan.rollout.progress import allowed_failures
+from reconciler.plan.rollout.waves import arrange, stable_order
 from tests.plan.fleets import BUILT, ESP32, EVERYWHERE, NOW, V1, V2, device, digest_of, fleet
 
 ROLLOUTS = 150
@@ -89,8 +89,8 @@ class Plant:
 
     def known_failures(self) -> int:
         """Count who failed, and who has been silent for long with the model on its way or on trial."""
-        under_way = [each for each in self.devices.values() if each.phase is not Phase.CONFIRMED]
-        return len(self.failed) + sum(self.now >= each.last_seen + self.silent_after for each in under_way)
+        in_progress = [each for each in self.devices.values() if each.phase is not Phase.CONFIRMED]
+        return len(self.failed) + sum(self.now >= each.last_seen + self.silent_after for each in in_progress)
 
     def is_done(self, name: DeviceId) -> bool:
         return self.devices[name].running == WANTED and self.devices[name].phase is Phase.CONFIRMED

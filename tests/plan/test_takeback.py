@@ -17,27 +17,27 @@ from reconciler.model import (
     OnFailure,
     Origin,
 )
-from reconciler.plan.goal import gather
-from reconciler.plan.takeback import Return, way_back
-from reconciler.plan.wish import wish
+from reconciler.plan.device.goal import gather
+from reconciler.plan.device.rollback import RollbackAction, rollback_action
+from reconciler.plan.revision import revision_of
 from tests.plan.fleets import BUILT, ESP32, EVERYWHERE, OTHER, V1, V2, artifact, device, digest_of, fleet, observe, seen
 from tests.plan.fleets import told as capabilities_of
 
 WANTED, OLD = digest_of(V2, ESP32.name), digest_of(V1, ESP32.name)
 NEITHER = digest_of(OTHER, ESP32.name)
-DESIRED = fleet([device(1)], [replace(EVERYWHERE, on_failure=OnFailure.TAKE_BACK)])
+DESIRED = fleet([device(1)], [replace(EVERYWHERE, on_failure=OnFailure.ROLL_BACK)])
 PLAIN = replace(DESIRED, types={ESP32.name: replace(ESP32, prebaked=())})
-WISH = wish(DESIRED, EVERYWHERE.name)
+WISH = revision_of(DESIRED, EVERYWHERE.name)
 UNMADE = replace(capabilities_of(ESP32), prebaked=())  # a device that was made with no model
 NAME = device(1).name
 
 
 def back(
     report: ObservedDevice, *built: Artifact, failed: tuple[Digest, ...] = (), desired: Desired = DESIRED
-) -> Return | None:
+) -> RollbackAction | None:
     pair = (EVERYWHERE.name, ESP32.name)
     goal = gather(desired, observe({}, *(built or BUILT)), [pair])[pair]
-    return way_back(goal, NAME, report, frozenset(failed))
+    return rollback_action(goal, NAME, report, frozenset(failed))
 
 
 def test_what_it_ran_before_comes_first_then_what_its_other_slot_holds() -> None:
@@ -92,7 +92,7 @@ def test_parameters_go_back_where_this_rollout_changed_them() -> None:
     assert isinstance(found, Configure)
     assert found.parameters == {"threshold": 0.4}
     assert back(replace(now, before=Before(WISH, WANTED, {"threshold": 0.5}))) is None
-    assert back(replace(now, before=Before("another wish", WANTED, {"threshold": 0.4}))) is None
+    assert back(replace(now, before=Before("another revision", WANTED, {"threshold": 0.4}))) is None
 
 
 def test_what_was_never_built_or_is_only_stopped_has_no_way_back() -> None:

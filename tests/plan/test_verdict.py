@@ -11,8 +11,8 @@ import pytest
 from reconciler.model import (
     Action,
     ActivatePrebaked,
-    Cant,
-    CantReason,
+    Blocked,
+    BlockedReason,
     Capabilities,
     Configure,
     Desired,
@@ -157,39 +157,39 @@ def test_the_devices_word_on_what_it_was_made_with_goes_over_its_types() -> None
 # ---------------------------------------------------------------- can't
 
 
-def cant(action: Action) -> Cant:
-    assert isinstance(action, Cant)
+def cant(action: Action) -> Blocked:
+    assert isinstance(action, Blocked)
     return action
 
 
 def test_it_never_reported() -> None:
     action = cant(only(None))
-    assert (action.reason, action.why) == (CantReason.SILENT, "has never reported; m@2 waits for it")
+    assert (action.reason, action.why) == (BlockedReason.SILENT, "has never reported; m@2 waits for it")
 
 
 def test_it_fell_silent() -> None:
     action = cant(only(seen(OLD, last_seen=LONG_AGO)))
-    assert (action.reason, action.why) == (CantReason.SILENT, "not reporting since 2026-11-21 09:00:00 UTC")
+    assert (action.reason, action.why) == (BlockedReason.SILENT, "not reporting since 2026-11-21 09:00:00 UTC")
 
 
 def test_a_settled_device_that_fell_silent_is_not_taken_for_well() -> None:
-    assert cant(only(seen(WANTED, parameters=OWN, last_seen=LONG_AGO))).reason is CantReason.SILENT
+    assert cant(only(seen(WANTED, parameters=OWN, last_seen=LONG_AGO))).reason is BlockedReason.SILENT
 
 
 def test_silence_begins_to_the_second() -> None:
     edge = NOW - timedelta(seconds=ALONE.fleet.silent_after_s)
-    assert isinstance(only(seen(OLD, last_seen=edge)), Cant)
+    assert isinstance(only(seen(OLD, last_seen=edge)), Blocked)
     assert isinstance(only(seen(OLD, last_seen=edge + timedelta(seconds=1))), Install)
 
 
 def test_git_does_not_know_it() -> None:
     actions = plan(fleet([], []), Observed(devices={device(1).name: seen()}), NOW)
-    assert actions == (Cant(device(1).name, None, CantReason.UNKNOWN, "reports, but Git does not know it"),)
+    assert actions == (Blocked(device(1).name, None, BlockedReason.UNKNOWN, "reports, but Git does not know it"),)
 
 
 def test_it_failed_before() -> None:
     action = cant(only(seen(OLD), failed=WANTED))
-    assert action.reason is CantReason.QUARANTINED
+    assert action.reason is BlockedReason.QUARANTINED
     assert action.why == "m@2 failed on it and is not tried again until Git changes; it keeps what it runs"
 
 
@@ -199,12 +199,12 @@ def test_another_model_that_failed_does_not_matter() -> None:
 
 def test_no_updates_over_the_air() -> None:
     action = cant(only(seen(), wanting(EVERYWHERE, SEALED.name)))
-    assert action.reason is CantReason.NO_UPDATES
+    assert action.reason is BlockedReason.NO_UPDATES
     assert action.why.startswith("takes no updates over the air, and m@2 is not pre-baked in it")
 
 
 def test_a_device_says_that_it_takes_no_updates() -> None:
-    assert cant(only(seen(capabilities=replace(told(PLAIN), updates=False)))).reason is CantReason.NO_UPDATES
+    assert cant(only(seen(capabilities=replace(told(PLAIN), updates=False)))).reason is BlockedReason.NO_UPDATES
 
 
 def test_parameters_change_even_where_models_can_not() -> None:
@@ -221,24 +221,24 @@ def needing(needs: Needs) -> Action:
 
 def test_operators_are_missing_and_named() -> None:
     action = cant(needing(Needs(frozenset({"MEAN", "CONV_2D", "ADD"}))))
-    assert (action.reason, action.short_by) == (CantReason.OPERATORS, 0)
+    assert (action.reason, action.short_by) == (BlockedReason.OPERATORS, 0)
     assert action.why == "m@2 does not fit: it lacks operators ADD, MEAN; it keeps what it runs"
 
 
 def test_the_slot_is_short_by_so_many_bytes() -> None:
     action = cant(needing(Needs(slot_bytes=5000)))
-    assert (action.reason, action.short_by) == (CantReason.SLOT, 904)
+    assert (action.reason, action.short_by) == (BlockedReason.SLOT, 904)
     assert "the slot is 904 bytes short (5,000 needed, 4,096 there)" in action.why
 
 
 def test_the_arena_is_short_by_so_many_bytes() -> None:
     action = cant(needing(Needs(arena_bytes=2049)))
-    assert (action.reason, action.short_by) == (CantReason.ARENA, 1)
+    assert (action.reason, action.short_by) == (BlockedReason.ARENA, 1)
 
 
 def test_all_that_is_short_is_told_and_the_first_reason_names_it() -> None:
     action = cant(needing(Needs(frozenset({"ADD"}), 5000, 5000)))
-    assert (action.reason, action.also) == (CantReason.OPERATORS, (CantReason.SLOT, CantReason.ARENA))
+    assert (action.reason, action.also) == (BlockedReason.OPERATORS, (BlockedReason.SLOT, BlockedReason.ARENA))
     assert "operator ADD" in action.why
     assert "slot is 904" in action.why
     assert "arena is 2,952" in action.why
@@ -249,7 +249,7 @@ def test_what_just_fits_fits() -> None:
 
 
 def test_a_built_artifact_knows_better_than_its_model() -> None:
-    assert cant(only(seen(), wanting(EVERYWHERE, TINY.name))).reason is CantReason.SLOT
+    assert cant(only(seen(), wanting(EVERYWHERE, TINY.name))).reason is BlockedReason.SLOT
     modest = replace(ALONE, models={**ALONE.models, V2: model(V2, Needs(slot_bytes=99_999))})
     assert isinstance(only(seen(), modest), Install)
 
@@ -263,13 +263,13 @@ def test_what_the_device_tells_of_itself_goes_over_its_type() -> None:
 
 def test_another_pack_format() -> None:
     action = cant(only(seen(capabilities=replace(told(PLAIN), pack_format=2))))
-    assert action.reason is CantReason.PACK_FORMAT
+    assert action.reason is BlockedReason.PACK_FORMAT
     assert "reads pack format 2, packs for esp32 are format 1" in action.why
 
 
 def test_another_type_than_git_says() -> None:
     action = cant(only(seen(capabilities=replace(told(PLAIN), type=TypeId("nrf52")))))
-    assert action.reason is CantReason.WRONG_TYPE
+    assert action.reason is BlockedReason.WRONG_TYPE
     assert "Git says that its type is esp32, the device says nrf52" in action.why
 
 
@@ -277,12 +277,12 @@ def test_what_can_never_be_is_told_even_of_a_silent_device() -> None:
     desired = wanting(EVERYWHERE, TINY.name)
     for report in (seen(last_seen=LONG_AGO), None):
         action = cant(only(report, desired))
-        assert (action.reason, action.also) == (CantReason.SLOT, (CantReason.SILENT,))
+        assert (action.reason, action.also) == (BlockedReason.SLOT, (BlockedReason.SILENT,))
 
 
 def test_two_devices_of_one_name_are_told_before_all_else() -> None:
     action = cant(only(seen(WANTED, parameters=OWN, cloned=True)))
-    assert action.reason is CantReason.CLONED
+    assert action.reason is BlockedReason.CLONED
     assert action.why.startswith("two devices answer in its name")
 
 
@@ -312,7 +312,7 @@ def test_before_it_was_built_here_any_pre_baked_model_counts() -> None:
     desired = wanting(TO_PREBAKED, SEALED.name)
     report = seen(Digest(BAKED[:32]), capabilities=told(SEALED))
     (action,) = plan(desired, observe({"d001": report}), NOW)
-    assert isinstance(action, Cant)
+    assert isinstance(action, Blocked)
 
 
 def test_a_device_that_was_made_without_it_has_nothing_to_fall_back_to() -> None:
@@ -326,8 +326,8 @@ def test_a_fallback_that_failed_too_is_not_tried() -> None:
 
 
 def test_where_failures_are_taken_back_nothing_needs_to_stand_in() -> None:
-    taken_back = replace(EVERYWHERE, fallback=Fallback.PREBAKED, on_failure=OnFailure.TAKE_BACK)
-    action = only(seen(OLD), fleet([device(1)], [taken_back], types=[ESP32]), failed=WANTED)
+    rolled_back = replace(EVERYWHERE, fallback=Fallback.PREBAKED, on_failure=OnFailure.ROLL_BACK)
+    action = only(seen(OLD), fleet([device(1)], [rolled_back], types=[ESP32]), failed=WANTED)
     assert cant(action).why == "m@2 failed on it and is not tried again until Git changes; it keeps what it runs"
 
 
@@ -346,7 +346,7 @@ def test_a_failed_device_falls_back_too() -> None:
 
 @pytest.mark.parametrize("report", [seen(last_seen=LONG_AGO), seen(capabilities=told(ESP32))], ids=["silent", "wrong"])
 def test_who_can_not_be_asked_or_is_not_who_git_says_does_not_fall_back(report: ObservedDevice) -> None:
-    assert isinstance(only(report, wanting(TO_PREBAKED, SEALED.name)), Cant)
+    assert isinstance(only(report, wanting(TO_PREBAKED, SEALED.name)), Blocked)
 
 
 def test_a_technician_is_called() -> None:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.model import DeviceId, FailureBudget, Nothing, RolloutId, Selector, Wave
-from reconciler.plan.progress import Progress, allowed_failures, survey
-from reconciler.plan.verdict import Standing, Verdict
-from reconciler.plan.waves import Step, arrange, reordered, stable_order
+from reconciler.plan.device.verdict import DeviceStanding, DeviceVerdict
+from reconciler.plan.rollout.progress import RolloutProgress, allowed_failures, survey
+from reconciler.plan.rollout.waves import WaveStep, arrange, reordered, stable_order
 from tests.plan.fleets import EVERYWHERE, NOW, V1, device
 
 TEN = [device(number) for number in range(10)]
@@ -104,30 +104,30 @@ def test_a_budget_counts_failures(budget: FailureBudget, total: int, allowed: in
 HOUR = timedelta(hours=1)
 
 
-def settled(ago: timedelta | None = 2 * HOUR, *, lost: timedelta | None = None) -> Verdict:
+def settled(ago: timedelta | None = 2 * HOUR, *, lost: timedelta | None = None) -> DeviceVerdict:
     since = None if ago is None else NOW - ago
-    return Verdict(_ACTION, Standing.SETTLED, since=since, lost_at=None if lost is None else NOW - lost)
+    return DeviceVerdict(_ACTION, DeviceStanding.SETTLED, since=since, lost_at=None if lost is None else NOW - lost)
 
 
-def standing(what: Standing) -> Verdict:
-    return Verdict(_ACTION, what)
+def standing(what: DeviceStanding) -> DeviceVerdict:
+    return DeviceVerdict(_ACTION, what)
 
 
 _ACTION = Nothing(DeviceId("d"), "")
-DUE, FAILED, MISSING = map(standing, (Standing.DUE, Standing.FAILED, Standing.MISSING))
+DUE, FAILED, MISSING = map(standing, (DeviceStanding.DUE, DeviceStanding.FAILED, DeviceStanding.MISSING))
 
 
 def look(
-    canaries: Sequence[Verdict],
-    others: Sequence[Verdict] = (DUE,),
+    canaries: Sequence[DeviceVerdict],
+    others: Sequence[DeviceVerdict] = (DUE,),
     *,
     soak: timedelta = HOUR,
     allowed: int = 0,
     now: datetime = NOW,
-) -> Progress:
+) -> RolloutProgress:
     names = [DeviceId(f"d{number}") for number in range(len(canaries) + len(others))]
     cut = len(canaries)
-    steps = (Step("canary", tuple(names[:cut]), soak), Step("rest", tuple(names[cut:])))
+    steps = (WaveStep("canary", tuple(names[:cut]), soak), WaveStep("rest", tuple(names[cut:])))
     verdicts = dict(zip(names, [*canaries, *others], strict=True))
     return survey(replace(EVERYWHERE, budget=FailureBudget(count=allowed)), steps, verdicts, now)
 
@@ -182,7 +182,7 @@ def test_a_rollout_is_complete_when_all_its_waves_are() -> None:
 
 def test_a_wave_that_adds_no_device_is_over_unless_a_selector_asked_for_some() -> None:
     def opened(*, by_selector: bool) -> int:
-        steps = (Step("none", (), by_selector=by_selector), Step("rest", (DeviceId("d0"),)))
+        steps = (WaveStep("none", (), by_selector=by_selector), WaveStep("rest", (DeviceId("d0"),)))
         return survey(EVERYWHERE, steps, {DeviceId("d0"): DUE}, NOW).opened
 
     assert opened(by_selector=False) == 2
@@ -190,6 +190,6 @@ def test_a_wave_that_adds_no_device_is_over_unless_a_selector_asked_for_some() -
 
 
 def test_a_last_wave_without_devices_keeps_nobody_waiting() -> None:
-    steps = (Step("all", (DeviceId("d0"),)), Step("none", (), by_selector=True))
+    steps = (WaveStep("all", (DeviceId("d0"),)), WaveStep("none", (), by_selector=True))
     assert survey(EVERYWHERE, steps, {DeviceId("d0"): settled()}, NOW).complete
     assert not survey(EVERYWHERE, steps, {DeviceId("d0"): DUE}, NOW).complete

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.model import Window
-from reconciler.plan.windows import DAYS, OPEN, Door, door
+from reconciler.model import MaintenanceWindow
+from reconciler.plan.rollout.windows import DAYS, OPEN, WindowState, window_state
 from tests.plan.fleets import windows
 
-NIGHTS = Window(("Mon", "Tue", "Wed", "Thu", "Fri"), "22:00", 6 * 3600, "Europe/Berlin")
-EARLY_SUNDAY = Window(("Sun",), "02:30", 3600, "Europe/Berlin")
-ALWAYS = Window(("Sat",), "12:00", 9 * 86400)
+NIGHTS = MaintenanceWindow(("Mon", "Tue", "Wed", "Thu", "Fri"), "22:00", 6 * 3600, "Europe/Berlin")
+EARLY_SUNDAY = MaintenanceWindow(("Sun",), "02:30", 3600, "Europe/Berlin")
+ALWAYS = MaintenanceWindow(("Sat",), "12:00", 9 * 86400)
 
 
 def at(text: str) -> datetime:
@@ -22,8 +22,8 @@ def at(text: str) -> datetime:
 
 
 def test_no_windows_are_always_open() -> None:
-    assert door((), at("2026-11-21 12:00")) is OPEN
-    assert door(((), ()), at("2026-11-21 12:00")) is OPEN
+    assert window_state((), at("2026-11-21 12:00")) is OPEN
+    assert window_state(((), ()), at("2026-11-21 12:00")) is OPEN
 
 
 @pytest.mark.parametrize(
@@ -38,61 +38,66 @@ def test_no_windows_are_always_open() -> None:
     ],
 )
 def test_a_window_follows_its_zone(now: str, *, is_open: bool, until: str) -> None:
-    found = door(((NIGHTS,),), at(now))
+    found = window_state(((NIGHTS,),), at(now))
     assert (found.is_open, found.until) == (is_open, at(until))
 
 
 def test_the_clock_is_put_forward_over_the_start() -> None:
     # 2026-03-29: 02:00 becomes 03:00 in Berlin, at 01:00 UTC; 02:30 never comes.
-    assert door(((EARLY_SUNDAY,),), at("2026-03-29 01:29")).is_open is False
-    assert door(((EARLY_SUNDAY,),), at("2026-03-29 01:30")) == Door(is_open=True, until=at("2026-03-29 02:30"))
+    assert window_state(((EARLY_SUNDAY,),), at("2026-03-29 01:29")).is_open is False
+    assert window_state(((EARLY_SUNDAY,),), at("2026-03-29 01:30")) == WindowState(
+        is_open=True, until=at("2026-03-29 02:30")
+    )
 
 
 def test_the_clock_is_put_back_over_the_start() -> None:
     # 2026-10-25: 03:00 becomes 02:00 in Berlin, at 01:00 UTC; 02:30 comes at 00:30 and at 01:30 UTC.
-    assert door(((EARLY_SUNDAY,),), at("2026-10-25 00:30")) == Door(is_open=True, until=at("2026-10-25 01:30"))
-    assert door(((EARLY_SUNDAY,),), at("2026-10-25 01:30")).is_open is False
+    assert window_state(((EARLY_SUNDAY,),), at("2026-10-25 00:30")) == WindowState(
+        is_open=True, until=at("2026-10-25 01:30")
+    )
+    assert window_state(((EARLY_SUNDAY,),), at("2026-10-25 01:30")).is_open is False
 
 
 def test_a_window_stays_open_for_real_seconds_when_the_clock_changes() -> None:
-    saturday = Window(("Sat",), "22:00", 6 * 3600, "Europe/Berlin")
-    assert door(((saturday,),), at("2026-10-24 20:00")).until == at("2026-10-25 02:00")
-    assert door(((saturday,),), at("2026-03-28 21:00")).until == at("2026-03-29 03:00")
+    saturday = MaintenanceWindow(("Sat",), "22:00", 6 * 3600, "Europe/Berlin")
+    assert window_state(((saturday,),), at("2026-10-24 20:00")).until == at("2026-10-25 02:00")
+    assert window_state(((saturday,),), at("2026-03-28 21:00")).until == at("2026-03-29 03:00")
 
 
 def test_closed_windows_say_when_the_next_opens() -> None:
-    assert door(((NIGHTS, EARLY_SUNDAY),), at("2026-11-21 12:00")).opens_at == at("2026-11-22 01:30")
+    assert window_state(((NIGHTS, EARLY_SUNDAY),), at("2026-11-21 12:00")).opens_at == at("2026-11-22 01:30")
 
 
 def test_every_set_must_be_open() -> None:
-    noon = Window(DAYS, "12:00", 7200)
-    afternoon = Window(("Sun",), "13:00", 7200)
-    assert door(((noon,), (afternoon,)), at("2026-11-21 13:30")).opens_at == at("2026-11-22 13:00")
-    assert door(((noon,), (afternoon,)), at("2026-11-22 13:30")).is_open
+    noon = MaintenanceWindow(DAYS, "12:00", 7200)
+    afternoon = MaintenanceWindow(("Sun",), "13:00", 7200)
+    assert window_state(((noon,), (afternoon,)), at("2026-11-21 13:30")).opens_at == at("2026-11-22 13:00")
+    assert window_state(((noon,), (afternoon,)), at("2026-11-22 13:30")).is_open
 
 
 def test_windows_that_never_meet_never_open() -> None:
-    morning, evening = Window(DAYS, "06:00", 60), Window(DAYS, "18:00", 60)
-    found = door(((morning,), (evening,)), at("2026-11-21 12:00"))
+    morning, evening = MaintenanceWindow(DAYS, "06:00", 60), MaintenanceWindow(DAYS, "18:00", 60)
+    found = window_state(((morning,), (evening,)), at("2026-11-21 12:00"))
     assert (found.is_open, found.opens_at) == (False, None)
 
 
 def test_a_window_longer_than_a_week_never_closes() -> None:
     assert all(
-        door(((ALWAYS,),), at("2026-11-21 12:00") + timedelta(hours=hours)).is_open for hours in range(0, 400, 7)
+        window_state(((ALWAYS,),), at("2026-11-21 12:00") + timedelta(hours=hours)).is_open
+        for hours in range(0, 400, 7)
     )
 
 
 @given(drawn=windows, hours=st.integers(0, 24 * 366))
-def test_until_its_moment_a_door_stays_as_it_is(drawn: tuple[Window, ...], hours: int) -> None:
+def test_until_its_moment_a_door_stays_as_it_is(drawn: tuple[MaintenanceWindow, ...], hours: int) -> None:
     now = at("2026-01-01 00:00") + timedelta(hours=hours)
-    found = door((drawn,), now)
+    found = window_state((drawn,), now)
     if found.until is not None:
         assert found.until > now
-        assert door((drawn,), found.until - timedelta(microseconds=1)).is_open is found.is_open
+        assert window_state((drawn,), found.until - timedelta(microseconds=1)).is_open is found.is_open
     if found.opens_at is not None:
-        assert door((drawn,), found.opens_at).is_open
-        assert not door((drawn,), found.opens_at - timedelta(microseconds=1)).is_open
+        assert window_state((drawn,), found.opens_at).is_open
+        assert not window_state((drawn,), found.opens_at - timedelta(microseconds=1)).is_open
 
 
 ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Santiago", "Africa/Cairo", "Asia/Kolkata")
@@ -112,13 +117,16 @@ def test_a_window_opens_once_a_day_at_its_wall_clock_time_for_its_real_seconds(
     zone: ZoneInfo, day: date, start: time, duration_s: int
 ) -> None:
     """What the clock on the wall shows is looked up, minute by minute: no arithmetic is shared with what is tested."""
-    window, wall = Window((DAYS[day.weekday()],), f"{start:%H:%M}", duration_s, zone.key), datetime.combine(day, start)
+    window, wall = (
+        MaintenanceWindow((DAYS[day.weekday()],), f"{start:%H:%M}", duration_s, zone.key),
+        datetime.combine(day, start),
+    )
 
     def shows(moment: datetime) -> datetime:
         return moment.astimezone(zone).replace(tzinfo=None)
 
     before = datetime.combine(day, time(0), UTC) - timedelta(hours=16)
-    opens_at = door(((window,),), before).opens_at
+    opens_at = window_state(((window,),), before).opens_at
     assert opens_at is not None
     minutes = (before + timedelta(minutes=number) for number in range(45 * 60))
     first = next((minute for minute in minutes if shows(minute) == wall), None)
@@ -127,9 +135,9 @@ def test_a_window_opens_once_a_day_at_its_wall_clock_time_for_its_real_seconds(
     else:  # the clock skipped that time: it shows so much more as it was put forward
         put_forward = shows(opens_at) - shows(opens_at - timedelta(hours=3)) - timedelta(hours=3)
         assert shows(opens_at) == wall + put_forward
-    opened = door(((window,),), opens_at)
+    opened = window_state(((window,),), opens_at)
     assert (opened.is_open, opened.until) == (True, opens_at + timedelta(seconds=duration_s))
-    closed = door(((window,),), opens_at + timedelta(seconds=duration_s))
+    closed = window_state(((window,),), opens_at + timedelta(seconds=duration_s))
     assert not closed.is_open
     assert closed.opens_at is not None
     assert closed.opens_at > opens_at + timedelta(days=6)

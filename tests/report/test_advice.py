@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from reconciler.model import CantReason, HoldReason
-from reconciler.report.advice import ADVICE
+from reconciler.model import BlockedReason, HoldReason
+from reconciler.report.remedies import REMEDIES
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -36,9 +36,9 @@ def documented() -> Iterator[tuple[str, str]]:
 
 
 def test_page_and_documents_say_the_same() -> None:
-    assert dict(documented()) == {reason: advice.words for reason, advice in ADVICE.items()}
+    assert dict(documented()) == {reason: advice.words for reason, advice in REMEDIES.items()}
 
 
 def test_every_reason_of_an_action_is_advised_on() -> None:
-    assert {reason.value for reason in CantReason} <= ADVICE.keys()
-    assert {f"Held{reason.value}" for reason in HoldReason} <= ADVICE.keys()
+    assert {reason.value for reason in BlockedReason} <= REMEDIES.keys()
+    assert {f"Held{reason.value}" for reason in HoldReason} <= REMEDIES.keys()

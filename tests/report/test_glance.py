@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.model import DeviceId, Digest, Nothing, ObservedDevice, Parameters, Phase
-from reconciler.report.device import DeviceStatus, Moment, device_status
-from reconciler.report.glance import NotAStatus, glance
-from reconciler.report.render import device_file, read_device_file
+from reconciler.report.device_status import DeviceStatus, Moment, device_status
+from reconciler.report.status_files import device_file, read_device_file
+from reconciler.report.status_scan import UnreadableStatus, scan_status
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 words = st.from_regex("[a-z][a-z0-9_]{0,30}", fullmatch=True)
@@ -30,33 +30,33 @@ def status(parameters: Parameters, model: str | None = "m@1", why: str = "as wan
 def test_parameters_are_told_and_read_as_they_are(parameters: dict[str, float]) -> None:
     data = device_file(status(parameters))
     assert read_device_file(data).parameters == parameters
-    assert glance(data).parameters == parameters
+    assert scan_status(data).parameters == parameters
 
 
 @pytest.mark.parametrize("parameters", [{}, {"threshold": 0.5}, {"a": -3, "b_2": 1000}])
 def test_the_usual_ones_need_no_yaml(parameters: Parameters) -> None:
     """A review looks at ten thousand files: what is no YAML any more still tells all in the form that we write."""
     data = device_file(status(parameters)).replace(b"commit:", b"commit: [") + b"  - ["
-    assert glance(data).parameters == parameters
+    assert scan_status(data).parameters == parameters
 
 
 @pytest.mark.parametrize("parameters", [{"threshold": 1e-9}, {"on": 1}, {"a": 1, "null": 2, "z": 3}])
 def test_what_is_written_otherwise_is_not_read_in_part(parameters: Parameters) -> None:
-    assert glance(device_file(status(parameters))).parameters == parameters
+    assert scan_status(device_file(status(parameters))).parameters == parameters
 
 
 def test_of_an_unknown_pack_and_of_an_older_release_nothing_is_told() -> None:
-    assert glance(device_file(status({"threshold": 0.5}, model=None))).parameters is None
+    assert scan_status(device_file(status({"threshold": 0.5}, model=None))).parameters is None
     older = re.sub(rb"  parameters:\n(    .*\n)+", b"", device_file(status({"threshold": 0.5})))
-    assert glance(older).parameters is None
+    assert scan_status(older).parameters is None
     assert read_device_file(older).parameters is None
 
 
 def test_a_message_imitates_no_parameters() -> None:
     why = "so it goes\n  parameters:\n    threshold: 9\n  conditions:\n"
-    assert glance(device_file(status({"threshold": 0.5}, why=why))).parameters == {"threshold": 0.5}
+    assert scan_status(device_file(status({"threshold": 0.5}, why=why))).parameters == {"threshold": 0.5}
 
 
 def test_what_is_no_status_is_refused() -> None:
-    with pytest.raises(NotAStatus):
-        glance(b"\xff")
+    with pytest.raises(UnreadableStatus):
+        scan_status(b"\xff")

@@ -9,8 +9,8 @@ import yaml
 
 from reconciler.model import (
     Action,
-    Cant,
-    CantReason,
+    Blocked,
+    BlockedReason,
     DeviceId,
     Digest,
     Hold,
@@ -25,9 +25,9 @@ from reconciler.model import (
     Version,
 )
 from reconciler.report.conditions import Condition, Status, carried
-from reconciler.report.device import DeviceStatus, Moment, device_status
-from reconciler.report.gateway import GatewayFacts, SourceState, gateway_status
-from reconciler.report.render import device_file, gateway_file, read_device_file, read_gateway_file, readme
+from reconciler.report.device_status import DeviceStatus, Moment, device_status
+from reconciler.report.gateway_status import GatewayFacts, SourceState, gateway_status
+from reconciler.report.status_files import device_file, gateway_file, read_device_file, read_gateway_file, readme
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=1)
@@ -59,12 +59,16 @@ def test_a_device_that_is_where_git_wants_it_is_ready() -> None:
         (INSTALL, True, "Updating"),
         (INSTALL, False, "NeverSeen"),
         (Hold(DEVICE, ROLLOUT, HoldReason.WINDOW, "opens at 22:00"), True, "HeldWindow"),
-        (Cant(DEVICE, None, CantReason.UNKNOWN, "not in Git"), True, "UnknownDevice"),
-        (Cant(DEVICE, ROLLOUT, CantReason.SILENT, "silent for an hour"), True, "NotReporting"),
-        (Cant(DEVICE, ROLLOUT, CantReason.SLOT, "512 bytes short", 512), True, "SlotTooSmall"),
-        (Cant(DEVICE, ROLLOUT, CantReason.SLOT, "short, silent too", 512, (CantReason.SILENT,)), True, "NotReporting"),
-        (Cant(DEVICE, ROLLOUT, CantReason.WRONG_TYPE, "Git says a, it says b"), True, "WrongType"),
-        (Cant(DEVICE, ROLLOUT, CantReason.QUARANTINED, "failed here before"), True, "Quarantined"),
+        (Blocked(DEVICE, None, BlockedReason.UNKNOWN, "not in Git"), True, "UnknownDevice"),
+        (Blocked(DEVICE, ROLLOUT, BlockedReason.SILENT, "silent for an hour"), True, "NotReporting"),
+        (Blocked(DEVICE, ROLLOUT, BlockedReason.SLOT, "512 bytes short", 512), True, "SlotTooSmall"),
+        (
+            Blocked(DEVICE, ROLLOUT, BlockedReason.SLOT, "short, silent too", 512, (BlockedReason.SILENT,)),
+            True,
+            "NotReporting",
+        ),
+        (Blocked(DEVICE, ROLLOUT, BlockedReason.WRONG_TYPE, "Git says a, it says b"), True, "WrongType"),
+        (Blocked(DEVICE, ROLLOUT, BlockedReason.QUARANTINED, "failed here before"), True, "Quarantined"),
     ],
 )
 def test_ready_takes_the_first_reason_of_the_priority_list(action: Action, seen: bool, reason: str) -> None:  # noqa: FBT001 - a table's column
@@ -74,7 +78,9 @@ def test_ready_takes_the_first_reason_of_the_priority_list(action: Action, seen:
 
 
 def test_two_truths_of_one_device_are_two_conditions() -> None:
-    told = by_type(status(Cant(DEVICE, ROLLOUT, CantReason.SLOT, "short, silent too", 512, (CantReason.SILENT,))))
+    told = by_type(
+        status(Blocked(DEVICE, ROLLOUT, BlockedReason.SLOT, "short, silent too", 512, (BlockedReason.SILENT,)))
+    )
     assert (told["Fits"].reason, told["Reporting"].reason) == ("SlotTooSmall", "NotReporting")
 
 
@@ -115,7 +121,7 @@ def test_files_are_yaml_that_says_the_same() -> None:
     }
 
 
-@pytest.mark.parametrize("action", [DONE, INSTALL, Cant(DEVICE, None, CantReason.UNKNOWN, "é: - not # in\nGit")])
+@pytest.mark.parametrize("action", [DONE, INSTALL, Blocked(DEVICE, None, BlockedReason.UNKNOWN, "é: - not # in\nGit")])
 @pytest.mark.parametrize("seen", [True, False])
 def test_reading_a_file_gives_the_status_back(action: Action, seen: bool) -> None:  # noqa: FBT001 - a table's column
     told = status(action, seen=seen)

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.model import DeviceId, RolloutId, RolloutWord
-from reconciler.report.device import Moment
-from reconciler.report.rollout import RolloutFacts, WaveFacts, rollout_status
-from reconciler.report.rollout_file import NotAStatus, read_rollout_file, rollout_file
+from reconciler.model import DeviceId, RolloutId, RolloutReport
+from reconciler.report.device_status import Moment
+from reconciler.report.rollout_file import InvalidRolloutStatus, read_rollout_file, rollout_file
+from reconciler.report.rollout_status import RolloutFacts, WaveFacts, rollout_status
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-WORD = RolloutWord(
+WORD = RolloutReport(
     "ab" * 8,
     done=frozenset({DeviceId("d1"), DeviceId("d2")}),
     failed=frozenset({DeviceId("d3")}),
@@ -41,11 +41,11 @@ def test_since_says_since_when_it_waits_and_a_new_commit_alone_is_no_news() -> N
 @pytest.mark.parametrize(
     ("facts", "reason"),
     [
-        (FACTS, "UnderWay"),
+        (FACTS, "Progressing"),
         (replace(FACTS, held="rollout r is suspended"), "Held"),
         (replace(FACTS, complete=True), "Ready"),
-        (replace(FACTS, word=replace(WORD, stopped="stopped: 2 failed, 1 allowed")), "BudgetSpent"),
-        (replace(FACTS, word=replace(WORD, stopped="stopped: 2 failed, 1 allowed"), taken_back=True), "TakenBack"),
+        (replace(FACTS, word=replace(WORD, stopped="stopped: 2 failed, 1 allowed")), "FailureBudgetSpent"),
+        (replace(FACTS, word=replace(WORD, stopped="stopped: 2 failed, 1 allowed"), rolled_back=True), "RolledBack"),
     ],
 )
 def test_each_state_has_its_reason(facts: RolloutFacts, reason: str) -> None:
@@ -64,5 +64,5 @@ def test_each_state_has_its_reason(facts: RolloutFacts, reason: str) -> None:
     ],
 )
 def test_what_another_gateway_writes_wrong_is_refused_and_no_more(data: bytes) -> None:
-    with pytest.raises(NotAStatus):
+    with pytest.raises(InvalidRolloutStatus):
         read_rollout_file(data)

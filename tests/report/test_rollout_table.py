@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from reconciler.model import RolloutId, RolloutWord
-from reconciler.report.device import Moment
-from reconciler.report.gateway import GatewayFacts, SourceState, gateway_status
-from reconciler.report.render import readme
-from reconciler.report.rollout import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
+from reconciler.model import RolloutId, RolloutReport
+from reconciler.report.device_status import Moment
+from reconciler.report.gateway_status import GatewayFacts, SourceState, gateway_status
+from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
 from reconciler.report.rollout_table import bar, rollout_section
+from reconciler.report.status_files import readme
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 MOMENT = Moment(NOON, "c" * 40)
@@ -21,13 +21,13 @@ def status(name: str = "wear", *, done: int = 1, waiting: str = "wave 1 (canary)
         WaveFacts("canary", 1, min(1, done), 0, 0, 0, 0, open=True),
         WaveFacts("rest", 3, max(0, done - 1), 1, 1, 1, 0, open=False),
     )
-    facts = RolloutFacts(RolloutId(name), "wear@2", RolloutWord("w"), waves, complete=done == 4, waiting=waiting)
+    facts = RolloutFacts(RolloutId(name), "wear@2", RolloutReport("w"), waves, complete=done == 4, waiting=waiting)
     return rollout_status(facts, MOMENT, None)
 
 
 def test_a_rollout_under_way_shows_its_waves() -> None:
     text = "\n".join(rollout_section([status()]))
-    assert "| wear | wear@2 | UnderWay | ███░░░░░░░░░ 1 of 4 | 2026-11-21 12:00 |" in text
+    assert "| wear | wear@2 | Progressing | ███░░░░░░░░░ 1 of 4 | 2026-11-21 12:00 |" in text
     assert "| 1 canary | ████████████ 1 of 1 | 0 | 0 | 0 | 0 | over |" in text
     assert "| 2 rest | ░░░░░░░░░░░░ 0 of 3 | 1 | 1 | 1 | 0 | not open |" in text
 

@@ -16,8 +16,8 @@ from click.testing import CliRunner, Result
 from reconciler.cli import cli
 from reconciler.model import (
     Action,
-    Cant,
-    CantReason,
+    Blocked,
+    BlockedReason,
     Commit,
     DeviceId,
     Digest,
@@ -27,9 +27,9 @@ from reconciler.model import (
     RolloutId,
 )
 from reconciler.report.conditions import Condition, Status
-from reconciler.report.device import Moment, device_status
-from reconciler.report.gateway import GatewayStatus
-from reconciler.report.render import device_file, gateway_file
+from reconciler.report.device_status import Moment, device_status
+from reconciler.report.gateway_status import GatewayStatus
+from reconciler.report.status_files import device_file, gateway_file
 
 API = "apiVersion: tinyfleet/v1alpha1"
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)  # a Saturday
@@ -148,9 +148,9 @@ def device_says(
     return {f"devices/{name}.yaml": device_file(device_status(does, seen, model, Moment(NOON, commit), None))}
 
 
-def silent(name: str) -> Cant:
+def silent(name: str) -> Blocked:
     why = f"not reporting since {NOON:%Y-%m-%d %H:%M:%S UTC}"
-    return Cant(DeviceId(name), RolloutId("wear"), CantReason.SILENT, why)
+    return Blocked(DeviceId(name), RolloutId("wear"), BlockedReason.SILENT, why)
 
 
 def run(*arguments: str | Path) -> Result:

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from reconciler.cli.plan_views import escaped
-from reconciler.cli.review_views import duration
-from reconciler.cli.rollout_views import listed, shown
+from reconciler.cli.views.plan_text import escaped
+from reconciler.cli.views.review_markdown import duration
+from reconciler.cli.views.rollout_text import listed, shown
 from reconciler.model import DeviceId, GatewayId, RolloutId
-from reconciler.report.rollout import WaveFacts
-from reconciler.review.past import Chapter
-from reconciler.review.picture import Picture, State, Stuck
+from reconciler.report.rollout_status import WaveFacts
+from reconciler.review.rollout_history import PastRollout
+from reconciler.review.rollout_state import RolloutPicture, RolloutState, Stuck
 from tests.review.changes import (
     Works,
     commented,
@@ -72,7 +72,7 @@ def test_what_is_yet_to_be_done_anyway_is_told_apart(repository: Works) -> None:
 # ---------------------------------------------------------------- pictures of rollouts
 
 
-def picture(**changes: object) -> Picture:
+def picture(**changes: object) -> RolloutPicture:
     waves = (
         WaveFacts("canary", 2, done=2, at_risk=0, due=0, failed=0, missing=0, open=True),
         WaveFacts("rest", 10, done=3, at_risk=1, due=4, failed=1, missing=1, open=True),
@@ -81,7 +81,7 @@ def picture(**changes: object) -> Picture:
     fields: dict[str, object] = {
         "rollout": RolloutId("wear"),
         "model": "wear@2",
-        "state": State.UNDER_WAY,
+        "state": RolloutState.UNDER_WAY,
         "since": None,
         "waves": waves,
         "why": "",
@@ -92,7 +92,7 @@ def picture(**changes: object) -> Picture:
         "ends_at": None,
         "left_s": None,
     }
-    return Picture(**{**fields, **changes})  # type: ignore[arg-type]  # a test's shorthand
+    return RolloutPicture(**{**fields, **changes})  # type: ignore[arg-type]  # a test's shorthand
 
 
 def drawn(*parts: object) -> str:
@@ -116,8 +116,8 @@ def test_a_picture_says_only_what_is_known() -> None:
 def test_a_picture_says_all_that_is_known() -> None:
     stuck = Stuck(DeviceId("pump-07"), GatewayId("hall"), "Quarantined", "golden vectors differ", NOON)
     silent = Stuck(DeviceId("pump-08"), GatewayId("hall"), "NotReporting", "since noon", None)
-    past = Chapter(RolloutId("wear"), GatewayId("hall"), "wear@1", "w", NOON, NOON.replace(hour=14), "complete")
-    going = Chapter(RolloutId("wear"), GatewayId("hall"), "wear@2", "w2", NOON, None, "under way")
+    past = PastRollout(RolloutId("wear"), GatewayId("hall"), "wear@1", "w", NOON, NOON.replace(hour=14), "complete")
+    going = PastRollout(RolloutId("wear"), GatewayId("hall"), "wear@2", "w2", NOON, None, "under way")
     whole = picture(
         since=NOON.replace(hour=9),
         why="wave 2 (rest): 1 missing",

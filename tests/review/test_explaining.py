@@ -22,12 +22,12 @@ from reconciler.model import (
     Rollout,
     RolloutId,
     Selector,
-    SerialLink,
+    SerialAddress,
     Wave,
 )
-from reconciler.report.device import DeviceStatus, Moment, device_status
-from reconciler.review.evidence import Evidence, Told
+from reconciler.report.device_status import DeviceStatus, Moment, device_status
 from reconciler.review.explain import Daemon, Explanation, Known, explain, rollout_of
+from reconciler.review.reported_state import GatewayReport, ReportedState
 from tests.plan.fleets import ESP32, EVERYWHERE, HALL, NOW, SEALED, V1, V2, device, fleet
 
 PUMP = device(1)
@@ -46,8 +46,10 @@ def explained(
     enforces: str | None = None,
     name: DeviceId = PUMP.name,
 ) -> Explanation:
-    gateways = {} if enforces is None else {HALL.name: Told(HALL.name, NOW, enforces, "Ready", "", (), (), 0, {})}
-    return explain(name, Known(desired, Evidence(gateways), status, daemon, where), NOW)
+    gateways = (
+        {} if enforces is None else {HALL.name: GatewayReport(HALL.name, NOW, enforces, "Ready", "", (), (), 0, {})}
+    )
+    return explain(name, Known(desired, ReportedState(gateways), status, daemon, where), NOW)
 
 
 def status_of(desired: Desired, action: Nothing | Hold, model: str | None = str(V2)) -> DeviceStatus:
@@ -69,9 +71,9 @@ def test_a_device_that_nobody_serves_or_wants_anything_of() -> None:
 
 @pytest.mark.parametrize(
     ("link", "words"),
-    [(SerialLink("/dev/ttyS0", 2400, 7), "/dev/ttyS0 at 2400 baud, address 7"), (PUMP.link, "MQTT")],
+    [(SerialAddress("/dev/ttyS0", 2400, 7), "/dev/ttyS0 at 2400 baud, address 7"), (PUMP.link, "MQTT")],
 )
-def test_how_a_device_is_reached(link: SerialLink, words: str) -> None:
+def test_how_a_device_is_reached(link: SerialAddress, words: str) -> None:
     (told,) = says(explained(fleet([replace(PUMP, link=link)])), "Device")
     assert told == f"is of type esp32, reached over {words}"
 
@@ -131,7 +133,7 @@ def test_what_the_daemon_knows_is_told_too() -> None:
     daemon = Daemon(
         working=True,
         seen_at=NOW - timedelta(minutes=3),
-        under_way="m@2 is to be transferred",
+        in_progress="m@2 is to be transferred",
         waiting="lost: no answer",
         ordered="sequence 4",
         failures={DIGEST: "the trial failed with -31"},
@@ -168,7 +170,7 @@ def test_what_the_commit_would_do_is_told_where_no_status_says_it() -> None:
     )
     assert explained(desired, enforces=desired.commit).next == (silent,)
     (behind,) = explained(desired, enforces="").next
-    assert behind.startswith("gateway hall enforces nothing; with cccccccccccc it would: cant: ")
+    assert behind.startswith("gateway hall enforces nothing; with cccccccccccc it would: blocked: ")
     unwanted = fleet([PUMP], rollouts=())
     (nothing,) = explained(unwanted, enforces=unwanted.commit).next
     assert nothing.startswith("nothing to do: ")

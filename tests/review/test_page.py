@@ -6,12 +6,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from reconciler.cli.plan_views import COMMENT_CHARS
-from reconciler.daemon.outbox import FIRST_WAIT_S, GIVEN_UP_AFTER, LONGEST_WAIT_S
-from reconciler.report.notice import Event
-from reconciler.review.picture import State
+from reconciler.cli.views.plan_text import COMMENT_CHARS
+from reconciler.daemon.event_queue import FIRST_WAIT_S, GIVEN_UP_AFTER, LONGEST_WAIT_S
+from reconciler.report.events import EventKind
 from reconciler.review.risks import CANARY_FEW, CANARY_PERCENT, RiskCode
-from reconciler.review.travel import BLOCK_BYTES, EXCHANGE_BYTES, EXCHANGE_S
+from reconciler.review.rollout_state import RolloutState
+from reconciler.review.transfer_time import BLOCK_BYTES, EXCHANGE_BYTES, EXCHANGE_S
 
 PAGE = (Path(__file__).parents[2] / "docs" / "review.md").read_text(encoding="utf-8")
 
@@ -23,8 +23,8 @@ def test_every_risk_has_its_row_and_no_other() -> None:
 
 
 def test_states_and_events_are_named() -> None:
-    assert all(f"`{state.value}`" in PAGE for state in State)
-    assert all(f"`{event.value}`" in PAGE for event in Event)
+    assert all(f"`{state.value}`" in PAGE for state in RolloutState)
+    assert all(f"`{event.value}`" in PAGE for event in EventKind)
 
 
 def test_figures_are_those_of_the_code() -> None:

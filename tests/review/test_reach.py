@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from reconciler.model import (
-    Cant,
+    Blocked,
     Device,
     DeviceId,
     Digest,
@@ -17,6 +17,7 @@ from reconciler.model import (
     Fallback,
     Gate,
     GatewayId,
+    MaintenanceWindow,
     Needs,
     Observed,
     ObservedDevice,
@@ -24,15 +25,14 @@ from reconciler.model import (
     Rollout,
     RolloutId,
     Selector,
-    Window,
 )
 from reconciler.report.conditions import Status
-from reconciler.report.glance import Glance, Said
-from reconciler.review.differences import Change, Kind
-from reconciler.review.evidence import Evidence, Told, Unheard, model_of, observed, running
+from reconciler.report.status_scan import ScannedCondition, StatusScan
+from reconciler.review.affected_devices import Reach, reach
+from reconciler.review.document_diff import ChangeKind, DocumentChange
+from reconciler.review.reported_state import GatewayReport, ReportedState, UnheardPolicy, model_of, observed, running
 from reconciler.review.review import Sources, review
-from reconciler.review.touched import Reach, reach
-from reconciler.review.travel import Line, line_of, passage
+from reconciler.review.transfer_time import ReviewLine, line_of, passage
 from tests.plan.fleets import (
     ESP32,
     EVERYWHERE,
@@ -86,7 +86,7 @@ def test_a_type_that_has_become_too_small_touches_its_devices() -> None:
     state = observe({PUMP.name: seen(None)}, *BUILT)
     found = reach(replace(before, types=small_as_before), state, replace(before, types=small), state, NOW)
     assert names(found) == [PUMP.name]
-    assert isinstance(found.touched[0].action, Cant)
+    assert isinstance(found.touched[0].action, Blocked)
 
 
 def test_devices_that_nobody_wants_serves_or_knows() -> None:
@@ -101,13 +101,15 @@ def test_devices_that_nobody_wants_serves_or_knows() -> None:
 # ---------------------------------------------------------------- what gateways told
 
 
-def glance(name: str, *, model: str | None = "m@1", phase: Phase | None = Phase.CONFIRMED, **said: Said) -> Glance:
-    reporting = Said(Status.TRUE, "Reporting", NOW)
-    return Glance(DeviceId(name), model, ON_V1, phase, 3, {"Reporting": reporting, **said})
+def glance(
+    name: str, *, model: str | None = "m@1", phase: Phase | None = Phase.CONFIRMED, **said: ScannedCondition
+) -> StatusScan:
+    reporting = ScannedCondition(Status.TRUE, "Reporting", NOW)
+    return StatusScan(DeviceId(name), model, ON_V1, phase, 3, {"Reporting": reporting, **said})
 
 
-def evidence(*devices: Glance) -> Evidence:
-    return Evidence({HALL.name: Told(HALL.name, NOW, "c" * 40, "Ready", "", devices)})
+def evidence(*devices: StatusScan) -> ReportedState:
+    return ReportedState({HALL.name: GatewayReport(HALL.name, NOW, "c" * 40, "Ready", "", devices)})
 
 
 def test_models_are_named_by_what_gateways_knew() -> None:
@@ -121,38 +123,42 @@ def test_models_are_named_by_what_gateways_knew() -> None:
 
 @pytest.mark.parametrize(
     "unheard_of",
-    [glance("d001", Reporting=Said(Status.UNKNOWN, "NeverSeen", NOW)), glance("d001", phase=None)],
+    [glance("d001", Reporting=ScannedCondition(Status.UNKNOWN, "NeverSeen", NOW)), glance("d001", phase=None)],
     ids=["never-seen", "no-phase"],
 )
-def test_a_device_that_its_gateway_never_heard_is_not_observed(unheard_of: Glance) -> None:
+def test_a_device_that_its_gateway_never_heard_is_not_observed(unheard_of: StatusScan) -> None:
     desired = fleet([PUMP])
-    assert observed(evidence(unheard_of), desired, {}, NOW, before=desired, unheard=Unheard.SETTLED).devices == {}
+    assert observed(evidence(unheard_of), desired, {}, NOW, before=desired, unheard=UnheardPolicy.SETTLED).devices == {}
 
 
 def test_what_failed_on_a_device_stays_out_of_it_unless_the_model_is_another() -> None:
     desired = fleet([PUMP])
-    failed = evidence(glance("d001", UpToDate=Said(Status.FALSE, "Quarantined", NOW)))
-    found = observed(failed, desired, {}, NOW, before=desired, unheard=Unheard.SETTLED)
+    failed = evidence(glance("d001", UpToDate=ScannedCondition(Status.FALSE, "Quarantined", NOW)))
+    found = observed(failed, desired, {}, NOW, before=desired, unheard=UnheardPolicy.SETTLED)
     assert [name for name, _ in found.quarantined] == [PUMP.name]
     source = replace(desired.models[V2].source, sha256=Digest("1" * 64))
     other = replace(desired, models={**desired.models, V2: replace(desired.models[V2], source=source)})
-    assert not observed(failed, other, {}, NOW, before=desired, unheard=Unheard.SETTLED).quarantined
+    assert not observed(failed, other, {}, NOW, before=desired, unheard=UnheardPolicy.SETTLED).quarantined
 
 
 def test_a_sealed_device_that_nobody_told_of_runs_what_it_was_made_with() -> None:
     sealed = replace(PUMP, type=SEALED.name)
     desired = fleet([sealed])
-    (found,) = observed(Evidence(), desired, {}, NOW, before=desired, unheard=Unheard.SETTLED).devices.values()
+    (found,) = observed(
+        ReportedState(), desired, {}, NOW, before=desired, unheard=UnheardPolicy.SETTLED
+    ).devices.values()
     assert (found.phase, found.parameters) == (Phase.CONFIRMED, {})
     assert found.running is not None
     bare = replace(desired, types={**desired.types, SEALED.name: replace(SEALED, prebaked=())})
-    (nothing,) = observed(Evidence(), bare, {}, NOW, before=bare, unheard=Unheard.SETTLED).devices.values()
+    (nothing,) = observed(ReportedState(), bare, {}, NOW, before=bare, unheard=UnheardPolicy.SETTLED).devices.values()
     assert nothing.running is None
 
 
 def test_a_device_of_no_rollout_runs_nothing_that_is_known() -> None:
     desired = fleet([PUMP], rollouts=())
-    (found,) = observed(Evidence(), desired, {}, NOW, before=desired, unheard=Unheard.SETTLED).devices.values()
+    (found,) = observed(
+        ReportedState(), desired, {}, NOW, before=desired, unheard=UnheardPolicy.SETTLED
+    ).devices.values()
     assert found == ObservedDevice(NOW, Phase.IDLE, None)
 
 
@@ -160,7 +166,7 @@ def test_a_device_of_no_rollout_runs_nothing_that_is_known() -> None:
 
 
 def given(state: Observed) -> Sources:
-    return Sources(Evidence(), {}, lambda _sort: None, observed=state)
+    return Sources(ReportedState(), {}, lambda _sort: None, observed=state)
 
 
 def codes(rollout: Rollout, devices: list[Device], **changes: object) -> dict[str, str]:
@@ -182,15 +188,15 @@ def test_risks_of_a_change_that_nothing_holds() -> None:
 
 
 def test_a_rollout_that_can_never_end_in_its_windows() -> None:
-    saturday = Window(("Sat",), "02:00", 3600)
-    sunday = Window(("Sun",), "02:00", 3600)
+    saturday = MaintenanceWindow(("Sat",), "02:00", 3600)
+    sunday = MaintenanceWindow(("Sun",), "02:00", 3600)
     hall = replace(HALL, windows=(saturday,))
     found = codes(replace(EVERYWHERE, windows=(sunday,)), [PUMP], gateways={HALL.name: hall})
     assert "its windows never meet, or are too short" in found["WindowsNeverMeet"]
 
 
 def test_time_in_windows_is_counted_until_it_is_hopeless() -> None:
-    day = Window(("Mon",), "00:00", 60)
+    day = MaintenanceWindow(("Mon",), "00:00", 60)
     assert passage(((day,),), NOW, 30).ends_at is not None
     assert passage(((day,),), NOW, 120).openings == 2
     hopeless = passage(((day,),), NOW, 10 * 365 * 86400)
@@ -201,7 +207,7 @@ def test_time_in_windows_is_counted_until_it_is_hopeless() -> None:
 
 def test_devices_on_mqtt_hold_no_line() -> None:
     line = line_of(PUMP, GatewayId("hall"))
-    assert (line, str(line)) == (Line(GatewayId("hall"), "", 0), "hall, MQTT")
+    assert (line, str(line)) == (ReviewLine(GatewayId("hall"), "", 0), "hall, MQTT")
 
 
 def test_what_is_not_built_counts_as_large_as_it_may_become() -> None:
@@ -219,5 +225,5 @@ def test_a_change_of_the_fleets_defaults_is_told() -> None:
     before, after = fleet([PUMP]), replace(fleet([PUMP]), fleet=replace(fleet([PUMP]).fleet, silent_after_s=6000))
     state = observe({PUMP.name: seen(ON_V2, parameters={"threshold": 0.5})}, *BUILT)
     found = review(before, after, given(state), NOW)
-    assert found.changes == (Change("Fleet", "plant", Kind.CHANGED, ("silentAfter",)),)
+    assert found.changes == (DocumentChange("Fleet", "plant", ChangeKind.CHANGED, ("silentAfter",)),)
     assert found.reach.touched == ()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.build.outcome import Built, Report
-from reconciler.build.recipe import recipe_of
-from reconciler.build.store import Store
-from reconciler.cli.repositories import find
+from reconciler.cli.inputs.repositories import find
+from reconciler.compiler.build_report import BuildReport, Built
+from reconciler.compiler.recipe import recipe_of
+from reconciler.compiler.store import ArtifactStore
 from reconciler.load import Cache
 from reconciler.model import ModelRef, TypeId, Version
 from tests.review.changes import (
@@ -213,11 +213,11 @@ def test_a_store_tells_the_true_payload(tmp_path: Path) -> None:
     head = repository.commit({"rollout.yaml": rollout_document("2")})
     desired = find(repository.path).load(head, Cache()).desired
     assert desired is not None
-    store = Store(str(tmp_path / "store"))
+    store = ArtifactStore(str(tmp_path / "store"))
     for version, pack in (("1", bytes(range(256)) * 8), ("2", bytes(range(256)) * 8 + b"tail")):
         recipe = recipe_of(desired.models[ModelRef("wear", Version(version))], desired.types[TypeId("board")])
         digest = hashlib.sha256(pack).hexdigest()
-        report = Report(f"wear@{version}", "board", recipe.digest, digest, len(pack), 256, ("TREE_ENSEMBLE",))
+        report = BuildReport(f"wear@{version}", "board", recipe.digest, digest, len(pack), 256, ("TREE_ENSEMBLE",))
         store.put(recipe.digest, Built(pack, report))
     document = reviewed(repository, base, head, "--store", tmp_path / "store")
     (payload,) = {(load["payload"], load["bytes"], load["exact"]) for load in document["payloads"]}

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from reconciler.cli.repositories import find
+from reconciler.cli.inputs.repositories import find
 from reconciler.load import Cache
-from reconciler.model import DeviceId, GatewayId, RolloutId, RolloutWord
-from reconciler.plan.wish import wish
-from reconciler.report.device import Moment
-from reconciler.report.rollout import RolloutFacts, WaveFacts, rollout_status
+from reconciler.model import DeviceId, GatewayId, RolloutId, RolloutReport
+from reconciler.plan.revision import revision_of
+from reconciler.report.device_status import Moment
 from reconciler.report.rollout_file import rollout_file
-from reconciler.review.past import chapters
+from reconciler.report.rollout_status import RolloutFacts, WaveFacts, rollout_status
+from reconciler.review.rollout_history import past_rollouts
 from tests.review.changes import (
     CAREFUL,
     NOON,
@@ -38,13 +38,13 @@ def says(  # noqa: PLR0913 - one parameter for each thing that a rollout may say
     stopped: str = "",
     held: str = "",
     model: str = "wear@2",
-    wish: str = "w2",
+    revision: str = "w2",
 ) -> dict[str, bytes]:
     """Tell of a rollout over twelve pumps, dealt to a canary and the rest."""
     names = [DeviceId(f"pump-{number:02}") for number in range(12)]
     ends = [done, done + failed, done + failed + missing]
-    word = RolloutWord(
-        wish,
+    word = RolloutReport(
+        revision,
         done=frozenset(names[: ends[0]]),
         failed=frozenset(names[ends[0] : ends[1]]),
         missing=frozenset(names[ends[1] : ends[2]]),
@@ -144,9 +144,9 @@ def test_who_speaks_of_what_git_wants_comes_before_who_spoke_of_another_wish(rep
     found = find(repository.path)
     desired = found.load(found.resolve("HEAD"), Cache()).desired
     assert desired is not None
-    wanted = wish(desired, RolloutId("wear"))
+    wanted = revision_of(desired, RolloutId("wear"))
     repository.status(says(done=12), "hall")
-    repository.status(says(done=1, wish=wanted), "yard")
+    repository.status(says(done=1, revision=wanted), "yard")
     (row,) = told("list", repository.path)
     assert (row["state"], row["done"]) == ("under way", 1)
 
@@ -158,9 +158,9 @@ def test_the_word_on_another_model_is_not_taken_for_this_one(repository: Works) 
 
 def test_history_is_what_git_keeps_of_the_status(repository: Works) -> None:
     for status in (
-        says(done=3, model="wear@0", wish="w0"),
-        says(done=2, model="wear@1", wish="w1"),
-        says(done=12, model="wear@1", wish="w1"),
+        says(done=3, model="wear@0", revision="w0"),
+        says(done=2, model="wear@1", revision="w1"),
+        says(done=12, model="wear@1", revision="w1"),
         says(done=4),
         says(done=4, failed=1, stopped="stopped: 1 failed, 0 allowed"),
     ):
@@ -178,7 +178,7 @@ def test_history_is_what_git_keeps_of_the_status(repository: Works) -> None:
 def test_versions_that_are_no_status_are_passed_over() -> None:
     now = datetime(2026, 11, 21, tzinfo=UTC)
     good = says(done=12)["rollouts/wear.yaml"]
-    (chapter,) = chapters(GatewayId("hall"), [(now, b"\xff"), (now - timedelta(hours=1), good)])
+    (chapter,) = past_rollouts(GatewayId("hall"), [(now, b"\xff"), (now - timedelta(hours=1), good)])
     assert chapter.outcome == "complete"
 
 

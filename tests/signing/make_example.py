@@ -10,12 +10,12 @@ import sys
 from collections.abc import Iterator
 
 from signing.delegation import Delegation, delegate
-from signing.envelope import Install, make
-from signing.names import Engine, target
+from signing.envelope import InstallOrder, make
+from signing.names import EngineContract, target
 from tests.signing.forge import Key
 
-FLEET, DEVICE, ENGINE = "plant", "pump-1", Engine(1, frozenset({"ADD", "CONV_2D"}))
-ORDER = Install(sequence=1, digest=bytes(range(32)), size=4096)
+FLEET, DEVICE, ENGINE = "plant", "pump-1", EngineContract(1, frozenset({"ADD", "CONV_2D"}))
+ORDER = InstallOrder(sequence=1, digest=bytes(range(32)), size=4096)
 EPOCH = 1
 
 

@@ -8,22 +8,22 @@ from dataclasses import replace
 import pytest
 
 from signing.delegation import Delegation, delegate
-from signing.envelope import Configure, Install, make
-from signing.names import Engine, Target, target
+from signing.envelope import ConfigureOrder, InstallOrder, make
+from signing.names import EngineContract, EnvelopeTarget, target
 from signing.verdict import RefusedError
 from signing.verify import DeviceState, verify
 from tests.signing.forge import Key
 
 ROOT, GATEWAY, THIEF = Key(), Key(), Key()
-ENGINE = Engine(1, frozenset({"CONV_2D", "FULLY_CONNECTED"}))
+ENGINE = EngineContract(1, frozenset({"CONV_2D", "FULLY_CONNECTED"}))
 PUMP = target("plant", "pump-1", ENGINE)
 GRANT = Delegation(GATEWAY.public_key, PUMP.vendor, 2)
 GOOD, OLD, EVIL = bytes([1]) * 32, bytes([2]) * 32, bytes([6]) * 32
 STATE = DeviceState(ROOT.public_key, PUMP, slot_bytes=16384, sequence=9, held=GRANT, running=GOOD)
 
 
-def _install(sequence: int = 10, digest: bytes = GOOD, size: int = 5000) -> Install:
-    return Install(sequence, digest, size)
+def _install(sequence: int = 10, digest: bytes = GOOD, size: int = 5000) -> InstallOrder:
+    return InstallOrder(sequence, digest, size)
 
 
 def _verdict(envelope: bytes, state: DeviceState = STATE) -> str:
@@ -57,8 +57,8 @@ def test_going_back_on_purpose_is_a_newer_envelope() -> None:
     assert _verdict(make(GATEWAY, PUMP, _install(sequence=10, digest=OLD))) == "OK"
 
 
-@pytest.mark.parametrize("order", [_install(), Configure(10, GOOD, {0: 5})], ids=["install", "configure"])
-def test_replay(order: Install | Configure) -> None:
+@pytest.mark.parametrize("order", [_install(), ConfigureOrder(10, GOOD, {0: 5})], ids=["install", "configure"])
+def test_replay(order: InstallOrder | ConfigureOrder) -> None:
     """What was accepted once is not accepted again."""
     envelope = make(GATEWAY, PUMP, order)
     accepted = verify(envelope, STATE)
@@ -80,7 +80,7 @@ def test_wrong_device() -> None:
 
 def test_wrong_engine() -> None:
     """A device whose engine lacks an operator has another class."""
-    simpler = target("plant", "pump-1", Engine(1, frozenset({"CONV_2D"})))
+    simpler = target("plant", "pump-1", EngineContract(1, frozenset({"CONV_2D"})))
     assert _verdict(make(GATEWAY, simpler, _install())) == "CLASS"
     newer = target("plant", "pump-1", replace(ENGINE, pack_format=2))
     assert _verdict(make(GATEWAY, newer, _install())) == "CLASS"
@@ -91,12 +91,12 @@ def test_wrong_fleet() -> None:
     other = target("harbour", "pump-1", ENGINE)
     cwt = delegate(ROOT, Delegation(THIEF.public_key, other.vendor, 9))
     assert _verdict(make(THIEF, PUMP, _install(), cwt)) == "FLEET"
-    assert _verdict(make(GATEWAY, Target(other.vendor, PUMP.klass, PUMP.device), _install())) == "VENDOR"
+    assert _verdict(make(GATEWAY, EnvelopeTarget(other.vendor, PUMP.klass, PUMP.device), _install())) == "VENDOR"
 
 
 def test_mix_and_match() -> None:
     """Parameters tuned for one model are not set on another."""
-    assert _verdict(make(GATEWAY, PUMP, Configure(10, OLD, {0: 1}))) == "MODEL"
+    assert _verdict(make(GATEWAY, PUMP, ConfigureOrder(10, OLD, {0: 1}))) == "MODEL"
     one, other = make(GATEWAY, PUMP, _install()), make(GATEWAY, PUMP, _install(sequence=11))
     cut = len(one) - 141
     assert _verdict(one[:cut] + other[cut:]) == "DIGEST"

@@ -12,21 +12,21 @@ from hypothesis import strategies as st
 
 from signing.cbor import encode
 from signing.delegation import Delegation, delegate, read_delegation
-from signing.envelope import MAX_INDEX, UINT32_MAX, Configure, Install, Order, make
-from signing.names import Target
+from signing.envelope import MAX_INDEX, UINT32_MAX, ConfigureOrder, InstallOrder, Order, make
+from signing.names import EnvelopeTarget
 from signing.verdict import RefusedError
 from signing.verify import DeviceState, verify
 from tests.signing.cast import CLASS, DEVICE, DIGEST, VENDOR, Cast
 from tests.signing.forge import Key
 
 ROOT, GATEWAY = Key(), Key()
-TARGET = Target(VENDOR, CLASS, DEVICE)
+TARGET = EnvelopeTarget(VENDOR, CLASS, DEVICE)
 INT32 = st.integers(-(2**31), 2**31 - 1)
 SEQUENCES = st.integers(1, UINT32_MAX)
 DIGESTS = st.binary(min_size=32, max_size=32)
-INSTALLS = st.builds(Install, SEQUENCES, DIGESTS, st.integers(1, UINT32_MAX))
+INSTALLS = st.builds(InstallOrder, SEQUENCES, DIGESTS, st.integers(1, UINT32_MAX))
 VALUES = st.dictionaries(st.integers(0, MAX_INDEX), INT32, max_size=8)
-CONFIGURES = st.builds(Configure, SEQUENCES, DIGESTS, VALUES)
+CONFIGURES = st.builds(ConfigureOrder, SEQUENCES, DIGESTS, VALUES)
 GRANTS = st.builds(
     Delegation,
     st.just(GATEWAY.public_key),
@@ -71,22 +71,22 @@ def _byte_strings(item: object) -> list[bytes]:
 
 
 def test_the_same_order_makes_the_same_bytes() -> None:
-    order = Install(3, DIGEST, 4096)
+    order = InstallOrder(3, DIGEST, 4096)
     assert make(GATEWAY, TARGET, order) == make(GATEWAY, TARGET, order)
 
 
 @pytest.mark.parametrize(
     "order",
     [
-        Install(0, DIGEST, 1),
-        Install(UINT32_MAX + 1, DIGEST, 1),
-        Install(1, DIGEST, 0),
-        Install(1, DIGEST, UINT32_MAX + 1),
-        Configure(1, DIGEST, dict.fromkeys(range(9), 0)),
-        Configure(1, DIGEST, {16: 0}),
-        Configure(1, DIGEST, {-1: 0}),
-        Configure(1, DIGEST, {0: 2**31}),
-        Configure(1, DIGEST, {0: -(2**31) - 1}),
+        InstallOrder(0, DIGEST, 1),
+        InstallOrder(UINT32_MAX + 1, DIGEST, 1),
+        InstallOrder(1, DIGEST, 0),
+        InstallOrder(1, DIGEST, UINT32_MAX + 1),
+        ConfigureOrder(1, DIGEST, dict.fromkeys(range(9), 0)),
+        ConfigureOrder(1, DIGEST, {16: 0}),
+        ConfigureOrder(1, DIGEST, {-1: 0}),
+        ConfigureOrder(1, DIGEST, {0: 2**31}),
+        ConfigureOrder(1, DIGEST, {0: -(2**31) - 1}),
     ],
     ids=repr,
 )
@@ -119,12 +119,12 @@ def test_the_first_and_the_last_epoch_and_second_can_be_delegated(number: int) -
 def test_largest_envelopes_are_as_small_as_promised() -> None:
     cwt = delegate(ROOT, Delegation(GATEWAY.public_key, VENDOR, UINT32_MAX, UINT32_MAX))
     assert len(cwt) == 167
-    install = Install(UINT32_MAX, DIGEST, UINT32_MAX)
+    install = InstallOrder(UINT32_MAX, DIGEST, UINT32_MAX)
     assert len(make(GATEWAY, TARGET, install)) == 275
     assert len(make(GATEWAY, TARGET, install, cwt)) == 275 + 174
-    three = Configure(UINT32_MAX, DIGEST, dict.fromkeys(range(3), -(2**31)))
+    three = ConfigureOrder(UINT32_MAX, DIGEST, dict.fromkeys(range(3), -(2**31)))
     assert len(make(GATEWAY, TARGET, three)) == 259
-    eight = Configure(UINT32_MAX, DIGEST, dict.fromkeys(range(8), -(2**31)))
+    eight = ConfigureOrder(UINT32_MAX, DIGEST, dict.fromkeys(range(8), -(2**31)))
     assert len(make(GATEWAY, TARGET, eight)) == 290
     assert len(make(GATEWAY, TARGET, eight, cwt)) == 464
 
@@ -147,7 +147,7 @@ def test_forger_and_maker_agree_on_every_byte() -> None:
     """Two writers that share no code write the same envelope."""
     cast = Cast()
     forged = cast.forgery().build()
-    assert make(cast.gateway, TARGET, Install(1, DIGEST, 4096)) == forged
+    assert make(cast.gateway, TARGET, InstallOrder(1, DIGEST, 4096)) == forged
     forged = cast.forgery().build(values={1: 30, 2: -4}, delegated=True)
     cwt = delegate(cast.root, Delegation(cast.gateway.public_key, VENDOR, 1))
-    assert make(cast.gateway, TARGET, Configure(1, DIGEST, {2: -4, 1: 30}), cwt) == forged
+    assert make(cast.gateway, TARGET, ConfigureOrder(1, DIGEST, {2: -4, 1: 30}), cwt) == forged

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from signing import gatewaystore
+from signing import gateway_keystore
 from signing.delegation import Delegation, delegate
-from signing.keyfiles import KeyStoreError, write_public
+from signing.key_files import KeyStoreError, write_public
 from signing.names import key_id, vendor_id
 from signing.verdict import RefusedError
 from tests.signing.forge import Key
@@ -25,49 +25,49 @@ def _no_passphrase() -> bytes:
 
 def test_a_gateways_first_key_and_its_rotation(tmp_path: Path) -> None:
     root, directory = Key(), tmp_path / "gateway"
-    first = gatewaystore.new_key(directory, None)
-    assert gatewaystore.latest_key(directory, _no_passphrase).public_key == first.public_key
+    first = gateway_keystore.new_key(directory, None)
+    assert gateway_keystore.latest_key(directory, _no_passphrase).public_key == first.public_key
     cwt = delegate(root, Delegation(first.public_key, VENDOR, 1))
-    gatewaystore.install(directory, cwt, root.public_key, VENDOR)
-    assert gatewaystore.load(directory, _no_passphrase).signer.public_key == first.public_key
+    gateway_keystore.install(directory, cwt, root.public_key, VENDOR)
+    assert gateway_keystore.load(directory, _no_passphrase).signer.public_key == first.public_key
 
-    second = gatewaystore.new_key(directory, None)
-    assert gatewaystore.latest_key(directory, _no_passphrase).public_key == second.public_key
-    assert gatewaystore.load(directory, _no_passphrase).signer.public_key == first.public_key  # still in force
+    second = gateway_keystore.new_key(directory, None)
+    assert gateway_keystore.latest_key(directory, _no_passphrase).public_key == second.public_key
+    assert gateway_keystore.load(directory, _no_passphrase).signer.public_key == first.public_key  # still in force
     cwt = delegate(root, Delegation(second.public_key, VENDOR, 1))
-    gatewaystore.install(directory, cwt, root.public_key, VENDOR)
-    gateway = gatewaystore.load(directory, _no_passphrase)
+    gateway_keystore.install(directory, cwt, root.public_key, VENDOR)
+    gateway = gateway_keystore.load(directory, _no_passphrase)
     assert gateway.signer.public_key == second.public_key == gateway.delegation.gateway_key
     assert gateway.cwt == cwt
     assert len(list(directory.glob("*.key"))) == 1  # the first one is gone
-    assert gatewaystore.latest_key(directory, _no_passphrase).public_key == second.public_key
+    assert gateway_keystore.latest_key(directory, _no_passphrase).public_key == second.public_key
 
 
 def test_two_keys_that_wait_are_one_too_many(tmp_path: Path) -> None:
-    gatewaystore.new_key(tmp_path, None)
-    gatewaystore.new_key(tmp_path, None)
+    gateway_keystore.new_key(tmp_path, None)
+    gateway_keystore.new_key(tmp_path, None)
     with pytest.raises(KeyStoreError, match="2 keys that wait"):
-        gatewaystore.latest_key(tmp_path, _no_passphrase)
+        gateway_keystore.latest_key(tmp_path, _no_passphrase)
 
 
 def test_a_delegation_that_does_not_fit_is_not_installed(tmp_path: Path) -> None:
     root, directory = Key(), tmp_path / "gateway"
-    key = gatewaystore.new_key(directory, None)
+    key = gateway_keystore.new_key(directory, None)
     cwt = delegate(root, Delegation(key.public_key, VENDOR, 1))
     with pytest.raises(RefusedError, match="ROOT"):
-        gatewaystore.install(directory, cwt, Key().public_key, VENDOR)
+        gateway_keystore.install(directory, cwt, Key().public_key, VENDOR)
     with pytest.raises(KeyStoreError, match="another fleet"):
-        gatewaystore.install(directory, cwt, root.public_key, vendor_id("harbour"))
+        gateway_keystore.install(directory, cwt, root.public_key, vendor_id("harbour"))
     foreign = delegate(root, Delegation(Key().public_key, VENDOR, 1))
     with pytest.raises(KeyStoreError, match="not in"):
-        gatewaystore.install(directory, foreign, root.public_key, VENDOR)
-    assert not (directory / gatewaystore.DELEGATION).exists()
+        gateway_keystore.install(directory, foreign, root.public_key, VENDOR)
+    assert not (directory / gateway_keystore.DELEGATION).exists()
 
 
 def test_a_key_file_under_another_keys_name_is_noticed(tmp_path: Path) -> None:
-    first, second = gatewaystore.new_key(tmp_path, None), gatewaystore.new_key(tmp_path, None)
+    first, second = gateway_keystore.new_key(tmp_path, None), gateway_keystore.new_key(tmp_path, None)
     names = [tmp_path / f"gateway-{key_id(key.public_key).hex()}.key" for key in (first, second)]
     names[0].replace(names[1])
-    write_public(tmp_path / gatewaystore.DELEGATION, delegate(Key(), Delegation(second.public_key, VENDOR, 1)))
+    write_public(tmp_path / gateway_keystore.DELEGATION, delegate(Key(), Delegation(second.public_key, VENDOR, 1)))
     with pytest.raises(KeyStoreError, match="another key than its delegation"):
-        gatewaystore.load(tmp_path, _no_passphrase)
+        gateway_keystore.load(tmp_path, _no_passphrase)

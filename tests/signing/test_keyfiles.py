@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from signing import keyfiles, keys
-from signing.keyfiles import KeyStoreError
+from signing import key_files, keys
+from signing.key_files import KeyStoreError
 
 SECRET = b"correct horse battery staple"
 
@@ -70,8 +70,8 @@ def test_something_else_than_a_file_is_refused(tmp_path: Path) -> None:
 def test_a_place_that_can_not_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(KeyStoreError, match="can't create"):
-        keyfiles.write_private(tmp_path / "file" / "a.key", b"")
+        key_files.write_private(tmp_path / "file" / "a.key", b"")
     with pytest.raises(KeyStoreError, match="can't write"):
-        keyfiles.write_public(tmp_path / "file" / "a.pub", b"")
+        key_files.write_public(tmp_path / "file" / "a.pub", b"")
     with pytest.raises(KeyStoreError, match="can't read"):
-        keyfiles.read_public(tmp_path / "none")
+        key_files.read_public(tmp_path / "none")

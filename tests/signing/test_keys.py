@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from signing import keyfiles, keys
-from signing.keyfiles import KeyStoreError
+from signing import key_files, keys
+from signing.key_files import KeyStoreError
 from tests.signing.forge import Key
 
 SECRET = b"correct horse battery staple"
@@ -60,13 +60,13 @@ def test_a_short_passphrase_is_refused(tmp_path: Path) -> None:
 
 def test_another_kind_of_key_is_refused(tmp_path: Path) -> None:
     other = generate_private_key(SECP256R1())
-    keyfiles.write_private(tmp_path / "a.key", other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    key_files.write_private(tmp_path / "a.key", other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     with pytest.raises(KeyStoreError, match="not an Ed25519 key"):
         keys.load(tmp_path / "a.key", _never)
 
 
 def test_noise_is_no_key(tmp_path: Path) -> None:
-    keyfiles.write_private(tmp_path / "a.key", b"noise")
+    key_files.write_private(tmp_path / "a.key", b"noise")
     with pytest.raises(KeyStoreError, match="is no private key"):
         keys.load(tmp_path / "a.key", _never)
 

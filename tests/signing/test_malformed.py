@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from signing.delegation import Delegation
-from signing.names import Target
+from signing.names import EnvelopeTarget
 from signing.verdict import RefusedError
 from signing.verify import DeviceState, verify
 from tests.signing.cast import CLASS, DEVICE, DIGEST, VENDOR, YEAR_2030, Cast
@@ -18,7 +18,7 @@ from tests.signing.forge import Forgery, encode, spoilt_forms
 CAST = Cast()
 FULL = replace(CAST.forgery(), delegated=True, not_after=YEAR_2030)
 CONFIGURE = replace(FULL, values={0: 5, 7: -70000, 15: 2**31 - 1})
-STATE = DeviceState(CAST.root.public_key, Target(VENDOR, CLASS, DEVICE), 8192, running=DIGEST)
+STATE = DeviceState(CAST.root.public_key, EnvelopeTarget(VENDOR, CLASS, DEVICE), 8192, running=DIGEST)
 
 
 def _refusal(envelope: bytes, state: DeviceState = STATE) -> str:

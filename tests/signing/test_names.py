@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from signing.names import NAMESPACE, Engine, class_id, device_id, key_id, vendor_id
+from signing.names import NAMESPACE, EngineContract, class_id, device_id, key_id, vendor_id
 
-ENGINE = Engine(1, frozenset({"CONV_2D", "ADD"}))
+ENGINE = EngineContract(1, frozenset({"CONV_2D", "ADD"}))
 
 
 def test_identifiers_are_pinned() -> None:
@@ -22,13 +22,18 @@ def test_identifiers_are_pinned() -> None:
 
 def test_the_order_of_operators_does_not_matter() -> None:
     vendor = vendor_id("plant")
-    assert class_id(vendor, ENGINE) == class_id(vendor, Engine(1, frozenset({"ADD", "CONV_2D"})))
+    assert class_id(vendor, ENGINE) == class_id(vendor, EngineContract(1, frozenset({"ADD", "CONV_2D"})))
 
 
 @pytest.mark.parametrize(
-    "other", [Engine(2, ENGINE.operators), Engine(1, frozenset({"ADD"})), Engine(1, ENGINE.operators, protocol=2)]
+    "other",
+    [
+        EngineContract(2, ENGINE.operators),
+        EngineContract(1, frozenset({"ADD"})),
+        EngineContract(1, ENGINE.operators, protocol=2),
+    ],
 )
-def test_another_engine_has_another_class(other: Engine) -> None:
+def test_another_engine_has_another_class(other: EngineContract) -> None:
     vendor = vendor_id("plant")
     assert class_id(vendor, other) != class_id(vendor, ENGINE)
 

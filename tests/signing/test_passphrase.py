@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from signing import keyfiles, passphrase
-from signing.keyfiles import KeyStoreError
+from signing import key_files, passphrase
+from signing.key_files import KeyStoreError
 
 SECRET = b"correct horse battery staple"
 
 
 def test_passphrase_from_a_private_file(tmp_path: Path) -> None:
-    keyfiles.write_private(tmp_path / "pass", SECRET + b"\r\nsecond line\n")
+    key_files.write_private(tmp_path / "pass", SECRET + b"\r\nsecond line\n")
     assert passphrase.from_file(tmp_path / "pass") == SECRET
     (tmp_path / "pass").chmod(0o644)
     with pytest.raises(KeyStoreError, match="others than its owner"):

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_public_key,
 )
 
-from signing import keys, pkcs8
+from signing import encrypted_pkcs8, keys
 
 SECRET = b"correct horse battery staple"
 
@@ -30,4 +30,4 @@ def test_openssl_reads_an_encrypted_key(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("size", "length"), [(0, "00"), (127, "7f"), (128, "8180"), (255, "81ff")])
 def test_lengths_as_der_has_them(size: int, length: str) -> None:
-    assert pkcs8._der(0x04, bytes(size)).hex() == f"04{length}{'00' * size}"
+    assert encrypted_pkcs8._der(0x04, bytes(size)).hex() == f"04{length}{'00' * size}"

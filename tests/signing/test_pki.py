@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from signing import pki, pki_keys
-from signing.keyfiles import KeyStoreError
+from signing.key_files import KeyStoreError
 from signing.pki import Role, Subject, Term
 from signing.pki_keys import KeyKind
 

@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from signing import pki_broker
-from signing.keyfiles import KeyStoreError
+from signing import broker_config
+from signing.broker_config import Listener
+from signing.key_files import KeyStoreError
 from signing.pki import Role, Subject
-from signing.pki_broker import Listener
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 BROKER = Subject(Role.BROKER, "broker.plant")
@@ -18,7 +18,7 @@ BROKER = Subject(Role.BROKER, "broker.plant")
 
 def _configuration(listener: Listener) -> list[str]:
     template = (SYSTEMD / "mosquitto.conf").read_text(encoding="utf-8")
-    return pki_broker.configuration(template, listener).splitlines()
+    return broker_config.configuration(template, listener).splitlines()
 
 
 def test_the_configuration_names_the_files_where_they_lie() -> None:
@@ -37,7 +37,7 @@ def test_what_would_break_a_line_is_refused() -> None:
 
 def test_rights() -> None:
     template = (SYSTEMD / "mosquitto-acl.conf").read_text(encoding="utf-8")
-    lines = pki_broker.access(template, "plant", ["north", "south"]).splitlines()
+    lines = broker_config.access(template, "plant", ["north", "south"]).splitlines()
     rights = [line for line in lines if line and not line.startswith("#")]
     assert rights[:3] == [
         "pattern read tinyfleet/plant/%u/down",
@@ -48,4 +48,4 @@ def test_rights() -> None:
     assert "topic readwrite tinyfleet/plant/gateway/south/presence" in rights
     for fleet, gateway in (("plant\nx", "a"), ("plant", "a\nx"), ("+", "a"), ("plant", "#")):
         with pytest.raises(KeyStoreError, match="can't be the name"):
-            pki_broker.access(template, fleet, [gateway])
+            broker_config.access(template, fleet, [gateway])

@@ -10,8 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from signing import keypem, pki_keys
-from signing.keyfiles import KeyStoreError, write_private
+from signing import pki_keys, private_key_pem
+from signing.key_files import KeyStoreError, write_private
 from signing.pki_keys import KeyKind
 
 SECRET = b"correct horse battery staple"
@@ -21,7 +21,7 @@ SECRET = b"correct horse battery staple"
 @pytest.mark.parametrize("kind", KeyKind)
 def test_a_key_comes_back_from_its_file(tmp_path: Path, kind: KeyKind, passphrase: bytes | None) -> None:
     key, path = pki_keys.generate(kind), tmp_path / "a.key"
-    keypem.save(key, path, passphrase)
+    private_key_pem.save(key, path, passphrase)
     assert path.stat().st_mode & 0o777 == 0o600
     assert (b"ENCRYPTED" in path.read_bytes()) == (passphrase is not None)
     assert pki_keys.load(path, lambda: SECRET).public_key() == key.public_key()
@@ -31,26 +31,26 @@ def test_a_key_comes_back_from_its_file(tmp_path: Path, kind: KeyKind, passphras
 
 def test_a_key_is_asked_for_a_passphrase_only_if_it_has_one(tmp_path: Path) -> None:
     key = pki_keys.generate(KeyKind.P256)
-    keypem.save(key, tmp_path / "a.key", None)
+    private_key_pem.save(key, tmp_path / "a.key", None)
     assert pki_keys.load(tmp_path / "a.key", pytest.fail).public_key() == key.public_key()
 
 
 def test_a_short_passphrase_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyStoreError, match="at least 12"):
-        keypem.save(pki_keys.generate(KeyKind.P256), tmp_path / "a.key", b"eleven-long")
+        private_key_pem.save(pki_keys.generate(KeyKind.P256), tmp_path / "a.key", b"eleven-long")
     assert not (tmp_path / "a.key").exists()
-    keypem.save(pki_keys.generate(KeyKind.P256), tmp_path / "a.key", b"twelve-chars")
+    private_key_pem.save(pki_keys.generate(KeyKind.P256), tmp_path / "a.key", b"twelve-chars")
 
 
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
-    keypem.save(pki_keys.generate(KeyKind.P256), tmp_path / "a.key", None)
+    private_key_pem.save(pki_keys.generate(KeyKind.P256), tmp_path / "a.key", None)
     (tmp_path / "a.key").chmod(0o640)
     with pytest.raises(KeyStoreError, match="others than its owner"):
         pki_keys.load(tmp_path / "a.key", bytes)
 
 
 def test_a_wrong_passphrase_is_told_and_not_repeated(tmp_path: Path) -> None:
-    keypem.save(pki_keys.generate(KeyKind.P256), tmp_path / "a.key", SECRET)
+    private_key_pem.save(pki_keys.generate(KeyKind.P256), tmp_path / "a.key", SECRET)
     with pytest.raises(KeyStoreError, match="passphrase is wrong") as told:
         pki_keys.load(tmp_path / "a.key", lambda: b"wrong-wrong-wrong")
     assert "wrong-wrong" not in str(told.value)

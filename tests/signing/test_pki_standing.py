@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from signing import pki_standing
+from signing import pki_expiry
 from signing.pki import Role, Subject, Term
+from signing.pki_expiry import CertificateValidity
 from signing.pki_keys import KeyKind
-from signing.pki_standing import Standing
 from tests.signing.test_pki_store import NOW, PUMP, make
 
 WARN = timedelta(days=30)
@@ -19,10 +19,16 @@ WARN = timedelta(days=30)
 
 @pytest.mark.parametrize(
     ("days", "standing"),
-    [(-1, Standing.EXPIRED), (0, Standing.EXPIRED), (29, Standing.ENDS_SOON), (30, Standing.GOOD), (99, Standing.GOOD)],
+    [
+        (-1, CertificateValidity.EXPIRED),
+        (0, CertificateValidity.EXPIRED),
+        (29, CertificateValidity.ENDS_SOON),
+        (30, CertificateValidity.GOOD),
+        (99, CertificateValidity.GOOD),
+    ],
 )
-def test_a_date(days: int, standing: Standing) -> None:
-    assert pki_standing.of_date(NOW + timedelta(days=days), NOW, WARN) is standing
+def test_a_date(days: int, standing: CertificateValidity) -> None:
+    assert pki_expiry.of_date(NOW + timedelta(days=days), NOW, WARN) is standing
     assert standing.wants_attention == (days < 30)
 
 
@@ -34,21 +40,25 @@ def test_certificates(tmp_path: Path) -> None:
     issuer.issue(tmp_path / "a", Subject(Role.DEVICE, "pump-3"), KeyKind.P256, Term(NOW, 400))
     issuer.revoke(Subject(Role.DEVICE, "pump-3"), Term(NOW, 365))
 
-    def standings(day: int) -> set[tuple[str, Standing]]:
-        found = pki_standing.of_issued(issuer.store, NOW + timedelta(days=day), WARN)
+    def standings(day: int) -> set[tuple[str, CertificateValidity]]:
+        found = pki_expiry.of_issued(issuer.store, NOW + timedelta(days=day), WARN)
         return {(each.subject.name, each.standing) for each in found}
 
-    always = {("pump-1", Standing.REPLACED), ("pump-3", Standing.REVOKED)}
-    assert standings(0) == always | {("pump-1", Standing.GOOD), ("pump-2", Standing.ENDS_SOON)}
-    assert standings(21) == always | {("pump-1", Standing.GOOD), ("pump-2", Standing.EXPIRED)}
-    assert standings(401) == always | {("pump-1", Standing.EXPIRED), ("pump-2", Standing.EXPIRED)}
+    always = {("pump-1", CertificateValidity.REPLACED), ("pump-3", CertificateValidity.REVOKED)}
+    assert standings(0) == always | {("pump-1", CertificateValidity.GOOD), ("pump-2", CertificateValidity.ENDS_SOON)}
+    assert standings(21) == always | {("pump-1", CertificateValidity.GOOD), ("pump-2", CertificateValidity.EXPIRED)}
+    assert standings(401) == always | {("pump-1", CertificateValidity.EXPIRED), ("pump-2", CertificateValidity.EXPIRED)}
 
 
 def test_the_list_of_what_is_revoked(tmp_path: Path) -> None:
     store = make(tmp_path / "ca").store
-    for day, standing in ((0, Standing.GOOD), (340, Standing.ENDS_SOON), (365, Standing.EXPIRED)):
+    for day, standing in (
+        (0, CertificateValidity.GOOD),
+        (340, CertificateValidity.ENDS_SOON),
+        (365, CertificateValidity.EXPIRED),
+    ):
         ends = NOW + timedelta(days=365)
-        assert pki_standing.of_list(store, NOW + timedelta(days=day), WARN) == (ends, standing)
+        assert pki_expiry.of_list(store, NOW + timedelta(days=day), WARN) == (ends, standing)
 
 
 def test_only_gateways_that_count_are_named(tmp_path: Path) -> None:
@@ -57,5 +67,5 @@ def test_only_gateways_that_count_are_named(tmp_path: Path) -> None:
         issuer.issue(tmp_path / "a", Subject(Role.GATEWAY, name), KeyKind.P256, Term(NOW, days))
     issuer.issue(tmp_path / "a", PUMP, KeyKind.P256, Term(NOW, 400))
     issuer.revoke(Subject(Role.GATEWAY, "stolen"), Term(NOW, 365))
-    assert pki_standing.gateways(issuer.store, NOW) == ("north", "south")
-    assert pki_standing.gateways(issuer.store, NOW + timedelta(days=20)) == ("south",)
+    assert pki_expiry.gateways(issuer.store, NOW) == ("north", "south")
+    assert pki_expiry.gateways(issuer.store, NOW + timedelta(days=20)) == ("south",)

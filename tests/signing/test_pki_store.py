@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from signing import keypem, pki_keys, pki_store
-from signing.keyfiles import KeyStoreError
+from signing import pki_keys, pki_store, private_key_pem
+from signing.key_files import KeyStoreError
 from signing.pki import Role, Subject, Term, subject_of
 from signing.pki_keys import KeyKind
-from signing.pki_store import Issuer, Store
+from signing.pki_store import CertificateStore, Issuer
 
 SECRET = b"correct horse battery staple"
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -36,14 +36,14 @@ def _template(kind: KeyKind) -> Path:
     atexit.register(shutil.rmtree, directory)
     encrypted = pki_store.init(directory / "ca", "plant", kind, SECRET, (Term(NOW, 7300), Term(NOW, 365)))
     key = pki_keys.load(encrypted.directory / "ca.key", lambda: SECRET)
-    keypem.save(key, directory / "plain.key", None)
+    private_key_pem.save(key, directory / "plain.key", None)
     (directory / "plain.key").replace(encrypted.directory / "ca.key")
     return encrypted.directory
 
 
 def make(directory: Path, kind: KeyKind = KeyKind.P256) -> Issuer:
     shutil.copytree(_template(kind), directory)
-    return Issuer(Store(directory), pytest.fail)
+    return Issuer(CertificateStore(directory), pytest.fail)
 
 
 def make_other(directory: Path) -> Issuer:
@@ -57,7 +57,7 @@ def issuer(request: pytest.FixtureRequest, tmp_path: Path) -> Issuer:
     return make(tmp_path / "ca", request.param)
 
 
-def _serials(store: Store) -> list[int]:
+def _serials(store: CertificateStore) -> list[int]:
     return [each.serial_number for each in store.revoked()]
 
 
@@ -66,7 +66,7 @@ def test_an_authority_is_encrypted_and_made_once(tmp_path: Path) -> None:
     assert b"ENCRYPTED" in (tmp_path / "ca.key").read_bytes()
     with pytest.raises(KeyStoreError, match="is there already"):
         make_other(tmp_path)
-    assert Store(tmp_path).certificate == made.store.certificate
+    assert CertificateStore(tmp_path).certificate == made.store.certificate
     with pytest.raises(KeyStoreError, match="passphrase is wrong"):
         Issuer(made.store, lambda: b"wrong-wrong-wrong")
 
@@ -201,7 +201,7 @@ def test_damaged_files_and_those_of_others_are_refused(issuer: Issuer, tmp_path:
         issuer.store.issued()
     (directory / "ca.crt").write_bytes(b"-")
     with pytest.raises(KeyStoreError, match="is no certificate"):
-        Store(directory)
+        CertificateStore(directory)
 
 
 def test_a_key_that_is_not_the_certificates_is_noticed(issuer: Issuer, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from signing.cbor import encode
 from signing.cose import sign1
+from signing.delegation_request import CONTEXT, DelegationRequest, make_request, read_request
 from signing.names import vendor_id
-from signing.request import CONTEXT, Request, make_request, read_request
 from signing.verdict import RefusedError
 from tests.signing.forge import Key
 
@@ -19,7 +19,7 @@ VENDOR = vendor_id(FLEET)
 
 def test_a_request_comes_back() -> None:
     gateway = Key()
-    assert read_request(make_request(gateway, VENDOR)) == Request(VENDOR, gateway.public_key)
+    assert read_request(make_request(gateway, VENDOR)) == DelegationRequest(VENDOR, gateway.public_key)
 
 
 def test_a_request_for_a_key_that_one_does_not_hold_is_refused() -> None:

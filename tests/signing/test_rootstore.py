@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from signing import rootstore
+from signing import root_keystore
 from signing.delegation import read_delegation
-from signing.keyfiles import KeyStoreError, write_public
+from signing.delegation_request import DelegationRequest
+from signing.key_files import KeyStoreError, write_public
 from signing.keys import read_public_key
 from signing.names import key_id, vendor_id
-from signing.request import Request
-from signing.rootstore import Root
+from signing.root_keystore import Root
 from tests.signing.forge import Key
 
 SECRET = b"correct horse battery staple"
@@ -27,19 +27,19 @@ def _root(directory: Path) -> Root:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    rootstore.init(tmp_path / "root", SECRET)
+    root_keystore.init(tmp_path / "root", SECRET)
     return tmp_path / "root"
 
 
 def test_the_roots_public_half_is_written_in_three_forms(root: Path) -> None:
     public_key = _root(root).public_key
-    assert read_public_key(root / rootstore.PEM) == public_key
-    assert read_public_key(root / rootstore.HEX) == public_key
-    assert key_id(public_key).hex() in (root / rootstore.HEADER).read_text(encoding="ascii")
+    assert read_public_key(root / root_keystore.PEM) == public_key
+    assert read_public_key(root / root_keystore.HEX) == public_key
+    assert key_id(public_key).hex() in (root / root_keystore.HEADER).read_text(encoding="ascii")
 
 
 def test_epochs_only_rise(root: Path) -> None:
-    store, request = _root(root), Request(VENDOR, Key().public_key)
+    store, request = _root(root), DelegationRequest(VENDOR, Key().public_key)
     assert store.epoch(FLEET) == 0
     assert read_delegation(store.delegate(FLEET, request), store.public_key).epoch == 1
     assert store.revoke(FLEET) == 2
@@ -53,11 +53,11 @@ def test_epochs_only_rise(root: Path) -> None:
 
 def test_a_request_for_another_fleet_is_refused(root: Path) -> None:
     with pytest.raises(KeyStoreError, match="another fleet"):
-        _root(root).delegate("harbour", Request(VENDOR, Key().public_key))
+        _root(root).delegate("harbour", DelegationRequest(VENDOR, Key().public_key))
 
 
 @pytest.mark.parametrize("damage", [b"{", b"[]", b'{"plant": "1"}'])
 def test_a_damaged_ledger_stops_the_root(root: Path, damage: bytes) -> None:
-    write_public(root / rootstore.LEDGER, damage)
+    write_public(root / root_keystore.LEDGER, damage)
     with pytest.raises(KeyStoreError, match=r"epochs\.json"):
         _root(root).revoke(FLEET)

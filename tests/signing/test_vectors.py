@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from signing.verdict import RefusedError, Verdict
+from signing.verdict import RefusedError, VerificationCode
 from signing.verify import Accepted, DeviceState, verify
 from tests.signing.make_vectors import write
 from tests.signing.vectors import VECTORS, Vector, load_vectors
@@ -38,12 +38,14 @@ def _as_row(accepted: Accepted, state: DeviceState) -> dict[str, Any]:
 
 
 def test_every_verdict_has_a_vector() -> None:
-    assert {vector.verdict for vector in ALL} == set(Verdict.__members__) - NOT_TOLD_BY_VERIFY
+    assert {vector.verdict for vector in ALL} == set(VerificationCode.__members__) - NOT_TOLD_BY_VERIFY
 
 
 def test_verdicts_are_those_of_the_specification() -> None:
     table = re.findall(r"^\| (\d+) \| `([A-Z_]+)` \|", SPECIFICATION.read_text(encoding="utf-8"), re.MULTILINE)
-    assert {name: int(number) for number, name in table} == {verdict.name: verdict.value for verdict in Verdict}
+    assert {name: int(number) for number, name in table} == {
+        verdict.name: verdict.value for verdict in VerificationCode
+    }
 
 
 def test_vectors_are_those_that_the_script_makes(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from signing.delegation import Delegation
-from signing.names import Target
+from signing.names import EnvelopeTarget
 from signing.verify import DeviceState
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "envelope.json"
@@ -38,7 +38,7 @@ def _state(state: dict[str, Any]) -> DeviceState:
     held = state["held"]
     return DeviceState(
         root_key=bytes.fromhex(state["root"]),
-        target=Target(vendor, bytes.fromhex(state["class"]), bytes.fromhex(state["device"])),
+        target=EnvelopeTarget(vendor, bytes.fromhex(state["class"]), bytes.fromhex(state["device"])),
         slot_bytes=state["slot_bytes"],
         sequence=state["sequence"],
         held=held and Delegation(bytes.fromhex(held["key"]), vendor, held["epoch"], held["not_after"]),

@@ -26,7 +26,7 @@ from reconciler.cli import cli
 from signing import passphrase
 from signing.pki import Role, Subject, Term
 from signing.pki_keys import KeyKind
-from signing.pki_store import Issuer, Store
+from signing.pki_store import CertificateStore, Issuer
 from tests import mosquitto
 
 FLEET = "plant"
@@ -59,7 +59,7 @@ class Site:
 
     def issue_in_the_past(self, name: str) -> None:
         """A device's certificate that ended yesterday: made as it would have been then."""
-        issuer = Issuer(Store(self.folder / "ca"), lambda: passphrase.from_file(self._passphrase))
+        issuer = Issuer(CertificateStore(self.folder / "ca"), lambda: passphrase.from_file(self._passphrase))
         term = Term(datetime.now(UTC) - timedelta(days=11), days=10)
         issuer.issue(self.certificates, Subject(Role.DEVICE, name), KeyKind(self.kind), term)
 

@@ -19,11 +19,11 @@ from click.testing import CliRunner
 from demo.site import MODEL, Site, model, rollout
 from demo.world import NotObservedError, document, threshold_model
 from reconciler.cli import cli
-from reconciler.devices.bodies import Body, Report, Summary, parse_body
-from reconciler.devices.codec import Offer, Signed, parse, parse_answer
+from reconciler.devices.messages import Offer, Signed, parse, parse_answer
+from reconciler.devices.reports import Body, DeviceReport, Summary, parse_body
 from reconciler.model import Phase
-from reconciler.report.rollout import RolloutStatus
 from reconciler.report.rollout_file import read_rollout_file
+from reconciler.report.rollout_status import RolloutStatus
 from tests.firmware.broker import Broker
 
 WITHIN_S = 120
@@ -98,7 +98,7 @@ class Witness:
         for told in self.told:
             body = told.body
             mine = told.device == device and told.at < before
-            if mine and isinstance(body, Report) and (body.phase, body.running) == (Phase.CONFIRMED, digest16):
+            if mine and isinstance(body, DeviceReport) and (body.phase, body.running) == (Phase.CONFIRMED, digest16):
                 return told.at
         return None
 
@@ -188,7 +188,7 @@ class Field:
 
         def told(device: str) -> int:
             news = (told for told in self.witness.told if told.device == device and told.at > begin)
-            return sum(isinstance(each.body, Report) for each in news)
+            return sum(isinstance(each.body, DeviceReport) for each in news)
 
         self.wait("reports", lambda: all(told(device) >= 2 for device in devices))
         assert self.witness.sent[orders:] == []

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from demo.world import VDEV
-from reconciler.devices.bodies import Body, Report, parse_body
-from reconciler.devices.codec import Ask, Signed, What
-from reconciler.devices.link import Event, Heard, LinkState, Presence, Turn
+from reconciler.devices.link import AnswerReceived, Event, LinkState, Presence, Turn
+from reconciler.devices.messages import Inquire, ReportKind, Signed
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
+from reconciler.devices.reports import Body, DeviceReport, parse_body
 from reconciler.errors import Refused
 from reconciler.model import DeviceId
 from tests.firmware.bench import Bench, Made, make_pack
@@ -53,20 +53,20 @@ def _link(site: Site, gateway: str) -> MqttLink:
     return MqttLink(MqttSettings("localhost", FLEET, gateway, site.port, *files), [DeviceId(name) for name in NAMES])
 
 
-async def _reports(link: MqttLink, made: dict[str, Made]) -> dict[str, Report]:
+async def _reports(link: MqttLink, made: dict[str, Made]) -> dict[str, DeviceReport]:
     """Ask each device as it appears, until all have answered."""
     chance = random.Random(1)
     nonces = {name: chance.randbytes(8) for name in made}
-    found: dict[str, Report] = {}
+    found: dict[str, DeviceReport] = {}
     running = asyncio.create_task(link.run())
     try:
         async with asyncio.timeout(WAIT_S):
             async for event in link.events():
                 _ask(link, event, nonces)
-                if isinstance(event, Heard) and isinstance(event.answer, Signed):
+                if isinstance(event, AnswerReceived) and isinstance(event.answer, Signed):
                     name = str(event.device)
                     body = _opened(made[name], event.answer.cose, nonces[name])
-                    if isinstance(body, Report):
+                    if isinstance(body, DeviceReport):
                         found[name] = body
                 if len(found) == len(made):
                     return found
@@ -88,7 +88,7 @@ def _ask(link: MqttLink, event: Event, nonces: dict[str, bytes]) -> None:
     if isinstance(event, LinkState):
         assert event.up, event.why
     if isinstance(event, Presence) and event.there:
-        link.send(event.device, Turn(question=Ask(What.REPORT, nonces[str(event.device)])))
+        link.send(event.device, Turn(question=Inquire(ReportKind.REPORT, nonces[str(event.device)])))
 
 
 def test_the_gateway_hears_every_device_under_its_own_name(site: Site, agents: dict[str, Made]) -> None:

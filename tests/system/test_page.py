@@ -16,11 +16,11 @@ from demo.site import Site
 from demo.world import GATEWAY
 from reconciler import config
 from reconciler.cli import cli
-from reconciler.daemon.assemble import assembled
-from reconciler.daemon.exclusive import held
-from reconciler.daemon.fleetpage import FleetPage
+from reconciler.daemon.assembly import assembled
+from reconciler.daemon.fleet_page import FleetPage
+from reconciler.daemon.instance_lock import held
 from reconciler.daemon.metrics import Metrics
-from reconciler.daemon.once import reconcile_once
+from reconciler.daemon.single_run import reconcile_once
 
 WITHIN_S = 60
 

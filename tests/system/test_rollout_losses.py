@@ -33,7 +33,7 @@ def bring_back(field: Field, *devices: str) -> None:
 def test_devices_that_die_in_a_wave_count_and_groups_keep_enough(field: Field) -> None:
     field.begin(silent_after=SILENT_AFTER)
     begin = time.monotonic()
-    field.roll_out("1.1.0", like_the_first(901), budget={"count": 2}, atRisk=20, **WATCHED)
+    field.roll_out("1.1.0", like_the_first(901), budget={"count": 2}, maxAtRisk=20, **WATCHED)
     lost = lose_the_next_two(field, begin)
     done = field.wait("all others", lambda: field.says("1.1.0", Complete="Complete"))
     assert (done.facts.word.failed, len(done.facts.word.done)) == (frozenset(lost), 18)
@@ -42,9 +42,9 @@ def test_devices_that_die_in_a_wave_count_and_groups_keep_enough(field: Field) -
     bring_back(field, *lost)
     field.wait("all back", lambda: field.site.are_ready("1.1.0"))
     begin = time.monotonic()
-    field.roll_out("1.2.0", like_the_first(902), budget={"count": 1}, atRisk=20, **WATCHED)
+    field.roll_out("1.2.0", like_the_first(902), budget={"count": 1}, maxAtRisk=20, **WATCHED)
     lost = lose_the_next_two(field, begin)
-    stopped = field.wait("the stop", lambda: field.says("1.2.0", WithinBudget="BudgetSpent"))
+    stopped = field.wait("the stop", lambda: field.says("1.2.0", WithinBudget="FailureBudgetSpent"))
     assert stopped.facts.word.failed == frozenset(lost)
     alive = [device for device in field.site.devices if device not in lost]
     field.quiet(*alive)

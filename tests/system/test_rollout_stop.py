@@ -40,7 +40,10 @@ def check_told(field: Field, version: str, state: str, canary: str, word: str) -
     assert word in str(explained), explained
     readme = field.world.status_file("README.md")
     assert readme is not None
-    assert f"| vibration | vibration@{version} | {'TakenBack' if state == 'taken back' else 'BudgetSpent'} |" in readme
+    assert (
+        f"| vibration | vibration@{version} | {'RolledBack' if state == 'taken back' else 'FailureBudgetSpent'} |"
+        in readme
+    )
 
 
 def test_a_model_that_fails_its_golden_vectors_ends_with_the_canary(field: Field) -> None:
@@ -51,7 +54,7 @@ def test_a_model_that_fails_its_golden_vectors_ends_with_the_canary(field: Field
         baked = field.running(field.site.devices[0])
         field.site.tell_devices("fault * golden=1")
         bad = field.roll_out("1.1.0", like_the_first(901), **WAVES)
-        field.wait("the stop", lambda: field.says("1.1.0", WithinBudget="BudgetSpent"))
+        field.wait("the stop", lambda: field.says("1.1.0", WithinBudget="FailureBudgetSpent"))
         (canary,) = {sent.device for sent in field.witness.sent}
         field.quiet(*field.site.devices)
         assert {field.running(device) for device in field.site.devices} == {baked}
@@ -79,13 +82,13 @@ def test_a_model_that_shifts_in_the_field_is_taken_back_and_stays_so(field: Fiel
         field.notify(url)
         field.begin()
         baked = field.running(field.site.devices[0])
-        bad = field.roll_out("1.1.0", SHIFTED, gates=GATES, onFailure="take-back", **WAVES)
-        stopped = field.wait("the stop", lambda: field.says("1.1.0", WithinBudget="TakenBack"))
+        bad = field.roll_out("1.1.0", SHIFTED, gates=GATES, onFailure="rollback", **WAVES)
+        stopped = field.wait("the stop", lambda: field.says("1.1.0", WithinBudget="RolledBack"))
         assert "1 failed, 0 allowed" in stopped.ready.message
         assert "until Git changes" in stopped.ready.message
         (canary,) = {sent.device for sent in field.witness.sent}
         others = [device for device in field.site.devices if device != canary]
-        field.wait("all held", lambda: {field.reason(device) for device in others} == {"HeldTakenBack"})
+        field.wait("all held", lambda: {field.reason(device) for device in others} == {"HeldRolledBack"})
         field.wait("it is back", lambda: field.reason(canary) == "Quarantined")
         field.quiet(*field.site.devices)
         assert {field.running(device) for device in field.site.devices} == {baked}
@@ -97,7 +100,7 @@ def test_a_model_that_shifts_in_the_field_is_taken_back_and_stays_so(field: Fiel
         field.site.gateway.kill()
         field.site.start_gateway()
         field.quiet(*field.site.devices)
-        good = field.roll_out("1.1.1", like_the_first(902), gates=GATES, onFailure="take-back", **WAVES)
+        good = field.roll_out("1.1.1", like_the_first(902), gates=GATES, onFailure="rollback", **WAVES)
         field.complete("1.1.1")
         notice = field.wait("the notice", lambda: noticed(receiver, "complete"))
         assert (notice["model"], notice["commit"]) == ("vibration@1.1.1", good)

@@ -31,7 +31,7 @@ WORKFLOWS = (".github/workflows/validate.yml", ".gitlab-ci.yml")
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
+class AllowedSigner:
     """Someone whose signature on commits counts."""
 
     name: str
@@ -42,7 +42,7 @@ class Signer:
         return f'{self.name} namespaces="git" {self.public_key}\n'
 
 
-def repository(fleet: str, gateway: str, signers: tuple[Signer, ...]) -> Mapping[str, bytes]:
+def repository(fleet: str, gateway: str, signers: tuple[AllowedSigner, ...]) -> Mapping[str, bytes]:
     """Return all files of a new fleet repository by their paths."""
     data = {path: _template(name).read_bytes() for path, name in DATA.items()}
     words = {

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tinyfleet config`: is `gateway.toml` right, and what does it say with every default filled in."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconciler import config
+from reconciler.cli.inputs.options import config_option, output_option
+
+
+@click.group()
+def command() -> None:
+    """Check and show the gateway's own configuration."""
+
+
+@command.command()
+@config_option
+def check(config_path: Path) -> None:
+    """Check a configuration: every mistake at once, and files that it names and that are not there.
+
+    Exits with 1 if there is a mistake. `tinyfleet doctor` looks further: at the network, ports, keys.
+    """
+    settings = config.read(config_path)
+    missing = [f"{name}: {path} is not there" for name, path in named_files(settings) if not path.exists()]
+    if missing:
+        raise config.ConfigInvalid("\n".join(f"{config_path}: {line}" for line in missing))
+    click.echo(f"{config_path}: valid, gateway {settings.name} of {settings.repository.url}")
+
+
+@command.command()
+@config_option
+@output_option
+def show(config_path: Path, output: str) -> None:
+    """Show a configuration with defaults filled in, paths made absolute and durations in seconds."""
+    settings = _plain(config.read(config_path))
+    if output == "json":
+        click.echo(json.dumps(settings, indent=2))
+        return
+    for name, value in _flat("", settings):
+        click.echo(f"{name} = {json.dumps(value)}")
+
+
+def named_files(settings: config.GatewayConfig) -> list[tuple[str, Path]]:
+    """Return the files that must be there, each with the name of its setting. They hold no secrets' values."""
+    mqtt = settings.mqtt
+    found = {
+        "repository.ssh_key": settings.repository.ssh_key,
+        "repository.known_hosts": settings.repository.known_hosts,
+        "repository.ca": settings.repository.ca,
+        "signers.allowed_signers": settings.signers.allowed_signers,
+        "signers.revoked_signers": settings.signers.revoked_signers,
+        "signers.gpg_keys": settings.signers.gpg_keys,
+        "keys.gateway": settings.keys.gateway,
+        "keys.status": settings.keys.status,
+        "mqtt.ca": mqtt.ca if mqtt else None,
+        "mqtt.certificate": mqtt.certificate if mqtt else None,
+        "mqtt.key": mqtt.key if mqtt else None,
+        "notify.secret": settings.notify.secret if settings.notify else None,
+    }
+    return [(name, path) for name, path in found.items() if path is not None]
+
+
+def _plain(settings: config.GatewayConfig) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(settings), default=str))
+    return plain
+
+
+def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - any JSON value
+    if isinstance(value, dict):
+        return [pair for name, inner in value.items() for pair in _flat(f"{prefix}.{name}" if prefix else name, inner)]
+    if isinstance(value, list):
+        return [pair for index, inner in enumerate(value) for pair in _flat(f"{prefix}[{index}]", inner)]
+    return [(prefix, value)]

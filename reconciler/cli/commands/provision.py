@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tinyfleet provision`: make a device's first flash content, write it, and hand its public key to Git."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+from reconciler.cli.commands.build import default_store
+from reconciler.cli.commands.keys import FILE, translated
+from reconciler.compiler.recipe import recipe_of
+from reconciler.compiler.service import BuildService
+from reconciler.compiler.source_files import fetcher
+from reconciler.compiler.store import ArtifactStore
+from reconciler.devices import provisioning
+from reconciler.devices.esp_flasher import Wiring, write
+from reconciler.devices.provisioning import NotProvisionable, Piece
+from reconciler.errors import Invalid
+from reconciler.git.proposal import CantPropose, ProposalWorktree
+from reconciler.load import DirectoryTree, load
+from reconciler.load.yaml_edit import defines, with_public_key
+from reconciler.model import Commit, Desired, Device, DeviceId, FlashMap
+from signing import key_files, keys
+from signing.names import key_id
+
+YAML = (".yaml", ".yml")
+SEED_BYTES = 32
+
+
+@click.command("provision", short_help="Make a device's first flash content and write it")
+@click.argument("device", type=DeviceId)
+@click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
+@click.option("--root", type=FILE, help="The root's public key (PEM or hex), which the device will trust.")
+@click.option("--port", metavar="PORT", help="Write the chip on this serial port (or socket://, rfc2217://).")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write a new file instead.")
+@click.option("--whole", is_flag=True, help="With --output: the whole flash, not only the provisioned region.")
+@click.option("--dry-run", is_flag=True, help="Show what would be written where, and make no key.")
+@click.option("--commit", is_flag=True, help="Commit the public key on the branch provision/DEVICE.")
+@click.option("--store", metavar="URL", help="Where artifacts are kept: a folder or any fsspec address.")
+@click.option(
+    "--baud", type=click.IntRange(9600, 4000000), default=115200, show_default=True, help="Speed of the writing."
+)
+@click.option("--no-stub", is_flag=True, help="Use the chip's own loader: slower, and it needs no memory.")
+def command(  # noqa: PLR0913 - click passes one argument an option
+    device: DeviceId,
+    path: Path,
+    *,
+    root: Path | None,
+    port: str | None,
+    output: Path | None,
+    whole: bool,
+    dry_run: bool,
+    commit: bool,
+    store: str | None,
+    baud: int,
+    no_stub: bool,
+) -> None:
+    """Provision DEVICE as the fleet repository in PATH describes it.
+
+    The device gets its identity, a key that nobody else has, the root's public key and the pre-baked models of its
+    type; its journal is erased. Its public key is printed as a patch for the repository, or committed with --commit.
+    Whatever goes wrong, the same command may be run again: it makes a new key, and the last one counts.
+    """
+    if [dry_run, port is not None, output is not None].count(True) != 1:
+        raise click.UsageError("give one of --port, --output and --dry-run")
+    if root is None and not dry_run:
+        raise click.UsageError("--root is missing: the public key that the device will trust")
+    desired = _desired(path)
+    described = desired.devices.get(device)
+    if described is None:
+        raise click.UsageError(f"there is no device {device} in {path}")
+    kind = desired.types[described.type]
+    packs = _packs(path, desired, described, store)
+    provisioning.check(kind, packs)
+    for row in provisioning.map_of(kind, kind.prebaked, packs):
+        click.echo(f"{row.offset:#010x} {row.length:9} bytes  {row.what}", err=not dry_run)
+    if dry_run or root is None:
+        return
+    edit = _Edit(path, described, commit=commit)  # before a key is made: a repository that is in the way says so now
+    with translated():
+        root_public = keys.read_public_key(root)
+    identity = provisioning.identity_of(desired, described, root_public, secrets.token_bytes(SEED_BYTES))
+    region = provisioning.region_of(identity, packs)
+    if output is not None:
+        _write_file(output, region, kind.flash, whole=whole)
+    else:
+        pieces, chip = _for_chip(kind.flash, region, described)
+        _write_chip(Wiring(port or "", baud, stub=not no_stub), chip, pieces)
+    click.echo(f"{device} is provisioned: its key is {key_id(identity.public).hex()}", err=True)
+    edit.hand_over(identity.public)
+
+
+def _desired(path: Path) -> Desired:
+    loaded = load(DirectoryTree(path), commit=Commit(""))
+    if loaded.desired is None:
+        problems = "\n".join(str(problem) for problem in loaded.errors)
+        raise Invalid(f"the fleet repository has mistakes:\n{problems}")
+    return loaded.desired
+
+
+def _packs(path: Path, desired: Desired, device: Device, store: str | None) -> list[bytes]:
+    """Build the pre-baked models, or find what was built before."""
+    kind, tree = desired.types[device.type], DirectoryTree(path)
+    service = BuildService(ArtifactStore(store or default_store()))
+    try:
+        models = [desired.models[ref] for ref in kind.prebaked]
+        return [service.build(recipe_of(model, kind), fetcher(model, tree)).pack for model in models]
+    finally:
+        service.close()
+
+
+def _write_file(path: Path, region: bytes, flash: FlashMap | None, *, whole: bool) -> None:
+    if whole and flash is None:
+        raise NotProvisionable("the device type has no `flash`: how large the whole would be is not known")
+    with translated():  # the file holds the device's private key, so it is kept like one
+        key_files.write_private(path, provisioning.whole(flash, region) if whole and flash else region)
+
+
+def _for_chip(flash: FlashMap | None, region: bytes, device: Device) -> tuple[Sequence[Piece], str]:
+    if flash is None or flash.chip is None:
+        raise NotProvisionable(f"{device.type} does not say `flash.chip`: esptool can't write it; use --output")
+    return provisioning.pieces_of(flash, region), flash.chip
+
+
+def _write_chip(wiring: Wiring, chip: str, pieces: Sequence[Piece]) -> None:
+    columns = (TextColumn("{task.description:12}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks = {piece.name: bars.add_task(piece.name, total=None) for piece in pieces}
+        write(wiring, chip, pieces, lambda name, done, total: bars.update(tasks[name], completed=done, total=total))
+
+
+class _Edit:
+    """The change of one file of the fleet repository that tells everybody a device's public key."""
+
+    def __init__(self, path: Path, device: Device, *, commit: bool) -> None:
+        self._device = device
+        self._name, self._before = self._file(path)
+        self._workshop = ProposalWorktree(path) if commit else None
+        if self._workshop and self._workshop.committed(self._name) != self._before:
+            raise CantPropose(f"{self._name} has changes that are not committed yet")
+        self._after(bytes(32))
+        if device.public_key is not None:
+            click.echo(f"{device.name} has a key in Git: the new one takes its place", err=True)
+
+    def _file(self, path: Path) -> tuple[str, bytes]:
+        tree = DirectoryTree(path)
+        for entry in tree.entries():
+            if entry.path.endswith(YAML):
+                data = tree.read(entry)
+                if self._device.name.encode() in data and defines(data, self._device.name):
+                    return entry.path, data
+        raise NotProvisionable(f"no file defines {self._device.name}")
+
+    def _after(self, public_key: bytes) -> bytes:
+        return with_public_key(self._before, self._device.name, public_key.hex())
+
+    def hand_over(self, public_key: bytes) -> None:
+        """Commit the key, or print the patch."""
+        after = self._after(public_key)
+        if self._workshop is None:
+            click.echo(_patch(self._name, self._before.decode(), after.decode()), nl=False)
+            return
+        branch = f"provision/{self._device.name}"
+        message = f"{self._device.name} is provisioned with the key {key_id(public_key).hex()}"
+        made = self._workshop.propose(branch, message, {self._name: after})
+        click.echo(f"{made} on {branch}: push it and open a pull request")
+
+
+def _patch(name: str, before: str, after: str) -> str:
+    """Write a patch that `git apply` takes."""
+    old, new = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (before, after))
+    lines = difflib.unified_diff(old, new, f"a/{name}", f"b/{name}")
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tinyfleet run`: the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from reconciler import config
+from reconciler.cli.inputs.options import config_option
+from reconciler.daemon import http_server
+from reconciler.daemon.assembly import assembled
+from reconciler.daemon.fleet_page import FleetPage
+from reconciler.daemon.instance_lock import held
+from reconciler.daemon.liveness import Liveness
+from reconciler.daemon.logging_setup import set_up
+from reconciler.daemon.metrics import Metrics
+from reconciler.daemon.service import Service
+from reconciler.daemon.webhook import telling
+from reconciler.git.poll_interval import Cadence
+from reconciler.git.remote import Remote
+
+
+@click.command(short_help="Keep the devices of this gateway as Git says")
+@config_option
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Lines for people, or one object a line.",
+)
+@click.option("--verbose", "-v", is_flag=True, help="Log every step.")
+def command(config_path: Path, log_format: str, *, verbose: bool) -> None:
+    """Keep the devices of this gateway as Git says, until SIGTERM or Ctrl-C.
+
+    Updates that are under way when it stops go on where they were when it is started again.
+    """
+    set_up(log_format, verbose=verbose)
+    asyncio.run(_serve(config.read(config_path)))
+
+
+async def _serve(settings: config.GatewayConfig) -> None:
+    health = Liveness()
+    cadence = Cadence(interval_s=settings.repository.poll_s)
+    watched = Remote(settings.repository.url).local_path
+    with ExitStack() as stack:
+        stack.enter_context(held(settings.state_dir))
+        assembly = stack.enter_context(assembled(settings))
+        metrics = Metrics(assembly, time.monotonic)
+        pages = {
+            "/metrics": http_server.metrics(metrics.exposition),
+            "/healthz": lambda: http_server.plain(health.stuck()),
+            "/readyz": lambda: http_server.plain(health.not_ready(assembly.engine.enforced)),
+        }
+        site = FleetPage(assembly, metrics)
+        serving = http_server.serving(settings.http.listen, pages, site, settings.http.name)
+        async with serving, telling(settings, assembly.engine):
+            await Service(assembly, cadence, watched, health).run()

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tinyfleet uninstall-service`: takes the service away; what it knew and its configuration stay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from reconciler.cli.commands.install_service import dry_run_option, own_command, root_option, run_all
+from reconciler.daemon.service_files import parts, uninstall
+
+BEFORE = (("systemctl", "disable", "--now", "tinyfleet.service"),)
+AFTER = (("systemctl", "daemon-reload"),)
+
+
+@click.command(short_help="Take the systemd service away")
+@root_option
+@dry_run_option
+def command(root: Path, *, dry_run: bool) -> None:
+    """Stop the service and remove its files.
+
+    Its state (/var/lib/tinyfleet), its configuration and keys (/etc/tinyfleet) and its user stay: remove them by hand
+    when you are sure. Devices go on running what they run.
+    """
+    files = parts(own_command())
+    if (root / files[0].path).exists():
+        run_all(BEFORE, root, dry_run=dry_run)
+    for part in files:
+        click.echo(f"{uninstall(part, root, dry_run=dry_run)} {root / part.path}")
+    run_all(AFTER, root, dry_run=dry_run)

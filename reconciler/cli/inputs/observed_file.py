@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A file of observed state, as `tinyfleet plan --observed` takes it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from reconciler.errors import Invalid, Unusable
+from reconciler.load.document_check import placed
+from reconciler.load.observed_document import Contradiction, moment_of, observed_from
+from reconciler.load.schema_errors import explain
+from reconciler.load.schemas import validator
+from reconciler.load.strict_yaml import read
+from reconciler.model import Desired, Observed, ObservedDevice, Phase
+
+MOST_SHOWN = 20
+
+
+class NotReadable(Unusable):
+    """The file can't be read."""
+
+
+class NotObserved(Invalid):
+    """The file is no document of observed state."""
+
+
+def read_observed(path: Path) -> tuple[Observed, datetime | None]:
+    """Read observed state, YAML or (by its name) JSON, and the moment that it describes."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise NotReadable(f"{path}: {error.strerror}") from error
+    document = _json(path, data) if path.suffix == ".json" else _yaml(path, data)
+    findings = [(0, finding) for error in validator("Observed").iter_errors(document) for finding in explain(error)]
+    if findings:
+        problems = sorted(replace(problem, path=str(path)) for problem in placed(data, findings))
+        _refuse([str(problem) for problem in problems])
+    try:
+        return observed_from(document), moment_of(document)
+    except Contradiction as error:
+        raise NotObserved(f"{path}: {error}") from error
+
+
+def as_new(desired: Desired, now: datetime) -> Observed:
+    """Assume of every device that it has just reported for the first time, with nothing running."""
+    return Observed(devices=dict.fromkeys(desired.devices, ObservedDevice(now, Phase.IDLE, None)))
+
+
+def _yaml(path: Path, data: bytes) -> Any:  # noqa: ANN401 (a schema will tell)
+    reading = read(data)
+    if reading.problems:
+        _refuse([str(replace(problem, path=str(path))) for problem in reading.problems])
+    if len(reading.documents) != 1:
+        raise NotObserved(f"{path}: {len(reading.documents)} documents where one is due")
+    return reading.documents[0].value
+
+
+def _json(path: Path, data: bytes) -> Any:  # noqa: ANN401 (a schema will tell)
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise NotObserved(f"{path}: not JSON: {error}") from error
+
+
+def _refuse(lines: list[str]) -> None:
+    more = [f"and {len(lines) - MOST_SHOWN} more"] if len(lines) > MOST_SHOWN else []
+    raise NotObserved("\n".join(["the observed state has mistakes", *lines[:MOST_SHOWN], *more]))

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Estimates the work of one inference on a target, from the plan alone.
+
+The coefficients are instructions by kind of work, fitted operator by operator to runs of the C engine on
+emulated boards under an instruction counter; tests/firmware/test_estimate.py holds them to such runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reconciler.compiler.pack.forest_section import (
+    FeatureWindow,
+    Forest,
+    Statistic,
+    decode_features,
+    decode_forest,
+    node_count,
+)
+from reconciler.compiler.pack.operators import (
+    AveragePool,
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    MaxPool,
+    Operator,
+    Softmax,
+)
+from reconciler.compiler.pack.pack_format import PackKind, SectionId, decode_io, disassemble
+from reconciler.compiler.pack.plan_section import TensorRecord, decode_plan, decode_tensors
+
+CYCLES_PER_INSTRUCTION = 1.5  # loads, flash wait states and taken branches, on small cores
+LANES = 4  # channels that a depthwise convolution computes at a time, the last ones in part twice
+POWERS = frozenset({Statistic.SKEWNESS, Statistic.KURTOSIS})
+DEVIATIONS = frozenset({Statistic.PEAK, Statistic.CREST, Statistic.ZERO_CROSSINGS})
+
+
+@dataclass(frozen=True, slots=True)
+class InputReadCost:
+    """Instructions for the features of one channel, by the passes over its samples that they need."""
+
+    channel: float
+    sample: float  # of each pass so far
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Instructions for the pieces of which inferences are made."""
+
+    start: float
+    input: float  # an element of an input
+    convolution_mac: float
+    convolution_row: float  # a row of the kernel, for one output
+    convolution_output: float
+    depthwise_mac: float
+    depthwise_output: float
+    dense_mac: float
+    dense_output: float
+    pool_tap: float
+    element: float  # of ADD, MUL and their kin
+    softmax_element: float
+    sums: InputReadCost
+    deviations: InputReadCost
+    powers: InputReadCost
+    node: float  # of a tree that is read over
+    level: float  # of a tree with jumps
+
+
+_DSP = Costs(
+    start=1450,
+    input=4.1,
+    convolution_mac=1.55,
+    convolution_row=13.8,
+    convolution_output=38,
+    depthwise_mac=3.8,
+    depthwise_output=45,
+    dense_mac=2.05,
+    dense_output=84,
+    pool_tap=10.1,
+    element=97,
+    softmax_element=347,
+    sums=InputReadCost(2500, 46),
+    deviations=InputReadCost(2700, 97),
+    powers=InputReadCost(7000, 162),
+    node=24,
+    level=98,
+)
+_PLAIN = Costs(
+    start=1950,
+    input=6.4,
+    convolution_mac=4.06,
+    convolution_row=6.9,
+    convolution_output=55,
+    depthwise_mac=5.2,
+    depthwise_output=65,
+    dense_mac=5.55,
+    dense_output=75,
+    pool_tap=7.4,
+    element=104,
+    softmax_element=430,
+    sums=InputReadCost(4200, 95),
+    deviations=InputReadCost(5000, 198),
+    powers=InputReadCost(11300, 326),
+    node=82,
+    level=217,
+)
+# By the beginning of `DeviceType.architecture`: cores that multiply two pairs of 16 bits at once; all others.
+COSTS: Sequence[tuple[str, Costs]] = (("cortex-m4", _DSP), ("cortex-m7", _DSP), ("cortex-m33", _DSP), ("", _PLAIN))
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one inference takes."""
+
+    macs: int
+    instructions: int
+
+
+def costs_of(architecture: str) -> Costs:
+    """Return the coefficients of an architecture."""
+    return next(costs for prefix, costs in COSTS if architecture.startswith(prefix))
+
+
+def macs_of(op: Operator, tensors: Sequence[TensorRecord]) -> int:
+    """Multiply-accumulates of one operator."""
+    x, y = tensors[op.input], tensors[op.output]
+    if isinstance(op, Conv2D):
+        return y.elements * op.kernel_h * op.kernel_w * x.dims[3] // op.groups
+    if isinstance(op, DepthwiseConv2D):
+        return y.elements * op.kernel_h * op.kernel_w
+    if isinstance(op, FullyConnected):
+        return y.elements * x.dims[3]
+    return 0
+
+
+def estimate(data: bytes, architecture: str) -> Work:
+    """Return the estimated work of a pack."""
+    pack = disassemble(data)
+    costs = costs_of(architecture)
+    if pack.kind is PackKind.NEURAL_NETWORK:
+        tensors = decode_tensors(pack.section(SectionId.TENSORS))
+        plan = decode_plan(pack.section(SectionId.PLAN))
+        inputs, _ = decode_io(pack.section(SectionId.IO))
+        total = costs.start + costs.input * sum(item.elements for item in inputs)
+        total += sum(_instructions(op, tensors, costs) for op in plan)
+        return Work(sum(macs_of(op, tensors) for op in plan), round(total))
+    if pack.kind is PackKind.TREE_ENSEMBLE:
+        window = decode_features(pack.section(SectionId.FEATURES))
+        forest = decode_forest(pack.section(SectionId.FOREST), len(window.features))
+        return Work(0, round(costs.start + _summing(window, costs) + _walking(forest, costs)))
+    macs = len(pack.section(SectionId.THRESHOLD))
+    return Work(macs, round(macs * costs.dense_mac))
+
+
+def _summing(window: FeatureWindow, costs: Costs) -> float:
+    """Every channel that a feature looks at is read over once, twice or three times."""
+    total = 0.0
+    for channel in {feature.channel for feature in window.features}:
+        wanted = {feature.statistic for feature in window.features if feature.channel == channel}
+        passes = costs.powers if wanted & POWERS else costs.deviations if wanted & DEVIATIONS else costs.sums
+        total += passes.channel + passes.sample * window.samples
+    return total
+
+
+def _walking(forest: Forest, costs: Costs) -> float:
+    """With jumps a path is walked, without them every node is read over once."""
+    nodes = [node_count(tree) for tree in forest.trees]
+    if forest.jump_bits:
+        return sum(costs.level * max(1, count.bit_length() - 1) for count in nodes)
+    return sum(costs.node * count for count in nodes)
+
+
+def _instructions(op: Operator, tensors: Sequence[TensorRecord], costs: Costs) -> float:
+    outputs, macs = tensors[op.output].elements, macs_of(op, tensors)
+    if isinstance(op, DepthwiseConv2D):
+        channels = tensors[op.output].dims[3]
+        in_lanes = -(-channels // LANES) * LANES / channels
+        return in_lanes * (macs * costs.depthwise_mac + outputs * costs.depthwise_output)
+    if isinstance(op, Conv2D):
+        return macs * costs.convolution_mac + outputs * (costs.convolution_output + op.kernel_h * costs.convolution_row)
+    if isinstance(op, FullyConnected):
+        return macs * costs.dense_mac + outputs * costs.dense_output
+    if isinstance(op, (AveragePool, MaxPool)):
+        return outputs * op.kernel_h * op.kernel_w * costs.pool_tap
+    elements = max(outputs, tensors[op.input].elements)
+    return elements * (costs.softmax_element if isinstance(op, Softmax) else costs.element)

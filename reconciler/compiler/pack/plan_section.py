@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sections TENSORS and PLAN of a pack: docs/specs/pack.md sections 6.1 and 6.2."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+
+from reconciler.compiler.errors import DoesNotFit, PackMalformed
+from reconciler.compiler.pack.operators import OPERATORS, Operator
+
+_COMMON = struct.Struct("<BBHHbb")
+_TENSOR = struct.Struct("<I4HbBH")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRecord:
+    """A tensor: where it lies, its dims, its zero point."""
+
+    offset: int
+    dims: tuple[int, int, int, int]
+    zero_point: int = 0
+    constant: bool = False
+
+    @property
+    def elements(self) -> int:
+        """How many elements, and bytes, there are."""
+        return math.prod(self.dims)
+
+
+def encode_tensors(records: Sequence[TensorRecord]) -> bytes:
+    """Write the section TENSORS."""
+    return b"".join(_TENSOR.pack(r.offset, *r.dims, r.zero_point, int(r.constant), 0) for r in records)
+
+
+def decode_tensors(data: bytes) -> list[TensorRecord]:
+    """Read the section TENSORS, as far as it can be judged alone."""
+    if not data or len(data) % _TENSOR.size:
+        raise PackMalformed("TENSORS is not a whole number of records")
+    records = []
+    for offset, n, h, w, c, zero_point, flags, zero in _TENSOR.iter_unpack(data):
+        if flags > 1 or zero:
+            raise PackMalformed("TENSORS has a flag that is not known")
+        records.append(TensorRecord(offset, (n, h, w, c), zero_point, bool(flags)))
+    return records
+
+
+def encode_plan(operators: Sequence[Operator]) -> bytes:
+    """Write the section PLAN."""
+    parts = []
+    for operator in operators:
+        common, fields = astuple(operator)[:4], astuple(operator)[4:]
+        try:
+            body = struct.pack("<" + operator.LAYOUT, *fields)
+            words = (_COMMON.size + len(body)) // 4
+            parts.append(_COMMON.pack(operator.NUMBER, words, *common) + body)
+        except struct.error as error:
+            raise DoesNotFit(f"{operator.NAME}: a field does not fit its record: {error}, {fields}") from error
+    return b"".join(parts)
+
+
+def decode_plan(data: bytes) -> list[Operator]:
+    """Read the section PLAN (rule 6, as far as it concerns the section alone)."""
+    operators: list[Operator] = []
+    at = 0
+    while at < len(data):
+        if at + _COMMON.size > len(data):
+            raise PackMalformed("PLAN is cut short")
+        number, words, source, output, low, high = _COMMON.unpack_from(data, at)
+        kind = OPERATORS.get(number)
+        if kind is None:
+            raise PackMalformed(f"operator number {number} is unknown")
+        layout = struct.Struct("<" + kind.LAYOUT)
+        if 4 * words != _COMMON.size + layout.size or at + 4 * words > len(data):
+            raise PackMalformed(f"{kind.NAME} has a record of {words} words")
+        fields = layout.unpack_from(data, at + _COMMON.size)
+        operator = kind(source, output, low, high, *fields)
+        if encode_plan([operator]) != data[at : at + 4 * words]:
+            raise PackMalformed(f"{kind.NAME} has bytes that should be zero")
+        operators.append(operator)
+        at += 4 * words
+    return operators

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts the build subprocess: without network where the system allows it, limited in time and memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+
+from reconciler.compiler import errors
+from reconciler.compiler.build_report import Built, report_from_json
+from reconciler.compiler.errors import BuildFailed
+from reconciler.compiler.recipe import Recipe
+from reconciler.compiler.runner import FIRMWARE_VARIABLE
+
+Progress = Callable[[str], None]
+_UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--")
+_TAIL = 2000
+_PASSED_ON = (
+    FIRMWARE_VARIABLE,
+    "COVERAGE_PROCESS_CONFIG",
+)  # where the engines are; and builds are measured like all else
+
+
+@dataclass(frozen=True, slots=True)
+class BuildLimits:
+    """What one build may use."""
+
+    wall_s: float = 900.0
+    cpu_s: int = 1800
+    memory_bytes: int = 4 << 30  # of address space; a conversion with TensorFlow maps a little under 3 GiB
+    file_bytes: int = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class BuildJob:
+    """A build that any executor can run, on this machine or another."""
+
+    recipe: Recipe
+    files: Mapping[str, bytes]
+    limits: BuildLimits = field(default_factory=BuildLimits)
+
+
+def run_job(job: BuildJob, progress: Progress | None = None) -> Built:
+    """Run a build in its subprocess and return what it made, or raise why it did not."""
+    with tempfile.TemporaryDirectory(prefix="tinyfleet-build-") as name:
+        folder = Path(name)
+        (folder / "files").mkdir()
+        for digest, data in job.files.items():
+            (folder / "files" / digest).write_bytes(data)
+        (folder / "recipe.json").write_bytes(job.recipe.to_json())
+        (folder / "settings.json").write_text(json.dumps(asdict(job.limits)))
+        ended = _run(folder, job.limits.wall_s, progress or _silent)
+        return _collect(folder, job, ended)
+
+
+@cache
+def network_can_be_cut() -> bool:
+    """Tell whether this system lets a process give up its network."""
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run([*_UNSHARE, "true"], capture_output=True, check=False).returncode == 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    code: int
+    timed_out: bool
+    errors: str
+
+
+def _run(folder: Path, wall_s: float, progress: Progress) -> _Ended:
+    command = [sys.executable, "-m", "reconciler.compiler.worker", str(folder)]
+    if network_can_be_cut():
+        command = [*_UNSHARE, *command]
+    with (folder / "stderr").open("wb") as errors_file:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=_environment(folder),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors_file,
+            start_new_session=True,
+        )
+        with process:
+            try:
+                timed_out = not _follow(process, time.monotonic() + wall_s, progress)
+            finally:
+                _end(process)
+    tail = (folder / "stderr").read_bytes()[-_TAIL:].decode("utf-8", "replace")
+    return _Ended(process.returncode, timed_out, tail)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Only what a build needs; nothing of the daemon's environment, where secrets may be."""
+    package_root = str(Path(__file__).resolve().parents[2])
+    return {
+        **{name: os.environ[name] for name in _PASSED_ON if os.environ.get(name)},
+        "PATH": os.defpath,
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": package_root,
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TF_DETERMINISTIC_OPS": "1",
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+        "CUDA_VISIBLE_DEVICES": "-1",
+    }
+
+
+def _follow(process: subprocess.Popen[bytes], deadline: float, progress: Progress) -> bool:
+    """Pass on progress until the process closes its output; False if the time is over first."""
+    if process.stdout is None:
+        return True
+    buffer = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while (left := deadline - time.monotonic()) > 0:
+            if not selector.select(left):
+                return False
+            chunk = os.read(process.stdout.fileno(), 4096)
+            if not chunk:
+                return _wait(process, deadline)
+            *lines, buffer = (buffer + chunk)[-_TAIL:].split(b"\n")
+            for line in lines:
+                if line.startswith(b"step "):
+                    progress(line[5:].decode("utf-8", "replace"))
+    return False
+
+
+def _wait(process: subprocess.Popen[bytes], deadline: float) -> bool:
+    try:
+        process.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the whole group, so that nothing that the build started outlives it."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # it has ended by itself
+    process.wait()
+
+
+def _collect(folder: Path, job: BuildJob, ended: _Ended) -> Built:
+    failure = folder / "error.json"
+    if failure.exists():
+        told = json.loads(failure.read_bytes())
+        kind = getattr(errors, told["kind"], BuildFailed)
+        raise kind(told["message"])
+    if ended.timed_out:
+        raise BuildFailed(f"the build took longer than {job.limits.wall_s:g} s and was ended")
+    if ended.code != 0 or not (folder / "report.json").exists():
+        last = ended.errors.strip().rsplit("\n", 1)[-1][:300]
+        raise BuildFailed(f"the build subprocess {_why(ended.code, job.limits)}{': ' + last if last else ''}")
+    return Built((folder / "pack").read_bytes(), report_from_json((folder / "report.json").read_bytes()))
+
+
+def _why(code: int, limits: BuildLimits) -> str:
+    """Say how a process ended that could not say it itself."""
+    if code == -signal.SIGXCPU:
+        return f"used up its {limits.cpu_s} s of processor time"
+    if code < 0:
+        name = signal.Signals(-code).name
+        return f"was ended by {name}: the model makes a library crash, or needs more than {limits.memory_bytes} bytes"
+    return f"ended with code {code}"
+
+
+def _silent(_step: str) -> None:
+    """No one wants to know how far the build is."""

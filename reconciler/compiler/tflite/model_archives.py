@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks into `.keras` files and zipped SavedModels before anything that could run them does."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from reconciler.compiler.errors import ModelUnreadable, OperatorUnsupported
+
+MOST_MEMBERS = 256
+LARGEST_UNPACKED = 512 << 20
+LARGEST_CONFIG = 16 << 20
+DEEPEST_CONFIG = 100
+CODE_LAYERS = frozenset({"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"})
+RECURRENT_LAYERS = frozenset({"LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D"})
+# Graph operations that reach outside the graph; a model that computes has no need of them.
+OUTSIDE = (
+    "PyFunc", "EagerPyFunc", "ReadFile", "WriteFile", "MatchingFiles", "Reader", "Dataset", "Iterator", "LookupTable",
+    "InitializeTable", "Print", "Http", "Rpc", "Recv", "Send", "Collective", "Nccl", "TPU", "XlaLaunch", "Summary",
+    "GenerateVocabRemapping", "LoadAndRemap", "Debug", "Abort",
+)  # fmt: skip
+
+
+def open_archive(name: str, data: bytes) -> zipfile.ZipFile:
+    """Open a zip file whose members are few, small in all, and lie where they say."""
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+        members = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
+        raise ModelUnreadable(f"{name} is not a readable zip archive: {error}") from error
+    if len(members) > MOST_MEMBERS:
+        raise ModelUnreadable(f"{name} holds {len(members)} files; at most {MOST_MEMBERS} are taken")
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > LARGEST_UNPACKED:
+        raise ModelUnreadable(f"{name} would unpack to {unpacked} bytes, at most {LARGEST_UNPACKED} are taken: a bomb?")
+    for member in members:
+        parts = Path(member.filename).parts
+        if member.filename.startswith(("/", "\\")) or ".." in parts or member.external_attr >> 28 == 0xA:  # noqa: PLR2004 - a link
+            raise ModelUnreadable(f"{name} holds {member.filename!r}, which would lie elsewhere")
+    return archive
+
+
+def read_member(archive: zipfile.ZipFile, member: str, most: int) -> bytes:
+    """Read a member, whatever its header claims, up to a bound."""
+    try:
+        with archive.open(member) as stream:
+            content = stream.read(most + 1)
+    except (KeyError, zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError, NotImplementedError) as error:
+        raise ModelUnreadable(f"{member} can't be read: {error}") from error
+    if len(content) > most:
+        raise ModelUnreadable(f"{member} unpacks to more than {most} bytes")
+    return content
+
+
+def unpack(name: str, data: bytes, folder: Path) -> None:
+    """Unpack an archive into a folder, counting what really comes out."""
+    archive = open_archive(name, data)
+    left = LARGEST_UNPACKED
+    for member in archive.infolist():
+        if member.is_dir():
+            continue
+        content = read_member(archive, member.filename, left)
+        left -= len(content)
+        target = folder / member.filename
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+
+
+def check_keras(name: str, data: bytes) -> None:
+    """Refuse a `.keras` file with layers that carry code, or that isn't one."""
+    archive = open_archive(name, data)
+    raw = read_member(archive, "config.json", LARGEST_CONFIG)
+    for member in archive.infolist():
+        if not member.is_dir() and member.filename.endswith((".h5", ".json", ".npz", ".weights")):
+            _drain(archive, member.filename)
+    try:
+        config = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise ModelUnreadable(f"{name}: config.json can't be read: {error}") from error
+    _check_config(name, config)
+
+
+def _drain(archive: zipfile.ZipFile, member: str) -> None:
+    """Read a member through: a false size or a broken checksum shows here, before any library sees it."""
+    left = LARGEST_UNPACKED
+    try:
+        with archive.open(member) as stream:
+            while chunk := stream.read(1 << 20):
+                left -= len(chunk)
+                if left < 0:
+                    raise ModelUnreadable(f"{member} unpacks to more than {LARGEST_UNPACKED} bytes")
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
+        raise ModelUnreadable(f"{member} can't be read: {error}") from error
+
+
+def _check_config(name: str, config: Any) -> None:  # noqa: ANN401 - JSON
+    pending = [(config, 0)]
+    while pending:
+        item, depth = pending.pop()
+        if depth > DEEPEST_CONFIG:
+            raise ModelUnreadable(f"{name}: config.json is nested more than {DEEPEST_CONFIG} levels deep")
+        if isinstance(item, list):
+            pending += [(value, depth + 1) for value in item]
+        elif isinstance(item, dict):
+            _check_layer(name, item)
+            pending += [(value, depth + 1) for value in item.values()]
+
+
+def _check_layer(name: str, item: dict[str, Any]) -> None:
+    kind, module = item.get("class_name"), item.get("module")
+    if kind in CODE_LAYERS or kind == "__lambda__":
+        layer = item.get("config", {})
+        called = layer.get("name", "?") if isinstance(layer, dict) else "?"
+        raise ModelUnreadable(
+            f"{name}: layer {called!r} is a {kind}: it carries code, which is never run. "
+            "Use built-in layers, or give the model as a quantized .tflite"
+        )
+    if kind in RECURRENT_LAYERS:
+        raise OperatorUnsupported(
+            f"{name}: a layer is a {kind}; packs have no recurrent operators: use 1-D convolutions over a window"
+        )
+    if isinstance(module, str) and isinstance(kind, str) and not module.startswith(("keras", "builtins")):
+        raise ModelUnreadable(f"{name}: {kind} of module {module!r} is not part of Keras")
+
+
+def check_operations(name: str, operations: set[str]) -> None:
+    """Refuse a SavedModel whose graph reaches outside."""
+    found = sorted(op for op in operations if any(word in op for word in OUTSIDE))
+    if found:
+        raise ModelUnreadable(f"{name} has graph operations that reach outside the model: {', '.join(found[:5])}")

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The numeric oracle: the reference kernels of TensorFlow Lite, never the optimized ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from flatbuffers import Builder
+
+from reconciler.compiler.tflite.graph import Node
+from reconciler.compiler.tflite.memory_plan import Value
+
+
+class Oracle:
+    """One model in the reference interpreter."""
+
+    def __init__(self, model: bytes) -> None:
+        self._interpreter = Interpreter(
+            model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF, num_threads=1
+        )
+        self._interpreter.allocate_tensors()
+        self.inputs = self._interpreter.get_input_details()
+        self.outputs = self._interpreter.get_output_details()
+
+    def run(self, inputs: Sequence[npt.NDArray[np.generic]]) -> list[npt.NDArray[np.generic]]:
+        """Return the outputs for one set of inputs."""
+        for detail, value in zip(self.inputs, inputs, strict=True):
+            self._interpreter.set_tensor(detail["index"], value.reshape(detail["shape"]).astype(detail["dtype"]))
+        self._interpreter.invoke()
+        return [np.array(self._interpreter.get_tensor(detail["index"])) for detail in self.outputs]
+
+
+def tabulate(node: Node, source: Value, target: Value) -> bytes:
+    """Return what an elementwise operator makes of each of the 256 values."""
+    model = schema.ModelT()
+    model.version = 3
+    model.buffers = [schema.BufferT()]
+    code = schema.OperatorCodeT()
+    number = getattr(schema.BuiltinOperator, node.name)
+    code.builtinCode, code.deprecatedBuiltinCode, code.version = number, min(number, 127), 1
+    model.operatorCodes = [code]
+    operator = schema.OperatorT()
+    operator.opcodeIndex, operator.inputs, operator.outputs = 0, [0], [1]
+    if node.table:
+        operator.builtinOptionsType = getattr(schema.BuiltinOptions, node.table)
+        operator.builtinOptions = getattr(schema, f"{node.table}T")(**node.options)
+    graph = schema.SubGraphT()
+    graph.tensors = [_tensor(source), _tensor(target)]
+    graph.inputs, graph.outputs, graph.operators = [0], [1], [operator]
+    model.subgraphs = [graph]
+    builder = Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    (table,) = Oracle(bytes(builder.Output())).run([np.arange(-128, 128, dtype=np.int8)])
+    return table.astype(np.int8).tobytes()
+
+
+def _tensor(value: Value) -> object:
+    tensor = schema.TensorT()
+    tensor.shape, tensor.type, tensor.buffer = [1, 256], schema.TensorType.INT8, 0
+    tensor.quantization = schema.QuantizationParametersT()
+    tensor.quantization.scale, tensor.quantization.zeroPoint = [value.scale], [value.zero_point]
+    return tensor

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a configuration to an engine with all that it touches the world with."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from reconciler.compiler.sandbox import BuildLimits
+from reconciler.compiler.service import BuildService
+from reconciler.compiler.store import ArtifactStore
+from reconciler.config import GatewayConfig
+from reconciler.daemon.link_rates import Rates
+from reconciler.daemon.state_reader import STATE_FILE
+from reconciler.engine.artifacts.builder import ServiceBuilder
+from reconciler.engine.clock import SystemClock
+from reconciler.engine.desired.desired_state import DesiredStateSource
+from reconciler.engine.engine import Engine, Ports
+from reconciler.engine.links import Links
+from reconciler.engine.observed.peers import PeerStatuses
+from reconciler.engine.observed.verify import ReportVerifier
+from reconciler.engine.state.database import StateDatabase
+from reconciler.engine.status.publisher import Publisher
+from reconciler.errors import Unusable
+from reconciler.git.commit_writer import Author
+from reconciler.git.mirror import Mirror
+from reconciler.git.peer_status import Peers
+from reconciler.git.remote import GitLimits, Remote, Ssh, branch
+from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
+from reconciler.git.source import CommitSource
+from reconciler.git.status_writer import StatusRef
+from reconciler.load import Cache
+from reconciler.model import Commit, GatewayId
+from signing import gateway_keystore
+from signing.key_files import KeyStoreError
+
+
+class KeysUnusable(Unusable):
+    """The gateway's key or delegation is missing, damaged or readable by others."""
+
+    reason: ClassVar[str] = "KeysUnusable"
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """An engine, and what is run beside it."""
+
+    engine: Engine
+    links: Links
+    state_dir: Path
+    rates: Rates = field(default_factory=Rates)
+
+
+@contextmanager
+def assembled(config: GatewayConfig) -> Iterator[Assembly]:
+    """Open all that the configuration names, and close it in the end, in the opposite order."""
+    with ExitStack() as stack:
+        config.state_dir.mkdir(parents=True, exist_ok=True)
+        state = StateDatabase(config.state_dir / STATE_FILE)
+        stack.callback(state.close)
+        cache = stack.enter_context(Cache(config.state_dir / "load.db"))
+        remote = remote_of(config)
+        limits = GitLimits(ask_s=config.repository.timeout_s, status_commits=config.status.history)
+        mirror = stack.enter_context(Mirror(config.state_dir / "mirror.git", remote, limits))
+        source = CommitSource(mirror, policy_of(config), config.state_dir / "signers", config.repository.path)
+        status_ref = stack.enter_context(
+            StatusRef(config.state_dir / "status.git", remote, config.name, _author(config), limits=limits)
+        )
+        git_thread = stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix="git"))
+        status_thread = stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix="status"))
+        seals = ReportVerifier()
+        links = Links(config, seals)
+        clock = SystemClock()
+        wanted = DesiredStateSource(source, cache, state)
+        store = ArtifactStore(config.build.store or str(config.state_dir / "artifacts"))
+        service = BuildService(store, limits=_build_limits(config))
+        stack.callback(service.close)
+        ports = Ports(
+            wanted=wanted,
+            git_thread=git_thread,
+            status_thread=status_thread,
+            builder=ServiceBuilder(service, wanted, git_thread),
+            links=links,
+            seals=seals,
+            state=state,
+            publisher=Publisher(status_ref, state, interval_s=config.status.interval_s),
+            gateway=gateway_keys(config),
+            clock=clock,
+            peers=_peers(config, remote, limits, stack),
+            page=config.status.page,
+        )
+        yield Assembly(Engine(GatewayId(config.name), ports), links, config.state_dir)
+
+
+def remote_of(config: GatewayConfig) -> Remote:
+    """Return where the fleet repository is, and how to get in."""
+    repository = config.repository
+    return Remote(
+        url=repository.url,
+        ref=branch(repository.branch),
+        ssh=Ssh(key=repository.ssh_key, known_hosts=repository.known_hosts),
+        credential_helper=repository.credential_helper,
+        ca_file=repository.ca,
+    )
+
+
+def policy_of(config: GatewayConfig) -> SignaturePolicy:
+    """Return who may sign commits."""
+    signers = config.signers
+    return SignaturePolicy(
+        SignaturePolicyMode(signers.policy),
+        signers.allowed_signers,
+        signers.revoked_signers,
+        signers.gpg_keys,
+        Commit(signers.anchor) if signers.anchor is not None else None,
+    )
+
+
+def _peers(config: GatewayConfig, remote: Remote, limits: GitLimits, stack: ExitStack) -> PeerStatuses | None:
+    if config.peers is None:
+        return None
+    policy = SignaturePolicy(SignaturePolicyMode.HEAD, config.peers.allowed_signers, config.peers.revoked_signers)
+    folder = config.state_dir / "peers.git"
+    peers = Peers(folder, remote, policy, config.state_dir / "peer-signers", limits=limits, named=True)
+    return PeerStatuses(stack.enter_context(peers), GatewayId(config.name))
+
+
+def _author(config: GatewayConfig) -> Author:
+    return Author(f"tinyfleet gateway {config.name}", f"{getpass.getuser()}@{config.name}", config.keys.status)
+
+
+def gateway_keys(config: GatewayConfig) -> gateway_keystore.GatewayKey:
+    """Load the key that envelopes are signed with, or say what is wrong with it."""
+
+    def no_passphrase() -> bytes:
+        raise KeysUnusable(f"{config.keys.gateway}: the gateway's key has a passphrase; a daemon can't ask for one")
+
+    try:
+        return gateway_keystore.load(config.keys.gateway, no_passphrase)
+    except (KeyStoreError, OSError) as error:
+        raise KeysUnusable(f"{error}; make it with `tinyfleet keys gateway init`, have it delegated") from error
+
+
+def _build_limits(config: GatewayConfig) -> BuildLimits:
+    return BuildLimits(wall_s=config.build.timeout_s, memory_bytes=config.build.memory_mib << 20)

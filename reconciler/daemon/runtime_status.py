@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the daemon knows and the database does not: what is under way at this moment. A small file, replaced whole.
+
+`tinyfleet status` reads it beside the database (docs/adr/0060); /metrics is made of the same value.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from reconciler.daemon.link_rates import Rate, Rates
+from reconciler.devices.link import LinkStatistics
+from reconciler.engine.engine import Engine
+from reconciler.engine.links import Links
+from reconciler.model import DeviceId
+
+FILE = "live.json"
+VERSION = 1
+LISTED = 100  # devices under way that the file names; all are counted
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFigures:
+    """One link at this moment."""
+
+    trouble: str | None
+    statistics: LinkStatistics
+    baud: int | None = None  # None: no line
+    rate: Rate | None = None  # None: not told yet
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeStatus:
+    """One moment of a running daemon."""
+
+    at: datetime
+    passes: int
+    summary: str
+    commit: str | None
+    source_good: bool
+    source_reason: str
+    in_progress: Mapping[DeviceId, str] = field(default_factory=dict)
+    waiting: Mapping[DeviceId, str] = field(default_factory=dict)
+    building: tuple[str, ...] = ()
+    build_failures: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, LinkFigures] = field(default_factory=dict)
+    unauthenticated: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+
+
+def live_of(engine: Engine, links: Links, rates: Rates) -> RuntimeStatus:
+    """Look at the engine."""
+    troubles, bauds = links.troubles(), links.bauds()
+    source = engine.source
+    return RuntimeStatus(
+        at=datetime.now(UTC),
+        passes=engine.passes,
+        summary=engine.summary(),
+        commit=engine.enforced,
+        source_good=source is not None and source.good,
+        source_reason=source.reason if source is not None else "",
+        in_progress=engine.deliveries.running,
+        waiting=engine.deliveries.waiting,
+        building=tuple(f"{model} for {kind}" for model, kind in engine.artifacts.building),
+        build_failures={f"{model} for {kind}": why for (model, kind), why in engine.artifacts.failures.items()},
+        links={
+            name: LinkFigures(troubles.get(name), figures, bauds.get(name), rates.of(name))
+            for name, figures in links.statistics().items()
+        },
+        unauthenticated={name: (each.count, each.why) for name, each in engine.view.doubts.refused.items()},
+    )
+
+
+def as_dict(live: RuntimeStatus) -> dict[str, Any]:
+    """Name the fields for programs."""
+    return {
+        "version": VERSION,
+        "pid": os.getpid(),
+        "at": live.at.isoformat(timespec="milliseconds"),
+        "passes": live.passes,
+        "summary": live.summary,
+        "commit": live.commit,
+        "source": {"good": live.source_good, "reason": live.source_reason},
+        "underWay": {"count": len(live.in_progress), "devices": dict(sorted(live.in_progress.items())[:LISTED])},
+        "waiting": {"count": len(live.waiting), "devices": dict(sorted(live.waiting.items())[:LISTED])},
+        "building": list(live.building),
+        "buildFailures": dict(live.build_failures),
+        "links": {name: _link(figures) for name, figures in live.links.items()},
+        "unauthenticated": {
+            name: {"count": count, "why": why} for name, (count, why) in sorted(live.unauthenticated.items())[:LISTED]
+        },
+    }
+
+
+def write(state_dir: Path, live: RuntimeStatus) -> None:
+    """Replace the file. It tells of the present, so it needs no fsync: after a power cut it is of no use."""
+    path = state_dir / FILE
+    new = path.with_name(FILE + ".new")
+    new.write_text(json.dumps(as_dict(live)), encoding="utf-8")
+    new.replace(path)
+
+
+def read(state_dir: Path) -> dict[str, Any] | None:
+    """Return what was written last; None: nothing of use."""
+    try:
+        told = json.loads((state_dir / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return told if isinstance(told, dict) and told.get("version") == VERSION else None
+
+
+def _link(figures: LinkFigures) -> dict[str, Any]:
+    told = figures.statistics
+    return {
+        "trouble": figures.trouble,
+        "baud": figures.baud,
+        "sentPerS": figures.rate.sent_per_s if figures.rate is not None else None,
+        "heardPerS": figures.rate.heard_per_s if figures.rate is not None else None,
+        "sentBytes": told.sent_bytes,
+        "heardBytes": told.heard_bytes,
+        "questions": told.questions,
+        "answers": told.answers,
+        "silences": told.silences,
+        "unsolicited": told.unsolicited,
+        "malformed": told.malformed,
+        "framesCorrected": told.frames_corrected,
+        "framesBad": told.frames_bad,
+        "bitErrorRate": told.bit_error_rate,
+        "unknownDevices": sorted(told.unknown)[:LISTED],
+    }

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One reconciliation from beginning to end: ask every device, do what the plan says, wait for what was begun."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from reconciler.daemon.assembly import Assembly
+from reconciler.engine.delivery.deliveries import Delivered
+from reconciler.engine.engine import Engine, Pass
+from reconciler.errors import Unusable
+from reconciler.model import DeviceId
+
+LOOK_AGAIN_S = 0.2  # how long nothing may wake a pass before progress is told again
+
+
+@dataclass(slots=True)
+class RunProgress:
+    """How far a reconciliation is."""
+
+    to_ask: int = 0
+    in_progress: int = 0
+    building: int = 0
+    done: dict[DeviceId, Delivered] = field(default_factory=dict)  # the last of each device
+
+    @property
+    def failed(self) -> tuple[Delivered, ...]:
+        """Return the deliveries that did not end well."""
+        return tuple(done for done in self.done.values() if not done.good)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How it ended."""
+
+    last: Pass
+    progress: RunProgress
+    in_time: bool
+
+
+class NothingToEnforce(Unusable):
+    """The daemon has never seen a commit, and could not get one."""
+
+
+async def reconcile_once(
+    assembly: Assembly, tell: Callable[[RunProgress], None], *, deliver: bool, timeout_s: float
+) -> Ended:
+    """Look at Git once, and make passes until nothing is under way; without `deliver` only look and plan."""
+    engine = assembly.engine
+    progress = RunProgress()
+    engine.on_done.append(lambda done: progress.done.update({done.device: done}))
+    await engine.look()
+    if not deliver:
+        return Ended(await _pass(engine, act=False), progress, in_time=True)
+    in_time = True
+    await _pass(engine, act=False)  # raises if there is nothing to do it for
+    try:
+        async with asyncio.timeout(timeout_s), asyncio.TaskGroup() as group:
+            beside = [
+                group.create_task(assembly.links.run(), name="links"),
+                group.create_task(engine.listen(), name="listen"),
+            ]
+            await _until_quiet(engine, progress, tell)
+            for task in beside:
+                task.cancel()
+    except TimeoutError:
+        in_time = False
+    await engine.stop()
+    last = await _pass(engine, act=False)
+    await engine.publish(at_once=True)
+    await assembly.links.close()
+    return Ended(last, progress, in_time)
+
+
+async def _until_quiet(engine: Engine, progress: RunProgress, tell: Callable[[RunProgress], None]) -> None:
+    while True:
+        engine.wake.clear()
+        await _pass(engine, act=True)
+        await engine.publish()
+        progress.to_ask = engine.attention.pending
+        progress.in_progress = len(engine.deliveries.running)
+        progress.building = len(engine.artifacts.building)
+        tell(progress)
+        if not engine.busy:
+            return
+        try:
+            await asyncio.wait_for(engine.wake.wait(), LOOK_AGAIN_S)
+        except TimeoutError:
+            continue
+
+
+async def _pass(engine: Engine, *, act: bool) -> Pass:
+    done = await engine.run_pass(act=act)
+    if done is None or done.want.desired is None:
+        source = engine.source
+        why = source.message if source is not None else "Git was not looked at"
+        problems = done.want.problems if done is not None else ()
+        raise NothingToEnforce("\n".join([f"there is no commit to enforce: {why}", *problems]))
+    return done

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The messages of docs/specs/protocol.md section 1: typed values to bytes and back.
+
+Strict both ways: what `encode` makes, `parse` takes and gives back the same value; what is not in the
+one deterministic form, or out of range, is `Malformed`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from reconciler.devices.errors import Malformed
+from reconciler.devices.strict_cbor import dump, integer, items, load, octets, uint
+
+TRANSFERS = 24  # a transfer's name is 0 ... 23, one byte of CBOR
+NONCE_BYTES = 8
+ENVELOPE_BYTES_MAX = 512  # docs/specs/envelope.md; what a device would refuse as too long is never sent
+BLOCK_BYTES_MAX = 4096
+BLOCK_BYTES_STEP = 16
+BLOCKS_MAX = 4096
+SIGNED_BYTES_MAX = 1024  # docs/specs/report.md
+MESSAGE_OVERHEAD_BYTES = 64  # a message is at most this and a block, and at least MESSAGE_BYTES may come
+MESSAGE_BYTES = 1152
+
+
+class ReportKind(IntEnum):
+    """What an `Inquire` asks for."""
+
+    REPORT = 0
+    CAPABILITIES = 1
+    SUMMARY = 2
+    PARAMETERS = 3
+
+
+class PayloadEncoding(IntEnum):
+    """How a payload becomes a pack."""
+
+    RAW = 0
+    HEATSHRINK = 1
+    PATCH = 2
+    PATCH_HEATSHRINK = 3
+
+
+DONE = 0
+WORKING = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Inquire:
+    """Question for one of the signed bodies; answered by `Signed`, or by `TransferResult`."""
+
+    what: ReportKind
+    nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadOffer:
+    """What blocks an offer would be followed by."""
+
+    encoding: PayloadEncoding
+    payload_bytes: int
+    block_bytes: int
+
+    @property
+    def blocks(self) -> int:
+        """Into how many blocks the payload is cut."""
+        return -(-self.payload_bytes // self.block_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An envelope and, unless it needs none, the payload that would follow."""
+
+    transfer: int
+    envelope: bytes
+    payload: PayloadOffer | None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One piece of the payload; never answered."""
+
+    transfer: int
+    index: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Question which blocks are missing; answered by `Have` or `TransferResult`."""
+
+    transfer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Order to decode, check and try; answered by `TransferResult`, or by `Have` when blocks are missing."""
+
+    transfer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A COSE object around one of the signed bodies."""
+
+    cose: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Have:
+    """What the device holds: all below `first`, not `first`, and what `held` marks above it."""
+
+    transfer: int
+    first: int
+    held: bytes
+
+    def missing(self, blocks: int) -> list[int]:
+        """Return the indexes that are still missing, in order."""
+        if self.first >= blocks:
+            return []
+        marks = int.from_bytes(self.held, "little")
+        return [self.first, *(i for i in range(self.first + 1, blocks) if not marks >> (i - self.first - 1) & 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class TransferResult:
+    """How an order went: 0 done, 1 working, negative an error of the device."""
+
+    transfer: int | None
+    code: int
+
+
+Question = Inquire | Offer | Missing | Stage
+Order = Inquire | Offer | Block | Missing | Stage  # gateway to device
+Answer = Signed | Have | TransferResult  # device to gateway
+Message = Order | Answer
+
+
+def encode(message: Message) -> bytes:
+    """Return the message's one encoding."""
+    return dump(_fields(message))
+
+
+def _fields(message: Message) -> list[object]:  # noqa: PLR0911  # one line per message is the point
+    match message:
+        case Inquire(what, nonce):
+            return [0, int(what), nonce]
+        case Offer(transfer, envelope, None):
+            return [1, transfer, envelope, None]
+        case Offer(transfer, envelope, PayloadOffer(encoding, payload_bytes, block_bytes)):
+            return [1, transfer, envelope, [int(encoding), payload_bytes, block_bytes]]
+        case Block(transfer, index, data):
+            return [2, transfer, index, data]
+        case Missing(transfer):
+            return [3, transfer]
+        case Stage(transfer):
+            return [4, transfer]
+        case Signed(cose):
+            return [12, cose]
+        case Have(transfer, first, held):
+            return [13, transfer, first, held]
+        case TransferResult(transfer, code):
+            return [14, transfer, code]
+        case _:
+            raise TypeError(f"not a message: {message!r}")
+
+
+def parse(data: bytes) -> Message:
+    """Return the message that `data` is, or raise `Malformed`."""
+    if len(data) > max(MESSAGE_BYTES, MESSAGE_OVERHEAD_BYTES + BLOCK_BYTES_MAX):
+        raise Malformed(f"a message of {len(data)} bytes")
+    kind, *fields = items(load(data), "a message", 2, 3, 4)
+    match uint(kind, "type"), fields:  # the type is known to be a number: in Python, False equals 0
+        case 0, [what, nonce]:
+            return Inquire(_what(what), octets(nonce, "nonce", least=NONCE_BYTES, most=NONCE_BYTES))
+        case 1, [transfer, envelope, payload]:
+            content = octets(envelope, "envelope", least=1, most=ENVELOPE_BYTES_MAX)
+            return Offer(_transfer(transfer), content, _payload(payload))
+        case 2, [transfer, index, block]:
+            return Block(_transfer(transfer), uint(index, "index", end=BLOCKS_MAX), _block(block))
+        case 3, [transfer]:
+            return Missing(_transfer(transfer))
+        case 4, [transfer]:
+            return Stage(_transfer(transfer))
+        case number, _:
+            return _answer(number, fields)
+
+
+def parse_answer(data: bytes) -> Answer:
+    """Return what a device said; a gateway's own words, echoed, are `Malformed`."""
+    match parse(data):
+        case Signed() | Have() | TransferResult() as answer:
+            return answer
+        case other:
+            raise Malformed(f"{type(other).__name__} is nothing that a device says")
+
+
+def _answer(kind: int, fields: list[object]) -> Answer:
+    match kind, fields:
+        case 12, [cose]:
+            return Signed(octets(cose, "signed", least=1, most=SIGNED_BYTES_MAX))
+        case 13, [transfer, first, held]:
+            marks = octets(held, "held", most=BLOCKS_MAX // 8)
+            if marks.endswith(b"\0"):
+                raise Malformed("held ends in bytes of zero")
+            return Have(_transfer(transfer), uint(first, "first", end=BLOCKS_MAX + 1), marks)
+        case 14, [None, code]:
+            return TransferResult(None, _code(code))
+        case 14, [transfer, code]:
+            return TransferResult(_transfer(transfer), _code(code))
+        case _:
+            raise Malformed(f"no message of type {kind} has {len(fields)} fields")
+
+
+def _transfer(value: object) -> int:
+    return uint(value, "transfer", end=TRANSFERS)
+
+
+def _what(value: object) -> ReportKind:
+    return ReportKind(uint(value, "what", end=len(ReportKind)))
+
+
+def _code(value: object) -> int:
+    code = integer(value, "code")
+    if code > WORKING:
+        raise Malformed(f"a result of {code}")
+    return code
+
+
+def _block(value: object) -> bytes:
+    return octets(value, "block", least=1, most=BLOCK_BYTES_MAX)
+
+
+def _payload(value: object) -> PayloadOffer | None:
+    if value is None:
+        return None
+    encoding, payload_bytes, block_bytes = items(value, "payload", 3)
+    payload = PayloadOffer(
+        PayloadEncoding(uint(encoding, "encoding", end=len(PayloadEncoding))),
+        uint(payload_bytes, "payload-bytes"),
+        uint(block_bytes, "block-bytes", end=BLOCK_BYTES_MAX + 1),
+    )
+    if not payload.block_bytes or payload.block_bytes % BLOCK_BYTES_STEP:
+        raise Malformed(f"blocks of {payload.block_bytes} bytes")
+    if not 0 < payload.blocks <= BLOCKS_MAX:
+        raise Malformed(f"{payload.blocks} blocks")
+    return payload

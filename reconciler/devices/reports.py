@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What devices say of themselves: the signed bodies of docs/specs/protocol.md section 2.
+
+The signature is checked before any of this is parsed; the caller does that with `signing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, IntFlag
+from typing import Final
+
+from reconciler.devices.errors import Malformed
+from reconciler.devices.messages import BLOCK_BYTES_MAX, BLOCKS_MAX, PayloadEncoding
+from reconciler.devices.strict_cbor import UINT64_END, dump, integer, items, load, octets, text, truth, uint
+from reconciler.model import Phase
+
+DIGEST16_BYTES = 16
+TEXT_BYTES_MAX = 31
+PREBAKED_MAX = 8
+HISTOGRAM_BINS = 8
+
+PHASES: Final = (Phase.IDLE, Phase.RECEIVING, Phase.STAGED, Phase.TRIAL, Phase.CONFIRMED)  # by number
+
+
+class ModelPlace(IntEnum):
+    """Where what runs lies."""
+
+    NOWHERE = 0
+    PREBAKED = 1
+    SLOT_A = 2
+    SLOT_B = 3
+
+
+class DecisionReason(IntEnum):
+    """Why just this runs."""
+
+    NOTHING_CAN = 0
+    CONFIRMED = 1
+    ON_TRIAL = 2
+    FELL_BACK_TO_PREVIOUS = 3
+    FELL_BACK_TO_PREBAKED = 4
+    PREBAKED_ASKED_FOR = 5
+
+
+class Flag(IntFlag):
+    """What went wrong on the device since it was asked last."""
+
+    JOURNAL_REPAIRED = 1 << 0
+    SLOT_BAD_AT_BOOT = 1 << 1
+    GOLDEN_VECTORS_FAILED = 1 << 2
+    TRIAL_ENDED_BY_RESET = 1 << 3
+    INFERENCE_FAULT = 1 << 4
+    MALFORMED_MESSAGES = 1 << 5
+    ENVELOPE_REFUSED = 1 << 6
+    SENSOR_INPUT_BAD = 1 << 7
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTransfer:
+    """A transfer that the device holds open: it can go on from `first`."""
+
+    digest16: bytes
+    encoding: PayloadEncoding
+    payload_bytes: int
+    block_bytes: int
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceReport:
+    """Where the device's update state machine stands, and what has happened."""
+
+    counter: int
+    sequence: int
+    epoch: int
+    gateway: bytes
+    phase: Phase
+    place: ModelPlace
+    running: bytes | None
+    other: bytes | None
+    why: DecisionReason
+    failed: bytes | None
+    error: int
+    flags: Flag
+    parameters: int  # CRC-32 of their encoding; 0: none set
+    boots: int
+    inferences: int
+    anomalies: int
+    faults: int
+    transfer: OpenTransfer | None
+
+
+@dataclass(frozen=True, slots=True)
+class CapabilitiesBody:
+    """What the device can hold and run, in its own words."""
+
+    type: str
+    class_id: bytes
+    pack_format: int
+    operators: bytes  # bit i, least significant first: operator number i of docs/specs/pack.md
+    slot_bytes: int
+    arena_bytes: int
+    block_bytes: int
+    block_ms: int
+    updates: bool
+    prebaked: tuple[bytes, ...]
+    firmware: str
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How the scores of the sampled inferences are spread."""
+
+    count: int
+    least: int
+    most: int
+    total: int
+    histogram: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Counters and the sampled scores of what runs."""
+
+    running: bytes | None
+    inferences: int
+    anomalies: int
+    faults: int
+    resets: int
+    score: Score | None
+
+
+@dataclass(frozen=True, slots=True)
+class ParametersBody:
+    """The parameters that are in force, for which pack."""
+
+    digest16: bytes | None
+    values: Mapping[int, int] = field(default_factory=dict)
+
+
+Body = DeviceReport | CapabilitiesBody | Summary | ParametersBody
+
+
+def parse_body(data: bytes) -> Body:
+    """Return the body that `data` is, or raise `Malformed`."""
+    kind, *fields = items(load(data), "a body", 3, 7, 12, 19)
+    match uint(kind, "kind of body"):
+        case 0:
+            return _report(fields)
+        case 1:
+            return _capabilities(fields)
+        case 2:
+            return _summary(fields)
+        case 3:
+            return _parameters(fields)
+        case other:
+            raise Malformed(f"no body is of kind {other}")
+
+
+def encode_body(body: Body) -> bytes:
+    """Return the body's one encoding; what virtual parts of the tests sign."""
+    match body:
+        case DeviceReport():
+            return dump(_report_fields(body))
+        case CapabilitiesBody() as c:
+            limits = [c.slot_bytes, c.arena_bytes, c.block_bytes, c.block_ms, c.updates]
+            return dump([1, c.type, c.class_id, c.pack_format, c.operators, *limits, list(c.prebaked), c.firmware])
+        case Summary() as s:
+            score = s.score and [s.score.count, s.score.least, s.score.most, s.score.total, list(s.score.histogram)]
+            return dump([2, s.running, s.inferences, s.anomalies, s.faults, s.resets, score])
+        case ParametersBody(digest16, values):
+            return dump([3, digest16, dict(values)])
+
+
+def _report_fields(r: DeviceReport) -> list[object]:
+    transfer = r.transfer and [
+        r.transfer.digest16,
+        int(r.transfer.encoding),
+        r.transfer.payload_bytes,
+        r.transfer.block_bytes,
+        r.transfer.first,
+    ]
+    identity: list[object] = [r.counter, r.sequence, r.epoch, r.gateway]
+    state = [PHASES.index(r.phase), int(r.place), r.running, r.other, int(r.why), r.failed, r.error, int(r.flags)]
+    return [0, *identity, *state, r.parameters, r.boots, r.inferences, r.anomalies, r.faults, transfer]
+
+
+def _report(fields: list[object]) -> DeviceReport:
+    counter, sequence, epoch, gateway, phase, place, *rest = items(fields, "report", 18)
+    running, other, why, failed, error, flags, parameters, boots, inferences, anomalies, faults, transfer = rest
+    return DeviceReport(
+        counter=uint(counter, "counter", end=UINT64_END),
+        sequence=uint(sequence, "sequence"),
+        epoch=uint(epoch, "epoch"),
+        gateway=octets(gateway, "gateway", least=8, most=8),
+        phase=PHASES[uint(phase, "phase", end=len(PHASES))],
+        place=ModelPlace(uint(place, "place", end=len(ModelPlace))),
+        running=_digest16(running),
+        other=_digest16(other),
+        why=DecisionReason(uint(why, "why", end=len(DecisionReason))),
+        failed=_digest16(failed),
+        error=integer(error, "error"),
+        flags=Flag(uint(flags, "flags")),
+        parameters=uint(parameters, "parameters"),
+        boots=uint(boots, "boots"),
+        inferences=uint(inferences, "inferences"),
+        anomalies=uint(anomalies, "anomalies"),
+        faults=uint(faults, "faults"),
+        transfer=None if transfer is None else _open_transfer(transfer),
+    )
+
+
+def _open_transfer(value: object) -> OpenTransfer:
+    digest16, encoding, payload_bytes, block_bytes, first = items(value, "transfer", 5)
+    return OpenTransfer(
+        octets(digest16, "digest16", least=DIGEST16_BYTES, most=DIGEST16_BYTES),
+        PayloadEncoding(uint(encoding, "encoding", end=len(PayloadEncoding))),
+        uint(payload_bytes, "payload-bytes"),
+        uint(block_bytes, "block-bytes", end=BLOCK_BYTES_MAX + 1),
+        uint(first, "first", end=BLOCKS_MAX + 1),
+    )
+
+
+def _capabilities(fields: list[object]) -> CapabilitiesBody:
+    kind, class_id, pack_format, operators, slot, arena, block, block_ms, updates, prebaked, firmware = items(
+        fields, "capabilities", 11
+    )
+    digests = items(prebaked, "prebaked")
+    if len(digests) > PREBAKED_MAX:
+        raise Malformed(f"{len(digests)} pre-baked models")
+    return CapabilitiesBody(
+        type=text(kind, "type", most=TEXT_BYTES_MAX),
+        class_id=octets(class_id, "class", least=16, most=16),
+        pack_format=uint(pack_format, "pack-format"),
+        operators=octets(operators, "operators", most=32),
+        slot_bytes=uint(slot, "slot-bytes"),
+        arena_bytes=uint(arena, "arena-bytes"),
+        block_bytes=uint(block, "block-bytes", end=BLOCK_BYTES_MAX + 1),
+        block_ms=uint(block_ms, "block-ms"),
+        updates=truth(updates, "updates"),
+        prebaked=tuple(octets(digest, "prebaked", least=DIGEST16_BYTES, most=DIGEST16_BYTES) for digest in digests),
+        firmware=text(firmware, "firmware", most=TEXT_BYTES_MAX),
+    )
+
+
+def _summary(fields: list[object]) -> Summary:
+    running, inferences, anomalies, faults, resets, score = items(fields, "summary", 6)
+    return Summary(
+        _digest16(running),
+        uint(inferences, "inferences"),
+        uint(anomalies, "anomalies"),
+        uint(faults, "faults"),
+        uint(resets, "resets"),
+        None if score is None else _score(score),
+    )
+
+
+def _score(value: object) -> Score:
+    count, least, most, total, histogram = items(value, "score", 5)
+    return Score(
+        uint(count, "count"),
+        integer(least, "min"),
+        integer(most, "max"),
+        integer(total, "sum", bits=64),
+        tuple(uint(bar, "histogram") for bar in items(histogram, "histogram", HISTOGRAM_BINS)),
+    )
+
+
+def _parameters(fields: list[object]) -> ParametersBody:
+    digest16, values = items(fields, "parameters", 2)
+    if type(values) is not dict:
+        raise Malformed("parameters must be a map")
+    return ParametersBody(
+        _digest16(digest16),
+        {uint(key, "parameter"): integer(value, "parameter's value") for key, value in values.items()},
+    )
+
+
+def _digest16(value: object) -> bytes | None:
+    return None if value is None else octets(value, "digest16", least=DIGEST16_BYTES, most=DIGEST16_BYTES)

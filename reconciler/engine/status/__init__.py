@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the outcome of a pass to status files and the commit that publishes them."""

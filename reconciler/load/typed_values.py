@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a checked document to a typed value.
+
+The conversion is worked out from the dataclasses of `reconciler.model`, so that a field has one
+definition: `slot_bytes` is read from `slotBytes`, and `soak_s` from the duration `soak`. Only what
+the schema has accepted comes here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from enum import StrEnum
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
+
+from reconciler import model
+
+Convert = Callable[[Any], Any]
+Value = model.Fleet | model.Gateway | model.DeviceType | model.Device | model.Model | model.Rollout
+
+TYPES: Mapping[str, type] = {
+    "Fleet": model.Fleet,
+    "Gateway": model.Gateway,
+    "DeviceType": model.DeviceType,
+    "Device": model.Device,
+    "Model": model.Model,
+    "Rollout": model.Rollout,
+}
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+LABELS_SHARED = 100_000  # a bound for the table below, not for the fleet
+
+_labels: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+
+
+def value_of(kind: str, document: Mapping[str, Any]) -> Value:
+    """Make the typed value of a document that its schema accepts."""
+    metadata, spec = document["metadata"], document["spec"]
+    if kind == "Model":
+        spec = {**spec, "ref": {"name": metadata["name"], "version": spec["version"]}}
+    made: Value = converter(TYPES[kind])({**spec, **metadata})
+    return made
+
+
+def yaml_name(field: str) -> str:
+    """Say how a field is written in YAML."""
+    first, *rest = field.removesuffix("_s").split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def seconds(text: str) -> int:
+    """Read a duration such as `90s`, `15m`, `12h` or `7d`."""
+    return int(text[:-1]) * SECONDS[text[-1]]
+
+
+@cache
+def converter(annotation: Any) -> Convert:  # noqa: ANN401 (types, unions and new types have no common type)
+    """Return what makes a value of this type from plain YAML."""
+    if isinstance(annotation, NewType):
+        return converter(annotation.__supertype__)
+    if annotation == model.DeviceLink:
+        return _link
+    if isinstance(annotation, type):
+        return _dataclass(annotation) if is_dataclass(annotation) else _simple(annotation)
+    return _generic(get_origin(annotation), get_args(annotation))
+
+
+def _simple(kind: type) -> Convert:
+    if kind is str:
+        return _text
+    if kind is int:
+        return int  # 8.0 is a whole number to JSON Schema
+    if kind in {float, bool} or issubclass(kind, StrEnum):
+        return kind
+    raise TypeError(f"{kind} has no form in YAML")
+
+
+def _generic(origin: object, arguments: tuple[object, ...]) -> Convert:
+    if origin in {Union, UnionType}:
+        kinds = [kind for kind in arguments if kind is not NoneType]
+        return converter(kinds[0]) if len(kinds) == 1 else _number
+    if origin in {tuple, frozenset}:
+        item, collect = converter(arguments[0]), (tuple if origin is tuple else frozenset)
+        return lambda raw: collect(item(each) for each in raw)
+    if arguments == (str, str):
+        return _shared_labels
+    return dict  # parameters: names and numbers
+
+
+def _dataclass(kind: type) -> Convert:
+    hints = get_type_hints(kind)
+    steps: list[tuple[str, str, Convert]] = [
+        (field.name, yaml_name(field.name), seconds if field.name.endswith("_s") else converter(hints[field.name]))
+        for field in fields(kind)
+    ]
+    if not steps:
+        only = kind()
+        return lambda _raw: only
+    optional = {field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING}
+
+    def convert(raw: Mapping[str, Any]) -> object:
+        found = {name: step(raw[key]) for name, key, step in steps if key in raw or name in optional}
+        return kind(**found)
+
+    return convert
+
+
+def _link(raw: Mapping[str, Any]) -> model.DeviceLink:
+    if "mqtt" in raw:
+        made: model.DeviceLink = converter(model.MqttAddress)(raw["mqtt"])
+    else:
+        made = converter(model.SerialAddress)(raw["serial"])
+    return made
+
+
+def _number(raw: float) -> float:
+    return raw
+
+
+def _text(raw: str) -> str:
+    return sys.intern(raw)
+
+
+def _shared_labels(raw: Mapping[str, str]) -> dict[str, str]:
+    """Give equal labels one mapping: in a fleet most devices share theirs with many others."""
+    key = tuple(raw.items())
+    found = _labels.get(key)
+    if found is None:
+        if len(_labels) >= LABELS_SHARED:
+            _labels.clear()
+        found = _labels[key] = {sys.intern(name): sys.intern(value) for name, value in key}
+    return found

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The few facts of a device's status file that others build on, read at a glance: a review looks at ten thousand files.
+
+Files in the one form that `render.device_file` writes are read by their lines; any other is read as YAML.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import yaml
+
+from reconciler.model import DeviceId, Digest, Parameters, Phase
+from reconciler.report.conditions import Status
+from reconciler.report.status_files import read_device_file
+
+# Indentation is what a message can't imitate: its further lines lie deeper than the fields of a condition.
+_FIELD = re.compile(r"^  (name|model|running|phase|sequence): '?([^'\s]+)'?$", re.MULTILINE)
+_CONDITION = re.compile(
+    r"^  - type: (\w+)\n    status: '?(\w+)'?\n    reason: (\w+)\n    message: .*?\n    since: '([^']+)'$",
+    re.MULTILINE | re.DOTALL,
+)
+# A map of numbers, one a line: between the fields and the conditions, and one level deeper than either.
+_PARAMETERS = re.compile(r"^  parameters:(?: \{\}|((?:\n    [a-z][a-z0-9_]*: -?[0-9.]+)+)(?!\n    ))$", re.MULTILINE)
+_LEAST = {"name", "model", "running", "phase", "sequence"}
+_CONDITIONS = "\n  conditions:\n"
+_NULL = "null"
+
+
+class UnreadableStatus(ValueError):
+    """These bytes are no status file of a device."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedCondition:
+    """A condition without its message."""
+
+    status: Status
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StatusScan:
+    """A device as its gateway told of it."""
+
+    device: DeviceId
+    model: str | None
+    running: Digest | None
+    phase: Phase | None
+    sequence: int
+    conditions: Mapping[str, ScannedCondition]
+    parameters: Parameters | None = None  # in force; None: not told
+
+
+def scan_status(data: bytes) -> StatusScan:
+    """Read a status file, or raise `UnreadableStatus`."""
+    try:
+        return _by_lines(data.decode()) or _by_yaml(data)
+    except (UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
+        raise UnreadableStatus(str(error)) from error
+
+
+def _by_lines(text: str) -> StatusScan | None:
+    head, _, tail = text.partition(_CONDITIONS)
+    fields = dict(_FIELD.findall(head + "\n"))
+    found = _CONDITION.findall(tail)
+    parameters = _PARAMETERS.search(head)
+    strange = parameters is None and "\n  parameters:" in head
+    if strange or fields.keys() != _LEAST or len(found) != tail.count("  - type: ") or not found:
+        return None
+    return StatusScan(
+        DeviceId(fields["name"]),
+        None if fields["model"] == _NULL else fields["model"],
+        None if fields["running"] == _NULL else Digest(fields["running"]),
+        None if fields["phase"] == _NULL else Phase(fields["phase"]),
+        int(fields["sequence"]),
+        {kind: ScannedCondition(Status(status), reason, _moment(since)) for kind, status, reason, since in found},
+        _numbers(parameters[1] or "") if parameters is not None else None,
+    )
+
+
+def _by_yaml(data: bytes) -> StatusScan:
+    told = read_device_file(data)
+    said = {each.type: ScannedCondition(each.status, each.reason, each.since) for each in told.conditions}
+    return StatusScan(told.device, told.model, told.running, told.phase, told.sequence, said, told.parameters)
+
+
+def _numbers(lines: str) -> dict[str, int | float]:
+    pairs = (line.split() for line in lines.splitlines() if line)
+    return {name.removesuffix(":"): float(value) if "." in value else int(value) for name, value in pairs}
+
+
+@lru_cache(maxsize=4096)
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The root's directory: its key, its public forms, and the ledger of epochs.
+
+The ledger is what lets `revoke` raise an epoch and never go back. It is no secret; when it is lost, the
+epoch is given by hand, at least as high as any device has seen.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from signing import keys
+from signing.delegation import Delegation, delegate
+from signing.delegation_request import DelegationRequest
+from signing.key_files import KeyStoreError, read_public, write_public
+from signing.keys import FileKey
+from signing.names import vendor_id
+from signing.private_key_pem import Passphrase
+
+KEY, PEM, HEX, HEADER, LEDGER = "root.key", "root.pub.pem", "root.pub.hex", "tinyfleet_root_key.h", "epochs.json"
+
+
+def init(directory: Path, passphrase: bytes) -> FileKey:
+    """Make a root key, always encrypted, and its public half in three forms."""
+    key = keys.generate()
+    keys.save(key, directory / KEY, passphrase)
+    write_public(directory / PEM, keys.public_pem(key.public_key))
+    write_public(directory / HEX, key.public_key.hex().encode() + b"\n")
+    write_public(directory / HEADER, keys.public_header(key.public_key))
+    return key
+
+
+class Root:
+    """A root whose key has been unlocked."""
+
+    def __init__(self, directory: Path, passphrase: Passphrase) -> None:
+        self._ledger = directory / LEDGER
+        self._key = keys.load(directory / KEY, passphrase)
+
+    @property
+    def public_key(self) -> bytes:
+        """The root's public key, which is on every device."""
+        return self._key.public_key
+
+    def epoch(self, fleet: str) -> int:
+        """The fleet's current epoch; 0 before the first delegation."""
+        return self._read_ledger().get(fleet, 0)
+
+    def delegate(
+        self, fleet: str, request: DelegationRequest, *, epoch: int | None = None, not_after: int | None = None
+    ) -> bytes:
+        """Let the asking gateway sign for the fleet, in its current epoch unless a higher one is given."""
+        vendor = vendor_id(fleet)
+        if request.vendor != vendor:
+            raise KeyStoreError(f"the request is for another fleet than {fleet}")
+        current = self.epoch(fleet)
+        granted = max(current, 1) if epoch is None else epoch
+        if granted < current:
+            raise KeyStoreError(f"epoch {granted} has passed: {fleet} is at {current}")
+        cwt = delegate(self._key, Delegation(request.public_key, vendor, granted, not_after))
+        self._write_ledger(fleet, granted)
+        return cwt
+
+    def revoke(self, fleet: str) -> int:
+        """Raise the fleet's epoch: what was delegated before ends on each device that hears of the new one."""
+        epoch = self.epoch(fleet) + 1
+        self._write_ledger(fleet, epoch)
+        return epoch
+
+    def _read_ledger(self) -> dict[str, int]:
+        if not self._ledger.exists():
+            return {}
+        try:
+            ledger = json.loads(read_public(self._ledger))
+        except ValueError as error:
+            raise KeyStoreError(f"{self._ledger} is damaged: put it back from a copy, or give --epoch") from error
+        if not isinstance(ledger, dict) or not all(isinstance(epoch, int) for epoch in ledger.values()):
+            raise KeyStoreError(f"{self._ledger} does not hold epochs")
+        return ledger
+
+    def _write_ledger(self, fleet: str, epoch: int) -> None:
+        ledger = {**self._read_ledger(), fleet: epoch}
+        write_public(self._ledger, json.dumps(ledger, indent=2, sort_keys=True).encode() + b"\n")

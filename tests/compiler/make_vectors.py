@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes tests/vectors/pack.json and patch.json: run `python -m tests.compiler.make_vectors`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reconciler.compiler.errors import PackMalformed
+from reconciler.compiler.pack.checker import check_pack
+from reconciler.compiler.pack.decision_head import DecisionMode
+from reconciler.compiler.pack.pack_format import ElementType, Parameter, name_hash
+from reconciler.compiler.pack.threshold import build_threshold
+from reconciler.compiler.payload.patch import apply_patch, make_patch
+from reconciler.compiler.reference.run import Reference, generate_inputs
+from reconciler.compiler.tflite.network_pack import Decision, build_network
+from tests.compiler.flatbuilder import Model
+from tests.compiler.forests import forest_packs
+
+VECTORS = Path(__file__).parent.parent / "vectors"
+EDITS = 48
+
+
+def _int8(seed: int, *shape: int) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(seed).integers(-127, 128, shape).astype(np.int8)
+
+
+def _conv(*, depthwise: bool, padding: int, stride: int, dilation: int = 1) -> bytes:
+    model = Model()
+    x = model.tensor([1, 6, 5, 3], 0.05, 3)
+    channels = 6 if depthwise else 4
+    shape = (1, 3, 3, channels) if depthwise else (channels, 3, 3, 3)
+    scales = [0.002 * (i + 1) for i in range(channels)]
+    w = model.tensor(shape, scales, data=_int8(1, *shape), axis=3 if depthwise else 0)
+    b = model.tensor([channels], 0.001, kind="INT32", data=np.arange(channels, dtype=np.int32) * 321 - 700)
+    extent = 2 * dilation + 1
+    out = [-(-n // stride) if padding == 0 else -(-(n - extent + 1) // stride) for n in (6, 5)]
+    y = model.tensor([1, *out, channels], 0.3, -7)
+    name, table = ("DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions") if depthwise else ("CONV_2D", "Conv2DOptions")
+    options: dict[str, Any] = {"depthMultiplier": 2} if depthwise else {}
+    options |= {"padding": padding, "strideH": stride, "strideW": stride, "fusedActivationFunction": 1}
+    options |= {"dilationHFactor": dilation, "dilationWFactor": dilation}
+    model.operator(name, [x, w, b], [y], table=table, **options)
+    return model.finish([x], [y])
+
+
+def _dense(channels_have_scales: int) -> Model:
+    model = Model()
+    x = model.tensor([2, 21], 0.05, 3)
+    scales = [0.004 + 0.001 * i for i in range(5 if channels_have_scales else 1)]
+    w = model.tensor((5, 21), scales, data=_int8(2, 5, 21))
+    y = model.tensor([2, 5], 0.21, -7)
+    model.operator("FULLY_CONNECTED", [x, w, -1], [y], table="FullyConnectedOptions")
+    return model
+
+
+def _small() -> Iterator[tuple[str, bytes]]:
+    """One model an operator."""
+    convolutions: dict[str, dict[str, Any]] = {
+        "conv same": {"depthwise": False, "padding": 0, "stride": 2},
+        "conv valid dilated": {"depthwise": False, "padding": 1, "stride": 1, "dilation": 2},
+        "depthwise same": {"depthwise": True, "padding": 0, "stride": 1},
+        "depthwise valid": {"depthwise": True, "padding": 1, "stride": 2},
+    }
+    for name, options in convolutions.items():
+        yield name, _conv(**options)
+    yield "dense per tensor", _dense(0).finish([0], [2])
+    yield "dense per channel", _dense(1).finish([0], [2])
+    for name in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
+        model = Model()
+        x, y = model.tensor([1, 7, 6, 2], 0.05, 3), model.tensor([1, 4, 3, 2], 0.05, 3)
+        geometry = {"strideH": 2, "strideW": 2, "filterHeight": 3, "filterWidth": 3}
+        model.operator(name, [x], [y], table="Pool2DOptions", padding=0, **geometry)
+        yield name.lower(), model.finish([x], [y])
+    model = Model()
+    x, y = model.tensor([1, 7, 6, 2], 0.05, 3), model.tensor([1, 2], 0.03, 5)
+    model.operator("MEAN", [x, model.constant([1, 2])], [y], table="ReducerOptions")
+    yield "mean", model.finish([x], [y])
+    for name in ("ADD", "MUL"):
+        model = Model()
+        x, z, y = (
+            model.tensor([1, 3, 4, 2], 0.05, 3),
+            model.tensor([4, 1], 0.09, -30),
+            model.tensor([1, 3, 4, 2], 0.1, 5),
+        )
+        model.operator(name, [x, z], [y], table=f"{name.title()}Options", fusedActivationFunction=3)
+        yield f"{name.lower()} broadcast", model.finish([x, z], [y])
+    for name in ("QUANTIZE", "RELU6", "TANH"):
+        model = Model()
+        y_kind = {"TANH": (1 / 128, 0)}.get(name, (0.031, 5))
+        x, y = model.tensor([1, 50], 0.05, 3), model.tensor([1, 50], *y_kind)
+        model.operator(name, [x], [y])
+        yield name.lower(), model.finish([x], [y])
+    model = Model()
+    x, y = model.tensor([3, 9], 0.11, 3), model.tensor([3, 9], 1 / 256, -128)
+    model.operator("SOFTMAX", [x], [y], table="SoftmaxOptions", beta=1.0)
+    yield "softmax", model.finish([x], [y])
+    model = Model()
+    x, p, y = (
+        model.tensor([1, 2, 3, 2], 0.05, 3),
+        model.tensor([1, 4, 4, 2], 0.05, 3),
+        model.tensor([1, 4, 8, 2], 0.05, 3),
+    )
+    model.operator("PAD", [x, model.constant([[0, 0], [1, 1], [1, 0], [0, 0]])], [p], table="PadOptions")
+    model.operator("CONCATENATION", [p, p], [y], table="ConcatenationOptions", axis=2)
+    yield "pad and concatenation", model.finish([x], [y])
+
+
+def good_packs() -> dict[str, bytes]:
+    """All packs of the vectors, by name."""
+    packs = {name: build_network(model).data for name, model in _small()}
+    parameter = (Parameter(name_hash("threshold"), 40, -128, 127),)
+    classifier = _dense(1).finish([0], [2])
+    packs["head largest"] = build_network(classifier, decision=Decision(DecisionMode.LARGEST)).data
+    packs["head largest with floor"] = build_network(
+        classifier, decision=Decision(DecisionMode.LARGEST, 0), parameters=parameter
+    ).data
+    packs["head threshold"] = build_network(
+        classifier, decision=Decision(DecisionMode.THRESHOLD, 0), parameters=parameter
+    ).data
+    echo = Model()
+    x, y = echo.tensor([1, 32], 0.05, 3), echo.tensor([1, 32], 0.03, -5)
+    echo.operator("RELU", [x], [y])
+    packs["head reconstruction"] = build_network(
+        echo.finish([x], [y]),
+        decision=Decision(DecisionMode.RECONSTRUCTION, 0),
+        parameters=(Parameter(name_hash("threshold"), 1000, 0, 1 << 30),),
+    ).data
+    weights = [3, -4, 5, 100, -100, 127, -127, 0]
+    packs["threshold int16"] = build_threshold(
+        weights, threshold=50, bias=-1000, shift=4, inputs=[range(8), [32767, -32768] * 4]
+    )
+    packs["threshold int8"] = build_threshold(
+        weights, threshold=-5, shift=0, element=ElementType.INT8, inputs=[range(8), [127, -128] * 4]
+    )
+    return packs | forest_packs()
+
+
+def _edited(packs: dict[str, bytes]) -> Iterator[dict[str, Any]]:
+    """Packs with one byte changed, or cut, or with more behind, and the checker's verdict."""
+    rng = np.random.default_rng(11)
+    for name, data in packs.items():
+        places = rng.choice(len(data), min(EDITS, len(data)), replace=False)
+        for at in sorted(int(p) for p in places):
+            value = int(data[at] ^ (1 << rng.integers(0, 8))) if rng.integers(0, 2) else int(rng.integers(0, 256))
+            changed = data[:at] + bytes([value]) + data[at + 1 :]
+            yield {"pack": name, "at": at, "value": value, "valid": _valid(changed)}
+
+
+def _valid(data: bytes) -> bool:
+    try:
+        check_pack(data, arena_bytes=1 << 16)
+    except PackMalformed:
+        return False
+    return True
+
+
+def pack_vectors() -> dict[str, Any]:
+    """Return what pack.json holds."""
+    packs = good_packs()
+    good = []
+    for name, data in packs.items():
+        reference = Reference(data)
+        runs = []
+        for seed in (1, 12345, 0xDEADBEEF):
+            inputs = generate_inputs(seed, reference.inputs)
+            out = reference.run(inputs)
+            outputs = b"".join(out.outputs).hex()
+            runs.append({"seed": seed, "outputs": outputs, "decision": out.decision, "score": out.score})
+        good.append({"name": name, "pack": data.hex(), "runs": runs})
+    return {"good": good, "edited": list(_edited(packs))}
+
+
+def patch_vectors() -> list[dict[str, Any]]:
+    """Return what patch.json holds: the result's hex, or null where a device must refuse."""
+    rng = np.random.default_rng(5)
+    old = rng.integers(0, 256, 300).astype(np.uint8)
+    near = old + (rng.integers(0, 20, 300) == 0)
+    far = old + rng.integers(0, 5, 300).astype(np.uint8)
+    dense_then_new = np.concatenate([old[:150], rng.integers(0, 256, 150).astype(np.uint8)])
+    source = old.tobytes()
+    packs = good_packs()
+    cases: list[tuple[str, bytes | None, bytes]] = [
+        ("same", source, source),
+        ("few changes", source, near.astype(np.uint8).tobytes()),
+        ("all changed a little", source, far.tobytes()),
+        ("half is new", source, dense_then_new.tobytes()),
+        ("grown", source, source + b"tail"),
+        ("against nothing", None, far.tobytes()),
+        ("zeros from nothing", None, bytes(1000)),
+        ("pack to pack", packs["conv same"], packs["depthwise same"]),
+    ]
+    vectors = []
+    for name, base, target in cases:
+        patch = make_patch(target, base)
+        row = {"name": name, "source": (base or b"").hex(), "length": len(target), "patch": patch.hex()}
+        vectors.append({**row, "result": target.hex()})
+        for at in sorted(int(p) for p in rng.choice(8 * len(patch), min(24, 8 * len(patch)), replace=False)):
+            spoiled = bytearray(patch)
+            spoiled[at // 8] ^= 1 << at % 8
+            vectors.append(
+                {**row, "name": f"{name}, bit {at}", "patch": spoiled.hex(), "result": _applied(spoiled, row)}
+            )
+        shorter = patch[:-1]
+        vectors.append({**row, "name": f"{name}, cut", "patch": shorter.hex(), "result": _applied(shorter, row)})
+    return vectors
+
+
+def _applied(patch: bytes | bytearray, row: dict[str, Any]) -> str | None:
+    try:
+        return apply_patch(bytes(patch), bytes.fromhex(row["source"]), row["length"]).hex()
+    except PackMalformed:
+        return None
+
+
+def as_text(content: Any) -> str:  # noqa: ANN401 - JSON
+    """Return the file's content: stable, a line a record."""
+    if isinstance(content, list):
+        return "[\n" + ",\n".join(json.dumps(item) for item in content) + "\n]\n"
+    parts = [f'"{key}": [\n' + ",\n".join(json.dumps(item) for item in rows) + "\n]" for key, rows in content.items()]
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+if __name__ == "__main__":
+    (VECTORS / "pack.json").write_text(as_text(pack_vectors()))
+    (VECTORS / "patch.json").write_text(as_text(patch_vectors()))

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The smallest model, written by hand: a weighted sum against a threshold."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from reconciler.compiler.errors import BuildFailed, DoesNotFit, ModelUnreadable
+from reconciler.compiler.pack.checker import check_pack
+from reconciler.compiler.pack.threshold_json import is_threshold, threshold_pack
+from reconciler.compiler.recipe import GateSpec, Recipe
+from reconciler.compiler.reference.run import Reference
+from reconciler.compiler.sandbox import BuildJob, run_job
+from tests.compiler.recipes import TARGET, Files, readings
+
+TOLD = {"kind": "threshold", "weights": [1, -2, 1], "bias": 5, "threshold": 120, "golden": [[0, 0, 0], [5, -5, 5]]}
+
+
+def written(**changes: object) -> bytes:
+    return json.dumps({**TOLD, **changes}).encode()
+
+
+def test_it_computes_what_it_says() -> None:
+    data = threshold_pack(written())
+    check_pack(data)
+    reference = Reference(data)
+    assert reference.first_wrong_golden() is None
+    for x, score in (([100, -5, 5], 120), ([100, -5, 6], 121)):
+        outcome = reference.run([np.array(x, "<i2").tobytes()])
+        assert (outcome.score, outcome.decision) == (score, int(score > 120))
+
+
+def test_the_repositorys_threshold_goes_first() -> None:
+    assert Reference(threshold_pack(written(), {"threshold": 7})).parameters[0].default == 7
+
+
+def test_only_such_files_are_taken_for_one() -> None:
+    assert is_threshold(written())
+    for other in (b"{}", b"[", b"[" * 100_000, b'{"kind": "forest"}', b'"threshold"'):
+        assert not is_threshold(other)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"weights": []},
+        {"weights": [128]},
+        {"weights": ["1"]},
+        {"threshold": None},
+        {"shift": 16},
+        {"golden": [[1, 2]]},
+        {"element": "float"},
+        {"extra": 1},
+    ],
+)
+def test_mistakes_are_named(changes: dict[str, object]) -> None:
+    with pytest.raises(ModelUnreadable, match=r"\$"):
+        threshold_pack(written(**changes))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"golden": [[0, 0, 128]], "element": "int8"}, {"weights": [127] * 4096, "golden": []}]
+)
+def test_what_would_overflow_is_refused(changes: dict[str, object]) -> None:
+    told = {**changes, **({"golden": [[0] * 4096]} if changes["golden"] == [] else {})}
+    with pytest.raises(DoesNotFit):
+        threshold_pack(written(**told))
+    with pytest.raises(DoesNotFit):
+        threshold_pack(written(), {"threshold": 2.0**40})
+
+
+def test_a_build_makes_it_and_has_no_gates_on_data() -> None:
+    files = Files()
+    recipe = Recipe("sum@1", files.add("sum.json", written()), TARGET)
+    assert run_job(BuildJob(recipe, files.by_digest)).report.operators == ("THRESHOLD",)
+    gate = GateSpec("auc", at_least=0.5, data=files.add("x.csv", readings(1, 20, odd=5)))
+    judged = Recipe("sum@1", recipe.source, TARGET, gates=(gate,))
+    with pytest.raises(BuildFailed, match="no gates on data"):
+        run_job(BuildJob(judged, files.by_digest))
