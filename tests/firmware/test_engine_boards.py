@@ -47,7 +47,7 @@ def test_packs_of_the_vectors(board: ExecutionTarget, name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["convolution", "fully_connected", "pool", "binary", "residual"])
-@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_random_networks(board: ExecutionTarget, kind: str, data: st.DataObject) -> None:
     assert_like_reference(board, build_network(KINDS[kind](Draw(data))).data)
