@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from firmware.campaign.program import FIRMWARE
+from firmware.powercut.driver import FIRMWARE
 from firmware.fuzz.targets import fuzz_all
 
 

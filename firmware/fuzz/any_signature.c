@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "curve.h"
+#include "crypto/curve.h"
 
 void tf_curve_reduce(uint8_t scalar[32], const uint8_t wide[64])
 {

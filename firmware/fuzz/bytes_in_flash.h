@@ -3,7 +3,7 @@
 #ifndef TINYFLEET_FUZZ_BYTES_IN_FLASH_H
 #define TINYFLEET_FUZZ_BYTES_IN_FLASH_H
 
-#include "bytes.h"
+#include "codec/bytes.h"
 #include "fuzz.h"
 #include "tinyfleet/hal.h"
 

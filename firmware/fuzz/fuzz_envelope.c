@@ -5,9 +5,9 @@
  */
 #include <string.h>
 
-#include "envelope.h"
+#include "envelope/envelope.h"
 #include "fuzz.h"
-#include "manifest.h"
+#include "envelope/manifest.h"
 
 static struct tf_view exactly(const uint8_t *data, size_t size)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A heatshrink stream, decoded until it ends: each byte of it makes at most so many. */
 #include "bytes_in_flash.h"
-#include "heatshrink.h"
+#include "payload/heatshrink.h"
 
 /* A copy of 13 bits makes 16 bytes. */
 #define BYTES_FROM_ONE_MAX 10

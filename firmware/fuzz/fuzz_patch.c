@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A patch against a source: the first two bytes say how much of the rest is the source. */
 #include "bytes_in_flash.h"
-#include "patch.h"
+#include "payload/patch.h"
 #include "tinyfleet/sha256.h"
 
 #define PRODUCED_MAX 8192

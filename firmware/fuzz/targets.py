@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from firmware.campaign.program import FIRMWARE, WARNINGS, WORKERS, locked, run
+from firmware.powercut.driver import FIRMWARE, WARNINGS, WORKERS, core_sources, locked, run
 from firmware.fuzz.seeds import REGION, SEEDS, write_seeds
 
 TARGETS: Final = tuple(SEEDS)
@@ -42,14 +42,13 @@ class Fuzzers:
         engine = FIRMWARE / "src" / "engine"
         self._headers = [
             *(FIRMWARE / part for part in ("include", "src", "ports/host", "ports/shared", "fuzz")),
-            *(engine, engine / "portable", third_party / "monocypher"),
+            *(engine / "portable", third_party / "monocypher"),
         ]
-        core = [path for path in sorted((FIRMWARE / "src").glob("*.c")) if not path.name.startswith("curve_")]
-        engines = [*sorted(engine.glob("*.c")), engine / "portable" / "engine_mac.c"]
+        engines = [*sorted(engine.glob("*.c")), engine / "portable" / "mac.c"]
         ports = [FIRMWARE / "ports/host" / f"{name}.c" for name in ("flash_model", "host_agent")]
         shared = [_HERE / "any_signature.c", _HERE / "bytes_in_flash.c", FIRMWARE / "ports/shared/engines.c"]
         with locked(folder), ThreadPoolExecutor(WORKERS) as pool:
-            objects = list(pool.map(self._compile, [*core, *engines, *ports, *shared]))
+            objects = list(pool.map(self._compile, [*core_sources(curve=None), *engines, *ports, *shared]))
             list(pool.map(lambda target: self._link(target, objects), TARGETS))
             write_seeds(folder)
 

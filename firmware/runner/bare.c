@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The runner on an emulated board: the emulator has put the request into memory; the answer leaves through the UART. */
 #include "board.h"
-#include "place.h"
+#include "target.h"
 #include "runner.h"
 
 #define VERDICT_BYTES 1024u

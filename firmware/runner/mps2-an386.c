@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "board.h"
-#include "place.h"
+#include "target.h"
 
 const uintptr_t place_request = 0x21000000; /* PSRAM, 16 MB */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "place.h"
+#include "target.h"
 
 const uintptr_t place_request = 0x80400000; /* RAM behind all that the firmware uses */
 

@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "boot.h"
-#include "identity.h"
-#include "journal.h"
-#include "mend.h"
-#include "report.h"
-#include "update.h"
+#include "store/identity.h"
+#include "store/journal.h"
+#include "update/repair.h"
+#include "report/report.h"
+#include "update/staging.h"
 
 #define BITS_PER_BIN 4
 

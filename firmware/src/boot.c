@@ -3,12 +3,12 @@
 
 #include <string.h>
 
-#include "flash.h"
-#include "journal.h"
-#include "model.h"
-#include "phase.h"
-#include "transfer.h"
-#include "update.h"
+#include "store/flash.h"
+#include "store/journal.h"
+#include "model/model.h"
+#include "update/phase.h"
+#include "update/transfer.h"
+#include "update/staging.h"
 
 #define ERASE_SIZE_MIN 64
 

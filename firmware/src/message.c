@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Messages (docs/specs/protocol.md, section 1): read strictly, done, answered. */
-#include "cbor.h"
-#include "order.h"
-#include "report.h"
+#include "codec/cbor.h"
+#include "update/offer.h"
+#include "report/report.h"
 #include "tinyfleet/agent.h"
-#include "transfer.h"
-#include "update.h"
+#include "update/transfer.h"
+#include "update/staging.h"
 
 #define TRANSFER_NAME_MAX 23
 #define NONCE_BYTES 8

@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ed25519.h"
-#include "envelope.h"
-#include "heatshrink.h"
-#include "patch.h"
-#include "sha512.h"
+#include "crypto/ed25519.h"
+#include "envelope/envelope.h"
+#include "payload/heatshrink.h"
+#include "payload/patch.h"
+#include "crypto/sha512.h"
 #include "tinyfleet/frame.h"
 #include "tinyfleet/pack.h"
 

@@ -72,37 +72,37 @@ FIGURES = [
     (TYPES, "TF_KID_BYTES", names.KEY_ID_BYTES),
     ("include/tinyfleet/engine.h", "TF_PARAMETER_TABLE_MAX", container.MOST_PARAMETERS),
     ("include/tinyfleet/state.h", "TF_HISTOGRAM_BINS", bodies.HISTOGRAM_BINS),
-    ("src/envelope.c", "TAG_ENVELOPE", envelope.ENVELOPE_TAG),
-    ("src/envelope.c", "SEQUENCE_JUMP_MAX", envelope.MAX_SEQUENCE_JUMP),
-    ("src/manifest.c", "INDEX_MAX", envelope.MAX_INDEX),
-    ("src/manifest.c", "ALGORITHM_SHA256", cose.SHA_256),
-    ("src/cose.c", "ALGORITHM_ED25519", cose.ED25519),
-    ("src/cose.c", "TAG_SIGN1", cose.SIGN1_TAG),
+    ("src/envelope/envelope.c", "TAG_ENVELOPE", envelope.ENVELOPE_TAG),
+    ("src/envelope/envelope.c", "SEQUENCE_JUMP_MAX", envelope.MAX_SEQUENCE_JUMP),
+    ("src/envelope/manifest.c", "INDEX_MAX", envelope.MAX_INDEX),
+    ("src/envelope/manifest.c", "ALGORITHM_SHA256", cose.SHA_256),
+    ("src/crypto/cose.c", "ALGORITHM_ED25519", cose.ED25519),
+    ("src/crypto/cose.c", "TAG_SIGN1", cose.SIGN1_TAG),
     ("src/message.c", "TRANSFER_NAME_MAX", codec.TRANSFERS - 1),
     ("src/message.c", "NONCE_BYTES", codec.NONCE_BYTES),
     ("src/message.c", "NONCE_BYTES", report.NONCE_BYTES),
-    ("src/transfer.c", "BLOCK_MULTIPLE", codec.BLOCK_BYTES_STEP),
-    ("src/frame.c", "CRC_BYTES", frame.CRC_BYTES),
-    ("src/frame.c", "POLYNOMIAL", frame.POLYNOMIAL),
-    ("src/identity.c", "MAGIC", int.from_bytes(flash_image.MAGIC, "little")),
-    ("src/identity.c", "VERSION", flash_image.VERSION),
-    ("src/identity.c", "HEADER_BYTES", flash_image.HEADER_BYTES),
-    ("src/identity.c", "ADDRESS_MAX", flash_image.ADDRESS_MAX),
-    ("src/body.c", "DIGEST16", bodies.DIGEST16_BYTES),
-    ("src/body.c", "PACK_FORMAT", container.FORMAT_VERSION),
-    ("src/pack.c", "FORMAT", container.FORMAT_VERSION),
-    ("src/pack.c", "MAGIC", int.from_bytes(container.MAGIC, "little")),
-    ("src/pack.c", "ENCODING_MAX", max(container.Encoding)),
-    ("src/patch.c", "VERSION", patch.VERSION),
-    ("src/engine_threshold.c", "OPERATOR", operators.THRESHOLD),
-    ("src/engine_threshold.c", "GOLDEN_MAX", container.MOST_GOLDEN),
-    ("src/engine_threshold.c", "NO_TENSOR", container.NO_TENSOR),
-    ("src/engine/engine_ends.c", "GOLDEN_MAX", container.MOST_GOLDEN),
-    ("src/engine/engine_forest.c", "OPERATOR", operators.TREE_ENSEMBLE),
-    ("src/engine/engine_forest.c", "KIND", container.Kind.TREE_ENSEMBLE),
-    ("src/engine/engine_network.c", "KIND", container.Kind.NEURAL_NETWORK),
-    ("src/engine/engine_network.c", "NO_PARAMETER", head.NO_PARAMETER),
-    ("src/engine/engine_plan.h", "TF_OPERATOR_COUNT", len(operators.OPERATORS)),
+    ("src/update/transfer.c", "BLOCK_MULTIPLE", codec.BLOCK_BYTES_STEP),
+    ("src/codec/frame.c", "CRC_BYTES", frame.CRC_BYTES),
+    ("src/codec/frame.c", "POLYNOMIAL", frame.POLYNOMIAL),
+    ("src/store/identity.c", "MAGIC", int.from_bytes(flash_image.MAGIC, "little")),
+    ("src/store/identity.c", "VERSION", flash_image.VERSION),
+    ("src/store/identity.c", "HEADER_BYTES", flash_image.HEADER_BYTES),
+    ("src/store/identity.c", "ADDRESS_MAX", flash_image.ADDRESS_MAX),
+    ("src/report/body.c", "DIGEST16", bodies.DIGEST16_BYTES),
+    ("src/report/body.c", "PACK_FORMAT", container.FORMAT_VERSION),
+    ("src/model/pack.c", "FORMAT", container.FORMAT_VERSION),
+    ("src/model/pack.c", "MAGIC", int.from_bytes(container.MAGIC, "little")),
+    ("src/model/pack.c", "ENCODING_MAX", max(container.Encoding)),
+    ("src/payload/patch.c", "VERSION", patch.VERSION),
+    ("src/model/threshold_engine.c", "OPERATOR", operators.THRESHOLD),
+    ("src/model/threshold_engine.c", "GOLDEN_MAX", container.MOST_GOLDEN),
+    ("src/model/threshold_engine.c", "NO_TENSOR", container.NO_TENSOR),
+    ("src/engine/io.c", "GOLDEN_MAX", container.MOST_GOLDEN),
+    ("src/engine/forest.c", "OPERATOR", operators.TREE_ENSEMBLE),
+    ("src/engine/forest.c", "KIND", container.Kind.TREE_ENSEMBLE),
+    ("src/engine/network.c", "KIND", container.Kind.NEURAL_NETWORK),
+    ("src/engine/network.c", "NO_PARAMETER", head.NO_PARAMETER),
+    ("src/engine/plan.h", "TF_OPERATOR_COUNT", len(operators.OPERATORS)),
 ]
 
 
@@ -131,7 +131,7 @@ def test_every_code_is_another_and_fits_where_it_is_kept() -> None:
 
 
 def test_numbers_of_what_a_device_says() -> None:
-    whats = {name.removeprefix("TF_BODY_"): number for name, number in enum("src/report.h", "tf_body").items()}
+    whats = {name.removeprefix("TF_BODY_"): number for name, number in enum("src/report/report.h", "tf_body").items()}
     assert whats == numbers(codec.What)
     phases = enum(TYPES, "tf_phase")
     assert [name.removeprefix("TF_PHASE_").lower() for name in phases] == [phase.value for phase in bodies.PHASES]
@@ -147,23 +147,23 @@ def test_numbers_of_what_a_device_says() -> None:
 
 
 def test_numbers_of_payloads_and_packs() -> None:
-    encodings = {n.removeprefix("TF_ENCODING_"): v for n, v in enum("src/payload.h", "tf_encoding").items()}
+    encodings = {n.removeprefix("TF_ENCODING_"): v for n, v in enum("src/payload/decoder.h", "tf_encoding").items()}
     assert encodings == numbers(payload.Encoding)
     assert encodings.items() < numbers(codec.Encoding).items()  # the one more is kept free (patch.md)
     sections = enum("include/tinyfleet/pack.h", "tf_section_id")
     assert {name.removeprefix("TF_SECTION_"): v for name, v in sections.items()} == numbers(container.SectionId)
-    modes = enum("src/engine/engine_trees.h", "tf_forest_mode")
+    modes = enum("src/engine/trees.h", "tf_forest_mode")
     assert {name.removeprefix("TF_FOREST_"): v for name, v in modes.items()} == numbers(forestformat.Mode)
-    assert enum("src/engine/engine_network.c", "head_mode") == numbers(head.Mode)
-    statistics = enum("src/engine/engine_features.c", "statistic")
+    assert enum("src/engine/network.c", "head_mode") == numbers(head.Mode)
+    statistics = enum("src/engine/features.c", "statistic")
     assert statistics == {**numbers(forestformat.Statistic), "STATISTICS": len(forestformat.Statistic)}
-    types = defines("src/engine_threshold.c")
+    types = defines("src/model/threshold_engine.c")
     assert {name: types[name] for name in ("INT8", "INT16", "INT32")} == numbers(container.ElementType)
 
 
 def test_operators_that_run_in_place() -> None:
     # the enum has no name: it stands where it is used
-    in_place = enum("src/engine/engine_check_plan.c", "")
+    in_place = enum("src/engine/check_plan.c", "")
     assert {name: operators.NAMES[number] for name, number in in_place.items()} == {name: name for name in in_place}
 
 
@@ -219,4 +219,4 @@ def test_the_table_of_errors_is_the_list_in_python() -> None:
 
 def test_what_reads_the_headers_reads_something() -> None:
     assert len(enum(ERRORS, "tf_error")) > 50
-    assert defines("src/cose.c")["ALGORITHM_ED25519"] == -19
+    assert defines("src/crypto/cose.c")["ALGORITHM_ED25519"] == -19
