@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make powercut`: the whole campaign and all seeded bugs, on as many processes as there are cores."""
+"""`make powercut`: run the whole campaign and hunt all seeded bugs, with one process per core."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Final
 from firmware.powercut.campaign import Campaign, Tally, all_runs
 from firmware.powercut.driver import FIRMWARE, locked, read_bugs
 
-# What was played stays there, so that a problem can be played again.
+# Scripts stay here, so that a problem can be reproduced.
 FOLDER: Final = FIRMWARE / "build" / "powercut"
 
 
 def main() -> int:
-    """Print what was found, and last the figures."""
+    """Print the problems, and the figures on the last line."""
     begun = time.monotonic()
     with locked(FOLDER / "turn"):
         shutil.rmtree(FOLDER / "scripts", ignore_errors=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays scripts with the driver, cutting the power, and hunts for the bugs that were seeded on purpose."""
+"""Plays scripts with the driver, which cuts the power, and hunts for seeded bugs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Final
 from firmware.powercut.driver import Bug, Workshop
 from firmware.powercut.scripts import FLASHES, SCRIPTS, Flash, write_script
 
-# A run of the driver takes seconds; a core that hangs is one that doesn't start.
+# A run takes seconds. A core that hangs counts as one that does not start.
 TIMEOUT_S: Final = 300
-# In a hunt, where a core that hangs has been caught.
+# During a hunt: a core that hangs is a bug found.
 HUNT_TIMEOUT_S: Final = 20
 _FIGURE: Final = re.compile(r"(\w+)=(\d+)")
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What the driver counts, and the first problems that it found."""
+    """The counts of the driver, and the first problems that it found."""
 
     cuts: int = 0
     torn: int = 0
@@ -32,7 +32,7 @@ class Tally:
     problems: tuple[str, ...] = ()
 
     def __add__(self, other: Tally) -> Tally:
-        """Both together."""
+        """Add up two tallies."""
         return Tally(
             self.cuts + other.cuts,
             self.torn + other.torn,
@@ -45,7 +45,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Run:
-    """One script on one kind of flash; how many cuts on a path, how many ways to tear the first and the later ones."""
+    """One script on one kind of flash: cuts per path, and in how many ways the first and the later ones tear."""
 
     script: str
     flash: Flash
@@ -60,12 +60,12 @@ class Run:
 
 
 def all_runs() -> list[Run]:
-    """Return the whole campaign; large flash first, since it takes longest."""
+    """Return the whole campaign, starting with large flash, which takes longest."""
     return [Run(script, flash) for flash in reversed(FLASHES) for script in SCRIPTS]
 
 
 def hunting_runs() -> Iterator[Run]:
-    """Return what a bug must show itself in: single cuts in every script, then second cuts where blocks are mended."""
+    """Return the runs that must reveal a bug: single cuts in every script, then second cuts where blocks are repaired."""
     small, larger = FLASHES[1], FLASHES[2]
     for script in SCRIPTS:
         yield Run(script, small, depth=1)
@@ -74,7 +74,7 @@ def hunting_runs() -> Iterator[Run]:
 
 
 class Campaign:
-    """Scripts written once and the driver built once, in a folder of the build."""
+    """The driver, built once, and the scripts, written once, in a folder of the build."""
 
     def __init__(self, folder: Path) -> None:
         self.workshop = Workshop(folder)
@@ -83,7 +83,7 @@ class Campaign:
         self._scripts.mkdir(exist_ok=True)
 
     def play(self, run: Run) -> Tally:
-        """Play one script with the core as it is."""
+        """Play one script with the unchanged core."""
         done = self._drive(self.program, run, TIMEOUT_S)
         *problems, counts = done.stdout.splitlines() or [""]
         figures = {name: int(value) for name, value in _FIGURE.findall(counts)}
@@ -92,7 +92,7 @@ class Campaign:
         return Tally(**figures, problems=tuple(f"{run.name}, {problem}" for problem in problems))
 
     def hunt(self, bug: Bug) -> str | None:
-        """Return how this bug shows itself, or nothing."""
+        """Return how this bug was found, or None."""
         program = self.workshop.mutant(bug)
         for run in hunting_runs():
             try:
@@ -109,7 +109,7 @@ class Campaign:
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout_s)
 
     def _script(self, run: Run) -> Path:
-        """Write a script once: keys are made anew each time, and threads share what is written."""
+        """Write a script unless it exists: each one gets fresh keys, and threads share the files."""
         path = self._scripts / f"{run.script}-{run.flash.erase}-{run.flash.write}.txt"
         if not path.exists():
             written = path.with_suffix(f".{id(run)}")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the campaign's driver around the core's sources, and around mutations of them.
+"""Builds the driver of the campaign from the core's sources, or from mutations of them.
 
-A mutation changes one file of the core, so all others are compiled once.
+A mutation changes one file of the core, so all other files are compiled once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Final
 FIRMWARE: Final = Path(__file__).resolve().parent.parent
 BUGS: Final = FIRMWARE / "bugs"
 WORKERS: Final = 2
-# those of HOUSE-STYLE.md
+# every warning that both compilers have; firmware/CMakeLists.txt lists the same
 WARNINGS: Final = (
     "-Wall",
     "-Wextra",
@@ -36,7 +36,7 @@ WARNINGS: Final = (
 
 
 class BuildError(Exception):
-    """The driver can't be built; says why."""
+    """The driver can't be built. The message says why."""
 
 
 def run(command: list[str | Path]) -> None:
@@ -48,7 +48,7 @@ def run(command: list[str | Path]) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Take turns with whoever builds in the same folder."""
+    """Wait for other builds in the same folder."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -57,7 +57,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Bug:
-    """A mutation that is kept as a patch: why it is fatal, which file it changes."""
+    """A mutation stored as a patch: why it is fatal, and which file it changes."""
 
     name: str
     reason: str
@@ -66,16 +66,16 @@ class Bug:
 
 
 def read_bug(patch: Path) -> Bug:
-    """Read a patch file: the reason in its first lines, then the change of one file of the core."""
+    """Read a patch file: first the reason, then a change to one file of the core."""
     reason, marker, change = patch.read_text().partition("--- a/")
     source = FIRMWARE.parent / change.split("\n", 1)[0].split("\t", 1)[0]
     if not marker or not reason.strip() or FIRMWARE / "src" not in source.parents:
-        raise BuildError(f"{patch.name} is no reason with a change of one file in firmware/src")
+        raise BuildError(f"{patch.name}: expected a reason, then a change to one file in firmware/src")
     return Bug(patch.stem, " ".join(reason.split()), patch, source)
 
 
 def read_bugs() -> list[Bug]:
-    """All of them, by name."""
+    """Read all seeded bugs, sorted by name."""
     return [read_bug(patch) for patch in sorted(BUGS.glob("*.patch"))]
 
 
@@ -87,14 +87,14 @@ def core_sources(*, curve: str | None) -> list[Path]:
 
 
 class Workshop:
-    """A folder with the objects of the unchanged core and of the driver."""
+    """A folder with the object files of the unchanged core and of the driver."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._third_party = FIRMWARE / "build" / "third_party"
 
     def program(self) -> Path:
-        """Build the driver around the core as it is."""
+        """Build the driver with the unchanged core."""
         with locked(self.folder):
             run([sys.executable, FIRMWARE / "tools" / "fetch_third_party.py", "--into", self._third_party])
             with ThreadPoolExecutor(WORKERS) as pool:
@@ -102,7 +102,7 @@ class Workshop:
             return self._link(objects, self.folder / "powercut")
 
     def mutant(self, bug: Bug) -> Path:
-        """Build the driver around a core with this bug. `program` was built before."""
+        """Build the driver with a core that has this bug. Call `program` first."""
         folder = self.folder / "bugs" / bug.name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

@@ -13,7 +13,7 @@
 #define STAGE 4
 #define HAVE 13
 
-/* What the device answered. */
+/* An answer of the device. */
 struct answer {
     bool has; /* `have`; else `result` */
     int code;
@@ -22,103 +22,103 @@ struct answer {
     uint8_t bytes[ANSWER_BYTES];
 };
 
-/* One order on its way. */
-struct talk {
-    struct world *world;
-    const struct order *order;
+/* An offer in progress. */
+struct exchange {
+    struct simulation *sim;
+    const struct offer *offer;
     struct answer answer;
 };
 
-static const struct order *order_of(const struct world *world)
+static const struct offer *offer_of(const struct simulation *sim)
 {
-    return &world->script->orders[world_step(world)->number];
+    return &sim->script->offers[sim_step(sim)->number];
 }
 
-static uint32_t blocks_of(const struct order *order)
+static uint32_t blocks_of(const struct offer *offer)
 {
-    return (uint32_t)((order->payload.size + order->transfer.block_bytes - 1) / order->transfer.block_bytes);
+    return (uint32_t)((offer->payload.size + offer->transfer.block_bytes - 1) / offer->transfer.block_bytes);
 }
 
-/* Put a question. What the device has committed before it answers may never be taken back. */
-static const char *put(struct talk *talk, const struct tf_writer *question)
+/* Send a message and read its answer. What the device has committed by then must never be undone. */
+static const char *put(struct exchange *exchange, const struct tf_writer *question)
 {
-    struct answer *answer = &talk->answer;
-    struct tf_agent *agent = &talk->world->agent;
+    struct answer *answer = &exchange->answer;
+    struct tf_agent *agent = &exchange->sim->agent;
     const int length = tf_agent_handle(agent, question->data, question->length, false, answer->bytes, sizeof answer->bytes);
-    world_note(talk->world);
+    sim_note(exchange->sim);
     if (length <= 0) {
-        return "it does not answer";
+        return "the device does not answer";
     }
     struct tf_reader reader;
     tf_reader_init(&reader, (struct tf_view){answer->bytes, (size_t)length});
-    (void)tf_head(&reader, TF_ARRAY);
-    answer->has = tf_head(&reader, TF_UINT) == HAVE;
-    tf_expect(&reader, TF_UINT, talk->order->transfer.name);
+    (void)tf_read_head(&reader, TF_ARRAY);
+    answer->has = tf_read_head(&reader, TF_UINT) == HAVE;
+    tf_expect_head(&reader, TF_UINT, exchange->offer->transfer.name);
     if (answer->has) {
-        answer->first = tf_head(&reader, TF_UINT);
-        answer->held = tf_bytes(&reader);
+        answer->first = tf_read_head(&reader, TF_UINT);
+        answer->held = tf_read_bytes(&reader);
     } else {
-        answer->code = tf_integer(&reader);
+        answer->code = tf_read_int(&reader);
     }
-    return tf_end(&reader) == TF_OK ? NULL : "its answer is malformed";
+    return tf_reader_end(&reader) == TF_OK ? NULL : "the answer is malformed";
 }
 
-static const char *put_offer(struct talk *talk)
+static const char *put_offer(struct exchange *exchange)
 {
     uint8_t bytes[TF_MESSAGE_MAX];
     struct tf_writer writer = {bytes, sizeof bytes, 0};
-    const struct order *order = talk->order;
-    const struct tf_view envelope = talk->world->progress.again ? order->again : order->envelope;
+    const struct offer *offer = exchange->offer;
+    const struct tf_view envelope = exchange->sim->progress.reissued ? offer->reissued : offer->envelope;
     tf_write_head(&writer, TF_ARRAY, 4);
     tf_write_head(&writer, TF_UINT, OFFER);
-    tf_write_head(&writer, TF_UINT, order->transfer.name);
+    tf_write_head(&writer, TF_UINT, offer->transfer.name);
     tf_write_bytes(&writer, envelope.data, envelope.size);
-    if (order->payload.size == 0) {
+    if (offer->payload.size == 0) {
         tf_write_null(&writer);
-        talk->world->progress.may_run_new = true;
+        exchange->sim->progress.may_run_new = true;
     } else {
         tf_write_head(&writer, TF_ARRAY, 3);
-        tf_write_head(&writer, TF_UINT, order->transfer.encoding);
-        tf_write_head(&writer, TF_UINT, order->transfer.payload_bytes);
-        tf_write_head(&writer, TF_UINT, order->transfer.block_bytes);
+        tf_write_head(&writer, TF_UINT, offer->transfer.encoding);
+        tf_write_head(&writer, TF_UINT, offer->transfer.payload_bytes);
+        tf_write_head(&writer, TF_UINT, offer->transfer.block_bytes);
     }
-    return put(talk, &writer);
+    return put(exchange, &writer);
 }
 
-static const char *put_stage(struct talk *talk)
+static const char *put_stage(struct exchange *exchange)
 {
     uint8_t bytes[8];
     struct tf_writer writer = {bytes, sizeof bytes, 0};
     tf_write_head(&writer, TF_ARRAY, 2);
     tf_write_head(&writer, TF_UINT, STAGE);
-    tf_write_head(&writer, TF_UINT, talk->order->transfer.name);
-    talk->world->progress.may_run_new = true;
-    return put(talk, &writer);
+    tf_write_head(&writer, TF_UINT, exchange->offer->transfer.name);
+    exchange->sim->progress.may_run_new = true;
+    return put(exchange, &writer);
 }
 
-static const char *send_block(struct talk *talk, uint32_t index)
+static const char *send_block(struct exchange *exchange, uint32_t index)
 {
     uint8_t bytes[TF_MESSAGE_MAX];
     uint8_t nothing[8];
     struct tf_writer writer = {bytes, sizeof bytes, 0};
-    struct progress *progress = &talk->world->progress;
-    const struct order *order = talk->order;
-    const size_t at = (size_t)index * order->transfer.block_bytes;
-    const size_t left = order->payload.size - at;
+    struct progress *progress = &exchange->sim->progress;
+    const struct offer *offer = exchange->offer;
+    const size_t at = (size_t)index * offer->transfer.block_bytes;
+    const size_t left = offer->payload.size - at;
     progress->resent += progress->sent[index];
     progress->sent[index] = true;
     tf_write_head(&writer, TF_ARRAY, 4);
     tf_write_head(&writer, TF_UINT, BLOCK);
-    tf_write_head(&writer, TF_UINT, order->transfer.name);
+    tf_write_head(&writer, TF_UINT, offer->transfer.name);
     tf_write_head(&writer, TF_UINT, index);
-    tf_write_bytes(&writer, order->payload.data + at, left < order->transfer.block_bytes ? left : order->transfer.block_bytes);
-    const bool restarted = talk->world->agent.work.restarted;
-    const int length = tf_agent_handle(&talk->world->agent, bytes, writer.length, false, nothing, sizeof nothing);
-    world_note(talk->world);
-    if (!restarted && talk->world->agent.work.restarted) {
-        world_forget_sent(talk->world);
+    tf_write_bytes(&writer, offer->payload.data + at, left < offer->transfer.block_bytes ? left : offer->transfer.block_bytes);
+    const bool restarted = exchange->sim->agent.work.restarted;
+    const int length = tf_agent_handle(&exchange->sim->agent, bytes, writer.length, false, nothing, sizeof nothing);
+    sim_note(exchange->sim);
+    if (!restarted && exchange->sim->agent.work.restarted) {
+        sim_forget_sent(exchange->sim);
     }
-    return length == 0 ? NULL : "it answers a block";
+    return length == 0 ? NULL : "the device answers a block";
 }
 
 static bool is_held(const struct answer *answer, uint32_t index)
@@ -127,166 +127,166 @@ static bool is_held(const struct answer *answer, uint32_t index)
     return index < answer->first || (index > answer->first && bit / 8 < answer->held.size && (answer->held.data[bit / 8] >> bit % 8 & 1) != 0);
 }
 
-/* Of the blocks below `end`. */
-static const char *send_missing(struct talk *talk, uint32_t end)
+/* Send the missing blocks below `end`. */
+static const char *send_missing(struct exchange *exchange, uint32_t end)
 {
     const char *problem = NULL;
-    for (uint32_t i = talk->answer.first; i < end && problem == NULL; i++) {
-        problem = is_held(&talk->answer, i) ? NULL : send_block(talk, i);
+    for (uint32_t i = exchange->answer.first; i < end && problem == NULL; i++) {
+        problem = is_held(&exchange->answer, i) ? NULL : send_block(exchange, i);
     }
     return problem;
 }
 
-/* Offer, send what is missing, stage, wait: until the device tells a result. */
-static const char *lead(struct talk *talk)
+/* Offer, send what is missing, stage, wait, until the device reports a result. */
+static const char *run_to_end(struct exchange *exchange)
 {
     bool staging = false;
     const char *problem = NULL;
     for (int round = 0; round < ROUNDS_MAX && problem == NULL; round++) {
-        problem = staging ? put_stage(talk) : put_offer(talk);
+        problem = staging ? put_stage(exchange) : put_offer(exchange);
         if (problem != NULL) {
             break;
         }
-        if (!talk->answer.has && talk->answer.code != TF_WORKING) {
-            return world_settle(talk->world);
+        if (!exchange->answer.has && exchange->answer.code != TF_WORKING) {
+            return sim_settle(exchange->sim);
         }
-        problem = talk->answer.has ? send_missing(talk, blocks_of(talk->order)) : world_settle(talk->world);
-        staging = staging || talk->answer.has;
+        problem = exchange->answer.has ? send_missing(exchange, blocks_of(exchange->offer)) : sim_settle(exchange->sim);
+        staging = staging || exchange->answer.has;
     }
-    return problem != NULL ? problem : "the order comes to no end";
+    return problem != NULL ? problem : "the offer never completes";
 }
 
-/* The order's result, heard by offering it once more: the device says what it said before, and does nothing. */
-static const char *lead_to_result(struct talk *talk)
+/* Run to the end, then repeat the offer: the device must give the same result again, and do nothing. */
+static const char *run_to_result(struct exchange *exchange)
 {
-    const char *problem = lead(talk);
+    const char *problem = run_to_end(exchange);
     if (problem == NULL) {
-        problem = put_offer(talk);
+        problem = put_offer(exchange);
     }
-    return problem == NULL && talk->answer.has ? "its order is over, and blocks are missing" : problem;
+    return problem == NULL && exchange->answer.has ? "the offer is complete, but blocks are missing" : problem;
 }
 
 /*
- * A device can't tell a cut in a trial from a model that resets it, so the second cut in one trial ends it
- * (TF_TRIAL_BOOTS); the gateway then orders anew, and no block travels. One cut never does that.
+ * A device can't distinguish a power cut during a trial from a model that resets it, so the second cut in one trial ends
+ * the trial (TF_TRIAL_BOOTS). The gateway then makes the offer again, and no block is sent. One cut never has this effect.
  */
-static bool cuts_ended_the_trial(const struct talk *talk)
+static bool cuts_ended_the_trial(const struct exchange *exchange)
 {
-    return talk->answer.code == TF_ERR_RESET && talk->order->expect != TF_ERR_RESET && talk->world->depth >= 2;
+    return exchange->answer.code == TF_ERR_RESET && exchange->offer->expect != TF_ERR_RESET && exchange->sim->depth >= 2;
 }
 
-static bool is_expected(const struct talk *talk)
+static bool is_expected(const struct exchange *exchange)
 {
-    const int expect = talk->order->expect;
-    if (expect == TF_ERR_FAULT && talk->world->depth >= 1) {
-        return talk->answer.code == expect || talk->answer.code == TF_ERR_RESET; /* the cut took the word of the fault with it */
+    const int expect = exchange->offer->expect;
+    if (expect == TF_ERR_FAULT && exchange->sim->depth >= 1) {
+        return exchange->answer.code == expect || exchange->answer.code == TF_ERR_RESET; /* the cut erased the trace of the fault */
     }
-    return talk->answer.code == expect || (expect < 0 && cuts_ended_the_trial(talk));
+    return exchange->answer.code == expect || (expect < 0 && cuts_ended_the_trial(exchange));
 }
 
-static const char *give_order(struct world *world)
+static const char *deliver(struct simulation *sim)
 {
-    struct talk talk = {.world = world, .order = order_of(world)};
-    const char *problem = lead_to_result(&talk);
-    if (problem == NULL && talk.order->expect == TF_OK && !world->progress.again && cuts_ended_the_trial(&talk)) {
-        world->progress.again = true;
-        problem = lead_to_result(&talk);
+    struct exchange exchange = {.sim = sim, .offer = offer_of(sim)};
+    const char *problem = run_to_result(&exchange);
+    if (problem == NULL && exchange.offer->expect == TF_OK && !sim->progress.reissued && cuts_ended_the_trial(&exchange)) {
+        sim->progress.reissued = true;
+        problem = run_to_result(&exchange);
     }
-    if (problem == NULL && !is_expected(&talk)) {
-        return "the order has another result than it should";
+    if (problem == NULL && !is_expected(&exchange)) {
+        return "the offer has an unexpected result";
     }
-    world->progress.over = problem == NULL;
+    sim->progress.completed = problem == NULL;
     return problem;
 }
 
-/* A cut takes the word of its fault with it, so there may be one fault more for each. */
-static const char *fault(struct world *world)
+/* A cut erases the trace of a fault, so one more fault is allowed for each cut. */
+static const char *raise_faults(struct simulation *sim)
 {
-    const uint8_t most = (uint8_t)(world_step(world)->number + world->depth);
+    const uint8_t most = (uint8_t)(sim_step(sim)->number + sim->depth);
     const char *problem = NULL;
-    while (problem == NULL && world->progress.starts < most && !world_runs_at_last(world)) {
-        world->progress.starts++;
-        world->was_fault = true;
-        problem = world_start(world);
+    while (problem == NULL && sim->progress.starts < most && !sim_runs_expected(sim)) {
+        sim->progress.starts++;
+        sim->was_fault = true;
+        problem = sim_start(sim);
     }
     return problem;
 }
 
-static const char *begin_order(struct world *world)
+static const char *deliver_half(struct simulation *sim)
 {
-    struct talk talk = {.world = world, .order = order_of(world)};
-    const char *problem = put_offer(&talk);
-    if (problem == NULL && !talk.answer.has) {
-        return "the order does not open a transfer";
+    struct exchange exchange = {.sim = sim, .offer = offer_of(sim)};
+    const char *problem = put_offer(&exchange);
+    if (problem == NULL && !exchange.answer.has) {
+        return "the offer does not open a transfer";
     }
-    return problem == NULL ? send_missing(&talk, blocks_of(talk.order) / 2) : problem;
+    return problem == NULL ? send_missing(&exchange, blocks_of(exchange.offer) / 2) : problem;
 }
 
-static const char *rot(struct world *world)
+static const char *flip_bit(struct simulation *sim)
 {
-    const struct tf_running *running = &world->agent.running;
-    if (!world->progress.begun) {
-        world->progress.begun = true;
-        world->bytes[running->offset + running->pack.size / 2] ^= 0x10;
-        return world_start(world);
+    const struct tf_running *running = &sim->agent.running;
+    if (!sim->progress.started) {
+        sim->progress.started = true;
+        sim->bytes[running->offset + running->pack.size / 2] ^= 0x10;
+        return sim_start(sim);
     }
     return NULL;
 }
 
-/* All starts are alike to a world that was cut: it goes on with a few of them only. */
-static const char *start_again(struct world *world)
+/* After a cut all starts are alike, so a few of them are enough. */
+static const char *restart(struct simulation *sim)
 {
     const char *problem = NULL;
-    const uint8_t rest = world->depth == 0 ? UINT8_MAX : STARTS_AFTER_CUT;
-    for (uint8_t i = 0; i < rest && problem == NULL && world->progress.starts < world_step(world)->number; i++) {
-        world->progress.starts++;
-        problem = world_start(world);
+    const uint8_t rest = sim->depth == 0 ? UINT8_MAX : STARTS_AFTER_CUT;
+    for (uint8_t i = 0; i < rest && problem == NULL && sim->progress.starts < sim_step(sim)->number; i++) {
+        sim->progress.starts++;
+        problem = sim_start(sim);
     }
     return problem;
 }
 
-/* What runs now is what the next step begins with. */
-static void look(struct world *world)
+/* Remember what runs now, before the next step. */
+static void remember(struct simulation *sim)
 {
-    memcpy(world->progress.old, world->agent.running.digest, TF_DIGEST_BYTES);
-    world->progress.old_parameter = world->agent.running.parameters[0];
+    memcpy(sim->progress.old, sim->agent.running.digest, TF_DIGEST_BYTES);
+    sim->progress.old_parameter = sim->agent.running.parameters[0];
 }
 
-static void end_step(struct world *world)
+static void end_step(struct simulation *sim)
 {
-    struct progress *progress = &world->progress;
-    look(world);
+    struct progress *progress = &sim->progress;
+    remember(sim);
     progress->resent_max = progress->resent > progress->resent_max ? progress->resent : progress->resent_max;
     progress->step++;
-    progress->begun = progress->may_run_new = progress->over = progress->again = false;
+    progress->started = progress->may_run_new = progress->completed = progress->reissued = false;
     progress->starts = 0;
     progress->resent = 0;
     memset(progress->sent, 0, sizeof progress->sent);
 }
 
-static const char *play_step(struct world *world)
+static const char *play_step(struct simulation *sim)
 {
-    const enum act act = world_step(world)->act;
-    if (!world->progress.begun) {
-        look(world);
+    const enum act act = sim_step(sim)->act;
+    if (!sim->progress.started) {
+        remember(sim);
     }
-    world->progress.begun = world->progress.begun || act != ACT_ROT;
-    static const char *(*const acts[])(struct world *) = {
-        [ACT_ORDER] = give_order, [ACT_ROT] = rot, [ACT_START] = start_again, [ACT_BEGIN] = begin_order, [ACT_FAULT] = fault};
-    const char *problem = acts[act](world);
-    return problem != NULL ? problem : world_step_is_over(world);
+    sim->progress.started = sim->progress.started || act != ACT_FLIP_BIT;
+    static const char *(*const acts[])(struct simulation *) = {
+        [ACT_DELIVER] = deliver, [ACT_FLIP_BIT] = flip_bit, [ACT_RESTART] = restart, [ACT_DELIVER_HALF] = deliver_half, [ACT_FAULT] = raise_faults};
+    const char *problem = acts[act](sim);
+    return problem != NULL ? problem : sim_check_step(sim);
 }
 
-const char *gateway_play(struct world *world, enum part last)
+const char *gateway_play(struct simulation *sim, enum part last)
 {
-    const char *problem = world_start(world);
-    while (problem == NULL && world->progress.step < world->script->step_count && world_step(world)->part <= last) {
-        problem = world_settle(world);
+    const char *problem = sim_start(sim);
+    while (problem == NULL && sim->progress.step < sim->script->step_count && sim_step(sim)->part <= last) {
+        problem = sim_settle(sim);
         if (problem == NULL) {
-            problem = play_step(world);
+            problem = play_step(sim);
         }
         if (problem == NULL) {
-            end_step(world);
+            end_step(sim);
         }
     }
     return problem;

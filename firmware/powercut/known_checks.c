@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The linker puts __wrap_tf_curve_check in the place of tf_curve_check (-Wl,--wrap). A hundred thousand starts verify the
- * same dozen envelopes, and a check of a signature takes longer than all the rest of a start: what the real check said of
- * these very 128 bytes (signature, key and the hash over all that was signed) is said again. Every other input goes to the
- * real check. The hash is computed each time.
+ * The linker replaces tf_curve_check by __wrap_tf_curve_check (-Wl,--wrap). A hundred thousand starts verify the same
+ * dozen envelopes, and one signature check takes longer than everything else in a start. So the result of the real check
+ * is remembered for its 128 bytes of input: signature, key, and hash of what was signed. The hash is computed every time,
+ * and any other input goes to the real check.
  */
 #include <stdint.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes from hexadecimal; "-" is none. */
+/* Bytes from hexadecimal; "-" stands for none. */
 static struct tf_view unhex(const char *word)
 {
     const size_t size = strcmp(word, "-") == 0 ? 0 : strlen(word) / 2;
@@ -68,31 +68,31 @@ static bool read_geometry(struct script *script, char **rest)
 static bool read_region(struct script *script, char **rest)
 {
     script->region = unhex(next_word(rest));
-    return next_digest(rest, script->born);
+    return next_digest(rest, script->initial);
 }
 
-/* order encoding block-bytes sequence epoch expect crash digest envelope again payload parameter */
-static bool read_order(struct script *script, char **rest)
+/* offer encoding block-bytes sequence epoch expect crash digest envelope reissued payload parameter */
+static bool read_offer(struct script *script, char **rest)
 {
-    if (script->order_count == ORDERS_MAX) {
+    if (script->offer_count == OFFERS_MAX) {
         return false;
     }
-    struct order *order = &script->orders[script->order_count++];
-    order->transfer.encoding = (uint8_t)next_number(rest);
-    order->transfer.block_bytes = (uint16_t)next_number(rest);
-    order->transfer.name = (uint8_t)(script->order_count);
-    order->sequence = next_number(rest);
-    order->epoch = next_number(rest);
-    order->expect = (int)next_number(rest);
-    order->crash = (enum crash)next_number(rest);
-    const bool good = next_digest(rest, order->digest);
-    order->envelope = unhex(next_word(rest));
-    order->again = unhex(next_word(rest));
-    order->payload = unhex(next_word(rest));
-    order->transfer.payload_bytes = (uint32_t)order->payload.size;
+    struct offer *offer = &script->offers[script->offer_count++];
+    offer->transfer.encoding = (uint8_t)next_number(rest);
+    offer->transfer.block_bytes = (uint16_t)next_number(rest);
+    offer->transfer.name = (uint8_t)(script->offer_count);
+    offer->sequence = next_number(rest);
+    offer->epoch = next_number(rest);
+    offer->expect = (int)next_number(rest);
+    offer->crash = (enum crash)next_number(rest);
+    const bool good = next_digest(rest, offer->digest);
+    offer->envelope = unhex(next_word(rest));
+    offer->reissued = unhex(next_word(rest));
+    offer->payload = unhex(next_word(rest));
+    offer->transfer.payload_bytes = (uint32_t)offer->payload.size;
     const char *parameter = next_word(rest);
-    order->configure = strcmp(parameter, "-") != 0;
-    order->parameter = (int32_t)strtol(parameter, NULL, 10);
+    offer->configure = strcmp(parameter, "-") != 0;
+    offer->parameter = (int32_t)strtol(parameter, NULL, 10);
     return good;
 }
 
@@ -114,7 +114,7 @@ static bool read_line(struct script *script, char *line)
     static const struct {
         const char *name;
         bool (*read)(struct script *, char **);
-    } kinds[] = {{"geometry", read_geometry}, {"region", read_region}, {"order", read_order}, {"step", read_step}};
+    } kinds[] = {{"geometry", read_geometry}, {"region", read_region}, {"offer", read_offer}, {"step", read_step}};
     char *rest = NULL;
     const char *kind = strtok_r(line, " \n", &rest);
     for (size_t i = 0; kind != NULL && i < sizeof kinds / sizeof kinds[0]; i++) {

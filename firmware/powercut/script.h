@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a campaign plays: one device, the orders that a gateway has for it, and the steps in which they are given. Written by
- * firmware/campaign/script.py as lines of words, since orders are signed there; read once, then never changed.
+ * A script: one device, the offers that a gateway has for it, and the steps in which it makes them. scripts.py writes
+ * scripts as lines of words, because it signs the envelopes. A script is read once and then never changed.
  */
-#ifndef TINYFLEET_CAMPAIGN_SCRIPT_H
-#define TINYFLEET_CAMPAIGN_SCRIPT_H
+#ifndef TINYFLEET_POWERCUT_SCRIPT_H
+#define TINYFLEET_POWERCUT_SCRIPT_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,64 +12,64 @@
 #include "codec/bytes.h"
 #include "tinyfleet/state.h"
 
-#define ORDERS_MAX 12
+#define OFFERS_MAX 12
 #define STEPS_MAX 24
 
-/* What happens to the new model in its trial, besides what it does itself. */
+/* How each trial of the new model is ended from outside. */
 enum crash {
     CRASH_NONE,
-    CRASH_FAULT, /* the watchdog ends each trial at its start */
-    CRASH_RESET, /* a reset does, and leaves no word why */
+    CRASH_FAULT, /* by the watchdog, at the start of the trial */
+    CRASH_RESET, /* by a reset that leaves no trace of its cause */
 };
 
-struct order {
+struct offer {
     struct tf_transfer transfer;
-    uint32_t sequence; /* of envelope; that of `again` is one higher */
-    uint32_t epoch;    /* that the device holds after it */
-    int expect;        /* its result */
+    uint32_t sequence; /* of `envelope`; `reissued` has one more */
+    uint32_t epoch;    /* of the delegation that the device then has */
+    int expect;        /* the result that the device must report */
     enum crash crash;
     uint8_t digest[TF_DIGEST_BYTES];
     struct tf_view envelope;
-    struct tf_view again; /* the same order anew, for when too many cuts fell into the trial */
-    struct tf_view payload; /* empty: the pack lies in the device */
+    struct tf_view reissued; /* the same, with the next sequence: for when too many cuts hit the trial */
+    struct tf_view payload; /* empty: the device already has the pack */
     bool configure;
     int32_t parameter; /* configure: the value of parameter 0 */
 };
 
 enum act {
-    ACT_ORDER, /* give an order, and lead it to its end */
-    ACT_ROT,   /* a bit of the pack that runs turns over; start again */
-    ACT_START, /* start again, some times */
-    ACT_BEGIN, /* give an order and half of its blocks, and no more */
-    ACT_FAULT, /* a fault ends what runs, as often */
+    ACT_DELIVER, /* make an offer, and complete it */
+    ACT_FLIP_BIT,   /* flip a bit of the running pack, and restart */
+    ACT_RESTART, /* restart, `number` times */
+    ACT_DELIVER_HALF, /* make an offer and send only half of its blocks */
+    ACT_FAULT, /* end the running model by a fault, `number` times */
 };
 
-/* Whose power is cut. */
+/* The parts of a script. */
 enum part {
-    PART_SETUP, /* brings the device where the campaign begins */
-    PART_CUT,   /* power is cut at every operation of this */
-    PART_AFTER, /* must still work after all that */
+    PART_SETUP, /* prepares the device */
+    PART_CUT,   /* power is cut at every flash operation of this part */
+    PART_AFTER, /* must still work afterwards */
 };
 
 struct step {
     enum part part;
     enum act act;
-    uint8_t number; /* of the order, or how many starts */
-    uint8_t runs[TF_DIGEST_BYTES]; /* what must run when it is over */
+    uint8_t number; /* of the offer, or how many starts or faults */
+    uint8_t runs[TF_DIGEST_BYTES]; /* what must run when the step is complete */
 };
 
 struct script {
     struct tf_geometry geometry;
     struct tf_view region;
     uint32_t flash_bytes;
-    uint8_t born[TF_DIGEST_BYTES]; /* what runs before any order */
-    struct order orders[ORDERS_MAX];
-    uint8_t order_count;
+    uint8_t initial[TF_DIGEST_BYTES]; /* what runs at first */
+    struct offer offers[OFFERS_MAX];
+    uint8_t offer_count;
     struct step steps[STEPS_MAX];
     uint8_t step_count;
 };
 
-/* NULL, or what is wrong with the file. Its bytes are never given back. */
+/* NULL, or what is wrong with the file. The memory is never freed. */
 const char *script_read(struct script *script, const char *path);
 
 #endif

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the campaign plays: for each kind of flash and each thing that can happen to a device, one script.
+"""The scripts that the campaign plays: one per kind of flash and per thing that can happen to a device.
 
-The orders are signed here, by a root and gateways that are forgotten afterwards; firmware/campaign/script.h says what
-the lines mean.
+Envelopes are signed here, with a root key and gateway keys that are thrown away afterwards.
+firmware/powercut/script.c describes the lines.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from signing.cose import Signer
 from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
 
 DONE, GOLDEN, RESET, FAULT = 0, -87, -90, -91
-# Room for the envelope that orders the same again, and well below the jump that a device allows.
+# Leaves room for the envelope that repeats an offer, and is well below the jump that a device allows.
 SEQUENCE_STEP: Final = 10
 FAULTS_IN_A_ROW: Final = 5  # TF_FAULTS_MAX
 
 
 @dataclass(frozen=True)
 class Flash:
-    """A kind of flash, and sizes of what lies in it such that packs span erase units and blocks lie across them."""
+    """A kind of flash, and sizes such that packs span several erase units and blocks cross their boundaries."""
 
     erase: int
     write: int
-    inputs: int  # of the packs: about half their bytes
+    inputs: int  # of the packs; about half of their bytes
     block: int
-    encoded_inputs: int  # of packs that travel encoded: they are written in small pieces, which makes many operations
+    encoded_inputs: int  # of packs that are sent encoded: decoding writes small pieces, so it takes many operations
     encoded_block: int
 
     @property
     def name(self) -> str:
-        """What it erases and what it writes at once."""
+        """Erase unit and write unit."""
         return f"{self.erase}/{self.write}"
 
     @property
@@ -67,7 +67,7 @@ FLASHES: Final = (
 
 
 class Part(IntEnum):
-    """Of a script; power is cut in the middle one."""
+    """The parts of a script. Power is cut in the middle one."""
 
     SETUP = 0
     CUT = 1
@@ -75,7 +75,7 @@ class Part(IntEnum):
 
 
 class Crash(IntEnum):
-    """What ends the trials of an order's model."""
+    """How each trial of a new model is ended from outside."""
 
     NONE = 0
     FAULT = 1
@@ -83,27 +83,27 @@ class Crash(IntEnum):
 
 
 class _Act(IntEnum):
-    ORDER = 0
-    ROT = 1
-    START = 2
-    BEGIN = 3
+    DELIVER = 0
+    FLIP_BIT = 1
+    RESTART = 2
+    DELIVER_HALF = 3
     FAULT = 4
 
 
 @dataclass
 class Script:
-    """One device of one kind of flash, and what is done to it."""
+    """One device with one kind of flash, and the steps that it goes through."""
 
     flash: Flash
     bench: Bench = field(default_factory=lambda: Bench("campaign"))
 
     def __post_init__(self) -> None:
-        """Make the device, and the models that come up in all scripts."""
+        """Make the device, and the models that all scripts use."""
         inputs = self.flash.inputs
         self.made: Made = self.bench.device("pump-1")
         self.prebaked = [make_pack(1, inputs=48), make_pack(9, inputs=40)]
         self.one, self.two, self.three = (make_pack(seed, inputs=inputs) for seed in (2, 3, 4))
-        # differ so much that a patch has several blocks
+        # different enough for a patch of several blocks
         self.base, self.patched = (make_pack(seed, inputs=self.flash.encoded_inputs) for seed in (6, 7))
         self.failing = make_failing_pack(5, inputs=inputs)
         self.running = self.prebaked[0]
@@ -111,16 +111,16 @@ class Script:
         self._delegation: bytes | None = self.bench.delegation
         self._epoch = 1
         self._sequence = 0
-        self._orders = 0
-        born = hashlib.sha256(self.running).hexdigest()
-        self._lines = [self.flash.line, f"region {self.made.region(*self.prebaked).hex()} {born}"]
+        self._offers = 0
+        initial = hashlib.sha256(self.running).hexdigest()
+        self._lines = [self.flash.line, f"region {self.made.region(*self.prebaked).hex()} {initial}"]
 
     @property
     def text(self) -> str:
         """The script, for the driver."""
         return "\n".join(self._lines) + "\n"
 
-    def install(  # noqa: PLR0913 - what an order is, each with what is usual
+    def install(  # noqa: PLR0913 - the facts of an offer, most with a usual default
         self,
         part: Part,
         pack: bytes,
@@ -132,10 +132,10 @@ class Script:
         left_with: bytes | None = None,
         half: bool = False,
     ) -> None:
-        """Order a pack.
+        """Install a pack.
 
-        No encoding: it lies in the device. left_with: what runs in the end, when that isn't the pack.
-        half: only half of the blocks are sent.
+        No encoding: the device already has it. left_with: what runs in the end, when that is not the pack.
+        half: send only half of the blocks.
         """
         payloads: Mapping[Encoding | None, Callable[[], bytes]] = {
             None: lambda: b"",
@@ -145,57 +145,57 @@ class Script:
         }
         block = self.flash.block if encoding is Encoding.RAW else self.flash.encoded_block
         digest = hashlib.sha256(pack).digest()
-        order = envelope.Install(self._next_sequence(), digest, len(pack))
-        self._order(order, f"{int(encoding or 0)} {block}", f"{expect} {crash:d}", payloads[encoding]())
+        manifest = envelope.Install(self._next_sequence(), digest, len(pack))
+        self._offer(manifest, f"{int(encoding or 0)} {block}", f"{expect} {crash:d}", payloads[encoding]())
         runs = self.running if half else pack if left_with is None else left_with
-        self._step(part, _Act.BEGIN if half else _Act.ORDER, self._orders - 1, runs)
+        self._step(part, _Act.DELIVER_HALF if half else _Act.DELIVER, self._offers - 1, runs)
 
     def configure(self, part: Part, value: int) -> None:
-        """Set the threshold of what runs."""
+        """Set the threshold of the running model."""
         digest = hashlib.sha256(self.running).digest()
-        order = envelope.Configure(self._next_sequence(), digest, {0: value})
-        self._order(order, "0 32", "0 0", b"")
-        self._step(part, _Act.ORDER, self._orders - 1, self.running)
+        manifest = envelope.Configure(self._next_sequence(), digest, {0: value})
+        self._offer(manifest, "0 32", "0 0", b"")
+        self._step(part, _Act.DELIVER, self._offers - 1, self.running)
 
-    def delegate_anew(self) -> None:
-        """From here on another gateway key signs, with the next epoch; orders carry its delegation."""
+    def rotate_gateway_key(self) -> None:
+        """From here on a new gateway key signs, with the next epoch. Envelopes carry its delegation."""
         self._signer = keys.generate()
         self._epoch += 1
         grant = delegation.Delegation(self._signer.public_key, self.bench.vendor, epoch=self._epoch)
         self._delegation = delegation.delegate(self.bench.root, grant)
 
-    def rot(self, part: Part, left_with: bytes) -> None:
-        """Let a bit of the running pack turn over."""
-        self._step(part, _Act.ROT, 0, left_with)
+    def flip_bit(self, part: Part, left_with: bytes) -> None:
+        """Flip a bit of the running pack."""
+        self._step(part, _Act.FLIP_BIT, 0, left_with)
 
     def fault(self, part: Part, times: int, left_with: bytes) -> None:
-        """Let a fault end what runs, again and again."""
+        """End the running model by a fault, several times."""
         self._step(part, _Act.FAULT, times, left_with)
 
-    def start(self, part: Part, times: int) -> None:
-        """Start again and again."""
-        self._step(part, _Act.START, times, self.running)
+    def restart(self, part: Part, times: int) -> None:
+        """Restart the device several times."""
+        self._step(part, _Act.RESTART, times, self.running)
 
     def _next_sequence(self) -> int:
         self._sequence += SEQUENCE_STEP
         return self._sequence
 
-    def _order(self, order: envelope.Order, form: str, end: str, payload: bytes) -> None:
-        """Sign it, and once more with the next sequence."""
-        again = replace(order, sequence=order.sequence + 1)
+    def _offer(self, manifest: envelope.Order, form: str, end: str, payload: bytes) -> None:
+        """Sign the envelope, and again with the next sequence."""
+        reissued = replace(manifest, sequence=manifest.sequence + 1)
         signed = [
-            envelope.make(self._signer, self.made.target, each, self._delegation).hex() for each in (order, again)
+            envelope.make(self._signer, self.made.target, each, self._delegation).hex() for each in (manifest, reissued)
         ]
-        parameter = order.values[0] if isinstance(order, envelope.Configure) else "-"
+        parameter = manifest.values[0] if isinstance(manifest, envelope.Configure) else "-"
         self._lines.append(
-            f"order {form} {order.sequence} {self._epoch} {end} {order.digest.hex()} "
+            f"offer {form} {manifest.sequence} {self._epoch} {end} {manifest.digest.hex()} "
             f"{signed[0]} {signed[1]} {payload.hex() or '-'} {parameter}"
         )
-        self._orders += 1
+        self._offers += 1
 
     def _step(self, part: Part, act: _Act, number: int, runs: bytes) -> None:
         if part is Part.SETUP:
-            self._delegation = None  # the device holds it
+            self._delegation = None  # the device already has it
         self.running = runs
         self._lines.append(f"step {part:d} {act:d} {number} {hashlib.sha256(runs).hexdigest()}")
 
@@ -261,22 +261,22 @@ def _trial_ends_in_resets(script: Script) -> None:
 def _back_to_previous(script: Script) -> None:
     script.install(Part.SETUP, script.one)
     script.install(Part.SETUP, script.two)
-    script.rot(Part.CUT, script.one)
-    script.start(Part.CUT, 1)
+    script.flip_bit(Part.CUT, script.one)
+    script.restart(Part.CUT, 1)
     script.install(Part.AFTER, script.three)
 
 
 def _back_to_prebaked(script: Script) -> None:
-    """The model that failed its trial lies whole in the other slot: nothing may fall back to it."""
+    """The other slot has a complete model that failed its trial: nothing may fall back to it."""
     script.install(Part.SETUP, script.one)
     script.install(Part.SETUP, script.failing, expect=GOLDEN, left_with=script.one)
-    script.rot(Part.CUT, script.prebaked[0])
-    script.start(Part.CUT, 1)
+    script.flip_bit(Part.CUT, script.prebaked[0])
+    script.restart(Part.CUT, 1)
     script.install(Part.AFTER, script.three)
 
 
 def _faults(script: Script) -> None:
-    """A confirmed model that does nothing but fault is left; so is the one before it."""
+    """A confirmed model that keeps faulting is rejected, and so is the one before it."""
     script.install(Part.SETUP, script.one)
     script.install(Part.SETUP, script.two)
     script.fault(Part.CUT, FAULTS_IN_A_ROW, script.one)
@@ -295,17 +295,17 @@ def _activation(script: Script) -> None:
 
 def _delegation(script: Script) -> None:
     script.install(Part.SETUP, script.one)
-    script.delegate_anew()
+    script.rotate_gateway_key()
     script.install(Part.CUT, script.one, None)
-    script.delegate_anew()
+    script.rotate_gateway_key()
     script.install(Part.CUT, script.two)
-    script.delegate_anew()
+    script.rotate_gateway_key()
     script.configure(Part.CUT, 11)
     script.install(Part.AFTER, script.three)
 
 
 def _change_of_mind(script: Script) -> None:
-    """A transfer is given up for another one."""
+    """A transfer is abandoned for another one."""
     script.install(Part.SETUP, script.one)
     script.install(Part.CUT, script.two, half=True)
     script.install(Part.CUT, script.three)
@@ -313,9 +313,9 @@ def _change_of_mind(script: Script) -> None:
 
 
 def _many_starts(script: Script) -> None:
-    """Counting starts alone fills the journal and turns it over."""
+    """Counting starts fills the journal until it switches sectors."""
     script.install(Part.SETUP, script.one)
-    script.start(Part.CUT, 40)
+    script.restart(Part.CUT, 40)
     script.install(Part.AFTER, script.two)
 
 

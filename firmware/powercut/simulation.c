@@ -9,35 +9,35 @@
 #define RESENT_MAX 1
 
 static const struct tf_engine *const engines[] = {&tf_engine_threshold};
-static world_watcher *watch;
+static sim_watcher *watch;
 
 /* ------------------------------------------------------------------ the port */
 
-static struct world *world_of(void *ctx)
+static struct simulation *simulation_of(void *ctx)
 {
     return ctx;
 }
 
 static int flash_read(void *ctx, uint32_t offset, void *buffer, size_t length)
 {
-    return flash_model_read(&world_of(ctx)->flash, offset, buffer, length) == 0 ? TF_OK : TF_ERR_FLASH;
+    return flash_model_read(&simulation_of(ctx)->flash, offset, buffer, length) == 0 ? TF_OK : TF_ERR_FLASH;
 }
 
 static int flash_write(void *ctx, uint32_t offset, const void *data, size_t length)
 {
     watch(ctx, offset, data, length);
-    return flash_model_write(&world_of(ctx)->flash, offset, data, length) == 0 ? TF_OK : TF_ERR_FLASH;
+    return flash_model_write(&simulation_of(ctx)->flash, offset, data, length) == 0 ? TF_OK : TF_ERR_FLASH;
 }
 
 static int flash_erase(void *ctx, uint32_t offset, size_t length)
 {
     watch(ctx, offset, NULL, length);
-    return flash_model_erase(&world_of(ctx)->flash, offset, length) == 0 ? TF_OK : TF_ERR_FLASH;
+    return flash_model_erase(&simulation_of(ctx)->flash, offset, length) == 0 ? TF_OK : TF_ERR_FLASH;
 }
 
 static const uint8_t *flash_map(void *ctx, uint32_t offset, size_t length)
 {
-    return flash_model_map(&world_of(ctx)->flash, offset, length);
+    return flash_model_map(&simulation_of(ctx)->flash, offset, length);
 }
 
 static uint32_t now_ms(void *ctx)
@@ -48,7 +48,7 @@ static uint32_t now_ms(void *ctx)
 
 static void reset(void *ctx)
 {
-    world_of(ctx)->wants_reset = true;
+    simulation_of(ctx)->wants_reset = true;
 }
 
 static void watchdog_kick(void *ctx)
@@ -58,16 +58,16 @@ static void watchdog_kick(void *ctx)
 
 static int was_fault(void *ctx)
 {
-    const bool fault = world_of(ctx)->was_fault;
-    world_of(ctx)->was_fault = false;
-    return fault;
+    const bool raise_faults = simulation_of(ctx)->was_fault;
+    simulation_of(ctx)->was_fault = false;
+    return raise_faults;
 }
 
-static int start_agent(struct world *world)
+static int start_agent(struct simulation *sim)
 {
     const struct tf_hal hal = {
-        .ctx = world,
-        .geometry = world->script->geometry,
+        .ctx = sim,
+        .geometry = sim->script->geometry,
         .flash_read = flash_read,
         .flash_write = flash_write,
         .flash_erase = flash_erase,
@@ -77,48 +77,48 @@ static int start_agent(struct world *world)
         .watchdog_kick = watchdog_kick,
         .was_fault = was_fault,
     };
-    world->wants_reset = false;
-    const int error = tf_agent_init(&world->agent, &hal, engines, sizeof engines / sizeof engines[0], (struct tf_arena){0});
-    return error == TF_OK ? tf_agent_boot(&world->agent) : error;
+    sim->wants_reset = false;
+    const int error = tf_agent_init(&sim->agent, &hal, engines, sizeof engines / sizeof engines[0], (struct tf_arena){0});
+    return error == TF_OK ? tf_agent_boot(&sim->agent) : error;
 }
 
-/* ------------------------------------------------------------------ making */
+/* ------------------------------------------------------------------ setting up and forking */
 
-const char *world_make(struct world *world, const struct script *script, world_watcher *watcher)
+const char *sim_make(struct simulation *sim, const struct script *script, sim_watcher *watcher)
 {
     if (script->flash_bytes > FLASH_MAX || script->region.size > script->geometry.provisioned.size) {
         return "the flash is too small for the script";
     }
-    memset(world, 0, sizeof *world);
+    memset(sim, 0, sizeof *sim);
     watch = watcher;
-    world->script = script;
-    memcpy(world->progress.old, script->born, TF_DIGEST_BYTES);
-    world->flash = (struct flash_model){
-        .bytes = world->bytes,
-        .written = world->written,
+    sim->script = script;
+    memcpy(sim->progress.old, script->initial, TF_DIGEST_BYTES);
+    sim->flash = (struct flash_model){
+        .bytes = sim->bytes,
+        .written = sim->written,
         .size = script->flash_bytes,
         .erase_size = script->geometry.erase_size,
         .write_size = script->geometry.write_size,
         .random = 1,
     };
-    memset(world->bytes, 0xff, sizeof world->bytes);
-    memcpy(world->bytes + script->geometry.provisioned.offset, script->region.data, script->region.size);
-    flash_model_scan(&world->flash);
+    memset(sim->bytes, 0xff, sizeof sim->bytes);
+    memcpy(sim->bytes + script->geometry.provisioned.offset, script->region.data, script->region.size);
+    flash_model_scan(&sim->flash);
     return NULL;
 }
 
-void world_forget_sent(struct world *world)
+void sim_forget_sent(struct simulation *sim)
 {
-    memset(world->progress.sent, 0, sizeof world->progress.sent);
+    memset(sim->progress.sent, 0, sizeof sim->progress.sent);
 }
 
-void world_fork(struct world *to, const struct world *from)
+void sim_fork(struct simulation *to, const struct simulation *from)
 {
     to->script = from->script;
     to->progress = from->progress;
     to->progress.resent = 0;
     if (from->agent.work.restarted) {
-        world_forget_sent(to);
+        sim_forget_sent(to);
     }
     memcpy(to->path, from->path, sizeof to->path);
     to->depth = from->depth + 1;
@@ -133,14 +133,14 @@ void world_fork(struct world *to, const struct world *from)
 
 /* ------------------------------------------------------------------ what must hold */
 
-const struct step *world_step(const struct world *world)
+const struct step *sim_step(const struct simulation *sim)
 {
-    return &world->script->steps[world->progress.step];
+    return &sim->script->steps[sim->progress.step];
 }
 
-static const struct order *order_of(const struct world *world)
+static const struct offer *offer_of(const struct simulation *sim)
 {
-    return &world->script->orders[world_step(world)->number];
+    return &sim->script->offers[sim_step(sim)->number];
 }
 
 static bool is(const uint8_t *digest, const uint8_t *wanted)
@@ -148,27 +148,27 @@ static bool is(const uint8_t *digest, const uint8_t *wanted)
     return memcmp(digest, wanted, TF_DIGEST_BYTES) == 0;
 }
 
-/* The old model or the new one: the new one not before it was given, the old one not after the new was confirmed. */
-static bool may_run(const struct world *world, const uint8_t *digest)
+/* The old model or the new one may run: not the new one before it was delivered, not the old one after the new was confirmed. */
+static bool may_run(const struct simulation *sim, const uint8_t *digest)
 {
-    const struct progress *progress = &world->progress;
-    const struct step *step = world_step(world);
-    if (!progress->begun || step->act == ACT_START) {
+    const struct progress *progress = &sim->progress;
+    const struct step *step = sim_step(sim);
+    if (!progress->started || step->act == ACT_RESTART) {
         return is(digest, progress->old);
     }
-    if (step->act == ACT_ROT || progress->over) {
+    if (step->act == ACT_FLIP_BIT || progress->completed) {
         return is(digest, step->runs);
     }
     if (step->act == ACT_FAULT) {
         return is(digest, progress->old) || is(digest, step->runs);
     }
-    return is(digest, progress->old) || (progress->may_run_new && (is(digest, order_of(world)->digest) || is(digest, step->runs)));
+    return is(digest, progress->old) || (progress->may_run_new && (is(digest, offer_of(sim)->digest) || is(digest, step->runs)));
 }
 
-/* Never a mix: the bytes that run are those of the digest. */
-static bool is_whole(const struct world *world)
+/* The bytes that run have the digest that the agent reports; they are never a mix of two packs. */
+static bool is_intact(const struct simulation *sim)
 {
-    const struct tf_running *running = &world->agent.running;
+    const struct tf_running *running = &sim->agent.running;
     struct tf_sha256 sha;
     uint8_t digest[TF_DIGEST_BYTES];
     tf_sha256_init(&sha);
@@ -177,108 +177,108 @@ static bool is_whole(const struct world *world)
     return is(digest, running->digest);
 }
 
-static bool parameter_is_good(const struct world *world)
+static bool parameter_is_good(const struct simulation *sim)
 {
-    const struct tf_running *running = &world->agent.running;
-    const struct progress *progress = &world->progress;
-    if (!progress->begun && progress->step == 0) {
-        return true; /* nobody has looked yet */
+    const struct tf_running *running = &sim->agent.running;
+    const struct progress *progress = &sim->progress;
+    if (!progress->started && progress->step == 0) {
+        return true; /* no start has been recorded yet */
     }
-    const bool configuring = progress->begun && world_step(world)->act == ACT_ORDER && order_of(world)->configure;
-    if (configuring && running->parameters[0] == order_of(world)->parameter) {
+    const bool configuring = progress->started && sim_step(sim)->act == ACT_DELIVER && offer_of(sim)->configure;
+    if (configuring && running->parameters[0] == offer_of(sim)->parameter) {
         return true;
     }
-    return !is(running->digest, progress->old) || (running->parameters[0] == progress->old_parameter && !(configuring && progress->over));
+    return !is(running->digest, progress->old) || (running->parameters[0] == progress->old_parameter && !(configuring && progress->completed));
 }
 
-static const char *judge(struct world *world)
+static const char *check(struct simulation *sim)
 {
-    const struct tf_state *state = &world->agent.journal.record.state;
-    const struct progress *progress = &world->progress;
-    if (world->agent.running.engine == NULL) {
-        return "nothing runs";
+    const struct tf_state *state = &sim->agent.journal.record.state;
+    const struct progress *progress = &sim->progress;
+    if (sim->agent.running.engine == NULL) {
+        return "no model runs";
     }
-    if (!is_whole(world)) {
-        return "a mix runs";
+    if (!is_intact(sim)) {
+        return "a mix of packs runs";
     }
-    if (!may_run(world, world->agent.running.digest)) {
-        return "another model runs than may";
+    if (!may_run(sim, sim->agent.running.digest)) {
+        return "a model runs that may not run now";
     }
-    if (!parameter_is_good(world)) {
-        return "the parameter is neither the old nor the new one";
+    if (!parameter_is_good(sim)) {
+        return "the parameter has neither its old nor its new value";
     }
-    if (state->sequence < progress->sequence || state->held.epoch < progress->epoch) {
+    if (state->sequence < progress->sequence || state->delegation.epoch < progress->epoch) {
         return "the sequence or the epoch went back";
     }
     if (state->boots <= progress->boots) {
-        return "the count of starts went back, and with it that of reports";
+        return "the count of starts went back, and with it the report counter";
     }
     return NULL;
 }
 
-const char *world_start(struct world *world)
+const char *sim_start(struct simulation *sim)
 {
-    if (start_agent(world) != TF_OK) {
-        return "it does not start";
+    if (start_agent(sim) != TF_OK) {
+        return "the agent does not start";
     }
-    const char *problem = judge(world);
-    world_note(world);
+    const char *problem = check(sim);
+    sim_note(sim);
     return problem;
 }
 
-void world_note(struct world *world)
+void sim_note(struct simulation *sim)
 {
-    const struct tf_state *state = &world->agent.journal.record.state;
-    world->progress.sequence = state->sequence;
-    world->progress.epoch = state->held.epoch;
-    world->progress.boots = state->boots;
+    const struct tf_state *state = &sim->agent.journal.record.state;
+    sim->progress.sequence = state->sequence;
+    sim->progress.epoch = state->delegation.epoch;
+    sim->progress.boots = state->boots;
 }
 
-const char *world_settle(struct world *world)
+const char *sim_settle(struct simulation *sim)
 {
-    const struct step *step = world_step(world);
-    const enum crash crash = step->act == ACT_ORDER ? order_of(world)->crash : CRASH_NONE;
+    const struct step *step = sim_step(sim);
+    const enum crash crash = step->act == ACT_DELIVER ? offer_of(sim)->crash : CRASH_NONE;
     const char *problem = NULL;
     for (int turn = 0; turn < TURNS_MAX && problem == NULL; turn++) {
-        const bool crashes = crash != CRASH_NONE && world->agent.journal.record.state.phase == TF_PHASE_TRIAL;
-        if (world->wants_reset || crashes) {
-            world->was_fault = crashes && crash == CRASH_FAULT;
-            problem = world_start(world);
+        const bool crashes = crash != CRASH_NONE && sim->agent.journal.record.state.phase == TF_PHASE_TRIAL;
+        if (sim->wants_reset || crashes) {
+            sim->was_fault = crashes && crash == CRASH_FAULT;
+            problem = sim_start(sim);
             continue;
         }
-        const int wishes = tf_agent_poll(&world->agent, 0);
-        world_note(world);
-        if ((wishes & TF_POLL_WORK) == 0 && !world->wants_reset) {
+        const int requests = tf_agent_poll(&sim->agent, 0);
+        sim_note(sim);
+        if ((requests & TF_POLL_WORK) == 0 && !sim->wants_reset) {
             return NULL;
         }
     }
-    return problem != NULL ? problem : "it works without end";
+    return problem != NULL ? problem : "the agent never finishes its work";
 }
 
-bool world_runs_at_last(const struct world *world)
+bool sim_runs_expected(const struct simulation *sim)
 {
-    return world->agent.running.engine != NULL && is(world->agent.running.digest, world_step(world)->runs);
+    return sim->agent.running.engine != NULL && is(sim->agent.running.digest, sim_step(sim)->runs);
 }
 
-const char *world_step_is_over(struct world *world)
+const char *sim_check_step(struct simulation *sim)
 {
-    const struct step *step = world_step(world);
-    const struct tf_running *running = &world->agent.running;
-    if (!world_runs_at_last(world) || !is_whole(world)) {
-        return "at the end another model runs than should";
+    const struct step *step = sim_step(sim);
+    const struct tf_running *running = &sim->agent.running;
+    if (!sim_runs_expected(sim) || !is_intact(sim)) {
+        return "at the end the wrong model runs";
     }
-    if (step->act == ACT_ORDER) {
-        const struct order *order = order_of(world);
-        const struct tf_state *state = &world->agent.journal.record.state;
-        if (state->sequence != order->sequence + world->progress.again || state->held.epoch != order->epoch) {
-            return "at the end the sequence or the epoch is not the order's";
+    if (step->act == ACT_DELIVER) {
+        const struct offer *offer = offer_of(sim);
+        const struct tf_state *state = &sim->agent.journal.record.state;
+        if (state->sequence != offer->sequence + sim->progress.reissued || state->delegation.epoch != offer->epoch) {
+            return "at the end the sequence or the epoch is not that of the offer";
         }
-        if (order->configure && running->parameters[0] != order->parameter) {
-            return "at the end the parameter is not the order's";
+        if (offer->configure && running->parameters[0] != offer->parameter) {
+            return "at the end the parameter is not that of the offer";
         }
     }
-    if (world->progress.resent > RESENT_MAX) {
-        return "more than one block had to be sent again";
+    if (sim->progress.resent > RESENT_MAX) {
+        return "more than one block was sent again";
     }
-    return world->flash.violations != 0 ? "flash was written without an erase, or outside" : NULL;
+    return sim->flash.violations != 0 ? "flash was written without an erase, or out of range" : NULL;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One device and its gateway, as far as the campaign needs them: the real core on the flash model, what the gateway has
- * given and heard, and what must therefore hold after each start. A world is forked by copying its flash and what its
- * gateway knows: just what survives power loss.
+ * One device and what its gateway knows: the real core on the flash model, what the gateway has sent and received, and
+ * what must therefore hold after each start. Forking a simulation copies flash and the gateway's knowledge, which is
+ * exactly what survives power loss.
  */
-#ifndef TINYFLEET_CAMPAIGN_WORLD_H
-#define TINYFLEET_CAMPAIGN_WORLD_H
+#ifndef TINYFLEET_POWERCUT_SIMULATION_H
+#define TINYFLEET_POWERCUT_SIMULATION_H
 
 #include "flash_model.h"
 #include "script.h"
@@ -15,8 +15,8 @@
 #define BLOCKS_MAX 128
 #define DEPTH_MAX 3 /* cuts on one path */
 
-/* One place on the path of cuts that led to a world. */
-struct place_of_cut {
+/* One cut of the path that led to a simulation. */
+struct cut_point {
     uint64_t operation;
     uint32_t offset;
     uint32_t length;
@@ -25,64 +25,64 @@ struct place_of_cut {
     uint32_t seed;
 };
 
-/* Where the campaign stands, and what the gateway knows. */
+/* The current step, and what the gateway knows. */
 struct progress {
     uint8_t step;
-    bool begun;         /* the step */
-    bool may_run_new;   /* the device was given all of the order */
-    bool over;          /* the device has told the order's result */
-    bool again;         /* the order's second envelope is the one in force */
+    bool started;         /* the current step has started */
+    bool may_run_new;   /* the device has received everything it needs to run the new model */
+    bool completed;          /* the device has reported the result of the offer */
+    bool reissued;         /* the offer was made again, with its second envelope */
     uint8_t starts;     /* of ACT_START and ACT_FAULT, so far */
     bool sent[BLOCKS_MAX];
     uint32_t resent;    /* blocks sent again since the last cut */
     uint32_t resent_max;
     uint8_t old[TF_DIGEST_BYTES]; /* what ran before the step */
     int32_t old_parameter;
-    uint32_t sequence;  /* each of these may never be less again */
+    uint32_t sequence;  /* none of these three may ever decrease */
     uint32_t epoch;
     uint32_t boots;
 };
 
-struct world {
+struct simulation {
     const struct script *script;
     struct progress progress;
     struct flash_model flash;
     struct tf_agent agent;
-    struct place_of_cut path[DEPTH_MAX];
-    int depth; /* cuts that led here */
+    struct cut_point path[DEPTH_MAX];
+    int depth; /* number of cuts so far */
     bool wants_reset;
     bool was_fault;
     uint8_t bytes[FLASH_MAX];
     uint8_t written[FLASH_MAX];
 };
 
-/* What the world calls before each program (data) and erase (data is NULL) of a step whose power may be cut. */
-typedef void world_watcher(struct world *world, uint32_t offset, const uint8_t *data, size_t length);
+/* Called before each write (data) and erase (data is NULL) of flash. */
+typedef void sim_watcher(struct simulation *sim, uint32_t offset, const uint8_t *data, size_t length);
 
-/* A device as it was made. NULL, or what is wrong with the script. */
-const char *world_make(struct world *world, const struct script *script, world_watcher *watcher);
+/* Set up a factory-new device. NULL, or what is wrong with the script. */
+const char *sim_make(struct simulation *sim, const struct script *script, sim_watcher *watcher);
 
-/* The transfer began anew, since flash refused a mark that was torn and reads FF: what was sent is not sent again. */
-void world_forget_sent(struct world *world);
+/* The transfer was restarted because flash refused a torn mark that reads FF: blocks sent before it do not count as resent. */
+void sim_forget_sent(struct simulation *sim);
 
-/* The same flash and gateway; the agent of `to` has to be started. */
-void world_fork(struct world *to, const struct world *from);
+/* Copy flash and gateway. The agent of `to` must then be started. */
+void sim_fork(struct simulation *to, const struct simulation *from);
 
-const struct step *world_step(const struct world *world);
+const struct step *sim_step(const struct simulation *sim);
 
-/* Start, and judge what runs. Like all that follow: NULL, or what is wrong. */
-const char *world_start(struct world *world);
+/* Start the device and check what runs. This and the functions below return NULL, or what is wrong. */
+const char *sim_start(struct simulation *sim);
 
-/* Let the agent work until nothing is left to do, through all the restarts that it asks for. */
-const char *world_settle(struct world *world);
+/* Let the agent work until nothing is left to do, including all restarts that it requests. */
+const char *sim_settle(struct simulation *sim);
 
-/* Remember what may never be taken back. */
-void world_note(struct world *world);
+/* Record what must never be undone. */
+void sim_note(struct simulation *sim);
 
-/* What shall run at the end of the step does. */
-bool world_runs_at_last(const struct world *world);
+/* Does the model run that must run at the end of the step? */
+bool sim_runs_expected(const struct simulation *sim);
 
-/* What must hold when a step is over. */
-const char *world_step_is_over(struct world *world);
+/* Check what must hold when a step is complete. */
+const char *sim_check_step(struct simulation *sim);
 
 #endif

@@ -22,8 +22,8 @@ static uint8_t *aligned(uint8_t *address)
 
 int main(void)
 {
-    const struct runner_port port = {.write = write_out, .instructions = place_instructions};
-    uint8_t *request = (uint8_t *)place_request;
+    const struct runner_port port = {.write = write_out, .instructions = target_instructions};
+    uint8_t *request = (uint8_t *)target_request;
     uint8_t *arena = aligned(request + runner_request_bytes(request));
     runner_answer(&port, request, arena, aligned(arena + runner_arena_bytes(request)));
     for (;;) {

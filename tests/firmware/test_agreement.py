@@ -83,7 +83,7 @@ FIGURES = [
     ("src/message.c", "NONCE_BYTES", report.NONCE_BYTES),
     ("src/update/transfer.c", "BLOCK_MULTIPLE", codec.BLOCK_BYTES_STEP),
     ("src/codec/frame.c", "CRC_BYTES", frame.CRC_BYTES),
-    ("src/codec/frame.c", "POLYNOMIAL", frame.POLYNOMIAL),
+    ("include/tinyfleet/crc32.h", "TF_CRC32_POLYNOMIAL", frame.POLYNOMIAL),
     ("src/store/identity.c", "MAGIC", int.from_bytes(flash_image.MAGIC, "little")),
     ("src/store/identity.c", "VERSION", flash_image.VERSION),
     ("src/store/identity.c", "HEADER_BYTES", flash_image.HEADER_BYTES),
@@ -131,15 +131,15 @@ def test_every_code_is_another_and_fits_where_it_is_kept() -> None:
 
 
 def test_numbers_of_what_a_device_says() -> None:
-    whats = {name.removeprefix("TF_BODY_"): number for name, number in enum("src/report/report.h", "tf_body").items()}
+    whats = {name.removeprefix("TF_BODY_"): number for name, number in enum("src/report/body.h", "tf_body").items()}
     assert whats == numbers(codec.What)
     phases = enum(TYPES, "tf_phase")
     assert [name.removeprefix("TF_PHASE_").lower() for name in phases] == [phase.value for phase in bodies.PHASES]
     assert list(phases.values()) == list(range(len(bodies.PHASES)))
     assert list(enum(TYPES, "tf_why").values()) == [why.value for why in bodies.Why]
     assert list(enum(TYPES, "tf_flag").values()) == [flag.value for flag in bodies.Flag]
-    places = enum(TYPES, "tf_place")
-    assert (places["TF_PLACE_NONE"], places["TF_PLACE_A"], places["TF_PLACE_B"]) == (
+    slots = enum(TYPES, "tf_slot_id")
+    assert (slots["TF_SLOT_NONE"], slots["TF_SLOT_A"], slots["TF_SLOT_B"]) == (
         bodies.Place.NOWHERE,
         bodies.Place.SLOT_A,
         bodies.Place.SLOT_B,
@@ -147,7 +147,7 @@ def test_numbers_of_what_a_device_says() -> None:
 
 
 def test_numbers_of_payloads_and_packs() -> None:
-    encodings = {n.removeprefix("TF_ENCODING_"): v for n, v in enum("src/payload/decoder.h", "tf_encoding").items()}
+    encodings = {n.removeprefix("TF_ENCODING_"): v for n, v in enum(TYPES, "tf_encoding").items()}
     assert encodings == numbers(payload.Encoding)
     assert encodings.items() < numbers(codec.Encoding).items()  # the one more is kept free (patch.md)
     sections = enum("include/tinyfleet/pack.h", "tf_section_id")

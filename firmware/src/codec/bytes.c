@@ -18,7 +18,7 @@ void tf_store32(uint8_t *bytes, uint32_t value)
     }
 }
 
-/* Digests, identifiers and public keys only: none is a secret, so the time this takes tells nothing. */
+/* Used for digests, identifiers and public keys only. None is secret, so the comparison need not take constant time. */
 bool tf_same(const uint8_t *a, const uint8_t *b, size_t length)
 {
     for (size_t i = 0; i < length; i++) {

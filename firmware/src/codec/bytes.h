@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs of bytes: views, and numbers at any address. */
-#ifndef TF_BYTES_H
-#define TF_BYTES_H
+/* Views of bytes, comparison, and little-endian numbers at any address. */
+#ifndef TF_CODEC_BYTES_H
+#define TF_CODEC_BYTES_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "tinyfleet/error.h"
-#include "tinyfleet/pack.h"
+#include "tinyfleet/little_endian.h"
 
+/* Bytes that the caller owns. A view is valid only as long as they are, and nothing in the core stores one. */
 struct tf_view {
     const uint8_t *data;
     size_t size;
@@ -19,10 +20,10 @@ void tf_store32(uint8_t *bytes, uint32_t value);
 
 TF_MUST_CHECK bool tf_same(const uint8_t *a, const uint8_t *b, size_t length);
 
-/* All bytes have this value. */
+/* True when all bytes have this value. */
 TF_MUST_CHECK bool tf_all(const uint8_t *bytes, uint8_t value, size_t length);
 
-/* Overwrite a secret; no compiler leaves this out. */
+/* Overwrite a secret in a way that no compiler optimises away. */
 void tf_wipe(void *secret, size_t length);
 
 #endif

@@ -22,12 +22,12 @@ static size_t left(const struct tf_reader *reader)
     return (size_t)(reader->end - reader->at);
 }
 
-int tf_peek(const struct tf_reader *reader)
+int tf_peek_type(const struct tf_reader *reader)
 {
     return reader->error == TF_OK && left(reader) > 0 ? *reader->at >> 5 : -1;
 }
 
-/* envelope.md, section 4, "Head": any major type. */
+/* A head of any major type (envelope.md, section 4). */
 static uint32_t any_head(struct tf_reader *reader, unsigned *major)
 {
     if (left(reader) == 0) {
@@ -61,7 +61,7 @@ static uint32_t any_head(struct tf_reader *reader, unsigned *major)
     return argument;
 }
 
-uint32_t tf_head(struct tf_reader *reader, enum tf_major major)
+uint32_t tf_read_head(struct tf_reader *reader, enum tf_major major)
 {
     unsigned found = 0;
     uint32_t argument = 0;
@@ -77,9 +77,9 @@ uint32_t tf_head(struct tf_reader *reader, enum tf_major major)
     return reader->error == TF_OK ? argument : 0;
 }
 
-void tf_expect(struct tf_reader *reader, enum tf_major major, uint32_t argument)
+void tf_expect_head(struct tf_reader *reader, enum tf_major major, uint32_t argument)
 {
-    if (tf_head(reader, major) != argument) {
+    if (tf_read_head(reader, major) != argument) {
         fail(reader, TF_ERR_UNEXPECTED);
     }
 }
@@ -91,7 +91,7 @@ void tf_expect_heads(struct tf_reader *reader, const uint8_t *heads, size_t leng
     while (left(&wanted) > 0 && reader->error == TF_OK) {
         unsigned major = 0;
         uint32_t argument = any_head(&wanted, &major);
-        tf_expect(reader, (enum tf_major)major, argument);
+        tf_expect_head(reader, (enum tf_major)major, argument);
         if (major == TF_BSTR && argument <= left(&wanted) && reader->error == TF_OK) {
             if (!tf_same(reader->at, wanted.at, argument)) {
                 fail(reader, TF_ERR_UNEXPECTED);
@@ -102,10 +102,10 @@ void tf_expect_heads(struct tf_reader *reader, const uint8_t *heads, size_t leng
     }
 }
 
-int32_t tf_integer(struct tf_reader *reader)
+int32_t tf_read_int(struct tf_reader *reader)
 {
-    bool negative = tf_peek(reader) == TF_NINT;
-    uint32_t argument = tf_head(reader, negative ? TF_NINT : TF_UINT);
+    bool negative = tf_peek_type(reader) == TF_NINT;
+    uint32_t argument = tf_read_head(reader, negative ? TF_NINT : TF_UINT);
     if (argument > INT32_MAX) {
         fail(reader, TF_ERR_OUT_OF_RANGE);
         return 0;
@@ -113,9 +113,9 @@ int32_t tf_integer(struct tf_reader *reader)
     return negative ? -1 - (int32_t)argument : (int32_t)argument;
 }
 
-struct tf_view tf_bytes(struct tf_reader *reader)
+struct tf_view tf_read_bytes(struct tf_reader *reader)
 {
-    uint32_t length = tf_head(reader, TF_BSTR);
+    uint32_t length = tf_read_head(reader, TF_BSTR);
     struct tf_view view = {reader->at, length};
     if (reader->error == TF_OK) {
         reader->at += length;
@@ -123,24 +123,24 @@ struct tf_view tf_bytes(struct tf_reader *reader)
     return view;
 }
 
-const uint8_t *tf_bytes_of(struct tf_reader *reader, uint32_t length)
+const uint8_t *tf_read_bytes_of(struct tf_reader *reader, uint32_t length)
 {
-    struct tf_view view = tf_bytes(reader);
+    struct tf_view view = tf_read_bytes(reader);
     if (view.size != length) {
         fail(reader, TF_ERR_UNEXPECTED);
     }
     return reader->error == TF_OK ? view.data : NULL;
 }
 
-struct tf_reader tf_enter(struct tf_reader *reader)
+struct tf_reader tf_reader_enter(struct tf_reader *reader)
 {
     struct tf_reader inner;
-    tf_reader_init(&inner, tf_bytes(reader));
+    tf_reader_init(&inner, tf_read_bytes(reader));
     inner.error = reader->error;
     return inner;
 }
 
-void tf_leave(struct tf_reader *reader, const struct tf_reader *inner)
+void tf_reader_leave(struct tf_reader *reader, const struct tf_reader *inner)
 {
     fail(reader, inner->error);
     if (left(inner) > 0) {
@@ -148,7 +148,7 @@ void tf_leave(struct tf_reader *reader, const struct tf_reader *inner)
     }
 }
 
-int tf_end(struct tf_reader *reader)
+int tf_reader_end(struct tf_reader *reader)
 {
     if (left(reader) > 0) {
         fail(reader, TF_ERR_TRAILING);

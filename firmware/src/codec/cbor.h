@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CBOR in its core deterministic encoding, as far as envelopes and messages need it (RFC 8949, section 4.2.1).
+ * The part of CBOR's core deterministic encoding that envelopes and messages use (RFC 8949, section 4.2.1).
  *
- * Reading: the first error sticks in reader->error and every later call does nothing and returns zero, so a parser is a
+ * Reading: the first error stays in reader->error, and every later call does nothing and returns zero. So a parser is a
  * straight line of calls with one check at its end. The errors are those of docs/specs/envelope.md, section 4.
- * Writing: bytes that do not fit are counted, not written; writer->length > writer->capacity says so.
+ * Writing: bytes that do not fit are counted but not written; check writer->length > writer->capacity at the end.
  */
-#ifndef TF_CBOR_H
-#define TF_CBOR_H
+#ifndef TF_CODEC_CBOR_H
+#define TF_CODEC_CBOR_H
 
 #include "codec/bytes.h"
 
@@ -34,35 +34,35 @@ struct tf_reader {
 
 void tf_reader_init(struct tf_reader *reader, struct tf_view bytes);
 
-/* The major type of the next item, or -1 when there is none; reads nothing. */
-TF_MUST_CHECK int tf_peek(const struct tf_reader *reader);
+/* The major type of the next item, or -1 at the end. Reads nothing. */
+TF_MUST_CHECK int tf_peek_type(const struct tf_reader *reader);
 
-/* Read a head of this major type; returns its argument. TF_ERR_UNEXPECTED for another type. */
-uint32_t tf_head(struct tf_reader *reader, enum tf_major major);
+/* Read a head of this major type and return its argument. TF_ERR_UNEXPECTED for another type. */
+uint32_t tf_read_head(struct tf_reader *reader, enum tf_major major);
 
-/* Read a head of this major type with just this argument. */
-void tf_expect(struct tf_reader *reader, enum tf_major major, uint32_t argument);
+/* Read a head that must have this major type and this argument. */
+void tf_expect_head(struct tf_reader *reader, enum tf_major major, uint32_t argument);
 
-/* Read heads one behind the other that must equal these bytes, which are CBOR heads and, where they stand, one-byte strings' contents. */
+/* Read consecutive heads that must equal these bytes. The bytes are CBOR heads, and the contents of one-byte strings. */
 void tf_expect_heads(struct tf_reader *reader, const uint8_t *heads, size_t length);
 
-/* An integer of -2^31 ... 2^31 - 1; TF_ERR_OUT_OF_RANGE beyond. */
-int32_t tf_integer(struct tf_reader *reader);
+/* Read an integer of -2^31 ... 2^31 - 1; TF_ERR_OUT_OF_RANGE otherwise. */
+int32_t tf_read_int(struct tf_reader *reader);
 
-/* A byte string of any length; a view into what is read. */
-struct tf_view tf_bytes(struct tf_reader *reader);
+/* Read a byte string of any length; returns a view into the input. */
+struct tf_view tf_read_bytes(struct tf_reader *reader);
 
-/* A byte string of just this length; NULL on error. */
-const uint8_t *tf_bytes_of(struct tf_reader *reader, uint32_t length);
+/* Read a byte string of exactly this length; NULL on error. */
+const uint8_t *tf_read_bytes_of(struct tf_reader *reader, uint32_t length);
 
-/* A byte string that holds CBOR: a reader over its content. An error of the outer one is handed on. */
-struct tf_reader tf_enter(struct tf_reader *reader);
+/* Read a byte string that contains CBOR; returns a reader over its content, which inherits an error of the outer reader. */
+struct tf_reader tf_reader_enter(struct tf_reader *reader);
 
-/* The end of an inner reader: TF_ERR_TRAILING if bytes are left. Its error is handed to the outer one. */
-void tf_leave(struct tf_reader *reader, const struct tf_reader *inner);
+/* Finish an inner reader: TF_ERR_TRAILING if bytes are left. The outer reader takes over its error. */
+void tf_reader_leave(struct tf_reader *reader, const struct tf_reader *inner);
 
-/* The end of the outermost: TF_OK or the error that stuck. */
-TF_MUST_CHECK int tf_end(struct tf_reader *reader);
+/* Finish the outermost reader: TF_OK, or the first error. */
+TF_MUST_CHECK int tf_reader_end(struct tf_reader *reader);
 
 struct tf_writer {
     uint8_t *data;

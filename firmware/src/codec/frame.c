@@ -4,25 +4,9 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define CRC_BYTES 4
-#define POLYNOMIAL 0xedb88320u
+#include "tinyfleet/crc32.h"
 
-uint32_t tf_crc32(uint32_t crc, const void *data, size_t length)
-{
-    /* One table entry a half byte: 64 bytes of flash for half the speed of the 1,024-byte table. */
-    static const uint32_t table[16] = {
-        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
-        0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
-    };
-    const uint8_t *bytes = data;
-    crc = ~crc;
-    for (size_t i = 0; i < length; i++) {
-        crc ^= bytes[i];
-        crc = crc >> 4 ^ table[crc & 15];
-        crc = crc >> 4 ^ table[crc & 15];
-    }
-    return ~crc;
-}
+#define CRC_BYTES 4
 
 void tf_frame_init(struct tf_frame_receiver *receiver, uint8_t *buffer, size_t capacity)
 {
@@ -37,24 +21,24 @@ static uint32_t load_le(const uint8_t *bytes)
 }
 
 /*
- * Flip back the one bit whose syndrome this is. CRC-32 is linear: the difference between received and computed CRC
- * depends on which bits were flipped alone. Flipping the last bit of the data gives the polynomial; each bit further
- * from the end, that divided by x once more (one step of the shift register). A flipped bit of the CRC field itself is
- * a syndrome of one bit.
+ * Flip back the single bit that has this syndrome. CRC-32 is linear: the difference between the received and the computed
+ * CRC depends only on which bits were flipped. Flipping the last bit of the data gives the polynomial; each bit further
+ * from the end gives that divided by x once more (one step of the shift register). A flipped bit in the CRC field itself
+ * gives a syndrome with one bit set.
  */
-static bool mend(uint8_t *data, size_t length, uint32_t syndrome)
+static bool correct_bit(uint8_t *data, size_t length, uint32_t syndrome)
 {
     if ((syndrome & (syndrome - 1)) == 0) {
-        return true; /* the data are right */
+        return true; /* the flipped bit is in the CRC field: the data are right */
     }
-    uint32_t of_bit = POLYNOMIAL; /* bit 7 of the last byte */
+    uint32_t of_bit = TF_CRC32_POLYNOMIAL; /* syndrome of bit 7 of the last byte */
     for (size_t i = length; i-- > 0;) {
         for (unsigned bit = 8; bit-- > 0;) {
             if (of_bit == syndrome) {
                 data[i] ^= (uint8_t)(1u << bit);
                 return true;
             }
-            of_bit = (of_bit & 1) != 0 ? of_bit >> 1 ^ POLYNOMIAL : of_bit >> 1;
+            of_bit = (of_bit & 1) != 0 ? of_bit >> 1 ^ TF_CRC32_POLYNOMIAL : of_bit >> 1;
         }
     }
     return false;
@@ -68,7 +52,7 @@ static enum tf_frame_event finish(struct tf_frame_receiver *receiver)
     }
     size_t covered = length - CRC_BYTES;
     uint32_t syndrome = tf_crc32(0, receiver->buffer, covered) ^ load_le(receiver->buffer + covered);
-    if (syndrome != 0 && !mend(receiver->buffer, covered, syndrome)) {
+    if (syndrome != 0 && !correct_bit(receiver->buffer, covered, syndrome)) {
         return TF_FRAME_BAD;
     }
     receiver->address = receiver->buffer[0];
@@ -106,7 +90,7 @@ enum tf_frame_event tf_frame_push(struct tf_frame_receiver *receiver, uint8_t by
         return TF_FRAME_NONE;
     }
     if (receiver->code != 0 && receiver->code != 0xff) {
-        append(receiver, 0); /* the zero that the last code stood for */
+        append(receiver, 0); /* the zero that the last code stands for */
     }
     receiver->code = byte;
     receiver->left = (uint8_t)(byte - 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Monocypher's curve: for hosts, and for devices with 10 KB of flash to spare. */
+/* The curve of monocypher: for hosts, and for devices with 10 KB of flash to spare. */
 #include <monocypher.h>
 
 #include "crypto/curve.h"

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The curve in the least code: 8 words of 32 bits in loops, one formula for adding and doubling, no tables.
+ * The curve in as little code as possible: loops over 8 words of 32 bits, one formula for adding and doubling, no tables.
  *
  * Field elements are numbers below 2^255 + 2^12, modulo the prime p = 2^255 - 19; only freeze() makes them unique. No
- * branch and no address depends on a scalar or on a coordinate, except where a comment says that it is about public
- * values.
+ * branch and no address depends on a scalar or a coordinate, except where a comment says that the values are public.
  */
 #include <stdbool.h>
 #include <string.h>
@@ -46,7 +45,7 @@ static void store(uint8_t *bytes, const number a)
     }
 }
 
-/* r = a - b; 1 when b is the larger. */
+/* r = a - b; returns 1 when b is larger. */
 static uint32_t subtract(number r, const number a, const number b)
 {
     uint32_t borrow = 0;
@@ -58,7 +57,7 @@ static uint32_t subtract(number r, const number a, const number b)
     return borrow;
 }
 
-/* r = a where mask is all ones, else r. */
+/* Set r to a where mask is all ones. */
 static void choose(uint32_t *r, const uint32_t *a, uint32_t mask, int words)
 {
     for (int i = 0; i < words; i++) {
@@ -84,7 +83,7 @@ static void multiply_wide(uint32_t wide[2 * WORDS], const number a, const number
 
 /* ------------------------------------------------------------------ field */
 
-/* Bring what stands above 2^255 back in, 19 times: 2^255 is 19 modulo p. above counts units of 2^256. */
+/* Fold the part above 2^255 back in, times 19, since 2^255 is 19 modulo p. above counts units of 2^256. */
 static void fold(number r, uint32_t above)
 {
     uint64_t x = (uint64_t)(above << 1 | r[WORDS - 1] >> 31) * 19;
@@ -107,10 +106,10 @@ static void add(number r, const number a, const number b)
     fold(r, (uint32_t)x);
 }
 
-/* a + 2 p - b, so that nothing is ever below zero. */
+/* a + 2 p - b, which is never negative. */
 static void sub(number r, const number a, const number b)
 {
-    int64_t x = -38; /* 2 p is 2^256 - 38; the 2^256 comes at the end */
+    int64_t x = -38; /* 2 p is 2^256 - 38; the 2^256 is added at the end */
     for (int i = 0; i < WORDS; i++) {
         x += (int64_t)a[i] - b[i];
         r[i] = (uint32_t)x;
@@ -132,7 +131,7 @@ static void mul(number r, const number a, const number b)
     fold(r, (uint32_t)x);
 }
 
-/* a to the power of 2^bits - 2^8 + low; low has its upper bits set as far as the exponent has ones there. */
+/* a to the power of 2^bits - 2^8 + low. */
 static void power(number r, const number a, int bits, uint32_t low)
 {
     number base;
@@ -146,7 +145,7 @@ static void power(number r, const number a, int bits, uint32_t low)
     }
 }
 
-/* The one representation below p. */
+/* Reduce to the unique representation below p. */
 static void freeze(number r)
 {
     static const number p = {0xffffffed, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0x7fffffff};
@@ -169,7 +168,7 @@ static bool is_zero(const number a)
 
 /* ------------------------------------------------------------------ points */
 
-/* r = p + q, for any two points, the same one included (Hisil, Wong, Carter and Dawson 2008, section 3.1). */
+/* r = p + q for any two points, which may be equal (Hisil, Wong, Carter and Dawson 2008, section 3.1). */
 static void add_points(struct point *r, const struct point *p, const struct point *q)
 {
     number a, b, c, e;
@@ -201,7 +200,7 @@ static void negate(number a)
     sub(a, zero, a);
 }
 
-/* Public points only: the base and keys that signatures are checked with. */
+/* Public points only: the base point, and keys that verify signatures. */
 static bool decode(struct point *r, const uint8_t bytes[32])
 {
     number u, v, x;
@@ -212,7 +211,7 @@ static bool decode(struct point *r, const uint8_t bytes[32])
     mul(v, u, d);
     sub(u, u, one); /* y^2 - 1 */
     add(v, v, one); /* d y^2 + 1 */
-    /* x = u v^3 (u v^7)^((p-5)/8) is a root of u / v, or of -u / v, or there is none. */
+    /* x = u v^3 (u v^7)^((p-5)/8) is a root of u / v, or of -u / v, or neither has one. */
     mul(x, v, v);
     mul(x, x, v);
     mul(r->t, x, x);
@@ -256,7 +255,7 @@ static uint32_t bit(const number a, int i)
     return a[i / 32] >> (i % 32) & 1;
 }
 
-/* a p + b q. Each step doubles and adds one of 0, p, q, p + q, picked by looking at all of them. */
+/* a p + b q. Each step doubles and adds one of 0, p, q, p + q, selected by reading all of them. */
 static void multiply_points(struct point *r, const number a, const struct point *p, const number b, const struct point *q)
 {
     struct point sums[4] = {0};
@@ -327,7 +326,7 @@ void tf_curve_mul_add(uint8_t scalar[32], const uint8_t a[32], const uint8_t b[3
     }
     reduce_wide(x, wide);
     store(scalar, x);
-    tf_wipe(y, sizeof y); /* the device's private scalar may be in here */
+    tf_wipe(y, sizeof y); /* may contain the device's private scalar */
     tf_wipe(wide, sizeof wide);
 }
 

@@ -4,7 +4,7 @@
 #include "crypto/curve.h"
 #include "crypto/sha512.h"
 
-/* SHA-512(a || b || parts) modulo the group's order. a or b may be empty. */
+/* SHA-512(a || b || parts) modulo the order of the group. a and b may be empty. */
 static void hash_to_scalar(uint8_t scalar[32], struct tf_view a, struct tf_view b, const struct tf_view *parts, size_t count)
 {
     struct tf_sha512 sha;

@@ -22,7 +22,7 @@ static uint32_t load_be(const uint8_t *p)
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | (uint32_t)p[3];
 }
 
-/* The schedule is kept as a ring of 16 words: a quarter of the stack of the usual 64. */
+/* The message schedule is a ring of 16 words: a quarter of the stack of the usual 64. */
 static void compress(struct tf_sha256 *sha, const uint8_t *block)
 {
     uint32_t w[16];

@@ -36,7 +36,7 @@ static uint64_t load_be(const uint8_t *p)
     return x;
 }
 
-/* The schedule is kept as a ring of 16 words: a fifth of the stack of the usual 80. */
+/* The message schedule is a ring of 16 words: a fifth of the stack of the usual 80. */
 static void compress(struct tf_sha512 *sha, const uint8_t *block)
 {
     uint64_t w[16];

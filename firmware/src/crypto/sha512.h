@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SHA-512 (FIPS 180-4), which Ed25519 is made with. init, update any number of times, final once. */
-#ifndef TF_SHA512_H
-#define TF_SHA512_H
+/* SHA-512 (FIPS 180-4), for Ed25519. Call init, then update any number of times, then final once. */
+#ifndef TF_CRYPTO_SHA512_H
+#define TF_CRYPTO_SHA512_H
 
 #include <stddef.h>
 #include <stdint.h>
 
 struct tf_sha512 {
     uint64_t h[8];
-    uint64_t length; /* 2^61 bytes are enough here */
+    uint64_t length; /* in bytes: up to 2^61 is enough here */
     uint8_t block[128];
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules 7 to 15 of docs/specs/pack.md, section 9: one function for each kind of record. Products are made in 64 bits. */
+/* Rules 7 to 15 of docs/specs/pack.md, section 9: one function per kind of record. Products are computed in 64 bits. */
 #include "engine/plan.h"
 
 #define MEAN_ELEMENTS_MAX (1u << 20)
@@ -27,8 +27,8 @@ static bool is_array(const struct tf_net *net, uint32_t offset, uint64_t bytes)
     return offset % 4 == 0 && offset <= net->weights.size && bytes <= net->weights.size - offset;
 }
 
-/* Rules 7 and 8 for what all layers have; count: scales, one or one for each channel. */
-static bool is_layer(const struct tf_net *net, const struct tf_layer *layer, uint64_t weight_bytes, uint32_t channels, uint32_t count,
+/* Rules 7 and 8 for the arrays that all layers have. count: number of scales, one or one per channel. */
+static bool is_layer(const struct tf_net *net, const struct tf_channel_arrays *layer, uint64_t weight_bytes, uint32_t channels, uint32_t count,
                      int32_t least_shift, int32_t most_shift)
 {
     if (!is_array(net, layer->weights, weight_bytes) || !is_array(net, layer->bias, 4ull * channels) ||
@@ -44,7 +44,7 @@ static bool is_layer(const struct tf_net *net, const struct tf_layer *layer, uin
     return true;
 }
 
-/* Rules 9 and 11 along one axis: the first window starts inside of the kernel's reach, the last one inside of the input. */
+/* Rules 9 and 11 along one axis: the first window reaches into the input, and the last one starts inside it. */
 static bool is_axis(uint32_t in, uint32_t out, uint32_t kernel, uint32_t stride, uint32_t dilation, uint32_t padding)
 {
     return kernel >= 1 && stride >= 1 && dilation >= 1 && padding < (uint64_t)(kernel - 1) * dilation + 1 &&

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules 5, 6 and 16 of docs/specs/pack.md, section 9. After them no operator has to look where it reads or writes. */
-#include "engine/check.h"
+/* Rules 5, 6 and 16 of docs/specs/pack.md, section 9. After these checks, no operator needs to check its accesses. */
+#include "engine/plan.h"
 
 #define RECORDS_MAX 4096
 #define ELEMENTS_MAX (1u << 24)
@@ -46,7 +46,7 @@ static bool check_record(const struct tf_net *net, const struct tf_record *recor
         record->low > record->high || !is_input(net, record, record->input)) {
         return false;
     }
-    /* ADD's and MUL's second input stands at the same place */
+    /* ADD and MUL have their second input at the same offset */
     if ((WITH_SECOND >> record->number & 1) != 0 && !is_input(net, record, ((const struct tf_mul_record *)record)->second)) {
         return false;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/convolution.h"
 
-#define QUICK_MOST 20 /* see tf_quick() */
+#define FAST_SHIFT_MAX 20 /* of tf_requantize_fast() */
 
 static struct tf_convolution layer_of(const struct tf_net *net, const struct tf_convolution_record *record)
 {
@@ -11,7 +11,7 @@ static struct tf_convolution layer_of(const struct tf_net *net, const struct tf_
         .bias = tf_weights(net, record->arrays.bias),
         .multipliers = tf_weights(net, record->arrays.multipliers),
         .shifts = tf_weights(net, record->arrays.shifts),
-        .ending = tf_ending_of(&record->head, y),
+        .clamp = tf_clamp_of(&record->head, y),
         .rows = {x->dims[1], y->dims[1], record->kernel[0], record->stride[0], record->dilation[0], record->padding[0]},
         .columns = {x->dims[2], y->dims[2], record->kernel[1], record->stride[1], record->dilation[1], record->padding[1]},
         .depth = x->dims[3],
@@ -24,22 +24,23 @@ static struct tf_convolution layer_of(const struct tf_net *net, const struct tf_
     };
 }
 
-int32_t tf_layer_scaled(const struct tf_scale *scale, uint32_t acc)
+int32_t tf_requantize_outlined(const struct tf_scale *scale, uint32_t acc)
 {
-    return tf_scaled(scale, acc);
+    return tf_requantize(scale, acc);
 }
 
-static bool is_quick(const struct tf_convolution *layer)
+/* May all channels use tf_requantize_fast()? */
+static bool is_fast(const struct tf_convolution *layer)
 {
     for (uint32_t channel = 0; channel < layer->channels; channel++) {
-        if (layer->shifts[channel] < -QUICK_MOST || layer->shifts[channel] >= 0) {
+        if (layer->shifts[channel] < -FAST_SHIFT_MAX || layer->shifts[channel] >= 0) {
             return false;
         }
     }
     return true;
 }
 
-/* Single pixels side by side: an image is as good as one row, and one row has no odd ends. */
+/* A 1x1 kernel without a stride can treat the image as one row, which leaves fewer outputs without a partner. */
 static void flatten(struct tf_convolution *layer)
 {
     struct tf_axis *rows = &layer->rows, *columns = &layer->columns;
@@ -53,35 +54,21 @@ static void flatten(struct tf_convolution *layer)
     }
 }
 
-void tf_convolve(const struct tf_net *net, const struct tf_record *record, bool depthwise)
+void tf_convolve(const struct tf_net *net, const struct tf_record *record, tf_region_kernel *kernel)
 {
     struct tf_convolution layer = layer_of(net, (const struct tf_convolution_record *)record);
     struct tf_region region;
     flatten(&layer);
-    layer.is_quick = is_quick(&layer);
+    layer.is_fast = is_fast(&layer);
     for (uint32_t images = net->tensors[record->output].dims[0]; images > 0; images--) {
         for (uint32_t row = 0; row < layer.rows.out; row += region.rows.count) {
             region.rows = tf_span_at(&layer.rows, row);
             for (uint32_t column = 0; column < layer.columns.out; column += region.columns.count) {
                 region.columns = tf_span_at(&layer.columns, column);
-                if (depthwise) {
-                    tf_depthwise_region(&layer, &region);
-                } else {
-                    tf_conv_region(&layer, &region);
-                }
+                kernel(&layer, &region);
             }
         }
         layer.image += layer.rows.in * layer.row_bytes;
         layer.out += layer.rows.out * layer.columns.out * layer.channels;
     }
-}
-
-void tf_run_conv(const struct tf_net *net, const struct tf_record *record)
-{
-    tf_convolve(net, record, false);
-}
-
-void tf_run_depthwise(const struct tf_net *net, const struct tf_record *record)
-{
-    tf_convolve(net, record, true);
 }

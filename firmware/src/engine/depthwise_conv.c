@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DEPTHWISE_CONV_2D: four channels at a time where each input channel has one filter and taps lie side by side, which is
- * nearly always; else one by one. If channels don't divide by four the last four are computed twice in part: the same numbers in the same place.
+ * DEPTHWISE_CONV_2D: four channels at a time when each input channel has one filter and the kernel is not dilated, which
+ * is nearly always the case; otherwise one by one. When the number of channels is not a multiple of four, the last group
+ * overlaps the one before and computes the same numbers again.
  */
+#include "engine/convolution.h"
 #include "engine/filter.h"
 #include "engine/mac.h"
 
-/* The taps inside, of an output whose first one is x. */
+/* The taps inside the input, as runs from the first tap of an output. */
 static struct tf_runs runs_of(const struct tf_convolution *layer, const struct tf_region *region, uint32_t channel)
 {
     const uint32_t kernel_row = layer->columns.taps * layer->channels;
@@ -18,7 +20,7 @@ static struct tf_runs runs_of(const struct tf_convolution *layer, const struct t
         .x_step = layer->rows.dilation * layer->row_bytes,
         .w_step = kernel_row,
         .x_next = layer->columns.dilation * layer->depth,
-        .w_next = layer->channels, /* where it is one by one */
+        .w_next = layer->channels, /* used when channels are computed one by one */
     };
 }
 
@@ -41,7 +43,7 @@ static void run_lanes(const struct tf_convolution *layer, const struct tf_region
     const int8_t *x = tf_region_input(layer, region) + channel / layer->groups;
     int8_t *row_out = tf_region_output(layer, region) + channel;
     struct tf_lanes lanes;
-    tf_set_lanes(&lanes, layer, region, channel, count);
+    tf_lanes_init(&lanes, layer, region, channel, count);
     for (uint32_t row = 0; row < region->rows.count; row++) {
         const int8_t *from = x + row * layer->rows.stride * layer->row_bytes;
         int8_t *out = row_out + row * layer->columns.out * layer->channels;
@@ -53,17 +55,22 @@ static void run_lanes(const struct tf_convolution *layer, const struct tf_region
                 acc[0] = multiply_one(&runs, from + column * step, lanes.start[0]);
             }
             for (uint32_t lane = 0; lane < count; lane++) {
-                out[lane] = tf_finish(layer, &lanes.scale[lane], acc[lane]);
+                out[lane] = tf_requantize_output(layer, &lanes.scale[lane], acc[lane]);
             }
         }
     }
 }
 
-void tf_depthwise_region(const struct tf_convolution *layer, const struct tf_region *region)
+static void depthwise_region(const struct tf_convolution *layer, const struct tf_region *region)
 {
     const bool by_lanes = layer->groups == 1 && layer->columns.dilation == 1 && layer->channels >= TF_LANES;
     const uint32_t count = by_lanes ? TF_LANES : 1, last = layer->channels - count;
     for (uint32_t done = 0; done < layer->channels; done += count) {
         run_lanes(layer, region, done < last ? done : last, count);
     }
+}
+
+void tf_run_depthwise(const struct tf_net *net, const struct tf_record *record)
+{
+    tf_convolve(net, record, depthwise_region);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Operators on each element: ADD and MUL with broadcasting, QUANTIZE, LOOKUP. All may write onto an input. */
+/* Elementwise operators: ADD and MUL with broadcasting, QUANTIZE, LOOKUP. All of them may write onto an input. */
 #include "engine/plan.h"
 
-/* One input of two: where the next element lies, in each dimension; 0 where it is broadcast. */
+/* One of the two inputs: the step to the next element in each dimension, 0 where it is broadcast. */
 struct operand {
     const int8_t *x;
     uint32_t steps[4];
@@ -26,7 +26,7 @@ static const int8_t *row_of(const struct operand *operand, const uint32_t at[3])
     return operand->x + at[0] * operand->steps[0] + at[1] * operand->steps[1] + at[2] * operand->steps[2];
 }
 
-/* To the next row of the output's dims; false after the last one. */
+/* Go to the next row of the output; false after the last one. */
 static bool next_row(const struct tf_tensor *y, uint32_t at[3])
 {
     for (uint32_t axis = 3; axis-- > 0;) {
@@ -38,13 +38,13 @@ static bool next_row(const struct tf_tensor *y, uint32_t at[3])
     return false;
 }
 
-/* scale: of the output; inputs: for ADD, of both inputs, and NULL for MUL. */
+/* scale: of the output. inputs: the scales of both inputs for ADD, NULL for MUL. */
 static void run_pairs(const struct tf_net *net, const struct tf_record *record, uint32_t second_input, const struct tf_scale *scale,
                       const struct tf_scale *inputs)
 {
     const struct tf_tensor *y = &net->tensors[record->output];
     const struct operand first = operand_of(net, record->input), second = operand_of(net, second_input);
-    const struct tf_ending ending = tf_ending_of(record, y);
+    const struct tf_clamp clamp = tf_clamp_of(record, y);
     int8_t *out = tf_output(net, y);
     uint32_t at[3] = {0, 0, 0};
     do {
@@ -52,11 +52,11 @@ static void run_pairs(const struct tf_net *net, const struct tf_record *record, 
         for (uint32_t i = 0; i < y->dims[3]; i++, a += first.steps[3], b += second.steps[3]) {
             int32_t left = *a - first.zero, right = *b - second.zero;
             if (inputs != NULL) {
-                left = tf_scaled(&inputs[0], (uint32_t)left << 20) + tf_scaled(&inputs[1], (uint32_t)right << 20);
+                left = tf_requantize(&inputs[0], (uint32_t)left << 20) + tf_requantize(&inputs[1], (uint32_t)right << 20);
             } else {
                 left *= right;
             }
-            *out++ = tf_end(ending, tf_scaled(scale, (uint32_t)left));
+            *out++ = tf_clamped(clamp, tf_requantize(scale, (uint32_t)left));
         }
     } while (next_row(y, at));
 }
@@ -82,12 +82,12 @@ void tf_run_quantize(const struct tf_net *net, const struct tf_record *record)
 {
     const struct tf_quantize_record *quantize = (const struct tf_quantize_record *)record;
     const struct tf_tensor *x = &net->tensors[record->input], *y = &net->tensors[record->output];
-    const struct tf_ending ending = tf_ending_of(record, y);
+    const struct tf_clamp clamp = tf_clamp_of(record, y);
     const struct tf_scale scale = tf_scale_of(quantize->multiplier, quantize->shift);
     const int8_t *from = tf_input(net, x);
     int8_t *to = tf_output(net, y);
     for (uint32_t left = tf_elements(y); left > 0; left--) {
-        *to++ = tf_end(ending, tf_scaled(&scale, (uint32_t)(*from++ - x->zero_point)));
+        *to++ = tf_clamped(clamp, tf_requantize(&scale, (uint32_t)(*from++ - x->zero_point)));
     }
 }
 

@@ -16,7 +16,7 @@ enum statistic { VALUE, MEAN, VARIANCE, STD, RMS, SKEWNESS, KURTOSIS, PEAK, CRES
 #define NEEDS_POWERS (1u << SKEWNESS | 1u << KURTOSIS)
 #define NEEDS_DEVIATIONS (NEEDS_POWERS | 1u << PEAK | 1u << CREST | 1u << ZERO_CROSSINGS)
 
-/* The samples of one channel, one by one. */
+/* Reads the samples of one channel, one at a time. */
 struct reader {
     struct tf_samples samples;
     uint32_t before, after; /* samples of other channels around each */
@@ -72,7 +72,7 @@ static int32_t next(struct reader *reader)
     return value;
 }
 
-/* Truncating. Bit by bit: the compiler's own division of 64 bits costs 900 bytes, and a window has but a few. */
+/* Truncating division, bit by bit: the compiler's 64-bit division costs 900 bytes, and a window needs few divisions. */
 static int64_t divide(int64_t numerator, int64_t denominator)
 {
     uint64_t left = numerator < 0 ? 0u - (uint64_t)numerator : (uint64_t)numerator;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a window of samples to the inputs of trees (docs/specs/pack.md, sections 7.1 and 8.4). */
+/* Computes the inputs of the trees from a window of samples (docs/specs/pack.md, sections 7.1 and 8.4). */
 #ifndef TF_ENGINE_FEATURES_H
 #define TF_ENGINE_FEATURES_H
 
@@ -19,16 +19,16 @@ struct tf_window_record {
     } feature[];
 } __attribute__((may_alias));
 
-/* int16 samples in the window's order: bytes in memory, or the golden vectors' generator. */
+/* int16 samples in the order of the window: from memory, or from the generator of golden inputs. */
 struct tf_samples {
     const uint8_t *bytes;
-    uint32_t seed; /* 0: bytes */
+    uint32_t seed; /* 0: read bytes */
 };
 
 /* Rule 19. */
 TF_MUST_CHECK bool tf_check_features(struct tf_section section);
 
-/* Work out y, one number for each feature, in 0 ... 2^bits - 1. */
+/* Compute y: one number per feature, 0 ... 2^bits - 1. */
 void tf_features(const struct tf_window_record *window, struct tf_samples samples, uint32_t bits, int32_t *y);
 
 #endif

@@ -12,8 +12,8 @@ static int32_t sum(const int8_t *w, uint32_t count, uint32_t step)
 }
 
 /*
- * What the taps outside of the input add: its zero point times the sum of their weights. depth: weights of a tap;
- * step: from one of them to the next, and from the last one of a tap to the next tap.
+ * What the taps outside of the input add: its zero point times the sum of their weights. depth: weights per tap; step:
+ * distance from one weight to the next, also from the last one of a tap to the first of the next.
  */
 static uint32_t add_outside(const struct tf_convolution *layer, const struct tf_region *region, const int8_t *w, uint32_t depth, uint32_t step)
 {
@@ -29,7 +29,7 @@ static uint32_t add_outside(const struct tf_convolution *layer, const struct tf_
     return (uint32_t)layer->zero * (uint32_t)total;
 }
 
-void tf_set_pair(struct tf_pair *pair, const struct tf_convolution *layer, const struct tf_region *region, uint32_t channel)
+void tf_pair_init(struct tf_pair *pair, const struct tf_convolution *layer, const struct tf_region *region, uint32_t channel)
 {
     const uint32_t depth = layer->depth / layer->groups, group_channels = layer->channels / layer->groups;
     const uint32_t kernel_row = layer->columns.taps * depth, filter_bytes = layer->rows.taps * kernel_row;
@@ -57,7 +57,7 @@ void tf_set_pair(struct tf_pair *pair, const struct tf_convolution *layer, const
     }
 }
 
-void tf_set_lanes(struct tf_lanes *lanes, const struct tf_convolution *layer, const struct tf_region *region, uint32_t channel,
+void tf_lanes_init(struct tf_lanes *lanes, const struct tf_convolution *layer, const struct tf_region *region, uint32_t channel,
                   uint32_t count)
 {
     for (uint32_t lane = 0; lane < count; lane++) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fixed-point arithmetic of packs (docs/specs/pack.md, section 8). What the specification lets wrap is computed without a
- * sign, because a pack that nobody meant well may drive it over the edge.
+ * Fixed-point arithmetic of packs (docs/specs/pack.md, section 8). Where the specification lets a sum wrap, it is computed
+ * in unsigned numbers, because a hostile pack may make it overflow.
  */
-#ifndef TF_ENGINE_ARITH_H
-#define TF_ENGINE_ARITH_H
+#ifndef TF_ENGINE_FIXED_POINT_H
+#define TF_ENGINE_FIXED_POINT_H
 
 #include <stdint.h>
 
@@ -13,7 +13,7 @@ static inline int32_t tf_wrap_add(int32_t a, int32_t b)
     return (int32_t)((uint32_t)a + (uint32_t)b);
 }
 
-/* SRDHM. Adding 2^30 and shifting rounds as the specification's division does, ties of negative products included. */
+/* SRDHM. Adding 2^30 and shifting rounds like the specification's division, even for ties of negative products. */
 static inline int32_t tf_srdhm(int32_t a, int32_t b)
 {
     return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
@@ -27,13 +27,13 @@ static inline int32_t tf_rdp(int32_t x, uint32_t exponent)
     return (x >> exponent) + (((uint32_t)x & mask) > threshold ? 1 : 0);
 }
 
-/* MBQM's multiplier and shift, taken apart once for many numbers. */
+/* Multiplier and shift of MBQM, prepared once for many numbers. */
 struct tf_scale {
     int32_t multiplier;
     uint32_t left, right, mask, half;
 };
 
-/* shift is -31 ... 30, negative to the right. */
+/* shift is -31 ... 30; negative shifts to the right. */
 static inline struct tf_scale tf_scale_of(int32_t multiplier, int32_t shift)
 {
     const uint32_t right = shift < 0 ? (uint32_t)-shift : 0;
@@ -41,20 +41,20 @@ static inline struct tf_scale tf_scale_of(int32_t multiplier, int32_t shift)
     return (struct tf_scale){multiplier, shift > 0 ? (uint32_t)shift : 0, right, mask, mask >> 1};
 }
 
-/* MBQM */
-static inline int32_t tf_scaled(const struct tf_scale *scale, uint32_t x)
+/* MBQM. */
+static inline int32_t tf_requantize(const struct tf_scale *scale, uint32_t x)
 {
     const int32_t high = tf_srdhm((int32_t)(x << scale->left), scale->multiplier);
     const uint32_t threshold = scale->half + ((uint32_t)high >> 31);
     return (high >> scale->right) + (((uint32_t)high & scale->mask) > threshold ? 1 : 0);
 }
 
-/* SR, with what does not fit in 32 bits brought to the nearest that does; shift is 1 ... 62. */
+/* SR, saturated to 32 bits; shift is 1 ... 62. */
 static inline int32_t tf_sr(int32_t x, int32_t multiplier, uint32_t shift)
 {
     const uint64_t product = (uint64_t)(x < 0 ? 0u - (uint32_t)x : (uint32_t)x) * (uint32_t)multiplier;
     uint64_t scaled;
-    if (shift > 32) { /* what rounding adds lies in the upper half, so that is enough */
+    if (shift > 32) { /* the rounding term is in the upper half, so the lower one does not matter */
         scaled = ((uint32_t)(product >> 32) + (1u << (shift - 33))) >> (shift - 32);
     } else {
         scaled = (product + ((uint64_t)1 << (shift - 1))) >> shift;
@@ -63,18 +63,18 @@ static inline int32_t tf_sr(int32_t x, int32_t multiplier, uint32_t shift)
     return x < 0 ? -magnitude : magnitude;
 }
 
-/* What an operator adds and keeps to at its end: limits before the zero point is added, so that nothing overflows. */
-struct tf_ending {
+/* The last step of an operator. The limits apply before the zero point is added, so that nothing overflows. */
+struct tf_clamp {
     int32_t least;
     int32_t most;
     int32_t zero;
 };
 
-static inline int8_t tf_end(struct tf_ending ending, int32_t value)
+static inline int8_t tf_clamped(struct tf_clamp clamp, int32_t value)
 {
-    value = value < ending.least ? ending.least : value;
-    value = value > ending.most ? ending.most : value;
-    return (int8_t)(value + ending.zero);
+    value = value < clamp.least ? clamp.least : value;
+    value = value > clamp.most ? clamp.most : value;
+    return (int8_t)(value + clamp.zero);
 }
 
 #endif

@@ -3,15 +3,15 @@
 
 #include <string.h>
 
-#include "engine/check.h"
 #include "engine/features.h"
+#include "engine/io.h"
 #include "engine/trees.h"
 
 #define KIND 2
 #define OPERATOR 16
 #define ARENA_BYTES_AT 12 /* in the pack's header */
 
-/* An inference's parts: y and sums lie in the arena, one behind the other. */
+/* What an inference works on. The arena holds y, followed by the sums. */
 struct parts {
     const struct tf_window_record *window;
     struct tf_forest forest;
@@ -28,12 +28,12 @@ static struct parts parts_of(const struct tf_pack *pack, const struct tf_arena *
 }
 
 /* One int16 input [samples, channels], one int32 output: the decision and the sums. */
-static bool check_ends(const struct tf_pack *pack, const struct tf_window_record *window, uint32_t outputs)
+static bool check_io(const struct tf_pack *pack, const struct tf_window_record *window, uint32_t outputs)
 {
     const struct tf_section io = tf_pack_section(pack, TF_SECTION_IO);
-    struct tf_end_point input, output;
+    struct tf_io_tensor input, output;
     uint32_t at = 4;
-    return tf_end_point_read(io, &at, &input) == TF_OK && tf_end_point_read(io, &at, &output) == TF_OK && input.type == TF_INT16 &&
+    return tf_io_tensor_read(io, &at, &input) == TF_OK && tf_io_tensor_read(io, &at, &output) == TF_OK && input.type == TF_INT16 &&
            input.rank == 2 && input.dims[0] == window->samples && input.dims[1] == window->channels && input.tensor == TF_NO_TENSOR &&
            output.type == TF_INT32 && output.rank == 1 && output.dims[0] == 1 + outputs && output.tensor == TF_NO_TENSOR;
 }
@@ -44,20 +44,20 @@ static int check(const struct tf_pack *pack)
     const struct tf_window_record *window = (const void *)features.data;
     const struct tf_forest_record *forest = (const void *)trees.data;
     struct tf_parameter_entry entry;
-    struct tf_ends ends;
-    if (tf_ends_read(pack, &ends) != TF_OK || ends.inputs != 1 || ends.count != 2 || !tf_check_features(features) ||
-        !tf_check_forest(trees, window->features) || !check_ends(pack, window, forest->outputs) ||
+    struct tf_io io;
+    if (tf_io_read(pack, &io) != TF_OK || io.inputs != 1 || io.count != 2 || !tf_check_features(features) ||
+        !tf_check_forest(trees, window->features) || !check_io(pack, window, forest->outputs) ||
         (forest->mode == TF_FOREST_ISOLATION && tf_pack_parameter(pack, 0, &entry) != TF_OK) ||
         tf_load32(pack->data + ARENA_BYTES_AT) < 4u * ((uint32_t)window->features + forest->outputs)) {
         return TF_ERR_PACK;
     }
-    return tf_check_golden(pack, &ends) ? TF_OK : TF_ERR_PACK;
+    return tf_check_golden(pack, &io) ? TF_OK : TF_ERR_PACK;
 }
 
 static int open_pack(const struct tf_pack *pack, const struct tf_arena *arena)
 {
     (void)pack;
-    (void)arena; /* every inference writes all of it before it reads */
+    (void)arena; /* every inference writes all of it before it reads it */
     return TF_OK;
 }
 
@@ -73,7 +73,7 @@ static struct tf_verdict infer(const struct tf_pack *pack, const struct parts *p
     } else if (record->mode == TF_FOREST_REGRESSION) {
         verdict.decision = tf_pack_parameter(pack, 0, &entry) == TF_OK && parts->sums[0] > *parameter ? 1 : 0;
     }
-    for (int32_t k = 1; k < record->outputs; k++) { /* there are more than one in classification alone */
+    for (int32_t k = 1; k < record->outputs; k++) { /* only classification has more than one */
         if (parts->sums[k] > verdict.score) {
             verdict = (struct tf_verdict){k, parts->sums[k]};
         }
@@ -91,7 +91,7 @@ static int golden(const struct tf_pack *pack, const struct tf_arena *arena, uint
         return error;
     }
     if (tf_pack_parameter(pack, 0, &entry) != TF_OK) {
-        entry.preset = 0; /* not asked for */
+        entry.preset = 0; /* the pack has no parameter: the mode does not use it */
     }
     const struct tf_samples samples = {vector.input, vector.seed};
     const struct tf_verdict verdict = infer(pack, &parts, samples, &entry.preset);

@@ -8,7 +8,7 @@ static void run_batch(const struct tf_net *net, const struct tf_dense_record *de
     const uint32_t depth = net->tensors[dense->head.input].dims[3], channels = y->dims[3];
     const int8_t *bias = tf_weights(net, dense->arrays.bias), *shifts = tf_weights(net, dense->arrays.shifts);
     const int8_t *multipliers = tf_weights(net, dense->arrays.multipliers);
-    const struct tf_ending ending = tf_ending_of(&dense->head, y);
+    const struct tf_clamp clamp = tf_clamp_of(&dense->head, y);
     struct tf_runs runs = {.w = tf_weights(net, dense->arrays.weights), .length = depth, .count = 1};
     for (uint32_t channel = 0, pair; channel < channels; channel += pair) {
         pair = channels - channel > 1 ? 2 : 1;
@@ -18,7 +18,7 @@ static void run_batch(const struct tf_net *net, const struct tf_dense_record *de
         tf_mac_1x2(&runs, x, start, acc);
         for (uint32_t i = 0; i < pair; i++) {
             const uint32_t scale = dense->per_channel != 0 ? channel + i : 0;
-            out[channel + i] = tf_end(ending, tf_sr((int32_t)acc[i], tf_number(multipliers, scale), (uint32_t)shifts[scale]));
+            out[channel + i] = tf_clamped(clamp, tf_sr((int32_t)acc[i], tf_number(multipliers, scale), (uint32_t)shifts[scale]));
         }
         runs.w += pair * depth;
     }

@@ -1,66 +1,66 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "engine/check.h"
+#include "engine/io.h"
 
 #define COUNTS_BYTES 4
-#define DESCRIPTOR_BYTES 12 /* without dims */
-#define ENDS_OF_A_SIDE_MAX 4
+#define DESCRIPTOR_BYTES 12 /* without dimensions */
+#define TENSORS_PER_SIDE_MAX 4
 #define RANK_MAX 4
 #define ELEMENTS_MAX (1u << 24)
 #define GOLDEN_MAX 64
 
-int tf_end_point_read(struct tf_section io, uint32_t *at, struct tf_end_point *end)
+int tf_io_tensor_read(struct tf_section section, uint32_t *at, struct tf_io_tensor *tensor)
 {
-    const uint8_t *bytes = io.data + *at;
-    if (io.size - *at < DESCRIPTOR_BYTES || bytes[0] < TF_INT8 || bytes[0] > TF_INT32 || bytes[1] < 1 || bytes[1] > RANK_MAX) {
+    const uint8_t *bytes = section.data + *at;
+    if (section.size - *at < DESCRIPTOR_BYTES || bytes[0] < TF_INT8 || bytes[0] > TF_INT32 || bytes[1] < 1 || bytes[1] > RANK_MAX) {
         return TF_ERR_PACK;
     }
     const uint32_t dims_bytes = tf_pad4(2u * bytes[1]);
-    if (io.size - *at - DESCRIPTOR_BYTES < dims_bytes) {
+    if (section.size - *at - DESCRIPTOR_BYTES < dims_bytes) {
         return TF_ERR_PACK;
     }
     uint32_t elements = 1;
-    *end = (struct tf_end_point){.type = bytes[0], .rank = bytes[1], .tensor = tf_load16(bytes + 2)};
+    *tensor = (struct tf_io_tensor){.type = bytes[0], .rank = bytes[1], .tensor = tf_load16(bytes + 2)};
     for (uint32_t i = 0; i < dims_bytes / 2; i++) {
         const uint16_t size = tf_load16(bytes + DESCRIPTOR_BYTES + 2 * i);
-        if (i >= end->rank ? size != 0 : size == 0 || (uint64_t)elements * size >= ELEMENTS_MAX) {
+        if (i >= tensor->rank ? size != 0 : size == 0 || (uint64_t)elements * size >= ELEMENTS_MAX) {
             return TF_ERR_PACK;
         }
-        if (i < end->rank) {
-            end->dims[i] = size;
+        if (i < tensor->rank) {
+            tensor->dims[i] = size;
             elements *= size;
         }
     }
-    end->bytes = elements << (end->type - TF_INT8);
+    tensor->bytes = elements << (tensor->type - TF_INT8);
     *at += DESCRIPTOR_BYTES + dims_bytes;
     return TF_OK;
 }
 
-int tf_ends_read(const struct tf_pack *pack, struct tf_ends *ends)
+int tf_io_read(const struct tf_pack *pack, struct tf_io *io)
 {
-    const struct tf_section io = tf_pack_section(pack, TF_SECTION_IO);
-    if (io.size < COUNTS_BYTES || tf_load16(io.data + 2) != 0 || io.data[0] < 1 || io.data[0] > ENDS_OF_A_SIDE_MAX ||
-        io.data[1] < 1 || io.data[1] > ENDS_OF_A_SIDE_MAX) {
+    const struct tf_section section = tf_pack_section(pack, TF_SECTION_IO);
+    if (section.size < COUNTS_BYTES || tf_load16(section.data + 2) != 0 || section.data[0] < 1 || section.data[0] > TENSORS_PER_SIDE_MAX ||
+        section.data[1] < 1 || section.data[1] > TENSORS_PER_SIDE_MAX) {
         return TF_ERR_PACK;
     }
     uint32_t at = COUNTS_BYTES;
-    *ends = (struct tf_ends){.inputs = io.data[0], .count = (uint32_t)io.data[0] + io.data[1]};
-    for (uint32_t i = 0; i < ends->count; i++) {
-        struct tf_end_point end;
-        if (tf_end_point_read(io, &at, &end) != TF_OK) {
+    *io = (struct tf_io){.inputs = section.data[0], .count = (uint32_t)section.data[0] + section.data[1]};
+    for (uint32_t i = 0; i < io->count; i++) {
+        struct tf_io_tensor tensor;
+        if (tf_io_tensor_read(section, &at, &tensor) != TF_OK) {
             return TF_ERR_PACK;
         }
-        if (i < ends->inputs) {
-            ends->input_bytes += end.bytes;
-            ends->padded_input_bytes += tf_pad4(end.bytes);
+        if (i < io->inputs) {
+            io->input_bytes += tensor.bytes;
+            io->padded_input_bytes += tf_pad4(tensor.bytes);
         } else {
-            ends->padded_output_bytes += tf_pad4(end.bytes);
+            io->padded_output_bytes += tf_pad4(tensor.bytes);
         }
     }
-    return at == io.size ? TF_OK : TF_ERR_PACK;
+    return at == section.size ? TF_OK : TF_ERR_PACK;
 }
 
-/* Vector number index, or NULL where the section ends before it does; *end: where it ends in the section. */
-static const uint8_t *find_golden(const struct tf_pack *pack, const struct tf_ends *ends, uint32_t index, uint32_t *end)
+/* Golden vector number index, or NULL when the section ends before it. *end: where the vector ends in the section. */
+static const uint8_t *find_golden(const struct tf_pack *pack, const struct tf_io *io, uint32_t index, uint32_t *end)
 {
     const struct tf_section golden = tf_pack_section(pack, TF_SECTION_GOLDEN);
     uint32_t at = COUNTS_BYTES, begin = 0;
@@ -68,8 +68,8 @@ static const uint8_t *find_golden(const struct tf_pack *pack, const struct tf_en
         if (golden.size < at || golden.size - at < 4) {
             return NULL;
         }
-        const uint32_t given = tf_load32(golden.data + at) == 0 ? ends->padded_input_bytes : 0;
-        const uint32_t bytes = 4 + given + ends->padded_output_bytes;
+        const uint32_t given = tf_load32(golden.data + at) == 0 ? io->padded_input_bytes : 0;
+        const uint32_t bytes = 4 + given + io->padded_output_bytes;
         if (golden.size - at < bytes) {
             return NULL;
         }
@@ -83,23 +83,23 @@ static const uint8_t *find_golden(const struct tf_pack *pack, const struct tf_en
 int tf_golden_read(const struct tf_pack *pack, uint32_t index, struct tf_golden *vector)
 {
     const struct tf_section golden = tf_pack_section(pack, TF_SECTION_GOLDEN);
-    struct tf_ends ends;
+    struct tf_io io;
     uint32_t end = 0;
     if (index >= tf_load16(golden.data)) {
-        return TF_END;
+        return TF_NO_MORE;
     }
-    if (tf_ends_read(pack, &ends) != TF_OK) {
+    if (tf_io_read(pack, &io) != TF_OK) {
         return TF_ERR_PACK;
     }
-    const uint8_t *found = find_golden(pack, &ends, index, &end);
+    const uint8_t *found = find_golden(pack, &io, index, &end);
     if (found == NULL) {
         return TF_ERR_PACK;
     }
-    *vector = (struct tf_golden){tf_load32(found), found + 4, golden.data + end - ends.padded_output_bytes};
+    *vector = (struct tf_golden){tf_load32(found), found + 4, golden.data + end - io.padded_output_bytes};
     return TF_OK;
 }
 
-bool tf_check_golden(const struct tf_pack *pack, const struct tf_ends *ends)
+bool tf_check_golden(const struct tf_pack *pack, const struct tf_io *io)
 {
     const struct tf_section golden = tf_pack_section(pack, TF_SECTION_GOLDEN);
     uint32_t end = 0;
@@ -107,5 +107,5 @@ bool tf_check_golden(const struct tf_pack *pack, const struct tf_ends *ends)
         return false;
     }
     const uint32_t count = tf_load16(golden.data);
-    return count >= 1 && count <= GOLDEN_MAX && find_golden(pack, ends, count - 1, &end) != NULL && end == golden.size;
+    return count >= 1 && count <= GOLDEN_MAX && find_golden(pack, io, count - 1, &end) != NULL && end == golden.size;
 }

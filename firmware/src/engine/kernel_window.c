@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/kernel_window.h"
 
-/* The taps inside for an output whose tap 0 lies at base. */
+/* The taps inside the input for an output whose tap 0 is at position base. */
 static void find_taps(const struct tf_axis *axis, int32_t base, uint32_t *begin, uint32_t *end)
 {
     const int32_t size = (int32_t)axis->in;

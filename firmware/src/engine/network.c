@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#include "engine/check.h"
+#include "engine/io.h"
+#include "engine/plan.h"
 
 #define KIND 1
 #define ARENA_BYTES_AT 12 /* in the pack's header */
@@ -37,7 +38,7 @@ struct tf_net tf_net_view(const struct tf_pack *pack, uint8_t *arena)
     };
 }
 
-/* NULL where the pack has none. */
+/* NULL when the pack has none. */
 static const struct head_record *head_of(const struct tf_pack *pack)
 {
     return (const struct head_record *)(const void *)tf_pack_section(pack, TF_SECTION_HEAD).data;
@@ -71,30 +72,30 @@ static bool check_head(const struct tf_pack *pack, const struct tf_net *net)
            tf_elements(&net->tensors[head->first]) <= RECONSTRUCTION_MAX;
 }
 
-/* Rule 4: int8 tensors of the arena; with HEAD the last output is the decision and the score. */
-static bool check_ends(const struct tf_pack *pack, const struct tf_net *net, const struct tf_ends *ends)
+/* Rule 4: all are int8 tensors in the arena. With HEAD, the last output is the decision and the score instead. */
+static bool check_io(const struct tf_pack *pack, const struct tf_net *net, const struct tf_io *io)
 {
-    const struct tf_section io = tf_pack_section(pack, TF_SECTION_IO);
-    const uint32_t tensors = head_of(pack) != NULL ? ends->count - 1 : ends->count;
+    const struct tf_section section = tf_pack_section(pack, TF_SECTION_IO);
+    const uint32_t tensors = head_of(pack) != NULL ? io->count - 1 : io->count;
     uint32_t at = 4;
-    struct tf_end_point end;
+    struct tf_io_tensor tensor;
     for (uint32_t i = 0; i < tensors; i++) {
-        if (tf_end_point_read(io, &at, &end) != TF_OK || end.type != TF_INT8 || !is_variable(net, end.tensor) ||
-            tf_elements(&net->tensors[end.tensor]) != end.bytes) {
+        if (tf_io_tensor_read(section, &at, &tensor) != TF_OK || tensor.type != TF_INT8 || !is_variable(net, tensor.tensor) ||
+            tf_elements(&net->tensors[tensor.tensor]) != tensor.bytes) {
             return false;
         }
     }
-    if (tensors == ends->count) {
+    if (tensors == io->count) {
         return true;
     }
-    return tensors > ends->inputs && tf_end_point_read(io, &at, &end) == TF_OK && end.type == TF_INT32 && end.rank == 1 &&
-           end.dims[0] == 2 && end.tensor == TF_NO_TENSOR;
+    return tensors > io->inputs && tf_io_tensor_read(section, &at, &tensor) == TF_OK && tensor.type == TF_INT32 && tensor.rank == 1 &&
+           tensor.dims[0] == 2 && tensor.tensor == TF_NO_TENSOR;
 }
 
 static int check(const struct tf_pack *pack)
 {
     const struct tf_net net = tf_net_view(pack, NULL);
-    struct tf_ends ends;
+    struct tf_io io;
     const uint32_t bytes = tf_pack_section(pack, TF_SECTION_TENSORS).size;
     if (bytes % sizeof(struct tf_tensor) != 0 || net.tensor_count < 1 || net.tensor_count > TENSOR_RECORDS_MAX) {
         return TF_ERR_PACK;
@@ -103,7 +104,7 @@ static int check(const struct tf_pack *pack)
     if (error != TF_OK) {
         return error;
     }
-    return tf_ends_read(pack, &ends) == TF_OK && check_head(pack, &net) && check_ends(pack, &net, &ends) && tf_check_golden(pack, &ends)
+    return tf_io_read(pack, &io) == TF_OK && check_head(pack, &net) && check_io(pack, &net, &io) && tf_check_golden(pack, &io)
                ? TF_OK
                : TF_ERR_PACK;
 }
@@ -111,20 +112,20 @@ static int check(const struct tf_pack *pack)
 static int open_pack(const struct tf_pack *pack, const struct tf_arena *arena)
 {
     (void)pack;
-    (void)arena; /* the builder has planned the arena; every operator writes before another reads */
+    (void)arena; /* the builder has planned the arena, and every tensor is written before it is read */
     return TF_OK;
 }
 
-/* The sum of squared differences between a and what a should be: b, in a's scale. */
+/* The sum of squared differences between the output a and the input b, requantized to the scale of a. */
 static int32_t reconstruction_error(const struct tf_net *net, const struct head_record *head)
 {
     const struct tf_tensor *a = &net->tensors[head->first], *b = &net->tensors[head->second];
-    const struct tf_ending ending = {INT8_MIN - a->zero_point, INT8_MAX - a->zero_point, a->zero_point};
+    const struct tf_clamp clamp = {INT8_MIN - a->zero_point, INT8_MAX - a->zero_point, a->zero_point};
     const struct tf_scale scale = tf_scale_of(head->multiplier, head->shift);
     const int8_t *got = tf_input(net, a), *given = tf_input(net, b);
     int32_t sum = 0;
     for (uint32_t left = tf_elements(a); left > 0; left--) {
-        const int32_t difference = *got++ - tf_end(ending, tf_scaled(&scale, (uint32_t)(*given++ - b->zero_point)));
+        const int32_t difference = *got++ - tf_clamped(clamp, tf_requantize(&scale, (uint32_t)(*given++ - b->zero_point)));
         sum += difference * difference;
     }
     return sum;
@@ -170,14 +171,14 @@ static struct tf_verdict infer(const struct tf_pack *pack, const struct tf_net *
     return decide(net, head_of(pack), parameters);
 }
 
-/* Copy the inputs' bytes into their tensors; padded: each starts at a multiple of four. Or make them from a seed. */
+/* Copy the inputs to their tensors, or generate them when seed is not 0. padded: each input starts at a multiple of four. */
 static int fill_inputs(const struct tf_pack *pack, const struct tf_net *net, const uint8_t *bytes, bool padded, uint32_t seed)
 {
     const struct tf_section io = tf_pack_section(pack, TF_SECTION_IO);
     uint32_t at = 4;
     for (uint32_t left = io.data[0]; left > 0; left--) {
-        struct tf_end_point end;
-        if (tf_end_point_read(io, &at, &end) != TF_OK) {
+        struct tf_io_tensor end;
+        if (tf_io_tensor_read(io, &at, &end) != TF_OK) {
             return TF_ERR_PACK;
         }
         int8_t *to = tf_output(net, &net->tensors[end.tensor]);
@@ -198,8 +199,8 @@ static int compare_outputs(const struct tf_pack *pack, const struct tf_net *net,
     const struct tf_section io = tf_pack_section(pack, TF_SECTION_IO);
     uint32_t at = 4;
     for (uint32_t i = 0; i < (uint32_t)io.data[0] + io.data[1]; i++) {
-        struct tf_end_point end;
-        if (tf_end_point_read(io, &at, &end) != TF_OK) {
+        struct tf_io_tensor end;
+        if (tf_io_tensor_read(io, &at, &end) != TF_OK) {
             return TF_ERR_PACK;
         }
         if (i < io.data[0]) {
@@ -237,8 +238,8 @@ static int run(const struct tf_pack *pack, const struct tf_arena *arena, const i
                struct tf_verdict *verdict)
 {
     const struct tf_net net = tf_net_view(pack, arena->data);
-    struct tf_ends ends;
-    if (tf_ends_read(pack, &ends) != TF_OK || length != ends.input_bytes || fill_inputs(pack, &net, input, false, 0) != TF_OK) {
+    struct tf_io io;
+    if (tf_io_read(pack, &io) != TF_OK || length != io.input_bytes || fill_inputs(pack, &net, input, false, 0) != TF_OK) {
         return TF_ERR_INPUT;
     }
     *verdict = infer(pack, &net, parameters);

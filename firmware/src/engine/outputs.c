@@ -3,12 +3,13 @@
 
 #include <string.h>
 
-#include "engine/check.h"
 #include "engine/features.h"
+#include "engine/io.h"
+#include "engine/plan.h"
 
 #define KIND_FOREST 2
 
-/* Where an output lies that is no tensor: the verdict, or behind a forest's decision its sums. */
+/* Copy an output that is not a tensor: the verdict, or for a forest its decision and its sums. */
 static void copy_verdict(const struct tf_pack *pack, const struct tf_arena *arena, const struct tf_verdict *verdict, uint32_t bytes, uint8_t *to)
 {
     if (tf_pack_kind(pack) != KIND_FOREST) {
@@ -27,8 +28,8 @@ int tf_engine_outputs(const struct tf_pack *pack, const struct tf_arena *arena, 
     const struct tf_section io = tf_pack_section(pack, TF_SECTION_IO);
     uint32_t at = 4, used = 0;
     for (uint32_t i = 0; i < (uint32_t)io.data[0] + io.data[1]; i++) {
-        struct tf_end_point end;
-        if (tf_end_point_read(io, &at, &end) != TF_OK) {
+        struct tf_io_tensor end;
+        if (tf_io_tensor_read(io, &at, &end) != TF_OK) {
             return TF_ERR_PACK;
         }
         if (i < io.data[0]) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tensors and the plan's records, read in place (docs/specs/pack.md, sections 6.1 and 6.2). A pack lies at a multiple of
- * four and its records do too, and cores are little-endian, so a record is a struct.
+ * The tensors and the plan of a network, read in place (docs/specs/pack.md, sections 6.1 and 6.2). Packs and records are
+ * aligned to 4 bytes and cores are little-endian, so a record is read as a struct.
  */
 #ifndef TF_ENGINE_PLAN_H
 #define TF_ENGINE_PLAN_H
@@ -12,7 +12,7 @@
 #include "engine/fixed_point.h"
 #include "tinyfleet/pack.h"
 
-/* These structs look at bytes of flash that were written as bytes. */
+/* For structs that overlay bytes in flash. */
 #define TF_IN_PLACE __attribute__((may_alias))
 
 #define TF_OPERATOR_COUNT 13u
@@ -36,7 +36,7 @@ struct TF_IN_PLACE tf_record {
 };
 
 /* Offsets in WEIGHTS. */
-struct TF_IN_PLACE tf_layer {
+struct TF_IN_PLACE tf_channel_arrays {
     uint32_t weights;
     uint32_t bias;
     uint32_t multipliers;
@@ -45,18 +45,18 @@ struct TF_IN_PLACE tf_layer {
 
 struct TF_IN_PLACE tf_convolution_record {
     struct tf_record head;
-    struct tf_layer arrays;
-    uint16_t kernel[2]; /* height, width; so are all pairs */
+    struct tf_channel_arrays arrays;
+    uint16_t kernel[2]; /* height, width; the other pairs likewise */
     uint16_t stride[2];
     uint16_t dilation[2];
     uint16_t padding[2];
-    uint16_t groups; /* depthwise: the multiplier */
+    uint16_t groups; /* depthwise: the depth multiplier */
     uint16_t zero;
 };
 
 struct TF_IN_PLACE tf_dense_record {
     struct tf_record head;
-    struct tf_layer arrays;
+    struct tf_channel_arrays arrays;
     uint8_t per_channel;
     uint8_t zero[3];
 };
@@ -129,23 +129,24 @@ _Static_assert(sizeof(struct tf_tensor) == 16 && sizeof(struct tf_record) == 8, 
 _Static_assert(sizeof(struct tf_convolution_record) == 44 && sizeof(struct tf_dense_record) == 28, "as above");
 _Static_assert(sizeof(struct tf_add_record) == 28 && sizeof(struct tf_softmax_record) == 16, "as above");
 
-/* A pack and its arena, as operators see them. */
+/* A pack and its arena, as the operators see them. */
 struct tf_net {
     const struct tf_tensor *tensors;
     uint32_t tensor_count;
     struct tf_section plan;
     struct tf_section weights;
-    uint8_t *arena; /* NULL while it is checked */
+    uint8_t *arena; /* NULL during a check */
     uint32_t arena_bytes;
 };
 
-/* One kind of operator: a row of the table that checking and running share. */
+/* One row of the table of operators, which the check and the inference share. */
 struct tf_operator {
     uint8_t words;
     TF_MUST_CHECK bool (*check)(const struct tf_net *net, const struct tf_record *record);
     void (*run)(const struct tf_net *net, const struct tf_record *record);
 };
 
+/* By operator number. */
 extern const struct tf_operator tf_operators[TF_OPERATOR_COUNT];
 
 TF_MUST_CHECK struct tf_net tf_net_view(const struct tf_pack *pack, uint8_t *arena);
@@ -171,13 +172,13 @@ static inline const int8_t *tf_weights(const struct tf_net *net, uint32_t offset
     return (const int8_t *)net->weights.data + offset;
 }
 
-static inline struct tf_ending tf_ending_of(const struct tf_record *record, const struct tf_tensor *output)
+static inline struct tf_clamp tf_clamp_of(const struct tf_record *record, const struct tf_tensor *output)
 {
     const int32_t zero = output->zero_point;
-    return (struct tf_ending){record->low - zero, record->high - zero, zero};
+    return (struct tf_clamp){record->low - zero, record->high - zero, zero};
 }
 
-/* A number of an array in WEIGHTS, which lies at a multiple of four. */
+/* A number of an array in WEIGHTS, which is aligned to 4 bytes. */
 static inline int32_t tf_number(const int8_t *array, uint32_t index)
 {
     int32_t value;
@@ -212,7 +213,10 @@ TF_MUST_CHECK bool tf_check_softmax(const struct tf_net *net, const struct tf_re
 TF_MUST_CHECK bool tf_check_pad(const struct tf_net *net, const struct tf_record *record);
 TF_MUST_CHECK bool tf_check_concatenation(const struct tf_net *net, const struct tf_record *record);
 
-/* MBQM's fields are in range. */
+/* Rules 5, 6 and 16, and the rules of each operator. */
+TF_MUST_CHECK int tf_check_plan(const struct tf_net *net);
+
+/* Are the fields of an MBQM in range? */
 TF_MUST_CHECK bool tf_is_mbqm(int32_t multiplier, int32_t shift);
 
 #endif

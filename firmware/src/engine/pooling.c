@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pools and MEAN: taps outside of the input are left out. */
+/* Pooling and MEAN. Taps outside of the input do not count. */
 #include "engine/plan.h"
 #include "engine/kernel_window.h"
 
-/* What lies under a pool's window: the first tap inside, and how many from there. */
+/* The part of a pooling window that is inside the input: its first tap, and how many taps from there. */
 struct patch {
     const int8_t *x;
     uint32_t rows, columns, row_step, column_step;
@@ -36,9 +36,9 @@ static int32_t largest(const struct patch *patch)
     return most;
 }
 
-/* All outputs of one image that see the kernel alike. */
+/* All outputs of one image that see the same taps. */
 static void run_region(const struct tf_axis axes[2], const struct tf_span spans[2], struct patch patch, bool averages,
-                       struct tf_ending ending, int8_t *out)
+                       struct tf_clamp clamp, int8_t *out)
 {
     const uint32_t channels = patch.column_step;
     const int8_t *image = patch.x;
@@ -49,7 +49,7 @@ static void run_region(const struct tf_axis axes[2], const struct tf_span spans[
             const uint32_t x = tf_span_start(&axes[1], &spans[1]) + column * axes[1].stride;
             patch.x = image + y * patch.row_step + x * channels;
             for (uint32_t channel = 0; channel < channels; channel++, patch.x++) {
-                *to++ = tf_end(ending, averages ? average(&patch) : largest(&patch));
+                *to++ = tf_clamped(clamp, averages ? average(&patch) : largest(&patch));
             }
         }
     }
@@ -58,7 +58,7 @@ static void run_region(const struct tf_axis axes[2], const struct tf_span spans[
 static void run_pool(const struct tf_net *net, const struct tf_pool_record *pool, bool averages)
 {
     const struct tf_tensor *x = &net->tensors[pool->head.input], *y = &net->tensors[pool->head.output];
-    const struct tf_ending ending = {pool->head.low, pool->head.high, 0};
+    const struct tf_clamp clamp = {pool->head.low, pool->head.high, 0};
     const struct tf_axis axes[2] = {{x->dims[1], y->dims[1], pool->kernel[0], pool->stride[0], 1, pool->padding[0]},
                                     {x->dims[2], y->dims[2], pool->kernel[1], pool->stride[1], 1, pool->padding[1]}};
     struct patch patch = {.x = tf_input(net, x), .row_step = (uint32_t)x->dims[2] * x->dims[3], .column_step = x->dims[3]};
@@ -71,7 +71,7 @@ static void run_pool(const struct tf_net *net, const struct tf_pool_record *pool
             for (uint32_t column = 0; column < axes[1].out; column += spans[1].count) {
                 spans[1] = tf_span_at(&axes[1], column);
                 patch.columns = spans[1].end - spans[1].begin;
-                run_region(axes, spans, patch, averages, ending, out);
+                run_region(axes, spans, patch, averages, clamp, out);
             }
         }
         patch.x += axes[0].in * patch.row_step;
@@ -89,13 +89,13 @@ void tf_run_max_pool(const struct tf_net *net, const struct tf_record *record)
     run_pool(net, (const struct tf_pool_record *)record, false);
 }
 
-/* A box of elements and a way through it, C fastest. */
+/* Iterates over a box of elements, C fastest. */
 struct box {
     uint32_t counts[4], steps[4], at[4];
     const int8_t *x;
 };
 
-/* To the next element; after the last one back to the first, and false. */
+/* Go to the next element. After the last one, go back to the first and return false. */
 static bool advance(struct box *box)
 {
     for (uint32_t axis = 4; axis-- > 0;) {
@@ -114,7 +114,7 @@ void tf_run_mean(const struct tf_net *net, const struct tf_record *record)
 {
     const struct tf_mean_record *mean = (const struct tf_mean_record *)record;
     const struct tf_tensor *x = &net->tensors[record->input], *y = &net->tensors[record->output];
-    const struct tf_ending ending = tf_ending_of(record, y);
+    const struct tf_clamp clamp = tf_clamp_of(record, y);
     const struct tf_scale scale = tf_scale_of(mean->multiplier, mean->shift);
     struct box outputs = {.x = tf_input(net, x)}, under = {.x = NULL};
     int8_t *to = tf_output(net, y);
@@ -131,6 +131,6 @@ void tf_run_mean(const struct tf_net *net, const struct tf_record *record)
         do {
             sum += *under.x - x->zero_point;
         } while (advance(&under));
-        *to++ = tf_end(ending, tf_scaled(&scale, (uint32_t)sum));
+        *to++ = tf_clamped(clamp, tf_requantize(&scale, (uint32_t)sum));
     } while (advance(&outputs));
 }

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SOFTMAX, in the fixed point of docs/specs/pack.md, section 8.3. */
+/* SOFTMAX in fixed point (docs/specs/pack.md, section 8.3). */
 #include "engine/plan.h"
 
 #define ONE_Q0 INT32_MAX
 #define QUARTER (1 << 24) /* 1/4 in Q5 */
 
-/* SHL */
+/* SHL. */
 static int32_t shift_left(int32_t x, uint32_t exponent)
 {
     const int64_t shifted = (int64_t)x * (1 << exponent);
     return shifted > INT32_MAX ? INT32_MAX : shifted < INT32_MIN ? INT32_MIN : (int32_t)shifted;
 }
 
-/* e to the power of a, which is not above 0: Q5 to Q0. */
+/* e to the power of a, for a of at most 0; from Q5 to Q0. */
 static int32_t exponential(int32_t a)
 {
     static const int32_t steps[] = {1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242};
@@ -34,7 +34,7 @@ static int32_t exponential(int32_t a)
     return result;
 }
 
-/* 1 / sum, as Q0; *over: the bits of the sum above one. The sum is in Q12 and at least 2^19. */
+/* 1 / sum in Q0. *over: bits of the sum above one. The sum is in Q12 and at least 2^19. */
 static int32_t reciprocal(uint32_t sum, uint32_t *over)
 {
     uint32_t headroom = 0;
@@ -58,7 +58,7 @@ static int32_t exponential_of(const struct tf_softmax_record *softmax, int32_t d
 
 static void run_row(const struct tf_softmax_record *softmax, const int8_t *x, uint32_t length, int8_t *out)
 {
-    const struct tf_ending ending = {0, 255, -128};
+    const struct tf_clamp clamp = {0, 255, -128};
     int32_t most = x[0];
     uint32_t sum = 0, over;
     for (uint32_t i = 1; i < length; i++) {
@@ -77,7 +77,7 @@ static void run_row(const struct tf_softmax_record *softmax, const int8_t *x, ui
             const int32_t product = tf_srdhm(scale, exponential_of(softmax, x[i] - most));
             share = exponent > 31 ? 0 : tf_rdp(product, exponent);
         }
-        out[i] = tf_end(ending, share);
+        out[i] = tf_clamped(clamp, share);
     }
 }
 

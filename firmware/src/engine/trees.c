@@ -14,7 +14,7 @@ struct tf_forest tf_forest_view(struct tf_section section, uint32_t features)
     return (struct tf_forest){record, section.data + sizeof *record + table_bytes, feature_bits, features};
 }
 
-/* Bits of the leaf at this place, and its row. */
+/* The length in bits of the leaf here, and its row. */
 static uint32_t read_leaf(const struct tf_forest *forest, uint32_t at, uint32_t *row)
 {
     const struct tf_forest_record *record = forest->record;
@@ -30,7 +30,7 @@ static uint32_t read_leaf(const struct tf_forest *forest, uint32_t at, uint32_t 
     return 2u + record->row_bits;
 }
 
-/* Where the stream goes on after so many whole nodes. */
+/* Skip this many complete nodes; returns where the stream continues. */
 static uint32_t skip(const struct tf_forest *forest, uint32_t at, uint32_t nodes)
 {
     const struct tf_forest_record *record = forest->record;
@@ -49,13 +49,13 @@ static uint32_t skip(const struct tf_forest *forest, uint32_t at, uint32_t nodes
     return at;
 }
 
-/* Add what one tree says; returns where the next one begins. */
+/* Add the result of one tree; returns where the next one starts. */
 static uint32_t walk(const struct tf_forest *forest, uint32_t at, const int32_t *y, int32_t *sums)
 {
     const struct tf_forest_record *record = forest->record;
     const uint32_t jump_bits = record->jump_bits, field_bits = forest->feature_bits + record->threshold_bits;
     const uint32_t tree_end = at + jump_bits + (jump_bits > 0 ? tf_bits(forest->stream, at, jump_bits) : 0);
-    uint32_t depth = 0, unread = 0, row; /* unread: right nodes of splits that were left to the left */
+    uint32_t depth = 0, unread = 0, row; /* unread: right nodes of the splits where the path went left */
     for (at += jump_bits; tf_bits(forest->stream, at, 1) != 0; depth++) {
         const uint32_t fields = tf_bits(forest->stream, at + 1, field_bits);
         const int32_t threshold = (int32_t)(fields >> forest->feature_bits);
@@ -85,16 +85,16 @@ void tf_forest_sum(const struct tf_forest *forest, const int32_t *y, int32_t *su
     }
 }
 
-/* Where a check is in the stream, and the way down to there. */
+/* The position of the check in the stream, and the path from the root to it. */
 struct cursor {
     const struct tf_forest *forest;
     uint32_t at;
     uint32_t depth;
-    uint64_t rights;       /* bit d: at depth d + 1 the way goes right */
+    uint64_t rights;       /* bit d: the path goes right at depth d + 1 */
     uint32_t left_end[64]; /* by depth: where the left node must end */
 };
 
-/* Take a field of the stream; false where it ends. */
+/* Read a field of the stream; false at its end. */
 static bool take(struct cursor *cursor, uint32_t width, uint32_t *value)
 {
     const struct tf_forest *forest = cursor->forest;
@@ -121,7 +121,7 @@ static bool take_split(struct cursor *cursor)
     return true;
 }
 
-/* After a leaf: up to where a right node is missing, and into it. False: the tree is whole, or *wrong. */
+/* After a leaf, go up to the next split whose right node is missing, and into it. False: the tree is complete, or *wrong. */
 static bool turn_right(struct cursor *cursor, bool *wrong)
 {
     while (cursor->depth > 0) {

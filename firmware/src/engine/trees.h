@@ -27,13 +27,13 @@ struct tf_forest {
 
 TF_MUST_CHECK struct tf_forest tf_forest_view(struct tf_section section, uint32_t features);
 
-/* Rule 20, as far as it concerns the section alone. */
+/* The part of rule 20 that concerns this section alone. */
 TF_MUST_CHECK bool tf_check_forest(struct tf_section section, uint32_t features);
 
-/* Walk all trees: y is what they look at, sums has room for all outputs. */
+/* Evaluate all trees on the features y; sums has room for all outputs. */
 void tf_forest_sum(const struct tf_forest *forest, const int32_t *y, int32_t *sums);
 
-/* A field of up to 25 bits. Four bytes can be loaded wherever the stream has a bit. */
+/* A field of up to 25 bits. The padding of the stream allows loading four bytes at any of its bits. */
 static inline uint32_t tf_bits(const uint8_t *stream, uint32_t at, uint32_t width)
 {
     uint32_t word;

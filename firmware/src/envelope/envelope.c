@@ -10,25 +10,15 @@
 #define TAG_ENVELOPE 107
 #define SEQUENCE_JUMP_MAX 1024
 
-/* An envelope's outer parts; nothing in it is trusted yet. */
+/* The outer parts of an envelope. Nothing in it is trusted yet. */
 struct frame {
-    struct tf_view chain; /* of delegation; data is NULL when there is none */
+    struct tf_view chain; /* of delegations; data is NULL when there is none */
     const uint8_t *manifest_digest;
-    struct tf_sealed signature;
+    struct tf_sign1 signature;
     struct tf_view manifest;
-    struct tf_view wrapped_manifest; /* with its CBOR head, as the digest covers it */
+    struct tf_view wrapped_manifest; /* with its CBOR head, which the digest covers */
     struct tf_view signed_part;      /* from key 2 on */
 };
-
-void tf_key_id(uint8_t kid[TF_KID_BYTES], const uint8_t key[TF_KEY_BYTES])
-{
-    struct tf_sha256 sha;
-    uint8_t digest[TF_DIGEST_BYTES];
-    tf_sha256_init(&sha);
-    tf_sha256_update(&sha, key, TF_KEY_BYTES);
-    tf_sha256_final(&sha, digest);
-    memcpy(kid, digest, TF_KID_BYTES);
-}
 
 static bool is_key_id(const uint8_t *kid, const uint8_t key[TF_KEY_BYTES])
 {
@@ -40,20 +30,20 @@ static bool is_key_id(const uint8_t *kid, const uint8_t key[TF_KEY_BYTES])
 /* V2. */
 static struct tf_reader read_outer(struct tf_reader *reader, struct frame *frame)
 {
-    tf_expect(reader, TF_TAG, TAG_ENVELOPE);
-    uint32_t count = tf_head(reader, TF_MAP);
+    tf_expect_head(reader, TF_TAG, TAG_ENVELOPE);
+    uint32_t count = tf_read_head(reader, TF_MAP);
     if (count == 3) {
-        tf_expect(reader, TF_UINT, 1);
-        frame->chain = tf_bytes(reader);
+        tf_expect_head(reader, TF_UINT, 1);
+        frame->chain = tf_read_bytes(reader);
     } else if (count != 2 && reader->error == TF_OK) {
         reader->error = TF_ERR_UNEXPECTED;
     }
     frame->signed_part.data = reader->at;
-    tf_expect(reader, TF_UINT, 2);
-    struct tf_reader authentication = tf_enter(reader);
-    tf_expect(reader, TF_UINT, 3);
+    tf_expect_head(reader, TF_UINT, 2);
+    struct tf_reader authentication = tf_reader_enter(reader);
+    tf_expect_head(reader, TF_UINT, 3);
     frame->wrapped_manifest.data = reader->at;
-    frame->manifest = tf_bytes(reader);
+    frame->manifest = tf_read_bytes(reader);
     frame->wrapped_manifest.size = (size_t)(reader->end - frame->wrapped_manifest.data);
     frame->signed_part.size = (size_t)(reader->end - frame->signed_part.data);
     return authentication;
@@ -69,16 +59,16 @@ static int read_frame(struct tf_view envelope, struct frame *frame)
     struct tf_reader reader;
     tf_reader_init(&reader, envelope);
     struct tf_reader authentication = read_outer(&reader, frame);
-    int error = tf_end(&reader);
+    int error = tf_reader_end(&reader);
     if (error != TF_OK) {
         return error;
     }
-    tf_expect(&authentication, TF_ARRAY, 2);
+    tf_expect_head(&authentication, TF_ARRAY, 2);
     frame->manifest_digest = tf_manifest_digest(&authentication);
-    struct tf_reader sealed = tf_enter(&authentication);
-    tf_cose_read(&sealed, true, &frame->signature);
-    tf_leave(&authentication, &sealed);
-    return tf_end(&authentication);
+    struct tf_reader sign1 = tf_reader_enter(&authentication);
+    tf_cose_read(&sign1, true, &frame->signature);
+    tf_reader_leave(&authentication, &sign1);
+    return tf_reader_end(&authentication);
 }
 
 /* V4. */
@@ -93,53 +83,53 @@ static int check_manifest_digest(const struct frame *frame)
 }
 
 /* V5 ... V9. */
-static int read_delegation(struct tf_view chain, const struct tf_identity *identity, struct tf_held *held)
+static int read_delegation(struct tf_view chain, const struct tf_identity *identity, struct tf_delegation *delegation)
 {
     struct tf_reader reader;
-    struct tf_sealed sealed;
+    struct tf_sign1 sign1;
     const uint8_t *vendor = NULL;
     tf_reader_init(&reader, chain);
-    tf_expect(&reader, TF_ARRAY, 1);
-    tf_expect(&reader, TF_ARRAY, 1);
-    struct tf_reader cwt = tf_enter(&reader);
-    int error = tf_end(&reader);
+    tf_expect_head(&reader, TF_ARRAY, 1);
+    tf_expect_head(&reader, TF_ARRAY, 1);
+    struct tf_reader cwt = tf_reader_enter(&reader);
+    int error = tf_reader_end(&reader);
     if (error != TF_OK) {
         return error;
     }
-    tf_cose_read(&cwt, false, &sealed);
-    error = tf_end(&cwt);
+    tf_cose_read(&cwt, false, &sign1);
+    error = tf_reader_end(&cwt);
     if (error != TF_OK) {
         return error;
     }
-    if (!is_key_id(sealed.kid, identity->root)) {
+    if (!is_key_id(sign1.kid, identity->root)) {
         return TF_ERR_ROOT;
     }
-    if (tf_cose_verify(&sealed, identity->root, sealed.payload) != TF_OK) {
+    if (tf_cose_verify(&sign1, identity->root, sign1.payload) != TF_OK) {
         return TF_ERR_DELEGATION_SIGNATURE;
     }
-    error = tf_claims_read(sealed.payload, held, &vendor);
+    error = tf_claims_read(sign1.payload, delegation, &vendor);
     if (error != TF_OK) {
         return error;
     }
     return tf_same(vendor, identity->vendor, TF_UUID_BYTES) ? TF_OK : TF_ERR_FLEET;
 }
 
-/* V5 ... V12: the delegation in force for this envelope. */
-static int find_delegation(const struct frame *frame, const struct tf_trust *trust, struct tf_held *held)
+/* V5 ... V12: find the delegation that this envelope is verified with. */
+static int find_delegation(const struct frame *frame, const struct tf_trust *trust, struct tf_delegation *delegation)
 {
-    *held = *trust->held;
+    *delegation = *trust->delegation;
     if (frame->chain.data != NULL) {
-        int error = read_delegation(frame->chain, trust->identity, held);
+        int error = read_delegation(frame->chain, trust->identity, delegation);
         if (error != TF_OK) {
             return error;
         }
-        if (held->epoch < trust->held->epoch) {
+        if (delegation->epoch < trust->delegation->epoch) {
             return TF_ERR_REVOKED;
         }
-    } else if (held->epoch == 0) {
+    } else if (delegation->epoch == 0) {
         return TF_ERR_NO_DELEGATION;
     }
-    return trust->now != 0 && held->exp != 0 && trust->now > held->exp ? TF_ERR_EXPIRED : TF_OK;
+    return trust->now != 0 && delegation->exp != 0 && trust->now > delegation->exp ? TF_ERR_EXPIRED : TF_OK;
 }
 
 /* V13, V14. */
@@ -156,55 +146,53 @@ static int check_signature(const struct frame *frame, const uint8_t key[TF_KEY_B
 /* V16 ... V18. */
 static int check_target(const struct tf_manifest *manifest, const struct tf_identity *identity)
 {
-    if (!manifest->order.configure && !tf_same(manifest->vendor, identity->vendor, TF_UUID_BYTES)) {
+    if (!manifest->configure && !tf_same(manifest->vendor, identity->vendor, TF_UUID_BYTES)) {
         return TF_ERR_VENDOR;
     }
-    if (!manifest->order.configure && !tf_same(manifest->class_id, identity->class_id, TF_UUID_BYTES)) {
+    if (!manifest->configure && !tf_same(manifest->class_id, identity->class_id, TF_UUID_BYTES)) {
         return TF_ERR_CLASS;
     }
     return tf_same(manifest->device, identity->device, TF_UUID_BYTES) ? TF_OK : TF_ERR_DEVICE;
 }
 
 /* V19 ... V22. */
-static int check_order(const struct tf_order *order, const struct tf_trust *trust)
+static int check_contents(const struct tf_manifest *manifest, const struct tf_trust *trust)
 {
-    if (order->sequence <= trust->sequence) {
+    if (manifest->sequence <= trust->sequence) {
         return TF_ERR_SEQUENCE;
     }
-    if (order->sequence - trust->sequence > SEQUENCE_JUMP_MAX) {
+    if (manifest->sequence - trust->sequence > SEQUENCE_JUMP_MAX) {
         return TF_ERR_SEQUENCE_JUMP;
     }
-    if (!order->configure) {
-        return order->size <= trust->slot_bytes ? TF_OK : TF_ERR_SIZE;
+    if (!manifest->configure) {
+        return manifest->size <= trust->slot_bytes ? TF_OK : TF_ERR_SIZE;
     }
-    return trust->running != NULL && tf_same(order->digest, trust->running, TF_DIGEST_BYTES) ? TF_OK : TF_ERR_MODEL;
+    return trust->running != NULL && tf_same(manifest->digest, trust->running, TF_DIGEST_BYTES) ? TF_OK : TF_ERR_MODEL;
 }
 
 int tf_envelope_verify(struct tf_view envelope, const struct tf_trust *trust, struct tf_accepted *accepted)
 {
     struct frame frame;
-    struct tf_manifest manifest;
     int error = read_frame(envelope, &frame);
     if (error == TF_OK) {
         error = check_manifest_digest(&frame);
     }
     if (error == TF_OK) {
-        error = find_delegation(&frame, trust, &accepted->held);
+        error = find_delegation(&frame, trust, &accepted->delegation);
     }
     if (error == TF_OK) {
-        error = check_signature(&frame, accepted->held.key);
+        error = check_signature(&frame, accepted->delegation.key);
     }
     if (error == TF_OK) {
-        error = tf_manifest_read(frame.manifest, &manifest);
+        error = tf_manifest_read(frame.manifest, &accepted->manifest);
     }
     if (error == TF_OK) {
-        error = check_target(&manifest, trust->identity);
+        error = check_target(&accepted->manifest, trust->identity);
     }
     if (error == TF_OK) {
-        error = check_order(&manifest.order, trust);
+        error = check_contents(&accepted->manifest, trust);
     }
     if (error == TF_OK) {
-        accepted->order = manifest.order;
         accepted->signed_part = frame.signed_part;
     }
     return error;
@@ -212,7 +200,7 @@ int tf_envelope_verify(struct tf_view envelope, const struct tf_trust *trust, st
 
 int tf_envelope_keep(const struct tf_accepted *accepted, struct tf_slot *slot)
 {
-    static const uint8_t outer[] = {0xd8, TAG_ENVELOPE, 0xa2}; /* the tag, and a map of two: no delegation */
+    static const uint8_t outer[] = {0xd8, TAG_ENVELOPE, 0xa2}; /* the tag, and a map of two entries: without the delegation */
     size_t length = sizeof outer + accepted->signed_part.size;
     if (length > sizeof slot->envelope) {
         return TF_ERR_TOO_LONG;
@@ -221,9 +209,9 @@ int tf_envelope_keep(const struct tf_accepted *accepted, struct tf_slot *slot)
     memcpy(slot->envelope, outer, sizeof outer);
     memcpy(slot->envelope + sizeof outer, accepted->signed_part.data, accepted->signed_part.size);
     slot->envelope_bytes = (uint16_t)length;
-    memcpy(slot->signer, accepted->held.key, TF_KEY_BYTES);
-    memcpy(slot->digest, accepted->order.digest, TF_DIGEST_BYTES);
-    slot->pack_bytes = accepted->order.size;
+    memcpy(slot->signer, accepted->delegation.key, TF_KEY_BYTES);
+    memcpy(slot->digest, accepted->manifest.digest, TF_DIGEST_BYTES);
+    slot->pack_bytes = accepted->manifest.size;
     return TF_OK;
 }
 
@@ -250,9 +238,9 @@ int tf_envelope_verify_kept(const struct tf_slot *slot, const struct tf_identity
     if (error != TF_OK) {
         return error;
     }
-    if (manifest.order.configure || manifest.order.size != slot->pack_bytes ||
-        !tf_same(manifest.order.digest, slot->digest, TF_DIGEST_BYTES)) {
+    if (manifest.configure || manifest.size != slot->pack_bytes ||
+        !tf_same(manifest.digest, slot->digest, TF_DIGEST_BYTES)) {
         return TF_ERR_IMAGE;
     }
-    return manifest.order.sequence <= sequence ? TF_OK : TF_ERR_SEQUENCE;
+    return manifest.sequence <= sequence ? TF_OK : TF_ERR_SEQUENCE;
 }

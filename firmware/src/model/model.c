@@ -3,18 +3,19 @@
 
 #include <string.h>
 
+#include "codec/bytes.h"
+#include "envelope/envelope.h"
 #include "store/flash.h"
 #include "tinyfleet/pack.h"
-#include "update/transfer.h"
 
-struct tf_candidate tf_model_at(struct tf_agent *agent, uint8_t place)
+struct tf_candidate tf_model_at(struct tf_agent *agent, uint8_t slot_id)
 {
-    if (place >= TF_PLACE_PREBAKED) {
-        const struct tf_prebaked *pack = &agent->identity.prebaked[place - TF_PLACE_PREBAKED];
-        return (struct tf_candidate){place, pack->offset, pack->size, pack->digest};
+    if (slot_id >= TF_SLOT_PREBAKED) {
+        const struct tf_prebaked *pack = &agent->identity.prebaked[slot_id - TF_SLOT_PREBAKED];
+        return (struct tf_candidate){slot_id, pack->offset, pack->size, pack->digest};
     }
-    const struct tf_slot *slot = tf_slot_of(agent, place);
-    return (struct tf_candidate){place, tf_slot_offset(agent, place), slot->pack_bytes, slot->digest};
+    const struct tf_slot *slot = tf_slot_of(agent, slot_id);
+    return (struct tf_candidate){slot_id, tf_slot_offset(agent, slot_id), slot->pack_bytes, slot->digest};
 }
 
 static int check_digest(const struct tf_agent *agent, const struct tf_candidate *candidate)
@@ -34,7 +35,7 @@ static int check_digest(const struct tf_agent *agent, const struct tf_candidate 
     return tf_same(digest, candidate->digest, sizeof digest) ? TF_OK : TF_ERR_IMAGE;
 }
 
-/* The engine for a pack; NULL with the reason in *error. The pack's frame is checked here. */
+/* Check the pack's header and find its engine; NULL with the reason in *error. */
 static const struct tf_engine *find_engine(const struct tf_agent *agent, const struct tf_pack *pack, int *error)
 {
     *error = pack->data == NULL ? TF_ERR_FLASH : tf_pack_check(pack, agent->arena.size);
@@ -65,13 +66,13 @@ int tf_model_check(const struct tf_agent *agent, const struct tf_candidate *cand
 
 static int verify(struct tf_agent *agent, const struct tf_candidate *candidate)
 {
-    const struct tf_state *state = &agent->journal.record.state;
+    const struct tf_state *state = tf_state(agent);
     int error = TF_OK;
-    if (candidate->place < TF_PLACE_PREBAKED) {
+    if (candidate->slot_id < TF_SLOT_PREBAKED) {
         if (candidate->size > agent->hal.geometry.slot[0].size) {
             return TF_ERR_TOO_LARGE;
         }
-        error = tf_envelope_verify_kept(tf_slot_of(agent, candidate->place), &agent->identity, state->sequence);
+        error = tf_envelope_verify_kept(tf_slot_of(agent, candidate->slot_id), &agent->identity, state->sequence);
     }
     if (error == TF_OK) {
         error = check_digest(agent, candidate);
@@ -79,10 +80,10 @@ static int verify(struct tf_agent *agent, const struct tf_candidate *candidate)
     return error == TF_OK ? tf_model_check(agent, candidate) : error;
 }
 
-int tf_model_start(struct tf_agent *agent, uint8_t place, enum tf_why why)
+int tf_model_start(struct tf_agent *agent, uint8_t slot_id, enum tf_why why)
 {
     struct tf_running *running = &agent->running;
-    const struct tf_candidate candidate = tf_model_at(agent, place);
+    const struct tf_candidate candidate = tf_model_at(agent, slot_id);
     tf_model_stop(agent);
     int error = verify(agent, &candidate);
     if (error != TF_OK) {
@@ -98,7 +99,7 @@ int tf_model_start(struct tf_agent *agent, uint8_t place, enum tf_why why)
     }
     running->engine = engine;
     running->offset = candidate.offset;
-    running->place = place;
+    running->slot_id = slot_id;
     running->why = (uint8_t)why;
     memcpy(running->digest, candidate.digest, sizeof running->digest);
     tf_model_configure(agent);
@@ -110,7 +111,7 @@ void tf_model_stop(struct tf_agent *agent)
     memset(&agent->running, 0, sizeof agent->running);
 }
 
-int tf_model_takes(const struct tf_agent *agent, const struct tf_parameter *values, uint8_t count)
+int tf_model_accepts(const struct tf_agent *agent, const struct tf_parameter *values, uint8_t count)
 {
     for (uint8_t i = 0; i < count; i++) {
         struct tf_parameter_entry entry;
@@ -124,14 +125,14 @@ int tf_model_takes(const struct tf_agent *agent, const struct tf_parameter *valu
 
 void tf_model_configure(struct tf_agent *agent)
 {
-    const struct tf_state *state = &agent->journal.record.state;
+    const struct tf_state *state = tf_state(agent);
     struct tf_running *running = &agent->running;
     struct tf_parameter_entry entry;
     for (uint32_t i = 0; tf_pack_parameter(&running->pack, i, &entry) == TF_OK; i++) {
         running->parameters[i] = entry.preset;
     }
     if (!tf_same(state->configured, running->digest, TF_DIGEST_BYTES) ||
-        tf_model_takes(agent, state->parameters, state->parameter_count) != TF_OK) {
+        tf_model_accepts(agent, state->parameters, state->parameter_count) != TF_OK) {
         return;
     }
     for (uint8_t i = 0; i < state->parameter_count; i++) {

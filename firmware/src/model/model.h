@@ -1,35 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The model that runs: verified, checked, opened; its parameters. */
-#ifndef TF_MODEL_H
-#define TF_MODEL_H
+/* The model that runs: verify it, check it, open it, set its parameters. */
+#ifndef TF_MODEL_MODEL_H
+#define TF_MODEL_MODEL_H
 
-#include "codec/bytes.h"
-#include "envelope/envelope.h"
-#include "tinyfleet/agent.h"
+#include "store/state.h"
 
-/* A pack somewhere in flash. */
+/* A pack in flash that may be run. */
 struct tf_candidate {
-    uint8_t place;
+    uint8_t slot_id;
     uint32_t offset;
     uint32_t size;
     const uint8_t *digest;
 };
 
-/* What lies in a place, as the journal or the provisioned region has it; nothing is verified. */
-TF_MUST_CHECK struct tf_candidate tf_model_at(struct tf_agent *agent, uint8_t place);
+/* The pack in a slot, as the journal or the provisioned region describes it. Nothing is verified. */
+TF_MUST_CHECK struct tf_candidate tf_model_at(struct tf_agent *agent, uint8_t slot_id);
 
-/* Verify envelope (slots), digest and structure of what lies in this place, and let it run. */
-TF_MUST_CHECK int tf_model_start(struct tf_agent *agent, uint8_t place, enum tf_why why);
+/* Verify the envelope (slots A and B), the digest and the structure of the pack in a slot, and open it to run. */
+TF_MUST_CHECK int tf_model_start(struct tf_agent *agent, uint8_t slot_id, enum tf_why why);
 
-/* The structure of a pack whose digest is right: TF_OK, or what this device can't run about it. */
+/* Check the structure of a pack whose digest is right: TF_OK, or why this device can't run it. */
 TF_MUST_CHECK int tf_model_check(const struct tf_agent *agent, const struct tf_candidate *candidate);
 
+/* Stop the running model, if any. */
 void tf_model_stop(struct tf_agent *agent);
 
-/* Whether the running model has these parameters and takes these values: TF_OK or TF_ERR_PARAMETER. */
-TF_MUST_CHECK int tf_model_takes(const struct tf_agent *agent, const struct tf_parameter *values, uint8_t count);
+/* Does the running model have these parameters, and are the values in range? TF_OK or TF_ERR_PARAMETER. */
+TF_MUST_CHECK int tf_model_accepts(const struct tf_agent *agent, const struct tf_parameter *values, uint8_t count);
 
-/* Put the values in force: the pack's defaults, and over them what was configured for this pack. */
+/* Apply the pack's default parameters, then the values that were configured for this pack. */
 void tf_model_configure(struct tf_agent *agent);
 
 #endif

@@ -40,7 +40,7 @@ struct tf_section tf_pack_section(const struct tf_pack *pack, enum tf_section_id
     return none;
 }
 
-/* Sections one behind the other, each padded with zeros, to just the end. */
+/* The sections follow each other, each padded with zeros, and fill the pack exactly. */
 static int check_sections(const struct tf_pack *pack)
 {
     uint32_t count = pack->data[6];
@@ -66,7 +66,7 @@ static int check_sections(const struct tf_pack *pack)
     return at == pack->size ? TF_OK : TF_ERR_PACK;
 }
 
-/* Which sections a kind must have, and which it may have (pack.md, section 1); bit i: id i. */
+/* The sections that each kind must have and may have (pack.md, section 1). Bit i stands for id i. */
 static int check_kind(const struct tf_pack *pack)
 {
     static const struct {
@@ -97,7 +97,7 @@ int tf_pack_parameter(const struct tf_pack *pack, uint32_t index, struct tf_para
 {
     struct tf_section table = tf_pack_section(pack, TF_SECTION_PARAMETERS);
     if (index >= table.size / ENTRY_BYTES) {
-        return TF_END;
+        return TF_NO_MORE;
     }
     const uint8_t *bytes = table.data + ENTRY_BYTES * index;
     entry->preset = (int32_t)tf_load32(bytes + 4);

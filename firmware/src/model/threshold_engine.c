@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kind 0 of packs: a weighted sum of an input window against a threshold (docs/specs/pack.md, section 5). */
+/* Kind 0 of packs: compares a weighted sum of an input window with a threshold (docs/specs/pack.md, section 5). */
 #include "codec/bytes.h"
 #include "tinyfleet/engine.h"
 #include "tinyfleet/pack.h"
@@ -17,9 +17,9 @@
 #define GOLDEN_MAX 64
 #define OUTPUT_BYTES 8 /* decision, score */
 
-/* Elements of an input, one after another: bytes in memory, or the golden vectors' generator. */
+/* The elements of an input, in order: from memory, or from the generator of golden inputs. */
 struct elements {
-    uint32_t seed; /* 0: bytes */
+    uint32_t seed; /* 0: read bytes */
     const uint8_t *bytes;
     bool wide; /* int16, else int8 */
 };
@@ -57,7 +57,7 @@ static struct tf_verdict weigh(const struct tf_pack *pack, struct elements eleme
     return (struct tf_verdict){.decision = score > threshold, .score = score};
 }
 
-/* One rank-1 descriptor of this type range and this many elements. */
+/* Check a descriptor of rank 1 with this range of types and this many elements. */
 static bool is_vector(const uint8_t *descriptor, uint8_t least_type, uint8_t most_type, uint32_t elements)
 {
     return descriptor[0] >= least_type && descriptor[0] <= most_type && descriptor[1] == 1 && tf_load16(descriptor + 2) == NO_TENSOR &&
@@ -76,7 +76,7 @@ static int check_io(const struct tf_pack *pack, uint32_t inputs)
                : TF_ERR_PACK;
 }
 
-/* Section 5: the sum can't overflow, whatever the input. */
+/* Section 5: no input can make the sum overflow. */
 static int check_sum(const struct tf_pack *pack, struct tf_section model, uint32_t count)
 {
     int64_t bias = (int32_t)tf_load32(model.data + 4);
@@ -89,7 +89,7 @@ static int check_sum(const struct tf_pack *pack, struct tf_section model, uint32
     return sum <= INT32_MAX ? TF_OK : TF_ERR_PACK;
 }
 
-/* Walk the golden vectors: the start of number index, or NULL; *end is where the last one that was walked ends. */
+/* Find golden vector number index, or NULL; *end is where the last vector visited ends. */
 static const uint8_t *golden_at(const struct tf_pack *pack, uint32_t index, uint32_t *end)
 {
     struct tf_section golden = tf_pack_section(pack, TF_SECTION_GOLDEN);
@@ -144,7 +144,7 @@ static int check(const struct tf_pack *pack)
 static int open_pack(const struct tf_pack *pack, const struct tf_arena *arena)
 {
     (void)pack;
-    (void)arena; /* nothing to prepare: a sum needs no working memory */
+    (void)arena; /* nothing to prepare: a sum needs no memory */
     return TF_OK;
 }
 
@@ -154,7 +154,7 @@ static int golden(const struct tf_pack *pack, const struct tf_arena *arena, uint
     uint32_t end = 0;
     (void)arena;
     if (index >= tf_load16(tf_pack_section(pack, TF_SECTION_GOLDEN).data)) {
-        return TF_END;
+        return TF_NO_MORE;
     }
     const uint8_t *vector = golden_at(pack, index, &end);
     if (vector == NULL || tf_pack_parameter(pack, tf_pack_section(pack, TF_SECTION_THRESHOLD).data[2], &threshold) != TF_OK) {

@@ -10,13 +10,13 @@ void tf_heatshrink_init(struct tf_heatshrink *decoder)
     memset(decoder, 0, sizeof *decoder);
 }
 
-/* The next bits, most significant first. */
-static int take(struct tf_heatshrink *decoder, struct tf_source *source, const struct tf_hal *hal, unsigned count)
+/* Read bits, most significant first. */
+static int take(struct tf_heatshrink *decoder, struct tf_stream *stream, const struct tf_hal *hal, unsigned count)
 {
     int value = 0;
     while (count-- > 0) {
         if (decoder->bit_count == 0) {
-            int byte = tf_source_byte(source, hal);
+            int byte = tf_stream_byte(stream, hal);
             if (byte < 0) {
                 return byte;
             }
@@ -30,10 +30,10 @@ static int take(struct tf_heatshrink *decoder, struct tf_source *source, const s
 }
 
 /* Read the head of a copy. */
-static int begin_copy(struct tf_heatshrink *decoder, struct tf_source *source, const struct tf_hal *hal)
+static int begin_copy(struct tf_heatshrink *decoder, struct tf_stream *stream, const struct tf_hal *hal)
 {
-    int distance = take(decoder, source, hal, TF_WINDOW_BITS);
-    int count = distance < 0 ? distance : take(decoder, source, hal, TF_LOOKAHEAD_BITS);
+    int distance = take(decoder, stream, hal, TF_WINDOW_BITS);
+    int count = distance < 0 ? distance : take(decoder, stream, hal, TF_LOOKAHEAD_BITS);
     if (count < 0) {
         return count;
     }
@@ -42,12 +42,12 @@ static int begin_copy(struct tf_heatshrink *decoder, struct tf_source *source, c
     return TF_OK;
 }
 
-int tf_heatshrink_next(struct tf_heatshrink *decoder, struct tf_source *source, const struct tf_hal *hal)
+int tf_heatshrink_next(struct tf_heatshrink *decoder, struct tf_stream *stream, const struct tf_hal *hal)
 {
     int byte = 0;
     if (decoder->copy == 0) {
-        int tag = take(decoder, source, hal, 1);
-        byte = tag == 1 ? take(decoder, source, hal, 8) : tag == 0 ? begin_copy(decoder, source, hal) : tag;
+        int tag = take(decoder, stream, hal, 1);
+        byte = tag == 1 ? take(decoder, stream, hal, 8) : tag == 0 ? begin_copy(decoder, stream, hal) : tag;
         if (byte < 0) {
             return byte;
         }

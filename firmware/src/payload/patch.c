@@ -13,13 +13,13 @@
 
 enum operation { END = 0, INSERT = 1, SPARSE = 2, DENSE = 3 };
 
-int tf_patch_init(struct tf_patch *patch, struct tf_source *source, const struct tf_hal *hal, const struct tf_base *base)
+int tf_patch_init(struct tf_patch *patch, struct tf_stream *stream, const struct tf_hal *hal, const struct tf_base *base)
 {
     uint8_t head[HEAD_BYTES];
     memset(patch, 0, sizeof *patch);
-    patch->tail_read = true; /* no operation is under way */
+    patch->tail_read = true; /* no operation is in progress */
     for (int i = 0; i < HEAD_BYTES; i++) {
-        int byte = tf_source_byte(source, hal);
+        int byte = tf_stream_byte(stream, hal);
         if (byte < 0) {
             return byte == TF_ERR_STREAM ? TF_ERR_PATCH : byte;
         }
@@ -39,13 +39,13 @@ int tf_patch_init(struct tf_patch *patch, struct tf_source *source, const struct
     return TF_OK;
 }
 
-/* The next bits, least significant first; TF_ERR_PATCH past the end. */
-static int32_t take(struct tf_patch *patch, struct tf_source *source, const struct tf_hal *hal, unsigned count)
+/* Read bits, least significant first; TF_ERR_PATCH past the end. */
+static int32_t take(struct tf_patch *patch, struct tf_stream *stream, const struct tf_hal *hal, unsigned count)
 {
     uint32_t value = 0;
     for (unsigned i = 0; i < count; i++) {
         if (patch->bit_count == 0) {
-            int byte = tf_source_byte(source, hal);
+            int byte = tf_stream_byte(stream, hal);
             if (byte < 0) {
                 return byte == TF_ERR_STREAM ? TF_ERR_PATCH : byte;
             }
@@ -59,41 +59,41 @@ static int32_t take(struct tf_patch *patch, struct tf_source *source, const stru
     return (int32_t)value;
 }
 
-static int32_t number(struct tf_patch *patch, struct tf_source *source, const struct tf_hal *hal)
+static int32_t number(struct tf_patch *patch, struct tf_stream *stream, const struct tf_hal *hal)
 {
     unsigned zeros = 0;
-    int32_t bit = take(patch, source, hal, 1);
+    int32_t bit = take(patch, stream, hal, 1);
     while (bit == 0) {
         if (++zeros > NUMBER_BITS_MAX) {
             return TF_ERR_PATCH;
         }
-        bit = take(patch, source, hal, 1);
+        bit = take(patch, stream, hal, 1);
     }
-    int32_t low = bit < 0 ? bit : take(patch, source, hal, zeros);
+    int32_t low = bit < 0 ? bit : take(patch, stream, hal, zeros);
     return low < 0 ? low : (int32_t)((1u << zeros) - 1) + low;
 }
 
-static int32_t rice(struct tf_patch *patch, struct tf_source *source, const struct tf_hal *hal, unsigned k)
+static int32_t rice(struct tf_patch *patch, struct tf_stream *stream, const struct tf_hal *hal, unsigned k)
 {
     int32_t ones = 0;
-    int32_t bit = take(patch, source, hal, 1);
+    int32_t bit = take(patch, stream, hal, 1);
     while (bit == 1 && ++ones < ESCAPE) {
-        bit = take(patch, source, hal, 1);
+        bit = take(patch, stream, hal, 1);
     }
     if (bit < 0) {
         return bit;
     }
     if (ones == ESCAPE) {
-        return take(patch, source, hal, 24);
+        return take(patch, stream, hal, 24);
     }
-    int32_t low = take(patch, source, hal, k);
+    int32_t low = take(patch, stream, hal, k);
     return low < 0 ? low : (int32_t)((uint32_t)ones << k) + low;
 }
 
-static int seek(struct tf_patch *patch, struct tf_source *source, const struct tf_hal *hal)
+static int seek(struct tf_patch *patch, struct tf_stream *stream, const struct tf_hal *hal)
 {
-    int32_t back = take(patch, source, hal, 1);
-    int32_t distance = back < 0 ? back : number(patch, source, hal);
+    int32_t back = take(patch, stream, hal, 1);
+    int32_t distance = back < 0 ? back : number(patch, stream, hal);
     if (distance < 0) {
         return distance;
     }
@@ -104,21 +104,21 @@ static int seek(struct tf_patch *patch, struct tf_source *source, const struct t
     return TF_OK;
 }
 
-/* Read the head of the next operation that produces; TF_END for END. */
-static int begin(struct tf_patch *patch, struct tf_source *source, const struct tf_hal *hal)
+/* Read the head of the next operation that produces output; TF_NO_MORE at END. */
+static int begin(struct tf_patch *patch, struct tf_stream *stream, const struct tf_hal *hal)
 {
-    int32_t operation = take(patch, source, hal, 2);
+    int32_t operation = take(patch, stream, hal, 2);
     while (operation == END) {
-        int32_t seeks = take(patch, source, hal, 1);
-        int error = seeks == 1 ? seek(patch, source, hal) : seeks;
+        int32_t seeks = take(patch, stream, hal, 1);
+        int error = seeks == 1 ? seek(patch, stream, hal) : seeks;
         if (seeks != 1 || error != TF_OK) {
-            return seeks == 0 ? TF_END : error;
+            return seeks == 0 ? TF_NO_MORE : error;
         }
-        operation = take(patch, source, hal, 2);
+        operation = take(patch, stream, hal, 2);
     }
-    int32_t first = operation == INSERT ? take(patch, source, hal, 1) : operation == SPARSE ? take(patch, source, hal, 4) : 0;
-    int32_t value_bits = operation == INSERT ? 0 : take(patch, source, hal, 3);
-    int32_t count = number(patch, source, hal);
+    int32_t first = operation == INSERT ? take(patch, stream, hal, 1) : operation == SPARSE ? take(patch, stream, hal, 4) : 0;
+    int32_t value_bits = operation == INSERT ? 0 : take(patch, stream, hal, 3);
+    int32_t count = number(patch, stream, hal);
     if (operation < 0 || first < 0 || value_bits < 0 || count < 0) {
         return TF_ERR_PATCH;
     }
@@ -138,7 +138,7 @@ static int advance(struct tf_patch *patch)
     return patch->src > SOURCE_MAX ? TF_ERR_PATCH : TF_OK;
 }
 
-/* The byte of the source at src, plus a difference. Past the source's end it is 0. */
+/* The byte of the source at src, plus a difference. Past the end of the source it is 0. */
 static int from_source(struct tf_patch *patch, const struct tf_hal *hal, int32_t difference)
 {
     uint8_t byte = 0;
@@ -149,9 +149,9 @@ static int from_source(struct tf_patch *patch, const struct tf_hal *hal, int32_t
     return error != TF_OK ? error : (byte + difference) & 0xff;
 }
 
-static int changed(struct tf_patch *patch, struct tf_source *source, const struct tf_hal *hal, int32_t offset)
+static int changed(struct tf_patch *patch, struct tf_stream *stream, const struct tf_hal *hal, int32_t offset)
 {
-    int32_t v = rice(patch, source, hal, patch->value_bits);
+    int32_t v = rice(patch, stream, hal, patch->value_bits);
     if (v < 0 || v + offset > 255) {
         return v < 0 ? v : TF_ERR_PATCH;
     }
@@ -159,17 +159,17 @@ static int changed(struct tf_patch *patch, struct tf_source *source, const struc
     return from_source(patch, hal, v % 2 == 0 ? v / 2 : -(v + 1) / 2);
 }
 
-static int inserted(struct tf_patch *patch, struct tf_source *source, const struct tf_hal *hal)
+static int inserted(struct tf_patch *patch, struct tf_stream *stream, const struct tf_hal *hal)
 {
-    int32_t byte = take(patch, source, hal, 8);
+    int32_t byte = take(patch, stream, hal, 8);
     int error = patch->moves && byte >= 0 ? advance(patch) : TF_OK;
     return error != TF_OK ? error : byte;
 }
 
-/* SPARSE: read how much is copied before the next changed byte, or behind the last. */
-static int begin_copy(struct tf_patch *patch, struct tf_source *source, const struct tf_hal *hal)
+/* SPARSE: read how many bytes are copied before the next changed byte, or after the last one. */
+static int begin_copy(struct tf_patch *patch, struct tf_stream *stream, const struct tf_hal *hal)
 {
-    int32_t copy = patch->count > 0 ? rice(patch, source, hal, patch->gap_bits) : number(patch, source, hal);
+    int32_t copy = patch->count > 0 ? rice(patch, stream, hal, patch->gap_bits) : number(patch, stream, hal);
     if (copy < 0) {
         return copy;
     }
@@ -179,47 +179,47 @@ static int begin_copy(struct tf_patch *patch, struct tf_source *source, const st
     return TF_OK;
 }
 
-static int item(struct tf_patch *patch, struct tf_source *source, const struct tf_hal *hal)
+static int item(struct tf_patch *patch, struct tf_stream *stream, const struct tf_hal *hal)
 {
     patch->count--;
     patch->copy_read = false;
     if (patch->operation == INSERT) {
-        return inserted(patch, source, hal);
+        return inserted(patch, stream, hal);
     }
-    return changed(patch, source, hal, patch->operation == SPARSE ? 1 : 0);
+    return changed(patch, stream, hal, patch->operation == SPARSE ? 1 : 0);
 }
 
-/* Read on until a byte can be produced. TF_END: the patch ends here. */
-static int settle(struct tf_patch *patch, struct tf_source *source, const struct tf_hal *hal)
+/* Read until a byte can be produced. TF_NO_MORE: the patch ends here. */
+static int settle(struct tf_patch *patch, struct tf_stream *stream, const struct tf_hal *hal)
 {
     int error = TF_OK;
     while (error == TF_OK && patch->copy == 0) {
         if (!patch->tail_read && !patch->copy_read) {
-            error = begin_copy(patch, source, hal);
+            error = begin_copy(patch, stream, hal);
         } else if (patch->count > 0) {
             return TF_OK;
         } else {
-            error = begin(patch, source, hal);
+            error = begin(patch, stream, hal);
         }
     }
     return error;
 }
 
-int tf_patch_next(struct tf_patch *patch, struct tf_source *source, const struct tf_hal *hal)
+int tf_patch_next(struct tf_patch *patch, struct tf_stream *stream, const struct tf_hal *hal)
 {
-    int error = settle(patch, source, hal);
+    int error = settle(patch, stream, hal);
     if (error != TF_OK) {
-        return error == TF_END ? TF_ERR_PATCH : error;
+        return error == TF_NO_MORE ? TF_ERR_PATCH : error;
     }
     if (patch->copy > 0) {
         patch->copy--;
         return from_source(patch, hal, 0);
     }
-    return item(patch, source, hal);
+    return item(patch, stream, hal);
 }
 
-int tf_patch_end(struct tf_patch *patch, struct tf_source *source, const struct tf_hal *hal)
+int tf_patch_end(struct tf_patch *patch, struct tf_stream *stream, const struct tf_hal *hal)
 {
-    int error = settle(patch, source, hal);
-    return error == TF_END ? TF_OK : error == TF_OK ? TF_ERR_PATCH : error;
+    int error = settle(patch, stream, hal);
+    return error == TF_NO_MORE ? TF_OK : error == TF_OK ? TF_ERR_PATCH : error;
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "report/body.h"
 
-#include "envelope/envelope.h"
-#include "tinyfleet/frame.h"
-#include "update/transfer.h"
+#include "crypto/cose.h"
+#include "store/blocks.h"
+#include "tinyfleet/crc32.h"
 
 #define DIGEST16 16
 #define PACK_FORMAT 1
-#define COUNTER_SHIFT 20 /* reports of one start; the boots stand above */
+#define COUNTER_SHIFT 20 /* the lower bits count the reports since boot, the upper ones the boots */
 #define PARAMETER_MAP_MAX (1 + TF_PARAMETERS_MAX * 6)
 
 static void write_digest(struct tf_writer *writer, const uint8_t *digest)
@@ -24,17 +24,12 @@ static void write_uint(struct tf_writer *writer, uint64_t value)
     tf_write_head(writer, TF_UINT, value);
 }
 
-static const struct tf_state *state_of(const struct tf_agent *agent)
-{
-    return &agent->journal.record.state;
-}
-
-/* What is whole in a slot that does not run. */
+/* Digest of the verified pack in a slot that does not run, or NULL. */
 static const uint8_t *other_digest(const struct tf_agent *agent)
 {
-    for (uint8_t place = TF_PLACE_A; place <= TF_PLACE_B; place++) {
-        const struct tf_slot *slot = &state_of(agent)->slot[place - TF_PLACE_A];
-        if (slot->status >= TF_SLOT_WHOLE && place != agent->running.place) {
+    for (uint8_t slot_id = TF_SLOT_A; slot_id <= TF_SLOT_B; slot_id++) {
+        const struct tf_slot *slot = &tf_state_view(agent)->slot[slot_id - TF_SLOT_A];
+        if (slot->status >= TF_STATUS_VERIFIED && slot_id != agent->running.slot_id) {
             return slot->digest;
         }
     }
@@ -43,13 +38,13 @@ static const uint8_t *other_digest(const struct tf_agent *agent)
 
 static uint8_t parameters_in_force(const struct tf_agent *agent)
 {
-    const struct tf_state *state = state_of(agent);
+    const struct tf_state *state = tf_state_view(agent);
     return agent->running.engine != NULL && tf_same(state->configured, agent->running.digest, TF_DIGEST_BYTES) ? state->parameter_count : 0;
 }
 
 static void write_parameter_map(struct tf_writer *writer, const struct tf_agent *agent)
 {
-    const struct tf_parameter *parameters = state_of(agent)->parameters;
+    const struct tf_parameter *parameters = tf_state_view(agent)->parameters;
     const uint8_t count = parameters_in_force(agent);
     tf_write_head(writer, TF_MAP, count);
     for (uint8_t i = 0; i < count; i++) {
@@ -71,7 +66,7 @@ static uint32_t parameters_crc(const struct tf_agent *agent)
 
 static void write_transfer(struct tf_writer *writer, struct tf_agent *agent)
 {
-    const struct tf_state *state = state_of(agent);
+    const struct tf_state *state = tf_state_view(agent);
     if (state->phase != TF_PHASE_RECEIVING) {
         tf_write_null(writer);
         return;
@@ -81,26 +76,26 @@ static void write_transfer(struct tf_writer *writer, struct tf_agent *agent)
     write_uint(writer, state->transfer.encoding);
     write_uint(writer, state->transfer.payload_bytes);
     write_uint(writer, state->transfer.block_bytes);
-    write_uint(writer, tf_transfer_first(agent));
+    write_uint(writer, tf_blocks_first_missing(agent));
 }
 
 static void write_report(struct tf_writer *writer, struct tf_agent *agent)
 {
-    const struct tf_state *state = state_of(agent);
+    const struct tf_state *state = tf_state_view(agent);
     const struct tf_running *running = &agent->running;
     uint8_t kid[TF_KID_BYTES] = {0};
-    if (state->held.epoch != 0) {
-        tf_key_id(kid, state->held.key);
+    if (state->delegation.epoch != 0) {
+        tf_key_id(kid, state->delegation.key);
     }
     tf_write_head(writer, TF_ARRAY, 19);
     write_uint(writer, TF_BODY_REPORT);
     write_uint(writer, ((uint64_t)state->boots << COUNTER_SHIFT) + agent->counters.reports);
     write_uint(writer, state->sequence);
-    write_uint(writer, state->held.epoch);
+    write_uint(writer, state->delegation.epoch);
     tf_write_bytes(writer, kid, sizeof kid);
     write_uint(writer, state->phase);
-    write_uint(writer, running->place >= TF_PLACE_PREBAKED ? 1u : running->place);
-    write_digest(writer, tf_agent_running(agent));
+    write_uint(writer, running->slot_id >= TF_SLOT_PREBAKED ? 1u : running->slot_id);
+    write_digest(writer, tf_running_digest(agent));
     write_digest(writer, other_digest(agent));
     write_uint(writer, running->why);
     write_digest(writer, state->has_failed ? state->failed : NULL);
@@ -156,11 +151,11 @@ static void write_summary(struct tf_writer *writer, struct tf_agent *agent)
     const struct tf_scores *scores = &agent->scores;
     tf_write_head(writer, TF_ARRAY, 7);
     write_uint(writer, TF_BODY_SUMMARY);
-    write_digest(writer, tf_agent_running(agent));
+    write_digest(writer, tf_running_digest(agent));
     write_uint(writer, agent->counters.inferences);
     write_uint(writer, agent->counters.anomalies);
     write_uint(writer, agent->counters.faults);
-    write_uint(writer, state_of(agent)->boots);
+    write_uint(writer, tf_state_view(agent)->boots);
     if (scores->count == 0) {
         tf_write_null(writer);
         return;
@@ -180,7 +175,7 @@ static void write_parameters(struct tf_writer *writer, struct tf_agent *agent)
 {
     tf_write_head(writer, TF_ARRAY, 3);
     write_uint(writer, TF_BODY_PARAMETERS);
-    write_digest(writer, tf_agent_running(agent));
+    write_digest(writer, tf_running_digest(agent));
     write_parameter_map(writer, agent);
 }
 

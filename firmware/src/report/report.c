@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "report/report.h"
 
-#include "report/body.h"
+#include "crypto/cose.h"
 #include "crypto/ed25519.h"
-#include "envelope/envelope.h"
 #include "store/identity.h"
 
 #define MESSAGE_SIGNED 12
@@ -14,7 +13,7 @@ static const uint8_t cose_head[] = {0xd2, 0x84, 0x4d, 0xa2, 0x01, 0x32, 0x04, 0x
 #define PROTECTED_AT 2
 #define COSE_BEFORE_BODY (sizeof cose_head + TF_KID_BYTES + 1)
 
-/* What the signature covers but does not travel: array of context, device, nonce (report.md). */
+/* The external data: covered by the signature but not sent. An array of context, device, nonce (report.md). */
 static void write_external(struct tf_writer *writer, const struct tf_agent *agent, struct tf_view nonce)
 {
     static const char context[] = "tinyfleet/report/1";

@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the device says of itself, signed (docs/specs/protocol.md, section 2; docs/specs/report.md). */
-#ifndef TF_REPORT_H
-#define TF_REPORT_H
+/* Signed messages about the device itself (docs/specs/protocol.md, section 2; docs/specs/report.md). */
+#ifndef TF_REPORT_REPORT_H
+#define TF_REPORT_REPORT_H
 
-#include "codec/bytes.h"
-#include "tinyfleet/agent.h"
+#include "report/body.h"
 
-enum tf_body {
-    TF_BODY_REPORT = 0,
-    TF_BODY_CAPABILITIES = 1,
-    TF_BODY_SUMMARY = 2,
-    TF_BODY_PARAMETERS = 3,
-};
-
-/* The message `signed` around a body. nonce: the asker's 8 bytes, or empty. Length, or TF_ERR_CAPACITY. */
+/*
+ * Write the message `signed` around a body, and count the report. nonce: the 8 bytes of the question, or empty for an
+ * unsolicited report. Returns the length, or TF_ERR_CAPACITY.
+ */
 TF_MUST_CHECK int tf_report_write(struct tf_agent *agent, enum tf_body body, struct tf_view nonce, uint8_t *out, size_t capacity);
 
 #endif

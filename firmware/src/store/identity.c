@@ -2,7 +2,7 @@
 #include "store/identity.h"
 
 #include "store/flash.h"
-#include "tinyfleet/frame.h"
+#include "tinyfleet/crc32.h"
 
 #define MAGIC 0x56504654u /* "TFPV" */
 #define VERSION 1
@@ -17,8 +17,8 @@
 #define PREBAKED_AT 316
 #define ADDRESS_MAX 247
 
-_Static_assert(offsetof(struct tf_identity, public_key) == SEED_AT - IDS_AT - TF_KEY_BYTES, "read as one run of bytes");
-_Static_assert(sizeof(struct tf_prebaked) == 40, "an entry lies in flash as docs/specs/flash.md says");
+_Static_assert(offsetof(struct tf_identity, public_key) == SEED_AT - IDS_AT - TF_KEY_BYTES, "these fields are read at once");
+_Static_assert(sizeof(struct tf_prebaked) == 40, "an entry matches docs/specs/flash.md byte for byte");
 
 static int check_crc(const struct tf_hal *hal, uint32_t start)
 {

@@ -4,14 +4,14 @@
 #include <string.h>
 
 #include "store/flash.h"
-#include "tinyfleet/frame.h"
+#include "tinyfleet/crc32.h"
 
 #define SNAPSHOT 0x314a4654u /* "TFJ1" */
 #define TICK 0x31544654u     /* "TFT1" */
-#define STEP 32              /* records stand at multiples of it */
+#define STEP 32              /* records start at multiples of it */
 #define COVERED offsetof(struct tf_record, crc)
 
-_Static_assert(COVERED == 992, "the CRC stands where docs/specs/flash.md says");
+_Static_assert(COVERED == 992, "the CRC is where docs/specs/flash.md says");
 
 struct tick {
     uint32_t magic;
@@ -22,13 +22,13 @@ struct tick {
 
 _Static_assert(sizeof(struct tick) == STEP, "a tick is one step");
 
-/* One pass over both sectors. */
+/* What one pass over both sectors has found. */
 struct scan {
     bool found;
     uint8_t sector; /* of the newest snapshot */
     uint32_t at;
     uint32_t serial;
-    uint32_t used[2]; /* end of what is not FF */
+    uint32_t used[2]; /* everything from here on is FF */
     bool damaged;
 };
 
@@ -58,8 +58,8 @@ static bool is_snapshot(const struct tf_hal *hal, uint32_t offset)
     return tf_flash_read(hal, offset + COVERED, piece, 4) == TF_OK && tf_load32(piece) == crc;
 }
 
-/* Look at one place; returns the length of what stands there. */
-static uint32_t look(struct scan *scan, const struct tf_hal *hal, uint8_t sector, uint32_t at)
+/* Examine one position; returns the length of the record there, or one step. */
+static uint32_t examine(struct scan *scan, const struct tf_hal *hal, uint8_t sector, uint32_t at)
 {
     const struct tf_region *region = &hal->geometry.journal[sector];
     struct tick head;
@@ -85,7 +85,7 @@ static uint32_t look(struct scan *scan, const struct tf_hal *hal, uint8_t sector
     return STEP;
 }
 
-/* Apply the ticks behind the newest snapshot. */
+/* Apply the ticks after the newest snapshot. */
 static int replay(struct tf_journal *journal, const struct tf_hal *hal, uint32_t from)
 {
     const struct tf_region *region = &hal->geometry.journal[journal->sector];
@@ -108,7 +108,7 @@ int tf_journal_load(struct tf_journal *journal, const struct tf_hal *hal)
     struct scan scan = {0};
     for (uint8_t sector = 0; sector < 2; sector++) {
         for (uint32_t at = 0; at < hal->geometry.journal[sector].size;) {
-            at += look(&scan, hal, sector, at);
+            at += examine(&scan, hal, sector, at);
         }
         hal->watchdog_kick(hal->ctx);
     }
@@ -116,7 +116,7 @@ int tf_journal_load(struct tf_journal *journal, const struct tf_hal *hal)
     memset(journal->record.blank, 0xff, sizeof journal->record.blank);
     journal->damaged = scan.damaged;
     if (!scan.found) {
-        /* Nothing is known of what stands there: the first record goes to a sector that was erased for it. */
+        /* The sectors may contain anything: make the first commit erase one before it writes. */
         journal->position = hal->geometry.journal[0].size;
         return TF_OK;
     }
@@ -145,7 +145,7 @@ static int put(struct tf_journal *journal, const struct tf_hal *hal, const uint8
     return error;
 }
 
-/* Put a record into what is left of the active sector. */
+/* Write a record to the rest of the active sector. After a failed write, try the next position. */
 static int append(struct tf_journal *journal, const struct tf_hal *hal, const uint8_t *record, uint32_t length)
 {
     int error = TF_ERR_JOURNAL;
@@ -156,10 +156,10 @@ static int append(struct tf_journal *journal, const struct tf_hal *hal, const ui
 }
 
 /*
- * Start the other sector with the record. Never the one that holds the newest state: should the other be worn out, that
- * one still stands when this fails.
+ * Erase the other sector and write the record there. Never erase the sector with the newest state: if the other sector is
+ * worn out, that state still holds.
  */
-static int turn_over(struct tf_journal *journal, const struct tf_hal *hal)
+static int switch_sector(struct tf_journal *journal, const struct tf_hal *hal)
 {
     const uint8_t from = journal->sector;
     const uint8_t to = from ^ 1;
@@ -183,7 +183,7 @@ int tf_journal_commit(struct tf_journal *journal, const struct tf_hal *hal)
     record->magic = SNAPSHOT;
     record->serial++;
     record->crc = tf_crc32(0, record, COVERED);
-    if (append(journal, hal, (const uint8_t *)record, TF_RECORD_BYTES) == TF_OK || turn_over(journal, hal) == TF_OK) {
+    if (append(journal, hal, (const uint8_t *)record, TF_RECORD_BYTES) == TF_OK || switch_sector(journal, hal) == TF_OK) {
         return TF_OK;
     }
     return TF_ERR_JOURNAL;

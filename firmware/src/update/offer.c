@@ -4,17 +4,12 @@
 #include <string.h>
 
 #include "envelope/envelope.h"
-#include "store/journal.h"
 #include "model/model.h"
+#include "store/journal.h"
 #include "update/phase.h"
 #include "update/transfer.h"
 
-static struct tf_state *state_of(struct tf_agent *agent)
-{
-    return &agent->journal.record.state;
-}
-
-/* Largest pack that an install may name: what fits a slot, or what the device was made with. */
+/* The largest pack that an envelope may install: one that fits a slot, or the largest pre-baked one. */
 static uint32_t largest_pack(const struct tf_agent *agent)
 {
     uint32_t largest = agent->hal.geometry.slot[0].size;
@@ -29,37 +24,37 @@ static int verify(struct tf_agent *agent, struct tf_view envelope, struct tf_acc
 {
     const struct tf_trust trust = {
         .identity = &agent->identity,
-        .sequence = state_of(agent)->sequence,
-        .held = &state_of(agent)->held,
-        .running = tf_agent_running(agent),
+        .sequence = tf_state(agent)->sequence,
+        .delegation = &tf_state(agent)->delegation,
+        .running = tf_running_digest(agent),
         .slot_bytes = largest_pack(agent),
         .now = agent->hal.unix_s != NULL ? agent->hal.unix_s(agent->hal.ctx) : 0,
     };
     return tf_envelope_verify(envelope, &trust, accepted);
 }
 
-/* What an accepted order changes whatever it asks for. The caller commits it together with the order itself. */
-static void take(struct tf_state *state, const struct tf_accepted *accepted, const uint8_t digest[TF_DIGEST_BYTES], int8_t result)
+/* Record what every accepted envelope changes. The caller commits it together with what this envelope asks for. */
+static void record(struct tf_state *state, const struct tf_accepted *accepted, const uint8_t digest[TF_DIGEST_BYTES], int8_t result)
 {
-    state->sequence = accepted->order.sequence;
-    state->held = accepted->held;
-    memcpy(state->order, digest, TF_DIGEST_BYTES);
-    state->order_result = result;
+    state->sequence = accepted->manifest.sequence;
+    state->delegation = accepted->delegation;
+    memcpy(state->envelope, digest, TF_DIGEST_BYTES);
+    state->result = result;
 }
 
 static int configure(struct tf_agent *agent, const struct tf_accepted *accepted, const uint8_t digest[TF_DIGEST_BYTES])
 {
-    struct tf_state *state = state_of(agent);
-    const struct tf_order *order = &accepted->order;
-    int error = tf_model_takes(agent, order->values, order->value_count);
+    struct tf_state *state = tf_state(agent);
+    const struct tf_manifest *manifest = &accepted->manifest;
+    int error = tf_model_accepts(agent, manifest->values, manifest->value_count);
     if (error != TF_OK) {
         return error;
     }
-    take(state, accepted, digest, TF_OK);
-    memcpy(state->configured, order->digest, TF_DIGEST_BYTES);
+    record(state, accepted, digest, TF_OK);
+    memcpy(state->configured, manifest->digest, TF_DIGEST_BYTES);
     memset(state->parameters, 0, sizeof state->parameters);
-    memcpy(state->parameters, order->values, order->value_count * sizeof order->values[0]);
-    state->parameter_count = order->value_count;
+    memcpy(state->parameters, manifest->values, manifest->value_count * sizeof manifest->values[0]);
+    state->parameter_count = manifest->value_count;
     agent->work.report_due = true;
     error = tf_journal_commit(&agent->journal, &agent->hal);
     if (error == TF_OK) {
@@ -68,91 +63,42 @@ static int configure(struct tf_agent *agent, const struct tf_accepted *accepted,
     return error;
 }
 
-/* The place where this very pack lies whole, or TF_PLACE_NONE. */
-static uint8_t find_pack(struct tf_agent *agent, const struct tf_order *order)
+/* The slot in which this pack is already stored, or TF_SLOT_NONE. */
+static uint8_t find_pack(struct tf_agent *agent, const struct tf_manifest *manifest)
 {
-    for (uint8_t place = TF_PLACE_A; place <= TF_PLACE_B; place++) {
-        const struct tf_slot *slot = tf_slot_of(agent, place);
-        if (slot->status >= TF_SLOT_WHOLE && slot->pack_bytes == order->size && tf_same(slot->digest, order->digest, TF_DIGEST_BYTES)) {
-            return place;
+    for (uint8_t slot_id = TF_SLOT_A; slot_id <= TF_SLOT_B; slot_id++) {
+        const struct tf_slot *slot = tf_slot_of(agent, slot_id);
+        if (slot->status >= TF_STATUS_VERIFIED && slot->pack_bytes == manifest->size && tf_same(slot->digest, manifest->digest, TF_DIGEST_BYTES)) {
+            return slot_id;
         }
     }
     for (uint8_t i = 0; i < agent->identity.prebaked_count; i++) {
         const struct tf_prebaked *pack = &agent->identity.prebaked[i];
-        if (pack->size == order->size && tf_same(pack->digest, order->digest, TF_DIGEST_BYTES)) {
-            return (uint8_t)(TF_PLACE_PREBAKED + i);
+        if (pack->size == manifest->size && tf_same(pack->digest, manifest->digest, TF_DIGEST_BYTES)) {
+            return (uint8_t)(TF_SLOT_PREBAKED + i);
         }
     }
-    return TF_PLACE_NONE;
+    return TF_SLOT_NONE;
 }
 
-static void empty_receiving_slot(struct tf_state *state)
+/* The device already has the pack: only the envelope had to travel. */
+static int activate(struct tf_agent *agent, const struct tf_accepted *accepted, const uint8_t digest[TF_DIGEST_BYTES], uint8_t slot_id)
 {
-    for (int i = 0; i < 2; i++) {
-        if (state->slot[i].status == TF_SLOT_RECEIVING) {
-            state->slot[i].status = TF_SLOT_EMPTY;
-        }
-    }
-}
-
-/* The pack lies here: nothing but the envelope travels. */
-static int activate(struct tf_agent *agent, const struct tf_accepted *accepted, const uint8_t digest[TF_DIGEST_BYTES], uint8_t place)
-{
-    struct tf_state *state = state_of(agent);
-    const bool runs_already = place == state->confirmed && place == agent->running.place;
-    int error = place < TF_PLACE_PREBAKED ? tf_envelope_keep(accepted, tf_slot_of(agent, place)) : TF_OK;
+    struct tf_state *state = tf_state(agent);
+    const bool runs_already = slot_id == state->confirmed && slot_id == agent->running.slot_id;
+    int error = slot_id < TF_SLOT_PREBAKED ? tf_envelope_keep(accepted, tf_slot_of(agent, slot_id)) : TF_OK;
     if (error != TF_OK) {
         return error;
     }
-    take(state, accepted, digest, runs_already ? TF_OK : TF_WORKING);
+    record(state, accepted, digest, runs_already ? TF_OK : TF_WORKING);
     if (runs_already) {
         return tf_journal_commit(&agent->journal, &agent->hal);
     }
-    empty_receiving_slot(state);
-    state->target = place;
+    tf_transfer_empty_receiving(state);
+    state->target = slot_id;
     agent->work.job = TF_JOB_RESET;
-    error = tf_phase_advance(agent, TF_EVENT_HELD);
+    error = tf_phase_advance(agent, TF_EVENT_ACTIVATED);
     return error == TF_OK ? TF_WORKING : error;
-}
-
-/* Marks may only be erased while no record says `receiving`. */
-static int clear_marks(struct tf_agent *agent)
-{
-    struct tf_state *state = state_of(agent);
-    int error = TF_OK;
-    agent->work.job = TF_JOB_NONE;
-    agent->work.stage_error = TF_OK;
-    if (state->phase == TF_PHASE_RECEIVING) {
-        empty_receiving_slot(state);
-        error = tf_phase_advance(agent, TF_EVENT_CLOSED);
-    }
-    return error == TF_OK ? tf_transfer_erase_marks(agent) : error;
-}
-
-static int open_target(struct tf_agent *agent, const struct tf_transfer *transfer)
-{
-    struct tf_state *state = state_of(agent);
-    state->transfer = *transfer;
-    tf_slot_of(agent, state->target)->status = TF_SLOT_RECEIVING;
-    int error = tf_phase_advance(agent, TF_EVENT_OPENED);
-    return error == TF_OK ? TF_END : error;
-}
-
-/* Open the transfer of the last accepted order, which has no blocks yet or lost them. */
-int tf_order_reopen(struct tf_agent *agent, const struct tf_transfer *transfer)
-{
-    int error = clear_marks(agent);
-    return error == TF_OK ? open_target(agent, transfer) : error;
-}
-
-/* Power goes once a start and tears one write, so one new beginning is enough, and flash that is worn out is spared. */
-int tf_order_restart(struct tf_agent *agent)
-{
-    if (agent->work.restarted) {
-        return TF_ERR_FLASH;
-    }
-    agent->work.restarted = true;
-    return tf_order_reopen(agent, &state_of(agent)->transfer);
 }
 
 static bool same_payload(const struct tf_transfer *a, const struct tf_transfer *b)
@@ -160,68 +106,68 @@ static bool same_payload(const struct tf_transfer *a, const struct tf_transfer *
     return a->encoding == b->encoding && a->block_bytes == b->block_bytes && a->payload_bytes == b->payload_bytes;
 }
 
-/* The open transfer is of the pack that this order names, in this very payload: its blocks are good for it too. */
-static bool continues(struct tf_agent *agent, const struct tf_order *order, const struct tf_transfer *transfer)
+/* The open transfer is of the same pack, in the same payload: its blocks are good for this envelope too. */
+static bool continues(struct tf_agent *agent, const struct tf_manifest *manifest, const struct tf_transfer *transfer)
 {
-    struct tf_state *state = state_of(agent);
+    struct tf_state *state = tf_state(agent);
     const struct tf_slot *slot = tf_slot_of(agent, state->target);
-    return state->phase == TF_PHASE_RECEIVING && slot->pack_bytes == order->size &&
-           tf_same(slot->digest, order->digest, TF_DIGEST_BYTES) && same_payload(&state->transfer, transfer);
+    return state->phase == TF_PHASE_RECEIVING && slot->pack_bytes == manifest->size &&
+           tf_same(slot->digest, manifest->digest, TF_DIGEST_BYTES) && same_payload(&state->transfer, transfer);
 }
 
-static int carry_on(struct tf_agent *agent, const struct tf_accepted *accepted, const uint8_t digest[TF_DIGEST_BYTES], uint8_t name)
+static int continue_transfer(struct tf_agent *agent, const struct tf_accepted *accepted, const uint8_t digest[TF_DIGEST_BYTES], uint8_t name)
 {
-    struct tf_state *state = state_of(agent);
+    struct tf_state *state = tf_state(agent);
     int error = tf_envelope_keep(accepted, tf_slot_of(agent, state->target));
     if (error != TF_OK) {
         return error;
     }
-    take(state, accepted, digest, TF_WORKING);
+    record(state, accepted, digest, TF_WORKING);
     state->transfer.name = name;
     error = tf_journal_commit(&agent->journal, &agent->hal);
-    return error == TF_OK ? TF_END : error;
+    return error == TF_OK ? TF_NEEDS_BLOCKS : error;
 }
 
 static int receive(struct tf_agent *agent, const struct tf_accepted *accepted, const uint8_t digest[TF_DIGEST_BYTES],
                    const struct tf_transfer *transfer)
 {
-    struct tf_state *state = state_of(agent);
-    if (continues(agent, &accepted->order, transfer)) {
-        return carry_on(agent, accepted, digest, transfer->name);
+    struct tf_state *state = tf_state(agent);
+    if (continues(agent, &accepted->manifest, transfer)) {
+        return continue_transfer(agent, accepted, digest, transfer->name);
     }
-    int error = tf_transfer_possible(agent, transfer, accepted->order.size);
+    int error = tf_transfer_possible(agent, transfer, accepted->manifest.size);
     if (error == TF_OK) {
-        error = clear_marks(agent);
+        error = tf_transfer_clear(agent);
     }
     if (error != TF_OK) {
         return error;
     }
-    take(state, accepted, digest, TF_WORKING);
-    state->target = agent->running.place == TF_PLACE_A || state->confirmed == TF_PLACE_A ? TF_PLACE_B : TF_PLACE_A;
+    record(state, accepted, digest, TF_WORKING);
+    state->target = agent->running.slot_id == TF_SLOT_A || state->confirmed == TF_SLOT_A ? TF_SLOT_B : TF_SLOT_A;
     error = tf_envelope_keep(accepted, tf_slot_of(agent, state->target));
-    return error == TF_OK ? open_target(agent, transfer) : error;
+    return error == TF_OK ? tf_transfer_open(agent, transfer) : error;
 }
 
-/* The envelope that was accepted last comes again, since an answer was lost or the device restarted. */
+/* The last accepted envelope arrives again, because an answer was lost or the device restarted. */
 static int repeat(struct tf_agent *agent, const struct tf_transfer *transfer, bool has_payload)
 {
-    struct tf_state *state = state_of(agent);
-    if (state->order_result != TF_WORKING || state->phase == TF_PHASE_STAGED || state->phase == TF_PHASE_TRIAL) {
-        return state->order_result;
+    struct tf_state *state = tf_state(agent);
+    if (state->result != TF_WORKING || state->phase == TF_PHASE_STAGED || state->phase == TF_PHASE_TRIAL) {
+        return state->result;
     }
     if (!has_payload) {
         return TF_ERR_NO_PAYLOAD;
     }
     if (state->phase != TF_PHASE_RECEIVING || !same_payload(&state->transfer, transfer)) {
         int error = tf_transfer_possible(agent, transfer, tf_slot_of(agent, state->target)->pack_bytes);
-        return error == TF_OK ? tf_order_reopen(agent, transfer) : error;
+        return error == TF_OK ? tf_transfer_reopen(agent, transfer) : error;
     }
-    /* In memory only: who repeats an old offer with ever other names shall not wear the flash. */
+    /* Not committed: an attacker who replays an old offer under ever new names must not wear out the flash. */
     state->transfer.name = transfer->name;
-    return TF_END;
+    return TF_NEEDS_BLOCKS;
 }
 
-int tf_order_offer(struct tf_agent *agent, struct tf_view envelope, const struct tf_transfer *transfer, bool has_payload)
+int tf_offer_accept(struct tf_agent *agent, struct tf_view envelope, const struct tf_transfer *transfer, bool has_payload)
 {
     struct tf_accepted accepted;
     struct tf_sha256 sha;
@@ -229,22 +175,22 @@ int tf_order_offer(struct tf_agent *agent, struct tf_view envelope, const struct
     tf_sha256_init(&sha);
     tf_sha256_update(&sha, envelope.data, envelope.size);
     tf_sha256_final(&sha, digest);
-    if (state_of(agent)->sequence != 0 && tf_same(digest, state_of(agent)->order, sizeof digest)) {
+    if (tf_state(agent)->sequence != 0 && tf_same(digest, tf_state(agent)->envelope, sizeof digest)) {
         return repeat(agent, transfer, has_payload);
     }
-    if (!tf_phase_allows(agent, TF_EVENT_HELD)) {
+    if (!tf_phase_allows(agent, TF_EVENT_ACTIVATED)) {
         return TF_ERR_BUSY;
     }
     int error = verify(agent, envelope, &accepted);
     if (error != TF_OK) {
         return error;
     }
-    if (accepted.order.configure) {
+    if (accepted.manifest.configure) {
         return configure(agent, &accepted, digest);
     }
-    const uint8_t place = find_pack(agent, &accepted.order);
-    if (place != TF_PLACE_NONE) {
-        return activate(agent, &accepted, digest, place);
+    const uint8_t slot_id = find_pack(agent, &accepted.manifest);
+    if (slot_id != TF_SLOT_NONE) {
+        return activate(agent, &accepted, digest, slot_id);
     }
     return has_payload ? receive(agent, &accepted, digest, transfer) : TF_ERR_NO_PAYLOAD;
 }

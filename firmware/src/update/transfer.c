@@ -3,41 +3,14 @@
 
 #include <string.h>
 
+#include "store/blocks.h"
 #include "store/flash.h"
+#include "update/phase.h"
 #include "update/repair.h"
-#include "payload/decoder.h"
 
 #define BLOCK_MULTIPLE 16
 
-static const struct tf_state *state_of(const struct tf_agent *agent)
-{
-    return &agent->journal.record.state;
-}
-
-struct tf_slot *tf_slot_of(struct tf_agent *agent, uint8_t place)
-{
-    return &agent->journal.record.state.slot[place == TF_PLACE_B];
-}
-
-uint32_t tf_slot_offset(const struct tf_agent *agent, uint8_t place)
-{
-    return agent->hal.geometry.slot[place == TF_PLACE_B].offset;
-}
-
-static uint32_t units_per_slot(const struct tf_agent *agent)
-{
-    return agent->hal.geometry.slot[0].size / agent->hal.geometry.erase_size;
-}
-
-static uint32_t blocks_of(const struct tf_transfer *transfer)
-{
-    return transfer->payload_bytes / transfer->block_bytes + (transfer->payload_bytes % transfer->block_bytes != 0);
-}
-
-uint32_t tf_transfer_blocks(const struct tf_agent *agent)
-{
-    return blocks_of(&state_of(agent)->transfer);
-}
+/* ------------------------------------------------------------------ opening */
 
 static int check_sizes(const struct tf_agent *agent, const struct tf_transfer *transfer, uint32_t pack_bytes)
 {
@@ -49,7 +22,7 @@ static int check_sizes(const struct tf_agent *agent, const struct tf_transfer *t
     if (transfer->encoding == TF_ENCODING_RAW) {
         return transfer->payload_bytes == pack_bytes ? TF_OK : TF_ERR_ENCODING;
     }
-    /* Decoded side by side: the pack at the slot's start, the payload at its end. */
+    /* Both must fit during decoding: the pack at the start of the slot, the payload at its end. */
     const uint32_t payload = tf_round_up(transfer->payload_bytes, geometry->erase_size);
     return tf_round_up(pack_bytes, geometry->erase_size) <= slot - payload ? TF_OK : TF_ERR_TOO_LARGE;
 }
@@ -72,59 +45,71 @@ int tf_transfer_possible(const struct tf_agent *agent, const struct tf_transfer 
         return error;
     }
     const uint32_t marks = geometry->marks.size / geometry->write_size;
-    const uint32_t blocks = blocks_of(transfer);
-    return blocks <= TF_BLOCKS_MAX && units_per_slot(agent) + blocks <= marks ? TF_OK : TF_ERR_BLOCK_SIZE;
+    const uint32_t blocks = tf_blocks_of(transfer);
+    return blocks <= TF_BLOCKS_MAX && tf_units_per_slot(agent) + blocks <= marks ? TF_OK : TF_ERR_BLOCK_SIZE;
 }
 
-int tf_transfer_erase_marks(struct tf_agent *agent)
+void tf_transfer_empty_receiving(struct tf_state *state)
+{
+    for (int i = 0; i < 2; i++) {
+        if (state->slot[i].status == TF_STATUS_RECEIVING) {
+            state->slot[i].status = TF_STATUS_EMPTY;
+        }
+    }
+}
+
+static int erase_marks(struct tf_agent *agent)
 {
     const struct tf_region *marks = &agent->hal.geometry.marks;
     memset(&agent->work.corrected, 0, sizeof agent->work.corrected);
-    memset(&agent->work.forgotten, 0, sizeof agent->work.forgotten);
+    memset(&agent->work.discarded, 0, sizeof agent->work.discarded);
     return tf_flash_erase(&agent->hal, marks->offset, marks->size);
 }
 
-uint32_t tf_transfer_payload_offset(const struct tf_agent *agent)
+/* The marks may only be erased while no record in force says `receiving`: a torn erase leaves them in any state. */
+int tf_transfer_clear(struct tf_agent *agent)
 {
-    const struct tf_state *state = state_of(agent);
-    const uint32_t slot = tf_slot_offset(agent, state->target);
-    if (state->transfer.encoding == TF_ENCODING_RAW) {
-        return slot;
+    struct tf_state *state = tf_state(agent);
+    int error = TF_OK;
+    agent->work.job = TF_JOB_NONE;
+    agent->work.staging_error = TF_OK;
+    if (state->phase == TF_PHASE_RECEIVING) {
+        tf_transfer_empty_receiving(state);
+        error = tf_phase_advance(agent, TF_EVENT_ABANDONED);
     }
-    return slot + agent->hal.geometry.slot[0].size - tf_round_up(state->transfer.payload_bytes, agent->hal.geometry.erase_size);
+    return error == TF_OK ? erase_marks(agent) : error;
 }
 
-/* ------------------------------------------------------------------ marks */
-
-static bool is_marked(const struct tf_agent *agent, uint32_t mark)
+int tf_transfer_open(struct tf_agent *agent, const struct tf_transfer *transfer)
 {
-    const uint32_t unit = agent->hal.geometry.write_size;
-    return !tf_flash_blank(&agent->hal, agent->hal.geometry.marks.offset + mark * unit, unit);
+    struct tf_state *state = tf_state(agent);
+    state->transfer = *transfer;
+    tf_slot_of(agent, state->target)->status = TF_STATUS_RECEIVING;
+    int error = tf_phase_advance(agent, TF_EVENT_OPENED);
+    return error == TF_OK ? TF_NEEDS_BLOCKS : error;
 }
 
-static int set_mark(const struct tf_agent *agent, uint32_t mark)
+int tf_transfer_reopen(struct tf_agent *agent, const struct tf_transfer *transfer)
 {
-    static const uint8_t zeros[TF_WRITE_SIZE_MAX] = {0};
-    const uint32_t unit = agent->hal.geometry.write_size;
-    if (is_marked(agent, mark)) {
-        return TF_OK; /* a forgotten block that was sent again */
+    int error = tf_transfer_clear(agent);
+    return error == TF_OK ? tf_transfer_open(agent, transfer) : error;
+}
+
+/* Power loss happens once per start and tears one write, so one restart is enough. More would only wear bad flash. */
+int tf_transfer_restart(struct tf_agent *agent)
+{
+    if (agent->work.restarted) {
+        return TF_ERR_FLASH;
     }
-    return tf_flash_write(&agent->hal, agent->hal.geometry.marks.offset + mark * unit, zeros, unit);
+    agent->work.restarted = true;
+    return tf_transfer_reopen(agent, &tf_state(agent)->transfer);
 }
 
-static int position_in(const struct tf_block_list *list, uint32_t index)
-{
-    for (int i = 0; i < list->count; i++) {
-        if (list->index[i] == index) {
-            return i;
-        }
-    }
-    return -1;
-}
+/* ------------------------------------------------------------------ lists of blocks */
 
 static void list_add(struct tf_block_list *list, uint32_t index)
 {
-    if (position_in(list, index) >= 0) {
+    if (tf_block_list_find(list, index) >= 0) {
         return;
     }
     if (list->count == TF_CORRECTED_MAX) {
@@ -136,39 +121,33 @@ static void list_add(struct tf_block_list *list, uint32_t index)
 
 static void list_remove(struct tf_block_list *list, uint32_t index)
 {
-    int at = position_in(list, index);
+    int at = tf_block_list_find(list, index);
     if (at >= 0) {
         list->index[at] = list->index[--list->count];
     }
 }
 
-bool tf_transfer_held(const struct tf_agent *agent, uint32_t index)
-{
-    return is_marked(agent, units_per_slot(agent) + index) && position_in(&agent->work.forgotten, index) < 0;
-}
-
-uint32_t tf_transfer_first(const struct tf_agent *agent)
-{
-    const uint32_t blocks = tf_transfer_blocks(agent);
-    uint32_t first = 0;
-    while (first < blocks && tf_transfer_held(agent, first)) {
-        first++;
-    }
-    return first;
-}
-
-int tf_transfer_forget_corrected(struct tf_agent *agent)
+bool tf_transfer_discard_corrected(struct tf_agent *agent)
 {
     struct tf_work *work = &agent->work;
     if (work->corrected.count == 0 || work->corrected.overflowed) {
-        return TF_END;
+        return false;
     }
-    work->forgotten = work->corrected;
+    work->discarded = work->corrected;
     memset(&work->corrected, 0, sizeof work->corrected);
-    return TF_OK;
+    return true;
 }
 
 /* ------------------------------------------------------------------ blocks */
+
+static int set_mark(const struct tf_agent *agent, uint32_t mark)
+{
+    static const uint8_t zeros[TF_WRITE_SIZE_MAX] = {0};
+    if (tf_mark_is_set(agent, mark)) {
+        return TF_OK; /* a discarded block that was sent again */
+    }
+    return tf_flash_write(&agent->hal, tf_mark_offset(agent, mark), zeros, agent->hal.geometry.write_size);
+}
 
 /* The erase units of the slot that a range of flash touches. */
 struct units {
@@ -178,12 +157,12 @@ struct units {
 
 static struct units units_of(const struct tf_agent *agent, uint32_t offset, uint32_t length)
 {
-    const uint32_t slot = tf_slot_offset(agent, state_of(agent)->target);
+    const uint32_t slot = tf_slot_offset(agent, tf_state_view(agent)->target);
     const uint32_t erase_size = agent->hal.geometry.erase_size;
     return (struct units){(offset - slot) / erase_size, (offset + length - 1 - slot) / erase_size};
 }
 
-static int on_each(struct tf_agent *agent, struct units units, int (*step)(struct tf_agent *, uint32_t unit))
+static int for_each_unit(struct tf_agent *agent, struct units units, int (*step)(struct tf_agent *, uint32_t unit))
 {
     int error = TF_OK;
     for (uint32_t unit = units.first; unit <= units.last && error == TF_OK; unit++) {
@@ -192,23 +171,26 @@ static int on_each(struct tf_agent *agent, struct units units, int (*step)(struc
     return error;
 }
 
-/* An erase unit is erased once for a transfer, just before its first block. */
+/* A transfer erases each erase unit once, just before its first block. */
 static int prepare(struct tf_agent *agent, uint32_t unit)
 {
-    if (is_marked(agent, unit)) {
+    if (tf_mark_is_set(agent, unit)) {
         return TF_OK;
     }
     const uint32_t erase_size = agent->hal.geometry.erase_size;
-    int error = tf_flash_erase(&agent->hal, tf_slot_offset(agent, state_of(agent)->target) + unit * erase_size, erase_size);
+    int error = tf_flash_erase(&agent->hal, tf_slot_offset(agent, tf_state(agent)->target) + unit * erase_size, erase_size);
     return error == TF_OK ? set_mark(agent, unit) : error;
 }
 
-/* What is torn, or a forgotten block, is mended first. Some flash tells by refusing a write that its place, which reads FF, is torn. */
+/*
+ * Write to blank flash. A range that is not blank (torn, or a discarded block) is repaired first, and so is one that
+ * reads FF but refuses the write: on some flash that is the only sign of a torn write.
+ */
 static int write_block(struct tf_agent *agent, uint32_t offset, struct tf_view bytes)
 {
     const uint32_t length = (uint32_t)bytes.size;
     const struct units units = units_of(agent, offset, length);
-    int error = on_each(agent, units, prepare);
+    int error = for_each_unit(agent, units, prepare);
     if (error != TF_OK) {
         return error;
     }
@@ -216,14 +198,14 @@ static int write_block(struct tf_agent *agent, uint32_t offset, struct tf_view b
         tf_flash_write_padded(&agent->hal, offset, bytes.data, length) == TF_OK) {
         return TF_OK;
     }
-    error = on_each(agent, units, tf_mend);
+    error = for_each_unit(agent, units, tf_repair_unit);
     return error == TF_OK ? tf_flash_write_padded(&agent->hal, offset, bytes.data, length) : error;
 }
 
-int tf_transfer_block(struct tf_agent *agent, uint32_t index, struct tf_view bytes, bool corrected)
+int tf_transfer_write_block(struct tf_agent *agent, uint32_t index, struct tf_view bytes, bool corrected)
 {
-    const struct tf_transfer *transfer = &state_of(agent)->transfer;
-    if (index >= tf_transfer_blocks(agent)) {
+    const struct tf_transfer *transfer = &tf_state(agent)->transfer;
+    if (index >= tf_blocks_count(agent)) {
         return TF_ERR_MESSAGE;
     }
     const uint32_t at = index * transfer->block_bytes;
@@ -231,17 +213,18 @@ int tf_transfer_block(struct tf_agent *agent, uint32_t index, struct tf_view byt
     if (bytes.size != (left < transfer->block_bytes ? left : transfer->block_bytes)) {
         return TF_ERR_MESSAGE;
     }
-    if (tf_transfer_held(agent, index)) {
+    if (tf_block_held(agent, index)) {
         return TF_OK;
     }
-    int error = write_block(agent, tf_transfer_payload_offset(agent) + at, bytes);
+    /* The mark comes last: it must never be set for a block that is not in flash. */
+    int error = write_block(agent, tf_blocks_payload_offset(agent) + at, bytes);
     if (error == TF_OK) {
-        error = set_mark(agent, units_per_slot(agent) + index);
+        error = set_mark(agent, tf_units_per_slot(agent) + index);
     }
     if (error != TF_OK) {
         return error;
     }
-    list_remove(&agent->work.forgotten, index);
+    list_remove(&agent->work.discarded, index);
     if (corrected) {
         list_add(&agent->work.corrected, index);
     }

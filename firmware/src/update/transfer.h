@@ -1,37 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The blocks of a transfer, on their way into a slot (docs/specs/flash.md, section 3). What is held survives power
- * loss; at most the block that was being written is lost.
+ * Transfers: opening one for an accepted envelope, and writing its blocks to the target slot (docs/specs/flash.md,
+ * section 3). Blocks that are held survive power loss; only the block that was being written is lost.
  */
-#ifndef TF_TRANSFER_H
-#define TF_TRANSFER_H
+#ifndef TF_UPDATE_TRANSFER_H
+#define TF_UPDATE_TRANSFER_H
 
 #include "codec/bytes.h"
-#include "tinyfleet/agent.h"
+#include "store/state.h"
 
-/* The slot that place names. */
-TF_MUST_CHECK struct tf_slot *tf_slot_of(struct tf_agent *agent, uint8_t place);
-TF_MUST_CHECK uint32_t tf_slot_offset(const struct tf_agent *agent, uint8_t place);
-
-/* Whether such a payload of a pack of this size can be taken at all: TF_OK or why not. */
+/* Can this device take such a payload, of a pack of this size? TF_OK, or why not. */
 TF_MUST_CHECK int tf_transfer_possible(const struct tf_agent *agent, const struct tf_transfer *transfer, uint32_t pack_bytes);
 
-/* Forget all marks; no record may say `receiving` meanwhile. */
-TF_MUST_CHECK int tf_transfer_erase_marks(struct tf_agent *agent);
+/* Mark slots as empty that were receiving. In RAM only: the caller commits. */
+void tf_transfer_empty_receiving(struct tf_state *state);
 
-/* Take one block. TF_OK also when it is held already. */
-TF_MUST_CHECK int tf_transfer_block(struct tf_agent *agent, uint32_t index, struct tf_view bytes, bool corrected);
+/* Abandon the open transfer, if any, commit that, and then erase all marks. */
+TF_MUST_CHECK int tf_transfer_clear(struct tf_agent *agent);
 
-TF_MUST_CHECK uint32_t tf_transfer_blocks(const struct tf_agent *agent);
-TF_MUST_CHECK bool tf_transfer_held(const struct tf_agent *agent, uint32_t index);
+/* Open a transfer into state->target and commit it; tf_transfer_clear() comes first. TF_NEEDS_BLOCKS, or an error. */
+TF_MUST_CHECK int tf_transfer_open(struct tf_agent *agent, const struct tf_transfer *transfer);
 
-/* The first missing block; the number of blocks when none is missing. */
-TF_MUST_CHECK uint32_t tf_transfer_first(const struct tf_agent *agent);
+/* Clear and open: start the transfer of the last accepted envelope again, with no block held. TF_NEEDS_BLOCKS, or an error. */
+TF_MUST_CHECK int tf_transfer_reopen(struct tf_agent *agent, const struct tf_transfer *transfer);
 
-/* Have just the blocks sent again that were mended on the way: TF_OK, or TF_END when there are none, or too many to know. */
-TF_MUST_CHECK int tf_transfer_forget_corrected(struct tf_agent *agent);
+/*
+ * Flash refused a write of the open transfer: reopen it, at most once per start. The likely cause is a mark that power
+ * loss tore and that still reads FF: some flash refuses to write it until it is erased, and all marks with it.
+ * TF_NEEDS_BLOCKS, or an error.
+ */
+TF_MUST_CHECK int tf_transfer_restart(struct tf_agent *agent);
 
-/* Where the payload lies in flash. */
-TF_MUST_CHECK uint32_t tf_transfer_payload_offset(const struct tf_agent *agent);
+/* Write one block and mark it. TF_OK also when the block is already held. TF_ERR_MESSAGE: wrong index or length. */
+TF_MUST_CHECK int tf_transfer_write_block(struct tf_agent *agent, uint32_t index, struct tf_view bytes, bool corrected);
+
+/* Discard the blocks whose frames had a bit corrected, so that only they are sent again. False: there are none, or too many to know. */
+TF_MUST_CHECK bool tf_transfer_discard_corrected(struct tf_agent *agent);
 
 #endif

@@ -75,7 +75,7 @@ static void boot(struct vdev *device)
 {
     int result;
 
-    trial_faults_for(device);
+    trial_faults_select(&device->host, &device->faults);
     result = host_boot(&device->host);
     if (result == HOST_POWER_CUT) {
         device->power_cuts++;
@@ -91,7 +91,7 @@ void vdev_report(struct vdev *device)
     uint8_t message[SERIAL_ANSWER_BYTES];
 
     if (device->alive && device->kind->may_speak_unasked) {
-        trial_faults_for(device);
+        trial_faults_select(&device->host, &device->faults);
         const int length = host_report(&device->host, message, sizeof message);
 
         if (length > 0) {
@@ -128,7 +128,7 @@ static void work(void *owner)
     if (!device->alive) {
         return;
     }
-    trial_faults_for(device);
+    trial_faults_select(&device->host, &device->faults);
     const int polled = after(device, host_poll(&device->host, (uint32_t)loop_now_ms()));
 
     if (polled > 0 && (polled & TF_POLL_REPORT) != 0) {
@@ -153,7 +153,7 @@ static void infer(struct vdev *device)
         tf_agent_input_missing(&device->host.agent);
         return;
     }
-    trial_faults_for(device);
+    trial_faults_select(&device->host, &device->faults);
     (void)after(device, host_infer(&device->host, input, (size_t)window.elements * window.element_bytes, &verdict));
 }
 
@@ -202,7 +202,7 @@ void vdev_receive(struct vdev *device, const uint8_t *message, size_t received, 
     if (!device->alive || faults_drop(&device->faults)) {
         return;
     }
-    trial_faults_for(device);
+    trial_faults_select(&device->host, &device->faults);
     device->host.unix_s = (uint32_t)time(NULL);
     const int length = host_handle(&device->host, message, received, corrected, answer, sizeof answer);
 

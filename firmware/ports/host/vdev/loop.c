@@ -60,7 +60,7 @@ void loop_stop(void)
     loop.stopped = true;
 }
 
-static void control(int operation, struct loop_watch *watch, uint32_t events)
+static void control_epoll(int operation, struct loop_watch *watch, uint32_t events)
 {
     struct epoll_event event = { .events = events, .data = { .ptr = watch } };
 
@@ -71,12 +71,12 @@ static void control(int operation, struct loop_watch *watch, uint32_t events)
 
 void loop_watch(struct loop_watch *watch, uint32_t events)
 {
-    control(EPOLL_CTL_ADD, watch, events);
+    control_epoll(EPOLL_CTL_ADD, watch, events);
 }
 
 void loop_change(struct loop_watch *watch, uint32_t events)
 {
-    control(EPOLL_CTL_MOD, watch, events);
+    control_epoll(EPOLL_CTL_MOD, watch, events);
 }
 
 void loop_forget(struct loop_watch *watch)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For Armv7E-M and Armv8-M with the DSP extension: four int8 are loaded as a word, at any address, and widened to two
- * pairs of int16 (SXTB16 takes bytes 0 and 2, with a rotation 1 and 3); SMLAD multiplies two pairs and adds both products.
- * Both operands are widened in the same way, so the pairs' order does not matter. The compiler has no better word for
- * SXTB16 with a rotation than the instruction itself.
+ * For Armv7E-M and Armv8-M with the DSP extension. Four int8 are loaded as a word, at any address, and widened to two
+ * pairs of int16: SXTB16 takes bytes 0 and 2, or with a rotation 1 and 3. SMLAD multiplies two pairs and adds both
+ * products. Both operands are widened in the same way, so the order within a pair does not matter. Inline assembly is
+ * needed because compilers have no intrinsic for SXTB16 with a rotation.
  */
 #include "engine/mac.h"
 
@@ -123,7 +123,7 @@ void tf_mac_depthwise(const struct tf_runs *runs, const int8_t *x, const uint32_
     const int8_t *x_end = x + bytes, *w_end = runs->w + bytes;
     uint32_t a = start[0], b = start[1], c = start[2], d = start[3];
     for (uint32_t run = runs->count; run > 0; run--) {
-        for (uint32_t tap = 0u - bytes; tap != 0; tap += next) { /* addresses wrap as the offset does */
+        for (uint32_t tap = 0u - bytes; tap != 0; tap += next) { /* the address wraps together with the offset */
             const uint32_t xs = load(x_end + tap), ws = load(w_end + tap);
             const uint32_t x_even = even(xs), w_even = even(ws), x_odd = odd(xs), w_odd = odd(ws);
             a = lower(x_even, w_even, a);
