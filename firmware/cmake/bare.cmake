@@ -28,7 +28,7 @@ add_firmware(board-check board-check ${CHECK_SOURCES} ${BARE}/start.c ${BARE}/fa
 target_link_libraries(board-check PRIVATE strict gcc)
 # The board runs single packs: made when asked for, so that the call graphs in the build are the firmware's.
 add_firmware(runner-elf tinyfleet-runner
-  runner/bare.c runner/${TF_PORT}.c ports/${TF_PORT}/board.c ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
+  runner/bare.c runner/${TF_PORT}.c ports/${TF_PORT}/board.c ports/${TF_PORT}/entry.c ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
 set_target_properties(runner-elf PROPERTIES EXCLUDE_FROM_ALL ON)
 target_link_libraries(runner-elf PRIVATE strict runner core engines third_party gcc)
 # Or its loops would be compiled into calls of the very functions they implement. And the linker's step can't see that

@@ -6,8 +6,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from firmware.powercut.driver import FIRMWARE
 from firmware.fuzz.targets import fuzz_all
+from firmware.powercut.driver import FIRMWARE
 
 
 def main() -> int:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from firmware.powercut.driver import FIRMWARE, WARNINGS, WORKERS, core_sources, locked, run
 from firmware.fuzz.seeds import REGION, SEEDS, write_seeds
+from firmware.powercut.driver import FIRMWARE, WARNINGS, WORKERS, core_sources, locked, run
 
 TARGETS: Final = tuple(SEEDS)
 SANITIZERS: Final = "address,undefined"
