@@ -16,7 +16,7 @@ if(VDEV_SOURCES)
   target_compile_definitions(tinyfleet-vdev PRIVATE _GNU_SOURCE)
 endif()
 
-# The core's pieces one by one, for the vectors, with either curve; mostly run from the preset host-asan.
+# The modules of the core one by one, for the test vectors, with either curve; mostly used with the preset host-asan.
 set(PIECES ${CORE_SOURCES})
 list(FILTER PIECES EXCLUDE REGEX "/src/engine/")
 foreach(curve monocypher small)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An envelope, as it comes and as it is kept. Every signature is right (any_signature.c). A manifest and a delegation's claims
- * stand behind digests that no fuzzer meets, so the same bytes are read as those as well.
+ * An envelope, as received and as stored. Every signature is valid (any_signature.c). Manifests and claims are protected
+ * by digests that a fuzzer never matches, so the same bytes are also parsed as those.
  */
 #include <string.h>
 
@@ -29,7 +29,7 @@ static void take(struct tf_view envelope)
     }
 }
 
-static void take_as_kept(struct tf_view envelope)
+static void take_as_stored(struct tf_view envelope)
 {
     static const struct tf_identity identity;
     struct tf_slot slot = {.envelope_bytes = (uint16_t)envelope.size};
@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct tf_view bytes = exactly(data, size);
     take(bytes);
-    take_as_kept(bytes);
+    take_as_stored(bytes);
     take_as_parts(bytes);
     free((void *)(uintptr_t)bytes.data);
     return 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A heatshrink stream, decoded until it ends: each byte of it makes at most so many. */
+/* A heatshrink stream, decoded to its end. Its output has a bounded length. */
 #include "bytes_in_flash.h"
 #include "payload/heatshrink.h"
 
-/* A copy of 13 bits makes 16 bytes. */
+/* A copy of 13 bits gives 16 bytes. */
 #define BYTES_FROM_ONE_MAX 10
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A patch against a source: the first two bytes say how much of the rest is the source. */
+/* A patch and its source. The first two bytes are the length of the source, which comes next. */
 #include "bytes_in_flash.h"
 #include "payload/patch.h"
 #include "tinyfleet/sha256.h"

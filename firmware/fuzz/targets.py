@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the fuzz targets with clang, under the address and undefined-behaviour sanitizers, and runs them."""
+"""Builds the fuzz targets with clang and the address and undefined-behaviour sanitizers, and runs them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from firmware.powercut.driver import FIRMWARE, WARNINGS, WORKERS, core_sources, 
 
 TARGETS: Final = tuple(SEEDS)
 SANITIZERS: Final = "address,undefined"
-# beyond the time that a target is given: to start, and to shut down
+# on top of the time of a target, to start and to shut down
 GRACE_S: Final = 120
 _HERE: Final = Path(__file__).resolve().parent
 _EXECUTIONS: Final = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
@@ -26,7 +26,7 @@ _MAX_BYTES_USUALLY: Final = 1024
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a target did: inputs tried, and what the fuzzer said of one that broke it."""
+    """The result of a target: inputs tried, and the fuzzer's output when one crashed it."""
 
     target: str
     executions: int
@@ -34,7 +34,7 @@ class Outcome:
 
 
 class Fuzzers:
-    """All targets, built in a folder of the build, with the seeds and what the fuzzers found worth keeping."""
+    """All targets, built in a folder of the build, with the seeds and the corpus that the fuzzers kept."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -53,7 +53,7 @@ class Fuzzers:
             write_seeds(folder)
 
     def fuzz(self, target: str, seconds: int) -> Outcome:
-        """Fuzz for some time; 0 seconds: the seeds and what was kept alone."""
+        """Fuzz for some time. With 0 seconds, run only the seeds and the kept corpus."""
         kept = self.folder / "kept" / target
         kept.mkdir(parents=True, exist_ok=True)
         command: list[str | Path] = [
@@ -89,7 +89,7 @@ class Fuzzers:
 
 
 def fuzz_all(folder: Path, seconds: int) -> list[Outcome]:
-    """Fuzz every target for so long, as many at once as there are cores."""
+    """Fuzz every target for this long, one per core at a time."""
     fuzzers = Fuzzers(folder)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(lambda target: fuzzers.fuzz(target, seconds), TARGETS))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The runner on an emulated board: the emulator has put the request into memory; the answer leaves through the UART. */
+/* The runner on an emulated board. The emulator puts the request into memory; the answer goes to the UART. */
 #include "board.h"
 #include "target.h"
 #include "runner.h"

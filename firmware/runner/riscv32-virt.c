@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "target.h"
 
-const uintptr_t target_request = 0x80400000; /* RAM behind all that the firmware uses */
+const uintptr_t target_request = 0x80400000; /* RAM above everything that the firmware uses */
 
 /* With -icount shift=0. */
 uint32_t target_instructions(void)

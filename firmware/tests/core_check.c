@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The core's pieces on the host, under the sanitizers: one command a line on standard input, one answer a line.
- * Arguments are numbers, or bytes in hexadecimal; "-" is no bytes. Driven by tests/firmware/core_process.py.
+ * The modules of the core on the host, under the sanitizers: one command per line on standard input, one answer per line.
+ * Arguments are numbers, or bytes in hexadecimal; "-" stands for no bytes. Driven by tests/firmware/core_process.py.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
@@ -18,7 +18,7 @@
 
 #define ARGUMENTS_MAX 16
 
-/* Bytes on the heap, just as many as there are, so that a read past the end is seen. */
+/* Bytes on the heap, in an allocation of exactly their size, so that a read past the end is detected. */
 struct argument {
     const char *text;
     uint8_t *data;
@@ -56,7 +56,7 @@ static void unhex(struct argument *argument)
     }
 }
 
-/* ------------------------------------------------------------------ a flash that is a run of bytes */
+/* ------------------------------------------------------------------ flash backed by an array */
 
 static int read_bytes(void *ctx, uint32_t offset, void *buffer, size_t length)
 {
@@ -126,7 +126,7 @@ static void show_accepted(const struct tf_accepted *accepted)
     }
 }
 
-/* envelope identity{root vendor class device} sequence held{key epoch exp} running slot_bytes now envelope */
+/* envelope identity{root vendor class device} sequence delegation{key epoch exp} running slot_bytes now envelope */
 static void do_envelope(void)
 {
     struct tf_identity identity = {0};
@@ -178,7 +178,7 @@ static void do_push(void)
         if (event != TF_FRAME_BAD) {
             printf("%d ", receiver.address);
             show(receiver.message, receiver.length);
-            printf("- "); /* an empty message is a word, too */
+            printf("- "); /* makes an empty message a word, too */
         }
     }
     free(buffer);
@@ -205,7 +205,7 @@ static int next_of_heatshrink(void *decoder, struct tf_stream *stream, const str
     return tf_heatshrink_next(decoder, stream, hal);
 }
 
-/* Pull so many bytes; the error, or TF_OK with out filled. */
+/* Decode this many bytes; the error, or TF_OK with *out filled. */
 static int pull(next_byte *next, void *decoder, struct tf_stream *stream, const struct tf_hal *hal, struct tf_view *out, size_t length)
 {
     uint8_t *decoded = malloc(length);
