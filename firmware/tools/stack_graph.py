@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The deepest stack that a firmware can use, from the compiler's call graphs (``-fcallgraph-info=su``).
 
-A call through a pointer is recognised by its source text: the committed table ``stack_calls.json`` lists which functions
-a text such as ``hal->flash_read(`` may reach. A call that is not in the table is an error, and so is recursion: both
-would make the figure a guess.
+A call through a pointer is recognised by its source text. The committed table ``stack_calls.json`` lists the functions
+that a text such as ``hal->flash_read(`` may reach. A call that is missing from the table is an error, and so is
+recursion: both would make the figure a guess.
 """
 
 from __future__ import annotations
