@@ -107,7 +107,7 @@ def test_a_command_that_the_service_can_not_see_is_not_installed(home: str) -> N
 
 
 def test_nothing_is_installed_for_a_command_in_a_home_directory(tmp_path: Path) -> None:
-    refused = run("install-service", "--root", str(tmp_path), "--command", "/home/ada/bin/tinyfleet")
+    refused = run("install-service", "--root", str(tmp_path), "--command", f"{HIDDEN_HOMES[0]}/ada/bin/tinyfleet")
     assert isinstance(refused.exception, CannotInstall)
     assert below(tmp_path) == {}
 
