@@ -12,7 +12,8 @@ from typing import Any, Final
 import heatshrink2
 
 from reconciler.compiler.payload.patch import make_patch
-from reconciler.devices.messages import Inquire, Message, Missing, PayloadEncoding, ReportKind, Stage, encode
+from reconciler.devices.messages import Inquire, Message, Missing, ReportKind, Stage, encode
+from reconciler.model import PayloadEncoding
 from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
 from tests.firmware.orders import NONCE, Delivery
 

@@ -16,7 +16,7 @@ from typing import Final
 import heatshrink2
 
 from reconciler.compiler.payload.patch import make_patch
-from reconciler.devices.messages import PayloadEncoding
+from reconciler.model import PayloadEncoding
 from signing import delegation, envelope, keys
 from signing.cose import SigningKey
 from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack

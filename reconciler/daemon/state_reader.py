@@ -14,12 +14,11 @@ from typing import Any, ClassVar
 from reconciler.daemon import runtime_status
 from reconciler.daemon.instance_lock import holder
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport, Flag, parse_body
-from reconciler.engine.observed.interpret import DIGEST16_HEX
 from reconciler.engine.observed.summaries import Total, labelled, totals
 from reconciler.engine.state.database import MIGRATIONS
 from reconciler.engine.status.statuses import GATEWAY, ROLLOUTS
 from reconciler.errors import Unusable
-from reconciler.model import DeviceId
+from reconciler.model import DeviceId, Digest, short_digest
 from reconciler.report.device_status import DeviceStatus
 from reconciler.report.gateway_status import GatewayStatus
 from reconciler.report.rollout_file import read_rollout_file
@@ -70,7 +69,7 @@ def read_overview(state_dir: Path, only: DeviceId | None = None) -> GatewayOverv
     with database(state_dir) as db:
         gateway = db.execute("SELECT body FROM status WHERE path = ?", (GATEWAY,)).fetchone()
         models = {
-            digest[:DIGEST16_HEX]: f"{name}@{version}"
+            short_digest(Digest(digest)): f"{name}@{version}"
             for name, version, digest in db.execute("SELECT model, version, digest FROM artifact")
         }
         found = totals(db.execute("SELECT running, body FROM summary ORDER BY running"))

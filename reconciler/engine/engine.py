@@ -254,7 +254,7 @@ class Engine:
             GatewayFacts(self.name, want.source, problems, links, self._ports.links.strangers()),
             actions,
             observed,
-            current.by_digest16 if current is not None else {},
+            current.by_short_digest if current is not None else {},
             scoped.owners if scoped is not None else {},
             Moment(self._ports.clock.now(), scoped.desired.commit if scoped is not None else Commit("")),
             self.view.doubts.about(actions, observed.devices),

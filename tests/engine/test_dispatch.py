@@ -20,7 +20,7 @@ from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Summary
 from reconciler.devices.session import LinkSession
 from reconciler.devices.transfer import Effort, TransferJob
-from reconciler.engine.artifacts.provider import Artifacts, Pair
+from reconciler.engine.artifacts.provider import Artifacts
 from reconciler.engine.delivery.deliveries import Delivered, Deliveries
 from reconciler.engine.delivery.dispatch import Dispatch, DispatchPorts
 from reconciler.engine.observed.inventory import Inventory
@@ -30,6 +30,7 @@ from reconciler.model import (
     Action,
     ActivatePrebaked,
     Artifact,
+    ArtifactKey,
     Blocked,
     BlockedReason,
     Configure,
@@ -39,7 +40,7 @@ from reconciler.model import (
     HealthGate,
     HealthMetric,
     Install,
-    Nothing,
+    NoChange,
     Origin,
     Rollout,
     RolloutId,
@@ -48,7 +49,7 @@ from signing.delegation import read_delegation
 from signing.gateway_keystore import GatewayKey
 from tests.engine.test_drift import report
 from tests.firmware.bench import Bench
-from tests.plan.fleets import ESP32, EVERYWHERE, V1, V2, device, fleet
+from tests.plan.example_fleet import ESP32, EVERYWHERE, V1, V2, device, fleet
 
 PUMP = device(1).name
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -68,10 +69,10 @@ class Built:
 
     lost = False
 
-    def source(self, _desired: Desired, pair: Pair) -> str:
+    def source(self, _desired: Desired, pair: ArtifactKey) -> str:
         return str(pair)
 
-    async def build(self, _desired: Desired, pair: Pair) -> Artifact:
+    async def build(self, _desired: Desired, pair: ArtifactKey) -> Artifact:
         raise AssertionError(pair)
 
     def pack(self, _desired: Desired, artifact: Artifact) -> bytes:
@@ -200,7 +201,7 @@ def test_what_the_device_holds_travels_as_an_envelope_alone(made: Made) -> None:
 def test_actions_that_send_nothing_begin_nothing(made: Made) -> None:
     scene = made()
     build = replace(INSTALL, origin=Origin.BUILD)
-    assert scene.run(build, Nothing(PUMP, "runs it"), Blocked(PUMP, None, BlockedReason.SILENT, "silent")) == []
+    assert scene.run(build, NoChange(PUMP, "runs it"), Blocked(PUMP, None, BlockedReason.SILENT, "silent")) == []
     assert scene.fleet.jobs == []
 
 

@@ -18,7 +18,7 @@ from reconciler.engine.observed.interpret import Facts
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.trust import REFUSALS, TrustLedger
 from reconciler.engine.state.database import StateDatabase
-from reconciler.model import DeviceId, Hold, HoldReason, Nothing, ObservedDevice, Phase, RolloutId
+from reconciler.model import DeviceId, Hold, HoldReason, NoChange, ObservedDevice, Phase, RolloutId
 
 PUMP = DeviceId("pump-1")
 KEY = "aa" * 32
@@ -129,7 +129,7 @@ def test_a_sequence_that_went_back_is_doubted_until_the_device_is_where_git_want
     doubt = view.doubts.about([WAITS], devices)[PUMP]
     assert doubt.reason == "SequenceWentBack"
     assert "held sequence 7 and now holds 2" in doubt.message
-    assert view.doubts.about([Nothing(PUMP, "as wanted")], devices) == {}
+    assert view.doubts.about([NoChange(PUMP, "as wanted")], devices) == {}
 
 
 def test_a_few_messages_that_do_not_verify_are_no_reason_to_doubt(state: StateDatabase) -> None:

@@ -25,7 +25,7 @@ from reconciler.model import (
 )
 from reconciler.plan import Planner
 from reconciler.plan.revision import revision_of
-from tests.plan.fleets import BUILT, ESP32, EVERYWHERE, NOW, V1, V2, device, digest_of, fleet, observe, seen
+from tests.plan.example_fleet import BUILT, ESP32, EVERYWHERE, NOW, V1, V2, device, digest_of, fleet, observe, seen
 
 WANTED, OLD = digest_of(V2, ESP32.name), digest_of(V1, ESP32.name)
 NAME = EVERYWHERE.name

@@ -11,7 +11,7 @@ from reconciler.model import (
     BlockedReason,
     DeviceId,
     GatewayId,
-    Nothing,
+    NoChange,
     Observed,
     ObservedDevice,
     Phase,
@@ -24,11 +24,11 @@ from tests.page.fleets import COMMIT, NOW, rich
 
 NAME = GatewayId("hall-north")
 FACTS = GatewayFacts(NAME, SourceState(good=True, reason="Fetched", message="ok"))
-DONE = Nothing(DeviceId("pump-1"), "runs vibration@1.3.0")
+DONE = NoChange(DeviceId("pump-1"), "runs vibration@1.3.0")
 SILENT = Blocked(DeviceId("pump-1"), RolloutId("pumps"), BlockedReason.SILENT, "silent since noon")
 
 
-def picture(action: Nothing | Blocked = DONE, minutes: int = 0) -> PassOutcome:
+def picture(action: NoChange | Blocked = DONE, minutes: int = 0) -> PassOutcome:
     at = NOW + timedelta(minutes=minutes)
     observed = Observed({DeviceId("pump-1"): ObservedDevice(last_seen=at, phase=Phase.CONFIRMED, running=None)})
     facts = (rich().rollouts[0].facts,)

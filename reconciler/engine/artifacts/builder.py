@@ -10,9 +10,8 @@ from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.recipe import File, Recipe, recipe_of
 from reconciler.compiler.service import BuildService
 from reconciler.compiler.source_files import fetcher
-from reconciler.engine.artifacts.provider import Pair
 from reconciler.engine.desired.desired_state import DesiredStateSource
-from reconciler.model import Artifact, Desired
+from reconciler.model import Artifact, ArtifactKey, Desired
 
 
 class ServiceBuilder:
@@ -23,11 +22,11 @@ class ServiceBuilder:
         self._wanted = wanted
         self._git_thread = git_thread
 
-    def source(self, desired: Desired, pair: Pair) -> str:
+    def source(self, desired: Desired, pair: ArtifactKey) -> str:
         """Name all that a build of this pair is made of."""
         return _recipe(desired, pair).digest
 
-    async def build(self, desired: Desired, pair: Pair) -> Artifact:
+    async def build(self, desired: Desired, pair: ArtifactKey) -> Artifact:
         """Build one pack, or find it in the store."""
         recipe = _recipe(desired, pair)
 
@@ -44,11 +43,11 @@ class ServiceBuilder:
             raise BuildFailed(f"{artifact.model} for {artifact.type} is no longer in the store")
         return built.pack
 
-    def _fetch(self, desired: Desired, pair: Pair, file: File) -> bytes:
+    def _fetch(self, desired: Desired, pair: ArtifactKey, file: File) -> bytes:
         with self._wanted.tree(desired.commit) as tree:
             return fetcher(desired.models[pair[0]], tree)(file)
 
 
-def _recipe(desired: Desired, pair: Pair) -> Recipe:
+def _recipe(desired: Desired, pair: ArtifactKey) -> Recipe:
     ref, kind = pair
     return recipe_of(desired.models[ref], desired.types[kind])

@@ -9,32 +9,31 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from reconciler.engine.observed.interpret import DIGEST16_HEX, Facts
+from reconciler.engine.observed.interpret import Facts
 from reconciler.engine.state.database import StateDatabase
 from reconciler.engine.tasks import ended
 from reconciler.errors import FleetError
 from reconciler.model import (
     Action,
     Artifact,
+    ArtifactKey,
     Desired,
     Install,
-    ModelRef,
     Origin,
-    TypeId,
+    ShortDigest,
+    short_digest,
 )
 
 log = logging.getLogger(__name__)
-
-Pair = tuple[ModelRef, TypeId]
 
 
 class Builder(Protocol):
     """What builds packs, and keeps them."""
 
-    def source(self, desired: Desired, pair: Pair) -> str:
+    def source(self, desired: Desired, pair: ArtifactKey) -> str:
         """Name all that a build of this pair is made of; the same name, the same bytes."""
 
-    async def build(self, desired: Desired, pair: Pair) -> Artifact:
+    async def build(self, desired: Desired, pair: ArtifactKey) -> Artifact:
         """Build, or find what was built before. Raises a `FleetError` that says what is wrong with the model."""
 
     def pack(self, desired: Desired, artifact: Artifact) -> bytes:
@@ -45,20 +44,20 @@ class Builder(Protocol):
 class Current:
     """The artifacts that there are for one wanted state."""
 
-    by_pair: Mapping[Pair, Artifact]
-    by_digest16: Mapping[str, Artifact]
+    by_pair: Mapping[ArtifactKey, Artifact]
+    by_short_digest: Mapping[ShortDigest, Artifact]
     facts: Facts
 
     @staticmethod
-    def of(desired: Desired, by_pair: Mapping[Pair, Artifact]) -> Current:
+    def of(desired: Desired, by_pair: Mapping[ArtifactKey, Artifact]) -> Current:
         """Sort them."""
-        by_digest16 = {artifact.digest[:DIGEST16_HEX]: artifact for artifact in by_pair.values()}
+        by_short_digest = {short_digest(artifact.digest): artifact for artifact in by_pair.values()}
         defaults = {
-            digest16: desired.models[each.model].parameters
-            for digest16, each in by_digest16.items()
+            digest: desired.models[each.model].parameters
+            for digest, each in by_short_digest.items()
             if each.model in desired.models
         }
-        return Current(by_pair, by_digest16, Facts(defaults))
+        return Current(by_pair, by_short_digest, Facts(defaults))
 
 
 class Artifacts:
@@ -68,27 +67,27 @@ class Artifacts:
         self._builder = builder
         self._state = state
         self._on_change = on_change
-        self._known: dict[Pair, tuple[Artifact, str]] = {
+        self._known: dict[ArtifactKey, tuple[Artifact, str]] = {
             (artifact.model, artifact.type): (artifact, source) for artifact, source in state.artifacts()
         }
-        self._building: dict[tuple[Pair, str], asyncio.Task[None]] = {}
-        self._failed: dict[tuple[Pair, str], str] = {}
+        self._building: dict[tuple[ArtifactKey, str], asyncio.Task[None]] = {}
+        self._failed: dict[tuple[ArtifactKey, str], str] = {}
         self._current: tuple[Desired, Current] | None = None
 
     @property
-    def failures(self) -> Mapping[Pair, str]:
+    def failures(self) -> Mapping[ArtifactKey, str]:
         """Return what can't be built, and why."""
         return {pair: why for (pair, _), why in self._failed.items()}
 
     @property
-    def building(self) -> tuple[Pair, ...]:
+    def building(self) -> tuple[ArtifactKey, ...]:
         """Return what is being built."""
         return tuple(pair for pair, _ in self._building)
 
     @property
-    def names(self) -> Mapping[str, str]:
+    def names(self) -> Mapping[ShortDigest, str]:
         """Return the models of packs, by the first 16 bytes of their digests."""
-        return {artifact.digest[:DIGEST16_HEX]: str(artifact.model) for artifact, _ in self._known.values()}
+        return {short_digest(artifact.digest): str(artifact.model) for artifact, _ in self._known.values()}
 
     def current(self, desired: Desired) -> Current:
         """Return the artifacts that were made of just what Git has now; the same object while nothing changes.
@@ -126,7 +125,7 @@ class Artifacts:
         await ended(list(self._building.values()))
 
     @staticmethod
-    def _wanted(desired: Desired, actions: Iterable[Action]) -> set[Pair]:
+    def _wanted(desired: Desired, actions: Iterable[Action]) -> set[ArtifactKey]:
         kinds = {device.type for device in desired.devices.values()}
         wanted = {(ref, kind) for kind in kinds for ref in desired.types[kind].prebaked}
         for action in actions:
@@ -134,7 +133,7 @@ class Artifacts:
                 wanted.add((action.model, desired.devices[action.device].type))
         return wanted
 
-    async def _build(self, desired: Desired, pair: Pair, source: str) -> None:
+    async def _build(self, desired: Desired, pair: ArtifactKey, source: str) -> None:
         log.info("building %s for %s", *pair)
         try:
             artifact = await self._builder.build(desired, pair)

@@ -37,9 +37,10 @@ from reconciler.model import (
     HoldReason,
     Install,
     ModelRef,
-    Nothing,
+    NoChange,
     Origin,
     RolloutId,
+    short_digest_from_bytes,
 )
 from reconciler.plan.revision import revision_of
 from signing.gateway_keystore import GatewayKey
@@ -96,7 +97,7 @@ class Dispatch:
                     pass  # Artifacts.provide builds it; the next plan says ARTIFACT
                 case Install() | ActivatePrebaked() | Configure():
                     self._begin_one(desired, action, now_s)
-                case Nothing() | Hold() | Blocked():
+                case NoChange() | Hold() | Blocked():
                     pass
                 case unexpected:
                     assert_never(unexpected)
@@ -208,7 +209,7 @@ class Dispatch:
 
     async def _configure(self, desired: Desired, action: Configure, to: DeliveryTarget, fleet: LinkSession) -> Outcome:
         running = to.report.running
-        artifact = self._tools.artifacts.current(desired).by_digest16.get(running.hex() if running else "")
+        artifact = self._tools.artifacts.current(desired).by_short_digest.get(short_digest_from_bytes(running or b""))
         if artifact is None:
             return Lost("the pack that it runs is not known")
         values = encode_values(self._tools.artifacts.pack(desired, artifact), action.parameters)
@@ -265,7 +266,7 @@ def still_wanted(purpose: Purpose, action: Action, desired: Desired) -> bool:
             return reason is BlockedReason.SILENT  # the delivery itself knows best when to give up
         case Hold(reason=reason) if reason is not HoldReason.IN_PROGRESS:
             return False
-        case Hold() | Nothing() | Configure():
+        case Hold() | NoChange() | Configure():
             return _leads_to(purpose, desired)  # the device has it all: the delivery waits for its end
         case unexpected:
             assert_never(unexpected)

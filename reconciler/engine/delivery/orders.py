@@ -13,19 +13,17 @@ from dataclasses import dataclass, replace
 
 import signing.envelope
 from reconciler.compiler.payload.encodings import EncodedPayload
-from reconciler.compiler.payload.encodings import PayloadForm as Packed
-from reconciler.devices.messages import PayloadEncoding
+from reconciler.devices.messages import TRANSFERS
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport
 from reconciler.devices.transfer import TransferJob
 from reconciler.engine.state.database import Delivery
-from reconciler.model import DeviceId, Digest
+from reconciler.model import DeviceId, Digest, PayloadEncoding, short_digest_to_bytes
 from signing.gateway_keystore import GatewayKey
 from signing.names import EnvelopeTarget, device_id, vendor_id
 
-TRANSFER_NAMES = 24
 SECTOR_BYTES = 4096
 SEQUENCE_JUMP = 1024  # docs/specs/envelope.md, V20
-NO_PAYLOAD = EncodedPayload(Packed.RAW, b"")
+NO_PAYLOAD = EncodedPayload(PayloadEncoding.RAW, b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ def fitting(forms: Sequence[EncodedPayload], pack_bytes: int, to: DeliveryTarget
         return -(-count // SECTOR_BYTES) * SECTOR_BYTES
 
     room = to.capabilities.slot_bytes - sectors(pack_bytes)
-    return tuple(form for form in forms if form.encoding is Packed.RAW or sectors(len(form.data)) <= room)
+    return tuple(form for form in forms if form.encoding is PayloadEncoding.RAW or sectors(len(form.data)) <= room)
 
 
 def install_job(
@@ -112,7 +110,7 @@ def _resumable(to: DeliveryTarget, parcel: PackPayloads, before: Delivery | None
     same = (
         before.digest == parcel.digest
         and before.sequence == to.report.sequence
-        and transfer.digest16 == bytes.fromhex(parcel.digest)[:16]
+        and transfer.digest16 == short_digest_to_bytes(parcel.digest)
     )
     if not same:
         return None
@@ -123,12 +121,12 @@ def _resumable(to: DeliveryTarget, parcel: PackPayloads, before: Delivery | None
 def _job(to: DeliveryTarget, delivery: Delivery, payload: EncodedPayload) -> TransferJob:
     return TransferJob(
         device=to.device,
-        transfer=delivery.sequence % TRANSFER_NAMES,
+        transfer=delivery.sequence % TRANSFERS,
         envelope=delivery.envelope,
         sequence=delivery.sequence,
         counter=to.report.counter,
-        digest16=bytes.fromhex(delivery.digest)[:16],
+        digest16=short_digest_to_bytes(delivery.digest),
         payload=payload.data,
-        encoding=PayloadEncoding(int(payload.encoding)),
+        encoding=payload.encoding,
         block_gap_s=to.capabilities.block_ms / 1000,
     )

@@ -6,14 +6,14 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
-from reconciler.compiler.payload.encodings import EncodedPayload, PayloadForm, candidates
+from reconciler.compiler.payload.encodings import EncodedPayload, candidates
 from reconciler.engine.artifacts.provider import Artifacts
 from reconciler.engine.delivery.orders import DeliveryTarget, PackPayloads, fitting
-from reconciler.model import Artifact, Desired, DeviceId, Digest
+from reconciler.model import Artifact, Desired, DeviceId, Digest, PayloadEncoding, short_digest_from_bytes
 
 KEPT = 32  # pairs of packs; a fleet in the middle of a rollout has few
 
-Pair = tuple[Digest, Digest | None]
+PayloadKey = tuple[Digest, Digest | None]
 
 
 class PayloadCache:
@@ -21,14 +21,14 @@ class PayloadCache:
 
     def __init__(self, artifacts: Artifacts) -> None:
         self._artifacts = artifacts
-        self._made: OrderedDict[Pair, asyncio.Task[tuple[EncodedPayload, ...]]] = OrderedDict()
+        self._made: OrderedDict[PayloadKey, asyncio.Task[tuple[EncodedPayload, ...]]] = OrderedDict()
         self._raw_only: set[DeviceId] = set()  # devices in which pack and payload don't fit side by side
 
     async def make(self, desired: Desired, artifact: Artifact, to: DeliveryTarget) -> PackPayloads:
         """Return all forms that this device can take, the smallest first."""
         forms = await self._forms(desired, artifact, to)
         if to.device in self._raw_only:
-            forms = tuple(form for form in forms if form.encoding is PayloadForm.RAW)
+            forms = tuple(form for form in forms if form.encoding is PayloadEncoding.RAW)
         return PackPayloads(artifact.digest, artifact.pack_bytes, fitting(forms, artifact.pack_bytes, to))
 
     def send_raw(self, device: DeviceId) -> bool:
@@ -38,8 +38,8 @@ class PayloadCache:
         return news
 
     async def _forms(self, desired: Desired, artifact: Artifact, to: DeliveryTarget) -> tuple[EncodedPayload, ...]:
-        running = to.report.running.hex() if to.report.running else ""
-        base = self._artifacts.current(desired).by_digest16.get(running)
+        running = short_digest_from_bytes(to.report.running or b"")
+        base = self._artifacts.current(desired).by_short_digest.get(running)
         pair = (artifact.digest, base.digest if base else None)
         task = self._made.get(pair)
         if task is None or (task.done() and (task.cancelled() or task.exception())):

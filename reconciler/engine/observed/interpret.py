@@ -19,16 +19,24 @@ from reconciler.devices.reports import (
     parse_body,
 )
 from reconciler.engine.state.database import DeviceRecord
-from reconciler.model import Capabilities, DeviceId, Digest, ObservedDevice, Parameters, Phase, TypeId
-
-DIGEST16_HEX = 32
+from reconciler.model import (
+    Capabilities,
+    DeviceId,
+    Digest,
+    ObservedDevice,
+    Parameters,
+    Phase,
+    ShortDigest,
+    TypeId,
+    short_digest_from_bytes,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What must be known of packs to understand a report: the parameters that each has built in."""
 
-    defaults: Mapping[str, Parameters] = field(default_factory=dict)  # by the first 16 bytes of the digest, in hex
+    defaults: Mapping[ShortDigest, Parameters] = field(default_factory=dict)
 
 
 def observed_device(heard: DeviceRecord, facts: Facts, *, cloned: bool = False) -> ObservedDevice:
@@ -96,13 +104,12 @@ def _report(body: bytes) -> DeviceReport:
 
 
 def _digest(digest16: bytes | None) -> Digest | None:
-    return Digest(digest16.hex()) if digest16 is not None else None
+    return Digest(short_digest_from_bytes(digest16)) if digest16 is not None else None
 
 
 def _parameters(heard: DeviceRecord, report: DeviceReport, facts: Facts) -> Parameters:
     if report.parameters == 0:
-        running = report.running.hex() if report.running else ""
-        return facts.defaults.get(running, {})
+        return facts.defaults.get(short_digest_from_bytes(report.running), {}) if report.running else {}
     if report.parameters == heard.parameters_check and heard.parameters is not None:
         return heard.parameters
     return {}  # set by somebody else, or we have forgotten: planning will have them set again
@@ -124,6 +131,6 @@ def _capabilities(body: bytes) -> Capabilities:
         operators=_operator_names(told.operators),
         slot_bytes=told.slot_bytes,
         arena_bytes=told.arena_bytes,
-        prebaked=tuple(Digest(digest.hex()) for digest in told.prebaked),
+        prebaked=tuple(Digest(short_digest_from_bytes(digest)) for digest in told.prebaked),
         updates=told.updates,
     )

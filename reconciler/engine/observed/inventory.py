@@ -17,15 +17,14 @@ from reconciler.engine.observed.trust import TrustLedger
 from reconciler.engine.state.database import DeviceRecord, Failure, StateDatabase
 from reconciler.model import (
     Artifact,
+    ArtifactKey,
     Before,
     DeviceId,
     Digest,
-    ModelRef,
     Observed,
     ObservedDevice,
     Parameters,
     RolloutId,
-    TypeId,
 )
 
 
@@ -147,7 +146,7 @@ class Inventory:
         self._failures = {pair: failure for pair, failure in self._failures.items() if pair[0] != device}
         self._quarantined = frozenset(self._failures)
 
-    def observed(self, facts: Facts, artifacts: Mapping[tuple[ModelRef, TypeId], Artifact]) -> Observed:
+    def observed(self, facts: Facts, artifacts: Mapping[ArtifactKey, Artifact]) -> Observed:
         """Return what is observed now; the same object while nothing changed."""
         if facts is not self._facts:
             self._facts = facts

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from reconciler.engine.artifacts.provider import Pair
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.state.database import Failure, StateDatabase
 from reconciler.model import (
     Artifact,
+    ArtifactKey,
     BlockedReason,
     Desired,
     DeviceId,
@@ -23,6 +23,7 @@ from reconciler.model import (
     RolloutMemory,
 )
 from reconciler.plan import Planner, remember
+from reconciler.plan.device.verdict import FailedDevice, SettledDevice
 from reconciler.plan.revision import revision_of
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class RolloutMemories:
 
     def take(self, observed: Observed, planner: Planner, now: datetime) -> bool:
         """Keep that rollouts stopped or were complete; tell whether that is news."""
-        after = remember(observed, planner.courses, now)
+        after = remember(observed, planner.evaluations, now)
         if after == self.rollouts:
             return False
         with self._state.together():
@@ -64,22 +65,22 @@ class RolloutMemories:
         return True
 
 
-def take_gates(desired: Desired, planner: Planner, view: Inventory, artifacts: Mapping[Pair, Artifact]) -> None:
+def take_gates(desired: Desired, planner: Planner, view: Inventory, artifacts: Mapping[ArtifactKey, Artifact]) -> None:
     """Quarantine what failed a gate, so that it stays failed when it is gone; note of whom gates await evidence."""
     waiting: set[DeviceId] = set()
-    for name in planner.courses:
+    for name in planner.evaluations:
         rollout = desired.rollouts[name]
         if not rollout.gates:
             continue
         for device, verdict in planner.verdicts(name).items():
             if device not in desired.devices:
                 continue
-            if verdict.awaits:
+            if isinstance(verdict, SettledDevice) and verdict.pending_gate:
                 waiting.add(device)
-            if verdict.gate_failed:
+            if isinstance(verdict, FailedDevice) and verdict.failed_gate:
                 artifact = artifacts.get((rollout.model, desired.devices[device].type))
                 if artifact is not None and view.why_quarantined(device, artifact.digest) is None:
-                    why = f"a gate failed: {verdict.gate_failed}"
+                    why = f"a gate failed: {verdict.failed_gate}"
                     log.warning("%s: %s: %s", device, rollout.model, why, extra={"reason": BlockedReason.GATE.value})
                     view.quarantine(Failure(device, artifact.digest, why, name, revision_of(desired, name)))
     view.evidence.wanted = waiting

@@ -9,8 +9,8 @@ from datetime import datetime
 from reconciler.model import Desired, DeviceId, Rollout, RolloutId, RolloutReport
 from reconciler.plan import Planner
 from reconciler.plan.rollout.evaluation import RolloutEvaluation
-from reconciler.plan.rollout.holds import hold_all
-from reconciler.plan.rollout.memory import report_to_peers
+from reconciler.plan.rollout.holds import rollout_hold
+from reconciler.plan.rollout.own_report import report_to_peers
 from reconciler.plan.rollout.tally import WaveRole
 from reconciler.report.rollout_status import RolloutFacts, WaveFacts
 
@@ -30,12 +30,12 @@ class RolloutFactsBuilder:
         now: datetime,
     ) -> tuple[RolloutFacts, ...]:
         """Tell of every rollout that has devices of ours; `told` is what was said of it last."""
-        courses = planner.courses
+        courses = planner.evaluations
         incomplete = {name for name, course in courses.items() if not course.complete}
         known = {}
         for name in sorted(courses):
             course = courses[name]
-            standing = hold_all(desired.rollouts[name], incomplete)
+            standing = rollout_hold(desired.rollouts[name], incomplete)
             held = standing.why if standing is not None else ""
             before = self._known.get(name)
             if before is not None and before[0] is course and before[1] is ours and before[2] == held:

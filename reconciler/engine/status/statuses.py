@@ -6,7 +6,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from reconciler.model import Action, Artifact, DeviceId, GatewayId, Observed, ObservedDevice, RolloutId, RolloutReport
+from reconciler.model import (
+    Action,
+    Artifact,
+    DeviceId,
+    GatewayId,
+    Observed,
+    ObservedDevice,
+    RolloutId,
+    RolloutReport,
+    ShortDigest,
+    short_digest,
+)
 from reconciler.page.page_model import PageModel
 from reconciler.page.routes import INDEX, committed
 from reconciler.report.device_status import DeviceStatus, Distrust, Moment, device_status
@@ -27,7 +38,7 @@ class PassOutcome:
     gateway: GatewayFacts
     actions: tuple[Action, ...]
     observed: Observed
-    by_digest16: Mapping[str, Artifact]
+    by_short_digest: Mapping[ShortDigest, Artifact]
     rollouts: Mapping[DeviceId, RolloutId]  # that has each device
     moment: Moment
     doubts: Mapping[DeviceId, Distrust] = field(default_factory=dict)
@@ -120,7 +131,7 @@ class Statuses:
         doubt = picture.doubts.get(device)
         if told is not None and told.seen is seen and told.doubt == doubt and told.action == action:
             return
-        model = _model(seen, picture.by_digest16)
+        model = _model(seen, picture.by_short_digest)
         status = device_status(action, seen, model, picture.moment, self._previous(device), doubt)
         self._told[device] = _PublishedStatus(action, seen, doubt, status)
         if told is None or status != told.status:
@@ -149,8 +160,8 @@ def _rollout_path(rollout: RolloutId) -> str:
     return f"{ROLLOUTS}{rollout}.yaml"
 
 
-def _model(seen: ObservedDevice | None, by_digest16: Mapping[str, Artifact]) -> str | None:
+def _model(seen: ObservedDevice | None, by_short_digest: Mapping[ShortDigest, Artifact]) -> str | None:
     if seen is None or seen.running is None:
         return None
-    artifact = by_digest16.get(seen.running)
+    artifact = by_short_digest.get(short_digest(seen.running))
     return str(artifact.model) if artifact is not None else None

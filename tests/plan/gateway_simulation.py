@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many gateways that share nothing but what they commit, each with a planner of its own, and devices that fail.
+"""A simulation of many gateways, each with its own planner, and of devices that fail.
 
-What a gateway knows of another is some past of it: fetches are random, gateways are cut off for a while, one may lie,
-one may disappear. Truth is kept beside, so that promises are judged by what happened and not by what anybody believed.
+The gateways share nothing but what they commit. What a gateway knows of a peer is some earlier state of it: fetches
+come at random, gateways are offline for a while, one may be dishonest, one may disappear. The true state is kept
+separately, so that the promises are checked against what happened and not against what any gateway believed.
 """
 
 from __future__ import annotations
@@ -44,9 +45,10 @@ from reconciler.model import (
     Wave,
 )
 from reconciler.plan import Planner, remember
-from reconciler.plan.rollout.memory import report_to_peers
+from reconciler.plan.device.verdict import FailedDevice
+from reconciler.plan.rollout.own_report import report_to_peers
 from reconciler.plan.rollout.progress import allowed_failures
-from tests.plan.fleets import BUILT, ESP32, EVERYWHERE, NOW, V1, V2, digest_of, fleet, told
+from tests.plan.example_fleet import BUILT, ESP32, EVERYWHERE, NOW, V1, V2, capabilities_of, digest_of, fleet
 
 TICK = timedelta(minutes=1)
 WANTED, OLD = digest_of(V2, ESP32.name), digest_of(V1, ESP32.name)
@@ -61,35 +63,35 @@ WAVES = (
 )
 BUDGETS = (FailureBudget(0), FailureBudget(2), FailureBudget(percent=10), FailureBudget(5, 30))
 REPORT_TICKS = 5
-LIES_TICKS = 150  # of a fabric's time; then a liar keeps to its last word
-QUIET_TICKS = 45  # more than a silence, the longest soak and the longest cut take
+FALSE_REPORT_TICKS = 150  # after that a dishonest gateway repeats its last report
+QUIET_TICKS = 45  # longer than a silence, the longest soak and the longest interruption
 
 
 class Fate(Enum):
-    """What becomes of a device that is given the new model."""
+    """What happens to a device that gets the new model."""
 
     GOOD = "good"
     BAD_TRIAL = "bad trial"
     BAD_GATE = "bad gate"
-    DIES = "dies"  # on the way, on trial, or before its gate can be judged
-    DEAD = "dead"  # before anything began
+    DIES = "dies"  # during the transfer, on trial, or before its gate can be evaluated
+    DEAD = "dead"  # before the rollout began
 
 
 @dataclass
-class Setting:
-    """How large a fabric is, and how much goes wrong in it."""
+class SimulationSettings:
+    """How large the simulation is, and how much goes wrong in it."""
 
     gateways: int = 3
     devices: int = 6  # of each gateway
     faults: float = 0.2
     rollout: Rollout | None = None  # None: drawn
-    liars: int = 0
-    lost: int = 0  # gateways that disappear in the middle
-    fetches: float = 0.5  # a minute
+    dishonest: int = 0
+    lost: int = 0  # gateways that disappear during the rollout
+    fetches: float = 0.5  # per minute
 
 
 @dataclass
-class Site:
+class SimulatedGateway:
     """One gateway: what it knows, and what it has committed."""
 
     name: GatewayId
@@ -98,20 +100,20 @@ class Site:
     memory: Mapping[RolloutId, RolloutMemory] = field(default_factory=dict)
     quarantined: frozenset[tuple[DeviceId, Digest]] = frozenset()
     peers: dict[GatewayId, PeerReport] = field(default_factory=dict)
-    word: RolloutReport | None = None
+    report: RolloutReport | None = None
     actions: tuple[Action, ...] = ()
     seen: dict[DeviceId, ObservedDevice] = field(default_factory=dict)
     observed: Observed | None = None
-    cut_until: datetime = NOW
+    offline_until: datetime = NOW
     gone: bool = False
-    lies: bool = False
-    news: bool = True  # something is known that was not planned with yet
+    dishonest: bool = False
+    stale: bool = True  # something is known that the last plan did not take into account
 
 
-class Fabric:
-    """A fleet with its gateways, and what really happens to its devices."""
+class GatewaySimulation:
+    """A fleet, its gateways, and the true state of its devices."""
 
-    def __init__(self, seed: int, setting: Setting) -> None:
+    def __init__(self, seed: int, setting: SimulationSettings) -> None:
         self.dice = random.Random(seed)
         self.now = NOW
         self.setting = setting
@@ -120,126 +122,137 @@ class Fabric:
         self.rollout = self.desired.rollouts[NAME]
         self.allowed = allowed_failures(self.rollout.budget, len(self.desired.devices))
         names = list(self.desired.gateways)
-        self.sites = [
-            Site(name, frozenset(each for each in self.desired.devices if each.startswith(f"{name}-")))
+        self.gateways = [
+            SimulatedGateway(name, frozenset(each for each in self.desired.devices if each.startswith(f"{name}-")))
             for name in names
         ]
-        for site in self.dice.sample(self.sites, setting.liars):
-            site.lies = True
-        self._to_lose = self.dice.sample([site for site in self.sites if not site.lies], setting.lost)
+        for gateway in self.dice.sample(self.gateways, setting.dishonest):
+            gateway.dishonest = True
+        self._to_lose = self.dice.sample([gateway for gateway in self.gateways if not gateway.dishonest], setting.lost)
         self.fates = {name: self._fate(setting.faults) for name in self.desired.devices}
-        self.honest = frozenset(name for site in self.sites if not site.lies for name in site.devices)
+        self.honest = frozenset(name for gateway in self.gateways if not gateway.dishonest for name in gateway.devices)
         self.failed: set[DeviceId] = set()
         self.dead = {name for name, fate in self.fates.items() if fate is Fate.DEAD}
-        self.took: set[DeviceId] = set()  # who was ever given the new model
-        for site in self.sites:
-            site.seen = dict.fromkeys(
-                site.devices, ObservedDevice(NOW, Phase.CONFIRMED, OLD, capabilities=told(ESP32), confirmed_since=NOW)
+        self.took: set[DeviceId] = set()  # the devices that ever got the new model
+        for gateway in self.gateways:
+            gateway.seen = dict.fromkeys(
+                gateway.devices,
+                ObservedDevice(NOW, Phase.CONFIRMED, OLD, capabilities=capabilities_of(ESP32), confirmed_since=NOW),
             )
 
     @property
     def failed_beyond(self) -> int:
-        """Count the failures above the one that stops the rollout, where gateways are honest."""
+        """Count the failures above the one that stops the rollout, at honest gateways."""
         return max(0, len(self.failed & self.honest) - self.allowed - 1)
 
     def run(self, ticks: int = 5000) -> bool:
-        """Let it go until nothing happens any more; False: it goes on for ever."""
+        """Run until nothing happens any more; return False if that never comes."""
         quiet = 0
         for tick in range(ticks):
             if tick == 10:
-                for site in self._to_lose:
-                    site.gone = True
+                for gateway in self._to_lose:
+                    gateway.gone = True
             quiet = 0 if self.tick() else quiet + 1
             if quiet == QUIET_TICKS:
                 return True
         return False
 
     def tick(self) -> bool:
-        """Let a minute pass; tell whether anything happened."""
+        """Let a minute pass; return whether anything happened."""
         self.now += TICK
         self._tick += 1
         happened = False
-        for site in self.dice.sample(self.sites, len(self.sites)):
-            happened |= self._live(site)
-            if not site.gone:
-                happened |= self._fetch(site)
-                happened |= self._pass(site)
+        for gateway in self.dice.sample(self.gateways, len(self.gateways)):
+            happened |= self._live(gateway)
+            if not gateway.gone:
+                happened |= self._fetch(gateway)
+                happened |= self._pass(gateway)
         return happened
 
     def done(self, name: DeviceId) -> bool:
-        """Tell whether a device runs the new model, confirmed."""
-        seen = self.site_of(name).seen[name]
+        """Return whether a device runs the new model, confirmed."""
+        seen = self.gateway_of(name).seen[name]
         return seen.running == WANTED and seen.phase is Phase.CONFIRMED
 
-    def site_of(self, name: DeviceId) -> Site:
+    def gateway_of(self, name: DeviceId) -> SimulatedGateway:
         """Find the gateway of a device."""
-        return next(site for site in self.sites if name in site.devices)
+        return next(gateway for gateway in self.gateways if name in gateway.devices)
 
     # ------------------------------------------------------------ gateways
 
-    def _fetch(self, site: Site) -> bool:
-        if self.now < site.cut_until:
+    def _fetch(self, gateway: SimulatedGateway) -> bool:
+        if self.now < gateway.offline_until:
             return False
         if self.dice.random() < 0.01:
-            site.cut_until = self.now + self.dice.randint(2, 30) * TICK
-        if self.dice.random() >= self.setting.fetches:  # fetches are no clockwork
+            gateway.offline_until = self.now + self.dice.randint(2, 30) * TICK
+        if self.dice.random() >= self.setting.fetches:  # fetches come at random times
             return False
-        before = dict(site.peers)
-        for peer in self.sites:
-            known = site.peers.get(peer.name)
-            if peer is not site and peer.word is not None and (known is None or known.rollouts[NAME] is not peer.word):
-                site.peers[peer.name] = PeerReport({NAME: peer.word})
-        site.news |= site.peers != before
-        return site.peers != before
+        before = dict(gateway.peers)
+        for peer in self.gateways:
+            known = gateway.peers.get(peer.name)
+            if (
+                peer is not gateway
+                and peer.report is not None
+                and (known is None or known.rollouts[NAME] is not peer.report)
+            ):
+                gateway.peers[peer.name] = PeerReport({NAME: peer.report})
+        gateway.stale |= gateway.peers != before
+        return gateway.peers != before
 
-    def _pass(self, site: Site) -> bool:
-        if not site.news and (site.planner.until is None or self.now < site.planner.until):
-            return self._act(site, site.actions)
-        site.news = False
-        observed = Observed(dict(site.seen), ARTIFACTS, site.quarantined, site.memory, site.name, dict(site.peers))
-        actions = site.planner.plan(self.desired, observed, self.now)
-        site.observed = observed
-        changed = actions != site.actions
-        site.actions = actions
-        courses, verdicts = site.planner.courses, site.planner.verdicts(NAME)
-        site.memory = remember(observed, courses, self.now)
-        site.news = site.memory != observed.rollouts
-        bad = {(name, WANTED) for name in site.devices if verdicts[name].gate_failed}
-        site.news |= not bad <= site.quarantined
-        site.quarantined |= bad
-        if not site.lies:
-            site.word = report_to_peers(courses[NAME], verdicts, site.devices, site.word, self.now)
-        elif site.word is None or (self._tick < LIES_TICKS and self.dice.random() < 0.2):
-            site.word = self._lie(courses[NAME].revision, site)
-            site.news = True
-        return self._act(site, actions) or changed
+    def _pass(self, gateway: SimulatedGateway) -> bool:
+        if not gateway.stale and (gateway.planner.until is None or self.now < gateway.planner.until):
+            return self._act(gateway, gateway.actions)
+        gateway.stale = False
+        observed = Observed(
+            dict(gateway.seen), ARTIFACTS, gateway.quarantined, gateway.memory, gateway.name, dict(gateway.peers)
+        )
+        actions = gateway.planner.plan(self.desired, observed, self.now)
+        gateway.observed = observed
+        changed = actions != gateway.actions
+        gateway.actions = actions
+        evaluations, verdicts = gateway.planner.evaluations, gateway.planner.verdicts(NAME)
+        gateway.memory = remember(observed, evaluations, self.now)
+        gateway.stale = gateway.memory != observed.rollouts
+        bad = {
+            (name, WANTED)
+            for name in gateway.devices
+            if isinstance(verdict := verdicts[name], FailedDevice) and verdict.failed_gate
+        }
+        gateway.stale |= not bad <= gateway.quarantined
+        gateway.quarantined |= bad
+        if not gateway.dishonest:
+            gateway.report = report_to_peers(evaluations[NAME], verdicts, gateway.devices, gateway.report, self.now)
+        elif gateway.report is None or (self._tick < FALSE_REPORT_TICKS and self.dice.random() < 0.2):
+            gateway.report = self._false_report(evaluations[NAME].revision, gateway)
+            gateway.stale = True
+        return self._act(gateway, actions) or changed
 
-    def _lie(self, revision: str, site: Site) -> RolloutReport:
-        """Say that all is done, or say of anybody's devices whatever comes to mind; only a stop would end it all."""
+    def _false_report(self, revision: str, gateway: SimulatedGateway) -> RolloutReport:
+        """Report all own devices done, or random states of any devices, but never a stop, which would end it all."""
         if self.dice.random() < 0.5:
-            return RolloutReport(revision, done=site.devices)
+            return RolloutReport(revision, done=gateway.devices)
         everybody = sorted(self.desired.devices)
         done, begun, soaking, due, missing, out = (
             frozenset(self.dice.sample(everybody, self.dice.randint(0, len(everybody)))) for _ in range(6)
         )
         return RolloutReport(revision, done, begun, soaking, due, missing=missing, out=out)
 
-    def _act(self, site: Site, actions: Iterable[Action]) -> bool:
+    def _act(self, gateway: SimulatedGateway, actions: Iterable[Action]) -> bool:
         acted = False
         for action in actions:
-            if action.device not in site.devices or action.device in self.dead:
+            if action.device not in gateway.devices or action.device in self.dead:
                 continue
             if isinstance(action, Install | Configure | ActivatePrebaked) and self.dice.random() < 0.7:
-                acted |= self._order(site, action)
+                acted |= self._order(gateway, action)
         return acted
 
-    def _order(self, site: Site, action: Install | Configure | ActivatePrebaked) -> bool:
-        name, seen = action.device, site.seen[action.device]
-        site.news = True
+    def _order(self, gateway: SimulatedGateway, action: Install | Configure | ActivatePrebaked) -> bool:
+        name, seen = action.device, gateway.seen[action.device]
+        gateway.stale = True
         if isinstance(action, Configure):
-            site.seen[name] = replace(seen, parameters=action.parameters, confirmed_since=self.now)
+            gateway.seen[name] = replace(seen, parameters=action.parameters, confirmed_since=self.now)
         elif action.model == V1:
-            site.seen[name] = replace(
+            gateway.seen[name] = replace(
                 seen,
                 running=OLD,
                 other_slot=WANTED,
@@ -250,25 +263,25 @@ class Fabric:
         elif seen.phase is Phase.CONFIRMED:
             self.took.add(name)
             before = Before("", OLD, seen.parameters)
-            site.seen[name] = replace(seen, phase=Phase.RECEIVING, incoming=WANTED, before=before)
+            gateway.seen[name] = replace(seen, phase=Phase.RECEIVING, incoming=WANTED, before=before)
         else:
-            site.seen[name] = replace(seen, phase=Phase.TRIAL, running=WANTED, other_slot=OLD, incoming=None)
+            gateway.seen[name] = replace(seen, phase=Phase.TRIAL, running=WANTED, other_slot=OLD, incoming=None)
         return True
 
     # ------------------------------------------------------------ devices
 
-    def _live(self, site: Site) -> bool:
+    def _live(self, gateway: SimulatedGateway) -> bool:
         happened = False
-        for name in sorted(site.devices - self.dead):
-            before = site.seen[name]
+        for name in sorted(gateway.devices - self.dead):
+            before = gateway.seen[name]
             after = self._step(name, before)
             if name in self.dead:
                 happened = True
                 continue
             happened |= after is not before
             if after is not before or self._tick % REPORT_TICKS == 0:
-                site.seen[name] = replace(after, last_seen=self.now)
-                site.news = True
+                gateway.seen[name] = replace(after, last_seen=self.now)
+                gateway.stale = True
         return happened
 
     def _step(self, name: DeviceId, seen: ObservedDevice) -> ObservedDevice:
@@ -289,8 +302,8 @@ class Fabric:
     def _end_trial(self, name: DeviceId, seen: ObservedDevice) -> ObservedDevice:
         if self.fates[name] is Fate.BAD_TRIAL:
             self.failed.add(name)
-            site = self.site_of(name)
-            site.quarantined |= {(name, WANTED)}
+            gateway = self.gateway_of(name)
+            gateway.quarantined |= {(name, WANTED)}
             return replace(seen, phase=Phase.CONFIRMED, running=OLD, other_slot=None, previous_failed=WANTED)
         parameters = {"threshold": 0.5}
         health = DeviceHealth(Counts(0, 0, 0, 0))
@@ -305,7 +318,7 @@ class Fabric:
 
     @staticmethod
     def _watched(seen: ObservedDevice) -> bool:
-        """Tell whether a device has counted all that the gate could ask for."""
+        """Return whether a device has counted as many inferences as the gate needs."""
         return seen.health is not None and seen.health.now.inferences > FAULTY.over_inferences
 
     def _fate(self, faults: float) -> Fate:
@@ -314,7 +327,7 @@ class Fabric:
         return self.dice.choice((Fate.BAD_TRIAL, Fate.BAD_TRIAL, Fate.BAD_GATE, Fate.DIES, Fate.DEAD))
 
 
-def _desired(dice: random.Random, setting: Setting) -> Desired:
+def _desired(dice: random.Random, setting: SimulationSettings) -> Desired:
     gateways = [
         Gateway(GatewayId(f"g{number:02}"), Selector(match_labels={"at": f"g{number:02}"}))
         for number in range(setting.gateways)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What holds a device that should change, and which reason wins."""
+"""What holds a device, and which reason comes first."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from reconciler.model import (
     HoldReason,
     Install,
     MaintenanceWindow,
-    Nothing,
+    NoChange,
     Rollout,
     RolloutId,
     Selector,
     Wave,
 )
 from reconciler.plan import plan
-from tests.plan.fleets import (
+from tests.plan.example_fleet import (
     BUILT,
     ESP32,
     EVERYWHERE,
@@ -42,12 +42,12 @@ from tests.plan.fleets import (
     V1,
     V2,
     artifact,
+    capabilities_of,
     device,
     digest_of,
     fleet,
     observe,
     seen,
-    told,
 )
 
 NEVER_NOW = MaintenanceWindow(("Wed",), "01:00", 60)
@@ -68,7 +68,9 @@ def actions(
     """Plan for devices that all report, with nothing running."""
     who = devices or [device(1)]
     desired = fleet(who, rollouts, gateways=gateways, defaults=defaults)
-    observed = observe({each.name: seen(capabilities=told(desired.types[each.type])) for each in who}, *BUILT)
+    observed = observe(
+        {each.name: seen(capabilities=capabilities_of(desired.types[each.type])) for each in who}, *BUILT
+    )
     return {action.device: action for action in plan(desired, observed, NOW)}
 
 
@@ -87,13 +89,13 @@ def test_suspended() -> None:
     assert reason([replace(EVERYWHERE, suspend=True)]) is HoldReason.SUSPENDED
 
 
-def test_a_suspended_rollout_leaves_alone_what_is_settled() -> None:
+def test_suspension_does_not_affect_settled_devices() -> None:
     desired = fleet([device(1)], [replace(EVERYWHERE, suspend=True)])
     (action,) = plan(desired, observe({"d001": DONE}, *BUILT), NOW)
-    assert isinstance(action, Nothing)
+    assert isinstance(action, NoChange)
 
 
-def test_the_highest_priority_has_the_device() -> None:
+def test_the_rollout_with_the_highest_priority_claims_the_device() -> None:
     low = replace(EVERYWHERE, name=RolloutId("a-low"), model=V1)
     action = actions([low, replace(EVERYWHERE, priority=1)])["d001"]
     assert isinstance(action, Install)
@@ -110,7 +112,7 @@ def test_the_highest_priority_has_the_device() -> None:
         (NOT_NOW, (), (), True),
         ((), NOT_NOW, (), True),
         ((), (), NOT_NOW, True),
-        (NOT_NOW, (NOON,), (), False),  # the fleet's count only where neither of the others says more
+        (NOT_NOW, (NOON,), (), False),  # the fleet's windows count only if the others have none
         (NOT_NOW, (), (NOON,), False),
         ((), (NOON,), NOT_NOW, True),
         ((), NOT_NOW, (NOON,), True),
@@ -135,10 +137,10 @@ def test_windows(
 
 def test_a_closed_window_says_when_it_opens() -> None:
     action = actions([replace(EVERYWHERE, windows=NOT_NOW)])["d001"]
-    assert action.why == "outside its windows; the next opens Wed 2026-11-25 01:00 UTC"
+    assert action.why == "outside its maintenance windows; the next opens Wed 2026-11-25 01:00 UTC"
 
 
-def test_each_device_goes_by_the_windows_of_its_gateway() -> None:
+def test_each_device_follows_the_windows_of_its_gateway() -> None:
     north = Gateway(GatewayId("north"), Selector(match_labels={"hall": "n"}), windows=NOT_NOW)
     south = Gateway(GatewayId("south"), Selector(match_labels={"hall": "s"}), windows=(NOON,))
     found = actions([EVERYWHERE], [device(1, hall="n"), device(2, hall="s")], gateways=[north, south])
@@ -146,7 +148,7 @@ def test_each_device_goes_by_the_windows_of_its_gateway() -> None:
     assert isinstance(found["d002"], Install)
 
 
-def test_a_critical_rollout_leaves_windows_and_nothing_else() -> None:
+def test_a_critical_rollout_ignores_windows_and_nothing_else() -> None:
     critical = replace(EVERYWHERE, critical=True, windows=NOT_NOW)
     assert reason([critical]) is None
     assert reason([replace(critical, suspend=True)]) is HoldReason.SUSPENDED
@@ -158,23 +160,23 @@ def test_a_critical_rollout_leaves_windows_and_nothing_else() -> None:
 def test_later_waves_wait() -> None:
     found = actions([WAVED], PAIR)
     assert [type(action) for action in found.values()] == [Install, Hold]
-    assert found["d002"].why == "in wave 2 of 2 (rest); waits for wave 1 (canary): 0 of 1 are done, 1 to go"
+    assert found["d002"].why == "in wave 2 of 2 (rest), waiting for wave 1 (canary): 0 of 1 device done, 1 to go"
 
 
 def test_a_wave_stays_open_for_a_device_that_lost_its_model() -> None:
     desired = fleet(PAIR, [WAVED])
     after = plan(desired, observe({"d001": DONE, "d002": seen()}, *BUILT), NOW)
-    assert [type(action) for action in after] == [Nothing, Install]
+    assert [type(action) for action in after] == [NoChange, Install]
     lost = plan(desired, observe({"d001": seen(), "d002": DONE}, *BUILT), NOW)
-    assert [type(action) for action in lost] == [Install, Nothing]
+    assert [type(action) for action in lost] == [Install, NoChange]
 
 
-def test_a_device_that_can_never_have_it_is_no_canary() -> None:
+def test_a_device_that_cannot_have_the_model_is_never_a_canary() -> None:
     found = actions([WAVED], [device(1, TINY.name), device(2), device(3)])
     assert sum(isinstance(action, Install) for action in found.values()) == 1
 
 
-def test_a_spent_budget_holds_all_that_is_left() -> None:
+def test_a_spent_budget_holds_all_remaining_devices() -> None:
     desired = fleet([*PAIR, device(3)], [replace(EVERYWHERE, budget=FailureBudget(count=0))])
     observed = observe({each.name: seen() for each in [*PAIR, device(3)]}, *BUILT)
     failed = frozenset({(DeviceId("d001"), digest_of(V2, ESP32.name))})
@@ -183,7 +185,7 @@ def test_a_spent_budget_holds_all_that_is_left() -> None:
     assert found[1].why == "rollout everywhere stopped: 1 failed, 0 allowed"
 
 
-def test_a_stand_in_is_no_part_of_a_wave() -> None:
+def test_a_fallback_is_not_held_by_waves() -> None:
     rollout = replace(WAVED, fallback=Fallback.PREBAKED)
     found = actions([rollout], [device(1), *(device(number, SEALED.name) for number in range(2, 5))])
     assert [type(action) for action in found.values()] == [Install, *[ActivatePrebaked] * 3]
@@ -211,7 +213,7 @@ def test_a_rollout_waits_for_those_that_it_depends_on() -> None:
     assert isinstance(second(), Install)
 
 
-def test_it_waits_for_the_soak_too() -> None:
+def test_a_dependency_includes_soak_times() -> None:
     soaking = replace(FIRST, waves=(Wave("all", percent=100, soak_s=600),))
     assert isinstance(second(soaking), Hold)
     assert isinstance(second(replace(soaking, waves=(Wave("all", percent=100, soak_s=60),))), Install)
@@ -222,18 +224,18 @@ def test_a_rollout_without_devices_is_complete() -> None:
     assert isinstance(second(nobody), Install)
 
 
-def test_a_rollout_that_none_of_its_devices_can_take_is_not_complete() -> None:
+def test_a_rollout_whose_devices_all_cannot_have_the_model_is_not_complete() -> None:
     too_large = artifact(OTHER, ESP32.name, 9999)
     desired = fleet(PAIR, [replace(FIRST, model=OTHER), SECOND])
     found = plan(desired, observe({"d001": seen(), "d002": seen()}, *BUILT, too_large), NOW)
     assert isinstance(found[1], Hold)
 
 
-# ---------------------------------------------------------------- which reason wins
+# ---------------------------------------------------------------- the order of reasons
 
 
-def test_the_order_of_reasons() -> None:
-    """Each reason is taken away in turn; the next one shows."""
+def test_hold_reasons_have_a_fixed_order() -> None:
+    """Take each reason away in turn; the next one shows."""
     worst = replace(SECOND, suspend=True, windows=NOT_NOW, waves=(Wave("canary", selector=Selector()),))
     never = replace(FIRST, windows=NOT_NOW)
     assert _second_reason([never, worst]) is HoldReason.SUSPENDED
@@ -247,7 +249,7 @@ def test_the_order_of_reasons() -> None:
 
 
 def _second_reason(rollouts: Sequence[Rollout], *, failed: bool = False) -> HoldReason | None:
-    """Plan three devices, of which the third may have failed, and look at the second."""
+    """Plan three devices, of which the third may have failed, and return what holds the second."""
     who = [*PAIR, device(3)]
     observed = observe({each.name: seen() for each in who}, *BUILT)
     if failed:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reconciler.model import MaintenanceWindow
 from reconciler.plan.rollout.windows import DAYS, OPEN, WindowState, window_state
-from tests.plan.fleets import windows
+from tests.plan.strategies import windows
 
 NIGHTS = MaintenanceWindow(("Mon", "Tue", "Wed", "Thu", "Fri"), "22:00", 6 * 3600, "Europe/Berlin")
 EARLY_SUNDAY = MaintenanceWindow(("Sun",), "02:30", 3600, "Europe/Berlin")
@@ -37,12 +37,12 @@ def test_no_windows_are_always_open() -> None:
         ("2026-07-03 19:59", False, "2026-07-03 20:00"),
     ],
 )
-def test_a_window_follows_its_zone(now: str, *, is_open: bool, until: str) -> None:
+def test_a_window_follows_its_time_zone(now: str, *, is_open: bool, until: str) -> None:
     found = window_state(((NIGHTS,),), at(now))
     assert (found.is_open, found.until) == (is_open, at(until))
 
 
-def test_the_clock_is_put_forward_over_the_start() -> None:
+def test_the_clocks_go_forward_past_the_opening_time() -> None:
     # 2026-03-29: 02:00 becomes 03:00 in Berlin, at 01:00 UTC; 02:30 never comes.
     assert window_state(((EARLY_SUNDAY,),), at("2026-03-29 01:29")).is_open is False
     assert window_state(((EARLY_SUNDAY,),), at("2026-03-29 01:30")) == WindowState(
@@ -50,7 +50,7 @@ def test_the_clock_is_put_forward_over_the_start() -> None:
     )
 
 
-def test_the_clock_is_put_back_over_the_start() -> None:
+def test_the_clocks_go_back_past_the_opening_time() -> None:
     # 2026-10-25: 03:00 becomes 02:00 in Berlin, at 01:00 UTC; 02:30 comes at 00:30 and at 01:30 UTC.
     assert window_state(((EARLY_SUNDAY,),), at("2026-10-25 00:30")) == WindowState(
         is_open=True, until=at("2026-10-25 01:30")
@@ -58,7 +58,7 @@ def test_the_clock_is_put_back_over_the_start() -> None:
     assert window_state(((EARLY_SUNDAY,),), at("2026-10-25 01:30")).is_open is False
 
 
-def test_a_window_stays_open_for_real_seconds_when_the_clock_changes() -> None:
+def test_a_window_stays_open_for_its_duration_when_the_clocks_change() -> None:
     saturday = MaintenanceWindow(("Sat",), "22:00", 6 * 3600, "Europe/Berlin")
     assert window_state(((saturday,),), at("2026-10-24 20:00")).until == at("2026-10-25 02:00")
     assert window_state(((saturday,),), at("2026-03-28 21:00")).until == at("2026-03-29 03:00")
@@ -75,7 +75,7 @@ def test_every_set_must_be_open() -> None:
     assert window_state(((noon,), (afternoon,)), at("2026-11-22 13:30")).is_open
 
 
-def test_windows_that_never_meet_never_open() -> None:
+def test_windows_that_never_overlap_never_open() -> None:
     morning, evening = MaintenanceWindow(DAYS, "06:00", 60), MaintenanceWindow(DAYS, "18:00", 60)
     found = window_state(((morning,), (evening,)), at("2026-11-21 12:00"))
     assert (found.is_open, found.opens_at) == (False, None)
@@ -89,7 +89,7 @@ def test_a_window_longer_than_a_week_never_closes() -> None:
 
 
 @given(drawn=windows, hours=st.integers(0, 24 * 366))
-def test_until_its_moment_a_door_stays_as_it_is(drawn: tuple[MaintenanceWindow, ...], hours: int) -> None:
+def test_a_window_state_is_valid_until_its_time(drawn: tuple[MaintenanceWindow, ...], hours: int) -> None:
     now = at("2026-01-01 00:00") + timedelta(hours=hours)
     found = window_state((drawn,), now)
     if found.until is not None:
@@ -113,7 +113,7 @@ CHANGES = (  # days on which the clocks of those zones change, and their neighbo
     start=st.times().map(lambda moment: moment.replace(second=0, microsecond=0)),
     duration_s=st.integers(60, 80000),
 )
-def test_a_window_opens_once_a_day_at_its_wall_clock_time_for_its_real_seconds(
+def test_a_window_opens_once_a_day_at_its_wall_clock_time_for_its_duration(
     zone: ZoneInfo, day: date, start: time, duration_s: int
 ) -> None:
     """What the clock on the wall shows is looked up, minute by minute: no arithmetic is shared with what is tested."""

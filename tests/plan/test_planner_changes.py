@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each thing that can change, alone: the planner that remembers must notice it."""
+"""Each change on its own: the planner must notice it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from reconciler.model import (
     Wave,
 )
 from reconciler.plan import Planner, plan
-from tests.plan.fleets import (
+from tests.plan.example_fleet import (
     BUILT,
     ESP32,
     EVERYWHERE,
@@ -53,8 +53,8 @@ REPORTS = {str(name): seen() for name in FLEET.devices}
 BEFORE = observe(REPORTS, *BUILT)
 CANARIES = [action.device for action in plan(FLEET, BEFORE, NOW) if isinstance(action, Install)][:2]
 SOAKING = observe({**REPORTS, **dict.fromkeys(map(str, CANARIES), DONE)}, *BUILT)
-TALKATIVE = replace(FLEET, fleet=PATIENT)
-Moment = tuple[Desired, Observed, datetime]
+NEVER_SILENT = replace(FLEET, fleet=PATIENT)
+PlanInputs = tuple[Desired, Observed, datetime]
 
 
 def with_rollout(desired: Desired, name: str, **changes: object) -> Desired:
@@ -70,7 +70,7 @@ def reporting(observed: Observed, name: str, report: ObservedDevice) -> Observed
     return replace(observed, devices={**observed.devices, DeviceId(name): report})
 
 
-CHANGES: dict[str, tuple[Moment, Moment]] = {
+CHANGES: dict[str, tuple[PlanInputs, PlanInputs]] = {
     "a failure": (
         (FLEET, BEFORE, NOW),
         (FLEET, replace(BEFORE, quarantined=frozenset({(CANARIES[0], digest_of(V2, ESP32.name))})), NOW),
@@ -82,9 +82,9 @@ CHANGES: dict[str, tuple[Moment, Moment]] = {
     ),
     "the clock goes back": ((FLEET, BEFORE, NOW + timedelta(minutes=14)), (FLEET, BEFORE, NOW)),
     "a report": ((FLEET, BEFORE, NOW), (FLEET, reporting(BEFORE, CANARIES[0], DONE), NOW)),
-    "a stranger": ((FLEET, BEFORE, NOW), (FLEET, reporting(BEFORE, "stranger", DONE), NOW)),
+    "an unknown device": ((FLEET, BEFORE, NOW), (FLEET, reporting(BEFORE, "unknown", DONE), NOW)),
     "an artifact": ((FLEET, observe(REPORTS), NOW), (FLEET, BEFORE, NOW)),
-    "the end of a soak": ((TALKATIVE, SOAKING, NOW), (TALKATIVE, SOAKING, NOW + timedelta(minutes=30))),
+    "the end of a soak": ((NEVER_SILENT, SOAKING, NOW), (NEVER_SILENT, SOAKING, NOW + timedelta(minutes=30))),
     "an older confirmation": (
         (FLEET, SOAKING, NOW),
         (
@@ -102,17 +102,17 @@ CHANGES: dict[str, tuple[Moment, Moment]] = {
     "another model": ((FLEET, BEFORE, NOW), (with_rollout(FLEET, "everywhere", model=V1), BEFORE, NOW)),
     "other waves": ((FLEET, BEFORE, NOW), (with_rollout(FLEET, "everywhere", waves=()), BEFORE, NOW)),
     "suspension": ((FLEET, BEFORE, NOW), (with_rollout(FLEET, "others", suspend=True), BEFORE, NOW)),
-    "a label that a wave looks at": (
+    "a label that a wave selects by": (
         (FLEET, BEFORE, NOW),
         (with_device(FLEET, device(7, hall="s", canary="yes")), BEFORE, NOW),
     ),
-    "a label that a rollout looks at": ((FLEET, BEFORE, NOW), (with_device(FLEET, device(7, hall="n")), BEFORE, NOW)),
+    "a label that a rollout selects by": ((FLEET, BEFORE, NOW), (with_device(FLEET, device(7, hall="n")), BEFORE, NOW)),
     "a new device": ((FLEET, BEFORE, NOW), (with_device(FLEET, device(9, hall="n")), BEFORE, NOW)),
-    "a device less": (
+    "one device less": (
         (FLEET, BEFORE, NOW),
         (replace(FLEET, devices={n: d for n, d in FLEET.devices.items() if n != CANARIES[0]}), BEFORE, NOW),
     ),
-    "a rollout less": (
+    "one rollout less": (
         (FLEET, BEFORE, NOW),
         (replace(FLEET, rollouts={EVERYWHERE.name: FLEET.rollouts[EVERYWHERE.name]}), BEFORE, NOW),
     ),
@@ -125,10 +125,10 @@ CHANGES: dict[str, tuple[Moment, Moment]] = {
         (replace(FLEET, fleet=replace(FLEET.fleet, windows=NOT_NOW)), BEFORE, NOW),
     ),
     "the end of a window": (
-        (with_rollout(TALKATIVE, "everywhere", windows=(UNTIL_ONE,)), BEFORE, NOW),
-        (with_rollout(TALKATIVE, "everywhere", windows=(UNTIL_ONE,)), BEFORE, NOW + timedelta(hours=1)),
+        (with_rollout(NEVER_SILENT, "everywhere", windows=(UNTIL_ONE,)), BEFORE, NOW),
+        (with_rollout(NEVER_SILENT, "everywhere", windows=(UNTIL_ONE,)), BEFORE, NOW + timedelta(hours=1)),
     ),
-    "a rollout that others wait for is over": (
+    "a rollout that others depend on is complete": (
         (with_rollout(FLEET, "everywhere", depends_on=("others",)), BEFORE, NOW),
         (
             with_rollout(FLEET, "everywhere", depends_on=("others",)),
@@ -140,9 +140,9 @@ CHANGES: dict[str, tuple[Moment, Moment]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_planner_notices(change: str) -> None:
+def test_the_planner_notices_each_change(change: str) -> None:
     before, after = CHANGES[change]
-    # The end of something is the same value at another moment; anything else is a new one.
+    # A change by time alone has the same values; pass the same objects, as a daemon does.
     if before[0] == after[0]:
         after = (before[0], *after[1:])
     planner = Planner()
@@ -154,11 +154,11 @@ def test_the_planner_notices(change: str) -> None:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_planner_notices_the_way_back(change: str) -> None:
+def test_the_planner_notices_when_a_change_is_undone(change: str) -> None:
     before, after = CHANGES[change]
     planner = Planner()
-    for moment in (before, after, before, after):
-        assert planner.plan(*moment) == plan(*moment)
+    for inputs in (before, after, before, after):
+        assert planner.plan(*inputs) == plan(*inputs)
 
 
 LARGE = fleet(
@@ -180,7 +180,7 @@ LARGE = fleet(
     ],
     ids=["one more", "one changed", "one less"],
 )
-def test_one_device_among_many_finds_its_place(after: Desired) -> None:
+def test_one_changed_device_among_many_moves_to_its_position(after: Desired) -> None:
     observed = observe({str(name): seen() for name in [*LARGE.devices, "d500"]}, *BUILT)
     planner = Planner()
     for desired in (LARGE, after, LARGE, after):

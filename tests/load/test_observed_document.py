@@ -101,7 +101,7 @@ def test_every_field_is_read() -> None:
     assert observed.quarantined == {("d1", DIGEST)}
 
 
-def test_what_is_remembered_and_what_others_say_is_read() -> None:
+def test_memories_and_peer_reports_are_read() -> None:
     value = document(
         gateway="hall",
         rollouts={"r": {"revision": "ab" * 8, "stopped": "why", "stoppedAt": "2026-11-21T08:00:00Z"}},
@@ -115,7 +115,7 @@ def test_what_is_remembered_and_what_others_say_is_read() -> None:
     assert observed.peers == {"yard": PeerReport({RolloutId("r"): word})}
 
 
-def test_what_is_left_out_has_the_values_of_the_type() -> None:
+def test_omitted_fields_have_the_defaults_of_the_type() -> None:
     value = document(devices={"d1": {"lastSeen": "2026-11-21T08:00:00Z", "phase": "idle"}})
     assert is_valid(value)
     assert observed_from(value).devices[DeviceId("d1")] == ObservedDevice(
@@ -175,7 +175,7 @@ def test_the_schema_refuses_other_shapes(wrong: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("when", ["2026-02-30T08:00:00Z", "2026-02-03T25:00:00Z", "0001-01-01T00:00:00+14:00"])
-def test_a_moment_that_no_calendar_has_is_refused(when: str) -> None:
+def test_a_time_that_no_calendar_has_is_refused(when: str) -> None:
     value = document(at=when)
     assert is_valid(value)
     with pytest.raises(Contradiction, match="no moment of the calendar"):
