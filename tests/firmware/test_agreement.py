@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.compiler.pack import decision_head, forest_section, operators, pack_format
+from reconciler.compiler.payload import encodings as payload
 from reconciler.compiler.payload import patch
 from reconciler.devices import flash_image, frame, messages, reports
 from reconciler.devices.error_codes import Code
