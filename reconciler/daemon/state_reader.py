@@ -13,13 +13,12 @@ from typing import Any
 from reconciler.daemon import runtime_status
 from reconciler.daemon.instance_lock import holder
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport, Flag, parse_body
-from reconciler.engine.observed.interpret import DIGEST16_HEX
 from reconciler.engine.observed.summaries import Total, labelled, totals
 from reconciler.engine.state.reader import StateReader, read_state
 from reconciler.engine.state.records import DeviceRecord, QuarantineRecord
 from reconciler.engine.state.schema import STATE_FILE
 from reconciler.engine.status.renderer import DEVICES, GATEWAY, ROLLOUTS
-from reconciler.model import DeviceId
+from reconciler.model import DeviceId, short_digest
 from reconciler.report.device_status import DeviceStatus
 from reconciler.report.gateway_status import GatewayStatus
 from reconciler.report.rollout_file import read_rollout_file
@@ -61,7 +60,7 @@ def read_overview(state_dir: Path, only: DeviceId | None = None) -> GatewayOverv
     running = holder(state_dir) is not None
     with recorded_state(state_dir) as state:
         gateway = state.status_file(GATEWAY)
-        names = {artifact.digest[:DIGEST16_HEX]: str(artifact.model) for artifact, _ in state.artifacts()}
+        names = {short_digest(artifact.digest): str(artifact.model) for artifact, _ in state.artifacts()}
         one = _one_device(state, only) if only is not None else None
         devices = _all_devices(state) if only is None else (one,) if one is not None else ()
         return GatewayOverview(

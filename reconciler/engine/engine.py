@@ -32,6 +32,7 @@ from reconciler.engine.status.renderer import PassOutcome, StatusRenderer, has_s
 from reconciler.engine.status.rollout_facts import RolloutFactsBuilder
 from reconciler.errors import FleetError
 from reconciler.model import Action, Commit, GatewayId, Observed, PeerReport
+from reconciler.model.snapshot import SnapshotCache
 from reconciler.plan import Planner
 from reconciler.plan.revision import revision_of
 from reconciler.report.conditions import Status
@@ -91,7 +92,7 @@ class Engine:
         self._rollout_facts = RolloutFactsBuilder()
         self.statuses = StatusRenderer(name, ports.state.status_files(), page=ports.page)
         self._desired_state: DesiredState | None = None
-        self._own_actions: tuple[tuple[Action, ...], tuple[Action, ...]] = ((), ())  # of all, those of our devices
+        self._own_actions: SnapshotCache[tuple[Action, ...]] = SnapshotCache()
         self._peers: Mapping[GatewayId, PeerReport] = {}
         self._remote_trouble: str | None = None
 
@@ -242,10 +243,11 @@ class Engine:
         actions = self._planner.plan(state.scope.planned, state.observed, state.now)
         others = state.scope.others
         if others:
-            # The planner returns the same object while its plan is unchanged; so must we.
-            if self._own_actions[0] is not actions:
-                self._own_actions = (actions, tuple([each for each in actions if each.device not in others]))
-            actions = self._own_actions[1]
+            known = self._own_actions.get(actions, others)
+            if known is None:
+                own = tuple([each for each in actions if each.device not in others])
+                known = self._own_actions.put(own, actions, others)
+            actions = known
         return replace(state, actions=actions)
 
     def _remember(self, state: PassState) -> PassState:
@@ -253,7 +255,7 @@ class Engine:
         if self._memories.record(state.observed, self._planner, state.now):
             self.wake.set()
         desired = state.scope.desired
-        record_gates(desired, self._planner, self.inventory, self.artifacts.available(desired).by_pair)
+        record_gates(desired, self._planner, self.inventory, self.artifacts.available(desired).by_key)
         return state
 
     def _cancel_obsolete(self, state: PassState) -> PassState:
@@ -285,7 +287,7 @@ class Engine:
                 Moment(now, desired.commit),
                 state.actions,
                 observed,
-                self.artifacts.available(desired).by_digest16,
+                self.artifacts.available(desired).by_short_digest,
                 state.scope.owners,
                 self.inventory.trust.distrusted(state.actions, observed.devices),
                 self._facts(state.scope, now),
@@ -296,7 +298,7 @@ class Engine:
 
     def _observed(self, scope: GatewayScope) -> Observed:
         available = self.artifacts.available(scope.desired)
-        seen = self.inventory.observed(available.defaults, available.by_pair)
+        seen = self.inventory.observed(available.defaults, available.by_key)
         here = self.name if self._ports.peers is not None else None
         return self._memories.merged(seen, here, self._peers)
 

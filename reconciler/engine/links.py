@@ -58,7 +58,7 @@ class Links:
         self._crashes: asyncio.Queue[BaseException] = asyncio.Queue()
 
     def serve(self, fleet: str, devices: Mapping[DeviceId, Device], limits: GatewayLimits) -> None:
-        """Serve exactly these devices. The same mapping object as before means unchanged, and costs nothing."""
+        """Serve exactly these devices: a snapshot (reconciler.model.snapshot), which costs nothing while unchanged."""
         if self._served is devices:
             return
         self._served = devices

@@ -25,7 +25,7 @@ from reconciler.model import (
     Parameters,
     RolloutId,
 )
-from reconciler.plan import reason
+from reconciler.plan import detailed_plan
 from reconciler.plan.claims import Claims
 
 NO_LIMIT = 10_000_000
@@ -105,7 +105,7 @@ def unheld(desired: Desired, observed: Observed, now: datetime) -> tuple[Action,
         )
         for name, rollout in desired.rollouts.items()
     }
-    return reason(replace(desired, rollouts=rollouts), observed, now).actions
+    return detailed_plan(replace(desired, rollouts=rollouts), observed, now).actions
 
 
 def _wish(desired: Desired, name: RolloutId | None, device: DeviceId) -> _DesiredRun:

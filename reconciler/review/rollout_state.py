@@ -20,7 +20,7 @@ from reconciler.model import (
     Rollout,
     RolloutId,
 )
-from reconciler.plan import reason
+from reconciler.plan import detailed_plan
 from reconciler.plan.claims import Claims
 from reconciler.plan.revision import revision_of
 from reconciler.report.conditions import Status
@@ -195,7 +195,7 @@ class _Forecast:
             if ref is not None:
                 runs[name] = ref
         self._loads = loads(desired, self._touched, runs, quote)
-        self._courses = reason(desired, seen, now).courses
+        self._courses = detailed_plan(desired, seen, now).evaluations
 
     def waves(self, rollout: Rollout) -> tuple[WaveFacts, ...]:
         """Tell the waves of a rollout of which nobody told."""

@@ -31,8 +31,8 @@ from reconciler.model import (
     RolloutId,
     Selector,
 )
-from reconciler.plan import plan, reason
-from tests.plan.fleets import (
+from reconciler.plan import detailed_plan, plan
+from tests.plan.example_fleet import (
     BUILT,
     ESP32,
     EVERYWHERE,
@@ -282,7 +282,7 @@ PROGRESS = [
 @pytest.mark.parametrize(("rollout", "words"), PROGRESS)
 def test_a_plan_tells_how_far_each_rollout_is(rollout: Rollout, words: str) -> None:
     desired = fleet([device(1), device(2), device(3, TINY.name)], [rollout, FIRST])
-    reasoned = reason(desired, observe({name: seen() for name in ("d001", "d002", "d003")}, *BUILT), NOW)
+    reasoned = detailed_plan(desired, observe({name: seen() for name in ("d001", "d002", "d003")}, *BUILT), NOW)
     told = {each.rollout: each.words for each in progress(desired, reasoned)}
     assert told["everywhere"] == words
 
@@ -290,10 +290,10 @@ def test_a_plan_tells_how_far_each_rollout_is(rollout: Rollout, words: str) -> N
 def test_a_rollout_that_is_over_or_has_stopped_is_told() -> None:
     desired = fleet([device(1)], [EVERYWHERE])
     wanted = digest_of(V2, ESP32.name)
-    done = reason(desired, observe({"d001": seen(wanted, parameters={"threshold": 0.5})}, *BUILT), NOW)
+    done = detailed_plan(desired, observe({"d001": seen(wanted, parameters={"threshold": 0.5})}, *BUILT), NOW)
     assert [(each.complete, each.words) for each in progress(desired, done)] == [(True, "m@2, complete")]
     observed = replace(observe({"d001": seen()}, *BUILT), quarantined=frozenset({(DeviceId("d001"), wanted)}))
-    stopped = reason(desired, observed, NOW)
+    stopped = detailed_plan(desired, observed, NOW)
     assert [each.words for each in progress(desired, stopped)] == ["m@2, stopped: 1 failed, 0 allowed"]
 
 

@@ -15,7 +15,6 @@ from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Summary
 from reconciler.devices.session import LinkSession
 from reconciler.devices.transfer import Effort, TransferJob
-from reconciler.engine.artifacts.builder import Pair
 from reconciler.engine.artifacts.catalog import ArtifactCatalog
 from reconciler.engine.delivery.deliveries import Delivered, Deliveries
 from reconciler.engine.delivery.device_update import DeviceUpdater, UpdatePorts
@@ -23,12 +22,12 @@ from reconciler.engine.delivery.dispatcher import Dispatcher
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.state.writer import StateWriter
 from reconciler.errors import Unusable
-from reconciler.model import Action, Artifact, Desired, DeviceId, Digest, Install, Origin, Rollout
+from reconciler.model import Action, Artifact, ArtifactKey, Desired, DeviceId, Digest, Install, Origin, Rollout
 from signing.delegation import read_delegation
 from signing.gateway_keystore import GatewayKey
 from tests.engine.reports import NOON, FixedClock, report
 from tests.firmware.bench import Bench
-from tests.plan.fleets import ESP32, EVERYWHERE, V1, V2, device, fleet
+from tests.plan.example_fleet import ESP32, EVERYWHERE, V1, V2, device, fleet
 
 DEVICE = device(1).name
 PACKS = {ref: build_threshold([1, 2, number], threshold=7) for number, ref in enumerate((V1, V2))}
@@ -47,11 +46,11 @@ class FullStore:
 
     lost = False
 
-    def source(self, _desired: Desired, pair: Pair) -> str:
-        return str(pair)
+    def source(self, _desired: Desired, key: ArtifactKey) -> str:
+        return str(key)
 
-    async def build(self, _desired: Desired, pair: Pair) -> Artifact:
-        raise AssertionError(pair)
+    async def build(self, _desired: Desired, key: ArtifactKey) -> Artifact:
+        raise AssertionError(key)
 
     def pack(self, _desired: Desired, artifact: Artifact) -> bytes:
         if self.lost:

@@ -15,7 +15,7 @@ from reconciler.engine.state.writer import StateWriter
 from reconciler.model import ActivatePrebaked, Configure, HealthGate, HealthMetric, Origin
 from tests.engine.one_device import CAPABILITIES, DEVICE, DIGESTS, INSTALL, PACKS, RUNS_V1, RUNS_V2, OneDevice
 from tests.engine.reports import NOON
-from tests.plan.fleets import EVERYWHERE, V2
+from tests.plan.example_fleet import EVERYWHERE, V2
 
 CONFIGURE = Configure(DEVICE, EVERYWHERE.name, {"threshold": 9}, "threshold 7 → 9")
 GATED = replace(EVERYWHERE, gates=(HealthGate(HealthMetric.FAULTS, at_most=0),))

@@ -11,7 +11,7 @@ import pytest
 from reconciler.engine.state.writer import StateWriter
 from reconciler.model import Action, Blocked, BlockedReason, NoChange, Origin, RolloutId
 from tests.engine.one_device import DEVICE, INSTALL, OneDevice
-from tests.plan.fleets import EVERYWHERE, V1
+from tests.plan.example_fleet import EVERYWHERE, V1
 
 
 def test_actions_that_send_nothing_start_no_delivery(state: StateWriter) -> None:

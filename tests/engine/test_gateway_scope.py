@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from reconciler.engine.desired.gateway_scope import ScopeResolver
 from reconciler.model import Desired, Device, DeviceId, Gateway, GatewayId, Rollout, RolloutId, Selector
-from tests.plan.fleets import OTHER, V1, device, fleet
+from tests.plan.example_fleet import OTHER, V1, device, fleet
 
 NORTH = GatewayId("north")
 GATEWAYS = tuple(Gateway(GatewayId(name), Selector(match_labels={"at": name})) for name in ("north", "south"))

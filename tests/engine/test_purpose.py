@@ -19,7 +19,7 @@ from reconciler.model import (
     Origin,
 )
 from tests.engine.reports import PUMP
-from tests.plan.fleets import EVERYWHERE, V1, V2, device, fleet
+from tests.plan.example_fleet import EVERYWHERE, V1, V2, device, fleet
 
 DESIRED = fleet([device(1)])
 PARAMETERS = {"threshold": 0.5}  # the model's own

@@ -21,7 +21,7 @@ from reconciler.model import (
 )
 from reconciler.plan import Planner
 from reconciler.plan.revision import revision_of
-from tests.plan.fleets import BUILT, ESP32, EVERYWHERE, NOW, V1, V2, device, digest_of, fleet, observe, seen
+from tests.plan.example_fleet import BUILT, ESP32, EVERYWHERE, NOW, V1, V2, device, digest_of, fleet, observe, seen
 
 WANTED, OLD = digest_of(V2, ESP32.name), digest_of(V1, ESP32.name)
 NAME = EVERYWHERE.name
@@ -98,7 +98,7 @@ def test_a_failed_gate_quarantines_the_pack_and_an_open_one_awaits_evidence(stat
     record_gates(GATED, planner, inventory, ARTIFACTS)
     assert set(inventory.evidence.awaited) == {device(3).name}
     why = inventory.why_quarantined(device(2).name, WANTED)
-    assert why == "a gate failed: faults is 3, at most 0 passes"
+    assert why == "a gate failed: faults is 3, above the maximum of 0"
     assert inventory.why_quarantined(device(1).name, WANTED) is None
     assert {(each.device, each.revision) for each in state.quarantined()} == {
         (device(2).name, revision_of(GATED, NAME))

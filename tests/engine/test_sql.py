@@ -30,7 +30,7 @@ def literals(source: str) -> Iterator[str]:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
         elif isinstance(node, ast.JoinedStr):
-            yield "x".join(part.value for part in node.values if isinstance(part, ast.Constant))
+            yield "x".join(str(part.value) for part in node.values if isinstance(part, ast.Constant))
 
 
 def with_sql() -> set[str]:

@@ -8,7 +8,7 @@ import pytest
 from reconciler.devices.reports import Score, Summary
 from reconciler.engine.observed.summaries import Summaries, labelled
 from reconciler.engine.state.writer import StateWriter
-from reconciler.model import DeviceId
+from reconciler.model import DeviceId, ShortDigest
 
 OLD, NEW = b"\x01" * 16, b"\x02" * 16
 LOW = Score(2, -4, 4, 0, (1, 1, 0, 0, 0, 0, 0, 0))
@@ -55,7 +55,10 @@ def test_without_scores_the_field_is_left_out(summaries: Summaries) -> None:
 def test_a_model_built_for_two_device_types_has_two_labels(summaries: Summaries) -> None:
     for device, running in (("a", OLD), ("b", NEW), ("c", b"\x03" * 16), ("d", b"\x04" * 16)):
         summaries.record(DeviceId(device), summary(running, 10))
-    names = {OLD.hex(): "wear@1", NEW.hex(): "wear@1", "03" * 16: "sound@2"}
+    names = {
+        ShortDigest(digest.hex()): model
+        for digest, model in ((OLD, "wear@1"), (NEW, "wear@1"), (b"\x03" * 16, "sound@2"))
+    }
     assert labelled(summaries.totals(), names).keys() == {
         f"wear@1 ({'01' * 6})",
         f"wear@1 ({'02' * 6})",

@@ -6,9 +6,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.compiler.payload.encodings import EncodedPayload, PayloadForm
+from reconciler.compiler.payload.encodings import EncodedPayload
 from reconciler.devices.reports import CapabilitiesBody
 from reconciler.engine.delivery.transfer_jobs import SECTOR_BYTES, SEQUENCE_JUMP, DeliveryTarget, fitting
+from reconciler.model import PayloadEncoding
 from tests.engine.reports import PUMP, report
 
 
@@ -26,7 +27,7 @@ def test_a_sequence_is_above_all_that_were_obeyed_and_within_the_accepted_jump(h
 @given(st.integers(1, 20 * SECTOR_BYTES), st.integers(0, 8 * SECTOR_BYTES), st.integers(1, 24))
 def test_an_encoded_payload_fits_next_to_its_pack_in_whole_sectors(pack: int, encoded: int, sectors: int) -> None:
     slot = sectors * SECTOR_BYTES
-    payloads = (EncodedPayload(PayloadForm.PATCH, bytes(encoded)), EncodedPayload(PayloadForm.RAW, bytes(8)))
+    payloads = (EncodedPayload(PayloadEncoding.PATCH, bytes(encoded)), EncodedPayload(PayloadEncoding.RAW, bytes(8)))
     found = fitting(payloads, pack, DeliveryTarget("plant", PUMP, report(1), capabilities(slot)))
     rounded = -(-pack // SECTOR_BYTES) - (-encoded // SECTOR_BYTES)
     assert (payloads[0] in found) == (rounded <= sectors)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import random
 import select
 import time
 from typing import Protocol
@@ -20,6 +20,7 @@ from tests.firmware.bench import Made
 
 ANSWER_S = 5.0  # an emulator on a busy machine, not a device, is what has to answer in this time
 FRAME_BYTES_MAX = 1300
+CHANCE = random.Random(8)
 
 
 class Device(Protocol):
@@ -123,9 +124,14 @@ def heard(conversation: Conversation, data: bytes, now_s: float) -> Conversation
         return None
 
 
+def fresh_nonce() -> bytes:
+    """Return a nonce that no other question has; a run of the tests draws the same ones as the last."""
+    return CHANCE.randbytes(8)
+
+
 def ask(device: Device, made: Made, what: ReportKind) -> Body:
     """Ask for one of the signed bodies, and verify it."""
-    inquiry = Inquiry(DeviceId(made.name), what, open_signed=made.open_signed, make_nonce=lambda: os.urandom(8))
+    inquiry = Inquiry(DeviceId(made.name), what, open_signed=made.open_signed, make_nonce=fresh_nonce)
     outcome = hold(inquiry, device)
     assert isinstance(outcome, Answered), outcome
     return outcome.body
@@ -157,7 +163,7 @@ def job(made: Made, envelope: bytes, pack: bytes, before: DeviceReport, *, block
 
 def update(device: Device, made: Made, work: TransferJob) -> tuple[Outcome, Transfer]:
     """Lead an update to its end."""
-    transfer = Transfer(work, open_signed=made.open_signed, make_nonce=lambda: os.urandom(8))
+    transfer = Transfer(work, open_signed=made.open_signed, make_nonce=fresh_nonce)
     return hold(transfer, device), transfer
 
 

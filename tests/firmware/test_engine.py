@@ -33,10 +33,9 @@ from reconciler.compiler.reference.forest import raw_features
 from reconciler.compiler.reference.run import Reference, generate_inputs
 from reconciler.compiler.runner import Execution, HostRunner, make_request
 from reconciler.compiler.tflite.network_pack import Decision, build_network
-from reconciler.compiler.tflite.oracle import Oracle
 from tests.compiler.forests import random_forest
 from tests.compiler.make_vectors import good_packs
-from tests.compiler.networks import KINDS, Draw
+from tests.compiler.networks import KINDS, Draw, oracle_and_network
 from tests.firmware.conftest import build
 from tests.firmware.extremes import ANY, QUICK, extreme_packs
 
@@ -112,10 +111,10 @@ def test_edited_vectors_get_the_verdict_of_the_checker(engine: Engine) -> None:
 @given(data=st.data())
 def test_networks_equal_the_oracle(engine: Engine, kind: str, data: st.DataObject) -> None:
     model = KINDS[kind](Draw(data))
-    oracle, pack = Oracle(model), build_network(model).data
+    oracle, network = oracle_and_network(model)
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     inputs = [[rng.integers(-128, 128, d["shape"]).astype(np.int8) for d in oracle.inputs] for _ in range(3)]
-    done = engine.run(pack, [b"".join(x.tobytes() for x in parts) for parts in inputs])
+    done = engine.run(network.data, [b"".join(x.tobytes() for x in parts) for parts in inputs])
     assert (done.verdict, done.first_wrong_golden) == (0, None)
     for parts, got in zip(inputs, done.inferences, strict=True):
         assert got.outputs == b"".join(out.tobytes() for out in oracle.run(parts))
@@ -127,6 +126,7 @@ def test_heads_equal_the_reference(engine: Engine, data: st.DataObject) -> None:
     draw = Draw(data)
     mode = data.draw(st.sampled_from(list(HeadMode)))
     model = KINDS["elementwise"](draw)  # as many outputs as inputs, so that every mode fits
+    oracle_and_network(model)
     asks = mode is not HeadMode.LARGEST or data.draw(st.booleans())
     default = data.draw(st.integers(-200, 200000))
     parameters = [Parameter(name_hash("threshold"), default, -(1 << 31), (1 << 31) - 1)] if asks else []

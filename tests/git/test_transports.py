@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
-import os
+import random
 import subprocess
 from pathlib import Path
 
@@ -99,7 +99,7 @@ def test_a_server_that_never_answers_costs_the_limit_and_leaves_no_process(proto
 
 
 def test_a_transfer_that_stalls_midway_is_given_up_and_the_next_one_succeeds(forge: Forge, tmp_path: Path) -> None:
-    head = forge.commit({"big": os.urandom(60_000).hex()})
+    head = forge.commit({"big": random.Random(1).randbytes(60_000).hex()})
     serve = git_daemon(forge.bare.parent)
     # The question is answered, the pack stops half-way.
     with Loopback(cut_after(20_000, serve)).running() as server:
@@ -151,7 +151,7 @@ def test_the_real_ssh_understands_our_options(tmp_path: Path) -> None:
 
 def test_more_than_the_limit_is_not_taken(forge: Forge, tmp_path: Path, remote: Remote) -> None:
     """Endless data."""
-    forge.commit({"big": os.urandom(700_000).hex()})
+    forge.commit({"big": random.Random(1).randbytes(700_000).hex()})
     with Mirror(tmp_path / "m", remote, GitLimits(transfer_bytes=300_000)) as mirror, pytest.raises(TransferTooLarge):
         mirror.fetch()
     with Mirror(tmp_path / "m", remote, GitLimits(transfer_bytes=3_000_000)) as mirror:

@@ -28,7 +28,7 @@ from reconciler.model import (
 from reconciler.report.device_status import DeviceStatus, Moment, device_status
 from reconciler.review.explain import Daemon, Explanation, Known, explain, rollout_of
 from reconciler.review.reported_state import GatewayReport, ReportedState
-from tests.plan.fleets import ESP32, EVERYWHERE, HALL, NOW, SEALED, V1, V2, device, fleet
+from tests.plan.example_fleet import ESP32, EVERYWHERE, HALL, NOW, SEALED, V1, V2, device, fleet
 
 PUMP = device(1)
 DIGEST = "ab" * 32

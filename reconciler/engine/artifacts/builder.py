@@ -12,18 +12,16 @@ from reconciler.compiler.recipe import File, Recipe, recipe_of
 from reconciler.compiler.service import BuildService
 from reconciler.compiler.source_files import fetcher
 from reconciler.engine.desired.desired_state import DesiredStateSource
-from reconciler.model import Artifact, Desired, ModelRef, TypeId
-
-Pair = tuple[ModelRef, TypeId]
+from reconciler.model import Artifact, ArtifactKey, Desired
 
 
 class Builder(Protocol):
     """Builds packs and keeps them."""
 
-    def source(self, desired: Desired, pair: Pair) -> str:
+    def source(self, desired: Desired, key: ArtifactKey) -> str:
         """Return the digest of all that a build is made of; with the same digest it has the same bytes."""
 
-    async def build(self, desired: Desired, pair: Pair) -> Artifact:
+    async def build(self, desired: Desired, key: ArtifactKey) -> Artifact:
         """Build, or find what was built before. Raises a `FleetError` that says what is wrong with the model."""
 
     def pack(self, desired: Desired, artifact: Artifact) -> bytes:
@@ -38,16 +36,16 @@ class ServiceBuilder:
         self._source = source
         self._git_thread = git_thread
 
-    def source(self, desired: Desired, pair: Pair) -> str:
+    def source(self, desired: Desired, key: ArtifactKey) -> str:
         """Return the digest of all that a build is made of."""
-        return _recipe(desired, pair).digest
+        return _recipe(desired, key).digest
 
-    async def build(self, desired: Desired, pair: Pair) -> Artifact:
+    async def build(self, desired: Desired, key: ArtifactKey) -> Artifact:
         """Build one pack, or find it in the store."""
-        recipe = _recipe(desired, pair)
+        recipe = _recipe(desired, key)
 
         def fetch(file: File) -> bytes:  # called on the build's thread, which waits for the Git thread
-            return self._git_thread.submit(self._fetch, desired, pair, file).result()
+            return self._git_thread.submit(self._fetch, desired, key, file).result()
 
         built = await asyncio.wrap_future(self._service.submit(recipe, fetch))
         return built.artifact
@@ -59,11 +57,11 @@ class ServiceBuilder:
             raise BuildFailed(f"{artifact.model} for {artifact.type} is no longer in the store")
         return built.pack
 
-    def _fetch(self, desired: Desired, pair: Pair, file: File) -> bytes:
+    def _fetch(self, desired: Desired, key: ArtifactKey, file: File) -> bytes:
         with self._source.tree(desired.commit) as tree:
-            return fetcher(desired.models[pair[0]], tree)(file)
+            return fetcher(desired.models[key[0]], tree)(file)
 
 
-def _recipe(desired: Desired, pair: Pair) -> Recipe:
-    ref, kind = pair
+def _recipe(desired: Desired, key: ArtifactKey) -> Recipe:
+    ref, kind = key
     return recipe_of(desired.models[ref], desired.types[kind])

@@ -37,6 +37,7 @@ from reconciler.model import (
     ModelRef,
     Origin,
     Rollout,
+    short_digest_from_bytes,
 )
 from reconciler.plan.revision import revision_of
 from signing.gateway_keystore import GatewayKey
@@ -182,7 +183,7 @@ class DeviceUpdater:
     async def _configure(self, update: DeviceUpdate, action: Configure, target: DeliveryTarget) -> Outcome:
         running = target.report.running
         artifacts = self._ports.artifacts
-        artifact = artifacts.available(update.desired).by_digest16.get(running.hex() if running else "")
+        artifact = artifacts.available(update.desired).by_short_digest.get(short_digest_from_bytes(running or b""))
         if artifact is None:
             return Lost("the pack that it runs is unknown")
         values = encode_values(artifacts.pack(update.desired, artifact), action.parameters)
@@ -194,7 +195,7 @@ class DeviceUpdater:
 
     def _artifact(self, update: DeviceUpdate, model: ModelRef) -> Artifact | None:
         desired = update.desired
-        return self._ports.artifacts.available(desired).by_pair.get((model, desired.devices[update.device].type))
+        return self._ports.artifacts.available(desired).by_key.get((model, desired.devices[update.device].type))
 
     def _record(self, update: DeviceUpdate, outcome: Outcome) -> None:
         """Record what the outcome says about the device; a pack that failed for good is quarantined."""

@@ -6,14 +6,14 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
-from reconciler.compiler.payload.encodings import EncodedPayload, PayloadForm, candidates
+from reconciler.compiler.payload.encodings import EncodedPayload, candidates
 from reconciler.engine.artifacts.catalog import ArtifactCatalog
 from reconciler.engine.delivery.transfer_jobs import DeliveryTarget, PackPayloads, fitting
-from reconciler.model import Artifact, Desired, DeviceId, Digest
+from reconciler.model import Artifact, Desired, DeviceId, Digest, PayloadEncoding, short_digest_from_bytes
 
 MAX_KEPT = 32  # pairs of packs; a fleet in the middle of a rollout has few
 
-PackPair = tuple[Digest, Digest | None]  # the pack to send, and the running pack that a patch is made against
+PayloadKey = tuple[Digest, Digest | None]  # the pack to send, and the running pack that a patch is made against
 
 
 class PayloadCache:
@@ -21,14 +21,14 @@ class PayloadCache:
 
     def __init__(self, artifacts: ArtifactCatalog) -> None:
         self._artifacts = artifacts
-        self._encoded: OrderedDict[PackPair, asyncio.Task[tuple[EncodedPayload, ...]]] = OrderedDict()
+        self._encoded: OrderedDict[PayloadKey, asyncio.Task[tuple[EncodedPayload, ...]]] = OrderedDict()
         self._raw_only: set[DeviceId] = set()  # devices in which pack and encoded payload do not fit side by side
 
     async def payloads(self, desired: Desired, artifact: Artifact, target: DeliveryTarget) -> PackPayloads:
         """Return all payloads that a device has room for, the smallest first."""
         payloads = await self._all(desired, artifact, target)
         if target.device in self._raw_only:
-            payloads = tuple(each for each in payloads if each.encoding is PayloadForm.RAW)
+            payloads = tuple(each for each in payloads if each.encoding is PayloadEncoding.RAW)
         return PackPayloads(artifact.digest, artifact.pack_bytes, fitting(payloads, artifact.pack_bytes, target))
 
     def send_raw(self, device: DeviceId) -> bool:
@@ -38,8 +38,8 @@ class PayloadCache:
         return changed
 
     async def _all(self, desired: Desired, artifact: Artifact, target: DeliveryTarget) -> tuple[EncodedPayload, ...]:
-        running = target.report.running.hex() if target.report.running else ""
-        base = self._artifacts.available(desired).by_digest16.get(running)
+        running = short_digest_from_bytes(target.report.running or b"")
+        base = self._artifacts.available(desired).by_short_digest.get(running)
         pair = (artifact.digest, base.digest if base else None)
         task = self._encoded.get(pair)
         if task is None or (task.done() and (task.cancelled() or task.exception())):

@@ -13,19 +13,17 @@ from dataclasses import dataclass, replace
 
 import signing.envelope
 from reconciler.compiler.payload.encodings import EncodedPayload
-from reconciler.compiler.payload.encodings import PayloadForm as Packed
-from reconciler.devices.messages import PayloadEncoding
+from reconciler.devices.messages import TRANSFERS
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport
 from reconciler.devices.transfer import TransferJob
 from reconciler.engine.state.records import OrderRecord
-from reconciler.model import DeviceId, Digest
+from reconciler.model import DeviceId, Digest, PayloadEncoding, short_digest_to_bytes
 from signing.gateway_keystore import GatewayKey
 from signing.names import EnvelopeTarget, device_id, vendor_id
 
-TRANSFER_NAMES = 24
 SECTOR_BYTES = 4096
 SEQUENCE_JUMP = 1024  # docs/specs/envelope.md, V20
-NO_PAYLOAD = EncodedPayload(Packed.RAW, b"")
+NO_PAYLOAD = EncodedPayload(PayloadEncoding.RAW, b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ def fitting(payloads: Sequence[EncodedPayload], pack_bytes: int, target: Deliver
         return -(-count // SECTOR_BYTES) * SECTOR_BYTES
 
     room = target.capabilities.slot_bytes - sectors(pack_bytes)
-    return tuple(each for each in payloads if each.encoding is Packed.RAW or sectors(len(each.data)) <= room)
+    return tuple(each for each in payloads if each.encoding is PayloadEncoding.RAW or sectors(len(each.data)) <= room)
 
 
 def install_job(
@@ -113,7 +111,7 @@ def _resumable(target: DeliveryTarget, pack: PackPayloads, before: OrderRecord |
     same = (
         before.digest == pack.digest
         and before.sequence == target.report.sequence
-        and transfer.digest16 == bytes.fromhex(pack.digest)[:16]
+        and transfer.digest16 == short_digest_to_bytes(pack.digest)
     )
     if not same:
         return None
@@ -124,12 +122,12 @@ def _resumable(target: DeliveryTarget, pack: PackPayloads, before: OrderRecord |
 def _job(target: DeliveryTarget, order: OrderRecord, payload: EncodedPayload) -> TransferJob:
     return TransferJob(
         device=target.device,
-        transfer=order.sequence % TRANSFER_NAMES,
+        transfer=order.sequence % TRANSFERS,
         envelope=order.envelope,
         sequence=order.sequence,
         counter=target.report.counter,
-        digest16=bytes.fromhex(order.digest)[:16],
+        digest16=short_digest_to_bytes(order.digest),
         payload=payload.data,
-        encoding=PayloadEncoding(int(payload.encoding)),
+        encoding=payload.encoding,
         block_gap_s=target.capabilities.block_ms / 1000,
     )

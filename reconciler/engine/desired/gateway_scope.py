@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.model import Desired, DeviceId, GatewayId, RolloutId
+from reconciler.model.snapshot import SnapshotCache
 from reconciler.plan.claims import Claims
 from reconciler.selection import matcher
 
@@ -28,23 +29,19 @@ class ScopeResolver:
     def __init__(self, name: GatewayId, *, together: bool = False) -> None:
         self._name = name
         self._together = together
-        self._whole: Desired | None = None
-        self._scope: GatewayScope | None = None
+        self._scopes: SnapshotCache[GatewayScope] = SnapshotCache()
 
     def resolve(self, desired: Desired) -> GatewayScope | None:
         """Return the scope of this gateway; None: Git does not know the gateway.
 
-        For the same `Desired` object the scope has the same `desired` and `planned` objects, so that everything that
-        works on them sees that nothing changed.
+        A scope and its parts are snapshots (reconciler.model.snapshot).
         """
-        if self._whole is desired:
-            if self._scope is not None and self._scope.is_new:
-                self._scope = replace(self._scope, is_new=False)
-            return self._scope
-        self._whole = desired
+        known = self._scopes.get(desired)
+        if known is not None:
+            return self._scopes.put(replace(known, is_new=False), desired) if known.is_new else known
         gateway = desired.gateways.get(self._name)
         if gateway is None:
-            self._scope = None
+            self._scopes.clear()
             return None
         serves = matcher(gateway.selector)
         mine = {name: device for name, device in desired.devices.items() if serves(device)}
@@ -54,8 +51,7 @@ class ScopeResolver:
         owners = {name: rollout for name, rollout in claimed.items() if rollout is not None}
         planned = self._with_others(desired, own, claims, owners.values()) if self._together else own
         others = frozenset(planned.devices.keys() - mine.keys())
-        self._scope = GatewayScope(own, planned, others, owners, is_new=True)
-        return self._scope
+        return self._scopes.put(GatewayScope(own, planned, others, owners, is_new=True), desired)
 
     @staticmethod
     def _with_others(desired: Desired, own: Desired, claims: Claims, rollouts: Iterable[RolloutId]) -> Desired:

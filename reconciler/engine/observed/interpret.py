@@ -19,16 +19,24 @@ from reconciler.devices.reports import (
     parse_body,
 )
 from reconciler.engine.state.records import DeviceRecord
-from reconciler.model import Capabilities, DeviceId, Digest, ObservedDevice, Parameters, Phase, TypeId
-
-DIGEST16_HEX = 32
+from reconciler.model import (
+    Capabilities,
+    DeviceId,
+    Digest,
+    ObservedDevice,
+    Parameters,
+    Phase,
+    ShortDigest,
+    TypeId,
+    short_digest_from_bytes,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PackDefaults:
     """The parameters that each pack has built in: a device that uses them reports none."""
 
-    by_digest16: Mapping[str, Parameters] = field(default_factory=dict)  # the first 16 bytes of the digest, in hex
+    by_short_digest: Mapping[ShortDigest, Parameters] = field(default_factory=dict)
 
 
 def observed_device(record: DeviceRecord, defaults: PackDefaults, *, cloned: bool = False) -> ObservedDevice:
@@ -98,13 +106,12 @@ def _report(body: bytes) -> DeviceReport:
 
 
 def _digest(digest16: bytes | None) -> Digest | None:
-    return Digest(digest16.hex()) if digest16 is not None else None
+    return Digest(short_digest_from_bytes(digest16)) if digest16 is not None else None
 
 
 def _parameters(record: DeviceRecord, report: DeviceReport, defaults: PackDefaults) -> Parameters:
     if report.parameters == 0:
-        running = report.running.hex() if report.running else ""
-        return defaults.by_digest16.get(running, {})
+        return defaults.by_short_digest.get(short_digest_from_bytes(report.running), {}) if report.running else {}
     if report.parameters == record.parameters_crc32 and record.parameters is not None:
         return record.parameters
     return {}  # set by another gateway, or our record of them is lost: the planner has them set again
@@ -128,6 +135,6 @@ def _capabilities(body: bytes) -> Capabilities:
         operators=_operator_names(reported.operators),
         slot_bytes=reported.slot_bytes,
         arena_bytes=reported.arena_bytes,
-        prebaked=tuple(Digest(digest.hex()) for digest in reported.prebaked),
+        prebaked=tuple(Digest(short_digest_from_bytes(digest)) for digest in reported.prebaked),
         updates=reported.updates,
     )

@@ -18,16 +18,16 @@ from reconciler.engine.state.records import DeviceRecord, QuarantineRecord
 from reconciler.engine.state.writer import StateWriter
 from reconciler.model import (
     Artifact,
+    ArtifactKey,
     Before,
     DeviceId,
     Digest,
-    ModelRef,
     Observed,
     ObservedDevice,
     Parameters,
     RolloutId,
-    TypeId,
 )
+from reconciler.model.snapshot import SnapshotCache, reuse_if_equal
 
 
 class Inventory:
@@ -47,7 +47,7 @@ class Inventory:
         self._snapshot: Mapping[DeviceId, ObservedDevice] = {}
         self._failures = {(failure.device, failure.digest): failure for failure in state.quarantined()}
         self._quarantined = frozenset(self._failures)
-        self._observed = Observed()
+        self._observed: SnapshotCache[Observed] = SnapshotCache()
 
     @property
     def records(self) -> Mapping[DeviceId, DeviceRecord]:
@@ -147,21 +147,15 @@ class Inventory:
         self._failures = {key: failure for key, failure in self._failures.items() if key[0] != device}
         self._quarantined = frozenset(self._failures)
 
-    def observed(self, defaults: PackDefaults, artifacts: Mapping[tuple[ModelRef, TypeId], Artifact]) -> Observed:
-        """Return what is observed now; the same object while nothing changed, which the planner relies on."""
+    def observed(self, defaults: PackDefaults, artifacts: Mapping[ArtifactKey, Artifact]) -> Observed:
+        """Return what is observed now, as a snapshot (reconciler.model.snapshot)."""
         if defaults is not self._defaults:
             self._defaults = defaults
             self._stale |= self._records.keys()
         if self._stale:
             self._refresh()
-        same = (
-            self._observed.devices is self._snapshot
-            and self._observed.artifacts is artifacts
-            and self._observed.quarantined is self._quarantined
-        )
-        if not same:
-            self._observed = Observed(self._snapshot, artifacts, self._quarantined)
-        return self._observed
+        parts = (self._snapshot, artifacts, self._quarantined)
+        return self._observed.get(*parts) or self._observed.put(Observed(*parts), *parts)
 
     def _refresh(self) -> None:
         changed = False
@@ -170,8 +164,9 @@ class Inventory:
             if record is None:
                 changed |= self._devices.pop(device, None) is not None
                 continue
-            seen = self._interpreted(device, record)
-            if self._devices.get(device) != seen:  # an equal value keeps its old object
+            before = self._devices.get(device)
+            seen = reuse_if_equal(before, self._interpreted(device, record))
+            if seen is not before:
                 self._devices[device] = seen
                 changed = True
         self._stale.clear()

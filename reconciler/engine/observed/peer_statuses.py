@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from reconciler.errors import FleetError
 from reconciler.git.peer_status import Peers
 from reconciler.model import Commit, GatewayId, PeerReport, RolloutId, RolloutReport
+from reconciler.model.snapshot import reuse_if_equal
 from reconciler.report.rollout_file import InvalidRolloutStatus, read_rollout_file
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ class PeerStatuses:
         self._refused: Mapping[str, Commit] = {}
 
     def fetch(self) -> Mapping[GatewayId, PeerReport]:
-        """Return each gateway's last report; the same object while none reports anything new.
+        """Return each gateway's last report, as a snapshot (reconciler.model.snapshot).
 
         While the remote is unreachable, the last reports stay valid: they describe a past that was true, and can open
         no wave that it did not open.
@@ -45,9 +46,7 @@ class PeerStatuses:
             if name != self._ours
         }
         self._read = {gateway: known for gateway, known in found.items() if known is not None}
-        reports = {gateway: report for gateway, (_, report) in self._read.items()}
-        if reports != self._reports:
-            self._reports = reports
+        self._reports = reuse_if_equal(self._reports, {gateway: report for gateway, (_, report) in self._read.items()})
         return self._reports
 
     def _log_refused(self) -> None:
@@ -68,8 +67,7 @@ class PeerStatuses:
         except FleetError as failure:
             log.warning("cannot read the status of gateway %s: %s", gateway, failure, extra={"reason": failure.reason})
             return before
-        # An equal report keeps its old object: the planner takes the same object as unchanged.
-        return (commit, before[1]) if before is not None and before[1] == report else (commit, report)
+        return commit, reuse_if_equal(before[1] if before is not None else None, report)
 
     def _parse(self, gateway: GatewayId, commit: Commit) -> PeerReport:
         reports: dict[RolloutId, RolloutReport] = {}

@@ -13,18 +13,19 @@ from reconciler.engine.state.records import QuarantineRecord
 from reconciler.engine.state.writer import StateWriter
 from reconciler.model import (
     Artifact,
+    ArtifactKey,
     BlockedReason,
     Desired,
     DeviceId,
     GatewayId,
-    ModelRef,
     Observed,
     PeerReport,
     RolloutId,
     RolloutMemory,
-    TypeId,
 )
+from reconciler.model.snapshot import SnapshotCache
 from reconciler.plan import Planner, remember
+from reconciler.plan.device.verdict import FailedDevice, SettledDevice
 from reconciler.plan.revision import revision_of
 
 log = logging.getLogger(__name__)
@@ -35,20 +36,20 @@ class RolloutMemories:
 
     def __init__(self, state: StateWriter) -> None:
         self._state = state
-        self._merged: tuple[Observed, Observed] | None = None
+        self._merged: SnapshotCache[Observed] = SnapshotCache()
         self.rollouts: Mapping[RolloutId, RolloutMemory] = state.rollout_memories()
 
     def merged(self, seen: Observed, here: GatewayId | None, peers: Mapping[GatewayId, PeerReport]) -> Observed:
-        """Add memories and peers' reports to what devices reported; the same object while nothing changed."""
-        last = self._merged
-        if last is None or last[0] is not seen or last[1].rollouts is not self.rollouts or last[1].peers is not peers:
-            whole = replace(seen, rollouts=self.rollouts, gateway=here, peers=peers)
-            last = self._merged = (seen, whole)
-        return last[1]
+        """Add memories and peers' reports to what devices reported, as a snapshot (reconciler.model.snapshot)."""
+        known = self._merged.get(seen, self.rollouts, peers)
+        if known is not None:
+            return known
+        whole = replace(seen, rollouts=self.rollouts, gateway=here, peers=peers)
+        return self._merged.put(whole, seen, self.rollouts, peers)
 
     def record(self, observed: Observed, planner: Planner, now: datetime) -> bool:
         """Record which rollouts the last plan found stopped or complete; return whether any memory changed."""
-        after = remember(observed, planner.courses, now)
+        after = remember(observed, planner.evaluations, now)
         if after == self.rollouts:
             return False
         self._state.replace_rollout_memories(after)
@@ -58,23 +59,23 @@ class RolloutMemories:
 
 
 def record_gates(
-    desired: Desired, planner: Planner, inventory: Inventory, artifacts: Mapping[tuple[ModelRef, TypeId], Artifact]
+    desired: Desired, planner: Planner, inventory: Inventory, artifacts: Mapping[ArtifactKey, Artifact]
 ) -> None:
     """Quarantine packs that failed a gate, so that they stay failed; set which devices' evidence gates await."""
     awaited: set[DeviceId] = set()
-    for name in planner.courses:
+    for name in planner.evaluations:
         rollout = desired.rollouts[name]
         if not rollout.gates:
             continue
         for device, verdict in planner.verdicts(name).items():
             if device not in desired.devices:
                 continue  # another gateway's
-            if verdict.awaits:
+            if isinstance(verdict, SettledDevice) and verdict.pending_gate:
                 awaited.add(device)
-            if verdict.gate_failed:
+            if isinstance(verdict, FailedDevice) and verdict.failed_gate:
                 artifact = artifacts.get((rollout.model, desired.devices[device].type))
                 if artifact is not None and inventory.why_quarantined(device, artifact.digest) is None:
-                    why = f"a gate failed: {verdict.gate_failed}"
+                    why = f"a gate failed: {verdict.failed_gate}"
                     log.warning("%s: %s: %s", device, rollout.model, why, extra={"reason": BlockedReason.GATE.value})
                     revision = revision_of(desired, name)
                     inventory.quarantine(QuarantineRecord(device, artifact.digest, why, name, revision))

@@ -12,16 +12,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler.devices.reports import HISTOGRAM_BINS, Score, Summary, encode_body, parse_body
-from reconciler.engine.observed.interpret import DIGEST16_HEX
 from reconciler.engine.state.writer import StateWriter
-from reconciler.model import DeviceId, Digest
+from reconciler.model import DeviceId, Digest, ShortDigest, short_digest
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
     """What all devices together did with one pack."""
 
-    running: Digest  # its first 16 bytes
+    running: ShortDigest
     devices: int
     inferences: int
     anomalies: int
@@ -76,7 +75,7 @@ def totals(summaries: Iterable[tuple[str, bytes]]) -> list[Total]:
     return [_total(running, found) for running, found in sorted(by_pack.items())]
 
 
-def labelled(found: Iterable[Total], names: Mapping[str, str]) -> dict[str, Total]:
+def labelled(found: Iterable[Total], names: Mapping[ShortDigest, str]) -> dict[str, Total]:
     """Label each pack with its model; add the digest where a model was built for several device types."""
     every = list(found)
     uses = Counter(names.get(total.running) for total in every)
@@ -91,7 +90,7 @@ def _label(total: Total, model: str | None, uses: Counter[str | None]) -> str:
 
 def _total(running: str, found: list[Summary]) -> Total:
     return Total(
-        Digest(running[:DIGEST16_HEX]),
+        short_digest(Digest(running)),
         len(found),
         sum(each.inferences for each in found),
         sum(each.anomalies for each in found),

@@ -6,7 +6,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from reconciler.model import Action, Artifact, DeviceId, GatewayId, Observed, ObservedDevice, RolloutId, RolloutReport
+from reconciler.model import (
+    Action,
+    Artifact,
+    DeviceId,
+    GatewayId,
+    Observed,
+    ObservedDevice,
+    RolloutId,
+    RolloutReport,
+    ShortDigest,
+    short_digest,
+)
 from reconciler.page.page_model import PageModel
 from reconciler.page.routes import INDEX, committed
 from reconciler.report.device_status import DeviceStatus, Distrust, Moment, device_status
@@ -29,7 +40,7 @@ class PassOutcome:
     moment: Moment
     actions: tuple[Action, ...] = ()
     observed: Observed = field(default_factory=Observed)
-    by_digest16: Mapping[str, Artifact] = field(default_factory=dict)
+    by_short_digest: Mapping[ShortDigest, Artifact] = field(default_factory=dict)
     owners: Mapping[DeviceId, RolloutId] = field(default_factory=dict)  # the rollout that has each device
     distrusted: Mapping[DeviceId, Distrust] = field(default_factory=dict)
     rollout_facts: tuple[RolloutFacts, ...] = ()
@@ -123,9 +134,10 @@ class StatusRenderer:
         seen = outcome.observed.devices.get(device)
         last = self._devices.get(device)
         distrust = outcome.distrusted.get(device)
+        # Observed devices are snapshots (reconciler.model.snapshot): the same object means unchanged.
         if last is not None and last.seen is seen and last.distrust == distrust and last.action == action:
             return
-        model = _model(seen, outcome.by_digest16)
+        model = _model(seen, outcome.by_short_digest)
         status = device_status(action, seen, model, outcome.moment, self._previous(device), distrust)
         self._devices[device] = _RenderedDevice(action, seen, distrust, status)
         if last is None or status != last.status:
@@ -154,8 +166,8 @@ def _rollout_path(rollout: RolloutId) -> str:
     return f"{ROLLOUTS}{rollout}.yaml"
 
 
-def _model(seen: ObservedDevice | None, by_digest16: Mapping[str, Artifact]) -> str | None:
+def _model(seen: ObservedDevice | None, by_short_digest: Mapping[ShortDigest, Artifact]) -> str | None:
     if seen is None or seen.running is None:
         return None
-    artifact = by_digest16.get(seen.running)
+    artifact = by_short_digest.get(short_digest(seen.running))
     return str(artifact.model) if artifact is not None else None

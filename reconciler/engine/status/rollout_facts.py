@@ -10,8 +10,8 @@ from datetime import datetime
 from reconciler.model import Desired, Device, DeviceId, Rollout, RolloutId, RolloutReport
 from reconciler.plan import Planner
 from reconciler.plan.rollout.evaluation import RolloutEvaluation
-from reconciler.plan.rollout.holds import hold_all
-from reconciler.plan.rollout.memory import report_to_peers
+from reconciler.plan.rollout.holds import rollout_hold
+from reconciler.plan.rollout.own_report import report_to_peers
 from reconciler.plan.rollout.tally import WaveRole
 from reconciler.report.rollout_status import RolloutFacts, WaveFacts
 
@@ -27,7 +27,7 @@ class _KnownFacts:
 
 
 class RolloutFactsBuilder:
-    """Remembers the facts of each rollout as long as its evaluation is the same object."""
+    """Keeps the facts of each rollout while its evaluation is the same snapshot (reconciler.model.snapshot)."""
 
     def __init__(self) -> None:
         self._known: dict[RolloutId, _KnownFacts] = {}
@@ -36,12 +36,12 @@ class RolloutFactsBuilder:
         self, desired: Desired, planner: Planner, reported: Mapping[RolloutId, RolloutReport], now: datetime
     ) -> tuple[RolloutFacts, ...]:
         """Return the facts of every rollout with devices of ours; `reported` is what was last reported of each."""
-        evaluations = planner.courses
+        evaluations = planner.evaluations
         incomplete = {name for name, evaluation in evaluations.items() if not evaluation.complete}
         known = {}
         for name, evaluation in sorted(evaluations.items()):
             rollout = desired.rollouts[name]
-            hold = hold_all(rollout, incomplete)
+            hold = rollout_hold(rollout, incomplete)
             held = hold.why if hold is not None else ""
             before = self._known.get(name)
             if (
