@@ -192,7 +192,7 @@ LIMITS = [
     ("protocol.md", r"^\| block \| 16 … ([\d,]+) bytes", BLOCK_BYTES_MAX),
     ("protocol.md", r"^\| blocks of a transfer \| ([\d,]+)", codec.BLOCKS_MAX),
     ("protocol.md", r"^\| type name, firmware version \| (\d+) bytes", bodies.TEXT_BYTES_MAX),
-    ("protocol.md", r"^\| pre-baked models told \| (\d+)", bodies.PREBAKED_MAX),
+    ("protocol.md", r"^\| pre-baked models reported \| (\d+)", bodies.PREBAKED_MAX),
     ("envelope.md", r"^\| whole envelope \| ([\d,]+) bytes", envelope.MAX_ENVELOPE_BYTES),
     ("envelope.md", r"^\| V1 \| length ≤ ([\d,]+)", envelope.MAX_ENVELOPE_BYTES),
     ("envelope.md", r"^\| 1 \| `TOO_LONG` \| longer than ([\d,]+) bytes", envelope.MAX_ENVELOPE_BYTES),
