@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the agent takes orders and blocks: the real core on a flash model, in this process."""
+"""How the agent handles offers and blocks: the real core on a flash model, in this process."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PATCH = -82
 # ---------------------------------------------------------------- install
 
 
-def test_born_with_a_model(newborn: HostAgent, made: Made) -> None:
+def test_a_new_device_runs_its_prebaked_model(newborn: HostAgent, made: Made) -> None:
     told = report(newborn, made)
     assert (told.phase, told.place, told.why, told.sequence) == (
         Phase.IDLE,
@@ -83,7 +83,7 @@ def test_an_install_around_what_runs_only_renews_the_envelope(updated: HostAgent
     assert updated.running() == digest(NEW)
 
 
-def test_an_offer_without_payload_of_a_pack_that_is_nowhere(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_an_offer_without_payload_of_an_unknown_pack(updated: HostAgent, bench: Bench, made: Made) -> None:
     assert deliver(updated, Delivery(bench.install(made, THIRD, 3))).code == NO_PAYLOAD
     assert report(updated, made).sequence == 2
 
@@ -116,7 +116,7 @@ def test_patch_against_what_runs(updated: HostAgent, bench: Bench, made: Made) -
     assert updated.running() == digest(THIRD)
 
 
-def test_patch_against_another_pack_is_told(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_a_patch_against_another_pack_is_refused(updated: HostAgent, bench: Bench, made: Made) -> None:
     delivery = Delivery(bench.install(made, THIRD, 3), make_patch(THIRD, OLD), Encoding.PATCH)
     assert deliver(updated, delivery).code == PATCH
     assert updated.running() == digest(NEW)
@@ -126,7 +126,7 @@ def test_patch_against_another_pack_is_told(updated: HostAgent, bench: Bench, ma
 # ---------------------------------------------------------------- transfers
 
 
-def test_what_is_held_survives_a_reset(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_held_blocks_survive_a_reset(updated: HostAgent, bench: Bench, made: Made) -> None:
     delivery = install(bench, made, THIRD, 3)
     assert put(updated, delivery.offer) == Have(3, 0, b"")
     for index in (0, 1, 2, 5, 9):
@@ -192,7 +192,7 @@ def test_a_wrong_payload_begins_again(updated: HostAgent, bench: Bench, made: Ma
     assert deliver(updated, delivery) == Outcome(0, delivery.blocks)
 
 
-def test_only_mended_blocks_are_sent_again(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_only_corrected_blocks_are_sent_again(updated: HostAgent, bench: Bench, made: Made) -> None:
     delivery = install(bench, made, THIRD, 3)
     wrong = bytearray(THIRD)
     wrong[5 * 128] ^= 1
@@ -218,7 +218,7 @@ def test_only_mended_blocks_are_sent_again(updated: HostAgent, bench: Bench, mad
         (Payload(Encoding.RAW, len(THIRD), 16), BLOCK_SIZE),  # more marks than there is room for
     ],
 )
-def test_offers_that_can_not_be(
+def test_impossible_offers(
     make_core: Callable[..., HostAgent], bench: Bench, made: Made, shape: Payload, code: int
 ) -> None:
     agent = make_core(made.region(PREBAKED), replace(SMALL, marks=0x200))

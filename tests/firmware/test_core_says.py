@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the agent says of itself: capabilities, summary, reports that nobody asked for; what it makes of noise."""
+"""What the agent reports: capabilities, summary, unsolicited reports. How it handles noise."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def unasked(agent: HostAgent, made: Made) -> Report | None:
     return body
 
 
-def test_a_report_unasked_after_each_change(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_an_unsolicited_report_after_each_change(updated: HostAgent, bench: Bench, made: Made) -> None:
     first = unasked(updated, made)
     assert first is not None
     assert unasked(updated, made) is None
@@ -93,7 +93,7 @@ def test_a_report_unasked_after_each_change(updated: HostAgent, bench: Bench, ma
     assert unasked(updated, made) is None
 
 
-def test_a_question_cut_short_is_not_answered(updated: HostAgent, made: Made) -> None:
+def test_a_truncated_question_is_not_answered(updated: HostAgent, made: Made) -> None:
     question = encode(Ask(What.REPORT, NONCE))
     assert all(updated.handle(question[:length]) == b"" for length in range(len(question)))
     assert updated.handle(question + b"\0") == b""
@@ -108,7 +108,7 @@ JUDGED_LATER = {"block-size-24", "block-size-0"}
 
 
 @pytest.mark.parametrize("vector", VECTORS["malformed"], ids=lambda vector: vector["name"])
-def test_what_is_no_message_is_dropped_and_told(newborn: HostAgent, made: Made, vector: dict[str, str]) -> None:
+def test_a_malformed_message_is_dropped_and_flagged(newborn: HostAgent, made: Made, vector: dict[str, str]) -> None:
     answer = newborn.handle(bytes.fromhex(vector["bytes"]))
     if vector["name"] in JUDGED_LATER:
         assert parse_answer(answer) == Result(1, -Verdict.UNEXPECTED)
@@ -117,6 +117,6 @@ def test_what_is_no_message_is_dropped_and_told(newborn: HostAgent, made: Made, 
         assert Flag.MALFORMED_MESSAGES in report(newborn, made).flags
 
 
-def test_the_longest_envelope_is_read_and_judged(newborn: HostAgent) -> None:
+def test_the_longest_envelope_is_verified(newborn: HostAgent) -> None:
     (longest,) = (v for v in VECTORS["messages"] if v["name"] == "offer-longest-envelope")
     assert parse_answer(newborn.handle(bytes.fromhex(longest["bytes"]))) == Result(3, -Verdict.UNEXPECTED)

@@ -34,7 +34,7 @@ PACK, GOLDEN, RESET, FAULT = -83, -87, -90, -91
 # ---------------------------------------------------------------- trials
 
 
-def test_failing_golden_vectors_lead_back(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_failing_golden_vectors_roll_back(updated: HostAgent, bench: Bench, made: Made) -> None:
     assert deliver(updated, install(bench, made, FAILING, 3)).code == GOLDEN
     told = report(updated, made)
     assert (told.phase, told.why, told.error) == (Phase.CONFIRMED, Why.FELL_BACK_TO_PREVIOUS, GOLDEN)
@@ -46,7 +46,7 @@ def test_failing_golden_vectors_lead_back(updated: HostAgent, bench: Bench, made
     assert report(updated, made).failed is None
 
 
-def test_the_first_model_failing_leads_back_to_prebaked(newborn: HostAgent, bench: Bench, made: Made) -> None:
+def test_a_failing_first_model_rolls_back_to_prebaked(newborn: HostAgent, bench: Bench, made: Made) -> None:
     assert deliver(newborn, install(bench, made, FAILING, 1)).code == GOLDEN
     told = report(newborn, made)
     assert (told.phase, told.why) == (Phase.IDLE, Why.FELL_BACK_TO_PREBAKED)
@@ -91,7 +91,7 @@ def test_the_first_inferences_decide_as_well(updated: HostAgent, bench: Bench, m
     assert report(updated, made).phase is Phase.CONFIRMED
 
 
-def test_a_model_that_faults_on_its_first_input_is_left(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_a_model_that_faults_on_its_first_input_is_rejected(updated: HostAgent, bench: Bench, made: Made) -> None:
     updated.set_trial_inferences(1)
     begin_trial(updated, install(bench, made, THIRD, 3))
     updated.settle()
@@ -110,7 +110,7 @@ def test_a_silent_sensor_is_not_the_models_fault(updated: HostAgent, bench: Benc
     assert report(updated, made).phase is Phase.CONFIRMED
 
 
-def test_a_pack_that_is_none_is_refused_before_any_trial(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_a_malformed_pack_is_refused_before_any_trial(updated: HostAgent, bench: Bench, made: Made) -> None:
     none = b"TFPK" + bytes(600)
     boots = report(updated, made).boots
     assert deliver(updated, install(bench, made, none, 3)).code == PACK
@@ -127,7 +127,7 @@ def fault(agent: HostAgent) -> None:
     agent.settle()
 
 
-def test_a_confirmed_model_that_keeps_faulting_is_left(updated: HostAgent, made: Made) -> None:
+def test_a_confirmed_model_that_keeps_faulting_is_rejected(updated: HostAgent, made: Made) -> None:
     for _ in range(4):
         fault(updated)
         assert updated.running() == digest(NEW)
@@ -144,14 +144,14 @@ def test_a_confirmed_model_that_keeps_faulting_is_left(updated: HostAgent, made:
     assert updated.running() == digest(PREBAKED), "there is nothing better"
 
 
-def test_faults_far_apart_are_forgiven(updated: HostAgent) -> None:
+def test_faults_far_apart_do_not_add_up(updated: HostAgent) -> None:
     for _ in range(12):
         fault(updated)
         updated.let_pass(61)
     assert updated.running() == digest(NEW)
 
 
-def test_a_loss_of_power_is_no_fault(updated: HostAgent, made: Made) -> None:
+def test_power_loss_is_not_a_fault(updated: HostAgent, made: Made) -> None:
     boots = report(updated, made).boots
     for _ in range(12):
         updated.boot()
@@ -185,7 +185,7 @@ def test_a_rotten_slot_leads_to_the_previous_and_then_to_prebaked(updated: HostA
     assert (told.place, told.why, told.running) == (Place.NOWHERE, Why.NOTHING_CAN, None)
 
 
-def test_a_pack_that_rots_before_its_trial_is_left(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_a_pack_corrupted_before_its_trial_is_rejected(updated: HostAgent, bench: Bench, made: Made) -> None:
     delivery = install(bench, made, THIRD, 3)
     stage(updated, delivery)
     spoil(updated, "slot0")
@@ -195,9 +195,7 @@ def test_a_pack_that_rots_before_its_trial_is_left(updated: HostAgent, bench: Be
     assert (told.other, told.failed) == (None, digest(THIRD)[:16])
 
 
-def test_going_back_to_a_pack_that_has_rotted_fails_and_then_it_is_sent(
-    updated: HostAgent, bench: Bench, made: Made
-) -> None:
+def test_reactivating_a_corrupted_pack_fails_and_it_is_sent_again(updated: HostAgent, bench: Bench, made: Made) -> None:
     spoil(updated, "slot0")
     assert deliver(updated, install(bench, made, OLD, 3)) == Outcome(-Verdict.IMAGE, 0)
     assert updated.running() == digest(NEW)
@@ -205,7 +203,7 @@ def test_going_back_to_a_pack_that_has_rotted_fails_and_then_it_is_sent(
     assert updated.running() == digest(OLD)
 
 
-def test_both_slots_rotten_at_once(updated: HostAgent, made: Made) -> None:
+def test_both_slots_corrupted_at_once(updated: HostAgent, made: Made) -> None:
     spoil(updated, "slot0")
     spoil(updated, "slot1")
     updated.boot()
@@ -213,7 +211,7 @@ def test_both_slots_rotten_at_once(updated: HostAgent, made: Made) -> None:
     assert (told.place, told.why, told.phase) == (Place.PREBAKED, Why.FELL_BACK_TO_PREBAKED, Phase.IDLE)
 
 
-def test_a_rotten_slot_can_be_filled_again(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_a_corrupted_slot_can_be_filled_again(updated: HostAgent, bench: Bench, made: Made) -> None:
     spoil(updated, "slot1")
     updated.boot()
     assert deliver(updated, install(bench, made, NEW, 3)).code == 0

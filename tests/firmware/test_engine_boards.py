@@ -14,7 +14,7 @@ from reconciler.build.reference.run import Reference, generate_inputs
 from tests.build.make_vectors import good_packs
 from tests.build.networks import KINDS, Draw
 from tests.firmware.conftest import build
-from tests.firmware.extremes import ANY, QUICK, extreme_packs
+from tests.firmware.extremes import ANY, FAST, extreme_packs
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(180)]
 SEEDS = (3, 0xFEEDBEEF)
@@ -51,7 +51,7 @@ def test_random_networks(board: Place, kind: str, data: st.DataObject) -> None:
     assert_like_reference(board, build_network(KINDS[kind](Draw(data))).data)
 
 
-@pytest.mark.parametrize("shifts", [QUICK, ANY], ids=["quick", "any"])
+@pytest.mark.parametrize("shifts", [FAST, ANY], ids=["quick", "any"])
 def test_sums_at_the_ends_of_32_bits(board: Place, shifts: tuple[int, int]) -> None:
     for seed in range(4):
         for pack in extreme_packs(seed, shifts).values():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices that `tinyfleet provision` made, on real firmware: they are who Git says, and trust whom they should."""
+"""Devices made by `tinyfleet provision`, on real firmware: they have the identity in Git and trust the right keys."""
 
 from __future__ import annotations
 
