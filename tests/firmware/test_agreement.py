@@ -113,8 +113,8 @@ def test_a_figure_of_the_firmware_is_that_of_the_gateway(file: str, name: str, f
 
 def test_codes_of_refused_envelopes() -> None:
     codes = enum(ERRORS, "tf_error")
-    told = {name.removeprefix("TF_ERR_"): -code for name, code in codes.items() if -63 <= code < 0}
-    assert told == {v.name: v.value for v in Verdict if v is not Verdict.OK and v.name not in BY_GATEWAYS_ALONE}
+    reported = {name.removeprefix("TF_ERR_"): -code for name, code in codes.items() if -63 <= code < 0}
+    assert reported == {v.name: v.value for v in Verdict if v is not Verdict.OK and v.name not in BY_GATEWAYS_ALONE}
     assert (codes["TF_OK"], codes["TF_WORKING"]) == (codec.DONE, codec.WORKING) == (Verdict.OK, 1)
 
 

@@ -47,12 +47,12 @@ def install(device: SerialDevice, bench: Bench, made: Made, pack: bytes) -> None
 
 def test_reports_its_identity(make_board: MakeBoard, made: Made, machine: Machine) -> None:
     device = SerialDevice(make_board(made.region(PREBAKED)).uart, ADDRESS)
-    told = ask(device, made, What.CAPABILITIES)
-    assert isinstance(told, CapabilitiesBody)
-    assert (told.type, told.class_id) == ("bench", made.target.klass)
-    assert told.prebaked == (digest16(PREBAKED),)
-    assert told.updates
-    assert told.slot_bytes == {"mps2-an386": 0x40000, "riscv32-virt": 0x80000}[machine.name]
+    reported = ask(device, made, What.CAPABILITIES)
+    assert isinstance(reported, CapabilitiesBody)
+    assert (reported.type, reported.class_id) == ("bench", made.target.klass)
+    assert reported.prebaked == (digest16(PREBAKED),)
+    assert reported.updates
+    assert reported.slot_bytes == {"mps2-an386": 0x40000, "riscv32-virt": 0x80000}[machine.name]
     report = report_of(device, made)
     assert (report.phase, report.place, report.why) == (Phase.IDLE, Place.PREBAKED, Why.FELL_BACK_TO_PREBAKED)
     assert report.running == digest16(PREBAKED)

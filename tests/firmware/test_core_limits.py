@@ -134,9 +134,9 @@ def test_a_journal_of_noise_is_reported_and_rewritten(updated: HostAgent, bench:
         region = updated.geometry.regions()[name]
         updated.write_flash(region.offset, bytes(range(256)) * (region.size // 256))
     updated.boot()
-    told = report(updated, made)
-    assert (told.sequence, told.place) == (0, Place.PREBAKED)
-    assert Flag.JOURNAL_REPAIRED in told.flags
+    reported = report(updated, made)
+    assert (reported.sequence, reported.place) == (0, Place.PREBAKED)
+    assert Flag.JOURNAL_REPAIRED in reported.flags
     assert deliver(updated, install(bench, made, THIRD, 1)).code == 0
 
 
@@ -152,8 +152,8 @@ def test_a_delegation_is_held_across_resets(newborn: HostAgent, bench: Bench, ma
     assert deliver(newborn, install(bench, made, OLD, 1)).code == 0
     newborn.boot()
     assert deliver(newborn, bare(NEW, 2)).code == 0
-    told = report(newborn, made)
-    assert (told.epoch, told.gateway) == (1, key_id(bench.gateway.public_key))
+    reported = report(newborn, made)
+    assert (reported.epoch, reported.gateway) == (1, key_id(bench.gateway.public_key))
 
 
 def test_stolen_gateway_key(updated: HostAgent, bench: Bench, made: Made) -> None:
@@ -216,7 +216,7 @@ def test_a_transfer_restarts_at_most_once_per_start(stained: Stained, made: Made
     agent, delivery = stained.agent, stained.delivery
     put(agent, delivery.offer)
     first = stained.agent.geometry.erase // delivery.block_bytes
-    delivery.send(agent, first)  # refused: the transfer begins anew
+    delivery.send(agent, first)  # refused: the transfer restarts
     assert parse_answer(agent.handle(encode(Missing(delivery.name)))) == Have(delivery.name, 0, b"")
     stained.stain()
     for index in range(delivery.blocks):

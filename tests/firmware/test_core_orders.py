@@ -40,8 +40,8 @@ PATCH = -82
 
 
 def test_a_new_device_runs_its_prebaked_model(newborn: HostAgent, made: Made) -> None:
-    told = report(newborn, made)
-    assert (told.phase, told.place, told.why, told.sequence) == (
+    reported = report(newborn, made)
+    assert (reported.phase, reported.place, reported.why, reported.sequence) == (
         Phase.IDLE,
         Place.PREBAKED,
         Why.FELL_BACK_TO_PREBAKED,
@@ -51,9 +51,19 @@ def test_a_new_device_runs_its_prebaked_model(newborn: HostAgent, made: Made) ->
 
 
 def test_two_installs_fill_both_slots(updated: HostAgent, made: Made) -> None:
-    told = report(updated, made)
-    assert (told.phase, told.place, told.why, told.sequence) == (Phase.CONFIRMED, Place.SLOT_B, Why.CONFIRMED, 2)
-    assert (told.running, told.other, told.failed, told.error) == (digest(NEW)[:16], digest(OLD)[:16], None, 0)
+    reported = report(updated, made)
+    assert (reported.phase, reported.place, reported.why, reported.sequence) == (
+        Phase.CONFIRMED,
+        Place.SLOT_B,
+        Why.CONFIRMED,
+        2,
+    )
+    assert (reported.running, reported.other, reported.failed, reported.error) == (
+        digest(NEW)[:16],
+        digest(OLD)[:16],
+        None,
+        0,
+    )
 
 
 def test_going_back_takes_a_newer_envelope_and_no_block(updated: HostAgent, bench: Bench, made: Made) -> None:
@@ -64,8 +74,8 @@ def test_going_back_takes_a_newer_envelope_and_no_block(updated: HostAgent, benc
 
 def test_an_envelope_alone_activates_a_prebaked_model(updated: HostAgent, bench: Bench, made: Made) -> None:
     assert deliver(updated, Delivery(bench.install(made, SECOND_PREBAKED, 3))) == Outcome(0, 0)
-    told = report(updated, made)
-    assert (told.place, told.why, told.running) == (
+    reported = report(updated, made)
+    assert (reported.place, reported.why, reported.running) == (
         Place.PREBAKED,
         Why.PREBAKED_ASKED_FOR,
         digest(SECOND_PREBAKED)[:16],
@@ -77,8 +87,8 @@ def test_an_envelope_alone_activates_a_prebaked_model(updated: HostAgent, bench:
 def test_an_install_around_what_runs_only_renews_the_envelope(updated: HostAgent, bench: Bench, made: Made) -> None:
     boots = report(updated, made).boots
     assert deliver(updated, Delivery(bench.install(made, NEW, 3))) == Outcome(0, 0)
-    told = report(updated, made)
-    assert (told.sequence, told.boots, told.phase) == (3, boots, Phase.CONFIRMED)
+    reported = report(updated, made)
+    assert (reported.sequence, reported.boots, reported.phase) == (3, boots, Phase.CONFIRMED)
     updated.boot()
     assert updated.running() == digest(NEW)
 
@@ -132,10 +142,10 @@ def test_held_blocks_survive_a_reset(updated: HostAgent, bench: Bench, made: Mad
     for index in (0, 1, 2, 5, 9):
         delivery.send(updated, index)
     updated.boot()
-    told = report(updated, made)
-    assert told.phase is Phase.RECEIVING
-    assert told.transfer is not None
-    assert (told.transfer.first, told.transfer.payload_bytes) == (3, len(THIRD))
+    reported = report(updated, made)
+    assert reported.phase is Phase.RECEIVING
+    assert reported.transfer is not None
+    assert (reported.transfer.first, reported.transfer.payload_bytes) == (3, len(THIRD))
     assert updated.running() == digest(NEW)
     have = put(updated, replace(delivery, name=7).offer)
     assert isinstance(have, Have)

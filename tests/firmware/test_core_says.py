@@ -28,12 +28,12 @@ def said(agent: HostAgent, made: Made, what: What) -> Body:
 
 
 def test_capabilities(newborn: HostAgent, made: Made) -> None:
-    told = said(newborn, made, What.CAPABILITIES)
-    assert isinstance(told, CapabilitiesBody)
-    assert (told.type, told.class_id, told.pack_format) == ("bench", made.target.klass, 1)
-    assert (told.slot_bytes, told.arena_bytes, told.updates) == (SMALL.slot, 16384, True)
-    assert int.from_bytes(told.operators, "little") >> THRESHOLD_OPERATOR & 1
-    assert told.prebaked == (digest(PREBAKED)[:16], digest(SECOND_PREBAKED)[:16])
+    reported = said(newborn, made, What.CAPABILITIES)
+    assert isinstance(reported, CapabilitiesBody)
+    assert (reported.type, reported.class_id, reported.pack_format) == ("bench", made.target.klass, 1)
+    assert (reported.slot_bytes, reported.arena_bytes, reported.updates) == (SMALL.slot, 16384, True)
+    assert int.from_bytes(reported.operators, "little") >> THRESHOLD_OPERATOR & 1
+    assert reported.prebaked == (digest(PREBAKED)[:16], digest(SECOND_PREBAKED)[:16])
 
 
 def test_summary_counts_scores(updated: HostAgent, made: Made) -> None:
@@ -45,22 +45,22 @@ def test_summary_counts_scores(updated: HostAgent, made: Made) -> None:
         decision, score = updated.infer(bytes([level]) * 1500)
         scores.append(score)
         decisions.append(decision)
-    told = said(updated, made, What.SUMMARY)
-    assert isinstance(told, Summary)
-    assert told.score is not None
-    assert (told.inferences, told.anomalies, told.faults) == (5, sum(decisions), 0)
-    assert (told.score.count, told.score.least, told.score.most) == (5, min(scores), max(scores))
-    assert told.score.total == sum(scores)
+    reported = said(updated, made, What.SUMMARY)
+    assert isinstance(reported, Summary)
+    assert reported.score is not None
+    assert (reported.inferences, reported.anomalies, reported.faults) == (5, sum(decisions), 0)
+    assert (reported.score.count, reported.score.least, reported.score.most) == (5, min(scores), max(scores))
+    assert reported.score.total == sum(scores)
     bins = [min(abs(score).bit_length() // 4, 7) for score in scores]
-    assert told.score.histogram == tuple(bins.count(number) for number in range(8))
+    assert reported.score.histogram == tuple(bins.count(number) for number in range(8))
 
 
 def test_input_of_the_wrong_size_is_flagged_and_not_counted(updated: HostAgent, made: Made) -> None:
     with pytest.raises(AgentError) as refused:
         updated.infer(bytes(1499))
     assert refused.value.args == (INPUT,)
-    told = report(updated, made)
-    assert (told.flags, told.inferences, told.faults) == (Flag.SENSOR_INPUT_BAD, 0, 0)
+    reported = report(updated, made)
+    assert (reported.flags, reported.inferences, reported.faults) == (Flag.SENSOR_INPUT_BAD, 0, 0)
 
 
 def test_the_counter_only_grows(updated: HostAgent, made: Made) -> None:
@@ -103,14 +103,14 @@ def test_a_truncated_question_is_not_answered(updated: HostAgent, made: Made) ->
 # ---------------------------------------------------------------- messages
 
 VECTORS = json.loads((Path(__file__).resolve().parents[1] / "vectors" / "protocol.json").read_text())
-# Judged with what the offer is about, behind its envelope: no gateway's word is needed to say why they can't be.
-JUDGED_LATER = {"block-size-24", "block-size-0"}
+# The agent checks these only after the envelope, so the answer is the error of the envelope.
+CHECKED_LATER = {"block-size-24", "block-size-0"}
 
 
 @pytest.mark.parametrize("vector", VECTORS["malformed"], ids=lambda vector: vector["name"])
 def test_a_malformed_message_is_dropped_and_flagged(newborn: HostAgent, made: Made, vector: dict[str, str]) -> None:
     answer = newborn.handle(bytes.fromhex(vector["bytes"]))
-    if vector["name"] in JUDGED_LATER:
+    if vector["name"] in CHECKED_LATER:
         assert parse_answer(answer) == Result(1, -Verdict.UNEXPECTED)
     else:
         assert answer == b""

@@ -94,10 +94,10 @@ def provisioned(bench: Bench, tmp_path: Path) -> Callable[..., Provisioned]:
 
 def check(device: SerialDevice, bench: Bench, made: Provisioned) -> None:
     """It says who it is with the key that Git knows, runs what it was born with, and takes what the root allows."""
-    told = ask(device, made, What.CAPABILITIES)
-    assert isinstance(told, CapabilitiesBody)
+    reported = ask(device, made, What.CAPABILITIES)
+    assert isinstance(reported, CapabilitiesBody)
     baked = digest16(threshold_pack(MODEL))
-    assert (told.type, told.class_id, told.prebaked) == ("bench", made.target.klass, (baked,))
+    assert (reported.type, reported.class_id, reported.prebaked) == ("bench", made.target.klass, (baked,))
     before = report_of(device, made)
     assert (before.place, before.why, before.running) == (Place.PREBAKED, Why.FELL_BACK_TO_PREBAKED, baked)
     assert before.sequence == 0

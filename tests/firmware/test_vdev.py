@@ -275,8 +275,8 @@ def test_tls_with_a_certificate_for_each(run: Run, bench: Bench, tmp_path: Path)
 
 
 def test_help_and_mistakes(vdev_program: Path) -> None:
-    told = subprocess.run([vdev_program, "--help"], capture_output=True, text=True, check=True).stdout
-    assert all(word in told for word in ("--broker", "--line-each", "bit-errors", "restart NAME"))
+    reported = subprocess.run([vdev_program, "--help"], capture_output=True, text=True, check=True).stdout
+    assert all(word in reported for word in ("--broker", "--line-each", "bit-errors", "restart NAME"))
     for wrong in (["--images", "/nowhere", "--line", "pty:x"], ["--slot-bytes", "x"], ["--fault", "rain=1"], []):
         done = subprocess.run([vdev_program, *wrong], capture_output=True, text=True, check=False)
         assert done.returncode != 0
