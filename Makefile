@@ -14,7 +14,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## virtual environment and Debian packages, only where missing
-$(STAMP): $(REQUIREMENTS) pyproject.toml tools/setup.sh
+$(STAMP): $(REQUIREMENTS) requirements/debian.txt pyproject.toml tools/setup.sh
 	tools/setup.sh $(VENV) $(REQUIREMENTS)
 	touch $@
 

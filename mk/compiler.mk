@@ -8,5 +8,5 @@ pack-vectors: setup ## write tests/vectors/pack.json and patch.json anew
 
 .PHONY: fuzz-compiler
 fuzz-compiler: setup ## thousands of random networks against the oracle, and of spoiled packs against the checker
-	TINYFLEET_EXAMPLES=1500 $(PY) -m pytest -q -n 2 -p no:cacheprovider tests/compiler/test_network_exact.py tests/compiler/test_checker.py
+	TINYFLEET_EXAMPLES=1500 $(PY) -m tools.explore --rounds 1 --workers 2 tests/compiler/test_network_exact.py tests/compiler/test_checker.py
 	TF_CPP_MIN_LOG_LEVEL=3 $(PY) -m tests.compiler.random_keras 200

@@ -16,4 +16,4 @@ bench-engine: firmware-runner ## instructions, memory and bytes of four models o
 	$(PY) -m bench.engine
 
 fuzz-engine: setup ## the engine's property tests, many times longer
-	TINYFLEET_EXAMPLES=400 $(PY) -m pytest -p no:cacheprovider tests/firmware/test_engine.py
+	TINYFLEET_EXAMPLES=400 $(PY) -m tools.explore --rounds 1 tests/firmware/test_engine.py

@@ -18,7 +18,7 @@ firmware-host: setup ## build the device agent for Linux alone: library and virt
 # Python itself leaks on purpose at its end, and the sanitizer's runtime must be there before the library. The vectors
 # run in a sanitized process of their own in any case.
 IN_PROCESS = $(filter-out %_vectors.py,$(wildcard tests/firmware/test_core_*.py))
-ASAN_RUNTIME = $(shell clang -print-file-name=libclang_rt.asan-x86_64.so)
+ASAN_RUNTIME = $(shell clang -print-file-name=libclang_rt.asan-$(shell uname -m).so)
 firmware-asan: setup ## core and virtual devices under the address and undefined-behaviour sanitizers
 	TINYFLEET_HOST_PRESET=host-asan $(PY) -m pytest tests/firmware/test_vdev.py
 	TINYFLEET_HOST_PRESET=host-asan LD_PRELOAD=$(ASAN_RUNTIME) ASAN_OPTIONS=detect_leaks=0 \

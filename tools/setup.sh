@@ -5,21 +5,14 @@ set -euo pipefail
 venv=$1
 shift
 
-# command or file to look for : Debian package that has it
-needed=(
-  git:git ssh-keygen:openssh-client gpg:gnupg openssl:openssl gcc:gcc cmake:cmake ninja:ninja-build
-  clang:clang mosquitto:mosquitto mosquitto_passwd:mosquitto /usr/include/mosquitto.h:libmosquitto-dev
-  /usr/include/openssl/evp.h:libssl-dev /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a:libclang-rt-14-dev
-  arm-none-eabi-gcc:gcc-arm-none-eabi riscv64-unknown-elf-gcc:gcc-riscv64-unknown-elf
-  qemu-system-arm:qemu-system-arm qemu-system-riscv32:qemu-system-misc rz:lrzsz faketime:faketime
-  chromium:chromium chromedriver:chromium-driver
-)
 missing=()
-for pair in "${needed[@]}"; do
-  what=${pair%%:*} package=${pair##*:}
-  if [[ $what == /* ]]; then [[ -e $what ]] || missing+=("$package")
-  else command -v "$what" >/dev/null || [[ -x /usr/sbin/$what ]] || missing+=("$package"); fi
-done
+while read -r what package; do
+  case $what in
+    "" | "#"*) ;;
+    /*) compgen -G "$what" >/dev/null || missing+=("$package") ;;
+    *) command -v "$what" >/dev/null || [[ -x /usr/sbin/$what ]] || missing+=("$package") ;;
+  esac
+done <"$(dirname "$0")/../requirements/debian.txt"
 python3 -c "import ensurepip" 2>/dev/null || missing+=(python3-venv)  # Debian ships venv without it
 if ((${#missing[@]})); then
   mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)

@@ -44,7 +44,7 @@ from reconciler.report.status_scan import StatusScan, UnreadableStatus, scan_sta
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # since when an assumed device is confirmed: it has soaked
 
-DEVICES = "devices/"  # what a status branch holds (reconciler.engine.status.statuses)
+DEVICES = "devices/"  # what a status branch holds (reconciler.engine.status.renderer)
 ROLLOUTS = "rollouts/"
 GATEWAY = "gateway.yaml"
 

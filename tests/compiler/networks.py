@@ -4,12 +4,18 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
+from hypothesis import reject
 from hypothesis import strategies as st
 
+from reconciler.compiler.errors import OperatorUnsupported
+from reconciler.compiler.tflite.network_pack import NetworkPack, build_network
+from reconciler.compiler.tflite.oracle import Oracle
 from tests.compiler.flatbuilder import Model
 
 
@@ -235,6 +241,26 @@ def residual(draw: Draw) -> bytes:
     y = model.tensor([1, depth], float(draw(SCALE)), draw(ZERO))
     model.operator("MEAN", [at, model.constant([1, 2])], [y], table="ReducerOptions")
     return model.finish([first], [y])
+
+
+def oracle_and_network(model: bytes) -> tuple[Oracle, NetworkPack]:
+    """Return both sides; what the oracle refuses the builder refuses too, by name, and another model is drawn.
+
+    Dense layers that no multiplier gives exactly are refused by the builder alone (`solve_single_rounding`). Hypothesis
+    fails a test that refuses much.
+    """
+    try:
+        oracle = Oracle(model)
+    except OperatorUnsupported as theirs:
+        with pytest.raises(OperatorUnsupported, match=re.escape(str(theirs).split(":")[0])):
+            build_network(model)
+        reject()
+    try:
+        return oracle, build_network(model)
+    except OperatorUnsupported as ours:
+        if "FullyConnectedInexact" not in str(ours):
+            raise
+        reject()
 
 
 KINDS = {

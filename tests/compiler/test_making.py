@@ -128,3 +128,14 @@ def test_filters_that_do_not_match_their_channels() -> None:
     model.operator("CONV_2D", [x, w, -1], [y], table="Conv2DOptions", **options)
     with pytest.raises(OperatorUnsupported, match="3 channels don't match filters of depth 2"):
         build_network(model.finish([x], [y]))
+
+
+def test_a_model_that_the_reference_kernels_refuse_is_refused_by_operator_and_place() -> None:
+    """The pack would leave the operator out, for nobody reads what it makes; the oracle is given the whole model."""
+    model = Flat()
+    x, y, unread = model.tensor([1, 4], 2.0), model.tensor([1, 4], 1.0), model.tensor([1, 4], 0.003)
+    model.operator("QUANTIZE", [x], [y], table="QuantizeOptions")
+    model.operator("HARD_SWISH", [x], [unread])
+    files = Files()
+    with pytest.raises(OperatorUnsupported, match=r"operator 1 \(HARD_SWISH\): .* refuse it: \w+"):
+        built(files, Recipe("swish@1", files.add("m.tflite", model.finish([x], [y])), TARGET))

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from reconciler.compiler.pack.checker import check_pack
 from reconciler.compiler.reference.run import Reference
 from reconciler.compiler.tflite.network_pack import build_network
-from reconciler.compiler.tflite.oracle import Oracle
-from tests.compiler.networks import KINDS, Draw
+from tests.compiler.networks import KINDS, Draw, oracle_and_network
 
 EXAMPLES = int(os.environ.get("TINYFLEET_EXAMPLES", "40"))
 
@@ -24,7 +23,7 @@ EXAMPLES = int(os.environ.get("TINYFLEET_EXAMPLES", "40"))
 @given(data=st.data())
 def test_reference_equals_the_oracle(kind: str, data: st.DataObject) -> None:
     model = KINDS[kind](Draw(data))
-    oracle, network = Oracle(model), build_network(model)
+    oracle, network = oracle_and_network(model)
     check_pack(network.data, arena_bytes=network.placed.layout.size)
     reference = Reference(network.data)
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -68,6 +70,23 @@ def test_networks_of_real_size_are_exact_and_reach_the_bound(name: str) -> None:
     assert estimate(network.data, "cortex-m4").macs > 200_000
 
 
+ALWAYS_SOLVED = 2.0**-13  # with outputs of 8 bits, as long as the oracle's own rounding contradicts no multiplier
+
+
+def near_steps(scale: float, reach: int, largest: int) -> list[int]:
+    """Return the accumulators on both sides of each step, of both signs."""
+    near = [round((t + 0.5) / scale) + o for t in range(-reach, reach) for o in (-1, 0, 1)]
+    return [acc for acc in near if abs(acc) <= largest]
+
+
+def real_multipliers(scale: float, reach: int, largest: int) -> tuple[Fraction, Fraction]:
+    """Return the least real multiplier that does what the oracle does, and the least that is too large."""
+    outputs = [(acc, oracle_scaled(acc, scale)) for acc in (*near_steps(scale, reach, largest), largest) if acc > 0]
+    low = [Fraction(2 * min(out, reach) - 1, 2 * acc) for acc, out in outputs if out > 0]
+    high = [Fraction(2 * out + 1, 2 * acc) for acc, out in outputs if out < reach]
+    return max(low, default=Fraction(0)), min(high, default=Fraction(1 << 40))
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     scale=st.floats(1e-6, 4.0),
@@ -75,20 +94,48 @@ def test_networks_of_real_size_are_exact_and_reach_the_bound(name: str) -> None:
     largest=st.integers(1, 1 << 26),
     data=st.data(),
 )
-def test_single_rounding_equals_the_oracle_everywhere(
+def test_single_rounding_equals_the_oracle_everywhere_or_no_multiplier_does(
     scale: float, reach: int, largest: int, data: st.DataObject
 ) -> None:
     solved = solve_single_rounding(scale, reach, largest)
-    assert solved is not None
+    if solved is None:
+        low, high = real_multipliers(scale, reach, largest)
+        shift = 31 - math.frexp(scale)[1]
+        assert all(math.ceil(low * 2**n) >= high * 2**n for n in (shift, shift - 1))
+        assert low >= high or scale < ALWAYS_SOLVED
+        return
     multiplier, shift = solved
     assert 0 <= multiplier < 1 << 31
     steps = data.draw(st.lists(st.integers(-largest, largest), min_size=1, max_size=50))
-    near = [round((t + 0.5) / scale) + o for t in range(-reach, reach) for o in (-1, 0, 1)]
-    tried = [a for a in (*steps, *near) if abs(a) <= largest]
+    tried = [*steps, *near_steps(scale, reach, largest)]
     ours = sr(np.array(tried, np.int64), multiplier, shift)
     for acc, out in zip(tried, ours.tolist(), strict=True):
         wanted = oracle_scaled(acc, scale)
         assert max(-reach, min(reach, out)) == max(-reach, min(reach, wanted))
+
+
+def test_no_multiplier_does_what_the_oracle_does_with_a_ratio_that_a_double_rounds() -> None:
+    """41/20 as a double is a little less: the product with 10 is rounded up to 20.5, that with 30 stays below 61.5."""
+    assert Fraction(2.05) < Fraction(41, 20)
+    assert (oracle_scaled(10, 2.05), oracle_scaled(30, 2.05)) == (21, 61)
+    assert real_multipliers(2.05, 62, 30) == (Fraction(41, 20), Fraction(41, 20))
+    assert solve_single_rounding(2.05, 62, 30) is None
+    assert solve_single_rounding(2.05, 62, 29) is not None
+
+
+def test_a_scale_just_below_a_power_of_two_takes_the_power() -> None:
+    scale = math.nextafter(1.0, 0.0)
+    solved = solve_single_rounding(scale, 255, 1 << 26)
+    assert solved is not None
+    tried = near_steps(scale, 255, 1 << 26)
+    assert sr(np.array(tried, np.int64), *solved).tolist() == [oracle_scaled(acc, scale) for acc in tried]
+
+
+@pytest.mark.parametrize("exponent", range(-13, 3))
+def test_every_scale_of_a_converted_model_has_a_multiplier(exponent: int) -> None:
+    rng = np.random.default_rng(20 + exponent)
+    for scale in rng.uniform(2.0**exponent, 2.0 ** (exponent + 1), 40):
+        assert solve_single_rounding(float(scale), 255, 1 << 26) is not None
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.25, 2.0**-20, 1.0])

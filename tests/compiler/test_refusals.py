@@ -176,6 +176,29 @@ def test_padding_with_a_constant_is_what_the_oracle_makes_of_it() -> None:
     assert np.frombuffer(ours, np.int8).tolist() == theirs.reshape(-1).tolist() == [7, 7, 0, 1, 2, 3]
 
 
+def _activation(name: str, source: float, target: float) -> bytes:
+    """A layer that is fine, and then an activation with these scales."""
+    model = Flat()
+    first, second, third = model.tensor([1, 4], 1.0), model.tensor([1, 4], source), model.tensor([1, 4], target)
+    model.operator("QUANTIZE", [first], [second], table="QuantizeOptions")
+    model.operator(name, [second], [third])
+    return model.finish([first], [third])
+
+
+@pytest.mark.parametrize(("name", "target"), [("HARD_SWISH", 0.003), ("LOGISTIC", 0.01)])
+def test_what_a_reference_kernel_refuses_is_refused_by_name_and_place(name: str, target: float) -> None:
+    data = _activation(name, 2.0, target)
+    with pytest.raises(OperatorUnsupported, match=rf"operator 1 \({name}\): .* reference kernels refuse it: \w+"):
+        build_network(data)
+    with pytest.raises(OperatorUnsupported, match=rf"operator 1 \({name}\)"):
+        Oracle(data)
+
+
+def test_bytes_that_are_no_model_are_refused_by_the_interpreter() -> None:
+    with pytest.raises(ModelUnreadable, match="TensorFlow Lite can't read the model"):
+        Oracle(b"TFL3 but not so")
+
+
 def test_an_operator_whose_output_nobody_reads_is_left_out() -> None:
     model = Flat()
     x, y, dead = model.tensor([1, 4]), model.tensor([1, 4]), model.tensor([1, 4])

@@ -7,6 +7,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,16 +15,23 @@ from click.testing import CliRunner, Result
 
 from reconciler import config
 from reconciler.cli import cli
+from reconciler.cli.commands.install_service import own_command
 from reconciler.daemon.liveness import LONGEST_S
 from reconciler.daemon.service_files import HIDDEN_HOMES, CannotInstall, must_be_visible, parts
 
 UNIT = Path(__file__).parents[2] / "systemd" / "tinyfleet.service"
 MOST_EXPOSED = 2.0
+COMMAND = Path("/opt/tinyfleet/bin/tinyfleet")
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 
 
 def run(*words: str) -> Result:
     return CliRunner().invoke(cli, words)
+
+
+def install(root: Path, *words: str) -> Result:
+    """Install for a command that the service can see: this checkout may lie in a home directory."""
+    return run("install-service", "--root", str(root), "--command", str(COMMAND), *words)
 
 
 def below(root: Path) -> dict[str, str]:
@@ -58,18 +66,18 @@ def test_the_watchdog_is_slower_than_an_idle_daemon_and_quicker_than_a_stuck_job
 
 
 def test_it_is_installed_once_kept_up_to_date_and_taken_away(tmp_path: Path) -> None:
-    first = run("install-service", "--root", str(tmp_path))
+    first = install(tmp_path)
     assert first.exit_code == 0, first.output
     installed = below(tmp_path)
-    assert set(installed) == {str(part.path) for part in parts(Path("/opt/tinyfleet/bin/tinyfleet"))}
-    assert "ExecStart=/usr/bin/tinyfleet" not in installed["etc/systemd/system/tinyfleet.service"]
-    again = run("install-service", "--root", str(tmp_path))
+    assert set(installed) == {str(part.path) for part in parts(COMMAND)}
+    assert f"ExecStart={COMMAND} run" in installed["etc/systemd/system/tinyfleet.service"]
+    again = install(tmp_path)
     assert "write" not in again.output
     unit = tmp_path / "etc/systemd/system/tinyfleet.service"
     unit.write_text("an older release\n")
     mine = tmp_path / "etc/tinyfleet/gateway.toml"
     mine.write_text("# mine\n")
-    assert run("install-service", "--root", str(tmp_path)).output.count("write ") == 1
+    assert install(tmp_path).output.count("write ") == 1
     assert unit.read_text() == installed["etc/systemd/system/tinyfleet.service"]
     assert run("uninstall-service", "--root", str(tmp_path)).exit_code == 0
     assert below(tmp_path) == {"etc/tinyfleet/gateway.toml": "# mine\n"}
@@ -77,16 +85,16 @@ def test_it_is_installed_once_kept_up_to_date_and_taken_away(tmp_path: Path) -> 
 
 
 def test_a_dry_run_writes_and_removes_nothing(tmp_path: Path) -> None:
-    assert run("install-service", "--root", str(tmp_path), "--dry-run").exit_code == 0
+    assert install(tmp_path, "--dry-run").exit_code == 0
     assert below(tmp_path) == {}
-    run("install-service", "--root", str(tmp_path))
+    install(tmp_path)
     before = below(tmp_path)
     assert "remove " in run("uninstall-service", "--root", str(tmp_path), "--dry-run").output
     assert below(tmp_path) == before
 
 
 def test_the_configuration_to_begin_with_is_valid_and_not_for_everybody(tmp_path: Path) -> None:
-    run("install-service", "--root", str(tmp_path))
+    install(tmp_path)
     path = tmp_path / "etc/tinyfleet/gateway.toml"
     assert config.read(path).name == "my-gateway"
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
@@ -98,7 +106,17 @@ def test_a_command_that_the_service_can_not_see_is_not_installed(home: str) -> N
         must_be_visible(Path(home) / "ada" / "bin" / "tinyfleet")
 
 
+def test_nothing_is_installed_for_a_command_in_a_home_directory(tmp_path: Path) -> None:
+    refused = run("install-service", "--root", str(tmp_path), "--command", f"{HIDDEN_HOMES[0]}/ada/bin/tinyfleet")
+    assert isinstance(refused.exception, CannotInstall)
+    assert below(tmp_path) == {}
+
+
+def test_the_service_starts_the_command_that_installs_it() -> None:
+    assert own_command() == Path(sys.executable).with_name("tinyfleet")
+
+
 def test_what_can_not_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "etc").write_text("a file where a folder should be")
-    result = run("install-service", "--root", str(tmp_path))
+    result = install(tmp_path)
     assert "can't be written" in str(result.exception)

@@ -54,6 +54,6 @@ def test_the_picture_names_packages_alone() -> None:
     assert {path.parent.name for path in (ROOT / "reconciler").glob("*/__init__.py")} <= named
 
 
-def test_signing_stands_beside_all_this() -> None:
+def test_signing_stands_alone() -> None:
     assert "reconciler" in contract("signing stands alone")["forbidden_modules"]
-    assert "`signing/` stands beside all this" in PAGE
+    assert "`signing/` stands alone" in PAGE

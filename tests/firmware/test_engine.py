@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engines in C say what the reference and the oracle say, to the bit; on this machine under the sanitizers."""
+"""The engines in C equal the reference and the oracle to the bit, on this machine under the sanitizers."""
 
 from __future__ import annotations
 
@@ -33,12 +33,11 @@ from reconciler.compiler.reference.forest import raw_features
 from reconciler.compiler.reference.run import Reference, generate_inputs
 from reconciler.compiler.runner import Execution, HostRunner, make_request
 from reconciler.compiler.tflite.network_pack import Decision, build_network
-from reconciler.compiler.tflite.oracle import Oracle
 from tests.compiler.forests import random_forest
 from tests.compiler.make_vectors import good_packs
-from tests.compiler.networks import KINDS, Draw
+from tests.compiler.networks import KINDS, Draw, oracle_and_network
 from tests.firmware.conftest import build
-from tests.firmware.extremes import ANY, QUICK, extreme_packs
+from tests.firmware.extremes import ANY, FAST, extreme_packs
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "vectors" / "pack.json").read_text())
 ARENA_BYTES = 1 << 16
@@ -52,7 +51,7 @@ relaxed = settings(
 
 
 class Engine:
-    """The runner under the sanitizers: a read or write out of bounds ends it and fails whoever asked."""
+    """The runner under the sanitizers: a read or write out of bounds ends it and fails the test."""
 
     def __init__(self, program: Path) -> None:
         self._runner = HostRunner(program)
@@ -112,10 +111,10 @@ def test_edited_vectors_get_the_verdict_of_the_checker(engine: Engine) -> None:
 @given(data=st.data())
 def test_networks_equal_the_oracle(engine: Engine, kind: str, data: st.DataObject) -> None:
     model = KINDS[kind](Draw(data))
-    oracle, pack = Oracle(model), build_network(model).data
+    oracle, network = oracle_and_network(model)
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     inputs = [[rng.integers(-128, 128, d["shape"]).astype(np.int8) for d in oracle.inputs] for _ in range(3)]
-    done = engine.run(pack, [b"".join(x.tobytes() for x in parts) for parts in inputs])
+    done = engine.run(network.data, [b"".join(x.tobytes() for x in parts) for parts in inputs])
     assert (done.verdict, done.first_wrong_golden) == (0, None)
     for parts, got in zip(inputs, done.inferences, strict=True):
         assert got.outputs == b"".join(out.tobytes() for out in oracle.run(parts))
@@ -127,6 +126,7 @@ def test_heads_equal_the_reference(engine: Engine, data: st.DataObject) -> None:
     draw = Draw(data)
     mode = data.draw(st.sampled_from(list(HeadMode)))
     model = KINDS["elementwise"](draw)  # as many outputs as inputs, so that every mode fits
+    oracle_and_network(model)
     asks = mode is not HeadMode.LARGEST or data.draw(st.booleans())
     default = data.draw(st.integers(-200, 200000))
     parameters = [Parameter(name_hash("threshold"), default, -(1 << 31), (1 << 31) - 1)] if asks else []
@@ -175,7 +175,7 @@ def test_forests_equal_the_reference(engine: Engine, data: st.DataObject) -> Non
     assert_like_reference(engine, pack, [(draw_samples(data, window),) for _ in range(4)])
 
 
-@pytest.mark.parametrize("shifts", [QUICK, ANY], ids=["quick", "any"])
+@pytest.mark.parametrize("shifts", [FAST, ANY], ids=["quick", "any"])
 def test_sums_at_the_ends_of_32_bits(engine: Engine, shifts: tuple[int, int]) -> None:
     for seed in range(EXAMPLES):
         for name, pack in extreme_packs(seed, shifts).items():
@@ -211,7 +211,7 @@ PACKS = good_packs()
 @pytest.mark.parametrize("name", sorted(PACKS))
 @settings(relaxed, max_examples=4 * EXAMPLES)
 @given(data=st.data())
-def test_spoiled_packs_are_refused_or_stay_within_bounds(engine: Engine, name: str, data: st.DataObject) -> None:
+def test_corrupted_packs_are_refused_or_stay_within_bounds(engine: Engine, name: str, data: st.DataObject) -> None:
     spoiled = bytearray(PACKS[name])
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(4, len(spoiled) - 1))
@@ -242,7 +242,7 @@ def places(pack: bytes) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("name", sorted(PACKS))
-def test_every_field_a_little_off_gets_the_verdict_of_the_checker(engine: Engine, name: str) -> None:
+def test_every_slightly_wrong_field_gets_the_verdict_of_the_checker(engine: Engine, name: str) -> None:
     for at in places(PACKS[name]):
         for step in (1, -1, 4, -4):
             changed = bytearray(PACKS[name])

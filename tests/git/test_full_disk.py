@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import os
+import random
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -52,7 +52,7 @@ def test_a_full_disk_keeps_the_last_good_commit_and_recovers(
         assert isinstance(source.poll(None), Advanced)
         assert source.poll(good) == Unchanged(good)
         filler = fill(disk)
-        forge.commit({"big": os.urandom(50_000).hex()})
+        forge.commit({"big": random.Random(1).randbytes(50_000).hex()})
         outcome = source.poll(good)
         assert isinstance(outcome, Kept)
         assert (outcome.reason, outcome.commit) == ("DiskFull", good), outcome.message

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import os
+import random
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -259,7 +259,7 @@ def test_a_remote_that_refuses_rewritten_branches_keeps_its_history(
 def test_a_remote_that_rejects_the_push_has_its_own_reason(forge: Forge, status: StatusWriter) -> None:
     """With a rule of its own, as forges have them; a hook would not run, for this remote is on our machine."""
     forge.git("config", "receive.maxInputSize", "10", cwd=forge.bare)
-    failed = status.publish({"a": os.urandom(4000)}, message())
+    failed = status.publish({"a": random.Random(1).randbytes(4000)}, message())
     assert isinstance(failed, PushPending)
     forge.git("config", "--unset", "receive.maxInputSize", cwd=forge.bare)
     forge.git("config", "receive.shallowUpdate", "false", cwd=forge.bare)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tarfile
 import venv
 from pathlib import Path
 
@@ -35,8 +34,8 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def source(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Unpack the sdist: all that a packager has."""
     folder = tmp_path_factory.mktemp("source")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
+    # The program refuses paths that lead out of the folder. Python's own way to do so is not in Debian's 3.11.2.
+    run("tar", "--extract", "--no-same-owner", "--file", sdist, cwd=folder)
     return next(folder.iterdir())
 
 

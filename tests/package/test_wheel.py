@@ -20,12 +20,12 @@ class Gateway:
 
     def __init__(self, environment: Path, folder: Path) -> None:
         self.folder = folder
-        self._command = environment / "bin" / "tinyfleet"
+        self.command = environment / "bin" / "tinyfleet"
         self._variables = {"PATH": f"{environment / 'bin'}:{os.defpath}", "HOME": str(folder)}
 
     def __call__(self, *words: str | Path, status: int = 0) -> str:
         done = subprocess.run(
-            [self._command, *words], cwd=self.folder, env=self._variables, check=False, capture_output=True, text=True
+            [self.command, *words], cwd=self.folder, env=self._variables, check=False, capture_output=True, text=True
         )
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout + done.stderr
@@ -99,7 +99,7 @@ def test_a_gateway_is_configured_and_its_service_installed(tinyfleet: Gateway) -
     assert '"gateway-1"' in tinyfleet("config", "show", "--config", "plant/to-gateway/gateway.toml")
     tinyfleet("install-service", "--root", "image")
     unit = (tinyfleet.folder / "image" / "etc" / "systemd" / "system" / "tinyfleet.service").read_text()
-    assert "bin/tinyfleet run --config /etc/tinyfleet/gateway.toml" in unit
+    assert f"ExecStart={tinyfleet.command} run --config /etc/tinyfleet/gateway.toml" in unit
 
 
 def test_what_needs_the_extra_says_so(tinyfleet: Gateway) -> None:

@@ -63,7 +63,7 @@ def test_what_is_out_of_date_goes_and_what_is_not_ours_stays(gateway: Known) -> 
     (folder / "devices" / "notes.txt").write_bytes(MARK)
     (folder / "rollouts.html").mkdir()
     state = gateway.state()
-    state.write_status({}, {"devices/pump-2.yaml"})
+    state.save_status_files({}, {"devices/pump-2.yaml"})
     state.close()
     assert written(gateway).keys() == {
         "index.html",

@@ -35,15 +35,22 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Tell what would b
 
 @click.command(short_help="Install the systemd service")
 @root_option
+@click.option(
+    "--command",
+    "start",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="What the service starts, as the installed system sees it.  [default: this command]",
+)
 @dry_run_option
-def command(root: Path, *, dry_run: bool) -> None:
+def command(root: Path, start: Path | None, *, dry_run: bool) -> None:
     """Install tinyfleet.service, its user and its folders; starting it is left to you.
 
     Doing it again, after an upgrade for example, brings everything up to date. /etc/tinyfleet/gateway.toml is written
     only if there is none.
     """
-    must_be_visible(own_command())
-    for part in parts(own_command()):
+    start = own_command() if start is None else start.absolute()
+    must_be_visible(start)
+    for part in parts(start):
         click.echo(f"{install(part, root, dry_run=dry_run)} {root / part.path}")
     run_all(SET_UP, root, dry_run=dry_run)
     click.echo(NEXT)

@@ -101,25 +101,45 @@ def _first_reaching(target: int, scale: float) -> int:
 
 
 def solve_single_rounding(scale: float, largest_output: int, largest_acc: int) -> tuple[int, int] | None:
-    """Find (m, n) so that SR equals the oracle for every accumulator, or None.
+    """Find (m, n) so that SR equals the oracle for every accumulator, or None if there is no such pair.
 
-    Both sides never decrease, are odd, and matter only up to `largest_output`; so they are equal
-    everywhere if they step at the same accumulators. Each step bounds m from both sides.
+    Both sides never decrease, are odd, and matter only up to `largest_output`, so they are equal everywhere if they
+    step at the same accumulators. Let `a` be the least accumulator that the oracle scales to `t` or more. SR steps
+    there if (2t - 1)/(2a) <= m/2^n < (2t - 1)/(2(a - 1)). All steps together leave one interval for m/2^n.
+
+    A multiple of 2^-n may be missing from it for one of two reasons:
+
+    - The interval is narrower than 2^-n. Its ends are fractions with denominators of at most 2A, where A is the
+      largest accumulator at which a step counts, so it is at least 1/(2A^2) wide. A pair exists wherever
+      2A^2 <= 2^n. Outputs of 8 bits have steps up to 255, A is below 255/scale + 1, and so that holds for each
+      scale from 2^-13 up. Below, more and more scales have no pair: 0.2 % of those above 2^-14, 1.5 % of those
+      above 2^-15, 9 % above 2^-16, 27 % above 2^-17 (1,000 drawn in each octave).
+    - The interval is empty: no real multiplier does what the oracle does. It rounds the product to a double before
+      it rounds to an integer, and that lifts some products to the next half and not others. 2.05 as a double is a
+      little less than 41/20: 10 * 2.05 becomes 20.5 and so 21, which asks for m/2^n >= 41/20, while 30 * 2.05
+      stays below 61.5 and becomes 61, which asks for m/2^n < 41/20. It takes a scale that is within the rounding
+      error of a double, but not exactly, a fraction (2t - 1)/(2a): a ratio of small integers.
     """
+    low, high = _multipliers(scale, largest_output, largest_acc)
     shift = min(62, 31 - math.frexp(scale)[1])
-    if shift < 1:
-        return None
+    for n in (shift, shift - 1):  # the second for a scale just below a power of two, which m = 2^31 would be
+        if n < 1:
+            break
+        least, most = math.ceil(low * (1 << n)), min(math.ceil(high * (1 << n)), 1 << 31) - 1
+        if least <= most:
+            return min(max(round_half_away(scale * 2.0**n), least), most), n
+    return None
+
+
+def _multipliers(scale: float, largest_output: int, largest_acc: int) -> tuple[Fraction, Fraction]:
+    """Return the least real multiplier that steps where the oracle does, and the least above it that does not."""
     low, high = Fraction(0), Fraction(1 << 31)
     for target in range(1, largest_output + 1):
         if (target - 1) / scale > largest_acc:
             break
         step = _first_reaching(target, scale)
-        half = (2 * target - 1) << (shift - 1)
         if step <= largest_acc:
-            low = max(low, Fraction(half, step))
+            low = max(low, Fraction(2 * target - 1, 2 * step))
         if step > 1:
-            high = min(high, Fraction(half, step - 1))
-    least, most = math.ceil(low), math.ceil(high) - 1
-    if least > most:
-        return None
-    return min(max(round_half_away(scale * 2.0**shift), least), most), shift
+            high = min(high, Fraction(2 * target - 1, 2 * (step - 1)))
+    return low, high

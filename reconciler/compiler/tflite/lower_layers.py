@@ -176,7 +176,10 @@ def lower_fully_connected(planning: NetworkPlan, node: Node) -> None:
         real = float(x.scale) * float(scale) / float(y.scale)
         solution = solve_single_rounding(real, reach, largest)
         if solution is None:
-            raise OperatorUnsupported(f"{node.place}: FullyConnectedInexact: no 31-bit multiplier equals {real!r}")
+            raise OperatorUnsupported(
+                f"{node.place}: FullyConnectedInexact: no 31-bit multiplier does what the oracle does with the scale "
+                f"{real!r} (input times weights by output); train or quantize again with other ranges"
+            )
         solved.append(solution)
     batches = x.elements // depth
     source = planning.view(source, (1, 1, batches, depth))

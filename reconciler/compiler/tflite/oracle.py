@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -11,18 +13,26 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from flatbuffers import Builder
 
+from reconciler.compiler.errors import ModelUnreadable, OperatorUnsupported
 from reconciler.compiler.tflite.graph import Node
 from reconciler.compiler.tflite.memory_plan import Value
 
+_NODE = re.compile(r"(?:\S+\.cc:\d+ )?(?P<why>.*?)\.?\s*Node number (?P<index>\d+) \((?P<name>\w+)\).*", re.DOTALL)
+
 
 class Oracle:
-    """One model in the reference interpreter."""
+    """One model in the reference interpreter.
 
-    def __init__(self, model: bytes) -> None:
-        self._interpreter = Interpreter(
-            model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF, num_threads=1
-        )
-        self._interpreter.allocate_tensors()
+    What its kernels refuse is refused by name of the operator, or by `place` where the model is made of one operator.
+    """
+
+    def __init__(self, model: bytes, place: str | None = None) -> None:
+        self._place = place
+        with self._refusals():
+            self._interpreter = Interpreter(
+                model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF, num_threads=1
+            )
+            self._interpreter.allocate_tensors()
         self.inputs = self._interpreter.get_input_details()
         self.outputs = self._interpreter.get_output_details()
 
@@ -30,8 +40,22 @@ class Oracle:
         """Return the outputs for one set of inputs."""
         for detail, value in zip(self.inputs, inputs, strict=True):
             self._interpreter.set_tensor(detail["index"], value.reshape(detail["shape"]).astype(detail["dtype"]))
-        self._interpreter.invoke()
+        with self._refusals():
+            self._interpreter.invoke()
         return [np.array(self._interpreter.get_tensor(detail["index"])) for detail in self.outputs]
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Make a refusal of the build from what the interpreter raises."""
+        try:
+            yield
+        except ValueError as error:
+            raise ModelUnreadable(f"TensorFlow Lite can't read the model: {error}") from error
+        except RuntimeError as error:
+            known = _NODE.fullmatch(str(error))
+            why = known["why"] if known else str(error)
+            place = self._place or (f"operator {known['index']} ({known['name']})" if known else "the model")
+            raise OperatorUnsupported(f"{place}: TensorFlow Lite's reference kernels refuse it: {why}") from error
 
 
 def tabulate(node: Node, source: Value, target: Value) -> bytes:
@@ -54,7 +78,7 @@ def tabulate(node: Node, source: Value, target: Value) -> bytes:
     model.subgraphs = [graph]
     builder = Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
-    (table,) = Oracle(bytes(builder.Output())).run([np.arange(-128, 128, dtype=np.int8)])
+    (table,) = Oracle(bytes(builder.Output()), node.place).run([np.arange(-128, 128, dtype=np.int8)])
     return table.astype(np.int8).tobytes()
 
 
