@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The status branch on a real remote: one commit a change, none without, and nothing lost."""
+"""The status branch on a real remote: one commit per change, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def test_a_commit_is_made_only_for_a_change(forge: Forge, status: StatusWriter) 
 def test_the_commit_has_author_and_time(forge: Forge, status: StatusWriter) -> None:
     done = status.publish({"a": b"1"}, message("3 devices confirmed, 1 stuck"))
     assert isinstance(done, Pushed)
-    told = forge.git("show", "-s", "--format=%an|%ae|%aI|%cn|%cI|%B", done.commit, cwd=forge.bare)
-    assert told.startswith(
+    shown = forge.git("show", "-s", "--format=%an|%ae|%aI|%cn|%cI|%B", done.commit, cwd=forge.bare)
+    assert shown.startswith(
         "gateway north|north@gateways.example.org|2026-11-01T12:00:00+00:00|gateway north|2026-11-01T12:00:00+00:00|"
         "3 devices confirmed, 1 stuck\n"
     )
@@ -159,7 +159,7 @@ def test_the_first_status_may_be_written_while_the_remote_is_unreachable(
 
 
 def test_of_concurrent_pushes_the_last_writer_wins(forge: Forge, remote: Remote, tmp_path: Path) -> None:
-    """Two daemons of one name, each unaware of the other's pushes."""
+    """Two daemons with the same name, unaware of each other."""
     with (
         StatusWriter(tmp_path / "a", remote, "north", NORTH, limits=LIMITS) as one,
         StatusWriter(tmp_path / "b", remote, "north", NORTH, limits=LIMITS) as two,
@@ -257,7 +257,7 @@ def test_a_remote_that_refuses_rewritten_branches_keeps_its_history(
 
 
 def test_a_remote_that_rejects_the_push_has_its_own_reason(forge: Forge, status: StatusWriter) -> None:
-    """With a rule of its own, as forges have them; a hook would not run, for this remote is on our machine."""
+    """With a server-side rule, as forges have; a hook would not run, because the remote is on this machine."""
     forge.git("config", "receive.maxInputSize", "10", cwd=forge.bare)
     failed = status.publish({"a": os.urandom(4000)}, message())
     assert isinstance(failed, PushPending)

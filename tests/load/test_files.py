@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which files are read, which are refused, and the files that models name."""
+"""Which files are read and which are refused, and the files that models name."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A public key is put into a file, and nothing else of the file changes."""
+"""Setting a public key changes nothing else in the file."""
 
 from __future__ import annotations
 
