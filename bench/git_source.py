@@ -104,7 +104,7 @@ def measure(folder: Path) -> None:
         git("push", "-q", str(bare), "main")
         print(f"poll_{NEW_COMMITS}_signed_commits_ms={measured(lambda: source.poll(head))[0]:.1f}")
         with Mirror(folder / "mirror", Remote(str(bare))) as again:
-            print(f"start_and_look_over_ms={measured(lambda: again.resolve('HEAD'))[0]:.1f}")
+            print(f"start_and_check_ms={measured(lambda: again.resolve('HEAD'))[0]:.1f}")
     measure_status(folder, bare, key)
 
 

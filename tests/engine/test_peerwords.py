@@ -17,7 +17,7 @@ from reconciler.git.commit_writer import CommitAuthor, CommitMessage
 from reconciler.git.errors import MirrorDamaged
 from reconciler.git.peer_status import PeerStatusReader
 from reconciler.git.remote import GitLimits, Remote
-from reconciler.git.signatures import SignatureMode, SignaturePolicy
+from reconciler.git.signatures import CommitVerifier, SignatureMode, SignaturePolicy
 from reconciler.git.status_writer import Pushed, StatusWriter
 from reconciler.model import Commit, DeviceId, GatewayId, PeerReport, RolloutId, RolloutReport
 from reconciler.report.device_status import Moment
@@ -52,7 +52,7 @@ class Gateways:
         signers.write_text("".join(f"{name} {self.keys[name].public}\n" for name in ("north", "south")))
         self.policy = SignaturePolicy(SignatureMode.HEAD, signers)
         self.peers = PeerStatusReader(
-            folder / "peers", self.remote, self.policy, folder / "state", limits=LIMITS, named=True
+            folder / "peers", self.remote, CommitVerifier(self.policy, folder / "state"), limits=LIMITS, named=True
         )
         self.words = PeerStatuses(self.peers, NORTH)
 
@@ -148,7 +148,8 @@ class DamagedFor(PeerStatusReader):
 
 
 def test_what_can_not_be_read_of_one_takes_no_other_word_away(gateways: Gateways) -> None:
-    peers = DamagedFor(gateways.folder / "more", gateways.remote, gateways.policy, gateways.folder / "s", named=True)
+    verifier = CommitVerifier(gateways.policy, gateways.folder / "s")
+    peers = DamagedFor(gateways.folder / "more", gateways.remote, verifier, named=True)
     with peers:
         words = PeerStatuses(peers, GatewayId("west"))
         for gateway in ("north", "south"):

@@ -19,7 +19,7 @@ from reconciler.git.commit_writer import CommitAuthor, CommitMessage
 from reconciler.git.errors import SettingsUnsafe
 from reconciler.git.peer_status import PeerStatusReader
 from reconciler.git.remote import GitLimits, Remote
-from reconciler.git.signatures import SignatureMode, SignaturePolicy
+from reconciler.git.signatures import CommitVerifier, SignatureMode, SignaturePolicy
 from reconciler.git.status_writer import AlreadyPublished, Publication, Pushed, PushPending, StatusWriter
 from reconciler.model import Commit
 from tests.git.forge import Forge, SshKey, make_forge
@@ -102,13 +102,15 @@ def test_signed_commits_pass_the_policy_of_others(
         author = CommitAuthor(gateway, f"{gateway}@example.org", key.path)
         with StatusWriter(tmp_path / gateway, remote, gateway, author, limits=LIMITS) as status:
             assert isinstance(status.publish({"of": gateway.encode()}, message()), Pushed)
-    with PeerStatusReader(tmp_path / "peers", remote, every, tmp_path / "state", limits=LIMITS) as peers:
+    with PeerStatusReader(
+        tmp_path / "peers", remote, CommitVerifier(every, tmp_path / "state"), limits=LIMITS
+    ) as peers:
         found = peers.fetch()
         assert set(found) == {"north", "south"}
         with peers.tree(found["south"]) as tree:
             assert [(entry.path, tree.read(entry)) for entry in tree.entries()] == [("of", b"south")]
     with PeerStatusReader(
-        tmp_path / "all", remote, SignaturePolicy(SignatureMode.OFF), tmp_path / "state", limits=LIMITS
+        tmp_path / "all", remote, CommitVerifier(SignaturePolicy(SignatureMode.OFF), tmp_path / "state"), limits=LIMITS
     ) as peers:
         assert set(peers.fetch()) == {"north", "south", "rogue"}
         forge.git("update-ref", "-d", "refs/heads/status/rogue", cwd=forge.bare)
@@ -118,7 +120,10 @@ def test_signed_commits_pass_the_policy_of_others(
 def test_peers_of_a_repository_without_any(forge: Forge, remote: Remote, tmp_path: Path) -> None:
     forge.commit()
     with PeerStatusReader(
-        tmp_path / "peers", remote, SignaturePolicy(SignatureMode.OFF), tmp_path / "state", limits=LIMITS
+        tmp_path / "peers",
+        remote,
+        CommitVerifier(SignaturePolicy(SignatureMode.OFF), tmp_path / "state"),
+        limits=LIMITS,
     ) as peers:
         assert peers.fetch() == {}
 
@@ -306,10 +311,14 @@ def test_constant_contention_has_its_own_reason(forge: Forge, status: StatusWrit
 def test_damaged_peers_are_fetched_again(forge: Forge, status: StatusWriter, remote: Remote, tmp_path: Path) -> None:
     status.publish({"a": b"1"}, message())
     policy = SignaturePolicy(SignatureMode.OFF)
-    with PeerStatusReader(tmp_path / "peers", remote, policy, tmp_path / "state", limits=LIMITS) as peers:
+    with PeerStatusReader(
+        tmp_path / "peers", remote, CommitVerifier(policy, tmp_path / "state"), limits=LIMITS
+    ) as peers:
         found = peers.fetch()
     (tmp_path / "peers" / "config").write_text("[core\n")
-    with PeerStatusReader(tmp_path / "peers", remote, policy, tmp_path / "state", limits=LIMITS) as peers:
+    with PeerStatusReader(
+        tmp_path / "peers", remote, CommitVerifier(policy, tmp_path / "state"), limits=LIMITS
+    ) as peers:
         assert peers.fetch() == found == {"north": Commit(forge.git("rev-parse", "status/north", cwd=forge.bare))}
 
 

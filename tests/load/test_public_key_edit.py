@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from reconciler.load.yaml_edit import NotEditable, defines_device, with_public_key
+from reconciler.load.public_key_edit import NotEditable, defines_device, with_public_key
 
 KEY = "12345678901234567890123456789012345678901234567890123456789012e4"  # a number, to some readers
 HEAD = "apiVersion: tinyfleet/v1alpha1\nkind: Device\nmetadata: {name: pump-1}\n"
