@@ -23,7 +23,7 @@ from reconciler.devices.flash_image import HEADER_BYTES
 from reconciler.devices.provisioning import NotProvisionable
 from reconciler.errors import Invalid, Unusable
 from reconciler.git.proposal import ProposalFailed
-from reconciler.load.yaml_edit import NotEditable
+from reconciler.load.public_key_edit import NotEditable
 from signing import keys
 from signing.names import key_id
 from tests.devices.esp_chip import Chip, Faults

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What docs/ says of configuration and conditions is what the code does."""
+"""The documents about configuration and conditions agree with the code."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_example_is_valid_and_shows_every_link(tmp_path: Path) -> None:
 
 
 def test_defaults_of_the_schema_are_those_of_the_values(tmp_path: Path) -> None:
-    """Two places say the defaults: the page is made from the one, the daemon from the other."""
+    """Defaults are stated twice: the page is generated from the schema, and the daemon uses the types."""
     path = tmp_path / "gateway.toml"
     needed = {"repository": 'url = "/fleet"', "keys": 'gateway = "g"', "mqtt": 'host = "h"'}
     needed["webhook"] = 'url = "https://h"\nsecret = "s"'

@@ -214,4 +214,4 @@ def test_a_wrong_configuration_is_told_by_every_command(site: Site, words: tuple
     (site.world.folder / "gateway.toml").write_text('name = "Not A Name"\n')
     result = tinyfleet(site, *words)
     assert result.exit_code == 1
-    assert "'repository' is a required property" in result.output + str(result.exception)
+    assert "missing required setting `repository`" in result.output + str(result.exception)

@@ -25,7 +25,7 @@ from reconciler.devices.provisioning import NotProvisionable, Piece
 from reconciler.errors import Invalid
 from reconciler.git.proposal import ProposalFailed, ProposalRepository
 from reconciler.load import DirectoryTree, load
-from reconciler.load.yaml_edit import defines_device, with_public_key
+from reconciler.load.public_key_edit import defines_device, with_public_key
 from reconciler.model import Commit, Desired, Device, DeviceId, FlashMap
 from signing import key_files, keys
 from signing.names import key_id

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A public key is put into a file, and nothing else of the file changes."""
+"""Setting a public key changes nothing else in the file."""
 
 from __future__ import annotations
 
 import pytest
 import yaml
 
-from reconciler.load.yaml_edit import NotEditable, defines_device, with_public_key
+from reconciler.load.public_key_edit import NotEditable, defines_device, with_public_key
 
 KEY = "12345678901234567890123456789012345678901234567890123456789012e4"  # a number, to some readers
 HEAD = "apiVersion: tinyfleet/v1alpha1\nkind: Device\nmetadata: {name: pump-1}\n"
