@@ -101,9 +101,9 @@ def test_the_pages_of_an_engine_in_this_process(site: Site) -> None:
 
 def commits_since(site: Site, commit: str) -> list[list[str]]:
     """Return the paths that each later commit of the status ref changed."""
-    told = site.world._git("log", "--name-only", "--format=tformat:commit", f"{commit}..refs/heads/status/{GATEWAY}")
-    assert told is not None
-    return [each.split() for each in told.decode().split("commit\n")[1:]]
+    log = site.world._git("log", "--name-only", "--format=tformat:commit", f"{commit}..refs/heads/status/{GATEWAY}")
+    assert log is not None
+    return [each.split() for each in log.decode().split("commit\n")[1:]]
 
 
 def phases_or_none(site: Site) -> str:
