@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from reconciler.daemon.assembly import Assembly
 from reconciler.engine.delivery.deliveries import Delivered
-from reconciler.engine.engine import Engine, Pass
+from reconciler.engine.engine import Engine
+from reconciler.engine.pass_state import Pass
 from reconciler.errors import Unusable
 from reconciler.model import DeviceId
 
