@@ -31,7 +31,7 @@ class InferenceRates:
         self._steady_s = steady_s
         self._samples: dict[
             DeviceId, tuple[_CountSample, _CountSample]
-        ] = {}  # first and last of one boot with one pack
+        ] = {}  # first and last of a boot with a pack
 
     def record(self, device: DeviceId, report: DeviceReport) -> None:
         """Add an answer that has just arrived."""
