@@ -110,19 +110,24 @@ class System:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def run(self, *words: str, log: Path, environment: Mapping[str, str]) -> int:
+    def run(self, *words: str, log: Path, **environment: str) -> int:
         """Run a command in it as root; return how it ended."""
         apart = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
         command = [*apart, "sh", "-eu", "-c", MOUNTS, "fresh", str(self.folder), *words]
         with log.open("ab") as out:
             done = subprocess.run(
-                command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False
+                command,
+                env={**_plain(User("root")), **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                check=False,
             )
         return done.returncode
 
     def must(self, *words: str, log: Path) -> None:
         """Run a command that sets the system up."""
-        if self.run(*words, log=log, environment={**_plain(User("root")), "DEBIAN_FRONTEND": "noninteractive"}):
+        if self.run(*words, log=log, DEBIAN_FRONTEND="noninteractive"):
             sys.exit(f"fresh: `{' '.join(words)}` failed in the system: {log}")
 
     def knows_the_network(self) -> None:
@@ -174,11 +179,7 @@ def _make(target: str, user: User, system: System, log: Path) -> int:
     say(f"fresh: make {target} as {user.name}: {log.relative_to(ROOT)}")
     variables = [f"{name}={value}" for name, value in {**_plain(user), **network(os.environ)}.items()]
     script = f"cd {user.home}/tinyfleet && exec make {target}"
-    code = system.run(
-        *("runuser", "-u", user.name, "--", "env", "-i", *variables, "bash", "-c", script),
-        log=log,
-        environment=_plain(user),
-    )
+    code = system.run("runuser", "-u", user.name, "--", "env", "-i", *variables, "bash", "-c", script, log=log)
     minutes = (time.monotonic() - began) / 60
     say(f"fresh: make {target} as {user.name}: exit code {code} after {minutes:.0f} minutes")
     return code
