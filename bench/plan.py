@@ -32,7 +32,7 @@ from reconciler.model import (
     Digest,
     Hold,
     Install,
-    Nothing,
+    NoChange,
     Observed,
     ObservedDevice,
     Phase,
@@ -220,7 +220,7 @@ def measure(size: int, folder: Path) -> Iterator[tuple[str, float]]:
         begin = time.perf_counter()
         actions = steps.planner.plan(desired, observed, NOW)
         yield "allreported_ms", milliseconds(begin)
-        check(count(actions, Nothing) == size, "the fleet is settled")
+        check(count(actions, NoChange) == size, "the fleet is settled")
         gc.collect()
         yield from unchanged(steps, first, observed)
         yield from one_report(steps, desired, observed)

@@ -27,7 +27,7 @@ from reconciler.compiler.pack.pack_format import ElementType
 from reconciler.compiler.pack.threshold import build_threshold
 from reconciler.compiler.payload.encodings import smallest
 from reconciler.devices.conversation import Answered, Confirmed, Outcome
-from reconciler.devices.messages import PayloadEncoding, ReportKind
+from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import DeviceReport
 from reconciler.devices.serial_link import SerialLink
 from reconciler.devices.session import LinkSession
@@ -140,7 +140,7 @@ class Workbench:
             counter=report.counter,
             digest16=digest16,
             payload=b"" if held else payload.data,
-            encoding=PayloadEncoding(int(payload.encoding)),
+            encoding=payload.encoding,
             block_bytes=fleet.link.block_bytes(1024),
         )
 

@@ -18,7 +18,7 @@ def power_cut_in_mid_transfer(stage: Stage) -> None:
     files = {**stage.plant.version(LARGER), **stage.plant.own_rollout("press", "press-sensor", LARGER)}
     before = len(stage.transfers(PRESS))
     stage.commit(f"{LARGER.trees} trees for the press, which deserves them", files)
-    stage.wait("a transfer to the press", lambda: PRESS in stage.asked("status")["live"]["underWay"]["devices"])
+    stage.wait("a transfer to the press", lambda: PRESS in stage.asked("status")["live"]["inProgress"]["devices"])
     began = line.to_board_bytes
     stage.watch(f"bytes on the {BAUD}-baud line", lambda: line.to_board_bytes - began, CUT_AFTER_BYTES)
     board.pull_the_plug()

@@ -4,7 +4,7 @@ SECONDS ?= 60
 
 .PHONY: powercut fuzz
 powercut: setup ## cut the power at every flash operation, and find all bugs seeded on purpose; prints cuts= torn= recoveries= bricks= resent_blocks_max= seeded_found= seconds=
-	$(PY) -m firmware.campaign
+	$(PY) -m firmware.powercut
 
 fuzz: setup ## fuzz frames, messages, envelopes, packs, patches and heatshrink for SECONDS each (60); prints executions per target
 	$(PY) -m firmware.fuzz --seconds $(SECONDS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# A board without an operating system: one ELF file, no C library. The port's folder brings the linker script of its name.
+# A board without an operating system: one ELF file, no C library. The linker script has the name of the port.
 set(BARE ${CMAKE_CURRENT_SOURCE_DIR}/ports/bare)
 set(PORT ${CMAKE_CURRENT_SOURCE_DIR}/ports/${TF_PORT})
 file(GLOB BARE_SOURCES CONFIGURE_DEPENDS ports/bare/*.c ports/shared/*.c ports/${TF_PORT}/*.c)
@@ -19,18 +19,18 @@ list(FILTER BARE_SOURCES EXCLUDE REGEX "/threshold_only\\.c$")
 list(FILTER ALONE_SOURCES EXCLUDE REGEX "/engines\\.c$")
 add_firmware(firmware tinyfleet ${BARE_SOURCES})
 target_link_libraries(firmware PRIVATE strict core engines third_party gcc)
-# The agent without engines for networks and trees: what its own size is measured on.
+# The agent without the engines for networks and trees: its own size is measured on this.
 add_firmware(alone agent-alone ${ALONE_SOURCES})
 target_link_libraries(alone PRIVATE strict core third_party gcc)
-# The board without the agent: what a port is tried with first.
+# The board without the agent: the first test of a new port.
 file(GLOB CHECK_SOURCES CONFIGURE_DEPENDS ports/bare/check/*.c ports/${TF_PORT}/*.c)
 add_firmware(board-check board-check ${CHECK_SOURCES} ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
 target_link_libraries(board-check PRIVATE strict gcc)
-# The board runs single packs: made when asked for, so that the call graphs in the build are the firmware's.
+# Runs single packs on a board. Built only on request, so that the call graphs in the build are those of the firmware.
 add_firmware(runner-elf tinyfleet-runner
-  runner/bare.c runner/${TF_PORT}.c ports/${TF_PORT}/board.c ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
+  runner/bare.c runner/${TF_PORT}.c ports/${TF_PORT}/board.c ports/${TF_PORT}/entry.c ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
 set_target_properties(runner-elf PROPERTIES EXCLUDE_FROM_ALL ON)
 target_link_libraries(runner-elf PRIVATE strict runner core engines third_party gcc)
-# Or its loops would be compiled into calls of the very functions they implement. And the linker's step can't see that
-# the compiler will call them, so they are not left to it.
+# Otherwise its loops would be compiled into calls of the functions that they implement. LTO is off because the link step
+# can't see that the compiler will call these functions.
 set_source_files_properties(ports/bare/memory.c PROPERTIES COMPILE_OPTIONS "-fno-tree-loop-distribute-patterns;-fno-lto;-fcallgraph-info=su")

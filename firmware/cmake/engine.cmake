@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-# The engines for neural networks and tree ensembles, with the multiply-accumulate loops that the core at hand is best at.
+# The engines for neural networks and tree ensembles, with the multiply-accumulate loops that suit the core best.
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "arm")
   set(TF_MAC dsp CACHE STRING "dsp: Armv7E-M, Armv8-M with DSP; portable: any core")
 else()
   set(TF_MAC portable CACHE STRING "dsp: Armv7E-M, Armv8-M with DSP; portable: any core")
 endif()
 file(GLOB ENGINE_SOURCES CONFIGURE_DEPENDS src/engine/*.c)
-add_library(engines OBJECT ${ENGINE_SOURCES} src/engine/${TF_MAC}/engine_mac.c)
-target_include_directories(engines PUBLIC include PRIVATE src src/engine src/engine/${TF_MAC})
+add_library(engines OBJECT ${ENGINE_SOURCES} src/engine/${TF_MAC}/mac.c)
+target_include_directories(engines PUBLIC include PRIVATE src src/engine/${TF_MAC})
 target_link_libraries(engines PRIVATE strict)
-# where an inference's time goes is worth some bytes; the rest is as small as the build says
-set_source_files_properties(src/engine/${TF_MAC}/engine_mac.c src/engine/engine_conv.c src/engine/engine_depthwise.c src/engine/engine_filter.c PROPERTIES COMPILE_OPTIONS -O2)
+# an inference spends its time here, so speed is worth some bytes; everything else is optimised for size
+set_source_files_properties(src/engine/${TF_MAC}/mac.c src/engine/conv2d.c src/engine/depthwise_conv.c src/engine/filter.c PROPERTIES COMPILE_OPTIONS -O2)
 
-# Runs one pack on given inputs and tells its outputs: `tinyfleet pack run`, tests and benches use it.
+# Runs one pack on given inputs and returns the outputs, for `tinyfleet pack run`, tests and benchmarks.
 add_library(runner OBJECT runner/runner.c)
 target_include_directories(runner PUBLIC runner include)
 target_link_libraries(runner PRIVATE strict)

@@ -16,11 +16,11 @@ if(VDEV_SOURCES)
   target_compile_definitions(tinyfleet-vdev PRIVATE _GNU_SOURCE)
 endif()
 
-# The core's pieces one by one, for the vectors, with either curve; mostly run from the preset host-asan.
+# The modules of the core one by one, for the test vectors, with either curve; mostly used with the preset host-asan.
 set(PIECES ${CORE_SOURCES})
 list(FILTER PIECES EXCLUDE REGEX "/src/engine/")
 foreach(curve monocypher small)
-  add_executable(core-check-${curve} tests/core_check.c ${PIECES} src/curve_${curve}.c)
+  add_executable(core-check-${curve} tests/core_check.c ${PIECES} src/crypto/curve_${curve}.c)
   target_include_directories(core-check-${curve} PRIVATE src include)
   target_link_libraries(core-check-${curve} PRIVATE third_party strict)
 endforeach()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Bare-metal Cortex-M4; no C library is linked, so the compiler test must not link either.
+# Bare-metal Cortex-M4; no C library is linked, so the compiler check must not link either.
 set(CMAKE_SYSTEM_NAME Generic)
 set(CMAKE_SYSTEM_PROCESSOR arm)
 set(CMAKE_C_COMPILER arm-none-eabi-gcc)

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make fuzz SECONDS=…`: every target for so many seconds."""
+"""`make fuzz SECONDS=…`: run every target for that many seconds."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from firmware.campaign.program import FIRMWARE
 from firmware.fuzz.targets import fuzz_all
+from firmware.powercut.driver import FIRMWARE
 
 
 def main() -> int:
-    """Print what broke, and last the executions of each target."""
+    """Print crashes, and the executions of each target on the last line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
     outcomes = fuzz_all(FIRMWARE / "build" / "fuzz", parser.parse_args().seconds)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * In the place of curve_monocypher.c: every signature is right. What lies behind a signature can't be fuzzed otherwise,
- * and a stolen key signs anything. Only linked into fuzz targets.
+ * Replaces curve_monocypher.c: every signature is valid. Otherwise a fuzzer would never reach the code behind a signature,
+ * and a stolen key can sign anything. Only fuzz targets link this file.
  */
 #include <string.h>
 
-#include "curve.h"
+#include "crypto/curve.h"
 
 void tf_curve_reduce(uint8_t scalar[32], const uint8_t wide[64])
 {

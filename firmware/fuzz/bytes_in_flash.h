@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A flash that is a run of bytes, to be read only: where decoders find payload and source. */
+/* Read-only flash backed by an array: decoders read payload and source from it. */
 #ifndef TINYFLEET_FUZZ_BYTES_IN_FLASH_H
 #define TINYFLEET_FUZZ_BYTES_IN_FLASH_H
 
-#include "bytes.h"
+#include "codec/bytes.h"
 #include "fuzz.h"
 #include "tinyfleet/hal.h"
 
-/* The decoder must keep to the bytes: reading outside aborts. bytes must outlive it. */
+/* Reading out of bounds aborts. bytes must outlive the returned struct. */
 struct tf_hal bytes_in_flash(struct tf_view *bytes);
 
 #endif

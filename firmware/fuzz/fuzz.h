@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What all fuzz targets share: the entry that libFuzzer calls, and what must hold besides not crashing. */
+/* What all fuzz targets share: the function that libFuzzer calls, and a check for properties besides not crashing. */
 #ifndef TINYFLEET_FUZZ_H
 #define TINYFLEET_FUZZ_H
 
@@ -7,10 +7,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* A promise of the core; the fuzzer reports the input that breaks it. */
-#define FUZZ_HOLDS(promise)                                                                                                                \
+/* A property of the core. The fuzzer reports an input that violates it. */
+#define FUZZ_HOLDS(property)                                                                                                                \
     do {                                                                                                                                   \
-        if (!(promise)) {                                                                                                                  \
+        if (!(property)) {                                                                                                                  \
             abort();                                                                                                                       \
         }                                                                                                                                  \
     } while (0)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An envelope, as it comes and as it is kept. Every signature is right (any_signature.c). A manifest and a delegation's claims
- * stand behind digests that no fuzzer meets, so the same bytes are read as those as well.
+ * An envelope, as received and as stored. Every signature is valid (any_signature.c). Manifests and claims are protected
+ * by digests that a fuzzer never matches, so the same bytes are also parsed as those.
  */
 #include <string.h>
 
-#include "envelope.h"
+#include "envelope/envelope.h"
+#include "envelope/manifest.h"
 #include "fuzz.h"
-#include "manifest.h"
 
 static struct tf_view exactly(const uint8_t *data, size_t size)
 {
@@ -19,17 +19,17 @@ static struct tf_view exactly(const uint8_t *data, size_t size)
 static void take(struct tf_view envelope)
 {
     static const struct tf_identity identity;
-    const struct tf_held held = {.epoch = 1};
-    const struct tf_trust trust = {.identity = &identity, .held = &held, .slot_bytes = UINT32_MAX};
+    const struct tf_delegation delegation = {.epoch = 1};
+    const struct tf_trust trust = {.identity = &identity, .delegation = &delegation, .slot_bytes = UINT32_MAX};
     struct tf_accepted accepted;
     struct tf_slot slot = {0};
     if (tf_envelope_verify(envelope, &trust, &accepted) == TF_OK) {
         FUZZ_HOLDS(tf_envelope_keep(&accepted, &slot) == TF_OK);
-        FUZZ_HOLDS(accepted.order.configure || tf_envelope_verify_kept(&slot, &identity, accepted.order.sequence) == TF_OK);
+        FUZZ_HOLDS(accepted.manifest.configure || tf_envelope_verify_kept(&slot, &identity, accepted.manifest.sequence) == TF_OK);
     }
 }
 
-static void take_as_kept(struct tf_view envelope)
+static void take_as_stored(struct tf_view envelope)
 {
     static const struct tf_identity identity;
     struct tf_slot slot = {.envelope_bytes = (uint16_t)envelope.size};
@@ -40,13 +40,13 @@ static void take_as_kept(struct tf_view envelope)
 static void take_as_parts(struct tf_view bytes)
 {
     struct tf_manifest manifest;
-    struct tf_held held;
+    struct tf_delegation delegation;
     const uint8_t *vendor = NULL;
     if (tf_manifest_read(bytes, &manifest) == TF_OK) {
-        FUZZ_HOLDS(manifest.order.sequence != 0 && manifest.order.value_count <= TF_PARAMETERS_MAX && manifest.device != NULL);
+        FUZZ_HOLDS(manifest.sequence != 0 && manifest.value_count <= TF_PARAMETERS_MAX && manifest.device != NULL);
     }
-    if (tf_claims_read(bytes, &held, &vendor) == TF_OK) {
-        FUZZ_HOLDS(held.epoch != 0 && vendor != NULL);
+    if (tf_claims_read(bytes, &delegation, &vendor) == TF_OK) {
+        FUZZ_HOLDS(delegation.epoch != 0 && vendor != NULL);
     }
 }
 
@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct tf_view bytes = exactly(data, size);
     take(bytes);
-    take_as_kept(bytes);
+    take_as_stored(bytes);
     take_as_parts(bytes);
     free((void *)(uintptr_t)bytes.data);
     return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A stream of bytes from the line; whatever is taken for a frame must come out again when it is sent. */
+/* A stream of bytes from the line. Every accepted frame must give the same message again when it is encoded and received. */
 #include <stdlib.h>
 #include <string.h>
 

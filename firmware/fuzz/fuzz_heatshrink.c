@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A heatshrink stream, decoded until it ends: each byte of it makes at most so many. */
+/* A heatshrink stream, decoded to its end. Its output has a bounded length. */
 #include "bytes_in_flash.h"
-#include "heatshrink.h"
+#include "payload/heatshrink.h"
 
-/* A copy of 13 bits makes 16 bytes. */
+/* A copy of 13 bits gives 16 bytes. */
 #define BYTES_FROM_ONE_MAX 10
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct tf_view payload = {data, size};
     const struct tf_hal hal = bytes_in_flash(&payload);
-    struct tf_source source;
+    struct tf_stream stream;
     struct tf_heatshrink decoder;
     size_t produced = 0;
-    tf_source_init(&source, 0, (uint32_t)size);
+    tf_stream_init(&stream, 0, (uint32_t)size);
     tf_heatshrink_init(&decoder);
-    while (tf_heatshrink_next(&decoder, &source, &hal) >= 0) {
+    while (tf_heatshrink_next(&decoder, &stream, &hal) >= 0) {
         produced++;
     }
     FUZZ_HOLDS(produced <= BYTES_FROM_ONE_MAX * size);

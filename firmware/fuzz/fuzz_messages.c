@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages to a whole agent on the flash model, one behind the other: two bytes of length, of which the highest bit says
- * that the frame was mended, then the message. Between them the agent works and restarts as it likes. Every signature is
- * right (any_signature.c). It must go on running a model, and keep to the rules of flash.
+ * A sequence of messages to a complete agent on the flash model. Each has two bytes of length, whose highest bit says that
+ * a bit of the frame was corrected, and the message itself. In between, the agent works and restarts as it requests.
+ * Every signature is valid (any_signature.c). The agent must always run a model, and keep the rules of flash.
  *
  * TINYFLEET_FUZZ_REGION names a file with the provisioned region.
  */
@@ -51,7 +51,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-static void be_born(void)
+static void make_device(void)
 {
     const struct flash_model flash = {.bytes = bytes, .size = FLASH_BYTES, .erase_size = ERASE, .write_size = WRITE, .random = 1};
     memset(bytes, 0xff, sizeof bytes);
@@ -71,13 +71,13 @@ static void work(void)
             return;
         }
     }
-    FUZZ_HOLDS(false); /* it works without end */
+    FUZZ_HOLDS(false); /* the agent never finishes its work */
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t reply[REPLY_BYTES];
-    be_born();
+    make_device();
     while (size >= 2) {
         const size_t said = (size_t)(data[0] | (data[1] & 0x7f) << 8);
         const bool corrected = (data[1] & 0x80) != 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A pack for any engine: what passes its check runs, on golden vectors and on zeros, without leaving the pack or the arena. */
+/* A pack for any engine. If it passes the check, it must run on golden vectors and zeros within the pack and the arena. */
 #include <string.h>
 
 #include "engines.h"
@@ -29,7 +29,7 @@ static void run(const struct tf_engine *engine, const struct tf_pack *pack)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint8_t *copy = malloc(size + 1); /* aligned, and with nothing behind it */
+    uint8_t *copy = malloc(size + 1); /* aligned, and with no accessible memory after it */
     const struct tf_pack pack = {copy, (uint32_t)size};
     memcpy(copy, data, size);
     int error = tf_pack_check(&pack, ARENA_BYTES);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the fuzzers begin with: the vectors that Python and C are held to, and whole updates as messages."""
+"""The seeds of the fuzzers: the vectors that Python and C share, and complete updates as messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any, Final
 import heatshrink2
 
 from reconciler.compiler.payload.patch import make_patch
-from reconciler.devices.messages import Inquire, Message, Missing, PayloadEncoding, ReportKind, Stage, encode
+from reconciler.devices.messages import Inquire, Message, Missing, ReportKind, Stage, encode
+from reconciler.model import PayloadEncoding
 from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
 from tests.firmware.orders import NONCE, Delivery
 
@@ -35,7 +36,7 @@ def _envelopes() -> Iterator[bytes]:
     for vector in _vectors("envelope")["vectors"]:
         envelope = bytes.fromhex(vector["envelope"])
         yield envelope
-        # the manifest stands at the end, behind key 3 and a head of two bytes
+        # the manifest is at the end, after key 3 and a head of two bytes
         if vector["verdict"] == "OK":
             yield envelope[envelope.rindex(b"\x03\x58") + 3 :]
 
@@ -54,7 +55,7 @@ def _heatshrink() -> Iterator[bytes]:
     yield from (bytes(heatshrink2.compress(pack, window_sz2=8, lookahead_sz2=4)) for pack in _packs())
 
 
-def _one_behind_the_other(messages: list[Message]) -> bytes:
+def _concatenate(messages: list[Message]) -> bytes:
     coded = [encode(message) for message in messages]
     return b"".join(len(message).to_bytes(2, "little") + message for message in coded)
 
@@ -79,12 +80,12 @@ def _messages(bench: Bench, made: Made) -> Iterator[bytes]:
     protocol = _vectors("protocol")
     coded = [bytes.fromhex(vector["bytes"]) for family in ("messages", "malformed") for vector in protocol[family]]
     yield b"".join(len(message).to_bytes(2, "little") + message for message in coded)
-    yield _one_behind_the_other([Inquire(what, NONCE) for what in ReportKind])
+    yield _concatenate([Inquire(what, NONCE) for what in ReportKind])
     together: list[Message] = []
     for delivery in _deliveries(bench, made):
-        yield _one_behind_the_other(_all_of(delivery))
+        yield _concatenate(_all_of(delivery))
         together += _all_of(delivery)
-    yield _one_behind_the_other(together)
+    yield _concatenate(together)
 
 
 _BENCH: Final = Bench("fuzz")
@@ -100,7 +101,7 @@ SEEDS: Final[Mapping[str, Callable[[], Iterator[bytes]]]] = {
 
 
 def write_seeds(folder: Path) -> None:
-    """Write the seeds of all targets, and what the device of the messages is born with."""
+    """Write the seeds of all targets, and the provisioned region for the target `messages`."""
     (folder / REGION).write_bytes(_MADE.region(make_pack(1)))
     for target, seeds in SEEDS.items():
         into = folder / "seeds" / target

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the fuzz targets with clang, under the address and undefined-behaviour sanitizers, and runs them."""
+"""Builds the fuzz targets with clang and the address and undefined-behaviour sanitizers, and runs them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from firmware.campaign.program import FIRMWARE, WARNINGS, WORKERS, locked, run
 from firmware.fuzz.seeds import REGION, SEEDS, write_seeds
+from firmware.powercut.driver import FIRMWARE, WARNINGS, WORKERS, core_sources, locked, run
 
 TARGETS: Final = tuple(SEEDS)
 SANITIZERS: Final = "address,undefined"
-# beyond the time that a target is given: to start, and to shut down
+# on top of the time of a target, to start and to shut down
 GRACE_S: Final = 120
 _HERE: Final = Path(__file__).resolve().parent
 _EXECUTIONS: Final = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
@@ -26,7 +26,7 @@ _MAX_BYTES_USUALLY: Final = 1024
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a target did: inputs tried, and what the fuzzer said of one that broke it."""
+    """The result of a target: inputs tried, and the fuzzer's output when one crashed it."""
 
     target: str
     executions: int
@@ -34,7 +34,7 @@ class Outcome:
 
 
 class Fuzzers:
-    """All targets, built in a folder of the build, with the seeds and what the fuzzers found worth keeping."""
+    """All targets, built in a folder of the build, with the seeds and the corpus that the fuzzers kept."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,19 +42,18 @@ class Fuzzers:
         engine = FIRMWARE / "src" / "engine"
         self._headers = [
             *(FIRMWARE / part for part in ("include", "src", "ports/host", "ports/shared", "fuzz")),
-            *(engine, engine / "portable", third_party / "monocypher"),
+            *(engine / "portable", third_party / "monocypher"),
         ]
-        core = [path for path in sorted((FIRMWARE / "src").glob("*.c")) if not path.name.startswith("curve_")]
-        engines = [*sorted(engine.glob("*.c")), engine / "portable" / "engine_mac.c"]
+        engines = [*sorted(engine.glob("*.c")), engine / "portable" / "mac.c"]
         ports = [FIRMWARE / "ports/host" / f"{name}.c" for name in ("flash_model", "host_agent")]
         shared = [_HERE / "any_signature.c", _HERE / "bytes_in_flash.c", FIRMWARE / "ports/shared/engines.c"]
         with locked(folder), ThreadPoolExecutor(WORKERS) as pool:
-            objects = list(pool.map(self._compile, [*core, *engines, *ports, *shared]))
+            objects = list(pool.map(self._compile, [*core_sources(curve=None), *engines, *ports, *shared]))
             list(pool.map(lambda target: self._link(target, objects), TARGETS))
             write_seeds(folder)
 
     def fuzz(self, target: str, seconds: int) -> Outcome:
-        """Fuzz for some time; 0 seconds: the seeds and what was kept alone."""
+        """Fuzz for some time. With 0 seconds, run only the seeds and the kept corpus."""
         kept = self.folder / "kept" / target
         kept.mkdir(parents=True, exist_ok=True)
         command: list[str | Path] = [
@@ -90,7 +89,7 @@ class Fuzzers:
 
 
 def fuzz_all(folder: Path, seconds: int) -> list[Outcome]:
-    """Fuzz every target for so long, as many at once as there are cores."""
+    """Fuzz every target for this long, one per core at a time."""
     fuzzers = Fuzzers(folder)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(lambda target: fuzzers.fuzz(target, seconds), TARGETS))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The runner on an emulated board: the emulator has put the request into memory; the answer leaves through the UART. */
+/* The runner on an emulated board. The emulator puts the request into memory; the answer goes to the UART. */
 #include "board.h"
-#include "place.h"
+#include "target.h"
 #include "runner.h"
 
 #define VERDICT_BYTES 1024u
@@ -22,8 +22,8 @@ static uint8_t *aligned(uint8_t *address)
 
 int main(void)
 {
-    const struct runner_port port = {.write = write_out, .instructions = place_instructions};
-    uint8_t *request = (uint8_t *)place_request;
+    const struct runner_port port = {.write = write_out, .instructions = target_instructions};
+    uint8_t *request = (uint8_t *)target_request;
     uint8_t *arena = aligned(request + runner_request_bytes(request));
     runner_answer(&port, request, arena, aligned(arena + runner_arena_bytes(request)));
     for (;;) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The runner on Linux: answers requests from its standard input until that ends. */
+/* The runner on Linux: answers requests from standard input until it ends. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@ static void write_out(void *ctx, const void *bytes, size_t length)
 {
     (void)ctx;
     if (fwrite(bytes, 1, length, stdout) != length) {
-        exit(EXIT_FAILURE); /* nobody listens any more */
+        exit(EXIT_FAILURE); /* nobody reads any more */
     }
 }
 
@@ -22,7 +22,7 @@ static uint32_t no_instructions(void)
     return 0;
 }
 
-/* Exactly as much as the request says, so that a sanitizer sees a read behind its end. */
+/* Allocates exactly as much as the request says, so that a sanitizer sees a read past its end. */
 static int answer(const uint8_t head[RUNNER_HEAD_BYTES])
 {
     const struct runner_port port = {.write = write_out, .instructions = no_instructions};

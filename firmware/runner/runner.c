@@ -43,7 +43,7 @@ static int check(const struct tf_pack *pack, const struct tf_engine **engine, ui
     return TF_ERR_KIND;
 }
 
-/* The first golden vector that is not reproduced, or -1. */
+/* The first golden vector that fails, or -1. */
 static int32_t first_wrong(const struct tf_engine *engine, const struct tf_pack *pack, const struct tf_arena *arena)
 {
     int32_t index = 0;
@@ -52,7 +52,7 @@ static int32_t first_wrong(const struct tf_engine *engine, const struct tf_pack 
         index++;
         result = engine->golden(pack, arena, (uint32_t)index);
     }
-    return result == TF_END ? -1 : index;
+    return result == TF_NO_MORE ? -1 : index;
 }
 
 static void set_parameters(const struct tf_pack *pack, const uint8_t *given, uint32_t count, int32_t *values)

@@ -4,11 +4,14 @@
 #include <string.h>
 
 #include "boot.h"
-#include "identity.h"
-#include "journal.h"
-#include "mend.h"
-#include "report.h"
-#include "update.h"
+#include "report/report.h"
+#include "store/geometry.h"
+#include "store/identity.h"
+#include "store/journal.h"
+#include "store/state.h"
+#include "update/jobs.h"
+#include "update/repair.h"
+#include "update/trial.h"
 
 #define BITS_PER_BIN 4
 
@@ -33,7 +36,7 @@ int tf_agent_boot(struct tf_agent *agent)
         agent->work.flags |= TF_FLAG_JOURNAL;
     }
     if (error == TF_OK) {
-        error = tf_mend_recover(agent);
+        error = tf_repair_resume(agent);
     }
     if (error == TF_OK) {
         error = tf_boot_count(agent);
@@ -46,10 +49,10 @@ int tf_agent_boot(struct tf_agent *agent)
     return error;
 }
 
-/* Long enough without a fault: those before were no row. */
-static void note_health(struct tf_agent *agent)
+/* After TF_HEALTHY_MS without a fault, earlier faults no longer count. */
+static void clear_faults(struct tf_agent *agent)
 {
-    struct tf_state *state = &agent->journal.record.state;
+    struct tf_state *state = tf_state(agent);
     if (state->faults == 0 || agent->work.now_ms - agent->work.started_ms < TF_HEALTHY_MS) {
         return;
     }
@@ -63,13 +66,13 @@ static void note_health(struct tf_agent *agent)
 int tf_agent_poll(struct tf_agent *agent, uint32_t now_ms)
 {
     agent->work.now_ms = now_ms;
-    tf_update_slice(agent);
-    note_health(agent);
-    int wishes = agent->work.job != TF_JOB_NONE && agent->work.job != TF_JOB_WATCH ? TF_POLL_WORK : 0;
+    tf_jobs_slice(agent);
+    clear_faults(agent);
+    int requests = agent->work.job != TF_JOB_NONE && agent->work.job != TF_JOB_WATCH ? TF_POLL_WORK : 0;
     if (agent->work.report_due) {
-        wishes |= TF_POLL_REPORT;
+        requests |= TF_POLL_REPORT;
     }
-    return wishes;
+    return requests;
 }
 
 int tf_agent_report(struct tf_agent *agent, uint8_t *reply, size_t capacity)
@@ -113,19 +116,19 @@ int tf_agent_infer(struct tf_agent *agent, const uint8_t *input, size_t length, 
         count(agent, *verdict);
     } else if (error == TF_ERR_INPUT) {
         agent->work.flags |= TF_FLAG_INPUT;
-        return error; /* the sensor's fault, not the model's */
+        return error; /* the sensor is at fault, not the model */
     } else {
         agent->counters.faults++;
         agent->work.flags |= TF_FLAG_INFERENCE;
     }
-    tf_update_inferred(agent, error);
+    tf_trial_inferred(agent, error);
     return error;
 }
 
 void tf_agent_input_missing(struct tf_agent *agent)
 {
     agent->work.flags |= TF_FLAG_INPUT;
-    tf_update_no_input(agent);
+    tf_trial_input_missing(agent);
 }
 
 const struct tf_identity *tf_agent_identity(const struct tf_agent *agent)
@@ -135,5 +138,5 @@ const struct tf_identity *tf_agent_identity(const struct tf_agent *agent)
 
 const uint8_t *tf_agent_running(const struct tf_agent *agent)
 {
-    return agent->running.engine != NULL ? agent->running.digest : NULL;
+    return tf_running_digest(agent);
 }

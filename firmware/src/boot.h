@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A start: what the journal says, what then runs, and why (docs/specs/flash.md, section 4). */
+/* What happens at a start: count it, then choose the model to run (docs/specs/flash.md, section 4). */
 #ifndef TF_BOOT_H
 #define TF_BOOT_H
 
-#include "tinyfleet/agent.h"
+#include "store/state.h"
 
-/* TF_ERR_GEOMETRY when the port's flash can't be used as the core does. */
-TF_MUST_CHECK int tf_geometry_check(const struct tf_geometry *geometry);
-
-/* Choose what runs, verify and open it. TF_OK as well when nothing can run. */
-TF_MUST_CHECK int tf_boot_choose(struct tf_agent *agent);
-
-/* Count this start, and end a trial that had too many. */
+/* Count this start, and end a trial that has had too many. The journal must be loaded. */
 TF_MUST_CHECK int tf_boot_count(struct tf_agent *agent);
+
+/* After tf_boot_count(): choose what runs, verify it and open it. TF_OK even when nothing can run. */
+TF_MUST_CHECK int tf_boot_choose(struct tf_agent *agent);
 
 #endif

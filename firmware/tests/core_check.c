@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The core's pieces on the host, under the sanitizers: one command a line on standard input, one answer a line.
- * Arguments are numbers, or bytes in hexadecimal; "-" is no bytes. Driven by tests/firmware/core_process.py.
+ * The modules of the core on the host, under the sanitizers: one command per line on standard input, one answer per line.
+ * Arguments are numbers, or bytes in hexadecimal; "-" stands for no bytes. Driven by tests/firmware/core_process.py.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ed25519.h"
-#include "envelope.h"
-#include "heatshrink.h"
-#include "patch.h"
-#include "sha512.h"
+#include "crypto/ed25519.h"
+#include "envelope/envelope.h"
+#include "payload/heatshrink.h"
+#include "payload/patch.h"
+#include "crypto/sha512.h"
 #include "tinyfleet/frame.h"
 #include "tinyfleet/pack.h"
 
 #define ARGUMENTS_MAX 16
 
-/* Bytes on the heap, just as many as there are, so that a read past the end is seen. */
+/* Bytes on the heap, in an allocation of exactly their size, so that a read past the end is detected. */
 struct argument {
     const char *text;
     uint8_t *data;
@@ -56,7 +56,7 @@ static void unhex(struct argument *argument)
     }
 }
 
-/* ------------------------------------------------------------------ a flash that is a run of bytes */
+/* ------------------------------------------------------------------ flash backed by an array */
 
 static int read_bytes(void *ctx, uint32_t offset, void *buffer, size_t length)
 {
@@ -115,32 +115,32 @@ static void do_verify(void)
 
 static void show_accepted(const struct tf_accepted *accepted)
 {
-    const struct tf_order *order = &accepted->order;
-    printf(" %s %lu ", order->configure ? "configure" : "install", (unsigned long)order->sequence);
-    show(order->digest, TF_DIGEST_BYTES);
-    printf(" %lu ", (unsigned long)order->size);
-    show(accepted->held.key, TF_KEY_BYTES);
-    printf(" %lu %lu", (unsigned long)accepted->held.epoch, (unsigned long)accepted->held.exp);
-    for (int i = 0; i < order->value_count; i++) {
-        printf(" %d %ld", order->values[i].index, (long)order->values[i].value);
+    const struct tf_manifest *manifest = &accepted->manifest;
+    printf(" %s %lu ", manifest->configure ? "configure" : "install", (unsigned long)manifest->sequence);
+    show(manifest->digest, TF_DIGEST_BYTES);
+    printf(" %lu ", (unsigned long)manifest->size);
+    show(accepted->delegation.key, TF_KEY_BYTES);
+    printf(" %lu %lu", (unsigned long)accepted->delegation.epoch, (unsigned long)accepted->delegation.exp);
+    for (int i = 0; i < manifest->value_count; i++) {
+        printf(" %d %ld", manifest->values[i].index, (long)manifest->values[i].value);
     }
 }
 
-/* envelope identity{root vendor class device} sequence held{key epoch exp} running slot_bytes now envelope */
+/* envelope identity{root vendor class device} sequence delegation{key epoch exp} running slot_bytes now envelope */
 static void do_envelope(void)
 {
     struct tf_identity identity = {0};
-    struct tf_held held = {.epoch = (uint32_t)number(7), .exp = (uint32_t)number(8)};
+    struct tf_delegation delegation = {.epoch = (uint32_t)number(7), .exp = (uint32_t)number(8)};
     struct tf_accepted accepted;
     memcpy(identity.root, arguments[1].data, TF_KEY_BYTES);
     memcpy(identity.vendor, arguments[2].data, TF_UUID_BYTES);
     memcpy(identity.class_id, arguments[3].data, TF_UUID_BYTES);
     memcpy(identity.device, arguments[4].data, TF_UUID_BYTES);
-    memcpy(held.key, arguments[6].data, arguments[6].size);
+    memcpy(delegation.key, arguments[6].data, arguments[6].size);
     const struct tf_trust trust = {
         .identity = &identity,
         .sequence = (uint32_t)number(5),
-        .held = &held,
+        .delegation = &delegation,
         .running = arguments[9].size != 0 ? arguments[9].data : NULL,
         .slot_bytes = (uint32_t)number(10),
         .now = (uint32_t)number(11),
@@ -151,13 +151,13 @@ static void do_envelope(void)
         return;
     }
     show_accepted(&accepted);
-    if (!accepted.order.configure) {
+    if (!accepted.manifest.configure) {
         struct tf_slot slot = {0};
         int kept = tf_envelope_keep(&accepted, &slot);
-        int again = tf_envelope_verify_kept(&slot, &identity, accepted.order.sequence);
-        int older = tf_envelope_verify_kept(&slot, &identity, accepted.order.sequence - 1);
+        int again = tf_envelope_verify_kept(&slot, &identity, accepted.manifest.sequence);
+        int older = tf_envelope_verify_kept(&slot, &identity, accepted.manifest.sequence - 1);
         slot.digest[0] ^= 1;
-        printf(" kept %d %d %d %d", kept, again, older, tf_envelope_verify_kept(&slot, &identity, accepted.order.sequence));
+        printf(" kept %d %d %d %d", kept, again, older, tf_envelope_verify_kept(&slot, &identity, accepted.manifest.sequence));
     }
 }
 
@@ -178,7 +178,7 @@ static void do_push(void)
         if (event != TF_FRAME_BAD) {
             printf("%d ", receiver.address);
             show(receiver.message, receiver.length);
-            printf("- "); /* an empty message is a word, too */
+            printf("- "); /* makes an empty message a word, too */
         }
     }
     free(buffer);
@@ -193,25 +193,25 @@ static void do_encode(void)
     free(out);
 }
 
-typedef int next_byte(void *decoder, struct tf_source *source, const struct tf_hal *hal);
+typedef int next_byte(void *decoder, struct tf_stream *stream, const struct tf_hal *hal);
 
-static int next_of_patch(void *decoder, struct tf_source *source, const struct tf_hal *hal)
+static int next_of_patch(void *decoder, struct tf_stream *stream, const struct tf_hal *hal)
 {
-    return tf_patch_next(decoder, source, hal);
+    return tf_patch_next(decoder, stream, hal);
 }
 
-static int next_of_heatshrink(void *decoder, struct tf_source *source, const struct tf_hal *hal)
+static int next_of_heatshrink(void *decoder, struct tf_stream *stream, const struct tf_hal *hal)
 {
-    return tf_heatshrink_next(decoder, source, hal);
+    return tf_heatshrink_next(decoder, stream, hal);
 }
 
-/* Pull so many bytes; the error, or TF_OK with out filled. */
-static int pull(next_byte *next, void *decoder, struct tf_source *source, const struct tf_hal *hal, struct tf_view *out, size_t length)
+/* Decode this many bytes; the error, or TF_OK with *out filled. */
+static int pull(next_byte *next, void *decoder, struct tf_stream *stream, const struct tf_hal *hal, struct tf_view *out, size_t length)
 {
     uint8_t *decoded = malloc(length);
     *out = (struct tf_view){decoded, length};
     for (size_t i = 0; i < length; i++) {
-        int byte = next(decoder, source, hal);
+        int byte = next(decoder, stream, hal);
         if (byte < 0) {
             return byte;
         }
@@ -240,7 +240,7 @@ static void do_patch(void)
     struct tf_view view = {flash, payload.size + source.size};
     const struct tf_hal hal = {.ctx = &view, .flash_read = read_bytes};
     struct tf_sha256 sha;
-    struct tf_source stream;
+    struct tf_stream stream;
     struct tf_patch patch;
     struct tf_view decoded = {0};
     memcpy(flash, payload.data, payload.size);
@@ -249,7 +249,7 @@ static void do_patch(void)
     tf_sha256_update(&sha, source.data, source.size);
     tf_sha256_final(&sha, digest);
     const struct tf_base base = {(uint32_t)payload.size, (uint32_t)source.size, source.size != 0 ? digest : NULL};
-    tf_source_init(&stream, 0, (uint32_t)payload.size);
+    tf_stream_init(&stream, 0, (uint32_t)payload.size);
     int error = tf_patch_init(&patch, &stream, &hal, &base);
     if (error == TF_OK) {
         error = pull(next_of_patch, &patch, &stream, &hal, &decoded, length);
@@ -266,10 +266,10 @@ static void do_heatshrink(void)
 {
     struct tf_view payload = bytes(2);
     const struct tf_hal hal = {.ctx = &payload, .flash_read = read_bytes};
-    struct tf_source stream;
+    struct tf_stream stream;
     struct tf_heatshrink decoder;
     struct tf_view decoded = {0};
-    tf_source_init(&stream, 0, (uint32_t)payload.size);
+    tf_stream_init(&stream, 0, (uint32_t)payload.size);
     tf_heatshrink_init(&decoder);
     int error = pull(next_of_heatshrink, &decoder, &stream, &hal, &decoded, number(1));
     show_decoded(error, decoded);

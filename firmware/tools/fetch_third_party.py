@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fetch the third-party C that the firmware builds on, from pinned source distributions.
 
-The C never enters this repository: pip downloads the distributions named in ``third_party.txt``, refuses one whose
-SHA-256 differs, and the few files that are needed are laid out under ``<into>/monocypher``.
-Running it again costs nothing; running it twice at once is safe.
+The C is not part of this repository: pip downloads the distributions named in ``third_party.txt`` and refuses one whose
+SHA-256 differs. The few files that the firmware needs are extracted to ``<into>/monocypher``.
+Running it again does nothing; running it twice at the same time is safe.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ WANTED = {
 
 
 def fetch(into: Path) -> bool:
-    """Bring ``into`` to what the pins ask for; return whether anything had to be done."""
+    """Make ``into`` match the pins; return whether anything had to be done."""
     into.mkdir(parents=True, exist_ok=True)
     with (into / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -56,7 +56,7 @@ def _download(work: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--require-hashes", "--no-binary", ",".join(WANTED), "--requirement", str(PINS), "--dest", str(work)]
     if importlib.util.find_spec("setuptools"):
-        command.append("--no-build-isolation")  # only metadata is read: no need to fetch build tools for it
+        command.append("--no-build-isolation")  # only metadata is read, which needs no build tools
     subprocess.run(command, check=True)
 
 
@@ -78,7 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--into", type=Path, default=HERE.parent / "build" / "third_party")
     done = fetch(parser.parse_args().into)
-    sys.stdout.write("third-party C: fetched\n" if done else "third-party C: already there\n")
+    sys.stdout.write("third-party C: fetched\n" if done else "third-party C: up to date\n")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure the cross-built firmware and hold it to ``budget.json``.
+"""Measure the cross-compiled firmware and check it against ``budget.json``.
 
-text   all that lies in ROM: code, constants, initial values. The agent alone has the built-in kind of model only;
-       text_full and stack_full are with the engines for networks and trees
-ram    data and bss without the buffer that a message is received into and without the model's arena; the stack is apart
-stack  the deepest path from reset, plus the interrupt that may come on top of it
+text   everything in ROM: code, constants, initial values. Without a suffix: the agent with the built-in engine only;
+       text_full and stack_full: with the engines for networks and trees
+ram    data and bss, without the stack, the message buffer and the arena
+stack  the deepest path from reset, plus an interrupt on top of it
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SYMBOL = re.compile(r"^(?P<address>[0-9a-f]+) ((?P<size>[0-9a-f]+) )?\w (?P<nam
 
 @dataclass(frozen=True)
 class Target:
-    """A cross build: what its figures are called, its tools, and what an interrupt adds to the stack by hardware."""
+    """A cross build: the suffix of its figures, its tools, and what the hardware pushes on an interrupt."""
 
     short: str
     preset: str
@@ -38,7 +38,7 @@ class Target:
 
 
 TARGETS = (
-    # an Armv7-M exception pushes eight words, and one more to align
+    # an Armv7-M exception pushes eight words, and one more for alignment
     Target("m4", "mps2-an386", "arm-none-eabi-", ("uart_receive_handler", "timer_handler", "fault_handler"), 36),
     Target("rv32", "riscv32-virt", "riscv64-unknown-elf-", ("trap_handler",), 0),
 )
@@ -46,14 +46,14 @@ TARGETS = (
 
 @dataclass(frozen=True)
 class Symbol:
-    """One thing in the linked firmware."""
+    """A symbol of the linked firmware."""
 
     address: int
     size: int
 
 
 def measure(target: Target) -> dict[str, int]:
-    """Return the figures of one board: of the agent alone, and text and stack of it with all engines."""
+    """Return the figures of one board: the agent alone, and its text and stack with all engines."""
     text, ram, stack = _measure(target, "agent-alone", "alone")
     text_full, _, stack_full = _measure(target, "tinyfleet", "firmware")
     return {
@@ -71,7 +71,7 @@ def _measure(target: Target, name: str, cmake_target: str) -> tuple[int, int, in
     sections = _sections(target, elf)
     symbols = read_symbols(target.tools, elf)
     table = PointerTable.read(FIRMWARE / "tools" / "stack_calls.json")
-    # the call graph of the linked whole, and of what was left out of that
+    # the call graph of the link step, and those of files compiled without LTO
     files = [*build.glob(f"{name}.elf*.ci"), *(build / "CMakeFiles" / f"{cmake_target}.dir").rglob("*.ci")]
     graph = CallGraph.read(files, table)
     graph.add_aliases({name: symbol.address for name, symbol in symbols.items()})
@@ -87,7 +87,7 @@ def _sections(target: Target, elf: Path) -> dict[str, int]:
 
 
 def read_symbols(tools: str, elf: Path) -> dict[str, Symbol]:
-    """Return what the linker kept, by name; ``tools`` is what the names of the compiler's tools begin with."""
+    """Return the symbols that the linker kept; ``tools`` is the prefix of the compiler's tools."""
     lines = _run(f"{tools}nm", "-S", "--defined-only", str(elf))
     return {
         found["name"]: Symbol(int(found["address"], 16), int(found["size"] or "0", 16))
@@ -99,7 +99,7 @@ def read_symbols(tools: str, elf: Path) -> dict[str, Symbol]:
 def _stack(target: Target, name: str, graph: CallGraph) -> int:
     most, path = graph.deepest("bare_start")
     interrupt = max(graph.deepest(handler)[0] for handler in target.interrupts) + target.hardware_frame_bytes
-    sys.stdout.write(f"# deepest stack of {name} on {target.preset}, with {interrupt} for an interrupt on top:\n")
+    sys.stdout.write(f"# deepest stack of {name} on {target.preset}, plus {interrupt} for an interrupt:\n")
     for function in path:
         sys.stdout.write(f"#   {function.frame:5} {function.name}\n")
     return most + interrupt
@@ -110,7 +110,7 @@ def _run(*command: str) -> list[str]:
 
 
 def main() -> None:
-    """Print the figures, and fail when one is above its budget."""
+    """Print the figures, and fail when one exceeds its budget."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--budget", type=Path, default=FIRMWARE / "budget.json")
     budget: dict[str, int] = json.loads(parser.parse_args().budget.read_text())
@@ -118,7 +118,11 @@ def main() -> None:
         figures = {name: figure for target in TARGETS for name, figure in measure(target).items()}
     except StackUnknownError as unknown:
         sys.exit(f"size report: {unknown}")
-    over = [f"{name} is {figures[name]}, its budget {most}" for name, most in budget.items() if figures[name] > most]
+    over = [
+        f"{name} is {figures[name]}, above its budget of {most}"
+        for name, most in budget.items()
+        if figures[name] > most
+    ]
     sys.stdout.write(" ".join(f"{name}={figure}" for name, figure in figures.items()) + "\n")
     if over:
         sys.exit("size report: " + "; ".join(over))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The deepest stack that a firmware can use, from what the compiler says (``-fcallgraph-info=su``).
+"""The deepest stack that a firmware can use, from the compiler's call graphs (``-fcallgraph-info=su``).
 
-A call through a pointer is told by where it stands: the committed table ``stack_calls.json`` says for what the source
-has there (``hal->flash_read(``) which functions it may lead to. A call that the table does not know is an error, and so
-is recursion: both would make the figure a guess.
+A call through a pointer is recognised by its source text. The committed table ``stack_calls.json`` lists the functions
+that a text such as ``hal->flash_read(`` may reach. A call that is missing from the table is an error, and so is
+recursion: both would make the figure a guess.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _BYTES = re.compile(r"(\d+) bytes \((static|dynamic,bounded)\)")
 
 
 class StackUnknownError(Exception):
-    """The deepest path can't be told."""
+    """The deepest path is unknown."""
 
 
 @dataclass(frozen=True)
 class PointerTable:
-    """What ``stack_calls.json`` says."""
+    """The contents of ``stack_calls.json``."""
 
-    calls: dict[str, list[str]]  # what the source has at the call: patterns of functions, ``body.c:write_*``
-    library: dict[str, int]  # frames of the compiler's own functions
+    calls: dict[str, list[str]]  # source text of the call: patterns of functions, such as ``body.c:write_*``
+    library: dict[str, int]  # stack frames of the compiler's own functions
 
     @classmethod
     def read(cls, path: Path) -> PointerTable:
@@ -47,9 +47,7 @@ class PointerTable:
         source = _lines(Path(file))[int(line) - 1]
         known = [patterns for call, patterns in self.calls.items() if call in source]
         if not known:
-            raise StackUnknownError(
-                f"{place} calls through a pointer: stack_calls.json does not know {source.strip()!r}"
-            )
+            raise StackUnknownError(f"{place} calls through a pointer: add {source.strip()!r} to stack_calls.json")
         return [pattern for patterns in known for pattern in patterns]
 
 
@@ -60,7 +58,7 @@ def _lines(file: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Function:
-    """One compiled function. Clones that the compiler made have the name of what they were made from."""
+    """One compiled function. A clone made by the compiler has the name of its original."""
 
     name: str  # file.c:function
     frame: int
@@ -68,7 +66,7 @@ class Function:
 
 @dataclass
 class CallGraph:
-    """Functions by the compiler's titles for them, and who calls whom."""
+    """Functions by the compiler's titles, and their calls."""
 
     functions: dict[str, Function] = field(default_factory=dict)
     calls: dict[str, set[str]] = field(default_factory=dict)
@@ -85,7 +83,7 @@ class CallGraph:
         return graph
 
     def _read_file(self, file: Path) -> list[tuple[str, str]]:
-        """Take nodes and edges; return the calls through pointers, as callers and places."""
+        """Read nodes and edges; return the calls through pointers, as callers and places."""
         places: list[tuple[str, str]] = []
         for line in file.read_text().splitlines():
             if node := _NODE.match(line):
@@ -101,17 +99,17 @@ class CallGraph:
         return places
 
     def _matching(self, patterns: Iterable[str]) -> set[str]:
-        """Expand ``body.c:write_*``. A pattern that fits nothing here is stale, or a mistake."""
+        """Expand a pattern such as ``body.c:write_*``. One that matches nothing is stale, or a mistake."""
         found: set[str] = set()
         for pattern in patterns:
             fitting = {key for key, one in self.functions.items() if fnmatch.fnmatch(one.name, pattern)}
             if not fitting:
-                raise StackUnknownError(f"stack_calls.json: no function is called {pattern}")
+                raise StackUnknownError(f"stack_calls.json: no function matches {pattern}")
             found |= fitting
         return found
 
     def add_aliases(self, addresses: dict[str, int]) -> None:
-        """Learn of functions that the linker's step found to be the same as another: they lie at the same address."""
+        """Add functions that the link step merged with an identical one: they have the same address."""
         known = {addresses[key]: key for key in self.functions if key in addresses}
         for name, address in addresses.items():
             if name not in self.functions and address in known:
@@ -130,7 +128,7 @@ class CallGraph:
         if key not in known:
             function = self.functions.get(key)
             if function is None:
-                raise StackUnknownError(f"nothing is known of {key}, called by {above[-1] if above else 'nobody'}")
+                raise StackUnknownError(f"unknown function {key}, called by {above[-1] if above else 'nobody'}")
             below = [self._deepest(target, (*above, key), known) for target in sorted(self.calls.get(key, ()))]
             most, path = max(below, key=lambda found: found[0], default=(0, list[Function]()))
             known[key] = (function.frame + most, [function, *path])
@@ -138,15 +136,15 @@ class CallGraph:
 
 
 def _short(title: str) -> str:
-    """``<folder>/cc1.ltrans0.o:take.lto_priv.0`` → ``take.lto_priv.0``, unique in what is linked as a whole."""
+    """``<folder>/cc1.ltrans0.o:take.lto_priv.0`` → ``take.lto_priv.0``, unique in one link."""
     return title.rpartition("/")[2].rpartition(":")[2]
 
 
 def _function(label: str) -> Function:
-    """Read a label: name, place and frame, with two-character newlines between them."""
+    """Read a label: name, place and frame, separated by a backslash and an n."""
     name, place, *_ = label.split("\\n")
     used = _BYTES.search(label)
     if used is None:
-        raise StackUnknownError(f"the frame of {name} has no bound: {label!r}")
+        raise StackUnknownError(f"the frame of {name} is not bounded: {label!r}")
     file = place.rsplit(":", 2)[0].rpartition("/")[2]
     return Function(f"{file}:{name.partition('.')[0]}", int(used[1]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a configuration to an engine with all that it touches the world with."""
+"""From a configuration to an engine with its ports."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from reconciler.compiler.service import BuildService
 from reconciler.compiler.store import ArtifactStore
 from reconciler.config import GatewayConfig
 from reconciler.daemon.link_rates import Rates
-from reconciler.daemon.state_reader import STATE_FILE
 from reconciler.engine.artifacts.builder import ServiceBuilder
 from reconciler.engine.clock import SystemClock
 from reconciler.engine.desired.desired_state import DesiredStateSource
-from reconciler.engine.engine import Engine, Ports
+from reconciler.engine.engine import Engine
 from reconciler.engine.links import Links
-from reconciler.engine.observed.peers import PeerStatuses
-from reconciler.engine.observed.verify import ReportVerifier
-from reconciler.engine.state.database import StateDatabase
+from reconciler.engine.observed.peer_statuses import PeerStatuses
+from reconciler.engine.observed.report_verifier import ReportVerifier
+from reconciler.engine.ports import Ports
+from reconciler.engine.state.schema import STATE_FILE
+from reconciler.engine.state.writer import StateWriter
 from reconciler.engine.status.publisher import Publisher
 from reconciler.errors import Unusable
 from reconciler.git.commit_writer import Author
@@ -48,7 +49,7 @@ class KeysUnusable(Unusable):
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """An engine, and what is run beside it."""
+    """An engine, and what runs next to it."""
 
     engine: Engine
     links: Links
@@ -58,10 +59,10 @@ class Assembly:
 
 @contextmanager
 def assembled(config: GatewayConfig) -> Iterator[Assembly]:
-    """Open all that the configuration names, and close it in the end, in the opposite order."""
+    """Open all that the configuration names, and close it at the end in the opposite order."""
     with ExitStack() as stack:
         config.state_dir.mkdir(parents=True, exist_ok=True)
-        state = StateDatabase(config.state_dir / STATE_FILE)
+        state = StateWriter(config.state_dir / STATE_FILE)
         stack.callback(state.close)
         cache = stack.enter_context(Cache(config.state_dir / "load.db"))
         remote = remote_of(config)
@@ -73,24 +74,23 @@ def assembled(config: GatewayConfig) -> Iterator[Assembly]:
         )
         git_thread = stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix="git"))
         status_thread = stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix="status"))
-        seals = ReportVerifier()
-        links = Links(config, seals)
-        clock = SystemClock()
-        wanted = DesiredStateSource(source, cache, state)
+        verifier = ReportVerifier()
+        links = Links(config, verifier)
+        desired = DesiredStateSource(source, cache, state)
         store = ArtifactStore(config.build.store or str(config.state_dir / "artifacts"))
         service = BuildService(store, limits=_build_limits(config))
         stack.callback(service.close)
         ports = Ports(
-            wanted=wanted,
+            source=desired,
             git_thread=git_thread,
             status_thread=status_thread,
-            builder=ServiceBuilder(service, wanted, git_thread),
+            builder=ServiceBuilder(service, desired, git_thread),
             links=links,
-            seals=seals,
+            verifier=verifier,
             state=state,
             publisher=Publisher(status_ref, state, interval_s=config.status.interval_s),
             gateway=gateway_keys(config),
-            clock=clock,
+            clock=SystemClock(),
             peers=_peers(config, remote, limits, stack),
             page=config.status.page,
         )
@@ -98,7 +98,7 @@ def assembled(config: GatewayConfig) -> Iterator[Assembly]:
 
 
 def remote_of(config: GatewayConfig) -> Remote:
-    """Return where the fleet repository is, and how to get in."""
+    """Return where the fleet repository is, and the credentials for it."""
     repository = config.repository
     return Remote(
         url=repository.url,
@@ -135,7 +135,7 @@ def _author(config: GatewayConfig) -> Author:
 
 
 def gateway_keys(config: GatewayConfig) -> gateway_keystore.GatewayKey:
-    """Load the key that envelopes are signed with, or say what is wrong with it."""
+    """Load the key that signs envelopes, or say what is wrong with it."""
 
     def no_passphrase() -> bytes:
         raise KeysUnusable(f"{config.keys.gateway}: the gateway's key has a passphrase; a daemon can't ask for one")

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notices on their way: each is told once, and again only until it was taken. A small database of its own.
+"""Events that wait for the webhook's receiver, in a small database of their own: each is sent until it is taken.
 
-A restart forgets nothing that waits and repeats nothing that was taken. What was true before the first notice was
-ever looked at is taken for known: who switches notices on is not told of last year.
+A restart loses no event that waits and repeats none that was taken. What is already true when the queue is first filled
+counts as taken: an operator who switches events on does not get last year's.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from reconciler import sqlite_file
 from reconciler.report.events import FleetEvent
 
 FIRST_WAIT_S = 2.0
@@ -20,7 +20,7 @@ LONGEST_WAIT_S = 900.0
 GIVEN_UP_AFTER = 120  # tries: more than a day
 
 _TABLE = """
-    CREATE TABLE IF NOT EXISTS notice (
+    CREATE TABLE IF NOT EXISTS event (
         key TEXT PRIMARY KEY, body TEXT NOT NULL, tries INTEGER NOT NULL, due REAL NOT NULL, taken INTEGER NOT NULL
     ) WITHOUT ROWID
 """
@@ -28,7 +28,7 @@ _TABLE = """
 
 @dataclass(frozen=True, slots=True)
 class QueuedEvent:
-    """One notice that waits."""
+    """One event that waits."""
 
     key: str
     body: bytes
@@ -36,44 +36,42 @@ class QueuedEvent:
 
 
 class EventQueue:
-    """The database. One thread at a time."""
+    """The queue. Threads may take turns with it, but only one may use it at a time."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._fresh = not path.exists()
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")  # after a power cut a notice may come twice
-        self._db.execute(_TABLE)
+        is_new = not path.exists()
+        opened = sqlite_file.open_database(path, lambda db: db.execute(_TABLE))
+        self._fresh = is_new or opened.damage is not None  # until it is first filled
+        self._db = opened.connection
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
-    def put(self, notices: Iterable[FleetEvent], now_s: float) -> None:
-        """Take in what is true now; forget what was taken and is not true any more."""
-        found = {notice.key: notice for notice in notices}
-        for key, notice in found.items():
-            body = json.dumps(notice.as_dict(), sort_keys=True)
-            self._db.execute("INSERT OR IGNORE INTO notice VALUES (?, ?, 0, ?, ?)", (key, body, now_s, self._fresh))
+    def put(self, events: Iterable[FleetEvent], now_s: float) -> None:
+        """Add the events that are true now; forget those that were taken and are no longer true."""
+        found = {event.key: event for event in events}
+        for key, event in found.items():
+            body = json.dumps(event.as_dict(), sort_keys=True)
+            self._db.execute("INSERT OR IGNORE INTO event VALUES (?, ?, 0, ?, ?)", (key, body, now_s, self._fresh))
         self._fresh = False
-        told = [key for (key,) in self._db.execute("SELECT key FROM notice WHERE taken").fetchall()]
-        self._db.executemany("DELETE FROM notice WHERE key = ?", [(key,) for key in told if key not in found])
+        taken = [key for (key,) in self._db.execute("SELECT key FROM event WHERE taken").fetchall()]
+        self._db.executemany("DELETE FROM event WHERE key = ?", [(key,) for key in taken if key not in found])
 
     def due(self, now_s: float) -> list[QueuedEvent]:
-        """Return what is to be told now, the oldest first."""
-        asked = "SELECT key, body, tries FROM notice WHERE NOT taken AND due <= ? ORDER BY due"
-        return [QueuedEvent(key, body.encode(), tries) for key, body, tries in self._db.execute(asked, (now_s,))]
+        """Return the events to be sent now, the oldest first."""
+        statement = "SELECT key, body, tries FROM event WHERE NOT taken AND due <= ? ORDER BY due"
+        return [QueuedEvent(key, body.encode(), tries) for key, body, tries in self._db.execute(statement, (now_s,))]
 
-    def taken(self, letter: QueuedEvent) -> None:
-        """Note that it was taken."""
-        self._db.execute("UPDATE notice SET taken = 1 WHERE key = ?", (letter.key,))
+    def taken(self, event: QueuedEvent) -> None:
+        """Record that the receiver took an event."""
+        self._db.execute("UPDATE event SET taken = 1 WHERE key = ?", (event.key,))
 
-    def failed(self, letter: QueuedEvent, now_s: float) -> bool:
-        """Put it off, twice as long each time; tell whether it is given up."""
-        if letter.tries + 1 >= GIVEN_UP_AFTER:
-            self.taken(letter)
+    def failed(self, event: QueuedEvent, now_s: float) -> bool:
+        """Delay an event, twice as long each time; return whether it is given up instead."""
+        if event.tries + 1 >= GIVEN_UP_AFTER:
+            self.taken(event)
             return True
-        wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(letter.tries, 16))
-        self._db.execute("UPDATE notice SET tries = tries + 1, due = ? WHERE key = ?", (now_s + wait_s, letter.key))
+        wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(event.tries, 16))
+        self._db.execute("UPDATE event SET tries = tries + 1, due = ? WHERE key = ?", (now_s + wait_s, event.key))
         return False

@@ -11,8 +11,9 @@ from typing import Any
 from reconciler.daemon.assembly import Assembly
 from reconciler.daemon.metrics import Metrics
 from reconciler.daemon.runtime_status import RuntimeStatus, as_dict, live_of
-from reconciler.daemon.state_reader import DeviceOverview, GatewayOverview, NoRecordedState, device_facts, read_device
+from reconciler.daemon.state_reader import DeviceOverview, GatewayOverview, device_facts, read_device
 from reconciler.engine.observed.summaries import Total, labelled
+from reconciler.engine.state.reader import NoRecordedState
 from reconciler.model import DeviceId
 from reconciler.page.page_model import Detail, LinkFacts, PageModel, Present, ScoreFacts
 from reconciler.page.routes import exists, served
@@ -33,7 +34,7 @@ class FleetPage:
     def _fleet(self) -> PageModel:
         statuses = self._engine.statuses
         live = live_of(self._engine, self._assembly.links, self._assembly.rates)
-        present = _present(live, labelled(self._metrics.totals(), self._engine.artifacts.names))
+        present = _present(live, labelled(self._metrics.totals(), self._engine.artifacts.model_names))
         return PageModel(statuses.gateway, statuses.devices, tuple(statuses.rollouts.values()), present)
 
     def _detail(self, device: DeviceId) -> Detail | None:
@@ -70,9 +71,9 @@ def _present_of(told: Mapping[str, Any], now: datetime, totals: Mapping[str, Tot
     return Present(
         at=now.astimezone(UTC),
         running=running,
-        in_progress_count=told.get("underWay", {}).get("count", 0),
+        in_progress_count=told.get("inProgress", {}).get("count", 0),
         waiting_count=told.get("waiting", {}).get("count", 0),
-        in_progress=told.get("underWay", {}).get("devices", {}),
+        in_progress=told.get("inProgress", {}).get("devices", {}),
         waiting=told.get("waiting", {}).get("devices", {}),
         building=told.get("building", ()),
         build_failures=told.get("buildFailures", {}),

@@ -49,7 +49,7 @@ class Metrics(Collector):
         self._flags: Counter[str] = Counter()
         self._registry = CollectorRegistry()
         self._registry.register(self)
-        assembly.engine.on_done.append(self._count)
+        assembly.engine.on_delivered.append(self._count)
 
     def exposition(self) -> bytes:
         """Return the text that a scrape gets."""
@@ -76,7 +76,7 @@ class Metrics(Collector):
         if self._steady_s() - self._aggregated_s < AGGREGATE_EVERY_S:
             return
         self._totals = self._engine.summaries.totals()
-        self._flags = self._engine.view.count_flags()
+        self._flags = self._engine.inventory.count_flags()
         self._aggregated_s = self._steady_s()
 
     def _gateway(self, live: RuntimeStatus) -> Iterator[Metric]:
@@ -116,7 +116,7 @@ class Metrics(Collector):
         yield CounterMetricFamily("tinyfleet_unauthenticated_messages", "Messages that did not verify", value=refused)
 
     def _models(self) -> Iterator[Metric]:
-        names = self._engine.artifacts.names
+        names = self._engine.artifacts.model_names
         for field, help_text in TOTAL_COUNTERS.items():
             family = CounterMetricFamily(f"tinyfleet_model_{field}", f"{help_text}, by pack", labels=["model", "pack"])
             for total in self._totals:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the daemon knows and the database does not: what is under way at this moment. A small file, replaced whole.
+"""What the daemon knows and the database does not: what is in progress right now. A small file, replaced as a whole.
 
-`tinyfleet status` reads it beside the database (docs/adr/0060); /metrics is made of the same value.
+`tinyfleet status` reads it together with the database (docs/adr/0060); /metrics is made from the same value.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from reconciler.model import DeviceId
 
 FILE = "live.json"
 VERSION = 1
-LISTED = 100  # devices under way that the file names; all are counted
+LISTED = 100  # devices of each kind that the file names; all are counted
 
 
 @dataclass(frozen=True, slots=True)
 class LinkFigures:
-    """One link at this moment."""
+    """One link right now."""
 
     trouble: str | None
     statistics: LinkStatistics
-    baud: int | None = None  # None: no line
-    rate: Rate | None = None  # None: not told yet
+    baud: int | None = None  # None: not a serial line
+    rate: Rate | None = None  # None: not measured yet
 
 
 @dataclass(frozen=True, slots=True)
 class RuntimeStatus:
-    """One moment of a running daemon."""
+    """A running daemon at one point in time."""
 
     at: datetime
     passes: int
@@ -54,7 +54,7 @@ class RuntimeStatus:
 
 
 def live_of(engine: Engine, links: Links, rates: Rates) -> RuntimeStatus:
-    """Look at the engine."""
+    """Return the engine's runtime status."""
     troubles, bauds = links.troubles(), links.bauds()
     source = engine.source
     return RuntimeStatus(
@@ -72,12 +72,12 @@ def live_of(engine: Engine, links: Links, rates: Rates) -> RuntimeStatus:
             name: LinkFigures(troubles.get(name), figures, bauds.get(name), rates.of(name))
             for name, figures in links.statistics().items()
         },
-        unauthenticated={name: (each.count, each.why) for name, each in engine.view.doubts.refused.items()},
+        unauthenticated={name: (each.count, each.why) for name, each in engine.inventory.trust.refused.items()},
     )
 
 
 def as_dict(live: RuntimeStatus) -> dict[str, Any]:
-    """Name the fields for programs."""
+    """Return the fields for programs."""
     return {
         "version": VERSION,
         "pid": os.getpid(),
@@ -86,7 +86,7 @@ def as_dict(live: RuntimeStatus) -> dict[str, Any]:
         "summary": live.summary,
         "commit": live.commit,
         "source": {"good": live.source_good, "reason": live.source_reason},
-        "underWay": {"count": len(live.in_progress), "devices": dict(sorted(live.in_progress.items())[:LISTED])},
+        "inProgress": {"count": len(live.in_progress), "devices": dict(sorted(live.in_progress.items())[:LISTED])},
         "waiting": {"count": len(live.waiting), "devices": dict(sorted(live.waiting.items())[:LISTED])},
         "building": list(live.building),
         "buildFailures": dict(live.build_failures),
@@ -98,7 +98,7 @@ def as_dict(live: RuntimeStatus) -> dict[str, Any]:
 
 
 def write(state_dir: Path, live: RuntimeStatus) -> None:
-    """Replace the file. It tells of the present, so it needs no fsync: after a power cut it is of no use."""
+    """Replace the file. It needs no fsync: it describes the present, so after a power cut nobody needs it."""
     path = state_dir / FILE
     new = path.with_name(FILE + ".new")
     new.write_text(json.dumps(as_dict(live)), encoding="utf-8")
@@ -106,30 +106,30 @@ def write(state_dir: Path, live: RuntimeStatus) -> None:
 
 
 def read(state_dir: Path) -> dict[str, Any] | None:
-    """Return what was written last; None: nothing of use."""
+    """Return what was written last; None: nothing usable."""
     try:
-        told = json.loads((state_dir / FILE).read_text(encoding="utf-8"))
+        read = json.loads((state_dir / FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return told if isinstance(told, dict) and told.get("version") == VERSION else None
+    return read if isinstance(read, dict) and read.get("version") == VERSION else None
 
 
 def _link(figures: LinkFigures) -> dict[str, Any]:
-    told = figures.statistics
+    statistics = figures.statistics
     return {
         "trouble": figures.trouble,
         "baud": figures.baud,
         "sentPerS": figures.rate.sent_per_s if figures.rate is not None else None,
         "heardPerS": figures.rate.heard_per_s if figures.rate is not None else None,
-        "sentBytes": told.sent_bytes,
-        "heardBytes": told.heard_bytes,
-        "questions": told.questions,
-        "answers": told.answers,
-        "silences": told.silences,
-        "unsolicited": told.unsolicited,
-        "malformed": told.malformed,
-        "framesCorrected": told.frames_corrected,
-        "framesBad": told.frames_bad,
-        "bitErrorRate": told.bit_error_rate,
-        "unknownDevices": sorted(told.unknown)[:LISTED],
+        "sentBytes": statistics.sent_bytes,
+        "heardBytes": statistics.heard_bytes,
+        "questions": statistics.questions,
+        "answers": statistics.answers,
+        "silences": statistics.silences,
+        "unsolicited": statistics.unsolicited,
+        "malformed": statistics.malformed,
+        "framesCorrected": statistics.frames_corrected,
+        "framesBad": statistics.frames_bad,
+        "bitErrorRate": statistics.bit_error_rate,
+        "unknownDevices": sorted(statistics.unknown)[:LISTED],
     }

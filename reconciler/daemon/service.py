@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The service: passes when something happened, looks at Git in its cadence, and an end in good order."""
+"""The service: polls Git at intervals, runs a pass when something happened, and ends in good order.
+
+One task for each job, all on the event loop's thread; signals end them.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from reconciler.daemon.assembly import Assembly
 from reconciler.daemon.liveness import Liveness
 from reconciler.daemon.sd_notify import SystemdNotifier
 from reconciler.engine.engine import Engine
-from reconciler.engine.tasks import ended
+from reconciler.engine.tasks import cancel_and_wait
 from reconciler.errors import FleetError
 from reconciler.git.errors import WatchUnavailable
 from reconciler.git.local_watch import LocalWatch
@@ -26,19 +29,19 @@ from reconciler.git.poll_interval import Cadence, delay_s
 
 log = logging.getLogger(__name__)
 
-MEND_S = 2.0  # before a failed step is tried again
+RETRY_S = 2.0  # before a failed step is tried again
 COALESCE_S = 0.05  # a thousand devices that report together are one pass, not a thousand
-REST = 3.0  # times as long as a pass took nothing is planned: ten thousand devices must not be gone through for each
-LONGEST_REST_S = 3.0
-LONGEST_IDLE_S = 30.0
-TELL_S = 1.0
+REST = 3.0  # times the length of a pass before the next: one report must not cost a pass over ten thousand devices
+MAX_REST_S = 3.0
+MAX_IDLE_S = 30.0
+WRITE_STATUS_S = 1.0
 
 
 Result = TypeVar("Result")
 
 
 class Service:
-    """Runs one engine until told to stop."""
+    """Runs one engine until a signal stops it."""
 
     def __init__(self, assembly: Assembly, cadence: Cadence, watched: Path | None, health: Liveness) -> None:
         self._assembly = assembly
@@ -47,56 +50,56 @@ class Service:
         self._watched = watched
         self._health = health
         self._notifier = SystemdNotifier()
-        self._look = asyncio.Event()
+        self._poll = asyncio.Event()
         self._stop = asyncio.Event()
         self._passed = asyncio.Event()
 
     async def run(self) -> None:
-        """Work until SIGTERM or SIGINT."""
+        """Run until SIGTERM or SIGINT."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        self._look.set()
+        self._poll.set()
         async with self._watching(), asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._assembly.links.run(), name="links"),
                 group.create_task(self._engine.listen(), name="listen"),
-                group.create_task(self._looks(), name="git"),
-                group.create_task(self._passes(), name="passes"),
-                group.create_task(self._publishes(), name="status"),
-                group.create_task(self._tells(), name="live"),
+                group.create_task(self._poll_git(), name="git"),
+                group.create_task(self._run_passes(), name="passes"),
+                group.create_task(self._publish_status(), name="status"),
+                group.create_task(self._write_runtime_status(), name="runtime status"),
             ]
             await self._stop.wait()
             log.info("stopping: devices keep what they hold")
             self._notifier.stopping()
             await self._engine.stop()
-            await ended(tasks)
+            await cancel_and_wait(tasks)
         await self._assembly.links.close()
         await self._engine.publish(at_once=True)
 
-    async def _looks(self) -> None:
+    async def _poll_git(self) -> None:
         failures = 0
         while True:
-            self._look.clear()  # before we look: what is pushed while we do is looked at next
+            self._poll.clear()  # before the poll: a push meanwhile causes another one
             with self._health.working("git"):
-                await self._tried("looking at Git", self._engine.look())
+                await self._try("polling Git", self._engine.poll_git())
             source = self._engine.source
             failures = failures + 1 if source is not None and source.transient else 0
             wait_s = delay_s(self._cadence, failures, random.random())  # noqa: S311 - spreads load, guards nothing
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), wait_s)
+                await asyncio.wait_for(self._poll.wait(), wait_s)
 
-    async def _tried(self, what: str, step: Awaitable[Result]) -> Result | None:
-        """Do a step; what can be mended while we run (a full disk) is told and tried again, no reason to end."""
+    async def _try(self, what: str, step: Awaitable[Result]) -> Result | None:
+        """Run a step; a failure that an operator can repair (a full disk) is logged and retried."""
         try:
             return await step
         except FleetError as failure:
             log.error("%s failed: %s: %s", what, failure.reason, failure)  # noqa: TRY400 - expected: no traceback
-            await asyncio.sleep(MEND_S)
+            await asyncio.sleep(RETRY_S)
             self._engine.wake.set()
             return None
 
-    async def _passes(self) -> None:
+    async def _run_passes(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             with contextlib.suppress(TimeoutError):
@@ -104,62 +107,62 @@ class Service:
             self._engine.wake.clear()
             began_s = loop.time()
             with self._health.working("pass"):
-                done = await self._tried("a pass", self._engine.run_pass())
+                done = await self._try("a pass", self._engine.run_pass())
             self._passed.set()
             status = self._engine.summary()
             if done is not None and not self._health.ready:
                 self._health.ready = True
                 self._notifier.ready(status)
-                # What a fleet is made of stays: looking through all of it at each collection took half of all time.
+                # The fleet stays in memory: scanning all of it at each garbage collection took half of the time.
                 gc.collect()
                 gc.freeze()
             if self._health.stuck() is None:
                 self._notifier.alive(status)
-            await asyncio.sleep(rest_s(loop.time() - began_s))  # a bounded share of the time goes to passes
+            await asyncio.sleep(rest_s(loop.time() - began_s))  # so passes take a bounded share of the time
 
-    async def _publishes(self) -> None:
-        """Commit the status when it is due; passes go on meanwhile."""
+    async def _publish_status(self) -> None:
+        """Commit the status when it is due; passes continue meanwhile."""
         while True:
             self._passed.clear()
             due_in_s = self._engine.publish_in_s()
             if due_in_s == 0.0:
                 with self._health.working("status"):
-                    await self._tried("committing the status", self._engine.publish())
+                    await self._try("committing the status", self._engine.publish())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._passed.wait(), self._engine.publish_in_s())
 
-    async def _tells(self) -> None:
-        """Tell `tinyfleet status` of the moment, when there is news; a full disk must not end the daemon."""
-        told = -1
+    async def _write_runtime_status(self) -> None:
+        """Write the runtime status for `tinyfleet status` after each pass; a full disk must not end the daemon."""
+        written = -1
         links, rates = self._assembly.links, self._assembly.rates
         while True:
             rates.note(links.statistics())
-            if self._engine.passes != told:
-                told = self._engine.passes
+            if self._engine.passes != written:
+                written = self._engine.passes
                 try:
                     runtime_status.write(self._assembly.state_dir, runtime_status.live_of(self._engine, links, rates))
                 except OSError as error:
-                    log.warning("%s can't be written: %s", runtime_status.FILE, error.strerror)
-            await asyncio.sleep(TELL_S)
+                    log.warning("cannot write %s: %s", runtime_status.FILE, error.strerror)
+            await asyncio.sleep(WRITE_STATUS_S)
 
     def _idle_s(self) -> float:
         watchdog_s = self._notifier.watchdog_s
-        limits = [LONGEST_IDLE_S, self._engine.next_pass_in_s()]
+        limits = [MAX_IDLE_S, self._engine.next_pass_in_s()]
         if watchdog_s is not None:
             limits.append(watchdog_s / 3)
         return min(limit for limit in limits if limit is not None)
 
     @contextlib.asynccontextmanager
     async def _watching(self) -> AsyncIterator[None]:
-        """Watch a repository on this machine, so that a push is seen at once; without the watch we still poll."""
+        """Watch a repository on this machine, so that a push is seen at once; polling works without it."""
         if self._watched is None:
             yield
             return
         loop = asyncio.get_running_loop()
         try:
-            watch = LocalWatch(self._watched, lambda: _wake(loop, self._look))
+            watch = LocalWatch(self._watched, lambda: _wake(loop, self._poll))
         except WatchUnavailable as unavailable:
-            log.warning("%s; polling alone", unavailable)
+            log.warning("%s; polling only", unavailable)
             yield
             return
         with watch:
@@ -167,8 +170,8 @@ class Service:
 
 
 def rest_s(pass_s: float) -> float:
-    """Return how long to collect news after a pass that took so long."""
-    return max(COALESCE_S, min(REST * pass_s, LONGEST_REST_S))
+    """Return how long to collect changes after a pass that took this long."""
+    return max(COALESCE_S, min(REST * pass_s, MAX_REST_S))
 
 
 def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One reconciliation from beginning to end: ask every device, do what the plan says, wait for what was begun."""
+"""One reconciliation from start to end: poll every device, carry out the plan, wait until nothing is in progress."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from reconciler.engine.engine import Engine, Pass
 from reconciler.errors import Unusable
 from reconciler.model import DeviceId
 
-LOOK_AGAIN_S = 0.2  # how long nothing may wake a pass before progress is told again
+TICK_S = 0.2  # how long to wait for a wake-up before progress is shown again
 
 
 @dataclass(slots=True)
 class RunProgress:
-    """How far a reconciliation is."""
+    """How far a reconciliation has come."""
 
     to_ask: int = 0
     in_progress: int = 0
     building: int = 0
-    done: dict[DeviceId, Delivered] = field(default_factory=dict)  # the last of each device
+    done: dict[DeviceId, Delivered] = field(default_factory=dict)  # the last one of each device
 
     @property
     def failed(self) -> tuple[Delivered, ...]:
-        """Return the deliveries that did not end well."""
+        """Return the deliveries that failed."""
         return tuple(done for done in self.done.values() if not done.good)
 
 
@@ -47,23 +47,23 @@ class NothingToEnforce(Unusable):
 async def reconcile_once(
     assembly: Assembly, tell: Callable[[RunProgress], None], *, deliver: bool, timeout_s: float
 ) -> Ended:
-    """Look at Git once, and make passes until nothing is under way; without `deliver` only look and plan."""
+    """Poll Git once and run passes until nothing is in progress; without `deliver` only poll and plan."""
     engine = assembly.engine
     progress = RunProgress()
-    engine.on_done.append(lambda done: progress.done.update({done.device: done}))
-    await engine.look()
+    engine.on_delivered.append(lambda done: progress.done.update({done.device: done}))
+    await engine.poll_git()
     if not deliver:
         return Ended(await _pass(engine, act=False), progress, in_time=True)
     in_time = True
-    await _pass(engine, act=False)  # raises if there is nothing to do it for
+    await _pass(engine, act=False)  # raises if there is no commit to enforce
     try:
         async with asyncio.timeout(timeout_s), asyncio.TaskGroup() as group:
-            beside = [
+            background = [
                 group.create_task(assembly.links.run(), name="links"),
                 group.create_task(engine.listen(), name="listen"),
             ]
             await _until_quiet(engine, progress, tell)
-            for task in beside:
+            for task in background:
                 task.cancel()
     except TimeoutError:
         in_time = False
@@ -79,23 +79,23 @@ async def _until_quiet(engine: Engine, progress: RunProgress, tell: Callable[[Ru
         engine.wake.clear()
         await _pass(engine, act=True)
         await engine.publish()
-        progress.to_ask = engine.attention.pending
+        progress.to_ask = engine.poller.pending
         progress.in_progress = len(engine.deliveries.running)
         progress.building = len(engine.artifacts.building)
         tell(progress)
         if not engine.busy:
             return
         try:
-            await asyncio.wait_for(engine.wake.wait(), LOOK_AGAIN_S)
+            await asyncio.wait_for(engine.wake.wait(), TICK_S)
         except TimeoutError:
             continue
 
 
 async def _pass(engine: Engine, *, act: bool) -> Pass:
     done = await engine.run_pass(act=act)
-    if done is None or done.want.desired is None:
+    if done is None or done.desired_state.desired is None:
         source = engine.source
-        why = source.message if source is not None else "Git was not looked at"
-        problems = done.want.problems if done is not None else ()
+        why = source.message if source is not None else "Git was not polled"
+        problems = done.desired_state.problems if done is not None else ()
         raise NothingToEnforce("\n".join([f"there is no commit to enforce: {why}", *problems]))
     return done

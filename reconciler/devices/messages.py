@@ -12,6 +12,7 @@ from enum import IntEnum
 
 from reconciler.devices.errors import Malformed
 from reconciler.devices.strict_cbor import dump, integer, items, load, octets, uint
+from reconciler.model import PayloadEncoding
 
 TRANSFERS = 24  # a transfer's name is 0 ... 23, one byte of CBOR
 NONCE_BYTES = 8
@@ -31,15 +32,6 @@ class ReportKind(IntEnum):
     CAPABILITIES = 1
     SUMMARY = 2
     PARAMETERS = 3
-
-
-class PayloadEncoding(IntEnum):
-    """How a payload becomes a pack."""
-
-    RAW = 0
-    HEATSHRINK = 1
-    PATCH = 2
-    PATCH_HEATSHRINK = 3
 
 
 DONE = 0

@@ -12,11 +12,10 @@ from enum import IntEnum, IntFlag
 from typing import Final
 
 from reconciler.devices.errors import Malformed
-from reconciler.devices.messages import BLOCK_BYTES_MAX, BLOCKS_MAX, PayloadEncoding
+from reconciler.devices.messages import BLOCK_BYTES_MAX, BLOCKS_MAX
 from reconciler.devices.strict_cbor import UINT64_END, dump, integer, items, load, octets, text, truth, uint
-from reconciler.model import Phase
+from reconciler.model import SHORT_DIGEST_BYTES, PayloadEncoding, Phase
 
-DIGEST16_BYTES = 16
 TEXT_BYTES_MAX = 31
 PREBAKED_MAX = 8
 HISTOGRAM_BINS = 8
@@ -215,7 +214,7 @@ def _report(fields: list[object]) -> DeviceReport:
 def _open_transfer(value: object) -> OpenTransfer:
     digest16, encoding, payload_bytes, block_bytes, first = items(value, "transfer", 5)
     return OpenTransfer(
-        octets(digest16, "digest16", least=DIGEST16_BYTES, most=DIGEST16_BYTES),
+        octets(digest16, "digest16", least=SHORT_DIGEST_BYTES, most=SHORT_DIGEST_BYTES),
         PayloadEncoding(uint(encoding, "encoding", end=len(PayloadEncoding))),
         uint(payload_bytes, "payload-bytes"),
         uint(block_bytes, "block-bytes", end=BLOCK_BYTES_MAX + 1),
@@ -240,7 +239,9 @@ def _capabilities(fields: list[object]) -> CapabilitiesBody:
         block_bytes=uint(block, "block-bytes", end=BLOCK_BYTES_MAX + 1),
         block_ms=uint(block_ms, "block-ms"),
         updates=truth(updates, "updates"),
-        prebaked=tuple(octets(digest, "prebaked", least=DIGEST16_BYTES, most=DIGEST16_BYTES) for digest in digests),
+        prebaked=tuple(
+            octets(digest, "prebaked", least=SHORT_DIGEST_BYTES, most=SHORT_DIGEST_BYTES) for digest in digests
+        ),
         firmware=text(firmware, "firmware", most=TEXT_BYTES_MAX),
     )
 
@@ -279,4 +280,4 @@ def _parameters(fields: list[object]) -> ParametersBody:
 
 
 def _digest16(value: object) -> bytes | None:
-    return None if value is None else octets(value, "digest16", least=DIGEST16_BYTES, most=DIGEST16_BYTES)
+    return None if value is None else octets(value, "digest16", least=SHORT_DIGEST_BYTES, most=SHORT_DIGEST_BYTES)

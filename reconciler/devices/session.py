@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs many conversations over one link, within limits. One task, one timer per conversation, no thread.
+"""The session of one link: one conversation per device at a time, no thread.
 
-This is all that the engine needs: `ask` and `update` return outcomes, `unsolicited` yields what devices say by
-themselves. A device's failure is an outcome, never an exception; what does raise is a bug.
+This is all that the engine needs. `report`, `capabilities`, `summary` and `parameters` return what a device answered,
+or `Lost`; `update` and `carry_out` return outcomes; `unsolicited` yields what devices send unasked. A device's failure
+is a value, never an exception; whatever raises is a bug. Everything runs on the event loop's thread.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from reconciler.devices.conversation import (
     PATIENCE,
+    Answered,
     Conversation,
     ConversationStep,
     Inquiry,
+    Lost,
     MakeNonce,
     OpenSigned,
     Outcome,
@@ -26,16 +30,18 @@ from reconciler.devices.conversation import (
 from reconciler.devices.link import AnswerReceived, Event, Link, Silent, Turn
 from reconciler.devices.messages import NONCE_BYTES, ReportKind
 from reconciler.devices.rate_limiter import Limiter
+from reconciler.devices.reports import CapabilitiesBody, DeviceReport, ParametersBody, Summary
 from reconciler.devices.transfer import Effort, Transfer, TransferJob
 from reconciler.model import DeviceId
 
+ReportBody = TypeVar("ReportBody", DeviceReport, CapabilitiesBody, Summary, ParametersBody)
 OpenSignedOf = Callable[[DeviceId, bytes, bytes], bytes]  # (device, COSE object, nonce) to body; raises Refused
-UNSOLICITED_MAX = 20_000  # beyond that the oldest are dropped: a device may flood, the daemon must not grow
-STRAY_S = 1.0  # after an answer that was of no use, ask again after so long
+UNSOLICITED_MAX = 20_000  # then the oldest are dropped: a device may flood, the daemon must not grow
+ASK_AGAIN_S = 1.0  # after an answer that was of no use
 
 
 def fresh_nonce() -> bytes:
-    """Return a nonce that nobody can foresee."""
+    """Return a nonce that can't be predicted."""
     return secrets.token_bytes(NONCE_BYTES)
 
 
@@ -73,11 +79,27 @@ class LinkSession:
         self._unsolicited: asyncio.Queue[Event] = asyncio.Queue()
 
     async def run(self) -> None:
-        """Work the link and deal with what it tells, until cancelled."""
+        """Run the link and handle its events, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.link.run())
             async for event in self.link.events():
                 self._take(event)
+
+    async def report(self, device: DeviceId) -> DeviceReport | Lost:
+        """Ask a device for a fresh report: what it runs, and how it is."""
+        return await self._body(device, ReportKind.REPORT, DeviceReport)
+
+    async def capabilities(self, device: DeviceId) -> CapabilitiesBody | Lost:
+        """Ask a device what it can hold and run."""
+        return await self._body(device, ReportKind.CAPABILITIES, CapabilitiesBody)
+
+    async def summary(self, device: DeviceId) -> Summary | Lost:
+        """Ask a device what it counted with the pack that it runs."""
+        return await self._body(device, ReportKind.SUMMARY, Summary)
+
+    async def parameters(self, device: DeviceId) -> ParametersBody | Lost:
+        """Ask a device for the parameters that were set."""
+        return await self._body(device, ReportKind.PARAMETERS, ParametersBody)
 
     async def ask(self, device: DeviceId, what: ReportKind) -> Outcome:
         """Ask one device for one of its signed bodies: `Answered`, `Rejected` or `Lost`."""
@@ -88,19 +110,19 @@ class LinkSession:
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        """Wait until the limits allow one more transfer, and be counted as one."""
+        """Wait until the limits allow one more transfer, and count as one inside the block."""
         async with AsyncExitStack() as places:
             for limiter in self._limiters:
                 await places.enter_async_context(limiter.place())
             yield
 
     async def update(self, job: TransferJob) -> tuple[Outcome, Effort]:
-        """Bring one update to its end, when the limits allow it to begin."""
+        """Bring one update to its end, once the limits allow it to start."""
         async with self.place():
             return await self.carry_out(job)
 
     async def carry_out(self, job: TransferJob) -> tuple[Outcome, Effort]:
-        """Bring one update to its end, in a place that the caller has."""
+        """Bring one update to its end. The caller is inside `place`."""
         transfer = Transfer(
             job,
             open_signed=self._opener(job.device),
@@ -111,9 +133,15 @@ class LinkSession:
         return await self._converse(transfer), transfer.effort
 
     async def unsolicited(self) -> AsyncIterator[Event]:
-        """Yield what devices say without being asked, who comes and goes, and how the link is."""
+        """Yield unsolicited reports, devices that appear or vanish, and changes of the link's state."""
         while True:
             yield await self._unsolicited.get()
+
+    async def _body(self, device: DeviceId, kind: ReportKind, expected: type[ReportBody]) -> ReportBody | Lost:
+        outcome = await self.ask(device, kind)
+        if isinstance(outcome, Answered) and isinstance(outcome.body, expected):
+            return outcome.body
+        return outcome if isinstance(outcome, Lost) else Lost(f"it did not send its {kind.name.lower()}")
 
     def _opener(self, device: DeviceId) -> OpenSigned:
         return lambda cose, nonce: self._open_signed(device, cose, nonce)
@@ -140,8 +168,8 @@ class LinkSession:
                     self._do(running, step)
                 else:
                     self._pass_on(event)
-                    if asked:  # the question is spent on a useless answer, so no link will tell of silence
-                        self._do(running, ConversationStep(wake_after_s=STRAY_S))
+                    if asked:  # a useless answer used the question up, so the link will not report a silence
+                        self._do(running, ConversationStep(wake_after_s=ASK_AGAIN_S))
             case Silent(device):
                 if running := self._running.get(device):
                     self._do(running, running.conversation.silent(now_s))

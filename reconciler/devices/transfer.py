@@ -32,7 +32,6 @@ from reconciler.devices.messages import (
     Inquire,
     Missing,
     Offer,
-    PayloadEncoding,
     PayloadOffer,
     Question,
     ReportKind,
@@ -42,7 +41,7 @@ from reconciler.devices.messages import (
 )
 from reconciler.devices.reports import DecisionReason, DeviceReport, parse_body
 from reconciler.errors import Refused
-from reconciler.model import DeviceId, Phase
+from reconciler.model import DeviceId, PayloadEncoding, Phase
 
 BURST_BLOCKS_MAX = 32
 STAGES_MAX = 24  # a device that holds all and never gets on with it, or says so

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two clocks: the calendar's, for what people read, and the steady one, for how long."""
+"""The two clocks: the calendar for points in time that people read, the steady clock for durations."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time; tests have their own."""
+    """The current time; tests have their own."""
 
     def now(self) -> datetime:
         """Return the calendar's time, in UTC."""
 
     def steady_s(self) -> float:
-        """Return seconds that only grow, whatever happens to the calendar."""
+        """Return seconds that only grow, even when the calendar is corrected."""
 
 
 class SystemClock:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One pass: look at Git, look at the devices, plan, act, report. The only place where effects are ordered.
+"""The reconciliation loop's body: one pass observes, plans, acts and reports. The only place where effects are ordered.
 
-A pass never waits for a device: it begins deliveries and builds, which end on their own and wake the next pass.
+A pass never waits for a device: it starts deliveries and builds, which end on their own and wake the next pass.
+
+Everything here runs on the event loop's thread, except for what is handed to the executors of `Ports`.
 """
 
 from __future__ import annotations
@@ -10,132 +12,124 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from reconciler.engine import trace
-from reconciler.engine.artifacts.provider import Artifacts, Builder
-from reconciler.engine.clock import Clock
+from reconciler.engine.artifacts.catalog import ArtifactCatalog
 from reconciler.engine.delivery.deliveries import Delivered, Deliveries
-from reconciler.engine.delivery.dispatch import Dispatch, DispatchPorts
-from reconciler.engine.desired.desired_state import DesiredState, DesiredStateSource
-from reconciler.engine.desired.scope import Scope, Scoped
-from reconciler.engine.links import Links
+from reconciler.engine.delivery.device_update import DeviceUpdater, UpdatePorts
+from reconciler.engine.delivery.dispatcher import Dispatcher
+from reconciler.engine.desired.desired_state import DesiredState
+from reconciler.engine.desired.gateway_scope import GatewayScope, ScopeResolver
 from reconciler.engine.observed.inventory import Inventory
-from reconciler.engine.observed.peers import PeerStatuses
-from reconciler.engine.observed.rollout_memory import RolloutMemories, take_gates
+from reconciler.engine.observed.rollout_memory import RolloutMemories, record_gates
 from reconciler.engine.observed.summaries import Summaries
-from reconciler.engine.observed.verify import ReportVerifier
-from reconciler.engine.polling.events import EventHandler
-from reconciler.engine.polling.poller import Observer, Poller
-from reconciler.engine.state.database import StateDatabase
-from reconciler.engine.status.publisher import Publisher
+from reconciler.engine.polling.link_events import LinkEventHandler
+from reconciler.engine.polling.poller import Poller, PollerPorts
+from reconciler.engine.ports import Ports
+from reconciler.engine.status.renderer import PassOutcome, StatusRenderer, has_stopped
 from reconciler.engine.status.rollout_facts import RolloutFactsBuilder
-from reconciler.engine.status.statuses import PassOutcome, Statuses, has_stopped
 from reconciler.errors import FleetError
-from reconciler.model import Action, Commit, Desired, GatewayId, Observed, PeerReport
+from reconciler.model import Action, Commit, GatewayId, Observed, PeerReport
+from reconciler.model.snapshot import SnapshotCache
 from reconciler.plan import Planner
 from reconciler.plan.revision import revision_of
 from reconciler.report.conditions import Status
 from reconciler.report.device_status import Moment
 from reconciler.report.gateway_status import GatewayFacts, SourceState
 from reconciler.report.rollout_status import RolloutFacts
-from signing.gateway_keystore import GatewayKey
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
-    """All that an engine touches the world with."""
-
-    wanted: DesiredStateSource
-    git_thread: Executor  # Git blocks; everything that touches the mirror runs there, one thing at a time
-    status_thread: Executor  # the same for the mirror of the status: a slow fetch delays no status
-    builder: Builder
-    links: Links
-    seals: ReportVerifier
-    state: StateDatabase
-    publisher: Publisher
-    gateway: GatewayKey
-    clock: Clock
-    peers: PeerStatuses | None = None  # None: rollouts do not span gateways
-    page: bool = False  # a page for a browser beside the status README
-
-
-@dataclass(frozen=True, slots=True)
 class Pass:
-    """What one pass found and began."""
+    """What one pass found and planned."""
 
     number: int
-    want: DesiredState
+    desired_state: DesiredState
     actions: tuple[Action, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PassState:
+    """What the steps of a pass hand on: each returns it with what it adds."""
+
+    scope: GatewayScope
+    now: datetime
+    observed: Observed = field(default_factory=Observed)
+    actions: tuple[Action, ...] = ()  # for the devices that this gateway serves
+
+
+Step = Callable[[PassState], PassState]
+
+
 class Engine:
-    """The gateway's engine. `run_pass` may be called at any time; it always starts from what is."""
+    """The gateway's engine. `run_pass` may be called at any time: it starts from the desired and the observed state."""
 
     def __init__(self, name: GatewayId, ports: Ports) -> None:
         self.name = name
-        self.wake = asyncio.Event()
-        self.on_done: list[Callable[[Delivered], None]] = []  # who else wants to know how deliveries end
+        self.wake = asyncio.Event()  # set when a pass may find something new
+        self.on_delivered: list[Callable[[Delivered], None]] = []  # called at the end of each delivery
         self.passes = 0
         self._ports = ports
         jitter = random.Random()  # noqa: S311 - spreads load, guards nothing
-        self.view = Inventory(ports.state, ports.clock.steady_s)
+        self.inventory = Inventory(ports.state, ports.clock.steady_s)
         self.summaries = Summaries(ports.state)
-        self.artifacts = Artifacts(ports.builder, ports.state, self.wake.set)
+        self.artifacts = ArtifactCatalog(ports.builder, ports.state, self.wake.set)
         self.deliveries = Deliveries(self._delivered, self.wake.set, jitter)
-        ears = Observer(self.view, self.summaries, ports.clock)
-        self.attention = Poller(
-            ears,
-            ports.links,
-            lambda device: device in self.deliveries.running,
-            lambda _: self.wake.set(),
-            jitter,
+        polling = PollerPorts(self.inventory, self.summaries, ports.clock, ports.links)
+        self.poller = Poller(
+            polling, lambda device: device in self.deliveries.running, lambda _: self.wake.set(), jitter
         )
-        tools = DispatchPorts(self.artifacts, self.view, ports.state, ports.gateway, ports.clock, ports.links.fleet_of)
-        self._hearing = EventHandler(ears, ports.seals, self.attention, self.deliveries, self.wake.set)
-        self._dispatch = Dispatch(tools, self.deliveries)
+        self._events = LinkEventHandler(polling, ports.verifier, self.poller, self.deliveries, self.wake.set)
+        updates = UpdatePorts(self.artifacts, self.inventory, ports.state, ports.gateway, ports.clock)
+        self._dispatcher = Dispatcher(DeviceUpdater(updates), self.deliveries, ports.links.session_of)
+        self._scopes = ScopeResolver(name, together=ports.peers is not None)
         self._planner = Planner()
-        self.statuses = Statuses(name, ports.state.status(), page=ports.page)
-        self._want: DesiredState | None = None
-        self._scope = Scope(name, together=ports.peers is not None)
-        self._recall = RolloutMemories(ports.state)
-        self._rollout_view = RolloutFactsBuilder()
-        self._ours: tuple[tuple[Action, ...], tuple[Action, ...]] = ((), ())  # of the last plan, and of that ours
+        self._memories = RolloutMemories(ports.state)
+        self._rollout_facts = RolloutFactsBuilder()
+        self.statuses = StatusRenderer(name, ports.state.status_files(), page=ports.page)
+        self._desired_state: DesiredState | None = None
+        self._own_actions: SnapshotCache[tuple[Action, ...]] = SnapshotCache()
         self._peers: Mapping[GatewayId, PeerReport] = {}
         self._remote_trouble: str | None = None
 
-    async def look(self) -> None:
-        """Look at Git: fetch, verify, load."""
-        loop = asyncio.get_running_loop()
-        before, self._want = self._want, await loop.run_in_executor(self._ports.git_thread, self._ports.wanted.look)
-        if self._ports.peers is not None:
-            peers = await loop.run_in_executor(self._ports.git_thread, self._ports.peers.look)
+    async def poll_git(self) -> None:
+        """Fetch, verify and load the fleet repository, and fetch what other gateways report."""
+        loop, ports = asyncio.get_running_loop(), self._ports
+        before = self._desired_state
+        self._desired_state = await loop.run_in_executor(ports.git_thread, ports.source.poll)
+        if ports.peers is not None:
+            peers = await loop.run_in_executor(ports.git_thread, ports.peers.fetch)
             if peers is not self._peers:
                 self._peers = peers
                 self.wake.set()
-        if self._want != before:
-            _tell(self._want)
+        if self._desired_state != before:
+            _log_source(self._desired_state)
             self.wake.set()
 
     async def run_pass(self, *, act: bool = True) -> Pass | None:
-        """Plan for what is wanted and what is; with `act`, begin what the plan says. None before the first look."""
-        want = self._want
-        if want is None:
+        """Plan, and with `act` carry the plan out; return None before Git was polled for the first time.
+
+        Without a commit, or without this gateway in it, only the status is reported: links and deliveries stay.
+        """
+        desired_state = self._desired_state
+        if desired_state is None:
             return None
         self.passes += 1
-        trace.begin_pass(self.passes, want.desired.commit if want.desired else None)
-        actions: tuple[Action, ...] = ()
-        scoped = self._scope.of(want.desired) if want.desired is not None else None
-        if scoped is not None:
-            actions = self._plan(scoped, act=act)
-        self._report(want, scoped, actions)
-        return Pass(self.passes, want, actions)
+        desired = desired_state.desired
+        trace.begin_pass(self.passes, desired.commit if desired is not None else None)
+        scope = self._scopes.resolve(desired) if desired is not None else None
+        state = PassState(scope, self._ports.clock.now()) if scope is not None else None
+        for step in self._steps(act=act):
+            state = step(state) if state is not None else None
+        self._report_status(desired_state, state)
+        return Pass(self.passes, desired_state, state.actions if state is not None else ())
 
     async def publish(self, *, at_once: bool = False) -> None:
-        """Commit the status, if it changed and the interval is over."""
+        """Commit the status if it changed and the interval has passed."""
         steady_s = self._ports.clock.steady_s()
         due_in_s = self._ports.publisher.due_in_s(steady_s)
         if due_in_s is None or (due_in_s > 0.0 and not at_once):
@@ -144,16 +138,30 @@ class Engine:
         batch = publisher.batch(steady_s)
         loop = asyncio.get_running_loop()
         outcome = await loop.run_in_executor(self._ports.status_thread, publisher.commit, batch, now)
-        before, self._remote_trouble = self._remote_trouble, publisher.ended(batch, outcome)
+        before, self._remote_trouble = self._remote_trouble, publisher.committed(batch, outcome)
         if self._remote_trouble != before:
             self.wake.set()
+
+    async def listen(self) -> None:
+        """Take in unsolicited events of the links, until cancelled."""
+        async for event in self._ports.links.events():
+            try:
+                self._events.handle(event)
+            except FleetError as failure:  # the report is lost; the poller asks for the next one
+                log.error("handling a link event failed: %s: %s", failure.reason, failure)  # noqa: TRY400 - expected
+
+    async def stop(self) -> None:
+        """Cancel everything in progress; devices keep what they hold."""
+        await self.poller.stop()
+        await self.deliveries.stop()
+        await self.artifacts.stop()
 
     def publish_in_s(self) -> float | None:
         """Return after how long a status is due; None: nothing changed."""
         return self._ports.publisher.due_in_s(self._ports.clock.steady_s())
 
     def next_pass_in_s(self) -> float | None:
-        """Return after how long time alone may change the plan; None: not at all."""
+        """Return after how long the plan may change by the passing of time alone; None: it can't."""
         due: list[float | None] = []
         if self._planner.until is not None:
             due.append(max(0.0, (self._planner.until - self._ports.clock.now()).total_seconds()))
@@ -162,125 +170,156 @@ class Engine:
 
     @property
     def busy(self) -> bool:
-        """Tell whether anything is under way that will wake a pass when it ends."""
-        return bool(self.wake.is_set() or self.attention.pending or self.deliveries.running or self.artifacts.building)
+        """Return whether anything in progress will wake another pass."""
+        return bool(self.wake.is_set() or self.poller.pending or self.deliveries.running or self.artifacts.building)
 
     @property
     def source(self) -> SourceState | None:
-        """Return how the last look at Git went."""
-        return self._want.source if self._want is not None else None
+        """Return how the last poll of Git went."""
+        return self._desired_state.source if self._desired_state is not None else None
 
     @property
     def enforced(self) -> Commit | None:
         """Return the commit that is enforced."""
-        return self._want.desired.commit if self._want is not None and self._want.desired is not None else None
+        desired = self._desired_state.desired if self._desired_state is not None else None
+        return desired.commit if desired is not None else None
 
     def summary(self) -> str:
-        """Say in one line where things stand."""
+        """Return the fleet's state in one line."""
         gateway = self.statuses.gateway
         if gateway is None:
-            return "looking at Git"
+            return "polling Git"
         devices = self.statuses.devices
-        good = sum(device.ready.status is Status.TRUE for device in devices)
+        ready = sum(device.ready.status is Status.TRUE for device in devices)
         in_progress = len(self.deliveries.running)
-        return f"{gateway.ready.reason}: {good} of {len(devices)} devices as wanted, {in_progress} updates under way"
+        return f"{gateway.ready.reason}: {ready} of {len(devices)} devices ready, {in_progress} updates in progress"
 
-    async def listen(self) -> None:
-        """Take in what devices say by themselves, until cancelled."""
-        async for event in self._ports.links.events():
-            try:
-                self._hearing.take(event)
-            except FleetError as failure:  # what it said is lost, and asked for again
-                log.error("hearing a device failed: %s: %s", failure.reason, failure)  # noqa: TRY400 - expected
+    # ------------------------------------------------------------ the steps of a pass, in their order
 
-    async def stop(self) -> None:
-        """End what is under way; devices keep what they hold."""
-        await self.attention.stop()
-        await self.deliveries.stop()
-        await self.artifacts.stop()
+    def _steps(self, *, act: bool) -> tuple[Step, ...]:
+        if not act:
+            return (self._load_desired, self._observe, self._plan, self._remember)
+        return (
+            self._load_desired,
+            self._serve_links,
+            self._poll_devices,
+            self._observe,
+            self._plan,
+            self._remember,
+            self._cancel_obsolete,
+            self._build_artifacts,
+            self._start_deliveries,
+        )
 
-    # ------------------------------------------------------------ steps of a pass
+    def _load_desired(self, state: PassState) -> PassState:
+        """Take in what a new commit says about devices and rollouts."""
+        if not state.scope.is_new:
+            return state
+        desired = state.scope.desired
+        self._ports.verifier.set_devices(desired.fleet.name, desired.devices)
+        self.inventory.set_public_keys(self._ports.verifier.public_keys)
+        self.inventory.silent_after_s = desired.fleet.silent_after_s
+        self.inventory.release_outdated({name: revision_of(desired, name) for name in desired.rollouts})
+        for device in self.inventory.records.keys() - desired.devices.keys():
+            self.inventory.forget(device)
+        return state
 
-    def _plan(self, scoped: Scoped, *, act: bool) -> tuple[Action, ...]:
-        desired = scoped.desired
-        if scoped.news:
-            self._learn(desired)
-        if act:
-            self._ports.links.serve(desired.fleet.name, desired.devices, desired.gateways[self.name].limits)
-            self.attention.watch(desired.devices, desired.fleet.report_every_s)
-        actions = self._plan_together(scoped)
-        if act:
-            self._dispatch.cancel(desired, actions, scoped.owners)
-            self.artifacts.provide(desired, actions)
-            self._dispatch.begin(desired, actions, self._ports.clock.steady_s())
-        return actions
+    def _serve_links(self, state: PassState) -> PassState:
+        """Open the links that lead to this gateway's devices, and close all others."""
+        desired = state.scope.desired
+        self._ports.links.serve(desired.fleet.name, desired.devices, desired.gateways[self.name].limits)
+        return state
 
-    def _plan_together(self, scoped: Scoped) -> tuple[Action, ...]:
-        """Plan with the devices of other gateways in sight, for ours; keep what must not be forgotten of it."""
-        desired, observed, now = scoped.desired, self._observed(scoped), self._ports.clock.now()
-        actions = self._planner.plan(scoped.planned, observed, now)
-        if scoped.others:
-            if self._ours[0] is not actions:
-                self._ours = (actions, tuple([each for each in actions if each.device not in scoped.others]))
-            actions = self._ours[1]
-        if self._recall.take(observed, self._planner, now):
+    def _poll_devices(self, state: PassState) -> PassState:
+        desired = state.scope.desired
+        self.poller.watch(desired.devices, desired.fleet.report_every_s)
+        return state
+
+    def _observe(self, state: PassState) -> PassState:
+        return replace(state, observed=self._observed(state.scope))
+
+    def _plan(self, state: PassState) -> PassState:
+        """Plan with the devices of other gateways in sight; keep the actions for our own devices."""
+        actions = self._planner.plan(state.scope.planned, state.observed, state.now)
+        others = state.scope.others
+        if others:
+            known = self._own_actions.get(actions, others)
+            if known is None:
+                own = tuple([each for each in actions if each.device not in others])
+                known = self._own_actions.put(own, actions, others)
+            actions = known
+        return replace(state, actions=actions)
+
+    def _remember(self, state: PassState) -> PassState:
+        """Record what a later pass must know of this plan: rollouts that stopped or completed, and failed gates."""
+        if self._memories.record(state.observed, self._planner, state.now):
             self.wake.set()
-        take_gates(desired, self._planner, self.view, self.artifacts.current(desired).by_pair)
-        return actions
+        desired = state.scope.desired
+        record_gates(desired, self._planner, self.inventory, self.artifacts.available(desired).by_key)
+        return state
 
-    def _learn(self, desired: Desired) -> None:
-        """Take in what a new commit says of devices."""
-        self._ports.seals.know(desired.fleet.name, desired.devices)
-        self.view.know(self._ports.seals.public_keys)
-        self.view.silent_after_s = desired.fleet.silent_after_s
-        self.view.release_outdated({name: revision_of(desired, name) for name in desired.rollouts})
-        for device in self.view.reports.keys() - desired.devices.keys():
-            self.view.forget(device)
+    def _cancel_obsolete(self, state: PassState) -> PassState:
+        self._dispatcher.cancel_obsolete(state.scope.desired, state.actions, state.scope.owners)
+        return state
 
-    def _observed(self, scoped: Scoped) -> Observed:
-        current = self.artifacts.current(scoped.desired)
-        seen = self.view.observed(current.facts, current.by_pair)
-        here = self.name if self._ports.peers is not None else None
-        return self._recall.merged(seen, here, self._peers)
+    def _build_artifacts(self, state: PassState) -> PassState:
+        self.artifacts.build_missing(state.scope.desired, state.actions)
+        return state
 
-    def _report(self, want: DesiredState, scoped: Scoped | None, actions: tuple[Action, ...]) -> None:
-        problems = want.problems
-        if want.desired is not None and scoped is None:
+    def _start_deliveries(self, state: PassState) -> PassState:
+        self._dispatcher.start(state.scope.desired, state.actions, self._ports.clock.steady_s())
+        return state
+
+    def _report_status(self, desired_state: DesiredState, state: PassState | None) -> None:
+        """Render the status, on every path. It observes again: what this pass recorded belongs to its status."""
+        problems = desired_state.problems
+        if desired_state.desired is not None and state is None:
             problems = (f"the fleet repository has no Gateway named {self.name}", *problems)
         links = {**self._ports.links.troubles(), "status ref": self._remote_trouble}
-        current = self.artifacts.current(scoped.desired) if scoped is not None else None
-        observed = self._observed(scoped) if scoped is not None else Observed()
-        picture = PassOutcome(
-            GatewayFacts(self.name, want.source, problems, links, self._ports.links.strangers()),
-            actions,
-            observed,
-            current.by_digest16 if current is not None else {},
-            scoped.owners if scoped is not None else {},
-            Moment(self._ports.clock.now(), scoped.desired.commit if scoped is not None else Commit("")),
-            self.view.doubts.about(actions, observed.devices),
-            self._rollout_facts(scoped) if scoped is not None else (),
-        )
+        gateway = GatewayFacts(self.name, desired_state.source, problems, links, self._ports.links.unknown_devices())
+        now = self._ports.clock.now()
+        if state is None:
+            outcome = PassOutcome(gateway, Moment(now, Commit("")))
+        else:
+            desired, observed = state.scope.desired, self._observed(state.scope)
+            outcome = PassOutcome(
+                gateway,
+                Moment(now, desired.commit),
+                state.actions,
+                observed,
+                self.artifacts.available(desired).by_short_digest,
+                state.scope.owners,
+                self.inventory.trust.distrusted(state.actions, observed.devices),
+                self._facts(state.scope, now),
+            )
         before = self.statuses.rollouts
-        changed = self.statuses.changed(picture)
+        changed = self.statuses.render(outcome)
         self._ports.publisher.put(*changed, urgent=has_stopped(before, self.statuses.rollouts))
 
-    def _rollout_facts(self, scoped: Scoped) -> tuple[RolloutFacts, ...]:
-        words, now = self.statuses.words, self._ports.clock.now()
-        return self._rollout_view.facts(scoped.desired, self._planner, scoped.desired.devices, words, now)
+    def _observed(self, scope: GatewayScope) -> Observed:
+        available = self.artifacts.available(scope.desired)
+        seen = self.inventory.observed(available.defaults, available.by_key)
+        here = self.name if self._ports.peers is not None else None
+        return self._memories.merged(seen, here, self._peers)
+
+    def _facts(self, scope: GatewayScope, now: datetime) -> tuple[RolloutFacts, ...]:
+        return self._rollout_facts.facts(scope.desired, self._planner, self.statuses.reports, now)
+
+    # ------------------------------------------------------------ between passes
 
     def _delivered(self, done: Delivered) -> None:
-        log.log(logging.INFO if done.good else logging.WARNING, "%s: %s", done.label, done.words)
-        self.attention.heard_from(done.device)
-        for told in self.on_done:
-            told(done)
+        log.log(logging.INFO if done.good else logging.WARNING, "%s: %s", done.label, done.message)
+        self.poller.heard_from(done.device)
+        for callback in self.on_delivered:
+            callback(done)
         self.wake.set()
 
 
-def _tell(want: DesiredState) -> None:
-    """Log what a look at Git found."""
-    if want.source.good:
-        log.info("%s", want.source.message)
+def _log_source(desired_state: DesiredState) -> None:
+    source = desired_state.source
+    if source.good:
+        log.info("%s", source.message)
     else:
-        log.warning("%s: %s", want.source.reason, want.source.message, extra={"reason": want.source.reason})
-    for problem in want.problems:
+        log.warning("%s: %s", source.reason, source.message, extra={"reason": source.reason})
+    for problem in desired_state.problems:
         log.error("%s", problem, extra={"reason": "Invalid"})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ending tasks for sure."""
+"""Cancelling tasks so that they really end."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-ONCE_MORE_S = 0.5
+CANCEL_AGAIN_S = 0.5
 
 
-async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks until they are over.
+async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until all of them have ended.
 
-    Once is not enough: `asyncio.wait_for` of Python 3.11 may swallow a cancellation that comes just when what it
-    waits for is done, and a loop around it then goes on as if nothing had happened.
+    Cancelling once is not enough. `asyncio.wait_for` of Python 3.11 may swallow a cancellation that comes just when
+    what it waits for is done, and a loop around it then goes on as if nothing had happened.
     """
     pending = {task for task in tasks if not task.done()}
     while pending:
         for task in pending:
             task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=ONCE_MORE_S)
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)

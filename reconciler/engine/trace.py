@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a log line is about. Tasks inherit it from the pass that began them, so nobody hands it on."""
+"""Which pass, commit and device a log line is about.
+
+Tasks inherit these context variables from the pass that starts them, so no function has to pass them on.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,14 @@ device: ContextVar[DeviceId | None] = ContextVar("device", default=None)
 
 
 def begin_pass(number: int, enforced: Commit | None) -> None:
-    """Say which pass this is, and of which commit."""
+    """Set the pass and its commit for all log lines from here on."""
     pass_number.set(number)
     commit.set(enforced)
 
 
 @contextmanager
 def about(name: DeviceId) -> Iterator[None]:
-    """Say of which device it is while this lasts."""
+    """Set the device for the log lines inside the block."""
     token = device.set(name)
     try:
         yield

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from reconciler import sqlite_file
 from reconciler.load import schemas
 from reconciler.load.document_check import Checked, Item
 from reconciler.load.problems import Problem, Rule
@@ -147,32 +148,19 @@ class Cache:
         except sqlite3.DatabaseError:
             self.close()
             if self._path is not None:
-                _remove(self._path)
+                sqlite_file.remove(self._path)
                 self._disk = _open(self._path, self._wait_s)
 
 
 def _open(path: Path, wait_s: float) -> sqlite3.Connection | None:
-    for _attempt in range(2):
-        with contextlib.suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            disk = sqlite3.connect(path, timeout=wait_s, check_same_thread=False)
-            disk.execute("PRAGMA journal_mode=WAL")
-            disk.execute("PRAGMA synchronous=NORMAL")
-            disk.execute(TABLE)
-        except sqlite3.OperationalError:
-            return None
-        except sqlite3.DatabaseError:
-            _remove(path)
-        else:
-            return disk
-    return None
-
-
-def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        with contextlib.suppress(OSError):
-            path.with_name(path.name + suffix).unlink()
+    """Open the file, or go on without it where it can't be opened; a damaged one is replaced."""
+    try:
+        opened = sqlite_file.open_database(
+            path, lambda db: db.execute(TABLE), discard=sqlite_file.remove, autocommit=False, wait_s=wait_s
+        )
+    except (OSError, sqlite3.DatabaseError):
+        return None
+    return opened.connection
 
 
 def _seal(key: str, body: bytes) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any
 from reconciler.errors import Invalid
 from reconciler.model import (
     Artifact,
+    ArtifactKey,
     Before,
     Capabilities,
     Counts,
@@ -42,7 +43,7 @@ class Contradiction(Invalid):
 
 def observed_from(document: Document) -> Observed:
     """Make the value; `at` is not part of it (see `moment_of`)."""
-    artifacts: dict[tuple[ModelRef, TypeId], Artifact] = {}
+    artifacts: dict[ArtifactKey, Artifact] = {}
     for raw in document.get("artifacts", ()):
         made = _artifact(raw)
         if artifacts.setdefault((made.model, made.type), made) != made:

@@ -17,8 +17,16 @@ from reconciler.model.actions import (
     Hold,
     HoldReason,
     Install,
-    Nothing,
+    NoChange,
     Origin,
+)
+from reconciler.model.digests import (
+    SHORT_DIGEST_BYTES,
+    Digest,
+    ShortDigest,
+    short_digest,
+    short_digest_from_bytes,
+    short_digest_to_bytes,
 )
 from reconciler.model.fleet import (
     Device,
@@ -51,9 +59,9 @@ from reconciler.model.models import (
     TrainSpec,
 )
 from reconciler.model.names import (
+    ArtifactKey,
     Commit,
     DeviceId,
-    Digest,
     GatewayId,
     Labels,
     ModelRef,
@@ -76,6 +84,7 @@ from reconciler.model.observed import (
     RolloutReport,
     Scores,
 )
+from reconciler.model.payloads import PayloadEncoding
 from reconciler.model.rollouts import (
     Desired,
     FailureBudget,
@@ -89,9 +98,11 @@ from reconciler.model.rollouts import (
 )
 
 __all__ = [
+    "SHORT_DIGEST_BYTES",
     "Action",
     "ActivatePrebaked",
     "Artifact",
+    "ArtifactKey",
     "Before",
     "Blocked",
     "BlockedReason",
@@ -130,12 +141,13 @@ __all__ = [
     "ModelSource",
     "MqttAddress",
     "Needs",
-    "Nothing",
+    "NoChange",
     "Observed",
     "ObservedDevice",
     "OnFailure",
     "Origin",
     "Parameters",
+    "PayloadEncoding",
     "PeerReport",
     "Phase",
     "QuantizeSpec",
@@ -150,10 +162,14 @@ __all__ = [
     "SelectorOperator",
     "SerialAddress",
     "SerialLine",
+    "ShortDigest",
     "TensorDescriptor",
     "TrainSpec",
     "TypeId",
     "Updates",
     "Version",
     "Wave",
+    "short_digest",
+    "short_digest_from_bytes",
+    "short_digest_to_bytes",
 ]

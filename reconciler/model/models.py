@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from reconciler.model.names import Digest, Labels, ModelRef, Parameters
+from reconciler.model.digests import Digest
+from reconciler.model.names import Labels, ModelRef, Parameters
 
 
 @dataclass(frozen=True, slots=True)

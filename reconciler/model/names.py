@@ -11,7 +11,6 @@ DeviceId = NewType("DeviceId", str)
 GatewayId = NewType("GatewayId", str)
 RolloutId = NewType("RolloutId", str)
 TypeId = NewType("TypeId", str)
-Digest = NewType("Digest", str)  # 64 lower-case hex digits of a SHA-256
 Version = NewType("Version", str)
 Commit = NewType("Commit", str)
 
@@ -28,3 +27,6 @@ class ModelRef:
 
     def __str__(self) -> str:
         return f"{self.name}@{self.version}"
+
+
+ArtifactKey = tuple[ModelRef, TypeId]  # what an artifact is built of, and for

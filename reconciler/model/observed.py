@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from reconciler.model.names import DeviceId, Digest, GatewayId, ModelRef, Parameters, RolloutId, TypeId
+from reconciler.model.digests import Digest
+from reconciler.model.names import ArtifactKey, DeviceId, GatewayId, ModelRef, Parameters, RolloutId, TypeId
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ class Observed:
     """The whole observed state: the devices, the artifacts there are, and what failed."""
 
     devices: Mapping[DeviceId, ObservedDevice] = field(default_factory=dict)
-    artifacts: Mapping[tuple[ModelRef, TypeId], Artifact] = field(default_factory=dict)
+    artifacts: Mapping[ArtifactKey, Artifact] = field(default_factory=dict)
     quarantined: frozenset[tuple[DeviceId, Digest]] = frozenset()
     rollouts: Mapping[RolloutId, RolloutMemory] = field(default_factory=dict)
     gateway: GatewayId | None = None  # who observed; devices of other gateways are known by `peers` alone. None: all

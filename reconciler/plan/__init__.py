@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From wanted and observed state to actions; pure. docs/plan.md tells how a plan is reasoned.
+"""From desired and observed state to actions, as a pure function (docs/plan.md).
 
-`plan` is the definition. A `Planner` gives the same answers and remembers, so that an unchanged pass
-costs nothing and a small change costs little.
+`plan` is the definition, written as plainly as possible. A `Planner` gives the same answers from memory: an
+unchanged pass costs nothing, and a small change costs little.
 """
 
 from reconciler.plan.planner import Planner
-from reconciler.plan.reference import Reasoned, plan, reason
+from reconciler.plan.reference import DetailedPlan, detailed_plan, plan
 from reconciler.plan.rollout.memory import remember
 
-__all__ = ["Planner", "Reasoned", "plan", "reason", "remember"]
+__all__ = ["DetailedPlan", "Planner", "detailed_plan", "plan", "remember"]

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which rollout has a device, and which gateway serves it."""
+"""Which rollout updates a device, and which gateway serves it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TypeVar
 
-from reconciler.model import Desired, Device, GatewayId, RolloutId
+from reconciler.model import Blocked, BlockedReason, Desired, Device, DeviceId, GatewayId, NoChange, RolloutId
 from reconciler.selection import Matcher, matcher
 
 Name = TypeVar("Name")
@@ -14,17 +14,18 @@ Name = TypeVar("Name")
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """To whom a device belongs; None where nobody claims it."""
+    """Who claims a device; None if no selector matches it."""
 
     rollout: RolloutId | None
     gateway: GatewayId | None
 
 
 class Claims:
-    """The selectors of one commit, ready for many devices.
+    """The selectors of one commit, prepared for many devices.
 
-    The highest priority has a device. Loading refuses equal priorities that overlap; should they
-    ever get here, the rollout whose name comes first has it, so that every gateway decides alike.
+    The rollout with the highest priority claims a device. Loading refuses rollouts of equal priority that
+    overlap. If such rollouts get here in spite of that, the first by name claims the device, so that every
+    gateway decides alike.
     """
 
     def __init__(self, desired: Desired) -> None:
@@ -40,11 +41,11 @@ class Claims:
         )
 
     def of(self, device: Device) -> Claim:
-        """Find the owner of one device; one value for all that have the same owners."""
-        owners = (_first(self._rollouts, device), _first(self._gateways, device))
-        claim = self._known.get(owners)
+        """Find who claims a device; devices with the same claim share one object."""
+        pair = (_first(self._rollouts, device), _first(self._gateways, device))
+        claim = self._known.get(pair)
         if claim is None:
-            claim = self._known[owners] = Claim(*owners)
+            claim = self._known[pair] = Claim(*pair)
         return claim
 
 
@@ -53,3 +54,13 @@ def _first(candidates: list[tuple[Name, Matcher]], device: Device) -> Name | Non
         if matches(device):
             return name
     return None
+
+
+def unclaimed_device(device: DeviceId) -> NoChange:
+    """Return the action of a device that no rollout claims."""
+    return NoChange(device, "no rollout selects it")
+
+
+def unknown_device(device: DeviceId) -> Blocked:
+    """Return the action of a device that reports and is not in Git."""
+    return Blocked(device, None, BlockedReason.UNKNOWN, "reports, but is not in Git")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The devices of one rollout, and what a planner remembers of them from plan to plan."""
+"""The devices of one rollout, and what a planner keeps about them from plan to plan."""
 
 from __future__ import annotations
 
@@ -18,112 +18,119 @@ from reconciler.model import (
     RolloutId,
     TypeId,
 )
-from reconciler.plan.device.goal import Goal, gather
+from reconciler.model.snapshot import reuse_if_equal
+from reconciler.plan.device.goal import Goal, goal_for
 from reconciler.plan.device.peers import PeerDevices, peer_devices
 from reconciler.plan.device.verdict import DeviceVerdict
-from reconciler.plan.revision import revision_of
-from reconciler.plan.rollout.evaluation import Release, RolloutEvaluation, RolloutHistory, follow, past
-from reconciler.plan.rollout.waves import reordered, stable_order
+from reconciler.plan.rollout.actions import PlanContext, RolloutActions, rollout_actions
+from reconciler.plan.rollout.evaluation import RolloutEvaluation, RolloutHistory, evaluate_rollout, history_of
+from reconciler.plan.rollout.waves import stable_order, update_order
 
-NOTHING_PAST = RolloutHistory()
-FEW = 50  # up to one device in so many is put into its place alone; for more all are sorted again
+RESORT_SHARE = 50  # if more than one device in so many changed, all are sorted again; fewer are moved one by one
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseInputs:
-    """What a release was decided by, beyond the rollout and its devices."""
+class HoldInputs:
+    """What the holds of a rollout depended on, besides the rollout and its devices."""
 
-    holding: frozenset[RolloutId]  # those of `depends_on` that are not complete
+    incomplete: frozenset[RolloutId]  # those of `depends_on` that are not complete
     fleet_windows: tuple[MaintenanceWindow, ...]
     gateway_windows: Mapping[GatewayId, tuple[MaintenanceWindow, ...]]
 
 
 @dataclass(slots=True)
 class RolloutCache:
-    """The devices of one rollout, and what was found of them."""
+    """The devices of one rollout, their verdicts, and what follows from them."""
 
     rollout: Rollout
     members: dict[DeviceId, Device] = field(default_factory=dict)
     goals: dict[TypeId, Goal] = field(default_factory=dict)  # of this pass
-    goals_before: dict[TypeId, Goal] = field(default_factory=dict)
+    goals_before: dict[TypeId, Goal] = field(default_factory=dict)  # of the pass before
     verdicts: dict[DeviceId, DeviceVerdict] = field(default_factory=dict)
-    order: list[Device] | None = None  # None: to be found anew
-    moved: set[DeviceId] = field(default_factory=set)  # who came, went or changed since `order` was found
-    course: RolloutEvaluation | None = None  # None: to be found anew
-    revision: str = ""
-    before: RolloutHistory = NOTHING_PAST
-    elsewheres: dict[GatewayId, PeerDevices] = field(default_factory=dict)
-    context: ReleaseInputs | None = None
-    release: Release | None = None
+    order: list[Device] | None = None  # None: to be sorted
+    changed: set[DeviceId] = field(default_factory=set)  # added, removed or changed since `order` was computed
+    evaluation: RolloutEvaluation | None = None  # None: to be evaluated
+    history: RolloutHistory = field(default_factory=RolloutHistory)
+    peers: dict[GatewayId, PeerDevices] = field(default_factory=dict)
+    hold_inputs: HoldInputs | None = None
+    actions: RolloutActions | None = None  # None: to be decided
 
     def put(self, device: Device) -> None:
-        """Take a device in, or what changed of it."""
+        """Add a device, or replace it by its new version."""
         self.members[device.name] = device
-        self.moved.add(device.name)
-        self.course = None
+        self.changed.add(device.name)
+        self.evaluation = None
 
-    def take(self, name: DeviceId) -> None:
-        """Let a device go."""
-        del self.members[name]
-        self.verdicts.pop(name, None)
-        self.moved.add(name)
-        self.course = None
+    def remove(self, device: DeviceId) -> None:
+        """Remove a device."""
+        del self.members[device]
+        self.verdicts.pop(device, None)
+        self.changed.add(device)
+        self.evaluation = None
 
-    def begin(self, desired: Desired, observed: Observed) -> None:
-        """Begin a pass: the rollout itself may have changed, and so may what is remembered of it."""
+    def begin_pass(self, desired: Desired, observed: Observed) -> None:
+        """Take in what may have changed about the rollout itself."""
         rollout = desired.rollouts[self.rollout.name]
-        self.revision = revision_of(desired, rollout.name)
-        before = past(observed, rollout.name, self.revision)
-        if before != self.before:
-            self.before, self.course = before, None
-        for gateway, known in self.elsewheres.items():
-            found = peer_devices(observed, rollout.name, gateway, self.revision)
-            self.elsewheres[gateway] = known if known == found else found
+        history = history_of(desired, observed, rollout.name)
+        if history != self.history:
+            self.history, self.evaluation = history, None
+        for gateway, before in self.peers.items():
+            current = peer_devices(observed, rollout.name, gateway, history.revision)
+            self.peers[gateway] = reuse_if_equal(before, current)
         if rollout != self.rollout:
-            self.course = None
+            self.evaluation = None
             if rollout.model != self.rollout.model:
                 self.order = None
             self.rollout = rollout
         self.goals_before, self.goals = self.goals, {}
 
-    def ordered(self) -> list[Device]:
-        """Return the members in their stable order."""
-        if self.order is None or len(self.moved) * FEW > len(self.members):
-            self.order = stable_order(self.rollout, self.members.values())
-        elif self.moved:
-            self.order = reordered(self.rollout, self.order, self.moved, self.members)
-        self.moved.clear()
-        return self.order
-
-    def goal_for(self, desired: Desired, observed: Observed, kind: TypeId) -> Goal:
-        """Make the goal for one device type; the one of the pass before, where it says the same."""
-        pair = (self.rollout.name, kind)
-        made, before = gather(desired, observed, [pair])[pair], self.goals_before.get(kind)
-        self.goals[kind] = goal = before if before is not None and before == made else made
+    def goal(self, desired: Desired, observed: Observed, type_id: TypeId) -> Goal:
+        """Make the goal for one device type; the object of the pass before if it is equal."""
+        goal = reuse_if_equal(self.goals_before.get(type_id), goal_for(desired, observed, self.rollout.name, type_id))
+        self.goals[type_id] = goal
         return goal
 
-    def elsewhere_at(self, observed: Observed, gateway: GatewayId) -> PeerDevices:
-        """Return what another gateway says; the very value of before while that is nothing new."""
-        found = self.elsewheres.get(gateway)
-        if found is None:
-            found = self.elsewheres[gateway] = peer_devices(observed, self.rollout.name, gateway, self.revision)
-        return found
+    def peer(self, observed: Observed, gateway: GatewayId) -> PeerDevices:
+        """Return what another gateway reports; the object of the pass before if it is equal."""
+        peer = self.peers.get(gateway)
+        if peer is None:
+            peer = peer_devices(observed, self.rollout.name, gateway, self.history.revision)
+            self.peers[gateway] = peer
+        return peer
 
-    def note(self, name: DeviceId, verdict: DeviceVerdict) -> datetime | None:
-        """Note a verdict; return until when it stands. That one merely holds longer than before is no news."""
-        before = self.verdicts.get(name)
-        if before is None or not before.says_the_same(verdict):
-            self.verdicts[name] = verdict
-            self.course = None
-        return verdict.until
+    def set_verdict(self, device: DeviceId, verdict: DeviceVerdict) -> None:
+        """Keep a verdict. One that is equal but stays valid longer does not make the rollout stale."""
+        before = self.verdicts.get(device)
+        if reuse_if_equal(before, verdict) is not before:
+            self.verdicts[device] = verdict
+            self.evaluation = None
 
-    def followed(self, now: datetime) -> RolloutEvaluation:
-        """See how far the rollout is, unless nothing can have changed that."""
-        until = None if self.release is None else self.release.until
-        course = self.course
-        if course is None or (until is not None and now >= until):
-            course = self.course = follow(
-                self.rollout, self.ordered(), self.verdicts, now, revision=self.revision, before=self.before
-            )
-            self.release = None
-        return course
+    def evaluate(self, now: datetime) -> RolloutEvaluation:
+        """Evaluate the rollout, unless nothing that it depends on can have changed."""
+        until = None if self.actions is None else self.actions.until
+        evaluation = self.evaluation
+        if evaluation is None or (until is not None and now >= until):
+            evaluation = evaluate_rollout(self.rollout, self._ordered(), self.verdicts, self.history, now)
+            self.evaluation, self.actions = evaluation, None
+        return evaluation
+
+    def decide(self, evaluation: RolloutEvaluation, context: PlanContext) -> RolloutActions | None:
+        """Decide the actions of the devices; None if they are those of the pass before."""
+        inputs = HoldInputs(
+            frozenset(context.incomplete).intersection(self.rollout.depends_on),
+            context.desired.fleet.windows,
+            {name: gateway.windows for name, gateway in context.desired.gateways.items()},
+        )
+        if self.actions is not None and self.hold_inputs == inputs:
+            return None
+        self.actions = rollout_actions(self.rollout, evaluation, self.verdicts, context)
+        self.hold_inputs = inputs
+        return self.actions
+
+    def _ordered(self) -> list[Device]:
+        if self.order is None or len(self.changed) * RESORT_SHARE > len(self.members):
+            self.order = stable_order(self.rollout, self.members.values())
+        elif self.changed:
+            self.order = update_order(self.rollout, self.order, self.changed, self.members)
+        self.changed.clear()
+        return self.order

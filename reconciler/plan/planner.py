@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same plan, for the cost of what changed.
 
-A `Planner` gives what `plan` gives (a property test holds it to that) and remembers what each device
-was judged by, how far each rollout was, and until when time alone changes none of it. It takes "the
-same object" for "unchanged", which is right as long as nobody changes a `Desired`, an `Observed` or
-anything in them in place.
+A `Planner` gives the answers of `plan`; a property test holds it to that. It remembers what each device was
+evaluated from, how each rollout stands, and until when time alone changes none of it. Its inputs are snapshots
+(reconciler.model.snapshot): it takes the same object for an unchanged value, so a `Desired`, an `Observed` and
+all that they hold must never be changed in place.
 """
 
 from __future__ import annotations
@@ -20,28 +20,29 @@ from reconciler.model import (
     DeviceId,
     Digest,
     GatewayId,
-    Nothing,
     Observed,
     ObservedDevice,
     RolloutId,
 )
-from reconciler.plan.claims import Claim, Claims
-from reconciler.plan.device.evaluate import NOTHING_FAILED, evaluate
+from reconciler.model.snapshot import SnapshotCache
+from reconciler.plan.claims import Claim, Claims, unclaimed_device, unknown_device
+from reconciler.plan.device.case import Case
+from reconciler.plan.device.evaluate import NOTHING_FAILED, evaluate, evaluate_unseen, failures_by_device
 from reconciler.plan.device.goal import Goal
 from reconciler.plan.device.peers import PeerDevices
 from reconciler.plan.device.verdict import DeviceVerdict
-from reconciler.plan.incremental import ReleaseInputs, RolloutCache
-from reconciler.plan.reference import UNCLAIMED, failures, unknown
-from reconciler.plan.rollout.evaluation import PlanContext, RolloutEvaluation, earliest, release
+from reconciler.plan.incremental import RolloutCache
+from reconciler.plan.rollout.actions import PlanContext, earliest
+from reconciler.plan.rollout.evaluation import RolloutEvaluation
 
 
 @dataclass(slots=True)
-class _DeviceSlot:
-    """One device: where it sits, and what it was judged by."""
+class _PlannedDevice:
+    """One device: who claims it, and what it was last evaluated from."""
 
     device: Device
     claim: Claim
-    group: RolloutCache | None
+    rollout: RolloutCache | None
     goal: Goal | None = None
     seen: ObservedDevice | PeerDevices | None = None
     failed: frozenset[Digest] = NOTHING_FAILED
@@ -49,155 +50,150 @@ class _DeviceSlot:
 
 
 class Planner:
-    """Plans again and again for one fleet."""
+    """Plans again and again for one fleet. For one thread."""
 
     def __init__(self) -> None:
         self._forget()
 
     def _forget(self) -> None:
+        self._last: SnapshotCache[tuple[Action, ...]] = SnapshotCache()
         self._desired: Desired | None = None
-        self._observed: Observed | None = None
         self._at: datetime | None = None
         self._until: datetime | None = None
         self._claims: Claims | None = None
-        self._seats: dict[DeviceId, _DeviceSlot] = {}
-        self._groups: dict[RolloutId, RolloutCache] = {}
-        self._by_name: dict[DeviceId, Action] = {}
+        self._devices: dict[DeviceId, _PlannedDevice] = {}
+        self._rollouts: dict[RolloutId, RolloutCache] = {}
+        self._actions: dict[DeviceId, Action] = {}
         self._gateways: dict[DeviceId, GatewayId | None] = {}
-        self._actions: tuple[Action, ...] = ()
 
     @property
-    def courses(self) -> Mapping[RolloutId, RolloutEvaluation]:
-        """Return how far each rollout is that has devices."""
-        return {name: group.course for name, group in self._groups.items() if group.course is not None}
+    def evaluations(self) -> Mapping[RolloutId, RolloutEvaluation]:
+        """How each rollout stands that has devices."""
+        return {name: each.evaluation for name, each in self._rollouts.items() if each.evaluation is not None}
 
     def verdicts(self, rollout: RolloutId) -> Mapping[DeviceId, DeviceVerdict]:
-        """Return how each device of a rollout was judged."""
-        return self._groups[rollout].verdicts
+        """Return the verdict on each device of a rollout."""
+        return self._rollouts[rollout].verdicts
 
     @property
     def until(self) -> datetime | None:
-        """Tell when time alone may change the last plan; None is never."""
+        """When time alone may change the last plan; None means never."""
         return self._until
 
     def plan(self, desired: Desired, observed: Observed, now: datetime) -> tuple[Action, ...]:
         """Return what `plan` returns; the very same tuple while nothing can have changed."""
         if self._at is not None and now < self._at:
-            self._forget()  # the clock was put back: what was found silent may not be
-        same = desired is self._desired and observed is self._observed
-        if same and (self._until is None or now < self._until):
-            return self._actions
+            self._forget()  # the clock went back: a device that had fallen silent may not be silent
+        actions = self._last.get(desired, observed)
+        if actions is not None and (self._until is None or now < self._until):
+            return actions
         try:
-            self._replan(desired, observed, now)
+            actions = self._replan(desired, observed, now)
         except BaseException:
-            self._forget()  # half of a new state is worth nothing
+            self._forget()  # the memory may be half updated
             raise
-        return self._actions
+        self._desired, self._at = desired, now
+        return self._last.put(actions, desired, observed)
 
-    def _replan(self, desired: Desired, observed: Observed, now: datetime) -> None:
-        claims, reclaim = self._claim(desired)
-        self._seat(desired, observed, claims, reclaim=reclaim)
-        verdicts_until = self._judge(desired, observed, now)
-        releases_until = self._release(desired, now)
-        strangers = observed.devices.keys() - desired.devices.keys()
-        names = sorted([*desired.devices, *strangers])
-        by_name = self._by_name
-        self._actions = tuple([by_name[name] if name in by_name else unknown(name) for name in names])
-        self._desired, self._observed, self._at = desired, observed, now
-        self._until = earliest(verdicts_until, releases_until)
+    def _replan(self, desired: Desired, observed: Observed, now: datetime) -> tuple[Action, ...]:
+        self._claim_devices(desired)
+        for rollout in self._rollouts.values():
+            rollout.begin_pass(desired, observed)
+        devices_until = self._evaluate_devices(desired, observed, now)
+        rollouts_until = self._decide_actions(desired, now)
+        self._until = earliest(devices_until, rollouts_until)
+        unknown = observed.devices.keys() - desired.devices.keys()
+        actions = self._actions
+        return tuple(
+            [
+                actions[name] if name in actions else unknown_device(name)
+                for name in sorted([*desired.devices, *unknown])
+            ]
+        )
 
-    def _claim(self, desired: Desired) -> tuple[Claims, bool]:
-        """Prepare the selectors; tell whether they claim otherwise than before."""
-        if self._claims is not None and desired is self._desired:
-            return self._claims, False
-        before, self._claims = self._claims, Claims(desired)
-        return self._claims, before is None or before.scope != self._claims.scope
-
-    def _seat(self, desired: Desired, observed: Observed, claims: Claims, *, reclaim: bool) -> None:
-        """Give every device its place; only those that changed move."""
-        if desired is not self._desired:
-            seats = self._seats
-            for name, device in desired.devices.items():
-                seat = seats.get(name)
-                if seat is None or reclaim or seat.device is not device:
-                    self._seat_one(desired, device, claims.of(device))
-            for name in seats.keys() - desired.devices.keys():
-                self._leave(name)
-            self._groups = {name: group for name, group in self._groups.items() if group.members}
-        for group in self._groups.values():
-            group.begin(desired, observed)
-
-    def _seat_one(self, desired: Desired, device: Device, claim: Claim) -> None:
-        seat = self._seats.get(device.name)
-        if seat is not None and seat.device is device and seat.claim == claim:
+    def _claim_devices(self, desired: Desired) -> None:
+        """Assign every device to its rollout and gateway; only devices that changed move."""
+        if desired is self._desired:
             return
-        self._leave(device.name)
-        group = None
+        before, self._claims = self._claims, Claims(desired)
+        claims, same_scope = self._claims, before is not None and before.scope == self._claims.scope
+        for name, device in desired.devices.items():
+            known = self._devices.get(name)
+            if known is None or not same_scope or known.device is not device:
+                self._assign(desired, device, claims.of(device))
+        for name in self._devices.keys() - desired.devices.keys():
+            self._remove(name)
+        self._rollouts = {name: rollout for name, rollout in self._rollouts.items() if rollout.members}
+
+    def _assign(self, desired: Desired, device: Device, claim: Claim) -> None:
+        known = self._devices.get(device.name)
+        if known is not None and known.device is device and known.claim == claim:
+            return
+        self._remove(device.name)
+        rollout = None
         if claim.rollout is None:
-            self._by_name[device.name] = Nothing(device.name, UNCLAIMED)
+            self._actions[device.name] = unclaimed_device(device.name)
         else:
-            group = self._groups.get(claim.rollout)
-            if group is None:
-                group = self._groups[claim.rollout] = RolloutCache(desired.rollouts[claim.rollout])
-            group.put(device)
-        self._seats[device.name] = _DeviceSlot(device, claim, group)
+            rollout = self._rollouts.get(claim.rollout)
+            if rollout is None:
+                rollout = self._rollouts[claim.rollout] = RolloutCache(desired.rollouts[claim.rollout])
+            rollout.put(device)
+        self._devices[device.name] = _PlannedDevice(device, claim, rollout)
         self._gateways[device.name] = claim.gateway
 
-    def _leave(self, name: DeviceId) -> None:
-        seat = self._seats.pop(name, None)
-        if seat is None:
+    def _remove(self, name: DeviceId) -> None:
+        known = self._devices.pop(name, None)
+        if known is None:
             return
         self._gateways.pop(name)
-        self._by_name.pop(name)
-        if seat.group is not None:
-            seat.group.take(name)
+        self._actions.pop(name)
+        if known.rollout is not None:
+            known.rollout.remove(name)
 
-    def _judge(self, desired: Desired, observed: Observed, now: datetime) -> datetime | None:
-        """Judge anew each device of which something changed; return when the first verdict goes stale."""
-        failed = failures(observed)
+    def _evaluate_devices(self, desired: Desired, observed: Observed, now: datetime) -> datetime | None:
+        """Evaluate each device of which something changed; return until when all verdicts are valid."""
+        failures = failures_by_device(observed)
         seen_of = observed.devices.get
         here = observed.gateway
         first: datetime | None = None
-        for name, seat in self._seats.items():
-            group = seat.group
-            if group is None:
+        for name, known in self._devices.items():
+            rollout = known.rollout
+            if rollout is None:
                 continue
-            gateway = seat.claim.gateway
+            gateway = known.claim.gateway
             if gateway is not None and gateway != here and here is not None:
-                _judge_elsewhere(group.elsewhere_at(observed, gateway), group, name, seat)
+                _evaluate_peer_device(rollout.peer(observed, gateway), rollout, name, known)
                 continue
-            kind = seat.device.type
-            goal = group.goals.get(kind) or group.goal_for(desired, observed, kind)
+            goal = rollout.goals.get(known.device.type) or rollout.goal(desired, observed, known.device.type)
             seen = seen_of(name)
-            lost = failed.get(name, NOTHING_FAILED)
-            until = seat.until
-            if seen is not seat.seen or goal is not seat.goal or lost != seat.failed or (until and now >= until):
-                seat.goal, seat.seen, seat.failed = goal, seen, lost
-                until = seat.until = group.note(name, evaluate(goal, name, seen, lost, now))
+            failed = failures.get(name, NOTHING_FAILED)
+            until = known.until
+            if seen is not known.seen or goal is not known.goal or failed != known.failed or (until and now >= until):
+                known.goal, known.seen, known.failed = goal, seen, failed
+                verdict = evaluate_unseen(goal, name) if seen is None else evaluate(Case(goal, name, seen, failed, now))
+                rollout.set_verdict(name, verdict)
+                until = known.until = verdict.until
             if until is not None and (first is None or until < first):
                 first = until
         return first
 
-    def _release(self, desired: Desired, now: datetime) -> datetime | None:
-        """Follow each rollout of which something changed; return when time alone may change one."""
-        courses = {name: group.followed(now) for name, group in self._groups.items()}
-        incomplete = frozenset(name for name, course in courses.items() if not course.complete)
-        scene = PlanContext(desired, incomplete, now)
-        windows = {name: gateway.windows for name, gateway in desired.gateways.items()}
+    def _decide_actions(self, desired: Desired, now: datetime) -> datetime | None:
+        """Decide the actions of each rollout of which something changed; return until when all are valid."""
+        evaluations = {name: rollout.evaluate(now) for name, rollout in self._rollouts.items()}
+        incomplete = frozenset(name for name, evaluation in evaluations.items() if not evaluation.complete)
+        context = PlanContext(desired, incomplete, self._gateways, now)
         until: datetime | None = None
-        for name, group in self._groups.items():
-            context = ReleaseInputs(incomplete.intersection(group.rollout.depends_on), desired.fleet.windows, windows)
-            released = group.release
-            if released is None or group.context != context:
-                released = release(group.rollout, courses[name], group.verdicts, self._gateways, scene)
-                group.release, group.context = released, context
-                self._by_name |= released.actions
-            until = earliest(until, released.until)
+        for name, rollout in self._rollouts.items():
+            decided = rollout.decide(evaluations[name], context)
+            if decided is not None:
+                self._actions |= decided.actions
+            if rollout.actions is not None:
+                until = earliest(until, rollout.actions.until)
         return until
 
 
-def _judge_elsewhere(found: PeerDevices, group: RolloutCache, name: DeviceId, seat: _DeviceSlot) -> None:
-    """Judge a device of another gateway anew where that gateway says something else than before."""
-    if seat.seen is not found:
-        seat.goal, seat.seen, seat.until = None, found, None
-        group.note(name, found.verdict(name))
+def _evaluate_peer_device(peer: PeerDevices, rollout: RolloutCache, name: DeviceId, known: _PlannedDevice) -> None:
+    """Evaluate a device of another gateway, if that gateway reports something new."""
+    if known.seen is not peer:
+        known.goal, known.seen, known.until = None, peer, None
+        rollout.set_verdict(name, peer.verdict(name))

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The definition of a plan, in the plainest form: `Planner` gives the same answers for less work."""
+"""The definition of a plan, in its plainest form. `Planner` gives the same answers for less work.
+
+This module shares the evaluation of devices and rollouts with `Planner`, but none of its memory, so that each
+can be tested against the other.
+"""
 
 from __future__ import annotations
 
@@ -7,122 +11,90 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from reconciler.model import (
-    Action,
-    Blocked,
-    BlockedReason,
-    Desired,
-    Device,
-    DeviceId,
-    Digest,
-    GatewayId,
-    Nothing,
-    Observed,
-    RolloutId,
-)
-from reconciler.plan.claims import Claims
-from reconciler.plan.device.evaluate import NOTHING_FAILED, evaluate
-from reconciler.plan.device.goal import gather
+from reconciler.model import Action, Desired, Device, DeviceId, GatewayId, Observed, RolloutId
+from reconciler.plan.claims import Claims, unclaimed_device, unknown_device
+from reconciler.plan.device.case import Case
+from reconciler.plan.device.evaluate import NOTHING_FAILED, evaluate, evaluate_unseen, failures_by_device
+from reconciler.plan.device.goal import goals_for
 from reconciler.plan.device.peers import is_peer_device, peer_devices
 from reconciler.plan.device.verdict import DeviceVerdict
 from reconciler.plan.revision import revision_of
-from reconciler.plan.rollout.evaluation import PlanContext, RolloutEvaluation, follow, past, release
+from reconciler.plan.rollout.actions import PlanContext, rollout_actions
+from reconciler.plan.rollout.evaluation import RolloutEvaluation, evaluate_rollout, history_of
 from reconciler.plan.rollout.waves import stable_order
-
-UNCLAIMED = "no rollout wants anything of it"
-UNKNOWN = "reports, but Git does not know it"
 
 
 @dataclass(frozen=True, slots=True)
-class Reasoned:
-    """A plan, and how far the rollouts are by which it was made."""
+class DetailedPlan:
+    """A plan, and how the rollouts stand that it follows from."""
 
     actions: tuple[Action, ...]
-    courses: Mapping[RolloutId, RolloutEvaluation]  # of the rollouts that have devices
+    evaluations: Mapping[RolloutId, RolloutEvaluation]  # of the rollouts that have devices
 
 
 def plan(desired: Desired, observed: Observed, now: datetime) -> tuple[Action, ...]:
-    """Return exactly one action for every device of Git and every device that reports, by name."""
-    return reason(desired, observed, now).actions
+    """Return exactly one action for every device in Git and every device that reports, sorted by name."""
+    return detailed_plan(desired, observed, now).actions
 
 
-def reason(desired: Desired, observed: Observed, now: datetime) -> Reasoned:
-    """Plan, and tell how far each rollout is too."""
+def detailed_plan(desired: Desired, observed: Observed, now: datetime) -> DetailedPlan:
+    """Plan, and return how each rollout stands as well."""
     claims = Claims(desired)
-    claimed: dict[RolloutId, list[Device]] = {}
-    gateways = {}
+    members: dict[RolloutId, list[Device]] = {}
+    gateways: dict[DeviceId, GatewayId | None] = {}
     actions: dict[DeviceId, Action] = {}
     for name, device in desired.devices.items():
         claim = claims.of(device)
         gateways[name] = claim.gateway
         if claim.rollout is None:
-            actions[name] = Nothing(name, UNCLAIMED)
+            actions[name] = unclaimed_device(name)
         else:
-            claimed.setdefault(claim.rollout, []).append(device)
-    verdicts = {
-        rollout: _judge_all(desired, observed, rollout, devices, gateways, now) for rollout, devices in claimed.items()
+            members.setdefault(claim.rollout, []).append(device)
+    states = {rollout: _RolloutState(desired, observed, rollout, gateways) for rollout in members}
+    verdicts = {rollout: states[rollout].verdicts(devices, now) for rollout, devices in members.items()}
+    evaluations = {
+        rollout: states[rollout].evaluation(devices, verdicts[rollout], now) for rollout, devices in members.items()
     }
-    courses = {
-        rollout: _course(desired, observed, rollout, devices, verdicts[rollout], now)
-        for rollout, devices in claimed.items()
-    }
-    scene = PlanContext(desired, {rollout for rollout, course in courses.items() if not course.complete}, now)
-    for rollout, course in courses.items():
-        actions |= release(desired.rollouts[rollout], course, verdicts[rollout], gateways, scene).actions
+    incomplete = {rollout for rollout, evaluation in evaluations.items() if not evaluation.complete}
+    context = PlanContext(desired, incomplete, gateways, now)
+    for rollout, evaluation in evaluations.items():
+        actions |= rollout_actions(desired.rollouts[rollout], evaluation, verdicts[rollout], context).actions
     for name in observed.devices.keys() - desired.devices.keys():
-        actions[name] = unknown(name)
-    return Reasoned(tuple(actions[name] for name in sorted(actions)), courses)
+        actions[name] = unknown_device(name)
+    return DetailedPlan(tuple(actions[name] for name in sorted(actions)), evaluations)
 
 
-def _judge_all(  # noqa: PLR0913, PLR0917 - one parameter for each thing that this depends on
-    desired: Desired,
-    observed: Observed,
-    rollout: RolloutId,
-    devices: list[Device],
-    gateways: Mapping[DeviceId, GatewayId | None],
-    now: datetime,
-) -> dict[DeviceId, DeviceVerdict]:
-    """Judge all devices of one rollout, each alone: ours by what they said, others by what their gateways say."""
-    goals = gather(desired, observed, {(rollout, device.type) for device in devices})
-    failed = failures(observed)
-    current = revision_of(desired, rollout)
-    verdicts = {}
-    for device in devices:
-        gateway = gateways[device.name]
-        if gateway is not None and is_peer_device(observed, gateway):
-            verdicts[device.name] = peer_devices(observed, rollout, gateway, current).verdict(device.name)
-            continue
-        verdicts[device.name] = evaluate(
-            goals[rollout, device.type],
-            device.name,
-            observed.devices.get(device.name),
-            failed.get(device.name, NOTHING_FAILED),
-            now,
-        )
-    return verdicts
+@dataclass(frozen=True, slots=True)
+class _RolloutState:
+    """What the evaluation of one rollout depends on, besides its devices and the time."""
 
+    desired: Desired
+    observed: Observed
+    rollout: RolloutId
+    gateways: Mapping[DeviceId, GatewayId | None]
 
-def _course(  # noqa: PLR0913, PLR0917 - one parameter for each thing that this depends on
-    desired: Desired,
-    observed: Observed,
-    name: RolloutId,
-    devices: list[Device],
-    verdicts: Mapping[DeviceId, DeviceVerdict],
-    now: datetime,
-) -> RolloutEvaluation:
-    rollout, current = desired.rollouts[name], revision_of(desired, name)
-    before = past(observed, name, current)
-    return follow(rollout, stable_order(rollout, devices), verdicts, now, revision=current, before=before)
+    def verdicts(self, devices: list[Device], now: datetime) -> dict[DeviceId, DeviceVerdict]:
+        """Evaluate each device on its own: ours by what they report, others by what their gateways report."""
+        desired, observed, rollout = self.desired, self.observed, self.rollout
+        goals = goals_for(desired, observed, {(rollout, device.type) for device in devices})
+        failed = failures_by_device(observed)
+        revision = revision_of(desired, rollout)
+        verdicts = {}
+        for device in devices:
+            name, gateway = device.name, self.gateways[device.name]
+            goal, seen = goals[rollout, device.type], observed.devices.get(name)
+            if gateway is not None and is_peer_device(observed, gateway):
+                verdicts[name] = peer_devices(observed, rollout, gateway, revision).verdict(name)
+            elif seen is None:
+                verdicts[name] = evaluate_unseen(goal, name)
+            else:
+                verdicts[name] = evaluate(Case(goal, name, seen, failed.get(name, NOTHING_FAILED), now))
+        return verdicts
 
-
-def failures(observed: Observed) -> dict[DeviceId, frozenset[Digest]]:
-    """Sort the quarantined digests by device."""
-    failed: dict[DeviceId, set[Digest]] = {}
-    for device, digest in observed.quarantined:
-        failed.setdefault(device, set()).add(digest)
-    return {device: frozenset(digests) for device, digests in failed.items()}
-
-
-def unknown(name: DeviceId) -> Blocked:
-    """Say of a device that reports that Git does not know it."""
-    return Blocked(name, None, BlockedReason.UNKNOWN, UNKNOWN)
+    def evaluation(
+        self, devices: list[Device], verdicts: Mapping[DeviceId, DeviceVerdict], now: datetime
+    ) -> RolloutEvaluation:
+        """Evaluate the rollout as a whole."""
+        rollout = self.desired.rollouts[self.rollout]
+        history = history_of(self.desired, self.observed, self.rollout)
+        return evaluate_rollout(rollout, stable_order(rollout, devices), verdicts, history, now)

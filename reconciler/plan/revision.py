@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Git wants of a rollout, as a name: while it is the same, what failed stays failed and what stopped, stopped."""
+"""The revision of a rollout: a hash of what Git wants of it.
+
+While the revision is the same, failed devices stay failed and a stopped rollout stays stopped.
+"""
 
 from __future__ import annotations
 
@@ -15,37 +18,37 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 DIGITS = 16
-# Whether and when it may act, and before whom, is no reason to try again what failed.
-ASIDE = frozenset({"suspend", "windows", "critical", "priority", "depends_on"})
+# These fields say whether, when and in which order a rollout acts. To change them is no reason to retry what failed.
+SCHEDULING_FIELDS = frozenset({"suspend", "windows", "critical", "priority", "depends_on"})
 
 
 def revision_of(desired: Desired, name: RolloutId) -> str:
-    """Name what a rollout and its model say; the same on every gateway, and in the next release too.
+    """Hash a rollout and its model. The result is the same on every gateway, and in later releases too.
 
-    Fields that have their default are left out, so a field that a later release adds changes no name.
+    Fields with their default value are left out, so a field that a later release adds changes no revision.
     """
     rollout = desired.rollouts[name]
-    said = {
-        "rollout": {key: value for key, value in _said(rollout).items() if key not in ASIDE},
-        "model": _said(desired.models[rollout.model]),
+    content = {
+        "rollout": {key: value for key, value in _fields_of(rollout).items() if key not in SCHEDULING_FIELDS},
+        "model": _fields_of(desired.models[rollout.model]),
     }
-    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
 
-def _said(value: DataclassInstance) -> dict[str, Any]:
-    said = {}
+def _fields_of(value: DataclassInstance) -> dict[str, Any]:
+    content = {}
     for field in fields(value):
-        here = getattr(value, field.name)
+        current = getattr(value, field.name)
         default = field.default if field.default_factory is MISSING else field.default_factory()
-        if here != default:
-            said[field.name] = _plain(here)
-    return said
+        if current != default:
+            content[field.name] = _plain(current)
+    return content
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 (whatever JSON has)
     if is_dataclass(value) and not isinstance(value, type):
-        return _said(value)
+        return _fields_of(value)
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, frozenset):

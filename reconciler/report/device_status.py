@@ -16,7 +16,7 @@ from reconciler.model import (
     Digest,
     Hold,
     Install,
-    Nothing,
+    NoChange,
     ObservedDevice,
     Parameters,
     Phase,
@@ -134,7 +134,7 @@ def _fits(action: Action, moment: Moment) -> Condition:
 
 def _up_to_date(action: Action, moment: Moment) -> Condition:
     match action:
-        case Nothing():
+        case NoChange():
             return _condition("UpToDate", Status.TRUE, "UpToDate", action.why, moment)
         case Install() | ActivatePrebaked() | Configure():
             return _condition("UpToDate", Status.FALSE, "Updating", action.why, moment)

@@ -19,13 +19,13 @@ from reconciler.model import (
     Hold,
     Install,
     Model,
-    Nothing,
+    NoChange,
     Observed,
     OnFailure,
     Parameters,
     RolloutId,
 )
-from reconciler.plan import reason
+from reconciler.plan import detailed_plan
 from reconciler.plan.claims import Claims
 
 NO_LIMIT = 10_000_000
@@ -73,14 +73,16 @@ def reach(before: Desired, was: Observed, after: Desired, is_now: Observed, now:
         claim = claims.of(device)
         unclaimed += claim.rollout is None
         unserved += claim.gateway is None
-        if isinstance(action, Nothing) and not isinstance(old.get(device.name), Install | Configure | ActivatePrebaked):
+        if isinstance(action, NoChange) and not isinstance(
+            old.get(device.name), Install | Configure | ActivatePrebaked
+        ):
             continue
         earlier = before.devices.get(device.name)
         revision = _wish(after, claim.rollout, device.name)
         wish_before = _wish(before, claims_before.of(earlier).rollout, device.name) if earlier is not None else None
         if revision != wish_before or _substance(action) != _substance(old.get(device.name)):
             touched.append(AffectedDevice(device.name, claim.rollout, claim.gateway, action))
-        elif not isinstance(action, Nothing):
+        elif not isinstance(action, NoChange):
             pending += 1
     return Reach(tuple(touched), pending, unclaimed, unserved)
 
@@ -103,7 +105,7 @@ def unheld(desired: Desired, observed: Observed, now: datetime) -> tuple[Action,
         )
         for name, rollout in desired.rollouts.items()
     }
-    return reason(replace(desired, rollouts=rollouts), observed, now).actions
+    return detailed_plan(replace(desired, rollouts=rollouts), observed, now).actions
 
 
 def _wish(desired: Desired, name: RolloutId | None, device: DeviceId) -> _DesiredRun:
@@ -126,5 +128,5 @@ def _substance(action: Action | None) -> Mapping[str, object]:
             return {"parameters": dict(parameters)}
         case Blocked(reason=why) | Hold(reason=why):
             return {"reason": why}
-        case Nothing() | None:
+        case NoChange() | None:
             return {}

@@ -16,12 +16,12 @@ from reconciler.model import (
     GatewayId,
     Model,
     MqttAddress,
-    Nothing,
+    NoChange,
     Rollout,
     RolloutId,
     SerialAddress,
 )
-from reconciler.plan import reason
+from reconciler.plan import detailed_plan
 from reconciler.plan.claims import Claims
 from reconciler.plan.rollout.evaluation import RolloutEvaluation
 from reconciler.report.conditions import Status
@@ -105,9 +105,9 @@ def explain(name: DeviceId, known: Known, now: datetime) -> Explanation:
     seen = observed(
         known.evidence, desired, running(known.evidence, desired), now, before=desired, unheard=UnheardPolicy.SILENT
     )
-    reasoned = reason(desired, seen, now)
+    reasoned = detailed_plan(desired, seen, now)
     action = next(each for each in reasoned.actions if each.device == name)
-    course = reasoned.courses.get(rollout.name) if rollout is not None else None
+    course = reasoned.evaluations.get(rollout.name) if rollout is not None else None
     return Explanation(
         name,
         tuple(_wants(known, device, rollout, claim.gateway)),
@@ -247,7 +247,7 @@ def _next(known: Known, action: Action, told: GatewayReport | None) -> list[str]
 
 
 def _words(action: Action) -> str:
-    if isinstance(action, Nothing):
+    if isinstance(action, NoChange):
         return f"nothing to do: {action.why}"
     kind = type(action).__name__
     return f"{kind.lower()}: {action.why}"

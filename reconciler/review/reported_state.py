@@ -18,6 +18,7 @@ import yaml
 
 from reconciler.model import (
     Artifact,
+    ArtifactKey,
     Desired,
     Device,
     DeviceId,
@@ -30,7 +31,6 @@ from reconciler.model import (
     ObservedDevice,
     Parameters,
     Phase,
-    TypeId,
     Updates,
     Version,
 )
@@ -42,10 +42,9 @@ from reconciler.report.rollout_status import RolloutStatus
 from reconciler.report.status_files import read_gateway_file
 from reconciler.report.status_scan import StatusScan, UnreadableStatus, scan_status
 
-Pair = tuple[ModelRef, TypeId]
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # since when an assumed device is confirmed: it has soaked
 
-DEVICES = "devices/"  # what a status branch holds (reconciler.engine.status.statuses)
+DEVICES = "devices/"  # what a status branch holds (reconciler.engine.status.renderer)
 ROLLOUTS = "rollouts/"
 GATEWAY = "gateway.yaml"
 
@@ -109,13 +108,13 @@ def model_of(told: StatusScan) -> ModelRef | None:
     return ModelRef(name, Version(version)) if name else None
 
 
-def running(evidence: ReportedState, desired: Desired, unlike: Iterable[ModelRef] = ()) -> dict[Pair, Artifact]:
+def running(evidence: ReportedState, desired: Desired, unlike: Iterable[ModelRef] = ()) -> dict[ArtifactKey, Artifact]:
     """Find the packs that devices run already: their digests tell them, the model's own words what they need.
 
     A model that is `unlike` what it was when they got it is left out.
     """
     left_out = frozenset(unlike)
-    found: dict[Pair, Artifact] = {}
+    found: dict[ArtifactKey, Artifact] = {}
     for name, told in evidence.devices.items():
         device, ref = desired.devices.get(name), model_of(told)
         if device is None or ref is None or told.running is None or ref in left_out:
@@ -137,7 +136,7 @@ class UnheardPolicy(Enum):
 def observed(  # noqa: PLR0913 - one parameter for each thing that this depends on
     evidence: ReportedState,
     desired: Desired,
-    artifacts: Mapping[Pair, Artifact],
+    artifacts: Mapping[ArtifactKey, Artifact],
     now: datetime,
     *,
     before: Desired,
@@ -154,7 +153,7 @@ class _Reconstruction:
     desired: Desired
     before: Desired
     now: datetime
-    artifacts: dict[Pair, Artifact]
+    artifacts: dict[ArtifactKey, Artifact]
     unheard: UnheardPolicy
     devices: dict[DeviceId, ObservedDevice] = field(default_factory=dict)
     quarantined: set[tuple[DeviceId, Digest]] = field(default_factory=set)
@@ -210,7 +209,7 @@ class _Reconstruction:
             self.now, Phase.CONFIRMED, running, confirmed_since=LONG_AGO, parameters=parameters
         )
 
-    def _pack(self, pair: Pair) -> Digest | None:
+    def _pack(self, pair: ArtifactKey) -> Digest | None:
         """Name a pack that no status names; None where the model is another by now."""
         model = self.desired.models.get(pair[0])
         if model is None or _substance(model) != _substance(self.before.models.get(pair[0])):
@@ -260,11 +259,11 @@ def _parameters(desired: Desired, told: StatusScan, wanted: _Wanted | None) -> P
     return model.parameters if model is not None and told.phase is Phase.CONFIRMED else {}
 
 
-def _artifact(pair: Pair, digest: Digest, model: Model) -> Artifact:
+def _artifact(pair: ArtifactKey, digest: Digest, model: Model) -> Artifact:
     needs: Needs = model.needs
     return Artifact(pair[0], pair[1], digest, needs.slot_bytes, needs.arena_bytes, needs.operators)
 
 
-def _stand_in(pair: Pair) -> Digest:
+def _stand_in(pair: ArtifactKey) -> Digest:
     """Stand for a digest that nobody told."""
     return Digest(hashlib.sha256(f"{pair[0]} on {pair[1]}".encode()).hexdigest())

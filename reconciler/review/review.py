@@ -10,6 +10,7 @@ from datetime import datetime
 
 from reconciler.model import (
     Artifact,
+    ArtifactKey,
     Blocked,
     BlockedReason,
     Desired,
@@ -20,20 +21,13 @@ from reconciler.model import (
     Observed,
     RolloutId,
     TypeId,
+    short_digest,
 )
-from reconciler.plan import reason
+from reconciler.plan import detailed_plan
 from reconciler.review.affected_devices import AffectedDevice, Reach, reach
 from reconciler.review.document_diff import DocumentChange, differences
 from reconciler.review.forecast import RolloutReview, review_rollout
-from reconciler.review.reported_state import (
-    Pair,
-    ReportedState,
-    UnheardPolicy,
-    changed_models,
-    model_of,
-    observed,
-    running,
-)
+from reconciler.review.reported_state import ReportedState, UnheardPolicy, changed_models, model_of, observed, running
 from reconciler.review.risks import Risk, risks
 from reconciler.review.transfer_volume import LineTime, Quote, TransferLoad, line_times, loads
 
@@ -93,7 +87,7 @@ class Sources:
     """What is known beside the documents."""
 
     evidence: ReportedState
-    built: Mapping[Pair, Artifact]  # of the head's models, from a build store
+    built: Mapping[ArtifactKey, Artifact]  # of the head's models, from a build store
     quote: Quote
     observed: Observed | None = None  # given by hand; else it is put together from the evidence
 
@@ -104,7 +98,7 @@ def review(before: Desired, after: Desired, sources: Sources, now: datetime) -> 
     was, is_now = _observed(before, after, sources, now)
     runs = _runs(evidence, was)
     reached = reach(before, was, after, is_now, now)
-    courses = reason(after, is_now, now).courses
+    courses = detailed_plan(after, is_now, now).evaluations
     by_rollout: dict[RolloutId, list[AffectedDevice]] = defaultdict(list)
     for each in reached.touched:
         if each.rollout is not None:
@@ -152,18 +146,18 @@ def _observed(before: Desired, after: Desired, sources: Sources, now: datetime) 
 
 
 def _runs(evidence: ReportedState, was: Observed) -> dict[DeviceId, ModelRef]:
-    by_digest = {artifact.digest[:32]: artifact.model for artifact in was.artifacts.values()}
+    by_digest = {short_digest(artifact.digest): artifact.model for artifact in was.artifacts.values()}
     runs = {
-        name: by_digest[seen.running[:32]]
+        name: by_digest[short_digest(seen.running)]
         for name, seen in was.devices.items()
-        if seen.running is not None and seen.running[:32] in by_digest
+        if seen.running is not None and short_digest(seen.running) in by_digest
     }
     return {**runs, **{name: ref for name, each in evidence.devices.items() if (ref := model_of(each)) is not None}}
 
 
-def _fits(desired: Desired, reached: Reach, built: Mapping[Pair, Artifact]) -> list[Fit]:
+def _fits(desired: Desired, reached: Reach, built: Mapping[ArtifactKey, Artifact]) -> list[Fit]:
     """Compare what each model needs with what each type has, for the types that the change touches."""
-    counts: dict[Pair, int] = defaultdict(int)
+    counts: dict[ArtifactKey, int] = defaultdict(int)
     for each in reached.touched:
         if each.rollout is not None:
             counts[desired.rollouts[each.rollout].model, desired.devices[each.device].type] += 1

@@ -15,12 +15,12 @@ from reconciler.model import (
     DeviceId,
     GatewayId,
     ModelRef,
-    Nothing,
+    NoChange,
     Observed,
     Rollout,
     RolloutId,
 )
-from reconciler.plan import reason
+from reconciler.plan import detailed_plan
 from reconciler.plan.claims import Claims
 from reconciler.plan.revision import revision_of
 from reconciler.report.conditions import Status
@@ -182,7 +182,7 @@ class _Forecast:
             evidence, desired, running(evidence, desired), now, before=desired, unheard=UnheardPolicy.NEW
         )
         claims = Claims(desired)
-        left = [action for action in unheld(desired, seen, now) if not isinstance(action, Nothing)]
+        left = [action for action in unheld(desired, seen, now) if not isinstance(action, NoChange)]
         self._touched = [
             AffectedDevice(action.device, claim.rollout, claim.gateway, action)
             for action in left
@@ -195,7 +195,7 @@ class _Forecast:
             if ref is not None:
                 runs[name] = ref
         self._loads = loads(desired, self._touched, runs, quote)
-        self._courses = reason(desired, seen, now).courses
+        self._courses = detailed_plan(desired, seen, now).evaluations
 
     def waves(self, rollout: Rollout) -> tuple[WaveFacts, ...]:
         """Tell the waves of a rollout of which nobody told."""

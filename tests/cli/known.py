@@ -23,8 +23,9 @@ from reconciler.devices.reports import (
     encode_body,
 )
 from reconciler.engine.observed.summaries import Summaries
-from reconciler.engine.state.database import Delivery, DeviceRecord, Failure, StateDatabase
-from reconciler.engine.status.statuses import GATEWAY
+from reconciler.engine.state.records import DeviceRecord, OrderRecord, QuarantineRecord
+from reconciler.engine.state.writer import StateWriter
+from reconciler.engine.status.renderer import GATEWAY
 from reconciler.errors import FleetError
 from reconciler.model import (
     Action,
@@ -77,8 +78,8 @@ class Known:
         assert isinstance(failure, FleetError), failure
         return str(failure)
 
-    def state(self) -> StateDatabase:
-        return StateDatabase(self.folder / "state" / "state.db")
+    def state(self) -> StateWriter:
+        return StateWriter(self.folder / "state" / "state.db")
 
     def says(self, *actions: Action, model: str | None = "wear@1") -> None:
         """Let the last pass have said this of its devices, and that it enforces a commit."""
@@ -89,19 +90,21 @@ class Known:
             seen = ObservedDevice(NOW, Phase.CONFIRMED, RUNS, sequence=4)
             files[f"devices/{action.device}.yaml"] = device_file(device_status(action, seen, model, moment, None))
         state = self.state()
-        state.write_status(files, set())
+        state.save_status_files(files, set())
         state.close()
 
     def heard(self, name: str, ago: timedelta) -> None:
         """Let a device have reported, sampled scores, failed with one pack, and been sent another."""
         device = DeviceId(name)
         state = self.state()
-        state.hear(DeviceRecord(device, datetime.now(UTC) - ago, encode_body(REPORT), encode_body(TOLD), NOW, {}, 0))
-        state.built(Artifact(WEAR, TypeId("board"), RUNS, 900, 64, frozenset({"ADD"})), "source")
-        state.quarantine(Failure(device, FAILED, "the trial failed with -31", RolloutId("wear"), "revision"))
-        state.sending(device, Delivery(RUNS, 4, b"envelope"))
+        seen_at = datetime.now(UTC) - ago
+        state.save_device(DeviceRecord(device, seen_at, encode_body(REPORT), encode_body(TOLD), NOW, {}, 0))
+        state.save_artifact(Artifact(WEAR, TypeId("board"), RUNS, 900, 64, frozenset({"ADD"})), "source")
+        failure = QuarantineRecord(device, FAILED, "the trial failed with -31", RolloutId("wear"), "revision")
+        state.save_quarantine(failure)
+        state.save_order(device, OrderRecord(RUNS, 4, b"envelope"))
         score = Score(2, -4, 4, 0, (1, 1, 0, 0, 0, 0, 0, 0))
-        Summaries(state).take(device, Summary(REPORT.running, 120, 7, 1, 2, score))
+        Summaries(state).record(device, Summary(REPORT.running, 120, 7, 1, 2, score))
         state.close()
 
     def goes_on(self) -> None:

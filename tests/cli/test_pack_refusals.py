@@ -18,7 +18,7 @@ from tests.cli.test_build_and_pack import TYPE, run
 from tests.compiler.flatbuilder import Model
 from tests.compiler.recipes import Files, forest_recipe
 from tests.compiler.test_ends import dense
-from tests.plan.fleets import ESP32, V1, V2, device, fleet
+from tests.plan.example_fleet import ESP32, V1, V2, device, fleet
 from tests.review.changes import fleet_files, reviewed, rollout_document, works
 
 HEAD = {"apiVersion": "tinyfleet/v1alpha1", "kind": "Observed"}

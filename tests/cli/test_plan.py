@@ -25,14 +25,14 @@ from reconciler.model import (
     Hold,
     HoldReason,
     Install,
-    Nothing,
+    NoChange,
     Origin,
     Rollout,
     RolloutId,
     Selector,
 )
-from reconciler.plan import plan, reason
-from tests.plan.fleets import (
+from reconciler.plan import detailed_plan, plan
+from tests.plan.example_fleet import (
     BUILT,
     ESP32,
     EVERYWHERE,
@@ -202,7 +202,7 @@ def test_every_device_is_told_on_demand(form: str) -> None:
 
 
 def test_json_leaves_out_what_has_nothing_to_do_unless_asked() -> None:
-    quiet = Answer((Nothing(DeviceId("d1"), "w"),), Commit(""), NOW, assumed=False)
+    quiet = Answer((NoChange(DeviceId("d1"), "w"),), Commit(""), NOW, assumed=False)
     short, full = (json.loads(FORMATS["json"](quiet, every=every)) for every in (False, True))
     assert (short["counts"]["nothing"], short["actions"], short["commit"]) == (1, [], None)
     assert full["actions"] == [{"device": "d1", "action": "nothing", "why": "w"}]
@@ -229,7 +229,7 @@ EACH_KIND = (
     Install(DeviceId("d3"), EVERYWHERE.name, V2, Origin.OTHER_SLOT, {"threshold": 0.5}, "still there"),
     ActivatePrebaked(DeviceId("d4"), EVERYWHERE.name, V1, {}, "made with it"),
     Configure(DeviceId("d5"), EVERYWHERE.name, {"threshold": 0.7}, "0.5 → 0.7"),
-    Nothing(DeviceId("d6"), "fine"),
+    NoChange(DeviceId("d6"), "fine"),
 )
 
 
@@ -282,7 +282,7 @@ PROGRESS = [
 @pytest.mark.parametrize(("rollout", "words"), PROGRESS)
 def test_a_plan_tells_how_far_each_rollout_is(rollout: Rollout, words: str) -> None:
     desired = fleet([device(1), device(2), device(3, TINY.name)], [rollout, FIRST])
-    reasoned = reason(desired, observe({name: seen() for name in ("d001", "d002", "d003")}, *BUILT), NOW)
+    reasoned = detailed_plan(desired, observe({name: seen() for name in ("d001", "d002", "d003")}, *BUILT), NOW)
     told = {each.rollout: each.words for each in progress(desired, reasoned)}
     assert told["everywhere"] == words
 
@@ -290,10 +290,10 @@ def test_a_plan_tells_how_far_each_rollout_is(rollout: Rollout, words: str) -> N
 def test_a_rollout_that_is_over_or_has_stopped_is_told() -> None:
     desired = fleet([device(1)], [EVERYWHERE])
     wanted = digest_of(V2, ESP32.name)
-    done = reason(desired, observe({"d001": seen(wanted, parameters={"threshold": 0.5})}, *BUILT), NOW)
+    done = detailed_plan(desired, observe({"d001": seen(wanted, parameters={"threshold": 0.5})}, *BUILT), NOW)
     assert [(each.complete, each.words) for each in progress(desired, done)] == [(True, "m@2, complete")]
     observed = replace(observe({"d001": seen()}, *BUILT), quarantined=frozenset({(DeviceId("d001"), wanted)}))
-    stopped = reason(desired, observed, NOW)
+    stopped = detailed_plan(desired, observed, NOW)
     assert [each.words for each in progress(desired, stopped)] == ["m@2, stopped: 1 failed, 0 allowed"]
 
 

@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from reconciler.daemon.instance_lock import held
-from reconciler.engine.state.database import MIGRATIONS
-from reconciler.model import Blocked, BlockedReason, DeviceId, Nothing, RolloutId
+from reconciler.engine.state.schema import MIGRATIONS
+from reconciler.model import Blocked, BlockedReason, DeviceId, NoChange, RolloutId
 from tests.cli.known import FAILED, RUNS, Known, known
 
-RUNS_IT = Nothing(DeviceId("pump-1"), "runs wear@1")
+RUNS_IT = NoChange(DeviceId("pump-1"), "runs wear@1")
 SILENT = Blocked(DeviceId("pump-2"), RolloutId("wear"), BlockedReason.SILENT, "not reporting since noon")
 
 
@@ -24,7 +26,7 @@ def gateway(tmp_path: Path) -> Known:
 
 
 def test_a_gateway_that_never_worked_says_so(gateway: Known) -> None:
-    assert "this gateway has not worked yet" in gateway.refused("status")
+    assert "this gateway has not run yet" in gateway.refused("status")
 
 
 def test_a_database_without_a_pass_shows_that_nothing_was_told(gateway: Known) -> None:
@@ -34,10 +36,10 @@ def test_a_database_without_a_pass_shows_that_nothing_was_told(gateway: Known) -
 
 
 def test_a_database_of_another_release_is_not_read(gateway: Known) -> None:
-    state = gateway.state()
-    state.write(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
-    state.close()
-    assert f"is of version {len(MIGRATIONS) + 1}" in gateway.refused("status")
+    gateway.state().close()
+    with closing(sqlite3.connect(gateway.folder / "state" / "state.db")) as db:
+        db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    assert f"has version {len(MIGRATIONS) + 1}" in gateway.refused("status")
 
 
 def test_what_is_no_database_is_not_read(gateway: Known) -> None:

@@ -43,13 +43,13 @@ from reconciler.compiler.pack.parameter_encoding import encode_values
 from reconciler.compiler.pack.plan_section import decode_plan, decode_tensors
 from reconciler.compiler.pack.threshold import build_threshold, check_threshold
 from reconciler.compiler.payload.encodings import EncodedPayload, decode
-from reconciler.compiler.payload.encodings import PayloadForm as Packed
 from reconciler.compiler.payload.patch import apply_patch
 from reconciler.compiler.reference.run import Reference
 from reconciler.compiler.runner import FIRMWARE_VARIABLE, ExecutionTarget, make_request, runner_is_built, runner_program
 from reconciler.compiler.tflite import graph, model_archives
 from reconciler.compiler.tflite.network_pack import build_network
 from reconciler.compiler.tflite.oracle import Oracle
+from reconciler.model import PayloadEncoding as Packed
 from reconciler.model import TrainSpec
 from tests.compiler.flatbuilder import Model as Flat
 from tests.compiler.test_hostile import FOREST, TREE, zipped

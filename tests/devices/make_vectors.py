@@ -18,7 +18,6 @@ from reconciler.devices.messages import (
     Message,
     Missing,
     Offer,
-    PayloadEncoding,
     PayloadOffer,
     ReportKind,
     Signed,
@@ -27,7 +26,7 @@ from reconciler.devices.messages import (
     encode,
 )
 from reconciler.devices.reports import Body, encode_body
-from reconciler.model import Phase
+from reconciler.model import PayloadEncoding, Phase
 
 FOLDER = Path(__file__).parents[1] / "vectors"
 COUNTING = bytes(range(256))
@@ -38,7 +37,7 @@ MESSAGES: dict[str, Message] = {
     "ask-parameters": Inquire(ReportKind.PARAMETERS, COUNTING[8:16]),
     "offer-without-payload": Offer(0, COUNTING[:40], None),
     "offer-raw": Offer(23, COUNTING + COUNTING[:19], PayloadOffer(PayloadEncoding.RAW, 55_296, 1024)),
-    "offer-patch-heatshrink": Offer(1, COUNTING[:24], PayloadOffer(PayloadEncoding.PATCH_HEATSHRINK, 1, 16)),
+    "offer-patch-heatshrink": Offer(1, COUNTING[:24], PayloadOffer(PayloadEncoding.RESERVED, 1, 16)),
     "offer-most-blocks": Offer(2, COUNTING[:23], PayloadOffer(PayloadEncoding.HEATSHRINK, 65_536, 16)),
     "offer-longest-envelope": Offer(3, COUNTING * 2, None),
     "block-first": Block(1, 0, COUNTING[:64]),

@@ -19,7 +19,6 @@ from reconciler.devices.messages import (
     Message,
     Missing,
     Offer,
-    PayloadEncoding,
     Signed,
     Stage,
     TransferResult,
@@ -29,7 +28,7 @@ from reconciler.devices.messages import (
 from reconciler.devices.reports import DecisionReason, DeviceReport, Flag, ModelPlace, OpenTransfer, encode_body
 from reconciler.devices.transfer import TransferJob
 from reconciler.errors import Refused
-from reconciler.model import DeviceId, Phase
+from reconciler.model import DeviceId, PayloadEncoding, Phase
 
 DIGEST16 = bytes(range(16))
 

@@ -21,7 +21,6 @@ from reconciler.devices.messages import (
     Message,
     Missing,
     Offer,
-    PayloadEncoding,
     PayloadOffer,
     ReportKind,
     Signed,
@@ -32,7 +31,7 @@ from reconciler.devices.messages import (
     parse_answer,
 )
 from reconciler.devices.reports import Body, encode_body, parse_body
-from reconciler.model import Phase
+from reconciler.model import PayloadEncoding, Phase
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "protocol.json").read_text(encoding="utf-8"))
 

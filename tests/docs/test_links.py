@@ -43,7 +43,7 @@ FOREIGN = {
     "docs/porting.md": r"esp_\w+|_?\w*_\w*WDT|ESP_RST_PANIC|_erase_range|_write|flash_area_|flash_get_write_block_size"
     r"|wdt_feed|hwinfo_get_reset_cause|RESET_WATCHDOG|sys_reboot|SYS_REBOOT_COLD|k_uptime_get_32|ring_buf|CMakeLists|flash_",
     "docs/specs/pack.md": r"C_(?:in|out)|zp_(?:in|out)",  # variables of its formulas
-    "docs/adr/0020-git-confined.md": "insteadOf",
+    "docs/adr/0020-confined-git.md": "insteadOf",
     "docs/operations.md": "LimitNOFILE",  # systemd's
     "docs/engine.md": "forest_50",  # a name that the bench puts together
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Deliveries begin once, end on their own or are called off, and pause after a failure."""
+"""Deliveries start once, end on their own or are cancelled, and pause after a failure."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from reconciler.devices.conversation import Confirmed, Lost, Outcome, Rejected, TrialFailed
-from reconciler.engine.delivery.deliveries import FIRST_PAUSE_S, JITTER, LONGEST_PAUSE_S, Delivered, Deliveries, Purpose
+from reconciler.engine.delivery.deliveries import FIRST_PAUSE_S, JITTER, MAX_PAUSE_S, Delivered, Deliveries
+from reconciler.engine.delivery.purpose import Purpose
 from reconciler.model import DeviceId, RolloutId
-from tests.engine.test_drift import report
+from tests.engine.reports import PUMP, report
 
-PUMP = DeviceId("pump-1")
 PURPOSE = Purpose(RolloutId("r"), None, {})
 CONFIRMED = Confirmed(report(1, sequence=4))
 
 
-class Scene:
-    """Deliveries, and what they told."""
+class Recorder:
+    """Deliveries, and how they ended."""
 
     def __init__(self) -> None:
         self.done: list[Delivered] = []
-        self.called_off = 0
+        self.cancelled = 0
         self.deliveries = Deliveries(self.done.append, self._count, random.Random(1))
 
     def _count(self) -> None:
-        self.called_off += 1
+        self.cancelled += 1
 
     def start(self, work: Callable[[], Awaitable[Outcome]]) -> None:
         self.deliveries.start(PUMP, "in a few words", PURPOSE, work)
@@ -38,7 +38,7 @@ class Scene:
             return outcome
 
         self.start(work)
-        while self.deliveries.running:  # noqa: ASYNC110 - as a pass does, which is woken by `done`
+        while self.deliveries.running:  # noqa: ASYNC110 - as a pass does, which the end of a delivery wakes
             await asyncio.sleep(0)
 
 
@@ -47,7 +47,7 @@ def now_s() -> float:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "words"),
+    ("outcome", "message"),
     [
         (CONFIRMED, "confirmed, sequence 4"),
         (Lost("silence"), "lost: silence"),
@@ -55,70 +55,70 @@ def now_s() -> float:
         (TrialFailed(report(1)), "the trial failed with 0"),
     ],
 )
-def test_an_end_is_told_in_words(outcome: Outcome, words: str) -> None:
-    async def scene() -> None:
-        made = Scene()
-        await made.run(outcome)
-        assert [done.words for done in made.done] == [words]
-        assert made.done[0].good is isinstance(outcome, Confirmed)
+def test_each_outcome_has_a_message(outcome: Outcome, message: str) -> None:
+    async def run() -> None:
+        recorder = Recorder()
+        await recorder.run(outcome)
+        assert [done.message for done in recorder.done] == [message]
+        assert recorder.done[0].good is isinstance(outcome, Confirmed)
 
-    asyncio.run(scene())
+    asyncio.run(run())
 
 
-def test_each_failure_makes_the_pause_longer_and_success_ends_it() -> None:
-    async def scene() -> None:
-        made = Scene()
+def test_each_failure_doubles_the_pause_and_success_ends_it() -> None:
+    async def run() -> None:
+        recorder = Recorder()
         for failures in range(10):
-            await made.run(Lost("silence"))
-            wait_s = made.deliveries.next_try_in_s(now_s())
+            await recorder.run(Lost("silence"))
+            wait_s = recorder.deliveries.next_try_in_s(now_s())
             assert wait_s is not None
-            expected_s = min(FIRST_PAUSE_S * 2**failures, LONGEST_PAUSE_S)
+            expected_s = min(FIRST_PAUSE_S * 2**failures, MAX_PAUSE_S)
             assert expected_s - 1 <= wait_s <= expected_s * (1 + JITTER)
-            assert not made.deliveries.may_start(PUMP, now_s())
-        assert made.deliveries.waiting == {PUMP: "lost: silence"}
-        await made.run(CONFIRMED)
-        assert made.deliveries.may_start(PUMP, now_s())
+            assert not recorder.deliveries.may_start(PUMP, now_s())
+        assert recorder.deliveries.waiting == {PUMP: "lost: silence"}
+        await recorder.run(CONFIRMED)
+        assert recorder.deliveries.may_start(PUMP, now_s())
 
-    asyncio.run(scene())
-
-
-def test_a_device_that_is_back_is_tried_at_once() -> None:
-    async def scene() -> None:
-        made = Scene()
-        await made.run(Lost("silence"))
-        made.deliveries.forgive(PUMP)
-        assert made.deliveries.may_start(PUMP, now_s())
-        assert made.deliveries.next_try_in_s(now_s()) is None
-
-    asyncio.run(scene())
+    asyncio.run(run())
 
 
-def test_when_a_link_is_back_all_are_tried_at_once() -> None:
-    async def scene() -> None:
-        made = Scene()
-        await made.run(Lost("silence"))
-        made.deliveries.forgive_all()
-        assert made.deliveries.may_start(PUMP, now_s())
+def test_a_device_that_is_back_may_be_tried_at_once() -> None:
+    async def run() -> None:
+        recorder = Recorder()
+        await recorder.run(Lost("silence"))
+        recorder.deliveries.retry_now(PUMP)
+        assert recorder.deliveries.may_start(PUMP, now_s())
+        assert recorder.deliveries.next_try_in_s(now_s()) is None
 
-    asyncio.run(scene())
+    asyncio.run(run())
+
+
+def test_when_a_link_is_back_all_devices_may_be_tried_at_once() -> None:
+    async def run() -> None:
+        recorder = Recorder()
+        await recorder.run(Lost("silence"))
+        recorder.deliveries.retry_all_now()
+        assert recorder.deliveries.may_start(PUMP, now_s())
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("steps", [0, 3])
-def test_one_that_is_called_off_makes_room_whether_it_had_begun_or_not(steps: int) -> None:
-    async def scene() -> None:
-        made = Scene()
-        made.start(forever)
+def test_a_cancelled_delivery_makes_room_whether_its_task_ran_or_not(steps: int) -> None:
+    async def run() -> None:
+        recorder = Recorder()
+        recorder.start(forever)
         for _ in range(steps):
             await asyncio.sleep(0)
-        made.deliveries.cancel(PUMP, "the window closed")
-        made.deliveries.cancel(PUMP, "again")
-        made.deliveries.cancel(DeviceId("nobody"), "was never begun")
+        recorder.deliveries.cancel(PUMP, "the window closed")
+        recorder.deliveries.cancel(PUMP, "a second time")
+        recorder.deliveries.cancel(DeviceId("other"), "was never started")
         for _ in range(5):
             await asyncio.sleep(0)
-        assert made.deliveries.may_start(PUMP, now_s())  # no failure, so no pause
-        assert (made.called_off, made.done) == (1, [])
+        assert recorder.deliveries.may_start(PUMP, now_s())  # not a failure, so no pause
+        assert (recorder.cancelled, recorder.done) == (1, [])
 
-    asyncio.run(scene())
+    asyncio.run(run())
 
 
 async def forever() -> Outcome:
@@ -126,26 +126,26 @@ async def forever() -> Outcome:
     raise AssertionError("unreachable")
 
 
-def test_a_bug_in_one_delivery_is_told_and_ends_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bug_in_one_delivery_is_logged_and_ends_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
     async def bug() -> Outcome:
         raise ZeroDivisionError
 
-    async def scene() -> None:
-        made = Scene()
-        made.start(bug)
-        while made.deliveries.running:  # noqa: ASYNC110 - as above
+    async def run() -> None:
+        recorder = Recorder()
+        recorder.start(bug)
+        while recorder.deliveries.running:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0)
-        assert made.done[0].words == "lost: a bug of the gateway, see its log"
+        assert recorder.done[0].message == "lost: a bug of the gateway, see its log"
 
-    asyncio.run(scene())
+    asyncio.run(run())
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_stopping_cuts_everything_off() -> None:
-    async def scene() -> None:
-        made = Scene()
-        made.start(forever)
-        await made.deliveries.stop()
-        assert made.deliveries.running == {}
+def test_stop_cancels_every_delivery() -> None:
+    async def run() -> None:
+        recorder = Recorder()
+        recorder.start(forever)
+        await recorder.deliveries.stop()
+        assert recorder.deliveries.running == {}
 
-    asyncio.run(scene())
+    asyncio.run(run())

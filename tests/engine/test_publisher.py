@@ -1,38 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a status is committed: not too often, and at once when a rollout has stopped."""
+"""When a status is committed: at intervals, and at once when a rollout has stopped."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-from reconciler.engine.state.database import StateDatabase
+from reconciler.engine.state.writer import StateWriter
 from reconciler.engine.status.publisher import Publisher
-from reconciler.engine.status.statuses import has_stopped
 from reconciler.git.commit_writer import Author
 from reconciler.git.remote import Remote
 from reconciler.git.status_writer import InPlace, Pushed, StatusRef
-from reconciler.model import Commit, RolloutId, RolloutReport
-from reconciler.report.device_status import Moment
-from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, rollout_status
-from tests.engine.test_drift import NOON
+from tests.engine.reports import NOON
 from tests.git.forge import make_forge
 
 INTERVAL_S = 10.0
 
 
-def test_a_stop_waits_for_no_interval_and_is_urgent_once(tmp_path: Path) -> None:
+def test_an_urgent_file_does_not_wait_for_the_interval(tmp_path: Path, state: StateWriter) -> None:
     forge = make_forge(tmp_path)
     ref = StatusRef(
         tmp_path / "status.git", Remote(f"file://{forge.bare}"), "north", Author("north", "north@example.org")
     )
-    publisher = Publisher(ref, StateDatabase(tmp_path / "state.db"), interval_s=INTERVAL_S)
+    publisher = Publisher(ref, state, interval_s=INTERVAL_S)
 
     def commit(now_s: float) -> None:
         batch = publisher.batch(now_s)
         outcome = publisher.commit(batch, NOON)
         assert isinstance(outcome, Pushed | InPlace)
-        assert publisher.ended(batch, outcome) is None
+        assert publisher.committed(batch, outcome) is None
 
     with ref:
         publisher.put({"a.yaml": b"1"}, set())
@@ -44,19 +39,5 @@ def test_a_stop_waits_for_no_interval_and_is_urgent_once(tmp_path: Path) -> None
         assert publisher.due_in_s(101.0) == 0.0
         commit(101.0)
         assert publisher.due_in_s(102.0) is None
-        publisher.put({"a.yaml": b"3"}, set())
+        publisher.put({"a.yaml": b"3"}, set())  # the urgency is over
         assert publisher.due_in_s(102.0) == INTERVAL_S - 1
-
-
-def status(stopped: str) -> RolloutStatus:
-    facts = RolloutFacts(RolloutId("wear"), "wear@2", RolloutReport("ab"), (), complete=False)
-    facts = replace(facts, word=replace(facts.word, stopped=stopped))
-    return rollout_status(facts, Moment(NOON, Commit("c")), None)
-
-
-def test_a_rollout_has_just_stopped_once() -> None:
-    name, going, over = RolloutId("wear"), status(""), status("stopped: 1 failed, 0 allowed")
-    assert has_stopped({name: going}, {name: over})
-    assert has_stopped({}, {name: over})
-    assert not has_stopped({name: over}, {name: over})
-    assert not has_stopped({name: over}, {name: going})

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
+"""Summaries are added up per pack, the last one of each device."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from __future__ import annotations
 
 import pytest
 
 from reconciler.devices.reports import Score, Summary
 from reconciler.engine.observed.summaries import Summaries, labelled
-from reconciler.engine.state.database import StateDatabase
-from reconciler.model import DeviceId
+from reconciler.engine.state.writer import StateWriter
+from reconciler.model import DeviceId, ShortDigest
 
 OLD, NEW = b"\x01" * 16, b"\x02" * 16
 LOW = Score(2, -4, 4, 0, (1, 1, 0, 0, 0, 0, 0, 0))
@@ -17,48 +16,49 @@ HIGH = Score(4, 10, 90, 200, (0, 0, 1, 1, 0, 0, 1, 1))
 
 
 @pytest.fixture
-def summaries(tmp_path: Path) -> Iterator[Summaries]:
-    state = StateDatabase(tmp_path / "state.db")
-    yield Summaries(state)
-    state.close()
+def summaries(state: StateWriter) -> Summaries:
+    return Summaries(state)
 
 
 def summary(running: bytes | None, inferences: int, score: Score | None = None) -> Summary:
     return Summary(running, inferences, inferences // 10, 1, 2, score)
 
 
-def test_the_last_of_each_device_counts_once_per_pack(summaries: Summaries) -> None:
-    summaries.take(DeviceId("a"), summary(OLD, 100))
-    summaries.take(DeviceId("a"), summary(OLD, 150))
-    summaries.take(DeviceId("a"), summary(NEW, 10))  # the old pack's sum keeps what it did
-    summaries.take(DeviceId("b"), summary(OLD, 50))
-    summaries.take(DeviceId("c"), summary(None, 99))
+def test_the_last_summary_of_each_device_counts_once_per_pack(summaries: Summaries) -> None:
+    summaries.record(DeviceId("a"), summary(OLD, 100))
+    summaries.record(DeviceId("a"), summary(OLD, 150))
+    summaries.record(DeviceId("a"), summary(NEW, 10))  # the old pack's total keeps what the device did with it
+    summaries.record(DeviceId("b"), summary(OLD, 50))
+    summaries.record(DeviceId("c"), summary(None, 99))
     old, new = summaries.totals()
     assert (old.running, old.devices, old.inferences, old.anomalies, old.faults) == (OLD.hex(), 2, 200, 20, 2)
     assert (new.running, new.devices, new.inferences, new.resets) == (NEW.hex(), 1, 10, 2)
 
 
-def test_scores_are_put_together(summaries: Summaries) -> None:
-    summaries.take(DeviceId("a"), summary(OLD, 1, LOW))
-    summaries.take(DeviceId("b"), summary(OLD, 1, HIGH))
-    summaries.take(DeviceId("c"), summary(OLD, 1, Score(0, 0, 0, 0, (0,) * 8)))
-    summaries.take(DeviceId("d"), summary(OLD, 1))
+def test_scores_are_merged(summaries: Summaries) -> None:
+    summaries.record(DeviceId("a"), summary(OLD, 1, LOW))
+    summaries.record(DeviceId("b"), summary(OLD, 1, HIGH))
+    summaries.record(DeviceId("c"), summary(OLD, 1, Score(0, 0, 0, 0, (0,) * 8)))
+    summaries.record(DeviceId("d"), summary(OLD, 1))
     (total,) = summaries.totals()
     assert total.score == Score(6, -4, 90, 200, (1, 1, 1, 1, 0, 0, 1, 1))
-    told = total.as_dict()["score"]
-    assert isinstance(told, dict)
-    assert told["mean"] == pytest.approx(200 / 6)
+    score = total.as_dict()["score"]
+    assert isinstance(score, dict)
+    assert score["mean"] == pytest.approx(200 / 6)
 
 
-def test_without_scores_none_are_told(summaries: Summaries) -> None:
-    summaries.take(DeviceId("a"), summary(OLD, 1))
+def test_without_scores_the_field_is_left_out(summaries: Summaries) -> None:
+    summaries.record(DeviceId("a"), summary(OLD, 1))
     assert "score" not in summaries.totals()[0].as_dict()
 
 
-def test_a_model_built_for_two_device_types_is_two(summaries: Summaries) -> None:
+def test_a_model_built_for_two_device_types_has_two_labels(summaries: Summaries) -> None:
     for device, running in (("a", OLD), ("b", NEW), ("c", b"\x03" * 16), ("d", b"\x04" * 16)):
-        summaries.take(DeviceId(device), summary(running, 10))
-    names = {OLD.hex(): "wear@1", NEW.hex(): "wear@1", "03" * 16: "sound@2"}
+        summaries.record(DeviceId(device), summary(running, 10))
+    names = {
+        ShortDigest(digest.hex()): model
+        for digest, model in ((OLD, "wear@1"), (NEW, "wear@1"), (b"\x03" * 16, "sound@2"))
+    }
     assert labelled(summaries.totals(), names).keys() == {
         f"wear@1 ({'01' * 6})",
         f"wear@1 ({'02' * 6})",

@@ -12,7 +12,6 @@ from reconciler.devices.messages import (
     Have,
     Inquire,
     Offer,
-    PayloadEncoding,
     PayloadOffer,
     ReportKind,
     Stage,
@@ -22,6 +21,7 @@ from reconciler.devices.messages import (
 )
 from reconciler.devices.messages import Signed as SignedAnswer
 from reconciler.devices.reports import DeviceReport, ParametersBody, parse_body
+from reconciler.model import PayloadEncoding
 from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
 from tests.firmware.host import Geometry, HostAgent
 

@@ -17,6 +17,7 @@ from reconciler.compiler.payload import patch
 from reconciler.devices import flash_image, frame, messages, reports
 from reconciler.devices.error_codes import Code
 from reconciler.devices.messages import BLOCK_BYTES_MAX, ENVELOPE_BYTES_MAX, MESSAGE_BYTES, MESSAGE_OVERHEAD_BYTES
+from reconciler.model import SHORT_DIGEST_BYTES, PayloadEncoding
 from signing import cose, envelope, names, report
 from signing.verdict import VerificationCode
 
@@ -74,37 +75,37 @@ FIGURES = [
     (TYPES, "TF_KID_BYTES", names.KEY_ID_BYTES),
     ("include/tinyfleet/engine.h", "TF_PARAMETER_TABLE_MAX", pack_format.MOST_PARAMETERS),
     ("include/tinyfleet/state.h", "TF_HISTOGRAM_BINS", reports.HISTOGRAM_BINS),
-    ("src/envelope.c", "TAG_ENVELOPE", envelope.ENVELOPE_TAG),
-    ("src/envelope.c", "SEQUENCE_JUMP_MAX", envelope.MAX_SEQUENCE_JUMP),
-    ("src/manifest.c", "INDEX_MAX", envelope.MAX_INDEX),
-    ("src/manifest.c", "ALGORITHM_SHA256", cose.SHA_256),
-    ("src/cose.c", "ALGORITHM_ED25519", cose.ED25519),
-    ("src/cose.c", "TAG_SIGN1", cose.SIGN1_TAG),
+    ("src/envelope/envelope.c", "TAG_ENVELOPE", envelope.ENVELOPE_TAG),
+    ("src/envelope/envelope.c", "SEQUENCE_JUMP_MAX", envelope.MAX_SEQUENCE_JUMP),
+    ("src/envelope/manifest.c", "INDEX_MAX", envelope.MAX_INDEX),
+    ("src/envelope/manifest.c", "ALGORITHM_SHA256", cose.SHA_256),
+    ("src/crypto/cose.c", "ALGORITHM_ED25519", cose.ED25519),
+    ("src/crypto/cose.c", "TAG_SIGN1", cose.SIGN1_TAG),
     ("src/message.c", "TRANSFER_NAME_MAX", messages.TRANSFERS - 1),
     ("src/message.c", "NONCE_BYTES", messages.NONCE_BYTES),
     ("src/message.c", "NONCE_BYTES", report.NONCE_BYTES),
-    ("src/transfer.c", "BLOCK_MULTIPLE", messages.BLOCK_BYTES_STEP),
-    ("src/frame.c", "CRC_BYTES", frame.CRC_BYTES),
-    ("src/frame.c", "POLYNOMIAL", frame.POLYNOMIAL),
-    ("src/identity.c", "MAGIC", int.from_bytes(flash_image.MAGIC, "little")),
-    ("src/identity.c", "VERSION", flash_image.VERSION),
-    ("src/identity.c", "HEADER_BYTES", flash_image.HEADER_BYTES),
-    ("src/identity.c", "ADDRESS_MAX", flash_image.ADDRESS_MAX),
-    ("src/body.c", "DIGEST16", reports.DIGEST16_BYTES),
-    ("src/body.c", "PACK_FORMAT", pack_format.FORMAT_VERSION),
-    ("src/pack.c", "FORMAT", pack_format.FORMAT_VERSION),
-    ("src/pack.c", "MAGIC", int.from_bytes(pack_format.MAGIC, "little")),
-    ("src/pack.c", "ENCODING_MAX", max(pack_format.ParameterEncoding)),
-    ("src/patch.c", "VERSION", patch.VERSION),
-    ("src/engine_threshold.c", "OPERATOR", operators.THRESHOLD),
-    ("src/engine_threshold.c", "GOLDEN_MAX", pack_format.MOST_GOLDEN),
-    ("src/engine_threshold.c", "NO_TENSOR", pack_format.NO_TENSOR),
-    ("src/engine/engine_ends.c", "GOLDEN_MAX", pack_format.MOST_GOLDEN),
-    ("src/engine/engine_forest.c", "OPERATOR", operators.TREE_ENSEMBLE),
-    ("src/engine/engine_forest.c", "KIND", pack_format.PackKind.TREE_ENSEMBLE),
-    ("src/engine/engine_network.c", "KIND", pack_format.PackKind.NEURAL_NETWORK),
-    ("src/engine/engine_network.c", "NO_PARAMETER", decision_head.NO_PARAMETER),
-    ("src/engine/engine_plan.h", "TF_OPERATOR_COUNT", len(operators.OPERATORS)),
+    ("src/update/transfer.c", "BLOCK_MULTIPLE", messages.BLOCK_BYTES_STEP),
+    ("src/codec/frame.c", "CRC_BYTES", frame.CRC_BYTES),
+    ("include/tinyfleet/crc32.h", "TF_CRC32_POLYNOMIAL", frame.POLYNOMIAL),
+    ("src/store/identity.c", "MAGIC", int.from_bytes(flash_image.MAGIC, "little")),
+    ("src/store/identity.c", "VERSION", flash_image.VERSION),
+    ("src/store/identity.c", "HEADER_BYTES", flash_image.HEADER_BYTES),
+    ("src/store/identity.c", "ADDRESS_MAX", flash_image.ADDRESS_MAX),
+    ("src/report/body.c", "DIGEST16", SHORT_DIGEST_BYTES),
+    ("src/report/body.c", "PACK_FORMAT", pack_format.FORMAT_VERSION),
+    ("src/model/pack.c", "FORMAT", pack_format.FORMAT_VERSION),
+    ("src/model/pack.c", "MAGIC", int.from_bytes(pack_format.MAGIC, "little")),
+    ("src/model/pack.c", "ENCODING_MAX", max(pack_format.ParameterEncoding)),
+    ("src/payload/patch.c", "VERSION", patch.VERSION),
+    ("src/model/threshold_engine.c", "OPERATOR", operators.THRESHOLD),
+    ("src/model/threshold_engine.c", "GOLDEN_MAX", pack_format.MOST_GOLDEN),
+    ("src/model/threshold_engine.c", "NO_TENSOR", pack_format.NO_TENSOR),
+    ("src/engine/io.c", "GOLDEN_MAX", pack_format.MOST_GOLDEN),
+    ("src/engine/forest.c", "OPERATOR", operators.TREE_ENSEMBLE),
+    ("src/engine/forest.c", "KIND", pack_format.PackKind.TREE_ENSEMBLE),
+    ("src/engine/network.c", "KIND", pack_format.PackKind.NEURAL_NETWORK),
+    ("src/engine/network.c", "NO_PARAMETER", decision_head.NO_PARAMETER),
+    ("src/engine/plan.h", "TF_OPERATOR_COUNT", len(operators.OPERATORS)),
 ]
 
 
@@ -135,15 +136,15 @@ def test_every_code_is_another_and_fits_where_it_is_kept() -> None:
 
 
 def test_numbers_of_what_a_device_says() -> None:
-    whats = {name.removeprefix("TF_BODY_"): number for name, number in enum("src/report.h", "tf_body").items()}
+    whats = {name.removeprefix("TF_BODY_"): number for name, number in enum("src/report/body.h", "tf_body").items()}
     assert whats == numbers(messages.ReportKind)
     phases = enum(TYPES, "tf_phase")
     assert [name.removeprefix("TF_PHASE_").lower() for name in phases] == [phase.value for phase in reports.PHASES]
     assert list(phases.values()) == list(range(len(reports.PHASES)))
     assert list(enum(TYPES, "tf_why").values()) == [why.value for why in reports.DecisionReason]
     assert list(enum(TYPES, "tf_flag").values()) == [flag.value for flag in reports.Flag]
-    places = enum(TYPES, "tf_place")
-    assert (places["TF_PLACE_NONE"], places["TF_PLACE_A"], places["TF_PLACE_B"]) == (
+    slots = enum(TYPES, "tf_slot_id")
+    assert (slots["TF_SLOT_NONE"], slots["TF_SLOT_A"], slots["TF_SLOT_B"]) == (
         reports.ModelPlace.NOWHERE,
         reports.ModelPlace.SLOT_A,
         reports.ModelPlace.SLOT_B,
@@ -151,23 +152,22 @@ def test_numbers_of_what_a_device_says() -> None:
 
 
 def test_numbers_of_payloads_and_packs() -> None:
-    encodings = {n.removeprefix("TF_ENCODING_"): v for n, v in enum("src/payload.h", "tf_encoding").items()}
-    assert encodings == numbers(payload.PayloadForm)
-    assert encodings.items() < numbers(messages.PayloadEncoding).items()  # the one more is kept free (patch.md)
+    encodings = {n.removeprefix("TF_ENCODING_"): v for n, v in enum(TYPES, "tf_encoding").items()}
+    assert {**encodings, "RESERVED": PayloadEncoding.RESERVED} == numbers(PayloadEncoding)
     sections = enum("include/tinyfleet/pack.h", "tf_section_id")
     assert {name.removeprefix("TF_SECTION_"): v for name, v in sections.items()} == numbers(pack_format.SectionId)
-    modes = enum("src/engine/engine_trees.h", "tf_forest_mode")
+    modes = enum("src/engine/trees.h", "tf_forest_mode")
     assert {name.removeprefix("TF_FOREST_"): v for name, v in modes.items()} == numbers(forest_section.ForestMode)
-    assert enum("src/engine/engine_network.c", "head_mode") == numbers(decision_head.DecisionMode)
-    statistics = enum("src/engine/engine_features.c", "statistic")
+    assert enum("src/engine/network.c", "head_mode") == numbers(decision_head.DecisionMode)
+    statistics = enum("src/engine/features.c", "statistic")
     assert statistics == {**numbers(forest_section.Statistic), "STATISTICS": len(forest_section.Statistic)}
-    types = defines("src/engine_threshold.c")
+    types = defines("src/model/threshold_engine.c")
     assert {name: types[name] for name in ("INT8", "INT16", "INT32")} == numbers(pack_format.ElementType)
 
 
 def test_operators_that_run_in_place() -> None:
     # the enum has no name: it stands where it is used
-    in_place = enum("src/engine/engine_check_plan.c", "")
+    in_place = enum("src/engine/check_plan.c", "")
     assert {name: operators.NAMES[number] for name, number in in_place.items()} == {name: name for name in in_place}
 
 
@@ -223,4 +223,4 @@ def test_the_table_of_errors_is_the_list_in_python() -> None:
 
 def test_what_reads_the_headers_reads_something() -> None:
     assert len(enum(ERRORS, "tf_error")) > 50
-    assert defines("src/cose.c")["ALGORITHM_ED25519"] == -19
+    assert defines("src/crypto/cose.c")["ALGORITHM_ED25519"] == -19

@@ -10,19 +10,9 @@ import heatshrink2
 import pytest
 
 from reconciler.compiler.payload.patch import make_patch
-from reconciler.devices.messages import (
-    Have,
-    Missing,
-    Offer,
-    PayloadEncoding,
-    PayloadOffer,
-    Stage,
-    TransferResult,
-    encode,
-    parse_answer,
-)
+from reconciler.devices.messages import Have, Missing, Offer, PayloadOffer, Stage, TransferResult, encode, parse_answer
 from reconciler.devices.reports import DecisionReason, Flag, ModelPlace
-from reconciler.model import Phase
+from reconciler.model import PayloadEncoding, Phase
 from signing.verdict import VerificationCode
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.host import Geometry, HostAgent
@@ -228,7 +218,7 @@ def test_only_mended_blocks_are_sent_again(updated: HostAgent, bench: Bench, mad
     [
         (PayloadOffer(PayloadEncoding.RAW, len(THIRD), 16 * 65), BLOCK_SIZE),  # more than it takes
         (PayloadOffer(PayloadEncoding.RAW, len(THIRD) - 4, 128), ENCODING),
-        (PayloadOffer(PayloadEncoding.PATCH_HEATSHRINK, 500, 128), ENCODING),
+        (PayloadOffer(PayloadEncoding.RESERVED, 500, 128), ENCODING),
         (PayloadOffer(PayloadEncoding.PATCH, SMALL.slot - 512, 128), TOO_LARGE),
         (PayloadOffer(PayloadEncoding.RAW, len(THIRD), 16), BLOCK_SIZE),  # more marks than there is room for
     ],

@@ -17,7 +17,7 @@ from reconciler.model import (
     HoldReason,
     Install,
     ModelRef,
-    Nothing,
+    NoChange,
     ObservedDevice,
     Origin,
     Phase,
@@ -53,7 +53,7 @@ def alike(number: int) -> list[DeviceStatus]:
     """Make devices that all run what they shall, but each tenth."""
     return [
         told(
-            Nothing(DeviceId(f"pump-{index:05}"), "runs vibration@1.3.0")
+            NoChange(DeviceId(f"pump-{index:05}"), "runs vibration@1.3.0")
             if index % 10
             else Blocked(DeviceId(f"pump-{index:05}"), PUMPS, BlockedReason.SILENT, "last heard of at 07:12"),
             ago(minutes=index),
@@ -67,7 +67,7 @@ def pumps() -> Iterator[DeviceStatus]:
     for index in range(1200):
         name = DeviceId(f"pump-{index:04}")
         if index < 412:
-            yield told(Nothing(name, "runs vibration@1.3.0"), ago(hours=30 - index / 40), str(NEW))
+            yield told(NoChange(name, "runs vibration@1.3.0"), ago(hours=30 - index / 40), str(NEW))
         elif index < 430:
             action: Action = Install(name, PUMPS, NEW, Origin.ARTIFACT, {}, "vibration@1.3.0 is wanted")
             yield told(action, ago(minutes=index - 410), str(OLD))
@@ -100,10 +100,10 @@ def troubled() -> Iterator[DeviceStatus]:
 def settled() -> Iterator[DeviceStatus]:
     for index in range(640):
         yield told(
-            Nothing(DeviceId(f"meter-{index:04}"), "runs meter-anomaly@4.0.0"), ago(days=9), "meter-anomaly@4.0.0"
+            NoChange(DeviceId(f"meter-{index:04}"), "runs meter-anomaly@4.0.0"), ago(days=9), "meter-anomaly@4.0.0"
         )
     for index in range(148):
-        yield told(Nothing(DeviceId(f"door-{100 + index}"), "runs door-sound@2.1.0"), ago(days=1), "door-sound@2.1.0")
+        yield told(NoChange(DeviceId(f"door-{100 + index}"), "runs door-sound@2.1.0"), ago(days=1), "door-sound@2.1.0")
 
 
 def gateway(*, good: bool = True) -> GatewayStatus:
@@ -195,7 +195,7 @@ def detail(fleet: PageModel, name: DeviceId) -> Detail | None:
 def hostile() -> PageModel:
     """Make one of which every word is an attack, with a part that is longer than any line."""
     name = DeviceId(f"pump-{HOSTILE}")
-    status = told(Nothing(name, HOSTILE), NOW, HOSTILE)
+    status = told(NoChange(name, HOSTILE), NOW, HOSTILE)
     stuck = replace(status, device=DeviceId(HOSTILE), conditions=rich().devices[-160].conditions)
     bad = rich()
     link = replace(moment().links[2], name=HOSTILE, trouble=HOSTILE, strangers=(HOSTILE,))

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.daemon.instance_lock import held
-from reconciler.model import Blocked, BlockedReason, DeviceId, Nothing, RolloutId
+from reconciler.model import Blocked, BlockedReason, DeviceId, NoChange, RolloutId
 from reconciler.page.layout import MARK
 from tests.cli.known import FAILED, Known, known
 
-RUNS_IT = Nothing(DeviceId("pump-1"), "runs wear@1")
+RUNS_IT = NoChange(DeviceId("pump-1"), "runs wear@1")
 SILENT = Blocked(DeviceId("pump-2"), RolloutId("wear"), BlockedReason.SILENT, "not reporting since noon")
 
 
@@ -63,7 +63,7 @@ def test_what_is_out_of_date_goes_and_what_is_not_ours_stays(gateway: Known) -> 
     (folder / "devices" / "notes.txt").write_bytes(MARK)
     (folder / "rollouts.html").mkdir()
     state = gateway.state()
-    state.write_status({}, {"devices/pump-2.yaml"})
+    state.save_status_files({}, {"devices/pump-2.yaml"})
     state.close()
     assert written(gateway).keys() == {
         "index.html",

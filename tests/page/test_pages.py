@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.model import DeviceId, Nothing
+from reconciler.model import DeviceId, NoChange
 from reconciler.page import charts, stylesheet
 from reconciler.page.devices import PER_PAGE
 from reconciler.page.html import VOID, element, raw
@@ -129,7 +129,7 @@ def test_what_is_stuck_is_told_with_why_since_when_and_what_to_do() -> None:
 
 
 def test_a_fleet_without_trouble_says_so() -> None:
-    fleet = PageModel(gateway(), [told(Nothing(DeviceId("a"), "runs it"), NOW, "m@1")], ())
+    fleet = PageModel(gateway(), [told(NoChange(DeviceId("a"), "runs it"), NOW, "m@1")], ())
     text = Reader(committed(fleet)).text
     assert "1 of 1 device where Git wants it" in text
     assert "On its way" not in text
@@ -196,7 +196,7 @@ def test_a_device_that_left_while_files_are_written_has_none() -> None:
 
 def test_a_device_of_no_rollout_without_a_model_shows_its_digest() -> None:
     name = DeviceId("spare-1")
-    fleet = PageModel(gateway(), [told(Nothing(name, "no rollout names it"), NOW, None)], (), moment())
+    fleet = PageModel(gateway(), [told(NoChange(name, "no rollout names it"), NOW, None)], (), moment())
     assert "8b1a998b1a99" in ask(fleet, "/devices").text
     page = served("/devices/spare-1", "", fleet, lambda _: Detail(fleet.devices[0], None, [], {}))
     assert page is not None
@@ -276,6 +276,6 @@ def test_words_and_shapes_can_be_told_from_what_is_behind_them(palette: dict[str
 
 def test_time_is_told_in_units_that_fit() -> None:
     text = ask(
-        PageModel(gateway(), [told(Nothing(DeviceId("a"), ""), ago(seconds=5), "m@1")], (), moment()), "/devices"
+        PageModel(gateway(), [told(NoChange(DeviceId("a"), ""), ago(seconds=5), "m@1")], (), moment()), "/devices"
     ).text
     assert "· 5 s" in text

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The promises of a plan, on any fleet: it converges, never exceeds a wave, and doesn't depend on order."""
+"""The promises of a plan, for any fleet: it converges, never exceeds a wave, and does not depend on order."""
 
 from __future__ import annotations
 
@@ -31,65 +31,54 @@ from reconciler.model import (
     Wave,
 )
 from reconciler.plan import Planner, plan
-from tests.plan.fleets import (
-    ESP32,
-    EVERYWHERE,
-    NOW,
-    PATIENT,
-    V2,
-    World,
-    budgets,
-    device,
-    digest_of,
-    fleet,
-    fleets,
-    waves,
-)
+from tests.plan.example_fleet import ESP32, EVERYWHERE, NOW, PATIENT, V2, device, digest_of, fleet
+from tests.plan.instant_fleet import InstantFleet
+from tests.plan.strategies import budgets, fleets, waves
 
-PASSES = 1000  # more than any of these small worlds takes
+PASSES = 1000  # more than any of these small fleets needs
 PATIENCE = timedelta(days=40)
 CHANGES = Install | ActivatePrebaked | Configure
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
-def passes(world: World) -> Iterator[tuple[Action, ...]]:
-    """Plan until nothing more is to come; whoever asks applies, then time passes."""
+def passes(instant: InstantFleet) -> Iterator[tuple[Action, ...]]:
+    """Plan until nothing more can happen. The caller applies each plan, then time passes."""
     planner = Planner()
     for _ in range(PASSES):
-        actions = planner.plan(world.desired, world.observed(), world.now)
+        actions = planner.plan(instant.desired, instant.observed(), instant.now)
         yield actions
         if any(isinstance(action, CHANGES) for action in actions):
-            world.now += timedelta(seconds=1)
+            instant.now += timedelta(seconds=1)
         elif planner.until is None or planner.until > NOW + PATIENCE:
             return
         else:
-            world.now = planner.until
+            instant.now = planner.until
     raise AssertionError("the plan goes on changing devices")
 
 
 @given(desired=fleets(may_suspend=False))
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_plans_converge(desired: Desired) -> None:
-    world = World(desired)
+    instant = InstantFleet(desired)
     actions: tuple[Action, ...] = ()
-    for actions in passes(world):
-        world.apply(actions)
+    for actions in passes(instant):
+        instant.apply(actions)
     held = [action for action in actions if isinstance(action, Hold)]
-    # What still waits, waits for a mistake in Git that only a human can mend, and says so.
+    # A device that is still held waits for a mistake in Git that only a person can correct, and its message says so.
     mistaken = {
         action.rollout
         for action in held
-        if "no device that its selector names" in action.why or "never open together" in action.why
+        if "no device that its selector matches" in action.why or "never open together" in action.why
     }
     for action in held:
         if action.rollout not in mistaken:
             assert action.reason is HoldReason.DEPENDS_ON
-            assert any(_never_ends(actions, name) for name in desired.rollouts[action.rollout].depends_on)
+            assert any(_never_completes(actions, name) for name in desired.rollouts[action.rollout].depends_on)
 
 
-def _never_ends(actions: tuple[Action, ...], name: RolloutId) -> bool:
-    """Tell whether others rightly wait for this rollout for ever: devices of it are held, or can't have the model."""
+def _never_completes(actions: tuple[Action, ...], name: RolloutId) -> bool:
+    """Whether others rightly wait for this rollout for ever: some of its devices are held or blocked."""
     return any(isinstance(action, Hold | Blocked) and action.rollout == name for action in actions)
 
 
@@ -105,37 +94,37 @@ def test_no_wave_is_exceeded_and_a_spent_budget_stops(
 ) -> None:
     rollout = replace(EVERYWHERE, waves=waved, budget=budget)
     desired = fleet([device(number) for number in range(count)], [rollout], defaults=PATIENT)
-    world = World(desired, broken=frozenset(device(number).name for number in broken))
+    instant = InstantFleet(desired, broken=frozenset(device(number).name for number in broken))
     allowed = budget.count if budget.count is not None else math.floor((budget.percent or 0) * count / 100)
     touched: set[DeviceId] = set()
-    for actions in passes(world):
-        failed = len(world.quarantined)
-        proven = [_proven(world, wave.soak_s) for wave in waved]
-        touched |= world.apply(actions)
-        # A wave was begun only when all before it had run the model for their soak times.
+    for actions in passes(instant):
+        failed = len(instant.quarantined)
+        proven = [_proven(instant, wave.soak_s) for wave in waved]
+        touched |= instant.apply(actions)
+        # A wave begins only when the devices of all earlier waves have run the model for their soak times.
         reached = 0
         for wave, done in zip(waved, proven, strict=True):
             limit = wave.count if wave.count is not None else math.ceil(round((wave.percent or 0) * count / 100, 6))
-            if limit > reached:  # a wave that adds no device has nothing to watch
+            if limit > reached:  # a wave that adds no device has none to wait for
                 assert len(touched) <= limit or done + failed >= limit
                 reached = limit
         if failed > allowed:
             assert not any(isinstance(action, CHANGES) for action in actions)
 
 
-def _proven(world: World, soak_s: int) -> int:
-    """Count the devices that have run the new model for so long."""
+def _proven(instant: InstantFleet, soak_s: int) -> int:
+    """Count the devices that have run the new model for that time."""
     wanted = digest_of(V2, ESP32.name)
-    since = [each.confirmed_since for each in world.devices.values() if each.running == wanted]
-    return sum(moment is not None and world.now - moment >= timedelta(seconds=soak_s) for moment in since)
+    since = [each.confirmed_since for each in instant.devices.values() if each.running == wanted]
+    return sum(moment is not None and instant.now - moment >= timedelta(seconds=soak_s) for moment in since)
 
 
 @given(desired=fleets(), seed=st.integers(0, 1000))
 @settings(max_examples=60, deadline=None)
 def test_a_plan_does_not_depend_on_the_order_of_its_input(desired: Desired, seed: int) -> None:
-    world = World(desired)
-    world.apply(plan(desired, world.observed(), NOW))
-    observed = world.observed()
+    instant = InstantFleet(desired)
+    instant.apply(plan(desired, instant.observed(), NOW))
+    observed = instant.observed()
     dice = random.Random(seed)
     mixed = replace(
         desired,
@@ -158,16 +147,16 @@ def _mix(mapping: Mapping[Key, Value], dice: random.Random) -> dict[Key, Value]:
 @given(desired=fleets())
 @settings(max_examples=60, deadline=None)
 def test_every_device_has_exactly_one_action_with_a_reason(desired: Desired) -> None:
-    world = World(desired)
-    stranger = DeviceId("stranger")
-    observed = replace(world.observed(), devices={**world.observed().devices, stranger: _any_report(world)})
+    instant = InstantFleet(desired)
+    unknown = DeviceId("unknown")
+    observed = replace(instant.observed(), devices={**instant.observed().devices, unknown: _any_report(instant)})
     actions = plan(desired, observed, NOW)
-    assert [action.device for action in actions] == sorted({*desired.devices, stranger})
+    assert [action.device for action in actions] == sorted({*desired.devices, unknown})
     assert all(action.why for action in actions)
-    assert next(action for action in actions if action.device == stranger) == Blocked(
-        stranger, None, BlockedReason.UNKNOWN, "reports, but Git does not know it"
+    assert next(action for action in actions if action.device == unknown) == Blocked(
+        unknown, None, BlockedReason.UNKNOWN, "reports, but is not in Git"
     )
 
 
-def _any_report(world: World) -> ObservedDevice:
-    return ObservedDevice(world.now, Phase.IDLE, None)
+def _any_report(instant: InstantFleet) -> ObservedDevice:
+    return ObservedDevice(instant.now, Phase.IDLE, None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rollouts in a world where things take time and go wrong: devices fail their trial, die in it, or were dead before."""
+"""Rollouts that take time and go wrong: devices fail their trial, die during it, or were dead before."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 from reconciler.model import Action, DeviceId, FailureBudget, Hold, Install, Observed, ObservedDevice, Phase, Wave
 from reconciler.plan import Planner, plan
 from reconciler.plan.rollout.progress import allowed_failures
-from reconciler.plan.rollout.waves import arrange, stable_order
-from tests.plan.fleets import BUILT, ESP32, EVERYWHERE, NOW, V1, V2, device, digest_of, fleet
+from reconciler.plan.rollout.waves import assign_waves, stable_order
+from tests.plan.example_fleet import BUILT, ESP32, EVERYWHERE, NOW, V1, V2, device, digest_of, fleet
 
 ROLLOUTS = 150
 TICK = timedelta(minutes=1)
-QUIET_TICKS = 60  # more than a silence and the longest soak take
+QUIET_TICKS = 60  # longer than a silence and the longest soak
 WANTED, OLD = digest_of(V2, ESP32.name), digest_of(V1, ESP32.name)
 ARTIFACTS = {(each.model, each.type): each for each in BUILT}
 WAVES = (
@@ -30,7 +30,7 @@ BUDGETS = (FailureBudget(0), FailureBudget(2), FailureBudget(percent=20), Failur
 
 
 class Plant:
-    """A gateway with a few transfers at once, and devices that take their time."""
+    """A gateway with a few transfers at once, and devices that take time for each step."""
 
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
@@ -50,14 +50,14 @@ class Plant:
         return Observed(dict(self.devices), ARTIFACTS, frozenset((name, WANTED) for name in self.failed))
 
     def act(self, actions: tuple[Action, ...]) -> set[DeviceId]:
-        """Begin transfers as there is room for; return who began that never had before."""
+        """Begin as many transfers as the gateway may; return the devices that began for the first time."""
         busy = sum(each.phase is not Phase.CONFIRMED for name, each in self.devices.items() if name not in self.dead)
         wanted = [action.device for action in actions if isinstance(action, Install)]
         fresh = [name for name in wanted if self.devices[name].phase is Phase.CONFIRMED and name not in self.dead]
         chosen = set(fresh[: max(0, self.transfers - busy)])
         for name in chosen:
             self.devices[name] = replace(self.devices[name], phase=Phase.RECEIVING, incoming=WANTED)
-        for name in wanted:  # a transfer goes on only while the plan says so
+        for name in wanted:  # a transfer continues only while the plan says so
             if self.devices[name].phase is Phase.RECEIVING and name not in self.dead and self.dice.random() < 0.3:
                 self.devices[name] = replace(self.devices[name], phase=Phase.TRIAL, running=WANTED, incoming=None)
         new = chosen - self.begun
@@ -65,7 +65,7 @@ class Plant:
         return new
 
     def pass_time(self) -> bool:
-        """Let trials end, devices die, and the others report; tell whether anything happened."""
+        """Let trials end, devices die, and the others report; return whether anything happened."""
         self.now += TICK
         happened = False
         for name, each in self.devices.items():
@@ -88,7 +88,7 @@ class Plant:
         return replace(each, phase=Phase.CONFIRMED, confirmed_since=self.now, parameters={"threshold": 0.5})
 
     def known_failures(self) -> int:
-        """Count who failed, and who has been silent for long with the model on its way or on trial."""
+        """Count the devices that failed, and those that fell silent with the model in transfer or on trial."""
         in_progress = [each for each in self.devices.values() if each.phase is not Phase.CONFIRMED]
         return len(self.failed) + sum(self.now >= each.last_seen + self.silent_after for each in in_progress)
 
@@ -97,7 +97,7 @@ class Plant:
 
 
 def roll_out(plant: Plant) -> tuple[Action, ...]:
-    """Let a rollout run until nothing happens any more, and watch that nobody begins once the budget is spent."""
+    """Run a rollout until nothing happens any more; check that no device begins once the budget is spent."""
     planner = Planner()
     quiet = 0
     while True:
@@ -113,7 +113,7 @@ def roll_out(plant: Plant) -> tuple[Action, ...]:
 
 
 @pytest.mark.parametrize("seed", range(ROLLOUTS))
-def test_a_rollout_ends_as_it_should(seed: int) -> None:
+def test_a_rollout_ends_complete_stopped_or_waiting_for_lost_devices(seed: int) -> None:
     plant = Plant(seed)
     actions = {action.device: action for action in roll_out(plant)}
     if plant.known_failures() > plant.allowed:
@@ -121,16 +121,16 @@ def test_a_rollout_ends_as_it_should(seed: int) -> None:
         assert all(isinstance(actions[name], Hold) and "stopped" in actions[name].why for name in left)
         return
     lost = 0
-    for step in arrange(plant.rollout, stable_order(plant.rollout, plant.desired.devices.values())):
+    for step in assign_waves(plant.rollout, stable_order(plant.rollout, plant.desired.devices.values())):
         good = [name for name in step.members if name not in plant.dead | plant.failed]
         assert all(plant.is_done(name) for name in good)
         lost += len(step.members) - len(good)
         if step.members and (lost > plant.allowed or not good):
-            break  # who is lost is more than the budget allows, or nobody shows that the model works
+            break  # more are lost than the budget allows, or no device shows that the model works
 
 
-def test_the_simulation_has_all_kinds_of_ends() -> None:
-    """Otherwise the test above would show less than it says."""
+def test_the_simulation_reaches_every_kind_of_end() -> None:
+    """Otherwise the test above would show less than it claims."""
     ends = {"whole": 0, "stopped": 0, "stuck": 0, "whole in spite of losses": 0}
     for seed in range(ROLLOUTS):
         plant = Plant(seed)

@@ -35,10 +35,10 @@ def documented() -> Iterator[tuple[str, str]]:
             yield reason, plain(cells[-1])
 
 
-def test_page_and_documents_say_the_same() -> None:
+def test_remedies_match_the_documents() -> None:
     assert dict(documented()) == {reason: advice.words for reason, advice in REMEDIES.items()}
 
 
-def test_every_reason_of_an_action_is_advised_on() -> None:
+def test_every_reason_of_an_action_has_a_remedy() -> None:
     assert {reason.value for reason in BlockedReason} <= REMEDIES.keys()
     assert {f"Held{reason.value}" for reason in HoldReason} <= REMEDIES.keys()

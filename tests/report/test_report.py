@@ -17,7 +17,7 @@ from reconciler.model import (
     HoldReason,
     Install,
     ModelRef,
-    Nothing,
+    NoChange,
     ObservedDevice,
     Origin,
     Phase,
@@ -34,7 +34,7 @@ LATER = NOON + timedelta(hours=1)
 DEVICE = DeviceId("pump-1")
 ROLLOUT = RolloutId("vibration")
 SEEN = ObservedDevice(last_seen=NOON, phase=Phase.CONFIRMED, running=Digest("a" * 64), sequence=3)
-DONE = Nothing(DEVICE, "runs vibration@1.0.0")
+DONE = NoChange(DEVICE, "runs vibration@1.0.0")
 INSTALL = Install(DEVICE, ROLLOUT, ModelRef("vibration", Version("1.1.0")), Origin.ARTIFACT, {}, "1.1.0 is wanted")
 
 
@@ -77,7 +77,7 @@ def test_ready_takes_the_first_reason_of_the_priority_list(action: Action, seen:
     assert told.ready.status is not Status.TRUE
 
 
-def test_two_truths_of_one_device_are_two_conditions() -> None:
+def test_a_device_that_does_not_fit_and_is_silent_has_two_conditions() -> None:
     told = by_type(
         status(Blocked(DEVICE, ROLLOUT, BlockedReason.SLOT, "short, silent too", 512, (BlockedReason.SILENT,)))
     )
@@ -100,13 +100,13 @@ def test_a_new_commit_alone_changes_no_byte() -> None:
     assert device_file(again) == device_file(first)
 
 
-def test_a_changed_message_is_told_without_moving_since() -> None:
+def test_a_changed_message_does_not_move_since() -> None:
     old = Condition("UpToDate", Status.FALSE, "Updating", "block 1", NOON, "c1")
     (new,) = carried([replace(old, message="block 2", since=LATER)], [old])
     assert (new.message, new.since) == ("block 2", NOON)
 
 
-def test_files_are_yaml_that_says_the_same() -> None:
+def test_a_device_file_is_yaml() -> None:
     told = yaml.safe_load(device_file(status(INSTALL)))
     assert told["kind"] == "DeviceStatus"
     assert told["metadata"]["name"] == "pump-1"
@@ -123,12 +123,12 @@ def test_files_are_yaml_that_says_the_same() -> None:
 
 @pytest.mark.parametrize("action", [DONE, INSTALL, Blocked(DEVICE, None, BlockedReason.UNKNOWN, "é: - not # in\nGit")])
 @pytest.mark.parametrize("seen", [True, False])
-def test_reading_a_file_gives_the_status_back(action: Action, seen: bool) -> None:  # noqa: FBT001 - a table's column
+def test_a_device_file_is_read_back(action: Action, seen: bool) -> None:  # noqa: FBT001 - a table's column
     told = status(action, seen=seen)
     assert read_device_file(device_file(told)) == told
 
 
-def test_the_gateway_tells_the_first_problem_and_how_many_more() -> None:
+def test_the_gateway_reports_the_first_problem_and_the_number_of_others() -> None:
     source = SourceState(good=False, reason="UnsignedCommit", message="commit c2 is not signed")
     facts = GatewayFacts(
         "hall", source, problems=("a.yaml:1:1: x", "b.yaml:2:2: y"), links={"mqtt": "refused", "line": None}

@@ -25,13 +25,13 @@ FACTS = RolloutFacts(
 )
 
 
-def test_what_is_told_is_read_again() -> None:
+def test_a_rollout_file_is_read_back() -> None:
     status = rollout_status(FACTS, Moment(NOW, "c" * 40), None)
     assert read_rollout_file(rollout_file(status)) == status
     assert b"done: d1 d2\n" in rollout_file(status)
 
 
-def test_since_says_since_when_it_waits_and_a_new_commit_alone_is_no_news() -> None:
+def test_since_is_when_waiting_began_and_a_new_commit_alone_changes_nothing() -> None:
     first = rollout_status(FACTS, Moment(NOW, "c" * 40), None)
     assert rollout_status(FACTS, Moment(NOW + timedelta(hours=1), "d" * 40), first) == first
     waits = rollout_status(replace(FACTS, waiting="wave 2"), Moment(NOW + timedelta(hours=1), "d" * 40), first)
@@ -48,7 +48,7 @@ def test_since_says_since_when_it_waits_and_a_new_commit_alone_is_no_news() -> N
         (replace(FACTS, word=replace(WORD, stopped="stopped: 2 failed, 1 allowed"), rolled_back=True), "RolledBack"),
     ],
 )
-def test_each_state_has_its_reason(facts: RolloutFacts, reason: str) -> None:
+def test_each_rollout_state_has_its_reason(facts: RolloutFacts, reason: str) -> None:
     assert rollout_status(facts, Moment(NOW, "c" * 40), None).ready.reason == reason
 
 
@@ -63,6 +63,6 @@ def test_each_state_has_its_reason(facts: RolloutFacts, reason: str) -> None:
         rollout_file(rollout_status(FACTS, Moment(NOW, ""), None)).replace(b"at: '2026", b"at: 'x2026"),
     ],
 )
-def test_what_another_gateway_writes_wrong_is_refused_and_no_more(data: bytes) -> None:
+def test_a_malformed_rollout_file_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidRolloutStatus):
         read_rollout_file(data)

@@ -25,7 +25,7 @@ def status(name: str = "wear", *, done: int = 1, waiting: str = "wave 1 (canary)
     return rollout_status(facts, MOMENT, None)
 
 
-def test_a_rollout_under_way_shows_its_waves() -> None:
+def test_a_rollout_in_progress_shows_its_waves() -> None:
     text = "\n".join(rollout_section([status()]))
     assert "| wear | wear@2 | Progressing | ███░░░░░░░░░ 1 of 4 | 2026-11-21 12:00 |" in text
     assert "| 1 canary | ████████████ 1 of 1 | 0 | 0 | 0 | 0 | over |" in text
@@ -36,7 +36,7 @@ def test_a_rollout_that_is_over_is_one_line() -> None:
     assert [line for line in rollout_section([status(done=4)]) if "canary" in line] == []
 
 
-def test_words_stay_in_their_cell() -> None:
+def test_messages_stay_in_their_cell() -> None:
     row = next(line for line in rollout_section([status(waiting="a | b\nc")]) if line.startswith("| wear"))
     assert row.endswith("a \\| b c |")
     assert row.count("\n") == 0
@@ -49,7 +49,7 @@ def test_a_bar_is_full_only_at_the_end(done: int, total: int, full: int) -> None
     assert bar(done, total) == "█" * full + "░" * (12 - full)
 
 
-def test_the_readme_has_them_by_name() -> None:
+def test_the_readme_sorts_rollouts_by_name() -> None:
     source = SourceState(good=True, reason="Fetched", message="fine")
     gateway = gateway_status(GatewayFacts("hall", source), MOMENT, None)
     text = readme(gateway, [], {}, [status("b"), status("a")]).decode()

@@ -21,7 +21,7 @@ from reconciler.model import (
     Commit,
     DeviceId,
     Digest,
-    Nothing,
+    NoChange,
     ObservedDevice,
     Phase,
     RolloutId,
@@ -142,7 +142,7 @@ def device_says(
     name: str, commit: str, *, action: Action | None = None, model: str = "wear@1", threshold: float = 0.5
 ) -> dict[str, bytes]:
     """Tell of a device that runs what is wanted, unless the action says otherwise."""
-    does = action or Nothing(DeviceId(name), "runs wear@1, as rollout wear wants")
+    does = action or NoChange(DeviceId(name), "runs wear@1, as rollout wear wants")
     digest = Digest(f"{abs(hash(model)) % 2**64:032x}")
     seen = ObservedDevice(NOON, Phase.CONFIRMED, digest, sequence=3, parameters={"threshold": threshold})
     return {f"devices/{name}.yaml": device_file(device_status(does, seen, model, Moment(NOON, commit), None))}

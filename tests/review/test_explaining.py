@@ -16,7 +16,7 @@ from reconciler.model import (
     Hold,
     HoldReason,
     Needs,
-    Nothing,
+    NoChange,
     ObservedDevice,
     Phase,
     Rollout,
@@ -28,7 +28,7 @@ from reconciler.model import (
 from reconciler.report.device_status import DeviceStatus, Moment, device_status
 from reconciler.review.explain import Daemon, Explanation, Known, explain, rollout_of
 from reconciler.review.reported_state import GatewayReport, ReportedState
-from tests.plan.fleets import ESP32, EVERYWHERE, HALL, NOW, SEALED, V1, V2, device, fleet
+from tests.plan.example_fleet import ESP32, EVERYWHERE, HALL, NOW, SEALED, V1, V2, device, fleet
 
 PUMP = device(1)
 DIGEST = "ab" * 32
@@ -52,7 +52,7 @@ def explained(
     return explain(name, Known(desired, ReportedState(gateways), status, daemon, where), NOW)
 
 
-def status_of(desired: Desired, action: Nothing | Hold, model: str | None = str(V2)) -> DeviceStatus:
+def status_of(desired: Desired, action: NoChange | Hold, model: str | None = str(V2)) -> DeviceStatus:
     seen = ObservedDevice(NOW, Phase.CONFIRMED, None)
     return device_status(action, seen, model, Moment(NOW, desired.commit), None)
 
@@ -122,7 +122,7 @@ def test_the_wave_is_told_open_or_not() -> None:
 
 def test_what_runs_is_named_as_well_as_it_is_known() -> None:
     desired = fleet([PUMP])
-    settled = Nothing(PUMP.name, "runs it")
+    settled = NoChange(PUMP.name, "runs it")
     assert explained(desired, status=status_of(desired, settled)).compared[0].same is True
     unknown = explained(desired, status=status_of(desired, settled, model=None)).compared[0]
     assert (unknown.found, unknown.same) == ("nothing", False)
@@ -153,7 +153,7 @@ def test_what_the_daemon_knows_is_told_too() -> None:
 
 def test_a_daemon_that_does_not_work_is_told_first() -> None:
     desired = fleet([PUMP])
-    settled = status_of(desired, Nothing(PUMP.name, "runs it"))
+    settled = status_of(desired, NoChange(PUMP.name, "runs it"))
     told = explained(desired, status=settled, daemon=Daemon(), enforces=desired.commit)
     assert told.next == (
         "no daemon works on this gateway at the moment: nothing happens until it does",

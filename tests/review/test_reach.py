@@ -33,7 +33,7 @@ from reconciler.review.document_diff import ChangeKind, DocumentChange
 from reconciler.review.reported_state import GatewayReport, ReportedState, UnheardPolicy, model_of, observed, running
 from reconciler.review.review import Sources, review
 from reconciler.review.transfer_time import ReviewLine, line_of, passage
-from tests.plan.fleets import (
+from tests.plan.example_fleet import (
     ESP32,
     EVERYWHERE,
     HALL,
@@ -43,12 +43,12 @@ from tests.plan.fleets import (
     V1,
     V2,
     artifact,
+    capabilities_of,
     device,
     digest_of,
     fleet,
     observe,
     seen,
-    told,
 )
 
 PUMP = device(1)
@@ -70,7 +70,7 @@ def test_what_the_base_wants_already_is_pending_and_not_touched() -> None:
         {
             devices[0].name: seen(ON_V1),  # to be installed
             devices[1].name: seen(ON_V2, parameters={"threshold": 0.9}),  # to be configured
-            devices[2].name: seen(None, capabilities=told(ESP32)),  # to activate what it was made with
+            devices[2].name: seen(None, capabilities=capabilities_of(ESP32)),  # to activate what it was made with
             devices[3].name: seen(None),  # can't have it
         },
         *BUILT,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What runs a model. An engine serves one kind of pack (docs/specs/pack.md); the agent picks the engine by the kind in
- * the pack's header and hands it a view of the pack, which lies in flash and never moves while it is open.
+ * The interface of engines, which run models. An engine runs one kind of pack (docs/specs/pack.md); the agent picks the
+ * engine by the kind in the pack's header and passes it a view of the pack, which stays in flash and does not move while
+ * it is open.
  *
- * Call order: check once; then open; then golden and run any number of times. open may be called again for another
- * pack, which forgets the one before. All memory that an engine needs lies in the arena.
+ * Call order: check once, then open, then golden and run any number of times. Opening another pack replaces the one
+ * before. All memory that an engine needs is in the arena.
  */
 #ifndef TINYFLEET_ENGINE_H
 #define TINYFLEET_ENGINE_H
@@ -27,36 +28,36 @@ struct tf_arena {
     uint32_t size;
 };
 
-/* Entries of the pack's parameter table at most, and so the length of the array that run is given. */
+/* Most entries in a pack's parameter table, and so the length of the array that run() takes. */
 #define TF_PARAMETER_TABLE_MAX 16
 
-/* What one inference said (pack.md, section 1: every inference ends in two numbers). */
+/* The result of one inference (pack.md, section 1: every inference gives two numbers). */
 struct tf_verdict {
     int32_t decision;
     int32_t score;
 };
 
 struct tf_engine {
-    uint8_t kind;       /* of pack.md's header */
-    uint32_t operators; /* bit i: operator number i of pack.md */
+    uint8_t kind;       /* in the pack's header */
+    uint32_t operators; /* bit i: the engine runs operator number i of pack.md */
     /*
-     * Everything about the pack that can be wrong (pack.md, section 9); the agent has checked rules 1, 2, 3 and 18 with
-     * tf_pack_check() before. After it, nothing can make run leave the pack or the arena.
+     * Check the pack against the rules of pack.md, section 9; the agent has already checked rules 1, 2, 3 and 18 with
+     * tf_pack_check(). Once this returns TF_OK, no input can make run() access memory outside the pack and the arena.
      */
     TF_MUST_CHECK int (*check)(const struct tf_pack *pack);
     /* Set up the arena for this pack. */
     TF_MUST_CHECK int (*open)(const struct tf_pack *pack, const struct tf_arena *arena);
-    /* Run golden vector number index with the pack's defaults: TF_OK, TF_ERR_GOLDEN, or TF_END when there is none such. */
+    /* Run golden vector number index with the default parameters: TF_OK, TF_ERR_GOLDEN, or TF_NO_MORE past the last one. */
     TF_MUST_CHECK int (*golden)(const struct tf_pack *pack, const struct tf_arena *arena, uint32_t index);
     /*
-     * One inference. parameters: the values in force, one for each entry of the pack's table. input: all inputs' bytes
-     * one behind the other, aligned to 4. TF_ERR_INPUT when length is not what the model takes.
+     * One inference. parameters: the values in force, one for each entry of the pack's table. input: the bytes of all
+     * inputs, concatenated, aligned to 4. TF_ERR_INPUT: length is not what the model takes.
      */
     TF_MUST_CHECK int (*run)(const struct tf_pack *pack, const struct tf_arena *arena, const int32_t *parameters,
                              const uint8_t *input, size_t length, struct tf_verdict *verdict);
 };
 
-/* Kind 0, built in: a weighted sum of an input window against a threshold. Enough to test a device with. */
+/* Kind 0, built in: compares a weighted sum of an input window with a threshold. Enough to test a device with. */
 extern const struct tf_engine tf_engine_threshold;
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Kind 1 of packs: quantized neural networks (docs/specs/pack.md, section 6). docs/engine.md says how fast and how large.
- * Inputs, tensors and outputs lie in the arena where the pack's plan has put them; weights are read in place from flash.
+ * Kind 1 of packs: quantized neural networks (docs/specs/pack.md, section 6). docs/engine.md has its speed and size.
+ * Inputs, tensors and outputs are in the arena, where the pack's plan puts them. Weights are read in place from flash.
  */
 #ifndef TINYFLEET_ENGINE_NETWORK_H
 #define TINYFLEET_ENGINE_NETWORK_H

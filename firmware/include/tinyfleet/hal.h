@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All that a port provides: one struct of function pointers and the geometry of its flash.
+ * Everything that a port provides: one struct of function pointers and the geometry of its flash.
  *
- * Flash rules that the core keeps, and that a flash model in tests should enforce:
- *  - a write starts at a multiple of write_size and is a multiple of write_size long;
- *  - a write goes to bytes that were erased since they were last written; an erase covers whole erase units;
+ * The core keeps these flash rules, and a flash model in tests should enforce them:
+ *  - a write starts at a multiple of write_size and its length is a multiple of write_size;
+ *  - a write only goes to bytes that were erased since they were last written; an erase covers whole erase units;
  *  - erased bytes read 0xFF;
- *  - any write or erase may be cut by power loss and leave any bits of just its own range in any state (torn).
- * Functions return 0 or a negative number of enum tf_error (error.h). They are called from one thread.
+ *  - power loss during a write or an erase may leave any bits of its own range in any state (torn), and no others.
+ * Functions return 0 or a negative enum tf_error (error.h). All calls come from one thread.
  */
 #ifndef TINYFLEET_HAL_H
 #define TINYFLEET_HAL_H
@@ -21,12 +21,12 @@ struct tf_region {
 };
 
 /*
- * Where things lie. Regions must not overlap. docs/specs/flash.md has their contents.
- *   journal      two, each of at least one erase unit and 2,048 bytes
- *   provisioned  identity, root key, pre-baked packs: written when the device is made, only read here
+ * The flash layout. Regions must not overlap; docs/specs/flash.md describes their contents.
+ *   journal      two sectors, each of at least one erase unit and 2,048 bytes
+ *   provisioned  identity, root key, pre-baked packs: written in the factory, only read here
  *   marks        one write unit per block and per erase unit of a slot; written during a transfer
- *   scratch      one erase unit; used to mend a block that power loss tore
- *   slot         A and B, of equal size; both of size 0: the device takes no packs over the air
+ *   scratch      one erase unit; used to repair a unit in which power loss tore a block
+ *   slot         A and B, of equal size; both of size 0: the device does not take packs over the air
  */
 struct tf_geometry {
     uint32_t erase_size; /* a power of two */
@@ -39,26 +39,26 @@ struct tf_geometry {
 };
 
 struct tf_hal {
-    void *ctx; /* handed back as first argument */
+    void *ctx; /* passed back as first argument */
     struct tf_geometry geometry;
     int (*flash_read)(void *ctx, uint32_t offset, void *buffer, size_t length);
     int (*flash_write)(void *ctx, uint32_t offset, const void *data, size_t length);
     int (*flash_erase)(void *ctx, uint32_t offset, size_t length);
-    /* The address at which flash can be read in place (a model runs from there), or NULL. Stays valid until reset. */
+    /* The address at which flash can be read in place (models run from there), or NULL. Stays valid until reset. */
     const uint8_t *(*flash_map)(void *ctx, uint32_t offset, size_t length);
     /* Monotonic milliseconds since start; may wrap. */
     uint32_t (*now_ms)(void *ctx);
-    /* Seconds since 1970, or 0 when the device does not know. NULL: it never knows. */
+    /* Seconds since 1970, or 0 while the device does not know the time. NULL: the device has no clock. */
     uint32_t (*unix_s)(void *ctx);
-    /* Restart the device. May return (a host port notes the wish); the agent then waits for tf_agent_init(). */
+    /* Restart the device. May return (a host port only notes the request); the agent then waits for tf_agent_init(). */
     void (*reset)(void *ctx);
-    /* Called at least every few milliseconds of work. Feeds the hardware watchdog. */
+    /* Feed the hardware watchdog. Called at least every few milliseconds of work. */
     void (*watchdog_kick)(void *ctx);
-    /* 1 when the watchdog or a fault ended the last run, else 0; asked once, by tf_agent_boot(). */
+    /* 1 when the watchdog or a fault ended the last run, else 0. tf_agent_boot() asks once. */
     int (*was_fault)(void *ctx);
     /*
-     * Inferences on real input that must succeed after the golden vectors before a trial is confirmed. A model that hangs
-     * or faults on what the sensor gives then never gets confirmed. 0: the vectors decide alone.
+     * How many inferences on real input must succeed after the golden vectors before a trial is confirmed. A model that
+     * hangs or faults on what the sensor gives is then never confirmed. 0: the golden vectors alone decide.
      */
     uint32_t trial_inferences;
 };

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What all kinds of packs share: frame, sections, parameter table, golden vectors (docs/specs/pack.md, sections 1, 3, 4). */
+/* What all kinds of packs share: header, sections, parameter table, golden vectors (docs/specs/pack.md, sections 1, 3, 4). */
 #ifndef TINYFLEET_PACK_H
 #define TINYFLEET_PACK_H
 
 #include "tinyfleet/engine.h"
+#include "tinyfleet/little_endian.h"
 
 enum tf_section_id {
     TF_SECTION_IO = 1,
@@ -19,7 +20,7 @@ enum tf_section_id {
 };
 
 struct tf_section {
-    const uint8_t *data; /* NULL: the pack has none */
+    const uint8_t *data; /* NULL: the pack has no such section */
     uint32_t size;
 };
 
@@ -30,20 +31,16 @@ struct tf_parameter_entry {
     int32_t most;
 };
 
-/* Little-endian numbers at any address. */
-TF_MUST_CHECK uint16_t tf_load16(const uint8_t *bytes);
-TF_MUST_CHECK uint32_t tf_load32(const uint8_t *bytes);
-
-/* Rules 1, 2, 3 and 18 of pack.md, section 9: TF_OK, TF_ERR_PACK or TF_ERR_ARENA. Before this, call nothing else here. */
+/* Rules 1, 2, 3 and 18 of pack.md, section 9: TF_OK, TF_ERR_PACK or TF_ERR_ARENA. The functions below require this check. */
 TF_MUST_CHECK int tf_pack_check(const struct tf_pack *pack, uint32_t arena_bytes);
 
 TF_MUST_CHECK uint8_t tf_pack_kind(const struct tf_pack *pack);
 TF_MUST_CHECK struct tf_section tf_pack_section(const struct tf_pack *pack, enum tf_section_id id);
 
-/* TF_END when the table has no such entry. */
+/* TF_OK, or TF_NO_MORE past the last entry. */
 TF_MUST_CHECK int tf_pack_parameter(const struct tf_pack *pack, uint32_t index, struct tf_parameter_entry *entry);
 
-/* The next number of the golden vectors' generator (pack.md, section 4). */
+/* The next number of the generator of golden inputs (pack.md, section 4). */
 TF_MUST_CHECK uint32_t tf_golden_next(uint32_t *state);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SHA-256 (FIPS 180-4). init, update any number of times, final once. */
+/* SHA-256 (FIPS 180-4). Call init, then update any number of times, then final once. */
 #ifndef TINYFLEET_SHA256_H
 #define TINYFLEET_SHA256_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The nouns that the core's modules share: places, phases, flags, identity. */
+/* Types that all modules of the core share: slots, phases, flags, identity. */
 #ifndef TINYFLEET_TYPES_H
 #define TINYFLEET_TYPES_H
 
@@ -16,12 +16,12 @@
 #define TF_UUID_BYTES 16
 #define TF_KID_BYTES 8
 
-/* Where a pack lies: a slot, or TF_PLACE_PREBAKED + number of the pre-baked pack. */
-enum tf_place {
-    TF_PLACE_NONE = 0,
-    TF_PLACE_A = 2,
-    TF_PLACE_B = 3,
-    TF_PLACE_PREBAKED = 16,
+/* Where a pack is stored: slot A or B, or TF_SLOT_PREBAKED + the number of a pre-baked pack, which is read-only. */
+enum tf_slot_id {
+    TF_SLOT_NONE = 0,
+    TF_SLOT_A = 2,
+    TF_SLOT_B = 3,
+    TF_SLOT_PREBAKED = 16,
 };
 
 /* protocol.md, "Phases". */
@@ -43,7 +43,7 @@ enum tf_why {
     TF_WHY_ASKED = 5,
 };
 
-/* protocol.md, the report's `flags`; bits. Bits 1 ... 3 stand until a model is confirmed, the others until the next start. */
+/* protocol.md, the report's `flags`. Bits 1 ... 3 last until a model is confirmed, the others until the next start. */
 enum tf_flag {
     TF_FLAG_JOURNAL = 1 << 0,
     TF_FLAG_SLOT = 1 << 1,
@@ -55,14 +55,21 @@ enum tf_flag {
     TF_FLAG_INPUT = 1 << 7,
 };
 
-/* A pack that was put in when the device was made. */
+/* docs/specs/patch.md: how a payload is encoded. */
+enum tf_encoding {
+    TF_ENCODING_RAW = 0,
+    TF_ENCODING_HEATSHRINK = 1,
+    TF_ENCODING_PATCH = 2,
+};
+
+/* A pack that was installed in the factory. */
 struct tf_prebaked {
     uint32_t offset; /* in flash */
     uint32_t size;
     uint8_t digest[TF_DIGEST_BYTES];
 };
 
-/* Who this device is: the provisioned region, read once (docs/specs/flash.md). The key that signs stays in flash. */
+/* The provisioned region, read once at boot (docs/specs/flash.md). The private key stays in flash. */
 struct tf_identity {
     uint8_t vendor[TF_UUID_BYTES];
     uint8_t class_id[TF_UUID_BYTES];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a bare-metal board brings: a clock, a UART with flow control, flash, a watchdog and sleep. ports/bare/main.c
- * builds the agent's port out of it, so a further board writes these functions and a linker script and no more. */
+/* What a bare-metal board provides: a clock, a UART with flow control, flash, a watchdog, sleep and reset. ports/bare/main.c
+ * turns that into the agent's port, so a new board only needs these functions, a reset entry and a linker script. */
 #ifndef TINYFLEET_PORTS_BARE_BOARD_H
 #define TINYFLEET_PORTS_BARE_BOARD_H
 
@@ -9,27 +9,27 @@
 
 #include "tinyfleet/hal.h"
 
-/* Where the agent's regions lie in the board's flash. */
+/* The layout of the agent's regions in the board's flash. */
 extern const struct tf_geometry board_geometry;
-/* Ticks of board_counter() in a millisecond. */
+/* Ticks of board_counter() per millisecond. */
 extern const uint32_t board_ticks_per_ms;
 
-/* Called once by the start-up code, with interrupts off; switches them on at its end. */
+/* The start-up code calls it once, with interrupts disabled; it enables them at its end. */
 void board_init(void);
 /* A free-running counter that wraps at 2^32. */
 uint32_t board_counter(void);
-/* Sleeps until an interrupt; returns at once when received bytes wait. A slow tick (10 Hz) bounds the sleep. */
+/* Sleep until an interrupt, or not at all when received bytes wait. A slow tick (10 Hz) bounds the sleep. */
 void board_sleep(void);
 _Noreturn void board_reset(void);
-/* From now on the board resets as after a fault, unless this is called again within the time. */
+/* Unless this is called again within the time, the board resets as after a fault. */
 void board_watchdog(uint32_t ms);
 
 void board_uart_write(const uint8_t *bytes, size_t length);
 
-/* Flash, which can be read in place: NULL for a range outside of it. */
+/* The address at which flash can be read in place; NULL when the range is out of bounds. */
 const uint8_t *board_flash_map(uint32_t offset, size_t length);
-/* 0, or -1 for a range outside, wrong alignment, or bits that read back otherwise than written.
- * Programming can only clear bits; only an erase sets them. */
+/* 0, or -1 when the range is out of bounds, misaligned, or does not read back as written.
+ * Programming only clears bits; only an erase sets them. */
 int board_flash_program(uint32_t offset, const void *bytes, size_t length);
 int board_flash_erase(uint32_t offset, size_t length);
 

@@ -3,17 +3,15 @@
 
 #include <stdint.h>
 
-#include "board.h"
-
-/* Unlikely to stand in RAM by chance after power-on. */
+/* Unlikely to be in RAM by chance after power-on. */
 #define NOTE 0xFA017EEDu
 
+/* Start-up code does not clear this section. */
 __attribute__((section(".noinit"))) static volatile uint32_t note;
 
-_Noreturn void fault_reset(void)
+void fault_leave_note(void)
 {
     note = NOTE;
-    board_reset();
 }
 
 bool fault_take_note(void)

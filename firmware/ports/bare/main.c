@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The agent on a bare board with one serial line: take bytes, answer frames, do the agent's work, look at the sensor,
- * and sleep when there is nothing to do. */
+/* The agent on a bare board with one serial line. The main loop receives bytes, answers frames, runs the agent's jobs,
+ * reads the sensor, and sleeps when there is nothing to do. */
 #include <string.h>
 
 #include "board.h"
@@ -14,7 +14,7 @@
 #define ARENA_BYTES (32u * 1024u)
 #define TRIAL_INFERENCES 1u
 
-/* Named, so that the size report can tell them from the agent's own memory. */
+/* The size report excludes these two by name: the port chooses their sizes. */
 static uint8_t transfer_buffer[TF_FRAME_BUFFER(TF_MESSAGE_MAX)];
 static _Alignas(8) uint8_t model_arena[ARENA_BYTES];
 
@@ -55,7 +55,7 @@ static const uint8_t *flash_map(void *ctx, uint32_t offset, size_t length)
     return board_flash_map(offset, length);
 }
 
-/* The counter wraps within minutes; the milliseconds that are made of it here do not (for 49 days, and may). */
+/* The counter wraps within minutes, the milliseconds computed from it only after 49 days, which the agent allows. */
 static uint32_t now_ms(void *ctx)
 {
     const uint32_t passed = (board_counter() - clock_ticks) / board_ticks_per_ms;
@@ -104,7 +104,7 @@ static int start(void)
     return result < 0 ? result : tf_agent_boot(&agent);
 }
 
-/* Half duplex: who asked needs three bytes' time (at 115,200 baud a third of a millisecond) to let the line go. */
+/* Half duplex: the sender of a question needs the time of three bytes (a third of a millisecond at 115,200 baud) to release the line. */
 static void let_line_turn(uint32_t asked_ticks)
 {
     while (board_counter() - asked_ticks < board_ticks_per_ms) {
@@ -145,7 +145,7 @@ int main(void)
     board_watchdog(WATCHDOG_MS);
     tf_frame_init(&receiver, transfer_buffer, sizeof transfer_buffer);
     if (start() < 0) {
-        for (;;) { /* never provisioned, or broken flash: silent, and asleep */
+        for (;;) { /* never provisioned, or broken flash: stay silent and sleep */
             board_watchdog(WATCHDOG_MS);
             board_sleep();
         }
@@ -154,7 +154,7 @@ int main(void)
         listen();
         const int polled = tf_agent_poll(&agent, now_ms(NULL));
 
-        sensor_look(&agent, clock_ms);
+        sensor_poll(&agent, clock_ms);
         if (polled < 0 || (polled & TF_POLL_WORK) == 0) {
             board_watchdog(WATCHDOG_MS);
             board_sleep();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The four functions that a compiler may call of its own accord, which freestanding code has to bring, and strlen.
- * Built with -fno-tree-loop-distribute-patterns, or the loops below would be compiled into calls to themselves. */
+/* The four functions that a compiler may call on its own, which freestanding code must provide, and strlen.
+ * Built with -fno-tree-loop-distribute-patterns; otherwise the loops would be compiled into calls to themselves. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes on their way from the UART's interrupt to the main loop. When it is full the interrupt handler leaves bytes in
- * the UART and masks itself (a real board drops RTS then); the main loop unmasks it after it has taken some. */
+/* Bytes on their way from the UART's interrupt to the main loop. When the ring is full, the interrupt handler leaves
+ * bytes in the UART and masks itself (a real board would drop RTS); the main loop unmasks it after it has taken some. */
 #ifndef TINYFLEET_PORTS_BARE_RECEIVE_RING_H
 #define TINYFLEET_PORTS_BARE_RECEIVE_RING_H
 
@@ -44,7 +44,7 @@ static inline uint8_t receive_ring_take(void)
     return byte;
 }
 
-/* The board's part: let the interrupt handler run again. */
+/* Implemented by the board: unmask the interrupt handler. */
 void board_uart_resume(void);
 
 #endif

@@ -8,7 +8,7 @@
 #define WAVE_SAMPLES 32u
 
 static _Alignas(4) uint8_t window[WINDOW_BYTES];
-static uint32_t looked_ms = 0u - PERIOD_MS; /* the first look is at once: a trial may wait for it */
+static uint32_t sampled_ms = 0u - PERIOD_MS; /* the first window comes at once: a trial may wait for it */
 static uint32_t noise = 1;
 
 static uint8_t next_sample(uint32_t index)
@@ -22,12 +22,12 @@ static uint8_t next_sample(uint32_t index)
     return (uint8_t)(wave * 2u + (noise & 7u));
 }
 
-void sensor_look(struct tf_agent *agent, uint32_t now_ms)
+void sensor_poll(struct tf_agent *agent, uint32_t now_ms)
 {
-    if (now_ms - looked_ms < PERIOD_MS) {
+    if (now_ms - sampled_ms < PERIOD_MS) {
         return;
     }
-    looked_ms = now_ms;
+    sampled_ms = now_ms;
     const struct input_window wanted = input_window_of(agent);
     const uint32_t bytes = wanted.elements * wanted.element_bytes;
     struct tf_verdict verdict;
@@ -43,6 +43,6 @@ void sensor_look(struct tf_agent *agent, uint32_t now_ms)
         window[i] = i % wanted.element_bytes == 0 ? next_sample(i / wanted.element_bytes) : 0;
     }
     if (tf_agent_infer(agent, window, bytes, &verdict) < 0) {
-        return; /* the agent has counted it */
+        return; /* the agent has counted the error */
     }
 }

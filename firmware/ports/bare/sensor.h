@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sensor that the emulated boards do not have: a triangle wave with noise stands in for vibration. */
+/* Simulated vibration, since the emulated boards have no sensor: a triangle wave with noise. */
 #ifndef TINYFLEET_PORTS_BARE_SENSOR_H
 #define TINYFLEET_PORTS_BARE_SENSOR_H
 
 #include "tinyfleet/agent.h"
 
-/* Call from the main loop; five times a second it fills an input window and runs the model. */
-void sensor_look(struct tf_agent *agent, uint32_t now_ms);
+/* Call from the main loop: fills an input window and runs the model five times a second. */
+void sensor_poll(struct tf_agent *agent, uint32_t now_ms);
 
 #endif

@@ -12,7 +12,7 @@ int main(void);
 _Noreturn void bare_start(void)
 {
     const uint32_t *from = board_data_load;
-    /* stops short of the frame that runs this loop */
+    /* stop before the stack frame of this function */
     const uint32_t *here = (const uint32_t *)__builtin_frame_address(0) - 32;
 
     for (uint32_t *to = board_data_begin; to < board_data_end; to++) {

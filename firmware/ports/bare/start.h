@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the start-up code of every board does before main: lay out memory, paint the stack. */
+/* Start-up code of every board: initialise memory, paint the stack, call main. */
 #ifndef TINYFLEET_PORTS_BARE_START_H
 #define TINYFLEET_PORTS_BARE_START_H
 
 #include <stdint.h>
 
-/* The stack is filled with this word at start, so that the deepest use can be read afterwards. */
+/* The stack is filled with this word, so that its deepest use can be measured later. */
 #define STACK_PAINT 0xC5C5C5C5u
 
 /* Called with the stack pointer at the end of the stack. */

@@ -83,9 +83,11 @@ static void erase(struct flash_model *flash, uint32_t offset, size_t length)
     flag_written(flash, offset, length, 0);
 }
 
-/* Up to some unit all is done, that unit is anything between old and new, the rest is untouched; or, now and then, all
- * units are anything, as when a controller programs several at once; or that unit is just begun: it reads erased, and is
- * refused until it is. */
+/*
+ * A torn write: the units up to some point are written, one unit is anything between old and new, and the rest is
+ * untouched. Now and then all units are anything, as when a controller programs several at once; or the torn unit has
+ * only just begun to change: it reads erased, but refuses writes until it is erased.
+ */
 static void tear_program(struct flash_model *flash, uint32_t offset, const uint8_t *data, size_t length)
 {
     const uint32_t unit = flash->write_size;
@@ -104,7 +106,7 @@ static void tear_program(struct flash_model *flash, uint32_t offset, const uint8
     }
 }
 
-/* The same for an erase; the torn unit may hold any bits at all, and is not erased whatever it reads. */
+/* A torn erase: the torn unit may contain any bits, and counts as not erased whatever it reads. */
 static void tear_erase(struct flash_model *flash, uint32_t offset, size_t length)
 {
     const size_t torn = next_random(flash) % (length / flash->erase_size) * flash->erase_size;
@@ -120,7 +122,7 @@ static void tear_erase(struct flash_model *flash, uint32_t offset, size_t length
     flag_written(flash, (uint32_t)(offset + torn), flash->erase_size, 1);
 }
 
-/* Counts an operation; true when it is the one to be cut. */
+/* Count an operation; true when it is the one to cut. */
 static bool cut_now(struct flash_model *flash)
 {
     flash->operations++;

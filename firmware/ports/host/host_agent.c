@@ -47,7 +47,7 @@ static void reset(void *ctx)
 
 static void watchdog_kick(void *ctx)
 {
-    (void)ctx; /* a process that hangs is found by whoever runs it */
+    (void)ctx; /* whoever runs the process notices when it hangs */
 }
 
 static int was_fault(void *ctx)

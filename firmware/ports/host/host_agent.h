@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One device on a Linux host: the agent, a flash model and an arena. Tests reach it through the shared library,
- * tinyfleet-vdev is linked with it.
+ * One device on a Linux host: the agent, a flash model and an arena. Tests use it through the shared library;
+ * tinyfleet-vdev links it.
  *
- * Any call below that runs the agent may return HOST_POWER_CUT: the cut that was ordered has happened, what the agent
- * had in memory is gone, and only host_boot() makes sense next.
+ * Any call below that runs the agent may return HOST_POWER_CUT: the requested power cut has happened, the agent has lost
+ * its RAM, and only host_boot() makes sense next.
  */
 #ifndef TINYFLEET_PORTS_HOST_HOST_AGENT_H
 #define TINYFLEET_PORTS_HOST_HOST_AGENT_H
@@ -18,16 +18,16 @@ struct host_device {
     struct flash_model flash;
     struct tf_agent agent;
     struct tf_arena arena;
-    const struct tf_engine *const *engines; /* those of our ports, unless set otherwise before host_boot() */
+    const struct tf_engine *const *engines; /* port_engines, unless changed before host_boot() */
     size_t engine_count;
     jmp_buf power;
     bool wants_reset;  /* the agent asked for a restart: call host_boot() */
-    bool was_fault;    /* what the agent is told at its next boot */
+    bool was_fault;    /* the answer to the agent at its next boot */
     uint32_t now_ms;   /* the clock that the agent sees */
-    uint32_t unix_s;   /* what it knows of the time of day; 0: nothing */
+    uint32_t unix_s;   /* the time of day that it knows; 0: unknown */
 };
 
-/* Flash of `flash->size` bytes belongs to the caller, as the arena does. */
+/* The memory of flash and arena belongs to the caller. */
 void host_device_init(struct host_device *device, const struct flash_model *flash, const struct tf_geometry *geometry,
                       struct tf_arena arena);
 
@@ -38,24 +38,24 @@ int host_poll(struct host_device *device, uint32_t now_ms);
 int host_report(struct host_device *device, uint8_t *reply, size_t capacity);
 int host_infer(struct host_device *device, const uint8_t *input, size_t length, struct tf_verdict *verdict);
 
-/* Cut the power at the n-th flash operation from now (1: the next one); 0 takes the order back. */
+/* Cut the power at the n-th flash operation from now (1: the next one); 0 cancels it. */
 void host_cut_after(struct host_device *device, uint64_t n, enum flash_cut cut, uint32_t seed);
 
-/* What tests call through cffi: the same with all memory owned by the library. NULL when there is none left. */
+/* For tests, through cffi: the library owns all memory. NULL when there is not enough. */
 struct host_device *host_device_new(uint32_t flash_bytes, const struct tf_geometry *geometry, uint32_t arena_bytes);
 void host_device_free(struct host_device *device);
 uint8_t *host_device_flash(struct host_device *device);
 void host_device_scan(struct host_device *device);
-/* Flash that is torn and still reads FF: writes there are refused until it is erased. */
+/* Simulate a torn range that still reads FF: writes to it are refused until it is erased. */
 void host_device_stain(struct host_device *device, uint32_t offset, uint32_t length);
 uint64_t host_device_operations(const struct host_device *device);
 uint32_t host_device_violations(const struct host_device *device);
 void host_device_set_time(struct host_device *device, uint32_t unix_s);
-/* How many inferences decide a trial beside the golden vectors; none unless said so. */
+/* How many inferences a trial needs besides the golden vectors; 0 by default. */
 void host_device_trial_inferences(struct host_device *device, uint32_t count);
 bool host_device_wants_reset(const struct host_device *device);
 void host_device_fault(struct host_device *device);
-/* Digest of what runs: 1 and 32 bytes written, or 0 when nothing runs. */
+/* Write the digest of the running pack and return 1, or return 0 when nothing runs. */
 int host_device_running(const struct host_device *device, uint8_t digest[TF_DIGEST_BYTES]);
 
 #endif

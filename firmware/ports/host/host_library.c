@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The part of host_agent.h that owns memory: for tests, which reach it through cffi. */
+/* The part of host_agent.h that owns its memory, for tests that use it through cffi. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Start, clock, UART, watchdog and sleep of the MPS2 board with the AN386 image (Cortex-M4 at 25 MHz). */
+/* Clock, UART, watchdog, sleep and reset of the MPS2 board with the AN386 image (Cortex-M4 at 25 MHz). */
 #include "board.h"
 
 #include "fault.h"
+#include "handlers.h"
 #include "receive_ring.h"
 #include "registers.h"
-#include "start.h"
 
 #define CLOCK_HZ 25000000u
 #define TICK_HZ 10u
@@ -14,27 +14,17 @@
 const uint32_t board_ticks_per_ms = CLOCK_HZ / 1000u;
 struct receive_ring receive_ring;
 
-_Noreturn void board_start(void);
-void fault_handler(void);
-void uart_receive_handler(void);
-void timer_handler(void);
-extern uint32_t board_stack_end[];
-
-_Noreturn void board_start(void)
-{
-    bare_start();
-}
-
-/* A fault ends in a reset: the core then finds an interrupted trial and goes back to what worked. The watchdog comes
- * here too: its interrupt is the non-maskable one. */
+/* A fault resets the board; the agent then finds an interrupted trial and returns to the model that worked. The watchdog
+ * ends here too: its interrupt is the non-maskable one. */
 void fault_handler(void)
 {
-    fault_reset();
+    fault_leave_note();
+    board_reset();
 }
 
 void uart_receive_handler(void)
 {
-    UART_INTCLEAR = UART_INTCLEAR_RX; /* before draining, or a byte that arrives meanwhile is never told */
+    UART_INTCLEAR = UART_INTCLEAR_RX; /* before draining, or a byte that arrives meanwhile raises no interrupt */
     while ((UART_STATE & UART_STATE_RX_FULL) != 0) {
         if (receive_ring_full()) {
             UART_CTRL = UART_CTRL_TX_ENABLE | UART_CTRL_RX_ENABLE;
@@ -49,25 +39,11 @@ void timer_handler(void)
     TIMER_INTCLEAR = 1;
 }
 
-typedef void (*vector)(void);
-
-__attribute__((section(".vectors"), used)) static const struct {
-    uint32_t *stack;
-    vector start, exceptions[14], interrupts[9];
-} vectors = {
-    .stack = board_stack_end,
-    .start = board_start,
-    .exceptions = { fault_handler, fault_handler, fault_handler, fault_handler, fault_handler, fault_handler,
-                    fault_handler, fault_handler, fault_handler, fault_handler, fault_handler, fault_handler,
-                    fault_handler, fault_handler },
-    .interrupts = { [IRQ_UART_RX] = uart_receive_handler, [IRQ_TIMER] = timer_handler },
-};
-
 void board_init(void)
 {
     UART_BAUDDIV = CLOCK_HZ / BAUD_RATE;
     UART_CTRL = UART_CTRL_TX_ENABLE | UART_CTRL_RX_ENABLE | UART_CTRL_RX_INTERRUPT;
-    (void)UART_DATA; /* one read after enabling, or input can hang */
+    (void)UART_DATA; /* without one read after enabling, input can hang */
     TIMER_RELOAD = CLOCK_HZ / TICK_HZ;
     TIMER_VALUE = CLOCK_HZ / TICK_HZ;
     TIMER_CTRL = TIMER_CTRL_RUN_WITH_INTERRUPT;
@@ -82,7 +58,7 @@ uint32_t board_counter(void)
 
 void board_sleep(void)
 {
-    /* with interrupts masked no byte can slip in between the look and the sleep; a pending one still wakes */
+    /* with interrupts masked, no byte can arrive unseen between the check and the sleep; a pending one still wakes the core */
     __asm__ volatile("cpsid i" ::: "memory");
     if (receive_ring_empty()) {
         __asm__ volatile("wfi" ::: "memory");
@@ -120,7 +96,7 @@ void board_uart_resume(void)
     if (UART_CTRL == (UART_CTRL_TX_ENABLE | UART_CTRL_RX_ENABLE)) {
         UART_CTRL = UART_CTRL_TX_ENABLE | UART_CTRL_RX_ENABLE | UART_CTRL_RX_INTERRUPT;
         __asm__ volatile("cpsid i" ::: "memory");
-        uart_receive_handler(); /* what waited in the UART raises no new interrupt */
+        uart_receive_handler(); /* bytes that wait in the UART raise no new interrupt */
         __asm__ volatile("cpsie i" ::: "memory");
     }
 }

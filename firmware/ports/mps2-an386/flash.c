@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The PSRAM of the emulated board stands in for flash (the emulator keeps it in a file, so it survives a kill of the
- * emulator). The memory itself would take anything: that bits are only cleared by programming and only set by an erase
- * of whole sectors is held here. */
+/* The PSRAM of the emulated board plays the flash; the emulator keeps it in a file, so it survives a kill of the emulator.
+ * PSRAM accepts any write. This file enforces that programming only clears bits, and that only an erase of whole sectors
+ * sets them. */
 #include "board.h"
 
 #define FLASH ((volatile uint8_t *)0x21000000u)

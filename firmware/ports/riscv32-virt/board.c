@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Start, clock, UART, watchdog and sleep of QEMU's virt machine (RV32IMAC, machine mode only). */
+/* Clock, UART, watchdog, sleep and reset of QEMU's virt machine (RV32IMAC, machine mode only). */
 #include "board.h"
 
 #include "fault.h"
 #include "receive_ring.h"
 #include "registers.h"
-#include "start.h"
 
 #define CLOCK_HZ 10000000u
 #define TICK_HZ 10u
@@ -13,16 +12,16 @@
 const uint32_t board_ticks_per_ms = CLOCK_HZ / 1000u;
 struct receive_ring receive_ring;
 
-/* The machine has no watchdog: the timer's tick counts one down. */
+/* The machine has no watchdog: the timer's tick counts this down. */
 static volatile uint32_t watchdog_ticks;
 
-_Noreturn void board_start(void);
 void trap_handler(void);
 
-__attribute__((naked, section(".text.start"))) _Noreturn void board_start(void)
+/* The agent then finds an interrupted trial and returns to the model that worked. */
+static _Noreturn void fault_reset(void)
 {
-    __asm__ volatile("la sp, board_stack_end\n"
-                     "j bare_start");
+    fault_leave_note();
+    board_reset();
 }
 
 static void drain_uart(void)
@@ -36,7 +35,7 @@ static void drain_uart(void)
     }
 }
 
-/* While the high half says "never", nothing can fire between the two writes. */
+/* While the high half says "never", the timer can't fire between the two writes. */
 static void set_next_tick(void)
 {
     const uint32_t before = MTIME_LOW;
@@ -72,7 +71,7 @@ __attribute__((interrupt("machine"), aligned(4))) void trap_handler(void)
         drain_uart();
         PLIC_CLAIM = irq;
     } else {
-        fault_reset(); /* the core then finds an interrupted trial and goes back to what worked */
+        fault_reset();
     }
 }
 
@@ -97,7 +96,7 @@ uint32_t board_counter(void)
 
 void board_sleep(void)
 {
-    /* with interrupts masked no byte can slip in between the look and the sleep; a pending one still wakes */
+    /* with interrupts masked, no byte can arrive unseen between the check and the sleep; a pending one still wakes the core */
     __asm__ volatile("csrc mstatus, %0" ::"r"(MSTATUS_MIE) : "memory");
     if (receive_ring_empty()) {
         __asm__ volatile("wfi" ::: "memory");
@@ -128,5 +127,5 @@ void board_uart_write(const uint8_t *bytes, size_t length)
 
 void board_uart_resume(void)
 {
-    UART_INTERRUPTS = UART_INTERRUPTS_RX; /* level triggered: what waits in the UART raises it again */
+    UART_INTERRUPTS = UART_INTERRUPTS_RX; /* level triggered: bytes that wait in the UART raise it again */
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CFI flash with Intel commands: two 16-bit chips side by side, so each command is given twice in a word.
- * The emulator lets programming set bits; that it only clears them is held here. */
+/* CFI flash with Intel commands: two 16-bit chips in parallel, so each command is in both halves of a word.
+ * The emulator lets programming set bits; this file enforces that it only clears them. */
 #include "board.h"
 
 #include <string.h>
@@ -40,7 +40,7 @@ static int outside(uint32_t offset, size_t length)
     return offset > FLASH_BYTES || length > FLASH_BYTES - offset;
 }
 
-/* Waits for the end of an operation, and makes the array readable again. */
+/* Wait for the end of an operation, and make the array readable again. */
 static int finish(volatile uint32_t *word)
 {
     uint32_t status;
@@ -59,7 +59,7 @@ const uint8_t *board_flash_map(uint32_t offset, size_t length)
     return outside(offset, length) ? NULL : (const uint8_t *)(FLASH + offset);
 }
 
-/* Writes words that lie within one write buffer of the chips. */
+/* Write words within one write buffer of the chips. */
 static int program_buffer(volatile uint32_t *word, const uint8_t *from, uint32_t words)
 {
     for (uint32_t i = 0; i < words; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The engines that our ports give to tf_agent_init(). */
+/* The engines that a port passes to tf_agent_init(). */
 #ifndef TINYFLEET_PORTS_SHARED_ENGINES_H
 #define TINYFLEET_PORTS_SHARED_ENGINES_H
 

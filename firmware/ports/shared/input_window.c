@@ -3,9 +3,9 @@
 
 #include "tinyfleet/pack.h"
 
-/* Section IO: counts in four bytes, then a descriptor for each input. */
+/* Section IO: four bytes of counts, then a descriptor per input. */
 enum { AT_INPUTS = 0, HEAD_BYTES = 4 };
-/* In a descriptor. */
+/* Offsets in a descriptor. */
 enum { AT_TYPE = 0, AT_RANK = 1, AT_DIMENSIONS = 12 };
 
 static uint32_t descriptor_bytes(const uint8_t *descriptor)
@@ -13,7 +13,7 @@ static uint32_t descriptor_bytes(const uint8_t *descriptor)
     return AT_DIMENSIONS + (2u * descriptor[AT_RANK] + 3u) / 4u * 4u;
 }
 
-/* Elements of one input; the last dimension of rank 2 and more tells the channels. */
+/* Elements of one input. With two or more dimensions, the last one is the number of channels. */
 static uint32_t count_elements(const uint8_t *descriptor, uint16_t *channels)
 {
     uint32_t elements = 1;
@@ -36,7 +36,7 @@ struct input_window input_window_of(const struct tf_agent *agent)
     if (agent->running.engine == NULL) {
         return window;
     }
-    /* the pack that runs has been checked, so its descriptors lie within their section */
+    /* the running pack has been checked, so its descriptors are within the section */
     const struct tf_section io = tf_pack_section(&agent->running.pack, TF_SECTION_IO);
     const uint8_t *descriptor = io.data + HEAD_BYTES;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a frame that was received to the frame that answers it: what every serial port does the same way. */
+/* From a received frame to the frame that answers it, the same for every serial port. */
 #ifndef TINYFLEET_PORTS_SHARED_SERIAL_ANSWER_H
 #define TINYFLEET_PORTS_SHARED_SERIAL_ANSWER_H
 
@@ -11,10 +11,10 @@
 #define SERIAL_BROADCAST 0
 
 /*
- * Give the frame that lies in the receiver to the agent, and write the frame that answers it to `out`. Its length, 0
- * for none (to a broadcast nobody answers), or a negative error of the agent's. `out` may be the receiver's own buffer
- * if that is at least TF_FRAME_ENCODED_MAX(SERIAL_ANSWER_BYTES) long: the message is done with by then. `answer` has
- * SERIAL_ANSWER_BYTES for the message in between; a small device keeps it off its stack, which is deepest just then.
+ * Pass the frame in the receiver to the agent, and write the answering frame to `out`. Returns its length, 0 for none (a
+ * broadcast is not answered), or a negative error of the agent. `out` may be the receiver's own buffer if that has at
+ * least TF_FRAME_ENCODED_MAX(SERIAL_ANSWER_BYTES) bytes: the message is no longer needed by then. `answer` has
+ * SERIAL_ANSWER_BYTES bytes for the message in between; keep it off the stack of a small device, which is deepest then.
  */
 TF_MUST_CHECK int serial_answer(struct tf_agent *agent, const struct tf_frame_receiver *receiver, bool corrected,
                                 uint8_t *answer, uint8_t *out, size_t capacity);

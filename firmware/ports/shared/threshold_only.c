@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* In place of engines.c: nothing but the built-in kind. For devices that need no more, and to measure the agent alone. */
+/* Replaces engines.c: only the built-in kind, for devices that need no more and to measure the agent alone. */
 #include "engines.h"
 
 const struct tf_engine *const port_engines[] = { &tf_engine_threshold };

@@ -12,8 +12,8 @@ import click
 from reconciler import config
 from reconciler.cli.inputs.options import config_option
 from reconciler.daemon.assembly import policy_of, remote_of
-from reconciler.daemon.state_reader import STATE_FILE
-from reconciler.engine.state.database import StateDatabase
+from reconciler.engine.state.schema import STATE_FILE
+from reconciler.engine.state.writer import StateWriter
 from reconciler.errors import Invalid, Refused
 from reconciler.git.mirror import Mirror
 from reconciler.git.signatures import Verifier
@@ -69,10 +69,10 @@ def _accept(settings: config.GatewayConfig, mirror: Mirror, commit: Commit) -> C
     if loaded.desired is None:
         raise CommitInvalid("\n".join(str(problem) for problem in loaded.errors))
     source.accept(commit)
-    state = StateDatabase(settings.state_dir / STATE_FILE)
+    state = StateWriter(settings.state_dir / STATE_FILE)
     try:
         before = state.applied
-        state.applied = commit
+        state.save_applied(commit)
     finally:
         state.close()
     return before

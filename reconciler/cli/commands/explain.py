@@ -18,7 +18,7 @@ from reconciler.cli.inputs.options import config_option, output_option
 from reconciler.cli.inputs.repositories import LIMIT_S
 from reconciler.daemon import runtime_status
 from reconciler.daemon.instance_lock import holder
-from reconciler.daemon.state_reader import database
+from reconciler.daemon.state_reader import recorded_state
 from reconciler.load import Cache
 from reconciler.load.problems import did_you_mean
 from reconciler.load.source_locations import SourceLocations
@@ -93,17 +93,15 @@ def _daemon(at: CommandContext, name: DeviceId) -> Daemon | None:
         return None
     working = holder(at.state_dir) is not None
     moment = (runtime_status.read(at.state_dir) if working else None) or {}
-    with database(at.state_dir) as db:
-        seen = db.execute("SELECT seen_at FROM device WHERE name = ?", (name,)).fetchone()
-        order = db.execute("SELECT digest, sequence FROM delivery WHERE device = ?", (name,)).fetchone()
-        failures = dict(db.execute("SELECT digest, why FROM quarantine WHERE device = ?", (name,)))
+    with recorded_state(at.state_dir) as state:
+        record, order, failures = state.device(name), state.order(name), state.quarantined_on(name)
     return Daemon(
         working,
-        datetime.fromtimestamp(seen[0], UTC) if seen is not None else None,
-        moment.get("underWay", {}).get("devices", {}).get(name, ""),
+        record.seen_at if record is not None else None,
+        moment.get("inProgress", {}).get("devices", {}).get(name, ""),
         moment.get("waiting", {}).get("devices", {}).get(name, ""),
-        f"{order[0][:12]} with sequence {order[1]}" if order is not None else "",
-        failures,
+        f"{order.digest[:12]} with sequence {order.sequence}" if order is not None else "",
+        {failure.digest: failure.why for failure in failures},
     )
 
 

@@ -17,7 +17,7 @@ from reconciler.cli.views.plan_text import FORMATS, Answer
 from reconciler.cli.views.rollout_lines import progress
 from reconciler.load import load
 from reconciler.model import Blocked, Commit, Desired, GatewayId
-from reconciler.plan import reason
+from reconciler.plan import detailed_plan
 from reconciler.selection import matcher
 
 
@@ -97,7 +97,7 @@ def command(  # noqa: PLR0913 (click hands over every option)
         desired = _served(desired, GatewayId(gateway))
     observed, described = (None, None) if observed_file is None else read_observed(observed_file)
     now = at or described or datetime.now(UTC)
-    reasoned = reason(desired, as_new(desired, now) if observed is None else observed, now)
+    reasoned = detailed_plan(desired, as_new(desired, now) if observed is None else observed, now)
     answer = Answer(reasoned.actions, commit, now, assumed=observed is None, rollouts=progress(desired, reasoned))
     click.echo(FORMATS[form](answer, every=every))
     sys.exit(1 if strict and any(isinstance(action, Blocked) for action in answer.actions) else 0)

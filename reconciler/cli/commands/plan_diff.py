@@ -20,8 +20,8 @@ from reconciler.cli.views.review_json import as_dict
 from reconciler.cli.views.review_markdown import markdown
 from reconciler.load import Cache
 from reconciler.load.parallel_check import warm
-from reconciler.model import Artifact, Commit, Desired, Fleet
-from reconciler.review.reported_state import Pair, ReportedState
+from reconciler.model import Artifact, ArtifactKey, Commit, Desired, Fleet
+from reconciler.review.reported_state import ReportedState
 from reconciler.review.review import Review, Sources, review
 from reconciler.review.transfer_volume import Quote
 
@@ -94,7 +94,7 @@ def _sources(found: Found, change: RevisionRange, before: Desired, after: Desire
     return Sources(evidence_in(found), built, quote)
 
 
-def _built(store: str | None, before: Desired, after: Desired) -> tuple[Mapping[Pair, Artifact], Quote]:
+def _built(store: str | None, before: Desired, after: Desired) -> tuple[Mapping[ArtifactKey, Artifact], Quote]:
     """Ask a build store, where one was named; what reads packs is imported only then, for it takes its time."""
     if store is None:
         return {}, lambda _sort: None

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +23,8 @@ from reconciler.daemon.assembly import assembled
 from reconciler.daemon.instance_lock import held
 from reconciler.daemon.logging_setup import set_up
 from reconciler.daemon.single_run import Ended, RunProgress, reconcile_once
-from reconciler.daemon.state_reader import STATE_FILE, database
+from reconciler.daemon.state_reader import recorded_state
+from reconciler.engine.state.schema import STATE_FILE
 from reconciler.model import Blocked
 
 
@@ -60,7 +60,7 @@ def command(  # noqa: PLR0913 (click hands over every option)
         with _copied(settings) as copy:
             ended = asyncio.run(_reconcile(copy, tell, deliver=False, timeout_s=timeout_s))
         click.echo(FORMATS[output](_answer(ended), every=False))
-        sys.exit(0 if ended.last.want.source.good and not ended.last.want.problems else 1)
+        sys.exit(0 if ended.last.desired_state.source.good and not ended.last.desired_state.problems else 1)
     with held(settings.state_dir):
         ended = asyncio.run(_reconcile(settings, tell, deliver=True, timeout_s=timeout_s))
     tell.end()
@@ -78,9 +78,8 @@ def _copied(settings: config.GatewayConfig) -> Iterator[config.GatewayConfig]:
     """Work on a copy of what is known, so that looking leaves no trace; a running daemon is not disturbed either."""
     with tempfile.TemporaryDirectory(prefix="tinyfleet-") as folder:
         if (settings.state_dir / STATE_FILE).exists():
-            copy = sqlite3.connect(Path(folder) / STATE_FILE)
-            with database(settings.state_dir) as original, closing(copy):
-                original.backup(copy)
+            with recorded_state(settings.state_dir) as state:
+                state.copy_to(Path(folder) / STATE_FILE)
         yield replace(settings, state_dir=Path(folder))
 
 
@@ -108,13 +107,13 @@ class _Teller:
 
 
 def _good(ended: Ended) -> bool:
-    want = ended.last.want
+    want = ended.last.desired_state
     cant = any(isinstance(action, Blocked) for action in ended.last.actions)
     return ended.in_time and want.source.good and not want.problems and not cant and not ended.progress.failed
 
 
 def _answer(ended: Ended) -> Answer:
-    desired = ended.last.want.desired
+    desired = ended.last.desired_state.desired
     if desired is None:
         raise TypeError("a pass without a commit ends in an error")
     return Answer(ended.last.actions, desired.commit, datetime.now(UTC), assumed=False)
@@ -122,24 +121,24 @@ def _answer(ended: Ended) -> Answer:
 
 def _text(ended: Ended) -> str:
     lines = [FORMATS["text"](_answer(ended), every=False)]
-    want = ended.last.want
+    want = ended.last.desired_state
     lines += [] if want.source.good else [f"Git: {want.source.reason}: {want.source.message}"]
     lines += [f"Git: {problem}" for problem in want.problems]
-    lines += [f"{done.device}: {done.label}: {done.words}" for done in ended.progress.done.values()]
+    lines += [f"{done.device}: {done.label}: {done.message}" for done in ended.progress.done.values()]
     lines += [] if ended.in_time else ["the time was over before everything had ended; what was begun can go on"]
     return "\n".join(lines)
 
 
 def _row(ended: Ended) -> dict[str, Any]:
     answer = _answer(ended)
-    want = ended.last.want
+    want = ended.last.desired_state
     return {
         "commit": answer.commit,
         "source": {"good": want.source.good, "reason": want.source.reason, "message": want.source.message},
         "problems": list(want.problems),
         "inTime": ended.in_time,
         "deliveries": [
-            {"device": done.device, "what": done.label, "good": done.good, "how": done.words}
+            {"device": done.device, "what": done.label, "good": done.good, "how": done.message}
             for done in ended.progress.done.values()
         ],
         "counts": {WORDS[kind]: count for kind, count in answer.counts.items()},

@@ -12,7 +12,8 @@ from typing import ClassVar
 
 from reconciler import config
 from reconciler.cli.inputs.repositories import LIMIT_S, Found, evidence_in, find
-from reconciler.daemon.state_reader import NoRecordedState, database
+from reconciler.daemon.state_reader import recorded_state
+from reconciler.engine.state.reader import NoRecordedState
 from reconciler.errors import Unusable
 from reconciler.git.confined_git import ConfinedGit
 from reconciler.git.mirror import APPLIED
@@ -85,8 +86,8 @@ def _of_gateway(settings: config.GatewayConfig, stack: ExitStack, cache: Cache) 
     state_dir, name = settings.state_dir, GatewayId(settings.name)
     found = Found(_runner(state_dir / "mirror.git", stack), settings.repository.path)
     desired = _desired(found, found.resolve(APPLIED), cache)
-    with database(state_dir) as db:
-        files = dict(db.execute("SELECT path, body FROM status"))
+    with recorded_state(state_dir) as state:
+        files = state.status_files()
     told = {name: told_by(name, files, at=datetime.now(UTC))}
     peers = state_dir / "peers.git"
     if peers.exists():

@@ -6,14 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reconciler.compiler.build_report import Built
-from reconciler.compiler.payload.encodings import PayloadForm, smallest
+from reconciler.compiler.payload.encodings import smallest
 from reconciler.compiler.recipe import recipe_of
 from reconciler.compiler.store import ArtifactStore
-from reconciler.model import Artifact, Desired, ModelRef, TypeId
-from reconciler.review.reported_state import Pair
+from reconciler.model import Artifact, ArtifactKey, Desired, ModelRef, PayloadEncoding, TypeId
 from reconciler.review.transfer_volume import PayloadEstimate, TransferKind
 
-WORDS = {PayloadForm.RAW: "raw", PayloadForm.HEATSHRINK: "compressed", PayloadForm.PATCH: "packed"}
+WORDS = {PayloadEncoding.RAW: "raw", PayloadEncoding.HEATSHRINK: "compressed", PayloadEncoding.PATCH: "packed"}
 
 
 class PayloadSizes:
@@ -25,7 +24,7 @@ class PayloadSizes:
         self._after = after
         self._known: dict[str, Built | None] = {}  # by the digest of its recipe
 
-    def artifacts(self, pairs: Iterable[Pair]) -> dict[Pair, Artifact]:
+    def artifacts(self, pairs: Iterable[ArtifactKey]) -> dict[ArtifactKey, Artifact]:
         """Return what is built of these."""
         found = {}
         for ref, kind in pairs:

@@ -20,7 +20,7 @@ from reconciler.model import (
     DeviceId,
     Hold,
     Install,
-    Nothing,
+    NoChange,
 )
 
 NAMES_SHOWN = 6
@@ -34,7 +34,7 @@ TITLES: dict[type[Action], str] = {
     Install: "Install",
     ActivatePrebaked: "Activate pre-baked",
     Configure: "Configure",
-    Nothing: "Nothing to do",
+    NoChange: "Nothing to do",
 }
 WORDS: dict[type[Action], str] = {
     Blocked: "cant",
@@ -42,7 +42,7 @@ WORDS: dict[type[Action], str] = {
     Install: "install",
     ActivatePrebaked: "activate-prebaked",
     Configure: "configure",
-    Nothing: "nothing",
+    NoChange: "nothing",
 }
 
 
@@ -149,7 +149,7 @@ def as_json(answer: Answer, *, every: bool) -> str:
             }
             for each in answer.rollouts
         ],
-        "actions": [row(action) for action in answer.actions if every or not isinstance(action, Nothing)],
+        "actions": [row(action) for action in answer.actions if every or not isinstance(action, NoChange)],
     }
     return json.dumps(document, indent=2, ensure_ascii=False)
 
@@ -180,7 +180,7 @@ def _sort(action: Action) -> str:
             return f"{model}, rollout {rollout}"
         case Configure(rollout=rollout):
             return f"parameters, rollout {rollout}"
-        case Nothing():
+        case NoChange():
             return "as wanted"
 
 
@@ -234,7 +234,7 @@ def plural(count: int) -> str:
 def row(action: Action) -> dict[str, Any]:
     """Name the fields of an action for programs."""
     told: dict[str, Any] = {"device": action.device, "action": WORDS[type(action)], "why": action.why}
-    if not isinstance(action, Nothing):
+    if not isinstance(action, NoChange):
         told["rollout"] = action.rollout
     match action:
         case Install(model=model, origin=origin, parameters=parameters):
@@ -249,7 +249,7 @@ def row(action: Action) -> dict[str, Any]:
             told |= {"reason": str(reason)}
             told |= {"shortBy": short_by} if short_by else {}
             told |= {"also": [str(other) for other in also]} if also else {}
-        case Nothing():
+        case NoChange():
             pass
     return told
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.model import Desired, Rollout, RolloutId
-from reconciler.plan import Reasoned
+from reconciler.plan import DetailedPlan
 from reconciler.plan.rollout.evaluation import RolloutEvaluation
 
 
@@ -22,9 +22,9 @@ class RolloutLine:
     waves: tuple[tuple[str, int], ...]  # name, devices
 
 
-def progress(desired: Desired, reasoned: Reasoned) -> tuple[RolloutLine, ...]:
+def progress(desired: Desired, reasoned: DetailedPlan) -> tuple[RolloutLine, ...]:
     """Tell of every rollout, by name."""
-    return tuple(_progress(desired.rollouts[name], reasoned.courses) for name in sorted(desired.rollouts))
+    return tuple(_progress(desired.rollouts[name], reasoned.evaluations) for name in sorted(desired.rollouts))
 
 
 def _progress(rollout: Rollout, courses: Mapping[RolloutId, RolloutEvaluation]) -> RolloutLine:

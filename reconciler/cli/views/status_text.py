@@ -141,7 +141,7 @@ def _totals(overview: GatewayOverview) -> Iterator[tuple[str, ...]]:
 def _under_way(overview: GatewayOverview, device: str) -> str | None:
     if overview.live is None:
         return None
-    label = overview.live["underWay"]["devices"].get(device)
+    label = overview.live["inProgress"]["devices"].get(device)
     if label is None:
         why: str | None = overview.live["waiting"]["devices"].get(device)
         return f"will be tried again: {why}" if why else None

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Git wants: the last commit that is both allowed and free of mistakes, and what is wrong with the newest."""
+"""The desired state: the last commit that is both allowed and valid, and what is wrong with the newest one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from reconciler.engine.state.database import StateDatabase
+from reconciler.engine.state.writer import StateWriter
 from reconciler.errors import Invalid
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.source import Advanced, CommitSource, Kept, Outcome, Unchanged
@@ -23,7 +23,7 @@ class RepositoryInvalid(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
-    """What to enforce, and how the look at Git went."""
+    """What to enforce, and how the poll of Git went."""
 
     desired: Desired | None  # None: there has never been a commit to enforce
     source: SourceState
@@ -31,28 +31,28 @@ class DesiredState:
 
 
 class DesiredStateSource:
-    """Looks at Git. For one thread, like the source that it uses."""
+    """Polls Git for the desired state. For the Git thread only, like the commit source that it uses."""
 
-    def __init__(self, source: CommitSource, cache: Cache, state: StateDatabase) -> None:
+    def __init__(self, source: CommitSource, cache: Cache, state: StateWriter) -> None:
         self._source = source
         self._cache = cache
         self._state = state
         self._desired: Desired | None = None
         self._problems: tuple[str, ...] = ()
 
-    def look(self) -> DesiredState:
-        """Fetch, judge, load. What goes wrong out there is told in the value; the last good commit stays."""
+    def poll(self) -> DesiredState:
+        """Fetch, verify and load. Failures outside are part of the value; the last good commit stays enforced."""
         source = self._follow(self._source.poll(self._state.applied))
         return DesiredState(self._desired, source, self._problems)
 
     def tree(self, commit: Commit) -> CommitTree:
-        """Open the files of a commit; close what is returned."""
+        """Open the files of a commit; the caller closes it."""
         return self._source.tree(commit)
 
     def _follow(self, outcome: Outcome) -> SourceState:
         match outcome:
             case Advanced(commit=commit):
-                self._take(commit)
+                self._apply(commit)
                 return SourceState(
                     good=True, reason="Fetched", message=f"commit {commit[:12]} was fetched and is allowed"
                 )
@@ -63,11 +63,11 @@ class DesiredStateSource:
             case Kept(commit=kept, reason=reason, message=message, transient=transient):
                 if kept is not None:
                     self._resume(kept)
-                good = reason == RepositoryInvalid.reason  # fetched well; `Valid` tells what is wrong with it
+                good = reason == RepositoryInvalid.reason  # the fetch is good; `Valid` says what is wrong with it
                 return SourceState(good, "Fetched" if good else reason, message, transient)
 
-    def _take(self, commit: Commit) -> None:
-        """Enforce a new commit if it has no mistakes."""
+    def _apply(self, commit: Commit) -> None:
+        """Enforce a new commit if it is valid."""
         desired, errors = self._load(commit)
         if desired is None:
             self._problems = tuple(str(problem) for problem in errors)
@@ -77,10 +77,10 @@ class DesiredStateSource:
             return
         self._problems = ()
         self._desired = desired
-        self._state.applied = commit
+        self._state.save_applied(commit)
 
     def _resume(self, commit: Commit) -> None:
-        """Load what is enforced: after a restart, or when a person accepted another commit meanwhile."""
+        """Load the enforced commit after a restart, or another one that an operator accepted meanwhile."""
         if self._desired is None or self._desired.commit != commit:
             desired, errors = self._load(commit)
             self._desired = desired or self._desired

@@ -1,123 +1,103 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a rollout's gates go by: what each device counted with what it runs now, and with what it ran before.
+"""What gates evaluate: what each device counted with the pack that it runs, and with what it ran before the rollout.
 
-Evidence is taken only while a gate waits for it, so what a gate was passed on stays as it was then. What a device was
-before is noted when a rollout first sends it something, and stands until another revision does.
+Evidence is recorded only while a gate awaits it, so the figures on which a gate passed never change afterwards. The
+baseline is recorded just before a rollout first changes a device, and stays until another revision does.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from reconciler.devices.reports import Summary, encode_body, parse_body
 from reconciler.engine.observed.inference_rate import InferenceRates
-from reconciler.engine.state.database import DeviceRecord, StateDatabase
+from reconciler.engine.state.records import BaselineRecord, DeviceRecord, EvidenceRecord, FlappingRecord
+from reconciler.engine.state.writer import StateWriter
 from reconciler.model import Before, Counts, DeviceHealth, DeviceId, Digest, Scores
 
 FLAPS_FORGOTTEN = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    running: str
-    since: float
-    body: bytes
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Noted:
-    before: Before
-    body: bytes | None
-    seconds: float
-
-
 class GateEvidence:
     """The evidence of all devices, in memory and in the database."""
 
-    def __init__(self, state: StateDatabase, steady_s: Callable[[], float] = time.monotonic) -> None:
-        self.paces = InferenceRates(steady_s)
-        self.wanted: Collection[DeviceId] = frozenset()  # of whom a gate waits for evidence
+    def __init__(self, state: StateWriter, steady_s: Callable[[], float] = time.monotonic) -> None:
+        self.rates = InferenceRates(steady_s)
+        self.awaited: Collection[DeviceId] = frozenset()  # devices whose evidence a gate awaits
         self._state = state
-        rows = state.read("SELECT device, running, since, body, seconds FROM evidence")
-        self._taken = {DeviceId(row[0]): _Taken(*row[1:]) for row in rows}
-        rows = state.read("SELECT device, revision, running, parameters, body, seconds FROM before")
-        self._noted = {
-            DeviceId(device): _Noted(Before(revision, running, json.loads(parameters)), body, seconds)
-            for device, revision, running, parameters, body, seconds in rows
-        }
-        rows = state.read("SELECT device, flaps, at FROM unrest")
-        self._unrest = {DeviceId(row[0]): (row[1], datetime.fromtimestamp(row[2], UTC)) for row in rows}
+        self._evidence = state.evidence()
+        self._baselines = state.baselines()
+        self._flapping = state.flapping()
 
-    def take(self, device: DeviceId, heard: DeviceRecord, summary: Summary) -> bool:
-        """Take in what a device counted, if a gate waits for it; tell whether it did."""
-        if device not in self.wanted or heard.confirmed_since is None or summary.running is None:
+    def record(self, device: DeviceId, heard: DeviceRecord, summary: Summary) -> bool:
+        """Record what a device counted if a gate awaits it; return whether one does."""
+        if device not in self.awaited or heard.confirmed_since is None or summary.running is None:
             return False
         seconds = self._seconds(device, summary)
-        taken = _Taken(summary.running.hex(), heard.confirmed_since.timestamp(), encode_body(summary), seconds)
-        self._taken[device] = taken
-        row = (device, taken.running, taken.since, taken.body, taken.seconds)
-        self._state.write("INSERT OR REPLACE INTO evidence VALUES (?, ?, ?, ?, ?)", row)
+        since = heard.confirmed_since.timestamp()
+        record = EvidenceRecord(summary.running.hex(), since, encode_body(summary), seconds)
+        self._evidence[device] = record
+        self._state.save_evidence(device, record)
         return True
 
-    def needs_before(self, device: DeviceId, revision: str) -> bool:
-        """Tell whether it is yet to be noted what a device was before this revision."""
-        noted = self._noted.get(device)
-        return noted is None or noted.before.revision != revision
+    def needs_baseline(self, device: DeviceId, revision: str) -> bool:
+        """Return whether a device's baseline for this revision is still to be recorded."""
+        baseline = self._baselines.get(device)
+        return baseline is None or baseline.before.revision != revision
 
-    def note_before(self, device: DeviceId, before: Before, summary: Summary | None) -> None:
-        """Note what a device is, just before a rollout first changes it."""
+    def record_baseline(self, device: DeviceId, before: Before, summary: Summary | None) -> None:
+        """Record what a device is, just before a rollout first changes it."""
         body = encode_body(summary) if summary is not None else None
         seconds = self._seconds(device, summary) if summary is not None else 0.0
-        self._noted[device] = _Noted(before, body, seconds)
-        row = (device, before.revision, before.running, json.dumps(dict(before.parameters)), body, seconds)
-        self._state.write("INSERT OR REPLACE INTO before VALUES (?, ?, ?, ?, ?, ?)", row)
+        record = BaselineRecord(before, body, seconds)
+        self._baselines[device] = record
+        self._state.save_baseline(device, record)
 
-    def _seconds(self, device: DeviceId, summary: Summary) -> float:
-        """Return how long a device took for what it counted; 0 while nobody knows how fast it infers."""
-        if summary.running is None:
-            return 0.0
-        return self.paces.seconds_for(device, summary.running, summary.inferences) or 0.0
-
-    def before(self, device: DeviceId) -> Before | None:
-        """Return what a device was before it was changed."""
-        noted = self._noted.get(device)
-        return noted.before if noted is not None else None
+    def baseline(self, device: DeviceId) -> Before | None:
+        """Return what a device was before its rollout changed it."""
+        record = self._baselines.get(device)
+        return record.before if record is not None else None
 
     def health(self, device: DeviceId, running: Digest | None, since: datetime | None) -> DeviceHealth | None:
-        """Return what a device did since just this was confirmed; None: nothing is known."""
-        taken = self._taken.get(device)
-        if taken is None or since is None or taken.running != running or taken.since != since.timestamp():
+        """Return what a device did since exactly this pack was confirmed; None: nothing is known."""
+        evidence = self._evidence.get(device)
+        if evidence is None or since is None or (evidence.running, evidence.since) != (running, since.timestamp()):
             return None
-        now = _counts(taken.body, taken.seconds)
-        noted = self._noted.get(device)
-        if now is None or noted is None or noted.body is None:
+        now = _counts(evidence.body, evidence.seconds)
+        baseline = self._baselines.get(device)
+        if now is None or baseline is None or baseline.body is None:
             return DeviceHealth(now) if now is not None else None
-        before = _counts(noted.body, noted.seconds)
-        # Other parameters for the same pack: its counters went on.
-        same = before is not None and noted.before.running == running
-        return DeviceHealth(_minus(now, before) if same and before is not None else now, before)
+        before = _counts(baseline.body, baseline.seconds)
+        # When only the parameters changed, the pack's counters went on from the baseline.
+        same_pack = before is not None and baseline.before.running == running
+        return DeviceHealth(_minus(now, before) if same_pack and before is not None else now, before)
 
-    def flapped(self, device: DeviceId, now: datetime) -> None:
-        """Note that a device fell silent and came back."""
-        flaps, at = self._unrest.get(device, (0, now))
-        flaps = 1 if now - at > FLAPS_FORGOTTEN else flaps + 1
-        self._unrest[device] = (flaps, now)
-        self._state.write("INSERT OR REPLACE INTO unrest VALUES (?, ?, ?)", (device, flaps, now.timestamp()))
+    def record_flap(self, device: DeviceId, now: datetime) -> None:
+        """Record that a device fell silent and came back."""
+        before = self._flapping.get(device)
+        forgotten = before is None or now - before.flapped_at > FLAPS_FORGOTTEN
+        record = FlappingRecord(1 if before is None or forgotten else before.flaps + 1, now)
+        self._flapping[device] = record
+        self._state.save_flapping(device, record)
 
-    def unrest(self, device: DeviceId) -> tuple[int, datetime | None]:
-        """Return how often a device came and went, and when last."""
-        return self._unrest.get(device, (0, None))
+    def flapping(self, device: DeviceId) -> tuple[int, datetime | None]:
+        """Return how often a device fell silent and came back, and when it last did."""
+        record = self._flapping.get(device)
+        return (record.flaps, record.flapped_at) if record is not None else (0, None)
 
     def forget(self, device: DeviceId) -> None:
-        """Forget a device; the state has been told already."""
-        for known in (self._taken, self._noted, self._unrest):
+        """Forget a device in memory; the caller deletes it from the database."""
+        for known in (self._evidence, self._baselines, self._flapping):
             known.pop(device, None)
-        self.paces.forget(device)
+        self.rates.forget(device)
+
+    def _seconds(self, device: DeviceId, summary: Summary) -> float:
+        """Return how long a device took for what it counted; 0 while its inference rate is unknown."""
+        if summary.running is None:
+            return 0.0
+        return self.rates.seconds_for(device, summary.running, summary.inferences) or 0.0
 
 
 def _counts(body: bytes, seconds: float) -> Counts | None:
@@ -132,7 +112,7 @@ def _counts(body: bytes, seconds: float) -> Counts | None:
 
 
 def _minus(now: Counts, before: Counts) -> Counts:
-    """Count only what came after; a device that restarted began its counts anew."""
+    """Return what was counted after the baseline; a device that restarted began again at zero."""
     if now.inferences < before.inferences:
         return now
     made = now.inferences - before.inferences
@@ -151,5 +131,5 @@ def _scores_minus(now: Scores | None, before: Scores | None) -> Scores | None:
         return now
     count = now.count - before.count
     mean = (now.mean * now.count - before.mean * before.count) / count
-    histogram = tuple(max(0, here - there) for here, there in zip(now.histogram, before.histogram, strict=True))
+    histogram = tuple(max(0, after - earlier) for after, earlier in zip(now.histogram, before.histogram, strict=True))
     return Scores(count, now.least, now.most, mean, histogram)

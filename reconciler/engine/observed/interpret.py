@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what a device said (verified bodies) to what planning observes."""
+"""From a device's verified reports to what the planner observes."""
 
 from __future__ import annotations
 
@@ -18,39 +18,49 @@ from reconciler.devices.reports import (
     encode_body,
     parse_body,
 )
-from reconciler.engine.state.database import DeviceRecord
-from reconciler.model import Capabilities, DeviceId, Digest, ObservedDevice, Parameters, Phase, TypeId
-
-DIGEST16_HEX = 32
+from reconciler.engine.state.records import DeviceRecord
+from reconciler.model import (
+    Capabilities,
+    DeviceId,
+    Digest,
+    ObservedDevice,
+    Parameters,
+    Phase,
+    ShortDigest,
+    TypeId,
+    short_digest_from_bytes,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What must be known of packs to understand a report: the parameters that each has built in."""
+class PackDefaults:
+    """The parameters that each pack has built in: a device that uses them reports none."""
 
-    defaults: Mapping[str, Parameters] = field(default_factory=dict)  # by the first 16 bytes of the digest, in hex
+    by_short_digest: Mapping[ShortDigest, Parameters] = field(default_factory=dict)
 
 
-def observed_device(heard: DeviceRecord, facts: Facts, *, cloned: bool = False) -> ObservedDevice:
-    """Conclude what is true of a device."""
-    report = _report(heard.report)
+def observed_device(record: DeviceRecord, defaults: PackDefaults, *, cloned: bool = False) -> ObservedDevice:
+    """Interpret a device's last report."""
+    report = _report(record.report)
     return ObservedDevice(
-        last_seen=heard.seen_at,
+        last_seen=record.seen_at,
         phase=_phase(report),
         running=_digest(report.running),
         other_slot=_digest(report.other),
         incoming=_digest(report.transfer.digest16) if report.transfer else None,
         previous_failed=_digest(report.failed),
-        confirmed_since=heard.confirmed_since,
+        confirmed_since=record.confirmed_since,
         sequence=report.sequence,
-        parameters=_parameters(heard, report, facts),
-        capabilities=_capabilities(heard.capabilities) if heard.capabilities else None,
+        parameters=_parameters(record, report, defaults),
+        capabilities=_capabilities(record.capabilities) if record.capabilities else None,
         cloned=cloned,
     )
 
 
-def taken(previous: DeviceRecord | None, device: DeviceId, report: DeviceReport, now: datetime) -> DeviceRecord:
-    """Take in a report: `confirmed_since` starts anew when another pack, or other parameters, run."""
+def updated_record(
+    previous: DeviceRecord | None, device: DeviceId, report: DeviceReport, now: datetime
+) -> DeviceRecord:
+    """Add a report to a device's record; `confirmed_since` restarts when another pack or other parameters run."""
     body = encode_body(report)
     if previous is None:
         return DeviceRecord(device, now, body, confirmed_since=now if _settled(report) else None)
@@ -61,25 +71,25 @@ def taken(previous: DeviceRecord | None, device: DeviceId, report: DeviceReport,
 
 
 def is_newer(previous: DeviceRecord | None, report: DeviceReport) -> bool:
-    """Tell whether a report that nobody asked for is newer than the last: its counter only grows."""
+    """Return whether an unsolicited report is newer than the last one: a device's counter only grows."""
     return previous is None or report.counter > _report(previous.report).counter
 
 
-def parameters_check(values: Mapping[int, int]) -> int:
-    """Return the CRC-32 that a device with these parameters tells (protocol.md section 2)."""
+def parameters_crc32(values: Mapping[int, int]) -> int:
+    """Return the CRC-32 that a device reports while it has these parameters (protocol.md, section 2)."""
     if not values:
         return 0
     body = encode_body(ParametersBody(None, dict(sorted(values.items()))))
-    return zlib.crc32(body[3:])  # behind array head, 3 and null: the map alone
+    return zlib.crc32(body[3:])  # without the array head, 3 and null: the map alone
 
 
 def _settled(report: DeviceReport) -> bool:
-    # While another pack is received or staged the confirmed one goes on running, and goes on soaking.
+    # While another pack is received or staged, the confirmed one keeps running and keeps soaking.
     return _phase(report) is not Phase.TRIAL and report.running is not None
 
 
 def _phase(report: DeviceReport) -> Phase:
-    # What lost its trial runs until the device has restarted, which it says it will: that is no confirmation.
+    # A pack that failed its trial runs until the device restarts, as it says it will: it is not confirmed.
     if report.why is DecisionReason.ON_TRIAL and report.phase in {Phase.IDLE, Phase.CONFIRMED}:
         return Phase.TRIAL
     # A pre-baked model that runs because nothing else was ever confirmed has nothing left to prove.
@@ -96,34 +106,35 @@ def _report(body: bytes) -> DeviceReport:
 
 
 def _digest(digest16: bytes | None) -> Digest | None:
-    return Digest(digest16.hex()) if digest16 is not None else None
+    return Digest(short_digest_from_bytes(digest16)) if digest16 is not None else None
 
 
-def _parameters(heard: DeviceRecord, report: DeviceReport, facts: Facts) -> Parameters:
+def _parameters(record: DeviceRecord, report: DeviceReport, defaults: PackDefaults) -> Parameters:
     if report.parameters == 0:
-        running = report.running.hex() if report.running else ""
-        return facts.defaults.get(running, {})
-    if report.parameters == heard.parameters_check and heard.parameters is not None:
-        return heard.parameters
-    return {}  # set by somebody else, or we have forgotten: planning will have them set again
+        return defaults.by_short_digest.get(short_digest_from_bytes(report.running), {}) if report.running else {}
+    if report.parameters == record.parameters_crc32 and record.parameters is not None:
+        return record.parameters
+    return {}  # set by another gateway, or our record of them is lost: the planner has them set again
 
 
 def _operator_names(bits: bytes) -> frozenset[str]:
-    """Name the operators that a device tells by number; one that we do not know keeps its number."""
-    told = int.from_bytes(bits, "little")
-    return frozenset(NAMES.get(number, f"OPERATOR_{number}") for number in range(8 * len(bits)) if told >> number & 1)
+    """Name the operators in a device's bit set; an unknown one keeps its number."""
+    numbers = int.from_bytes(bits, "little")
+    return frozenset(
+        NAMES.get(number, f"OPERATOR_{number}") for number in range(8 * len(bits)) if numbers >> number & 1
+    )
 
 
 def _capabilities(body: bytes) -> Capabilities:
-    told = parse_body(body)
-    if not isinstance(told, CapabilitiesBody):
+    reported = parse_body(body)
+    if not isinstance(reported, CapabilitiesBody):
         raise TypeError("capabilities were expected")
     return Capabilities(
-        type=TypeId(told.type),
-        pack_format=told.pack_format,
-        operators=_operator_names(told.operators),
-        slot_bytes=told.slot_bytes,
-        arena_bytes=told.arena_bytes,
-        prebaked=tuple(Digest(digest.hex()) for digest in told.prebaked),
-        updates=told.updates,
+        type=TypeId(reported.type),
+        pack_format=reported.pack_format,
+        operators=_operator_names(reported.operators),
+        slot_bytes=reported.slot_bytes,
+        arena_bytes=reported.arena_bytes,
+        prebaked=tuple(Digest(short_digest_from_bytes(digest)) for digest in reported.prebaked),
+        updates=reported.updates,
     )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What devices count and sample, added up per pack: inferences, anomalies, faults, resets, the spread of scores.
+"""What devices count and sample, added up per pack: inferences, anomalies, faults, resets, the distribution of scores.
 
-A device's counters are those of what it runs, and grow from when it began to. The last summary for each pack that a
-device ran is kept, so a sum over devices is a sum over all that this pack has done here.
+A device's counters belong to the pack that it runs and start at zero with it. The database keeps the last summary of
+each device for each pack that it ran, so a sum over devices covers all that a pack ever did on this gateway.
 """
 
 from __future__ import annotations
@@ -12,16 +12,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler.devices.reports import HISTOGRAM_BINS, Score, Summary, encode_body, parse_body
-from reconciler.engine.observed.interpret import DIGEST16_HEX
-from reconciler.engine.state.database import StateDatabase
-from reconciler.model import DeviceId, Digest
+from reconciler.engine.state.writer import StateWriter
+from reconciler.model import DeviceId, Digest, ShortDigest, short_digest
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
     """What all devices together did with one pack."""
 
-    running: Digest  # its first 16 bytes
+    running: ShortDigest
     devices: int
     inferences: int
     anomalies: int
@@ -31,7 +30,7 @@ class Total:
 
     def as_dict(self) -> dict[str, object]:
         """Name the fields for programs."""
-        told: dict[str, object] = {
+        fields: dict[str, object] = {
             "running": self.running,
             "devices": self.devices,
             "inferences": self.inferences,
@@ -40,59 +39,58 @@ class Total:
             "resets": self.resets,
         }
         if self.score is not None:
-            told["score"] = {
+            fields["score"] = {
                 "count": self.score.count,
                 "min": self.score.least,
                 "max": self.score.most,
                 "mean": self.score.total / self.score.count if self.score.count else None,
                 "histogram": list(self.score.histogram),
             }
-        return told
+        return fields
 
 
 class Summaries:
     """The last summary of each device for each pack that it ran."""
 
-    def __init__(self, state: StateDatabase) -> None:
+    def __init__(self, state: StateWriter) -> None:
         self._state = state
 
-    def take(self, device: DeviceId, summary: Summary) -> None:
-        """Take in a verified summary; one of a device that runs nothing tells nothing."""
+    def record(self, device: DeviceId, summary: Summary) -> None:
+        """Record a verified summary; a device that runs nothing counts nothing."""
         if summary.running is not None:
-            row = (device, summary.running.hex(), encode_body(summary))
-            self._state.write("INSERT OR REPLACE INTO summary VALUES (?, ?, ?)", row)
+            self._state.save_summary(device, summary.running.hex(), encode_body(summary))
 
     def totals(self) -> list[Total]:
-        """Add up, per pack."""
-        return totals(self._state.read("SELECT running, body FROM summary ORDER BY running"))
+        """Add up the summaries, per pack."""
+        return totals(self._state.summaries())
 
 
-def totals(rows: Iterable[tuple[str, bytes]]) -> list[Total]:
-    """Add up the rows of the table."""
+def totals(summaries: Iterable[tuple[str, bytes]]) -> list[Total]:
+    """Add up summaries, given as pairs of the pack's digest and the body, per pack."""
     by_pack: dict[str, list[Summary]] = {}
-    for running, body in rows:
+    for running, body in summaries:
         summary = parse_body(body)
         if isinstance(summary, Summary):
             by_pack.setdefault(running, []).append(summary)
     return [_total(running, found) for running, found in sorted(by_pack.items())]
 
 
-def labelled(found: Iterable[Total], names: Mapping[str, str]) -> dict[str, Total]:
-    """Name each pack by its model, and by its digest too where a model was built for several device types."""
+def labelled(found: Iterable[Total], names: Mapping[ShortDigest, str]) -> dict[str, Total]:
+    """Label each pack with its model; add the digest where a model was built for several device types."""
     every = list(found)
-    often = Counter(names.get(total.running) for total in every)
-    return {_label(total, names.get(total.running), often): total for total in every}
+    uses = Counter(names.get(total.running) for total in every)
+    return {_label(total, names.get(total.running), uses): total for total in every}
 
 
-def _label(total: Total, model: str | None, often: Counter[str | None]) -> str:
+def _label(total: Total, model: str | None, uses: Counter[str | None]) -> str:
     if model is None:
         return total.running
-    return model if often[model] == 1 else f"{model} ({total.running[:12]})"
+    return model if uses[model] == 1 else f"{model} ({total.running[:12]})"
 
 
 def _total(running: str, found: list[Summary]) -> Total:
     return Total(
-        Digest(running[:DIGEST16_HEX]),
+        short_digest(Digest(running)),
         len(found),
         sum(each.inferences for each in found),
         sum(each.anomalies for each in found),

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asking devices for reports, and taking in what they send unasked."""
+"""Asking devices for reports, and taking in what they send unsolicited."""

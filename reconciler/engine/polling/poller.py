@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asking devices how they are: when they appear, when they have been silent for long, and what they can do."""
+"""Asking devices for reports: when they appear, at an interval, and for their capabilities and summaries."""
 
 from __future__ import annotations
 
@@ -10,176 +10,174 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
-from reconciler.devices.conversation import Answered
-from reconciler.devices.messages import ReportKind
-from reconciler.devices.reports import CapabilitiesBody, DeviceReport, Summary
+from reconciler.devices.conversation import Lost
+from reconciler.devices.reports import DeviceReport
 from reconciler.devices.session import LinkSession
 from reconciler.engine import trace
 from reconciler.engine.clock import Clock
 from reconciler.engine.links import Links
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.summaries import Summaries
-from reconciler.engine.tasks import ended
+from reconciler.engine.tasks import cancel_and_wait
 from reconciler.errors import FleetError
 from reconciler.model import DeviceId
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 64  # inquiries under way on one link; the rest wait their turn, those of other links do not
-SLOWER = 2.0  # each silence makes the next question come later, up to:
-SLOWEST = 8.0  # times the interval
-SUMMARY_EVERY = 12  # inquiries, and after each restart of the device: an hour, with the usual interval
+MAX_CONCURRENT = 64  # inquiries on one link; the rest wait for their turn, those of other links do not
+BACKOFF = 2.0  # each silence delays the next inquiry by this factor, up to:
+MAX_BACKOFF = 8.0  # times the interval
+SUMMARY_EVERY = 12  # inquiries, and after each restart of the device: an hour with the usual interval
 
 
 @dataclass(frozen=True, slots=True)
-class Observer:
-    """Who takes in what devices answer."""
+class PollerPorts:
+    """Where questions go, and where answers are recorded."""
 
-    view: Inventory
+    inventory: Inventory
     summaries: Summaries
     clock: Clock
+    links: Links
 
 
 class Poller:
-    """One timer per device; a report moves it on, a silence moves it further."""
+    """One timer for each device: a report resets it, a silence delays it further. For the event loop's thread only."""
 
     def __init__(
         self,
-        ears: Observer,
-        links: Links,
+        ports: PollerPorts,
         is_busy: Callable[[DeviceId], bool],
-        on_news: Callable[[DeviceId], None],
+        on_change: Callable[[DeviceId], None],
         jitter: random.Random,
     ) -> None:
-        self._ears = ears
-        self._links = links
+        self._ports = ports
         self._is_busy = is_busy
-        self._on_news = on_news
+        self._on_change = on_change
         self._jitter = jitter
         self._interval_s = 300.0
         self._timers: dict[DeviceId, asyncio.TimerHandle] = {}
-        self._slowness: dict[DeviceId, float] = {}
+        self._backoff: dict[DeviceId, float] = {}
         self._tasks: dict[DeviceId, asyncio.Task[None]] = {}
-        self._places: WeakKeyDictionary[LinkSession, asyncio.Semaphore] = WeakKeyDictionary()
+        self._turns: WeakKeyDictionary[LinkSession, asyncio.Semaphore] = WeakKeyDictionary()
         self._never_asked: set[DeviceId] = set()
         self._inquiries: dict[DeviceId, int] = {}
 
     @property
     def pending(self) -> int:
-        """Count the devices of which something is still to be learned: never asked yet, or being asked."""
+        """Count the devices that were never asked yet or are being asked."""
         return len(self._never_asked | self._tasks.keys())
 
     def watch(self, devices: Iterable[DeviceId], interval_s: float) -> None:
-        """Look after just these devices, each at least once an interval."""
+        """Poll exactly these devices, each at least once an interval."""
         self._interval_s = interval_s
         wanted = set(devices)
         for device in set(self._timers) - wanted:
             self._timers.pop(device).cancel()
-            self._slowness.pop(device, None)
+            self._backoff.pop(device, None)
             self._never_asked.discard(device)
             self._inquiries.pop(device, None)
         for device in wanted - set(self._timers):
             self._never_asked.add(device)
-            self._in(device, 0.0)
+            self._poll_in(device, 0.0)
 
     def heard_from(self, device: DeviceId) -> None:
-        """Ask no sooner than an interval after this, unless its capabilities are not known yet."""
+        """Ask no sooner than an interval after this report, unless the device's capabilities are unknown."""
         if device not in self._timers:
             return
-        self._slowness.pop(device, None)
-        known = self._ears.view.capabilities_of(device) is not None
-        self._in(device, self._interval_s if known else 0.0)
+        self._backoff.pop(device, None)
+        known = self._ports.inventory.capabilities_of(device) is not None
+        self._poll_in(device, self._interval_s if known else 0.0)
 
-    def soon(self, device: DeviceId) -> None:
-        """Ask at once: it has appeared, or should have something to tell."""
+    def poll_soon(self, device: DeviceId) -> None:
+        """Ask a device at once: it has appeared, or should have something to report."""
         if device in self._timers:
-            self._slowness.pop(device, None)
-            self._in(device, 0.0)
+            self._backoff.pop(device, None)
+            self._poll_in(device, 0.0)
 
     def link_is_up(self) -> None:
-        """Ask those at once that did not answer: it may have been the link."""
-        for device, slowness in list(self._slowness.items()):
-            if slowness > 1.0:
-                self.soon(device)
+        """Ask the silent devices at once: the link may have been the reason for their silence."""
+        for device, backoff in list(self._backoff.items()):
+            if backoff > 1.0:
+                self.poll_soon(device)
 
     async def stop(self) -> None:
-        """Ask nobody any more."""
+        """Cancel all timers and inquiries."""
         for timer in self._timers.values():
             timer.cancel()
-        await ended(list(self._tasks.values()))
+        await cancel_and_wait(list(self._tasks.values()))
 
-    def _in(self, device: DeviceId, after_s: float) -> None:
+    def _poll_in(self, device: DeviceId, after_s: float) -> None:
         if device in self._timers:
             self._timers[device].cancel()
         spread_s = after_s * self._jitter.uniform(0.0, 0.1)
-        self._timers[device] = asyncio.get_running_loop().call_later(after_s + spread_s, self._begin, device)
+        self._timers[device] = asyncio.get_running_loop().call_later(after_s + spread_s, self._poll, device)
 
-    def _begin(self, device: DeviceId) -> None:
-        if self._is_busy(device):  # its delivery asks it
+    def _poll(self, device: DeviceId) -> None:
+        if self._is_busy(device):  # its delivery asks for a report
             self._never_asked.discard(device)
-            self._in(device, self._interval_s)
+            self._poll_in(device, self._interval_s)
         elif device not in self._tasks:
-            self._tasks[device] = asyncio.create_task(self._inquire(device), name=f"ask {device}")
+            self._tasks[device] = asyncio.create_task(self._inquire(device), name=f"poll {device}")
 
     async def _inquire(self, device: DeviceId) -> None:
-        unknown = self._ears.view.capabilities_of(device) is None
-        was_silent = unknown or self._slowness.get(device, SLOWER) > 1.0  # or was never asked
-        before = self._ears.view.report_of(device)
+        inventory = self._ports.inventory
+        unknown = inventory.capabilities_of(device) is None
+        was_silent = unknown or self._backoff.get(device, BACKOFF) > 1.0  # or was never asked
+        before = inventory.report_of(device)
         try:
             with trace.about(device):
-                answered = await self._inquire_in_turn(device)
-        except FleetError as failure:  # what it said could not be kept: ask again later
-            log.error("asking %s failed: %s: %s", device, failure.reason, failure)  # noqa: TRY400 - expected
+                answered = await self._ask_in_turn(device)
+        except FleetError as failure:  # the answer could not be kept: ask again later
+            log.error("polling %s failed: %s: %s", device, failure.reason, failure)  # noqa: TRY400 - expected
             answered = False
         finally:
             del self._tasks[device]
             self._never_asked.discard(device)
-        slowness = 1.0 if answered else min(self._slowness.get(device, 1.0) * SLOWER, SLOWEST)
-        self._slowness[device] = slowness
+        backoff = 1.0 if answered else min(self._backoff.get(device, 1.0) * BACKOFF, MAX_BACKOFF)
+        self._backoff[device] = backoff
         if device in self._timers:
-            self._in(device, self._interval_s * slowness)
-        # A device that says the same as ever changes no plan; when it counts as silent is worked out anew then.
-        if answered and (was_silent or _says_something_new(before, self._ears.view.report_of(device))):
-            self._on_news(device)
+            self._poll_in(device, self._interval_s * backoff)
+        # A report with nothing new changes no plan. The planner itself says when a device counts as silent.
+        if answered and (was_silent or _differs(before, inventory.report_of(device))):
+            self._on_change(device)
 
-    async def _inquire_in_turn(self, device: DeviceId) -> bool:
-        fleet = await self._links.ready(device)
-        if fleet is None:
+    async def _ask_in_turn(self, device: DeviceId) -> bool:
+        session = await self._ports.links.ready(device)
+        if session is None:
             return False
-        async with self._places.setdefault(fleet, asyncio.Semaphore(AT_ONCE)):
-            return await self._ask(device, fleet)
+        async with self._turns.setdefault(session, asyncio.Semaphore(MAX_CONCURRENT)):
+            return await self._ask(device, session)
 
-    async def _ask(self, device: DeviceId, fleet: LinkSession) -> bool:
-        answer = await fleet.ask(device, ReportKind.REPORT)
-        if not (isinstance(answer, Answered) and isinstance(answer.body, DeviceReport)):
+    async def _ask(self, device: DeviceId, session: LinkSession) -> bool:
+        """Ask for a report, and for capabilities and a summary where they are due; return whether a report came."""
+        inventory = self._ports.inventory
+        report = await session.report(device)
+        if isinstance(report, Lost):
             return False
-        ears = self._ears
-        before = ears.view.report_of(device)
-        ears.view.take_report(device, answer.body, ears.clock.now(), asked=True)
-        restarted = before is None or before.boots != answer.body.boots
-        if restarted or ears.view.capabilities_of(device) is None:
-            await self._ask_capabilities(device, fleet)
-        awaited = device in ears.view.evidence.wanted
+        before = inventory.report_of(device)
+        inventory.record_report(device, report, self._ports.clock.now(), asked=True)
+        restarted = before is None or before.boots != report.boots
+        if restarted or inventory.capabilities_of(device) is None:
+            capabilities = await session.capabilities(device)
+            if not isinstance(capabilities, Lost):
+                inventory.record_capabilities(device, capabilities)
+        awaited = device in inventory.evidence.awaited
         if restarted or awaited or self._inquiries.get(device, 0) % SUMMARY_EVERY == 0:
-            await self._ask_summary(device, fleet)
+            await self._ask_summary(device, session)
         self._inquiries[device] = self._inquiries.get(device, 0) + 1
         return True
 
-    async def _ask_capabilities(self, device: DeviceId, fleet: LinkSession) -> None:
-        told = await fleet.ask(device, ReportKind.CAPABILITIES)
-        if isinstance(told, Answered) and isinstance(told.body, CapabilitiesBody):
-            self._ears.view.take_capabilities(device, told.body)
-
-    async def _ask_summary(self, device: DeviceId, fleet: LinkSession) -> None:
-        told = await fleet.ask(device, ReportKind.SUMMARY)
-        if isinstance(told, Answered) and isinstance(told.body, Summary):
-            self._ears.summaries.take(device, told.body)
-            if self._ears.view.take_summary(device, told.body):
-                self._on_news(device)
+    async def _ask_summary(self, device: DeviceId, session: LinkSession) -> None:
+        summary = await session.summary(device)
+        if isinstance(summary, Lost):
+            return
+        self._ports.summaries.record(device, summary)
+        if self._ports.inventory.record_summary(device, summary):
+            self._on_change(device)
 
 
-def _says_something_new(before: DeviceReport | None, after: DeviceReport | None) -> bool:
-    """Tell whether reports differ in more than counters."""
+def _differs(before: DeviceReport | None, after: DeviceReport | None) -> bool:
+    """Return whether reports differ in more than their counters."""
     if before is None or after is None:
         return True
     return after != replace(

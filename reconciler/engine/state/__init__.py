@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the gateway remembers between passes and restarts, in SQLite."""
+"""What a gateway must not forget over a restart, in SQLite. The only SQL that the engine has is in this package."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Status files into the gateway's status ref: one commit per change, not too often, none when nothing changed.
+"""Status files into the gateway's status ref: one commit for all changes, not too often, none without changes.
 
-Collecting happens on the event loop and committing on a thread that may block on Git: a `Batch` goes
-from the one to the other.
+Files are collected on the event loop and committed on a thread that may block on Git. A `Batch` is what the one hands
+to the other.
 """
 
 from __future__ import annotations
@@ -11,46 +11,50 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from reconciler.engine.state.database import StateDatabase
+from reconciler.engine.state.writer import StateWriter
 from reconciler.git.commit_writer import Message
 from reconciler.git.status_writer import Publication, StatusRef, Waiting
 
-_FOR_PEOPLE = frozenset({"README.md", "index.html"})  # they change whenever anything does
+_FOR_PEOPLE = frozenset({"README.md", "index.html"})  # they change whenever any other file does
+_NAMED_IN_SUBJECT = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """All files as they shall be, and what changed in a few words."""
+    """All status files as they are to be committed, and the subject of the commit."""
 
     files: Mapping[str, bytes]
     subject: str
 
 
 class Publisher:
-    """Collects changed files and commits them together."""
+    """Collects changed files and commits them together.
 
-    def __init__(self, ref: StatusRef, state: StateDatabase, *, interval_s: float) -> None:
+    Only `commit` is for the status thread; the order of calls is `batch`, `commit`, `committed`.
+    """
+
+    def __init__(self, ref: StatusRef, state: StateWriter, *, interval_s: float) -> None:
         self._ref = ref
         self._state = state
         self._interval_s = interval_s
-        self._committed = state.status()  # or not yet: then the first batch says "Status as it was"
+        self._committed = state.status_files()  # perhaps not yet: then the first batch commits them unchanged
         self._files = dict(self._committed)
         self._last_s = float("-inf")
         self._urgent = False
-        self._unpushed = True  # the remote may have missed the last one
+        self._unpushed = True  # the remote may have missed the last commit
 
     def put(self, files: Mapping[str, bytes], gone: set[str], *, urgent: bool = False) -> None:
-        """Take changed files in; from here on a restart does not lose them. What is urgent waits for no interval."""
+        """Add changed files; from here on a restart does not lose them. Urgent ones do not wait for the interval."""
         if not files and not gone:
             return
         self._files.update(files)
         for path in gone:
             self._files.pop(path, None)
         self._urgent |= urgent
-        self._state.write_status(dict(files), gone)
+        self._state.save_status_files(files, gone)
 
     def due_in_s(self, now_s: float) -> float | None:
-        """Return after how many seconds there is something to commit; None: nothing is."""
+        """Return after how many seconds a commit is due; None: there is nothing to commit."""
         if not self._files or (not self._unpushed and self._files == self._committed):
             return None
         return 0.0 if self._urgent else max(0.0, self._last_s + self._interval_s - now_s)
@@ -63,11 +67,11 @@ class Publisher:
         return Batch(files, _subject(self._committed, files))
 
     def commit(self, batch: Batch, now: datetime) -> Publication:
-        """Commit and push. For the thread that may block."""
+        """Commit and push. For the status thread: it blocks."""
         return self._ref.publish(batch.files, Message(batch.subject, now))
 
-    def ended(self, batch: Batch, outcome: Publication) -> str | None:
-        """Take note of how it went; returns what is wrong with the remote, or None."""
+    def committed(self, batch: Batch, outcome: Publication) -> str | None:
+        """Take in how a commit went; return what is wrong with the remote, or None."""
         self._unpushed = isinstance(outcome, Waiting)
         if isinstance(outcome, Waiting):
             return outcome.message
@@ -81,5 +85,6 @@ def _subject(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
     )
     if not changed:
         return "Status as it was"
-    shown = ", ".join(path.removesuffix(".yaml") for path in changed[:3])
-    return f"Status of {shown}" + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")  # noqa: PLR2004 - as shown
+    named = ", ".join(path.removesuffix(".yaml") for path in changed[:_NAMED_IN_SUBJECT])
+    more = len(changed) - _NAMED_IN_SUBJECT
+    return f"Status of {named}" + (f" and {more} more" if more > 0 else "")

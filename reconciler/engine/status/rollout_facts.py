@@ -1,82 +1,83 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a plan to what is told of each rollout."""
+"""From a plan to the facts that the status reports of each rollout."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
-from reconciler.model import Desired, DeviceId, Rollout, RolloutId, RolloutReport
+from reconciler.model import Desired, Device, DeviceId, Rollout, RolloutId, RolloutReport
 from reconciler.plan import Planner
 from reconciler.plan.rollout.evaluation import RolloutEvaluation
-from reconciler.plan.rollout.holds import hold_all
-from reconciler.plan.rollout.memory import report_to_peers
+from reconciler.plan.rollout.holds import rollout_hold
+from reconciler.plan.rollout.own_report import report_to_peers
 from reconciler.plan.rollout.tally import WaveRole
 from reconciler.report.rollout_status import RolloutFacts, WaveFacts
 
 
+@dataclass(frozen=True, slots=True)
+class _KnownFacts:
+    """The facts of a rollout, and what they were made of."""
+
+    evaluation: RolloutEvaluation
+    devices: Mapping[DeviceId, Device]
+    held: str
+    facts: RolloutFacts | None  # None: the rollout has no device of ours
+
+
 class RolloutFactsBuilder:
-    """Remembers what was found of each rollout, for as long as its course is the same."""
+    """Keeps the facts of each rollout while its evaluation is the same snapshot (reconciler.model.snapshot)."""
 
     def __init__(self) -> None:
-        self._known: dict[RolloutId, tuple[RolloutEvaluation, Collection[DeviceId], str, RolloutFacts | None]] = {}
+        self._known: dict[RolloutId, _KnownFacts] = {}
 
     def facts(
-        self,
-        desired: Desired,
-        planner: Planner,
-        ours: Collection[DeviceId],
-        told: Mapping[RolloutId, RolloutReport],
-        now: datetime,
+        self, desired: Desired, planner: Planner, reported: Mapping[RolloutId, RolloutReport], now: datetime
     ) -> tuple[RolloutFacts, ...]:
-        """Tell of every rollout that has devices of ours; `told` is what was said of it last."""
-        courses = planner.courses
-        incomplete = {name for name, course in courses.items() if not course.complete}
+        """Return the facts of every rollout with devices of ours; `reported` is what was last reported of each."""
+        evaluations = planner.evaluations
+        incomplete = {name for name, evaluation in evaluations.items() if not evaluation.complete}
         known = {}
-        for name in sorted(courses):
-            course = courses[name]
-            standing = hold_all(desired.rollouts[name], incomplete)
-            held = standing.why if standing is not None else ""
+        for name, evaluation in sorted(evaluations.items()):
+            rollout = desired.rollouts[name]
+            hold = rollout_hold(rollout, incomplete)
+            held = hold.why if hold is not None else ""
             before = self._known.get(name)
-            if before is not None and before[0] is course and before[1] is ours and before[2] == held:
+            if (
+                before is not None
+                and before.evaluation is evaluation
+                and before.devices is desired.devices
+                and before.held == held
+            ):
                 known[name] = before
                 continue
-            word = _word(planner, course, name, ours, told.get(name), now)
-            found = _facts(desired.rollouts[name], course, held, word)
-            known[name] = (course, ours, held, found)
+            verdicts = planner.verdicts(name)
+            mine = frozenset(device for device in verdicts if device in desired.devices)
+            facts = None
+            if mine:
+                report = report_to_peers(evaluation, verdicts, mine, reported.get(name), now)
+                facts = _facts(rollout, evaluation, held, report)
+            known[name] = _KnownFacts(evaluation, desired.devices, held, facts)
         self._known = known
-        return tuple(found for *_, found in known.values() if found is not None)
+        return tuple(each.facts for each in known.values() if each.facts is not None)
 
 
-def _word(  # noqa: PLR0913, PLR0917 - one parameter for each thing that a word depends on
-    planner: Planner,
-    course: RolloutEvaluation,
-    name: RolloutId,
-    ours: Collection[DeviceId],
-    told: RolloutReport | None,
-    now: datetime,
-) -> RolloutReport | None:
-    verdicts = planner.verdicts(name)
-    mine = frozenset(device for device in verdicts if device in ours)
-    return report_to_peers(course, verdicts, mine, told, now) if mine else None
-
-
-def _facts(rollout: Rollout, course: RolloutEvaluation, held: str, word: RolloutReport | None) -> RolloutFacts | None:
-    if word is None:
-        return None
+def _facts(rollout: Rollout, evaluation: RolloutEvaluation, held: str, report: RolloutReport) -> RolloutFacts:
     return RolloutFacts(
         rollout=rollout.name,
         model=str(rollout.model),
-        word=word,
-        waves=_waves(course),
-        complete=course.complete,
-        waiting=course.progress.waiting,
+        word=report,
+        waves=_waves(evaluation),
+        complete=evaluation.complete,
+        waiting=evaluation.progress.waiting,
         held=held,
-        rolled_back=course.rolled_back,
+        rolled_back=evaluation.rolled_back,
     )
 
 
-def _waves(course: RolloutEvaluation) -> tuple[WaveFacts, ...]:
+def _waves(evaluation: RolloutEvaluation) -> tuple[WaveFacts, ...]:
+    progress = evaluation.progress
     return tuple(
         WaveFacts(
             step.name,
@@ -86,7 +87,7 @@ def _waves(course: RolloutEvaluation) -> tuple[WaveFacts, ...]:
             due=len(tally.due),
             failed=tally.counts[WaveRole.FAILED],
             missing=tally.counts[WaveRole.MISSING],
-            open=index < course.progress.opened and not course.progress.stopped,
+            open=index < progress.opened and not progress.stopped,
         )
-        for index, (step, tally) in enumerate(zip(course.steps, course.progress.tallies, strict=True))
+        for index, (step, tally) in enumerate(zip(evaluation.steps, progress.tallies, strict=True))
     )

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one device needs, judged alone: before waves, windows and other rollouts have their say.
+"""The evaluation of one device against its goal, before waves, windows and other rollouts apply.
 
-docs/plan.md tells the order of the checks, and why it is this one.
+docs/plan.md lists the checks in order and gives the reason for that order.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC
 
 from reconciler.model import (
     Action,
@@ -14,155 +15,140 @@ from reconciler.model import (
     BlockedReason,
     DeviceId,
     Digest,
-    Nothing,
+    NoChange,
+    Observed,
     ObservedDevice,
     OnFailure,
     Phase,
 )
-from reconciler.plan.device.fallback import fallback_action, what_now
-from reconciler.plan.device.flapping import resting_words, rests_until
+from reconciler.plan.device.case import Case, has_prebaked_goal
+from reconciler.plan.device.fallback import fallback_action, fallback_message
+from reconciler.plan.device.flapping import pause_message, paused_until
 from reconciler.plan.device.gates import evaluate_gates
 from reconciler.plan.device.goal import Goal
-from reconciler.plan.device.next_step import had_begun, has_baked, next_step, runs_wanted
+from reconciler.plan.device.next_step import next_step
 from reconciler.plan.device.requirements import MissingRequirement, missing_requirement, wrong_type
 from reconciler.plan.device.rollback import rollback_action
-from reconciler.plan.device.verdict import DeviceStanding, DeviceVerdict
+from reconciler.plan.device.verdict import (
+    DeviceVerdict,
+    DueDevice,
+    FailedDevice,
+    MissingDevice,
+    OutDevice,
+    SettledDevice,
+)
 
 NOTHING_FAILED: frozenset[Digest] = frozenset()
-CLONED = "two devices answer in its name: give each an identity of its own, and Git the new public key"
+CLONED = "two devices report under its name: give each its own identity, and put the new public keys into Git"
 
 
-def evaluate(
-    goal: Goal, name: DeviceId, seen: ObservedDevice | None, failed: frozenset[Digest], now: datetime
-) -> DeviceVerdict:
-    """Judge one device. `failed` are the digests quarantined on it."""
-    if seen is None:
-        return _never_seen(goal, name)
+def failures_by_device(observed: Observed) -> Mapping[DeviceId, frozenset[Digest]]:
+    """Group the quarantined digests by device."""
+    failed: dict[DeviceId, set[Digest]] = {}
+    for device, digest in observed.quarantined:
+        failed.setdefault(device, set()).add(digest)
+    return {device: frozenset(digests) for device, digests in failed.items()}
+
+
+def evaluate(case: Case) -> DeviceVerdict:
+    """Evaluate a device that has reported."""
+    seen, goal = case.seen, case.goal
     if seen.cloned:
-        return DeviceVerdict(
-            Blocked(name, goal.rollout.name, BlockedReason.CLONED, CLONED), DeviceStanding.OUT, away=True
-        )
-    return _judge_heard(goal, name, seen, failed, now)
-
-
-def _judge_heard(
-    goal: Goal, name: DeviceId, seen: ObservedDevice, failed: frozenset[Digest], now: datetime
-) -> DeviceVerdict:
-    silent_at = seen.last_seen + goal.silent_after
-    silent = now >= silent_at
+        return OutDevice(Blocked(case.device, goal.rollout.name, BlockedReason.CLONED, CLONED), away=True)
+    silent_at = case.silent_at
+    silent = case.now >= silent_at
     until = None if silent else silent_at
-    is_running = runs_wanted(goal, seen)
-    if is_running and seen.phase is not Phase.TRIAL and seen.parameters == goal.parameters:
-        return _settled(goal, name, seen, failed, silent=silent, until=until)
-    if not is_running and (missing := _missing(goal, seen)) is not None:
-        return DeviceVerdict(
-            _out(goal, name, seen, failed, missing, silent=silent), DeviceStanding.OUT, until=until, away=silent
-        )
+    runs_goal = case.runs_goal
+    if runs_goal and seen.phase is not Phase.TRIAL and seen.parameters == goal.parameters:
+        return _settled(case, silent=silent)
+    if not runs_goal and (missing := _missing_requirement(goal, seen)) is not None:
+        return OutDevice(_without_requirement(case, missing, silent=silent), until=until, away=silent)
     if silent:
-        standing = DeviceStanding.FAILED if had_begun(goal, seen) else DeviceStanding.MISSING
-        return DeviceVerdict(_silent(goal, name, seen), standing, away=True)
-    if goal.digest in failed:
-        return DeviceVerdict(_quarantined(goal, name, seen, failed), DeviceStanding.FAILED, until=until)
-    return _due(goal, name, seen, failed, now, silent_at)
+        action = _silent(case)
+        return FailedDevice(action, away=True) if case.has_begun else MissingDevice(action)
+    if goal.digest in case.failed:
+        return FailedDevice(_quarantined(case), until=until)
+    return _due(case)
 
 
-def _settled(  # noqa: PLR0913 - one parameter for each thing that this depends on
-    goal: Goal,
-    name: DeviceId,
-    seen: ObservedDevice,
-    failed: frozenset[Digest],
-    *,
-    silent: bool,
-    until: datetime | None,
-) -> DeviceVerdict:
-    found = evaluate_gates(goal.rollout.gates, seen.health)
-    back = None if silent else rollback_action(goal, name, seen, failed)
-    if found.failed:
-        words = f"runs {goal.model}, which failed a gate on it: {found.failed}"
-        cant = Blocked(name, goal.rollout.name, BlockedReason.GATE, words)
-        action = _silent(goal, name, seen) if silent else back or cant
-        return DeviceVerdict(
-            action, DeviceStanding.FAILED, until=until, away=silent, gate_failed=found.failed, back=back
-        )
-    action = _silent(goal, name, seen) if silent else Nothing(name, goal.settled_why)
-    return DeviceVerdict(
-        action,
-        DeviceStanding.SETTLED,
-        since=seen.confirmed_since,
-        lost_at=seen.last_seen if silent else None,
+def evaluate_unseen(goal: Goal, device: DeviceId) -> DeviceVerdict:
+    """Evaluate a device that has never reported, by its type: what it lacks is known all the same."""
+    missing = _missing_requirement(goal, None)
+    if missing is not None:
+        return OutDevice(missing.blocked(device, goal, "; it has never reported either", silent=True), away=True)
+    message = f"has never reported; {goal.model} waits for it"
+    return MissingDevice(Blocked(device, goal.rollout.name, BlockedReason.SILENT, message))
+
+
+def _settled(case: Case, *, silent: bool) -> DeviceVerdict:
+    goal, seen = case.goal, case.seen
+    until = None if silent else case.silent_at
+    result = evaluate_gates(goal.rollout.gates, seen.health)
+    rollback = None if silent else rollback_action(case)
+    if result.failed:
+        message = f"runs {goal.model}, which failed a gate on this device: {result.failed}"
+        blocked = Blocked(case.device, goal.rollout.name, BlockedReason.GATE, message)
+        action = _silent(case) if silent else rollback or blocked
+        return FailedDevice(action, until=until, away=silent, failed_gate=result.failed, rollback=rollback)
+    return SettledDevice(
+        _silent(case) if silent else NoChange(case.device, goal.settled_message),
         until=until,
-        away=silent,
-        awaits=found.awaits,
-        back=back,
+        since=seen.confirmed_since,
+        silent_since=seen.last_seen if silent else None,
+        pending_gate=result.pending,
+        rollback=rollback,
     )
 
 
-def _due(  # noqa: PLR0913, PLR0917 - one parameter for each thing that this depends on
-    goal: Goal, name: DeviceId, seen: ObservedDevice, failed: frozenset[Digest], now: datetime, silent_at: datetime
-) -> DeviceVerdict:
-    begun = had_begun(goal, seen)
-    rest = None if begun else rests_until(seen, goal.silent_after)
-    resting = rest is not None and now < rest
-    return DeviceVerdict(
-        next_step(goal, name, seen),
-        DeviceStanding.DUE,
-        until=min(silent_at, rest) if rest is not None and resting else silent_at,
+def _due(case: Case) -> DeviceVerdict:
+    seen = case.seen
+    begun = case.has_begun
+    pause_ends = None if begun else paused_until(seen, case.goal.silent_after)
+    paused, until = "", case.silent_at
+    if pause_ends is not None and case.now < pause_ends:
+        paused, until = pause_message(seen, pause_ends), min(until, pause_ends)
+    return DueDevice(
+        next_step(case),
+        until=until,
         begun=begun,
         away=begun or seen.phase in {Phase.STAGED, Phase.TRIAL},
-        back=rollback_action(goal, name, seen, failed),
-        rests=resting_words(seen, rest) if rest is not None and resting else "",
+        rollback=rollback_action(case),
+        paused=paused,
     )
 
 
-def _quarantined(goal: Goal, name: DeviceId, seen: ObservedDevice, failed: frozenset[Digest]) -> Action:
-    """Say that the model failed on it. Where failures are taken back it is back already, and needs no stand-in."""
-    words = f"{goal.model} failed on it and is not tried again until Git changes"
+def _quarantined(case: Case) -> Action:
+    """Say that the model failed. A rollout that rolls back has done so already, so it needs no fallback."""
+    goal = case.goal
+    message = f"{goal.model} failed on this device and is not retried until Git changes"
     if goal.rollout.on_failure is OnFailure.ROLL_BACK:
-        return Blocked(name, goal.rollout.name, BlockedReason.QUARANTINED, f"{words}; it keeps what it runs")
-    fallback = fallback_action(goal, name, seen, failed, words)
-    if fallback is not None:
+        suffix = "; it keeps what it runs"
+    elif (fallback := fallback_action(case, message)) is not None:
         return fallback
-    return Blocked(name, goal.rollout.name, BlockedReason.QUARANTINED, f"{words}{what_now(goal, seen)}")
+    else:
+        suffix = fallback_message(goal, case.seen)
+    return Blocked(case.device, goal.rollout.name, BlockedReason.QUARANTINED, f"{message}{suffix}")
 
 
-def _missing(goal: Goal, seen: ObservedDevice | None) -> MissingRequirement | None:
-    """Tell what the device lacks; a model that it was made with asks for nothing, if the device is what Git says."""
-    told = seen.capabilities if seen else None
-    return wrong_type(goal, told) or (None if has_baked(goal, seen) else missing_requirement(goal, told))
+def _missing_requirement(goal: Goal, seen: ObservedDevice | None) -> MissingRequirement | None:
+    """Return what the device lacks. A model that it was provisioned with needs nothing, if its type is right."""
+    reported = seen.capabilities if seen is not None else None
+    if (wrong := wrong_type(goal, reported)) is not None:
+        return wrong
+    return None if has_prebaked_goal(goal, seen) else missing_requirement(goal, reported)
 
 
-def _out(  # noqa: PLR0913 - one parameter for each thing that this depends on
-    goal: Goal,
-    name: DeviceId,
-    seen: ObservedDevice,
-    failed: frozenset[Digest],
-    missing: MissingRequirement,
-    *,
-    silent: bool,
-) -> Action:
-    """Say what a device lacks, or fall back where the rollout says so and the device can be asked."""
+def _without_requirement(case: Case, missing: MissingRequirement, *, silent: bool) -> Action:
+    """Say what the device lacks, or fall back if the rollout says so and the device can be reached."""
     if silent:
-        return missing.cant(name, goal, "; it is not reporting either", silent=True)
+        return missing.blocked(case.device, case.goal, "; it is not reporting either", silent=True)
     if missing.reason is not BlockedReason.WRONG_TYPE:
-        fallback = fallback_action(goal, name, seen, failed, missing.words)
+        fallback = fallback_action(case, missing.message)
         if fallback is not None:
             return fallback
-    return missing.cant(name, goal, what_now(goal, seen))
+    return missing.blocked(case.device, case.goal, fallback_message(case.goal, case.seen))
 
 
-def _never_seen(goal: Goal, name: DeviceId) -> DeviceVerdict:
-    """Judge by the type alone: what can't be is said even of a device that was never heard."""
-    missing = _missing(goal, None)
-    if missing is not None:
-        return DeviceVerdict(
-            missing.cant(name, goal, "; it has never reported either", silent=True), DeviceStanding.OUT, away=True
-        )
-    words = f"has never reported; {goal.model} waits for it"
-    return DeviceVerdict(
-        Blocked(name, goal.rollout.name, BlockedReason.SILENT, words), DeviceStanding.MISSING, away=True
-    )
-
-
-def _silent(goal: Goal, name: DeviceId, seen: ObservedDevice) -> Action:
-    when = seen.last_seen.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return Blocked(name, goal.rollout.name, BlockedReason.SILENT, f"not reporting since {when}")
+def _silent(case: Case) -> Action:
+    since = case.seen.last_seen.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return Blocked(case.device, case.goal.rollout.name, BlockedReason.SILENT, f"not reporting since {since}")

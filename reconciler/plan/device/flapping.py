@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices that come and go are left alone for a while, longer each time: an update begun on one would likely fail."""
+"""Devices that fall silent and come back are left alone for a while: an update that begins on one would likely fail."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from datetime import UTC, datetime, timedelta
 
 from reconciler.model import ObservedDevice
 
-PATIENCE = 2  # once is an accident
-LONGEST = timedelta(days=1)
-DOUBLINGS = 12  # beyond that any `silentAfter` is longer than `LONGEST`
+MIN_FLAPS = 2  # a single one is an accident
+MAX_PAUSE = timedelta(days=1)
+MAX_DOUBLINGS = 12  # beyond that, any `silentAfter` is longer than `MAX_PAUSE`
 
 
-def rests_until(seen: ObservedDevice, silent_after: timedelta) -> datetime | None:
-    """Say until when a device is left alone: `silentAfter` after its second return, then twice as long each time."""
-    if seen.flaps < PATIENCE or seen.flapped_at is None:
+def paused_until(seen: ObservedDevice, silent_after: timedelta) -> datetime | None:
+    """Return when the pause ends: `silentAfter` after the second return, and twice as long after each further one."""
+    if seen.flaps < MIN_FLAPS or seen.flapped_at is None:
         return None
-    times: int = 2 ** min(seen.flaps - PATIENCE, DOUBLINGS)
-    return seen.flapped_at + min(silent_after * times, LONGEST)
+    factor: int = 2 ** min(seen.flaps - MIN_FLAPS, MAX_DOUBLINGS)
+    return seen.flapped_at + min(silent_after * factor, MAX_PAUSE)
 
 
-def resting_words(seen: ObservedDevice, until: datetime) -> str:
-    """Say why, and until when."""
+def pause_message(seen: ObservedDevice, until: datetime) -> str:
+    """Say why the device is left alone, and until when."""
     when = f"{until.astimezone(UTC):%Y-%m-%d %H:%M UTC}"
     return f"fell silent and came back {seen.flaps} times; it is left alone until {when}"

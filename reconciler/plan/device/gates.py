@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a model does well on a device: the gates of a rollout, judged on what the device counted.
+"""The health gates of a rollout, evaluated on what a device has counted.
 
-A gate that can't be judged is not passed: missing evidence opens no wave.
+A gate that cannot be evaluated is not passed: a wave never opens on missing evidence.
 """
 
 from __future__ import annotations
@@ -11,42 +11,42 @@ from dataclasses import dataclass
 
 from reconciler.model import Counts, DeviceHealth, HealthGate, HealthMetric, Scores
 
-COUNTED = frozenset({HealthMetric.FAULTS, HealthMetric.RESETS})  # these only grow: too many are too many at once
+COUNTERS = frozenset({HealthMetric.FAULTS, HealthMetric.RESETS})  # they only grow, so too many fail a gate at once
 
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """What the gates say of one device, in words; both empty: all are passed."""
+    """The result of all gates for one device; if both fields are empty, it has passed them all."""
 
-    failed: str = ""
-    awaits: str = ""
+    failed: str = ""  # which gate failed, and how
+    pending: str = ""  # which gate cannot be evaluated yet, and why
 
 
 PASSED = GateResult()
 
 
 def evaluate_gates(gates: Sequence[HealthGate], health: DeviceHealth | None) -> GateResult:
-    """Judge all gates; the first that fails is named, else the first that can't be judged yet."""
+    """Evaluate all gates: report the first that fails, else the first that cannot be evaluated yet."""
     if not gates:
         return PASSED
     if health is None:
-        return GateResult(awaits="nothing was heard of how it does")
-    findings = [_examine(gate, health) for gate in gates]
-    failed = next((found for found in findings if found.failed), None)
-    return failed or next((found for found in findings if found.awaits), PASSED)
+        return GateResult(pending="the device has reported no counters")
+    results = [_evaluate_gate(gate, health) for gate in gates]
+    failed = next((result for result in results if result.failed), None)
+    return failed or next((result for result in results if result.pending), PASSED)
 
 
-def _examine(gate: HealthGate, health: DeviceHealth) -> GateResult:
+def _evaluate_gate(gate: HealthGate, health: DeviceHealth) -> GateResult:
     value = MEASURES[gate.metric](health)
     early = health.now.inferences < gate.over_inferences
-    if early and not (gate.metric in COUNTED and value is not None and _is_above(gate, value)):
-        return GateResult(awaits=f"{gate.metric.value} is judged after {gate.over_inferences:,} inferences")
+    if early and not (gate.metric in COUNTERS and value is not None and _is_above(gate, value)):
+        return GateResult(pending=f"{gate.metric.value} is evaluated after {gate.over_inferences:,} inferences")
     if value is None:
-        return GateResult(awaits=f"{gate.metric.value} has nothing to go by")
+        return GateResult(pending=f"{gate.metric.value} has no data")
     if _is_above(gate, value):
-        return GateResult(failed=f"{gate.metric.value} is {value:.4g}, at most {gate.at_most:.4g} passes")
+        return GateResult(failed=f"{gate.metric.value} is {value:.4g}, above the maximum of {gate.at_most:.4g}")
     if gate.at_least is not None and value < gate.at_least:
-        return GateResult(failed=f"{gate.metric.value} is {value:.4g}, at least {gate.at_least:.4g} passes")
+        return GateResult(failed=f"{gate.metric.value} is {value:.4g}, below the minimum of {gate.at_least:.4g}")
     return PASSED
 
 
@@ -69,20 +69,19 @@ def _inference_rate_ratio(health: DeviceHealth) -> float | None:
 
 
 def _score_distance(health: DeviceHealth) -> float | None:
-    """Take the total variation distance of the two histograms: 0 is alike, 1 has nothing in common."""
+    """Return the total variation distance of the two histograms: 0 for equal ones, 1 for disjoint ones."""
     now, before = _scores(health.now), _scores(health.before)
     if now is None or before is None or len(now.histogram) != len(before.histogram):
         return None
-    ours, theirs = sum(now.histogram), sum(before.histogram)
-    if not ours or not theirs:
+    total, total_before = sum(now.histogram), sum(before.histogram)
+    if not total or not total_before:
         return None
-    return (
-        sum(abs(here / ours - there / theirs) for here, there in zip(now.histogram, before.histogram, strict=True)) / 2
-    )
+    bins = zip(now.histogram, before.histogram, strict=True)
+    return sum(abs(count / total - count_before / total_before) for count, count_before in bins) / 2
 
 
 def _score_mean_shift(health: DeviceHealth) -> float | None:
-    """Compare how far the mean moved with how wide the scores were spread before."""
+    """Return how far the mean moved, as a share of the earlier spread of the scores."""
     now, before = _scores(health.now), _scores(health.before)
     if now is None or before is None:
         return None

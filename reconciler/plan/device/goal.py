@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one rollout asks of one device type: every fact that its devices share, gathered once."""
+"""What one rollout wants of the devices of one type: all the facts that these devices share, gathered once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NewType
 
 from reconciler.model import (
     Artifact,
@@ -21,120 +20,118 @@ from reconciler.model import (
     Parameters,
     Rollout,
     RolloutId,
+    ShortDigest,
     TypeId,
+    short_digest,
 )
 from reconciler.plan.revision import revision_of
-
-# Devices tell the first 16 bytes of a pack's digest, so that is what is compared (docs/specs/observed.md).
-ShortDigest = NewType("ShortDigest", str)
-SHORT_DIGITS = 32
-
-
-def short(digest: Digest | None) -> ShortDigest | None:
-    """Cut a digest to what a device tells of it."""
-    return None if digest is None else ShortDigest(digest[:SHORT_DIGITS])
 
 
 @dataclass(frozen=True, slots=True)
 class PrebakedModel:
-    """A pre-baked model of a device type; its digest is known once it was built here too."""
+    """A model that devices of a type are provisioned with."""
 
     model: ModelRef
-    digest: Digest | None
+    digest: Digest | None  # None: this gateway has not built it
     parameters: Parameters
 
 
 @dataclass(frozen=True, slots=True)
 class FormerModel:
-    """A model to which devices of this type can go back, because its artifact is known."""
+    """A model to which devices of a type can return, because its artifact is known."""
 
     model: ModelRef
     parameters: Parameters
-    in_git: bool  # so its bytes can be had again
+    in_git: bool  # so its pack can be transferred again
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a device of this type shall be, when this rollout has it."""
+    """What a rollout wants of a device of one type."""
 
     rollout: Rollout
     type: DeviceType
     parameters: Parameters
-    needs: Needs  # of the artifact, where there is one; else what the model says of itself
+    needs: Needs  # of the artifact if there is one, else what the model declares
     digest: Digest | None  # None: not built yet
-    wanted: ShortDigest | None  # the same, as devices tell it
-    is_baked: bool  # the type is made with the wanted model
-    made_with: tuple[PrebakedModel, ...]  # other models that the type is made with, the best first
-    formers: Mapping[ShortDigest, FormerModel]  # by digest; empty where nothing is ever taken back
+    pack: ShortDigest | None  # the same digest, as devices report it
+    is_prebaked: bool  # devices of the type are provisioned with the model
+    prebaked: tuple[PrebakedModel, ...]  # other models that they are provisioned with, the best first
+    former_models: Mapping[ShortDigest, FormerModel]  # empty if the rollout never rolls back
     silent_after: timedelta
-    settled_why: str  # one text for thousands of devices
+    settled_message: str  # one string for thousands of devices
     revision: str
 
     @property
     def model(self) -> ModelRef:
-        """The wanted model."""
+        """The model that the rollout wants."""
         return self.rollout.model
 
     @property
     def fallbacks(self) -> tuple[PrebakedModel, ...]:
-        """What to activate when the wanted model can't be had, the best first."""
-        return self.made_with if self.rollout.fallback is Fallback.PREBAKED else ()
+        """What to activate on a device that cannot have the model, the best first."""
+        return self.prebaked if self.rollout.fallback is Fallback.PREBAKED else ()
 
 
 Goals = dict[tuple[RolloutId, TypeId], Goal]
 
 
-def gather(desired: Desired, observed: Observed, pairs: Iterable[tuple[RolloutId, TypeId]]) -> Goals:
-    """Make the goal of each rollout for each device type that it has devices of."""
-    return {(rollout, kind): _goal(desired, observed, rollout, kind) for rollout, kind in pairs}
+def goals_for(desired: Desired, observed: Observed, pairs: Iterable[tuple[RolloutId, TypeId]]) -> Goals:
+    """Make the goal of each rollout for each type of its devices."""
+    return {(rollout, device_type): goal_for(desired, observed, rollout, device_type) for rollout, device_type in pairs}
 
 
-def _goal(desired: Desired, observed: Observed, rollout_id: RolloutId, type_id: TypeId) -> Goal:
+def goal_for(desired: Desired, observed: Observed, rollout_id: RolloutId, type_id: TypeId) -> Goal:
+    """Make the goal of one rollout for one device type."""
     rollout = desired.rollouts[rollout_id]
-    kind = desired.types[type_id]
+    device_type = desired.types[type_id]
     model = desired.models[rollout.model]
     artifact = observed.artifacts.get((rollout.model, type_id))
     return Goal(
         rollout=rollout,
-        type=kind,
+        type=device_type,
         parameters={**model.parameters, **rollout.parameters},
-        needs=model.needs if artifact is None else _facts(artifact),
+        needs=model.needs if artifact is None else _needs_of(artifact),
         digest=artifact.digest if artifact else None,
-        wanted=short(artifact.digest) if artifact else None,
-        is_baked=rollout.model in kind.prebaked,
-        made_with=_made_with(desired, observed, rollout, kind),
-        formers=_formers(desired, observed, rollout, type_id),
+        pack=short_digest(artifact.digest) if artifact else None,
+        is_prebaked=rollout.model in device_type.prebaked,
+        prebaked=_prebaked(desired, observed, rollout, device_type),
+        former_models=_former_models(desired, observed, rollout, type_id),
         silent_after=timedelta(seconds=desired.fleet.silent_after_s),
-        settled_why=f"runs {rollout.model}, as rollout {rollout_id} wants",
+        settled_message=f"runs {rollout.model}, as rollout {rollout_id} wants",
         revision=revision_of(desired, rollout_id),
     )
 
 
-def _facts(artifact: Artifact) -> Needs:
+def _needs_of(artifact: Artifact) -> Needs:
     return Needs(operators=artifact.operators, slot_bytes=artifact.pack_bytes, arena_bytes=artifact.arena_bytes)
 
 
-def _made_with(desired: Desired, observed: Observed, rollout: Rollout, kind: DeviceType) -> tuple[PrebakedModel, ...]:
-    """List the pre-baked models that may stand in: other versions of the wanted model first."""
+def _prebaked(
+    desired: Desired, observed: Observed, rollout: Rollout, device_type: DeviceType
+) -> tuple[PrebakedModel, ...]:
+    """List the pre-baked models that can replace the rollout's model: other versions of it come first."""
     if rollout.fallback is not Fallback.PREBAKED and rollout.on_failure is not OnFailure.ROLL_BACK:
         return ()
-    others = [ref for ref in kind.prebaked if ref != rollout.model]
+    others = [ref for ref in device_type.prebaked if ref != rollout.model]
     others.sort(key=lambda ref: ref.name != rollout.model.name)
-    baked = []
+    prebaked = []
     for ref in others:
-        artifact = observed.artifacts.get((ref, kind.name))
+        artifact = observed.artifacts.get((ref, device_type.name))
         model = desired.models.get(ref)
-        baked.append(PrebakedModel(ref, artifact.digest if artifact else None, model.parameters if model else {}))
-    return tuple(baked)
+        prebaked.append(PrebakedModel(ref, artifact.digest if artifact else None, model.parameters if model else {}))
+    return tuple(prebaked)
 
 
-def _formers(desired: Desired, observed: Observed, rollout: Rollout, kind: TypeId) -> dict[ShortDigest, FormerModel]:
+def _former_models(
+    desired: Desired, observed: Observed, rollout: Rollout, type_id: TypeId
+) -> dict[ShortDigest, FormerModel]:
     if rollout.on_failure is not OnFailure.ROLL_BACK:
         return {}
-    formers = {}
-    for (ref, made_for), artifact in observed.artifacts.items():
-        digest = short(artifact.digest)
-        if made_for == kind and ref != rollout.model and digest is not None:
+    former = {}
+    for (ref, built_for), artifact in observed.artifacts.items():
+        digest = short_digest(artifact.digest)
+        if built_for == type_id and ref != rollout.model and digest is not None:
             model = desired.models.get(ref)
-            formers[digest] = FormerModel(ref, model.parameters if model else {}, model is not None)
-    return formers
+            former[digest] = FormerModel(ref, model.parameters if model else {}, model is not None)
+    return former

@@ -1,76 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cheapest way from what a device is to what it shall be."""
+"""The cheapest step that brings a device closer to its goal."""
 
 from __future__ import annotations
 
-from reconciler.model import (
-    Action,
-    ActivatePrebaked,
-    Configure,
-    DeviceId,
-    Hold,
-    HoldReason,
-    Install,
-    ObservedDevice,
-    Origin,
-    Phase,
-)
-from reconciler.plan.device.goal import Goal, short
+from reconciler.model import Action, ActivatePrebaked, Configure, Hold, HoldReason, Install, Origin, short_digest
+from reconciler.plan.device.case import Case
 
 
-def next_step(goal: Goal, name: DeviceId, seen: ObservedDevice) -> Action:
-    """Choose the cheapest way from what the device is to what it shall be."""
+def next_step(case: Case) -> Action:
+    """Choose the cheapest step from what the device runs to what its rollout wants."""
+    goal, device, seen = case.goal, case.device, case.seen
     rollout = goal.rollout.name
-    if _is_trying(goal, seen):
-        return Hold(name, rollout, HoldReason.IN_PROGRESS, f"{goal.model} is {seen.phase.value}; the device decides")
-    if runs_wanted(goal, seen):
-        return Configure(name, rollout, goal.parameters, f"runs {goal.model}; {_differences(goal, seen)}")
-    if has_baked(goal, seen):
-        return ActivatePrebaked(name, rollout, goal.model, goal.parameters, f"was made with {goal.model}")
-    if goal.wanted is None:
+    if case.is_trying:
+        return Hold(device, rollout, HoldReason.IN_PROGRESS, f"{goal.model} is {seen.phase.value}; the device decides")
+    if case.runs_goal:
+        return Configure(device, rollout, goal.parameters, f"runs {goal.model}; {_changed_parameters(case)}")
+    if case.has_prebaked_goal:
+        return ActivatePrebaked(device, rollout, goal.model, goal.parameters, f"was provisioned with {goal.model}")
+    if goal.pack is None:
         origin, how = Origin.BUILD, "must be built first"
-    elif short(seen.other_slot) == goal.wanted:
-        origin, how = Origin.OTHER_SLOT, "is still in its other slot"
-    elif short(seen.incoming) == goal.wanted:
-        origin, how = Origin.ARTIFACT, "is on its way: the transfer goes on"
+    elif short_digest(seen.other_slot) == goal.pack:
+        origin, how = Origin.OTHER_SLOT, "is still in the device's other slot"
+    elif short_digest(seen.incoming) == goal.pack:
+        origin, how = Origin.ARTIFACT, "is being transferred: the transfer continues"
     else:
-        origin, how = Origin.ARTIFACT, "is to be transferred"
-    return Install(name, rollout, goal.model, origin, goal.parameters, f"{goal.model} {how}")
+        origin, how = Origin.ARTIFACT, "has to be transferred"
+    return Install(device, rollout, goal.model, origin, goal.parameters, f"{goal.model} {how}")
 
 
-def had_begun(goal: Goal, seen: ObservedDevice) -> bool:
-    """Tell whether the wanted pack is on its way to it, or on trial. Other parameters for what it runs are no begin."""
-    if goal.wanted is None:
-        return False
-    return goal.wanted == short(seen.incoming) or (seen.phase is Phase.TRIAL and goal.wanted == short(seen.running))
-
-
-def runs_wanted(goal: Goal, seen: ObservedDevice) -> bool:
-    """Tell whether it runs the wanted pack, as far as it told of its digest."""
-    return goal.wanted is not None and seen.running is not None and short(seen.running) == goal.wanted
-
-
-def has_baked(goal: Goal, seen: ObservedDevice | None) -> bool:
-    """Tell whether the wanted model was made into the device; the device's word goes over its type's."""
-    told = seen.capabilities if seen else None
-    if told is None or goal.wanted is None:
-        return goal.is_baked
-    return any(short(digest) == goal.wanted for digest in told.prebaked)
-
-
-def _is_trying(goal: Goal, seen: ObservedDevice) -> bool:
-    """Tell whether the device has all of the wanted pack and now has to try it."""
-    if goal.wanted is None:
-        return False
-    staged = seen.phase is Phase.STAGED and short(seen.incoming) == goal.wanted
-    return staged or (seen.phase is Phase.TRIAL and short(seen.running) == goal.wanted)
-
-
-def _differences(goal: Goal, seen: ObservedDevice) -> str:
+def _changed_parameters(case: Case) -> str:
     """Name each parameter that differs, with both values."""
+    observed, desired = case.seen.parameters, case.goal.parameters
     changes = []
-    for key in sorted({*goal.parameters, *seen.parameters}):
-        have, want = seen.parameters.get(key), goal.parameters.get(key)
-        if have != want:
-            changes.append(f"{key} {'unset' if have is None else have} → {'unset' if want is None else want}")
+    for key in sorted({*desired, *observed}):
+        old, new = observed.get(key), desired.get(key)
+        if old != new:
+            changes.append(f"{key} {'unset' if old is None else old} → {'unset' if new is None else new}")
     return ", ".join(changes)

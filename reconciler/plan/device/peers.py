@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices that other gateways serve, by what those gateways say. What nobody says is not known, and opens no wave."""
+"""Devices that other gateways serve, as these gateways report them.
+
+What no gateway reports is unknown, and a wave never opens on what is unknown.
+"""
 
 from __future__ import annotations
 
@@ -12,85 +15,99 @@ from reconciler.model import (
     GatewayId,
     Hold,
     HoldReason,
-    Nothing,
+    NoChange,
     Observed,
     PeerReport,
     RolloutId,
     RolloutReport,
 )
-from reconciler.plan.device.verdict import DeviceStanding, DeviceVerdict
+from reconciler.plan.device.verdict import (
+    DeviceVerdict,
+    DueDevice,
+    FailedDevice,
+    MissingDevice,
+    OutDevice,
+    SettledDevice,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PeerDevices:
-    """One rollout at one other gateway."""
+    """The devices of one rollout that one other gateway serves."""
 
     rollout: RolloutId
     gateway: GatewayId
-    word: RolloutReport | None  # None: it has said nothing of what Git wants now
-    who: str  # the gateway, with what is known of it
+    report: RolloutReport | None  # None: the gateway has reported nothing about the current revision
+    description: str  # names the gateway, and says how old its report is
 
-    def verdict(self, name: DeviceId) -> DeviceVerdict:
-        """Judge one device."""
-        word = self.word
-        if word is None:
-            return self._due(name, "has said nothing of it")
-        if name in word.done:
-            action = Nothing(name, f"gateway {self.gateway} has brought it where rollout {self.rollout} wants it")
-            return DeviceVerdict(action, DeviceStanding.SETTLED, proven=True, elsewhere=self.who)
-        if name in word.soaking:
-            return self._held(name, DeviceStanding.DUE, "says that it soaks", begun=True)
-        if name in word.begun:
-            return self._held(name, DeviceStanding.DUE, "says that it has begun", begun=True, away=True)
-        for names, standing, words in (
-            (word.failed, DeviceStanding.FAILED, "says that it failed"),
-            (word.missing, DeviceStanding.MISSING, "says that it does not report"),
-            (word.out, DeviceStanding.OUT, "says that it can't have it"),
-        ):
-            if name in names:
-                return self._held(name, standing, words, away=True)
-        return self._due(name, "says that it is still to come" if name in word.due else "has said nothing of it")
+    def verdict(self, device: DeviceId) -> DeviceVerdict:
+        """Evaluate one device."""
+        report, peer = self.report, self.description
+        if report is None:
+            return self._unreported(device)
+        if device in report.done:
+            message = f"gateway {self.gateway} reports that it runs what rollout {self.rollout} wants"
+            return SettledDevice(NoChange(device, message), proven=True, peer=peer)
+        if device in report.soaking:
+            return DueDevice(self._hold(device, "reports that it is soaking"), begun=True, peer=peer)
+        if device in report.begun:
+            return DueDevice(self._hold(device, "reports that it is being updated"), begun=True, away=True, peer=peer)
+        return self._lost(device, report) or self._not_begun(device, report)
 
-    def _due(self, name: DeviceId, words: str) -> DeviceVerdict:
-        known = self.word is not None and name in self.word.due
-        return self._held(name, DeviceStanding.DUE, words, away=not known)
+    def _lost(self, device: DeviceId, report: RolloutReport) -> DeviceVerdict | None:
+        peer = self.description
+        if device in report.failed:
+            return FailedDevice(self._hold(device, "reports that it failed"), away=True, peer=peer)
+        if device in report.missing:
+            return MissingDevice(self._hold(device, "reports that it has fallen silent"), peer=peer)
+        if device in report.out:
+            return OutDevice(self._hold(device, "reports that it cannot have the model"), away=True, peer=peer)
+        return None
 
-    def _held(
-        self, name: DeviceId, standing: DeviceStanding, words: str, *, begun: bool = False, away: bool = False
-    ) -> DeviceVerdict:
-        action = Hold(name, self.rollout, HoldReason.ELSEWHERE, f"gateway {self.gateway} serves it, and {words}")
-        return DeviceVerdict(action, standing, begun=begun, away=away, elsewhere=self.who)
+    def _not_begun(self, device: DeviceId, report: RolloutReport) -> DeviceVerdict:
+        if device in report.due:
+            return DueDevice(self._hold(device, "reports that its update has not begun"), peer=self.description)
+        return self._unreported(device)
+
+    def _unreported(self, device: DeviceId) -> DeviceVerdict:
+        return DueDevice(self._hold(device, "does not report on it"), away=True, peer=self.description)
+
+    def _hold(self, device: DeviceId, statement: str) -> Hold:
+        message = f"gateway {self.gateway} serves it and {statement}"
+        return Hold(device, self.rollout, HoldReason.ELSEWHERE, message)
 
 
 def is_peer_device(observed: Observed, gateway: GatewayId) -> bool:
-    """Tell whether another gateway than the one that observed serves these devices."""
+    """Return whether the gateway that serves these devices is another one than the observer."""
     return observed.gateway is not None and gateway != observed.gateway
 
 
 def peer_devices(observed: Observed, rollout: RolloutId, gateway: GatewayId, revision: str) -> PeerDevices:
-    """See what another gateway says of one rollout. What it says of another revision counts for nothing."""
+    """Find what another gateway reports about one rollout. A report about another revision is ignored."""
     peer = observed.peers.get(gateway)
-    word = peer.rollouts.get(rollout) if peer is not None else None
-    current = word if word is not None and word.revision == revision else None
-    return PeerDevices(rollout, gateway, current, _who(gateway, peer, word, current))
+    report = peer.rollouts.get(rollout) if peer is not None else None
+    current = report if report is not None and report.revision == revision else None
+    return PeerDevices(rollout, gateway, current, _describe(gateway, peer, report, current))
 
 
-def _who(gateway: GatewayId, peer: PeerReport | None, word: RolloutReport | None, current: RolloutReport | None) -> str:
-    """Name the gateway, and since when it has said nothing new of this rollout: no time that changes without news."""
+def _describe(
+    gateway: GatewayId, peer: PeerReport | None, report: RolloutReport | None, current: RolloutReport | None
+) -> str:
+    """Name the gateway, and say when its report last changed: a time that stays the same while nothing is new."""
     if peer is None:
-        return f"gateway {gateway}, never heard"
-    if word is None:
-        return f"gateway {gateway}, which says nothing of it"
-    when = f"{word.at.astimezone(UTC):%Y-%m-%d %H:%M:%S UTC}" if word.at else ""
+        return f"gateway {gateway}, which has never reported"
+    if report is None:
+        return f"gateway {gateway}, which does not report this rollout"
+    when = f"{report.at.astimezone(UTC):%Y-%m-%d %H:%M:%S UTC}" if report.at else ""
     if current is not None:
-        return f"gateway {gateway}, no news{when and f' since {when}'}"
-    return f"gateway {gateway}, whose last word{when and f' of {when}'} is of another version of it"
+        return f"gateway {gateway}, unchanged{when and f' since {when}'}"
+    return f"gateway {gateway}, whose last report{when and f' of {when}'} is about another revision"
 
 
 def stopped_by_peer(peers: Mapping[GatewayId, PeerReport], rollout: RolloutId, revision: str) -> str:
-    """Say which gateway stopped a rollout, if any: one that stops stops all."""
+    """Return why another gateway has stopped a rollout, or an empty string. A stop at one gateway stops them all."""
     for name in sorted(peers):
-        word = peers[name].rollouts.get(rollout)
-        if word is not None and word.revision == revision and word.stopped:
-            return word.stopped if "(at gateway " in word.stopped else f"{word.stopped} (at gateway {name})"
+        report = peers[name].rollouts.get(rollout)
+        if report is not None and report.revision == revision and report.stopped:
+            return report.stopped if "(at gateway " in report.stopped else f"{report.stopped} (at gateway {name})"
     return ""

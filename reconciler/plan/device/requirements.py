@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a model fits a device, and what is missing where it does not."""
+"""Whether a model fits a device, and what the device lacks if it does not."""
 
 from __future__ import annotations
 
@@ -11,63 +11,66 @@ from reconciler.plan.device.goal import Goal
 
 @dataclass(frozen=True, slots=True)
 class MissingRequirement:
-    """What a device lacks for its goal: the first reason of a fixed order, all of them in words."""
+    """What a device lacks for its goal: the first reason in a fixed order, and a message that names them all."""
 
     reason: BlockedReason
-    words: str
+    message: str
     short_by: int = 0
     also: tuple[BlockedReason, ...] = ()
 
-    def cant(self, device: DeviceId, goal: Goal, what_now: str, *, silent: bool = False) -> Blocked:
-        """Say it of one device, which may be silent besides."""
+    def blocked(self, device: DeviceId, goal: Goal, suffix: str, *, silent: bool = False) -> Blocked:
+        """Make the action of a device that lacks this, and that may not report either."""
         also = (*self.also, BlockedReason.SILENT) if silent else self.also
-        return Blocked(device, goal.rollout.name, self.reason, f"{self.words}{what_now}", self.short_by, also)
+        return Blocked(device, goal.rollout.name, self.reason, f"{self.message}{suffix}", self.short_by, also)
 
 
-def wrong_type(goal: Goal, told: Capabilities | None) -> MissingRequirement | None:
-    """Compare the type that Git names with the one that the firmware was made for: nothing built for one fits both."""
-    if told is None or told.type == goal.type.name:
+def wrong_type(goal: Goal, reported: Capabilities | None) -> MissingRequirement | None:
+    """Compare the type in Git with the one that the firmware was made for: no pack fits both."""
+    if reported is None or reported.type == goal.type.name:
         return None
-    return MissingRequirement(
-        BlockedReason.WRONG_TYPE, f"Git says that its type is {goal.type.name}, the device says {told.type}"
-    )
+    message = f"its type is {goal.type.name} in Git, but the device reports {reported.type}"
+    return MissingRequirement(BlockedReason.WRONG_TYPE, message)
 
 
-def missing_requirement(goal: Goal, told: Capabilities | None) -> MissingRequirement | None:
-    """Compare what the goal needs with what the device tells of itself, else with its type.
+def missing_requirement(goal: Goal, reported: Capabilities | None) -> MissingRequirement | None:
+    """Compare what the goal needs with what the device reports, or with its type if it has reported nothing.
 
-    The order of reasons: no updates over the air, another pack format, operators, slot, arena.
-    The last three are told together.
+    The order of the reasons is: no updates over the air, another pack format, operators, slot, arena.
+    The last three are reported together.
     """
-    if goal.type.updates is Updates.NONE or (told is not None and not told.updates):
-        words = f"takes no updates over the air, and {goal.model} is not pre-baked in it: it must be provisioned anew"
-        return MissingRequirement(BlockedReason.NO_UPDATES, words)
-    if told is not None and told.pack_format != goal.type.pack_format:
-        words = f"reads pack format {told.pack_format}, packs for {goal.type.name} are format {goal.type.pack_format}"
-        return MissingRequirement(BlockedReason.PACK_FORMAT, words)
-    shortfalls = _shortfalls(goal, told)
+    if goal.type.updates is Updates.NONE or (reported is not None and not reported.updates):
+        message = (
+            f"takes no updates over the air and was not provisioned with {goal.model}: it must be provisioned again"
+        )
+        return MissingRequirement(BlockedReason.NO_UPDATES, message)
+    if reported is not None and reported.pack_format != goal.type.pack_format:
+        message = (
+            f"reads pack format {reported.pack_format}, but packs for {goal.type.name} "
+            f"have format {goal.type.pack_format}"
+        )
+        return MissingRequirement(BlockedReason.PACK_FORMAT, message)
+    shortfalls = _shortfalls(goal, reported)
     if not shortfalls:
         return None
-    words = "; ".join(shortfall.words for shortfall in shortfalls)
+    message = "; ".join(shortfall.message for shortfall in shortfalls)
     first, *others = shortfalls
     also = tuple(other.reason for other in others)
-    return MissingRequirement(first.reason, f"{goal.model} does not fit: {words}", first.short_by, also)
+    return MissingRequirement(first.reason, f"{goal.model} does not fit: {message}", first.short_by, also)
 
 
-def _shortfalls(goal: Goal, told: Capabilities | None) -> list[MissingRequirement]:
-    """Name the operators, and count the bytes, that are missing."""
-    has = goal.type if told is None else told
+def _shortfalls(goal: Goal, reported: Capabilities | None) -> list[MissingRequirement]:
+    """Name the missing operators and count the missing bytes."""
+    has = goal.type if reported is None else reported
     found = []
     if missing := goal.needs.operators - has.operators:
         plural = "" if len(missing) == 1 else "s"
-        found.append(
-            MissingRequirement(BlockedReason.OPERATORS, f"it lacks operator{plural} {', '.join(sorted(missing))}")
-        )
+        message = f"it lacks operator{plural} {', '.join(sorted(missing))}"
+        found.append(MissingRequirement(BlockedReason.OPERATORS, message))
     for reason, what, need, have in (
         (BlockedReason.SLOT, "slot", goal.needs.slot_bytes, has.slot_bytes),
         (BlockedReason.ARENA, "arena", goal.needs.arena_bytes, has.arena_bytes),
     ):
         if need > have:
-            words = f"the {what} is {need - have:,} bytes short ({need:,} needed, {have:,} there)"
-            found.append(MissingRequirement(reason, words, need - have))
+            message = f"the {what} is {need - have:,} bytes too small ({need:,} needed, {have:,} available)"
+            found.append(MissingRequirement(reason, message, need - have))
     return found

@@ -1,86 +1,75 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a device goes back to what it ran before its rollout changed it: by the cheapest way that there is."""
+"""How a device returns to what it ran before its rollout changed it: in the cheapest way available."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.model import (
-    ActivatePrebaked,
-    Before,
-    Configure,
-    DeviceId,
-    Digest,
-    Install,
-    ObservedDevice,
-    OnFailure,
-    Origin,
-)
-from reconciler.plan.device.fallback import best_baked
-from reconciler.plan.device.goal import FormerModel, Goal, ShortDigest, short
+from reconciler.model import ActivatePrebaked, Before, Configure, Install, OnFailure, Origin, ShortDigest, short_digest
+from reconciler.plan.device.case import Case
+from reconciler.plan.device.fallback import best_prebaked
+from reconciler.plan.device.goal import FormerModel
 
 RollbackAction = Install | ActivatePrebaked | Configure
 
 
-def rollback_action(
-    goal: Goal, name: DeviceId, seen: ObservedDevice, failed: frozenset[Digest]
-) -> RollbackAction | None:
-    """Choose the way back; None: it is where it was, was never changed, or there is none."""
-    if goal.rollout.on_failure is not OnFailure.ROLL_BACK or goal.wanted is None:
+def rollback_action(case: Case) -> RollbackAction | None:
+    """Choose how to roll the device back; None if it never changed, is back already, or has nothing to return to."""
+    goal, seen = case.goal, case.seen
+    if goal.rollout.on_failure is not OnFailure.ROLL_BACK or goal.pack is None:
         return None
-    running = short(seen.running)
-    if seen.before is not None and running == short(seen.before.running):
-        return _parameters_back(goal, name, seen, seen.before)
-    if running != goal.wanted:
+    running = short_digest(seen.running)
+    if seen.before is not None and running == short_digest(seen.before.running):
+        return _restore_parameters(case, seen.before)
+    if running != goal.pack:
         return None
-    lost = {short(digest) for digest in failed}
-    for digest in _candidates(goal, seen):
-        if digest not in lost and (found := _way_to(goal, name, seen, digest)) is not None:
+    failed = {short_digest(digest) for digest in case.failed}
+    for digest in _candidates(case):
+        if digest not in failed and (found := _return_to(case, digest)) is not None:
             return found
-    return _prebaked(goal, name, seen, failed)
+    return _return_to_prebaked(case)
 
 
-def _parameters_back(goal: Goal, name: DeviceId, seen: ObservedDevice, before: Before) -> RollbackAction | None:
-    """Set the parameters back; a device that this rollout never changed has nothing to go back to."""
-    if before.revision != goal.revision or before.running is None or before.parameters == seen.parameters:
+def _restore_parameters(case: Case, before: Before) -> RollbackAction | None:
+    """Restore the parameters; a device that this revision never changed has none to restore."""
+    if before.revision != case.goal.revision or before.running is None or before.parameters == case.seen.parameters:
         return None
-    return Configure(name, goal.rollout.name, before.parameters, "goes back to the parameters that it had")
+    return Configure(case.device, case.goal.rollout.name, before.parameters, "rolls back to its earlier parameters")
 
 
-def _candidates(goal: Goal, seen: ObservedDevice) -> Iterator[ShortDigest]:
-    """Yield what it ran before; where nobody knows that, what its other slot holds."""
-    for digest in (short(seen.before.running if seen.before else None), short(seen.other_slot)):
-        if digest is not None and digest != goal.wanted:
+def _candidates(case: Case) -> Iterator[ShortDigest]:
+    """Yield what the device ran before and, in case that is unknown, what its other slot holds."""
+    before = case.seen.before
+    for digest in (short_digest(before.running if before else None), short_digest(case.seen.other_slot)):
+        if digest is not None and digest != case.goal.pack:
             yield digest
 
 
-def _way_to(goal: Goal, name: DeviceId, seen: ObservedDevice, digest: ShortDigest) -> RollbackAction | None:
-    former = goal.formers.get(digest)
+def _return_to(case: Case, digest: ShortDigest) -> RollbackAction | None:
+    goal, seen = case.goal, case.seen
+    former = goal.former_models.get(digest)
     if former is None:
-        return None  # no artifact has this digest: it can't be named in an order
-    why = f"goes back to {former.model}"
-    told = seen.capabilities.prebaked if seen.capabilities else ()
-    if digest in map(short, told):
-        return ActivatePrebaked(
-            name, goal.rollout.name, former.model, former.parameters, f"{why}, which it was made with"
-        )
-    if digest == short(seen.other_slot):
-        return _install(goal, name, former, Origin.OTHER_SLOT, seen, f"{why}, still in its other slot")
+        return None  # no artifact has this digest, so no order can name it
+    why = f"rolls back to {former.model}"
+    prebaked = seen.capabilities.prebaked if seen.capabilities else ()
+    if digest in map(short_digest, prebaked):
+        message = f"{why}, which it was provisioned with"
+        return ActivatePrebaked(case.device, goal.rollout.name, former.model, former.parameters, message)
+    if digest == short_digest(seen.other_slot):
+        return _install(case, former, Origin.OTHER_SLOT, f"{why}, which is still in its other slot")
     if former.in_git:
-        return _install(goal, name, former, Origin.ARTIFACT, seen, f"{why}, which is transferred again")
+        return _install(case, former, Origin.ARTIFACT, f"{why}, which is transferred again")
     return None
 
 
-def _install(  # noqa: PLR0913, PLR0917 - one parameter for each thing that an order says
-    goal: Goal, name: DeviceId, former: FormerModel, origin: Origin, seen: ObservedDevice, why: str
-) -> Install:
-    parameters = former.parameters if seen.before is None else seen.before.parameters
-    return Install(name, goal.rollout.name, former.model, origin, parameters, why)
+def _install(case: Case, former: FormerModel, origin: Origin, why: str) -> Install:
+    parameters = former.parameters if case.seen.before is None else case.seen.before.parameters
+    return Install(case.device, case.goal.rollout.name, former.model, origin, parameters, why)
 
 
-def _prebaked(goal: Goal, name: DeviceId, seen: ObservedDevice, failed: frozenset[Digest]) -> RollbackAction | None:
-    best = best_baked(goal.made_with, seen, failed)
+def _return_to_prebaked(case: Case) -> RollbackAction | None:
+    best = best_prebaked(case.goal.prebaked, case.seen, case.failed)
     if best is None:
         return None
-    why = f"goes back to the pre-baked {best.model}: nothing is known of what it ran before"
-    return ActivatePrebaked(name, goal.rollout.name, best.model, best.parameters, why)
+    why = f"rolls back to the pre-baked {best.model}: it is not known what the device ran before"
+    return ActivatePrebaked(case.device, case.goal.rollout.name, best.model, best.parameters, why)

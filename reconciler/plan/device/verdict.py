@@ -1,63 +1,90 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is said of one device, judged alone: what would be done, and what its wave has to know."""
+"""What the evaluation of one device finds: one class for each way in which a device can stand to its rollout.
+
+Every verdict holds the action that the plan takes if no hold applies. What else it holds depends on the class,
+so code that handles verdicts matches on the class, and the type checker reports a class that it forgets.
+
+Two verdicts are equal when they say the same about the device. `until`, the time up to which a verdict is valid,
+is left out: a verdict that merely stays valid longer is no reason to evaluate its rollout again.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
 
 from reconciler.model import Action
 from reconciler.plan.device.rollback import RollbackAction
 
 
-class DeviceStanding(Enum):
-    """Where a device stands in its rollout."""
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What every verdict holds."""
 
-    SETTLED = "settled"  # is what the rollout wants; it may have to soak yet
-    DUE = "due"  # has yet to get there, or is on its way
-    FAILED = "failed"  # tried and failed, or fell silent while it tried
-    MISSING = "missing"  # not reporting: can't be asked
-    OUT = "out"  # can never have it: no part of any wave
+    action: Action  # what the plan does if no hold applies
+    until: datetime | None = field(default=None, compare=False, kw_only=True)  # from then on, time alone may change it
+    peer: str = field(default="", kw_only=True)  # describes the gateway that reported it, if that is a peer
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceVerdict:
-    """What would be done if nothing held it, and what the device's wave has to know."""
+class SettledDevice(_Verdict):
+    """The device runs what its rollout wants, confirmed. It may still have to soak or to pass gates."""
 
-    action: Action
-    standing: DeviceStanding
-    since: datetime | None = None  # settled since
-    lost_at: datetime | None = None  # settled, but not heard since
-    until: datetime | None = None  # from then on time alone makes this verdict stale
-    begun: bool = False  # due, and on its way or on trial: it may fail
-    away: bool = False  # can't do its work now
-    awaits: str = ""  # settled, and which gate can't be judged yet
-    gate_failed: str = ""  # which gate it failed, and how
-    back: RollbackAction | None = None  # what would be done to take it back
-    rests: str = ""  # why it is left alone for now
-    proven: bool = False  # its gateway says that it is done
-    elsewhere: str = ""  # the gateway that tells of it, where that is not this one
+    since: datetime | None = field(default=None, kw_only=True)  # when it was confirmed; None: unknown
+    silent_since: datetime | None = field(default=None, kw_only=True)  # its last report, if it no longer reports
+    pending_gate: str = field(default="", kw_only=True)  # which gate cannot be evaluated yet, and why
+    rollback: RollbackAction | None = field(default=None, kw_only=True)
+    proven: bool = field(default=False, kw_only=True)  # its gateway reports that it has soaked and passed all gates
 
-    def says_the_same(self, other: DeviceVerdict) -> bool:
-        """Compare all but how long it holds."""
-        return (
-            self.standing is other.standing
-            and self.action == other.action
-            and self.since == other.since
-            and self.lost_at == other.lost_at
-            and _beside(self) == _beside(other)
-        )
+    @property
+    def away(self) -> bool:
+        """Whether the device cannot do its work now."""
+        return self.silent_since is not None
 
 
-def _beside(verdict: DeviceVerdict) -> tuple[object, ...]:
-    return (
-        verdict.begun,
-        verdict.away,
-        verdict.awaits,
-        verdict.gate_failed,
-        verdict.rests,
-        verdict.proven,
-        verdict.elsewhere,
-        verdict.back,
-    )
+@dataclass(frozen=True, slots=True)
+class DueDevice(_Verdict):
+    """The device does not run what its rollout wants yet."""
+
+    begun: bool = field(default=False, kw_only=True)  # the pack is being transferred or on trial: it may fail
+    away: bool = field(default=False, kw_only=True)
+    paused: str = field(default="", kw_only=True)  # why nothing is begun on it for now
+    rollback: RollbackAction | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedDevice(_Verdict):
+    """The device tried the model and failed, failed a gate, or fell silent after it had begun."""
+
+    away: bool = field(default=False, kw_only=True)
+    failed_gate: str = field(default="", kw_only=True)  # which gate it failed, and how
+    rollback: RollbackAction | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class MissingDevice(_Verdict):
+    """The device does not report and had not begun, so nothing can be asked of it."""
+
+    @property
+    def away(self) -> bool:
+        """Whether the device cannot do its work now."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class OutDevice(_Verdict):
+    """The device can never have the model, so it is in no wave."""
+
+    away: bool = field(default=False, kw_only=True)
+
+
+DeviceVerdict = SettledDevice | DueDevice | FailedDevice | MissingDevice | OutDevice
+
+
+def rollback_of(verdict: DeviceVerdict) -> RollbackAction | None:
+    """Return the action that takes the device back to what it ran before, if there is one."""
+    match verdict:
+        case SettledDevice() | DueDevice() | FailedDevice():
+            return verdict.rollback
+        case MissingDevice() | OutDevice():
+            return None

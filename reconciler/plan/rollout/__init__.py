@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One rollout as a whole: its waves, its progress, and what holds its devices back."""
+"""One rollout as a whole: its waves, its progress, and what holds its devices."""

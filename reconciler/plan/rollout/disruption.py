@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may begin now: no more devices at risk than the budget can bear, and no more of a group away than it can spare.
+"""The disruption budget: how many devices may be at risk at once, and how many of a group may be away.
 
-Both count, besides who has begun, everybody who comes earlier in the common order and has yet to begin. So two gateways
-that know different pasts of each other never begin too many together (docs/rollouts.md has the proof).
+Both rules count the devices that have begun and, besides, every device that comes earlier in the common order
+and has yet to begin. Two gateways that know different pasts of each other therefore never begin too many
+devices together (docs/rollouts.md has the proof).
 """
 
 from __future__ import annotations
@@ -13,35 +14,37 @@ from decimal import ROUND_CEILING
 
 from reconciler.model import Device, DeviceId, HoldReason, MinAvailable, Rollout
 from reconciler.plan.device.verdict import DeviceVerdict
-from reconciler.plan.rollout.hold import HoldCause
+from reconciler.plan.rollout.holds import HoldCause
 from reconciler.plan.rollout.progress import RolloutProgress
 from reconciler.plan.rollout.waves import share
 
-NOBODY: Mapping[DeviceId, HoldCause] = {}
+NO_HOLDS: Mapping[DeviceId, HoldCause] = {}
 
 
-def withheld(
+def disruption_holds(
     rollout: Rollout, devices: Iterable[Device], verdicts: Mapping[DeviceId, DeviceVerdict], progress: RolloutProgress
 ) -> Mapping[DeviceId, HoldCause]:
-    """Name those of the open waves that must not begin yet, and why. Who has begun goes on."""
+    """Find the devices of open waves that must not begin yet. A device that has begun goes on."""
     if progress.stopped or progress.complete:
-        return NOBODY
+        return NO_HOLDS
     tallies = progress.tallies[: progress.opened]
-    # Of our own devices we know at once when they come back, and count them then; of others' only later.
-    alone = not any(tally.elsewhere for tally in tallies)
-    due = [name for tally in tallies for name in (tally.due if alone else tally.due_or_missing)]
-    held = _at_risk(rollout, due, progress)
+    # This gateway knows at once when one of its own devices comes back, and counts it then. Of a peer's device it
+    # learns only later, so a missing device keeps its turn as soon as peers take part.
+    alone = not any(tally.peers for tally in tallies)
+    due = [device for tally in tallies for device in (tally.due if alone else tally.due_or_missing)]
+    held = _at_risk_holds(rollout, due, progress)
     if rollout.min_available:
-        everybody = list(devices)
+        everyone = list(devices)
         for rule in rollout.min_available:
-            held = {**_unavailable(rule, everybody, due, verdicts), **held}
+            held = {**_min_available_holds(rule, everyone, due, verdicts), **held}
     return held
 
 
-def bearable(rollout: Rollout, progress: RolloutProgress) -> int | None:
-    """Say how many devices may be at risk at once; None: the waves alone limit them.
+def max_at_risk(rollout: Rollout, progress: RolloutProgress) -> int | None:
+    """Return how many devices may be at risk at once; None if only the waves limit them.
 
-    With a budget of n failures the one above n stops the rollout, so n + 1 that fail or may fail are as many as can be.
+    With a failure budget of n, failure n + 1 stops the rollout. So as long as the devices that failed and those
+    that may still fail are n + 1 at most, no more than n + 1 can fail.
     """
     if rollout.max_at_risk is not None:
         return rollout.max_at_risk
@@ -50,21 +53,21 @@ def bearable(rollout: Rollout, progress: RolloutProgress) -> int | None:
     return progress.allowed + 1 - progress.failed
 
 
-def _at_risk(rollout: Rollout, due: Sequence[DeviceId], progress: RolloutProgress) -> dict[DeviceId, HoldCause]:
-    limit = bearable(rollout, progress)
+def _at_risk_holds(rollout: Rollout, due: Sequence[DeviceId], progress: RolloutProgress) -> dict[DeviceId, HoldCause]:
+    limit = max_at_risk(rollout, progress)
     if limit is None:
         return {}
-    places = max(0, limit - progress.at_risk)
-    if len(due) <= places:
+    free = max(0, limit - progress.at_risk)
+    if len(due) <= free:
         return {}
-    why = f"waits for its turn: rollout {rollout.name} puts at most {limit} devices at risk at once"
-    return dict.fromkeys(due[places:], HoldCause(HoldReason.AT_RISK, why))
+    why = f"waiting for its turn: rollout {rollout.name} puts at most {limit} devices at risk at once"
+    return dict.fromkeys(due[free:], HoldCause(HoldReason.AT_RISK, why))
 
 
-def _unavailable(
+def _min_available_holds(
     rule: MinAvailable, devices: Sequence[Device], due: Sequence[DeviceId], verdicts: Mapping[DeviceId, DeviceVerdict]
 ) -> dict[DeviceId, HoldCause]:
-    """Hold those by which too many of a group would be away."""
+    """Hold the devices that would leave too few of their group at work."""
     group_of = {device.name: device.labels[rule.label] for device in devices if rule.label in device.labels}
     size: dict[str, int] = defaultdict(int)
     away: dict[str, int] = defaultdict(int)
@@ -74,12 +77,12 @@ def _unavailable(
     held = {}
     for name in due:
         if name not in group_of or verdicts[name].away:
-            continue  # who is away already is counted
+            continue  # a device that is away already is counted
         group = group_of[name]
-        need = _needed(rule, size[group])
+        needed = _needed(rule, size[group])
         away[group] += 1
-        if away[group] > size[group] - need:
-            held[name] = _group_holding(rule, group, size[group], need)
+        if away[group] > size[group] - needed:
+            held[name] = _min_available_cause(rule, group, size[group], needed)
     return held
 
 
@@ -89,7 +92,10 @@ def _needed(rule: MinAvailable, size: int) -> int:
     return share(rule.percent or 0, size, ROUND_CEILING)
 
 
-def _group_holding(rule: MinAvailable, group: str, size: int, need: int) -> HoldCause:
-    words = f"of the {size} devices with {rule.label}={group} at least {need} must work"
-    never = f"; {words}, so none can ever be updated: a mistake in Git" if need >= size else f"; {words}"
-    return HoldCause(HoldReason.MIN_AVAILABLE, f"waits for others of its group{never}")
+def _min_available_cause(rule: MinAvailable, group: str, size: int, needed: int) -> HoldCause:
+    message = (
+        f"waiting for others of its group; at least {needed} of the {size} devices "
+        f"with {rule.label}={group} must stay available"
+    )
+    never = ", so none can ever be updated: correct minAvailable in Git" if needed >= size else ""
+    return HoldCause(HoldReason.MIN_AVAILABLE, f"{message}{never}")

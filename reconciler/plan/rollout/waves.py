@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which devices go first.
 
-The choice is stable: it depends on the rollout, the model and the devices' names alone, so the same
-commit chooses the same canaries on every gateway and after every restart, while the next version of
-the model begins with other devices.
+The order depends only on the names of the rollout, the model and the devices. So one commit chooses the
+same canaries on every gateway and after every restart, and the next version of the model begins with other
+devices.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from decimal import ROUND_CEILING, Decimal
 from reconciler.model import Device, DeviceId, Rollout, Wave
 from reconciler.selection import matcher
 
-REST = "rest"  # the devices that no wave names come last, together
+REST = "rest"  # the last wave, with all devices that no other wave takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +32,17 @@ class WaveStep:
 
 
 def stable_order(rollout: Rollout, devices: Iterable[Device]) -> list[Device]:
-    """Put a rollout's devices into the order in which they are chosen."""
+    """Sort the devices of a rollout into the order in which they are updated."""
     return sorted(devices, key=_key(rollout))
 
 
-def reordered(
-    rollout: Rollout, order: Iterable[Device], moved: Collection[DeviceId], members: Mapping[DeviceId, Device]
+def update_order(
+    rollout: Rollout, order: Iterable[Device], changed: Collection[DeviceId], members: Mapping[DeviceId, Device]
 ) -> list[Device]:
-    """Do what `stable_order` does, for few devices that came, went or changed since it was done."""
-    new_order = [device for device in order if device.name not in moved]
+    """Do what `stable_order` does, faster, for a few devices that were added, removed or changed since."""
+    new_order = [device for device in order if device.name not in changed]
     key = _key(rollout)
-    for name in moved:
+    for name in changed:
         if name in members:
             bisect.insort(new_order, members[name], key=key)
     return new_order
@@ -60,50 +60,48 @@ def _key(rollout: Rollout) -> Callable[[Device], bytes]:
     return key
 
 
-def arrange(rollout: Rollout, order: Sequence[Device]) -> tuple[WaveStep, ...]:
-    """Deal the devices, in their stable order, to the waves; those that selectors name are dealt first.
+def assign_waves(rollout: Rollout, order: Sequence[Device]) -> tuple[WaveStep, ...]:
+    """Assign the devices, in their stable order, to waves. Waves with a selector come first.
 
-    `count` and `percent` say how many devices have the model when the wave is over, earlier waves included.
+    `count` and `percent` state how many devices have the model when the wave is over, earlier waves included.
     """
     if not rollout.waves:
         return (WaveStep("all", tuple(device.name for device in order)),) if order else ()
-    named, rest = _deal_by_selector(rollout.waves, order)
+    selected, rest = _select(rollout.waves, order)
     steps = []
-    dealt = taken = 0
+    assigned = taken = 0
     for wave in rollout.waves:
-        members = named.get(wave.name, ())
+        members = selected.get(wave.name, ())
         if wave.selector is None:
-            share = max(0, min(_target(wave, len(order)) - dealt, len(rest) - taken))
-            members = tuple(device.name for device in rest[taken : taken + share])
-            taken += share
-        dealt += len(members)
+            number = max(0, min(_target(wave, len(order)) - assigned, len(rest) - taken))
+            members = tuple(device.name for device in rest[taken : taken + number])
+            taken += number
+        assigned += len(members)
         steps.append(WaveStep(wave.name, members, timedelta(seconds=wave.soak_s), wave.selector is not None))
     if taken < len(rest):
         steps.append(WaveStep(REST, tuple(device.name for device in rest[taken:])))
     return tuple(steps)
 
 
-def _deal_by_selector(
-    waves: Sequence[Wave], order: Sequence[Device]
-) -> tuple[dict[str, tuple[DeviceId, ...]], Sequence[Device]]:
-    """Give each device to the first wave whose selector names it; return the others too."""
-    named: dict[str, tuple[DeviceId, ...]] = {}
+def _select(waves: Sequence[Wave], order: Sequence[Device]) -> tuple[dict[str, tuple[DeviceId, ...]], Sequence[Device]]:
+    """Give each device to the first wave whose selector matches it; return the other devices too."""
+    selected: dict[str, tuple[DeviceId, ...]] = {}
     rest = order
     for wave in waves:
         if wave.selector is not None:
             matches = matcher(wave.selector)
-            named[wave.name] = tuple(device.name for device in rest if matches(device))
+            selected[wave.name] = tuple(device.name for device in rest if matches(device))
             rest = [device for device in rest if not matches(device)]
-    return named, rest
+    return selected, rest
 
 
 def _target(wave: Wave, total: int) -> int:
-    """Count the devices that have the model when this wave is over. A share is rounded up."""
+    """Return how many devices have the model when this wave is over. A percentage is rounded up."""
     if wave.count is not None:
         return wave.count
     return share(wave.percent or 0, total, ROUND_CEILING)
 
 
 def share(percent: float, total: int, rounding: str) -> int:
-    """Take a share in decimal, where 1.1 % of 1,000 is 11 and not a hair more."""
+    """Compute a percentage in decimal arithmetic, in which 1.1 % of 1,000 is exactly 11."""
     return int((Decimal(str(percent)) * total / 100).to_integral_value(rounding))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a board must do before the agent is put on it, by one-letter commands over the UART. At its start it says `!`, or
- * `F` when a fault or the watchdog ended the last run. Every other answer is one letter, `+` done or `-` refused.
+ * Checks a board before the agent is put on it, by one-letter commands over the UART. At its start it sends `!`, or `F`
+ * when a fault or the watchdog ended the last run. Every other answer is one letter: `+` done, `-` refused.
  *
  *   e  erase the first unit of slot A            p  program it (works once after an erase)
  *   o  program an odd length                     x  program and erase outside of the flash (must both be refused)

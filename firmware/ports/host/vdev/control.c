@@ -51,7 +51,7 @@ static const char *do_restart(FILE *out, struct vdev *device, const char *rest)
 
 static const char *do_fault(FILE *out, struct vdev *device, const char *rest)
 {
-    const char *wrong = faults_ask(&device->faults, rest);
+    const char *wrong = faults_request(&device->faults, rest);
 
     (void)out;
     if (wrong == NULL) {
@@ -63,7 +63,7 @@ static const char *do_fault(FILE *out, struct vdev *device, const char *rest)
 static const char *each(FILE *out, const char *name, const char *rest,
                         const char *(*act)(FILE *out, struct vdev *device, const char *rest))
 {
-    const char *wrong = "no device of this name";
+    const char *wrong = "no device has this name";
 
     for (struct vdev *device = fleet_find(control.fleet, name, 0); device != NULL;
          device = fleet_find(control.fleet, name, (size_t)(device - control.fleet->devices) + 1)) {
@@ -75,14 +75,14 @@ static const char *each(FILE *out, const char *name, const char *rest,
     return wrong;
 }
 
-static const char *obey(FILE *out, char *line)
+static const char *execute(FILE *out, char *line)
 {
     char *rest = NULL;
     const char *command = strtok_r(line, " ", &rest);
     const char *name = strtok_r(NULL, " ", &rest);
 
     if (command == NULL) {
-        return "say something";
+        return "no command";
     }
     if (strcmp(command, "quit") == 0) {
         loop_stop();
@@ -92,7 +92,7 @@ static const char *obey(FILE *out, char *line)
         return each(out, "*", "", do_status);
     }
     if (name == NULL) {
-        return "which device?";
+        return "the command needs a device name";
     }
     if (strcmp(command, "status") == 0) {
         return each(out, name, "", do_status);
@@ -100,10 +100,10 @@ static const char *obey(FILE *out, char *line)
     if (strcmp(command, "restart") == 0) {
         return each(out, name, "", do_restart);
     }
-    return strcmp(command, "fault") == 0 ? each(out, name, rest, do_fault) : "no such command";
+    return strcmp(command, "fault") == 0 ? each(out, name, rest, do_fault) : "unknown command";
 }
 
-static void hang_up(void)
+static void disconnect(void)
 {
     const int fd = control.connection.fd;
 
@@ -112,7 +112,7 @@ static void hang_up(void)
     control.filled = 0;
 }
 
-/* The whole answer at once; who does not read it is hung up on. */
+/* Send the whole answer at once, and close the connection when the client does not read it. */
 static void answer(char *line)
 {
     char *text = NULL;
@@ -120,10 +120,10 @@ static void answer(char *line)
     FILE *out = open_memstream(&text, &length);
 
     if (out == NULL) {
-        hang_up();
+        disconnect();
         return;
     }
-    const char *wrong = obey(out, line);
+    const char *wrong = execute(out, line);
 
     (void)fprintf(out, wrong == NULL ? "ok\n\n" : "error: %s\n\n", wrong);
     fclose(out);
@@ -131,7 +131,7 @@ static void answer(char *line)
         const ssize_t sent = send(control.connection.fd, text + done, length - done, MSG_NOSIGNAL);
 
         if (sent <= 0) {
-            hang_up();
+            disconnect();
             break;
         }
         done += (size_t)sent;
@@ -148,7 +148,7 @@ static void readable(void *owner, uint32_t events)
     (void)owner;
     (void)events;
     if (count <= 0) {
-        hang_up();
+        disconnect();
         return;
     }
     control.filled += (size_t)count;
@@ -160,7 +160,7 @@ static void readable(void *owner, uint32_t events)
         memmove(control.line, end + 1, control.filled + 1);
     }
     if (control.filled == sizeof control.line - 1) {
-        hang_up(); /* no command is so long */
+        disconnect(); /* no command is this long */
     }
 }
 
@@ -174,7 +174,7 @@ static void accept_one(void *owner, uint32_t events)
         return;
     }
     if (control.connection.fd >= 0) {
-        hang_up();
+        disconnect();
     }
     control.connection.fd = fd;
     loop_watch(&control.connection, EPOLLIN);
@@ -185,7 +185,7 @@ const char *control_open(struct fleet *fleet, const char *path)
     struct sockaddr_un address = { .sun_family = AF_UNIX };
 
     if (strlen(path) >= sizeof address.sun_path) {
-        return "the control socket's path is too long";
+        return "the path of the control socket is too long";
     }
     strcpy(address.sun_path, path);
     control.fleet = fleet;
@@ -196,7 +196,7 @@ const char *control_open(struct fleet *fleet, const char *path)
     control.listener.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (control.listener.fd < 0 || bind(control.listener.fd, (struct sockaddr *)&address, sizeof address) != 0
         || listen(control.listener.fd, 4) != 0) {
-        return "the control socket can't be made";
+        return "can't create the control socket";
     }
     loop_watch(&control.listener, EPOLLIN);
     return NULL;
@@ -205,7 +205,7 @@ const char *control_open(struct fleet *fleet, const char *path)
 void control_close(void)
 {
     if (control.connection.fd >= 0) {
-        hang_up();
+        disconnect();
     }
     if (control.listener.fd >= 0) {
         close(control.listener.fd);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The control socket: look at devices, and make things go wrong, while they run (--help has the commands). */
+/* The control socket: inspect devices and inject faults while they run (--help lists the commands). */
 #ifndef TINYFLEET_VDEV_CONTROL_H
 #define TINYFLEET_VDEV_CONTROL_H
 
 #include "fleet.h"
 
-/* NULL, or what is wrong. */
+/* NULL, or an error message. */
 const char *control_open(struct fleet *fleet, const char *path);
 void control_close(void);
 

@@ -12,7 +12,7 @@
 #define INPUT_BYTES_MAX 16384u
 #define REVIVE_AFTER_MS 1000u
 
-/* Places in the provisioned region (docs/specs/flash.md, section 1), which starts the flash. */
+/* Offsets in the provisioned region (docs/specs/flash.md, section 1), which is at the start of flash. */
 enum { AT_ADDRESS = 152, AT_FLEET = 188, AT_NAME = 252 };
 
 const char *vdev_name(const struct vdev *device)
@@ -35,7 +35,7 @@ const struct tf_state *vdev_state(const struct vdev *device)
     return &device->host.agent.journal.record.state;
 }
 
-/* A message that waits because delay was asked for. */
+/* A message that waits because of the fault `delay`. */
 struct delayed {
     struct loop_timer timer;
     struct vdev *device;
@@ -62,7 +62,7 @@ static void send(struct vdev *device, const uint8_t *message, size_t length)
     }
     struct delayed *delayed = calloc(1, sizeof *delayed + length);
 
-    if (delayed != NULL) { /* else it is lost, as messages are */
+    if (delayed != NULL) { /* otherwise it is lost, which can happen to any message */
         delayed->timer = (struct loop_timer){ .fire = send_delayed, .owner = delayed };
         delayed->device = device;
         delayed->length = length;
@@ -75,7 +75,7 @@ static void boot(struct vdev *device)
 {
     int result;
 
-    trial_faults_for(device);
+    trial_faults_select(&device->host, &device->faults);
     result = host_boot(&device->host);
     if (result == HOST_POWER_CUT) {
         device->power_cuts++;
@@ -90,8 +90,8 @@ void vdev_report(struct vdev *device)
 {
     uint8_t message[SERIAL_ANSWER_BYTES];
 
-    if (device->alive && device->kind->may_speak_unasked) {
-        trial_faults_for(device);
+    if (device->alive && device->kind->may_send_unsolicited) {
+        trial_faults_select(&device->host, &device->faults);
         const int length = host_report(&device->host, message, sizeof message);
 
         if (length > 0) {
@@ -106,7 +106,7 @@ void vdev_restart(struct vdev *device)
     vdev_report(device);
 }
 
-/* What every call of the agent may end in: its result, or 0 after a restart. */
+/* Handle what every call of the agent may end in. Returns the result of the call, or 0 after a restart. */
 static int after(struct vdev *device, int result)
 {
     if (result == HOST_POWER_CUT) {
@@ -128,7 +128,7 @@ static void work(void *owner)
     if (!device->alive) {
         return;
     }
-    trial_faults_for(device);
+    trial_faults_select(&device->host, &device->faults);
     const int polled = after(device, host_poll(&device->host, (uint32_t)loop_now_ms()));
 
     if (polled > 0 && (polled & TF_POLL_REPORT) != 0) {
@@ -153,11 +153,11 @@ static void infer(struct vdev *device)
         tf_agent_input_missing(&device->host.agent);
         return;
     }
-    trial_faults_for(device);
+    trial_faults_select(&device->host, &device->faults);
     (void)after(device, host_infer(&device->host, input, (size_t)window.elements * window.element_bytes, &verdict));
 }
 
-/* Once a second, or as often as it infers. */
+/* Once a second, or more often if inferences need it. */
 static uint64_t tick_ms(const struct vdev *device)
 {
     const uint32_t infer = device->infer_every_ms;
@@ -191,7 +191,7 @@ void vdev_start(struct vdev *device, const struct flash_model *flash, const stru
     device->tick = (struct loop_timer){ .fire = tick, .owner = device };
     device->work = (struct loop_turn){ .take = work, .owner = device };
     boot(device);
-    /* spread over the second, so that thousands do not wake at once */
+    /* spread over the second, so that thousands of devices do not wake at once */
     loop_after(&device->tick, 1u + seed * 7919u % POLL_EVERY_MS);
 }
 
@@ -202,11 +202,11 @@ void vdev_receive(struct vdev *device, const uint8_t *message, size_t received, 
     if (!device->alive || faults_drop(&device->faults)) {
         return;
     }
-    trial_faults_for(device);
+    trial_faults_select(&device->host, &device->faults);
     device->host.unix_s = (uint32_t)time(NULL);
     const int length = host_handle(&device->host, message, received, corrected, answer, sizeof answer);
 
-    /* the answer was given before the restart that the agent may have asked for */
+    /* send the answer before the restart that the agent may have requested */
     if (length > 0 && !quiet) {
         send(device, answer, (size_t)length);
     }

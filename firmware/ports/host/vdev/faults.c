@@ -5,15 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char faults_help[] = "  drop=P        lose messages with chance P, each way\n"
-                           "  corrupt=P     change a byte of a message with chance P, each way (MQTT)\n"
-                           "  bit-errors=P  flip bits with chance P, each way (serial)\n"
-                           "  delay=MS      answer so much later\n"
-                           "  bearing=X     so much of a failing bearing's tone in the vibration, 0 to 1\n"
-                           "  golden=1      no pack on trial passes its golden vectors\n"
-                           "  crash=1       the device crashes in its trial\n"
-                           "  cut=N         cut the power in the middle of the N-th flash operation from now\n"
-                           "  none          all is well again\n";
+const char faults_help[] = "  drop=P        lose messages with probability P, in each direction\n"
+                           "  corrupt=P     change a byte of a message with probability P, in each direction (MQTT)\n"
+                           "  bit-errors=P  flip bits with probability P, in each direction (serial)\n"
+                           "  delay=MS      delay each answer\n"
+                           "  bearing=X     add a failing bearing's tone to the vibration, amplitude 0 to 1\n"
+                           "  golden=1      fail the golden vectors of every pack on trial\n"
+                           "  crash=1       crash during every trial\n"
+                           "  cut=N         cut the power during the N-th flash operation from now\n"
+                           "  none          clear all faults\n";
 
 static bool is_share(double value)
 {
@@ -68,7 +68,7 @@ static bool set(struct faults *faults, const char *name, size_t length, double v
     return false;
 }
 
-const char *faults_ask(struct faults *faults, const char *request)
+const char *faults_request(struct faults *faults, const char *request)
 {
     const char *equals = strchr(request, '=');
     char *end;
@@ -78,14 +78,14 @@ const char *faults_ask(struct faults *faults, const char *request)
         return NULL;
     }
     if (equals == NULL) {
-        return "a fault is name=value, or none";
+        return "expected NAME=VALUE or none";
     }
     const double value = strtod(equals + 1, &end);
 
     if (end == equals + 1 || *end != 0) {
-        return "the fault's value is no number";
+        return "the value is not a number";
     }
-    return set(faults, request, (size_t)(equals - request), value) ? NULL : "no such fault, or not with this value";
+    return set(faults, request, (size_t)(equals - request), value) ? NULL : "unknown fault, or value out of range";
 }
 
 static uint32_t next_random(struct faults *faults)

@@ -43,7 +43,7 @@ uint32_t flash_layout_bytes(const struct tf_geometry *geometry)
     return geometry->slot[1].offset + geometry->slot[1].size;
 }
 
-/* All erased. */
+/* Erase everything. */
 static int fill(int file, uint32_t bytes)
 {
     uint8_t page[PAGE_BYTES];
@@ -68,7 +68,7 @@ static uint8_t *map(int file, uint32_t bytes, int sharing)
     return flash == MAP_FAILED ? NULL : flash;
 }
 
-/* Made under another name first, so that an interrupted start leaves no half-made device. */
+/* Write to a temporary name first, so that an interrupted start leaves no incomplete device. */
 static int make_file(const char *path, uint32_t bytes, const uint8_t *image, size_t image_bytes)
 {
     char making[4096];
@@ -108,13 +108,13 @@ uint8_t *flash_open_file(const char *path, uint32_t bytes, const uint8_t *image,
     if (fstat(file, &status) == 0 && status.st_size == (off_t)bytes) {
         flash = map(file, bytes, MAP_SHARED);
     } else {
-        errno = EFBIG; /* made for another layout */
+        errno = EFBIG; /* the file has another layout */
     }
     close(file);
     return flash;
 }
 
-/* What all devices share: erased flash with the first device's image in it. */
+/* The pages that all devices share: erased flash with the image of the first device. */
 static int open_template(uint32_t bytes, const uint8_t *image, size_t image_bytes)
 {
     static int template = -1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The flash of a virtual device: laid out from a few sizes, in a file or in memory that is shared until written. */
+/* The flash of a virtual device, in a file or in copy-on-write memory; its layout follows from a few sizes. */
 #ifndef TINYFLEET_VDEV_FLASH_LAYOUT_H
 #define TINYFLEET_VDEV_FLASH_LAYOUT_H
 
@@ -10,17 +10,17 @@ struct flash_sizes {
     uint32_t write_bytes;
     uint32_t journal_bytes; /* each of the two */
     uint32_t provisioned_bytes;
-    uint32_t slot_bytes; /* 0: the devices take no packs over the air */
+    uint32_t slot_bytes; /* 0: the devices do not take packs over the air */
 };
 
-/* Provisioned region first, at 0; then journals, marks, scratch, slots; all rounded up to erase units. */
+/* The provisioned region at 0, then journals, marks, scratch and slots, each rounded up to erase units. */
 struct tf_geometry flash_layout(const struct flash_sizes *sizes);
 uint32_t flash_layout_bytes(const struct tf_geometry *geometry);
 
-/* Flash in a file: made if missing, erased but for the image; an existing one is taken as it is. NULL with errno set. */
+/* Flash in a file. A missing file is created from the image; an existing one is used as it is. NULL with errno set. */
 uint8_t *flash_open_file(const char *path, uint32_t bytes, const uint8_t *image, size_t image_bytes);
 
-/* Flash in memory: costs only the pages that differ from those of the first device, and those that are written.
+/* Flash in memory. Only pages that are written, or that differ from those of the first device, cost memory.
  * NULL with errno set. */
 uint8_t *flash_open_memory(uint32_t bytes, const uint8_t *image, size_t image_bytes);
 

@@ -12,7 +12,7 @@
 #define NAME_AT 252u
 #define NAME_BYTES 64u
 
-/* The images, in the order of their file names. */
+/* The images, sorted by file name. */
 struct images {
     const char *folder;
     struct dirent **entries;
@@ -37,7 +37,7 @@ static const char *look_through(struct images *images, const char *folder)
     images->folder = folder;
     images->count = scandir(folder, &images->entries, is_image, alphasort);
     if (images->count <= 0) {
-        return "the folder of images can't be read, or is empty";
+        return "can't read the image folder, or it is empty";
     }
     for (int i = 0; i < images->count; i++) {
         char *path = path_of(folder, images->entries[i]->d_name, "");
@@ -46,7 +46,7 @@ static const char *look_through(struct images *images, const char *folder)
         if (path == NULL || stat(path, &status) != 0 || status.st_size < (off_t)HEADER_BYTES
             || status.st_size > (off_t)(1u << 28)) {
             free(path);
-            return "a file of the folder of images is no provisioned region";
+            return "a file in the image folder is not a provisioned region";
         }
         images->largest = (uint32_t)status.st_size > images->largest ? (uint32_t)status.st_size : images->largest;
         free(path);
@@ -62,7 +62,7 @@ static void forget(struct images *images)
     free(images->entries);
 }
 
-/* Reads one image into `image`; its length, or 0. */
+/* Read one image into `image`; returns its length, or 0. */
 static size_t read_image(const struct images *images, int index, uint8_t *image)
 {
     char *path = path_of(images->folder, images->entries[index]->d_name, "");
@@ -99,11 +99,11 @@ static const char *open_device(struct fleet *fleet, const struct options *option
         .write_size = fleet->geometry.write_size,
         .random = seed | 1u,
     };
-    /* pages that no model touches cost nothing */
+    /* pages that no model uses cost no memory */
     void *arena = mmap(NULL, options->arena_bytes + 1u, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (arena == MAP_FAILED) {
-        return "no memory for an arena";
+        return "out of memory for an arena";
     }
     sensor_start(&device->sensor, options->recording == NULL ? NULL : &fleet->recording, seed);
     vdev_start(device, &flash, &fleet->geometry, (struct tf_arena){ arena, options->arena_bytes },
@@ -120,14 +120,14 @@ static const char *open_device(struct fleet *fleet, const struct options *option
 static const char *open_devices(struct fleet *fleet, const struct options *options, const struct images *images)
 {
     uint8_t *image = malloc(images->largest);
-    const char *wrong = image == NULL ? "no memory" : NULL;
+    const char *wrong = image == NULL ? "out of memory" : NULL;
 
     for (int i = 0; wrong == NULL && i < images->count; i++) {
         const size_t length = read_image(images, i, image);
         uint8_t *flash = length == 0 ? NULL : open_flash(options, flash_layout_bytes(&fleet->geometry), image, length);
 
-        wrong = length == 0    ? "a file of the folder of images is no provisioned region"
-                : flash == NULL ? "a device's flash can't be had"
+        wrong = length == 0    ? "a file in the image folder is not a provisioned region"
+                : flash == NULL ? "can't open the flash of a device"
                                 : open_device(fleet, options, flash);
     }
     free(image);
@@ -138,7 +138,7 @@ static const char *open_connections(struct fleet *fleet, const struct options *o
 {
     fleet->connections = calloc(fleet->count, sizeof *fleet->connections);
     if (fleet->connections == NULL) {
-        return "no memory";
+        return "out of memory";
     }
     mqtt_links_begin();
     for (size_t i = 0; i < fleet->count; i++) {
@@ -163,7 +163,7 @@ static const char *open_lines(struct fleet *fleet, const struct options *options
 
     fleet->lines = calloc(count, sizeof *fleet->lines);
     if (fleet->lines == NULL) {
-        return "no memory";
+        return "out of memory";
     }
     for (size_t i = 0; wrong == NULL && i < count; i++) {
         if (options->line_each == NULL) {
@@ -172,11 +172,11 @@ static const char *open_lines(struct fleet *fleet, const struct options *options
         }
         char *where = path_of(options->line_each, vdev_name(&fleet->devices[i]), "");
 
-        wrong = where == NULL ? "no memory" : open_line(fleet, where, options->baud);
+        wrong = where == NULL ? "out of memory" : open_line(fleet, where, options->baud);
         free(where);
     }
     for (size_t i = 0; wrong == NULL && i < fleet->count; i++) {
-        /* in shares of equal length, in the order of the images */
+        /* split the devices evenly over the lines, in the order of the images */
         wrong = serial_line_add(&fleet->lines[i * count / fleet->count], &fleet->devices[i]);
     }
     return wrong;
@@ -196,7 +196,7 @@ const char *fleet_open(struct fleet *fleet, const struct options *options)
         sizes.provisioned_bytes = images.largest;
         fleet->geometry = flash_layout(&sizes);
         fleet->devices = calloc((size_t)images.count, sizeof *fleet->devices);
-        wrong = fleet->devices == NULL ? "no memory" : open_devices(fleet, options, &images);
+        wrong = fleet->devices == NULL ? "out of memory" : open_devices(fleet, options, &images);
     }
     forget(&images);
     if (wrong != NULL) {

@@ -14,7 +14,7 @@ static struct {
     int epoll;
     bool stopped;
     uint64_t began_ms, now_ms;
-    struct loop_timer **heap; /* heap[0] stays unused: a timer's place 0 means that it is not set */
+    struct loop_timer **heap; /* heap[0] is unused: position 0 means that a timer is not set */
     size_t count, room;
     struct loop_turn *first, **last;
 } loop;
@@ -60,7 +60,7 @@ void loop_stop(void)
     loop.stopped = true;
 }
 
-static void control(int operation, struct loop_watch *watch, uint32_t events)
+static void control_epoll(int operation, struct loop_watch *watch, uint32_t events)
 {
     struct epoll_event event = { .events = events, .data = { .ptr = watch } };
 
@@ -71,17 +71,17 @@ static void control(int operation, struct loop_watch *watch, uint32_t events)
 
 void loop_watch(struct loop_watch *watch, uint32_t events)
 {
-    control(EPOLL_CTL_ADD, watch, events);
+    control_epoll(EPOLL_CTL_ADD, watch, events);
 }
 
 void loop_change(struct loop_watch *watch, uint32_t events)
 {
-    control(EPOLL_CTL_MOD, watch, events);
+    control_epoll(EPOLL_CTL_MOD, watch, events);
 }
 
 void loop_forget(struct loop_watch *watch)
 {
-    /* the descriptor may be closed already, and has left the set by that */
+    /* closing the descriptor has already removed it from the set */
     if (watch->fd >= 0 && epoll_ctl(loop.epoll, EPOLL_CTL_DEL, watch->fd, NULL) != 0 && errno != EBADF
         && errno != ENOENT) {
         give_up("epoll_ctl");
@@ -89,25 +89,25 @@ void loop_forget(struct loop_watch *watch)
     watch->fd = -1;
 }
 
-static void put(struct loop_timer *timer, size_t place)
+static void put(struct loop_timer *timer, size_t position)
 {
-    loop.heap[place] = timer;
-    timer->place = place;
+    loop.heap[position] = timer;
+    timer->position = position;
 }
 
-static void sift_up(struct loop_timer *timer, size_t place)
+static void sift_up(struct loop_timer *timer, size_t position)
 {
-    while (place > 1 && loop.heap[place / 2]->due_ms > timer->due_ms) {
-        put(loop.heap[place / 2], place);
-        place /= 2;
+    while (position > 1 && loop.heap[position / 2]->due_ms > timer->due_ms) {
+        put(loop.heap[position / 2], position);
+        position /= 2;
     }
-    put(timer, place);
+    put(timer, position);
 }
 
-static void sift_down(struct loop_timer *timer, size_t place)
+static void sift_down(struct loop_timer *timer, size_t position)
 {
     for (;;) {
-        size_t child = place * 2;
+        size_t child = position * 2;
 
         if (child > loop.count) {
             break;
@@ -118,25 +118,25 @@ static void sift_down(struct loop_timer *timer, size_t place)
         if (loop.heap[child]->due_ms >= timer->due_ms) {
             break;
         }
-        put(loop.heap[child], place);
-        place = child;
+        put(loop.heap[child], position);
+        position = child;
     }
-    put(timer, place);
+    put(timer, position);
 }
 
 void loop_cancel(struct loop_timer *timer)
 {
-    const size_t place = timer->place;
+    const size_t position = timer->position;
 
-    if (place == 0) {
+    if (position == 0) {
         return;
     }
     struct loop_timer *moved = loop.heap[loop.count--];
 
-    timer->place = 0;
+    timer->position = 0;
     if (moved != timer) {
-        sift_up(moved, place);
-        sift_down(moved, moved->place);
+        sift_up(moved, position);
+        sift_down(moved, moved->position);
     }
 }
 
@@ -165,7 +165,7 @@ void loop_soon(struct loop_turn *turn)
     loop.last = &turn->next;
 }
 
-/* Those who queue again meanwhile come in the next turn, so that nobody starves the descriptors. */
+/* Turns that are queued meanwhile run in the next round, so that they can't starve the descriptors. */
 static void take_turns(void)
 {
     struct loop_turn *turn = loop.first;
@@ -216,7 +216,7 @@ void loop_run(void)
         for (int i = 0; i < count; i++) {
             struct loop_watch *watch = events[i].data.ptr;
 
-            if (watch->fd >= 0) { /* an earlier one of this turn may have closed it */
+            if (watch->fd >= 0) { /* an earlier callback of this round may have closed it */
                 watch->ready(watch->owner, events[i].events);
             }
         }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One event loop: file descriptors (epoll), timers (a heap), and a queue of those who want to be called again at once. */
+/* The event loop: file descriptors (epoll), timers (a heap), and a queue of callbacks for the next round. */
 #ifndef TINYFLEET_VDEV_LOOP_H
 #define TINYFLEET_VDEV_LOOP_H
 
@@ -7,22 +7,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What is called when a descriptor is ready. Lies in the owner's struct and stays there while it is watched. */
+/* Calls ready() when a descriptor is ready. Part of the owner's struct, which must not move while it is watched. */
 struct loop_watch {
     int fd;
     void (*ready)(void *owner, uint32_t events);
     void *owner;
 };
 
-/* What is called once when its time has come. Lies in the owner's struct; `place` is the loop's own, 0: not set. */
+/* Calls fire() once when it is due. Part of the owner's struct; `position` belongs to the loop, 0: not set. */
 struct loop_timer {
     uint64_t due_ms;
     void (*fire)(void *owner);
     void *owner;
-    size_t place;
+    size_t position;
 };
 
-/* What is called in the next turn. Lies in the owner's struct. */
+/* Calls take() in the next round. Part of the owner's struct. */
 struct loop_turn {
     void (*take)(void *owner);
     void *owner;
@@ -30,20 +30,20 @@ struct loop_turn {
     bool queued;
 };
 
-/* Exits the process with a message when the system has no descriptor or memory left. */
+/* Ends the process with a message when the system is out of descriptors or memory. */
 void loop_open(void);
 void loop_close(void);
-/* Until loop_stop(). */
+/* Runs until loop_stop(). */
 void loop_run(void);
 void loop_stop(void);
 
-/* Milliseconds since loop_open(), as of the beginning of this turn. */
+/* Milliseconds from loop_open() to the start of this round. */
 uint64_t loop_now_ms(void);
 
 void loop_watch(struct loop_watch *watch, uint32_t events);
 void loop_change(struct loop_watch *watch, uint32_t events);
 void loop_forget(struct loop_watch *watch);
-/* Sets the timer anew if it is set. */
+/* Set the timer, or reset it. */
 void loop_after(struct loop_timer *timer, uint64_t ms);
 void loop_cancel(struct loop_timer *timer);
 void loop_soon(struct loop_turn *turn);

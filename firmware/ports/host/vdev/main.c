@@ -39,8 +39,8 @@ static void watch_signals(void)
     loop_watch(&signals, EPOLLIN);
 }
 
-/* Thousands of devices are thousands of connections, with three descriptors each (the broker's library has its own). Who
- * may raise the limit gets what is needed; everybody else, what is allowed. */
+/* Thousands of devices need thousands of connections with three descriptors each, since libmosquitto opens its own.
+ * Without the privilege to raise the hard limit, use all of it. */
 static void raise_descriptor_limit(void)
 {
     const struct rlimit plenty = { .rlim_cur = 1u << 20, .rlim_max = 1u << 20 };

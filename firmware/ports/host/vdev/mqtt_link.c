@@ -14,7 +14,7 @@
 #define UPKEEP_EVERY_MS 5000u
 #define FIRST_WAIT_MS 250u
 #define LONGEST_WAIT_MS 30000u
-/* so many at once that a broker on a small gateway still answers */
+/* few enough at once for a broker on a small gateway to keep up */
 #define CONNECT_SPREAD_MS 1000u
 #define QOS 1
 
@@ -23,7 +23,7 @@ const char *mqtt_broker_parse(struct mqtt_broker *broker, const char *where, boo
     broker->host = strdup(where);
     broker->port = tls ? 8883 : 1883;
     if (broker->host == NULL) {
-        return "no memory";
+        return "out of memory";
     }
     char *colon = strrchr(broker->host, ':');
 
@@ -32,7 +32,7 @@ const char *mqtt_broker_parse(struct mqtt_broker *broker, const char *where, boo
         const long port = strtol(colon + 1, &end, 10);
 
         if (*end != 0 || port < 1 || port > 65535) {
-            return "a broker is HOST or HOST:PORT";
+            return "expected HOST or HOST:PORT";
         }
         broker->port = (int)port;
         *colon = 0;
@@ -57,8 +57,8 @@ static void try_later(struct mqtt_link *link)
     loop_after(&link->upkeep, link->wait_ms);
 }
 
-/* After any call of the library: watch what it waits for. It closes its socket by itself when something is wrong; that
- * must be noticed at once, before another link gets a descriptor of the same number. */
+/* After any call of the library: watch what it waits for. On errors it closes its socket by itself, which must be noticed
+ * at once, before another link gets the same descriptor number. */
 static void follow(struct mqtt_link *link)
 {
     const int fd = mosquitto_socket(link->client);
@@ -78,7 +78,7 @@ static void follow(struct mqtt_link *link)
 static void ready(void *owner, uint32_t events)
 {
     struct mqtt_link *link = owner;
-    int result = MOSQ_ERR_SUCCESS; /* else the library has closed its socket */
+    int result = MOSQ_ERR_SUCCESS; /* otherwise the library has closed its socket */
 
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
         result = mosquitto_loop_read(link->client, 1);
@@ -105,7 +105,7 @@ static void upkeep(void *owner)
 
 static void publish(struct mqtt_link *link, const char *topic, const void *payload, size_t length, bool retain)
 {
-    /* when it fails it is lost, and the gateway asks again */
+    /* a message that fails is lost, and the gateway asks again */
     (void)mosquitto_publish(link->client, NULL, topic, (int)length, payload, QOS, retain);
     follow(link);
 }
@@ -122,7 +122,7 @@ static void send_message(struct vdev *device, const uint8_t *message, size_t len
     }
 }
 
-static const struct vdev_link mqtt = { .send = send_message, .may_speak_unasked = true };
+static const struct vdev_link mqtt = { .send = send_message, .may_send_unsolicited = true };
 
 static char *topic(const struct mqtt_link *link, const char *last)
 {
@@ -187,14 +187,14 @@ static const char *set_up(struct mqtt_link *link)
                                strcmp(broker->protocol, "5") == 0 ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311);
     (void)mosquitto_int_option(link->client, MOSQ_OPT_TCP_NODELAY, 1);
     if (mosquitto_will_set(link->client, link->topic_presence, 1, "0", QOS, true) != MOSQ_ERR_SUCCESS) {
-        return "the broker's library takes no will";
+        return "libmosquitto refuses the will";
     }
     if (broker->user != NULL
         && mosquitto_username_pw_set(link->client, broker->user, broker->password) != MOSQ_ERR_SUCCESS) {
-        return "the broker's library takes no user name";
+        return "libmosquitto refuses the user name";
     }
     if (broker->ca_file != NULL && secure(link) != MOSQ_ERR_SUCCESS) {
-        return "certificate, key or CA file can't be read";
+        return "can't read the certificate, key or CA file";
     }
     return NULL;
 }
@@ -212,7 +212,7 @@ const char *mqtt_link_open(struct mqtt_link *link, const struct mqtt_broker *bro
     device->kind = &mqtt;
     device->link = link;
     if (link->client == NULL || link->topic_up == NULL || link->topic_presence == NULL) {
-        return "no memory";
+        return "out of memory";
     }
     loop_after(&link->upkeep, 1u + opened++ % CONNECT_SPREAD_MS);
     return set_up(link);
@@ -221,7 +221,7 @@ const char *mqtt_link_open(struct mqtt_link *link, const struct mqtt_broker *bro
 void mqtt_link_close(struct mqtt_link *link)
 {
     if (link->connected) {
-        publish(link, link->topic_presence, "0", 1, true); /* a clean end takes the will back: say it ourselves */
+        publish(link, link->topic_presence, "0", 1, true); /* a clean disconnect cancels the will, so publish it here */
     }
     loop_cancel(&link->upkeep);
     loop_forget(&link->watch);

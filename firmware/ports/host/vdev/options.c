@@ -59,35 +59,37 @@ static const struct option known[] = {
 static const char usage[] =
     "Usage: tinyfleet-vdev --images FOLDER (--broker HOST[:PORT] | --line KIND:PATH ... | --line-each KIND:FOLDER) [options]\n"
     "\n"
-    "Runs one virtual device for each file of FOLDER, in one process. A file is a provisioned region\n"
-    "(docs/specs/flash.md, section 1): who the device is, its key, its pre-baked models.\n"
+    "Runs one virtual device for each file in FOLDER, all in one process. A file is a provisioned region\n"
+    "(docs/specs/flash.md, section 1): identity, key and pre-baked models of the device.\n"
     "\n"
     "Links\n"
-    "  --broker HOST[:PORT]   each device has its own connection to this broker (1883, with TLS 8883)\n"
-    "  --tls-ca FILE          TLS; trust the CA in FILE\n"
+    "  --broker HOST[:PORT]   connect each device to this broker (port 1883, with TLS 8883)\n"
+    "  --tls-ca FILE          use TLS, and trust the CA in FILE\n"
     "  --certificates FOLDER  TLS client certificates: FOLDER/<device>.crt and .key\n"
-    "  --user NAME            user name, with\n"
-    "  --password-file FILE   the password in the first line of FILE\n"
-    "  --mqtt 3.1.1|5         protocol version (3.1.1)\n"
+    "  --user NAME            user name\n"
+    "  --password-file FILE   read the password from the first line of FILE\n"
+    "  --mqtt 3.1.1|5         protocol version (default 3.1.1)\n"
     "  --persistent           keep sessions while disconnected\n"
-    "  --line pty:PATH        all devices on one serial line, told apart by their addresses; PATH becomes a link to the pty\n"
-    "  --line unix:PATH       the same on a Unix socket. Given several times, each line gets its share of the devices\n"
-    "  --line-each KIND:FOLDER  each device on a line of its own, FOLDER/<device>\n"
-    "  --baud N               answers leave as fast as on such a line (at once)\n"
+    "  --line pty:PATH        put all devices on one serial line, by address; PATH becomes a link to the pty\n"
+    "  --line unix:PATH       the same on a Unix socket; several lines share the devices evenly\n"
+    "  --line-each KIND:FOLDER  give each device its own line, FOLDER/<device>\n"
+    "  --baud N               send answers at this speed (default: at once)\n"
     "\n"
     "Devices\n"
-    "  --flash FOLDER         flash in FOLDER/<device>.flash; kept when the process ends (in memory)\n"
-    "  --erase-bytes N        erase unit (4096); --write-bytes N write unit (8); --slot-bytes N each slot (131072, 0: none)\n"
-    "  --arena-bytes N        working memory for models (32768)\n"
-    "  --recording FILE       input from a CSV file, one column a channel (a generator of vibration)\n"
-    "  --infer-every MS       time between inferences, 0: none (1000)\n"
-    "  --seed N               of all that is random (1)\n"
+    "  --flash FOLDER         keep flash in FOLDER/<device>.flash (default: in memory)\n"
+    "  --erase-bytes N        erase unit (default 4096)\n"
+    "  --write-bytes N        write unit (default 8)\n"
+    "  --slot-bytes N         size of each slot (default 131072; 0: no updates over the air)\n"
+    "  --arena-bytes N        arena for models (default 32768)\n"
+    "  --recording FILE       read input from a CSV file, one column per channel (default: generated vibration)\n"
+    "  --infer-every MS       time between inferences (default 1000; 0: none)\n"
+    "  --seed N               seed of the random generators (default 1)\n"
     "\n"
     "Faults\n"
-    "  --fault REQUEST        of all devices, from the start; may be given several times. One of\n";
+    "  --fault REQUEST        inject a fault into all devices from the start; may be repeated. One of\n";
 
 static const char usage_control[] =
-    "  --control PATH         a Unix socket that takes commands, one a line, and ends its answers with an empty line:\n"
+    "  --control PATH         a Unix socket that takes one command per line and ends each answer with an empty line:\n"
     "                         devices | status NAME | fault NAME REQUEST | restart NAME | quit   (NAME may be *)\n";
 
 static _Noreturn void help(void)
@@ -130,7 +132,7 @@ static char *first_line(const char *path)
     size_t room = 0;
 
     if (file == NULL || getline(&line, &room, file) < 0) {
-        refuse(path, "can't be read");
+        refuse(path, "can't read this file");
     }
     fclose(file);
     line[strcspn(line, "\r\n")] = 0;
@@ -139,7 +141,7 @@ static char *first_line(const char *path)
 
 static void take_fault(struct options *options, const char *request)
 {
-    const char *wrong = faults_ask(&options->faults, request);
+    const char *wrong = faults_request(&options->faults, request);
 
     if (wrong != NULL) {
         refuse(request, wrong);
@@ -179,7 +181,7 @@ static void take(struct options *options, int name, const char *value)
     case OPTION_ARENA: options->arena_bytes = number("--arena-bytes", value, 0, 1u << 28); break;
     case OPTION_SEED: options->seed = number("--seed", value, 0, UINT32_MAX); break;
     case 'h': help();
-    default: exit(2); /* getopt has said why */
+    default: exit(2); /* getopt has printed the reason */
     }
 }
 
@@ -188,13 +190,13 @@ static void check(struct options *options)
     const bool serial = options->line_count > 0 || options->line_each != NULL;
 
     if (options->images == NULL) {
-        refuse("--images", "is needed (see --help)");
+        refuse("--images", "required (see --help)");
     }
     if ((options->broker != NULL) == serial || (options->line_count > 0 && options->line_each != NULL)) {
-        refuse("links", "give one of --broker, --line and --line-each (see --help)");
+        refuse("links", "give exactly one of --broker, --line and --line-each (see --help)");
     }
     if (strcmp(options->mqtt.protocol, "3.1.1") != 0 && strcmp(options->mqtt.protocol, "5") != 0) {
-        refuse("--mqtt", "3.1.1 or 5");
+        refuse("--mqtt", "must be 3.1.1 or 5");
     }
     if (options->broker != NULL) {
         const char *wrong = mqtt_broker_parse(&options->mqtt, options->broker, options->mqtt.ca_file != NULL);
@@ -220,7 +222,7 @@ void options_read(struct options *options, int argc, char **argv)
         take(options, name, optarg);
     }
     if (optind < argc) {
-        refuse(argv[optind], "what is this?");
+        refuse(argv[optind], "unexpected argument");
     }
     options->mqtt.password = options->password;
     check(options);

@@ -11,7 +11,7 @@
 
 struct options {
     const char *images;       /* folder of provisioned regions, one file per device */
-    const char *flash_folder; /* NULL: flash in memory */
+    const char *flash_folder; /* NULL: keep flash in memory */
     const char *recording;
     const char *control;
     const char *lines[LINES_MAX];
@@ -28,7 +28,7 @@ struct options {
     struct faults faults; /* of every device, from the start */
 };
 
-/* Ends the process after --help, and with a message when something is wrong. */
+/* Ends the process after --help, or with a message when an option is wrong. */
 void options_read(struct options *options, int argc, char **argv);
 void options_free(struct options *options);
 

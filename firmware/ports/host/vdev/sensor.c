@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define PI 3.14159265358979323846
-/* one turn of a machine at 1,500 / min sampled at 1,600 Hz, its third harmonic, and a bearing's tone */
+/* phase per sample at 1,600 Hz: one turn of a machine at 1,500 / min, and the tone of a failing bearing */
 #define TURN (2.0 * PI * 25.0 / 1600.0)
 #define BEARING (2.0 * PI * 137.0 / 1600.0)
 #define AMPLITUDE_OF_RANGE 0.25
@@ -57,7 +57,7 @@ const char *recording_read(struct recording *recording, const char *path)
     FILE *file = fopen(path, "r");
     char *line = NULL;
     size_t room = 0, allocated = 0;
-    const char *wrong = file == NULL ? "the recording can't be opened" : NULL;
+    const char *wrong = file == NULL ? "can't open the recording" : NULL;
 
     *recording = (struct recording){ 0 };
     for (size_t number = 0; wrong == NULL && getline(&line, &room, file) >= 0; number++) {
@@ -68,13 +68,13 @@ const char *recording_read(struct recording *recording, const char *path)
             float *grown = realloc(recording->samples, allocated * sizeof *grown);
 
             if (grown == NULL) {
-                wrong = "the recording does not fit memory";
+                wrong = "the recording does not fit into memory";
                 break;
             }
             recording->samples = grown;
         }
         if (!append_row(recording, line) && number > 0) {
-            wrong = "a row of the recording is no list of as many numbers as the first";
+            wrong = "a row of the recording does not have as many numbers as the first";
         }
     }
     if (wrong == NULL && recording->rows == 0) {
@@ -101,7 +101,7 @@ void sensor_start(struct sensor *sensor, const struct recording *recording, uint
     }
 }
 
-/* From a table: thousands of devices ask for millions of sines a second. */
+/* From a table: thousands of devices need millions of sines per second. */
 static double sine(double angle)
 {
     static double table[SINE_STEPS];

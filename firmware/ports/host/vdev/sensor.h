@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a virtual device's input comes from: a CSV file that all devices read from different places, or a generator of
- * vibration (two tones and noise, with a failing bearing's tone in it on request). */
+/* The input of a virtual device: a CSV file, which each device reads from another row, or a generator of vibration (two
+ * tones and noise, optionally with the tone of a failing bearing). */
 #ifndef TINYFLEET_VDEV_SENSOR_H
 #define TINYFLEET_VDEV_SENSOR_H
 
 #include "input_window.h"
 
-/* Samples shared by all devices: rows × channels. NULL samples: the generator. */
+/* Samples shared by all devices: rows × channels. NULL samples: use the generator. */
 struct recording {
     float *samples;
     size_t rows;
@@ -15,20 +15,20 @@ struct recording {
 
 struct sensor {
     const struct recording *recording;
-    size_t row;         /* of the recording, the next to be read */
+    size_t row;         /* next row of the recording */
     double phase;       /* of the generator */
-    double bearing;     /* 0 ... 1: how much of a failing bearing's tone is in it */
+    double bearing;     /* amplitude of a failing bearing's tone, 0 ... 1 */
     uint32_t random;
 };
 
-/* Numbers separated by commas, one row per point in time; a first line that is no number is a heading.
- * NULL, or what is wrong. */
+/* Read a CSV file with one row per point in time; a first line that is not a number is a heading.
+ * NULL, or an error message. */
 const char *recording_read(struct recording *recording, const char *path);
 void recording_free(struct recording *recording);
 
 void sensor_start(struct sensor *sensor, const struct recording *recording, uint32_t seed);
 
-/* Fills one window; false when the model wants elements that no sensor here gives. */
+/* Fill one window; false when the model needs elements of a type that no sensor gives. */
 bool sensor_fill(struct sensor *sensor, const struct input_window *window, uint8_t *bytes, size_t capacity);
 
 #endif

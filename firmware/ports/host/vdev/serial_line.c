@@ -32,7 +32,7 @@ static void hand_over(struct serial_line *line, bool corrected)
     }
 }
 
-/* The noise of the line is that of the first device that has any. */
+/* The first device with bit errors determines the noise of the line. */
 static struct faults *line_faults(struct serial_line *line)
 {
     for (size_t i = 1; i < SERIAL_ADDRESSES; i++) {
@@ -45,7 +45,7 @@ static struct faults *line_faults(struct serial_line *line)
 
 static void hang_up(struct serial_line *line)
 {
-    if (line->listener.fd >= 0) { /* the next one may connect */
+    if (line->listener.fd >= 0) { /* another client may connect */
         const int fd = line->watch.fd;
 
         loop_forget(&line->watch);
@@ -81,7 +81,7 @@ static void readable(void *owner, uint32_t events)
     }
 }
 
-/* What can't be written is lost: nobody reads, as on a line. */
+/* What can't be written is lost, as on a line that nobody reads. */
 static void write_all(struct serial_line *line, const uint8_t *bytes, size_t count)
 {
     while (line->watch.fd >= 0 && count > 0) {
@@ -95,7 +95,7 @@ static void write_all(struct serial_line *line, const uint8_t *bytes, size_t cou
     }
 }
 
-/* As many bytes leave as the line's speed has allowed since the last time. */
+/* Send as many bytes as the speed of the line allows since the last time. */
 static void pace(void *owner)
 {
     struct serial_line *line = owner;
@@ -114,7 +114,7 @@ static void pace(void *owner)
 static void queue(struct serial_line *line, const uint8_t *bytes, size_t count)
 {
     if (count > sizeof line->pending - line->pending_bytes) {
-        return; /* two devices at once, and for long: nobody would understand them */
+        return; /* several devices have been sending at once for long: nobody could understand them */
     }
     if (line->pending_bytes == 0) {
         line->paced_until_us = loop_now_ms() * 1000u;
@@ -138,7 +138,7 @@ static void send_message(struct vdev *device, const uint8_t *message, size_t len
     }
 }
 
-static const struct vdev_link serial_link = { .send = send_message, .may_speak_unasked = false };
+static const struct vdev_link serial_link = { .send = send_message, .may_send_unsolicited = false };
 
 static void accept_one(void *owner, uint32_t events)
 {
@@ -159,14 +159,14 @@ static const char *open_socket(struct serial_line *line)
     struct sockaddr_un address = { .sun_family = AF_UNIX };
 
     if (strlen(line->path) >= sizeof address.sun_path) {
-        return "the socket's path is too long";
+        return "the path of the socket is too long";
     }
     strcpy(address.sun_path, line->path);
     (void)unlink(line->path);
     line->listener.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (line->listener.fd < 0 || bind(line->listener.fd, (struct sockaddr *)&address, sizeof address) != 0
         || listen(line->listener.fd, 4) != 0) {
-        return "the socket can't be made";
+        return "can't create the socket";
     }
     loop_watch(&line->listener, EPOLLIN);
     return NULL;
@@ -178,17 +178,17 @@ static const char *open_pty(struct serial_line *line)
     const int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
 
     if (fd < 0 || grantpt(fd) != 0 || unlockpt(fd) != 0) {
-        return "no pty is to be had";
+        return "can't get a pty";
     }
-    /* one open end of our own, so that a gateway may come and go without the line breaking */
+    /* keep one end open, so that a gateway may come and go without breaking the line */
     line->keep_open = open(ptsname(fd), O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (line->keep_open < 0 || tcgetattr(line->keep_open, &settings) != 0) {
-        return "the pty can't be opened";
+        return "can't open the pty";
     }
     cfmakeraw(&settings);
     (void)unlink(line->path);
     if (tcsetattr(line->keep_open, TCSANOW, &settings) != 0 || symlink(ptsname(fd), line->path) != 0) {
-        return "the link to the pty can't be made";
+        return "can't create the link to the pty";
     }
     line->watch.fd = fd;
     loop_watch(&line->watch, EPOLLIN);
@@ -208,16 +208,16 @@ const char *serial_line_open(struct serial_line *line, const char *where, uint32
     };
     tf_frame_init(&line->receiver, line->buffer, sizeof line->buffer);
     if (path == NULL || path[1] == 0) {
-        return "a line is pty:PATH or unix:PATH";
+        return "expected pty:PATH or unix:PATH";
     }
     line->path = strdup(path + 1);
     if (line->path == NULL) {
-        return "no memory";
+        return "out of memory";
     }
     if (strncmp(where, "pty:", 4) == 0) {
         return open_pty(line);
     }
-    return strncmp(where, "unix:", 5) == 0 ? open_socket(line) : "a line is pty:PATH or unix:PATH";
+    return strncmp(where, "unix:", 5) == 0 ? open_socket(line) : "expected pty:PATH or unix:PATH";
 }
 
 const char *serial_line_add(struct serial_line *line, struct vdev *device)

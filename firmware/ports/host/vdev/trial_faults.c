@@ -3,17 +3,18 @@
 
 #include <stdlib.h>
 
-#include "device.h"
 #include "engines.h"
 #include "tinyfleet/pack.h"
 
 #define ENGINES_MAX 8
 
-static struct vdev *current;
+static struct host_device *current;
+static const struct faults *current_faults;
 
-void trial_faults_for(struct vdev *device)
+void trial_faults_select(struct host_device *host, const struct faults *faults)
 {
-    current = device;
+    current = host;
+    current_faults = faults;
 }
 
 static const struct tf_engine *real_engine(const struct tf_pack *pack)
@@ -23,19 +24,19 @@ static const struct tf_engine *real_engine(const struct tf_pack *pack)
             return port_engines[i];
         }
     }
-    abort(); /* the agent picked one of ours by this very kind */
+    abort(); /* the agent picked one of our engines by this kind */
 }
 
 static int golden(const struct tf_pack *pack, const struct tf_arena *arena, uint32_t index)
 {
-    const bool on_trial = vdev_state(current)->phase == TF_PHASE_TRIAL;
+    const bool on_trial = current->agent.journal.record.state.phase == TF_PHASE_TRIAL;
 
-    if (on_trial && current->faults.golden) {
+    if (on_trial && current_faults->golden) {
         return TF_ERR_GOLDEN;
     }
-    if (on_trial && current->faults.crash) {
-        current->host.was_fault = true;
-        longjmp(current->host.power, 1);
+    if (on_trial && current_faults->crash) {
+        current->was_fault = true;
+        longjmp(current->power, 1);
     }
     return real_engine(pack)->golden(pack, arena, index);
 }

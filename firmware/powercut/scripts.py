@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scripts that the campaign plays: one per kind of flash and per thing that can happen to a device.
+
+Envelopes are signed here, with a root key and gateway keys that are thrown away afterwards.
+firmware/powercut/script.c describes the lines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from typing import Final
+
+import heatshrink2
+
+from reconciler.compiler.payload.patch import make_patch
+from reconciler.model import PayloadEncoding
+from signing import delegation, envelope, keys
+from signing.cose import SigningKey
+from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
+
+DONE, GOLDEN, RESET, FAULT = 0, -87, -90, -91
+# Leaves room for the envelope that repeats an offer, and is well below the jump that a device allows.
+SEQUENCE_STEP: Final = 10
+FAULTS_IN_A_ROW: Final = 5  # TF_FAULTS_MAX
+
+
+@dataclass(frozen=True)
+class Flash:
+    """A kind of flash, and sizes such that packs span several erase units and blocks cross their boundaries."""
+
+    erase: int
+    write: int
+    inputs: int  # of the packs; about half of their bytes
+    block: int
+    encoded_inputs: int  # of packs that are sent encoded: decoding writes small pieces, so it takes many operations
+    encoded_block: int
+
+    @property
+    def name(self) -> str:
+        """Erase unit and write unit."""
+        return f"{self.erase}/{self.write}"
+
+    @property
+    def line(self) -> str:
+        """The geometry, for the driver."""
+        pack = self._round_up(2 * self.inputs + 256)
+        slot = pack + self._round_up(self.inputs + 256)
+        marks = (slot // self.erase + pack // 48 + 1) * self.write
+        return (
+            f"geometry {self.erase} {self.write} {self._round_up(2048)} {self._round_up(2048)} "
+            f"{self._round_up(marks)} {slot}"
+        )
+
+    def _round_up(self, count: int) -> int:
+        return -(-count // self.erase) * self.erase
+
+
+FLASHES: Final = (
+    Flash(256, 1, 340, 80, 340, 48),
+    Flash(256, 32, 340, 96, 340, 64),
+    Flash(1024, 4, 620, 176, 620, 80),
+    Flash(4096, 8, 2030, 576, 600, 112),
+)
+
+
+class Part(IntEnum):
+    """The parts of a script. Power is cut in the middle one."""
+
+    SETUP = 0
+    CUT = 1
+    AFTER = 2
+
+
+class Crash(IntEnum):
+    """How each trial of a new model is ended from outside."""
+
+    NONE = 0
+    FAULT = 1
+    RESET = 2
+
+
+class _Act(IntEnum):
+    DELIVER = 0
+    FLIP_BIT = 1
+    RESTART = 2
+    DELIVER_HALF = 3
+    FAULT = 4
+
+
+@dataclass
+class Script:
+    """One device with one kind of flash, and the steps that it goes through."""
+
+    flash: Flash
+    bench: Bench = field(default_factory=lambda: Bench("campaign"))
+
+    def __post_init__(self) -> None:
+        """Make the device, and the models that all scripts use."""
+        inputs = self.flash.inputs
+        self.made: Made = self.bench.device("pump-1")
+        self.prebaked = [make_pack(1, inputs=48), make_pack(9, inputs=40)]
+        self.one, self.two, self.three = (make_pack(seed, inputs=inputs) for seed in (2, 3, 4))
+        # different enough for a patch of several blocks
+        self.base, self.patched = (make_pack(seed, inputs=self.flash.encoded_inputs) for seed in (6, 7))
+        self.failing = make_failing_pack(5, inputs=inputs)
+        self.running = self.prebaked[0]
+        self._signer: SigningKey = self.bench.gateway
+        self._delegation: bytes | None = self.bench.delegation
+        self._epoch = 1
+        self._sequence = 0
+        self._offers = 0
+        initial = hashlib.sha256(self.running).hexdigest()
+        self._lines = [self.flash.line, f"region {self.made.region(*self.prebaked).hex()} {initial}"]
+
+    @property
+    def text(self) -> str:
+        """The script, for the driver."""
+        return "\n".join(self._lines) + "\n"
+
+    def install(  # noqa: PLR0913 - the facts of an offer, most with a usual default
+        self,
+        part: Part,
+        pack: bytes,
+        encoding: PayloadEncoding | None = PayloadEncoding.RAW,
+        *,
+        expect: int = DONE,
+        crash: Crash = Crash.NONE,
+        base: bytes | None = None,
+        left_with: bytes | None = None,
+        half: bool = False,
+    ) -> None:
+        """Install a pack.
+
+        No encoding: the device already has it. left_with: what runs in the end, when that is not the pack.
+        half: send only half of the blocks.
+        """
+        payloads: Mapping[PayloadEncoding | None, Callable[[], bytes]] = {
+            None: lambda: b"",
+            PayloadEncoding.RAW: lambda: pack,
+            PayloadEncoding.HEATSHRINK: lambda: bytes(heatshrink2.compress(pack, window_sz2=8, lookahead_sz2=4)),
+            PayloadEncoding.PATCH: lambda: make_patch(pack, base or self.running),
+        }
+        block = self.flash.block if encoding is PayloadEncoding.RAW else self.flash.encoded_block
+        digest = hashlib.sha256(pack).digest()
+        manifest = envelope.InstallOrder(self._next_sequence(), digest, len(pack))
+        self._offer(manifest, f"{int(encoding or 0)} {block}", f"{expect} {crash:d}", payloads[encoding]())
+        runs = self.running if half else pack if left_with is None else left_with
+        self._step(part, _Act.DELIVER_HALF if half else _Act.DELIVER, self._offers - 1, runs)
+
+    def configure(self, part: Part, value: int) -> None:
+        """Set the threshold of the running model."""
+        digest = hashlib.sha256(self.running).digest()
+        manifest = envelope.ConfigureOrder(self._next_sequence(), digest, {0: value})
+        self._offer(manifest, "0 32", "0 0", b"")
+        self._step(part, _Act.DELIVER, self._offers - 1, self.running)
+
+    def rotate_gateway_key(self) -> None:
+        """From here on a new gateway key signs, with the next epoch. Envelopes carry its delegation."""
+        self._signer = keys.generate()
+        self._epoch += 1
+        grant = delegation.Delegation(self._signer.public_key, self.bench.vendor, epoch=self._epoch)
+        self._delegation = delegation.delegate(self.bench.root, grant)
+
+    def flip_bit(self, part: Part, left_with: bytes) -> None:
+        """Flip a bit of the running pack."""
+        self._step(part, _Act.FLIP_BIT, 0, left_with)
+
+    def fault(self, part: Part, times: int, left_with: bytes) -> None:
+        """End the running model by a fault, several times."""
+        self._step(part, _Act.FAULT, times, left_with)
+
+    def restart(self, part: Part, times: int) -> None:
+        """Restart the device several times."""
+        self._step(part, _Act.RESTART, times, self.running)
+
+    def _next_sequence(self) -> int:
+        self._sequence += SEQUENCE_STEP
+        return self._sequence
+
+    def _offer(self, manifest: envelope.Order, form: str, end: str, payload: bytes) -> None:
+        """Sign the envelope, and again with the next sequence."""
+        reissued = replace(manifest, sequence=manifest.sequence + 1)
+        signed = [
+            envelope.make(self._signer, self.made.target, each, self._delegation).hex() for each in (manifest, reissued)
+        ]
+        parameter = manifest.values[0] if isinstance(manifest, envelope.ConfigureOrder) else "-"
+        self._lines.append(
+            f"offer {form} {manifest.sequence} {self._epoch} {end} {manifest.digest.hex()} "
+            f"{signed[0]} {signed[1]} {payload.hex() or '-'} {parameter}"
+        )
+        self._offers += 1
+
+    def _step(self, part: Part, act: _Act, number: int, runs: bytes) -> None:
+        if part is Part.SETUP:
+            self._delegation = None  # the device already has it
+        self.running = runs
+        self._lines.append(f"step {part:d} {act:d} {number} {hashlib.sha256(runs).hexdigest()}")
+
+
+def _first_install(script: Script) -> None:
+    script.install(Part.CUT, script.one)
+    script.install(Part.AFTER, script.two)
+
+
+def _update(script: Script) -> None:
+    script.install(Part.SETUP, script.one)
+    script.install(Part.SETUP, script.two)
+    script.install(Part.CUT, script.three)
+    script.install(Part.AFTER, script.one)
+
+
+def _delta_update(script: Script) -> None:
+    script.install(Part.SETUP, script.one)
+    script.install(Part.SETUP, script.base)
+    script.install(Part.CUT, script.patched, PayloadEncoding.PATCH)
+    script.install(Part.AFTER, script.one)
+
+
+def _heatshrink_update(script: Script) -> None:
+    script.install(Part.SETUP, script.one)
+    script.install(Part.SETUP, script.two)
+    script.install(Part.CUT, script.patched, PayloadEncoding.HEATSHRINK)
+    script.install(Part.AFTER, script.one)
+
+
+def _configure(script: Script) -> None:
+    script.install(Part.SETUP, script.one)
+    script.configure(Part.SETUP, 7)
+    script.configure(Part.CUT, 8)
+    script.configure(Part.CUT, -9)
+    script.install(Part.CUT, script.two)
+    script.configure(Part.AFTER, 10)
+
+
+def _failed_trial(script: Script) -> None:
+    script.install(Part.SETUP, script.one)
+    script.install(Part.CUT, script.failing, expect=GOLDEN, left_with=script.one)
+    script.install(Part.AFTER, script.two)
+
+
+def _first_model_fails(script: Script) -> None:
+    script.install(Part.CUT, script.failing, expect=GOLDEN, left_with=script.prebaked[0])
+    script.install(Part.AFTER, script.two)
+
+
+def _trial_ends_in_a_fault(script: Script) -> None:
+    script.install(Part.SETUP, script.one)
+    script.install(Part.CUT, script.two, expect=FAULT, crash=Crash.FAULT, left_with=script.one)
+    script.install(Part.AFTER, script.three)
+
+
+def _trial_ends_in_resets(script: Script) -> None:
+    script.install(Part.SETUP, script.one)
+    script.install(Part.CUT, script.two, expect=RESET, crash=Crash.RESET, left_with=script.one)
+    script.install(Part.AFTER, script.three)
+
+
+def _back_to_previous(script: Script) -> None:
+    script.install(Part.SETUP, script.one)
+    script.install(Part.SETUP, script.two)
+    script.flip_bit(Part.CUT, script.one)
+    script.restart(Part.CUT, 1)
+    script.install(Part.AFTER, script.three)
+
+
+def _back_to_prebaked(script: Script) -> None:
+    """The other slot has a complete model that failed its trial: nothing may fall back to it."""
+    script.install(Part.SETUP, script.one)
+    script.install(Part.SETUP, script.failing, expect=GOLDEN, left_with=script.one)
+    script.flip_bit(Part.CUT, script.prebaked[0])
+    script.restart(Part.CUT, 1)
+    script.install(Part.AFTER, script.three)
+
+
+def _faults(script: Script) -> None:
+    """A confirmed model that keeps faulting is rejected, and so is the one before it."""
+    script.install(Part.SETUP, script.one)
+    script.install(Part.SETUP, script.two)
+    script.fault(Part.CUT, FAULTS_IN_A_ROW, script.one)
+    script.fault(Part.CUT, FAULTS_IN_A_ROW, script.prebaked[0])
+    script.install(Part.AFTER, script.three)
+
+
+def _activation(script: Script) -> None:
+    script.install(Part.SETUP, script.one)
+    script.install(Part.SETUP, script.two)
+    script.install(Part.CUT, script.one, None)
+    script.install(Part.CUT, script.two, None)
+    script.install(Part.CUT, script.prebaked[1], None)
+    script.install(Part.AFTER, script.three)
+
+
+def _delegation(script: Script) -> None:
+    script.install(Part.SETUP, script.one)
+    script.rotate_gateway_key()
+    script.install(Part.CUT, script.one, None)
+    script.rotate_gateway_key()
+    script.install(Part.CUT, script.two)
+    script.rotate_gateway_key()
+    script.configure(Part.CUT, 11)
+    script.install(Part.AFTER, script.three)
+
+
+def _change_of_mind(script: Script) -> None:
+    """A transfer is abandoned for another one."""
+    script.install(Part.SETUP, script.one)
+    script.install(Part.CUT, script.two, half=True)
+    script.install(Part.CUT, script.three)
+    script.install(Part.AFTER, script.two)
+
+
+def _many_starts(script: Script) -> None:
+    """Counting starts fills the journal until it switches sectors."""
+    script.install(Part.SETUP, script.one)
+    script.restart(Part.CUT, 40)
+    script.install(Part.AFTER, script.two)
+
+
+SCRIPTS: Final[Mapping[str, Callable[[Script], None]]] = {
+    "first-install": _first_install,
+    "update": _update,
+    "delta-update": _delta_update,
+    "heatshrink-update": _heatshrink_update,
+    "configure": _configure,
+    "failed-trial": _failed_trial,
+    "first-model-fails": _first_model_fails,
+    "trial-fault": _trial_ends_in_a_fault,
+    "trial-resets": _trial_ends_in_resets,
+    "back-to-previous": _back_to_previous,
+    "back-to-prebaked": _back_to_prebaked,
+    "faults": _faults,
+    "activation": _activation,
+    "delegation": _delegation,
+    "change-of-mind": _change_of_mind,
+    "many-starts": _many_starts,
+}
+
+
+def write_script(name: str, flash: Flash) -> str:
+    """Return the script of this name for this flash."""
+    script = Script(flash)
+    SCRIPTS[name](script)
+    return script.text

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules 7 to 15 of docs/specs/pack.md, section 9: one function per kind of record. Products are computed in 64 bits. */
+#include "engine/plan.h"
+
+#define MEAN_ELEMENTS_MAX (1u << 20)
+#define SOFTMAX_CHANNELS_MAX 4096
+#define LOOKUP_BYTES 256
+
+static const struct tf_tensor *input_of(const struct tf_net *net, const struct tf_record *record)
+{
+    return &net->tensors[record->input];
+}
+
+static const struct tf_tensor *output_of(const struct tf_net *net, const struct tf_record *record)
+{
+    return &net->tensors[record->output];
+}
+
+bool tf_is_mbqm(int32_t multiplier, int32_t shift)
+{
+    return multiplier >= 0 && shift >= -31 && shift <= 30;
+}
+
+/* Rule 7. */
+static bool is_array(const struct tf_net *net, uint32_t offset, uint64_t bytes)
+{
+    return offset % 4 == 0 && offset <= net->weights.size && bytes <= net->weights.size - offset;
+}
+
+/* Rules 7 and 8 for the arrays that all layers have. count: number of scales, one or one per channel. */
+static bool is_layer(const struct tf_net *net, const struct tf_channel_arrays *layer, uint64_t weight_bytes, uint32_t channels, uint32_t count,
+                     int32_t least_shift, int32_t most_shift)
+{
+    if (!is_array(net, layer->weights, weight_bytes) || !is_array(net, layer->bias, 4ull * channels) ||
+        !is_array(net, layer->multipliers, 4ull * count) || !is_array(net, layer->shifts, count)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const int8_t shift = tf_weights(net, layer->shifts)[i];
+        if (tf_number(tf_weights(net, layer->multipliers), i) < 0 || shift < least_shift || shift > most_shift) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Rules 9 and 11 along one axis: the first window reaches into the input, and the last one starts inside it. */
+static bool is_axis(uint32_t in, uint32_t out, uint32_t kernel, uint32_t stride, uint32_t dilation, uint32_t padding)
+{
+    return kernel >= 1 && stride >= 1 && dilation >= 1 && padding < (uint64_t)(kernel - 1) * dilation + 1 &&
+           (uint64_t)(out - 1) * stride < (uint64_t)in + padding;
+}
+
+static bool is_convolution(const struct tf_net *net, const struct tf_convolution_record *conv, uint64_t weight_bytes)
+{
+    const struct tf_tensor *x = input_of(net, &conv->head), *y = output_of(net, &conv->head);
+    for (uint32_t i = 0; i < 2; i++) {
+        if (!is_axis(x->dims[1 + i], y->dims[1 + i], conv->kernel[i], conv->stride[i], conv->dilation[i], conv->padding[i])) {
+            return false;
+        }
+    }
+    return x->dims[0] == y->dims[0] && conv->zero == 0 && is_layer(net, &conv->arrays, weight_bytes, y->dims[3], y->dims[3], -31, 30);
+}
+
+bool tf_check_conv(const struct tf_net *net, const struct tf_record *record)
+{
+    const struct tf_convolution_record *conv = (const struct tf_convolution_record *)record;
+    const uint32_t depth = input_of(net, record)->dims[3], channels = output_of(net, record)->dims[3];
+    if (conv->groups < 1 || depth % conv->groups != 0 || channels % conv->groups != 0) {
+        return false;
+    }
+    return is_convolution(net, conv, (uint64_t)channels * conv->kernel[0] * conv->kernel[1] * (depth / conv->groups));
+}
+
+bool tf_check_depthwise(const struct tf_net *net, const struct tf_record *record)
+{
+    const struct tf_convolution_record *conv = (const struct tf_convolution_record *)record;
+    const uint32_t channels = output_of(net, record)->dims[3];
+    if (conv->groups < 1 || channels != (uint32_t)input_of(net, record)->dims[3] * conv->groups) {
+        return false;
+    }
+    return is_convolution(net, conv, (uint64_t)channels * conv->kernel[0] * conv->kernel[1]);
+}
+
+bool tf_check_dense(const struct tf_net *net, const struct tf_record *record)
+{
+    const struct tf_dense_record *dense = (const struct tf_dense_record *)record;
+    const struct tf_tensor *x = input_of(net, record), *y = output_of(net, record);
+    if (x->dims[0] != 1 || x->dims[1] != 1 || y->dims[0] != 1 || y->dims[1] != 1 || x->dims[2] != y->dims[2]) {
+        return false;
+    }
+    const uint32_t count = dense->per_channel != 0 ? y->dims[3] : 1;
+    return dense->per_channel <= 1 && dense->zero[0] == 0 && dense->zero[1] == 0 && dense->zero[2] == 0 &&
+           is_layer(net, &dense->arrays, (uint64_t)x->dims[3] * y->dims[3], y->dims[3], count, 1, 62);
+}
+
+bool tf_check_pool(const struct tf_net *net, const struct tf_record *record)
+{
+    const struct tf_pool_record *pool = (const struct tf_pool_record *)record;
+    const struct tf_tensor *x = input_of(net, record), *y = output_of(net, record);
+    for (uint32_t i = 0; i < 2; i++) {
+        if (!is_axis(x->dims[1 + i], y->dims[1 + i], pool->kernel[i], pool->stride[i], 1, pool->padding[i])) {
+            return false;
+        }
+    }
+    return x->dims[0] == y->dims[0] && x->dims[3] == y->dims[3];
+}
+
+bool tf_check_mean(const struct tf_net *net, const struct tf_record *record)
+{
+    const struct tf_mean_record *mean = (const struct tf_mean_record *)record;
+    const struct tf_tensor *x = input_of(net, record), *y = output_of(net, record);
+    for (uint32_t axis = 0; axis < 4; axis++) {
+        if (y->dims[axis] != ((mean->axes >> axis & 1) != 0 ? 1 : x->dims[axis])) {
+            return false;
+        }
+    }
+    return mean->axes >= 1 && mean->axes <= 15 && mean->zero == 0 && tf_elements(x) / tf_elements(y) < MEAN_ELEMENTS_MAX &&
+           tf_is_mbqm(mean->multiplier, mean->shift);
+}
+
+/* Rule 13. */
+static bool is_broadcast(const struct tf_net *net, const struct tf_record *record, uint32_t second)
+{
+    const struct tf_tensor *a = input_of(net, record), *b = &net->tensors[second], *y = output_of(net, record);
+    for (uint32_t axis = 0; axis < 4; axis++) {
+        const uint32_t size = y->dims[axis];
+        if ((a->dims[axis] != size && a->dims[axis] != 1) || (b->dims[axis] != size && b->dims[axis] != 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool tf_check_add(const struct tf_net *net, const struct tf_record *record)
+{
+    const struct tf_add_record *add = (const struct tf_add_record *)record;
+    for (uint32_t i = 0; i < 3; i++) {
+        if (!tf_is_mbqm(add->multipliers[i], add->shifts[i]) || add->shifts[i] > 0) {
+            return false;
+        }
+    }
+    return add->zero == 0 && add->zero_too == 0 && is_broadcast(net, record, add->second);
+}
+
+bool tf_check_mul(const struct tf_net *net, const struct tf_record *record)
+{
+    const struct tf_mul_record *mul = (const struct tf_mul_record *)record;
+    return mul->zero == 0 && tf_is_mbqm(mul->multiplier, mul->shift) && is_broadcast(net, record, mul->second);
+}
+
+bool tf_check_quantize(const struct tf_net *net, const struct tf_record *record)
+{
+    const struct tf_quantize_record *quantize = (const struct tf_quantize_record *)record;
+    return quantize->zero[0] == 0 && quantize->zero[1] == 0 && quantize->zero[2] == 0 &&
+           tf_elements(input_of(net, record)) == tf_elements(output_of(net, record)) &&
+           tf_is_mbqm(quantize->multiplier, quantize->shift);
+}
+
+bool tf_check_lookup(const struct tf_net *net, const struct tf_record *record)
+{
+    return record->low == INT8_MIN && record->high == INT8_MAX &&
+           tf_elements(input_of(net, record)) == tf_elements(output_of(net, record)) &&
+           is_array(net, ((const struct tf_lookup_record *)record)->table, LOOKUP_BYTES);
+}
+
+bool tf_check_softmax(const struct tf_net *net, const struct tf_record *record)
+{
+    const struct tf_softmax_record *softmax = (const struct tf_softmax_record *)record;
+    const struct tf_tensor *x = input_of(net, record), *y = output_of(net, record);
+    for (uint32_t axis = 0; axis < 4; axis++) {
+        if (x->dims[axis] != y->dims[axis]) {
+            return false;
+        }
+    }
+    return x->dims[3] <= SOFTMAX_CHANNELS_MAX && y->zero_point == INT8_MIN && record->low == INT8_MIN && record->high == INT8_MAX &&
+           softmax->multiplier >= 0 && softmax->shift <= 31 && softmax->zero == 0 && softmax->diff_min >= -255 &&
+           softmax->diff_min <= 0;
+}
+
+bool tf_check_pad(const struct tf_net *net, const struct tf_record *record)
+{
+    const struct tf_tensor *x = input_of(net, record), *y = output_of(net, record);
+    for (uint32_t axis = 0; axis < 4; axis++) {
+        if ((uint32_t)((const struct tf_pad_record *)record)->before[axis] + x->dims[axis] > y->dims[axis]) {
+            return false;
+        }
+    }
+    return record->low == record->high;
+}
+
+bool tf_check_concatenation(const struct tf_net *net, const struct tf_record *record)
+{
+    const struct tf_concatenation_record *part = (const struct tf_concatenation_record *)record;
+    const uint32_t elements = tf_elements(input_of(net, record));
+    if (part->block < 1 || elements % part->block != 0) {
+        return false;
+    }
+    const uint32_t blocks = elements / part->block;
+    const uint64_t first_end = (uint64_t)part->start + part->block;
+    return (blocks == 1 || first_end <= part->stride) &&
+           first_end + (uint64_t)(blocks - 1) * part->stride <= tf_elements(output_of(net, record));
+}

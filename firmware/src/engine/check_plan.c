@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules 5, 6 and 16 of docs/specs/pack.md, section 9. After these checks, no operator needs to check its accesses. */
+#include "engine/plan.h"
+
+#define RECORDS_MAX 4096
+#define ELEMENTS_MAX (1u << 24)
+
+enum { ADD = 6, MUL = 7, QUANTIZE = 8, LOOKUP = 9 };
+#define IN_PLACE (1u << ADD | 1u << MUL | 1u << QUANTIZE | 1u << LOOKUP)
+#define WITH_SECOND (1u << ADD | 1u << MUL)
+
+static bool is_tensor(const struct tf_net *net, const struct tf_tensor *tensor)
+{
+    const bool constant = (tensor->flags & TF_TENSOR_CONSTANT) != 0;
+    const uint32_t room = constant ? net->weights.size : net->arena_bytes;
+    uint64_t elements = 1;
+    for (uint32_t axis = 0; axis < 4; axis++) {
+        elements *= tensor->dims[axis];
+        if (elements == 0 || elements >= ELEMENTS_MAX) {
+            return false;
+        }
+    }
+    return tensor->flags <= TF_TENSOR_CONSTANT && tensor->zero == 0 && (constant || tensor->offset % 4 == 0) &&
+           tensor->offset <= room && elements <= room - tensor->offset;
+}
+
+/* Rule 16, for one input. */
+static bool is_apart(const struct tf_net *net, const struct tf_record *record, uint32_t input)
+{
+    const struct tf_tensor *x = &net->tensors[input], *y = &net->tensors[record->output];
+    const uint32_t x_bytes = tf_elements(x), y_bytes = tf_elements(y);
+    if ((x->flags & TF_TENSOR_CONSTANT) != 0 || x->offset + x_bytes <= y->offset || y->offset + y_bytes <= x->offset) {
+        return true;
+    }
+    return (IN_PLACE >> record->number & 1) != 0 && x->offset == y->offset && x_bytes == y_bytes;
+}
+
+static bool is_input(const struct tf_net *net, const struct tf_record *record, uint32_t input)
+{
+    return input < net->tensor_count && is_apart(net, record, input);
+}
+
+static bool check_record(const struct tf_net *net, const struct tf_record *record)
+{
+    if (record->output >= net->tensor_count || (net->tensors[record->output].flags & TF_TENSOR_CONSTANT) != 0 ||
+        record->low > record->high || !is_input(net, record, record->input)) {
+        return false;
+    }
+    /* ADD and MUL have their second input at the same offset */
+    if ((WITH_SECOND >> record->number & 1) != 0 && !is_input(net, record, ((const struct tf_mul_record *)record)->second)) {
+        return false;
+    }
+    return tf_operators[record->number].check(net, record);
+}
+
+int tf_check_plan(const struct tf_net *net)
+{
+    uint32_t at = 0, count = 0;
+    for (uint32_t i = 0; i < net->tensor_count; i++) {
+        if (!is_tensor(net, &net->tensors[i])) {
+            return TF_ERR_PACK;
+        }
+    }
+    for (; at < net->plan.size && count < RECORDS_MAX; count++) {
+        const struct tf_record *record = (const struct tf_record *)(const void *)(net->plan.data + at);
+        if (net->plan.size - at < sizeof *record) {
+            return TF_ERR_PACK;
+        }
+        if (record->number >= TF_OPERATOR_COUNT) {
+            return TF_ERR_OPERATOR;
+        }
+        if (record->words != tf_operators[record->number].words || net->plan.size - at < 4u * record->words ||
+            !check_record(net, record)) {
+            return TF_ERR_PACK;
+        }
+        at += 4u * record->words;
+    }
+    return at == net->plan.size && count >= 1 ? TF_OK : TF_ERR_PACK;
+}

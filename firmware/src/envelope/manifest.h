@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The signed contents of an envelope: the manifest (envelope.md, V15) and the claims of a delegation (V8). */
+#ifndef TF_ENVELOPE_MANIFEST_H
+#define TF_ENVELOPE_MANIFEST_H
+
+#include "codec/cbor.h"
+#include "tinyfleet/state.h"
+
+/* Pointers into the bytes that were read. */
+struct tf_manifest {
+    bool configure; /* else install */
+    uint32_t sequence;
+    const uint8_t *vendor;   /* install; NULL in a configure manifest */
+    const uint8_t *class_id; /* install; NULL in a configure manifest */
+    const uint8_t *device;
+    const uint8_t *digest;
+    uint32_t size;                                 /* install */
+    struct tf_parameter values[TF_PARAMETERS_MAX]; /* configure */
+    uint8_t value_count;
+};
+
+TF_MUST_CHECK int tf_manifest_read(struct tf_view bytes, struct tf_manifest *manifest);
+
+/* Read a wrapped SUIT_Digest; returns its 32 bytes. */
+const uint8_t *tf_manifest_digest(struct tf_reader *reader);
+
+/* Read key, epoch and exp of a delegation, and which vendor it is for. */
+TF_MUST_CHECK int tf_claims_read(struct tf_view bytes, struct tf_delegation *delegation, const uint8_t **vendor);
+
+#endif

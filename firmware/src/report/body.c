@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "report/body.h"
+
+#include "crypto/cose.h"
+#include "store/blocks.h"
+#include "tinyfleet/crc32.h"
+
+#define DIGEST16 16
+#define PACK_FORMAT 1
+#define COUNTER_SHIFT 20 /* the lower bits count the reports since boot, the upper ones the boots */
+#define PARAMETER_MAP_MAX (1 + TF_PARAMETERS_MAX * 6)
+
+static void write_digest(struct tf_writer *writer, const uint8_t *digest)
+{
+    if (digest == NULL) {
+        tf_write_null(writer);
+    } else {
+        tf_write_bytes(writer, digest, DIGEST16);
+    }
+}
+
+static void write_uint(struct tf_writer *writer, uint64_t value)
+{
+    tf_write_head(writer, TF_UINT, value);
+}
+
+/* Digest of the verified pack in a slot that does not run, or NULL. */
+static const uint8_t *other_digest(const struct tf_agent *agent)
+{
+    for (uint8_t slot_id = TF_SLOT_A; slot_id <= TF_SLOT_B; slot_id++) {
+        const struct tf_slot *slot = &tf_state_view(agent)->slot[slot_id - TF_SLOT_A];
+        if (slot->status >= TF_STATUS_VERIFIED && slot_id != agent->running.slot_id) {
+            return slot->digest;
+        }
+    }
+    return NULL;
+}
+
+static uint8_t parameters_in_force(const struct tf_agent *agent)
+{
+    const struct tf_state *state = tf_state_view(agent);
+    return agent->running.engine != NULL && tf_same(state->configured, agent->running.digest, TF_DIGEST_BYTES) ? state->parameter_count : 0;
+}
+
+static void write_parameter_map(struct tf_writer *writer, const struct tf_agent *agent)
+{
+    const struct tf_parameter *parameters = tf_state_view(agent)->parameters;
+    const uint8_t count = parameters_in_force(agent);
+    tf_write_head(writer, TF_MAP, count);
+    for (uint8_t i = 0; i < count; i++) {
+        write_uint(writer, parameters[i].index);
+        tf_write_int(writer, parameters[i].value);
+    }
+}
+
+static uint32_t parameters_crc(const struct tf_agent *agent)
+{
+    uint8_t map[PARAMETER_MAP_MAX];
+    struct tf_writer writer = {map, sizeof map, 0};
+    if (parameters_in_force(agent) == 0) {
+        return 0;
+    }
+    write_parameter_map(&writer, agent);
+    return tf_crc32(0, map, writer.length);
+}
+
+static void write_transfer(struct tf_writer *writer, struct tf_agent *agent)
+{
+    const struct tf_state *state = tf_state_view(agent);
+    if (state->phase != TF_PHASE_RECEIVING) {
+        tf_write_null(writer);
+        return;
+    }
+    tf_write_head(writer, TF_ARRAY, 5);
+    write_digest(writer, tf_slot_of(agent, state->target)->digest);
+    write_uint(writer, state->transfer.encoding);
+    write_uint(writer, state->transfer.payload_bytes);
+    write_uint(writer, state->transfer.block_bytes);
+    write_uint(writer, tf_blocks_first_missing(agent));
+}
+
+static void write_report(struct tf_writer *writer, struct tf_agent *agent)
+{
+    const struct tf_state *state = tf_state_view(agent);
+    const struct tf_running *running = &agent->running;
+    uint8_t kid[TF_KID_BYTES] = {0};
+    if (state->delegation.epoch != 0) {
+        tf_key_id(kid, state->delegation.key);
+    }
+    tf_write_head(writer, TF_ARRAY, 19);
+    write_uint(writer, TF_BODY_REPORT);
+    write_uint(writer, ((uint64_t)state->boots << COUNTER_SHIFT) + agent->counters.reports);
+    write_uint(writer, state->sequence);
+    write_uint(writer, state->delegation.epoch);
+    tf_write_bytes(writer, kid, sizeof kid);
+    write_uint(writer, state->phase);
+    write_uint(writer, running->slot_id >= TF_SLOT_PREBAKED ? 1u : running->slot_id);
+    write_digest(writer, tf_running_digest(agent));
+    write_digest(writer, other_digest(agent));
+    write_uint(writer, running->why);
+    write_digest(writer, state->has_failed ? state->failed : NULL);
+    tf_write_int(writer, state->error);
+    write_uint(writer, (uint64_t)state->flags | agent->work.flags);
+    write_uint(writer, parameters_crc(agent));
+    write_uint(writer, state->boots);
+    write_uint(writer, agent->counters.inferences);
+    write_uint(writer, agent->counters.anomalies);
+    write_uint(writer, agent->counters.faults);
+    write_transfer(writer, agent);
+}
+
+static void write_operators(struct tf_writer *writer, const struct tf_agent *agent)
+{
+    uint32_t operators = 0;
+    uint8_t bytes[4];
+    size_t length = sizeof bytes;
+    for (size_t i = 0; i < agent->engine_count; i++) {
+        operators |= agent->engines[i]->operators;
+    }
+    tf_store32(bytes, operators);
+    while (length > 0 && bytes[length - 1] == 0) {
+        length--;
+    }
+    tf_write_bytes(writer, bytes, length);
+}
+
+static void write_capabilities(struct tf_writer *writer, struct tf_agent *agent)
+{
+    const struct tf_identity *identity = &agent->identity;
+    const uint32_t slot_bytes = agent->hal.geometry.slot[0].size;
+    tf_write_head(writer, TF_ARRAY, 12);
+    write_uint(writer, TF_BODY_CAPABILITIES);
+    tf_write_text(writer, identity->type);
+    tf_write_bytes(writer, identity->class_id, TF_UUID_BYTES);
+    write_uint(writer, PACK_FORMAT);
+    write_operators(writer, agent);
+    write_uint(writer, slot_bytes);
+    write_uint(writer, agent->arena.size);
+    write_uint(writer, TF_BLOCK_MAX);
+    write_uint(writer, TF_BLOCK_MS);
+    tf_write_head(writer, TF_SIMPLE, slot_bytes != 0 ? TF_CBOR_TRUE : TF_CBOR_FALSE);
+    tf_write_head(writer, TF_ARRAY, identity->prebaked_count);
+    for (uint8_t i = 0; i < identity->prebaked_count; i++) {
+        write_digest(writer, identity->prebaked[i].digest);
+    }
+    tf_write_text(writer, TF_FIRMWARE_VERSION);
+}
+
+static void write_summary(struct tf_writer *writer, struct tf_agent *agent)
+{
+    const struct tf_scores *scores = &agent->scores;
+    tf_write_head(writer, TF_ARRAY, 7);
+    write_uint(writer, TF_BODY_SUMMARY);
+    write_digest(writer, tf_running_digest(agent));
+    write_uint(writer, agent->counters.inferences);
+    write_uint(writer, agent->counters.anomalies);
+    write_uint(writer, agent->counters.faults);
+    write_uint(writer, tf_state_view(agent)->boots);
+    if (scores->count == 0) {
+        tf_write_null(writer);
+        return;
+    }
+    tf_write_head(writer, TF_ARRAY, 5);
+    write_uint(writer, scores->count);
+    tf_write_int(writer, scores->min);
+    tf_write_int(writer, scores->max);
+    tf_write_int(writer, scores->sum);
+    tf_write_head(writer, TF_ARRAY, TF_HISTOGRAM_BINS);
+    for (int i = 0; i < TF_HISTOGRAM_BINS; i++) {
+        write_uint(writer, scores->histogram[i]);
+    }
+}
+
+static void write_parameters(struct tf_writer *writer, struct tf_agent *agent)
+{
+    tf_write_head(writer, TF_ARRAY, 3);
+    write_uint(writer, TF_BODY_PARAMETERS);
+    write_digest(writer, tf_running_digest(agent));
+    write_parameter_map(writer, agent);
+}
+
+void tf_body_write(struct tf_writer *writer, struct tf_agent *agent, enum tf_body body)
+{
+    static void (*const bodies[])(struct tf_writer *, struct tf_agent *) = {
+        [TF_BODY_REPORT] = write_report,
+        [TF_BODY_CAPABILITIES] = write_capabilities,
+        [TF_BODY_SUMMARY] = write_summary,
+        [TF_BODY_PARAMETERS] = write_parameters,
+    };
+    bodies[body](writer, agent);
+}

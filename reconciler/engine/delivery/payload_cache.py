@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The payloads as which packs are sent, encoded once for all devices that run the same pack, off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+
+from reconciler.compiler.payload.encodings import EncodedPayload, candidates
+from reconciler.engine.artifacts.catalog import ArtifactCatalog
+from reconciler.engine.delivery.transfer_jobs import DeliveryTarget, PackPayloads, fitting
+from reconciler.model import Artifact, Desired, DeviceId, Digest, PayloadEncoding, short_digest_from_bytes
+
+MAX_KEPT = 32  # pairs of packs; a fleet in the middle of a rollout has few
+
+PayloadKey = tuple[Digest, Digest | None]  # the pack to send, and the running pack that a patch is made against
+
+
+class PayloadCache:
+    """Encodes payloads and keeps the last ones. For the event loop's thread only; encoding runs on others."""
+
+    def __init__(self, artifacts: ArtifactCatalog) -> None:
+        self._artifacts = artifacts
+        self._encoded: OrderedDict[PayloadKey, asyncio.Task[tuple[EncodedPayload, ...]]] = OrderedDict()
+        self._raw_only: set[DeviceId] = set()  # devices in which pack and encoded payload do not fit side by side
+
+    async def payloads(self, desired: Desired, artifact: Artifact, target: DeliveryTarget) -> PackPayloads:
+        """Return all payloads that a device has room for, the smallest first."""
+        payloads = await self._all(desired, artifact, target)
+        if target.device in self._raw_only:
+            payloads = tuple(each for each in payloads if each.encoding is PayloadEncoding.RAW)
+        return PackPayloads(artifact.digest, artifact.pack_bytes, fitting(payloads, artifact.pack_bytes, target))
+
+    def send_raw(self, device: DeviceId) -> bool:
+        """Send this device only raw packs from now on; return whether that is a change."""
+        changed = device not in self._raw_only
+        self._raw_only.add(device)
+        return changed
+
+    async def _all(self, desired: Desired, artifact: Artifact, target: DeliveryTarget) -> tuple[EncodedPayload, ...]:
+        running = short_digest_from_bytes(target.report.running or b"")
+        base = self._artifacts.available(desired).by_short_digest.get(running)
+        pair = (artifact.digest, base.digest if base else None)
+        task = self._encoded.get(pair)
+        if task is None or (task.done() and (task.cancelled() or task.exception())):
+            pack = self._artifacts.pack(desired, artifact)
+            old = self._artifacts.pack(desired, base) if base is not None else None
+            task = asyncio.create_task(asyncio.to_thread(_encode, pack, old), name=f"encode {artifact.digest[:12]}")
+            self._encoded[pair] = task
+            if len(self._encoded) > MAX_KEPT:
+                self._encoded.popitem(last=False)
+        return await asyncio.shield(task)  # this delivery may be cancelled while others wait for the same payload
+
+
+def _encode(pack: bytes, base: bytes | None) -> tuple[EncodedPayload, ...]:
+    return tuple(candidates(pack, base))

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing to the state database. A gateway has one writer: its daemon, or a command that runs instead of it.
+
+Nothing in it is precious: a damaged file is set aside, and the truth is asked again from Git and the devices.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar
+
+from reconciler import sqlite_file
+from reconciler.engine.state import schema
+from reconciler.engine.state.reader import Row, StateReader, Value
+from reconciler.engine.state.records import (
+    BaselineRecord,
+    DeviceRecord,
+    EvidenceRecord,
+    FlappingRecord,
+    IdentityRecord,
+    OrderRecord,
+    QuarantineRecord,
+)
+from reconciler.errors import Unusable
+from reconciler.model import Artifact, Commit, DeviceId, Digest, RolloutId, RolloutMemory
+
+
+class StateUnusable(Unusable):
+    """The database can't be opened or written: permissions, or a full disk."""
+
+    reason: ClassVar[str] = "StateUnusable"
+
+
+class StateWriter(StateReader):
+    """The database, open for reading and writing. `recovered` says what was wrong with a file that was set aside.
+
+    The event loop's thread and the Git thread share one connection, one statement or transaction at a time.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        try:
+            opened = sqlite_file.open_database(path, schema.prepare)
+        except sqlite3.OperationalError as error:
+            raise StateUnusable(f"{path}: {error}; check the folder's owner, its permissions and free space") from error
+        super().__init__(opened.connection)
+        self.recovered = opened.damage
+
+    def close(self) -> None:
+        """Write everything to the main file and close it; the file can be copied afterwards."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make all changes inside one transaction."""
+        with self._lock, self._translated():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # SQLite ends the transaction itself when the disk is full
+                    self._db.execute("ROLLBACK")
+                raise
+
+    # ------------------------------------------------------------ Git
+
+    def save_applied(self, commit: Commit) -> None:
+        """Keep the commit that is enforced."""
+        self._write("INSERT OR REPLACE INTO fact VALUES ('applied', ?)", (commit,))
+
+    # ------------------------------------------------------------ devices
+
+    def save_device(self, record: DeviceRecord) -> None:
+        """Keep the last report of a device."""
+        self._write(
+            "INSERT OR REPLACE INTO device VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                record.device,
+                record.seen_at.timestamp(),
+                _timestamp(record.confirmed_since),
+                record.report,
+                record.capabilities,
+                json.dumps(dict(record.parameters or {})),
+                record.parameters_crc32,
+            ),
+        )
+
+    def save_order(self, device: DeviceId, order: OrderRecord) -> None:
+        """Keep an order before it is sent."""
+        values = (device, order.digest, order.sequence, order.envelope)
+        self._write("INSERT OR REPLACE INTO sent_order VALUES (?, ?, ?, ?)", values)
+
+    def save_identity(self, record: IdentityRecord) -> None:
+        """Keep what a device's fresh reports said over time."""
+        self._write("INSERT OR REPLACE INTO identity VALUES (?, ?, ?, ?, ?, ?)", astuple(record))
+
+    def save_flapping(self, device: DeviceId, record: FlappingRecord) -> None:
+        """Keep how often a device fell silent and came back."""
+        values = (device, record.flaps, record.flapped_at.timestamp())
+        self._write("INSERT OR REPLACE INTO flapping VALUES (?, ?, ?)", values)
+
+    def save_summary(self, device: DeviceId, running: str, body: bytes) -> None:
+        """Keep the last summary of a device for the pack that it runs."""
+        self._write("INSERT OR REPLACE INTO summary VALUES (?, ?, ?)", (device, running, body))
+
+    def forget_device(self, device: DeviceId) -> None:
+        """Delete all that is known of a device."""
+        for table in schema.OF_A_DEVICE:
+            self._write(f"DELETE FROM {table} WHERE device = ?", (device,))  # noqa: S608 - the names are constants
+
+    # ------------------------------------------------------------ artifacts
+
+    def save_artifact(self, artifact: Artifact, source: str) -> None:
+        """Keep the facts of an artifact; `source` is the digest of all that it was built from."""
+        self._write(
+            "INSERT OR REPLACE INTO artifact VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                artifact.model.name,
+                artifact.model.version,
+                artifact.type,
+                source,
+                artifact.digest,
+                artifact.pack_bytes,
+                artifact.arena_bytes,
+                json.dumps(sorted(artifact.operators)),
+            ),
+        )
+
+    def save_quarantine(self, record: QuarantineRecord) -> None:
+        """Keep that a pack failed on a device."""
+        self._write("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?)", astuple(record))
+
+    def release(self, device: DeviceId, digest: Digest) -> None:
+        """Take a pack out of quarantine on one device."""
+        self._write("DELETE FROM quarantine WHERE device = ? AND digest = ?", (device, digest))
+
+    # ------------------------------------------------------------ rollouts
+
+    def save_evidence(self, device: DeviceId, record: EvidenceRecord) -> None:
+        """Keep what a device counted for a gate."""
+        values = (device, record.running, record.since, record.body, record.seconds)
+        self._write("INSERT OR REPLACE INTO gate_evidence VALUES (?, ?, ?, ?, ?)", values)
+
+    def save_baseline(self, device: DeviceId, record: BaselineRecord) -> None:
+        """Keep what a device was before a rollout first changes it."""
+        before = record.before
+        parameters = json.dumps(dict(before.parameters))
+        values = (device, before.revision, before.running, parameters, record.body, record.seconds)
+        self._write("INSERT OR REPLACE INTO baseline VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def replace_rollout_memories(self, memories: Mapping[RolloutId, RolloutMemory]) -> None:
+        """Keep which rollouts stopped or completed, and forget all others."""
+        with self.transaction():
+            self._write("DELETE FROM rollout")
+            for name, each in memories.items():
+                values = (name, each.revision, each.stopped, _timestamp(each.stopped_at), _timestamp(each.completed_at))
+                self._write("INSERT INTO rollout VALUES (?, ?, ?, ?, ?)", values)
+
+    # ------------------------------------------------------------ status
+
+    def save_status_files(self, files: Mapping[str, bytes], gone: Iterable[str]) -> None:
+        """Keep the status files as they are to be committed."""
+        with self.transaction():
+            self._db.executemany("INSERT OR REPLACE INTO status_file VALUES (?, ?)", files.items())
+            self._db.executemany("DELETE FROM status_file WHERE path = ?", [(path,) for path in gone])
+
+    # ------------------------------------------------------------ the connection
+
+    def _write(self, statement: str, values: Sequence[Value] = ()) -> None:
+        with self._lock, self._translated():
+            self._db.execute(statement, values)
+
+    def _rows(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
+        with self._lock, self._translated():
+            return super()._rows(statement, values)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn SQLite's errors about files and disks into one that an operator can act on."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StateUnusable(f"{self.path}: {error}; is the disk full, or the file not ours?") from error
+
+
+def _timestamp(at: datetime | None) -> float | None:
+    return at.timestamp() if at is not None else None

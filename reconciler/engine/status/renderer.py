@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a pass to the status files that changed: a device is rendered again only if its action or report changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from reconciler.model import (
+    Action,
+    Artifact,
+    DeviceId,
+    GatewayId,
+    Observed,
+    ObservedDevice,
+    RolloutId,
+    RolloutReport,
+    ShortDigest,
+    short_digest,
+)
+from reconciler.page.page_model import PageModel
+from reconciler.page.routes import INDEX, committed
+from reconciler.report.device_status import DeviceStatus, Distrust, Moment, device_status
+from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, gateway_status
+from reconciler.report.rollout_file import read_rollout_file, rollout_file
+from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, rollout_status
+from reconciler.report.status_files import device_file, gateway_file, read_device_file, read_gateway_file, readme
+
+README = "README.md"
+GATEWAY = "gateway.yaml"
+DEVICES = "devices/"
+ROLLOUTS = "rollouts/"
+
+
+@dataclass(frozen=True, slots=True)
+class PassOutcome:
+    """What one pass has to report. Without a commit to enforce there is nothing but the gateway."""
+
+    gateway: GatewayFacts
+    moment: Moment
+    actions: tuple[Action, ...] = ()
+    observed: Observed = field(default_factory=Observed)
+    by_short_digest: Mapping[ShortDigest, Artifact] = field(default_factory=dict)
+    owners: Mapping[DeviceId, RolloutId] = field(default_factory=dict)  # the rollout that has each device
+    distrusted: Mapping[DeviceId, Distrust] = field(default_factory=dict)
+    rollout_facts: tuple[RolloutFacts, ...] = ()
+
+
+@dataclass(slots=True)
+class _RenderedDevice:
+    """A device's last status, and what it was made of."""
+
+    action: Action
+    seen: ObservedDevice | None
+    distrust: Distrust | None
+    status: DeviceStatus
+
+
+class StatusRenderer:
+    """Renders status files, and keeps the last statuses so that only changes are rendered."""
+
+    def __init__(self, name: GatewayId, before: Mapping[str, bytes], *, page: bool = False) -> None:
+        self._name = name
+        self._before_start = before  # files of an earlier run: they say since when conditions hold
+        self._page = page  # an HTML page next to the README
+        self._page_differs = page != (INDEX in before)  # the configuration was changed since
+        self._devices: dict[DeviceId, _RenderedDevice] = {}
+        self._gateway = read_gateway_file(before[GATEWAY]) if GATEWAY in before else None
+        rollouts = [read_rollout_file(body) for path, body in before.items() if path.startswith(ROLLOUTS)]
+        self._rollouts = {status.facts.rollout: status for status in rollouts}
+
+    @property
+    def devices(self) -> tuple[DeviceStatus, ...]:
+        """Return every device's status."""
+        return tuple(rendered.status for rendered in self._devices.values())
+
+    @property
+    def gateway(self) -> GatewayStatus | None:
+        """Return the gateway's status."""
+        return self._gateway
+
+    @property
+    def rollouts(self) -> Mapping[RolloutId, RolloutStatus]:
+        """Return every rollout's status."""
+        return self._rollouts
+
+    @property
+    def reports(self) -> dict[RolloutId, RolloutReport]:
+        """Return what was last reported to peers about our devices in each rollout."""
+        return {name: status.facts.word for name, status in self._rollouts.items()}
+
+    def render(self, outcome: PassOutcome) -> tuple[dict[str, bytes], set[str]]:
+        """Return the files that are new or different, and the paths that are gone."""
+        files: dict[str, bytes] = {}
+        present = set()
+        for action in outcome.actions:
+            present.add(action.device)
+            self._render_device(action, outcome, files)
+        gone = {_device_path(device) for device in self._devices.keys() - present}
+        gone |= {
+            path for path in self._before_start if path.startswith(DEVICES) and path[len(DEVICES) : -5] not in present
+        }
+        for device in self._devices.keys() - present:
+            del self._devices[device]
+        gone |= self._render_rollouts(outcome, files)
+        gateway = gateway_status(outcome.gateway, outcome.moment, self._gateway)
+        if files or gone or gateway != self._gateway or self._page_differs:
+            self._gateway = gateway
+            files[GATEWAY] = gateway_file(gateway)
+            files[README] = readme(gateway, self.devices, outcome.owners, self._rollouts.values())
+            if self._page:
+                files[INDEX] = committed(PageModel(gateway, self.devices, tuple(self._rollouts.values())))
+            elif self._page_differs:
+                gone.add(INDEX)
+            self._page_differs = False
+        self._before_start = {}
+        return files, gone
+
+    def _render_rollouts(self, outcome: PassOutcome, files: dict[str, bytes]) -> set[str]:
+        """Render the rollouts that changed; return the paths of those that are gone."""
+        present = {}
+        for facts in outcome.rollout_facts:
+            before = self._rollouts.get(facts.rollout)
+            status = rollout_status(facts, outcome.moment, before)
+            present[facts.rollout] = status
+            if status != before:
+                files[_rollout_path(facts.rollout)] = rollout_file(status)
+        gone = {_rollout_path(name) for name in self._rollouts.keys() - present.keys()}
+        self._rollouts = present
+        return gone
+
+    def _render_device(self, action: Action, outcome: PassOutcome, files: dict[str, bytes]) -> None:
+        device = action.device
+        seen = outcome.observed.devices.get(device)
+        last = self._devices.get(device)
+        distrust = outcome.distrusted.get(device)
+        # Observed devices are snapshots (reconciler.model.snapshot): the same object means unchanged.
+        if last is not None and last.seen is seen and last.distrust == distrust and last.action == action:
+            return
+        model = _model(seen, outcome.by_short_digest)
+        status = device_status(action, seen, model, outcome.moment, self._previous(device), distrust)
+        self._devices[device] = _RenderedDevice(action, seen, distrust, status)
+        if last is None or status != last.status:
+            files[_device_path(device)] = device_file(status)
+
+    def _previous(self, device: DeviceId) -> DeviceStatus | None:
+        if device in self._devices:
+            return self._devices[device].status
+        body = self._before_start.get(_device_path(device))
+        return read_device_file(body) if body is not None else None
+
+
+def has_stopped(before: Mapping[RolloutId, RolloutStatus], after: Mapping[RolloutId, RolloutStatus]) -> bool:
+    """Return whether a rollout has just stopped. Other gateways continue it until they read that."""
+    return any(
+        status.facts.word.stopped and not (name in before and before[name].facts.word.stopped)
+        for name, status in after.items()
+    )
+
+
+def _device_path(device: DeviceId) -> str:
+    return f"{DEVICES}{device}.yaml"
+
+
+def _rollout_path(rollout: RolloutId) -> str:
+    return f"{ROLLOUTS}{rollout}.yaml"
+
+
+def _model(seen: ObservedDevice | None, by_short_digest: Mapping[ShortDigest, Artifact]) -> str | None:
+    if seen is None or seen.running is None:
+        return None
+    artifact = by_short_digest.get(short_digest(seen.running))
+    return str(artifact.model) if artifact is not None else None

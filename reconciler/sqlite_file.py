@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a SQLite file is opened: with a write-ahead log, and with a damaged file out of the way.
+
+Nothing that tinyfleet keeps in SQLite is precious: it can be asked again from Git and the devices. So a damaged file
+must never keep a gateway from starting. A file that is locked, read-only or on a full disk is not damaged: SQLite
+reports that as an `OperationalError`, which is the caller's to handle.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+SIDE_FILES = ("", "-wal", "-shm")  # suffixes of the files that make up one database
+
+Prepare = Callable[
+    [sqlite3.Connection], object
+]  # checks a file and creates its tables; raises DatabaseError if damaged
+Discard = Callable[[Path], None]  # gets a damaged file out of the way
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedDatabase:
+    """A connection, and what was wrong with the file that was found, if anything."""
+
+    connection: sqlite3.Connection
+    damage: str | None = None
+
+
+def set_aside(path: Path) -> None:
+    """Rename a database so that its owner can look at it later."""
+    for suffix in SIDE_FILES:
+        file = path.with_name(path.name + suffix)
+        if file.exists():
+            file.replace(file.with_name(f"{file.name}.damaged"))
+
+
+def remove(path: Path) -> None:
+    """Delete a database, as far as permissions allow."""
+    for suffix in SIDE_FILES:
+        with contextlib.suppress(OSError):
+            path.with_name(path.name + suffix).unlink()
+
+
+def open_database(
+    path: Path, prepare: Prepare, *, discard: Discard = set_aside, autocommit: bool = True, wait_s: float = 5.0
+) -> OpenedDatabase:
+    """Open a file for reading and writing; replace it with an empty one if it is damaged.
+
+    The connection may be handed from thread to thread, but only one thread may use it at a time. Without `autocommit`
+    the caller commits. `wait_s` is how long to wait for another process that holds the file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return OpenedDatabase(_connected(path, prepare, autocommit=autocommit, wait_s=wait_s))
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        discard(path)
+        return OpenedDatabase(_connected(path, prepare, autocommit=autocommit, wait_s=wait_s), str(error))
+
+
+@contextmanager
+def open_read_only(path: Path, *, writer_runs: bool) -> Iterator[sqlite3.Connection]:
+    """Open a file that another process may be writing, without leaving a trace next to it.
+
+    Without a writer the file can't change, so SQLite needs no side files and no write permission in the folder.
+    """
+    with_log = writer_runs or path.with_name(path.name + "-wal").exists()
+    options = "mode=ro" if with_log else "mode=ro&immutable=1"
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True)) as connection:
+        yield connection
+
+
+def _connected(path: Path, prepare: Prepare, *, autocommit: bool, wait_s: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=wait_s, check_same_thread=False)
+    try:
+        if autocommit:
+            connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")  # after a power cut the last changes may be missing
+        prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A device and its reports, for the tests of the engine."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from reconciler.devices.reports import DecisionReason, DeviceReport, Flag, ModelPlace
+from reconciler.model import DeviceId, Phase
+
+PUMP = DeviceId("pump-1")
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def report(counter: int, sequence: int = 0) -> DeviceReport:
+    """Return a report of a device that runs a confirmed pack; bits 20 and up of its counter count boots."""
+    return DeviceReport(
+        counter=counter,
+        sequence=sequence,
+        epoch=1,
+        gateway=bytes(8),
+        phase=Phase.CONFIRMED,
+        place=ModelPlace.SLOT_A,
+        running=bytes(16),
+        other=None,
+        why=DecisionReason.CONFIRMED,
+        failed=None,
+        error=0,
+        flags=Flag(0),
+        parameters=0,
+        boots=counter >> 20,
+        inferences=0,
+        anomalies=0,
+        faults=0,
+        transfer=None,
+    )
+
+
+class FixedClock:
+    """A clock that stands at noon."""
+
+    def now(self) -> datetime:
+        return NOON
+
+    def steady_s(self) -> float:
+        return 0.0

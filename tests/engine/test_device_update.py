@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One update of one device: what is asked first, what is sent, and what follows from each outcome."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from reconciler.devices.conversation import Confirmed, Lost, Outcome, Rejected, TrialFailed
+from reconciler.devices.error_codes import Code, refused
+from reconciler.devices.messages import ReportKind
+from reconciler.devices.reports import Body
+from reconciler.engine.state.writer import StateWriter
+from reconciler.model import ActivatePrebaked, Configure, HealthGate, HealthMetric, Origin
+from tests.engine.one_device import CAPABILITIES, DEVICE, DIGESTS, INSTALL, PACKS, RUNS_V1, RUNS_V2, OneDevice
+from tests.engine.reports import NOON
+from tests.plan.example_fleet import EVERYWHERE, V2
+
+CONFIGURE = Configure(DEVICE, EVERYWHERE.name, {"threshold": 9}, "threshold 7 → 9")
+GATED = replace(EVERYWHERE, gates=(HealthGate(HealthMetric.FAULTS, at_most=0),))
+
+
+def test_a_confirmed_pack_is_observed_at_once(state: StateWriter) -> None:
+    one = OneDevice(state, outcomes=[Confirmed(RUNS_V2)])
+    assert one.run(INSTALL) == ["confirmed, sequence 4"]
+    (job,) = one.session.jobs
+    assert (job.sequence, job.payload != b"", job.digest16) == (4, True, bytes.fromhex(DIGESTS[V2])[:16])
+    assert one.inventory.report_of(DEVICE) == RUNS_V2
+    assert state.order(DEVICE) is not None
+    assert one.inventory.evidence.baseline(DEVICE) is not None
+
+
+def test_a_pack_that_the_device_holds_takes_an_envelope_alone(state: StateWriter) -> None:
+    one = OneDevice(state, outcomes=[Confirmed(RUNS_V2), Confirmed(RUNS_V2)])
+    activate = ActivatePrebaked(DEVICE, EVERYWHERE.name, V2, {}, "was made with m@2")
+    one.run(replace(INSTALL, origin=Origin.OTHER_SLOT), activate)
+    assert [job.payload for job in one.session.jobs] == [b"", b""]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "message", "why"),
+    [
+        (TrialFailed(replace(RUNS_V1, counter=2, error=-31)), "the trial failed", "the trial failed"),
+        (
+            Rejected(Code.SIGNATURE, "offering"),
+            "refused while offering with -16: the signature is wrong",
+            "refused while offering with -16: the signature is wrong",
+        ),
+        (Rejected(Code.SEQUENCE, "offering"), refused(Code.SEQUENCE, "offering"), None),  # our view was outdated
+        (Lost("no answer to 6 questions"), "lost: no answer to 6 questions", None),
+    ],
+)
+def test_a_pack_that_failed_for_good_is_quarantined(
+    state: StateWriter, outcome: Outcome, message: str, why: str | None
+) -> None:
+    one = OneDevice(state, outcomes=[outcome])
+    assert one.run(INSTALL)[0].startswith(message)
+    if why is None:
+        assert one.why_quarantined is None
+    else:
+        assert (one.why_quarantined or "").startswith(why)
+
+
+def test_a_pack_that_does_not_fit_next_to_its_payload_is_sent_raw_next(state: StateWriter) -> None:
+    one = OneDevice(state, outcomes=[Rejected(Code.TOO_LARGE, "offering"), Rejected(Code.TOO_LARGE, "offering")])
+    first, second = one.run(INSTALL, INSTALL)
+    assert first.endswith("the next try sends the pack raw")
+    assert second == refused(Code.TOO_LARGE, "offering")  # raw it can't be smaller
+    assert one.session.jobs[1].payload == PACKS[V2]
+    assert one.why_quarantined is not None
+
+
+def test_refused_parameters_quarantine_no_pack(state: StateWriter, caplog: pytest.LogCaptureFixture) -> None:
+    one = OneDevice(state, outcomes=[Rejected(-24, "offering")])
+    one.run(CONFIGURE)
+    assert "the device did not accept the parameters: refused while offering with -24: " in caplog.text
+    assert state.quarantined() == []
+
+
+def test_no_parameters_are_sent_for_an_unknown_pack(state: StateWriter) -> None:
+    one = OneDevice(state, bodies={ReportKind.REPORT: replace(RUNS_V1, running=b"\x77" * 16)})
+    assert one.run(CONFIGURE) == ["lost: the pack that it runs is unknown"]
+    assert one.session.jobs == []
+
+
+@pytest.mark.parametrize(
+    ("bodies", "message"),
+    [
+        ({}, "lost: it did not send its report"),
+        ({ReportKind.REPORT: CAPABILITIES}, "lost: it did not send its report"),
+        (
+            {ReportKind.REPORT: RUNS_V1},
+            "lost: a gate compares with what it counted so far: it did not send its summary",
+        ),
+    ],
+)
+def test_nothing_is_sent_to_a_device_that_does_not_answer_first(
+    state: StateWriter, bodies: dict[ReportKind, Body | None], message: str
+) -> None:
+    one = OneDevice(state, bodies=bodies, rollout=GATED)
+    assert one.run(INSTALL) == [message]
+    assert one.session.jobs == []
+
+
+def test_a_gate_on_the_inference_rate_waits_until_the_rate_is_known(state: StateWriter) -> None:
+    rate = HealthGate(HealthMetric.INFERENCE_RATE_RATIO, at_least=0.9)
+    one = OneDevice(state, rollout=replace(EVERYWHERE, gates=(rate,)))
+    assert one.run(INSTALL) == ["lost: a gate compares with its inference rate, which is not known yet"]
+
+
+def test_nothing_is_sent_to_a_clone(state: StateWriter) -> None:
+    one = OneDevice(state)
+    for counter in (50, 2, 51, 3, 52):
+        one.inventory.record_report(DEVICE, replace(RUNS_V1, counter=counter), NOON, asked=True)
+    one.session.bodies[ReportKind.REPORT] = replace(RUNS_V1, counter=4)
+    assert one.run(INSTALL) == ["lost: two devices answer under its name"]
+
+
+def test_nothing_is_sent_to_a_device_with_unknown_capabilities(state: StateWriter) -> None:
+    one = OneDevice(state)
+    one.inventory.forget(DEVICE)
+    assert one.run(INSTALL) == ["lost: it did not send its capabilities"]
+    assert one.session.jobs == []
+
+
+def test_a_device_that_was_not_polled_yet_is_asked_for_its_capabilities(state: StateWriter) -> None:
+    one = OneDevice(state, outcomes=[Confirmed(RUNS_V2)])
+    one.inventory.forget(DEVICE)
+    one.session.bodies[ReportKind.CAPABILITIES] = CAPABILITIES
+    assert one.run(INSTALL) == ["confirmed, sequence 4"]
+    assert len(one.session.jobs) == 1
+    assert one.inventory.capabilities_of(DEVICE) == CAPABILITIES
+
+
+def test_a_pack_that_the_store_lost_is_forgotten_and_built_again(state: StateWriter) -> None:
+    one = OneDevice(state)
+    one.store.lost = True
+    assert one.run(INSTALL) == ["lost: the store is empty"]
+    assert one.run(INSTALL) == ["lost: the store is empty"]  # no second delivery: the pack must be built first
+    assert one.session.jobs == []

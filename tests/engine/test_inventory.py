@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is known of devices: replays, flapping, quarantines that end, and devices that are gone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from reconciler.devices.reports import CapabilitiesBody, Flag
+from reconciler.engine.observed.interpret import PackDefaults
+from reconciler.engine.observed.inventory import Inventory
+from reconciler.engine.state.records import QuarantineRecord
+from reconciler.engine.state.writer import StateWriter
+from reconciler.model import DeviceId, Digest, RolloutId
+from tests.engine.reports import NOON, PUMP, report
+
+OTHER = DeviceId("pump-2")
+FAILURE = QuarantineRecord(PUMP, Digest("ab" * 32), "the trial failed with -31", RolloutId("wear"), "revision")
+CAPABILITIES = CapabilitiesBody(
+    "board", bytes(16), 1, b"\x01", 8192, 1024, 512, 0, updates=True, prebaked=(), firmware="1"
+)
+
+
+def seen(inventory: Inventory) -> set[DeviceId]:
+    return set(inventory.observed(PackDefaults(), {}).devices)
+
+
+def test_an_unsolicited_report_that_is_not_newer_is_a_replay(inventory: Inventory) -> None:
+    later = NOON + timedelta(minutes=1)
+    assert inventory.record_report(PUMP, report(9), NOON, asked=True)
+    assert not inventory.record_report(PUMP, report(9), later, asked=False)
+    assert inventory.records[PUMP].seen_at == NOON
+    assert inventory.record_report(PUMP, report(10), later, asked=False)
+    assert inventory.records[PUMP].seen_at == later
+
+
+def test_a_device_that_fell_silent_and_came_back_has_flapped(inventory: Inventory) -> None:
+    inventory.silent_after_s = 900.0
+    for minutes, counter in ((0, 1), (5, 2), (60, 3), (120, 4)):
+        inventory.record_report(PUMP, report(counter), NOON + timedelta(minutes=minutes), asked=True)
+    found = inventory.observed(PackDefaults(), {}).devices[PUMP]
+    assert (found.flaps, found.flapped_at) == (2, NOON + timedelta(minutes=120))
+
+
+def test_a_quarantine_ends_when_the_rollout_has_another_revision(inventory: Inventory, state: StateWriter) -> None:
+    inventory.quarantine(FAILURE)
+    assert inventory.why_quarantined(PUMP, FAILURE.digest) == FAILURE.why
+    inventory.release_outdated({FAILURE.rollout: "revision"})
+    assert inventory.observed(PackDefaults(), {}).quarantined == {(PUMP, FAILURE.digest)}
+    inventory.release_outdated({FAILURE.rollout: "another revision"})
+    assert inventory.observed(PackDefaults(), {}).quarantined == frozenset()
+    assert inventory.why_quarantined(PUMP, FAILURE.digest) is None
+    assert state.quarantined() == []
+
+
+def test_nothing_is_left_of_a_device_that_is_gone(inventory: Inventory, state: StateWriter) -> None:
+    for device in (PUMP, OTHER):
+        inventory.record_report(device, report(1), NOON, asked=True)
+    inventory.record_capabilities(PUMP, CAPABILITIES)
+    inventory.quarantine(FAILURE)
+    assert seen(inventory) == {PUMP, OTHER}
+    inventory.forget(PUMP)  # while it is still to be interpreted, with new defaults
+    assert seen(inventory) == {OTHER}
+    assert inventory.capabilities_of(PUMP) is None
+    assert inventory.observed(PackDefaults(), {}).quarantined == frozenset()
+    assert [record.device for record in state.devices()] == [OTHER]
+
+
+def test_without_a_change_the_same_object_is_observed(inventory: Inventory) -> None:
+    inventory.record_report(PUMP, report(1), NOON, asked=True)
+    defaults = PackDefaults()
+    artifacts: dict[tuple[object, object], object] = {}
+    first = inventory.observed(defaults, artifacts)  # type: ignore[arg-type]  # an empty one
+    inventory.record_report(PUMP, report(2), NOON, asked=True)  # the same but for its counter
+    assert inventory.observed(defaults, artifacts) is first  # type: ignore[arg-type]  # as above
+
+
+def test_flags_are_counted_over_all_devices(inventory: Inventory) -> None:
+    for number, flags in enumerate((Flag.JOURNAL_REPAIRED, Flag.JOURNAL_REPAIRED | Flag.ENVELOPE_REFUSED, Flag(0))):
+        inventory.record_report(DeviceId(f"pump-{number}"), replace(report(1), flags=flags), NOON, asked=True)
+    assert inventory.count_flags() == {"JOURNAL_REPAIRED": 2, "ENVELOPE_REFUSED": 1}

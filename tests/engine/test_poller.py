@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Devices are polled at once, at an interval, and as soon as a silence may be over."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from reconciler.devices.conversation import Answered, Lost, Outcome
+from reconciler.devices.messages import ReportKind
+from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Summary
+from reconciler.devices.session import LinkSession
+from reconciler.engine.observed.inventory import Inventory
+from reconciler.engine.observed.summaries import Summaries
+from reconciler.engine.polling.poller import Poller, PollerPorts
+from reconciler.engine.state.writer import StateUnusable, StateWriter
+from reconciler.model import DeviceId
+from tests.engine.reports import PUMP, FixedClock, report
+
+CAPABILITIES = CapabilitiesBody(
+    "board", bytes(16), 1, b"\x01", 8192, 0, 512, 0, updates=True, prebaked=(), firmware="f"
+)
+SUMMARY = Summary(bytes(16), 100, 3, 0, 0, None)
+NEVER_S = 3600.0  # an interval that ends in no test
+
+
+class OneDeviceSession(LinkSession):
+    """A session with one device, which answers while it is there."""
+
+    def __init__(self) -> None:
+        self.there = True
+        self.bodies: dict[ReportKind, Body] = {
+            ReportKind.REPORT: report(1),
+            ReportKind.CAPABILITIES: CAPABILITIES,
+            ReportKind.SUMMARY: SUMMARY,
+        }
+        self.asked: list[ReportKind] = []
+
+    async def ask(self, device: DeviceId, what: ReportKind) -> Outcome:
+        assert device == PUMP
+        self.asked.append(what)
+        body = self.bodies.get(what) if self.there else None
+        if isinstance(body, DeviceReport):
+            self.bodies[what] = body = replace(body, counter=body.counter + 1)
+        return Lost("no answer") if body is None else Answered(body)
+
+
+class OneLink:
+    """The only link; without a session it is down."""
+
+    def __init__(self, session: LinkSession) -> None:
+        self.session: LinkSession | None = session
+
+    async def ready(self, _device: DeviceId) -> LinkSession | None:
+        return self.session
+
+
+class PolledDevice:
+    """A poller with one device, and the changes that it reported."""
+
+    def __init__(self, state: StateWriter) -> None:
+        self.session = OneDeviceSession()
+        self.link = OneLink(self.session)
+        self.inventory = Inventory(state)
+        self.busy = False
+        self.changes: list[DeviceId] = []
+        self.summaries = Summaries(state)
+        ports = PollerPorts(self.inventory, self.summaries, FixedClock(), self.link)  # type: ignore[arg-type]  # of the links only `ready` is used
+        self.poller = Poller(ports, lambda _device: self.busy, self.changes.append, random.Random(1))
+
+    async def settled(self, asked: int) -> None:
+        """Wait until so many questions were asked and their answers recorded."""
+        while len(self.session.asked) < asked or self.poller.pending:  # noqa: ASYNC110 - as a pass does
+            await asyncio.sleep(0)
+
+
+Check = Callable[[PolledDevice], Awaitable[None]]
+Polled = Callable[[Check], None]
+
+
+@pytest.fixture
+def polled(state: StateWriter) -> Polled:
+    def run(check: Check) -> None:
+        async def checked() -> None:
+            device = PolledDevice(state)
+            try:
+                await asyncio.wait_for(check(device), 20)
+            finally:
+                await device.poller.stop()
+
+        asyncio.run(checked())
+
+    return run
+
+
+def test_a_new_device_is_asked_at_once_for_all_that_is_unknown(polled: Polled) -> None:
+    async def check(device: PolledDevice) -> None:
+        device.poller.watch([PUMP], NEVER_S)
+        assert device.poller.pending == 1
+        await device.settled(3)
+        assert device.session.asked == [ReportKind.REPORT, ReportKind.CAPABILITIES, ReportKind.SUMMARY]
+        assert device.inventory.capabilities_of(PUMP) == CAPABILITIES
+        assert [total.inferences for total in device.summaries.totals()] == [100]
+        assert device.changes == [PUMP]
+
+    polled(check)
+
+
+def test_a_report_with_nothing_new_is_no_change(polled: Polled) -> None:
+    async def check(device: PolledDevice) -> None:
+        device.poller.watch([PUMP], 0.005)
+        await device.settled(6)
+        assert set(device.session.asked[3:]) == {ReportKind.REPORT}  # nothing else is due
+        assert device.changes == [PUMP]
+        device.session.bodies[ReportKind.REPORT] = report(50, sequence=9)
+        while len(device.changes) < 2:  # noqa: ASYNC110 - the next poll finds it
+            await asyncio.sleep(0)
+        found = device.inventory.report_of(PUMP)
+        assert found is not None
+        assert found.sequence == 9
+
+    polled(check)
+
+
+def test_a_report_counts_even_if_other_answers_are_missing(polled: Polled) -> None:
+    async def check(device: PolledDevice) -> None:
+        del device.session.bodies[ReportKind.CAPABILITIES], device.session.bodies[ReportKind.SUMMARY]
+        device.poller.watch([PUMP], NEVER_S)
+        await device.settled(3)
+        assert device.inventory.report_of(PUMP) is not None
+        assert device.inventory.capabilities_of(PUMP) is None
+        assert device.summaries.totals() == []
+        device.poller.heard_from(PUMP)  # its capabilities are unknown, so it is asked at once
+        await device.settled(5)
+        assert device.session.asked[3:5] == [ReportKind.REPORT, ReportKind.CAPABILITIES]
+
+    polled(check)
+
+
+def test_a_silent_device_is_asked_at_once_when_its_link_comes_up(polled: Polled) -> None:
+    async def check(device: PolledDevice) -> None:
+        device.link.session = None
+        device.poller.watch([PUMP], NEVER_S)
+        while device.poller.pending:  # noqa: ASYNC110 - as a pass does
+            await asyncio.sleep(0)
+        assert device.session.asked == []
+        assert device.changes == []
+        device.link.session = device.session
+        device.poller.link_is_up()
+        await device.settled(3)
+        assert device.changes == [PUMP]
+        device.poller.link_is_up()  # the device is not silent, so it is not asked again
+        await asyncio.sleep(0.01)
+        assert len(device.session.asked) == 3
+
+    polled(check)
+
+
+def test_a_silence_changes_nothing(polled: Polled) -> None:
+    async def check(device: PolledDevice) -> None:
+        device.session.there = False
+        device.poller.watch([PUMP], NEVER_S)
+        await device.settled(1)
+        assert device.inventory.report_of(PUMP) is None
+        assert device.changes == []
+
+    polled(check)
+
+
+def test_a_device_that_is_being_updated_is_not_asked(polled: Polled) -> None:
+    async def check(device: PolledDevice) -> None:
+        device.busy = True
+        device.poller.watch([PUMP], NEVER_S)
+        while device.poller.pending:  # noqa: ASYNC110 - as a pass does
+            await asyncio.sleep(0)
+        assert device.session.asked == []
+
+    polled(check)
+
+
+def test_a_device_that_is_no_longer_watched_is_not_asked(polled: Polled) -> None:
+    async def check(device: PolledDevice) -> None:
+        device.poller.watch([PUMP], NEVER_S)
+        await device.settled(3)
+        device.poller.watch([], NEVER_S)
+        device.poller.heard_from(PUMP)
+        device.poller.poll_soon(PUMP)
+        await asyncio.sleep(0.01)
+        assert len(device.session.asked) == 3
+
+    polled(check)
+
+
+def test_an_answer_that_can_not_be_kept_is_asked_for_again(polled: Polled, caplog: pytest.LogCaptureFixture) -> None:
+    async def check(device: PolledDevice) -> None:
+        def fails(*_values: object, **_more: object) -> bool:
+            raise StateUnusable("the disk is full")
+
+        works = device.inventory.record_report
+        device.inventory.record_report = fails  # type: ignore[method-assign]  # as a full disk would
+        device.poller.watch([PUMP], NEVER_S)
+        await device.settled(1)
+        assert "polling pump-1 failed: StateUnusable: the disk is full" in caplog.text
+        device.inventory.record_report = works  # type: ignore[method-assign]  # there is space again
+        device.poller.poll_soon(PUMP)
+        await device.settled(4)
+        assert device.inventory.report_of(PUMP) is not None
+
+    polled(check)

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A device is distrusted while its sequence is behind or its messages do not verify."""
+
+from __future__ import annotations
+
+from reconciler.engine.observed.identity_history import IdentityHistories
+from reconciler.engine.observed.interpret import PackDefaults
+from reconciler.engine.observed.inventory import Inventory
+from reconciler.engine.observed.trust import MAX_REFUSALS, TrustLedger
+from reconciler.engine.state.writer import StateWriter
+from reconciler.model import Hold, HoldReason, NoChange, ObservedDevice, Phase, RolloutId
+from tests.engine.reports import NOON, PUMP, report
+
+BOOT = 1 << 20
+ON_HOLD = Hold(PUMP, RolloutId("r"), HoldReason.WAVE, "its wave")
+
+
+def test_a_sequence_that_went_back_is_distrusted_until_the_device_is_up_to_date(inventory: Inventory) -> None:
+    inventory.set_public_keys({PUMP: "aa" * 32})
+    inventory.record_report(PUMP, report(5 * BOOT, sequence=7), NOON, asked=True)
+    inventory.record_report(PUMP, report(6 * BOOT, sequence=2), NOON, asked=True)
+    devices = inventory.observed(PackDefaults(), {}).devices
+    distrust = inventory.trust.distrusted([ON_HOLD], devices)[PUMP]
+    assert distrust.reason == "SequenceWentBack"
+    assert "held sequence 7 and now holds 2" in distrust.message
+    assert inventory.trust.distrusted([NoChange(PUMP, "up to date")], devices) == {}
+
+
+def test_a_few_messages_that_do_not_verify_are_tolerated(state: StateWriter) -> None:
+    trust = TrustLedger(IdentityHistories(state))
+    seen = {PUMP: ObservedDevice(NOON, Phase.CONFIRMED, None)}
+    reached = [trust.record_refused(PUMP, "AUTHENTICATION") for _ in range(MAX_REFUSALS - 1)]
+    assert not any(reached)
+    assert trust.distrusted([ON_HOLD], seen) == {}
+    trust.record_verified(PUMP)
+    reached = [trust.record_refused(PUMP, "SIGNER") for _ in range(MAX_REFUSALS + 1)]
+    assert reached.count(True) == 1
+    assert trust.distrusted([ON_HOLD], seen)[PUMP].reason == "NotAuthentic"
+    assert trust.refused[PUMP].count == 2 * MAX_REFUSALS
+    trust.record_verified(PUMP)
+    assert trust.distrusted([ON_HOLD], seen) == {}
