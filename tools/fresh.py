@@ -46,15 +46,21 @@ NETWORK_FILES = (
     "usr/local/share/ca-certificates",  # of which the file above is made again when a package needs it
 )
 PIP_SETTINGS = {"index-url", "extra-index-url", "trusted-host", "proxy", "cert", "default-timeout"}
-MOUNTS = """\
-mount -t proc proc "$1/proc"
-mount -t sysfs sysfs "$1/sys"
-mount --bind /dev "$1/dev"
-mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts "$1/dev/pts"
-mount -t tmpfs -o mode=1777 shm "$1/dev/shm"
-system=$1
+# With namespaces of its own, so that mounts and processes go when it ends.
+APART = ("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child")
+# The system becomes the root of its mount namespace: in a chroot nobody may make a user namespace, as builds do.
+ENTER = """\
+mount --bind "$1" "$1"
+cd "$1"
 shift
-exec chroot "$system" "$@"
+mount -t proc proc proc
+mount -t sysfs sysfs sys
+mount --bind /dev dev
+mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts dev/pts
+mount -t tmpfs -o mode=1777 shm dev/shm
+pivot_root . mnt
+umount --lazy /mnt
+exec "$@"
 """
 
 
@@ -112,8 +118,7 @@ class System:
 
     def run(self, *words: str, log: Path, **environment: str) -> int:
         """Run a command in it as root; return how it ended."""
-        apart = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
-        command = [*apart, "sh", "-eu", "-c", MOUNTS, "fresh", str(self.folder), *words]
+        command = [*APART, "sh", "-eu", "-c", ENTER, "fresh", str(self.folder), *words]
         with log.open("ab") as out:
             done = subprocess.run(
                 command,
@@ -150,7 +155,7 @@ def base(folder: Path, log: Path) -> System:
     ).stdout.split()
     if not uri:
         sys.exit(f"fresh: apt knows no mirror of {SUITE}; `apt-get update` may be what is missing")
-    command = ["debootstrap", "--variant=minbase", f"--include={','.join(GIVEN)}", SUITE, str(folder), uri[0]]
+    command = [*APART, "debootstrap", "--variant=minbase", f"--include={','.join(GIVEN)}", SUITE, str(folder), uri[0]]
     with log.open("ab") as out:
         if subprocess.run(command, stdout=out, stderr=out, check=False).returncode:
             sys.exit(f"fresh: debootstrap failed: {log}")
