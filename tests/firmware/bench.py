@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where devices are made and orders are signed: a root, a gateway that it delegated to, and devices with their keys."""
+"""Makes devices and signs envelopes: a root, a gateway with its delegation, and devices with their keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENGINE = names.EngineContract(pack_format=1, operators=frozenset({"THRESHOLD"}))
 
 @dataclass(frozen=True)
 class Made:
-    """A device, as its maker knows it."""
+    """A device, as the factory knows it."""
 
     identity: Identity
     target: names.EnvelopeTarget
@@ -30,11 +30,11 @@ class Made:
         return self.identity.name
 
     def region(self, *prebaked: bytes) -> bytes:
-        """What its flash begins with."""
+        """The provisioned region, with which its flash starts."""
         return provisioned_region(self.identity, prebaked)
 
     def open_signed(self, cose: bytes, nonce: bytes) -> bytes:
-        """Verify what it says."""
+        """Verify a signed message of the device."""
         try:
             return report.verify_signed(cose, self.identity.public, self.target.device, nonce)
         except RefusedError as refused:
@@ -42,7 +42,7 @@ class Made:
 
 
 class Bench:
-    """One fleet's root and gateway."""
+    """The root and the gateway of one fleet."""
 
     def __init__(self, fleet: str) -> None:
         self.fleet = fleet
@@ -69,12 +69,12 @@ class Bench:
         return Made(identity, target)
 
     def install(self, made: Made, pack: bytes, sequence: int, *, signer: SigningKey | None = None) -> bytes:
-        """Order a device to run a pack."""
+        """Sign an envelope that installs a pack."""
         order = envelope.InstallOrder(sequence, hashlib.sha256(pack).digest(), len(pack))
         return envelope.make(signer or self.gateway, made.target, order, self.delegation)
 
     def configure(self, made: Made, pack: bytes, sequence: int, values: Mapping[int, int]) -> bytes:
-        """Order a device to set parameters of the pack that it runs."""
+        """Sign an envelope that sets parameters of the running pack."""
         order = envelope.ConfigureOrder(sequence, hashlib.sha256(pack).digest(), values)
         return envelope.make(self.gateway, made.target, order, self.delegation)
 
@@ -87,7 +87,7 @@ def make_pack(seed: int, *, inputs: int = 32, vectors: int = 1) -> bytes:
 
 
 def make_failing_pack(seed: int, *, inputs: int = 32) -> bytes:
-    """Make a well-formed pack whose golden vector expects something else than the model gives."""
+    """Make a well-formed pack whose golden vector expects another output than the model gives."""
     pack = bytearray(make_pack(seed, inputs=inputs))
     right = make_pack(seed, inputs=inputs)
     score_at = _golden_score_at(right)
@@ -96,7 +96,7 @@ def make_failing_pack(seed: int, *, inputs: int = 32) -> bytes:
 
 
 def _golden_score_at(pack: bytes) -> int:
-    """Find where the golden output's score lies: the golden section's last four bytes."""
+    """Find the score of the golden output: the last four bytes of the golden section."""
     count = pack[6]
     sections = [int.from_bytes(pack[16 + 4 * i : 20 + 4 * i], "little") for i in range(count)]
     at = 16 + 4 * count

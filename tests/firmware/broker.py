@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real broker, plain or with TLS and client certificates, and the little certification authority it needs."""
+"""A real broker, plain or with TLS and client certificates, and a small certificate authority for them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.mosquitto import free_port, start, stop
 
 
 class Authority:
-    """Signs certificates for one test; CA, broker and devices, in one folder. It lives in memory alone."""
+    """Signs certificates for one test; CA, broker and devices, in one folder. It lives in memory only."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -37,7 +37,7 @@ class Authority:
 
 
 class Broker:
-    """A mosquitto process on a free port of this machine, or on the one where a former one was."""
+    """A mosquitto process on a free port of this machine, or on the port of a previous one."""
 
     def __init__(self, folder: Path, authority: Authority | None = None, *, port: int = 0) -> None:
         self.authority = authority
@@ -51,7 +51,7 @@ class Broker:
         ]
         lines.append(
             f"user {getpass.getuser()}"
-        )  # started by root it would else become somebody who may read nothing here
+        )  # when root starts it, it would otherwise switch to a user who may not read these files
         if authority is None:
             lines.append("allow_anonymous true")
         else:
@@ -68,7 +68,7 @@ class Broker:
         self.start()
 
     def start(self) -> None:
-        """Run it; again, if it was stopped."""
+        """Run it, again if it was stopped."""
         self._process = start(self._configuration, self.port)
 
     def client(self, name: str = "gateway") -> mqtt.Client:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks that drive the arithmetic to its limits, which no converted model does but a spoiled one may."""
+"""Networks that drive the arithmetic to its limits, which no converted model does, but a corrupted one may."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reconciler.compiler.reference.run import Reference, generate_inputs
 from tests.compiler.make_vectors import good_packs
 
 LAYERS = ("conv same", "conv valid dilated", "depthwise same", "depthwise valid", "dense per channel")
-QUICK = (-20, -1)  # what the engine has a short way for
+FAST = (-20, -1)  # the shifts for which the engine has a fast path
 ANY = (-31, 30)
 _EDGES = (0, 1, -1, 1 << 29, (1 << 30) - 1, 1 << 30, -(1 << 30), -(1 << 30) - 1, (1 << 31) - 1, -(1 << 31))
 

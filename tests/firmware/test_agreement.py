@@ -116,8 +116,8 @@ def test_a_figure_of_the_firmware_is_that_of_the_gateway(file: str, name: str, f
 
 def test_codes_of_refused_envelopes() -> None:
     codes = enum(ERRORS, "tf_error")
-    told = {name.removeprefix("TF_ERR_"): -code for name, code in codes.items() if -63 <= code < 0}
-    assert told == {
+    reported = {name.removeprefix("TF_ERR_"): -code for name, code in codes.items() if -63 <= code < 0}
+    assert reported == {
         v.name: v.value for v in VerificationCode if v is not VerificationCode.OK and v.name not in BY_GATEWAYS_ALONE
     }
     assert (codes["TF_OK"], codes["TF_WORKING"]) == (messages.DONE, messages.WORKING) == (VerificationCode.OK, 1)
@@ -196,7 +196,7 @@ LIMITS = [
     ("protocol.md", r"^\| block \| 16 … ([\d,]+) bytes", BLOCK_BYTES_MAX),
     ("protocol.md", r"^\| blocks of a transfer \| ([\d,]+)", messages.BLOCKS_MAX),
     ("protocol.md", r"^\| type name, firmware version \| (\d+) bytes", reports.TEXT_BYTES_MAX),
-    ("protocol.md", r"^\| pre-baked models told \| (\d+)", reports.PREBAKED_MAX),
+    ("protocol.md", r"^\| pre-baked models reported \| (\d+)", reports.PREBAKED_MAX),
     ("envelope.md", r"^\| whole envelope \| ([\d,]+) bytes", envelope.MAX_ENVELOPE_BYTES),
     ("envelope.md", r"^\| V1 \| length ≤ ([\d,]+)", envelope.MAX_ENVELOPE_BYTES),
     ("envelope.md", r"^\| 1 \| `TOO_LONG` \| longer than ([\d,]+) bytes", envelope.MAX_ENVELOPE_BYTES),

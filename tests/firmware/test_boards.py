@@ -45,14 +45,14 @@ def install(device: SerialDevice, bench: Bench, made: Made, pack: bytes) -> None
     assert isinstance(outcome, Confirmed), outcome
 
 
-def test_tells_what_it_is(make_board: MakeBoard, made: Made, machine: Machine) -> None:
+def test_reports_its_identity(make_board: MakeBoard, made: Made, machine: Machine) -> None:
     device = SerialDevice(make_board(made.region(PREBAKED)).uart, ADDRESS)
-    told = ask(device, made, ReportKind.CAPABILITIES)
-    assert isinstance(told, CapabilitiesBody)
-    assert (told.type, told.class_id) == ("bench", made.target.klass)
-    assert told.prebaked == (digest16(PREBAKED),)
-    assert told.updates
-    assert told.slot_bytes == {"mps2-an386": 0x40000, "riscv32-virt": 0x80000}[machine.name]
+    reported = ask(device, made, ReportKind.CAPABILITIES)
+    assert isinstance(reported, CapabilitiesBody)
+    assert (reported.type, reported.class_id) == ("bench", made.target.klass)
+    assert reported.prebaked == (digest16(PREBAKED),)
+    assert reported.updates
+    assert reported.slot_bytes == {"mps2-an386": 0x40000, "riscv32-virt": 0x80000}[machine.name]
     report = report_of(device, made)
     assert (report.phase, report.place, report.why) == (
         Phase.IDLE,
@@ -72,7 +72,7 @@ def test_full_update_over_the_uart(make_board: MakeBoard, bench: Bench, made: Ma
     assert report.error == 0
 
 
-def test_kill_in_mid_transfer_resumes(make_board: MakeBoard, bench: Bench, made: Made) -> None:
+def test_a_kill_during_a_transfer_resumes(make_board: MakeBoard, bench: Bench, made: Made) -> None:
     board = make_board(made.region(PREBAKED))
     device = SerialDevice(board.uart, ADDRESS)
     install(device, bench, made, OLD)
@@ -97,7 +97,7 @@ def test_kill_in_mid_transfer_resumes(make_board: MakeBoard, bench: Bench, made:
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.01, 0.04])
-def test_kill_while_it_stages(make_board: MakeBoard, bench: Bench, made: Made, after_s: float) -> None:
+def test_a_kill_during_staging(make_board: MakeBoard, bench: Bench, made: Made, after_s: float) -> None:
     """Somewhere between decoding, the restart and the trial: afterwards it runs the old or the new, and can go on."""
     board = make_board(made.region(PREBAKED))
     device = SerialDevice(board.uart, ADDRESS)
@@ -159,7 +159,7 @@ def test_failing_trial_falls_back_to_previous(make_board: MakeBoard, bench: Benc
     assert (report.running, report.why) == (digest16(OLD), DecisionReason.FELL_BACK_TO_PREVIOUS)
 
 
-def test_the_gateways_own_stack_over_a_port(
+def test_the_gateways_stack_over_a_serial_port(
     machine: Machine, board_elf: Path, bench: Bench, made: Made, tmp_path: Path
 ) -> None:
     """Fleet, serial link and serial port as the daemon uses them, with a pack of 54 KB."""

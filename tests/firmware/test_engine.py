@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engines in C say what the reference and the oracle say, to the bit; on this machine under the sanitizers."""
+"""The engines in C equal the reference and the oracle to the bit, on this machine under the sanitizers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.compiler.forests import random_forest
 from tests.compiler.make_vectors import good_packs
 from tests.compiler.networks import KINDS, Draw, oracle_and_network
 from tests.firmware.conftest import build
-from tests.firmware.extremes import ANY, QUICK, extreme_packs
+from tests.firmware.extremes import ANY, FAST, extreme_packs
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "vectors" / "pack.json").read_text())
 ARENA_BYTES = 1 << 16
@@ -51,7 +51,7 @@ relaxed = settings(
 
 
 class Engine:
-    """The runner under the sanitizers: a read or write out of bounds ends it and fails whoever asked."""
+    """The runner under the sanitizers: a read or write out of bounds ends it and fails the test."""
 
     def __init__(self, program: Path) -> None:
         self._runner = HostRunner(program)
@@ -175,7 +175,7 @@ def test_forests_equal_the_reference(engine: Engine, data: st.DataObject) -> Non
     assert_like_reference(engine, pack, [(draw_samples(data, window),) for _ in range(4)])
 
 
-@pytest.mark.parametrize("shifts", [QUICK, ANY], ids=["quick", "any"])
+@pytest.mark.parametrize("shifts", [FAST, ANY], ids=["quick", "any"])
 def test_sums_at_the_ends_of_32_bits(engine: Engine, shifts: tuple[int, int]) -> None:
     for seed in range(EXAMPLES):
         for name, pack in extreme_packs(seed, shifts).items():
@@ -211,7 +211,7 @@ PACKS = good_packs()
 @pytest.mark.parametrize("name", sorted(PACKS))
 @settings(relaxed, max_examples=4 * EXAMPLES)
 @given(data=st.data())
-def test_spoiled_packs_are_refused_or_stay_within_bounds(engine: Engine, name: str, data: st.DataObject) -> None:
+def test_corrupted_packs_are_refused_or_stay_within_bounds(engine: Engine, name: str, data: st.DataObject) -> None:
     spoiled = bytearray(PACKS[name])
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(4, len(spoiled) - 1))
@@ -242,7 +242,7 @@ def places(pack: bytes) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("name", sorted(PACKS))
-def test_every_field_a_little_off_gets_the_verdict_of_the_checker(engine: Engine, name: str) -> None:
+def test_every_slightly_wrong_field_gets_the_verdict_of_the_checker(engine: Engine, name: str) -> None:
     for at in places(PACKS[name]):
         for step in (1, -1, 4, -4):
             changed = bytearray(PACKS[name])

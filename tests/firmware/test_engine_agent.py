@@ -51,10 +51,10 @@ def test_a_model_that_fails_its_golden_vectors_is_not_kept(make_agent: MakeAgent
     assert report_of(agent, made).running == digest16(make_pack(1))
 
 
-def test_capabilities_tell_what_the_engines_have(make_agent: MakeAgent, made: Made) -> None:
-    told = ask(make_agent(made.region(make_pack(1))), made, ReportKind.CAPABILITIES)
-    assert isinstance(told, CapabilitiesBody)
-    able = int.from_bytes(told.operators, "little")
+def test_capabilities_list_the_operators_of_the_engines(make_agent: MakeAgent, made: Made) -> None:
+    reported = ask(make_agent(made.region(make_pack(1))), made, ReportKind.CAPABILITIES)
+    assert isinstance(reported, CapabilitiesBody)
+    able = int.from_bytes(reported.operators, "little")
     needed = {number for pack in PACKS.values() for number in operator_numbers(pack)}
     assert needed == {*range(13), 16, 17}
     assert able == sum(1 << number for number in needed)

@@ -14,7 +14,7 @@ from reconciler.compiler.tflite.network_pack import build_network
 from tests.compiler.make_vectors import good_packs
 from tests.compiler.networks import KINDS, Draw, oracle_and_network
 from tests.firmware.conftest import build
-from tests.firmware.extremes import ANY, QUICK, extreme_packs
+from tests.firmware.extremes import ANY, FAST, extreme_packs
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(180)]
 SEEDS = (3, 0xFEEDBEEF)
@@ -53,7 +53,7 @@ def test_random_networks(board: ExecutionTarget, kind: str, data: st.DataObject)
     assert_like_reference(board, oracle_and_network(KINDS[kind](Draw(data)))[1].data)
 
 
-@pytest.mark.parametrize("shifts", [QUICK, ANY], ids=["quick", "any"])
+@pytest.mark.parametrize("shifts", [FAST, ANY], ids=["quick", "any"])
 def test_sums_at_the_ends_of_32_bits(board: ExecutionTarget, shifts: tuple[int, int]) -> None:
     for seed in range(4):
         for pack in extreme_packs(seed, shifts).values():

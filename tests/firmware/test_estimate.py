@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a build says an inference takes, against what it takes on the emulated boards."""
+"""The instructions that a build estimates for an inference, against those counted on the emulated boards."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices that `tinyfleet provision` made, on real firmware: they are who Git says, and trust whom they should."""
+"""Devices made by `tinyfleet provision`, on real firmware: they have the identity in Git and trust the right keys."""
 
 from __future__ import annotations
 
@@ -94,10 +94,10 @@ def provisioned(bench: Bench, tmp_path: Path) -> Callable[..., Provisioned]:
 
 def check(device: SerialDevice, bench: Bench, made: Provisioned) -> None:
     """It says who it is with the key that Git knows, runs what it was born with, and takes what the root allows."""
-    told = ask(device, made, ReportKind.CAPABILITIES)
-    assert isinstance(told, CapabilitiesBody)
+    reported = ask(device, made, ReportKind.CAPABILITIES)
+    assert isinstance(reported, CapabilitiesBody)
     baked = digest16(threshold_pack(MODEL))
-    assert (told.type, told.class_id, told.prebaked) == ("bench", made.target.klass, (baked,))
+    assert (reported.type, reported.class_id, reported.prebaked) == ("bench", made.target.klass, (baked,))
     before = report_of(device, made)
     assert (before.place, before.why, before.running) == (
         ModelPlace.PREBAKED,

@@ -163,7 +163,7 @@ def test_faults_in_trial(run: Run, bench: Bench, fault: str, flag: Flag) -> None
         install(device, bench, made, NEW)
 
 
-def test_power_cuts_in_mid_update(run: Run, bench: Bench) -> None:
+def test_power_cuts_during_an_update(run: Run, bench: Bench) -> None:
     made = bench.device("d1", address=1)
     vdev = run([made], "--line", "unix:{folder}/line")
     with vdev.line("line") as line:
@@ -178,7 +178,7 @@ def test_power_cuts_in_mid_update(run: Run, bench: Bench) -> None:
     assert status["violations"] == "0"
 
 
-def test_noise_on_the_line_is_mended(run: Run, bench: Bench) -> None:
+def test_noise_on_the_line_is_corrected(run: Run, bench: Bench) -> None:
     made = bench.device("d1", address=1)
     vdev = run([made], "--line", "unix:{folder}/line", "--fault", "bit-errors=5e-5", "--seed", "3")
     with vdev.line("line") as line:
@@ -235,7 +235,7 @@ def test_faults_of_a_link_are_survived(run: Run, bench: Bench, broker: Broker) -
         client.loop_stop()
 
 
-def test_comes_back_when_the_broker_does(run: Run, bench: Bench, tmp_path: Path) -> None:
+def test_reconnects_when_the_broker_returns(run: Run, bench: Bench, tmp_path: Path) -> None:
     made = bench.device("d1")
     broker = Broker(tmp_path)
     vdev = run([made], "--broker", f"localhost:{broker.port}")
@@ -275,8 +275,8 @@ def test_tls_with_a_certificate_for_each(run: Run, bench: Bench, tmp_path: Path)
 
 
 def test_help_and_mistakes(vdev_program: Path) -> None:
-    told = subprocess.run([vdev_program, "--help"], capture_output=True, text=True, check=True).stdout
-    assert all(word in told for word in ("--broker", "--line-each", "bit-errors", "restart NAME"))
+    reported = subprocess.run([vdev_program, "--help"], capture_output=True, text=True, check=True).stdout
+    assert all(word in reported for word in ("--broker", "--line-each", "bit-errors", "restart NAME"))
     for wrong in (["--images", "/nowhere", "--line", "pty:x"], ["--slot-bytes", "x"], ["--fault", "rain=1"], []):
         done = subprocess.run([vdev_program, *wrong], capture_output=True, text=True, check=False)
         assert done.returncode != 0
