@@ -131,6 +131,13 @@ def test_a_scale_just_below_a_power_of_two_takes_the_power() -> None:
     assert sr(np.array(tried, np.int64), *solved).tolist() == [oracle_scaled(acc, scale) for acc in tried]
 
 
+@pytest.mark.parametrize("scale", [1e-9, 1e-40, 5e-324])
+def test_a_scale_that_leaves_nothing_of_any_accumulator_has_a_multiplier(scale: float) -> None:
+    solved = solve_single_rounding(scale, 255, 1 << 26)
+    assert solved is not None
+    assert sr(np.array([1, -1, 1 << 26], np.int64), *solved).tolist() == [0, 0, 0]
+
+
 @pytest.mark.parametrize("exponent", range(-13, 3))
 def test_every_scale_of_a_converted_model_has_a_multiplier(exponent: int) -> None:
     rng = np.random.default_rng(20 + exponent)

@@ -88,9 +88,13 @@ def test_a_killed_daemon_resumes_its_transfers(site: Site) -> None:
 
 def test_nothing_is_committed_when_nothing_changes(site: Site) -> None:
     begin(site)
-    site.world.wait_for("a quiet status", lambda: "3 of 3" in (site.world.status_file("README.md") or ""), within_s=10)
+    site.world.wait_for(
+        "the parameters of each device",
+        lambda: all("parameters" in site.world.device_status(device) for device in site.devices),
+        within_s=WITHIN_S,
+    )
+    site.gateway.stop()  # which commits what there is to say
     before = status_commits(site)
-    site.gateway.stop()
     site.start_gateway()
     deadline = time.monotonic() + 4
     site.world.wait_for("some polls", lambda: time.monotonic() > deadline, within_s=10)

@@ -90,12 +90,15 @@ def oracle_scaled(acc: int, scale: float) -> int:
     return int(math.copysign(math.floor(abs(product) + 0.5), product)) if abs(product) < 2.0**52 else int(product)
 
 
-def _first_reaching(target: int, scale: float) -> int:
-    """Return the least accumulator that the oracle scales to `target` or more."""
-    acc = max(1, math.ceil((target - 0.5) / scale) - 2)
+def _first_reaching(target: int, scale: float, largest_acc: int) -> int:
+    """Return the least accumulator that the oracle scales to `target` or more, or the one after the largest."""
+    near = (target - 0.5) / scale
+    if near > largest_acc + 2:
+        return largest_acc + 1
+    acc = max(1, math.ceil(near) - 2)
     while acc > 1 and oracle_scaled(acc - 1, scale) >= target:
         acc -= 1
-    while oracle_scaled(acc, scale) < target:
+    while acc <= largest_acc and oracle_scaled(acc, scale) < target:
         acc += 1
     return acc
 
@@ -135,11 +138,10 @@ def _multipliers(scale: float, largest_output: int, largest_acc: int) -> tuple[F
     """Return the least real multiplier that steps where the oracle does, and the least above it that does not."""
     low, high = Fraction(0), Fraction(1 << 31)
     for target in range(1, largest_output + 1):
-        if (target - 1) / scale > largest_acc:
-            break
-        step = _first_reaching(target, scale)
-        if step <= largest_acc:
-            low = max(low, Fraction(2 * target - 1, 2 * step))
+        step = _first_reaching(target, scale, largest_acc)
         if step > 1:
-            high = min(high, Fraction(2 * target - 1, 2 * (step - 1)))
+            high = min(high, Fraction(2 * target - 1, 2 * min(step - 1, largest_acc)))
+        if step > largest_acc:
+            break  # the steps that follow bound less
+        low = max(low, Fraction(2 * target - 1, 2 * step))
     return low, high
