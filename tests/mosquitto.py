@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import getpass
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def base_configuration(port: int) -> tuple[str, ...]:
+    """The lines that every broker of the tests needs."""
+    return (
+        f"listener {port} 127.0.0.1",
+        f"user {getpass.getuser()}",  # started by root, it would otherwise switch to a user who can't read our files
+        "log_type error",
+        "set_tcp_nodelay true",  # as systemd/mosquitto.conf has it
+    )
 
 
 def start(configuration: Path, port: int) -> subprocess.Popen[bytes]:

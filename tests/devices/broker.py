@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import shutil
-import socket
 import subprocess
 import threading
 from collections import defaultdict
@@ -16,6 +14,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from reconciler.devices.messages import Block, encode, parse
+from tests import mosquitto
 from tests.devices.pretend import PretendedDevice
 
 FLEET = "plant"
@@ -26,12 +25,10 @@ class RealBroker:
     """mosquitto on a free port of this machine."""
 
     def __init__(self, folder: Path, *lines: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = mosquitto.free_port()
         self._configuration = folder / "mosquitto.conf"
-        listener = (f"listener {self.port} 127.0.0.1", f"user {getpass.getuser()}", "log_type error")
-        self._configuration.write_text("\n".join((*listener, *lines)) + "\n", encoding="utf-8")
+        all_lines = (*mosquitto.base_configuration(self.port), *lines)
+        self._configuration.write_text("\n".join(all_lines) + "\n", encoding="utf-8")
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:

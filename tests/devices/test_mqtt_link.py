@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -23,7 +25,7 @@ from reconciler.devices.session import LinkSession
 from reconciler.model import DeviceId, GatewayLimits
 from tests.devices.broker import FLEET, WAIT_S, PretendedCrowd, RealBroker
 from tests.devices.pretend import job_for, open_pretended
-from tests.firmware.broker import Authority
+from tests.firmware.broker import Authority, Broker
 
 T = TypeVar("T")
 PLAIN = ("allow_anonymous true", "max_queued_messages 20000")
@@ -250,6 +252,53 @@ def test_tls_with_certificates_and_the_will(tmp_path: Path) -> None:
             broker.kill()
 
     asyncio.run(main())
+
+
+async def nodelay_of(link: MqttLink) -> tuple[type, int]:
+    """Connect, and return the type of the live socket and its TCP_NODELAY option."""
+    running = asyncio.create_task(link.run())
+    try:
+        async with asyncio.timeout(WAIT_S):
+            async for event in link.events():
+                if is_up(event):
+                    break
+        live = link._client.socket()
+        assert isinstance(live, socket.socket)
+        return type(live), live.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+def test_small_messages_are_sent_at_once(tmp_path: Path) -> None:
+    async def test(broker: RealBroker, settings: MqttSettings) -> None:
+        assert await nodelay_of(MqttLink(settings)) == (socket.socket, 1)
+        broker.kill()
+        await broker.start()
+        assert await nodelay_of(MqttLink(settings)) == (socket.socket, 1)
+
+    with_broker(tmp_path, test)
+
+
+def test_small_messages_are_sent_at_once_over_tls(tmp_path: Path) -> None:
+    broker = Broker(tmp_path, Authority(tmp_path / "authority"))
+    folder = tmp_path / "authority"
+    try:
+        assert broker.authority is not None
+        broker.authority.issue("gw-1")
+        certified = MqttSettings(
+            "localhost",
+            FLEET,
+            "gw-1",
+            port=broker.port,
+            ca=folder / "ca.crt",
+            certificate=folder / "gw-1.crt",
+            key=folder / "gw-1.key",
+        )
+        assert asyncio.run(nodelay_of(MqttLink(certified))) == (ssl.SSLSocket, 1)
+    finally:
+        broker.stop()
 
 
 def test_a_missing_certificate_is_unusable(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from signing import pki, pki_keys, pki_store, private_key_pem
 from signing.pki import Role, Subject, Term
 from signing.pki_keys import KeyKind
-from tests.mosquitto import free_port, start, stop
+from tests.mosquitto import base_configuration, free_port, start, stop
 
 
 class Authority:
@@ -43,15 +42,11 @@ class Broker:
         self.authority = authority
         self.port = port or free_port()
         lines = [
-            f"listener {self.port} 127.0.0.1",
+            *base_configuration(self.port),
             "persistence false",
-            "log_type error",
             "max_connections -1",
             "max_queued_messages 0",
         ]
-        lines.append(
-            f"user {getpass.getuser()}"
-        )  # started by root it would else become somebody who may read nothing here
         if authority is None:
             lines.append("allow_anonymous true")
         else:

@@ -29,6 +29,10 @@ def test_the_configuration_names_the_files_where_they_lie() -> None:
     assert "listener 1883 ::1" in _configuration(Listener(PurePosixPath("/a"), BROKER, 1883, "::1"))
 
 
+def test_the_broker_sends_small_messages_at_once() -> None:
+    assert "set_tcp_nodelay true" in _configuration(Listener(PurePosixPath("/a"), BROKER, 8883))
+
+
 def test_what_would_break_a_line_is_refused() -> None:
     for listener in (Listener(PurePosixPath("/a b"), BROKER, 1), Listener(PurePosixPath("/a"), BROKER, 1, "::1\nx")):
         with pytest.raises(KeyStoreError, match="has a space in it"):
