@@ -30,7 +30,7 @@ SFDP = 0x50444653
 MAGIC_ADDRESS = 0x40001000
 
 
-class RefusedError(Exception):
+class VerificationError(Exception):
     """The chip answers with an error."""
 
     def __init__(self, reason: int = FAILED) -> None:
@@ -76,13 +76,13 @@ class Flash:
     def erase(self, start: int, length: int) -> None:
         first, end = start - start % SECTOR, start + length + -(start + length) % SECTOR
         if end > self.size:
-            raise RefusedError
+            raise VerificationError
         self.data[first:end] = b"\xff" * (end - first)
         self.log.append(("erase", first, end - first))
 
     def write(self, start: int, data: bytes) -> None:
         if start + len(data) > self.size:
-            raise RefusedError
+            raise VerificationError
         old = self.data[start : start + len(data)]
         self.data[start : start + len(data)] = bytes(one & other for one, other in zip(old, data, strict=True))
         self.log.append(("write", start, len(data)))
@@ -154,7 +154,7 @@ class Chip:
         try:
             value, body = answer(self, data, check)
             failed = b"\0\0"
-        except RefusedError as error:
+        except VerificationError as error:
             value, body, failed = 0, b"", bytes([1, error.reason])
         status = failed if self.stub else failed + b"\0\0"
         if self.faults.dead:
@@ -167,7 +167,7 @@ class Chip:
     # ------------------------------------------------------------ commands
 
     def unknown(self, _data: bytes, _check: int) -> tuple[int, bytes]:
-        raise RefusedError(UNKNOWN_COMMAND)
+        raise VerificationError(UNKNOWN_COMMAND)
 
     def sync(self, data: bytes, _check: int) -> tuple[int, bytes]:
         assert data == b"\x07\x07\x12\x20" + b"\x55" * 32
@@ -175,7 +175,7 @@ class Chip:
 
     def security_info(self, _data: bytes, _check: int) -> tuple[int, bytes]:
         if self.rom.USES_MAGIC_VALUE:
-            raise RefusedError(UNKNOWN_COMMAND)
+            raise VerificationError(UNKNOWN_COMMAND)
         flags = 4 if self.faults.secure_download else 0
         return 0, struct.pack("<IB7BII", flags, 0, *(0,) * 7, self.rom.IMAGE_CHIP_ID, 0)
 
@@ -238,7 +238,7 @@ class Chip:
 
     def _begun(self, data: bytes) -> tuple[int, int, int, int]:
         if not self._attached:
-            raise RefusedError
+            raise VerificationError
         assert len(data) == (16 if self.name == "esp32" and not self.stub else 20)
         size, blocks, block, address = struct.unpack_from("<IIII", data)
         assert address % SECTOR == 0
@@ -250,12 +250,12 @@ class Chip:
         if self._blocks == self.faults.silent_at_block:
             self.faults.dead = True
         if self.faults.dead or self._slave < 0:
-            raise RefusedError  # which nobody hears
+            raise VerificationError  # which nobody hears
         self._blocks += 1
         sequence = struct.unpack_from("<II", data)[1]
         download, block = self._download, _checked(data, check)
         if download is None or sequence != download.received or sequence >= download.blocks:
-            raise RefusedError
+            raise VerificationError
         assert len(block) <= download.block_bytes
         written = download.inflate(block) if download.inflate else block
         self.flash.write(download.address + download.at, written)
@@ -272,7 +272,7 @@ class Chip:
     def digest(self, data: bytes, _check: int) -> tuple[int, bytes]:
         address, size, _, _ = struct.unpack("<IIII", data)
         if not self._attached:
-            raise RefusedError
+            raise VerificationError
         if self._digests == self.faults.rot_at_digest:
             first = next(at for what, at, _ in self.flash.log if what == "write")
             self.flash.data[first + 100] ^= 0x10
@@ -289,7 +289,7 @@ def _checked(data: bytes, check: int) -> bytes:
     for byte in block:
         found ^= byte
     if found != check:
-        raise RefusedError(BAD_CHECKSUM)
+        raise VerificationError(BAD_CHECKSUM)
     return block
 
 

@@ -17,8 +17,8 @@ from reconciler.compiler.payload import patch
 from reconciler.devices import flash_image, frame, messages, reports
 from reconciler.devices.error_codes import Code
 from reconciler.devices.messages import BLOCK_BYTES_MAX, ENVELOPE_BYTES_MAX, MESSAGE_BYTES, MESSAGE_OVERHEAD_BYTES
-from signing import cose, envelope, names, report
-from signing.verdict import VerificationCode
+from signing import cose, envelope, identifiers, report
+from signing.verification_error import VerificationCode
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRMWARE = ROOT / "firmware"
@@ -70,8 +70,8 @@ FIGURES = [
     (CONFIG, "TF_LOOKAHEAD_BITS", payload.LOOKAHEAD_BITS),
     (TYPES, "TF_DIGEST_BYTES", 32),
     (TYPES, "TF_KEY_BYTES", cose.PUBLIC_KEY_BYTES),
-    (TYPES, "TF_UUID_BYTES", names.UUID_BYTES),
-    (TYPES, "TF_KID_BYTES", names.KEY_ID_BYTES),
+    (TYPES, "TF_UUID_BYTES", identifiers.UUID_BYTES),
+    (TYPES, "TF_KID_BYTES", identifiers.KEY_ID_BYTES),
     ("include/tinyfleet/engine.h", "TF_PARAMETER_TABLE_MAX", pack_format.MOST_PARAMETERS),
     ("include/tinyfleet/state.h", "TF_HISTOGRAM_BINS", reports.HISTOGRAM_BINS),
     ("src/envelope.c", "TAG_ENVELOPE", envelope.ENVELOPE_TAG),

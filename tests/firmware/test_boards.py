@@ -22,7 +22,7 @@ from reconciler.devices.session import LinkSession
 from reconciler.devices.transfer import Effort
 from reconciler.model import DeviceId, Phase
 from signing import keys
-from signing.verdict import VerificationCode
+from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
 from tests.firmware.board import Board, Machine, write_flash_file
 from tests.firmware.talk import SerialDevice, ask, digest16, first_blocks, job, question, report_of, update

@@ -11,8 +11,8 @@ import pytest
 from reconciler.devices.messages import Have, Missing, encode, parse_answer
 from reconciler.devices.reports import Flag, ModelPlace
 from signing import delegation, envelope, keys
-from signing.names import key_id
-from signing.verdict import VerificationCode
+from signing.identifiers import key_id
+from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.host import HostAgent
 from tests.firmware.orders import (

@@ -23,7 +23,7 @@ from reconciler.devices.messages import (
 )
 from reconciler.devices.reports import DecisionReason, Flag, ModelPlace
 from reconciler.model import Phase
-from signing.verdict import VerificationCode
+from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.host import Geometry, HostAgent
 from tests.firmware.orders import (

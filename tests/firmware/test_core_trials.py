@@ -6,7 +6,7 @@ from __future__ import annotations
 from reconciler.devices.messages import TransferResult
 from reconciler.devices.reports import DecisionReason, Flag, ModelPlace
 from reconciler.model import Phase
-from signing.verdict import VerificationCode
+from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made
 from tests.firmware.host import HostAgent
 from tests.firmware.orders import (

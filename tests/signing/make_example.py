@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from signing.delegation import Delegation, delegate
 from signing.envelope import InstallOrder, make
-from signing.names import EngineContract, target
-from tests.signing.forge import Key
+from signing.identifiers import EngineContract, target
+from tests.signing.forgery import Key
 
 FLEET, DEVICE, ENGINE = "plant", "pump-1", EngineContract(1, frozenset({"ADD", "CONV_2D"}))
 ORDER = InstallOrder(sequence=1, digest=bytes(range(32)), size=4096)

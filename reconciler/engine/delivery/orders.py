@@ -20,7 +20,7 @@ from reconciler.devices.transfer import TransferJob
 from reconciler.engine.state.database import Delivery
 from reconciler.model import DeviceId, Digest
 from signing.gateway_keystore import GatewayKey
-from signing.names import EnvelopeTarget, device_id, vendor_id
+from signing.identifiers import EnvelopeTarget, device_id, vendor_id
 
 TRANSFER_NAMES = 24
 SECTOR_BYTES = 4096

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Vectors of envelopes that the profile does not have, signed by the right keys or damaged around the signature."""
+"""Vectors of envelopes outside the profile, signed by the right keys or damaged around the signature."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tests.signing.cast import INT32_MAX, YEAR_2030, Cast
-from tests.signing.families import Vector, tagged
-from tests.signing.forge import Forgery, Pairs, Raw, Tag, Wrap, encode, spoilt_forms
+from tests.signing.envelope_vectors import Vector, tagged
+from tests.signing.forgery import Forgery, Pairs, Raw, Tag, Wrap, damaged_forms, encode
+from tests.signing.parties import INT32_MAX, YEAR_2030, Parties
 
 
-def out_of_range(cast: Cast) -> Iterator[Vector]:
-    """Signed by the right key, with numbers that the profile does not have."""
-    works = replace(cast.forgery(), sequence=8)
-    first = replace(cast.forgery(), delegated=True)
+def out_of_range(parties: Parties) -> Iterator[Vector]:
+    """Signed by the right key, with numbers outside the profile."""
+    works = replace(parties.forgery(), sequence=8)
+    first = replace(parties.forgery(), delegated=True)
     rows: list[tuple[str, str, str, Forgery]] = [
         ("sequence number 0", "works", "OUT_OF_RANGE", replace(works, sequence=0)),
         ("size 0", "works", "OUT_OF_RANGE", replace(works, size=0)),
@@ -34,10 +34,10 @@ def out_of_range(cast: Cast) -> Iterator[Vector]:
         yield Vector(name, state, verdict, forged.build())
 
 
-def algorithms(cast: Cast) -> Iterator[Vector]:
-    """Signed, but with an algorithm that the profile does not have."""
-    works = replace(cast.forgery(), sequence=8)
-    first = replace(cast.forgery(), delegated=True)
+def algorithms(parties: Parties) -> Iterator[Vector]:
+    """Signed, but with an algorithm outside the profile."""
+    works = replace(parties.forgery(), sequence=8)
+    first = replace(parties.forgery(), delegated=True)
     rows: list[tuple[str, str, Forgery]] = [
         ("signature algorithm EdDSA (-8)", "works", replace(works, signature_algorithm=-8)),
         ("signature algorithm ES256 (-7)", "works", replace(works, signature_algorithm=-7)),
@@ -51,9 +51,9 @@ def algorithms(cast: Cast) -> Iterator[Vector]:
         yield Vector(name, state, "ALGORITHM", forged.build())
 
 
-def components(cast: Cast) -> Iterator[Vector]:
+def components(parties: Parties) -> Iterator[Vector]:
     """Signed, but for another part of the device than the profile knows."""
-    works = replace(cast.forgery(), sequence=8)
+    works = replace(parties.forgery(), sequence=8)
     rows: list[tuple[str, Forgery]] = [
         ("install of the parameters", replace(works, components=[[b"\x01"]])),
         ("install of an unknown component", replace(works, components=[[b"\x02"]])),
@@ -69,21 +69,21 @@ def components(cast: Cast) -> Iterator[Vector]:
         yield Vector(name, "works", "UNEXPECTED", forged.build())
 
 
-def frames(cast: Cast) -> Iterator[Vector]:
+def frames(parties: Parties) -> Iterator[Vector]:
     """Malformed around the signature."""
-    good = replace(cast.forgery(), sequence=8).build()
-    full = replace(cast.forgery(), delegated=True).build()
+    good = replace(parties.forgery(), sequence=8).build()
+    full = replace(parties.forgery(), delegated=True).build()
     yield Vector("nothing at all", "works", "TRUNCATED", b"")
     yield Vector("truncated by a byte", "works", "TRUNCATED", good[:-1])
     yield Vector("truncated by half", "works", "TRUNCATED", good[: len(good) // 2])
     yield Vector("a byte after the end", "works", "TRAILING", good + b"\x00")
-    works = replace(cast.forgery(), sequence=8)
+    works = replace(parties.forgery(), sequence=8)
     longer = encode(works.manifest_tree()) + b"\x00"
     yield Vector("a byte after the manifest", "works", "TRAILING", encode(works.tree(manifest=longer)))
-    first = replace(cast.forgery(), delegated=True)
+    first = replace(parties.forgery(), delegated=True)
     longer = encode(first.claims_tree()) + b"\x00"
     yield Vector("a byte after the claims", "new", "TRAILING", encode(first.tree(claims=longer)))
-    yield from _headers(cast)
+    yield from _headers(parties)
     yield Vector("513 bytes", "works", "TOO_LONG", good + bytes(513 - len(good)))
     yield Vector("512 bytes", "works", "TRAILING", good + bytes(512 - len(good)))
     yield Vector("without its tag", "works", "UNEXPECTED", good[2:])
@@ -104,13 +104,13 @@ def frames(cast: Cast) -> Iterator[Vector]:
     )
 
 
-def _headers(cast: Cast) -> Iterator[Vector]:
+def _headers(parties: Parties) -> Iterator[Vector]:
     """Signed over headers that the profile does not have."""
-    works = replace(cast.forgery(), sequence=8)
+    works = replace(parties.forgery(), sequence=8)
     manifest = encode(works.manifest_tree())
     digest = works.authentication_tree(manifest)[0]
     payload = encode(digest.inner)
-    kid = cast.gateway.kid
+    kid = parties.gateway.kid
     headers: list[tuple[str, dict[int, object], dict[int, object]]] = [
         ("an unknown critical header", {1: -19, 2: [99], 4: kid, 99: 1}, {}),
         ("no key id", {1: -19}, {}),
@@ -120,7 +120,7 @@ def _headers(cast: Cast) -> Iterator[Vector]:
     ]
     for name, protected, unprotected in headers:
         covered = [Raw(b"\x6aSignature1"), encode(protected), b"", payload]
-        signature = Tag(18, [Wrap(protected), unprotected, None, cast.gateway.sign(encode(covered))])
+        signature = Tag(18, [Wrap(protected), unprotected, None, parties.gateway.sign(encode(covered))])
         yield Vector(name, "works", "UNEXPECTED", tagged({2: Wrap([digest, Wrap(signature)]), 3: manifest}))
 
 
@@ -128,9 +128,9 @@ def _flip(data: bytes, at: int) -> bytes:
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
-def malformed(cast: Cast) -> Iterator[Vector]:
-    """Every head spoilt; of the ways of spoiling a few for each head, in turn."""
-    works = replace(cast.forgery(), sequence=8, epoch=3)
+def malformed(parties: Parties) -> Iterator[Vector]:
+    """Every head damaged; of the ways of spoiling a few for each head, in turn."""
+    works = replace(parties.forgery(), sequence=8, epoch=3)
     configure = replace(works, values={0: 5, 9: -70000})
     dated = replace(works, delegated=True, not_after=YEAR_2030)
     for what, forgery in (("install", works), ("configure", configure)):
@@ -143,4 +143,4 @@ def malformed(cast: Cast) -> Iterator[Vector]:
 
 
 def _sample(tree: object, keep: int = 3) -> Iterator[tuple[str, str, bytes]]:
-    yield from (form for number, form in enumerate(spoilt_forms(tree)) if number % keep == 0)
+    yield from (form for number, form in enumerate(damaged_forms(tree)) if number % keep == 0)

@@ -9,10 +9,10 @@ import pytest
 
 from signing import gateway_keystore
 from signing.delegation import Delegation, delegate
+from signing.identifiers import key_id, vendor_id
 from signing.key_files import KeyStoreError, write_public
-from signing.names import key_id, vendor_id
-from signing.verdict import RefusedError
-from tests.signing.forge import Key
+from signing.verification_error import VerificationError
+from tests.signing.forgery import Key
 
 SECRET = b"correct horse battery staple"
 FLEET = "plant"
@@ -43,31 +43,31 @@ def test_a_gateways_first_key_and_its_rotation(tmp_path: Path) -> None:
     assert gateway_keystore.latest_key(directory, _no_passphrase).public_key == second.public_key
 
 
-def test_two_keys_that_wait_are_one_too_many(tmp_path: Path) -> None:
+def test_two_keys_without_a_delegation_are_rejected(tmp_path: Path) -> None:
     gateway_keystore.new_key(tmp_path, None)
     gateway_keystore.new_key(tmp_path, None)
-    with pytest.raises(KeyStoreError, match="2 keys that wait"):
+    with pytest.raises(KeyStoreError, match="2 keys without a delegation"):
         gateway_keystore.latest_key(tmp_path, _no_passphrase)
 
 
-def test_a_delegation_that_does_not_fit_is_not_installed(tmp_path: Path) -> None:
+def test_a_delegation_for_another_key_or_fleet_is_not_installed(tmp_path: Path) -> None:
     root, directory = Key(), tmp_path / "gateway"
     key = gateway_keystore.new_key(directory, None)
     cwt = delegate(root, Delegation(key.public_key, VENDOR, 1))
-    with pytest.raises(RefusedError, match="ROOT"):
+    with pytest.raises(VerificationError, match="ROOT"):
         gateway_keystore.install(directory, cwt, Key().public_key, VENDOR)
     with pytest.raises(KeyStoreError, match="another fleet"):
         gateway_keystore.install(directory, cwt, root.public_key, vendor_id("harbour"))
     foreign = delegate(root, Delegation(Key().public_key, VENDOR, 1))
-    with pytest.raises(KeyStoreError, match="not in"):
+    with pytest.raises(KeyStoreError, match="does not hold"):
         gateway_keystore.install(directory, foreign, root.public_key, VENDOR)
     assert not (directory / gateway_keystore.DELEGATION).exists()
 
 
-def test_a_key_file_under_another_keys_name_is_noticed(tmp_path: Path) -> None:
+def test_a_key_file_with_the_wrong_name_is_detected(tmp_path: Path) -> None:
     first, second = gateway_keystore.new_key(tmp_path, None), gateway_keystore.new_key(tmp_path, None)
     names = [tmp_path / f"gateway-{key_id(key.public_key).hex()}.key" for key in (first, second)]
     names[0].replace(names[1])
     write_public(tmp_path / gateway_keystore.DELEGATION, delegate(Key(), Delegation(second.public_key, VENDOR, 1)))
-    with pytest.raises(KeyStoreError, match="another key than its delegation"):
+    with pytest.raises(KeyStoreError, match="not the one that its delegation names"):
         gateway_keystore.load(tmp_path, _no_passphrase)

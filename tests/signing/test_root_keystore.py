@@ -10,19 +10,19 @@ import pytest
 from signing import root_keystore
 from signing.delegation import read_delegation
 from signing.delegation_request import DelegationRequest
+from signing.identifiers import key_id, vendor_id
 from signing.key_files import KeyStoreError, write_public
 from signing.keys import read_public_key
-from signing.names import key_id, vendor_id
-from signing.root_keystore import Root
-from tests.signing.forge import Key
+from signing.root_keystore import RootKeystore
+from tests.signing.forgery import Key
 
 SECRET = b"correct horse battery staple"
 FLEET = "plant"
 VENDOR = vendor_id(FLEET)
 
 
-def _root(directory: Path) -> Root:
-    return Root(directory, lambda: SECRET)
+def _root(directory: Path) -> RootKeystore:
+    return RootKeystore(directory, lambda: SECRET)
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
-def test_the_roots_public_half_is_written_in_three_forms(root: Path) -> None:
+def test_the_root_public_key_is_written_in_three_formats(root: Path) -> None:
     public_key = _root(root).public_key
     assert read_public_key(root / root_keystore.PEM) == public_key
     assert read_public_key(root / root_keystore.HEX) == public_key
@@ -45,19 +45,19 @@ def test_epochs_only_rise(root: Path) -> None:
     assert store.revoke(FLEET) == 2
     assert read_delegation(store.delegate(FLEET, request), store.public_key).epoch == 2
     assert read_delegation(store.delegate(FLEET, request, epoch=7), store.public_key).epoch == 7
-    with pytest.raises(KeyStoreError, match="epoch 6 has passed"):
+    with pytest.raises(KeyStoreError, match="epoch 6 is too low"):
         store.delegate(FLEET, request, epoch=6)
     assert _root(root).epoch(FLEET) == 7  # it was kept
     assert _root(root).epoch("harbour") == 0
 
 
 def test_a_request_for_another_fleet_is_refused(root: Path) -> None:
-    with pytest.raises(KeyStoreError, match="another fleet"):
+    with pytest.raises(KeyStoreError, match="not for fleet"):
         _root(root).delegate("harbour", DelegationRequest(VENDOR, Key().public_key))
 
 
 @pytest.mark.parametrize("damage", [b"{", b"[]", b'{"plant": "1"}'])
-def test_a_damaged_ledger_stops_the_root(root: Path, damage: bytes) -> None:
+def test_a_damaged_ledger_is_rejected(root: Path, damage: bytes) -> None:
     write_public(root / root_keystore.LEDGER, damage)
     with pytest.raises(KeyStoreError, match=r"epochs\.json"):
         _root(root).revoke(FLEET)

@@ -29,5 +29,5 @@ def test_openssl_reads_an_encrypted_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("size", "length"), [(0, "00"), (127, "7f"), (128, "8180"), (255, "81ff")])
-def test_lengths_as_der_has_them(size: int, length: str) -> None:
+def test_der_lengths(size: int, length: str) -> None:
     assert encrypted_pkcs8._der(0x04, bytes(size)).hex() == f"04{length}{'00' * size}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An envelope in words, for people. Explaining is not verifying: nothing here decides anything."""
+"""Describes an envelope as text for people. It does not verify anything, and no decision depends on it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from signing import cose
-from signing.cbor import Reader
+from signing.cbor import CborReader
 from signing.delegation import read_claims
 from signing.envelope import InstallOrder
 from signing.manifest import Manifest, read_manifest
-from signing.verify import EnvelopeFrame, one_link, read_frame
+from signing.verify import EnvelopeFrame, only_delegation, read_frame
 
 
-def explain(envelope: bytes) -> str:
-    """Describe an envelope of the profile; anything else is refused with the reason."""
+def describe(envelope: bytes) -> str:
+    """Describe an envelope of the profile; reject anything else with the reason."""
     frame = read_frame(envelope)
     lines = [f"SUIT envelope, {len(envelope)} bytes, {_delegation(frame)}"]
     lines += [f"signed by        {frame.signature.key_id.hex()} (Ed25519)"]
@@ -26,15 +26,17 @@ def explain(envelope: bytes) -> str:
 
 def _delegation(frame: EnvelopeFrame) -> str:
     if frame.chain is None:
-        return "without delegation: the device holds it already"
-    sealed = cose.read(Reader(one_link(Reader(frame.chain))), cose.SIGN1_TAG)
-    grant = read_claims(sealed.payload)
+        return "without a delegation: the device already holds it"
+    message = cose.read(CborReader(only_delegation(CborReader(frame.chain))), cose.SIGN1_TAG)
+    grant = read_claims(message.payload)
     until = (
         ""
         if grant.not_after is None
         else f" until {datetime.fromtimestamp(grant.not_after, UTC):%Y-%m-%d %H:%M:%S} UTC"
     )
-    return f"with delegation: root {sealed.key_id.hex()} lets {grant.key_id.hex()} sign in epoch {grant.epoch}{until}"
+    return (
+        f"with a delegation: root {message.key_id.hex()} lets {grant.key_id.hex()} sign in epoch {grant.epoch}{until}"
+    )
 
 
 def _order(manifest: Manifest) -> Iterator[str]:
@@ -48,6 +50,6 @@ def _order(manifest: Manifest) -> Iterator[str]:
         yield f"order            run the pack of {order.size} bytes with SHA-256 {order.digest.hex()}"
     else:
         values = (
-            ", ".join(f"{index} = {value}" for index, value in order.values.items()) or "none, all back to defaults"
+            ", ".join(f"{index} = {value}" for index, value in order.values.items()) or "none, all reset to defaults"
         )
         yield f"order            set parameters of the pack with SHA-256 {order.digest.hex()}: {values}"

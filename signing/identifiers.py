@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Identifiers: what names become in signed bytes (docs/specs/envelope.md section 1)."""
+"""Derives the identifiers in signed bytes from names and keys (docs/specs/envelope.md section 1)."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ UUID_BYTES = 16
 
 
 def key_id(public_key: bytes) -> bytes:
-    """Name a public key."""
+    """Return the id of a public key."""
     return hashlib.sha256(public_key).digest()[:KEY_ID_BYTES]
 
 
 def vendor_id(fleet: str) -> bytes:
-    """Name a fleet."""
+    """Return the vendor id of a fleet."""
     return uuid5(NAMESPACE, fleet).bytes
 
 
 def device_id(vendor: bytes, device: str) -> bytes:
-    """Name a device of a fleet."""
+    """Return the id of a device of a fleet."""
     if "/" in device:
-        raise ValueError(f"a device's name has no '/': {device!r}")  # else it could pass for a class
+        raise ValueError(f"a device name can't contain '/': {device!r}")  # otherwise it could collide with a class
     return uuid5(UUID(bytes=vendor), device).bytes
 
 
 @dataclass(frozen=True, slots=True)
 class EngineContract:
-    """What a device's engine understands; it says nothing of the processor."""
+    """What a device's engine supports; it does not depend on the processor."""
 
     pack_format: int
     operators: frozenset[str]
@@ -40,7 +40,7 @@ class EngineContract:
 
 
 def class_id(vendor: bytes, engine: EngineContract) -> bytes:
-    """Name an engine's contract, so that a pack can't reach an engine that doesn't know it."""
+    """Return the id of an engine contract, which keeps packs away from engines that do not support them."""
     contract = f"engine/pack={engine.pack_format}/protocol={engine.protocol}/operators={_sorted(engine.operators)}"
     return uuid5(UUID(bytes=vendor), contract).bytes
 
@@ -51,7 +51,7 @@ def _sorted(operators: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeTarget:
-    """The one device that an envelope is for."""
+    """The identifiers of the device that an envelope is for."""
 
     vendor: bytes
     klass: bytes
@@ -59,6 +59,6 @@ class EnvelopeTarget:
 
 
 def target(fleet: str, device: str, engine: EngineContract) -> EnvelopeTarget:
-    """Name a device with all that its envelopes must say of it."""
+    """Return all identifiers that the envelopes of a device contain."""
     vendor = vendor_id(fleet)
     return EnvelopeTarget(vendor, class_id(vendor, engine), device_id(vendor, device))

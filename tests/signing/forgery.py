@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A forger's tools: envelopes built from parts, with any part replaced and everything around it signed anew.
+"""Forges envelopes: any part can be replaced, and everything around it is signed again.
 
-Independent of the package's own writer: heads are written here by hand, so that each can be spoilt.
+It does not use the package's own encoder: CBOR heads are written here by hand, so that each can be damaged.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Free:
-    """A value that varies: changing it is no reading error."""
+    """A value that may vary: changing it is not a parse error."""
 
     inner: object
 
 
 @dataclass(frozen=True)
 class Algorithm:
-    """A COSE algorithm: another one has a verdict of its own."""
+    """A COSE algorithm: another one has an error code of its own."""
 
     number: int
 
@@ -70,7 +70,7 @@ class Raw:
 
 
 def head(major: int, argument: int, width: int | None = None) -> bytes:
-    """Write a head, shortest or of a width asked for."""
+    """Write a head: the shortest, or one of the given width."""
     if width is None:
         width = 0 if argument < 24 else next(w for w in (1, 2, 4, 8) if argument < 1 << (8 * w))
     if width == 0:
@@ -79,8 +79,8 @@ def head(major: int, argument: int, width: int | None = None) -> bytes:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One head that was written."""
+class WrittenHead:
+    """One CBOR head that was written."""
 
     major: int
     argument: int
@@ -88,16 +88,16 @@ class Seen:
 
 
 @dataclass
-class Spoiler:
-    """Counts heads as they are written, and spoils the one whose turn it is."""
+class HeadDamager:
+    """Counts heads as they are written, and damages the one whose turn it is."""
 
     turn: int = -1
     kind: str = ""
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[WrittenHead] = field(default_factory=list)
 
     def strikes(self, major: int, argument: int, mark: str) -> bool:
-        """Count one head, and tell whether it is the one to spoil."""
-        self.seen.append(Seen(major, argument, mark))
+        """Count one head, and return whether to damage it."""
+        self.seen.append(WrittenHead(major, argument, mark))
         return len(self.seen) - 1 == self.turn
 
 
@@ -130,25 +130,25 @@ CONTENTS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def encode(item: object, spoiler: Spoiler | None = None) -> bytes:
+def encode(item: object, damager: HeadDamager | None = None) -> bytes:
     """Encode a tree of the classes above, integers, bytes, lists, dicts and None."""
-    return _Writer(spoiler or Spoiler()).whole(item)
+    return _Writer(damager or HeadDamager()).whole(item)
 
 
 class _Writer:
-    def __init__(self, spoiler: Spoiler) -> None:
-        self.spoiler = spoiler
+    def __init__(self, damager: HeadDamager) -> None:
+        self.damager = damager
 
     def whole(self, item: object) -> bytes:
-        """Encode what a byte string holds; a cut ends it where it strikes."""
+        """Encode the content of a byte string; a cut ends it at that point."""
         out = bytearray()
         with suppress(CutError):
             self._write(out, item, "")
         return bytes(out)
 
     def _head(self, major: int, argument: int, mark: str) -> bytes:
-        if self.spoiler.strikes(major, argument, mark):
-            return HEADS.get(self.spoiler.kind, head)(major, argument)
+        if self.damager.strikes(major, argument, mark):
+            return HEADS.get(self.damager.kind, head)(major, argument)
         return head(major, argument)
 
     def _write(self, out: bytearray, item: object, mark: str) -> None:
@@ -175,11 +175,11 @@ class _Writer:
 
     def _write_bytes(self, out: bytearray, produce: Callable[[], bytes], mark: str) -> None:
         # Heads are counted in the order of the bytes: this one before those of its content.
-        struck = self.spoiler.strikes(BYTES, 0, mark)
+        struck = self.damager.strikes(BYTES, 0, mark)
         content = produce()
         if struck:
-            content = CONTENTS.get(self.spoiler.kind, bytes)(content)
-            out += HEADS.get(self.spoiler.kind, head)(BYTES, len(content))
+            content = CONTENTS.get(self.damager.kind, bytes)(content)
+            out += HEADS.get(self.damager.kind, head)(BYTES, len(content))
         else:
             out += head(BYTES, len(content))
         out += content
@@ -251,12 +251,12 @@ class Forgery:
 
     def cwt_tree(self, claims: bytes | None = None) -> object:
         claims = encode(self.claims_tree()) if claims is None else claims
-        return seal(self.root, claims, algorithm=self.root_algorithm)
+        return sign_cose(self.root, claims, algorithm=self.root_algorithm)
 
     def authentication_tree(self, manifest: bytes) -> list[Wrap]:
         digest = hashlib.sha256(head(BYTES, len(manifest)) + manifest).digest()
         payload = encode([self.digest_algorithm, digest])
-        signature = seal(self.gateway, payload, detached=True, algorithm=self.signature_algorithm)
+        signature = sign_cose(self.gateway, payload, detached=True, algorithm=self.signature_algorithm)
         return [Wrap([Algorithm(self.digest_algorithm), Free(digest)]), Wrap(signature)]
 
     def members(self, manifest: bytes | None = None, claims: bytes | None = None) -> dict[int, Wrap | bytes]:
@@ -277,26 +277,28 @@ class Forgery:
         return encode(self.cwt_tree())
 
 
-def seal(key: Key, payload: bytes, *, detached: bool = False, external: bytes = b"", algorithm: int = -19) -> object:
+def sign_cose(
+    key: Key, payload: bytes, *, detached: bool = False, external: bytes = b"", algorithm: int = -19
+) -> object:
     """A COSE_Sign1 tree."""
     protected = {1: Algorithm(algorithm), 4: Free(key.kid)}
     signature = key.sign(encode([Raw(b"\x6aSignature1"), encode(protected), external, payload]))
     return Tag(18, [Wrap(protected), {}, None if detached else payload, Free(signature)])
 
 
-def spoilt_forms(tree: object) -> Iterator[tuple[str, str, bytes]]:
-    """Every head of a tree spoilt in every way: what was done, the verdict's name, the bytes."""
-    probe = Spoiler()
+def damaged_forms(tree: object) -> Iterator[tuple[str, str, bytes]]:
+    """Damage every head of a tree in every way; yield the damage, the expected code and the bytes."""
+    probe = HeadDamager()
     yield "trailing-end", "TRAILING", encode(tree, probe) + b"\x00"
     for turn, seen in enumerate(probe.seen):
         for kind in (*HEADS, *CONTENTS):
             verdict = _verdict(kind, seen)
             if verdict:
-                yield f"{kind}-{turn}", verdict, encode(tree, Spoiler(turn=turn, kind=kind))
+                yield f"{kind}-{turn}", verdict, encode(tree, HeadDamager(turn=turn, kind=kind))
 
 
-def _verdict(kind: str, seen: Seen) -> str | None:
-    """What a strict reader says; None where the spoilt form is not (only) a reading error."""
+def _verdict(kind: str, seen: WrittenHead) -> str | None:
+    """Return the code of a strict reader; None if the damaged form is not (only) a parse error."""
     constant = seen.mark in {"", "algorithm"} and seen.major not in {BYTES, SIMPLE}
     fixed_size = seen.mark == "free" and seen.major == BYTES
     next_head_has_eight_bytes = seen.argument >= 1 << 16

@@ -18,7 +18,7 @@ def _never() -> bytes:
     raise AssertionError("asked for a passphrase that is not needed")
 
 
-def test_a_new_key_is_for_its_owner_alone(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_a_new_key(tmp_path: Path) -> None:
     mask = os.umask(0)
     try:
         keys.save(keys.generate(), tmp_path / "deep" / "a.key", None)
@@ -30,21 +30,21 @@ def test_a_new_key_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
     keys.save(keys.generate(), tmp_path / "a.key", None)
-    with pytest.raises(KeyStoreError, match="is there already"):
+    with pytest.raises(KeyStoreError, match="already exists"):
         keys.save(keys.generate(), tmp_path / "a.key", None)
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o601, 0o610, 0o620])
-def test_a_key_that_others_can_touch_is_refused(tmp_path: Path, mode: int) -> None:
+def test_a_key_that_others_can_access_is_rejected(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "a.key"
     keys.save(keys.generate(), path, None)
     path.chmod(mode)
-    with pytest.raises(KeyStoreError, match="others than its owner"):
+    with pytest.raises(KeyStoreError, match="users other than its owner"):
         keys.load(path, _never)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_key_of_another_user_is_refused(tmp_path: Path) -> None:
+def test_a_key_of_another_user_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "a.key"
     keys.save(keys.generate(), path, None)
     os.chown(path, 12345, -1)
@@ -52,14 +52,14 @@ def test_a_key_of_another_user_is_refused(tmp_path: Path) -> None:
         keys.load(path, _never)
 
 
-def test_a_link_to_a_key_is_refused(tmp_path: Path) -> None:
+def test_a_symlink_to_a_key_is_rejected(tmp_path: Path) -> None:
     keys.save(keys.generate(), tmp_path / "a.key", None)
     (tmp_path / "b.key").symlink_to("a.key")
     with pytest.raises(KeyStoreError, match="can't open"):
         keys.load(tmp_path / "b.key", _never)
 
 
-def test_something_else_than_a_file_is_refused(tmp_path: Path) -> None:
+def test_only_regular_files_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "a.key").mkdir(mode=0o700)
     os.mkfifo(tmp_path / "b.key", mode=0o600)
     for name in ("a.key", "b.key"):
@@ -67,7 +67,7 @@ def test_something_else_than_a_file_is_refused(tmp_path: Path) -> None:
             keys.load(tmp_path / name, _never)
 
 
-def test_a_place_that_can_not_be_written_is_told(tmp_path: Path) -> None:
+def test_an_unwritable_location_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(KeyStoreError, match="can't create"):
         key_files.write_private(tmp_path / "file" / "a.key", b"")

@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vectors, family by family. The expected verdicts stand here by name: nobody asks the verifier for them."""
+"""The vectors, in families. The expected codes are written down here, never taken from the verifier."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from tests.signing.cast import (
+from tests.signing.forgery import Algorithm, Forgery, Key, Wrap, encode, sign_cose
+from tests.signing.parties import (
     INT32_MAX,
     OTHER_DIGEST,
     OTHER_ID,
     UINT32_MAX,
     YEAR_2030,
-    Cast,
+    Parties,
 )
-from tests.signing.forge import Algorithm, Forgery, Key, Wrap, encode, seal
 
 
 @dataclass(frozen=True)
 class Vector:
-    """One blob and what must be said of it."""
+    """One blob and its expected code."""
 
     name: str
     state: str
@@ -29,7 +29,7 @@ class Vector:
 
 
 def _accepted(forgery: Forgery) -> dict[str, object]:
-    """What the device shall do, and hold from now on (held: null leaves what it has)."""
+    """The expected order, and the delegation that the device then holds (null: unchanged)."""
     order: dict[str, object] = {"sequence": forgery.sequence, "digest": forgery.digest.hex()}
     if isinstance(forgery.values, dict):
         order["values"] = [[index, value] for index, value in forgery.values.items()]
@@ -46,9 +46,9 @@ def _good(name: str, state: str, forgery: Forgery) -> Vector:
     return Vector(name, state, "OK", forgery.build(), _accepted(forgery))
 
 
-def accepted(cast: Cast) -> Iterator[Vector]:
-    """Envelopes that a device must take."""
-    first = replace(cast.forgery(), delegated=True)
+def accepted(parties: Parties) -> Iterator[Vector]:
+    """Envelopes that a device must accept."""
+    first = replace(parties.forgery(), delegated=True)
     yield _good("first contact brings the delegation", "new", first)
     yield _good("delegation that expires, device without a clock", "new", replace(first, not_after=1))
     yield _good(
@@ -57,19 +57,21 @@ def accepted(cast: Cast) -> Iterator[Vector]:
     yield _good(
         "held delegation on its last second",
         "works with clock, held expires today",
-        replace(cast.forgery(), sequence=8),
+        replace(parties.forgery(), sequence=8),
     )
     yield _good("smallest numbers", "new", replace(first, size=1))
     yield _good("fills the slot", "new", replace(first, size=8192))
-    works = replace(cast.forgery(), sequence=8)
+    works = replace(parties.forgery(), sequence=8)
     yield _good("no delegation, held already", "works", works)
     yield _good("delegation sent again", "works", replace(works, delegated=True, epoch=3))
     yield _good("newer epoch, same key", "works", replace(works, delegated=True, epoch=4))
-    yield _good("newer epoch, new key", "works", replace(works, gateway=cast.second_gateway, delegated=True, epoch=4))
+    yield _good(
+        "newer epoch, new key", "works", replace(works, gateway=parties.second_gateway, delegated=True, epoch=4)
+    )
     yield _good(
         "second gateway of the same epoch",
         "works",
-        replace(works, gateway=cast.second_gateway, delegated=True, epoch=3),
+        replace(works, gateway=parties.second_gateway, delegated=True, epoch=3),
     )
     yield _good(
         "largest epoch and date", "works", replace(works, delegated=True, epoch=UINT32_MAX, not_after=UINT32_MAX)
@@ -87,12 +89,12 @@ def accepted(cast: Cast) -> Iterator[Vector]:
     yield _good("configure with delegation", "works", replace(works, values={3: 100000}, delegated=True, epoch=3))
 
 
-def attacks(cast: Cast) -> Iterator[Vector]:
-    """Envelopes that are well formed and must be refused."""
-    forgery = cast.forgery()
+def attacks(parties: Parties) -> Iterator[Vector]:
+    """Well-formed envelopes that a device must reject."""
+    forgery = parties.forgery()
     works = replace(forgery, sequence=8)
     first = replace(forgery, delegated=True)
-    thief = cast.thief
+    thief = parties.thief
     key_of_thief = replace(works, gateway=thief)
     rows: list[tuple[str, str, str, Forgery]] = [
         ("arbitrary model: delegation by another root", "new", "ROOT", replace(first, root=thief)),
@@ -100,22 +102,22 @@ def attacks(cast: Cast) -> Iterator[Vector]:
             "arbitrary model: delegation kid of the root, signed by another",
             "new",
             "DELEGATION_SIGNATURE",
-            replace(first, root=_alias(thief, cast.root)),
+            replace(first, root=_alias(thief, parties.root)),
         ),
         ("arbitrary model: signed by a key nobody delegated", "works", "SIGNER", key_of_thief),
         (
             "arbitrary model: kid of the gateway, signed by another",
             "works",
             "SIGNATURE",
-            replace(works, gateway=_alias(thief, cast.gateway)),
+            replace(works, gateway=_alias(thief, parties.gateway)),
         ),
         (
             "arbitrary model: delegation of the gateway, signed by another",
             "new",
             "SIGNER",
-            replace(first, gateway=thief, delegated_key=cast.gateway.public_key),
+            replace(first, gateway=thief, delegated_key=parties.gateway.public_key),
         ),
-        ("arbitrary model: signed by the root itself", "works", "SIGNER", replace(works, gateway=cast.root)),
+        ("arbitrary model: signed by the root itself", "works", "SIGNER", replace(works, gateway=parties.root)),
         ("delegation for another fleet", "new", "FLEET", replace(first, delegated_vendor=OTHER_ID)),
         ("no delegation, none held", "new", "NO_DELEGATION", forgery),
         ("stolen gateway key: epoch has passed", "works", "REVOKED", replace(works, delegated=True, epoch=2)),
@@ -130,7 +132,7 @@ def attacks(cast: Cast) -> Iterator[Vector]:
             "stolen gateway key: raises its own epoch",
             "has seen a revocation",
             "ROOT",
-            replace(works, delegated=True, root=cast.gateway, epoch=5),
+            replace(works, delegated=True, root=parties.gateway, epoch=5),
         ),
         (
             "delegation has expired",
@@ -172,11 +174,11 @@ def attacks(cast: Cast) -> Iterator[Vector]:
     ]
     for name, state, verdict, forged in rows:
         yield Vector(name, state, verdict, forged.build())
-    yield from _spliced(cast)
+    yield from _spliced(parties)
 
 
 def _alias(thief: Key, victim: Key) -> Key:
-    """A thief's key under the name of another."""
+    """The key of a thief with the key id of a victim."""
     alias = Key()
     alias.sign = thief.sign  # type: ignore[method-assign]  # the point of the forgery
     alias.kid = victim.kid
@@ -184,9 +186,9 @@ def _alias(thief: Key, victim: Key) -> Key:
     return alias
 
 
-def _spliced(cast: Cast) -> Iterator[Vector]:
-    """Parts of genuine envelopes put together anew."""
-    works = replace(cast.forgery(), sequence=8)
+def _spliced(parties: Parties) -> Iterator[Vector]:
+    """Parts of genuine envelopes in new combinations."""
+    works = replace(parties.forgery(), sequence=8)
     manifest = encode(works.manifest_tree())
     other = encode(replace(works, digest=OTHER_DIGEST).manifest_tree())
     spliced = {2: Wrap(works.authentication_tree(manifest)), 3: other}
@@ -196,7 +198,7 @@ def _spliced(cast: Cast) -> Iterator[Vector]:
     swapped = {1: Wrap([[cwt.authentication_tree(manifest)[1]]]), **as_envelope}
     yield Vector("mix-and-match: an envelope's signature as delegation", "works", "UNEXPECTED", tagged(swapped))
     report = encode([Algorithm(-16), bytes(32)])
-    foreign = seal(cast.gateway, report, detached=True, external=b"tinyfleet/report/1")
+    foreign = sign_cose(parties.gateway, report, detached=True, external=b"tinyfleet/report/1")
     digest = works.authentication_tree(manifest)[0]
     yield Vector(
         "a signature with external data", "works", "SIGNATURE", tagged({2: Wrap([digest, Wrap(foreign)]), 3: manifest})

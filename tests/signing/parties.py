@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who plays in the tests and vectors: fixed names, and keys that live as long as the process."""
+"""The parties of the tests and vectors: fixed identifiers, and keys that live as long as the process."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from tests.signing.forge import Forgery, Key
+from tests.signing.forgery import Forgery, Key
 
 VENDOR = bytes(range(0x10, 0x20))
 CLASS = bytes(range(0x20, 0x30))
@@ -19,7 +19,7 @@ YEAR_2030 = 1893456000
 
 @dataclass(frozen=True)
 class State:
-    """What the device knows; hexadecimal, null is nothing."""
+    """The state of a device; byte strings in hexadecimal."""
 
     root: str
     vendor: str = VENDOR.hex()
@@ -33,8 +33,8 @@ class State:
 
 
 @dataclass
-class Cast:
-    """The keys and states that the vectors are about."""
+class Parties:
+    """The keys and device states that the vectors use."""
 
     root: Key = field(default_factory=Key)
     gateway: Key = field(default_factory=Key)
