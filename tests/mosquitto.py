@@ -40,7 +40,7 @@ def start(configuration: Path, port: int) -> subprocess.Popen[bytes]:
         except ConnectionRefusedError:
             assert process.poll() is None, "the broker ended at once"
             assert time.monotonic() < ends, "the broker does not listen"
-            time.sleep(0.02)  # a port that begins to listen tells nobody
+            time.sleep(0.02)  # there is no event for a port that begins to listen
         else:
             return process
 

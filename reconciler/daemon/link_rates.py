@@ -43,7 +43,7 @@ class Rates:
             del self._samples[gone]
         for name, figures in statistics.items():
             kept = self._samples.setdefault(name, deque(maxlen=STEPS + 1))
-            new = _Sample(now_s, figures.sent_bytes, figures.heard_bytes)
+            new = _Sample(now_s, figures.sent_bytes, figures.received_bytes)
             if kept and (new.sent_bytes < kept[-1].sent_bytes or new.heard_bytes < kept[-1].heard_bytes):
                 kept.clear()  # opened anew: it counts from nothing
             if not kept or now_s - kept[-1].at_s >= STEP_S:

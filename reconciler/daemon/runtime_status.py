@@ -122,7 +122,7 @@ def _link(figures: LinkFigures) -> dict[str, Any]:
         "sentPerS": figures.rate.sent_per_s if figures.rate is not None else None,
         "heardPerS": figures.rate.heard_per_s if figures.rate is not None else None,
         "sentBytes": told.sent_bytes,
-        "heardBytes": told.heard_bytes,
+        "heardBytes": told.received_bytes,
         "questions": told.questions,
         "answers": told.answers,
         "silences": told.silences,

@@ -14,19 +14,19 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from reconciler.devices.conversation import (
-    PATIENCE,
+    DEFAULT_RETRY,
     Conversation,
     ConversationStep,
     Inquiry,
     MakeNonce,
     OpenSigned,
     Outcome,
-    Patience,
+    RetryPolicy,
 )
 from reconciler.devices.link import AnswerReceived, Event, Link, Silent, Turn
 from reconciler.devices.messages import NONCE_BYTES, ReportKind
-from reconciler.devices.rate_limiter import Limiter
-from reconciler.devices.transfer import Effort, Transfer, TransferJob
+from reconciler.devices.rate_limiter import TransferLimiter
+from reconciler.devices.transfer import Transfer, TransferCost, TransferJob
 from reconciler.model import DeviceId
 
 OpenSignedOf = Callable[[DeviceId, bytes, bytes], bytes]  # (device, COSE object, nonce) to body; raises Refused
@@ -59,14 +59,14 @@ class LinkSession:
         link: Link,
         open_signed: OpenSignedOf,
         *,
-        limiters: Sequence[Limiter] = (),
-        patience: Patience = PATIENCE,
+        limiters: Sequence[TransferLimiter] = (),
+        retry: RetryPolicy = DEFAULT_RETRY,
         make_nonce: MakeNonce = fresh_nonce,
     ) -> None:
         self.link = link
         self._open_signed = open_signed
         self._limiters = limiters
-        self._patience = patience
+        self._patience = retry
         self._make_nonce = make_nonce
         self._running: dict[DeviceId, _RunningConversation] = {}
         self._turns: dict[DeviceId, asyncio.Lock] = {}  # one conversation per device at a time
@@ -82,7 +82,7 @@ class LinkSession:
     async def ask(self, device: DeviceId, what: ReportKind) -> Outcome:
         """Ask one device for one of its signed bodies: `Answered`, `Rejected` or `Lost`."""
         inquiry = Inquiry(
-            device, what, open_signed=self._opener(device), make_nonce=self._make_nonce, patience=self._patience
+            device, what, open_signed=self._opener(device), make_nonce=self._make_nonce, retry=self._patience
         )
         return await self._converse(inquiry)
 
@@ -91,24 +91,24 @@ class LinkSession:
         """Wait until the limits allow one more transfer, and be counted as one."""
         async with AsyncExitStack() as places:
             for limiter in self._limiters:
-                await places.enter_async_context(limiter.place())
+                await places.enter_async_context(limiter.permit())
             yield
 
-    async def update(self, job: TransferJob) -> tuple[Outcome, Effort]:
+    async def update(self, job: TransferJob) -> tuple[Outcome, TransferCost]:
         """Bring one update to its end, when the limits allow it to begin."""
         async with self.place():
             return await self.carry_out(job)
 
-    async def carry_out(self, job: TransferJob) -> tuple[Outcome, Effort]:
+    async def carry_out(self, job: TransferJob) -> tuple[Outcome, TransferCost]:
         """Bring one update to its end, in a place that the caller has."""
         transfer = Transfer(
             job,
             open_signed=self._opener(job.device),
             make_nonce=self._make_nonce,
-            patience=self._patience,
-            answers_may_double=self.link.answers_may_double,
+            retry=self._patience,
+            answers_may_repeat=self.link.answers_may_repeat,
         )
-        return await self._converse(transfer), transfer.effort
+        return await self._converse(transfer), transfer.cost
 
     async def unsolicited(self) -> AsyncIterator[Event]:
         """Yield what devices say without being asked, who comes and goes, and how the link is."""

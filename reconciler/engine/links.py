@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from reconciler.config import GatewayConfig, SerialConfig
 from reconciler.devices.link import Event, LinkState, LinkStatistics
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
-from reconciler.devices.rate_limiter import Limiter
+from reconciler.devices.rate_limiter import TransferLimiter
 from reconciler.devices.serial_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
 from reconciler.devices.session import LinkSession
@@ -47,7 +47,7 @@ class Links:
         self._mqtt = config.mqtt
         self._serial: Mapping[str, SerialConfig] = {line.name: line for line in config.serial}
         self._seals = seals
-        self._limiter = Limiter(GatewayLimits())  # of the whole gateway
+        self._limiter = TransferLimiter(GatewayLimits())  # of the whole gateway
         self._open: dict[str, _OpenLink] = {}
         self._of: dict[DeviceId, str] = {}
         self._served: object = None
@@ -140,7 +140,9 @@ class Links:
             self._missing[MQTT] = "the configuration names no broker: add [mqtt] to gateway.toml"
             return
         # A place on the link comes first: who waits for a slow line must not keep a place of the gateway's meanwhile.
-        runner = LinkSession(link, self._seals.open_signed, limiters=(Limiter(self._limits_of(name)), self._limiter))
+        runner = LinkSession(
+            link, self._seals.open_signed, limiters=(TransferLimiter(self._limits_of(name)), self._limiter)
+        )
         tasks = (
             asyncio.create_task(runner.run(), name=f"fleet {name}"),  # runs its link as well
             asyncio.create_task(self._forward(name, runner), name=f"hear {name}"),

@@ -26,7 +26,7 @@ from reconciler.git.proposal import CantPropose
 from reconciler.load.yaml_edit import NotEditable
 from signing import keys
 from signing.identifiers import key_id
-from tests.devices.esp_chip import Chip, Faults
+from tests.devices.fake_esp_chip import Chip, Faults
 
 MODEL = threshold_model([3, -5, 2] * 20, 900)
 FLASH = {

@@ -34,7 +34,7 @@ def test_a_rate_is_between_two_moments(clock: Hands, rates: Rates) -> None:
     assert rates.of("line") is None
     assert rates.of("no such line") is None
     clock.now_s += STEP_S
-    line.sent_bytes, line.heard_bytes = 2000, 500
+    line.sent_bytes, line.received_bytes = 2000, 500
     rates.note({"line": line})
     assert rates.of("line") == Rate(200.0, 50.0)
 

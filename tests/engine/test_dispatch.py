@@ -15,11 +15,11 @@ import pytest
 
 from reconciler.compiler.pack.threshold import build_threshold
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
-from reconciler.devices.error_codes import Code, refused
+from reconciler.devices.error_codes import DeviceErrorCode, describe_refusal
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Summary
 from reconciler.devices.session import LinkSession
-from reconciler.devices.transfer import Effort, TransferJob
+from reconciler.devices.transfer import TransferCost, TransferJob
 from reconciler.engine.artifacts.provider import Artifacts, Pair
 from reconciler.engine.delivery.deliveries import Delivered, Deliveries
 from reconciler.engine.delivery.dispatch import Dispatch, DispatchPorts
@@ -102,11 +102,11 @@ class Answers(LinkSession):
             self.bodies[what] = body = replace(body, counter=body.counter + 1)
         return Rejected(-13, "asking") if body is None else Answered(body)
 
-    async def carry_out(self, job: TransferJob) -> tuple[Outcome, Effort]:
+    async def carry_out(self, job: TransferJob) -> tuple[Outcome, TransferCost]:
         self.jobs.append(job)
         if not self.ends:  # it goes on until it is called off
             await asyncio.Event().wait()
-        return self.ends.pop(0), Effort()
+        return self.ends.pop(0), TransferCost()
 
 
 class Clock:
@@ -209,11 +209,15 @@ def test_actions_that_send_nothing_begin_nothing(made: Made) -> None:
     [
         (TrialFailed(replace(RUNS_V1, counter=2, error=-31)), "the trial failed", "the trial failed"),
         (
-            Rejected(Code.SIGNATURE, "offering"),
+            Rejected(DeviceErrorCode.SIGNATURE, "offering"),
             "refused while offering with -16: the signature is wrong",
             "refused while offering with -16: the signature is wrong",
         ),
-        (Rejected(Code.SEQUENCE, "offering"), refused(Code.SEQUENCE, "offering"), None),  # our view was old
+        (
+            Rejected(DeviceErrorCode.SEQUENCE, "offering"),
+            describe_refusal(DeviceErrorCode.SEQUENCE, "offering"),
+            None,
+        ),  # our view was old
         (Lost("no answer to 6 questions"), "lost: no answer to 6 questions", None),
     ],
 )
@@ -227,10 +231,12 @@ def test_what_failed_for_good_is_not_tried_again(made: Made, end: Outcome, words
 
 
 def test_a_pack_that_does_not_fit_beside_its_payload_travels_raw_next(made: Made) -> None:
-    scene = made(ends=[Rejected(Code.TOO_LARGE, "offering"), Rejected(Code.TOO_LARGE, "offering")])
+    scene = made(
+        ends=[Rejected(DeviceErrorCode.TOO_LARGE, "offering"), Rejected(DeviceErrorCode.TOO_LARGE, "offering")]
+    )
     first, second = scene.run(INSTALL, INSTALL)
     assert first.endswith("it travels raw next")
-    assert second == refused(Code.TOO_LARGE, "offering")  # raw it can't be smaller
+    assert second == describe_refusal(DeviceErrorCode.TOO_LARGE, "offering")  # raw it can't be smaller
     assert scene.fleet.jobs[1].payload == PACKS[V2]
     assert scene.quarantined is not None
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.devices.reports import DecisionReason, DeviceReport, Flag, ModelPlace
+from reconciler.devices.reports import DecisionReason, DeviceReport, Flag, ModelLocation
 from reconciler.engine.observed.identity import IdentityHistories, IdentityHistory
 from reconciler.engine.observed.interpret import Facts
 from reconciler.engine.observed.inventory import Inventory
@@ -34,7 +34,7 @@ def report(counter: int, sequence: int = 0) -> DeviceReport:
         epoch=1,
         gateway=bytes(8),
         phase=Phase.CONFIRMED,
-        place=ModelPlace.SLOT_A,
+        location=ModelLocation.SLOT_A,
         running=bytes(16),
         other=None,
         why=DecisionReason.CONFIRMED,

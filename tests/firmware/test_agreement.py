@@ -14,8 +14,8 @@ import pytest
 from reconciler.compiler.pack import decision_head, forest_section, operators, pack_format
 from reconciler.compiler.payload import encodings as payload
 from reconciler.compiler.payload import patch
-from reconciler.devices import flash_image, frame, messages, reports
-from reconciler.devices.error_codes import Code
+from reconciler.devices import flash_image, messages, reports, serial_frame
+from reconciler.devices.error_codes import DeviceErrorCode
 from reconciler.devices.messages import BLOCK_BYTES_MAX, ENVELOPE_BYTES_MAX, MESSAGE_BYTES, MESSAGE_OVERHEAD_BYTES
 from signing import cose, envelope, identifiers, report
 from signing.verification_error import VerificationCode
@@ -84,8 +84,8 @@ FIGURES = [
     ("src/message.c", "NONCE_BYTES", messages.NONCE_BYTES),
     ("src/message.c", "NONCE_BYTES", report.NONCE_BYTES),
     ("src/transfer.c", "BLOCK_MULTIPLE", messages.BLOCK_BYTES_STEP),
-    ("src/frame.c", "CRC_BYTES", frame.CRC_BYTES),
-    ("src/frame.c", "POLYNOMIAL", frame.POLYNOMIAL),
+    ("src/frame.c", "CRC_BYTES", serial_frame.CRC_BYTES),
+    ("src/frame.c", "POLYNOMIAL", serial_frame.POLYNOMIAL),
     ("src/identity.c", "MAGIC", int.from_bytes(flash_image.MAGIC, "little")),
     ("src/identity.c", "VERSION", flash_image.VERSION),
     ("src/identity.c", "HEADER_BYTES", flash_image.HEADER_BYTES),
@@ -125,7 +125,7 @@ def test_codes_of_refused_envelopes() -> None:
 def test_codes_that_a_gateway_knows() -> None:
     codes = enum(ERRORS, "tf_error")
     refusals = {name.removeprefix("TF_ERR_"): code for name, code in codes.items() if code < 0}
-    assert refusals == {code.name: code.value for code in Code}
+    assert refusals == {code.name: code.value for code in DeviceErrorCode}
 
 
 def test_every_code_is_another_and_fits_where_it_is_kept() -> None:
@@ -144,9 +144,9 @@ def test_numbers_of_what_a_device_says() -> None:
     assert list(enum(TYPES, "tf_flag").values()) == [flag.value for flag in reports.Flag]
     places = enum(TYPES, "tf_place")
     assert (places["TF_PLACE_NONE"], places["TF_PLACE_A"], places["TF_PLACE_B"]) == (
-        reports.ModelPlace.NOWHERE,
-        reports.ModelPlace.SLOT_A,
-        reports.ModelPlace.SLOT_B,
+        reports.ModelLocation.NOWHERE,
+        reports.ModelLocation.SLOT_A,
+        reports.ModelLocation.SLOT_B,
     )
 
 

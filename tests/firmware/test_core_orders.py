@@ -21,7 +21,7 @@ from reconciler.devices.messages import (
     encode,
     parse_answer,
 )
-from reconciler.devices.reports import DecisionReason, Flag, ModelPlace
+from reconciler.devices.reports import DecisionReason, Flag, ModelLocation
 from reconciler.model import Phase
 from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made, make_pack
@@ -51,9 +51,9 @@ PATCH = -82
 
 def test_born_with_a_model(newborn: HostAgent, made: Made) -> None:
     told = report(newborn, made)
-    assert (told.phase, told.place, told.why, told.sequence) == (
+    assert (told.phase, told.location, told.why, told.sequence) == (
         Phase.IDLE,
-        ModelPlace.PREBAKED,
+        ModelLocation.PREBAKED,
         DecisionReason.FELL_BACK_TO_PREBAKED,
         0,
     )
@@ -62,9 +62,9 @@ def test_born_with_a_model(newborn: HostAgent, made: Made) -> None:
 
 def test_two_installs_fill_both_slots(updated: HostAgent, made: Made) -> None:
     told = report(updated, made)
-    assert (told.phase, told.place, told.why, told.sequence) == (
+    assert (told.phase, told.location, told.why, told.sequence) == (
         Phase.CONFIRMED,
-        ModelPlace.SLOT_B,
+        ModelLocation.SLOT_B,
         DecisionReason.CONFIRMED,
         2,
     )
@@ -80,9 +80,9 @@ def test_going_back_takes_a_newer_envelope_and_no_block(updated: HostAgent, benc
 def test_an_envelope_alone_activates_a_prebaked_model(updated: HostAgent, bench: Bench, made: Made) -> None:
     assert deliver(updated, Delivery(bench.install(made, SECOND_PREBAKED, 3))) == Outcome(0, 0)
     told = report(updated, made)
-    assert (told.place, told.why, told.running) == (
-        ModelPlace.PREBAKED,
-        DecisionReason.PREBAKED_ASKED_FOR,
+    assert (told.location, told.why, told.running) == (
+        ModelLocation.PREBAKED,
+        DecisionReason.PREBAKED_REQUESTED,
         digest(SECOND_PREBAKED)[:16],
     )
     updated.boot()

@@ -208,7 +208,7 @@ def test_frame_comes_back_and_any_mended_bit_is_told(core: CoreProcess) -> None:
                 assert (event, address, got) == ("corrected", 9, message.hex())
 
 
-def test_two_flipped_bits_are_never_taken_for_one(core: CoreProcess) -> None:
+def test_two_flipped_bits_are_never_repaired_as_one(core: CoreProcess) -> None:
     source = random.Random(4)
     message = bytes(source.randrange(1, 255) for _ in range(200))
     line = bytes.fromhex(core.ask("encode", 9, message, 300))

@@ -19,7 +19,7 @@ from reconciler.compiler.pack.threshold_json import threshold_pack
 from reconciler.devices.conversation import Confirmed
 from reconciler.devices.flash_image import Identity
 from reconciler.devices.messages import ReportKind
-from reconciler.devices.reports import CapabilitiesBody, DecisionReason, ModelPlace
+from reconciler.devices.reports import CapabilitiesBody, DecisionReason, ModelLocation
 from signing import identifiers, report
 from tests.firmware.bench import ENGINE, Bench, Made, make_pack
 from tests.firmware.board import Board
@@ -99,8 +99,8 @@ def check(device: SerialDevice, bench: Bench, made: Provisioned) -> None:
     baked = digest16(threshold_pack(MODEL))
     assert (told.type, told.class_id, told.prebaked) == ("bench", made.target.klass, (baked,))
     before = report_of(device, made)
-    assert (before.place, before.why, before.running) == (
-        ModelPlace.PREBAKED,
+    assert (before.location, before.why, before.running) == (
+        ModelLocation.PREBAKED,
         DecisionReason.FELL_BACK_TO_PREBAKED,
         baked,
     )

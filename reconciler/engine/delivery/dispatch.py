@@ -10,7 +10,7 @@ from typing import assert_never
 
 from reconciler.compiler.pack.parameter_encoding import encode_values
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
-from reconciler.devices.error_codes import Code, refused, trial_failed
+from reconciler.devices.error_codes import DeviceErrorCode, describe_failed_trial, describe_refusal
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport, Summary
 from reconciler.devices.session import LinkSession
@@ -47,7 +47,9 @@ from signing.gateway_keystore import GatewayKey
 log = logging.getLogger(__name__)
 
 # Our view was old: ask the device, then decide anew.
-WORTH_ANOTHER_TRY = frozenset({Code.SEQUENCE, Code.NO_DELEGATION, Code.NO_TRANSFER, Code.BUSY})
+WORTH_ANOTHER_TRY = frozenset(
+    {DeviceErrorCode.SEQUENCE, DeviceErrorCode.NO_DELEGATION, DeviceErrorCode.NO_TRANSFER, DeviceErrorCode.BUSY}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +204,11 @@ class Dispatch:
             effort.blocks_sent,
             effort.blocks_resent,
         )
-        if isinstance(outcome, Rejected) and outcome.code == Code.TOO_LARGE and self._parcels.send_raw(action.device):
+        if (
+            isinstance(outcome, Rejected)
+            and outcome.code == DeviceErrorCode.TOO_LARGE
+            and self._parcels.send_raw(action.device)
+        ):
             return Lost("pack and payload do not fit side by side; it travels raw next")
         return outcome
 
@@ -232,9 +238,9 @@ class Dispatch:
                 view.take_report(action.device, report, self._tools.clock.now(), asked=True)
             case TrialFailed(report):
                 view.take_report(action.device, report, self._tools.clock.now(), asked=True)
-                self._quarantine(desired, action, trial_failed(report.error))
+                self._quarantine(desired, action, describe_failed_trial(report.error))
             case Rejected(code, during) if code not in WORTH_ANOTHER_TRY:
-                self._quarantine(desired, action, refused(code, during))
+                self._quarantine(desired, action, describe_refusal(code, during))
             case Rejected() | Lost() | Answered():
                 pass
             case unexpected:

@@ -39,7 +39,7 @@ class EventHandler:
             case AnswerReceived(device, Signed(cose)):
                 with trace.about(device):
                     self._take_unasked(device, cose)
-            case Presence(device, there=True):
+            case Presence(device, present=True):
                 self._deliveries.forgive(device)
                 self._attention.soon(device)
             case LinkState(up=up):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.devices.frame import Deframer, SerialFrame, cobs_decode, cobs_encode, decode_frame, encode_frame
+from reconciler.devices.serial_frame import Deframer, SerialFrame, cobs_decode, cobs_encode, decode_frame, encode_frame
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "frames.json").read_text(encoding="utf-8"))
 ADDRESSES = st.integers(0, 247)
@@ -33,7 +33,7 @@ def test_cobs_at_the_edges_of_a_run(length: int) -> None:
 
 
 @given(ADDRESSES, st.binary(min_size=1, max_size=400) | ZERO_RICH.filter(len))
-def test_frames_survive_the_stream_in_any_pieces(address: int, message: bytes) -> None:
+def test_frames_are_found_in_a_stream_split_anywhere(address: int, message: bytes) -> None:
     stream = encode_frame(address, message, opening=True) + encode_frame(address, message)
     deframer = Deframer(coded_bytes_max=1200)
     frames = [frame for at in range(0, len(stream), 7) for frame in deframer.feed(stream[at : at + 7])]
@@ -41,7 +41,7 @@ def test_frames_survive_the_stream_in_any_pieces(address: int, message: bytes) -
 
 
 @given(ADDRESSES, st.binary(min_size=1, max_size=80), st.data())
-def test_any_flipped_bit_is_mended_or_refused(address: int, message: bytes, data: st.DataObject) -> None:
+def test_any_flipped_bit_is_repaired_or_rejected(address: int, message: bytes, data: st.DataObject) -> None:
     sent = encode_frame(address, message, opening=True)
     at = data.draw(st.integers(0, len(sent) * 8 - 1))
     heard = bytearray(sent)
@@ -50,19 +50,19 @@ def test_any_flipped_bit_is_mended_or_refused(address: int, message: bytes, data
     assert frames in ([], [SerialFrame(address, message)], [SerialFrame(address, message, corrected=True)])
 
 
-def test_nearly_every_flipped_bit_is_mended() -> None:
+def test_nearly_every_flipped_bit_is_repaired() -> None:
     message = bytes(range(1, 200))
     sent = encode_frame(9, message)
-    mended = 0
+    repaired = 0
     for at in range(len(sent) * 8):
         heard = bytearray(sent)
         heard[at // 8] ^= 1 << at % 8
-        mended += Deframer(coded_bytes_max=1200).feed(bytes(heard)) == [SerialFrame(9, message, corrected=True)]
-    assert mended / (len(sent) * 8) > 0.97
+        repaired += Deframer(coded_bytes_max=1200).feed(bytes(heard)) == [SerialFrame(9, message, corrected=True)]
+    assert repaired / (len(sent) * 8) > 0.97
 
 
 @given(st.binary(min_size=1, max_size=60), st.data())
-def test_two_flipped_bits_are_never_taken_for_one(message: bytes, data: st.DataObject) -> None:
+def test_two_flipped_bits_are_never_repaired_as_one(message: bytes, data: st.DataObject) -> None:
     body = cobs_decode(encode_frame(3, message)[:-1])
     assert body is not None
     first, second = data.draw(st.lists(st.integers(0, len(body) * 8 - 1), min_size=2, max_size=2, unique=True))
@@ -73,13 +73,13 @@ def test_two_flipped_bits_are_never_taken_for_one(message: bytes, data: st.DataO
 
 
 @given(st.binary(max_size=3000))
-def test_noise_never_grows_the_buffer_nor_raises(noise: bytes) -> None:
+def test_noise_neither_grows_the_buffer_nor_raises(noise: bytes) -> None:
     deframer = Deframer(coded_bytes_max=100)
     deframer.feed(noise)
     assert len(deframer._pending) <= 100
 
 
-def test_an_endless_frame_is_dropped_and_the_next_one_heard() -> None:
+def test_an_endless_frame_is_dropped_and_the_next_one_received() -> None:
     deframer = Deframer(coded_bytes_max=100)
     assert deframer.feed(b"\x05" * 5000) == []
     assert deframer.feed(encode_frame(1, b"hello", opening=True)) == [SerialFrame(1, b"hello")]

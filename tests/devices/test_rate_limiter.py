@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from reconciler.devices.rate_limiter import Limiter
+from reconciler.devices.rate_limiter import TransferLimiter
 from reconciler.model import GatewayLimits
 
 
@@ -16,15 +16,15 @@ async def settle() -> None:
 
 
 class Crowd:
-    """Tasks that each want a place, and hold it until they are told to go."""
+    """Tasks that each wait for a permit, and hold it until they are released."""
 
-    def __init__(self, limiter: Limiter, count: int) -> None:
+    def __init__(self, limiter: TransferLimiter, count: int) -> None:
         self.inside: list[int] = []
         self._leave = [asyncio.Event() for _ in range(count)]
         self.tasks = [asyncio.create_task(self._one(limiter, number)) for number in range(count)]
 
-    async def _one(self, limiter: Limiter, number: int) -> None:
-        async with limiter.place():
+    async def _one(self, limiter: TransferLimiter, number: int) -> None:
+        async with limiter.permit():
             self.inside.append(number)
             await self._leave[number].wait()
             self.inside.remove(number)
@@ -34,9 +34,9 @@ class Crowd:
         await settle()
 
 
-def test_no_more_than_allowed_are_inside_and_the_first_come_go_first() -> None:
+def test_transfers_run_within_the_limit_in_order_of_arrival() -> None:
     async def scene() -> None:
-        crowd = Crowd(Limiter(GatewayLimits(transfers=2)), 4)
+        crowd = Crowd(TransferLimiter(GatewayLimits(transfers=2)), 4)
         await settle()
         assert crowd.inside == [0, 1]
         await crowd.leave(1)
@@ -48,9 +48,9 @@ def test_no_more_than_allowed_are_inside_and_the_first_come_go_first() -> None:
     asyncio.run(scene())
 
 
-def test_limits_that_change_are_heeded_at_once_for_who_waits() -> None:
+def test_new_limits_apply_to_waiting_transfers() -> None:
     async def scene() -> None:
-        limiter = Limiter(GatewayLimits(transfers=1))
+        limiter = TransferLimiter(GatewayLimits(transfers=1))
         crowd = Crowd(limiter, 4)
         await settle()
         limiter.change(GatewayLimits(transfers=3))
@@ -67,10 +67,10 @@ def test_limits_that_change_are_heeded_at_once_for_who_waits() -> None:
     asyncio.run(scene())
 
 
-@pytest.mark.parametrize("when", ["waiting", "called in that moment"])
-def test_one_that_is_called_off_takes_no_place_along(when: str) -> None:
+@pytest.mark.parametrize("when", ["waiting", "admitted at the same time"])
+def test_a_cancelled_transfer_releases_its_permit(when: str) -> None:
     async def scene() -> None:
-        limiter = Limiter(GatewayLimits(transfers=1))
+        limiter = TransferLimiter(GatewayLimits(transfers=1))
         crowd = Crowd(limiter, 3)
         await settle()
         if when == "waiting":
@@ -79,7 +79,7 @@ def test_one_that_is_called_off_takes_no_place_along(when: str) -> None:
             await crowd.leave(0)
         else:
             crowd._leave[0].set()
-            while crowd.inside:  # noqa: ASYNC110 - between two steps of the loop is the moment that is meant
+            while crowd.inside:  # noqa: ASYNC110 - the race needs exactly this step of the loop
                 await asyncio.sleep(0)
             crowd.tasks[1].cancel()  # its turn has come, and it has not run yet
             await settle()
@@ -89,8 +89,8 @@ def test_one_that_is_called_off_takes_no_place_along(when: str) -> None:
     asyncio.run(scene())
 
 
-def test_bytes_are_lent_and_paid_back_by_waiting() -> None:
-    limiter = Limiter(GatewayLimits(bytes_per_second=100))
+def test_bytes_are_paced_by_waiting() -> None:
+    limiter = TransferLimiter(GatewayLimits(bytes_per_second=100))
     assert limiter.wait_s(200, 10.0) == pytest.approx(0.0)
     assert limiter.wait_s(100, 10.5) == pytest.approx(1.5)
     assert limiter.wait_s(100, 20.0) == pytest.approx(0.0)  # what was not used is not saved up
@@ -98,12 +98,12 @@ def test_bytes_are_lent_and_paid_back_by_waiting() -> None:
     assert limiter.wait_s(10**9, 20.0) == pytest.approx(0.0)
 
 
-def test_a_place_of_two_limits_is_given_back_to_both() -> None:
+def test_permits_of_two_limiters_are_both_released() -> None:
     async def scene() -> None:
-        link, gateway = Limiter(GatewayLimits(transfers=1)), Limiter(GatewayLimits(transfers=1))
+        link, gateway = TransferLimiter(GatewayLimits(transfers=1)), TransferLimiter(GatewayLimits(transfers=1))
         for _ in range(2):
             async with AsyncExitStack() as places:
-                await places.enter_async_context(link.place())
-                await places.enter_async_context(gateway.place())
+                await places.enter_async_context(link.permit())
+                await places.enter_async_context(gateway.permit())
 
     asyncio.run(scene())

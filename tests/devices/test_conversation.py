@@ -9,7 +9,7 @@ from reconciler.devices.conversation import Answered, ConversationStep, Inquiry,
 from reconciler.devices.messages import Have, Inquire, ReportKind, Signed, TransferResult
 from reconciler.devices.reports import DeviceReport, ParametersBody, encode_body
 from reconciler.model import DeviceId
-from tests.devices.pretend import PretendedDevice, open_pretended
+from tests.devices.fake_device import FakeDevice, open_fake
 
 A = DeviceId("a")
 
@@ -19,7 +19,7 @@ def inquiry(what: ReportKind = ReportKind.REPORT) -> Inquiry:
     return Inquiry(
         A,
         what,
-        open_signed=lambda cose, nonce: open_pretended(A, cose, nonce),
+        open_signed=lambda cose, nonce: open_fake(A, cose, nonce),
         make_nonce=lambda: next(nonces).to_bytes(8, "big"),
     )
 
@@ -30,8 +30,8 @@ def asked(step: ConversationStep) -> Inquire:
     return step.turn.question
 
 
-def test_an_answer_to_the_question_is_taken() -> None:
-    asking, device = inquiry(), PretendedDevice()
+def test_an_answer_to_the_question_is_accepted() -> None:
+    asking, device = inquiry(), FakeDevice()
     answer = device.answer(asked(asking.begin(0.0)))
     assert answer
     asking.heard(answer, 1.0)
@@ -39,8 +39,8 @@ def test_an_answer_to_the_question_is_taken() -> None:
     assert isinstance(asking.outcome.body, DeviceReport)
 
 
-def test_a_late_answer_to_the_first_of_two_questions_is_as_good() -> None:
-    asking, device = inquiry(), PretendedDevice()
+def test_a_late_answer_to_the_first_question_is_accepted() -> None:
+    asking, device = inquiry(), FakeDevice()
     late = device.answer(asked(asking.begin(0.0)))
     asking.silent(10.0)
     assert late
@@ -48,8 +48,8 @@ def test_a_late_answer_to_the_first_of_two_questions_is_as_good() -> None:
     assert isinstance(asking.outcome, Answered)
 
 
-def test_an_answer_to_somebody_elses_question_is_of_no_use() -> None:
-    first, second, device = inquiry(), inquiry(), PretendedDevice()
+def test_an_answer_to_another_question_is_ignored() -> None:
+    first, second, device = inquiry(), inquiry(), FakeDevice()
     asked(first.begin(0.0))
     stale = device.answer(Inquire(ReportKind.REPORT, b"replayed"))
     second.begin(0.0)
@@ -67,21 +67,21 @@ def test_an_answer_to_somebody_elses_question_is_of_no_use() -> None:
         Signed(b"\x08" + bytes(8) + encode_body(ParametersBody(None))),  # not the body that was asked for
     ],
 )
-def test_an_answer_that_does_not_answer_is_of_no_use(answer: Have | TransferResult | Signed) -> None:
+def test_an_answer_of_another_kind_is_ignored(answer: Have | TransferResult | Signed) -> None:
     asking = inquiry()
     asking.begin(0.0)
     assert asking.heard(answer, 1.0) is None
     assert asking.outcome is None
 
 
-def test_an_error_ends_it() -> None:
+def test_an_error_ends_the_inquiry() -> None:
     asking = inquiry(ReportKind.SUMMARY)
     asking.begin(0.0)
     asking.heard(TransferResult(None, -93), 1.0)
     assert asking.outcome == Rejected(-93, "ask summary")
 
 
-def test_silence_and_uselessness_end_it() -> None:
+def test_silence_or_useless_answers_end_the_inquiry() -> None:
     asking = inquiry()
     asking.begin(0.0)
     for second in range(3):

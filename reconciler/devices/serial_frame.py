@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames of a serial line (docs/specs/protocol.md section 3): COBS around address, message and CRC-32.
 
-A CRC that does not fit names the place of a single flipped bit: the difference between the CRC that came
-and the one that is due is the *syndrome*, and each bit position has its own. So one flipped bit is mended
-without sending anything again, which is what makes a noisy line bearable.
+A wrong CRC locates a single flipped bit: the difference between the received and the expected CRC is the *syndrome*,
+and each bit position has its own. So a single bit error is repaired without retransmission, which makes noisy lines
+usable.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ DELIMITER = b"\0"
 CRC_BYTES = 4
 POLYNOMIAL = 0xEDB88320
 HEADER_BYTES = 1  # the address
-RUN_BYTES_MAX = 254  # COBS: a code byte counts at most so many bytes behind it
+RUN_BYTES_MAX = 254  # COBS: the longest run of bytes after a code byte
 
 
 @dataclass(frozen=True, slots=True)
 class SerialFrame:
-    """One frame that arrived whole, or was mended."""
+    """One frame that arrived intact or was repaired."""
 
     address: int
     message: bytes
@@ -28,14 +28,14 @@ class SerialFrame:
 
 
 def encode_frame(address: int, message: bytes, *, opening: bool = False) -> bytes:
-    """Return the bytes for the wire; `opening` closes whatever noise came before."""
+    """Return the bytes for the wire; `opening` adds a delimiter that ends any noise before the frame."""
     body = bytes([address]) + message
     coded = cobs_encode(body + zlib.crc32(body).to_bytes(CRC_BYTES, "little"))
     return (DELIMITER if opening else b"") + coded + DELIMITER
 
 
 def decode_frame(coded: bytes) -> SerialFrame | None:
-    """Return what stands between two delimiters; nothing when it can't be mended."""
+    """Decode the bytes between two delimiters; return None if they can't be repaired."""
     body = cobs_decode(coded)
     if body is None or len(body) <= HEADER_BYTES + CRC_BYTES:
         return None
@@ -44,14 +44,14 @@ def decode_frame(coded: bytes) -> SerialFrame | None:
         at = _SYNDROMES.find(syndrome, len(body) * 8)
         if at is None:
             return None
-        mended = bytearray(body)
-        mended[-1 - at // 8] ^= 0x80 >> at % 8
-        body = bytes(mended)
+        repaired = bytearray(body)
+        repaired[-1 - at // 8] ^= 0x80 >> at % 8
+        body = bytes(repaired)
     return SerialFrame(body[0], body[HEADER_BYTES:-CRC_BYTES], corrected=bool(syndrome))
 
 
 def cobs_encode(data: bytes) -> bytes:
-    """Recode so that no byte is zero."""
+    """Encode so that no byte is zero."""
     coded = bytearray()
     runs = data.split(b"\0")
     for number, run in enumerate(runs):
@@ -59,12 +59,12 @@ def cobs_encode(data: bytes) -> bytes:
         for piece in pieces:
             coded += bytes([len(piece) + 1]) + piece
         if len(pieces[-1]) == RUN_BYTES_MAX and number < len(runs) - 1:
-            coded += b"\x01"  # a full run stands for no zero, so the zero that follows needs a code of its own
+            coded += b"\x01"  # a full run implies no zero, so the zero that follows needs its own code
     return bytes(coded)
 
 
 def cobs_decode(coded: bytes) -> bytes | None:
-    """Undo `cobs_encode`; nothing when a code byte points beyond the end or a zero is inside."""
+    """Decode COBS; return None if a code byte points beyond the end or a zero occurs."""
     data = bytearray()
     at = 0
     while at < len(coded):
@@ -80,14 +80,14 @@ def cobs_decode(coded: bytes) -> bytes | None:
 
 
 class _Syndromes:
-    """Which syndrome a flipped bit makes, by its distance from the end of the frame."""
+    """The syndromes of single bit errors, by distance from the end of the frame."""
 
     def __init__(self) -> None:
         self._distance: dict[int, int] = {}
         self._last = 0
 
     def find(self, syndrome: int, bits: int) -> int | None:
-        """Return how many bits from the frame's end the error is; nothing when no single bit explains it."""
+        """Return the distance of the error from the frame's end in bits; None if it is not a single bit."""
         while len(self._distance) < bits:
             self._step()
         at = self._distance.get(syndrome)
@@ -97,7 +97,7 @@ class _Syndromes:
         number = len(self._distance)
         if number < CRC_BYTES * 8:  # in the CRC itself, whose last byte holds the highest bits
             self._last = 1 << (31 - number)
-        elif number == CRC_BYTES * 8:  # the last bit of the message: the CRC's register takes it from here
+        elif number == CRC_BYTES * 8:  # the last bit of the message: from here on the CRC's shift register applies
             self._last = POLYNOMIAL
         else:
             self._last = (self._last >> 1) ^ (POLYNOMIAL if self._last & 1 else 0)
@@ -108,7 +108,7 @@ _SYNDROMES = _Syndromes()
 
 
 class Deframer:
-    """Cuts a stream of bytes into frames, and keeps count of what it met."""
+    """Splits a stream of bytes into frames, and counts good, corrected and bad ones."""
 
     def __init__(self, *, coded_bytes_max: int) -> None:
         self.good = 0
@@ -119,7 +119,7 @@ class Deframer:
         self._skipping = False
 
     def feed(self, data: bytes) -> list[SerialFrame]:
-        """Take what came; return the frames that it completed."""
+        """Process received bytes; return the frames that they complete."""
         frames: list[SerialFrame] = []
         *closed, rest = data.split(DELIMITER)
         for piece in closed:
@@ -132,11 +132,11 @@ class Deframer:
 
     @property
     def unfinished(self) -> bool:
-        """Tell whether a frame has begun and not ended."""
+        """Whether a frame has begun and not ended."""
         return bool(self._pending) or self._skipping
 
     def reset(self) -> None:
-        """Forget an unfinished frame: the line was turned round."""
+        """Discard an unfinished frame, because the line changed direction."""
         if self.unfinished:
             self.bad += 1
         self._pending.clear()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A chip of the ESP32 family as its ROM loader looks from a serial port: the real protocol, on a pty.
+"""A fake ESP32-family chip with the serial protocol of its ROM loader, on a pty.
 
-Frames are SLIP; commands are answered as Espressif's serial protocol has it. The flash keeps its rules: an erase sets
-whole sectors, a write only clears bits, and both stay inside. A stub that is uploaded is checked for being whole and
-then played: it greets, and from then on the chip answers as a stub does. Faults are injected by name.
+Frames are SLIP; commands are answered as Espressif's serial protocol specifies. The flash behaves like NOR flash: an
+erase sets whole sectors, a write only clears bits, and both must stay within the flash. An uploaded stub is checked for
+completeness; afterwards the chip answers like the stub. Faults are injected by name.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SFDP = 0x50444653
 MAGIC_ADDRESS = 0x40001000
 
 
-class VerificationError(Exception):
+class CommandFailed(Exception):
     """The chip answers with an error."""
 
     def __init__(self, reason: int = FAILED) -> None:
@@ -40,19 +40,19 @@ class VerificationError(Exception):
 
 @dataclass
 class Faults:
-    """What goes wrong."""
+    """The faults to inject."""
 
-    pull_cable_at_block: int | None = None  # the port goes away when this block of flash data comes
-    silent_at_block: int | None = None  # from this block on nothing is answered, though the port stays
-    dead: bool = False  # nobody answers
-    rot_at_digest: int | None = None  # a bit of what was written first flips before this digest is asked for
+    pull_cable_at_block: int | None = None  # the port disappears at this block of flash data
+    silent_at_block: int | None = None  # no answers from this block on, although the port stays
+    dead: bool = False  # the chip never answers
+    rot_at_digest: int | None = None  # a bit of the first written data flips before this digest request
     secure_download: bool = False
     encrypted: bool = False
 
 
 @dataclass
 class Download:
-    """Flash data that is under way."""
+    """A write of flash data in progress."""
 
     address: int
     blocks: int
@@ -76,13 +76,13 @@ class Flash:
     def erase(self, start: int, length: int) -> None:
         first, end = start - start % SECTOR, start + length + -(start + length) % SECTOR
         if end > self.size:
-            raise VerificationError
+            raise CommandFailed
         self.data[first:end] = b"\xff" * (end - first)
         self.log.append(("erase", first, end - first))
 
     def write(self, start: int, data: bytes) -> None:
         if start + len(data) > self.size:
-            raise VerificationError
+            raise CommandFailed
         old = self.data[start : start + len(data)]
         self.data[start : start + len(data)] = bytes(one & other for one, other in zip(old, data, strict=True))
         self.log.append(("write", start, len(data)))
@@ -154,7 +154,7 @@ class Chip:
         try:
             value, body = answer(self, data, check)
             failed = b"\0\0"
-        except VerificationError as error:
+        except CommandFailed as error:
             value, body, failed = 0, b"", bytes([1, error.reason])
         status = failed if self.stub else failed + b"\0\0"
         if self.faults.dead:
@@ -167,7 +167,7 @@ class Chip:
     # ------------------------------------------------------------ commands
 
     def unknown(self, _data: bytes, _check: int) -> tuple[int, bytes]:
-        raise VerificationError(UNKNOWN_COMMAND)
+        raise CommandFailed(UNKNOWN_COMMAND)
 
     def sync(self, data: bytes, _check: int) -> tuple[int, bytes]:
         assert data == b"\x07\x07\x12\x20" + b"\x55" * 32
@@ -175,7 +175,7 @@ class Chip:
 
     def security_info(self, _data: bytes, _check: int) -> tuple[int, bytes]:
         if self.rom.USES_MAGIC_VALUE:
-            raise VerificationError(UNKNOWN_COMMAND)
+            raise CommandFailed(UNKNOWN_COMMAND)
         flags = 4 if self.faults.secure_download else 0
         return 0, struct.pack("<IB7BII", flags, 0, *(0,) * 7, self.rom.IMAGE_CHIP_ID, 0)
 
@@ -191,7 +191,7 @@ class Chip:
         return 0, b""
 
     def _flash_command(self) -> None:
-        """Do what the SPI controller is told to: identify the flash."""
+        """Emulate the SPI controller: identify the flash."""
         base, rom = self.rom.SPI_REG_BASE, self.rom
         command = self._registers[base + rom.SPI_USR2_OFFS] & 0xFF
         said = {0x9F: self.flash.size.bit_length() - 1 << 16 | 0x40EF, 0x5A: SFDP}
@@ -238,7 +238,7 @@ class Chip:
 
     def _begun(self, data: bytes) -> tuple[int, int, int, int]:
         if not self._attached:
-            raise VerificationError
+            raise CommandFailed
         assert len(data) == (16 if self.name == "esp32" and not self.stub else 20)
         size, blocks, block, address = struct.unpack_from("<IIII", data)
         assert address % SECTOR == 0
@@ -250,12 +250,12 @@ class Chip:
         if self._blocks == self.faults.silent_at_block:
             self.faults.dead = True
         if self.faults.dead or self._slave < 0:
-            raise VerificationError  # which nobody hears
+            raise CommandFailed  # which nobody hears
         self._blocks += 1
         sequence = struct.unpack_from("<II", data)[1]
         download, block = self._download, _checked(data, check)
         if download is None or sequence != download.received or sequence >= download.blocks:
-            raise VerificationError
+            raise CommandFailed
         assert len(block) <= download.block_bytes
         written = download.inflate(block) if download.inflate else block
         self.flash.write(download.address + download.at, written)
@@ -272,7 +272,7 @@ class Chip:
     def digest(self, data: bytes, _check: int) -> tuple[int, bytes]:
         address, size, _, _ = struct.unpack("<IIII", data)
         if not self._attached:
-            raise VerificationError
+            raise CommandFailed
         if self._digests == self.faults.rot_at_digest:
             first = next(at for what, at, _ in self.flash.log if what == "write")
             self.flash.data[first + 100] ^= 0x10
@@ -289,7 +289,7 @@ def _checked(data: bytes, check: int) -> bytes:
     for byte in block:
         found ^= byte
     if found != check:
-        raise VerificationError(BAD_CHECKSUM)
+        raise CommandFailed(BAD_CHECKSUM)
     return block
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A device of a few lines that keeps to docs/specs/protocol.md: for which the real C agent would be too good.
+"""A small fake device that follows docs/specs/protocol.md, for tests of behaviour that the real C agent does not have.
 
-Its "signature" is the nonce in front of the body, so that a stale answer is refused as with the real thing. Its
-"envelope" is the sequence (4 bytes) and the digest16 of the pack.
+Its "signature" is the nonce before the body, so that a stale answer is rejected as with a real device. Its "envelope"
+is the sequence number (4 bytes) and the digest16 of the pack.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from reconciler.devices.errors import Malformed
-from reconciler.devices.frame import Deframer, encode_frame
 from reconciler.devices.messages import (
     Answer,
     Block,
@@ -26,7 +25,8 @@ from reconciler.devices.messages import (
     encode,
     parse,
 )
-from reconciler.devices.reports import DecisionReason, DeviceReport, Flag, ModelPlace, OpenTransfer, encode_body
+from reconciler.devices.reports import DecisionReason, DeviceReport, Flag, ModelLocation, OpenTransfer, encode_body
+from reconciler.devices.serial_frame import Deframer, encode_frame
 from reconciler.devices.transfer import TransferJob
 from reconciler.errors import Refused
 from reconciler.model import DeviceId, Phase
@@ -34,25 +34,25 @@ from reconciler.model import DeviceId, Phase
 DIGEST16 = bytes(range(16))
 
 
-def open_pretended(device: DeviceId, cose: bytes, nonce: bytes) -> bytes:
-    """Check what stands for a signature."""
+def open_fake(device: DeviceId, cose: bytes, nonce: bytes) -> bytes:
+    """Check the fake signature."""
     del device
     if not cose.startswith(bytes([len(nonce)]) + nonce):
         raise Refused("another nonce")
     return cose[1 + len(nonce) :]
 
 
-def pretended_envelope(sequence: int, digest16: bytes = DIGEST16) -> bytes:
-    """Return what stands for an envelope."""
+def fake_envelope(sequence: int, digest16: bytes = DIGEST16) -> bytes:
+    """Return a fake envelope."""
     return sequence.to_bytes(4, "big") + digest16
 
 
 def job_for(device: str, payload: bytes, *, sequence: int = 1, block_bytes: int = 64) -> TransferJob:
-    """Return a job that a pretended device accepts."""
+    """Return a job that a fake device accepts."""
     return TransferJob(
         device=DeviceId(device),
         transfer=sequence % 24,
-        envelope=pretended_envelope(sequence),
+        envelope=fake_envelope(sequence),
         sequence=sequence,
         counter=0,
         digest16=DIGEST16,
@@ -63,11 +63,11 @@ def job_for(device: str, payload: bytes, *, sequence: int = 1, block_bytes: int 
 
 
 @dataclass
-class PretendedDevice:
-    """The protocol's other half."""
+class FakeDevice:
+    """The device's side of the protocol."""
 
     fails_trial: bool = False
-    restarts_late: bool = False  # what failed its trial runs yet when this is told
+    restarts_late: bool = False  # the failed pack still runs when the failure is reported
     refuses_with: int | None = None
     polls_in_trial: int = 0
     sequence: int = 0
@@ -81,7 +81,7 @@ class PretendedDevice:
     blocks_heard: int = 0
 
     def answer(self, message: Message) -> Answer | None:
-        """Say what the protocol wants said."""
+        """Answer as the protocol requires."""
         match message:
             case Inquire(nonce=nonce):
                 return Signed(bytes([len(nonce)]) + nonce + encode_body(self.report()))
@@ -100,7 +100,7 @@ class PretendedDevice:
                 return None
 
     def report(self) -> DeviceReport:
-        """Tell the state; a trial ends after so many looks at it."""
+        """Report the state; a trial ends after `polls_in_trial` reports."""
         self.counter += 1
         if self.phase is Phase.TRIAL:
             self.polls_in_trial -= 1
@@ -112,7 +112,7 @@ class PretendedDevice:
             epoch=1,
             gateway=bytes(8),
             phase=self.phase,
-            place=ModelPlace.SLOT_A if self.running else ModelPlace.NOWHERE,
+            location=ModelLocation.SLOT_A if self.running else ModelLocation.NOWHERE,
             running=self.running,
             other=None,
             why=self._why,
@@ -136,7 +136,7 @@ class PretendedDevice:
         return OpenTransfer(self.offer.envelope[4:], shape.encoding, shape.payload_bytes, shape.block_bytes, first)
 
     def content(self) -> bytes:
-        """Return what the blocks make."""
+        """Return the payload received so far."""
         return b"".join(data for _, data in sorted(self.blocks.items()))
 
     def _end_trial(self) -> None:
@@ -187,19 +187,19 @@ class PretendedDevice:
         return have
 
 
-class PretendedStation:
-    """A pretended device at an address of a simulated line."""
+class FakeStation:
+    """A fake device at an address of a simulated line."""
 
-    def __init__(self, address: int, device: PretendedDevice, *, mute: bool = False) -> None:
+    def __init__(self, address: int, device: FakeDevice, *, mute: bool = False) -> None:
         self.address = address
         self.device = device
         self.mute = mute
         self._deframer = Deframer(coded_bytes_max=4200)
 
     def hear(self, data: bytes, now_s: float) -> bytes:
-        """Answer what is meant for this address."""
+        """Answer frames for this address."""
         del now_s
-        said = b""
+        sent = b""
         for frame in self._deframer.feed(data):
             if frame.address != self.address or self.mute:
                 continue
@@ -208,5 +208,5 @@ class PretendedStation:
             except Malformed:
                 continue
             if answer:
-                said += encode_frame(self.address, encode(answer), opening=True)
-        return said
+                sent += encode_frame(self.address, encode(answer), opening=True)
+        return sent

@@ -86,7 +86,7 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
         epoch=UINT32,
         gateway=st.binary(min_size=8, max_size=8),
         phase=st.sampled_from(list(reports.PHASES)),
-        place=st.sampled_from(reports.ModelPlace),
+        location=st.sampled_from(reports.ModelLocation),
         running=MAYBE_DIGEST,
         other=MAYBE_DIGEST,
         why=st.sampled_from(reports.DecisionReason),
@@ -120,17 +120,17 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
 
 
 @given(MESSAGES)
-def test_parse_after_encode_is_the_identity(message: Message) -> None:
+def test_messages_round_trip(message: Message) -> None:
     assert parse(encode(message)) == message
 
 
 @given(BODIES)
-def test_parse_after_encode_is_the_identity_for_bodies(body: Body) -> None:
+def test_bodies_round_trip(body: Body) -> None:
     assert parse_body(encode_body(body)) == body
 
 
 @given(MESSAGES, st.data())
-def test_what_parses_has_this_one_encoding(message: Message, data: st.DataObject) -> None:
+def test_each_message_has_one_encoding(message: Message, data: st.DataObject) -> None:
     changed = bytearray(encode(message))
     at = data.draw(st.integers(0, len(changed) * 8 - 1))
     changed[at // 8] ^= 1 << at % 8
@@ -142,7 +142,7 @@ def test_what_parses_has_this_one_encoding(message: Message, data: st.DataObject
 
 
 @given(st.binary(max_size=64))
-def test_garbage_is_malformed_and_nothing_else(data: bytes) -> None:
+def test_garbage_only_raises_malformed(data: bytes) -> None:
     for read in (parse, parse_body):
         try:
             read(data)
@@ -176,13 +176,13 @@ def test_refused(data: bytes) -> None:
         parse(data)
 
 
-def test_a_gateways_own_words_are_no_answer() -> None:
+def test_a_message_of_a_gateway_is_not_an_answer() -> None:
     with pytest.raises(Malformed, match="Missing"):
         parse_answer(encode(Missing(1)))
 
 
 @given(st.integers(1, 200), st.sets(st.integers(0, 199)))
-def test_have_names_just_the_missing(blocks: int, held: set[int]) -> None:
+def test_have_lists_exactly_the_missing_blocks(blocks: int, held: set[int]) -> None:
     held = {index for index in held if index < blocks}
     first = next((index for index in range(blocks) if index not in held), blocks)
     marks = sum(1 << (index - first - 1) for index in held if index > first)
@@ -204,7 +204,7 @@ def test_vectors_of_bodies(vector: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("vector", VECTORS["malformed"], ids=lambda vector: vector["name"])
-def test_vectors_of_what_is_refused(vector: dict[str, str]) -> None:
+def test_vectors_of_rejected_messages(vector: dict[str, str]) -> None:
     with pytest.raises(Malformed):
         parse(bytes.fromhex(vector["bytes"]))
 
