@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from reconciler.daemon.link_rates import Rate, Rates
+from reconciler.daemon.link_rates import LinkRates, Rate
 from reconciler.devices.link import LinkStatistics
 from reconciler.engine.engine import Engine
 from reconciler.engine.links import Links
@@ -53,7 +53,7 @@ class RuntimeStatus:
     unauthenticated: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
 
-def live_of(engine: Engine, links: Links, rates: Rates) -> RuntimeStatus:
+def live_of(engine: Engine, links: Links, rates: LinkRates) -> RuntimeStatus:
     """Look at the engine."""
     troubles, bauds = links.troubles(), links.bauds()
     source = engine.source
@@ -120,7 +120,7 @@ def _link(figures: LinkFigures) -> dict[str, Any]:
         "trouble": figures.trouble,
         "baud": figures.baud,
         "sentPerS": figures.rate.sent_per_s if figures.rate is not None else None,
-        "heardPerS": figures.rate.heard_per_s if figures.rate is not None else None,
+        "heardPerS": figures.rate.received_per_s if figures.rate is not None else None,
         "sentBytes": told.sent_bytes,
         "heardBytes": told.received_bytes,
         "questions": told.questions,

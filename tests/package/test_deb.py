@@ -55,7 +55,7 @@ def unpacked(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_files_lie_where_debian_looks_for_them(package: Path) -> None:
+def test_files_are_where_debian_expects_them(package: Path) -> None:
     listed = run("dpkg-deb", "--contents", package, cwd=package.parent).splitlines()
     rights = {line.split()[5]: line.split()[0] for line in listed}
     assert {name: rights.get(name) for name in EXPECTED} == EXPECTED
@@ -63,7 +63,7 @@ def test_files_lie_where_debian_looks_for_them(package: Path) -> None:
     assert not [name for name in rights if "__pycache__" in name or re.search(r"/[Aa]ctivate", name)]
 
 
-def test_it_says_what_it_needs(unpacked: Path) -> None:
+def test_the_package_declares_its_dependencies(unpacked: Path) -> None:
     control = (unpacked / "DEBIAN" / "control").read_text()
     minor = run(DEBIAN_PYTHON, "-c", "import sys; print(sys.version_info.minor)", cwd=unpacked).strip()
     assert "@" not in control.replace("maintainers@", "")
@@ -73,7 +73,7 @@ def test_it_says_what_it_needs(unpacked: Path) -> None:
         run("sh", "-n", unpacked / "DEBIAN" / script, cwd=unpacked)
 
 
-def test_nothing_in_it_knows_where_it_was_built(unpacked: Path) -> None:
+def test_the_package_contains_no_build_paths(unpacked: Path) -> None:
     texts = [path for path in (unpacked / "opt" / "tinyfleet").glob("*/*") if path.is_file() and not path.is_symlink()]
     wrong = [path.name for path in [*texts, unpacked / "opt/tinyfleet/pyvenv.cfg"] if b"/tmp" in path.read_bytes()]
     assert wrong == []
@@ -86,7 +86,7 @@ def test_the_command_runs_on_debian_s_python(unpacked: Path) -> None:
     assert "12 devices" in run(python, "-B", "-c", code, "plan", ROOT / "fleet-repo-example", cwd=unpacked)
 
 
-def test_the_same_sources_give_the_same_bytes(package: Path, wheel: Path, tmp_path: Path) -> None:
+def test_the_package_is_reproducible(package: Path, wheel: Path, tmp_path: Path) -> None:
     run(ROOT / "tools" / "deb.sh", PIP, wheel, tmp_path, cwd=tmp_path, SOURCE_DATE_EPOCH="1790000000")
     assert next(tmp_path.glob("*.deb")).read_bytes() == package.read_bytes()
 

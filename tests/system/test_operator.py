@@ -162,9 +162,9 @@ def test_doctor_finds_nothing_wrong_with_a_site_that_works(site: Site) -> None:
     site.world.commit("Begin", site.first_files())
     result = tinyfleet(site, "doctor", "--output", "json")
     findings = told(result)
-    assert [each for each in findings if each["grade"] == "bad"] == []
+    assert [each for each in findings if each["severity"] == "error"] == []
     assert result.exit_code == 0
-    assert {"gateway key", "git", "signers", "disk", "clock"} <= {each["what"] for each in findings}
+    assert {"gateway key", "git", "signers", "disk", "clock"} <= {each["check"] for each in findings}
 
 
 def test_doctor_says_what_is_wrong_and_how_to_mend_it(site: Site) -> None:
@@ -194,8 +194,8 @@ def test_doctor_sees_a_clock_that_was_put_back(site: Site) -> None:
     with db:
         db.execute("UPDATE device SET seen_at = seen_at + 864000")
     db.close()
-    findings = {each["what"]: each for each in told(tinyfleet(site, "doctor", "--output", "json"))}
-    assert findings["clock"]["grade"] == "bad"
+    findings = {each["check"]: each for each in told(tinyfleet(site, "doctor", "--output", "json"))}
+    assert findings["clock"]["severity"] == "error"
 
 
 def test_config_is_checked_and_shown_with_defaults(site: Site) -> None:

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from reconciler import config
 from reconciler.cli import cli
-from reconciler.daemon.liveness import LONGEST_S
+from reconciler.daemon.liveness import MAX_JOB_S
 from reconciler.daemon.service_files import HIDDEN_HOMES, CannotInstall, must_be_visible, parts
 
 UNIT = Path(__file__).parents[2] / "systemd" / "tinyfleet.service"
@@ -31,7 +31,7 @@ def below(root: Path) -> dict[str, str]:
 
 
 @needs_systemd
-def test_the_service_is_hardly_exposed() -> None:
+def test_the_service_is_sandboxed() -> None:
     told = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNIT)],
         check=False,
@@ -54,10 +54,10 @@ def test_every_setting_of_the_unit_is_one_that_systemd_knows(tmp_path: Path) -> 
 def test_the_watchdog_is_slower_than_an_idle_daemon_and_quicker_than_a_stuck_job() -> None:
     minutes = re.search(r"WatchdogSec=(\d+)min", UNIT.read_text())
     assert minutes is not None
-    assert LONGEST_S["pass"] < int(minutes[1]) * 60 < min(LONGEST_S["git"], LONGEST_S["status"])
+    assert MAX_JOB_S["pass"] < int(minutes[1]) * 60 < min(MAX_JOB_S["git"], MAX_JOB_S["status"])
 
 
-def test_it_is_installed_once_kept_up_to_date_and_taken_away(tmp_path: Path) -> None:
+def test_install_update_and_uninstall(tmp_path: Path) -> None:
     first = run("install-service", "--root", str(tmp_path))
     assert first.exit_code == 0, first.output
     installed = below(tmp_path)
@@ -85,7 +85,7 @@ def test_a_dry_run_writes_and_removes_nothing(tmp_path: Path) -> None:
     assert below(tmp_path) == before
 
 
-def test_the_configuration_to_begin_with_is_valid_and_not_for_everybody(tmp_path: Path) -> None:
+def test_the_sample_configuration_is_valid_and_private(tmp_path: Path) -> None:
     run("install-service", "--root", str(tmp_path))
     path = tmp_path / "etc/tinyfleet/gateway.toml"
     assert config.read(path).name == "my-gateway"
@@ -93,12 +93,12 @@ def test_the_configuration_to_begin_with_is_valid_and_not_for_everybody(tmp_path
 
 
 @pytest.mark.parametrize("home", HIDDEN_HOMES)
-def test_a_command_that_the_service_can_not_see_is_not_installed(home: str) -> None:
+def test_a_command_hidden_from_the_service_is_rejected(home: str) -> None:
     with pytest.raises(CannotInstall, match="home directory"):
         must_be_visible(Path(home) / "ada" / "bin" / "tinyfleet")
 
 
-def test_what_can_not_be_written_is_told(tmp_path: Path) -> None:
+def test_an_unwritable_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "etc").write_text("a file where a folder should be")
     result = run("install-service", "--root", str(tmp_path))
-    assert "can't be written" in str(result.exception)
+    assert "can't write" in str(result.exception)

@@ -88,7 +88,7 @@ def written(module: str, kind: str) -> set[str]:
     }
 
 
-def test_every_reason_of_a_device_has_a_row() -> None:
+def test_every_reason_of_a_device_is_documented() -> None:
     explained = set().union(*rows("Devices").values())
     held = {f"Held{reason.value}" for reason in HoldReason}
     assert {reason.value for reason in BlockedReason} <= explained
@@ -97,25 +97,25 @@ def test_every_reason_of_a_device_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("kind", ["Known", "Trusted", "Reporting", "Fits", "UpToDate"])
-def test_literal_reasons_of_devices_have_their_rows(kind: str) -> None:
+def test_literal_reasons_of_devices_are_documented(kind: str) -> None:
     literal = written("device_status.py", kind)
     assert literal
     assert literal - {"Held"} <= rows("Devices")[kind]  # `Held` is put before a reason to hold
 
 
 @pytest.mark.parametrize("kind", ["Valid", "LinksUp", "NoUnknownDevices"])
-def test_literal_reasons_of_gateways_have_their_rows(kind: str) -> None:
+def test_literal_reasons_of_gateways_are_documented(kind: str) -> None:
     literal = written("gateway_status.py", kind)
     assert literal
     assert literal <= rows("Gateways")[kind]
 
 
-def test_the_page_explains_no_reason_that_there_is_not() -> None:
+def test_every_documented_reason_exists() -> None:
     code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "reconciler").rglob("*.py"))
     for reason in set().union(*rows("Devices").values(), *rows("Gateways").values()):
         assert reason.removeprefix("Held") in code, reason
 
 
-def test_reasons_of_the_source_are_explained_elsewhere() -> None:
+def test_reasons_of_the_source_are_documented_in_git_md() -> None:
     assert "git.md" in CONDITIONS
     assert errors.HistoryRewritten.reason in (ROOT / "docs" / "git.md").read_text(encoding="utf-8")
