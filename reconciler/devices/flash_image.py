@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a device is born with: the provisioned region of its flash (docs/specs/flash.md, section 1).
+"""Encodes the provisioned region of a device's flash (docs/specs/flash.md, section 1).
 
-Made once per device, before it leaves the bench: who it is, whom it trusts, the key that it signs with, and the models
-that updates never touch. The bytes hold a private key: whoever keeps them keeps them as one.
+The region is written once, when the device is provisioned. It holds the identity, the trusted root key, the device's
+private key, and the pre-baked models that updates never touch. The bytes contain a private key and must be protected like one.
 """
 
 from __future__ import annotations

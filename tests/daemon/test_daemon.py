@@ -91,15 +91,15 @@ def test_a_log_line_names_pass_commit_and_device() -> None:
     text = TextFormatter(journald=False).format(record("confirmed"))
     assert text.endswith("INFO    [12 c0ffeec0ffee] pump-1: confirmed")
     assert TextFormatter(journald=True).format(record("odd", logging.WARNING)) == "<4>[12 c0ffeec0ffee] pump-1: odd"
-    told = json.loads(JsonFormatter().format(record("confirmed")))
-    assert (told["pass"], told["device"], told["commit"][:6]) == (12, "pump-1", "c0ffee")
-    assert told["level"] == "info"
+    entry = json.loads(JsonFormatter().format(record("confirmed")))
+    assert (entry["pass"], entry["device"], entry["commit"][:6]) == (12, "pump-1", "c0ffee")
+    assert entry["level"] == "info"
 
 
 def test_a_log_line_outside_a_pass_has_no_context() -> None:
     assert TextFormatter(journald=True).format(record("begun")) == "<6>begun"
-    told = json.loads(JsonFormatter().format(record("begun")))
-    assert {"pass", "device", "commit", "reason"}.isdisjoint(told)
+    entry = json.loads(JsonFormatter().format(record("begun")))
+    assert {"pass", "device", "commit", "reason"}.isdisjoint(entry)
 
 
 def test_a_bug_is_logged_with_its_traceback() -> None:

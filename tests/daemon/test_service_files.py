@@ -32,14 +32,14 @@ def below(root: Path) -> dict[str, str]:
 
 @needs_systemd
 def test_the_service_is_sandboxed() -> None:
-    told = subprocess.run(
+    result = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNIT)],
         check=False,
         capture_output=True,
         text=True,
     )
-    found = re.search(r"Overall exposure level for tinyfleet.service: ([0-9.]+)", told.stdout)
-    assert found is not None, told
+    found = re.search(r"Overall exposure level for tinyfleet.service: ([0-9.]+)", result.stdout)
+    assert found is not None, result
     assert float(found[1]) <= MOST_EXPOSED
 
 
@@ -47,8 +47,8 @@ def test_the_service_is_sandboxed() -> None:
 def test_every_setting_of_the_unit_is_one_that_systemd_knows(tmp_path: Path) -> None:
     unit = tmp_path / "tinyfleet.service"
     unit.write_text(UNIT.read_text().replace("/usr/bin/tinyfleet", "/bin/true"))
-    told = subprocess.run(["systemd-analyze", "verify", str(unit)], check=False, capture_output=True, text=True)
-    assert "tinyfleet.service:" not in told.stderr.replace("tinyfleet.service: Command", ""), told.stderr
+    result = subprocess.run(["systemd-analyze", "verify", str(unit)], check=False, capture_output=True, text=True)
+    assert "tinyfleet.service:" not in result.stderr.replace("tinyfleet.service: Command", ""), result.stderr
 
 
 def test_the_watchdog_is_slower_than_an_idle_daemon_and_quicker_than_a_stuck_job() -> None:

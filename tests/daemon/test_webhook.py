@@ -50,7 +50,7 @@ def seen(at: EventDetector, *steps: tuple[RolloutStatus, datetime]) -> list[Even
     found: list[FleetEvent] = []
     for step, now in steps:
         found = at.notices({WEAR: step}, (), now)
-    return [notice.event for notice in found]
+    return [event.event for event in found]
 
 
 # ---------------------------------------------------------------- detection
@@ -146,10 +146,10 @@ def test_events_before_the_first_check_are_not_sent(tmp_path: Path) -> None:
 @pytest.mark.parametrize("answer", [500, 404, 429])
 def test_rejected_events_are_retried_with_exponential_backoff(queue: EventQueue, answer: int) -> None:
     receiver = Receiver(answers=[answer, answer])
-    notice = detector().notices({WEAR: status(done=3)}, (), NOON)
+    found = detector().notices({WEAR: status(done=3)}, (), NOON)
     with receiver.served() as url:
         webhook = Webhook(url, SECRET, 5.0)
-        queue.put(notice, 100.0)
+        queue.put(found, 100.0)
         for now_s, expected in ((100.0, 1), (101.9, 0), (102.0, 1), (105.9, 0), (106.0, 1)):
             letters = queue.due(now_s)
             assert len(letters) == expected
@@ -199,11 +199,11 @@ def test_redirects_are_not_followed(queue: EventQueue) -> None:
 
 
 def test_a_hanging_receiver_blocks_nothing(queue: EventQueue) -> None:
-    """Passes run on the loop: it goes on while a receiver keeps the notice waiting."""
+    """Passes run on the loop: it continues while a receiver keeps the event waiting."""
     receiver = Receiver(hold=threading.Event())
     assert receiver.hold is not None
 
-    async def beside(url: str) -> int:
+    async def passes_meanwhile(url: str) -> int:
         notifier = EventNotifier("hall", Webhook(url, SECRET, 30.0), queue, 3600.0)
         task = asyncio.create_task(notifier.check({WEAR: status(done=3)}, ()))
         turns = 0
@@ -217,7 +217,7 @@ def test_a_hanging_receiver_blocks_nothing(queue: EventQueue) -> None:
         return turns
 
     with receiver.served() as url:
-        assert asyncio.run(beside(url)) == 100
+        assert asyncio.run(passes_meanwhile(url)) == 100
     assert receiver.taken.qsize() == 1
 
 

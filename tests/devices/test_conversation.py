@@ -63,7 +63,7 @@ def test_an_answer_to_another_question_is_ignored() -> None:
     [
         Have(1, 0, b""),
         TransferResult(None, 1),
-        Signed(b"\x08" + bytes(8) + b"\x80"),  # sealed well, but no body
+        Signed(b"\x08" + bytes(8) + b"\x80"),  # the signature is valid, but there is no body
         Signed(b"\x08" + bytes(8) + encode_body(ParametersBody(None))),  # not the body that was asked for
     ],
 )

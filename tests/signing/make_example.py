@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prints the worked example of docs/specs/envelope.md anew: `python -m tests.signing.make_example`.
+"""Prints a new worked example for docs/specs/envelope.md: `python -m tests.signing.make_example`.
 
 Keys are made for the purpose and forgotten. tests/signing/test_example.py recomputes what stands in the specification.
 """

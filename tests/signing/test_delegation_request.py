@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A request for delegation proves that whoever asks holds the key."""
+"""A request for delegation proves that the requester holds the private key."""
 
 from __future__ import annotations
 

@@ -51,10 +51,10 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
 
 def test_a_wrong_passphrase_is_reported_without_quoting_it(tmp_path: Path) -> None:
     private_key_pem.save(pki_keys.generate(KeyKind.P256), tmp_path / "a.key", SECRET)
-    with pytest.raises(KeyStoreError, match="passphrase is wrong") as told:
+    with pytest.raises(KeyStoreError, match="passphrase is wrong") as refusal:
         pki_keys.load(tmp_path / "a.key", lambda: b"wrong-wrong-wrong")
-    assert "wrong-wrong" not in str(told.value)
-    assert told.value.__cause__ is None
+    assert "wrong-wrong" not in str(refusal.value)
+    assert refusal.value.__cause__ is None
 
 
 def test_a_key_of_another_kind_is_refused(tmp_path: Path) -> None:

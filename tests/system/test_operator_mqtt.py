@@ -35,7 +35,7 @@ def test_doctor_tries_the_broker_and_asks_the_daemon_once_it_is_connected(broker
     site.world.wait_for("1.0.0", lambda: site.are_ready("1.0.0"), within_s=WITHIN_S)
     site.world.wait_for("connected", lambda: broker_finding(site)["message"] == "the daemon is connected", within_s=10)
     broker.stop()
-    site.world.wait_for("trouble", lambda: "the daemon says" in broker_finding(site)["message"], within_s=WITHIN_S)
+    site.world.wait_for("trouble", lambda: "the daemon reports" in broker_finding(site)["message"], within_s=WITHIN_S)
     site.gateway.stop()
     assert broker_finding(site)["remedy"].startswith("is it running")
 
