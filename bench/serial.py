@@ -36,7 +36,7 @@ from reconciler.devices.transfer import TransferCost, TransferJob
 from reconciler.model import DeviceId, TrainSpec
 from signing import delegation, envelope
 from signing.keys import FileKey
-from tests.devices.agent_on_line import AgentStation
+from tests.devices.agent_station import AgentStation
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.host import HostAgent, HostLibrary
 

@@ -2,7 +2,8 @@
 """Encodes the provisioned region of a device's flash (docs/specs/flash.md, section 1).
 
 The region is written once, when the device is provisioned. It holds the identity, the trusted root key, the device's
-private key, and the pre-baked models that updates never touch. The bytes contain a private key and must be protected like one.
+private key, and the pre-baked models that updates never touch. The bytes contain a private key and must be protected
+like one.
 """
 
 from __future__ import annotations

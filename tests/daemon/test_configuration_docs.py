@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What docs/ says of configuration and conditions is what the code does."""
+"""The documentation of configuration and conditions matches the code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_example_is_valid_and_shows_every_link(tmp_path: Path) -> None:
 
 
 def test_defaults_of_the_schema_are_those_of_the_values(tmp_path: Path) -> None:
-    """Two places say the defaults: the page is made from the one, the daemon from the other."""
+    """The page takes defaults from the schema, the daemon from the dataclasses."""
     path = tmp_path / "gateway.toml"
     needed = {"repository": 'url = "/fleet"', "keys": 'gateway = "g"', "mqtt": 'host = "h"'}
     needed["notify"] = 'url = "https://h"\nsecret = "s"'
@@ -62,7 +62,7 @@ def _toml(value: object) -> str:
 
 
 def rows(heading: str) -> dict[str, set[str]]:
-    """Return the reasons of each type, as a section of the page has them."""
+    """Return the documented reasons of each type from a section of the page."""
     section = CONDITIONS.partition(f"## {heading}")[2].partition("\n## ")[0]
     found: dict[str, set[str]] = {}
     for line in section.splitlines():

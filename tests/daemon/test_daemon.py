@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts around the engine: locks, logs, health, HTTP, the service manager."""
+"""The parts of the daemon around the engine: locks, logs, health, HTTP, the service manager."""
 
 from __future__ import annotations
 

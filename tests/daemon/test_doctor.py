@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What doctor says of each thing that can be wrong on a machine."""
+"""The checks of `tinyfleet doctor`."""
 
 from __future__ import annotations
 

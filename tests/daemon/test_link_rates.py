@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes a second over the last minute, from counters."""
+"""Bytes per second over the last minute, from counters."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of the service: how exposed it is, and how they get in and out of a system."""
+"""The files of the service: sandboxing, installation and removal."""
 
 from __future__ import annotations
 

@@ -243,7 +243,7 @@ def test_unusable_secrets(tmp_path: Path, content: bytes | None, mode: int, says
 
 
 def test_the_signature_is_an_hmac_of_timestamp_and_body() -> None:
-    """An independent HMAC gives the same."""
+    """An independent HMAC gives the same value."""
     made = signature(b"0123456789abcdef", b'{"event": "complete"}', 1_795_262_400)
     expected = hmac.new(b"0123456789abcdef", b'1795262400.{"event": "complete"}', hashlib.sha256).hexdigest()
     assert made == f"t=1795262400,v1={expected}"

@@ -26,7 +26,7 @@ class Taken:
 
 @dataclass
 class Receiver:
-    """Answers with the next of `answers`, and 204 when there are no more."""
+    """Answers with the next of `answers`, then with 204."""
 
     answers: list[int] = field(default_factory=list)
     taken: queue.Queue[Taken] = field(default_factory=queue.Queue)

@@ -118,7 +118,7 @@ class Chip:
         self._thread.join(10)
 
     def _unplug(self) -> None:
-        """Let the port go away, as a USB serial port does when its cable is pulled."""
+        """Remove the port, as happens when the cable of a USB serial port is pulled."""
         if self._slave >= 0:
             os.close(self._slave)
             self._slave = -1

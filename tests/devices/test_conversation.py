@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asking one device for one body."""
+"""Inquiries: asking one device for one body."""
 
 from __future__ import annotations
 

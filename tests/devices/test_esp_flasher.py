@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing a chip: esptool for real against the ROM loader's protocol, and everything that goes wrong on a bench."""
+"""Writing a chip: the real esptool against the ROM loader's protocol, with everything that can go wrong."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PIECES = (PROVISIONED, Piece("journal", JOURNAL, b"\xff" * 16384))
 
 @pytest.fixture
 def flash() -> Flash:
-    """A flash that was in use: nothing of it is erased."""
+    """A used flash, in which nothing is erased."""
     made = Flash()
     made.data[REGION - 4096 : JOURNAL + 16384 + 4096] = bytes(JOURNAL - REGION + 16384 + 8192)
     return made
@@ -33,7 +33,7 @@ def _written(flash: Flash) -> bool:
 
 
 def _nothing(_name: str, _done: int, _total: int) -> None:
-    """Nobody watches."""
+    """Ignore progress."""
 
 
 @pytest.mark.parametrize("stub", [True, False], ids=["stub", "rom"])

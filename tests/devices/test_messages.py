@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages and bodies: parse after encode is the identity, and nothing but the one form is taken."""
+"""Messages and bodies: they round-trip, and only the deterministic form is accepted."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a device is born with, and where it goes."""
+"""The first flash content of a device, and its layout."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from reconciler.devices.session import LinkSession
 from reconciler.devices.simulated_line import SimulatedLine, run_simulated
 from reconciler.devices.transfer import TransferCost, TransferJob
 from reconciler.model import DeviceId
-from tests.devices.agent_on_line import AgentStation
+from tests.devices.agent_station import AgentStation
 from tests.firmware.bench import Bench, make_failing_pack, make_pack
 from tests.firmware.conftest import build
 from tests.firmware.host import HostAgent, HostLibrary
@@ -57,7 +57,7 @@ async def updated(fleet: LinkSession, pack: bytes, *, sequence_skew: int = 0) ->
 
 
 def on_a_line(library: Path, *packs: bytes, **line: float) -> tuple[list[Outcome], HostAgent, AgentStation]:
-    """Offer packs in turn to a new agent on a simulated line; a lost update is tried again."""
+    """Offer packs in turn to a new agent on a simulated line; retry lost updates."""
     agent = HostAgent(HostLibrary(library), MADE.region(BORN_WITH))
     station = AgentStation(library, agent, 1)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames: round trips, and every way in which a bit can flip."""
+"""Frames: round trips, and every single bit error."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ NO_LIMITS = GatewayLimits()
 def on_a_line(
     line: SimulatedLine, what: Callable[[LinkSession], Awaitable[T]], limits: GatewayLimits = NO_LIMITS
 ) -> tuple[T, float, LinkSession]:
-    """Do something with the devices a, b, c at the addresses 1, 2, 3; return also how long it took."""
+    """Run a coroutine with the devices a, b, c at the addresses 1, 2, 3; also return how long it took."""
 
     async def main() -> tuple[T, float, LinkSession]:
         fleet = LinkSession(SerialLink(line, {A: 1, B: 2, C: 3}), open_fake, limiters=[TransferLimiter(limits)])

@@ -42,7 +42,7 @@ async def update_over(url: str) -> Outcome:
 
 
 def serve(fileno: int, station: FakeStation) -> Callable[[], object]:
-    """Let a station live at a file descriptor of the running loop; return how to end it."""
+    """Serve a station at a file descriptor on the running loop; return a function that ends it."""
     loop = asyncio.get_running_loop()
 
     def hear() -> None:

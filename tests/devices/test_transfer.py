@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The update's state machine alone: against a device that keeps the rules, over a link that does not."""
+"""The state machine of an update, with a correct device over an unreliable link."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAYLOAD = random.Random(5).randbytes(64 * 100 - 7)
 
 @dataclass
 class BadLink:
-    """Loses, doubles and reorders, by a seed."""
+    """A link that loses, duplicates and reorders messages, with a seed."""
 
     loss: float = 0.0
     duplicates: float = 0.0
@@ -35,7 +35,7 @@ class BadLink:
         self.late: deque[Answer] = deque()
 
     def carried(self, messages: tuple[Message, ...]) -> list[Message]:
-        """Return what arrives of a turn, in the order in which it arrives."""
+        """Return the messages of a turn that arrive, in order of arrival."""
         arrived = [message for message in messages if self.random.random() >= self.loss]
         arrived += [message for message in arrived if self.random.random() < self.duplicates]
         return arrived
@@ -52,7 +52,7 @@ def transfer_of(job: TransferJob, *, doubles: bool = False) -> Transfer:
 
 
 def converse(transfer: Transfer, device: FakeDevice, link: BadLink, *, begun: ConversationStep | None = None) -> None:
-    """Play the link's and the runner's part until the transfer is over."""
+    """Emulate link and runner until the transfer is over."""
     now_s = 0.0
     step: ConversationStep | None = begun or transfer.begin(now_s)
     for _ in range(2000):
@@ -135,7 +135,7 @@ def test_a_failed_trial_is_reported() -> None:
 
 
 def test_a_failed_pack_that_runs_until_the_restart_is_not_confirmed() -> None:
-    """So every device behind a broker reports it: the report goes out before the restart."""
+    """Every device behind a broker does this: it reports before it restarts."""
     transfer = transfer_of(job_for("a", PAYLOAD))
     converse(transfer, FakeDevice(fails_trial=True, restarts_late=True), BadLink())
     assert isinstance(transfer.outcome, TrialFailed)

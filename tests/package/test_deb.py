@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Debian package: what is in it, and, with TINYFLEET_CHROOT=1, its life in a system that has nothing else."""
+"""The Debian package: its content, and, with TINYFLEET_CHROOT=1, its life cycle in a clean system."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="session")
 def package(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make the package of the wheel."""
+    """Build the package from the wheel."""
     folder = tmp_path_factory.mktemp("deb")
     run(ROOT / "tools" / "deb.sh", PIP, wheel, folder, cwd=folder, SOURCE_DATE_EPOCH="1790000000")
     return next(folder.glob("*.deb"))
@@ -92,7 +92,7 @@ def test_the_package_is_reproducible(package: Path, wheel: Path, tmp_path: Path)
 
 
 class System:
-    """A Debian of its own in a folder."""
+    """A separate Debian system in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -107,7 +107,7 @@ class System:
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Make the smallest Debian of this machine's release, from this machine's mirror."""
+    """Install a minimal Debian of this machine's release, from this machine's mirror."""
     folder = tmp_path_factory.mktemp("debian")
     folder.chmod(0o755)  # it becomes /, and the daemon is not root
     suite = platform.freedesktop_os_release()["VERSION_CODENAME"]
@@ -161,7 +161,7 @@ def test_from_installation_to_purge(system: System, package: Path, tmp_path: Pat
 
 
 def next_version(package: Path, folder: Path) -> Path:
-    """Repack it under a higher version: what an upgrade brings."""
+    """Repack the package with a higher version, for an upgrade."""
     run("dpkg-deb", "--raw-extract", package, folder / "next", cwd=folder)
     control = folder / "next" / "DEBIAN" / "control"
     control.write_text(control.read_text().replace("Version: 0.1.0", "Version: 0.1.1"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wheel makes a gateway without TensorFlow, far from any source tree."""
+"""The wheel makes a working gateway, without TensorFlow and without a source tree."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def algorithms(parties: Parties) -> Iterator[Vector]:
 
 
 def components(parties: Parties) -> Iterator[Vector]:
-    """Signed, but for another part of the device than the profile knows."""
+    """Signed, but for a component that is not in the profile."""
     works = replace(parties.forgery(), sequence=8)
     rows: list[tuple[str, Forgery]] = [
         ("install of the parameters", replace(works, components=[[b"\x01"]])),
@@ -105,7 +105,7 @@ def frames(parties: Parties) -> Iterator[Vector]:
 
 
 def _headers(parties: Parties) -> Iterator[Vector]:
-    """Signed over headers that the profile does not have."""
+    """Signed over headers outside the profile."""
     works = replace(parties.forgery(), sequence=8)
     manifest = encode(works.manifest_tree())
     digest = works.authentication_tree(manifest)[0]
@@ -129,7 +129,7 @@ def _flip(data: bytes, at: int) -> bytes:
 
 
 def malformed(parties: Parties) -> Iterator[Vector]:
-    """Every head damaged; of the ways of spoiling a few for each head, in turn."""
+    """Every head damaged, each in a sample of the ways."""
     works = replace(parties.forgery(), sequence=8, epoch=3)
     configure = replace(works, values={0: 5, 9: -70000})
     dated = replace(works, delegated=True, not_after=YEAR_2030)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The strict reader on its own, where an envelope can't show each rule apart."""
+"""The strict CBOR reader on its own, for rules that an envelope can't show separately."""
 
 from __future__ import annotations
 

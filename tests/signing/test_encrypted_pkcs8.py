@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The encryption of key files, as others read it."""
+"""Other software can read encrypted key files."""
 
 from __future__ import annotations
 

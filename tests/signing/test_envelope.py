@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Making envelopes: what is made is what is read, within the promised bytes, and as the draft has it."""
+"""Envelopes round-trip, have the documented sizes, and follow the draft."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_the_manifest_digest_matches_the_draft() -> None:
 
 
 def test_forgery_and_package_make_the_same_bytes() -> None:
-    """Two writers that share no code write the same envelope."""
+    """Two encoders without shared code make the same envelope."""
     parties = Parties()
     forged = parties.forgery().build()
     assert make(parties.gateway, TARGET, InstallOrder(1, DIGEST, 4096)) == forged

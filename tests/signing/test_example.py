@@ -16,7 +16,7 @@ SPECIFICATION = Path(__file__).parents[2] / "docs" / "specs" / "envelope.md"
 
 
 class Replayed:
-    """Signs with what stands in the specification; the private keys are gone."""
+    """Returns the signatures of the specification, because the private keys were discarded."""
 
     def __init__(self, public_key: bytes, signature: bytes) -> None:
         self.public_key = public_key

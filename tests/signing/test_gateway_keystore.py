@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gateway's directory: which key is in force, and the rotation to the next."""
+"""The gateway's key directory: the active key, and the rotation to the next."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ ENGINE = EngineContract(1, frozenset({"CONV_2D", "ADD"}))
 
 
 def test_identifiers_are_pinned() -> None:
-    """Devices hold these from provisioning: a change here orphans fleets."""
+    """Devices store these at provisioning: a change here would orphan fleets."""
     assert str(NAMESPACE) == "b49a0ba1-a3c8-4a3f-8f6d-517437b4066a"
     vendor = vendor_id("plant")
     assert str(UUID(bytes=vendor)) == "03a6faef-a051-5257-bed6-e3a3af95f440"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files with secrets: for their owner alone, and refused when others could have read them."""
+"""Only the owner can access files with secrets; others are rejected."""
 
 from __future__ import annotations
 

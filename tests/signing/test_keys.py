@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keys come back from their files, and show their names alone."""
+"""Keys round-trip through files, and show only their ids."""
 
 from __future__ import annotations
 

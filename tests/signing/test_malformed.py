@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every head of an envelope, damaged in every way there is, is refused for the reason that the specification gives."""
+"""Every head of an envelope, damaged in every way, is rejected with the code that the specification requires."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Passphrases come from private places."""
+"""Passphrases come only from private sources."""
 
 from __future__ import annotations
 

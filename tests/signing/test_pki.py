@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What certificates say, and which names they refuse to say."""
+"""The content of certificates, and the names that are rejected."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keys of certificates in files: as careful as with all other keys."""
+"""Key files of certificates are protected like all other key files."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The authority's directory: what it issues, renews, revokes, and what it does not believe."""
+"""The directory of a certificate authority: issuing, renewing, revoking, and rejected files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PUMP = Subject(Role.DEVICE, "pump-1")
 
 @functools.cache
 def _template(kind: KeyKind) -> Path:
-    """An authority to copy, with its key in the clear: the passphrase's slow function is tested once, below."""
+    """An authority to copy, with an unencrypted key: the slow key derivation is tested only once, below."""
     directory = Path(tempfile.mkdtemp(prefix="authority"))
     atexit.register(shutil.rmtree, directory)
     encrypted = pki_store.init(directory / "ca", "plant", kind, SECRET, PERIODS)
@@ -48,7 +48,7 @@ def make(directory: Path, kind: KeyKind = KeyKind.P256) -> Issuer:
 
 
 def make_other(directory: Path) -> Issuer:
-    """An authority that calls itself the same."""
+    """Another authority with the same name."""
     store = pki_store.init(directory, "plant", KeyKind.P256, SECRET, PERIODS)
     return Issuer(store, lambda: SECRET)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What devices say of themselves: bound to the device and the question, and never taken for an order."""
+"""Reports are bound to the device and the question, and never accepted as an order."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_report_with_another_key_is_refused() -> None:
 
 
 def test_a_report_is_never_taken_for_a_delegation() -> None:
-    """Even if the root's key were a device's key, and the body the claims of a delegation."""
+    """Even if the root key were a device's key and the body the claims of a delegation."""
     claims = encode({8: {1: {1: 1, -1: 6, -2: bytes(32)}}, -65537: bytes(16), -65538: 1})
     as_report = report.sign_report(KEY, DEVICE, NONCE, claims)
     assert _verdict(lambda: read_delegation(as_report, KEY.public_key)) == "DELEGATION_SIGNATURE"

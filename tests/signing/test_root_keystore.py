@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The root's directory: public forms, and the ledger of epochs."""
+"""The root's key directory: public key formats, and the ledger of epochs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verifier in Python is held to the vectors, as the one in C is."""
+"""The verifier in Python satisfies the same vectors as the one in C."""
 
 from __future__ import annotations
 

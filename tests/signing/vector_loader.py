@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads tests/vectors/envelope.json for verifiers that can be called from Python, the C one included."""
+"""Loads tests/vectors/envelope.json for verifiers that are callable from Python, including the one in C."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(site: Site) -> None:
         toml.write('[mqtt]\nhost = "broker.invalid"\nport = 1\n')
     result = tinyfleet(site, "doctor")
     assert result.exit_code == 1
-    for words in ("UnsignedCommit", "chmod 600", "chmod go-w", "/dev/not-there is not there", "no serial port"):
+    for words in ("UnsignedCommit", "chmod 600", "chmod go-w", "/dev/not-there does not exist", "not a serial port"):
         assert words in result.output
     assert "not encrypted" in result.output
     assert "correct `host`" in result.output
