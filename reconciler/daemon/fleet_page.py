@@ -110,8 +110,8 @@ def _scores(totals: Mapping[str, Total]) -> Iterable[ScoreFacts]:
             anomalies=total.anomalies,
             faults=total.faults,
             resets=total.resets,
-            least=score.least if score is not None else 0,
-            most=score.most if score is not None else 0,
+            least=score.minimum if score is not None else 0,
+            most=score.maximum if score is not None else 0,
             mean=score.total / score.count if score is not None and score.count else 0.0,
             histogram=score.histogram if score is not None else (),
         )

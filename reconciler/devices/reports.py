@@ -114,8 +114,8 @@ class Score:
     """The distribution of the scores of sampled inferences."""
 
     count: int
-    least: int
-    most: int
+    minimum: int
+    maximum: int
     total: int
     histogram: tuple[int, ...]
 
@@ -168,7 +168,7 @@ def encode_body(body: Body) -> bytes:
             limits = [c.slot_bytes, c.arena_bytes, c.block_bytes, c.block_ms, c.updates]
             return dump([1, c.type, c.class_id, c.pack_format, c.operators, *limits, list(c.prebaked), c.firmware])
         case Summary() as s:
-            score = s.score and [s.score.count, s.score.least, s.score.most, s.score.total, list(s.score.histogram)]
+            score = s.score and [s.score.count, s.score.minimum, s.score.maximum, s.score.total, list(s.score.histogram)]
             return dump([2, s.running, s.inferences, s.anomalies, s.faults, s.resets, score])
         case ParametersBody(digest16, values):
             return dump([3, digest16, dict(values)])
@@ -260,11 +260,11 @@ def _summary(fields: list[object]) -> Summary:
 
 
 def _score(value: object) -> Score:
-    count, least, most, total, histogram = items(value, "score", 5)
+    count, minimum, maximum, total, histogram = items(value, "score", 5)
     return Score(
         uint(count, "count"),
-        integer(least, "min"),
-        integer(most, "max"),
+        integer(minimum, "min"),
+        integer(maximum, "max"),
         integer(total, "sum", bits=64),
         tuple(uint(bar, "histogram") for bar in items(histogram, "histogram", HISTOGRAM_BINS)),
     )

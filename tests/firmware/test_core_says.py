@@ -49,7 +49,7 @@ def test_summary_counts_scores(updated: HostAgent, made: Made) -> None:
     assert isinstance(told, Summary)
     assert told.score is not None
     assert (told.inferences, told.anomalies, told.faults) == (5, sum(decisions), 0)
-    assert (told.score.count, told.score.least, told.score.most) == (5, min(scores), max(scores))
+    assert (told.score.count, told.score.minimum, told.score.maximum) == (5, min(scores), max(scores))
     assert told.score.total == sum(scores)
     bins = [min(abs(score).bit_length() // 4, 7) for score in scores]
     assert told.score.histogram == tuple(bins.count(number) for number in range(8))

@@ -298,5 +298,5 @@ def spread_of_scores(device: SerialDevice, made: Made) -> int:
         summary = ask(device, made, ReportKind.SUMMARY)
         assert isinstance(summary, Summary)
         if summary.score is not None and summary.score.count >= 20:
-            return summary.score.most - summary.score.least
+            return summary.score.maximum - summary.score.minimum
         device.let_pass(0.2)
