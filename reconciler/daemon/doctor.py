@@ -28,7 +28,7 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
-class Severity(StrEnum):
+class CheckSeverity(StrEnum):
     """The severity of a result."""
 
     OK = "ok"
@@ -41,19 +41,19 @@ class CheckResult:
     """The result of one check."""
 
     check: str
-    severity: Severity
+    severity: CheckSeverity
     message: str
     remedy: str = ""
 
 
 def passed(check: str, message: str) -> CheckResult:
     """Report that nothing is wrong."""
-    return CheckResult(check, Severity.OK, message)
+    return CheckResult(check, CheckSeverity.OK, message)
 
 
 def failed(check: str, message: str, remedy: str) -> CheckResult:
     """Report an error and what to do about it."""
-    return CheckResult(check, Severity.ERROR, message, remedy)
+    return CheckResult(check, CheckSeverity.ERROR, message, remedy)
 
 
 def daemon(config: GatewayConfig) -> Iterator[CheckResult]:
@@ -61,7 +61,7 @@ def daemon(config: GatewayConfig) -> Iterator[CheckResult]:
     owner = holder(config.state_dir)
     if owner is None:
         remedy = "start it: `systemctl start tinyfleet`, or `tinyfleet run`"
-        yield CheckResult("daemon", Severity.WARNING, "not running", remedy)
+        yield CheckResult("daemon", CheckSeverity.WARNING, "not running", remedy)
         return
     yield passed("daemon", f"running as process {owner}")
 
@@ -133,7 +133,7 @@ def clock(config: GatewayConfig) -> Iterator[CheckResult]:
     if newest is not None and now < newest - timedelta(minutes=1):
         yield failed("clock", f"it is {now:%Y-%m-%d %H:%M} UTC, but a device reported at {newest:%Y-%m-%d %H:%M}", NTP)
     elif SYNCHRONIZED.exists() and not (SYNCHRONIZED / "synchronized").exists():
-        yield CheckResult("clock", Severity.WARNING, "systemd-timesyncd has not synchronized the clock yet", NTP)
+        yield CheckResult("clock", CheckSeverity.WARNING, "systemd-timesyncd has not synchronized the clock yet", NTP)
     else:
         yield passed("clock", f"it is {now:%Y-%m-%d %H:%M} UTC")
 
@@ -168,7 +168,7 @@ def build(config: GatewayConfig) -> Iterator[CheckResult]:
         yield passed("build", "networks and forests can be built here")
     else:
         remedy = "pip install 'tinyfleet[build]', unless another machine builds for this gateway's store"
-        yield CheckResult("build", Severity.WARNING, "networks or forests can't be built here", remedy)
+        yield CheckResult("build", CheckSeverity.WARNING, "networks or forests can't be built here", remedy)
 
 
 def expiry(check: str, end: datetime, remedy: str) -> CheckResult:
@@ -177,7 +177,7 @@ def expiry(check: str, end: datetime, remedy: str) -> CheckResult:
     message = f"valid until {end:%Y-%m-%d}"
     if left < timedelta(0):
         return failed(check, f"expired on {end:%Y-%m-%d}", remedy)
-    return CheckResult(check, Severity.WARNING, message, remedy) if left < EXPIRES_SOON else passed(check, message)
+    return CheckResult(check, CheckSeverity.WARNING, message, remedy) if left < EXPIRES_SOON else passed(check, message)
 
 
 def _mode(path: Path, forbidden: int, wrong: str, remedy: str) -> CheckResult:

@@ -19,7 +19,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from reconciler.config import GatewayConfig, MqttConfig
 from reconciler.daemon import runtime_status
 from reconciler.daemon.assembly import policy_of, remote_of
-from reconciler.daemon.doctor import CheckResult, Severity, expiry, failed, passed
+from reconciler.daemon.doctor import CheckResult, CheckSeverity, expiry, failed, passed
 from reconciler.daemon.instance_lock import holder
 from reconciler.engine.links import MQTT
 from reconciler.errors import FleetError
@@ -72,7 +72,8 @@ def _reported_by_daemon(config: GatewayConfig) -> CheckResult:
     status = runtime_status.read(config.state_dir) or {}
     link = status.get("links", {}).get(MQTT)
     if link is None:
-        return CheckResult("broker", Severity.WARNING, "the daemon does not use the broker", "no device in Git uses it")
+        remedy = "no device in Git has an MQTT link: add one, or remove [mqtt]"
+        return CheckResult("broker", CheckSeverity.WARNING, "the daemon does not use the broker", remedy)
     if link["trouble"]:
         return failed(
             "broker", f"the daemon reports: {link['trouble']}", "stop the daemon and run doctor again for details"

@@ -168,7 +168,13 @@ def encode_body(body: Body) -> bytes:
             limits = [c.slot_bytes, c.arena_bytes, c.block_bytes, c.block_ms, c.updates]
             return dump([1, c.type, c.class_id, c.pack_format, c.operators, *limits, list(c.prebaked), c.firmware])
         case Summary() as s:
-            score = s.score and [s.score.count, s.score.minimum, s.score.maximum, s.score.total, list(s.score.histogram)]
+            score = s.score and [
+                s.score.count,
+                s.score.minimum,
+                s.score.maximum,
+                s.score.total,
+                list(s.score.histogram),
+            ]
             return dump([2, s.running, s.inferences, s.anomalies, s.faults, s.resets, score])
         case ParametersBody(digest16, values):
             return dump([3, digest16, dict(values)])

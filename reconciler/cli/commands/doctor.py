@@ -14,7 +14,7 @@ import click
 from reconciler import config
 from reconciler.cli.inputs.options import config_option, output_option
 from reconciler.daemon import doctor, doctor_network
-from reconciler.daemon.doctor import CheckResult, Severity
+from reconciler.daemon.doctor import CheckResult, CheckSeverity
 
 CHECKS: tuple[Callable[[config.GatewayConfig], Iterator[CheckResult]], ...] = (
     doctor.daemon,
@@ -28,7 +28,7 @@ CHECKS: tuple[Callable[[config.GatewayConfig], Iterator[CheckResult]], ...] = (
     doctor_network.git,
     doctor_network.broker,
 )
-MARKS = {Severity.OK: "ok  ", Severity.WARNING: "hm  ", Severity.ERROR: "BAD "}
+MARKS = {CheckSeverity.OK: "ok  ", CheckSeverity.WARNING: "hm  ", CheckSeverity.ERROR: "BAD "}
 
 
 @click.command(short_help="Find what is wrong on this gateway, and how to mend it")
@@ -45,9 +45,9 @@ def command(config_path: Path, output: str) -> None:
     else:
         for finding in findings:
             click.echo(f"{MARKS[finding.severity]}{finding.check}: {finding.message}")
-            if finding.severity is not Severity.OK:
+            if finding.severity is not CheckSeverity.OK:
                 click.echo(f"      → {finding.remedy}")
-    sys.exit(1 if any(finding.severity is Severity.ERROR for finding in findings) else 0)
+    sys.exit(1 if any(finding.severity is CheckSeverity.ERROR for finding in findings) else 0)
 
 
 def _findings(config_path: Path) -> Iterator[CheckResult]:
