@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long one question and its answer take over a real broker with TLS, as `tinyfleet pki broker-config` sets it up.
 
-The gateway's side is the daemon's own link. The device's side answers at once, so the figure is what the link and the
-broker add. With Nagle's algorithm on any of the four connections' ends it would be 40 ms or more.
+The gateway's side is the daemon's own link. The device's side answers at once, so the figure is the delay of the link
+and the broker. If the gateway or the broker used Nagle's algorithm, it would rise by 44 ms for each of them.
 """
 
 from __future__ import annotations

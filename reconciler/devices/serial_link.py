@@ -60,12 +60,12 @@ class SerialLink:
         self.statistics = LinkStatistics()
         self.quality = LineQuality()
         self._line = line
-        self._lanes = {device: _DeviceQueue(device, address) for device, address in addresses.items()}
-        self._by_address = {lane.address: lane for lane in self._lanes.values()}
+        self._queues = {device: _DeviceQueue(device, address) for device, address in addresses.items()}
+        self._by_address = {queue.address: queue for queue in self._queues.values()}
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._work = asyncio.Event()
         self._deframer = Deframer(coded_bytes_max=FRAME_BYTES_MAX)
-        self._turned = True  # the next frame is the first after a change of direction
+        self._direction_changed = True  # the next frame is the first after a change of direction
         self._wire_free_s = 0.0
         self._is_running = False
 
@@ -73,18 +73,18 @@ class SerialLink:
 
     def send(self, device: DeviceId, turn: Turn) -> None:
         """Queue a turn for one device."""
-        lane = self._lanes[device]
-        if not lane.waiting:  # it was idle: it does not accumulate credit
-            lane.used_s = max(lane.used_s, min((other.used_s for other in self._busy()), default=lane.used_s))
-        lane.waiting.extend(turn.messages)
-        lane.block_gap_s, lane.answer_s = turn.block_gap_s, turn.answer_s
+        queue = self._queues[device]
+        if not queue.waiting:  # it was idle: it does not accumulate credit
+            queue.used_s = max(queue.used_s, min((other.used_s for other in self._busy()), default=queue.used_s))
+        queue.waiting.extend(turn.messages)
+        queue.block_gap_s, queue.answer_s = turn.block_gap_s, turn.answer_s
         self._work.set()
 
     def cancel(self, device: DeviceId) -> None:
         """Drop what is queued for a device."""
-        lane = self._lanes[device]
-        lane.waiting.clear()
-        lane.open_question = None
+        queue = self._queues[device]
+        queue.waiting.clear()
+        queue.open_question = None
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield events."""
@@ -112,7 +112,7 @@ class SerialLink:
             await self._line.open()
             self._events.put_nowait(LinkState(up=True))
             while True:
-                await self._serve(await self._next_lane())
+                await self._serve(await self._next_queue())
         except (LineDown, LinkUnusable) as down:  # LinkUnusable needs a human; other lines continue meanwhile
             self._events.put_nowait(LinkState(up=False, why=str(down)))
             self._fail_questions()
@@ -122,17 +122,17 @@ class SerialLink:
     # ------------------------------------------------------------ scheduling
 
     def _busy(self) -> list[_DeviceQueue]:
-        return [lane for lane in self._lanes.values() if lane.waiting]
+        return [queue for queue in self._queues.values() if queue.waiting]
 
-    async def _next_lane(self) -> _DeviceQueue:
+    async def _next_queue(self) -> _DeviceQueue:
         while True:
             self._work.clear()
             now_s = asyncio.get_running_loop().time()
             busy = self._busy()
-            ready = [lane for lane in busy if lane.not_before_s <= now_s + CLOCK_STEP_S]
+            ready = [queue for queue in busy if queue.not_before_s <= now_s + CLOCK_STEP_S]
             if ready:
-                return min(ready, key=lambda lane: (lane.used_s, lane.address))
-            wait_s = min((lane.not_before_s - now_s for lane in busy), default=None)
+                return min(ready, key=lambda queue: (queue.used_s, queue.address))
+            wait_s = min((queue.not_before_s - now_s for queue in busy), default=None)
             try:
                 await asyncio.wait_for(self._work.wait(), wait_s)
             except TimeoutError:
@@ -140,59 +140,59 @@ class SerialLink:
 
     def _fail_questions(self) -> None:
         """Report all waiting questions as unanswered."""
-        for lane in self._lanes.values():
-            questions = [order for order in lane.waiting if not isinstance(order, Block)]
-            if lane.open_question:
-                questions.append(lane.open_question)
-            lane.waiting.clear()
-            lane.open_question = None
+        for queue in self._queues.values():
+            questions = [order for order in queue.waiting if not isinstance(order, Block)]
+            if queue.open_question:
+                questions.append(queue.open_question)
+            queue.waiting.clear()
+            queue.open_question = None
             for question in questions:
-                self._events.put_nowait(Silent(lane.device, question))
+                self._events.put_nowait(Silent(queue.device, question))
 
     # ------------------------------------------------------------ one frame, or a question and its answer
 
-    async def _serve(self, lane: _DeviceQueue) -> None:
+    async def _serve(self, queue: _DeviceQueue) -> None:
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        order = lane.waiting.popleft()
+        order = queue.waiting.popleft()
         if isinstance(order, Block):
-            await self._transmit(lane, order)
-            lane.not_before_s = self._wire_free_s + lane.block_gap_s
+            await self._transmit(queue, order)
+            queue.not_before_s = self._wire_free_s + queue.block_gap_s
             await asyncio.sleep(max(0.0, self._wire_free_s - AHEAD_S - loop.time()))
         else:
-            await self._ask(lane, order)
-        lane.used_s += loop.time() - began_s
+            await self._ask(queue, order)
+        queue.used_s += loop.time() - began_s
 
-    async def _transmit(self, lane: _DeviceQueue, order: Order) -> None:
-        frame = encode_frame(lane.address, encode(order), opening=self._turned)
-        self._turned = False
+    async def _transmit(self, queue: _DeviceQueue, order: Order) -> None:
+        frame = encode_frame(queue.address, encode(order), opening=self._direction_changed)
+        self._direction_changed = False
         now_s = asyncio.get_running_loop().time()
         self._wire_free_s = max(now_s, self._wire_free_s) + airtime_s(len(frame), self._line.baud)
         self.statistics.sent_bytes += len(frame)
         await self._line.send(frame)
 
-    async def _ask(self, lane: _DeviceQueue, question: Question) -> None:
-        lane.open_question = question
-        answer = None if lane.skips_question else await self._exchange(lane, question)
-        if lane.open_question is not question:
+    async def _ask(self, queue: _DeviceQueue, question: Question) -> None:
+        queue.open_question = question
+        answer = None if queue.skips_question else await self._exchange(queue, question)
+        if queue.open_question is not question:
             return  # cancelled meanwhile
-        lane.open_question = None
-        lane.silences = lane.silences + 1 if answer is None else 0
+        queue.open_question = None
+        queue.silences = queue.silences + 1 if answer is None else 0
         if answer is None:
             self.statistics.silences += 1
-            self._events.put_nowait(Silent(lane.device, question))
+            self._events.put_nowait(Silent(queue.device, question))
         else:
             self.statistics.answers += 1
-            self._events.put_nowait(AnswerReceived(lane.device, answer))
+            self._events.put_nowait(AnswerReceived(queue.device, answer))
 
-    async def _exchange(self, lane: _DeviceQueue, question: Question) -> Answer | None:
+    async def _exchange(self, queue: _DeviceQueue, question: Question) -> Answer | None:
         self.statistics.questions += 1
-        await self._transmit(lane, question)
-        answer = await self._answer_of(lane, question)
-        self._turned = True
+        await self._transmit(queue, question)
+        answer = await self._answer_of(queue, question)
+        self._direction_changed = True
         return answer
 
-    async def _answer_of(self, lane: _DeviceQueue, question: Question) -> Answer | None:
+    async def _answer_of(self, queue: _DeviceQueue, question: Question) -> Answer | None:
         """Wait for the first byte of an answer, then for each next one.
 
         A complete frame that is not the answer (our own echo, or another device's) does not change the deadlines.
@@ -200,7 +200,7 @@ class SerialLink:
         self._deframer.reset()
         loop = asyncio.get_running_loop()
         first_s = FIRST_BYTE_S + airtime_s(FIRST_BYTE_BYTES, self._line.baud)
-        begins_by_s = max(loop.time(), self._wire_free_s) + first_s + self._line.latency_s + lane.answer_s
+        begins_by_s = max(loop.time(), self._wire_free_s) + first_s + self._line.latency_s + queue.answer_s
         ends_by_s = begins_by_s + airtime_s(FRAME_BYTES_MAX, self._line.baud)  # endless noise does not block the line
         next_s = NEXT_BYTE_S + airtime_s(NEXT_BYTE_BYTES, self._line.baud) + self._line.latency_s
         while loop.time() < ends_by_s:
@@ -209,7 +209,7 @@ class SerialLink:
                 return None
             self.statistics.received_bytes += len(data)
             for frame in self._frames(data):
-                answer = self._match(frame, lane, question)
+                answer = self._match(frame, queue, question)
                 if answer:
                     return answer
         return None
@@ -226,7 +226,7 @@ class SerialLink:
         self.statistics.bit_error_rate = self.quality.bit_error_rate
         return frames
 
-    def _match(self, frame: SerialFrame, lane: _DeviceQueue, question: Question) -> Answer | None:
+    def _match(self, frame: SerialFrame, queue: _DeviceQueue, question: Question) -> Answer | None:
         """Return the expected answer; forward or count anything else."""
         try:
             answer = parse_answer(frame.message)
@@ -236,7 +236,7 @@ class SerialLink:
         sender = self._by_address.get(frame.address)
         if sender is None:
             self.statistics.unknown.add(f"address {frame.address}")
-        elif sender is lane and fits(question, answer):
+        elif sender is queue and fits(question, answer):
             return answer
         else:
             self.statistics.unsolicited += 1
