@@ -15,7 +15,7 @@ from reconciler.compiler.sandbox import BuildLimits
 from reconciler.compiler.service import BuildService
 from reconciler.compiler.store import ArtifactStore
 from reconciler.config import GatewayConfig
-from reconciler.daemon.link_rates import Rates
+from reconciler.daemon.link_rates import LinkRates
 from reconciler.engine.artifacts.builder import ServiceBuilder
 from reconciler.engine.clock import SystemClock
 from reconciler.engine.desired.desired_state import DesiredStateSource
@@ -54,7 +54,7 @@ class Assembly:
     engine: Engine
     links: Links
     state_dir: Path
-    rates: Rates = field(default_factory=Rates)
+    rates: LinkRates = field(default_factory=LinkRates)
 
 
 @contextmanager

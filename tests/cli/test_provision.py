@@ -25,8 +25,8 @@ from reconciler.errors import Invalid, Unusable
 from reconciler.git.proposal import ProposalFailed
 from reconciler.load.public_key_edit import NotEditable
 from signing import keys
-from signing.names import key_id
-from tests.devices.esp_chip import Chip, Faults
+from signing.identifiers import key_id
+from tests.devices.fake_esp_chip import Chip, Faults
 
 MODEL = threshold_model([3, -5, 2] * 20, 900)
 FLASH = {
@@ -162,7 +162,7 @@ def test_a_file_is_never_overwritten(desk: Desk) -> None:
     (desk.folder / "here").write_bytes(b"something")
     error = desk.run("pump-1 {d}/fleet --output {d}/here").exception
     assert isinstance(error, Unusable)
-    assert "is there already" in str(error)
+    assert "already exists" in str(error)
     assert (desk.folder / "here").read_bytes() == b"something"
 
 

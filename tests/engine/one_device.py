@@ -14,7 +14,7 @@ from reconciler.devices.conversation import Answered, Outcome, Rejected
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Summary
 from reconciler.devices.session import LinkSession
-from reconciler.devices.transfer import Effort, TransferJob
+from reconciler.devices.transfer import TransferCost, TransferJob
 from reconciler.engine.artifacts.catalog import ArtifactCatalog
 from reconciler.engine.delivery.deliveries import Delivered, Deliveries
 from reconciler.engine.delivery.device_update import DeviceUpdater, UpdatePorts
@@ -80,11 +80,11 @@ class ScriptedSession(LinkSession):
             self.bodies[what] = body = replace(body, counter=body.counter + 1)
         return Rejected(-13, "asking") if body is None else Answered(body)
 
-    async def carry_out(self, job: TransferJob) -> tuple[Outcome, Effort]:
+    async def carry_out(self, job: TransferJob) -> tuple[Outcome, TransferCost]:
         self.jobs.append(job)
         if not self.outcomes:  # it continues until it is cancelled
             await asyncio.Event().wait()
-        return self.outcomes.pop(0), Effort()
+        return self.outcomes.pop(0), TransferCost()
 
 
 @dataclass

@@ -11,11 +11,11 @@ from reconciler.compiler.pack.pack_format import ElementType
 from reconciler.compiler.pack.threshold import build_threshold
 from reconciler.devices.flash_image import Identity, provisioned_region
 from reconciler.errors import Refused
-from signing import delegation, envelope, keys, names, report
+from signing import delegation, envelope, identifiers, keys, report
 from signing.cose import SigningKey
-from signing.verdict import RefusedError
+from signing.verification_error import VerificationError
 
-ENGINE = names.EngineContract(pack_format=1, operators=frozenset({"THRESHOLD"}))
+ENGINE = identifiers.EngineContract(pack_format=1, operators=frozenset({"THRESHOLD"}))
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Made:
     """A device, as the factory knows it."""
 
     identity: Identity
-    target: names.EnvelopeTarget
+    target: identifiers.EnvelopeTarget
 
     @property
     def name(self) -> str:
@@ -37,7 +37,7 @@ class Made:
         """Verify a signed message of the device."""
         try:
             return report.verify_signed(cose, self.identity.public, self.target.device, nonce)
-        except RefusedError as refused:
+        except VerificationError as refused:
             raise Refused(str(refused)) from refused
 
 
@@ -47,14 +47,14 @@ class Bench:
     def __init__(self, fleet: str) -> None:
         self.fleet = fleet
         self.root, self.gateway = keys.generate(), keys.generate()
-        self.vendor = names.vendor_id(fleet)
+        self.vendor = identifiers.vendor_id(fleet)
         self.delegation = delegation.delegate(
             self.root, delegation.Delegation(self.gateway.public_key, self.vendor, epoch=1)
         )
 
     def device(self, name: str, *, address: int = 0) -> Made:
         """Make a device; its key follows from its name, so that a test can make it again."""
-        target = names.target(self.fleet, name, ENGINE)
+        target = identifiers.target(self.fleet, name, ENGINE)
         identity = Identity(
             vendor=target.vendor,
             class_id=target.klass,

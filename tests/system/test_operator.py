@@ -164,7 +164,7 @@ def test_doctor_finds_no_problem_in_a_working_site(site: Site) -> None:
     findings = parsed(result)
     assert [each for each in findings if each["grade"] == "bad"] == []
     assert result.exit_code == 0
-    assert {"gateway key", "git", "signers", "disk", "clock"} <= {each["what"] for each in findings}
+    assert {"gateway key", "git", "signers", "disk", "clock"} <= {each["check"] for each in findings}
 
 
 def test_doctor_says_what_is_wrong_and_how_to_fix_it(site: Site) -> None:
@@ -180,7 +180,7 @@ def test_doctor_says_what_is_wrong_and_how_to_fix_it(site: Site) -> None:
         toml.write('[mqtt]\nhost = "broker.invalid"\nport = 1\n')
     result = tinyfleet(site, "doctor")
     assert result.exit_code == 1
-    for words in ("UnsignedCommit", "chmod 600", "chmod go-w", "/dev/not-there is not there", "no serial port"):
+    for words in ("UnsignedCommit", "chmod 600", "chmod go-w", "/dev/not-there does not exist", "not a serial port"):
         assert words in result.output
     assert "not encrypted" in result.output
     assert "correct `host`" in result.output

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from demo.world import threshold_model
-from tests.daemon.receiver import Receiver
+from tests.daemon.webhook_receiver import Receiver
 from tests.system.rollout_site import RolloutSite, same_scores
 
 OVER = 200  # inferences

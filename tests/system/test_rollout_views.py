@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from demo.site import Site, model, rollout
 from demo.world import threshold_model
 from reconciler.cli import cli
-from tests.daemon.receiver import Receiver
+from tests.daemon.webhook_receiver import Receiver
 
 WITHIN_S = 60
 SECOND = threshold_model([3, -4, 2] * 40, 800)

@@ -28,7 +28,7 @@ from reconciler.load import DirectoryTree, load
 from reconciler.load.public_key_edit import defines_device, with_public_key
 from reconciler.model import Commit, Desired, Device, DeviceId, FlashMap
 from signing import key_files, keys
-from signing.names import key_id
+from signing.identifiers import key_id
 
 YAML = (".yaml", ".yml")
 SEED_BYTES = 32
