@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from bench.pack import windows
-from reconciler.compiler.evaluation.cost_model import estimate, macs_of
-from reconciler.compiler.evaluation.datasets import Table
-from reconciler.compiler.forest.training import GrownForest, grow
+from reconciler.compiler.datasets import Dataset
+from reconciler.compiler.engine_runner import ExecutionTarget, execute
+from reconciler.compiler.evaluation.cost_model import estimate_cost
+from reconciler.compiler.forest.training import TrainedForest, train_forest
 from reconciler.compiler.pack.operators import Conv2D, DepthwiseConv2D
 from reconciler.compiler.pack.pack_format import (
     Descriptor,
@@ -33,9 +34,8 @@ from reconciler.compiler.pack.pack_format import (
     encode_golden,
     encode_io,
 )
-from reconciler.compiler.pack.plan_section import decode_plan, decode_tensors, encode_plan
-from reconciler.compiler.reference.run import Reference, generate_inputs
-from reconciler.compiler.runner import ExecutionTarget, execute
+from reconciler.compiler.pack.plan_section import decode_plan, decode_tensors, encode_plan, macs_of
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from reconciler.compiler.tflite.network_pack import build_network
 from reconciler.model import TrainSpec
 
@@ -77,7 +77,7 @@ def tflm_arena(model: Path) -> Tflm | None:
 
 def run(name: str, pack: bytes) -> int:
     """Run a pack on the board, hold it to the reference, and return the instructions of one inference."""
-    reference = Reference(pack)
+    reference = ReferenceInterpreter(pack)
     inputs = [generate_inputs(seed, reference.inputs) for seed in SEEDS]
     done = execute(ExecutionTarget.MPS2_AN386, pack, [b"".join(parts) for parts in inputs])
     if done.verdict != 0 or done.first_wrong_golden is not None:
@@ -123,7 +123,7 @@ def network(name: str, model: Path) -> None:
     """Print the figures of one network."""
     built = build_network(model.read_bytes())
     instructions = run(name, built.data)
-    macs = estimate(built.data, "cortex-m4").macs
+    macs = estimate_cost(built.data, "cortex-m4").macs
     tflm = tflm_arena(model)
     print(f"{name}_instructions={instructions}")
     print(f"{name}_macs={macs}")
@@ -131,8 +131,8 @@ def network(name: str, model: Path) -> None:
     convolutions, in_convolutions = convolution_cost(built.data)
     if in_convolutions > 0:
         print(f"{name}_conv_instr_per_mac={convolutions / in_convolutions:.2f}")
-    print(f"{name}_arena_bytes={built.placed.layout.size}")
-    print(f"{name}_activation_bound_bytes={built.placed.lower_bound}")
+    print(f"{name}_arena_bytes={built.placement.layout.size}")
+    print(f"{name}_activation_bound_bytes={built.placement.lower_bound}")
     if tflm is None:
         print(f"# {name}: TFLite Micro's package is not installed or can't run the model; no arena to compare with")
     else:
@@ -142,10 +142,12 @@ def network(name: str, model: Path) -> None:
     print(f"{name}_tflite_bytes={model.stat().st_size}")
 
 
-def isolation_forest(trees: int) -> GrownForest:
+def isolation_forest(trees: int) -> TrainedForest:
     """Grow one over three features, subsample 100, thresholds of 16 bits; the same in every run."""
-    table = Table(("a", "b", "c"), windows(np.random.default_rng(20261121), 2000))
-    return grow(table, TrainSpec("isolation-forest", trees, 100, 7), scheme="int16", parameters={"threshold": 0.6})
+    table = Dataset(("a", "b", "c"), windows(np.random.default_rng(20261121), 2000))
+    return train_forest(
+        table, TrainSpec("isolation-forest", trees, 100, 7), scheme="int16", parameters={"threshold": 0.6}
+    )
 
 
 def forest() -> None:

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from reconciler.compiler.tflite.convert import convert
+from reconciler.compiler.tflite.tensorflow_converter import convert_model
 
 SAMPLES = 24
 
@@ -72,7 +72,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "model.keras"
             model.save(path)
-            converted = convert("model.keras", path.read_bytes(), rows)
+            converted = convert_model("model.keras", path.read_bytes(), rows)
         (folder / f"{name}.tflite").write_bytes(converted.int8)
 
 

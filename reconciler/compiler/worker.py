@@ -45,17 +45,17 @@ def limit(memory_bytes: int, cpu_s: int, file_bytes: int) -> None:
 def work(folder: Path) -> None:
     """Run the build that lies in a folder."""
     # Imported under the limits: these bring numpy, the oracle and, if asked for, TensorFlow.
-    from reconciler.compiler.pipeline import BuildPipeline  # noqa: PLC0415
+    from reconciler.compiler.build_pipeline import BuildPipeline  # noqa: PLC0415
     from reconciler.compiler.recipe import recipe_from_json  # noqa: PLC0415
 
     recipe = recipe_from_json((folder / "recipe.json").read_bytes())
     files = {file.sha256: (folder / "files" / file.sha256).read_bytes() for file in recipe.files()}
-    built = BuildPipeline(recipe, files, _tell).build()
+    built = BuildPipeline(recipe, files, _print_step).build()
     (folder / "pack").write_bytes(built.pack)
     (folder / "report.json").write_bytes(built.report.to_json())
 
 
-def _tell(step: str) -> None:
+def _print_step(step: str) -> None:
     sys.stdout.write(f"step {step}\n")
     sys.stdout.flush()
 

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from reconciler.cli import cli
+from reconciler.compiler.engine_runner import ExecutionTarget, runner_is_built
 from reconciler.compiler.errors import BuildFailed, OperatorUnsupported, PackMalformed
 from reconciler.compiler.pack.pack_format import SectionId, assemble, disassemble
-from reconciler.compiler.reference.run import Reference, generate_inputs
-from reconciler.compiler.runner import ExecutionTarget, runner_is_built
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from tests.compiler.flatbuilder import Model
 from tests.compiler.make_vectors import good_packs
 
@@ -146,7 +146,7 @@ def test_a_pack_runs_on_the_devices_own_engine(tmp_path: Path, name: str, place:
     if not runner_is_built(place):
         pytest.skip("needs `make firmware-runner`")
     data = good_packs()[name]
-    reference = Reference(data)
+    reference = ReferenceInterpreter(data)
     (tmp_path / "x.pack").write_bytes(data)
     given = reference.inputs[0]
     raw = [generate_inputs(seed, [given])[0] for seed in (5, 6, 7)]

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from reconciler.cli.inputs.payload_sizes import PayloadSizes
+from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.service import BuildService
-from reconciler.compiler.store import ArtifactStore
 from reconciler.model import ModelRef, TypeId, Version
 from reconciler.review.transfer_volume import TransferKind
 from tests.cli.test_build_and_pack import TYPE, run

@@ -19,10 +19,10 @@ import numpy as np
 import tensorflow as tf
 
 from reconciler.compiler.errors import BuildFailed
-from reconciler.compiler.reference.run import Reference
-from reconciler.compiler.tflite.convert import convert
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.tflite.network_pack import build_network
 from reconciler.compiler.tflite.oracle import Oracle
+from reconciler.compiler.tflite.tensorflow_converter import convert_model
 
 ACTIVATIONS = (None, "relu", "relu6", "tanh", "sigmoid", "hard_swish", "gelu", "leaky_relu")
 Layer = Callable[[random.Random, Any], Any]
@@ -103,8 +103,8 @@ def judge(seed: int) -> str:
         data = path.read_bytes()
     rng = np.random.default_rng(seed)
     try:
-        int8 = convert("m.keras", data, rng.normal(0, 1, (20, int(np.prod(model.inputs[0].shape[1:]))))).int8
-        reference = Reference(build_network(int8).data)
+        int8 = convert_model("m.keras", data, rng.normal(0, 1, (20, int(np.prod(model.inputs[0].shape[1:]))))).int8
+        reference = ReferenceInterpreter(build_network(int8).data)
     except BuildFailed as error:
         return f"refused: {str(error)[:100]}"
     oracle = Oracle(int8)

@@ -15,9 +15,9 @@ import pytest
 from reconciler.compiler.errors import BuildFailed, DoesNotFit, ModelUnreadable, OperatorUnsupported
 from reconciler.compiler.pack.pack_format import SectionId, decode_io, disassemble
 from reconciler.compiler.recipe import GateSpec, Recipe, recipe_of
-from reconciler.compiler.reference.run import Reference
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.sandbox import BuildJob, run_job
-from reconciler.compiler.source_files import SourceUnavailable, fetcher
+from reconciler.compiler.source_fetcher import SourceUnavailable, fetcher
 from reconciler.compiler.tflite.model_archives import unpack
 from reconciler.compiler.tflite.network_pack import build_network
 from reconciler.compiler.tflite.oracle import Oracle
@@ -63,7 +63,7 @@ def test_another_type_at_the_ends_is_cut_off(kind: str) -> None:
     assert len(network.notes) == 2
     inputs, outputs = decode_io(disassemble(network.data).section(SectionId.IO))
     assert [inputs[0].zero_point, outputs[0].zero_point] == [3, -4]
-    oracle, reference = Oracle(data), Reference(network.data)
+    oracle, reference = Oracle(data), ReferenceInterpreter(network.data)
     for seed in range(5):
         x = np.random.default_rng(seed).integers(-128, 128, 6)
         (ours,) = reference.run([x.astype(np.int8).tobytes()]).outputs
@@ -103,9 +103,9 @@ def test_such_a_model_is_judged_in_real_units(kind: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"decide": Decide.RECONSTRUCTION}, "needs the parameter threshold"),
+        ({"decide": Decide.RECONSTRUCTION}, "needs a limit"),
         ({"parameters": {"threshold": 1.0}}, "spec.decide that uses it"),
-        ({"decide": Decide.THRESHOLD, "parameters": {"threshold": 1e6}}, "lies outside"),
+        ({"decide": Decide.THRESHOLD, "parameters": {"threshold": 1e6}}, "outside the range of the model's output"),
         ({"gates": (GateSpec("agreement", at_least=0.5),)}, "needs data"),
     ],
 )
@@ -118,7 +118,7 @@ def test_thresholds_and_decisions_go_together(changes: dict[str, object], says: 
 
 def test_a_kind_of_file_that_is_not_taken_is_named() -> None:
     files = Files()
-    with pytest.raises(ModelUnreadable, match=r"m\.onnx is of no kind that is taken: \.tflite, \.keras"):
+    with pytest.raises(ModelUnreadable, match=r"m\.onnx has an unknown file type"):
         run_job(BuildJob(Recipe("m@1", files.add("m.onnx", b"x"), TARGET), files.by_digest))
 
 

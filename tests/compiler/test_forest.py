@@ -13,20 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import ExtraTreesClassifier, IsolationForest, RandomForestClassifier
 
+from reconciler.compiler.datasets import Dataset
 from reconciler.compiler.errors import BuildFailed, DoesNotFit, PackMalformed
-from reconciler.compiler.evaluation.datasets import Table
 from reconciler.compiler.forest.ensemble import (
     Ensemble,
-    Grid,
+    ensemble_from_json,
     float_sums,
     from_classifier,
     from_isolation_forest,
-    from_json,
-    grid_for,
-    quantize,
 )
-from reconciler.compiler.forest.forest_pack import average_path, isolation_limit
-from reconciler.compiler.forest.training import grow, grow_from, score_of
+from reconciler.compiler.forest.quantization import ThresholdGrid, fit_grid, quantize_ensemble
+from reconciler.compiler.forest.training import anomaly_scores, import_ensemble, train_forest
 from reconciler.compiler.pack.bitstream import BitReader
 from reconciler.compiler.pack.checker import check_pack
 from reconciler.compiler.pack.forest_section import (
@@ -39,9 +36,10 @@ from reconciler.compiler.pack.forest_section import (
     encode_forest,
     node_count,
 )
+from reconciler.compiler.pack.isolation_score import average_path_length, isolation_limit
 from reconciler.compiler.pack.pack_format import SectionId, disassemble
 from reconciler.compiler.reference.forest import raw_features, scaled_feature, sums, tree_inputs
-from reconciler.compiler.reference.run import Reference
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.model import FeatureOf, TrainSpec
 from tests.compiler.forests import all_statistics, random_forest
 
@@ -51,8 +49,8 @@ def rows(seed: int, count: int = 400) -> np.ndarray:
     return np.asarray(np.rint(rng.normal(0, 800, (count, 3)) @ [[1, 0.4, 0.2], [0, 0.8, 0.3], [0, 0, 0.6]]))
 
 
-def table(seed: int, count: int = 400, labels: np.ndarray | None = None) -> Table:
-    return Table(("a", "b", "c"), rows(seed, count), labels)
+def table(seed: int, count: int = 400, labels: np.ndarray | None = None) -> Dataset:
+    return Dataset(("a", "b", "c"), rows(seed, count), labels)
 
 
 # ---------------------------------------------------------------- the format
@@ -145,10 +143,10 @@ def test_a_tree_that_is_too_deep_is_refused() -> None:
     for name, last in (("left", -1), ("right", -1), ("feature", 0), ("threshold", 0.0), ("value", 1)):
         chain[name].append(last)
     document = {"format": "tinyfleet-forest/1", "mode": "isolation", "features": 1, "subsample": 99, "trees": [chain]}
-    ensemble = from_json(json.dumps(document).encode())
+    ensemble = ensemble_from_json(json.dumps(document).encode())
     assert float_sums(ensemble, y).max() == 70
     with pytest.raises(DoesNotFit, match="maxDepth"):
-        quantize(ensemble, 8)
+        quantize_ensemble(ensemble, 8)
 
 
 # ---------------------------------------------------------------- against scikit-learn
@@ -160,7 +158,7 @@ def test_the_exact_ensemble_scores_as_scikit_learn(trees: int) -> None:
     model = IsolationForest(n_estimators=trees, max_samples=100, random_state=3).fit(train)
     ensemble = from_isolation_forest(model)
     paths = float_sums(ensemble, judged)[:, 0]
-    assert np.allclose(2.0 ** (-paths / (trees * average_path(100))), -model.score_samples(judged), atol=1e-12)
+    assert np.allclose(2.0 ** (-paths / (trees * average_path_length(100))), -model.score_samples(judged), atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", [RandomForestClassifier, ExtraTreesClassifier])
@@ -175,18 +173,20 @@ def test_the_exact_classifier_votes_as_scikit_learn(kind: type) -> None:
 @pytest.mark.parametrize("trees", [10, 50])
 def test_sixteen_bits_change_no_decision(trees: int) -> None:
     train = TrainSpec("isolation-forest", trees, 100, 7)
-    grown = grow(table(1), train, scheme="int16", parameters={"threshold": 0.6})
+    trained = train_forest(table(1), train, scheme="int16", parameters={"threshold": 0.6})
     judged = rows(2, 4000)
-    device, exact = grown.device_sums(judged), grown.exact_sums(judged)
+    device, exact = trained.device_sums(judged), trained.exact_sums(judged)
     assert (np.abs(device - 2048.0 * exact) <= trees / 2).all(), "the bound of the specification"
-    assert ((device[:, 0] < grown.limit()) == (score_of(grown, exact) > 0.6)).all()
+    assert ((device[:, 0] < trained.limit()) == (anomaly_scores(trained, exact) > 0.6)).all()
 
 
 def test_eight_bits_change_few_decisions() -> None:
-    grown = grow(table(1), TrainSpec("isolation-forest", 50, 100, 7), scheme="int8", parameters={"threshold": 0.6})
+    trained = train_forest(
+        table(1), TrainSpec("isolation-forest", 50, 100, 7), scheme="int8", parameters={"threshold": 0.6}
+    )
     judged = rows(2, 8000)
-    theirs = score_of(grown, grown.exact_sums(judged)) > 0.6
-    assert ((grown.device_sums(judged)[:, 0] < grown.limit()) != theirs).mean() < 0.002
+    theirs = anomaly_scores(trained, trained.exact_sums(judged)) > 0.6
+    assert ((trained.device_sums(judged)[:, 0] < trained.limit()) != theirs).mean() < 0.002
 
 
 @pytest.mark.parametrize("method", ["isolation-forest", "random-forest", "extra-trees"])
@@ -194,12 +194,14 @@ def test_eight_bits_change_few_decisions() -> None:
 def test_the_pack_computes_what_was_measured(method: str, scheme: str) -> None:
     data = rows(1)
     labels = (data[:, 0] > 300).astype(float)
-    grown = grow(Table(("a", "b", "c"), data, labels), TrainSpec(method, 8, 100, 7), scheme=scheme, parameters={})
-    check_pack(grown.data)
-    reference = Reference(grown.data)
+    trained = train_forest(
+        Dataset(("a", "b", "c"), data, labels), TrainSpec(method, 8, 100, 7), scheme=scheme, parameters={}
+    )
+    check_pack(trained.data)
+    reference = ReferenceInterpreter(trained.data)
     assert reference.first_wrong_golden() is None
     judged = rows(2, 60)
-    for row, wanted in zip(judged, grown.device_sums(judged), strict=True):
+    for row, wanted in zip(judged, trained.device_sums(judged), strict=True):
         out = np.frombuffer(reference.run([row.astype("<i2").tobytes()]).outputs[0], "<i4")
         assert out[1:].tolist() == wanted.astype(int).tolist()
 
@@ -208,10 +210,10 @@ def test_a_large_forest_gets_jumps_and_says_the_same() -> None:
     data = np.random.default_rng(5).integers(-2000, 2000, (4000, 3)).astype(float)
     labels = (data.sum(axis=1) > 0).astype(float)
     train = TrainSpec("extra-trees", 3, seed=1, max_depth=20)
-    grown = grow(Table(("a", "b", "c"), data, labels), train, scheme="int16", parameters={})
-    assert grown.quantized.forest.jump_bits
-    check_pack(grown.data)
-    assert (grown.device_sums(data).argmax(axis=1) == grown.exact_sums(data).argmax(axis=1)).mean() > 0.999
+    trained = train_forest(Dataset(("a", "b", "c"), data, labels), train, scheme="int16", parameters={})
+    assert trained.quantized.forest.jump_bits
+    check_pack(trained.data)
+    assert (trained.device_sums(data).argmax(axis=1) == trained.exact_sums(data).argmax(axis=1)).mean() > 0.999
 
 
 def test_windows_become_features() -> None:
@@ -219,19 +221,19 @@ def test_windows_become_features() -> None:
     quiet, loud = rng.normal(0, 500, (150, 64)), rng.normal(0, 500, (150, 64))
     loud[:, ::16] *= 6
     labels = np.repeat([0.0, 1.0], 150)
-    data = Table(tuple(f"s{i}" for i in range(64)), np.rint(np.vstack([quiet, loud])), labels)
+    data = Dataset(tuple(f"s{i}" for i in range(64)), np.rint(np.vstack([quiet, loud])), labels)
     features = (FeatureOf("kurtosis"), FeatureOf("crest"), FeatureOf("rms", 1))
     train = TrainSpec("random-forest", 10, seed=1, channels=2, features=features)
-    grown = grow(data, train, scheme="int8", parameters={})
-    check_pack(grown.data)
-    assert (grown.device_sums(data.rows).argmax(axis=1) == labels).mean() > 0.95
-    window = decode_features(disassemble(grown.data).section(SectionId.FEATURES))
+    trained = train_forest(data, train, scheme="int8", parameters={})
+    check_pack(trained.data)
+    assert (trained.device_sums(data.rows).argmax(axis=1) == labels).mean() > 0.95
+    window = decode_features(disassemble(trained.data).section(SectionId.FEATURES))
     assert (window.samples, window.channels, len(window.features)) == (32, 2, 3)
 
 
 def test_the_same_recipe_gives_the_same_bytes() -> None:
     train = TrainSpec("isolation-forest", 10, 100, 7)
-    first, second = (grow(table(1), train, scheme="int8", parameters={}).data for _ in range(2))
+    first, second = (train_forest(table(1), train, scheme="int8", parameters={}).data for _ in range(2))
     assert first == second
 
 
@@ -249,7 +251,7 @@ def test_a_recipe_that_does_not_suit_its_data_is_refused(
     train: TrainSpec, labels: np.ndarray | None, says: str
 ) -> None:
     with pytest.raises(BuildFailed, match=says):
-        grow(table(1, labels=labels), train, scheme="int8", parameters={})
+        train_forest(table(1, labels=labels), train, scheme="int8", parameters={})
 
 
 def test_trees_from_json_are_taken_as_they_are() -> None:
@@ -261,11 +263,13 @@ def test_trees_from_json_are_taken_as_they_are() -> None:
         "value": [9, 3, 6],
     }
     document = {"format": "tinyfleet-forest/1", "mode": "isolation", "features": 2, "subsample": 9, "trees": [tree]}
-    grown = grow_from(from_json(json.dumps(document).encode()), scheme="int16", parameters={"threshold": 0.5})
-    reference = Reference(grown.data)
+    trained = import_ensemble(
+        ensemble_from_json(json.dumps(document).encode()), scheme="int16", parameters={"threshold": 0.5}
+    )
+    reference = ReferenceInterpreter(trained.data)
     for x, count in ((10, 3), (11, 6), (-32768, 3), (32767, 6)):
         out = reference.run([np.array([0, x], "<i2").tobytes()])
-        assert out.score == 2048 + round(2048 * average_path(count))
+        assert out.score == 2048 + round(2048 * average_path_length(count))
         assert out.decision == int(out.score < isolation_limit(9, 1, 0.5))
 
 
@@ -279,12 +283,12 @@ def test_trees_from_json_are_taken_as_they_are() -> None:
     data=st.data(),
 )
 def test_a_grid_keeps_order_and_its_inverse_is_exact(thresholds: list[int], bits: int, data: st.DataObject) -> None:
-    grid = grid_for([float(t) for t in thresholds], bits)
+    grid = fit_grid([float(t) for t in thresholds], bits)
     raw = np.array(sorted(data.draw(st.lists(st.integers(-(2**31), 2**31), min_size=2, max_size=20))), np.int64)
     y = grid.apply(raw, bits)
     assert (np.diff(y) >= 0).all()
     step = data.draw(st.integers(0, (1 << bits) - 2))
-    border = grid.largest_raw(step)
+    border = grid.max_raw(step)
     assert grid.apply(np.array([border, border + 1]), bits).tolist()[0] <= step
     assert grid.apply(np.array([border + 1]), bits).tolist()[0] > step
 
@@ -292,7 +296,7 @@ def test_a_grid_keeps_order_and_its_inverse_is_exact(thresholds: list[int], bits
 @settings(max_examples=200, deadline=None)
 @given(thresholds=st.lists(st.floats(-100, 100), min_size=1, max_size=30), raw=st.integers(-300, 300))
 def test_where_the_bits_suffice_nothing_is_lost(thresholds: list[float], raw: int) -> None:
-    grid = grid_for(thresholds, 8)
+    grid = fit_grid(thresholds, 8)
     for threshold in thresholds:
         y = int(grid.apply(np.array([raw]), 8)[0])
         assert (y <= grid.threshold(threshold, 8)) == (raw <= threshold)
@@ -360,6 +364,6 @@ def test_a_window_with_counts_out_of_range_is_refused() -> None:
 
 
 def test_grid_without_thresholds_is_harmless() -> None:
-    assert grid_for([], 8) == Grid(0, 0, 0)
+    assert fit_grid([], 8) == ThresholdGrid(0, 0, 0)
     unused = Ensemble(ForestMode.ISOLATION, (), 2, 1, 10)
     assert float_sums(unused, np.zeros((3, 2))).tolist() == [[0.0]] * 3

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reconciler.compiler.build_report import Built
+from reconciler.compiler.build_pipeline import BuildPipeline
+from reconciler.compiler.build_result import BuildResult
+from reconciler.compiler.engine_runner import FIRMWARE_VARIABLE
 from reconciler.compiler.errors import BuildFailed, BuildGateFailed, OperatorUnsupported
-from reconciler.compiler.pipeline import BuildPipeline
 from reconciler.compiler.recipe import GateSpec, Recipe
-from reconciler.compiler.runner import FIRMWARE_VARIABLE
 from reconciler.compiler.tflite.network_pack import build_network
 from reconciler.model import Decide, TrainSpec
 from tests.compiler.flatbuilder import Model as Flat
@@ -21,7 +21,7 @@ from tests.compiler.recipes import TARGET, Files, forest_recipe, readings
 from tests.compiler.test_ends import dense
 
 
-def built(files: Files, recipe: Recipe) -> Built:
+def built(files: Files, recipe: Recipe) -> BuildResult:
     return BuildPipeline(recipe, files.by_digest, lambda _step: None).build()
 
 
@@ -63,7 +63,7 @@ def test_a_network_that_decides_by_a_threshold_is_judged_by_what_it_decides() ->
         parameters={"threshold": 0.1},
         gates=(GateSpec("auc", at_least=1.01, data=data),),
     )
-    with pytest.raises(BuildGateFailed, match=r"auc is .*, it must be at least 1\.01"):
+    with pytest.raises(BuildGateFailed, match=r"auc is .*, but must be at least 1\.01"):
         built(files, hopeless)
 
 
@@ -71,13 +71,13 @@ def test_rows_of_another_width_than_the_model_takes() -> None:
     files = Files()
     gate = GateSpec("auc", at_least=0.5, data=files.add("narrow.csv", rows(4)))
     recipe = network(files, decide=Decide.RECONSTRUCTION, parameters={"threshold": 0.5}, gates=(gate,))
-    with pytest.raises(BuildFailed, match="a row has 4 values, the model takes 6"):
+    with pytest.raises(BuildFailed, match="a row of the gate's data has 4 values; the model's input has 6"):
         built(files, recipe)
 
 
 def test_a_forest_decides_by_itself() -> None:
     files = Files()
-    with pytest.raises(BuildFailed, match=r"spec\.decide is for networks"):
+    with pytest.raises(BuildFailed, match=r"spec\.decide applies to networks only"):
         built(files, forest_recipe(files, decide=Decide.LARGEST))
 
 

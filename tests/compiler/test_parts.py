@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from bench.zoo import ZOO
 from reconciler.compiler.errors import BuildFailed, PackMalformed
-from reconciler.compiler.evaluation.cost_model import estimate
-from reconciler.compiler.evaluation.metrics import METRICS, Evaluation, auc_of, measure
+from reconciler.compiler.evaluation.cost_model import estimate_cost
+from reconciler.compiler.evaluation.metrics import METRICS, Predictions, auc_of, measure
 from reconciler.compiler.pack.checker import check_pack
 from reconciler.compiler.pack.decision_head import DecisionMode
-from reconciler.compiler.pack.fixed_point import oracle_scaled, solve_single_rounding, sr
-from reconciler.compiler.pack.inspect import describe
+from reconciler.compiler.pack.fixed_point import multiply_single_rounding, oracle_scaled, solve_single_rounding
+from reconciler.compiler.pack.inspect import inspect_pack
 from reconciler.compiler.pack.pack_format import (
     Parameter,
     ParameterEncoding,
@@ -27,15 +27,17 @@ from reconciler.compiler.pack.pack_format import (
     name_hash,
 )
 from reconciler.compiler.pack.parameter_encoding import encode_values
-from reconciler.compiler.reference.run import Reference
-from reconciler.compiler.tflite.arena import Life, lay_out, lower_bound
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter
+from reconciler.compiler.tflite.arena_layout import BufferLifetime, lay_out_arena, lower_bound
 from reconciler.compiler.tflite.network_pack import Decision, build_network
 from reconciler.compiler.tflite.oracle import Oracle
 from tests.compiler.flatbuilder import Model
 from tests.compiler.make_vectors import good_packs
 
 LIVES = st.lists(
-    st.tuples(st.integers(1, 300), st.integers(-1, 12), st.integers(0, 6)).map(lambda t: Life(t[0], t[1], t[1] + t[2])),
+    st.tuples(st.integers(1, 300), st.integers(-1, 12), st.integers(0, 6)).map(
+        lambda t: BufferLifetime(t[0], t[1], t[1] + t[2])
+    ),
     min_size=1,
     max_size=14,
 )
@@ -43,29 +45,29 @@ LIVES = st.lists(
 
 @settings(max_examples=300, deadline=None)
 @given(LIVES)
-def test_nothing_alive_overlaps_and_nothing_is_below_the_bound(lives: list[Life]) -> None:
-    layout = lay_out(lives)
-    for i, a in enumerate(lives):
+def test_nothing_alive_overlaps_and_nothing_is_below_the_bound(lifetimes: list[BufferLifetime]) -> None:
+    layout = lay_out_arena(lifetimes)
+    for i, a in enumerate(lifetimes):
         assert layout.offsets[i] % 4 == 0
         assert layout.offsets[i] + a.size <= layout.size
         for j in range(i):
             apart = (
                 layout.offsets[i] + a.size <= layout.offsets[j]
-                or layout.offsets[j] + lives[j].size <= layout.offsets[i]
+                or layout.offsets[j] + lifetimes[j].size <= layout.offsets[i]
             )
-            assert apart or not a.meets(lives[j])
-    assert layout.size >= lower_bound(lives)
+            assert apart or not a.meets(lifetimes[j])
+    assert layout.size >= lower_bound(lifetimes)
 
 
 @pytest.mark.parametrize("name", sorted(ZOO))
 def test_networks_of_real_size_are_exact_and_reach_the_bound(name: str) -> None:
     model = ZOO[name]()
     network, oracle = build_network(model), Oracle(model)
-    reference = Reference(network.data)
+    reference = ReferenceInterpreter(network.data)
     x = np.random.default_rng(4).integers(-128, 128, oracle.inputs[0]["shape"]).astype(np.int8)
     assert reference.run([x.tobytes()]).outputs[0] == oracle.run([x])[0].tobytes()
-    assert network.placed.layout.size == network.placed.lower_bound
-    assert estimate(network.data, "cortex-m4").macs > 200_000
+    assert network.placement.layout.size == network.placement.lower_bound
+    assert estimate_cost(network.data, "cortex-m4").macs > 200_000
 
 
 @settings(max_examples=200, deadline=None)
@@ -85,7 +87,7 @@ def test_single_rounding_equals_the_oracle_everywhere(
     steps = data.draw(st.lists(st.integers(-largest, largest), min_size=1, max_size=50))
     near = [round((t + 0.5) / scale) + o for t in range(-reach, reach) for o in (-1, 0, 1)]
     tried = [a for a in (*steps, *near) if abs(a) <= largest]
-    ours = sr(np.array(tried, np.int64), multiplier, shift)
+    ours = multiply_single_rounding(np.array(tried, np.int64), multiplier, shift)
     for acc, out in zip(tried, ours.tolist(), strict=True):
         wanted = oracle_scaled(acc, scale)
         assert max(-reach, min(reach, out)) == max(-reach, min(reach, wanted))
@@ -96,7 +98,7 @@ def test_exact_ties_go_away_from_zero(scale: float) -> None:
     solved = solve_single_rounding(scale, 255, 1 << 30)
     assert solved is not None
     tie = round(0.5 / scale) if scale < 1 else 1
-    assert sr(np.array([tie, -tie], np.int64), *solved).tolist() == [1, -1]
+    assert multiply_single_rounding(np.array([tie, -tie], np.int64), *solved).tolist() == [1, -1]
 
 
 @pytest.mark.parametrize("name", sorted(good_packs()))
@@ -104,8 +106,8 @@ def test_a_pack_survives_being_taken_apart(name: str) -> None:
     data = good_packs()[name]
     check_pack(data)
     assert assemble(disassemble(data)) == data
-    assert Reference(data).first_wrong_golden() is None
-    assert describe(data)[0].rows
+    assert ReferenceInterpreter(data).first_wrong_golden() is None
+    assert inspect_pack(data)[0].rows
     for cut in range(0, len(data), 7):
         with pytest.raises(PackMalformed):
             check_pack(data[:cut])
@@ -118,7 +120,7 @@ def test_a_wrong_golden_vector_is_noticed() -> None:
     golden = bytearray(pack.section(SectionId.GOLDEN))
     golden[8] ^= 1  # the first output's first byte, after the count and the seed
     spoiled = replace(pack, sections={**pack.sections, SectionId.GOLDEN: bytes(golden)})
-    assert Reference(assemble(spoiled)).first_wrong_golden() == 0
+    assert ReferenceInterpreter(assemble(spoiled)).first_wrong_golden() == 0
 
 
 def _echo() -> bytes:
@@ -151,7 +153,7 @@ def test_thresholds_are_given_in_the_units_that_people_think_in() -> None:
 def test_a_parameter_moves_the_decision() -> None:
     entry = Parameter(name_hash("threshold"), 0, 0, 1 << 30, ParameterEncoding.RECONSTRUCTION_ERROR)
     pack = build_network(_echo(), decision=Decision(DecisionMode.RECONSTRUCTION, 0), parameters=(entry,)).data
-    reference = Reference(pack)
+    reference = ReferenceInterpreter(pack)
     x = np.full(32, -90, np.int8).tobytes()
     score = reference.run([x]).score
     assert score > 0
@@ -174,7 +176,7 @@ def test_auc_counts_pairs(pairs: list[tuple[int, bool]]) -> None:
 def test_every_metric_can_be_measured_and_says_what_it_lacks() -> None:
     outputs, theirs = np.array([[0.2, 0.8], [0.6, 0.4]]), np.array([[0.1, 0.9], [0.4, 0.6]])
     labels = np.array([1.0, 0.0])
-    full = Evaluation(outputs, labels, theirs, outputs[:, 1], theirs[:, 1])
+    full = Predictions(outputs, labels, theirs, outputs[:, 1], theirs[:, 1])
     wanted = {
         "accuracy": 1.0, "float_accuracy": 0.5, "accuracy_drop": -0.5, "auc": 1.0, "float_auc": 1.0, "auc_drop": 0.0,
         "agreement": 0.5, "changed_decisions": 0.5, "mean_absolute_error": 0.15,
@@ -182,6 +184,6 @@ def test_every_metric_can_be_measured_and_says_what_it_lacks() -> None:
     assert {name: measure(name, full) for name in METRICS} == pytest.approx(wanted)
     for name in METRICS:
         with pytest.raises(BuildFailed, match=r"^\w+ needs"):
-            measure(name, Evaluation(outputs))
-    with pytest.raises(BuildFailed, match="there is no metric f1"):
+            measure(name, Predictions(outputs))
+    with pytest.raises(BuildFailed, match="unknown metric f1"):
         measure("f1", full)

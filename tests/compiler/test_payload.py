@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.compiler.errors import PackMalformed
-from reconciler.compiler.payload.encodings import candidates, decode, smallest
+from reconciler.compiler.payload.codec import candidates, decode, smallest
 from reconciler.compiler.payload.patch import apply_patch, make_patch
 from reconciler.model import PayloadEncoding
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.compiler.pack.threshold import build_threshold
+from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
 from reconciler.devices.error_codes import Code, refused
 from reconciler.devices.messages import ReportKind
@@ -53,7 +53,7 @@ from tests.plan.fleets import ESP32, EVERYWHERE, V1, V2, device, fleet
 
 PUMP = device(1).name
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
-PACKS = {ref: build_threshold([1, 2, number], threshold=7) for number, ref in enumerate((V1, V2))}
+PACKS = {ref: build_threshold_pack([1, 2, number], threshold=7) for number, ref in enumerate((V1, V2))}
 DIGESTS = {ref: Digest(hashlib.sha256(pack).hexdigest()) for ref, pack in PACKS.items()}
 RUNS_V1 = replace(report(1, sequence=3), running=bytes.fromhex(DIGESTS[V1])[:16])
 RUNS_V2 = replace(report(100, sequence=4), running=bytes.fromhex(DIGESTS[V2])[:16])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.compiler.payload.encodings import EncodedPayload
+from reconciler.compiler.payload.codec import EncodedPayload
 from reconciler.devices.reports import CapabilitiesBody
 from reconciler.engine.delivery.deliveries import Purpose
 from reconciler.engine.delivery.dispatch import still_wanted

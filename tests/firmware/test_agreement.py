@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.compiler.pack import decision_head, forest_section, operators, pack_format
-from reconciler.compiler.payload import encodings as payload
-from reconciler.compiler.payload import patch
+from reconciler.compiler.payload import codec, patch
 from reconciler.devices import flash_image, frame, messages, reports
 from reconciler.devices.error_codes import Code
 from reconciler.devices.messages import BLOCK_BYTES_MAX, ENVELOPE_BYTES_MAX, MESSAGE_BYTES, MESSAGE_OVERHEAD_BYTES
@@ -67,13 +66,13 @@ FIGURES = [
     (CONFIG, "TF_PREBAKED_MAX", reports.PREBAKED_MAX),
     (CONFIG, "TF_PREBAKED_MAX", flash_image.PREBAKED_MAX),
     (CONFIG, "TF_TYPE_MAX", reports.TEXT_BYTES_MAX),
-    (CONFIG, "TF_WINDOW_BITS", payload.WINDOW_BITS),
-    (CONFIG, "TF_LOOKAHEAD_BITS", payload.LOOKAHEAD_BITS),
+    (CONFIG, "TF_WINDOW_BITS", codec.WINDOW_BITS),
+    (CONFIG, "TF_LOOKAHEAD_BITS", codec.LOOKAHEAD_BITS),
     (TYPES, "TF_DIGEST_BYTES", 32),
     (TYPES, "TF_KEY_BYTES", cose.PUBLIC_KEY_BYTES),
     (TYPES, "TF_UUID_BYTES", names.UUID_BYTES),
     (TYPES, "TF_KID_BYTES", names.KEY_ID_BYTES),
-    ("include/tinyfleet/engine.h", "TF_PARAMETER_TABLE_MAX", pack_format.MOST_PARAMETERS),
+    ("include/tinyfleet/engine.h", "TF_PARAMETER_TABLE_MAX", pack_format.MAX_PARAMETERS),
     ("include/tinyfleet/state.h", "TF_HISTOGRAM_BINS", reports.HISTOGRAM_BINS),
     ("src/envelope.c", "TAG_ENVELOPE", envelope.ENVELOPE_TAG),
     ("src/envelope.c", "SEQUENCE_JUMP_MAX", envelope.MAX_SEQUENCE_JUMP),
@@ -98,9 +97,9 @@ FIGURES = [
     ("src/pack.c", "ENCODING_MAX", max(pack_format.ParameterEncoding)),
     ("src/patch.c", "VERSION", patch.VERSION),
     ("src/engine_threshold.c", "OPERATOR", operators.THRESHOLD),
-    ("src/engine_threshold.c", "GOLDEN_MAX", pack_format.MOST_GOLDEN),
+    ("src/engine_threshold.c", "GOLDEN_MAX", pack_format.MAX_GOLDEN_VECTORS),
     ("src/engine_threshold.c", "NO_TENSOR", pack_format.NO_TENSOR),
-    ("src/engine/engine_ends.c", "GOLDEN_MAX", pack_format.MOST_GOLDEN),
+    ("src/engine/engine_ends.c", "GOLDEN_MAX", pack_format.MAX_GOLDEN_VECTORS),
     ("src/engine/engine_forest.c", "OPERATOR", operators.TREE_ENSEMBLE),
     ("src/engine/engine_forest.c", "KIND", pack_format.PackKind.TREE_ENSEMBLE),
     ("src/engine/engine_network.c", "KIND", pack_format.PackKind.NEURAL_NETWORK),

@@ -28,7 +28,7 @@ from reconciler.compiler.pack.operators import (
     Softmax,
 )
 from reconciler.compiler.pack.pack_format import PackKind, SectionId, decode_io, disassemble
-from reconciler.compiler.pack.plan_section import TensorRecord, decode_plan, decode_tensors
+from reconciler.compiler.pack.plan_section import TensorRecord, decode_plan, decode_tensors, macs_of
 
 CYCLES_PER_INSTRUCTION = 1.5  # loads, flash wait states and taken branches, on small cores
 LANES = 4  # channels that a depthwise convolution computes at a time, the last ones in part twice
@@ -37,7 +37,7 @@ DEVIATIONS = frozenset({Statistic.PEAK, Statistic.CREST, Statistic.ZERO_CROSSING
 
 
 @dataclass(frozen=True, slots=True)
-class InputReadCost:
+class FeaturePassCost:
     """Instructions for the features of one channel, by the passes over its samples that they need."""
 
     channel: float
@@ -45,7 +45,7 @@ class InputReadCost:
 
 
 @dataclass(frozen=True, slots=True)
-class Costs:
+class CostCoefficients:
     """Instructions for the pieces of which inferences are made."""
 
     start: float
@@ -60,14 +60,14 @@ class Costs:
     pool_tap: float
     element: float  # of ADD, MUL and their kin
     softmax_element: float
-    sums: InputReadCost
-    deviations: InputReadCost
-    powers: InputReadCost
+    sums: FeaturePassCost
+    deviations: FeaturePassCost
+    powers: FeaturePassCost
     node: float  # of a tree that is read over
     level: float  # of a tree with jumps
 
 
-_DSP = Costs(
+_DSP = CostCoefficients(
     start=1450,
     input=4.1,
     convolution_mac=1.55,
@@ -80,13 +80,13 @@ _DSP = Costs(
     pool_tap=10.1,
     element=97,
     softmax_element=347,
-    sums=InputReadCost(2500, 46),
-    deviations=InputReadCost(2700, 97),
-    powers=InputReadCost(7000, 162),
+    sums=FeaturePassCost(2500, 46),
+    deviations=FeaturePassCost(2700, 97),
+    powers=FeaturePassCost(7000, 162),
     node=24,
     level=98,
 )
-_PLAIN = Costs(
+_PLAIN = CostCoefficients(
     start=1950,
     input=6.4,
     convolution_mac=4.06,
@@ -99,61 +99,54 @@ _PLAIN = Costs(
     pool_tap=7.4,
     element=104,
     softmax_element=430,
-    sums=InputReadCost(4200, 95),
-    deviations=InputReadCost(5000, 198),
-    powers=InputReadCost(11300, 326),
+    sums=FeaturePassCost(4200, 95),
+    deviations=FeaturePassCost(5000, 198),
+    powers=FeaturePassCost(11300, 326),
     node=82,
     level=217,
 )
 # By the beginning of `DeviceType.architecture`: cores that multiply two pairs of 16 bits at once; all others.
-COSTS: Sequence[tuple[str, Costs]] = (("cortex-m4", _DSP), ("cortex-m7", _DSP), ("cortex-m33", _DSP), ("", _PLAIN))
+COEFFICIENTS: Sequence[tuple[str, CostCoefficients]] = (
+    ("cortex-m4", _DSP),
+    ("cortex-m7", _DSP),
+    ("cortex-m33", _DSP),
+    ("", _PLAIN),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class InferenceCost:
     """What one inference takes."""
 
     macs: int
     instructions: int
 
 
-def costs_of(architecture: str) -> Costs:
+def coefficients_for(architecture: str) -> CostCoefficients:
     """Return the coefficients of an architecture."""
-    return next(costs for prefix, costs in COSTS if architecture.startswith(prefix))
+    return next(costs for prefix, costs in COEFFICIENTS if architecture.startswith(prefix))
 
 
-def macs_of(op: Operator, tensors: Sequence[TensorRecord]) -> int:
-    """Multiply-accumulates of one operator."""
-    x, y = tensors[op.input], tensors[op.output]
-    if isinstance(op, Conv2D):
-        return y.elements * op.kernel_h * op.kernel_w * x.dims[3] // op.groups
-    if isinstance(op, DepthwiseConv2D):
-        return y.elements * op.kernel_h * op.kernel_w
-    if isinstance(op, FullyConnected):
-        return y.elements * x.dims[3]
-    return 0
-
-
-def estimate(data: bytes, architecture: str) -> Work:
+def estimate_cost(data: bytes, architecture: str) -> InferenceCost:
     """Return the estimated work of a pack."""
     pack = disassemble(data)
-    costs = costs_of(architecture)
+    costs = coefficients_for(architecture)
     if pack.kind is PackKind.NEURAL_NETWORK:
         tensors = decode_tensors(pack.section(SectionId.TENSORS))
         plan = decode_plan(pack.section(SectionId.PLAN))
         inputs, _ = decode_io(pack.section(SectionId.IO))
         total = costs.start + costs.input * sum(item.elements for item in inputs)
         total += sum(_instructions(op, tensors, costs) for op in plan)
-        return Work(sum(macs_of(op, tensors) for op in plan), round(total))
+        return InferenceCost(sum(macs_of(op, tensors) for op in plan), round(total))
     if pack.kind is PackKind.TREE_ENSEMBLE:
         window = decode_features(pack.section(SectionId.FEATURES))
         forest = decode_forest(pack.section(SectionId.FOREST), len(window.features))
-        return Work(0, round(costs.start + _summing(window, costs) + _walking(forest, costs)))
+        return InferenceCost(0, round(costs.start + _summing(window, costs) + _walking(forest, costs)))
     macs = len(pack.section(SectionId.THRESHOLD))
-    return Work(macs, round(macs * costs.dense_mac))
+    return InferenceCost(macs, round(macs * costs.dense_mac))
 
 
-def _summing(window: FeatureWindow, costs: Costs) -> float:
+def _summing(window: FeatureWindow, costs: CostCoefficients) -> float:
     """Every channel that a feature looks at is read over once, twice or three times."""
     total = 0.0
     for channel in {feature.channel for feature in window.features}:
@@ -163,7 +156,7 @@ def _summing(window: FeatureWindow, costs: Costs) -> float:
     return total
 
 
-def _walking(forest: Forest, costs: Costs) -> float:
+def _walking(forest: Forest, costs: CostCoefficients) -> float:
     """With jumps a path is walked, without them every node is read over once."""
     nodes = [node_count(tree) for tree in forest.trees]
     if forest.jump_bits:
@@ -171,7 +164,7 @@ def _walking(forest: Forest, costs: Costs) -> float:
     return sum(costs.node * count for count in nodes)
 
 
-def _instructions(op: Operator, tensors: Sequence[TensorRecord], costs: Costs) -> float:
+def _instructions(op: Operator, tensors: Sequence[TensorRecord], costs: CostCoefficients) -> float:
     outputs, macs = tensors[op.output].elements, macs_of(op, tensors)
     if isinstance(op, DepthwiseConv2D):
         channels = tensors[op.output].dims[3]

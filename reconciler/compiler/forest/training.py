@@ -11,21 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from reconciler.compiler.datasets import Dataset
 from reconciler.compiler.errors import BuildFailed, DoesNotFit
-from reconciler.compiler.evaluation.datasets import Table
-from reconciler.compiler.forest.ensemble import (
-    LEAF,
-    Ensemble,
-    Grid,
-    Quantized,
-    float_sums,
-    from_classifier,
-    from_isolation_forest,
-    grid_for,
-    quantize,
-)
-from reconciler.compiler.forest.forest_pack import assemble_forest, average_path, isolation_limit
+from reconciler.compiler.forest.ensemble import LEAF, Ensemble, float_sums, from_classifier, from_isolation_forest
+from reconciler.compiler.forest.forest_pack import assemble_forest
+from reconciler.compiler.forest.quantization import QuantizedForest, ThresholdGrid, fit_grid, quantize_ensemble
 from reconciler.compiler.pack.forest_section import Feature, FeatureWindow, ForestMode, Statistic
+from reconciler.compiler.pack.isolation_score import average_path_length, isolation_limit
 from reconciler.compiler.pack.pack_format import Parameter, ParameterEncoding, name_hash
 from reconciler.compiler.reference.forest import raw_features
 from reconciler.model import FeatureOf, TrainSpec
@@ -42,7 +34,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Sensing:
+class FeatureExtractor:
     """From rows of a table to the integers that a device sees and works with."""
 
     scale: float
@@ -70,29 +62,29 @@ class Sensing:
 
 
 @dataclass(frozen=True, slots=True)
-class GrownForest:
+class TrainedForest:
     """A forest's pack with what is needed to judge it."""
 
     data: bytes
-    sensing: Sensing
-    quantized: Quantized
+    extractor: FeatureExtractor
+    quantized: QuantizedForest
     exact: Ensemble
-    exact_grids: tuple[Grid, ...]
+    exact_grids: tuple[ThresholdGrid, ...]
     threshold: float
 
     def device_sums(self, rows: Floats) -> Floats:
         """Return what the device sums up."""
-        raw = self.sensing.raw(rows)
+        raw = self.extractor.raw(rows)
         bits = self.quantized.forest.threshold_bits
         y = np.stack([grid.apply(raw[:, i], bits) for i, grid in enumerate(self._grids())], axis=1)
         return float_sums(self.quantized.steps, y.astype(np.float64))
 
-    def _grids(self) -> Sequence[Grid]:
+    def _grids(self) -> Sequence[ThresholdGrid]:
         return self.exact_grids if self.quantized.forest.threshold_bits == _GRID_BITS else self.quantized.grids
 
     def exact_sums(self, rows: Floats) -> Floats:
         """Return what the unquantized ensemble sums up: scikit-learn's own numbers."""
-        raw = self.sensing.raw(rows)
+        raw = self.extractor.raw(rows)
         y = np.stack([grid.apply(raw[:, i], _GRID_BITS) for i, grid in enumerate(self.exact_grids)], axis=1)
         return float_sums(self.exact, y.astype(np.float64))
 
@@ -101,40 +93,47 @@ class GrownForest:
         return isolation_limit(self.exact.subsample, len(self.exact.trees), self.threshold)
 
 
-def grow(table: Table, train: TrainSpec, *, scheme: str, parameters: Mapping[str, float]) -> GrownForest:
+def train_forest(table: Dataset, train: TrainSpec, *, scheme: str, parameters: Mapping[str, float]) -> TrainedForest:
     """Fit the recipe's forest on integers, bring it to few bits, and pack it."""
     if scheme not in BITS:
         raise BuildFailed(f"a forest's thresholds are int8 or int16, not {scheme}")
-    sensing = _sensing(table, train)
-    raw = sensing.raw(table.rows)
-    grids = tuple(grid_for([float(column.min()), float(column.max())], _GRID_BITS) for column in raw.T)
+    extractor = _extractor(table, train)
+    raw = extractor.raw(table.rows)
+    grids = tuple(fit_grid([float(column.min()), float(column.max())], _GRID_BITS) for column in raw.T)
     y = np.stack([grid.apply(raw[:, i], _GRID_BITS) for i, grid in enumerate(grids)], axis=1)
     exact = _fit(y.astype(np.float64), table.labels, train)
-    return pack_ensemble(exact, grids, sensing, bits=BITS[scheme], parameters=parameters)
+    return pack_ensemble(exact, grids, extractor, bits=BITS[scheme], parameters=parameters)
 
 
-def grow_from(exact: Ensemble, *, scheme: str, parameters: Mapping[str, float]) -> GrownForest:
+def import_ensemble(exact: Ensemble, *, scheme: str, parameters: Mapping[str, float]) -> TrainedForest:
     """Pack trees that came as JSON: their thresholds are in units of the device's int16 samples."""
     if scheme not in BITS:
         raise BuildFailed(f"a forest's thresholds are int8 or int16, not {scheme}")
     if exact.features > 16:  # noqa: PLR2004 - channels of a pack
         raise DoesNotFit(f"{exact.features} features; a sample has at most 16 channels")
-    grids = tuple(Grid(-_INT16 - 1, 1, 0) for _ in range(exact.features))
+    grids = tuple(ThresholdGrid(-_INT16 - 1, 1, 0) for _ in range(exact.features))
     shifted = tuple(replace(tree, threshold=np.floor(tree.threshold) + _INT16 + 1) for tree in exact.trees)
-    sensing = Sensing(1.0, 1, exact.features, tuple((Statistic.VALUE, channel) for channel in range(exact.features)))
-    return pack_ensemble(replace(exact, trees=shifted), grids, sensing, bits=BITS[scheme], parameters=parameters)
+    extractor = FeatureExtractor(
+        1.0, 1, exact.features, tuple((Statistic.VALUE, channel) for channel in range(exact.features))
+    )
+    return pack_ensemble(replace(exact, trees=shifted), grids, extractor, bits=BITS[scheme], parameters=parameters)
 
 
 def pack_ensemble(
-    exact: Ensemble, grids: tuple[Grid, ...], sensing: Sensing, *, bits: int, parameters: Mapping[str, float]
-) -> GrownForest:
+    exact: Ensemble,
+    grids: tuple[ThresholdGrid, ...],
+    extractor: FeatureExtractor,
+    *,
+    bits: int,
+    parameters: Mapping[str, float],
+) -> TrainedForest:
     """Quantize and pack an ensemble whose inputs are on 16-bit grids."""
-    jump_bits = _jump_bits(exact)
+    jump_bits = _jump_bits_for(exact)
     if bits == _GRID_BITS:
-        same = [Grid(0, 1, 0)] * exact.features
-        quantized, final = quantize(exact, bits, grids=same, jump_bits=jump_bits), grids
+        same = [ThresholdGrid(0, 1, 0)] * exact.features
+        quantized, final = quantize_ensemble(exact, bits, grids=same, jump_bits=jump_bits), grids
     else:
-        quantized = quantize(_in_raw_units(exact, grids), bits, jump_bits=jump_bits)
+        quantized = quantize_ensemble(_in_raw_units(exact, grids), bits, jump_bits=jump_bits)
         final = quantized.grids
     unknown = set(parameters) - {"threshold"}
     if unknown:
@@ -142,12 +141,12 @@ def pack_ensemble(
     threshold = float(parameters.get("threshold", DEFAULT_THRESHOLD))
     features = tuple(
         Feature(statistic, channel, grid.shift, grid.offset, grid.multiplier)
-        for (statistic, channel), grid in zip(sensing.statistics, final, strict=True)
+        for (statistic, channel), grid in zip(extractor.statistics, final, strict=True)
     )
-    window = FeatureWindow(sensing.samples, sensing.channels, features)
+    window = FeatureWindow(extractor.samples, extractor.channels, features)
     entries = _parameters(exact, threshold)
-    data = assemble_forest(quantized.forest, window, entries, scale=sensing.scale)
-    return GrownForest(data, sensing, quantized, exact, grids, threshold)
+    data = assemble_forest(quantized.forest, window, entries, scale=extractor.scale)
+    return TrainedForest(data, extractor, quantized, exact, grids, threshold)
 
 
 def _parameters(exact: Ensemble, threshold: float) -> list[Parameter]:
@@ -159,17 +158,19 @@ def _parameters(exact: Ensemble, threshold: float) -> list[Parameter]:
     return [Parameter(name_hash("threshold"), limit, 0, (1 << 31) - 1, ParameterEncoding.ISOLATION_SCORE)]
 
 
-def _sensing(table: Table, train: TrainSpec) -> Sensing:
+def _extractor(table: Dataset, train: TrainSpec) -> FeatureExtractor:
     width = table.rows.shape[1]
     scale = _input_scale(table.rows)
     if not train.features:
         if not 1 <= width <= 16:  # noqa: PLR2004 - channels of a pack
             raise DoesNotFit(f"{width} columns; a sample has at most 16 channels: name features of a window instead")
-        return Sensing(scale, 1, width, tuple((Statistic.VALUE, channel) for channel in range(width)))
+        return FeatureExtractor(scale, 1, width, tuple((Statistic.VALUE, channel) for channel in range(width)))
     samples, rest = divmod(width, train.channels)
     if rest or not 2 <= samples <= 4096:  # noqa: PLR2004 - samples of a pack
         raise BuildFailed(f"{width} columns are not whole samples of {train.channels} channels, 2 to 4096 of them")
-    return Sensing(scale, samples, train.channels, tuple(_statistic(f, train.channels) for f in train.features))
+    return FeatureExtractor(
+        scale, samples, train.channels, tuple(_statistic(f, train.channels) for f in train.features)
+    )
 
 
 def _statistic(feature: FeatureOf, channels: int) -> tuple[Statistic, int]:
@@ -205,12 +206,12 @@ def _fit(y: Floats, labels: Floats | None, train: TrainSpec) -> Ensemble:
     return from_classifier(model.fit(y, classes))
 
 
-def _in_raw_units(exact: Ensemble, grids: Sequence[Grid]) -> Ensemble:
+def _in_raw_units(exact: Ensemble, grids: Sequence[ThresholdGrid]) -> Ensemble:
     """Undo the 16-bit grid: the same trees with thresholds on raw features."""
     trees = []
     for tree in exact.trees:
         threshold = [
-            0 if left == LEAF else grids[feature].largest_raw(math.floor(step))
+            0 if left == LEAF else grids[feature].max_raw(math.floor(step))
             for feature, step, left in zip(
                 tree.feature.tolist(), tree.threshold.tolist(), tree.left.tolist(), strict=True
             )
@@ -219,13 +220,13 @@ def _in_raw_units(exact: Ensemble, grids: Sequence[Grid]) -> Ensemble:
     return replace(exact, trees=tuple(trees))
 
 
-def _jump_bits(exact: Ensemble) -> int:
+def _jump_bits_for(exact: Ensemble) -> int:
     largest = max(len(tree.left) for tree in exact.trees)
     mean = sum(len(tree.left) for tree in exact.trees) / len(exact.trees)
     return max(8, (largest * 40).bit_length()) if mean > JUMP_ABOVE_NODES else 0
 
 
-def score_of(grown: GrownForest, sums: Floats) -> Floats:
+def anomaly_scores(trained: TrainedForest, sums: Floats) -> Floats:
     """Return scikit-learn's anomaly score (high is anomalous) of an isolation forest's sums."""
-    exact = grown.exact
-    return np.asarray(2.0 ** (-sums[:, 0] / (len(exact.trees) * average_path(exact.subsample))), np.float64)
+    exact = trained.exact
+    return np.asarray(2.0 ** (-sums[:, 0] / (len(exact.trees) * average_path_length(exact.subsample))), np.float64)

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from reconciler.compiler.errors import PackMalformed
-from reconciler.compiler.pack.fixed_point import Ints, mbqm
+from reconciler.compiler.pack.fixed_point import Ints, multiply_by_quantized_multiplier
 from reconciler.compiler.pack.plan_section import TensorRecord
 
 _HEAD = struct.Struct("<BBHHHib3x")
@@ -81,7 +81,9 @@ def decide(head: Head, machine: Tensors, values: Sequence[int]) -> tuple[int, in
     if head.mode is DecisionMode.RECONSTRUCTION:
         zero_a, zero_b = (machine.tensors[i].zero_point for i in (head.first, head.second))
         b = machine.get(head.second).reshape(-1)
-        expected = np.clip(zero_a + mbqm(b - zero_b, head.multiplier, head.shift), -128, 127)
+        expected = np.clip(
+            zero_a + multiply_by_quantized_multiplier(b - zero_b, head.multiplier, head.shift), -128, 127
+        )
         score = int(((a - expected) ** 2).sum())
     else:
         score = int(a[0])

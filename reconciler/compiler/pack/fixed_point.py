@@ -48,14 +48,14 @@ def shl(x: Ints, exponent: int) -> Ints:
     return shifted
 
 
-def mbqm(x: Ints, multiplier: Ints | int, shift: Ints | int) -> Ints:
+def multiply_by_quantized_multiplier(x: Ints, multiplier: Ints | int, shift: Ints | int) -> Ints:
     """Multiply by a quantized multiplier with double rounding."""
     s = np.asarray(shift, np.int64)
     shifted = wrap32(x << np.maximum(s, 0))
     return rdp(srdhm(shifted, multiplier), np.maximum(-s, 0))
 
 
-def sr(x: Ints, multiplier: Ints | int, shift: Ints | int) -> Ints:
+def multiply_single_rounding(x: Ints, multiplier: Ints | int, shift: Ints | int) -> Ints:
     """Multiply with a single rounding, halves away from zero."""
     n = np.asarray(shift, np.uint64)
     magnitude = np.abs(x).astype(np.uint64) * np.asarray(multiplier, np.uint64)

@@ -16,7 +16,7 @@ from reconciler.compiler.pack.bitstream import BitReader, BitWriter
 from reconciler.compiler.pack.pack_format import pad4
 
 DEPTH_UNIT = 2048
-DEEPEST = 63
+MAX_DEPTH = 63
 _FOREST = struct.Struct("<6B5HI")
 _FEATURES = struct.Struct("<HBB")
 _FEATURE = struct.Struct("<BBBBii")
@@ -172,8 +172,8 @@ def _bits(tree: Tree, widths: _Widths) -> int:
 def encode_forest(forest: Forest) -> bytes:
     """Write the section FOREST."""
     deepest = max(depth_of(tree) for tree in forest.trees)
-    if deepest > DEEPEST:
-        raise DoesNotFit(f"a tree is {deepest} levels deep; packs hold {DEEPEST}: set max_depth in the recipe")
+    if deepest > MAX_DEPTH:
+        raise DoesNotFit(f"a tree is {deepest} levels deep; packs hold {MAX_DEPTH}: set max_depth in the recipe")
     widths = _widths(forest)
     stream = BitWriter()
     for tree in forest.trees:
@@ -213,10 +213,10 @@ def _write_tree(tree: Tree, widths: _Widths, stream: BitWriter) -> None:
 def decode_forest(data: bytes, features: int) -> Forest:
     """Read the section FOREST and check it (rule 20, as far as it concerns the section alone)."""
     if len(data) < _FOREST.size:
-        raise PackMalformed("FOREST is cut short")
+        raise PackMalformed("FOREST is truncated")
     mode, flags, tb, lb, jb, deepest, trees, outputs, rows, unit, subsample, bits = _FOREST.unpack_from(data)
     valid = mode in tuple(ForestMode) and flags <= 1 and 4 <= tb <= 16 and lb <= 16 and (jb == 0 or 8 <= jb <= 24)  # noqa: PLR2004
-    valid &= deepest <= DEEPEST and 1 <= trees <= 1024 and 1 <= outputs <= 64 and rows >= 1  # noqa: PLR2004
+    valid &= deepest <= MAX_DEPTH and 1 <= trees <= 1024 and 1 <= outputs <= 64 and rows >= 1  # noqa: PLR2004
     if not valid or (mode != ForestMode.CLASSIFICATION and outputs != 1):
         raise PackMalformed("FOREST has a field out of range")
     if unit != (DEPTH_UNIT if mode == ForestMode.ISOLATION else 0) or (mode != ForestMode.ISOLATION and subsample):
@@ -275,7 +275,7 @@ def encode_features(window: FeatureWindow) -> bytes:
 def decode_features(data: bytes) -> FeatureWindow:
     """Read the section FEATURES (rule 19)."""
     if len(data) < _FEATURES.size:
-        raise PackMalformed("FEATURES is cut short")
+        raise PackMalformed("FEATURES is truncated")
     samples, channels, count = _FEATURES.unpack_from(data)
     if not (1 <= samples <= 4096 and 1 <= channels <= 16 and 1 <= count <= 32):  # noqa: PLR2004 - section 7.1
         raise PackMalformed("FEATURES has a count out of range")

@@ -17,9 +17,9 @@ from reconciler.compiler.errors import DoesNotFit, PackMalformed
 MAGIC = b"TFPK"
 FORMAT_VERSION = 1
 NO_TENSOR = 0xFFFF
-LONGEST_SECTION = (1 << 24) - 1
-MOST_PARAMETERS = 16
-MOST_GOLDEN = 64
+MAX_SECTION_BYTES = (1 << 24) - 1
+MAX_PARAMETERS = 16
+MAX_GOLDEN_VECTORS = 64
 
 _HEADER = struct.Struct("<4sBBBBII")
 _DESCRIPTOR = struct.Struct("<BBHif")
@@ -161,8 +161,8 @@ def assemble(pack: Pack) -> bytes:
     """Write a pack."""
     ordered = sorted(pack.sections.items())
     for name, content in ordered:
-        if len(content) > LONGEST_SECTION:
-            raise DoesNotFit(f"section {name.name} has {len(content)} bytes; a section holds at most {LONGEST_SECTION}")
+        if len(content) > MAX_SECTION_BYTES:
+            raise DoesNotFit(f"section {name.name} has {len(content)} bytes; a section holds at most {MAX_SECTION_BYTES}")
     table = b"".join(struct.pack("<I", name << 24 | len(content)) for name, content in ordered)
     body = b"".join(pad4(content) for _, content in ordered)
     total = _HEADER.size + len(table) + len(body)
@@ -177,7 +177,7 @@ def disassemble(data: bytes) -> Pack:
     at = _HEADER.size + 4 * count
     previous = 0
     for word in table:
-        number, length = word >> 24, word & LONGEST_SECTION
+        number, length = word >> 24, word & MAX_SECTION_BYTES
         if number not in tuple(SectionId) or number <= previous:
             raise PackMalformed(f"section {number} is unknown or out of order")
         previous = number
@@ -232,7 +232,7 @@ def encode_io(inputs: Sequence[Descriptor], outputs: Sequence[Descriptor]) -> by
 def decode_io(data: bytes) -> tuple[list[Descriptor], list[Descriptor]]:
     """Read the section IO (rule 4, as far as it concerns the section alone)."""
     if len(data) < 4:  # noqa: PLR2004 - the counts
-        raise PackMalformed("IO is cut short")
+        raise PackMalformed("IO is truncated")
     inputs, outputs, zero = struct.unpack_from("<BBH", data)
     if not 1 <= inputs <= 4 or not 1 <= outputs <= 4 or zero:  # noqa: PLR2004 - section 2
         raise PackMalformed(f"{inputs} inputs and {outputs} outputs can't be")
@@ -248,7 +248,7 @@ def decode_io(data: bytes) -> tuple[list[Descriptor], list[Descriptor]]:
 
 def _decode_descriptor(data: bytes, at: int) -> tuple[Descriptor, int]:
     if at + _DESCRIPTOR.size > len(data):
-        raise PackMalformed("IO is cut short")
+        raise PackMalformed("IO is truncated")
     kind, rank, tensor, zero_point, scale = _DESCRIPTOR.unpack_from(data, at)
     at += _DESCRIPTOR.size
     size = 4 * ((rank + 1) // 2)
@@ -263,8 +263,8 @@ def _decode_descriptor(data: bytes, at: int) -> tuple[Descriptor, int]:
 
 def encode_parameters(parameters: Sequence[Parameter]) -> bytes:
     """Write the section PARAMETERS."""
-    if len(parameters) > MOST_PARAMETERS:
-        raise DoesNotFit(f"{len(parameters)} parameters; a pack has at most {MOST_PARAMETERS}")
+    if len(parameters) > MAX_PARAMETERS:
+        raise DoesNotFit(f"{len(parameters)} parameters; a pack has at most {MAX_PARAMETERS}")
     return b"".join(
         _PARAMETER.pack(p.name_hash, p.default, p.least, p.most, p.encoding, p.fraction_bits, 0) for p in parameters
     )
@@ -272,7 +272,7 @@ def encode_parameters(parameters: Sequence[Parameter]) -> bytes:
 
 def decode_parameters(data: bytes) -> list[Parameter]:
     """Read the section PARAMETERS (rule 18)."""
-    if len(data) % _PARAMETER.size or len(data) > MOST_PARAMETERS * _PARAMETER.size:
+    if len(data) % _PARAMETER.size or len(data) > MAX_PARAMETERS * _PARAMETER.size:
         raise PackMalformed("PARAMETERS is not a whole number of entries, or too many")
     found = []
     for name, default, least, most, encoding, fraction, zero in _PARAMETER.iter_unpack(data):
@@ -294,13 +294,13 @@ def encode_golden(vectors: Sequence[Golden]) -> bytes:
 def decode_golden(data: bytes, inputs: Sequence[Descriptor], outputs: Sequence[Descriptor]) -> list[Golden]:
     """Read the section GOLDEN (rule 21)."""
     count, zero = struct.unpack_from("<HH", data) if len(data) >= 4 else (0, 0)  # noqa: PLR2004 - the counts
-    if not 1 <= count <= MOST_GOLDEN or zero:
+    if not 1 <= count <= MAX_GOLDEN_VECTORS or zero:
         raise PackMalformed(f"{count} golden vectors can't be")
     at = 4
     vectors = []
     for _ in range(count):
         if at + 4 > len(data):
-            raise PackMalformed("GOLDEN is cut short")
+            raise PackMalformed("GOLDEN is truncated")
         (seed,) = struct.unpack_from("<I", data, at)
         at += 4
         wanted = [*([] if seed else inputs), *outputs]

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reconciler.compiler.errors import BuildFailed
-from reconciler.compiler.forest.forest_pack import isolation_limit
 from reconciler.compiler.pack.forest_section import decode_features, decode_forest
+from reconciler.compiler.pack.isolation_score import isolation_limit
 from reconciler.compiler.pack.pack_format import (
     Pack,
     PackKind,

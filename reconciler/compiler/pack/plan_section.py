@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
 from reconciler.compiler.errors import DoesNotFit, PackMalformed
-from reconciler.compiler.pack.operators import OPERATORS, Operator
+from reconciler.compiler.pack.operators import OPERATORS, Conv2D, DepthwiseConv2D, FullyConnected, Operator
 
 _COMMON = struct.Struct("<BBHHbb")
 _TENSOR = struct.Struct("<I4HbBH")
@@ -28,6 +28,18 @@ class TensorRecord:
     def elements(self) -> int:
         """How many elements, and bytes, there are."""
         return math.prod(self.dims)
+
+
+def macs_of(op: Operator, tensors: Sequence[TensorRecord]) -> int:
+    """Return the multiply-accumulate operations of one operator."""
+    x, y = tensors[op.input], tensors[op.output]
+    if isinstance(op, Conv2D):
+        return y.elements * op.kernel_h * op.kernel_w * x.dims[3] // op.groups
+    if isinstance(op, DepthwiseConv2D):
+        return y.elements * op.kernel_h * op.kernel_w
+    if isinstance(op, FullyConnected):
+        return y.elements * x.dims[3]
+    return 0
 
 
 def encode_tensors(records: Sequence[TensorRecord]) -> bytes:
@@ -67,7 +79,7 @@ def decode_plan(data: bytes) -> list[Operator]:
     at = 0
     while at < len(data):
         if at + _COMMON.size > len(data):
-            raise PackMalformed("PLAN is cut short")
+            raise PackMalformed("PLAN is truncated")
         number, words, source, output, low, high = _COMMON.unpack_from(data, at)
         kind = OPERATORS.get(number)
         if kind is None:

@@ -16,8 +16,8 @@ from reconciler.compiler.pack.pack_format import disassemble
 
 VERSION = 1
 _HEADER_BYTES = 6
-_LONGEST_NUMBER = 24
-_LONGEST_UNARY = 15
+_MAX_NUMBER_BITS = 24
+_MAX_UNARY = 15
 _ESCAPE_BITS = 24
 _SWITCH_BITS = 26  # what another operation costs, about
 _CHUNK = 32
@@ -38,33 +38,33 @@ def _get_number(stream: BitReader) -> int:
     z = 0
     while not stream.get(1):
         z += 1
-        if z > _LONGEST_NUMBER:
+        if z > _MAX_NUMBER_BITS:
             raise PackMalformed("the patch has a number of more than 24 bits")
     return (1 << z) - 1 + stream.get(z)
 
 
 def _put_rice(stream: BitWriter, value: int, k: int) -> None:
     quotient = value >> k
-    if quotient < _LONGEST_UNARY:
+    if quotient < _MAX_UNARY:
         stream.put((1 << quotient) - 1, quotient + 1)
         stream.put(value, k)
     else:
-        stream.put((1 << _LONGEST_UNARY) - 1, _LONGEST_UNARY)
+        stream.put((1 << _MAX_UNARY) - 1, _MAX_UNARY)
         stream.put(value, _ESCAPE_BITS)
 
 
 def _get_rice(stream: BitReader, k: int) -> int:
     quotient = 0
-    while quotient < _LONGEST_UNARY and stream.get(1):
+    while quotient < _MAX_UNARY and stream.get(1):
         quotient += 1
-    if quotient == _LONGEST_UNARY:
+    if quotient == _MAX_UNARY:
         return stream.get(_ESCAPE_BITS)
     return quotient << k | stream.get(k)
 
 
 def _rice_bits(values: Ints, k: int) -> Ints:
     quotient = values >> k
-    return np.where(quotient < _LONGEST_UNARY, quotient + 1 + k, _LONGEST_UNARY + _ESCAPE_BITS)
+    return np.where(quotient < _MAX_UNARY, quotient + 1 + k, _MAX_UNARY + _ESCAPE_BITS)
 
 
 def _zigzag(difference: Ints) -> Ints:

@@ -11,11 +11,19 @@ import numpy.typing as npt
 
 from reconciler.compiler.errors import DoesNotFit
 from reconciler.compiler.pack import operators as ops
-from reconciler.compiler.pack.fixed_point import Ints, mbqm, rdp, shl, sr, srdhm, wrap32
+from reconciler.compiler.pack.fixed_point import (
+    Ints,
+    multiply_by_quantized_multiplier,
+    multiply_single_rounding,
+    rdp,
+    shl,
+    srdhm,
+    wrap32,
+)
 from reconciler.compiler.pack.plan_section import TensorRecord
 
 
-class Machine:
+class ReferenceNetwork:
     """An arena, the weights, and the tensors that lie in them."""
 
     def __init__(self, tensors: Sequence[TensorRecord], weights: bytes, arena_bytes: int) -> None:
@@ -55,7 +63,9 @@ class Machine:
 TAPS_MAX = 1 << 26  # half a gibibyte of them; a kernel may be 65,535 wide and stand in padding almost alone
 
 
-def _windows(machine: Machine, op: ops.Convolution | ops.Pool, fill: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
+def _windows(
+    machine: ReferenceNetwork, op: ops.Convolution | ops.Pool, fill: int
+) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """Gather every output's taps: values [N, Y, X, kh, kw, C] and which lie inside [Y, X, kh, kw]."""
     x = machine.get(op.input)
     _, out_h, out_w, _ = machine.tensors[op.output].dims
@@ -73,13 +83,15 @@ def _windows(machine: Machine, op: ops.Convolution | ops.Pool, fill: int) -> tup
     return np.where(inside[None, ..., None], taps, fill), inside
 
 
-def _scaled_channels(machine: Machine, op: ops.Convolution, acc: Ints) -> Ints:
+def _scaled_channels(machine: ReferenceNetwork, op: ops.Convolution, acc: Ints) -> Ints:
     channels = acc.shape[-1]
     biased = wrap32(acc + machine.array(op.bias, channels, "<i4"))
-    return mbqm(biased, machine.array(op.multipliers, channels, "<i4"), machine.array(op.shifts, channels, "i1"))
+    return multiply_by_quantized_multiplier(
+        biased, machine.array(op.multipliers, channels, "<i4"), machine.array(op.shifts, channels, "i1")
+    )
 
 
-def _conv(machine: Machine, op: ops.Conv2D) -> None:
+def _conv(machine: ReferenceNetwork, op: ops.Conv2D) -> None:
     taps, _ = _windows(machine, op, machine.tensors[op.input].zero_point)
     channels = machine.tensors[op.output].dims[3]
     depth = taps.shape[-1] // op.groups
@@ -90,7 +102,7 @@ def _conv(machine: Machine, op: ops.Conv2D) -> None:
     machine.put(op, _scaled_channels(machine, op, acc.reshape(*acc.shape[:3], channels)))
 
 
-def _depthwise(machine: Machine, op: ops.DepthwiseConv2D) -> None:
+def _depthwise(machine: ReferenceNetwork, op: ops.DepthwiseConv2D) -> None:
     taps, _ = _windows(machine, op, machine.tensors[op.input].zero_point)
     channels = machine.tensors[op.output].dims[3]
     weights = machine.array(op.weights, op.kernel_h * op.kernel_w * channels, "i1")
@@ -99,16 +111,21 @@ def _depthwise(machine: Machine, op: ops.DepthwiseConv2D) -> None:
     machine.put(op, _scaled_channels(machine, op, acc))
 
 
-def _fully_connected(machine: Machine, op: ops.FullyConnected) -> None:
+def _fully_connected(machine: ReferenceNetwork, op: ops.FullyConnected) -> None:
     x = machine.get(op.input)[0, 0]
     channels = machine.tensors[op.output].dims[3]
     weights = machine.array(op.weights, channels * x.shape[1], "i1").reshape(channels, -1)
     acc = wrap32(x @ weights.T + machine.array(op.bias, channels, "<i4"))
     count = channels if op.per_channel else 1
-    machine.put(op, sr(acc, machine.array(op.multipliers, count, "<i4"), machine.array(op.shifts, count, "i1")))
+    machine.put(
+        op,
+        multiply_single_rounding(
+            acc, machine.array(op.multipliers, count, "<i4"), machine.array(op.shifts, count, "i1")
+        ),
+    )
 
 
-def _average_pool(machine: Machine, op: ops.AveragePool) -> None:
+def _average_pool(machine: ReferenceNetwork, op: ops.AveragePool) -> None:
     taps, inside = _windows(machine, op, 0)
     total = taps.sum(axis=(3, 4))
     count = inside.sum(axis=(2, 3))[None, ..., None]
@@ -116,18 +133,18 @@ def _average_pool(machine: Machine, op: ops.AveragePool) -> None:
     machine.store(op.output, np.clip(np.where(total > 0, magnitude, -magnitude), op.low, op.high))
 
 
-def _max_pool(machine: Machine, op: ops.MaxPool) -> None:
+def _max_pool(machine: ReferenceNetwork, op: ops.MaxPool) -> None:
     taps, _ = _windows(machine, op, -128)
     machine.store(op.output, np.clip(taps.max(axis=(3, 4)), op.low, op.high))
 
 
-def _mean(machine: Machine, op: ops.Mean) -> None:
+def _mean(machine: ReferenceNetwork, op: ops.Mean) -> None:
     x = machine.get(op.input) - machine.tensors[op.input].zero_point
     axes = tuple(axis for axis in range(4) if op.axes >> axis & 1)
-    machine.put(op, mbqm(x.sum(axis=axes, keepdims=True), op.multiplier, op.shift))
+    machine.put(op, multiply_by_quantized_multiplier(x.sum(axis=axes, keepdims=True), op.multiplier, op.shift))
 
 
-def _pair(machine: Machine, op: ops.Add | ops.Mul) -> tuple[Ints, Ints]:
+def _pair(machine: ReferenceNetwork, op: ops.Add | ops.Mul) -> tuple[Ints, Ints]:
     """Read both inputs without their zero points, broadcast to the output's dims."""
     dims = machine.tensors[op.output].dims
     first = machine.get(op.input) - machine.tensors[op.input].zero_point
@@ -135,22 +152,29 @@ def _pair(machine: Machine, op: ops.Add | ops.Mul) -> tuple[Ints, Ints]:
     return np.broadcast_to(first, dims), np.broadcast_to(second, dims)
 
 
-def _add(machine: Machine, op: ops.Add) -> None:
+def _add(machine: ReferenceNetwork, op: ops.Add) -> None:
     first, second = _pair(machine, op)
-    total = mbqm(first << 20, op.multiplier_1, op.shift_1) + mbqm(second << 20, op.multiplier_2, op.shift_2)
-    machine.put(op, mbqm(total, op.multiplier_out, op.shift_out))
+    total = multiply_by_quantized_multiplier(
+        first << 20, op.multiplier_1, op.shift_1
+    ) + multiply_by_quantized_multiplier(second << 20, op.multiplier_2, op.shift_2)
+    machine.put(op, multiply_by_quantized_multiplier(total, op.multiplier_out, op.shift_out))
 
 
-def _mul(machine: Machine, op: ops.Mul) -> None:
+def _mul(machine: ReferenceNetwork, op: ops.Mul) -> None:
     first, second = _pair(machine, op)
-    machine.put(op, mbqm(first * second, op.multiplier, op.shift))
+    machine.put(op, multiply_by_quantized_multiplier(first * second, op.multiplier, op.shift))
 
 
-def _quantize(machine: Machine, op: ops.Quantize) -> None:
-    machine.put(op, mbqm(machine.get(op.input) - machine.tensors[op.input].zero_point, op.multiplier, op.shift))
+def _quantize(machine: ReferenceNetwork, op: ops.Quantize) -> None:
+    machine.put(
+        op,
+        multiply_by_quantized_multiplier(
+            machine.get(op.input) - machine.tensors[op.input].zero_point, op.multiplier, op.shift
+        ),
+    )
 
 
-def _lookup(machine: Machine, op: ops.Lookup) -> None:
+def _lookup(machine: ReferenceNetwork, op: ops.Lookup) -> None:
     machine.store(op.output, machine.array(op.table, 256, "i1")[machine.get(op.input) + 128])
 
 
@@ -183,7 +207,7 @@ def _reciprocal(total: int) -> tuple[Ints, int]:
     return shl(x, 1), 12 - headroom
 
 
-def _softmax(machine: Machine, op: ops.Softmax) -> None:
+def _softmax(machine: ReferenceNetwork, op: ops.Softmax) -> None:
     x = machine.get(op.input)
     rows = []
     for row in x.reshape(-1, x.shape[-1]):
@@ -197,7 +221,7 @@ def _softmax(machine: Machine, op: ops.Softmax) -> None:
     machine.store(op.output, np.array(rows, np.int64))
 
 
-def _pad(machine: Machine, op: ops.Pad) -> None:
+def _pad(machine: ReferenceNetwork, op: ops.Pad) -> None:
     x = machine.get(op.input)
     out = np.full(machine.tensors[op.output].dims, op.low, np.int64)
     before = (op.before_n, op.before_h, op.before_w, op.before_c)
@@ -205,14 +229,14 @@ def _pad(machine: Machine, op: ops.Pad) -> None:
     machine.store(op.output, out)
 
 
-def _concatenation(machine: Machine, op: ops.Concatenation) -> None:
+def _concatenation(machine: ReferenceNetwork, op: ops.Concatenation) -> None:
     out = machine.get(op.output).reshape(-1)
     for i, block in enumerate(machine.get(op.input).reshape(-1, op.block)):
         out[op.start + i * op.stride : op.start + i * op.stride + op.block] = block
     machine.store(op.output, out)
 
 
-_RUN: dict[type[ops.Operator], Callable[[Machine, Any], None]] = {
+_RUN: dict[type[ops.Operator], Callable[[ReferenceNetwork, Any], None]] = {
     ops.Conv2D: _conv,
     ops.DepthwiseConv2D: _depthwise,
     ops.FullyConnected: _fully_connected,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from reconciler.compiler.errors import ModelUnreadable, OperatorUnsupported
-from reconciler.compiler.tflite.graph import Graph, Node
+from reconciler.compiler.tflite.graph_reader import Graph, Node
 from reconciler.compiler.tflite.lower_elementwise import (
     lower_add,
     lower_lookup,
@@ -26,13 +26,13 @@ from reconciler.compiler.tflite.lower_layers import (
     lower_pad,
     lower_reduce_max,
 )
-from reconciler.compiler.tflite.memory_plan import NetworkPlan
+from reconciler.compiler.tflite.plan_builder import PlanBuilder
 
-Lower = Callable[[NetworkPlan, Node], None]
+Lower = Callable[[PlanBuilder, Node], None]
 
 
-def _free(planning: NetworkPlan, node: Node) -> None:
-    planning.alias(node)
+def _free(plan: PlanBuilder, node: Node) -> None:
+    plan.alias(node)
 
 
 LOWERINGS: Mapping[str, Lower] = {
@@ -82,23 +82,23 @@ ADVICE: Mapping[str, str] = {
 }
 
 
-def lower(graph: Graph) -> tuple[NetworkPlan, tuple[int, ...], tuple[int, ...]]:
+def lower(graph: Graph) -> tuple[PlanBuilder, tuple[int, ...], tuple[int, ...]]:
     """Return the planning with all operators, and the values of the inputs and outputs."""
-    planning = NetworkPlan(graph)
-    nodes, sources, sinks = _trim_ends(planning, _needed(graph))
-    inputs = tuple(planning.make(index) for index in sources)
+    plan = PlanBuilder(graph)
+    nodes, sources, sinks = _trim_ends(plan, _needed(graph))
+    inputs = tuple(plan.make(index) for index in sources)
     for node in nodes:
         handler = LOWERINGS.get(node.name)
         if handler is None:
             advice = ADVICE.get(node.name, "see docs/build.md for the operators that packs have")
             raise OperatorUnsupported(f"{node.place} is not supported: {advice}")
         try:
-            handler(planning, node)
+            handler(plan, node)
         except (ValueError, TypeError, IndexError, ArithmeticError) as error:
             raise ModelUnreadable(f"{node.place} contradicts itself: {error}") from error
-    outputs = tuple(planning.value_of(index) for index in sinks)
-    _check_ends(planning, inputs, outputs)
-    return planning, inputs, outputs
+    outputs = tuple(plan.value_of(index) for index in sinks)
+    _check_ends(plan, inputs, outputs)
+    return plan, inputs, outputs
 
 
 def _needed(graph: Graph) -> list[Node]:
@@ -114,9 +114,9 @@ def _needed(graph: Graph) -> list[Node]:
     return kept[::-1]
 
 
-def _trim_ends(planning: NetworkPlan, nodes: list[Node]) -> tuple[list[Node], list[int], list[int]]:
+def _trim_ends(plan: PlanBuilder, nodes: list[Node]) -> tuple[list[Node], list[int], list[int]]:
     """Cut off the conversion from float (or uint8) at the inputs and back at the outputs."""
-    graph = planning.graph
+    graph = plan.graph
     sources, sinks = list(graph.inputs), list(graph.outputs)
     dropped: set[int] = set()
     for place, index in enumerate(graph.inputs):
@@ -125,20 +125,20 @@ def _trim_ends(planning: NetworkPlan, nodes: list[Node]) -> tuple[list[Node], li
             continue
         sources[place] = readers[0].outputs[0]
         dropped.add(readers[0].index)
-        planning.notes.append(f"input {place} is taken as int8; {graph.tensors[index].type} ends at the gateway")
+        plan.notes.append(f"input {place} is taken as int8; {graph.tensors[index].type} ends at the gateway")
     for place, index in enumerate(graph.outputs):
         makers = [n for n in nodes if index in n.outputs]
         if graph.tensors[index].type == "INT8" or not makers or makers[0].name not in {"DEQUANTIZE", "QUANTIZE"}:
             continue
         sinks[place] = makers[0].inputs[0]
         dropped.add(makers[0].index)
-        planning.notes.append(f"output {place} is given as int8")
+        plan.notes.append(f"output {place} is given as int8")
     return [n for n in nodes if n.index not in dropped], sources, sinks
 
 
-def _check_ends(planning: NetworkPlan, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> None:
-    if not inputs or not outputs or not planning.operators:
+def _check_ends(plan: PlanBuilder, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> None:
+    if not inputs or not outputs or not plan.operators:
         raise OperatorUnsupported("the model has no inputs, no outputs, or nothing to compute")
     for index in outputs:
-        if planning.values[index].buffer is None:
+        if plan.values[index].buffer is None:
             raise OperatorUnsupported("an output of the model is a constant")

@@ -11,10 +11,10 @@ from typing import Any
 
 from reconciler.compiler.errors import ModelUnreadable, OperatorUnsupported
 
-MOST_MEMBERS = 256
-LARGEST_UNPACKED = 512 << 20
-LARGEST_CONFIG = 16 << 20
-DEEPEST_CONFIG = 100
+MAX_MEMBERS = 256
+MAX_UNPACKED_BYTES = 512 << 20
+MAX_CONFIG_BYTES = 16 << 20
+MAX_CONFIG_DEPTH = 100
 CODE_LAYERS = frozenset({"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"})
 RECURRENT_LAYERS = frozenset({"LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D"})
 # Graph operations that reach outside the graph; a model that computes has no need of them.
@@ -32,11 +32,11 @@ def open_archive(name: str, data: bytes) -> zipfile.ZipFile:
         members = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
         raise ModelUnreadable(f"{name} is not a readable zip archive: {error}") from error
-    if len(members) > MOST_MEMBERS:
-        raise ModelUnreadable(f"{name} holds {len(members)} files; at most {MOST_MEMBERS} are taken")
+    if len(members) > MAX_MEMBERS:
+        raise ModelUnreadable(f"{name} holds {len(members)} files; at most {MAX_MEMBERS} are taken")
     unpacked = sum(member.file_size for member in members)
-    if unpacked > LARGEST_UNPACKED:
-        raise ModelUnreadable(f"{name} would unpack to {unpacked} bytes, at most {LARGEST_UNPACKED} are taken: a bomb?")
+    if unpacked > MAX_UNPACKED_BYTES:
+        raise ModelUnreadable(f"{name} would unpack to {unpacked} bytes, at most {MAX_UNPACKED_BYTES} are taken: a bomb?")
     for member in members:
         parts = Path(member.filename).parts
         if member.filename.startswith(("/", "\\")) or ".." in parts or member.external_attr >> 28 == 0xA:  # noqa: PLR2004 - a link
@@ -59,7 +59,7 @@ def read_member(archive: zipfile.ZipFile, member: str, most: int) -> bytes:
 def unpack(name: str, data: bytes, folder: Path) -> None:
     """Unpack an archive into a folder, counting what really comes out."""
     archive = open_archive(name, data)
-    left = LARGEST_UNPACKED
+    left = MAX_UNPACKED_BYTES
     for member in archive.infolist():
         if member.is_dir():
             continue
@@ -73,7 +73,7 @@ def unpack(name: str, data: bytes, folder: Path) -> None:
 def check_keras(name: str, data: bytes) -> None:
     """Refuse a `.keras` file with layers that carry code, or that isn't one."""
     archive = open_archive(name, data)
-    raw = read_member(archive, "config.json", LARGEST_CONFIG)
+    raw = read_member(archive, "config.json", MAX_CONFIG_BYTES)
     for member in archive.infolist():
         if not member.is_dir() and member.filename.endswith((".h5", ".json", ".npz", ".weights")):
             _drain(archive, member.filename)
@@ -86,13 +86,13 @@ def check_keras(name: str, data: bytes) -> None:
 
 def _drain(archive: zipfile.ZipFile, member: str) -> None:
     """Read a member through: a false size or a broken checksum shows here, before any library sees it."""
-    left = LARGEST_UNPACKED
+    left = MAX_UNPACKED_BYTES
     try:
         with archive.open(member) as stream:
             while chunk := stream.read(1 << 20):
                 left -= len(chunk)
                 if left < 0:
-                    raise ModelUnreadable(f"{member} unpacks to more than {LARGEST_UNPACKED} bytes")
+                    raise ModelUnreadable(f"{member} unpacks to more than {MAX_UNPACKED_BYTES} bytes")
     except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
         raise ModelUnreadable(f"{member} can't be read: {error}") from error
 
@@ -101,8 +101,8 @@ def _check_config(name: str, config: Any) -> None:  # noqa: ANN401 - JSON
     pending = [(config, 0)]
     while pending:
         item, depth = pending.pop()
-        if depth > DEEPEST_CONFIG:
-            raise ModelUnreadable(f"{name}: config.json is nested more than {DEEPEST_CONFIG} levels deep")
+        if depth > MAX_CONFIG_DEPTH:
+            raise ModelUnreadable(f"{name}: config.json is nested more than {MAX_CONFIG_DEPTH} levels deep")
         if isinstance(item, list):
             pending += [(value, depth + 1) for value in item]
         elif isinstance(item, dict):

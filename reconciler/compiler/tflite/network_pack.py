@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from reconciler.compiler.errors import OperatorUnsupported
 from reconciler.compiler.pack.decision_head import DecisionMode, Head, encode_head
 from reconciler.compiler.pack.fixed_point import quantize_multiplier
-from reconciler.compiler.pack.golden import with_golden
 from reconciler.compiler.pack.pack_format import (
     Descriptor,
     ElementType,
@@ -21,11 +20,13 @@ from reconciler.compiler.pack.pack_format import (
     encode_parameters,
 )
 from reconciler.compiler.pack.plan_section import encode_plan, encode_tensors
-from reconciler.compiler.tflite.graph import read_graph
+from reconciler.compiler.reference.golden_vectors import with_golden_vectors
+from reconciler.compiler.tflite.graph_reader import read_graph
 from reconciler.compiler.tflite.lowering import lower
-from reconciler.compiler.tflite.memory_plan import NetworkPlan, PlacedTensors, Value
+from reconciler.compiler.tflite.plan_builder import PlanBuilder, Value
+from reconciler.compiler.tflite.tensor_placement import TensorPlacement, place_tensors
 
-_LARGEST_RECONSTRUCTION = 32768
+_MAX_RECONSTRUCTION_ELEMENTS = 32768
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class NetworkPack:
     """A built pack and what is worth telling about it."""
 
     data: bytes
-    placed: PlacedTensors
+    placement: TensorPlacement
     notes: tuple[str, ...]
 
 
@@ -53,16 +54,16 @@ def build_network(
     samples: Sequence[tuple[bytes, ...]] = (),
 ) -> NetworkPack:
     """Return the pack of a full-int8 model, with golden vectors from seeds and small samples."""
-    planning, inputs, outputs = lower(read_graph(model))
-    head = None if decision is None else _head(planning, inputs, outputs, decision)
+    plan, inputs, outputs = lower(read_graph(model))
+    head = None if decision is None else _head(plan, inputs, outputs, decision)
     keep = frozenset([head.second] if head and head.mode is DecisionMode.RECONSTRUCTION else [])
-    placed = planning.place(inputs, outputs, keep)
-    input_io = [_descriptor(planning.values[i], i) for i in inputs]
-    output_io = [_descriptor(planning.values[i], i) for i in outputs]
+    placement = place_tensors(plan, inputs, outputs, keep)
+    input_io = [_descriptor(plan.values[i], i) for i in inputs]
+    output_io = [_descriptor(plan.values[i], i) for i in outputs]
     sections = {
-        SectionId.TENSORS: encode_tensors(placed.records),
-        SectionId.PLAN: encode_plan(planning.operators),
-        SectionId.WEIGHTS: bytes(planning.weights),
+        SectionId.TENSORS: encode_tensors(placement.records),
+        SectionId.PLAN: encode_plan(plan.operators),
+        SectionId.WEIGHTS: bytes(plan.weights),
     }
     if parameters:
         sections[SectionId.PARAMETERS] = encode_parameters(parameters)
@@ -70,8 +71,10 @@ def build_network(
         sections[SectionId.HEAD] = encode_head(head)
         output_io.append(Descriptor(ElementType.INT32, (2,)))
     sections[SectionId.IO] = encode_io(input_io, output_io)
-    data = with_golden(Pack(PackKind.NEURAL_NETWORK, placed.layout.size, sections), input_io, output_io, samples)
-    return NetworkPack(data, placed, tuple(planning.notes))
+    data = with_golden_vectors(
+        Pack(PackKind.NEURAL_NETWORK, placement.layout.size, sections), input_io, output_io, samples
+    )
+    return NetworkPack(data, placement, tuple(plan.notes))
 
 
 def _descriptor(value: Value, index: int) -> Descriptor:
@@ -81,15 +84,15 @@ def _descriptor(value: Value, index: int) -> Descriptor:
     return Descriptor(ElementType.INT8, shape, index, value.zero_point, value.scale)
 
 
-def _head(planning: NetworkPlan, inputs: tuple[int, ...], outputs: tuple[int, ...], decision: Decision) -> Head:
+def _head(plan: PlanBuilder, inputs: tuple[int, ...], outputs: tuple[int, ...], decision: Decision) -> Head:
     first = outputs[0]
     if decision.mode is not DecisionMode.RECONSTRUCTION:
         return Head(decision.mode, decision.parameter, first)
-    a, b = planning.values[first], planning.values[inputs[0]]
-    if a.elements != b.elements or a.elements > _LARGEST_RECONSTRUCTION:
+    a, b = plan.values[first], plan.values[inputs[0]]
+    if a.elements != b.elements or a.elements > _MAX_RECONSTRUCTION_ELEMENTS:
         raise OperatorUnsupported(
             f"a reconstruction must have as many elements as the input ({b.elements}), at most "
-            f"{_LARGEST_RECONSTRUCTION}; this output has {a.elements}"
+            f"{_MAX_RECONSTRUCTION_ELEMENTS}; this output has {a.elements}"
         )
     multiplier, shift = quantize_multiplier(float(b.scale) / float(a.scale))
     return Head(decision.mode, decision.parameter, first, inputs[0], multiplier, shift)

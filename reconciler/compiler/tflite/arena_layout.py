@@ -10,60 +10,63 @@ ALIGNMENT = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class BufferLifetime:
     """A buffer's size, and the first and last operator during which it must be whole."""
 
     size: int
     first: int
     last: int
 
-    def meets(self, other: Life) -> bool:
+    def meets(self, other: BufferLifetime) -> bool:
         """Tell whether both are alive at one time."""
         return self.first <= other.last and other.first <= self.last
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ArenaLayout:
     """The offsets, in the order of the buffers, and the bytes in all."""
 
     offsets: tuple[int, ...]
     size: int
 
 
-def lay_out(lives: Sequence[Life]) -> Layout:
+def lay_out_arena(lifetimes: Sequence[BufferLifetime]) -> ArenaLayout:
     """Place the largest first, each at the lowest offset that no live neighbour covers.
 
     Several orders are tried and the smallest result is kept: they cost nothing, and each of them
     wins on some network.
     """
-    everyone = range(len(lives))
+    everyone = range(len(lifetimes))
     orders = (
-        sorted(everyone, key=lambda i: (-lives[i].size, lives[i].first, i)),
-        sorted(everyone, key=lambda i: (-lives[i].size, -lives[i].last, i)),
-        sorted(everyone, key=lambda i: (lives[i].first, -lives[i].size, i)),
-        sorted(everyone, key=lambda i: (-(lives[i].last - lives[i].first) * lives[i].size, lives[i].first, i)),
+        sorted(everyone, key=lambda i: (-lifetimes[i].size, lifetimes[i].first, i)),
+        sorted(everyone, key=lambda i: (-lifetimes[i].size, -lifetimes[i].last, i)),
+        sorted(everyone, key=lambda i: (lifetimes[i].first, -lifetimes[i].size, i)),
+        sorted(
+            everyone,
+            key=lambda i: (-(lifetimes[i].last - lifetimes[i].first) * lifetimes[i].size, lifetimes[i].first, i),
+        ),
     )
-    return min((_place(lives, order) for order in orders), key=lambda layout: layout.size)
+    return min((_place(lifetimes, order) for order in orders), key=lambda layout: layout.size)
 
 
-def lower_bound(lives: Sequence[Life]) -> int:
+def lower_bound(lifetimes: Sequence[BufferLifetime]) -> int:
     """Bytes that are alive at the worst moment: no layout can do with less."""
-    moments = {life.first for life in lives}
-    return max((sum(_aligned(x.size) for x in lives if x.first <= at <= x.last) for at in moments), default=0)
+    moments = {life.first for life in lifetimes}
+    return max((sum(_aligned(x.size) for x in lifetimes if x.first <= at <= x.last) for at in moments), default=0)
 
 
 def _aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def _place(lives: Sequence[Life], order: Sequence[int]) -> Layout:
+def _place(lifetimes: Sequence[BufferLifetime], order: Sequence[int]) -> ArenaLayout:
     offsets: dict[int, int] = {}
     for index in order:
-        life = lives[index]
+        life = lifetimes[index]
         taken = sorted(
-            (offsets[other], offsets[other] + _aligned(lives[other].size))
+            (offsets[other], offsets[other] + _aligned(lifetimes[other].size))
             for other in offsets
-            if life.meets(lives[other])
+            if life.meets(lifetimes[other])
         )
         at = 0
         for start, end in taken:
@@ -71,5 +74,5 @@ def _place(lives: Sequence[Life], order: Sequence[int]) -> Layout:
                 break
             at = max(at, end)
         offsets[index] = at
-    size = max((offsets[i] + _aligned(lives[i].size) for i in offsets), default=0)
-    return Layout(tuple(offsets[i] for i in range(len(lives))), size)
+    size = max((offsets[i] + _aligned(lifetimes[i].size) for i in offsets), default=0)
+    return ArenaLayout(tuple(offsets[i] for i in range(len(lifetimes))), size)

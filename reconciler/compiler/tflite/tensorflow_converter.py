@@ -17,14 +17,14 @@ from reconciler.compiler.tflite.model_archives import check_keras, check_operati
 
 
 @dataclass(frozen=True, slots=True)
-class Converted:
+class ConvertedModel:
     """The same model quantized to full int8, and in float as it came."""
 
     int8: bytes
     float32: bytes
 
 
-def convert(name: str, data: bytes, representative: npt.NDArray[np.float64] | None) -> Converted:
+def convert_model(name: str, data: bytes, representative: npt.NDArray[np.float64] | None) -> ConvertedModel:
     """Quantize a float model with representative data."""
     if representative is None:
         raise BuildFailed(f"{name} is a float model: spec.quantize.representative must name data to find its ranges")
@@ -55,7 +55,7 @@ def _load_keras(name: str, data: bytes, folder: Path) -> Any:  # noqa: ANN401 - 
         raise ModelUnreadable(f"{name} can't be loaded: {_first_line(error)}") from error
 
 
-def _convert_keras(model: Any, representative: npt.NDArray[np.float64]) -> Converted:  # noqa: ANN401
+def _convert_keras(model: Any, representative: npt.NDArray[np.float64]) -> ConvertedModel:  # noqa: ANN401
     tensorflow = _tensorflow()
     if len(model.inputs) != 1:
         raise BuildFailed(f"the model has {len(model.inputs)} inputs; conversion takes models with one")
@@ -65,10 +65,10 @@ def _convert_keras(model: Any, representative: npt.NDArray[np.float64]) -> Conve
         model = tensorflow.keras.Model(fixed, model(fixed))
     samples = _samples(representative, (1, *shape[1:]))
     make = tensorflow.lite.TFLiteConverter.from_keras_model
-    return Converted(_run(tensorflow, make(model), samples), _run(tensorflow, make(model), None))
+    return ConvertedModel(_run(tensorflow, make(model), samples), _run(tensorflow, make(model), None))
 
 
-def _convert_saved(name: str, folder: Path, representative: npt.NDArray[np.float64]) -> Converted:
+def _convert_saved(name: str, folder: Path, representative: npt.NDArray[np.float64]) -> ConvertedModel:
     tensorflow = _tensorflow()
     roots = sorted(folder.rglob("saved_model.pb"))
     if len(roots) != 1:
@@ -84,7 +84,7 @@ def _convert_saved(name: str, folder: Path, representative: npt.NDArray[np.float
         raise ModelUnreadable(f"{name} can't be loaded: {_first_line(error)}") from error
     samples = _samples(representative, (1, *shape[1:]))
     make = tensorflow.lite.TFLiteConverter.from_saved_model
-    return Converted(_run(tensorflow, make(root), samples), _run(tensorflow, make(root), None))
+    return ConvertedModel(_run(tensorflow, make(root), samples), _run(tensorflow, make(root), None))
 
 
 def _check_graph(name: str, data: bytes) -> None:

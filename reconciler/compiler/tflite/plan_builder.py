@@ -18,13 +18,11 @@ from reconciler.compiler.pack.operators import (
     Quantize,
 )
 from reconciler.compiler.pack.pack_format import pad4
-from reconciler.compiler.pack.plan_section import TensorRecord
-from reconciler.compiler.tflite.arena import Layout, Life, lay_out, lower_bound
-from reconciler.compiler.tflite.graph import Graph, Node, Tensor
+from reconciler.compiler.tflite.graph_reader import Graph, Node, Tensor
 
 Dims = tuple[int, int, int, int]
 _IN_PLACE = (Add, Mul, Quantize, Lookup)
-_WIDEST = 65535
+_MAX_DIM = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class Value:
 
 
 @dataclass(slots=True)
-class NetworkPlan:
+class PlanBuilder:
     """The state of one lowering."""
 
     graph: Graph
@@ -146,7 +144,7 @@ class NetworkPlan:
 
     def dims_of(self, tensor: Tensor, node: Node | None) -> Dims:
         """Bring a shape to four dims by leading ones."""
-        if len(tensor.shape) > 4 or any(d > _WIDEST for d in tensor.shape):  # noqa: PLR2004 - N H W C
+        if len(tensor.shape) > 4 or any(d > _MAX_DIM for d in tensor.shape):  # noqa: PLR2004 - N H W C
             raise OperatorUnsupported(
                 f"{node.place if node else 'the model'}: shape {list(tensor.shape)} has too many dims"
             )
@@ -168,78 +166,3 @@ class NetworkPlan:
     def _append(self, value: Value) -> int:
         self.values.append(value)
         return len(self.values) - 1
-
-    def place(self, inputs: tuple[int, ...], outputs: tuple[int, ...], keep: frozenset[int]) -> PlacedTensors:
-        """Share what may be shared, lay out the arena, and write the tensors' records."""
-        owner = self._share(outputs, keep)
-        lives = self._lives(owner, inputs, outputs, keep)
-        slots = sorted(lives)
-        layout = lay_out([lives[slot] for slot in slots])
-        offsets = dict(zip(slots, layout.offsets, strict=True))
-        records = [
-            TensorRecord(v.offset, v.dims, v.zero_point, constant=True)
-            if v.buffer is None
-            else TensorRecord(offsets[owner[v.buffer]], v.dims, v.zero_point)
-            for v in self.values
-        ]
-        return PlacedTensors(
-            records, layout, [lives[slot] for slot in slots], lower_bound([lives[slot] for slot in slots])
-        )
-
-    def _uses(self) -> list[tuple[set[int], set[int]]]:
-        """Return the buffers that each operator reads and writes."""
-        found = []
-        for operator in self.operators:
-            reads = {self.values[i].buffer for i in operator.inputs()} - {None}
-            writes = {self.values[operator.output].buffer} - {None}
-            found.append(({b for b in reads if b is not None}, {b for b in writes if b is not None}))
-        return found
-
-    def _share(self, outputs: tuple[int, ...], keep: frozenset[int]) -> dict[int, int]:
-        """Let elementwise operators write onto an input that nobody reads afterwards."""
-        owner = {buffer: buffer for buffer in range(len(self.buffers))}
-        last: dict[int, int] = {}
-        for at, (reads, _) in enumerate(self._uses()):
-            last.update(dict.fromkeys(reads, at))
-        held = {self.values[i].buffer for i in (*outputs, *keep)}
-        for at, operator in enumerate(self.operators):
-            target = self.values[operator.output]
-            if not isinstance(operator, _IN_PLACE) or target.buffer is None:
-                continue
-            for source in (self.values[i] for i in operator.inputs()):
-                free = source.buffer is not None and source.buffer not in held and last.get(source.buffer) == at
-                if free and source.buffer is not None and source.elements == target.elements:
-                    owner[target.buffer] = owner[source.buffer]
-                    break
-        return owner
-
-    def _lives(
-        self, owner: dict[int, int], inputs: tuple[int, ...], outputs: tuple[int, ...], keep: frozenset[int]
-    ) -> dict[int, Life]:
-        spans: dict[int, Life] = {}
-
-        def touch(buffer: int | None, at: int) -> None:
-            if buffer is None:
-                return
-            slot = owner[buffer]
-            old = spans.get(slot, Life(0, at, at))
-            spans[slot] = Life(max(old.size, self.buffers[buffer]), min(old.first, at), max(old.last, at))
-
-        for index in inputs:
-            touch(self.values[index].buffer, -1)
-        for at, (reads, writes) in enumerate(self._uses()):
-            for buffer in sorted(reads | writes):
-                touch(buffer, at)
-        for index in (*outputs, *sorted(keep)):
-            touch(self.values[index].buffer, len(self.operators))
-        return spans
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedTensors:
-    """The outcome: records, the arena's layout, and how good that is."""
-
-    records: list[TensorRecord]
-    layout: Layout
-    lives: list[Life]
-    lower_bound: int

@@ -14,7 +14,7 @@ from reconciler.errors import Transient
 from reconciler.model import Model, ModelSource
 from reconciler.tree import Tree
 
-LARGEST_FILE = 256 << 20
+MAX_FILE_BYTES = 256 << 20
 
 
 class SourceUnavailable(Transient):
@@ -52,9 +52,9 @@ def _from_tree(tree: Tree, path: str) -> bytes:
 def _from_url(url: str) -> bytes:
     try:
         with fsspec.open(url, "rb") as stream:
-            content: Any = stream.read(LARGEST_FILE + 1)
+            content: Any = stream.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError, ImportError) as error:
         raise SourceUnavailable(f"{url} can't be fetched: {error}") from error
-    if len(content) > LARGEST_FILE:
-        raise BuildFailed(f"{url} has more than {LARGEST_FILE} bytes")
+    if len(content) > MAX_FILE_BYTES:
+        raise BuildFailed(f"{url} has more than {MAX_FILE_BYTES} bytes")
     return bytes(content)

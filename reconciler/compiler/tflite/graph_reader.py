@@ -18,10 +18,10 @@ from ai_edge_litert import schema_py_generated as schema
 
 from reconciler.compiler.errors import ModelUnreadable
 
-MOST_TENSORS = 4096
-MOST_OPERATORS = 4096
-LARGEST_TENSOR = 1 << 24
-LARGEST_FILE = 64 << 20
+MAX_TENSORS = 4096
+MAX_OPERATORS = 4096
+MAX_TENSOR_ELEMENTS = 1 << 24
+MAX_FILE_BYTES = 64 << 20
 _SIZES = {
     schema.TensorType.FLOAT32: 4,
     schema.TensorType.INT32: 4,
@@ -125,8 +125,8 @@ class Graph:
 
 def read_graph(data: bytes) -> Graph:
     """Read a model's only subgraph, or say what is wrong with the file."""
-    if len(data) > LARGEST_FILE:
-        raise ModelUnreadable(f"the model has {len(data)} bytes; at most {LARGEST_FILE} are taken")
+    if len(data) > MAX_FILE_BYTES:
+        raise ModelUnreadable(f"the model has {len(data)} bytes; at most {MAX_FILE_BYTES} are taken")
     if len(data) < 16 or data[4:8] != b"TFL3":  # noqa: PLR2004 - root offset, identifier, one table
         raise ModelUnreadable("not a TensorFlow Lite model: the identifier TFL3 is missing")
     try:
@@ -147,9 +147,9 @@ class _Reader:
         if model.SubgraphsLength() != 1:
             raise ModelUnreadable(f"the model has {model.SubgraphsLength()} subgraphs; packs have one")
         main = model.Subgraphs(0)
-        self._bound("tensors", main.TensorsLength(), MOST_TENSORS)
-        self._bound("operators", main.OperatorsLength(), MOST_OPERATORS)
-        self._bound("operator codes", model.OperatorCodesLength(), MOST_OPERATORS)
+        self._bound("tensors", main.TensorsLength(), MAX_TENSORS)
+        self._bound("operators", main.OperatorsLength(), MAX_OPERATORS)
+        self._bound("operator codes", model.OperatorCodesLength(), MAX_OPERATORS)
         self._bound("inputs", main.InputsLength(), 4)
         self._bound("outputs", main.OutputsLength(), 4)
         tensors = tuple(self._tensor(main.Tensors(i), i) for i in range(main.TensorsLength()))
@@ -177,7 +177,7 @@ class _Reader:
         kind = _TYPE_NAMES.get(table.Type(), str(table.Type()))
         shape = tuple(self._vector("dimensions", table.ShapeLength(), table.Shape, 8))
         size = math.prod(shape)
-        if any(d < 1 for d in shape) or size > LARGEST_TENSOR:
+        if any(d < 1 for d in shape) or size > MAX_TENSOR_ELEMENTS:
             raise ModelUnreadable(f"tensor {index} ({name}) has the shape {list(shape)}; that can't be held")
         data = self._constant(table, index, size * _SIZES.get(table.Type(), 0))
         scales: list[float] = []
