@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps what was built, by the digest of its recipe: a directory, or any storage that fsspec knows.
+"""Stores artifacts by the digest of their recipe, in a folder or in any storage that fsspec supports.
 
-One entry is one file, so that it is there whole or not at all: the SHA-256 of the rest, the report as
-one line of JSON, the pack. A damaged entry is told apart from a missing one only by the log; both mean:
-build it.
+An entry is one file, so that it is either complete or absent: the SHA-256 of the rest, the report as one
+line of JSON, and the pack. A damaged entry is logged, and then treated as a missing one.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ _LOG = logging.getLogger(__name__)
 
 
 class StoreUnavailable(Transient):
-    """The store can't be reached or written just now."""
+    """The store cannot be read or written at the moment."""
 
     reason = "StoreUnavailable"
 
 
 class ArtifactStore:
-    """Artifacts by the digest of their recipe."""
+    """The artifact store at one fsspec URL."""
 
     def __init__(self, url: str) -> None:
         self._files: Any
@@ -46,41 +45,41 @@ class ArtifactStore:
         return f"{self._root}/{digest[:2]}/{digest}"
 
     def get(self, digest: str) -> BuildResult | None:
-        """Return an artifact; None if there is none, or only a damaged one."""
+        """Return an artifact, or None if it is missing or damaged."""
         try:
             content = bytes(self._files.cat_file(self._path(digest)))
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise StoreUnavailable(f"the artifact store can't be read: {error}") from error
+            raise StoreUnavailable(f"cannot read the artifact store: {error}") from error
         built = _decode(content, digest)
         if built is None:
-            _LOG.warning("artifact %s in the store is damaged; it is built again", digest)
+            _LOG.warning("artifact %s in the store is damaged and will be built again", digest)
         return built
 
     def put(self, digest: str, built: BuildResult) -> None:
-        """Write an artifact so that nobody ever sees half of it, power cuts included."""
+        """Write an artifact atomically: no reader sees half of it, even after a power cut."""
         content = _encode(built)
         try:
             if self._local:
                 _write_durably(Path(self._path(digest)), content)
-            else:  # object stores put a whole object or none
+            else:  # object stores write a whole object or nothing
                 self._files.pipe_file(self._path(digest), content)
         except OSError as error:
-            raise StoreUnavailable(f"the artifact store can't be written: {error}") from error
+            raise StoreUnavailable(f"cannot write to the artifact store: {error}") from error
 
     @contextmanager
     def exclusively(self, digest: str) -> Iterator[None]:
-        """Keep other processes on this machine from building the same thing meanwhile."""
+        """Keep other processes on this machine from building the same recipe at the same time."""
         if not self._local:
-            yield  # two gateways may build the same; both get the same bytes
+            yield  # two gateways may build the same recipe; both get the same bytes
             return
         folder = Path(self._root) / "locks"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(folder / digest, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StoreUnavailable(f"the artifact store can't be locked: {error}") from error
+            raise StoreUnavailable(f"cannot lock the artifact store: {error}") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a build gives: the pack, and a report with every figure that was judged."""
+"""The result of a build: the pack, and a report with the figure of every gate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler.model import Artifact, Digest, ModelRef, TypeId, Version
 
 @dataclass(frozen=True, slots=True)
 class GateOutcome:
-    """A gate with its figure."""
+    """A gate with the figure that was measured."""
 
     metric: str
     value: float
@@ -24,7 +24,7 @@ class GateOutcome:
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """The build report: the same recipe gives the same report."""
+    """The build report. The same recipe gives the same report."""
 
     model: str
     type: str
@@ -38,7 +38,7 @@ class BuildReport:
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
-        """Write it, stable."""
+        """Return the report as JSON with sorted keys."""
         return json.dumps(asdict(self), sort_keys=True, indent=1).encode() + b"\n"
 
 
@@ -51,7 +51,7 @@ class BuildResult:
 
     @property
     def artifact(self) -> Artifact:
-        """What planning must know of it."""
+        """The artifact, as planning sees it."""
         name, _, version = self.report.model.rpartition("@")
         return Artifact(
             model=ModelRef(name, Version(version)),
@@ -64,12 +64,12 @@ class BuildResult:
 
     @property
     def intact(self) -> bool:
-        """Whether the bytes are still those that the report speaks of."""
+        """Whether the pack is the one that the report describes."""
         return hashlib.sha256(self.pack).hexdigest() == self.report.digest
 
 
 def report_from_json(data: bytes) -> BuildReport:
-    """Read a report."""
+    """Read a report from JSON."""
     raw: dict[str, Any] = json.loads(data)
     return BuildReport(
         **{

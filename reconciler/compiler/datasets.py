@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads data files: CSV with a header line, or `.npy`. Never a pickle."""
+"""Reads datasets: CSV with a header line, or `.npy`. Never a pickle."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Rows of numbers, with labels if a column `label` has them."""
+    """Rows of numbers, with a label for each if the file has a label column."""
 
     columns: tuple[str, ...]
     rows: Floats
@@ -30,19 +30,19 @@ class Dataset:
 
 
 def refuse_pickle(name: str, data: bytes) -> None:
-    """Pickles run code when they are read; nothing that comes from outside may."""
+    """Refuse pickles: reading one runs code, and these files come from outside."""
     if data.startswith(_PICKLES) or name.endswith((".pkl", ".pickle", ".joblib")):
         raise ModelUnreadable(
-            f"{name} is a pickle: reading one runs the code in it, so none is ever read. "
-            "Give the data and a recipe (spec.train), or the trees as JSON (docs/build.md)"
+            f"{name} is a pickle: reading one runs the code in it, so pickles are never read. "
+            "Use the training data with spec.train, or the trees as JSON (docs/build.md)"
         )
 
 
 def read_dataset(name: str, data: bytes, *, label: str = "label") -> Dataset:
-    """Read a data file by its name's ending."""
+    """Read a dataset by the suffix of its file name."""
     refuse_pickle(name, data)
     if len(data) > MAX_FILE_BYTES:
-        raise ModelUnreadable(f"{name} has {len(data)} bytes; at most {MAX_FILE_BYTES} are read")
+        raise ModelUnreadable(f"{name} has {len(data)} bytes; the limit is {MAX_FILE_BYTES}")
     return _read_npy(name, data) if name.endswith(".npy") else _read_csv(name, data, label)
 
 
@@ -52,10 +52,10 @@ def _read_npy(name: str, data: bytes) -> Dataset:
         reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = reader(stream)
         if dtype.hasobject or dtype.kind not in "fiub" or int(np.prod(shape, dtype=object)) > MAX_VALUES:
-            raise ModelUnreadable(f"{name}: {dtype} of shape {shape} is not a table of numbers")
+            raise ModelUnreadable(f"{name} holds {dtype} of shape {shape}, which is not a table of numbers")
         array = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, TypeError, EOFError, SyntaxError, RecursionError, tokenize.TokenError) as error:
-        raise ModelUnreadable(f"{name} is not a readable .npy file: {error}") from error
+        raise ModelUnreadable(f"cannot read {name} as a .npy file: {error}") from error
     rows = np.asarray(array, np.float64).reshape(len(array) if array.ndim else 1, -1)
     _check_finite(name, rows)
     return Dataset(tuple(f"c{i}" for i in range(rows.shape[1])), rows)
@@ -65,16 +65,18 @@ def _read_csv(name: str, data: bytes, label: str) -> Dataset:
     try:
         lines = list(csv.reader(io.StringIO(data.decode("utf-8"))))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ModelUnreadable(f"{name} is not a CSV file: {error}") from error
+        raise ModelUnreadable(f"cannot read {name} as a CSV file: {error}") from error
     if len(lines) < 2 or len(lines) * len(lines[0]) > MAX_VALUES:  # noqa: PLR2004 - a header and a row
-        raise ModelUnreadable(f"{name} has {len(lines)} lines; a header and at least one row are needed")
+        raise ModelUnreadable(
+            f"{name} has {len(lines)} lines; it needs a header, at least one row, and at most {MAX_VALUES} values"
+        )
     header = tuple(field.strip() for field in lines[0])
     try:
         rows = np.array([[float(field) for field in line] for line in lines[1:] if line], np.float64)
     except ValueError as error:
         raise ModelUnreadable(f"{name}: {error}") from error
     if rows.ndim != 2 or rows.shape[1] != len(header):  # noqa: PLR2004 - a table
-        raise ModelUnreadable(f"{name}: rows have not as many fields as the header")
+        raise ModelUnreadable(f"{name}: the rows and the header differ in their number of fields")
     _check_finite(name, rows)
     if label not in header:
         return Dataset(header, rows)
@@ -84,4 +86,4 @@ def _read_csv(name: str, data: bytes, label: str) -> Dataset:
 
 def _check_finite(name: str, rows: Floats) -> None:
     if not np.isfinite(rows).all() or rows.size == 0:
-        raise ModelUnreadable(f"{name} has no values, or values that are not finite")
+        raise ModelUnreadable(f"{name} has no values, or some that are not finite")

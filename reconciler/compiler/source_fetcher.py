@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gets the files that a recipe names: from a tree of the repository, or from a URL."""
+"""Fetches the files that a model names, from the fleet repository or from a URL."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ MAX_FILE_BYTES = 256 << 20
 
 
 class SourceUnavailable(Transient):
-    """A model's file can't be fetched just now."""
+    """A model's file cannot be fetched at the moment."""
 
     reason = "SourceUnavailable"
 
 
 def sources_of(model: Model) -> Mapping[str, ModelSource]:
-    """Return every file that a model names, by its SHA-256."""
+    """Return every file that a model names, by SHA-256."""
     found = [model.source, *(gate.data for gate in model.gates if gate.data)]
     if model.quantize and model.quantize.representative:
         found.append(model.quantize.representative)
@@ -32,7 +32,7 @@ def sources_of(model: Model) -> Mapping[str, ModelSource]:
 
 
 def fetcher(model: Model, tree: Tree) -> Callable[[File], bytes]:
-    """Return what `BuildService` asks for files."""
+    """Return the function through which `BuildService` fetches files."""
     named = sources_of(model)
 
     def fetch(file: File) -> bytes:
@@ -46,7 +46,7 @@ def _from_tree(tree: Tree, path: str) -> bytes:
     for entry in tree.entries():
         if entry.path == path:
             return tree.read(entry)
-    raise BuildFailed(f"the repository has no file {path}")
+    raise BuildFailed(f"the fleet repository has no file {path}")
 
 
 def _from_url(url: str) -> bytes:
@@ -54,7 +54,7 @@ def _from_url(url: str) -> bytes:
         with fsspec.open(url, "rb") as stream:
             content: Any = stream.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError, ImportError) as error:
-        raise SourceUnavailable(f"{url} can't be fetched: {error}") from error
+        raise SourceUnavailable(f"cannot fetch {url}: {error}") from error
     if len(content) > MAX_FILE_BYTES:
-        raise BuildFailed(f"{url} has more than {MAX_FILE_BYTES} bytes")
+        raise BuildFailed(f"{url} is larger than the limit of {MAX_FILE_BYTES} bytes")
     return bytes(content)

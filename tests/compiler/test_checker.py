@@ -85,7 +85,7 @@ def test_a_device_with_too_little_arena_refuses() -> None:
     with pytest.raises(PackMalformed, match="bytes of arena"):
         check_pack(PACKS["conv same"], arena_bytes=pack.arena_bytes - 1)
     smaller = replace(pack, arena_bytes=pack.arena_bytes - 4)
-    with pytest.raises(PackMalformed, match="outside its memory"):
+    with pytest.raises(PackMalformed, match="outside of its memory"):
         check_pack(assemble(smaller))
 
 
@@ -106,7 +106,7 @@ def test_sections_that_are_foreign_or_missing_are_refused() -> None:
         name: content for name, content in pack.sections.items() if name is not SectionId.WEIGHTS
     }
     foreign: dict[SectionId, bytes] = {**pack.sections, SectionId.FOREST: b"1234"}
-    cases: list[tuple[dict[SectionId, bytes], str]] = [(without, "needs WEIGHTS"), (foreign, "no place for FOREST")]
+    cases: list[tuple[dict[SectionId, bytes], str]] = [(without, "needs WEIGHTS"), (foreign, "cannot have FOREST")]
     for sections, says in cases:
         with pytest.raises(PackMalformed, match=says):
             check_pack(assemble(replace(pack, sections=sections)))

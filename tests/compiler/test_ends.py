@@ -181,18 +181,18 @@ def _overflowing() -> bytes:
 
 
 CASES: list[tuple[Callable[[], bytes], type[Exception], str]] = [
-    (lambda: _relu([1, 1, 2, 2, 2]), OperatorUnsupported, "too many dims"),
-    (lambda: _relu([1, 70000]), OperatorUnsupported, "too many dims"),
-    (lambda: _relu([4], scale=[0.1, 0.2, 0.3, 0.4]), ModelUnreadable, "not quantized with one scale"),
-    (lambda: _relu([4], scale=float("nan")), ModelUnreadable, "not quantized with one scale"),
-    (lambda: _relu([4], zero_point=300), OperatorUnsupported, "zero point 300"),
+    (lambda: _relu([1, 1, 2, 2, 2]), OperatorUnsupported, "too many or too large dimensions"),
+    (lambda: _relu([1, 70000]), OperatorUnsupported, "too many or too large dimensions"),
+    (lambda: _relu([4], scale=[0.1, 0.2, 0.3, 0.4]), ModelUnreadable, "not quantized with a single scale"),
+    (lambda: _relu([4], scale=float("nan")), ModelUnreadable, "not quantized with a single scale"),
+    (lambda: _relu([4], zero_point=300), OperatorUnsupported, "zero point 300, which is not an int8"),
     (lambda: _fused(4), OperatorUnsupported, "fused activation 4 is not supported"),
     (_reshaped, OperatorUnsupported, "changes the scale"),
     (lambda: _weights("INT8", 5), OperatorUnsupported, "symmetric weights"),
     (lambda: _weights("FLOAT32", 0), OperatorUnsupported, "quantize the whole model"),
-    (_pooled, OperatorUnsupported, "pooling changes the scale"),
-    (_joined, OperatorUnsupported, "other scales than the output"),
-    (_overflowing, DoesNotFit, "more than 32 bits hold"),
+    (_pooled, OperatorUnsupported, "the pool changes the scale"),
+    (_joined, OperatorUnsupported, "the inputs and the output differ in scale"),
+    (_overflowing, DoesNotFit, "does not fit 32 bits"),
 ]
 
 
@@ -238,7 +238,7 @@ def test_a_file_that_is_not_there_is_told_apart_from_a_server_that_is_away(tmp_p
     model = _model(gone, away)
     fetch = fetcher(model, DirectoryTree(tmp_path))
     first, second, _ = recipe_of(model, BOARD).files()
-    with pytest.raises(BuildFailed, match=r"no file models/gone\.tflite"):
+    with pytest.raises(BuildFailed, match=r"the fleet repository has no file models/gone\.tflite"):
         fetch(first)
     with pytest.raises(SourceUnavailable):
         fetch(second)

@@ -240,10 +240,10 @@ def test_the_same_recipe_gives_the_same_bytes() -> None:
 @pytest.mark.parametrize(
     ("train", "labels", "says"),
     [
-        (TrainSpec("random-forest", 3), None, "needs the column"),
+        (TrainSpec("random-forest", 3), None, "needs a column 'label' with the class of each row"),
         (TrainSpec("random-forest", 3), np.repeat([0.0, 2.0], 200), "each class at least once"),
-        (TrainSpec("random-forest", 3), np.repeat([0.0, 0.5], 200), "whole numbers"),
-        (TrainSpec("isolation-forest", 3, features=(FeatureOf("rms"),), channels=2), None, "whole samples"),
+        (TrainSpec("random-forest", 3), np.repeat([0.0, 0.5], 200), "must hold integers from 0"),
+        (TrainSpec("isolation-forest", 3, features=(FeatureOf("rms"),), channels=2), None, "not 2 to 4096 samples of 2 channels"),
         (TrainSpec("isolation-forest", 3, features=(FeatureOf("rms", 1),)), None, "channels are 0 to 0"),
     ],
 )

@@ -126,5 +126,5 @@ def test_filters_that_do_not_match_their_channels() -> None:
     w = model.tensor([2, 1, 1, 2], data=np.ones((2, 1, 1, 2), np.int8))
     options = {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
     model.operator("CONV_2D", [x, w, -1], [y], table="Conv2DOptions", **options)
-    with pytest.raises(OperatorUnsupported, match="3 channels don't match filters of depth 2"):
+    with pytest.raises(OperatorUnsupported, match="3 channels do not match filters of depth 2"):
         build_network(model.finish([x], [y]))

@@ -90,7 +90,7 @@ def test_a_damaged_patch_is_refused_or_makes_the_right_length(
 
 def test_a_patch_against_another_pack_is_refused() -> None:
     patch = make_patch(b"new model", b"old model")
-    with pytest.raises(PackMalformed, match="another pack"):
+    with pytest.raises(PackMalformed, match="made against another pack"):
         apply_patch(patch, b"odd model", 9)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.compiler.errors import ToolsMissing
-from reconciler.compiler.worker import EXTRA
+from reconciler.compiler.worker import EXTRA_PACKAGES
 from tests.compiler.recipes import Files, forest_recipe
 
 HIDING = """
@@ -37,7 +37,8 @@ def outcome(tmp_path: Path) -> Callable[..., dict[str, str]]:
         (tmp_path / "recipe.json").write_bytes(recipe)
         (tmp_path / "settings.json").write_text(json.dumps(SETTINGS))
         code = (
-            HIDING.format(hidden=set(EXTRA)) + "from reconciler.compiler.worker import main\nraise SystemExit(main())"
+            HIDING.format(hidden=set(EXTRA_PACKAGES))
+            + "from reconciler.compiler.worker import main\nraise SystemExit(main())"
         )
         done = subprocess.run([sys.executable, "-c", code, tmp_path], check=False, capture_output=True, text=True)
         failure = tmp_path / "error.json"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tree ensembles before they are brought to few bits: from scikit-learn or from JSON."""
+"""Tree ensembles before quantization, from scikit-learn or from JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_NODES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class RawTree:
-    """One tree as arrays: node 0 is the root, children are -1 at leaves, `value` is one row a node."""
+    """One tree as arrays: node 0 is the root, the children of a leaf are -1, and `value` has one row per node."""
 
     feature: npt.NDArray[np.int64]
     threshold: npt.NDArray[np.float64]
@@ -32,7 +32,7 @@ class RawTree:
 
 @dataclass(frozen=True, slots=True)
 class Ensemble:
-    """Trees whose leaves hold path corrections c(n), class shares, or values."""
+    """Trees whose leaves hold path corrections c(n), class probabilities, or values."""
 
     mode: ForestMode
     trees: tuple[RawTree, ...]
@@ -43,7 +43,7 @@ class Ensemble:
 
 
 def from_isolation_forest(model: Any) -> Ensemble:  # noqa: ANN401 - scikit-learn has no types
-    """Take the trees of a fitted `IsolationForest`."""
+    """Convert a fitted `IsolationForest`."""
     trees = []
     for estimator, features in zip(model.estimators_, model.estimators_features_, strict=True):
         tree = estimator.tree_
@@ -53,7 +53,7 @@ def from_isolation_forest(model: Any) -> Ensemble:  # noqa: ANN401 - scikit-lear
 
 
 def from_classifier(model: Any) -> Ensemble:  # noqa: ANN401 - as above
-    """Take the trees of a fitted random forest or extra trees classifier."""
+    """Convert a fitted random forest or extra trees classifier."""
     trees = []
     for estimator in model.estimators_:
         shares = estimator.tree_.value[:, 0, :]
@@ -73,7 +73,7 @@ def _raw(tree: Any, value: npt.NDArray[np.float64], columns: npt.NDArray[np.int6
 
 
 def ensemble_from_json(data: bytes) -> Ensemble:
-    """Read the interchange form (docs/build.md) and trust nothing in it."""
+    """Read trees in JSON (docs/build.md). The file is not trusted."""
     try:
         document = json.loads(data)
         mode = ForestMode[str(document["mode"]).upper()]
@@ -86,12 +86,12 @@ def ensemble_from_json(data: bytes) -> Ensemble:
     except (KeyError, TypeError, ValueError, RecursionError, AttributeError, OverflowError) as error:
         raise ModelUnreadable(f"the JSON is not a forest: {error!r}") from error
     isolation = mode is ForestMode.ISOLATION
-    if isolation:  # a leaf's value is the number of rows that ended in it
+    if isolation:  # the value of a leaf is the number of training rows that reached it
         trees = tuple(
             replace(tree, value=np.array([[average_path_length(int(n))] for (n,) in tree.value])) for tree in trees
         )
     if not trees or not 1 <= features <= 32 or not 1 <= outputs <= 64 or (isolation and subsample < 2):  # noqa: PLR2004
-        raise ModelUnreadable("the forest has no trees, or features, outputs or subsample out of range")
+        raise ModelUnreadable("the forest has no trees, or its features, outputs or subsample are out of range")
     if mode is not ForestMode.CLASSIFICATION and outputs != 1:
         raise ModelUnreadable(f"a forest for {mode.name.lower()} has one output, not {outputs}")
     return Ensemble(mode, trees, features, outputs, subsample if isolation else 0)
@@ -100,7 +100,7 @@ def ensemble_from_json(data: bytes) -> Ensemble:
 def _json_tree(raw: Mapping[str, Any], features: int, outputs: int) -> RawTree:
     count = len(raw["left"])
     if not 1 <= count <= MAX_NODES:
-        raise ModelUnreadable(f"a tree of {count} nodes can't be")
+        raise ModelUnreadable(f"a tree has {count} nodes; it must have 1 to {MAX_NODES}")
     tree = RawTree(
         np.array(raw["feature"], np.int64),
         np.array(raw["threshold"], np.float64),
@@ -109,26 +109,26 @@ def _json_tree(raw: Mapping[str, Any], features: int, outputs: int) -> RawTree:
         np.array(raw["value"], np.float64).reshape(count, outputs),
     )
     if not all(len(column) == count for column in (tree.feature, tree.threshold, tree.left, tree.right)):
-        raise ModelUnreadable("a tree's columns differ in length")
+        raise ModelUnreadable("the columns of a tree differ in length")
     inner = tree.left != LEAF
     if (inner != (tree.right != LEAF)).any():
-        raise ModelUnreadable("a node has one child")
+        raise ModelUnreadable("a node of a tree has only one child")
     own = np.arange(count)[inner]
     for children in (tree.left[inner], tree.right[inner]):
         if (children <= own).any() or (children >= count).any():
-            raise ModelUnreadable("a child does not come after its parent: a cycle?")
+            raise ModelUnreadable("a node of a tree does not come after its parent, so there may be a cycle")
     children = np.concatenate([tree.left[inner], tree.right[inner]])
     if len(np.unique(children)) != len(children):
-        raise ModelUnreadable("two nodes share a child")
+        raise ModelUnreadable("two nodes of a tree share a child")
     if ((tree.feature[inner] < 0) | (tree.feature[inner] >= features)).any() or not np.isfinite(tree.value).all():
-        raise ModelUnreadable("a node asks for a feature that is not there, or a value is not finite")
+        raise ModelUnreadable("a node of a tree uses a feature that does not exist, or has a value that is not finite")
     if not np.isfinite(tree.threshold[inner]).all():
-        raise ModelUnreadable("a threshold is not finite")
+        raise ModelUnreadable("a threshold of a tree is not finite")
     return tree
 
 
 def float_sums(ensemble: Ensemble, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return what the ensemble sums up for each row: depths and corrections, or values."""
+    """Return the sum over the trees for each row: of depths and corrections, or of values."""
     total = np.zeros((len(x), ensemble.outputs))
     unit = ensemble.depth_unit if ensemble.mode is ForestMode.ISOLATION else 0.0
     rows = np.arange(len(x))

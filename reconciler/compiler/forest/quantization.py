@@ -20,32 +20,32 @@ _INT16 = 32767
 
 @dataclass(frozen=True, slots=True)
 class ThresholdGrid:
-    """How one feature's integers become the trees' inputs: ((x - offset) * multiplier + half) >> shift."""
+    """Scales one feature to the grid of its thresholds: ((x - offset) * multiplier + half) >> shift."""
 
     offset: int
     multiplier: int
     shift: int
 
     def threshold(self, real: float, bits: int) -> int:
-        """Return the threshold on the grid whose border lies nearest to the real one."""
+        """Return the grid threshold that splits nearest to the real one."""
         border = (math.floor(real) + 1 - self.offset) * self.multiplier / 2.0**self.shift
         step = border - 1 if self.shift == 0 else border - 0.5
         return min(max(round(step), 0), (1 << bits) - 1)
 
     def apply(self, raw: npt.NDArray[np.int64], bits: int) -> npt.NDArray[np.int64]:
-        """Bring raw features to the grid, as the device does."""
+        """Scale raw features to the grid, as the device does."""
         difference = np.clip(raw - self.offset, -(1 << 31), (1 << 31) - 1)
         scaled = (difference * self.multiplier + ((1 << self.shift) >> 1)) >> self.shift
         return np.asarray(np.clip(scaled, 0, (1 << bits) - 1), np.int64)
 
     def max_raw(self, step: int) -> int:
-        """Return the largest raw feature that lies at or below a step of the grid."""
+        """Return the largest raw feature that is at or below a step of the grid."""
         half = (1 << self.shift) >> 1
         return self.offset + -(-(((step + 1) << self.shift) - half) // self.multiplier) - 1
 
 
 def fit_grid(thresholds: Sequence[float], bits: int) -> ThresholdGrid:
-    """Spread the bits over the range in which a feature's thresholds lie; exact where they suffice."""
+    """Spread the bits over the range of a feature's thresholds; exact if there are enough of them."""
     if not thresholds:
         return ThresholdGrid(0, 0, 0)
     low, high = math.floor(min(thresholds)), math.floor(max(thresholds))
@@ -58,7 +58,7 @@ def fit_grid(thresholds: Sequence[float], bits: int) -> ThresholdGrid:
 
 @dataclass(frozen=True, slots=True)
 class QuantizedForest:
-    """A forest for a pack, the grids of its features, and the same trees as arrays of integers."""
+    """A forest as packed, the grids of its features, and the same trees as arrays of integers."""
 
     forest: Forest
     grids: tuple[ThresholdGrid, ...]
@@ -68,18 +68,20 @@ class QuantizedForest:
 def quantize_ensemble(
     ensemble: Ensemble, bits: int, *, grids: Sequence[ThresholdGrid] | None = None, jump_bits: int = 0
 ) -> QuantizedForest:
-    """Bring thresholds to a grid (a given one, or the best) and leaves to a table of int16 rows."""
-    used: list[list[float]] = [[] for _ in range(ensemble.features)]
+    """Quantize thresholds to the given grids, or the best ones, and leaves to a table of int16 rows."""
+    thresholds_of: list[list[float]] = [[] for _ in range(ensemble.features)]
     for tree in ensemble.trees:
         for node in np.flatnonzero(tree.left != LEAF):
-            used[tree.feature[node]].append(float(tree.threshold[node]))
-    chosen = tuple(grids or (fit_grid(thresholds, bits) for thresholds in used))
+            thresholds_of[tree.feature[node]].append(float(tree.threshold[node]))
+    chosen = tuple(grids or (fit_grid(thresholds, bits) for thresholds in thresholds_of))
     unit = DEPTH_UNIT if ensemble.mode is ForestMode.ISOLATION else _value_unit(ensemble)
     leaves = [np.rint(tree.value * unit).astype(np.int64) for tree in ensemble.trees]
-    everything = np.concatenate([rows[tree.left == LEAF] for tree, rows in zip(ensemble.trees, leaves, strict=True)])
-    if np.abs(everything).max() > _INT16:
-        raise DoesNotFit(f"a leaf has the value {np.abs(everything).max() / unit}; packs hold 16 bits")
-    table = _table(everything)
+    leaf_rows = np.concatenate([rows[tree.left == LEAF] for tree, rows in zip(ensemble.trees, leaves, strict=True)])
+    if np.abs(leaf_rows).max() > _INT16:
+        raise DoesNotFit(
+            f"a leaf has the value {np.abs(leaf_rows).max() / unit}, which does not fit the 16 bits of a pack"
+        )
+    table = _table(leaf_rows)
     index = {tuple(row): number for number, row in enumerate(table.tolist())}
     steps = replace(
         ensemble,
@@ -109,16 +111,18 @@ def _value_unit(ensemble: Ensemble) -> float:
 
 
 def _table(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The distinct rows, the most frequent first: row 0 is the one that may be left out."""
+    """Return the distinct rows, the most frequent first: the encoding may omit the index of row 0."""
     distinct, counts = np.unique(rows, axis=0, return_counts=True)
     if len(distinct) > 0xFFFF:  # noqa: PLR2004 - rows are counted in 16 bits
-        raise DoesNotFit(f"{len(distinct)} different leaves; packs hold 65535: set maxDepth in the recipe")
+        raise DoesNotFit(
+            f"the forest has {len(distinct)} different leaves; packs hold 65535: lower spec.train.maxDepth"
+        )
     order = np.argsort(-counts, kind="stable")
     return np.asarray(distinct[order], np.int64)
 
 
 def _convert(tree: RawTree, index: Mapping[tuple[int, ...], int]) -> Tree:
-    """Turn one tree's arrays into nodes, children before parents: no recursion over a file's depth."""
+    """Convert the arrays of a tree to nodes, children first. No recursion: a file sets the depth."""
     made: dict[int, Tree] = {}
     for node in reversed(_reachable(tree)):
         if tree.left[node] == LEAF:
@@ -134,7 +138,7 @@ def _reachable(tree: RawTree) -> list[int]:
     while pending:
         node, depth = pending.pop()
         if depth > MAX_DEPTH:
-            raise DoesNotFit(f"a tree is deeper than {MAX_DEPTH} levels: set maxDepth in the recipe")
+            raise DoesNotFit(f"a tree is deeper than {MAX_DEPTH} levels: lower spec.train.maxDepth")
         order.append(node)
         if tree.left[node] != LEAF:
             pending += [(int(tree.left[node]), depth + 1), (int(tree.right[node]), depth + 1)]

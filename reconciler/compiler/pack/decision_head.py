@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The section HEAD: from a network's tensors to one decision and one score."""
+"""The section HEAD: how the tensors of a network become one decision and one score."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_PARAMETER = 0xFF
 
 
 class DecisionMode(IntEnum):
-    """What the two numbers are made of."""
+    """How a network decides."""
 
     LARGEST = 1
     RECONSTRUCTION = 2
@@ -29,7 +29,7 @@ class DecisionMode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The record."""
+    """The contents of the section HEAD."""
 
     mode: DecisionMode
     parameter: int | None
@@ -40,7 +40,7 @@ class Head:
 
 
 class Tensors(Protocol):
-    """Where the head finds its tensors."""
+    """The tensors of a network, as the head reads them."""
 
     @property
     def tensors(self) -> Sequence[TensorRecord]:
@@ -62,10 +62,10 @@ def decode_head(data: bytes) -> Head:
         raise PackMalformed(f"HEAD has {len(data)} bytes, not {_HEAD.size}")
     mode, parameter, first, second, zero, multiplier, shift = _HEAD.unpack(data)
     if mode not in tuple(DecisionMode) or zero or any(data[13:]):
-        raise PackMalformed("HEAD has an unknown mode or bytes that should be zero")
+        raise PackMalformed("HEAD has an unknown mode, or padding that is not zero")
     known = Head(DecisionMode(mode), None if parameter == NO_PARAMETER else parameter, first, second, multiplier, shift)
     if known.mode is not DecisionMode.RECONSTRUCTION and (second or multiplier or shift):
-        raise PackMalformed("HEAD has a second tensor that its mode does not use")
+        raise PackMalformed("HEAD has a second tensor, which its mode does not use")
     if known.mode is not DecisionMode.LARGEST and known.parameter is None:
         raise PackMalformed("HEAD needs a parameter")
     return known

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a pack holds, for people: its sections, its operators, who uses which part of the arena when."""
+"""Describes a pack in tables: its sections, its operators, and which operators use which part of the arena."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from reconciler.compiler.pack.plan_section import TensorRecord, decode_plan, dec
 
 @dataclass(frozen=True, slots=True)
 class PackTable:
-    """One table: a title, a header, rows of text."""
+    """A table of text: a title, a header and rows."""
 
     title: str
     header: tuple[str, ...]
@@ -29,37 +29,37 @@ class PackTable:
 
 
 def inspect_pack(data: bytes) -> list[PackTable]:
-    """Return the tables of a pack."""
+    """Return the tables that describe a pack."""
     pack = disassemble(data)
     inputs, outputs = decode_io(pack.section(SectionId.IO))
     overhead = len(data) - sum(len(content) for content in pack.sections.values())
     sections = [(name.name, str(len(content))) for name, content in sorted(pack.sections.items())]
-    ends = [
+    interface = [
         (role, item.type.name.lower(), _shape(item.shape), f"{item.scale:.6g}", str(item.zero_point))
         for role, items in (("input", inputs), ("output", outputs))
         for item in items
     ]
-    sheets = [
+    tables = [
         PackTable(
             f"{pack.kind.name.lower().replace('_', ' ')}: {len(data)} bytes, arena {pack.arena_bytes} bytes",
             ("section", "bytes"),
             (*sections, ("header, table, padding", str(overhead))),
         ),
-        PackTable("ends", ("", "type", "shape", "scale", "zero point"), tuple(ends)),
+        PackTable("inputs and outputs", ("", "type", "shape", "scale", "zero point"), tuple(interface)),
     ]
     parameters = decode_parameters(pack.section(SectionId.PARAMETERS))
     if parameters:
         rows = [
             (str(i), f"{p.name_hash:08x}", str(p.default), p.encoding.name.lower()) for i, p in enumerate(parameters)
         ]
-        sheets.append(PackTable("parameters", ("index", "name hash", "default", "encoding"), tuple(rows)))
+        tables.append(PackTable("parameters", ("index", "name hash", "default", "encoding"), tuple(rows)))
     if pack.kind is PackKind.NEURAL_NETWORK:
         tensors = decode_tensors(pack.section(SectionId.TENSORS))
         plan = decode_plan(pack.section(SectionId.PLAN))
-        sheets += [_operators(plan, tensors), _arena(plan, tensors, pack.arena_bytes)]
+        tables += [_operators(plan, tensors), _arena(plan, tensors, pack.arena_bytes)]
     elif pack.kind is PackKind.TREE_ENSEMBLE:
-        sheets.append(_forest(pack.section(SectionId.FEATURES), pack.section(SectionId.FOREST)))
-    return sheets
+        tables.append(_forest(pack.section(SectionId.FEATURES), pack.section(SectionId.FOREST)))
+    return tables
 
 
 def _shape(dims: Sequence[int]) -> str:
@@ -84,7 +84,7 @@ def _details(op: Operator) -> str:
 
 
 def _arena(plan: Sequence[Operator], tensors: Sequence[TensorRecord], size: int) -> PackTable:
-    """A line a place: when it is first and last used, and a picture of where it lies."""
+    """List each range of the arena with the operators that use it, and draw its position."""
     uses: dict[tuple[int, int], list[int]] = {}
     for number, op in enumerate(plan):
         for index in (*op.inputs(), op.output):
@@ -94,7 +94,7 @@ def _arena(plan: Sequence[Operator], tensors: Sequence[TensorRecord], size: int)
     rows = []
     for (offset, length), numbers in sorted(uses.items(), key=lambda item: (min(item[1]), item[0])):
         rows.append((str(offset), str(length), f"{min(numbers)} - {max(numbers)}", _bar(offset, length, size)))
-    return PackTable("arena", ("offset", "bytes", "operators", "place"), tuple(rows))
+    return PackTable("arena", ("offset", "bytes", "operators", "position"), tuple(rows))
 
 
 def _bar(offset: int, length: int, size: int, width: int = 40) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Anomaly scores of isolation forests, and the integer limits that devices compare with (docs/specs/pack.md section 3)."""
+"""Anomaly scores of isolation forests, and the integers that devices compare with (docs/specs/pack.md section 3)."""
 
 from __future__ import annotations
 

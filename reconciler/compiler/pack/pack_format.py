@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pack's outside: header, section table, and the sections that every kind has.
+"""The container of a pack: its header, its section table, and the sections IO, PARAMETERS and GOLDEN.
 
-docs/specs/pack.md sections 1 to 5 are the reference for every bit here.
+docs/specs/pack.md sections 1 to 4 define every bit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PARAMETER = struct.Struct("<IiiiBBH")
 
 
 class PackKind(IntEnum):
-    """What a pack holds."""
+    """The kind of model in a pack."""
 
     THRESHOLD = 0
     NEURAL_NETWORK = 1
@@ -35,7 +35,7 @@ class PackKind(IntEnum):
 
 
 class SectionId(IntEnum):
-    """The sections, in the order in which they lie."""
+    """The sections, in the order of a pack."""
 
     IO = 1
     TENSORS = 2
@@ -63,7 +63,7 @@ ALLOWED: Mapping[PackKind, frozenset[SectionId]] = {
 
 
 class ElementType(IntEnum):
-    """Types of an input's or output's elements."""
+    """The element types of inputs and outputs."""
 
     INT8 = 1
     INT16 = 2
@@ -71,18 +71,18 @@ class ElementType(IntEnum):
 
     @property
     def size(self) -> int:
-        """Bytes of one element."""
+        """The bytes of one element."""
         return {ElementType.INT8: 1, ElementType.INT16: 2, ElementType.INT32: 4}[self]
 
     @property
     def code(self) -> str:
-        """The type's name as numpy has it."""
+        """The type code of numpy."""
         return {ElementType.INT8: "<i1", ElementType.INT16: "<i2", ElementType.INT32: "<i4"}[self]
 
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """One input or output."""
+    """An input or output."""
 
     type: ElementType
     shape: tuple[int, ...]
@@ -92,17 +92,17 @@ class Descriptor:
 
     @property
     def elements(self) -> int:
-        """How many elements there are."""
+        """The number of elements."""
         return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
-        """How many bytes they take."""
+        """The bytes of all elements."""
         return self.elements * self.type.size
 
 
 class ParameterEncoding(IntEnum):
-    """How a gateway turns a number that people write into a parameter's integer."""
+    """How a gateway converts the value in a document into the integer of a parameter."""
 
     LINEAR = 0
     ISOLATION_SCORE = 1
@@ -112,19 +112,19 @@ class ParameterEncoding(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A number that an envelope alone can change."""
+    """A number that an envelope can change without a new pack."""
 
     name_hash: int
     default: int
-    least: int
-    most: int
+    minimum: int
+    maximum: int
     encoding: ParameterEncoding = ParameterEncoding.LINEAR
     fraction_bits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """An input with the exact output to expect. Seed 0: the inputs are given, else generated."""
+    """An input with its exact output. With seed 0 the inputs are stored, otherwise they are generated from it."""
 
     outputs: tuple[bytes, ...]
     inputs: tuple[bytes, ...] = ()
@@ -133,24 +133,24 @@ class Golden:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A pack, taken apart into its sections."""
+    """A pack as its sections."""
 
     kind: PackKind
     arena_bytes: int
     sections: Mapping[SectionId, bytes]
 
     def section(self, name: SectionId) -> bytes:
-        """Return a section's bytes; an absent one is empty."""
+        """Return the bytes of a section; a missing one is empty."""
         return self.sections.get(name, b"")
 
 
 def pad4(data: bytes) -> bytes:
-    """Fill up with zero bytes to a multiple of four."""
+    """Pad with zero bytes to a multiple of four."""
     return data + bytes(-len(data) % 4)
 
 
 def name_hash(name: str) -> int:
-    """FNV-1a of a parameter's name: four bytes instead of the name."""
+    """Return the FNV-1a hash of a parameter's name: four bytes in place of the name."""
     value = 0x811C9DC5
     for byte in name.encode():
         value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
@@ -158,11 +158,13 @@ def name_hash(name: str) -> int:
 
 
 def assemble(pack: Pack) -> bytes:
-    """Write a pack."""
+    """Write a pack from its sections."""
     ordered = sorted(pack.sections.items())
     for name, content in ordered:
         if len(content) > MAX_SECTION_BYTES:
-            raise DoesNotFit(f"section {name.name} has {len(content)} bytes; a section holds at most {MAX_SECTION_BYTES}")
+            raise DoesNotFit(
+                f"section {name.name} has {len(content)} bytes; a section holds at most {MAX_SECTION_BYTES}"
+            )
     table = b"".join(struct.pack("<I", name << 24 | len(content)) for name, content in ordered)
     body = b"".join(pad4(content) for _, content in ordered)
     total = _HEADER.size + len(table) + len(body)
@@ -170,7 +172,7 @@ def assemble(pack: Pack) -> bytes:
 
 
 def disassemble(data: bytes) -> Pack:
-    """Take a pack apart and check its outside (rules 1 and 2 of the specification)."""
+    """Split a pack into its sections, and check its header and section table (rules 1 and 2)."""
     kind, count, total, arena = _parse_header(data)
     table = struct.unpack_from(f"<{count}I", data, _HEADER.size)
     sections: dict[SectionId, bytes] = {}
@@ -189,7 +191,7 @@ def disassemble(data: bytes) -> Pack:
         sections[SectionId(number)] = data[at : at + length]
         at = end
     if at != total:
-        raise PackMalformed(f"sections end at {at}, the pack at {total}")
+        raise PackMalformed(f"the sections end at byte {at}, but the pack at {total}")
     _check_presence(kind, sections)
     return Pack(kind, arena, sections)
 
@@ -201,13 +203,13 @@ def _parse_header(data: bytes) -> tuple[PackKind, int, int, int]:
     if magic != MAGIC or zero != 0:
         raise PackMalformed("not a pack: it does not start with TFPK")
     if version != FORMAT_VERSION:
-        raise PackMalformed(f"pack format {version} is unknown; this program knows {FORMAT_VERSION}")
+        raise PackMalformed(f"unknown pack format {version}; this program reads format {FORMAT_VERSION}")
     if kind not in tuple(PackKind):
-        raise PackMalformed(f"pack kind {kind} is unknown")
+        raise PackMalformed(f"unknown pack kind {kind}")
     if total != len(data) or total % 4:
-        raise PackMalformed(f"the header says {total} bytes, there are {len(data)}")
+        raise PackMalformed(f"the header declares {total} bytes, but the pack has {len(data)}")
     if not 1 <= count <= len(SectionId) or _HEADER.size + 4 * count > total:
-        raise PackMalformed(f"{count} sections can't be")
+        raise PackMalformed(f"the header declares {count} sections, which is out of range")
     return PackKind(kind), count, total, arena
 
 
@@ -216,7 +218,7 @@ def _check_presence(kind: PackKind, sections: Mapping[SectionId, bytes]) -> None
     foreign = sections.keys() - ALLOWED[kind]
     if missing or foreign:
         names = ", ".join(sorted(section.name for section in missing or foreign))
-        raise PackMalformed(f"a {kind.name} pack {'needs' if missing else 'has no place for'} {names}")
+        raise PackMalformed(f"a {kind.name} pack {'needs' if missing else 'cannot have'} {names}")
 
 
 def encode_io(inputs: Sequence[Descriptor], outputs: Sequence[Descriptor]) -> bytes:
@@ -235,14 +237,14 @@ def decode_io(data: bytes) -> tuple[list[Descriptor], list[Descriptor]]:
         raise PackMalformed("IO is truncated")
     inputs, outputs, zero = struct.unpack_from("<BBH", data)
     if not 1 <= inputs <= 4 or not 1 <= outputs <= 4 or zero:  # noqa: PLR2004 - section 2
-        raise PackMalformed(f"{inputs} inputs and {outputs} outputs can't be")
+        raise PackMalformed(f"IO declares {inputs} inputs and {outputs} outputs; each must be 1 to 4")
     items: list[Descriptor] = []
     at = 4
     for _ in range(inputs + outputs):
         item, at = _decode_descriptor(data, at)
         items.append(item)
     if at != len(data):
-        raise PackMalformed("IO has bytes left over")
+        raise PackMalformed("IO has bytes after its last descriptor")
     return items[:inputs], items[inputs:]
 
 
@@ -256,7 +258,7 @@ def _decode_descriptor(data: bytes, at: int) -> tuple[Descriptor, int]:
         raise PackMalformed("IO has a descriptor with an unknown type or rank")
     shape = struct.unpack_from(f"<{rank}H", data, at)
     if 0 in shape or any(data[at + 2 * rank : at + size]):
-        raise PackMalformed("IO has a dimension of 0 or padding that is not zero")
+        raise PackMalformed("IO has a dimension of 0, or padding that is not zero")
     owner = None if tensor == NO_TENSOR else tensor
     return Descriptor(ElementType(kind), shape, owner, zero_point, scale), at + size
 
@@ -264,21 +266,22 @@ def _decode_descriptor(data: bytes, at: int) -> tuple[Descriptor, int]:
 def encode_parameters(parameters: Sequence[Parameter]) -> bytes:
     """Write the section PARAMETERS."""
     if len(parameters) > MAX_PARAMETERS:
-        raise DoesNotFit(f"{len(parameters)} parameters; a pack has at most {MAX_PARAMETERS}")
+        raise DoesNotFit(f"the model has {len(parameters)} parameters; a pack has at most {MAX_PARAMETERS}")
     return b"".join(
-        _PARAMETER.pack(p.name_hash, p.default, p.least, p.most, p.encoding, p.fraction_bits, 0) for p in parameters
+        _PARAMETER.pack(p.name_hash, p.default, p.minimum, p.maximum, p.encoding, p.fraction_bits, 0)
+        for p in parameters
     )
 
 
 def decode_parameters(data: bytes) -> list[Parameter]:
     """Read the section PARAMETERS (rule 18)."""
     if len(data) % _PARAMETER.size or len(data) > MAX_PARAMETERS * _PARAMETER.size:
-        raise PackMalformed("PARAMETERS is not a whole number of entries, or too many")
+        raise PackMalformed("PARAMETERS is not a whole number of entries, or has too many")
     found = []
-    for name, default, least, most, encoding, fraction, zero in _PARAMETER.iter_unpack(data):
-        if not least <= default <= most or encoding not in tuple(ParameterEncoding) or fraction > 30 or zero:  # noqa: PLR2004 - section 3
-            raise PackMalformed("PARAMETERS has an entry out of its own range")
-        found.append(Parameter(name, default, least, most, ParameterEncoding(encoding), fraction))
+    for name, default, minimum, maximum, encoding, fraction, zero in _PARAMETER.iter_unpack(data):
+        if not minimum <= default <= maximum or encoding not in tuple(ParameterEncoding) or fraction > 30 or zero:  # noqa: PLR2004 - section 3
+            raise PackMalformed("PARAMETERS has an entry out of range")
+        found.append(Parameter(name, default, minimum, maximum, ParameterEncoding(encoding), fraction))
     return found
 
 
@@ -295,7 +298,7 @@ def decode_golden(data: bytes, inputs: Sequence[Descriptor], outputs: Sequence[D
     """Read the section GOLDEN (rule 21)."""
     count, zero = struct.unpack_from("<HH", data) if len(data) >= 4 else (0, 0)  # noqa: PLR2004 - the counts
     if not 1 <= count <= MAX_GOLDEN_VECTORS or zero:
-        raise PackMalformed(f"{count} golden vectors can't be")
+        raise PackMalformed(f"GOLDEN declares {count} vectors; it must have 1 to {MAX_GOLDEN_VECTORS}")
     at = 4
     vectors = []
     for _ in range(count):
@@ -303,13 +306,13 @@ def decode_golden(data: bytes, inputs: Sequence[Descriptor], outputs: Sequence[D
             raise PackMalformed("GOLDEN is truncated")
         (seed,) = struct.unpack_from("<I", data, at)
         at += 4
-        wanted = [*([] if seed else inputs), *outputs]
+        stored = [*([] if seed else inputs), *outputs]
         blobs: list[bytes] = []
-        for item in wanted:
+        for item in stored:
             blobs.append(data[at : at + item.nbytes])
             at += item.nbytes + (-item.nbytes % 4)
-        given = len(wanted) - len(outputs)
+        given = len(stored) - len(outputs)
         vectors.append(Golden(tuple(blobs[given:]), tuple(blobs[:given]), seed))
     if at != len(data):
-        raise PackMalformed("GOLDEN has not the length that its vectors need")
+        raise PackMalformed("GOLDEN does not have the length that its vectors require")
     return vectors

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What travels: a pack raw, compressed or as a patch, whichever is smallest (docs/specs/patch.md)."""
+"""Encodes a pack as a payload: raw, compressed with heatshrink, or as a patch (docs/specs/patch.md)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOOKAHEAD_BITS = 4
 
 @dataclass(frozen=True, slots=True)
 class EncodedPayload:
-    """Bytes to send, and how a device gets the pack from them."""
+    """The bytes to send, and how a device decodes them."""
 
     encoding: PayloadEncoding
     data: bytes
@@ -25,7 +25,7 @@ class EncodedPayload:
 
 
 def candidates(pack: bytes, base: bytes | None = None) -> list[EncodedPayload]:
-    """Return every form that a pack can travel in, the smallest first; raw wins a draw."""
+    """Encode a pack in every way, the smallest payload first; raw comes first among equals."""
     found = [
         EncodedPayload(PayloadEncoding.RAW, pack),
         EncodedPayload(PayloadEncoding.HEATSHRINK, _compress(pack)),
@@ -41,25 +41,25 @@ def smallest(
 ) -> EncodedPayload:
     """Return the smallest payload that a device can decode within its slot."""
 
-    def sectors(count: int) -> int:
-        return -(-count // sector_bytes) * sector_bytes
+    def whole_sectors(size: int) -> int:
+        return -(-size // sector_bytes) * sector_bytes
 
     for payload in candidates(pack, base):
-        room = sectors(len(pack)) + sectors(len(payload.data))
-        if payload.encoding is PayloadEncoding.RAW or slot_bytes is None or room <= slot_bytes:
+        needed = whole_sectors(len(pack)) + whole_sectors(len(payload.data))
+        if payload.encoding is PayloadEncoding.RAW or slot_bytes is None or needed <= slot_bytes:
             return payload
     return EncodedPayload(PayloadEncoding.RAW, pack)
 
 
 def decode(payload: EncodedPayload, length: int, base: bytes | None = None) -> bytes:
-    """Return the pack, as a device decodes it."""
+    """Decode a payload as a device does."""
     if payload.encoding is PayloadEncoding.RAW:
         return payload.data
     if payload.encoding is PayloadEncoding.PATCH:
         return apply_patch(payload.data, base or b"", length)
     pack = bytes(heatshrink2.decompress(payload.data, window_sz2=WINDOW_BITS, lookahead_sz2=LOOKAHEAD_BITS))
     if len(pack) < length:
-        raise PackMalformed(f"the payload makes {len(pack)} bytes, not {length}")
+        raise PackMalformed(f"the payload decodes to {len(pack)} bytes, not {length}")
     return pack[:length]
 
 

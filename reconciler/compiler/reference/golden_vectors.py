@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Golden vectors: a few inputs with the exact outputs, so that a device can judge its own engine."""
+"""Golden vectors: a few inputs with their exact outputs, with which a device checks its own engine."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _MAX_LITERAL_BYTES = 64
 def with_golden_vectors(
     pack: Pack, inputs: Sequence[Descriptor], outputs: Sequence[Descriptor], samples: Sequence[tuple[bytes, ...]]
 ) -> bytes:
-    """Add golden vectors, with the outputs that the reference computes, and write the pack."""
+    """Add golden vectors with the outputs of the reference interpreter, and assemble the pack."""
     empty = tuple(bytes(d.nbytes) for d in outputs)
     network = pack.kind is PackKind.NEURAL_NETWORK and sum(map(len, empty)) <= _MAX_LITERAL_BYTES
     generated = DEFAULT_SEEDS if network else DEFAULT_SEEDS[:1]
     draft = [Golden(empty, seed=seed) for seed in generated]
     draft += [Golden(empty, sample) for sample in samples[:2] if sum(map(len, sample)) <= _MAX_LITERAL_BYTES]
     drafted = assemble(_with_sections(pack, {SectionId.GOLDEN: encode_golden(draft)}))
-    check_pack(drafted)  # a model that contradicts itself ends here, before anything of it runs
+    check_pack(drafted)  # refuses an inconsistent model before any of it runs
     probe = ReferenceInterpreter(drafted)
     vectors = [
         replace(v, outputs=probe.run(generate_inputs(v.seed, inputs) if v.seed else v.inputs).outputs) for v in draft

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a pack of any kind by the book."""
+"""The reference interpreter: runs a pack of any kind as docs/specs/pack.md defines it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from reconciler.compiler.reference.threshold import run_threshold
 
 @dataclass(frozen=True, slots=True)
 class InferenceResult:
-    """What an inference gives: the outputs' bytes and the two numbers that agents count."""
+    """The result of an inference: the bytes of the outputs, and the decision and score that agents count."""
 
     outputs: tuple[bytes, ...]
     decision: int
@@ -38,7 +38,7 @@ class InferenceResult:
 
 
 class ReferenceInterpreter:
-    """A pack, ready to run."""
+    """Runs inferences of one pack."""
 
     def __init__(self, data: bytes) -> None:
         self.pack: Pack = disassemble(data)
@@ -49,7 +49,7 @@ class ReferenceInterpreter:
     def run(self, inputs: Sequence[bytes], parameters: Sequence[int] | None = None) -> InferenceResult:
         """Run one inference."""
         if [len(i) for i in inputs] != [d.nbytes for d in self.inputs]:
-            raise PackMalformed(f"inputs must have {[d.nbytes for d in self.inputs]} bytes")
+            raise PackMalformed(f"the inputs must have {[d.nbytes for d in self.inputs]} bytes")
         values = [p.default for p in self.parameters] if parameters is None else list(parameters)
         if self.pack.kind is PackKind.NEURAL_NETWORK:
             return self._run_network(inputs, values)
@@ -62,29 +62,29 @@ class ReferenceInterpreter:
         return InferenceResult((np.array(numbers, "<i4").tobytes(),), numbers[0], score)
 
     def _run_network(self, inputs: Sequence[bytes], values: list[int]) -> InferenceResult:
-        machine = ReferenceNetwork(
+        network = ReferenceNetwork(
             decode_tensors(self.pack.section(SectionId.TENSORS)),
             self.pack.section(SectionId.WEIGHTS),
             self.pack.arena_bytes,
         )
         for descriptor, data in zip(self.inputs, inputs, strict=True):
-            machine.store(_tensor(descriptor), np.frombuffer(data, np.int8).astype(np.int64))
-        machine.run(decode_plan(self.pack.section(SectionId.PLAN)))
+            network.store(_tensor(descriptor), np.frombuffer(data, np.int8).astype(np.int64))
+        network.run(decode_plan(self.pack.section(SectionId.PLAN)))
         tensors = [d for d in self.outputs if d.tensor is not None]
-        blobs = [machine.get(_tensor(d)).astype(np.int8).tobytes() for d in tensors]
+        blobs = [network.get(_tensor(d)).astype(np.int8).tobytes() for d in tensors]
         head = self.pack.section(SectionId.HEAD)
         if not head:
             return InferenceResult(tuple(blobs), 0, 0)
-        decision, score = decide(decode_head(head), machine, values)
+        decision, score = decide(decode_head(head), network, values)
         return InferenceResult((*blobs, np.array([decision, score], "<i4").tobytes()), decision, score)
 
     def golden_inputs(self, index: int) -> tuple[bytes, ...]:
-        """Return the inputs of a golden vector, generated if it has a seed."""
+        """Return the inputs of a golden vector; they are generated if it has a seed."""
         vector = self.golden[index]
         return generate_inputs(vector.seed, self.inputs) if vector.seed else vector.inputs
 
     def first_wrong_golden(self) -> int | None:
-        """Return the first golden vector whose outputs are not reproduced, or None."""
+        """Return the index of the first golden vector that is not reproduced, or None."""
         for index, vector in enumerate(self.golden):
             if self.run(self.golden_inputs(index)).outputs != vector.outputs:
                 return index
@@ -93,12 +93,12 @@ class ReferenceInterpreter:
 
 def _tensor(descriptor: Descriptor) -> int:
     if descriptor.tensor is None:
-        raise PackMalformed("an input of a network must be a tensor")
+        raise PackMalformed("an input or output of a network must be a tensor")
     return descriptor.tensor
 
 
 def generate_inputs(seed: int, inputs: Sequence[Descriptor]) -> tuple[bytes, ...]:
-    """Make the inputs that a seed stands for (docs/specs/pack.md section 4)."""
+    """Generate the inputs for a seed (docs/specs/pack.md section 4)."""
     state = seed
     blobs = []
     for descriptor in inputs:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where each tensor lies in the arena: life spans in, offsets out."""
+"""Lays out the arena: from the lifetimes of buffers to their offsets."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ ALIGNMENT = 4
 
 @dataclass(frozen=True, slots=True)
 class BufferLifetime:
-    """A buffer's size, and the first and last operator during which it must be whole."""
+    """The size of a buffer, and the first and last operator during which it must be whole."""
 
     size: int
     first: int
     last: int
 
-    def meets(self, other: BufferLifetime) -> bool:
-        """Tell whether both are alive at one time."""
+    def overlaps(self, other: BufferLifetime) -> bool:
+        """Return whether both are alive at the same time."""
         return self.first <= other.last and other.first <= self.last
 
 
 @dataclass(frozen=True, slots=True)
 class ArenaLayout:
-    """The offsets, in the order of the buffers, and the bytes in all."""
+    """The offsets in the order of the buffers, and the size of the arena."""
 
     offsets: tuple[int, ...]
     size: int
 
 
 def lay_out_arena(lifetimes: Sequence[BufferLifetime]) -> ArenaLayout:
-    """Place the largest first, each at the lowest offset that no live neighbour covers.
+    """Place buffers one by one, each at the lowest offset that is free during its lifetime.
 
-    Several orders are tried and the smallest result is kept: they cost nothing, and each of them
-    wins on some network.
+    Several orders are tried, such as the largest first, and the smallest layout wins. Trying them is cheap,
+    and each order is the best one for some network.
     """
-    everyone = range(len(lifetimes))
+    indices = range(len(lifetimes))
     orders = (
-        sorted(everyone, key=lambda i: (-lifetimes[i].size, lifetimes[i].first, i)),
-        sorted(everyone, key=lambda i: (-lifetimes[i].size, -lifetimes[i].last, i)),
-        sorted(everyone, key=lambda i: (lifetimes[i].first, -lifetimes[i].size, i)),
+        sorted(indices, key=lambda i: (-lifetimes[i].size, lifetimes[i].first, i)),
+        sorted(indices, key=lambda i: (-lifetimes[i].size, -lifetimes[i].last, i)),
+        sorted(indices, key=lambda i: (lifetimes[i].first, -lifetimes[i].size, i)),
         sorted(
-            everyone,
+            indices,
             key=lambda i: (-(lifetimes[i].last - lifetimes[i].first) * lifetimes[i].size, lifetimes[i].first, i),
         ),
     )
@@ -50,9 +50,9 @@ def lay_out_arena(lifetimes: Sequence[BufferLifetime]) -> ArenaLayout:
 
 
 def lower_bound(lifetimes: Sequence[BufferLifetime]) -> int:
-    """Bytes that are alive at the worst moment: no layout can do with less."""
-    moments = {life.first for life in lifetimes}
-    return max((sum(_aligned(x.size) for x in lifetimes if x.first <= at <= x.last) for at in moments), default=0)
+    """Return the largest number of bytes alive at the same time; no layout needs less."""
+    starts = {lifetime.first for lifetime in lifetimes}
+    return max((sum(_aligned(x.size) for x in lifetimes if x.first <= at <= x.last) for at in starts), default=0)
 
 
 def _aligned(size: int) -> int:
@@ -62,15 +62,15 @@ def _aligned(size: int) -> int:
 def _place(lifetimes: Sequence[BufferLifetime], order: Sequence[int]) -> ArenaLayout:
     offsets: dict[int, int] = {}
     for index in order:
-        life = lifetimes[index]
+        lifetime = lifetimes[index]
         taken = sorted(
             (offsets[other], offsets[other] + _aligned(lifetimes[other].size))
             for other in offsets
-            if life.meets(lifetimes[other])
+            if lifetime.overlaps(lifetimes[other])
         )
         at = 0
         for start, end in taken:
-            if at + _aligned(life.size) <= start:
+            if at + _aligned(lifetime.size) <= start:
                 break
             at = max(at, end)
         offsets[index] = at

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a `.tflite` file into a small graph, and trusts nothing in it.
+"""Reads a `.tflite` file into a graph of tensors and operators. The file is not trusted.
 
-The flatbuffer's own Python accessors check no lengths, so every vector is bounded before it is
-walked, and whatever they raise on damaged offsets becomes one clear error.
+The Python accessors of flatbuffers check no lengths, so every vector is bounded before it is read, and any
+exception that damaged offsets cause becomes one clear error.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _OPERATOR_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).i
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """One tensor: constant if it has data."""
+    """A tensor; it is a constant if it has data."""
 
     index: int
     name: str
@@ -65,57 +65,59 @@ class Tensor:
 
     @property
     def elements(self) -> int:
-        """How many elements there are."""
+        """The number of elements."""
         return math.prod(self.shape)
 
     @property
     def scale(self) -> float:
-        """The only scale."""
+        """The scale, of which there must be one."""
         if len(self.scales) != 1 or not self.scales[0] > 0 or not math.isfinite(self.scales[0]):
-            raise ModelUnreadable(f"tensor {self.index} ({self.name}) is not quantized with one scale")
+            raise ModelUnreadable(f"tensor {self.index} ({self.name}) is not quantized with a single scale")
         return self.scales[0]
 
     @property
     def zero_point(self) -> int:
-        """The only zero point."""
+        """The zero point, of which there must be one."""
         if len(self.zero_points) != 1:
-            raise ModelUnreadable(f"tensor {self.index} ({self.name}) has {len(self.zero_points)} zero points, not one")
+            raise ModelUnreadable(
+                f"tensor {self.index} ({self.name}) has {len(self.zero_points)} zero points instead of one"
+            )
         return self.zero_points[0]
 
     def ints(self) -> list[int]:
-        """Return a constant's values as integers."""
+        """Return the values of a constant as integers."""
         codes = {"INT32": "<i4", "INT64": "<i8", "INT8": "<i1"}
         if self.data is None or self.type not in codes:
-            raise ModelUnreadable(f"tensor {self.index} ({self.name}) should be a constant of integers")
+            raise ModelUnreadable(f"tensor {self.index} ({self.name}) must be a constant of integers")
         return [int(v) for v in np.frombuffer(self.data, codes[self.type])]
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One operator with its place in the model."""
+    """An operator of the graph."""
 
     index: int
     name: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    table: str  # the name of its options' table, if it is one that is known here
+    table: str  # the name of its table of options, if this module knows it
     options: Mapping[str, Any]
 
     @property
-    def place(self) -> str:
-        """Where it stands, for messages."""
+    def location(self) -> str:
+        """Where the operator is, for messages."""
         return f"operator {self.index} ({self.name})"
 
     def option(self, name: str) -> int:
         """Return a field of the options."""
         if name not in self.options:
-            raise ModelUnreadable(f"{self.place} lacks its option {name}")
+            raise ModelUnreadable(f"{self.location} lacks the option {name}")
         return int(self.options[name])
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The only subgraph of a model."""
+    """The graph of a model with one subgraph."""
 
     tensors: tuple[Tensor, ...]
     nodes: tuple[Node, ...]
@@ -124,11 +126,11 @@ class Graph:
 
 
 def read_graph(data: bytes) -> Graph:
-    """Read a model's only subgraph, or say what is wrong with the file."""
+    """Read the graph of a model."""
     if len(data) > MAX_FILE_BYTES:
-        raise ModelUnreadable(f"the model has {len(data)} bytes; at most {MAX_FILE_BYTES} are taken")
+        raise ModelUnreadable(f"the model has {len(data)} bytes; the limit is {MAX_FILE_BYTES}")
     if len(data) < 16 or data[4:8] != b"TFL3":  # noqa: PLR2004 - root offset, identifier, one table
-        raise ModelUnreadable("not a TensorFlow Lite model: the identifier TFL3 is missing")
+        raise ModelUnreadable("the file is not a TensorFlow Lite model: it lacks the identifier TFL3")
     try:
         return _Reader(data).graph()
     except (struct.error, IndexError, ValueError, TypeError, OverflowError, AttributeError) as error:
@@ -136,7 +138,7 @@ def read_graph(data: bytes) -> Graph:
 
 
 class _Reader:
-    """Walks one flatbuffer with a bound on everything."""
+    """Reads one flatbuffer within fixed bounds."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -145,7 +147,9 @@ class _Reader:
     def graph(self) -> Graph:
         model = self._model
         if model.SubgraphsLength() != 1:
-            raise ModelUnreadable(f"the model has {model.SubgraphsLength()} subgraphs; packs have one")
+            raise ModelUnreadable(
+                f"the model has {model.SubgraphsLength()} subgraphs; only models with one can be built"
+            )
         main = model.Subgraphs(0)
         self._bound("tensors", main.TensorsLength(), MAX_TENSORS)
         self._bound("operators", main.OperatorsLength(), MAX_OPERATORS)
@@ -163,12 +167,12 @@ class _Reader:
         _check_wiring(graph)
         return graph
 
-    def _bound(self, what: str, count: int, most: int) -> None:
-        if not 0 <= count <= most:
-            raise ModelUnreadable(f"the model claims {count} {what}; at most {most} are taken")
+    def _bound(self, what: str, count: int, limit: int) -> None:
+        if not 0 <= count <= limit:
+            raise ModelUnreadable(f"the model declares {count} {what}; the limit is {limit}")
 
-    def _vector(self, what: str, length: int, get: Callable[[int], Any], most: int) -> list[Any]:
-        self._bound(what, length, most)
+    def _vector(self, what: str, length: int, get: Callable[[int], Any], limit: int) -> list[Any]:
+        self._bound(what, length, limit)
         return [get(i) for i in range(length)]
 
     def _tensor(self, table: Any, index: int) -> Tensor:  # noqa: ANN401 - generated accessor without types
@@ -178,7 +182,7 @@ class _Reader:
         shape = tuple(self._vector("dimensions", table.ShapeLength(), table.Shape, 8))
         size = math.prod(shape)
         if any(d < 1 for d in shape) or size > MAX_TENSOR_ELEMENTS:
-            raise ModelUnreadable(f"tensor {index} ({name}) has the shape {list(shape)}; that can't be held")
+            raise ModelUnreadable(f"tensor {index} ({name}) has the shape {list(shape)}, which is out of range")
         data = self._constant(table, index, size * _SIZES.get(table.Type(), 0))
         scales: list[float] = []
         zero_points: list[int] = []
@@ -198,12 +202,16 @@ class _Reader:
         if buffer is None or buffer.DataLength() == 0:
             return None
         if table.Sparsity() is not None:
-            raise ModelUnreadable(f"tensor {index} is sparse; packs hold dense weights: convert without sparsity")
+            raise ModelUnreadable(
+                f"tensor {index} is sparse, but packs hold dense weights: convert the model without sparsity"
+            )
         if buffer.DataLength() != expected:
-            raise ModelUnreadable(f"tensor {index} has {buffer.DataLength()} bytes of data, its shape needs {expected}")
+            raise ModelUnreadable(
+                f"tensor {index} has {buffer.DataLength()} bytes of data; its shape requires {expected}"
+            )
         content = buffer.DataAsNumpy().tobytes()
         if len(content) != expected:
-            raise ModelUnreadable(f"the data of tensor {index} lies outside the file")
+            raise ModelUnreadable(f"the data of tensor {index} is outside of the file")
         return bytes(content)
 
     def _node(self, table: Any, index: int) -> Node:  # noqa: ANN401 - as above
@@ -221,7 +229,7 @@ class _Reader:
 
 
 def _options(table: Any) -> tuple[str, Mapping[str, Any]]:  # noqa: ANN401 - one of many generated classes
-    """Take the fields out while damage is still looked for; of tables that nothing here reads, none."""
+    """Read the options now, while exceptions mean damage; skip tables that no lowering uses."""
     kind = table.BuiltinOptionsType()
     union = table.BuiltinOptions()
     name = _OPTION_TABLES.get(kind, "")
@@ -233,27 +241,29 @@ def _options(table: Any) -> tuple[str, Mapping[str, Any]]:  # noqa: ANN401 - one
 
 
 def _check_wiring(graph: Graph) -> None:
-    """Each tensor is made once, before it is used: no cycles, nothing out of nowhere."""
+    """Check that each tensor is written once, before it is read, so that there are no cycles."""
     count = len(graph.tensors)
-    made = {i for i, tensor in enumerate(graph.tensors) if tensor.data is not None}
+    written = {i for i, tensor in enumerate(graph.tensors) if tensor.data is not None}
     for index in (*graph.inputs, *graph.outputs):
         if not 0 <= index < count:
             raise ModelUnreadable(f"the model names tensor {index}, which does not exist")
-    made.update(graph.inputs)
+    written.update(graph.inputs)
     for node in graph.nodes:
-        _check_node(node, made, count)
+        _check_node(node, written, count)
     for index in graph.outputs:
-        if index not in made:
-            raise ModelUnreadable(f"nothing makes the output tensor {index}")
+        if index not in written:
+            raise ModelUnreadable(f"no operator writes the output tensor {index}")
 
 
-def _check_node(node: Node, made: set[int], count: int) -> None:
+def _check_node(node: Node, written: set[int], count: int) -> None:
     for index in node.inputs:
         if index != -1 and not 0 <= index < count:
-            raise ModelUnreadable(f"{node.place} reads tensor {index}, which does not exist")
-        if index != -1 and index not in made:
-            raise ModelUnreadable(f"{node.place} reads tensor {index} before anything makes it: a cycle?")
+            raise ModelUnreadable(f"{node.location} reads tensor {index}, which does not exist")
+        if index != -1 and index not in written:
+            raise ModelUnreadable(
+                f"{node.location} reads tensor {index} before any operator writes it, so there may be a cycle"
+            )
     for index in node.outputs:
-        if not 0 <= index < count or index in made:
-            raise ModelUnreadable(f"{node.place} writes tensor {index}, which does not exist or is made already")
-        made.add(index)
+        if not 0 <= index < count or index in written:
+            raise ModelUnreadable(f"{node.location} writes tensor {index}, which does not exist or is written twice")
+        written.add(index)

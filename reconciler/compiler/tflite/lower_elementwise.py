@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lowering of operators that work on each element, or on a row of them."""
+"""Lowers the operators that work on single elements or rows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def lower_add(plan: PlanBuilder, node: Node) -> None:
     m2, s2 = quantize_multiplier(x2.scale / twice)
     m_out, s_out = quantize_multiplier(twice / ((1 << 20) * y.scale))
     if max(s1, s2, s_out) > 0:
-        raise OperatorUnsupported(f"{node.place}: the output's scale is far too small for its inputs")
+        raise OperatorUnsupported(f"{node.location}: the scale of the output is too small for that of its inputs")
     low, high = activation_range(int(node.options.get("fusedActivationFunction", 0)), y, node)
     plan.emit(Add(first, target, low, high, second, m1, m2, m_out, s1, s2, s_out))
 
@@ -56,7 +56,7 @@ def lower_quantize(plan: PlanBuilder, node: Node) -> None:
 
 
 def lower_relu(plan: PlanBuilder, node: Node) -> None:
-    """RELU and its kin as operators of their own."""
+    """RELU and its variants, if they are not fused into another operator."""
     source, target = plan.input(node), plan.output(node)
     x, y = plan.values[source], plan.values[target]
     multiplier, shift = quantize_multiplier(float(np.float32(x.scale) / np.float32(y.scale)))
@@ -76,10 +76,12 @@ def lower_softmax(plan: PlanBuilder, node: Node) -> None:
     source, target = plan.input(node), plan.output(node)
     x, y = plan.values[source], plan.values[target]
     if y.zero_point != -128 or y.scale != 1.0 / 256:  # noqa: PLR2004 - what the oracle demands
-        raise OperatorUnsupported(f"{node.place}: the output must have scale 1/256 and zero point -128")
+        raise OperatorUnsupported(
+            f"{node.location}: the output must have the scale 1/256 and the zero point -128: convert the model again"
+        )
     real = min(float(node.options.get("beta", 1.0)) * float(x.scale) * (1 << 26), float((1 << 31) - 1))
     multiplier, shift = quantize_multiplier(real)
     if shift < 0:
-        raise OperatorUnsupported(f"{node.place}: the input's scale {x.scale} is too small")
+        raise OperatorUnsupported(f"{node.location}: the scale {x.scale} of the input is too small")
     radius = math.floor(31.0 * (1 << 26) / (1 << shift))
     plan.emit(Softmax(source, target, -128, 127, multiplier, shift, max(-255, -radius)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes a pack of a quantized `.tflite` model."""
+"""Builds the pack of a quantized `.tflite` model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MAX_RECONSTRUCTION_ELEMENTS = 32768
 
 @dataclass(frozen=True, slots=True)
 class NetworkPack:
-    """A built pack and what is worth telling about it."""
+    """A pack, the placement of its tensors, and notes for the build report."""
 
     data: bytes
     placement: TensorPlacement
@@ -53,7 +53,7 @@ def build_network(
     parameters: Sequence[Parameter] = (),
     samples: Sequence[tuple[bytes, ...]] = (),
 ) -> NetworkPack:
-    """Return the pack of a full-int8 model, with golden vectors from seeds and small samples."""
+    """Build the pack of a full-int8 model, with golden vectors from seeds and small samples."""
     plan, inputs, outputs = lower(read_graph(model))
     head = None if decision is None else _head(plan, inputs, outputs, decision)
     keep = frozenset([head.second] if head and head.mode is DecisionMode.RECONSTRUCTION else [])
@@ -91,8 +91,8 @@ def _head(plan: PlanBuilder, inputs: tuple[int, ...], outputs: tuple[int, ...], 
     a, b = plan.values[first], plan.values[inputs[0]]
     if a.elements != b.elements or a.elements > _MAX_RECONSTRUCTION_ELEMENTS:
         raise OperatorUnsupported(
-            f"a reconstruction must have as many elements as the input ({b.elements}), at most "
-            f"{_MAX_RECONSTRUCTION_ELEMENTS}; this output has {a.elements}"
+            f"a reconstruction must have as many elements as the input ({b.elements}) and at most "
+            f"{_MAX_RECONSTRUCTION_ELEMENTS}; the output has {a.elements}: change the model or spec.decide"
         )
     multiplier, shift = quantize_multiplier(float(b.scale) / float(a.scale))
     return Head(decision.mode, decision.parameter, first, inputs[0], multiplier, shift)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The numeric oracle: the reference kernels of TensorFlow Lite, never the optimized ones."""
+"""The oracle: the reference kernels of TensorFlow Lite, never the optimized ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reconciler.compiler.tflite.plan_builder import Value
 
 
 class Oracle:
-    """One model in the reference interpreter."""
+    """A model in the interpreter of TensorFlow Lite, with its reference kernels."""
 
     def __init__(self, model: bytes) -> None:
         self._interpreter = Interpreter(

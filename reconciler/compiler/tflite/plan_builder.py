@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Collects a network's tensors, weights and operators, and gives every tensor its place."""
+"""Collects the values, weights and operators of a plan while a graph is lowered."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MAX_DIM = 65535
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A tensor of the plan: a view on a buffer, or a constant."""
+    """A tensor of the plan: a view of a buffer in the arena, or a constant in the weights."""
 
     dims: Dims
     scale: float
@@ -37,49 +37,51 @@ class Value:
 
     @property
     def elements(self) -> int:
-        """How many elements, and bytes, there are."""
+        """The number of elements, which is also the number of bytes."""
         return math.prod(self.dims)
 
 
 @dataclass(slots=True)
 class PlanBuilder:
-    """The state of one lowering."""
+    """A plan under construction."""
 
     graph: Graph
     values: list[Value] = field(default_factory=list)
     operators: list[Operator] = field(default_factory=list)
-    of_tensor: dict[int, int] = field(default_factory=dict)  # graph tensor: value
-    buffers: list[int] = field(default_factory=list)  # sizes
+    of_tensor: dict[int, int] = field(default_factory=dict)  # from tensors of the graph to values
+    buffers: list[int] = field(default_factory=list)  # their sizes
     weights: bytearray = field(default_factory=bytearray)
     notes: list[str] = field(default_factory=list)
     _blobs: dict[bytes, int] = field(default_factory=dict)
 
     def tensor(self, node: Node, position: int) -> Tensor:
-        """Return the graph's tensor that an operator reads at a position."""
+        """Return the tensor that an operator reads at a position."""
         if position >= len(node.inputs) or node.inputs[position] < 0:
-            raise OperatorUnsupported(f"{node.place}: input {position} is missing")
+            raise OperatorUnsupported(f"{node.location}: input {position} is missing")
         return self.graph.tensors[node.inputs[position]]
 
     def optional(self, node: Node, position: int) -> Tensor | None:
-        """As `tensor`, for inputs that may be left out."""
+        """Return the tensor that an operator reads at a position, or None if it is omitted."""
         absent = position >= len(node.inputs) or node.inputs[position] < 0
         return None if absent else self.graph.tensors[node.inputs[position]]
 
     def constant(self, node: Node, position: int) -> Tensor:
-        """Return an input that must be constant."""
+        """Return the tensor at a position, which must be a constant."""
         tensor = self.tensor(node, position)
         if tensor.data is None:
-            raise OperatorUnsupported(f"{node.place}: input {position} must be a constant")
+            raise OperatorUnsupported(f"{node.location}: input {position} must be a constant")
         return tensor
 
     def value_of(self, index: int, node: Node | None = None) -> int:
-        """Return the value of a graph's tensor; constants are put into the weights."""
+        """Return the value of a tensor; a constant is added to the weights."""
         if index in self.of_tensor:
             return self.of_tensor[index]
         tensor = self.graph.tensors[index]
         dims, zero_point = self.dims_of(tensor, node), self.zero_point_of(tensor, node)
         if tensor.data is None:
-            raise OperatorUnsupported(f"{node.place if node else 'the model'} reads tensor {index} that nothing makes")
+            raise OperatorUnsupported(
+                f"{node.location if node else 'the model'} reads tensor {index}, which no operator writes"
+            )
         offset = self.blob(tensor.data)
         self.of_tensor[index] = self._append(Value(dims, tensor.scale, zero_point, None, offset))
         return self.of_tensor[index]
@@ -89,7 +91,7 @@ class PlanBuilder:
         return self.value_of(self.tensor(node, position).index, node)
 
     def make(self, index: int, node: Node | None = None) -> int:
-        """Give a graph's tensor a buffer and a value of its own."""
+        """Add a buffer and a value for a tensor."""
         tensor = self.graph.tensors[index]
         dims = self.dims_of(tensor, node)
         self.buffers.append(math.prod(dims))
@@ -98,30 +100,32 @@ class PlanBuilder:
         return self.of_tensor[index]
 
     def output(self, node: Node) -> int:
-        """Make the value that an operator writes."""
+        """Add the value that an operator writes."""
         if len(node.outputs) != 1:
-            raise OperatorUnsupported(f"{node.place} has {len(node.outputs)} outputs; packs know one")
+            raise OperatorUnsupported(
+                f"{node.location} has {len(node.outputs)} outputs; only operators with one are supported"
+            )
         return self.make(node.outputs[0], node)
 
     def view(self, value: int, dims: Dims) -> int:
-        """Return the same bytes under other dims."""
+        """Return a value with the same bytes and other dimensions."""
         old = self.values[value]
         if old.dims == dims:
             return value
         if math.prod(dims) != old.elements:
-            raise OperatorUnsupported(f"{list(old.dims)} can't be seen as {list(dims)}")
+            raise OperatorUnsupported(f"a tensor of shape {list(old.dims)} cannot be reshaped to {list(dims)}")
         for number, other in enumerate(self.values):
             if other == replace(old, dims=dims):
                 return number
         return self._append(replace(old, dims=dims))
 
     def alias(self, node: Node) -> None:
-        """Make an operator's output another view of its input's bytes."""
+        """Make the output of an operator a view of its input."""
         source = self.input(node)
         tensor = self.graph.tensors[node.outputs[0]]
         same = (tensor.scale, tensor.zero_point) == (self.values[source].scale, self.values[source].zero_point)
         if not same:
-            raise OperatorUnsupported(f"{node.place} changes the scale; convert the model again")
+            raise OperatorUnsupported(f"{node.location} changes the scale: convert the model again")
         self.of_tensor[tensor.index] = self.view(source, self.dims_of(tensor, node))
 
     def emit(self, operator: Operator) -> None:
@@ -129,38 +133,41 @@ class PlanBuilder:
         self.operators.append(operator)
 
     def blob(self, data: bytes) -> int:
-        """Put bytes into the weights, once, and return their offset."""
+        """Add bytes to the weights unless they are there, and return their offset."""
         if data not in self._blobs:
             self._blobs[data] = len(self.weights)
             self.weights += pad4(data)
         return self._blobs[data]
 
     def array(self, values: npt.NDArray[np.int64], code: str) -> int:
-        """Put integers into the weights and return their offset."""
+        """Add integers to the weights and return their offset."""
         limits = np.iinfo(np.dtype(code))
         if values.min() < limits.min or values.max() > limits.max:
-            raise DoesNotFit(f"a value of {int(np.abs(values).max())} does not fit into {code}")
+            raise DoesNotFit(f"a value of {int(np.abs(values).max())} does not fit the type {code}")
         return self.blob(values.astype(code).tobytes())
 
     def dims_of(self, tensor: Tensor, node: Node | None) -> Dims:
-        """Bring a shape to four dims by leading ones."""
+        """Return a shape as four dimensions, with leading ones."""
         if len(tensor.shape) > 4 or any(d > _MAX_DIM for d in tensor.shape):  # noqa: PLR2004 - N H W C
             raise OperatorUnsupported(
-                f"{node.place if node else 'the model'}: shape {list(tensor.shape)} has too many dims"
+                f"{node.location if node else 'the model'}: the shape {list(tensor.shape)} "
+                "has too many or too large dimensions"
             )
         filled = (1,) * (4 - len(tensor.shape)) + tensor.shape
         return (filled[0], filled[1], filled[2], filled[3])
 
     def zero_point_of(self, tensor: Tensor, node: Node | None) -> int:
-        """Return an int8 tensor's zero point; any other type is not for packs."""
+        """Return the zero point of a tensor, which must be int8."""
         if tensor.type != "INT8":
-            where = node.place if node else "an input or output"
+            where = node.location if node else "an input or output"
             raise OperatorUnsupported(
-                f"{where}: tensor {tensor.index} ({tensor.name}) is {tensor.type}; packs compute in int8: "
+                f"{where}: tensor {tensor.index} ({tensor.name}) is {tensor.type}, but packs compute in int8: "
                 "quantize the whole model to full int8"
             )
         if not -128 <= tensor.zero_point <= 127:  # noqa: PLR2004 - int8
-            raise OperatorUnsupported(f"tensor {tensor.index} has the zero point {tensor.zero_point}")
+            raise OperatorUnsupported(
+                f"tensor {tensor.index} has the zero point {tensor.zero_point}, which is not an int8"
+            )
         return tensor.zero_point
 
     def _append(self, value: Value) -> int:

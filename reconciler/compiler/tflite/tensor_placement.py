@@ -19,7 +19,7 @@ _IN_PLACE = (Add, Mul, Quantize, Lookup)
 
 @dataclass(frozen=True, slots=True)
 class TensorPlacement:
-    """The records of all tensors, the layout of the arena, and the least memory that any layout needs."""
+    """The records of all tensors, the layout of the arena, and a lower bound for any layout."""
 
     records: list[TensorRecord]
     layout: ArenaLayout

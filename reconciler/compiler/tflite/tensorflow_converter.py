@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From `.keras` and SavedModel to `.tflite`: the only place that imports TensorFlow, in the build subprocess."""
+"""Converts `.keras` files and SavedModels to `.tflite` with TensorFlow.
+
+No other module imports TensorFlow, and this one only runs in the build subprocess.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from reconciler.compiler.tflite.model_archives import check_keras, check_operati
 
 @dataclass(frozen=True, slots=True)
 class ConvertedModel:
-    """The same model quantized to full int8, and in float as it came."""
+    """A model quantized to full int8, and the same model in float."""
 
     int8: bytes
     float32: bytes
@@ -27,7 +30,9 @@ class ConvertedModel:
 def convert_model(name: str, data: bytes, representative: npt.NDArray[np.float64] | None) -> ConvertedModel:
     """Quantize a float model with representative data."""
     if representative is None:
-        raise BuildFailed(f"{name} is a float model: spec.quantize.representative must name data to find its ranges")
+        raise BuildFailed(
+            f"{name} is a float model: name representative data in spec.quantize.representative, which sets its ranges"
+        )
     with tempfile.TemporaryDirectory() as folder:
         if name.endswith(".keras"):
             check_keras(name, data)
@@ -51,16 +56,16 @@ def _load_keras(name: str, data: bytes, folder: Path) -> Any:  # noqa: ANN401 - 
         return tensorflow.keras.models.load_model(path, compile=False, safe_mode=True)
     except MemoryError:
         raise
-    except Exception as error:  # the loader raises whatever its many parts raise
-        raise ModelUnreadable(f"{name} can't be loaded: {_first_line(error)}") from error
+    except Exception as error:  # the loader passes on any exception of its parts
+        raise ModelUnreadable(f"TensorFlow cannot load {name}: {_first_line(error)}") from error
 
 
 def _convert_keras(model: Any, representative: npt.NDArray[np.float64]) -> ConvertedModel:  # noqa: ANN401
     tensorflow = _tensorflow()
     if len(model.inputs) != 1:
-        raise BuildFailed(f"the model has {len(model.inputs)} inputs; conversion takes models with one")
+        raise BuildFailed(f"the model has {len(model.inputs)} inputs; only models with one input can be converted")
     shape = tuple(model.inputs[0].shape)
-    if shape[0] != 1:  # else Flatten and its kin emit operators that compute shapes
+    if shape[0] != 1:  # otherwise layers such as Flatten add operators that compute shapes
         fixed = tensorflow.keras.Input(batch_shape=(1, *shape[1:]), dtype=model.inputs[0].dtype)
         model = tensorflow.keras.Model(fixed, model(fixed))
     samples = _samples(representative, (1, *shape[1:]))
@@ -72,7 +77,7 @@ def _convert_saved(name: str, folder: Path, representative: npt.NDArray[np.float
     tensorflow = _tensorflow()
     roots = sorted(folder.rglob("saved_model.pb"))
     if len(roots) != 1:
-        raise ModelUnreadable(f"{name} holds {len(roots)} files saved_model.pb; one SavedModel is expected")
+        raise ModelUnreadable(f"{name} has {len(roots)} files named saved_model.pb; it must hold one SavedModel")
     _check_graph(name, roots[0].read_bytes())
     root = str(roots[0].parent)
     try:
@@ -81,7 +86,7 @@ def _convert_saved(name: str, folder: Path, representative: npt.NDArray[np.float
     except MemoryError:
         raise
     except Exception as error:
-        raise ModelUnreadable(f"{name} can't be loaded: {_first_line(error)}") from error
+        raise ModelUnreadable(f"TensorFlow cannot load {name}: {_first_line(error)}") from error
     samples = _samples(representative, (1, *shape[1:]))
     make = tensorflow.lite.TFLiteConverter.from_saved_model
     return ConvertedModel(_run(tensorflow, make(root), samples), _run(tensorflow, make(root), None))
@@ -93,8 +98,8 @@ def _check_graph(name: str, data: bytes) -> None:
     parsed: Any = SavedModel()
     try:
         parsed.ParseFromString(data)
-    except Exception as error:  # DecodeError of protobuf, wherever that lives today
-        raise ModelUnreadable(f"{name}: saved_model.pb is damaged: {_first_line(error)}") from error
+    except Exception as error:  # protobuf's DecodeError, which has moved between versions
+        raise ModelUnreadable(f"saved_model.pb in {name} is damaged: {_first_line(error)}") from error
     operations: set[str] = set()
     for meta in parsed.meta_graphs:
         operations.update(node.op for node in meta.graph_def.node)
@@ -105,7 +110,9 @@ def _check_graph(name: str, data: bytes) -> None:
 
 def _samples(rows: npt.NDArray[np.float64], shape: tuple[Any, ...]) -> list[npt.NDArray[np.float32]]:
     if None in shape or int(np.prod(shape)) != rows.shape[1]:
-        raise BuildFailed(f"a row of the representative data has {rows.shape[1]} values; the model's input is {shape}")
+        raise BuildFailed(
+            f"a row of the representative data has {rows.shape[1]} values; the model's input has the shape {shape}"
+        )
     return [row.astype(np.float32).reshape(shape) for row in rows]
 
 
@@ -125,9 +132,9 @@ def _run(tensorflow: Any, converter: Any, samples: list[npt.NDArray[np.float32]]
         return bytes(converter.convert())
     except MemoryError:
         raise
-    except Exception as error:  # the converter raises whatever its many parts raise
+    except Exception as error:  # the converter passes on any exception of its parts
         raise BuildFailed(
-            f"the model can't be converted to {'int8' if samples else 'float'}: {_first_line(error)}"
+            f"TensorFlow cannot convert the model to {'int8' if samples else 'float'}: {_first_line(error)}"
         ) from error
 
 

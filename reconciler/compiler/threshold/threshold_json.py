@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The smallest model as a file that people write: a weighted sum against a threshold, in JSON.
+"""Threshold models in JSON: a weighted sum that is compared with a threshold.
 
 {"kind": "threshold", "element": "int16", "weights": [1, -2, 1], "bias": 0, "shift": 0,
  "threshold": 120, "golden": [[0, 0, 0], [5, -5, 5]]}
@@ -37,31 +37,31 @@ _SCHEMA: Final[dict[str, Any]] = {
 
 
 def is_threshold_json(data: bytes) -> bool:
-    """Tell whether a JSON file means to be a threshold model."""
+    """Return whether a JSON file declares itself a threshold model."""
     try:
-        told = json.loads(data)
+        document = json.loads(data)
     except (ValueError, RecursionError):
         return False
-    return isinstance(told, dict) and told.get("kind") == "threshold"
+    return isinstance(document, dict) and document.get("kind") == "threshold"
 
 
 def threshold_pack_from_json(data: bytes, parameters: Mapping[str, float] | None = None) -> bytes:
-    """Make a pack of a threshold model's JSON; the fleet repository's parameters go before the file's own."""
+    """Build the pack of a threshold model. Parameters of the model's document override those of the file."""
     try:
-        told = json.loads(data)
-        jsonschema.Draft202012Validator(_SCHEMA).validate(told)
+        document = json.loads(data)
+        jsonschema.Draft202012Validator(_SCHEMA).validate(document)
     except (ValueError, RecursionError) as error:
-        raise ModelUnreadable(f"not JSON: {error}") from error
+        raise ModelUnreadable(f"cannot read the threshold model as JSON: {error}") from error
     except jsonschema.ValidationError as error:
         raise ModelUnreadable(f"{error.json_path}: {error.message}") from error
-    golden = told.get("golden", [])
-    if any(len(x) != len(told["weights"]) for x in golden):
-        raise ModelUnreadable("$.golden: each vector has as many numbers as there are weights")
+    golden = document.get("golden", [])
+    if any(len(x) != len(document["weights"]) for x in golden):
+        raise ModelUnreadable("$.golden: each vector must have as many numbers as there are weights")
     return build_threshold_pack(
-        told["weights"],
-        threshold=int((parameters or {}).get("threshold", told["threshold"])),
-        bias=told.get("bias", 0),
-        shift=told.get("shift", 0),
-        element=ElementType.INT8 if told.get("element") == "int8" else ElementType.INT16,
+        document["weights"],
+        threshold=int((parameters or {}).get("threshold", document["threshold"])),
+        bias=document.get("bias", 0),
+        shift=document.get("shift", 0),
+        element=ElementType.INT8 if document.get("element") == "int8" else ElementType.INT16,
         inputs=golden,
     )
