@@ -18,8 +18,8 @@ from reconciler.compiler.payload.patch import apply_patch, make_patch
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from reconciler.compiler.tflite.network_pack import Decision, build_network
 from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
-from tests.compiler.flatbuilder import Model
-from tests.compiler.forests import forest_packs
+from tests.compiler.random_forests import forest_packs
+from tests.compiler.tflite_builder import Model
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 EDITS = 48

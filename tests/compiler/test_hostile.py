@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hostile model files: a clear error, quickly; nothing of theirs is run."""
+"""Hostile model files end in a clear error, quickly, and none of their code is run."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from reconciler.compiler.forest.ensemble import ensemble_from_json
 from reconciler.compiler.tflite.graph_reader import read_graph
 from reconciler.compiler.tflite.model_archives import check_keras, check_operations, unpack
 from reconciler.compiler.tflite.network_pack import build_network
-from tests.compiler.flatbuilder import Model
 from tests.compiler.make_vectors import _conv
+from tests.compiler.tflite_builder import Model
 
 GOOD = _conv(depthwise=False, padding=0, stride=1)
 
 
 class Trap:
-    """Unpickling this would run a command."""
+    """Unpickling this would create a file."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return Path.touch, (Path("trapped"),)  # type: ignore[return-value]
@@ -43,7 +43,7 @@ def zipped(**members: bytes) -> bytes:
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_a_damaged_flatbuffer_is_refused_or_still_a_model(data: st.DataObject) -> None:
+def test_a_damaged_flatbuffer_is_built_or_refused(data: st.DataObject) -> None:
     damaged = bytearray(GOOD)
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(st.integers(0, len(GOOD) - 1))] = data.draw(st.integers(0, 255))
@@ -62,7 +62,7 @@ def test_a_truncated_flatbuffer_is_refused(cut: int) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(data=st.binary(max_size=300))
-def test_noise_is_refused(data: bytes) -> None:
+def test_random_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(ModelUnreadable):
         read_graph(b"\x1c\0\0\0TFL3" + data)
 
@@ -93,7 +93,7 @@ def test_two_operators_that_write_one_tensor_are_refused() -> None:
         read_graph(model.finish([x], [y]))
 
 
-def test_an_unsupported_operator_is_named_with_its_place_and_what_would_do() -> None:
+def test_an_unsupported_operator_is_refused_with_its_location_and_advice() -> None:
     model = Model()
     x, y, z = (model.tensor([1, 4]) for _ in range(3))
     model.operator("RELU", [x], [y])
@@ -102,7 +102,7 @@ def test_an_unsupported_operator_is_named_with_its_place_and_what_would_do() -> 
         build_network(model.finish([x], [z]))
 
 
-def test_a_float_model_is_told_to_quantize() -> None:
+def test_a_float_model_is_refused_with_advice_to_quantize() -> None:
     model = Model()
     x, y = model.tensor([1, 4], kind="FLOAT32"), model.tensor([1, 4], kind="FLOAT32")
     model.operator("RELU", [x], [y])
@@ -125,7 +125,7 @@ def test_an_array_of_objects_is_refused() -> None:
         read_dataset("x.npy", buffer.getvalue())
 
 
-def test_an_array_that_claims_to_be_huge_is_refused() -> None:
+def test_an_array_that_declares_a_huge_shape_is_refused() -> None:
     buffer = io.BytesIO()
     np.save(buffer, np.zeros(4))
     claimed = buffer.getvalue().replace(b"(4,)", b"(9999999999999,)"[:4].ljust(4))
@@ -140,7 +140,7 @@ def test_an_array_that_claims_to_be_huge_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n", "a,b\n1\n", "a,b\n1,x\n", "a,b\n1,nan\n", "a,b\n1,inf\n", 'a,b\n"1,2\n'])
-def test_a_csv_that_is_no_table_is_refused(text: str) -> None:
+def test_an_invalid_csv_is_refused(text: str) -> None:
     with pytest.raises(ModelUnreadable):
         read_dataset("x.csv", text.encode())
 
@@ -184,7 +184,7 @@ def test_layers_with_code_are_refused(config: object, says: str) -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[" * 100000, b'{"a":' * 500 + b"1" + b"}" * 500])
-def test_a_config_that_can_not_be_read_is_refused(raw: bytes) -> None:
+def test_an_unreadable_config_is_refused(raw: bytes) -> None:
     with pytest.raises(ModelUnreadable):
         check_keras("m.keras", zipped(config__json=raw))
 
@@ -224,7 +224,7 @@ FOREST = {"format": "tinyfleet-forest/1", "mode": "isolation", "features": 2, "s
         {"left": ["x", 1, 2]},
     ],
 )
-def test_trees_that_are_no_trees_are_refused(changes: dict[str, object]) -> None:
+def test_invalid_trees_are_refused(changes: dict[str, object]) -> None:
     ensemble_from_json(json.dumps(FOREST).encode())
     with pytest.raises(ModelUnreadable):
         ensemble_from_json(json.dumps({**FOREST, "trees": [{**TREE, **changes}]}).encode())
@@ -236,6 +236,6 @@ def test_trees_that_are_no_trees_are_refused(changes: dict[str, object]) -> None
         st.none() | st.integers() | st.text(max_size=5), lambda c: st.lists(c) | st.dictionaries(st.text(max_size=9), c)
     )
 )
-def test_any_json_is_refused_with_one_error(document: object) -> None:
+def test_any_other_json_is_refused_with_one_error(document: object) -> None:
     with pytest.raises(ModelUnreadable):
         ensemble_from_json(json.dumps(document).encode())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The build service: same bytes everywhere, each thing once, damage is mended, limits hold."""
+"""The build service: the same bytes everywhere, one build per recipe, damaged entries, and limits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def forest() -> tuple[Files, BuildResult]:
     return files, run_job(BuildJob(forest_recipe(files), files.by_digest))
 
 
-def test_what_was_built_is_not_built_again(tmp_path: Path, forest: tuple[Files, BuildResult]) -> None:
+def test_an_artifact_is_not_built_twice(tmp_path: Path, forest: tuple[Files, BuildResult]) -> None:
     files, recipe = Files(), forest_recipe(Files())
     forest_recipe(files)
     service = BuildService(ArtifactStore(str(tmp_path)))
@@ -41,7 +41,7 @@ def test_what_was_built_is_not_built_again(tmp_path: Path, forest: tuple[Files, 
     assert files.fetched == fetched
 
 
-def test_an_artifact_that_exists_imports_nothing_large(tmp_path: Path, forest: tuple[Files, BuildResult]) -> None:
+def test_a_cached_artifact_imports_no_large_package(tmp_path: Path, forest: tuple[Files, BuildResult]) -> None:
     recipe = forest_recipe(Files())
     ArtifactStore(str(tmp_path)).put(recipe.digest, forest[1])
     (tmp_path / "recipe.json").write_bytes(recipe.to_json())
@@ -74,14 +74,14 @@ def test_a_damaged_entry_is_built_again(tmp_path: Path) -> None:
     assert entry.read_bytes() == whole
 
 
-def test_an_entry_under_another_key_is_not_believed(tmp_path: Path, forest: tuple[Files, BuildResult]) -> None:
+def test_an_entry_under_the_wrong_key_is_ignored(tmp_path: Path, forest: tuple[Files, BuildResult]) -> None:
     store = ArtifactStore(str(tmp_path))
     other = forest_recipe(Files(), parameters={"threshold": 0.7})
     store.put(other.digest, forest[1])
     assert store.get(other.digest) is None
 
 
-def test_any_storage_that_fsspec_knows_will_do(forest: tuple[Files, BuildResult]) -> None:
+def test_a_store_can_be_any_fsspec_url(forest: tuple[Files, BuildResult]) -> None:
     recipe = forest_recipe(Files())
     store = ArtifactStore("memory://artifacts")
     assert store.get(recipe.digest) is None
@@ -90,7 +90,7 @@ def test_any_storage_that_fsspec_knows_will_do(forest: tuple[Files, BuildResult]
         assert ArtifactStore("memory://artifacts").get(recipe.digest) == forest[1]
 
 
-def test_a_store_that_can_not_be_written_says_so(tmp_path: Path, forest: tuple[Files, BuildResult]) -> None:
+def test_a_store_that_cannot_be_written_is_unavailable(tmp_path: Path, forest: tuple[Files, BuildResult]) -> None:
     (tmp_path / "file").write_text("no folder")
     store = ArtifactStore(str(tmp_path / "file"))
     with pytest.raises(StoreUnavailable):
@@ -98,7 +98,7 @@ def test_a_store_that_can_not_be_written_says_so(tmp_path: Path, forest: tuple[F
     with pytest.raises(StoreUnavailable):
         store.get("ab" * 32)
     with pytest.raises(StoreUnavailable), store.exclusively("ab" * 32):
-        pytest.fail("the lock can't be had")
+        pytest.fail("the lock cannot be taken")
 
 
 def test_concurrent_requests_build_once(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_any_executor_gives_the_same_bytes(tmp_path: Path, forest: tuple[Files, 
         assert BuildService(ArtifactStore(str(tmp_path)), executor=pool).build(recipe, files) == forest[1]
 
 
-def test_bytes_do_not_depend_on_hash_seed_or_threads(
+def test_bytes_do_not_depend_on_the_hash_seed_or_threads(
     forest: tuple[Files, BuildResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONHASHSEED", "99")
@@ -142,7 +142,7 @@ def test_bytes_do_not_depend_on_hash_seed_or_threads(
     assert run_job(BuildJob(forest_recipe(files), files.by_digest)) == forest[1]
 
 
-def test_a_recipe_survives_its_canonical_form() -> None:
+def test_a_recipe_is_read_as_written() -> None:
     files = Files()
     train = TrainSpec("extra-trees", 5, features=(FeatureOf("rms"), FeatureOf("kurtosis", 1)), channels=2)
     gate = GateSpec("accuracy", at_least=0.5, data=files.add("holdout.csv", b"x"))
@@ -150,7 +150,7 @@ def test_a_recipe_survives_its_canonical_form() -> None:
     assert recipe_from_json(recipe.to_json()) == recipe
 
 
-def test_every_change_of_the_recipe_is_another_key() -> None:
+def test_every_change_of_a_recipe_changes_its_digest() -> None:
     files = Files()
     recipe = forest_recipe(files)
     others = [
@@ -164,13 +164,13 @@ def test_every_change_of_the_recipe_is_another_key() -> None:
     assert len({each.digest for each in (recipe, *others)}) == 7
 
 
-def test_a_file_with_other_bytes_is_refused(tmp_path: Path) -> None:
+def test_a_file_with_the_wrong_digest_is_refused(tmp_path: Path) -> None:
     recipe = forest_recipe(Files())
     with pytest.raises(BuildFailed, match=r"normal\.csv has the SHA-256 .*, but the model's document says"):
         BuildService(ArtifactStore(str(tmp_path))).build(recipe, lambda _file: b"something else")
 
 
-def test_a_build_that_takes_too_long_is_ended() -> None:
+def test_a_build_that_takes_too_long_is_stopped() -> None:
     files = Files()
     recipe = forest_recipe(files, train=TrainSpec("isolation-forest", 1024, 300, 1))
     began = time.monotonic()
@@ -179,7 +179,7 @@ def test_a_build_that_takes_too_long_is_ended() -> None:
     assert time.monotonic() - began < 60  # far from the minutes that all of it would take
 
 
-def test_a_build_that_takes_too_much_memory_is_ended() -> None:
+def test_a_build_that_takes_too_much_memory_is_stopped() -> None:
     files = Files()
     with pytest.raises(BuildFailed):
         run_job(BuildJob(forest_recipe(files), files.by_digest, BuildLimits(memory_bytes=96 << 20)))
@@ -222,7 +222,7 @@ def test_the_build_has_no_network(tmp_path: Path) -> None:
         ({"parameters": {"limit": 1}}, BuildFailed, "takes the parameter `threshold`"),
     ],
 )
-def test_the_first_gate_that_is_missed_ends_the_build(changes: dict[str, object], error: type, says: str) -> None:
+def test_the_first_failed_gate_ends_the_build(changes: dict[str, object], error: type, says: str) -> None:
     files = Files()
     with pytest.raises(error, match=says):
         run_job(BuildJob(forest_recipe(files, **changes), files.by_digest))

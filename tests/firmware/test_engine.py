@@ -34,9 +34,9 @@ from reconciler.compiler.reference.forest import raw_features
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from reconciler.compiler.tflite.network_pack import Decision, build_network
 from reconciler.compiler.tflite.oracle import Oracle
-from tests.compiler.forests import random_forest
 from tests.compiler.make_vectors import good_packs
-from tests.compiler.networks import KINDS, Draw
+from tests.compiler.random_forests import random_forest
+from tests.compiler.random_networks import KINDS, Draw
 from tests.firmware.conftest import build
 from tests.firmware.extremes import ANY, QUICK, extreme_packs
 

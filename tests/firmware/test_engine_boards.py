@@ -12,7 +12,7 @@ from reconciler.compiler.engine_runner import ExecutionTarget, execute
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from reconciler.compiler.tflite.network_pack import build_network
 from tests.compiler.make_vectors import good_packs
-from tests.compiler.networks import KINDS, Draw
+from tests.compiler.random_networks import KINDS, Draw
 from tests.firmware.conftest import build
 from tests.firmware.extremes import ANY, QUICK, extreme_packs
 

@@ -11,7 +11,7 @@ from reconciler.compiler.engine_runner import ExecutionTarget, execute
 from reconciler.compiler.evaluation.cost_model import estimate_cost
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from reconciler.compiler.tflite.network_pack import build_network
-from tests.compiler.forests import forest_packs
+from tests.compiler.random_forests import forest_packs
 from tests.firmware.conftest import build
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(180)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One build from beginning to end, in this process: what is judged, and what a document may not ask for."""
+"""One build from start to end, in this process: gates, and documents that contradict the model."""
 
 from __future__ import annotations
 
@@ -12,13 +12,60 @@ import pytest
 from reconciler.compiler.build_pipeline import BuildPipeline
 from reconciler.compiler.build_result import BuildResult
 from reconciler.compiler.engine_runner import FIRMWARE_VARIABLE
-from reconciler.compiler.errors import BuildFailed, BuildGateFailed, OperatorUnsupported
+from reconciler.compiler.errors import BuildFailed, BuildGateFailed, ModelUnreadable
 from reconciler.compiler.recipe import GateSpec, Recipe
-from reconciler.compiler.tflite.network_pack import build_network
-from reconciler.model import Decide, TrainSpec
-from tests.compiler.flatbuilder import Model as Flat
+from reconciler.compiler.sandbox import BuildJob, run_job
+from reconciler.model import (
+    Decide,
+    TrainSpec,
+)
 from tests.compiler.recipes import TARGET, Files, forest_recipe, readings
-from tests.compiler.test_ends import dense
+from tests.compiler.sample_models import dense
+from tests.compiler.tflite_builder import Model as Flat
+
+
+@pytest.mark.parametrize("kind", ["FLOAT32", "UINT8"])
+def test_a_converted_network_is_evaluated_in_real_units(kind: str) -> None:
+    files = Files()
+    rows = np.random.default_rng(1).normal(0, 1, (40, 6))
+    rows[20:] *= 4
+    text = "\n".join(
+        [",".join("abcdef") + ",label"] + [",".join(f"{v:.4f}" for v in r) + f",{i // 20}" for i, r in enumerate(rows)]
+    )
+    data = files.add("judged.csv", text.encode())
+    recipe = Recipe(
+        "echo@1",
+        files.add("m.tflite", dense(kind)),
+        TARGET,
+        decide=Decide.RECONSTRUCTION,
+        parameters={"threshold": 0.5},
+        gates=(GateSpec("auc", at_least=0.6, data=data),),
+    )
+    report = run_job(BuildJob(recipe, files.by_digest)).report
+    assert [gate.metric for gate in report.gates] == ["pack_bytes", "arena_bytes", "golden_vectors", "auc"]
+    assert len(report.notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"decide": Decide.RECONSTRUCTION}, "needs a limit"),
+        ({"parameters": {"threshold": 1.0}}, "spec.decide that uses it"),
+        ({"decide": Decide.THRESHOLD, "parameters": {"threshold": 1e6}}, "outside the range of the model's output"),
+        ({"gates": (GateSpec("agreement", at_least=0.5),)}, "needs data"),
+    ],
+)
+def test_a_threshold_needs_a_decision_and_the_reverse(changes: dict[str, object], says: str) -> None:
+    files = Files()
+    recipe = Recipe("echo@1", files.add("m.tflite", dense("FLOAT32")), TARGET, **changes)  # type: ignore[arg-type]  # a test's shorthand
+    with pytest.raises(BuildFailed, match=says):
+        run_job(BuildJob(recipe, files.by_digest))
+
+
+def test_an_unknown_file_type_is_refused() -> None:
+    files = Files()
+    with pytest.raises(ModelUnreadable, match=r"m\.onnx has an unknown file type"):
+        run_job(BuildJob(Recipe("m@1", files.add("m.onnx", b"x"), TARGET), files.by_digest))
 
 
 def built(files: Files, recipe: Recipe) -> BuildResult:
@@ -38,7 +85,7 @@ def network(files: Files, **changes: Any) -> Recipe:  # noqa: ANN401 - fields of
     return Recipe("echo@1", files.add("m.tflite", dense("FLOAT32")), TARGET, **changes)
 
 
-def test_a_class_forest_is_judged_by_its_classes() -> None:
+def test_a_classifier_is_evaluated_on_its_classes() -> None:
     files = Files()
     train = TrainSpec("random-forest", 5, 100, 7, label="label")
     data = files.add("judged.csv", readings(2, 200, odd=60))
@@ -51,7 +98,7 @@ def test_a_class_forest_is_judged_by_its_classes() -> None:
     assert all(gate.passed for gate in report.gates)
 
 
-def test_a_network_that_decides_by_a_threshold_is_judged_by_what_it_decides() -> None:
+def test_a_network_with_a_threshold_is_evaluated_on_its_decisions() -> None:
     files = Files()
     data = files.add("judged.csv", rows(6))
     gate = GateSpec("auc", at_least=0.5, data=data)
@@ -67,7 +114,7 @@ def test_a_network_that_decides_by_a_threshold_is_judged_by_what_it_decides() ->
         built(files, hopeless)
 
 
-def test_rows_of_another_width_than_the_model_takes() -> None:
+def test_rows_of_the_wrong_width_are_refused() -> None:
     files = Files()
     gate = GateSpec("auc", at_least=0.5, data=files.add("narrow.csv", rows(4)))
     recipe = network(files, decide=Decide.RECONSTRUCTION, parameters={"threshold": 0.5}, gates=(gate,))
@@ -75,13 +122,13 @@ def test_rows_of_another_width_than_the_model_takes() -> None:
         built(files, recipe)
 
 
-def test_a_forest_decides_by_itself() -> None:
+def test_a_forest_takes_no_spec_decide() -> None:
     files = Files()
     with pytest.raises(BuildFailed, match=r"spec\.decide applies to networks only"):
         built(files, forest_recipe(files, decide=Decide.LARGEST))
 
 
-def test_without_the_engines_program_the_reference_runs_the_golden_vectors(
+def test_without_the_engine_the_reference_interpreter_runs_the_golden_vectors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = Files()
@@ -93,38 +140,10 @@ def test_without_the_engines_program_the_reference_runs_the_golden_vectors(
     assert golden.value > 0
 
 
-def test_a_network_of_two_inputs_is_built() -> None:
+def test_a_network_with_two_inputs_is_built() -> None:
     model = Flat()
     x, z, y = (model.tensor([1, 4]) for _ in range(3))
     model.operator("ADD", [x, z], [y], table="AddOptions")
     files = Files()
     made = built(files, Recipe("sum@1", files.add("m.tflite", model.finish([x, z], [y])), TARGET))
     assert made.report.operators == ("ADD",)
-
-
-def test_inputs_that_are_left_out_where_they_are_needed() -> None:
-    model = Flat()
-    x, y = model.tensor([1, 4]), model.tensor([1, 4])
-    model.operator("ADD", [x, -1], [y], table="AddOptions")
-    with pytest.raises(OperatorUnsupported, match="input 1 is missing"):
-        build_network(model.finish([x], [y]))
-
-
-def test_a_bias_of_another_length_than_the_channels() -> None:
-    model = Flat()
-    x, y = model.tensor([1, 4]), model.tensor([1, 2])
-    w = model.tensor([2, 4], data=np.ones((2, 4), np.int8))
-    b = model.tensor([3], 0.01, kind="INT32", data=np.ones(3, np.int32))
-    model.operator("FULLY_CONNECTED", [x, w, b], [y], table="FullyConnectedOptions")
-    with pytest.raises(OperatorUnsupported, match="bias"):
-        build_network(model.finish([x], [y]))
-
-
-def test_filters_that_do_not_match_their_channels() -> None:
-    model = Flat()
-    x, y = model.tensor([1, 4, 4, 3]), model.tensor([1, 4, 4, 2])
-    w = model.tensor([2, 1, 1, 2], data=np.ones((2, 1, 1, 2), np.int8))
-    options = {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
-    model.operator("CONV_2D", [x, w, -1], [y], table="Conv2DOptions", **options)
-    with pytest.raises(OperatorUnsupported, match="3 channels do not match filters of depth 2"):
-        build_network(model.finish([x], [y]))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.compiler.flatbuilder import Model
+from tests.compiler.tflite_builder import Model
 
 
 def floats(low: float, high: float) -> st.SearchStrategy[float]:

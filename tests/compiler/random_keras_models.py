@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random Keras models through TensorFlow's converter, against the oracle: `python -m tests.compiler.random_keras 50`.
+"""Compares packs of random Keras models with the oracle: `python -m tests.compiler.random_keras_models 50`.
 
-What a converter emits can't be foreseen, so this looks: models of random layers must become packs that are
-exact to the bit, or be refused for an operator. It prints how many of each.
+What TensorFlow's converter emits cannot be predicted. Models of random layers must become packs that are
+exact to the bit, or be refused for an operator. The script prints how many of each there are.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ def random_model(seed: int) -> Any:  # noqa: ANN401 - no types
     return tf.keras.Model(source, x)
 
 
-def judge(seed: int) -> str:
-    """Build one model and compare; return what came of it."""
+def build_and_compare(seed: int) -> str:
+    """Build one model and compare it with the oracle; return the outcome."""
     model = random_model(seed)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "m.keras"
@@ -116,10 +116,10 @@ def judge(seed: int) -> str:
 
 
 def main() -> None:
-    """Judge as many models as asked for."""
-    found = collections.Counter(judge(seed) for seed in range(int(sys.argv[1])))
-    for what, count in found.most_common():
-        print(f"{count:5} {what}")  # noqa: T201 - the outcome
+    """Build the number of models that the command line asks for."""
+    found = collections.Counter(build_and_compare(seed) for seed in range(int(sys.argv[1])))
+    for outcome, count in found.most_common():
+        print(f"{count:5} {outcome}")  # noqa: T201 - the outcome
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes float models with TensorFlow, in a process of its own: `python -m tests.compiler.make_keras FOLDER`."""
+"""Writes Keras models and SavedModels to a folder: `python -m tests.compiler.make_keras_models FOLDER`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When one machine is too small: builds on a Dask cluster, through the same door, with the same bytes."""
+"""Builds on a Dask cluster give the same bytes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small forests for vectors and property tests, made without training."""
+"""Random forests for vectors and property tests, made without training."""
 
 from __future__ import annotations
 

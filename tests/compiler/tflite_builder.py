@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes small `.tflite` models straight from the schema: no TensorFlow, any shape, any range."""
+"""Builds small `.tflite` models from the schema, without TensorFlow."""
 
 from __future__ import annotations
 
