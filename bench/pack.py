@@ -105,11 +105,11 @@ def cached() -> None:
             "import sys, time; from pathlib import Path\n"
             "from reconciler.compiler.recipe import recipe_from_json\n"
             "from reconciler.compiler.service import BuildService\n"
-            "from reconciler.compiler.artifact_store import Store\n"
+            "from reconciler.compiler.artifact_store import ArtifactStore\n"
             "folder = sys.argv[1]\n"
             "began = time.perf_counter()\n"
             "recipe = recipe_from_json((Path(folder) / 'recipe.json').read_bytes())\n"
-            "assert BuildService(Store(folder)).cached(recipe)\n"
+            "assert BuildService(ArtifactStore(folder)).cached(recipe)\n"
             "print(f'build_cached_ms={1000 * (time.perf_counter() - began):.1f}')\n"
             "print(f'build_cached_imports_tensorflow={int(\"tensorflow\" in sys.modules)}')\n"
         )
