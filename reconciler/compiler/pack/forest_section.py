@@ -43,8 +43,8 @@ class Statistic(IntEnum):
     PEAK = 7
     CREST = 8
     ZERO_CROSSINGS = 9
-    LEAST = 10
-    GREATEST = 11
+    MINIMUM = 10
+    MAXIMUM = 11
 
 
 @dataclass(frozen=True, slots=True)

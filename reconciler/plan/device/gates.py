@@ -86,7 +86,7 @@ def _score_mean_shift(health: DeviceHealth) -> float | None:
     now, before = _scores(health.now), _scores(health.before)
     if now is None or before is None:
         return None
-    return abs(now.mean - before.mean) / max(1, before.most - before.least)
+    return abs(now.mean - before.mean) / max(1, before.maximum - before.minimum)
 
 
 def _share(counts: Counts | None) -> float | None:

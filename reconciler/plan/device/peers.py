@@ -58,7 +58,7 @@ class PeerDevices:
     def _held(
         self, name: DeviceId, standing: DeviceStanding, words: str, *, begun: bool = False, away: bool = False
     ) -> DeviceVerdict:
-        action = Hold(name, self.rollout, HoldReason.ELSEWHERE, f"gateway {self.gateway} serves it, and {words}")
+        action = Hold(name, self.rollout, HoldReason.OTHER_GATEWAY, f"gateway {self.gateway} serves it, and {words}")
         return DeviceVerdict(action, standing, begun=begun, away=away, elsewhere=self.who)
 
 
