@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What inference costs on a Cortex-M4: `make bench-engine`.
+"""The cost of an inference on a Cortex-M4: `make bench-engine`.
 
-Three networks converted by TensorFlow as a build does, and isolation forests, run by the real engine on the emulated
-board under an instruction counter. Beside each: its bytes, its arena, what TFLite Micro's arena is for
-the same model, and the least that any layout of its activations can do with.
+Three networks that TensorFlow converts as in a build, and isolation forests, run by the real engine on the
+emulated board, which counts instructions. For each, also the size of its pack, its arena, the arena of TFLite
+Micro for the same model, and the lower bound for any layout of its activations.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from reconciler.model import TrainSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 SEEDS = (7, 0x5EED)
-ENGINE_TEXT_MOST = 14 * 1024
+ENGINE_TEXT_MAX = 14 * 1024
 TFLM_SCRIPT = """
 import sys
 from tflite_micro.python.tflite_micro import runtime
@@ -52,23 +52,23 @@ runtime.Interpreter.from_bytes(model, arena_size=1 << 20).print_allocations()
 
 @dataclass(frozen=True)
 class Tflm:
-    """TFLite Micro's arena: activations (head), and what it keeps beside them (tail)."""
+    """The arena of TFLite Micro: activations (head), and everything else in it (tail)."""
 
     head: int
     total: int
 
 
 def convert(folder: Path) -> None:
-    """Let a process of its own import TensorFlow and write the models."""
+    """Write the models, in a separate process that imports TensorFlow."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.keras_models", str(folder)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        sys.exit(f"the models can't be converted:\n{done.stderr[-2000:]}")
+        sys.exit(f"cannot convert the models:\n{done.stderr[-2000:]}")
 
 
 def tflm_arena(model: Path) -> Tflm | None:
-    """Ask TFLite Micro, if its package is there."""
+    """Return the arena that TFLite Micro allocates, if its package is installed."""
     command = [sys.executable, "-c", TFLM_SCRIPT, str(model)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = dict(re.findall(r"Arena allocation (head|total) (\d+)", done.stdout + done.stderr))
@@ -76,7 +76,7 @@ def tflm_arena(model: Path) -> Tflm | None:
 
 
 def run(name: str, pack: bytes) -> int:
-    """Run a pack on the board, hold it to the reference, and return the instructions of one inference."""
+    """Run a pack on the board, compare it with the reference, and return the instructions of one inference."""
     reference = ReferenceInterpreter(pack)
     inputs = [generate_inputs(seed, reference.inputs) for seed in SEEDS]
     done = execute(ExecutionTarget.MPS2_AN386, pack, [b"".join(parts) for parts in inputs])
@@ -89,12 +89,15 @@ def run(name: str, pack: bytes) -> int:
 
 
 def convolution_cost(pack: bytes) -> tuple[int, int]:
-    """Return instructions and multiply-accumulates of all convolutions: what each adds to a plan cut after it."""
+    """Return the instructions and multiply-accumulates of all convolutions.
+
+    Each counts as what it adds to a plan that ends after it.
+    """
     opened = disassemble(pack)
     tensors = decode_tensors(opened.section(SectionId.TENSORS))
     plan = decode_plan(opened.section(SectionId.PLAN))
     inputs, _ = decode_io(opened.section(SectionId.IO))
-    given = [b"".join(generate_inputs(SEEDS[0], inputs))]
+    inputs_blob = [b"".join(generate_inputs(SEEDS[0], inputs))]
     instructions = macs = before = 0
     if not any(isinstance(operator, (Conv2D, DepthwiseConv2D)) for operator in plan):
         return 0, 0
@@ -108,7 +111,7 @@ def convolution_cost(pack: bytes) -> tuple[int, int]:
             SectionId.GOLDEN: encode_golden([Golden((bytes(made.elements),), seed=1)]),
         }
         after = (
-            execute(ExecutionTarget.MPS2_AN386, assemble(replace(opened, sections=cut)), given)
+            execute(ExecutionTarget.MPS2_AN386, assemble(replace(opened, sections=cut)), inputs_blob)
             .inferences[0]
             .instructions
         )
@@ -134,7 +137,7 @@ def network(name: str, model: Path) -> None:
     print(f"{name}_arena_bytes={built.placement.layout.size}")
     print(f"{name}_activation_bound_bytes={built.placement.lower_bound}")
     if tflm is None:
-        print(f"# {name}: TFLite Micro's package is not installed or can't run the model; no arena to compare with")
+        print(f"# {name}: TFLite Micro's package cannot run the model or is not installed: no arena to compare")
     else:
         print(f"{name}_tflm_arena_bytes={tflm.head}")
         print(f"{name}_tflm_arena_with_tail_bytes={tflm.total}")
@@ -143,26 +146,26 @@ def network(name: str, model: Path) -> None:
 
 
 def isolation_forest(trees: int) -> TrainedForest:
-    """Grow one over three features, subsample 100, thresholds of 16 bits; the same in every run."""
-    table = Dataset(("a", "b", "c"), windows(np.random.default_rng(20261121), 2000))
+    """Train a forest on three features, with a subsample of 100 and thresholds of 16 bits; it is reproducible."""
+    dataset = Dataset(("a", "b", "c"), windows(np.random.default_rng(20261121), 2000))
     return train_forest(
-        table, TrainSpec("isolation-forest", trees, 100, 7), scheme="int16", parameters={"threshold": 0.6}
+        dataset, TrainSpec("isolation-forest", trees, 100, 7), scheme="int16", parameters={"threshold": 0.6}
     )
 
 
 def forest() -> None:
     """Print the figures of forests of two sizes."""
     for trees in (10, 50):
-        grown = isolation_forest(trees)
+        trained = isolation_forest(trees)
         name = f"forest_{trees}"
-        print(f"{name}_instructions={run(name, grown.data)}")
-        print(f"{name}_nodes={sum(len(tree.left) for tree in grown.exact.trees)}")
-        print(f"{name}_arena_bytes={disassemble(grown.data).arena_bytes}")
-        print(f"{name}_pack_bytes={len(grown.data)}")
+        print(f"{name}_instructions={run(name, trained.data)}")
+        print(f"{name}_nodes={sum(len(tree.left) for tree in trained.exact.trees)}")
+        print(f"{name}_arena_bytes={disassemble(trained.data).arena_bytes}")
+        print(f"{name}_pack_bytes={len(trained.data)}")
 
 
 def engine_text() -> int:
-    """What the engines for networks and forests add to the agent: the firmware with them, less the firmware without."""
+    """Return the bytes of code that the engines for networks and forests add to the agent."""
     build = ROOT / "firmware" / "build" / "mps2-an386"
     sizes = []
     for elf in ("tinyfleet.elf", "agent-alone.elf"):
@@ -173,7 +176,7 @@ def engine_text() -> int:
 
 
 def main() -> None:
-    """Print everything."""
+    """Print all figures."""
     with tempfile.TemporaryDirectory() as folder:
         convert(Path(folder))
         for name in ("kws", "resnet", "autoencoder"):
@@ -181,8 +184,8 @@ def main() -> None:
     forest()
     text = engine_text()
     print(f"engine_text_m4={text}")
-    if text > ENGINE_TEXT_MOST:
-        sys.exit(f"the engines' text is above its budget of {ENGINE_TEXT_MOST}")
+    if text > ENGINE_TEXT_MAX:
+        sys.exit(f"the code of the engines exceeds its budget of {ENGINE_TEXT_MAX} bytes")
 
 
 if __name__ == "__main__":

@@ -200,10 +200,10 @@ def patch_vectors() -> list[dict[str, Any]]:
         row = {"name": name, "source": (base or b"").hex(), "length": len(target), "patch": patch.hex()}
         vectors.append({**row, "result": target.hex()})
         for at in sorted(int(p) for p in rng.choice(8 * len(patch), min(24, 8 * len(patch)), replace=False)):
-            spoiled = bytearray(patch)
-            spoiled[at // 8] ^= 1 << at % 8
+            damaged = bytearray(patch)
+            damaged[at // 8] ^= 1 << at % 8
             vectors.append(
-                {**row, "name": f"{name}, bit {at}", "patch": spoiled.hex(), "result": _applied(spoiled, row)}
+                {**row, "name": f"{name}, bit {at}", "patch": damaged.hex(), "result": _applied(damaged, row)}
             )
         shorter = patch[:-1]
         vectors.append({**row, "name": f"{name}, cut", "patch": shorter.hex(), "result": _applied(shorter, row)})

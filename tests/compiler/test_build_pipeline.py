@@ -32,7 +32,7 @@ def test_a_converted_network_is_evaluated_in_real_units(kind: str) -> None:
     text = "\n".join(
         [",".join("abcdef") + ",label"] + [",".join(f"{v:.4f}" for v in r) + f",{i // 20}" for i, r in enumerate(rows)]
     )
-    data = files.add("judged.csv", text.encode())
+    data = files.add("evaluation.csv", text.encode())
     recipe = Recipe(
         "echo@1",
         files.add("m.tflite", dense(kind)),
@@ -47,7 +47,7 @@ def test_a_converted_network_is_evaluated_in_real_units(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"decide": Decide.RECONSTRUCTION}, "needs a limit"),
         ({"parameters": {"threshold": 1.0}}, "spec.decide that uses it"),
@@ -55,10 +55,10 @@ def test_a_converted_network_is_evaluated_in_real_units(kind: str) -> None:
         ({"gates": (GateSpec("agreement", at_least=0.5),)}, "needs data"),
     ],
 )
-def test_a_threshold_needs_a_decision_and_the_reverse(changes: dict[str, object], says: str) -> None:
+def test_a_threshold_needs_a_decision_and_the_reverse(changes: dict[str, object], message: str) -> None:
     files = Files()
     recipe = Recipe("echo@1", files.add("m.tflite", dense("FLOAT32")), TARGET, **changes)  # type: ignore[arg-type]  # a test's shorthand
-    with pytest.raises(BuildFailed, match=says):
+    with pytest.raises(BuildFailed, match=message):
         run_job(BuildJob(recipe, files.by_digest))
 
 
@@ -88,7 +88,7 @@ def network(files: Files, **changes: Any) -> Recipe:  # noqa: ANN401 - fields of
 def test_a_classifier_is_evaluated_on_its_classes() -> None:
     files = Files()
     train = TrainSpec("random-forest", 5, 100, 7, label="label")
-    data = files.add("judged.csv", readings(2, 200, odd=60))
+    data = files.add("evaluation.csv", readings(2, 200, odd=60))
     gates = (GateSpec("accuracy", at_least=0.8, data=data), GateSpec("agreement", at_least=0.9, data=data))
     recipe = forest_recipe(
         files, source=files.add("labelled.csv", readings(1, 300, odd=90)), train=train, parameters={}, gates=gates
@@ -100,7 +100,7 @@ def test_a_classifier_is_evaluated_on_its_classes() -> None:
 
 def test_a_network_with_a_threshold_is_evaluated_on_its_decisions() -> None:
     files = Files()
-    data = files.add("judged.csv", rows(6))
+    data = files.add("evaluation.csv", rows(6))
     gate = GateSpec("auc", at_least=0.5, data=data)
     recipe = network(files, decide=Decide.THRESHOLD, parameters={"threshold": 0.1}, gates=(gate,))
     assert built(files, recipe).report.gates[-1].metric == "auc"

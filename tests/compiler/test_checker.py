@@ -41,7 +41,7 @@ STRUCTURE = {
 
 
 def with_fitting_golden(pack: Pack) -> bytes:
-    """Add golden vectors of the right length, so that damaged inputs and outputs are not refused for theirs."""
+    """Add golden vectors of the right length, so that damaged inputs and outputs are not refused because of them."""
     _, outputs = decode_io(pack.section(SectionId.IO))
     golden = encode_golden([Golden(tuple(bytes(d.nbytes) for d in outputs), seed=7)])
     return assemble(replace(pack, sections={**pack.sections, SectionId.GOLDEN: golden}))
@@ -107,8 +107,8 @@ def test_unexpected_and_missing_sections_are_refused() -> None:
     }
     foreign: dict[SectionId, bytes] = {**pack.sections, SectionId.FOREST: b"1234"}
     cases: list[tuple[dict[SectionId, bytes], str]] = [(without, "needs WEIGHTS"), (foreign, "cannot have FOREST")]
-    for sections, says in cases:
-        with pytest.raises(PackMalformed, match=says):
+    for sections, message in cases:
+        with pytest.raises(PackMalformed, match=message):
             check_pack(assemble(replace(pack, sections=sections)))
 
 

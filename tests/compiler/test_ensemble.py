@@ -22,7 +22,7 @@ from tests.compiler.test_hostile import FOREST, TREE
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"format": "other/1"}, "is not a forest"),
         ({"trees": []}, "no trees, or its features, outputs or subsample are out of range"),
@@ -34,24 +34,26 @@ from tests.compiler.test_hostile import FOREST, TREE
         ({"trees": [{**TREE, "right": [2, -1]}]}, "differ in length"),
     ],
 )
-def test_an_invalid_document_is_refused(changes: dict[str, object], says: str) -> None:
-    with pytest.raises(ModelUnreadable, match=says):
+def test_an_invalid_document_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ModelUnreadable, match=message):
         ensemble_from_json(json.dumps({**FOREST, **changes}).encode())
 
 
 @pytest.mark.parametrize("trees", [1, 10, 50])
 def test_an_ensemble_scores_as_scikit_learn_does(trees: int) -> None:
-    train, judged = correlated_rows(1), correlated_rows(2, 1000)
+    train, evaluated = correlated_rows(1), correlated_rows(2, 1000)
     model = IsolationForest(n_estimators=trees, max_samples=100, random_state=3).fit(train)
     ensemble = from_isolation_forest(model)
-    paths = float_sums(ensemble, judged)[:, 0]
-    assert np.allclose(2.0 ** (-paths / (trees * average_path_length(100))), -model.score_samples(judged), atol=1e-12)
+    paths = float_sums(ensemble, evaluated)[:, 0]
+    assert np.allclose(
+        2.0 ** (-paths / (trees * average_path_length(100))), -model.score_samples(evaluated), atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("kind", [RandomForestClassifier, ExtraTreesClassifier])
 def test_a_classifier_votes_as_scikit_learn_does(kind: type) -> None:
-    train, judged = correlated_rows(1), correlated_rows(2, 1000)
+    train, evaluated = correlated_rows(1), correlated_rows(2, 1000)
     labels = (train[:, 0] > 300).astype(int) + (train[:, 1] > 0)
     model = kind(n_estimators=20, max_depth=8, random_state=3).fit(train, labels)
-    votes = float_sums(from_classifier(model), judged) / 20
-    assert np.allclose(votes, model.predict_proba(judged), atol=1e-12)
+    votes = float_sums(from_classifier(model), evaluated) / 20
+    assert np.allclose(votes, model.predict_proba(evaluated), atol=1e-12)

@@ -29,10 +29,10 @@ def test_single_rounding_equals_the_oracle_for_every_accumulator(
     steps = data.draw(st.lists(st.integers(-largest, largest), min_size=1, max_size=50))
     near = [round((t + 0.5) / scale) + o for t in range(-reach, reach) for o in (-1, 0, 1)]
     tried = [a for a in (*steps, *near) if abs(a) <= largest]
-    ours = multiply_single_rounding(np.array(tried, np.int64), multiplier, shift)
-    for acc, out in zip(tried, ours.tolist(), strict=True):
-        wanted = oracle_scaled(acc, scale)
-        assert max(-reach, min(reach, out)) == max(-reach, min(reach, wanted))
+    computed = multiply_single_rounding(np.array(tried, np.int64), multiplier, shift)
+    for acc, out in zip(tried, computed.tolist(), strict=True):
+        expected = oracle_scaled(acc, scale)
+        assert max(-reach, min(reach, out)) == max(-reach, min(reach, expected))
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.25, 2.0**-20, 1.0])

@@ -46,11 +46,11 @@ def test_a_flipped_bit_gives_a_valid_forest_or_a_refusal(seed: int, jump_bits: i
     at = data.draw(st.integers(0, 8 * len(encoded) - 1))
     encoded[at // 8] ^= 1 << at % 8
     try:
-        spoiled = decode_forest(bytes(encoded), 5)
+        damaged = decode_forest(bytes(encoded), 5)
     except PackMalformed:
         return
-    assert all(node_count(tree) >= 1 for tree in spoiled.trees)
-    assert len(sums(spoiled, [0] * 5)) == 1
+    assert all(node_count(tree) >= 1 for tree in damaged.trees)
+    assert len(sums(damaged, [0] * 5)) == 1
 
 
 def one_pass_sum(section: bytes, features: int, y: Sequence[int]) -> int:

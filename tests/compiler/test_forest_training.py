@@ -30,7 +30,7 @@ from tests.compiler.test_hostile import FOREST
 
 
 @pytest.mark.parametrize(
-    ("columns", "scheme", "parameters", "error", "says"),
+    ("columns", "scheme", "parameters", "error", "message"),
     [
         (3, "float16", {}, BuildFailed, "int8 or int16, not float16"),
         (17, "int8", {}, DoesNotFit, "the data has 17 columns; a sample has at most 16 channels"),
@@ -39,9 +39,9 @@ from tests.compiler.test_hostile import FOREST
     ],
 )
 def test_an_invalid_recipe_is_refused(
-    columns: int, scheme: str, parameters: dict[str, float], error: type[Exception], says: str
+    columns: int, scheme: str, parameters: dict[str, float], error: type[Exception], message: str
 ) -> None:
-    with pytest.raises(error, match=says):
+    with pytest.raises(error, match=message):
         train_forest(noise_dataset(columns), TrainSpec("isolation-forest", 3), scheme=scheme, parameters=parameters)
 
 
@@ -58,8 +58,8 @@ def test_imported_trees_have_the_same_limits() -> None:
 def test_sixteen_bit_thresholds_change_no_decision(trees: int) -> None:
     train = TrainSpec("isolation-forest", trees, 100, 7)
     trained = train_forest(correlated_dataset(1), train, scheme="int16", parameters={"threshold": 0.6})
-    judged = correlated_rows(2, 4000)
-    device, exact = trained.device_sums(judged), trained.exact_sums(judged)
+    evaluated = correlated_rows(2, 4000)
+    device, exact = trained.device_sums(evaluated), trained.exact_sums(evaluated)
     assert (np.abs(device - 2048.0 * exact) <= trees / 2).all(), "the bound of the specification"
     assert ((device[:, 0] < trained.limit()) == (anomaly_scores(trained, exact) > 0.6)).all()
 
@@ -68,9 +68,9 @@ def test_eight_bit_thresholds_change_few_decisions() -> None:
     trained = train_forest(
         correlated_dataset(1), TrainSpec("isolation-forest", 50, 100, 7), scheme="int8", parameters={"threshold": 0.6}
     )
-    judged = correlated_rows(2, 8000)
-    theirs = anomaly_scores(trained, trained.exact_sums(judged)) > 0.6
-    assert ((trained.device_sums(judged)[:, 0] < trained.limit()) != theirs).mean() < 0.002
+    evaluated = correlated_rows(2, 8000)
+    expected = anomaly_scores(trained, trained.exact_sums(evaluated)) > 0.6
+    assert ((trained.device_sums(evaluated)[:, 0] < trained.limit()) != expected).mean() < 0.002
 
 
 @pytest.mark.parametrize("method", ["isolation-forest", "random-forest", "extra-trees"])
@@ -84,8 +84,8 @@ def test_the_pack_computes_the_sums_that_were_evaluated(method: str, scheme: str
     check_pack(trained.data)
     reference = ReferenceInterpreter(trained.data)
     assert reference.first_wrong_golden() is None
-    judged = correlated_rows(2, 60)
-    for row, wanted in zip(judged, trained.device_sums(judged), strict=True):
+    evaluated = correlated_rows(2, 60)
+    for row, wanted in zip(evaluated, trained.device_sums(evaluated), strict=True):
         out = np.frombuffer(reference.run([row.astype("<i2").tobytes()]).outputs[0], "<i4")
         assert out[1:].tolist() == wanted.astype(int).tolist()
 
@@ -122,7 +122,7 @@ def test_the_same_recipe_gives_the_same_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("train", "labels", "says"),
+    ("train", "labels", "message"),
     [
         (TrainSpec("random-forest", 3), None, "needs a column 'label' with the class of each row"),
         (TrainSpec("random-forest", 3), np.repeat([0.0, 2.0], 200), "each class at least once"),
@@ -136,9 +136,9 @@ def test_the_same_recipe_gives_the_same_bytes() -> None:
     ],
 )
 def test_a_recipe_that_does_not_match_its_data_is_refused(
-    train: TrainSpec, labels: np.ndarray | None, says: str
+    train: TrainSpec, labels: np.ndarray | None, message: str
 ) -> None:
-    with pytest.raises(BuildFailed, match=says):
+    with pytest.raises(BuildFailed, match=message):
         train_forest(correlated_dataset(1, labels=labels), train, scheme="int8", parameters={})
 
 

@@ -31,7 +31,7 @@ def _made_by_nothing(model: Flat) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "says"),
+    ("data", "message"),
     [
         (lambda: add_network(_sparse), "is sparse"),
         (lambda: add_network(_no_such_code), "operator code 9, which does not exist"),
@@ -41,8 +41,8 @@ def _made_by_nothing(model: Flat) -> None:
         (lambda: bytes(graph_reader.MAX_FILE_BYTES + 1), "the limit is 67108864"),
     ],
 )
-def test_an_inconsistent_file_is_refused(data: Callable[[], bytes], says: str) -> None:
-    with pytest.raises(ModelUnreadable, match=says):
+def test_an_inconsistent_file_is_refused(data: Callable[[], bytes], message: str) -> None:
+    with pytest.raises(ModelUnreadable, match=message):
         graph_reader.read_graph(data())
 
 

@@ -170,7 +170,7 @@ def test_a_zip_that_would_write_elsewhere_is_refused(name: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("config", "says"),
+    ("config", "message"),
     [
         ({"class_name": "Lambda", "config": {"name": "twice"}}, "layer 'twice' is a Lambda, which carries code"),
         ({"layers": [{"config": {"fn": {"class_name": "__lambda__", "config": {"value": "AAA"}}}}]}, "carries code"),
@@ -178,8 +178,8 @@ def test_a_zip_that_would_write_elsewhere_is_refused(name: str, tmp_path: Path) 
         ({"class_name": "TFSMLayer", "module": "keras.layers", "config": {}}, "carries code"),
     ],
 )
-def test_layers_with_code_are_refused(config: object, says: str) -> None:
-    with pytest.raises(ModelUnreadable, match=says):
+def test_layers_with_code_are_refused(config: object, message: str) -> None:
+    with pytest.raises(ModelUnreadable, match=message):
         check_keras("m.keras", zipped(config__json=json.dumps(config).encode()))
 
 

@@ -115,7 +115,7 @@ def _nothing_computed() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("make", "message"),
     [
         (lambda: _dense(scale=[0.1, 0.2, 0.3]), "the weights have 3 scales for 2 channels"),
         (lambda: _dense(shuffled=1), "the weights are shuffled"),
@@ -133,17 +133,17 @@ def _nothing_computed() -> bytes:
         (_nothing_computed, "no operators"),
     ],
 )
-def test_an_unsupported_variant_of_an_operator_is_refused(make: Callable[[], bytes], says: str) -> None:
-    with pytest.raises(OperatorUnsupported, match=says):
+def test_an_unsupported_variant_of_an_operator_is_refused(make: Callable[[], bytes], message: str) -> None:
+    with pytest.raises(OperatorUnsupported, match=message):
         build_network(make())
 
 
 def test_padding_with_a_constant_equals_the_oracle() -> None:
     data = _padded(1, fill=7)
     pixels = np.arange(4, dtype=np.int8)
-    (ours,) = ReferenceInterpreter(build_network(data).data).run([pixels.tobytes()]).outputs
-    (theirs,) = Oracle(data).run([pixels.reshape(1, 2, 2, 1)])
-    assert np.frombuffer(ours, np.int8).tolist() == theirs.reshape(-1).tolist() == [7, 7, 0, 1, 2, 3]
+    (computed,) = ReferenceInterpreter(build_network(data).data).run([pixels.tobytes()]).outputs
+    (expected,) = Oracle(data).run([pixels.reshape(1, 2, 2, 1)])
+    assert np.frombuffer(computed, np.int8).tolist() == expected.reshape(-1).tolist() == [7, 7, 0, 1, 2, 3]
 
 
 def test_an_operator_whose_output_is_unused_is_left_out() -> None:
@@ -238,9 +238,9 @@ CASES: list[tuple[Callable[[], bytes], type[Exception], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("make", "error", "says"), CASES)
-def test_an_unsupported_model_is_refused(make: Callable[[], bytes], error: type[Exception], says: str) -> None:
-    with pytest.raises(error, match=says):
+@pytest.mark.parametrize(("make", "error", "message"), CASES)
+def test_an_unsupported_model_is_refused(make: Callable[[], bytes], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
         build_network(make())
 
 

@@ -26,14 +26,14 @@ def test_auc_is_the_share_of_ordered_pairs(pairs: list[tuple[int, bool]]) -> Non
 
 
 def test_every_metric_is_measured_or_names_what_it_lacks() -> None:
-    outputs, theirs = np.array([[0.2, 0.8], [0.6, 0.4]]), np.array([[0.1, 0.9], [0.4, 0.6]])
+    outputs, floats = np.array([[0.2, 0.8], [0.6, 0.4]]), np.array([[0.1, 0.9], [0.4, 0.6]])
     labels = np.array([1.0, 0.0])
-    full = Predictions(outputs, labels, theirs, outputs[:, 1], theirs[:, 1])
-    wanted = {
+    full = Predictions(outputs, labels, floats, outputs[:, 1], floats[:, 1])
+    expected = {
         "accuracy": 1.0, "float_accuracy": 0.5, "accuracy_drop": -0.5, "auc": 1.0, "float_auc": 1.0, "auc_drop": 0.0,
         "agreement": 0.5, "changed_decisions": 0.5, "mean_absolute_error": 0.15,
     }  # fmt: skip
-    assert {name: measure(name, full) for name in METRICS} == pytest.approx(wanted)
+    assert {name: measure(name, full) for name in METRICS} == pytest.approx(expected)
     for name in METRICS:
         with pytest.raises(BuildFailed, match=r"^\w+ needs"):
             measure(name, Predictions(outputs))

@@ -32,8 +32,8 @@ def test_the_reference_interpreter_equals_the_oracle(kind: str, data: st.DataObj
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     for _ in range(3):
         inputs = [rng.integers(-128, 128, d["shape"]).astype(np.int8) for d in oracle.inputs]
-        wanted = [out.tobytes() for out in oracle.run(inputs)]
-        assert list(reference.run([x.tobytes() for x in inputs]).outputs) == wanted
+        expected = [out.tobytes() for out in oracle.run(inputs)]
+        assert list(reference.run([x.tobytes() for x in inputs]).outputs) == expected
     assert reference.first_wrong_golden() is None
     assert build_network(model).data == network.data
 

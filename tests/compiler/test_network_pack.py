@@ -23,13 +23,13 @@ def test_conversions_at_the_inputs_and_outputs_are_removed(kind: str) -> None:
     oracle, reference = Oracle(data), ReferenceInterpreter(network.data)
     for seed in range(5):
         x = np.random.default_rng(seed).integers(-128, 128, 6)
-        (ours,) = reference.run([x.astype(np.int8).tobytes()]).outputs
+        (computed,) = reference.run([x.astype(np.int8).tobytes()]).outputs
         if kind == "UINT8":
-            theirs = oracle.run([(x + 128).astype(np.uint8)])[0].astype(int) - 128
+            expected = oracle.run([(x + 128).astype(np.uint8)])[0].astype(int) - 128
         else:
             given = ((x - inputs[0].zero_point) * inputs[0].scale).astype(np.float32)
-            theirs = (
+            expected = (
                 np.rint(oracle.run([given])[0].astype(np.float64) / outputs[0].scale).astype(int)
                 + outputs[0].zero_point
             )
-        assert np.frombuffer(ours, np.int8).tolist() == theirs.reshape(-1).tolist()
+        assert np.frombuffer(computed, np.int8).tolist() == expected.reshape(-1).tolist()

@@ -53,8 +53,8 @@ def test_a_wrong_golden_vector_is_found() -> None:
     pack = disassemble(good_packs()["mean"])
     golden = bytearray(pack.section(SectionId.GOLDEN))
     golden[8] ^= 1  # the first output's first byte, after the count and the seed
-    spoiled = replace(pack, sections={**pack.sections, SectionId.GOLDEN: bytes(golden)})
-    assert ReferenceInterpreter(assemble(spoiled)).first_wrong_golden() == 0
+    damaged = replace(pack, sections={**pack.sections, SectionId.GOLDEN: bytes(golden)})
+    assert ReferenceInterpreter(assemble(damaged)).first_wrong_golden() == 0
 
 
 ENTRY = Parameter(1, 0, -10, 10, ParameterEncoding.OUTPUT_VALUE)
@@ -77,7 +77,7 @@ def test_a_section_that_is_too_long_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("read", "data", "says"),
+    ("read", "data", "message"),
     [
         (decode_io, b"\1", "IO is truncated"),
         (decode_tensors, b"", "TENSORS is not a whole number of records"),
@@ -86,8 +86,8 @@ def test_a_section_that_is_too_long_is_refused() -> None:
         (lambda data: decode_forest(data, 3), b"\0", "FOREST is truncated"),
     ],
 )
-def test_a_truncated_section_is_refused(read: Callable[[bytes], object], data: bytes, says: str) -> None:
-    with pytest.raises(PackMalformed, match=says):
+def test_a_truncated_section_is_refused(read: Callable[[bytes], object], data: bytes, message: str) -> None:
+    with pytest.raises(PackMalformed, match=message):
         read(data)
 
 

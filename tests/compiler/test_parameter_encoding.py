@@ -37,14 +37,14 @@ def test_thresholds_are_stated_in_real_units() -> None:
     echo = _echo()
     wide = Parameter(name_hash("threshold"), 1, -(1 << 31), (1 << 31) - 1)
     scale = float(np.float32(0.03))
-    for encoding, value, wanted in (
+    for encoding, value, expected in (
         (ParameterEncoding.LINEAR, 1.75, 28),
         (ParameterEncoding.RECONSTRUCTION_ERROR, 0.01, round(0.01 * 32 / scale**2)),
         (ParameterEncoding.OUTPUT_VALUE, 1.5, 45),
     ):
         entry = replace(wide, encoding=encoding, fraction_bits=4)
         pack = build_network(echo, decision=Decision(DecisionMode.THRESHOLD, 0), parameters=(entry,)).data
-        assert encode_values(pack, {"threshold": value}) == {0: wanted}
+        assert encode_values(pack, {"threshold": value}) == {0: expected}
         with pytest.raises(BuildFailed, match="no parameter"):
             encode_values(pack, {"other": 1.0})
     isolation = good_packs()["forest isolation"]

@@ -13,10 +13,10 @@ from reconciler.compiler.payload.patch import apply_patch, make_patch
 
 
 @pytest.mark.parametrize(
-    ("operation", "says"), [(0x34, "a number of more than 24 bits"), (0x2C, "reads outside of its source")]
+    ("operation", "message"), [(0x34, "a number of more than 24 bits"), (0x2C, "reads outside of its source")]
 )
-def test_a_patch_with_an_endless_or_misplaced_operation_is_refused(operation: int, says: str) -> None:
-    with pytest.raises(PackMalformed, match=says):
+def test_a_patch_with_an_endless_or_misplaced_operation_is_refused(operation: int, message: str) -> None:
+    with pytest.raises(PackMalformed, match=message):
         apply_patch(b"\x01" + bytes(5) + bytes([operation]) + bytes(64), b"", 100)
 
 

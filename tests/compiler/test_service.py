@@ -196,7 +196,7 @@ def test_the_build_has_no_network(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "says"),
+    ("changes", "error", "message"),
     [
         (
             {"target": replace(TARGET, slot_bytes=1000)},
@@ -222,9 +222,9 @@ def test_the_build_has_no_network(tmp_path: Path) -> None:
         ({"parameters": {"limit": 1}}, BuildFailed, "takes the parameter `threshold`"),
     ],
 )
-def test_the_first_failed_gate_ends_the_build(changes: dict[str, object], error: type, says: str) -> None:
+def test_the_first_failed_gate_ends_the_build(changes: dict[str, object], error: type, message: str) -> None:
     files = Files()
-    with pytest.raises(error, match=says):
+    with pytest.raises(error, match=message):
         run_job(BuildJob(forest_recipe(files, **changes), files.by_digest))
 
 

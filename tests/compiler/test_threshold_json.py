@@ -79,6 +79,6 @@ def test_a_threshold_model_is_built_and_takes_no_gates_on_data() -> None:
     recipe = Recipe("sum@1", files.add("sum.json", threshold_model()), TARGET)
     assert run_job(BuildJob(recipe, files.by_digest)).report.operators == ("THRESHOLD",)
     gate = GateSpec("auc", at_least=0.5, data=files.add("x.csv", readings(1, 20, odd=5)))
-    judged = Recipe("sum@1", recipe.source, TARGET, gates=(gate,))
+    evaluated = Recipe("sum@1", recipe.source, TARGET, gates=(gate,))
     with pytest.raises(BuildFailed, match="no gates on data"):
-        run_job(BuildJob(judged, files.by_digest))
+        run_job(BuildJob(evaluated, files.by_digest))

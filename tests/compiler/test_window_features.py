@@ -74,6 +74,6 @@ def test_a_window_is_decoded_as_encoded() -> None:
 
 def test_a_window_with_counts_out_of_range_is_refused() -> None:
     good = encode_features(all_statistics(8, 24, 2))
-    for spoiled in (good[:-1], b"", good[:2] + b"\0" + good[3:], encode_features(FeatureWindow(0, 1, ()))):
+    for damaged in (good[:-1], b"", good[:2] + b"\0" + good[3:], encode_features(FeatureWindow(0, 1, ()))):
         with pytest.raises(PackMalformed):
-            decode_features(spoiled)
+            decode_features(damaged)
