@@ -22,18 +22,10 @@ from reconciler.compiler.datasets import Dataset
 from reconciler.compiler.engine_runner import ExecutionTarget, execute
 from reconciler.compiler.evaluation.cost_model import estimate_cost
 from reconciler.compiler.forest.training import TrainedForest, train_forest
+from reconciler.compiler.pack.golden_section import GoldenVector, encode_golden
+from reconciler.compiler.pack.io_section import Descriptor, ElementType, decode_io, encode_io
 from reconciler.compiler.pack.operators import Conv2D, DepthwiseConv2D
-from reconciler.compiler.pack.pack_format import (
-    Descriptor,
-    ElementType,
-    Golden,
-    SectionId,
-    assemble,
-    decode_io,
-    disassemble,
-    encode_golden,
-    encode_io,
-)
+from reconciler.compiler.pack.pack_format import SectionId, assemble, disassemble
 from reconciler.compiler.pack.plan_section import decode_plan, decode_tensors, encode_plan, macs_of
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from reconciler.compiler.tflite.network_pack import build_network
@@ -108,7 +100,7 @@ def convolution_cost(pack: bytes) -> tuple[int, int]:
             **opened.sections,
             SectionId.PLAN: encode_plan(plan[:count]),
             SectionId.IO: encode_io(inputs, [end]),
-            SectionId.GOLDEN: encode_golden([Golden((bytes(made.elements),), seed=1)]),
+            SectionId.GOLDEN: encode_golden([GoldenVector((bytes(made.elements),), seed=1)]),
         }
         after = (
             execute(ExecutionTarget.MPS2_AN386, assemble(replace(opened, sections=cut)), inputs_blob)

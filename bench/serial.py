@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bench.serial_peers import forest_json, serial_transfer_s, zmodem_overhead_percent
 from reconciler.compiler.datasets import Dataset
 from reconciler.compiler.forest.training import train_forest
-from reconciler.compiler.pack.pack_format import ElementType
+from reconciler.compiler.pack.io_section import ElementType
 from reconciler.compiler.payload.codec import smallest
 from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
 from reconciler.devices.conversation import Answered, Confirmed, Outcome

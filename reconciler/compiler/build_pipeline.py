@@ -23,20 +23,11 @@ from reconciler.compiler.forest.training import import_ensemble, train_forest
 from reconciler.compiler.pack.checker import check_pack, operator_numbers
 from reconciler.compiler.pack.decision_head import DecisionMode, decode_head
 from reconciler.compiler.pack.fixed_point import Ints
+from reconciler.compiler.pack.io_section import decode_io
 from reconciler.compiler.pack.operators import NAMES
-from reconciler.compiler.pack.pack_format import (
-    FORMAT_VERSION,
-    Pack,
-    PackKind,
-    Parameter,
-    ParameterEncoding,
-    SectionId,
-    decode_io,
-    decode_parameters,
-    disassemble,
-    name_hash,
-)
+from reconciler.compiler.pack.pack_format import FORMAT_VERSION, Pack, PackKind, SectionId, disassemble
 from reconciler.compiler.pack.parameter_encoding import encode_value
+from reconciler.compiler.pack.parameters_section import Parameter, ParameterEncoding, decode_parameters, name_hash
 from reconciler.compiler.recipe import File, Recipe
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.tflite.tensorflow_converter import convert_model

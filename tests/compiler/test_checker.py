@@ -17,16 +17,9 @@ from hypothesis import strategies as st
 
 from reconciler.compiler.errors import DoesNotFit, PackMalformed
 from reconciler.compiler.pack.checker import check_pack, operator_numbers
-from reconciler.compiler.pack.pack_format import (
-    Golden,
-    Pack,
-    PackKind,
-    SectionId,
-    assemble,
-    decode_io,
-    disassemble,
-    encode_golden,
-)
+from reconciler.compiler.pack.golden_section import GoldenVector, encode_golden
+from reconciler.compiler.pack.io_section import decode_io
+from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId, assemble, disassemble
 from reconciler.compiler.pack.plan_section import decode_tensors
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from tests.compiler.make_vectors import good_packs
@@ -43,7 +36,7 @@ STRUCTURE = {
 def with_fitting_golden(pack: Pack) -> bytes:
     """Add golden vectors of the right length, so that damaged inputs and outputs are not refused because of them."""
     _, outputs = decode_io(pack.section(SectionId.IO))
-    golden = encode_golden([Golden(tuple(bytes(d.nbytes) for d in outputs), seed=7)])
+    golden = encode_golden([GoldenVector(tuple(bytes(d.nbytes) for d in outputs), seed=7)])
     return assemble(replace(pack, sections={**pack.sections, SectionId.GOLDEN: golden}))
 
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reconciler.compiler.pack.pack_format import SectionId, decode_io, disassemble
+from reconciler.compiler.pack.io_section import decode_io
+from reconciler.compiler.pack.pack_format import SectionId, disassemble
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.tflite.network_pack import build_network
 from reconciler.compiler.tflite.oracle import Oracle

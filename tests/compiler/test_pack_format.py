@@ -14,18 +14,13 @@ from reconciler.compiler.pack.checker import check_pack
 from reconciler.compiler.pack.decision_head import decode_head
 from reconciler.compiler.pack.forest_section import decode_forest
 from reconciler.compiler.pack.inspect import inspect_pack
-from reconciler.compiler.pack.pack_format import (
+from reconciler.compiler.pack.io_section import decode_io
+from reconciler.compiler.pack.pack_format import MAX_SECTION_BYTES, Pack, PackKind, SectionId, assemble, disassemble
+from reconciler.compiler.pack.parameters_section import (
     MAX_PARAMETERS,
-    MAX_SECTION_BYTES,
-    Pack,
-    PackKind,
     Parameter,
     ParameterEncoding,
-    SectionId,
-    assemble,
-    decode_io,
     decode_parameters,
-    disassemble,
     encode_parameters,
 )
 from reconciler.compiler.pack.plan_section import decode_plan, decode_tensors

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reconciler.compiler.pack.pack_format import ElementType
+from reconciler.compiler.pack.io_section import ElementType
 from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
 from reconciler.devices.flash_image import Identity, provisioned_region
 from reconciler.errors import Refused

@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.compiler.pack import decision_head, forest_section, operators, pack_format
+from reconciler.compiler.pack import (
+    decision_head,
+    forest_section,
+    golden_section,
+    io_section,
+    operators,
+    pack_format,
+    parameters_section,
+)
 from reconciler.compiler.payload import codec, patch
 from reconciler.devices import flash_image, frame, messages, reports
 from reconciler.devices.error_codes import Code
@@ -72,7 +80,7 @@ FIGURES = [
     (TYPES, "TF_KEY_BYTES", cose.PUBLIC_KEY_BYTES),
     (TYPES, "TF_UUID_BYTES", names.UUID_BYTES),
     (TYPES, "TF_KID_BYTES", names.KEY_ID_BYTES),
-    ("include/tinyfleet/engine.h", "TF_PARAMETER_TABLE_MAX", pack_format.MAX_PARAMETERS),
+    ("include/tinyfleet/engine.h", "TF_PARAMETER_TABLE_MAX", parameters_section.MAX_PARAMETERS),
     ("include/tinyfleet/state.h", "TF_HISTOGRAM_BINS", reports.HISTOGRAM_BINS),
     ("src/envelope.c", "TAG_ENVELOPE", envelope.ENVELOPE_TAG),
     ("src/envelope.c", "SEQUENCE_JUMP_MAX", envelope.MAX_SEQUENCE_JUMP),
@@ -94,12 +102,12 @@ FIGURES = [
     ("src/body.c", "PACK_FORMAT", pack_format.FORMAT_VERSION),
     ("src/pack.c", "FORMAT", pack_format.FORMAT_VERSION),
     ("src/pack.c", "MAGIC", int.from_bytes(pack_format.MAGIC, "little")),
-    ("src/pack.c", "ENCODING_MAX", max(pack_format.ParameterEncoding)),
+    ("src/pack.c", "ENCODING_MAX", max(parameters_section.ParameterEncoding)),
     ("src/patch.c", "VERSION", patch.VERSION),
     ("src/engine_threshold.c", "OPERATOR", operators.THRESHOLD),
-    ("src/engine_threshold.c", "GOLDEN_MAX", pack_format.MAX_GOLDEN_VECTORS),
-    ("src/engine_threshold.c", "NO_TENSOR", pack_format.NO_TENSOR),
-    ("src/engine/engine_ends.c", "GOLDEN_MAX", pack_format.MAX_GOLDEN_VECTORS),
+    ("src/engine_threshold.c", "GOLDEN_MAX", golden_section.MAX_GOLDEN_VECTORS),
+    ("src/engine_threshold.c", "NO_TENSOR", io_section.NO_TENSOR),
+    ("src/engine/engine_ends.c", "GOLDEN_MAX", golden_section.MAX_GOLDEN_VECTORS),
     ("src/engine/engine_forest.c", "OPERATOR", operators.TREE_ENSEMBLE),
     ("src/engine/engine_forest.c", "KIND", pack_format.PackKind.TREE_ENSEMBLE),
     ("src/engine/engine_network.c", "KIND", pack_format.PackKind.NEURAL_NETWORK),
@@ -161,7 +169,7 @@ def test_numbers_of_payloads_and_packs() -> None:
     statistics = enum("src/engine/engine_features.c", "statistic")
     assert statistics == {**numbers(forest_section.Statistic), "STATISTICS": len(forest_section.Statistic)}
     types = defines("src/engine_threshold.c")
-    assert {name: types[name] for name in ("INT8", "INT16", "INT32")} == numbers(pack_format.ElementType)
+    assert {name: types[name] for name in ("INT8", "INT16", "INT32")} == numbers(io_section.ElementType)
 
 
 def test_operators_that_run_in_place() -> None:

@@ -18,6 +18,7 @@ from reconciler.compiler.pack.forest_section import (
     decode_forest,
     node_count,
 )
+from reconciler.compiler.pack.io_section import decode_io
 from reconciler.compiler.pack.operators import (
     AveragePool,
     Conv2D,
@@ -27,7 +28,7 @@ from reconciler.compiler.pack.operators import (
     Operator,
     Softmax,
 )
-from reconciler.compiler.pack.pack_format import PackKind, SectionId, decode_io, disassemble
+from reconciler.compiler.pack.pack_format import PackKind, SectionId, disassemble
 from reconciler.compiler.pack.plan_section import TensorRecord, decode_plan, decode_tensors, macs_of
 
 CYCLES_PER_INSTRUCTION = 1.5  # on small cores: loads, flash wait states and taken branches

@@ -11,20 +11,12 @@ from collections.abc import Sequence
 
 from reconciler.compiler.pack.decision_head import DecisionMode, decode_head
 from reconciler.compiler.pack.forest_section import ForestMode, decode_features, decode_forest
+from reconciler.compiler.pack.golden_section import decode_golden
+from reconciler.compiler.pack.io_section import Descriptor, ElementType, decode_io
 from reconciler.compiler.pack.operator_checks import CheckedNetwork, check_multiplier, check_operator, require
 from reconciler.compiler.pack.operators import THRESHOLD, TREE_ENSEMBLE
-from reconciler.compiler.pack.pack_format import (
-    Descriptor,
-    ElementType,
-    Pack,
-    PackKind,
-    Parameter,
-    SectionId,
-    decode_golden,
-    decode_io,
-    decode_parameters,
-    disassemble,
-)
+from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId, disassemble
+from reconciler.compiler.pack.parameters_section import Parameter, decode_parameters
 from reconciler.compiler.pack.plan_section import TensorRecord, decode_plan, decode_tensors
 from reconciler.compiler.pack.threshold_section import check_threshold
 

@@ -28,7 +28,7 @@ class DecisionMode(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class DecisionHead:
     """The contents of the section HEAD."""
 
     mode: DecisionMode
@@ -50,20 +50,22 @@ class Tensors(Protocol):
         """Read a tensor."""
 
 
-def encode_head(head: Head) -> bytes:
+def encode_head(head: DecisionHead) -> bytes:
     """Write the section."""
     parameter = NO_PARAMETER if head.parameter is None else head.parameter
     return _HEAD.pack(head.mode, parameter, head.first, head.second, 0, head.multiplier, head.shift)
 
 
-def decode_head(data: bytes) -> Head:
+def decode_head(data: bytes) -> DecisionHead:
     """Read the section (rule 17, as far as it concerns the section alone)."""
     if len(data) != _HEAD.size:
         raise PackMalformed(f"HEAD has {len(data)} bytes, not {_HEAD.size}")
     mode, parameter, first, second, zero, multiplier, shift = _HEAD.unpack(data)
     if mode not in tuple(DecisionMode) or zero or any(data[13:]):
         raise PackMalformed("HEAD has an unknown mode, or padding that is not zero")
-    known = Head(DecisionMode(mode), None if parameter == NO_PARAMETER else parameter, first, second, multiplier, shift)
+    known = DecisionHead(
+        DecisionMode(mode), None if parameter == NO_PARAMETER else parameter, first, second, multiplier, shift
+    )
     if known.mode is not DecisionMode.RECONSTRUCTION and (second or multiplier or shift):
         raise PackMalformed("HEAD has a second tensor, which its mode does not use")
     if known.mode is not DecisionMode.LARGEST and known.parameter is None:
@@ -71,7 +73,7 @@ def decode_head(data: bytes) -> Head:
     return known
 
 
-def decide(head: Head, machine: Tensors, values: Sequence[int]) -> tuple[int, int]:
+def decide(head: DecisionHead, machine: Tensors, values: Sequence[int]) -> tuple[int, int]:
     """Return the decision and the score."""
     a = machine.get(head.first).reshape(-1)
     limit = None if head.parameter is None else values[head.parameter]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reconciler.compiler.pack.forest_section import decode_features, decode_forest, depth_of, node_count
+from reconciler.compiler.pack.io_section import decode_io
 from reconciler.compiler.pack.operators import (
     Concatenation,
     Conv2D,
@@ -15,7 +16,8 @@ from reconciler.compiler.pack.operators import (
     Operator,
     Pool,
 )
-from reconciler.compiler.pack.pack_format import PackKind, SectionId, decode_io, decode_parameters, disassemble
+from reconciler.compiler.pack.pack_format import PackKind, SectionId, disassemble
+from reconciler.compiler.pack.parameters_section import decode_parameters
 from reconciler.compiler.pack.plan_section import TensorRecord, decode_plan, decode_tensors, macs_of
 
 

@@ -7,18 +7,10 @@ from collections.abc import Mapping
 
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.pack.forest_section import decode_features, decode_forest
+from reconciler.compiler.pack.io_section import decode_io
 from reconciler.compiler.pack.isolation_score import isolation_limit
-from reconciler.compiler.pack.pack_format import (
-    Pack,
-    PackKind,
-    Parameter,
-    ParameterEncoding,
-    SectionId,
-    decode_io,
-    decode_parameters,
-    disassemble,
-    name_hash,
-)
+from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId, disassemble
+from reconciler.compiler.pack.parameters_section import Parameter, ParameterEncoding, decode_parameters, name_hash
 
 
 def encode_values(data: bytes, values: Mapping[str, float]) -> dict[int, int]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reconciler.compiler.errors import PackMalformed
-from reconciler.compiler.pack.pack_format import Descriptor, ElementType
+from reconciler.compiler.pack.io_section import Descriptor, ElementType
 
 MAX_INPUTS = 4096
 MAX_SHIFT = 15

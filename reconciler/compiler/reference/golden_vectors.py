@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.compiler.pack.checker import check_pack
-from reconciler.compiler.pack.pack_format import Descriptor, Golden, Pack, PackKind, SectionId, assemble, encode_golden
+from reconciler.compiler.pack.golden_section import GoldenVector, encode_golden
+from reconciler.compiler.pack.io_section import Descriptor
+from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId, assemble
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 
 DEFAULT_SEEDS = (0x2545F491, 0x9E3779B9)
@@ -21,8 +23,8 @@ def with_golden_vectors(
     empty = tuple(bytes(d.nbytes) for d in outputs)
     network = pack.kind is PackKind.NEURAL_NETWORK and sum(map(len, empty)) <= _MAX_LITERAL_BYTES
     generated = DEFAULT_SEEDS if network else DEFAULT_SEEDS[:1]
-    draft = [Golden(empty, seed=seed) for seed in generated]
-    draft += [Golden(empty, sample) for sample in samples[:2] if sum(map(len, sample)) <= _MAX_LITERAL_BYTES]
+    draft = [GoldenVector(empty, seed=seed) for seed in generated]
+    draft += [GoldenVector(empty, sample) for sample in samples[:2] if sum(map(len, sample)) <= _MAX_LITERAL_BYTES]
     drafted = assemble(_with_sections(pack, {SectionId.GOLDEN: encode_golden(draft)}))
     check_pack(drafted)  # refuses an inconsistent model before any of it runs
     probe = ReferenceInterpreter(drafted)

@@ -7,18 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reconciler.compiler.errors import OperatorUnsupported
-from reconciler.compiler.pack.decision_head import DecisionMode, Head, encode_head
+from reconciler.compiler.pack.decision_head import DecisionHead, DecisionMode, encode_head
 from reconciler.compiler.pack.fixed_point import quantize_multiplier
-from reconciler.compiler.pack.pack_format import (
-    Descriptor,
-    ElementType,
-    Pack,
-    PackKind,
-    Parameter,
-    SectionId,
-    encode_io,
-    encode_parameters,
-)
+from reconciler.compiler.pack.io_section import Descriptor, ElementType, encode_io
+from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId
+from reconciler.compiler.pack.parameters_section import Parameter, encode_parameters
 from reconciler.compiler.pack.plan_section import encode_plan, encode_tensors
 from reconciler.compiler.reference.golden_vectors import with_golden_vectors
 from reconciler.compiler.tflite.graph_reader import read_graph
@@ -84,10 +77,10 @@ def _descriptor(value: Value, index: int) -> Descriptor:
     return Descriptor(ElementType.INT8, shape, index, value.zero_point, value.scale)
 
 
-def _head(plan: PlanBuilder, inputs: tuple[int, ...], outputs: tuple[int, ...], decision: Decision) -> Head:
+def _head(plan: PlanBuilder, inputs: tuple[int, ...], outputs: tuple[int, ...], decision: Decision) -> DecisionHead:
     first = outputs[0]
     if decision.mode is not DecisionMode.RECONSTRUCTION:
-        return Head(decision.mode, decision.parameter, first)
+        return DecisionHead(decision.mode, decision.parameter, first)
     a, b = plan.values[first], plan.values[inputs[0]]
     if a.elements != b.elements or a.elements > _MAX_RECONSTRUCTION_ELEMENTS:
         raise OperatorUnsupported(
@@ -95,4 +88,4 @@ def _head(plan: PlanBuilder, inputs: tuple[int, ...], outputs: tuple[int, ...], 
             f"{_MAX_RECONSTRUCTION_ELEMENTS}; the output has {a.elements}: change the model or spec.decide"
         )
     multiplier, shift = quantize_multiplier(float(b.scale) / float(a.scale))
-    return Head(decision.mode, decision.parameter, first, inputs[0], multiplier, shift)
+    return DecisionHead(decision.mode, decision.parameter, first, inputs[0], multiplier, shift)

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from reconciler.compiler.datasets import Dataset
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.evaluation.metrics import Predictions
-from reconciler.compiler.pack.decision_head import DecisionMode, Head
+from reconciler.compiler.pack.decision_head import DecisionHead, DecisionMode
 from reconciler.compiler.pack.fixed_point import Ints, multiply_by_quantized_multiplier
-from reconciler.compiler.pack.pack_format import Descriptor
+from reconciler.compiler.pack.io_section import Descriptor
 from reconciler.compiler.tflite.oracle import Oracle
 
 Floats = npt.NDArray[np.float64]
@@ -61,7 +61,7 @@ class NetworkPredictor:
 
     int8: Int8Model
     float32: Oracle | None
-    head: Head | None
+    head: DecisionHead | None
     limit: int | None
 
     def predict(self, dataset: Dataset) -> Predictions:

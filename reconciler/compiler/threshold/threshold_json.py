@@ -14,7 +14,7 @@ from typing import Any, Final
 import jsonschema
 
 from reconciler.compiler.errors import ModelUnreadable
-from reconciler.compiler.pack.pack_format import ElementType
+from reconciler.compiler.pack.io_section import ElementType
 from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
 
 _INT32: Final = {"type": "integer", "minimum": -(1 << 31), "maximum": (1 << 31) - 1}

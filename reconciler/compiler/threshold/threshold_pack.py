@@ -8,20 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from reconciler.compiler.errors import DoesNotFit
-from reconciler.compiler.pack.pack_format import (
-    Descriptor,
-    ElementType,
-    Golden,
-    Pack,
-    PackKind,
-    Parameter,
-    SectionId,
-    assemble,
-    encode_golden,
-    encode_io,
-    encode_parameters,
-    name_hash,
-)
+from reconciler.compiler.pack.golden_section import GoldenVector, encode_golden
+from reconciler.compiler.pack.io_section import Descriptor, ElementType, encode_io
+from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId, assemble
+from reconciler.compiler.pack.parameters_section import Parameter, encode_parameters, name_hash
 from reconciler.compiler.pack.threshold_section import (
     MAX_INPUTS,
     MAX_SHIFT,
@@ -56,7 +46,7 @@ def build_threshold_pack(  # noqa: PLR0913 - the six numbers that define such a 
     golden = []
     for x in inputs or ([0] * len(weights),):
         numbers, _ = run_threshold(section, np.array(x, np.int64), [threshold])
-        golden.append(Golden((np.array(numbers, "<i4").tobytes(),), (np.array(x, element.code).tobytes(),)))
+        golden.append(GoldenVector((np.array(numbers, "<i4").tobytes(),), (np.array(x, element.code).tobytes(),)))
     sections = {
         SectionId.IO: encode_io([Descriptor(element, (len(weights),))], [Descriptor(ElementType.INT32, (2,))]),
         SectionId.PARAMETERS: encode_parameters([Parameter(name_hash("threshold"), threshold, *_INT32)]),
