@@ -42,7 +42,7 @@ BUILT = {
     "arenaBytes": 6,
     "operators": ["ADD"],
 }
-SCORES = {"count": 2, "least": -1, "most": 5, "mean": 2.0, "histogram": [1, 1, 0, 0, 0, 0, 0, 0]}
+SCORES = {"count": 2, "minimum": -1, "maximum": 5, "mean": 2.0, "histogram": [1, 1, 0, 0, 0, 0, 0, 0]}
 FULL = {
     "lastSeen": "2026-11-21T10:00:00+02:00",
     "phase": "receiving",
