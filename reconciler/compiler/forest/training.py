@@ -93,15 +93,15 @@ class TrainedForest:
         return isolation_limit(self.exact.subsample, len(self.exact.trees), self.threshold)
 
 
-def train_forest(table: Dataset, train: TrainSpec, *, scheme: str, parameters: Mapping[str, float]) -> TrainedForest:
+def train_forest(dataset: Dataset, train: TrainSpec, *, scheme: str, parameters: Mapping[str, float]) -> TrainedForest:
     """Train the forest of a recipe on the device's integers, quantize it and pack it."""
     if scheme not in BITS:
         raise BuildFailed(f"the thresholds of a forest are int8 or int16, not {scheme}: change spec.quantize.scheme")
-    extractor = _extractor(table, train)
-    raw = extractor.raw(table.rows)
+    extractor = _extractor(dataset, train)
+    raw = extractor.raw(dataset.rows)
     grids = tuple(fit_grid([float(column.min()), float(column.max())], _GRID_BITS) for column in raw.T)
     y = np.stack([grid.apply(raw[:, i], _GRID_BITS) for i, grid in enumerate(grids)], axis=1)
-    exact = _fit(y.astype(np.float64), table.labels, train)
+    exact = _fit(y.astype(np.float64), dataset.labels, train)
     return pack_ensemble(exact, grids, extractor, bits=BITS[scheme], parameters=parameters)
 
 
@@ -158,9 +158,9 @@ def _parameters(exact: Ensemble, threshold: float) -> list[Parameter]:
     return [Parameter(name_hash("threshold"), limit, 0, (1 << 31) - 1, ParameterEncoding.ISOLATION_SCORE)]
 
 
-def _extractor(table: Dataset, train: TrainSpec) -> FeatureExtractor:
-    width = table.rows.shape[1]
-    scale = _input_scale(table.rows)
+def _extractor(dataset: Dataset, train: TrainSpec) -> FeatureExtractor:
+    width = dataset.rows.shape[1]
+    scale = _input_scale(dataset.rows)
     if not train.features:
         if not 1 <= width <= 16:  # noqa: PLR2004 - channels of a pack
             raise DoesNotFit(

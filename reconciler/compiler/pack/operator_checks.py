@@ -13,8 +13,6 @@ from reconciler.compiler.errors import PackMalformed
 from reconciler.compiler.pack import operators as ops
 from reconciler.compiler.pack.plan_section import TensorRecord
 
-_IN_PLACE = (ops.Add, ops.Mul, ops.Quantize, ops.Lookup)
-
 
 def require(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as a sentence
     """Refuse the pack unless the condition holds."""
@@ -47,7 +45,7 @@ def check_operator(network: CheckedNetwork, op: ops.Operator) -> None:
         source = network.tensors[index]
         apart = source.offset + source.elements <= target.offset or target.offset + target.elements <= source.offset
         same = (source.offset, source.elements) == (target.offset, target.elements)
-        allowed = source.constant or apart or (same and isinstance(op, _IN_PLACE))
+        allowed = source.constant or apart or (same and isinstance(op, ops.IN_PLACE))
         require(allowed, f"{op.NAME}: the output overlaps an input")
     _CHECKS[type(op)](network, op, network.tensors[op.input], target)
 

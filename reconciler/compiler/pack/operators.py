@@ -239,6 +239,7 @@ _ALL: tuple[type[Operator], ...] = (
     Pad,
     Concatenation,
 )
+IN_PLACE = (Add, Mul, Quantize, Lookup)  # these may write onto their own input
 OPERATORS: dict[int, type[Operator]] = {kind.NUMBER: kind for kind in _ALL}
 NAMES: dict[int, str] = {
     **{number: kind.NAME for number, kind in OPERATORS.items()},

@@ -103,14 +103,14 @@ def lower(graph: Graph) -> tuple[PlanBuilder, tuple[int, ...], tuple[int, ...]]:
 
 def _needed(graph: Graph) -> list[Node]:
     """Return the operators that the outputs depend on; those that only compute shapes are left out."""
-    wanted = set(graph.outputs)
+    required = set(graph.outputs)
     kept: list[Node] = []
     for node in reversed(graph.nodes):
-        if not wanted.intersection(node.outputs):
+        if not required.intersection(node.outputs):
             continue
         kept.append(node)
         reshapes = node.name in {"RESHAPE", "EXPAND_DIMS", "SQUEEZE"}
-        wanted.update(i for i in (node.inputs[:1] if reshapes else node.inputs) if i >= 0)
+        required.update(i for i in (node.inputs[:1] if reshapes else node.inputs) if i >= 0)
     return kept[::-1]
 
 
@@ -129,11 +129,11 @@ def _trim_conversions(plan: PlanBuilder, nodes: list[Node]) -> tuple[list[Node],
             f"input {number} is int8 on the device; the gateway converts from {graph.tensors[index].type}"
         )
     for number, index in enumerate(graph.outputs):
-        makers = [n for n in nodes if index in n.outputs]
-        if graph.tensors[index].type == "INT8" or not makers or makers[0].name not in {"DEQUANTIZE", "QUANTIZE"}:
+        writers = [n for n in nodes if index in n.outputs]
+        if graph.tensors[index].type == "INT8" or not writers or writers[0].name not in {"DEQUANTIZE", "QUANTIZE"}:
             continue
-        sinks[number] = makers[0].inputs[0]
-        dropped.add(makers[0].index)
+        sinks[number] = writers[0].inputs[0]
+        dropped.add(writers[0].index)
         plan.notes.append(f"output {number} is int8 on the device")
     return [n for n in nodes if n.index not in dropped], sources, sinks
 

@@ -10,18 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from reconciler.compiler.errors import DoesNotFit, OperatorUnsupported
-from reconciler.compiler.pack.operators import (
-    Add,
-    Lookup,
-    Mul,
-    Operator,
-    Quantize,
-)
+from reconciler.compiler.pack.operators import Operator
 from reconciler.compiler.pack.pack_format import pad4
 from reconciler.compiler.tflite.graph_reader import Graph, Node, Tensor
 
 Dims = tuple[int, int, int, int]
-_IN_PLACE = (Add, Mul, Quantize, Lookup)
 _MAX_DIM = 65535
 
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconciler.compiler.pack.operators import Add, Lookup, Mul, Quantize
+from reconciler.compiler.pack.operators import IN_PLACE
 from reconciler.compiler.pack.plan_section import TensorRecord
 from reconciler.compiler.tflite.arena_layout import ArenaLayout, BufferLifetime, lay_out_arena, lower_bound
 from reconciler.compiler.tflite.plan_builder import PlanBuilder
-
-_IN_PLACE = (Add, Mul, Quantize, Lookup)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ def _shared_buffers(plan: PlanBuilder, outputs: tuple[int, ...], keep: frozenset
     held = {plan.values[i].buffer for i in (*outputs, *keep)}
     for at, operator in enumerate(plan.operators):
         target = plan.values[operator.output]
-        if not isinstance(operator, _IN_PLACE) or target.buffer is None:
+        if not isinstance(operator, IN_PLACE) or target.buffer is None:
             continue
         for source in (plan.values[i] for i in operator.inputs()):
             free = source.buffer is not None and source.buffer not in held and last.get(source.buffer) == at
