@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from demo.authority import make_keys, root_key
 from demo.world import FLEET, GATEWAY, TINYFLEET, VDEV, NotObservedError, Running, World, document, threshold_model
-from reconciler.compiler.pack.threshold_json import threshold_pack
+from reconciler.compiler.threshold.threshold_json import threshold_pack_from_json
 from reconciler.devices.flash_image import Identity, provisioned_region
 from signing import identifiers
 from signing.keys import read_public_key
@@ -57,7 +57,7 @@ class Site:
         """Make keys, devices and the repository; nothing runs yet."""
         make_keys(self.world)
         (self.world.folder / "images").mkdir()
-        baked = threshold_pack(BAKED)
+        baked = threshold_pack_from_json(BAKED)
         for number, device in enumerate(self.devices, start=1):
             address = number if isinstance(self.link, SerialLine) else 0
             self._public_keys[device] = self._provision(device, address, baked)

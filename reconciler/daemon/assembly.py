@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.compiler.sandbox import BuildLimits
 from reconciler.compiler.service import BuildService
-from reconciler.compiler.store import ArtifactStore
 from reconciler.config import GatewayConfig
 from reconciler.daemon.link_rates import LinkRates
 from reconciler.engine.artifacts.builder import ServiceBuilder

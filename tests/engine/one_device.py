@@ -9,7 +9,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from reconciler.compiler.pack.threshold import build_threshold
+from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
 from reconciler.devices.conversation import Answered, Outcome, Rejected
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Summary
@@ -30,7 +30,7 @@ from tests.firmware.bench import Bench
 from tests.plan.example_fleet import ESP32, EVERYWHERE, V1, V2, device, fleet
 
 DEVICE = device(1).name
-PACKS = {ref: build_threshold([1, 2, number], threshold=7) for number, ref in enumerate((V1, V2))}
+PACKS = {ref: build_threshold_pack([1, 2, number], threshold=7) for number, ref in enumerate((V1, V2))}
 DIGESTS = {ref: Digest(hashlib.sha256(pack).hexdigest()) for ref, pack in PACKS.items()}
 RUNS_V1 = replace(report(1, sequence=3), running=bytes.fromhex(DIGESTS[V1])[:16])
 RUNS_V2 = replace(report(100, sequence=4), running=bytes.fromhex(DIGESTS[V2])[:16])

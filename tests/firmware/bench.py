@@ -7,8 +7,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reconciler.compiler.pack.pack_format import ElementType
-from reconciler.compiler.pack.threshold import build_threshold
+from reconciler.compiler.pack.io_section import ElementType
+from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
 from reconciler.devices.flash_image import Identity, provisioned_region
 from reconciler.errors import Refused
 from signing import delegation, envelope, identifiers, keys, report
@@ -83,7 +83,7 @@ def make_pack(seed: int, *, inputs: int = 32, vectors: int = 1) -> bytes:
     """Make a pack of kind 0 that differs with the seed; a larger one with more inputs and golden vectors."""
     weights = [(seed * 31 + i * 7) % 23 - 11 for i in range(inputs)]
     samples = [[(seed + i * 13 + j * 5) % 200 - 100 for i in range(inputs)] for j in range(vectors)]
-    return build_threshold(weights, threshold=1000 + seed, element=ElementType.INT8, inputs=samples)
+    return build_threshold_pack(weights, threshold=1000 + seed, element=ElementType.INT8, inputs=samples)
 
 
 def make_failing_pack(seed: int, *, inputs: int = 32) -> bytes:

@@ -11,9 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.compiler.pack import decision_head, forest_section, operators, pack_format
-from reconciler.compiler.payload import encodings as payload
-from reconciler.compiler.payload import patch
+from reconciler.compiler.pack import (
+    decision_head,
+    forest_section,
+    golden_section,
+    io_section,
+    operators,
+    pack_format,
+    parameters_section,
+)
+from reconciler.compiler.payload import codec, patch
 from reconciler.devices import flash_image, messages, reports, serial_frame
 from reconciler.devices.error_codes import DeviceErrorCode
 from reconciler.devices.messages import BLOCK_BYTES_MAX, ENVELOPE_BYTES_MAX, MESSAGE_BYTES, MESSAGE_OVERHEAD_BYTES
@@ -67,13 +74,13 @@ FIGURES = [
     (CONFIG, "TF_PREBAKED_MAX", reports.PREBAKED_MAX),
     (CONFIG, "TF_PREBAKED_MAX", flash_image.PREBAKED_MAX),
     (CONFIG, "TF_TYPE_MAX", reports.TEXT_BYTES_MAX),
-    (CONFIG, "TF_WINDOW_BITS", payload.WINDOW_BITS),
-    (CONFIG, "TF_LOOKAHEAD_BITS", payload.LOOKAHEAD_BITS),
+    (CONFIG, "TF_WINDOW_BITS", codec.WINDOW_BITS),
+    (CONFIG, "TF_LOOKAHEAD_BITS", codec.LOOKAHEAD_BITS),
     (TYPES, "TF_DIGEST_BYTES", 32),
     (TYPES, "TF_KEY_BYTES", cose.PUBLIC_KEY_BYTES),
     (TYPES, "TF_UUID_BYTES", identifiers.UUID_BYTES),
     (TYPES, "TF_KID_BYTES", identifiers.KEY_ID_BYTES),
-    ("include/tinyfleet/engine.h", "TF_PARAMETER_TABLE_MAX", pack_format.MOST_PARAMETERS),
+    ("include/tinyfleet/engine.h", "TF_PARAMETER_TABLE_MAX", parameters_section.MAX_PARAMETERS),
     ("include/tinyfleet/state.h", "TF_HISTOGRAM_BINS", reports.HISTOGRAM_BINS),
     ("src/envelope/envelope.c", "TAG_ENVELOPE", envelope.ENVELOPE_TAG),
     ("src/envelope/envelope.c", "SEQUENCE_JUMP_MAX", envelope.MAX_SEQUENCE_JUMP),
@@ -95,12 +102,12 @@ FIGURES = [
     ("src/report/body.c", "PACK_FORMAT", pack_format.FORMAT_VERSION),
     ("src/model/pack.c", "FORMAT", pack_format.FORMAT_VERSION),
     ("src/model/pack.c", "MAGIC", int.from_bytes(pack_format.MAGIC, "little")),
-    ("src/model/pack.c", "ENCODING_MAX", max(pack_format.ParameterEncoding)),
+    ("src/model/pack.c", "ENCODING_MAX", max(parameters_section.ParameterEncoding)),
     ("src/payload/patch.c", "VERSION", patch.VERSION),
     ("src/model/threshold_engine.c", "OPERATOR", operators.THRESHOLD),
-    ("src/model/threshold_engine.c", "GOLDEN_MAX", pack_format.MOST_GOLDEN),
-    ("src/model/threshold_engine.c", "NO_TENSOR", pack_format.NO_TENSOR),
-    ("src/engine/io.c", "GOLDEN_MAX", pack_format.MOST_GOLDEN),
+    ("src/model/threshold_engine.c", "GOLDEN_MAX", golden_section.MAX_GOLDEN_VECTORS),
+    ("src/model/threshold_engine.c", "NO_TENSOR", io_section.NO_TENSOR),
+    ("src/engine/io.c", "GOLDEN_MAX", golden_section.MAX_GOLDEN_VECTORS),
     ("src/engine/forest.c", "OPERATOR", operators.TREE_ENSEMBLE),
     ("src/engine/forest.c", "KIND", pack_format.PackKind.TREE_ENSEMBLE),
     ("src/engine/network.c", "KIND", pack_format.PackKind.NEURAL_NETWORK),
@@ -162,7 +169,7 @@ def test_numbers_of_payloads_and_packs() -> None:
     statistics = enum("src/engine/features.c", "statistic")
     assert statistics == {**numbers(forest_section.Statistic), "STATISTICS": len(forest_section.Statistic)}
     types = defines("src/model/threshold_engine.c")
-    assert {name: types[name] for name in ("INT8", "INT16", "INT32")} == numbers(pack_format.ElementType)
+    assert {name: types[name] for name in ("INT8", "INT16", "INT32")} == numbers(io_section.ElementType)
 
 
 def test_operators_that_run_in_place() -> None:

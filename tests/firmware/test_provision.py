@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from demo.world import document, threshold_model
 from reconciler.cli import cli
-from reconciler.compiler.pack.threshold_json import threshold_pack
+from reconciler.compiler.threshold.threshold_json import threshold_pack_from_json
 from reconciler.devices.conversation import Confirmed
 from reconciler.devices.flash_image import Identity
 from reconciler.devices.messages import ReportKind
@@ -96,7 +96,7 @@ def check(device: SerialDevice, bench: Bench, made: Provisioned) -> None:
     """It says who it is with the key that Git knows, runs what it was born with, and takes what the root allows."""
     reported = ask(device, made, ReportKind.CAPABILITIES)
     assert isinstance(reported, CapabilitiesBody)
-    baked = digest16(threshold_pack(MODEL))
+    baked = digest16(threshold_pack_from_json(MODEL))
     assert (reported.type, reported.class_id, reported.prebaked) == ("bench", made.target.klass, (baked,))
     before = report_of(device, made)
     assert (before.location, before.why, before.running) == (

@@ -15,10 +15,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from reconciler.cli.commands.build import default_store
 from reconciler.cli.commands.keys import FILE, translated
+from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.compiler.recipe import recipe_of
 from reconciler.compiler.service import BuildService
-from reconciler.compiler.source_files import fetcher
-from reconciler.compiler.store import ArtifactStore
+from reconciler.compiler.source_fetcher import fetcher
 from reconciler.devices import provisioning
 from reconciler.devices.esp_flasher import Wiring, write
 from reconciler.devices.provisioning import NotProvisionable, Piece
