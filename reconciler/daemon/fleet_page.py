@@ -14,7 +14,7 @@ from reconciler.daemon.runtime_status import RuntimeStatus, as_dict, live_of
 from reconciler.daemon.state_reader import DeviceOverview, GatewayOverview, NoRecordedState, device_facts, read_device
 from reconciler.engine.observed.summaries import Total, labelled
 from reconciler.model import DeviceId
-from reconciler.page.page_model import Detail, LinkFacts, PageModel, Present, ScoreFacts
+from reconciler.page.page_model import DeviceDetail, LinkFacts, LiveState, PageModel, ScoreFacts
 from reconciler.page.routes import exists, served
 
 
@@ -36,7 +36,7 @@ class FleetPage:
         present = _present(live, labelled(self._metrics.totals(), self._engine.artifacts.names))
         return PageModel(statuses.gateway, statuses.devices, tuple(statuses.rollouts.values()), present)
 
-    def _detail(self, device: DeviceId) -> Detail | None:
+    def _detail(self, device: DeviceId) -> DeviceDetail | None:
         """Read from the database what `tinyfleet status DEVICE` reads."""
         try:
             known = read_device(self._assembly.state_dir, device)
@@ -53,21 +53,21 @@ def fleet_of(overview: GatewayOverview) -> PageModel:
     return PageModel(overview.gateway, statuses, overview.rollouts, present)
 
 
-def detail_of(device: DeviceOverview) -> Detail:
+def detail_of(device: DeviceOverview) -> DeviceDetail:
     """Take one device."""
-    return Detail(device.status, device.seen_at, device_facts(device), device.quarantined)
+    return DeviceDetail(device.status, device.seen_at, device_facts(device), device.quarantined)
 
 
-def _present(live: RuntimeStatus, totals: Mapping[str, Total]) -> Present:
+def _present(live: RuntimeStatus, totals: Mapping[str, Total]) -> LiveState:
     present = _present_of(as_dict(live), live.at, totals, running=True)
     return replace(
         present, in_progress=live.in_progress, waiting=live.waiting
     )  # all of them, not as many as a file lists
 
 
-def _present_of(told: Mapping[str, Any], now: datetime, totals: Mapping[str, Total], *, running: bool) -> Present:
+def _present_of(told: Mapping[str, Any], now: datetime, totals: Mapping[str, Total], *, running: bool) -> LiveState:
     """Take the moment as the daemon tells it to programs: what is served and what is written are made of one thing."""
-    return Present(
+    return LiveState(
         at=now.astimezone(UTC),
         running=running,
         in_progress_count=told.get("underWay", {}).get("count", 0),
@@ -89,15 +89,15 @@ def _links(told: Mapping[str, Mapping[str, Any]]) -> Iterable[LinkFacts]:
             trouble=link["trouble"],
             baud=link.get("baud"),
             sent_per_s=link.get("sentPerS"),
-            heard_per_s=link.get("heardPerS"),
+            received_per_s=link.get("heardPerS"),
             sent_bytes=link["sentBytes"],
-            heard_bytes=link["heardBytes"],
+            received_bytes=link["heardBytes"],
             questions=link["questions"],
-            silences=link["silences"],
+            unanswered=link["silences"],
             frames_corrected=link["framesCorrected"],
             frames_bad=link["framesBad"],
             bit_error_rate=link["bitErrorRate"],
-            strangers=tuple(link["unknownDevices"]),
+            unknown_devices=tuple(link["unknownDevices"]),
         )
 
 
@@ -111,8 +111,8 @@ def _scores(totals: Mapping[str, Total]) -> Iterable[ScoreFacts]:
             anomalies=total.anomalies,
             faults=total.faults,
             resets=total.resets,
-            least=score.least if score is not None else 0,
-            most=score.most if score is not None else 0,
+            min=score.least if score is not None else 0,
+            max=score.most if score is not None else 0,
             mean=score.total / score.count if score is not None and score.count else 0.0,
             histogram=score.histogram if score is not None else (),
         )

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from reconciler.cli import cli
-from reconciler.cli.views.plan_text import FORMATS, Answer
+from reconciler.cli.views.plan_text import FORMATS, PlanResult
 from reconciler.cli.views.rollout_lines import RolloutLine, progress
 from reconciler.errors import Invalid, Unusable
 from reconciler.model import (
@@ -178,11 +178,11 @@ def test_a_file_that_can_not_be_read_is_told(tmp_path: Path) -> None:
 MANY = fleet([device(number) for number in range(3000)], [EVERYWHERE])
 
 
-def answer() -> Answer:
+def answer() -> PlanResult:
     """Three thousand devices, of which one fell silent, each hundredth never reported, and nothing is built."""
     reports = {str(each): seen() for number, each in enumerate(MANY.devices) if number % 100}
     reports["d007"] = seen(last_seen=NOW.replace(hour=3))
-    return Answer(plan(MANY, observe(reports), NOW), Commit("c" * 40), NOW, assumed=False)
+    return PlanResult(plan(MANY, observe(reports), NOW), Commit("c" * 40), NOW, assumed=False)
 
 
 @pytest.mark.parametrize("form", ["text", "markdown"])
@@ -202,7 +202,7 @@ def test_every_device_is_told_on_demand(form: str) -> None:
 
 
 def test_json_leaves_out_what_has_nothing_to_do_unless_asked() -> None:
-    quiet = Answer((Nothing(DeviceId("d1"), "w"),), Commit(""), NOW, assumed=False)
+    quiet = PlanResult((Nothing(DeviceId("d1"), "w"),), Commit(""), NOW, assumed=False)
     short, full = (json.loads(FORMATS["json"](quiet, every=every)) for every in (False, True))
     assert (short["counts"]["nothing"], short["actions"], short["commit"]) == (1, [], None)
     assert full["actions"] == [{"device": "d1", "action": "nothing", "why": "w"}]
@@ -210,7 +210,7 @@ def test_json_leaves_out_what_has_nothing_to_do_unless_asked() -> None:
 
 def test_many_different_reasons_are_cut_short() -> None:
     actions = tuple(Blocked(DeviceId(f"d{n}"), None, BlockedReason.SILENT, f"reason {n}") for n in range(9))
-    told = FORMATS["text"](Answer(actions, Commit(""), NOW, assumed=True), every=False)
+    told = FORMATS["text"](PlanResult(actions, Commit(""), NOW, assumed=True), every=False)
     assert "reason 4" in told
     assert "reason 5" not in told
     assert "and 4 devices more, each with its own reason" in told
@@ -219,7 +219,7 @@ def test_many_different_reasons_are_cut_short() -> None:
 
 def test_markup_in_words_stays_words() -> None:
     action = Blocked(DeviceId("d1"), None, BlockedReason.SILENT, "<b>*x*</b> | @team #1")
-    told = FORMATS["markdown"](Answer((action,), Commit(""), NOW, assumed=False), every=True)
+    told = FORMATS["markdown"](PlanResult((action,), Commit(""), NOW, assumed=False), every=True)
     assert "\\<b\\>\\*x\\*\\</b\\> \\| \\@team \\#1" in told
 
 
@@ -235,12 +235,12 @@ EACH_KIND = (
 
 @pytest.mark.parametrize("form", ["text", "markdown"])
 def test_each_kind_of_action_has_its_place(form: str) -> None:
-    told = FORMATS[form](Answer(EACH_KIND, Commit(""), NOW, assumed=False), every=False)
+    told = FORMATS[form](PlanResult(EACH_KIND, Commit(""), NOW, assumed=False), every=False)
     assert [told.index(action.why) for action in EACH_KIND] == sorted(told.index(action.why) for action in EACH_KIND)
 
 
 def test_json_tells_all_there_is() -> None:
-    document = json.loads(FORMATS["json"](Answer(EACH_KIND, Commit(""), NOW, assumed=False), every=True))
+    document = json.loads(FORMATS["json"](PlanResult(EACH_KIND, Commit(""), NOW, assumed=False), every=True))
     rows = [{key: value for key, value in row.items() if key not in {"device", "why"}} for row in document["actions"]]
     assert rows == [
         {"action": "cant", "rollout": "everywhere", "reason": "SlotTooSmall", "shortBy": 512, "also": ["NotReporting"]},
@@ -264,7 +264,7 @@ def test_a_comment_keeps_to_the_length_that_forges_take() -> None:
         Hold(DeviceId(name), RolloutId(f"rollout-{number % 300}"), HoldReason.WAVE, f"why {number % 1500}" * 20)
         for number, name in enumerate(names)
     )
-    told = FORMATS["markdown"](Answer(actions, Commit("c" * 40), NOW, assumed=True), every=False)
+    told = FORMATS["markdown"](PlanResult(actions, Commit("c" * 40), NOW, assumed=True), every=False)
     assert 40_000 < len(told) < 65_536
     assert told.splitlines()[-1].startswith("- and ")
 
@@ -300,6 +300,6 @@ def test_a_rollout_that_is_over_or_has_stopped_is_told() -> None:
 @pytest.mark.parametrize("form", ["text", "markdown"])
 def test_rollouts_under_way_are_told_first_and_many_are_cut_short(form: str) -> None:
     rollouts = tuple(RolloutLine(f"r{number:02}", "m@1", number != 7, f"words {number}", ()) for number in range(40))
-    told = FORMATS[form](Answer((), Commit(""), NOW, assumed=False, rollouts=rollouts), every=False)
+    told = FORMATS[form](PlanResult((), Commit(""), NOW, assumed=False, rollouts=rollouts), every=False)
     assert told.index("words 7") < told.index("words 0")
     assert "and 10 more" in told

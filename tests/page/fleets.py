@@ -25,7 +25,7 @@ from reconciler.model import (
     RolloutReport,
     Version,
 )
-from reconciler.page.page_model import Detail, LinkFacts, PageModel, Present, ScoreFacts
+from reconciler.page.page_model import DeviceDetail, LinkFacts, PageModel, LiveState, ScoreFacts
 from reconciler.report.device_status import DeviceStatus, Moment, device_status
 from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, SourceState, gateway_status
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
@@ -152,8 +152,8 @@ def rollouts(devices: list[DeviceStatus]) -> tuple[RolloutStatus, ...]:
     return tuple(rollout_status(facts, Moment(since, COMMIT), None) for facts, since in found)
 
 
-def moment() -> Present:
-    return Present(
+def moment() -> LiveState:
+    return LiveState(
         at=NOW,
         running=True,
         in_progress_count=18,
@@ -178,7 +178,7 @@ def rich(*, present: bool = True) -> PageModel:
     return PageModel(gateway(), devices, rollouts(devices), moment() if present else None)
 
 
-def detail(fleet: PageModel, name: DeviceId) -> Detail | None:
+def detail(fleet: PageModel, name: DeviceId) -> DeviceDetail | None:
     status = next((each for each in fleet.devices if each.device == name), None)
     if status is None:
         return None
@@ -189,7 +189,7 @@ def detail(fleet: PageModel, name: DeviceId) -> Detail | None:
         ("firmware", "1.4.0"),
         ("slot", "65536 bytes"),
     ]
-    return Detail(status, ago(minutes=2), facts, {"c4e1" * 16: "2 of 16 golden vectors differ"})
+    return DeviceDetail(status, ago(minutes=2), facts, {"c4e1" * 16: "2 of 16 golden vectors differ"})
 
 
 def hostile() -> PageModel:

@@ -16,7 +16,7 @@ from reconciler.model import DeviceId, Nothing
 from reconciler.page import charts, stylesheet
 from reconciler.page.devices import PER_PAGE
 from reconciler.page.html import VOID, element, raw
-from reconciler.page.page_model import Detail, Mood, PageModel, moods, reasons
+from reconciler.page.page_model import DeviceDetail, Urgency, PageModel, count_by_urgency, reasons
 from reconciler.page.routes import committed, files, served
 from reconciler.page.urls import Query
 from tests.page.fleets import HOSTILE, NOW, PUMPS, ago, alike, detail, gateway, hostile, moment, rich, told
@@ -59,7 +59,7 @@ def ask(fleet: PageModel, path: str, query: str = "") -> Reader:
 
 
 def every_page(fleet: PageModel) -> list[bytes]:
-    def details(name: DeviceId) -> Detail | None:
+    def details(name: DeviceId) -> DeviceDetail | None:
         found = detail(fleet, name)
         return found and replace(found, facts=[(HOSTILE, HOSTILE)], failed={HOSTILE: HOSTILE})
 
@@ -198,7 +198,7 @@ def test_a_device_of_no_rollout_without_a_model_shows_its_digest() -> None:
     name = DeviceId("spare-1")
     fleet = PageModel(gateway(), [told(Nothing(name, "no rollout names it"), NOW, None)], (), moment())
     assert "8b1a998b1a99" in ask(fleet, "/devices").text
-    page = served("/devices/spare-1", "", fleet, lambda _: Detail(fleet.devices[0], None, [], {}))
+    page = served("/devices/spare-1", "", fleet, lambda _: DeviceDetail(fleet.devices[0], None, [], {}))
     assert page is not None
     assert "rollout \N{EN DASH} model \N{EN DASH} running 8b1a998b1a99" in Reader(page).text
     assert "seen never" in Reader(page).text
@@ -213,7 +213,7 @@ def test_what_is_not_there_is_not_there() -> None:
 def test_ten_thousand_devices_cost_a_page_and_not_ten_thousand_rows() -> None:
     fleet = PageModel(gateway(), alike(10_000), rich().rollouts, moment())
     small = PageModel(gateway(), alike(100), rich().rollouts, moment())
-    assert moods(fleet.devices) == {Mood.GOOD: 9000, Mood.WAIT: 0, Mood.ACT: 1000}
+    assert count_by_urgency(fleet.devices) == {Urgency.GOOD: 9000, Urgency.WAIT: 0, Urgency.ACT: 1000}
     assert [(each.name, len(each.devices)) for each in reasons(fleet.devices)] == [("NotReporting", 1000)]
     for path in ("/", "/devices"):
         large_page, small_page = (served(path, "", each, lambda _: None) for each in (fleet, small))

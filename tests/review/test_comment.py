@@ -15,7 +15,7 @@ from reconciler.cli.views.rollout_text import listed, shown
 from reconciler.model import DeviceId, GatewayId, RolloutId
 from reconciler.report.rollout_status import WaveFacts
 from reconciler.review.rollout_history import PastRollout
-from reconciler.review.rollout_state import RolloutPicture, RolloutState, Stuck
+from reconciler.review.rollout_state import RolloutOverview, RolloutState, StuckDevice
 from tests.review.changes import (
     Works,
     commented,
@@ -72,7 +72,7 @@ def test_what_is_yet_to_be_done_anyway_is_told_apart(repository: Works) -> None:
 # ---------------------------------------------------------------- pictures of rollouts
 
 
-def picture(**changes: object) -> RolloutPicture:
+def picture(**changes: object) -> RolloutOverview:
     waves = (
         WaveFacts("canary", 2, done=2, at_risk=0, due=0, failed=0, missing=0, open=True),
         WaveFacts("rest", 10, done=3, at_risk=1, due=4, failed=1, missing=1, open=True),
@@ -85,14 +85,14 @@ def picture(**changes: object) -> RolloutPicture:
         "since": None,
         "waves": waves,
         "why": "",
-        "told_by": (),
-        "told_at": None,
+        "reported_by": (),
+        "reported_at": None,
         "stuck": (),
         "stuck_count": 0,
         "ends_at": None,
         "left_s": None,
     }
-    return RolloutPicture(**{**fields, **changes})  # type: ignore[arg-type]  # a test's shorthand
+    return RolloutOverview(**{**fields, **changes})  # type: ignore[arg-type]  # a test's shorthand
 
 
 def drawn(*parts: object) -> str:
@@ -114,8 +114,8 @@ def test_a_picture_says_only_what_is_known() -> None:
 
 
 def test_a_picture_says_all_that_is_known() -> None:
-    stuck = Stuck(DeviceId("pump-07"), GatewayId("hall"), "Quarantined", "golden vectors differ", NOON)
-    silent = Stuck(DeviceId("pump-08"), GatewayId("hall"), "NotReporting", "since noon", None)
+    stuck = StuckDevice(DeviceId("pump-07"), GatewayId("hall"), "Quarantined", "golden vectors differ", NOON)
+    silent = StuckDevice(DeviceId("pump-08"), GatewayId("hall"), "NotReporting", "since noon", None)
     past = PastRollout(RolloutId("wear"), GatewayId("hall"), "wear@1", "w", NOON, NOON.replace(hour=14), "complete")
     going = PastRollout(RolloutId("wear"), GatewayId("hall"), "wear@2", "w2", NOON, None, "under way")
     whole = picture(
@@ -123,8 +123,8 @@ def test_a_picture_says_all_that_is_known() -> None:
         why="wave 2 (rest): 1 missing",
         ends_at=NOON.replace(hour=15),
         left_s=10800.0,
-        told_by=(GatewayId("hall"),),
-        told_at=NOON,
+        reported_by=(GatewayId("hall"),),
+        reported_at=NOON,
         stuck=(stuck, silent),
         stuck_count=7,
     )

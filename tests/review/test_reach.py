@@ -28,9 +28,9 @@ from reconciler.model import (
 )
 from reconciler.report.conditions import Status
 from reconciler.report.status_scan import ScannedCondition, StatusScan
-from reconciler.review.affected_devices import Reach, reach
+from reconciler.review.affected_devices import Impact, reach
 from reconciler.review.document_diff import ChangeKind, DocumentChange
-from reconciler.review.reported_state import GatewayReport, ReportedState, UnheardPolicy, model_of, observed, running
+from reconciler.review.reported_state import GatewayReport, ReportedState, MissingStatus, model_of, observed, running
 from reconciler.review.review import Sources, review
 from reconciler.review.transfer_time import ReviewLine, line_of, passage
 from tests.plan.fleets import (
@@ -56,7 +56,7 @@ BUILT = (artifact(V1, ESP32.name), artifact(V2, ESP32.name))
 ON_V1, ON_V2 = digest_of(V1, ESP32.name), digest_of(V2, ESP32.name)
 
 
-def names(found: Reach) -> list[DeviceId]:
+def names(found: Impact) -> list[DeviceId]:
     return [each.device for each in found.touched]
 
 
@@ -128,36 +128,36 @@ def test_models_are_named_by_what_gateways_knew() -> None:
 )
 def test_a_device_that_its_gateway_never_heard_is_not_observed(unheard_of: StatusScan) -> None:
     desired = fleet([PUMP])
-    assert observed(evidence(unheard_of), desired, {}, NOW, before=desired, unheard=UnheardPolicy.SETTLED).devices == {}
+    assert observed(evidence(unheard_of), desired, {}, NOW, before=desired, missing_status=MissingStatus.ASSUME_DESIRED).devices == {}
 
 
 def test_what_failed_on_a_device_stays_out_of_it_unless_the_model_is_another() -> None:
     desired = fleet([PUMP])
     failed = evidence(glance("d001", UpToDate=ScannedCondition(Status.FALSE, "Quarantined", NOW)))
-    found = observed(failed, desired, {}, NOW, before=desired, unheard=UnheardPolicy.SETTLED)
+    found = observed(failed, desired, {}, NOW, before=desired, missing_status=MissingStatus.ASSUME_DESIRED)
     assert [name for name, _ in found.quarantined] == [PUMP.name]
     source = replace(desired.models[V2].source, sha256=Digest("1" * 64))
     other = replace(desired, models={**desired.models, V2: replace(desired.models[V2], source=source)})
-    assert not observed(failed, other, {}, NOW, before=desired, unheard=UnheardPolicy.SETTLED).quarantined
+    assert not observed(failed, other, {}, NOW, before=desired, missing_status=MissingStatus.ASSUME_DESIRED).quarantined
 
 
 def test_a_sealed_device_that_nobody_told_of_runs_what_it_was_made_with() -> None:
     sealed = replace(PUMP, type=SEALED.name)
     desired = fleet([sealed])
     (found,) = observed(
-        ReportedState(), desired, {}, NOW, before=desired, unheard=UnheardPolicy.SETTLED
+        ReportedState(), desired, {}, NOW, before=desired, missing_status=MissingStatus.ASSUME_DESIRED
     ).devices.values()
     assert (found.phase, found.parameters) == (Phase.CONFIRMED, {})
     assert found.running is not None
     bare = replace(desired, types={**desired.types, SEALED.name: replace(SEALED, prebaked=())})
-    (nothing,) = observed(ReportedState(), bare, {}, NOW, before=bare, unheard=UnheardPolicy.SETTLED).devices.values()
+    (nothing,) = observed(ReportedState(), bare, {}, NOW, before=bare, missing_status=MissingStatus.ASSUME_DESIRED).devices.values()
     assert nothing.running is None
 
 
 def test_a_device_of_no_rollout_runs_nothing_that_is_known() -> None:
     desired = fleet([PUMP], rollouts=())
     (found,) = observed(
-        ReportedState(), desired, {}, NOW, before=desired, unheard=UnheardPolicy.SETTLED
+        ReportedState(), desired, {}, NOW, before=desired, missing_status=MissingStatus.ASSUME_DESIRED
     ).devices.values()
     assert found == ObservedDevice(NOW, Phase.IDLE, None)
 

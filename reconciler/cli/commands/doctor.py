@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet doctor`: what is wrong on this gateway, and how to mend it."""
+"""`tinyfleet doctor`: diagnose this gateway and suggest repairs."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ CHECKS: tuple[Callable[[config.GatewayConfig], Iterator[CheckResult]], ...] = (
     doctor_network.git,
     doctor_network.broker,
 )
-MARKS = {Grade.GOOD: "ok  ", Grade.DOUBTFUL: "hm  ", Grade.BAD: "BAD "}
+MARKS = {Grade.GOOD: "ok    ", Grade.DOUBTFUL: "warn  ", Grade.BAD: "FAIL  "}
 
 
-@click.command(short_help="Find what is wrong on this gateway, and how to mend it")
+@click.command()
 @config_option
 @output_option
 def command(config_path: Path, output: str) -> None:
-    """Look at the daemon, keys, permissions, notices, disk, clock, serial ports, Git and the broker.
+    """Check the daemon, keys, permissions, webhook, disk, clock, serial ports, Git and the broker.
 
-    Changes nothing and disturbs no running daemon. Run it as the daemon's user. Exits with 1 if something is wrong.
+    Changes nothing and does not disturb a running daemon. Run it as the user of the daemon. Exits with 1 if a check
+    fails.
     """
     findings = list(_findings(config_path))
     if output == "json":
@@ -46,7 +47,7 @@ def command(config_path: Path, output: str) -> None:
         for finding in findings:
             click.echo(f"{MARKS[finding.grade]}{finding.what}: {finding.found}")
             if finding.grade is not Grade.GOOD:
-                click.echo(f"      → {finding.remedy}")
+                click.echo(f"        → {finding.remedy}")
     sys.exit(1 if any(finding.grade is Grade.BAD for finding in findings) else 0)
 
 
@@ -54,7 +55,7 @@ def _findings(config_path: Path) -> Iterator[CheckResult]:
     try:
         settings = config.read(config_path)
     except config.ConfigInvalid as invalid:
-        yield doctor.bad("configuration", str(invalid), "docs/configuration.md has every setting")
+        yield doctor.bad("configuration", str(invalid), "see docs/configuration.md for all settings")
         return
     yield doctor.good("configuration", f"{config_path} is valid")
     for check in CHECKS:
