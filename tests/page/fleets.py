@@ -25,7 +25,7 @@ from reconciler.model import (
     RolloutReport,
     Version,
 )
-from reconciler.page.page_model import DeviceDetail, LinkFacts, PageModel, LiveState, ScoreFacts
+from reconciler.page.page_model import DeviceDetail, LinkFacts, LiveState, PageModel, ScoreFacts
 from reconciler.report.device_status import DeviceStatus, Moment, device_status
 from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, SourceState, gateway_status
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
@@ -198,7 +198,7 @@ def hostile() -> PageModel:
     status = told(Nothing(name, HOSTILE), NOW, HOSTILE)
     stuck = replace(status, device=DeviceId(HOSTILE), conditions=rich().devices[-160].conditions)
     bad = rich()
-    link = replace(moment().links[2], name=HOSTILE, trouble=HOSTILE, strangers=(HOSTILE,))
+    link = replace(moment().links[2], name=HOSTILE, trouble=HOSTILE, unknown_devices=(HOSTILE,))
     present = replace(
         moment(),
         building=(HOSTILE,),

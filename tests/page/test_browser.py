@@ -143,7 +143,7 @@ def test_files_look_the_same_without_a_server(sight: Sight, tmp_path: Path) -> N
     for name, page in files(fleet, lambda device: detail(fleet, device)):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(page)
-    (tmp_path / "committed.html").write_bytes(committed(replace(fleet, present=None)))
+    (tmp_path / "committed.html").write_bytes(committed(replace(fleet, live=None)))
     browser = sight.browser
     for name in ("index.html", "devices.html", "devices/pump-2003.html", "rollouts/door-sound.html", "committed.html"):
         browser.see((tmp_path / name).as_uri())

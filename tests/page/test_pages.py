@@ -16,7 +16,7 @@ from reconciler.model import DeviceId, Nothing
 from reconciler.page import charts, stylesheet
 from reconciler.page.devices import PER_PAGE
 from reconciler.page.html import VOID, element, raw
-from reconciler.page.page_model import DeviceDetail, Urgency, PageModel, count_by_urgency, reasons
+from reconciler.page.page_model import DeviceDetail, PageModel, Urgency, count_by_urgency, reasons
 from reconciler.page.routes import committed, files, served
 from reconciler.page.urls import Query
 from tests.page.fleets import HOSTILE, NOW, PUMPS, ago, alike, detail, gateway, hostile, moment, rich, told
@@ -65,7 +65,7 @@ def every_page(fleet: PageModel) -> list[bytes]:
 
     asked = served("/devices", f"reason={HOSTILE}&name={HOSTILE}&rollout={HOSTILE}&sort={HOSTILE}", fleet, details)
     assert asked is not None
-    return [asked, committed(replace(fleet, present=None)), *(page for _, page in files(fleet, details))]
+    return [asked, committed(replace(fleet, live=None)), *(page for _, page in files(fleet, details))]
 
 
 def test_names_and_messages_stay_words() -> None:
@@ -184,8 +184,8 @@ def test_a_question_with_too_many_parts_is_none() -> None:
 
 def test_only_what_is_going_on_is_told_of_the_moment() -> None:
     quiet = replace(moment(), in_progress_count=0, building=())
-    assert "At this moment" not in ask(replace(rich(), present=quiet), "/").text
-    text = ask(replace(rich(), present=replace(quiet, waiting_count=3)), "/").text
+    assert "At this moment" not in ask(replace(rich(), live=quiet), "/").text
+    text = ask(replace(rich(), live=replace(quiet, waiting_count=3)), "/").text
     assert "At this moment: 3 devices to be tried again." in text
 
 
@@ -220,7 +220,7 @@ def test_ten_thousand_devices_cost_a_page_and_not_ten_thousand_rows() -> None:
         assert large_page is not None
         assert small_page is not None
         assert len(large_page) < 1.3 * len(small_page) < 120_000, path
-    assert len(committed(replace(fleet, present=None))) < 60_000
+    assert len(committed(replace(fleet, live=None))) < 60_000
 
 
 def test_the_committed_page_is_the_same_at_any_time() -> None:
@@ -268,8 +268,8 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("palette", [stylesheet.LIGHT, stylesheet.DARK], ids=["light", "dark"])
 def test_words_and_shapes_can_be_told_from_what_is_behind_them(palette: dict[str, str]) -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
-    words = {pair: contrast(palette[pair[0]], palette[pair[1]]) for pair in stylesheet.WORDS}
-    shapes = {pair: contrast(palette[pair[0]], palette[pair[1]]) for pair in stylesheet.SHAPES}
+    words = {pair: contrast(palette[pair[0]], palette[pair[1]]) for pair in stylesheet.TEXT_PAIRS}
+    shapes = {pair: contrast(palette[pair[0]], palette[pair[1]]) for pair in stylesheet.SHAPE_PAIRS}
     assert {pair: ratio for pair, ratio in words.items() if ratio < 4.5} == {}
     assert {pair: ratio for pair, ratio in shapes.items() if ratio < 3} == {}
 

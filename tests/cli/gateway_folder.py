@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A gateway's folder as a daemon leaves it: a configuration, a database, and, while one works, what goes on now."""
+"""The folder of a gateway as a daemon leaves it: a configuration, a database, and a runtime status while it runs."""
 
 from __future__ import annotations
 
@@ -52,15 +52,15 @@ REPORT = DeviceReport(
     flags=Flag.GOLDEN_VECTORS_FAILED | Flag.INFERENCE_FAULT, parameters=0, boots=3, inferences=120, anomalies=7,
     faults=1, transfer=None,
 )  # fmt: skip
-TOLD = CapabilitiesBody(
+CAPABILITIES = CapabilitiesBody(
     type="board", class_id=b"\x22" * 16, pack_format=1, operators=b"\x01", slot_bytes=8192, arena_bytes=1024,
     block_bytes=512, block_ms=0, updates=True, prebaked=(), firmware="1.4.0",
 )  # fmt: skip
 
 
 @dataclass
-class Known:
-    """One gateway's folder."""
+class GatewayFolder:
+    """The folder of one gateway."""
 
     folder: Path
 
@@ -71,17 +71,17 @@ class Known:
     def tinyfleet(self, *arguments: str) -> Result:
         return CliRunner().invoke(cli, [*arguments, "--config", str(self.config)])
 
-    def refused(self, *arguments: str) -> str:
-        """Run a command that ends with a failure we know, and return its words."""
-        failure = self.tinyfleet(*arguments).exception
-        assert isinstance(failure, FleetError), failure
-        return str(failure)
+    def failure(self, *arguments: str) -> str:
+        """Run a command that ends with a known failure, and return its message."""
+        error = self.tinyfleet(*arguments).exception
+        assert isinstance(error, FleetError), error
+        return str(error)
 
     def state(self) -> StateDatabase:
         return StateDatabase(self.folder / "state" / "state.db")
 
-    def says(self, *actions: Action, model: str | None = "wear@1") -> None:
-        """Let the last pass have said this of its devices, and that it enforces a commit."""
+    def publish(self, *actions: Action, model: str | None = "wear@1") -> None:
+        """Write the status of the last pass: these actions, and the enforced commit."""
         moment = Moment(NOW, COMMIT)
         gateway = gateway_status(GatewayFacts("hall", SourceState(True, "Fetched", "")), moment, None)  # noqa: FBT003
         files = {GATEWAY: gateway_file(gateway)}
@@ -92,11 +92,13 @@ class Known:
         state.write_status(files, set())
         state.close()
 
-    def heard(self, name: str, ago: timedelta) -> None:
-        """Let a device have reported, sampled scores, failed with one pack, and been sent another."""
+    def record_report(self, name: str, ago: timedelta) -> None:
+        """Record that a device reported, sampled scores, failed with one pack, and was sent another."""
         device = DeviceId(name)
         state = self.state()
-        state.hear(DeviceRecord(device, datetime.now(UTC) - ago, encode_body(REPORT), encode_body(TOLD), NOW, {}, 0))
+        state.hear(
+            DeviceRecord(device, datetime.now(UTC) - ago, encode_body(REPORT), encode_body(CAPABILITIES), NOW, {}, 0)
+        )
         state.built(Artifact(WEAR, TypeId("board"), RUNS, 900, 64, frozenset({"ADD"})), "source")
         state.quarantine(Failure(device, FAILED, "the trial failed with -31", RolloutId("wear"), "revision"))
         state.sending(device, Delivery(RUNS, 4, b"envelope"))
@@ -104,8 +106,8 @@ class Known:
         Summaries(state).take(device, Summary(REPORT.running, 120, 7, 1, 2, score))
         state.close()
 
-    def goes_on(self) -> None:
-        """Tell of the moment, as a daemon does that works."""
+    def write_runtime_status(self) -> None:
+        """Write the runtime status, as a running daemon does."""
         line = LinkStatistics(unknown={"pump-99"})
         moment = runtime_status.RuntimeStatus(
             at=NOW,
@@ -118,16 +120,19 @@ class Known:
             waiting={DeviceId("pump-2"): "lost: no answer to 6 questions"},
             building=("wear@3 for board",),
             build_failures={"wear@4 for board": "auc is 0.7, it must be at least 0.9"},
-            links={"line": runtime_status.LinkFigures("no such port", line), "mqtt": runtime_status.LinkFigures(None, LinkStatistics())},
+            links={
+                "line": runtime_status.LinkFigures("no such port", line),
+                "mqtt": runtime_status.LinkFigures(None, LinkStatistics()),
+            },
             unauthenticated={"pump-3": (14, "the signature is not the device's")},
         )  # fmt: skip
         runtime_status.write(self.folder / "state", moment)
 
 
-def known(folder: Path, more: str = "") -> Known:
-    """Make a folder with a configuration in which nothing was done yet."""
+def gateway_folder(folder: Path, more: str = "") -> GatewayFolder:
+    """Make a folder with a configuration, where no daemon has run yet."""
     (folder / "gateway.toml").write_text(
         f'name = "hall"\nstate_dir = "state"\n[repository]\nurl = "{folder}/fleet.git"\n'
         f'[keys]\ngateway = "keys"\nstatus = "status_ed25519"\n{more}'
     )
-    return Known(folder)
+    return GatewayFolder(folder)
