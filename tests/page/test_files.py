@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet status --page`: what is known of a gateway's folder, as files."""
+"""`tinyfleet status --page`: the state of a gateway as files."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ def written(gateway: GatewayFolder) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text("utf-8") for path in folder.rglob("*") if path.is_file()}
 
 
-def test_files_say_what_status_says(gateway: GatewayFolder) -> None:
+def test_files_show_what_status_shows(gateway: GatewayFolder) -> None:
     gateway.publish(RUNS_IT, SILENT)
     gateway.record_report("pump-1", timedelta(minutes=3))
     pages = written(gateway)
     assert pages.keys() == {"index.html", "devices.html", "devices/pump-1.html", "devices/pump-2.html"}
-    assert "No daemon works here" in pages["index.html"]
+    assert "The daemon is not running" in pages["index.html"]
     assert "not reporting since noon" in pages["index.html"]
-    assert "wear@1" in pages["index.html"]  # and its scores
+    assert "wear@1" in pages["index.html"]  # with its scores
     assert f"{FAILED[:12]}</code>: the trial failed with -31" in pages["devices/pump-1.html"]
     assert "GOLDEN_VECTORS_FAILED, INFERENCE_FAULT" in pages["devices/pump-1.html"]
     assert "never" in pages["devices/pump-2.html"]
 
 
-def test_a_daemon_tells_of_the_moment(gateway: GatewayFolder) -> None:
+def test_files_include_the_runtime_status(gateway: GatewayFolder) -> None:
     gateway.publish(RUNS_IT, SILENT)
     gateway.write_runtime_status()
     with held(gateway.folder / "state"):
         pages = written(gateway)
-    assert "No daemon works here" not in pages["index.html"]
-    for words in ("1 update under way", "building wear@3 for board", "auc is 0.7", "no such port", "pump-99"):
+    assert "The daemon is not running" not in pages["index.html"]
+    for words in ("1 update in progress", "building wear@3 for board", "auc is 0.7", "no such port", "pump-99"):
         assert words in pages["index.html"], words
-    assert "14 messages in the name of pump-3 did not verify" in pages["index.html"]
+    assert "14 messages in the name of pump-3 failed verification" in pages["index.html"]
     assert "wear@2 is to be transferred" in pages["devices/pump-1.html"]
     assert "lost: no answer to 6 questions" in pages["devices/pump-2.html"]
 
 
-def test_what_is_out_of_date_goes_and_what_is_not_ours_stays(gateway: GatewayFolder) -> None:
+def test_stale_pages_are_removed_and_other_files_stay(gateway: GatewayFolder) -> None:
     gateway.publish(RUNS_IT, SILENT)
     assert "devices/pump-2.html" in written(gateway)
     folder = gateway.folder / "page"
@@ -74,7 +74,7 @@ def test_what_is_out_of_date_goes_and_what_is_not_ours_stays(gateway: GatewayFol
     }
 
 
-def test_a_folder_that_can_not_be_written_is_told(gateway: GatewayFolder) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(gateway: GatewayFolder) -> None:
     gateway.publish(RUNS_IT)
     (gateway.folder / "page").write_text("a file")
     result = gateway.tinyfleet("status", "--page", str(gateway.folder / "page"))
