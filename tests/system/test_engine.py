@@ -96,7 +96,7 @@ def test_a_device_that_was_reset_to_factory_is_told_and_brought_back_above_what_
         cli, ["reconcile", "--once", "--output", "json", "--config", f"{site.world.folder}/gateway.toml"]
     )
     done = json.loads(ran.stdout)
-    assert [(each["device"], each["how"]) for each in done["deliveries"]] == [("pump-1", "confirmed, sequence 4")]
+    assert [(each["device"], each["message"]) for each in done["deliveries"]] == [("pump-1", "confirmed, sequence 4")]
     assert "It held sequence 3 and now holds 0" in ran.stderr
     assert site.is_ready("pump-1", "1.0.0")
 
@@ -125,7 +125,7 @@ def test_two_devices_with_one_identity_are_isolated(site: Site) -> None:
     site.start_devices()
     site.world.commit("tune", {"rollout.yaml": rollout("1.0.0", parameters={"threshold": 500})})
     done = once(site)
-    assert {each["device"] for each in done["deliveries"] if each["good"]} == {"pump-2", "pump-3"}
+    assert {each["device"] for each in done["deliveries"] if each["succeeded"]} == {"pump-2", "pump-3"}
     status = site.world.device_status("pump-1")
     assert condition(status, "Trusted")["reason"] == "IdentityCloned"
     assert condition(status, "Ready")["status"] == "False"

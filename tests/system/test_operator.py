@@ -44,10 +44,10 @@ def test_once_brings_every_device_to_where_git_wants_it_and_ends(site: Site) -> 
     site.start_devices()
     site.world.commit("Begin", site.first_files())
     first = reconciled(site)
-    assert first["counts"]["nothing"] == 3
+    assert first["counts"]["no-change"] == 3
     site.world.commit("1.1.0", {"rollout.yaml": rollout("1.1.0"), **model("1.1.0", SECOND)})
     second = reconciled(site)
-    assert [each["good"] for each in second["deliveries"]] == [True] * 3
+    assert [each["succeeded"] for each in second["deliveries"]] == [True] * 3
     assert site.are_ready("1.1.0")  # the status ref is in place when the command ends
     third = reconciled(site)
     assert third["deliveries"] == []
@@ -106,10 +106,10 @@ def test_status_tells_of_the_fleet_and_of_one_device_beside_the_daemon_and_witho
     one = tinyfleet(site, "status", "pump-2").output
     assert "UpToDate" in one
     assert "firmware" in one
-    assert "serves no device pump-9" in tinyfleet(site, "status", "pump-9").output
+    assert "serves no device named pump-9" in tinyfleet(site, "status", "pump-9").output
     gateway.stop()
     text = tinyfleet(site, "status").output
-    assert "no daemon works here" in text
+    assert "the daemon is not running" in text
     assert text.count("vibration@1.0.0") >= 3
 
 

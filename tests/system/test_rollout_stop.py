@@ -41,7 +41,7 @@ def check_told(field: Field, version: str, state: str, canary: str, word: str) -
     readme = field.world.status_file("README.md")
     assert readme is not None
     assert (
-        f"| vibration | vibration@{version} | {'RolledBack' if state == 'taken back' else 'FailureBudgetSpent'} |"
+        f"| vibration | vibration@{version} | {'RolledBack' if state == 'rolled-back' else 'FailureBudgetSpent'} |"
         in readme
     )
 
@@ -93,7 +93,7 @@ def test_a_model_that_shifts_in_the_field_is_taken_back_and_stays_so(field: Fiel
         field.quiet(*field.site.devices)
         assert {field.running(device) for device in field.site.devices} == {baked}
         assert len({sent.envelope for sent in field.witness.sent}) == 2  # there, and back
-        check_told(field, "1.1.0", "taken back", canary, "score-distance")
+        check_told(field, "1.1.0", "rolled-back", canary, "score-distance")
         notice = field.wait("the notice", lambda: noticed(receiver, "stopped"))
         assert (notice["model"], notice["commit"]) == ("vibration@1.1.0", bad)
 
