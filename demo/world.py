@@ -197,9 +197,9 @@ class World:
         status: dict[str, Any] = yaml.load(text, yaml.CSafeLoader)["status"] if text else {}
         return status
 
-    def _git(self, *words: str) -> bytes | None:
+    def _git(self, *arguments: str) -> bytes | None:
         done = subprocess.run(
-            ["git", "--git-dir", self.remote, *words], env=self._env, capture_output=True, check=False
+            ["git", "--git-dir", self.remote, *arguments], env=self._env, capture_output=True, check=False
         )
         return done.stdout if done.returncode == 0 else None
 

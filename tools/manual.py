@@ -34,28 +34,28 @@ COMPLETIONS = {
 
 
 def contexts(
-    command: click.Command, words: tuple[str, ...] = (NAME,), above: click.Context | None = None
+    command: click.Command, names: tuple[str, ...] = (NAME,), above: click.Context | None = None
 ) -> Iterator[tuple[tuple[str, ...], click.Context]]:
     """Walk over a command and its subcommands."""
-    context = click.Context(command, info_name=words[-1], parent=above, **command.context_settings)
-    yield words, context
+    context = click.Context(command, info_name=names[-1], parent=above, **command.context_settings)
+    yield names, context
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             child = command.get_command(context, name)
             if child is not None and not child.hidden:
-                yield from contexts(child, (*words, name), context)
+                yield from contexts(child, (*names, name), context)
 
 
-def page(words: tuple[str, ...], context: click.Context) -> str:
+def page(names: tuple[str, ...], context: click.Context) -> str:
     """Return one page of section 1 in man macros."""
     command = context.command
-    title = "-".join(words)
+    title = "-".join(names)
     lines = [
         f'.TH "{title.upper()}" "1" "" "{NAME} {metadata.version(NAME)}" "{NAME}"',
         ".SH NAME",
         f"{text(title)} \\- {text(purpose(command))}",
         ".SH SYNOPSIS",
-        f".B {text(' '.join(words))}",
+        f".B {text(' '.join(names))}",
         text(" ".join(command.collect_usage_pieces(context))),
         ".SH DESCRIPTION",
         *paragraphs(command.help or ""),
@@ -68,7 +68,7 @@ def page(words: tuple[str, ...], context: click.Context) -> str:
         children = [(name, command.get_command(context, name)) for name in command.list_commands(context)]
         rows = {name: (f"{title}-{name}(1)", purpose(child)) for name, child in children if child and not child.hidden}
         lines += [".SH COMMANDS", *(grouped(rows) if command is cli else items(rows.values()))]
-    lines += [".SH EXIT STATUS", *items(EXIT_CODES), *see_also(words)]
+    lines += [".SH EXIT STATUS", *items(EXIT_CODES), *see_also(names)]
     return "\n".join(lines) + "\n"
 
 
@@ -98,11 +98,11 @@ def items(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
         yield from (".TP", f"\\fB{text(term)}\\fR", text(" ".join(meaning.split())))
 
 
-def see_also(words: tuple[str, ...]) -> Iterator[str]:
+def see_also(names: tuple[str, ...]) -> Iterator[str]:
     """Refer to the page of the parent command."""
-    if len(words) > 1:
+    if len(names) > 1:
         yield ".SH SEE ALSO"
-        yield f".BR {text('-'.join(words[:-1]))} (1)"
+        yield f".BR {text('-'.join(names[:-1]))} (1)"
 
 
 def text(plain: str) -> str:
@@ -120,8 +120,8 @@ def write(path: Path, content: str) -> None:
 def main() -> None:
     """Write all pages and completion scripts."""
     folder = Path(sys.argv[1])
-    for words, context in contexts(cli):
-        write(folder / "man" / "man1" / f"{'-'.join(words)}.1", page(words, context))
+    for names, context in contexts(cli):
+        write(folder / "man" / "man1" / f"{'-'.join(names)}.1", page(names, context))
     for shell, path in COMPLETIONS.items():
         kind = get_completion_class(shell)
         if kind is None:

@@ -82,12 +82,12 @@ class GatewayFolder:
 
     def publish(self, *actions: Action, model: str | None = "wear@1") -> None:
         """Write the status of the last pass: these actions, and the enforced commit."""
-        moment = Moment(NOW, COMMIT)
-        gateway = gateway_status(GatewayFacts("hall", SourceState(True, "Fetched", "")), moment, None)  # noqa: FBT003
+        observed_at = Moment(NOW, COMMIT)
+        gateway = gateway_status(GatewayFacts("hall", SourceState(True, "Fetched", "")), observed_at, None)  # noqa: FBT003
         files = {GATEWAY: gateway_file(gateway)}
         for action in actions:
             seen = ObservedDevice(NOW, Phase.CONFIRMED, RUNS, sequence=4)
-            files[f"devices/{action.device}.yaml"] = device_file(device_status(action, seen, model, moment, None))
+            files[f"devices/{action.device}.yaml"] = device_file(device_status(action, seen, model, observed_at, None))
         state = self.state()
         state.write_status(files, set())
         state.close()
@@ -109,7 +109,7 @@ class GatewayFolder:
     def write_runtime_status(self) -> None:
         """Write the runtime status, as a running daemon does."""
         line = LinkStatistics(unknown={"pump-99"})
-        moment = runtime_status.RuntimeStatus(
+        status = runtime_status.RuntimeStatus(
             at=NOW,
             passes=3,
             summary="3 devices",
@@ -126,7 +126,7 @@ class GatewayFolder:
             },
             unauthenticated={"pump-3": (14, "the signature is not the device's")},
         )  # fmt: skip
-        runtime_status.write(self.folder / "state", moment)
+        runtime_status.write(self.folder / "state", status)
 
 
 def gateway_folder(folder: Path, more: str = "") -> GatewayFolder:

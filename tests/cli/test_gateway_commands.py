@@ -145,8 +145,8 @@ def apply(gateway: GatewayFolder, made: Works) -> None:
 
 
 def test_a_gateway_without_a_mirror_has_not_run_yet(gateway: GatewayFolder) -> None:
-    for words in (("explain", "pump-01"), ("rollout", "list")):
-        assert "has not run yet" in gateway.failure(*words)
+    for arguments in (("explain", "pump-01"), ("rollout", "list")):
+        assert "has not run yet" in gateway.failure(*arguments)
 
 
 def test_explain_includes_the_state_of_the_daemon(mirrored: tuple[GatewayFolder, Works]) -> None:

@@ -29,8 +29,8 @@ def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(cli, [str(argument) for argument in arguments])
 
 
-def git(where: Path, *words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=where, env=ALONE, check=True, capture_output=True, text=True)
+def git(where: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=where, env=ALONE, check=True, capture_output=True, text=True)
     return done.stdout
 
 

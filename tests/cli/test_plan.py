@@ -188,12 +188,12 @@ def large_plan() -> PlanResult:
 
 @pytest.mark.parametrize("form", ["text", "markdown"])
 def test_three_thousand_devices_fit_a_screen_exceptions_first(form: str) -> None:
-    told = FORMATS[form](large_plan(), every=False)
-    assert len(told.splitlines()) < 25
-    assert told.index("NotReporting") < told.index("from build")
-    assert "d000, d100, d1000, d1100, d1200, d1300 and 24 more: has never reported" in told
-    assert "d007: not reporting since 2026-11-21 03:00:00 UTC" in told
-    assert "2,969" in told
+    output = FORMATS[form](large_plan(), every=False)
+    assert len(output.splitlines()) < 25
+    assert output.index("NotReporting") < output.index("from build")
+    assert "d000, d100, d1000, d1100, d1200, d1300 and 24 more: has never reported" in output
+    assert "d007: not reporting since 2026-11-21 03:00:00 UTC" in output
+    assert "2,969" in output
 
 
 @pytest.mark.parametrize("form", ["text", "markdown"])
@@ -211,17 +211,17 @@ def test_json_lists_devices_without_a_change_only_on_request() -> None:
 
 def test_many_different_reasons_are_cut_short() -> None:
     actions = tuple(Blocked(DeviceId(f"d{n}"), None, BlockedReason.SILENT, f"reason {n}") for n in range(9))
-    told = FORMATS["text"](PlanResult(actions, Commit(""), NOW, assumed=True), every=False)
-    assert "reason 4" in told
-    assert "reason 5" not in told
-    assert "and 4 more devices, each with its own reason" in told
-    assert "No observed state given" in told
+    output = FORMATS["text"](PlanResult(actions, Commit(""), NOW, assumed=True), every=False)
+    assert "reason 4" in output
+    assert "reason 5" not in output
+    assert "and 4 more devices, each with its own reason" in output
+    assert "No observed state given" in output
 
 
 def test_markup_in_messages_is_escaped() -> None:
     action = Blocked(DeviceId("d1"), None, BlockedReason.SILENT, "<b>*x*</b> | @team #1")
-    told = FORMATS["markdown"](PlanResult((action,), Commit(""), NOW, assumed=False), every=True)
-    assert "\\<b\\>\\*x\\*\\</b\\> \\| \\@team \\#1" in told
+    output = FORMATS["markdown"](PlanResult((action,), Commit(""), NOW, assumed=False), every=True)
+    assert "\\<b\\>\\*x\\*\\</b\\> \\| \\@team \\#1" in output
 
 
 EACH_KIND = (
@@ -236,8 +236,10 @@ EACH_KIND = (
 
 @pytest.mark.parametrize("form", ["text", "markdown"])
 def test_kinds_of_action_keep_their_order(form: str) -> None:
-    told = FORMATS[form](PlanResult(EACH_KIND, Commit(""), NOW, assumed=False), every=False)
-    assert [told.index(action.why) for action in EACH_KIND] == sorted(told.index(action.why) for action in EACH_KIND)
+    output = FORMATS[form](PlanResult(EACH_KIND, Commit(""), NOW, assumed=False), every=False)
+    assert [output.index(action.why) for action in EACH_KIND] == sorted(
+        output.index(action.why) for action in EACH_KIND
+    )
 
 
 def test_json_has_every_field() -> None:
@@ -273,9 +275,9 @@ def test_a_comment_fits_the_limit_of_forges() -> None:
         Hold(DeviceId(name), RolloutId(f"rollout-{number % 300}"), HoldReason.WAVE, f"why {number % 1500}" * 20)
         for number, name in enumerate(names)
     )
-    told = FORMATS["markdown"](PlanResult(actions, Commit("c" * 40), NOW, assumed=True), every=False)
-    assert 40_000 < len(told) < 65_536
-    assert told.splitlines()[-1].startswith("- and ")
+    output = FORMATS["markdown"](PlanResult(actions, Commit("c" * 40), NOW, assumed=True), every=False)
+    assert 40_000 < len(output) < 65_536
+    assert output.splitlines()[-1].startswith("- and ")
 
 
 FIRST = replace(EVERYWHERE, name=RolloutId("first"), priority=1, selector=Selector(types=(TINY.name,)))
@@ -308,7 +310,7 @@ def test_a_complete_and_a_stopped_rollout() -> None:
 
 @pytest.mark.parametrize("form", ["text", "markdown"])
 def test_rollouts_in_progress_come_first_and_long_lists_are_cut(form: str) -> None:
-    rollouts = tuple(RolloutLine(f"r{number:02}", "m@1", number != 7, f"words {number}", ()) for number in range(40))
-    told = FORMATS[form](PlanResult((), Commit(""), NOW, assumed=False, rollouts=rollouts), every=False)
-    assert told.index("words 7") < told.index("words 0")
-    assert "and 10 more" in told
+    rollouts = tuple(RolloutLine(f"r{number:02}", "m@1", number != 7, f"summary {number}", ()) for number in range(40))
+    output = FORMATS[form](PlanResult((), Commit(""), NOW, assumed=False, rollouts=rollouts), every=False)
+    assert output.index("summary 7") < output.index("summary 0")
+    assert "and 10 more" in output

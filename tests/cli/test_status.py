@@ -47,7 +47,7 @@ def test_a_file_that_is_not_a_database_is_not_read(gateway: GatewayFolder) -> No
 
 
 @pytest.mark.parametrize(
-    ("ago", "words"),
+    ("ago", "text"),
     [
         (timedelta(seconds=70), "70 s ago"),
         (timedelta(minutes=3), "3 min ago"),
@@ -55,19 +55,19 @@ def test_a_file_that_is_not_a_database_is_not_read(gateway: GatewayFolder) -> No
         (timedelta(days=4), "4 d ago"),
     ],
 )
-def test_the_time_since_the_last_report(gateway: GatewayFolder, ago: timedelta, words: str) -> None:
+def test_the_time_since_the_last_report(gateway: GatewayFolder, ago: timedelta, text: str) -> None:
     gateway.publish(RUNS_IT)
     gateway.record_report("pump-1", ago)
-    assert words[2:] in gateway.tinyfleet("status").output  # seconds pass during the test
+    assert text[2:] in gateway.tinyfleet("status").output  # seconds pass during the test
 
 
 def test_the_table_shows_problems_and_totals(gateway: GatewayFolder) -> None:
     gateway.publish(RUNS_IT, SILENT)
     gateway.record_report("pump-1", timedelta(minutes=3))
-    told = gateway.tinyfleet("status").output
-    assert "1 of 2 devices ready" in told
-    assert "the daemon is not running" in told
-    rows = {line.split()[0]: line for line in told.splitlines() if line}
+    output = gateway.tinyfleet("status").output
+    assert "1 of 2 devices ready" in output
+    assert "the daemon is not running" in output
+    rows = {line.split()[0]: line for line in output.splitlines() if line}
     assert rows["pump-1"].split()[1:3] == ["wear@1", "Ready"]
     assert rows["pump-2"].split() == [
         "pump-2",
@@ -87,17 +87,17 @@ def test_an_unknown_model_is_shown_by_its_digest(gateway: GatewayFolder) -> None
 def test_one_device_is_shown_with_its_last_report(gateway: GatewayFolder) -> None:
     gateway.publish(RUNS_IT, SILENT)
     gateway.record_report("pump-1", timedelta(minutes=3))
-    told = gateway.tinyfleet("status", "pump-1").output
-    assert told.startswith("pump-1: Ready: ")
-    for words in (
+    output = gateway.tinyfleet("status", "pump-1").output
+    assert output.startswith("pump-1: Ready: ")
+    for text in (
         "GOLDEN_VECTORS_FAILED, INFERENCE_FAULT",
         "last error",
         "8192 bytes",
         "1.4.0",
         f"failed {FAILED[:12]}",
     ):
-        assert words in told
-    assert "in progress" not in told
+        assert text in output
+    assert "in progress" not in output
     silent = gateway.tinyfleet("status", "pump-2").output
     assert "NotReporting" in silent
     assert "boots" not in silent  # it never reported
@@ -106,10 +106,10 @@ def test_one_device_is_shown_with_its_last_report(gateway: GatewayFolder) -> Non
 def test_json_has_every_field(gateway: GatewayFolder) -> None:
     gateway.publish(RUNS_IT, SILENT)
     gateway.record_report("pump-1", timedelta(minutes=3))
-    told = json.loads(gateway.tinyfleet("status", "--output", "json").output)
-    heard, silent = told["devices"]
-    assert heard["counters"] == {"boots": 3, "inferences": 120, "anomalies": 7, "faults": 1}
-    assert (heard["firmware"], heard["ready"], heard["quarantined"]) == (
+    document = json.loads(gateway.tinyfleet("status", "--output", "json").output)
+    reported, silent = document["devices"]
+    assert reported["counters"] == {"boots": 3, "inferences": 120, "anomalies": 7, "faults": 1}
+    assert (reported["firmware"], reported["ready"], reported["quarantined"]) == (
         "1.4.0",
         True,
         {FAILED: "the trial failed with -31"},
@@ -117,8 +117,8 @@ def test_json_has_every_field(gateway: GatewayFolder) -> None:
     assert "counters" not in silent
     assert "firmware" not in silent
     assert (silent["reason"], silent["seenAt"]) == ("NotReporting", None)
-    assert told["models"]["wear@1"]["inferences"] == 120
-    assert (told["running"], told["live"]) == (False, None)
+    assert document["models"]["wear@1"]["inferences"] == 120
+    assert (document["running"], document["live"]) == (False, None)
 
 
 def test_a_running_daemon_adds_its_runtime_status(gateway: GatewayFolder) -> None:
@@ -126,10 +126,10 @@ def test_a_running_daemon_adds_its_runtime_status(gateway: GatewayFolder) -> Non
     gateway.write_runtime_status()
     assert "wear@3" not in gateway.tinyfleet("status").output  # the file of a dead daemon does not count
     with held(gateway.folder / "state"):
-        told = gateway.tinyfleet("status").output
+        output = gateway.tinyfleet("status").output
         one, other = (gateway.tinyfleet("status", name).output for name in ("pump-1", "pump-2"))
-    assert "not running" not in told
-    for words in (
+    assert "not running" not in output
+    for text in (
         "building wear@3 for board",
         "build failed: wear@4 for board: auc is 0.7",
         "line: no such port",
@@ -138,10 +138,10 @@ def test_a_running_daemon_adds_its_runtime_status(gateway: GatewayFolder) -> Non
         "in progress: wear@2 is to be transferred",
         "waiting to retry: lost: no answer to 6 questions",
     ):
-        assert words in told
+        assert text in output
     assert "in progress: wear@2 is to be transferred" in one
     assert "waiting to retry: lost: no answer" in other
-    assert "mqtt:" not in told  # it has no problem
+    assert "mqtt:" not in output  # it has no problem
 
 
 def test_an_unknown_device_on_a_link_differs_from_one_that_does_not_exist(gateway: GatewayFolder) -> None:

@@ -153,7 +153,7 @@ def test_files_look_the_same_without_a_server(sight: Sight, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
-def test_screenshots_for_the_documents_are_not_blank(sight: Sight, view: View) -> None:
+def test_pictures_for_the_documents_are_not_blank(sight: Sight, view: View) -> None:
     sight.browser.see(sight.address + view.path, view.size, view.scheme)
     if view.at:
         sight.browser.evaluate(f"document.getElementById('{view.at}').scrollIntoView()")
@@ -169,7 +169,7 @@ def test_screenshots_for_the_documents_are_not_blank(sight: Sight, view: View) -
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
-def test_screenshots_in_the_documents_show_these_views(view: View) -> None:
+def test_pictures_in_the_documents_show_these_views(view: View) -> None:
     picture = (SHOWN / f"{view.name}.png").read_bytes()
     assert size_of(picture) == view.size
     assert len(picture) < MAX_BYTES

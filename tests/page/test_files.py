@@ -48,8 +48,8 @@ def test_files_include_the_runtime_status(gateway: GatewayFolder) -> None:
     with held(gateway.folder / "state"):
         pages = written(gateway)
     assert "The daemon is not running" not in pages["index.html"]
-    for words in ("1 update in progress", "building wear@3 for board", "auc is 0.7", "no such port", "pump-99"):
-        assert words in pages["index.html"], words
+    for text in ("1 update in progress", "building wear@3 for board", "auc is 0.7", "no such port", "pump-99"):
+        assert text in pages["index.html"], text
     assert "14 messages in the name of pump-3 failed verification" in pages["index.html"]
     assert "wear@2 is to be transferred" in pages["devices/pump-1.html"]
     assert "lost: no answer to 6 questions" in pages["devices/pump-2.html"]

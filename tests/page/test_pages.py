@@ -28,7 +28,7 @@ class Reader(HTMLParser):
     def __init__(self, page: bytes) -> None:
         super().__init__()
         self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
+        self.parts: list[str] = []
         self.open: list[str] = []
         self.feed(page.decode())
 
@@ -42,11 +42,11 @@ class Reader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self.open[-1:] != ["style"]:
-            self.words.append(data)
+            self.parts.append(data)
 
     @property
     def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
+        return " ".join(" ".join(self.parts).split())
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.found if name == tag]
@@ -85,11 +85,11 @@ def test_names_and_messages_stay_words() -> None:
 
 @settings(deadline=None)
 @given(st.text(), st.text())
-def test_any_text_is_escaped(words: str, value: str) -> None:
-    seen = Reader(str(element("p", words, title=value)).encode())
+def test_any_text_is_escaped(text: str, value: str) -> None:
+    seen = Reader(str(element("p", text, title=value)).encode())
     assert [tag for tag, _ in seen.found] == ["p"]
-    kept = [re.sub(r"[^\w .,;<>&'\"/-]", "", each) for each in ("".join(seen.words), seen.all("p")[0]["title"] or "")]
-    assert kept == [re.sub(r"[^\w .,;<>&'\"/-]", "", each) for each in (words, value)]
+    kept = [re.sub(r"[^\w .,;<>&'\"/-]", "", each) for each in ("".join(seen.parts), seen.all("p")[0]["title"] or "")]
+    assert kept == [re.sub(r"[^\w .,;<>&'\"/-]", "", each) for each in (text, value)]
 
 
 def test_raw_content_is_refused_if_it_is_not_our_own() -> None:
@@ -268,9 +268,9 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("palette", [stylesheet.LIGHT, stylesheet.DARK], ids=["light", "dark"])
 def test_text_and_shapes_have_enough_contrast(palette: dict[str, str]) -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
-    words = {pair: contrast(palette[pair[0]], palette[pair[1]]) for pair in stylesheet.TEXT_PAIRS}
+    texts = {pair: contrast(palette[pair[0]], palette[pair[1]]) for pair in stylesheet.TEXT_PAIRS}
     shapes = {pair: contrast(palette[pair[0]], palette[pair[1]]) for pair in stylesheet.SHAPE_PAIRS}
-    assert {pair: ratio for pair, ratio in words.items() if ratio < 4.5} == {}
+    assert {pair: ratio for pair, ratio in texts.items() if ratio < 4.5} == {}
     assert {pair: ratio for pair, ratio in shapes.items() if ratio < 3} == {}
 
 

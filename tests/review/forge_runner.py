@@ -59,11 +59,11 @@ class Image:
             **more,
         }
 
-    def shell(self, words: list[str], where: Path, env: dict[str, str]) -> None:
+    def shell(self, command: list[str], where: Path, env: dict[str, str]) -> None:
         done = subprocess.run(
-            words, cwd=where, env=self.environment(env), capture_output=True, text=True, check=False, timeout=120
+            command, cwd=where, env=self.environment(env), capture_output=True, text=True, check=False, timeout=120
         )
-        assert done.returncode == 0, f"{words[-1]}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == 0, f"{command[-1]}\n{done.stdout}\n{done.stderr}"
 
 
 @dataclass

@@ -40,9 +40,9 @@ def test_a_new_rollout_shows_all_its_settings(repository: Works) -> None:
     rollout = files.pop("rollout.yaml")
     base = repository.commit(files)
     head = repository.commit({"rollout.yaml": rollout})
-    told = commented(repository, base, head)
-    assert f"#### Rollout wear: {escaped('wear@1')}, a new rollout" in told
-    assert "parameters: threshold unset → 0.5" in told
+    text = commented(repository, base, head)
+    assert f"#### Rollout wear: {escaped('wear@1')}, a new rollout" in text
+    assert "parameters: threshold unset → 0.5" in text
 
 
 def test_a_rollout_that_changes_to_another_model_names_both(repository: Works) -> None:
@@ -64,9 +64,9 @@ def test_pending_devices_are_counted_separately(repository: Works) -> None:
     base = repository.commit(fleet_files(devices=3, rollout="") | {"rollout.yaml": rollout_document("2")})
     repository.status({**gateway_status_files(base), **device_status_file("pump-00", base, model="wear@1")})
     head = repository.commit({"notes.txt": "unrelated"})
-    told = commented(repository, base, head)
-    assert "**No device affected**, of 3 devices." in told
-    assert "3 more devices not yet" in told.partition("No device affected")[2]
+    text = commented(repository, base, head)
+    assert "**No device affected**, of 3 devices." in text
+    assert "3 more devices not yet" in text.partition("No device affected")[2]
 
 
 # ---------------------------------------------------------------- overviews of rollouts
@@ -104,11 +104,11 @@ def drawn(*parts: object) -> str:
 
 
 def test_an_overview_leaves_out_what_is_unknown() -> None:
-    told = drawn(*shown(overview(), (), NOON))
-    assert "in progress" in told
+    text = drawn(*shown(overview(), (), NOON))
+    assert "in progress" in text
     for absent in (" for ", "at the earliest", "STUCK", "STARTED", "reported by"):
-        assert absent not in told
-    rows = {line.split()[1]: line.split() for line in told.splitlines() if line[:1].isdigit()}
+        assert absent not in text
+    rows = {line.split()[1]: line.split() for line in text.splitlines() if line[:1].isdigit()}
     assert (rows["canary"][-1], rows["rest"][-1]) == ("complete", "open")
     assert rows["last"][-1] == "pending"
 
@@ -128,8 +128,8 @@ def test_an_overview_shows_all_that_is_known() -> None:
         stuck=(stuck, silent),
         stuck_count=7,
     )
-    told = drawn(*shown(whole, (past, going), NOON))
-    for words in (
+    text = drawn(*shown(whole, (past, going), NOON))
+    for part in (
         f"in progress for {duration(3 * 3600)}",
         "wave 2 (rest): 1 missing",
         "at 2026-11-21 15:00 UTC",
@@ -138,15 +138,15 @@ def test_an_overview_shows_all_that_is_known() -> None:
         f"complete      {duration(7200)}",
         "reported by hall; last report at 2026-11-21 12:00:00 UTC",
     ):
-        assert words in told, words
+        assert part in text, part
 
 
 def test_a_list_shows_the_message_or_the_number_of_stuck_devices() -> None:
     assert drawn(listed(())).strip() == "no rollouts"
-    told = drawn(
+    text = drawn(
         listed([overview(message="suspended", left_s=60.0), overview(rollout=RolloutId("tear"), stuck_count=3)])
     )
-    lines = {line.split()[0]: line for line in told.splitlines() if line[:1].isalpha()}
+    lines = {line.split()[0]: line for line in text.splitlines() if line[:1].isalpha()}
     assert lines["wear"].rstrip().endswith("suspended")
     assert lines["tear"].rstrip().endswith("3 stuck")
     assert " 5/16 " in lines["wear"]

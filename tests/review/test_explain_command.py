@@ -51,19 +51,19 @@ def line_of(repository: Works, file: str, text: str, nth: int = 0) -> int:
 
 
 def test_each_statement_names_its_line(repository: Works) -> None:
-    told = explained(repository)
+    document = explained(repository)
     assert (
-        location(told, "Rollout", "sets the model wear@2")
+        location(document, "Rollout", "sets the model wear@2")
         == f"rollout.yaml:{line_of(repository, 'rollout.yaml', 'model:')}"
     )
     threshold = line_of(repository, "rollout.yaml", "threshold")
-    assert location(told, "Rollout", "threshold to 0.75, overriding the model's 0.5") == f"rollout.yaml:{threshold}"
+    assert location(document, "Rollout", "threshold to 0.75, overriding the model's 0.5") == f"rollout.yaml:{threshold}"
     fourth = line_of(repository, "devices.yaml", "apiVersion", 3)
-    assert location(told, "Device", "/dev/ttyS0 at 2400 baud, address 4") == f"devices.yaml:{fourth}"
+    assert location(document, "Device", "/dev/ttyS0 at 2400 baud, address 4") == f"devices.yaml:{fourth}"
     second = line_of(repository, "models.yaml", "source:", 1)
-    assert location(told, "Model", "has the source e3b0c44298fc") == f"models.yaml:{second}"
+    assert location(document, "Model", "has the source e3b0c44298fc") == f"models.yaml:{second}"
     assert (
-        location(told, "Gateway", "serves the device")
+        location(document, "Gateway", "serves the device")
         == f"gateway.yaml:{line_of(repository, 'gateway.yaml', 'selector')}"
     )
 
@@ -73,19 +73,19 @@ def test_the_commits_are_the_newest_and_the_last_change_of_the_rollout(repositor
 
 
 def test_without_a_status_it_shows_what_the_commit_would_do(repository: Works) -> None:
-    told = explained(repository)
-    assert told["history"] == [{"at": None, "text": "its gateway has not reported it yet"}]
-    assert "has never reported" in told["next"][0]
+    document = explained(repository)
+    assert document["history"] == [{"at": None, "text": "its gateway has not reported it yet"}]
+    assert "has never reported" in document["next"][0]
 
 
 def test_conditions_show_the_history_and_what_is_next(repository: Works) -> None:
     head = repository.git("rev-parse", "HEAD")
     hold = Hold(DeviceId("pump-03"), RolloutId("wear"), HoldReason.WINDOW, "outside its windows; opens Sun 02:00 UTC")
     repository.status({**gateway_status_files(head), **device_status_file("pump-03", head, action=hold)})
-    told = explained(repository)
-    assert told["next"] == ["HeldWindow: outside its windows; opens Sun 02:00 UTC"]
-    assert any("Reporting became True" in row["text"] and row["at"] for row in told["history"])
-    compared = {row["subject"]: row for row in told["comparison"]}
+    document = explained(repository)
+    assert document["next"] == ["HeldWindow: outside its windows; opens Sun 02:00 UTC"]
+    assert any("Reporting became True" in row["text"] and row["at"] for row in document["history"])
+    compared = {row["subject"]: row for row in document["comparison"]}
     assert (compared["model"]["desired"], compared["model"]["observed"], compared["model"]["matches"]) == (
         "wear@2",
         "wear@1",
@@ -99,9 +99,9 @@ def test_conditions_show_the_history_and_what_is_next(repository: Works) -> None
 def test_a_gateway_that_is_behind_shows_what_it_would_do(repository: Works) -> None:
     old = repository.git("rev-parse", "HEAD~2")
     repository.status({**gateway_status_files(old), **device_status_file("pump-03", old)})
-    (told,) = explained(repository)["next"]
-    assert told.startswith(f"gateway hall enforces {old[:12]}")
-    assert "wear@2 must be built first" in told
+    (step,) = explained(repository)["next"]
+    assert step.startswith(f"gateway hall enforces {old[:12]}")
+    assert "wear@2 must be built first" in step
 
 
 def test_a_model_that_does_not_fit_shows_in_the_comparison(repository: Works) -> None:

@@ -62,26 +62,26 @@ def statements(explanation: Explanation, document: str) -> list[str]:
 
 
 def test_a_device_without_gateway_and_rollout() -> None:
-    told = explained(fleet([PUMP], rollouts=(), gateways=()))
-    assert statements(told, "Gateway") == ["no gateway serves the device"]
-    assert statements(told, "Rollout") == ["no rollout selects the device"]
-    assert statements(told, "Model") == []
-    assert told.comparison == ()
+    explanation = explained(fleet([PUMP], rollouts=(), gateways=()))
+    assert statements(explanation, "Gateway") == ["no gateway serves the device"]
+    assert statements(explanation, "Rollout") == ["no rollout selects the device"]
+    assert statements(explanation, "Model") == []
+    assert explanation.comparison == ()
 
 
 @pytest.mark.parametrize(
-    ("link", "words"),
+    ("link", "link_text"),
     [(SerialAddress("/dev/ttyS0", 2400, 7), "/dev/ttyS0 at 2400 baud, address 7"), (PUMP.link, "MQTT")],
 )
-def test_the_link_of_a_device(link: SerialAddress, words: str) -> None:
-    (told,) = statements(explained(fleet([replace(PUMP, link=link)])), "Device")
-    assert told == f"has type esp32, reached over {words}"
+def test_the_link_of_a_device(link: SerialAddress, link_text: str) -> None:
+    (text,) = statements(explained(fleet([replace(PUMP, link=link)])), "Device")
+    assert text == f"has type esp32, reached over {link_text}"
 
 
 def test_a_suspended_rollout_takes_precedence_over_another() -> None:
     above = replace(EVERYWHERE, name=RolloutId("above"), priority=5, suspend=True, parameters={"extra": 1})
-    told = explained(fleet([PUMP], rollouts=(EVERYWHERE, above)))
-    assert statements(told, "Rollout") == [
+    explanation = explained(fleet([PUMP], rollouts=(EVERYWHERE, above)))
+    assert statements(explanation, "Rollout") == [
         "selects the device; its priority 5 takes precedence over everywhere",
         "sets the model m@2",
         "is suspended",
@@ -141,12 +141,14 @@ def test_the_state_of_the_daemon_is_included() -> None:
         failures={DIGEST: "the trial failed with -31"},
     )
     hold = Hold(PUMP.name, RolloutId("everywhere"), HoldReason.WAVE, "its wave is not open")
-    told = explained(desired, status=status_of(desired, hold), daemon=daemon, enforces=desired.commit)
-    events = [each.text for each in told.history]
+    explanation = explained(desired, status=status_of(desired, hold), daemon=daemon, enforces=desired.commit)
+    events = [each.text for each in explanation.history]
     assert "the last order: sequence 4" in events
     assert f"{DIGEST[:12]} failed on the device: the trial failed with -31" in events
-    assert told.history[-1] == replace(told.history[-1], at=NOW - timedelta(minutes=3), text="last report")
-    assert told.next == (
+    assert explanation.history[-1] == replace(
+        explanation.history[-1], at=NOW - timedelta(minutes=3), text="last report"
+    )
+    assert explanation.next == (
         "in progress: m@2 is to be transferred",
         "waiting to retry: lost: no answer",
         "HeldWave: its wave is not open",
@@ -156,12 +158,12 @@ def test_the_state_of_the_daemon_is_included() -> None:
 def test_a_daemon_that_does_not_run_comes_first() -> None:
     desired = fleet([PUMP])
     settled = status_of(desired, Nothing(PUMP.name, "runs it"))
-    told = explained(desired, status=settled, daemon=DaemonState(), enforces=desired.commit)
-    assert told.next == (
+    explanation = explained(desired, status=settled, daemon=DaemonState(), enforces=desired.commit)
+    assert explanation.next == (
         "the daemon of this gateway is not running: nothing happens until it starts",
         "no change until Git changes",
     )
-    assert not any(each.text == "last report" for each in told.history)
+    assert not any(each.text == "last report" for each in explanation.history)
 
 
 def test_without_a_status_the_effect_of_the_commit_is_shown() -> None:
@@ -181,7 +183,7 @@ def test_without_a_status_the_effect_of_the_commit_is_shown() -> None:
 def test_the_device_type_shows_how_it_is_updated() -> None:
     sealed = replace(PUMP, type=SEALED.name)
     rollout = Rollout(RolloutId("r"), V1, Selector(), fallback=Fallback.REPORT)
-    (told,) = statements(explained(fleet([sealed], rollouts=(rollout,))), "DeviceType")
+    (text,) = statements(explained(fleet([sealed], rollouts=(rollout,))), "DeviceType")
     assert (
-        told == f"has a slot of {ESP32.slot_bytes:,} bytes and an arena of {ESP32.arena_bytes:,} bytes; updates: none"
+        text == f"has a slot of {ESP32.slot_bytes:,} bytes and an arena of {ESP32.arena_bytes:,} bytes; updates: none"
     )

@@ -126,11 +126,11 @@ def test_blocked_devices_are_listed_with_their_reason(tmp_path: Path) -> None:
 def test_status_branches_provide_silent_devices_and_running_models(tmp_path: Path) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
-    told = gateway_status_files(base)
+    status = gateway_status_files(base)
     for number in range(12):
         name = f"pump-{number:02}"
-        told |= device_status_file(name, base, action=silent(name) if number < 3 else None)
-    repository.status(told)
+        status |= device_status_file(name, base, action=silent(name) if number < 3 else None)
+    repository.status(status)
     head = repository.commit({"rollout.yaml": rollout_document("2", CAREFUL)})
     document = reviewed(repository, base, head)
     actions = {each["device"]: each for each in document["devices"]}
@@ -246,12 +246,12 @@ def test_an_invalid_head_has_no_plan(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("--head", "HEAD"), ("--base", "HEAD", "--all"), ("--base", "nowhere"), ("--store", "x")], ids=str
+    "arguments", [("--head", "HEAD"), ("--base", "HEAD", "--all"), ("--base", "nowhere"), ("--store", "x")], ids=str
 )
-def test_incompatible_options_are_rejected(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_incompatible_options_are_rejected(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     repository = works(tmp_path)
     repository.commit(fleet_files())
-    assert run("plan", repository.path, *words).exit_code == 2
+    assert run("plan", repository.path, *arguments).exit_code == 2
 
 
 def test_a_comment_fits_whatever_a_change_affects(tmp_path: Path) -> None:
@@ -303,10 +303,10 @@ def test_a_device_with_other_parameters_than_desired_is_pending(tmp_path: Path) 
     """The reported parameters count, not the desired ones."""
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
-    told = gateway_status_files(base)
+    status = gateway_status_files(base)
     for number in range(12):
-        told |= device_status_file(f"pump-{number:02}", base, threshold=0.5 if number else 0.9)
-    repository.status(told)
+        status |= device_status_file(f"pump-{number:02}", base, threshold=0.5 if number else 0.9)
+    repository.status(status)
     head = repository.commit({"notes.md": "nothing that concerns a device"})
     counts = reviewed(repository, base, head)["counts"]
     assert (counts["affected"], counts["pending"]) == (0, 1)

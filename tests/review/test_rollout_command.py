@@ -69,8 +69,8 @@ def repository(tmp_path: Path) -> Works:
     return made
 
 
-def shown(*words: str | Path) -> Any:  # noqa: ANN401 - JSON
-    result = run("rollout", *words, "--output", "json")
+def shown(*arguments: str | Path) -> Any:  # noqa: ANN401 - JSON
+    result = run("rollout", *arguments, "--output", "json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 

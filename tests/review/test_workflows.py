@@ -121,8 +121,8 @@ def test_gitlab_reads_the_status_of_the_gateways(proposal: Proposal, tmp_path: P
     proposal.works.status(status, "hall-south")
     clone = tmp_path / "clone"
     url = proposal.works.path.as_uri()
-    words = ["git", "clone", "--quiet", "--single-branch", "--branch", "fifty-trees", url, str(clone)]
-    subprocess.run(words, check=True)
+    command = ["git", "clone", "--quiet", "--single-branch", "--branch", "fifty-trees", url, str(clone)]
+    subprocess.run(command, check=True)
     variables = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": proposal.base}
     run_gitlab(GITLAB, "validate", Image(tmp_path / "image"), clone, variables)
     assert "NotReporting" in (clone / "plan.md").read_text()

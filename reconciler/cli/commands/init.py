@@ -118,13 +118,13 @@ def _git(folder: Path, key: Path | None) -> bool:
     return own
 
 
-def _run(folder: Path, *words: str) -> None:
+def _run(folder: Path, *arguments: str) -> None:
     try:
-        subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, text=True)
+        subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True)
     except FileNotFoundError as missing:
         raise CannotInit("git is not installed; install it and run the command again") from missing
     except subprocess.CalledProcessError as failed:
-        raise CannotInit(f"`git {words[0]}` failed: {failed.stderr.strip()}") from failed
+        raise CannotInit(f"`git {arguments[0]}` failed: {failed.stderr.strip()}") from failed
 
 
 def _next(folder: Path, *, signed: bool, own: bool) -> str:

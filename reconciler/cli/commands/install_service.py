@@ -59,13 +59,13 @@ def own_command() -> Path:
 
 def run_all(commands: tuple[tuple[str, ...], ...], root: Path, *, dry_run: bool) -> None:
     """Run systemd commands, except for an image."""
-    for words in commands:
-        click.echo(f"{'run' if root == SYSTEM else 'skip for an image'}: {' '.join(words)}")
+    for command_line in commands:
+        click.echo(f"{'run' if root == SYSTEM else 'skip for an image'}: {' '.join(command_line)}")
         if dry_run or root != SYSTEM:
             continue
         try:
-            done = subprocess.run(words, check=False, capture_output=True, text=True)
+            done = subprocess.run(command_line, check=False, capture_output=True, text=True)
         except FileNotFoundError as missing:
-            raise CannotInstall(f"{words[0]} not found; does this machine run systemd?") from missing
+            raise CannotInstall(f"{command_line[0]} not found; does this machine run systemd?") from missing
         if done.returncode != 0:
-            raise CannotInstall(f"`{' '.join(words)}` failed: {done.stderr.strip()}")
+            raise CannotInstall(f"`{' '.join(command_line)}` failed: {done.stderr.strip()}")

@@ -45,21 +45,21 @@ class AllowedSigner:
 def repository(fleet: str, gateway: str, signers: tuple[AllowedSigner, ...]) -> Mapping[str, bytes]:
     """Return all files of a new fleet repository by their paths."""
     data = {path: _template(name).read_bytes() for path, name in DATA.items()}
-    words = {
+    values = {
         "fleet": fleet,
         "gateway": gateway,
         **{Path(name).stem: hashlib.sha256(data[path]).hexdigest() for path, name in DATA.items()},
     }
     sources = {**TEMPLATES, f"gateways/{gateway}.yaml": "gateway.yaml"}
-    made = {path: _filled(name, words).encode() for path, name in sources.items()}
+    made = {path: _filled(name, values).encode() for path, name in sources.items()}
     schemas = {f".schemas/{name}.json": text_of(kind).encode() for kind, name in KINDS.items()}
     workflows = {path: _workflow(path).read_bytes() for path in WORKFLOWS}
     trust = {f"{TO_GATEWAY}/allowed_signers": "".join(signer.line() for signer in signers).encode()}
     return {**made, **data, **schemas, **workflows, **(trust if signers else {})}
 
 
-def _filled(name: str, words: Mapping[str, str]) -> str:
-    return Template(_template(name).read_text(encoding="utf-8")).substitute(words)
+def _filled(name: str, values: Mapping[str, str]) -> str:
+    return Template(_template(name).read_text(encoding="utf-8")).substitute(values)
 
 
 def _template(name: str) -> Traversable:

@@ -242,7 +242,7 @@ def _changes(review: Review) -> Iterator[str]:
     yield from ("", "<details><summary>Documents</summary>", "")
     if devices:
         yield f"- Devices: {', '.join(f'{count:,} {kind}' for kind, count in sorted(devices.items()))}"
-    yield from _rows(others, _change, most=CHANGES_SHOWN)
+    yield from _rows(others, _change, limit=CHANGES_SHOWN)
     yield from ("", "</details>")
 
 
@@ -268,12 +268,12 @@ def _footer(review: Review) -> Iterator[str]:
     )
 
 
-def _rows(rows: Iterable[Row], write: Callable[[Row], str], *, most: int = ROWS_SHOWN) -> Iterator[str]:
+def _rows(rows: Iterable[Row], write: Callable[[Row], str], *, limit: int = ROWS_SHOWN) -> Iterator[str]:
     every = list(rows)
-    yield from (write(row) for row in every[:most])
-    if len(every) > most:
+    yield from (write(row) for row in every[:limit])
+    if len(every) > limit:
         yield ""
-        yield f"*and {len(every) - most:,} more*"
+        yield f"*and {len(every) - limit:,} more*"
 
 
 _SECTIONS: tuple[Callable[[Review], Iterator[str]], ...] = (
