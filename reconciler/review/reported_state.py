@@ -164,13 +164,8 @@ class _Reconstruction:
         for name, status in reported.devices.items():
             device = self.before.devices.get(name)
             self._add(status, device, _desired_of(self.before, claims, device) if device is not None else None)
-        now_claims = Claims(self.desired)
-        for name, device in (
-            self.desired.devices.items() if self.missing_status is not MissingStatus.ASSUME_SILENT else ()
-        ):
-            if name not in self.devices and now_claims.of(device).gateway not in reported.gateways:
-                earlier = self.before.devices.get(name)
-                self._assume(name, earlier, _desired_of(self.before, claims, earlier) if earlier is not None else None)
+        if self.missing_status is not MissingStatus.ASSUME_SILENT:
+            self._assume_missing(reported, claims)
         return Observed(self.devices, self.artifacts, frozenset(self.quarantined))
 
     def _add(self, status: StatusScan, device: Device | None, desired: _DesiredOfDevice | None) -> None:
@@ -194,6 +189,13 @@ class _Reconstruction:
             failed = self._pack((desired.model, device.type))
             if failed is not None:
                 self.quarantined.add((status.device, failed))
+
+    def _assume_missing(self, reported: ReportedState, claims: Claims) -> None:
+        claims_now = Claims(self.desired)
+        for name, device in self.desired.devices.items():
+            if name not in self.devices and claims_now.of(device).gateway not in reported.gateways:
+                earlier = self.before.devices.get(name)
+                self._assume(name, earlier, _desired_of(self.before, claims, earlier) if earlier is not None else None)
 
     def _assume(self, name: DeviceId, earlier: Device | None, desired: _DesiredOfDevice | None) -> None:
         """Assume that a device without a status runs what the base wants, and that a new device has just reported."""

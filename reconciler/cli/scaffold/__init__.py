@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a new fleet repository begins with, file by file."""
+"""The initial files of a new fleet repository."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ WORKFLOWS = (".github/workflows/validate.yml", ".gitlab-ci.yml")
 
 @dataclass(frozen=True, slots=True)
 class AllowedSigner:
-    """Someone whose signature on commits counts."""
+    """A person who may sign commits."""
 
     name: str
     public_key: str  # type and key, as OpenSSH writes them, without a comment
 
     def line(self) -> str:
-        """Write the line of an allowed signers file; the key counts for commits alone."""
+        """Return the line of an allowed signers file; the key is valid only for commits."""
         return f'{self.name} namespaces="git" {self.public_key}\n'
 
 
 def repository(fleet: str, gateway: str, signers: tuple[AllowedSigner, ...]) -> Mapping[str, bytes]:
-    """Return all files of a new fleet repository by their paths."""
+    """Return all files of a new fleet repository by path."""
     data = {path: _template(name).read_bytes() for path, name in DATA.items()}
     values = {
         "fleet": fleet,
@@ -67,7 +67,7 @@ def _template(name: str) -> Traversable:
 
 
 def _workflow(path: str) -> Traversable:
-    """Find a file of the example repository: in the wheel, or in the source tree."""
+    """Find a file of the example repository, in the wheel or the source tree."""
     packaged = files("reconciler") / "fleet-repo-example" / path
     source = Path(__file__).parents[3] / "fleet-repo-example" / path
     return packaged if packaged.is_file() else source
