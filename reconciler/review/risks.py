@@ -184,8 +184,7 @@ def _of_fleet(before: Desired, reported: ReportedState, impact: Impact) -> Itera
     silent = sum(_silent(each.action) for each in impact.affected if each.gateway in reported.gateways)
     if silent:
         message = (
-            f"{counted(silent, 'affected device')} not reporting:"
-            " above the failure budget they keep a wave from completing"
+            f"affected devices not reporting: {silent:,}; above the failure budget they keep a wave from completing"
         )
         yield Risk(RiskCode.SILENT, "fleet", message)
 

@@ -12,9 +12,10 @@ import click
 
 from reconciler import config
 from reconciler.cli.inputs.options import config_option, output_option
+from reconciler.cli.ordered_group import OrderedGroup
 
 
-@click.group()
+@click.group(cls=OrderedGroup)
 def command() -> None:
     """Check and show the configuration of the gateway."""
 

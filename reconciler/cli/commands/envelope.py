@@ -13,6 +13,7 @@ import click
 
 from reconciler.cli.inputs.options import FILE, output_option
 from reconciler.cli.inputs.signing_errors import translated
+from reconciler.cli.ordered_group import OrderedGroup
 from signing import key_files, keys
 from signing.delegation import read_delegation
 from signing.envelope import InstallOrder
@@ -22,7 +23,7 @@ from signing.names import EngineContract, target
 from signing.verify import DeviceState, read_frame, verify
 
 
-@click.group()
+@click.group(cls=OrderedGroup)
 def command() -> None:
     """Inspect and verify the envelopes that gateways sign for devices."""
 
@@ -40,17 +41,24 @@ def inspect(file: Path, output: str) -> None:
 @command.command("verify")
 @click.argument("file", type=FILE)
 @click.option("--root", "root_public", type=FILE, required=True, help="Public root key (PEM or hex).")
-@click.option("--fleet", required=True, help="Name of the fleet.")
-@click.option("--device", required=True, help="Name of the device.")
-@click.option("--operators", required=True, help="Operators of the device's engine, separated by commas.")
+@click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
+@click.option("--device", metavar="NAME", required=True, help="Name of the device.")
+@click.option(
+    "--operators", metavar="LIST", required=True, help="Operators of the device's engine, separated by commas."
+)
 @click.option("--pack-format", type=int, default=1, show_default=True, help="Pack format of the device's engine.")
 @click.option("--slot-bytes", type=int, default=2**32 - 1, help="Slot size of the device. [default: no limit]")
 @click.option(
     "--sequence", type=int, default=0, show_default=True, help="Highest sequence number that the device has accepted."
 )
 @click.option("--held", type=FILE, help="Delegation that the device has stored.")
-@click.option("--running", help="SHA-256 of the running pack, in hex.")
-@click.option("--now", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help="Time of the device's clock, if it has one.")
+@click.option("--running", metavar="DIGEST", help="SHA-256 of the running pack, in hex.")
+@click.option(
+    "--now",
+    metavar="TIME",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]),
+    help="Time of the device's clock, if it has one.",
+)
 @output_option
 def verify_command(  # noqa: PLR0913, PLR0917 - one parameter for each option
     file: Path,

@@ -61,8 +61,15 @@ def _signer(value: str) -> tuple[Path, AllowedSigner]:
 
 @click.command("init")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--name", "fleet", callback=_name, help="Name of the fleet. [default: the name of DIR]")
-@click.option("--gateway", default="gateway-1", show_default=True, callback=_name, help="Name of the first gateway.")
+@click.option("--name", "fleet", metavar="NAME", callback=_name, help="Name of the fleet. [default: the name of DIR]")
+@click.option(
+    "--gateway",
+    metavar="NAME",
+    default="gateway-1",
+    show_default=True,
+    callback=_name,
+    help="Name of the first gateway.",
+)
 @click.option(
     "--signer",
     "signers",

@@ -13,6 +13,7 @@ import click
 from reconciler.cli.inputs.options import DIRECTORY, FILE, output_option
 from reconciler.cli.inputs.passphrase import passphrase_from, with_passphrase
 from reconciler.cli.inputs.signing_errors import translated
+from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.errors import Refused, Unusable
 from signing import cose, delegation_request, gateway_keystore, key_files, keys, root_keystore
 from signing.cbor import Reader
@@ -36,7 +37,7 @@ def _gateway_passphrase(file: Path | None, descriptor: int | None) -> bytes | No
     return passphrase_from(asked_for, descriptor)()
 
 
-@click.group()
+@click.group(cls=OrderedGroup)
 def command() -> None:
     """Create, delegate, rotate and revoke signing keys.
 
@@ -44,7 +45,7 @@ def command() -> None:
     """
 
 
-@command.group()
+@command.group(cls=OrderedGroup)
 def root() -> None:
     """Manage the offline root key of the fleet owner."""
 
@@ -59,7 +60,7 @@ def root_init(directory: Path, passphrase_file: Path | None, passphrase_fd: int 
     click.echo(f"created root key {key_id(key.public_key).hex()} in {directory}")
 
 
-@command.group()
+@command.group(cls=OrderedGroup)
 def gateway() -> None:
     """Manage the keys of gateways."""
 
@@ -73,7 +74,7 @@ def _write_request(key: keys.FileKey, fleet: str, output: Path) -> None:
 
 @gateway.command("init")
 @click.argument("directory", type=DIRECTORY)
-@click.option("--fleet", required=True, help="Name of the fleet.")
+@click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
 @with_passphrase
 def gateway_init(directory: Path, fleet: str, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
     """Create a gateway key in DIRECTORY, and the request for its delegation."""
@@ -86,7 +87,7 @@ def gateway_init(directory: Path, fleet: str, passphrase_file: Path | None, pass
 
 @gateway.command("request")
 @click.argument("directory", type=DIRECTORY)
-@click.option("--fleet", required=True, help="Name of the fleet.")
+@click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
 @click.option(
     "-o",
     "--output",
@@ -107,7 +108,7 @@ def gateway_request(
 @click.argument("directory", type=DIRECTORY)
 @click.argument("delegation", type=FILE)
 @click.option("--root", "root_public", type=FILE, required=True, help="Public root key (PEM or hex).")
-@click.option("--fleet", required=True, help="Name of the fleet.")
+@click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
 def gateway_install(directory: Path, delegation: Path, root_public: Path, fleet: str) -> None:
     """Install a delegation, and remove the keys that it replaces."""
     with translated():
@@ -117,30 +118,19 @@ def gateway_install(directory: Path, delegation: Path, root_public: Path, fleet:
 
 
 @command.command()
-@click.argument("directory", type=DIRECTORY)
-@click.option("--fleet", required=True, help="Name of the fleet.")
-@with_passphrase
-def rotate(directory: Path, fleet: str, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
-    """Create the next key of a gateway, and its request.
-
-    The current key signs until the new delegation is installed.
-    """
-    with translated():
-        key = gateway_keystore.new_key(directory, _gateway_passphrase(passphrase_file, passphrase_fd))
-        _write_request(key, fleet, directory / "request.cose")
-
-
-@command.command()
 @click.argument("requests", type=FILE, nargs=-1, required=True)
 @click.option("--root", "root_directory", type=DIRECTORY, required=True, help="Directory of the root key.")
-@click.option("--fleet", required=True, help="Name of the fleet.")
+@click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
 @click.option(
     "--epoch",
     type=click.IntRange(1, 2**32 - 1),
     help="Epoch of the delegation. [default: the current epoch of the fleet]",
 )
 @click.option(
-    "--not-after", type=click.DateTime(["%Y-%m-%d"]), help="Last day of validity (UTC), for devices that know the time."
+    "--not-after",
+    metavar="DATE",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Last day of validity (UTC), for devices that know the time.",
 )
 @with_passphrase
 def delegate(  # noqa: PLR0913, PLR0917 - one parameter for each option
@@ -152,7 +142,10 @@ def delegate(  # noqa: PLR0913, PLR0917 - one parameter for each option
     passphrase_file: Path | None,
     passphrase_fd: int | None,
 ) -> None:
-    """Delegate to the gateways of REQUESTS; writes each delegation next to its request."""
+    """Grant the delegation requests of gateways.
+
+    Writes each delegation next to its request, as a .cwt file.
+    """
     with translated():
         pending = [(path, delegation_request.read_request(key_files.read_public(path))) for path in requests]
         store = root_keystore.Root(root_directory, passphrase_from(passphrase_file, passphrase_fd))
@@ -162,22 +155,19 @@ def delegate(  # noqa: PLR0913, PLR0917 - one parameter for each option
             click.echo(f"{path.with_suffix('.cwt')}: {_describe(read_delegation(cwt, store.public_key))}")
 
 
-def _end_of_day(day: datetime | None) -> int | None:
-    return None if day is None else int(day.replace(hour=23, minute=59, second=59, tzinfo=UTC).timestamp())
-
-
 @command.command()
-@click.option("--root", "root_directory", type=DIRECTORY, required=True, help="Directory of the root key.")
-@click.option("--fleet", required=True, help="Name of the fleet.")
-@with_passphrase
-def revoke(root_directory: Path, fleet: str, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
-    """Revoke all delegations of the fleet by raising its epoch.
-
-    Then delegate again to the remaining gateways. A device that has seen the new epoch refuses older delegations.
-    """
+@click.argument("delegation", type=FILE)
+@click.option("--root", "root_public", type=FILE, required=True, help="Public root key (PEM or hex).")
+@click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
+@output_option
+def verify(delegation: Path, root_public: Path, fleet: str, output: str) -> None:
+    """Verify a delegation as a device would."""
     with translated():
-        epoch = root_keystore.Root(root_directory, passphrase_from(passphrase_file, passphrase_fd)).revoke(fleet)
-    click.echo(f"{fleet} is at epoch {epoch}; delegate to the remaining gateways again and install each delegation")
+        granted = read_delegation(key_files.read_public(delegation), keys.read_public_key(root_public))
+        if granted.vendor != vendor_id(fleet):
+            raise Refused(f"FLEET: the delegation is not for the fleet {fleet}")
+    fields = _delegation_fields(granted)
+    click.echo(json.dumps(fields, indent=2) if output == "json" else _describe(granted))
 
 
 @command.command()
@@ -195,6 +185,38 @@ def show(file: Path, output: str) -> None:
             public_key = keys.read_public_key(file)
             fields = {"kind": "public key", "keyId": key_id(public_key).hex(), "publicKey": public_key.hex()}
     click.echo(json.dumps(fields, indent=2) if output == "json" else _text(fields))
+
+
+@command.command()
+@click.argument("directory", type=DIRECTORY)
+@click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
+@with_passphrase
+def rotate(directory: Path, fleet: str, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
+    """Create the next key of a gateway, and its request.
+
+    The current key signs until the new delegation is installed.
+    """
+    with translated():
+        key = gateway_keystore.new_key(directory, _gateway_passphrase(passphrase_file, passphrase_fd))
+        _write_request(key, fleet, directory / "request.cose")
+
+
+@command.command()
+@click.option("--root", "root_directory", type=DIRECTORY, required=True, help="Directory of the root key.")
+@click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
+@with_passphrase
+def revoke(root_directory: Path, fleet: str, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
+    """Revoke all delegations of the fleet by raising its epoch.
+
+    Then delegate again to the remaining gateways. A device that has seen the new epoch refuses older delegations.
+    """
+    with translated():
+        epoch = root_keystore.Root(root_directory, passphrase_from(passphrase_file, passphrase_fd)).revoke(fleet)
+    click.echo(f"{fleet} is at epoch {epoch}; delegate to the remaining gateways again and install each delegation")
+
+
+def _end_of_day(day: datetime | None) -> int | None:
+    return None if day is None else int(day.replace(hour=23, minute=59, second=59, tzinfo=UTC).timestamp())
 
 
 def _cose_fields(data: bytes) -> dict[str, Any]:
@@ -218,21 +240,6 @@ def _delegation_fields(delegation: Delegation) -> dict[str, Any]:
 def _text(fields: dict[str, Any]) -> str:
     width = max(map(len, fields))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in fields.items() if value is not None)
-
-
-@command.command()
-@click.argument("delegation", type=FILE)
-@click.option("--root", "root_public", type=FILE, required=True, help="Public root key (PEM or hex).")
-@click.option("--fleet", required=True, help="Name of the fleet.")
-@output_option
-def verify(delegation: Path, root_public: Path, fleet: str, output: str) -> None:
-    """Verify a delegation as a device would."""
-    with translated():
-        granted = read_delegation(key_files.read_public(delegation), keys.read_public_key(root_public))
-        if granted.vendor != vendor_id(fleet):
-            raise Refused(f"FLEET: the delegation is not for the fleet {fleet}")
-    fields = _delegation_fields(granted)
-    click.echo(json.dumps(fields, indent=2) if output == "json" else _describe(granted))
 
 
 def _describe(delegation: Delegation) -> str:

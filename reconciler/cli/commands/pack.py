@@ -14,6 +14,7 @@ import rich
 from rich.table import Table
 
 from reconciler.cli.inputs.options import FILE, output_option
+from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.compiler.errors import BuildFailed, PackMalformed
 from reconciler.compiler.evaluation.datasets import read_table
 from reconciler.compiler.pack.checker import check_pack
@@ -29,7 +30,7 @@ from reconciler.model import Decide, DeviceType
 ENCODINGS = {0: "raw", 1: "compressed", 2: "packed"}
 
 
-@click.group("pack")
+@click.group("pack", cls=OrderedGroup)
 def command() -> None:
     """Make, inspect, run and compare packs.
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from reconciler.cli.inputs.options import DIRECTORY, FILE, output_option
 from reconciler.cli.inputs.passphrase import passphrase_from, with_passphrase
 from reconciler.cli.inputs.signing_errors import translated
+from reconciler.cli.ordered_group import OrderedGroup
 from signing import broker_config as broker_files
 from signing import key_files, pki_expiry, pki_store
 from signing.pki import Role, Subject, Term, subject_of
@@ -50,14 +51,14 @@ def _issuer(directory: Path, passphrase_file: Path | None, passphrase_fd: int | 
     return Issuer(CertificateStore(directory), passphrase_from(passphrase_file, passphrase_fd))
 
 
-@click.group()
+@click.group(cls=OrderedGroup)
 def command() -> None:
     """Manage the TLS certificates for MQTT: issue, renew and revoke them, and configure the broker."""
 
 
 @command.command()
 @click.argument("directory", type=DIRECTORY)
-@click.option("--fleet", required=True, help="Name of the fleet.")
+@click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
 @KIND
 @_days("--days", CA_DAYS, "Validity of the authority in days; no certificate outlives it.")
 @_days("--crl-days", CRL_DAYS, "Validity of the revocation list in days.")
@@ -71,7 +72,10 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter for each option
     passphrase_file: Path | None,
     passphrase_fd: int | None,
 ) -> None:
-    """Create the certificate authority of the fleet in DIRECTORY, with an encrypted key."""
+    """Create the certificate authority of the fleet.
+
+    Writes the certificate and the encrypted key to DIRECTORY.
+    """
     with translated():
         passphrase = passphrase_from(passphrase_file, passphrase_fd, new=True)()
         store = pki_store.init(directory, fleet, kind, passphrase, (_term(days), _term(crl_days)))
@@ -87,7 +91,11 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter for each option
 @KIND
 @_days("--days", None, "Validity in days. [default: 730; 3650 for devices]")
 @click.option(
-    "--host", "hosts", multiple=True, help="Additional name or address of the broker, besides NAME. Repeatable."
+    "--host",
+    "hosts",
+    metavar="NAME",
+    multiple=True,
+    help="Additional name or address of the broker, besides NAME. Repeatable.",
 )
 @click.option(
     "--csr", type=FILE, help="Certificate request (PKCS#10) for a single NAME; the private key stays where it is."
@@ -105,7 +113,7 @@ def issue(  # noqa: PLR0913, PLR0917 - one parameter for each option
     passphrase_file: Path | None,
     passphrase_fd: int | None,
 ) -> None:
-    """Issue keys and certificates for brokers, gateways or devices.
+    """Issue certificates with their keys.
 
     NAMES are those of the fleet repository; a broker has its host name.
     """
@@ -211,13 +219,16 @@ def show(directory: Path, warn_days: int, output: str) -> None:
 
 @command.command("broker-config")
 @CA
-@click.option("--broker", required=True, help="Name in the broker's certificate.")
+@click.option("--broker", metavar="NAME", required=True, help="Name in the broker's certificate.")
 @click.option("-o", "--output", type=DIRECTORY, required=True, help="Folder to write to.")
 @click.option("--folder", type=PurePath, help="Path of that folder on the broker. [default: the same path]")
 @click.option("--port", type=click.IntRange(1, 65535), default=8883, show_default=True, help="Port of the broker.")
-@click.option("--bind", default="", help="Address to listen on. [default: all]")
+@click.option("--bind", metavar="ADDRESS", default="", help="Address to listen on. [default: all]")
 def broker_config(directory: Path, broker: str, output: Path, folder: PurePath | None, port: int, bind: str) -> None:  # noqa: PLR0913, PLR0917 - as above
-    """Write the configuration of mosquitto: listener, access rules, certificate authority and revocation list."""
+    """Write the configuration of mosquitto.
+
+    It has the listener, the access rules, the certificate authority and the revocation list.
+    """
     with translated():
         store = CertificateStore(directory)
         listener = broker_files.Listener(folder or output.absolute(), Subject(Role.BROKER, broker), port, bind)

@@ -16,6 +16,7 @@ from rich.live import Live
 
 from reconciler.cli.inputs.context import CommandContext, open_context
 from reconciler.cli.inputs.options import config_option, output_option
+from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.cli.views.rollout_json import as_dict
 from reconciler.cli.views.rollout_text import listed, shown
 from reconciler.load import Cache
@@ -30,7 +31,7 @@ path_argument = click.argument("path", required=False, type=click.Path(path_type
 watch_option = click.option("--watch", "-w", is_flag=True, help="Refresh every two seconds until Ctrl-C.")
 
 
-@click.group("rollout")
+@click.group("rollout", cls=OrderedGroup)
 def command() -> None:
     """Show the progress of rollouts.
 
