@@ -107,6 +107,12 @@ def test_every_command_has_the_name_of_its_module_and_its_own_help() -> None:
         assert command.help
 
 
+def test_the_help_of_every_subcommand_fits_its_line() -> None:
+    for name in COMMANDS:
+        lines = CliRunner().invoke(cli, [name, "--help"]).output.partition("Commands:")[2].splitlines()
+        assert [line for line in lines if line.endswith("...")] == []
+
+
 def test_commands_are_completed() -> None:
     complete = ShellComplete(cli, {}, "tinyfleet", "_TINYFLEET_COMPLETE")
     assert [item.value for item in complete.get_completions([], "re")] == ["reconcile"]

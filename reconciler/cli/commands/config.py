@@ -39,7 +39,10 @@ def check(config_path: Path) -> None:
 @config_option
 @output_option
 def show(config_path: Path, output: str) -> None:
-    """Show the configuration with all defaults, absolute paths, and durations in seconds."""
+    """Show the configuration with all defaults.
+
+    Paths are absolute, and durations are in seconds.
+    """
     settings = _plain(config.read(config_path))
     if output == "json":
         click.echo(json.dumps(settings, indent=2))

@@ -54,7 +54,10 @@ def root() -> None:
 @click.argument("directory", type=DIRECTORY)
 @with_passphrase
 def root_init(directory: Path, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
-    """Create an encrypted root key in DIRECTORY, with its public key as PEM, hex and C header."""
+    """Create an encrypted root key.
+
+    Writes the key to DIRECTORY, and the public key as PEM, hex and C header.
+    """
     with translated():
         key = root_keystore.init(directory, passphrase_from(passphrase_file, passphrase_fd, new=True)())
     click.echo(f"created root key {key_id(key.public_key).hex()} in {directory}")
@@ -77,7 +80,10 @@ def _write_request(key: keys.FileKey, fleet: str, output: Path) -> None:
 @click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
 @with_passphrase
 def gateway_init(directory: Path, fleet: str, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
-    """Create a gateway key in DIRECTORY, and the request for its delegation."""
+    """Create a gateway key and a delegation request.
+
+    Writes both to DIRECTORY.
+    """
     with translated():
         if any(directory.glob("gateway-*.key")):
             raise Unusable(f"{directory} already has a key; run `tinyfleet keys rotate` to create the next one")
@@ -98,7 +104,7 @@ def gateway_init(directory: Path, fleet: str, passphrase_file: Path | None, pass
 def gateway_request(
     directory: Path, fleet: str, output: Path | None, passphrase_file: Path | None, passphrase_fd: int | None
 ) -> None:
-    """Write a new delegation request for the newest key in DIRECTORY."""
+    """Write a delegation request for the newest key."""
     with translated():
         key = gateway_keystore.latest_key(directory, passphrase_from(passphrase_file, passphrase_fd))
         _write_request(key, fleet, output or directory / "request.cose")

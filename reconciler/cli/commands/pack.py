@@ -57,7 +57,10 @@ def command() -> None:
 def make(  # noqa: PLR0913, PLR0917 (one parameter for each option)
     file: Path, kind: Path, data: Path | None, decide: str | None, threshold: float | None, scheme: str, output: Path
 ) -> None:
-    """Make a pack from FILE: .tflite, .keras, a zipped SavedModel, or trees as .json."""
+    """Make a pack from a model file.
+
+    FILE is a .tflite or .keras model, a zipped SavedModel, or trees as .json.
+    """
     contents = {path: path.read_bytes() for path in (file, data) if path is not None}
     named = {path: File(path.name, hashlib.sha256(content).hexdigest()) for path, content in contents.items()}
     recipe = Recipe(
@@ -139,9 +142,9 @@ def _table(sheet: Sheet) -> Table:
     help="Run on this machine, or on an emulated board.",
 )
 def run(file: Path, source: Path, target: Path, place: str) -> None:
-    """Run inferences with the C engine of the device, on this machine or on an emulated board.
+    """Run inferences with the device engine.
 
-    X.npy has one row of quantized integers for each inference; Y.npy receives the first output of each. Prints the
+    The C engine runs on this machine or on an emulated board. X.npy has one row of quantized integers for each inference; Y.npy receives the first output of each. Prints the
     decision and score of each inference, and the number of instructions where it is counted.
     """
     data = file.read_bytes()
@@ -179,7 +182,10 @@ def _rows(source: Path, inputs: list[Descriptor]) -> npt.NDArray[np.float64]:
 @click.argument("new", type=FILE)
 @output_option
 def diff(old: Path, new: Path, output: str) -> None:
-    """Show the payload sizes for a device that runs OLD and receives NEW."""
+    """Show the payload sizes of an update.
+
+    The sizes are those for a device that runs OLD and receives NEW.
+    """
     base, pack = old.read_bytes(), new.read_bytes()
     check_pack(base)
     check_pack(pack)
