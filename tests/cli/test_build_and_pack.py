@@ -41,7 +41,7 @@ def test_the_example_builds_once_and_is_cached(tmp_path: Path) -> None:
     assert "1.1.0" not in again.output
     (row,) = json.loads(run("build", "line-current@1.0.0", EXAMPLE, "--store", tmp_path, "--output", "json").stdout)
     assert (row["model"], row["type"], row["result"]) == ("line-current@1.0.0", "current-serial", "cached")
-    assert [gate["metric"] for gate in row["gates"]] == ["auc"]
+    assert "auc" in {gate["metric"] for gate in row["gates"]}
 
 
 def test_progress_is_shown(tmp_path: Path) -> None:

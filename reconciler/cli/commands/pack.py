@@ -144,8 +144,9 @@ def _table(sheet: Sheet) -> Table:
 def run(file: Path, source: Path, target: Path, place: str) -> None:
     """Run inferences with the device engine.
 
-    The C engine runs on this machine or on an emulated board. X.npy has one row of quantized integers for each inference; Y.npy receives the first output of each. Prints the
-    decision and score of each inference, and the number of instructions where it is counted.
+    The C engine runs on this machine or on an emulated board. X.npy has one row of quantized integers for each
+    inference; Y.npy receives the first output of each. Prints the decision and score of each inference, and the
+    number of instructions where it is counted.
     """
     data = file.read_bytes()
     pack = disassemble(data)
