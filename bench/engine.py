@@ -19,7 +19,7 @@ import numpy as np
 
 from bench.pack import windows
 from reconciler.compiler.evaluation.cost_model import estimate, macs_of
-from reconciler.compiler.evaluation.datasets import Table
+from reconciler.compiler.datasets import Dataset
 from reconciler.compiler.forest.training import GrownForest, grow
 from reconciler.compiler.pack.operators import Conv2D, DepthwiseConv2D
 from reconciler.compiler.pack.pack_format import (
@@ -34,8 +34,8 @@ from reconciler.compiler.pack.pack_format import (
     encode_io,
 )
 from reconciler.compiler.pack.plan_section import decode_plan, decode_tensors, encode_plan
-from reconciler.compiler.reference.run import Reference, generate_inputs
-from reconciler.compiler.runner import ExecutionTarget, execute
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
+from reconciler.compiler.engine_runner import ExecutionTarget, execute
 from reconciler.compiler.tflite.network_pack import build_network
 from reconciler.model import TrainSpec
 
@@ -77,7 +77,7 @@ def tflm_arena(model: Path) -> Tflm | None:
 
 def run(name: str, pack: bytes) -> int:
     """Run a pack on the board, hold it to the reference, and return the instructions of one inference."""
-    reference = Reference(pack)
+    reference = ReferenceInterpreter(pack)
     inputs = [generate_inputs(seed, reference.inputs) for seed in SEEDS]
     done = execute(ExecutionTarget.MPS2_AN386, pack, [b"".join(parts) for parts in inputs])
     if done.verdict != 0 or done.first_wrong_golden is not None:
@@ -144,7 +144,7 @@ def network(name: str, model: Path) -> None:
 
 def isolation_forest(trees: int) -> GrownForest:
     """Grow one over three features, subsample 100, thresholds of 16 bits; the same in every run."""
-    table = Table(("a", "b", "c"), windows(np.random.default_rng(20261121), 2000))
+    table = Dataset(("a", "b", "c"), windows(np.random.default_rng(20261121), 2000))
     return grow(table, TrainSpec("isolation-forest", trees, 100, 7), scheme="int16", parameters={"threshold": 0.6})
 
 

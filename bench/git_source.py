@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from reconciler.git.commit_writer import Author, Message
+from reconciler.git.commit_writer import CommitAuthor, CommitMessage
 from reconciler.git.mirror import Mirror
 from reconciler.git.remote import Remote
-from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
+from reconciler.git.signatures import SignatureMode, SignaturePolicy
 from reconciler.git.source import CommitSource
-from reconciler.git.status_writer import Pushed, StatusRef
+from reconciler.git.status_writer import Pushed, StatusWriter
 
 FILES = 2_000
 DEVICES_A_FILE = 50
@@ -73,7 +73,7 @@ def measure(folder: Path) -> None:
     git("commit", "-q", "-m", "fleet")
     git("push", "-q", str(bare), "main")
 
-    policy = SignaturePolicy(SignaturePolicyMode.EVERY, allowed_signers=signers)
+    policy = SignaturePolicy(SignatureMode.EVERY, allowed_signers=signers)
     with Mirror(folder / "mirror", Remote(str(bare))) as mirror:
         source = CommitSource(mirror, policy, folder / "state")
         first_ms, outcome = measured(lambda: source.poll(None))
@@ -111,11 +111,11 @@ def measure(folder: Path) -> None:
 def measure_status(folder: Path, bare: Path, key: Path) -> None:
     """Publish the status of a gateway with as many devices as one may have."""
     files = {f"devices/d{number}.yaml": b"name: d%d\nready: true\n" % number for number in range(STATUS_FILES)}
-    author = Author("gateway", "gateway@example.org", key)
-    with StatusRef(folder / "status", Remote(str(bare)), "north", author) as status:
+    author = CommitAuthor("gateway", "gateway@example.org", key)
+    with StatusWriter(folder / "status", Remote(str(bare)), "north", author) as status:
         for name, changed in (("first", {}), ("one_change", {"devices/d7.yaml": b"ready: false\n"}), ("unchanged", {})):
             files.update(changed)
-            took, done = measured(lambda: status.publish(files, Message("status", datetime.now(UTC))))
+            took, done = measured(lambda: status.publish(files, CommitMessage("status", datetime.now(UTC))))
             assert name == "unchanged" or isinstance(done, Pushed), done  # noqa: S101 # as above
             print(f"status_{STATUS_FILES}_files_{name}_ms={took:.1f}")
 

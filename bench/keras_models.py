@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from reconciler.compiler.tflite.convert import convert
+from reconciler.compiler.tflite.tensorflow_converter import convert
 
 SAMPLES = 24
 

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from bench.zoo import keyword_spotting
-from reconciler.compiler.evaluation.datasets import Table
+from reconciler.compiler.datasets import Dataset
 from reconciler.compiler.forest.training import grow, score_of
 from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId, assemble, disassemble
-from reconciler.compiler.payload.encodings import candidates, decode
+from reconciler.compiler.payload.codec import candidates, decode
 from reconciler.compiler.recipe import BuildTarget, File, Recipe
 from reconciler.compiler.sandbox import BuildJob, run_job
-from reconciler.compiler.store import ArtifactStore
+from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.compiler.tflite.network_pack import build_network
 from reconciler.model import TrainSpec
 
@@ -42,7 +42,7 @@ def windows(rng: np.random.Generator, count: int, *, odd: int = 0) -> np.ndarray
 def forests() -> None:
     """Sizes at no changed decision, and at few."""
     rng = np.random.default_rng(20261121)
-    table = Table(("a", "b", "c"), windows(rng, 2000))
+    table = Dataset(("a", "b", "c"), windows(rng, 2000))
     judged = windows(rng, WINDOWS, odd=WINDOWS // 20)
     for trees in (10, 50):
         for scheme in ("int16", "int8"):
@@ -105,7 +105,7 @@ def cached() -> None:
             "import sys, time; from pathlib import Path\n"
             "from reconciler.compiler.recipe import recipe_from_json\n"
             "from reconciler.compiler.service import BuildService\n"
-            "from reconciler.compiler.store import Store\n"
+            "from reconciler.compiler.artifact_store import Store\n"
             "folder = sys.argv[1]\n"
             "began = time.perf_counter()\n"
             "recipe = recipe_from_json((Path(folder) / 'recipe.json').read_bytes())\n"

@@ -22,21 +22,8 @@ from pathlib import Path
 
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.confined_git import ConfinedGit
-from reconciler.load import Cache, load
-from reconciler.model import (
-    Action,
-    Artifact,
-    Capabilities,
-    Commit,
-    Desired,
-    Digest,
-    Hold,
-    Install,
-    Nothing,
-    Observed,
-    ObservedDevice,
-    Phase,
-)
+from reconciler.load import CheckCache, load
+from reconciler.model import Action, Artifact, Capabilities, Commit, Desired, Digest, Hold, Install, NoChange, Observed, ObservedDevice, Phase
 from reconciler.plan import Planner
 
 SIZES = (1_000, 10_000, 100_000)
@@ -146,7 +133,7 @@ class Repository:
 class Steps:
     """What a daemon keeps between passes, and its way from a commit to actions."""
 
-    def __init__(self, repository: Repository, cache: Cache) -> None:
+    def __init__(self, repository: Repository, cache: CheckCache) -> None:
         self._git = ConfinedGit(repository.path)
         self._git.confine(repository.path)
         self._cache = cache
@@ -210,7 +197,7 @@ def measure(size: int, folder: Path) -> Iterator[tuple[str, float]]:
     first = repository.commit(files(size))
     relabelled = repository.commit(iter([devices_file(0, size, machine="fan")]))
     bumped = repository.commit(iter([("rollouts/all.yaml", rollout_over_all("1.1.0"))]))
-    with Cache(folder / "cache.sqlite") as cache:
+    with CheckCache(folder / "cache.sqlite") as cache:
         steps = Steps(repository, cache)
         begin = time.perf_counter()
         actions = steps.actions(first, Observed())
@@ -220,7 +207,7 @@ def measure(size: int, folder: Path) -> Iterator[tuple[str, float]]:
         begin = time.perf_counter()
         actions = steps.planner.plan(desired, observed, NOW)
         yield "allreported_ms", milliseconds(begin)
-        check(count(actions, Nothing) == size, "the fleet is settled")
+        check(count(actions, NoChange) == size, "the fleet is settled")
         gc.collect()
         yield from unchanged(steps, first, observed)
         yield from one_report(steps, desired, observed)
@@ -232,7 +219,7 @@ def measure(size: int, folder: Path) -> Iterator[tuple[str, float]]:
         yield "rollout_ms", milliseconds(begin)
         check(count(actions, Install) == 5, "five canaries get the new version")  # noqa: PLR2004 (as in the rollout)
         check(count(actions, Hold) > size * 0.9, "the others wait for them")
-    with Cache(folder / "cache.sqlite") as cache:
+    with CheckCache(folder / "cache.sqlite") as cache:
         begin = time.perf_counter()
         Steps(repository, cache).actions(bumped, observed)
         yield "restart_ms", milliseconds(begin)

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from reconciler.model import FailureBudget, Wave
 from tests.plan.fabric import Fabric, Setting
-from tests.plan.fleets import EVERYWHERE
+from tests.plan.example_fleet import EVERYWHERE
 
 ROLLOUTS = 2000
 FAULTS = (0.05, 0.15, 0.4)

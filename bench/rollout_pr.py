@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.plan import API, DEVICES_A_FILE, GATEWAYS, KINDS, Repository, files, rollout_over_all
-from reconciler.model import Blocked, BlockedReason, Commit, DeviceId, Digest, Nothing, ObservedDevice, Phase, RolloutId
+from reconciler.model import Blocked, BlockedReason, Commit, DeviceId, Digest, NoChange, ObservedDevice, Phase, RolloutId
 from reconciler.report.conditions import Condition, Status
-from reconciler.report.device_status import Moment, device_status
+from reconciler.report.device_status import PassStamp, device_status
 from reconciler.report.gateway_status import GatewayStatus
 from reconciler.report.status_files import device_file, gateway_file
 
@@ -57,10 +57,10 @@ def status(gateway: int, commit: Commit) -> Iterator[tuple[str, bytes]]:
     """Yield the files of one gateway's status branch."""
     good = Condition("Ready", Status.TRUE, "Ready", "The gateway enforces the newest commit.", NOON, commit)
     yield "gateway.yaml", gateway_file(GatewayStatus(f"gw{gateway}", commit, (good,)))
-    moment = Moment(NOON, commit)
+    moment = PassStamp(NOON, commit)
     for number in range(gateway, SIZE, GATEWAYS):
         name = DeviceId(f"dev-{number:06}")
-        action: Nothing | Blocked = Nothing(name, "runs vibration@1.0.0, as rollout all wants")
+        action: NoChange | Blocked = NoChange(name, "runs vibration@1.0.0, as rollout all wants")
         if number % SILENT_ONE_IN == 0:
             action = Blocked(
                 name, RolloutId("all"), BlockedReason.SILENT, f"not reporting since {NOON:%Y-%m-%d %H:%M:%S UTC}"

@@ -76,7 +76,7 @@ def has_stopped(world: World, version: str) -> bool:
     """Look at the remote, where everybody would look."""
     data = world.status_files().get(FILE)
     facts = read_rollout_file(data).facts if data is not None else None
-    return facts is not None and facts.model == f"vibration@{version}" and bool(facts.word.stopped)
+    return facts is not None and facts.model == f"vibration@{version}" and bool(facts.report.stopped)
 
 
 def await_fact(what: str, condition: Callable[[], bool]) -> None:

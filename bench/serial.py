@@ -21,11 +21,11 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.serial_peers import forest_json, serial_transfer_s, zmodem_overhead_percent
-from reconciler.compiler.evaluation.datasets import Table
+from reconciler.compiler.datasets import Dataset
 from reconciler.compiler.forest.training import grow
 from reconciler.compiler.pack.pack_format import ElementType
-from reconciler.compiler.pack.threshold import build_threshold
-from reconciler.compiler.payload.encodings import smallest
+from reconciler.compiler.pack.threshold import build_threshold_pack
+from reconciler.compiler.payload.codec import smallest
 from reconciler.devices.conversation import Answered, Confirmed, Outcome
 from reconciler.devices.messages import PayloadEncoding, ReportKind
 from reconciler.devices.reports import DeviceReport
@@ -66,7 +66,7 @@ class Run:
 def forest_pack(trees: int) -> bytes:
     """Grow an isolation forest as in FACTS: three features, 100 samples a tree, thresholds of 8 bits."""
     train = TrainSpec(method="isolation-forest", trees=trees, samples=100, seed=1)
-    return grow(Table(("x", "y", "z"), ROWS), train, scheme="int8", parameters={}).data
+    return grow(Dataset(("x", "y", "z"), ROWS), train, scheme="int8", parameters={}).data
 
 
 def incompressible_pack(size: int) -> bytes:
@@ -75,7 +75,7 @@ def incompressible_pack(size: int) -> bytes:
     inputs = size // (1 + GOLDEN_VECTORS)
     weights = [noise.randrange(-127, 128) for _ in range(inputs)]
     golden = [[noise.randrange(-128, 128) for _ in range(inputs)] for _ in range(GOLDEN_VECTORS)]
-    return build_threshold(weights, threshold=1000, element=ElementType.INT8, inputs=golden)
+    return build_threshold_pack(weights, threshold=1000, element=ElementType.INT8, inputs=golden)
 
 
 def fixed_key(name: str) -> FileKey:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tests.compiler.flatbuilder import Model
+from tests.compiler.tflite_builder import Model
 
 RELU = 1
 

@@ -18,7 +18,7 @@ def power_cut_during_transfer(context: SceneContext) -> None:
     files = {**context.fleet.version(LARGER), **context.fleet.own_rollout("press", "press-sensor", LARGER)}
     before = len(context.deliveries(PRESS))
     context.commit(f"Roll out {LARGER.trees} trees to the press", files)
-    context.wait("a transfer to the press", lambda: PRESS in context.query("status")["live"]["underWay"]["devices"])
+    context.wait("a transfer to the press", lambda: PRESS in context.query("status")["live"]["inProgress"]["devices"])
     began = line.to_board_bytes
     context.watch(f"bytes on the {BAUD}-baud line", lambda: line.to_board_bytes - began, CUT_AFTER_BYTES)
     board.switch_off()

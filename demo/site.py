@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from demo.signing_keys import make_keys, root_key
 from demo.world import FLEET, GATEWAY, TINYFLEET, VDEV, NotObservedError, Running, World, document, threshold_model
-from reconciler.compiler.pack.threshold_json import threshold_pack
+from reconciler.compiler.threshold.threshold_json import threshold_pack_from_json
 from reconciler.devices.flash_image import Identity, provisioned_region
-from signing import names
+from signing import identifiers
 from signing.keys import read_public_key
 
 LINE = "/dev/line"  # the name in Git; gateway.toml maps it to a port of this machine
@@ -57,7 +57,7 @@ class Site:
         """Create keys, devices and the repository; start nothing."""
         make_keys(self.world)
         (self.world.folder / "images").mkdir()
-        prebaked = threshold_pack(PREBAKED_MODEL)
+        prebaked = threshold_pack_from_json(PREBAKED_MODEL)
         for number, device in enumerate(self.devices, start=1):
             address = number if isinstance(self.link, SerialLine) else 0
             self._public_keys[device] = self._provision(device, address, prebaked)
@@ -121,7 +121,7 @@ class Site:
 
     def _provision(self, device: str, address: int, prebaked: bytes) -> str:
         """Write the initial flash content of a device; returns its public key."""
-        target = names.target(FLEET, device, names.EngineContract(pack_format=1, operators=OPERATORS))
+        target = identifiers.target(FLEET, device, identifiers.EngineContract(pack_format=1, operators=OPERATORS))
         seed = os.urandom(32)
         identity = Identity(
             vendor=target.vendor,
@@ -172,8 +172,8 @@ class Site:
         if isinstance(self.link, SerialLine):
             return f'[[serial]]\nname = "{LINE}"\nport = "unix:{self.world.folder}/line"\n'
         folder = self.link.folder
-        names = f'ca = "{folder}/ca.crt"\ncertificate = "{folder}/{GATEWAY}.crt"\nkey = "{folder}/{GATEWAY}.key"\n'
-        return f'[mqtt]\nhost = "localhost"\nport = {self.link.port}\n{names}'
+        identifiers = f'ca = "{folder}/ca.crt"\ncertificate = "{folder}/{GATEWAY}.crt"\nkey = "{folder}/{GATEWAY}.key"\n'
+        return f'[mqtt]\nhost = "localhost"\nport = {self.link.port}\n{identifiers}'
 
     def _configure(self) -> Path:
         path = self.world.folder / "gateway.toml"

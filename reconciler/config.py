@@ -119,7 +119,7 @@ class BuildConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class NotifyConfig:
+class WebhookConfig:
     """Who is told when a rollout stops, is complete or is stuck."""
 
     url: str
@@ -143,7 +143,7 @@ class GatewayConfig:
     status: StatusConfig = StatusConfig()
     http: HttpConfig = HttpConfig()
     build: BuildConfig = field(default_factory=BuildConfig)
-    notify: NotifyConfig | None = None
+    notify: WebhookConfig | None = None
 
 
 def schema() -> dict[str, Any]:
@@ -186,7 +186,7 @@ def _typed(values: dict[str, Any]) -> GatewayConfig:
         "status": StatusConfig,
         "http": HttpConfig,
         "build": BuildConfig,
-        "notify": NotifyConfig,
+        "notify": WebhookConfig,
     }
     typed = {name: sections[name](**value) if name in sections else value for name, value in values.items()}
     if "serial" in typed:

@@ -11,7 +11,7 @@ from typing import Any
 
 import cbor2
 
-from signing.verdict import VerificationCode, require
+from signing.verification_error import VerificationCode, require
 
 UINT, NINT, BYTES, _, ARRAY, MAP, TAG, SIMPLE = range(8)
 NULL = 22
@@ -25,7 +25,7 @@ def encode(value: Any) -> bytes:  # noqa: ANN401 - any CBOR value
     return cbor2.dumps(value)
 
 
-class Reader:
+class CborReader:
     """Walks one byte string from its start to its end."""
 
     def __init__(self, data: bytes) -> None:
@@ -133,9 +133,9 @@ class Reader:
             f"another byte string than {expected.hex()} at {start}",
         )
 
-    def inner(self) -> Reader:
+    def inner(self) -> CborReader:
         """Read a byte string and return a reader of its content."""
-        return Reader(self.byte_string())
+        return CborReader(self.byte_string())
 
     def end(self) -> None:
         """Expect nothing more."""

@@ -11,9 +11,9 @@ from typing import Protocol
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from signing.cbor import Reader, encode
-from signing.names import KEY_ID_BYTES, key_id
-from signing.verdict import VerificationCode, require
+from signing.cbor import CborReader, encode
+from signing.identifiers import KEY_ID_BYTES, key_id
+from signing.verification_error import VerificationCode, require
 
 ED25519 = -19  # fully specified (RFC 9864)
 SHA_256 = -16
@@ -71,13 +71,13 @@ def mac0(key: bytes, kid: bytes, payload: bytes, external: bytes) -> bytes:
     return _assemble(MAC0_TAG, protected, payload, _tag(key, to_be_sealed("MAC0", protected, payload, external)))
 
 
-def read(reader: Reader, tag: int, *, detached: bool = False) -> CoseMessage:
+def read(reader: CborReader, tag: int, *, detached: bool = False) -> CoseMessage:
     """Take a COSE object apart, strictly, up to its end."""
     algorithm, size = (ED25519, SIGNATURE_BYTES) if tag == SIGN1_TAG else (HMAC_256_64, MAC_BYTES)
     reader.tag(tag)
     reader.array(4)
     protected = reader.byte_string()
-    kid = _read_protected(Reader(protected), algorithm)
+    kid = _read_protected(CborReader(protected), algorithm)
     reader.map(0)
     payload = b""
     if detached:
@@ -89,7 +89,7 @@ def read(reader: Reader, tag: int, *, detached: bool = False) -> CoseMessage:
     return CoseMessage(kid, protected, payload, seal)
 
 
-def read_algorithm(reader: Reader, expected: int) -> None:
+def read_algorithm(reader: CborReader, expected: int) -> None:
     """Expect this algorithm; another one is told apart from mere noise."""
     found = reader.integer()
     require(found == expected, VerificationCode.ALGORITHM, f"algorithm {found}, expected {expected}")
@@ -121,7 +121,7 @@ def suit_digest(sha256: bytes) -> bytes:
     return encode([SHA_256, sha256])
 
 
-def read_digest(reader: Reader) -> bytes:
+def read_digest(reader: CborReader) -> bytes:
     """Read a SUIT_Digest up to its end."""
     reader.array(2)
     read_algorithm(reader, SHA_256)
@@ -130,7 +130,7 @@ def read_digest(reader: Reader) -> bytes:
     return value
 
 
-def _read_protected(reader: Reader, algorithm: int) -> bytes:
+def _read_protected(reader: CborReader, algorithm: int) -> bytes:
     reader.map(2)
     reader.constants(1)
     read_algorithm(reader, algorithm)

@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from signing import cose
-from signing.cbor import MAP, Reader, encode
+from signing.cbor import CborReader, MAP, encode
 from signing.cose import SigningKey
-from signing.names import UUID_BYTES, key_id
-from signing.verdict import VerificationCode, require
+from signing.identifiers import UUID_BYTES, key_id
+from signing.verification_error import VerificationCode, require
 
 EXP, CNF, VENDOR, EPOCH = 4, 8, -65537, -65538
 UINT32_MAX = 2**32 - 1
@@ -44,7 +44,7 @@ def delegate(root: SigningKey, grant: Delegation) -> bytes:
 
 def read_delegation(cwt: bytes, root_key: bytes) -> Delegation:
     """Verify a delegation, then read it: V5 to V8."""
-    sealed = cose.read(Reader(cwt), cose.SIGN1_TAG)
+    sealed = cose.read(CborReader(cwt), cose.SIGN1_TAG)
     require(sealed.key_id == key_id(root_key), VerificationCode.ROOT, f"root {sealed.key_id.hex()} is not ours")
     require(
         cose.signed_by(root_key, sealed, sealed.payload),
@@ -56,7 +56,7 @@ def read_delegation(cwt: bytes, root_key: bytes) -> Delegation:
 
 def read_claims(payload: bytes) -> Delegation:
     """Read the claims of a delegation whose signature has been checked."""
-    reader = Reader(payload)
+    reader = CborReader(payload)
     not_after = None
     if reader.count_of(MAP, (CLAIMS, CLAIMS_WITH_EXP)) == CLAIMS_WITH_EXP:
         reader.constants(EXP)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from signing import cose
-from signing.cbor import Reader, encode
+from signing.cbor import CborReader, encode
 from signing.cose import SigningKey
-from signing.names import UUID_BYTES, key_id
-from signing.verdict import VerificationCode, require
+from signing.identifiers import UUID_BYTES, key_id
+from signing.verification_error import VerificationCode, require
 
 CONTEXT = b"tinyfleet/request/1"
 
@@ -33,8 +33,8 @@ def make_request(gateway: SigningKey, vendor: bytes) -> bytes:
 
 def read_request(data: bytes) -> DelegationRequest:
     """Read a request and check that whoever made it holds the key."""
-    sealed = cose.read(Reader(data), cose.SIGN1_TAG)
-    reader = Reader(sealed.payload)
+    sealed = cose.read(CborReader(data), cose.SIGN1_TAG)
+    reader = CborReader(sealed.payload)
     reader.array(2)
     request = DelegationRequest(reader.byte_string(UUID_BYTES), reader.byte_string(cose.PUBLIC_KEY_BYTES))
     reader.end()

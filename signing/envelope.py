@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from signing import cose
 from signing.cbor import INT32_MAX, encode
 from signing.cose import SigningKey
-from signing.names import EnvelopeTarget
-from signing.verdict import RefusedError, VerificationCode
+from signing.identifiers import EnvelopeTarget
+from signing.verification_error import VerificationCode, VerificationError
 
 ENVELOPE_TAG = 107
 MAX_ENVELOPE_BYTES = 512
@@ -85,4 +85,4 @@ def _check(order: Order) -> None:
         sound = sound and all(0 <= index <= MAX_INDEX for index in order.values)
         sound = sound and all(-1 - INT32_MAX <= value <= INT32_MAX for value in order.values.values())
     if not sound:
-        raise RefusedError(VerificationCode.OUT_OF_RANGE, f"no device could accept {order}")
+        raise VerificationError(VerificationCode.OUT_OF_RANGE, f"no device could accept {order}")

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from signing import cose, keys
-from signing.cbor import Reader
+from signing.cbor import CborReader
 from signing.cose import SigningKey
 from signing.delegation import Delegation, read_claims, read_delegation
 from signing.key_files import KeyStoreError, read_public, write_public
 from signing.keys import FileKey
-from signing.names import key_id
+from signing.identifiers import key_id
 from signing.private_key_pem import Passphrase
 
 DELEGATION = "delegation.cwt"
@@ -74,7 +74,7 @@ def load(directory: Path, passphrase: Passphrase) -> GatewayKey:
 
 def _delegation(directory: Path) -> tuple[bytes, Delegation]:
     cwt = read_public(directory / DELEGATION)
-    return cwt, read_claims(cose.read(Reader(cwt), cose.SIGN1_TAG).payload)
+    return cwt, read_claims(cose.read(CborReader(cwt), cose.SIGN1_TAG).payload)
 
 
 def _key_file(directory: Path, kid: bytes) -> Path:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from signing import private_key_pem
 from signing.cose import PUBLIC_KEY_BYTES
 from signing.key_files import KeyStoreError, read_public
-from signing.names import key_id
+from signing.identifiers import key_id
 from signing.private_key_pem import Passphrase
 
 

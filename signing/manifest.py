@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from signing import cose
-from signing.cbor import MAP, Reader
+from signing.cbor import CborReader, MAP
 from signing.envelope import (
     MAX_INDEX,
     MAX_VALUES,
@@ -18,8 +18,8 @@ from signing.envelope import (
     InstallOrder,
     Order,
 )
-from signing.names import UUID_BYTES
-from signing.verdict import VerificationCode, require
+from signing.identifiers import UUID_BYTES
+from signing.verification_error import VerificationCode, require
 
 INSTALL_KEYS, CONFIGURE_KEYS = 5, 4
 VALIDATE, INSTALL = 7, 20
@@ -37,7 +37,7 @@ class Manifest:
 
 def read_manifest(data: bytes) -> Manifest:
     """Read a whole manifest; its number of keys tells which of the two it is."""
-    reader = Reader(data)
+    reader = CborReader(data)
     read = _read_install if reader.count_of(MAP, (CONFIGURE_KEYS, INSTALL_KEYS)) == INSTALL_KEYS else _read_configure
     reader.constants(1, 1, 2)
     sequence = reader.uint(UINT32_MAX, smallest=1)
@@ -45,7 +45,7 @@ def read_manifest(data: bytes) -> Manifest:
     return read(reader, sequence)
 
 
-def _read_install(reader: Reader, sequence: int) -> Manifest:
+def _read_install(reader: CborReader, sequence: int) -> Manifest:
     common, shared = _read_common(reader, MODEL)
     shared.array(8)
     shared.constants(20)
@@ -73,7 +73,7 @@ def _read_install(reader: Reader, sequence: int) -> Manifest:
     return Manifest(InstallOrder(sequence, digest, size), device, vendor, klass)
 
 
-def _read_configure(reader: Reader, sequence: int) -> Manifest:
+def _read_configure(reader: CborReader, sequence: int) -> Manifest:
     common, shared = _read_common(reader, MODEL, PARAMETERS)
     shared.array(6)
     shared.constants(12, 0, 20)
@@ -98,7 +98,7 @@ def _read_configure(reader: Reader, sequence: int) -> Manifest:
     return Manifest(ConfigureOrder(sequence, digest, values), device)
 
 
-def _read_common(reader: Reader, *components: list[bytes]) -> tuple[Reader, Reader]:
+def _read_common(reader: CborReader, *components: list[bytes]) -> tuple[CborReader, CborReader]:
     """Read up to the shared sequence; the caller reads on in both."""
     common = reader.inner()
     common.map(2)
@@ -112,7 +112,7 @@ def _read_common(reader: Reader, *components: list[bytes]) -> tuple[Reader, Read
     return common, common.inner()
 
 
-def _read_values(reader: Reader) -> dict[int, int]:
+def _read_values(reader: CborReader) -> dict[int, int]:
     """Read parameter values; the only map whose keys are free."""
     values: dict[int, int] = {}
     count = reader.count(MAP)

@@ -67,7 +67,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Authority:
+class CertificateAuthority:
     """The fleet's certificate and the key to it."""
 
     certificate: x509.Certificate
@@ -75,7 +75,7 @@ class Authority:
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class ValidityPeriod:
     """From when on, and for how long."""
 
     now: datetime
@@ -87,7 +87,7 @@ class Term:
         return self.now + timedelta(days=self.days)
 
 
-def make_authority(fleet: str, key: PrivateKey, term: Term) -> Authority:
+def make_authority(fleet: str, key: PrivateKey, term: ValidityPeriod) -> CertificateAuthority:
     """Make the fleet's authority; it can't make others below itself."""
     if not NAME.fullmatch(fleet):
         raise KeyStoreError(f"{fleet!r} can't be the name of a fleet")
@@ -97,10 +97,10 @@ def make_authority(fleet: str, key: PrivateKey, term: Term) -> Authority:
     builder = _begun(name, name, public_key, term.now, term.end)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(usage, critical=True)
-    return Authority(builder.sign(key, digest_for(key)), key)
+    return CertificateAuthority(builder.sign(key, digest_for(key)), key)
 
 
-def certify(authority: Authority, public_key: PublicKey, subject: Subject, term: Term) -> x509.Certificate:
+def certify(authority: CertificateAuthority, public_key: PublicKey, subject: Subject, term: ValidityPeriod) -> x509.Certificate:
     """Say that a key belongs to a broker, a gateway or a device; never for longer than the authority lasts."""
     issuer = authority.certificate
     end = min(term.end, issuer.not_valid_after_utc)
@@ -123,7 +123,7 @@ def certify(authority: Authority, public_key: PublicKey, subject: Subject, term:
 
 
 def revocations(
-    authority: Authority, revoked: Iterable[x509.RevokedCertificate], number: int, term: Term
+    authority: CertificateAuthority, revoked: Iterable[x509.RevokedCertificate], number: int, term: ValidityPeriod
 ) -> x509.CertificateRevocationList:
     """Make the list of what no longer counts; the broker asks for a new one when its time is over."""
     builder = (

@@ -31,7 +31,7 @@ class CertificateValidity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
+class IssuedCertificate:
     """One certificate and how it stands."""
 
     subject: Subject
@@ -40,20 +40,20 @@ class Issued:
     standing: CertificateValidity
 
 
-def of_date(ends: datetime, now: datetime, warn: timedelta) -> CertificateValidity:
+def validity_of_date(ends: datetime, now: datetime, warn: timedelta) -> CertificateValidity:
     """Judge a date alone."""
     if ends <= now:
         return CertificateValidity.EXPIRED
     return CertificateValidity.ENDS_SOON if ends - now < warn else CertificateValidity.GOOD
 
 
-def of_list(store: CertificateStore, now: datetime, warn: timedelta) -> tuple[datetime, CertificateValidity]:
+def crl_validity(store: CertificateStore, now: datetime, warn: timedelta) -> tuple[datetime, CertificateValidity]:
     """Judge the list of what is revoked: when it has expired, the broker lets nobody in."""
     ends = store.revoked().next_update_utc
-    return (now, CertificateValidity.EXPIRED) if ends is None else (ends, of_date(ends, now, warn))
+    return (now, CertificateValidity.EXPIRED) if ends is None else (ends, validity_of_date(ends, now, warn))
 
 
-def of_issued(store: CertificateStore, now: datetime, warn: timedelta) -> Iterator[Issued]:
+def issued_certificates(store: CertificateStore, now: datetime, warn: timedelta) -> Iterator[IssuedCertificate]:
     """Judge every certificate, the oldest first."""
     listed = store.revoked()
     issued = [(pki.subject_of(each), each) for each in store.issued()]
@@ -69,15 +69,15 @@ def of_issued(store: CertificateStore, now: datetime, warn: timedelta) -> Iterat
         elif ends < last[subject.role, subject.name]:
             standing = CertificateValidity.REPLACED
         else:
-            standing = of_date(ends, now, warn)
-        yield Issued(subject, each.serial_number, ends, standing)
+            standing = validity_of_date(ends, now, warn)
+        yield IssuedCertificate(subject, each.serial_number, ends, standing)
 
 
-def gateways(store: CertificateStore, now: datetime) -> tuple[str, ...]:
+def admitted_gateways(store: CertificateStore, now: datetime) -> tuple[str, ...]:
     """Name the gateways that the broker shall let in."""
     counting = {
         each.subject.name
-        for each in of_issued(store, now, timedelta())
+        for each in issued_certificates(store, now, timedelta())
         if each.subject.role is Role.GATEWAY and each.standing is CertificateValidity.GOOD
     }
     return tuple(sorted(counting))

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from signing import pki, pki_keys, private_key_pem
 from signing.key_files import KeyStoreError, read_public, write_public
-from signing.pki import Authority, PublicKey, Subject, Term
+from signing.pki import CertificateAuthority, PublicKey, Subject, ValidityPeriod
 from signing.pki_keys import KeyKind
 from signing.private_key_pem import Passphrase
 
@@ -29,7 +29,7 @@ KEY, CERTIFICATE, REVOKED, ISSUED = "ca.key", "ca.crt", "ca.crl", "issued"
 LARGEST_LIST = 64 * 1024 * 1024
 
 
-def init(directory: Path, fleet: str, kind: KeyKind, passphrase: bytes, terms: tuple[Term, Term]) -> CertificateStore:
+def init(directory: Path, fleet: str, kind: KeyKind, passphrase: bytes, terms: tuple[ValidityPeriod, ValidityPeriod]) -> CertificateStore:
     """Make an authority and its first, empty list of what is revoked; `terms` are of the one and of the other."""
     key = pki_keys.generate(kind)
     authority = pki.make_authority(fleet, key, terms[0])
@@ -96,17 +96,17 @@ class Issuer:
 
     def __init__(self, store: CertificateStore, passphrase: Passphrase) -> None:
         self.store = store
-        self._authority = Authority(store.certificate, pki_keys.load(store.directory / KEY, passphrase))
+        self._authority = CertificateAuthority(store.certificate, pki_keys.load(store.directory / KEY, passphrase))
         if self._authority.key.public_key() != store.certificate.public_key():
             raise KeyStoreError(f"{store.directory} holds another key than its certificate names")
 
-    def certify(self, public_key: PublicKey, subject: Subject, term: Term) -> x509.Certificate:
+    def certify(self, public_key: PublicKey, subject: Subject, term: ValidityPeriod) -> x509.Certificate:
         """Make a certificate for a key, and remember it."""
         certificate = pki.certify(self._authority, public_key, subject, term)
         write_public(self.store.directory / ISSUED / f"{certificate.serial_number:x}.crt", pem(certificate))
         return certificate
 
-    def issue(self, directory: Path, subject: Subject, kind: KeyKind, term: Term) -> x509.Certificate:
+    def issue(self, directory: Path, subject: Subject, kind: KeyKind, term: ValidityPeriod) -> x509.Certificate:
         """Make a key, its certificate, and put both with the authority's certificate into a folder."""
         _check_free(directory / f"{subject.name}.crt")
         key = pki_keys.generate(kind)
@@ -117,14 +117,14 @@ class Issuer:
         self.hand_out(certificate, directory / f"{subject.name}.crt")
         return certificate
 
-    def issue_for_request(self, request: Path, path: Path, subject: Subject, term: Term) -> x509.Certificate:
+    def issue_for_request(self, request: Path, path: Path, subject: Subject, term: ValidityPeriod) -> x509.Certificate:
         """Make a certificate for a key that stays where it was made; of the request, only the key counts."""
         _check_free(path)
         certificate = self.certify(_key_of_request(request), subject, term)
         self.hand_out(certificate, path)
         return certificate
 
-    def renew(self, path: Path, term: Term) -> x509.Certificate:
+    def renew(self, path: Path, term: ValidityPeriod) -> x509.Certificate:
         """Put a new certificate for the same key and the same names in the place of an old one."""
         old = self.store.read_ours(path)
         if self.store.revoked().get_revoked_certificate_by_serial_number(old.serial_number):
@@ -139,7 +139,7 @@ class Issuer:
         write_public(path, pem(certificate))
         write_public(path.with_name(CERTIFICATE), pem(self.store.certificate))
 
-    def revoke(self, subject: Subject, term: Term) -> tuple[int, ...]:
+    def revoke(self, subject: Subject, term: ValidityPeriod) -> tuple[int, ...]:
         """Revoke all that was issued to one name and still counts; the result is their serial numbers."""
         listed = self.store.revoked()
         serials = tuple(
@@ -154,11 +154,11 @@ class Issuer:
         self._write_revoked([*listed, *(_revoked(serial, term.now) for serial in serials)], term)
         return serials
 
-    def prolong_revoked(self, term: Term) -> None:
+    def prolong_revoked(self, term: ValidityPeriod) -> None:
         """Make the list of what is revoked anew, with the same entries and a later end."""
         self._write_revoked(self.store.revoked(), term)
 
-    def _write_revoked(self, entries: Iterable[x509.RevokedCertificate], term: Term) -> None:
+    def _write_revoked(self, entries: Iterable[x509.RevokedCertificate], term: ValidityPeriod) -> None:
         extension = self.store.revoked().extensions.get_extension_for_class(x509.CRLNumber)
         listed = pki.revocations(self._authority, entries, extension.value.crl_number + 1, term)
         write_public(self.store.directory / REVOKED, listed.public_bytes(Encoding.PEM))

@@ -8,10 +8,10 @@ seal and do not travel; and since no envelope or delegation has external data, n
 from __future__ import annotations
 
 from signing import cose
-from signing.cbor import Reader, encode
+from signing.cbor import CborReader, encode
 from signing.cose import SigningKey
-from signing.names import KEY_ID_BYTES, UUID_BYTES, key_id
-from signing.verdict import VerificationCode, require
+from signing.identifiers import KEY_ID_BYTES, UUID_BYTES, key_id
+from signing.verification_error import VerificationCode, require
 
 CONTEXT = b"tinyfleet/report/1"
 NONCE_BYTES = 8
@@ -60,7 +60,7 @@ def verify_authenticated(report: bytes, key: bytes, device: bytes, nonce: bytes)
 
 def _read(report: bytes, tag: int) -> cose.CoseMessage:
     require(len(report) <= MAX_REPORT_BYTES, VerificationCode.TOO_LONG, f"{len(report)} bytes")
-    return cose.read(Reader(report), tag)
+    return cose.read(CborReader(report), tag)
 
 
 def _check_mac_key(key: bytes) -> None:

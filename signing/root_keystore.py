@@ -15,7 +15,7 @@ from signing.delegation import Delegation, delegate
 from signing.delegation_request import DelegationRequest
 from signing.key_files import KeyStoreError, read_public, write_public
 from signing.keys import FileKey
-from signing.names import vendor_id
+from signing.identifiers import vendor_id
 from signing.private_key_pem import Passphrase
 
 KEY, PEM, HEX, HEADER, LEDGER = "root.key", "root.pub.pem", "root.pub.hex", "tinyfleet_root_key.h", "epochs.json"
@@ -31,7 +31,7 @@ def init(directory: Path, passphrase: bytes) -> FileKey:
     return key
 
 
-class Root:
+class RootKeystore:
     """A root whose key has been unlocked."""
 
     def __init__(self, directory: Path, passphrase: Passphrase) -> None:

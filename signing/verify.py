@@ -11,12 +11,12 @@ import hashlib
 from dataclasses import dataclass
 
 from signing import cose
-from signing.cbor import MAP, Reader
+from signing.cbor import CborReader, MAP
 from signing.delegation import Delegation, read_delegation
 from signing.envelope import ENVELOPE_TAG, MAX_ENVELOPE_BYTES, MAX_SEQUENCE_JUMP, InstallOrder, Order
 from signing.manifest import Manifest, read_manifest
-from signing.names import EnvelopeTarget
-from signing.verdict import VerificationCode, require
+from signing.identifiers import EnvelopeTarget
+from signing.verification_error import VerificationCode, require
 
 WITH_DELEGATION = 3
 
@@ -72,7 +72,7 @@ def verify(envelope: bytes, state: DeviceState) -> Accepted:
 def read_frame(envelope: bytes) -> EnvelopeFrame:
     """V1 to V3: take the envelope apart as far as one must to find the signature."""
     require(len(envelope) <= MAX_ENVELOPE_BYTES, VerificationCode.TOO_LONG, f"{len(envelope)} bytes")
-    reader = Reader(envelope)
+    reader = CborReader(envelope)
     reader.tag(ENVELOPE_TAG)
     chain = None
     if reader.count_of(MAP, (2, WITH_DELEGATION)) == WITH_DELEGATION:
@@ -95,7 +95,7 @@ def read_frame(envelope: bytes) -> EnvelopeFrame:
 def _delegation(frame: EnvelopeFrame, state: DeviceState) -> Delegation:
     """V5 to V12: the delegation that is in force for this envelope."""
     if frame.chain is not None:
-        delegation = read_delegation(one_link(Reader(frame.chain)), state.root_key)
+        delegation = read_delegation(one_link(CborReader(frame.chain)), state.root_key)
         require(delegation.vendor == state.target.vendor, VerificationCode.FLEET, "delegated for another fleet")
         held_epoch = state.held.epoch if state.held else 0
         require(
@@ -148,7 +148,7 @@ def _check_order(order: Order, state: DeviceState) -> None:
         require(order.digest == state.running, VerificationCode.MODEL, "parameters for a pack that does not run")
 
 
-def one_link(chain: Reader) -> bytes:
+def one_link(chain: CborReader) -> bytes:
     """A chain of delegations has one link here: root to gateway."""
     chain.array(1)
     chain.array(1)

@@ -101,7 +101,7 @@ def test_schema_and_types_can_not_drift_apart() -> None:
         "status": config.StatusConfig,
         "http": config.HttpConfig,
         "build": config.BuildConfig,
-        "notify": config.NotifyConfig,
+        "notify": config.WebhookConfig,
     }
     for name, kind in sections.items():
         node = contract if name == "" else contract["properties"][name]

@@ -18,10 +18,10 @@ from functools import cache
 from pathlib import Path
 
 from reconciler.compiler import errors
-from reconciler.compiler.build_report import Built, report_from_json
+from reconciler.compiler.build_result import BuildResult, report_from_json
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.recipe import Recipe
-from reconciler.compiler.runner import FIRMWARE_VARIABLE
+from reconciler.compiler.engine_runner import FIRMWARE_VARIABLE
 
 Progress = Callable[[str], None]
 _UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--")
@@ -51,7 +51,7 @@ class BuildJob:
     limits: BuildLimits = field(default_factory=BuildLimits)
 
 
-def run_job(job: BuildJob, progress: Progress | None = None) -> Built:
+def run_job(job: BuildJob, progress: Progress | None = None) -> BuildResult:
     """Run a build in its subprocess and return what it made, or raise why it did not."""
     with tempfile.TemporaryDirectory(prefix="tinyfleet-build-") as name:
         folder = Path(name)
@@ -162,7 +162,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _collect(folder: Path, job: BuildJob, ended: _Ended) -> Built:
+def _collect(folder: Path, job: BuildJob, ended: _Ended) -> BuildResult:
     failure = folder / "error.json"
     if failure.exists():
         told = json.loads(failure.read_bytes())
@@ -173,7 +173,7 @@ def _collect(folder: Path, job: BuildJob, ended: _Ended) -> Built:
     if ended.code != 0 or not (folder / "report.json").exists():
         last = ended.errors.strip().rsplit("\n", 1)[-1][:300]
         raise BuildFailed(f"the build subprocess {_why(ended.code, job.limits)}{': ' + last if last else ''}")
-    return Built((folder / "pack").read_bytes(), report_from_json((folder / "report.json").read_bytes()))
+    return BuildResult((folder / "pack").read_bytes(), report_from_json((folder / "report.json").read_bytes()))
 
 
 def _why(code: int, limits: BuildLimits) -> str:

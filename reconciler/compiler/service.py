@@ -12,11 +12,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
-from reconciler.compiler.build_report import Built
+from reconciler.compiler.build_result import BuildResult
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.recipe import File, Recipe
 from reconciler.compiler.sandbox import BuildJob, BuildLimits, Progress, run_job
-from reconciler.compiler.store import ArtifactStore
+from reconciler.compiler.artifact_store import ArtifactStore
 
 Fetch = Callable[[File], bytes]
 
@@ -33,13 +33,13 @@ class BuildService:
         # These threads wait for builds; with an executor of the caller's the work is done there.
         self._waiting = ThreadPoolExecutor(max_workers=8 if executor else 1, thread_name_prefix="build")
         self._lock = threading.Lock()
-        self._under_way: dict[str, Future[Built]] = {}
+        self._under_way: dict[str, Future[BuildResult]] = {}
 
-    def cached(self, recipe: Recipe) -> Built | None:
+    def cached(self, recipe: Recipe) -> BuildResult | None:
         """Return an artifact that exists, without building and without importing anything large."""
         return self._store.get(recipe.digest)
 
-    def submit(self, recipe: Recipe, fetch: Fetch, progress: Progress | None = None) -> Future[Built]:
+    def submit(self, recipe: Recipe, fetch: Fetch, progress: Progress | None = None) -> Future[BuildResult]:
         """Build, or join the build of the same thing that is under way."""
         digest = recipe.digest
         with self._lock:
@@ -51,7 +51,7 @@ class BuildService:
                 future = self._under_way[digest]
             return future
 
-    def build(self, recipe: Recipe, fetch: Fetch, progress: Progress | None = None) -> Built:
+    def build(self, recipe: Recipe, fetch: Fetch, progress: Progress | None = None) -> BuildResult:
         """Build and wait."""
         return self.submit(recipe, fetch, progress).result()
 
@@ -63,7 +63,7 @@ class BuildService:
         # A future that is done at once calls this inside `submit`, under the lock; hence no lock here.
         self._under_way.pop(digest, None)
 
-    def _build(self, recipe: Recipe, fetch: Fetch, progress: Progress | None) -> Built:
+    def _build(self, recipe: Recipe, fetch: Fetch, progress: Progress | None) -> BuildResult:
         with self._store.exclusively(recipe.digest):
             known = self._store.get(recipe.digest)
             if known is not None:

@@ -45,7 +45,7 @@ def limit(memory_bytes: int, cpu_s: int, file_bytes: int) -> None:
 def work(folder: Path) -> None:
     """Run the build that lies in a folder."""
     # Imported under the limits: these bring numpy, the oracle and, if asked for, TensorFlow.
-    from reconciler.compiler.pipeline import BuildPipeline  # noqa: PLC0415
+    from reconciler.compiler.build_pipeline import BuildPipeline  # noqa: PLC0415
     from reconciler.compiler.recipe import recipe_from_json  # noqa: PLC0415
 
     recipe = recipe_from_json((folder / "recipe.json").read_bytes())

@@ -28,7 +28,7 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
-class Grade(StrEnum):
+class CheckSeverity(StrEnum):
     """How bad it is."""
 
     GOOD = "good"
@@ -41,19 +41,19 @@ class CheckResult:
     """One thing that was looked at."""
 
     what: str
-    grade: Grade
+    grade: CheckSeverity
     found: str
     remedy: str = ""
 
 
 def good(what: str, found: str) -> CheckResult:
     """Find nothing wrong."""
-    return CheckResult(what, Grade.GOOD, found)
+    return CheckResult(what, CheckSeverity.GOOD, found)
 
 
 def bad(what: str, found: str, remedy: str) -> CheckResult:
     """Find something wrong."""
-    return CheckResult(what, Grade.BAD, found, remedy)
+    return CheckResult(what, CheckSeverity.BAD, found, remedy)
 
 
 def daemon(config: GatewayConfig) -> Iterator[CheckResult]:
@@ -61,7 +61,7 @@ def daemon(config: GatewayConfig) -> Iterator[CheckResult]:
     owner = holder(config.state_dir)
     if owner is None:
         remedy = "start it: `systemctl start tinyfleet`, or `tinyfleet run`"
-        yield CheckResult("daemon", Grade.DOUBTFUL, "it does not run", remedy)
+        yield CheckResult("daemon", CheckSeverity.DOUBTFUL, "it does not run", remedy)
         return
     yield good("daemon", f"runs as process {owner}")
 
@@ -127,7 +127,7 @@ def clock(config: GatewayConfig) -> Iterator[CheckResult]:
     if newest is not None and now < newest - timedelta(minutes=1):
         yield bad("clock", f"it is {now:%Y-%m-%d %H:%M} UTC, but devices were heard at {newest:%Y-%m-%d %H:%M}", NTP)
     elif SYNCHRONIZED.exists() and not (SYNCHRONIZED / "synchronized").exists():
-        yield CheckResult("clock", Grade.DOUBTFUL, "systemd-timesyncd has not synchronized it yet", NTP)
+        yield CheckResult("clock", CheckSeverity.DOUBTFUL, "systemd-timesyncd has not synchronized it yet", NTP)
     else:
         yield good("clock", f"it is {now:%Y-%m-%d %H:%M} UTC")
 
@@ -160,7 +160,7 @@ def build(config: GatewayConfig) -> Iterator[CheckResult]:
         yield good("build", "networks and forests can be built here")
     else:
         remedy = "pip install 'tinyfleet[build]', unless others build for this gateway's store"
-        yield CheckResult("build", Grade.DOUBTFUL, "networks or forests can't be built here", remedy)
+        yield CheckResult("build", CheckSeverity.DOUBTFUL, "networks or forests can't be built here", remedy)
 
 
 def expiry(what: str, end: datetime, remedy: str) -> CheckResult:
@@ -169,7 +169,7 @@ def expiry(what: str, end: datetime, remedy: str) -> CheckResult:
     told = f"valid until {end:%Y-%m-%d}"
     if left < timedelta(0):
         return bad(what, f"expired on {end:%Y-%m-%d}", remedy)
-    return CheckResult(what, Grade.DOUBTFUL, told, remedy) if left < EXPIRES_SOON else good(what, told)
+    return CheckResult(what, CheckSeverity.DOUBTFUL, told, remedy) if left < EXPIRES_SOON else good(what, told)
 
 
 def _mode(path: Path, forbidden: int, wrong: str, remedy: str) -> CheckResult:

@@ -19,13 +19,13 @@ from paho.mqtt.reasoncodes import ReasonCode
 from reconciler.config import GatewayConfig, MqttConfig
 from reconciler.daemon import runtime_status
 from reconciler.daemon.assembly import policy_of, remote_of
-from reconciler.daemon.doctor import CheckResult, Grade, bad, expiry, good
+from reconciler.daemon.doctor import CheckResult, CheckSeverity, bad, expiry, good
 from reconciler.daemon.instance_lock import holder
 from reconciler.engine.links import MQTT
 from reconciler.errors import FleetError
 from reconciler.git.mirror import Mirror
 from reconciler.git.remote import GitLimits
-from reconciler.git.signatures import Verifier
+from reconciler.git.signatures import CommitVerifier
 
 WAIT_S = 10.0
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -39,7 +39,7 @@ def git(config: GatewayConfig) -> Iterator[CheckResult]:
             with Mirror(Path(folder) / "mirror.git", remote_of(config), limits) as mirror:
                 head = mirror.fetch()
                 yield good("git", f"{config.repository.branch} of {config.repository.url} is at {head[:12]}")
-                verifier = Verifier(policy_of(config), Path(folder) / "signers")
+                verifier = CommitVerifier(policy_of(config), Path(folder) / "signers")
                 signers = verifier.verify(mirror.git, (head,), limit_s=limits.verify_s)
         except FleetError as failure:
             yield bad("git", f"{failure.reason}: {failure}", f"docs/git.md tells what to do about {failure.reason}")
@@ -73,7 +73,7 @@ def _told_by_daemon(config: GatewayConfig) -> CheckResult:
     link = told.get("links", {}).get(MQTT)
     if link is None:
         return CheckResult(
-            "broker", Grade.DOUBTFUL, "the daemon does not use the broker", "no device in Git hangs on it"
+            "broker", CheckSeverity.DOUBTFUL, "the daemon does not use the broker", "no device in Git hangs on it"
         )
     if link["trouble"]:
         return bad("broker", f"the daemon says: {link['trouble']}", "stop the daemon and ask again to learn more")

@@ -29,7 +29,7 @@ class _Sample:
     heard_bytes: int
 
 
-class Rates:
+class LinkRates:
     """A few samples of each link."""
 
     def __init__(self, steady_s: Callable[[], float] = time.monotonic) -> None:

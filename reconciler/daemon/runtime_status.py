@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from reconciler.daemon.link_rates import Rate, Rates
+from reconciler.daemon.link_rates import LinkRates, Rate
 from reconciler.devices.link import LinkStatistics
 from reconciler.engine.engine import Engine
 from reconciler.engine.links import Links
@@ -53,7 +53,7 @@ class RuntimeStatus:
     unauthenticated: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
 
-def live_of(engine: Engine, links: Links, rates: Rates) -> RuntimeStatus:
+def live_of(engine: Engine, links: Links, rates: LinkRates) -> RuntimeStatus:
     """Look at the engine."""
     troubles, bauds = links.troubles(), links.bauds()
     source = engine.source

@@ -18,11 +18,11 @@ from reconciler.daemon.assembly import Assembly
 from reconciler.daemon.liveness import Liveness
 from reconciler.daemon.sd_notify import SystemdNotifier
 from reconciler.engine.engine import Engine
-from reconciler.engine.tasks import ended
+from reconciler.engine.tasks import cancel_and_wait
 from reconciler.errors import FleetError
 from reconciler.git.errors import WatchUnavailable
 from reconciler.git.local_watch import LocalWatch
-from reconciler.git.poll_interval import Cadence, delay_s
+from reconciler.git.poll_interval import PollInterval, delay_s
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ Result = TypeVar("Result")
 class Service:
     """Runs one engine until told to stop."""
 
-    def __init__(self, assembly: Assembly, cadence: Cadence, watched: Path | None, health: Liveness) -> None:
+    def __init__(self, assembly: Assembly, cadence: PollInterval, watched: Path | None, health: Liveness) -> None:
         self._assembly = assembly
         self._engine: Engine = assembly.engine
         self._cadence = cadence
@@ -70,7 +70,7 @@ class Service:
             log.info("stopping: devices keep what they hold")
             self._notifier.stopping()
             await self._engine.stop()
-            await ended(tasks)
+            await cancel_and_wait(tasks)
         await self._assembly.links.close()
         await self._engine.publish(at_once=True)
 

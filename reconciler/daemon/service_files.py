@@ -49,7 +49,7 @@ class FileChange(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ServiceFile:
     """One file of the installation."""
 
     path: Path  # below the root
@@ -57,14 +57,14 @@ class Part:
     theirs: bool = False  # from then on the operator's: never overwritten, never removed
 
 
-def parts(command: Path) -> tuple[Part, ...]:
+def parts(command: Path) -> tuple[ServiceFile, ...]:
     """Return all files, for a command that lies here."""
     unit = _shipped("tinyfleet.service").replace(COMMAND_IN_UNIT, str(command))
     return (
-        Part(Path("etc/systemd/system/tinyfleet.service"), unit),
-        Part(Path("etc/sysusers.d/tinyfleet.conf"), _shipped("tinyfleet.sysusers")),
-        Part(Path("etc/tmpfiles.d/tinyfleet.conf"), _shipped("tinyfleet.tmpfiles")),
-        Part(Path("etc/tinyfleet/gateway.toml"), SAMPLE, theirs=True),
+        ServiceFile(Path("etc/systemd/system/tinyfleet.service"), unit),
+        ServiceFile(Path("etc/sysusers.d/tinyfleet.conf"), _shipped("tinyfleet.sysusers")),
+        ServiceFile(Path("etc/tmpfiles.d/tinyfleet.conf"), _shipped("tinyfleet.tmpfiles")),
+        ServiceFile(Path("etc/tinyfleet/gateway.toml"), SAMPLE, theirs=True),
     )
 
 
@@ -77,7 +77,7 @@ def must_be_visible(command: Path) -> None:
         )
 
 
-def install(part: Part, root: Path, *, dry_run: bool) -> FileChange:
+def install(part: ServiceFile, root: Path, *, dry_run: bool) -> FileChange:
     """Put one file in place, whole or not at all."""
     path = root / part.path
     if path.exists() and (part.theirs or path.read_text(encoding="utf-8") == part.content):
@@ -97,7 +97,7 @@ def install(part: Part, root: Path, *, dry_run: bool) -> FileChange:
     return FileChange.WRITTEN
 
 
-def uninstall(part: Part, root: Path, *, dry_run: bool) -> FileChange:
+def uninstall(part: ServiceFile, root: Path, *, dry_run: bool) -> FileChange:
     """Take one file away; what is the operator's stays."""
     path = root / part.path
     if not path.exists():

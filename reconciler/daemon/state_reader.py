@@ -17,7 +17,7 @@ from reconciler.devices.reports import CapabilitiesBody, DeviceReport, Flag, par
 from reconciler.engine.observed.interpret import DIGEST16_HEX
 from reconciler.engine.observed.summaries import Total, labelled, totals
 from reconciler.engine.state.database import MIGRATIONS
-from reconciler.engine.status.statuses import GATEWAY, ROLLOUTS
+from reconciler.engine.status.renderer import GATEWAY, ROLLOUTS
 from reconciler.errors import Unusable
 from reconciler.model import DeviceId
 from reconciler.report.device_status import DeviceStatus

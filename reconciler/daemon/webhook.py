@@ -23,7 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
-from reconciler.config import GatewayConfig, NotifyConfig
+from reconciler.config import GatewayConfig, WebhookConfig
 from reconciler.daemon.event_queue import EventQueue, QueuedEvent
 from reconciler.engine.engine import Engine
 from reconciler.errors import Transient, Unusable
@@ -96,7 +96,7 @@ def signature(secret: bytes, body: bytes, at_s: int) -> str:
     return f"t={at_s},v1={made}"
 
 
-def webhook_of(notify: NotifyConfig) -> Webhook:
+def webhook_of(notify: WebhookConfig) -> Webhook:
     """Read the secret, or say what is wrong with it."""
     return Webhook(notify.url, _secret(notify.secret), notify.timeout_s)
 
@@ -151,7 +151,7 @@ class EventNotifier:
 
 
 @contextlib.asynccontextmanager
-async def telling(settings: GatewayConfig, engine: Engine) -> AsyncIterator[None]:
+async def sending_events(settings: GatewayConfig, engine: Engine) -> AsyncIterator[None]:
     """Tell of an engine's rollouts while this lasts; without `[notify]` nobody is told."""
     if settings.notify is None:
         yield

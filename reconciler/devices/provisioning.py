@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from reconciler.devices.flash_image import HEADER_BYTES, PREBAKED_MAX, Identity, pack_offsets, provisioned_region
 from reconciler.errors import Invalid
 from reconciler.model import Desired, Device, DeviceType, FlashMap, ModelRef, Region, SerialAddress
-from signing.names import EngineContract, target
+from signing.identifiers import EngineContract, target
 
 ERASED = b"\xff"
 

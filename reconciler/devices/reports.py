@@ -24,7 +24,7 @@ HISTOGRAM_BINS = 8
 PHASES: Final = (Phase.IDLE, Phase.RECEIVING, Phase.STAGED, Phase.TRIAL, Phase.CONFIRMED)  # by number
 
 
-class ModelPlace(IntEnum):
+class ModelLocation(IntEnum):
     """Where what runs lies."""
 
     NOWHERE = 0
@@ -77,7 +77,7 @@ class DeviceReport:
     epoch: int
     gateway: bytes
     phase: Phase
-    place: ModelPlace
+    place: ModelLocation
     running: bytes | None
     other: bytes | None
     why: DecisionReason
@@ -196,7 +196,7 @@ def _report(fields: list[object]) -> DeviceReport:
         epoch=uint(epoch, "epoch"),
         gateway=octets(gateway, "gateway", least=8, most=8),
         phase=PHASES[uint(phase, "phase", end=len(PHASES))],
-        place=ModelPlace(uint(place, "place", end=len(ModelPlace))),
+        place=ModelLocation(uint(place, "place", end=len(ModelLocation))),
         running=_digest16(running),
         other=_digest16(other),
         why=DecisionReason(uint(why, "why", end=len(DecisionReason))),

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.devices.errors import LineDown, LinkUnusable, Malformed
-from reconciler.devices.frame import Deframer, SerialFrame, encode_frame
+from reconciler.devices.serial_frame import Deframer, SerialFrame, encode_frame
 from reconciler.devices.line_quality import LineQuality, best_block_bytes
 from reconciler.devices.link import AnswerReceived, Event, LinkState, LinkStatistics, Silent, Turn, fits
 from reconciler.devices.messages import MESSAGE_BYTES, Answer, Block, Order, Question, encode, parse_answer

@@ -23,7 +23,7 @@ from reconciler.devices.conversation import (
     Rejected,
     TrialFailed,
 )
-from reconciler.devices.error_codes import Code
+from reconciler.devices.error_codes import DeviceErrorCode
 from reconciler.devices.link import Turn
 from reconciler.devices.messages import (
     Answer,
@@ -257,14 +257,14 @@ class Transfer:
 
     def _take_result(self, code: int, now_s: float) -> ConversationStep:
         self._silences = 0
-        lost_track = code == Code.NO_TRANSFER and self._state in {_State.SENDING, _State.STAGING}
+        lost_track = code == DeviceErrorCode.NO_TRANSFER and self._state in {_State.SENDING, _State.STAGING}
         if code >= 0 or (lost_track and self._stages > 1):
             return self._confirm_soon(now_s)  # a repeated stage may have been taken the first time
         if lost_track:
             return self._offer_again("the device knows of no transfer")
         if self._state is _State.CONFIRMING:
             return ConversationStep(wake_after_s=self._next_poll_s())
-        if code == Code.BUSY:
+        if code == DeviceErrorCode.BUSY:
             return self._end(Lost("busy with a trial"))
         return self._end(Rejected(code, self._state.name.lower()))
 

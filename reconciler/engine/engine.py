@@ -19,25 +19,25 @@ from reconciler.engine.clock import Clock
 from reconciler.engine.delivery.deliveries import Delivered, Deliveries
 from reconciler.engine.delivery.dispatch import Dispatch, DispatchPorts
 from reconciler.engine.desired.desired_state import DesiredState, DesiredStateSource
-from reconciler.engine.desired.scope import Scope, Scoped
+from reconciler.engine.desired.gateway_scope import Scope, Scoped
 from reconciler.engine.links import Links
 from reconciler.engine.observed.inventory import Inventory
-from reconciler.engine.observed.peers import PeerStatuses
+from reconciler.engine.observed.peer_statuses import PeerStatuses
 from reconciler.engine.observed.rollout_memory import RolloutMemories, take_gates
 from reconciler.engine.observed.summaries import Summaries
-from reconciler.engine.observed.verify import ReportVerifier
+from reconciler.engine.observed.report_verifier import ReportVerifier
 from reconciler.engine.polling.events import EventHandler
 from reconciler.engine.polling.poller import Observer, Poller
 from reconciler.engine.state.database import StateDatabase
 from reconciler.engine.status.publisher import Publisher
 from reconciler.engine.status.rollout_facts import RolloutFactsBuilder
-from reconciler.engine.status.statuses import PassOutcome, Statuses, has_stopped
+from reconciler.engine.status.renderer import PassOutcome, StatusRenderer, has_stopped
 from reconciler.errors import FleetError
 from reconciler.model import Action, Commit, Desired, GatewayId, Observed, PeerReport
 from reconciler.plan import Planner
 from reconciler.plan.revision import revision_of
 from reconciler.report.conditions import Status
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 from reconciler.report.gateway_status import GatewayFacts, SourceState
 from reconciler.report.rollout_status import RolloutFacts
 from signing.gateway_keystore import GatewayKey
@@ -98,7 +98,7 @@ class Engine:
         self._hearing = EventHandler(ears, ports.seals, self.attention, self.deliveries, self.wake.set)
         self._dispatch = Dispatch(tools, self.deliveries)
         self._planner = Planner()
-        self.statuses = Statuses(name, ports.state.status(), page=ports.page)
+        self.statuses = StatusRenderer(name, ports.state.status(), page=ports.page)
         self._want: DesiredState | None = None
         self._scope = Scope(name, together=ports.peers is not None)
         self._recall = RolloutMemories(ports.state)
@@ -256,7 +256,7 @@ class Engine:
             observed,
             current.by_digest16 if current is not None else {},
             scoped.owners if scoped is not None else {},
-            Moment(self._ports.clock.now(), scoped.desired.commit if scoped is not None else Commit("")),
+            PassStamp(self._ports.clock.now(), scoped.desired.commit if scoped is not None else Commit("")),
             self.view.doubts.about(actions, observed.devices),
             self._rollout_facts(scoped) if scoped is not None else (),
         )

@@ -16,8 +16,8 @@ from reconciler.devices.rate_limiter import Limiter
 from reconciler.devices.serial_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
 from reconciler.devices.session import LinkSession
-from reconciler.engine.observed.verify import ReportVerifier
-from reconciler.engine.tasks import ended
+from reconciler.engine.observed.report_verifier import ReportVerifier
+from reconciler.engine.tasks import cancel_and_wait
 from reconciler.model import Device, DeviceId, GatewayLimits, SerialAddress
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ class Links:
         tasks = [task for link in self._open.values() for task in link.tasks]
         for name in list(self._open):
             self._close(name)
-        await ended(tasks)
+        await cancel_and_wait(tasks)
 
     # ------------------------------------------------------------ opening and closing
 

@@ -10,7 +10,7 @@ from typing import Any
 ONCE_MORE_S = 0.5
 
 
-async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
+async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks until they are over.
 
     Once is not enough: `asyncio.wait_for` of Python 3.11 may swallow a cancellation that comes just when what it

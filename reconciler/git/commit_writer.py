@@ -18,7 +18,7 @@ _UNSAFE_IN_NAMES = set("<>\n\0")
 
 
 @dataclass(frozen=True, slots=True)
-class Author:
+class CommitAuthor:
     """In whose name a gateway commits, and with which SSH key it signs."""
 
     name: str
@@ -31,7 +31,7 @@ class Author:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class CommitMessage:
     """What a commit says of itself, and when it was made."""
 
     text: str
@@ -39,14 +39,14 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class CommitFiles:
     """What a commit holds: path to blob id. `commit` is None for the emptiness before the first one."""
 
     commit: Commit | None
     blobs: Mapping[str, str]
 
 
-def make_tree(git: ConfinedGit, had: Files, wanted: Mapping[str, str], files: Mapping[str, bytes]) -> str:
+def make_tree(git: ConfinedGit, had: CommitFiles, wanted: Mapping[str, str], files: Mapping[str, bytes]) -> str:
     """Write a tree with exactly the files `wanted` (path to blob id) and return its id.
 
     One process, whatever the number of files, and it is told only what differs from `had`.
@@ -58,7 +58,7 @@ def make_tree(git: ConfinedGit, had: Files, wanted: Mapping[str, str], files: Ma
     return tree
 
 
-def make_commit(git: ConfinedGit, tree: str, parent: Commit | None, author: Author, message: Message) -> Commit:
+def make_commit(git: ConfinedGit, tree: str, parent: Commit | None, author: CommitAuthor, message: CommitMessage) -> Commit:
     """Write a commit of this tree and return its id."""
     when = f"{int(message.at.timestamp())} +0000"
     env = {
@@ -80,10 +80,10 @@ def make_commit(git: ConfinedGit, tree: str, parent: Commit | None, author: Auth
     return Commit(made.out.decode("ascii").strip())
 
 
-def files_of(git: ConfinedGit, commit: Commit | None) -> Files:
+def files_of(git: ConfinedGit, commit: Commit | None) -> CommitFiles:
     """List the files of a commit."""
     if commit is None:
-        return Files(None, {})
+        return CommitFiles(None, {})
     listed = git.local("ls-tree", "-r", "-z", "--full-tree", commit, limit_s=60)
     found = {}
     for line in listed.split(b"\0"):
@@ -92,7 +92,7 @@ def files_of(git: ConfinedGit, commit: Commit | None) -> Files:
             mode, _, blob = facts.decode("ascii").split()
             # A link with the bytes of a file is not that file.
             found[path.decode("utf-8", "surrogateescape")] = blob if mode == _FILE else ""
-    return Files(commit, found)
+    return CommitFiles(commit, found)
 
 
 def check_paths(files: Mapping[str, bytes]) -> None:
@@ -102,7 +102,7 @@ def check_paths(files: Mapping[str, bytes]) -> None:
             raise SettingsUnsafe(f"{path!r} is no path for a status file")
 
 
-def _stream(had: Files, wanted: Mapping[str, str], files: Mapping[str, bytes]) -> Iterator[bytes]:
+def _stream(had: CommitFiles, wanted: Mapping[str, str], files: Mapping[str, bytes]) -> Iterator[bytes]:
     yield b"feature done\ncommit %s\ncommitter t <t> 0 +0000\ndata 0\n" % _SCRATCH.encode()
     if had.commit is not None:
         yield b"from %s\n" % had.commit.encode("ascii")

@@ -12,14 +12,14 @@ from reconciler.git.commit_tree import CommitTree
 from reconciler.git.errors import MirrorDamaged
 from reconciler.git.mirror import Mirror
 from reconciler.git.remote import GitLimits, Remote
-from reconciler.git.signatures import SignaturePolicy, Verifier
+from reconciler.git.signatures import CommitVerifier, SignaturePolicy
 from reconciler.model import Commit
 
 _STATUS = "refs/heads/status"
 _PEERS = "refs/tinyfleet/peers"
 
 
-class Peers:
+class PeerStatusReader:
     """The status of every gateway, one commit deep, in a mirror of its own at `path`. Close it; for one thread.
 
     With `named` a gateway's status counts only if the signer is that gateway: the principal of its key is its name, or
@@ -38,7 +38,7 @@ class Peers:
     ) -> None:
         self._named = named
         self._mirror = Mirror(path, replace(remote, ref=_STATUS), limits)
-        self._verifier = Verifier(policy, state)
+        self._verifier = CommitVerifier(policy, state)
         self.refused: dict[str, Commit] = {}  # what the last `fetch` left out
 
     def __enter__(self) -> Self:

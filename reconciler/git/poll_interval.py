@@ -9,7 +9,7 @@ _DOUBLINGS = 16  # 2**16 intervals are beyond any ceiling; more would overflow a
 
 
 @dataclass(frozen=True, slots=True)
-class Cadence:
+class PollInterval:
     """How often to poll, how much to spread it, and how far to back off."""
 
     interval_s: float = 30.0
@@ -17,7 +17,7 @@ class Cadence:
     ceiling_s: float = 900.0
 
 
-def delay_s(cadence: Cadence, failures: int, chance: float) -> float:
+def delay_s(cadence: PollInterval, failures: int, chance: float) -> float:
     """Return how long to wait after `failures` polls without an answer; `chance` is in [0, 1).
 
     Only a remote that gives no answer is asked less often: a refused commit may be mended by the next push,

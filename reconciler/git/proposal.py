@@ -19,23 +19,23 @@ from reconciler.errors import Unusable
 SIGNS: Final = "commit.gpgsign"
 
 
-class CantPropose(Unusable):
+class ProposalFailed(Unusable):
     """The repository does not take the commit."""
 
     reason = "CantPropose"
 
 
-class ProposalWorktree:
+class ProposalRepository:
     """The Git repository around a folder of fleet files."""
 
     def __init__(self, folder: Path) -> None:
         try:
             self._repository = git.Repo(folder, search_parent_directories=True)
         except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
-            raise CantPropose(f"{folder} is not in a Git repository") from error
+            raise ProposalFailed(f"{folder} is not in a Git repository") from error
         top = self._repository.working_tree_dir
         if top is None:
-            raise CantPropose(f"{folder} is in a Git repository without files")
+            raise ProposalFailed(f"{folder} is in a Git repository without files")
         self._below = folder.resolve().relative_to(Path(top).resolve())
 
     def committed(self, path: str) -> bytes:
@@ -44,18 +44,18 @@ class ProposalWorktree:
         try:
             data: bytes = self._repository.head.commit.tree[name].data_stream.read()
         except (KeyError, ValueError) as error:
-            raise CantPropose(f"{path} is in no commit yet") from error
+            raise ProposalFailed(f"{path} is in no commit yet") from error
         return data
 
     def propose(self, branch: str, message: str, files: Mapping[str, bytes]) -> str:
         """Put a commit with these files changed on top of the last one, on this branch; an older one is replaced."""
         head = self._repository.head
         if not head.is_detached and head.ref.name == branch:
-            raise CantPropose(f"{branch} is checked out: go to the branch that it shall be merged into")
+            raise ProposalFailed(f"{branch} is checked out: go to the branch that it shall be merged into")
         try:
             return self._propose(branch, message, files)
         except git.GitCommandError as error:
-            raise CantPropose(f"{branch}: {_last_line(error)}") from error
+            raise ProposalFailed(f"{branch}: {_last_line(error)}") from error
 
     def _propose(self, branch: str, message: str, files: Mapping[str, bytes]) -> str:
         run = self._repository.git

@@ -22,7 +22,7 @@ _REF_NAME = re.compile(r"refs/(?:heads|tags)/[A-Za-z0-9_][\w.+@-]*(?:/[A-Za-z0-9
 
 
 @dataclass(frozen=True, slots=True)
-class Ssh:
+class SshOptions:
     """How to reach an SSH remote. Nothing is taken from a user's `~/.ssh/config`."""
 
     key: Path | None = None  # None: the agent, or the user's default keys
@@ -64,7 +64,7 @@ class Remote:
 
     url: str
     ref: str = "refs/heads/main"
-    ssh: Ssh = Ssh()
+    ssh: SshOptions = SshOptions()
     credential_helper: str | None = None  # as git's `credential.helper`, e.g. `store --file=/etc/...`
     ca_file: Path | None = None
     owner_trusted: bool = False  # a repository on this machine may belong to another user
@@ -86,7 +86,7 @@ class Remote:
         return Path(self.url.removeprefix("file://"))
 
 
-def branch(name: str) -> str:
+def branch_ref(name: str) -> str:
     """Name a branch in full."""
     return check_ref(f"refs/heads/{name}")
 

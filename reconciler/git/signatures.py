@@ -25,7 +25,7 @@ _FORMAT = "--format=%H%x00%G?%x00%GS%x00%GF%x00"
 _TRUSTED = "G"
 
 
-class SignaturePolicyMode(StrEnum):
+class SignatureMode(StrEnum):
     """Which of the new commits must carry a good signature."""
 
     EVERY = "every"
@@ -37,7 +37,7 @@ class SignaturePolicyMode(StrEnum):
 class SignaturePolicy:
     """Which commits must be signed, and by whom."""
 
-    mode: SignaturePolicyMode = SignaturePolicyMode.EVERY
+    mode: SignatureMode = SignatureMode.EVERY
     allowed_signers: Path | None = None  # as ssh-keygen(1), ALLOWED SIGNERS
     revoked_signers: Path | None = None  # as ssh-keygen(1), a KRL or a list of public keys
     gpg_keys: Path | None = None  # public keys, exported; whoever is in it may sign
@@ -57,7 +57,7 @@ class CommitSigner:
     key: str  # the fingerprint
 
 
-class Verifier:
+class CommitVerifier:
     """Applies one policy. `state` is a folder of ours, where the GPG keyring is built."""
 
     def __init__(self, policy: SignaturePolicy, state: Path) -> None:
@@ -76,9 +76,9 @@ class Verifier:
 
         `new` has parents before children, the head last. Every one of them counts, on whichever side of a merge.
         """
-        if self.policy.mode is SignaturePolicyMode.OFF or not new:
+        if self.policy.mode is SignatureMode.OFF or not new:
             return ()
-        commits = new if self.policy.mode is SignaturePolicyMode.EVERY else new[-1:]
+        commits = new if self.policy.mode is SignatureMode.EVERY else new[-1:]
         runner = git.with_config(self._configuration())
         words = ("log", "--no-walk=unsorted", "--stdin", _FORMAT)
         listed = runner.step(*words, limit_s=limit_s, data="\n".join(commits).encode(), env=self._environment(limit_s))

@@ -10,7 +10,7 @@ from reconciler.errors import FleetError, Transient
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.errors import MirrorDamaged
 from reconciler.git.mirror import APPLIED, Mirror
-from reconciler.git.signatures import CommitSigner, SignaturePolicy, Verifier
+from reconciler.git.signatures import CommitSigner, CommitVerifier, SignaturePolicy
 from reconciler.model import Commit
 
 
@@ -51,7 +51,7 @@ class CommitSource:
 
     def __init__(self, mirror: Mirror, policy: SignaturePolicy, state: Path, sub_path: str = "") -> None:
         self._mirror = mirror
-        self._verifier = Verifier(policy, state)
+        self._verifier = CommitVerifier(policy, state)
         self._sub_path = sub_path
         self._verdicts: dict[tuple[Commit | None, Commit, str], FleetError] = {}
         self._rejected: tuple[Commit, FleetError] | None = None

@@ -16,11 +16,11 @@ from typing import Self
 
 from reconciler.errors import FleetError, Transient
 from reconciler.git import errors
-from reconciler.git.commit_writer import Author, Files, Message, check_paths, files_of, make_commit, make_tree
+from reconciler.git.commit_writer import CommitAuthor, CommitFiles, CommitMessage, check_paths, files_of, make_commit, make_tree
 from reconciler.git.confined_git import GitResult
 from reconciler.git.error_messages import meaning
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import GitLimits, Remote, branch
+from reconciler.git.remote import GitLimits, Remote, branch_ref
 from reconciler.git.transport import server_program
 from reconciler.model import Commit
 from reconciler.tree import blob_id
@@ -63,16 +63,16 @@ class Waiting:
 Publication = InPlace | Pushed | Waiting
 
 
-class StatusRef:
+class StatusWriter:
     """Writes one gateway's status. It has a small mirror of its own at `path`. Close it; for one thread."""
 
     def __init__(
-        self, path: Path, remote: Remote, gateway: str, author: Author, *, limits: GitLimits | None = None
+        self, path: Path, remote: Remote, gateway: str, author: CommitAuthor, *, limits: GitLimits | None = None
     ) -> None:
-        self.ref = branch(f"status/{gateway}")
+        self.ref = branch_ref(f"status/{gateway}")
         self._author = author
         self._mirror = Mirror(path, replace(remote, ref=self.ref), limits)
-        self._had = Files(None, {})
+        self._had = CommitFiles(None, {})
         self._in_place: tuple[dict[str, str], Commit] | None = None
 
     def __enter__(self) -> Self:
@@ -85,7 +85,7 @@ class StatusRef:
         """End the processes that read for us."""
         self._mirror.close()
 
-    def publish(self, files: Mapping[str, bytes], message: Message) -> Publication:
+    def publish(self, files: Mapping[str, bytes], message: CommitMessage) -> Publication:
         """Have the branch hold exactly these files. Whatever goes wrong out there is a `Waiting`, not an exception."""
         check_paths(files)
         wanted = {path: blob_id(data) for path, data in files.items()}
@@ -103,7 +103,7 @@ class StatusRef:
         except FleetError as failure:
             return _waiting(None, failure)
 
-    def _publish(self, wanted: dict[str, str], files: Mapping[str, bytes], message: Message) -> Publication:
+    def _publish(self, wanted: dict[str, str], files: Mapping[str, bytes], message: CommitMessage) -> Publication:
         ours = self._mirror.resolve(_OURS)
         if ours is None:
             ours = self._start()
@@ -113,13 +113,13 @@ class StatusRef:
             with self._mirror.exclusive():
                 tree = make_tree(self._mirror.git, self._had, wanted, files)
                 ours = self._commit(tree, ours, message)
-            self._had = Files(ours, wanted)
+            self._had = CommitFiles(ours, wanted)
         try:
             done = self._push(ours, message)
         except FleetError as failure:
             return _waiting(ours, failure)
         self._in_place = (wanted, done.commit)
-        self._had = Files(done.commit, wanted)
+        self._had = CommitFiles(done.commit, wanted)
         self._mirror.tidy()
         return done
 
@@ -136,7 +136,7 @@ class StatusRef:
                 self._mirror.git.local("update-ref", _OURS, theirs, limit_s=self._mirror.limits.local_s)
         return theirs
 
-    def _commit(self, tree: str, parent: Commit | None, message: Message, *, number: int | None = None) -> Commit:
+    def _commit(self, tree: str, parent: Commit | None, message: CommitMessage, *, number: int | None = None) -> Commit:
         """Commit on top of `parent`; a full history starts again from a commit without one. Hold the mirror."""
         git = self._mirror.git
         if number is None:
@@ -155,7 +155,7 @@ class StatusRef:
 
     # ------------------------------------------------------------ the remote
 
-    def _push(self, ours: Commit, message: Message) -> InPlace | Pushed:
+    def _push(self, ours: Commit, message: CommitMessage) -> InPlace | Pushed:
         """Push until the remote has our files."""
         theirs = self._mirror.resolve(_THEIRS)
         for _ in range(_ATTEMPTS):
@@ -195,7 +195,7 @@ class StatusRef:
             return None
         return self._mirror.resolve(_THEIRS)
 
-    def _put_on(self, theirs: Commit | None, ours: Commit, message: Message) -> Commit:
+    def _put_on(self, theirs: Commit | None, ours: Commit, message: CommitMessage) -> Commit:
         """Put our files on top of what others pushed; the same files need no commit."""
         tree, root = self._tree(ours), not self._has_parent(ours)
         with self._mirror.exclusive():

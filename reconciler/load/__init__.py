@@ -10,21 +10,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from reconciler.load.check_cache import Cache
-from reconciler.load.directory import DirectoryTree
-from reconciler.load.document_check import Checked, check
+from reconciler.load.check_cache import CheckCache
+from reconciler.load.directory_tree import DirectoryTree
+from reconciler.load.document_check import CheckedFile, check
 from reconciler.load.file_filter import sort
 from reconciler.load.model_sources import sources, used
 from reconciler.load.ownership import owners
 from reconciler.load.problems import Problem, Severity
 from reconciler.load.references import names
-from reconciler.load.repository import DocumentSet, located
+from reconciler.load.document_index import DocumentSet, located
 from reconciler.model import Commit, Desired
 from reconciler.tree import Entry, Tree
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadResult:
     """What a tree says: the wanted state, unless there is an error, and every problem in order."""
 
     desired: Desired | None
@@ -36,15 +36,15 @@ class Loaded:
         return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
 
 
-def load(tree: Tree, *, commit: Commit, cache: Cache | None = None) -> Loaded:
+def load(tree: Tree, *, commit: Commit, cache: CheckCache | None = None) -> LoadResult:
     """Load a tree. With a cache only blobs that it has not seen are read, and a known commit costs nothing.
 
     `commit` must name the tree's content if a cache is given: an empty one never counts as known.
     """
     if cache is not None and commit and cache.last is not None and cache.last[0] == commit:
-        known: Loaded = cache.last[1]
+        known: LoadResult = cache.last[1]
         return known
-    used_cache = Cache() if cache is None else cache
+    used_cache = CheckCache() if cache is None else cache
     try:
         loaded = _load(tree, commit, used_cache)
     finally:
@@ -53,7 +53,7 @@ def load(tree: Tree, *, commit: Commit, cache: Cache | None = None) -> Loaded:
     return loaded
 
 
-def _load(tree: Tree, commit: Commit, cache: Cache) -> Loaded:
+def _load(tree: Tree, commit: Commit, cache: CheckCache) -> LoadResult:
     files = sort(tree.entries())
     problems = files.problems
     repository = DocumentSet(files=files.others, whole=files.whole)
@@ -65,10 +65,10 @@ def _load(tree: Tree, commit: Commit, cache: Cache) -> Loaded:
     problems += located(tree, complaints)
     cache.keep(chain((entry.blob for entry in files.yaml), (entry.blob for entry in used(repository))))
     wrong = any(problem.severity is Severity.ERROR for problem in problems)
-    return Loaded(None if wrong else _desired(commit, repository), tuple(sorted(set(problems))))
+    return LoadResult(None if wrong else _desired(commit, repository), tuple(sorted(set(problems))))
 
 
-def _checked(tree: Tree, entry: Entry, cache: Cache) -> Checked:
+def _checked(tree: Tree, entry: Entry, cache: CheckCache) -> CheckedFile:
     known = cache.checked(entry.blob)
     if known is None:
         known, documents = check(tree.read(entry))
@@ -88,4 +88,4 @@ def _desired(commit: Commit, repository: DocumentSet) -> Desired:
     )
 
 
-__all__ = ["Cache", "DirectoryTree", "Loaded", "Problem", "Severity", "load"]
+__all__ = ["CheckCache", "DirectoryTree", "LoadResult", "Problem", "Severity", "load"]

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from reconciler.load import schemas
-from reconciler.load.document_check import Checked, Item
+from reconciler.load.document_check import CheckedFile, Item
 from reconciler.load.problems import Problem, Rule
 from reconciler.load.typed_values import value_of
 
@@ -37,13 +37,13 @@ class FileFacts:
     pointer: bool  # a Git LFS pointer stands in its place
 
 
-class Cache:
+class CheckCache:
     """Facts by blob, for one source. Use it as a context manager, or call `close`."""
 
     def __init__(self, path: Path | None = None, *, wait_s: float = 2.0) -> None:
         self.last: tuple[str, Any] | None = None  # the commit loaded last, and what came of it
         self._version = f"{FORMAT}:{schemas.version()[:16]}"
-        self._checked: dict[str, Checked] = {}
+        self._checked: dict[str, CheckedFile] = {}
         self._facts: dict[str, FileFacts] = {}
         self._path = path
         self._wait_s = wait_s
@@ -63,7 +63,7 @@ class Cache:
             self._disk.close()
             self._disk = None
 
-    def checked(self, blob: str) -> Checked | None:
+    def checked(self, blob: str) -> CheckedFile | None:
         """Return what a file of YAML was found to say, or None if nobody looked yet."""
         known = self._checked.get(blob)
         if known is None:
@@ -73,11 +73,11 @@ class Cache:
                 self._checked[blob] = known
         return known
 
-    def hold(self, blob: str, checked: Checked) -> None:
+    def hold(self, blob: str, checked: CheckedFile) -> None:
         """Keep what a file of YAML says in memory alone."""
         self._checked[blob] = checked
 
-    def remember_checked(self, blob: str, checked: Checked, documents: list[Any]) -> None:
+    def remember_checked(self, blob: str, checked: CheckedFile, documents: list[Any]) -> None:
         """Keep what a file of YAML says."""
         self._checked[blob] = checked
         self._store(f"yaml:{blob}", _checked_to(checked, documents))
@@ -179,7 +179,7 @@ def _seal(key: str, body: bytes) -> bytes:
     return hashlib.sha256(key.encode() + b"\0" + body).digest()
 
 
-def _checked_to(checked: Checked, documents: list[Any]) -> list[object]:
+def _checked_to(checked: CheckedFile, documents: list[Any]) -> list[object]:
     items = [
         (item.kind, item.name, item.line, item.column, documents[item.index] if item.value is not None else None)
         for item in checked.items
@@ -187,7 +187,7 @@ def _checked_to(checked: Checked, documents: list[Any]) -> list[object]:
     return [items, [astuple(problem) for problem in checked.problems], checked.whole]
 
 
-def _checked_from(stored: Any) -> Checked:  # noqa: ANN401 (JSON that we wrote and sealed)
+def _checked_from(stored: Any) -> CheckedFile:  # noqa: ANN401 (JSON that we wrote and sealed)
     """Rebuild what `_checked_to` wrote; the seal says that it is what we wrote."""
     raw_items, raw_problems, whole = stored
     items = tuple(
@@ -198,4 +198,4 @@ def _checked_from(stored: Any) -> Checked:  # noqa: ANN401 (JSON that we wrote a
         Problem(path, line, column, at, Rule(rule), message, hint)
         for path, line, column, at, rule, message, hint in raw_problems
     )
-    return Checked(items, problems, whole)
+    return CheckedFile(items, problems, whole)

@@ -14,7 +14,7 @@ from typing import Any
 from reconciler.load.problems import JsonPath, Problem, Rule, did_you_mean, json_path, listed
 from reconciler.load.schema_errors import SchemaError, explain, found
 from reconciler.load.schemas import API_VERSION, KINDS, LATER_KINDS, validator
-from reconciler.load.strict_yaml import MAX_PROBLEMS, Document, Place, places, read
+from reconciler.load.strict_yaml import Document, MAX_PROBLEMS, Place, parse_yaml, places
 from reconciler.load.typed_values import Value, value_of
 from reconciler.model import Model
 
@@ -39,7 +39,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedFile:
     """All that one file says. With `whole` false there may be more in it that could not be read."""
 
     items: tuple[Item, ...] = ()
@@ -60,9 +60,9 @@ class Checked:
         object.__setattr__(self, "broken", broken)
 
 
-def check(data: bytes) -> tuple[Checked, list[Any]]:
+def check(data: bytes) -> tuple[CheckedFile, list[Any]]:
     """Check one file; also return the plain documents of its items, for a cache."""
-    reading = read(data)
+    reading = parse_yaml(data)
     items: list[Item] = []
     findings: list[tuple[int, SchemaError]] = []
     for index, document in enumerate(reading.documents):
@@ -75,7 +75,7 @@ def check(data: bytes) -> tuple[Checked, list[Any]]:
             break
     whole = reading.whole and len(items) == len(reading.documents)
     problems = [*reading.problems, *placed(data, findings)]
-    return Checked(tuple(items), tuple(problems), whole), [each.value for each in reading.documents]
+    return CheckedFile(tuple(items), tuple(problems), whole), [each.value for each in reading.documents]
 
 
 def placed(data: bytes, findings: Iterable[tuple[int, SchemaError]]) -> list[Problem]:

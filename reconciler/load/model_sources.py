@@ -6,9 +6,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from reconciler.load.check_cache import Cache, FileFacts
+from reconciler.load.check_cache import CheckCache, FileFacts
 from reconciler.load.problems import JsonPath, Rule
-from reconciler.load.repository import DocumentSet, Mistake, Where
+from reconciler.load.document_index import DocumentSet, Mistake, Where
 from reconciler.model import Model, ModelSource
 from reconciler.tree import REGULAR, Entry, Tree
 
@@ -17,7 +17,7 @@ LFS_START = b"version https://git-lfs.github.com/spec/"
 LFS_LONGEST = 1024  # a pointer is a few lines
 
 
-def sources(repository: DocumentSet, tree: Tree, cache: Cache) -> Iterator[Mistake]:
+def sources(repository: DocumentSet, tree: Tree, cache: CheckCache) -> Iterator[Mistake]:
     """Complain about each file of a model that is missing or is not what its SHA-256 says."""
     for ref, model in repository.models.items():
         where = repository.where("Model", ref)
@@ -44,7 +44,7 @@ def _named_by(model: Model) -> Iterator[tuple[JsonPath, ModelSource]]:
 
 
 def _check(  # noqa: PLR0913, PLR0917 (one file of one model, and where to look it up)
-    repository: DocumentSet, where: Where, at: JsonPath, source: ModelSource, path: str, tree: Tree, cache: Cache
+    repository: DocumentSet, where: Where, at: JsonPath, source: ModelSource, path: str, tree: Tree, cache: CheckCache
 ) -> Iterator[Mistake]:
     entry = repository.files.get(path)
     if entry is None:
@@ -67,7 +67,7 @@ def _check(  # noqa: PLR0913, PLR0917 (one file of one model, and where to look 
             )
 
 
-def _facts(entry: Entry, tree: Tree, cache: Cache) -> FileFacts:
+def _facts(entry: Entry, tree: Tree, cache: CheckCache) -> FileFacts:
     known = cache.facts(entry.blob)
     if known is None:
         data = tree.read(entry)

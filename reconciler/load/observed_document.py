@@ -36,17 +36,17 @@ STANDINGS = ("done", "begun", "soaking", "due", "failed", "missing", "out")
 Document = Mapping[str, Any]  # as a schema has passed it
 
 
-class Contradiction(Invalid):
+class ObservedInvalid(Invalid):
     """A document has the right shape and still can't be true."""
 
 
 def observed_from(document: Document) -> Observed:
-    """Make the value; `at` is not part of it (see `moment_of`)."""
+    """Make the value; `at` is not part of it (see `timestamp_of`)."""
     artifacts: dict[tuple[ModelRef, TypeId], Artifact] = {}
     for raw in document.get("artifacts", ()):
         made = _artifact(raw)
         if artifacts.setdefault((made.model, made.type), made) != made:
-            raise Contradiction(f"two artifacts of {made.model} for {made.type}")
+            raise ObservedInvalid(f"two artifacts of {made.model} for {made.type}")
     return Observed(
         devices={DeviceId(name): _device(name, raw) for name, raw in document.get("devices", {}).items()},
         artifacts=artifacts,
@@ -57,7 +57,7 @@ def observed_from(document: Document) -> Observed:
     )
 
 
-def moment_of(document: Document) -> datetime | None:
+def timestamp_of(document: Document) -> datetime | None:
     """Return the moment that the document describes, if it says so."""
     return _time("at", document["at"]) if "at" in document else None
 
@@ -149,4 +149,4 @@ def _time(what: str, text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise Contradiction(f"{what}: {text!r} is no moment of the calendar") from error
+        raise ObservedInvalid(f"{what}: {text!r} is no moment of the calendar") from error

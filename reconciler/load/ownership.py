@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 from reconciler.load.problems import JsonPath, Rule, did_you_mean, listed
-from reconciler.load.repository import DocumentSet, Mistake, Where, at_most
+from reconciler.load.document_index import DocumentSet, Mistake, Where, at_most
 from reconciler.model import (
     Device,
     DeviceId,

@@ -11,8 +11,8 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 
-from reconciler.load.check_cache import Cache
-from reconciler.load.document_check import Checked, check
+from reconciler.load.check_cache import CheckCache
+from reconciler.load.document_check import CheckedFile, check
 from reconciler.load.file_filter import sort
 from reconciler.tree import Tree
 
@@ -20,7 +20,7 @@ LEAST_BYTES = 256 * 1024  # of YAML: below, starting a process costs more than i
 MOST_PROCESSES = 4
 
 
-def warm(tree: Tree, cache: Cache) -> None:
+def check_in_parallel(tree: Tree, cache: CheckCache) -> None:
     """Check every file of YAML that the cache does not know, on all cores; loading then finds them known."""
     entries = [entry for entry in sort(tree.entries()).yaml if cache.checked(entry.blob) is None]
     cores = min(MOST_PROCESSES, len(os.sched_getaffinity(0)))
@@ -38,10 +38,10 @@ def warm(tree: Tree, cache: Cache) -> None:
             _hold(cache, share, future.result())
 
 
-def _check_all(files: Sequence[bytes]) -> list[Checked]:
+def _check_all(files: Sequence[bytes]) -> list[CheckedFile]:
     return [check(data)[0] for data in files]
 
 
-def _hold(cache: Cache, blobs: Sequence[str], checked: Sequence[Checked]) -> None:
+def _hold(cache: CheckCache, blobs: Sequence[str], checked: Sequence[CheckedFile]) -> None:
     for blob, found in zip(blobs, checked, strict=True):
         cache.hold(blob, found)

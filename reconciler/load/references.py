@@ -10,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from reconciler.load.problems import JsonPath, Rule, did_you_mean, listed
-from reconciler.load.repository import MAX_ALIKE, DocumentSet, Mistake, Where, at_most
+from reconciler.load.document_index import MAX_ALIKE, DocumentSet, Mistake, Where, at_most
 from reconciler.model import MaintenanceWindow, ModelRef, Selector, Wave
 
 

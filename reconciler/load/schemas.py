@@ -26,21 +26,21 @@ KINDS: Mapping[str, str] = {
     "Rollout": "rollout",
 }
 # Documents that are no part of a fleet repository.
-OTHERS: Mapping[str, str] = {"Observed": "observed"}
+OTHER_KINDS: Mapping[str, str] = {"Observed": "observed"}
 ALLOWED = "x-allowed"  # where a definition was put in: what it allows, beside what the field is for
 # Names that design keeps free, so that nobody is told that `Contest` is a typing mistake.
 LATER_KINDS = ("Contest", "Pipeline", "Function")
 
 
-def text_of(kind: str) -> str:
+def schema_text(kind: str) -> str:
     """Return the schema of a kind as it is stored."""
-    return (_directory() / f"{KINDS.get(kind) or OTHERS[kind]}.json").read_text(encoding="utf-8")
+    return (_directory() / f"{KINDS.get(kind) or OTHER_KINDS[kind]}.json").read_text(encoding="utf-8")
 
 
 @cache
 def validator(kind: str) -> Validator:
     """Return the validator of a kind, made once."""
-    schema = json.loads(text_of(kind))
+    schema = json.loads(schema_text(kind))
     return cast("Validator", _STRICT(_inlined(schema, schema.get("$defs", {}))))
 
 
@@ -49,7 +49,7 @@ def version() -> str:
     """Name the whole set of schemas: what was checked against another set must be checked again."""
     digest = hashlib.sha256()
     for kind in KINDS:
-        digest.update(text_of(kind).encode())
+        digest.update(schema_text(kind).encode())
     return digest.hexdigest()
 
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from reconciler.load.check_cache import Cache
+from reconciler.load.check_cache import CheckCache
 from reconciler.load.document_check import check
 from reconciler.load.file_filter import sort
 from reconciler.load.problems import JsonPath
-from reconciler.load.repository import DocumentSet
+from reconciler.load.document_index import DocumentSet
 from reconciler.load.strict_yaml import KEY, Place, places
 from reconciler.tree import Entry, Tree
 
@@ -29,7 +29,7 @@ class SourceLocation:
 class SourceLocations:
     """Looks documents of one valid tree up; the tree must stay open meanwhile. A field's line is that of its key."""
 
-    def __init__(self, tree: Tree, cache: Cache) -> None:
+    def __init__(self, tree: Tree, cache: CheckCache) -> None:
         self._tree = tree
         self._repository = DocumentSet()
         self._places: dict[str, list[dict[JsonPath, Place]]] = {}

@@ -76,7 +76,7 @@ class _StopReading(Exception):
     """Raised inside this module when the rest of a file can't be trusted to mean anything."""
 
 
-def read(data: bytes) -> ParsedYaml:
+def parse_yaml(data: bytes) -> ParsedYaml:
     """Return every document of a file and every mistake that can be seen without a schema.
 
     The problems name no path: one blob may stand under several.

@@ -8,18 +8,7 @@ as `90s`, `15m`, `12h` or `7d` in YAML.
 
 from __future__ import annotations
 
-from reconciler.model.actions import (
-    Action,
-    ActivatePrebaked,
-    Blocked,
-    BlockedReason,
-    Configure,
-    Hold,
-    HoldReason,
-    Install,
-    Nothing,
-    Origin,
-)
+from reconciler.model.actions import Action, ActivatePrebaked, Blocked, BlockedReason, Configure, Hold, HoldReason, Install, NoChange, Origin
 from reconciler.model.fleet import (
     Device,
     DeviceLink,
@@ -130,7 +119,7 @@ __all__ = [
     "ModelSource",
     "MqttAddress",
     "Needs",
-    "Nothing",
+    "NoChange",
     "Observed",
     "ObservedDevice",
     "OnFailure",

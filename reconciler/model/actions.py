@@ -50,7 +50,7 @@ class BlockedReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
+class NoChange:
     """The device is where Git wants it, or nothing is wanted of it."""
 
     device: DeviceId
@@ -112,4 +112,4 @@ class Blocked:
     also: tuple[BlockedReason, ...] = ()  # what would keep it from it too
 
 
-Action = Nothing | Install | ActivatePrebaked | Configure | Hold | Blocked
+Action = NoChange | Install | ActivatePrebaked | Configure | Hold | Blocked

@@ -6,7 +6,7 @@ costs nothing and a small change costs little.
 """
 
 from reconciler.plan.planner import Planner
-from reconciler.plan.reference import Reasoned, plan, reason
+from reconciler.plan.reference import DetailedPlan, detailed_plan, plan
 from reconciler.plan.rollout.memory import remember
 
-__all__ = ["Planner", "Reasoned", "plan", "reason", "remember"]
+__all__ = ["Planner", "DetailedPlan", "plan", "detailed_plan", "remember"]

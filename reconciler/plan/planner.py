@@ -13,18 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from reconciler.model import (
-    Action,
-    Desired,
-    Device,
-    DeviceId,
-    Digest,
-    GatewayId,
-    Nothing,
-    Observed,
-    ObservedDevice,
-    RolloutId,
-)
+from reconciler.model import Action, Desired, Device, DeviceId, Digest, GatewayId, NoChange, Observed, ObservedDevice, RolloutId
 from reconciler.plan.claims import Claim, Claims
 from reconciler.plan.device.evaluate import NOTHING_FAILED, evaluate
 from reconciler.plan.device.goal import Goal
@@ -134,7 +123,7 @@ class Planner:
         self._leave(device.name)
         group = None
         if claim.rollout is None:
-            self._by_name[device.name] = Nothing(device.name, UNCLAIMED)
+            self._by_name[device.name] = NoChange(device.name, UNCLAIMED)
         else:
             group = self._groups.get(claim.rollout)
             if group is None:

@@ -7,19 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from reconciler.model import (
-    Action,
-    Blocked,
-    BlockedReason,
-    Desired,
-    Device,
-    DeviceId,
-    Digest,
-    GatewayId,
-    Nothing,
-    Observed,
-    RolloutId,
-)
+from reconciler.model import Action, Blocked, BlockedReason, Desired, Device, DeviceId, Digest, GatewayId, NoChange, Observed, RolloutId
 from reconciler.plan.claims import Claims
 from reconciler.plan.device.evaluate import NOTHING_FAILED, evaluate
 from reconciler.plan.device.goal import gather
@@ -34,7 +22,7 @@ UNKNOWN = "reports, but Git does not know it"
 
 
 @dataclass(frozen=True, slots=True)
-class Reasoned:
+class DetailedPlan:
     """A plan, and how far the rollouts are by which it was made."""
 
     actions: tuple[Action, ...]
@@ -43,10 +31,10 @@ class Reasoned:
 
 def plan(desired: Desired, observed: Observed, now: datetime) -> tuple[Action, ...]:
     """Return exactly one action for every device of Git and every device that reports, by name."""
-    return reason(desired, observed, now).actions
+    return detailed_plan(desired, observed, now).actions
 
 
-def reason(desired: Desired, observed: Observed, now: datetime) -> Reasoned:
+def detailed_plan(desired: Desired, observed: Observed, now: datetime) -> DetailedPlan:
     """Plan, and tell how far each rollout is too."""
     claims = Claims(desired)
     claimed: dict[RolloutId, list[Device]] = {}
@@ -56,7 +44,7 @@ def reason(desired: Desired, observed: Observed, now: datetime) -> Reasoned:
         claim = claims.of(device)
         gateways[name] = claim.gateway
         if claim.rollout is None:
-            actions[name] = Nothing(name, UNCLAIMED)
+            actions[name] = NoChange(name, UNCLAIMED)
         else:
             claimed.setdefault(claim.rollout, []).append(device)
     verdicts = {
@@ -71,7 +59,7 @@ def reason(desired: Desired, observed: Observed, now: datetime) -> Reasoned:
         actions |= release(desired.rollouts[rollout], course, verdicts[rollout], gateways, scene).actions
     for name in observed.devices.keys() - desired.devices.keys():
         actions[name] = unknown(name)
-    return Reasoned(tuple(actions[name] for name in sorted(actions)), courses)
+    return DetailedPlan(tuple(actions[name] for name in sorted(actions)), courses)
 
 
 def _judge_all(  # noqa: PLR0913, PLR0917 - one parameter for each thing that this depends on

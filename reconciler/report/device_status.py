@@ -6,21 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from reconciler.model import (
-    Action,
-    ActivatePrebaked,
-    Blocked,
-    BlockedReason,
-    Configure,
-    DeviceId,
-    Digest,
-    Hold,
-    Install,
-    Nothing,
-    ObservedDevice,
-    Parameters,
-    Phase,
-)
+from reconciler.model import Action, ActivatePrebaked, Blocked, BlockedReason, Configure, DeviceId, Digest, Hold, Install, NoChange, ObservedDevice, Parameters, Phase
 from reconciler.report.conditions import Condition, Conditions, Status, carried, ready
 
 PRIORITY = ("Known", "Trusted", "Reporting", "Fits", "UpToDate")
@@ -63,7 +49,7 @@ class Distrust:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class PassStamp:
     """What every condition of one pass shares."""
 
     now: datetime
@@ -74,7 +60,7 @@ def device_status(  # noqa: PLR0913, PLR0917 - one parameter for each thing that
     action: Action,
     observed: ObservedDevice | None,
     model: str | None,
-    moment: Moment,
+    moment: PassStamp,
     previous: DeviceStatus | None,
     doubt: Distrust | None = None,
 ) -> DeviceStatus:
@@ -100,17 +86,17 @@ def device_status(  # noqa: PLR0913, PLR0917 - one parameter for each thing that
     )
 
 
-def _condition(kind: str, status: Status, reason: str, message: str, moment: Moment) -> Condition:
+def _condition(kind: str, status: Status, reason: str, message: str, moment: PassStamp) -> Condition:
     return Condition(kind, status, reason, message, moment.now, moment.commit)
 
 
-def _known(action: Action, moment: Moment) -> Condition:
+def _known(action: Action, moment: PassStamp) -> Condition:
     if isinstance(action, Blocked) and action.reason is BlockedReason.UNKNOWN:
         return _condition("Known", Status.FALSE, action.reason.value, action.why, moment)
     return _condition("Known", Status.TRUE, "InGit", "The fleet repository has this device.", moment)
 
 
-def _trusted(action: Action, doubt: Distrust | None, moment: Moment) -> Condition:
+def _trusted(action: Action, doubt: Distrust | None, moment: PassStamp) -> Condition:
     if isinstance(action, Blocked) and action.reason is BlockedReason.CLONED:
         return _condition("Trusted", Status.FALSE, action.reason.value, action.why, moment)
     if doubt is not None:
@@ -118,7 +104,7 @@ def _trusted(action: Action, doubt: Distrust | None, moment: Moment) -> Conditio
     return _condition("Trusted", Status.TRUE, "Trusted", "Nothing speaks against what it says.", moment)
 
 
-def _reporting(action: Action, observed: ObservedDevice | None, moment: Moment) -> Condition:
+def _reporting(action: Action, observed: ObservedDevice | None, moment: PassStamp) -> Condition:
     if observed is None:
         return _condition("Reporting", Status.UNKNOWN, "NeverSeen", "The device has not reported yet.", moment)
     if isinstance(action, Blocked) and BlockedReason.SILENT in {action.reason, *action.also}:
@@ -126,15 +112,15 @@ def _reporting(action: Action, observed: ObservedDevice | None, moment: Moment) 
     return _condition("Reporting", Status.TRUE, "Reporting", "The device reports, and its signature holds.", moment)
 
 
-def _fits(action: Action, moment: Moment) -> Condition:
+def _fits(action: Action, moment: PassStamp) -> Condition:
     if isinstance(action, Blocked) and action.reason in _UNFIT:
         return _condition("Fits", Status.FALSE, action.reason.value, action.why, moment)
     return _condition("Fits", Status.TRUE, "Fits", "The device can hold and run what is wanted.", moment)
 
 
-def _up_to_date(action: Action, moment: Moment) -> Condition:
+def _up_to_date(action: Action, moment: PassStamp) -> Condition:
     match action:
-        case Nothing():
+        case NoChange():
             return _condition("UpToDate", Status.TRUE, "UpToDate", action.why, moment)
         case Install() | ActivatePrebaked() | Configure():
             return _condition("UpToDate", Status.FALSE, "Updating", action.why, moment)

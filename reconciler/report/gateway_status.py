@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.report.conditions import Condition, Conditions, Status, carried, ready
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 
 PRIORITY = ("SourceReady", "Valid", "LinksUp")  # strangers keep nothing from working
 _STRANGERS_NAMED = 5
@@ -48,7 +48,7 @@ class GatewayStatus:
         return self.conditions[0]
 
 
-def gateway_status(facts: GatewayFacts, moment: Moment, previous: GatewayStatus | None) -> GatewayStatus:
+def gateway_status(facts: GatewayFacts, moment: PassStamp, previous: GatewayStatus | None) -> GatewayStatus:
     """Build the gateway's conditions."""
 
     def condition(kind: str, wrong: str | None, reason: str, message: str) -> Condition:

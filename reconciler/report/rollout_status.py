@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reconciler.model import RolloutId, RolloutReport
 from reconciler.report.conditions import Condition, Conditions, Status, carried, ready
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 
 PRIORITY = ("WithinBudget", "Complete")
 
@@ -53,7 +53,7 @@ class RolloutStatus:
         return self.conditions[0]
 
 
-def rollout_status(facts: RolloutFacts, moment: Moment, previous: RolloutStatus | None) -> RolloutStatus:
+def rollout_status(facts: RolloutFacts, moment: PassStamp, previous: RolloutStatus | None) -> RolloutStatus:
     """Build a rollout's conditions; `since` of Complete says since when it waits."""
     parts = (_within_budget(facts, moment), _complete(facts, moment))
     before = previous.conditions if previous is not None else ()
@@ -62,7 +62,7 @@ def rollout_status(facts: RolloutFacts, moment: Moment, previous: RolloutStatus 
     return RolloutStatus(facts, (*summary, *kept))
 
 
-def _within_budget(facts: RolloutFacts, moment: Moment) -> Condition:
+def _within_budget(facts: RolloutFacts, moment: PassStamp) -> Condition:
     stopped = facts.word.stopped
     if not stopped:
         return _condition("WithinBudget", Status.TRUE, "WithinBudget", "The failure budget is not spent.", moment)
@@ -72,7 +72,7 @@ def _within_budget(facts: RolloutFacts, moment: Moment) -> Condition:
     return _condition("WithinBudget", Status.FALSE, "FailureBudgetSpent", f"{stopped}, until Git changes", moment)
 
 
-def _complete(facts: RolloutFacts, moment: Moment) -> Condition:
+def _complete(facts: RolloutFacts, moment: PassStamp) -> Condition:
     if facts.complete:
         return _condition("Complete", Status.TRUE, "Complete", "All waves are over.", moment)
     if facts.held:
@@ -82,5 +82,5 @@ def _complete(facts: RolloutFacts, moment: Moment) -> Condition:
     )
 
 
-def _condition(kind: str, status: Status, reason: str, message: str, moment: Moment) -> Condition:
+def _condition(kind: str, status: Status, reason: str, message: str, moment: PassStamp) -> Condition:
     return Condition(kind, status, reason, message, moment.now, moment.commit)

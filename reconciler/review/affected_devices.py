@@ -7,25 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from reconciler.model import (
-    Action,
-    ActivatePrebaked,
-    Blocked,
-    Configure,
-    Desired,
-    DeviceId,
-    FailureBudget,
-    GatewayId,
-    Hold,
-    Install,
-    Model,
-    Nothing,
-    Observed,
-    OnFailure,
-    Parameters,
-    RolloutId,
-)
-from reconciler.plan import reason
+from reconciler.model import Action, ActivatePrebaked, Blocked, Configure, Desired, DeviceId, FailureBudget, GatewayId, Hold, Install, Model, NoChange, Observed, OnFailure, Parameters, RolloutId
+from reconciler.plan import detailed_plan
 from reconciler.plan.claims import Claims
 
 NO_LIMIT = 10_000_000
@@ -75,7 +58,7 @@ def impact_of(
         claim = claims.of(device)
         unclaimed += claim.rollout is None
         unserved += claim.gateway is None
-        if isinstance(action, Nothing) and not isinstance(old.get(device.name), Install | Configure | ActivatePrebaked):
+        if isinstance(action, NoChange) and not isinstance(old.get(device.name), Install | Configure | ActivatePrebaked):
             continue
         earlier = before.devices.get(device.name)
         desired = _desired(after, claim.rollout, device.name)
@@ -84,7 +67,7 @@ def impact_of(
         )
         if desired != desired_before or _substance(action) != _substance(old.get(device.name)):
             affected.append(AffectedDevice(device.name, claim.rollout, claim.gateway, action))
-        elif not isinstance(action, Nothing):
+        elif not isinstance(action, NoChange):
             pending += 1
     return Impact(tuple(affected), pending, unclaimed, unserved)
 
@@ -107,7 +90,7 @@ def unheld(desired: Desired, observed: Observed, now: datetime) -> tuple[Action,
         )
         for name, rollout in desired.rollouts.items()
     }
-    return reason(replace(desired, rollouts=rollouts), observed, now).actions
+    return detailed_plan(replace(desired, rollouts=rollouts), observed, now).actions
 
 
 def _desired(desired: Desired, name: RolloutId | None, device: DeviceId) -> _DesiredModel:
@@ -130,5 +113,5 @@ def _substance(action: Action | None) -> Mapping[str, object]:
             return {"parameters": dict(parameters)}
         case Blocked(reason=why) | Hold(reason=why):
             return {"reason": why}
-        case Nothing() | None:
+        case NoChange() | None:
             return {}

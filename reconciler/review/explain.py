@@ -7,21 +7,8 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reconciler.model import (
-    Action,
-    Desired,
-    Device,
-    DeviceId,
-    DeviceType,
-    GatewayId,
-    Model,
-    MqttAddress,
-    Nothing,
-    Rollout,
-    RolloutId,
-    SerialAddress,
-)
-from reconciler.plan import reason
+from reconciler.model import Action, Desired, Device, DeviceId, DeviceType, GatewayId, Model, MqttAddress, NoChange, Rollout, RolloutId, SerialAddress
+from reconciler.plan import detailed_plan
 from reconciler.plan.claims import Claims
 from reconciler.plan.rollout.evaluation import RolloutEvaluation
 from reconciler.report.conditions import Status
@@ -111,9 +98,9 @@ def explain(name: DeviceId, inputs: ExplanationInputs, now: datetime) -> Explana
         before=desired,
         missing_status=MissingStatus.ASSUME_SILENT,
     )
-    reasoned = reason(desired, seen, now)
+    reasoned = detailed_plan(desired, seen, now)
     action = next(each for each in reasoned.actions if each.device == name)
-    evaluation = reasoned.courses.get(rollout.name) if rollout is not None else None
+    evaluation = reasoned.evaluations.get(rollout.name) if rollout is not None else None
     return Explanation(
         name,
         tuple(_desired(inputs, device, rollout, claim.gateway)),
@@ -268,7 +255,7 @@ def _next(inputs: ExplanationInputs, action: Action, report: GatewayReport | Non
 
 
 def _describe(action: Action) -> str:
-    if isinstance(action, Nothing):
+    if isinstance(action, NoChange):
         return f"no change: {action.why}"
     kind = type(action).__name__
     return f"{kind.lower()}: {action.why}"

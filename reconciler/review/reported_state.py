@@ -42,10 +42,10 @@ from reconciler.report.rollout_status import RolloutStatus
 from reconciler.report.status_files import read_gateway_file
 from reconciler.report.status_scan import StatusScan, UnreadableStatus, scan_status
 
-Pair = tuple[ModelRef, TypeId]
+ArtifactKey = tuple[ModelRef, TypeId]
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # confirmation time of an assumed device: its soak is over
 
-DEVICES = "devices/"  # the layout of a status branch (reconciler.engine.status.statuses)
+DEVICES = "devices/"  # the layout of a status branch (reconciler.engine.status.renderer)
 ROLLOUTS = "rollouts/"
 GATEWAY = "gateway.yaml"
 
@@ -109,13 +109,13 @@ def model_of(status: StatusScan) -> ModelRef | None:
     return ModelRef(name, Version(version)) if name else None
 
 
-def running(reported: ReportedState, desired: Desired, except_models: Iterable[ModelRef] = ()) -> dict[Pair, Artifact]:
+def running(reported: ReportedState, desired: Desired, except_models: Iterable[ModelRef] = ()) -> dict[ArtifactKey, Artifact]:
     """Return the packs that devices run: the digest from the status, the requirements from the model document.
 
     `except_models` are those whose document has changed since devices received them.
     """
     left_out = frozenset(except_models)
-    found: dict[Pair, Artifact] = {}
+    found: dict[ArtifactKey, Artifact] = {}
     for name, status in reported.devices.items():
         device, ref = desired.devices.get(name), model_of(status)
         if device is None or ref is None or status.running is None or ref in left_out:
@@ -137,7 +137,7 @@ class MissingStatus(Enum):
 def observed(  # noqa: PLR0913 - one parameter for each thing that this depends on
     reported: ReportedState,
     desired: Desired,
-    artifacts: Mapping[Pair, Artifact],
+    artifacts: Mapping[ArtifactKey, Artifact],
     now: datetime,
     *,
     before: Desired,
@@ -154,7 +154,7 @@ class _Reconstruction:
     desired: Desired
     before: Desired
     now: datetime
-    artifacts: dict[Pair, Artifact]
+    artifacts: dict[ArtifactKey, Artifact]
     missing_status: MissingStatus
     devices: dict[DeviceId, ObservedDevice] = field(default_factory=dict)
     quarantined: set[tuple[DeviceId, Digest]] = field(default_factory=set)
@@ -214,7 +214,7 @@ class _Reconstruction:
             self.now, Phase.CONFIRMED, running, confirmed_since=LONG_AGO, parameters=parameters
         )
 
-    def _pack(self, pair: Pair) -> Digest | None:
+    def _pack(self, pair: ArtifactKey) -> Digest | None:
         """Return the digest of a pack that no status names; None if the model has changed since."""
         model = self.desired.models.get(pair[0])
         if model is None or _substance(model) != _substance(self.before.models.get(pair[0])):
@@ -264,11 +264,11 @@ def _parameters(desired: Desired, status: StatusScan, wanted: _DesiredOfDevice |
     return model.parameters if model is not None and status.phase is Phase.CONFIRMED else {}
 
 
-def _artifact(pair: Pair, digest: Digest, model: Model) -> Artifact:
+def _artifact(pair: ArtifactKey, digest: Digest, model: Model) -> Artifact:
     needs: Needs = model.needs
     return Artifact(pair[0], pair[1], digest, needs.slot_bytes, needs.arena_bytes, needs.operators)
 
 
-def _placeholder(pair: Pair) -> Digest:
+def _placeholder(pair: ArtifactKey) -> Digest:
     """Return a digest for a pack whose own is not known."""
     return Digest(hashlib.sha256(f"{pair[0]} on {pair[1]}".encode()).hexdigest())

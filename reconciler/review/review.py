@@ -21,13 +21,13 @@ from reconciler.model import (
     RolloutId,
     TypeId,
 )
-from reconciler.plan import reason
+from reconciler.plan import detailed_plan
 from reconciler.review.affected_devices import AffectedDevice, Impact, impact_of
 from reconciler.review.document_diff import DocumentChange, differences
 from reconciler.review.forecast import RolloutReview, review_rollout
 from reconciler.review.reported_state import (
     MissingStatus,
-    Pair,
+    ArtifactKey,
     ReportedState,
     changed_models,
     model_of,
@@ -63,7 +63,7 @@ class Fit:
 class BlockedDevices:
     """Devices that cannot reach the desired state of the head, for one reason."""
 
-    reason: str
+    detailed_plan: str
     rollout: RolloutId | None
     message: str  # of the first
     devices: tuple[DeviceId, ...]
@@ -93,7 +93,7 @@ class ReviewInputs:
     """What a review uses besides the documents."""
 
     reported: ReportedState
-    built: Mapping[Pair, Artifact]  # of the head's models, from a build store
+    built: Mapping[ArtifactKey, Artifact]  # of the head's models, from a build store
     size: PayloadSizer
     observed: Observed | None = None  # given explicitly; otherwise reconstructed from the reports
 
@@ -104,7 +104,7 @@ def review(before: Desired, after: Desired, inputs: ReviewInputs, now: datetime)
     observed_before, observed_after = _observed(before, after, inputs, now)
     models = _running_models(reported, observed_before)
     impact = impact_of(before, observed_before, after, observed_after, now)
-    evaluations = reason(after, observed_after, now).courses
+    evaluations = detailed_plan(after, observed_after, now).evaluations
     by_rollout: dict[RolloutId, list[AffectedDevice]] = defaultdict(list)
     for each in impact.affected:
         if each.rollout is not None:
@@ -161,9 +161,9 @@ def _running_models(reported: ReportedState, seen_before: Observed) -> dict[Devi
     return {**found, **{name: ref for name, each in reported.devices.items() if (ref := model_of(each)) is not None}}
 
 
-def _fits(desired: Desired, impact: Impact, built: Mapping[Pair, Artifact]) -> list[Fit]:
+def _fits(desired: Desired, impact: Impact, built: Mapping[ArtifactKey, Artifact]) -> list[Fit]:
     """Compare what each model requires with what each affected device type has."""
-    counts: dict[Pair, int] = defaultdict(int)
+    counts: dict[ArtifactKey, int] = defaultdict(int)
     for each in impact.affected:
         if each.rollout is not None:
             counts[desired.rollouts[each.rollout].model, desired.devices[each.device].type] += 1

@@ -10,17 +10,8 @@ from enum import StrEnum
 
 import yaml
 
-from reconciler.model import (
-    Desired,
-    DeviceId,
-    GatewayId,
-    ModelRef,
-    Nothing,
-    Observed,
-    Rollout,
-    RolloutId,
-)
-from reconciler.plan import reason
+from reconciler.model import Desired, DeviceId, GatewayId, ModelRef, NoChange, Observed, Rollout, RolloutId
+from reconciler.plan import detailed_plan
 from reconciler.plan.claims import Claims
 from reconciler.plan.revision import revision_of
 from reconciler.report.conditions import Status
@@ -57,7 +48,7 @@ class StuckDevice:
 
     device: DeviceId
     gateway: GatewayId
-    reason: str
+    detailed_plan: str
     message: str
     since: datetime | None
 
@@ -133,7 +124,7 @@ def _overview(
         waves=newest.facts.waves,
         message="" if state is RolloutState.COMPLETE else newest.ready.message,
         reported_by=tuple(sorted(current)),
-        reported_at=max((each.facts.word.at for each in current.values() if each.facts.word.at), default=None),
+        reported_at=max((each.facts.report.at for each in current.values() if each.facts.report.at), default=None),
         stuck=tuple(stuck[:STUCK_SHOWN]),
         stuck_count=len(stuck),
         ends_at=ends_at,
@@ -143,7 +134,7 @@ def _overview(
 
 def _rank(status: RolloutStatus, revision: str) -> tuple[bool, bool, int, datetime]:
     """Rank statuses by how much a gateway knows: each reports all devices, but sees those of others with a delay."""
-    facts, word = status.facts, status.facts.word
+    facts, word = status.facts, status.facts.report
     done = sum(wave.done for wave in facts.waves)
     return word.revision == revision, bool(word.stopped), done, word.at or _EVER
 
@@ -151,7 +142,7 @@ def _rank(status: RolloutStatus, revision: str) -> tuple[bool, bool, int, dateti
 def state_of(status: RolloutStatus) -> RolloutState:
     """Return the state of a rollout from its status."""
     facts = status.facts
-    if facts.word.stopped:
+    if facts.report.stopped:
         return RolloutState.ROLLED_BACK if facts.rolled_back else RolloutState.STOPPED
     if facts.complete:
         return RolloutState.COMPLETE
@@ -161,7 +152,7 @@ def state_of(status: RolloutStatus) -> RolloutState:
 def _stuck(statuses: Mapping[GatewayId, RolloutStatus], reported: ReportedState) -> Iterable[StuckDevice]:
     """Find failed, missing and incapable devices; each gateway's report counts for its own devices."""
     for gateway, status in statuses.items():
-        word = status.facts.word
+        word = status.facts.report
         files = reported.gateways[gateway].files
         for kind, names in (("failed", word.failed), ("missing", word.missing), ("out", word.out)):
             for name in names:
@@ -187,7 +178,7 @@ class _Forecast:
             reported, desired, running(reported, desired), now, before=desired, missing_status=MissingStatus.ASSUME_NEW
         )
         claims = Claims(desired)
-        left = [action for action in unheld(desired, seen, now) if not isinstance(action, Nothing)]
+        left = [action for action in unheld(desired, seen, now) if not isinstance(action, NoChange)]
         self._affected = [
             AffectedDevice(action.device, claim.rollout, claim.gateway, action)
             for action in left
@@ -200,7 +191,7 @@ class _Forecast:
             if ref is not None:
                 models[name] = ref
         self._loads = loads(desired, self._affected, models, size)
-        self._evaluations = reason(desired, seen, now).courses
+        self._evaluations = detailed_plan(desired, seen, now).evaluations
 
     def waves(self, rollout: Rollout) -> tuple[WaveFacts, ...]:
         """Return the waves of a rollout that no gateway has reported."""

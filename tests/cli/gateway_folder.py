@@ -12,19 +12,10 @@ from click.testing import CliRunner, Result
 from reconciler.cli import cli
 from reconciler.daemon import runtime_status
 from reconciler.devices.link import LinkStatistics
-from reconciler.devices.reports import (
-    CapabilitiesBody,
-    DecisionReason,
-    DeviceReport,
-    Flag,
-    ModelPlace,
-    Score,
-    Summary,
-    encode_body,
-)
+from reconciler.devices.reports import CapabilitiesBody, DecisionReason, DeviceReport, Flag, ModelLocation, Score, Summary, encode_body
 from reconciler.engine.observed.summaries import Summaries
 from reconciler.engine.state.database import Delivery, DeviceRecord, Failure, StateDatabase
-from reconciler.engine.status.statuses import GATEWAY
+from reconciler.engine.status.renderer import GATEWAY
 from reconciler.errors import FleetError
 from reconciler.model import (
     Action,
@@ -38,7 +29,7 @@ from reconciler.model import (
     TypeId,
     Version,
 )
-from reconciler.report.device_status import Moment, device_status
+from reconciler.report.device_status import PassStamp, device_status
 from reconciler.report.gateway_status import GatewayFacts, SourceState, gateway_status
 from reconciler.report.status_files import device_file, gateway_file
 
@@ -47,7 +38,7 @@ COMMIT = "7d1f0c29a4be5b3e8d6c01f7a92e4c58b3d6f011"
 RUNS, FAILED = Digest("ab" * 32), Digest("cd" * 32)
 WEAR = ModelRef("wear", Version("1"))
 REPORT = DeviceReport(
-    counter=9, sequence=4, epoch=1, gateway=b"\x11" * 8, phase=Phase.CONFIRMED, place=ModelPlace.SLOT_A,
+    counter=9, sequence=4, epoch=1, gateway=b"\x11" * 8, phase=Phase.CONFIRMED, place=ModelLocation.SLOT_A,
     running=bytes.fromhex(RUNS)[:16], other=None, why=DecisionReason.CONFIRMED, failed=None, error=-31,
     flags=Flag.GOLDEN_VECTORS_FAILED | Flag.INFERENCE_FAULT, parameters=0, boots=3, inferences=120, anomalies=7,
     faults=1, transfer=None,
@@ -82,7 +73,7 @@ class GatewayFolder:
 
     def publish(self, *actions: Action, model: str | None = "wear@1") -> None:
         """Write the status of the last pass: these actions, and the enforced commit."""
-        observed_at = Moment(NOW, COMMIT)
+        observed_at = PassStamp(NOW, COMMIT)
         gateway = gateway_status(GatewayFacts("hall", SourceState(True, "Fetched", "")), observed_at, None)  # noqa: FBT003
         files = {GATEWAY: gateway_file(gateway)}
         for action in actions:

@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 from reconciler.cli import cli
 from reconciler.compiler.errors import BuildFailed, OperatorUnsupported, PackMalformed
 from reconciler.compiler.pack.pack_format import SectionId, assemble, disassemble
-from reconciler.compiler.reference.run import Reference, generate_inputs
-from reconciler.compiler.runner import ExecutionTarget, runner_is_built
-from tests.compiler.flatbuilder import Model
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
+from reconciler.compiler.engine_runner import ExecutionTarget, runner_is_built
+from tests.compiler.tflite_builder import Model
 from tests.compiler.make_vectors import good_packs
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "fleet-repo-example"
@@ -154,7 +154,7 @@ def test_a_pack_runs_on_the_device_engine(tmp_path: Path, name: str, place: Exec
     if not runner_is_built(place):
         pytest.skip("needs `make firmware-runner`")
     data = good_packs()[name]
-    reference = Reference(data)
+    reference = ReferenceInterpreter(data)
     (tmp_path / "x.pack").write_bytes(data)
     given = reference.inputs[0]
     raw = [generate_inputs(seed, [given])[0] for seed in (5, 6, 7)]

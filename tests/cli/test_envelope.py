@@ -13,7 +13,7 @@ from reconciler.cli import cli
 from reconciler.errors import Refused
 from signing.delegation import Delegation, delegate
 from signing.envelope import ConfigureOrder, InstallOrder, make
-from signing.names import EngineContract, target
+from signing.identifiers import EngineContract, target
 from tests.signing.forge import Key
 
 ROOT, GATEWAY = Key(), Key()

@@ -16,7 +16,7 @@ from reconciler.cli import cli
 from reconciler.errors import Refused, Unusable
 from signing import gateway_keystore
 from signing.delegation import Delegation
-from signing.names import vendor_id
+from signing.identifiers import vendor_id
 
 SECRET = "correct horse battery staple"  # noqa: S105 - a secret of this test alone
 

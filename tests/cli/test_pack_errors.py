@@ -11,14 +11,14 @@ import numpy as np
 from reconciler.cli.inputs.payload_sizes import PayloadSizes
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.service import BuildService
-from reconciler.compiler.store import ArtifactStore
+from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.model import ModelRef, TypeId, Version
 from reconciler.review.transfer_volume import TransferKind
 from tests.cli.test_build_and_pack import TYPE, run
-from tests.compiler.flatbuilder import Model
+from tests.compiler.tflite_builder import Model
 from tests.compiler.recipes import Files, forest_recipe
 from tests.compiler.test_ends import dense
-from tests.plan.fleets import ESP32, V1, V2, device, fleet
+from tests.plan.example_fleet import ESP32, V1, V2, device, fleet
 from tests.review.changes import fleet_files, reviewed, rollout_document, works
 
 HEAD = {"apiVersion": "tinyfleet/v1alpha1", "kind": "Observed"}

@@ -16,24 +16,9 @@ from reconciler.cli.commands.plan import FORMATS
 from reconciler.cli.views.plan_groups import PlanResult
 from reconciler.cli.views.rollout_lines import RolloutLine, rollout_lines
 from reconciler.errors import Invalid, Unusable
-from reconciler.model import (
-    ActivatePrebaked,
-    Blocked,
-    BlockedReason,
-    Commit,
-    Configure,
-    DeviceId,
-    Hold,
-    HoldReason,
-    Install,
-    Nothing,
-    Origin,
-    Rollout,
-    RolloutId,
-    Selector,
-)
-from reconciler.plan import plan, reason
-from tests.plan.fleets import (
+from reconciler.model import ActivatePrebaked, Blocked, BlockedReason, Commit, Configure, DeviceId, Hold, HoldReason, Install, NoChange, Origin, Rollout, RolloutId, Selector
+from reconciler.plan import detailed_plan, plan
+from tests.plan.example_fleet import (
     BUILT,
     ESP32,
     EVERYWHERE,
@@ -203,7 +188,7 @@ def test_all_lists_every_device(form: str) -> None:
 
 
 def test_json_lists_devices_without_a_change_only_on_request() -> None:
-    quiet = PlanResult((Nothing(DeviceId("d1"), "w"),), Commit(""), NOW, assumed=False)
+    quiet = PlanResult((NoChange(DeviceId("d1"), "w"),), Commit(""), NOW, assumed=False)
     short, full = (json.loads(FORMATS["json"](quiet, every=every)) for every in (False, True))
     assert (short["counts"]["no-change"], short["actions"], short["commit"]) == (1, [], None)
     assert full["actions"] == [{"device": "d1", "action": "no-change", "message": "w"}]
@@ -230,7 +215,7 @@ EACH_KIND = (
     Install(DeviceId("d3"), EVERYWHERE.name, V2, Origin.OTHER_SLOT, {"threshold": 0.5}, "still there"),
     ActivatePrebaked(DeviceId("d4"), EVERYWHERE.name, V1, {}, "made with it"),
     Configure(DeviceId("d5"), EVERYWHERE.name, {"threshold": 0.7}, "0.5 → 0.7"),
-    Nothing(DeviceId("d6"), "fine"),
+    NoChange(DeviceId("d6"), "fine"),
 )
 
 
@@ -293,7 +278,7 @@ PROGRESS = [
 @pytest.mark.parametrize(("rollout", "summary"), PROGRESS)
 def test_a_plan_shows_the_progress_of_each_rollout(rollout: Rollout, summary: str) -> None:
     desired = fleet([device(1), device(2), device(3, TINY.name)], [rollout, FIRST])
-    reasoned = reason(desired, observe({name: seen() for name in ("d001", "d002", "d003")}, *BUILT), NOW)
+    reasoned = detailed_plan(desired, observe({name: seen() for name in ("d001", "d002", "d003")}, *BUILT), NOW)
     summaries = {each.rollout: each.summary for each in rollout_lines(desired, reasoned)}
     assert summaries["everywhere"] == summary
 
@@ -301,10 +286,10 @@ def test_a_plan_shows_the_progress_of_each_rollout(rollout: Rollout, summary: st
 def test_a_complete_and_a_stopped_rollout() -> None:
     desired = fleet([device(1)], [EVERYWHERE])
     wanted = digest_of(V2, ESP32.name)
-    done = reason(desired, observe({"d001": seen(wanted, parameters={"threshold": 0.5})}, *BUILT), NOW)
+    done = detailed_plan(desired, observe({"d001": seen(wanted, parameters={"threshold": 0.5})}, *BUILT), NOW)
     assert [(each.complete, each.summary) for each in rollout_lines(desired, done)] == [(True, "m@2, complete")]
     observed = replace(observe({"d001": seen()}, *BUILT), quarantined=frozenset({(DeviceId("d001"), wanted)}))
-    stopped = reason(desired, observed, NOW)
+    stopped = detailed_plan(desired, observed, NOW)
     assert [each.summary for each in rollout_lines(desired, stopped)] == ["m@2, stopped: 1 failed, 0 allowed"]
 
 

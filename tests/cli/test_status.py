@@ -11,10 +11,10 @@ import pytest
 
 from reconciler.daemon.instance_lock import held
 from reconciler.engine.state.database import MIGRATIONS
-from reconciler.model import Blocked, BlockedReason, DeviceId, Nothing, RolloutId
+from reconciler.model import Blocked, BlockedReason, DeviceId, NoChange, RolloutId
 from tests.cli.gateway_folder import FAILED, RUNS, GatewayFolder, gateway_folder
 
-RUNS_IT = Nothing(DeviceId("pump-1"), "runs wear@1")
+RUNS_IT = NoChange(DeviceId("pump-1"), "runs wear@1")
 SILENT = Blocked(DeviceId("pump-2"), RolloutId("wear"), BlockedReason.SILENT, "not reporting since noon")
 
 

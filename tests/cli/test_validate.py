@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from reconciler.cli import cli
-from reconciler.load.schemas import KINDS, text_of
+from reconciler.load.schemas import KINDS, schema_text
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "fleet-repo-example"
 
@@ -168,8 +168,8 @@ def test_a_commit_outside_a_repository(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_schema_prints_a_kind(kind: str) -> None:
-    assert run("schema", kind).stdout == text_of(kind)
-    assert run("schema", kind.lower()).stdout == text_of(kind)
+    assert run("schema", kind).stdout == schema_text(kind)
+    assert run("schema", kind.lower()).stdout == schema_text(kind)
 
 
 def test_schema_writes_all_kinds(tmp_path: Path) -> None:

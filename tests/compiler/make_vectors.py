@@ -14,9 +14,9 @@ from reconciler.compiler.errors import PackMalformed
 from reconciler.compiler.pack.checker import check_pack
 from reconciler.compiler.pack.decision_head import DecisionMode
 from reconciler.compiler.pack.pack_format import ElementType, Parameter, name_hash
-from reconciler.compiler.pack.threshold import build_threshold
+from reconciler.compiler.pack.threshold import build_threshold_pack
 from reconciler.compiler.payload.patch import apply_patch, make_patch
-from reconciler.compiler.reference.run import Reference, generate_inputs
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from reconciler.compiler.tflite.network_pack import Decision, build_network
 from tests.compiler.flatbuilder import Model
 from tests.compiler.forests import forest_packs
@@ -131,10 +131,10 @@ def good_packs() -> dict[str, bytes]:
         parameters=(Parameter(name_hash("threshold"), 1000, 0, 1 << 30),),
     ).data
     weights = [3, -4, 5, 100, -100, 127, -127, 0]
-    packs["threshold int16"] = build_threshold(
+    packs["threshold int16"] = build_threshold_pack(
         weights, threshold=50, bias=-1000, shift=4, inputs=[range(8), [32767, -32768] * 4]
     )
-    packs["threshold int8"] = build_threshold(
+    packs["threshold int8"] = build_threshold_pack(
         weights, threshold=-5, shift=0, element=ElementType.INT8, inputs=[range(8), [127, -128] * 4]
     )
     return packs | forest_packs()
@@ -164,7 +164,7 @@ def pack_vectors() -> dict[str, Any]:
     packs = good_packs()
     good = []
     for name, data in packs.items():
-        reference = Reference(data)
+        reference = ReferenceInterpreter(data)
         runs = []
         for seed in (1, 12345, 0xDEADBEEF):
             inputs = generate_inputs(seed, reference.inputs)

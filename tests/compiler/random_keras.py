@@ -19,8 +19,8 @@ import numpy as np
 import tensorflow as tf
 
 from reconciler.compiler.errors import BuildFailed
-from reconciler.compiler.reference.run import Reference
-from reconciler.compiler.tflite.convert import convert
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter
+from reconciler.compiler.tflite.tensorflow_converter import convert
 from reconciler.compiler.tflite.network_pack import build_network
 from reconciler.compiler.tflite.oracle import Oracle
 
@@ -104,7 +104,7 @@ def judge(seed: int) -> str:
     rng = np.random.default_rng(seed)
     try:
         int8 = convert("m.keras", data, rng.normal(0, 1, (20, int(np.prod(model.inputs[0].shape[1:]))))).int8
-        reference = Reference(build_network(int8).data)
+        reference = ReferenceInterpreter(build_network(int8).data)
     except BuildFailed as error:
         return f"refused: {str(error)[:100]}"
     oracle = Oracle(int8)

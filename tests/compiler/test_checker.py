@@ -28,7 +28,7 @@ from reconciler.compiler.pack.pack_format import (
     encode_golden,
 )
 from reconciler.compiler.pack.plan_section import decode_tensors
-from reconciler.compiler.reference.run import Reference, generate_inputs
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from tests.compiler.make_vectors import good_packs
 
 PACKS = good_packs()
@@ -66,7 +66,7 @@ def test_what_passes_the_check_can_be_run(name: str, data: st.DataObject) -> Non
         return
     inputs, _ = decode_io(spoiled.section(SectionId.IO))
     try:
-        outcome = Reference(whole).run(generate_inputs(99, inputs))
+        outcome = ReferenceInterpreter(whole).run(generate_inputs(99, inputs))
     except DoesNotFit:  # the oracle gathers all that an operator reads; the engine in C goes through it
         return
     assert -(1 << 31) <= outcome.decision < 1 << 31

@@ -11,7 +11,7 @@ from reconciler.compiler.errors import BuildGateFailed
 from reconciler.compiler.recipe import GateSpec
 from reconciler.compiler.sandbox import BuildJob, run_job
 from reconciler.compiler.service import BuildService
-from reconciler.compiler.store import ArtifactStore
+from reconciler.compiler.artifact_store import ArtifactStore
 from tests.compiler.recipes import Files, forest_recipe
 
 distributed = pytest.importorskip("distributed", reason="needs the extra `dask`")

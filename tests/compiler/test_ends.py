@@ -15,9 +15,9 @@ import pytest
 from reconciler.compiler.errors import BuildFailed, DoesNotFit, ModelUnreadable, OperatorUnsupported
 from reconciler.compiler.pack.pack_format import SectionId, decode_io, disassemble
 from reconciler.compiler.recipe import GateSpec, Recipe, recipe_of
-from reconciler.compiler.reference.run import Reference
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.sandbox import BuildJob, run_job
-from reconciler.compiler.source_files import SourceUnavailable, fetcher
+from reconciler.compiler.source_fetcher import SourceUnavailable, fetcher
 from reconciler.compiler.tflite.model_archives import unpack
 from reconciler.compiler.tflite.network_pack import build_network
 from reconciler.compiler.tflite.oracle import Oracle
@@ -63,7 +63,7 @@ def test_another_type_at_the_ends_is_cut_off(kind: str) -> None:
     assert len(network.notes) == 2
     inputs, outputs = decode_io(disassemble(network.data).section(SectionId.IO))
     assert [inputs[0].zero_point, outputs[0].zero_point] == [3, -4]
-    oracle, reference = Oracle(data), Reference(network.data)
+    oracle, reference = Oracle(data), ReferenceInterpreter(network.data)
     for seed in range(5):
         x = np.random.default_rng(seed).integers(-128, 128, 6)
         (ours,) = reference.run([x.astype(np.int8).tobytes()]).outputs

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sklearn.ensemble import ExtraTreesClassifier, IsolationForest, RandomForestClassifier
 
 from reconciler.compiler.errors import BuildFailed, DoesNotFit, PackMalformed
-from reconciler.compiler.evaluation.datasets import Table
+from reconciler.compiler.datasets import Dataset
 from reconciler.compiler.forest.ensemble import (
     Ensemble,
     Grid,
@@ -41,7 +41,7 @@ from reconciler.compiler.pack.forest_section import (
 )
 from reconciler.compiler.pack.pack_format import SectionId, disassemble
 from reconciler.compiler.reference.forest import raw_features, scaled_feature, sums, tree_inputs
-from reconciler.compiler.reference.run import Reference
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.model import FeatureOf, TrainSpec
 from tests.compiler.forests import all_statistics, random_forest
 
@@ -51,8 +51,8 @@ def rows(seed: int, count: int = 400) -> np.ndarray:
     return np.asarray(np.rint(rng.normal(0, 800, (count, 3)) @ [[1, 0.4, 0.2], [0, 0.8, 0.3], [0, 0, 0.6]]))
 
 
-def table(seed: int, count: int = 400, labels: np.ndarray | None = None) -> Table:
-    return Table(("a", "b", "c"), rows(seed, count), labels)
+def table(seed: int, count: int = 400, labels: np.ndarray | None = None) -> Dataset:
+    return Dataset(("a", "b", "c"), rows(seed, count), labels)
 
 
 # ---------------------------------------------------------------- the format
@@ -194,9 +194,9 @@ def test_eight_bits_change_few_decisions() -> None:
 def test_the_pack_computes_what_was_measured(method: str, scheme: str) -> None:
     data = rows(1)
     labels = (data[:, 0] > 300).astype(float)
-    grown = grow(Table(("a", "b", "c"), data, labels), TrainSpec(method, 8, 100, 7), scheme=scheme, parameters={})
+    grown = grow(Dataset(("a", "b", "c"), data, labels), TrainSpec(method, 8, 100, 7), scheme=scheme, parameters={})
     check_pack(grown.data)
-    reference = Reference(grown.data)
+    reference = ReferenceInterpreter(grown.data)
     assert reference.first_wrong_golden() is None
     judged = rows(2, 60)
     for row, wanted in zip(judged, grown.device_sums(judged), strict=True):
@@ -208,7 +208,7 @@ def test_a_large_forest_gets_jumps_and_says_the_same() -> None:
     data = np.random.default_rng(5).integers(-2000, 2000, (4000, 3)).astype(float)
     labels = (data.sum(axis=1) > 0).astype(float)
     train = TrainSpec("extra-trees", 3, seed=1, max_depth=20)
-    grown = grow(Table(("a", "b", "c"), data, labels), train, scheme="int16", parameters={})
+    grown = grow(Dataset(("a", "b", "c"), data, labels), train, scheme="int16", parameters={})
     assert grown.quantized.forest.jump_bits
     check_pack(grown.data)
     assert (grown.device_sums(data).argmax(axis=1) == grown.exact_sums(data).argmax(axis=1)).mean() > 0.999
@@ -219,7 +219,7 @@ def test_windows_become_features() -> None:
     quiet, loud = rng.normal(0, 500, (150, 64)), rng.normal(0, 500, (150, 64))
     loud[:, ::16] *= 6
     labels = np.repeat([0.0, 1.0], 150)
-    data = Table(tuple(f"s{i}" for i in range(64)), np.rint(np.vstack([quiet, loud])), labels)
+    data = Dataset(tuple(f"s{i}" for i in range(64)), np.rint(np.vstack([quiet, loud])), labels)
     features = (FeatureOf("kurtosis"), FeatureOf("crest"), FeatureOf("rms", 1))
     train = TrainSpec("random-forest", 10, seed=1, channels=2, features=features)
     grown = grow(data, train, scheme="int8", parameters={})
@@ -262,7 +262,7 @@ def test_trees_from_json_are_taken_as_they_are() -> None:
     }
     document = {"format": "tinyfleet-forest/1", "mode": "isolation", "features": 2, "subsample": 9, "trees": [tree]}
     grown = grow_from(from_json(json.dumps(document).encode()), scheme="int16", parameters={"threshold": 0.5})
-    reference = Reference(grown.data)
+    reference = ReferenceInterpreter(grown.data)
     for x, count in ((10, 3), (11, 6), (-32768, 3), (32767, 6)):
         out = reference.run([np.array([0, x], "<i2").tobytes()])
         assert out.score == 2048 + round(2048 * average_path(count))

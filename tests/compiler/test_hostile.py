@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.compiler.errors import BuildFailed, ModelUnreadable, OperatorUnsupported
-from reconciler.compiler.evaluation.datasets import read_table
+from reconciler.compiler.datasets import read_dataset
 from reconciler.compiler.forest.ensemble import from_json
-from reconciler.compiler.tflite.graph import read_graph
+from reconciler.compiler.tflite.graph_reader import read_graph
 from reconciler.compiler.tflite.model_archives import check_keras, check_operations, unpack
 from reconciler.compiler.tflite.network_pack import build_network
 from tests.compiler.flatbuilder import Model
@@ -114,7 +114,7 @@ def test_a_float_model_is_told_to_quantize() -> None:
 def test_a_pickle_is_refused_with_the_reason(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelUnreadable, match="is a pickle: reading one runs the code in it"):
-        read_table(name, pickle.dumps(Trap()))
+        read_dataset(name, pickle.dumps(Trap()))
     assert not list(tmp_path.iterdir())
 
 
@@ -122,7 +122,7 @@ def test_an_array_of_objects_is_refused() -> None:
     buffer = io.BytesIO()
     np.save(buffer, np.array([Trap()], dtype=object), allow_pickle=True)
     with pytest.raises(ModelUnreadable):
-        read_table("x.npy", buffer.getvalue())
+        read_dataset("x.npy", buffer.getvalue())
 
 
 def test_an_array_that_claims_to_be_huge_is_refused() -> None:
@@ -136,13 +136,13 @@ def test_an_array_that_claims_to_be_huge_is_refused() -> None:
     )
     for data in (claimed, header + bytes(32)):
         with pytest.raises(ModelUnreadable):
-            read_table("x.npy", data)
+            read_dataset("x.npy", data)
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n", "a,b\n1\n", "a,b\n1,x\n", "a,b\n1,nan\n", "a,b\n1,inf\n", 'a,b\n"1,2\n'])
 def test_a_csv_that_is_no_table_is_refused(text: str) -> None:
     with pytest.raises(ModelUnreadable):
-        read_table("x.csv", text.encode())
+        read_dataset("x.csv", text.encode())
 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked() -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from reconciler.compiler.errors import BuildFailed, DoesNotFit, ModelUnreadable
 from reconciler.compiler.pack.checker import check_pack
-from reconciler.compiler.pack.threshold_json import is_threshold, threshold_pack
+from reconciler.compiler.threshold.threshold_json import is_threshold_json, threshold_pack_from_json
 from reconciler.compiler.recipe import GateSpec, Recipe
-from reconciler.compiler.reference.run import Reference
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.sandbox import BuildJob, run_job
 from tests.compiler.recipes import TARGET, Files, readings
 
@@ -24,9 +24,9 @@ def written(**changes: object) -> bytes:
 
 
 def test_it_computes_what_it_says() -> None:
-    data = threshold_pack(written())
+    data = threshold_pack_from_json(written())
     check_pack(data)
-    reference = Reference(data)
+    reference = ReferenceInterpreter(data)
     assert reference.first_wrong_golden() is None
     for x, score in (([100, -5, 5], 120), ([100, -5, 6], 121)):
         outcome = reference.run([np.array(x, "<i2").tobytes()])
@@ -34,13 +34,13 @@ def test_it_computes_what_it_says() -> None:
 
 
 def test_the_repositorys_threshold_goes_first() -> None:
-    assert Reference(threshold_pack(written(), {"threshold": 7})).parameters[0].default == 7
+    assert ReferenceInterpreter(threshold_pack_from_json(written(), {"threshold": 7})).parameters[0].default == 7
 
 
 def test_only_such_files_are_taken_for_one() -> None:
-    assert is_threshold(written())
+    assert is_threshold_json(written())
     for other in (b"{}", b"[", b"[" * 100_000, b'{"kind": "forest"}', b'"threshold"'):
-        assert not is_threshold(other)
+        assert not is_threshold_json(other)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_only_such_files_are_taken_for_one() -> None:
 )
 def test_mistakes_are_named(changes: dict[str, object]) -> None:
     with pytest.raises(ModelUnreadable, match=r"\$"):
-        threshold_pack(written(**changes))
+        threshold_pack_from_json(written(**changes))
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_mistakes_are_named(changes: dict[str, object]) -> None:
 def test_what_would_overflow_is_refused(changes: dict[str, object]) -> None:
     told = {**changes, **({"golden": [[0] * 4096]} if changes["golden"] == [] else {})}
     with pytest.raises(DoesNotFit):
-        threshold_pack(written(**told))
+        threshold_pack_from_json(written(**told))
     with pytest.raises(DoesNotFit):
-        threshold_pack(written(), {"threshold": 2.0**40})
+        threshold_pack_from_json(written(), {"threshold": 2.0**40})
 
 
 def test_a_build_makes_it_and_has_no_gates_on_data() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reconciler.compiler.build_report import Built
+from reconciler.compiler.build_result import BuildResult
 from reconciler.compiler.errors import BuildFailed, BuildGateFailed, OperatorUnsupported
-from reconciler.compiler.pipeline import BuildPipeline
+from reconciler.compiler.build_pipeline import BuildPipeline
 from reconciler.compiler.recipe import GateSpec, Recipe
-from reconciler.compiler.runner import FIRMWARE_VARIABLE
+from reconciler.compiler.engine_runner import FIRMWARE_VARIABLE
 from reconciler.compiler.tflite.network_pack import build_network
 from reconciler.model import Decide, TrainSpec
 from tests.compiler.flatbuilder import Model as Flat
@@ -21,7 +21,7 @@ from tests.compiler.recipes import TARGET, Files, forest_recipe, readings
 from tests.compiler.test_ends import dense
 
 
-def built(files: Files, recipe: Recipe) -> Built:
+def built(files: Files, recipe: Recipe) -> BuildResult:
     return BuildPipeline(recipe, files.by_digest, lambda _step: None).build()
 
 

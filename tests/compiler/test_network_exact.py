@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.compiler.pack.checker import check_pack
-from reconciler.compiler.reference.run import Reference
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.tflite.network_pack import build_network
 from reconciler.compiler.tflite.oracle import Oracle
 from tests.compiler.networks import KINDS, Draw
@@ -26,7 +26,7 @@ def test_reference_equals_the_oracle(kind: str, data: st.DataObject) -> None:
     model = KINDS[kind](Draw(data))
     oracle, network = Oracle(model), build_network(model)
     check_pack(network.data, arena_bytes=network.placed.layout.size)
-    reference = Reference(network.data)
+    reference = ReferenceInterpreter(network.data)
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     for _ in range(3):
         inputs = [rng.integers(-128, 128, d["shape"]).astype(np.int8) for d in oracle.inputs]

@@ -17,7 +17,7 @@ from reconciler.compiler.evaluation.metrics import METRICS, Evaluation, auc_of, 
 from reconciler.compiler.pack.checker import check_pack
 from reconciler.compiler.pack.decision_head import DecisionMode
 from reconciler.compiler.pack.fixed_point import oracle_scaled, solve_single_rounding, sr
-from reconciler.compiler.pack.inspect import describe
+from reconciler.compiler.pack.inspect import inspect_pack
 from reconciler.compiler.pack.pack_format import (
     Parameter,
     ParameterEncoding,
@@ -27,7 +27,7 @@ from reconciler.compiler.pack.pack_format import (
     name_hash,
 )
 from reconciler.compiler.pack.parameter_encoding import encode_values
-from reconciler.compiler.reference.run import Reference
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.tflite.arena import Life, lay_out, lower_bound
 from reconciler.compiler.tflite.network_pack import Decision, build_network
 from reconciler.compiler.tflite.oracle import Oracle
@@ -61,7 +61,7 @@ def test_nothing_alive_overlaps_and_nothing_is_below_the_bound(lives: list[Life]
 def test_networks_of_real_size_are_exact_and_reach_the_bound(name: str) -> None:
     model = ZOO[name]()
     network, oracle = build_network(model), Oracle(model)
-    reference = Reference(network.data)
+    reference = ReferenceInterpreter(network.data)
     x = np.random.default_rng(4).integers(-128, 128, oracle.inputs[0]["shape"]).astype(np.int8)
     assert reference.run([x.tobytes()]).outputs[0] == oracle.run([x])[0].tobytes()
     assert network.placed.layout.size == network.placed.lower_bound
@@ -104,8 +104,8 @@ def test_a_pack_survives_being_taken_apart(name: str) -> None:
     data = good_packs()[name]
     check_pack(data)
     assert assemble(disassemble(data)) == data
-    assert Reference(data).first_wrong_golden() is None
-    assert describe(data)[0].rows
+    assert ReferenceInterpreter(data).first_wrong_golden() is None
+    assert inspect_pack(data)[0].rows
     for cut in range(0, len(data), 7):
         with pytest.raises(PackMalformed):
             check_pack(data[:cut])
@@ -118,7 +118,7 @@ def test_a_wrong_golden_vector_is_noticed() -> None:
     golden = bytearray(pack.section(SectionId.GOLDEN))
     golden[8] ^= 1  # the first output's first byte, after the count and the seed
     spoiled = replace(pack, sections={**pack.sections, SectionId.GOLDEN: bytes(golden)})
-    assert Reference(assemble(spoiled)).first_wrong_golden() == 0
+    assert ReferenceInterpreter(assemble(spoiled)).first_wrong_golden() == 0
 
 
 def _echo() -> bytes:
@@ -151,7 +151,7 @@ def test_thresholds_are_given_in_the_units_that_people_think_in() -> None:
 def test_a_parameter_moves_the_decision() -> None:
     entry = Parameter(name_hash("threshold"), 0, 0, 1 << 30, ParameterEncoding.RECONSTRUCTION_ERROR)
     pack = build_network(_echo(), decision=Decision(DecisionMode.RECONSTRUCTION, 0), parameters=(entry,)).data
-    reference = Reference(pack)
+    reference = ReferenceInterpreter(pack)
     x = np.full(32, -90, np.int8).tobytes()
     score = reference.run([x]).score
     assert score > 0

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.compiler.errors import PackMalformed
-from reconciler.compiler.payload.encodings import PayloadForm, candidates, decode, smallest
+from reconciler.compiler.payload.codec import PayloadEncoding, candidates, decode, smallest
 from reconciler.compiler.payload.patch import apply_patch, make_patch
 
 BYTES = st.binary(min_size=1, max_size=600)
@@ -49,7 +49,7 @@ def test_every_form_gives_the_pack_back(target: bytes, source: bytes) -> None:
 @settings(max_examples=100, deadline=None)
 @given(target=st.one_of(BYTES, st.integers(1, 700).map(bytes), BYTES.map(lambda b: b[:9] * 40)))
 def test_heatshrink_is_what_the_specification_says(target: bytes) -> None:
-    (packed,) = [p for p in candidates(target) if p.encoding is PayloadForm.HEATSHRINK]
+    (packed,) = [p for p in candidates(target) if p.encoding is PayloadEncoding.HEATSHRINK]
     assert heatshrink_by_the_specification(packed.data, len(target)) == target
 
 
@@ -68,8 +68,8 @@ def test_a_retrained_model_costs_what_changed(fraction: float, most: float) -> N
 
 def test_a_device_without_room_to_decode_gets_raw() -> None:
     pack = bytes(8000)
-    assert smallest(pack, slot_bytes=8192).encoding is PayloadForm.RAW
-    assert smallest(pack, slot_bytes=16384).encoding is not PayloadForm.RAW
+    assert smallest(pack, slot_bytes=8192).encoding is PayloadEncoding.RAW
+    assert smallest(pack, slot_bytes=16384).encoding is not PayloadEncoding.RAW
 
 
 @settings(max_examples=300, deadline=None)

@@ -18,7 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from reconciler.compiler.errors import BuildFailed, DoesNotFit, ModelUnreadable, OperatorUnsupported, PackMalformed
 from reconciler.compiler.evaluation.cost_model import estimate
-from reconciler.compiler.evaluation.datasets import Table, read_table
+from reconciler.compiler.datasets import Dataset, read_dataset
 from reconciler.compiler.evaluation.metrics import Evaluation, measure
 from reconciler.compiler.forest.ensemble import from_json
 from reconciler.compiler.forest.training import grow, grow_from
@@ -41,13 +41,14 @@ from reconciler.compiler.pack.pack_format import (
 )
 from reconciler.compiler.pack.parameter_encoding import encode_values
 from reconciler.compiler.pack.plan_section import decode_plan, decode_tensors
-from reconciler.compiler.pack.threshold import build_threshold, check_threshold
-from reconciler.compiler.payload.encodings import EncodedPayload, decode
-from reconciler.compiler.payload.encodings import PayloadForm as Packed
+from reconciler.compiler.pack.threshold import build_threshold_pack, check_threshold
+from reconciler.compiler.payload.codec import EncodedPayload, decode
+from reconciler.compiler.payload.codec import PayloadEncoding as Packed
 from reconciler.compiler.payload.patch import apply_patch
-from reconciler.compiler.reference.run import Reference
-from reconciler.compiler.runner import FIRMWARE_VARIABLE, ExecutionTarget, make_request, runner_is_built, runner_program
-from reconciler.compiler.tflite import graph, model_archives
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter
+from reconciler.compiler.engine_runner import FIRMWARE_VARIABLE, ExecutionTarget, make_request, runner_is_built, runner_program
+from reconciler.compiler.tflite import model_archives
+from reconciler.compiler.tflite import graph_reader
 from reconciler.compiler.tflite.network_pack import build_network
 from reconciler.compiler.tflite.oracle import Oracle
 from reconciler.model import TrainSpec
@@ -171,7 +172,7 @@ def test_an_operator_that_packs_do_not_know_so(make: Callable[[], bytes], says: 
 def test_padding_with_a_constant_is_what_the_oracle_makes_of_it() -> None:
     data = _padded(1, fill=7)
     pixels = np.arange(4, dtype=np.int8)
-    (ours,) = Reference(build_network(data).data).run([pixels.tobytes()]).outputs
+    (ours,) = ReferenceInterpreter(build_network(data).data).run([pixels.tobytes()]).outputs
     (theirs,) = Oracle(data).run([pixels.reshape(1, 2, 2, 1)])
     assert np.frombuffer(ours, np.int8).tolist() == theirs.reshape(-1).tolist() == [7, 7, 0, 1, 2, 3]
 
@@ -221,12 +222,12 @@ def _made_by_nothing(model: Flat) -> None:
         (lambda: _spoiled(_too_little_data), "has 4 bytes of data, its shape needs 5"),
         (lambda: _spoiled(lambda _model: None, outputs=[44]), "names tensor 44, which does not exist"),
         (lambda: _spoiled(_made_by_nothing, outputs=[3]), "nothing makes the output tensor 3"),
-        (lambda: bytes(graph.LARGEST_FILE + 1), "at most 67108864 are taken"),
+        (lambda: bytes(graph_reader.LARGEST_FILE + 1), "at most 67108864 are taken"),
     ],
 )
 def test_a_file_that_does_not_hold_together(data: Callable[[], bytes], says: str) -> None:
     with pytest.raises(ModelUnreadable, match=says):
-        graph.read_graph(data())
+        graph_reader.read_graph(data())
 
 
 def test_a_custom_operator_is_named_by_its_own_name() -> None:
@@ -242,7 +243,7 @@ def test_a_custom_operator_is_named_by_its_own_name() -> None:
 
 
 def test_a_tensor_with_several_zero_points_has_no_one() -> None:
-    tensor = graph.Tensor(3, "x", (1, 4), "INT8", None, (0.1,), (1, 2), 0)
+    tensor = graph_reader.Tensor(3, "x", (1, 4), "INT8", None, (0.1,), (1, 2), 0)
     with pytest.raises(ModelUnreadable, match="has 2 zero points, not one"):
         _ = tensor.zero_point
     with pytest.raises(ModelUnreadable, match="should be a constant of integers"):
@@ -280,9 +281,9 @@ def test_a_document_that_is_no_forest(changes: dict[str, object], says: str) -> 
         from_json(json.dumps({**FOREST, **changes}).encode())
 
 
-def _table(columns: int) -> Table:
+def _table(columns: int) -> Dataset:
     rows = np.random.default_rng(1).normal(0, 100, (50, columns))
-    return Table(tuple(f"c{number}" for number in range(columns)), rows)
+    return Dataset(tuple(f"c{number}" for number in range(columns)), rows)
 
 
 @pytest.mark.parametrize(
@@ -372,7 +373,7 @@ def test_more_parameters_than_a_pack_has_room_for() -> None:
 
 
 def test_a_section_that_is_too_long() -> None:
-    pack = disassemble(build_threshold([1, 2], threshold=1))
+    pack = disassemble(build_threshold_pack([1, 2], threshold=1))
     sections = {**pack.sections, SectionId.THRESHOLD: bytes(LONGEST_SECTION + 1)}
     with pytest.raises(DoesNotFit, match=f"a section holds at most {LONGEST_SECTION}"):
         assemble(Pack(PackKind.THRESHOLD, pack.arena_bytes, sections))
@@ -394,7 +395,7 @@ def test_sections_that_are_cut_short(read: Callable[[bytes], object], data: byte
 
 
 def test_a_threshold_section_is_held_to_its_rules() -> None:
-    pack = disassemble(build_threshold([1, 2], threshold=1))
+    pack = disassemble(build_threshold_pack([1, 2], threshold=1))
     section = pack.section(SectionId.THRESHOLD)
     (source,), _ = decode_io(pack.section(SectionId.IO))
     with pytest.raises(PackMalformed, match="cut short"):
@@ -405,7 +406,7 @@ def test_a_threshold_section_is_held_to_its_rules() -> None:
 
 
 def test_a_parameter_outside_of_what_the_model_allows() -> None:
-    pack = build_threshold([1, 2], threshold=1)
+    pack = build_threshold_pack([1, 2], threshold=1)
     entry = decode_parameters(disassemble(pack).section(SectionId.PARAMETERS))[0]
     assert entry.most < 1e12
     with pytest.raises(BuildFailed, match=r"threshold: .* is outside what the model allows"):
@@ -414,7 +415,7 @@ def test_a_parameter_outside_of_what_the_model_allows() -> None:
 
 def test_inputs_of_another_size_are_refused() -> None:
     with pytest.raises(PackMalformed, match=r"inputs must have \[4\] bytes"):
-        Reference(build_threshold([1, 2], threshold=1)).run([b"\0"])
+        ReferenceInterpreter(build_threshold_pack([1, 2], threshold=1)).run([b"\0"])
 
 
 # ---------------------------------------------------------------- payloads
@@ -437,7 +438,7 @@ def test_a_patch_that_would_never_end_or_reads_elsewhere(operation: int, says: s
 
 
 def test_a_table_without_its_label_has_rows_alone() -> None:
-    assert read_table("t.csv", b"a,b\n1,2\n3,4\n", label="label").labels is None
+    assert read_dataset("t.csv", b"a,b\n1,2\n3,4\n", label="label").labels is None
 
 
 def test_agreement_counts_decisions_where_there_are_some() -> None:
@@ -456,7 +457,7 @@ def test_a_runner_that_is_not_built_says_how_to_build_it(tmp_path: Path, monkeyp
 
 
 def test_a_request_has_inputs_of_one_length() -> None:
-    pack = build_threshold([1, 2], threshold=1)
+    pack = build_threshold_pack([1, 2], threshold=1)
     with pytest.raises(PackMalformed, match="the same length"):
         make_request(pack, [b"a", b"bc"])
     roomy = make_request(pack, [], arena_bytes=512)

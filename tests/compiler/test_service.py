@@ -13,23 +13,23 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.compiler.build_report import Built
+from reconciler.compiler.build_result import BuildResult
 from reconciler.compiler.errors import BuildFailed, BuildGateFailed, DoesNotFit
 from reconciler.compiler.recipe import GateSpec, recipe_from_json
 from reconciler.compiler.sandbox import BuildJob, BuildLimits, network_can_be_cut, run_job
 from reconciler.compiler.service import BuildService
-from reconciler.compiler.store import ArtifactStore, StoreUnavailable
+from reconciler.compiler.artifact_store import ArtifactStore, StoreUnavailable
 from reconciler.model import FeatureOf, TrainSpec
 from tests.compiler.recipes import TARGET, Files, forest_recipe, readings
 
 
 @pytest.fixture(scope="module")
-def forest() -> tuple[Files, Built]:
+def forest() -> tuple[Files, BuildResult]:
     files = Files()
     return files, run_job(BuildJob(forest_recipe(files), files.by_digest))
 
 
-def test_what_was_built_is_not_built_again(tmp_path: Path, forest: tuple[Files, Built]) -> None:
+def test_what_was_built_is_not_built_again(tmp_path: Path, forest: tuple[Files, BuildResult]) -> None:
     files, recipe = Files(), forest_recipe(Files())
     forest_recipe(files)
     service = BuildService(ArtifactStore(str(tmp_path)))
@@ -41,7 +41,7 @@ def test_what_was_built_is_not_built_again(tmp_path: Path, forest: tuple[Files, 
     assert files.fetched == fetched
 
 
-def test_an_artifact_that_exists_imports_nothing_large(tmp_path: Path, forest: tuple[Files, Built]) -> None:
+def test_an_artifact_that_exists_imports_nothing_large(tmp_path: Path, forest: tuple[Files, BuildResult]) -> None:
     recipe = forest_recipe(Files())
     ArtifactStore(str(tmp_path)).put(recipe.digest, forest[1])
     (tmp_path / "recipe.json").write_bytes(recipe.to_json())
@@ -49,7 +49,7 @@ def test_an_artifact_that_exists_imports_nothing_large(tmp_path: Path, forest: t
         "import sys; from pathlib import Path\n"
         "from reconciler.compiler.recipe import recipe_from_json\n"
         "from reconciler.compiler.service import BuildService\n"
-        "from reconciler.compiler.store import Store\n"
+        "from reconciler.compiler.artifact_store import Store\n"
         f"folder = Path({str(tmp_path)!r})\n"
         "recipe = recipe_from_json((folder / 'recipe.json').read_bytes())\n"
         "service = BuildService(Store(str(folder)))\n"
@@ -74,14 +74,14 @@ def test_a_damaged_entry_is_built_again(tmp_path: Path) -> None:
     assert entry.read_bytes() == whole
 
 
-def test_an_entry_under_another_key_is_not_believed(tmp_path: Path, forest: tuple[Files, Built]) -> None:
+def test_an_entry_under_another_key_is_not_believed(tmp_path: Path, forest: tuple[Files, BuildResult]) -> None:
     store = ArtifactStore(str(tmp_path))
     other = forest_recipe(Files(), parameters={"threshold": 0.7})
     store.put(other.digest, forest[1])
     assert store.get(other.digest) is None
 
 
-def test_any_storage_that_fsspec_knows_will_do(forest: tuple[Files, Built]) -> None:
+def test_any_storage_that_fsspec_knows_will_do(forest: tuple[Files, BuildResult]) -> None:
     recipe = forest_recipe(Files())
     store = ArtifactStore("memory://artifacts")
     assert store.get(recipe.digest) is None
@@ -90,7 +90,7 @@ def test_any_storage_that_fsspec_knows_will_do(forest: tuple[Files, Built]) -> N
         assert ArtifactStore("memory://artifacts").get(recipe.digest) == forest[1]
 
 
-def test_a_store_that_can_not_be_written_says_so(tmp_path: Path, forest: tuple[Files, Built]) -> None:
+def test_a_store_that_can_not_be_written_says_so(tmp_path: Path, forest: tuple[Files, BuildResult]) -> None:
     (tmp_path / "file").write_text("no folder")
     store = ArtifactStore(str(tmp_path / "file"))
     with pytest.raises(StoreUnavailable):
@@ -107,7 +107,7 @@ def test_concurrent_requests_build_once(tmp_path: Path) -> None:
     service = BuildService(ArtifactStore(str(tmp_path)))
     barrier = threading.Barrier(4)
 
-    def ask() -> Built:
+    def ask() -> BuildResult:
         barrier.wait()
         return service.build(recipe, files)
 
@@ -126,7 +126,7 @@ def test_two_services_on_one_store_build_once(tmp_path: Path) -> None:
     assert sorted(each.fetched for each in files) == [0, 1]
 
 
-def test_any_executor_gives_the_same_bytes(tmp_path: Path, forest: tuple[Files, Built]) -> None:
+def test_any_executor_gives_the_same_bytes(tmp_path: Path, forest: tuple[Files, BuildResult]) -> None:
     files = Files()
     recipe = forest_recipe(files)
     with ProcessPoolExecutor(1) as pool:
@@ -134,7 +134,7 @@ def test_any_executor_gives_the_same_bytes(tmp_path: Path, forest: tuple[Files, 
 
 
 def test_bytes_do_not_depend_on_hash_seed_or_threads(
-    forest: tuple[Files, Built], monkeypatch: pytest.MonkeyPatch
+    forest: tuple[Files, BuildResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONHASHSEED", "99")
     monkeypatch.setenv("OMP_NUM_THREADS", "2")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.daemon.link_rates import STEP_S, STEPS, Rate, Rates
+from reconciler.daemon.link_rates import LinkRates, Rate, STEPS, STEP_S
 from reconciler.devices.link import LinkStatistics
 
 
@@ -24,11 +24,11 @@ def clock() -> Hands:
 
 
 @pytest.fixture
-def rates(clock: Hands) -> Rates:
-    return Rates(clock)
+def rates(clock: Hands) -> LinkRates:
+    return LinkRates(clock)
 
 
-def test_a_rate_is_between_two_moments(clock: Hands, rates: Rates) -> None:
+def test_a_rate_is_between_two_moments(clock: Hands, rates: LinkRates) -> None:
     line = LinkStatistics()
     rates.note({"line": line})
     assert rates.of("line") is None
@@ -39,7 +39,7 @@ def test_a_rate_is_between_two_moments(clock: Hands, rates: Rates) -> None:
     assert rates.of("line") == Rate(200.0, 50.0)
 
 
-def test_what_is_long_past_no_longer_counts(clock: Hands, rates: Rates) -> None:
+def test_what_is_long_past_no_longer_counts(clock: Hands, rates: LinkRates) -> None:
     line = LinkStatistics()
     for _ in range(STEPS + 1):
         rates.note({"line": line})
@@ -52,7 +52,7 @@ def test_what_is_long_past_no_longer_counts(clock: Hands, rates: Rates) -> None:
     assert rates.of("line") == Rate(0.0, 0.0)
 
 
-def test_looking_often_makes_the_minute_no_shorter(clock: Hands, rates: Rates) -> None:
+def test_looking_often_makes_the_minute_no_shorter(clock: Hands, rates: LinkRates) -> None:
     line = LinkStatistics()
     for _ in range(100):
         rates.note({"line": line})
@@ -61,7 +61,7 @@ def test_looking_often_makes_the_minute_no_shorter(clock: Hands, rates: Rates) -
     assert rates.of("line") == Rate(100.0, 0.0)
 
 
-def test_a_link_that_is_opened_anew_begins_anew(clock: Hands, rates: Rates) -> None:
+def test_a_link_that_is_opened_anew_begins_anew(clock: Hands, rates: LinkRates) -> None:
     for sent in (0, 5000, 10, 20):
         rates.note({"line": LinkStatistics(sent_bytes=sent)})
         clock.now_s += STEP_S

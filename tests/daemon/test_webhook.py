@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.config import NotifyConfig
+from reconciler.config import WebhookConfig
 from reconciler.daemon.event_queue import GIVEN_UP_AFTER, LONGEST_WAIT_S, EventQueue
 from reconciler.daemon.webhook import EventNotifier, SecretUnusable, Webhook, WebhookRejected, signature, webhook_of
 from reconciler.model import DeviceId, Hold, HoldReason, RolloutId, RolloutReport
-from reconciler.report.device_status import Moment, device_status
+from reconciler.report.device_status import PassStamp, device_status
 from reconciler.report.events import EventDetector, EventKind, FleetEvent
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
 from tests.daemon.receiver import Receiver, Taken
@@ -39,7 +39,7 @@ def status(
     )
     waves = (WaveFacts("all", 3, done, int(soaking), 3 - done, 0, 0, open=True),)
     facts = RolloutFacts(WEAR, "wear@2", word, waves, complete=done == 3, waiting="wave 1 (all): 1 of 3", held=held)
-    return rollout_status(facts, Moment(NOON, "c" * 40), None)
+    return rollout_status(facts, PassStamp(NOON, "c" * 40), None)
 
 
 def lookout() -> EventDetector:
@@ -79,7 +79,7 @@ def test_what_waits_by_design_is_not_stuck(patient: RolloutStatus) -> None:
 def test_waiting_for_a_window_is_not_stuck() -> None:
     at, name = lookout(), DeviceId("pump-3")
     hold = Hold(name, WEAR, HoldReason.WINDOW, "outside its windows")
-    waits = device_status(hold, None, None, Moment(NOON, "c" * 40), None)
+    waits = device_status(hold, None, None, PassStamp(NOON, "c" * 40), None)
     at.notices({WEAR: status()}, (waits,), NOON)
     assert at.notices({WEAR: status()}, (waits,), NOON + 5 * HOUR) == []
     assert [each.event for each in at.notices({WEAR: status()}, (), NOON + 5 * HOUR)] == [EventKind.STUCK]
@@ -239,7 +239,7 @@ def test_a_secret_must_be_one(tmp_path: Path, content: bytes | None, mode: int, 
         path.write_bytes(content)
         path.chmod(mode)
     with pytest.raises(SecretUnusable, match=says):
-        webhook_of(NotifyConfig("https://example.org/hook", path))
+        webhook_of(WebhookConfig("https://example.org/hook", path))
 
 
 def test_signatures_are_hmacs_of_moment_and_body() -> None:

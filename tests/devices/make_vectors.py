@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from reconciler.devices import reports
-from reconciler.devices.frame import Deframer, encode_frame
+from reconciler.devices.serial_frame import Deframer, encode_frame
 from reconciler.devices.messages import (
     Block,
     Have,
@@ -64,7 +64,7 @@ BODIES: dict[str, Body] = {
         epoch=0,
         gateway=bytes(8),
         phase=Phase.IDLE,
-        place=reports.ModelPlace.NOWHERE,
+        place=reports.ModelLocation.NOWHERE,
         running=None,
         other=None,
         why=reports.DecisionReason.NOTHING_CAN,
@@ -84,7 +84,7 @@ BODIES: dict[str, Body] = {
         epoch=7,
         gateway=COUNTING[:8],
         phase=Phase.CONFIRMED,
-        place=reports.ModelPlace.SLOT_B,
+        place=reports.ModelLocation.SLOT_B,
         running=DIGEST_A,
         other=DIGEST_B,
         why=reports.DecisionReason.FELL_BACK_TO_PREVIOUS,

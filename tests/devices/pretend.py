@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from reconciler.devices.errors import Malformed
-from reconciler.devices.frame import Deframer, encode_frame
+from reconciler.devices.serial_frame import Deframer, encode_frame
 from reconciler.devices.messages import (
     Answer,
     Block,
@@ -26,7 +26,7 @@ from reconciler.devices.messages import (
     encode,
     parse,
 )
-from reconciler.devices.reports import DecisionReason, DeviceReport, Flag, ModelPlace, OpenTransfer, encode_body
+from reconciler.devices.reports import DecisionReason, DeviceReport, Flag, ModelLocation, OpenTransfer, encode_body
 from reconciler.devices.transfer import TransferJob
 from reconciler.errors import Refused
 from reconciler.model import DeviceId, Phase
@@ -112,7 +112,7 @@ class PretendedDevice:
             epoch=1,
             gateway=bytes(8),
             phase=self.phase,
-            place=ModelPlace.SLOT_A if self.running else ModelPlace.NOWHERE,
+            place=ModelLocation.SLOT_A if self.running else ModelLocation.NOWHERE,
             running=self.running,
             other=None,
             why=self._why,

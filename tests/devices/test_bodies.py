@@ -10,24 +10,12 @@ import pytest
 from reconciler.devices.errors import Malformed
 from reconciler.devices.flash_image import ADDRESS_MAX, Identity, provisioned_region
 from reconciler.devices.line_quality import MEMORY_BITS, LineQuality, best_block_bytes
-from reconciler.devices.reports import (
-    PREBAKED_MAX,
-    CapabilitiesBody,
-    DecisionReason,
-    DeviceReport,
-    Flag,
-    ModelPlace,
-    ParametersBody,
-    Score,
-    Summary,
-    encode_body,
-    parse_body,
-)
+from reconciler.devices.reports import CapabilitiesBody, DecisionReason, DeviceReport, Flag, ModelLocation, PREBAKED_MAX, ParametersBody, Score, Summary, encode_body, parse_body
 from reconciler.devices.strict_cbor import dump, items, load
 from reconciler.model import Phase
 
 REPORT = DeviceReport(
-    counter=9, sequence=4, epoch=1, gateway=b"\x11" * 8, phase=Phase.CONFIRMED, place=ModelPlace.SLOT_A,
+    counter=9, sequence=4, epoch=1, gateway=b"\x11" * 8, phase=Phase.CONFIRMED, place=ModelLocation.SLOT_A,
     running=bytes(16), other=None, why=DecisionReason.CONFIRMED, failed=None, error=-31, flags=Flag(0), parameters=0, boots=3,
     inferences=120, anomalies=7, faults=1, transfer=None,
 )  # fmt: skip

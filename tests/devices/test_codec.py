@@ -86,7 +86,7 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
         epoch=UINT32,
         gateway=st.binary(min_size=8, max_size=8),
         phase=st.sampled_from(list(reports.PHASES)),
-        place=st.sampled_from(reports.ModelPlace),
+        place=st.sampled_from(reports.ModelLocation),
         running=MAYBE_DIGEST,
         other=MAYBE_DIGEST,
         why=st.sampled_from(reports.DecisionReason),

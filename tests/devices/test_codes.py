@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from reconciler.devices.error_codes import Code, refused, trial_failed
+from reconciler.devices.error_codes import DeviceErrorCode, refused, trial_failed
 
 
 def test_a_number_that_nobody_knows_is_told_as_it_is() -> None:
@@ -13,4 +13,4 @@ def test_a_number_that_nobody_knows_is_told_as_it_is() -> None:
 
 def test_a_number_is_told_with_its_words() -> None:
     assert trial_failed(-87) == "the trial failed with -87: another output than its golden vectors say"
-    assert refused(Code.SEQUENCE, "offering") == "refused while offering with -20: it has obeyed this or a later order"
+    assert refused(DeviceErrorCode.SEQUENCE, "offering") == "refused while offering with -20: it has obeyed this or a later order"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.devices.frame import Deframer, SerialFrame, cobs_decode, cobs_encode, decode_frame, encode_frame
+from reconciler.devices.serial_frame import Deframer, SerialFrame, cobs_decode, cobs_encode, decode_frame, encode_frame
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "frames.json").read_text(encoding="utf-8"))
 ADDRESSES = st.integers(0, 247)

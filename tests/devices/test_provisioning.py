@@ -26,7 +26,7 @@ from reconciler.model import (  # fmt: skip
     TypeId,
     Version,
 )
-from signing.names import EngineContract, target
+from signing.identifiers import EngineContract, target
 
 FLASH = FlashMap(bytes=65536, provisioned=Region(8192, 8192), journal=Region(16384, 8192), chip="esp32c3")
 KIND = DeviceType(TypeId("pump"), "rv32imc", 65536, 1024, frozenset({"THRESHOLD"}), flash=FLASH)

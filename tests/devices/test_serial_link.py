@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome
 from reconciler.devices.errors import LineDown, LinkUnusable
-from reconciler.devices.frame import encode_frame
+from reconciler.devices.serial_frame import encode_frame
 from reconciler.devices.line_quality import LineQuality, best_block_bytes
 from reconciler.devices.link import AnswerReceived, LinkState
 from reconciler.devices.messages import ReportKind, TransferResult, encode

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.compiler.pack.threshold import build_threshold
+from reconciler.compiler.pack.threshold import build_threshold_pack
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
-from reconciler.devices.error_codes import Code, refused
+from reconciler.devices.error_codes import DeviceErrorCode, refused
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Summary
 from reconciler.devices.session import LinkSession
@@ -26,24 +26,7 @@ from reconciler.engine.delivery.dispatch import Dispatch, DispatchPorts
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.state.database import StateDatabase
 from reconciler.errors import Unusable
-from reconciler.model import (
-    Action,
-    ActivatePrebaked,
-    Artifact,
-    Blocked,
-    BlockedReason,
-    Configure,
-    Desired,
-    DeviceId,
-    Digest,
-    HealthGate,
-    HealthMetric,
-    Install,
-    Nothing,
-    Origin,
-    Rollout,
-    RolloutId,
-)
+from reconciler.model import Action, ActivatePrebaked, Artifact, Blocked, BlockedReason, Configure, Desired, DeviceId, Digest, HealthGate, HealthMetric, Install, NoChange, Origin, Rollout, RolloutId
 from signing.delegation import read_delegation
 from signing.gateway_keystore import GatewayKey
 from tests.engine.test_drift import report
@@ -52,7 +35,7 @@ from tests.plan.fleets import ESP32, EVERYWHERE, V1, V2, device, fleet
 
 PUMP = device(1).name
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
-PACKS = {ref: build_threshold([1, 2, number], threshold=7) for number, ref in enumerate((V1, V2))}
+PACKS = {ref: build_threshold_pack([1, 2, number], threshold=7) for number, ref in enumerate((V1, V2))}
 DIGESTS = {ref: Digest(hashlib.sha256(pack).hexdigest()) for ref, pack in PACKS.items()}
 RUNS_V1 = replace(report(1, sequence=3), running=bytes.fromhex(DIGESTS[V1])[:16])
 RUNS_V2 = replace(report(100, sequence=4), running=bytes.fromhex(DIGESTS[V2])[:16])
@@ -200,7 +183,7 @@ def test_what_the_device_holds_travels_as_an_envelope_alone(made: Made) -> None:
 def test_actions_that_send_nothing_begin_nothing(made: Made) -> None:
     scene = made()
     build = replace(INSTALL, origin=Origin.BUILD)
-    assert scene.run(build, Nothing(PUMP, "runs it"), Blocked(PUMP, None, BlockedReason.SILENT, "silent")) == []
+    assert scene.run(build, NoChange(PUMP, "runs it"), Blocked(PUMP, None, BlockedReason.SILENT, "silent")) == []
     assert scene.fleet.jobs == []
 
 
@@ -209,11 +192,11 @@ def test_actions_that_send_nothing_begin_nothing(made: Made) -> None:
     [
         (TrialFailed(replace(RUNS_V1, counter=2, error=-31)), "the trial failed", "the trial failed"),
         (
-            Rejected(Code.SIGNATURE, "offering"),
+            Rejected(DeviceErrorCode.SIGNATURE, "offering"),
             "refused while offering with -16: the signature is wrong",
             "refused while offering with -16: the signature is wrong",
         ),
-        (Rejected(Code.SEQUENCE, "offering"), refused(Code.SEQUENCE, "offering"), None),  # our view was old
+        (Rejected(DeviceErrorCode.SEQUENCE, "offering"), refused(DeviceErrorCode.SEQUENCE, "offering"), None),  # our view was old
         (Lost("no answer to 6 questions"), "lost: no answer to 6 questions", None),
     ],
 )
@@ -227,10 +210,10 @@ def test_what_failed_for_good_is_not_tried_again(made: Made, end: Outcome, words
 
 
 def test_a_pack_that_does_not_fit_beside_its_payload_travels_raw_next(made: Made) -> None:
-    scene = made(ends=[Rejected(Code.TOO_LARGE, "offering"), Rejected(Code.TOO_LARGE, "offering")])
+    scene = made(ends=[Rejected(DeviceErrorCode.TOO_LARGE, "offering"), Rejected(DeviceErrorCode.TOO_LARGE, "offering")])
     first, second = scene.run(INSTALL, INSTALL)
     assert first.endswith("it travels raw next")
-    assert second == refused(Code.TOO_LARGE, "offering")  # raw it can't be smaller
+    assert second == refused(DeviceErrorCode.TOO_LARGE, "offering")  # raw it can't be smaller
     assert scene.fleet.jobs[1].payload == PACKS[V2]
     assert scene.quarantined is not None
 

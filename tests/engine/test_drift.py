@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.devices.reports import DecisionReason, DeviceReport, Flag, ModelPlace
+from reconciler.devices.reports import DecisionReason, DeviceReport, Flag, ModelLocation
 from reconciler.engine.observed.identity import IdentityHistories, IdentityHistory
 from reconciler.engine.observed.interpret import Facts
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.trust import REFUSALS, TrustLedger
 from reconciler.engine.state.database import StateDatabase
-from reconciler.model import DeviceId, Hold, HoldReason, Nothing, ObservedDevice, Phase, RolloutId
+from reconciler.model import DeviceId, Hold, HoldReason, NoChange, ObservedDevice, Phase, RolloutId
 
 PUMP = DeviceId("pump-1")
 KEY = "aa" * 32
@@ -34,7 +34,7 @@ def report(counter: int, sequence: int = 0) -> DeviceReport:
         epoch=1,
         gateway=bytes(8),
         phase=Phase.CONFIRMED,
-        place=ModelPlace.SLOT_A,
+        place=ModelLocation.SLOT_A,
         running=bytes(16),
         other=None,
         why=DecisionReason.CONFIRMED,
@@ -129,7 +129,7 @@ def test_a_sequence_that_went_back_is_doubted_until_the_device_is_where_git_want
     doubt = view.doubts.about([WAITS], devices)[PUMP]
     assert doubt.reason == "SequenceWentBack"
     assert "held sequence 7 and now holds 2" in doubt.message
-    assert view.doubts.about([Nothing(PUMP, "as wanted")], devices) == {}
+    assert view.doubts.about([NoChange(PUMP, "as wanted")], devices) == {}
 
 
 def test_a_few_messages_that_do_not_verify_are_no_reason_to_doubt(state: StateDatabase) -> None:

@@ -13,7 +13,7 @@ from reconciler.config import GatewayConfig, KeysConfig, MqttConfig, RepositoryC
 from reconciler.devices.link import LinkState
 from reconciler.engine import links
 from reconciler.engine.links import Links
-from reconciler.engine.observed.verify import ReportVerifier
+from reconciler.engine.observed.report_verifier import ReportVerifier
 from reconciler.model import Device, DeviceId, GatewayLimits, MqttAddress, SerialAddress, TypeId
 
 NORTH, SOUTH = "line-north", "line-south"

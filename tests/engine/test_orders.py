@@ -7,24 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.compiler.payload.encodings import EncodedPayload, PayloadForm
+from reconciler.compiler.payload.codec import EncodedPayload, PayloadEncoding
 from reconciler.devices.reports import CapabilitiesBody
 from reconciler.engine.delivery.deliveries import Purpose
 from reconciler.engine.delivery.dispatch import still_wanted
 from reconciler.engine.delivery.orders import SECTOR_BYTES, SEQUENCE_JUMP, DeliveryTarget, fitting
-from reconciler.model import (
-    Action,
-    ActivatePrebaked,
-    Blocked,
-    BlockedReason,
-    Configure,
-    DeviceId,
-    Hold,
-    HoldReason,
-    Install,
-    Nothing,
-    Origin,
-)
+from reconciler.model import Action, ActivatePrebaked, Blocked, BlockedReason, Configure, DeviceId, Hold, HoldReason, Install, NoChange, Origin
 from tests.engine.test_drift import report
 from tests.plan.fleets import EVERYWHERE, V1, V2, device, fleet
 
@@ -50,7 +38,7 @@ def test_a_sequence_is_above_all_that_was_obeyed_and_a_step_that_is_taken(held: 
 @given(st.integers(1, 20 * SECTOR_BYTES), st.integers(0, 8 * SECTOR_BYTES), st.integers(1, 24))
 def test_an_encoded_form_fits_beside_its_pack_in_whole_sectors(pack: int, encoded: int, sectors: int) -> None:
     slot = sectors * SECTOR_BYTES
-    forms = (EncodedPayload(PayloadForm.PATCH, bytes(encoded)), EncodedPayload(PayloadForm.RAW, bytes(8)))
+    forms = (EncodedPayload(PayloadEncoding.PATCH, bytes(encoded)), EncodedPayload(PayloadEncoding.RAW, bytes(8)))
     found = fitting(forms, pack, DeliveryTarget("plant", PUMP, report(1), told(slot)))
     rounded = -(-pack // SECTOR_BYTES) - (-encoded // SECTOR_BYTES)
     assert (forms[0] in found) == (rounded <= sectors)
@@ -68,15 +56,15 @@ def test_an_encoded_form_fits_beside_its_pack_in_whole_sectors(pack: int, encode
         (UNDER_WAY, Hold(PUMP, EVERYWHERE.name, HoldReason.WINDOW, "the window is closed"), False),
         (UNDER_WAY, Hold(PUMP, EVERYWHERE.name, HoldReason.SUSPENDED, "suspended"), False),
         (UNDER_WAY, Hold(PUMP, EVERYWHERE.name, HoldReason.IN_PROGRESS, "it is on trial"), True),
-        (UNDER_WAY, Nothing(PUMP, "it has arrived"), True),
+        (UNDER_WAY, NoChange(PUMP, "it has arrived"), True),
         (UNDER_WAY, Configure(PUMP, EVERYWHERE.name, WANTED, "it has arrived, without its parameters"), True),
         (UNDER_WAY, Blocked(PUMP, EVERYWHERE.name, BlockedReason.SILENT, "silent"), True),
         (UNDER_WAY, Blocked(PUMP, EVERYWHERE.name, BlockedReason.WRONG_TYPE, "another type"), False),
         (UNDER_WAY, Blocked(PUMP, EVERYWHERE.name, BlockedReason.CLONED, "two of them"), False),
-        (ROLLED_BACK, Nothing(PUMP, "Git went back to what it runs"), False),
+        (ROLLED_BACK, NoChange(PUMP, "Git went back to what it runs"), False),
         (ROLLED_BACK, Hold(PUMP, EVERYWHERE.name, HoldReason.IN_PROGRESS, "another is tried"), False),
-        (Purpose(EVERYWHERE.name, None, WANTED), Nothing(PUMP, "set"), True),
-        (Purpose(EVERYWHERE.name, None, {}), Nothing(PUMP, "Git went back"), False),
+        (Purpose(EVERYWHERE.name, None, WANTED), NoChange(PUMP, "set"), True),
+        (Purpose(EVERYWHERE.name, None, {}), NoChange(PUMP, "Git went back"), False),
     ],
 )
 def test_a_delivery_goes_on_as_long_as_just_that_is_wanted(purpose: Purpose, action: Action, wanted: bool) -> None:  # noqa: FBT001 - a column of the table

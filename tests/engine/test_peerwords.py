@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.engine.observed.peers import LARGEST, PeerStatuses
+from reconciler.engine.observed.peer_statuses import LARGEST, PeerStatuses
 from reconciler.git.commit_tree import CommitTree
-from reconciler.git.commit_writer import Author, Message
+from reconciler.git.commit_writer import CommitAuthor, CommitMessage
 from reconciler.git.errors import MirrorDamaged
-from reconciler.git.peer_status import Peers
+from reconciler.git.peer_status import PeerStatusReader
 from reconciler.git.remote import GitLimits, Remote
-from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
-from reconciler.git.status_writer import Pushed, StatusRef
+from reconciler.git.signatures import SignatureMode, SignaturePolicy
+from reconciler.git.status_writer import Pushed, StatusWriter
 from reconciler.model import Commit, DeviceId, GatewayId, PeerReport, RolloutId, RolloutReport
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 from reconciler.report.rollout_file import rollout_file
 from reconciler.report.rollout_status import RolloutFacts, rollout_status
 from tests.git.forge import Forge, SshKey, make_forge, make_ssh_key
@@ -37,7 +37,7 @@ def word(*done: str, stopped: str = "") -> RolloutReport:
 
 def status(rollout: RolloutId, said: RolloutReport) -> bytes:
     facts = RolloutFacts(rollout, "vibration@2", said, (), complete=False)
-    return rollout_file(rollout_status(facts, Moment(NOW, "c" * 40), None))
+    return rollout_file(rollout_status(facts, PassStamp(NOW, "c" * 40), None))
 
 
 class Gateways:
@@ -50,15 +50,15 @@ class Gateways:
         self.keys: dict[str, SshKey] = {name: make_ssh_key(folder, name) for name in ("north", "south", "east")}
         signers = folder / "gateways"
         signers.write_text("".join(f"{name} {self.keys[name].public}\n" for name in ("north", "south")))
-        self.policy = SignaturePolicy(SignaturePolicyMode.HEAD, signers)
-        self.peers = Peers(folder / "peers", self.remote, self.policy, folder / "state", limits=LIMITS, named=True)
+        self.policy = SignaturePolicy(SignatureMode.HEAD, signers)
+        self.peers = PeerStatusReader(folder / "peers", self.remote, self.policy, folder / "state", limits=LIMITS, named=True)
         self.words = PeerStatuses(self.peers, NORTH)
 
     def say(self, gateway: str, files: dict[str, bytes], *, key: str | None = None) -> None:
         signed_by = self.keys[key or gateway].path
-        author = Author(gateway, f"{gateway}@example.org", signed_by)
-        with StatusRef(self.folder / f"{gateway}-by-{key}", self.remote, gateway, author, limits=LIMITS) as ref:
-            assert isinstance(ref.publish(files, Message("news", NOW)), Pushed)
+        author = CommitAuthor(gateway, f"{gateway}@example.org", signed_by)
+        with StatusWriter(self.folder / f"{gateway}-by-{key}", self.remote, gateway, author, limits=LIMITS) as ref:
+            assert isinstance(ref.publish(files, CommitMessage("news", NOW)), Pushed)
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_a_gateway_that_took_its_ref_away_is_not_heard_any_more(gateways: Gatewa
     assert gateways.words.look() == {}
 
 
-class DamagedFor(Peers):
+class DamagedFor(PeerStatusReader):
     """Git as it is, but for one commit whose files can't be read."""
 
     unreadable = ""

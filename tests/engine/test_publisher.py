@@ -8,12 +8,12 @@ from pathlib import Path
 
 from reconciler.engine.state.database import StateDatabase
 from reconciler.engine.status.publisher import Publisher
-from reconciler.engine.status.statuses import has_stopped
-from reconciler.git.commit_writer import Author
+from reconciler.engine.status.renderer import has_stopped
+from reconciler.git.commit_writer import CommitAuthor
 from reconciler.git.remote import Remote
-from reconciler.git.status_writer import InPlace, Pushed, StatusRef
+from reconciler.git.status_writer import InPlace, Pushed, StatusWriter
 from reconciler.model import Commit, RolloutId, RolloutReport
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, rollout_status
 from tests.engine.test_drift import NOON
 from tests.git.forge import make_forge
@@ -23,8 +23,8 @@ INTERVAL_S = 10.0
 
 def test_a_stop_waits_for_no_interval_and_is_urgent_once(tmp_path: Path) -> None:
     forge = make_forge(tmp_path)
-    ref = StatusRef(
-        tmp_path / "status.git", Remote(f"file://{forge.bare}"), "north", Author("north", "north@example.org")
+    ref = StatusWriter(
+        tmp_path / "status.git", Remote(f"file://{forge.bare}"), "north", CommitAuthor("north", "north@example.org")
     )
     publisher = Publisher(ref, StateDatabase(tmp_path / "state.db"), interval_s=INTERVAL_S)
 
@@ -51,7 +51,7 @@ def test_a_stop_waits_for_no_interval_and_is_urgent_once(tmp_path: Path) -> None
 def status(stopped: str) -> RolloutStatus:
     facts = RolloutFacts(RolloutId("wear"), "wear@2", RolloutReport("ab"), (), complete=False)
     facts = replace(facts, word=replace(facts.word, stopped=stopped))
-    return rollout_status(facts, Moment(NOON, Commit("c")), None)
+    return rollout_status(facts, PassStamp(NOON, Commit("c")), None)
 
 
 def test_a_rollout_has_just_stopped_once() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.engine.desired.scope import Scope
+from reconciler.engine.desired.gateway_scope import Scope
 from reconciler.model import Desired, Device, DeviceId, Gateway, GatewayId, Rollout, RolloutId, Selector
 from tests.plan.fleets import OTHER, V1, device, fleet
 

@@ -13,7 +13,7 @@ from reconciler.engine.desired.desired_state import DesiredStateSource
 from reconciler.engine.state.database import StateDatabase
 from reconciler.errors import FleetError
 from reconciler.git.source import Advanced, Kept, Outcome, Unchanged
-from reconciler.load import Cache, DirectoryTree
+from reconciler.load import CheckCache, DirectoryTree
 from reconciler.model import Commit
 from tests.review.changes import fleet_files, rollout_document
 
@@ -62,7 +62,7 @@ def started(repository: Repository, tmp_path: Path) -> Iterator[Callable[[], tup
 
     def start() -> tuple[DesiredStateSource, StateDatabase]:
         opened.append(StateDatabase(tmp_path / "state.db"))
-        return DesiredStateSource(repository, Cache(), opened[-1]), opened[-1]  # type: ignore[arg-type]  # it stands in for a source
+        return DesiredStateSource(repository, CheckCache(), opened[-1]), opened[-1]  # type: ignore[arg-type]  # it stands in for a source
 
     yield start
     for state in opened:

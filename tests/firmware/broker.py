@@ -11,7 +11,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from signing import pki, pki_keys, pki_store, private_key_pem
-from signing.pki import Role, Subject, Term
+from signing.pki import Role, Subject, ValidityPeriod
 from signing.pki_keys import KeyKind
 from tests.mosquitto import free_port, start, stop
 
@@ -22,7 +22,7 @@ class Authority:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir()
-        self._term = Term(datetime.now(UTC), days=1)
+        self._term = ValidityPeriod(datetime.now(UTC), days=1)
         self._authority = pki.make_authority("plant", pki_keys.generate(KeyKind.P256), self._term)
         (folder / "ca.crt").write_bytes(pki_store.pem(self._authority.certificate))
 

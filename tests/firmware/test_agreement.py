@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 
 from reconciler.compiler.pack import decision_head, forest_section, operators, pack_format
-from reconciler.compiler.payload import encodings as payload
+from reconciler.compiler.payload import codec as payload
 from reconciler.compiler.payload import patch
-from reconciler.devices import flash_image, frame, messages, reports
-from reconciler.devices.error_codes import Code
+from reconciler.devices import flash_image, messages, reports
+from reconciler.devices import serial_frame
+from reconciler.devices.error_codes import DeviceErrorCode
 from reconciler.devices.messages import BLOCK_BYTES_MAX, ENVELOPE_BYTES_MAX, MESSAGE_BYTES, MESSAGE_OVERHEAD_BYTES
-from signing import cose, envelope, names, report
-from signing.verdict import VerificationCode
+from signing import cose, envelope, report
+from signing import identifiers
+from signing.verification_error import VerificationCode
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRMWARE = ROOT / "firmware"
@@ -70,8 +72,8 @@ FIGURES = [
     (CONFIG, "TF_LOOKAHEAD_BITS", payload.LOOKAHEAD_BITS),
     (TYPES, "TF_DIGEST_BYTES", 32),
     (TYPES, "TF_KEY_BYTES", cose.PUBLIC_KEY_BYTES),
-    (TYPES, "TF_UUID_BYTES", names.UUID_BYTES),
-    (TYPES, "TF_KID_BYTES", names.KEY_ID_BYTES),
+    (TYPES, "TF_UUID_BYTES", identifiers.UUID_BYTES),
+    (TYPES, "TF_KID_BYTES", identifiers.KEY_ID_BYTES),
     ("include/tinyfleet/engine.h", "TF_PARAMETER_TABLE_MAX", pack_format.MOST_PARAMETERS),
     ("include/tinyfleet/state.h", "TF_HISTOGRAM_BINS", reports.HISTOGRAM_BINS),
     ("src/envelope.c", "TAG_ENVELOPE", envelope.ENVELOPE_TAG),
@@ -84,8 +86,8 @@ FIGURES = [
     ("src/message.c", "NONCE_BYTES", messages.NONCE_BYTES),
     ("src/message.c", "NONCE_BYTES", report.NONCE_BYTES),
     ("src/transfer.c", "BLOCK_MULTIPLE", messages.BLOCK_BYTES_STEP),
-    ("src/frame.c", "CRC_BYTES", frame.CRC_BYTES),
-    ("src/frame.c", "POLYNOMIAL", frame.POLYNOMIAL),
+    ("src/frame.c", "CRC_BYTES", serial_frame.CRC_BYTES),
+    ("src/frame.c", "POLYNOMIAL", serial_frame.POLYNOMIAL),
     ("src/identity.c", "MAGIC", int.from_bytes(flash_image.MAGIC, "little")),
     ("src/identity.c", "VERSION", flash_image.VERSION),
     ("src/identity.c", "HEADER_BYTES", flash_image.HEADER_BYTES),
@@ -125,7 +127,7 @@ def test_codes_of_refused_envelopes() -> None:
 def test_codes_that_a_gateway_knows() -> None:
     codes = enum(ERRORS, "tf_error")
     refusals = {name.removeprefix("TF_ERR_"): code for name, code in codes.items() if code < 0}
-    assert refusals == {code.name: code.value for code in Code}
+    assert refusals == {code.name: code.value for code in DeviceErrorCode}
 
 
 def test_every_code_is_another_and_fits_where_it_is_kept() -> None:
@@ -144,15 +146,15 @@ def test_numbers_of_what_a_device_says() -> None:
     assert list(enum(TYPES, "tf_flag").values()) == [flag.value for flag in reports.Flag]
     places = enum(TYPES, "tf_place")
     assert (places["TF_PLACE_NONE"], places["TF_PLACE_A"], places["TF_PLACE_B"]) == (
-        reports.ModelPlace.NOWHERE,
-        reports.ModelPlace.SLOT_A,
-        reports.ModelPlace.SLOT_B,
+        reports.ModelLocation.NOWHERE,
+        reports.ModelLocation.SLOT_A,
+        reports.ModelLocation.SLOT_B,
     )
 
 
 def test_numbers_of_payloads_and_packs() -> None:
     encodings = {n.removeprefix("TF_ENCODING_"): v for n, v in enum("src/payload.h", "tf_encoding").items()}
-    assert encodings == numbers(payload.PayloadForm)
+    assert encodings == numbers(payload.PayloadEncoding)
     assert encodings.items() < numbers(messages.PayloadEncoding).items()  # the one more is kept free (patch.md)
     sections = enum("include/tinyfleet/pack.h", "tf_section_id")
     assert {name.removeprefix("TF_SECTION_"): v for name, v in sections.items()} == numbers(pack_format.SectionId)

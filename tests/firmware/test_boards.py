@@ -15,14 +15,14 @@ import pytest
 from firmware.tools.size_report import read_symbols
 from reconciler.devices.conversation import Answered, Confirmed, Outcome, Rejected, TrialFailed
 from reconciler.devices.messages import Have, Missing, ReportKind, Stage, encode
-from reconciler.devices.reports import CapabilitiesBody, DecisionReason, DeviceReport, ModelPlace
+from reconciler.devices.reports import CapabilitiesBody, DecisionReason, DeviceReport, ModelLocation
 from reconciler.devices.serial_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
 from reconciler.devices.session import LinkSession
 from reconciler.devices.transfer import Effort
 from reconciler.model import DeviceId, Phase
 from signing import keys
-from signing.verdict import VerificationCode
+from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
 from tests.firmware.board import Board, Machine, write_flash_file
 from tests.firmware.talk import SerialDevice, ask, digest16, first_blocks, job, question, report_of, update
@@ -56,7 +56,7 @@ def test_tells_what_it_is(make_board: MakeBoard, made: Made, machine: Machine) -
     report = report_of(device, made)
     assert (report.phase, report.place, report.why) == (
         Phase.IDLE,
-        ModelPlace.PREBAKED,
+        ModelLocation.PREBAKED,
         DecisionReason.FELL_BACK_TO_PREBAKED,
     )
     assert report.running == digest16(PREBAKED)
@@ -143,7 +143,7 @@ def test_failing_trial_falls_back_to_prebaked(make_board: MakeBoard, bench: Benc
     assert isinstance(outcome, TrialFailed), outcome
     assert outcome.report.failed == digest16(bad)
     report = report_of(device, made)
-    assert (report.running, report.place) == (digest16(PREBAKED), ModelPlace.PREBAKED)
+    assert (report.running, report.place) == (digest16(PREBAKED), ModelLocation.PREBAKED)
     assert report.sequence == 1
     install(device, bench, made, NEW)  # and it goes on
 

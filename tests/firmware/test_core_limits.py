@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from reconciler.devices.messages import Have, Missing, encode, parse_answer
-from reconciler.devices.reports import Flag, ModelPlace
+from reconciler.devices.reports import Flag, ModelLocation
 from signing import delegation, envelope, keys
-from signing.names import key_id
-from signing.verdict import VerificationCode
+from signing.identifiers import key_id
+from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.host import HostAgent
 from tests.firmware.orders import (
@@ -137,7 +137,7 @@ def test_a_journal_of_noise_is_told_and_written_anew(updated: HostAgent, bench: 
         updated.write_flash(region.offset, bytes(range(256)) * (region.size // 256))
     updated.boot()
     told = report(updated, made)
-    assert (told.sequence, told.place) == (0, ModelPlace.PREBAKED)
+    assert (told.sequence, told.place) == (0, ModelLocation.PREBAKED)
     assert Flag.JOURNAL_REPAIRED in told.flags
     assert deliver(updated, install(bench, made, THIRD, 1)).code == 0
 

@@ -21,9 +21,9 @@ from reconciler.devices.messages import (
     encode,
     parse_answer,
 )
-from reconciler.devices.reports import DecisionReason, Flag, ModelPlace
+from reconciler.devices.reports import DecisionReason, Flag, ModelLocation
 from reconciler.model import Phase
-from signing.verdict import VerificationCode
+from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.host import Geometry, HostAgent
 from tests.firmware.orders import (
@@ -53,7 +53,7 @@ def test_born_with_a_model(newborn: HostAgent, made: Made) -> None:
     told = report(newborn, made)
     assert (told.phase, told.place, told.why, told.sequence) == (
         Phase.IDLE,
-        ModelPlace.PREBAKED,
+        ModelLocation.PREBAKED,
         DecisionReason.FELL_BACK_TO_PREBAKED,
         0,
     )
@@ -64,7 +64,7 @@ def test_two_installs_fill_both_slots(updated: HostAgent, made: Made) -> None:
     told = report(updated, made)
     assert (told.phase, told.place, told.why, told.sequence) == (
         Phase.CONFIRMED,
-        ModelPlace.SLOT_B,
+        ModelLocation.SLOT_B,
         DecisionReason.CONFIRMED,
         2,
     )
@@ -81,7 +81,7 @@ def test_an_envelope_alone_activates_a_prebaked_model(updated: HostAgent, bench:
     assert deliver(updated, Delivery(bench.install(made, SECOND_PREBAKED, 3))) == Outcome(0, 0)
     told = report(updated, made)
     assert (told.place, told.why, told.running) == (
-        ModelPlace.PREBAKED,
+        ModelLocation.PREBAKED,
         DecisionReason.PREBAKED_ASKED_FOR,
         digest(SECOND_PREBAKED)[:16],
     )

@@ -11,7 +11,7 @@ import pytest
 from reconciler.devices.messages import Inquire, ReportKind, Signed, TransferResult, encode, parse_answer
 from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Flag, Summary, parse_body
 from reconciler.model import Phase
-from signing.verdict import VerificationCode
+from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made
 from tests.firmware.host import AgentError, HostAgent
 from tests.firmware.orders import NEW, NONCE, PREBAKED, SECOND_PREBAKED, SMALL, THIRD, digest, install, put, report

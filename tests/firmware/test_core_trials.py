@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from reconciler.devices.messages import TransferResult
-from reconciler.devices.reports import DecisionReason, Flag, ModelPlace
+from reconciler.devices.reports import DecisionReason, Flag, ModelLocation
 from reconciler.model import Phase
-from signing.verdict import VerificationCode
+from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made
 from tests.firmware.host import HostAgent
 from tests.firmware.orders import (
@@ -171,7 +171,7 @@ def test_a_rotten_slot_leads_to_the_previous_and_then_to_prebaked(updated: HostA
     updated.boot()
     told = report(updated, made)
     assert (told.place, told.why, told.error) == (
-        ModelPlace.SLOT_A,
+        ModelLocation.SLOT_A,
         DecisionReason.FELL_BACK_TO_PREVIOUS,
         -VerificationCode.IMAGE,
     )
@@ -186,7 +186,7 @@ def test_a_rotten_slot_leads_to_the_previous_and_then_to_prebaked(updated: HostA
     spoil(updated, "provisioned", 640 + (len(PREBAKED) + 7) // 8 * 8 + 40)
     updated.boot()
     told = report(updated, made)
-    assert (told.place, told.why, told.running) == (ModelPlace.NOWHERE, DecisionReason.NOTHING_CAN, None)
+    assert (told.place, told.why, told.running) == (ModelLocation.NOWHERE, DecisionReason.NOTHING_CAN, None)
 
 
 def test_a_pack_that_rots_before_its_trial_is_left(updated: HostAgent, bench: Bench, made: Made) -> None:
@@ -218,7 +218,7 @@ def test_both_slots_rotten_at_once(updated: HostAgent, made: Made) -> None:
     spoil(updated, "slot1")
     updated.boot()
     told = report(updated, made)
-    assert (told.place, told.why, told.phase) == (ModelPlace.PREBAKED, DecisionReason.FELL_BACK_TO_PREBAKED, Phase.IDLE)
+    assert (told.place, told.why, told.phase) == (ModelLocation.PREBAKED, DecisionReason.FELL_BACK_TO_PREBAKED, Phase.IDLE)
 
 
 def test_a_rotten_slot_can_be_filled_again(updated: HostAgent, bench: Bench, made: Made) -> None:

@@ -14,7 +14,7 @@ import heatshrink2
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from signing.verdict import VerificationCode
+from signing.verification_error import VerificationCode
 from tests.firmware.conftest import build
 from tests.firmware.core_process import CoreProcess
 

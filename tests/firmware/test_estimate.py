@@ -8,8 +8,8 @@ import pytest
 from bench.engine import SEEDS, isolation_forest
 from bench.zoo import ZOO
 from reconciler.compiler.evaluation.cost_model import estimate
-from reconciler.compiler.reference.run import Reference, generate_inputs
-from reconciler.compiler.runner import ExecutionTarget, execute
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
+from reconciler.compiler.engine_runner import ExecutionTarget, execute
 from reconciler.compiler.tflite.network_pack import build_network
 from tests.compiler.forests import forest_packs
 from tests.firmware.conftest import build
@@ -29,7 +29,7 @@ def board(request: pytest.FixtureRequest) -> ExecutionTarget:
 
 def off(board: ExecutionTarget, pack: bytes) -> float:
     """How far the estimate is from the count, as a share of the count."""
-    inputs = Reference(pack).inputs
+    inputs = ReferenceInterpreter(pack).inputs
     done = execute(board, pack, [b"".join(generate_inputs(seed, inputs)) for seed in SEEDS])
     measured = max(got.instructions for got in done.inferences)
     return abs(estimate(pack, BOARDS[board]).instructions / measured - 1)

@@ -15,9 +15,9 @@ import pytest
 import serial
 
 from reconciler.devices.conversation import Confirmed, TrialFailed
-from reconciler.devices.frame import encode_frame
+from reconciler.devices.serial_frame import encode_frame
 from reconciler.devices.messages import Inquire, ReportKind, encode
-from reconciler.devices.reports import DecisionReason, Flag, ModelPlace, Summary
+from reconciler.devices.reports import DecisionReason, Flag, ModelLocation, Summary
 from reconciler.model import Phase
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.broker import Authority, Broker
@@ -212,7 +212,7 @@ def test_devices_behind_a_broker(run: Run, bench: Bench, broker: Broker) -> None
         for one in made:
             assert devices[one.name].presence.get(timeout=10) == b"1"
             install(devices[one.name], bench, one, OLD)
-        assert report_of(devices["d7"], made[7]).place is ModelPlace.SLOT_A
+        assert report_of(devices["d7"], made[7]).place is ModelLocation.SLOT_A
         assert vdev.stop() == 0
         assert devices["d7"].presence.get(timeout=10) == b"0"
     finally:

@@ -4,9 +4,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.git.poll_interval import Cadence, delay_s
+from reconciler.git.poll_interval import PollInterval, delay_s
 
-CADENCE = Cadence(interval_s=30, jitter=0.2, ceiling_s=600)
+CADENCE = PollInterval(interval_s=30, jitter=0.2, ceiling_s=600)
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))
@@ -24,4 +24,4 @@ def test_delays_double_up_to_the_ceiling() -> None:
 
 
 def test_the_interval_wins_over_a_ceiling_below_it() -> None:
-    assert delay_s(Cadence(interval_s=60, jitter=0, ceiling_s=10), 3, 0.5) == 60
+    assert delay_s(PollInterval(interval_s=60, jitter=0, ceiling_s=10), 3, 0.5) == 60

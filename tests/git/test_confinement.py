@@ -18,8 +18,8 @@ import pytest
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.errors import DubiousOwnership, ObjectsRefused, ProtocolRefused, RemoteUnavailable, SettingsUnsafe
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import Remote, Ssh, branch, check_ref, protocol_of
-from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
+from reconciler.git.remote import Remote, SshOptions, branch_ref, check_ref, protocol_of
+from reconciler.git.signatures import SignatureMode, SignaturePolicy
 from reconciler.git.source import Advanced, CommitSource, Kept
 from tests.git.forge import Forge
 
@@ -59,7 +59,7 @@ def read_all(tree: CommitTree) -> dict[str, bytes]:
 
 
 def poll_and_read(mirror: Mirror, state: Path) -> dict[str, bytes]:
-    source = CommitSource(mirror, SignaturePolicy(SignaturePolicyMode.OFF), state)
+    source = CommitSource(mirror, SignaturePolicy(SignatureMode.OFF), state)
     outcome = source.poll(None)
     assert isinstance(outcome, Advanced), outcome
     return read_all(source.tree(outcome.commit))
@@ -261,7 +261,7 @@ def test_ordinary_urls_pass(url: str, protocol: str) -> None:
 )
 def test_refs_that_mean_something_else_are_refused(name: str) -> None:
     with pytest.raises(SettingsUnsafe):
-        branch(name)
+        branch_ref(name)
     with pytest.raises(SettingsUnsafe):
         check_ref(name)
 
@@ -280,7 +280,7 @@ def test_a_git_that_would_ignore_its_confinement_is_refused(
         (programs / "git").write_text(f"#!/bin/sh\necho git version {version}\n")
         (programs / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{programs}")
-    outcome = CommitSource(mirror, SignaturePolicy(SignaturePolicyMode.OFF), tmp_path).poll(good)
+    outcome = CommitSource(mirror, SignaturePolicy(SignatureMode.OFF), tmp_path).poll(good)
     assert isinstance(outcome, Kept)
     assert (outcome.reason, outcome.commit) == ("GitUnusable", good)
 
@@ -296,7 +296,7 @@ def test_git_gets_its_own_environment_and_nobody_can_read_it_from_the_process_li
     forge.commit()
     monkeypatch.setenv("SECRET_OF_THE_CALLER", "x")
     monkeypatch.setenv("GIT_WORK_TREE", "/")
-    remote = Remote("ssh://h/r", ssh=Ssh(program=str(ssh)), credential_helper="store --file=/etc/secret")
+    remote = Remote("ssh://h/r", ssh=SshOptions(program=str(ssh)), credential_helper="store --file=/etc/secret")
     with Mirror(mirror.path, remote) as other, pytest.raises(RemoteUnavailable):
         other.tip()
     names = {line.partition("=")[0] for line in noted.read_text().splitlines()}
@@ -353,7 +353,7 @@ MALICIOUS: dict[str, Write] = {
 @pytest.mark.parametrize("what", MALICIOUS)
 def test_malformed_objects_are_refused_on_transfer(what: str, forge: Forge, mirror: Mirror, tmp_path: Path) -> None:
     good = forge.commit()
-    source = CommitSource(mirror, SignaturePolicy(SignaturePolicyMode.OFF), tmp_path)
+    source = CommitSource(mirror, SignaturePolicy(SignatureMode.OFF), tmp_path)
     assert source.poll(None).commit == good
     blob = forge.git("hash-object", "-w", "--stdin", data=b"x\n")
     tree = MALICIOUS[what](forge, blob)

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reconciler.git.commit_writer import Author
-from reconciler.git.peer_status import Peers
+from reconciler.git.commit_writer import CommitAuthor
+from reconciler.git.peer_status import PeerStatusReader
 from reconciler.git.remote import Remote
-from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
-from reconciler.git.status_writer import Pushed, StatusRef
+from reconciler.git.signatures import SignatureMode, SignaturePolicy
+from reconciler.git.status_writer import Pushed, StatusWriter
 from tests.git.forge import SshKey
 from tests.git.test_status import LIMITS, message
 
@@ -22,14 +22,14 @@ def test_a_gateway_can_not_speak_for_another(remote: Remote, keys: dict[str, Ssh
     signers.write_text("\n".join(lines))
     # "south" is signed by the key of north: both are trusted, but not in each other's name.
     for gateway, key in (("north", "ada"), ("south", "ada"), ("east", "mallory")):
-        author = Author(gateway, f"{gateway}@example.org", keys[key].path)
-        with StatusRef(tmp_path / gateway, remote, gateway, author, limits=LIMITS) as status:
+        author = CommitAuthor(gateway, f"{gateway}@example.org", keys[key].path)
+        with StatusWriter(tmp_path / gateway, remote, gateway, author, limits=LIMITS) as status:
             assert isinstance(status.publish({"of": gateway.encode()}, message()), Pushed)
-    policy = SignaturePolicy(SignaturePolicyMode.HEAD, signers)
-    with Peers(tmp_path / "peers", remote, policy, tmp_path / "state", limits=LIMITS, named=True) as peers:
+    policy = SignaturePolicy(SignatureMode.HEAD, signers)
+    with PeerStatusReader(tmp_path / "peers", remote, policy, tmp_path / "state", limits=LIMITS, named=True) as peers:
         assert set(peers.fetch()) == {"north"}
-    author = Author("south", "south@example.org", keys["bob"].path)
-    with StatusRef(tmp_path / "again", remote, "south", author, limits=LIMITS) as status:
+    author = CommitAuthor("south", "south@example.org", keys["bob"].path)
+    with StatusWriter(tmp_path / "again", remote, "south", author, limits=LIMITS) as status:
         assert isinstance(status.publish({"of": b"south, itself"}, message()), Pushed)
-    with Peers(tmp_path / "peers", remote, policy, tmp_path / "state", limits=LIMITS, named=True) as peers:
+    with PeerStatusReader(tmp_path / "peers", remote, policy, tmp_path / "state", limits=LIMITS, named=True) as peers:
         assert set(peers.fetch()) == {"north", "south"}

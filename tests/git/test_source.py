@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.errors import Invalid
 from reconciler.git.mirror import Mirror
-from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
+from reconciler.git.signatures import SignatureMode, SignaturePolicy
 from reconciler.git.source import Advanced, CommitSource, Kept, Outcome, Unchanged
 from reconciler.model import Commit
 from tests.git.forge import Forge, SshKey
@@ -137,7 +137,7 @@ def test_refusal_is_remembered_until_the_policy_changes(
     forge: Forge, mirror: Mirror, keys: Keys, signers: Path, tmp_path: Path
 ) -> None:
     source = CommitSource(
-        mirror, SignaturePolicy(SignaturePolicyMode.EVERY, allowed_signers=signers), tmp_path / "state"
+        mirror, SignaturePolicy(SignatureMode.EVERY, allowed_signers=signers), tmp_path / "state"
     )
     good = forge.commit(key=keys["ada"])
     source.poll(None)
@@ -155,10 +155,10 @@ def test_anchor_demands_the_chain_from_it(
     anchor = forge.commit()
     unsigned = forge.commit()
     forge.commit(key=keys["ada"])
-    policy = SignaturePolicy(SignaturePolicyMode.EVERY, allowed_signers=signers, anchor=anchor)
+    policy = SignaturePolicy(SignatureMode.EVERY, allowed_signers=signers, anchor=anchor)
     outcome = kept(CommitSource(mirror, policy, tmp_path / "state").poll(None), "UnsignedCommit", None)
     assert unsigned[:12] in outcome.message
-    policy = SignaturePolicy(SignaturePolicyMode.EVERY, allowed_signers=signers, anchor=unsigned)
+    policy = SignaturePolicy(SignatureMode.EVERY, allowed_signers=signers, anchor=unsigned)
     assert isinstance(CommitSource(mirror, policy, tmp_path / "state").poll(None), Advanced)
 
 

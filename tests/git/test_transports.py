@@ -21,8 +21,8 @@ from reconciler.git.errors import (
     TransferTooLarge,
 )
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import GitLimits, Remote, Ssh, branch, tag
-from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
+from reconciler.git.remote import GitLimits, Remote, SshOptions, branch_ref, tag
+from reconciler.git.signatures import SignatureMode, SignaturePolicy
 from reconciler.git.source import Advanced, CommitSource, Kept
 from tests.git.forge import Forge
 from tests.git.servers import HttpServer, Loopback, cut_after, git_daemon, silent
@@ -105,7 +105,7 @@ def test_a_transfer_that_stalls_midway_is_given_up_and_the_next_one_succeeds(for
     with Loopback(cut_after(20_000, serve)).running() as server:
         remote = Remote(f"git://127.0.0.1:{server.port}/origin.git")
         with Mirror(tmp_path / "m", remote, IMPATIENT) as mirror:
-            source = CommitSource(mirror, SignaturePolicy(SignaturePolicyMode.OFF), tmp_path)
+            source = CommitSource(mirror, SignaturePolicy(SignatureMode.OFF), tmp_path)
             outcome = source.poll(None)
             assert isinstance(outcome, Kept)
             assert (outcome.reason, outcome.transient) == ("RemoteUnavailable", True)
@@ -129,7 +129,7 @@ def test_ssh_takes_nothing_from_a_users_configuration(forge: Forge, tmp_path: Pa
     ssh, noted = tmp_path / "ssh", tmp_path / "arguments"
     ssh.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {noted}\nfor last; do :; done\nexec sh -c "$last"\n')
     ssh.chmod(0o755)
-    way = Ssh(key=tmp_path / "my key", known_hosts=tmp_path / "known hosts", program=str(ssh))
+    way = SshOptions(key=tmp_path / "my key", known_hosts=tmp_path / "known hosts", program=str(ssh))
     for url in (f"ssh://git@forge.example.org{forge.bare}", f"git@forge.example.org:{forge.bare}"):
         with Mirror(tmp_path / "m", Remote(url, ssh=way)) as mirror:
             assert mirror.fetch() == head
@@ -142,7 +142,7 @@ def test_ssh_takes_nothing_from_a_users_configuration(forge: Forge, tmp_path: Pa
 
 
 def test_the_real_ssh_understands_our_options(tmp_path: Path) -> None:
-    words = Ssh(key=tmp_path / "my key", known_hosts=tmp_path / "known hosts").command()
+    words = SshOptions(key=tmp_path / "my key", known_hosts=tmp_path / "known hosts").command()
     shown = subprocess.run(f"{words} -G host", shell=True, capture_output=True, text=True, check=True).stdout  # noqa: S602 # as git runs it
     assert f"userknownhostsfile {tmp_path}/known hosts" in shown.replace('"', "").replace("\\", "")
     assert "stricthostkeychecking true" in shown
@@ -199,7 +199,7 @@ def test_a_branch_in_a_folder_is_not_taken_for_another(forge: Forge, tmp_path: P
     forge.git("push", "--quiet", "origin", "HEAD:refs/heads/x/refs/heads/site")
     wanted = forge.commit(push=False)
     forge.git("push", "--quiet", "origin", "HEAD:refs/heads/site")
-    with Mirror(tmp_path / "m", Remote(str(forge.bare), branch("site"))) as mirror:
+    with Mirror(tmp_path / "m", Remote(str(forge.bare), branch_ref("site"))) as mirror:
         assert head != wanted == mirror.tip()
 
 

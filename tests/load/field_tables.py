@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reconciler.load.schemas import KINDS, text_of
+from reconciler.load.schemas import KINDS, schema_text
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "fleet-repo.md"
 # Definitions that have a section of their own, and what it is called.
@@ -73,10 +73,10 @@ LIMITS = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to"}
 def table(name: str) -> str:
     """Render the fields of a kind, or of a definition that several kinds share."""
     if name in KINDS:
-        schema = json.loads(text_of(name))
+        schema = json.loads(schema_text(name))
         found = rows(schema["properties"]["spec"], schema.get("$defs", {}), "spec.")
     else:
-        schema = next(one for one in map(json.loads, map(text_of, KINDS)) if name in one.get("$defs", {}))
+        schema = next(one for one in map(json.loads, map(schema_text, KINDS)) if name in one.get("$defs", {}))
         described = schema["$defs"][name]
         found = rows(described.get("items", described), schema["$defs"], "")
     lines = ["| field | type | needed or default | meaning |", "|---|---|---|---|"]

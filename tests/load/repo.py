@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from reconciler.load import DirectoryTree, Loaded, Problem, load
+from reconciler.load import DirectoryTree, LoadResult, Problem, load
 from reconciler.model import Commit
 from reconciler.tree import Entry, blob_id
 
@@ -64,7 +64,7 @@ class Repo:
         assert old in text
         return self.write(path, text.replace(old, new, 1))
 
-    def load(self) -> Loaded:
+    def load(self) -> LoadResult:
         return load(DirectoryTree(self.root), commit=Commit(""))
 
     def problems(self) -> tuple[Problem, ...]:

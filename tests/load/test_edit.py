@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from reconciler.load.yaml_edit import NotEditable, defines, with_public_key
+from reconciler.load.public_key_edit import NotEditable, defines_device, with_public_key
 
 KEY = "12345678901234567890123456789012345678901234567890123456789012e4"  # a number, to some readers
 HEAD = "apiVersion: tinyfleet/v1alpha1\nkind: Device\nmetadata: {name: pump-1}\n"
@@ -73,10 +73,10 @@ def test_the_right_one_of_many_devices() -> None:
 @pytest.mark.parametrize("text", ["", "kind: Device\n", "[]\n", HEAD.replace("Device", "Gateway") + "spec: {a: b}\n"])
 def test_a_file_without_the_device(text: str) -> None:
     for data, name in ((text.encode(), "pump-1"), ((HEAD + CASES["block"][0]).encode(), "pump-2")):
-        assert not defines(data, name)
+        assert not defines_device(data, name)
         with pytest.raises(NotEditable, match=f"there is no {name}"):
             with_public_key(data, name, KEY)
-    assert defines((HEAD + CASES["block"][0]).encode(), "pump-1")
+    assert defines_device((HEAD + CASES["block"][0]).encode(), "pump-1")
 
 
 @pytest.mark.parametrize(

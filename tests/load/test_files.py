@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.load import DirectoryTree, load
-from reconciler.load.directory import Changed, NotADirectory
+from reconciler.load.directory_tree import Changed, NotADirectory
 from reconciler.load.problems import Rule
 from reconciler.load.strict_yaml import MAX_FILE_BYTES
 from reconciler.model import Commit

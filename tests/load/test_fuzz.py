@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler.load import Cache, Loaded, Problem, load
+from reconciler.load import CheckCache, LoadResult, Problem, load
 from reconciler.load.problems import Rule
 from reconciler.model import Commit
 from reconciler.tree import FILE
@@ -107,7 +107,7 @@ def within(node: Any) -> Iterator[tuple[Any, Any]]:  # noqa: ANN401 (any YAML)
             yield from within(node[key])
 
 
-def check(loaded: Loaded, files: dict[str, bytes]) -> None:
+def check(loaded: LoadResult, files: dict[str, bytes]) -> None:
     assert (loaded.desired is None) == bool(loaded.errors)
     assert list(loaded.problems) == sorted(loaded.problems)
     for problem in loaded.problems:
@@ -125,7 +125,7 @@ def placed(problem: Problem, files: dict[str, bytes]) -> None:
 
 @pytest.mark.parametrize("spoil", [bytes_spoiled, meaning_spoiled])
 def test_only_documented_problems_come_out(spoil: Callable[[random.Random, bytes], bytes]) -> None:
-    cache = Cache()
+    cache = CheckCache()
     seen: set[Rule] = set()
     for number in range(ROUNDS):
         chance = random.Random(number)

@@ -9,8 +9,8 @@ from pathlib import Path
 from reconciler.load.file_filter import SUFFIXES
 from reconciler.load.model_sources import MAX_SOURCE_BYTES
 from reconciler.load.problems import Rule
-from reconciler.load.repository import MAX_ALIKE
-from reconciler.load.schemas import KINDS, LATER_KINDS, text_of
+from reconciler.load.document_index import MAX_ALIKE
+from reconciler.load.schemas import KINDS, LATER_KINDS, schema_text
 from reconciler.load.strict_yaml import MAX_DEPTH, MAX_FILE_BYTES, MAX_KEY_CHARS, MAX_PROBLEMS
 from tests.load.field_tables import PAGE, SECTIONS, with_tables
 
@@ -52,7 +52,7 @@ def test_every_rule_is_met_by_some_test() -> None:
 
 def test_the_examples_copy_of_the_schemas_is_a_copy() -> None:
     copies = {file.name: file.read_text(encoding="utf-8") for file in (EXAMPLE / ".schemas").iterdir()}
-    assert copies == {f"{name}.json": text_of(kind) for kind, name in KINDS.items()}, "run `make fleet-docs`"
+    assert copies == {f"{name}.json": schema_text(kind) for kind, name in KINDS.items()}, "run `make fleet-docs`"
 
 
 def test_each_file_of_the_example_names_the_schema_of_its_kind() -> None:

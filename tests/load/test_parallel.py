@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench.plan import files
-from reconciler.load import Cache, DirectoryTree, load
-from reconciler.load.parallel_check import LEAST_BYTES, warm
+from reconciler.load import CheckCache, DirectoryTree, load
+from reconciler.load.parallel_check import LEAST_BYTES, check_in_parallel
 from reconciler.model import Commit
 
 DEVICES = 2_000
@@ -31,8 +31,8 @@ def test_the_same_on_several_cores(fleet: Path, *, spoiled: bool) -> None:
         for path in sorted((fleet / "devices").iterdir())[::7]:
             path.write_text(path.read_text().replace("type: kind1", "type: 7", 3).replace("link:", "lnik:", 1))
     alone = load(DirectoryTree(fleet), commit=Commit(""))
-    cache = Cache()
-    warm(DirectoryTree(fleet), cache)
+    cache = CheckCache()
+    check_in_parallel(DirectoryTree(fleet), cache)
     together = load(DirectoryTree(fleet), commit=Commit(""), cache=cache)
     assert together == alone
     assert (together.desired is None) is spoiled
@@ -40,8 +40,8 @@ def test_the_same_on_several_cores(fleet: Path, *, spoiled: bool) -> None:
 
 
 def test_every_file_of_yaml_is_known_afterwards(fleet: Path) -> None:
-    cache = Cache()
-    warm(DirectoryTree(fleet), cache)
+    cache = CheckCache()
+    check_in_parallel(DirectoryTree(fleet), cache)
     yaml = [entry for entry in DirectoryTree(fleet).entries() if entry.path.endswith(".yaml")]
     assert len(yaml) > DEVICES / 100
     assert all(cache.checked(entry.blob) is not None for entry in yaml)

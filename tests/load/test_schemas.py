@@ -18,7 +18,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from reconciler import model
-from reconciler.load.schemas import KINDS, text_of, validator
+from reconciler.load.schemas import KINDS, schema_text, validator
 from reconciler.load.typed_values import TYPES, seconds, yaml_name
 from tests.load.test_fuzz import FILES, YAML, meaning_spoiled
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def schema(kind: str) -> dict[str, Any]:
-    parsed: dict[str, Any] = json.loads(text_of(kind))
+    parsed: dict[str, Any] = json.loads(schema_text(kind))
     return parsed
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.load.problems import Rule
-from reconciler.load.strict_yaml import KEY, MAX_FILE_BYTES, MAX_PROBLEMS, places, read
+from reconciler.load.strict_yaml import KEY, MAX_FILE_BYTES, MAX_PROBLEMS, parse_yaml, places
 
 REFUSED = {
     "duplicate key": (b"a: 1\nb: 2\na: 3\n", Rule.DUPLICATE_KEY, 3, 1),
@@ -53,7 +53,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused_with_rule_line_and_column(name: str) -> None:
     data, rule, line, column = REFUSED[name]
-    assert (rule, line, column) in {(one.rule, one.line, one.column) for one in read(data).problems}
+    assert (rule, line, column) in {(one.rule, one.line, one.column) for one in parse_yaml(data).problems}
 
 
 ACCEPTED: dict[bytes, object] = {
@@ -69,13 +69,13 @@ ACCEPTED: dict[bytes, object] = {
 
 @pytest.mark.parametrize("data", ACCEPTED)
 def test_accepted_with_one_meaning(data: bytes) -> None:
-    reading = read(data)
+    reading = parse_yaml(data)
     assert reading.problems == []
     assert [document.value for document in reading.documents] == [ACCEPTED[data]]
 
 
 def test_several_documents_and_empty_ones() -> None:
-    reading = read(b"---\n---\na: 1\n---\n# nothing\n---\nb: 2\n")
+    reading = parse_yaml(b"---\n---\na: 1\n---\n# nothing\n---\nb: 2\n")
     assert [(document.value, document.line) for document in reading.documents] == [({"a": 1}, 3), ({"b": 2}, 7)]
     assert reading.problems == []
 
@@ -84,13 +84,13 @@ def test_a_bomb_of_aliases_is_refused_at_once() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)]
     start = time.process_time()
-    reading = read("\n".join(lines).encode())
+    reading = parse_yaml("\n".join(lines).encode())
     assert time.process_time() - start < 2  # written out it would be 9**29 values
     assert {problem.rule for problem in reading.problems} == {Rule.ALIAS, Rule.TOO_MANY}
 
 
 def test_a_hostile_file_does_not_fill_the_log() -> None:
-    reading = read(b"a: 1\n" * 10_000)
+    reading = parse_yaml(b"a: 1\n" * 10_000)
     assert len(reading.problems) == MAX_PROBLEMS + 1
     assert reading.problems[-1].rule is Rule.TOO_MANY
     assert not reading.whole
@@ -98,13 +98,13 @@ def test_a_hostile_file_does_not_fill_the_log() -> None:
 
 @pytest.mark.parametrize("count", [MAX_PROBLEMS - 1, MAX_PROBLEMS, MAX_PROBLEMS + 1])
 def test_a_syntax_error_at_the_limit_of_problems_is_still_told(count: int) -> None:
-    reading = read(b"a: 1\n" * count + b"a: 'x\n")
+    reading = parse_yaml(b"a: 1\n" * count + b"a: 'x\n")
     assert {problem.rule for problem in reading.problems} <= {Rule.DUPLICATE_KEY, Rule.NOT_YAML, Rule.TOO_MANY}
     assert not reading.whole
 
 
 def test_control_characters_never_reach_a_terminal() -> None:
-    (problem,) = read(b'"\\e[31m": 1\n"\\e[31m": 2\n').problems
+    (problem,) = parse_yaml(b'"\\e[31m": 1\n"\\e[31m": 2\n').problems
     assert str(problem).isprintable()
 
 
@@ -117,7 +117,7 @@ def test_places_of_keys_values_and_items() -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_give_documents_or_problems(data: bytes) -> None:
-    reading = read(data)
+    reading = parse_yaml(data)
     assert reading.whole or reading.problems
     assert len(places(data)) >= len(reading.documents)
 
@@ -134,5 +134,5 @@ PLAIN = st.recursive(
 @given(st.dictionaries(st.sampled_from(["a", "b", "c"]), PLAIN, min_size=1))
 def test_what_json_means_is_what_is_read(value: dict[str, object]) -> None:
 
-    (document,) = read(json.dumps(value).encode()).documents
+    (document,) = parse_yaml(json.dumps(value).encode()).documents
     assert document.value == value

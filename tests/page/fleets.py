@@ -7,26 +7,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from reconciler.model import (
-    Action,
-    Blocked,
-    BlockedReason,
-    DeviceId,
-    Digest,
-    Hold,
-    HoldReason,
-    Install,
-    ModelRef,
-    Nothing,
-    ObservedDevice,
-    Origin,
-    Phase,
-    RolloutId,
-    RolloutReport,
-    Version,
-)
+from reconciler.model import Action, Blocked, BlockedReason, DeviceId, Digest, Hold, HoldReason, Install, ModelRef, NoChange, ObservedDevice, Origin, Phase, RolloutId, RolloutReport, Version
 from reconciler.page.page_model import DeviceDetail, LinkFacts, LiveState, PageModel, ScoreFacts
-from reconciler.report.device_status import DeviceStatus, Moment, device_status
+from reconciler.report.device_status import DeviceStatus, PassStamp, device_status
 from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, SourceState, gateway_status
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
 
@@ -46,14 +29,14 @@ def ago(**how_long: float) -> datetime:
 def status_of(action: Action, since: datetime, model: str | None, *, seen: bool = True) -> DeviceStatus:
     """Make a status as the engine does."""
     observed = ObservedDevice(last_seen=NOW, phase=Phase.CONFIRMED, running=Digest("8b1a99" * 10), sequence=7)
-    return device_status(action, observed if seen else None, model, Moment(since, COMMIT), None)
+    return device_status(action, observed if seen else None, model, PassStamp(since, COMMIT), None)
 
 
 def similar(number: int) -> list[DeviceStatus]:
     """Make devices of which every tenth is not reporting."""
     return [
         status_of(
-            Nothing(DeviceId(f"pump-{index:05}"), "runs vibration@1.3.0")
+            NoChange(DeviceId(f"pump-{index:05}"), "runs vibration@1.3.0")
             if index % 10
             else Blocked(DeviceId(f"pump-{index:05}"), PUMPS, BlockedReason.SILENT, "last report at 07:12"),
             ago(minutes=index),
@@ -67,7 +50,7 @@ def pumps() -> Iterator[DeviceStatus]:
     for index in range(1200):
         name = DeviceId(f"pump-{index:04}")
         if index < 412:
-            yield status_of(Nothing(name, "runs vibration@1.3.0"), ago(hours=30 - index / 40), str(NEW))
+            yield status_of(NoChange(name, "runs vibration@1.3.0"), ago(hours=30 - index / 40), str(NEW))
         elif index < 430:
             action: Action = Install(name, PUMPS, NEW, Origin.ARTIFACT, {}, "vibration@1.3.0 is desired")
             yield status_of(action, ago(minutes=index - 410), str(OLD))
@@ -100,18 +83,18 @@ def troubled() -> Iterator[DeviceStatus]:
 def settled() -> Iterator[DeviceStatus]:
     for index in range(640):
         yield status_of(
-            Nothing(DeviceId(f"meter-{index:04}"), "runs meter-anomaly@4.0.0"), ago(days=9), "meter-anomaly@4.0.0"
+            NoChange(DeviceId(f"meter-{index:04}"), "runs meter-anomaly@4.0.0"), ago(days=9), "meter-anomaly@4.0.0"
         )
     for index in range(148):
         yield status_of(
-            Nothing(DeviceId(f"door-{100 + index}"), "runs door-sound@2.1.0"), ago(days=1), "door-sound@2.1.0"
+            NoChange(DeviceId(f"door-{100 + index}"), "runs door-sound@2.1.0"), ago(days=1), "door-sound@2.1.0"
         )
 
 
 def gateway(*, good: bool = True) -> GatewayStatus:
     source = SourceState(good, "Fetched" if good else "UnsignedCommit", "commit c0ffee is not signed")
     links = {"mqtt": None, "line-north": None, "line-south": "no such port"}
-    return gateway_status(GatewayFacts("hall-north", source, links=links), Moment(ago(hours=2), COMMIT), None)
+    return gateway_status(GatewayFacts("hall-north", source, links=links), PassStamp(ago(hours=2), COMMIT), None)
 
 
 def rollouts(devices: list[DeviceStatus]) -> tuple[RolloutStatus, ...]:
@@ -151,7 +134,7 @@ def rollouts(devices: list[DeviceStatus]) -> tuple[RolloutStatus, ...]:
         ),
         (RolloutFacts(METERS, "meter-anomaly@4.0.0", meter_word, meter_waves, complete=True), ago(days=9)),
     )
-    return tuple(rollout_status(facts, Moment(since, COMMIT), None) for facts, since in found)
+    return tuple(rollout_status(facts, PassStamp(since, COMMIT), None) for facts, since in found)
 
 
 def live_state() -> LiveState:
@@ -197,7 +180,7 @@ def detail(fleet: PageModel, name: DeviceId) -> DeviceDetail | None:
 def hostile() -> PageModel:
     """Make a fleet in which every text is an attack, and longer than a line."""
     name = DeviceId(f"pump-{HOSTILE}")
-    status = status_of(Nothing(name, HOSTILE), NOW, HOSTILE)
+    status = status_of(NoChange(name, HOSTILE), NOW, HOSTILE)
     stuck = replace(status, device=DeviceId(HOSTILE), conditions=rich().devices[-160].conditions)
     bad = rich()
     link = replace(live_state().links[2], name=HOSTILE, trouble=HOSTILE, unknown_devices=(HOSTILE,))

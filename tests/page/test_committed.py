@@ -5,38 +5,28 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from reconciler.engine.status.statuses import GATEWAY, README, PassOutcome, Statuses
-from reconciler.model import (
-    Blocked,
-    BlockedReason,
-    DeviceId,
-    GatewayId,
-    Nothing,
-    Observed,
-    ObservedDevice,
-    Phase,
-    RolloutId,
-)
+from reconciler.engine.status.renderer import GATEWAY, PassOutcome, README, StatusRenderer
+from reconciler.model import Blocked, BlockedReason, DeviceId, GatewayId, NoChange, Observed, ObservedDevice, Phase, RolloutId
 from reconciler.page.routes import INDEX
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 from reconciler.report.gateway_status import GatewayFacts, SourceState
 from tests.page.fleets import COMMIT, NOW, rich
 
 NAME = GatewayId("hall-north")
 FACTS = GatewayFacts(NAME, SourceState(good=True, reason="Fetched", message="ok"))
-DONE = Nothing(DeviceId("pump-1"), "runs vibration@1.3.0")
+DONE = NoChange(DeviceId("pump-1"), "runs vibration@1.3.0")
 SILENT = Blocked(DeviceId("pump-1"), RolloutId("pumps"), BlockedReason.SILENT, "silent since noon")
 
 
-def outcome(action: Nothing | Blocked = DONE, minutes: int = 0) -> PassOutcome:
+def outcome(action: NoChange | Blocked = DONE, minutes: int = 0) -> PassOutcome:
     at = NOW + timedelta(minutes=minutes)
     observed = Observed({DeviceId("pump-1"): ObservedDevice(last_seen=at, phase=Phase.CONFIRMED, running=None)})
     facts = (rich().rollouts[0].facts,)
-    return PassOutcome(FACTS, (action,), observed, {}, {}, Moment(at, COMMIT), rollout_facts=facts)
+    return PassOutcome(FACTS, (action,), observed, {}, {}, PassStamp(at, COMMIT), rollout_facts=facts)
 
 
 def test_the_page_changes_only_with_a_status() -> None:
-    statuses = Statuses(NAME, {}, page=True)
+    statuses = StatusRenderer(NAME, {}, page=True)
     files, gone = statuses.changed(outcome())
     assert {INDEX, README, GATEWAY, "devices/pump-1.yaml", "rollouts/pump-vibration.yaml"} == files.keys()
     assert not gone
@@ -47,20 +37,20 @@ def test_the_page_changes_only_with_a_status() -> None:
 
 
 def test_a_restart_changes_nothing() -> None:
-    files, _ = Statuses(NAME, {}, page=True).changed(outcome())
-    again, gone = Statuses(NAME, files, page=True).changed(outcome(minutes=30))
+    files, _ = StatusRenderer(NAME, {}, page=True).changed(outcome())
+    again, gone = StatusRenderer(NAME, files, page=True).changed(outcome(minutes=30))
     assert {**files, **again} == files
     assert not gone
 
 
 def test_the_page_is_optional() -> None:
-    without, _ = Statuses(NAME, {}).changed(outcome())
+    without, _ = StatusRenderer(NAME, {}).changed(outcome())
     assert INDEX not in without
-    on, gone = Statuses(NAME, without, page=True).changed(outcome(minutes=1))
+    on, gone = StatusRenderer(NAME, without, page=True).changed(outcome(minutes=1))
     assert INDEX in on
     assert not gone
     with_it = {**without, **on}
-    off = Statuses(NAME, with_it)
+    off = StatusRenderer(NAME, with_it)
     files, gone = off.changed(outcome(minutes=2))
     assert gone == {INDEX}
     assert INDEX not in files

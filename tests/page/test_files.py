@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.daemon.instance_lock import held
-from reconciler.model import Blocked, BlockedReason, DeviceId, Nothing, RolloutId
+from reconciler.model import Blocked, BlockedReason, DeviceId, NoChange, RolloutId
 from reconciler.page.layout import MARK
 from tests.cli.gateway_folder import FAILED, GatewayFolder, gateway_folder
 
-RUNS_IT = Nothing(DeviceId("pump-1"), "runs wear@1")
+RUNS_IT = NoChange(DeviceId("pump-1"), "runs wear@1")
 SILENT = Blocked(DeviceId("pump-2"), RolloutId("wear"), BlockedReason.SILENT, "not reporting since noon")
 
 

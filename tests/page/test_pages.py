@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.model import DeviceId, Nothing
+from reconciler.model import DeviceId, NoChange
 from reconciler.page import charts, stylesheet
 from reconciler.page.devices import PER_PAGE
 from reconciler.page.html import VOID, element, raw
@@ -129,7 +129,7 @@ def test_what_needs_attention_is_listed_with_reason_time_and_remedy() -> None:
 
 
 def test_a_fleet_without_problems() -> None:
-    fleet = PageModel(gateway(), [status_of(Nothing(DeviceId("a"), "runs it"), NOW, "m@1")], ())
+    fleet = PageModel(gateway(), [status_of(NoChange(DeviceId("a"), "runs it"), NOW, "m@1")], ())
     text = Reader(committed(fleet)).text
     assert "1 of 1 device ready" in text
     assert "In progress or waiting" not in text
@@ -196,7 +196,7 @@ def test_a_device_that_was_removed_meanwhile_has_no_file() -> None:
 
 def test_a_device_without_rollout_and_model_shows_its_digest() -> None:
     name = DeviceId("spare-1")
-    fleet = PageModel(gateway(), [status_of(Nothing(name, "no rollout names it"), NOW, None)], (), live_state())
+    fleet = PageModel(gateway(), [status_of(NoChange(name, "no rollout names it"), NOW, None)], (), live_state())
     assert "8b1a998b1a99" in ask(fleet, "/devices").text
     page = served("/devices/spare-1", "", fleet, lambda _: DeviceDetail(fleet.devices[0], None, [], {}))
     assert page is not None
@@ -276,7 +276,7 @@ def test_text_and_shapes_have_enough_contrast(palette: dict[str, str]) -> None:
 
 def test_durations_have_a_suitable_unit() -> None:
     text = ask(
-        PageModel(gateway(), [status_of(Nothing(DeviceId("a"), ""), ago(seconds=5), "m@1")], (), live_state()),
+        PageModel(gateway(), [status_of(NoChange(DeviceId("a"), ""), ago(seconds=5), "m@1")], (), live_state()),
         "/devices",
     ).text
     assert "· 5 s" in text

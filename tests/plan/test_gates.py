@@ -9,26 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.model import (
-    Action,
-    ActivatePrebaked,
-    Device,
-    DeviceId,
-    FailureBudget,
-    Fallback,
-    Fleet,
-    Gateway,
-    GatewayId,
-    Hold,
-    HoldReason,
-    Install,
-    MaintenanceWindow,
-    Nothing,
-    Rollout,
-    RolloutId,
-    Selector,
-    Wave,
-)
+from reconciler.model import Action, ActivatePrebaked, Device, DeviceId, FailureBudget, Fallback, Fleet, Gateway, GatewayId, Hold, HoldReason, Install, MaintenanceWindow, NoChange, Rollout, RolloutId, Selector, Wave
 from reconciler.plan import plan
 from tests.plan.fleets import (
     BUILT,
@@ -90,7 +71,7 @@ def test_suspended() -> None:
 def test_a_suspended_rollout_leaves_alone_what_is_settled() -> None:
     desired = fleet([device(1)], [replace(EVERYWHERE, suspend=True)])
     (action,) = plan(desired, observe({"d001": DONE}, *BUILT), NOW)
-    assert isinstance(action, Nothing)
+    assert isinstance(action, NoChange)
 
 
 def test_the_highest_priority_has_the_device() -> None:
@@ -164,9 +145,9 @@ def test_later_waves_wait() -> None:
 def test_a_wave_stays_open_for_a_device_that_lost_its_model() -> None:
     desired = fleet(PAIR, [WAVED])
     after = plan(desired, observe({"d001": DONE, "d002": seen()}, *BUILT), NOW)
-    assert [type(action) for action in after] == [Nothing, Install]
+    assert [type(action) for action in after] == [NoChange, Install]
     lost = plan(desired, observe({"d001": seen(), "d002": DONE}, *BUILT), NOW)
-    assert [type(action) for action in lost] == [Install, Nothing]
+    assert [type(action) for action in lost] == [Install, NoChange]
 
 
 def test_a_device_that_can_never_have_it_is_no_canary() -> None:

@@ -9,33 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.model import (
-    Action,
-    ActivatePrebaked,
-    Before,
-    Blocked,
-    BlockedReason,
-    Configure,
-    Counts,
-    Desired,
-    DeviceHealth,
-    FailureBudget,
-    HealthGate,
-    HealthMetric,
-    Hold,
-    HoldReason,
-    Install,
-    MinAvailable,
-    Nothing,
-    ObservedDevice,
-    OnFailure,
-    Origin,
-    Phase,
-    RolloutMemory,
-    Scores,
-    Wave,
-)
-from reconciler.plan import plan, reason, remember
+from reconciler.model import Action, ActivatePrebaked, Before, Blocked, BlockedReason, Configure, Counts, Desired, DeviceHealth, FailureBudget, HealthGate, HealthMetric, Hold, HoldReason, Install, MinAvailable, NoChange, ObservedDevice, OnFailure, Origin, Phase, RolloutMemory, Scores, Wave
+from reconciler.plan import detailed_plan, plan, remember
 from reconciler.plan.device.gates import PASSED, GateResult, evaluate_gates
 from reconciler.plan.revision import revision_of
 from tests.plan.fleets import BUILT, ESP32, EVERYWHERE, NOW, V1, V2, device, digest_of, fleet, observe, seen, told
@@ -131,7 +106,7 @@ def test_a_device_whose_gate_fails_goes_back_alone_and_one_that_only_stops_stays
     actions = by_device(desired_of(), devices)
     assert isinstance(actions["d000"], Install)
     assert (actions["d000"].model, actions["d000"].origin) == (V1, Origin.OTHER_SLOT)
-    assert isinstance(actions["d001"], Nothing)
+    assert isinstance(actions["d001"], NoChange)
     assert isinstance(actions["d002"], Install)
     stays = by_device(desired_of(on_failure=OnFailure.STOP), devices)["d000"]
     assert isinstance(stays, Blocked)
@@ -152,7 +127,7 @@ def test_a_spent_budget_takes_all_back_by_the_cheapest_way_and_stays_spent() -> 
         "d004": seen(OLD, parameters={"threshold": 0.5}, before=before),
     }
     observed = observe(devices, *BUILT)
-    found = reason(desired, observed, NOW)
+    found = detailed_plan(desired, observed, NOW)
     actions: Mapping[str, Action] = {str(action.device): action for action in found.actions}
     assert isinstance(actions["d002"], Install)
     assert actions["d002"].origin is Origin.OTHER_SLOT
@@ -180,7 +155,7 @@ def test_what_was_complete_once_is_not_taken_back() -> None:
     actions = by_device(
         desired, {"d000": settled(faults=1), "d001": settled(faults=1), "d002": settled()}, rollouts=memory
     )
-    assert isinstance(actions["d002"], Nothing)
+    assert isinstance(actions["d002"], NoChange)
 
 
 def test_a_device_made_with_the_former_model_is_told_to_activate_it() -> None:

@@ -25,8 +25,8 @@ from reconciler.model import (
     Selector,
     Wave,
 )
-from reconciler.plan import reason
-from reconciler.plan.reference import Reasoned
+from reconciler.plan import detailed_plan
+from reconciler.plan.reference import DetailedPlan
 from reconciler.plan.revision import revision_of
 from tests.plan.fleets import BUILT, ESP32, EVERYWHERE, NOW, V1, V2, device, digest_of, fleet, observe, seen
 
@@ -58,7 +58,7 @@ def planned(
     truth: dict[DeviceId, str],
     lie: Said,
     stopped: str = "",
-) -> Reasoned:
+) -> DetailedPlan:
     """Plan at our gateway: `done` of ours are done, and the others say what they say."""
     gateways = [Gateway(name, Selector(devices=devices)) for name, devices in OF.items()]
     desired = fleet([device(number) for number in range(12)], [rollout], gateways=gateways)
@@ -70,10 +70,10 @@ def planned(
         HONEST: PeerReport({rollout.name: word(current, said)}),
         LIAR: PeerReport({rollout.name: word(current, lie, stopped)}),
     }
-    return reason(desired, replace(observe(devices, *BUILT), gateway=OURS, peers=peers), NOW)
+    return detailed_plan(desired, replace(observe(devices, *BUILT), gateway=OURS, peers=peers), NOW)
 
 
-def actions_at(gateway: GatewayId, found: Reasoned) -> list[Action]:
+def actions_at(gateway: GatewayId, found: DetailedPlan) -> list[Action]:
     return [action for action in found.actions if action.device in OF[gateway]]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler.load.observed_document import Contradiction, moment_of, observed_from
+from reconciler.load.observed_document import ObservedInvalid, observed_from, timestamp_of
 from reconciler.load.schemas import validator
 from reconciler.model import (
     Artifact,
@@ -178,13 +178,13 @@ def test_the_schema_refuses_other_shapes(wrong: dict[str, Any]) -> None:
 def test_a_moment_that_no_calendar_has_is_refused(when: str) -> None:
     value = document(at=when)
     assert is_valid(value)
-    with pytest.raises(Contradiction, match="no moment of the calendar"):
-        moment_of(value)
+    with pytest.raises(ObservedInvalid, match="no moment of the calendar"):
+        timestamp_of(value)
 
 
 def test_two_artifacts_of_one_model_for_one_type_contradict_each_other() -> None:
     assert len(observed_from(document(artifacts=[BUILT, BUILT])).artifacts) == 1
-    with pytest.raises(Contradiction, match="two artifacts of m@1 for esp32"):
+    with pytest.raises(ObservedInvalid, match="two artifacts of m@1 for esp32"):
         observed_from(document(artifacts=[BUILT, {**BUILT, "packBytes": 8}]))
 
 
@@ -193,5 +193,5 @@ def test_the_example_of_the_specification_is_valid() -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     value = yaml.safe_load(example)
     assert is_valid(value)
-    assert moment_of(value) == datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
+    assert timestamp_of(value) == datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
     assert len(observed_from(value).devices) == 1

@@ -27,7 +27,7 @@ from reconciler.model import (
     RolloutReport,
     TypeId,
 )
-from reconciler.plan import Planner, plan, reason, remember
+from reconciler.plan import Planner, detailed_plan, plan, remember
 from reconciler.plan.revision import revision_of
 from tests.plan.fleets import (
     BUILT,
@@ -154,7 +154,7 @@ class Story:
     def _memory(self, data: st.DataObject) -> None:
         """Remember what the plan says now, or forget."""
         if data.draw(st.booleans()):
-            courses = reason(self.world.desired, self.observed, self.now).courses
+            courses = detailed_plan(self.world.desired, self.observed, self.now).courses
             self.observed = replace(self.observed, rollouts=remember(self.observed, courses, self.now))
         else:
             self.observed = replace(self.observed, rollouts={})

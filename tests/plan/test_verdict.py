@@ -8,29 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.model import (
-    Action,
-    ActivatePrebaked,
-    Blocked,
-    BlockedReason,
-    Capabilities,
-    Configure,
-    Desired,
-    Digest,
-    Fallback,
-    Hold,
-    HoldReason,
-    Install,
-    Needs,
-    Nothing,
-    Observed,
-    ObservedDevice,
-    OnFailure,
-    Origin,
-    Phase,
-    Rollout,
-    TypeId,
-)
+from reconciler.model import Action, ActivatePrebaked, Blocked, BlockedReason, Capabilities, Configure, Desired, Digest, Fallback, Hold, HoldReason, Install, Needs, NoChange, Observed, ObservedDevice, OnFailure, Origin, Phase, Rollout, TypeId
 from reconciler.plan import plan
 from tests.plan.fleets import (
     BUILT,
@@ -73,16 +51,16 @@ def wanting(rollout: Rollout, kind: TypeId = ESP32.name) -> Desired:
 
 
 def test_settled() -> None:
-    assert only(seen(WANTED, parameters=OWN)) == Nothing(device(1).name, "runs m@2, as rollout everywhere wants")
+    assert only(seen(WANTED, parameters=OWN)) == NoChange(device(1).name, "runs m@2, as rollout everywhere wants")
 
 
 def test_the_first_half_of_a_digest_is_enough() -> None:
-    assert isinstance(only(seen(Digest(WANTED[:32]), parameters=OWN)), Nothing)
+    assert isinstance(only(seen(Digest(WANTED[:32]), parameters=OWN)), NoChange)
 
 
 def test_nobody_wants_anything_of_it() -> None:
     action = only(seen(), fleet([device(1)], []))
-    assert action == Nothing(device(1).name, "no rollout wants anything of it")
+    assert action == NoChange(device(1).name, "no rollout wants anything of it")
 
 
 def test_another_model_runs() -> None:

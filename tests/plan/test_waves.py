@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.model import DeviceId, FailureBudget, Nothing, RolloutId, Selector, Wave
+from reconciler.model import DeviceId, FailureBudget, NoChange, RolloutId, Selector, Wave
 from reconciler.plan.device.verdict import DeviceStanding, DeviceVerdict
 from reconciler.plan.rollout.progress import RolloutProgress, allowed_failures, survey
 from reconciler.plan.rollout.waves import WaveStep, arrange, reordered, stable_order
@@ -113,7 +113,7 @@ def standing(what: DeviceStanding) -> DeviceVerdict:
     return DeviceVerdict(_ACTION, what)
 
 
-_ACTION = Nothing(DeviceId("d"), "")
+_ACTION = NoChange(DeviceId("d"), "")
 DUE, FAILED, MISSING = map(standing, (DeviceStanding.DUE, DeviceStanding.FAILED, DeviceStanding.MISSING))
 
 

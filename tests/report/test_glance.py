@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.model import DeviceId, Digest, Nothing, ObservedDevice, Parameters, Phase
-from reconciler.report.device_status import DeviceStatus, Moment, device_status
+from reconciler.model import DeviceId, Digest, NoChange, ObservedDevice, Parameters, Phase
+from reconciler.report.device_status import DeviceStatus, PassStamp, device_status
 from reconciler.report.status_files import device_file, read_device_file
 from reconciler.report.status_scan import UnreadableStatus, scan_status
 
@@ -23,7 +23,7 @@ numbers = st.one_of(st.integers(-(2**40), 2**40), st.floats(allow_nan=False, all
 
 def status(parameters: Parameters, model: str | None = "m@1", why: str = "as wanted") -> DeviceStatus:
     seen = ObservedDevice(NOON, Phase.CONFIRMED, Digest("ab" * 16), sequence=7, parameters=parameters)
-    return device_status(Nothing(DeviceId("pump-1"), why), seen, model, Moment(NOON, "c" * 40), None)
+    return device_status(NoChange(DeviceId("pump-1"), why), seen, model, PassStamp(NOON, "c" * 40), None)
 
 
 @given(st.dictionaries(names, numbers, max_size=8))

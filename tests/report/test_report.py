@@ -7,25 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import yaml
 
-from reconciler.model import (
-    Action,
-    Blocked,
-    BlockedReason,
-    DeviceId,
-    Digest,
-    Hold,
-    HoldReason,
-    Install,
-    ModelRef,
-    Nothing,
-    ObservedDevice,
-    Origin,
-    Phase,
-    RolloutId,
-    Version,
-)
+from reconciler.model import Action, Blocked, BlockedReason, DeviceId, Digest, Hold, HoldReason, Install, ModelRef, NoChange, ObservedDevice, Origin, Phase, RolloutId, Version
 from reconciler.report.conditions import Condition, Status, carried
-from reconciler.report.device_status import DeviceStatus, Moment, device_status
+from reconciler.report.device_status import DeviceStatus, PassStamp, device_status
 from reconciler.report.gateway_status import GatewayFacts, SourceState, gateway_status
 from reconciler.report.status_files import device_file, gateway_file, read_device_file, read_gateway_file, readme
 
@@ -34,14 +18,14 @@ LATER = NOON + timedelta(hours=1)
 DEVICE = DeviceId("pump-1")
 ROLLOUT = RolloutId("vibration")
 SEEN = ObservedDevice(last_seen=NOON, phase=Phase.CONFIRMED, running=Digest("a" * 64), sequence=3)
-DONE = Nothing(DEVICE, "runs vibration@1.0.0")
+DONE = NoChange(DEVICE, "runs vibration@1.0.0")
 INSTALL = Install(DEVICE, ROLLOUT, ModelRef("vibration", Version("1.1.0")), Origin.ARTIFACT, {}, "1.1.0 is wanted")
 
 
 def status(
     action: Action, *, at: datetime = NOON, commit: str = "c1", previous: DeviceStatus | None = None, seen: bool = True
 ) -> DeviceStatus:
-    return device_status(action, SEEN if seen else None, "vibration@1.0.0", Moment(at, commit), previous)
+    return device_status(action, SEEN if seen else None, "vibration@1.0.0", PassStamp(at, commit), previous)
 
 
 def by_type(of: DeviceStatus) -> dict[str, Condition]:
@@ -133,12 +117,12 @@ def test_the_gateway_tells_the_first_problem_and_how_many_more() -> None:
     facts = GatewayFacts(
         "hall", source, problems=("a.yaml:1:1: x", "b.yaml:2:2: y"), links={"mqtt": "refused", "line": None}
     )
-    told = gateway_status(facts, Moment(NOON, "c1"), None)
+    told = gateway_status(facts, PassStamp(NOON, "c1"), None)
     assert told.ready.reason == "UnsignedCommit"
     conditions = {condition.type: condition for condition in told.conditions}
     assert conditions["Valid"].message == "a.yaml:1:1: x (and 1 more)"
     assert conditions["LinksUp"].message == "mqtt: refused"
-    healed = gateway_status(GatewayFacts("hall", SourceState(True, "Fetched", "ok")), Moment(LATER, "c2"), told)  # noqa: FBT003 - names the field `good`
+    healed = gateway_status(GatewayFacts("hall", SourceState(True, "Fetched", "ok")), PassStamp(LATER, "c2"), told)  # noqa: FBT003 - names the field `good`
     assert healed.ready.status is Status.TRUE
     assert healed.ready.since == LATER
     assert yaml.safe_load(gateway_file(healed))["status"]["commit"] == "c2"
@@ -146,7 +130,7 @@ def test_the_gateway_tells_the_first_problem_and_how_many_more() -> None:
 
 
 def test_the_readme_counts_and_lists_what_is_stuck() -> None:
-    gateway = gateway_status(GatewayFacts("hall", SourceState(True, "Fetched", "ok")), Moment(NOON, "c1"), None)  # noqa: FBT003 - as above
+    gateway = gateway_status(GatewayFacts("hall", SourceState(True, "Fetched", "ok")), PassStamp(NOON, "c1"), None)  # noqa: FBT003 - as above
     stuck = [replace(status(INSTALL), device=DeviceId(f"pump-{number:02}")) for number in range(25)]
     devices = [status(DONE), *stuck]
     text = readme(gateway, devices, {each.device: ROLLOUT for each in devices}).decode()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reconciler.model import DeviceId, RolloutId, RolloutReport
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 from reconciler.report.rollout_file import InvalidRolloutStatus, read_rollout_file, rollout_file
 from reconciler.report.rollout_status import RolloutFacts, WaveFacts, rollout_status
 
@@ -26,15 +26,15 @@ FACTS = RolloutFacts(
 
 
 def test_what_is_told_is_read_again() -> None:
-    status = rollout_status(FACTS, Moment(NOW, "c" * 40), None)
+    status = rollout_status(FACTS, PassStamp(NOW, "c" * 40), None)
     assert read_rollout_file(rollout_file(status)) == status
     assert b"done: d1 d2\n" in rollout_file(status)
 
 
 def test_since_says_since_when_it_waits_and_a_new_commit_alone_is_no_news() -> None:
-    first = rollout_status(FACTS, Moment(NOW, "c" * 40), None)
-    assert rollout_status(FACTS, Moment(NOW + timedelta(hours=1), "d" * 40), first) == first
-    waits = rollout_status(replace(FACTS, waiting="wave 2"), Moment(NOW + timedelta(hours=1), "d" * 40), first)
+    first = rollout_status(FACTS, PassStamp(NOW, "c" * 40), None)
+    assert rollout_status(FACTS, PassStamp(NOW + timedelta(hours=1), "d" * 40), first) == first
+    waits = rollout_status(replace(FACTS, waiting="wave 2"), PassStamp(NOW + timedelta(hours=1), "d" * 40), first)
     assert (waits.ready.message, waits.ready.since) == ("wave 2", NOW)
 
 
@@ -49,7 +49,7 @@ def test_since_says_since_when_it_waits_and_a_new_commit_alone_is_no_news() -> N
     ],
 )
 def test_each_state_has_its_reason(facts: RolloutFacts, reason: str) -> None:
-    assert rollout_status(facts, Moment(NOW, "c" * 40), None).ready.reason == reason
+    assert rollout_status(facts, PassStamp(NOW, "c" * 40), None).ready.reason == reason
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,8 @@ def test_each_state_has_its_reason(facts: RolloutFacts, reason: str) -> None:
         b"[",
         b"kind: RolloutStatus\n",
         b"kind: DeviceStatus\nstatus: {}\n",
-        rollout_file(rollout_status(FACTS, Moment(NOW, ""), None)).replace(b"done: d1 d2", b"done: [d1, [d2]]"),
-        rollout_file(rollout_status(FACTS, Moment(NOW, ""), None)).replace(b"at: '2026", b"at: 'x2026"),
+        rollout_file(rollout_status(FACTS, PassStamp(NOW, ""), None)).replace(b"done: d1 d2", b"done: [d1, [d2]]"),
+        rollout_file(rollout_status(FACTS, PassStamp(NOW, ""), None)).replace(b"at: '2026", b"at: 'x2026"),
     ],
 )
 def test_what_another_gateway_writes_wrong_is_refused_and_no_more(data: bytes) -> None:

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 import pytest
 
 from reconciler.model import RolloutId, RolloutReport
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 from reconciler.report.gateway_status import GatewayFacts, SourceState, gateway_status
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
 from reconciler.report.rollout_table import bar, rollout_section
 from reconciler.report.status_files import readme
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-MOMENT = Moment(NOON, "c" * 40)
+MOMENT = PassStamp(NOON, "c" * 40)
 
 
 def status(name: str = "wear", *, done: int = 1, waiting: str = "wave 1 (canary): 0 of 1 are done") -> RolloutStatus:

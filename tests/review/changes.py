@@ -14,20 +14,9 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from reconciler.cli import cli
-from reconciler.model import (
-    Action,
-    Blocked,
-    BlockedReason,
-    Commit,
-    DeviceId,
-    Digest,
-    Nothing,
-    ObservedDevice,
-    Phase,
-    RolloutId,
-)
+from reconciler.model import Action, Blocked, BlockedReason, Commit, DeviceId, Digest, NoChange, ObservedDevice, Phase, RolloutId
 from reconciler.report.conditions import Condition, Status
-from reconciler.report.device_status import Moment, device_status
+from reconciler.report.device_status import PassStamp, device_status
 from reconciler.report.gateway_status import GatewayStatus
 from reconciler.report.status_files import device_file, gateway_file
 
@@ -142,10 +131,10 @@ def device_status_file(
     name: str, commit: str, *, action: Action | None = None, model: str = "wear@1", threshold: float = 0.5
 ) -> dict[str, bytes]:
     """Write the status of a device that runs the desired model, unless another action is given."""
-    does = action or Nothing(DeviceId(name), "runs wear@1, as rollout wear wants")
+    does = action or NoChange(DeviceId(name), "runs wear@1, as rollout wear wants")
     digest = Digest(f"{abs(hash(model)) % 2**64:032x}")
     seen = ObservedDevice(NOON, Phase.CONFIRMED, digest, sequence=3, parameters={"threshold": threshold})
-    return {f"devices/{name}.yaml": device_file(device_status(does, seen, model, Moment(NOON, commit), None))}
+    return {f"devices/{name}.yaml": device_file(device_status(does, seen, model, PassStamp(NOON, commit), None))}
 
 
 def silent(name: str) -> Blocked:

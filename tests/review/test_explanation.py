@@ -9,26 +9,11 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.model import (
-    Desired,
-    DeviceId,
-    Fallback,
-    Hold,
-    HoldReason,
-    Needs,
-    Nothing,
-    ObservedDevice,
-    Phase,
-    Rollout,
-    RolloutId,
-    Selector,
-    SerialAddress,
-    Wave,
-)
-from reconciler.report.device_status import DeviceStatus, Moment, device_status
+from reconciler.model import Desired, DeviceId, Fallback, Hold, HoldReason, Needs, NoChange, ObservedDevice, Phase, Rollout, RolloutId, Selector, SerialAddress, Wave
+from reconciler.report.device_status import DeviceStatus, PassStamp, device_status
 from reconciler.review.explain import DaemonState, Explanation, ExplanationInputs, explain, rollout_of
 from reconciler.review.reported_state import GatewayReport, ReportedState
-from tests.plan.fleets import ESP32, EVERYWHERE, HALL, NOW, SEALED, V1, V2, device, fleet
+from tests.plan.example_fleet import ESP32, EVERYWHERE, HALL, NOW, SEALED, V1, V2, device, fleet
 
 PUMP = device(1)
 DIGEST = "ab" * 32
@@ -52,9 +37,9 @@ def explained(
     return explain(name, ExplanationInputs(desired, ReportedState(gateways), status, daemon, locate), NOW)
 
 
-def status_of(desired: Desired, action: Nothing | Hold, model: str | None = str(V2)) -> DeviceStatus:
+def status_of(desired: Desired, action: NoChange | Hold, model: str | None = str(V2)) -> DeviceStatus:
     seen = ObservedDevice(NOW, Phase.CONFIRMED, None)
-    return device_status(action, seen, model, Moment(NOW, desired.commit), None)
+    return device_status(action, seen, model, PassStamp(NOW, desired.commit), None)
 
 
 def statements(explanation: Explanation, document: str) -> list[str]:
@@ -124,7 +109,7 @@ def test_the_wave_is_open_or_not() -> None:
 
 def test_the_running_model_is_named_if_it_is_known() -> None:
     desired = fleet([PUMP])
-    settled = Nothing(PUMP.name, "runs it")
+    settled = NoChange(PUMP.name, "runs it")
     assert explained(desired, status=status_of(desired, settled)).comparison[0].matches is True
     unknown = explained(desired, status=status_of(desired, settled, model=None)).comparison[0]
     assert (unknown.observed, unknown.matches) == ("nothing", False)
@@ -157,7 +142,7 @@ def test_the_state_of_the_daemon_is_included() -> None:
 
 def test_a_daemon_that_does_not_run_comes_first() -> None:
     desired = fleet([PUMP])
-    settled = status_of(desired, Nothing(PUMP.name, "runs it"))
+    settled = status_of(desired, NoChange(PUMP.name, "runs it"))
     explanation = explained(desired, status=settled, daemon=DaemonState(), enforces=desired.commit)
     assert explanation.next == (
         "the daemon of this gateway is not running: nothing happens until it starts",

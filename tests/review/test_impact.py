@@ -33,7 +33,7 @@ from reconciler.review.document_diff import ChangeKind, DocumentChange
 from reconciler.review.reported_state import GatewayReport, MissingStatus, ReportedState, model_of, observed, running
 from reconciler.review.review import ReviewInputs, review
 from reconciler.review.transfer_time import ReviewLine, line_of, work_through
-from tests.plan.fleets import (
+from tests.plan.example_fleet import (
     ESP32,
     EVERYWHERE,
     HALL,

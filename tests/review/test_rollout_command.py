@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from reconciler.cli.inputs.repositories import find_repository
-from reconciler.load import Cache
+from reconciler.load import CheckCache
 from reconciler.model import DeviceId, GatewayId, RolloutId, RolloutReport
 from reconciler.plan.revision import revision_of
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 from reconciler.report.rollout_file import rollout_file
 from reconciler.report.rollout_status import RolloutFacts, WaveFacts, rollout_status
 from reconciler.review.rollout_history import past_rollouts
@@ -59,7 +59,7 @@ def rollout_status_file(  # noqa: PLR0913 - one parameter for each field of a st
     facts = RolloutFacts(
         RolloutId("wear"), model, word, waves, complete=done == 12, waiting="wave 2 (rest): 3 of 11 are done", held=held
     )
-    return {"rollouts/wear.yaml": rollout_file(rollout_status(facts, Moment(NOON, "c" * 40), None))}
+    return {"rollouts/wear.yaml": rollout_file(rollout_status(facts, PassStamp(NOON, "c" * 40), None))}
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_of_several_gateways_the_most_advanced_report_is_shown(repository: Works
 
 def test_a_report_on_the_current_revision_comes_before_others(repository: Works) -> None:
     found = find_repository(repository.path)
-    desired = found.load(found.resolve("HEAD"), Cache()).desired
+    desired = found.load(found.resolve("HEAD"), CheckCache()).desired
     assert desired is not None
     current = revision_of(desired, RolloutId("wear"))
     repository.status(rollout_status_file(done=12), "hall")

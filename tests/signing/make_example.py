@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from signing.delegation import Delegation, delegate
 from signing.envelope import InstallOrder, make
-from signing.names import EngineContract, target
+from signing.identifiers import EngineContract, target
 from tests.signing.forge import Key
 
 FLEET, DEVICE, ENGINE = "plant", "pump-1", EngineContract(1, frozenset({"ADD", "CONV_2D"}))

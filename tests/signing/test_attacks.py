@@ -9,8 +9,8 @@ import pytest
 
 from signing.delegation import Delegation, delegate
 from signing.envelope import ConfigureOrder, InstallOrder, make
-from signing.names import EngineContract, EnvelopeTarget, target
-from signing.verdict import RefusedError
+from signing.identifiers import EngineContract, EnvelopeTarget, target
+from signing.verification_error import VerificationError
 from signing.verify import DeviceState, verify
 from tests.signing.forge import Key
 
@@ -29,7 +29,7 @@ def _install(sequence: int = 10, digest: bytes = GOOD, size: int = 5000) -> Inst
 def _verdict(envelope: bytes, state: DeviceState = STATE) -> str:
     try:
         verify(envelope, state)
-    except RefusedError as refusal:
+    except VerificationError as refusal:
         return refusal.verdict.name
     return "OK"
 

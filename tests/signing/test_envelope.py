@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from signing.cbor import encode
 from signing.delegation import Delegation, delegate, read_delegation
 from signing.envelope import MAX_INDEX, UINT32_MAX, ConfigureOrder, InstallOrder, Order, make
-from signing.names import EnvelopeTarget
-from signing.verdict import RefusedError
+from signing.identifiers import EnvelopeTarget
+from signing.verification_error import VerificationError
 from signing.verify import DeviceState, verify
 from tests.signing.cast import CLASS, DEVICE, DIGEST, VENDOR, Cast
 from tests.signing.forge import Key
@@ -91,7 +91,7 @@ def test_the_same_order_makes_the_same_bytes() -> None:
     ids=repr,
 )
 def test_what_no_device_could_accept_is_not_signed(order: Order) -> None:
-    with pytest.raises(RefusedError, match="OUT_OF_RANGE"):
+    with pytest.raises(VerificationError, match="OUT_OF_RANGE"):
         make(GATEWAY, TARGET, order)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from signing.delegation import Delegation, delegate
 from signing.envelope import make
-from signing.names import target
+from signing.identifiers import target
 from signing.verify import DeviceState, verify
 from tests.signing.make_example import DEVICE, ENGINE, EPOCH, FLEET, LAYOUT, ORDER, annotated
 

@@ -10,8 +10,8 @@ import pytest
 from signing import gateway_keystore
 from signing.delegation import Delegation, delegate
 from signing.key_files import KeyStoreError, write_public
-from signing.names import key_id, vendor_id
-from signing.verdict import RefusedError
+from signing.identifiers import key_id, vendor_id
+from signing.verification_error import VerificationError
 from tests.signing.forge import Key
 
 SECRET = b"correct horse battery staple"
@@ -54,7 +54,7 @@ def test_a_delegation_that_does_not_fit_is_not_installed(tmp_path: Path) -> None
     root, directory = Key(), tmp_path / "gateway"
     key = gateway_keystore.new_key(directory, None)
     cwt = delegate(root, Delegation(key.public_key, VENDOR, 1))
-    with pytest.raises(RefusedError, match="ROOT"):
+    with pytest.raises(VerificationError, match="ROOT"):
         gateway_keystore.install(directory, cwt, Key().public_key, VENDOR)
     with pytest.raises(KeyStoreError, match="another fleet"):
         gateway_keystore.install(directory, cwt, root.public_key, vendor_id("harbour"))

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from signing.delegation import Delegation
-from signing.names import EnvelopeTarget
-from signing.verdict import RefusedError
+from signing.identifiers import EnvelopeTarget
+from signing.verification_error import VerificationError
 from signing.verify import DeviceState, verify
 from tests.signing.cast import CLASS, DEVICE, DIGEST, VENDOR, YEAR_2030, Cast
 from tests.signing.forge import Forgery, encode, spoilt_forms
@@ -22,7 +22,7 @@ STATE = DeviceState(CAST.root.public_key, EnvelopeTarget(VENDOR, CLASS, DEVICE),
 
 
 def _refusal(envelope: bytes, state: DeviceState = STATE) -> str:
-    with pytest.raises(RefusedError) as refusal:
+    with pytest.raises(VerificationError) as refusal:
         verify(envelope, state)
     return refusal.value.verdict.name
 

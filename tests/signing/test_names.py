@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from signing.names import NAMESPACE, EngineContract, class_id, device_id, key_id, vendor_id
+from signing.identifiers import NAMESPACE, EngineContract, class_id, device_id, key_id, vendor_id
 
 ENGINE = EngineContract(1, frozenset({"CONV_2D", "ADD"}))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from signing import pki_expiry
-from signing.pki import Role, Subject, Term
+from signing.pki import Role, Subject, ValidityPeriod
 from signing.pki_expiry import CertificateValidity
 from signing.pki_keys import KeyKind
 from tests.signing.test_pki_store import NOW, PUMP, make
@@ -28,20 +28,20 @@ WARN = timedelta(days=30)
     ],
 )
 def test_a_date(days: int, standing: CertificateValidity) -> None:
-    assert pki_expiry.of_date(NOW + timedelta(days=days), NOW, WARN) is standing
+    assert pki_expiry.validity_of_date(NOW + timedelta(days=days), NOW, WARN) is standing
     assert standing.wants_attention == (days < 30)
 
 
 def test_certificates(tmp_path: Path) -> None:
     issuer = make(tmp_path / "ca")
-    issuer.issue(tmp_path / "a", PUMP, KeyKind.P256, Term(NOW, 20))
-    issuer.renew(tmp_path / "a" / "pump-1.crt", Term(NOW, 400))
-    issuer.issue(tmp_path / "a", Subject(Role.DEVICE, "pump-2"), KeyKind.P256, Term(NOW, 20))
-    issuer.issue(tmp_path / "a", Subject(Role.DEVICE, "pump-3"), KeyKind.P256, Term(NOW, 400))
-    issuer.revoke(Subject(Role.DEVICE, "pump-3"), Term(NOW, 365))
+    issuer.issue(tmp_path / "a", PUMP, KeyKind.P256, ValidityPeriod(NOW, 20))
+    issuer.renew(tmp_path / "a" / "pump-1.crt", ValidityPeriod(NOW, 400))
+    issuer.issue(tmp_path / "a", Subject(Role.DEVICE, "pump-2"), KeyKind.P256, ValidityPeriod(NOW, 20))
+    issuer.issue(tmp_path / "a", Subject(Role.DEVICE, "pump-3"), KeyKind.P256, ValidityPeriod(NOW, 400))
+    issuer.revoke(Subject(Role.DEVICE, "pump-3"), ValidityPeriod(NOW, 365))
 
     def standings(day: int) -> set[tuple[str, CertificateValidity]]:
-        found = pki_expiry.of_issued(issuer.store, NOW + timedelta(days=day), WARN)
+        found = pki_expiry.issued_certificates(issuer.store, NOW + timedelta(days=day), WARN)
         return {(each.subject.name, each.standing) for each in found}
 
     always = {("pump-1", CertificateValidity.REPLACED), ("pump-3", CertificateValidity.REVOKED)}
@@ -58,14 +58,14 @@ def test_the_list_of_what_is_revoked(tmp_path: Path) -> None:
         (365, CertificateValidity.EXPIRED),
     ):
         ends = NOW + timedelta(days=365)
-        assert pki_expiry.of_list(store, NOW + timedelta(days=day), WARN) == (ends, standing)
+        assert pki_expiry.crl_validity(store, NOW + timedelta(days=day), WARN) == (ends, standing)
 
 
 def test_only_gateways_that_count_are_named(tmp_path: Path) -> None:
     issuer = make(tmp_path / "ca")
     for name, days in (("north", 20), ("south", 400), ("stolen", 400)):
-        issuer.issue(tmp_path / "a", Subject(Role.GATEWAY, name), KeyKind.P256, Term(NOW, days))
-    issuer.issue(tmp_path / "a", PUMP, KeyKind.P256, Term(NOW, 400))
-    issuer.revoke(Subject(Role.GATEWAY, "stolen"), Term(NOW, 365))
-    assert pki_expiry.gateways(issuer.store, NOW) == ("north", "south")
-    assert pki_expiry.gateways(issuer.store, NOW + timedelta(days=20)) == ("south",)
+        issuer.issue(tmp_path / "a", Subject(Role.GATEWAY, name), KeyKind.P256, ValidityPeriod(NOW, days))
+    issuer.issue(tmp_path / "a", PUMP, KeyKind.P256, ValidityPeriod(NOW, 400))
+    issuer.revoke(Subject(Role.GATEWAY, "stolen"), ValidityPeriod(NOW, 365))
+    assert pki_expiry.admitted_gateways(issuer.store, NOW) == ("north", "south")
+    assert pki_expiry.admitted_gateways(issuer.store, NOW + timedelta(days=20)) == ("south",)

@@ -19,13 +19,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from signing import pki_keys, pki_store, private_key_pem
 from signing.key_files import KeyStoreError
-from signing.pki import Role, Subject, Term, subject_of
+from signing.pki import Role, Subject, ValidityPeriod, subject_of
 from signing.pki_keys import KeyKind
 from signing.pki_store import CertificateStore, Issuer
 
 SECRET = b"correct horse battery staple"
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
-TERM, LATER = Term(NOW, 100), Term(NOW + timedelta(days=50), 100)
+TERM, LATER = ValidityPeriod(NOW, 100), ValidityPeriod(NOW + timedelta(days=50), 100)
 PUMP = Subject(Role.DEVICE, "pump-1")
 
 
@@ -34,7 +34,7 @@ def _template(kind: KeyKind) -> Path:
     """An authority to copy, with its key in the clear: the passphrase's slow function is tested once, below."""
     directory = Path(tempfile.mkdtemp(prefix="authority"))
     atexit.register(shutil.rmtree, directory)
-    encrypted = pki_store.init(directory / "ca", "plant", kind, SECRET, (Term(NOW, 7300), Term(NOW, 365)))
+    encrypted = pki_store.init(directory / "ca", "plant", kind, SECRET, (ValidityPeriod(NOW, 7300), ValidityPeriod(NOW, 365)))
     key = pki_keys.load(encrypted.directory / "ca.key", lambda: SECRET)
     private_key_pem.save(key, directory / "plain.key", None)
     (directory / "plain.key").replace(encrypted.directory / "ca.key")
@@ -48,7 +48,7 @@ def make(directory: Path, kind: KeyKind = KeyKind.P256) -> Issuer:
 
 def make_other(directory: Path) -> Issuer:
     """An authority that calls itself the same."""
-    store = pki_store.init(directory, "plant", KeyKind.P256, SECRET, (Term(NOW, 7300), Term(NOW, 365)))
+    store = pki_store.init(directory, "plant", KeyKind.P256, SECRET, (ValidityPeriod(NOW, 7300), ValidityPeriod(NOW, 365)))
     return Issuer(store, lambda: SECRET)
 
 
@@ -153,7 +153,7 @@ def test_what_is_revoked_or_not_ours_is_not_renewed(issuer: Issuer, tmp_path: Pa
 
 def test_revoking_a_name_ends_all_its_certificates_and_no_others(issuer: Issuer, tmp_path: Path) -> None:
     first = issuer.issue(tmp_path / "a", PUMP, KeyKind.P256, TERM)
-    ended = issuer.issue(tmp_path / "b", PUMP, KeyKind.P256, Term(NOW - timedelta(days=10), 10))  # in this moment
+    ended = issuer.issue(tmp_path / "b", PUMP, KeyKind.P256, ValidityPeriod(NOW - timedelta(days=10), 10))  # in this moment
     issuer.issue(tmp_path / "c", Subject(Role.GATEWAY, "pump-1"), KeyKind.P256, TERM)
     issuer.issue(tmp_path / "d", Subject(Role.DEVICE, "pump-2"), KeyKind.P256, TERM)
     second = issuer.renew(tmp_path / "a" / "pump-1.crt", LATER)

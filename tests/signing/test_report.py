@@ -16,7 +16,7 @@ from signing import report
 from signing.cbor import encode
 from signing.cose import sign1
 from signing.delegation import Delegation, read_delegation
-from signing.verdict import RefusedError
+from signing.verification_error import VerificationError
 from tests.signing.forge import Algorithm, Free, Key, Raw, Tag, Wrap, seal, spoilt_forms
 from tests.signing.forge import encode as forged
 
@@ -39,7 +39,7 @@ def _tagged(data: bytes, device: bytes = DEVICE, nonce: bytes = NONCE) -> bytes:
 
 
 def _verdict(check: Callable[[], object]) -> str:
-    with pytest.raises(RefusedError) as refusal:
+    with pytest.raises(VerificationError) as refusal:
         check()
     return refusal.value.verdict.name
 

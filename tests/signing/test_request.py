@@ -8,8 +8,8 @@ import pytest
 from signing.cbor import encode
 from signing.cose import sign1
 from signing.delegation_request import CONTEXT, DelegationRequest, make_request, read_request
-from signing.names import vendor_id
-from signing.verdict import RefusedError
+from signing.identifiers import vendor_id
+from signing.verification_error import VerificationError
 from tests.signing.forge import Key
 
 SECRET = b"correct horse battery staple"
@@ -25,17 +25,17 @@ def test_a_request_comes_back() -> None:
 def test_a_request_for_a_key_that_one_does_not_hold_is_refused() -> None:
     victim, thief = Key(), Key()
     stolen = encode([VENDOR, victim.public_key])
-    with pytest.raises(RefusedError, match="SIGNER"):
+    with pytest.raises(VerificationError, match="SIGNER"):
         read_request(sign1(thief, stolen, external=CONTEXT))
     alias = Key()
     alias.public_key = victim.public_key
-    with pytest.raises(RefusedError, match="SIGNATURE"):
+    with pytest.raises(VerificationError, match="SIGNATURE"):
         read_request(sign1(alias, stolen, external=CONTEXT))
 
 
 def test_another_signature_of_the_gateway_is_no_request() -> None:
     gateway = Key()
-    with pytest.raises(RefusedError, match="SIGNATURE"):
+    with pytest.raises(VerificationError, match="SIGNATURE"):
         read_request(sign1(gateway, encode([VENDOR, gateway.public_key])))
 
 
@@ -44,11 +44,11 @@ def test_another_signature_of_the_gateway_is_no_request() -> None:
     [([VENDOR], "UNEXPECTED"), ([VENDOR, b"short"], "UNEXPECTED"), ([VENDOR[1:], bytes(32)], "UNEXPECTED")],
 )
 def test_a_malformed_request_is_refused(payload: object, verdict: str) -> None:
-    with pytest.raises(RefusedError, match=verdict):
+    with pytest.raises(VerificationError, match=verdict):
         read_request(sign1(Key(), encode(payload), external=CONTEXT))
 
 
 def test_a_request_with_more_in_it_is_refused() -> None:
     gateway = Key()
-    with pytest.raises(RefusedError, match="TRAILING"):
+    with pytest.raises(VerificationError, match="TRAILING"):
         read_request(sign1(gateway, encode([VENDOR, gateway.public_key]) + b"\0", external=CONTEXT))

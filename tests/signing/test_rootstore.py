@@ -12,8 +12,8 @@ from signing.delegation import read_delegation
 from signing.delegation_request import DelegationRequest
 from signing.key_files import KeyStoreError, write_public
 from signing.keys import read_public_key
-from signing.names import key_id, vendor_id
-from signing.root_keystore import Root
+from signing.identifiers import key_id, vendor_id
+from signing.root_keystore import RootKeystore
 from tests.signing.forge import Key
 
 SECRET = b"correct horse battery staple"
@@ -21,8 +21,8 @@ FLEET = "plant"
 VENDOR = vendor_id(FLEET)
 
 
-def _root(directory: Path) -> Root:
-    return Root(directory, lambda: SECRET)
+def _root(directory: Path) -> RootKeystore:
+    return RootKeystore(directory, lambda: SECRET)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from signing.verdict import RefusedError, VerificationCode
+from signing.verification_error import VerificationCode, VerificationError
 from signing.verify import Accepted, DeviceState, verify
 from tests.signing.make_vectors import write
 from tests.signing.vectors import VECTORS, Vector, load_vectors
@@ -22,7 +22,7 @@ NOT_TOLD_BY_VERIFY = {"IMAGE", "AUTHENTICATION"}
 @pytest.mark.parametrize("vector", ALL, ids=lambda vector: vector.name)
 def test_vector_gets_its_verdict(vector: Vector) -> None:
     if vector.accepted is None:
-        with pytest.raises(RefusedError) as refusal:
+        with pytest.raises(VerificationError) as refusal:
             verify(vector.envelope, vector.state)
         assert refusal.value.verdict.name == vector.verdict
     else:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from signing.delegation import Delegation
-from signing.names import EnvelopeTarget
+from signing.identifiers import EnvelopeTarget
 from signing.verify import DeviceState
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "envelope.json"

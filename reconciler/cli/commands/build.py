@@ -13,11 +13,11 @@ import click
 from reconciler.cli.inputs.artifact_store import default_store, store_option
 from reconciler.cli.inputs.options import output_option
 from reconciler.cli.inputs.repositories import open_tree
-from reconciler.compiler.build_report import Built
+from reconciler.compiler.build_result import BuildResult
 from reconciler.compiler.recipe import Recipe, recipe_of
 from reconciler.compiler.service import BuildService
-from reconciler.compiler.source_files import fetcher
-from reconciler.compiler.store import ArtifactStore
+from reconciler.compiler.source_fetcher import fetcher
+from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.errors import FleetError
 from reconciler.load import load
 from reconciler.model import Desired, DeviceType, Model
@@ -83,7 +83,7 @@ def command(  # noqa: PLR0913, PLR0917 (one parameter for each option)
 
 
 def build_jobs(desired: Desired, model: str | None, kind: str | None) -> Iterator[tuple[Model, DeviceType]]:
-    """Pair models with device types: the given ones, or all that fit together."""
+    """ArtifactKey models with device types: the given ones, or all that fit together."""
     name, _, version = (model or "").partition("@")
     for ref, each in sorted(desired.models.items(), key=lambda item: str(item[0])):
         if (name and ref.name != name) or (version and ref.version != version):
@@ -95,7 +95,7 @@ def build_jobs(desired: Desired, model: str | None, kind: str | None) -> Iterato
                 yield each, device_type
 
 
-def _lines(label: str, recipe: Recipe, built: Built, *, fresh: bool) -> Iterator[str]:
+def _lines(label: str, recipe: Recipe, built: BuildResult, *, fresh: bool) -> Iterator[str]:
     report = built.report
     result = "built" if fresh else "cached"
     yield f"{label}: {result}: {report.pack_bytes} bytes, arena {report.arena_bytes}, sha256 {report.digest}"
@@ -108,7 +108,7 @@ def _lines(label: str, recipe: Recipe, built: Built, *, fresh: bool) -> Iterator
     yield f"  about {instructions} instructions{took} per inference on {recipe.target.architecture}"
 
 
-def _fields(model: Model, device_type: DeviceType, built: Built, *, fresh: bool) -> dict[str, Any]:
+def _fields(model: Model, device_type: DeviceType, built: BuildResult, *, fresh: bool) -> dict[str, Any]:
     report = built.report
     return {
         "model": str(model.ref),

@@ -14,7 +14,7 @@ import click
 from reconciler import config
 from reconciler.cli.inputs.options import config_option, output_option
 from reconciler.daemon import doctor, doctor_network
-from reconciler.daemon.doctor import CheckResult, Grade
+from reconciler.daemon.doctor import CheckResult, CheckSeverity
 
 CHECKS: tuple[Callable[[config.GatewayConfig], Iterator[CheckResult]], ...] = (
     doctor.daemon,
@@ -28,7 +28,7 @@ CHECKS: tuple[Callable[[config.GatewayConfig], Iterator[CheckResult]], ...] = (
     doctor_network.git,
     doctor_network.broker,
 )
-MARKS = {Grade.GOOD: "ok    ", Grade.DOUBTFUL: "warn  ", Grade.BAD: "FAIL  "}
+MARKS = {CheckSeverity.GOOD: "ok    ", CheckSeverity.DOUBTFUL: "warn  ", CheckSeverity.BAD: "FAIL  "}
 
 
 @click.command()
@@ -46,9 +46,9 @@ def command(config_path: Path, output: str) -> None:
     else:
         for finding in findings:
             click.echo(f"{MARKS[finding.grade]}{finding.what}: {finding.found}")
-            if finding.grade is not Grade.GOOD:
+            if finding.grade is not CheckSeverity.GOOD:
                 click.echo(f"        → {finding.remedy}")
-    sys.exit(1 if any(finding.grade is Grade.BAD for finding in findings) else 0)
+    sys.exit(1 if any(finding.grade is CheckSeverity.BAD for finding in findings) else 0)
 
 
 def _findings(config_path: Path) -> Iterator[CheckResult]:

@@ -17,9 +17,9 @@ from reconciler.cli.ordered_group import OrderedGroup
 from signing import key_files, keys
 from signing.delegation import read_delegation
 from signing.envelope import InstallOrder
-from signing.explain import explain
+from signing.envelope_description import describe
 from signing.manifest import read_manifest
-from signing.names import EngineContract, target
+from signing.identifiers import EngineContract, target
 from signing.verify import DeviceState, read_frame, verify
 
 
@@ -35,7 +35,7 @@ def inspect(file: Path, output: str) -> None:
     """Show what an envelope orders. Checks no signature."""
     with translated():
         envelope = key_files.read_public(file)
-        click.echo(json.dumps(_fields(envelope), indent=2) if output == "json" else explain(envelope))
+        click.echo(json.dumps(_fields(envelope), indent=2) if output == "json" else describe(envelope))
 
 
 @command.command("verify")

@@ -17,7 +17,7 @@ from reconciler.cli.views.explanation import CommitDetails, as_json, as_text
 from reconciler.daemon import runtime_status
 from reconciler.daemon.instance_lock import holder
 from reconciler.daemon.state_reader import database
-from reconciler.load import Cache
+from reconciler.load import CheckCache
 from reconciler.load.problems import did_you_mean
 from reconciler.load.source_locations import SourceLocations
 from reconciler.model import Commit, DeviceId
@@ -41,7 +41,7 @@ def command(device: str, path: Path | None, config_path: Path, output: str) -> N
     and what happens next. With PATH, uses that clone of the fleet repository and its status branches. Without, run it
     on the gateway that serves the device (--config): it then includes what the daemon knows.
     """
-    cache, now = Cache(), datetime.now(UTC)
+    cache, now = CheckCache(), datetime.now(UTC)
     with open_context(path, config_path, cache) as context:
         name = DeviceId(device)
         if name not in context.desired.devices:
@@ -94,7 +94,7 @@ def _daemon(context: CommandContext, name: DeviceId) -> DaemonState | None:
     return DaemonState(
         running,
         datetime.fromtimestamp(seen[0], UTC) if seen is not None else None,
-        live.get("underWay", {}).get("devices", {}).get(name, ""),
+        live.get("inProgress", {}).get("devices", {}).get(name, ""),
         live.get("waiting", {}).get("devices", {}).get(name, ""),
         f"{order[0][:12]} with sequence {order[1]}" if order is not None else "",
         failures,

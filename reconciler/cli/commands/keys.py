@@ -16,10 +16,10 @@ from reconciler.cli.inputs.signing_errors import translated
 from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.errors import Refused, Unusable
 from signing import cose, delegation_request, gateway_keystore, key_files, keys, root_keystore
-from signing.cbor import Reader
+from signing.cbor import CborReader
 from signing.delegation import Delegation, read_claims, read_delegation
-from signing.names import key_id, vendor_id
-from signing.verdict import RefusedError
+from signing.identifiers import key_id, vendor_id
+from signing.verification_error import VerificationError
 
 
 def _gateway_passphrase(file: Path | None, descriptor: int | None) -> bytes | None:
@@ -154,7 +154,7 @@ def delegate(  # noqa: PLR0913, PLR0917 - one parameter for each option
     """
     with translated():
         pending = [(path, delegation_request.read_request(key_files.read_public(path))) for path in requests]
-        store = root_keystore.Root(root_directory, passphrase_from(passphrase_file, passphrase_fd))
+        store = root_keystore.RootKeystore(root_directory, passphrase_from(passphrase_file, passphrase_fd))
         for path, request in pending:
             cwt = store.delegate(fleet, request, epoch=epoch, not_after=_end_of_day(not_after))
             key_files.write_public(path.with_suffix(".cwt"), cwt)
@@ -217,7 +217,7 @@ def revoke(root_directory: Path, fleet: str, passphrase_file: Path | None, passp
     Then delegate again to the remaining gateways. A device that has seen the new epoch refuses older delegations.
     """
     with translated():
-        epoch = root_keystore.Root(root_directory, passphrase_from(passphrase_file, passphrase_fd)).revoke(fleet)
+        epoch = root_keystore.RootKeystore(root_directory, passphrase_from(passphrase_file, passphrase_fd)).revoke(fleet)
     click.echo(f"{fleet} is at epoch {epoch}; delegate to the remaining gateways again and install each delegation")
 
 
@@ -228,8 +228,8 @@ def _end_of_day(day: datetime | None) -> int | None:
 def _cose_fields(data: bytes) -> dict[str, Any]:
     try:
         request = delegation_request.read_request(data)
-    except RefusedError:
-        return _delegation_fields(read_claims(cose.read(Reader(data), cose.SIGN1_TAG).payload))
+    except VerificationError:
+        return _delegation_fields(read_claims(cose.read(CborReader(data), cose.SIGN1_TAG).payload))
     return {"kind": "request", "keyId": key_id(request.public_key).hex(), "vendor": request.vendor.hex()}
 
 

@@ -18,7 +18,7 @@ from reconciler.cli.inputs.signing_errors import translated
 from reconciler.cli.ordered_group import OrderedGroup
 from signing import broker_config as broker_files
 from signing import key_files, pki_expiry, pki_store
-from signing.pki import Role, Subject, Term, subject_of
+from signing.pki import Role, Subject, ValidityPeriod, subject_of
 from signing.pki_keys import KeyKind
 from signing.pki_store import CertificateStore, Issuer
 
@@ -43,8 +43,8 @@ def _days(option: str, default: int | None, meaning: str) -> Callable[[Callable[
     )
 
 
-def _term(days: int) -> Term:
-    return Term(datetime.now(UTC), days)
+def _term(days: int) -> ValidityPeriod:
+    return ValidityPeriod(datetime.now(UTC), days)
 
 
 def _issuer(directory: Path, passphrase_file: Path | None, passphrase_fd: int | None) -> Issuer:
@@ -127,7 +127,7 @@ def issue(  # noqa: PLR0913, PLR0917 - one parameter for each option
             if csr is None:
                 made = issuer.issue(output, subject, kind, term)
             else:
-                made = issuer.issue_for_request(csr, output / f"{subject.name}.crt", subject, term)
+                made = issuer.issue_for_csr(csr, output / f"{subject.name}.crt", subject, term)
             click.echo(f"{subject}: {output / subject.name}.crt, valid until {_date(made.not_valid_after_utc)}")
     if role is Role.GATEWAY:
         click.echo("run `tinyfleet pki broker-config` again, so that the broker knows the gateway")
@@ -186,7 +186,7 @@ def revoke(  # noqa: PLR0913, PLR0917 - one parameter for each option
 def renew_crl(directory: Path, crl_days: int, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
     """Renew the revocation list before it expires. With an expired list the broker rejects all clients."""
     with translated():
-        _issuer(directory, passphrase_file, passphrase_fd).prolong_revoked(_term(crl_days))
+        _issuer(directory, passphrase_file, passphrase_fd).renew_crl(_term(crl_days))
     click.echo("run `tinyfleet pki broker-config` again and restart the broker")
 
 
@@ -200,9 +200,9 @@ def show(directory: Path, warn_days: int, output: str) -> None:
     with translated():
         store = CertificateStore(directory)
         ends = store.certificate.not_valid_after_utc
-        rows = [(f"certificate authority of {store.fleet}", "", ends, pki_expiry.of_date(ends, now, warn))]
-        rows.append(("revocation list", "", *pki_expiry.of_list(store, now, warn)))
-        issued = pki_expiry.of_issued(store, now, warn)
+        rows = [(f"certificate authority of {store.fleet}", "", ends, pki_expiry.validity_of_date(ends, now, warn))]
+        rows.append(("revocation list", "", *pki_expiry.crl_validity(store, now, warn)))
+        issued = pki_expiry.issued_certificates(store, now, warn)
         rows += [(str(each.subject), f"{each.serial:x}", each.ends, each.standing) for each in issued]
     if output == "json":
         fields = [
@@ -234,7 +234,7 @@ def broker_config(directory: Path, broker: str, output: Path, folder: PurePath |
         listener = broker_files.Listener(folder or output.absolute(), Subject(Role.BROKER, broker), port, bind)
         revoked = store.revoked().public_bytes(Encoding.PEM)
         access = broker_files.access(
-            _template("mosquitto-acl.conf"), store.fleet, pki_expiry.gateways(store, datetime.now(UTC))
+            _template("mosquitto-acl.conf"), store.fleet, pki_expiry.admitted_gateways(store, datetime.now(UTC))
         )
         output.mkdir(parents=True, exist_ok=True)
         key_files.write_public(output / "ca.crt", pki_store.pem(store.certificate))

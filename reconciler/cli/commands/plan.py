@@ -21,7 +21,7 @@ from reconciler.cli.views.plan_text import text
 from reconciler.cli.views.rollout_lines import rollout_lines
 from reconciler.load import load
 from reconciler.model import Blocked, Commit, Desired, GatewayId
-from reconciler.plan import reason
+from reconciler.plan import detailed_plan
 from reconciler.selection import matcher
 
 FORMATS: dict[str, Callable[..., str]] = {"text": text, "json": as_json, "markdown": markdown}
@@ -103,7 +103,7 @@ def command(  # noqa: PLR0913 (one parameter for each option)
         desired = _served(desired, GatewayId(gateway))
     observed, described = (None, None) if observed_file is None else read_observed(observed_file)
     now = at or described or datetime.now(UTC)
-    reasoned = reason(desired, as_new(desired, now) if observed is None else observed, now)
+    reasoned = detailed_plan(desired, as_new(desired, now) if observed is None else observed, now)
     rollouts = rollout_lines(desired, reasoned)
     result = PlanResult(reasoned.actions, commit, now, assumed=observed is None, rollouts=rollouts)
     click.echo(FORMATS[output](result, every=every))

@@ -18,11 +18,11 @@ from reconciler.cli.inputs.observed_file import read_observed
 from reconciler.cli.inputs.repositories import FleetRepository, find_repository, reported_state_in
 from reconciler.cli.views.review_json import as_dict
 from reconciler.cli.views.review_markdown import markdown
-from reconciler.load import Cache
-from reconciler.load.parallel_check import warm
+from reconciler.load import CheckCache
+from reconciler.load.parallel_check import check_in_parallel
 from reconciler.model import Artifact, Commit, Desired, Fleet
 from reconciler.review.formatting import short
-from reconciler.review.reported_state import Pair, ReportedState
+from reconciler.review.reported_state import ArtifactKey, ReportedState
 from reconciler.review.review import Review, ReviewInputs, review
 from reconciler.review.transfer_volume import PayloadSizer
 
@@ -63,10 +63,10 @@ def _without_collector() -> Iterator[None]:
 
 
 def _review(repository: FleetRepository, change: RevisionRange) -> Review:
-    cache = Cache()  # what both commits share is read once
+    cache = CheckCache()  # what both commits share is read once
     head = repository.resolve(change.head)
     with repository.tree(head) as tree:
-        warm(tree, cache)
+        check_in_parallel(tree, cache)
     after = repository.load(head, cache)
     if after.desired is None:
         for problem in after.errors:
@@ -79,7 +79,7 @@ def _review(repository: FleetRepository, change: RevisionRange) -> Review:
     return review(before, after.desired, _inputs(repository, change, before, after.desired), change.at)
 
 
-def _before(repository: FleetRepository, base: str, after: Desired, cache: Cache) -> Desired:
+def _before(repository: FleetRepository, base: str, after: Desired, cache: CheckCache) -> Desired:
     """Load the base. An invalid base counts as an empty fleet."""
     commit = repository.resolve(base)
     loaded = repository.load(commit, cache)
@@ -97,7 +97,7 @@ def _inputs(repository: FleetRepository, change: RevisionRange, before: Desired,
     return ReviewInputs(reported_state_in(repository), built, size)
 
 
-def _built(store: str | None, before: Desired, after: Desired) -> tuple[Mapping[Pair, Artifact], PayloadSizer]:
+def _built(store: str | None, before: Desired, after: Desired) -> tuple[Mapping[ArtifactKey, Artifact], PayloadSizer]:
     """Look into the build store if one is given. Only then import what reads packs: the import is slow."""
     if store is None:
         return {}, lambda _transfer: None

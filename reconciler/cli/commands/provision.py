@@ -18,18 +18,18 @@ from reconciler.cli.inputs.options import FILE
 from reconciler.cli.inputs.signing_errors import translated
 from reconciler.compiler.recipe import recipe_of
 from reconciler.compiler.service import BuildService
-from reconciler.compiler.source_files import fetcher
-from reconciler.compiler.store import ArtifactStore
+from reconciler.compiler.source_fetcher import fetcher
+from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.devices import provisioning
 from reconciler.devices.esp_flasher import Wiring, write
 from reconciler.devices.provisioning import NotProvisionable, Piece
 from reconciler.errors import Invalid
-from reconciler.git.proposal import CantPropose, ProposalWorktree
+from reconciler.git.proposal import ProposalFailed, ProposalRepository
 from reconciler.load import DirectoryTree, load
-from reconciler.load.yaml_edit import defines, with_public_key
+from reconciler.load.public_key_edit import defines_device, with_public_key
 from reconciler.model import Commit, Desired, Device, DeviceId, FlashMap
 from signing import key_files, keys
-from signing.names import key_id
+from signing.identifiers import key_id
 
 YAML = (".yaml", ".yml")
 SEED_BYTES = 32
@@ -150,9 +150,9 @@ class _PublicKeyEdit:
     def __init__(self, path: Path, device: Device, *, commit: bool) -> None:
         self._device = device
         self._name, self._before = self._file(path)
-        self._worktree = ProposalWorktree(path) if commit else None
+        self._worktree = ProposalRepository(path) if commit else None
         if self._worktree and self._worktree.committed(self._name) != self._before:
-            raise CantPropose(f"{self._name} has uncommitted changes; commit or stash them first")
+            raise ProposalFailed(f"{self._name} has uncommitted changes; commit or stash them first")
         self._after(bytes(32))
         if device.public_key is not None:
             click.echo(f"warning: {device.name} already has a key in Git; the new key replaces it", err=True)
@@ -162,7 +162,7 @@ class _PublicKeyEdit:
         for entry in tree.entries():
             if entry.path.endswith(YAML):
                 data = tree.read(entry)
-                if self._device.name.encode() in data and defines(data, self._device.name):
+                if self._device.name.encode() in data and defines_device(data, self._device.name):
                     return entry.path, data
         raise NotProvisionable(f"no file defines the device {self._device.name}")
 

@@ -64,7 +64,7 @@ def command(  # noqa: PLR0913 (one parameter for each option)
         with _copied(settings) as copy:
             ended = asyncio.run(_reconcile(copy, progress, deliver=False, timeout_s=timeout_s))
         click.echo((as_json if output == "json" else text)(_plan(ended), every=False))
-        sys.exit(0 if ended.last.want.source.good and not ended.last.want.problems else 1)
+        sys.exit(0 if ended.last.desired_state.source.good and not ended.last.desired_state.problems else 1)
     with held(settings.state_dir):
         ended = asyncio.run(_reconcile(settings, progress, deliver=True, timeout_s=timeout_s))
     progress.end()
@@ -114,13 +114,13 @@ class _ProgressLine:
 
 
 def _succeeded(ended: Ended) -> bool:
-    want = ended.last.want
+    want = ended.last.desired_state
     blocked = any(isinstance(action, Blocked) for action in ended.last.actions)
     return ended.in_time and want.source.good and not want.problems and not blocked and not ended.progress.failed
 
 
 def _plan(ended: Ended) -> PlanResult:
-    desired = ended.last.want.desired
+    desired = ended.last.desired_state.desired
     if desired is None:
         raise TypeError("a pass without a commit must end with an error")
     return PlanResult(ended.last.actions, desired.commit, datetime.now(UTC), assumed=False)
@@ -128,24 +128,24 @@ def _plan(ended: Ended) -> PlanResult:
 
 def _text(ended: Ended) -> str:
     lines = [text(_plan(ended), every=False)]
-    want = ended.last.want
+    want = ended.last.desired_state
     lines += [] if want.source.good else [f"Git: {want.source.reason}: {want.source.message}"]
     lines += [f"Git: {problem}" for problem in want.problems]
-    lines += [f"{done.device}: {done.label}: {done.words}" for done in ended.progress.done.values()]
+    lines += [f"{done.device}: {done.label}: {done.message}" for done in ended.progress.done.values()]
     lines += [] if ended.in_time else ["timed out; deliveries in progress resume at the next reconciliation"]
     return "\n".join(lines)
 
 
 def _fields(ended: Ended) -> dict[str, Any]:
     plan = _plan(ended)
-    want = ended.last.want
+    want = ended.last.desired_state
     return {
         "commit": plan.commit,
         "source": {"ready": want.source.good, "reason": want.source.reason, "message": want.source.message},
         "problems": list(want.problems),
         "timedOut": not ended.in_time,
         "deliveries": [
-            {"device": done.device, "delivery": done.label, "succeeded": done.good, "message": done.words}
+            {"device": done.device, "delivery": done.label, "succeeded": done.good, "message": done.message}
             for done in ended.progress.done.values()
         ],
         "counts": counts(plan),

@@ -19,7 +19,7 @@ from reconciler.cli.inputs.options import config_option, output_option
 from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.cli.views.rollout_json import as_dict
 from reconciler.cli.views.rollout_text import listed, shown
-from reconciler.load import Cache
+from reconciler.load import CheckCache
 from reconciler.model import RolloutId
 from reconciler.review.rollout_state import RolloutOverview, rollout_overviews
 from reconciler.review.transfer_volume import PayloadEstimate, TransferKind
@@ -94,7 +94,7 @@ def _run(  # noqa: PLR0913 - one parameter for each option, and the two views
     fields: Callable[[CommandContext, datetime], object],
 ) -> None:
     """Show rollouts once, or refresh them until Ctrl-C."""
-    cache = Cache()  # unchanged files are read only once
+    cache = CheckCache()  # unchanged files are read only once
 
     def drawn() -> RenderableType:
         with open_context(path, config_path, cache) as context:

@@ -17,7 +17,7 @@ from reconciler.errors import Unusable
 from reconciler.git.confined_git import ConfinedGit
 from reconciler.git.mirror import APPLIED
 from reconciler.git.status_reader import status_branches, versions_of
-from reconciler.load import Cache
+from reconciler.load import CheckCache
 from reconciler.model import Commit, Desired, GatewayId, RolloutId
 from reconciler.review.formatting import counted, short
 from reconciler.review.reported_state import ROLLOUTS, ReportedState, parse_gateway_report
@@ -64,7 +64,7 @@ class CommandContext:
 
 
 @contextmanager
-def open_context(path: Path | None, config_path: Path, cache: Cache) -> Iterator[CommandContext]:
+def open_context(path: Path | None, config_path: Path, cache: CheckCache) -> Iterator[CommandContext]:
     """Open the clone at a path, or without one the gateway of the configuration."""
     with ExitStack() as stack:
         if path is not None:
@@ -75,14 +75,14 @@ def open_context(path: Path | None, config_path: Path, cache: Cache) -> Iterator
             yield _of_gateway(config.read(config_path), stack, cache)
 
 
-def _of_clone(repository: FleetRepository, cache: Cache) -> CommandContext:
+def _of_clone(repository: FleetRepository, cache: CheckCache) -> CommandContext:
     desired = _desired(repository, repository.resolve("HEAD"), cache)
     branches = status_branches(repository.git, limit_s=LIMIT_S)
     histories = tuple(StatusHistory(repository.git, GatewayId(name), each.commit) for name, each in branches.items())
     return CommandContext(repository, desired, reported_state_in(repository), histories)
 
 
-def _of_gateway(settings: config.GatewayConfig, stack: ExitStack, cache: Cache) -> CommandContext:
+def _of_gateway(settings: config.GatewayConfig, stack: ExitStack, cache: CheckCache) -> CommandContext:
     state_dir, name = settings.state_dir, GatewayId(settings.name)
     repository = FleetRepository(_runner(state_dir / "mirror.git", stack), settings.repository.path)
     desired = _desired(repository, repository.resolve(APPLIED), cache)
@@ -114,7 +114,7 @@ def _runner(path: Path, stack: ExitStack) -> ConfinedGit:
     return git
 
 
-def _desired(repository: FleetRepository, commit: Commit, cache: Cache) -> Desired:
+def _desired(repository: FleetRepository, commit: Commit, cache: CheckCache) -> Desired:
     loaded = repository.load(commit, cache)
     if loaded.desired is None:
         first = next(iter(loaded.errors), "")

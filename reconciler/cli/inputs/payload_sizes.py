@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.compiler.build_report import Built
-from reconciler.compiler.payload.encodings import PayloadForm, smallest
+from reconciler.compiler.build_result import BuildResult
+from reconciler.compiler.payload.codec import PayloadEncoding, smallest
 from reconciler.compiler.recipe import recipe_of
-from reconciler.compiler.store import ArtifactStore
+from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.model import Artifact, Desired, ModelRef, TypeId
-from reconciler.review.reported_state import Pair
+from reconciler.review.reported_state import ArtifactKey
 from reconciler.review.transfer_volume import PayloadEstimate, TransferKind
 
-NAMES = {PayloadForm.RAW: "raw", PayloadForm.HEATSHRINK: "compressed", PayloadForm.PATCH: "packed"}
+NAMES = {PayloadEncoding.RAW: "raw", PayloadEncoding.HEATSHRINK: "compressed", PayloadEncoding.PATCH: "packed"}
 
 
 class PayloadSizes:
@@ -23,9 +23,9 @@ class PayloadSizes:
         self._store = ArtifactStore(store)
         self._before = before
         self._after = after
-        self._known: dict[str, Built | None] = {}  # by the digest of its recipe
+        self._known: dict[str, BuildResult | None] = {}  # by the digest of its recipe
 
-    def artifacts(self, pairs: Iterable[Pair]) -> dict[Pair, Artifact]:
+    def artifacts(self, pairs: Iterable[ArtifactKey]) -> dict[ArtifactKey, Artifact]:
         """Return the artifacts that exist."""
         found = {}
         for ref, kind in pairs:
@@ -45,7 +45,7 @@ class PayloadSizes:
         kind = f"patch against {transfer.running}" if payload.against_base else NAMES[payload.encoding]
         return PayloadEstimate(kind, len(payload.data), exact=True)
 
-    def _built(self, desired: Desired, ref: ModelRef, kind: TypeId) -> Built | None:
+    def _built(self, desired: Desired, ref: ModelRef, kind: TypeId) -> BuildResult | None:
         model, target = desired.models.get(ref), desired.types.get(kind)
         if model is None or target is None:
             return None

@@ -14,7 +14,7 @@ import git
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.confined_git import ConfinedGit
 from reconciler.git.status_reader import files_at, status_branches
-from reconciler.load import Cache, DirectoryTree, Loaded, load
+from reconciler.load import CheckCache, DirectoryTree, LoadResult, load
 from reconciler.model import Commit, GatewayId
 from reconciler.review.reported_state import ReportedState, parse_gateway_report
 from reconciler.tree import Tree
@@ -43,7 +43,7 @@ class FleetRepository:
         """Open the fleet's files at a commit. The caller closes the tree."""
         return CommitTree(self.git, commit, self.below, limit_s=LIMIT_S)
 
-    def load(self, commit: Commit, cache: Cache) -> Loaded:
+    def load(self, commit: Commit, cache: CheckCache) -> LoadResult:
         """Load the fleet at a commit."""
         with self.tree(commit) as tree:
             return load(tree, commit=commit, cache=cache)

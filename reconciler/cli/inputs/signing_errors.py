@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from reconciler.errors import Refused, Unusable
 from signing.key_files import KeyStoreError
-from signing.verdict import RefusedError
+from signing.verification_error import VerificationError
 
 
 @contextmanager
@@ -18,5 +18,5 @@ def translated() -> Iterator[None]:
         yield
     except KeyStoreError as error:
         raise Unusable(str(error)) from error
-    except RefusedError as error:
+    except VerificationError as error:
         raise Refused(str(error)) from error

@@ -9,17 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.cli.views.rollout_lines import RolloutLine
-from reconciler.model import (
-    Action,
-    ActivatePrebaked,
-    Blocked,
-    Commit,
-    Configure,
-    DeviceId,
-    Hold,
-    Install,
-    Nothing,
-)
+from reconciler.model import Action, ActivatePrebaked, Blocked, Commit, Configure, DeviceId, Hold, Install, NoChange
 from reconciler.review.formatting import SHORT_DIGITS, counted
 
 NAMES_SHOWN = 6
@@ -32,7 +22,7 @@ TITLES: dict[type[Action], str] = {
     Install: "Install",
     ActivatePrebaked: "Activate pre-baked",
     Configure: "Configure",
-    Nothing: "No change",
+    NoChange: "No change",
 }
 NO_OBSERVED_STATE = (
     "No observed state given: the plan assumes that every device has just reported for the first time and runs nothing."
@@ -101,7 +91,7 @@ def _label(action: Action) -> str:
             return f"{model}, rollout {rollout}"
         case Configure(rollout=rollout):
             return f"parameters, rollout {rollout}"
-        case Nothing():
+        case NoChange():
             return "as desired"
 
 

@@ -7,15 +7,7 @@ import json
 from typing import Any
 
 from reconciler.cli.views.plan_groups import PlanResult
-from reconciler.model import (
-    Action,
-    ActivatePrebaked,
-    Blocked,
-    Configure,
-    Hold,
-    Install,
-    Nothing,
-)
+from reconciler.model import Action, ActivatePrebaked, Blocked, Configure, Hold, Install, NoChange
 
 ACTION_NAMES: dict[type[Action], str] = {
     Blocked: "blocked",
@@ -23,7 +15,7 @@ ACTION_NAMES: dict[type[Action], str] = {
     Install: "install",
     ActivatePrebaked: "activate-prebaked",
     Configure: "configure",
-    Nothing: "no-change",
+    NoChange: "no-change",
 }
 
 
@@ -44,7 +36,7 @@ def as_json(plan: PlanResult, *, every: bool) -> str:
             }
             for each in plan.rollouts
         ],
-        "actions": [action_fields(action) for action in plan.actions if every or not isinstance(action, Nothing)],
+        "actions": [action_fields(action) for action in plan.actions if every or not isinstance(action, NoChange)],
     }
     return json.dumps(document, indent=2, ensure_ascii=False)
 
@@ -61,7 +53,7 @@ def action_fields(action: Action) -> dict[str, Any]:
         "action": ACTION_NAMES[type(action)],
         "message": action.why,
     }
-    if not isinstance(action, Nothing):
+    if not isinstance(action, NoChange):
         fields["rollout"] = action.rollout
     match action:
         case Install(model=model, origin=origin, parameters=parameters):
@@ -76,6 +68,6 @@ def action_fields(action: Action) -> dict[str, Any]:
             fields |= {"reason": str(reason)}
             fields |= {"shortBy": short_by} if short_by else {}
             fields |= {"also": [str(other) for other in also]} if also else {}
-        case Nothing():
+        case NoChange():
             pass
     return fields

@@ -7,16 +7,16 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 
-from reconciler.load import Loaded, Problem, Severity
+from reconciler.load import LoadResult, Problem, Severity
 from reconciler.review.formatting import counted
 
 
-def text(problems: Iterable[Problem], _loaded: Loaded) -> str:
+def text(problems: Iterable[Problem], _loaded: LoadResult) -> str:
     """Write a line for each problem."""
     return "".join(f"{problem}\n" for problem in problems)
 
 
-def as_json(problems: Iterable[Problem], loaded: Loaded) -> str:
+def as_json(problems: Iterable[Problem], loaded: LoadResult) -> str:
     """Write the problems as one JSON document."""
     rows = [
         {"severity": problem.severity} | {_camel(name): value for name, value in asdict(problem).items()}
@@ -25,15 +25,15 @@ def as_json(problems: Iterable[Problem], loaded: Loaded) -> str:
     return json.dumps({"valid": loaded.desired is not None, "problems": rows}, indent=2) + "\n"
 
 
-def github(problems: Iterable[Problem], _loaded: Loaded) -> str:
+def github(problems: Iterable[Problem], _loaded: LoadResult) -> str:
     """Write workflow commands: GitHub shows each at its line in a pull request."""
     return "".join(f"{_annotation(problem)}\n" for problem in problems)
 
 
-FORMATS: dict[str, Callable[[Iterable[Problem], Loaded], str]] = {"text": text, "json": as_json, "github": github}
+FORMATS: dict[str, Callable[[Iterable[Problem], LoadResult], str]] = {"text": text, "json": as_json, "github": github}
 
 
-def summary(loaded: Loaded) -> str:
+def summary(loaded: LoadResult) -> str:
     """Count the problems, or the documents of a valid repository."""
     warnings = sum(problem.severity is Severity.WARNING for problem in loaded.problems)
     desired = loaded.desired

@@ -135,7 +135,7 @@ def _terms(review: Review, each: RolloutReview) -> Iterator[str]:
     built = ", ".join(_limits(gate.metric, gate.at_least, gate.at_most) for gate in model.gates)
     yield f"build gates: {escaped(built) or 'none'}"
     health = ", ".join(
-        _limits(gate.metric, gate.at_least, gate.at_most) + _over(gate.over_inferences) for gate in rollout.gates
+        _limits(gate.metric, gate.at_least, gate.at_most) + _over(gate.min_inferences) for gate in rollout.gates
     )
     yield f"health gates: golden vectors{', ' + escaped(health) if health else ''}"
     budget = f"{each.allowed_failures:,} of {each.devices:,}, then {rollout.on_failure}"

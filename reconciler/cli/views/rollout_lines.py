@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.model import Desired, Rollout, RolloutId
-from reconciler.plan import Reasoned
+from reconciler.plan import DetailedPlan
 from reconciler.plan.rollout.evaluation import RolloutEvaluation
 from reconciler.review.formatting import counted
 
@@ -23,9 +23,9 @@ class RolloutLine:
     waves: tuple[tuple[str, int], ...]  # name, devices
 
 
-def rollout_lines(desired: Desired, reasoned: Reasoned) -> tuple[RolloutLine, ...]:
+def rollout_lines(desired: Desired, reasoned: DetailedPlan) -> tuple[RolloutLine, ...]:
     """Summarize every rollout, by name."""
-    return tuple(_line(desired.rollouts[name], reasoned.courses) for name in sorted(desired.rollouts))
+    return tuple(_line(desired.rollouts[name], reasoned.evaluations) for name in sorted(desired.rollouts))
 
 
 def _line(rollout: Rollout, evaluations: Mapping[RolloutId, RolloutEvaluation]) -> RolloutLine:

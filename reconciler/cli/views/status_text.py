@@ -93,7 +93,7 @@ def _totals(overview: GatewayOverview) -> Iterator[tuple[str, ...]]:
 def _activity(overview: GatewayOverview, device: str) -> str | None:
     if overview.live is None:
         return None
-    label = overview.live["underWay"]["devices"].get(device)
+    label = overview.live["inProgress"]["devices"].get(device)
     if label is None:
         why: str | None = overview.live["waiting"]["devices"].get(device)
         return f"waiting to retry: {why}" if why else None

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 from reconciler.compiler.pack.forest_section import DEPTH_UNIT, FeatureWindow, Forest, encode_features, encode_forest
-from reconciler.compiler.pack.golden import with_golden
+from reconciler.compiler.reference.golden_vectors import with_golden
 from reconciler.compiler.pack.pack_format import (
     Descriptor,
     ElementType,

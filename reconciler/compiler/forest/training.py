@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reconciler.compiler.errors import BuildFailed, DoesNotFit
-from reconciler.compiler.evaluation.datasets import Table
+from reconciler.compiler.datasets import Dataset
 from reconciler.compiler.forest.ensemble import (
     LEAF,
     Ensemble,
@@ -101,7 +101,7 @@ class GrownForest:
         return isolation_limit(self.exact.subsample, len(self.exact.trees), self.threshold)
 
 
-def grow(table: Table, train: TrainSpec, *, scheme: str, parameters: Mapping[str, float]) -> GrownForest:
+def grow(table: Dataset, train: TrainSpec, *, scheme: str, parameters: Mapping[str, float]) -> GrownForest:
     """Fit the recipe's forest on integers, bring it to few bits, and pack it."""
     if scheme not in BITS:
         raise BuildFailed(f"a forest's thresholds are int8 or int16, not {scheme}")
@@ -159,7 +159,7 @@ def _parameters(exact: Ensemble, threshold: float) -> list[Parameter]:
     return [Parameter(name_hash("threshold"), limit, 0, (1 << 31) - 1, ParameterEncoding.ISOLATION_SCORE)]
 
 
-def _sensing(table: Table, train: TrainSpec) -> Sensing:
+def _sensing(table: Dataset, train: TrainSpec) -> Sensing:
     width = table.rows.shape[1]
     scale = _input_scale(table.rows)
     if not train.features:

@@ -21,7 +21,7 @@ from reconciler.compiler.pack.plan_section import TensorRecord, decode_plan, dec
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class PackTable:
     """One table: a title, a header, rows of text."""
 
     title: str
@@ -29,7 +29,7 @@ class Sheet:
     rows: tuple[tuple[str, ...], ...]
 
 
-def describe(data: bytes) -> list[Sheet]:
+def inspect_pack(data: bytes) -> list[PackTable]:
     """Return the tables of a pack."""
     pack = disassemble(data)
     inputs, outputs = decode_io(pack.section(SectionId.IO))
@@ -41,19 +41,19 @@ def describe(data: bytes) -> list[Sheet]:
         for item in items
     ]
     sheets = [
-        Sheet(
+        PackTable(
             f"{pack.kind.name.lower().replace('_', ' ')}: {len(data)} bytes, arena {pack.arena_bytes} bytes",
             ("section", "bytes"),
             (*sections, ("header, table, padding", str(overhead))),
         ),
-        Sheet("ends", ("", "type", "shape", "scale", "zero point"), tuple(ends)),
+        PackTable("ends", ("", "type", "shape", "scale", "zero point"), tuple(ends)),
     ]
     parameters = decode_parameters(pack.section(SectionId.PARAMETERS))
     if parameters:
         rows = [
             (str(i), f"{p.name_hash:08x}", str(p.default), p.encoding.name.lower()) for i, p in enumerate(parameters)
         ]
-        sheets.append(Sheet("parameters", ("index", "name hash", "default", "encoding"), tuple(rows)))
+        sheets.append(PackTable("parameters", ("index", "name hash", "default", "encoding"), tuple(rows)))
     if pack.kind is PackKind.NEURAL_NETWORK:
         tensors = decode_tensors(pack.section(SectionId.TENSORS))
         plan = decode_plan(pack.section(SectionId.PLAN))
@@ -67,13 +67,13 @@ def _shape(dims: Sequence[int]) -> str:
     return "x".join(str(size) for size in dims)
 
 
-def _operators(plan: Sequence[Operator], tensors: Sequence[TensorRecord]) -> Sheet:
+def _operators(plan: Sequence[Operator], tensors: Sequence[TensorRecord]) -> PackTable:
     rows = []
     for number, op in enumerate(plan):
         sources = ", ".join(_shape(tensors[i].dims) for i in op.inputs())
         macs = macs_of(op, tensors)
         rows.append((str(number), op.NAME, _details(op), sources, _shape(tensors[op.output].dims), str(macs or "")))
-    return Sheet("operators", ("", "operator", "", "in", "out", "multiply-accumulates"), tuple(rows))
+    return PackTable("operators", ("", "operator", "", "in", "out", "multiply-accumulates"), tuple(rows))
 
 
 def _details(op: Operator) -> str:
@@ -84,7 +84,7 @@ def _details(op: Operator) -> str:
     return f"blocks of {op.block}" if isinstance(op, Concatenation) else ""
 
 
-def _arena(plan: Sequence[Operator], tensors: Sequence[TensorRecord], size: int) -> Sheet:
+def _arena(plan: Sequence[Operator], tensors: Sequence[TensorRecord], size: int) -> PackTable:
     """A line a place: when it is first and last used, and a picture of where it lies."""
     uses: dict[tuple[int, int], list[int]] = {}
     for number, op in enumerate(plan):
@@ -95,7 +95,7 @@ def _arena(plan: Sequence[Operator], tensors: Sequence[TensorRecord], size: int)
     rows = []
     for (offset, length), numbers in sorted(uses.items(), key=lambda item: (min(item[1]), item[0])):
         rows.append((str(offset), str(length), f"{min(numbers)} - {max(numbers)}", _bar(offset, length, size)))
-    return Sheet("arena", ("offset", "bytes", "operators", "place"), tuple(rows))
+    return PackTable("arena", ("offset", "bytes", "operators", "place"), tuple(rows))
 
 
 def _bar(offset: int, length: int, size: int, width: int = 40) -> str:
@@ -104,7 +104,7 @@ def _bar(offset: int, length: int, size: int, width: int = 40) -> str:
     return "." * begin + "#" * (end - begin) + "." * (width - end)
 
 
-def _forest(features: bytes, section: bytes) -> Sheet:
+def _forest(features: bytes, section: bytes) -> PackTable:
     window = decode_features(features)
     forest = decode_forest(section, len(window.features))
     nodes = sum(node_count(tree) for tree in forest.trees)
@@ -118,4 +118,4 @@ def _forest(features: bytes, section: bytes) -> Sheet:
         ("window", f"{window.samples} samples of {window.channels} channels"),
         ("features", ", ".join(f"{f.statistic.name.lower()} of channel {f.channel}" for f in window.features)),
     ]
-    return Sheet("forest", ("", ""), tuple(rows))
+    return PackTable("forest", ("", ""), tuple(rows))

@@ -53,7 +53,7 @@ def check_threshold(section: bytes, source: Descriptor, parameters: int) -> None
         raise PackMalformed("THRESHOLD has a shift or a parameter out of range")
 
 
-def build_threshold(  # noqa: PLR0913 - the six numbers that such a model is
+def build_threshold_pack(  # noqa: PLR0913 - the six numbers that such a model is
     weights: Sequence[int],
     *,
     threshold: int,

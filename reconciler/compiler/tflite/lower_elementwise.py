@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from reconciler.compiler.errors import OperatorUnsupported
 from reconciler.compiler.pack.fixed_point import quantize_multiplier
 from reconciler.compiler.pack.operators import Add, Lookup, Mul, Quantize, Softmax
-from reconciler.compiler.tflite.graph import Node
+from reconciler.compiler.tflite.graph_reader import Node
 from reconciler.compiler.tflite.lower_layers import activation_range
 from reconciler.compiler.tflite.memory_plan import NetworkPlan
 from reconciler.compiler.tflite.oracle import tabulate

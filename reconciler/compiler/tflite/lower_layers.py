@@ -21,7 +21,7 @@ from reconciler.compiler.pack.operators import (
     Mean,
     Pad,
 )
-from reconciler.compiler.tflite.graph import Node, Tensor
+from reconciler.compiler.tflite.graph_reader import Node, Tensor
 from reconciler.compiler.tflite.memory_plan import NetworkPlan, Value
 
 Ints = npt.NDArray[np.int64]

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from reconciler.compiler.errors import ModelUnreadable, OperatorUnsupported
-from reconciler.compiler.tflite.graph import Graph, Node
+from reconciler.compiler.tflite.graph_reader import Graph, Node
 from reconciler.compiler.tflite.lower_elementwise import (
     lower_add,
     lower_lookup,

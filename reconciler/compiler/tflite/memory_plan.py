@@ -20,7 +20,7 @@ from reconciler.compiler.pack.operators import (
 from reconciler.compiler.pack.pack_format import pad4
 from reconciler.compiler.pack.plan_section import TensorRecord
 from reconciler.compiler.tflite.arena import Layout, Life, lay_out, lower_bound
-from reconciler.compiler.tflite.graph import Graph, Node, Tensor
+from reconciler.compiler.tflite.graph_reader import Graph, Node, Tensor
 
 Dims = tuple[int, int, int, int]
 _IN_PLACE = (Add, Mul, Quantize, Lookup)

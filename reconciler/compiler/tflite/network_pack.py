@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from reconciler.compiler.errors import OperatorUnsupported
 from reconciler.compiler.pack.decision_head import DecisionMode, Head, encode_head
 from reconciler.compiler.pack.fixed_point import quantize_multiplier
-from reconciler.compiler.pack.golden import with_golden
+from reconciler.compiler.reference.golden_vectors import with_golden
 from reconciler.compiler.pack.pack_format import (
     Descriptor,
     ElementType,
@@ -21,7 +21,7 @@ from reconciler.compiler.pack.pack_format import (
     encode_parameters,
 )
 from reconciler.compiler.pack.plan_section import encode_plan, encode_tensors
-from reconciler.compiler.tflite.graph import read_graph
+from reconciler.compiler.tflite.graph_reader import read_graph
 from reconciler.compiler.tflite.lowering import lower
 from reconciler.compiler.tflite.memory_plan import NetworkPlan, PlacedTensors, Value
 

@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from flatbuffers import Builder
 
-from reconciler.compiler.tflite.graph import Node
+from reconciler.compiler.tflite.graph_reader import Node
 from reconciler.compiler.tflite.memory_plan import Value
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.recipe import File, Recipe, recipe_of
 from reconciler.compiler.service import BuildService
-from reconciler.compiler.source_files import fetcher
+from reconciler.compiler.source_fetcher import fetcher
 from reconciler.engine.artifacts.provider import Pair
 from reconciler.engine.desired.desired_state import DesiredStateSource
 from reconciler.model import Artifact, Desired

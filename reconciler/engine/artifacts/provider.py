@@ -11,7 +11,7 @@ from typing import Protocol
 
 from reconciler.engine.observed.interpret import DIGEST16_HEX, Facts
 from reconciler.engine.state.database import StateDatabase
-from reconciler.engine.tasks import ended
+from reconciler.engine.tasks import cancel_and_wait
 from reconciler.errors import FleetError
 from reconciler.model import (
     Action,
@@ -123,7 +123,7 @@ class Artifacts:
 
     async def stop(self) -> None:
         """Give up what is being built."""
-        await ended(list(self._building.values()))
+        await cancel_and_wait(list(self._building.values()))
 
     @staticmethod
     def _wanted(desired: Desired, actions: Iterable[Action]) -> set[Pair]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
 from reconciler.devices.error_codes import refused, trial_failed
 from reconciler.engine import trace
-from reconciler.engine.tasks import ended
+from reconciler.engine.tasks import cancel_and_wait
 from reconciler.model import DeviceId, ModelRef, Parameters, RolloutId
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class Deliveries:
         """Begin one; `label` says what it is for, in a few words."""
         task = asyncio.create_task(self._run(device, label, work), name=f"deliver {device}")
         self._running[device] = _RunningDelivery(label, purpose, task)
-        task.add_done_callback(lambda ended: self._clear(device, ended))
+        task.add_done_callback(lambda ended: self._clear(device, cancel_and_wait))
 
     def cancel(self, device: DeviceId, why: str) -> None:
         """End one that is no longer wanted."""
@@ -139,7 +139,7 @@ class Deliveries:
 
     async def stop(self) -> None:
         """Cut everything off; devices keep what they hold, and a later delivery goes on from there."""
-        await ended([running.task for running in self._running.values()])
+        await cancel_and_wait([running.task for running in self._running.values()])
 
     async def _run(self, device: DeviceId, label: str, work: Callable[[], Awaitable[Outcome]]) -> None:
         with trace.about(device):
@@ -159,7 +159,7 @@ class Deliveries:
     def _clear(self, device: DeviceId, ended: asyncio.Task[None]) -> None:
         """Make room for the next one, also after one that was called off before it ran at all."""
         running = self._running.get(device)
-        if running is not None and running.task is ended:
+        if running is not None and running.task is cancel_and_wait:
             del self._running[device]
             self._on_called_off()
 

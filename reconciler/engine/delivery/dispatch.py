@@ -10,7 +10,7 @@ from typing import assert_never
 
 from reconciler.compiler.pack.parameter_encoding import encode_values
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
-from reconciler.devices.error_codes import Code, refused, trial_failed
+from reconciler.devices.error_codes import DeviceErrorCode, refused, trial_failed
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport, Summary
 from reconciler.devices.session import LinkSession
@@ -23,31 +23,14 @@ from reconciler.engine.observed.interpret import parameters_check
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.state.database import Delivery, Failure, StateDatabase
 from reconciler.errors import FleetError
-from reconciler.model import (
-    Action,
-    ActivatePrebaked,
-    Artifact,
-    Blocked,
-    BlockedReason,
-    Configure,
-    Desired,
-    DeviceId,
-    HealthMetric,
-    Hold,
-    HoldReason,
-    Install,
-    ModelRef,
-    Nothing,
-    Origin,
-    RolloutId,
-)
+from reconciler.model import Action, ActivatePrebaked, Artifact, Blocked, BlockedReason, Configure, Desired, DeviceId, HealthMetric, Hold, HoldReason, Install, ModelRef, NoChange, Origin, RolloutId
 from reconciler.plan.revision import revision_of
 from signing.gateway_keystore import GatewayKey
 
 log = logging.getLogger(__name__)
 
 # Our view was old: ask the device, then decide anew.
-WORTH_ANOTHER_TRY = frozenset({Code.SEQUENCE, Code.NO_DELEGATION, Code.NO_TRANSFER, Code.BUSY})
+WORTH_ANOTHER_TRY = frozenset({DeviceErrorCode.SEQUENCE, DeviceErrorCode.NO_DELEGATION, DeviceErrorCode.NO_TRANSFER, DeviceErrorCode.BUSY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +79,7 @@ class Dispatch:
                     pass  # Artifacts.provide builds it; the next plan says ARTIFACT
                 case Install() | ActivatePrebaked() | Configure():
                     self._begin_one(desired, action, now_s)
-                case Nothing() | Hold() | Blocked():
+                case NoChange() | Hold() | Blocked():
                     pass
                 case unexpected:
                     assert_never(unexpected)
@@ -202,7 +185,7 @@ class Dispatch:
             effort.blocks_sent,
             effort.blocks_resent,
         )
-        if isinstance(outcome, Rejected) and outcome.code == Code.TOO_LARGE and self._parcels.send_raw(action.device):
+        if isinstance(outcome, Rejected) and outcome.code == DeviceErrorCode.TOO_LARGE and self._parcels.send_raw(action.device):
             return Lost("pack and payload do not fit side by side; it travels raw next")
         return outcome
 
@@ -265,7 +248,7 @@ def still_wanted(purpose: Purpose, action: Action, desired: Desired) -> bool:
             return reason is BlockedReason.SILENT  # the delivery itself knows best when to give up
         case Hold(reason=reason) if reason is not HoldReason.IN_PROGRESS:
             return False
-        case Hold() | Nothing() | Configure():
+        case Hold() | NoChange() | Configure():
             return _leads_to(purpose, desired)  # the device has it all: the delivery waits for its end
         case unexpected:
             assert_never(unexpected)

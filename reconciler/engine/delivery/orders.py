@@ -12,15 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import signing.envelope
-from reconciler.compiler.payload.encodings import EncodedPayload
-from reconciler.compiler.payload.encodings import PayloadForm as Packed
+from reconciler.compiler.payload.codec import EncodedPayload
+from reconciler.compiler.payload.codec import PayloadEncoding as Packed
 from reconciler.devices.messages import PayloadEncoding
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport
 from reconciler.devices.transfer import TransferJob
 from reconciler.engine.state.database import Delivery
 from reconciler.model import DeviceId, Digest
 from signing.gateway_keystore import GatewayKey
-from signing.names import EnvelopeTarget, device_id, vendor_id
+from signing.identifiers import EnvelopeTarget, device_id, vendor_id
 
 TRANSFER_NAMES = 24
 SECTOR_BYTES = 4096

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
-from reconciler.compiler.payload.encodings import EncodedPayload, PayloadForm, candidates
+from reconciler.compiler.payload.codec import EncodedPayload, PayloadEncoding, candidates
 from reconciler.engine.artifacts.provider import Artifacts
 from reconciler.engine.delivery.orders import DeliveryTarget, PackPayloads, fitting
 from reconciler.model import Artifact, Desired, DeviceId, Digest
@@ -28,7 +28,7 @@ class PayloadCache:
         """Return all forms that this device can take, the smallest first."""
         forms = await self._forms(desired, artifact, to)
         if to.device in self._raw_only:
-            forms = tuple(form for form in forms if form.encoding is PayloadForm.RAW)
+            forms = tuple(form for form in forms if form.encoding is PayloadEncoding.RAW)
         return PackPayloads(artifact.digest, artifact.pack_bytes, fitting(forms, artifact.pack_bytes, to))
 
     def send_raw(self, device: DeviceId) -> bool:

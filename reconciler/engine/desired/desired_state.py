@@ -10,7 +10,7 @@ from reconciler.engine.state.database import StateDatabase
 from reconciler.errors import Invalid
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.source import Advanced, CommitSource, Kept, Outcome, Unchanged
-from reconciler.load import Cache, Problem, load
+from reconciler.load import CheckCache, Problem, load
 from reconciler.model import Commit, Desired
 from reconciler.report.gateway_status import SourceState
 
@@ -33,7 +33,7 @@ class DesiredState:
 class DesiredStateSource:
     """Looks at Git. For one thread, like the source that it uses."""
 
-    def __init__(self, source: CommitSource, cache: Cache, state: StateDatabase) -> None:
+    def __init__(self, source: CommitSource, cache: CheckCache, state: StateDatabase) -> None:
         self._source = source
         self._cache = cache
         self._state = state

@@ -9,15 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reconciler.compiler.pack.operators import NAMES
-from reconciler.devices.reports import (
-    CapabilitiesBody,
-    DecisionReason,
-    DeviceReport,
-    ModelPlace,
-    ParametersBody,
-    encode_body,
-    parse_body,
-)
+from reconciler.devices.reports import CapabilitiesBody, DecisionReason, DeviceReport, ModelLocation, ParametersBody, encode_body, parse_body
 from reconciler.engine.state.database import DeviceRecord
 from reconciler.model import Capabilities, DeviceId, Digest, ObservedDevice, Parameters, Phase, TypeId
 
@@ -83,7 +75,7 @@ def _phase(report: DeviceReport) -> Phase:
     if report.why is DecisionReason.ON_TRIAL and report.phase in {Phase.IDLE, Phase.CONFIRMED}:
         return Phase.TRIAL
     # A pre-baked model that runs because nothing else was ever confirmed has nothing left to prove.
-    if report.phase is Phase.IDLE and report.place is ModelPlace.PREBAKED:
+    if report.phase is Phase.IDLE and report.place is ModelLocation.PREBAKED:
         return Phase.CONFIRMED
     return report.phase
 

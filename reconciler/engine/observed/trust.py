@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler.engine.observed.identity import IdentityHistories
-from reconciler.model import Action, DeviceId, Nothing, ObservedDevice
+from reconciler.model import Action, DeviceId, NoChange, ObservedDevice
 from reconciler.report.device_status import Distrust
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class TrustLedger:
     def _went_back(self, action: Action, seen: ObservedDevice | None) -> Distrust | None:
         """Doubt a device until it is where Git wants it; every order from now on is above what it ever held."""
         held = self._histories.highest_sequence(action.device)
-        if seen is None or seen.sequence >= held or isinstance(action, Nothing):
+        if seen is None or seen.sequence >= held or isinstance(action, NoChange):
             return None
         words = f"It held sequence {held} and now holds {seen.sequence}: its flash was reset or replaced"
         return Distrust(SEQUENCE_WENT_BACK, f"{words}. It is brought back to what Git says.")

@@ -12,7 +12,7 @@ from reconciler.devices.messages import Signed
 from reconciler.devices.reports import DeviceReport, parse_body
 from reconciler.engine import trace
 from reconciler.engine.delivery.deliveries import Deliveries
-from reconciler.engine.observed.verify import ReportVerifier
+from reconciler.engine.observed.report_verifier import ReportVerifier
 from reconciler.engine.polling.poller import Observer, Poller
 from reconciler.errors import Refused
 from reconciler.model import DeviceId

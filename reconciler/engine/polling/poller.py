@@ -19,7 +19,7 @@ from reconciler.engine.clock import Clock
 from reconciler.engine.links import Links
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.summaries import Summaries
-from reconciler.engine.tasks import ended
+from reconciler.engine.tasks import cancel_and_wait
 from reconciler.errors import FleetError
 from reconciler.model import DeviceId
 
@@ -106,7 +106,7 @@ class Poller:
         """Ask nobody any more."""
         for timer in self._timers.values():
             timer.cancel()
-        await ended(list(self._tasks.values()))
+        await cancel_and_wait(list(self._tasks.values()))
 
     def _in(self, device: DeviceId, after_s: float) -> None:
         if device in self._timers:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.engine.state.database import StateDatabase
-from reconciler.git.commit_writer import Message
-from reconciler.git.status_writer import Publication, StatusRef, Waiting
+from reconciler.git.commit_writer import CommitMessage
+from reconciler.git.status_writer import Publication, StatusWriter, Waiting
 
 _FOR_PEOPLE = frozenset({"README.md", "index.html"})  # they change whenever anything does
 
@@ -29,7 +29,7 @@ class Batch:
 class Publisher:
     """Collects changed files and commits them together."""
 
-    def __init__(self, ref: StatusRef, state: StateDatabase, *, interval_s: float) -> None:
+    def __init__(self, ref: StatusWriter, state: StateDatabase, *, interval_s: float) -> None:
         self._ref = ref
         self._state = state
         self._interval_s = interval_s
@@ -64,7 +64,7 @@ class Publisher:
 
     def commit(self, batch: Batch, now: datetime) -> Publication:
         """Commit and push. For the thread that may block."""
-        return self._ref.publish(batch.files, Message(batch.subject, now))
+        return self._ref.publish(batch.files, CommitMessage(batch.subject, now))
 
     def ended(self, batch: Batch, outcome: Publication) -> str | None:
         """Take note of how it went; returns what is wrong with the remote, or None."""

@@ -8,17 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from reconciler.model import (
-    Action,
-    Blocked,
-    BlockedReason,
-    DeviceId,
-    Digest,
-    Nothing,
-    ObservedDevice,
-    OnFailure,
-    Phase,
-)
+from reconciler.model import Action, Blocked, BlockedReason, DeviceId, Digest, NoChange, ObservedDevice, OnFailure, Phase
 from reconciler.plan.device.fallback import fallback_action, what_now
 from reconciler.plan.device.flapping import resting_words, rests_until
 from reconciler.plan.device.gates import evaluate_gates
@@ -84,7 +74,7 @@ def _settled(  # noqa: PLR0913 - one parameter for each thing that this depends 
         return DeviceVerdict(
             action, DeviceStanding.FAILED, until=until, away=silent, gate_failed=found.failed, back=back
         )
-    action = _silent(goal, name, seen) if silent else Nothing(name, goal.settled_why)
+    action = _silent(goal, name, seen) if silent else NoChange(name, goal.settled_why)
     return DeviceVerdict(
         action,
         DeviceStanding.SETTLED,

@@ -7,17 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 
-from reconciler.model import (
-    DeviceId,
-    GatewayId,
-    Hold,
-    HoldReason,
-    Nothing,
-    Observed,
-    PeerReport,
-    RolloutId,
-    RolloutReport,
-)
+from reconciler.model import DeviceId, GatewayId, Hold, HoldReason, NoChange, Observed, PeerReport, RolloutId, RolloutReport
 from reconciler.plan.device.verdict import DeviceStanding, DeviceVerdict
 
 
@@ -36,7 +26,7 @@ class PeerDevices:
         if word is None:
             return self._due(name, "has said nothing of it")
         if name in word.done:
-            action = Nothing(name, f"gateway {self.gateway} has brought it where rollout {self.rollout} wants it")
+            action = NoChange(name, f"gateway {self.gateway} has brought it where rollout {self.rollout} wants it")
             return DeviceVerdict(action, DeviceStanding.SETTLED, proven=True, elsewhere=self.who)
         if name in word.soaking:
             return self._held(name, DeviceStanding.DUE, "says that it soaks", begun=True)

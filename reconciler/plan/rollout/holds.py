@@ -9,20 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from reconciler.model import (
-    Action,
-    ActivatePrebaked,
-    Blocked,
-    Configure,
-    Desired,
-    GatewayId,
-    Hold,
-    HoldReason,
-    Install,
-    Nothing,
-    Rollout,
-    RolloutId,
-)
+from reconciler.model import Action, ActivatePrebaked, Blocked, Configure, Desired, GatewayId, Hold, HoldReason, Install, NoChange, Rollout, RolloutId
 from reconciler.plan.device.verdict import DeviceStanding, DeviceVerdict
 from reconciler.plan.rollout.hold import HoldCause
 from reconciler.plan.rollout.progress import RolloutProgress
@@ -105,7 +92,7 @@ def apply_holds(
 ) -> Action:
     """Let a device's change through, or hold it. What changes nothing passes always."""
     action = verdict.action
-    if isinstance(action, Nothing | Blocked | Hold):
+    if isinstance(action, NoChange | Blocked | Hold):
         return action
     return let_through(action, rollout, holding, gateway, doors)
 

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 from reconciler import model
-from reconciler.load.document_check import Checked, Item, placed
+from reconciler.load.document_check import CheckedFile, Item, placed
 from reconciler.load.problems import JsonPath, Problem, Rule, did_you_mean
 from reconciler.load.schema_errors import SchemaError
 from reconciler.load.schemas import KINDS
@@ -45,10 +45,10 @@ class DocumentSet:
     broken: set[tuple[str, str]] = field(default_factory=set)  # kind and name
     suggestions_left: int = 200  # each costs milliseconds, and nobody reads so many
     whole: bool = True  # every file could be read to its end, so that a missing name is missing
-    _files: list[tuple[Entry, Checked]] = field(default_factory=list)
+    _files: list[tuple[Entry, CheckedFile]] = field(default_factory=list)
     _where: dict[str, dict[Hashable, Where]] = field(default_factory=dict)
 
-    def add(self, entry: Entry, checked: Checked) -> None:
+    def add(self, entry: Entry, checked: CheckedFile) -> None:
         """Take in the documents of one file."""
         self.whole = self.whole and checked.whole
         self.broken |= checked.broken

@@ -37,7 +37,7 @@ class VerificationCode(IntEnum):
     AUTHENTICATION = 25
 
 
-class RefusedError(Exception):
+class VerificationError(Exception):
     """Signed bytes that are not accepted, and the first reason why."""
 
     def __init__(self, verdict: VerificationCode, detail: str) -> None:
@@ -49,4 +49,4 @@ class RefusedError(Exception):
 def require(holds: bool, verdict: VerificationCode, detail: str) -> None:  # noqa: FBT001 - reads as "require x, else VERDICT"
     """Refuse unless the check holds. Each call is one check, and `make mutate-signing` takes them out one by one."""
     if not holds:
-        raise RefusedError(verdict, detail)
+        raise VerificationError(verdict, detail)

@@ -20,7 +20,7 @@ from typing import Any
 
 import fsspec
 
-from reconciler.compiler.build_report import Built, report_from_json
+from reconciler.compiler.build_result import BuildResult, report_from_json
 from reconciler.errors import Transient
 
 _LOG = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class ArtifactStore:
     def _path(self, digest: str) -> str:
         return f"{self._root}/{digest[:2]}/{digest}"
 
-    def get(self, digest: str) -> Built | None:
+    def get(self, digest: str) -> BuildResult | None:
         """Return an artifact; None if there is none, or only a damaged one."""
         try:
             content = bytes(self._files.cat_file(self._path(digest)))
@@ -58,7 +58,7 @@ class ArtifactStore:
             _LOG.warning("artifact %s in the store is damaged; it is built again", digest)
         return built
 
-    def put(self, digest: str, built: Built) -> None:
+    def put(self, digest: str, built: BuildResult) -> None:
         """Write an artifact so that nobody ever sees half of it, power cuts included."""
         content = _encode(built)
         try:
@@ -88,18 +88,18 @@ class ArtifactStore:
             os.close(descriptor)
 
 
-def _encode(built: Built) -> bytes:
+def _encode(built: BuildResult) -> bytes:
     report = json.dumps(json.loads(built.report.to_json()), sort_keys=True, separators=(",", ":")).encode()
     body = report + b"\n" + built.pack
     return hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
-def _decode(content: bytes, digest: str) -> Built | None:
+def _decode(content: bytes, digest: str) -> BuildResult | None:
     head, _, body = content.partition(b"\n")
     if hashlib.sha256(body).hexdigest().encode() != head:
         return None
     report, _, pack = body.partition(b"\n")
-    built = Built(pack, report_from_json(report))
+    built = BuildResult(pack, report_from_json(report))
     return built if built.intact and built.report.recipe == digest else None
 
 

@@ -29,7 +29,7 @@ from reconciler.compiler.reference.network import Machine
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class InferenceResult:
     """What an inference gives: the outputs' bytes and the two numbers that agents count."""
 
     outputs: tuple[bytes, ...]
@@ -37,7 +37,7 @@ class Outcome:
     score: int
 
 
-class Reference:
+class ReferenceInterpreter:
     """A pack, ready to run."""
 
     def __init__(self, data: bytes) -> None:
@@ -46,7 +46,7 @@ class Reference:
         self.parameters: list[Parameter] = decode_parameters(self.pack.section(SectionId.PARAMETERS))
         self.golden = decode_golden(self.pack.section(SectionId.GOLDEN), self.inputs, self.outputs)
 
-    def run(self, inputs: Sequence[bytes], parameters: Sequence[int] | None = None) -> Outcome:
+    def run(self, inputs: Sequence[bytes], parameters: Sequence[int] | None = None) -> InferenceResult:
         """Run one inference."""
         if [len(i) for i in inputs] != [d.nbytes for d in self.inputs]:
             raise PackMalformed(f"inputs must have {[d.nbytes for d in self.inputs]} bytes")
@@ -59,9 +59,9 @@ class Reference:
             numbers, score = run_forest(features, forest, x, values)
         else:
             numbers, score = run_threshold(self.pack.section(SectionId.THRESHOLD), x, values)
-        return Outcome((np.array(numbers, "<i4").tobytes(),), numbers[0], score)
+        return InferenceResult((np.array(numbers, "<i4").tobytes(),), numbers[0], score)
 
-    def _run_network(self, inputs: Sequence[bytes], values: list[int]) -> Outcome:
+    def _run_network(self, inputs: Sequence[bytes], values: list[int]) -> InferenceResult:
         machine = Machine(
             decode_tensors(self.pack.section(SectionId.TENSORS)),
             self.pack.section(SectionId.WEIGHTS),
@@ -74,9 +74,9 @@ class Reference:
         blobs = [machine.get(_tensor(d)).astype(np.int8).tobytes() for d in tensors]
         head = self.pack.section(SectionId.HEAD)
         if not head:
-            return Outcome(tuple(blobs), 0, 0)
+            return InferenceResult(tuple(blobs), 0, 0)
         decision, score = decide(decode_head(head), machine, values)
-        return Outcome((*blobs, np.array([decision, score], "<i4").tobytes()), decision, score)
+        return InferenceResult((*blobs, np.array([decision, score], "<i4").tobytes()), decision, score)
 
     def golden_inputs(self, index: int) -> tuple[bytes, ...]:
         """Return the inputs of a golden vector, generated if it has a seed."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from reconciler.compiler.pack.checker import check_pack
 from reconciler.compiler.pack.pack_format import Descriptor, Golden, Pack, PackKind, SectionId, assemble, encode_golden
-from reconciler.compiler.reference.run import Reference, generate_inputs
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 
 DEFAULT_SEEDS = (0x2545F491, 0x9E3779B9)
 _LARGEST_LITERAL = 64
@@ -25,7 +25,7 @@ def with_golden(
     draft += [Golden(empty, sample) for sample in samples[:2] if sum(map(len, sample)) <= _LARGEST_LITERAL]
     drafted = assemble(_replaced(pack, {SectionId.GOLDEN: encode_golden(draft)}))
     check_pack(drafted)  # a model that contradicts itself ends here, before anything of it runs
-    probe = Reference(drafted)
+    probe = ReferenceInterpreter(drafted)
     vectors = [
         replace(v, outputs=probe.run(generate_inputs(v.seed, inputs) if v.seed else v.inputs).outputs) for v in draft
     ]

@@ -15,7 +15,7 @@ import jsonschema
 
 from reconciler.compiler.errors import ModelUnreadable
 from reconciler.compiler.pack.pack_format import ElementType
-from reconciler.compiler.pack.threshold import build_threshold
+from reconciler.compiler.pack.threshold import build_threshold_pack
 
 _INT32: Final = {"type": "integer", "minimum": -(1 << 31), "maximum": (1 << 31) - 1}
 _INT16S: Final = {"type": "array", "items": {"type": "integer", "minimum": -32768, "maximum": 32767}}
@@ -36,7 +36,7 @@ _SCHEMA: Final[dict[str, Any]] = {
 }
 
 
-def is_threshold(data: bytes) -> bool:
+def is_threshold_json(data: bytes) -> bool:
     """Tell whether a JSON file means to be a threshold model."""
     try:
         told = json.loads(data)
@@ -45,7 +45,7 @@ def is_threshold(data: bytes) -> bool:
     return isinstance(told, dict) and told.get("kind") == "threshold"
 
 
-def threshold_pack(data: bytes, parameters: Mapping[str, float] | None = None) -> bytes:
+def threshold_pack_from_json(data: bytes, parameters: Mapping[str, float] | None = None) -> bytes:
     """Make a pack of a threshold model's JSON; the fleet repository's parameters go before the file's own."""
     try:
         told = json.loads(data)
@@ -57,7 +57,7 @@ def threshold_pack(data: bytes, parameters: Mapping[str, float] | None = None) -
     golden = told.get("golden", [])
     if any(len(x) != len(told["weights"]) for x in golden):
         raise ModelUnreadable("$.golden: each vector has as many numbers as there are weights")
-    return build_threshold(
+    return build_threshold_pack(
         told["weights"],
         threshold=int((parameters or {}).get("threshold", told["threshold"])),
         bias=told.get("bias", 0),

@@ -23,7 +23,7 @@ class NotEditable(Invalid):
     reason = "NotEditable"
 
 
-def defines(data: bytes, device: str) -> bool:
+def defines_device(data: bytes, device: str) -> bool:
     """Tell whether a file has the document of a device."""
     return any(_is_device(document, device) for document in yaml.load_all(data.decode("utf-8-sig"), LOADER))
 

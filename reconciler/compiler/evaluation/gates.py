@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from reconciler.compiler.build_report import GateOutcome
+from reconciler.compiler.build_result import GateOutcome
 from reconciler.compiler.errors import BuildFailed, BuildGateFailed
-from reconciler.compiler.evaluation.datasets import Table
+from reconciler.compiler.datasets import Dataset
 from reconciler.compiler.evaluation.metrics import Evaluation, measure
 from reconciler.compiler.forest.training import GrownForest, score_of
 from reconciler.compiler.pack.decision_head import DecisionMode as HeadMode
@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # it imports ai-edge-litert, which forests do without
     from reconciler.compiler.tflite.oracle import Oracle
 
 Floats = npt.NDArray[np.float64]
-Evaluate = Callable[[Table], Evaluation]
+Evaluate = Callable[[Dataset], Evaluation]
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class GateRunner:
 
 
 def judge_gates(
-    judge: GateRunner, gates: Mapping[GateSpec, Table | None], evaluate: Evaluate, known: Mapping[str, float]
+    judge: GateRunner, gates: Mapping[GateSpec, Dataset | None], evaluate: Evaluate, known: Mapping[str, float]
 ) -> None:
     """Measure every gate, in the model's order."""
     seen: dict[int, Evaluation] = {}
@@ -76,7 +76,7 @@ def judge_gates(
         judge.gate(spec, measure(spec.metric, seen[id(table)]))
 
 
-def evaluate_forest(grown: GrownForest, table: Table) -> Evaluation:
+def evaluate_forest(grown: GrownForest, table: Dataset) -> Evaluation:
     """Ask the packed forest and the exact one."""
     device, exact = grown.device_sums(table.rows), grown.exact_sums(table.rows)
     if grown.exact.mode is not ForestMode.ISOLATION:
@@ -136,7 +136,7 @@ class JudgedNetwork:
     head: Head | None
     limit: int | None
 
-    def evaluate(self, table: Table) -> Evaluation:
+    def evaluate(self, table: Dataset) -> Evaluation:
         """Ask both models for every row."""
         if table.rows.shape[1] != self.int8.source.elements:
             raise BuildFailed(f"a row has {table.rows.shape[1]} values, the model takes {self.int8.source.elements}")
@@ -149,7 +149,7 @@ class JudgedNetwork:
         return Evaluation(outputs, table.labels, theirs, *self._scores(table, inputs, raw, theirs))
 
     def _scores(
-        self, table: Table, inputs: list[Ints], raw: list[Ints], theirs: Floats | None
+        self, table: Dataset, inputs: list[Ints], raw: list[Ints], theirs: Floats | None
     ) -> tuple[Floats | None, Floats | None, Floats | None]:
         """Return the device's scores, the float model's, and the device's decisions."""
         if self.head is None or self.head.mode is HeadMode.LARGEST:

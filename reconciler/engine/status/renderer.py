@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from reconciler.model import Action, Artifact, DeviceId, GatewayId, Observed, ObservedDevice, RolloutId, RolloutReport
 from reconciler.page.page_model import PageModel
 from reconciler.page.routes import INDEX, committed
-from reconciler.report.device_status import DeviceStatus, Distrust, Moment, device_status
+from reconciler.report.device_status import DeviceStatus, Distrust, PassStamp, device_status
 from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, gateway_status
 from reconciler.report.rollout_file import read_rollout_file, rollout_file
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, rollout_status
@@ -29,7 +29,7 @@ class PassOutcome:
     observed: Observed
     by_digest16: Mapping[str, Artifact]
     rollouts: Mapping[DeviceId, RolloutId]  # that has each device
-    moment: Moment
+    moment: PassStamp
     doubts: Mapping[DeviceId, Distrust] = field(default_factory=dict)
     rollout_facts: tuple[RolloutFacts, ...] = ()
 
@@ -42,7 +42,7 @@ class _PublishedStatus:
     status: DeviceStatus
 
 
-class Statuses:
+class StatusRenderer:
     """What was told last, so that what has not changed is not told again."""
 
     def __init__(self, name: GatewayId, before: Mapping[str, bytes], *, page: bool = False) -> None:

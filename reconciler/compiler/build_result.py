@@ -43,7 +43,7 @@ class BuildReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuildResult:
     """A pack and its report."""
 
     pack: bytes

@@ -15,7 +15,7 @@ WINDOW_BITS = 8
 LOOKAHEAD_BITS = 4
 
 
-class PayloadForm(IntEnum):
+class PayloadEncoding(IntEnum):
     """How a payload is encoded: the number that protocol.md gives it."""
 
     RAW = 0
@@ -27,7 +27,7 @@ class PayloadForm(IntEnum):
 class EncodedPayload:
     """Bytes to send, and how a device gets the pack from them."""
 
-    encoding: PayloadForm
+    encoding: PayloadEncoding
     data: bytes
     against_base: bool = False
 
@@ -35,12 +35,12 @@ class EncodedPayload:
 def candidates(pack: bytes, base: bytes | None = None) -> list[EncodedPayload]:
     """Return every form that a pack can travel in, the smallest first; raw wins a draw."""
     found = [
-        EncodedPayload(PayloadForm.RAW, pack),
-        EncodedPayload(PayloadForm.HEATSHRINK, _compress(pack)),
-        EncodedPayload(PayloadForm.PATCH, make_patch(pack)),
+        EncodedPayload(PayloadEncoding.RAW, pack),
+        EncodedPayload(PayloadEncoding.HEATSHRINK, _compress(pack)),
+        EncodedPayload(PayloadEncoding.PATCH, make_patch(pack)),
     ]
     if base is not None:
-        found.append(EncodedPayload(PayloadForm.PATCH, make_patch(pack, base), against_base=True))
+        found.append(EncodedPayload(PayloadEncoding.PATCH, make_patch(pack, base), against_base=True))
     return sorted(found, key=lambda payload: len(payload.data))
 
 
@@ -54,16 +54,16 @@ def smallest(
 
     for payload in candidates(pack, base):
         room = sectors(len(pack)) + sectors(len(payload.data))
-        if payload.encoding is PayloadForm.RAW or slot_bytes is None or room <= slot_bytes:
+        if payload.encoding is PayloadEncoding.RAW or slot_bytes is None or room <= slot_bytes:
             return payload
-    return EncodedPayload(PayloadForm.RAW, pack)
+    return EncodedPayload(PayloadEncoding.RAW, pack)
 
 
 def decode(payload: EncodedPayload, length: int, base: bytes | None = None) -> bytes:
     """Return the pack, as a device decodes it."""
-    if payload.encoding is PayloadForm.RAW:
+    if payload.encoding is PayloadEncoding.RAW:
         return payload.data
-    if payload.encoding is PayloadForm.PATCH:
+    if payload.encoding is PayloadEncoding.PATCH:
         return apply_patch(payload.data, base or b"", length)
     pack = bytes(heatshrink2.decompress(payload.data, window_sz2=WINDOW_BITS, lookahead_sz2=LOOKAHEAD_BITS))
     if len(pack) < length:

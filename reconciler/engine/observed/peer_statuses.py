@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 
 from reconciler.errors import FleetError
-from reconciler.git.peer_status import Peers
+from reconciler.git.peer_status import PeerStatusReader
 from reconciler.model import Commit, GatewayId, PeerReport, RolloutId, RolloutReport
 from reconciler.report.rollout_file import InvalidRolloutStatus, read_rollout_file
 
@@ -20,7 +20,7 @@ LARGEST = 8 << 20  # bytes: a hundred thousand names; what is larger is not beli
 class PeerStatuses:
     """Reads what is new. For the thread that may block on Git."""
 
-    def __init__(self, peers: Peers, ours: GatewayId) -> None:
+    def __init__(self, peers: PeerStatusReader, ours: GatewayId) -> None:
         self._peers = peers
         self._ours = ours
         self._read: dict[GatewayId, tuple[Commit, PeerReport]] = {}

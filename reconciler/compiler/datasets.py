@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Dataset:
     """Rows of numbers, with labels if a column `label` has them."""
 
     columns: tuple[str, ...]
@@ -38,7 +38,7 @@ def refuse_pickle(name: str, data: bytes) -> None:
         )
 
 
-def read_table(name: str, data: bytes, *, label: str = "label") -> Table:
+def read_dataset(name: str, data: bytes, *, label: str = "label") -> Dataset:
     """Read a data file by its name's ending."""
     refuse_pickle(name, data)
     if len(data) > LARGEST_FILE:
@@ -46,7 +46,7 @@ def read_table(name: str, data: bytes, *, label: str = "label") -> Table:
     return _read_npy(name, data) if name.endswith(".npy") else _read_csv(name, data, label)
 
 
-def _read_npy(name: str, data: bytes) -> Table:
+def _read_npy(name: str, data: bytes) -> Dataset:
     try:
         version = np.lib.format.read_magic(stream := io.BytesIO(data))
         reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -58,10 +58,10 @@ def _read_npy(name: str, data: bytes) -> Table:
         raise ModelUnreadable(f"{name} is not a readable .npy file: {error}") from error
     rows = np.asarray(array, np.float64).reshape(len(array) if array.ndim else 1, -1)
     _check_finite(name, rows)
-    return Table(tuple(f"c{i}" for i in range(rows.shape[1])), rows)
+    return Dataset(tuple(f"c{i}" for i in range(rows.shape[1])), rows)
 
 
-def _read_csv(name: str, data: bytes, label: str) -> Table:
+def _read_csv(name: str, data: bytes, label: str) -> Dataset:
     try:
         lines = list(csv.reader(io.StringIO(data.decode("utf-8"))))
     except (UnicodeDecodeError, csv.Error) as error:
@@ -77,9 +77,9 @@ def _read_csv(name: str, data: bytes, label: str) -> Table:
         raise ModelUnreadable(f"{name}: rows have not as many fields as the header")
     _check_finite(name, rows)
     if label not in header:
-        return Table(header, rows)
+        return Dataset(header, rows)
     at = header.index(label)
-    return Table(header[:at] + header[at + 1 :], np.delete(rows, at, axis=1), rows[:, at])
+    return Dataset(header[:at] + header[at + 1 :], np.delete(rows, at, axis=1), rows[:, at])
 
 
 def _check_finite(name: str, rows: Floats) -> None:

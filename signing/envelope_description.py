@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from signing import cose
-from signing.cbor import Reader
+from signing.cbor import CborReader
 from signing.delegation import read_claims
 from signing.envelope import InstallOrder
 from signing.manifest import Manifest, read_manifest
 from signing.verify import EnvelopeFrame, one_link, read_frame
 
 
-def explain(envelope: bytes) -> str:
+def describe(envelope: bytes) -> str:
     """Describe an envelope of the profile; anything else is refused with the reason."""
     frame = read_frame(envelope)
     lines = [f"SUIT envelope, {len(envelope)} bytes, {_delegation(frame)}"]
@@ -27,7 +27,7 @@ def explain(envelope: bytes) -> str:
 def _delegation(frame: EnvelopeFrame) -> str:
     if frame.chain is None:
         return "without delegation: the device holds it already"
-    sealed = cose.read(Reader(one_link(Reader(frame.chain))), cose.SIGN1_TAG)
+    sealed = cose.read(CborReader(one_link(CborReader(frame.chain))), cose.SIGN1_TAG)
     grant = read_claims(sealed.payload)
     until = (
         ""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reconciler.compiler.build_report import BuildReport, Built
+from reconciler.compiler.build_result import BuildReport, BuildResult
 from reconciler.compiler.errors import BuildFailed, DoesNotFit, ModelUnreadable
-from reconciler.compiler.evaluation.build_gates import (
+from reconciler.compiler.evaluation.gates import (
     Evaluate,
     GateRunner,
     Int8Model,
@@ -21,7 +21,7 @@ from reconciler.compiler.evaluation.build_gates import (
     judge_gates,
 )
 from reconciler.compiler.evaluation.cost_model import CYCLES_PER_INSTRUCTION, estimate
-from reconciler.compiler.evaluation.datasets import Table, read_table, refuse_pickle
+from reconciler.compiler.datasets import Dataset, read_dataset, refuse_pickle
 from reconciler.compiler.evaluation.metrics import Evaluation
 from reconciler.compiler.forest.ensemble import from_json
 from reconciler.compiler.forest.training import grow, grow_from
@@ -42,11 +42,11 @@ from reconciler.compiler.pack.pack_format import (
     name_hash,
 )
 from reconciler.compiler.pack.parameter_encoding import encode_value
-from reconciler.compiler.pack.threshold_json import is_threshold, threshold_pack
+from reconciler.compiler.threshold.threshold_json import is_threshold_json, threshold_pack_from_json
 from reconciler.compiler.recipe import File, Recipe
-from reconciler.compiler.reference.run import Reference
-from reconciler.compiler.runner import ExecutionTarget, execute, runner_is_built
-from reconciler.compiler.tflite.convert import convert
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter
+from reconciler.compiler.engine_runner import ExecutionTarget, execute, runner_is_built
+from reconciler.compiler.tflite.tensorflow_converter import convert
 
 Progress = Callable[[str], None]
 _HEAD_MODES = {
@@ -68,7 +68,7 @@ class PipelineResult:
     notes: tuple[str, ...] = ()
 
 
-def _nothing_to_evaluate(_table: Table) -> Evaluation:
+def _nothing_to_evaluate(_table: Dataset) -> Evaluation:
     raise BuildFailed("a threshold model has no gates on data: its golden vectors say all there is to say")
 
 
@@ -80,7 +80,7 @@ class BuildPipeline:
         self._files = files
         self._progress = progress
 
-    def build(self) -> Built:
+    def build(self) -> BuildResult:
         """Make the pack, judge it, and report."""
         recipe = self._recipe
         made = self._make()
@@ -106,7 +106,7 @@ class BuildPipeline:
         tables = {spec: self._table(spec.data) if spec.data else None for spec in recipe.gates}
         judge_gates(judge, tables, made.evaluate, figures)
         digest = hashlib.sha256(made.pack).hexdigest()
-        return Built(
+        return BuildResult(
             made.pack,
             BuildReport(
                 recipe.model, recipe.target.name, recipe.digest, digest, len(made.pack), pack.arena_bytes, operators,
@@ -143,8 +143,8 @@ class BuildPipeline:
     def _make(self) -> PipelineResult:
         name, data = self._recipe.source.name, self._files[self._recipe.source.sha256]
         refuse_pickle(name, data)
-        if self._recipe.train is None and name.endswith(".json") and is_threshold(data):
-            return PipelineResult(threshold_pack(data, self._recipe.parameters), _nothing_to_evaluate, {})
+        if self._recipe.train is None and name.endswith(".json") and is_threshold_json(data):
+            return PipelineResult(threshold_pack_from_json(data, self._recipe.parameters), _nothing_to_evaluate, {})
         if self._recipe.train is not None or name.endswith(".json"):
             return self._forest(name, data)
         if name.endswith(".tflite"):
@@ -159,9 +159,9 @@ class BuildPipeline:
             "trees as .json, or data with spec.train"
         )
 
-    def _table(self, file: File) -> Table:
+    def _table(self, file: File) -> Dataset:
         label = self._recipe.train.label if self._recipe.train else "label"
-        return read_table(file.name, self._files[file.sha256], label=label)
+        return read_dataset(file.name, self._files[file.sha256], label=label)
 
     def _representative(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None:
         file = self._recipe.representative
@@ -173,7 +173,7 @@ class BuildPipeline:
             raise BuildFailed("spec.decide is for networks; forests decide by themselves")
         if recipe.train is not None:
             self._progress("train")
-            table = read_table(name, data, label=recipe.train.label)
+            table = read_dataset(name, data, label=recipe.train.label)
             grown = grow(table, recipe.train, scheme=recipe.scheme, parameters=recipe.parameters)
         else:
             grown = grow_from(from_json(data), scheme=recipe.scheme, parameters=recipe.parameters)
@@ -226,7 +226,7 @@ class BuildPipeline:
 
 def _run_golden(data: bytes) -> tuple[int, int]:
     """Run the golden vectors, on the device's own engine if it is built; return how many passed, and the count."""
-    reference = Reference(data)
+    reference = ReferenceInterpreter(data)
     count = len(reference.golden)
     if not runner_is_built(ExecutionTarget.HOST):
         wrong = reference.first_wrong_golden()
@@ -241,7 +241,7 @@ def _spot_check(data: bytes, int8: Int8Model, inputs: list[Descriptor]) -> None:
     """Hold the plan against the oracle on this very model; a difference is a bug of the builder."""
     if len(inputs) != 1 or disassemble(data).kind is not PackKind.NEURAL_NETWORK:
         return
-    reference = Reference(data)
+    reference = ReferenceInterpreter(data)
     rng = np.random.default_rng(len(data))
     for _ in range(_SPOT_CHECKS):
         x = rng.integers(-128, 128, inputs[0].elements)
