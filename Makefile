@@ -31,7 +31,7 @@ fix: setup ## format and mend what can be mended
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-demo: setup demo-firmware ## a story of two minutes on a fleet of its own; KEEP=1 leaves it running
-	$(PY) -m demo $(if $(KEEP),--keep)
+demo: setup demo-firmware ## a two-minute demo; STORY=name selects a story, KEEP=1 leaves it running
+	$(PY) -m demo $(STORY) $(if $(KEEP),--keep)
 
 -include mk/*.mk

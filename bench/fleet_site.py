@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from demo.site import Broker, Site, tell
+from demo.site import Broker, Site, send_command
 from demo.world import FLEET, GATEWAY, TINYFLEET, VDEV, Running, World
 from signing import pki, pki_keys, pki_store
 from signing.pki import Role, Subject, ValidityPeriod
@@ -72,7 +72,7 @@ class LargeSite:
     def tell_devices(self, command: str) -> None:
         """Send a command to the control sockets of all devices."""
         for number in range(self._processes):
-            tell(self.world.folder / f"control-{number}", command)
+            send_command(self.world.folder / f"control-{number}", command)
 
     def _git(self, *words: str) -> str:
         command = ["git", "--git-dir", str(self.world.remote), *words]

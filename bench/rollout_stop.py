@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.fleet_site import LargeSite
-from demo.site import model, rollout, tell
+from demo.site import model, rollout, send_command
 from demo.world import NotObservedError, World, threshold_model
 from reconciler.report.rollout_file import read_rollout_file
 
@@ -67,7 +67,7 @@ def stop_one(large: LargeSite, version: str, threshold: int) -> float:
 
 def failures(large: LargeSite) -> frozenset[tuple[str, str, str]]:
     """Return the devices that report a failed trial: name, highest order, error."""
-    said = tell(large.world.folder / "control-0", "status *")
+    said = send_command(large.world.folder / "control-0", "status *")
     found = re.findall(r"^(\S+) .* sequence=(\d+) .* error=(-\d+) ", said, re.MULTILINE)
     return frozenset((name, sequence, error) for name, sequence, error in found)
 

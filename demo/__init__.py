@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `make demo` runs."""
+"""The demo that `make demo` runs, and the parts that tests and benches share with it."""

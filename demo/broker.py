@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fleet's certificates and a mosquitto with TLS, set up by `tinyfleet pki` as its page tells it."""
+"""The certificates of the fleet, and a mosquitto with TLS, set up with `tinyfleet pki` as in docs/pki.md."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import getpass
 import shutil
 import socket
 
-from demo.authority import passphrase_options
+from demo.signing_keys import passphrase_options
 from demo.site import Broker
 from demo.world import FLEET, GATEWAY, TINYFLEET, World
 
 
 def set_up_broker(world: World, devices: tuple[str, ...]) -> Broker:
-    """Make the authority, everybody's certificate, and the broker's configuration."""
+    """Create the certificate authority, all certificates, and the configuration of the broker."""
     ca, folder, port = world.folder / "ca", world.folder / "pki", free_port()
     secret = passphrase_options(world)
     world.run(TINYFLEET, "pki", "init", ca, "--fleet", FLEET, *secret)
@@ -27,16 +27,16 @@ def set_up_broker(world: World, devices: tuple[str, ...]) -> Broker:
 
 
 def start_broker(world: World, broker: Broker) -> None:
-    """Run it and wait until it listens."""
+    """Start the broker and wait until it listens."""
     path = world.folder / "mosquitto.conf"
     path.write_text(f"user {getpass.getuser()}\nlog_type warning\nlog_dest stderr\ninclude_dir {broker.folder}\n")
     program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
     world.start("mosquitto", program, "-c", path)
-    world.wait_for("the broker listening", lambda: _listens(broker.port), within_s=30)
+    world.wait_for("the broker to listen", lambda: _listens(broker.port), within_s=30)
 
 
 def free_port() -> int:
-    """Find a port of this machine that nobody uses."""
+    """Find an unused port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

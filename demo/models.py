@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo's models are grown from: windows of vibration as its sensors see them, and the recipes."""
+"""The models of the demo: training data as its sensors measure it, and the recipes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from demo.world import document
 
-MODEL, NIGHT = "vibration", "vibration-night"
-SAMPLES = 64  # one turn of a mill's shaft
+MODEL, NIGHT_NAME = "vibration", "vibration-night"
+SAMPLES = 64  # one turn of the shaft of a mill
 TURN = 2 * math.pi * 25 / 1600
 STATISTICS = ("rms", "crest", "kurtosis", "zero-crossings")
 THRESHOLD = 0.65
@@ -21,7 +21,7 @@ HEALTHY, STILL = "data/healthy.csv", "data/standing-still.csv"
 
 @dataclass(frozen=True)
 class Recipe:
-    """One version of a model: which windows it is grown from, and to how many trees."""
+    """One version of a model: its training data, and the number of trees."""
 
     version: str
     trees: int
@@ -29,23 +29,23 @@ class Recipe:
     name: str = MODEL
 
 
-BORN_WITH = Recipe("1.0.0", 10)
+PREBAKED = Recipe("1.0.0", 10)
 BETTER = Recipe("1.1.0", 16)
 LARGER = Recipe("1.2.0", 50)
-MISTAKEN = Recipe("2.0.0", 10, STILL)  # whoever recorded it had forgotten to switch the mill on
-QUIET = Recipe("1.0.0", 5, name=NIGHT)
+BAD = Recipe("2.0.0", 10, STILL)  # recorded while the mill was switched off
+NIGHT_MODEL = Recipe("1.0.0", 5, name=NIGHT_NAME)
 
 
 def recordings() -> dict[str, bytes]:
-    """Write down the windows of both files; the same in every run."""
-    chance = random.Random(1)  # noqa: S311 - no secret
-    healthy = [*(_mill(chance) for _ in range(200)), *(_press(chance) for _ in range(120))]
-    still = [_noise(chance) for _ in range(200)]
+    """Return both training files; the same in every run."""
+    rng = random.Random(1)  # noqa: S311 - no secret
+    healthy = [*(_mill(rng) for _ in range(200)), *(_press(rng) for _ in range(120))]
+    still = [_noise(rng) for _ in range(200)]
     return {HEALTHY: _csv(healthy), STILL: _csv(still)}
 
 
 def files(recipe: Recipe, data: bytes) -> dict[str, bytes]:
-    """Write a version's document; `data` is what is in its file."""
+    """Return the document of a version; `data` is the content of its training file."""
     spec = {
         "version": recipe.version,
         "source": {"path": recipe.data, "sha256": hashlib.sha256(data).hexdigest()},
@@ -68,19 +68,17 @@ def _csv(windows: Iterable[list[int]]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _mill(chance: random.Random) -> list[int]:
-    """Tell what tinyfleet-vdev feels: a shaft, its third harmonic, and noise."""
-    begin = chance.randrange(1 << 16)
+def _mill(rng: random.Random) -> list[int]:
+    """Return what tinyfleet-vdev measures: a shaft, its third harmonic, and noise."""
+    begin = rng.randrange(1 << 16)
     angles = [(begin + at) * TURN for at in range(SAMPLES)]
-    return [
-        round(8192 * (math.sin(angle) + 0.3 * math.sin(3 * angle) + 0.2 * chance.uniform(-1, 1))) for angle in angles
-    ]
+    return [round(8192 * (math.sin(angle) + 0.3 * math.sin(3 * angle) + 0.2 * rng.uniform(-1, 1))) for angle in angles]
 
 
-def _press(chance: random.Random) -> list[int]:
-    """Tell what the emulated board feels: a triangle with noise."""
-    return [2 * min(at % 32, 32 - at % 32) + chance.randrange(8) for at in range(SAMPLES)]
+def _press(rng: random.Random) -> list[int]:
+    """Return what the emulated board measures: a triangle with noise."""
+    return [2 * min(at % 32, 32 - at % 32) + rng.randrange(8) for at in range(SAMPLES)]
 
 
-def _noise(chance: random.Random) -> list[int]:
-    return [round(1638 * chance.uniform(-1, 1)) for _ in range(SAMPLES)]
+def _noise(rng: random.Random) -> list[int]:
+    return [round(1638 * rng.uniform(-1, 1)) for _ in range(SAMPLES)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One gateway with virtual devices: keys, provisioning, the files of a fleet repository, gateway.toml."""
+"""A site with one gateway and virtual devices: keys, provisioning, fleet repository and gateway.toml."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from demo.authority import make_keys, root_key
+from demo.signing_keys import make_keys, root_key
 from demo.world import FLEET, GATEWAY, TINYFLEET, VDEV, NotObservedError, Running, World, document, threshold_model
 from reconciler.compiler.threshold.threshold_json import threshold_pack_from_json
 from reconciler.devices.flash_image import Identity, provisioned_region
 from signing import identifiers
 from signing.keys import read_public_key
 
-LINE = "/dev/line"  # in Git; gateway.toml says what it is on this machine
+LINE = "/dev/line"  # the name in Git; gateway.toml maps it to a port of this machine
 OPERATORS = frozenset({"THRESHOLD"})
 MODEL = "vibration"
-DEVICES_A_FILE = 100
-BAKED = threshold_model([3, -5, 2] * 20, 900)
+DEVICES_PER_FILE = 100
+PREBAKED_MODEL = threshold_model([3, -5, 2] * 20, 900)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class SerialLine:
 
 @dataclass(frozen=True)
 class Broker:
-    """A broker with TLS: `folder` holds ca.crt, and for each client a certificate and its key by its name."""
+    """A broker with TLS: `folder` has ca.crt, and for each client NAME.crt and NAME.key."""
 
     port: int
     folder: Path
@@ -54,18 +54,18 @@ class Site:
         self._gateway: Running | None = None
 
     def set_up(self) -> None:
-        """Make keys, devices and the repository; nothing runs yet."""
+        """Create keys, devices and the repository; start nothing."""
         make_keys(self.world)
         (self.world.folder / "images").mkdir()
-        baked = threshold_pack_from_json(BAKED)
+        prebaked = threshold_pack_from_json(PREBAKED_MODEL)
         for number, device in enumerate(self.devices, start=1):
             address = number if isinstance(self.link, SerialLine) else 0
-            self._public_keys[device] = self._provision(device, address, baked)
+            self._public_keys[device] = self._provision(device, address, prebaked)
         self.world.make_repository()
         self._configure()
 
     def start_devices(self, *options: str) -> Running:
-        """Power the devices; they keep their flash over a restart."""
+        """Start the devices; they keep their flash over a restart."""
         flash = self.world.folder / "flash"
         flash.mkdir(exist_ok=True)
         control = ("--control", self.world.folder / "control")
@@ -73,7 +73,7 @@ class Site:
         return self.world.start("vdev", VDEV, *images, *self._link_options(), *control, *options)
 
     def start_gateway(self, *under: str) -> Running:
-        """Start the daemon, under another program if one is given."""
+        """Start the daemon, optionally under another program."""
         configuration = self.world.folder / "gateway.toml"
         self._gateway = self.world.start("gateway", *under, TINYFLEET, "run", "--config", configuration)
         return self._gateway
@@ -86,41 +86,41 @@ class Site:
         return self._gateway
 
     def first_files(self) -> dict[str, bytes]:
-        """Write the first commit: the devices run what they were made with."""
+        """Return the files of the first commit: the devices run their pre-baked model."""
         return {
             "fleet.yaml": document("Fleet", FLEET, {}),
             "gateway.yaml": document("Gateway", GATEWAY, {"selector": {}}),
             "type.yaml": document("DeviceType", "line-sensor", self._type()),
             **self._device_files(),
             "rollout.yaml": rollout("1.0.0"),
-            **model("1.0.0", BAKED),
+            **model("1.0.0", PREBAKED_MODEL),
         }
 
     def phases(self) -> str:
-        """Return what the devices themselves say of their phases."""
+        """Return the phases that the devices report on their control socket."""
         return self.tell_devices("status *")
 
     def tell_devices(self, command: str) -> str:
-        """Give the devices' control socket a command."""
-        return tell(self.world.folder / "control", command)
+        """Send a command to the control socket of the devices."""
+        return send_command(self.world.folder / "control", command)
 
     def forget_key(self, device: str) -> None:
-        """Have Git name another public key than the device has."""
+        """Replace the public key of a device in Git by another one."""
         self._public_keys[device] = Ed25519PrivateKey.generate().public_key().public_bytes_raw().hex()
 
     def is_ready(self, device: str, version: str) -> bool:
-        """Tell whether the status ref says that a device runs this version and is ready."""
+        """Return whether the status branch shows that a device runs this version and is ready."""
         status = self.world.device_status(device)
         return status.get("model") == f"{MODEL}@{version}" and status["conditions"][0]["status"] == "True"
 
     def are_ready(self, version: str) -> bool:
-        """Tell the same of all devices."""
+        """Return whether all devices are ready with this version."""
         return all(self.is_ready(device, version) for device in self.devices)
 
-    # ------------------------------------------------------------ what set_up does
+    # ------------------------------------------------------------ set-up
 
-    def _provision(self, device: str, address: int, baked: bytes) -> str:
-        """Make a device's first flash content; returns its public key for the fleet repository."""
+    def _provision(self, device: str, address: int, prebaked: bytes) -> str:
+        """Write the initial flash content of a device; returns its public key."""
         target = identifiers.target(FLEET, device, identifiers.EngineContract(pack_format=1, operators=OPERATORS))
         seed = os.urandom(32)
         identity = Identity(
@@ -134,7 +134,7 @@ class Site:
             name=device,
             address=address,
         )
-        (self.world.folder / "images" / device).write_bytes(provisioned_region(identity, [baked]))
+        (self.world.folder / "images" / device).write_bytes(provisioned_region(identity, [prebaked]))
         return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw().hex()
 
     def _type(self) -> Mapping[str, Any]:
@@ -147,10 +147,10 @@ class Site:
         }
 
     def _device_files(self) -> dict[str, bytes]:
-        """Write all devices, some to a file."""
+        """Return the documents of all devices, several per file."""
         files = {}
-        for at in range(0, len(self.devices), DEVICES_A_FILE):
-            some = self.devices[at : at + DEVICES_A_FILE]
+        for at in range(0, len(self.devices), DEVICES_PER_FILE):
+            some = self.devices[at : at + DEVICES_PER_FILE]
             files[f"devices/{some[0]}.yaml"] = b"---\n".join(self._device(device) for device in some)
         return files
 
@@ -172,8 +172,10 @@ class Site:
         if isinstance(self.link, SerialLine):
             return f'[[serial]]\nname = "{LINE}"\nport = "unix:{self.world.folder}/line"\n'
         folder = self.link.folder
-        names = f'ca = "{folder}/ca.crt"\ncertificate = "{folder}/{GATEWAY}.crt"\nkey = "{folder}/{GATEWAY}.key"\n'
-        return f'[mqtt]\nhost = "localhost"\nport = {self.link.port}\n{names}'
+        identifiers = (
+            f'ca = "{folder}/ca.crt"\ncertificate = "{folder}/{GATEWAY}.crt"\nkey = "{folder}/{GATEWAY}.key"\n'
+        )
+        return f'[mqtt]\nhost = "localhost"\nport = {self.link.port}\n{identifiers}'
 
     def _configure(self) -> Path:
         path = self.world.folder / "gateway.toml"
@@ -195,20 +197,20 @@ listen = ""
         return path
 
 
-def tell(control_socket: Path, command: str) -> str:
-    """Give a process of devices a command; returns what it said."""
+def send_command(control_socket: Path, command: str) -> str:
+    """Send a command to the control socket of virtual devices; returns the reply."""
     with socket.socket(socket.AF_UNIX) as control:
         control.settimeout(10)
         control.connect(str(control_socket))
         control.sendall(command.encode() + b"\n")
-        said = b""
-        while not said.endswith(b"\n\n"):
-            said += control.recv(65536)
-    return said.decode()
+        reply = b""
+        while not reply.endswith(b"\n\n"):
+            reply += control.recv(65536)
+    return reply.decode()
 
 
 def model(version: str, data: bytes) -> dict[str, bytes]:
-    """Write one version of the model: its document and its file."""
+    """Return one version of the model: its document and its file."""
     path = f"models/{MODEL}-{version}.json"
     spec = {
         "version": version,
@@ -220,5 +222,5 @@ def model(version: str, data: bytes) -> dict[str, bytes]:
 
 
 def rollout(version: str, **spec: Any) -> bytes:  # noqa: ANN401 - whatever a Rollout takes
-    """Write what the rollout wants."""
+    """Return the document of the rollout."""
     return document("Rollout", MODEL, {"model": {"name": MODEL, "version": version}, "selector": {}, **spec})

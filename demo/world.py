@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's world in one temporary folder: keys, a fleet repository with its remote, virtual devices, a gateway."""
+"""The world of a demo or a system test, in one temporary folder: processes, and a fleet repository with its remote."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ FLEET, GATEWAY = "demo", "bench"
 
 
 class NotObservedError(AssertionError):
-    """What should have happened did not."""
+    """An expected event did not happen."""
 
 
 class Running:
-    """A process that was started."""
+    """A background process."""
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
         self.name = name
@@ -39,7 +39,7 @@ class Running:
 
     @property
     def ended_by_itself(self) -> bool:
-        """Tell whether it is gone though nobody ended it."""
+        """Return whether the process exited without being stopped."""
         return not self._ended and self._process.poll() is not None
 
     @property
@@ -49,16 +49,16 @@ class Running:
 
     @property
     def log(self) -> str:
-        """Return all that it said."""
+        """Return all of its output."""
         return self._log.read_text(errors="replace")
 
     @property
     def said(self) -> str:
-        """Return the end of what it said."""
+        """Return the end of its output."""
         return self.log[-4000:]
 
     def stop(self, *, within_s: float = 20) -> int:
-        """End it in good order, or by force if it does not heed; returns its exit code."""
+        """Stop it, by force if it does not react; returns its exit code."""
         self._ended = True
         self._process.terminate()
         try:
@@ -68,14 +68,14 @@ class Running:
             return self._process.wait()
 
     def kill(self) -> None:
-        """End it at once, wherever it is."""
+        """Kill it immediately."""
         self._ended = True
         self._process.kill()
         self._process.wait(20)
 
 
 class World:
-    """Starts processes and ends them; runs commands; looks at what the remote holds."""
+    """Starts and stops processes, runs commands, and reads the remote repository."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -97,17 +97,17 @@ class World:
     # ------------------------------------------------------------ processes
 
     def run(self, *command: str | Path, cwd: Path | None = None) -> str:
-        """Run a command to its end; its output, or an error that shows what it said."""
+        """Run a command; returns its output, or raises an error that shows it."""
         done = subprocess.run(command, cwd=cwd, env=self._env, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise NotObservedError(f"{' '.join(str(word) for word in command)} failed:\n{done.stdout}{done.stderr}")
         return done.stdout
 
     def start(self, name: str, *command: str | Path) -> Running:
-        """Start a process that runs until the demo ends, or until it is ended before."""
+        """Start a process that runs until it is stopped, at the latest with the world."""
         log = self.folder / f"{name}.log"
         with log.open("ab") as output:
-            # In a group of its own, so that Ctrl-C on a terminal ends us alone, and we end it in good order.
+            # In its own process group, so that Ctrl-C on a terminal reaches only us, and we stop it properly.
             process = subprocess.Popen(
                 command, env=self._env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
             )
@@ -115,7 +115,7 @@ class World:
         self._running.append(running)
         return running
 
-    def wait_for(self, what: str, condition: Callable[[], Any], *, within_s: float) -> Any:  # noqa: ANN401 - what the condition found
+    def wait_for(self, event: str, condition: Callable[[], Any], *, within_s: float) -> Any:  # noqa: ANN401 - what the condition found
         """Wait until a condition holds and return what it found."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
@@ -124,15 +124,15 @@ class World:
                 return found
             for running in self._running:
                 if running.ended_by_itself:
-                    raise NotObservedError(f"{running.name} ended by itself while waiting for: {what}\n{running.said}")
-            time.sleep(POLL_S)  # a remote repository tells nobody when a ref moves: it is looked at again
-        said = "\n".join(f"--- {running.name}\n{running.said}" for running in self._running)
-        raise NotObservedError(f"waited {within_s:.0f} s in vain for: {what}\n{said}")
+                    raise NotObservedError(f"{running.name} exited while waiting for: {event}\n{running.said}")
+            time.sleep(POLL_S)  # nothing signals a change of a ref in a remote repository
+        logs = "\n".join(f"--- {running.name}\n{running.said}" for running in self._running)
+        raise NotObservedError(f"waited {within_s:.0f} s in vain for: {event}\n{logs}")
 
     # ------------------------------------------------------------ the fleet repository
 
     def make_repository(self) -> None:
-        """Make the remote, a clone of it to work in, and a key that may sign commits."""
+        """Create the remote, a clone to work in, and a key that may sign commits."""
         self.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "engineer", "-f", self.folder / "engineer")
         public = (self.folder / "engineer.pub").read_text().split()
         (self.folder / "allowed_signers").write_text(f"engineer@demo {public[0]} {public[1]}\n")
@@ -148,7 +148,7 @@ class World:
             self.run("git", "config", name, value, cwd=self.work)
 
     def commit(self, message: str, files: Mapping[str, bytes], *, force: bool = False, signed: bool = True) -> str:
-        """Write files, commit them, signed if not told otherwise, and push; returns the commit."""
+        """Write files, commit and push them; returns the commit."""
         for name, data in files.items():
             path = self.work / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -158,17 +158,17 @@ class World:
         return self.push(force=force)
 
     def push(self, *, force: bool = False) -> str:
-        """Push what is committed; returns the commit."""
+        """Push the current commit; returns it."""
         self.run("git", "push", "-q", *(["--force"] if force else []), "origin", "HEAD:main", cwd=self.work)
         return self.run("git", "rev-parse", "HEAD", cwd=self.work).strip()
 
     def status_commit(self) -> str | None:
-        """Return the commit that the status ref is at."""
+        """Return the head of the status branch."""
         shown = self._git("rev-parse", "--verify", "--quiet", f"refs/heads/status/{GATEWAY}")
         return shown.decode().strip() if shown is not None else None
 
     def status_files(self) -> Mapping[str, bytes]:
-        """Return all files of the status ref as the remote has it; read once per commit."""
+        """Return all files of the status branch of the remote; read once per commit."""
         commit = self.status_commit()
         if commit != self._status_read[0]:
             packed = self._git("archive", "--format=tar", commit) if commit else None
@@ -176,30 +176,30 @@ class World:
         return self._status_read[1]
 
     def status_file(self, path: str) -> str | None:
-        """Return one file of the status ref."""
+        """Return one file of the status branch."""
         data = self.status_files().get(path)
         return data.decode() if data is not None else None
 
     def file_at(self, commit: str, path: str) -> str | None:
-        """Return one file as a commit has it."""
+        """Return one file of a commit."""
         data = self._git("show", f"{commit}:{path}")
         return data.decode() if data is not None else None
 
     def enforced(self) -> str | None:
-        """Return the commit that the status ref says is enforced."""
+        """Return the commit that the gateway enforces, according to the status branch."""
         text = self.status_file("gateway.yaml")
         commit: str | None = yaml.load(text, yaml.CSafeLoader)["status"].get("commit") if text else None
         return commit
 
     def device_status(self, device: str) -> dict[str, Any]:
-        """Return what the status ref says of a device; empty if nothing yet."""
+        """Return the status of a device from the status branch; empty if there is none yet."""
         text = self.status_file(f"devices/{device}.yaml")
         status: dict[str, Any] = yaml.load(text, yaml.CSafeLoader)["status"] if text else {}
         return status
 
-    def _git(self, *words: str) -> bytes | None:
+    def _git(self, *arguments: str) -> bytes | None:
         done = subprocess.run(
-            ["git", "--git-dir", self.remote, *words], env=self._env, capture_output=True, check=False
+            ["git", "--git-dir", self.remote, *arguments], env=self._env, capture_output=True, check=False
         )
         return done.stdout if done.returncode == 0 else None
 
@@ -213,7 +213,7 @@ def _unpacked(packed: bytes) -> dict[str, bytes]:
 
 
 def document(kind: str, name: str, spec: Mapping[str, Any], labels: Mapping[str, str] | None = None) -> bytes:
-    """Write one document of a fleet repository."""
+    """Return one document of a fleet repository."""
     metadata: dict[str, Any] = {"name": name, **({"labels": dict(labels)} if labels else {})}
     whole = {"apiVersion": "tinyfleet/v1alpha1", "kind": kind, "metadata": metadata, "spec": dict(spec)}
     text: str = yaml.safe_dump(whole, sort_keys=False)
@@ -221,6 +221,6 @@ def document(kind: str, name: str, spec: Mapping[str, Any], labels: Mapping[str,
 
 
 def threshold_model(weights: list[int], threshold: int) -> bytes:
-    """Write the smallest model there is: a weighted sum against a threshold."""
+    """Return the smallest possible model: a weighted sum compared with a threshold."""
     golden = [[0] * len(weights), [1000] * len(weights), list(range(len(weights)))]
     return json.dumps({"kind": "threshold", "weights": weights, "threshold": threshold, "golden": golden}).encode()

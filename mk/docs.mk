@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 .PHONY: command-docs
-command-docs: setup ## write docs/commands/ anew from the commands' own help
+command-docs: setup ## generate docs/commands/ from the help of the commands
 	$(PY) -m tools.command_pages

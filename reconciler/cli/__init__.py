@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command `tinyfleet`.
 
-Each command lives in a module of its own and is imported only when it is asked for, so that
-`tinyfleet --help` stays quick. Exit codes everywhere: 0 done and clean, 1 problems were found
-or something failed, 2 the command line was wrong.
+Each subcommand lives in a module of its own and is imported only when it runs, so that `tinyfleet --help` and shell
+completion stay quick. Exit codes of all commands: 0 success, 1 a problem was found or something failed, 2 the command
+line was wrong.
 """
 
 from __future__ import annotations
@@ -16,61 +16,72 @@ from click.shell_completion import CompletionItem
 
 from reconciler.errors import FleetError
 
-# command: module of `reconciler.cli.commands` that defines `command`, and the line that `--help` shows
-COMMANDS: dict[str, tuple[str, str]] = {
-    "build": ("build", "Build the artifacts of models"),
-    "pack": ("pack", "Make, look into, run and compare packs"),
-    "provision": ("provision", "Make a device's first flash content and write it"),
-    "pki": ("pki", "Certificates for MQTT, and the broker's configuration"),
-    "plan": ("plan", "Show what would be done to each device, and why"),
-    "accept": ("accept", "Go on from a commit though history was rewritten"),
-    "config": ("config", "Check and show the gateway's own configuration"),
-    "doctor": ("doctor", "Find what is wrong on this gateway, and how to mend it"),
-    "init": ("init", "Begin a fleet repository"),
-    "install-service": ("install_service", "Install the systemd service"),
-    "reconcile": ("reconcile", "Reconcile once and end, or show what would be done"),
-    "status": ("status", "Show what this gateway knows of its devices"),
-    "uninstall-service": ("uninstall_service", "Take the systemd service away"),
-    "run": ("run", "Keep the devices of this gateway as Git says"),
-    "rollout": ("rollout", "Show how far rollouts are, what is stuck, and why"),
-    "explain": ("explain", "Tell why a device is as it is, from commit to condition"),
-    "schema": ("schema", "Print the schema of a kind"),
-    "validate": ("validate", "Check a fleet repository"),
-    "envelope": ("envelope", "Explain and verify what gateways sign for devices"),
-    "keys": ("keys", "Make, delegate, rotate and revoke keys"),
+# Grouped by reader, in the order of the workflow. The module of a command has its name, with underscores.
+GROUPS: dict[str, dict[str, str]] = {
+    "Fleet authors": {
+        "init": "Create a fleet repository",
+        "schema": "Print the JSON Schema of a document kind",
+        "validate": "Check a fleet repository for mistakes",
+        "build": "Build the artifacts of models",
+        "pack": "Make, inspect, run and compare packs",
+        "plan": "Show what would happen to each device, and why",
+        "rollout": "Show the progress of rollouts",
+        "explain": "Explain why a device is in its current state",
+    },
+    "Gateway operators": {
+        "config": "Check and show the configuration of the gateway",
+        "doctor": "Diagnose this gateway and suggest repairs",
+        "install-service": "Install the systemd service",
+        "run": "Run the gateway daemon",
+        "reconcile": "Run one reconciliation, or show what it would do",
+        "status": "Show the devices of this gateway",
+        "accept": "Accept a commit after a rewrite of the history",
+        "uninstall-service": "Remove the systemd service",
+    },
+    "Keys and certificates": {
+        "keys": "Create, delegate, rotate and revoke signing keys",
+        "pki": "Manage the TLS certificates for MQTT",
+        "envelope": "Inspect and verify signed envelopes",
+    },
+    "Devices": {
+        "provision": "Write the initial flash content of a device",
+    },
 }
+COMMANDS: dict[str, str] = {name: purpose for commands in GROUPS.values() for name, purpose in commands.items()}
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module only when that command runs."""
+    """A group that imports the module of a command only when that command runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name all commands without importing any of them."""
-        return sorted({*super().list_commands(ctx), *COMMANDS})
+        """Name all commands, in the order of the groups, without importing them."""
+        return [*COMMANDS, *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the module that defines the command."""
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
-        module, _ = COMMANDS[cmd_name]
-        command = import_module(f"reconciler.cli.commands.{module}").command
+        module = f"reconciler.cli.commands.{cmd_name.replace('-', '_')}"
+        command = import_module(module).command
         if not isinstance(command, click.Command):
-            raise TypeError(f"reconciler.cli.commands.{module}.command is not a command")
+            raise TypeError(f"{module}.command is not a command")
+        command.short_help = COMMANDS[cmd_name]
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete a command's name, without importing any of them: a shell waits for this."""
+        """Complete the name of a command without importing any: a shell waits for this."""
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)
         names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
-        return [CompletionItem(name, help=COMMANDS[name][1]) for name in names]
+        return [CompletionItem(name, help=COMMANDS.get(name, "")) for name in names]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands with their short help, again without importing them."""
-        rows = [(name, COMMANDS[name][1]) for name in self.list_commands(ctx) if name in COMMANDS]
-        if rows:
-            with formatter.section("Commands"):
-                formatter.write_dl(rows)
+        """List the commands by reader, again without importing them."""
+        del ctx  # the groups are the same for every context
+        width = max(map(len, COMMANDS))
+        for title, commands in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:<{width}}", purpose) for name, purpose in commands.items()])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -80,7 +91,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command; a failure we know becomes one clear line and exit code 1."""
+    """Run the command; a known failure becomes one clear line and exit code 1."""
     try:
         cli.main(standalone_mode=True)
     except FleetError as error:

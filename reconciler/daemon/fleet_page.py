@@ -15,7 +15,7 @@ from reconciler.daemon.state_reader import DeviceOverview, GatewayOverview, devi
 from reconciler.engine.observed.summaries import Total, labelled
 from reconciler.engine.state.reader import NoRecordedState
 from reconciler.model import DeviceId
-from reconciler.page.page_model import Detail, LinkFacts, PageModel, Present, ScoreFacts
+from reconciler.page.page_model import DeviceDetail, LinkFacts, LiveState, PageModel, ScoreFacts
 from reconciler.page.routes import exists, served
 
 
@@ -34,10 +34,10 @@ class FleetPage:
     def _fleet(self) -> PageModel:
         statuses = self._engine.statuses
         live = live_of(self._engine, self._assembly.links, self._assembly.rates)
-        present = _present(live, labelled(self._metrics.totals(), self._engine.artifacts.model_names))
-        return PageModel(statuses.gateway, statuses.devices, tuple(statuses.rollouts.values()), present)
+        live_state = _live_state(live, labelled(self._metrics.totals(), self._engine.artifacts.model_names))
+        return PageModel(statuses.gateway, statuses.devices, tuple(statuses.rollouts.values()), live_state)
 
-    def _detail(self, device: DeviceId) -> Detail | None:
+    def _detail(self, device: DeviceId) -> DeviceDetail | None:
         """Read the details of a device from the database, as `tinyfleet status DEVICE` does."""
         try:
             known = read_device(self._assembly.state_dir, device)
@@ -49,25 +49,27 @@ class FleetPage:
 def fleet_of(overview: GatewayOverview) -> PageModel:
     """Build the page from what a command has read, with or without a running daemon."""
     status = overview.live or {}
-    present = _present_of(status, overview.at, overview.totals, running=overview.running)
+    live_state = _live_state_of(status, overview.at, overview.totals, running=overview.running)
     statuses = tuple(device.status for device in overview.devices)
-    return PageModel(overview.gateway, statuses, overview.rollouts, present)
+    return PageModel(overview.gateway, statuses, overview.rollouts, live_state)
 
 
-def detail_of(device: DeviceOverview) -> Detail:
+def detail_of(device: DeviceOverview) -> DeviceDetail:
     """Build the details of one device."""
-    return Detail(device.status, device.seen_at, device_facts(device), device.quarantined)
+    return DeviceDetail(device.status, device.seen_at, device_facts(device), device.quarantined)
 
 
-def _present(live: RuntimeStatus, totals: Mapping[str, Total]) -> Present:
-    present = _present_of(as_dict(live), live.at, totals, running=True)
+def _live_state(live: RuntimeStatus, totals: Mapping[str, Total]) -> LiveState:
+    live_state = _live_state_of(as_dict(live), live.at, totals, running=True)
     # All devices, while the file lists only the first ones.
-    return replace(present, in_progress=live.in_progress, waiting=live.waiting)
+    return replace(live_state, in_progress=live.in_progress, waiting=live.waiting)
 
 
-def _present_of(status: Mapping[str, Any], now: datetime, totals: Mapping[str, Total], *, running: bool) -> Present:
+def _live_state_of(
+    status: Mapping[str, Any], now: datetime, totals: Mapping[str, Total], *, running: bool
+) -> LiveState:
     """Build the present state from the JSON of the runtime status, which served and written pages share."""
-    return Present(
+    return LiveState(
         at=now.astimezone(UTC),
         running=running,
         in_progress_count=status.get("inProgress", {}).get("count", 0),
@@ -89,15 +91,15 @@ def _links(links: Mapping[str, Mapping[str, Any]]) -> Iterable[LinkFacts]:
             trouble=link["trouble"],
             baud=link.get("baud"),
             sent_per_s=link.get("sentPerS"),
-            heard_per_s=link.get("heardPerS"),
+            received_per_s=link.get("heardPerS"),
             sent_bytes=link["sentBytes"],
-            heard_bytes=link["heardBytes"],
+            received_bytes=link["heardBytes"],
             questions=link["questions"],
-            silences=link["silences"],
+            unanswered=link["silences"],
             frames_corrected=link["framesCorrected"],
             frames_bad=link["framesBad"],
             bit_error_rate=link["bitErrorRate"],
-            strangers=tuple(link["unknownDevices"]),
+            unknown_devices=tuple(link["unknownDevices"]),
         )
 
 
@@ -111,8 +113,8 @@ def _scores(totals: Mapping[str, Total]) -> Iterable[ScoreFacts]:
             anomalies=total.anomalies,
             faults=total.faults,
             resets=total.resets,
-            least=score.minimum if score is not None else 0,
-            most=score.maximum if score is not None else 0,
+            min=score.minimum if score is not None else 0,
+            max=score.maximum if score is not None else 0,
             mean=score.total / score.count if score is not None and score.count else 0.0,
             histogram=score.histogram if score is not None else (),
         )

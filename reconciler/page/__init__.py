@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A look at the fleet: from status values to HTML, for the daemon's listener and as files; pure."""
+"""The fleet page: status values as HTML, for the HTTP server of the daemon and as files. Pure."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All devices, a hundred at a time: asked for and put in order by the address alone."""
+"""The list of devices, a hundred per page; the query string filters and sorts it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from reconciler.model import DeviceId, RolloutId
 from reconciler.page.html import Child, Markup, element
-from reconciler.page.layout import DIGITS, NONE, Column, amount, counted, document, ready, since, table
-from reconciler.page.page_model import Mood, PageModel, mood_of
-from reconciler.page.urls import EVERY, SORTS, Addresses, Query
+from reconciler.page.layout import NONE, Column, amount, amount_of, document, ready, since, table
+from reconciler.page.page_model import PageModel, Urgency, urgency_of
+from reconciler.page.urls import EVERY, SORTS, PageUrls, Query
 from reconciler.report.device_status import DeviceStatus
+from reconciler.review.formatting import short
 
 HERE = "Devices"
 PER_PAGE = 100
@@ -21,25 +22,25 @@ _COLUMNS = (
     Column("State"),
     Column("Since (UTC)", "time"),
     Column("Rollout", "name"),
-    Column("What is known"),
+    Column("Message"),
 )
-_SORT_WORDS = {"state": "What needs somebody", "name": "Name", "model": "Model", "since": "Longest in this state"}
-_RANK = {Mood.ACT: 0, Mood.WAIT: 1, Mood.GOOD: 2}
+_SORT_NAMES = {"state": "Needs attention first", "name": "Name", "model": "Model", "since": "Longest in this state"}
+_RANK = {Urgency.ACT: 0, Urgency.WAIT: 1, Urgency.GOOD: 2}
 
 
-def devices(fleet: PageModel, at: Addresses, query: Query = EVERY) -> bytes:
-    """Draw one page of the list."""
+def devices(fleet: PageModel, at: PageUrls, query: Query = EVERY) -> bytes:
+    """Render one page of the list."""
     of = fleet.owners
-    found = sorted(_asked(fleet.devices, query, of), key=_order(query.sort))
+    found = sorted(_matching(fleet.devices, query, of), key=_order(query.sort))
     pages = pages_of(len(found))
     query = query.on(min(query.page, pages))
     first = (query.page - 1) * PER_PAGE
     rows = [_row(each, of.get(each.device), fleet, at) for each in found[first : first + PER_PAGE]]
-    caption = f"{amount(first + 1)} to {amount(first + len(rows))} of {counted(len(found), 'device', 'devices')}"
-    shown = table(caption, _COLUMNS, rows) if rows else element("p", "No device is like that.", class_="soft")
+    caption = f"{amount(first + 1)} to {amount(first + len(rows))} of {amount_of(len(found), 'device')}"
+    shown = table(caption, _COLUMNS, rows) if rows else element("p", "No device matches.", class_="soft")
     main = [
         element("h1", "Devices"),
-        _form(fleet, query, of) if at.asks else None,
+        _form(fleet, query, of) if at.accepts_queries else None,
         element("div", shown, class_="card"),
         _pages(at, query, pages),
     ]
@@ -47,11 +48,11 @@ def devices(fleet: PageModel, at: Addresses, query: Query = EVERY) -> bytes:
 
 
 def pages_of(number: int) -> int:
-    """Count the pages of so many devices."""
+    """Return the number of pages for a number of devices."""
     return max(1, -(-number // PER_PAGE))
 
 
-def _asked(every: Iterable[DeviceStatus], query: Query, of: Mapping[DeviceId, RolloutId]) -> Iterator[DeviceStatus]:
+def _matching(every: Iterable[DeviceStatus], query: Query, of: Mapping[DeviceId, RolloutId]) -> Iterator[DeviceStatus]:
     part = query.name.casefold()
     for each in every:
         if query.reason and each.ready.reason != query.reason:
@@ -74,16 +75,16 @@ def _order(sort: str) -> Callable[[DeviceStatus], tuple[object, ...]]:
     def by_state(each: DeviceStatus) -> tuple[object, ...]:
         reason = each.ready.reason
         if reason not in rank:
-            rank[reason] = _RANK[mood_of(each.ready)]
+            rank[reason] = _RANK[urgency_of(each.ready)]
         return rank[reason], reason, each.device
 
     return by_state
 
 
-def _row(each: DeviceStatus, rollout: RolloutId | None, fleet: PageModel, at: Addresses) -> Sequence[Child]:
+def _row(each: DeviceStatus, rollout: RolloutId | None, fleet: PageModel, at: PageUrls) -> Sequence[Child]:
     return (
         element("a", each.device, href=at.device(each.device)),
-        each.model or (element("code", each.running[:DIGITS]) if each.running else NONE),
+        each.model or (element("code", short(each.running)) if each.running else NONE),
         ready(each.ready),
         since(each.ready.since, fleet),
         element("a", rollout, href=at.rollout(rollout)) if rollout is not None else NONE,
@@ -103,10 +104,10 @@ def _form(fleet: PageModel, query: Query, of: Mapping[DeviceId, RolloutId]) -> M
         _choice("Rollout", "rollout", query.rollout, every | {str(name): str(name) for name in sorted(rollouts)}),
         element(
             "div",
-            element("label", "Name has", for_="name"),
+            element("label", "Name contains", for_="name"),
             element("input", type="search", id="name", name="name", value=query.name, maxlength=100),
         ),
-        _choice("Order", "sort", query.sort, {name: _SORT_WORDS[name] for name in SORTS}),
+        _choice("Sort by", "sort", query.sort, {name: _SORT_NAMES[name] for name in SORTS}),
         element("button", "Show", type="submit"),
         method="get",
         action="/devices",
@@ -118,17 +119,17 @@ def _form(fleet: PageModel, query: Query, of: Mapping[DeviceId, RolloutId]) -> M
 def _choice(label: str, name: str, chosen: str, options: Mapping[str, str]) -> Markup:
     if chosen not in options:
         options = {**options, chosen: chosen}
-    drawn = [element("option", words, value=value, selected=value == chosen) for value, words in options.items()]
+    drawn = [element("option", text, value=value, selected=value == chosen) for value, text in options.items()]
     return element("div", element("label", label, for_=name), element("select", *drawn, id=name, name=name))
 
 
-def _pages(at: Addresses, query: Query, pages: int) -> Markup | None:
+def _pages(at: PageUrls, query: Query, pages: int) -> Markup | None:
     if pages == 1:
         return None
 
-    def to(page: int, words: str) -> Markup | None:
-        there = at.devices(query.on(page))
-        return element("a", words, href=there) if 1 <= page <= pages and page != query.page and there else None
+    def to(page: int, text: str) -> Markup | None:
+        url = at.devices(query.on(page))
+        return element("a", text, href=url) if 1 <= page <= pages and page != query.page and url else None
 
     first, last = (to(1, "First"), to(pages, "Last"))
     place = element("span", f"Page {amount(query.page)} of {amount(pages)}", aria_current="page", class_="soft")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTML from values: every string is escaped, because only `Markup` is let through and only `element` makes it."""
+"""HTML from values. Every string is escaped: only `Markup` passes as it is, and only `element` creates it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterable
 
 VOID = frozenset({"br", "col", "hr", "img", "input", "link", "meta"})
-RAW = frozenset({"style"})  # the browser doesn't decode what stands in these: only words of our own go there
-# What moves the words around it (U+202A ff., U+2066 ff.) or is no character at all: a name must not dress up its row.
+RAW = frozenset({"style"})  # browsers do not decode entities in these: their content must be our own
+# Direction marks (U+202A ff., U+2066 ff.) and non-characters: a name must not change how its row looks.
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """Text that is already HTML."""
 
     __slots__ = ()
 
@@ -32,14 +32,14 @@ def element(tag: str, /, *children: Child, **attributes: Attribute) -> Markup:
 
 
 def joined(children: Iterable[Child]) -> Markup:
-    """Put children one after the other."""
+    """Concatenate children."""
     return Markup("".join(map(_child, children)))
 
 
 def raw(tag: str, content: str) -> Markup:
-    """Make an element whose content the browser takes as it stands. For words of our own alone."""
+    """Make an element with unescaped content, which must be our own."""
     if tag not in RAW or "<" in content:
-        raise ValueError(f"not as the content of {tag}: {content[:40]!r}")
+        raise ValueError(f"refused as raw content of {tag}: {content[:40]!r}")
     return Markup(f"<{tag}>{content}</{tag}>")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Links: whether they work, how fast they are, and how noisy."""
+"""Links: their state, rates and line quality."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Sequence
 
 from reconciler.page.html import Child, Markup, element, joined
 from reconciler.page.layout import NONE, Column, amount, pill, section, table
-from reconciler.page.page_model import LinkFacts, Mood
+from reconciler.page.page_model import LinkFacts, Urgency
 
 _COLUMNS = (
     Column("Link"),
     Column("State"),
     Column("Sent", "number"),
-    Column("Heard", "number"),
+    Column("Received", "number"),
     Column("Unanswered", "number"),
     Column("Bit errors", "number"),
-    Column("Frames mended, lost", "number"),
+    Column("Frames corrected, lost", "number"),
 )
 _UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
 def links(found: Sequence[LinkFacts]) -> Markup:
-    """Tell of all links."""
+    """Show all links."""
     if not found:
-        words = element("p", "No link is open, or no daemon works here at the moment.", class_="soft")
-        return section("Links", "links", words)
-    caption = "Rates of the last minute; in all since the daemon began"
+        none = element("p", "No link is open, or the daemon is not running.", class_="soft")
+        return section("Links", "links", none)
+    caption = "Rates over the last minute; totals since the daemon started"
     rows = [_row(each) for each in sorted(found, key=lambda each: each.name)]
     return section("Links", "links", element("div", table(caption, _COLUMNS, rows), class_="card"))
 
@@ -37,7 +37,7 @@ def _row(link: LinkFacts) -> Sequence[Child]:
         joined([link.name, element("br"), speed]) if speed is not None else link.name,
         _state(link),
         _rate(link.sent_per_s, link.sent_bytes),
-        _rate(link.heard_per_s, link.heard_bytes),
+        _rate(link.received_per_s, link.received_bytes),
         _unanswered(link),
         noise(link),
         f"{amount(link.frames_corrected)}, {amount(link.frames_bad)}" if link.baud is not None else NONE,
@@ -45,31 +45,31 @@ def _row(link: LinkFacts) -> Sequence[Child]:
 
 
 def _state(link: LinkFacts) -> Markup:
-    told: list[Child] = [pill("up", Mood.GOOD) if link.trouble is None else pill("down", Mood.ACT)]
+    parts: list[Child] = [pill("up", Urgency.GOOD) if link.trouble is None else pill("down", Urgency.ACT)]
     if link.trouble is not None:
-        told += [element("br"), link.trouble]
-    if link.strangers:
-        told += [element("br"), "Not in Git, not served: ", ", ".join(link.strangers)]
-    return joined(told)
+        parts += [element("br"), link.trouble]
+    if link.unknown_devices:
+        parts += [element("br"), "Unknown devices, not served: ", ", ".join(link.unknown_devices)]
+    return joined(parts)
 
 
-def _rate(per_s: float | None, whole: int) -> Markup:
+def _rate(per_s: float | None, total: int) -> Markup:
     now = NONE if per_s is None else f"{_bytes(per_s)}/s"
-    return joined([now, element("br"), element("span", f"{_bytes(whole)} in all", class_="soft small")])
+    return joined([now, element("br"), element("span", f"{_bytes(total)} in total", class_="soft small")])
 
 
 def _unanswered(link: LinkFacts) -> str:
     if not link.questions:
         return NONE
-    return f"{100 * link.silences / link.questions:.1f} %"
+    return f"{100 * link.unanswered / link.questions:.1f} %"
 
 
 def noise(link: LinkFacts) -> str:
-    """Say how many of a line's bits arrive wrong: one in so many."""
+    """Show the bit error rate of a line as one in how many."""
     if link.baud is None:
         return NONE
     if link.bit_error_rate <= 0:
-        return "none seen"
+        return "none"
     return f"1 in {amount(1 / link.bit_error_rate)}"
 
 

@@ -1,40 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is stuck and why, since when, and what to do: what somebody has to act on first."""
+"""What needs attention: what is stuck and why, since when, and the remedy."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from reconciler.page.html import Child, Markup, element, joined
-from reconciler.page.layout import Column, advice, amount, counted, pill, section, since, since_line, table
-from reconciler.page.page_model import Mood, PageModel, Reason, mood_of, reasons
-from reconciler.page.urls import Addresses, Query
+from reconciler.page.layout import Column, amount, amount_of, pill, remedy, section, since, since_line, table
+from reconciler.page.page_model import PageModel, Reason, Urgency, reasons, urgency_of
+from reconciler.page.urls import PageUrls, Query
 from reconciler.report.conditions import Condition, Status
 
-SHOWN = 5  # devices of one reason; when there is no list of all, more
-SHOWN_ALONE = 50
-_CARD = {mood: "card trouble" if mood is Mood.ACT else "card trouble waits" for mood in Mood}
-_COLUMNS = (Column("Device", "name"), Column("Since (UTC)", "time"), Column("What is known"))
+SHOWN = 5  # devices for each reason
+SHOWN_WITHOUT_LIST = 50  # if there is no page with the list of all
+_CARD = {each: "card trouble" if each is Urgency.ACT else "card trouble waits" for each in Urgency}
+_COLUMNS = (Column("Device", "name"), Column("Since (UTC)", "time"), Column("Message"))
 
 
-def stuck(fleet: PageModel, at: Addresses) -> Markup:
-    """Tell of everything that is not as Git says."""
+def needs_attention(fleet: PageModel, at: PageUrls) -> Markup:
+    """List the gateway, rollouts and devices that someone must act on."""
     found = [
         *_gateway(fleet),
         *_rollouts(fleet, at),
-        *_devices([each for each in reasons(fleet.devices) if each.mood is Mood.ACT], fleet, at),
-        *_moment(fleet),
+        *_devices([each for each in reasons(fleet.devices) if each.urgency is Urgency.ACT], fleet, at),
+        *_live(fleet),
     ]
-    nothing = element("p", "Nothing needs anybody.", class_="soft")
-    return section("What is stuck, and what to do", "stuck", element("div", *(found or [nothing]), class_="stack"))
+    nothing = element("p", "Nothing needs attention.", class_="soft")
+    return section("Needs attention", "attention", element("div", *(found or [nothing]), class_="stack"))
 
 
-def waiting(fleet: PageModel, at: Addresses) -> Markup | None:
-    """Tell of what is not where it shall be, and needs nobody."""
-    found = list(_devices([each for each in reasons(fleet.devices) if each.mood is Mood.WAIT], fleet, at))
+def waiting(fleet: PageModel, at: PageUrls) -> Markup | None:
+    """List the devices that are not ready but need no action."""
+    found = list(_devices([each for each in reasons(fleet.devices) if each.urgency is Urgency.WAIT], fleet, at))
     if not found:
         return None
-    return section("On its way, or waiting", "waiting", element("div", *found, class_="stack"))
+    return section("In progress or waiting", "waiting", element("div", *found, class_="stack"))
 
 
 def _gateway(fleet: PageModel) -> Iterator[Markup]:
@@ -44,31 +44,31 @@ def _gateway(fleet: PageModel) -> Iterator[Markup]:
             yield _condition("The gateway", each, fleet)
 
 
-def _rollouts(fleet: PageModel, at: Addresses) -> Iterator[Markup]:
+def _rollouts(fleet: PageModel, at: PageUrls) -> Iterator[Markup]:
     for status in fleet.rollouts:
         name = status.facts.rollout
         for each in status.conditions[1:]:
-            if mood_of(each) is Mood.ACT:
+            if urgency_of(each) is Urgency.ACT:
                 link = element("a", name, href=at.rollout(name))
                 yield _condition(joined(["Rollout ", link]), each, fleet)
 
 
-def _condition(what: Child, condition: Condition, fleet: PageModel) -> Markup:
-    mood = mood_of(condition)
+def _condition(subject: Child, condition: Condition, fleet: PageModel) -> Markup:
+    urgency = urgency_of(condition)
     return element(
         "article",
-        element("h3", what, pill(condition.reason, mood)),
+        element("h3", subject, pill(condition.reason, urgency)),
         element("p", condition.message),
         since_line(condition.since, fleet),
-        advice(condition.reason),
-        class_=_CARD[mood],
+        remedy(condition.reason),
+        class_=_CARD[urgency],
     )
 
 
-def _devices(found: list[Reason], fleet: PageModel, at: Addresses) -> Iterator[Markup]:
+def _devices(found: list[Reason], fleet: PageModel, at: PageUrls) -> Iterator[Markup]:
     for each in found:
         more = at.devices(Query(reason=each.name))
-        shown = SHOWN if more is not None else SHOWN_ALONE
+        shown = SHOWN if more is not None else SHOWN_WITHOUT_LIST
         rows = [
             (
                 element("a", device.device, href=at.device(device.device)),
@@ -78,14 +78,14 @@ def _devices(found: list[Reason], fleet: PageModel, at: Addresses) -> Iterator[M
             for device in each.devices[:shown]
         ]
         number = len(each.devices)
-        oldest = f"The {shown} that have been so longest" if number > shown else "All of them"
+        caption = f"The {shown} longest affected" if number > shown else "All of them"
         yield element(
             "article",
-            element("h3", counted(number, "device", "devices"), pill(each.name, each.mood)),
-            advice(each.name),
-            table(oldest, _COLUMNS, rows),
+            element("h3", amount_of(number, "device"), pill(each.name, each.urgency)),
+            remedy(each.name),
+            table(caption, _COLUMNS, rows),
             _rest(each, number - shown, more),
-            class_=_CARD[each.mood],
+            class_=_CARD[each.urgency],
         )
 
 
@@ -97,23 +97,25 @@ def _rest(each: Reason, rest: int, more: str | None) -> Markup | None:
     return element("p", element("a", f"All {amount(len(each.devices))} with {each.name}", href=more))
 
 
-def _moment(fleet: PageModel) -> Iterator[Markup]:
-    """Tell what only the daemon's memory knows."""
-    present = fleet.present
-    if present is None:
+def _live(fleet: PageModel) -> Iterator[Markup]:
+    """List what only the running daemon knows."""
+    live = fleet.live
+    if live is None:
         return
-    for what, why in sorted(present.build_failures.items()):
-        yield _plain(f"{what} can't be built", why, "correct the model, or what its message names, in Git.")
-    for name, (count, why) in sorted(present.refused.items()):
-        times = counted(count, "message", "messages")
-        yield _plain(f"{times} in the name of {name} did not verify", why, "find out who speaks in its name.")
+    for target, message in sorted(live.build_failures.items()):
+        yield _plain(f"Build of {target} failed", message, "correct the model in Git, as the message says.")
+    for name, (count, message) in sorted(live.refused.items()):
+        messages = amount_of(count, "message")
+        yield _plain(
+            f"{messages} in the name of {name} failed verification", message, "find out who sends in its name."
+        )
 
 
-def _plain(what: str, why: str, do: str) -> Markup:
+def _plain(title: str, message: str, action: str) -> Markup:
     return element(
         "article",
-        element("h3", what),
-        element("p", why),
-        element("p", element("b", "What to do: "), do, class_="advice soft"),
+        element("h3", title),
+        element("p", message),
+        element("p", element("b", "What to do: "), action, class_="advice soft"),
         class_="card trouble",
     )

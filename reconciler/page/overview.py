@@ -1,46 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first page: how the fleet stands at a glance, then what is stuck, rollouts, links and scores."""
+"""The first page: the state of the fleet, what needs attention, rollouts, links and scores."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.page.charts import stacked
+from reconciler.page.charts import stacked_bar
 from reconciler.page.html import Child, Markup, element, joined
-from reconciler.page.layout import DIGITS, amount, counted, document, ready
+from reconciler.page.layout import amount, amount_of, document, ready
 from reconciler.page.links import links
-from reconciler.page.needs_attention import stuck, waiting
-from reconciler.page.page_model import Mood, PageModel, moods
+from reconciler.page.needs_attention import needs_attention, waiting
+from reconciler.page.page_model import PageModel, Urgency, count_by_urgency
 from reconciler.page.rollouts import rollouts
 from reconciler.page.scores import scores
-from reconciler.page.urls import Addresses
+from reconciler.page.urls import PageUrls
+from reconciler.review.formatting import short
 
 HERE = "Overview"
-_WORDS = {Mood.GOOD: "where Git wants them", Mood.WAIT: "on their way, or waiting", Mood.ACT: "need somebody"}
+_LABELS = {Urgency.GOOD: "ready", Urgency.WAIT: "in progress or waiting", Urgency.ACT: "need attention"}
 
 
-def overview(fleet: PageModel, at: Addresses) -> bytes:
-    """Draw the page."""
+def overview(fleet: PageModel, at: PageUrls) -> bytes:
+    """Render the page."""
     name = fleet.gateway.name if fleet.gateway is not None else "gateway"
     main: list[Child] = [
-        element("h1", "How the fleet stands"),
+        element("h1", "Fleet status"),
         _headline(fleet),
         _state(fleet, at),
-        stuck(fleet, at),
+        needs_attention(fleet, at),
         rollouts(fleet, at),
         waiting(fleet, at),
     ]
-    if fleet.present is not None:
-        main += [links(fleet.present.links), scores(fleet.present.scores)]
+    if fleet.live is not None:
+        main += [links(fleet.live.links), scores(fleet.live.scores)]
     return document(name, fleet, at, main, HERE)
 
 
 def _headline(fleet: PageModel) -> Markup:
     gateway = fleet.gateway
     if gateway is None:
-        return element("p", "This gateway has told nothing yet.", class_="lede")
-    commit = gateway.commit[:DIGITS]
-    enforced = element("code", commit) if commit else "no commit yet"
+        return element("p", "This gateway has not reported yet.", class_="lede")
+    enforced = element("code", short(gateway.commit)) if gateway.commit else "no commit yet"
     return joined(
         [
             element("p", ready(gateway.ready), " ", gateway.ready.message, class_="lede"),
@@ -49,40 +49,40 @@ def _headline(fleet: PageModel) -> Markup:
     )
 
 
-def _state(fleet: PageModel, at: Addresses) -> Markup:
-    found = moods(fleet.devices)
+def _state(fleet: PageModel, at: PageUrls) -> Markup:
+    found = count_by_urgency(fleet.devices)
     total = len(fleet.devices)
-    words = ", ".join(f"{amount(number)} {_WORDS[mood]}" for mood, number in found.items())
-    where = at.devices()
-    every: Child = counted(total, "device", "devices")
+    summary = ", ".join(f"{amount(number)} {_LABELS[urgency]}" for urgency, number in found.items())
+    url = at.devices()
+    every: Child = amount_of(total, "device")
     return element(
         "div",
         element(
-            "p", f"{amount(found[Mood.GOOD])} of ", element("a", every, href=where) if where else every,
-            " where Git wants them" if total != 1 else " where Git wants it", class_="big",
+            "p", f"{amount(found[Urgency.GOOD])} of ", element("a", every, href=url) if url else every, " ready",
+            class_="big",
         ),
-        stacked(list(found.items()), f"Of all devices, {words}"),
+        stacked_bar(list(found.items()), f"Of all devices, {summary}"),
         element("ul", *_legend(found), class_="legend"),
-        _under_way(fleet),
+        _activity(fleet),
         class_="card state",
     )  # fmt: skip
 
 
-def _legend(found: dict[Mood, int]) -> Iterator[Markup]:
-    for mood, number in found.items():
-        dot = element("span", class_=f"dot {mood}", aria_hidden="true")
-        yield element("li", dot, element("b", amount(number)), f" {_WORDS[mood]}")
+def _legend(found: dict[Urgency, int]) -> Iterator[Markup]:
+    for urgency, number in found.items():
+        dot = element("span", class_=f"dot {urgency}", aria_hidden="true")
+        yield element("li", dot, element("b", amount(number)), f" {_LABELS[urgency]}")
 
 
-def _under_way(fleet: PageModel) -> Markup | None:
-    present = fleet.present
-    if present is None or not (present.in_progress_count or present.waiting_count or present.building):
+def _activity(fleet: PageModel) -> Markup | None:
+    live = fleet.live
+    if live is None or not (live.in_progress_count or live.waiting_count or live.building):
         return None
-    told = []
-    if present.in_progress_count:
-        told.append(f"{counted(present.in_progress_count, 'update', 'updates')} under way")
-    if present.waiting_count:
-        told.append(f"{counted(present.waiting_count, 'device', 'devices')} to be tried again")
-    if present.building:
-        told.append(f"building {', '.join(present.building)}")
-    return element("p", "At this moment: ", "; ".join(told), ".", class_="soft small")
+    parts = []
+    if live.in_progress_count:
+        parts.append(f"{amount_of(live.in_progress_count, 'update')} in progress")
+    if live.waiting_count:
+        parts.append(f"{amount_of(live.waiting_count, 'device')} waiting to retry")
+    if live.building:
+        parts.append(f"building {', '.join(live.building)}")
+    return element("p", "Now: ", "; ".join(parts), ".", class_="soft small")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a page is made of: the values that status files are made of, and what is true of this moment alone."""
+"""What a page shows: the committed status values, and the live state of the daemon."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from reconciler.report.rollout_status import RolloutStatus
 
 @dataclass(frozen=True, slots=True)
 class LinkFacts:
-    """One link: its rates over the last while, its counters since the daemon began, its noise."""
+    """One link: its recent rates, its counters since the daemon started, its line quality."""
 
     name: str
     trouble: str | None
-    baud: int | None  # None: no line
-    sent_per_s: float | None  # bytes; None: not told yet
-    heard_per_s: float | None
+    baud: int | None  # None: not a serial line
+    sent_per_s: float | None  # bytes; None: not measured yet
+    received_per_s: float | None
     sent_bytes: int
-    heard_bytes: int
+    received_bytes: int
     questions: int
-    silences: int
+    unanswered: int
     frames_corrected: int
     frames_bad: int
     bit_error_rate: float
-    strangers: tuple[str, ...] = ()
+    unknown_devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreFacts:
-    """What one pack did on all devices that ran it."""
+    """The totals of one pack over all devices that ran it."""
 
     model: str
     devices: int
@@ -47,25 +47,27 @@ class ScoreFacts:
     anomalies: int
     faults: int
     resets: int
-    least: int
-    most: int
+    min: int
+    max: int
     mean: float
     histogram: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
-    """What changes all the time: told on the page that is served, never committed."""
+class LiveState:
+    """What changes all the time: shown on the served page, never committed."""
 
     at: datetime
-    running: bool  # a daemon works at this moment
+    running: bool  # whether the daemon runs
     in_progress_count: int = 0
     waiting_count: int = 0
     in_progress: Mapping[DeviceId, str] = field(default_factory=dict)
     waiting: Mapping[DeviceId, str] = field(default_factory=dict)
     building: Sequence[str] = ()
     build_failures: Mapping[str, str] = field(default_factory=dict)
-    refused: Mapping[str, tuple[int, str]] = field(default_factory=dict)  # messages in a name that did not verify
+    refused: Mapping[str, tuple[int, str]] = field(
+        default_factory=dict
+    )  # by device name: messages that failed verification
     links: Sequence[LinkFacts] = ()
     scores: Sequence[ScoreFacts] = ()
 
@@ -77,16 +79,16 @@ class PageModel:
     gateway: GatewayStatus | None
     devices: Sequence[DeviceStatus]
     rollouts: Sequence[RolloutStatus]
-    present: Present | None = None
+    live: LiveState | None = None
 
     @property
     def at(self) -> datetime | None:
-        """Return the moment that "for an hour" counts from; None: nothing counts."""
-        return self.present.at if self.present is not None else None
+        """Return the time that durations are relative to; None: durations are not shown."""
+        return self.live.at if self.live is not None else None
 
     @cached_property
     def owners(self) -> Mapping[DeviceId, RolloutId]:
-        """Tell which rollout has each device."""
+        """Map each device to its rollout."""
         return {
             device: status.facts.rollout
             for status in self.rollouts
@@ -96,29 +98,29 @@ class PageModel:
 
 
 @dataclass(frozen=True, slots=True)
-class Detail:
-    """Everything about one device."""
+class DeviceDetail:
+    """Everything that is known about one device."""
 
     status: DeviceStatus
     seen_at: datetime | None
     facts: Sequence[tuple[str, str]]
-    failed: Mapping[str, str]  # digest: why
+    failed: Mapping[str, str]  # digest: message
 
 
-class Mood(StrEnum):
-    """Whether somebody has to do something."""
+class Urgency(StrEnum):
+    """Whether someone has to act."""
 
     GOOD = "good"
     WAIT = "wait"
     ACT = "act"
 
 
-def mood_of(condition: Condition) -> Mood:
-    """Judge a condition as docs/conditions.md does. A reason that nobody explained is one to look at."""
+def urgency_of(condition: Condition) -> Urgency:
+    """Classify a condition as docs/conditions.md does. A reason without a remedy needs attention."""
     if condition.status is Status.TRUE:
-        return Mood.GOOD
-    advice = REMEDIES.get(condition.reason)
-    return Mood.WAIT if advice is not None and not advice.act else Mood.ACT
+        return Urgency.GOOD
+    remedy = REMEDIES.get(condition.reason)
+    return Urgency.WAIT if remedy is not None and not remedy.act else Urgency.ACT
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +128,12 @@ class Reason:
     """The devices that are not ready for one reason, the longest first."""
 
     name: str
-    mood: Mood
+    urgency: Urgency
     devices: tuple[DeviceStatus, ...]
 
 
 def reasons(devices: Iterable[DeviceStatus]) -> list[Reason]:
-    """Group the devices that are not where Git wants them: first what somebody has to act on, then the most."""
+    """Group the devices that are not ready: first the reasons that need action, then the largest groups."""
     groups: dict[str, list[DeviceStatus]] = {}
     for device in devices:
         if device.ready.status is not Status.TRUE:
@@ -139,27 +141,27 @@ def reasons(devices: Iterable[DeviceStatus]) -> list[Reason]:
     found = []
     for name, members in groups.items():
         ordered = sorted(members, key=lambda each: (each.ready.since, each.device))
-        found.append(Reason(name, mood_of(ordered[0].ready), tuple(ordered)))
-    return sorted(found, key=lambda each: (each.mood is not Mood.ACT, -len(each.devices), each.name))
+        found.append(Reason(name, urgency_of(ordered[0].ready), tuple(ordered)))
+    return sorted(found, key=lambda each: (each.urgency is not Urgency.ACT, -len(each.devices), each.name))
 
 
-def moods(devices: Iterable[DeviceStatus]) -> dict[Mood, int]:
-    """Count devices by what they need."""
-    counted: Counter[tuple[str, Status]] = Counter()
+def count_by_urgency(devices: Iterable[DeviceStatus]) -> dict[Urgency, int]:
+    """Count devices by urgency."""
+    counts: Counter[tuple[str, Status]] = Counter()
     sample: dict[tuple[str, Status], Condition] = {}
     for device in devices:
         ready = device.ready
         key = ready.reason, ready.status
-        counted[key] += 1
+        counts[key] += 1
         sample[key] = ready
-    found = dict.fromkeys(Mood, 0)
-    for key, number in counted.items():
-        found[mood_of(sample[key])] += number
+    found = dict.fromkeys(Urgency, 0)
+    for key, number in counts.items():
+        found[urgency_of(sample[key])] += number
     return found
 
 
 def members(word: RolloutReport) -> Iterator[tuple[str, frozenset[DeviceId]]]:
-    """Name the sets of a rollout's devices, in the order in which they matter."""
+    """Return the sets of a rollout's devices, in order of importance."""
     yield "failed", word.failed
     yield "missing", word.missing
     yield "out", word.out

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which pages there are: by path for the daemon, all at once as files, and the one that is committed."""
+"""The pages: by path for the HTTP server, all of them as files, and the one that is committed."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from reconciler.model import DeviceId
 from reconciler.page.device import device
 from reconciler.page.devices import devices, pages_of
 from reconciler.page.overview import overview
-from reconciler.page.page_model import Detail, PageModel
+from reconciler.page.page_model import DeviceDetail, PageModel
 from reconciler.page.rollouts import rollout
-from reconciler.page.urls import Committed, Filed, Query, Served
+from reconciler.page.urls import CommittedUrls, FileUrls, Query, ServedUrls
 
 INDEX = "index.html"
-Details = Callable[[DeviceId], Detail | None]
+Details = Callable[[DeviceId], DeviceDetail | None]
 
 
 def served(path: str, query: str, fleet: PageModel, details: Details) -> bytes | None:
-    """Draw what a path names; None: nothing."""
-    at = Served()
+    """Render the page at a path; None: there is none."""
+    at = ServedUrls()
     if path == "/":
         return overview(fleet, at)
     if path == "/devices":
@@ -37,13 +37,13 @@ def served(path: str, query: str, fleet: PageModel, details: Details) -> bytes |
 
 
 def exists(path: str) -> bool:
-    """Tell whether a path is one of ours at all, so that nothing is gathered for others."""
+    """Return whether a path can be a page, so that nothing is collected for other paths."""
     return path == "/" or path.startswith(("/devices", "/rollouts/"))
 
 
 def files(fleet: PageModel, details: Details) -> Iterator[tuple[str, bytes]]:
-    """Draw every page as a file of a folder."""
-    top, below = Filed(), Filed("../")
+    """Render every page as a file."""
+    top, below = FileUrls(), FileUrls("../")
     yield INDEX, overview(fleet, top)
     for page in range(1, pages_of(len(fleet.devices)) + 1):
         yield f"devices{'' if page == 1 else f'-{page}'}.html", devices(fleet, top, Query(page=page))
@@ -56,7 +56,7 @@ def files(fleet: PageModel, details: Details) -> Iterator[tuple[str, bytes]]:
 
 
 def committed(fleet: PageModel) -> bytes:
-    """Draw the page that lies beside the status README. Nothing in it moves unless a status file does."""
-    if fleet.present is not None:
-        raise ValueError("the moment would make a commit of every pass")
-    return overview(fleet, Committed())
+    """Render the page next to the README of the status branch. It changes only when a status file does."""
+    if fleet.live is not None:
+        raise ValueError("live state in the committed page would cause a commit on every pass")
+    return overview(fleet, CommittedUrls())

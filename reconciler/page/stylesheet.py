@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page's only style sheet, with its colours as values so that a test can measure their contrast."""
+"""The style sheet of the page, with its colours as values so that a test can measure their contrast."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ DARK: Mapping[str, str] = {
     "act-back": "#43241d",
     "track": "#2b2f35",
 }
-# What is read on what: words at 4.5 to 1 at least, what only has a shape at 3 to 1 (WCAG 2.2, 1.4.3 and 1.4.11).
-WORDS = (
-    *((word, back) for word in ("ink", "soft", "link", "good", "act", "wait") for back in ("paper", "card")),
-    *((mood, f"{mood}-back") for mood in ("good", "wait", "act")),
+# Foreground and background pairs: text needs a contrast of 4.5 to 1, shapes 3 to 1 (WCAG 2.2, 1.4.3 and 1.4.11).
+TEXT_PAIRS = (
+    *((colour, back) for colour in ("ink", "soft", "link", "good", "act", "wait") for back in ("paper", "card")),
+    *((colour, f"{colour}-back") for colour in ("good", "wait", "act")),
 )
-SHAPES = (("good", "track"), ("wait", "track"), ("act", "track"), ("edge", "card"))
+SHAPE_PAIRS = (("good", "track"), ("wait", "track"), ("act", "track"), ("edge", "card"))
 
 
 def _colours(palette: Mapping[str, str]) -> str:
@@ -158,7 +158,7 @@ STYLE = (
 )
 _HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 
-# In a file only a <meta> can say it, and that has no say about frames.
+# A file can set the policy only with <meta>, which does not support frame-ancestors.
 POLICY = f"default-src 'none'; style-src 'sha256-{_HASH}'; img-src data:; form-action 'self'; base-uri 'none'"
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where pages lie: served by the daemon, written to a folder, or committed beside the status files."""
+"""URLs of pages: served by the daemon, written to a folder, or committed next to the status files."""
 
 from __future__ import annotations
 
@@ -8,79 +8,79 @@ from typing import Protocol
 from urllib.parse import parse_qsl, quote, urlencode
 
 SORTS = ("state", "name", "model", "since")
-_LONGEST = 100
-_FIELDS = 10
+_MAX_LENGTH = 100
+_MAX_FIELDS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which devices are shown, and in which order."""
+    """Which devices to show, and in which order."""
 
     reason: str = ""
     rollout: str = ""
-    name: str = ""  # a part of it
+    name: str = ""  # a substring
     sort: str = SORTS[0]
     page: int = 1
 
     @classmethod
     def parsed(cls, text: str) -> Query:
-        """Read what stands behind the question mark; what makes no sense counts as not said."""
+        """Parse a query string; invalid fields count as absent."""
         try:
-            told = dict(parse_qsl(text, max_num_fields=_FIELDS))
+            fields = dict(parse_qsl(text, max_num_fields=_MAX_FIELDS))
         except ValueError:
             return cls()
-        page = told.get("page", "")
-        sort = told.get("sort", "")
+        page = fields.get("page", "")
+        sort = fields.get("sort", "")
         return cls(
-            told.get("reason", "")[:_LONGEST],
-            told.get("rollout", "")[:_LONGEST],
-            told.get("name", "").strip()[:_LONGEST],
+            fields.get("reason", "")[:_MAX_LENGTH],
+            fields.get("rollout", "")[:_MAX_LENGTH],
+            fields.get("name", "").strip()[:_MAX_LENGTH],
             sort if sort in SORTS else SORTS[0],
-            min(max(int(page), 1), 10**6) if page.isascii() and page.isdigit() and len(page) <= _FIELDS else 1,
+            min(max(int(page), 1), 10**6) if page.isascii() and page.isdigit() and len(page) <= _MAX_FIELDS else 1,
         )
 
     def __str__(self) -> str:
-        told = {"reason": self.reason, "rollout": self.rollout, "name": self.name}
-        told |= {"sort": self.sort if self.sort != SORTS[0] else "", "page": str(self.page) if self.page > 1 else ""}
-        return urlencode({key: value for key, value in told.items() if value})
+        fields = {"reason": self.reason, "rollout": self.rollout, "name": self.name}
+        fields |= {"sort": self.sort if self.sort != SORTS[0] else "", "page": str(self.page) if self.page > 1 else ""}
+        return urlencode({key: value for key, value in fields.items() if value})
 
     def on(self, page: int) -> Query:
-        """Return the same on another page."""
+        """Return the same query for another page."""
         return replace(self, page=page)
 
 
 EVERY = Query()
 
 
-class Addresses(Protocol):
-    """How one page names another. None: there is none."""
+class PageUrls(Protocol):
+    """The URLs from one page to the others. None: there is no such page."""
 
     @property
-    def asks(self) -> bool:
-        """Tell whether the list of devices can be asked for a part of it."""
+    def accepts_queries(self) -> bool:
+        """Return whether the list of devices accepts a query."""
 
     @property
     def home(self) -> str:
-        """Return where the overview is."""
+        """Return the URL of the overview."""
 
     def devices(self, query: Query = EVERY) -> str | None:
-        """Return where a list of devices is."""
+        """Return the URL of a list of devices."""
 
     def device(self, name: str) -> str:
-        """Return where one device is."""
+        """Return the URL of a device."""
 
     def rollout(self, name: str) -> str:
-        """Return where one rollout is."""
+        """Return the URL of a rollout."""
 
 
-class Served:
-    """By the daemon."""
+class ServedUrls:
+    """Served by the daemon."""
 
-    asks = True
+    accepts_queries = True
     home = "/"
 
     def devices(self, query: Query = EVERY) -> str | None:
-        """Return the list's path with its question."""
+        """Return the path of the list with its query."""
         return f"/devices?{query}" if str(query) else "/devices"
 
     def device(self, name: str) -> str:
@@ -93,14 +93,14 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
-class Filed:
-    """In a folder; `up` leads from where a page lies to the folder."""
+class FileUrls:
+    """Files in a folder; `up` is the path from the page to that folder."""
 
     up: str = ""
 
     @property
-    def asks(self) -> bool:
-        """Return no: files give no answers."""
+    def accepts_queries(self) -> bool:
+        """Return False: files cannot filter."""
         return False
 
     @property
@@ -109,7 +109,7 @@ class Filed:
         return f"{self.up}index.html"
 
     def devices(self, query: Query = EVERY) -> str | None:
-        """Return the file of one page of the list; files can't be asked, so of a question only that counts."""
+        """Return the file of one page of the list; the rest of the query does not apply to files."""
         return f"{self.up}devices{'' if query.page == 1 else f'-{query.page}'}.html"
 
     def device(self, name: str) -> str:
@@ -121,14 +121,14 @@ class Filed:
         return f"{self.up}rollouts/{quote(quote(name, safe=''), safe='')}.html"
 
 
-class Committed:
-    """Beside the status files: those are the pages of devices and rollouts."""
+class CommittedUrls:
+    """Next to the status files, which serve as the pages of devices and rollouts."""
 
-    asks = False
+    accepts_queries = False
     home = "index.html"
 
     def devices(self, query: Query = EVERY) -> str | None:  # noqa: ARG002 - a list of ten thousand would change with each
-        """Return nothing: the folder of the files is the list."""
+        """Return None: the folder of status files is the list."""
         return None
 
     def device(self, name: str) -> str:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a change would do, how far a rollout is, and why a device is as it is; pure. docs/review.md is its page."""
+"""Review a change, follow a rollout, explain a device. Pure; docs/review.md describes it."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which devices a change touches, and what would be done to each if nothing held it."""
+"""The devices that a change affects, and what would happen to each if nothing held it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NO_LIMIT = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class AffectedDevice:
-    """One device that the change concerns."""
+    """One device that the change affects."""
 
     device: DeviceId
     rollout: RolloutId | None
@@ -42,31 +42,33 @@ class AffectedDevice:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """What a change reaches."""
+class Impact:
+    """The devices that a change affects, and counts of those that it does not."""
 
-    touched: tuple[AffectedDevice, ...]
-    pending: int  # have yet to become what the base wants, with this change or without
-    unclaimed: int  # no rollout wants anything of them
+    affected: tuple[AffectedDevice, ...]
+    pending: int  # have not reached the desired state of the base; the change makes no difference
+    unclaimed: int  # no rollout selects them
     unserved: int  # no gateway serves them
 
 
 @dataclass(frozen=True, slots=True)
-class _DesiredRun:
-    """What is wanted of a device, as far as it matters to the device."""
+class _DesiredModel:
+    """The part of the desired state that a device itself sees."""
 
     model: Model | None
     parameters: Parameters
-    baked: tuple[object, ...]
+    prebaked: tuple[object, ...]
 
 
-def reach(before: Desired, was: Observed, after: Desired, is_now: Observed, now: datetime) -> Reach:
-    """Compare what each revision would do to each device."""
+def impact_of(
+    before: Desired, observed_before: Observed, after: Desired, observed_after: Observed, now: datetime
+) -> Impact:
+    """Compare what each of two commits would do to each device."""
     claims_before, claims = Claims(before), Claims(after)
-    old = {action.device: action for action in unheld(before, was, now)}
-    touched: list[AffectedDevice] = []
+    old = {action.device: action for action in unheld(before, observed_before, now)}
+    affected: list[AffectedDevice] = []
     pending = unclaimed = unserved = 0
-    for action in unheld(after, is_now, now):
+    for action in unheld(after, observed_after, now):
         device = after.devices.get(action.device)
         if device is None:
             continue
@@ -78,13 +80,15 @@ def reach(before: Desired, was: Observed, after: Desired, is_now: Observed, now:
         ):
             continue
         earlier = before.devices.get(device.name)
-        revision = _wish(after, claim.rollout, device.name)
-        wish_before = _wish(before, claims_before.of(earlier).rollout, device.name) if earlier is not None else None
-        if revision != wish_before or _substance(action) != _substance(old.get(device.name)):
-            touched.append(AffectedDevice(device.name, claim.rollout, claim.gateway, action))
+        desired = _desired(after, claim.rollout, device.name)
+        desired_before = (
+            _desired(before, claims_before.of(earlier).rollout, device.name) if earlier is not None else None
+        )
+        if desired != desired_before or _substance(action) != _substance(old.get(device.name)):
+            affected.append(AffectedDevice(device.name, claim.rollout, claim.gateway, action))
         elif not isinstance(action, NoChange):
             pending += 1
-    return Reach(tuple(touched), pending, unclaimed, unserved)
+    return Impact(tuple(affected), pending, unclaimed, unserved)
 
 
 def unheld(desired: Desired, observed: Observed, now: datetime) -> tuple[Action, ...]:
@@ -108,17 +112,17 @@ def unheld(desired: Desired, observed: Observed, now: datetime) -> tuple[Action,
     return detailed_plan(replace(desired, rollouts=rollouts), observed, now).actions
 
 
-def _wish(desired: Desired, name: RolloutId | None, device: DeviceId) -> _DesiredRun:
+def _desired(desired: Desired, name: RolloutId | None, device: DeviceId) -> _DesiredModel:
     kind = desired.types[desired.devices[device].type]
     if name is None:
-        return _DesiredRun(None, {}, kind.prebaked)
+        return _DesiredModel(None, {}, kind.prebaked)
     rollout = desired.rollouts[name]
     model = desired.models[rollout.model]
-    return _DesiredRun(model, {**model.parameters, **rollout.parameters}, kind.prebaked)
+    return _DesiredModel(model, {**model.parameters, **rollout.parameters}, kind.prebaked)
 
 
 def _substance(action: Action | None) -> Mapping[str, object]:
-    """Tell what is done, without the words about it."""
+    """Return what an action does, without its message."""
     match action:
         case Install(model=model, parameters=parameters):
             return {"install": model, "parameters": dict(parameters)}

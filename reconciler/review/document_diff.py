@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the documents of two revisions say otherwise: names, and the fields that changed."""
+"""The difference between the documents of two commits: names, and the fields that changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.model import Desired
 
 
 class ChangeKind(StrEnum):
-    """What became of a document."""
+    """How a document changed."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -21,7 +21,7 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class DocumentChange:
-    """One document that is not as it was."""
+    """One document that changed."""
 
     document: str
     name: str
@@ -49,7 +49,7 @@ def _differences(document: str, old: Mapping[Any, Any], new: Mapping[Any, Any]) 
     changes = [DocumentChange(document, str(key), ChangeKind.ADDED) for key in new.keys() - old.keys()]
     changes += [DocumentChange(document, str(key), ChangeKind.REMOVED) for key in old.keys() - new.keys()]
     for key in new.keys() & old.keys():
-        # Loading gives one blob one value: most documents are the same object.
+        # A blob is loaded once, so an unchanged document is the same object in both.
         if new[key] is not old[key] and new[key] != old[key]:
             changes.append(DocumentChange(document, str(key), ChangeKind.CHANGED, _fields(old[key], new[key])))
     return sorted(changes)
@@ -61,6 +61,6 @@ def _fields(old: Any, new: Any) -> tuple[str, ...]:  # noqa: ANN401 - any docume
 
 
 def _yaml_name(name: str) -> str:
-    """Say how a field is written in YAML."""
+    """Return the name of a field in YAML."""
     first, *rest = name.removesuffix("_s").split("_")
     return first + "".join(part.capitalize() for part in rest)

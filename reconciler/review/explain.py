@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why a device is as it is: which line wants what, what was compared, what was done and when, and what comes next."""
+"""Why a device is in its state: the desired state with its source lines, the comparison, the history, what is next."""
 
 from __future__ import annotations
 
@@ -26,140 +26,156 @@ from reconciler.plan.claims import Claims
 from reconciler.plan.rollout.evaluation import RolloutEvaluation
 from reconciler.report.conditions import Status
 from reconciler.report.device_status import DeviceStatus
-from reconciler.review.reported_state import GatewayReport, ReportedState, UnheardPolicy, observed, running
+from reconciler.review.formatting import short
+from reconciler.review.reported_state import GatewayReport, MissingStatus, ReportedState, observed, running
 from reconciler.selection import matcher
 
-Where = Callable[..., str]  # kind, key, path of a field: the file and line of it
+Locate = Callable[..., str]  # (kind, key, path of a field) → file and line
 
 
 @dataclass(frozen=True, slots=True)
-class Wants:
-    """One document that has a say."""
+class Statement:
+    """What one document states about the device."""
 
     document: str
     name: str
-    where: str
-    says: str
+    location: str  # file and line; empty: none
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """One thing as it is wanted and as it is."""
+class Comparison:
+    """One desired value next to the observed one."""
 
-    what: str
-    wanted: str
-    found: str
-    same: bool | None  # None: not known, or not to be judged
+    subject: str
+    desired: str
+    observed: str
+    matches: bool | None  # None: unknown, or not applicable
 
 
 @dataclass(frozen=True, slots=True)
-class StepDone:
-    """Something that was done or found out."""
+class HistoryEntry:
+    """Something that happened or was observed."""
 
     at: datetime | None
-    what: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Daemon:
-    """What the daemon of the device's gateway knows beyond its status."""
+class DaemonState:
+    """What the daemon of the device's gateway knows in addition to the committed status."""
 
-    working: bool = False
+    running: bool = False
     seen_at: datetime | None = None
     in_progress: str = ""
-    waiting: str = ""  # an update that will be tried again, and why
-    ordered: str = ""  # the last order that was sent
-    failures: Mapping[str, str] = field(default_factory=dict)  # digest: why
+    waiting: str = ""  # why an update waits for a retry
+    last_order: str = ""
+    failures: Mapping[str, str] = field(default_factory=dict)  # digest: reason
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The chain of one device."""
+    """Everything that explains one device."""
 
     device: DeviceId
-    wants: tuple[Wants, ...]
-    compared: tuple[Compared, ...]
-    done: tuple[StepDone, ...]
+    desired: tuple[Statement, ...]
+    comparison: tuple[Comparison, ...]
+    history: tuple[HistoryEntry, ...]
     next: tuple[str, ...]
     status: DeviceStatus | None
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What an explanation is made of."""
+class ExplanationInputs:
+    """What an explanation is made from."""
 
     desired: Desired
-    evidence: ReportedState
+    reported: ReportedState
     status: DeviceStatus | None
-    daemon: Daemon | None
-    where: Where
+    daemon: DaemonState | None
+    locate: Locate
 
 
-def explain(name: DeviceId, known: Known, now: datetime) -> Explanation:
-    """Follow the chain of a device that Git knows."""
-    desired = known.desired
+def explain(name: DeviceId, inputs: ExplanationInputs, now: datetime) -> Explanation:
+    """Explain a device of the desired state."""
+    desired = inputs.desired
     device = desired.devices[name]
     claim = Claims(desired).of(device)
     rollout = desired.rollouts[claim.rollout] if claim.rollout is not None else None
-    told = known.evidence.gateways.get(claim.gateway) if claim.gateway is not None else None
+    report = inputs.reported.gateways.get(claim.gateway) if claim.gateway is not None else None
     seen = observed(
-        known.evidence, desired, running(known.evidence, desired), now, before=desired, unheard=UnheardPolicy.SILENT
+        inputs.reported,
+        desired,
+        running(inputs.reported, desired),
+        now,
+        before=desired,
+        missing_status=MissingStatus.ASSUME_SILENT,
     )
     reasoned = detailed_plan(desired, seen, now)
     action = next(each for each in reasoned.actions if each.device == name)
-    course = reasoned.evaluations.get(rollout.name) if rollout is not None else None
+    evaluation = reasoned.evaluations.get(rollout.name) if rollout is not None else None
     return Explanation(
         name,
-        tuple(_wants(known, device, rollout, claim.gateway)),
-        tuple(_compared(known, device, rollout, course)),
-        tuple(_done(known)),
-        tuple(_next(known, action, told)),
-        known.status,
+        tuple(_desired(inputs, device, rollout, claim.gateway)),
+        tuple(_comparison(inputs, device, rollout, evaluation)),
+        tuple(_history(inputs)),
+        tuple(_next(inputs, action, report)),
+        inputs.status,
     )
 
 
-def _wants(known: Known, device: Device, rollout: Rollout | None, gateway: GatewayId | None) -> list[Wants]:
-    desired, where = known.desired, known.where
+def _desired(
+    inputs: ExplanationInputs, device: Device, rollout: Rollout | None, gateway: GatewayId | None
+) -> list[Statement]:
+    desired, locate = inputs.desired, inputs.locate
     link = _link(device)
     found = [
-        Wants("Device", device.name, where("Device", device.name), f"is of type {device.type}, reached over {link}"),
-        Wants("DeviceType", device.type, where("DeviceType", device.type), _type_says(desired.types[device.type])),
+        Statement("Device", device.name, locate("Device", device.name), f"has type {device.type}, reached over {link}"),
+        Statement("DeviceType", device.type, locate("DeviceType", device.type), _type_text(desired.types[device.type])),
     ]
     if gateway is None:
-        found.append(Wants("Gateway", "-", "", "no gateway serves it"))
+        found.append(Statement("Gateway", "-", "", "no gateway serves the device"))
     else:
-        found.append(Wants("Gateway", gateway, where("Gateway", gateway, "spec", "selector"), "serves it"))
+        found.append(Statement("Gateway", gateway, locate("Gateway", gateway, "spec", "selector"), "serves the device"))
     if rollout is None:
-        return [*found, Wants("Rollout", "-", "", "no rollout wants anything of it")]
+        return [*found, Statement("Rollout", "-", "", "no rollout selects the device")]
     others = [
         each.name for each in desired.rollouts.values() if each.name != rollout.name and matcher(each.selector)(device)
     ]
-    over = f"; its priority {rollout.priority} goes over {', '.join(sorted(others))}" if others else ""
+    over = f"; its priority {rollout.priority} takes precedence over {', '.join(sorted(others))}" if others else ""
     model = desired.models[rollout.model]
     found += [
-        Wants("Rollout", rollout.name, where("Rollout", rollout.name, "spec", "selector"), f"has it{over}"),
-        Wants("Rollout", rollout.name, where("Rollout", rollout.name, "spec", "model"), f"wants {rollout.model}"),
+        Statement(
+            "Rollout", rollout.name, locate("Rollout", rollout.name, "spec", "selector"), f"selects the device{over}"
+        ),
+        Statement(
+            "Rollout", rollout.name, locate("Rollout", rollout.name, "spec", "model"), f"sets the model {rollout.model}"
+        ),
     ]
     if rollout.suspend:
-        found.append(Wants("Rollout", rollout.name, where("Rollout", rollout.name, "spec", "suspend"), "is suspended"))
-    source = where("Model", model.ref, "spec", "source")
-    found.append(Wants("Model", str(model.ref), source, f"is {model.source.sha256[:12]}"))
-    return [*found, *_parameters(rollout, model, where)]
+        found.append(
+            Statement("Rollout", rollout.name, locate("Rollout", rollout.name, "spec", "suspend"), "is suspended")
+        )
+    source = locate("Model", model.ref, "spec", "source")
+    found.append(Statement("Model", str(model.ref), source, f"has the source {short(model.source.sha256)}"))
+    return [*found, *_parameters(rollout, model, locate)]
 
 
-def _parameters(rollout: Rollout, model: Model, where: Where) -> list[Wants]:
+def _parameters(rollout: Rollout, model: Model, locate: Locate) -> list[Statement]:
     found = []
     for key, value in sorted({**model.parameters, **rollout.parameters}.items()):
         of_rollout = key in rollout.parameters
         kind, name = ("Rollout", rollout.name) if of_rollout else ("Model", str(model.ref))
         at: Hashable = rollout.name if of_rollout else model.ref
-        over = f", over the model's {model.parameters[key]}" if of_rollout and key in model.parameters else ""
-        found.append(Wants(kind, name, where(kind, at, "spec", "parameters", key), f"wants {key} {value}{over}"))
+        over = f", overriding the model's {model.parameters[key]}" if of_rollout and key in model.parameters else ""
+        found.append(Statement(kind, name, locate(kind, at, "spec", "parameters", key), f"sets {key} to {value}{over}"))
     return found
 
 
-def _type_says(kind: DeviceType) -> str:
-    return f"has a slot of {kind.slot_bytes:,} and an arena of {kind.arena_bytes:,} bytes; updates: {kind.updates}"
+def _type_text(kind: DeviceType) -> str:
+    return (
+        f"has a slot of {kind.slot_bytes:,} bytes and an arena of {kind.arena_bytes:,} bytes; updates: {kind.updates}"
+    )
 
 
 def _link(device: Device) -> str:
@@ -170,89 +186,94 @@ def _link(device: Device) -> str:
             return "MQTT"
 
 
-def _compared(
-    known: Known, device: Device, rollout: Rollout | None, course: RolloutEvaluation | None
-) -> list[Compared]:
-    status = known.status
+def _comparison(
+    inputs: ExplanationInputs, device: Device, rollout: Rollout | None, evaluation: RolloutEvaluation | None
+) -> list[Comparison]:
+    status = inputs.status
     if rollout is None:
         return []
-    runs = (status.model or status.running or "nothing") if status is not None else "not told"
+    runs = (status.model or status.running or "nothing") if status is not None else "not reported"
     same = runs == str(rollout.model) if status is not None else None
-    found = [Compared("model", str(rollout.model), runs, same)]
-    kind, needs = known.desired.types[device.type], known.desired.models[rollout.model].needs
-    room = (("slot", needs.slot_bytes, kind.slot_bytes), ("arena", needs.arena_bytes, kind.arena_bytes))
-    for what, need, have in room:
+    found = [Comparison("model", str(rollout.model), runs, same)]
+    kind, needs = inputs.desired.types[device.type], inputs.desired.models[rollout.model].needs
+    limits = (("slot", needs.slot_bytes, kind.slot_bytes), ("arena", needs.arena_bytes, kind.arena_bytes))
+    for what, need, have in limits:
         if need:
-            found.append(Compared(f"{what} bytes", f"{need:,} by the model's word", f"{have:,}", need <= have))
+            found.append(Comparison(f"{what} bytes", f"{need:,} declared by the model", f"{have:,}", need <= have))
     if needs.operators:
         missing = ", ".join(sorted(needs.operators - kind.operators))
-        there = f"lacks {missing}" if missing else "all there"
-        found.append(Compared("operators", ", ".join(sorted(needs.operators)), there, not missing))
-    if course is not None:
-        found += _wave(device, course)
+        there = f"lacks {missing}" if missing else "all present"
+        found.append(Comparison("operators", ", ".join(sorted(needs.operators)), there, not missing))
+    if evaluation is not None:
+        found += _wave(device, evaluation)
     return found
 
 
-def _wave(device: Device, course: RolloutEvaluation) -> list[Compared]:
-    for number, step in enumerate(course.steps, start=1):
+def _wave(device: Device, evaluation: RolloutEvaluation) -> list[Comparison]:
+    for number, step in enumerate(evaluation.steps, start=1):
         if device.name in step.members:
-            state = f"wave {number} of {len(course.steps)} ({step.name})"
-            is_open = number <= course.progress.opened and not course.progress.stopped
-            return [Compared("wave", state, "open" if is_open else "not open", is_open)]
-    return [Compared("wave", "none: it can never have the model", "-", None)]
+            state = f"wave {number} of {len(evaluation.steps)} ({step.name})"
+            is_open = number <= evaluation.progress.opened and not evaluation.progress.stopped
+            return [Comparison("wave", state, "open" if is_open else "not open", is_open)]
+    return [Comparison("wave", "none: the device can never run the model", "-", None)]
 
 
-def _done(known: Known) -> list[StepDone]:
-    status, daemon = known.status, known.daemon
+def _history(inputs: ExplanationInputs) -> list[HistoryEntry]:
+    status, daemon = inputs.status, inputs.daemon
     found = []
     if status is None:
-        return [StepDone(None, "its gateway has told nothing of it yet")]
+        return [HistoryEntry(None, "its gateway has not reported it yet")]
     for each in sorted(status.conditions[1:], key=lambda condition: condition.since):
-        commit = f" at commit {each.observed_commit[:12]}" if each.observed_commit else ""
+        commit = f" at commit {short(each.observed_commit)}" if each.observed_commit else ""
         found.append(
-            StepDone(each.since, f"{each.type} became {each.status.value}{commit}: {each.reason}, {each.message}")
+            HistoryEntry(each.since, f"{each.type} became {each.status.value}{commit}: {each.reason}: {each.message}")
         )
     if daemon is not None:
-        if daemon.ordered:
-            found.append(StepDone(None, f"the last order was {daemon.ordered}"))
-        found += [StepDone(None, f"{digest[:12]} failed on it: {why}") for digest, why in daemon.failures.items()]
+        if daemon.last_order:
+            found.append(HistoryEntry(None, f"the last order: {daemon.last_order}"))
+        found += [
+            HistoryEntry(None, f"{short(digest)} failed on the device: {why}")
+            for digest, why in daemon.failures.items()
+        ]
         if daemon.seen_at is not None:
-            found.append(StepDone(daemon.seen_at, "reported last"))
+            found.append(HistoryEntry(daemon.seen_at, "last report"))
     return found
 
 
-def _next(known: Known, action: Action, told: GatewayReport | None) -> list[str]:
-    """Say what happens next: what the gateway does by its own word, and what this commit will have it do."""
+def _next(inputs: ExplanationInputs, action: Action, report: GatewayReport | None) -> list[str]:
+    """Return what happens next: what the gateway reports, or what it would do with this commit."""
     found = []
-    daemon, status = known.daemon, known.status
+    daemon, status = inputs.daemon, inputs.status
     if daemon is not None and daemon.in_progress:
-        found.append(f"under way: {daemon.in_progress}")
+        found.append(f"in progress: {daemon.in_progress}")
     if daemon is not None and daemon.waiting:
-        found.append(f"will be tried again: {daemon.waiting}")
-    if daemon is not None and not daemon.working:
-        found.append("no daemon works on this gateway at the moment: nothing happens until it does")
-    commit = known.desired.commit
-    if told is None:
-        found.append(f"its gateway has committed no status; by commit {commit[:12]} it would: {_words(action)}")
-    elif told.commit != commit:
-        enforced = told.commit[:12] or "nothing"
-        found.append(f"gateway {told.gateway} enforces {enforced}; with {commit[:12]} it would: {_words(action)}")
+        found.append(f"waiting to retry: {daemon.waiting}")
+    if daemon is not None and not daemon.running:
+        found.append("the daemon of this gateway is not running: nothing happens until it starts")
+    commit = inputs.desired.commit
+    if report is None:
+        found.append(f"its gateway has committed no status; with commit {short(commit)} it would: {_describe(action)}")
+    elif report.commit != commit:
+        enforced = short(report.commit) if report.commit else "nothing"
+        found.append(
+            f"gateway {report.gateway} enforces {enforced}; with {short(commit)} it would: {_describe(action)}"
+        )
     elif status is not None:
         latest = next((each for each in status.conditions if each.type == "UpToDate"), status.ready)
         done = latest.status is Status.TRUE
-        found.append("nothing, until Git changes" if done else f"{latest.reason}: {latest.message}")
+        found.append("no change until Git changes" if done else f"{latest.reason}: {latest.message}")
     else:
-        found.append(_words(action))
+        found.append(_describe(action))
     return found
 
 
-def _words(action: Action) -> str:
+def _describe(action: Action) -> str:
     if isinstance(action, NoChange):
-        return f"nothing to do: {action.why}"
+        return f"no change: {action.why}"
     kind = type(action).__name__
     return f"{kind.lower()}: {action.why}"
 
 
 def rollout_of(desired: Desired, name: DeviceId) -> RolloutId | None:
-    """Name the rollout that has a device."""
+    """Return the rollout that selects a device."""
     return Claims(desired).of(desired.devices[name]).rollout

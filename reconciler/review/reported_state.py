@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What gateways committed of their devices, as the observed state that planning takes.
+"""The status that gateways commit, converted to the observed state that the planner takes.
 
-A status file tells no moment of the last report, for it would change all the time. So a device that counts as
-reporting has just reported. Where it tells no parameters (a release before told none), what runs a rollout's model
-has those that were wanted of it.
+A status file has no time of the last report, because it would change all the time. So a device with a true
+`Reporting` condition counts as having just reported. A status without parameters (from an earlier release) stands
+for the desired parameters if the device runs the model of its rollout.
 """
 
 from __future__ import annotations
@@ -42,43 +42,43 @@ from reconciler.report.rollout_status import RolloutStatus
 from reconciler.report.status_files import read_gateway_file
 from reconciler.report.status_scan import StatusScan, UnreadableStatus, scan_status
 
-LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # since when an assumed device is confirmed: it has soaked
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # confirmation time of an assumed device: its soak is over
 
-DEVICES = "devices/"  # what a status branch holds (reconciler.engine.status.renderer)
+DEVICES = "devices/"  # the layout of a status branch (reconciler.engine.status.renderer)
 ROLLOUTS = "rollouts/"
 GATEWAY = "gateway.yaml"
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayReport:
-    """The status of one gateway, as it was committed."""
+    """The status that one gateway committed."""
 
     gateway: GatewayId
-    at: datetime | None = None  # when it was committed, in its own words
-    commit: str = ""  # that it enforces
+    at: datetime | None = None  # commit time, by the gateway's own clock
+    commit: str = ""  # which it enforces
     ready: str = ""  # the reason of its Ready condition
     message: str = ""
     devices: tuple[StatusScan, ...] = ()
     rollouts: tuple[RolloutStatus, ...] = ()
-    unreadable: int = 0  # files that are no status
+    unreadable: int = 0  # files that are not a status
     files: Mapping[str, bytes] = field(default_factory=dict)  # as they were committed
 
 
 @dataclass(frozen=True, slots=True)
 class ReportedState:
-    """All that is known of a fleet without asking anybody."""
+    """The committed status of all gateways of a fleet."""
 
     gateways: Mapping[GatewayId, GatewayReport] = field(default_factory=dict)
 
     @property
     def devices(self) -> dict[DeviceId, StatusScan]:
-        """Return every device's status; of a device that two gateways tell of, the newest word counts."""
-        ordered = sorted(self.gateways.values(), key=lambda told: (told.at is not None, told.at, told.gateway))
-        return {each.device: each for told in ordered for each in told.devices}
+        """Return the status of every device; if two gateways report one, the newest report counts."""
+        ordered = sorted(self.gateways.values(), key=lambda each: (each.at is not None, each.at, each.gateway))
+        return {status.device: status for each in ordered for status in each.devices}
 
 
-def told_by(gateway: GatewayId, files: Mapping[str, bytes], at: datetime | None = None) -> GatewayReport:
-    """Read the files of one gateway's status; what is no status is counted, and nothing else is lost for it."""
+def parse_gateway_report(gateway: GatewayId, files: Mapping[str, bytes], at: datetime | None = None) -> GatewayReport:
+    """Read the status files of one gateway. Files that are not a status are counted and skipped."""
     devices: list[StatusScan] = []
     rollouts: list[RolloutStatus] = []
     unreadable = 0
@@ -100,135 +100,141 @@ def told_by(gateway: GatewayId, files: Mapping[str, bytes], at: datetime | None 
     return GatewayReport(gateway, at, commit, ready, message, tuple(devices), tuple(rollouts), unreadable, files)
 
 
-def model_of(told: StatusScan) -> ModelRef | None:
-    """Name the model that a device runs, where its gateway knew it."""
-    if told.model is None:
+def model_of(status: StatusScan) -> ModelRef | None:
+    """Return the model that a device runs, if its gateway knew it."""
+    if status.model is None:
         return None
-    name, _, version = told.model.rpartition("@")
+    name, _, version = status.model.rpartition("@")
     return ModelRef(name, Version(version)) if name else None
 
 
-def running(evidence: ReportedState, desired: Desired, unlike: Iterable[ModelRef] = ()) -> dict[ArtifactKey, Artifact]:
-    """Find the packs that devices run already: their digests tell them, the model's own words what they need.
+def running(
+    reported: ReportedState, desired: Desired, except_models: Iterable[ModelRef] = ()
+) -> dict[ArtifactKey, Artifact]:
+    """Return the packs that devices run: the digest from the status, the requirements from the model document.
 
-    A model that is `unlike` what it was when they got it is left out.
+    `except_models` are those whose document has changed since devices received them.
     """
-    left_out = frozenset(unlike)
+    left_out = frozenset(except_models)
     found: dict[ArtifactKey, Artifact] = {}
-    for name, told in evidence.devices.items():
-        device, ref = desired.devices.get(name), model_of(told)
-        if device is None or ref is None or told.running is None or ref in left_out:
+    for name, status in reported.devices.items():
+        device, ref = desired.devices.get(name), model_of(status)
+        if device is None or ref is None or status.running is None or ref in left_out:
             continue
         pair = (ref, device.type)
         if pair not in found and ref in desired.models:
-            found[pair] = _artifact(pair, told.running, desired.models[ref])
+            found[pair] = _artifact(pair, status.running, desired.models[ref])
     return found
 
 
-class UnheardPolicy(Enum):
-    """What a device counts as whose gateway never told anything."""
+class MissingStatus(Enum):
+    """What to assume about a device whose gateway has committed no status."""
 
-    SETTLED = "settled"  # where the base wants it: what a change does to it shows
-    NEW = "new"  # just reported for the first time, running nothing
-    SILENT = "silent"  # never heard
+    ASSUME_DESIRED = "desired"  # it runs what the base wants, so that the effect of a change shows
+    ASSUME_NEW = "new"  # it has just reported for the first time and runs nothing
+    ASSUME_SILENT = "silent"  # it has never reported
 
 
 def observed(  # noqa: PLR0913 - one parameter for each thing that this depends on
-    evidence: ReportedState,
+    reported: ReportedState,
     desired: Desired,
     artifacts: Mapping[ArtifactKey, Artifact],
     now: datetime,
     *,
     before: Desired,
-    unheard: UnheardPolicy,
+    missing_status: MissingStatus,
 ) -> Observed:
-    """Put the observed state together. `before` is what was wanted when the gateways told this."""
-    return _Reconstruction(desired, before, now, dict(artifacts), unheard).of(evidence)
+    """Reconstruct the observed state. `before` is the desired state at the time of the reports."""
+    return _Reconstruction(desired, before, now, dict(artifacts), missing_status).of(reported)
 
 
 @dataclass(slots=True)
 class _Reconstruction:
-    """The observed state, as it is put together."""
+    """The observed state under construction."""
 
     desired: Desired
     before: Desired
     now: datetime
     artifacts: dict[ArtifactKey, Artifact]
-    unheard: UnheardPolicy
+    missing_status: MissingStatus
     devices: dict[DeviceId, ObservedDevice] = field(default_factory=dict)
     quarantined: set[tuple[DeviceId, Digest]] = field(default_factory=set)
 
-    def of(self, evidence: ReportedState) -> Observed:
+    def of(self, reported: ReportedState) -> Observed:
         claims = Claims(self.before)
-        for name, told in evidence.devices.items():
+        for name, status in reported.devices.items():
             device = self.before.devices.get(name)
-            self._tell(told, device, _wanted(self.before, claims, device) if device is not None else None)
-        now_claims = Claims(self.desired)
-        for name, device in self.desired.devices.items() if self.unheard is not UnheardPolicy.SILENT else ():
-            if name not in self.devices and now_claims.of(device).gateway not in evidence.gateways:
-                earlier = self.before.devices.get(name)
-                self._assume(name, earlier, _wanted(self.before, claims, earlier) if earlier is not None else None)
+            self._add(status, device, _desired_of(self.before, claims, device) if device is not None else None)
+        if self.missing_status is not MissingStatus.ASSUME_SILENT:
+            self._assume_missing(reported, claims)
         return Observed(self.devices, self.artifacts, frozenset(self.quarantined))
 
-    def _tell(self, told: StatusScan, device: Device | None, wanted: _Wanted | None) -> None:
-        reporting = told.conditions.get("Reporting")
-        if reporting is None or reporting.status is Status.UNKNOWN or told.phase is None:
+    def _add(self, status: StatusScan, device: Device | None, desired: _DesiredOfDevice | None) -> None:
+        reporting = status.conditions.get("Reporting")
+        if reporting is None or reporting.status is Status.UNKNOWN or status.phase is None:
             return
         silent_after = timedelta(seconds=self.desired.fleet.silent_after_s)
-        heard = self.now if reporting.status is Status.TRUE else min(self.now, reporting.since) - silent_after
-        up_to_date, trusted = told.conditions.get("UpToDate"), told.conditions.get("Trusted")
+        last_seen = self.now if reporting.status is Status.TRUE else min(self.now, reporting.since) - silent_after
+        up_to_date, trusted = status.conditions.get("UpToDate"), status.conditions.get("Trusted")
         good = up_to_date is not None and up_to_date.status is Status.TRUE
-        self.devices[told.device] = ObservedDevice(
-            last_seen=heard,
-            phase=told.phase,
-            running=told.running,
+        self.devices[status.device] = ObservedDevice(
+            last_seen=last_seen,
+            phase=status.phase,
+            running=status.running,
             confirmed_since=up_to_date.since if good and up_to_date is not None else None,
-            sequence=told.sequence,
-            parameters=_parameters(self.before, told, wanted),
+            sequence=status.sequence,
+            parameters=_parameters(self.before, status, desired),
             cloned=trusted is not None and trusted.reason == "IdentityCloned",
         )
-        if device is not None and wanted is not None and up_to_date is not None and up_to_date.reason == "Quarantined":
-            failed = self._pack((wanted.model, device.type))
+        if device is not None and desired is not None and up_to_date is not None and up_to_date.reason == "Quarantined":
+            failed = self._pack((desired.model, device.type))
             if failed is not None:
-                self.quarantined.add((told.device, failed))
+                self.quarantined.add((status.device, failed))
 
-    def _assume(self, name: DeviceId, earlier: Device | None, wanted: _Wanted | None) -> None:
-        """Nobody told of this device: it counts as being where the base wants it, and a new one as having reported."""
-        if earlier is None or wanted is None or self.unheard is UnheardPolicy.NEW:
+    def _assume_missing(self, reported: ReportedState, claims: Claims) -> None:
+        claims_now = Claims(self.desired)
+        for name, device in self.desired.devices.items():
+            if name not in self.devices and claims_now.of(device).gateway not in reported.gateways:
+                earlier = self.before.devices.get(name)
+                self._assume(name, earlier, _desired_of(self.before, claims, earlier) if earlier is not None else None)
+
+    def _assume(self, name: DeviceId, earlier: Device | None, desired: _DesiredOfDevice | None) -> None:
+        """Assume that a device without a status runs what the base wants, and that a new device has just reported."""
+        if earlier is None or desired is None or self.missing_status is MissingStatus.ASSUME_NEW:
             self.devices[name] = ObservedDevice(self.now, Phase.IDLE, None)
             return
         kind = self.before.types[earlier.type]
-        ref: ModelRef | None = wanted.model
-        parameters = wanted.parameters
-        if kind.updates is Updates.NONE and wanted.model not in kind.prebaked:
+        ref: ModelRef | None = desired.model
+        parameters = desired.parameters
+        if kind.updates is Updates.NONE and desired.model not in kind.prebaked:
             ref, parameters = next(iter(kind.prebaked), None), {}
         running = None
         if ref is not None:
-            running = self._pack((ref, earlier.type)) or _stand_in((ref, earlier.type))
+            running = self._pack((ref, earlier.type)) or _placeholder((ref, earlier.type))
         self.devices[name] = ObservedDevice(
             self.now, Phase.CONFIRMED, running, confirmed_since=LONG_AGO, parameters=parameters
         )
 
     def _pack(self, pair: ArtifactKey) -> Digest | None:
-        """Name a pack that no status names; None where the model is another by now."""
+        """Return the digest of a pack that no status names; None if the model has changed since."""
         model = self.desired.models.get(pair[0])
         if model is None or _substance(model) != _substance(self.before.models.get(pair[0])):
             return None
         if pair not in self.artifacts:
-            self.artifacts[pair] = _artifact(pair, _stand_in(pair), model)
+            self.artifacts[pair] = _artifact(pair, _placeholder(pair), model)
         return self.artifacts[pair].digest
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What a revision wants of one device."""
+class _DesiredOfDevice:
+    """The desired state of one device."""
 
     model: ModelRef
     parameters: Parameters
 
 
 def changed_models(before: Desired, after: Desired) -> frozenset[ModelRef]:
-    """Name the models whose version stayed and whose substance did not: what runs by that name is another."""
+    """Return the models that changed under the same version: what runs by that name is another model."""
     return frozenset(
         ref
         for ref, model in after.models.items()
@@ -240,23 +246,23 @@ def _substance(model: Model | None) -> object:
     return model and (model.source, model.quantize, model.train, model.decide, model.inputs, model.outputs)
 
 
-def _wanted(desired: Desired, claims: Claims, device: Device) -> _Wanted | None:
+def _desired_of(desired: Desired, claims: Claims, device: Device) -> _DesiredOfDevice | None:
     name = claims.of(device).rollout
     if name is None:
         return None
     rollout = desired.rollouts[name]
-    return _Wanted(rollout.model, {**desired.models[rollout.model].parameters, **rollout.parameters})
+    return _DesiredOfDevice(rollout.model, {**desired.models[rollout.model].parameters, **rollout.parameters})
 
 
-def _parameters(desired: Desired, told: StatusScan, wanted: _Wanted | None) -> Parameters:
-    """Tell what a device holds; where nobody said so, what it was given: nobody but its gateway gives it parameters."""
-    if told.parameters is not None:
-        return told.parameters
-    ref = model_of(told)
+def _parameters(desired: Desired, status: StatusScan, wanted: _DesiredOfDevice | None) -> Parameters:
+    """Return the parameters of a device; without a report, those that its gateway gave it."""
+    if status.parameters is not None:
+        return status.parameters
+    ref = model_of(status)
     if wanted is not None and ref == wanted.model:
         return wanted.parameters
     model = desired.models.get(ref) if ref is not None else None
-    return model.parameters if model is not None and told.phase is Phase.CONFIRMED else {}
+    return model.parameters if model is not None and status.phase is Phase.CONFIRMED else {}
 
 
 def _artifact(pair: ArtifactKey, digest: Digest, model: Model) -> Artifact:
@@ -264,6 +270,6 @@ def _artifact(pair: ArtifactKey, digest: Digest, model: Model) -> Artifact:
     return Artifact(pair[0], pair[1], digest, needs.slot_bytes, needs.arena_bytes, needs.operators)
 
 
-def _stand_in(pair: ArtifactKey) -> Digest:
-    """Stand for a digest that nobody told."""
+def _placeholder(pair: ArtifactKey) -> Digest:
+    """Return a digest for a pack whose own is not known."""
     return Digest(hashlib.sha256(f"{pair[0]} on {pair[1]}".encode()).hexdigest())

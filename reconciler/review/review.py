@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a change from one revision to another would do, from Git alone."""
+"""What a change from one commit to another would do, from Git alone."""
 
 from __future__ import annotations
 
@@ -21,20 +21,26 @@ from reconciler.model import (
     Observed,
     RolloutId,
     TypeId,
-    short_digest,
 )
 from reconciler.plan import detailed_plan
-from reconciler.review.affected_devices import AffectedDevice, Reach, reach
+from reconciler.review.affected_devices import AffectedDevice, Impact, impact_of
 from reconciler.review.document_diff import DocumentChange, differences
 from reconciler.review.forecast import RolloutReview, review_rollout
-from reconciler.review.reported_state import ReportedState, UnheardPolicy, changed_models, model_of, observed, running
+from reconciler.review.reported_state import (
+    MissingStatus,
+    ReportedState,
+    changed_models,
+    model_of,
+    observed,
+    running,
+)
 from reconciler.review.risks import Risk, risks
-from reconciler.review.transfer_volume import LineTime, Quote, TransferLoad, line_times, loads
+from reconciler.review.transfer_volume import LineTime, PayloadSizer, TransferLoad, line_times, loads
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Whether a model has room on a type of device."""
+    """Whether a model fits a device type."""
 
     model: ModelRef
     type: TypeId
@@ -44,69 +50,69 @@ class Fit:
     arena_needed: int
     arena_bytes: int
     missing: tuple[str, ...]  # operators
-    built: bool  # figures of a pack that is there; else the model's own word, 0 where it says nothing
+    built: bool  # measured on an existing pack; otherwise declared by the model, 0 if undeclared
 
     @property
     def fits(self) -> bool:
-        """Tell whether nothing is short."""
+        """Return whether slot, arena and operators suffice."""
         short = self.slot_needed > self.slot_bytes or self.arena_needed > self.arena_bytes
         return not short and not self.missing
 
 
 @dataclass(frozen=True, slots=True)
-class Obstacle:
-    """Devices that can't be what the head wants, for one reason."""
+class BlockedDevices:
+    """Devices that cannot reach the desired state of the head, for one reason."""
 
     reason: str
     rollout: RolloutId | None
-    why: str  # of the first
+    message: str  # of the first
     devices: tuple[DeviceId, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """All that is told of a change."""
+    """Everything that a review shows."""
 
     before: Desired
     after: Desired
     at: datetime
-    evidence: ReportedState
+    reported: ReportedState
     changes: tuple[DocumentChange, ...]
-    reach: Reach
+    impact: Impact
     rollouts: tuple[RolloutReview, ...]
     loads: tuple[TransferLoad, ...]
     lines: tuple[LineTime, ...]
     fits: tuple[Fit, ...]
     risks: tuple[Risk, ...]
-    obstacles: tuple[Obstacle, ...]
-    waves: Mapping[DeviceId, tuple[int, str]]  # number and name, of the touched devices
+    blocked: tuple[BlockedDevices, ...]
+    waves: Mapping[DeviceId, tuple[int, str]]  # number and name, for the affected devices
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
-    """What is known beside the documents."""
+class ReviewInputs:
+    """What a review uses besides the documents."""
 
-    evidence: ReportedState
+    reported: ReportedState
     built: Mapping[ArtifactKey, Artifact]  # of the head's models, from a build store
-    quote: Quote
-    observed: Observed | None = None  # given by hand; else it is put together from the evidence
+    size: PayloadSizer
+    observed: Observed | None = None  # given explicitly; otherwise reconstructed from the reports
 
 
-def review(before: Desired, after: Desired, sources: Sources, now: datetime) -> Review:
-    """Work out what would be done, to which devices, how long it takes, and what to look at twice."""
-    evidence = sources.evidence
-    was, is_now = _observed(before, after, sources, now)
-    runs = _runs(evidence, was)
-    reached = reach(before, was, after, is_now, now)
-    courses = detailed_plan(after, is_now, now).evaluations
+def review(before: Desired, after: Desired, inputs: ReviewInputs, now: datetime) -> Review:
+    """Determine what would happen to which devices, how long it takes, and what the reviewer should check."""
+    reported = inputs.reported
+    observed_before, observed_after = _observed(before, after, inputs, now)
+    models = _running_models(reported, observed_before)
+    impact = impact_of(before, observed_before, after, observed_after, now)
+    evaluations = detailed_plan(after, observed_after, now).evaluations
     by_rollout: dict[RolloutId, list[AffectedDevice]] = defaultdict(list)
-    for each in reached.touched:
+    for each in impact.affected:
         if each.rollout is not None:
             by_rollout[each.rollout].append(each)
-    found = loads(after, reached.touched, runs, sources.quote)
+    found = loads(after, impact.affected, models, inputs.size)
     reviews = tuple(
         review_rollout(
-            after, after.rollouts[name], before.rollouts.get(name), courses[name], by_rollout[name], found, now
+            after, after.rollouts[name], before.rollouts.get(name), evaluations[name], by_rollout[name], found, now
         )
         for name in sorted(by_rollout)
     )
@@ -114,51 +120,51 @@ def review(before: Desired, after: Desired, sources: Sources, now: datetime) -> 
         device: (number, wave.name)
         for each in reviews
         for number, wave in enumerate(each.waves, start=1)
-        for device in wave.touched
+        for device in wave.affected
     }
     return Review(
         before=before,
         after=after,
         at=now,
-        evidence=evidence,
+        reported=reported,
         changes=differences(before, after),
-        reach=reached,
+        impact=impact,
         rollouts=reviews,
         loads=tuple(found),
         lines=tuple(line_times(after, found)),
-        fits=tuple(_fits(after, reached, sources.built)),
-        risks=tuple(risks(after, before, evidence, reached, reviews, runs)),
-        obstacles=tuple(_obstacles(reached)),
+        fits=tuple(_fits(after, impact, inputs.built)),
+        risks=tuple(risks(after, before, reported, impact, reviews, models)),
+        blocked=tuple(_blocked(impact)),
         waves=waves,
     )
 
 
-def _observed(before: Desired, after: Desired, sources: Sources, now: datetime) -> tuple[Observed, Observed]:
-    """Put together what is, once by the names of each revision: a model of the same name may be another."""
-    if sources.observed is not None:
-        return sources.observed, sources.observed
-    evidence = sources.evidence
-    known = running(evidence, before)
-    other = changed_models(before, after)
-    still = {**running(evidence, after, unlike=other), **sources.built}
-    was = observed(evidence, before, known, now, before=before, unheard=UnheardPolicy.SETTLED)
-    return was, observed(evidence, after, still, now, before=before, unheard=UnheardPolicy.SETTLED)
+def _observed(before: Desired, after: Desired, inputs: ReviewInputs, now: datetime) -> tuple[Observed, Observed]:
+    """Return the observed state for each commit: a model name can mean another model in the other commit."""
+    if inputs.observed is not None:
+        return inputs.observed, inputs.observed
+    reported = inputs.reported
+    known = running(reported, before)
+    changed = changed_models(before, after)
+    unchanged = {**running(reported, after, except_models=changed), **inputs.built}
+    first = observed(reported, before, known, now, before=before, missing_status=MissingStatus.ASSUME_DESIRED)
+    return first, observed(reported, after, unchanged, now, before=before, missing_status=MissingStatus.ASSUME_DESIRED)
 
 
-def _runs(evidence: ReportedState, was: Observed) -> dict[DeviceId, ModelRef]:
-    by_digest = {short_digest(artifact.digest): artifact.model for artifact in was.artifacts.values()}
-    runs = {
-        name: by_digest[short_digest(seen.running)]
-        for name, seen in was.devices.items()
-        if seen.running is not None and short_digest(seen.running) in by_digest
+def _running_models(reported: ReportedState, seen_before: Observed) -> dict[DeviceId, ModelRef]:
+    by_digest = {artifact.digest[:32]: artifact.model for artifact in seen_before.artifacts.values()}
+    found = {
+        name: by_digest[seen.running[:32]]
+        for name, seen in seen_before.devices.items()
+        if seen.running is not None and seen.running[:32] in by_digest
     }
-    return {**runs, **{name: ref for name, each in evidence.devices.items() if (ref := model_of(each)) is not None}}
+    return {**found, **{name: ref for name, each in reported.devices.items() if (ref := model_of(each)) is not None}}
 
 
-def _fits(desired: Desired, reached: Reach, built: Mapping[ArtifactKey, Artifact]) -> list[Fit]:
-    """Compare what each model needs with what each type has, for the types that the change touches."""
+def _fits(desired: Desired, impact: Impact, built: Mapping[ArtifactKey, Artifact]) -> list[Fit]:
+    """Compare what each model requires with what each affected device type has."""
     counts: dict[ArtifactKey, int] = defaultdict(int)
-    for each in reached.touched:
+    for each in impact.affected:
         if each.rollout is not None:
             counts[desired.rollouts[each.rollout].model, desired.devices[each.device].type] += 1
     found = []
@@ -184,17 +190,17 @@ def _fits(desired: Desired, reached: Reach, built: Mapping[ArtifactKey, Artifact
     return found
 
 
-def _obstacles(reached: Reach) -> list[Obstacle]:
-    """Put together the devices that can't, by reason and rollout; the most devices first."""
+def _blocked(impact: Impact) -> list[BlockedDevices]:
+    """Group the blocked devices by reason and rollout, the largest group first."""
     groups: dict[tuple[str, RolloutId | None, str], list[Blocked | Hold]] = defaultdict(list)
-    for each in reached.touched:
+    for each in impact.affected:
         action = each.action
         if isinstance(action, Blocked | Hold):
-            # A moment in its words would make a group of each silent device.
-            words = "" if isinstance(action, Blocked) and action.reason is BlockedReason.SILENT else action.why
-            groups[action.reason.value, each.rollout, words].append(action)
+            # The timestamp in the message would put each silent device into a group of its own.
+            message = "" if isinstance(action, Blocked) and action.reason is BlockedReason.SILENT else action.why
+            groups[action.reason.value, each.rollout, message].append(action)
     found = [
-        Obstacle(code, rollout, members[0].why, tuple(each.device for each in members))
+        BlockedDevices(code, rollout, members[0].why, tuple(each.device for each in members))
         for (code, rollout, _), members in groups.items()
     ]
     return sorted(found, key=lambda each: (-len(each.devices), each.reason, each.devices))

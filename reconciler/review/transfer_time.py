@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long bytes travel: fitted to what `make bench-serial` measures (docs/links.md), so estimates, and said to be.
+"""How long transfers take: estimates, fitted to what `make bench-serial` measures (docs/links.md).
 
-A serial byte is ten bits on the wire. A device costs an exchange (question, report, envelope, stage, confirmation)
-and its payload in blocks, each with a frame around it. The line is half duplex and shared: devices add up.
+A serial byte is ten bits on the wire. A device costs one exchange (question, report, envelope, stage, confirmation)
+and its payload in framed blocks. The line is half duplex and shared, so the times of its devices add up.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from reconciler.model import Desired, Device, Gateway, GatewayId, MaintenanceWin
 from reconciler.plan.rollout.windows import window_state
 
 BITS_A_BYTE = 10  # a start bit, eight of data, a stop bit
-EXCHANGE_BYTES = 660  # all that is said beside the payload: 2.87 s at 2400 baud, with the turn-arounds
+EXCHANGE_BYTES = 660  # everything besides the payload: 2.87 s at 2400 baud, including the turn-arounds
 EXCHANGE_S = 0.12  # turn-arounds
-ENVELOPE_BYTES = 300  # as large as one without a delegation gets; a device holds its gateway's (docs/specs/envelope.md)
+ENVELOPE_BYTES = 300  # the largest without a delegation, which the device already holds (docs/specs/envelope.md)
 BLOCK_BYTES = best_block_bytes(PRIOR_ERRORS / PRIOR_BITS, 1024)
-OPENINGS_TRIED = 400  # of windows, before "not within a year or so"
+WINDOWS_TRIED = 400  # before giving up: more than a year of daily windows
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ReviewLine:
-    """What devices share on the way: a serial line of a gateway, or its broker."""
+    """The medium that devices share: a serial line of a gateway, or its broker."""
 
     gateway: GatewayId
     port: str  # empty: MQTT
@@ -37,7 +37,7 @@ class ReviewLine:
 
 
 def line_of(device: Device, gateway: GatewayId) -> ReviewLine:
-    """Name what a device is reached over."""
+    """Return the line that reaches a device."""
     match device.link:
         case SerialAddress(port=port, baud=baud):
             return ReviewLine(gateway, port, baud)
@@ -46,7 +46,7 @@ def line_of(device: Device, gateway: GatewayId) -> ReviewLine:
 
 
 def device_s(line: ReviewLine, payload_bytes: int) -> float | None:
-    """Estimate how long one device has a serial line; None for MQTT, where no line is held."""
+    """Estimate how long one device occupies a serial line; None for MQTT, which is not exclusive."""
     if not line.baud:
         return None
     blocks = math.ceil(payload_bytes / BLOCK_BYTES)
@@ -55,7 +55,7 @@ def device_s(line: ReviewLine, payload_bytes: int) -> float | None:
 
 
 def line_s(line: ReviewLine, gateway: Gateway | None, payloads: Sequence[int]) -> float | None:
-    """Estimate how long all these payloads take on one line; None where nothing limits them."""
+    """Estimate how long these payloads take on one line; None if nothing limits the rate."""
     limit = gateway.limits.bytes_per_second if gateway is not None else None
     total = sum(payloads) + ENVELOPE_BYTES * len(payloads)
     limited_s = total / limit if limit else None
@@ -68,7 +68,7 @@ def line_s(line: ReviewLine, gateway: Gateway | None, payloads: Sequence[int]) -
 def windows_of(
     desired: Desired, rollout: Rollout, gateway: GatewayId | None
 ) -> tuple[tuple[MaintenanceWindow, ...], ...]:
-    """Return the sets of windows that must be open at once, as planning holds to them."""
+    """Return the sets of windows that must be open at the same time, as the planner does."""
     if rollout.critical:
         return ()
     theirs = desired.gateways[gateway].windows if gateway is not None and gateway in desired.gateways else ()
@@ -78,18 +78,18 @@ def windows_of(
 
 @dataclass(frozen=True, slots=True)
 class TransferWindow:
-    """When work ends that goes on only while windows are open."""
+    """When work ends that continues only while windows are open."""
 
-    ends_at: datetime | None  # None: not within the openings that were tried
-    openings: int  # so many windows are needed
+    ends_at: datetime | None  # None: not within the windows that were tried
+    windows: int  # how many are needed
 
 
-def passage(sets: tuple[tuple[MaintenanceWindow, ...], ...], begins_at: datetime, work_s: float) -> TransferWindow:
-    """Spend so many seconds of work in the windows from a moment on."""
+def work_through(sets: tuple[tuple[MaintenanceWindow, ...], ...], begins_at: datetime, work_s: float) -> TransferWindow:
+    """Spend seconds of work in the windows that open from a given time on."""
     now, left = begins_at, timedelta(seconds=work_s)
     used = 0
     was_open = False
-    for _ in range(OPENINGS_TRIED):
+    for _ in range(WINDOWS_TRIED):
         here = window_state(sets, now)
         if not here.is_open:
             was_open = False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must travel: which payload for which devices, over which line, and how long that takes."""
+"""What must be transferred: which payload to which devices, over which line, and how long that takes."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from reconciler.model import (
 from reconciler.review.affected_devices import AffectedDevice
 from reconciler.review.transfer_time import ReviewLine, device_s, line_of, line_s
 
-NOBODY = GatewayId("(no gateway)")
+NO_GATEWAY = GatewayId("(no gateway)")
 
 
 @dataclass(frozen=True, slots=True)
 class PayloadEstimate:
-    """What one device of a sort is sent."""
+    """What one device receives."""
 
-    kind: str  # raw, compressed, patch ..., or what is known instead
+    kind: str  # raw, compressed, patch …, or where the estimate comes from
     size_bytes: int
-    exact: bool  # worked out from packs that are there; else an estimate
+    exact: bool  # computed from existing packs; otherwise an upper bound
 
     def __str__(self) -> str:
         about = "" if self.exact else "≤ "
@@ -38,79 +38,79 @@ class PayloadEstimate:
 
 @dataclass(frozen=True, slots=True)
 class TransferKind:
-    """Devices that get the same bytes."""
+    """The model that devices run and the one that they receive: these devices get the same bytes."""
 
-    held: ModelRef | None  # what they run, where that is known
-    wanted: ModelRef
+    running: ModelRef | None  # None: unknown
+    desired: ModelRef
     type: TypeId
 
 
-Quote = Callable[[TransferKind], PayloadEstimate | None]  # None: no pack is there to tell it
-ENVELOPE = PayloadEstimate("envelope alone", 0, exact=True)
+PayloadSizer = Callable[[TransferKind], PayloadEstimate | None]  # None: there is no pack to measure
+ENVELOPE = PayloadEstimate("envelope only", 0, exact=True)
 
 
 @dataclass(frozen=True, slots=True)
 class TransferLoad:
-    """All devices on one line that get the same bytes."""
+    """All devices on one line that receive the same bytes."""
 
     line: ReviewLine
-    sort: TransferKind | None  # None: an envelope alone
+    kind: TransferKind | None  # None: an envelope only
     payload: PayloadEstimate
     devices: tuple[DeviceId, ...]
 
     @property
     def each_s(self) -> float | None:
-        """Estimate the time that one device takes; None where no line is held."""
+        """Estimate the time for one device; None for MQTT."""
         return device_s(self.line, self.payload.size_bytes)
 
 
 def loads(
-    desired: Desired, touched: Iterable[AffectedDevice], runs: Mapping[DeviceId, ModelRef], quote: Quote
+    desired: Desired, affected: Iterable[AffectedDevice], running: Mapping[DeviceId, ModelRef], size: PayloadSizer
 ) -> list[TransferLoad]:
-    """Put devices together that get the same over the same line."""
+    """Group devices that receive the same bytes over the same line."""
     groups: dict[tuple[ReviewLine, TransferKind | None], list[DeviceId]] = defaultdict(list)
-    for each in touched:
+    for each in affected:
         device = desired.devices[each.device]
-        line = line_of(device, each.gateway or NOBODY)
+        line = line_of(device, each.gateway or NO_GATEWAY)
         match each.action:
             case Install(model=model):
-                groups[line, TransferKind(runs.get(each.device), model, device.type)].append(each.device)
+                groups[line, TransferKind(running.get(each.device), model, device.type)].append(each.device)
             case ActivatePrebaked() | Configure():
                 groups[line, None].append(each.device)
             case _:
                 pass
     known: dict[TransferKind, PayloadEstimate] = {}
     found = []
-    for (line, sort), devices in groups.items():
-        payload = ENVELOPE if sort is None else known.get(sort)
-        if payload is None and sort is not None:
-            payload = known[sort] = quote(sort) or estimated(desired, sort)
-        found.append(TransferLoad(line, sort, payload or ENVELOPE, tuple(devices)))
-    return sorted(found, key=lambda load: (load.line, str(load.sort)))
+    for (line, kind), devices in groups.items():
+        payload = ENVELOPE if kind is None else known.get(kind)
+        if payload is None and kind is not None:
+            payload = known[kind] = size(kind) or estimated(desired, kind)
+        found.append(TransferLoad(line, kind, payload or ENVELOPE, tuple(devices)))
+    return sorted(found, key=lambda load: (load.line, str(load.kind)))
 
 
-def estimated(desired: Desired, sort: TransferKind) -> PayloadEstimate:
-    """Say what is known before a build: no more than the model says that it needs, else than the slot holds."""
-    needs = desired.models[sort.wanted].needs.slot_bytes
+def estimated(desired: Desired, kind: TransferKind) -> PayloadEstimate:
+    """Bound the size before a build: the slot bytes that the model declares, otherwise the whole slot."""
+    needs = desired.models[kind.desired].needs.slot_bytes
     if needs:
-        return PayloadEstimate("not built, by the model's own word", needs, exact=False)
-    return PayloadEstimate("not built, as large as the slot", desired.types[sort.type].slot_bytes, exact=False)
+        return PayloadEstimate("not built, declared by the model", needs, exact=False)
+    return PayloadEstimate("not built, size of the slot", desired.types[kind.type].slot_bytes, exact=False)
 
 
 @dataclass(frozen=True, slots=True)
 class LineTime:
-    """One line and all that the change sends over it."""
+    """One line, and everything that the change transfers over it."""
 
     line: ReviewLine
     devices: int
     payload_bytes: int
-    each_s: float | None  # of the device that takes longest
-    total_s: float | None  # None: nothing limits it
+    longest_s: float | None  # of the device that takes longest
+    total_s: float | None  # None: nothing limits the rate
     exact: bool
 
 
 def line_times(desired: Desired, found: Iterable[TransferLoad]) -> list[LineTime]:
-    """Add up what shares a line."""
+    """Add up the transfers that share a line."""
     by_line: dict[ReviewLine, list[TransferLoad]] = defaultdict(list)
     for load in found:
         by_line[load.line].append(load)

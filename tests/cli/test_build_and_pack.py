@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet build` and `tinyfleet pack`, as people type them."""
+"""`tinyfleet build` and `tinyfleet pack`."""
 
 from __future__ import annotations
 
@@ -31,14 +31,17 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(cli, [str(argument) for argument in arguments])
 
 
-def test_the_example_builds_and_is_there_the_second_time(tmp_path: Path) -> None:
+def test_the_example_builds_once_and_is_cached(tmp_path: Path) -> None:
     first = run("build", EXAMPLE, "--store", tmp_path, "--quiet")
     assert first.exit_code == 0, first.output
     assert "line-current@1.0.0 for current-serial: built:" in first.output
     assert "auc " in first.output
     again = run("build", "line-current@1.0.0", EXAMPLE, "--store", tmp_path)
-    assert "line-current@1.0.0 for current-serial: had it:" in again.output
+    assert "line-current@1.0.0 for current-serial: cached:" in again.output
     assert "1.1.0" not in again.output
+    (row,) = json.loads(run("build", "line-current@1.0.0", EXAMPLE, "--store", tmp_path, "--output", "json").stdout)
+    assert (row["model"], row["type"], row["result"]) == ("line-current@1.0.0", "current-serial", "cached")
+    assert "auc" in {gate["metric"] for gate in row["gates"]}
 
 
 def test_progress_is_shown(tmp_path: Path) -> None:
@@ -46,7 +49,7 @@ def test_progress_is_shown(tmp_path: Path) -> None:
     assert "line-current@1.0.0 for current-serial: train ..." in result.output
 
 
-def test_one_failure_does_not_stop_the_others_and_is_told(tmp_path: Path) -> None:
+def test_one_failure_does_not_stop_the_others(tmp_path: Path) -> None:
     fleet = tmp_path / "fleet"
     shutil.copytree(EXAMPLE, fleet)
     document = fleet / "models" / "line-current" / "model.yaml"
@@ -58,24 +61,24 @@ def test_one_failure_does_not_stop_the_others_and_is_told(tmp_path: Path) -> Non
     assert "line-current@1.1.0 for current-serial: built:" in result.output
 
 
-def test_a_type_that_lacks_an_operator_is_told(tmp_path: Path) -> None:
+def test_a_missing_operator_is_reported(tmp_path: Path) -> None:
     result = run("build", "line-current@1.0.0", EXAMPLE, "--for", "vibration-wifi", "--store", tmp_path, "--quiet")
     assert result.exit_code == 1
     assert "vibration-wifi lacks the operators TREE_ENSEMBLE" in result.output
 
 
-def test_a_model_that_is_not_there_is_a_wrong_command_line(tmp_path: Path) -> None:
+def test_an_unknown_model_is_a_wrong_command_line(tmp_path: Path) -> None:
     assert run("build", "nothing", EXAMPLE, "--store", tmp_path).exit_code == 2
 
 
-def test_a_repository_with_mistakes_is_not_built(tmp_path: Path) -> None:
+def test_a_repository_with_errors_is_not_built(tmp_path: Path) -> None:
     (tmp_path / "fleet.yaml").write_text("kind: Fleet\n")
     result = run("build", tmp_path, "--store", tmp_path / "store")
     assert result.exit_code == 1
     assert "apiVersion" in result.output
 
 
-def test_a_single_file_becomes_a_pack_that_can_be_looked_into(tmp_path: Path) -> None:
+def test_a_file_becomes_a_pack_that_can_be_inspected(tmp_path: Path) -> None:
     source = EXAMPLE / "models" / "pump-vibration" / "autoencoder-1.1.0.tflite"
     packs = []
     for version, extra in (("old", []), ("new", ["--decide", "reconstruction", "--threshold", 0.002])):
@@ -86,17 +89,22 @@ def test_a_single_file_becomes_a_pack_that_can_be_looked_into(tmp_path: Path) ->
     shown = run("pack", "inspect", packs[1]).output
     assert all(word in shown for word in ("CONV_2D", "WEIGHTS", "HEAD", "arena", "reconstruction", "128"))
     difference = run("pack", "diff", *packs).output
-    assert all(word in difference for word in ("delta", "compressed", "raw"))
-    assert "nothing but an envelope" in run("pack", "diff", packs[0], packs[0]).output
+    assert all(word in difference for word in ("patch", "compressed", "raw"))
+    assert "only an envelope" in run("pack", "diff", packs[0], packs[0]).output
+    sizes = json.loads(run("pack", "diff", *packs, "--output", "json").output)
+    assert not sizes["identical"]
+    assert sizes["payloads"].keys() >= {"patch", "compressed", "raw"}
 
 
 @pytest.mark.parametrize("name", ["forest isolation", "threshold int16", "softmax"])
-def test_every_kind_can_be_looked_into(tmp_path: Path, name: str) -> None:
+def test_every_kind_can_be_inspected(tmp_path: Path, name: str) -> None:
     path = tmp_path / "x.pack"
     path.write_bytes(good_packs()[name])
     result = run("pack", "inspect", path)
     assert result.exit_code == 0
     assert f"{path.stat().st_size} bytes" in result.output
+    sheets = json.loads(run("pack", "inspect", path, "--output", "json").output)
+    assert f"{path.stat().st_size} bytes" in sheets[0]["title"]
 
 
 def test_a_damaged_pack_is_refused(tmp_path: Path) -> None:
@@ -107,7 +115,7 @@ def test_a_damaged_pack_is_refused(tmp_path: Path) -> None:
     assert isinstance(run("pack", "inspect", path).exception, PackMalformed)
 
 
-def test_an_unsupported_operator_says_where_and_what_would_do(tmp_path: Path) -> None:
+def test_an_unsupported_operator_is_named_with_its_replacement(tmp_path: Path) -> None:
     model = Model()
     x, y = model.tensor([1, 4]), model.tensor([1, 4])
     model.operator("DIV", [x, x], [y], table="DivOptions")
@@ -142,7 +150,7 @@ def test_trees_as_json_become_a_pack(tmp_path: Path) -> None:
     [pytest.param(p, marks=pytest.mark.emulator if p is not ExecutionTarget.HOST else ()) for p in ExecutionTarget],
 )
 @pytest.mark.parametrize("name", ["head reconstruction", "forest isolation", "threshold int16"])
-def test_a_pack_runs_on_the_devices_own_engine(tmp_path: Path, name: str, place: ExecutionTarget) -> None:
+def test_a_pack_runs_on_the_device_engine(tmp_path: Path, name: str, place: ExecutionTarget) -> None:
     if not runner_is_built(place):
         pytest.skip("needs `make firmware-runner`")
     data = good_packs()[name]
@@ -170,7 +178,7 @@ def test_inputs_that_do_not_fit_are_refused(tmp_path: Path, rows: np.ndarray) ->
     assert "must hold rows of 32 values from -128 to 127" in str(error)
 
 
-def test_a_document_that_is_no_device_type_is_refused(tmp_path: Path) -> None:
+def test_a_document_of_another_kind_is_refused(tmp_path: Path) -> None:
     source = EXAMPLE / "models" / "pump-vibration" / "autoencoder-1.1.0.tflite"
     error = run("pack", "make", source, "--for", EXAMPLE / "fleet.yaml", "-o", tmp_path / "x").exception
     assert isinstance(error, BuildFailed)

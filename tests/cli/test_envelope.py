@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet envelope` tells people what devices are told."""
+"""`tinyfleet envelope` shows and verifies envelopes."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -35,13 +36,26 @@ def _run(files: Path, line: str) -> Result:
     return CliRunner().invoke(cli, ["envelope", *line.format(d=files).split()])
 
 
-def test_inspect_explains(files: Path) -> None:
+def test_inspect_describes_the_order(files: Path) -> None:
     result = _run(files, "inspect {d}/install.suit")
     assert result.exit_code == 0
     assert f"run the pack of 4096 bytes with SHA-256 {DIGEST.hex()}" in result.output
 
 
-def test_inspect_refuses_what_is_no_envelope(files: Path) -> None:
+def test_inspect_as_json(files: Path) -> None:
+    install = json.loads(_run(files, "inspect {d}/install.suit --output json").output)
+    assert (install["order"], install["size"], install["digest"]) == ("install", 4096, DIGEST.hex())
+    assert install["delegation"] is True
+    configure = json.loads(_run(files, "inspect {d}/configure.suit --output json").output)
+    assert (configure["order"], configure["parameters"], configure["sequence"]) == ("configure", {"0": 7}, 6)
+
+
+def test_verify_as_json(files: Path) -> None:
+    result = _run(files, f"verify {{d}}/install.suit {DEVICE} --output json")
+    assert json.loads(result.output) == {"verdict": "OK", "sequence": 5, "epoch": 4}
+
+
+def test_inspect_refuses_another_file(files: Path) -> None:
     assert isinstance(_run(files, "inspect {d}/root.hex").exception, Refused)
 
 
@@ -60,7 +74,7 @@ def test_inspect_refuses_what_is_no_envelope(files: Path) -> None:
         (f"configure.suit --held {{d}}/held.cwt --running {DIGEST.hex()}", "OK"),
     ],
 )
-def test_verify_says_what_the_device_would(files: Path, options: str, verdict: str) -> None:
+def test_verify_returns_the_verdict_of_the_device(files: Path, options: str, verdict: str) -> None:
     result = _run(files, f"verify {{d}}/{options} {DEVICE}")
     if verdict == "OK":
         assert result.exit_code == 0
@@ -70,5 +84,5 @@ def test_verify_says_what_the_device_would(files: Path, options: str, verdict: s
         assert str(result.exception).startswith(f"{verdict}: ")
 
 
-def test_a_running_digest_that_is_no_digest_is_a_wrong_command_line(files: Path) -> None:
+def test_an_invalid_running_digest_is_a_wrong_command_line(files: Path) -> None:
     assert _run(files, f"verify {{d}}/install.suit --running xyz {DEVICE}").exit_code == 2

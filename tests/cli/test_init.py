@@ -29,8 +29,8 @@ def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(cli, [str(argument) for argument in arguments])
 
 
-def git(where: Path, *words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=where, env=ALONE, check=True, capture_output=True, text=True)
+def git(where: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=where, env=ALONE, check=True, capture_output=True, text=True)
     return done.stdout
 
 
@@ -47,14 +47,14 @@ def key(tmp_path: Path) -> Path:
     return path.with_suffix(".pub")
 
 
-def test_what_is_made_has_no_mistake_and_no_warning(tmp_path: Path) -> None:
+def test_a_new_repository_has_no_errors_and_no_warnings(tmp_path: Path) -> None:
     made = run("init", tmp_path / "plant")
     assert made.exit_code == 0, made.output
     checked = run("validate", "--strict", tmp_path / "plant")
     assert (checked.exit_code, checked.output.splitlines()[0].split(":")[0]) == (0, "valid"), checked.output
 
 
-def test_names_are_those_that_were_given(tmp_path: Path) -> None:
+def test_given_names_are_used(tmp_path: Path) -> None:
     run("init", tmp_path / "x", "--name", "river-works", "--gateway", "hall")
     fleet = desired(tmp_path / "x")
     assert (fleet.fleet.name, list(fleet.gateways)) == ("river-works", [GatewayId("hall")])
@@ -63,7 +63,7 @@ def test_names_are_those_that_were_given(tmp_path: Path) -> None:
     assert "status/hall" in (tmp_path / "x" / "README.md").read_text()
 
 
-def test_the_fleet_is_called_like_its_folder(tmp_path: Path) -> None:
+def test_the_fleet_is_named_after_its_folder(tmp_path: Path) -> None:
     run("init", tmp_path / "mill-7")
     assert desired(tmp_path / "mill-7").fleet.name == "mill-7"
     refused = run("init", tmp_path / "My Fleet")
@@ -72,13 +72,13 @@ def test_the_fleet_is_called_like_its_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", ["Mill", "-mill", "mill-", "mi ll", "m" * 64, ""])
-def test_names_that_git_and_topics_would_not_take(tmp_path: Path, bad: str) -> None:
+def test_invalid_names_are_rejected(tmp_path: Path, bad: str) -> None:
     for option in ("--name", "--gateway"):
         assert run("init", tmp_path / "x", option, bad).exit_code == 2
     assert not (tmp_path / "x").exists()
 
 
-def test_a_folder_with_anything_in_it_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     refused = run("init", tmp_path, "--name", "mill")
     assert refused.exit_code == 1
@@ -96,7 +96,7 @@ def test_a_clone_of_an_empty_repository_is_filled(tmp_path: Path) -> None:
     assert run("validate", "--strict", "--commit", "HEAD", tmp_path / "mill").exit_code == 0
 
 
-def test_commits_are_signed_so_that_the_gateway_takes_them(tmp_path: Path, key: Path) -> None:
+def test_commits_are_signed_for_the_gateway(tmp_path: Path, key: Path) -> None:
     folder = tmp_path / "mill"
     made = run("init", folder, "--signer", f"ada@example.org={key}")
     assert made.exit_code == 0, made.output
@@ -121,18 +121,18 @@ def test_trust_and_keys_stay_out_of_git(tmp_path: Path, key: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", ["ada", "=k.pub", "a da=k.pub", "*=k.pub", "!ada=k.pub", "a,b=k.pub", "ada=missing"])
-def test_signers_that_would_mean_something_else(tmp_path: Path, bad: str) -> None:
+def test_ambiguous_signers_are_rejected(tmp_path: Path, bad: str) -> None:
     assert run("init", tmp_path / "mill", "--signer", bad).exit_code == 2
     assert not (tmp_path / "mill").exists()
 
 
-def test_a_private_key_is_not_taken_for_a_public_one(tmp_path: Path, key: Path) -> None:
+def test_a_private_key_is_rejected(tmp_path: Path, key: Path) -> None:
     refused = run("init", tmp_path / "mill", "--signer", f"ada={key.with_suffix('')}")
     assert refused.exit_code == 2
-    assert "no SSH public key" in refused.output
+    assert "not an SSH public key" in refused.output
 
 
-def test_inside_another_repository_nothing_of_that_is_changed(tmp_path: Path, key: Path) -> None:
+def test_a_surrounding_repository_is_not_changed(tmp_path: Path, key: Path) -> None:
     git(tmp_path, "init", "-q")
     before = (tmp_path / ".git" / "config").read_bytes()
     made = run("init", tmp_path / "fleet", "--signer", f"ada={key}")
@@ -144,11 +144,11 @@ def test_inside_another_repository_nothing_of_that_is_changed(tmp_path: Path, ke
 def test_line_endings_of_data_are_never_converted(tmp_path: Path) -> None:
     folder = tmp_path / "mill"
     run("init", folder)
-    told = git(folder, "check-attr", "text", "models/line-current/normal.csv", "fleet.yaml")
-    assert [line.rsplit(" ", 1)[1] for line in told.splitlines()] == ["unset", "set"]
+    attributes = git(folder, "check-attr", "text", "models/line-current/normal.csv", "fleet.yaml")
+    assert [line.rsplit(" ", 1)[1] for line in attributes.splitlines()] == ["unset", "set"]
 
 
-def test_the_workflows_are_those_of_the_example(tmp_path: Path) -> None:
+def test_the_workflows_are_copied_from_the_example(tmp_path: Path) -> None:
     run("init", tmp_path / "mill")
     for name in (".github/workflows/validate.yml", ".gitlab-ci.yml"):
         assert (tmp_path / "mill" / name).read_bytes() == (ROOT / "fleet-repo-example" / name).read_bytes()

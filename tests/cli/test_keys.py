@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet keys` from the root's first day to a revocation, as people run it."""
+"""`tinyfleet keys`, from the first root key to a revocation."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -21,7 +22,7 @@ SECRET = "correct horse battery staple"  # noqa: S105 - a secret of this test al
 
 
 class Desk:
-    """A directory to work in, and the passphrase in a private file."""
+    """A working directory, and the passphrase in a private file."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -74,12 +75,16 @@ def test_from_first_key_to_revocation(desk: Desk) -> None:
     assert second.gateway_key != first.gateway_key
 
 
-def test_show_tells_what_a_file_is(desk: Desk) -> None:
+def test_show_identifies_a_file(desk: Desk) -> None:
     desk.done(DELEGATE)
-    assert desk.done("show {d}/root/root.pub.pem").startswith("public key ")
-    assert desk.done("show {d}/gw/request.cose").startswith("request of key ")
-    assert "may sign for vendor" in desk.done("show {d}/gw/request.cwt")
-    assert "nothing of it is shown" in desk.refused("show {d}/root/root.key")
+    for name, kind in (
+        ("root/root.pub.pem", "public key"),
+        ("gw/request.cose", "request"),
+        ("gw/request.cwt", "delegation"),
+    ):
+        assert desk.done(f"show {{d}}/{name}").splitlines()[0].split(None, 1) == ["kind", kind]
+        assert json.loads(desk.done(f"show {{d}}/{name} --output json"))["kind"] == kind
+    assert "its content is never shown" in desk.refused("show {d}/root/root.key")
 
 
 def test_a_request_can_be_made_again(desk: Desk) -> None:
@@ -90,6 +95,13 @@ def test_a_request_can_be_made_again(desk: Desk) -> None:
     assert request.read_bytes() == before
     desk.done("gateway request {d}/gw --fleet plant -o {d}/again")
     assert (desk.directory / "again").read_bytes() == before
+
+
+def test_verify_as_json(desk: Desk) -> None:
+    desk.done(DELEGATE + " --not-after 2031-12-31")
+    line = "verify {d}/gw/request.cwt --root {d}/root/root.pub.pem --fleet plant --output json"
+    document = json.loads(desk.done(line))
+    assert (document["epoch"], document["notAfter"]) == (1, "2031-12-31T23:59:59+00:00")
 
 
 def test_verify_refuses_another_root_and_another_fleet(desk: Desk) -> None:
@@ -131,7 +143,7 @@ def test_an_encrypted_gateway_key(desk: Desk) -> None:
     desk.done("gateway request {d}/locked --fleet plant --passphrase-file {p}")
 
 
-def test_the_program_itself_takes_a_descriptor_and_says_one_line(desk: Desk) -> None:
+def test_the_program_reads_a_descriptor_and_prints_one_line(desk: Desk) -> None:
     program = Path(sys.executable).with_name("tinyfleet")
     reading, writing = os.pipe()
     os.write(writing, b"not the passphrase\n")
@@ -149,7 +161,7 @@ def test_no_option_takes_a_passphrase_itself(desk: Desk) -> None:
     assert desk.run("revoke --root {d}/root --fleet plant --passphrase secret").exit_code == 2
 
 
-def test_the_environments_passphrase_is_not_for_a_key_that_a_daemon_starts_with(desk: Desk) -> None:
+def test_the_passphrase_of_the_environment_does_not_encrypt_a_gateway_key(desk: Desk) -> None:
     arguments = ["keys", "gateway", "init", str(desk.directory / "second"), "--fleet", "plant"]
     result = CliRunner().invoke(cli, arguments, env={"TINYFLEET_PASSPHRASE_FILE": str(desk.passphrase)})
     assert result.exit_code == 0, result.output
@@ -157,7 +169,7 @@ def test_the_environments_passphrase_is_not_for_a_key_that_a_daemon_starts_with(
     assert not any(b"ENCRYPTED" in key.read_bytes() for key in (desk.directory / "second").glob("*.key"))
 
 
-def test_who_gives_a_gateways_key_a_passphrase_hears_what_follows(desk: Desk) -> None:
+def test_a_passphrase_for_a_gateway_key_causes_a_warning(desk: Desk) -> None:
     result = desk.run("gateway init {d}/second --fleet plant --passphrase-file {p}")
-    assert "will refuse it" in result.stderr
+    assert "refuses it" in result.stderr
     assert all(b"ENCRYPTED" in key.read_bytes() for key in (desk.directory / "second").glob("*.key"))

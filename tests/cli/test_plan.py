@@ -12,8 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from reconciler.cli import cli
-from reconciler.cli.views.plan_text import FORMATS, Answer
-from reconciler.cli.views.rollout_lines import RolloutLine, progress
+from reconciler.cli.commands.plan import FORMATS
+from reconciler.cli.views.plan_groups import PlanResult
+from reconciler.cli.views.rollout_lines import RolloutLine, rollout_lines
 from reconciler.errors import Invalid, Unusable
 from reconciler.model import (
     ActivatePrebaked,
@@ -57,7 +58,7 @@ def run(*arguments: str | Path) -> Result:
 
 
 def planned(*arguments: str | Path) -> dict[str, Any]:
-    result = run(*arguments, "--format", "json", "--all", "--at", SATURDAY)
+    result = run(*arguments, "--output", "json", "--all", "--at", SATURDAY)
     assert result.exit_code == 0, result.output
     document: dict[str, Any] = json.loads(result.stdout)
     return document
@@ -80,10 +81,10 @@ def test_without_observed_state_every_device_counts_as_new() -> None:
     assert sum(document["counts"].values()) == len(actions) == 12
 
 
-def test_observed_state_and_its_moment_count(tmp_path: Path) -> None:
+def test_observed_state_and_its_time_are_used(tmp_path: Path) -> None:
     report = {"lastSeen": "2026-11-21T07:59:00Z", "phase": "idle"}
     path = observed_file(tmp_path, {"at": "2026-11-21T08:00:00Z", "devices": {"pump-north-1": report, "ghost": report}})
-    result = run(EXAMPLE, "--observed", path, "--format", "json")
+    result = run(EXAMPLE, "--observed", path, "--output", "json")
     document = json.loads(result.stdout)
     assert (document["at"], document["assumed"]) == ("2026-11-21T08:00:00+00:00", False)
     reasons = {action["device"]: action.get("reason") for action in document["actions"]}
@@ -93,13 +94,13 @@ def test_observed_state_and_its_moment_count(tmp_path: Path) -> None:
     assert {action.get("reason") for action in planned(EXAMPLE, "--observed", path)["actions"]} >= {"NotReporting"}
 
 
-def test_yaml_is_read_too(tmp_path: Path) -> None:
+def test_observed_state_can_be_yaml(tmp_path: Path) -> None:
     path = tmp_path / "observed.yaml"
     path.write_text('apiVersion: tinyfleet/v1alpha1\nkind: Observed\nat: "2026-11-21T08:00:00Z"\n', encoding="utf-8")
     assert "2026-11-21 08:00:00 UTC" in run(EXAMPLE, "--observed", path).stdout
 
 
-def test_a_commit_is_planned_without_its_files(tmp_path: Path) -> None:
+def test_a_commit_is_planned_without_a_working_directory(tmp_path: Path) -> None:
     def git(*arguments: str) -> str:
         settings = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
         command = ["git", "-C", str(tmp_path), *settings, *arguments]
@@ -117,15 +118,15 @@ def test_a_commit_is_planned_without_its_files(tmp_path: Path) -> None:
     assert run(tmp_path, "--commit", "no-such-thing").exit_code == 2
 
 
-def test_a_gateway_plans_for_its_own_devices() -> None:
+def test_a_plan_can_be_limited_to_one_gateway() -> None:
     south = planned(EXAMPLE, "--gateway", "hall-south")
     assert {action["device"].split("-")[1] for action in south["actions"]} == {"south"}
     result = run(EXAMPLE, "--gateway", "hall-west")
     assert result.exit_code == 2
-    assert "there is hall-north, hall-south" in result.stderr
+    assert "known gateways: hall-north, hall-south" in result.stderr
 
 
-def test_a_repository_with_mistakes_has_no_plan(tmp_path: Path) -> None:
+def test_a_repository_with_errors_has_no_plan(tmp_path: Path) -> None:
     (tmp_path / "fleet.yaml").write_text("kind: Fleet\n", encoding="utf-8")
     result = run(tmp_path)
     assert result.exit_code == 1
@@ -133,7 +134,7 @@ def test_a_repository_with_mistakes_has_no_plan(tmp_path: Path) -> None:
     assert result.stdout == ""
 
 
-def test_strict_fails_where_a_device_can_not_be_what_git_says(tmp_path: Path) -> None:
+def test_strict_fails_if_a_device_is_blocked(tmp_path: Path) -> None:
     path = observed_file(tmp_path, {"devices": {}})
     assert run(EXAMPLE, "--observed", path).exit_code == 0
     assert run(EXAMPLE, "--observed", path, "--strict").exit_code == 1
@@ -141,14 +142,14 @@ def test_strict_fails_where_a_device_can_not_be_what_git_says(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--at", "noon"], ["--at", "2026-11-21T12:00:00"], ["--format", "xml"], ["nowhere"]]
+    "arguments", [["--at", "noon"], ["--at", "2026-11-21T12:00:00"], ["--output", "xml"], ["nowhere"]]
 )
-def test_a_wrong_command_line_is_told(arguments: Sequence[str]) -> None:
+def test_a_wrong_command_line_exits_with_2(arguments: Sequence[str]) -> None:
     assert run(*arguments).exit_code == 2
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "expected"),
     [
         ("o.json", "{", "not JSON"),
         ("o.json", "[" * 100_000, "not JSON"),
@@ -164,16 +165,16 @@ def test_a_wrong_command_line_is_told(arguments: Sequence[str]) -> None:
         ("o.json", '{"apiVersion": "tinyfleet/v1alpha1", "kind": "Observed", "device": {}}', "did you mean `devices`"),
     ],
 )
-def test_observed_state_with_mistakes_is_refused(tmp_path: Path, name: str, text: str, told: str) -> None:
+def test_observed_state_with_errors_is_refused(tmp_path: Path, name: str, text: str, expected: str) -> None:
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     result = run(EXAMPLE, "--observed", path)
     assert isinstance(result.exception, Invalid)
     assert str(path) in str(result.exception)
-    assert told in str(result.exception)
+    assert expected in str(result.exception)
 
 
-def test_a_file_that_can_not_be_read_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
     assert isinstance(run(EXAMPLE, "--observed", tmp_path / "none.json").exception, Unusable)
 
 
@@ -182,49 +183,49 @@ def test_a_file_that_can_not_be_read_is_told(tmp_path: Path) -> None:
 MANY = fleet([device(number) for number in range(3000)], [EVERYWHERE])
 
 
-def answer() -> Answer:
-    """Three thousand devices, of which one fell silent, each hundredth never reported, and nothing is built."""
+def large_plan() -> PlanResult:
+    """Three thousand devices: one is silent, every hundredth has never reported, and nothing is built."""
     reports = {str(each): seen() for number, each in enumerate(MANY.devices) if number % 100}
     reports["d007"] = seen(last_seen=NOW.replace(hour=3))
-    return Answer(plan(MANY, observe(reports), NOW), Commit("c" * 40), NOW, assumed=False)
+    return PlanResult(plan(MANY, observe(reports), NOW), Commit("c" * 40), NOW, assumed=False)
 
 
 @pytest.mark.parametrize("form", ["text", "markdown"])
 def test_three_thousand_devices_fit_a_screen_exceptions_first(form: str) -> None:
-    told = FORMATS[form](answer(), every=False)
-    assert len(told.splitlines()) < 25
-    assert told.index("NotReporting") < told.index("from build")
-    assert "d000, d100, d1000, d1100, d1200, d1300 and 24 more: has never reported" in told
-    assert "d007: not reporting since 2026-11-21 03:00:00 UTC" in told
-    assert "2,969" in told
+    output = FORMATS[form](large_plan(), every=False)
+    assert len(output.splitlines()) < 25
+    assert output.index("NotReporting") < output.index("from build")
+    assert "d000, d100, d1000, d1100, d1200, d1300 and 24 more: has never reported" in output
+    assert "d007: not reporting since 2026-11-21 03:00:00 UTC" in output
+    assert "2,969" in output
 
 
 @pytest.mark.parametrize("form", ["text", "markdown"])
-def test_every_device_is_told_on_demand(form: str) -> None:
-    lines = FORMATS[form](answer(), every=True).splitlines()
+def test_all_lists_every_device(form: str) -> None:
+    lines = FORMATS[form](large_plan(), every=True).splitlines()
     assert sum("d1234" in line for line in lines) == 1
 
 
-def test_json_leaves_out_what_has_nothing_to_do_unless_asked() -> None:
-    quiet = Answer((NoChange(DeviceId("d1"), "w"),), Commit(""), NOW, assumed=False)
+def test_json_lists_devices_without_a_change_only_on_request() -> None:
+    quiet = PlanResult((NoChange(DeviceId("d1"), "w"),), Commit(""), NOW, assumed=False)
     short, full = (json.loads(FORMATS["json"](quiet, every=every)) for every in (False, True))
-    assert (short["counts"]["nothing"], short["actions"], short["commit"]) == (1, [], None)
-    assert full["actions"] == [{"device": "d1", "action": "nothing", "why": "w"}]
+    assert (short["counts"]["no-change"], short["actions"], short["commit"]) == (1, [], None)
+    assert full["actions"] == [{"device": "d1", "action": "no-change", "message": "w"}]
 
 
 def test_many_different_reasons_are_cut_short() -> None:
     actions = tuple(Blocked(DeviceId(f"d{n}"), None, BlockedReason.SILENT, f"reason {n}") for n in range(9))
-    told = FORMATS["text"](Answer(actions, Commit(""), NOW, assumed=True), every=False)
-    assert "reason 4" in told
-    assert "reason 5" not in told
-    assert "and 4 devices more, each with its own reason" in told
-    assert "No observed state was given" in told
+    output = FORMATS["text"](PlanResult(actions, Commit(""), NOW, assumed=True), every=False)
+    assert "reason 4" in output
+    assert "reason 5" not in output
+    assert "and 4 more devices, each with its own reason" in output
+    assert "No observed state given" in output
 
 
-def test_markup_in_words_stays_words() -> None:
+def test_markup_in_messages_is_escaped() -> None:
     action = Blocked(DeviceId("d1"), None, BlockedReason.SILENT, "<b>*x*</b> | @team #1")
-    told = FORMATS["markdown"](Answer((action,), Commit(""), NOW, assumed=False), every=True)
-    assert "\\<b\\>\\*x\\*\\</b\\> \\| \\@team \\#1" in told
+    output = FORMATS["markdown"](PlanResult((action,), Commit(""), NOW, assumed=False), every=True)
+    assert "\\<b\\>\\*x\\*\\</b\\> \\| \\@team \\#1" in output
 
 
 EACH_KIND = (
@@ -238,16 +239,26 @@ EACH_KIND = (
 
 
 @pytest.mark.parametrize("form", ["text", "markdown"])
-def test_each_kind_of_action_has_its_place(form: str) -> None:
-    told = FORMATS[form](Answer(EACH_KIND, Commit(""), NOW, assumed=False), every=False)
-    assert [told.index(action.why) for action in EACH_KIND] == sorted(told.index(action.why) for action in EACH_KIND)
+def test_kinds_of_action_keep_their_order(form: str) -> None:
+    output = FORMATS[form](PlanResult(EACH_KIND, Commit(""), NOW, assumed=False), every=False)
+    assert [output.index(action.why) for action in EACH_KIND] == sorted(
+        output.index(action.why) for action in EACH_KIND
+    )
 
 
-def test_json_tells_all_there_is() -> None:
-    document = json.loads(FORMATS["json"](Answer(EACH_KIND, Commit(""), NOW, assumed=False), every=True))
-    rows = [{key: value for key, value in row.items() if key not in {"device", "why"}} for row in document["actions"]]
+def test_json_has_every_field() -> None:
+    document = json.loads(FORMATS["json"](PlanResult(EACH_KIND, Commit(""), NOW, assumed=False), every=True))
+    rows = [
+        {key: value for key, value in row.items() if key not in {"device", "message"}} for row in document["actions"]
+    ]
     assert rows == [
-        {"action": "cant", "rollout": "everywhere", "reason": "SlotTooSmall", "shortBy": 512, "also": ["NotReporting"]},
+        {
+            "action": "blocked",
+            "rollout": "everywhere",
+            "reason": "SlotTooSmall",
+            "shortBy": 512,
+            "also": ["NotReporting"],
+        },
         {"action": "hold", "rollout": "everywhere", "reason": "Wave"},
         {
             "action": "install",
@@ -258,52 +269,52 @@ def test_json_tells_all_there_is() -> None:
         },
         {"action": "activate-prebaked", "rollout": "everywhere", "model": "m@1", "parameters": {}},
         {"action": "configure", "rollout": "everywhere", "parameters": {"threshold": 0.7}},
-        {"action": "nothing"},
+        {"action": "no-change"},
     ]
 
 
-def test_a_comment_keeps_to_the_length_that_forges_take() -> None:
+def test_a_comment_fits_the_limit_of_forges() -> None:
     names = [f"device-with-a-name-as-long-as-they-come-{number:06}" for number in range(10_000)]
     actions = tuple(
         Hold(DeviceId(name), RolloutId(f"rollout-{number % 300}"), HoldReason.WAVE, f"why {number % 1500}" * 20)
         for number, name in enumerate(names)
     )
-    told = FORMATS["markdown"](Answer(actions, Commit("c" * 40), NOW, assumed=True), every=False)
-    assert 40_000 < len(told) < 65_536
-    assert told.splitlines()[-1].startswith("- and ")
+    output = FORMATS["markdown"](PlanResult(actions, Commit("c" * 40), NOW, assumed=True), every=False)
+    assert 40_000 < len(output) < 65_536
+    assert output.splitlines()[-1].startswith("- and ")
 
 
 FIRST = replace(EVERYWHERE, name=RolloutId("first"), priority=1, selector=Selector(types=(TINY.name,)))
 PROGRESS = [
     (EVERYWHERE, "m@2, 1 wave; wave 1 (all): 0 of 2 devices done, 2 to go"),
     (replace(EVERYWHERE, suspend=True), "m@2, suspended"),
-    (replace(EVERYWHERE, depends_on=(FIRST.name,)), "m@2, begins when first is complete"),
-    (replace(EVERYWHERE, priority=2, selector=Selector(types=(TINY.name,))), "m@2, none of its devices can take it"),
-    (replace(EVERYWHERE, selector=Selector(types=(SEALED.name,))), "m@2, has no devices"),
+    (replace(EVERYWHERE, depends_on=(FIRST.name,)), "m@2, starts when first is complete"),
+    (replace(EVERYWHERE, priority=2, selector=Selector(types=(TINY.name,))), "m@2, none of its devices can run it"),
+    (replace(EVERYWHERE, selector=Selector(types=(SEALED.name,))), "m@2, no devices"),
 ]
 
 
-@pytest.mark.parametrize(("rollout", "words"), PROGRESS)
-def test_a_plan_tells_how_far_each_rollout_is(rollout: Rollout, words: str) -> None:
+@pytest.mark.parametrize(("rollout", "summary"), PROGRESS)
+def test_a_plan_shows_the_progress_of_each_rollout(rollout: Rollout, summary: str) -> None:
     desired = fleet([device(1), device(2), device(3, TINY.name)], [rollout, FIRST])
     reasoned = detailed_plan(desired, observe({name: seen() for name in ("d001", "d002", "d003")}, *BUILT), NOW)
-    told = {each.rollout: each.words for each in progress(desired, reasoned)}
-    assert told["everywhere"] == words
+    summaries = {each.rollout: each.summary for each in rollout_lines(desired, reasoned)}
+    assert summaries["everywhere"] == summary
 
 
-def test_a_rollout_that_is_over_or_has_stopped_is_told() -> None:
+def test_a_complete_and_a_stopped_rollout() -> None:
     desired = fleet([device(1)], [EVERYWHERE])
     wanted = digest_of(V2, ESP32.name)
     done = detailed_plan(desired, observe({"d001": seen(wanted, parameters={"threshold": 0.5})}, *BUILT), NOW)
-    assert [(each.complete, each.words) for each in progress(desired, done)] == [(True, "m@2, complete")]
+    assert [(each.complete, each.summary) for each in rollout_lines(desired, done)] == [(True, "m@2, complete")]
     observed = replace(observe({"d001": seen()}, *BUILT), quarantined=frozenset({(DeviceId("d001"), wanted)}))
     stopped = detailed_plan(desired, observed, NOW)
-    assert [each.words for each in progress(desired, stopped)] == ["m@2, stopped: 1 failed, 0 allowed"]
+    assert [each.summary for each in rollout_lines(desired, stopped)] == ["m@2, stopped: 1 failed, 0 allowed"]
 
 
 @pytest.mark.parametrize("form", ["text", "markdown"])
-def test_rollouts_under_way_are_told_first_and_many_are_cut_short(form: str) -> None:
-    rollouts = tuple(RolloutLine(f"r{number:02}", "m@1", number != 7, f"words {number}", ()) for number in range(40))
-    told = FORMATS[form](Answer((), Commit(""), NOW, assumed=False, rollouts=rollouts), every=False)
-    assert told.index("words 7") < told.index("words 0")
-    assert "and 10 more" in told
+def test_rollouts_in_progress_come_first_and_long_lists_are_cut(form: str) -> None:
+    rollouts = tuple(RolloutLine(f"r{number:02}", "m@1", number != 7, f"summary {number}", ()) for number in range(40))
+    output = FORMATS[form](PlanResult((), Commit(""), NOW, assumed=False, rollouts=rollouts), every=False)
+    assert output.index("summary 7") < output.index("summary 0")
+    assert "and 10 more" in output

@@ -64,7 +64,7 @@ def _kind(name: str, flash: dict[str, object] | None) -> bytes:
 
 
 class Desk:
-    """A fleet repository, a root's public key and an artifact store."""
+    """A fleet repository, a public root key and an artifact store."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.fleet = folder, folder / "fleet"
@@ -119,7 +119,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 
 def _public_key(region: bytes) -> str:
-    """Read the device's public key out of a region that is sound."""
+    """Read the public key of the device from a valid region."""
     assert zlib.crc32(region[:636]) == int.from_bytes(region[636:640], "little")
     return region[88:120].hex()
 
@@ -143,7 +143,7 @@ def test_a_dry_run_shows_the_map_and_makes_nothing(desk: Desk) -> None:
     assert desk.done("pump-2 {d}/fleet --dry-run").stdout.startswith("0x00000000")
 
 
-def test_a_file_for_its_owner_alone_and_the_patch(desk: Desk) -> None:
+def test_a_private_file_and_the_patch(desk: Desk) -> None:
     patch = desk.done("pump-1 {d}/fleet --output {d}/pump-1.bin").stdout
     path = desk.folder / "pump-1.bin"
     assert path.stat().st_mode & 0o777 == 0o600
@@ -185,8 +185,8 @@ def test_a_chip_and_a_commit(desk: Desk, caplog: pytest.LogCaptureFixture) -> No
         region = bytes(chip.flash.data[0x200000:0x210000])
         assert chip.flash.data[0x210000:0x214000] == b"\xff" * 0x4000
     public = _public_key(region)
-    assert f"its key is {key_id(bytes.fromhex(public)).hex()}" in result.stderr
-    assert result.stdout.split()[1:3] == ["on", "provision/pump-1:"]
+    assert f"key {key_id(bytes.fromhex(public)).hex()}" in result.stderr
+    assert result.stdout.split()[2:4] == ["on", "provision/pump-1;"]
     assert _key_in(desk.git("show", "provision/pump-1:devices.yaml"), "pump-1") == public
     assert _key_in(desk.git("show", "main:devices.yaml"), "pump-1") is None
     assert desk.git("status", "--porcelain") == ""
@@ -196,7 +196,7 @@ def test_a_chip_and_a_commit(desk: Desk, caplog: pytest.LogCaptureFixture) -> No
         assert str(seed) not in said
 
 
-def test_a_cable_that_is_pulled_records_nothing_and_the_command_again(desk: Desk) -> None:
+def test_a_pulled_cable_commits_nothing_and_the_command_can_be_repeated(desk: Desk) -> None:
     desk.committed()
     faults = Faults(pull_cable_at_block=0)
     with Chip("esp32c3", faults=faults) as chip:
@@ -220,7 +220,7 @@ def test_the_wrong_chip_gets_nothing(desk: Desk) -> None:
     assert "flash.chip" in str(error)
 
 
-def test_every_time_another_key(desk: Desk) -> None:
+def test_each_run_creates_another_key(desk: Desk) -> None:
     for name in ("a", "b"):
         desk.done(f"pump-2 {{d}}/fleet --output {{d}}/{name}")
     regions = [(desk.folder / name).read_bytes() for name in ("a", "b")]
@@ -228,15 +228,15 @@ def test_every_time_another_key(desk: Desk) -> None:
     assert regions[0][120:152] != regions[1][120:152]
 
 
-def test_a_device_that_has_a_key_gets_another(desk: Desk) -> None:
+def test_a_provisioned_device_gets_a_new_key(desk: Desk) -> None:
     devices = desk.fleet / "devices.yaml"
     devices.write_text(DEVICES.replace("type: plain", f'type: plain, publicKey: "{"ab" * 32}"'), encoding="utf-8")
     result = desk.done("pump-2 {d}/fleet --output {d}/a")
-    assert "the new one takes its place" in result.stderr
-    assert "ab" * 32 in result.stdout  # as what the patch takes away
+    assert "the new key replaces it" in result.stderr
+    assert "ab" * 32 in result.stdout  # the line that the patch removes
 
 
-def test_what_is_in_the_way_of_the_commit_is_told_before_a_key_is_made(desk: Desk) -> None:
+def test_a_repository_that_cannot_be_committed_to_is_reported_before_a_key_is_created(desk: Desk) -> None:
     error = desk.run("pump-2 {d}/fleet --output {d}/a --commit").exception
     assert isinstance(error, ProposalFailed)
     desk.committed()
@@ -244,11 +244,11 @@ def test_what_is_in_the_way_of_the_commit_is_told_before_a_key_is_made(desk: Des
         file.write("# more\n")
     error = desk.run("pump-2 {d}/fleet --output {d}/a --commit").exception
     assert isinstance(error, ProposalFailed)
-    assert "not committed yet" in str(error)
+    assert "uncommitted changes" in str(error)
     assert not (desk.folder / "a").exists()
 
 
-def test_what_can_not_be_edited_is_told_before_a_key_is_made(desk: Desk) -> None:
+def test_a_file_that_cannot_be_edited_is_reported_before_a_key_is_created(desk: Desk) -> None:
     devices = desk.fleet / "devices.yaml"
     block = '  link: {serial: {port: "/dev/line", baud: 2400, address: 7}}\n  type: |-\n    sensor\n---\n'
     devices.write_text(re.sub(r"  type: sensor(.|\n)*?---\n", lambda _: block, DEVICES), encoding="utf-8")
@@ -256,7 +256,7 @@ def test_what_can_not_be_edited_is_told_before_a_key_is_made(desk: Desk) -> None
     assert not (desk.folder / "a").exists()
 
 
-def test_a_map_that_can_not_be_is_told_before_a_key_is_made(desk: Desk) -> None:
+def test_an_impossible_flash_map_is_reported_before_a_key_is_created(desk: Desk) -> None:
     small = {**FLASH, "provisioned": {"offset": 0x20F000, "bytes": 0x2000}}
     (desk.fleet / "types.yaml").write_bytes(_kind("sensor", small) + b"---\n" + _kind("plain", None))
     for line in ("--dry-run", "--output {d}/a"):
@@ -266,7 +266,7 @@ def test_a_map_that_can_not_be_is_told_before_a_key_is_made(desk: Desk) -> None:
     assert not (desk.folder / "a").exists()
 
 
-def test_a_patch_for_a_file_without_a_last_line_end(desk: Desk) -> None:
+def test_a_patch_for_a_file_without_final_newline(desk: Desk) -> None:
     devices = desk.fleet / "devices.yaml"
     devices.write_text(DEVICES.rstrip("\n"), encoding="utf-8")
     patch = desk.done("pump-2 {d}/fleet --output {d}/a").stdout
@@ -284,18 +284,18 @@ def test_a_patch_for_a_file_without_a_last_line_end(desk: Desk) -> None:
         "pump-9 {d}/fleet --dry-run",
     ],
 )
-def test_command_lines_that_say_too_little_or_too_much(desk: Desk, line: str) -> None:
+def test_incomplete_or_contradictory_command_lines(desk: Desk, line: str) -> None:
     assert desk.run(line).exit_code == 2
 
 
-def test_the_roots_key_must_be_given(desk: Desk) -> None:
+def test_the_root_key_is_required(desk: Desk) -> None:
     result = CliRunner().invoke(cli, ["provision", "pump-1", str(desk.fleet), "--output", os.devnull])
     assert result.exit_code == 2
-    assert "--root is missing" in result.output
+    assert "--root is required" in result.output
 
 
-def test_a_repository_with_mistakes(desk: Desk) -> None:
+def test_a_repository_with_errors(desk: Desk) -> None:
     (desk.fleet / "gateway.yaml").unlink()
     error = desk.run("pump-1 {d}/fleet --dry-run").exception
     assert isinstance(error, Invalid)
-    assert "has mistakes" in str(error)
+    assert "has errors" in str(error)

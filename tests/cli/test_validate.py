@@ -70,12 +70,12 @@ def test_text_has_a_line_for_each_problem(fleet: Path) -> None:
     assert done.stderr == "2 errors, 1 warning\n"
 
 
-def test_json_is_for_machines(fleet: Path) -> None:
+def test_json_has_the_fields_of_a_problem(fleet: Path) -> None:
     spoil(fleet)
-    done = run("validate", fleet, "--format", "json")
-    told = json.loads(done.stdout)
-    assert (done.exit_code, told["valid"]) == (1, False)
-    first = told["problems"][0]
+    done = run("validate", fleet, "--output", "json")
+    document = json.loads(done.stdout)
+    assert (done.exit_code, document["valid"]) == (1, False)
+    first = document["problems"][0]
     assert (first["severity"], first["rule"], first["line"], first["jsonPath"]) == (
         "error",
         "unresolved-reference",
@@ -86,7 +86,7 @@ def test_json_is_for_machines(fleet: Path) -> None:
 
 def test_github_gets_workflow_commands(fleet: Path) -> None:
     spoil(fleet)
-    lines = run("validate", fleet, "--format", "github").stdout.splitlines()
+    lines = run("validate", fleet, "--output", "github").stdout.splitlines()
     assert lines[0].startswith(
         f"::error file={fleet}/devices/hall-south.yaml,line=26,col=9,title=unresolved-reference::there is no"
     )
@@ -96,12 +96,12 @@ def test_github_gets_workflow_commands(fleet: Path) -> None:
 def test_github_commands_cannot_be_forged_by_a_file_name(fleet: Path) -> None:
     (fleet / "a,line=1::x%\n::error file=b.yaml").write_text("a: on\n")
     (fleet / "c,title=x.yaml").write_text("a: on\n")
-    lines = run("validate", fleet, "--format", "github").stdout.splitlines()
+    lines = run("validate", fleet, "--output", "github").stdout.splitlines()
     assert all(line.startswith(("::error file=", "::warning file=")) for line in lines)
     assert any("c%2Ctitle=x.yaml,line=1" in line for line in lines)
 
 
-def test_paths_are_named_from_where_the_command_runs(fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_are_relative_to_the_working_directory(fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spoil(fleet)
     monkeypatch.chdir(fleet.parent)
     assert run("validate", "fleet").stdout.startswith("fleet/devices/hall-south.yaml:26:9: ")
@@ -116,7 +116,7 @@ def test_warnings_fail_only_a_strict_check(fleet: Path) -> None:
     assert run("validate", fleet, "--strict").exit_code == 1
 
 
-def test_a_commit_is_checked_and_the_files_are_not(fleet: Path) -> None:
+def test_a_commit_is_checked_in_place_of_the_files(fleet: Path) -> None:
     spoil(fleet)
     assert run("validate", fleet, "--commit", "HEAD").exit_code == 0
     git(fleet, "commit", "-q", "-am", "spoiled")
@@ -135,19 +135,19 @@ def test_a_commit_with_a_symlink(fleet: Path) -> None:
 
 
 @pytest.mark.parametrize("revision", [[], ["--commit", "HEAD"]])
-def test_a_file_name_that_is_no_text(revision: list[str], fleet: Path) -> None:
+def test_a_file_name_that_is_not_utf8(revision: list[str], fleet: Path) -> None:
     (fleet / os.fsdecode(b"bad\xff.yaml")).write_text("a: 1\n")
     git(fleet, "add", "-A")
     git(fleet, "commit", "-q", "-m", "an odd name")
     for form in ("text", "json", "github"):
-        done = run("validate", fleet, *revision, "--format", form)
+        done = run("validate", fleet, *revision, "--output", form)
         assert done.exit_code == 1
         assert "unsafe characters" in done.stdout
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--format", "xml"], ["--commit", "no-such"], ["--commit", "--output=x"], ["--nonsense"], ["a", "b"]],
+    [["--output", "xml"], ["--commit", "no-such"], ["--commit", "--output=x"], ["--nonsense"], ["a", "b"]],
 )
 def test_a_wrong_command_line(arguments: list[str], fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(fleet)
@@ -156,11 +156,11 @@ def test_a_wrong_command_line(arguments: list[str], fleet: Path, monkeypatch: py
     assert "Error" in done.stderr
 
 
-def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_directory(tmp_path: Path) -> None:
     assert run("validate", tmp_path / "nowhere").exit_code == 2
 
 
-def test_a_commit_outside_of_git(tmp_path: Path) -> None:
+def test_a_commit_outside_a_repository(tmp_path: Path) -> None:
     done = run("validate", tmp_path, "--commit", "HEAD")
     assert done.exit_code == 2
     assert "is not in a Git repository" in done.stderr
@@ -172,7 +172,7 @@ def test_schema_prints_a_kind(kind: str) -> None:
     assert run("schema", kind.lower()).stdout == schema_text(kind)
 
 
-def test_schema_writes_all_of_them(tmp_path: Path) -> None:
+def test_schema_writes_all_kinds(tmp_path: Path) -> None:
     assert run("schema", "--write", tmp_path / "new/.schemas").exit_code == 0
     assert len(list((tmp_path / "new/.schemas").glob("*.json"))) == len(KINDS)
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of the demo by themselves: the slow wire, the board's marks, what is said of a failure."""
+"""The parts of the demo: the throttled line, the block marks of the board, the messages of a failure, the stories."""
 
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,42 +15,43 @@ import pytest
 
 from demo import models
 from demo.board import BLOCK_MARKS_AT, WRITE_BYTES, Board
-from demo.line import ThrottledLine
-from demo.stage import Stage
-from demo.telling import Teller
+from demo.narrator import Narrator
+from demo.scene_context import SceneContext
+from demo.stories import DEFAULT_STORY, STORIES
+from demo.throttled_line import ThrottledLine
 from demo.world import NotObservedError, World
 
 BAUD = 9600
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="demo") as made:  # a socket's path is short
+    with tempfile.TemporaryDirectory(prefix="demo") as made:  # the path of a socket must be short
         yield Path(made)
 
 
 class Ends:
-    """A wire with somebody at both ends."""
+    """A line with a socket at both ends."""
 
     def __init__(self, folder: Path) -> None:
         self.board_end = folder / "board"
         self.line = ThrottledLine(folder / "gateway", self.board_end, BAUD)
         self.line.start()
         self.gateway = socket.socket(socket.AF_UNIX)
-        self.gateway.settimeout(PATIENCE_S)
+        self.gateway.settimeout(TIMEOUT_S)
         self.gateway.connect(str(folder / "gateway"))
-        self.board = self.plug_in()
+        self.board = self.connect_board()
 
-    def plug_in(self) -> socket.socket:
-        """Wait until the wire finds the board's UART."""
+    def connect_board(self) -> socket.socket:
+        """Listen as the UART of the board, and wait until the line connects."""
         self.board_end.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX) as listener:
-            listener.settimeout(PATIENCE_S)
+            listener.settimeout(TIMEOUT_S)
             listener.bind(str(self.board_end))
             listener.listen(1)
             board, _ = listener.accept()
-        board.settimeout(PATIENCE_S)
+        board.settimeout(TIMEOUT_S)
         return board
 
     def stop(self) -> None:
@@ -64,37 +67,37 @@ def ends(folder: Path) -> Iterator[Ends]:
     made.stop()
 
 
-def heard(end: socket.socket, count: int) -> bytes:
+def received(end: socket.socket, count: int) -> bytes:
     data = b""
     while len(data) < count:
         some = end.recv(count - len(data))
-        assert some, "the other end is gone"
+        assert some, "the other end is closed"
         data += some
     return data
 
 
-def test_bytes_take_as_long_as_on_a_wire_and_are_counted(ends: Ends) -> None:
+def test_bytes_take_their_time_and_are_counted(ends: Ends) -> None:
     data = bytes(range(240))
     began = time.monotonic()
     ends.gateway.sendall(data)
-    assert heard(ends.board, len(data)) == data
+    assert received(ends.board, len(data)) == data
     assert time.monotonic() - began >= len(data) * 10 / BAUD
     ends.board.sendall(b"yes")
-    assert heard(ends.gateway, 3) == b"yes"
+    assert received(ends.gateway, 3) == b"yes"
     assert (ends.line.to_board_bytes, ends.line.to_gateway_bytes) == (240, 3)
 
 
-def test_a_board_without_power_is_silent_and_the_line_stays(ends: Ends) -> None:
+def test_the_line_survives_a_board_without_power(ends: Ends) -> None:
     ends.board.close()
     ends.gateway.sendall(b"lost")
     while ends.line.to_board_bytes < len(b"lost"):
-        time.sleep(0.01)  # a count tells nobody
-    ends.board = ends.plug_in()
-    ends.gateway.sendall(b"heard")
-    assert heard(ends.board, len(b"heard")) == b"heard"
+        time.sleep(0.01)  # nothing signals a new count
+    ends.board = ends.connect_board()
+    ends.gateway.sendall(b"back")
+    assert received(ends.board, len(b"back")) == b"back"
 
 
-def test_whole_blocks_are_counted_in_the_flash(folder: Path) -> None:
+def test_complete_blocks_are_counted_in_the_flash(folder: Path) -> None:
     flash = folder / "flash"
     with World(folder) as world:
         board = Board(world, flash, BAUD)
@@ -102,28 +105,28 @@ def test_whole_blocks_are_counted_in_the_flash(folder: Path) -> None:
         content[BLOCK_MARKS_AT - WRITE_BYTES] = 0  # the mark of an erase unit
         flash.write_bytes(content)
         assert board.blocks_held() == 0
-        content[BLOCK_MARKS_AT + 7] = 0x7F  # torn, and yet set
+        content[BLOCK_MARKS_AT + 7] = 0x7F  # torn, but set
         content[BLOCK_MARKS_AT + 2 * WRITE_BYTES] = 0
         flash.write_bytes(content)
         assert board.blocks_held() == 2
         board.line.stop()
 
 
-def test_what_was_waited_for_is_told_with_the_ends_of_all_logs(folder: Path) -> None:
+def test_a_timeout_shows_the_end_of_all_logs(folder: Path) -> None:
     with World(folder) as world:
         talker = world.start("talker", "sh", "-c", "echo well; exec sleep 60")
-        world.wait_for("its word", lambda: "well" in talker.said, within_s=PATIENCE_S)
+        world.wait_for("its output", lambda: "well" in talker.said, within_s=TIMEOUT_S)
         with pytest.raises(NotObservedError, match=r"in vain for: rain\n--- talker\nwell"):
             world.wait_for("rain", lambda: False, within_s=0)
         world.start("failure", "sh", "-c", "echo woe; exit 3")
-        with pytest.raises(NotObservedError, match=r"failure ended by itself while waiting for: rain"):
-            world.wait_for("rain", lambda: False, within_s=PATIENCE_S)
+        with pytest.raises(NotObservedError, match=r"failure exited while waiting for: rain"):
+            world.wait_for("rain", lambda: False, within_s=TIMEOUT_S)
 
 
-def test_who_does_not_heed_is_ended_by_force(folder: Path) -> None:
+def test_a_process_that_ignores_sigterm_is_killed(folder: Path) -> None:
     with World(folder) as world:
         deaf = world.start("deaf", "sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 1; done")
-        world.wait_for("deafness", lambda: "deaf" in deaf.said, within_s=PATIENCE_S)
+        world.wait_for("deafness", lambda: "deaf" in deaf.said, within_s=TIMEOUT_S)
         assert deaf.stop(within_s=0.2) == -9
 
 
@@ -131,13 +134,28 @@ def test_recordings_are_the_same_in_every_run() -> None:
     assert models.recordings() == models.recordings()
 
 
-def test_progress_is_told_in_plain_lines_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
-    with Teller().bar("eggs", 8) as advance:
+def test_progress_is_plain_lines_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with Narrator().bar("eggs", 8) as advance:
         for done in (0, 1, 2, 2, 7, 8):
             advance(done)
     assert capsys.readouterr().out.splitlines() == ["    eggs: 2 of 8", "    eggs: 7 of 8", "    eggs: 8 of 8"]
 
 
-def test_what_must_be_so_ends_the_demo_if_it_is_not() -> None:
-    with pytest.raises(NotObservedError, match="this should be so, and is not: grass is green"):
-        Stage.require("grass is green", holds=False)
+def test_a_requirement_that_does_not_hold_ends_the_demo() -> None:
+    with pytest.raises(NotObservedError, match="this must hold, but does not: grass is green"):
+        SceneContext.require("grass is green", holds=False)
+
+
+def test_stories_have_names_summaries_and_headings() -> None:
+    assert DEFAULT_STORY in STORIES
+    for name, story in STORIES.items():
+        assert name == story.name
+        assert story.summary
+        assert all((scene.__doc__ or "").strip() for scene in story.scenes)
+
+
+def test_an_unknown_story_lists_the_known_ones() -> None:
+    done = subprocess.run([sys.executable, "-m", "demo", "opera"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "no story named 'opera'" in done.stderr
+    assert all(f"  {story.name} " in done.stderr for story in STORIES.values())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole demo, as a newcomer runs it: each scene is observed, and nothing of it stays behind."""
+"""The whole demo: every scene is observed, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-READY_TO_PLAY = "Ctrl-C here ends it all."
+KEEPS_RUNNING = "Press Ctrl-C here to stop everything."
 ENDS_WITHIN_S = 60
 
 
 @pytest.fixture(scope="module", autouse=True)
 def firmware() -> None:
-    """Build what the demo runs on; the build itself knows when there is nothing to do, and waits for another one."""
+    """Build the firmware of the demo if necessary; concurrent builds wait for each other."""
     (ROOT / "firmware" / "build").mkdir(exist_ok=True)
     command = ["flock", "firmware/build/.lock", "make", "-s", "demo-firmware"]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
@@ -29,17 +29,17 @@ def firmware() -> None:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Everything that the demo starts has this folder's name in its command line."""
-    with tempfile.TemporaryDirectory(prefix="demo") as made:  # a socket's path is short
+    """A folder whose name is in the command line of every process of the demo."""
+    with tempfile.TemporaryDirectory(prefix="demo") as made:  # the path of a socket must be short
         yield Path(made)
 
 
 class Demo:
-    """A demo in a process of its own."""
+    """A demo in its own process."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self._folder = folder
-        self.said = ""
+        self.output = ""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "demo", *options],
             cwd=ROOT,
@@ -49,24 +49,24 @@ class Demo:
             text=True,
         )
 
-    def hear(self, until: Callable[[str], bool]) -> None:
-        """Listen until it says a certain line."""
+    def read(self, until: Callable[[str], bool]) -> None:
+        """Read its output up to a certain line."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self.said += line
+            self.output += line
             if until(line):
                 return
-        raise AssertionError(f"it ended too early:\n{self.said}")
+        raise AssertionError(f"it ended early:\n{self.output}")
 
     def end(self, number: signal.Signals) -> int:
-        """Send it a signal and wait for its end; returns its exit code."""
+        """Send a signal and wait for the end; returns the exit code."""
         self._process.send_signal(number)
         rest, _ = self._process.communicate(timeout=ENDS_WITHIN_S)
-        self.said += rest
+        self.output += rest
         return self._process.returncode
 
     def left_behind(self) -> list[str]:
-        """List what still runs of it."""
+        """List the processes that still run."""
         found = []
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             try:
@@ -79,13 +79,13 @@ class Demo:
 
 
 @pytest.mark.timeout(400)
-def test_each_scene_is_observed_and_nothing_stays(folder: Path) -> None:
+def test_every_scene_is_observed_and_nothing_is_left_behind(folder: Path) -> None:
     demo = Demo(folder, "--keep")
-    demo.hear(lambda line: READY_TO_PLAY in line)
+    demo.read(lambda line: KEEPS_RUNNING in line)
     running = {Path(command.split()[0]).name for command in demo.left_behind()}
     assert {"mosquitto", "tinyfleet-vdev", "qemu-system-arm"} <= running
-    assert demo.end(signal.SIGINT) == 0, demo.said
-    lines = demo.said.splitlines()
+    assert demo.end(signal.SIGINT) == 0, demo.output
+    lines = demo.output.splitlines()
     scenes = [found[1] for line in lines if (found := re.match(r"(\d)/\d ", line))]
     assert scenes == [str(number) for number in range(1, len(scenes) + 1)]
     assert lines[-1] == f"scenes={len(scenes)}/{len(scenes)}"
@@ -94,10 +94,10 @@ def test_each_scene_is_observed_and_nothing_stays(folder: Path) -> None:
 
 
 @pytest.mark.timeout(200)
-def test_ended_in_the_middle_it_takes_all_with_it(folder: Path) -> None:
+def test_a_demo_that_is_stopped_early_stops_everything(folder: Path) -> None:
     demo = Demo(folder)
-    demo.hear(lambda line: "git push" in line)
+    demo.read(lambda line: "git push" in line)
     assert demo.left_behind()
     assert demo.end(signal.SIGTERM) == 128 + signal.SIGTERM
     assert demo.left_behind() == []
-    assert "scenes=" not in demo.said
+    assert "scenes=" not in demo.output

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A headless Chromium, told what to do in the W3C's WebDriver protocol: JSON over HTTP to chromedriver."""
+"""A headless Chromium, driven over the W3C WebDriver protocol: JSON over HTTP to chromedriver."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 
 LIMIT_S = 60
 DESKTOP, LAPTOP, TABLET, PHONE = (1280, 900), (1024, 768), (768, 1024), (360, 740)
-# Nothing that a browser does by itself: no profile, no questions to its maker's servers.
+# Disable everything that a browser does on its own, such as requests to the servers of its vendor.
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
@@ -25,13 +25,13 @@ FLAGS = (
 
 
 class Browser:
-    """One session."""
+    """One browser session."""
 
     def __init__(self, address: str, session: str) -> None:
         self._base = f"{address}/session/{session}"
 
     def see(self, url: str, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> None:
-        """Open a page in a window of a size; a phone's is touched and has a denser screen."""
+        """Open a page in a window of the given size; the size of a phone emulates a mobile device."""
         width, height = size
         phone = size == PHONE
         self.devtools(
@@ -40,55 +40,55 @@ class Browser:
         )
         self.devtools("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
         for kind in ("browser", "performance"):
-            self.log(kind)  # of the page before
+            self.log(kind)  # discard the log of the previous page
         self._post("url", {"url": url})
 
     def devtools(self, command: str, parameters: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
-        """Give a command of the DevTools protocol."""
+        """Run a command of the DevTools protocol."""
         return self._post("goog/cdp/execute", {"cmd": command, "params": dict(parameters or {})})
 
-    def asks(self, script: str) -> Any:  # noqa: ANN401 - JSON
-        """Ask the document something, in its own words, from outside of it."""
+    def evaluate(self, script: str) -> Any:  # noqa: ANN401 - JSON
+        """Run a script in the document and return its result."""
         return self._post("execute/sync", {"script": script, "args": []})
 
-    def waits_for(self, script: str) -> None:
-        """Ask until the answer is yes."""
+    def wait_until(self, script: str) -> None:
+        """Run a script until it returns true."""
         until_s = time.monotonic() + LIMIT_S
-        while not self.asks(script):
+        while not self.evaluate(script):
             assert time.monotonic() < until_s, script
 
     def log(self, kind: str) -> list[dict[str, Any]]:
-        """Return what was logged since this was asked last: `browser` (the console) or `performance` (requests)."""
+        """Return the log entries since the last call: `browser` (the console) or `performance` (requests)."""
         found: list[dict[str, Any]] = self._post("se/log", {"type": kind})
         return found
 
     def requests(self) -> list[str]:
-        """Return the addresses that were asked for since the page was opened, or since the last question."""
+        """Return the URLs that were requested since the page was opened, or since the last call."""
         events = [json.loads(entry["message"])["message"] for entry in self.log("performance")]
         return [each["params"]["request"]["url"] for each in events if each["method"] == "Network.requestWillBeSent"]
 
     def press(self, key: str) -> None:
-        """Press a key where the focus is."""
+        """Press a key on the focused element."""
         down, up = {"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}
         self._post("actions", {"actions": [{"type": "key", "id": "keys", "actions": [down, up]}]})
 
     def tree(self) -> list[dict[str, Any]]:
-        """Return what assistive technology is given, without what is ignored."""
+        """Return the accessibility tree without ignored nodes."""
         nodes: list[dict[str, Any]] = self.devtools("Accessibility.getFullAXTree")["nodes"]
         return [node for node in nodes if not node["ignored"]]
 
-    def picture(self, *, whole: bool = False) -> bytes:
-        """Take a picture as PNG."""
-        told: str = self.devtools("Page.captureScreenshot", {"format": "png", "captureBeyondViewport": whole})["data"]
-        return base64.b64decode(told)
+    def screenshot(self, *, whole: bool = False) -> bytes:
+        """Take a screenshot as PNG."""
+        data: str = self.devtools("Page.captureScreenshot", {"format": "png", "captureBeyondViewport": whole})["data"]
+        return base64.b64decode(data)
 
     def _post(self, path: str, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
-        return _asked(f"{self._base}/{path}", body)
+        return _request(f"{self._base}/{path}", body)
 
 
 @contextmanager
 def chromium(folder: Path) -> Iterator[Browser]:
-    """Start a browser with an empty profile and scripts of pages switched off, and end it."""
+    """Start a browser with an empty profile and JavaScript of pages disabled, and end it."""
     driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True)
     try:
         assert driver.stdout is not None
@@ -103,15 +103,15 @@ def chromium(folder: Path) -> Iterator[Browser]:
             "goog:chromeOptions": options,
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
         }
-        session = _asked(f"{address}/session", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
+        session = _request(f"{address}/session", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
         yield Browser(address, session)
-        _asked(f"{address}/session/{session}", None)
+        _request(f"{address}/session/{session}", None)
     finally:
         driver.terminate()
         driver.communicate(timeout=LIMIT_S)
 
 
-def _asked(url: str, body: Mapping[str, Any] | None) -> Any:  # noqa: ANN401 - JSON
+def _request(url: str, body: Mapping[str, Any] | None) -> Any:  # noqa: ANN401 - JSON
     data = None if body is None else json.dumps(body).encode()
     method = "DELETE" if body is None else "POST"
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)  # noqa: S310 - http on loopback

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One browser and one server for all that look at the page."""
+"""One browser and one server for all tests of the page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.page.server import serving
 
 @dataclass(frozen=True)
 class Sight:
-    """A browser, and where it looks."""
+    """A browser, the address of the server, and the fleet that it serves."""
 
     browser: Browser
     address: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fleets to look at: one of two thousand devices with a bit of everything, and any number that are alike."""
+"""Fleets for tests: two thousand devices in all states, and any number of similar devices."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from reconciler.model import (
     RolloutReport,
     Version,
 )
-from reconciler.page.page_model import Detail, LinkFacts, PageModel, Present, ScoreFacts
+from reconciler.page.page_model import DeviceDetail, LinkFacts, LiveState, PageModel, ScoreFacts
 from reconciler.report.device_status import DeviceFacts, DeviceStatus, PassStamp, device_status
 from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, SourceState, gateway_status
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
@@ -43,19 +43,19 @@ def ago(**how_long: float) -> datetime:
     return NOW - timedelta(**how_long)
 
 
-def told(action: Action, since: datetime, model: str | None, *, seen: bool = True) -> DeviceStatus:
-    """Make a status as the engine makes it."""
+def status_of(action: Action, since: datetime, model: str | None, *, seen: bool = True) -> DeviceStatus:
+    """Make a status as the engine does."""
     observed = ObservedDevice(last_seen=NOW, phase=Phase.CONFIRMED, running=Digest("8b1a99" * 10), sequence=7)
     return device_status(DeviceFacts(action, observed if seen else None, model), PassStamp(since, COMMIT), None)
 
 
-def alike(number: int) -> list[DeviceStatus]:
-    """Make devices that all run what they shall, but each tenth."""
+def similar(number: int) -> list[DeviceStatus]:
+    """Make devices of which every tenth is not reporting."""
     return [
-        told(
+        status_of(
             NoChange(DeviceId(f"pump-{index:05}"), "runs vibration@1.3.0")
             if index % 10
-            else Blocked(DeviceId(f"pump-{index:05}"), PUMPS, BlockedReason.SILENT, "last heard of at 07:12"),
+            else Blocked(DeviceId(f"pump-{index:05}"), PUMPS, BlockedReason.SILENT, "last report at 07:12"),
             ago(minutes=index),
             str(NEW),
         )
@@ -67,29 +67,29 @@ def pumps() -> Iterator[DeviceStatus]:
     for index in range(1200):
         name = DeviceId(f"pump-{index:04}")
         if index < 412:
-            yield told(NoChange(name, "runs vibration@1.3.0"), ago(hours=30 - index / 40), str(NEW))
+            yield status_of(NoChange(name, "runs vibration@1.3.0"), ago(hours=30 - index / 40), str(NEW))
         elif index < 430:
-            action: Action = Install(name, PUMPS, NEW, Origin.ARTIFACT, {}, "vibration@1.3.0 is wanted")
-            yield told(action, ago(minutes=index - 410), str(OLD))
+            action: Action = Install(name, PUMPS, NEW, Origin.ARTIFACT, {}, "vibration@1.3.0 is desired")
+            yield status_of(action, ago(minutes=index - 410), str(OLD))
         else:
-            why = "wave 2 (third): 412 of 432 done, 18 under way, 2 missing"
-            yield told(Hold(name, PUMPS, HoldReason.WAVE, why), ago(hours=31), str(OLD))
+            why = "wave 2 (third): 412 of 432 done, 18 in progress, 2 missing"
+            yield status_of(Hold(name, PUMPS, HoldReason.WAVE, why), ago(hours=31), str(OLD))
 
 
 def troubled() -> Iterator[DeviceStatus]:
     failed = "vibration@1.3.0 failed here: 2 of 16 golden vectors differ"
-    yield told(Blocked(DeviceId("pump-2003"), PUMPS, BlockedReason.QUARANTINED, failed), ago(hours=5), str(OLD))
+    yield status_of(Blocked(DeviceId("pump-2003"), PUMPS, BlockedReason.QUARANTINED, failed), ago(hours=5), str(OLD))
     for index in range(9):
         silent = f"silent since 2026-05-0{1 + index % 3} 22:{10 + index}, longer than 15m"
         name = DeviceId(f"pump-{3000 + 7 * index}")
-        yield told(Blocked(name, PUMPS, BlockedReason.SILENT, silent), ago(hours=11 + 9 * index), str(OLD))
+        yield status_of(Blocked(name, PUMPS, BlockedReason.SILENT, silent), ago(hours=11 + 9 * index), str(OLD))
     arena = "meter-anomaly@4.0.0 needs 9216 bytes of arena, 1024 more than the device has"
     for index in range(3):
         action = Blocked(DeviceId(f"meter-{40 + index}"), METERS, BlockedReason.ARENA, arena, 1024)
-        yield told(action, ago(days=2, hours=index), "meter-anomaly@3.1.0")
+        yield status_of(action, ago(days=2, hours=index), "meter-anomaly@3.1.0")
     action = Blocked(DeviceId("door-17"), DOORS, BlockedReason.CLONED, "two devices answer in its name")
-    yield told(action, ago(minutes=52), "door-sound@2.0.1")
-    yield told(
+    yield status_of(action, ago(minutes=52), "door-sound@2.0.1")
+    yield status_of(
         Hold(DeviceId("door-18"), DOORS, HoldReason.WINDOW, "the window opens at 22:00 UTC"),
         ago(hours=3),
         None,
@@ -99,11 +99,13 @@ def troubled() -> Iterator[DeviceStatus]:
 
 def settled() -> Iterator[DeviceStatus]:
     for index in range(640):
-        yield told(
+        yield status_of(
             NoChange(DeviceId(f"meter-{index:04}"), "runs meter-anomaly@4.0.0"), ago(days=9), "meter-anomaly@4.0.0"
         )
     for index in range(148):
-        yield told(NoChange(DeviceId(f"door-{100 + index}"), "runs door-sound@2.1.0"), ago(days=1), "door-sound@2.1.0")
+        yield status_of(
+            NoChange(DeviceId(f"door-{100 + index}"), "runs door-sound@2.1.0"), ago(days=1), "door-sound@2.1.0"
+        )
 
 
 def gateway(*, good: bool = True) -> GatewayStatus:
@@ -133,7 +135,7 @@ def rollouts(devices: list[DeviceStatus]) -> tuple[RolloutStatus, ...]:
         WaveFacts("third", 432, done=400, at_risk=18, due=4, failed=1, missing=9, open=True),
         WaveFacts("rest", 766, done=0, at_risk=0, due=766, failed=0, missing=0, open=False),
     )
-    waiting = "wave 2 (third): 18 under way, 9 missing, 4 to go"
+    waiting = "wave 2 (third): 18 in progress, 9 missing, 4 to go"
     door_word = RolloutReport("w2", done=names("door", "Ready"), stopped="stopped: 3 failed, 2 allowed")
     door_waves = (
         WaveFacts("canary", 5, done=5, at_risk=0, due=0, failed=0, missing=0, open=True),
@@ -152,8 +154,8 @@ def rollouts(devices: list[DeviceStatus]) -> tuple[RolloutStatus, ...]:
     return tuple(rollout_status(facts, PassStamp(since, COMMIT), None) for facts, since in found)
 
 
-def moment() -> Present:
-    return Present(
+def live_state() -> LiveState:
+    return LiveState(
         at=NOW,
         running=True,
         in_progress_count=18,
@@ -173,12 +175,12 @@ def moment() -> Present:
     )  # fmt: skip
 
 
-def rich(*, present: bool = True) -> PageModel:
+def rich(*, live: bool = True) -> PageModel:
     devices = [*pumps(), *troubled(), *settled()]
-    return PageModel(gateway(), devices, rollouts(devices), moment() if present else None)
+    return PageModel(gateway(), devices, rollouts(devices), live_state() if live else None)
 
 
-def detail(fleet: PageModel, name: DeviceId) -> Detail | None:
+def detail(fleet: PageModel, name: DeviceId) -> DeviceDetail | None:
     status = next((each for each in fleet.devices if each.device == name), None)
     if status is None:
         return None
@@ -189,24 +191,24 @@ def detail(fleet: PageModel, name: DeviceId) -> Detail | None:
         ("firmware", "1.4.0"),
         ("slot", "65536 bytes"),
     ]
-    return Detail(status, ago(minutes=2), facts, {"c4e1" * 16: "2 of 16 golden vectors differ"})
+    return DeviceDetail(status, ago(minutes=2), facts, {"c4e1" * 16: "2 of 16 golden vectors differ"})
 
 
 def hostile() -> PageModel:
-    """Make one of which every word is an attack, with a part that is longer than any line."""
+    """Make a fleet in which every text is an attack, and longer than a line."""
     name = DeviceId(f"pump-{HOSTILE}")
-    status = told(NoChange(name, HOSTILE), NOW, HOSTILE)
+    status = status_of(NoChange(name, HOSTILE), NOW, HOSTILE)
     stuck = replace(status, device=DeviceId(HOSTILE), conditions=rich().devices[-160].conditions)
     bad = rich()
-    link = replace(moment().links[2], name=HOSTILE, trouble=HOSTILE, strangers=(HOSTILE,))
-    present = replace(
-        moment(),
+    link = replace(live_state().links[2], name=HOSTILE, trouble=HOSTILE, unknown_devices=(HOSTILE,))
+    live = replace(
+        live_state(),
         building=(HOSTILE,),
         build_failures={HOSTILE: HOSTILE},
         refused={HOSTILE: (1, HOSTILE)},
         links=(link,),
-        scores=tuple(replace(each, model=HOSTILE) for each in moment().scores),
+        scores=tuple(replace(each, model=HOSTILE) for each in live_state().scores),
     )
     facts = replace(bad.rollouts[0].facts, rollout=RolloutId(HOSTILE), model=HOSTILE)
     rollout = replace(bad.rollouts[0], facts=facts)
-    return PageModel(replace(gateway(), name=HOSTILE), [status, stuck], (rollout,), present)
+    return PageModel(replace(gateway(), name=HOSTILE), [status, stuck], (rollout,), live)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which pictures of the page the documents show, and what a picture weighs and holds."""
+"""The screenshots in the documents, and the size and content of a PNG."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pathlib import Path
 from tests.page.browser import DESKTOP, PHONE
 
 ROOT = Path(__file__).parents[2]
-BUILT = ROOT / "build" / "pictures"  # by the test run
-SHOWN = ROOT / "docs" / "pictures"  # by `make pictures`
-MOST_BYTES = 150_000
+BUILT = ROOT / "build" / "pictures"  # from the test run
+SHOWN = ROOT / "docs" / "pictures"  # from `make pictures`
+MAX_BYTES = 150_000
 
 
 @dataclass(frozen=True)
 class View:
-    """One picture."""
+    """One screenshot."""
 
     name: str
     path: str
     size: tuple[int, int]
     scheme: str
-    at: str = ""  # the part of the page that is at its top
+    at: str = ""  # id of the section to scroll to
 
 
 VIEWS = (
@@ -42,7 +42,7 @@ def size_of(png: bytes) -> tuple[int, int]:
 
 
 def colours(png: bytes) -> int:
-    """Count the different bytes of a picture, once unpacked: a blank one has next to none."""
+    """Count the distinct bytes of the uncompressed picture: a blank one has few."""
     data, at = b"", 8
     while at < len(png):
         (length,) = struct.unpack(">I", png[at : at + 4])

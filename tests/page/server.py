@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The daemon's own HTTP server, on a free port, with a fleet that stands still."""
+"""The HTTP server of the daemon on a free port, with a static fleet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.page.fleets import detail
 
 @contextmanager
 def serving(fleet: PageModel, name: str = "") -> Iterator[str]:
-    """Serve it from a thread; yields the address."""
+    """Serve a fleet from a thread; yields the address."""
     port = free_port()
     up = threading.Event()
     ends: list[Callable[[], object]] = []

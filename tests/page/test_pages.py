@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pages as text: what stands in them, what can't get into them, and what they cost."""
+"""The content of pages, escaping, and size."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from reconciler.model import DeviceId, NoChange
 from reconciler.page import charts, stylesheet
 from reconciler.page.devices import PER_PAGE
 from reconciler.page.html import VOID, element, raw
-from reconciler.page.page_model import Detail, Mood, PageModel, moods, reasons
+from reconciler.page.page_model import DeviceDetail, PageModel, Urgency, count_by_urgency, reasons
 from reconciler.page.routes import committed, files, served
 from reconciler.page.urls import Query
-from tests.page.fleets import HOSTILE, NOW, PUMPS, ago, alike, detail, gateway, hostile, moment, rich, told
+from tests.page.fleets import HOSTILE, NOW, PUMPS, ago, detail, gateway, hostile, live_state, rich, similar, status_of
 
 
 class Reader(HTMLParser):
-    """What a browser would make of it: all elements with their attributes, and the words between them."""
+    """A page as a browser parses it: all elements with their attributes, and the text."""
 
     def __init__(self, page: bytes) -> None:
         super().__init__()
         self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
+        self.parts: list[str] = []
         self.open: list[str] = []
         self.feed(page.decode())
 
@@ -42,11 +42,11 @@ class Reader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self.open[-1:] != ["style"]:
-            self.words.append(data)
+            self.parts.append(data)
 
     @property
     def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
+        return " ".join(" ".join(self.parts).split())
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.found if name == tag]
@@ -59,13 +59,13 @@ def ask(fleet: PageModel, path: str, query: str = "") -> Reader:
 
 
 def every_page(fleet: PageModel) -> list[bytes]:
-    def details(name: DeviceId) -> Detail | None:
+    def details(name: DeviceId) -> DeviceDetail | None:
         found = detail(fleet, name)
         return found and replace(found, facts=[(HOSTILE, HOSTILE)], failed={HOSTILE: HOSTILE})
 
     asked = served("/devices", f"reason={HOSTILE}&name={HOSTILE}&rollout={HOSTILE}&sort={HOSTILE}", fleet, details)
     assert asked is not None
-    return [asked, committed(replace(fleet, present=None)), *(page for _, page in files(fleet, details))]
+    return [asked, committed(replace(fleet, live=None)), *(page for _, page in files(fleet, details))]
 
 
 def test_names_and_messages_stay_words() -> None:
@@ -85,14 +85,14 @@ def test_names_and_messages_stay_words() -> None:
 
 @settings(deadline=None)
 @given(st.text(), st.text())
-def test_whatever_is_said_is_read_as_it_was_said(words: str, value: str) -> None:
-    seen = Reader(str(element("p", words, title=value)).encode())
+def test_any_text_is_escaped(text: str, value: str) -> None:
+    seen = Reader(str(element("p", text, title=value)).encode())
     assert [tag for tag, _ in seen.found] == ["p"]
-    kept = [re.sub(r"[^\w .,;<>&'\"/-]", "", each) for each in ("".join(seen.words), seen.all("p")[0]["title"] or "")]
-    assert kept == [re.sub(r"[^\w .,;<>&'\"/-]", "", each) for each in (words, value)]
+    kept = [re.sub(r"[^\w .,;<>&'\"/-]", "", each) for each in ("".join(seen.parts), seen.all("p")[0]["title"] or "")]
+    assert kept == [re.sub(r"[^\w .,;<>&'\"/-]", "", each) for each in (text, value)]
 
 
-def test_nothing_of_others_is_let_through_raw() -> None:
+def test_raw_content_is_refused_if_it_is_not_our_own() -> None:
     with pytest.raises(ValueError, match="style"):
         raw("style", "</style><script>")
     with pytest.raises(ValueError, match="script"):
@@ -100,7 +100,7 @@ def test_nothing_of_others_is_let_through_raw() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/devices", "/devices/pump-2003", "/rollouts/pump-vibration"])
-def test_a_page_has_its_landmarks_its_headings_in_order_and_nothing_from_outside(path: str) -> None:
+def test_a_page_has_landmarks_ordered_headings_and_no_external_resources(path: str) -> None:
     seen = ask(rich(), path)
     assert seen.all("html") == [{"lang": "en"}]
     assert [len(seen.all(tag)) for tag in ("header", "main", "footer", "h1", "title")] == [1] * 5
@@ -118,27 +118,27 @@ def test_a_page_has_its_landmarks_its_headings_in_order_and_nothing_from_outside
     assert all(value.startswith(("/", "#", "data:,")) for value in outside)
 
 
-def test_what_is_stuck_is_told_with_why_since_when_and_what_to_do() -> None:
+def test_what_needs_attention_is_listed_with_reason_time_and_remedy() -> None:
     text = ask(rich(), "/").text
     assert "9 devices ! NotReporting What to do: check the power, the link and the public key of the device" in text
     assert "2026-05-04 08:38 · 52 min two devices answer in its name" in text
-    assert "What to do: find out who speaks in its name." in text
+    assert "What to do: find out who sends in its name." in text
     assert text.index("NotReporting") < text.index("HeldWave")
     assert "1 in 21 277" in text
     assert "181 B/s" in text
 
 
-def test_a_fleet_without_trouble_says_so() -> None:
-    fleet = PageModel(gateway(), [told(NoChange(DeviceId("a"), "runs it"), NOW, "m@1")], ())
+def test_a_fleet_without_problems() -> None:
+    fleet = PageModel(gateway(), [status_of(NoChange(DeviceId("a"), "runs it"), NOW, "m@1")], ())
     text = Reader(committed(fleet)).text
-    assert "1 of 1 device where Git wants it" in text
-    assert "On its way" not in text
-    nobody = Reader(committed(PageModel(None, [], ())))
-    assert "has told nothing yet" in nobody.text
-    assert "Nothing needs anybody." in nobody.text
+    assert "1 of 1 device ready" in text
+    assert "In progress or waiting" not in text
+    empty = Reader(committed(PageModel(None, [], ())))
+    assert "has not reported yet" in empty.text
+    assert "Nothing needs attention." in empty.text
 
 
-def test_histograms_have_words_that_say_the_same() -> None:
+def test_histograms_have_an_equivalent_text() -> None:
     pictures = [each for each in ask(rich(), "/").all("svg") if "Scores" in (each.get("aria-label") or "")]
     assert len(pictures) == 2
     assert "128\N{EN DASH}2Ki: 80 %" in (pictures[1]["aria-label"] or "")
@@ -153,7 +153,7 @@ def rows(seen: Reader) -> int:
     return sum(each.get("scope") == "row" for each in seen.all("th"))
 
 
-def test_the_list_is_asked_by_its_address() -> None:
+def test_the_list_is_filtered_and_sorted_by_its_query() -> None:
     fleet = rich()
     assert rows(ask(fleet, "/devices")) == PER_PAGE
     assert rows(ask(fleet, "/devices", "page=21")) == len(fleet.devices) - 20 * PER_PAGE
@@ -161,7 +161,7 @@ def test_the_list_is_asked_by_its_address() -> None:
     assert rows(ask(fleet, "/devices", "reason=NotReporting")) == 9
     assert rows(ask(fleet, "/devices", "name=PUMP-300&reason=NotReporting")) == 2
     assert rows(ask(fleet, "/devices", f"rollout={PUMPS}&reason=Quarantined")) == 1
-    assert "No device is like that." in ask(fleet, "/devices", "name=nobody").text
+    assert "No device matches." in ask(fleet, "/devices", "name=nobody").text
     first = ask(fleet, "/devices", "sort=name").text
     assert first.index("door-100") < first.index("door-101") < first.index("door-17")
     by_time = ask(fleet, "/devices", "sort=since").text
@@ -171,66 +171,66 @@ def test_the_list_is_asked_by_its_address() -> None:
 
 @settings(deadline=None)
 @given(st.text())
-def test_any_question_is_read(text: str) -> None:
+def test_any_query_is_parsed(text: str) -> None:
     query = Query.parsed(text)
     assert 1 <= query.page <= 10**6
     assert Query.parsed(str(query)) == query
 
 
-def test_a_question_with_too_many_parts_is_none() -> None:
+def test_a_query_with_too_many_fields_is_ignored() -> None:
     assert Query.parsed("&".join(["reason=Ready"] * 11)) == Query()
     assert Query.parsed("page=3&page=4&sort=odd") == Query(page=4)
 
 
-def test_only_what_is_going_on_is_told_of_the_moment() -> None:
-    quiet = replace(moment(), in_progress_count=0, building=())
-    assert "At this moment" not in ask(replace(rich(), present=quiet), "/").text
-    text = ask(replace(rich(), present=replace(quiet, waiting_count=3)), "/").text
-    assert "At this moment: 3 devices to be tried again." in text
+def test_current_activity_is_shown_only_if_there_is_any() -> None:
+    quiet = replace(live_state(), in_progress_count=0, building=())
+    assert "Now:" not in ask(replace(rich(), live=quiet), "/").text
+    text = ask(replace(rich(), live=replace(quiet, waiting_count=3)), "/").text
+    assert "Now: 3 devices waiting to retry." in text
 
 
-def test_a_device_that_left_while_files_are_written_has_none() -> None:
-    written = dict(files(replace(rich(), devices=alike(2)), lambda _: None))
+def test_a_device_that_was_removed_meanwhile_has_no_file() -> None:
+    written = dict(files(replace(rich(), devices=similar(2)), lambda _: None))
     assert {name for name in written if name.startswith("devices")} == {"devices.html"}
 
 
-def test_a_device_of_no_rollout_without_a_model_shows_its_digest() -> None:
+def test_a_device_without_rollout_and_model_shows_its_digest() -> None:
     name = DeviceId("spare-1")
-    fleet = PageModel(gateway(), [told(NoChange(name, "no rollout names it"), NOW, None)], (), moment())
+    fleet = PageModel(gateway(), [status_of(NoChange(name, "no rollout names it"), NOW, None)], (), live_state())
     assert "8b1a998b1a99" in ask(fleet, "/devices").text
-    page = served("/devices/spare-1", "", fleet, lambda _: Detail(fleet.devices[0], None, [], {}))
+    page = served("/devices/spare-1", "", fleet, lambda _: DeviceDetail(fleet.devices[0], None, [], {}))
     assert page is not None
     assert "rollout \N{EN DASH} model \N{EN DASH} running 8b1a998b1a99" in Reader(page).text
     assert "seen never" in Reader(page).text
 
 
-def test_what_is_not_there_is_not_there() -> None:
+def test_unknown_paths_have_no_page() -> None:
     fleet = rich()
     for path in ("/nothing", "/devices/nobody", "/rollouts/none", "/devices/", "/devices/..%2f..%2fetc", ""):
         assert served(path, "", fleet, lambda name: detail(fleet, name)) is None, path
 
 
-def test_ten_thousand_devices_cost_a_page_and_not_ten_thousand_rows() -> None:
-    fleet = PageModel(gateway(), alike(10_000), rich().rollouts, moment())
-    small = PageModel(gateway(), alike(100), rich().rollouts, moment())
-    assert moods(fleet.devices) == {Mood.GOOD: 9000, Mood.WAIT: 0, Mood.ACT: 1000}
+def test_the_size_of_a_page_does_not_grow_with_the_fleet() -> None:
+    fleet = PageModel(gateway(), similar(10_000), rich().rollouts, live_state())
+    small = PageModel(gateway(), similar(100), rich().rollouts, live_state())
+    assert count_by_urgency(fleet.devices) == {Urgency.GOOD: 9000, Urgency.WAIT: 0, Urgency.ACT: 1000}
     assert [(each.name, len(each.devices)) for each in reasons(fleet.devices)] == [("NotReporting", 1000)]
     for path in ("/", "/devices"):
         large_page, small_page = (served(path, "", each, lambda _: None) for each in (fleet, small))
         assert large_page is not None
         assert small_page is not None
         assert len(large_page) < 1.3 * len(small_page) < 120_000, path
-    assert len(committed(replace(fleet, present=None))) < 60_000
+    assert len(committed(replace(fleet, live=None))) < 60_000
 
 
-def test_the_committed_page_is_the_same_at_any_time() -> None:
-    fleet = rich(present=False)
+def test_the_committed_page_does_not_depend_on_the_time() -> None:
+    fleet = rich(live=False)
     page = committed(fleet)
     assert page == committed(PageModel(fleet.gateway, tuple(reversed(fleet.devices)), tuple(reversed(fleet.rollouts))))
     text = Reader(page).text
     assert "31 h" not in text
     assert "Links" not in text
-    with pytest.raises(ValueError, match="commit of every pass"):
+    with pytest.raises(ValueError, match="commit on every pass"):
         committed(rich())
     assert {"devices/pump-2003.yaml", "rollouts/pump-vibration.yaml"} <= {
         each["href"] for each in Reader(page).all("a")
@@ -266,16 +266,17 @@ def contrast(one: str, other: str) -> float:
 
 
 @pytest.mark.parametrize("palette", [stylesheet.LIGHT, stylesheet.DARK], ids=["light", "dark"])
-def test_words_and_shapes_can_be_told_from_what_is_behind_them(palette: dict[str, str]) -> None:
+def test_text_and_shapes_have_enough_contrast(palette: dict[str, str]) -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
-    words = {pair: contrast(palette[pair[0]], palette[pair[1]]) for pair in stylesheet.WORDS}
-    shapes = {pair: contrast(palette[pair[0]], palette[pair[1]]) for pair in stylesheet.SHAPES}
-    assert {pair: ratio for pair, ratio in words.items() if ratio < 4.5} == {}
+    texts = {pair: contrast(palette[pair[0]], palette[pair[1]]) for pair in stylesheet.TEXT_PAIRS}
+    shapes = {pair: contrast(palette[pair[0]], palette[pair[1]]) for pair in stylesheet.SHAPE_PAIRS}
+    assert {pair: ratio for pair, ratio in texts.items() if ratio < 4.5} == {}
     assert {pair: ratio for pair, ratio in shapes.items() if ratio < 3} == {}
 
 
-def test_time_is_told_in_units_that_fit() -> None:
+def test_durations_have_a_suitable_unit() -> None:
     text = ask(
-        PageModel(gateway(), [told(NoChange(DeviceId("a"), ""), ago(seconds=5), "m@1")], (), moment()), "/devices"
+        PageModel(gateway(), [status_of(NoChange(DeviceId("a"), ""), ago(seconds=5), "m@1")], (), live_state()),
+        "/devices",
     ).text
     assert "· 5 s" in text

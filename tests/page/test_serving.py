@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page over HTTP, on the daemon's own server: who is answered, and with which headers."""
+"""The page over HTTP, on the server of the daemon: accepted hosts and response headers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.page.server import serving
 
 
 def asked(address: str, method: str, path: str, host: str | None = None) -> http.client.HTTPResponse:
-    """Ask, in a name of one's choice."""
+    """Send a request with any Host header."""
     place = urlsplit(address).netloc
     connection = http.client.HTTPConnection(place, timeout=10)
     connection.putrequest(method, path, skip_host=True)
@@ -45,7 +45,7 @@ def test_a_page_comes_with_headers_that_allow_it_nothing_else(address: str) -> N
 
 
 @pytest.mark.parametrize("path", ["/", "/devices?page=2", "/healthz", "/nothing"])
-def test_head_says_what_get_would(address: str, path: str) -> None:
+def test_head_has_the_headers_of_get(address: str, path: str) -> None:
     get, head = asked(address, "GET", path), asked(address, "HEAD", path)
     assert (get.status, get.headers["Content-Length"]) == (head.status, head.headers["Content-Length"])
     assert head.body == b""  # type: ignore[attr-defined]
@@ -67,17 +67,17 @@ def test_rebinding_a_name_to_this_address_gains_nothing(address: str, path: str,
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost:9155", "LOCALHOST", "[::1]:9155", "[::1]", "192.0.2.7:80"])
-def test_addresses_and_localhost_are_our_names(address: str, host: str) -> None:
+def test_addresses_and_localhost_are_accepted_hosts(address: str, host: str) -> None:
     assert asked(address, "GET", "/healthz", host).status == 200
 
 
-def test_a_name_can_be_given() -> None:
+def test_a_host_name_can_be_configured() -> None:
     with serving(PageModel(gateway(), [], ()), "gw.example") as address:
         assert asked(address, "GET", "/", "GW.example:9155").status == 200
         assert asked(address, "GET", "/", "other.example").status == 421
 
 
-def test_one_host_is_named(address: str) -> None:
+def test_exactly_one_host_header_is_accepted(address: str) -> None:
     place = urlsplit(address).netloc
     for hosts, status in ((("127.0.0.1", "evil.example"), 400), ((), 400), (("127.0.0.1",), 200)):
         connection = http.client.HTTPConnection(place, timeout=10)
@@ -89,6 +89,6 @@ def test_one_host_is_named(address: str) -> None:
         connection.close()
 
 
-def test_what_is_not_there_says_what_is(address: str) -> None:
+def test_an_unknown_path_lists_the_known_ones(address: str) -> None:
     answer = asked(address, "GET", "/favicon.ico")
     assert (answer.status, answer.body) == (404, b"not found; try / /healthz\n")  # type: ignore[attr-defined]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A fleet in a real repository with status branches, and changes to it, for tests of what people are told."""
+"""A fleet in a real repository with status branches, and changes to it."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ CAREFUL = (
 
 @dataclass
 class Works:
-    """A work tree with commits, and gateways that commit their status beside it."""
+    """A working tree with commits, and gateways that commit their status to branches."""
 
     path: Path
     clock: int = field(default=1_795_000_000)
@@ -114,7 +114,7 @@ class Works:
         return Commit(self.git("rev-parse", "HEAD"))
 
     def status(self, files: dict[str, bytes], gateway: str = "hall") -> None:
-        """Commit what a gateway tells, on top of what it told before."""
+        """Commit the status of a gateway on top of its last one."""
         self.clock += 1
         ref = f"refs/heads/status/{gateway}"
         parts = [f"commit {ref}\n".encode(), f"committer g <g@example.org> {self.clock} +0000\n".encode()]
@@ -133,15 +133,15 @@ def works(folder: Path) -> Works:
     return made
 
 
-def gateway_says(commit: str, name: str = "hall") -> dict[str, bytes]:
+def gateway_status_files(commit: str, name: str = "hall") -> dict[str, bytes]:
     good = Condition("Ready", Status.TRUE, "Ready", "The gateway enforces the newest commit.", NOON, commit)
     return {"gateway.yaml": gateway_file(GatewayStatus(name, commit, (good,)))}
 
 
-def device_says(
+def device_status_file(
     name: str, commit: str, *, action: Action | None = None, model: str = "wear@1", threshold: float = 0.5
 ) -> dict[str, bytes]:
-    """Tell of a device that runs what is wanted, unless the action says otherwise."""
+    """Write the status of a device that runs the desired model, unless another action is given."""
     does = action or NoChange(DeviceId(name), "runs wear@1, as rollout wear wants")
     digest = Digest(f"{abs(hash(model)) % 2**64:032x}")
     seen = ObservedDevice(NOON, Phase.CONFIRMED, digest, sequence=3, parameters={"threshold": threshold})
@@ -162,13 +162,13 @@ def run(*arguments: str | Path) -> Result:
 
 
 def reviewed(works: Works, base: str, head: str, *more: str | Path) -> dict[str, Any]:
-    result = run("plan", works.path, "--base", base, "--head", head, "--at", AT, "--format", "json", *more)
+    result = run("plan", works.path, "--base", base, "--head", head, "--at", AT, "--output", "json", *more)
     assert result.exit_code == 0, result.output
     document: dict[str, Any] = json.loads(result.stdout)
     return document
 
 
 def commented(works: Works, base: str, head: str) -> str:
-    result = run("plan", works.path, "--base", base, "--head", head, "--at", AT, "--format", "markdown")
+    result = run("plan", works.path, "--base", base, "--head", head, "--at", AT, "--output", "markdown")
     assert result.exit_code == 0, result.output
     return result.stdout

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The comment under a pull request: what is new, what was there before, and what is left out for want of room."""
+"""The comment on a pull request, and the overview of rollouts on a terminal."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from reconciler.cli.views.plan_text import escaped
-from reconciler.cli.views.review_markdown import duration
+from reconciler.cli.views.plan_markdown import escaped
 from reconciler.cli.views.rollout_text import listed, shown
 from reconciler.model import DeviceId, GatewayId, RolloutId
 from reconciler.report.rollout_status import WaveFacts
+from reconciler.review.formatting import duration
 from reconciler.review.rollout_history import PastRollout
-from reconciler.review.rollout_state import RolloutPicture, RolloutState, Stuck
+from reconciler.review.rollout_state import RolloutOverview, RolloutState, StuckDevice
 from tests.review.changes import (
     Works,
     commented,
-    device_says,
+    device_status_file,
     fleet_files,
-    gateway_says,
+    gateway_status_files,
     model,
     rollout_document,
     works,
@@ -35,14 +35,14 @@ def repository(tmp_path: Path) -> Works:
     return works(tmp_path)
 
 
-def test_a_rollout_that_is_new_shows_all_that_it_sets(repository: Works) -> None:
+def test_a_new_rollout_shows_all_its_settings(repository: Works) -> None:
     files = fleet_files()
     rollout = files.pop("rollout.yaml")
     base = repository.commit(files)
     head = repository.commit({"rollout.yaml": rollout})
-    told = commented(repository, base, head)
-    assert f"#### Rollout wear: {escaped('wear@1')}, a new rollout" in told
-    assert "parameters: threshold unset → 0.5" in told
+    text = commented(repository, base, head)
+    assert f"#### Rollout wear: {escaped('wear@1')}, a new rollout" in text
+    assert "parameters: threshold unset → 0.5" in text
 
 
 def test_a_rollout_that_changes_to_another_model_names_both(repository: Works) -> None:
@@ -54,25 +54,25 @@ def test_a_rollout_that_changes_to_another_model_names_both(repository: Works) -
     assert f"#### Rollout wear: {names}" in commented(repository, base, head)
 
 
-def test_devices_that_come_are_counted_with_the_documents(repository: Works) -> None:
+def test_new_devices_are_counted_with_the_documents(repository: Works) -> None:
     base = repository.commit(fleet_files(devices=3))
     head = repository.commit(fleet_files(devices=5))
     assert "- Devices: 2 added" in commented(repository, base, head)
 
 
-def test_what_is_yet_to_be_done_anyway_is_told_apart(repository: Works) -> None:
+def test_pending_devices_are_counted_separately(repository: Works) -> None:
     base = repository.commit(fleet_files(devices=3, rollout="") | {"rollout.yaml": rollout_document("2")})
-    repository.status({**gateway_says(base), **device_says("pump-00", base, model="wear@1")})
-    head = repository.commit({"notes.txt": "beside it"})
-    told = commented(repository, base, head)
-    assert "**No device is touched** of 3 devices." in told
-    assert "1 device" in told.partition("No device is touched")[2]
+    repository.status({**gateway_status_files(base), **device_status_file("pump-00", base, model="wear@1")})
+    head = repository.commit({"notes.txt": "unrelated"})
+    text = commented(repository, base, head)
+    assert "**No device affected**, of 3 devices." in text
+    assert "3 more devices not yet" in text.partition("No device affected")[2]
 
 
-# ---------------------------------------------------------------- pictures of rollouts
+# ---------------------------------------------------------------- overviews of rollouts
 
 
-def picture(**changes: object) -> RolloutPicture:
+def overview(**changes: object) -> RolloutOverview:
     waves = (
         WaveFacts("canary", 2, done=2, at_risk=0, due=0, failed=0, missing=0, open=True),
         WaveFacts("rest", 10, done=3, at_risk=1, due=4, failed=1, missing=1, open=True),
@@ -81,18 +81,18 @@ def picture(**changes: object) -> RolloutPicture:
     fields: dict[str, object] = {
         "rollout": RolloutId("wear"),
         "model": "wear@2",
-        "state": RolloutState.UNDER_WAY,
+        "state": RolloutState.IN_PROGRESS,
         "since": None,
         "waves": waves,
-        "why": "",
-        "told_by": (),
-        "told_at": None,
+        "message": "",
+        "reported_by": (),
+        "reported_at": None,
         "stuck": (),
         "stuck_count": 0,
         "ends_at": None,
         "left_s": None,
     }
-    return RolloutPicture(**{**fields, **changes})  # type: ignore[arg-type]  # a test's shorthand
+    return RolloutOverview(**{**fields, **changes})  # type: ignore[arg-type]  # a test's shorthand
 
 
 def drawn(*parts: object) -> str:
@@ -103,48 +103,50 @@ def drawn(*parts: object) -> str:
     return captured.get()
 
 
-def test_a_picture_says_only_what_is_known() -> None:
-    told = drawn(*shown(picture(), (), NOON))
-    assert "under way" in told
-    for absent in (" for ", "at best over", "STUCK", "BEGAN", "told by"):
-        assert absent not in told
-    rows = {line.split()[1]: line.split() for line in told.splitlines() if line[:1].isdigit()}
-    assert (rows["canary"][-1], rows["rest"][-1]) == ("over", "open")
-    assert rows["last"][-2:] == ["not", "open"]
+def test_an_overview_leaves_out_what_is_unknown() -> None:
+    text = drawn(*shown(overview(), (), NOON))
+    assert "in progress" in text
+    for absent in (" for ", "at the earliest", "STUCK", "STARTED", "reported by"):
+        assert absent not in text
+    rows = {line.split()[1]: line.split() for line in text.splitlines() if line[:1].isdigit()}
+    assert (rows["canary"][-1], rows["rest"][-1]) == ("complete", "open")
+    assert rows["last"][-1] == "pending"
 
 
-def test_a_picture_says_all_that_is_known() -> None:
-    stuck = Stuck(DeviceId("pump-07"), GatewayId("hall"), "Quarantined", "golden vectors differ", NOON)
-    silent = Stuck(DeviceId("pump-08"), GatewayId("hall"), "NotReporting", "since noon", None)
+def test_an_overview_shows_all_that_is_known() -> None:
+    stuck = StuckDevice(DeviceId("pump-07"), GatewayId("hall"), "Quarantined", "golden vectors differ", NOON)
+    silent = StuckDevice(DeviceId("pump-08"), GatewayId("hall"), "NotReporting", "since noon", None)
     past = PastRollout(RolloutId("wear"), GatewayId("hall"), "wear@1", "w", NOON, NOON.replace(hour=14), "complete")
-    going = PastRollout(RolloutId("wear"), GatewayId("hall"), "wear@2", "w2", NOON, None, "under way")
-    whole = picture(
+    going = PastRollout(RolloutId("wear"), GatewayId("hall"), "wear@2", "w2", NOON, None, "in-progress")
+    whole = overview(
         since=NOON.replace(hour=9),
-        why="wave 2 (rest): 1 missing",
+        message="wave 2 (rest): 1 missing",
         ends_at=NOON.replace(hour=15),
         left_s=10800.0,
-        told_by=(GatewayId("hall"),),
-        told_at=NOON,
+        reported_by=(GatewayId("hall"),),
+        reported_at=NOON,
         stuck=(stuck, silent),
         stuck_count=7,
     )
-    told = drawn(*shown(whole, (past, going), NOON))
-    for words in (
-        f"under way for {duration(3 * 3600)}",
+    text = drawn(*shown(whole, (past, going), NOON))
+    for part in (
+        f"in progress for {duration(3 * 3600)}",
         "wave 2 (rest): 1 missing",
         "at 2026-11-21 15:00 UTC",
         "golden vectors differ",
         "and 5 more",
-        f"complete    {duration(7200)}",
-        "told by hall; the last word at 2026-11-21 12:00:00 UTC",
+        f"complete      {duration(7200)}",
+        "reported by hall; last report at 2026-11-21 12:00:00 UTC",
     ):
-        assert words in told, words
+        assert part in text, part
 
 
-def test_a_list_says_why_or_how_many_are_stuck() -> None:
+def test_a_list_shows_the_message_or_the_number_of_stuck_devices() -> None:
     assert drawn(listed(())).strip() == "no rollouts"
-    told = drawn(listed([picture(why="suspended", left_s=60.0), picture(rollout=RolloutId("tear"), stuck_count=3)]))
-    lines = {line.split()[0]: line for line in told.splitlines() if line[:1].isalpha()}
+    text = drawn(
+        listed([overview(message="suspended", left_s=60.0), overview(rollout=RolloutId("tear"), stuck_count=3)])
+    )
+    lines = {line.split()[0]: line for line in text.splitlines() if line[:1].isalpha()}
     assert lines["wear"].rstrip().endswith("suspended")
-    assert lines["tear"].rstrip().endswith("3 without it")
+    assert lines["tear"].rstrip().endswith("3 stuck")
     assert " 5/16 " in lines["wear"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.inputs.repositories import find
+from reconciler.cli.inputs.repositories import find_repository
 from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.compiler.build_result import BuildReport, BuildResult
 from reconciler.compiler.recipe import recipe_of
@@ -16,9 +16,9 @@ from tests.review.changes import (
     API,
     CAREFUL,
     commented,
-    device_says,
+    device_status_file,
     fleet_files,
-    gateway_says,
+    gateway_status_files,
     model,
     reviewed,
     rollout_document,
@@ -34,36 +34,36 @@ def codes(document: dict[str, list[dict[str, str]]]) -> set[str]:
     return {risk["code"] for risk in document["risks"]}
 
 
-def test_a_new_version_touches_every_device_wave_by_wave(tmp_path: Path) -> None:
+def test_a_new_version_affects_every_device_wave_by_wave(tmp_path: Path) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files(rollout=CAREFUL))
     head = repository.commit({"rollout.yaml": rollout_document("2", CAREFUL)})
     document = reviewed(repository, base, head)
-    assert document["counts"]["touched"] == 12
+    assert document["counts"]["affected"] == 12
     (rollout,) = document["rollouts"]
     assert (rollout["modelBefore"], rollout["model"]) == ("wear@1", "wear@2")
-    assert [(wave["name"], wave["touched"]) for wave in rollout["waves"]] == [("canary", 1), ("half", 5), ("rest", 6)]
+    assert [(wave["name"], wave["affected"]) for wave in rollout["waves"]] == [("canary", 1), ("half", 5), ("rest", 6)]
     assert {device["waveName"] for device in document["devices"]} == {"canary", "half", "rest"}
     assert {device["action"] for device in document["devices"]} == {"install"}
     assert document["documents"] == [{"kind": "Rollout", "name": "wear", "change": "changed", "fields": ["model"]}]
 
 
-def test_the_same_fleet_twice_touches_nobody(tmp_path: Path) -> None:
+def test_an_unchanged_fleet_affects_no_device(tmp_path: Path) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
-    head = repository.commit({"notes.txt": "nothing of ours"})
+    head = repository.commit({"notes.txt": "unrelated"})
     document = reviewed(repository, base, head)
-    assert (document["counts"]["touched"], document["documents"], document["risks"]) == (0, [], [])
-    assert "No device is touched" in commented(repository, base, head)
+    assert (document["counts"]["affected"], document["documents"], document["risks"]) == (0, [], [])
+    assert "No device affected" in commented(repository, base, head)
 
 
-def test_a_parameter_travels_as_an_envelope_alone(tmp_path: Path) -> None:
+def test_a_parameter_change_needs_only_an_envelope(tmp_path: Path) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
     head = repository.commit({"rollout.yaml": rollout_document("1", "  parameters: {threshold: 0.75}\n")})
     document = reviewed(repository, base, head)
     assert {device["action"] for device in document["devices"]} == {"configure"}
-    assert {(load["payload"], load["bytes"]) for load in document["payloads"]} == {("envelope alone", 0)}
+    assert {(load["payload"], load["bytes"]) for load in document["payloads"]} == {("envelope only", 0)}
     assert "threshold 0.5 → 0.75" in commented(repository, base, head)
 
 
@@ -74,7 +74,7 @@ def test_going_back_to_a_prebaked_version_transfers_nothing(tmp_path: Path) -> N
     assert {each["action"] for each in reviewed(repository, base, head)["devices"]} == {"activate-prebaked"}
 
 
-def test_times_are_those_of_a_shared_half_duplex_line(tmp_path: Path) -> None:
+def test_times_match_a_shared_half_duplex_line(tmp_path: Path) -> None:
     """The bench measured 18.40 s for 3,634 bytes and 6.36 s for 791 at 2400 baud, and 2.87 s for an envelope."""
     for payload, measured_s in ((3634, 18.40), (791, 6.36)):
         folder = tmp_path / str(payload)
@@ -87,10 +87,10 @@ def test_times_are_those_of_a_shared_half_duplex_line(tmp_path: Path) -> None:
         assert lines["/dev/ttyS0"]["secondsLongest"] == pytest.approx(measured_s, rel=0.05)
         assert lines["/dev/ttyS0"]["devices"] == 4
         assert lines["/dev/ttyS0"]["seconds"] == pytest.approx(4 * lines["/dev/ttyS0"]["secondsLongest"], rel=0.01)
-        assert lines[None]["seconds"] is None  # MQTT, and nobody set a limit
+        assert lines[None]["seconds"] is None  # MQTT without a rate limit
 
 
-def test_an_envelope_alone_takes_its_time_on_a_slow_line(tmp_path: Path) -> None:
+def test_an_envelope_takes_time_on_a_slow_line(tmp_path: Path) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
     other = repository.commit({"rollout.yaml": rollout_document("1", "  parameters: {threshold: 0.75}\n")})
@@ -98,7 +98,7 @@ def test_an_envelope_alone_takes_its_time_on_a_slow_line(tmp_path: Path) -> None
     assert lines["/dev/ttyS0"]["secondsLongest"] == pytest.approx(2.87, rel=0.05)
 
 
-def test_a_limit_of_the_gateway_counts_for_mqtt(tmp_path: Path) -> None:
+def test_the_rate_limit_of_a_gateway_applies_to_mqtt(tmp_path: Path) -> None:
     repository = works(tmp_path)
     gateway = fleet_files()["gateway.yaml"] + "  limits: {bytesPerSecond: 100}\n"
     base = repository.commit({**fleet_files(), "gateway.yaml": gateway})
@@ -107,59 +107,59 @@ def test_a_limit_of_the_gateway_counts_for_mqtt(tmp_path: Path) -> None:
     assert lines[None]["seconds"] == pytest.approx(8 * (2400 + 300) / 100)
 
 
-def test_what_can_not_be_done_is_told_with_its_reason(tmp_path: Path) -> None:
+def test_blocked_devices_are_listed_with_their_reason(tmp_path: Path) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
     head = repository.commit(
         {"models.yaml": "---\n".join((model("1"), model("2", slot=9000))), "rollout.yaml": rollout_document("2")}
     )
     document = reviewed(repository, base, head)
-    (obstacle,) = document["obstacles"]
-    assert (obstacle["reason"], len(obstacle["devices"])) == ("SlotTooSmall", 12)
-    (room,) = document["room"]
-    assert (room["slotNeeded"], room["slotBytes"], room["fits"]) == (9000, 8192, False)
+    (blocked,) = document["blocked"]
+    assert (blocked["reason"], len(blocked["devices"])) == ("SlotTooSmall", 12)
+    (capacity,) = document["capacity"]
+    assert (capacity["slotBytesNeeded"], capacity["slotBytes"], capacity["fits"]) == (9000, 8192, False)
     assert "**does not fit**" in commented(repository, base, head)
-    strict = run("plan", repository.path, "--base", base, "--head", head, "--strict", "--format", "markdown")
+    strict = run("plan", repository.path, "--base", base, "--head", head, "--strict", "--output", "markdown")
     assert strict.exit_code == 1
 
 
-def test_status_branches_tell_who_is_silent_and_what_runs(tmp_path: Path) -> None:
+def test_status_branches_provide_silent_devices_and_running_models(tmp_path: Path) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
-    told = gateway_says(base)
+    status = gateway_status_files(base)
     for number in range(12):
         name = f"pump-{number:02}"
-        told |= device_says(name, base, action=silent(name) if number < 3 else None)
-    repository.status(told)
+        status |= device_status_file(name, base, action=silent(name) if number < 3 else None)
+    repository.status(status)
     head = repository.commit({"rollout.yaml": rollout_document("2", CAREFUL)})
     document = reviewed(repository, base, head)
     actions = {each["device"]: each for each in document["devices"]}
     assert actions["pump-00"]["reason"] == "NotReporting"
     assert actions["pump-05"]["action"] == "install"
     assert {load["from"] for load in document["payloads"]} == {"wear@1"}
-    assert document["evidence"]["hall"]["devices"] == 12
+    assert document["gateways"]["hall"]["devices"] == 12
     assert "NotReporting" in codes(document)
-    assert "NoEvidence" not in codes(document)
+    assert "NoStatus" not in codes(document)
 
 
-def test_a_gateway_that_is_behind_and_one_that_told_nothing_are_risks(tmp_path: Path) -> None:
+def test_a_gateway_that_is_behind_or_without_status_is_a_risk(tmp_path: Path) -> None:
     repository = works(tmp_path)
     old = repository.commit(fleet_files())
     base = repository.commit({"notes.txt": "moved on"})
     head = repository.commit({"rollout.yaml": rollout_document("2", CAREFUL)})
-    assert "NoEvidence" in codes(reviewed(repository, base, head))
-    repository.status(gateway_says(old))
+    assert "NoStatus" in codes(reviewed(repository, base, head))
+    repository.status(gateway_status_files(old))
     assert "GatewayBehind" in codes(reviewed(repository, base, head))
 
 
-def test_a_status_that_is_damaged_hides_no_other(tmp_path: Path) -> None:
+def test_a_damaged_status_file_does_not_hide_others(tmp_path: Path) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
     spoiled = {"devices/pump-01.yaml": b"\xff\x00: [", "gateway.yaml": b"- not a mapping\n"}
-    repository.status({**spoiled, **device_says("pump-00", base)})
+    repository.status({**spoiled, **device_status_file("pump-00", base)})
     head = repository.commit({"rollout.yaml": rollout_document("2")})
-    assert reviewed(repository, base, head)["evidence"]["hall"]["unreadable"] == 2
-    assert reviewed(repository, base, head)["evidence"]["hall"]["devices"] == 1
+    assert reviewed(repository, base, head)["gateways"]["hall"]["unreadable"] == 2
+    assert reviewed(repository, base, head)["gateways"]["hall"]["devices"] == 1
 
 
 RISKY = [
@@ -168,13 +168,13 @@ RISKY = [
     ("  waves: [{name: canary, count: 1}]\n", "NoSoak"),
     ("  waves: [{name: canary, count: 1, soak: 1h}]\n  failureBudget: {count: 2}\n", "BudgetWide"),
     ("  waves: [{name: canary, count: 1, soak: 1h}]\n", "NoHealthGates"),
-    ("  critical: true\n", "LeavesWindows"),
+    ("  critical: true\n", "IgnoresWindows"),
     ('  windows: [{days: [Sun], start: "02:00", duration: 30s}]\n', "WindowShort"),
 ]
 
 
 @pytest.mark.parametrize(("terms", "code"), RISKY, ids=[code for _, code in RISKY])
-def test_each_risk_is_told_where_it_is_and_not_where_it_is_not(tmp_path: Path, terms: str, code: str) -> None:
+def test_each_risk_is_found_only_where_it_applies(tmp_path: Path, terms: str, code: str) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
     risky = repository.commit({"rollout.yaml": rollout_document("2", terms)})
@@ -183,7 +183,7 @@ def test_each_risk_is_told_where_it_is_and_not_where_it_is_not(tmp_path: Path, t
     assert code not in codes(reviewed(repository, base, careful))
 
 
-def test_a_type_without_fallback_that_never_ran_such_a_model_is_told(tmp_path: Path) -> None:
+def test_a_type_without_prebaked_model_that_never_ran_the_model_is_a_risk(tmp_path: Path) -> None:
     repository = works(tmp_path)
     bare = fleet_files()["type.yaml"].replace('  prebaked: [{name: wear, version: "1"}]\n', "")
     base = repository.commit(
@@ -196,7 +196,7 @@ def test_a_type_without_fallback_that_never_ran_such_a_model_is_told(tmp_path: P
     assert codes(reviewed(repository, base, head)) >= {"FirstOfItsType", "NoFallback"}
 
 
-def test_a_window_that_closes_puts_the_end_off(tmp_path: Path) -> None:
+def test_a_window_that_closes_delays_the_end(tmp_path: Path) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
     window = '  windows: [{days: [Sun], start: "02:00", duration: 30s}]\n'
@@ -204,14 +204,14 @@ def test_a_window_that_closes_puts_the_end_off(tmp_path: Path) -> None:
     (rollout,) = reviewed(repository, base, head)["rollouts"]
     (line,) = [line for line in rollout["waves"][0]["lines"] if line["port"]]
     assert line["windows"] == 2  # some 52 s of work in windows of half a minute
-    assert rollout["overAtBest"].startswith("2026-11-29T02:00:")
+    assert rollout["earliestEnd"].startswith("2026-11-29T02:00:")
 
 
-def test_a_store_tells_the_true_payload(tmp_path: Path) -> None:
+def test_a_store_provides_exact_payload_sizes(tmp_path: Path) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
     head = repository.commit({"rollout.yaml": rollout_document("2")})
-    desired = find(repository.path).load(head, CheckCache()).desired
+    desired = find_repository(repository.path).load(head, CheckCache()).desired
     assert desired is not None
     store = ArtifactStore(str(tmp_path / "store"))
     for version, pack in (("1", bytes(range(256)) * 8), ("2", bytes(range(256)) * 8 + b"tail")):
@@ -224,19 +224,19 @@ def test_a_store_tells_the_true_payload(tmp_path: Path) -> None:
     assert payload[0] == "patch against wear@1"
     assert payload[1] < 100
     assert payload[2]
-    assert document["room"][0]["slotNeeded"] == 2052
+    assert document["capacity"][0]["slotBytesNeeded"] == 2052
 
 
-def test_a_base_with_mistakes_makes_all_of_the_head_new(tmp_path: Path) -> None:
+def test_an_invalid_base_counts_as_an_empty_fleet(tmp_path: Path) -> None:
     repository = works(tmp_path)
     base = repository.commit({"fleet.yaml": "not: ours\n"})
     head = repository.commit(fleet_files())
     document = reviewed(repository, base, head)
     assert document["base"] is None
-    assert document["counts"]["touched"] == 12
+    assert document["counts"]["affected"] == 12
 
 
-def test_a_head_with_mistakes_is_no_plan(tmp_path: Path) -> None:
+def test_an_invalid_head_has_no_plan(tmp_path: Path) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
     head = repository.commit({"rollout.yaml": rollout_document("3")})
@@ -246,16 +246,16 @@ def test_a_head_with_mistakes_is_no_plan(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("--head", "HEAD"), ("--base", "HEAD", "--all"), ("--base", "nowhere"), ("--store", "x")], ids=str
+    "arguments", [("--head", "HEAD"), ("--base", "HEAD", "--all"), ("--base", "nowhere"), ("--store", "x")], ids=str
 )
-def test_options_that_do_not_belong_together_are_refused(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_incompatible_options_are_rejected(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     repository = works(tmp_path)
     repository.commit(fleet_files())
-    assert run("plan", repository.path, *words).exit_code == 2
+    assert run("plan", repository.path, *arguments).exit_code == 2
 
 
-def test_a_comment_fits_whatever_a_change_touches(tmp_path: Path) -> None:
-    """Forty rollouts of thirty waves with long names each fill a table; names can't break out of it."""
+def test_a_comment_fits_whatever_a_change_affects(tmp_path: Path) -> None:
+    """Forty rollouts of thirty waves with long names each fill a table; names cannot break out of it."""
     repository = works(tmp_path)
     names = [f"r{number:02}-{'x' * 58}" for number in range(40)]
     waves = "  waves:\n" + "".join(f"    - {{name: w{wave}-{'y' * 55}, count: {wave + 1}}}\n" for wave in range(30))
@@ -279,7 +279,7 @@ def test_a_comment_fits_whatever_a_change_touches(tmp_path: Path) -> None:
 API_HEAD = "apiVersion: tinyfleet/v1alpha1"
 
 
-def test_a_first_wave_at_one_gateway_is_told_where_others_begin_by_its_word(tmp_path: Path) -> None:
+def test_a_first_wave_at_one_gateway_is_a_risk_if_others_depend_on_it(tmp_path: Path) -> None:
     repository = works(tmp_path)
     halls = "---\n".join(
         f"{API}\nkind: Gateway\nmetadata: {{name: {name}}}\nspec:\n  selector: {{devices: [{', '.join(devices)}]}}\n"
@@ -290,21 +290,23 @@ def test_a_first_wave_at_one_gateway_is_told_where_others_begin_by_its_word(tmp_
     )
     base = repository.commit({**fleet_files(), "gateway.yaml": halls})
     terms = "  waves: [{name: few, selector: {devices: [%s]}}]\n"
-    for first, told in (("pump-00, pump-05", True), ("pump-00, pump-06", False)):
+    for first, expected in (("pump-00, pump-05", True), ("pump-00, pump-06", False)):
         head = repository.commit({"rollout.yaml": rollout_document("2", terms % first)})
         found = reviewed(repository, base, head)["risks"]
-        words = [risk["words"] for risk in found if risk["code"] == "CanaryAtOneGateway"]
-        assert words == (["the first wave is at hall alone: devices of 1 more begin by its word"] if told else [])
+        messages = [risk["message"] for risk in found if risk["code"] == "CanaryAtOneGateway"]
+        assert messages == (
+            ["the first wave is at hall only: devices of 1 other gateway start on its report"] if expected else []
+        )
 
 
-def test_a_device_that_holds_other_parameters_than_the_base_wants_is_pending(tmp_path: Path) -> None:
-    """What holds is what its status tells, not what was wanted of it."""
+def test_a_device_with_other_parameters_than_desired_is_pending(tmp_path: Path) -> None:
+    """The reported parameters count, not the desired ones."""
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
-    told = gateway_says(base)
+    status = gateway_status_files(base)
     for number in range(12):
-        told |= device_says(f"pump-{number:02}", base, threshold=0.5 if number else 0.9)
-    repository.status(told)
+        status |= device_status_file(f"pump-{number:02}", base, threshold=0.5 if number else 0.9)
+    repository.status(status)
     head = repository.commit({"notes.md": "nothing that concerns a device"})
     counts = reviewed(repository, base, head)["counts"]
-    assert (counts["touched"], counts["pending"]) == (0, 1)
+    assert (counts["affected"], counts["pending"]) == (0, 1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.cli.inputs.repositories import find
+from reconciler.cli.inputs.repositories import find_repository
 from reconciler.load import CheckCache
 from reconciler.model import DeviceId, GatewayId, RolloutId, RolloutReport
 from reconciler.plan.revision import revision_of
@@ -20,9 +20,9 @@ from tests.review.changes import (
     CAREFUL,
     NOON,
     Works,
-    device_says,
+    device_status_file,
     fleet_files,
-    gateway_says,
+    gateway_status_files,
     rollout_document,
     run,
     silent,
@@ -30,7 +30,7 @@ from tests.review.changes import (
 )
 
 
-def says(  # noqa: PLR0913 - one parameter for each thing that a rollout may say
+def rollout_status_file(  # noqa: PLR0913 - one parameter for each field of a status
     *,
     done: int = 0,
     failed: int = 0,
@@ -40,7 +40,7 @@ def says(  # noqa: PLR0913 - one parameter for each thing that a rollout may say
     model: str = "wear@2",
     revision: str = "w2",
 ) -> dict[str, bytes]:
-    """Tell of a rollout over twelve pumps, dealt to a canary and the rest."""
+    """Write the status of a rollout over twelve pumps, with a canary and the rest."""
     names = [DeviceId(f"pump-{number:02}") for number in range(12)]
     ends = [done, done + failed, done + failed + missing]
     word = RolloutReport(
@@ -69,39 +69,42 @@ def repository(tmp_path: Path) -> Works:
     return made
 
 
-def told(*words: str | Path) -> Any:  # noqa: ANN401 - JSON
-    result = run("rollout", *words, "--output", "json")
+def shown(*arguments: str | Path) -> Any:  # noqa: ANN401 - JSON
+    result = run("rollout", *arguments, "--output", "json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
 
-def test_a_rollout_of_which_nobody_told_shows_its_waves(repository: Works) -> None:
-    (row,) = told("list", repository.path)
-    assert (row["state"], row["devices"], row["done"]) == ("nothing told", 12, 0)
+def test_a_rollout_without_status_shows_its_waves(repository: Works) -> None:
+    (row,) = shown("list", repository.path)
+    assert (row["state"], row["devices"], row["done"]) == ("unknown", 12, 0)
     assert [wave["name"] for wave in row["waves"]] == ["canary", "half", "rest"]
     assert row["secondsLeft"] is not None
 
 
-def test_how_far_it_is_with_what_is_left(repository: Works) -> None:
-    status = says(done=4)
+def test_progress_and_time_left(repository: Works) -> None:
+    status = rollout_status_file(done=4)
     head = repository.git("rev-parse", "HEAD")
     for number in range(12):
-        status |= device_says(f"pump-{number:02}", head, model="wear@2" if number < 4 else "wear@1")
-    repository.status({**gateway_says(head), **status})
-    (row,) = told("list", repository.path)
-    assert (row["state"], row["done"], row["devices"], row["toldBy"]) == ("under way", 4, 12, ["hall"])
+        status |= device_status_file(f"pump-{number:02}", head, model="wear@2" if number < 4 else "wear@1")
+    repository.status({**gateway_status_files(head), **status})
+    (row,) = shown("list", repository.path)
+    assert (row["state"], row["done"], row["devices"], row["reportedBy"]) == ("in-progress", 4, 12, ["hall"])
     assert row["secondsLeft"] > 0
     text = run("rollout", "list", repository.path).output
     assert "4/12" in text
     assert "━" in text
 
 
-def test_what_is_stuck_is_told_with_its_reason(repository: Works) -> None:
+def test_stuck_devices_are_listed_with_their_reason(repository: Works) -> None:
     head = repository.git("rev-parse", "HEAD")
-    status = {**says(done=1, failed=1, missing=1), **device_says("pump-02", head, action=silent("pump-02"))}
-    repository.status({**gateway_says(head), **status})
-    shown = told("show", "wear", repository.path)
-    stuck = {row["device"]: row for row in shown["stuck"]}
+    status = {
+        **rollout_status_file(done=1, failed=1, missing=1),
+        **device_status_file("pump-02", head, action=silent("pump-02")),
+    }
+    repository.status({**gateway_status_files(head), **status})
+    document = shown("show", "wear", repository.path)
+    stuck = {row["device"]: row for row in document["stuck"]}
     assert stuck.keys() == {"pump-01", "pump-02"}
     assert stuck["pump-02"]["reason"] == "NotReporting"
     assert "not reporting since" in stuck["pump-02"]["message"]
@@ -110,79 +113,79 @@ def test_what_is_stuck_is_told_with_its_reason(repository: Works) -> None:
 
 
 @pytest.mark.parametrize(
-    ("says_so", "state"),
+    ("status", "state"),
     [
-        (says(done=12), "complete"),
-        (says(failed=2, stopped="stopped: 2 failed, 0 allowed"), "stopped"),
-        (says(held="rollout wear is suspended"), "waiting"),
+        (rollout_status_file(done=12), "complete"),
+        (rollout_status_file(failed=2, stopped="stopped: 2 failed, 0 allowed"), "stopped"),
+        (rollout_status_file(held="rollout wear is suspended"), "waiting"),
     ],
     ids=["complete", "stopped", "suspended"],
 )
-def test_states_come_from_the_gateways(repository: Works, says_so: dict[str, bytes], state: str) -> None:
-    repository.status(says_so)
-    (row,) = told("list", repository.path)
+def test_the_state_comes_from_the_gateways(repository: Works, status: dict[str, bytes], state: str) -> None:
+    repository.status(status)
+    (row,) = shown("list", repository.path)
     assert row["state"] == state
     if state in {"complete", "stopped"}:
         assert row["secondsLeft"] is None
 
 
-def test_of_several_gateways_the_one_that_knows_most_is_shown(repository: Works) -> None:
-    """Each sees all waves, and the others as they were some time ago."""
-    repository.status(says(done=3), "hall")
-    repository.status(says(done=7), "yard")
-    repository.status(says(done=12, model="wear@1"), "roof")
-    (row,) = told("list", repository.path)
-    assert (row["done"], row["toldBy"]) == (7, ["hall", "yard"])
-    repository.status(says(done=3, failed=2, stopped="stopped: 2 failed, 0 allowed"), "hall")
-    (row,) = told("list", repository.path)
+def test_of_several_gateways_the_most_advanced_report_is_shown(repository: Works) -> None:
+    """Each gateway reports all waves, but sees those of others with a delay."""
+    repository.status(rollout_status_file(done=3), "hall")
+    repository.status(rollout_status_file(done=7), "yard")
+    repository.status(rollout_status_file(done=12, model="wear@1"), "roof")
+    (row,) = shown("list", repository.path)
+    assert (row["done"], row["reportedBy"]) == (7, ["hall", "yard"])
+    repository.status(rollout_status_file(done=3, failed=2, stopped="stopped: 2 failed, 0 allowed"), "hall")
+    (row,) = shown("list", repository.path)
     assert (row["state"], row["done"]) == ("stopped", 3)  # one that stopped stops all
-    shown = run("rollout", "show", "wear", repository.path).output
-    assert "told by hall, yard" in shown
+    text = run("rollout", "show", "wear", repository.path).output
+    assert "reported by hall, yard" in text
 
 
-def test_who_speaks_of_what_git_wants_comes_before_who_spoke_of_another_wish(repository: Works) -> None:
-    found = find(repository.path)
+def test_a_report_on_the_current_revision_comes_before_others(repository: Works) -> None:
+    found = find_repository(repository.path)
     desired = found.load(found.resolve("HEAD"), CheckCache()).desired
     assert desired is not None
-    wanted = revision_of(desired, RolloutId("wear"))
-    repository.status(says(done=12), "hall")
-    repository.status(says(done=1, revision=wanted), "yard")
-    (row,) = told("list", repository.path)
-    assert (row["state"], row["done"]) == ("under way", 1)
+    current = revision_of(desired, RolloutId("wear"))
+    repository.status(rollout_status_file(done=12), "hall")
+    repository.status(rollout_status_file(done=1, revision=current), "yard")
+    (row,) = shown("list", repository.path)
+    assert (row["state"], row["done"]) == ("in-progress", 1)
 
 
-def test_the_word_on_another_model_is_not_taken_for_this_one(repository: Works) -> None:
-    repository.status(says(done=12, model="wear@1"))
-    assert told("list", repository.path)[0]["state"] == "nothing told"
+def test_a_report_on_another_model_does_not_count(repository: Works) -> None:
+    repository.status(rollout_status_file(done=12, model="wear@1"))
+    assert shown("list", repository.path)[0]["state"] == "unknown"
 
 
-def test_history_is_what_git_keeps_of_the_status(repository: Works) -> None:
+def test_the_history_comes_from_the_versions_of_the_status(repository: Works) -> None:
     for status in (
-        says(done=3, model="wear@0", revision="w0"),
-        says(done=2, model="wear@1", revision="w1"),
-        says(done=12, model="wear@1", revision="w1"),
-        says(done=4),
-        says(done=4, failed=1, stopped="stopped: 1 failed, 0 allowed"),
+        rollout_status_file(done=3, model="wear@0", revision="w0"),
+        rollout_status_file(done=2, model="wear@1", revision="w1"),
+        rollout_status_file(done=12, model="wear@1", revision="w1"),
+        rollout_status_file(done=4),
+        rollout_status_file(done=4, failed=1, stopped="stopped: 1 failed, 0 allowed"),
     ):
         repository.status(status)
-    history = told("show", "wear", repository.path)["history"]
+    history = shown("show", "wear", repository.path)["history"]
     assert [(row["model"], row["outcome"]) for row in history] == [
         ("wear@2", "stopped"),
         ("wear@1", "complete"),
         ("wear@0", "replaced"),
     ]
-    assert history[1]["endedAt"] > history[1]["beganAt"]
+    assert history[1]["endedAt"] > history[1]["startedAt"]
     assert history[2]["endedAt"] is None
 
 
-def test_versions_that_are_no_status_are_passed_over() -> None:
+def test_unreadable_versions_are_skipped() -> None:
     now = datetime(2026, 11, 21, tzinfo=UTC)
-    good = says(done=12)["rollouts/wear.yaml"]
-    (chapter,) = past_rollouts(GatewayId("hall"), [(now, b"\xff"), (now - timedelta(hours=1), good)])
-    assert chapter.outcome == "complete"
+    good = rollout_status_file(done=12)["rollouts/wear.yaml"]
+    (past,) = past_rollouts(GatewayId("hall"), [(now, b"\xff"), (now - timedelta(hours=1), good)])
+    assert past.outcome == "complete"
 
 
-def test_an_unknown_rollout_is_told_with_those_there_are(repository: Works) -> None:
+def test_an_unknown_rollout_lists_the_known_ones(repository: Works) -> None:
     result = run("rollout", "show", "tear", repository.path)
     assert result.exit_code == 1
-    assert "there is wear" in result.output
+    assert "known rollouts: wear" in result.output

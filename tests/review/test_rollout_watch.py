@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.review.changes import CAREFUL, Works, fleet_files, rollout_document, works
-from tests.review.test_rollout_command import says
+from tests.review.test_rollout_command import rollout_status_file
 
 TINYFLEET = Path(sys.executable).parent / "tinyfleet"
 WITHIN_S = 60
@@ -59,15 +59,15 @@ class Screen:
 
 
 def test_it_follows_what_gateways_commit_until_it_is_interrupted(repository: Works) -> None:
-    repository.status(says(done=1), "hall")
+    repository.status(rollout_status_file(done=1), "hall")
     screen = Screen(TINYFLEET, "rollout", "show", "wear", repository.path, "--watch")
     try:
-        screen.wait_for("told by hall;")
+        screen.wait_for("reported by hall;")
         assert "0/11" in screen.shown
-        repository.status(says(done=7), "yard")
-        screen.wait_for("told by hall, yard;")
+        repository.status(rollout_status_file(done=7), "yard")
+        screen.wait_for("reported by hall, yard;")
         assert "6/11" in screen.shown
-        repository.status(says(done=12), "hall")
+        repository.status(rollout_status_file(done=12), "hall")
         screen.wait_for("complete")
         assert screen.interrupt() == 0
         assert "Traceback" not in screen.shown

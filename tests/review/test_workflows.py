@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The example's workflow files, run line by line by a stand-in for the forge's runner."""
+"""The workflow files of the example, run line by line by a simulated forge runner."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.review.changes import Works, device_says, gateway_says, silent, works
-from tests.review.runner import GitHub, Image, Notes, run_gitlab
+from tests.review.changes import Works, device_status_file, gateway_status_files, silent, works
+from tests.review.forge_runner import GitHub, Image, Notes, run_gitlab
 
 EXAMPLE = Path(__file__).parents[2] / "fleet-repo-example"
 GITHUB = EXAMPLE / ".github" / "workflows" / "validate.yml"
@@ -69,14 +69,14 @@ def test_github_comments_the_plan_on_a_pull_request(proposal: Proposal, tmp_path
     assert runner.run() == ["validate", "comment"]
     comment = image.comment.read_text()
     assert "line-current 1.0.0 → 1.1.0" in comment
-    assert "4 devices of 12 touched" in comment
+    assert "4 devices of 12 affected" in comment
     assert "/dev/ttyUSB0 at 2400 baud" in comment
     assert len(comment) < LIMIT
     assert runner.summary.read_text() == comment
-    assert "gh pr comment 7 --repo works/fleet" in image.noted.read_text()
+    assert "gh pr comment 7 --repo works/fleet" in image.calls.read_text()
 
 
-def test_github_lets_no_fork_write(proposal: Proposal, tmp_path: Path) -> None:
+def test_github_does_not_let_a_fork_write(proposal: Proposal, tmp_path: Path) -> None:
     image = Image(tmp_path / "image")
     assert GitHub(GITHUB, proposal.works.path, image, pull_request(proposal, "fork/fleet")).run() == ["validate"]
     assert not image.comment.exists()
@@ -86,10 +86,10 @@ def test_github_on_a_push_shows_the_plan_of_the_branch(proposal: Proposal, tmp_p
     event = {"event_name": "push", "repository": "works/fleet", "sha": proposal.base, "event": {}}
     runner = GitHub(GITHUB, proposal.works.path, Image(tmp_path / "image"), event)
     assert runner.run() == ["validate"]
-    assert "Plan for the files as they are" in runner.summary.read_text()
+    assert "Plan for the working directory" in runner.summary.read_text()
 
 
-def test_gitlab_comments_once_and_renews_its_comment(proposal: Proposal, tmp_path: Path) -> None:
+def test_gitlab_comments_once_and_updates_its_comment(proposal: Proposal, tmp_path: Path) -> None:
     image = Image(tmp_path / "image")
     clone = tmp_path / "clone"
     url = proposal.works.path.as_uri()
@@ -114,13 +114,15 @@ def test_gitlab_comments_once_and_renews_its_comment(proposal: Proposal, tmp_pat
 
 
 def test_gitlab_reads_the_status_of_the_gateways(proposal: Proposal, tmp_path: Path) -> None:
-    told = gateway_says(proposal.base, "hall-south")
-    told |= device_says("feeder-south-2", proposal.base, action=silent("feeder-south-2"), model="line-current@1.0.0")
-    proposal.works.status(told, "hall-south")
+    status = gateway_status_files(proposal.base, "hall-south")
+    status |= device_status_file(
+        "feeder-south-2", proposal.base, action=silent("feeder-south-2"), model="line-current@1.0.0"
+    )
+    proposal.works.status(status, "hall-south")
     clone = tmp_path / "clone"
     url = proposal.works.path.as_uri()
-    words = ["git", "clone", "--quiet", "--single-branch", "--branch", "fifty-trees", url, str(clone)]
-    subprocess.run(words, check=True)
+    command = ["git", "clone", "--quiet", "--single-branch", "--branch", "fifty-trees", url, str(clone)]
+    subprocess.run(command, check=True)
     variables = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": proposal.base}
     run_gitlab(GITLAB, "validate", Image(tmp_path / "image"), clone, variables)
     assert "NotReporting" in (clone / "plan.md").read_text()
@@ -130,4 +132,4 @@ def test_gitlab_on_the_default_branch_shows_its_plan(proposal: Proposal, tmp_pat
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "--quiet", proposal.works.path.as_uri(), str(clone)], check=True)
     run_gitlab(GITLAB, "validate", Image(tmp_path / "image"), clone, {})
-    assert "Plan for the files as they are" in (clone / "plan.md").read_text()
+    assert "Plan for the working directory" in (clone / "plan.md").read_text()

@@ -125,7 +125,7 @@ def test_two_devices_with_one_identity_are_isolated(site: Site) -> None:
     site.start_devices()
     site.world.commit("tune", {"rollout.yaml": rollout("1.0.0", parameters={"threshold": 500})})
     done = reconciled_once(site)
-    assert {each["device"] for each in done["deliveries"] if each["good"]} == {"pump-2", "pump-3"}
+    assert {each["device"] for each in done["deliveries"] if each["succeeded"]} == {"pump-2", "pump-3"}
     status = site.world.device_status("pump-1")
     assert condition(status, "Trusted")["reason"] == "IdentityCloned"
     assert condition(status, "Ready")["status"] == "False"

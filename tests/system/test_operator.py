@@ -47,7 +47,7 @@ def test_reconcile_once_updates_every_device_and_ends(site: Site) -> None:
     assert first["counts"]["nothing"] == 3
     site.world.commit("1.1.0", {"rollout.yaml": rollout("1.1.0"), **model("1.1.0", SECOND)})
     second = reconciled(site)
-    assert [each["good"] for each in second["deliveries"]] == [True] * 3
+    assert [each["succeeded"] for each in second["deliveries"]] == [True] * 3
     assert site.are_ready("1.1.0")  # the status ref is complete when the command ends
     third = reconciled(site)
     assert third["deliveries"] == []

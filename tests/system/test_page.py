@@ -41,7 +41,7 @@ def test_a_daemon_shows_its_fleet_and_counters_make_no_commits(site: Site) -> No
     site.world.commit("Begin", site.first_files())
     site.start_gateway()
     site.world.wait_for("1.0.0", lambda: site.are_ready("1.0.0"), within_s=WITHIN_S)
-    wanted = f">{len(site.devices)}</b> where Git wants them"
+    wanted = f">{len(site.devices)}</b> ready"
 
     def committed() -> str | None:
         page = site.world.status_file("index.html") or ""
@@ -94,7 +94,7 @@ def test_the_pages_of_an_engine_in_this_process(site: Site) -> None:
         shown = {path: (page(path, "") or b"").decode() for path in ("/", "/devices", "/devices/pump-1")}
         assert page("/devices/nobody", "") is None
         assert 'tinyfleet_devices{reason="Ready"} 3.0' in metrics.exposition().decode()
-    assert f">{len(site.devices)}</b> where Git wants them" in shown["/"]
+    assert f">{len(site.devices)}</b> ready" in shown["/"]
     assert all(f">{device}</a>" in shown["/devices"] for device in site.devices)
     assert "<dt>boots</dt>" in shown["/devices/pump-1"]
 

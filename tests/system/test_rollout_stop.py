@@ -41,7 +41,7 @@ def check_shown(fleet: RolloutSite, version: str, state: str, canary: str, reaso
     readme = fleet.world.status_file("README.md")
     assert readme is not None
     assert (
-        f"| vibration | vibration@{version} | {'RolledBack' if state == 'taken back' else 'FailureBudgetSpent'} |"
+        f"| vibration | vibration@{version} | {'RolledBack' if state == 'rolled-back' else 'FailureBudgetSpent'} |"
         in readme
     )
 
@@ -93,7 +93,7 @@ def test_a_model_that_fails_a_gate_is_rolled_back_and_stays_rolled_back(fleet: R
         fleet.quiet(*fleet.site.devices)
         assert {fleet.running(device) for device in fleet.site.devices} == {prebaked}
         assert len({sent.envelope for sent in fleet.traffic.sent}) == 2  # the update and the rollback
-        check_shown(fleet, "1.1.0", "taken back", canary, "score-distance")
+        check_shown(fleet, "1.1.0", "rolled-back", canary, "score-distance")
         event = fleet.wait("the event", lambda: event_received(receiver, "stopped"))
         assert (event["model"], event["commit"]) == ("vibration@1.1.0", bad)
 

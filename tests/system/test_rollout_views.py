@@ -46,11 +46,11 @@ def test_a_rollout_is_listed_explained_and_announced(site: Site) -> None:
         gateway.stop()
     (row,) = listed
     assert (row["state"], row["done"], row["devices"]) == ("complete", 3, 3)
-    assert explained["next"] == ["nothing, until Git changes"]
-    assert any("the last order was" in each["what"] for each in explained["done"])
+    assert explained["next"] == ["no change until Git changes"]
+    assert any("the last order:" in each["text"] for each in explained["history"])
     assert explained["commits"][0]["commit"] == head
     without = output_of("explain", "pump-2", "--config", configuration)
-    assert "no daemon works" in without["next"][0]
+    assert "is not running" in without["next"][0]
     name = row["rollout"]
     history = output_of("rollout", "show", name, "--config", configuration)["history"]
     assert [each["model"] for each in history] == ["vibration@1.1.0", "vibration@1.0.0"]
@@ -62,7 +62,7 @@ def test_a_rollout_is_listed_explained_and_announced(site: Site) -> None:
     site.world.run("git", "clone", "-q", site.world.remote, clone)
     from_clone = output_of("rollout", "show", name, clone)
     assert (from_clone["state"], len(from_clone["history"])) == ("complete", 2)
-    assert output_of("explain", "pump-2", clone)["next"] == ["nothing, until Git changes"]
+    assert output_of("explain", "pump-2", clone)["next"] == ["no change until Git changes"]
 
 
 def _event_of(receiver: Receiver, commit: str) -> Any:  # noqa: ANN401 - any JSON value

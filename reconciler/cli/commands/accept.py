@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet accept`: the way out of a rewritten history, by a person's decision on the gateway itself."""
+"""`tinyfleet accept`: continue after a rewritten history, by an operator's decision on the gateway."""
 
 from __future__ import annotations
 
@@ -23,44 +23,44 @@ from reconciler.model import Commit
 
 
 class NotBranchHead(Refused):
-    """The commit is not what the branch is at."""
+    """The commit is not the head of the branch."""
 
     reason: ClassVar[str] = "NotBranchHead"
 
 
 class CommitInvalid(Invalid):
-    """The commit can't be enforced: it has mistakes."""
+    """The commit cannot be enforced: it has errors."""
 
     reason: ClassVar[str] = "Invalid"
 
 
 def _commit(_context: click.Context, _option: click.Parameter, text: str) -> Commit:
     if re.fullmatch(r"[0-9a-f]{40}", text) is None:
-        raise click.BadParameter("give the whole commit id, 40 digits: it is what you vouch for")
+        raise click.BadParameter("give the full commit ID of 40 hexadecimal digits: it is what you vouch for")
     return Commit(text)
 
 
-@click.command(short_help="Go on from a commit though history was rewritten")
+@click.command()
 @click.argument("commit", callback=_commit)
 @config_option
 def command(commit: str, config_path: Path) -> None:
-    """Enforce COMMIT from now on, though the last applied commit is not an ancestor of it.
+    """Accept COMMIT although the last applied commit is not its ancestor.
 
-    COMMIT must be what the branch is at now, signed as the policy wants it, and free of mistakes. A daemon that runs
-    takes it up with its next look at Git. Look at the history first: a rewrite that nobody owns up to is an attack.
+    COMMIT must be the current head of the branch, satisfy the signature policy, and be free of errors. A running
+    daemon enforces it at its next poll. Inspect the history first: an unexplained rewrite is an attack.
     """
     settings = config.read(config_path)
     accepted = Commit(commit)
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     with Mirror(settings.state_dir / "mirror.git", remote_of(settings)) as mirror:
         before = _accept(settings, mirror, accepted)
-    click.echo(f"{accepted} is enforced from now on, instead of {before or 'nothing'}")
+    click.echo(f"accepted {accepted}; the previous commit was {before or 'none'}")
 
 
 def _accept(settings: config.GatewayConfig, mirror: Mirror, commit: Commit) -> Commit | None:
     head = mirror.fetch()
     if head != commit:
-        raise NotBranchHead(f"the branch is at {head}, not at {commit}; accept what the branch is at")
+        raise NotBranchHead(f"the branch is at {head}, not at {commit}; only the head of the branch can be accepted")
     policy = policy_of(settings)
     CommitVerifier(policy, settings.state_dir / "signers").verify(mirror.git, (commit,), limit_s=mirror.limits.verify_s)
     source = CommitSource(mirror, policy, settings.state_dir / "signers", settings.repository.path)

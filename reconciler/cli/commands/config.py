@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet config`: is `gateway.toml` right, and what does it say with every default filled in."""
+"""`tinyfleet config`: check `gateway.toml`, and show it with all defaults."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ import click
 
 from reconciler import config
 from reconciler.cli.inputs.options import config_option, output_option
+from reconciler.cli.ordered_group import OrderedGroup
 
 
-@click.group()
+@click.group(cls=OrderedGroup)
 def command() -> None:
-    """Check and show the gateway's own configuration."""
+    """Check and show the configuration of the gateway."""
 
 
 @command.command()
 @config_option
 def check(config_path: Path) -> None:
-    """Check a configuration: every mistake at once, and files that it names and that are not there.
+    """Check the configuration, and that the files it names exist.
 
-    Exits with 1 if there is a mistake. `tinyfleet doctor` looks further: at the network, ports, keys.
+    Reports all errors at once, and exits with 1 if there are any. `tinyfleet doctor` also checks the network, serial
+    ports and keys.
     """
     settings = config.read(config_path)
-    missing = [f"{name}: {path} is not there" for name, path in named_files(settings) if not path.exists()]
+    missing = [f"{name}: {path} does not exist" for name, path in named_files(settings) if not path.exists()]
     if missing:
         raise config.ConfigInvalid("\n".join(f"{config_path}: {line}" for line in missing))
     click.echo(f"{config_path}: valid, gateway {settings.name} of {settings.repository.url}")
@@ -37,7 +39,10 @@ def check(config_path: Path) -> None:
 @config_option
 @output_option
 def show(config_path: Path, output: str) -> None:
-    """Show a configuration with defaults filled in, paths made absolute and durations in seconds."""
+    """Show the configuration with all defaults.
+
+    Paths are absolute, and durations are in seconds.
+    """
     settings = _plain(config.read(config_path))
     if output == "json":
         click.echo(json.dumps(settings, indent=2))
@@ -47,7 +52,7 @@ def show(config_path: Path, output: str) -> None:
 
 
 def named_files(settings: config.GatewayConfig) -> list[tuple[str, Path]]:
-    """Return the files that must be there, each with the name of its setting. They hold no secrets' values."""
+    """Return the files that must exist, each with the name of its setting."""
     mqtt = settings.mqtt
     found = {
         "repository.ssh_key": settings.repository.ssh_key,
@@ -61,7 +66,7 @@ def named_files(settings: config.GatewayConfig) -> list[tuple[str, Path]]:
         "mqtt.ca": mqtt.ca if mqtt else None,
         "mqtt.certificate": mqtt.certificate if mqtt else None,
         "mqtt.key": mqtt.key if mqtt else None,
-        "webhook.secret": settings.webhook.secret if settings.webhook else None,
+        "notify.secret": settings.webhook.secret if settings.webhook else None,
     }
     return [(name, path) for name, path in found.items() if path is not None]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet doctor`: what is wrong on this gateway, and how to mend it."""
+"""`tinyfleet doctor`: diagnose this gateway and suggest repairs."""
 
 from __future__ import annotations
 
@@ -28,33 +28,34 @@ CHECKS: tuple[Callable[[config.GatewayConfig], Iterator[CheckResult]], ...] = (
     doctor_network.git,
     doctor_network.broker,
 )
-MARKS = {CheckSeverity.OK: "ok  ", CheckSeverity.WARNING: "hm  ", CheckSeverity.ERROR: "BAD "}
+MARKS = {CheckSeverity.OK: "ok    ", CheckSeverity.WARNING: "warn  ", CheckSeverity.ERROR: "FAIL  "}
 
 
-@click.command(short_help="Find what is wrong on this gateway, and how to mend it")
+@click.command()
 @config_option
 @output_option
 def command(config_path: Path, output: str) -> None:
-    """Look at the daemon, keys, permissions, notices, disk, clock, serial ports, Git and the broker.
+    """Check the daemon, keys, permissions, webhook, disk, clock, serial ports, Git and the broker.
 
-    Changes nothing and disturbs no running daemon. Run it as the daemon's user. Exits with 1 if something is wrong.
+    Changes nothing and does not disturb a running daemon. Run it as the user of the daemon. Exits with 1 if a check
+    fails.
     """
-    findings = list(_findings(config_path))
+    results = list(_run_checks(config_path))
     if output == "json":
-        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+        click.echo(json.dumps([asdict(result) for result in results], indent=2))
     else:
-        for finding in findings:
-            click.echo(f"{MARKS[finding.severity]}{finding.check}: {finding.message}")
-            if finding.severity is not CheckSeverity.OK:
-                click.echo(f"      → {finding.remedy}")
-    sys.exit(1 if any(finding.severity is CheckSeverity.ERROR for finding in findings) else 0)
+        for result in results:
+            click.echo(f"{MARKS[result.severity]}{result.check}: {result.message}")
+            if result.severity is not CheckSeverity.OK:
+                click.echo(f"        → {result.remedy}")
+    sys.exit(1 if any(result.severity is CheckSeverity.ERROR for result in results) else 0)
 
 
-def _findings(config_path: Path) -> Iterator[CheckResult]:
+def _run_checks(config_path: Path) -> Iterator[CheckResult]:
     try:
         settings = config.read(config_path)
     except config.ConfigInvalid as invalid:
-        yield doctor.failed("configuration", str(invalid), "docs/configuration.md has every setting")
+        yield doctor.failed("configuration", str(invalid), "see docs/configuration.md for all settings")
         return
     yield doctor.passed("configuration", f"{config_path} is valid")
     for check in CHECKS:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet init`: a new fleet repository that validates, with trust and CI set up."""
+"""`tinyfleet init`: create a fleet repository that validates, with signers and CI set up."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from reconciler.cli.scaffold import TO_GATEWAY, AllowedSigner, repository
 from reconciler.errors import Unusable
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-SIGNER = re.compile(r"[^\s\",*?!]+")  # no pattern and no list: one person a line
+SIGNER = re.compile(r"[^\s\",*?!]+")  # neither a pattern nor a list: one person for each line
 BRANCH = "main"
 
 
 class CannotInit(Unusable):
-    """The repository can't be made there."""
+    """The repository cannot be created there."""
 
     reason = "CannotInit"
 
@@ -30,7 +30,7 @@ class CannotInit(Unusable):
 def _name(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     if value is not None and not NAME.fullmatch(value):
         raise click.BadParameter(
-            f"{value!r}: lower-case letters, digits and hyphens, at most 63, with a letter or digit at both ends"
+            f"{value!r}: use up to 63 lower-case letters, digits and hyphens; start and end with a letter or digit"
         )
     return value
 
@@ -52,38 +52,47 @@ def _signer(value: str) -> tuple[Path, AllowedSigner]:
     except OSError as error:
         raise click.BadParameter(f"{path}: {error.strerror}") from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise click.BadParameter(f"{path} is no SSH public key: it ends with .pub and begins with ssh-") from error
+        raise click.BadParameter(
+            f"{path} is not an SSH public key; give the .pub file, whose content starts with ssh-"
+        ) from error
     kind, key = text.decode("ascii").split()[:2]
     return file, AllowedSigner(name, f"{kind} {key}")
 
 
-@click.command("init", short_help="Begin a fleet repository")
+@click.command("init")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--name", "fleet", callback=_name, help="The fleet's name; that of DIR, if not given.")
-@click.option("--gateway", default="gateway-1", show_default=True, callback=_name, help="The first gateway's name.")
+@click.option("--name", "fleet", metavar="NAME", callback=_name, help="Name of the fleet. [default: the name of DIR]")
+@click.option(
+    "--gateway",
+    metavar="NAME",
+    default="gateway-1",
+    show_default=True,
+    callback=_name,
+    help="Name of the first gateway.",
+)
 @click.option(
     "--signer",
     "signers",
     multiple=True,
     callback=_signers,
     metavar="NAME=KEY.pub",
-    help="Whose commits count: a name and an SSH public key. May be given again.",
+    help="Person who may sign commits, with an SSH public key. Repeatable.",
 )
 def command(folder: Path, fleet: str | None, gateway: str, signers: tuple[tuple[Path, AllowedSigner], ...]) -> None:
-    """Begin a fleet repository in DIR, which must be empty or not there; a clone of an empty repository is fine too.
+    """Create a fleet repository in DIR.
 
-    It has a gateway, one virtual device, a small model with its data, a rollout, and CI for GitHub and GitLab, and
-    `tinyfleet validate` has nothing to say against it. With --signer, commits in it are signed by the first of these
-    keys, and to-gateway/allowed_signers names them all.
+    DIR must be empty, a clone of an empty repository, or must not exist. The repository has a gateway, one virtual
+    device, a small model with its data, a rollout, and CI for GitHub and GitLab, and passes `tinyfleet validate`.
+    With --signer, Git signs commits with the first of these keys, and to-gateway/allowed_signers lists them all.
     """
     name = fleet or folder.resolve().name
     if not NAME.fullmatch(name):
-        raise click.UsageError(f"{name!r} can't be a fleet's name: give one with --name")
+        raise click.UsageError(f"{name!r} cannot be the name of a fleet; choose one with --name")
     if folder.is_dir() and any(child.name != ".git" for child in folder.iterdir()):
-        raise CannotInit(f"{folder} is not empty")
+        raise CannotInit(f"{folder} is not empty; choose an empty folder")
     _write(folder, repository(name, gateway, tuple(signer for _, signer in signers)))
     own = _git(folder, signers[0][0] if signers else None)
-    click.echo(f"{folder} is the beginning of the fleet {name}, served by the gateway {gateway}")
+    click.echo(f"created {folder}: fleet {name}, gateway {gateway}")
     click.echo(_next(folder, signed=bool(signers), own=own))
 
 
@@ -94,11 +103,11 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
     except OSError as error:
-        raise CannotInit(f"{error.filename} can't be written: {error.strerror}") from error
+        raise CannotInit(f"cannot write {error.filename}: {error.strerror}") from error
 
 
 def _git(folder: Path, key: Path | None) -> bool:
-    """Make it a repository whose commits are signed; below another one nothing is changed."""
+    """Create a Git repository whose commits are signed; inside another repository, change nothing."""
     try:
         with git.Repo(folder, search_parent_directories=True) as around:
             own = around.working_tree_dir is not None and Path(around.working_tree_dir) == folder.resolve()
@@ -116,27 +125,27 @@ def _git(folder: Path, key: Path | None) -> bool:
     return own
 
 
-def _run(folder: Path, *words: str) -> None:
+def _run(folder: Path, *arguments: str) -> None:
     try:
-        subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, text=True)
+        subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True)
     except FileNotFoundError as missing:
-        raise CannotInit("git is not installed") from missing
+        raise CannotInit("git is not installed; install it and run the command again") from missing
     except subprocess.CalledProcessError as failed:
-        raise CannotInit(f"`git {words[0]}` failed: {failed.stderr.strip()}") from failed
+        raise CannotInit(f"`git {arguments[0]}` failed: {failed.stderr.strip()}") from failed
 
 
 def _next(folder: Path, *, signed: bool, own: bool) -> str:
-    """Tell what to do now."""
+    """Return the next steps."""
     lines = [
         f"  cd {folder}",
         "  tinyfleet validate && tinyfleet plan",
-        "  git add . && git commit -m 'Begin the fleet'",
+        "  git add . && git commit -m 'Create the fleet'",
     ]
     if not signed:
         lines.append(
-            f'  who may sign commits: `NAME namespaces="git" KEY` lines in {TO_GATEWAY}/allowed_signers (docs/git.md)'
+            f'  list who may sign commits in {TO_GATEWAY}/allowed_signers, as `NAME namespaces="git" KEY` (docs/git.md)'
         )
     if not own:
-        lines.append("  it lies in a repository that was there before: set [repository] path in gateway.toml")
-    lines.append(f"  {TO_GATEWAY}/ is for the gateway: complete gateway.toml and copy it to /etc/tinyfleet there")
-    return "\n".join(["next:", *lines])
+        lines.append("  the fleet is in an existing repository: set [repository] path in gateway.toml")
+    lines.append(f"  complete {TO_GATEWAY}/gateway.toml and copy {TO_GATEWAY}/ to /etc/tinyfleet on the gateway")
+    return "\n".join(["Next:", *lines])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet install-service`: the systemd unit, its user, its folders, and a configuration to begin with."""
+"""`tinyfleet install-service`: install the systemd unit, its user, its folders and an initial configuration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SET_UP = (
     ("systemd-tmpfiles", "--create", "tinyfleet.conf"),
     ("systemctl", "daemon-reload"),
 )
-NEXT = """next:
+NEXT = """Next:
   edit /etc/tinyfleet/gateway.toml, then
   tinyfleet config check && runuser -u tinyfleet -- tinyfleet doctor
   systemctl enable --now tinyfleet"""
@@ -28,25 +28,24 @@ root_option = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     default=SYSTEM,
     show_default=True,
-    help="Below which folder; another one than / is for images and tests: no systemd command is run.",
+    help="Install below this folder. With a folder other than /, for an image, no systemd command runs.",
 )
-dry_run_option = click.option("--dry-run", is_flag=True, help="Tell what would be done, and do nothing.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 
 
-@click.command(short_help="Install the systemd service")
+@click.command()
 @root_option
 @click.option(
     "--command",
     "start",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="What the service starts, as the installed system sees it.  [default: this command]",
+    help="Command that the service starts, as a path on the installed system. [default: this command]",
 )
 @dry_run_option
 def command(root: Path, start: Path | None, *, dry_run: bool) -> None:
-    """Install tinyfleet.service, its user and its folders; starting it is left to you.
+    """Install tinyfleet.service, its user and its folders, without starting it.
 
-    Doing it again, after an upgrade for example, brings everything up to date. /etc/tinyfleet/gateway.toml is written
-    only if there is none.
+    Run it again after an upgrade to update the installed files. An existing /etc/tinyfleet/gateway.toml is kept.
     """
     start = own_command() if start is None else start.absolute()
     must_be_visible(start)
@@ -57,23 +56,23 @@ def command(root: Path, start: Path | None, *, dry_run: bool) -> None:
 
 
 def own_command() -> Path:
-    """Return where this very command lies."""
-    beside = Path(sys.executable).with_name("tinyfleet")
-    found = beside if beside.exists() else shutil.which("tinyfleet")
+    """Return the path of the running command."""
+    neighbour = Path(sys.executable).with_name("tinyfleet")
+    found = neighbour if neighbour.exists() else shutil.which("tinyfleet")
     if found is None:
-        raise CannotInstall("the command tinyfleet is not on PATH, so no service can start it")
+        raise CannotInstall("the command tinyfleet is not on PATH; install it so that the service can start it")
     return Path(found).absolute()
 
 
 def run_all(commands: tuple[tuple[str, ...], ...], root: Path, *, dry_run: bool) -> None:
-    """Run systemd's commands; never for an image."""
-    for words in commands:
-        click.echo(f"{'run' if root == SYSTEM else 'not run for an image'}: {' '.join(words)}")
+    """Run systemd commands, except for an image."""
+    for command_line in commands:
+        click.echo(f"{'run' if root == SYSTEM else 'skip for an image'}: {' '.join(command_line)}")
         if dry_run or root != SYSTEM:
             continue
         try:
-            done = subprocess.run(words, check=False, capture_output=True, text=True)
+            done = subprocess.run(command_line, check=False, capture_output=True, text=True)
         except FileNotFoundError as missing:
-            raise CannotInstall(f"{words[0]} is not there: is this a machine that runs systemd?") from missing
+            raise CannotInstall(f"{command_line[0]} not found; does this machine run systemd?") from missing
         if done.returncode != 0:
-            raise CannotInstall(f"`{' '.join(words)}` failed: {done.stderr.strip()}")
+            raise CannotInstall(f"`{' '.join(command_line)}` failed: {done.stderr.strip()}")

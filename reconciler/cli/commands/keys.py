@@ -1,145 +1,122 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet keys`: the offline root, the gateways' keys, and what binds them.
-
-A passphrase comes from a prompt, a file that only its owner can read, or an open file descriptor: arguments
-and environment values are seen by other processes, so it is never taken from there. The environment may name
-the file.
-"""
+"""`tinyfleet keys`: the offline root key, the gateway keys, and their delegations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
+from reconciler.cli.inputs.options import DIRECTORY, FILE, output_option
+from reconciler.cli.inputs.passphrase import passphrase_from, with_passphrase
+from reconciler.cli.inputs.signing_errors import translated
+from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.errors import Refused, Unusable
-from signing import cose, delegation_request, gateway_keystore, key_files, keys, passphrase, root_keystore
+from signing import cose, delegation_request, gateway_keystore, key_files, keys, root_keystore
 from signing.cbor import CborReader
 from signing.delegation import Delegation, read_claims, read_delegation
 from signing.identifiers import key_id, vendor_id
-from signing.key_files import KeyStoreError
-from signing.private_key_pem import Passphrase
 from signing.verification_error import VerificationError
-
-DIRECTORY = click.Path(file_okay=False, path_type=Path)
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-PASSPHRASE_FILE = "TINYFLEET_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn failures of `signing` into those that the command line knows."""
-    try:
-        yield
-    except KeyStoreError as error:
-        raise Unusable(str(error)) from error
-    except VerificationError as error:
-        raise Refused(str(error)) from error
-
-
-def with_passphrase(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say where a passphrase comes from."""
-    from_file = click.option(
-        "--passphrase-file",
-        type=FILE,
-        envvar=PASSPHRASE_FILE,
-        help=f"File with the passphrase, readable by its owner alone (also: {PASSPHRASE_FILE}).",
-    )
-    from_fd = click.option("--passphrase-fd", type=int, help="Open file descriptor to read the passphrase from.")
-    return from_file(from_fd(function))
-
-
-def ask_passphrase(file: Path | None, descriptor: int | None, *, new: bool = False) -> Passphrase:
-    """Say where a passphrase will come from when it is needed."""
-    if file is not None:
-        return lambda: passphrase.from_file(file)
-    if descriptor is not None:
-        return lambda: passphrase.from_descriptor(descriptor)
-    return lambda: str(click.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True)).encode()
 
 
 def _gateway_passphrase(file: Path | None, descriptor: int | None) -> bytes | None:
-    """A gateway's key is encrypted only when an option asks for it: no daemon starts with such a key.
+    """Return a passphrase only if an option asks for one: a daemon cannot start with an encrypted key.
 
-    The environment's passphrase is the root's, and often there when a gateway's key is made.
+    The passphrase of the environment is that of the root key, and is often set while a gateway key is made.
     """
     source = click.get_current_context().get_parameter_source("passphrase_file")
     asked_for = None if source is click.core.ParameterSource.ENVIRONMENT else file
     if asked_for is None and descriptor is None:
         return None
-    click.echo("this key has a passphrase: `tinyfleet run` will refuse it, commands will ask for it", err=True)
-    return ask_passphrase(asked_for, descriptor)()
+    click.echo(
+        "warning: a key with a passphrase works only for interactive commands; `tinyfleet run` refuses it", err=True
+    )
+    return passphrase_from(asked_for, descriptor)()
 
 
-@click.group()
+@click.group(cls=OrderedGroup)
 def command() -> None:
-    """Make, delegate, rotate and revoke keys."""
+    """Create, delegate, rotate and revoke signing keys.
+
+    The offline root key delegates to the key of each gateway. Gateways sign envelopes, and devices trust the root key.
+    """
 
 
-@command.group()
+@command.group(cls=OrderedGroup)
 def root() -> None:
-    """The fleet owner's offline key."""
+    """Manage the offline root key of the fleet owner."""
 
 
 @root.command("init")
 @click.argument("directory", type=DIRECTORY)
 @with_passphrase
 def root_init(directory: Path, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
-    """Make the root key in DIRECTORY, encrypted, with its public half as PEM, hex and C header."""
+    """Create an encrypted root key.
+
+    Writes the key to DIRECTORY, and the public key as PEM, hex and C header.
+    """
     with translated():
-        key = root_keystore.init(directory, ask_passphrase(passphrase_file, passphrase_fd, new=True)())
-    click.echo(f"root key {key_id(key.public_key).hex()} in {directory}")
+        key = root_keystore.init(directory, passphrase_from(passphrase_file, passphrase_fd, new=True)())
+    click.echo(f"created root key {key_id(key.public_key).hex()} in {directory}")
 
 
-@command.group()
+@command.group(cls=OrderedGroup)
 def gateway() -> None:
-    """A gateway's key."""
+    """Manage the keys of gateways."""
 
 
 def _write_request(key: keys.FileKey, fleet: str, output: Path) -> None:
     key_files.write_public(output, delegation_request.make_request(key, vendor_id(fleet)))
-    click.echo(f"request for key {key_id(key.public_key).hex()} in {output}; compare the key id by another way")
+    click.echo(
+        f"wrote {output}: request for key {key_id(key.public_key).hex()}; compare the key ID over a second channel"
+    )
 
 
 @gateway.command("init")
 @click.argument("directory", type=DIRECTORY)
-@click.option("--fleet", required=True, help="Name of the fleet that the gateway serves.")
+@click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
 @with_passphrase
 def gateway_init(directory: Path, fleet: str, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
-    """Make a gateway key in DIRECTORY, and the request for its delegation."""
+    """Create a gateway key and a delegation request.
+
+    Writes both to DIRECTORY.
+    """
     with translated():
         if any(directory.glob("gateway-*.key")):
-            raise Unusable(f"{directory} has a key already: `tinyfleet keys rotate` makes the next one")
+            raise Unusable(f"{directory} already has a key; run `tinyfleet keys rotate` to create the next one")
         key = gateway_keystore.new_key(directory, _gateway_passphrase(passphrase_file, passphrase_fd))
         _write_request(key, fleet, directory / "request.cose")
 
 
 @gateway.command("request")
 @click.argument("directory", type=DIRECTORY)
-@click.option("--fleet", required=True, help="Name of the fleet that the gateway serves.")
+@click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Default: DIRECTORY/request.cose."
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Request file to write. [default: DIRECTORY/request.cose]",
 )
 @with_passphrase
 def gateway_request(
     directory: Path, fleet: str, output: Path | None, passphrase_file: Path | None, passphrase_fd: int | None
 ) -> None:
-    """Ask again for a delegation, for the newest key in DIRECTORY."""
+    """Write a delegation request for the newest key."""
     with translated():
-        key = gateway_keystore.latest_key(directory, ask_passphrase(passphrase_file, passphrase_fd))
+        key = gateway_keystore.latest_key(directory, passphrase_from(passphrase_file, passphrase_fd))
         _write_request(key, fleet, output or directory / "request.cose")
 
 
 @gateway.command("install")
 @click.argument("directory", type=DIRECTORY)
 @click.argument("delegation", type=FILE)
-@click.option("--root", "root_public", type=FILE, required=True, help="The root's public key (PEM or hex).")
-@click.option("--fleet", required=True, help="Name of the fleet that the gateway serves.")
+@click.option("--root", "root_public", type=FILE, required=True, help="Public root key (PEM or hex).")
+@click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
 def gateway_install(directory: Path, delegation: Path, root_public: Path, fleet: str) -> None:
-    """Put a delegation in force; keys that it replaces are removed."""
+    """Install a delegation, and remove the keys that it replaces."""
     with translated():
         root_key = keys.read_public_key(root_public)
         granted = gateway_keystore.install(directory, key_files.read_public(delegation), root_key, vendor_id(fleet))
@@ -147,24 +124,22 @@ def gateway_install(directory: Path, delegation: Path, root_public: Path, fleet:
 
 
 @command.command()
-@click.argument("directory", type=DIRECTORY)
-@click.option("--fleet", required=True, help="Name of the fleet that the gateway serves.")
-@with_passphrase
-def rotate(directory: Path, fleet: str, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
-    """Make a gateway's next key and its request; the present key signs until the new delegation is installed."""
-    with translated():
-        key = gateway_keystore.new_key(directory, _gateway_passphrase(passphrase_file, passphrase_fd))
-        _write_request(key, fleet, directory / "request.cose")
-
-
-@command.command()
 @click.argument("requests", type=FILE, nargs=-1, required=True)
 @click.option("--root", "root_directory", type=DIRECTORY, required=True, help="Directory of the root key.")
-@click.option("--fleet", required=True, help="Name of the fleet that the gateways serve.")
-@click.option("--epoch", type=click.IntRange(1, 2**32 - 1), help="Default: the fleet's current epoch.")
-@click.option("--not-after", type=click.DateTime(["%Y-%m-%d"]), help="Last day (UTC), for devices that know the time.")
+@click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
+@click.option(
+    "--epoch",
+    type=click.IntRange(1, 2**32 - 1),
+    help="Epoch of the delegation. [default: the current epoch of the fleet]",
+)
+@click.option(
+    "--not-after",
+    metavar="DATE",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Last day of validity (UTC), for devices that know the time.",
+)
 @with_passphrase
-def delegate(  # noqa: PLR0913, PLR0917 - click passes one argument an option
+def delegate(  # noqa: PLR0913, PLR0917 - one parameter for each option
     requests: tuple[Path, ...],
     root_directory: Path,
     fleet: str,
@@ -173,70 +148,115 @@ def delegate(  # noqa: PLR0913, PLR0917 - click passes one argument an option
     passphrase_file: Path | None,
     passphrase_fd: int | None,
 ) -> None:
-    """Let the gateways that ask sign for the fleet; each delegation is written beside its request."""
+    """Grant the delegation requests of gateways.
+
+    Writes each delegation next to its request, as a .cwt file.
+    """
     with translated():
-        asked = [(path, delegation_request.read_request(key_files.read_public(path))) for path in requests]
-        store = root_keystore.RootKeystore(root_directory, ask_passphrase(passphrase_file, passphrase_fd))
-        for path, revision in asked:
-            cwt = store.delegate(fleet, revision, epoch=epoch, not_after=_end_of_day(not_after))
+        pending = [(path, delegation_request.read_request(key_files.read_public(path))) for path in requests]
+        store = root_keystore.RootKeystore(root_directory, passphrase_from(passphrase_file, passphrase_fd))
+        for path, request in pending:
+            cwt = store.delegate(fleet, request, epoch=epoch, not_after=_end_of_day(not_after))
             key_files.write_public(path.with_suffix(".cwt"), cwt)
             click.echo(f"{path.with_suffix('.cwt')}: {_describe(read_delegation(cwt, store.public_key))}")
+
+
+@command.command()
+@click.argument("delegation", type=FILE)
+@click.option("--root", "root_public", type=FILE, required=True, help="Public root key (PEM or hex).")
+@click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
+@output_option
+def verify(delegation: Path, root_public: Path, fleet: str, output: str) -> None:
+    """Verify a delegation as a device would."""
+    with translated():
+        granted = read_delegation(key_files.read_public(delegation), keys.read_public_key(root_public))
+        if granted.vendor != vendor_id(fleet):
+            raise Refused(f"FLEET: the delegation is not for the fleet {fleet}")
+    fields = _delegation_fields(granted)
+    click.echo(json.dumps(fields, indent=2) if output == "json" else _describe(granted))
+
+
+@command.command()
+@click.argument("file", type=FILE)
+@output_option
+def show(file: Path, output: str) -> None:
+    """Show what FILE is: a public key, a request or a delegation. Checks no signature against a root key."""
+    with translated():
+        data = key_files.read_public(file)
+        if data.startswith(b"\xd2"):
+            fields = _cose_fields(data)
+        elif b"PRIVATE KEY" in data:
+            raise Unusable(f"{file} is a private key; its content is never shown")
+        else:
+            public_key = keys.read_public_key(file)
+            fields = {"kind": "public key", "keyId": key_id(public_key).hex(), "publicKey": public_key.hex()}
+    click.echo(json.dumps(fields, indent=2) if output == "json" else _text(fields))
+
+
+@command.command()
+@click.argument("directory", type=DIRECTORY)
+@click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
+@with_passphrase
+def rotate(directory: Path, fleet: str, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
+    """Create the next key of a gateway, and its request.
+
+    The current key signs until the new delegation is installed.
+    """
+    with translated():
+        key = gateway_keystore.new_key(directory, _gateway_passphrase(passphrase_file, passphrase_fd))
+        _write_request(key, fleet, directory / "request.cose")
+
+
+@command.command()
+@click.option("--root", "root_directory", type=DIRECTORY, required=True, help="Directory of the root key.")
+@click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
+@with_passphrase
+def revoke(root_directory: Path, fleet: str, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
+    """Revoke all delegations of the fleet by raising its epoch.
+
+    Then delegate again to the remaining gateways. A device that has seen the new epoch refuses older delegations.
+    """
+    with translated():
+        epoch = root_keystore.RootKeystore(root_directory, passphrase_from(passphrase_file, passphrase_fd)).revoke(
+            fleet
+        )
+    click.echo(f"{fleet} is at epoch {epoch}; delegate to the remaining gateways again and install each delegation")
 
 
 def _end_of_day(day: datetime | None) -> int | None:
     return None if day is None else int(day.replace(hour=23, minute=59, second=59, tzinfo=UTC).timestamp())
 
 
-@command.command()
-@click.option("--root", "root_directory", type=DIRECTORY, required=True, help="Directory of the root key.")
-@click.option("--fleet", required=True, help="Name of the fleet.")
-@with_passphrase
-def revoke(root_directory: Path, fleet: str, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
-    """Raise the fleet's epoch. Delegate the remaining keys anew: devices that saw one refuse all older ones."""
-    with translated():
-        epoch = root_keystore.RootKeystore(root_directory, ask_passphrase(passphrase_file, passphrase_fd)).revoke(fleet)
-    click.echo(f"{fleet} is at epoch {epoch}; delegate the remaining gateways anew and install what you get on each")
-
-
-@command.command()
-@click.argument("file", type=FILE)
-def show(file: Path) -> None:
-    """Say what FILE is: a public key, a request, or a delegation. Nothing is checked against a root."""
-    with translated():
-        data = key_files.read_public(file)
-        if data.startswith(b"\xd2"):
-            click.echo(_show_cose(data))
-        elif b"PRIVATE KEY" in data:
-            raise Unusable(f"{file} is a private key; nothing of it is shown")
-        else:
-            public_key = keys.read_public_key(file)
-            click.echo(f"public key {key_id(public_key).hex()}: {public_key.hex()}")
-
-
-def _show_cose(data: bytes) -> str:
+def _cose_fields(data: bytes) -> dict[str, Any]:
     try:
         request = delegation_request.read_request(data)
     except VerificationError:
-        return _describe(read_claims(cose.read(CborReader(data), cose.SIGN1_TAG).payload))
-    return f"request of key {key_id(request.public_key).hex()} for vendor {request.vendor.hex()}, signed with that key"
+        return _delegation_fields(read_claims(cose.read(CborReader(data), cose.SIGN1_TAG).payload))
+    return {"kind": "request", "keyId": key_id(request.public_key).hex(), "vendor": request.vendor.hex()}
 
 
-@command.command()
-@click.argument("delegation", type=FILE)
-@click.option("--root", "root_public", type=FILE, required=True, help="The root's public key (PEM or hex).")
-@click.option("--fleet", required=True, help="Name of the fleet that the delegation must be for.")
-def verify(delegation: Path, root_public: Path, fleet: str) -> None:
-    """Check a delegation as a device would."""
-    with translated():
-        granted = read_delegation(key_files.read_public(delegation), keys.read_public_key(root_public))
-        if granted.vendor != vendor_id(fleet):
-            raise Refused(f"FLEET: delegated for another fleet than {fleet}")
-    click.echo(_describe(granted))
+def _delegation_fields(delegation: Delegation) -> dict[str, Any]:
+    return {
+        "kind": "delegation",
+        "keyId": delegation.key_id.hex(),
+        "vendor": delegation.vendor.hex(),
+        "epoch": delegation.epoch,
+        "notAfter": None if delegation.not_after is None else _time(delegation.not_after).isoformat(),
+    }
+
+
+def _text(fields: dict[str, Any]) -> str:
+    width = max(map(len, fields))
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in fields.items() if value is not None)
 
 
 def _describe(delegation: Delegation) -> str:
     until = ""
     if delegation.not_after is not None:
-        until = f", until {datetime.fromtimestamp(delegation.not_after, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        until = f", until {_time(delegation.not_after):%Y-%m-%d %H:%M:%S} UTC"
     key, vendor = delegation.key_id.hex(), delegation.vendor.hex()
     return f"key {key} may sign for vendor {vendor} in epoch {delegation.epoch}{until}"
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet pack`: packs as single files, without a fleet repository."""
+"""`tinyfleet pack`: work with single pack files, without a fleet repository."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import click
@@ -12,6 +13,8 @@ import numpy.typing as npt
 import rich
 from rich.table import Table
 
+from reconciler.cli.inputs.options import FILE, output_option
+from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.compiler.datasets import read_dataset
 from reconciler.compiler.engine_runner import ExecutionTarget, execute
 from reconciler.compiler.errors import BuildFailed, PackMalformed
@@ -26,32 +29,40 @@ from reconciler.compiler.sandbox import BuildJob, run_job
 from reconciler.load.document_check import check_file
 from reconciler.model import Decide, DeviceType
 
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+ENCODINGS = {0: "raw", 1: "compressed", 2: "packed"}
 
 
-@click.group("pack", short_help="Make, look into, run and compare packs")
+@click.group("pack", cls=OrderedGroup)
 def command() -> None:
-    """Packs are what devices store and run; see docs/specs/pack.md."""
+    """Make, inspect, run and compare packs.
+
+    A pack is the file that a device stores and runs (docs/specs/pack.md).
+    """
 
 
 @command.command("make")
-@click.argument("file", type=_FILE)
-@click.option("--for", "kind", type=_FILE, required=True, metavar="TYPE.yaml", help="The document of a DeviceType.")
-@click.option("--data", type=_FILE, help="Representative samples (.npy or .csv), for a float model.")
-@click.option("--decide", type=click.Choice([mode.value for mode in Decide]), help="How outputs become a decision.")
-@click.option("--threshold", type=float, help="The parameter `threshold`.")
+@click.argument("file", type=FILE)
+@click.option("--for", "kind", type=FILE, required=True, metavar="TYPE.yaml", help="DeviceType document of the target.")
+@click.option("--data", type=FILE, help="Representative samples (.npy or .csv) to quantize a float model with.")
+@click.option("--decide", type=click.Choice([mode.value for mode in Decide]), help="How the outputs become a decision.")
+@click.option("--threshold", type=float, help="Default of the parameter `threshold`.")
 @click.option(
     "--scheme",
     type=click.Choice(["int8", "int16"]),
     default="int8",
     show_default=True,
-    help="How fine the thresholds of trees are.",
+    help="Resolution of the thresholds of trees.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The pack.")
-def make(  # noqa: PLR0913, PLR0917 (the options of the command)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Pack file to write."
+)
+def make(  # noqa: PLR0913, PLR0917 (one parameter for each option)
     file: Path, kind: Path, data: Path | None, decide: str | None, threshold: float | None, scheme: str, output: Path
 ) -> None:
-    """Make a pack of FILE: .tflite, .keras, a zipped SavedModel, or trees as .json."""
+    """Make a pack from a model file.
+
+    FILE is a .tflite or .keras model, a zipped SavedModel, or trees as .json.
+    """
     contents = {path: path.read_bytes() for path in (file, data) if path is not None}
     named = {path: File(path.name, hashlib.sha256(content).hexdigest()) for path, content in contents.items()}
     recipe = Recipe(
@@ -77,33 +88,44 @@ def _device_type(path: Path) -> DeviceType:
         raise BuildFailed("; ".join(f"{path}:{problem.line}: {problem.message}" for problem in checked.problems))
     found = [document.value for document in checked.documents if isinstance(document.value, DeviceType)]
     if len(found) != 1:
-        raise BuildFailed(f"{path} holds {len(found)} documents of kind DeviceType; one is needed")
+        raise BuildFailed(f"{path} has {len(found)} documents of kind DeviceType; exactly one is expected")
     return found[0]
 
 
 @command.command("inspect")
-@click.argument("file", type=_FILE)
-def inspect(file: Path) -> None:
-    """Show operators, bytes by section and the map of the arena; refuse a pack that a device would refuse."""
+@click.argument("file", type=FILE)
+@output_option
+def inspect(file: Path, output: str) -> None:
+    """Show the sections, operators and arena map of a pack. Refuses a pack that a device would refuse."""
     data = file.read_bytes()
     check_pack(data)
-    for sheet in inspect_pack(data):
+    sheets = inspect_pack(data)
+    if output == "json":
+        rows = [{"title": each.title, "columns": each.header, "rows": each.rows} for each in sheets]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for sheet in sheets:
         rich.print(_table(sheet))
 
 
 def _table(sheet: PackTable) -> Table:
     table = Table(title=sheet.title, title_justify="left", show_header=any(sheet.header))
-    for place, name in enumerate(sheet.header):
-        table.add_column(name, justify="left" if place == 0 else "default")
+    for index, name in enumerate(sheet.header):
+        table.add_column(name, justify="left" if index == 0 else "default")
     for row in sheet.rows:
         table.add_row(*row)
     return table
 
 
 @command.command("run")
-@click.argument("file", type=_FILE)
+@click.argument("file", type=FILE)
 @click.option(
-    "--input", "source", type=_FILE, required=True, metavar="X.npy", help="Rows of integers, one an inference."
+    "--input",
+    "source",
+    type=FILE,
+    required=True,
+    metavar="X.npy",
+    help="Quantized inputs: one row of integers per inference.",
 )
 @click.option(
     "--output",
@@ -111,7 +133,7 @@ def _table(sheet: PackTable) -> Table:
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
     metavar="Y.npy",
-    help="The first output of each inference.",
+    help="File to write the first output of each inference to.",
 )
 @click.option(
     "--on",
@@ -119,13 +141,14 @@ def _table(sheet: PackTable) -> Table:
     type=click.Choice([each.value for each in ExecutionTarget]),
     default="host",
     show_default=True,
-    help="Here, or on an emulated board.",
+    help="Run on this machine, or on an emulated board.",
 )
 def run(file: Path, source: Path, target: Path, place: str) -> None:
-    """Run inferences on the device's own C engine, here or on an emulated board.
+    """Run inferences with the device engine.
 
-    X.npy holds the integers that a device would see (quantized), a row for each inference; Y.npy gets the first
-    output's. Decisions and scores are shown, and instructions where they are counted.
+    The C engine runs on this machine or on an emulated board. X.npy has one row of quantized integers for each
+    inference; Y.npy receives the first output of each. Prints the decision and score of each inference, and the
+    number of instructions where it is counted.
     """
     data = file.read_bytes()
     pack = disassemble(data)
@@ -135,11 +158,11 @@ def run(file: Path, source: Path, target: Path, place: str) -> None:
     defaults = [entry.default for entry in decode_parameters(pack.section(SectionId.PARAMETERS))]
     execution = execute(ExecutionTarget(place), data, given, parameters=defaults)
     if execution.verdict != 0:
-        raise PackMalformed(f"the device's engine refuses the pack: error {execution.verdict}")
+        raise PackMalformed(f"the device engine refuses the pack: error {execution.verdict}")
     made = []
     for number, each in enumerate(execution.inferences):
         if each.error != 0:
-            raise BuildFailed(f"inference {number} ended with error {each.error}")
+            raise BuildFailed(f"inference {number} failed with error {each.error}")
         made.append(np.frombuffer(each.outputs[: outputs[0].nbytes], outputs[0].type.code).reshape(outputs[0].shape))
         counted = f", {each.instructions} instructions" if each.instructions else ""
         click.echo(f"{number}: decision {each.decision}, score {each.score}{counted}")
@@ -149,7 +172,7 @@ def run(file: Path, source: Path, target: Path, place: str) -> None:
 
 def _rows(source: Path, inputs: list[Descriptor]) -> npt.NDArray[np.float64]:
     if len(inputs) != 1:
-        raise BuildFailed(f"the model has {len(inputs)} inputs; one array can't hold them")
+        raise BuildFailed(f"the model has {len(inputs)} inputs; `pack run` supports models with one input")
     rows = read_dataset(source.name, source.read_bytes()).rows
     limits = np.iinfo(np.dtype(inputs[0].type.code))
     if rows.shape[1] != inputs[0].elements or rows.min() < limits.min or rows.max() > limits.max:
@@ -158,17 +181,23 @@ def _rows(source: Path, inputs: list[Descriptor]) -> npt.NDArray[np.float64]:
 
 
 @command.command("diff")
-@click.argument("old", type=_FILE)
-@click.argument("new", type=_FILE)
-def diff(old: Path, new: Path) -> None:
-    """Tell how many bytes travel to a device that runs OLD and shall run NEW."""
+@click.argument("old", type=FILE)
+@click.argument("new", type=FILE)
+@output_option
+def diff(old: Path, new: Path, output: str) -> None:
+    """Show the payload sizes of an update.
+
+    The sizes are those for a device that runs OLD and receives NEW.
+    """
     base, pack = old.read_bytes(), new.read_bytes()
     check_pack(base)
     check_pack(pack)
-    if base == pack:
-        click.echo("the same pack: nothing but an envelope travels")
+    payloads = [] if base == pack else candidates(pack, base)
+    sizes = [("patch" if each.against_base else ENCODINGS[each.encoding], len(each.data)) for each in payloads]
+    if output == "json":
+        click.echo(json.dumps({"identical": base == pack, "payloads": dict(sizes)}, indent=2))
         return
-    for payload in candidates(pack, base):
-        what = {0: "raw", 1: "compressed", 2: "coded alone"}[payload.encoding]
-        name = "delta" if payload.against_base else what
-        click.echo(f"{name:12} {len(payload.data):8} bytes {100 * len(payload.data) / len(pack):6.1f} %")
+    if base == pack:
+        click.echo("the packs are identical: only an envelope is sent")
+    for name, size in sizes:
+        click.echo(f"{name:12} {size:8} bytes {100 * size / len(pack):6.1f} %")

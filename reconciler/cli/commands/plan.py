@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet plan`: what would be done to each device, and why."""
+"""`tinyfleet plan`: what would happen to each device, and why."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,54 +13,58 @@ import click
 
 from reconciler.cli.commands.plan_diff import RevisionRange, review_change
 from reconciler.cli.inputs.observed_file import as_new, read_observed
-from reconciler.cli.inputs.trees import opened
-from reconciler.cli.views.plan_text import FORMATS, Answer
-from reconciler.cli.views.rollout_lines import progress
+from reconciler.cli.inputs.repositories import open_tree
+from reconciler.cli.views.plan_groups import PlanResult
+from reconciler.cli.views.plan_json import as_json
+from reconciler.cli.views.plan_markdown import markdown
+from reconciler.cli.views.plan_text import text
+from reconciler.cli.views.rollout_lines import rollout_lines
 from reconciler.load import load
 from reconciler.model import Blocked, Commit, Desired, GatewayId
 from reconciler.plan import detailed_plan
 from reconciler.selection import matcher
 
+FORMATS: dict[str, Callable[..., str]] = {"text": text, "json": as_json, "markdown": markdown}
 
-def _moment(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
-    """Read a moment with its offset."""
-    if text is None:
+
+def _timestamp(_context: click.Context, _option: click.Parameter, value: str | None) -> datetime | None:
+    """Parse a timestamp with a UTC offset."""
+    if value is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        timestamp = datetime.fromisoformat(value)
     except ValueError as error:
-        raise click.BadParameter(f"{text!r} is no moment such as 2026-11-21T22:00:00Z") from error
-    if moment.tzinfo is None:
-        raise click.BadParameter(f"{text!r} does not say its offset; add Z for UTC")
-    return moment.astimezone(UTC)
+        raise click.BadParameter(f"{value!r} is not a timestamp such as 2026-11-21T22:00:00Z") from error
+    if timestamp.tzinfo is None:
+        raise click.BadParameter(f"{value!r} has no UTC offset; append Z for UTC")
+    return timestamp.astimezone(UTC)
 
 
-@click.command("plan", short_help="Show what would be done to each device, and why")
+@click.command("plan")
 @click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
-@click.option("--commit", "revision", metavar="REV", help="Plan this commit of the repository, not the files in PATH.")
+@click.option("--commit", "revision", metavar="REV", help="Plan this commit instead of the files in PATH.")
 @click.option("--base", metavar="REV", help="Review the change from this commit to --head.")
-@click.option("--head", metavar="REV", help="The commit that is reviewed against --base. [default: HEAD]")
-@click.option("--store", metavar="URL", help="With --base: a build store that tells the payloads' true sizes.")
+@click.option("--head", metavar="REV", help="Commit to review against --base. [default: HEAD]")
+@click.option("--store", metavar="URL", help="With --base: build store to take exact payload sizes from.")
 @click.option(
     "--observed",
     "observed_file",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="What the devices last said: YAML, or JSON if FILE ends with .json.",
+    help="Observed state to plan with: YAML, or JSON if FILE ends with .json.",
 )
-@click.option("--at", metavar="TIME", callback=_moment, help="Plan for this moment, such as 2026-11-21T22:00:00Z.")
-@click.option("--gateway", metavar="NAME", help="Plan as this gateway does: for the devices that it serves.")
+@click.option("--at", metavar="TIME", callback=_timestamp, help="Plan for this time, such as 2026-11-21T22:00:00Z.")
+@click.option("--gateway", metavar="NAME", help="Plan only for the devices that this gateway serves.")
 @click.option(
-    "--format",
-    "form",
+    "--output",
     type=click.Choice(list(FORMATS)),
     default="text",
     show_default=True,
-    help="For people, programs, or a forge's comment.",
+    help="Output format; markdown is for a comment on a pull request.",
 )
-@click.option("--all", "every", is_flag=True, help="Tell of each device, also where nothing is to be done.")
-@click.option("--strict", is_flag=True, help="Exit with 1 if any device can't be what Git says.")
-def command(  # noqa: PLR0913 (click hands over every option)
+@click.option("--all", "every", is_flag=True, help="List every device, including those that need no change.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if any device is blocked.")
+def command(  # noqa: PLR0913 (one parameter for each option)
     path: Path,
     *,
     revision: str | None,
@@ -69,61 +74,65 @@ def command(  # noqa: PLR0913 (click hands over every option)
     observed_file: Path | None,
     at: datetime | None,
     gateway: str | None,
-    form: str,
+    output: str,
     every: bool,
     strict: bool,
 ) -> None:
-    """Plan the fleet repository in PATH (the working directory, if not given).
+    """Show what would happen to each device of the fleet repository in PATH, and why.
 
-    Nothing is changed anywhere. Without --observed the plan is that for devices which have all just
-    reported for the first time. Exits with 0 if a plan could be made, whatever it says; with 1 if the
-    repository or the observed state has mistakes (or, with --strict, if a device can't be what Git
-    says); with 2 if the command line is wrong.
+    PATH defaults to the working directory. Nothing is changed. Without --observed, the plan assumes that
+    every device has just reported for the first time.
 
-    With --base it tells what the change from one commit to another would do, from Git alone: the status
-    branches of the repository tell what the devices run (docs/review.md).
+    With --base, show what the change from one commit to another would do. The status branches of the
+    repository provide the state of the devices (docs/review.md).
+
+    Exits with 0 if a plan could be made, with 1 if the repository or the observed state has errors (with
+    --strict, also if a device is blocked), and with 2 if the command line is wrong.
     """
     if base is not None:
-        _no_other_way(revision, gateway, every=every)
+        _check_review_options(revision, gateway, every=every)
         now = at or datetime.now(UTC)
         click.echo(
-            review_change(path, RevisionRange(base, head or "HEAD", store, observed_file, now), form, strict=strict)
+            review_change(path, RevisionRange(base, head or "HEAD", store, observed_file, now), output, strict=strict)
         )
         return
     if head is not None or store is not None:
-        raise click.UsageError("--head and --store belong to --base")
+        raise click.UsageError("--head and --store require --base")
     desired, commit = _desired(path, revision)
     if gateway is not None:
         desired = _served(desired, GatewayId(gateway))
     observed, described = (None, None) if observed_file is None else read_observed(observed_file)
     now = at or described or datetime.now(UTC)
     reasoned = detailed_plan(desired, as_new(desired, now) if observed is None else observed, now)
-    answer = Answer(reasoned.actions, commit, now, assumed=observed is None, rollouts=progress(desired, reasoned))
-    click.echo(FORMATS[form](answer, every=every))
-    sys.exit(1 if strict and any(isinstance(action, Blocked) for action in answer.actions) else 0)
+    rollouts = rollout_lines(desired, reasoned)
+    result = PlanResult(reasoned.actions, commit, now, assumed=observed is None, rollouts=rollouts)
+    click.echo(FORMATS[output](result, every=every))
+    sys.exit(1 if strict and any(isinstance(action, Blocked) for action in result.actions) else 0)
 
 
-def _no_other_way(revision: str | None, gateway: str | None, *, every: bool) -> None:
-    """Refuse what a review has no use for."""
+def _check_review_options(revision: str | None, gateway: str | None, *, every: bool) -> None:
+    """Reject options that do not apply to a review."""
     if revision is not None or gateway is not None or every:
-        raise click.UsageError("--base goes with --head, --store, --observed, --at, --format and --strict alone")
+        raise click.UsageError("--base cannot be combined with --commit, --gateway or --all")
 
 
 def _served(desired: Desired, name: GatewayId) -> Desired:
-    """Leave only the devices of one gateway."""
+    """Keep only the devices of one gateway."""
     gateway = desired.gateways.get(name)
     if gateway is None:
-        raise click.UsageError(f"there is no gateway {name}; there is {', '.join(sorted(desired.gateways)) or 'none'}")
+        raise click.UsageError(
+            f"no gateway named {name}; known gateways: {', '.join(sorted(desired.gateways)) or 'none'}"
+        )
     serves = matcher(gateway.selector)
     return replace(desired, devices={key: device for key, device in desired.devices.items() if serves(device)})
 
 
 def _desired(path: Path, revision: str | None) -> tuple[Desired, Commit]:
-    with opened(path, revision) as (tree, commit):
+    with open_tree(path, revision) as (tree, commit):
         loaded = load(tree, commit=commit)
     if loaded.desired is None:
         for problem in loaded.errors:
             click.echo(str(problem), err=True)
-        click.echo("no plan: the repository has mistakes; `tinyfleet validate` tells them all", err=True)
+        click.echo("no plan: the repository has errors; `tinyfleet validate` lists them all", err=True)
         sys.exit(1)
     return loaded.desired, commit

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet plan --base REV --head REV`: what a change would do, from Git alone."""
+"""`tinyfleet plan --base REV --head REV`: review a change from Git alone."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from pathlib import Path
 import click
 
 from reconciler.cli.inputs.observed_file import read_observed
-from reconciler.cli.inputs.repositories import Found, evidence_in, find
+from reconciler.cli.inputs.repositories import FleetRepository, find_repository, reported_state_in
 from reconciler.cli.views.review_json import as_dict
 from reconciler.cli.views.review_markdown import markdown
 from reconciler.load import CheckCache
 from reconciler.load.parallel_check import check_in_parallel
 from reconciler.model import Artifact, ArtifactKey, Commit, Desired, Fleet
+from reconciler.review.formatting import short
 from reconciler.review.reported_state import ReportedState
-from reconciler.review.review import Review, Sources, review
-from reconciler.review.transfer_volume import Quote
+from reconciler.review.review import Review, ReviewInputs, review
+from reconciler.review.transfer_volume import PayloadSizer
 
 
 @dataclass(frozen=True, slots=True)
 class RevisionRange:
-    """What is asked."""
+    """The change to review, and what to use for it."""
 
     base: str
     head: str
@@ -37,21 +38,21 @@ class RevisionRange:
     at: datetime
 
 
-def review_change(path: Path, change: RevisionRange, form: str, *, strict: bool) -> str:
-    """Review a change, or end the command with the head's mistakes."""
-    found = find(path)
-    with _uncollected():
-        made = _review(found, change)
-    text = json.dumps(as_dict(made), indent=2, ensure_ascii=False) if form == "json" else markdown(made)
-    if strict and made.obstacles:
+def review_change(path: Path, change: RevisionRange, output: str, *, strict: bool) -> str:
+    """Review a change, or end the command with the errors of the head."""
+    repository = find_repository(path)
+    with _without_collector():
+        made = _review(repository, change)
+    text = json.dumps(as_dict(made), indent=2, ensure_ascii=False) if output == "json" else markdown(made)
+    if strict and made.blocked:
         click.echo(text)
         sys.exit(1)
     return text
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keep the collector from walking through a fleet that is needed to the end: a tenth of the time."""
+def _without_collector() -> Iterator[None]:
+    """Pause the garbage collector: the fleet lives to the end, and scanning it costs a tenth of the time."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -61,45 +62,47 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _review(found: Found, change: RevisionRange) -> Review:
-    cache = CheckCache()  # what both revisions share is read once
-    head = found.resolve(change.head)
-    with found.tree(head) as tree:
+def _review(repository: FleetRepository, change: RevisionRange) -> Review:
+    cache = CheckCache()  # what both commits share is read once
+    head = repository.resolve(change.head)
+    with repository.tree(head) as tree:
         check_in_parallel(tree, cache)
-    after = found.load(head, cache)
+    after = repository.load(head, cache)
     if after.desired is None:
         for problem in after.errors:
             click.echo(str(problem), err=True)
-        click.echo("no plan: the head has mistakes; `tinyfleet validate` tells them all", err=True)
+        click.echo(
+            "no plan: the head has errors; run `tinyfleet validate --commit` on it for the complete list", err=True
+        )
         sys.exit(1)
-    before = _before(found, change.base, after.desired, cache)
-    return review(before, after.desired, _sources(found, change, before, after.desired), change.at)
+    before = _before(repository, change.base, after.desired, cache)
+    return review(before, after.desired, _inputs(repository, change, before, after.desired), change.at)
 
 
-def _before(found: Found, base: str, after: Desired, cache: CheckCache) -> Desired:
-    """Load the base; one that has mistakes or holds no fleet wants nothing, so all is new."""
-    commit = found.resolve(base)
-    loaded = found.load(commit, cache)
+def _before(repository: FleetRepository, base: str, after: Desired, cache: CheckCache) -> Desired:
+    """Load the base. An invalid base counts as an empty fleet."""
+    commit = repository.resolve(base)
+    loaded = repository.load(commit, cache)
     if loaded.desired is not None:
         return loaded.desired
-    click.echo(f"the base {commit[:12]} is no valid fleet: all of the head counts as new", err=True)
+    click.echo(f"the base {short(commit)} is not a valid fleet: everything in the head counts as new", err=True)
     return Desired(Commit(""), Fleet(after.fleet.name), {}, {}, {}, {}, {})
 
 
-def _sources(found: Found, change: RevisionRange, before: Desired, after: Desired) -> Sources:
-    built, quote = _built(change.store, before, after)
+def _inputs(repository: FleetRepository, change: RevisionRange, before: Desired, after: Desired) -> ReviewInputs:
+    built, size = _built(change.store, before, after)
     if change.observed_file is not None:
         observed, _ = read_observed(change.observed_file)
-        return Sources(ReportedState(), built, quote, observed)
-    return Sources(evidence_in(found), built, quote)
+        return ReviewInputs(ReportedState(), built, size, observed)
+    return ReviewInputs(reported_state_in(repository), built, size)
 
 
-def _built(store: str | None, before: Desired, after: Desired) -> tuple[Mapping[ArtifactKey, Artifact], Quote]:
-    """Ask a build store, where one was named; what reads packs is imported only then, for it takes its time."""
+def _built(store: str | None, before: Desired, after: Desired) -> tuple[Mapping[ArtifactKey, Artifact], PayloadSizer]:
+    """Look into the build store if one is given. Only then import what reads packs: the import is slow."""
     if store is None:
-        return {}, lambda _sort: None
-    from reconciler.cli.inputs.payload_sizes import PayloadSizes  # noqa: PLC0415 - as said above
+        return {}, lambda _transfer: None
+    from reconciler.cli.inputs.payload_sizes import PayloadSizes  # noqa: PLC0415 - see above
 
-    quotes = PayloadSizes(store, before, after)
+    sizes = PayloadSizes(store, before, after)
     wanted = {rollout.model for rollout in after.rollouts.values()}
-    return quotes.artifacts((ref, kind) for ref in wanted for kind in after.types), quotes.of
+    return sizes.artifacts((ref, kind) for ref in wanted for kind in after.types), sizes.of

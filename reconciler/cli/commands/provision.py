@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet provision`: make a device's first flash content, write it, and hand its public key to Git."""
+"""`tinyfleet provision`: write the initial flash content of a device, and propose its public key for Git."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from reconciler.cli.commands.build import default_store
-from reconciler.cli.commands.keys import FILE, translated
+from reconciler.cli.inputs.artifact_store import default_store, store_option
+from reconciler.cli.inputs.options import FILE
+from reconciler.cli.inputs.signing_errors import translated
 from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.compiler.recipe import recipe_of
 from reconciler.compiler.service import BuildService
@@ -34,21 +35,23 @@ YAML = (".yaml", ".yml")
 SEED_BYTES = 32
 
 
-@click.command("provision", short_help="Make a device's first flash content and write it")
+@click.command("provision")
 @click.argument("device", type=DeviceId)
 @click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
-@click.option("--root", type=FILE, help="The root's public key (PEM or hex), which the device will trust.")
-@click.option("--port", metavar="PORT", help="Write the chip on this serial port (or socket://, rfc2217://).")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write a new file instead.")
-@click.option("--whole", is_flag=True, help="With --output: the whole flash, not only the provisioned region.")
-@click.option("--dry-run", is_flag=True, help="Show what would be written where, and make no key.")
-@click.option("--commit", is_flag=True, help="Commit the public key on the branch provision/DEVICE.")
-@click.option("--store", metavar="URL", help="Where artifacts are kept: a folder or any fsspec address.")
+@click.option("--root", type=FILE, help="Public root key (PEM or hex) that the device will trust.")
+@click.option("--port", metavar="PORT", help="Write to the chip on this serial port (or socket://, rfc2217://).")
 @click.option(
-    "--baud", type=click.IntRange(9600, 4000000), default=115200, show_default=True, help="Speed of the writing."
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a new file instead of a chip."
 )
-@click.option("--no-stub", is_flag=True, help="Use the chip's own loader: slower, and it needs no memory.")
-def command(  # noqa: PLR0913 - click passes one argument an option
+@click.option("--whole", is_flag=True, help="With --output: write the whole flash, not only the provisioned region.")
+@click.option("--dry-run", is_flag=True, help="Show the flash map, and create no key.")
+@click.option("--commit", is_flag=True, help="Commit the public key to the branch provision/DEVICE.")
+@store_option
+@click.option(
+    "--baud", type=click.IntRange(9600, 4000000), default=115200, show_default=True, help="Baud rate for writing."
+)
+@click.option("--no-stub", is_flag=True, help="Use the boot loader in ROM: slower, but it needs no RAM.")
+def command(  # noqa: PLR0913 - one parameter for each option
     device: DeviceId,
     path: Path,
     *,
@@ -62,20 +65,20 @@ def command(  # noqa: PLR0913 - click passes one argument an option
     baud: int,
     no_stub: bool,
 ) -> None:
-    """Provision DEVICE as the fleet repository in PATH describes it.
+    """Write the initial flash content of DEVICE, as the fleet repository in PATH describes it.
 
-    The device gets its identity, a key that nobody else has, the root's public key and the pre-baked models of its
-    type; its journal is erased. Its public key is printed as a patch for the repository, or committed with --commit.
-    Whatever goes wrong, the same command may be run again: it makes a new key, and the last one counts.
+    The device gets its identity, a new private key, the public root key and the pre-baked models of its type; its
+    journal is erased. The public key is printed as a patch for the repository, or committed with --commit. The command
+    can be repeated after a failure: each run creates a new key, and the last one counts.
     """
     if [dry_run, port is not None, output is not None].count(True) != 1:
-        raise click.UsageError("give one of --port, --output and --dry-run")
+        raise click.UsageError("give exactly one of --port, --output and --dry-run")
     if root is None and not dry_run:
-        raise click.UsageError("--root is missing: the public key that the device will trust")
+        raise click.UsageError("--root is required: the public key that the device will trust")
     desired = _desired(path)
     described = desired.devices.get(device)
     if described is None:
-        raise click.UsageError(f"there is no device {device} in {path}")
+        raise click.UsageError(f"no device named {device} in {path}")
     kind = desired.types[described.type]
     packs = _packs(path, desired, described, store)
     provisioning.check(kind, packs)
@@ -83,7 +86,8 @@ def command(  # noqa: PLR0913 - click passes one argument an option
         click.echo(f"{row.offset:#010x} {row.length:9} bytes  {row.what}", err=not dry_run)
     if dry_run or root is None:
         return
-    edit = _Edit(path, described, commit=commit)  # before a key is made: a repository that is in the way says so now
+    # Before a key is created: problems of the repository must show now.
+    edit = _PublicKeyEdit(path, described, commit=commit)
     with translated():
         root_public = keys.read_public_key(root)
     identity = provisioning.identity_of(desired, described, root_public, secrets.token_bytes(SEED_BYTES))
@@ -93,20 +97,20 @@ def command(  # noqa: PLR0913 - click passes one argument an option
     else:
         pieces, chip = _for_chip(kind.flash, region, described)
         _write_chip(Wiring(port or "", baud, stub=not no_stub), chip, pieces)
-    click.echo(f"{device} is provisioned: its key is {key_id(identity.public).hex()}", err=True)
-    edit.hand_over(identity.public)
+    click.echo(f"provisioned {device}: key {key_id(identity.public).hex()}", err=True)
+    edit.propose(identity.public)
 
 
 def _desired(path: Path) -> Desired:
     loaded = load(DirectoryTree(path), commit=Commit(""))
     if loaded.desired is None:
         problems = "\n".join(str(problem) for problem in loaded.errors)
-        raise Invalid(f"the fleet repository has mistakes:\n{problems}")
+        raise Invalid(f"the fleet repository has errors:\n{problems}")
     return loaded.desired
 
 
 def _packs(path: Path, desired: Desired, device: Device, store: str | None) -> list[bytes]:
-    """Build the pre-baked models, or find what was built before."""
+    """Build the pre-baked models, or take them from the store."""
     kind, tree = desired.types[device.type], DirectoryTree(path)
     service = BuildService(ArtifactStore(store or default_store()))
     try:
@@ -118,14 +122,18 @@ def _packs(path: Path, desired: Desired, device: Device, store: str | None) -> l
 
 def _write_file(path: Path, region: bytes, flash: FlashMap | None, *, whole: bool) -> None:
     if whole and flash is None:
-        raise NotProvisionable("the device type has no `flash`: how large the whole would be is not known")
-    with translated():  # the file holds the device's private key, so it is kept like one
+        raise NotProvisionable(
+            "the device type has no `flash`, so the size of the whole flash is unknown; leave out --whole"
+        )
+    with translated():  # the file contains the device's private key
         key_files.write_private(path, provisioning.whole(flash, region) if whole and flash else region)
 
 
 def _for_chip(flash: FlashMap | None, region: bytes, device: Device) -> tuple[Sequence[Piece], str]:
     if flash is None or flash.chip is None:
-        raise NotProvisionable(f"{device.type} does not say `flash.chip`: esptool can't write it; use --output")
+        raise NotProvisionable(
+            f"device type {device.type} has no `flash.chip`, so esptool cannot write it; use --output"
+        )
     return provisioning.pieces_of(flash, region), flash.chip
 
 
@@ -136,18 +144,18 @@ def _write_chip(wiring: Wiring, chip: str, pieces: Sequence[Piece]) -> None:
         write(wiring, chip, pieces, lambda name, done, total: bars.update(tasks[name], completed=done, total=total))
 
 
-class _Edit:
-    """The change of one file of the fleet repository that tells everybody a device's public key."""
+class _PublicKeyEdit:
+    """The change of one file of the fleet repository that adds the public key of a device."""
 
     def __init__(self, path: Path, device: Device, *, commit: bool) -> None:
         self._device = device
         self._name, self._before = self._file(path)
-        self._workshop = ProposalRepository(path) if commit else None
-        if self._workshop and self._workshop.read_committed(self._name) != self._before:
-            raise ProposalFailed(f"{self._name} has changes that are not committed yet")
+        self._worktree = ProposalRepository(path) if commit else None
+        if self._worktree and self._worktree.read_committed(self._name) != self._before:
+            raise ProposalFailed(f"{self._name} has uncommitted changes; commit or stash them first")
         self._after(bytes(32))
         if device.public_key is not None:
-            click.echo(f"{device.name} has a key in Git: the new one takes its place", err=True)
+            click.echo(f"warning: {device.name} already has a key in Git; the new key replaces it", err=True)
 
     def _file(self, path: Path) -> tuple[str, bytes]:
         tree = DirectoryTree(path)
@@ -156,25 +164,25 @@ class _Edit:
                 data = tree.read(entry)
                 if self._device.name.encode() in data and defines_device(data, self._device.name):
                     return entry.path, data
-        raise NotProvisionable(f"no file defines {self._device.name}")
+        raise NotProvisionable(f"no file defines the device {self._device.name}")
 
     def _after(self, public_key: bytes) -> bytes:
         return with_public_key(self._before, self._device.name, public_key.hex())
 
-    def hand_over(self, public_key: bytes) -> None:
-        """Commit the key, or print the patch."""
+    def propose(self, public_key: bytes) -> None:
+        """Commit the public key, or print the patch."""
         after = self._after(public_key)
-        if self._workshop is None:
+        if self._worktree is None:
             click.echo(_patch(self._name, self._before.decode(), after.decode()), nl=False)
             return
         branch = f"provision/{self._device.name}"
-        message = f"{self._device.name} is provisioned with the key {key_id(public_key).hex()}"
-        made = self._workshop.propose(branch, message, {self._name: after})
-        click.echo(f"{made} on {branch}: push it and open a pull request")
+        message = f"provision {self._device.name} with the key {key_id(public_key).hex()}"
+        made = self._worktree.propose(branch, message, {self._name: after})
+        click.echo(f"committed {made} on {branch}; push the branch and open a pull request")
 
 
 def _patch(name: str, before: str, after: str) -> str:
-    """Write a patch that `git apply` takes."""
+    """Return a patch for `git apply`."""
     old, new = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (before, after))
     lines = difflib.unified_diff(old, new, f"a/{name}", f"b/{name}")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet reconcile`: one reconciliation by hand, or only a look at what it would do."""
+"""`tinyfleet reconcile`: run one reconciliation by hand, or show what it would do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ import click
 
 from reconciler import config
 from reconciler.cli.inputs.options import config_option, output_option
-from reconciler.cli.views.plan_text import FORMATS, WORDS, Answer
+from reconciler.cli.views.plan_groups import PlanResult
+from reconciler.cli.views.plan_json import ACTION_NAMES, as_json, counts
+from reconciler.cli.views.plan_text import text
 from reconciler.daemon.assembly import assembled
 from reconciler.daemon.instance_lock import held
 from reconciler.daemon.logging_setup import set_up
@@ -28,10 +30,10 @@ from reconciler.engine.state.schema import STATE_FILE
 from reconciler.model import Blocked
 
 
-@click.command(short_help="Reconcile once and end, or show what would be done")
+@click.command()
 @config_option
-@click.option("--once", is_flag=True, required=True, help="One reconciliation; `tinyfleet run` goes on for ever.")
-@click.option("--dry-run", is_flag=True, help="Show the plan; change nothing, neither here nor in Git nor on a device.")
+@click.option("--once", is_flag=True, required=True, help="Run a single reconciliation; `tinyfleet run` repeats it.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing.")
 @click.option(
     "--timeout",
     "timeout_s",
@@ -39,43 +41,47 @@ from reconciler.model import Blocked
     default=3600.0,
     show_default=True,
     metavar="S",
-    help="Seconds after which what is not done counts as failed.",
+    help="Give up after this many seconds.",
 )
 @click.option("--verbose", "-v", is_flag=True, help="Log every step.")
 @output_option
-def command(  # noqa: PLR0913 (click hands over every option)
+def command(  # noqa: PLR0913 (one parameter for each option)
     config_path: Path, output: str, *, once: bool, dry_run: bool, timeout_s: float, verbose: bool
 ) -> None:
-    """Look at Git, ask every device, do what the plan says, and wait for what was begun.
+    """Run one reconciliation: fetch, ask every device, apply the plan, and wait for the deliveries.
 
-    What needs time (soaks, windows, later waves) is not waited for. Exits with 0 if the newest commit is
-    enforced as far as it can be now; with 1 if it can't be had, a delivery failed, a device can't be what Git says, or
-    the time was over. With --dry-run the last known state of the devices is planned with, and nobody is asked.
+    Does not wait for soaks, windows or later waves. With --dry-run, plans with the last known state of the devices
+    and asks none.
+
+    Exits with 0 if the newest commit is enforced as far as possible now, and with 1 if the commit cannot be fetched,
+    a delivery failed, a device is blocked, or the time ran out.
     """
-    del once  # says what the command does; there is no other way yet
+    del once  # required, and the only mode
     set_up("text", verbose=verbose)
     settings = config.read(config_path)
-    tell = _Teller(quiet=output == "json")
+    progress = _ProgressLine(quiet=output == "json")
     if dry_run:
         with _copied(settings) as copy:
-            ended = asyncio.run(_reconcile(copy, tell, deliver=False, timeout_s=timeout_s))
-        click.echo(FORMATS[output](_answer(ended), every=False))
+            ended = asyncio.run(_reconcile(copy, progress, deliver=False, timeout_s=timeout_s))
+        click.echo((as_json if output == "json" else text)(_plan(ended), every=False))
         sys.exit(0 if ended.last.desired_state.source.good and not ended.last.desired_state.problems else 1)
     with held(settings.state_dir):
-        ended = asyncio.run(_reconcile(settings, tell, deliver=True, timeout_s=timeout_s))
-    tell.end()
-    click.echo(json.dumps(_row(ended), indent=2) if output == "json" else _text(ended))
-    sys.exit(0 if _good(ended) else 1)
+        ended = asyncio.run(_reconcile(settings, progress, deliver=True, timeout_s=timeout_s))
+    progress.end()
+    click.echo(json.dumps(_fields(ended), indent=2) if output == "json" else _text(ended))
+    sys.exit(0 if _succeeded(ended) else 1)
 
 
-async def _reconcile(settings: config.GatewayConfig, tell: _Teller, *, deliver: bool, timeout_s: float) -> Ended:
+async def _reconcile(
+    settings: config.GatewayConfig, progress: _ProgressLine, *, deliver: bool, timeout_s: float
+) -> Ended:
     with assembled(settings) as assembly:
-        return await reconcile_once(assembly, tell, deliver=deliver, timeout_s=timeout_s)
+        return await reconcile_once(assembly, progress, deliver=deliver, timeout_s=timeout_s)
 
 
 @contextmanager
 def _copied(settings: config.GatewayConfig) -> Iterator[config.GatewayConfig]:
-    """Work on a copy of what is known, so that looking leaves no trace; a running daemon is not disturbed either."""
+    """Copy the state, so that a dry run leaves no trace and does not disturb a running daemon."""
     with tempfile.TemporaryDirectory(prefix="tinyfleet-") as folder:
         if (settings.state_dir / STATE_FILE).exists():
             with recorded_state(settings.state_dir) as state:
@@ -83,8 +89,8 @@ def _copied(settings: config.GatewayConfig) -> Iterator[config.GatewayConfig]:
         yield replace(settings, state_dir=Path(folder))
 
 
-class _Teller:
-    """Shows progress on standard error: one line that changes on a terminal, a line for each change elsewhere."""
+class _ProgressLine:
+    """Progress on standard error: one line that is updated on a terminal, elsewhere a line for each change."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
@@ -92,7 +98,7 @@ class _Teller:
 
     def __call__(self, progress: RunProgress) -> None:
         line = (
-            f"to ask {progress.to_ask}, building {progress.building}, updates under way {progress.in_progress}, "
+            f"to ask {progress.to_ask}, building {progress.building}, in progress {progress.in_progress}, "
             f"done {len(progress.done) - len(progress.failed)}, failed {len(progress.failed)}"
         )
         if self._quiet or line == self._last:
@@ -101,48 +107,49 @@ class _Teller:
         click.echo(f"\r{line:<79}" if sys.stderr.isatty() else line, err=True, nl=not sys.stderr.isatty())
 
     def end(self) -> None:
-        """Leave the line."""
+        """Finish the line."""
         if self._last and sys.stderr.isatty():
             click.echo(err=True)
 
 
-def _good(ended: Ended) -> bool:
+def _succeeded(ended: Ended) -> bool:
     want = ended.last.desired_state
-    cant = any(isinstance(action, Blocked) for action in ended.last.actions)
-    return ended.in_time and want.source.good and not want.problems and not cant and not ended.progress.failed
+    blocked = any(isinstance(action, Blocked) for action in ended.last.actions)
+    return ended.in_time and want.source.good and not want.problems and not blocked and not ended.progress.failed
 
 
-def _answer(ended: Ended) -> Answer:
+def _plan(ended: Ended) -> PlanResult:
     desired = ended.last.desired_state.desired
     if desired is None:
-        raise TypeError("a pass without a commit ends in an error")
-    return Answer(ended.last.actions, desired.commit, datetime.now(UTC), assumed=False)
+        raise TypeError("a pass without a commit must end with an error")
+    return PlanResult(ended.last.actions, desired.commit, datetime.now(UTC), assumed=False)
 
 
 def _text(ended: Ended) -> str:
-    lines = [FORMATS["text"](_answer(ended), every=False)]
+    lines = [text(_plan(ended), every=False)]
     want = ended.last.desired_state
     lines += [] if want.source.good else [f"Git: {want.source.reason}: {want.source.message}"]
     lines += [f"Git: {problem}" for problem in want.problems]
     lines += [f"{done.device}: {done.label}: {done.message}" for done in ended.progress.done.values()]
-    lines += [] if ended.in_time else ["the time was over before everything had ended; what was begun can go on"]
+    lines += [] if ended.in_time else ["timed out; deliveries in progress resume at the next reconciliation"]
     return "\n".join(lines)
 
 
-def _row(ended: Ended) -> dict[str, Any]:
-    answer = _answer(ended)
+def _fields(ended: Ended) -> dict[str, Any]:
+    plan = _plan(ended)
     want = ended.last.desired_state
     return {
-        "commit": answer.commit,
-        "source": {"good": want.source.good, "reason": want.source.reason, "message": want.source.message},
+        "commit": plan.commit,
+        "source": {"ready": want.source.good, "reason": want.source.reason, "message": want.source.message},
         "problems": list(want.problems),
-        "inTime": ended.in_time,
+        "timedOut": not ended.in_time,
         "deliveries": [
-            {"device": done.device, "what": done.label, "good": done.good, "how": done.message}
+            {"device": done.device, "delivery": done.label, "succeeded": done.good, "message": done.message}
             for done in ended.progress.done.values()
         ],
-        "counts": {WORDS[kind]: count for kind, count in answer.counts.items()},
+        "counts": counts(plan),
         "devices": [
-            {"device": action.device, "action": WORDS[type(action)], "why": action.why} for action in answer.actions
+            {"device": action.device, "action": ACTION_NAMES[type(action)], "message": action.why}
+            for action in plan.actions
         ],
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet rollout`: how far rollouts are, wave by wave, what is stuck and why, and what became of the last ones."""
+"""`tinyfleet rollout`: the progress of rollouts, wave by wave, with stuck devices and the history."""
 
 from __future__ import annotations
 
@@ -16,43 +16,45 @@ from rich.live import Live
 
 from reconciler.cli.inputs.context import CommandContext, open_context
 from reconciler.cli.inputs.options import config_option, output_option
-from reconciler.cli.views.rollout_text import as_dict, listed, shown
+from reconciler.cli.ordered_group import OrderedGroup
+from reconciler.cli.views.rollout_json import as_dict
+from reconciler.cli.views.rollout_text import listed, shown
 from reconciler.load import CheckCache
 from reconciler.model import RolloutId
-from reconciler.review.rollout_state import RolloutPicture, rollout_pictures
+from reconciler.review.rollout_state import RolloutOverview, rollout_overviews
 from reconciler.review.transfer_volume import PayloadEstimate, TransferKind
 
 WATCH_S = 2.0
-PLAIN_WIDTH = 160  # of what is no terminal: nothing is cut there
+PLAIN_WIDTH = 160  # without a terminal, so that nothing is cut
 
 path_argument = click.argument("path", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
-watch_option = click.option("--watch", "-w", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
+watch_option = click.option("--watch", "-w", is_flag=True, help="Refresh every two seconds until Ctrl-C.")
 
 
-@click.group("rollout", short_help="How far rollouts are, what is stuck, and why")
+@click.group("rollout", cls=OrderedGroup)
 def command() -> None:
-    """How far rollouts are, what is stuck, and why.
+    """Show the progress of rollouts.
 
-    With PATH, of a clone of the fleet's repository, from its status branches. Without, of this gateway
-    (--config), from what its daemon knows; whether one works at the moment makes no difference.
+    With PATH, uses that clone of the fleet repository and its status branches. Without, uses the state of this
+    gateway (--config), whether its daemon runs or not.
     """
 
 
-@command.command("list", short_help="Show all rollouts")
+@command.command("list")
 @path_argument
 @config_option
 @output_option
 @watch_option
 def list_(path: Path | None, config_path: Path, output: str, *, watch: bool) -> None:
-    """Show all rollouts, one line each."""
+    """List all rollouts, one line each."""
 
-    def draw(at: CommandContext, now: datetime) -> RenderableType:
-        return listed(rollout_pictures(at.desired, at.evidence, _unbuilt, now))
+    def draw(context: CommandContext, now: datetime) -> RenderableType:
+        return listed(rollout_overviews(context.desired, context.reported, _unbuilt, now))
 
-    def tell(at: CommandContext, now: datetime) -> object:
-        return [as_dict(each) for each in rollout_pictures(at.desired, at.evidence, _unbuilt, now)]
+    def fields(context: CommandContext, now: datetime) -> object:
+        return [as_dict(each) for each in rollout_overviews(context.desired, context.reported, _unbuilt, now)]
 
-    _run(path, config_path, output, watch=watch, draw=draw, tell=tell)
+    _run(path, config_path, output, watch=watch, draw=draw, fields=fields)
 
 
 @command.command("show", short_help="Show one rollout, wave by wave")
@@ -62,43 +64,45 @@ def list_(path: Path | None, config_path: Path, output: str, *, watch: bool) -> 
 @output_option
 @watch_option
 def show(name: str, path: Path | None, config_path: Path, output: str, *, watch: bool) -> None:
-    """Show one rollout: its waves, time left, what is stuck and why, and what became of the last ones."""
+    """Show one rollout: its waves, the time left, stuck devices and why, and the history."""
 
-    def draw(at: CommandContext, now: datetime) -> RenderableType:
-        return Group(*shown(_one(at, name, now), at.past(RolloutId(name)), now))
+    def draw(context: CommandContext, now: datetime) -> RenderableType:
+        return Group(*shown(_one(context, name, now), context.past(RolloutId(name)), now))
 
-    def tell(at: CommandContext, now: datetime) -> object:
-        return as_dict(_one(at, name, now), at.past(RolloutId(name)))
+    def fields(context: CommandContext, now: datetime) -> object:
+        return as_dict(_one(context, name, now), context.past(RolloutId(name)))
 
-    _run(path, config_path, output, watch=watch, draw=draw, tell=tell)
-
-
-def _one(at: CommandContext, name: str, now: datetime) -> RolloutPicture:
-    if name not in at.desired.rollouts:
-        known = ", ".join(sorted(at.desired.rollouts)) or "none"
-        raise click.ClickException(f"there is no rollout {name}; there is {known}")
-    return next(each for each in rollout_pictures(at.desired, at.evidence, _unbuilt, now) if each.rollout == name)
+    _run(path, config_path, output, watch=watch, draw=draw, fields=fields)
 
 
-def _run(  # noqa: PLR0913 - one parameter for each thing that this depends on
+def _one(context: CommandContext, name: str, now: datetime) -> RolloutOverview:
+    if name not in context.desired.rollouts:
+        known = ", ".join(sorted(context.desired.rollouts)) or "none"
+        raise click.ClickException(f"no rollout named {name}; known rollouts: {known}")
+    return next(
+        each for each in rollout_overviews(context.desired, context.reported, _unbuilt, now) if each.rollout == name
+    )
+
+
+def _run(  # noqa: PLR0913 - one parameter for each option, and the two views
     path: Path | None,
     config_path: Path,
     output: str,
     *,
     watch: bool,
     draw: Callable[[CommandContext, datetime], RenderableType],
-    tell: Callable[[CommandContext, datetime], object],
+    fields: Callable[[CommandContext, datetime], object],
 ) -> None:
-    """Show it once, or again and again."""
-    cache = CheckCache()  # what was read once is not read again while nothing changes
+    """Show rollouts once, or refresh them until Ctrl-C."""
+    cache = CheckCache()  # unchanged files are read only once
 
     def drawn() -> RenderableType:
-        with open_context(path, config_path, cache) as at:
-            return draw(at, datetime.now(UTC))
+        with open_context(path, config_path, cache) as context:
+            return draw(context, datetime.now(UTC))
 
     if output == "json":
-        with open_context(path, config_path, cache) as at:
-            click.echo(json.dumps(tell(at, datetime.now(UTC)), indent=2, ensure_ascii=False))
+        with open_context(path, config_path, cache) as context:
+            click.echo(json.dumps(fields(context, datetime.now(UTC)), indent=2, ensure_ascii=False))
         return
     console = Console()
     if not console.is_terminal:
@@ -109,12 +113,12 @@ def _run(  # noqa: PLR0913 - one parameter for each thing that this depends on
     with Live(drawn(), console=console, auto_refresh=False) as live:
         try:
             while True:
-                time.sleep(WATCH_S)  # refs that another process writes tell nobody
+                time.sleep(WATCH_S)  # nothing signals a change of refs that another process writes
                 live.update(drawn(), refresh=True)
         except KeyboardInterrupt:
             return
 
 
-def _unbuilt(_sort: TransferKind) -> PayloadEstimate | None:
-    """Look into no store: times are those of the models' own words."""
+def _unbuilt(_transfer: TransferKind) -> PayloadEstimate | None:
+    """Use no store: sizes are those that the models declare."""
     return None

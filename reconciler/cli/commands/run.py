@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet run`: the daemon."""
+"""`tinyfleet run`: the gateway daemon."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ from reconciler.git.poll_interval import PollInterval
 from reconciler.git.remote import Remote
 
 
-@click.command(short_help="Keep the devices of this gateway as Git says")
+@click.command()
 @config_option
 @click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="Lines for people, or one object a line.",
+    help="Log format; json writes one object per line.",
 )
 @click.option("--verbose", "-v", is_flag=True, help="Log every step.")
 def command(config_path: Path, log_format: str, *, verbose: bool) -> None:
-    """Keep the devices of this gateway as Git says, until SIGTERM or Ctrl-C.
+    """Run the gateway daemon until SIGTERM or Ctrl-C.
 
-    Updates that are under way when it stops go on where they were when it is started again.
+    The daemon polls the fleet repository and keeps the devices of this gateway in their desired state. Updates that
+    are in progress when it stops resume when it starts again.
     """
     set_up(log_format, verbose=verbose)
     asyncio.run(_serve(config.read(config_path)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet schema`: the JSON Schema of a kind, for editors and for people."""
+"""`tinyfleet schema`: the JSON Schema of a document kind, for editors."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from reconciler.load.schemas import KINDS, OTHER_KINDS, schema_text
 
 
 class NotWritten(Unusable):
-    """The schemas can't be written there."""
+    """The schemas cannot be written there."""
 
 
-@click.command("schema", short_help="Print the schema of a kind")
+@click.command("schema")
 @click.argument("kind", type=click.Choice([*KINDS, *OTHER_KINDS], case_sensitive=False), required=False)
 @click.option(
     "--write",
     "folder",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write all of them to DIR.",
+    help="Write the schemas of all kinds to DIR.",
 )
 def command(kind: str | None, folder: Path | None) -> None:
-    """Print the JSON Schema of KIND, or write those of all kinds for editors to validate with."""
+    """Print the JSON Schema of KIND, or write the schemas of all kinds to a folder for editors."""
     if (kind is None) == (folder is None):
         raise click.UsageError("give either KIND or --write DIR")
     if kind is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet status`: what this gateway knows of its devices, read beside the daemon."""
+"""`tinyfleet status`: the devices of this gateway, read from its database while the daemon runs or not."""
 
 from __future__ import annotations
 
@@ -15,36 +15,40 @@ from rich.live import Live
 from rich.text import Text
 
 from reconciler import config
+from reconciler.cli.commands.status_page import write_pages
 from reconciler.cli.inputs.options import config_option, output_option
-from reconciler.cli.views.page_files import written
-from reconciler.cli.views.status_text import as_dict, device_text, fleet_text
+from reconciler.cli.views.status_json import as_dict
+from reconciler.cli.views.status_text import device_text, fleet_text
 from reconciler.daemon.state_reader import GatewayOverview, read_overview
 from reconciler.model import DeviceId
+from reconciler.review.formatting import counted
 
 WATCH_S = 1.0
 
 
-@click.command(short_help="Show what this gateway knows of its devices")
+@click.command()
 @click.argument("device", required=False)
 @config_option
 @output_option
-@click.option("--watch", "-w", is_flag=True, help="Show it anew each second, until Ctrl-C.")
+@click.option("--watch", "-w", is_flag=True, help="Refresh every second until Ctrl-C.")
 @click.option(
     "--page",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write it to this folder, as pages for a browser; index.html is the first.",
+    help="Write HTML pages to this folder instead; start with index.html.",
 )
 def command(device: str | None, config_path: Path, output: str, page: Path | None, *, watch: bool) -> None:
-    """Show all devices of this gateway, or everything about DEVICE.
+    """Show the devices of this gateway, or everything that is known about DEVICE.
 
-    Works beside a running daemon and without one; nothing is changed. Exits with 1 if there is no such device, or
-    nothing is known yet.
+    Works whether the daemon runs or not, and changes nothing. Exits with 1 if there is no such device, or if the
+    daemon has not run yet.
     """
     state_dir = config.read(config_path).state_dir
     if page is not None:
         if device is not None or watch:
-            raise click.UsageError("--page writes the whole fleet, once")
-        click.echo(f"{written(page, read_overview(state_dir))} pages: {page / 'index.html'}")
+            raise click.UsageError("--page writes the whole fleet once; it cannot be combined with DEVICE or --watch")
+        click.echo(
+            f"wrote {counted(write_pages(page, read_overview(state_dir)), 'page')}, start with {page / 'index.html'}"
+        )
         return
     only = DeviceId(device) if device is not None else None
     if not watch:
@@ -57,34 +61,34 @@ def command(device: str | None, config_path: Path, output: str, page: Path | Non
 
 
 def _watch(view: Callable[[], str]) -> None:
-    """Show it in place on a terminal; elsewhere write it again whenever it is another."""
+    """Refresh in place on a terminal; elsewhere print again after each change."""
     if not sys.stdout.isatty():
         before = ""
         while True:
             if (now := view()) != before:
                 click.echo(now)
             before = now
-            time.sleep(WATCH_S)  # a database that another process writes tells nobody
+            time.sleep(WATCH_S)  # nothing signals a change of a database that another process writes
     with Live(Text(view()), auto_refresh=False) as shown:
         while True:
-            time.sleep(WATCH_S)  # a database that another process writes tells nobody
+            time.sleep(WATCH_S)  # nothing signals a change of a database that another process writes
             shown.update(Text(view()), refresh=True)
 
 
 def _view(state_dir: Path, only: DeviceId | None, output: str) -> str:
     overview = read_overview(state_dir, only)
     if only is not None and not overview.devices:
-        raise click.ClickException(_nobody(only, overview))
+        raise click.ClickException(_unknown_device(only, overview))
     if output == "json":
         return json.dumps(as_dict(overview), indent=2, ensure_ascii=False)
     now = datetime.now(UTC)
     return device_text(overview.devices[0], overview, now) if only is not None else fleet_text(overview, now)
 
 
-def _nobody(device: DeviceId, overview: GatewayOverview) -> str:
-    strangers = {
+def _unknown_device(device: DeviceId, overview: GatewayOverview) -> str:
+    unknown = {
         name for link in (overview.live or {}).get("links", {}).values() for name in link.get("unknownDevices", ())
     }
-    if device in strangers:
-        return f"{device} speaks on a link but is not in Git: add a Device document, or find out who that is"
-    return f"this gateway serves no device {device}"
+    if device in unknown:
+        return f"{device} reports on a link but is not in Git; add a Device document, or find out what it is"
+    return f"this gateway serves no device named {device}"

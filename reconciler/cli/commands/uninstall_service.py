@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet uninstall-service`: takes the service away; what it knew and its configuration stay."""
+"""`tinyfleet uninstall-service`: remove the service; its state and configuration stay."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ BEFORE = (("systemctl", "disable", "--now", "tinyfleet.service"),)
 AFTER = (("systemctl", "daemon-reload"),)
 
 
-@click.command(short_help="Take the systemd service away")
+@click.command()
 @root_option
 @dry_run_option
 def command(root: Path, *, dry_run: bool) -> None:
     """Stop the service and remove its files.
 
-    Its state (/var/lib/tinyfleet), its configuration and keys (/etc/tinyfleet) and its user stay: remove them by hand
-    when you are sure. Devices go on running what they run.
+    The state (/var/lib/tinyfleet), the configuration with the keys (/etc/tinyfleet) and the user stay: remove them by
+    hand. Devices keep running their current models.
     """
     files = parts(own_command())
     if (root / files[0].path).exists():

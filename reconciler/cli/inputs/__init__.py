@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What commands read: repositories, observed state, build stores and shared options."""
+"""What commands read: repositories, observed state, payload sizes and shared options."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a command looks at: a clone of the fleet's repository, or a gateway with what its daemon knows."""
+"""What a command works on: a clone of the fleet repository, or a gateway and the state of its daemon."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from reconciler import config
-from reconciler.cli.inputs.repositories import LIMIT_S, Found, evidence_in, find
+from reconciler.cli.inputs.repositories import LIMIT_S, FleetRepository, find_repository, reported_state_in
 from reconciler.daemon.state_reader import recorded_state
 from reconciler.engine.state.reader import NoRecordedState
 from reconciler.errors import Unusable
@@ -20,22 +20,23 @@ from reconciler.git.mirror import APPLIED
 from reconciler.git.status_reader import status_branches, versions_of
 from reconciler.load import CheckCache
 from reconciler.model import Commit, Desired, GatewayId, RolloutId
-from reconciler.review.reported_state import ROLLOUTS, ReportedState, told_by
+from reconciler.review.formatting import counted, short
+from reconciler.review.reported_state import ROLLOUTS, ReportedState, parse_gateway_report
 from reconciler.review.rollout_history import PastRollout, past_rollouts
 
-VERSIONS_READ = 500  # of one rollout's status file, for its history
-OURS = "refs/tinyfleet/status"  # a gateway's own status, in its mirror of it (reconciler.git.status_writer)
+VERSIONS_READ = 500  # of the status file of one rollout, for its history
+OWN_STATUS = "refs/tinyfleet/status"  # in the gateway's mirror (reconciler.git.status_writer)
 
 
 class NoFleet(Unusable):
-    """The commit that is looked at is no valid fleet."""
+    """The commit does not hold a valid fleet."""
 
     reason: ClassVar[str] = "Invalid"
 
 
 @dataclass(frozen=True, slots=True)
 class StatusHistory:
-    """A repository that keeps versions of a gateway's status."""
+    """A repository with the versions of a gateway's status."""
 
     git: ConfinedGit
     gateway: GatewayId
@@ -44,67 +45,69 @@ class StatusHistory:
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """What Git wants, and what gateways told; `state_dir` is that of a gateway."""
+    """The desired state and the reported state; `state_dir` is set on a gateway."""
 
-    found: Found
+    repository: FleetRepository
     desired: Desired
-    evidence: ReportedState
+    reported: ReportedState
     histories: tuple[StatusHistory, ...]
     state_dir: Path | None = None
     gateway: GatewayId | None = None
 
     def past(self, rollout: RolloutId) -> list[PastRollout]:
-        """Tell what became of a rollout's last revisions, the newest first."""
+        """Return the last revisions of a rollout, newest first."""
         path = f"{ROLLOUTS}{rollout}.yaml"
         found: list[PastRollout] = []
         for each in self.histories:
             versions = versions_of(each.git, each.commit, path, limit=VERSIONS_READ, limit_s=LIMIT_S)
             found += past_rollouts(each.gateway, versions)
-        return sorted(found, key=lambda chapter: chapter.began_at, reverse=True)
+        return sorted(found, key=lambda each: each.started_at, reverse=True)
 
 
 @contextmanager
 def open_context(path: Path | None, config_path: Path, cache: CheckCache) -> Iterator[CommandContext]:
-    """Open a clone at a path, else the gateway that the configuration describes."""
+    """Open the clone at a path, or without one the gateway of the configuration."""
     with ExitStack() as stack:
         if path is not None:
-            found = find(path)
-            stack.callback(found.git.clear_cache)
-            yield _of_clone(found, cache)
+            repository = find_repository(path)
+            stack.callback(repository.git.clear_cache)
+            yield _of_clone(repository, cache)
         else:
             yield _of_gateway(config.read(config_path), stack, cache)
 
 
-def _of_clone(found: Found, cache: CheckCache) -> CommandContext:
-    desired = _desired(found, found.resolve("HEAD"), cache)
-    branches = status_branches(found.git, limit_s=LIMIT_S)
-    histories = tuple(StatusHistory(found.git, GatewayId(name), each.commit) for name, each in branches.items())
-    return CommandContext(found, desired, evidence_in(found), histories)
+def _of_clone(repository: FleetRepository, cache: CheckCache) -> CommandContext:
+    desired = _desired(repository, repository.resolve("HEAD"), cache)
+    branches = status_branches(repository.git, limit_s=LIMIT_S)
+    histories = tuple(StatusHistory(repository.git, GatewayId(name), each.commit) for name, each in branches.items())
+    return CommandContext(repository, desired, reported_state_in(repository), histories)
 
 
 def _of_gateway(settings: config.GatewayConfig, stack: ExitStack, cache: CheckCache) -> CommandContext:
     state_dir, name = settings.state_dir, GatewayId(settings.name)
-    found = Found(_runner(state_dir / "mirror.git", stack), settings.repository.path)
-    desired = _desired(found, found.resolve(APPLIED), cache)
+    repository = FleetRepository(_runner(state_dir / "mirror.git", stack), settings.repository.path)
+    desired = _desired(repository, repository.resolve(APPLIED), cache)
     with recorded_state(state_dir) as state:
         files = state.status_files()
-    told = {name: told_by(name, files, at=datetime.now(UTC))}
+    reports = {name: parse_gateway_report(name, files, at=datetime.now(UTC))}
     peers = state_dir / "peers.git"
     if peers.exists():
-        told = {**evidence_in(replace(found, git=_runner(peers, stack))).gateways, **told}
+        reports = {**reported_state_in(replace(repository, git=_runner(peers, stack))).gateways, **reports}
     histories = []
     status = state_dir / "status.git"
     if status.exists():
         git = _runner(status, stack)
-        asked = git.step("rev-parse", "--verify", "--quiet", f"{OURS}^{{commit}}", limit_s=LIMIT_S)
-        if asked.status == 0:
-            histories.append(StatusHistory(git, name, Commit(asked.out.decode("ascii").strip())))
-    return CommandContext(found, desired, ReportedState(told), tuple(histories), state_dir, name)
+        resolved = git.step("rev-parse", "--verify", "--quiet", f"{OWN_STATUS}^{{commit}}", limit_s=LIMIT_S)
+        if resolved.status == 0:
+            histories.append(StatusHistory(git, name, Commit(resolved.out.decode("ascii").strip())))
+    return CommandContext(repository, desired, ReportedState(reports), tuple(histories), state_dir, name)
 
 
 def _runner(path: Path, stack: ExitStack) -> ConfinedGit:
     if not path.exists():
-        raise NoRecordedState(f"{path} is not there: this gateway has not worked yet, or its state_dir is another one")
+        raise NoRecordedState(
+            f"{path} does not exist: the daemon has not run yet, or `state_dir` in the configuration is wrong"
+        )
     git = ConfinedGit(path.parent)
     git.confine(path.absolute())
     git.require()
@@ -112,9 +115,9 @@ def _runner(path: Path, stack: ExitStack) -> ConfinedGit:
     return git
 
 
-def _desired(found: Found, commit: Commit, cache: CheckCache) -> Desired:
-    loaded = found.load(commit, cache)
+def _desired(repository: FleetRepository, commit: Commit, cache: CheckCache) -> Desired:
+    loaded = repository.load(commit, cache)
     if loaded.desired is None:
         first = next(iter(loaded.errors), "")
-        raise NoFleet(f"commit {commit[:12]} has mistakes; the first of {len(loaded.errors)}: {first}")
+        raise NoFleet(f"commit {short(commit)} has {counted(len(loaded.errors), 'error')}; the first: {first}")
     return loaded.desired

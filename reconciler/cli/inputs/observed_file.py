@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A file of observed state, as `tinyfleet plan --observed` takes it."""
+"""The file of `tinyfleet plan --observed`: an observed state as YAML or JSON."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from reconciler.load.schemas import validator
 from reconciler.load.strict_yaml import parse_yaml
 from reconciler.model import Desired, Observed, ObservedDevice, Phase
 
-MOST_SHOWN = 20
+MAX_SHOWN = 20
 
 
 class NotReadable(Unusable):
-    """The file can't be read."""
+    """The file cannot be read."""
 
 
 class NotObserved(Invalid):
-    """The file is no document of observed state."""
+    """The file does not hold a valid observed state."""
 
 
 def read_observed(path: Path) -> tuple[Observed, datetime | None]:
-    """Read observed state, YAML or (by its name) JSON, and the moment that it describes."""
+    """Read an observed state, JSON if the name ends with .json, and the time that it describes."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -46,20 +46,20 @@ def read_observed(path: Path) -> tuple[Observed, datetime | None]:
 
 
 def as_new(desired: Desired, now: datetime) -> Observed:
-    """Assume of every device that it has just reported for the first time, with nothing running."""
+    """Assume that every device has just reported for the first time and runs nothing."""
     return Observed(devices=dict.fromkeys(desired.devices, ObservedDevice(now, Phase.IDLE, None)))
 
 
-def _yaml(path: Path, data: bytes) -> Any:  # noqa: ANN401 (a schema will tell)
+def _yaml(path: Path, data: bytes) -> Any:  # noqa: ANN401 (the schema decides)
     reading = parse_yaml(data)
     if reading.problems:
         _refuse([str(replace(problem, path=str(path))) for problem in reading.problems])
     if len(reading.documents) != 1:
-        raise NotObserved(f"{path}: {len(reading.documents)} documents where one is due")
+        raise NotObserved(f"{path}: {len(reading.documents)} documents; exactly one is expected")
     return reading.documents[0].value
 
 
-def _json(path: Path, data: bytes) -> Any:  # noqa: ANN401 (a schema will tell)
+def _json(path: Path, data: bytes) -> Any:  # noqa: ANN401 (the schema decides)
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -67,5 +67,5 @@ def _json(path: Path, data: bytes) -> Any:  # noqa: ANN401 (a schema will tell)
 
 
 def _refuse(lines: list[str]) -> None:
-    more = [f"and {len(lines) - MOST_SHOWN} more"] if len(lines) > MOST_SHOWN else []
-    raise NotObserved("\n".join(["the observed state has mistakes", *lines[:MOST_SHOWN], *more]))
+    more = [f"and {len(lines) - MAX_SHOWN} more"] if len(lines) > MAX_SHOWN else []
+    raise NotObserved("\n".join(["the observed state has errors", *lines[:MAX_SHOWN], *more]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many bytes a model's payload has, from the packs in a build store; where they are not there, nothing is said."""
+"""The payload sizes of models, measured on the packs in a build store."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from reconciler.compiler.recipe import recipe_of
 from reconciler.model import Artifact, ArtifactKey, Desired, ModelRef, PayloadEncoding, TypeId
 from reconciler.review.transfer_volume import PayloadEstimate, TransferKind
 
-WORDS = {PayloadEncoding.RAW: "raw", PayloadEncoding.HEATSHRINK: "compressed", PayloadEncoding.PATCH: "packed"}
+NAMES = {PayloadEncoding.RAW: "raw", PayloadEncoding.HEATSHRINK: "compressed", PayloadEncoding.PATCH: "packed"}
 
 
 class PayloadSizes:
-    """Asks a store what was built of each model, each thing once."""
+    """Looks up built models in a store, each once."""
 
     def __init__(self, store: str, before: Desired, after: Desired) -> None:
         self._store = ArtifactStore(store)
@@ -25,7 +25,7 @@ class PayloadSizes:
         self._known: dict[str, BuildResult | None] = {}  # by the digest of its recipe
 
     def artifacts(self, pairs: Iterable[ArtifactKey]) -> dict[ArtifactKey, Artifact]:
-        """Return what is built of these."""
+        """Return the artifacts that exist."""
         found = {}
         for ref, kind in pairs:
             built = self._built(self._after, ref, kind)
@@ -33,15 +33,15 @@ class PayloadSizes:
                 found[ref, kind] = built.artifact
         return found
 
-    def of(self, sort: TransferKind) -> PayloadEstimate | None:
-        """Work out the smallest payload, against what the device holds where that is there too."""
-        wanted = self._built(self._after, sort.wanted, sort.type)
-        if wanted is None:
+    def of(self, transfer: TransferKind) -> PayloadEstimate | None:
+        """Return the smallest payload, a patch if the running pack is in the store; None if nothing is built."""
+        desired = self._built(self._after, transfer.desired, transfer.type)
+        if desired is None:
             return None
-        held = self._built(self._before, sort.held, sort.type) if sort.held is not None else None
-        base = held.pack if held is not None else None
-        payload = smallest(wanted.pack, base, slot_bytes=self._after.types[sort.type].slot_bytes)
-        kind = f"patch against {sort.held}" if payload.against_base else WORDS[payload.encoding]
+        running = transfer.running and self._built(self._before, transfer.running, transfer.type)
+        base = running.pack if running else None
+        payload = smallest(desired.pack, base, slot_bytes=self._after.types[transfer.type].slot_bytes)
+        kind = f"patch against {transfer.running}" if payload.against_base else NAMES[payload.encoding]
         return PayloadEstimate(kind, len(payload.data), exact=True)
 
     def _built(self, desired: Desired, ref: ModelRef, kind: TypeId) -> BuildResult | None:

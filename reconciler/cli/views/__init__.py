@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How results are shown: text for people, JSON for programs, Markdown for pull requests."""
+"""How results look: text for people, JSON for programs, Markdown for pull requests. No I/O."""

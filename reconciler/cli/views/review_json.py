@@ -1,34 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A review for programs: every device that is touched, and all that the comment tells."""
+"""A review as JSON: every affected device, and everything that the comment shows."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from reconciler.cli.views.plan_text import row
+from reconciler.cli.views.plan_json import action_fields
 from reconciler.model import DeviceId
 from reconciler.review.forecast import RolloutReview, WaveReview
+from reconciler.review.formatting import iso
 from reconciler.review.review import Fit, Review
 from reconciler.review.transfer_time import ReviewLine
 from reconciler.review.transfer_volume import LineTime, TransferLoad
 
 
 def as_dict(review: Review) -> dict[str, Any]:
-    """Name the fields."""
+    """Return the fields of a review."""
     return {
         "base": review.before.commit or None,
         "head": review.after.commit,
         "at": review.at.isoformat(),
-        "evidence": {
+        "gateways": {
             each.gateway: {
-                "committedAt": _moment(each.at),
-                "enforces": each.commit or None,
+                "committedAt": iso(each.at),
+                "commit": each.commit or None,
                 "ready": each.ready or None,
                 "devices": len(each.devices),
                 "unreadable": each.unreadable,
             }
-            for each in review.evidence.gateways.values()
+            for each in review.reported.gateways.values()
         },
         "documents": [
             {"kind": each.document, "name": each.name, "change": each.kind.value, "fields": list(each.fields)}
@@ -36,23 +36,23 @@ def as_dict(review: Review) -> dict[str, Any]:
         ],
         "counts": {
             "devices": len(review.after.devices),
-            "touched": len(review.reach.touched),
-            "pending": review.reach.pending,
-            "unclaimed": review.reach.unclaimed,
-            "unserved": review.reach.unserved,
+            "affected": len(review.impact.affected),
+            "pending": review.impact.pending,
+            "unclaimed": review.impact.unclaimed,
+            "unserved": review.impact.unserved,
         },
         "rollouts": [_rollout(review, each) for each in review.rollouts],
         "payloads": [_load(each) for each in review.loads],
         "lines": [_line_time(each) for each in review.lines],
-        "room": [_fit(each) for each in review.fits],
-        "risks": [{"code": each.code.value, "about": each.about, "words": each.words} for each in review.risks],
-        "obstacles": [
-            {"reason": each.reason, "rollout": each.rollout, "why": each.why, "devices": list(each.devices)}
-            for each in review.obstacles
+        "capacity": [_fit(each) for each in review.fits],
+        "risks": [{"code": each.code.value, "subject": each.subject, "message": each.message} for each in review.risks],
+        "blocked": [
+            {"reason": each.reason, "rollout": each.rollout, "message": each.message, "devices": list(each.devices)}
+            for each in review.blocked
         ],
         "devices": [
-            {**row(each.action), "gateway": each.gateway, **_wave_of(review, each.device)}
-            for each in review.reach.touched
+            {**action_fields(each.action), "gateway": each.gateway, **_wave_of(review, each.device)}
+            for each in review.impact.affected
         ],
     }
 
@@ -70,7 +70,7 @@ def _rollout(review: Review, each: RolloutReview) -> dict[str, Any]:
         "modelBefore": str(each.before.model) if each.before is not None else None,
         "parameters": {**model.parameters, **each.rollout.parameters},
         "devices": each.devices,
-        "failuresAllowed": each.allowed,
+        "allowedFailures": each.allowed_failures,
         "onFailure": each.rollout.on_failure.value,
         "fallback": each.rollout.fallback.value,
         "suspended": each.rollout.suspend,
@@ -88,8 +88,8 @@ def _rollout(review: Review, each: RolloutReview) -> dict[str, Any]:
             for gate in each.rollout.gates
         ],
         "waves": [_wave(wave) for wave in each.waves],
-        "cant": each.cant,
-        "overAtBest": _moment(each.ends_at),
+        "blocked": each.blocked,
+        "earliestEnd": iso(each.ends_at),
     }
 
 
@@ -97,23 +97,23 @@ def _wave(wave: WaveReview) -> dict[str, Any]:
     return {
         "name": wave.name,
         "devices": len(wave.members),
-        "touched": len(wave.touched),
+        "affected": len(wave.affected),
         "counts": dict(wave.counts),
         "soakSeconds": wave.soak_s,
         "lines": [
-            {**_line(each.line), "seconds": round(each.work_s, 1), "windows": each.openings, "never": each.never}
+            {**_line(each.line), "seconds": round(each.work_s, 1), "windows": each.windows, "never": each.never}
             for each in wave.work
         ],
-        "overAtBest": _moment(wave.ends_at),
+        "earliestEnd": iso(wave.ends_at),
     }
 
 
 def _load(each: TransferLoad) -> dict[str, Any]:
     return {
         **_line(each.line),
-        "from": str(each.sort.held) if each.sort is not None and each.sort.held is not None else None,
-        "to": str(each.sort.wanted) if each.sort is not None else None,
-        "type": each.sort.type if each.sort is not None else None,
+        "from": str(each.kind.running) if each.kind is not None and each.kind.running is not None else None,
+        "to": str(each.kind.desired) if each.kind is not None else None,
+        "type": each.kind.type if each.kind is not None else None,
         "payload": each.payload.kind,
         "bytes": each.payload.size_bytes,
         "exact": each.payload.exact,
@@ -127,7 +127,7 @@ def _line_time(each: LineTime) -> dict[str, Any]:
         **_line(each.line),
         "devices": each.devices,
         "bytes": each.payload_bytes,
-        "secondsLongest": _rounded(each.each_s),
+        "secondsLongest": _rounded(each.longest_s),
         "seconds": _rounded(each.total_s),
         "exact": each.exact,
     }
@@ -142,11 +142,11 @@ def _fit(each: Fit) -> dict[str, Any]:
         "model": str(each.model),
         "type": each.type,
         "devices": each.devices,
-        "slotNeeded": each.slot_needed or None,
+        "slotBytesNeeded": each.slot_needed or None,
         "slotBytes": each.slot_bytes,
-        "arenaNeeded": each.arena_needed or None,
+        "arenaBytesNeeded": each.arena_needed or None,
         "arenaBytes": each.arena_bytes,
-        "operatorsMissing": list(each.missing),
+        "missingOperators": list(each.missing),
         "built": each.built,
         "fits": each.fits,
     }
@@ -154,7 +154,3 @@ def _fit(each: Fit) -> dict[str, Any]:
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 1)
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()

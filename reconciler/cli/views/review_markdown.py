@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A review as a comment on a pull request: the most important first, each list only as long as the comment has room."""
+"""A review as Markdown for a comment on a pull request: the most important first, each list within the size limit."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from reconciler.cli.views.plan_text import COMMENT_CHARS, escaped, names, plural
+from reconciler.cli.views.plan_groups import names
+from reconciler.cli.views.plan_markdown import COMMENT_CHARS, escaped
 from reconciler.model import Blocked, Rollout
 from reconciler.review.document_diff import DocumentChange
 from reconciler.review.forecast import RolloutReview, WaveReview
-from reconciler.review.review import Fit, Obstacle, Review
+from reconciler.review.formatting import counted, duration, short
+from reconciler.review.review import BlockedDevices, Fit, Review
 from reconciler.review.risks import Risk
 from reconciler.review.transfer_volume import LineTime, TransferLoad
 
 Row = TypeVar("Row")
 
-MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 86400.0
-ROWS_SHOWN = 40  # of one table; the comment's limit may leave room for fewer
+ROWS_SHOWN = 40  # of one table; the size limit may leave room for fewer
 CHANGES_SHOWN = 30
-KEPT_CHARS = 2_000  # for the line that tells what was left out, and a forge's own additions
-DETAILS_AT = 1  # where a section that folds opens its fold
-MARK = "<!-- tinyfleet plan -->"  # by which a workflow finds its comment again
+RESERVED_CHARS = 2_000  # for the line that counts what is left out, and the additions of a forge
+DETAILS_AT = 1  # the line at which a collapsible section opens
+MARK = "<!-- tinyfleet plan -->"  # a workflow finds its earlier comment by this line
 
 
 def markdown(review: Review) -> str:
-    """Write for a comment. Sections come in order of weight; what does not fit is counted."""
-    room = COMMENT_CHARS - KEPT_CHARS
+    """Write a review. Sections come in order of importance; what does not fit is counted."""
+    room = COMMENT_CHARS - RESERVED_CHARS
     lines = [MARK, *_headline(review)]
     room -= sum(len(line) + 1 for line in lines)
     for section in _SECTIONS:
@@ -37,7 +38,7 @@ def markdown(review: Review) -> str:
 
 
 def _within(section: list[str], room: int) -> tuple[list[str], int]:
-    """Keep the lines for which there is room, and say how many are left out."""
+    """Keep the lines that fit, and count the rest."""
     kept: list[str] = []
     for index, line in enumerate(section):
         room -= len(line) + 1
@@ -45,58 +46,62 @@ def _within(section: list[str], room: int) -> tuple[list[str], int]:
             left_out = len(section) - index
             if "</details>" in section[index:] and "</details>" not in kept and len(kept) > DETAILS_AT:
                 kept += ["", "</details>"]
-            return [*kept, "", f"*{left_out} more lines: `tinyfleet plan --base … --head … --format json`*"], 0
+            return [*kept, "", f"*{left_out} more lines: `tinyfleet plan --base … --head … --output json`*"], 0
         kept.append(line)
     return kept, room
 
 
 def _headline(review: Review) -> Iterator[str]:
-    reach = review.reach
-    base = f"`{review.before.commit[:12]}`" if review.before.commit else "nothing"
-    yield f"### Plan from {base} to `{review.after.commit[:12]}`"
+    impact = review.impact
+    base = f"`{short(review.before.commit)}`" if review.before.commit else "an empty fleet"
+    yield f"### Plan from {base} to `{short(review.after.commit)}`"
     yield ""
-    if not reach.touched:
-        yield f"**No device is touched** of {plural(len(review.after.devices))}."
+    if not impact.affected:
+        yield f"**No device affected**, of {counted(len(review.after.devices), 'device')}."
     else:
-        cant = sum(isinstance(each.action, Blocked) for each in reach.touched)
+        blocked = sum(isinstance(each.action, Blocked) for each in impact.affected)
         rollouts = ", ".join(escaped(f"{each.rollout.name}") for each in review.rollouts[:5])
         more = f" and {len(review.rollouts) - 5} more" if len(review.rollouts) > 5 else ""  # noqa: PLR2004 - as shown
         yield (
-            f"**{plural(len(reach.touched))} of {len(review.after.devices):,} touched**:"
-            f" {len(reach.touched) - cant:,} change, {cant:,} can't. Rollouts: {rollouts or '-'}{more}."
+            f"**{counted(len(impact.affected), 'device')} of {len(review.after.devices):,} affected**:"
+            f" {len(impact.affected) - blocked:,} change, {blocked:,} blocked. Rollouts: {rollouts or '-'}{more}."
             f" {_risk_count(review.risks)}"
         )
-    if reach.pending:
+    if impact.pending:
         yield ""
-        yield f"{plural(reach.pending)} beside these have yet to become what is wanted already."
+        yield f"{counted(impact.pending, 'more device')} not yet in the desired state of the base."
 
 
 def _risk_count(risks: tuple[Risk, ...]) -> str:
-    return f"**{len(risks)} to look at twice.**" if risks else "Nothing stands out."
+    return f"**{counted(len(risks), 'risk')} to check.**" if risks else "No risks found."
 
 
 def _risks(review: Review) -> Iterator[str]:
     if review.risks:
-        yield from ("", "#### Look at twice", "")
-        yield from _rows(review.risks, lambda risk: f"- **{risk.code}** ({escaped(risk.about)}): {escaped(risk.words)}")
+        yield from ("", "#### Risks", "")
+        yield from _rows(
+            review.risks, lambda risk: f"- **{risk.code}** ({escaped(risk.subject)}): {escaped(risk.message)}"
+        )
 
 
-def _obstacles(review: Review) -> Iterator[str]:
-    if review.obstacles:
-        yield from ("", "#### Can't, and why", "", "| devices | reason | rollout | why |", "|---:|---|---|---|")
-        yield from _rows(review.obstacles, _obstacle)
+def _blocked(review: Review) -> Iterator[str]:
+    if review.blocked:
+        yield from ("", "#### Blocked", "", "| devices | reason | rollout | message |", "|---:|---|---|---|")
+        yield from _rows(review.blocked, _blocked_row)
 
 
-def _obstacle(each: Obstacle) -> str:
+def _blocked_row(each: BlockedDevices) -> str:
     who = escaped(names(list(each.devices)))
-    return f"| {len(each.devices):,} | {each.reason} | {escaped(each.rollout or '-')} | {escaped(each.why)} ({who}) |"
+    return (
+        f"| {len(each.devices):,} | {each.reason} | {escaped(each.rollout or '-')} | {escaped(each.message)} ({who}) |"
+    )
 
 
 def _waves(review: Review) -> Iterator[str]:
     for each in review.rollouts:
         yield from ("", f"#### Rollout {escaped(each.rollout.name)}: {_models(each)}", "")
         yield from (f"- {line}" for line in _terms(review, each))
-        yield from ("", "| wave | devices | touched | what | on the line | soak | over at best |")
+        yield from ("", "| wave | devices | affected | actions | busiest line | soak | earliest end |")
         yield "|---|---:|---:|---|---:|---:|---|"
         yield from _rows(each.waves, _wave)
 
@@ -113,7 +118,7 @@ def _models(each: RolloutReview) -> str:
 
 
 def _terms(review: Review, each: RolloutReview) -> Iterator[str]:
-    """Say how carefully it goes."""
+    """List the parameters, gates and limits of a rollout."""
     rollout = each.rollout
     model = review.after.models[rollout.model]
     old = {}
@@ -127,16 +132,17 @@ def _terms(review: Review, each: RolloutReview) -> Iterator[str]:
     ]
     if changed:
         yield f"parameters: {escaped(', '.join(changed))}"
-    built = ", ".join(_bar(gate.metric, gate.at_least, gate.at_most) for gate in model.gates)
+    built = ", ".join(_limits(gate.metric, gate.at_least, gate.at_most) for gate in model.gates)
     yield f"build gates: {escaped(built) or 'none'}"
     health = ", ".join(
-        _bar(gate.metric, gate.at_least, gate.at_most) + _over(gate.min_inferences) for gate in rollout.gates
+        _limits(gate.metric, gate.at_least, gate.at_most) + _over(gate.min_inferences) for gate in rollout.gates
     )
     yield f"health gates: golden vectors{', ' + escaped(health) if health else ''}"
-    yield f"failure budget: {each.allowed:,} of {each.devices:,}, then {rollout.on_failure}; {_standing(rollout)}"
+    budget = f"{each.allowed_failures:,} of {each.devices:,}, then {rollout.on_failure}"
+    yield f"failure budget: {budget}; {_policy(rollout)}"
 
 
-def _bar(metric: str, at_least: float | None, at_most: float | None) -> str:
+def _limits(metric: str, at_least: float | None, at_most: float | None) -> str:
     parts = [f"≥ {at_least:g}"] if at_least is not None else []
     parts += [f"≤ {at_most:g}"] if at_most is not None else []
     return f"{metric} {' and '.join(parts)}"
@@ -146,23 +152,21 @@ def _over(inferences: int) -> str:
     return f" over {inferences:,} inferences" if inferences else ""
 
 
-def _standing(rollout: Rollout) -> str:
-    parts = ["critical: leaves windows"] if rollout.critical else []
+def _policy(rollout: Rollout) -> str:
+    parts = ["critical: ignores windows"] if rollout.critical else []
     parts += ["**suspended**"] if rollout.suspend else []
-    parts += [f"begins after {escaped(', '.join(rollout.depends_on))}"] if rollout.depends_on else []
+    parts += [f"starts after {escaped(', '.join(rollout.depends_on))}"] if rollout.depends_on else []
     return "; ".join([*parts, f"fallback {rollout.fallback}"])
 
 
 def _wave(wave: WaveReview) -> str:
-    what = ", ".join(f"{count:,} {word}" for word, count in sorted(wave.counts.items(), key=lambda item: item[0]))
+    actions = ", ".join(f"{count:,} {kind}" for kind, count in sorted(wave.counts.items(), key=lambda item: item[0]))
     line = duration(wave.longest_s) if wave.work else "-"
     soak = duration(wave.soak_s) if wave.soak_s else "-"
-    over = (
-        f"{wave.ends_at:%Y-%m-%d %H:%M}" if wave.ends_at is not None and wave.touched else "?" if wave.touched else "-"
-    )
+    end = f"{wave.ends_at:%Y-%m-%d %H:%M}" if wave.ends_at is not None else "?"
     return (
-        f"| {escaped(wave.name)} | {len(wave.members):,} | {len(wave.touched):,} | {what or '-'} | {line} | {soak}"
-        f" | {over} |"
+        f"| {escaped(wave.name)} | {len(wave.members):,} | {len(wave.affected):,} | {actions or '-'} | {line} | {soak}"
+        f" | {end if wave.affected else '-'} |"
     )
 
 
@@ -176,21 +180,21 @@ def _lines(review: Review) -> Iterator[str]:
 
 def _line(each: LineTime) -> str:
     about = "" if each.exact else "≤ "
-    longest = f"{about}{duration(each.each_s)}" if each.each_s is not None else "-"
-    total = f"{about}{duration(each.total_s)}" if each.total_s is not None else "no limit set"
+    longest = f"{about}{duration(each.longest_s)}" if each.longest_s is not None else "-"
+    total = f"{about}{duration(each.total_s)}" if each.total_s is not None else "no limit"
     return f"| {escaped(str(each.line))} | {each.devices:,} | {about}{each.payload_bytes:,} | {longest} | {total} |"
 
 
 def _payloads(review: Review) -> Iterator[str]:
-    sorts: dict[tuple[str, str, str, str, int], tuple[int, float | None]] = {}
+    kinds: dict[tuple[str, str, str, str, int], tuple[int, float | None]] = {}
     for load in review.loads:
-        key = (*_sort(load), str(load.payload), load.line.baud)
-        count, _ = sorts.get(key, (0, None))
-        sorts[key] = (count + len(load.devices), load.each_s)
-    if sorts:
-        yield from ("", "#### Payloads", "", "| from | to | type | payload | link | devices | each |")
+        key = (*_kind(load), str(load.payload), load.line.baud)
+        count, _ = kinds.get(key, (0, None))
+        kinds[key] = (count + len(load.devices), load.each_s)
+    if kinds:
+        yield from ("", "#### Payloads", "", "| from | to | type | payload | link | devices | per device |")
         yield "|---|---|---|---|---|---:|---:|"
-        ranked = sorted(sorts.items(), key=lambda item: (-item[1][0], item[0]))
+        ranked = sorted(kinds.items(), key=lambda item: (-item[1][0], item[0]))
         yield from _rows(
             ranked,
             lambda item: (
@@ -201,15 +205,16 @@ def _payloads(review: Review) -> Iterator[str]:
         )
 
 
-def _sort(load: TransferLoad) -> tuple[str, str, str]:
-    if load.sort is None:
+def _kind(load: TransferLoad) -> tuple[str, str, str]:
+    kind = load.kind
+    if kind is None:
         return ("-", "-", "-")
-    return (str(load.sort.held) if load.sort.held is not None else "unknown", str(load.sort.wanted), load.sort.type)
+    return (str(kind.running) if kind.running is not None else "unknown", str(kind.desired), kind.type)
 
 
 def _fits(review: Review) -> Iterator[str]:
     if review.fits:
-        yield from ("", "#### Room", "", "| model | type | devices | slot | arena | operators | |")
+        yield from ("", "#### Capacity", "", "| model | type | devices | slot | arena | operators | |")
         yield "|---|---|---:|---:|---:|---|---|"
         yield from _rows(sorted(review.fits, key=lambda fit: fit.fits), _fit)
 
@@ -217,9 +222,9 @@ def _fits(review: Review) -> Iterator[str]:
 def _fit(fit: Fit) -> str:
     slot = f"{_figure(fit.slot_needed)} of {fit.slot_bytes:,}"
     arena = f"{_figure(fit.arena_needed)} of {fit.arena_bytes:,}"
-    missing = f"lacks {', '.join(fit.missing)}" if fit.missing else "all there"
+    missing = f"missing: {', '.join(fit.missing)}" if fit.missing else "all present"
     verdict = "fits" if fit.fits else "**does not fit**"
-    known = "built" if fit.built else "by the model's word"
+    known = "built" if fit.built else "declared by the model"
     model = escaped(str(fit.model))
     return f"| {model} | {escaped(fit.type)} | {fit.devices:,} | {slot} | {arena} | {missing} | {verdict}, {known} |"
 
@@ -232,12 +237,12 @@ def _changes(review: Review) -> Iterator[str]:
     others = [change for change in review.changes if change.document != "Device"]
     devices = Counter(change.kind for change in review.changes if change.document == "Device")
     if not review.changes:
-        yield from ("", "The documents say the same.")
+        yield from ("", "No document changed.")
         return
     yield from ("", "<details><summary>Documents</summary>", "")
     if devices:
         yield f"- Devices: {', '.join(f'{count:,} {kind}' for kind, count in sorted(devices.items()))}"
-    yield from _rows(others, _change, most=CHANGES_SHOWN)
+    yield from _rows(others, _change, limit=CHANGES_SHOWN)
     yield from ("", "</details>")
 
 
@@ -247,37 +252,33 @@ def _change(change: DocumentChange) -> str:
 
 
 def _footer(review: Review) -> Iterator[str]:
-    told = sorted(review.evidence.gateways.values(), key=lambda each: each.gateway)
-    known = sum(len(each.devices) for each in told)
-    newest = max((each.at for each in told if each.at is not None), default=None)
-    when = f", the newest of {newest:%Y-%m-%d %H:%M UTC}" if newest is not None else ""
-    missing = len(review.after.gateways.keys() - review.evidence.gateways.keys())
-    silent = f"; {missing} told nothing, and their devices count as being where the base wants them" if missing else ""
+    reports = sorted(review.reported.gateways.values(), key=lambda each: each.gateway)
+    known = sum(len(each.devices) for each in reports)
+    newest = max((each.at for each in reports if each.at is not None), default=None)
+    when = f", the newest at {newest:%Y-%m-%d %H:%M UTC}" if newest is not None else ""
+    missing = len(review.after.gateways.keys() - review.reported.gateways.keys())
+    silent = (
+        f"; {counted(missing, 'gateway')} without status, whose devices count as matching the base" if missing else ""
+    )
     yield (
-        f"<sub>{review.at:%Y-%m-%d %H:%M UTC}. Status of {known:,} devices by {len(told)} gateways{when}{silent}."
-        " Times are estimates at best: nobody fails, every device answers. ≤ marks what is not built yet.</sub>"
+        f"<sub>{review.at:%Y-%m-%d %H:%M UTC}. Status of {counted(known, 'device')} from"
+        f" {counted(len(reports), 'gateway')}{when}{silent}."
+        " Times are best-case estimates: no device fails, every device answers."
+        " ≤ marks an upper bound for a model that is not built yet.</sub>"
     )
 
 
-def _rows(rows: Iterable[Row], write: Callable[[Row], str], *, most: int = ROWS_SHOWN) -> Iterator[str]:
+def _rows(rows: Iterable[Row], write: Callable[[Row], str], *, limit: int = ROWS_SHOWN) -> Iterator[str]:
     every = list(rows)
-    yield from (write(row) for row in every[:most])
-    if len(every) > most:
+    yield from (write(row) for row in every[:limit])
+    if len(every) > limit:
         yield ""
-        yield f"*and {len(every) - most:,} more*"
-
-
-def duration(seconds: float) -> str:
-    """Write a time as people say it."""
-    for unit_s, unit in ((DAY_S, "d"), (HOUR_S, "h"), (MINUTE_S, "min")):
-        if seconds >= 1.5 * unit_s:
-            return f"{seconds / unit_s:.1f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 1 or not seconds else "< 1 s"
+        yield f"*and {len(every) - limit:,} more*"
 
 
 _SECTIONS: tuple[Callable[[Review], Iterator[str]], ...] = (
     _risks,
-    _obstacles,
+    _blocked,
     _waves,
     _lines,
     _payloads,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stands in for a forge's runner: runs the example's workflow files as they are, in a real clone, line by line.
+"""A simulated forge runner: runs the workflow files of the example unchanged, in a real clone, line by line.
 
-What a runner's image has (`pip`, `apt-get`, `apk`, `gh`) is stood in for by small programs that note what they were
-asked; `tinyfleet`, git, curl and the shell are the real ones.
+The programs of a runner image (`pip`, `apt-get`, `apk`, `gh`) are replaced by small scripts that record how they were
+called; `tinyfleet`, git, curl and the shell are real.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ import yaml
 from tests.loopback import QuietHandler, serving
 
 _EXPRESSION = re.compile(r"\$\{\{\s*([\w.]+)\s*\}\}")
-_NOTED = '#!/bin/sh\nprintf "%s" "$(basename "$0")" >> "$NOTED"\nprintf " %s" "$@" >> "$NOTED"\necho >> "$NOTED"\n'
-_GH = _NOTED + 'while [ $# -gt 0 ]; do [ "$1" = --body-file ] && cp "$2" "$COMMENT"; shift; done\n'
+_RECORDER = '#!/bin/sh\nprintf "%s" "$(basename "$0")" >> "$CALLS"\nprintf " %s" "$@" >> "$CALLS"\necho >> "$CALLS"\n'
+_GH = _RECORDER + 'while [ $# -gt 0 ]; do [ "$1" = --body-file ] && cp "$2" "$COMMENT"; shift; done\n'
 _TINYFLEET = f'#!/bin/sh\nexec "{sys.executable}" -c "from reconciler.cli import main; main()" "$@"\n'
 
 
 @dataclass
 class Image:
-    """A machine with the programs of a runner's image."""
+    """A machine with the programs of a runner image."""
 
     folder: Path
-    noted: Path = field(init=False)
+    calls: Path = field(init=False)
     comment: Path = field(init=False)
 
     def __post_init__(self) -> None:
         programs = self.folder / "bin"
         programs.mkdir(parents=True)
-        texts = {"pip": _NOTED, "apt-get": _NOTED, "apk": _NOTED, "gh": _GH, "tinyfleet": _TINYFLEET}
+        texts = {"pip": _RECORDER, "apt-get": _RECORDER, "apk": _RECORDER, "gh": _GH, "tinyfleet": _TINYFLEET}
         for name, text in texts.items():
             (programs / name).write_text(text)
             (programs / name).chmod(0o755)
-        self.noted, self.comment = self.folder / "noted", self.folder / "comment.md"
+        self.calls, self.comment = self.folder / "calls", self.folder / "comment.md"
 
     def environment(self, more: dict[str, str]) -> dict[str, str]:
         root = str(Path(__file__).parents[2])
@@ -53,22 +53,22 @@ class Image:
             "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
             "HOME": str(self.folder),
             "PYTHONPATH": root,
-            "NOTED": str(self.noted),
+            "CALLS": str(self.calls),
             "COMMENT": str(self.comment),
             "GIT_CONFIG_GLOBAL": "/dev/null",
             **more,
         }
 
-    def shell(self, words: list[str], where: Path, env: dict[str, str]) -> None:
+    def shell(self, command: list[str], where: Path, env: dict[str, str]) -> None:
         done = subprocess.run(
-            words, cwd=where, env=self.environment(env), capture_output=True, text=True, check=False, timeout=120
+            command, cwd=where, env=self.environment(env), capture_output=True, text=True, check=False, timeout=120
         )
-        assert done.returncode == 0, f"{words[-1]}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == 0, f"{command[-1]}\n{done.stdout}\n{done.stderr}"
 
 
 @dataclass
 class GitHub:
-    """Runs the jobs of a workflow, each in a folder of its own."""
+    """Runs the jobs of a workflow, each in its own folder."""
 
     workflow: Path
     origin: Path

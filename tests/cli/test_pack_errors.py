@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet pack` and the reviews that look into a store: what is said when something is missing or does not fit."""
+"""Errors of `tinyfleet pack`, and reviews with a build store or an observed state."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.review.changes import fleet_files, reviewed, rollout_document, works
 HEAD = {"apiVersion": "tinyfleet/v1alpha1", "kind": "Observed"}
 
 
-def test_what_is_cut_off_a_model_is_told(tmp_path: Path) -> None:
+def test_a_conversion_of_a_model_is_noted(tmp_path: Path) -> None:
     source = tmp_path / "m.tflite"
     source.write_bytes(dense("FLOAT32"))
     made = run("pack", "make", source, "--for", TYPE, "-o", tmp_path / "m.pack")
@@ -32,7 +32,7 @@ def test_what_is_cut_off_a_model_is_told(tmp_path: Path) -> None:
     assert "note: input 0 is int8 on the device; the gateway converts from FLOAT32" in made.output
 
 
-def test_a_device_type_with_mistakes_is_told_with_its_lines(tmp_path: Path) -> None:
+def test_a_device_type_with_errors_is_reported_with_its_lines(tmp_path: Path) -> None:
     kind = tmp_path / "type.yaml"
     kind.write_text(TYPE.read_text().replace("slotBytes:", "slotBites:"))
     source = tmp_path / "m.tflite"
@@ -43,7 +43,7 @@ def test_a_device_type_with_mistakes_is_told_with_its_lines(tmp_path: Path) -> N
     assert "slotBites" in str(error)
 
 
-def test_a_model_of_two_inputs_can_not_be_run_from_one_array(tmp_path: Path) -> None:
+def test_a_model_with_two_inputs_is_refused(tmp_path: Path) -> None:
     model = Model()
     x, z, y = (model.tensor([1, 4]) for _ in range(3))
     model.operator("ADD", [x, z], [y], table="AddOptions")
@@ -57,19 +57,19 @@ def test_a_model_of_two_inputs_can_not_be_run_from_one_array(tmp_path: Path) -> 
     assert "the model has 2 inputs" in str(error)
 
 
-# ---------------------------------------------------------------- what a store knows
+# ---------------------------------------------------------------- payload sizes from a store
 
 
-def test_a_store_quotes_what_it_has_and_nothing_else(tmp_path: Path) -> None:
+def test_only_built_models_have_a_size(tmp_path: Path) -> None:
     desired = fleet([device(1)])
-    quotes = PayloadSizes(str(tmp_path), desired, desired)
-    assert quotes.artifacts([(V2, ESP32.name)]) == {}
-    assert quotes.of(TransferKind(None, V2, ESP32.name)) is None
+    sizes = PayloadSizes(str(tmp_path), desired, desired)
+    assert sizes.artifacts([(V2, ESP32.name)]) == {}
+    assert sizes.of(TransferKind(None, V2, ESP32.name)) is None
     gone = ModelRef("gone", Version("1"))
-    assert quotes.artifacts([(gone, ESP32.name), (V1, TypeId("gone"))]) == {}
+    assert sizes.artifacts([(gone, ESP32.name), (V1, TypeId("gone"))]) == {}
 
 
-def test_a_build_of_another_recipe_is_not_taken(tmp_path: Path) -> None:
+def test_a_build_of_another_recipe_does_not_count(tmp_path: Path) -> None:
     files, others = Files(), Files()
     wanted = forest_recipe(files)
     other = forest_recipe(others, parameters={"threshold": 0.5})
@@ -80,17 +80,17 @@ def test_a_build_of_another_recipe_is_not_taken(tmp_path: Path) -> None:
     assert BuildService(ArtifactStore(str(tmp_path))).cached(wanted) is None
 
 
-# ---------------------------------------------------------------- a review by an observed state
+# ---------------------------------------------------------------- a review with an observed state
 
 
-def test_a_review_by_an_observed_state_looks_at_no_status(tmp_path: Path) -> None:
+def test_an_observed_state_replaces_the_status_branches(tmp_path: Path) -> None:
     made = works(tmp_path)
     base = made.commit(fleet_files(devices=3))
     head = made.commit({"rollout.yaml": rollout_document("2")})
     runs = {"lastSeen": "2026-11-21T11:59:00Z", "phase": "confirmed", "running": "ab" * 32}
     path = tmp_path / "observed.json"
     path.write_text(json.dumps({**HEAD, "at": "2026-11-21T12:00:00Z", "devices": {"pump-00": runs}}))
-    told = reviewed(made, base, head, "--observed", path)
-    actions = {each["device"]: each for each in told["devices"]}
+    document = reviewed(made, base, head, "--observed", path)
+    actions = {each["device"]: each for each in document["devices"]}
     assert actions["pump-00"]["action"] == "install"
-    assert {each["action"] for name, each in actions.items() if name != "pump-00"} == {"cant"}  # never heard
+    assert {each["action"] for name, each in actions.items() if name != "pump-00"} == {"blocked"}  # never reported

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A serial line between two Unix sockets: half a kilometre of wire that carries so many bits a second, and counts."""
+"""A simulated serial line between two Unix sockets that limits the bit rate and counts bytes."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import threading
 import time
 from pathlib import Path
 
-BITS_A_BYTE = 10  # start and stop bit counted
-LOOK_S = 0.05  # how often an end that is not there is looked for again
-CHUNK_BYTES = 8  # so fine is the wire's time divided
+BITS_PER_BYTE = 10  # including start and stop bit
+RETRY_S = 0.05  # between attempts to connect to the board
+CHUNK_BYTES = 8  # delivered at once
 
 
 class ThrottledLine:
-    """Listens at `gateway_end` for the daemon, connects to the board's UART, and passes bytes as slowly as a wire.
+    """Listens at `gateway_end` for the daemon, connects to the UART of the board, and passes bytes at the given rate.
 
-    A board without power hears nothing and says nothing; the daemon's end stays as it is, as on a real line.
+    Without power, the board neither receives nor sends; the end of the daemon stays open, as on a real line.
     """
 
     def __init__(self, gateway_end: Path, board_end: Path, baud: int) -> None:
         self.to_board_bytes = 0
         self.to_gateway_bytes = 0
         self._board_end = board_end
-        self._byte_s = BITS_A_BYTE / baud
+        self._byte_s = BITS_PER_BYTE / baud
         self._free_at_s = 0.0
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(gateway_end))
@@ -36,11 +36,11 @@ class ThrottledLine:
         self._thread = threading.Thread(target=self._run, name="line", daemon=True)
 
     def start(self) -> None:
-        """Lay the wire."""
+        """Start passing bytes."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Take it away."""
+        """Stop, and close both ends."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -50,36 +50,36 @@ class ThrottledLine:
 
     def _run(self) -> None:
         while not self._ended.is_set():
-            self._board = self._board or self._plugged()
+            self._board = self._board or self._connect_board()
             ends = {self._listener, self._gateway, self._board} - {None}
             with selectors.DefaultSelector() as selector:
                 for end in ends:
-                    selector.register(end, selectors.EVENT_READ)  # type: ignore[arg-type]  # None was taken out
-                ready = [key.fileobj for key, _ in selector.select(LOOK_S)]
+                    selector.register(end, selectors.EVENT_READ)  # type: ignore[arg-type]  # None was removed
+                ready = [key.fileobj for key, _ in selector.select(RETRY_S)]
             if self._listener in ready:
                 self._gateway, _ = self._listener.accept()
             if self._gateway in ready:
-                data = self._carried(self._gateway)
+                data = self._receive(self._gateway)
                 self._gateway = self._gateway if data else None
                 self.to_board_bytes += len(data)
-                _hand_over(data, self._board)
+                _send(data, self._board)
             if self._board in ready:
-                data = self._carried(self._board)
+                data = self._receive(self._board)
                 self._board = self._board if data else None
                 self.to_gateway_bytes += len(data)
-                _hand_over(data, self._gateway)
+                _send(data, self._gateway)
 
-    def _plugged(self) -> socket.socket | None:
-        plug = socket.socket(socket.AF_UNIX)
+    def _connect_board(self) -> socket.socket | None:
+        board = socket.socket(socket.AF_UNIX)
         try:
-            plug.connect(str(self._board_end))
+            board.connect(str(self._board_end))
         except OSError:
-            plug.close()
+            board.close()
             return None
-        return plug
+        return board
 
-    def _carried(self, source: socket.socket | None) -> bytes:
-        """Take some bytes off one end and let their time go by; nothing: that end is gone."""
+    def _receive(self, source: socket.socket | None) -> bytes:
+        """Receive some bytes from one end, and wait as long as the line needs for them. Empty: that end is closed."""
         if source is None:
             return b""
         try:
@@ -91,12 +91,12 @@ class ThrottledLine:
             return b""
         now_s = time.monotonic()
         self._free_at_s = max(now_s, self._free_at_s) + len(data) * self._byte_s
-        self._ended.wait(self._free_at_s - now_s)  # this is the wire
+        self._ended.wait(self._free_at_s - now_s)  # the time on the line
         return data
 
 
-def _hand_over(data: bytes, sink: socket.socket | None) -> None:
-    """Give the other end what was carried. If nobody is there, it was said into the dark."""
+def _send(data: bytes, sink: socket.socket | None) -> None:
+    """Send bytes to the other end; without a receiver they are lost."""
     if data and sink is not None:
         with contextlib.suppress(OSError):
             sink.sendall(data)

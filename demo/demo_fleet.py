@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plant of the demo: mills behind a broker, a sensor that is sealed in, a press at the end of a slow line."""
+"""The fleet of the demo: mills behind a broker, a sealed sensor without updates, and a press on a slow line."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from demo import models
-from demo.authority import make_keys, root_key
 from demo.board import ARENA_BYTES, FLASH_BYTES, JOURNAL, PROVISIONED, SLOT_BYTES, Board
 from demo.broker import free_port, set_up_broker, start_broker
-from demo.models import BORN_WITH, MODEL, NIGHT, QUIET, Recipe
-from demo.site import LINE, Broker, tell
+from demo.models import MODEL, NIGHT_MODEL, NIGHT_NAME, PREBAKED, Recipe
+from demo.signing_keys import make_keys, root_key
+from demo.site import LINE, Broker, send_command
 from demo.world import FLEET, GATEWAY, TINYFLEET, VDEV, NotObservedError, Running, World, document
 
 BAUD = 2400
@@ -21,16 +21,16 @@ SEALED, PRESS = "sealed-1", "press-1"
 CANARY = MILLS[0]
 ON_BROKER = (*MILLS, SEALED)
 DEVICES = (*ON_BROKER, PRESS)
-ROLLED_OUT_TO = (*MILLS, PRESS)  # the sealed one takes no new model
-REPORT_EVERY = "2s"  # so that gates are judged at once; five minutes are usual
+ROLLED_OUT_TO = (*MILLS, PRESS)  # the sealed sensor takes no updates
+REPORT_EVERY = "2s"  # so that gates are evaluated quickly; five minutes are usual
 INFER_EVERY_MS = 100
 ENOUGH_INFERENCES = 12
 PROVISIONED_AT_ONCE = 2
 OPERATORS = ["THRESHOLD", "TREE_ENSEMBLE"]
 
 
-class Plant:
-    """Everything that runs, and what is in Git."""
+class DemoFleet:
+    """The processes of the demo, and the content of the fleet repository."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -40,33 +40,33 @@ class Plant:
         self._broker: Broker | None = None
 
     def make_keys(self) -> None:
-        """Make keys and certificates, and start the broker that asks for them."""
+        """Create keys and certificates, and start the broker."""
         make_keys(self.world)
         self._broker = set_up_broker(self.world, ON_BROKER)
         start_broker(self.world, self._broker)
 
     def make_repository(self) -> None:
-        """Make the repository with its remote; no device has a key yet."""
+        """Create the repository and its remote; no device has a key yet."""
         self.world.make_repository()
         (self.world.folder / "images").mkdir()
         self._write(self._first_files())
 
     def provision(self, advance: Callable[[int], None]) -> None:
-        """Make each device's first flash content, and put its public key into the repository."""
+        """Provision all devices, and add their public keys to the repository."""
         patches = []
-        with ThreadPoolExecutor(PROVISIONED_AT_ONCE) as desks:
-            for patch in desks.map(self._provision, DEVICES):
+        with ThreadPoolExecutor(PROVISIONED_AT_ONCE) as workers:
+            for patch in workers.map(self._provision, DEVICES):
                 patches.append(patch)
                 advance(len(patches))
-        keys = self.world.folder / "keys.patch"  # all at the end: nobody changes a repository that others read
+        keys = self.world.folder / "keys.patch"  # applied at the end, because provisioning reads the repository
         keys.write_text("".join(patches))
         self.world.run("git", "apply", keys, cwd=self.world.work)
 
     def start(self) -> Running:
-        """Switch on the devices and start the gateway's daemon."""
+        """Start the devices and the daemon of the gateway."""
         world, broker = self.world, self._broker
         if broker is None:
-            raise NotObservedError("make_keys comes first")
+            raise NotObservedError("call make_keys first")
         tls = ("--broker", f"localhost:{broker.port}", "--tls-ca", broker.folder / "ca.crt")
         vdev = world.folder / "vdev"
         vdev.mkdir()
@@ -81,22 +81,22 @@ class Plant:
         return world.start("gateway", TINYFLEET, "run", "--config", world.folder / "gateway.toml")
 
     def stop(self) -> None:
-        """End what is no process of its own."""
+        """Stop what is not a separate process."""
         self.board.line.stop()
 
-    def device_says(self, device: str) -> dict[str, str]:
-        """Ask a device behind the broker itself, not through the system."""
-        first, *_ = tell(self.world.folder / "control", f"status {device}").splitlines()
+    def device_state(self, device: str) -> dict[str, str]:
+        """Ask a virtual device directly over its control socket, not through tinyfleet."""
+        first, *_ = send_command(self.world.folder / "control", f"status {device}").splitlines()
         return dict(field.split("=") for field in first.split()[1:])
 
     def version(self, recipe: Recipe) -> Mapping[str, bytes]:
         """Return the files of one version of a model."""
         return models.files(recipe, self._recordings[recipe.data])
 
-    # ------------------------------------------------------------ what is in Git
+    # ------------------------------------------------------------ documents
 
     def fleet_rollout(self, recipe: Recipe) -> dict[str, bytes]:
-        """Roll a model out to all: one mill, a quarter, the rest."""
+        """Roll a model out in waves: one mill, a quarter, the rest."""
         spec = {
             "model": {"name": recipe.name, "version": recipe.version},
             "selector": {},
@@ -111,7 +111,7 @@ class Plant:
         return {"rollouts/fleet.yaml": document("Rollout", "fleet", spec)}
 
     def own_rollout(self, name: str, kind: str, recipe: Recipe) -> dict[str, bytes]:
-        """Give the devices of one type a model of their own."""
+        """Roll a model out to the devices of one type."""
         spec = {
             "model": {"name": recipe.name, "version": recipe.version},
             "selector": {"types": [kind]},
@@ -127,9 +127,9 @@ class Plant:
             **{f"types/{name}.yaml": document("DeviceType", name, spec) for name, spec in _types().items()},
             **{f"devices/{name}.yaml": _device(name) for name in DEVICES},
             **self._recordings,
-            **self.version(BORN_WITH),
-            **self.version(QUIET),
-            **self.fleet_rollout(BORN_WITH),
+            **self.version(PREBAKED),
+            **self.version(NIGHT_MODEL),
+            **self.fleet_rollout(PREBAKED),
         }
 
     def _write(self, files: Mapping[str, bytes]) -> None:
@@ -138,7 +138,7 @@ class Plant:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
 
-    # ------------------------------------------------------------ what is not
+    # ------------------------------------------------------------ provisioning and configuration
 
     def _provision(self, device: str) -> str:
         folder = self.world.folder
@@ -177,7 +177,7 @@ port = "unix:{self.board.line_end}"
 
 
 def _types() -> dict[str, dict[str, Any]]:
-    baked = [{"name": MODEL, "version": BORN_WITH.version}]
+    baked = [{"name": MODEL, "version": PREBAKED.version}]
     sensor = {"architecture": "host", "slotBytes": 131072, "arenaBytes": 32768, "operators": OPERATORS}
     flash = {"bytes": FLASH_BYTES, "provisioned": PROVISIONED, "journal": JOURNAL}
     return {
@@ -185,7 +185,7 @@ def _types() -> dict[str, dict[str, Any]]:
         "sealed-sensor": {
             **sensor,
             "updates": "none",
-            "prebaked": [*baked, {"name": NIGHT, "version": QUIET.version}],
+            "prebaked": [*baked, {"name": NIGHT_NAME, "version": NIGHT_MODEL.version}],
         },
         "press-sensor": {
             "architecture": "cortex-m4",

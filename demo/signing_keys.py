@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fleet's keys: an offline root, and a gateway's key that it delegates to."""
+"""The signing keys of a fleet: an offline root key, and a delegated gateway key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from demo.world import FLEET, TINYFLEET, World
 
 
 def make_keys(world: World) -> None:
-    """Make the root and the gateway's key, and have the one delegate to the other."""
+    """Create the root key and the gateway key, and delegate to the gateway."""
     passphrase = world.folder / "passphrase"
     passphrase.touch(mode=0o600)
     passphrase.write_text(hashlib.sha256(os.urandom(32)).hexdigest())
@@ -25,10 +25,10 @@ def make_keys(world: World) -> None:
 
 
 def passphrase_options(world: World) -> tuple[str | Path, ...]:
-    """Return how a command is told the passphrase."""
+    """Return the options that give a command the passphrase."""
     return ("--passphrase-file", world.folder / "passphrase")
 
 
 def root_key(world: World) -> Path:
-    """Return where the root's public half is."""
+    """Return the path of the public root key."""
     return world.folder / "root" / "root.pub.pem"

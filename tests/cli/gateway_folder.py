@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A gateway's folder as a daemon leaves it: a configuration, a database, and, while one works, what goes on now."""
+"""The folder of a gateway as a daemon leaves it: a configuration, a database, and a runtime status while it runs."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ REPORT = DeviceReport(
     flags=Flag.GOLDEN_VECTORS_FAILED | Flag.INFERENCE_FAULT, parameters=0, boots=3, inferences=120, anomalies=7,
     faults=1, transfer=None,
 )  # fmt: skip
-TOLD = CapabilitiesBody(
+CAPABILITIES = CapabilitiesBody(
     type="board", class_id=b"\x22" * 16, pack_format=1, operators=b"\x01", slot_bytes=8192, arena_bytes=1024,
     block_bytes=512, block_ms=0, updates=True, prebaked=(), firmware="1.4.0",
 )  # fmt: skip
 
 
 @dataclass
-class Known:
-    """One gateway's folder."""
+class GatewayFolder:
+    """The folder of one gateway."""
 
     folder: Path
 
@@ -72,34 +72,35 @@ class Known:
     def tinyfleet(self, *arguments: str) -> Result:
         return CliRunner().invoke(cli, [*arguments, "--config", str(self.config)])
 
-    def refused(self, *arguments: str) -> str:
-        """Run a command that ends with a failure we know, and return its words."""
-        failure = self.tinyfleet(*arguments).exception
-        assert isinstance(failure, FleetError), failure
-        return str(failure)
+    def failure(self, *arguments: str) -> str:
+        """Run a command that ends with a known failure, and return its message."""
+        error = self.tinyfleet(*arguments).exception
+        assert isinstance(error, FleetError), error
+        return str(error)
 
     def state(self) -> StateWriter:
         return StateWriter(self.folder / "state" / "state.db")
 
-    def says(self, *actions: Action, model: str | None = "wear@1") -> None:
-        """Let the last pass have said this of its devices, and that it enforces a commit."""
-        moment = PassStamp(NOW, COMMIT)
-        gateway = gateway_status(GatewayFacts("hall", SourceState(True, "Fetched", "")), moment, None)  # noqa: FBT003
+    def publish(self, *actions: Action, model: str | None = "wear@1") -> None:
+        """Write the status of the last pass: these actions, and the enforced commit."""
+        observed_at = PassStamp(NOW, COMMIT)
+        gateway = gateway_status(GatewayFacts("hall", SourceState(True, "Fetched", "")), observed_at, None)  # noqa: FBT003
         files = {GATEWAY: gateway_file(gateway)}
         for action in actions:
             seen = ObservedDevice(NOW, Phase.CONFIRMED, RUNS, sequence=4)
-            facts = DeviceFacts(action, seen, model)
-            files[f"devices/{action.device}.yaml"] = device_file(device_status(facts, moment, None))
+            files[f"devices/{action.device}.yaml"] = device_file(
+                device_status(DeviceFacts(action, seen, model), observed_at, None)
+            )
         state = self.state()
         state.save_status_files(files, set())
         state.close()
 
-    def heard(self, name: str, ago: timedelta) -> None:
-        """Let a device have reported, sampled scores, failed with one pack, and been sent another."""
+    def record_report(self, name: str, ago: timedelta) -> None:
+        """Record that a device reported, sampled scores, failed with one pack, and was sent another."""
         device = DeviceId(name)
         state = self.state()
         seen_at = datetime.now(UTC) - ago
-        state.save_device(DeviceRecord(device, seen_at, encode_body(REPORT), encode_body(TOLD), NOW, {}, 0))
+        state.save_device(DeviceRecord(device, seen_at, encode_body(REPORT), encode_body(CAPABILITIES), NOW, {}, 0))
         state.save_artifact(Artifact(WEAR, TypeId("board"), RUNS, 900, 64, frozenset({"ADD"})), "source")
         failure = QuarantineRecord(device, FAILED, "the trial failed with -31", RolloutId("wear"), "revision")
         state.save_quarantine(failure)
@@ -108,10 +109,10 @@ class Known:
         Summaries(state).record(device, Summary(REPORT.running, 120, 7, 1, 2, score))
         state.close()
 
-    def goes_on(self) -> None:
-        """Tell of the moment, as a daemon does that works."""
+    def write_runtime_status(self) -> None:
+        """Write the runtime status, as a running daemon does."""
         line = LinkStatistics(unknown={"pump-99"})
-        moment = runtime_status.RuntimeStatus(
+        status = runtime_status.RuntimeStatus(
             at=NOW,
             passes=3,
             summary="3 devices",
@@ -122,16 +123,19 @@ class Known:
             waiting={DeviceId("pump-2"): "lost: no answer to 6 questions"},
             building=("wear@3 for board",),
             build_failures={"wear@4 for board": "auc is 0.7, it must be at least 0.9"},
-            links={"line": runtime_status.LinkFigures("no such port", line), "mqtt": runtime_status.LinkFigures(None, LinkStatistics())},
+            links={
+                "line": runtime_status.LinkFigures("no such port", line),
+                "mqtt": runtime_status.LinkFigures(None, LinkStatistics()),
+            },
             unauthenticated={"pump-3": (14, "the signature is not the device's")},
         )  # fmt: skip
-        runtime_status.write(self.folder / "state", moment)
+        runtime_status.write(self.folder / "state", status)
 
 
-def known(folder: Path, more: str = "") -> Known:
-    """Make a folder with a configuration in which nothing was done yet."""
+def gateway_folder(folder: Path, more: str = "") -> GatewayFolder:
+    """Make a folder with a configuration, where no daemon has run yet."""
     (folder / "gateway.toml").write_text(
         f'name = "hall"\nstate_dir = "state"\n[repository]\nurl = "{folder}/fleet.git"\n'
         f'[keys]\ngateway = "keys"\nstatus = "status_ed25519"\n{more}'
     )
-    return Known(folder)
+    return GatewayFolder(folder)
