@@ -64,8 +64,8 @@ def test_a_wave_waits_for_both_gateways_by_name_and_believes_nobody_else(plant: 
     north.wait_for("its canary", lambda: north.is_ready("north-1", "1.1.0"))
     north.wait_for("the word of it", lambda: "1 of 2 devices done" in north.rollout["waiting"])
     assert north.reason("north-2") == "HeldWave"
-    assert re.search(r"1 of them at gateway south, .* of another version of it", north.rollout["waiting"])
-    since = re.search(r"gateway south, whose last word of 2\S+ \S+ UTC", north.rollout["waiting"])
+    assert re.search(r"1 of them at gateway south, .* is about another revision", north.rollout["waiting"])
+    since = re.search(r"gateway south, whose last report of 2\S+ \S+ UTC", north.rollout["waiting"])
     assert since, north.rollout["waiting"]
 
     # Somebody else speaks in its name: signed with a key that is no gateway's, and not signed at all.
