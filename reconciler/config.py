@@ -6,6 +6,7 @@ The file is validated against `schemas/gateway-config.json`. Relative paths are 
 
 from __future__ import annotations
 
+import difflib
 import json
 import tomllib
 from dataclasses import dataclass, field
@@ -169,10 +170,32 @@ def read(path: Path) -> GatewayConfig:
         key=lambda error: list(map(str, error.path)),
     )
     if errors:
-        lines = [f"{path}: {'.'.join(map(str, e.absolute_path)) or 'top level'}: {e.message}" for e in errors]
-        raise ConfigInvalid("\n".join(lines))
+        raise ConfigInvalid("\n".join(f"{path}: {_described(error)}" for error in errors))
     # Absolute, because git, ssh-keygen and builds run in other folders.
     return _typed(_converted(document, contract, path.absolute().parent))
+
+
+def _described(error: jsonschema.ValidationError) -> str:
+    """Explain an error in the words of an operator: the setting, what is wrong with it, and what is allowed."""
+    value: Any = error.instance
+    known: Any = error.schema  # the part of the schema that the value violates
+    match error.validator:
+        case "additionalProperties":
+            unknown = [name for name in value if name not in known["properties"]]
+            close = difflib.get_close_matches(unknown[0], known["properties"], n=1)
+            hint = f" (did you mean `{close[0]}`?)" if close else ""
+            message = f"unknown setting {', '.join(f'`{name}`' for name in unknown)}{hint}"
+        case "required":
+            missing = [name for name in known["required"] if name not in value and f"'{name}'" in error.message]
+            message = f"missing required setting `{missing[0]}`"
+        case "enum":
+            message = f"`{value}` is not allowed; expected one of {', '.join(f'`{word}`' for word in known['enum'])}"
+        case "pattern":
+            message = f"`{value}` does not match the pattern `{known['pattern']}` ({known['description']})"
+        case _:
+            message = error.message
+    setting = ".".join(map(str, error.absolute_path))
+    return f"{setting}: {message}" if setting else message
 
 
 def _typed(values: dict[str, Any]) -> GatewayConfig:

@@ -58,11 +58,11 @@ def test_durations_and_sections_are_typed(tmp_path: Path) -> None:
     ("text", "expected"),
     [
         ("name = ", "invalid TOML"),
-        (MINIMAL + "[mqqt]\n", "'mqqt' was unexpected"),
-        (MINIMAL.replace("press-hall", "Press Hall"), "name: 'Press Hall' does not match"),
-        (MINIMAL + '[status]\ninterval = "soon"\n', "status.interval: 'soon' does not match"),
-        (MINIMAL + '[signers]\npolicy = "some"\n', "signers.policy: 'some' is not one of"),
-        ("", "'name' is a required property"),
+        (MINIMAL + "[mqqt]\n", "unknown setting `mqqt` (did you mean `mqtt`?)"),
+        (MINIMAL.replace("press-hall", "Press Hall"), "name: `Press Hall` does not match the pattern"),
+        (MINIMAL + '[status]\ninterval = "soon"\n', "status.interval: `soon` does not match the pattern"),
+        (MINIMAL + '[signers]\npolicy = "some"\n', "signers.policy: `some` is not allowed; expected one of `every`"),
+        ("", "missing required setting `name`"),
     ],
 )
 def test_errors_name_the_setting(tmp_path: Path, text: str, expected: str) -> None:

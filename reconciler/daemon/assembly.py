@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.compiler.sandbox import BuildLimits
 from reconciler.compiler.service import BuildService
-from reconciler.compiler.store import ArtifactStore
 from reconciler.config import GatewayConfig
-from reconciler.daemon.link_rates import Rates
+from reconciler.daemon.link_rates import LinkRates
 from reconciler.engine.artifacts.builder import ServiceBuilder
 from reconciler.engine.clock import SystemClock
 from reconciler.engine.desired.desired_state import DesiredStateSource
@@ -32,7 +32,7 @@ from reconciler.git.commit_writer import CommitAuthor
 from reconciler.git.mirror import Mirror
 from reconciler.git.peer_status import PeerStatusReader
 from reconciler.git.remote import GitLimits, Remote, SshOptions, branch_ref
-from reconciler.git.signatures import SignatureMode, SignaturePolicy
+from reconciler.git.signatures import CommitVerifier, SignatureMode, SignaturePolicy
 from reconciler.git.source import CommitSource
 from reconciler.git.status_writer import StatusWriter
 from reconciler.load import CheckCache
@@ -54,7 +54,7 @@ class Assembly:
     engine: Engine
     links: Links
     state_dir: Path
-    rates: Rates = field(default_factory=Rates)
+    rates: LinkRates = field(default_factory=LinkRates)
 
 
 @contextmanager
@@ -125,8 +125,9 @@ def _peers(config: GatewayConfig, remote: Remote, limits: GitLimits, stack: Exit
     if config.peers is None:
         return None
     policy = SignaturePolicy(SignatureMode.HEAD, config.peers.allowed_signers, config.peers.revoked_signers)
+    verifier = CommitVerifier(policy, config.state_dir / "peer-signers")
     folder = config.state_dir / "peers.git"
-    peers = PeerStatusReader(folder, remote, policy, config.state_dir / "peer-signers", limits=limits, named=True)
+    peers = PeerStatusReader(folder, remote, verifier, limits=limits, named=True)
     return PeerStatuses(stack.enter_context(peers), GatewayId(config.name))
 
 

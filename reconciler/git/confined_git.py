@@ -103,7 +103,7 @@ class ConfinedGit(git.Git):
         """The repository that this runner is bound to."""
         return Path(self._confined["GIT_DIR"])
 
-    def execute(self, command: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def execute(self, command: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - GitPython's signature
         """Run a command as GitPython does, but only with the confined environment."""
         wanted = {**self._environment_for(), **(kwargs.pop("env", None) or {})}
         # GitPython can only add to the caller's environment, so `env -u` removes the rest. Values are never put

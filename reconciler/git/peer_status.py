@@ -12,7 +12,7 @@ from reconciler.git.commit_tree import CommitTree
 from reconciler.git.errors import MirrorDamaged
 from reconciler.git.mirror import Mirror
 from reconciler.git.remote import GitLimits, Remote
-from reconciler.git.signatures import CommitVerifier, SignaturePolicy
+from reconciler.git.signatures import CommitVerifier
 from reconciler.model import Commit
 
 _STATUS = "refs/heads/status"
@@ -26,19 +26,18 @@ class PeerStatusReader:
     gateway's name, or end in `@` and its name. Otherwise one gateway could report for another.
     """
 
-    def __init__(  # noqa: PLR0913 - a remote, a policy and two folders are independent; limits and `named` are optional
+    def __init__(
         self,
         path: Path,
         remote: Remote,
-        policy: SignaturePolicy,
-        state: Path,
+        verifier: CommitVerifier,
         *,
         limits: GitLimits | None = None,
         named: bool = False,
     ) -> None:
         self._named = named
         self._mirror = Mirror(path, replace(remote, ref=_STATUS), limits)
-        self._verifier = CommitVerifier(policy, state)
+        self._verifier = verifier
         self.refused: dict[str, Commit] = {}  # what the last `fetch` skipped
 
     def __enter__(self) -> Self:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from reconciler.load.check_cache import CheckCache
-from reconciler.load.directory import DirectoryTree
+from reconciler.load.directory_tree import DirectoryTree
 from reconciler.load.document_check import CheckedFile, check_file
 from reconciler.load.document_index import DocumentIndex, locate_in_tree
 from reconciler.load.file_filter import filter_files

@@ -16,16 +16,16 @@ from reconciler.model import MaintenanceWindow, ModelRef, Selector, Wave
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class DocumentReference:
     """The place in a document from which another document is named."""
 
     documents: DocumentIndex
     origin: Origin
     at: JsonPath
 
-    def below(self, *parts: str | int) -> Reference:
+    def below(self, *parts: str | int) -> DocumentReference:
         """Return a place inside this one."""
-        return Reference(self.documents, self.origin, (*self.at, *parts))
+        return DocumentReference(self.documents, self.origin, (*self.at, *parts))
 
     def unresolved(self, kind: str, name: str, known: Mapping[Any, object]) -> Iterator[RepositoryProblem]:
         """Report that there is no document of this kind and name, unless one with errors may be it."""
@@ -65,7 +65,7 @@ def _devices(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
         return
     for name, device in documents.devices.items():
         if device.type not in types:
-            where = Reference(documents, documents.origin("Device", name), ("spec", "type"))
+            where = DocumentReference(documents, documents.origin("Device", name), ("spec", "type"))
             yield from where.unresolved("DeviceType", device.type, types)
 
 
@@ -73,13 +73,13 @@ def _types(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
     for name, kind in documents.types.items():
         origin = documents.origin("DeviceType", name)
         for index, ref in enumerate(kind.prebaked):
-            yield from _model(Reference(documents, origin, ("spec", "prebaked", index)), ref)
+            yield from _model(DocumentReference(documents, origin, ("spec", "prebaked", index)), ref)
 
 
 def _gateways(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
     for name, gateway in documents.gateways.items():
         origin = documents.origin("Gateway", name)
-        yield from _selector(Reference(documents, origin, ("spec", "selector")), gateway.selector)
+        yield from _selector(DocumentReference(documents, origin, ("spec", "selector")), gateway.selector)
         yield from _windows(origin, ("spec", "windows"), gateway.windows)
         lines = gateway.links.serial if gateway.links else ()
         ports = [line.port for line in lines]
@@ -102,14 +102,14 @@ def _models(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
 def _rollouts(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
     for name, rollout in documents.rollouts.items():
         origin = documents.origin("Rollout", name)
-        yield from _model(Reference(documents, origin, ("spec", "model")), rollout.model)
+        yield from _model(DocumentReference(documents, origin, ("spec", "model")), rollout.model)
         yield from _parameters(documents, origin, rollout.model, rollout.parameters)
-        yield from _selector(Reference(documents, origin, ("spec", "selector")), rollout.selector)
+        yield from _selector(DocumentReference(documents, origin, ("spec", "selector")), rollout.selector)
         yield from _windows(origin, ("spec", "windows"), rollout.windows)
         yield from _waves(documents, origin, rollout.waves)
         for index, other in enumerate(rollout.depends_on):
             if other not in documents.rollouts:
-                where = Reference(documents, origin, ("spec", "dependsOn", index))
+                where = DocumentReference(documents, origin, ("spec", "dependsOn", index))
                 yield from where.unresolved("Rollout", other, documents.rollouts)
 
 
@@ -123,7 +123,9 @@ def _waves(documents: DocumentIndex, origin: Origin, waves: tuple[Wave, ...]) ->
             )
         seen.add(wave.name)
         if wave.selector is not None:
-            yield from _selector(Reference(documents, origin, ("spec", "waves", index, "selector")), wave.selector)
+            yield from _selector(
+                DocumentReference(documents, origin, ("spec", "waves", index, "selector")), wave.selector
+            )
 
 
 def _parameters(
@@ -159,7 +161,7 @@ def _cycles(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
             return
 
 
-def _selector(where: Reference, selector: Selector) -> Iterator[RepositoryProblem]:
+def _selector(where: DocumentReference, selector: Selector) -> Iterator[RepositoryProblem]:
     types, devices = where.documents.types, where.documents.devices
     for index, kind in enumerate(selector.types):
         if kind not in types:
@@ -192,7 +194,7 @@ def _similar_zone(name: str) -> str:
     return did_you_mean(name, sorted(known)) if known else "this machine has no time zone data: install `tzdata`"
 
 
-def _model(where: Reference, ref: ModelRef) -> Iterator[RepositoryProblem]:
+def _model(where: DocumentReference, ref: ModelRef) -> Iterator[RepositoryProblem]:
     documents = where.documents
     if ref in documents.models or documents.may_exist("Model", ref.name):
         return

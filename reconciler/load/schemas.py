@@ -87,7 +87,7 @@ def _pattern(_validator: Validator, pattern: str, value: object, _schema: object
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
-def _unique(_validator: Validator, wanted: bool, value: object, _schema: object) -> Iterator[ValidationError]:  # noqa: FBT001
+def _unique(_validator: Validator, wanted: bool, value: object, _schema: object) -> Iterator[ValidationError]:  # noqa: FBT001 (the signature of a validator function)
     """Compare items as JSON text: for lists of mixed types the library compares every pair, in quadratic time."""
     if wanted and isinstance(value, list):
         seen = {json.dumps(item, sort_keys=True) for item in value}

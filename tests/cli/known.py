@@ -17,7 +17,7 @@ from reconciler.devices.reports import (
     DecisionReason,
     DeviceReport,
     Flag,
-    ModelPlace,
+    ModelLocation,
     Score,
     Summary,
     encode_body,
@@ -48,7 +48,7 @@ COMMIT = "7d1f0c29a4be5b3e8d6c01f7a92e4c58b3d6f011"
 RUNS, FAILED = Digest("ab" * 32), Digest("cd" * 32)
 WEAR = ModelRef("wear", Version("1"))
 REPORT = DeviceReport(
-    counter=9, sequence=4, epoch=1, gateway=b"\x11" * 8, phase=Phase.CONFIRMED, place=ModelPlace.SLOT_A,
+    counter=9, sequence=4, epoch=1, gateway=b"\x11" * 8, phase=Phase.CONFIRMED, location=ModelLocation.SLOT_A,
     running=bytes.fromhex(RUNS)[:16], other=None, why=DecisionReason.CONFIRMED, failed=None, error=-31,
     flags=Flag.GOLDEN_VECTORS_FAILED | Flag.INFERENCE_FAULT, parameters=0, boots=3, inferences=120, anomalies=7,
     faults=1, transfer=None,

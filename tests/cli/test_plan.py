@@ -156,7 +156,11 @@ def test_a_wrong_command_line_is_told(arguments: Sequence[str]) -> None:
         ("o.yaml", "a: 1\na: 2\n", "duplicate key"),
         ("o.yaml", "", "0 documents"),
         ("o.yaml", "kind: Observed\napiVersion: tinyfleet/v1alpha1\ndevices: {d1: {phase: idle}}\n", "lastSeen"),
-        ("o.yaml", 'kind: Observed\napiVersion: tinyfleet/v1alpha1\nat: "2026-02-30T08:00:00Z"\n', "not a valid date and time"),
+        (
+            "o.yaml",
+            'kind: Observed\napiVersion: tinyfleet/v1alpha1\nat: "2026-02-30T08:00:00Z"\n',
+            "not a valid date and time",
+        ),
         ("o.json", '{"apiVersion": "tinyfleet/v1alpha1", "kind": "Observed", "device": {}}', "did you mean `devices`"),
     ],
 )

@@ -17,7 +17,7 @@ from reconciler.git.commit_writer import CommitAuthor, CommitMessage
 from reconciler.git.errors import MirrorDamaged
 from reconciler.git.peer_status import PeerStatusReader
 from reconciler.git.remote import GitLimits, Remote
-from reconciler.git.signatures import SignatureMode, SignaturePolicy
+from reconciler.git.signatures import CommitVerifier, SignatureMode, SignaturePolicy
 from reconciler.git.status_writer import Pushed, StatusWriter
 from reconciler.model import Commit, DeviceId, GatewayId, PeerReport, RolloutId, RolloutReport
 from reconciler.report.device_status import PassStamp
@@ -52,7 +52,7 @@ class Gateways:
         signers.write_text("".join(f"{name} {self.keys[name].public}\n" for name in ("north", "south")))
         self.policy = SignaturePolicy(SignatureMode.HEAD, signers)
         self.peers = PeerStatusReader(
-            folder / "peers", self.remote, self.policy, folder / "state", limits=LIMITS, named=True
+            folder / "peers", self.remote, CommitVerifier(self.policy, folder / "state"), limits=LIMITS, named=True
         )
         self.statuses = PeerStatuses(self.peers, NORTH)
 
@@ -149,7 +149,8 @@ class DamagedFor(PeerStatusReader):
 
 
 def test_an_unreadable_status_does_not_affect_other_gateways(gateways: Gateways) -> None:
-    peers = DamagedFor(gateways.folder / "more", gateways.remote, gateways.policy, gateways.folder / "s", named=True)
+    verifier = CommitVerifier(gateways.policy, gateways.folder / "s")
+    peers = DamagedFor(gateways.folder / "more", gateways.remote, verifier, named=True)
     with peers:
         statuses = PeerStatuses(peers, GatewayId("west"))
         for gateway in ("north", "south"):

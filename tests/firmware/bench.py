@@ -7,15 +7,15 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reconciler.compiler.pack.pack_format import ElementType
-from reconciler.compiler.pack.threshold import build_threshold
+from reconciler.compiler.pack.io_section import ElementType
+from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
 from reconciler.devices.flash_image import Identity, provisioned_region
 from reconciler.errors import Refused
-from signing import delegation, envelope, keys, names, report
+from signing import delegation, envelope, identifiers, keys, report
 from signing.cose import SigningKey
-from signing.verdict import RefusedError
+from signing.verification_error import VerificationError
 
-ENGINE = names.EngineContract(pack_format=1, operators=frozenset({"THRESHOLD"}))
+ENGINE = identifiers.EngineContract(pack_format=1, operators=frozenset({"THRESHOLD"}))
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Made:
     """A device, as the factory knows it."""
 
     identity: Identity
-    target: names.EnvelopeTarget
+    target: identifiers.EnvelopeTarget
 
     @property
     def name(self) -> str:
@@ -37,7 +37,7 @@ class Made:
         """Verify a signed message of the device."""
         try:
             return report.verify_signed(cose, self.identity.public, self.target.device, nonce)
-        except RefusedError as refused:
+        except VerificationError as refused:
             raise Refused(str(refused)) from refused
 
 
@@ -47,14 +47,14 @@ class Bench:
     def __init__(self, fleet: str) -> None:
         self.fleet = fleet
         self.root, self.gateway = keys.generate(), keys.generate()
-        self.vendor = names.vendor_id(fleet)
+        self.vendor = identifiers.vendor_id(fleet)
         self.delegation = delegation.delegate(
             self.root, delegation.Delegation(self.gateway.public_key, self.vendor, epoch=1)
         )
 
     def device(self, name: str, *, address: int = 0) -> Made:
         """Make a device; its key follows from its name, so that a test can make it again."""
-        target = names.target(self.fleet, name, ENGINE)
+        target = identifiers.target(self.fleet, name, ENGINE)
         identity = Identity(
             vendor=target.vendor,
             class_id=target.klass,
@@ -83,7 +83,7 @@ def make_pack(seed: int, *, inputs: int = 32, vectors: int = 1) -> bytes:
     """Make a pack of kind 0 that differs with the seed; a larger one with more inputs and golden vectors."""
     weights = [(seed * 31 + i * 7) % 23 - 11 for i in range(inputs)]
     samples = [[(seed + i * 13 + j * 5) % 200 - 100 for i in range(inputs)] for j in range(vectors)]
-    return build_threshold(weights, threshold=1000 + seed, element=ElementType.INT8, inputs=samples)
+    return build_threshold_pack(weights, threshold=1000 + seed, element=ElementType.INT8, inputs=samples)
 
 
 def make_failing_pack(seed: int, *, inputs: int = 32) -> bytes:

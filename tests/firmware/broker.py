@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,9 +10,9 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from signing import pki, pki_keys, pki_store, private_key_pem
-from signing.pki import Role, Subject, Term
+from signing.pki import Role, Subject, ValidityPeriod
 from signing.pki_keys import KeyKind
-from tests.mosquitto import free_port, start, stop
+from tests.mosquitto import base_configuration, free_port, start, stop
 
 
 class Authority:
@@ -22,7 +21,7 @@ class Authority:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir()
-        self._term = Term(datetime.now(UTC), days=1)
+        self._term = ValidityPeriod(datetime.now(UTC), days=1)
         self._authority = pki.make_authority("plant", pki_keys.generate(KeyKind.P256), self._term)
         (folder / "ca.crt").write_bytes(pki_store.pem(self._authority.certificate))
 
@@ -43,15 +42,11 @@ class Broker:
         self.authority = authority
         self.port = port or free_port()
         lines = [
-            f"listener {self.port} 127.0.0.1",
+            *base_configuration(self.port),
             "persistence false",
-            "log_type error",
             "max_connections -1",
             "max_queued_messages 0",
         ]
-        lines.append(
-            f"user {getpass.getuser()}"
-        )  # when root starts it, it would otherwise switch to a user who may not read these files
         if authority is None:
             lines.append("allow_anonymous true")
         else:

@@ -11,9 +11,9 @@ from typing import Protocol
 
 from reconciler.devices.conversation import Answered, Conversation, ConversationStep, Inquiry, Outcome
 from reconciler.devices.errors import Malformed
-from reconciler.devices.frame import Deframer, encode_frame
 from reconciler.devices.messages import Answer, Question, ReportKind, encode, parse_answer
 from reconciler.devices.reports import Body, DeviceReport
+from reconciler.devices.serial_frame import Deframer, encode_frame
 from reconciler.devices.transfer import Transfer, TransferJob
 from reconciler.model import DeviceId
 from tests.firmware.bench import Made

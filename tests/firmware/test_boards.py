@@ -15,14 +15,14 @@ import pytest
 from firmware.tools.size_report import read_symbols
 from reconciler.devices.conversation import Answered, Confirmed, Outcome, Rejected, TrialFailed
 from reconciler.devices.messages import Have, Missing, ReportKind, Stage, encode
-from reconciler.devices.reports import CapabilitiesBody, DecisionReason, DeviceReport, ModelPlace
+from reconciler.devices.reports import CapabilitiesBody, DecisionReason, DeviceReport, ModelLocation
 from reconciler.devices.serial_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
 from reconciler.devices.session import LinkSession
-from reconciler.devices.transfer import Effort
+from reconciler.devices.transfer import TransferCost
 from reconciler.model import DeviceId, Phase
 from signing import keys
-from signing.verdict import VerificationCode
+from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
 from tests.firmware.board import Board, Machine, write_flash_file
 from tests.firmware.talk import SerialDevice, ask, digest16, first_blocks, job, question, report_of, update
@@ -54,9 +54,9 @@ def test_reports_its_identity(make_board: MakeBoard, made: Made, machine: Machin
     assert reported.updates
     assert reported.slot_bytes == {"mps2-an386": 0x40000, "riscv32-virt": 0x80000}[machine.name]
     report = report_of(device, made)
-    assert (report.phase, report.place, report.why) == (
+    assert (report.phase, report.location, report.why) == (
         Phase.IDLE,
-        ModelPlace.PREBAKED,
+        ModelLocation.PREBAKED,
         DecisionReason.FELL_BACK_TO_PREBAKED,
     )
     assert report.running == digest16(PREBAKED)
@@ -92,7 +92,7 @@ def test_a_kill_during_a_transfer_resumes(make_board: MakeBoard, bench: Bench, m
     assert after.transfer.first >= half - 1
     outcome, transfer = update(device, made, work)
     assert isinstance(outcome, Confirmed), outcome
-    assert transfer.effort.blocks_sent <= work.blocks - half + 1
+    assert transfer.cost.blocks_sent <= work.blocks - half + 1
     assert report_of(device, made).running == digest16(NEW)
 
 
@@ -143,7 +143,7 @@ def test_failing_trial_falls_back_to_prebaked(make_board: MakeBoard, bench: Benc
     assert isinstance(outcome, TrialFailed), outcome
     assert outcome.report.failed == digest16(bad)
     report = report_of(device, made)
-    assert (report.running, report.place) == (digest16(PREBAKED), ModelPlace.PREBAKED)
+    assert (report.running, report.location) == (digest16(PREBAKED), ModelLocation.PREBAKED)
     assert report.sequence == 1
     install(device, bench, made, NEW)  # and it goes on
 
@@ -168,7 +168,7 @@ def test_the_gateways_stack_over_a_serial_port(
     flash = tmp_path / "flash.bin"
     write_flash_file(machine, flash, {0: made.region(PREBAKED)})
 
-    async def update_it(path: Path) -> tuple[DeviceReport, Outcome, Effort]:
+    async def update_it(path: Path) -> tuple[DeviceReport, Outcome, TransferCost]:
         link = SerialLink(SerialPort(f"unix:{path}", 460800), {device: ADDRESS})
         fleet = LinkSession(link, lambda _device, cose, nonce: made.open_signed(cose, nonce))
         running = asyncio.create_task(fleet.run())

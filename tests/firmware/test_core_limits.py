@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from reconciler.devices.messages import Have, Missing, encode, parse_answer
-from reconciler.devices.reports import Flag, ModelPlace
+from reconciler.devices.reports import Flag, ModelLocation
 from signing import delegation, envelope, keys
-from signing.names import key_id
-from signing.verdict import VerificationCode
+from signing.identifiers import key_id
+from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.host import HostAgent
 from tests.firmware.orders import (
@@ -135,7 +135,7 @@ def test_a_journal_of_noise_is_reported_and_rewritten(updated: HostAgent, bench:
         updated.write_flash(region.offset, bytes(range(256)) * (region.size // 256))
     updated.boot()
     reported = report(updated, made)
-    assert (reported.sequence, reported.place) == (0, ModelPlace.PREBAKED)
+    assert (reported.sequence, reported.location) == (0, ModelLocation.PREBAKED)
     assert Flag.JOURNAL_REPAIRED in reported.flags
     assert deliver(updated, install(bench, made, THIRD, 1)).code == 0
 

@@ -11,9 +11,9 @@ import pytest
 
 from reconciler.compiler.payload.patch import make_patch
 from reconciler.devices.messages import Have, Missing, Offer, PayloadOffer, Stage, TransferResult, encode, parse_answer
-from reconciler.devices.reports import DecisionReason, Flag, ModelPlace
+from reconciler.devices.reports import DecisionReason, Flag, ModelLocation
 from reconciler.model import PayloadEncoding, Phase
-from signing.verdict import VerificationCode
+from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.host import Geometry, HostAgent
 from tests.firmware.orders import (
@@ -41,9 +41,9 @@ PATCH = -82
 
 def test_a_new_device_runs_its_prebaked_model(newborn: HostAgent, made: Made) -> None:
     reported = report(newborn, made)
-    assert (reported.phase, reported.place, reported.why, reported.sequence) == (
+    assert (reported.phase, reported.location, reported.why, reported.sequence) == (
         Phase.IDLE,
-        ModelPlace.PREBAKED,
+        ModelLocation.PREBAKED,
         DecisionReason.FELL_BACK_TO_PREBAKED,
         0,
     )
@@ -52,9 +52,9 @@ def test_a_new_device_runs_its_prebaked_model(newborn: HostAgent, made: Made) ->
 
 def test_two_installs_fill_both_slots(updated: HostAgent, made: Made) -> None:
     reported = report(updated, made)
-    assert (reported.phase, reported.place, reported.why, reported.sequence) == (
+    assert (reported.phase, reported.location, reported.why, reported.sequence) == (
         Phase.CONFIRMED,
-        ModelPlace.SLOT_B,
+        ModelLocation.SLOT_B,
         DecisionReason.CONFIRMED,
         2,
     )
@@ -75,9 +75,9 @@ def test_going_back_takes_a_newer_envelope_and_no_block(updated: HostAgent, benc
 def test_an_envelope_alone_activates_a_prebaked_model(updated: HostAgent, bench: Bench, made: Made) -> None:
     assert deliver(updated, Delivery(bench.install(made, SECOND_PREBAKED, 3))) == Outcome(0, 0)
     reported = report(updated, made)
-    assert (reported.place, reported.why, reported.running) == (
-        ModelPlace.PREBAKED,
-        DecisionReason.PREBAKED_ASKED_FOR,
+    assert (reported.location, reported.why, reported.running) == (
+        ModelLocation.PREBAKED,
+        DecisionReason.PREBAKED_REQUESTED,
         digest(SECOND_PREBAKED)[:16],
     )
     updated.boot()

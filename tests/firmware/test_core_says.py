@@ -11,7 +11,7 @@ import pytest
 from reconciler.devices.messages import Inquire, ReportKind, Signed, TransferResult, encode, parse_answer
 from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Flag, Summary, parse_body
 from reconciler.model import Phase
-from signing.verdict import VerificationCode
+from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made
 from tests.firmware.host import AgentError, HostAgent
 from tests.firmware.orders import NEW, NONCE, PREBAKED, SECOND_PREBAKED, SMALL, THIRD, digest, install, put, report
@@ -49,7 +49,7 @@ def test_summary_counts_scores(updated: HostAgent, made: Made) -> None:
     assert isinstance(reported, Summary)
     assert reported.score is not None
     assert (reported.inferences, reported.anomalies, reported.faults) == (5, sum(decisions), 0)
-    assert (reported.score.count, reported.score.least, reported.score.most) == (5, min(scores), max(scores))
+    assert (reported.score.count, reported.score.minimum, reported.score.maximum) == (5, min(scores), max(scores))
     assert reported.score.total == sum(scores)
     bins = [min(abs(score).bit_length() // 4, 7) for score in scores]
     assert reported.score.histogram == tuple(bins.count(number) for number in range(8))

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from reconciler.devices.messages import TransferResult
-from reconciler.devices.reports import DecisionReason, Flag, ModelPlace
+from reconciler.devices.reports import DecisionReason, Flag, ModelLocation
 from reconciler.model import Phase
-from signing.verdict import VerificationCode
+from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made
 from tests.firmware.host import HostAgent
 from tests.firmware.orders import (
@@ -182,8 +182,8 @@ def test_a_rotten_slot_leads_to_the_previous_and_then_to_prebaked(updated: HostA
     spoil(updated, "slot1")
     updated.boot()
     reported = report(updated, made)
-    assert (reported.place, reported.why, reported.error) == (
-        ModelPlace.SLOT_A,
+    assert (reported.location, reported.why, reported.error) == (
+        ModelLocation.SLOT_A,
         DecisionReason.FELL_BACK_TO_PREVIOUS,
         -VerificationCode.IMAGE,
     )
@@ -198,7 +198,11 @@ def test_a_rotten_slot_leads_to_the_previous_and_then_to_prebaked(updated: HostA
     spoil(updated, "provisioned", 640 + (len(PREBAKED) + 7) // 8 * 8 + 40)
     updated.boot()
     reported = report(updated, made)
-    assert (reported.place, reported.why, reported.running) == (ModelPlace.NOWHERE, DecisionReason.NOTHING_CAN, None)
+    assert (reported.location, reported.why, reported.running) == (
+        ModelLocation.NOWHERE,
+        DecisionReason.NOTHING_CAN,
+        None,
+    )
 
 
 def test_a_pack_corrupted_before_its_trial_is_rejected(updated: HostAgent, bench: Bench, made: Made) -> None:
@@ -228,8 +232,8 @@ def test_both_slots_corrupted_at_once(updated: HostAgent, made: Made) -> None:
     spoil(updated, "slot1")
     updated.boot()
     reported = report(updated, made)
-    assert (reported.place, reported.why, reported.phase) == (
-        ModelPlace.PREBAKED,
+    assert (reported.location, reported.why, reported.phase) == (
+        ModelLocation.PREBAKED,
         DecisionReason.FELL_BACK_TO_PREBAKED,
         Phase.IDLE,
     )

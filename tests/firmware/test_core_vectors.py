@@ -14,7 +14,7 @@ import heatshrink2
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from signing.verdict import VerificationCode
+from signing.verification_error import VerificationCode
 from tests.firmware.conftest import build
 from tests.firmware.core_process import CoreProcess
 
@@ -208,7 +208,7 @@ def test_a_frame_round_trips_and_any_corrected_bit_is_reported(core: CoreProcess
                 assert (event, address, got) == ("corrected", 9, message.hex())
 
 
-def test_two_flipped_bits_are_never_taken_for_one(core: CoreProcess) -> None:
+def test_two_flipped_bits_are_never_repaired_as_one(core: CoreProcess) -> None:
     source = random.Random(4)
     message = bytes(source.randrange(1, 255) for _ in range(200))
     line = bytes.fromhex(core.ask("encode", 9, message, 300))

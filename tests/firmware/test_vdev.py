@@ -15,9 +15,9 @@ import pytest
 import serial
 
 from reconciler.devices.conversation import Confirmed, TrialFailed
-from reconciler.devices.frame import encode_frame
 from reconciler.devices.messages import Inquire, ReportKind, encode
-from reconciler.devices.reports import DecisionReason, Flag, ModelPlace, Summary
+from reconciler.devices.reports import DecisionReason, Flag, ModelLocation, Summary
+from reconciler.devices.serial_frame import encode_frame
 from reconciler.model import Phase
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.broker import Authority, Broker
@@ -142,7 +142,7 @@ def test_flash_in_files_survives_a_kill(run: Run, bench: Bench) -> None:
         assert after.transfer.first == 5
         outcome, transfer = update(device, made, work)
         assert isinstance(outcome, Confirmed), outcome
-        assert transfer.effort.blocks_sent == work.blocks - 5
+        assert transfer.cost.blocks_sent == work.blocks - 5
 
 
 @pytest.mark.parametrize(("fault", "flag"), [("golden=1", Flag.GOLDEN_VECTORS_FAILED), ("crash=1", Flag(0))])
@@ -212,7 +212,7 @@ def test_devices_behind_a_broker(run: Run, bench: Bench, broker: Broker) -> None
         for one in made:
             assert devices[one.name].presence.get(timeout=10) == b"1"
             install(devices[one.name], bench, one, OLD)
-        assert report_of(devices["d7"], made[7]).place is ModelPlace.SLOT_A
+        assert report_of(devices["d7"], made[7]).location is ModelLocation.SLOT_A
         assert vdev.stop() == 0
         assert devices["d7"].presence.get(timeout=10) == b"0"
     finally:
@@ -298,5 +298,5 @@ def spread_of_scores(device: SerialDevice, made: Made) -> int:
         summary = ask(device, made, ReportKind.SUMMARY)
         assert isinstance(summary, Summary)
         if summary.score is not None and summary.score.count >= 20:
-            return summary.score.most - summary.score.least
+            return summary.score.maximum - summary.score.minimum
         device.let_pass(0.2)

@@ -84,7 +84,7 @@ def test_a_submodule_is_listed_and_never_entered(forge: Forge, mirror: Mirror) -
 
 
 def test_large_and_many_files_are_read_completely(forge: Forge, mirror: Mirror) -> None:
-    """More than a pipe holds, in both directions."""
+    """More data than a pipe buffer holds, in both directions."""
     big = "0123456789abcdef" * 100_000
     forge.commit({"big": big, **{f"d/{number}.yaml": f"n: {number}\n" for number in range(1_500)}})
     with mirror.tree(mirror.fetch()) as tree:
@@ -118,7 +118,7 @@ def test_an_operators_own_repository_is_read_without_a_mirror(forge: Forge) -> N
 def test_the_callers_git_environment_changes_nothing(
     forge: Forge, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when the command runs from a hook."""
+    """As if the command ran from a hook."""
     head = forge.commit()
     for name in ("GIT_DIR", "GIT_OBJECT_DIRECTORY", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_COMMON_DIR"):
         monkeypatch.setenv(name, str(tmp_path / "elsewhere"))

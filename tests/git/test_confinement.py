@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nothing that a repository, or a user's configuration, names is ever run. One malicious repository a test.
+"""Nothing that a repository or a user's configuration names is ever run. Each test has a malicious repository.
 
 Each trap is a script that leaves a mark. Where plain git can be caught by the same trap, the test shows that
 first: a trap that never springs proves nothing.
@@ -25,7 +25,7 @@ from tests.git.forge import Forge
 
 
 class Trap:
-    """A script that leaves a mark when it is run."""
+    """A script that leaves a mark when it runs."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
@@ -48,7 +48,7 @@ def trap(tmp_path: Path) -> Trap:
 
 
 def plain_git(folder: Path, *words: str, home: Path | None = None) -> None:
-    """Run git as a person would, trusting what is there."""
+    """Run git as a person would, without confinement."""
     env = {"PATH": os.environ["PATH"], "HOME": str(home or folder), "GIT_CONFIG_NOSYSTEM": "1"}
     subprocess.run(["git", *words], cwd=folder, env=env, capture_output=True, check=False)
 
@@ -109,7 +109,7 @@ def test_hooks_of_a_local_remote_never_run(forge: Forge, mirror: Mirror, trap: T
 
 
 def test_hooks_in_the_mirror_never_run(forge: Forge, mirror: Mirror, trap: Trap, tmp_path: Path) -> None:
-    """Were something able to put one there."""
+    """Even if something managed to install one there."""
     forge.commit()
     mirror.fetch()
     hooks = mirror.path / "hooks"
@@ -288,7 +288,7 @@ def test_a_git_that_would_ignore_its_confinement_is_refused(
 def test_git_gets_its_own_environment_and_nobody_can_read_it_from_the_process_list(
     forge: Forge, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stand-in for ssh notes what it was given."""
+    """A substitute for ssh records its arguments."""
     noted = tmp_path / "noted"
     ssh = tmp_path / "ssh"
     ssh.write_text(f'#!/bin/sh\nenv > {noted}\ntr "\\0" " " < /proc/$PPID/cmdline > {noted}.parent\nexit 1\n')

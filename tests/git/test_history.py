@@ -43,7 +43,7 @@ def write(forge: Forge, history: list[Parents]) -> list[Commit]:
     for number, parents in enumerate(history):
         lines += [f"commit refs/heads/made/{number}", f"mark :{number + 1}"]
         lines += [f"committer A <a@example.org> {1_790_000_000 + number} +0000", "data 1", f"{number % 10}"]
-        # fast-import goes on from the branch's old tip unless it is told otherwise; each commit has its own branch.
+        # fast-import continues from the branch's old tip by default, so each commit has its own branch.
         lines += [f"{'from' if not place else 'merge'} :{parent + 1}" for place, parent in enumerate(parents)]
         lines += [f"M 644 inline f{number}", "data 1", f"{number % 10}", ""]
     marks = forge.bare / "marks"

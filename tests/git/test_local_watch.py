@@ -35,7 +35,7 @@ def test_nested_branches_and_packed_refs_wake_the_engine(forge: Forge) -> None:
 
 
 def test_polling_does_not_wake_the_engine(forge: Forge, mirror: Mirror, tmp_path: Path) -> None:
-    """Reading is not a change; or each poll would bring on the next."""
+    """Otherwise each poll would trigger the next."""
     forge.commit()
     wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
     marker = tmp_path / "marker"

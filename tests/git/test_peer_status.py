@@ -8,7 +8,7 @@ from pathlib import Path
 from reconciler.git.commit_writer import CommitAuthor
 from reconciler.git.peer_status import PeerStatusReader
 from reconciler.git.remote import Remote
-from reconciler.git.signatures import SignatureMode, SignaturePolicy
+from reconciler.git.signatures import CommitVerifier, SignatureMode, SignaturePolicy
 from reconciler.git.status_writer import Pushed, StatusWriter
 from tests.git.forge import SshKey
 from tests.git.test_status_writer import LIMITS, message
@@ -26,10 +26,14 @@ def test_a_gateway_cannot_report_for_another(remote: Remote, keys: dict[str, Ssh
         with StatusWriter(tmp_path / gateway, remote, gateway, author, limits=LIMITS) as status:
             assert isinstance(status.publish({"of": gateway.encode()}, message()), Pushed)
     policy = SignaturePolicy(SignatureMode.HEAD, signers)
-    with PeerStatusReader(tmp_path / "peers", remote, policy, tmp_path / "state", limits=LIMITS, named=True) as peers:
+    with PeerStatusReader(
+        tmp_path / "peers", remote, CommitVerifier(policy, tmp_path / "state"), limits=LIMITS, named=True
+    ) as peers:
         assert set(peers.fetch()) == {"north"}
     author = CommitAuthor("south", "south@example.org", keys["bob"].path)
     with StatusWriter(tmp_path / "again", remote, "south", author, limits=LIMITS) as status:
         assert isinstance(status.publish({"of": b"south, itself"}, message()), Pushed)
-    with PeerStatusReader(tmp_path / "peers", remote, policy, tmp_path / "state", limits=LIMITS, named=True) as peers:
+    with PeerStatusReader(
+        tmp_path / "peers", remote, CommitVerifier(policy, tmp_path / "state"), limits=LIMITS, named=True
+    ) as peers:
         assert set(peers.fetch()) == {"north", "south"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A commit for a person to look at: on a branch of its own, beside whatever that person is doing."""
+"""A proposal is a commit on its own branch, and does not disturb the work of the person who made it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may sign, with keys that ssh-keygen and gpg made a moment ago."""
+"""Signature policies, with keys that ssh-keygen and gpg generate for the test."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_gpg_is_not_started_without_gpg_keys(
 def test_a_merge_signed_by_the_forge_is_accepted(
     forge: Forge, mirror: Mirror, keys: Keys, every: SignaturePolicy, gpg: dict[str, GpgKey]
 ) -> None:
-    """Authors sign with SSH, the forge signs the merge with its own GPG key: both are looked at."""
+    """Authors sign with SSH, the forge signs the merge with its own GPG key: both are verified."""
     keyring = mirror.path.with_name("forge.asc")
     keyring.write_bytes(gpg["forge"].export())
     forge.gpg_home = gpg["forge"].home

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `CommitSource.poll` answers, with a real repository behind it."""
+"""The results of `CommitSource.poll`, with a real repository."""
 
 from __future__ import annotations
 
@@ -112,10 +112,10 @@ def test_an_invalid_commit_is_skipped_until_the_next_push(forge: Forge, source: 
     assert source.poll(good).commit == broken
     source.reject(broken, Invalid("a.yaml:1:1: no kind"))
     assert kept(source.poll(good), "Invalid", good).candidate == broken
-    mended = forge.commit(key=keys["ada"])
+    fixed = forge.commit(key=keys["ada"])
     outcome = source.poll(good)
     assert isinstance(outcome, Advanced)
-    assert outcome.new == (broken, mended)
+    assert outcome.new == (broken, fixed)
 
 
 def test_remote_away_and_back(forge: Forge, source: CommitSource, keys: Keys) -> None:

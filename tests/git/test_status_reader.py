@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Status branches as others read them: which count, what their files were, and what git's own limits mean."""
+"""Reading status branches: which ones count, the versions of their files, and limits of git."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_other_branches_are_skipped(fleet: Works) -> None:
 
 def test_versions_of_a_file_that_was_deleted_and_restored(fleet: Works) -> None:
     fleet.status({"rollouts/wear.yaml": b"first"})
-    fleet.status({"rollouts/other.yaml": b"beside"})
+    fleet.status({"rollouts/other.yaml": b"other"})
     tip = fleet.git("rev-parse", "status/hall")
     gone = f"commit refs/heads/status/hall\ncommitter g <g@example.org> {fleet.clock + 1} +0000\ndata 4\nGone\n"
     fleet.git("fast-import", "--quiet", data=f"{gone}from {tip}\nD rollouts/wear.yaml\n".encode())
@@ -68,7 +68,7 @@ def test_versions_of_a_file_that_was_deleted_and_restored(fleet: Works) -> None:
     assert [data for _, data in found] == [b"again", b"first"]
     assert versions_of(git, tip, "rollouts/none.yaml", limit=10, limit_s=LIMIT_S) == []  # type: ignore[arg-type]  # as above
     assert files_at(git, tip, limit_s=LIMIT_S, below="rollouts") == {  # type: ignore[arg-type]  # as above
-        "rollouts/other.yaml": b"beside",
+        "rollouts/other.yaml": b"other",
         "rollouts/wear.yaml": b"again",
     }
     assert files_at(git, tip, limit_s=LIMIT_S, below="nothing") == {}  # type: ignore[arg-type]  # as above
@@ -80,8 +80,8 @@ def test_a_missing_blob_is_damage(fleet: Works) -> None:
     blob = fleet.git("rev-parse", f"{tip}:README.md")
     for pack in (fleet.path / ".git" / "objects" / "pack").glob("*.pack"):
         data = pack.read_bytes()
-        for beside in pack.parent.glob(pack.stem + ".*"):
-            beside.unlink()
+        for sibling in pack.parent.glob(pack.stem + ".*"):
+            sibling.unlink()
         fleet.git("unpack-objects", "-q", data=data)
     (fleet.path / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
     with pytest.raises(MirrorDamaged, match=r"cannot read README\.md of commit"):

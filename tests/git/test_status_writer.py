@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The status branch on a real remote: one commit a change, none without, and nothing lost."""
+"""The status branch on a real remote: one commit per change, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reconciler.git.commit_writer import CommitAuthor, CommitMessage
 from reconciler.git.errors import SettingsUnsafe
 from reconciler.git.peer_status import PeerStatusReader
 from reconciler.git.remote import GitLimits, Remote
-from reconciler.git.signatures import SignatureMode, SignaturePolicy
+from reconciler.git.signatures import CommitVerifier, SignatureMode, SignaturePolicy
 from reconciler.git.status_writer import AlreadyPublished, Publication, Pushed, PushPending, StatusWriter
 from reconciler.model import Commit
 from tests.git.forge import Forge, SshKey, make_forge
@@ -78,8 +78,8 @@ def test_a_commit_is_made_only_for_a_change(forge: Forge, status: StatusWriter) 
 def test_the_commit_has_author_and_time(forge: Forge, status: StatusWriter) -> None:
     done = status.publish({"a": b"1"}, message("3 devices confirmed, 1 stuck"))
     assert isinstance(done, Pushed)
-    told = forge.git("show", "-s", "--format=%an|%ae|%aI|%cn|%cI|%B", done.commit, cwd=forge.bare)
-    assert told.startswith(
+    shown = forge.git("show", "-s", "--format=%an|%ae|%aI|%cn|%cI|%B", done.commit, cwd=forge.bare)
+    assert shown.startswith(
         "gateway north|north@gateways.example.org|2026-11-01T12:00:00+00:00|gateway north|2026-11-01T12:00:00+00:00|"
         "3 devices confirmed, 1 stuck\n"
     )
@@ -102,13 +102,15 @@ def test_signed_commits_pass_the_policy_of_others(
         author = CommitAuthor(gateway, f"{gateway}@example.org", key.path)
         with StatusWriter(tmp_path / gateway, remote, gateway, author, limits=LIMITS) as status:
             assert isinstance(status.publish({"of": gateway.encode()}, message()), Pushed)
-    with PeerStatusReader(tmp_path / "peers", remote, every, tmp_path / "state", limits=LIMITS) as peers:
+    with PeerStatusReader(
+        tmp_path / "peers", remote, CommitVerifier(every, tmp_path / "state"), limits=LIMITS
+    ) as peers:
         found = peers.fetch()
         assert set(found) == {"north", "south"}
         with peers.tree(found["south"]) as tree:
             assert [(entry.path, tree.read(entry)) for entry in tree.entries()] == [("of", b"south")]
     with PeerStatusReader(
-        tmp_path / "all", remote, SignaturePolicy(SignatureMode.OFF), tmp_path / "state", limits=LIMITS
+        tmp_path / "all", remote, CommitVerifier(SignaturePolicy(SignatureMode.OFF), tmp_path / "state"), limits=LIMITS
     ) as peers:
         assert set(peers.fetch()) == {"north", "south", "rogue"}
         forge.git("update-ref", "-d", "refs/heads/status/rogue", cwd=forge.bare)
@@ -118,7 +120,10 @@ def test_signed_commits_pass_the_policy_of_others(
 def test_peers_of_a_repository_without_any(forge: Forge, remote: Remote, tmp_path: Path) -> None:
     forge.commit()
     with PeerStatusReader(
-        tmp_path / "peers", remote, SignaturePolicy(SignatureMode.OFF), tmp_path / "state", limits=LIMITS
+        tmp_path / "peers",
+        remote,
+        CommitVerifier(SignaturePolicy(SignatureMode.OFF), tmp_path / "state"),
+        limits=LIMITS,
     ) as peers:
         assert peers.fetch() == {}
 
@@ -159,7 +164,7 @@ def test_the_first_status_may_be_written_while_the_remote_is_unreachable(
 
 
 def test_of_concurrent_pushes_the_last_writer_wins(forge: Forge, remote: Remote, tmp_path: Path) -> None:
-    """Two daemons of one name, each unaware of the other's pushes."""
+    """Two daemons with the same name, unaware of each other."""
     with (
         StatusWriter(tmp_path / "a", remote, "north", NORTH, limits=LIMITS) as one,
         StatusWriter(tmp_path / "b", remote, "north", NORTH, limits=LIMITS) as two,
@@ -257,7 +262,7 @@ def test_a_remote_that_refuses_rewritten_branches_keeps_its_history(
 
 
 def test_a_remote_that_rejects_the_push_has_its_own_reason(forge: Forge, status: StatusWriter) -> None:
-    """With a rule of its own, as forges have them; a hook would not run, for this remote is on our machine."""
+    """With a server-side rule, as forges have; a hook would not run, because the remote is on this machine."""
     forge.git("config", "receive.maxInputSize", "10", cwd=forge.bare)
     failed = status.publish({"a": random.Random(1).randbytes(4000)}, message())
     assert isinstance(failed, PushPending)
@@ -306,10 +311,14 @@ def test_constant_contention_has_its_own_reason(forge: Forge, status: StatusWrit
 def test_damaged_peers_are_fetched_again(forge: Forge, status: StatusWriter, remote: Remote, tmp_path: Path) -> None:
     status.publish({"a": b"1"}, message())
     policy = SignaturePolicy(SignatureMode.OFF)
-    with PeerStatusReader(tmp_path / "peers", remote, policy, tmp_path / "state", limits=LIMITS) as peers:
+    with PeerStatusReader(
+        tmp_path / "peers", remote, CommitVerifier(policy, tmp_path / "state"), limits=LIMITS
+    ) as peers:
         found = peers.fetch()
     (tmp_path / "peers" / "config").write_text("[core\n")
-    with PeerStatusReader(tmp_path / "peers", remote, policy, tmp_path / "state", limits=LIMITS) as peers:
+    with PeerStatusReader(
+        tmp_path / "peers", remote, CommitVerifier(policy, tmp_path / "state"), limits=LIMITS
+    ) as peers:
         assert peers.fetch() == found == {"north": Commit(forge.git("rev-parse", "status/north", cwd=forge.bare))}
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Remotes over real protocols, and what happens when they fall silent."""
+"""Remotes over real protocols, and their behaviour when a connection stalls."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_silent_server_costs_the_time_limit_and_leaves_no_process(protocol: st
                 server.closed.clear()
                 with pytest.raises(RemoteUnavailable, match="timed out after"):
                     step()
-                assert server.closed.wait(60)  # whoever held the line is gone
+                assert server.closed.wait(60)  # the process that held the connection is gone
 
 
 def test_a_transfer_that_stalls_midway_is_given_up_and_the_next_one_succeeds(forge: Forge, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_closed_port_is_an_unavailable_remote(tmp_path: Path) -> None:
 
 
 def test_ssh_ignores_the_users_configuration(forge: Forge, tmp_path: Path) -> None:
-    """A stand-in for ssh notes its arguments and runs the server's command on this machine."""
+    """A substitute for ssh records its arguments and runs the server's command on this machine."""
     head = forge.commit()
     ssh, noted = tmp_path / "ssh", tmp_path / "arguments"
     ssh.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {noted}\nfor last; do :; done\nexec sh -c "$last"\n')
@@ -133,12 +133,12 @@ def test_ssh_ignores_the_users_configuration(forge: Forge, tmp_path: Path) -> No
     for url in (f"ssh://git@forge.example.org{forge.bare}", f"git@forge.example.org:{forge.bare}"):
         with Mirror(tmp_path / "m", Remote(url, ssh=way)) as mirror:
             assert mirror.fetch() == head
-        said = noted.read_text().splitlines()
+        arguments = noted.read_text().splitlines()
         for wanted in ("BatchMode=yes", "StrictHostKeyChecking=yes", "IdentitiesOnly=yes", str(tmp_path / "my key")):
-            assert wanted in said
-        assert said[said.index("-F") + 1] == "none"
-        assert f'UserKnownHostsFile="{tmp_path / "known hosts"}"' in said
-        assert "git@forge.example.org" in said
+            assert wanted in arguments
+        assert arguments[arguments.index("-F") + 1] == "none"
+        assert f'UserKnownHostsFile="{tmp_path / "known hosts"}"' in arguments
+        assert "git@forge.example.org" in arguments
 
 
 def test_ssh_accepts_the_options(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_ssh_accepts_the_options(tmp_path: Path) -> None:
 
 
 def test_a_transfer_over_the_size_limit_is_refused(forge: Forge, tmp_path: Path, remote: Remote) -> None:
-    """Endless data."""
+    """The server sends endless data."""
     forge.commit({"big": random.Random(1).randbytes(700_000).hex()})
     with Mirror(tmp_path / "m", remote, GitLimits(transfer_bytes=300_000)) as mirror, pytest.raises(TransferTooLarge):
         mirror.fetch()

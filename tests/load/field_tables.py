@@ -16,15 +16,15 @@ from typing import Any
 from reconciler.load.schemas import KINDS, schema_text
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "fleet-repo.md"
-# Definitions that have a section, and the anchor of that section.
+# Definitions that have a section: the name of the type, and the anchor of the section.
 SECTIONS = {
-    "selector": "selectors",
-    "windows": "windows",
-    "source": "sources",
-    "modelRef": "model-references",
-    "parameters": "parameters",
-    "operators": "operators",
-    "labels": "labels",
+    "selector": ("selector", "selectors"),
+    "windows": ("windows", "windows"),
+    "source": ("source", "sources"),
+    "modelRef": ("model reference", "model-references"),
+    "parameters": ("parameters", "parameters"),
+    "operators": ("operators", "operators"),
+    "labels": ("labels", "labels"),
 }
 DEFINITIONS = {
     "name": "name",
@@ -59,7 +59,8 @@ def type_of(described: Schema, definitions: Schema) -> str:
     if "$ref" in described:
         name = described["$ref"].rsplit("/", 1)[1]
         if name in SECTIONS:
-            return f"[{SECTIONS[name].replace('-', ' ')}](#{SECTIONS[name]})"
+            word, anchor = SECTIONS[name]
+            return f"[{word}](#{anchor})"
         return DEFINITIONS.get(name) or type_of(definitions[name], definitions)
     if "enum" in described:
         return ", ".join(f"`{word}`" for word in described["enum"])
@@ -68,7 +69,7 @@ def type_of(described: Schema, definitions: Schema) -> str:
     kind = TYPES[described["type"]]
     if kind == "list":
         inner = type_of(described["items"], definitions)
-        return "list of mappings" if inner == "mapping" else f"list of {inner}"
+        return "list of mappings" if inner == "mapping" else f"list: {inner}"
     return f"{kind}{bounds(described)}"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small valid fleet repository that tests spoil in one place each."""
+"""A small valid fleet repository, which each test breaks in one place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEAD = "apiVersion: tinyfleet/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}{m
 
 
 class Repo:
-    """Files below a directory, and what loading says of them."""
+    """Files below a directory, and the result of loading them."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -73,13 +73,13 @@ class Repo:
         return loaded.problems
 
     def only(self) -> Problem:
-        """Return the one problem there is."""
+        """Return the only problem."""
         (problem,) = self.problems()
         return problem
 
 
 class GivenTree:
-    """A tree that lists what it is told to: Git can be made to say anything."""
+    """A tree with arbitrary entries, as a hostile Git repository may have."""
 
     def __init__(self, *entries: tuple[str, int, bytes]) -> None:
         self._files = {path: (TreeEntry(path, mode, blob_id(data), len(data)), data) for path, mode, data in entries}

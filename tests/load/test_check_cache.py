@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parse and check once per blob; a damaged cache costs time and nothing else."""
+"""Each blob is checked once. A damaged cache costs time and nothing else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.load.repo import Repo
 
 
 class CountingTree:
-    """A directory that remembers what was read of it."""
+    """A directory that records which files were read."""
 
     def __init__(self, root: Path) -> None:
         self._tree = DirectoryTree(root)
@@ -93,7 +93,7 @@ def test_a_new_process_reads_nothing_that_is_cached(repo: Repo, path: Path) -> N
 
 
 def test_problems_are_cached_too(repo: Repo, path: Path) -> None:
-    repo.write("spoiled.yaml", "a: on\n--- \nkind: Devic\n---\n- x\n---\n" + repo.device("Not_A_Name"))
+    repo.write("corrupted.yaml", "a: on\n--- \nkind: Devic\n---\n- x\n---\n" + repo.device("Not_A_Name"))
     with CheckCache(path) as cache:
         first, _ = reads(repo, cache, "1")
     with CheckCache(path) as cache:
@@ -112,9 +112,9 @@ def test_a_flipped_byte_in_any_row_is_a_miss_and_the_row_is_replaced(repo: Repo,
         first, _ = reads(repo, cache, "1")
     with sqlite3.connect(path) as disk:
         for key, body, _ in stored(path):
-            spoiled = bytearray(body)
-            spoiled[len(body) // 2] ^= 1
-            disk.execute("UPDATE found SET body = ? WHERE key = ?", (bytes(spoiled), key))
+            corrupted = bytearray(body)
+            corrupted[len(body) // 2] ^= 1
+            disk.execute("UPDATE found SET body = ? WHERE key = ?", (bytes(corrupted), key))
     disk.close()
     with CheckCache(path) as cache:
         second, read = reads(repo, cache, "1")
@@ -129,19 +129,19 @@ def test_a_row_with_the_key_of_another_blob_is_a_miss(repo: Repo, path: Path) ->
         first, _ = reads(repo, cache, "1")
     rows = stored(path)
     with sqlite3.connect(path) as disk:
-        for (key, _, _), (_, body, seal) in zip(rows, [*rows[1:], rows[0]], strict=True):
-            disk.execute("UPDATE found SET body = ?, sha256 = ? WHERE key = ?", (body, seal, key))
+        for (key, _, _), (_, body, checksum) in zip(rows, [*rows[1:], rows[0]], strict=True):
+            disk.execute("UPDATE found SET body = ?, sha256 = ? WHERE key = ?", (body, checksum, key))
     disk.close()
     with CheckCache(path) as cache:
         assert reads(repo, cache, "1") == (first, reads(repo, CheckCache(), "1")[1])
 
 
-def spoil(path: Path, how: str) -> None:
+def damage(path: Path, how: str) -> None:
     data = bytearray(path.read_bytes())
     if how == "empty":
         data.clear()
     elif how == "text":
-        data = bytearray(b"this is no database\n" * 100)
+        data = bytearray(b"this is not a database\n" * 100)
     elif how == "cut":
         del data[len(data) // 2 :]
     else:
@@ -155,7 +155,7 @@ def spoil(path: Path, how: str) -> None:
 def test_a_damaged_file_is_replaced(how: str, repo: Repo, path: Path) -> None:
     with CheckCache(path) as cache:
         first, _ = reads(repo, cache, "1")
-    spoil(path, how)
+    damage(path, how)
     with CheckCache(path) as cache:
         assert reads(repo, cache, "1")[0] == first
     with CheckCache(path) as cache:
@@ -237,7 +237,7 @@ def test_a_model_file_is_hashed_once(repo: Repo, path: Path) -> None:
 
 
 class Away(Transient):
-    """The source failed half-way."""
+    """Stands for a source that fails halfway."""
 
 
 class FailingTree(CountingTree):

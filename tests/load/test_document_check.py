@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # ruff: noqa: E501 -- a row of a table is one line
-"""Mistakes inside one document: each is told with its rule, its line, and what would do."""
+"""Problems in one document: each is reported with its rule, its line and how to fix it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from reconciler.load import Severity
 from reconciler.load.problems import Rule
 from tests.load.repo import Repo
 
-# name: (file, text, what stands there instead, rule, line, JSON path, a part of the sentence)
-SPOILED = {
+# name: (file, text, replacement, rule, line, JSON path, part of the message)
+BROKEN = {
     "unknown kind": ("types.yaml", "DeviceType", "DeviceTyp", Rule.UNKNOWN_KIND, 2, "$.kind", "did you mean `DeviceType`?"),
     "kind in lower case": ("types.yaml", "DeviceType", "devicetype", Rule.UNKNOWN_KIND, 2, "$.kind", "`DeviceType`?"),
     "a kind to come": ("types.yaml", "DeviceType", "Contest", Rule.UNKNOWN_KIND, 2, "$.kind", "planned"),
@@ -47,9 +47,9 @@ SPOILED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SPOILED)
+@pytest.mark.parametrize("name", BROKEN)
 def test_a_problem_in_one_document_is_located_and_explained(name: str, repo: Repo) -> None:
-    file, old, new, rule, line, at, words = SPOILED[name]
+    file, old, new, rule, line, at, words = BROKEN[name]
     repo.replace(file, old, new)
     problem = next(one for one in repo.problems() if one.rule is rule)
     assert (problem.path, problem.line, problem.json_path) == (file, line, at)
@@ -57,10 +57,10 @@ def test_a_problem_in_one_document_is_located_and_explained(name: str, repo: Rep
     assert problem.severity is Severity.ERROR
 
 
-@pytest.mark.parametrize("name", SPOILED)
+@pytest.mark.parametrize("name", BROKEN)
 def test_one_error_causes_no_further_problems(name: str, repo: Repo) -> None:
-    """What a broken document would have defined is not reported as missing on top."""
-    file, old, new, *_ = SPOILED[name]
+    """Names that the document would have defined are not reported as missing."""
+    file, old, new, *_ = BROKEN[name]
     repo.replace(file, old, new)
     assert len(repo.problems()) <= 2
 

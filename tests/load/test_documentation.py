@@ -26,7 +26,7 @@ def test_each_kind_has_a_section_with_all_fields_of_its_schema() -> None:
     for kind in KINDS:
         fields = json.loads(schema_text(kind))["properties"]["spec"]["properties"]
         assert sorted(shown(page, kind)) == sorted(fields), kind
-    for heading in (*KINDS, *(section.replace("-", " ").capitalize() for section in SECTIONS.values())):
+    for heading in (*KINDS, *(anchor.replace("-", " ").capitalize() for _, anchor in SECTIONS.values())):
         assert f"\n## {heading}\n" in page
     for kind in PLANNED_KINDS:
         assert f"`{kind}`" in page

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The example is what its README says, and its CI files run commands that exist."""
+"""The example matches its README, and the commands of its CI files work."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which files are read, which are refused, and the files that models name."""
+"""Which files are read and which are refused, and the files that models name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.load import DirectoryTree, load
-from reconciler.load.directory import FileChanged, NotADirectory
+from reconciler.load.directory_tree import FileChanged, NotADirectory
 from reconciler.load.problems import Rule
 from reconciler.load.strict_yaml import MAX_FILE_BYTES
 from reconciler.model import Commit

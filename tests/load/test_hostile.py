@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files made to take for ever, or to fill a disk with complaints: each is refused in bounded time and space."""
+"""Files made to exhaust time, or to fill a disk with problems: each is refused in bounded time and space."""
 
 from __future__ import annotations
 

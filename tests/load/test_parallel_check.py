@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checking on several cores gives what checking on one does, mistakes and all."""
+"""Checking on several cores gives the same result as on one, including problems."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def fleet(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("spoiled", [False, True], ids=["good", "with mistakes"])
-def test_checking_on_several_cores_gives_the_same_result(fleet: Path, *, spoiled: bool) -> None:
-    if spoiled:
+@pytest.mark.parametrize("broken", [False, True], ids=["good", "with problems"])
+def test_checking_on_several_cores_gives_the_same_result(fleet: Path, *, broken: bool) -> None:
+    if broken:
         for path in sorted((fleet / "devices").iterdir())[::7]:
             path.write_text(path.read_text().replace("type: kind1", "type: 7", 3).replace("link:", "lnik:", 1))
     alone = load(DirectoryTree(fleet), commit=Commit(""))
@@ -35,8 +35,8 @@ def test_checking_on_several_cores_gives_the_same_result(fleet: Path, *, spoiled
     check_in_parallel(DirectoryTree(fleet), cache)
     together = load(DirectoryTree(fleet), commit=Commit(""), cache=cache)
     assert together == alone
-    assert (together.desired is None) is spoiled
-    assert bool(together.errors) is spoiled
+    assert (together.desired is None) is broken
+    assert bool(together.errors) is broken
 
 
 def test_every_yaml_file_is_in_the_cache_afterwards(fleet: Path) -> None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # ruff: noqa: E501 -- a row of a table is one line
-"""Mistakes that only show when documents are seen together."""
+"""Problems that only show when documents are seen together."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ WINDOW = "  windows: [{{days: [Mon], start: '22:00', duration: 6h, timeZone: {zo
 KEY = f"  publicKey: '{7:064x}'\n"
 GATEWAY = "spec:\n  selector: {matchLabels: {site: south}}\n"
 
-# name: (how to spoil it, rule, file, line, JSON path, a part of the sentence)
+# name: (how to break the repository, rule, file, line, JSON path, part of the message)
 Case = tuple[Callable[[Repo], Repo], Rule, str, int, str, str]
-SPOILED: dict[str, Case] = {
+BROKEN: dict[str, Case] = {
     "no fleet": (lambda r: r.write("fleet.yaml", ""), Rule.FLEET_COUNT, "", 0, "", "no Fleet document"),
     "two fleets": (lambda r: r.append("fleet.yaml", r.document("Fleet", "other", "spec: {}\n")), Rule.FLEET_COUNT, "fleet.yaml", 7, "$.kind", "exactly one"),
     "silent before it reports": (lambda r: r.replace("fleet.yaml", "{}", "{silentAfter: 1m}"), Rule.CONFLICTING_VALUES, "fleet.yaml", 4, "$.spec.silentAfter", "silent"),
@@ -66,18 +66,18 @@ SPOILED: dict[str, Case] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SPOILED)
+@pytest.mark.parametrize("name", BROKEN)
 def test_a_problem_between_documents_is_located_and_explained(name: str, repo: Repo) -> None:
-    spoil, rule, file, line, at, words = SPOILED[name]
-    spoil(repo)
+    break_it, rule, file, line, at, words = BROKEN[name]
+    break_it(repo)
     problem = next(one for one in repo.problems() if one.rule is rule)
     assert (problem.path, problem.line, problem.json_path) == (file, line, at)
     assert words in str(problem)
 
 
-@pytest.mark.parametrize("name", [name for name, case in SPOILED.items() if case[1] is Rule.EMPTY_SELECTOR])
+@pytest.mark.parametrize("name", [name for name, case in BROKEN.items() if case[1] is Rule.EMPTY_SELECTOR])
 def test_a_selector_that_matches_nothing_is_only_a_warning(name: str, repo: Repo) -> None:
-    SPOILED[name][0](repo)
+    BROKEN[name][0](repo)
     loaded = repo.load()
     assert loaded.desired is not None
     assert [problem.severity for problem in loaded.problems] == [Severity.WARNING]
@@ -119,6 +119,6 @@ def test_a_gateway_with_errors_causes_no_unserved_devices(repo: Repo) -> None:
 def test_a_problem_of_every_device_is_listed_for_some_and_counted_for_the_rest(repo: Repo) -> None:
     repo.write("gateways.yaml", "")
     repo.write("devices.yaml", "---\n".join(repo.device(f"pump-{number:03d}") for number in range(200)))
-    told = [problem for problem in repo.problems() if problem.rule is Rule.NO_GATEWAY]
-    assert len(told) == 101
-    assert "and 100 more" in told[-1].message
+    problems = [problem for problem in repo.problems() if problem.rule is Rule.NO_GATEWAY]
+    assert len(problems) == 101
+    assert "and 100 more" in problems[-1].message

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The schemas are sound, described, and say just what the types say."""
+"""The schemas are valid and described, and agree with the types."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from jsonschema import Draft202012Validator
 from reconciler import model
 from reconciler.load.schemas import KINDS, schema_text, validator
 from reconciler.load.typed_values import TYPES, seconds, yaml_name
-from tests.load.test_fuzz import FILES, YAML, meaning_spoiled
+from tests.load.test_fuzz import FILES, YAML, corrupt_values
 
 Json = Any  # or a type: what is walked here has no type of its own
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +32,7 @@ def schema(kind: str) -> dict[str, Any]:
 
 
 def resolved(node: Json, definitions: dict[str, Any]) -> Json:
-    """Put what `$ref` names in its place; what stands beside it wins."""
+    """Replace each `$ref` with its definition; keywords next to it take precedence."""
     if isinstance(node, list):
         return [resolved(item, definitions) for item in node]
     if not isinstance(node, dict):
@@ -124,8 +124,8 @@ def test_versions_unsafe_in_files_or_refs_are_refused(bad: str) -> None:
 def test_paths_out_of_the_repository_are_refused(bad: str) -> None:
     good = {"version": "1", "source": {"path": "a/..b/m.tflite", "sha256": "0" * 64}}
     assert validator("Model").is_valid(document("Model", "m", good))
-    spoiled = {"version": "1", "source": {"path": bad, "sha256": "0" * 64}}
-    assert not validator("Model").is_valid(document("Model", "m", spoiled))
+    bad_source = {"version": "1", "source": {"path": bad, "sha256": "0" * 64}}
+    assert not validator("Model").is_valid(document("Model", "m", bad_source))
 
 
 def test_operators_equal_those_of_the_pack_format() -> None:
@@ -244,10 +244,10 @@ def test_keywords_next_to_a_reference_only_describe_it(kind: str) -> None:
     check(raw)
 
 
-@pytest.mark.parametrize("spoiled", range(60))
-def test_inlining_definitions_does_not_change_what_is_valid(spoiled: int) -> None:
-    chance = random.Random(spoiled)
-    data = meaning_spoiled(chance, FILES[chance.choice(YAML)])
+@pytest.mark.parametrize("seed", range(60))
+def test_inlining_definitions_does_not_change_what_is_valid(seed: int) -> None:
+    chance = random.Random(seed)
+    data = corrupt_values(chance, FILES[chance.choice(YAML)])
     for document in yaml.safe_load_all(data):
         kind = document.get("kind") if isinstance(document, dict) else None
         if isinstance(kind, str) and kind in KINDS:

@@ -63,7 +63,7 @@ ACCEPTED: dict[bytes, object] = {
     b"a: '010'\nb: \"on\"\nc: |\n  22:00\n": {"a": "010", "b": "on", "c": "22:00\n"},
     b"a: -x\nb: 1.2.3\nc: v1\nd: once\n": {"a": "-x", "b": "1.2.3", "c": "v1", "d": "once"},
     b"a:\r\n  b: c\r\n": {"a": {"b": "c"}},
-    b"a: x\t# a tab before a comment harms nobody\n": {"a": "x"},
+    b"a: x\t# a tab before a comment is allowed\n": {"a": "x"},
 }
 
 

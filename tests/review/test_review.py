@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.inputs.repositories import find
-from reconciler.compiler.build_report import BuildReport, Built
+from reconciler.compiler.artifact_store import ArtifactStore
+from reconciler.compiler.build_result import BuildReport, BuildResult
 from reconciler.compiler.recipe import recipe_of
-from reconciler.compiler.store import ArtifactStore
 from reconciler.load import CheckCache
 from reconciler.model import ModelRef, TypeId, Version
 from tests.review.changes import (
@@ -218,7 +218,7 @@ def test_a_store_tells_the_true_payload(tmp_path: Path) -> None:
         recipe = recipe_of(desired.models[ModelRef("wear", Version(version))], desired.types[TypeId("board")])
         digest = hashlib.sha256(pack).hexdigest()
         report = BuildReport(f"wear@{version}", "board", recipe.digest, digest, len(pack), 256, ("TREE_ENSEMBLE",))
-        store.put(recipe.digest, Built(pack, report))
+        store.put(recipe.digest, BuildResult(pack, report))
     document = reviewed(repository, base, head, "--store", tmp_path / "store")
     (payload,) = {(load["payload"], load["bytes"], load["exact"]) for load in document["payloads"]}
     assert payload[0] == "patch against wear@1"

@@ -15,20 +15,20 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from reconciler.cli.commands.build import default_store
 from reconciler.cli.commands.keys import FILE, translated
+from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.compiler.recipe import recipe_of
 from reconciler.compiler.service import BuildService
-from reconciler.compiler.source_files import fetcher
-from reconciler.compiler.store import ArtifactStore
+from reconciler.compiler.source_fetcher import fetcher
 from reconciler.devices import provisioning
 from reconciler.devices.esp_flasher import Wiring, write
 from reconciler.devices.provisioning import NotProvisionable, Piece
 from reconciler.errors import Invalid
 from reconciler.git.proposal import ProposalFailed, ProposalRepository
 from reconciler.load import DirectoryTree, load
-from reconciler.load.yaml_edit import defines_device, with_public_key
+from reconciler.load.public_key_edit import defines_device, with_public_key
 from reconciler.model import Commit, Desired, Device, DeviceId, FlashMap
 from signing import key_files, keys
-from signing.names import key_id
+from signing.identifiers import key_id
 
 YAML = (".yaml", ".yml")
 SEED_BYTES = 32

@@ -20,7 +20,7 @@ from reconciler.daemon.liveness import Liveness
 from reconciler.daemon.logging_setup import set_up
 from reconciler.daemon.metrics import Metrics
 from reconciler.daemon.service import Service
-from reconciler.daemon.webhook import telling
+from reconciler.daemon.webhook import sending_events
 from reconciler.git.poll_interval import PollInterval
 from reconciler.git.remote import Remote
 
@@ -59,5 +59,5 @@ async def _serve(settings: config.GatewayConfig) -> None:
         }
         site = FleetPage(assembly, metrics)
         serving = http_server.serving(settings.http.listen, pages, site, settings.http.server_name)
-        async with serving, telling(settings, assembly.engine):
+        async with serving, sending_events(settings, assembly.engine):
             await Service(assembly, cadence, watched, health).run()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,6 +14,8 @@ from reconciler.git.source import Advanced, CommitSource, Kept, PollResult, Unch
 from reconciler.load import CheckCache, Problem, load
 from reconciler.model import Commit, Desired
 from reconciler.report.gateway_status import SourceState
+
+log = logging.getLogger(__name__)
 
 
 class RepositoryInvalid(Invalid):
@@ -28,6 +31,15 @@ class DesiredState:
     desired: Desired | None  # None: there has never been a commit to enforce
     source: SourceState
     problems: tuple[str, ...] = ()
+
+    def log(self) -> None:
+        """Log how the poll went."""
+        if self.source.good:
+            log.info("%s", self.source.message)
+        else:
+            log.warning("%s: %s", self.source.reason, self.source.message, extra={"reason": self.source.reason})
+        for problem in self.problems:
+            log.error("%s", problem, extra={"reason": RepositoryInvalid.reason})
 
 
 class DesiredStateSource:

@@ -107,7 +107,7 @@ def _counts(body: bytes, seconds: float) -> Counts | None:
     score = summary.score
     scores = None
     if score is not None and score.count:
-        scores = Scores(score.count, score.least, score.most, score.total / score.count, score.histogram)
+        scores = Scores(score.count, score.minimum, score.maximum, score.total / score.count, score.histogram)
     return Counts(summary.inferences, summary.anomalies, summary.faults, summary.resets, seconds, scores)
 
 
