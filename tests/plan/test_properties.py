@@ -86,7 +86,7 @@ def _never_completes(actions: tuple[Action, ...], name: RolloutId) -> bool:
     waved=waves(by_selector=False),
     count=st.integers(1, 25),
     broken=st.frozensets(st.integers(0, 24)),
-    failure_budget=budgets,
+    budget=budgets,
 )
 @settings(max_examples=200, deadline=None)
 def test_no_wave_is_exceeded_and_a_spent_budget_stops(
