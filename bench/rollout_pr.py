@@ -98,7 +98,7 @@ def main() -> None:
         for gateway in range(GATEWAYS):
             commit_status(repository, gateway, base)
         command = [sys.executable, "-c", CALL, "plan", str(repository.path)]
-        arguments = [*command, "--base", base, "--head", head, "--format", "markdown"]
+        arguments = [*command, "--base", base, "--head", head, "--output", "markdown"]
         slowest, comment = 0.0, ""
         for _ in range(RUNS):
             begin = time.perf_counter()

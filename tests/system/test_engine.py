@@ -96,7 +96,7 @@ def test_a_device_after_a_factory_reset_is_updated_above_its_last_sequence(site:
         cli, ["reconcile", "--once", "--output", "json", "--config", f"{site.world.folder}/gateway.toml"]
     )
     done = json.loads(ran.stdout)
-    assert [(each["device"], each["how"]) for each in done["deliveries"]] == [("pump-1", "confirmed, sequence 4")]
+    assert [(each["device"], each["message"]) for each in done["deliveries"]] == [("pump-1", "confirmed, sequence 4")]
     assert "It held sequence 3 and now holds 0" in ran.stderr
     assert site.is_ready("pump-1", "1.0.0")
 

@@ -44,7 +44,7 @@ def test_reconcile_once_updates_every_device_and_ends(site: Site) -> None:
     site.start_devices()
     site.world.commit("Begin", site.first_files())
     first = reconciled(site)
-    assert first["counts"]["nothing"] == 3
+    assert first["counts"]["no-change"] == 3
     site.world.commit("1.1.0", {"rollout.yaml": rollout("1.1.0"), **model("1.1.0", SECOND)})
     second = reconciled(site)
     assert [each["succeeded"] for each in second["deliveries"]] == [True] * 3
@@ -106,10 +106,10 @@ def test_status_shows_the_fleet_and_one_device_with_and_without_a_daemon(site: S
     one = tinyfleet(site, "status", "pump-2").output
     assert "UpToDate" in one
     assert "firmware" in one
-    assert "serves no device pump-9" in tinyfleet(site, "status", "pump-9").output
+    assert "serves no device named pump-9" in tinyfleet(site, "status", "pump-9").output
     gateway.stop()
     text = tinyfleet(site, "status").output
-    assert "no daemon works here" in text
+    assert "the daemon is not running" in text
     assert text.count("vibration@1.0.0") >= 3
 
 
