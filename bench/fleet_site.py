@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from demo.site import Broker, Site, tell
 from demo.world import FLEET, GATEWAY, TINYFLEET, VDEV, Running, World
 from signing import pki, pki_keys, pki_store
-from signing.pki import Role, Subject, Term
+from signing.pki import Role, Subject, ValidityPeriod
 from signing.pki_keys import KeyKind
 from tests import mosquitto
 
@@ -87,12 +87,14 @@ class LargeSite:
         thousand. None of these is ever revoked or outlives this run.
         """
         directory, passphrase = self.world.folder / "ca", b"a passphrase for a bench"
-        term = Term(datetime.now(UTC), days=2)
+        term = ValidityPeriod(datetime.now(UTC), days=2)
         store = pki_store.init(directory, FLEET, KeyKind.P256, passphrase, (term, term))
         issuer = pki_store.Issuer(store, lambda: passphrase)
         issuer.issue(self._certificates, Subject(Role.BROKER, BROKER), KeyKind.P256, term)
         issuer.issue(self._certificates, Subject(Role.GATEWAY, GATEWAY), KeyKind.P256, term)
-        authority = pki.Authority(store.certificate, pki_keys.load(directory / pki_store.KEY, lambda: passphrase))
+        authority = pki.CertificateAuthority(
+            store.certificate, pki_keys.load(directory / pki_store.KEY, lambda: passphrase)
+        )
         for device in self.site.devices:
             key = pki_keys.generate(KeyKind.P256)
             certificate = pki.certify(authority, key.public_key(), Subject(Role.DEVICE, device), term)

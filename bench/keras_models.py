@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the networks of `make bench-engine` in Keras and converts them as a build does: run as a process of its own.
+"""Makes the networks of `make bench-engine` in Keras, and converts them as a build does. Runs in its own process.
 
-Three architectures that benchmarks for microcontrollers use, with weights from a seed: not trained, at exactly the
-cost of those that are. `python -m bench.keras_models FOLDER` writes FOLDER/<name>.tflite, full int8.
+Three architectures from benchmarks for microcontrollers, with random weights from a seed. They are not trained,
+but cost exactly as much. `python -m bench.keras_models FOLDER` writes FOLDER/<name>.tflite in full int8.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from reconciler.compiler.tflite.convert import convert
+from reconciler.compiler.tflite.tensorflow_converter import convert_model
 
 SAMPLES = 24
 
@@ -62,7 +62,7 @@ MODELS = {"kws": keyword_spotting, "resnet": residual, "autoencoder": autoencode
 
 
 def main() -> None:
-    """Write all of them."""
+    """Write all models."""
     folder = Path(sys.argv[1])
     rng = np.random.default_rng(1)
     for name, make in MODELS.items():
@@ -72,7 +72,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "model.keras"
             model.save(path)
-            converted = convert("model.keras", path.read_bytes(), rows)
+            converted = convert_model("model.keras", path.read_bytes(), rows)
         (folder / f"{name}.tflite").write_bytes(converted.int8)
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes of packs and of what travels: `make bench-pack`.
+"""Sizes of packs and payloads: `make bench-pack`.
 
-Isolation forests of three features, subsample 100, as in the published comparison, judged on 24,000 windows of
-which a twentieth are odd; and a network after retraining that moved 1, 10 or 100 per cent of its weights a little.
+Isolation forests of three features with a subsample of 100, as in the published comparison, evaluated on
+24,000 windows of which a twentieth are anomalies; and a network after retraining that moved 1, 10 or 100 per
+cent of its weights a little.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from bench.zoo import keyword_spotting
-from reconciler.compiler.evaluation.datasets import Table
-from reconciler.compiler.forest.training import grow, score_of
+from reconciler.compiler.artifact_store import ArtifactStore
+from reconciler.compiler.datasets import Dataset
+from reconciler.compiler.forest.training import anomaly_scores, train_forest
 from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId, assemble, disassemble
-from reconciler.compiler.payload.encodings import candidates, decode
+from reconciler.compiler.payload.codec import candidates, decode
 from reconciler.compiler.recipe import BuildTarget, File, Recipe
 from reconciler.compiler.sandbox import BuildJob, run_job
-from reconciler.compiler.store import ArtifactStore
 from reconciler.compiler.tflite.network_pack import build_network
 from reconciler.model import TrainSpec
 
@@ -32,7 +33,7 @@ TARGET = BuildTarget("bench", "cortex-m4", 1 << 16, 1 << 15, ("TREE_ENSEMBLE",))
 
 
 def windows(rng: np.random.Generator, count: int, *, odd: int = 0) -> np.ndarray:
-    """Three correlated features; odd windows lie two to four times as far out."""
+    """Return windows of three correlated features; anomalies are two to four times as far from the mean."""
     mix = np.array([[1.0, 0.4, 0.2], [0.0, 0.8, 0.3], [0.0, 0.0, 0.6]])
     rows = np.asarray(rng.normal(0, 1, (count, 3)) @ mix)
     rows[:odd] *= rng.uniform(2.0, 4.0, (odd, 1))
@@ -40,26 +41,26 @@ def windows(rng: np.random.Generator, count: int, *, odd: int = 0) -> np.ndarray
 
 
 def forests() -> None:
-    """Sizes at no changed decision, and at few."""
+    """Print the sizes of forests, and how many decisions quantization changes."""
     rng = np.random.default_rng(20261121)
-    table = Table(("a", "b", "c"), windows(rng, 2000))
-    judged = windows(rng, WINDOWS, odd=WINDOWS // 20)
+    dataset = Dataset(("a", "b", "c"), windows(rng, 2000))
+    evaluated = windows(rng, WINDOWS, odd=WINDOWS // 20)
     for trees in (10, 50):
         for scheme in ("int16", "int8"):
             train = TrainSpec("isolation-forest", trees, 100, 7)
-            grown = grow(table, train, scheme=scheme, parameters={"threshold": THRESHOLD})
-            theirs = score_of(grown, grown.exact_sums(judged)) > THRESHOLD
-            ours = grown.device_sums(judged)[:, 0] < grown.limit()
-            best = candidates(grown.data)[0]
+            trained = train_forest(dataset, train, scheme=scheme, parameters={"threshold": THRESHOLD})
+            exact = anomaly_scores(trained, trained.exact_sums(evaluated)) > THRESHOLD
+            device = trained.device_sums(evaluated)[:, 0] < trained.limit()
+            best = candidates(trained.data)[0]
             name = f"forest_{trees}_{scheme}"
-            print(f"{name}_nodes={sum(len(tree.left) for tree in grown.exact.trees)}")
-            print(f"{name}_bytes={len(grown.data)}")
+            print(f"{name}_nodes={sum(len(tree.left) for tree in trained.exact.trees)}")
+            print(f"{name}_bytes={len(trained.data)}")
             print(f"{name}_smallest_bytes={len(best.data)}  # {best.encoding.name.lower()}")
-            print(f"{name}_changed_decisions={int((ours != theirs).sum())}  # of {WINDOWS}")
+            print(f"{name}_changed_decisions={int((device != exact).sum())}  # of {WINDOWS}")
 
 
 def deltas() -> None:
-    """A network of keyword-spotting size before and after retraining."""
+    """Print the payload sizes of a network for keyword spotting after retraining."""
     old = build_network(keyword_spotting()).data
     print(f"network_bytes={len(old)}")
     pack = disassemble(old)
@@ -71,7 +72,7 @@ def deltas() -> None:
         }
         for payload in found.values():
             if decode(payload, len(new), old) != new:
-                raise AssertionError("a payload does not give the pack back")
+                raise AssertionError("a payload does not decode to the pack")
         print(f"retrained_{percent}_raw_bytes={len(new)}")
         print(f"retrained_{percent}_heatshrink_bytes={len(found['heatshrink'].data)}")
         print(f"retrained_{percent}_compressed_bytes={min(len(found[form].data) for form in ('heatshrink', 'patch'))}")
@@ -79,7 +80,7 @@ def deltas() -> None:
 
 
 def retrained(pack: Pack, share: float) -> bytes:
-    """Move a share of the weights by a little, as more epochs do; golden outputs change altogether."""
+    """Move a share of the weights a little, as more epochs would; all golden outputs change."""
     rng = np.random.default_rng(int(1000 * share))
     weights = np.frombuffer(pack.section(SectionId.WEIGHTS), np.int8).astype(np.int64)
     changed = rng.choice(len(weights), int(share * len(weights)), replace=False)
@@ -92,7 +93,7 @@ def retrained(pack: Pack, share: float) -> bytes:
 
 
 def cached() -> None:
-    """Time to an artifact that exists, in a fresh process's own clock, and what that process imported."""
+    """Print the time to look up an artifact in a new process, and which packages that process imported."""
     rng = np.random.default_rng(1)
     lines = ["a,b,c", *(",".join(f"{v:.3f}" for v in row) for row in windows(rng, 300))]
     data = ("\n".join(lines) + "\n").encode()
@@ -105,11 +106,11 @@ def cached() -> None:
             "import sys, time; from pathlib import Path\n"
             "from reconciler.compiler.recipe import recipe_from_json\n"
             "from reconciler.compiler.service import BuildService\n"
-            "from reconciler.compiler.store import Store\n"
+            "from reconciler.compiler.artifact_store import ArtifactStore\n"
             "folder = sys.argv[1]\n"
             "began = time.perf_counter()\n"
             "recipe = recipe_from_json((Path(folder) / 'recipe.json').read_bytes())\n"
-            "assert BuildService(Store(folder)).cached(recipe)\n"
+            "assert BuildService(ArtifactStore(folder)).cached(recipe)\n"
             "print(f'build_cached_ms={1000 * (time.perf_counter() - began):.1f}')\n"
             "print(f'build_cached_imports_tensorflow={int(\"tensorflow\" in sys.modules)}')\n"
         )

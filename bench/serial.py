@@ -21,18 +21,18 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.serial_peers import forest_json, serial_transfer_s, zmodem_overhead_percent
-from reconciler.compiler.evaluation.datasets import Table
-from reconciler.compiler.forest.training import grow
-from reconciler.compiler.pack.pack_format import ElementType
-from reconciler.compiler.pack.threshold import build_threshold
-from reconciler.compiler.payload.encodings import smallest
+from reconciler.compiler.datasets import Dataset
+from reconciler.compiler.forest.training import train_forest
+from reconciler.compiler.pack.io_section import ElementType
+from reconciler.compiler.payload.codec import smallest
+from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
 from reconciler.devices.conversation import Answered, Confirmed, Outcome
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import DeviceReport
 from reconciler.devices.serial_link import SerialLink
 from reconciler.devices.session import LinkSession
 from reconciler.devices.simulated_line import SimulatedLine, run_simulated
-from reconciler.devices.transfer import Effort, TransferJob
+from reconciler.devices.transfer import TransferCost, TransferJob
 from reconciler.model import DeviceId, TrainSpec
 from signing import delegation, envelope
 from signing.keys import FileKey
@@ -58,7 +58,7 @@ class Run:
     """What one update cost."""
 
     took_s: float
-    effort: Effort
+    effort: TransferCost
     sent_bytes: int
     heard_bytes: int
 
@@ -66,7 +66,7 @@ class Run:
 def forest_pack(trees: int) -> bytes:
     """Grow an isolation forest as in FACTS: three features, 100 samples a tree, thresholds of 8 bits."""
     train = TrainSpec(method="isolation-forest", trees=trees, samples=100, seed=1)
-    return grow(Table(("x", "y", "z"), ROWS), train, scheme="int8", parameters={}).data
+    return train_forest(Dataset(("x", "y", "z"), ROWS), train, scheme="int8", parameters={}).data
 
 
 def incompressible_pack(size: int) -> bytes:
@@ -75,7 +75,7 @@ def incompressible_pack(size: int) -> bytes:
     inputs = size // (1 + GOLDEN_VECTORS)
     weights = [noise.randrange(-127, 128) for _ in range(inputs)]
     golden = [[noise.randrange(-128, 128) for _ in range(inputs)] for _ in range(GOLDEN_VECTORS)]
-    return build_threshold(weights, threshold=1000, element=ElementType.INT8, inputs=golden)
+    return build_threshold_pack(weights, threshold=1000, element=ElementType.INT8, inputs=golden)
 
 
 def fixed_key(name: str) -> FileKey:
@@ -120,12 +120,12 @@ class Workbench:
 
     async def _one(self, fleet: LinkSession, line: SimulatedLine, agent: HostAgent, pack: bytes) -> Run:
         loop = asyncio.get_running_loop()
-        asked_s, sent, heard = loop.time(), line.sent_bytes, line.heard_bytes
+        asked_s, sent, heard = loop.time(), line.sent_bytes, line.received_bytes
         report = _report(await fleet.ask(NODE, ReportKind.REPORT))
         outcome, effort = await fleet.update(self._job(fleet, report, pack))
         if not isinstance(outcome, Confirmed) or agent.running() != hashlib.sha256(pack).digest():
             raise SystemExit(f"the update ended in {outcome}")
-        return Run(loop.time() - asked_s, effort, line.sent_bytes - sent, line.heard_bytes - heard)
+        return Run(loop.time() - asked_s, effort, line.sent_bytes - sent, line.received_bytes - heard)
 
     def _job(self, fleet: LinkSession, report: DeviceReport, pack: bytes) -> TransferJob:
         digest16 = hashlib.sha256(pack).digest()[:16]
@@ -183,7 +183,7 @@ def main() -> None:
         print_noisy(
             f"ber5e5{name}", [overhead_percent(run, size) for run in noisy_runs(workbench, [starter, large], reports)]
         )
-    framing = noisy_runs(workbench, [starter, large], REPORTS, strike_framing=True)
+    framing = noisy_runs(workbench, [starter, large], REPORTS, framing_errors=True)
     print_noisy("ber5e5_in_service_with_framing_errors", [overhead_percent(run, size) for run in framing])
 
 
@@ -197,9 +197,9 @@ def print_peers(large: bytes) -> None:
         print(f"peer_zmodem_{name}_percent={zmodem_overhead_percent(large, BAUD, TURNAROUND_S, rate):.1f}")
 
 
-def noisy_runs(workbench: Workbench, packs: list[bytes], reports: int, *, strike_framing: bool = False) -> list[Run]:
+def noisy_runs(workbench: Workbench, packs: list[bytes], reports: int, *, framing_errors: bool = False) -> list[Run]:
     """Run the last of the updates once for each seed."""
-    noise = {"bit_error_rate": BIT_ERROR_RATE, "strike_framing": strike_framing}
+    noise = {"bit_error_rate": BIT_ERROR_RATE, "framing_errors": framing_errors}
     return [workbench.run(packs, reports=reports, seed=seed, **noise)[-1] for seed in SEEDS]
 
 

@@ -9,7 +9,7 @@ import time
 from signing import keys
 from signing.delegation import Delegation, delegate
 from signing.envelope import MAX_VALUES, UINT32_MAX, ConfigureOrder, InstallOrder, make
-from signing.names import EngineContract, target
+from signing.identifiers import EngineContract, target
 from signing.verify import DeviceState, verify
 
 DEVICES = 10_000

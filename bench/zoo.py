@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks of the sizes that people run on microcontrollers, as `.tflite` files, without TensorFlow.
+"""Networks of the sizes that run on microcontrollers, as `.tflite` files, built without TensorFlow.
 
-Weights are drawn from a seed; scales are set so that activations fill their range, as after calibration.
-They compute nothing useful, at exactly the cost of networks that do.
+Their weights are random, from a seed. Their scales let activations fill their range, as after calibration.
+They compute nothing useful, but cost exactly as much as networks that do.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tests.compiler.flatbuilder import Model
+from tests.compiler.tflite_builder import Model
 
 RELU = 1
 

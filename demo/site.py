@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from demo.authority import make_keys, root_key
 from demo.world import FLEET, GATEWAY, TINYFLEET, VDEV, NotObservedError, Running, World, document, threshold_model
-from reconciler.compiler.pack.threshold_json import threshold_pack
+from reconciler.compiler.threshold.threshold_json import threshold_pack_from_json
 from reconciler.devices.flash_image import Identity, provisioned_region
-from signing import names
+from signing import identifiers
 from signing.keys import read_public_key
 
 LINE = "/dev/line"  # in Git; gateway.toml says what it is on this machine
@@ -57,7 +57,7 @@ class Site:
         """Make keys, devices and the repository; nothing runs yet."""
         make_keys(self.world)
         (self.world.folder / "images").mkdir()
-        baked = threshold_pack(BAKED)
+        baked = threshold_pack_from_json(BAKED)
         for number, device in enumerate(self.devices, start=1):
             address = number if isinstance(self.link, SerialLine) else 0
             self._public_keys[device] = self._provision(device, address, baked)
@@ -121,7 +121,7 @@ class Site:
 
     def _provision(self, device: str, address: int, baked: bytes) -> str:
         """Make a device's first flash content; returns its public key for the fleet repository."""
-        target = names.target(FLEET, device, names.EngineContract(pack_format=1, operators=OPERATORS))
+        target = identifiers.target(FLEET, device, identifiers.EngineContract(pack_format=1, operators=OPERATORS))
         seed = os.urandom(32)
         identity = Identity(
             vendor=target.vendor,

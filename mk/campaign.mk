@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-# What tries to break the device agent: power cuts, bugs seeded to see that they would be found, and fuzzers (docs/testing-firmware.md).
+# Attempts to break the device agent: power cuts, seeded bugs and fuzzers (docs/testing-firmware.md).
 SECONDS ?= 60
 
 .PHONY: powercut fuzz
-powercut: setup ## cut the power at every flash operation, and find all bugs seeded on purpose; prints cuts= torn= recoveries= bricks= resent_blocks_max= seeded_found= seconds=
+powercut: setup ## cut the power at every flash operation, and find all seeded bugs; prints cuts= torn= recoveries= bricks= resent_blocks_max= seeded_found= seconds=
 	$(PY) -m firmware.powercut
 
 fuzz: setup ## fuzz frames, messages, envelopes, packs, patches and heatshrink for SECONDS each (60); prints executions per target

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 .PHONY: bench-pack pack-vectors
-bench-pack: setup ## bytes of packs, of deltas, and the time to an artifact that exists
+bench-pack: setup ## sizes of packs and patches, and the time to look up an artifact that exists
 	$(PY) -m bench.pack
 
-pack-vectors: setup ## write tests/vectors/pack.json and patch.json anew
+pack-vectors: setup ## rewrite tests/vectors/pack.json and patch.json
 	$(PY) -m tests.compiler.make_vectors
 
 .PHONY: fuzz-compiler
-fuzz-compiler: setup ## thousands of random networks against the oracle, and of spoiled packs against the checker
-	TINYFLEET_EXAMPLES=1500 $(PY) -m tools.explore --rounds 1 --workers 2 tests/compiler/test_network_exact.py tests/compiler/test_checker.py
-	TF_CPP_MIN_LOG_LEVEL=3 $(PY) -m tests.compiler.random_keras 200
+fuzz-compiler: setup ## compare thousands of random networks with the oracle, and damaged packs with the checker
+	TINYFLEET_EXAMPLES=1500 $(PY) -m tools.explore --rounds 1 --workers 2 tests/compiler/test_network_exactness.py tests/compiler/test_checker.py
+	TF_CPP_MIN_LOG_LEVEL=3 $(PY) -m tests.compiler.random_keras_models 200

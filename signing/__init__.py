@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keys, delegation, envelopes, reports and certificates; usable alone, no network."""
+"""Keys, delegations, envelopes, reports and certificates. The package works on its own and opens no network."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The broker's configuration, from the templates in systemd/: who may use which topics (protocol.md, section 4)."""
+"""Generates the MQTT broker's configuration and access list from the templates in systemd/ (protocol.md, section 4)."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ CONFIGURATION, ACCESS = "tinyfleet.conf", "tinyfleet.acl"
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Where the broker listens, and where its files lie there."""
+    """The address that the broker listens on, and the folder with its files on that machine."""
 
     folder: PurePath
     broker: Subject
     port: int
-    address: str = ""  # empty: all of the machine
+    address: str = ""  # empty: all addresses of the machine
 
 
 def configuration(template: str, listener: Listener) -> str:
-    """Fill in the template of the broker's configuration."""
+    """Fill in the template of the broker's configuration file."""
     folder = str(listener.folder)
-    for value in (folder, listener.address):  # both end up in a line of words
+    for value in (folder, listener.address):  # both become part of a line that the broker splits at spaces
         if any(character.isspace() for character in value):
-            raise KeyStoreError(f"the broker's configuration can't name {value!r}: it has a space in it")
-    where = f"{listener.port} {listener.address}".rstrip()
-    return Template(template).substitute(listener=where, folder=folder, broker=listener.broker.name)
+            raise KeyStoreError(f"{value!r} has a space in it, which the broker's configuration can't express")
+    address = f"{listener.port} {listener.address}".rstrip()
+    return Template(template).substitute(listener=address, folder=folder, broker=listener.broker.name)
 
 
 def access(template: str, fleet: str, gateways: Iterable[str]) -> str:
-    """Fill in the template of the list of rights."""
+    """Fill in the template of the access control list."""
     if not NAME.fullmatch(fleet):
-        raise KeyStoreError(f"{fleet!r} can't be the name of a fleet")
-    blocks = [_rights(fleet, name) for name in gateways]
+        raise KeyStoreError(f"{fleet!r} is not a valid fleet name")
+    blocks = [_gateway_rights(fleet, name) for name in gateways]
     return Template(template).substitute(fleet=fleet, gateways="\n".join(blocks))
 
 
-def _rights(fleet: str, gateway: str) -> str:
+def _gateway_rights(fleet: str, gateway: str) -> str:
     user = Subject(Role.GATEWAY, gateway).common_name
     base = f"tinyfleet/{fleet}"
     lines = (

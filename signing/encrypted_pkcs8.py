@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Passphrase-encrypted PKCS#8 with scrypt.
 
-The library's own encryption derives the key with 2,048 rounds of PBKDF2, which a stolen root key file must
-not hang on. This writes PBES2 with scrypt (RFC 7914) at N = 2^14, r = 8, p = 5: 16 MiB and five passes a guess,
-within what OpenSSL reads by default, so `openssl pkey -in root.key` goes on working.
+The library's own encryption derives the key with 2,048 rounds of PBKDF2, which is too weak for a root key file that
+might be stolen. This module writes PBES2 with scrypt (RFC 7914) at N = 2^14, r = 8, p = 5: each guess costs 16 MiB
+and five passes. OpenSSL reads these parameters by default, so `openssl pkey -in root.key` still works.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SHORT_LENGTH_LIMIT = 128
 
 
 def encrypted_pem(key: Ed25519PrivateKey | EllipticCurvePrivateKey, passphrase: bytes) -> bytes:
-    """Encrypt a private key for a file."""
+    """Encrypt a private key and return it as PEM."""
     plain = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     salt, iv = secrets.token_bytes(SALT_BYTES), secrets.token_bytes(BLOCK_BITS // 8)
     secret = Scrypt(salt=salt, length=KEY_BYTES, n=COST, r=BLOCK_SIZE, p=PASSES).derive(passphrase)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Making envelopes: what the gateway signs for one device (docs/specs/envelope.md section 2)."""
+"""Makes envelopes: the signed SUIT manifest with an order for one device (docs/specs/envelope.md section 2)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from signing import cose
 from signing.cbor import INT32_MAX, encode
 from signing.cose import SigningKey
-from signing.names import EnvelopeTarget
-from signing.verdict import RefusedError, VerificationCode
+from signing.identifiers import EnvelopeTarget
+from signing.verification_error import VerificationCode, VerificationError
 
 ENVELOPE_TAG = 107
 MAX_ENVELOPE_BYTES = 512
@@ -25,7 +25,7 @@ MATCH = encode([3, REPORT_ALWAYS])
 
 @dataclass(frozen=True, slots=True)
 class InstallOrder:
-    """Run this pack."""
+    """Install and run this pack."""
 
     sequence: int
     digest: bytes
@@ -34,7 +34,7 @@ class InstallOrder:
 
 @dataclass(frozen=True, slots=True)
 class ConfigureOrder:
-    """Set these parameters of this pack, and all others back to its defaults."""
+    """Set these parameters of this pack, and reset all others to the pack's defaults."""
 
     sequence: int
     digest: bytes
@@ -45,7 +45,7 @@ Order = InstallOrder | ConfigureOrder
 
 
 def make(signer: SigningKey, target: EnvelopeTarget, order: Order, delegation: bytes | None = None) -> bytes:
-    """Sign an order for one device; the delegation goes along when the device lacks it."""
+    """Sign an order for one device. Pass the delegation if the device does not hold it yet."""
     _check(order)
     manifest = encode(_install(target, order) if isinstance(order, InstallOrder) else _configure(target, order))
     digest = cose.digest_of(encode(manifest))
@@ -76,13 +76,13 @@ def _configure(target: EnvelopeTarget, order: ConfigureOrder) -> dict[int, objec
 
 
 def _check(order: Order) -> None:
-    """Refuse to sign what no device could accept."""
-    sound = 1 <= order.sequence <= UINT32_MAX
+    """Refuse to sign an order that no device could accept."""
+    valid = 1 <= order.sequence <= UINT32_MAX
     if isinstance(order, InstallOrder):
-        sound = sound and 1 <= order.size <= UINT32_MAX
+        valid = valid and 1 <= order.size <= UINT32_MAX
     else:
-        sound = sound and len(order.values) <= MAX_VALUES
-        sound = sound and all(0 <= index <= MAX_INDEX for index in order.values)
-        sound = sound and all(-1 - INT32_MAX <= value <= INT32_MAX for value in order.values.values())
-    if not sound:
-        raise RefusedError(VerificationCode.OUT_OF_RANGE, f"no device could accept {order}")
+        valid = valid and len(order.values) <= MAX_VALUES
+        valid = valid and all(0 <= index <= MAX_INDEX for index in order.values)
+        valid = valid and all(-1 - INT32_MAX <= value <= INT32_MAX for value in order.values.values())
+    if not valid:
+        raise VerificationError(VerificationCode.OUT_OF_RANGE, f"no device can accept {order}")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gateway's directory: private keys by their ids, and the delegation that says which one is in force.
+"""The gateway's key directory: private keys named by their ids, and the delegation that selects the active one.
 
-One rename of `delegation.cwt` switches from one key to the next, so a power cut during a rotation leaves the
-old pair or the new one.
+A single rename of `delegation.cwt` switches to the next key, so a power cut during a rotation leaves either the old
+pair or the new one.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from signing import cose, keys
-from signing.cbor import Reader
+from signing.cbor import CborReader
 from signing.cose import SigningKey
 from signing.delegation import Delegation, read_claims, read_delegation
+from signing.identifiers import key_id
 from signing.key_files import KeyStoreError, read_public, write_public
 from signing.keys import FileKey
-from signing.names import key_id
 from signing.private_key_pem import Passphrase
 
 DELEGATION = "delegation.cwt"
@@ -24,38 +24,38 @@ DELEGATION = "delegation.cwt"
 
 @dataclass(frozen=True, slots=True)
 class GatewayKey:
-    """All that a gateway needs to sign envelopes."""
+    """Everything that a gateway needs to sign envelopes."""
 
     signer: SigningKey
-    cwt: bytes  # goes along in an envelope when the device lacks it
+    cwt: bytes  # included in an envelope if the device does not hold it yet
     delegation: Delegation
 
 
 def new_key(directory: Path, passphrase: bytes | None) -> FileKey:
-    """Make a key beside those that are there; it counts once a delegation for it is installed."""
+    """Make a key next to the existing ones. It becomes active when its delegation is installed."""
     key = keys.generate()
     keys.save(key, _key_file(directory, key_id(key.public_key)), passphrase)
     return key
 
 
 def latest_key(directory: Path, passphrase: Passphrase) -> FileKey:
-    """The key that waits for its delegation, else the one in force."""
+    """Return the key that waits for its delegation, or the active key if none waits."""
     files = {path.name: path for path in directory.glob("gateway-*.key")}
     if (directory / DELEGATION).exists() and len(files) > 1:
         files.pop(_key_file(directory, _delegation(directory)[1].key_id).name, None)
     if len(files) != 1:
-        raise KeyStoreError(f"{directory} has {len(files)} keys that wait for a delegation, expected one")
+        raise KeyStoreError(f"{directory} has {len(files)} keys without a delegation, expected one")
     return keys.load(next(iter(files.values())), passphrase)
 
 
 def install(directory: Path, cwt: bytes, root_key: bytes, vendor: bytes) -> Delegation:
-    """Put a delegation in force, and forget the keys that it replaces."""
+    """Activate a delegation, and delete the keys that it replaces."""
     delegation = read_delegation(cwt, root_key)
     if delegation.vendor != vendor:
         raise KeyStoreError("the delegation is for another fleet")
     current = _key_file(directory, delegation.key_id)
     if not current.exists():
-        raise KeyStoreError(f"the delegation is for key {delegation.key_id.hex()}, which is not in {directory}")
+        raise KeyStoreError(f"the delegation is for key {delegation.key_id.hex()}, which {directory} does not hold")
     write_public(directory / DELEGATION, cwt)
     for path in directory.glob("gateway-*.key"):
         if path != current:
@@ -64,17 +64,17 @@ def install(directory: Path, cwt: bytes, root_key: bytes, vendor: bytes) -> Dele
 
 
 def load(directory: Path, passphrase: Passphrase) -> GatewayKey:
-    """Load the delegation in force and its key."""
+    """Load the active delegation and its key."""
     cwt, delegation = _delegation(directory)
     signer = keys.load(_key_file(directory, delegation.key_id), passphrase)
     if signer.public_key != delegation.gateway_key:
-        raise KeyStoreError(f"{directory} holds another key than its delegation names")
+        raise KeyStoreError(f"the key in {directory} is not the one that its delegation names")
     return GatewayKey(signer, cwt, delegation)
 
 
 def _delegation(directory: Path) -> tuple[bytes, Delegation]:
     cwt = read_public(directory / DELEGATION)
-    return cwt, read_claims(cose.read(Reader(cwt), cose.SIGN1_TAG).payload)
+    return cwt, read_claims(cose.read(CborReader(cwt), cose.SIGN1_TAG).payload)
 
 
 def _key_file(directory: Path, kid: bytes) -> Path:

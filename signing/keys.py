@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ed25519 keys in files, behind the `Signer` protocol so that a TPM or a token can take their place."""
+"""Ed25519 keys in files, behind the `SigningKey` protocol so that a TPM or a token can replace them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from signing import private_key_pem
 from signing.cose import PUBLIC_KEY_BYTES
+from signing.identifiers import key_id
 from signing.key_files import KeyStoreError, read_public
-from signing.names import key_id
 from signing.private_key_pem import Passphrase
 
 
 class FileKey:
-    """A private key that was read from a file. It shows its name and never itself."""
+    """A private key that was read from a file. Its repr shows the key id and never the key."""
 
     __slots__ = ("_private", "_public_key")
 
@@ -28,32 +28,32 @@ class FileKey:
 
     @property
     def public_key(self) -> bytes:
-        """The 32 bytes of the public key."""
+        """The public key, 32 bytes."""
         return self._public_key
 
     def sign(self, message: bytes) -> bytes:
-        """Return the 64 bytes of the signature."""
+        """Return the signature, 64 bytes."""
         return self._private.sign(message)
 
     def __repr__(self) -> str:
         return f"<private key {key_id(self._public_key).hex()}>"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a private key is not passed on")
+        raise TypeError("a private key can't be pickled")
 
 
 def generate() -> FileKey:
-    """Make a new key, not yet in any file."""
+    """Generate a key. It is not saved yet."""
     return FileKey(Ed25519PrivateKey.generate())
 
 
 def save(key: FileKey, path: Path, passphrase: bytes | None) -> None:
-    """Keep a key in a new file of mode 0600, encrypted when there is a passphrase."""
-    private_key_pem.save(key._private, path, passphrase)  # noqa: SLF001 - the one place where a key leaves its object
+    """Save a key to a new file of mode 0600, encrypted if a passphrase is given."""
+    private_key_pem.save(key._private, path, passphrase)  # noqa: SLF001 - the only place where a key leaves its object
 
 
 def load(path: Path, passphrase: Passphrase) -> FileKey:
-    """Read a key; the passphrase is asked for only when it is encrypted."""
+    """Load a key. The passphrase is requested only if the file is encrypted."""
     private = private_key_pem.load(path, passphrase)
     if not isinstance(private, Ed25519PrivateKey):
         raise KeyStoreError(f"{path} is not an Ed25519 key")
@@ -61,13 +61,13 @@ def load(path: Path, passphrase: Passphrase) -> FileKey:
 
 
 def public_pem(public_key: bytes) -> bytes:
-    """Write a public key as PEM."""
+    """Return a public key as PEM."""
     key = Ed25519PublicKey.from_public_bytes(public_key)
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def public_header(public_key: bytes) -> bytes:
-    """Write the root's public key as a C header, for firmware that has it compiled in."""
+    """Return the root's public key as a C header, for firmware that compiles it in."""
     octets = [f"0x{octet:02x}" for octet in public_key]
     rows = [", ".join(octets[at : at + 8]) for at in range(0, PUBLIC_KEY_BYTES, 8)]
     lines = [
@@ -85,7 +85,7 @@ def public_header(public_key: bytes) -> bytes:
 
 
 def read_public_key(path: Path) -> bytes:
-    """Read a public key from PEM or from 64 hexadecimal digits."""
+    """Read a public key from a file with PEM or 64 hexadecimal digits."""
     data = read_public(path)
     try:
         if data.startswith(b"-----BEGIN PUBLIC KEY-----"):
@@ -97,5 +97,5 @@ def read_public_key(path: Path) -> bytes:
             if len(raw) == PUBLIC_KEY_BYTES:
                 return raw
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise KeyStoreError(f"{path} is no public key") from error
-    raise KeyStoreError(f"{path} is no Ed25519 public key")
+        raise KeyStoreError(f"{path} is not a public key") from error
+    raise KeyStoreError(f"{path} is not an Ed25519 public key")

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading the manifest of an envelope whose signature has been checked: step V15, in one line from start to end."""
+"""Reads the SUIT manifest of an envelope whose signature is already verified: step V15, in a single pass."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from signing import cose
-from signing.cbor import MAP, Reader
+from signing.cbor import MAP, CborReader
 from signing.envelope import (
     MAX_INDEX,
     MAX_VALUES,
@@ -18,8 +18,8 @@ from signing.envelope import (
     InstallOrder,
     Order,
 )
-from signing.names import UUID_BYTES
-from signing.verdict import VerificationCode, require
+from signing.identifiers import UUID_BYTES
+from signing.verification_error import VerificationCode, require
 
 INSTALL_KEYS, CONFIGURE_KEYS = 5, 4
 VALIDATE, INSTALL = 7, 20
@@ -27,7 +27,7 @@ VALIDATE, INSTALL = 7, 20
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What the manifest says; `configure` names neither vendor nor class."""
+    """The content of a manifest. A configure order names neither vendor nor class."""
 
     order: Order
     device: bytes
@@ -36,16 +36,16 @@ class Manifest:
 
 
 def read_manifest(data: bytes) -> Manifest:
-    """Read a whole manifest; its number of keys tells which of the two it is."""
-    reader = Reader(data)
+    """Read a whole manifest. The number of keys distinguishes the two kinds of order."""
+    reader = CborReader(data)
     read = _read_install if reader.count_of(MAP, (CONFIGURE_KEYS, INSTALL_KEYS)) == INSTALL_KEYS else _read_configure
     reader.constants(1, 1, 2)
-    sequence = reader.uint(UINT32_MAX, smallest=1)
+    sequence = reader.uint(UINT32_MAX, minimum=1)
     reader.constants(3)
     return read(reader, sequence)
 
 
-def _read_install(reader: Reader, sequence: int) -> Manifest:
+def _read_install(reader: CborReader, sequence: int) -> Manifest:
     common, shared = _read_common(reader, MODEL)
     shared.array(8)
     shared.constants(20)
@@ -57,7 +57,7 @@ def _read_install(reader: Reader, sequence: int) -> Manifest:
     shared.constants(3)
     digest = cose.read_digest(shared.inner())
     shared.constants(14)
-    size = shared.uint(UINT32_MAX, smallest=1)
+    size = shared.uint(UINT32_MAX, minimum=1)
     shared.constants(24)
     device = shared.byte_string(UUID_BYTES)
     shared.constants(1, REPORT_ALWAYS, 2, REPORT_ALWAYS, 24, REPORT_ALWAYS)
@@ -73,7 +73,7 @@ def _read_install(reader: Reader, sequence: int) -> Manifest:
     return Manifest(InstallOrder(sequence, digest, size), device, vendor, klass)
 
 
-def _read_configure(reader: Reader, sequence: int) -> Manifest:
+def _read_configure(reader: CborReader, sequence: int) -> Manifest:
     common, shared = _read_common(reader, MODEL, PARAMETERS)
     shared.array(6)
     shared.constants(12, 0, 20)
@@ -98,8 +98,8 @@ def _read_configure(reader: Reader, sequence: int) -> Manifest:
     return Manifest(ConfigureOrder(sequence, digest, values), device)
 
 
-def _read_common(reader: Reader, *components: list[bytes]) -> tuple[Reader, Reader]:
-    """Read up to the shared sequence; the caller reads on in both."""
+def _read_common(reader: CborReader, *components: list[bytes]) -> tuple[CborReader, CborReader]:
+    """Read up to the shared sequence; the caller continues in both readers."""
     common = reader.inner()
     common.map(2)
     common.constants(2)
@@ -112,8 +112,8 @@ def _read_common(reader: Reader, *components: list[bytes]) -> tuple[Reader, Read
     return common, common.inner()
 
 
-def _read_values(reader: Reader) -> dict[int, int]:
-    """Read parameter values; the only map whose keys are free."""
+def _read_values(reader: CborReader) -> dict[int, int]:
+    """Read the parameter values, the only map whose keys are not fixed."""
     values: dict[int, int] = {}
     count = reader.count(MAP)
     require(count <= MAX_VALUES, VerificationCode.OUT_OF_RANGE, f"{count} values")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a passphrase may come from: a private file or an open file descriptor. Never the command line."""
+"""Reads a passphrase from a private file or an open file descriptor, never from the command line."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 
 from signing.key_files import KeyStoreError, read_private
 
-LARGEST_PASSPHRASE = 4096
+MAX_PASSPHRASE_BYTES = 4096
 
 
 def from_file(path: Path) -> bytes:
-    """Read the first line of a file that nobody else may touch."""
+    """Read the first line of a file that only its owner can access."""
     return _first_line(read_private(path), str(path))
 
 
 def from_descriptor(descriptor: int) -> bytes:
-    """Read the first line from a descriptor that the caller's parent opened."""
+    """Read the first line from a descriptor that the parent process opened."""
     try:
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return _first_line(file.readline(LARGEST_PASSPHRASE), f"descriptor {descriptor}")
+            return _first_line(file.readline(MAX_PASSPHRASE_BYTES), f"descriptor {descriptor}")
     except OSError as error:
         raise KeyStoreError(f"can't read descriptor {descriptor}: {error.strerror}") from error
 

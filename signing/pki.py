@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""X.509 for MQTT: what the fleet's certificates say (docs/pki.md).
+"""X.509 certificates for MQTT: their content, and how they are signed (docs/pki.md).
 
-One authority per fleet, and below it the broker, the gateways and the devices. The broker takes the common name for
-the user's name, and the user's name for a part of the topics, so a common name is a device's name and nothing else, or
-begins with a mark that no device's name can have. Nothing here reads a clock or a file.
+Each fleet has one certificate authority, which certifies the broker, the gateways and the devices. The broker uses the
+common name as the user name, and the user name as one level of the topics. Therefore a common name is either exactly
+a device's name, or starts with a prefix that no device name can have. This module reads neither a clock nor a file.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from signing.key_files import KeyStoreError
 from signing.pki_keys import PrivateKey, digest_for
 
-NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # of fleets, gateways and devices: schemas/
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # of fleets, gateways and devices, as in schemas/
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,62}[A-Za-z0-9])?")
-GATEWAY_MARK = "@"
-CLOCKS_DIFFER = timedelta(hours=1)  # a certificate counts from a little before it was made
+GATEWAY_PREFIX = "@"
+CLOCK_SKEW = timedelta(hours=1)  # a certificate is valid from a little before it was made
 
 PublicKey = EllipticCurvePublicKey | Ed25519PublicKey
 
 
 class Role(StrEnum):
-    """What the holder of a certificate is."""
+    """The role of a certificate's holder."""
 
     BROKER = "broker"
     GATEWAY = "gateway"
@@ -41,96 +41,98 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom a certificate is for; `hosts` are the further names and addresses of a broker."""
+    """The holder of a certificate; `hosts` are additional names and addresses of a broker."""
 
     role: Role
     name: str
     hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse names that could reach into topics or configuration files of others."""
+        """Reject names that could inject into topics or configuration files."""
         names = (self.name, *self.hosts)
         pattern = HOST if self.role is Role.BROKER else NAME
         if self.hosts and self.role is not Role.BROKER:
-            raise KeyStoreError("only a broker has hosts")
+            raise KeyStoreError("only a broker can have hosts")
         for name in names:
             if not pattern.fullmatch(name):
-                raise KeyStoreError(f"{name!r} can't be the name of a {self.role.value}")
+                raise KeyStoreError(f"{name!r} is not a valid {self.role.value} name")
 
     @property
     def common_name(self) -> str:
-        """What the broker knows the holder by."""
-        return f"{GATEWAY_MARK}{self.name}" if self.role is Role.GATEWAY else self.name
+        """The common name, which the broker uses as the user name."""
+        return f"{GATEWAY_PREFIX}{self.name}" if self.role is Role.GATEWAY else self.name
 
     def __str__(self) -> str:
         return f"{self.role.value} {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
-class Authority:
-    """The fleet's certificate and the key to it."""
+class CertificateAuthority:
+    """The certificate of the fleet's authority, and its private key."""
 
     certificate: x509.Certificate
     key: PrivateKey
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
-    """From when on, and for how long."""
+class ValidityPeriod:
+    """When a certificate starts to be valid, and for how long."""
 
     now: datetime
     days: int
 
     @property
     def end(self) -> datetime:
-        """The last moment."""
+        """The end of the period."""
         return self.now + timedelta(days=self.days)
 
 
-def make_authority(fleet: str, key: PrivateKey, term: Term) -> Authority:
-    """Make the fleet's authority; it can't make others below itself."""
+def make_authority(fleet: str, key: PrivateKey, validity: ValidityPeriod) -> CertificateAuthority:
+    """Make the fleet's certificate authority. It can't certify subordinate authorities."""
     if not NAME.fullmatch(fleet):
-        raise KeyStoreError(f"{fleet!r} can't be the name of a fleet")
-    name = _distinguished(fleet, "MQTT authority")
+        raise KeyStoreError(f"{fleet!r} is not a valid fleet name")
+    name = _distinguished_name(fleet, "MQTT authority")
     public_key = key.public_key()
-    usage = _usage(signs_certificates=True)
-    builder = _begun(name, name, public_key, term.now, term.end)
+    usage = _key_usage(signs_certificates=True)
+    builder = _builder(name, name, public_key, validity.now, validity.end)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(usage, critical=True)
-    return Authority(builder.sign(key, digest_for(key)), key)
+    return CertificateAuthority(builder.sign(key, digest_for(key)), key)
 
 
-def certify(authority: Authority, public_key: PublicKey, subject: Subject, term: Term) -> x509.Certificate:
-    """Say that a key belongs to a broker, a gateway or a device; never for longer than the authority lasts."""
+def certify(
+    authority: CertificateAuthority, public_key: PublicKey, subject: Subject, validity: ValidityPeriod
+) -> x509.Certificate:
+    """Certify the key of a broker, a gateway or a device, at most until the authority expires."""
     issuer = authority.certificate
-    end = min(term.end, issuer.not_valid_after_utc)
-    if end <= term.now:
-        raise KeyStoreError("the authority has expired: make a new one, and all certificates anew")
-    name = _distinguished(fleet_of(issuer), subject.common_name)
+    end = min(validity.end, issuer.not_valid_after_utc)
+    if end <= validity.now:
+        raise KeyStoreError("the authority has expired: make a new one, and reissue all certificates")
+    name = _distinguished_name(fleet_of(issuer), subject.common_name)
     broker = subject.role is Role.BROKER
     purpose = ExtendedKeyUsageOID.SERVER_AUTH if broker else ExtendedKeyUsageOID.CLIENT_AUTH
-    builder = _begun(name, issuer.subject, public_key, term.now, end)
+    builder = _builder(name, issuer.subject, public_key, validity.now, end)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    builder = builder.add_extension(_usage(signs_certificates=False), critical=True)
+    builder = builder.add_extension(_key_usage(signs_certificates=False), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=True)
     identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    known_by = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
-    builder = builder.add_extension(known_by, critical=False)
+    issuer_key = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
+    builder = builder.add_extension(issuer_key, critical=False)
     if broker:
-        hosts = [_general(host) for host in dict.fromkeys((subject.name, *subject.hosts))]
+        hosts = [_general_name(host) for host in dict.fromkeys((subject.name, *subject.hosts))]
         builder = builder.add_extension(x509.SubjectAlternativeName(hosts), critical=False)
     return builder.sign(authority.key, digest_for(authority.key))
 
 
-def revocations(
-    authority: Authority, revoked: Iterable[x509.RevokedCertificate], number: int, term: Term
+def make_crl(
+    authority: CertificateAuthority, revoked: Iterable[x509.RevokedCertificate], number: int, validity: ValidityPeriod
 ) -> x509.CertificateRevocationList:
-    """Make the list of what no longer counts; the broker asks for a new one when its time is over."""
+    """Make the certificate revocation list. The broker rejects everyone once the list has expired."""
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(authority.certificate.subject)
-        .last_update(term.now - CLOCKS_DIFFER)
-        .next_update(term.end)
+        .last_update(validity.now - CLOCK_SKEW)
+        .next_update(validity.end)
         .add_extension(x509.CRLNumber(number), critical=False)
     )
     for entry in revoked:
@@ -139,31 +141,31 @@ def revocations(
 
 
 def subject_of(certificate: x509.Certificate) -> Subject:
-    """Read whom a certificate of ours is for."""
+    """Read the subject of a certificate that a fleet's authority issued."""
     (common,) = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     name = str(common.value)
     purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     if ExtendedKeyUsageOID.SERVER_AUTH in purposes:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         return Subject(Role.BROKER, name, tuple(str(host.value) for host in names if str(host.value) != name))
-    if name.startswith(GATEWAY_MARK):
-        return Subject(Role.GATEWAY, name.removeprefix(GATEWAY_MARK))
+    if name.startswith(GATEWAY_PREFIX):
+        return Subject(Role.GATEWAY, name.removeprefix(GATEWAY_PREFIX))
     return Subject(Role.DEVICE, name)
 
 
 def fleet_of(certificate: x509.Certificate) -> str:
-    """Read which fleet a certificate is of."""
+    """Read the fleet of a certificate."""
     (organization,) = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     return str(organization.value)
 
 
-def _distinguished(fleet: str, common_name: str) -> x509.Name:
+def _distinguished_name(fleet: str, common_name: str) -> x509.Name:
     return x509.Name(
         [x509.NameAttribute(NameOID.ORGANIZATION_NAME, fleet), x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
     )
 
 
-def _begun(
+def _builder(
     subject: x509.Name, issuer: x509.Name, public_key: PublicKey, now: datetime, end: datetime
 ) -> x509.CertificateBuilder:
     return (
@@ -172,13 +174,13 @@ def _begun(
         .issuer_name(issuer)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - CLOCKS_DIFFER)
+        .not_valid_before(now - CLOCK_SKEW)
         .not_valid_after(end)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     )
 
 
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
         key_cert_sign=signs_certificates,
@@ -192,7 +194,7 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _general(host: str) -> x509.GeneralName:
+def _general_name(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ip_address(host))
     except ValueError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How an authority and its certificates stand at a moment: what counts, what soon will not, and why."""
+"""Whether an authority's certificates and its revocation list are valid at a given time, and for how much longer."""
 
 from __future__ import annotations
 
@@ -16,72 +16,72 @@ from signing.pki_store import CertificateStore
 
 
 class CertificateValidity(StrEnum):
-    """What a certificate is worth."""
+    """The validity of a certificate."""
 
-    GOOD = "good"
-    ENDS_SOON = "ends soon"
+    VALID = "valid"
+    EXPIRES_SOON = "expires soon"
     EXPIRED = "expired"
     REVOKED = "revoked"
-    REPLACED = "replaced"  # a later one of the same name counts for longer
+    REPLACED = "replaced"  # a newer one for the same name is valid for longer
 
     @property
-    def wants_attention(self) -> bool:
-        """Whether somebody should do something about it."""
-        return self in {CertificateValidity.ENDS_SOON, CertificateValidity.EXPIRED}
+    def needs_attention(self) -> bool:
+        """Whether an operator should act on it."""
+        return self in {CertificateValidity.EXPIRES_SOON, CertificateValidity.EXPIRED}
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
-    """One certificate and how it stands."""
+class IssuedCertificate:
+    """One certificate and its validity."""
 
     subject: Subject
     serial: int
     ends: datetime
-    standing: CertificateValidity
+    validity: CertificateValidity
 
 
-def of_date(ends: datetime, now: datetime, warn: timedelta) -> CertificateValidity:
-    """Judge a date alone."""
+def validity_of_date(ends: datetime, now: datetime, warn: timedelta) -> CertificateValidity:
+    """Classify an expiry date."""
     if ends <= now:
         return CertificateValidity.EXPIRED
-    return CertificateValidity.ENDS_SOON if ends - now < warn else CertificateValidity.GOOD
+    return CertificateValidity.EXPIRES_SOON if ends - now < warn else CertificateValidity.VALID
 
 
-def of_list(store: CertificateStore, now: datetime, warn: timedelta) -> tuple[datetime, CertificateValidity]:
-    """Judge the list of what is revoked: when it has expired, the broker lets nobody in."""
-    ends = store.revoked().next_update_utc
-    return (now, CertificateValidity.EXPIRED) if ends is None else (ends, of_date(ends, now, warn))
+def crl_validity(store: CertificateStore, now: datetime, warn: timedelta) -> tuple[datetime, CertificateValidity]:
+    """Classify the certificate revocation list. Once it has expired, the broker rejects everyone."""
+    ends = store.crl().next_update_utc
+    return (now, CertificateValidity.EXPIRED) if ends is None else (ends, validity_of_date(ends, now, warn))
 
 
-def of_issued(store: CertificateStore, now: datetime, warn: timedelta) -> Iterator[Issued]:
-    """Judge every certificate, the oldest first."""
-    listed = store.revoked()
+def issued_certificates(store: CertificateStore, now: datetime, warn: timedelta) -> Iterator[IssuedCertificate]:
+    """Classify every issued certificate, oldest first."""
+    crl = store.crl()
     issued = [(pki.subject_of(each), each) for each in store.issued()]
-    last: dict[tuple[Role, str], datetime] = {}
+    latest: dict[tuple[Role, str], datetime] = {}
     for subject, each in issued:
-        if not _is_revoked(listed, each):
+        if not _is_revoked(crl, each):
             key, ends = (subject.role, subject.name), each.not_valid_after_utc
-            last[key] = max(last.get(key, ends), ends)
+            latest[key] = max(latest.get(key, ends), ends)
     for subject, each in issued:
         ends = each.not_valid_after_utc
-        if _is_revoked(listed, each):
-            standing = CertificateValidity.REVOKED
-        elif ends < last[subject.role, subject.name]:
-            standing = CertificateValidity.REPLACED
+        if _is_revoked(crl, each):
+            validity = CertificateValidity.REVOKED
+        elif ends < latest[subject.role, subject.name]:
+            validity = CertificateValidity.REPLACED
         else:
-            standing = of_date(ends, now, warn)
-        yield Issued(subject, each.serial_number, ends, standing)
+            validity = validity_of_date(ends, now, warn)
+        yield IssuedCertificate(subject, each.serial_number, ends, validity)
 
 
-def gateways(store: CertificateStore, now: datetime) -> tuple[str, ...]:
-    """Name the gateways that the broker shall let in."""
-    counting = {
+def admitted_gateways(store: CertificateStore, now: datetime) -> tuple[str, ...]:
+    """Return the gateways that the broker should admit."""
+    names = {
         each.subject.name
-        for each in of_issued(store, now, timedelta())
-        if each.subject.role is Role.GATEWAY and each.standing is CertificateValidity.GOOD
+        for each in issued_certificates(store, now, timedelta())
+        if each.subject.role is Role.GATEWAY and each.validity is CertificateValidity.VALID
     }
-    return tuple(sorted(counting))
+    return tuple(sorted(names))
 
 
-def _is_revoked(listed: x509.CertificateRevocationList, certificate: x509.Certificate) -> bool:
-    return listed.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None
+def _is_revoked(crl: x509.CertificateRevocationList, certificate: x509.Certificate) -> bool:
+    return crl.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None

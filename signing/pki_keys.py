@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keys of certificates: EC P-256, which every TLS stack takes, or Ed25519, which is smaller where it is known."""
+"""Private keys for certificates: EC P-256, which every TLS stack supports, or the smaller Ed25519."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ PrivateKey = EllipticCurvePrivateKey | Ed25519PrivateKey
 
 
 class KeyKind(StrEnum):
-    """The kinds of keys that certificates are made for."""
+    """The supported kinds of keys."""
 
     P256 = "p256"
     ED25519 = "ed25519"
 
 
 def generate(kind: KeyKind) -> PrivateKey:
-    """Make a new key, not yet in any file."""
+    """Generate a key. It is not saved yet."""
     return Ed25519PrivateKey.generate() if kind is KeyKind.ED25519 else generate_private_key(SECP256R1())
 
 
 def digest_for(key: PrivateKey) -> SHA256 | None:
-    """Name what is hashed with before this key signs; Ed25519 hashes by itself."""
+    """Return the hash to use with this key; Ed25519 hashes by itself."""
     return None if isinstance(key, Ed25519PrivateKey) else SHA256()
 
 
 def load(path: Path, passphrase: Passphrase) -> PrivateKey:
-    """Read a key; the passphrase is asked for only when it is encrypted."""
+    """Load a key. The passphrase is requested only if the file is encrypted."""
     key = private_key_pem.load(path, passphrase)
     if isinstance(key, EllipticCurvePrivateKey | Ed25519PrivateKey):
         return key

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The root's directory: its key, its public forms, and the ledger of epochs.
+"""The root's key directory: its key, the public key in three formats, and the ledger of epochs.
 
-The ledger is what lets `revoke` raise an epoch and never go back. It is no secret; when it is lost, the
-epoch is given by hand, at least as high as any device has seen.
+The ledger lets `revoke` raise an epoch and never go back. It is not secret. If it is lost, the operator passes an
+epoch that is at least as high as any that a device has seen.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from pathlib import Path
 from signing import keys
 from signing.delegation import Delegation, delegate
 from signing.delegation_request import DelegationRequest
+from signing.identifiers import vendor_id
 from signing.key_files import KeyStoreError, read_public, write_public
 from signing.keys import FileKey
-from signing.names import vendor_id
 from signing.private_key_pem import Passphrase
 
 KEY, PEM, HEX, HEADER, LEDGER = "root.key", "root.pub.pem", "root.pub.hex", "tinyfleet_root_key.h", "epochs.json"
 
 
 def init(directory: Path, passphrase: bytes) -> FileKey:
-    """Make a root key, always encrypted, and its public half in three forms."""
+    """Make a root key, which is always encrypted, and write the public key in three formats."""
     key = keys.generate()
     keys.save(key, directory / KEY, passphrase)
     write_public(directory / PEM, keys.public_pem(key.public_key))
@@ -31,8 +31,8 @@ def init(directory: Path, passphrase: bytes) -> FileKey:
     return key
 
 
-class Root:
-    """A root whose key has been unlocked."""
+class RootKeystore:
+    """A root directory whose key is unlocked."""
 
     def __init__(self, directory: Path, passphrase: Passphrase) -> None:
         self._ledger = directory / LEDGER
@@ -40,30 +40,30 @@ class Root:
 
     @property
     def public_key(self) -> bytes:
-        """The root's public key, which is on every device."""
+        """The root's public key, which every device holds."""
         return self._key.public_key
 
     def epoch(self, fleet: str) -> int:
-        """The fleet's current epoch; 0 before the first delegation."""
+        """Return the fleet's current epoch; 0 before the first delegation."""
         return self._read_ledger().get(fleet, 0)
 
     def delegate(
         self, fleet: str, request: DelegationRequest, *, epoch: int | None = None, not_after: int | None = None
     ) -> bytes:
-        """Let the asking gateway sign for the fleet, in its current epoch unless a higher one is given."""
+        """Delegate to the requesting gateway, in the fleet's current epoch unless a higher one is given."""
         vendor = vendor_id(fleet)
         if request.vendor != vendor:
-            raise KeyStoreError(f"the request is for another fleet than {fleet}")
+            raise KeyStoreError(f"the request is not for fleet {fleet}")
         current = self.epoch(fleet)
         granted = max(current, 1) if epoch is None else epoch
         if granted < current:
-            raise KeyStoreError(f"epoch {granted} has passed: {fleet} is at {current}")
+            raise KeyStoreError(f"epoch {granted} is too low: {fleet} is at epoch {current}")
         cwt = delegate(self._key, Delegation(request.public_key, vendor, granted, not_after))
         self._write_ledger(fleet, granted)
         return cwt
 
     def revoke(self, fleet: str) -> int:
-        """Raise the fleet's epoch: what was delegated before ends on each device that hears of the new one."""
+        """Raise the fleet's epoch. A device rejects earlier delegations as soon as it sees one of the new epoch."""
         epoch = self.epoch(fleet) + 1
         self._write_ledger(fleet, epoch)
         return epoch
@@ -74,9 +74,9 @@ class Root:
         try:
             ledger = json.loads(read_public(self._ledger))
         except ValueError as error:
-            raise KeyStoreError(f"{self._ledger} is damaged: put it back from a copy, or give --epoch") from error
+            raise KeyStoreError(f"{self._ledger} is damaged: restore it from a backup, or pass --epoch") from error
         if not isinstance(ledger, dict) or not all(isinstance(epoch, int) for epoch in ledger.values()):
-            raise KeyStoreError(f"{self._ledger} does not hold epochs")
+            raise KeyStoreError(f"{self._ledger} is not a ledger of epochs")
         return ledger
 
     def _write_ledger(self, fleet: str, epoch: int) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import getpass
 import shutil
 import socket
 import subprocess
@@ -18,6 +19,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def base_configuration(port: int) -> tuple[str, ...]:
+    """The lines that every broker of the tests needs."""
+    return (
+        f"listener {port} 127.0.0.1",
+        f"user {getpass.getuser()}",  # started by root, it would otherwise switch to a user who can't read our files
+        "log_type error",
+        "set_tcp_nodelay true",  # as systemd/mosquitto.conf has it
+    )
+
+
 def start(configuration: Path, port: int) -> subprocess.Popen[bytes]:
     """Start the broker and wait until it listens."""
     program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
@@ -29,7 +40,7 @@ def start(configuration: Path, port: int) -> subprocess.Popen[bytes]:
         except ConnectionRefusedError:
             assert process.poll() is None, "the broker ended at once"
             assert time.monotonic() < ends, "the broker does not listen"
-            time.sleep(0.02)  # a port that begins to listen tells nobody
+            time.sleep(0.02)  # there is no event for a port that begins to listen
         else:
             return process
 

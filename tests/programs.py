@@ -28,14 +28,19 @@ class Module:
 
     name: str
     tree: ast.Module
+    calls: list[ast.Call] = field(default_factory=list)
     assigned: dict[str, list[ast.expr]] = field(default_factory=dict)
     imported: dict[str, str] = field(default_factory=dict)  # name here → module.name there
+    defined: set[str] = field(default_factory=set)
+    near: set[str] = field(default_factory=set)  # this module and those that it imports from
     functions: dict[ast.AST, ast.FunctionDef | ast.AsyncFunctionDef] = field(default_factory=dict)  # node → around it
 
     def __post_init__(self) -> None:
         """Look names up once."""
         for node in ast.walk(self.tree):
             match node:
+                case ast.Call():
+                    self.calls.append(node)
                 case ast.Assign(targets=targets, value=value):
                     for target in targets:
                         self._assign(target, value)
@@ -47,9 +52,11 @@ class Module:
                 case ast.ImportFrom(module=str(module), names=names):
                     self.imported |= {each.asname or each.name: f"{module}.{each.name}" for each in names}
                 case ast.FunctionDef() | ast.AsyncFunctionDef():
+                    self.defined.add(node.name)
                     self.functions |= dict.fromkeys(ast.walk(node), node)  # the innermost comes last
                 case _:
                     pass
+        self.near = {self.name, *(path.rpartition(".")[0] for path in self.imported.values())}
 
     def _assign(self, target: ast.expr, value: ast.expr) -> None:
         if isinstance(target, ast.Name | ast.Attribute):
@@ -75,11 +82,10 @@ def started_by_python(sources: dict[str, str]) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}
         more: set[Passes] = set()
         for module in modules:
-            for node in ast.walk(module.tree):
-                if isinstance(node, ast.Call):
-                    for first in _first_arguments(module, node, passing):
-                        for word in _begins(module, first, node, more):
-                            found.setdefault(PurePosixPath(word).name, set()).add(module.name)
+            for call in module.calls:
+                for first in _first_arguments(module, call, passing):
+                    for word in _begins(module, first, call, more):
+                        found.setdefault(PurePosixPath(word).name, set()).add(module.name)
         if more <= passing:
             return found
         passing |= more
@@ -96,10 +102,9 @@ def _first_arguments(module: Module, call: ast.Call, passing: set[Passes]) -> It
                 if not each.method and there == f"{each.module}.{each.name}":
                     yield from call.args[each.place : each.place + 1]
         case ast.Attribute(attr=name):
-            own = any(each.name == name for each in module.functions.values())
-            near = {module.name, *(path.rpartition(".")[0] for path in module.imported.values() if not own)}
+            known = {module.name} if name in module.defined else module.near
             for each in passing:
-                if each.method and each.name == name and each.module in near:
+                if each.method and each.name == name and each.module in known:
                     yield from call.args[each.place : each.place + 1]
         case _:
             pass

@@ -46,15 +46,21 @@ NETWORK_FILES = (
     "usr/local/share/ca-certificates",  # of which the file above is made again when a package needs it
 )
 PIP_SETTINGS = {"index-url", "extra-index-url", "trusted-host", "proxy", "cert", "default-timeout"}
-MOUNTS = """\
-mount -t proc proc "$1/proc"
-mount -t sysfs sysfs "$1/sys"
-mount --bind /dev "$1/dev"
-mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts "$1/dev/pts"
-mount -t tmpfs -o mode=1777 shm "$1/dev/shm"
-system=$1
+# With namespaces of its own, so that mounts and processes go when it ends.
+APART = ("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child")
+# The system becomes the root of its mount namespace: in a chroot nobody may make a user namespace, as builds do.
+ENTER = """\
+mount --bind "$1" "$1"
+cd "$1"
 shift
-exec chroot "$system" "$@"
+mount -t proc proc proc
+mount -t sysfs sysfs sys
+mount --bind /dev dev
+mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts dev/pts
+mount -t tmpfs -o mode=1777 shm dev/shm
+pivot_root . mnt
+umount --lazy /mnt
+exec "$@"
 """
 
 
@@ -110,19 +116,23 @@ class System:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def run(self, *words: str, log: Path, environment: Mapping[str, str]) -> int:
+    def run(self, *words: str, log: Path, **environment: str) -> int:
         """Run a command in it as root; return how it ended."""
-        apart = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
-        command = [*apart, "sh", "-eu", "-c", MOUNTS, "fresh", str(self.folder), *words]
+        command = [*APART, "sh", "-eu", "-c", ENTER, "fresh", str(self.folder), *words]
         with log.open("ab") as out:
             done = subprocess.run(
-                command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False
+                command,
+                env={**_plain(User("root")), **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                check=False,
             )
         return done.returncode
 
     def must(self, *words: str, log: Path) -> None:
         """Run a command that sets the system up."""
-        if self.run(*words, log=log, environment={**_plain(User("root")), "DEBIAN_FRONTEND": "noninteractive"}):
+        if self.run(*words, log=log, DEBIAN_FRONTEND="noninteractive"):
             sys.exit(f"fresh: `{' '.join(words)}` failed in the system: {log}")
 
     def knows_the_network(self) -> None:
@@ -145,7 +155,7 @@ def base(folder: Path, log: Path) -> System:
     ).stdout.split()
     if not uri:
         sys.exit(f"fresh: apt knows no mirror of {SUITE}; `apt-get update` may be what is missing")
-    command = ["debootstrap", "--variant=minbase", f"--include={','.join(GIVEN)}", SUITE, str(folder), uri[0]]
+    command = [*APART, "debootstrap", "--variant=minbase", f"--include={','.join(GIVEN)}", SUITE, str(folder), uri[0]]
     with log.open("ab") as out:
         if subprocess.run(command, stdout=out, stderr=out, check=False).returncode:
             sys.exit(f"fresh: debootstrap failed: {log}")
@@ -174,11 +184,7 @@ def _make(target: str, user: User, system: System, log: Path) -> int:
     say(f"fresh: make {target} as {user.name}: {log.relative_to(ROOT)}")
     variables = [f"{name}={value}" for name, value in {**_plain(user), **network(os.environ)}.items()]
     script = f"cd {user.home}/tinyfleet && exec make {target}"
-    code = system.run(
-        *("runuser", "-u", user.name, "--", "env", "-i", *variables, "bash", "-c", script),
-        log=log,
-        environment=_plain(user),
-    )
+    code = system.run("runuser", "-u", user.name, "--", "env", "-i", *variables, "bash", "-c", script, log=log)
     minutes = (time.monotonic() - began) / 60
     say(f"fresh: make {target} as {user.name}: exit code {code} after {minutes:.0f} minutes")
     return code

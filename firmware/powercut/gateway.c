@@ -124,7 +124,8 @@ static const char *send_block(struct exchange *exchange, uint32_t index)
 static bool is_held(const struct answer *answer, uint32_t index)
 {
     const uint32_t bit = index - answer->first - 1;
-    return index < answer->first || (index > answer->first && bit / 8 < answer->held.size && (answer->held.data[bit / 8] >> bit % 8 & 1) != 0);
+    return index < answer->first ||
+           (index > answer->first && bit / 8 < answer->held.size && (answer->held.data[bit / 8] >> bit % 8 & 1) != 0);
 }
 
 /* Send the missing blocks below `end`. */
@@ -272,7 +273,9 @@ static const char *play_step(struct simulation *sim)
     }
     sim->progress.started = sim->progress.started || act != ACT_FLIP_BIT;
     static const char *(*const acts[])(struct simulation *) = {
-        [ACT_DELIVER] = deliver, [ACT_FLIP_BIT] = flip_bit, [ACT_RESTART] = restart, [ACT_DELIVER_HALF] = deliver_half, [ACT_FAULT] = raise_faults};
+        [ACT_DELIVER] = deliver,           [ACT_FLIP_BIT] = flip_bit,  [ACT_RESTART] = restart,
+        [ACT_DELIVER_HALF] = deliver_half, [ACT_FAULT] = raise_faults,
+    };
     const char *problem = acts[act](sim);
     return problem != NULL ? problem : sim_check_step(sim);
 }

@@ -57,8 +57,8 @@ static void show(const struct simulation *sim, const char *problem)
     printf("step %d:", sim->progress.step);
     for (int i = 0; i < sim->depth; i++) {
         const struct cut_point *point = &sim->path[i];
-        printf(" cut %s operation %llu (%s 0x%lx+%lu);", cuts[point->cut], (unsigned long long)point->operation, point->erases ? "erase" : "write",
-               (unsigned long)point->offset, (unsigned long)point->length);
+        printf(" cut %s operation %llu (%s 0x%lx+%lu);", cuts[point->cut], (unsigned long long)point->operation,
+               point->erases ? "erase" : "write", (unsigned long)point->offset, (unsigned long)point->length);
     }
     printf(" %s\n", problem);
 }
@@ -134,7 +134,7 @@ int main(int argc, char **argv)
         problem = gateway_play(&sims[0], PART_AFTER);
     }
     record(&sims[0], problem);
-    printf("cuts=%lu torn=%lu recoveries=%lu bricks=%lu resent_blocks_max=%lu\n", campaign.cuts, campaign.torn_cuts, campaign.recoveries, campaign.bricks,
-           campaign.resent_max);
+    printf("cuts=%lu torn=%lu recoveries=%lu bricks=%lu resent_blocks_max=%lu\n", campaign.cuts, campaign.torn_cuts,
+           campaign.recoveries, campaign.bricks, campaign.resent_max);
     return campaign.bricks > 0;
 }

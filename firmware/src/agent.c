@@ -26,6 +26,10 @@ int tf_agent_init(struct tf_agent *agent, const struct tf_hal *hal, const struct
     return tf_geometry_check(&hal->geometry);
 }
 
+/*
+ * The order matters. An interrupted repair is finished before anything reads the slot. The start is counted, in flash,
+ * before a model runs, so that a model that crashes at once is counted too.
+ */
 int tf_agent_boot(struct tf_agent *agent)
 {
     int error = tf_identity_read(&agent->identity, &agent->hal);

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a model's source to a pack."""
+"""Compiles a model's source into the pack that one device type runs."""

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why a model does not become a pack.
+"""Why a build fails.
 
 Invalid
 └── BuildFailed          the model, its data or its recipe is at fault
-    ├── ModelUnreadable      the file is damaged, hostile or of an unknown kind
-    ├── OperatorUnsupported  names the operator, its place, and what would do
-    ├── DoesNotFit           a format limit, or more than the device has
-    ├── BuildGateFailed           a figure missed its limit
-    └── PackMalformed        bytes that are not a whole, valid pack
+    ├── ModelUnreadable      the file is damaged, hostile or of an unknown type
+    ├── OperatorUnsupported  packs lack an operator; names it, where it is, and what to use instead
+    ├── DoesNotFit           the model exceeds a limit of the pack format or of the device type
+    ├── BuildGateFailed      a figure missed its limit
+    └── PackMalformed        the bytes are not a complete, valid pack
 Unusable
-└── ToolsMissing         this machine lacks what builds need
+└── ToolsMissing         this machine lacks a package that the build needs
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ from reconciler.errors import Invalid, Unusable
 
 
 class BuildFailed(Invalid):
-    """The model, its data or its recipe is at fault; building again changes nothing."""
+    """The model, its data or its recipe is at fault, so building it again fails again."""
 
     reason = "BuildFailed"
 
 
 class ModelUnreadable(BuildFailed):
-    """The model's file is damaged, hostile, or of a kind that is not taken."""
+    """The model's file is damaged, hostile, or of an unknown type."""
 
     reason = "ModelUnreadable"
 
 
 class OperatorUnsupported(BuildFailed):
-    """The model uses an operator, or a form of one, that packs don't have."""
+    """The model uses an operator, or a variant of one, that packs lack."""
 
     reason = "OperatorUnsupported"
 
 
 class DoesNotFit(BuildFailed):
-    """The model needs more than the format or the device has."""
+    """The model exceeds a limit of the pack format or of the device type."""
 
     reason = "DoesNotFit"
 
 
 class BuildGateFailed(BuildFailed):
-    """A figure of the build missed the limit that the model sets."""
+    """A figure of the build missed a limit of the model or of the device type."""
 
     reason = "BuildGateFailed"
 
 
 class PackMalformed(BuildFailed):
-    """Bytes that are not a whole, valid pack."""
+    """The bytes are not a complete, valid pack."""
 
     reason = "PackMalformed"
 
 
 class ToolsMissing(Unusable):
-    """This machine lacks what builds need."""
+    """This machine lacks a package that the build needs."""
 
     reason = "BuildToolsMissing"

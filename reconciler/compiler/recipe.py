@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that decides a build's outcome, as one value with one digest: the key of the store."""
+"""Everything that determines a build's bytes, as one value; its digest is the key of the artifact store."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.pack.pack_format import FORMAT_VERSION
 from reconciler.model import Decide, DeviceType, FeatureOf, Model, ModelSource, TrainSpec
 
-# Raise it whenever the same recipe would give other bytes: old artifacts are then built anew.
+# Raise it whenever the same recipe would give different bytes: existing artifacts are then built again.
 BUILDER_VERSION = 1
-CLOCK_LABEL = "clock-mhz"  # of a device type, for estimates of time
+CLOCK_LABEL = "clock-mhz"  # a label of the device type, for estimates of inference time
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file by its digest; the name tells its kind."""
+    """A file, identified by its digest; the suffix of its name gives its type."""
 
     name: str
     sha256: str
@@ -28,7 +28,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class GateSpec:
-    """One figure and its limits."""
+    """A gate: one figure with its limits."""
 
     metric: str
     at_least: float | None = None
@@ -38,7 +38,7 @@ class GateSpec:
 
 @dataclass(frozen=True, slots=True)
 class BuildTarget:
-    """What of a device type matters to a build."""
+    """The fields of a device type that affect a build."""
 
     name: str
     architecture: str
@@ -63,32 +63,32 @@ class Recipe:
     samples: int = 100
     gates: tuple[GateSpec, ...] = ()
     parameters: Mapping[str, float] = field(default_factory=dict)
-    input_shapes: tuple[tuple[int, ...], ...] = ()  # as the model's document has them; none: not said
+    input_shapes: tuple[tuple[int, ...], ...] = ()  # as the model's document states them; empty: not stated
     output_shapes: tuple[tuple[int, ...], ...] = ()
 
     def files(self) -> tuple[File, ...]:
-        """All files that the build reads."""
+        """Return all files that the build reads."""
         gates = [gate.data for gate in self.gates if gate.data]
         return (self.source, *([self.representative] if self.representative else []), *gates)
 
     def to_json(self) -> bytes:
-        """Write the canonical form."""
+        """Return the canonical JSON."""
         content = {**asdict(self), "builder": BUILDER_VERSION, "format": FORMAT_VERSION}
         return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
     @property
     def digest(self) -> str:
-        """What identifies this build: the same digest, the same bytes."""
+        """The identity of this build: the same digest means the same bytes."""
         return hashlib.sha256(self.to_json()).hexdigest()
 
 
-def recipe_of(model: Model, kind: DeviceType) -> Recipe:
-    """Take what matters of a model and a device type."""
+def recipe_of(model: Model, device_type: DeviceType) -> Recipe:
+    """Make the recipe of a model for a device type."""
     quantize = model.quantize
     return Recipe(
         model=str(model.ref),
         source=_file(model.source),
-        target=target_of(kind),
+        target=target_of(device_type),
         train=model.train,
         decide=model.decide,
         scheme=quantize.scheme if quantize else "int8",
@@ -104,26 +104,34 @@ def recipe_of(model: Model, kind: DeviceType) -> Recipe:
     )
 
 
-def target_of(kind: DeviceType) -> BuildTarget:
-    """Take what matters of a device type."""
-    operators = tuple(sorted(kind.operators))
-    clock = kind.labels.get(CLOCK_LABEL)
+def target_of(device_type: DeviceType) -> BuildTarget:
+    """Return the build target of a device type."""
+    operators = tuple(sorted(device_type.operators))
+    clock = device_type.labels.get(CLOCK_LABEL)
     try:
         clock_mhz = float(clock) if clock is not None else None
     except ValueError as error:
-        raise BuildFailed(f"{kind.name}: the label {CLOCK_LABEL} is {clock!r}, not a number of MHz") from error
+        raise BuildFailed(
+            f"device type {device_type.name}: the label {CLOCK_LABEL} is {clock!r}, which is not a number of MHz"
+        ) from error
     return BuildTarget(
-        kind.name, kind.architecture, kind.slot_bytes, kind.arena_bytes, operators, kind.pack_format, clock_mhz
+        device_type.name,
+        device_type.architecture,
+        device_type.slot_bytes,
+        device_type.arena_bytes,
+        operators,
+        device_type.pack_format,
+        clock_mhz,
     )
 
 
 def _file(source: ModelSource) -> File:
-    place = source.path or source.url or ""
-    return File(place.rsplit("/", 1)[-1], source.sha256)
+    location = source.path or source.url or ""
+    return File(location.rsplit("/", 1)[-1], source.sha256)
 
 
 def recipe_from_json(data: bytes) -> Recipe:
-    """Read the canonical form: between our own processes."""
+    """Read the canonical JSON. It only passes between processes of this program, so it is trusted."""
     raw: dict[str, Any] = json.loads(data)
     train = raw["train"]
     if train is not None:

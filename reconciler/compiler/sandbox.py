@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the build subprocess: without network where the system allows it, limited in time and memory."""
+"""Runs a build in a subprocess with limits on time and memory and, where the system allows it, no network."""
 
 from __future__ import annotations
 
@@ -18,23 +18,21 @@ from functools import cache
 from pathlib import Path
 
 from reconciler.compiler import errors
-from reconciler.compiler.build_report import Built, report_from_json
+from reconciler.compiler.build_result import BuildResult, report_from_json
+from reconciler.compiler.engine_runner import FIRMWARE_VARIABLE
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.recipe import Recipe
-from reconciler.compiler.runner import FIRMWARE_VARIABLE
 
 Progress = Callable[[str], None]
 _UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--")
 _TAIL = 2000
-_PASSED_ON = (
-    FIRMWARE_VARIABLE,
-    "COVERAGE_PROCESS_CONFIG",
-)  # where the engines are; and builds are measured like all else
+# Where the engine's programs are, and the settings of coverage, so that it measures builds too.
+_INHERITED_VARIABLES = (FIRMWARE_VARIABLE, "COVERAGE_PROCESS_CONFIG")
 
 
 @dataclass(frozen=True, slots=True)
 class BuildLimits:
-    """What one build may use."""
+    """The resources that one build may use."""
 
     wall_s: float = 900.0
     cpu_s: int = 1800
@@ -44,15 +42,15 @@ class BuildLimits:
 
 @dataclass(frozen=True, slots=True)
 class BuildJob:
-    """A build that any executor can run, on this machine or another."""
+    """A build with its files, which any executor can run on this machine or another."""
 
     recipe: Recipe
     files: Mapping[str, bytes]
     limits: BuildLimits = field(default_factory=BuildLimits)
 
 
-def run_job(job: BuildJob, progress: Progress | None = None) -> Built:
-    """Run a build in its subprocess and return what it made, or raise why it did not."""
+def run_job(job: BuildJob, progress: Progress | None = None) -> BuildResult:
+    """Run a build in a subprocess, and return its result or raise its failure."""
     with tempfile.TemporaryDirectory(prefix="tinyfleet-build-") as name:
         folder = Path(name)
         (folder / "files").mkdir()
@@ -65,23 +63,25 @@ def run_job(job: BuildJob, progress: Progress | None = None) -> Built:
 
 
 @cache
-def network_can_be_cut() -> bool:
-    """Tell whether this system lets a process give up its network."""
+def can_isolate_network() -> bool:
+    """Return whether this system lets a process drop its network access."""
     if shutil.which("unshare") is None:
         return False
     return subprocess.run([*_UNSHARE, "true"], capture_output=True, check=False).returncode == 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Ended:
+class _Exit:
+    """How the subprocess ended."""
+
     code: int
     timed_out: bool
     errors: str
 
 
-def _run(folder: Path, wall_s: float, progress: Progress) -> _Ended:
+def _run(folder: Path, wall_s: float, progress: Progress) -> _Exit:
     command = [sys.executable, "-m", "reconciler.compiler.worker", str(folder)]
-    if network_can_be_cut():
+    if can_isolate_network():
         command = [*_UNSHARE, *command]
     with (folder / "stderr").open("wb") as errors_file:
         process = subprocess.Popen(
@@ -99,14 +99,14 @@ def _run(folder: Path, wall_s: float, progress: Progress) -> _Ended:
             finally:
                 _end(process)
     tail = (folder / "stderr").read_bytes()[-_TAIL:].decode("utf-8", "replace")
-    return _Ended(process.returncode, timed_out, tail)
+    return _Exit(process.returncode, timed_out, tail)
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Only what a build needs; nothing of the daemon's environment, where secrets may be."""
+    """Return the variables that a build needs. The daemon's own may hold secrets, so they are left out."""
     package_root = str(Path(__file__).resolve().parents[2])
     return {
-        **{name: os.environ[name] for name in _PASSED_ON if os.environ.get(name)},
+        **{name: os.environ[name] for name in _INHERITED_VARIABLES if os.environ.get(name)},
         "PATH": os.defpath,
         "HOME": str(folder),
         "TMPDIR": str(folder),
@@ -126,7 +126,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _follow(process: subprocess.Popen[bytes], deadline: float, progress: Progress) -> bool:
-    """Pass on progress until the process closes its output; False if the time is over first."""
+    """Forward progress until the process ends; return False if the deadline passes first."""
     if process.stdout is None:
         return True
     buffer = b""
@@ -154,37 +154,38 @@ def _wait(process: subprocess.Popen[bytes], deadline: float) -> bool:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the whole group, so that nothing that the build started outlives it."""
+    """End the whole process group, so that nothing the build started outlives it."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
-        return  # it has ended by itself
+        return  # it has already ended
     process.wait()
 
 
-def _collect(folder: Path, job: BuildJob, ended: _Ended) -> Built:
+def _collect(folder: Path, job: BuildJob, ended: _Exit) -> BuildResult:
     failure = folder / "error.json"
     if failure.exists():
-        told = json.loads(failure.read_bytes())
-        kind = getattr(errors, told["kind"], BuildFailed)
-        raise kind(told["message"])
+        document = json.loads(failure.read_bytes())
+        kind = getattr(errors, document["kind"], BuildFailed)
+        raise kind(document["message"])
     if ended.timed_out:
-        raise BuildFailed(f"the build took longer than {job.limits.wall_s:g} s and was ended")
+        raise BuildFailed(f"the build took longer than its limit of {job.limits.wall_s:g} s and was stopped")
     if ended.code != 0 or not (folder / "report.json").exists():
         last = ended.errors.strip().rsplit("\n", 1)[-1][:300]
-        raise BuildFailed(f"the build subprocess {_why(ended.code, job.limits)}{': ' + last if last else ''}")
-    return Built((folder / "pack").read_bytes(), report_from_json((folder / "report.json").read_bytes()))
+        raise BuildFailed(f"the build subprocess {_explain_exit(ended.code, job.limits)}{': ' + last if last else ''}")
+    return BuildResult((folder / "pack").read_bytes(), report_from_json((folder / "report.json").read_bytes()))
 
 
-def _why(code: int, limits: BuildLimits) -> str:
-    """Say how a process ended that could not say it itself."""
+def _explain_exit(code: int, limits: BuildLimits) -> str:
+    """Describe the end of a process that left no error of its own."""
     if code == -signal.SIGXCPU:
-        return f"used up its {limits.cpu_s} s of processor time"
+        return f"used up its limit of {limits.cpu_s} s of processor time"
     if code < 0:
         name = signal.Signals(-code).name
-        return f"was ended by {name}: the model makes a library crash, or needs more than {limits.memory_bytes} bytes"
-    return f"ended with code {code}"
+        limit = f"{limits.memory_bytes} bytes of memory"
+        return f"was ended by {name}: the model crashes a library, or needs more than {limit}"
+    return f"exited with code {code}"
 
 
 def _silent(_step: str) -> None:
-    """No one wants to know how far the build is."""
+    """Discard progress."""

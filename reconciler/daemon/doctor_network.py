@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `tinyfleet doctor` looks at beyond this machine: the fleet repository, and the broker."""
+"""The checks of `tinyfleet doctor` beyond this machine: the fleet repository and the broker."""
 
 from __future__ import annotations
 
@@ -19,69 +19,70 @@ from paho.mqtt.reasoncodes import ReasonCode
 from reconciler.config import GatewayConfig, MqttConfig
 from reconciler.daemon import runtime_status
 from reconciler.daemon.assembly import policy_of, remote_of
-from reconciler.daemon.doctor import CheckResult, Grade, bad, expiry, good
+from reconciler.daemon.doctor import CheckResult, CheckSeverity, expiry, failed, passed
 from reconciler.daemon.instance_lock import holder
 from reconciler.engine.links import MQTT
 from reconciler.errors import FleetError
 from reconciler.git.mirror import Mirror
 from reconciler.git.remote import GitLimits
-from reconciler.git.signatures import Verifier
+from reconciler.git.signatures import CommitVerifier
 
 WAIT_S = 10.0
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def git(config: GatewayConfig) -> Iterator[CheckResult]:
-    """Fetch the newest commit into a folder of its own and see whether its signature is one that is allowed."""
+    """Fetch the newest commit into a temporary folder and check that an allowed signer signed it."""
     with tempfile.TemporaryDirectory(prefix="tinyfleet-") as folder:
         limits = GitLimits(ask_s=config.repository.timeout_s)
         try:
             with Mirror(Path(folder) / "mirror.git", remote_of(config), limits) as mirror:
                 head = mirror.fetch()
-                yield good("git", f"{config.repository.branch} of {config.repository.url} is at {head[:12]}")
-                verifier = Verifier(policy_of(config), Path(folder) / "signers")
+                yield passed("git", f"{config.repository.branch} of {config.repository.url} is at {head[:12]}")
+                verifier = CommitVerifier(policy_of(config), Path(folder) / "signers")
                 signers = verifier.verify(mirror.git, (head,), limit_s=limits.verify_s)
         except FleetError as failure:
-            yield bad("git", f"{failure.reason}: {failure}", f"docs/git.md tells what to do about {failure.reason}")
+            yield failed("git", f"{failure.reason}: {failure}", f"see {failure.reason} in docs/git.md")
             return
     if config.signers.policy == "off":
-        remedy = "set `policy` in [signers] to every, and name the allowed signers"
-        yield bad("signers", "any commit of anybody is believed", remedy)
+        remedy = 'set `policy = "every"` in [signers], and list the allowed signers'
+        yield failed("signers", "commits are accepted without a signature", remedy)
     else:
-        yield good("signers", f"the newest commit is signed by {', '.join(signer.name for signer in signers)}")
+        yield passed("signers", f"the newest commit is signed by {', '.join(signer.name for signer in signers)}")
 
 
 def broker(config: GatewayConfig) -> Iterator[CheckResult]:
-    """Connect to the broker as the gateway does, unless its daemon is connected."""
+    """Connect to the broker as the daemon does, unless the daemon is running."""
     mqtt = config.mqtt
     if mqtt is None:
         return
     if mqtt.ca is None and mqtt.host not in LOOPBACK:
-        yield bad("broker", "the connection leaves this machine and is not encrypted", "name `ca` in [mqtt]")
+        yield failed("broker", "the connection leaves this machine and is not encrypted", "set `ca` in [mqtt]")
     if mqtt.certificate is not None and mqtt.certificate.exists():
         certificate = x509.load_pem_x509_certificate(mqtt.certificate.read_bytes())
-        yield expiry("broker certificate", certificate.not_valid_after_utc, "issue a new one: `tinyfleet pki`")
+        yield expiry("broker certificate", certificate.not_valid_after_utc, "renew it: `tinyfleet pki renew`")
     if holder(config.state_dir) is not None:
-        # Brokers take the certificate's name for the client's: a second connection would end the daemon's.
-        yield _told_by_daemon(config)
+        # The broker uses the certificate's name as the client id: a second connection would end the daemon's.
+        yield _reported_by_daemon(config)
         return
-    yield _connected(config.name, mqtt)
+    yield _connect(config.name, mqtt)
 
 
-def _told_by_daemon(config: GatewayConfig) -> CheckResult:
-    told = runtime_status.read(config.state_dir) or {}
-    link = told.get("links", {}).get(MQTT)
+def _reported_by_daemon(config: GatewayConfig) -> CheckResult:
+    status = runtime_status.read(config.state_dir) or {}
+    link = status.get("links", {}).get(MQTT)
     if link is None:
-        return CheckResult(
-            "broker", Grade.DOUBTFUL, "the daemon does not use the broker", "no device in Git hangs on it"
-        )
+        remedy = "no device in Git has an MQTT link: add one, or remove [mqtt]"
+        return CheckResult("broker", CheckSeverity.WARNING, "the daemon does not use the broker", remedy)
     if link["trouble"]:
-        return bad("broker", f"the daemon says: {link['trouble']}", "stop the daemon and ask again to learn more")
-    return good("broker", "the daemon is connected")
+        return failed(
+            "broker", f"the daemon reports: {link['trouble']}", "stop the daemon and run doctor again for details"
+        )
+    return passed("broker", "the daemon is connected")
 
 
-def _connected(gateway: str, mqtt: MqttConfig) -> CheckResult:
-    where = f"{mqtt.host}:{mqtt.port}"
+def _connect(gateway: str, mqtt: MqttConfig) -> CheckResult:
+    address = f"{mqtt.host}:{mqtt.port}"
     answered = threading.Event()
     reasons: list[ReasonCode] = []
 
@@ -101,21 +102,25 @@ def _connected(gateway: str, mqtt: MqttConfig) -> CheckResult:
         client.loop_start()
         answered.wait(WAIT_S)
     except ssl.SSLError as error:
-        return bad("broker", f"{where}: TLS: {error.reason or error}", "compare ca, certificate and key in [mqtt]")
+        return failed("broker", f"{address}: TLS: {error.reason or error}", "compare ca, certificate and key in [mqtt]")
     except socket.gaierror as error:
-        return bad("broker", f"{where}: {error.strerror}", "correct `host` in [mqtt], or the name server")
+        return failed("broker", f"{address}: {error.strerror}", "correct `host` in [mqtt], or the DNS settings")
     except OSError as error:
-        return bad(
-            "broker", f"{where}: {error.strerror or error}", "is it running, and does the firewall let us through?"
+        return failed(
+            "broker",
+            f"{address}: {error.strerror or error}",
+            "is it running, and does the firewall allow this?",
         )
     finally:
         client.disconnect()
         client.loop_stop()
     if not reasons:
-        return bad("broker", f"{where} does not answer", "is another service listening there?")
+        return failed("broker", f"{address} does not answer", "is another service listening there?")
     if reasons[0].is_failure:
-        return bad("broker", f"{where} refused us: {reasons[0]}", "the broker's log and its list of users tell why")
-    return good("broker", f"connected to {where}")
+        return failed(
+            "broker", f"{address} refused the connection: {reasons[0]}", "see the broker's log and its access list"
+        )
+    return passed("broker", f"connected to {address}")
 
 
 def _tls(mqtt: MqttConfig) -> ssl.SSLContext:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the daemon knows, and what `tinyfleet status` reads, as the page has it."""
+"""Builds the data of the fleet page, from a running daemon or from recorded state."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reconciler.page.routes import exists, served
 
 
 class FleetPage:
-    """The pages of a running daemon."""
+    """The fleet page of a running daemon."""
 
     def __init__(self, assembly: Assembly, metrics: Metrics) -> None:
         self._assembly = assembly
@@ -28,7 +28,7 @@ class FleetPage:
         self._metrics = metrics
 
     def __call__(self, path: str, query: str) -> bytes | None:
-        """Draw what a path names; None: nothing."""
+        """Render the page of a path; None if there is none."""
         return served(path, query, self._fleet(), self._detail) if exists(path) else None
 
     def _fleet(self) -> PageModel:
@@ -38,7 +38,7 @@ class FleetPage:
         return PageModel(statuses.gateway, statuses.devices, tuple(statuses.rollouts.values()), present)
 
     def _detail(self, device: DeviceId) -> Detail | None:
-        """Read from the database what `tinyfleet status DEVICE` reads."""
+        """Read the details of a device from the database, as `tinyfleet status DEVICE` does."""
         try:
             known = read_device(self._assembly.state_dir, device)
         except NoRecordedState:
@@ -47,44 +47,43 @@ class FleetPage:
 
 
 def fleet_of(overview: GatewayOverview) -> PageModel:
-    """Take what a command has read, beside the daemon or without one."""
-    told = overview.live or {}
-    present = _present_of(told, overview.at, overview.totals, running=overview.running)
+    """Build the page from what a command has read, with or without a running daemon."""
+    status = overview.live or {}
+    present = _present_of(status, overview.at, overview.totals, running=overview.running)
     statuses = tuple(device.status for device in overview.devices)
     return PageModel(overview.gateway, statuses, overview.rollouts, present)
 
 
 def detail_of(device: DeviceOverview) -> Detail:
-    """Take one device."""
+    """Build the details of one device."""
     return Detail(device.status, device.seen_at, device_facts(device), device.quarantined)
 
 
 def _present(live: RuntimeStatus, totals: Mapping[str, Total]) -> Present:
     present = _present_of(as_dict(live), live.at, totals, running=True)
-    return replace(
-        present, in_progress=live.in_progress, waiting=live.waiting
-    )  # all of them, not as many as a file lists
+    # All devices, while the file lists only the first ones.
+    return replace(present, in_progress=live.in_progress, waiting=live.waiting)
 
 
-def _present_of(told: Mapping[str, Any], now: datetime, totals: Mapping[str, Total], *, running: bool) -> Present:
-    """Take the moment as the daemon tells it to programs: what is served and what is written are made of one thing."""
+def _present_of(status: Mapping[str, Any], now: datetime, totals: Mapping[str, Total], *, running: bool) -> Present:
+    """Build the present state from the JSON of the runtime status, which served and written pages share."""
     return Present(
         at=now.astimezone(UTC),
         running=running,
-        in_progress_count=told.get("inProgress", {}).get("count", 0),
-        waiting_count=told.get("waiting", {}).get("count", 0),
-        in_progress=told.get("inProgress", {}).get("devices", {}),
-        waiting=told.get("waiting", {}).get("devices", {}),
-        building=told.get("building", ()),
-        build_failures=told.get("buildFailures", {}),
-        refused={name: (each["count"], each["why"]) for name, each in told.get("unauthenticated", {}).items()},
-        links=tuple(_links(told.get("links", {}))),
+        in_progress_count=status.get("inProgress", {}).get("count", 0),
+        waiting_count=status.get("waiting", {}).get("count", 0),
+        in_progress=status.get("inProgress", {}).get("devices", {}),
+        waiting=status.get("waiting", {}).get("devices", {}),
+        building=status.get("building", ()),
+        build_failures=status.get("buildFailures", {}),
+        refused={name: (each["count"], each["why"]) for name, each in status.get("unauthenticated", {}).items()},
+        links=tuple(_links(status.get("links", {}))),
         scores=tuple(_scores(totals)),
     )
 
 
-def _links(told: Mapping[str, Mapping[str, Any]]) -> Iterable[LinkFacts]:
-    for name, link in told.items():
+def _links(links: Mapping[str, Mapping[str, Any]]) -> Iterable[LinkFacts]:
+    for name, link in links.items():
         yield LinkFacts(
             name=name,
             trouble=link["trouble"],
@@ -112,8 +111,8 @@ def _scores(totals: Mapping[str, Total]) -> Iterable[ScoreFacts]:
             anomalies=total.anomalies,
             faults=total.faults,
             resets=total.resets,
-            least=score.least if score is not None else 0,
-            most=score.most if score is not None else 0,
+            least=score.minimum if score is not None else 0,
+            most=score.maximum if score is not None else 0,
             mean=score.total / score.count if score is not None and score.count else 0.0,
             histogram=score.histogram if score is not None else (),
         )

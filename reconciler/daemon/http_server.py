@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics, health and the page over HTTP on loopback: read-only, on the daemon's own event loop.
+"""Serves metrics, health and the fleet page over HTTP: read-only, on the daemon's own event loop.
 
-So what is told is one moment of the engine without a lock, and a loop that hangs does not call itself healthy.
+Each response is therefore a consistent snapshot of the engine without locks, and a loop that hangs can't report itself
+healthy.
 """
 
 from __future__ import annotations
@@ -23,31 +24,31 @@ log = logging.getLogger(__name__)
 
 REQUEST_S = 5.0
 REQUEST_BYTES = 8192
-# Who asked went away, said too much, or the daemon ends (asyncio would log a handler that was cancelled as a bug).
+# The client disconnected or sent too much, or the daemon is stopping (asyncio would log a cancelled handler as a bug).
 GONE = (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError)
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 
 
 Answer = tuple[HTTPStatus, str, bytes]
-Site = Callable[[str, str], bytes | None]  # a path and what stands behind its question mark; None: there is no page
+Site = Callable[[str, str], bytes | None]  # from path and query string to a page; None if there is none
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """What of a request counts."""
+    """The parts of a request that matter."""
 
     method: str
     path: str
     query: str
-    hosts: tuple[str, ...]  # one, unless something is wrong
+    hosts: tuple[str, ...]  # exactly one in a valid request
     version: str
 
 
-def plain(why_not: str | None) -> Answer:
-    """Answer 200, or 503 with the reason."""
-    status = HTTPStatus.OK if why_not is None else HTTPStatus.SERVICE_UNAVAILABLE
-    return status, TEXT, f"{why_not or 'ok'}\n".encode()
+def plain(problem: str | None) -> Answer:
+    """Answer 200, or 503 with the problem."""
+    status = HTTPStatus.OK if problem is None else HTTPStatus.SERVICE_UNAVAILABLE
+    return status, TEXT, f"{problem or 'ok'}\n".encode()
 
 
 def metrics(exposition: Callable[[], bytes]) -> Callable[[], Answer]:
@@ -59,13 +60,13 @@ def metrics(exposition: Callable[[], bytes]) -> Callable[[], Answer]:
 async def serving(
     listen: str, pages: dict[str, Callable[[], Answer]], site: Site | None = None, name: str = ""
 ) -> AsyncIterator[None]:
-    """Serve while this lasts. An address that can't be had costs the metrics, not the fleet."""
+    """Serve for the duration of the context. If the address is taken, the daemon runs without metrics."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.closing(writer), contextlib.suppress(*GONE):
             async with asyncio.timeout(REQUEST_S):
                 request = parsed(await reader.readuntil(b"\r\n\r\n"))
-                writer.write(_written(request, _answer(request, pages, site, names)))
+                writer.write(_encode(request, _answer(request, pages, site, names)))
                 await writer.drain()
 
     if not listen:
@@ -76,7 +77,7 @@ async def serving(
     try:
         server = await asyncio.start_server(handle, host.strip("[]"), int(port), limit=REQUEST_BYTES)
     except OSError as error:
-        log.warning("no metrics and no health at %s: %s", listen, error.strerror)
+        log.warning("no metrics and health checks: can't listen on %s: %s", listen, error.strerror)
         yield
         return
     async with server:
@@ -84,7 +85,7 @@ async def serving(
 
 
 def parsed(head: bytes) -> HttpRequest:
-    """Read the head of a request; what it says beyond this does not matter."""
+    """Parse the head of a request; other headers are ignored."""
     first, *lines = head.decode("latin-1").split("\r\n")
     method, _, rest = first.partition(" ")
     target, _, version = rest.partition(" ")
@@ -97,28 +98,32 @@ def parsed(head: bytes) -> HttpRequest:
 def _answer(
     request: HttpRequest, pages: dict[str, Callable[[], Answer]], site: Site | None, names: frozenset[str]
 ) -> Answer:
-    wrong = _misdirected(request, names)
-    if wrong is not None:
-        return wrong
+    rejection = _misdirected(request, names)
+    if rejection is not None:
+        return rejection
     if request.method not in {"GET", "HEAD"}:
         return HTTPStatus.METHOD_NOT_ALLOWED, TEXT, b"only GET\n"
     page = pages.get(request.path)
     if page is not None:
         return page()
-    drawn = site(request.path, request.query) if site is not None else None
-    if drawn is not None:
-        return HTTPStatus.OK, HTML, drawn
-    return HTTPStatus.NOT_FOUND, TEXT, f"there is {' '.join([*(['/'] if site is not None else []), *pages])}\n".encode()
+    content = site(request.path, request.query) if site is not None else None
+    if content is not None:
+        return HTTPStatus.OK, HTML, content
+    return (
+        HTTPStatus.NOT_FOUND,
+        TEXT,
+        f"not found; try {' '.join([*(['/'] if site is not None else []), *pages])}\n".encode(),
+    )
 
 
 def _misdirected(request: HttpRequest, names: frozenset[str]) -> Answer | None:
-    """Refuse who asks for us by a name that is not ours: a site whose name was turned to this address (rebinding)."""
+    """Reject a foreign Host header: a web site may point its name at this address (DNS rebinding)."""
     if len(request.hosts) > 1 or (not request.hosts and request.version != "HTTP/1.0"):
-        return HTTPStatus.BAD_REQUEST, TEXT, b"one Host\n"
+        return HTTPStatus.BAD_REQUEST, TEXT, b"expected one Host header\n"
     if all(_is_ours(host, names) for host in request.hosts):
         return None
-    words = b"asked for by a name that is not ours: use an address, or set name in [http] of gateway.toml\n"
-    return HTTPStatus.MISDIRECTED_REQUEST, TEXT, words
+    text = b"unknown host name: use an IP address, or set name in [http] of gateway.toml\n"
+    return HTTPStatus.MISDIRECTED_REQUEST, TEXT, text
 
 
 def _is_ours(host: str, names: frozenset[str]) -> bool:
@@ -132,10 +137,10 @@ def _is_ours(host: str, names: frozenset[str]) -> bool:
         ipaddress.ip_address(bare)
     except ValueError:
         return False
-    return True  # no name at all: nobody can have turned it
+    return True  # an IP address can't be rebound
 
 
-def _written(request: HttpRequest, answer: Answer) -> bytes:
+def _encode(request: HttpRequest, answer: Answer) -> bytes:
     status, kind, body = answer
     fields = {"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close", **HEADERS}
     if status is HTTPStatus.METHOD_NOT_ALLOWED:

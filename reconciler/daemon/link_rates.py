@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much passes over each link now: the bytes of about the last minute, from counters that only grow."""
+"""The current data rate of each link, from the growth of its counters over about the last minute."""
 
 from __future__ import annotations
 
@@ -16,44 +16,46 @@ STEPS = 6
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Bytes a second."""
+    """Bytes per second."""
 
     sent_per_s: float
-    heard_per_s: float
+    received_per_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
     at_s: float
     sent_bytes: int
-    heard_bytes: int
+    received_bytes: int
 
 
-class Rates:
-    """A few samples of each link."""
+class LinkRates:
+    """Keeps a few samples of each link's counters."""
 
     def __init__(self, steady_s: Callable[[], float] = time.monotonic) -> None:
         self._steady_s = steady_s
         self._samples: dict[str, deque[_Sample]] = {}
 
     def note(self, statistics: Mapping[str, LinkStatistics]) -> None:
-        """Look at the counters; may be called as often as one likes."""
+        """Sample the counters; may be called at any frequency."""
         now_s = self._steady_s()
         for gone in self._samples.keys() - statistics.keys():
             del self._samples[gone]
         for name, figures in statistics.items():
             kept = self._samples.setdefault(name, deque(maxlen=STEPS + 1))
-            new = _Sample(now_s, figures.sent_bytes, figures.heard_bytes)
-            if kept and (new.sent_bytes < kept[-1].sent_bytes or new.heard_bytes < kept[-1].heard_bytes):
-                kept.clear()  # opened anew: it counts from nothing
+            new = _Sample(now_s, figures.sent_bytes, figures.received_bytes)
+            if kept and (new.sent_bytes < kept[-1].sent_bytes or new.received_bytes < kept[-1].received_bytes):
+                kept.clear()  # the link was reopened and counts from zero
             if not kept or now_s - kept[-1].at_s >= STEP_S:
                 kept.append(new)
 
     def of(self, link: str) -> Rate | None:
-        """Tell the rate of a link; None: it has not been watched for long enough."""
+        """Return the rate of a link; None if there are too few samples."""
         kept = self._samples.get(link)
-        if kept is None or len(kept) < 2:  # noqa: PLR2004 - a rate is between two moments
+        if kept is None or len(kept) < 2:  # noqa: PLR2004 - a rate needs two samples
             return None
         first, last = kept[0], kept[-1]
         passed_s = last.at_s - first.at_s
-        return Rate((last.sent_bytes - first.sent_bytes) / passed_s, (last.heard_bytes - first.heard_bytes) / passed_s)
+        return Rate(
+            (last.sent_bytes - first.sent_bytes) / passed_s, (last.received_bytes - first.received_bytes) / passed_s
+        )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the daemon makes progress: what systemd's watchdog and /healthz go by.
+"""Whether the daemon makes progress, for systemd's watchdog and /healthz.
 
-A process that still answers is not yet one that works: each of its jobs says when it begins and ends, and one that
-takes longer than it ever may (git itself gives up long before) is stuck.
+A process that still answers may nevertheless do no work. Each job records when it begins and ends; a job that exceeds
+its limit is stuck. The limits are far above the timeouts of the jobs themselves.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from contextlib import contextmanager
 
 from reconciler.model import Commit
 
-# Above the sum of what git may take for one look: a question, a transfer, the signatures (docs/git.md).
-LONGEST_S = {"git": 900.0, "status": 900.0, "pass": 60.0}
+# Above the sum of the timeouts of one fetch: request, transfer and signatures (docs/git.md).
+MAX_JOB_S = {"git": 900.0, "status": 900.0, "pass": 60.0}
 
 
 class Liveness:
-    """What is being worked at, and since when."""
+    """The running jobs and their start times."""
 
     def __init__(self, steady_s: Callable[[], float] = time.monotonic) -> None:
         self.ready = False  # the first pass is over
@@ -27,7 +27,7 @@ class Liveness:
 
     @contextmanager
     def working(self, job: str) -> Iterator[None]:
-        """Be at one of the jobs while this lasts."""
+        """Mark a job as running for the duration of the context."""
         self._since_s[job] = self._steady_s()
         try:
             yield
@@ -35,13 +35,13 @@ class Liveness:
             del self._since_s[job]
 
     def stuck(self) -> str | None:
-        """Say which job takes too long, if one does."""
+        """Return which jobs are stuck, if any."""
         now_s = self._steady_s()
-        late = [job for job, since_s in self._since_s.items() if now_s - since_s > LONGEST_S[job]]
+        late = [job for job, since_s in self._since_s.items() if now_s - since_s > MAX_JOB_S[job]]
         return f"stuck: {', '.join(sorted(late))}" if late else None
 
     def not_ready(self, enforced: Commit | None) -> str | None:
-        """Say why the gateway does not do its work yet, if it doesn't."""
+        """Return why the gateway is not ready; None if it is."""
         if not self.ready:
-            return "the first pass is not over"
+            return "the first pass is not finished"
         return self.stuck() or (None if enforced is not None else "there is no commit to enforce")

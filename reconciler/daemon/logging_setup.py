@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Logs: one line each on standard error, as text for people and journald, or as JSON for programs."""
+"""Sets up logging to standard error: text for people and journald, or one JSON object per line for programs."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from reconciler.engine import trace
 
 # syslog's levels, which journald reads from the start of a line (sd-daemon(3))
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
-_SHORT = 12  # digits of a commit, as elsewhere
+_SHORT = 12  # digits of a commit, as in other output
 CHATTY = ("git", "asyncio", "watchdog")
 
 
 class TextFormatter(logging.Formatter):
-    """Time, level, pass and commit, device, text; under journald the level is a mark, and it keeps the time itself."""
+    """Time, level, pass, commit, device and text. Under journald: the level as a prefix, and no time."""
 
     def __init__(self, *, journald: bool) -> None:
-        super().__init__("%(about)s%(message)s" if journald else "%(asctime)s %(levelname)-7s %(about)s%(message)s")
+        super().__init__("%(context)s%(message)s" if journald else "%(asctime)s %(levelname)-7s %(context)s%(message)s")
         self.default_time_format = "%H:%M:%S"
         self.default_msec_format = None
         self._journald = journald
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write one record."""
-        record.about = _about()
+        """Format one record."""
+        record.context = _context()
         text = super().format(record)
         return f"<{_PRIORITY.get(record.levelno, 6)}>{text}" if self._journald else text
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write one record."""
-        told: dict[str, object] = {
+        """Format one record."""
+        fields: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -49,12 +49,12 @@ class JsonFormatter(logging.Formatter):
             "reason": getattr(record, "reason", None),
         }
         if record.exc_info:
-            told["traceback"] = self.formatException(record.exc_info)
-        return json.dumps({name: value for name, value in told.items() if value is not None}, ensure_ascii=False)
+            fields["traceback"] = self.formatException(record.exc_info)
+        return json.dumps({name: value for name, value in fields.items() if value is not None}, ensure_ascii=False)
 
 
 def set_up(log_format: str, *, verbose: bool) -> None:
-    """Send the logs of this process where the one who started it looks for them."""
+    """Configure the logging of this process."""
     handler = logging.StreamHandler(sys.stderr)
     journald = "JOURNAL_STREAM" in os.environ
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter(journald=journald))
@@ -63,7 +63,7 @@ def set_up(log_format: str, *, verbose: bool) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
-def _about() -> str:
+def _context() -> str:
     number, commit, device = trace.pass_number.get(), trace.commit.get(), trace.device.get()
     where = "" if number is None else f"[{number} {commit[:_SHORT] if commit else '-'}] "
     return f"{where}{device}: " if device else where

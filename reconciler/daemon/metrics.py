@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prometheus metrics, made at the scrape from what is. No label names a device: a fleet has too many of them."""
+"""Prometheus metrics, collected at each scrape from the current state. No label names a device: there are too many."""
 
 from __future__ import annotations
 
@@ -12,27 +12,29 @@ from prometheus_client.registry import Collector
 
 from reconciler.daemon.assembly import Assembly
 from reconciler.daemon.runtime_status import RuntimeStatus, live_of
+from reconciler.devices.conversation import Confirmed, Lost, Rejected, TrialFailed
 from reconciler.devices.reports import Flag
 from reconciler.engine.delivery.deliveries import Delivered
 from reconciler.engine.observed.summaries import Total
 
-AGGREGATE_EVERY_S = 30.0  # what has to look at every device is not done at every scrape
+AGGREGATE_EVERY_S = 30.0  # metrics that need a look at every device are cached for this long
 
-LINK_COUNTERS = {
-    "sent_bytes": "Bytes sent",
-    "heard_bytes": "Bytes heard",
-    "questions": "Questions put to devices",
-    "answers": "Answers that fitted their question",
-    "silences": "Questions without an answer",
-    "malformed": "Messages that the protocol does not allow",
-    "frames_corrected": "Frames in which one flipped bit was mended",
-    "frames_bad": "Frames that could not be mended",
+LINK_COUNTERS = {  # metric: (attribute of LinkStatistics, help)
+    "sent_bytes": ("sent_bytes", "Bytes sent"),
+    "received_bytes": ("received_bytes", "Bytes received"),
+    "questions": ("questions", "Questions sent to devices"),
+    "answers": ("answers", "Answers that matched their question"),
+    "timeouts": ("silences", "Questions without an answer"),
+    "malformed_messages": ("malformed", "Messages that violate the protocol"),
+    "corrected_frames": ("frames_corrected", "Frames with one bit error, which was corrected"),
+    "bad_frames": ("frames_bad", "Frames that could not be corrected"),
 }
+OUTCOMES = {Confirmed: "confirmed", Lost: "lost", Rejected: "rejected", TrialFailed: "trial_failed"}
 TOTAL_COUNTERS = {
     "inferences": "Inferences",
-    "anomalies": "Anomalies found",
+    "anomalies": "Anomalies detected",
     "faults": "Faults in inferences",
-    "resets": "Resets while it ran",
+    "resets": "Device resets while the model ran",
 }
 
 
@@ -52,11 +54,11 @@ class Metrics(Collector):
         assembly.engine.on_delivered.append(self._count)
 
     def exposition(self) -> bytes:
-        """Return the text that a scrape gets."""
+        """Return the text of a scrape."""
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """Look at everything."""
+        """Collect all metrics."""
         self._aggregate()
         live = live_of(self._engine, self._assembly.links, self._assembly.rates)
         yield from self._gateway(live)
@@ -65,12 +67,12 @@ class Metrics(Collector):
         yield from self._models()
 
     def totals(self) -> Sequence[Total]:
-        """Return what each pack did, at most `AGGREGATE_EVERY_S` ago."""
+        """Return the totals of each pack, at most `AGGREGATE_EVERY_S` old."""
         self._aggregate()
         return self._totals
 
     def _count(self, done: Delivered) -> None:
-        self._ended[type(done.outcome).__name__.lower()] += 1
+        self._ended[OUTCOMES[type(done.outcome)]] += 1
 
     def _aggregate(self) -> None:
         if self._steady_s() - self._aggregated_s < AGGREGATE_EVERY_S:
@@ -82,23 +84,25 @@ class Metrics(Collector):
     def _gateway(self, live: RuntimeStatus) -> Iterator[Metric]:
         yield CounterMetricFamily("tinyfleet_passes", "Passes of the engine", value=live.passes)
         source = GaugeMetricFamily(
-            "tinyfleet_source_ready", "1: the newest commit was fetched and is allowed", labels=["reason"]
+            "tinyfleet_source_ready",
+            "1 if the newest commit was fetched and is allowed",
+            labels=["reason"],
         )
         source.add_metric([live.source_reason], float(live.source_good))
         yield source
         gateway = self._engine.statuses.gateway
         ready = GaugeMetricFamily(
-            "tinyfleet_gateway_condition", "Conditions of the gateway; 1 is True", labels=["type", "reason"]
+            "tinyfleet_gateway_condition", "Conditions of the gateway; 1 if True", labels=["type", "reason"]
         )
         for condition in gateway.conditions if gateway is not None else ():
             ready.add_metric([condition.type, condition.reason], float(condition.status.value == "True"))
         yield ready
-        yield GaugeMetricFamily("tinyfleet_builds_under_way", "Builds under way", value=len(live.building))
-        yield GaugeMetricFamily("tinyfleet_builds_failed", "What can't be built", value=len(live.build_failures))
+        yield GaugeMetricFamily("tinyfleet_builds_in_progress", "Builds in progress", value=len(live.building))
+        yield GaugeMetricFamily("tinyfleet_builds_failed", "Models that can't be built", value=len(live.build_failures))
 
     def _devices(self, live: RuntimeStatus) -> Iterator[Metric]:
         reasons = Counter(device.ready.reason for device in self._engine.statuses.devices)
-        devices = GaugeMetricFamily("tinyfleet_devices", "Devices by the reason of their Ready", labels=["reason"])
+        devices = GaugeMetricFamily("tinyfleet_devices", "Devices by the reason of Ready", labels=["reason"])
         for reason, count in sorted(reasons.items()):
             devices.add_metric([reason], count)
         yield devices
@@ -106,14 +110,16 @@ class Metrics(Collector):
         for flag in Flag:
             flags.add_metric([str(flag.name).lower()], self._flags[flag.name or ""])
         yield flags
-        yield GaugeMetricFamily("tinyfleet_updates_under_way", "Updates under way", value=len(live.in_progress))
-        yield GaugeMetricFamily("tinyfleet_updates_waiting", "Devices to be tried again", value=len(live.waiting))
-        ended = CounterMetricFamily("tinyfleet_updates", "Updates that ended", labels=["outcome"])
-        for outcome in ("confirmed", "lost", "rejected", "trialfailed"):
+        yield GaugeMetricFamily("tinyfleet_updates_in_progress", "Updates in progress", value=len(live.in_progress))
+        yield GaugeMetricFamily("tinyfleet_updates_waiting", "Updates waiting to be retried", value=len(live.waiting))
+        ended = CounterMetricFamily("tinyfleet_updates", "Finished updates", labels=["outcome"])
+        for outcome in OUTCOMES.values():
             ended.add_metric([outcome], self._ended[outcome])
         yield ended
         refused = sum(count for count, _ in live.unauthenticated.values())
-        yield CounterMetricFamily("tinyfleet_unauthenticated_messages", "Messages that did not verify", value=refused)
+        yield CounterMetricFamily(
+            "tinyfleet_unauthenticated_messages", "Messages that failed verification", value=refused
+        )
 
     def _models(self) -> Iterator[Metric]:
         names = self._engine.artifacts.model_names
@@ -125,16 +131,16 @@ class Metrics(Collector):
 
 
 def _links(live: RuntimeStatus) -> Iterator[Metric]:
-    up = GaugeMetricFamily("tinyfleet_link_up", "1: the link works", labels=["link"])
-    unknown = GaugeMetricFamily("tinyfleet_link_unknown_devices", "Who speaks and is not in Git", labels=["link"])
-    noise = GaugeMetricFamily("tinyfleet_link_bit_error_rate", "Estimated bit error rate of a line", labels=["link"])
+    up = GaugeMetricFamily("tinyfleet_link_up", "1 if the link works", labels=["link"])
+    unknown = GaugeMetricFamily("tinyfleet_link_unknown_devices", "Senders that are not in Git", labels=["link"])
+    noise = GaugeMetricFamily("tinyfleet_link_bit_error_ratio", "Estimated bit error ratio of a line", labels=["link"])
     for name, link in live.links.items():
         up.add_metric([name], float(link.trouble is None))
         unknown.add_metric([name], len(link.statistics.unknown))
         noise.add_metric([name], link.statistics.bit_error_rate)
     yield from (up, unknown, noise)
-    for field, help_text in LINK_COUNTERS.items():
+    for field, (attribute, help_text) in LINK_COUNTERS.items():
         family = CounterMetricFamily(f"tinyfleet_link_{field}", help_text, labels=["link"])
         for name, link in live.links.items():
-            family.add_metric([name], getattr(link.statistics, field))
+            family.add_metric([name], getattr(link.statistics, attribute))
         yield family

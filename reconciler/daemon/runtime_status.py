@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from reconciler.daemon.link_rates import Rate, Rates
+from reconciler.daemon.link_rates import LinkRates, Rate
 from reconciler.devices.link import LinkStatistics
 from reconciler.engine.engine import Engine
 from reconciler.engine.links import Links
@@ -53,8 +53,8 @@ class RuntimeStatus:
     unauthenticated: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
 
-def live_of(engine: Engine, links: Links, rates: Rates) -> RuntimeStatus:
-    """Return the engine's runtime status."""
+def live_of(engine: Engine, links: Links, rates: LinkRates) -> RuntimeStatus:
+    """Look at the engine."""
     troubles, bauds = links.troubles(), links.bauds()
     source = engine.source
     return RuntimeStatus(
@@ -120,9 +120,9 @@ def _link(figures: LinkFigures) -> dict[str, Any]:
         "trouble": figures.trouble,
         "baud": figures.baud,
         "sentPerS": figures.rate.sent_per_s if figures.rate is not None else None,
-        "heardPerS": figures.rate.heard_per_s if figures.rate is not None else None,
+        "heardPerS": figures.rate.received_per_s if figures.rate is not None else None,
         "sentBytes": statistics.sent_bytes,
-        "heardBytes": statistics.heard_bytes,
+        "heardBytes": statistics.received_bytes,
         "questions": statistics.questions,
         "answers": statistics.answers,
         "silences": statistics.silences,

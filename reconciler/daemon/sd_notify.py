@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Telling systemd how it goes: one datagram to a socket that it names (sd_notify(3)); nothing without systemd."""
+"""Reports the state of the service to systemd (sd_notify(3)), with one datagram per message; no-op without systemd."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MICROSECONDS = 1_000_000
 
 
 class SystemdNotifier:
-    """Speaks to the service manager that started us, if one did."""
+    """Sends notifications to the service manager that started this process, if any."""
 
     def __init__(self) -> None:
         address = os.environ.get("NOTIFY_SOCKET", "")
@@ -19,24 +19,24 @@ class SystemdNotifier:
 
     @property
     def watchdog_s(self) -> float | None:
-        """Return within how long systemd wants to hear from us; None: it doesn't."""
+        """Return the watchdog timeout; None if the watchdog is off."""
         for_us = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        wanted = os.environ.get("WATCHDOG_USEC", "") if for_us else ""
-        return int(wanted) / _MICROSECONDS if wanted.isdigit() and int(wanted) else None
+        timeout_us = os.environ.get("WATCHDOG_USEC", "") if for_us else ""
+        return int(timeout_us) / _MICROSECONDS if timeout_us.isdigit() and int(timeout_us) else None
 
     def ready(self, status: str) -> None:
-        """Say that the service is up."""
-        self._say(f"READY=1\nSTATUS={status}")
+        """Report that the service is up."""
+        self._send(f"READY=1\nSTATUS={status}")
 
     def alive(self, status: str) -> None:
-        """Say that real progress was made, and where things stand."""
-        self._say(f"WATCHDOG=1\nSTATUS={status}")
+        """Report progress to the watchdog, with the current status."""
+        self._send(f"WATCHDOG=1\nSTATUS={status}")
 
     def stopping(self) -> None:
-        """Say that the service goes down in good order."""
-        self._say("STOPPING=1")
+        """Report that the service is shutting down."""
+        self._send("STOPPING=1")
 
-    def _say(self, text: str) -> None:
+    def _send(self, text: str) -> None:
         if not self._address:
             return
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:

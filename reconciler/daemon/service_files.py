@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of the systemd service, and where they go."""
+"""Installs and removes the files of the systemd service."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import ClassVar
 from reconciler.errors import Unusable
 
 COMMAND_IN_UNIT = "/usr/bin/tinyfleet"  # in systemd/tinyfleet.service
-HIDDEN_HOMES = ("/home", "/root", "/run/user")  # from a service with ProtectHome
+HIDDEN_HOMES = ("/home", "/root", "/run/user")  # hidden from a service with ProtectHome
 
 SAMPLE = """\
-# The configuration of this gateway; docs/configuration.md has every setting.
+# The configuration of this gateway; docs/configuration.md describes every setting.
 # Check it with `tinyfleet config check` and `tinyfleet doctor`, then `systemctl enable --now tinyfleet`.
-name = "my-gateway"  # as the Gateway document of the fleet repository has it
+name = "my-gateway"  # the name of the Gateway document in the fleet repository
 
 [repository]
 url = "ssh://git@git.example.org/fleet.git"
@@ -34,7 +34,7 @@ gateway = "gateway"  # made by `tinyfleet keys gateway init`
 
 
 class CannotInstall(Unusable):
-    """The files can't be put in place."""
+    """The files can't be installed."""
 
     reason: ClassVar[str] = "CannotInstall"
 
@@ -49,38 +49,38 @@ class FileChange(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ServiceFile:
     """One file of the installation."""
 
-    path: Path  # below the root
+    path: Path  # relative to the root
     content: str
-    theirs: bool = False  # from then on the operator's: never overwritten, never removed
+    owned_by_operator: bool = False  # after the first installation: never overwritten, never removed
 
 
-def parts(command: Path) -> tuple[Part, ...]:
-    """Return all files, for a command that lies here."""
+def parts(command: Path) -> tuple[ServiceFile, ...]:
+    """Return all files, for a command at this path."""
     unit = _shipped("tinyfleet.service").replace(COMMAND_IN_UNIT, str(command))
     return (
-        Part(Path("etc/systemd/system/tinyfleet.service"), unit),
-        Part(Path("etc/sysusers.d/tinyfleet.conf"), _shipped("tinyfleet.sysusers")),
-        Part(Path("etc/tmpfiles.d/tinyfleet.conf"), _shipped("tinyfleet.tmpfiles")),
-        Part(Path("etc/tinyfleet/gateway.toml"), SAMPLE, theirs=True),
+        ServiceFile(Path("etc/systemd/system/tinyfleet.service"), unit),
+        ServiceFile(Path("etc/sysusers.d/tinyfleet.conf"), _shipped("tinyfleet.sysusers")),
+        ServiceFile(Path("etc/tmpfiles.d/tinyfleet.conf"), _shipped("tinyfleet.tmpfiles")),
+        ServiceFile(Path("etc/tinyfleet/gateway.toml"), SAMPLE, owned_by_operator=True),
     )
 
 
 def must_be_visible(command: Path) -> None:
-    """Refuse a command that the service would not find."""
+    """Reject a command that the service can't see."""
     if any(command.is_relative_to(home) for home in HIDDEN_HOMES):
         raise CannotInstall(
-            f"{command} lies in a home directory, which the service can't see: install tinyfleet system-wide, "
+            f"{command} is in a home directory, which the service can't see: install tinyfleet system-wide, "
             "for example into a virtual environment in /opt/tinyfleet"
         )
 
 
-def install(part: Part, root: Path, *, dry_run: bool) -> FileChange:
-    """Put one file in place, whole or not at all."""
+def install(part: ServiceFile, root: Path, *, dry_run: bool) -> FileChange:
+    """Install one file atomically."""
     path = root / part.path
-    if path.exists() and (part.theirs or path.read_text(encoding="utf-8") == part.content):
+    if path.exists() and (part.owned_by_operator or path.read_text(encoding="utf-8") == part.content):
         return FileChange.UNCHANGED
     if not dry_run:
         new = path.with_name(f".{path.name}.new")
@@ -90,25 +90,25 @@ def install(part: Part, root: Path, *, dry_run: bool) -> FileChange:
                 file.write(part.content)
                 file.flush()
                 os.fsync(file.fileno())
-            new.chmod(0o640 if part.theirs else 0o644)
+            new.chmod(0o640 if part.owned_by_operator else 0o644)
             new.replace(path)
         except OSError as error:
-            raise CannotInstall(f"{path} can't be written: {error.strerror}; are you root?") from error
+            raise CannotInstall(f"can't write {path}: {error.strerror}; are you root?") from error
     return FileChange.WRITTEN
 
 
-def uninstall(part: Part, root: Path, *, dry_run: bool) -> FileChange:
-    """Take one file away; what is the operator's stays."""
+def uninstall(part: ServiceFile, root: Path, *, dry_run: bool) -> FileChange:
+    """Remove one file; keep those owned by the operator."""
     path = root / part.path
     if not path.exists():
         return FileChange.ABSENT
-    if part.theirs:
+    if part.owned_by_operator:
         return FileChange.UNCHANGED
     if not dry_run:
         try:
             path.unlink()
         except OSError as error:
-            raise CannotInstall(f"{path} can't be removed: {error.strerror}; are you root?") from error
+            raise CannotInstall(f"can't remove {path}: {error.strerror}; are you root?") from error
     return FileChange.REMOVED
 
 

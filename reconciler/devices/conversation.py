@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Conversations with one device, as pure state machines: events in, turns and one timer out.
 
-A conversation has no clock, no thread and no link. Whoever runs it (fleet.py) calls `begin` once, then one of
-`heard`, `silent`, `woken` for each thing that happens, and does what the returned `ConversationStep` says. A step replaces
-the timer of the one before. When `outcome` is set it is over, and no further step does anything.
+A conversation has no clock, no thread and no link. Its runner (session.py) calls `begin` once, and then `heard`,
+`silent` or `woken` for each event, and carries out the returned `ConversationStep`. Each step replaces the timer of the
+previous one. Once `outcome` is set, the conversation is over and further steps do nothing.
 
-An answer that is of no use (late, doubled, for somebody else's question) is returned as `None`: nothing changes.
+For an answer of no use (late, duplicated, to another question) `heard` returns `None`, and nothing changes.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from reconciler.model import DeviceId
 
 OpenSigned = Callable[[bytes, bytes], bytes]  # (COSE object, nonce) to body; raises Refused
 MakeNonce = Callable[[], bytes]
-UNASKED = b""  # the nonce of a body that nobody asked for
+UNASKED = b""  # the nonce of a body that the device sends on its own
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationStep:
-    """What to do next: say something, be woken later, or both, or neither."""
+    """What to do next: send a turn, wake the conversation later, both, or neither."""
 
     turn: Turn | None = None
     wake_after_s: float | None = None
@@ -35,21 +35,21 @@ class ConversationStep:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The device told what it was asked."""
+    """The device sent the body that it was asked for."""
 
     body: Body
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """The device runs what it was offered, and has said so under its signature."""
+    """The device runs the offered pack, and its signed report confirms it."""
 
     report: DeviceReport
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The device checked what came and said no; `code` is its error."""
+    """The device rejected a message; `code` is its error code."""
 
     code: int
     during: str
@@ -57,14 +57,14 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class TrialFailed:
-    """The device tried the new model, left it, and says why."""
+    """The device tried the new model and fell back; its report has the reason."""
 
     report: DeviceReport
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The device fell silent or makes no progress; what it holds, it keeps, and a later try goes on from there."""
+    """The device does not answer or makes no progress. It keeps its blocks, and the next attempt resumes there."""
 
     why: str
 
@@ -73,41 +73,41 @@ Outcome = Answered | Confirmed | Rejected | TrialFailed | Lost
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """When to try again, and when to give up for now."""
+class RetryPolicy:
+    """When to ask again, and when to give up for now."""
 
     silences: int = 6  # in a row
-    answer_s: float = 2.0  # a device signs what it says, which takes up to seconds on a small core
+    answer_s: float = 2.0  # signing takes up to seconds on a small core
     first_poll_s: float = 0.1
-    slowest_poll_s: float = 10.0
+    max_poll_s: float = 10.0
     trial_s: float = 120.0
 
 
-PATIENCE = Patience()
+DEFAULT_RETRY = RetryPolicy()
 
 
 class Conversation(Protocol):
-    """What the runner needs of a conversation."""
+    """The interface between a conversation and its runner."""
 
     @property
     def device(self) -> DeviceId:
-        """With whom."""
+        """The device."""
 
     @property
     def outcome(self) -> Outcome | None:
-        """How it ended, once it has."""
+        """The outcome; `None` while the conversation runs."""
 
     def begin(self, now_s: float) -> ConversationStep:
-        """Start."""
+        """Start the conversation."""
 
     def heard(self, answer: Answer, now_s: float) -> ConversationStep | None:
-        """Take what the device said; `None` when it is of no use here."""
+        """Process an answer of the device; `None` if it is of no use."""
 
     def silent(self, now_s: float) -> ConversationStep:
-        """Take note that the last question was not answered."""
+        """Process a timeout: the device did not answer the last question."""
 
     def woken(self, now_s: float) -> ConversationStep:
-        """Take note that the step's time is over."""
+        """Process the expiry of the step's timer."""
 
 
 _BODIES = {
@@ -119,7 +119,7 @@ _BODIES = {
 
 
 class Inquiry:
-    """Asks one device for one signed body."""
+    """A conversation that asks one device for one signed body."""
 
     def __init__(
         self,
@@ -128,24 +128,24 @@ class Inquiry:
         *,
         open_signed: OpenSigned,
         make_nonce: MakeNonce,
-        patience: Patience = PATIENCE,
+        retry: RetryPolicy = DEFAULT_RETRY,
     ) -> None:
         self.device = device
         self.outcome: Outcome | None = None
         self._what = what
         self._open = open_signed
         self._make_nonce = make_nonce
-        self._patience = patience
+        self._patience = retry
         self._nonce = UNASKED
         self._silences = 0
 
     def begin(self, now_s: float) -> ConversationStep:
-        """Ask."""
+        """Ask the question."""
         del now_s
         return self._ask()
 
     def heard(self, answer: Answer, now_s: float) -> ConversationStep | None:
-        """Take the body, if it is the one that was asked for."""
+        """Accept the body if it answers the question."""
         del now_s
         match answer:
             case Signed(cose):
@@ -173,10 +173,10 @@ class Inquiry:
         return self._ask()
 
     def woken(self, now_s: float) -> ConversationStep:
-        """Nothing of use came: as good as silence."""
+        """Treat useless answers like no answer."""
         return self.silent(now_s)
 
     def _ask(self) -> ConversationStep:
         if self._nonce == UNASKED:
-            self._nonce = self._make_nonce()  # one for all repetitions: a slow device's answer to the first is good
+            self._nonce = self._make_nonce()  # kept for repetitions, so that a late answer to the first question counts
         return ConversationStep(Turn(question=Inquire(self._what, self._nonce), answer_s=self._patience.answer_s))

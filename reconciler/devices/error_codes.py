@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What devices answer instead of obeying; numbers of firmware/include/tinyfleet/error.h, in words."""
+"""The error codes of devices (firmware/include/tinyfleet/error.h) and their descriptions."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from enum import IntEnum
 
 
-class Code(IntEnum):
-    """The device's own numbers; a device newer than this gateway may have others."""
+class DeviceErrorCode(IntEnum):
+    """The codes that this gateway knows; a newer device may send others."""
 
     TOO_LONG = -1
     TRUNCATED = -2
@@ -61,54 +61,54 @@ class Code(IntEnum):
     NOTHING = -93
 
 
-WORDS: Mapping[int, str] = {
-    Code.ROOT: "its root key is another one",
-    Code.DELEGATION_SIGNATURE: "the root key did not sign this gateway's delegation",
-    Code.FLEET: "the delegation is for another fleet",
-    Code.REVOKED: "this gateway's delegation is revoked",
-    Code.NO_DELEGATION: "it holds no delegation of this gateway",
-    Code.EXPIRED: "this gateway's delegation has expired",
-    Code.SIGNER: "another key signed than the one delegated to",
-    Code.SIGNATURE: "the signature is wrong",
-    Code.VENDOR: "the order is for another vendor's devices",
-    Code.CLASS: "the order is for devices with another engine or of another type",
-    Code.DEVICE: "the order is for another device",
-    Code.SEQUENCE: "it has obeyed this or a later order",
-    Code.SEQUENCE_JUMP: "the order's number is too far ahead",
-    Code.SIZE: "the pack is larger than its slot",
-    Code.MODEL: "the parameters are for another model than it runs",
-    Code.IMAGE: "the pack is not the one that was signed",
-    Code.FLASH: "its flash did not hold what was written",
-    Code.JOURNAL: "its journal takes no more records",
-    Code.NO_TRANSFER: "it knows of no such transfer",
-    Code.TOO_LARGE: "pack and payload do not fit",
-    Code.NO_UPDATES: "it takes no packs over the air",
-    Code.BUSY: "it has a model on trial",
-    Code.NO_PAYLOAD: "it does not hold this pack, and none was offered",
-    Code.STREAM: "the compressed pack is malformed",
-    Code.PATCH: "the patch is malformed, or for another pack than it runs",
-    Code.PACK: "the pack is malformed",
-    Code.KIND: "it has no engine for this kind of pack",
-    Code.OPERATOR: "it lacks an operator",
-    Code.ARENA: "it needs a larger arena",
-    Code.GOLDEN: "another output than its golden vectors say",
-    Code.PARAMETER: "the model has no such parameter, or not with this value",
-    Code.RESET: "it was ended by a reset",
-    Code.FAULT: "it was ended by the watchdog, or by a fault",
-    Code.INPUT: "the input has another size than the model takes",
+DESCRIPTIONS: Mapping[int, str] = {
+    DeviceErrorCode.ROOT: "it trusts another root key",
+    DeviceErrorCode.DELEGATION_SIGNATURE: "the root key did not sign this gateway's delegation",
+    DeviceErrorCode.FLEET: "the delegation is for another fleet",
+    DeviceErrorCode.REVOKED: "this gateway's delegation is revoked",
+    DeviceErrorCode.NO_DELEGATION: "it holds no delegation of this gateway",
+    DeviceErrorCode.EXPIRED: "this gateway's delegation has expired",
+    DeviceErrorCode.SIGNER: "the signing key is not the delegated one",
+    DeviceErrorCode.SIGNATURE: "the signature is wrong",
+    DeviceErrorCode.VENDOR: "the order is for another vendor's devices",
+    DeviceErrorCode.CLASS: "the order is for devices with another engine or of another type",
+    DeviceErrorCode.DEVICE: "the order is for another device",
+    DeviceErrorCode.SEQUENCE: "it has already accepted this or a later order",
+    DeviceErrorCode.SEQUENCE_JUMP: "the order's sequence number is too far ahead",
+    DeviceErrorCode.SIZE: "the pack is larger than its slot",
+    DeviceErrorCode.MODEL: "the parameters are for a model that it does not run",
+    DeviceErrorCode.IMAGE: "the pack is not the one that was signed",
+    DeviceErrorCode.FLASH: "its flash did not keep what was written",
+    DeviceErrorCode.JOURNAL: "its journal can't take more records",
+    DeviceErrorCode.NO_TRANSFER: "it does not know this transfer",
+    DeviceErrorCode.TOO_LARGE: "pack and payload do not fit",
+    DeviceErrorCode.NO_UPDATES: "it does not accept packs over the air",
+    DeviceErrorCode.BUSY: "it has a model on trial",
+    DeviceErrorCode.NO_PAYLOAD: "it does not hold this pack, and no payload was offered",
+    DeviceErrorCode.STREAM: "the compressed pack is malformed",
+    DeviceErrorCode.PATCH: "the patch is malformed, or does not apply to the running pack",
+    DeviceErrorCode.PACK: "the pack is malformed",
+    DeviceErrorCode.KIND: "it has no engine for this kind of pack",
+    DeviceErrorCode.OPERATOR: "it lacks an operator",
+    DeviceErrorCode.ARENA: "it needs a larger arena",
+    DeviceErrorCode.GOLDEN: "the output differs from the golden vectors",
+    DeviceErrorCode.PARAMETER: "the model has no such parameter, or does not allow this value",
+    DeviceErrorCode.RESET: "a reset ended it",
+    DeviceErrorCode.FAULT: "the watchdog or a fault ended it",
+    DeviceErrorCode.INPUT: "the input does not have the size that the model takes",
 }
 
 
-def trial_failed(error: int) -> str:
-    """Say in a sentence how a trial ended that failed."""
-    return f"the trial failed with {_told(error)}"
+def describe_failed_trial(error: int) -> str:
+    """Describe why a trial failed."""
+    return f"the trial failed with {_with_description(error)}"
 
 
-def refused(code: int, during: str) -> str:
-    """Say in a sentence what a device refused, and why."""
-    return f"refused while {during} with {_told(code)}"
+def describe_refusal(code: int, during: str) -> str:
+    """Describe what a device refused, and why."""
+    return f"refused while {during} with {_with_description(code)}"
 
 
-def _told(code: int) -> str:
-    words = WORDS.get(code)
-    return f"{code}" + (f": {words}" if words else "")
+def _with_description(code: int) -> str:
+    text = DESCRIPTIONS.get(code)
+    return f"{code}" + (f": {text}" if text else "")

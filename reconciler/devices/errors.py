@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong between gateway and device, as leaves of the project's error tree.
+"""Errors between gateway and device, as leaves of the project's error tree.
 
 FleetError
 ├── Stalled
 │   ├── Refused
 │   │   └── Malformed          bytes from outside that the protocol does not allow
 │   └── Unusable
-│       └── LinkUnusable       the link's set-up is wrong: no such scheme, not allowed, no certificate
+│       └── LinkUnusable       the link's configuration is wrong: unknown scheme, no permission, no certificate
 └── Transient
-    └── LineDown               the serial port went away
+    └── LineDown               the serial port disappeared
 
-What one device does wrong is no exception but an outcome (conversation.py).
+The failure of a single device is an outcome (conversation.py), not an exception.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class Malformed(Refused):
 
 
 class LinkUnusable(Unusable):
-    """The link's set-up is wrong; trying again changes nothing."""
+    """The link's configuration is wrong; retrying does not help."""
 
     reason: ClassVar[str] = "LinkUnusable"
 
 
 class LineDown(Transient):
-    """The serial port went away or does not open."""
+    """The serial port disappeared or can't be opened."""
 
     reason: ClassVar[str] = "LineDown"

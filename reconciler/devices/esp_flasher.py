@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a flash of the ESP32 family over its serial port, through esptool's Python API.
+"""Writes the flash of an ESP32-family chip over its serial port, with esptool's Python API.
 
-The order makes it safe to repeat: the chip is named before anything is erased, each piece is compared after it was
-written and all of them once more at the end, and only then is the chip restarted. Whatever stops it in between leaves
-a chip that the same command mends.
+The command is safe to repeat: it identifies the chip before it erases anything, verifies each piece after writing and
+all pieces at the end, and only then restarts the chip. If it is interrupted, running it again repairs the chip.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ from reconciler.errors import Unusable
 log = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
-"""Is told what is written, how much of it is done, and how much there is."""
+"""Called with the name of the piece, the bytes written so far, and the total."""
 
-LOST = (OSError, termios.error)  # what a port raises that goes away; pyserial's errors are among them
+PORT_ERRORS = (OSError, termios.error)  # raised when a port disappears; pyserial's errors are subclasses
 CONNECT_ATTEMPTS = 4  # two ways of resetting, each with two timings
 
 
@@ -40,42 +39,42 @@ class PortUnusable(Unusable):
 
 
 class NoChip(Unusable):
-    """Nothing that esptool knows answers on the port."""
+    """No chip that esptool supports answers on the port."""
 
     reason = "NoChip"
 
 
 class WrongChip(Unusable):
-    """The chip is not what the fleet repository says, or is set up in a way that can't be served."""
+    """The chip is not the one in the fleet repository, or its security settings prevent writing."""
 
     reason = "WrongChip"
 
 
 class WriteFailed(Unusable):
-    """Writing began and did not end well; the same command may be repeated."""
+    """Writing failed after it began; the command can be repeated."""
 
     reason = "WriteFailed"
 
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """How the chip is reached."""
+    """How to reach the chip."""
 
     port: str
-    baud: int = 115200  # the chip's loader finds out by itself
+    baud: int = 115200  # the chip's loader detects it
     stub: bool = True  # load esptool's own, faster loader into the chip's memory first
 
 
 def write(wiring: Wiring, chip: str, pieces: Sequence[Piece], progress: Progress) -> None:
-    """Write all pieces, verify them, restart the chip."""
-    with _told(progress, pieces), _opened(wiring.port) as port:
+    """Write all pieces, verify them, and restart the chip."""
+    with _reporting(progress, pieces), _opened(wiring.port) as port:
         loader = _connected(port, wiring)
-        with _explained(f"{chip} on {wiring.port}: nothing was written", WrongChip):
+        with _translating(f"{chip} on {wiring.port}: nothing was written", WrongChip):
             _check(loader, chip)
-        with _explained(f"{chip} on {wiring.port}: writing failed, and may be repeated", WriteFailed):
+        with _translating(f"{chip} on {wiring.port}: writing failed; run the command again", WriteFailed):
             if wiring.stub:
                 loader = cmds.run_stub(loader)
-            loader.WRITE_FLASH_ATTEMPTS = 1  # a lost connection is told, not waited for
+            loader.WRITE_FLASH_ATTEMPTS = 1  # report a lost connection instead of waiting for it
             cmds.attach_flash(loader)
             content = [(piece.offset, piece.data) for piece in pieces]
             cmds.write_flash(loader, content)
@@ -85,10 +84,10 @@ def write(wiring: Wiring, chip: str, pieces: Sequence[Piece], progress: Progress
 
 @contextmanager
 def _opened(port: str) -> Iterator[serial.SerialBase]:
-    """Open the port by ourselves, so that what is wrong with it isn't taken for a chip's fault."""
+    """Open the port separately, so that an error of the port is not reported as one of the chip."""
     try:
         opened = serial.serial_for_url(port, exclusive=True)
-    except (*LOST, ValueError) as error:
+    except (*PORT_ERRORS, ValueError) as error:
         raise PortUnusable(f"{port} can't be opened: {error}") from error
     try:
         yield opened
@@ -99,7 +98,7 @@ def _opened(port: str) -> Iterator[serial.SerialBase]:
 def _connected(port: serial.SerialBase, wiring: Wiring) -> ESPLoader:
     try:
         return cmds.detect_chip(port, wiring.baud, connect_attempts=CONNECT_ATTEMPTS)
-    except (FatalError, UnsupportedCommandError, *LOST) as error:
+    except (FatalError, UnsupportedCommandError, *PORT_ERRORS) as error:
         hint = "is it the right port, and is the chip in download mode (hold BOOT, press RESET)?"
         raise NoChip(f"{wiring.port}: no chip answers: {hint} ({_first_line(error)})") from error
 
@@ -107,23 +106,23 @@ def _connected(port: serial.SerialBase, wiring: Wiring) -> ESPLoader:
 def _check(loader: ESPLoader, chip: str) -> None:
     found = strip_chip_name(loader.CHIP_NAME)
     if found != chip:
-        raise WrongChip(f"the chip is an {found}, and the device type says {chip}")
+        raise WrongChip(f"the chip is an {found}, but the device type says {chip}")
     if loader.secure_download_mode:
-        raise WrongChip("the chip is in secure download mode: what is written can't be verified")
+        raise WrongChip("the chip is in secure download mode, so the written data can't be verified")
     if loader.get_flash_encryption_enabled():
-        raise WrongChip("the chip encrypts its flash: write the file of --output with the maker's tools")
+        raise WrongChip("the chip encrypts its flash: write the file of --output with the manufacturer's tools")
 
 
 @contextmanager
-def _explained(what: str, kind: type[Unusable]) -> Iterator[None]:
-    """Turn what esptool and the port raise into one line."""
+def _translating(what: str, kind: type[Unusable]) -> Iterator[None]:
+    """Translate the exceptions of esptool and of the port into one line."""
     try:
         yield
     except WrongChip as error:
         raise WrongChip(f"{what}: {error}") from error
     except (FatalError, UnsupportedCommandError) as error:
         raise kind(f"{what}: {_first_line(error)}") from error
-    except LOST as error:
+    except PORT_ERRORS as error:
         raise kind(f"{what}: the connection was lost ({_first_line(error)})") from error
 
 
@@ -131,22 +130,22 @@ def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0].rstrip(".")
 
 
-# ------------------------------------------------------------ what esptool says
+# ------------------------------------------------------------ output of esptool
 
 
 @contextmanager
-def _told(progress: Progress, pieces: Sequence[Piece]) -> Iterator[None]:
-    """Put our own ear in the place of esptool's printing, as long as it works for us."""
+def _reporting(progress: Progress, pieces: Sequence[Piece]) -> Iterator[None]:
+    """Replace esptool's logger with ours for the duration."""
     before = EspLog.instance
-    EspLog.set_logger(_Ear(progress, [piece.name for piece in pieces]))
+    EspLog.set_logger(_EsptoolLogger(progress, [piece.name for piece in pieces]))
     try:
         yield
     finally:
         EspLog.instance = before
 
 
-class _Ear(EspLogBase):
-    """Hears esptool: progress goes to the caller, all else to the log."""
+class _EsptoolLogger(EspLogBase):
+    """Sends esptool's progress to the caller, and all other output to the log."""
 
     def __init__(self, progress: Progress, names: Sequence[str]) -> None:
         self._progress = progress
@@ -185,4 +184,4 @@ class _Ear(EspLogBase):
         log.error("%s", " ".join(map(str, args)))
 
     def set_verbosity(self, mode: Any) -> None:  # noqa: ANN401 - esptool's signature
-        """Everything is heard."""
+        """Ignore the verbosity: our log decides."""

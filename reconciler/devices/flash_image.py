@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a device is born with: the provisioned region of its flash (docs/specs/flash.md, section 1).
+"""Encodes the provisioned region of a device's flash (docs/specs/flash.md, section 1).
 
-Made once per device, before it leaves the bench: who it is, whom it trusts, the key that it signs with, and the models
-that updates never touch. The bytes hold a private key: whoever keeps them keeps them as one.
+The region is written once, when the device is provisioned. It holds the identity, the trusted root key, the device's
+private key, and the pre-baked models that updates never touch. The bytes contain a private key and must be protected
+like one.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _ERASED: Final = b"\xff"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a device is, and whom it trusts."""
+    """The identity of a device, and the root key that it trusts."""
 
     vendor: bytes
     class_id: bytes
@@ -39,10 +40,10 @@ class Identity:
     type_name: str
     fleet: str
     name: str
-    address: int = 0  # on a serial line, 1 ... 247; 0: on none
+    address: int = 0  # on a serial line, 1 to 247; 0: not on a serial line
 
     def __post_init__(self) -> None:
-        """Refuse what the region can't hold."""
+        """Reject values that the region can't hold."""
         for label, value, length in (
             ("vendor id", self.vendor, 16),
             ("class id", self.class_id, 16),
@@ -51,20 +52,20 @@ class Identity:
             ("seed", self.seed, 32),
         ):
             if len(value) != length:
-                raise ValueError(f"the {label} has {len(value)} bytes, not {length}")
+                raise ValueError(f"the {label} has {len(value)} bytes, expected {length}")
         if not 0 <= self.address <= ADDRESS_MAX:
-            raise ValueError(f"the serial address {self.address} is not in 0 ... {ADDRESS_MAX}")
+            raise ValueError(f"the serial address {self.address} must be between 0 and {ADDRESS_MAX}")
 
     @property
     def public(self) -> bytes:
-        """The key that this device's reports are verified with."""
+        """The public key that verifies this device's reports."""
         return Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw()
 
 
 def provisioned_region(identity: Identity, prebaked: Sequence[bytes] = ()) -> bytes:
-    """Return the first bytes of the provisioned region: the header, and the pre-baked packs behind it."""
+    """Return the first bytes of the provisioned region: the header, followed by the pre-baked packs."""
     if len(prebaked) > PREBAKED_MAX:
-        raise ValueError(f"{len(prebaked)} pre-baked packs, and a device carries at most {PREBAKED_MAX}")
+        raise ValueError(f"{len(prebaked)} pre-baked packs, but a device holds at most {PREBAKED_MAX}")
     entries, packs = b"", b""
     for offset, pack in zip(pack_offsets(prebaked), prebaked, strict=True):
         packs = packs.ljust(offset - HEADER_BYTES, _ERASED) + pack
@@ -74,7 +75,7 @@ def provisioned_region(identity: Identity, prebaked: Sequence[bytes] = ()) -> by
 
 
 def pack_offsets(prebaked: Sequence[bytes]) -> tuple[int, ...]:
-    """Say where in the region each pack begins."""
+    """Return the offset of each pack in the region."""
     offsets, end = [], HEADER_BYTES
     for pack in prebaked:
         end += -end % _PACK_ALIGNMENT
@@ -95,8 +96,8 @@ def _plain_part(identity: Identity, prebaked_count: int) -> bytes:
     )
 
 
-def _text(text: str, room: int) -> bytes:
+def _text(text: str, size: int) -> bytes:
     encoded = text.encode()
-    if len(encoded) >= room or b"\0" in encoded:
-        raise ValueError(f"the name {text!r} does not fit {room - 1} bytes of UTF-8 without a zero")
-    return encoded.ljust(room, b"\0")
+    if len(encoded) >= size or b"\0" in encoded:
+        raise ValueError(f"the name {text!r} does not fit {size - 1} bytes of UTF-8 without zero bytes")
+    return encoded.ljust(size, b"\0")

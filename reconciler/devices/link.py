@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The port between the engine and any link: turns go out, events come in.
+"""The interface between the engine and any link: turns go out, events come in.
 
-A *turn* is what goes to one device at once: any number of blocks, then at most one question. Each question
-ends in exactly one event: `AnswerReceived` with an answer that fits it, or `Silent`. How long to wait is the link's
-business, because only it knows the speed of its line and who else is using it.
+A *turn* is what goes to one device at a time: any number of blocks, then at most one question. Each question results
+in exactly one event: `AnswerReceived` with a matching answer, or `Silent`. The link decides how long to wait, because
+only it knows the speed of its line and the other traffic on it.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ class Turn:
 
     blocks: tuple[Block, ...] = ()
     question: Question | None = None
-    block_gap_s: float = 0.0  # what the device needs between two blocks
-    answer_s: float = 0.0  # what the device may need to answer, beyond what the link takes anyway
+    block_gap_s: float = 0.0  # the pause that the device needs between two blocks
+    answer_s: float = 0.0  # the time that the device needs to answer, in addition to the link's own delay
 
     @property
     def messages(self) -> tuple[Order, ...]:
-        """All of it, in order."""
+        """All messages of the turn, in order."""
         return (*self.blocks, self.question) if self.question else self.blocks
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerReceived:
-    """A device said something, asked or not."""
+    """A device sent an answer, solicited or not."""
 
     device: DeviceId
     answer: Answer
-    asked: bool = True  # it fits the question that is open
+    asked: bool = True  # it matches the open question
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +62,15 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """A device came to the link, or left it."""
+    """A device connected to the link or disconnected."""
 
     device: DeviceId
-    there: bool
+    present: bool
 
 
 @dataclass(frozen=True, slots=True)
 class LinkState:
-    """The link itself works, or does not and why."""
+    """Whether the link itself works, and if not, why."""
 
     up: bool
     why: str = ""
@@ -81,10 +81,10 @@ Event = AnswerReceived | Silent | Presence | LinkState
 
 @dataclass(slots=True)
 class LinkStatistics:
-    """What passed over a link, and how well. Counters only grow."""
+    """Counters of a link, which only grow, and an estimate of its quality."""
 
     sent_bytes: int = 0
-    heard_bytes: int = 0
+    received_bytes: int = 0
     questions: int = 0
     answers: int = 0
     silences: int = 0
@@ -93,38 +93,38 @@ class LinkStatistics:
     frames_corrected: int = 0
     frames_bad: int = 0
     bit_error_rate: float = 0.0
-    unknown: set[str] = field(default_factory=set)  # who spoke without being listed; never served
+    unknown: set[str] = field(default_factory=set)  # devices that are not in Git; never served
 
 
 class Link(Protocol):
     """One broker or one serial line."""
 
     async def run(self) -> None:
-        """Work until cancelled; a link that goes down is brought up again."""
+        """Work until cancelled, and reconnect when the link goes down."""
 
     def send(self, device: DeviceId, turn: Turn) -> None:
-        """Queue a turn; a device has at most one under way."""
+        """Queue a turn. Each device has at most one in progress."""
 
     def cancel(self, device: DeviceId) -> None:
-        """Forget what is queued for a device, and expect no answer of it."""
+        """Drop what is queued for a device, and stop waiting for its answer."""
 
     def events(self) -> AsyncIterator[Event]:
-        """Yield what happens, for ever; one reader."""
+        """Yield events without end, to a single reader."""
 
     @property
-    def answers_may_double(self) -> bool:
-        """Tell whether an answer can be heard twice: through a broker yes, on a line never."""
+    def answers_may_repeat(self) -> bool:
+        """Whether an answer can arrive twice: through a broker yes, on a serial line never."""
 
-    def block_bytes(self, most: int) -> int:
-        """Return the block size that wastes least on this link, at most what the device takes."""
+    def block_bytes(self, max_bytes: int) -> int:
+        """Return the block size with the least overhead on this link, at most `max_bytes`."""
 
     @property
     def statistics(self) -> LinkStatistics:
-        """Return what passed so far."""
+        """Return the counters."""
 
 
 def fits(question: Question, answer: Answer) -> bool:
-    """Tell whether this answer can be one to this question."""
+    """Return whether this answer is valid for this question."""
     match question, answer:
         case (Inquire(), Signed()) | (Inquire(), TransferResult(None, _)):
             return True

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The messages of docs/specs/protocol.md section 1: typed values to bytes and back.
+"""Encodes and parses the messages of docs/specs/protocol.md section 1.
 
-Strict both ways: what `encode` makes, `parse` takes and gives back the same value; what is not in the
-one deterministic form, or out of range, is `Malformed`.
+`parse` returns the same value that `encode` was given, and raises `Malformed` for anything that is not in the single
+deterministic form or is out of range.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from reconciler.devices.errors import Malformed
 from reconciler.devices.strict_cbor import dump, integer, items, load, octets, uint
 from reconciler.model import PayloadEncoding
 
-TRANSFERS = 24  # a transfer's name is 0 ... 23, one byte of CBOR
+TRANSFERS = 24  # transfer numbers are 0 to 23, one byte of CBOR
 NONCE_BYTES = 8
-ENVELOPE_BYTES_MAX = 512  # docs/specs/envelope.md; what a device would refuse as too long is never sent
+ENVELOPE_BYTES_MAX = 512  # docs/specs/envelope.md; a device rejects longer ones
 BLOCK_BYTES_MAX = 4096
 BLOCK_BYTES_STEP = 16
 BLOCKS_MAX = 4096
 SIGNED_BYTES_MAX = 1024  # docs/specs/report.md
-MESSAGE_OVERHEAD_BYTES = 64  # a message is at most this and a block, and at least MESSAGE_BYTES may come
+MESSAGE_OVERHEAD_BYTES = 64  # a message is at most this much larger than a block; MESSAGE_BYTES are always allowed
 MESSAGE_BYTES = 1152
 
 
@@ -40,7 +40,7 @@ WORKING = 1
 
 @dataclass(frozen=True, slots=True)
 class Inquire:
-    """Question for one of the signed bodies; answered by `Signed`, or by `TransferResult`."""
+    """Question for one of the signed bodies. The answer is `Signed` or `TransferResult`."""
 
     what: ReportKind
     nonce: bytes
@@ -48,7 +48,7 @@ class Inquire:
 
 @dataclass(frozen=True, slots=True)
 class PayloadOffer:
-    """What blocks an offer would be followed by."""
+    """The encoding and the size of the payload that would follow an offer."""
 
     encoding: PayloadEncoding
     payload_bytes: int
@@ -56,7 +56,7 @@ class PayloadOffer:
 
     @property
     def blocks(self) -> int:
-        """Into how many blocks the payload is cut."""
+        """The number of blocks of the payload."""
         return -(-self.payload_bytes // self.block_bytes)
 
 
@@ -80,14 +80,14 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Question which blocks are missing; answered by `Have` or `TransferResult`."""
+    """Question which blocks are missing. The answer is `Have` or `TransferResult`."""
 
     transfer: int
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Order to decode, check and try; answered by `TransferResult`, or by `Have` when blocks are missing."""
+    """Order to decode, check and try the payload. The answer is `TransferResult`, or `Have` if blocks are missing."""
 
     transfer: int
 
@@ -101,7 +101,7 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Have:
-    """What the device holds: all below `first`, not `first`, and what `held` marks above it."""
+    """The blocks that the device holds: all below `first`, not `first`, and those that `held` marks above it."""
 
     transfer: int
     first: int
@@ -117,7 +117,7 @@ class Have:
 
 @dataclass(frozen=True, slots=True)
 class TransferResult:
-    """How an order went: 0 done, 1 working, negative an error of the device."""
+    """The result of an order: 0 done, 1 working, negative an error code of the device."""
 
     transfer: int | None
     code: int
@@ -130,7 +130,7 @@ Message = Order | Answer
 
 
 def encode(message: Message) -> bytes:
-    """Return the message's one encoding."""
+    """Encode a message."""
     return dump(_fields(message))
 
 
@@ -159,15 +159,15 @@ def _fields(message: Message) -> list[object]:  # noqa: PLR0911  # one line per 
 
 
 def parse(data: bytes) -> Message:
-    """Return the message that `data` is, or raise `Malformed`."""
+    """Parse a message, or raise `Malformed`."""
     if len(data) > max(MESSAGE_BYTES, MESSAGE_OVERHEAD_BYTES + BLOCK_BYTES_MAX):
         raise Malformed(f"a message of {len(data)} bytes")
     kind, *fields = items(load(data), "a message", 2, 3, 4)
-    match uint(kind, "type"), fields:  # the type is known to be a number: in Python, False equals 0
+    match uint(kind, "type"), fields:  # uint() rules out False, which equals 0 in Python
         case 0, [what, nonce]:
-            return Inquire(_what(what), octets(nonce, "nonce", least=NONCE_BYTES, most=NONCE_BYTES))
+            return Inquire(_report_kind(what), octets(nonce, "nonce", min_bytes=NONCE_BYTES, max_bytes=NONCE_BYTES))
         case 1, [transfer, envelope, payload]:
-            content = octets(envelope, "envelope", least=1, most=ENVELOPE_BYTES_MAX)
+            content = octets(envelope, "envelope", min_bytes=1, max_bytes=ENVELOPE_BYTES_MAX)
             return Offer(_transfer(transfer), content, _payload(payload))
         case 2, [transfer, index, block]:
             return Block(_transfer(transfer), uint(index, "index", end=BLOCKS_MAX), _block(block))
@@ -180,22 +180,22 @@ def parse(data: bytes) -> Message:
 
 
 def parse_answer(data: bytes) -> Answer:
-    """Return what a device said; a gateway's own words, echoed, are `Malformed`."""
+    """Parse a message from a device. A message of a gateway, such as an echo of our own, is `Malformed`."""
     match parse(data):
         case Signed() | Have() | TransferResult() as answer:
             return answer
         case other:
-            raise Malformed(f"{type(other).__name__} is nothing that a device says")
+            raise Malformed(f"a device never sends {type(other).__name__}")
 
 
 def _answer(kind: int, fields: list[object]) -> Answer:
     match kind, fields:
         case 12, [cose]:
-            return Signed(octets(cose, "signed", least=1, most=SIGNED_BYTES_MAX))
+            return Signed(octets(cose, "signed", min_bytes=1, max_bytes=SIGNED_BYTES_MAX))
         case 13, [transfer, first, held]:
-            marks = octets(held, "held", most=BLOCKS_MAX // 8)
+            marks = octets(held, "held", max_bytes=BLOCKS_MAX // 8)
             if marks.endswith(b"\0"):
-                raise Malformed("held ends in bytes of zero")
+                raise Malformed("held ends with zero bytes")
             return Have(_transfer(transfer), uint(first, "first", end=BLOCKS_MAX + 1), marks)
         case 14, [None, code]:
             return TransferResult(None, _code(code))
@@ -209,7 +209,7 @@ def _transfer(value: object) -> int:
     return uint(value, "transfer", end=TRANSFERS)
 
 
-def _what(value: object) -> ReportKind:
+def _report_kind(value: object) -> ReportKind:
     return ReportKind(uint(value, "what", end=len(ReportKind)))
 
 
@@ -221,7 +221,7 @@ def _code(value: object) -> int:
 
 
 def _block(value: object) -> bytes:
-    return octets(value, "block", least=1, most=BLOCK_BYTES_MAX)
+    return octets(value, "block", min_bytes=1, max_bytes=BLOCK_BYTES_MAX)
 
 
 def _payload(value: object) -> PayloadOffer | None:

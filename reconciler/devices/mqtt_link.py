@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All devices behind one broker: one client, one connection, no thread per device (docs/adr/0013).
+"""A link to all devices behind one broker: one client, one connection, no thread per device (docs/adr/0013).
 
-paho runs its network loop in its own thread, which knows best how to reconnect; what it hears is handed to
-the event loop in batches. While the broker is away nothing is queued: a stale question helps nobody, and each
-open question ends in `Silent` as usual.
+paho runs its network loop, including reconnects, in a thread of its own; received messages are passed to the event loop
+in batches. While the broker is unreachable nothing is queued, because a stale question is useless, and each open
+question ends in `Silent` as usual.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -27,30 +28,30 @@ from reconciler.devices.link import AnswerReceived, Event, LinkState, LinkStatis
 from reconciler.devices.messages import BLOCK_BYTES_MAX, Block, Order, Question, encode, parse_answer
 from reconciler.model import DeviceId
 
-ANSWER_S = 10.0  # through the broker, to a device that may be busy, and back
+ANSWER_S = 10.0  # a round trip through the broker to a device that may be busy
 KEEPALIVE_S = 30
 RECONNECT_S = (1, 30)
-SESSION_S = 24 * 3600  # how long the broker keeps what devices say while the gateway is away
+SESSION_S = 24 * 3600  # how long the broker keeps messages of devices while the gateway is offline
 BLOCK_EXPIRY_S = 60
-BACKLOG_MAX = 50_000  # messages that wait for the event loop; a device that floods loses the rest, for all
+BACKLOG_MAX = 50_000  # messages waiting for the event loop; beyond that the oldest are dropped, of whichever device
 UNKNOWN_MAX = 1000
 MESSAGE_BYTES_MAX = BLOCK_BYTES_MAX + 64
-THERE, AWAY = b"1", b"0"
+PRESENT, ABSENT = b"1", b"0"
 TOPIC_LEVEL = re.compile(r"[^/+#\0]+")
 
 
 @dataclass(frozen=True, slots=True)
 class MqttSettings:
-    """Where the broker is and who we are there."""
+    """The address of the broker, and the identity of the gateway there."""
 
     host: str
     fleet: str
     gateway: str
     port: int = 8883
-    ca: Path | None = None  # without: no TLS, which only a broker on this machine may be worth
+    ca: Path | None = None  # None: no TLS, which is acceptable only for a broker on the same machine
     certificate: Path | None = None
     key: Path | None = None
-    question_expiry_s: int = 300  # a device that comes back later does not find older questions
+    question_expiry_s: int = 300  # a device that reconnects later than this does not receive the question
     answer_s: float = ANSWER_S
 
 
@@ -65,12 +66,12 @@ class _OpenQuestion:
 class MqttLink:
     """A `Link` over a broker."""
 
-    answers_may_double = True
+    answers_may_repeat = True
 
     def __init__(self, settings: MqttSettings, devices: Iterable[DeviceId] = ()) -> None:
         for name in (settings.fleet, settings.gateway):
             if not TOPIC_LEVEL.fullmatch(name):
-                raise LinkUnusable(f"{name!r} can't be part of a topic")
+                raise LinkUnusable(f"{name!r} can't be a topic level")
         self.statistics = LinkStatistics()
         self._devices = frozenset(devices)
         self._settings = settings
@@ -80,40 +81,40 @@ class MqttLink:
         self._pacing: dict[DeviceId, asyncio.TimerHandle] = {}
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._backlog: deque[tuple[str, bytes]] = deque(maxlen=BACKLOG_MAX)
-        self._backlog_told = False
+        self._backlog_scheduled = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._client = self._made()
+        self._client = self._make_client()
 
-    # ------------------------------------------------------------ the port
+    # ------------------------------------------------------------ the Link interface
 
     def serve(self, devices: Iterable[DeviceId]) -> None:
-        """Serve these devices from now on; who else speaks is counted as unknown."""
+        """Serve these devices from now on; all others are counted as unknown."""
         self._devices = frozenset(devices)
 
     def send(self, device: DeviceId, turn: Turn) -> None:
-        """Publish a turn, its blocks apart from each other if the device needs that."""
+        """Publish a turn, with pauses between blocks if the device needs them."""
         self._publish_paced(device, deque(turn.messages), turn)
 
     def cancel(self, device: DeviceId) -> None:
-        """Expect no answer of a device, and send it no further blocks."""
+        """Stop waiting for an answer of a device, and send it no more blocks."""
         if opened := self._open.pop(device, None):
             opened.timer.cancel()
         if pacing := self._pacing.pop(device, None):
             pacing.cancel()
 
     async def events(self) -> AsyncIterator[Event]:
-        """Yield what happens."""
+        """Yield events."""
         while True:
             yield await self._events.get()
 
-    def block_bytes(self, most: int) -> int:
-        """TCP mends what networks break: as large as the device takes."""
-        return most
+    def block_bytes(self, max_bytes: int) -> int:
+        """Return the largest size, because TCP repairs losses."""
+        return max_bytes
 
     async def run(self) -> None:
-        """Be connected until cancelled; a broker that goes away is waited for."""
+        """Stay connected until cancelled; reconnect when the broker disappears."""
         if self._loop is not None:
-            raise RuntimeError("this link runs already")
+            raise RuntimeError("this link is already running")
         self._loop = asyncio.get_running_loop()
         self._client.connect_async(
             self._settings.host,
@@ -127,12 +128,12 @@ class MqttLink:
             await asyncio.Event().wait()
         finally:
             if self._client.is_connected():
-                self._client.publish(self._presence, AWAY, qos=1, retain=True)
+                self._client.publish(self._presence, ABSENT, qos=1, retain=True)
             self._client.disconnect()
             await asyncio.to_thread(self._client.loop_stop)
             self._loop = None
 
-    # ------------------------------------------------------------ out
+    # ------------------------------------------------------------ outgoing
 
     def _publish_paced(self, device: DeviceId, waiting: deque[Order], turn: Turn) -> None:
         self._pacing.pop(device, None)
@@ -169,24 +170,24 @@ class MqttLink:
         self.statistics.silences += 1
         self._events.put_nowait(Silent(device, opened.question))
 
-    # ------------------------------------------------------------ in, in the event loop
+    # ------------------------------------------------------------ incoming, in the event loop
 
     def _take_backlog(self) -> None:
-        self._backlog_told = False  # before the first look: what is appended after the last one is told anew
+        self._backlog_scheduled = False  # first, so that a message that arrives after the loop schedules it again
         while self._backlog:
             topic, payload = self._backlog.popleft()
             device_name, _, what = topic.removeprefix(f"{self._base}/").rpartition("/")
             device = DeviceId(device_name)
             if device not in self._devices:
-                if len(self.statistics.unknown) < UNKNOWN_MAX and payload != AWAY:
+                if len(self.statistics.unknown) < UNKNOWN_MAX and payload != ABSENT:
                     self.statistics.unknown.add(device)
             elif what == "presence":
-                self._events.put_nowait(Presence(device, there=payload == THERE))
+                self._events.put_nowait(Presence(device, present=payload == PRESENT))
             else:
                 self._take(device, payload)
 
     def _take(self, device: DeviceId, payload: bytes) -> None:
-        self.statistics.heard_bytes += len(payload)
+        self.statistics.received_bytes += len(payload)
         try:
             answer = parse_answer(payload)
         except Malformed:
@@ -202,15 +203,16 @@ class MqttLink:
             self.statistics.unsolicited += 1
         self._events.put_nowait(AnswerReceived(device, answer, asked=asked))
 
-    # ------------------------------------------------------------ paho's side, in paho's thread
+    # ------------------------------------------------------------ callbacks in paho's thread
 
-    def _made(self) -> Client:
+    def _make_client(self) -> Client:
         name = f"tinyfleet-{self._settings.gateway}"
         client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)
         if self._settings.ca:
             client.tls_set_context(_tls(self._settings))
         client.reconnect_delay_set(*RECONNECT_S)
-        client.will_set(self._presence, AWAY, qos=1, retain=True)
+        client.will_set(self._presence, ABSENT, qos=1, retain=True)
+        client.on_socket_open = _without_delay
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_connect_fail = self._on_connect_fail
@@ -222,40 +224,49 @@ class MqttLink:
         self, client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
         if reason.is_failure:
-            self._tell(LinkState(up=False, why=f"the broker refused us: {reason}"))
+            self._emit(LinkState(up=False, why=f"the broker refused the connection: {reason}"))
             return
         client.subscribe([(f"{self._base}/+/up", 1), (f"{self._base}/+/presence", 1)])
-        client.publish(self._presence, THERE, qos=1, retain=True)
+        client.publish(self._presence, PRESENT, qos=1, retain=True)
 
     def _on_subscribe(
         self, _client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
         refused = [str(reason) for reason in reasons if reason.is_failure]
-        self._tell(LinkState(up=not refused, why=", ".join(refused)))  # only now would an answer be heard
+        self._emit(LinkState(up=not refused, why=", ".join(refused)))  # only from now on can an answer arrive
 
     def _on_connect_fail(self, _client: Client, _data: object) -> None:
-        self._tell(LinkState(up=False, why=f"no connection to {self._settings.host}:{self._settings.port}"))
+        self._emit(LinkState(up=False, why=f"can't connect to {self._settings.host}:{self._settings.port}"))
 
     def _on_disconnect(
         self, _client: Client, _data: object, _flags: DisconnectFlags, reason: ReasonCode, _more: Properties | None
     ) -> None:
         if reason.is_failure:
-            self._tell(LinkState(up=False, why=f"the connection ended: {reason}"))
+            self._emit(LinkState(up=False, why=f"the connection ended: {reason}"))
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         if len(message.payload) > MESSAGE_BYTES_MAX:
             return
         self._backlog.append((message.topic, bytes(message.payload)))
-        if not self._backlog_told:  # else the event loop will take this one with the others
-            self._backlog_told = True
+        if not self._backlog_scheduled:  # otherwise the scheduled call takes this message too
+            self._backlog_scheduled = True
             self._in_loop(self._take_backlog)
 
-    def _tell(self, event: Event) -> None:
+    def _emit(self, event: Event) -> None:
         self._in_loop(self._events.put_nowait, event)
 
-    def _in_loop(self, what: Callable[..., None], *arguments: object) -> None:
+    def _in_loop(self, callback: Callable[..., None], *arguments: object) -> None:
         if self._loop and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(what, *arguments)
+            self._loop.call_soon_threadsafe(callback, *arguments)
+
+
+def _without_delay(_client: Client, _data: object, opened: object) -> None:
+    """Turn Nagle's algorithm off: with a peer that delays its ACKs it holds each small message back for 40 ms.
+
+    paho calls this for each new connection; with TLS, `opened` is the wrapped socket.
+    """
+    if isinstance(opened, socket.socket):
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _properties(packet: int, **values: int) -> Properties:
@@ -272,6 +283,6 @@ def _tls(settings: MqttSettings) -> ssl.SSLContext:
             context.load_cert_chain(settings.certificate, settings.key)
     except (OSError, ssl.SSLError) as error:
         named = ", ".join(str(path) for path in (settings.ca, settings.certificate, settings.key) if path)
-        raise LinkUnusable(f"TLS can't be set up from {named}: {error}") from error
+        raise LinkUnusable(f"can't set up TLS with {named}: {error}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A device's first flash content: what the fleet repository says of it, and where that goes.
+"""Prepares a device's first flash content from the fleet repository.
 
-Whatever is wrong with it is told before anything is written. The content holds the device's private seed: it shows
-its places and lengths, and never itself.
+All problems are reported before anything is written. The content includes the device's private seed, so its repr shows
+only offsets and lengths.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from dataclasses import dataclass, field
 from reconciler.devices.flash_image import HEADER_BYTES, PREBAKED_MAX, Identity, pack_offsets, provisioned_region
 from reconciler.errors import Invalid
 from reconciler.model import Desired, Device, DeviceType, FlashMap, ModelRef, Region, SerialAddress
-from signing.names import EngineContract, target
+from signing.identifiers import EngineContract, target
 
 ERASED = b"\xff"
 
 
 class NotProvisionable(Invalid):
-    """The fleet repository does not say enough, or something impossible, of a device's flash."""
+    """The fleet repository's description of the device's flash is incomplete or impossible."""
 
     reason = "NotProvisionable"
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Bytes that belong at a place of the flash."""
+    """Bytes and their offset in the flash."""
 
     name: str
     offset: int
@@ -36,7 +36,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the map that people read."""
+    """One line of the flash map that people read."""
 
     offset: int
     length: int
@@ -44,7 +44,7 @@ class Row:
 
 
 def identity_of(desired: Desired, device: Device, root_public: bytes, seed: bytes) -> Identity:
-    """Say who a device is."""
+    """Return the identity of a device."""
     kind = desired.types[device.type]
     named = target(desired.fleet.name, device.name, EngineContract(kind.pack_format, kind.operators))
     return Identity(
@@ -69,28 +69,28 @@ def region_of(identity: Identity, packs: Sequence[bytes]) -> bytes:
 
 
 def check(kind: DeviceType, packs: Sequence[bytes]) -> None:
-    """Refuse what can't be, before a key is made for it."""
+    """Reject an impossible layout, before a key is made for the device."""
     if len(packs) > PREBAKED_MAX:
-        raise NotProvisionable(f"{kind.name}: {len(packs)} pre-baked models, and a device carries {PREBAKED_MAX}")
+        raise NotProvisionable(f"{kind.name}: {len(packs)} pre-baked models, but a device holds at most {PREBAKED_MAX}")
     if kind.flash is None:
         return
     flash, needed = kind.flash, _length(packs)
     for name, region in (("provisioned", flash.provisioned), ("journal", flash.journal)):
         if region.offset % flash.erase_bytes or region.bytes % flash.erase_bytes:
-            raise NotProvisionable(f"{kind.name}: {name} is not made of whole erase units of {flash.erase_bytes} bytes")
+            raise NotProvisionable(f"{kind.name}: {name} is not aligned to erase units of {flash.erase_bytes} bytes")
         if region.offset + region.bytes > flash.bytes:
-            raise NotProvisionable(f"{kind.name}: {name} ends behind the flash of {flash.bytes} bytes")
+            raise NotProvisionable(f"{kind.name}: {name} exceeds the flash of {flash.bytes} bytes")
     if _overlap(flash.provisioned, flash.journal):
         raise NotProvisionable(f"{kind.name}: provisioned and journal overlap")
     if needed > flash.provisioned.bytes:
-        room = flash.provisioned.bytes
+        available = flash.provisioned.bytes
         raise NotProvisionable(
-            f"{kind.name}: identity and pre-baked models need {needed} bytes, provisioned has {room}"
+            f"{kind.name}: identity and pre-baked models need {needed} bytes, the provisioned region has {available}"
         )
 
 
 def pieces_of(flash: FlashMap, region: bytes) -> tuple[Piece, ...]:
-    """Put the content to its places. The journal comes last: until then nobody takes the device for a new one."""
+    """Return the pieces to write. The journal comes last: until then the device does not look like a new one."""
     filled = region + ERASED * (-len(region) % flash.erase_bytes)
     return (
         Piece("provisioned", flash.provisioned.offset, filled),
@@ -99,13 +99,13 @@ def pieces_of(flash: FlashMap, region: bytes) -> tuple[Piece, ...]:
 
 
 def whole(flash: FlashMap, region: bytes) -> bytes:
-    """Return the whole flash as it is then: for a board whose flash is a file."""
+    """Return the whole flash image, for a board whose flash is a file."""
     start = flash.provisioned.offset
     return ERASED * start + region + ERASED * (flash.bytes - start - len(region))
 
 
 def map_of(kind: DeviceType, refs: Sequence[ModelRef], packs: Sequence[bytes]) -> tuple[Row, ...]:
-    """Describe what would lie where; no key is needed for that."""
+    """Describe the flash map; this needs no key."""
     flash = kind.flash
     base = flash.provisioned.offset if flash else 0
     rows = [Row(base, HEADER_BYTES, "identity, root key, the device's own key")]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What devices say of themselves: the signed bodies of docs/specs/protocol.md section 2.
+"""Parses the signed bodies that devices send about themselves (docs/specs/protocol.md section 2).
 
-The signature is checked before any of this is parsed; the caller does that with `signing`.
+The caller verifies the signature with `signing` before it parses a body.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ HISTOGRAM_BINS = 8
 PHASES: Final = (Phase.IDLE, Phase.RECEIVING, Phase.STAGED, Phase.TRIAL, Phase.CONFIRMED)  # by number
 
 
-class ModelPlace(IntEnum):
-    """Where what runs lies."""
+class ModelLocation(IntEnum):
+    """Where the running model is stored."""
 
     NOWHERE = 0
     PREBAKED = 1
@@ -33,18 +33,18 @@ class ModelPlace(IntEnum):
 
 
 class DecisionReason(IntEnum):
-    """Why just this runs."""
+    """Why this model runs."""
 
     NOTHING_CAN = 0
     CONFIRMED = 1
     ON_TRIAL = 2
     FELL_BACK_TO_PREVIOUS = 3
     FELL_BACK_TO_PREBAKED = 4
-    PREBAKED_ASKED_FOR = 5
+    PREBAKED_REQUESTED = 5
 
 
 class Flag(IntFlag):
-    """What went wrong on the device since it was asked last."""
+    """What went wrong on the device since its last report."""
 
     JOURNAL_REPAIRED = 1 << 0
     SLOT_BAD_AT_BOOT = 1 << 1
@@ -58,7 +58,7 @@ class Flag(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class OpenTransfer:
-    """A transfer that the device holds open: it can go on from `first`."""
+    """A transfer that the device can resume at block `first`."""
 
     digest16: bytes
     encoding: PayloadEncoding
@@ -69,14 +69,14 @@ class OpenTransfer:
 
 @dataclass(frozen=True, slots=True)
 class DeviceReport:
-    """Where the device's update state machine stands, and what has happened."""
+    """The state of the device's update state machine, and its counters."""
 
     counter: int
     sequence: int
     epoch: int
     gateway: bytes
     phase: Phase
-    place: ModelPlace
+    location: ModelLocation
     running: bytes | None
     other: bytes | None
     why: DecisionReason
@@ -93,7 +93,7 @@ class DeviceReport:
 
 @dataclass(frozen=True, slots=True)
 class CapabilitiesBody:
-    """What the device can hold and run, in its own words."""
+    """What the device can hold and run."""
 
     type: str
     class_id: bytes
@@ -110,18 +110,18 @@ class CapabilitiesBody:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How the scores of the sampled inferences are spread."""
+    """The distribution of the scores of sampled inferences."""
 
     count: int
-    least: int
-    most: int
+    minimum: int
+    maximum: int
     total: int
     histogram: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Counters and the sampled scores of what runs."""
+    """Counters and sampled scores of the running model."""
 
     running: bytes | None
     inferences: int
@@ -133,7 +133,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class ParametersBody:
-    """The parameters that are in force, for which pack."""
+    """The active parameters, and the pack that they apply to."""
 
     digest16: bytes | None
     values: Mapping[int, int] = field(default_factory=dict)
@@ -143,7 +143,7 @@ Body = DeviceReport | CapabilitiesBody | Summary | ParametersBody
 
 
 def parse_body(data: bytes) -> Body:
-    """Return the body that `data` is, or raise `Malformed`."""
+    """Parse a body, or raise `Malformed`."""
     kind, *fields = items(load(data), "a body", 3, 7, 12, 19)
     match uint(kind, "kind of body"):
         case 0:
@@ -155,11 +155,11 @@ def parse_body(data: bytes) -> Body:
         case 3:
             return _parameters(fields)
         case other:
-            raise Malformed(f"no body is of kind {other}")
+            raise Malformed(f"unknown kind of body {other}")
 
 
 def encode_body(body: Body) -> bytes:
-    """Return the body's one encoding; what virtual parts of the tests sign."""
+    """Encode a body, as simulated devices of the tests do."""
     match body:
         case DeviceReport():
             return dump(_report_fields(body))
@@ -167,7 +167,13 @@ def encode_body(body: Body) -> bytes:
             limits = [c.slot_bytes, c.arena_bytes, c.block_bytes, c.block_ms, c.updates]
             return dump([1, c.type, c.class_id, c.pack_format, c.operators, *limits, list(c.prebaked), c.firmware])
         case Summary() as s:
-            score = s.score and [s.score.count, s.score.least, s.score.most, s.score.total, list(s.score.histogram)]
+            score = s.score and [
+                s.score.count,
+                s.score.minimum,
+                s.score.maximum,
+                s.score.total,
+                list(s.score.histogram),
+            ]
             return dump([2, s.running, s.inferences, s.anomalies, s.faults, s.resets, score])
         case ParametersBody(digest16, values):
             return dump([3, digest16, dict(values)])
@@ -182,20 +188,20 @@ def _report_fields(r: DeviceReport) -> list[object]:
         r.transfer.first,
     ]
     identity: list[object] = [r.counter, r.sequence, r.epoch, r.gateway]
-    state = [PHASES.index(r.phase), int(r.place), r.running, r.other, int(r.why), r.failed, r.error, int(r.flags)]
+    state = [PHASES.index(r.phase), int(r.location), r.running, r.other, int(r.why), r.failed, r.error, int(r.flags)]
     return [0, *identity, *state, r.parameters, r.boots, r.inferences, r.anomalies, r.faults, transfer]
 
 
 def _report(fields: list[object]) -> DeviceReport:
-    counter, sequence, epoch, gateway, phase, place, *rest = items(fields, "report", 18)
+    counter, sequence, epoch, gateway, phase, location, *rest = items(fields, "report", 18)
     running, other, why, failed, error, flags, parameters, boots, inferences, anomalies, faults, transfer = rest
     return DeviceReport(
         counter=uint(counter, "counter", end=UINT64_END),
         sequence=uint(sequence, "sequence"),
         epoch=uint(epoch, "epoch"),
-        gateway=octets(gateway, "gateway", least=8, most=8),
+        gateway=octets(gateway, "gateway", min_bytes=8, max_bytes=8),
         phase=PHASES[uint(phase, "phase", end=len(PHASES))],
-        place=ModelPlace(uint(place, "place", end=len(ModelPlace))),
+        location=ModelLocation(uint(location, "location", end=len(ModelLocation))),
         running=_digest16(running),
         other=_digest16(other),
         why=DecisionReason(uint(why, "why", end=len(DecisionReason))),
@@ -214,7 +220,7 @@ def _report(fields: list[object]) -> DeviceReport:
 def _open_transfer(value: object) -> OpenTransfer:
     digest16, encoding, payload_bytes, block_bytes, first = items(value, "transfer", 5)
     return OpenTransfer(
-        octets(digest16, "digest16", least=SHORT_DIGEST_BYTES, most=SHORT_DIGEST_BYTES),
+        octets(digest16, "digest16", min_bytes=SHORT_DIGEST_BYTES, max_bytes=SHORT_DIGEST_BYTES),
         PayloadEncoding(uint(encoding, "encoding", end=len(PayloadEncoding))),
         uint(payload_bytes, "payload-bytes"),
         uint(block_bytes, "block-bytes", end=BLOCK_BYTES_MAX + 1),
@@ -230,19 +236,19 @@ def _capabilities(fields: list[object]) -> CapabilitiesBody:
     if len(digests) > PREBAKED_MAX:
         raise Malformed(f"{len(digests)} pre-baked models")
     return CapabilitiesBody(
-        type=text(kind, "type", most=TEXT_BYTES_MAX),
-        class_id=octets(class_id, "class", least=16, most=16),
+        type=text(kind, "type", max_bytes=TEXT_BYTES_MAX),
+        class_id=octets(class_id, "class", min_bytes=16, max_bytes=16),
         pack_format=uint(pack_format, "pack-format"),
-        operators=octets(operators, "operators", most=32),
+        operators=octets(operators, "operators", max_bytes=32),
         slot_bytes=uint(slot, "slot-bytes"),
         arena_bytes=uint(arena, "arena-bytes"),
         block_bytes=uint(block, "block-bytes", end=BLOCK_BYTES_MAX + 1),
         block_ms=uint(block_ms, "block-ms"),
         updates=truth(updates, "updates"),
         prebaked=tuple(
-            octets(digest, "prebaked", least=SHORT_DIGEST_BYTES, most=SHORT_DIGEST_BYTES) for digest in digests
+            octets(digest, "prebaked", min_bytes=SHORT_DIGEST_BYTES, max_bytes=SHORT_DIGEST_BYTES) for digest in digests
         ),
-        firmware=text(firmware, "firmware", most=TEXT_BYTES_MAX),
+        firmware=text(firmware, "firmware", max_bytes=TEXT_BYTES_MAX),
     )
 
 
@@ -259,11 +265,11 @@ def _summary(fields: list[object]) -> Summary:
 
 
 def _score(value: object) -> Score:
-    count, least, most, total, histogram = items(value, "score", 5)
+    count, minimum, maximum, total, histogram = items(value, "score", 5)
     return Score(
         uint(count, "count"),
-        integer(least, "min"),
-        integer(most, "max"),
+        integer(minimum, "min"),
+        integer(maximum, "max"),
         integer(total, "sum", bits=64),
         tuple(uint(bar, "histogram") for bar in items(histogram, "histogram", HISTOGRAM_BINS)),
     )
@@ -275,9 +281,11 @@ def _parameters(fields: list[object]) -> ParametersBody:
         raise Malformed("parameters must be a map")
     return ParametersBody(
         _digest16(digest16),
-        {uint(key, "parameter"): integer(value, "parameter's value") for key, value in values.items()},
+        {uint(key, "parameter"): integer(value, "parameter value") for key, value in values.items()},
     )
 
 
 def _digest16(value: object) -> bytes | None:
-    return None if value is None else octets(value, "digest16", least=SHORT_DIGEST_BYTES, most=SHORT_DIGEST_BYTES)
+    return (
+        None if value is None else octets(value, "digest16", min_bytes=SHORT_DIGEST_BYTES, max_bytes=SHORT_DIGEST_BYTES)
+    )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The port between the serial link and a line: bytes out, bytes in, and the speed of both."""
+"""The interface between the serial link and a line: bytes out, bytes in, and the line speed."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ class LinePort(Protocol):
 
     @property
     def latency_s(self) -> float:
-        """How long bytes may be held up between the wire and here, by an adapter or a network."""
+        """The delay between the wire and this process, caused by an adapter or a network."""
 
     async def open(self) -> None:
-        """Make the line ready, or raise `LineDown`."""
+        """Open the line, or raise `LineDown`."""
 
     async def send(self, data: bytes) -> None:
-        """Hand over all of `data`; what is on its way may still need its time on the wire."""
+        """Hand over all of `data`, which may still need its time on the wire."""
 
     async def receive(self, within_s: float) -> bytes:
-        """Return what has come; nothing at all when nothing came in time."""
+        """Return received bytes; empty if nothing arrives in time."""
 
     def close(self) -> None:
-        """Let go of the line; it may be opened again."""
+        """Close the line. It can be opened again."""
 
 
 def airtime_s(count: int, baud: int) -> float:
-    """How long `count` bytes occupy the wire."""
+    """Return how long `count` bytes occupy the wire."""
     return count * BITS_PER_BYTE / baud

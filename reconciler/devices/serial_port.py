@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real line: `/dev/tty…`, a pty, `socket://host:port` (a serial server), or `unix:/path` (a virtual device).
+"""A real serial line: `/dev/tty…`, a pty, `socket://host:port` (a serial server), or `unix:/path` (a virtual device).
 
-pyserial opens and sets up the port; bytes then go through the file descriptor, so that one event loop serves
-all lines without a thread.
+pyserial opens and configures the port. Bytes then go through the file descriptor, so that one event loop serves all
+lines without threads.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ READ_BYTES = 4096
 
 
 class _Port(Protocol):
-    """What pyserial's ports and sockets have in common."""
+    """The common interface of pyserial's ports and sockets."""
 
     def fileno(self) -> int: ...
 
@@ -36,7 +36,7 @@ class _Port(Protocol):
 
 
 class SerialPort:
-    """A `Line` over whatever a URL names."""
+    """A `LinePort` for the port that a URL names."""
 
     def __init__(self, url: str, baud: int, *, rs485: bool = False) -> None:
         self._url = url
@@ -55,11 +55,11 @@ class SerialPort:
 
     @property
     def latency_s(self) -> float:
-        """What an adapter or a network adds."""
+        """The delay of an adapter or a network."""
         return NETWORK_LATENCY_S if self._url.startswith(("socket:", "unix:")) else TTY_LATENCY_S
 
     async def open(self) -> None:
-        """Open and set up the port; what it had waiting is thrown away."""
+        """Open and configure the port, and discard pending input."""
         self.close()
         try:
             self._port = self._connected()
@@ -68,14 +68,16 @@ class SerialPort:
             raise LinkUnusable(f"{self._url}: {error}") from error
         except OSError as error:  # pyserial's SerialException is one
             if error.errno == errno.EACCES:
-                raise LinkUnusable(f"{self._url}: not allowed: is the daemon's user in the port's group?") from error
+                raise LinkUnusable(
+                    f"{self._url}: permission denied: is the daemon's user in the port's group?"
+                ) from error
             raise LineDown(f"{self._url}: {error}") from error
         self._down = ""
         self._heard.clear()
         asyncio.get_running_loop().add_reader(self._port.fileno(), self._read)
 
     def close(self) -> None:
-        """Let go of the port."""
+        """Close the port."""
         if self._port:
             with suppress(ValueError, OSError):
                 asyncio.get_running_loop().remove_reader(self._port.fileno())
@@ -83,7 +85,7 @@ class SerialPort:
             self._port = None
 
     async def send(self, data: bytes) -> None:
-        """Hand over all of `data`, not before the other side has let go of the line."""
+        """Send all of `data`, after the other side has released the line."""
         loop = asyncio.get_running_loop()
         free_s = self._last_heard_s + TURNAROUND_S + airtime_s(TURNAROUND_BYTES, self._baud)
         await asyncio.sleep(max(0.0, free_s - loop.time()))
@@ -98,7 +100,7 @@ class SerialPort:
                 raise LineDown(f"{self._url}: {error.strerror}") from error
 
     async def receive(self, within_s: float) -> bytes:
-        """Return what has come within a time; nothing at all when nothing came."""
+        """Return received bytes; empty if nothing arrives in time."""
         if not self._heard and not self._down:
             self._readable.clear()
             try:
@@ -113,13 +115,13 @@ class SerialPort:
 
     def _connected(self) -> _Port:
         if self._url.startswith("unix:"):
-            plug = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
-                plug.connect(self._url.removeprefix("unix:"))
+                connection.connect(self._url.removeprefix("unix:"))
             except OSError:
-                plug.close()
+                connection.close()
                 raise
-            return plug
+            return connection
         port = serial.serial_for_url(self._url, baudrate=self._baud, timeout=0, exclusive=True)
         if self._rs485:
             port.rs485_mode = serial.rs485.RS485Settings()
@@ -143,7 +145,7 @@ class SerialPort:
     def _read(self) -> None:
         try:
             data = os.read(self._fileno(), READ_BYTES)
-            self._down = "" if data else "the other end hung up"
+            self._down = "" if data else "the other end closed the connection"
         except BlockingIOError:
             return
         except (OSError, LineDown) as error:

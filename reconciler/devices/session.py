@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from reconciler.devices.conversation import (
-    PATIENCE,
+    DEFAULT_RETRY,
     Answered,
     Conversation,
     ConversationStep,
@@ -25,13 +25,13 @@ from reconciler.devices.conversation import (
     MakeNonce,
     OpenSigned,
     Outcome,
-    Patience,
+    RetryPolicy,
 )
 from reconciler.devices.link import AnswerReceived, Event, Link, Silent, Turn
 from reconciler.devices.messages import NONCE_BYTES, ReportKind
-from reconciler.devices.rate_limiter import Limiter
+from reconciler.devices.rate_limiter import TransferLimiter
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport, ParametersBody, Summary
-from reconciler.devices.transfer import Effort, Transfer, TransferJob
+from reconciler.devices.transfer import Transfer, TransferCost, TransferJob
 from reconciler.model import DeviceId
 
 ReportBody = TypeVar("ReportBody", DeviceReport, CapabilitiesBody, Summary, ParametersBody)
@@ -65,14 +65,14 @@ class LinkSession:
         link: Link,
         open_signed: OpenSignedOf,
         *,
-        limiters: Sequence[Limiter] = (),
-        patience: Patience = PATIENCE,
+        limiters: Sequence[TransferLimiter] = (),
+        retry: RetryPolicy = DEFAULT_RETRY,
         make_nonce: MakeNonce = fresh_nonce,
     ) -> None:
         self.link = link
         self._open_signed = open_signed
         self._limiters = limiters
-        self._patience = patience
+        self._patience = retry
         self._make_nonce = make_nonce
         self._running: dict[DeviceId, _RunningConversation] = {}
         self._turns: dict[DeviceId, asyncio.Lock] = {}  # one conversation per device at a time
@@ -104,7 +104,7 @@ class LinkSession:
     async def ask(self, device: DeviceId, what: ReportKind) -> Outcome:
         """Ask one device for one of its signed bodies: `Answered`, `Rejected` or `Lost`."""
         inquiry = Inquiry(
-            device, what, open_signed=self._opener(device), make_nonce=self._make_nonce, patience=self._patience
+            device, what, open_signed=self._opener(device), make_nonce=self._make_nonce, retry=self._patience
         )
         return await self._converse(inquiry)
 
@@ -113,24 +113,24 @@ class LinkSession:
         """Wait until the limits allow one more transfer, and count as one inside the block."""
         async with AsyncExitStack() as places:
             for limiter in self._limiters:
-                await places.enter_async_context(limiter.place())
+                await places.enter_async_context(limiter.permit())
             yield
 
-    async def update(self, job: TransferJob) -> tuple[Outcome, Effort]:
+    async def update(self, job: TransferJob) -> tuple[Outcome, TransferCost]:
         """Bring one update to its end, once the limits allow it to start."""
         async with self.place():
             return await self.carry_out(job)
 
-    async def carry_out(self, job: TransferJob) -> tuple[Outcome, Effort]:
+    async def carry_out(self, job: TransferJob) -> tuple[Outcome, TransferCost]:
         """Bring one update to its end. The caller is inside `place`."""
         transfer = Transfer(
             job,
             open_signed=self._opener(job.device),
             make_nonce=self._make_nonce,
-            patience=self._patience,
-            answers_may_double=self.link.answers_may_double,
+            retry=self._patience,
+            answers_may_repeat=self.link.answers_may_repeat,
         )
-        return await self._converse(transfer), transfer.effort
+        return await self._converse(transfer), transfer.cost
 
     async def unsolicited(self) -> AsyncIterator[Event]:
         """Yield unsolicited reports, devices that appear or vanish, and changes of the link's state."""

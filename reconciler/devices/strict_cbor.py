@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CBOR as the protocol allows it: core deterministic encoding and nothing else.
+"""Strict CBOR: only core deterministic encoding is accepted.
 
-A value is read, written again and compared, so whatever is not the one shortest form is refused. Then
-each place says which type it takes; `bool` is never taken for a number.
+A value is decoded, encoded again and compared, so anything but the shortest form is rejected. Each caller states the
+type that it expects; a `bool` is never accepted as a number.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ UINT64_END = 1 << 64
 
 
 def dump(value: object) -> bytes:
-    """Encode in the one form that a receiver takes."""
+    """Encode a value deterministically."""
     return cbor2.dumps(value, canonical=True)
 
 
@@ -30,48 +30,49 @@ def load(data: bytes) -> object:
     except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
         raise Malformed(f"not CBOR: {error}") from error
     if again != data:
-        raise Malformed("CBOR, but not in deterministic form or with bytes behind it")
+        raise Malformed("CBOR that is not deterministic or has trailing bytes")
     return value
 
 
 def items(value: object, what: str, *counts: int) -> Sequence[object]:
-    """Take an array of one of these lengths; of any length, none included, when none is named."""
+    """Expect an array with one of these lengths; any length if none is given."""
     if not isinstance(value, list | tuple) or (counts and len(value) not in counts):
         raise Malformed(f"{what} must be an array of {' or '.join(map(str, counts)) or 'any number of'} items")
     return value
 
 
 def uint(value: object, what: str, *, end: int = UINT32_END) -> int:
-    """Take an unsigned number below `end`."""
+    """Expect an unsigned number below `end`."""
     if type(value) is not int or not 0 <= value < end:
         raise Malformed(f"{what} must be a whole number from 0 to {end - 1}")
     return value
 
 
 def integer(value: object, what: str, *, bits: int = 32) -> int:
-    """Take a signed number of so many bits."""
+    """Expect a signed number of this many bits."""
     half = 1 << (bits - 1)
     if type(value) is not int or not -half <= value < half:
         raise Malformed(f"{what} must be a whole number of {bits} bits")
     return value
 
 
-def octets(value: object, what: str, *, least: int = 0, most: int | None = None) -> bytes:
-    """Take a byte string between two lengths."""
-    if type(value) is not bytes or len(value) < least or (most is not None and len(value) > most):
-        raise Malformed(f"{what} must be a byte string of {least} to {most if most is not None else 'any'} bytes")
+def octets(value: object, what: str, *, min_bytes: int = 0, max_bytes: int | None = None) -> bytes:
+    """Expect a byte string within these lengths."""
+    if type(value) is not bytes or len(value) < min_bytes or (max_bytes is not None and len(value) > max_bytes):
+        limit = "any" if max_bytes is None else max_bytes
+        raise Malformed(f"{what} must be a byte string of {min_bytes} to {limit} bytes")
     return value
 
 
-def text(value: object, what: str, *, most: int) -> str:
-    """Take text of at most so many bytes."""
-    if type(value) is not str or len(value.encode()) > most:
-        raise Malformed(f"{what} must be text of at most {most} bytes")
+def text(value: object, what: str, *, max_bytes: int) -> str:
+    """Expect text of at most this many bytes."""
+    if type(value) is not str or len(value.encode()) > max_bytes:
+        raise Malformed(f"{what} must be text of at most {max_bytes} bytes")
     return value
 
 
 def truth(value: object, what: str) -> bool:
-    """Take true or false."""
+    """Expect true or false."""
     if type(value) is not bool:
         raise Malformed(f"{what} must be true or false")
     return value

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One update of one device: offer, bursts of blocks, stage, and the wait until its report says confirmed.
+"""One update of one device: offer, bursts of blocks, stage, and polling until its report confirms the update.
 
-A pure state machine (conversation.py); docs/specs/protocol.md has the messages. An update that was cut off
-goes on where it was: the device answers the repeated offer with what it holds.
+A pure state machine (conversation.py); docs/specs/protocol.md has the messages. An interrupted update resumes where it
+was: the device answers the repeated offer with the blocks that it holds.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from reconciler.devices.conversation import (
-    PATIENCE,
+    DEFAULT_RETRY,
     UNASKED,
     Confirmed,
     ConversationStep,
@@ -19,11 +19,11 @@ from reconciler.devices.conversation import (
     MakeNonce,
     OpenSigned,
     Outcome,
-    Patience,
     Rejected,
+    RetryPolicy,
     TrialFailed,
 )
-from reconciler.devices.error_codes import Code
+from reconciler.devices.error_codes import DeviceErrorCode
 from reconciler.devices.link import Turn
 from reconciler.devices.messages import (
     Answer,
@@ -44,46 +44,46 @@ from reconciler.errors import Refused
 from reconciler.model import DeviceId, PayloadEncoding, Phase
 
 BURST_BLOCKS_MAX = 32
-STAGES_MAX = 24  # a device that holds all and never gets on with it, or says so
-SENDS_MAX = 10  # times the payload: no honest loss needs as much
+STAGES_MAX = 24  # for a device that holds all blocks and never continues
+SENDS_MAX = 10  # times the payload: no honest loss rate needs more
 
 
 @dataclass(frozen=True, slots=True)
 class TransferJob:
-    """All that one update needs. `payload` is empty for an envelope that needs no blocks."""
+    """Everything that one update needs. `payload` is empty if the envelope needs no blocks."""
 
     device: DeviceId
     transfer: int
     envelope: bytes
     sequence: int  # the envelope's
-    counter: int  # of the report that this update was decided on; older reports are of no use
-    digest16: bytes | None  # what must run in the end; None when only parameters change
+    counter: int  # of the report that led to this update; older reports are ignored
+    digest16: bytes | None  # of the pack that must run at the end; None if only parameters change
     payload: bytes = b""
     encoding: PayloadEncoding = PayloadEncoding.RAW
     block_bytes: int = 1024
     block_gap_s: float = 0.0
-    answer_s: float = 2.0  # what checking a signature or a pack may take on this type of device
+    answer_s: float = 2.0  # how long this type of device may need to check a signature or a pack
 
     @property
     def offer(self) -> Offer:
-        """The job's opening message."""
+        """The message that opens the transfer."""
         shape = PayloadOffer(self.encoding, len(self.payload), self.block_bytes) if self.payload else None
         return Offer(self.transfer, self.envelope, shape)
 
     @property
     def blocks(self) -> int:
-        """Into how many blocks the payload is cut."""
+        """The number of blocks of the payload."""
         return -(-len(self.payload) // self.block_bytes)
 
     def block(self, index: int) -> Block:
-        """Return one of them."""
+        """Return one block."""
         at = index * self.block_bytes
         return Block(self.transfer, index, self.payload[at : at + self.block_bytes])
 
 
 @dataclass(slots=True)
-class Effort:
-    """What an update has cost so far."""
+class TransferCost:
+    """What a transfer has cost so far."""
 
     blocks_sent: int = 0
     blocks_resent: int = 0
@@ -100,7 +100,7 @@ class _State(Enum):
 
 
 class Transfer:
-    """The conversation that makes a device run what a job offers."""
+    """The conversation that brings a device to run the pack of a job."""
 
     def __init__(
         self,
@@ -108,16 +108,16 @@ class Transfer:
         *,
         open_signed: OpenSigned,
         make_nonce: MakeNonce,
-        patience: Patience = PATIENCE,
-        answers_may_double: bool = False,
+        retry: RetryPolicy = DEFAULT_RETRY,
+        answers_may_repeat: bool = False,
     ) -> None:
         self.outcome: Outcome | None = None
-        self.effort = Effort()
+        self.cost = TransferCost()
         self._job = job
         self._open = open_signed
         self._make_nonce = make_nonce
-        self._answers_may_double = answers_may_double
-        self._patience = patience
+        self._answers_may_double = answers_may_repeat
+        self._patience = retry
         self._state = _State.OFFERING
         self._burst = BURST_BLOCKS_MAX
         self._sent: set[int] = set()  # ever
@@ -128,58 +128,58 @@ class Transfer:
         self._stages = 0
         self._fruitless = 0
         self._nonce = UNASKED
-        self._poll_s = patience.first_poll_s
+        self._poll_s = retry.first_poll_s
         self._trial_ends_s = 0.0
 
     @property
     def device(self) -> DeviceId:
-        """Whose update it is."""
+        """The device to update."""
         return self._job.device
 
     def begin(self, now_s: float) -> ConversationStep:
-        """Offer the job."""
+        """Send the offer."""
         del now_s
         return self._offer()
 
     def heard(self, answer: Answer, now_s: float) -> ConversationStep | None:
-        """Take what the device said, and go on."""
+        """Process an answer of the device."""
         if self.outcome:
             return ConversationStep()
         match self._state, answer:
             case _State.CONFIRMING, Signed(cose):
-                return self._judge(cose, now_s)
+                return self._process_report(cose, now_s)
             case _State.OFFERING | _State.SENDING | _State.STAGING, Have(transfer=self._job.transfer) as have:
-                return self._send_what_is_missing(have)
+                return self._send_missing(have)
             case _, TransferResult(transfer=None | self._job.transfer, code=code):
                 return self._take_result(code, now_s)
             case _:
                 return None
 
     def silent(self, now_s: float) -> ConversationStep:
-        """Ask again; after some silences look whether the device went on without being heard; then give up."""
+        """Ask again; after some timeouts check whether the device continued unheard; then give up."""
         if self.outcome:
             return ConversationStep()
         self._silences += 1
-        self.effort.silences += 1
+        self.cost.silences += 1
         if self._silences < self._patience.silences:
             return self._repeat()
         if self._state is _State.STAGING:
             return self._confirm_soon(now_s)
-        return self._end(Lost(f"silent {self._silences} times while {self._state.name.lower()}"))
+        return self._end(Lost(f"no answer {self._silences} times while {self._state.name.lower()}"))
 
     def woken(self, now_s: float) -> ConversationStep:
-        """Poll the report, or repeat a question that a stray answer spoiled."""
+        """Poll the report, or repeat a question after a stray answer."""
         if self.outcome:
             return ConversationStep()
         if self._state is _State.CONFIRMING and now_s >= self._trial_ends_s:
-            return self._end(Lost("neither confirmed nor failed in the time for a trial"))
+            return self._end(Lost("neither confirmed nor failed within the time for a trial"))
         return self._repeat()
 
-    # ------------------------------------------------------------ saying
+    # ------------------------------------------------------------ questions
 
     def _offer(self) -> ConversationStep:
         self._state = _State.OFFERING
-        self.effort.offers += 1
+        self.cost.offers += 1
         return self._question(self._job.offer, answer_s=self._job.answer_s)
 
     def _repeat(self) -> ConversationStep:
@@ -192,7 +192,7 @@ class Transfer:
             case _State.STAGING:
                 return self._stage(())
             case _State.CONFIRMING:
-                if self._nonce == UNASKED:  # a repetition keeps it: a late answer to the first is good
+                if self._nonce == UNASKED:  # kept for repetitions, so that a late answer to the first question counts
                     self._nonce = self._make_nonce()
                 return self._question(Inquire(ReportKind.REPORT, self._nonce), answer_s=self._job.answer_s)
 
@@ -200,7 +200,7 @@ class Transfer:
         self._state = _State.STAGING
         self._stages += 1
         if self._stages > STAGES_MAX:
-            return self._end(Lost("it holds all blocks and does not go on"))
+            return self._end(Lost("the device holds all blocks and does not continue"))
         return self._question(Stage(self._job.transfer), blocks, answer_s=self._job.answer_s)
 
     def _question(
@@ -214,17 +214,17 @@ class Transfer:
 
     # ------------------------------------------------------------ blocks
 
-    def _send_what_is_missing(self, have: Have) -> ConversationStep | None:
+    def _send_missing(self, have: Have) -> ConversationStep | None:
         if self._last_burst and have == self._last_have and not self._asked_again and self._answers_may_double:
-            return None  # most likely the last answer once more: to believe it would send the whole burst again
+            return None  # probably a duplicate of the last answer: acting on it would resend the whole burst
         self._silences = 0
         missing = have.missing(self._job.blocks)
         self._adapt(missing)
         self._last_have = have
         if self._fruitless > self._patience.silences:
-            return self._end(Lost("blocks are sent and none arrives"))
-        if self.effort.blocks_sent > SENDS_MAX * self._job.blocks + BURST_BLOCKS_MAX:
-            return self._end(Lost("blocks are sent again and again"))
+            return self._end(Lost("none of the blocks arrive"))
+        if self.cost.blocks_sent > SENDS_MAX * self._job.blocks + BURST_BLOCKS_MAX:
+            return self._end(Lost("blocks were resent too often"))
         burst = tuple(missing[: self._burst])
         self._last_burst = burst
         self._asked_again = False
@@ -236,7 +236,7 @@ class Transfer:
         return self._question(Missing(self._job.transfer), blocks)
 
     def _adapt(self, missing: list[int]) -> None:
-        """Shorter bursts when much of the last one was lost: a device that can't keep up is not helped by more."""
+        """Shorten bursts when much of the last one was lost: a device that can't keep up is not helped by more."""
         if not self._last_burst:
             return
         lost = len(set(self._last_burst) & set(missing))
@@ -247,30 +247,30 @@ class Transfer:
             self._burst = min(BURST_BLOCKS_MAX, self._burst * 2)
 
     def _count(self, burst: tuple[int, ...]) -> None:
-        self.effort.bursts += bool(burst)
-        self.effort.blocks_sent += len(burst)
-        self.effort.blocks_resent += len(self._sent.intersection(burst))
+        self.cost.bursts += bool(burst)
+        self.cost.blocks_sent += len(burst)
+        self.cost.blocks_resent += len(self._sent.intersection(burst))
         self._sent.update(burst)
 
     # ------------------------------------------------------------ results and reports
 
     def _take_result(self, code: int, now_s: float) -> ConversationStep:
         self._silences = 0
-        lost_track = code == Code.NO_TRANSFER and self._state in {_State.SENDING, _State.STAGING}
+        lost_track = code == DeviceErrorCode.NO_TRANSFER and self._state in {_State.SENDING, _State.STAGING}
         if code >= 0 or (lost_track and self._stages > 1):
-            return self._confirm_soon(now_s)  # a repeated stage may have been taken the first time
+            return self._confirm_soon(now_s)  # the device may have accepted an earlier stage order
         if lost_track:
-            return self._offer_again("the device knows of no transfer")
+            return self._offer_again("the device does not know the transfer")
         if self._state is _State.CONFIRMING:
             return ConversationStep(wake_after_s=self._next_poll_s())
-        if code == Code.BUSY:
-            return self._end(Lost("busy with a trial"))
+        if code == DeviceErrorCode.BUSY:
+            return self._end(Lost("the device is busy with a trial"))
         return self._end(Rejected(code, self._state.name.lower()))
 
     def _offer_again(self, why: str) -> ConversationStep:
         self._last_burst = ()
-        if self.effort.offers >= self._patience.silences:
-            return self._end(Lost(f"{why}, again and again"))
+        if self.cost.offers >= self._patience.silences:
+            return self._end(Lost(f"{why}, repeatedly"))
         return self._offer()
 
     def _confirm_soon(self, now_s: float) -> ConversationStep:
@@ -281,22 +281,22 @@ class Transfer:
         return ConversationStep(wake_after_s=self._next_poll_s())
 
     def _next_poll_s(self) -> float:
-        self._poll_s = min(self._poll_s * 2, self._patience.slowest_poll_s)
+        self._poll_s = min(self._poll_s * 2, self._patience.max_poll_s)
         return self._poll_s / 2
 
-    def _judge(self, cose: bytes, now_s: float) -> ConversationStep | None:
+    def _process_report(self, cose: bytes, now_s: float) -> ConversationStep | None:
         report = self._read_report(cose)
         if report is None:
             return None
         self._nonce = UNASKED
         self._silences = 0
-        verdict = self._verdict(report)
-        if verdict:
-            return self._end(verdict)
+        outcome = self._outcome_of(report)
+        if outcome:
+            return self._end(outcome)
         if report.phase is Phase.RECEIVING and report.transfer:
             if report.transfer.first < self._job.blocks:
                 return self._offer_again("the device waits for blocks")
-            return self._stage(())  # it never heard the order, or is still at it: then it says so
+            return self._stage(())  # it missed the order, or is still working and says so
         return self._confirm_soon(now_s)
 
     def _read_report(self, cose: bytes) -> DeviceReport | None:
@@ -309,21 +309,21 @@ class Transfer:
                 return body
         return None
 
-    def _verdict(self, report: DeviceReport) -> Outcome | None:
-        wanted = self._job.digest16
+    def _outcome_of(self, report: DeviceReport) -> Outcome | None:
+        desired = self._job.digest16
         if report.sequence > self._job.sequence:
-            return Lost("another order was accepted meanwhile")
+            return Lost("the device accepted another order meanwhile")
         if report.phase in {Phase.STAGED, Phase.TRIAL, Phase.RECEIVING}:
             return None
-        if wanted is not None and report.failed == wanted and _is_leaving(report):
+        if desired is not None and report.failed == desired and _awaits_restart(report):
             return TrialFailed(report)
-        if wanted is None or report.running == wanted:
+        if desired is None or report.running == desired:
             return Confirmed(report)
-        if report.failed == wanted:
+        if report.failed == desired:
             return TrialFailed(report)
         return None
 
 
-def _is_leaving(report: DeviceReport) -> bool:
-    """Tell whether a trial is lost that the device is yet to restart from: until then what failed still runs."""
+def _awaits_restart(report: DeviceReport) -> bool:
+    """Return whether a failed trial waits for the device to restart; until then the failed pack still runs."""
     return report.why is DecisionReason.ON_TRIAL and report.running == report.failed

@@ -37,7 +37,7 @@ from reconciler.model.snapshot import SnapshotCache
 from reconciler.plan import Planner
 from reconciler.plan.revision import revision_of
 from reconciler.report.conditions import Status
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 from reconciler.report.gateway_status import GatewayFacts, SourceState
 from reconciler.report.rollout_status import RolloutFacts
 
@@ -258,12 +258,12 @@ class Engine:
         gateway = GatewayFacts(self.name, desired_state.source, problems, links, self._ports.links.unknown_devices())
         now = self._ports.clock.now()
         if state is None:
-            outcome = PassOutcome(gateway, Moment(now, Commit("")))
+            outcome = PassOutcome(gateway, PassStamp(now, Commit("")))
         else:
             desired, observed = state.scope.desired, self._observed(state.scope)
             outcome = PassOutcome(
                 gateway,
-                Moment(now, desired.commit),
+                PassStamp(now, desired.commit),
                 state.actions,
                 observed,
                 self.artifacts.available(desired).by_short_digest,

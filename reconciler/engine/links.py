@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from reconciler.config import GatewayConfig, SerialConfig
 from reconciler.devices.link import Event, LinkState, LinkStatistics
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
-from reconciler.devices.rate_limiter import Limiter
+from reconciler.devices.rate_limiter import TransferLimiter
 from reconciler.devices.serial_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
 from reconciler.devices.session import LinkSession
@@ -49,7 +49,7 @@ class Links:
         self._mqtt = config.mqtt
         self._serial: Mapping[str, SerialConfig] = {line.name: line for line in config.serial}
         self._verifier = verifier
-        self._limiter = Limiter(GatewayLimits())  # of the whole gateway
+        self._limiter = TransferLimiter(GatewayLimits())  # of the whole gateway
         self._open: dict[str, _OpenLink] = {}
         self._link_of: dict[DeviceId, str] = {}
         self._served: object = None
@@ -142,7 +142,7 @@ class Links:
             self._missing[MQTT] = "the configuration names no broker: add [mqtt] to gateway.toml"
             return
         # The link's limiter comes first: a transfer that waits for a slow line must not use up the gateway's limit.
-        limiters = (Limiter(self._limits_of(name)), self._limiter)
+        limiters = (TransferLimiter(self._limits_of(name)), self._limiter)
         session = LinkSession(link, self._verifier.open_signed, limiters=limiters)
         tasks = (
             asyncio.create_task(session.run(), name=f"session {name}"),  # runs its link as well

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The nouns: what is wanted (`Desired`), what is (`Observed`), and what to do (`Action`).
+"""The nouns of the project: desired state (`Desired`), observed state (`Observed`) and `Action`.
 
-Frozen values, no I/O, no clock. A field `slot_bytes` here is `slotBytes` in YAML; the schemas in
-`schemas/` and these types are held together by a test. Durations are seconds in Python and text such
-as `90s`, `15m`, `12h` or `7d` in YAML.
+All are frozen values, without I/O and without a clock. A field `slot_bytes` here is `slotBytes` in YAML; a
+test compares these types with the schemas in `schemas/`. Durations are seconds in Python, and text such as
+`90s`, `15m`, `12h` or `7d` in YAML.
 """
 
 from __future__ import annotations

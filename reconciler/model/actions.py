@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What to do: one action for each device, with its reason."""
+"""Actions: what a plan does for each device, with the reason."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from reconciler.model.names import DeviceId, ModelRef, Parameters, RolloutId
 
 
 class Origin(StrEnum):
-    """From what an install gets its bytes."""
+    """Where an install gets the pack from."""
 
-    BUILD = "build"  # no artifact yet: build, then transfer
-    ARTIFACT = "artifact"  # transfer what was built
-    OTHER_SLOT = "other-slot"  # the device still holds it: an envelope alone
+    BUILD = "build"  # there is no artifact yet: build it, then transfer it
+    ARTIFACT = "artifact"  # transfer the artifact
+    OTHER_SLOT = "other-slot"  # the device holds it in its other slot: an envelope is enough
 
 
 class HoldReason(StrEnum):
-    """Why a device that should change waits."""
+    """Why a device that should change has to wait."""
 
     WAVE = "Wave"
     WINDOW = "Window"
@@ -26,15 +26,15 @@ class HoldReason(StrEnum):
     DEPENDS_ON = "DependsOn"
     IN_PROGRESS = "InProgress"
     BUDGET = "FailureBudget"  # too many devices failed: the rollout has stopped
-    ROLLED_BACK = "RolledBack"  # so it has, and its devices are back on what they ran before
-    AT_RISK = "AtRisk"  # more devices at risk at once are more than the budget can bear
-    MIN_AVAILABLE = "MinAvailable"  # of its group no more devices may be away at once
-    FLAPPING = "Flapping"  # it fell silent and came back too often
-    ELSEWHERE = "OtherGateway"  # another gateway serves it
+    ROLLED_BACK = "RolledBack"  # too many devices failed: devices go back to what they ran before
+    AT_RISK = "AtRisk"  # as many devices are at risk as the failure budget allows
+    MIN_AVAILABLE = "MinAvailable"  # too few devices of its group would stay available
+    FLAPPING = "Flapping"  # it stopped reporting and came back too often
+    OTHER_GATEWAY = "OtherGateway"  # another gateway serves it
 
 
 class BlockedReason(StrEnum):
-    """Why a device can't be what Git says."""
+    """Why a device cannot reach its desired state."""
 
     OPERATORS = "OperatorsMissing"
     SLOT = "SlotTooSmall"
@@ -44,14 +44,14 @@ class BlockedReason(StrEnum):
     UNKNOWN = "UnknownDevice"
     SILENT = "NotReporting"
     QUARANTINED = "Quarantined"
-    WRONG_TYPE = "WrongType"  # the device says that it is of another type than Git says
-    CLONED = "IdentityCloned"  # two devices answer in its name
-    GATE = "GateFailed"  # it runs the model, which failed a health gate on it
+    WRONG_TYPE = "WrongType"  # the device reports a type other than the one in Git
+    CLONED = "IdentityCloned"  # two devices answer under its identity
+    GATE = "GateFailed"  # the model that it runs failed a health gate on it
 
 
 @dataclass(frozen=True, slots=True)
 class NoChange:
-    """The device is where Git wants it, or nothing is wanted of it."""
+    """The device is in its desired state, or it has none."""
 
     device: DeviceId
     why: str
@@ -59,7 +59,7 @@ class NoChange:
 
 @dataclass(frozen=True, slots=True)
 class Install:
-    """Deliver this model."""
+    """Deliver a model."""
 
     device: DeviceId
     rollout: RolloutId
@@ -71,7 +71,7 @@ class Install:
 
 @dataclass(frozen=True, slots=True)
 class ActivatePrebaked:
-    """Switch to a model that the device was made with."""
+    """Switch to a pre-baked model."""
 
     device: DeviceId
     rollout: RolloutId
@@ -82,7 +82,7 @@ class ActivatePrebaked:
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """Change parameters, by an envelope alone."""
+    """Change parameters with an envelope alone."""
 
     device: DeviceId
     rollout: RolloutId
@@ -92,7 +92,7 @@ class Configure:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The device should change, but not now."""
+    """The device should change, but has to wait."""
 
     device: DeviceId
     rollout: RolloutId
@@ -102,14 +102,14 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """The device can't be what Git says, and what that lacks."""
+    """The device cannot reach its desired state."""
 
     device: DeviceId
     rollout: RolloutId | None
     reason: BlockedReason
     why: str
-    short_by: int = 0  # bytes, where a resource is short
-    also: tuple[BlockedReason, ...] = ()  # what would keep it from it too
+    short_by: int = 0  # missing bytes, if a resource is too small
+    also: tuple[BlockedReason, ...] = ()  # further reasons
 
 
 Action = NoChange | Install | ActivatePrebaked | Configure | Hold | Blocked

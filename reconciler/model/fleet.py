@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wanted: the fleet, its gateways, device types and devices."""
+"""Desired state: the fleet, its gateways, device types and devices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.model.names import DeviceId, GatewayId, Labels, ModelRef, TypeId
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Which devices: all that match every label and every expression. Empty matches all."""
+    """Selects the devices that match all labels and expressions. An empty selector matches all devices."""
 
     match_labels: Labels = field(default_factory=dict)
     match_expressions: tuple[SelectorExpression, ...] = ()
@@ -20,7 +20,7 @@ class Selector:
 
 
 class SelectorOperator(StrEnum):
-    """How an expression compares a label, as Kubernetes has it."""
+    """The operator of an expression, as in Kubernetes."""
 
     IN = "In"
     NOT_IN = "NotIn"
@@ -30,7 +30,7 @@ class SelectorOperator(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SelectorExpression:
-    """One comparison of a selector."""
+    """One requirement on a label."""
 
     key: str
     operator: SelectorOperator
@@ -39,7 +39,7 @@ class SelectorExpression:
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceWindow:
-    """When changes are allowed: from `start`, for `duration_s`, on these days, in this zone."""
+    """A window in which changes are allowed: from `start`, for `duration_s`, on these days of the time zone."""
 
     days: tuple[str, ...]  # Mon ... Sun
     start: str  # HH:MM, local time
@@ -49,12 +49,12 @@ class MaintenanceWindow:
 
 @dataclass(frozen=True, slots=True)
 class MqttAddress:
-    """The device is reached through the gateway's broker."""
+    """A device that is reached through the MQTT broker of its gateway."""
 
 
 @dataclass(frozen=True, slots=True)
 class SerialAddress:
-    """The device is one address on a shared half-duplex line of its gateway."""
+    """A device that is one address on a shared half-duplex line of its gateway."""
 
     port: str
     baud: int
@@ -66,7 +66,7 @@ DeviceLink = MqttAddress | SerialAddress
 
 @dataclass(frozen=True, slots=True)
 class SerialLine:
-    """A serial line that a gateway has."""
+    """A serial line of a gateway."""
 
     port: str
     baud: int
@@ -74,7 +74,7 @@ class SerialLine:
 
 @dataclass(frozen=True, slots=True)
 class GatewayLinks:
-    """The links that a gateway has; its devices can use no others."""
+    """The links of a gateway; its devices can use no others."""
 
     mqtt: MqttAddress | None = None
     serial: tuple[SerialLine, ...] = ()
@@ -82,7 +82,7 @@ class GatewayLinks:
 
 @dataclass(frozen=True, slots=True)
 class GatewayLimits:
-    """How much a gateway may do at once."""
+    """Limits on what a gateway does at the same time."""
 
     transfers: int = 8
     bytes_per_second: int | None = None
@@ -90,36 +90,36 @@ class GatewayLimits:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """The fleet's id and its defaults."""
+    """The name and the defaults of the fleet."""
 
     name: str
     report_every_s: int = 300
-    silent_after_s: int = 900  # a device that has not reported for so long is "not reporting"
+    silent_after_s: int = 900  # a device without a report for this long is "not reporting"
     windows: tuple[MaintenanceWindow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """Which devices a gateway serves, over which links, and how much at once."""
+    """A gateway: the devices that it serves, its links and its limits."""
 
     name: GatewayId
     selector: Selector
     labels: Labels = field(default_factory=dict)
     windows: tuple[MaintenanceWindow, ...] = ()
     limits: GatewayLimits = GatewayLimits()
-    links: GatewayLinks | None = None  # None: not said, so not checked
+    links: GatewayLinks | None = None  # None: not stated, so not checked
 
 
 class Updates(StrEnum):
-    """How a device type takes a new model."""
+    """How a device type gets a new model."""
 
     OVER_THE_AIR = "over-the-air"
-    NONE = "none"  # only what is pre-baked, or a technician
+    NONE = "none"  # only by pre-baking, or by a technician
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A part of a flash."""
+    """A region of flash."""
 
     offset: int
     bytes: int
@@ -127,18 +127,18 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class FlashMap:
-    """Where a device's first content goes (docs/specs/flash.md); the agent finds the rest by itself."""
+    """Where a device's initial content is in flash (docs/specs/flash.md); the agent finds the rest itself."""
 
     bytes: int
     provisioned: Region
     journal: Region  # both sectors
     erase_bytes: int = 4096
-    chip: str | None = None  # as esptool names it; None: it can't be written by esptool
+    chip: str | None = None  # the name that esptool uses; None: esptool cannot write it
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceType:
-    """What a class of devices can hold and run."""
+    """A device type: what its devices can hold and run."""
 
     name: TypeId
     architecture: str
@@ -148,13 +148,13 @@ class DeviceType:
     pack_format: int = 1
     updates: Updates = Updates.OVER_THE_AIR
     prebaked: tuple[ModelRef, ...] = ()
-    flash: FlashMap | None = None  # None: not said, so only a file can be written
+    flash: FlashMap | None = None  # None: not stated, so provisioning only writes a file
     labels: Labels = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One device: its type, its link, its public key."""
+    """A device: its type, its link and its public key."""
 
     name: DeviceId
     type: TypeId

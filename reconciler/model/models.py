@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wanted: models, where they come from, and the figures that they must reach."""
+"""Desired state: models, their sources and their gates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.model.names import Labels, ModelRef, Parameters
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """Where a model's file is, and which bytes it must have."""
+    """The location of a file, and the digest that it must have."""
 
     sha256: Digest
     path: str | None = None
@@ -21,17 +21,17 @@ class ModelSource:
 
 @dataclass(frozen=True, slots=True)
 class TensorDescriptor:
-    """One input or output: its shape, its type, and what it means."""
+    """An input or output: its shape, its type, and its meaning."""
 
     name: str
     shape: tuple[int, ...]
     dtype: str
-    meaning: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a model asks of a device, as far as it is known before a build."""
+    """What a model needs of a device, as far as that is known before a build."""
 
     operators: frozenset[str] = frozenset()
     slot_bytes: int = 0
@@ -40,7 +40,7 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class QuantizeSpec:
-    """How to make int8 of a float model."""
+    """How to quantize a model."""
 
     scheme: str = "int8"
     representative: ModelSource | None = None
@@ -57,7 +57,7 @@ class FeatureOf:
 
 @dataclass(frozen=True, slots=True)
 class TrainSpec:
-    """How to grow a forest from the rows of a model's source, the same on every gateway."""
+    """How to train a forest on the rows of a model's source, with the same result on every gateway."""
 
     method: str
     trees: int
@@ -66,20 +66,20 @@ class TrainSpec:
     max_depth: int = 12
     label: str = "label"
     channels: int = 1
-    features: tuple[FeatureOf, ...] = ()  # none: a row's columns are the trees' inputs
+    features: tuple[FeatureOf, ...] = ()  # empty: the columns of a row are the inputs of the trees
 
 
 class Decide(StrEnum):
-    """How a network's output becomes a decision (docs/specs/pack.md, HEAD)."""
+    """How the output of a network becomes a decision (docs/specs/pack.md, HEAD)."""
 
-    LARGEST = "largest"
+    ARGMAX = "argmax"
     RECONSTRUCTION = "reconstruction"
     THRESHOLD = "threshold"
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One figure that a build must reach: `metric` compared with a floor or a ceiling."""
+    """A gate on a build: limits on one metric."""
 
     metric: str
     at_least: float | None = None
@@ -89,7 +89,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One version of a model: its source, its shapes, and the bar it must clear."""
+    """One version of a model: its source, its inputs and outputs, and its gates."""
 
     ref: ModelRef
     source: ModelSource
@@ -97,8 +97,8 @@ class Model:
     outputs: tuple[TensorDescriptor, ...] = ()
     needs: Needs = Needs()
     quantize: QuantizeSpec | None = None
-    train: TrainSpec | None = None  # None: the source is a model already
-    decide: Decide | None = None  # None: a network's outputs are all there is
+    train: TrainSpec | None = None  # None: the source is a trained model
+    decide: Decide | None = None  # None: a network returns its outputs without a decision
     gates: tuple[Gate, ...] = ()
     parameters: Parameters = field(default_factory=dict)
     labels: Labels = field(default_factory=dict)

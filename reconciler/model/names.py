@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What things are called."""
+"""Identifiers, and the values that name or describe things."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Version = NewType("Version", str)
 Commit = NewType("Commit", str)
 
 Labels = Mapping[str, str]
-Parameters = Mapping[str, int | float]  # a decision threshold and the like
+Parameters = Mapping[str, int | float]  # such as a decision threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +29,4 @@ class ModelRef:
         return f"{self.name}@{self.version}"
 
 
-ArtifactKey = tuple[ModelRef, TypeId]  # what an artifact is built of, and for
+ArtifactKey = tuple[ModelRef, TypeId]  # an artifact is built of a model for a device type

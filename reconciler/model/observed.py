@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is: devices, artifacts and memories, as planning sees them (docs/specs/observed.md)."""
+"""Observed state: devices, artifacts and the memory of rollouts (docs/specs/observed.md)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler.model.names import ArtifactKey, DeviceId, GatewayId, ModelRef, P
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """What a build made of one model for one device type, and what it needs there."""
+    """The result of building one model for one device type, and what it needs of a device."""
 
     model: ModelRef
     type: TypeId
@@ -25,7 +25,7 @@ class Artifact:
 
 
 class Phase(StrEnum):
-    """Where a device's update state machine stands (docs/specs/protocol.md)."""
+    """The state of a device's update state machine (docs/specs/protocol.md)."""
 
     IDLE = "idle"
     RECEIVING = "receiving"
@@ -36,7 +36,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a device says of itself; where it differs from its type, the device is right."""
+    """The capabilities that a device reports. They override those of its type."""
 
     type: TypeId
     pack_format: int
@@ -49,38 +49,38 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """How sampled scores are spread."""
+    """The distribution of sampled scores."""
 
     count: int
-    least: int
-    most: int
+    min: int
+    max: int
     mean: float
     histogram: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a device did with one pack."""
+    """Counters of one pack on a device."""
 
     inferences: int
     anomalies: int
     faults: int
     resets: int
-    seconds: float = 0.0  # in which it did that; 0: not known
+    seconds: float = 0.0  # over which it counted; 0: unknown
     scores: Scores | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceHealth:
-    """What a device did since just this pack and these parameters were confirmed, and what it did before that."""
+    """The counters since this pack with these parameters was confirmed, and those of what ran before."""
 
     now: Counts
-    before: Counts | None = None  # what the gates compare with
+    before: Counts | None = None  # the baseline of health gates
 
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What a device was when a rollout first began to change it."""
+    """What a device ran when a rollout first changed it."""
 
     revision: str  # of that rollout (reconciler.plan.revision)
     running: Digest | None
@@ -89,65 +89,67 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class ObservedDevice:
-    """The last that a device said of itself, verified."""
+    """The last verified report of a device."""
 
     last_seen: datetime
     phase: Phase
     running: Digest | None
     other_slot: Digest | None = None
-    incoming: Digest | None = None  # of the transfer that is open, or of the pack that is staged
-    previous_failed: Digest | None = None  # the digest that it tried and left, if any
-    confirmed_since: datetime | None = None  # since when just this digest and these parameters are confirmed
+    incoming: Digest | None = None  # of the open transfer, or of the staged pack
+    previous_failed: Digest | None = None  # the pack that last failed its trial
+    confirmed_since: datetime | None = None  # since when this pack with these parameters is confirmed
     sequence: int = 0
     parameters: Parameters = field(default_factory=dict)
     capabilities: Capabilities | None = None
-    cloned: bool = False  # two devices answer in its name: nothing is sent to either
-    health: DeviceHealth | None = None  # None: nothing is known
-    before: Before | None = None  # what it was before a rollout changed it; None: not known
-    flaps: int = 0  # so often it fell silent and came back, of late
+    cloned: bool = False  # two devices answer under its identity: nothing is sent to either
+    health: DeviceHealth | None = None  # None: unknown
+    before: Before | None = None  # what it ran before a rollout changed it; None: unknown
+    flaps: int = 0  # how often it recently stopped reporting and came back
     flapped_at: datetime | None = None  # when it last came back
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutMemory:
-    """What must not be forgotten of a rollout while Git wants the same of it."""
+    """What is remembered of a rollout while its revision is unchanged."""
 
-    revision: str  # what Git wanted then (reconciler.plan.revision)
-    stopped: str = ""  # why the failure budget stopped it; empty: it did not
+    revision: str  # see reconciler.plan.revision
+    stopped: str = ""  # why the failure budget stopped it; empty: not stopped
     stopped_at: datetime | None = None
     completed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutReport:
-    """What one gateway says of its devices in one rollout. Of a device that is in no set nothing is known."""
+    """What one gateway reports on its devices in one rollout. A device in none of the sets is unknown."""
 
     revision: str
-    done: frozenset[DeviceId] = frozenset()  # settled, soaked, all gates passed
-    begun: frozenset[DeviceId] = frozenset()  # on the way, or on trial
-    soaking: frozenset[DeviceId] = frozenset()  # settled, but it soaks yet or its gates are not passed
-    due: frozenset[DeviceId] = frozenset()  # has yet to begin
+    done: frozenset[DeviceId] = frozenset()  # it runs the model, has soaked, and passed all gates
+    begun: frozenset[DeviceId] = frozenset()  # receiving the model, or on trial
+    soaking: frozenset[DeviceId] = frozenset()  # it runs the model, but still soaks or has not passed all gates
+    due: frozenset[DeviceId] = frozenset()  # it has not begun
     failed: frozenset[DeviceId] = frozenset()
     missing: frozenset[DeviceId] = frozenset()  # not reporting
-    out: frozenset[DeviceId] = frozenset()  # can never have it
+    out: frozenset[DeviceId] = frozenset()  # it cannot get the model
     stopped: str = ""
-    at: datetime | None = None  # when it last said something new of it, by its own clock
+    at: datetime | None = None  # when this last changed, by the clock of that gateway
 
 
 @dataclass(frozen=True, slots=True)
 class PeerReport:
-    """The last that another gateway committed, its signature verified."""
+    """The last verified report that another gateway committed."""
 
     rollouts: Mapping[RolloutId, RolloutReport] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The whole observed state: the devices, the artifacts there are, and what failed."""
+    """All observed state: devices, artifacts, and packs that failed."""
 
     devices: Mapping[DeviceId, ObservedDevice] = field(default_factory=dict)
     artifacts: Mapping[ArtifactKey, Artifact] = field(default_factory=dict)
     quarantined: frozenset[tuple[DeviceId, Digest]] = frozenset()
     rollouts: Mapping[RolloutId, RolloutMemory] = field(default_factory=dict)
-    gateway: GatewayId | None = None  # who observed; devices of other gateways are known by `peers` alone. None: all
+    gateway: GatewayId | None = (
+        None  # the observer; devices of other gateways are only in `peers`. None: one observer of all devices
+    )
     peers: Mapping[GatewayId, PeerReport] = field(default_factory=dict)

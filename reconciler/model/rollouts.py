@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wanted: rollouts, and all of a fleet repository together."""
+"""Desired state: rollouts, and the whole of a fleet repository."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from reconciler.model.names import Commit, DeviceId, GatewayId, Labels, ModelRef
 
 
 class Fallback(StrEnum):
-    """What to do with a device that can't get the update."""
+    """What to do with a device that cannot get the update."""
 
-    KEEP = "keep"  # go on with what it runs
+    KEEP = "keep"  # keep what it runs
     PREBAKED = "prebaked"  # activate a pre-baked model
-    REPORT = "report"  # say what a technician must do
+    REPORT = "report"  # report what a technician has to do
 
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """One step of a rollout: how many devices, or which, and how long to watch them."""
+    """One step of a rollout: how many devices or which ones, and how long they soak."""
 
     name: str
     count: int | None = None
@@ -33,14 +33,14 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class FailureBudget:
-    """How many failures stop a rollout. Neither given: the first one."""
+    """How many failures stop a rollout. With neither field, the first failure stops it."""
 
     count: int | None = None
     percent: float | None = None
 
 
 class HealthMetric(StrEnum):
-    """What is measured of a model on a device (docs/rollouts.md)."""
+    """The metric of a health gate (docs/rollouts.md)."""
 
     FAULTS = "faults"
     RESETS = "resets"
@@ -53,24 +53,24 @@ class HealthMetric(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HealthGate:
-    """One bar that a model must clear on each device before the device counts as done."""
+    """A gate that a model must pass on a device before the device counts as done."""
 
     metric: HealthMetric
     at_least: float | None = None
     at_most: float | None = None
-    over_inferences: int = 0  # it is judged from so many inferences on
+    min_inferences: int = 0  # it is judged from so many inferences on
 
 
 class OnFailure(StrEnum):
-    """What a spent failure budget does."""
+    """What happens when the failure budget is spent."""
 
-    STOP = "stop"  # no further device is changed
-    ROLL_BACK = "rollback"  # and those that were go back to what they ran before
+    STOP = "stop"  # no further device changes
+    ROLL_BACK = "rollback"  # devices that changed go back to what they ran before
 
 
 @dataclass(frozen=True, slots=True)
 class MinAvailable:
-    """Of the devices with one value of a label, so many must go on working."""
+    """How many devices with the same value of a label must stay available."""
 
     label: str
     count: int | None = None
@@ -79,16 +79,16 @@ class MinAvailable:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One version of a model for the devices that a selector names, wave by wave."""
+    """One version of a model for the devices that a selector matches, wave by wave."""
 
     name: RolloutId
     model: ModelRef
     selector: Selector
     priority: int = 0
-    critical: bool = False  # may leave windows
+    critical: bool = False  # ignores maintenance windows
     waves: tuple[Wave, ...] = ()
     gates: tuple[HealthGate, ...] = ()
-    budget: FailureBudget = FailureBudget()
+    failure_budget: FailureBudget = FailureBudget()
     max_at_risk: int | None = None  # devices at risk at once; None: as many as the budget can bear, where one is given
     on_failure: OnFailure = OnFailure.STOP
     min_available: tuple[MinAvailable, ...] = ()
@@ -96,13 +96,13 @@ class Rollout:
     suspend: bool = False
     depends_on: tuple[RolloutId, ...] = ()
     fallback: Fallback = Fallback.KEEP
-    parameters: Parameters = field(default_factory=dict)  # over the model's own
+    parameters: Parameters = field(default_factory=dict)  # override those of the model
     labels: Labels = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """The whole wanted state, from one commit, checked: every name in it resolves."""
+    """All desired state of one commit. It is checked: every reference resolves."""
 
     commit: Commit
     fleet: Fleet

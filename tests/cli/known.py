@@ -17,7 +17,7 @@ from reconciler.devices.reports import (
     DecisionReason,
     DeviceReport,
     Flag,
-    ModelPlace,
+    ModelLocation,
     Score,
     Summary,
     encode_body,
@@ -39,7 +39,7 @@ from reconciler.model import (
     TypeId,
     Version,
 )
-from reconciler.report.device_status import Moment, device_status
+from reconciler.report.device_status import DeviceFacts, PassStamp, device_status
 from reconciler.report.gateway_status import GatewayFacts, SourceState, gateway_status
 from reconciler.report.status_files import device_file, gateway_file
 
@@ -48,7 +48,7 @@ COMMIT = "7d1f0c29a4be5b3e8d6c01f7a92e4c58b3d6f011"
 RUNS, FAILED = Digest("ab" * 32), Digest("cd" * 32)
 WEAR = ModelRef("wear", Version("1"))
 REPORT = DeviceReport(
-    counter=9, sequence=4, epoch=1, gateway=b"\x11" * 8, phase=Phase.CONFIRMED, place=ModelPlace.SLOT_A,
+    counter=9, sequence=4, epoch=1, gateway=b"\x11" * 8, phase=Phase.CONFIRMED, location=ModelLocation.SLOT_A,
     running=bytes.fromhex(RUNS)[:16], other=None, why=DecisionReason.CONFIRMED, failed=None, error=-31,
     flags=Flag.GOLDEN_VECTORS_FAILED | Flag.INFERENCE_FAULT, parameters=0, boots=3, inferences=120, anomalies=7,
     faults=1, transfer=None,
@@ -83,12 +83,13 @@ class Known:
 
     def says(self, *actions: Action, model: str | None = "wear@1") -> None:
         """Let the last pass have said this of its devices, and that it enforces a commit."""
-        moment = Moment(NOW, COMMIT)
+        moment = PassStamp(NOW, COMMIT)
         gateway = gateway_status(GatewayFacts("hall", SourceState(True, "Fetched", "")), moment, None)  # noqa: FBT003
         files = {GATEWAY: gateway_file(gateway)}
         for action in actions:
             seen = ObservedDevice(NOW, Phase.CONFIRMED, RUNS, sequence=4)
-            files[f"devices/{action.device}.yaml"] = device_file(device_status(action, seen, model, moment, None))
+            facts = DeviceFacts(action, seen, model)
+            files[f"devices/{action.device}.yaml"] = device_file(device_status(facts, moment, None))
         state = self.state()
         state.save_status_files(files, set())
         state.close()

@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from reconciler.cli import cli
+from reconciler.compiler.engine_runner import ExecutionTarget, runner_is_built
 from reconciler.compiler.errors import BuildFailed, OperatorUnsupported, PackMalformed
 from reconciler.compiler.pack.pack_format import SectionId, assemble, disassemble
-from reconciler.compiler.reference.run import Reference, generate_inputs
-from reconciler.compiler.runner import ExecutionTarget, runner_is_built
-from tests.compiler.flatbuilder import Model
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from tests.compiler.make_vectors import good_packs
+from tests.compiler.tflite_builder import Model
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "fleet-repo-example"
 PLACES = [
@@ -54,7 +54,7 @@ def test_one_failure_does_not_stop_the_others_and_is_told(tmp_path: Path) -> Non
     result = run("build", "line-current", fleet, "--store", tmp_path / "store", "--quiet")
     assert result.exit_code == 1
     assert "line-current@1.0.0 for current-serial: FAILED: auc is 0.9" in result.output
-    assert "it must be at least 0.999" in result.output
+    assert "but must be at least 0.999" in result.output
     assert "line-current@1.1.0 for current-serial: built:" in result.output
 
 
@@ -115,7 +115,7 @@ def test_an_unsupported_operator_says_where_and_what_would_do(tmp_path: Path) ->
     path.write_bytes(model.finish([x], [y]))
     error = run("pack", "make", path, "--for", TYPE, "-o", tmp_path / "m.pack").exception
     assert isinstance(error, OperatorUnsupported)
-    assert "operator 0 (DIV) is not supported: multiply by the inverse constant" in str(error)
+    assert "operator 0 (DIV) is not supported: multiply by the reciprocal of the constant" in str(error)
     assert not (tmp_path / "m.pack").exists()
 
 
@@ -146,7 +146,7 @@ def test_a_pack_runs_on_the_devices_own_engine(tmp_path: Path, name: str, place:
     if not runner_is_built(place):
         pytest.skip("needs `make firmware-runner`")
     data = good_packs()[name]
-    reference = Reference(data)
+    reference = ReferenceInterpreter(data)
     (tmp_path / "x.pack").write_bytes(data)
     given = reference.inputs[0]
     raw = [generate_inputs(seed, [given])[0] for seed in (5, 6, 7)]

@@ -12,8 +12,8 @@ from reconciler.cli import cli
 from reconciler.errors import Refused
 from signing.delegation import Delegation, delegate
 from signing.envelope import ConfigureOrder, InstallOrder, make
-from signing.names import EngineContract, target
-from tests.signing.forge import Key
+from signing.identifiers import EngineContract, target
+from tests.signing.forgery import Key
 
 ROOT, GATEWAY = Key(), Key()
 PUMP = target("plant", "pump-1", EngineContract(1, frozenset({"ADD", "CONV_2D"})))

@@ -41,7 +41,7 @@ def test_a_configuration_names_files_that_are_not_there(gateway: Known) -> None:
 
 def test_a_configuration_is_shown_with_every_default(gateway: Known) -> None:
     text = gateway.tinyfleet("config", "show").output.splitlines()
-    assert "repository.poll_s = 60.0" in text
+    assert "repository.interval_s = 60.0" in text
     assert 'serial[0].port = "/dev/ttyS99"' in text
     shown = json.loads(gateway.tinyfleet("config", "show", "--output", "json").output)
     assert shown["repository"]["url"] == f"{gateway.folder}/fleet.git"
@@ -52,18 +52,18 @@ def test_the_doctor_says_what_is_wrong_and_what_to_do(gateway: Known) -> None:
     found = gateway.tinyfleet("doctor")
     assert found.exit_code == 1
     for_programs = json.loads(gateway.tinyfleet("doctor", "--output", "json").output)
-    grades = {each["what"]: each["grade"] for each in for_programs}
-    assert grades["configuration"] == "good"
-    wrong = [each for each in for_programs if each["grade"] != "good"]
+    grades = {each["check"]: each["severity"] for each in for_programs}
+    assert grades["configuration"] == "ok"
+    wrong = [each for each in for_programs if each["severity"] != "ok"]
     assert wrong
     for each in wrong:
-        assert f"{each['what']}: {each['found']}\n      → {each['remedy']}" in found.output
+        assert f"{each['check']}: {each['message']}\n      → {each['remedy']}" in found.output
 
 
 def test_the_doctor_looks_no_further_than_a_wrong_configuration(gateway: Known) -> None:
     gateway.config.write_text('name = "Not A Name"\n')
     found = json.loads(gateway.tinyfleet("doctor", "--output", "json").output)
-    assert [each["what"] for each in found] == ["configuration"]
+    assert [each["check"] for each in found] == ["configuration"]
     assert "docs/configuration.md" in found[0]["remedy"]
 
 

@@ -15,7 +15,7 @@ from reconciler.cli import cli
 from reconciler.errors import Refused, Unusable
 from signing import gateway_keystore
 from signing.delegation import Delegation
-from signing.names import vendor_id
+from signing.identifiers import vendor_id
 
 SECRET = "correct horse battery staple"  # noqa: S105 - a secret of this test alone
 
@@ -100,13 +100,13 @@ def test_verify_refuses_another_root_and_another_fleet(desk: Desk) -> None:
 
 
 def test_a_second_init_is_refused(desk: Desk) -> None:
-    assert "is there already" in desk.refused("root init {d}/root --passphrase-file {p}")
+    assert "already exists" in desk.refused("root init {d}/root --passphrase-file {p}")
     assert "rotate" in desk.refused("gateway init {d}/gw --fleet plant")
 
 
 def test_a_passphrase_that_others_can_read_is_refused(desk: Desk) -> None:
     desk.passphrase.chmod(0o644)
-    assert "others than its owner" in desk.refused(DELEGATE)
+    assert "users other than its owner" in desk.refused(DELEGATE)
 
 
 def test_passphrase_from_a_prompt_is_not_echoed(desk: Desk) -> None:
@@ -142,7 +142,7 @@ def test_the_program_itself_takes_a_descriptor_and_says_one_line(desk: Desk) -> 
     )
     os.close(reading)
     assert done.returncode == 1
-    assert done.stderr == "tinyfleet: root/root.key is no private key, or the passphrase is wrong\n"
+    assert done.stderr == "tinyfleet: root/root.key is not a private key, or the passphrase is wrong\n"
 
 
 def test_no_option_takes_a_passphrase_itself(desk: Desk) -> None:

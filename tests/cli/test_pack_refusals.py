@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from reconciler.cli.inputs.payload_sizes import PayloadSizes
+from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.service import BuildService
-from reconciler.compiler.store import ArtifactStore
 from reconciler.model import ModelRef, TypeId, Version
 from reconciler.review.transfer_volume import TransferKind
 from tests.cli.test_build_and_pack import TYPE, run
-from tests.compiler.flatbuilder import Model
 from tests.compiler.recipes import Files, forest_recipe
-from tests.compiler.test_ends import dense
+from tests.compiler.sample_models import dense
+from tests.compiler.tflite_builder import Model
 from tests.plan.example_fleet import ESP32, V1, V2, device, fleet
 from tests.review.changes import fleet_files, reviewed, rollout_document, works
 
@@ -29,7 +29,7 @@ def test_what_is_cut_off_a_model_is_told(tmp_path: Path) -> None:
     source.write_bytes(dense("FLOAT32"))
     made = run("pack", "make", source, "--for", TYPE, "-o", tmp_path / "m.pack")
     assert made.exit_code == 0, made.output
-    assert "note: input 0 is taken as int8; FLOAT32 ends at the gateway" in made.output
+    assert "note: input 0 is int8 on the device; the gateway converts from FLOAT32" in made.output
 
 
 def test_a_device_type_with_mistakes_is_told_with_its_lines(tmp_path: Path) -> None:

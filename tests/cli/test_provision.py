@@ -17,16 +17,16 @@ from click.testing import CliRunner, Result
 
 from demo.world import document, threshold_model
 from reconciler.cli import cli
-from reconciler.compiler.pack.threshold_json import threshold_pack
+from reconciler.compiler.threshold.threshold_json import threshold_pack_from_json
 from reconciler.devices.esp_flasher import WriteFailed, WrongChip
 from reconciler.devices.flash_image import HEADER_BYTES
 from reconciler.devices.provisioning import NotProvisionable
 from reconciler.errors import Invalid, Unusable
-from reconciler.git.proposal import CantPropose
-from reconciler.load.yaml_edit import NotEditable
+from reconciler.git.proposal import ProposalFailed
+from reconciler.load.public_key_edit import NotEditable
 from signing import keys
-from signing.names import key_id
-from tests.devices.esp_chip import Chip, Faults
+from signing.identifiers import key_id
+from tests.devices.fake_esp_chip import Chip, Faults
 
 MODEL = threshold_model([3, -5, 2] * 20, 900)
 FLASH = {
@@ -131,7 +131,7 @@ def _key_in(devices: str, name: str) -> object:
 
 def test_a_dry_run_shows_the_map_and_makes_nothing(desk: Desk) -> None:
     shown = desk.done("pump-1 {d}/fleet --dry-run").stdout.splitlines()
-    pack = threshold_pack(MODEL)
+    pack = threshold_pack_from_json(MODEL)
     assert [line.split()[:2] for line in shown] == [
         ["0x00200000", "640"],
         ["0x00200280", str(len(pack))],
@@ -148,7 +148,7 @@ def test_a_file_for_its_owner_alone_and_the_patch(desk: Desk) -> None:
     path = desk.folder / "pump-1.bin"
     assert path.stat().st_mode & 0o777 == 0o600
     region = path.read_bytes()
-    assert region[HEADER_BYTES:] == threshold_pack(MODEL)
+    assert region[HEADER_BYTES:] == threshold_pack_from_json(MODEL)
     assert region[56:88] == desk.root.public_key
     assert region[152] == 7
     subprocess.run(["patch", "-p1", "-s"], cwd=desk.fleet, input=patch, text=True, check=True)
@@ -162,7 +162,7 @@ def test_a_file_is_never_overwritten(desk: Desk) -> None:
     (desk.folder / "here").write_bytes(b"something")
     error = desk.run("pump-1 {d}/fleet --output {d}/here").exception
     assert isinstance(error, Unusable)
-    assert "is there already" in str(error)
+    assert "already exists" in str(error)
     assert (desk.folder / "here").read_bytes() == b"something"
 
 
@@ -238,12 +238,12 @@ def test_a_device_that_has_a_key_gets_another(desk: Desk) -> None:
 
 def test_what_is_in_the_way_of_the_commit_is_told_before_a_key_is_made(desk: Desk) -> None:
     error = desk.run("pump-2 {d}/fleet --output {d}/a --commit").exception
-    assert isinstance(error, CantPropose)
+    assert isinstance(error, ProposalFailed)
     desk.committed()
     with (desk.fleet / "devices.yaml").open("a", encoding="utf-8") as file:
         file.write("# more\n")
     error = desk.run("pump-2 {d}/fleet --output {d}/a --commit").exception
-    assert isinstance(error, CantPropose)
+    assert isinstance(error, ProposalFailed)
     assert "not committed yet" in str(error)
     assert not (desk.folder / "a").exists()
 

@@ -13,13 +13,14 @@ import numpy as np
 from reconciler.compiler.errors import PackMalformed
 from reconciler.compiler.pack.checker import check_pack
 from reconciler.compiler.pack.decision_head import DecisionMode
-from reconciler.compiler.pack.pack_format import ElementType, Parameter, name_hash
-from reconciler.compiler.pack.threshold import build_threshold
+from reconciler.compiler.pack.io_section import ElementType
+from reconciler.compiler.pack.parameters_section import Parameter, name_hash
 from reconciler.compiler.payload.patch import apply_patch, make_patch
-from reconciler.compiler.reference.run import Reference, generate_inputs
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from reconciler.compiler.tflite.network_pack import Decision, build_network
-from tests.compiler.flatbuilder import Model
-from tests.compiler.forests import forest_packs
+from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
+from tests.compiler.random_forests import forest_packs
+from tests.compiler.tflite_builder import Model
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 EDITS = 48
@@ -131,10 +132,10 @@ def good_packs() -> dict[str, bytes]:
         parameters=(Parameter(name_hash("threshold"), 1000, 0, 1 << 30),),
     ).data
     weights = [3, -4, 5, 100, -100, 127, -127, 0]
-    packs["threshold int16"] = build_threshold(
+    packs["threshold int16"] = build_threshold_pack(
         weights, threshold=50, bias=-1000, shift=4, inputs=[range(8), [32767, -32768] * 4]
     )
-    packs["threshold int8"] = build_threshold(
+    packs["threshold int8"] = build_threshold_pack(
         weights, threshold=-5, shift=0, element=ElementType.INT8, inputs=[range(8), [127, -128] * 4]
     )
     return packs | forest_packs()
@@ -164,7 +165,7 @@ def pack_vectors() -> dict[str, Any]:
     packs = good_packs()
     good = []
     for name, data in packs.items():
-        reference = Reference(data)
+        reference = ReferenceInterpreter(data)
         runs = []
         for seed in (1, 12345, 0xDEADBEEF):
             inputs = generate_inputs(seed, reference.inputs)
@@ -200,10 +201,10 @@ def patch_vectors() -> list[dict[str, Any]]:
         row = {"name": name, "source": (base or b"").hex(), "length": len(target), "patch": patch.hex()}
         vectors.append({**row, "result": target.hex()})
         for at in sorted(int(p) for p in rng.choice(8 * len(patch), min(24, 8 * len(patch)), replace=False)):
-            spoiled = bytearray(patch)
-            spoiled[at // 8] ^= 1 << at % 8
+            damaged = bytearray(patch)
+            damaged[at // 8] ^= 1 << at % 8
             vectors.append(
-                {**row, "name": f"{name}, bit {at}", "patch": spoiled.hex(), "result": _applied(spoiled, row)}
+                {**row, "name": f"{name}, bit {at}", "patch": damaged.hex(), "result": _applied(damaged, row)}
             )
         shorter = patch[:-1]
         vectors.append({**row, "name": f"{name}, cut", "patch": shorter.hex(), "result": _applied(shorter, row)})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recipes and files for tests of building."""
+"""Recipes and files for tests of builds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from reconciler.compiler.recipe import BuildTarget, File, Recipe
-from reconciler.model import TrainSpec
+from reconciler.model import DeviceType, Gate, Model, ModelRef, ModelSource, QuantizeSpec, TrainSpec, TypeId, Version
 
 TARGET = BuildTarget(
     "board",
@@ -22,9 +22,11 @@ TARGET = BuildTarget(
     ),
 )  # fmt: skip
 
+BOARD = DeviceType(TypeId("board"), "cortex-m4", 65536, 32768, frozenset({"CONV_2D"}), labels={"clock-mhz": "64"})
+
 
 class Files:
-    """Named bytes, and what `BuildService` asks for them; it counts how often."""
+    """Named files, and the function through which `BuildService` fetches them, which counts its calls."""
 
     def __init__(self) -> None:
         self._content: dict[str, bytes] = {}
@@ -45,7 +47,7 @@ class Files:
 
 
 def readings(seed: int, rows: int, *, odd: int = 0) -> bytes:
-    """A CSV of three columns and a label; `odd` rows are unlike the others."""
+    """Return a CSV of three columns and a label; `odd` rows are anomalies."""
     rng = np.random.default_rng(seed)
     usual = rng.normal([4.2, 6.1, 2.0], [0.15, 0.2, 0.4], (rows - odd, 3))
     strange = rng.normal([5.5, 9.0, 6.0], [0.3, 0.3, 0.8], (odd, 3))
@@ -64,3 +66,10 @@ def forest_recipe(files: Files, **changes: Any) -> Recipe:  # noqa: ANN401 - fie
         "parameters": {"threshold": 0.65},
     }
     return Recipe(**{**settings, **changes})
+
+
+def model_with_data(source: ModelSource, data: ModelSource) -> Model:
+    """Return a model with representative data and a gate on the same data."""
+    return Model(
+        ModelRef("m", Version("1")), source, quantize=QuantizeSpec(representative=data), gates=(Gate("auc", data=data),)
+    )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The build service: same bytes everywhere, each thing once, damage is mended, limits hold."""
+"""The build service: the same bytes everywhere, one build per recipe, damaged entries, and limits."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.compiler.build_report import Built
+from reconciler.compiler.artifact_store import ArtifactStore, StoreUnavailable
+from reconciler.compiler.build_result import BuildResult
 from reconciler.compiler.errors import BuildFailed, BuildGateFailed, DoesNotFit
 from reconciler.compiler.recipe import GateSpec, recipe_from_json
-from reconciler.compiler.sandbox import BuildJob, BuildLimits, network_can_be_cut, run_job
+from reconciler.compiler.sandbox import BuildJob, BuildLimits, can_isolate_network, run_job
 from reconciler.compiler.service import BuildService
-from reconciler.compiler.store import ArtifactStore, StoreUnavailable
 from reconciler.model import FeatureOf, TrainSpec
 from tests.compiler.recipes import TARGET, Files, forest_recipe, readings
 
 
 @pytest.fixture(scope="module")
-def forest() -> tuple[Files, Built]:
+def forest() -> tuple[Files, BuildResult]:
     files = Files()
     return files, run_job(BuildJob(forest_recipe(files), files.by_digest))
 
 
-def test_what_was_built_is_not_built_again(tmp_path: Path, forest: tuple[Files, Built]) -> None:
+def test_an_artifact_is_not_built_twice(tmp_path: Path, forest: tuple[Files, BuildResult]) -> None:
     files, recipe = Files(), forest_recipe(Files())
     forest_recipe(files)
     service = BuildService(ArtifactStore(str(tmp_path)))
@@ -41,7 +41,7 @@ def test_what_was_built_is_not_built_again(tmp_path: Path, forest: tuple[Files, 
     assert files.fetched == fetched
 
 
-def test_an_artifact_that_exists_imports_nothing_large(tmp_path: Path, forest: tuple[Files, Built]) -> None:
+def test_a_cached_artifact_imports_no_large_package(tmp_path: Path, forest: tuple[Files, BuildResult]) -> None:
     recipe = forest_recipe(Files())
     ArtifactStore(str(tmp_path)).put(recipe.digest, forest[1])
     (tmp_path / "recipe.json").write_bytes(recipe.to_json())
@@ -49,10 +49,10 @@ def test_an_artifact_that_exists_imports_nothing_large(tmp_path: Path, forest: t
         "import sys; from pathlib import Path\n"
         "from reconciler.compiler.recipe import recipe_from_json\n"
         "from reconciler.compiler.service import BuildService\n"
-        "from reconciler.compiler.store import Store\n"
+        "from reconciler.compiler.artifact_store import ArtifactStore\n"
         f"folder = Path({str(tmp_path)!r})\n"
         "recipe = recipe_from_json((folder / 'recipe.json').read_bytes())\n"
-        "service = BuildService(Store(str(folder)))\n"
+        "service = BuildService(ArtifactStore(str(folder)))\n"
         "assert service.cached(recipe)\n"
         "print(*(m for m in ('tensorflow', 'sklearn', 'ai_edge_litert') if m in sys.modules))\n"
     )
@@ -74,14 +74,14 @@ def test_a_damaged_entry_is_built_again(tmp_path: Path) -> None:
     assert entry.read_bytes() == whole
 
 
-def test_an_entry_under_another_key_is_not_believed(tmp_path: Path, forest: tuple[Files, Built]) -> None:
+def test_an_entry_under_the_wrong_key_is_ignored(tmp_path: Path, forest: tuple[Files, BuildResult]) -> None:
     store = ArtifactStore(str(tmp_path))
     other = forest_recipe(Files(), parameters={"threshold": 0.7})
     store.put(other.digest, forest[1])
     assert store.get(other.digest) is None
 
 
-def test_any_storage_that_fsspec_knows_will_do(forest: tuple[Files, Built]) -> None:
+def test_a_store_can_be_any_fsspec_url(forest: tuple[Files, BuildResult]) -> None:
     recipe = forest_recipe(Files())
     store = ArtifactStore("memory://artifacts")
     assert store.get(recipe.digest) is None
@@ -90,7 +90,7 @@ def test_any_storage_that_fsspec_knows_will_do(forest: tuple[Files, Built]) -> N
         assert ArtifactStore("memory://artifacts").get(recipe.digest) == forest[1]
 
 
-def test_a_store_that_can_not_be_written_says_so(tmp_path: Path, forest: tuple[Files, Built]) -> None:
+def test_a_store_that_cannot_be_written_is_unavailable(tmp_path: Path, forest: tuple[Files, BuildResult]) -> None:
     (tmp_path / "file").write_text("no folder")
     store = ArtifactStore(str(tmp_path / "file"))
     with pytest.raises(StoreUnavailable):
@@ -98,7 +98,7 @@ def test_a_store_that_can_not_be_written_says_so(tmp_path: Path, forest: tuple[F
     with pytest.raises(StoreUnavailable):
         store.get("ab" * 32)
     with pytest.raises(StoreUnavailable), store.exclusively("ab" * 32):
-        pytest.fail("the lock can't be had")
+        pytest.fail("the lock cannot be taken")
 
 
 def test_concurrent_requests_build_once(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_concurrent_requests_build_once(tmp_path: Path) -> None:
     service = BuildService(ArtifactStore(str(tmp_path)))
     barrier = threading.Barrier(4)
 
-    def ask() -> Built:
+    def ask() -> BuildResult:
         barrier.wait()
         return service.build(recipe, files)
 
@@ -126,15 +126,15 @@ def test_two_services_on_one_store_build_once(tmp_path: Path) -> None:
     assert sorted(each.fetched for each in files) == [0, 1]
 
 
-def test_any_executor_gives_the_same_bytes(tmp_path: Path, forest: tuple[Files, Built]) -> None:
+def test_any_executor_gives_the_same_bytes(tmp_path: Path, forest: tuple[Files, BuildResult]) -> None:
     files = Files()
     recipe = forest_recipe(files)
     with ProcessPoolExecutor(1) as pool:
         assert BuildService(ArtifactStore(str(tmp_path)), executor=pool).build(recipe, files) == forest[1]
 
 
-def test_bytes_do_not_depend_on_hash_seed_or_threads(
-    forest: tuple[Files, Built], monkeypatch: pytest.MonkeyPatch
+def test_bytes_do_not_depend_on_the_hash_seed_or_threads(
+    forest: tuple[Files, BuildResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONHASHSEED", "99")
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
@@ -142,7 +142,7 @@ def test_bytes_do_not_depend_on_hash_seed_or_threads(
     assert run_job(BuildJob(forest_recipe(files), files.by_digest)) == forest[1]
 
 
-def test_a_recipe_survives_its_canonical_form() -> None:
+def test_a_recipe_is_read_as_written() -> None:
     files = Files()
     train = TrainSpec("extra-trees", 5, features=(FeatureOf("rms"), FeatureOf("kurtosis", 1)), channels=2)
     gate = GateSpec("accuracy", at_least=0.5, data=files.add("holdout.csv", b"x"))
@@ -150,7 +150,7 @@ def test_a_recipe_survives_its_canonical_form() -> None:
     assert recipe_from_json(recipe.to_json()) == recipe
 
 
-def test_every_change_of_the_recipe_is_another_key() -> None:
+def test_every_change_of_a_recipe_changes_its_digest() -> None:
     files = Files()
     recipe = forest_recipe(files)
     others = [
@@ -164,28 +164,28 @@ def test_every_change_of_the_recipe_is_another_key() -> None:
     assert len({each.digest for each in (recipe, *others)}) == 7
 
 
-def test_a_file_with_other_bytes_is_refused(tmp_path: Path) -> None:
+def test_a_file_with_the_wrong_digest_is_refused(tmp_path: Path) -> None:
     recipe = forest_recipe(Files())
-    with pytest.raises(BuildFailed, match=r"normal\.csv has the SHA-256"):
+    with pytest.raises(BuildFailed, match=r"normal\.csv has the SHA-256 .*, but the model's document says"):
         BuildService(ArtifactStore(str(tmp_path))).build(recipe, lambda _file: b"something else")
 
 
-def test_a_build_that_takes_too_long_is_ended() -> None:
+def test_a_build_that_takes_too_long_is_stopped() -> None:
     files = Files()
     recipe = forest_recipe(files, train=TrainSpec("isolation-forest", 1024, 300, 1))
     began = time.monotonic()
-    with pytest.raises(BuildFailed, match="took longer than"):
+    with pytest.raises(BuildFailed, match="took longer than its limit"):
         run_job(BuildJob(recipe, files.by_digest, BuildLimits(wall_s=1.0)))
     assert time.monotonic() - began < 60  # far from the minutes that all of it would take
 
 
-def test_a_build_that_takes_too_much_memory_is_ended() -> None:
+def test_a_build_that_takes_too_much_memory_is_stopped() -> None:
     files = Files()
     with pytest.raises(BuildFailed):
         run_job(BuildJob(forest_recipe(files), files.by_digest, BuildLimits(memory_bytes=96 << 20)))
 
 
-@pytest.mark.skipif(not network_can_be_cut(), reason="this system lets no process give up its network")
+@pytest.mark.skipif(not can_isolate_network(), reason="this system lets no process give up its network")
 def test_the_build_has_no_network(tmp_path: Path) -> None:
     script = "import socket; print([name for _, name in socket.if_nameindex()])"
     out = subprocess.run(
@@ -196,12 +196,12 @@ def test_the_build_has_no_network(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "says"),
+    ("changes", "error", "message"),
     [
         (
             {"target": replace(TARGET, slot_bytes=1000)},
             BuildGateFailed,
-            r"pack_bytes is \d+, it must be at most 1000: the slot of board",
+            r"pack_bytes is \d+, but must be at most 1000 \(the slot of device type board\)",
         ),
         ({"target": replace(TARGET, arena_bytes=8)}, BuildGateFailed, "arena_bytes"),
         ({"target": replace(TARGET, operators=("CONV_2D",))}, DoesNotFit, "lacks the operators TREE_ENSEMBLE"),
@@ -213,14 +213,18 @@ def test_the_build_has_no_network(tmp_path: Path) -> None:
             "inference_ms is 0",
         ),
         ({"gates": (GateSpec("auc", at_least=0.5),)}, BuildGateFailed, "needs data"),
-        ({"input_shapes": ((1, 4),)}, BuildFailed, r"spec\.inputs has \[4\] elements, the model itself \[3\]"),
-        ({"parameters": {"threshold": 1.5}}, BuildFailed, "lies above 0 and at most at 1"),
-        ({"parameters": {"limit": 1}}, BuildFailed, "has the parameter threshold"),
+        (
+            {"input_shapes": ((1, 4),)},
+            BuildFailed,
+            r"spec\.inputs in the model's document has \[4\] elements, but the model has \[3\]",
+        ),
+        ({"parameters": {"threshold": 1.5}}, BuildFailed, "must be above 0 and at most 1"),
+        ({"parameters": {"limit": 1}}, BuildFailed, "takes the parameter `threshold`"),
     ],
 )
-def test_the_first_gate_that_is_missed_ends_the_build(changes: dict[str, object], error: type, says: str) -> None:
+def test_the_first_failed_gate_ends_the_build(changes: dict[str, object], error: type, message: str) -> None:
     files = Files()
-    with pytest.raises(error, match=says):
+    with pytest.raises(error, match=message):
         run_job(BuildJob(forest_recipe(files, **changes), files.by_digest))
 
 

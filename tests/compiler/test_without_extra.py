@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A gateway without the extra `build`: what it still builds, and what it says of the rest."""
+"""A gateway without the extra `build`: what it can build, and how it refuses the rest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.compiler.errors import ToolsMissing
-from reconciler.compiler.worker import EXTRA
+from reconciler.compiler.worker import EXTRA_PACKAGES
 from tests.compiler.recipes import Files, forest_recipe
 
 HIDING = """
@@ -28,7 +28,7 @@ SETTINGS = {"memory_bytes": 4 << 30, "cpu_s": 60, "file_bytes": 1 << 30}
 
 @pytest.fixture
 def outcome(tmp_path: Path) -> Callable[..., dict[str, str]]:
-    """Build in a process that can't import the extra; returns how it failed, or nothing."""
+    """Return a function that builds in a process without the extra; it returns the failure, or an empty dict."""
 
     def build(recipe: bytes, files: dict[str, bytes]) -> dict[str, str]:
         (tmp_path / "files").mkdir()
@@ -37,35 +37,36 @@ def outcome(tmp_path: Path) -> Callable[..., dict[str, str]]:
         (tmp_path / "recipe.json").write_bytes(recipe)
         (tmp_path / "settings.json").write_text(json.dumps(SETTINGS))
         code = (
-            HIDING.format(hidden=set(EXTRA)) + "from reconciler.compiler.worker import main\nraise SystemExit(main())"
+            HIDING.format(hidden=set(EXTRA_PACKAGES))
+            + "from reconciler.compiler.worker import main\nraise SystemExit(main())"
         )
         done = subprocess.run([sys.executable, "-c", code, tmp_path], check=False, capture_output=True, text=True)
         failure = tmp_path / "error.json"
-        told: dict[str, str] = json.loads(failure.read_bytes()) if failure.exists() else {}
-        assert done.returncode == (1 if told else 0), done.stderr
-        return told
+        failed: dict[str, str] = json.loads(failure.read_bytes()) if failure.exists() else {}
+        assert done.returncode == (1 if failed else 0), done.stderr
+        return failed
 
     return build
 
 
-def test_forests_say_what_to_install(outcome: Callable[..., dict[str, str]]) -> None:
+def test_a_forest_is_refused_with_what_to_install(outcome: Callable[..., dict[str, str]]) -> None:
     files = Files()
     recipe = forest_recipe(files)
-    told = outcome(recipe.to_json(), files.by_digest)
-    assert told["kind"] == ToolsMissing.__name__
-    assert "scikit-learn, which is not installed" in told["message"]
-    assert "install tinyfleet[build]" in told["message"]
+    failed = outcome(recipe.to_json(), files.by_digest)
+    assert failed["kind"] == ToolsMissing.__name__
+    assert "scikit-learn, which is not installed" in failed["message"]
+    assert "install tinyfleet[build]" in failed["message"]
 
 
-def test_networks_say_what_to_install(outcome: Callable[..., dict[str, str]]) -> None:
+def test_a_network_is_refused_with_what_to_install(outcome: Callable[..., dict[str, str]]) -> None:
     files = Files()
     recipe = forest_recipe(files, source=files.add("net.tflite", b"\0" * 64), train=None, parameters={})
-    told = outcome(recipe.to_json(), files.by_digest)
-    assert told["kind"] == ToolsMissing.__name__
-    assert "ai-edge-litert" in told["message"]
+    failed = outcome(recipe.to_json(), files.by_digest)
+    assert failed["kind"] == ToolsMissing.__name__
+    assert "ai-edge-litert" in failed["message"]
 
 
-def test_a_weighted_sum_needs_nothing_more(outcome: Callable[..., dict[str, str]]) -> None:
+def test_a_threshold_model_is_built_without_the_extra(outcome: Callable[..., dict[str, str]]) -> None:
     files = Files()
     model = json.dumps({"kind": "threshold", "weights": [1, -2], "threshold": 3, "golden": [[1, 2]]}).encode()
     recipe = forest_recipe(files, source=files.add("sum.json", model), train=None, parameters={})

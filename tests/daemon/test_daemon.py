@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts around the engine: locks, logs, health, HTTP, the service manager."""
+"""The parts of the daemon around the engine: locks, logs, health, HTTP, the service manager."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 
 from reconciler.daemon import http_server, runtime_status
 from reconciler.daemon.instance_lock import AlreadyRunning, held, holder
-from reconciler.daemon.liveness import LONGEST_S, Liveness
+from reconciler.daemon.liveness import MAX_JOB_S, Liveness
 from reconciler.daemon.logging_setup import JsonFormatter, TextFormatter
 from reconciler.daemon.sd_notify import SystemdNotifier
 from reconciler.engine import trace
@@ -27,7 +27,7 @@ from reconciler.errors import Unusable
 from reconciler.model import Commit, DeviceId
 
 
-def test_a_state_folder_is_held_by_one_at_a_time_and_tells_by_whom(tmp_path: Path) -> None:
+def test_a_state_folder_is_locked_by_one_process_and_names_it(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     assert holder(folder) is None
     with held(folder):
@@ -39,7 +39,7 @@ def test_a_state_folder_is_held_by_one_at_a_time_and_tells_by_whom(tmp_path: Pat
         pass
 
 
-def test_a_state_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
+def test_an_unwritable_state_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Unusable, match="check its owner"), held(tmp_path / "file" / "state"):
         pass
@@ -54,20 +54,20 @@ class Hands:
         return self.now_s
 
 
-@pytest.mark.parametrize("job", sorted(LONGEST_S))
-def test_a_job_that_takes_longer_than_it_ever_may_is_stuck(job: str) -> None:
+@pytest.mark.parametrize("job", sorted(MAX_JOB_S))
+def test_a_job_beyond_its_limit_is_stuck(job: str) -> None:
     clock = Hands()
     health = Liveness(clock)
     with health.working(job):
         assert health.stuck() is None
-        clock.now_s = LONGEST_S[job] + 1
+        clock.now_s = MAX_JOB_S[job] + 1
         assert health.stuck() == f"stuck: {job}"
     assert health.stuck() is None
 
 
-def test_ready_is_said_once_a_commit_is_enforced() -> None:
+def test_the_gateway_is_ready_once_a_commit_is_enforced() -> None:
     health = Liveness()
-    assert health.not_ready(Commit("c")) == "the first pass is not over"
+    assert health.not_ready(Commit("c")) == "the first pass is not finished"
     health.ready = True
     assert health.not_ready(None) == "there is no commit to enforce"
     assert health.not_ready(Commit("c")) is None
@@ -87,22 +87,22 @@ def traced() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("traced")
-def test_a_line_says_its_pass_its_commit_and_its_device() -> None:
+def test_a_log_line_names_pass_commit_and_device() -> None:
     text = TextFormatter(journald=False).format(record("confirmed"))
     assert text.endswith("INFO    [12 c0ffeec0ffee] pump-1: confirmed")
     assert TextFormatter(journald=True).format(record("odd", logging.WARNING)) == "<4>[12 c0ffeec0ffee] pump-1: odd"
-    told = json.loads(JsonFormatter().format(record("confirmed")))
-    assert (told["pass"], told["device"], told["commit"][:6]) == (12, "pump-1", "c0ffee")
-    assert told["level"] == "info"
+    entry = json.loads(JsonFormatter().format(record("confirmed")))
+    assert (entry["pass"], entry["device"], entry["commit"][:6]) == (12, "pump-1", "c0ffee")
+    assert entry["level"] == "info"
 
 
-def test_a_line_outside_of_any_pass_says_none_of_that() -> None:
+def test_a_log_line_outside_a_pass_has_no_context() -> None:
     assert TextFormatter(journald=True).format(record("begun")) == "<6>begun"
-    told = json.loads(JsonFormatter().format(record("begun")))
-    assert {"pass", "device", "commit", "reason"}.isdisjoint(told)
+    entry = json.loads(JsonFormatter().format(record("begun")))
+    assert {"pass", "device", "commit", "reason"}.isdisjoint(entry)
 
 
-def test_a_bug_is_told_with_its_traceback() -> None:
+def test_a_bug_is_logged_with_its_traceback() -> None:
     with pytest.raises(ValueError, match="invalid literal") as caught:
         int("no number")
     info = (caught.type, caught.value, caught.tb)
@@ -110,7 +110,7 @@ def test_a_bug_is_told_with_its_traceback() -> None:
     assert "ValueError" in json.loads(JsonFormatter().format(bug))["traceback"]
 
 
-def test_systemd_is_told_over_its_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_systemd_is_notified_over_its_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(5)
@@ -131,7 +131,7 @@ def test_systemd_is_told_over_its_socket(tmp_path: Path, monkeypatch: pytest.Mon
         assert notifier.watchdog_s is None
 
 
-def test_without_systemd_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_systemd_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     monkeypatch.delenv("WATCHDOG_USEC", raising=False)
     notifier = SystemdNotifier()
@@ -140,7 +140,7 @@ def test_without_systemd_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"version": 0}', "{"])
-def test_a_file_of_the_moment_that_is_of_no_use_is_none(tmp_path: Path, content: str) -> None:
+def test_an_unusable_runtime_status_is_ignored(tmp_path: Path, content: str) -> None:
     assert runtime_status.read(tmp_path) is None
     (tmp_path / runtime_status.FILE).write_text(content)
     assert runtime_status.read(tmp_path) is None
@@ -183,7 +183,7 @@ def test_pages_are_served_and_nothing_else() -> None:
     assert answers[4][1] == ""
 
 
-def test_a_client_that_says_too_much_or_nothing_is_let_go() -> None:
+def test_a_client_that_sends_too_much_or_nothing_is_disconnected() -> None:
     async def talk() -> bytes:
         port = free_port()
         async with http_server.serving(f"127.0.0.1:{port}", {}):
@@ -196,7 +196,7 @@ def test_a_client_that_says_too_much_or_nothing_is_let_go() -> None:
     assert asyncio.run(talk()) == b""
 
 
-def test_an_address_that_is_taken_costs_the_metrics_alone(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_taken_address_only_disables_metrics(caplog: pytest.LogCaptureFixture) -> None:
     async def twice() -> None:
         port = free_port()
         async with http_server.serving(f"127.0.0.1:{port}", {}), http_server.serving(f"127.0.0.1:{port}", {}):
@@ -205,4 +205,4 @@ def test_an_address_that_is_taken_costs_the_metrics_alone(caplog: pytest.LogCapt
             pass
 
     asyncio.run(twice())
-    assert "no metrics and no health" in caplog.text
+    assert "no metrics and health checks" in caplog.text

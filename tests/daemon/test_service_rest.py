@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long news is collected between two passes."""
+"""The pause between two passes."""
 
 from __future__ import annotations
 

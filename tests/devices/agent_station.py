@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real C agent as a station of a simulated line: its frames, its flash, its signatures; only time is ours."""
+"""The real C agent as a station of a simulated line. Frames, flash and signatures are real; only time is simulated."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class AgentStation:
         self._c.tf_frame_init(self._receiver, self._buffer, BUFFER_BYTES)
 
     def hear(self, data: bytes, now_s: float) -> bytes:
-        """Let the agent take what came; return its answer, framed by its own code."""
+        """Pass the bytes to the agent; return its answer, framed by its own code."""
         self.agent.now_ms = int(now_s * 1000)
         said = b""
         for byte in data:
@@ -60,7 +60,7 @@ class AgentStation:
 
 
 def _loaded(library: Path) -> tuple[Any, Any]:
-    """Load the frames' part of the library; what cffi makes of C has no types."""
+    """Load the framing functions of the library; cffi objects have no types."""
     ffi = FFI()
     ffi.cdef(FRAMES)
     return ffi, ffi.dlopen(str(library))

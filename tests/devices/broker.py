@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real mosquitto that can be killed and started again on the same port, and devices that live behind it."""
+"""A real mosquitto that can be killed and restarted on the same port, and fake devices behind it."""
 
 from __future__ import annotations
 
 import asyncio
-import getpass
 import shutil
-import socket
 import subprocess
 import threading
 from collections import defaultdict
@@ -16,29 +14,28 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from reconciler.devices.messages import Block, encode, parse
-from tests.devices.pretend import PretendedDevice
+from tests import mosquitto
+from tests.devices.fake_device import FakeDevice
 
 FLEET = "plant"
 WAIT_S = 20.0
 
 
 class RealBroker:
-    """mosquitto on a free port of this machine."""
+    """A mosquitto process on a free port of this machine."""
 
     def __init__(self, folder: Path, *lines: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = mosquitto.free_port()
         self._configuration = folder / "mosquitto.conf"
-        listener = (f"listener {self.port} 127.0.0.1", f"user {getpass.getuser()}", "log_type error")
-        self._configuration.write_text("\n".join((*listener, *lines)) + "\n", encoding="utf-8")
+        all_lines = (*mosquitto.base_configuration(self.port), *lines)
+        self._configuration.write_text("\n".join(all_lines) + "\n", encoding="utf-8")
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
         program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
         self._process = await asyncio.to_thread(subprocess.Popen, [program, "-c", str(self._configuration)])
         async with asyncio.timeout(WAIT_S):
-            while not await self._listens():  # noqa: ASYNC110  # a port that begins to listen tells nobody
+            while not await self._listens():  # noqa: ASYNC110  # there is no event for a port that begins to listen
                 await asyncio.sleep(0.02)
 
     async def _listens(self) -> bool:
@@ -57,11 +54,11 @@ class RealBroker:
             self._process = None
 
 
-class PretendedCrowd:
-    """Any number of pretended devices behind one connection; `echoes` says each answer so often again."""
+class FakeDevices:
+    """Any number of fake devices behind one connection; `echoes` is how often each answer is repeated."""
 
     def __init__(self, port: int, *, echoes: int = 0, session: str = "") -> None:
-        self.devices: defaultdict[str, PretendedDevice] = defaultdict(PretendedDevice)
+        self.devices: defaultdict[str, FakeDevice] = defaultdict(FakeDevice)
         self._echoes = echoes
         self._blocks = threading.Semaphore(0)
         self.client = Client(CallbackAPIVersion.VERSION2, client_id=session, clean_session=not session)
@@ -76,9 +73,9 @@ class PretendedCrowd:
 
     def _answer(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         name = message.topic.split("/")[2]
-        told = parse(bytes(message.payload))
-        answer = self.devices[name].answer(told)
-        if isinstance(told, Block):
+        order = parse(bytes(message.payload))
+        answer = self.devices[name].answer(order)
+        if isinstance(order, Block):
             self._blocks.release()
         if answer:
             for _ in range(1 + self._echoes):
@@ -92,7 +89,7 @@ class PretendedCrowd:
         assert await asyncio.to_thread(self._subscribed.wait, WAIT_S)
 
     async def heard_blocks(self, count: int) -> None:
-        """Wait until so many blocks have come."""
+        """Wait until this many blocks have arrived."""
         for _ in range(count):
             assert await asyncio.to_thread(self._blocks.acquire, timeout=WAIT_S)
 

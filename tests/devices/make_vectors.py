@@ -10,7 +10,6 @@ import json
 from pathlib import Path
 
 from reconciler.devices import reports
-from reconciler.devices.frame import Deframer, encode_frame
 from reconciler.devices.messages import (
     Block,
     Have,
@@ -26,6 +25,7 @@ from reconciler.devices.messages import (
     encode,
 )
 from reconciler.devices.reports import Body, encode_body
+from reconciler.devices.serial_frame import Deframer, encode_frame
 from reconciler.model import PayloadEncoding, Phase
 
 FOLDER = Path(__file__).parents[1] / "vectors"
@@ -63,7 +63,7 @@ BODIES: dict[str, Body] = {
         epoch=0,
         gateway=bytes(8),
         phase=Phase.IDLE,
-        place=reports.ModelPlace.NOWHERE,
+        location=reports.ModelLocation.NOWHERE,
         running=None,
         other=None,
         why=reports.DecisionReason.NOTHING_CAN,
@@ -83,7 +83,7 @@ BODIES: dict[str, Body] = {
         epoch=7,
         gateway=COUNTING[:8],
         phase=Phase.CONFIRMED,
-        place=reports.ModelPlace.SLOT_B,
+        location=reports.ModelLocation.SLOT_B,
         running=DIGEST_A,
         other=DIGEST_B,
         why=reports.DecisionReason.FELL_BACK_TO_PREVIOUS,

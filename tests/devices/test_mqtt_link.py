@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The MQTT link against a real mosquitto: TLS, restarts, duplicates, strangers, and many devices at once."""
+"""The MQTT link against a real mosquitto: TLS, restarts, duplicates, unknown devices, and many devices at once."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -13,17 +15,17 @@ from typing import TypeVar
 
 import pytest
 
-from reconciler.devices.conversation import Answered, Confirmed, Lost, Patience
+from reconciler.devices.conversation import Answered, Confirmed, Lost, RetryPolicy
 from reconciler.devices.errors import LinkUnusable
 from reconciler.devices.link import AnswerReceived, Event, LinkState, Presence
 from reconciler.devices.messages import Inquire, ReportKind, TransferResult, encode
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
-from reconciler.devices.rate_limiter import Limiter
+from reconciler.devices.rate_limiter import TransferLimiter
 from reconciler.devices.session import LinkSession
 from reconciler.model import DeviceId, GatewayLimits
-from tests.devices.broker import FLEET, WAIT_S, PretendedCrowd, RealBroker
-from tests.devices.pretend import job_for, open_pretended
-from tests.firmware.broker import Authority
+from tests.devices.broker import FLEET, WAIT_S, FakeDevices, RealBroker
+from tests.devices.fake_device import job_for, open_fake
+from tests.firmware.broker import Authority, Broker
 
 T = TypeVar("T")
 PLAIN = ("allow_anonymous true", "max_queued_messages 20000")
@@ -35,10 +37,10 @@ PAYLOAD = bytes(range(256)) * 160
 async def fleet_behind(
     settings: MqttSettings,
     devices: Iterable[DeviceId],
-    patience: Patience = Patience(first_poll_s=0.05),  # noqa: B008  # frozen
+    retry: RetryPolicy = RetryPolicy(first_poll_s=0.05),  # noqa: B008  # frozen
 ) -> AsyncIterator[LinkSession]:
     fleet = LinkSession(
-        MqttLink(settings, devices), open_pretended, limiters=[Limiter(GatewayLimits(transfers=64))], patience=patience
+        MqttLink(settings, devices), open_fake, limiters=[TransferLimiter(GatewayLimits(transfers=64))], retry=retry
     )
     running = asyncio.create_task(fleet.run())
     try:
@@ -50,12 +52,12 @@ async def fleet_behind(
             await running
 
 
-async def told(fleet: LinkSession, wanted: Callable[[Event], bool]) -> Event:
+async def next_event(fleet: LinkSession, wanted: Callable[[Event], bool]) -> Event:
     async with asyncio.timeout(WAIT_S):
         async for event in fleet.unsolicited():
             if wanted(event):
                 return event
-    raise AssertionError("never told")
+    raise AssertionError("the event did not come")
 
 
 def is_up(event: Event) -> bool:
@@ -76,9 +78,9 @@ def with_broker(folder: Path, test: Callable[[RealBroker, MqttSettings], Awaitab
 
 def test_an_update_through_a_broker(tmp_path: Path) -> None:
     async def test(broker: RealBroker, settings: MqttSettings) -> None:
-        crowd = PretendedCrowd(broker.port)
+        crowd = FakeDevices(broker.port)
         async with fleet_behind(settings, [A]) as fleet:
-            await told(fleet, is_up)
+            await next_event(fleet, is_up)
             outcome, effort = await fleet.update(job_for("a", PAYLOAD, block_bytes=1024))
         crowd.leave()
         assert isinstance(outcome, Confirmed)
@@ -88,11 +90,11 @@ def test_an_update_through_a_broker(tmp_path: Path) -> None:
     with_broker(tmp_path, test)
 
 
-def test_answers_that_come_thrice_do_no_harm(tmp_path: Path) -> None:
+def test_answers_that_arrive_three_times_do_no_harm(tmp_path: Path) -> None:
     async def test(broker: RealBroker, settings: MqttSettings) -> None:
-        crowd = PretendedCrowd(broker.port, echoes=2)
+        crowd = FakeDevices(broker.port, echoes=2)
         async with fleet_behind(settings, [A]) as fleet:
-            await told(fleet, is_up)
+            await next_event(fleet, is_up)
             outcome, effort = await fleet.update(job_for("a", PAYLOAD, block_bytes=256))
         crowd.leave()
         assert isinstance(outcome, Confirmed)
@@ -106,9 +108,9 @@ def test_a_thousand_devices_without_a_thousand_threads(tmp_path: Path) -> None:
     names = [DeviceId(f"d{number}") for number in range(1000)]
 
     async def test(broker: RealBroker, settings: MqttSettings) -> None:
-        crowd = PretendedCrowd(broker.port)
+        crowd = FakeDevices(broker.port)
         async with fleet_behind(settings, names) as fleet:
-            await told(fleet, is_up)
+            await next_event(fleet, is_up)
             outcomes = await asyncio.gather(*(fleet.ask(name, ReportKind.REPORT) for name in names))
             threads = threading.active_count()
             updates = await asyncio.gather(*(fleet.update(job_for(name, PAYLOAD[:300])) for name in names))
@@ -120,19 +122,19 @@ def test_a_thousand_devices_without_a_thousand_threads(tmp_path: Path) -> None:
     with_broker(tmp_path, test)
 
 
-def test_a_broker_that_dies_in_mid_transfer(tmp_path: Path) -> None:
+def test_a_broker_that_dies_during_a_transfer(tmp_path: Path) -> None:
     async def test(broker: RealBroker, settings: MqttSettings) -> None:
-        crowd = PretendedCrowd(broker.port)
-        patience = Patience(first_poll_s=0.05, silences=20)
-        async with fleet_behind(replace(settings, answer_s=0.5), [A], patience) as fleet:
-            await told(fleet, is_up)
+        crowd = FakeDevices(broker.port)
+        retry = RetryPolicy(first_poll_s=0.05, silences=20)
+        async with fleet_behind(replace(settings, answer_s=0.5), [A], retry) as fleet:
+            await next_event(fleet, is_up)
             job = replace(job_for("a", PAYLOAD, block_bytes=256), block_gap_s=0.01)
             update = asyncio.create_task(fleet.update(job))
             await crowd.heard_blocks(20)
             broker.kill()
-            await told(fleet, lambda event: isinstance(event, LinkState) and not event.up)
+            await next_event(fleet, lambda event: isinstance(event, LinkState) and not event.up)
             await broker.start()
-            await told(fleet, is_up)
+            await next_event(fleet, is_up)
             outcome, _ = await update
         crowd.leave()
         assert isinstance(outcome, Confirmed)
@@ -141,15 +143,15 @@ def test_a_broker_that_dies_in_mid_transfer(tmp_path: Path) -> None:
     with_broker(tmp_path, test)
 
 
-def test_a_device_that_is_away_is_lost_for_now_and_its_coming_is_told(tmp_path: Path) -> None:
+def test_an_absent_device_is_lost_and_its_return_is_reported(tmp_path: Path) -> None:
     async def test(broker: RealBroker, settings: MqttSettings) -> None:
-        patience = Patience(silences=2, answer_s=0.0)
-        async with fleet_behind(replace(settings, answer_s=0.1), [A], patience) as fleet:
-            await told(fleet, is_up)
+        retry = RetryPolicy(silences=2, answer_s=0.0)
+        async with fleet_behind(replace(settings, answer_s=0.1), [A], retry) as fleet:
+            await next_event(fleet, is_up)
             assert isinstance(await fleet.ask(A, ReportKind.REPORT), Lost)
-            crowd = PretendedCrowd(broker.port)
+            crowd = FakeDevices(broker.port)
             crowd.say("a", "presence", b"1", retain=True)
-            assert await told(fleet, lambda event: isinstance(event, Presence)) == Presence(A, there=True)
+            assert await next_event(fleet, lambda event: isinstance(event, Presence)) == Presence(A, present=True)
             crowd.leave()
 
     with_broker(tmp_path, test)
@@ -157,62 +159,62 @@ def test_a_device_that_is_away_is_lost_for_now_and_its_coming_is_told(tmp_path: 
 
 def test_a_device_that_sleeps_answers_when_it_wakes(tmp_path: Path) -> None:
     async def test(broker: RealBroker, settings: MqttSettings) -> None:
-        sleeper = PretendedCrowd(broker.port, session="sleeper")
+        sleeper = FakeDevices(broker.port, session="sleeper")
         await sleeper.subscribed()
         sleeper.leave()
-        async with fleet_behind(replace(settings, answer_s=0.2), [A], Patience(silences=50, answer_s=0.0)) as fleet:
-            await told(fleet, is_up)
+        async with fleet_behind(replace(settings, answer_s=0.2), [A], RetryPolicy(silences=50, answer_s=0.0)) as fleet:
+            await next_event(fleet, is_up)
             asking = asyncio.create_task(fleet.ask(A, ReportKind.REPORT))
             await asyncio.sleep(0.5)  # asleep for a while: nothing happens that could be waited for
             assert fleet.link.statistics.silences > 0
-            sleeper = PretendedCrowd(broker.port, session="sleeper")
+            sleeper = FakeDevices(broker.port, session="sleeper")
             assert isinstance(await asking, Answered)
         sleeper.leave()
 
     with_broker(tmp_path, test)
 
 
-def test_what_nobody_asked_for_is_passed_on(tmp_path: Path) -> None:
+def test_unsolicited_reports_are_forwarded(tmp_path: Path) -> None:
     async def test(broker: RealBroker, settings: MqttSettings) -> None:
-        crowd = PretendedCrowd(broker.port)
+        crowd = FakeDevices(broker.port)
         async with fleet_behind(settings, [A]) as fleet:
-            await told(fleet, is_up)
+            await next_event(fleet, is_up)
             crowd.say("a", "up", encode(TransferResult(None, 1)))
-            heard = await told(fleet, lambda event: isinstance(event, AnswerReceived))
+            heard = await next_event(fleet, lambda event: isinstance(event, AnswerReceived))
         crowd.leave()
         assert heard == AnswerReceived(A, TransferResult(None, 1), asked=False)
 
     with_broker(tmp_path, test)
 
 
-def test_strangers_and_garbage_are_counted_and_not_served(tmp_path: Path) -> None:
+def test_unknown_devices_and_garbage_are_counted_and_not_served(tmp_path: Path) -> None:
     async def test(broker: RealBroker, settings: MqttSettings) -> None:
-        crowd = PretendedCrowd(broker.port)
+        crowd = FakeDevices(broker.port)
         async with fleet_behind(settings, [A]) as fleet:
-            await told(fleet, is_up)
-            crowd.say("stranger", "up", encode(TransferResult(None, 1)))
+            await next_event(fleet, is_up)
+            crowd.say("unknown", "up", encode(TransferResult(None, 1)))
             crowd.say("a", "up", b"\xff" * 100)
             crowd.say("a", "up", encode(Inquire(ReportKind.REPORT, bytes(8))))  # a gateway's own words
             crowd.say("a", "up", bytes(1_000_000))
             crowd.say("a", "up", encode(TransferResult(None, 0)))
-            await told(fleet, lambda event: isinstance(event, AnswerReceived))
+            await next_event(fleet, lambda event: isinstance(event, AnswerReceived))
             statistics = fleet.link.statistics
         crowd.leave()
-        assert statistics.unknown == {"stranger"}
+        assert statistics.unknown == {"unknown"}
         assert statistics.malformed >= 2
 
     with_broker(tmp_path, test)
 
 
-def test_what_devices_say_while_the_gateway_is_away_waits_for_it(tmp_path: Path) -> None:
+def test_reports_sent_while_the_gateway_is_offline_are_delivered_later(tmp_path: Path) -> None:
     async def test(broker: RealBroker, settings: MqttSettings) -> None:
-        crowd = PretendedCrowd(broker.port)
+        crowd = FakeDevices(broker.port)
         async with fleet_behind(settings, [A]) as fleet:
-            await told(fleet, is_up)
+            await next_event(fleet, is_up)
             await fleet.ask(A, ReportKind.REPORT)  # answered: so the subscription stands
         crowd.say("a", "up", encode(TransferResult(None, 1)))
         async with fleet_behind(settings, [A]) as fleet:
-            heard = await told(
+            heard = await next_event(
                 fleet, lambda event: isinstance(event, AnswerReceived) and isinstance(event.answer, TransferResult)
             )
         crowd.leave()
@@ -240,16 +242,63 @@ def test_tls_with_certificates_and_the_will(tmp_path: Path) -> None:
         try:
             bare = MqttSettings("localhost", FLEET, "gw-1", port=broker.port, ca=folder / "ca.crt")
             async with fleet_behind(bare, [A]) as fleet:
-                refused = await told(fleet, lambda event: isinstance(event, LinkState))
+                refused = await next_event(fleet, lambda event: isinstance(event, LinkState))
             assert isinstance(refused, LinkState)
             assert not refused.up
             certified = replace(bare, certificate=folder / "gw-1.crt", key=folder / "gw-1.key")
             async with fleet_behind(certified, [A]) as fleet:
-                assert is_up(await told(fleet, lambda event: isinstance(event, LinkState)))
+                assert is_up(await next_event(fleet, lambda event: isinstance(event, LinkState)))
         finally:
             broker.kill()
 
     asyncio.run(main())
+
+
+async def nodelay_of(link: MqttLink) -> tuple[type, int]:
+    """Connect, and return the type of the live socket and its TCP_NODELAY option."""
+    running = asyncio.create_task(link.run())
+    try:
+        async with asyncio.timeout(WAIT_S):
+            async for event in link.events():
+                if is_up(event):
+                    break
+        live = link._client.socket()
+        assert isinstance(live, socket.socket)
+        return type(live), live.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+def test_small_messages_are_sent_at_once(tmp_path: Path) -> None:
+    async def test(broker: RealBroker, settings: MqttSettings) -> None:
+        assert await nodelay_of(MqttLink(settings)) == (socket.socket, 1)
+        broker.kill()
+        await broker.start()
+        assert await nodelay_of(MqttLink(settings)) == (socket.socket, 1)
+
+    with_broker(tmp_path, test)
+
+
+def test_small_messages_are_sent_at_once_over_tls(tmp_path: Path) -> None:
+    broker = Broker(tmp_path, Authority(tmp_path / "authority"))
+    folder = tmp_path / "authority"
+    try:
+        assert broker.authority is not None
+        broker.authority.issue("gw-1")
+        certified = MqttSettings(
+            "localhost",
+            FLEET,
+            "gw-1",
+            port=broker.port,
+            ca=folder / "ca.crt",
+            certificate=folder / "gw-1.crt",
+            key=folder / "gw-1.key",
+        )
+        assert asyncio.run(nodelay_of(MqttLink(certified))) == (ssl.SSLSocket, 1)
+    finally:
+        broker.stop()
 
 
 def test_a_missing_certificate_is_unusable(tmp_path: Path) -> None:
@@ -258,6 +307,6 @@ def test_a_missing_certificate_is_unusable(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a/b", "+", "", "#"])
-def test_a_name_that_is_no_topic_level_is_unusable(name: str) -> None:
+def test_a_name_that_is_not_a_topic_level_is_unusable(name: str) -> None:
     with pytest.raises(LinkUnusable):
         MqttLink(MqttSettings("localhost", name, "gw-1"))

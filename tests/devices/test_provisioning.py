@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a device is born with, and where it goes."""
+"""The first flash content of a device, and its layout."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from reconciler.model import (  # fmt: skip
     TypeId,
     Version,
 )
-from signing.names import EngineContract, target
+from signing.identifiers import EngineContract, target
 
 FLASH = FlashMap(bytes=65536, provisioned=Region(8192, 8192), journal=Region(16384, 8192), chip="esp32c3")
 KIND = DeviceType(TypeId("pump"), "rv32imc", 65536, 1024, frozenset({"THRESHOLD"}), flash=FLASH)
@@ -40,7 +40,7 @@ def _desired(kind: DeviceType = KIND, link: DeviceLink | None = None) -> tuple[D
     return Desired(Commit(""), Fleet("plant"), {}, {kind.name: kind}, {device.name: device}, {}, {}), device
 
 
-def test_who_a_device_is() -> None:
+def test_identity_of_a_device() -> None:
     for link, address in ((MqttAddress(), 0), (SerialAddress("/dev/line", 2400, 17), 17)):
         made = provisioning.identity_of(*_desired(link=link), ROOT, SEED)
         named = target("plant", "pump-1", EngineContract(1, frozenset({"THRESHOLD"})))
@@ -50,14 +50,14 @@ def test_who_a_device_is() -> None:
         assert SEED.hex() not in repr(made)
 
 
-def test_a_name_that_does_not_fit_the_flash_is_told() -> None:
+def test_a_name_that_does_not_fit_the_flash_is_reported() -> None:
     desired, device = _desired(replace(KIND, name=TypeId("p" * 40)))
     identity = provisioning.identity_of(desired, device, ROOT, SEED)
     with pytest.raises(NotProvisionable, match="does not fit"):
         provisioning.region_of(identity, PACKS)
 
 
-def test_pieces_and_the_whole_agree() -> None:
+def test_pieces_and_the_whole_image_agree() -> None:
     region = provisioning.region_of(provisioning.identity_of(*_desired(), ROOT, SEED), PACKS)
     pieces = provisioning.pieces_of(FLASH, region)
     assert [(piece.name, piece.offset, len(piece.data)) for piece in pieces] == [
@@ -71,7 +71,7 @@ def test_pieces_and_the_whole_agree() -> None:
 
 
 @pytest.mark.parametrize("flash", [FLASH, None])
-def test_the_map_says_where_everything_is(flash: FlashMap | None) -> None:
+def test_the_flash_map(flash: FlashMap | None) -> None:
     kind = replace(KIND, flash=flash)
     base = flash.provisioned.offset if flash else 0
     region = provisioning.region_of(provisioning.identity_of(*_desired(kind), ROOT, SEED), PACKS)
@@ -95,24 +95,24 @@ def test_a_device_without_prebaked_models() -> None:
 @pytest.mark.parametrize(
     ("flash", "packs", "why"),
     [
-        (FLASH, [b"x"] * 9, "carries 8"),
-        (None, [b"x"] * 9, "carries 8"),
-        (FLASH, [bytes(7553)], "need 8193 bytes, provisioned has 8192"),
-        (replace(FLASH, provisioned=Region(8193, 8192)), [], "provisioned is not made of whole"),
-        (replace(FLASH, provisioned=Region(8192, 8000)), [], "provisioned is not made of whole"),
-        (replace(FLASH, journal=Region(16385, 8192)), [], "journal is not made of whole"),
-        (replace(FLASH, erase_bytes=16384), [], "provisioned is not made of whole"),
-        (replace(FLASH, bytes=24575), [], "journal ends behind"),
+        (FLASH, [b"x"] * 9, "holds at most 8"),
+        (None, [b"x"] * 9, "holds at most 8"),
+        (FLASH, [bytes(7553)], "need 8193 bytes, the provisioned region has 8192"),
+        (replace(FLASH, provisioned=Region(8193, 8192)), [], "provisioned is not aligned"),
+        (replace(FLASH, provisioned=Region(8192, 8000)), [], "provisioned is not aligned"),
+        (replace(FLASH, journal=Region(16385, 8192)), [], "journal is not aligned"),
+        (replace(FLASH, erase_bytes=16384), [], "provisioned is not aligned"),
+        (replace(FLASH, bytes=24575), [], "journal exceeds"),
         (replace(FLASH, journal=Region(12288, 8192)), [], "overlap"),
         (replace(FLASH, journal=Region(4096, 8192)), [], "overlap"),
     ],
 )
-def test_what_can_not_be_is_told_before_a_key_is_made(flash: FlashMap | None, packs: list[bytes], why: str) -> None:
+def test_an_impossible_layout_is_rejected_before_any_key(flash: FlashMap | None, packs: list[bytes], why: str) -> None:
     with pytest.raises(NotProvisionable, match=why):
         provisioning.check(replace(KIND, flash=flash), packs)
 
 
-def test_what_just_fits() -> None:
+def test_a_layout_that_just_fits() -> None:
     provisioning.check(KIND, [bytes(7552)])
     provisioning.check(replace(KIND, flash=replace(FLASH, bytes=24576)), [b"x"] * 8)
     provisioning.check(replace(KIND, flash=replace(FLASH, journal=Region(0, 8192))), [])

@@ -17,7 +17,7 @@ from reconciler.devices.serial_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
 from reconciler.devices.session import LinkSession
 from reconciler.devices.simulated_line import SimulatedLine, run_simulated
-from reconciler.devices.transfer import Effort, TransferJob
+from reconciler.devices.transfer import TransferCost, TransferJob
 from reconciler.model import DeviceId
 from tests.devices.agent_station import AgentStation
 from tests.firmware.bench import Bench, make_failing_pack, make_pack
@@ -57,7 +57,7 @@ async def updated(fleet: LinkSession, pack: bytes, *, sequence_skew: int = 0) ->
 
 
 def on_a_line(library: Path, *packs: bytes, **line: float) -> tuple[list[Outcome], HostAgent, AgentStation]:
-    """Offer packs in turn to a new agent on a simulated line; a lost update is tried again."""
+    """Offer packs in turn to a new agent on a simulated line; retry lost updates."""
     agent = HostAgent(HostLibrary(library), MADE.region(BORN_WITH))
     station = AgentStation(library, agent, 1)
 
@@ -79,14 +79,14 @@ def on_a_line(library: Path, *packs: bytes, **line: float) -> tuple[list[Outcome
     return run_simulated(main()), agent, station
 
 
-def test_install_then_back_by_envelope_alone(library: Path) -> None:
+def test_install_then_back_with_only_an_envelope(library: Path) -> None:
     outcomes, agent, _ = on_a_line(library, make_pack(5), PACK, make_pack(5))
     assert [type(outcome) for outcome in outcomes] == [Confirmed] * 3
     assert agent.running() == hashlib.sha256(make_pack(5)).digest()
     agent.close()
 
 
-def test_a_failed_trial_goes_back_and_says_so(library: Path) -> None:
+def test_a_failed_trial_falls_back_and_is_reported(library: Path) -> None:
     outcomes, agent, _ = on_a_line(library, PACK, BAD_PACK)
     assert [type(outcome) for outcome in outcomes] == [Confirmed, TrialFailed]
     assert agent.running() == hashlib.sha256(PACK).digest()
@@ -94,7 +94,7 @@ def test_a_failed_trial_goes_back_and_says_so(library: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_noise_is_mended_on_the_device_too(library: Path, seed: int) -> None:
+def test_the_device_repairs_bit_errors_too(library: Path, seed: int) -> None:
     outcomes, agent, station = on_a_line(library, PACK, bit_error_rate=3e-4, seed=seed)
     assert isinstance(outcomes[0], Confirmed)
     assert agent.running() == hashlib.sha256(PACK).digest()
@@ -124,7 +124,7 @@ def test_vdev_on_a_unix_socket(library: Path) -> None:
         asyncio.run(main(vdev.folder))
 
 
-def test_an_update_that_was_cut_off_goes_on_after_both_sides_restarted(library: Path) -> None:
+def test_an_interrupted_update_resumes_after_both_sides_restart(library: Path) -> None:
     agent = HostAgent(HostLibrary(library), MADE.region(BORN_WITH))
     pack = make_pack(7, inputs=3000)
 
@@ -142,7 +142,7 @@ def test_an_update_that_was_cut_off_goes_on_after_both_sides_restarted(library: 
         running.cancel()
         return work
 
-    async def go_on(work: TransferJob) -> tuple[Outcome, Effort]:
+    async def go_on(work: TransferJob) -> tuple[Outcome, TransferCost]:
         fleet = fleet_on(SimulatedLine([AgentStation(library, agent, 1)]))
         running = asyncio.create_task(fleet.run())
         before = await asked(fleet, ReportKind.REPORT)

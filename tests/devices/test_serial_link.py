@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome
 from reconciler.devices.errors import LineDown, LinkUnusable
-from reconciler.devices.frame import encode_frame
 from reconciler.devices.line_quality import LineQuality, best_block_bytes
 from reconciler.devices.link import AnswerReceived, LinkState
 from reconciler.devices.messages import ReportKind, TransferResult, encode
-from reconciler.devices.rate_limiter import Limiter
+from reconciler.devices.rate_limiter import TransferLimiter
 from reconciler.devices.reports import DeviceReport
+from reconciler.devices.serial_frame import encode_frame
 from reconciler.devices.serial_link import SerialLink
 from reconciler.devices.session import UNSOLICITED_MAX, LinkSession
 from reconciler.devices.simulated_line import SimulatedLine, run_simulated
 from reconciler.model import DeviceId, GatewayLimits
-from tests.devices.pretend import PretendedDevice, PretendedStation, job_for, open_pretended
+from tests.devices.fake_device import FakeDevice, FakeStation, job_for, open_fake
 
 T = TypeVar("T")
 PAYLOAD = random.Random(1).randbytes(4096)
@@ -35,10 +35,10 @@ NO_LIMITS = GatewayLimits()
 def on_a_line(
     line: SimulatedLine, what: Callable[[LinkSession], Awaitable[T]], limits: GatewayLimits = NO_LIMITS
 ) -> tuple[T, float, LinkSession]:
-    """Do something with the devices a, b, c at the addresses 1, 2, 3; return also how long it took."""
+    """Run a coroutine with the devices a, b, c at the addresses 1, 2, 3; also return how long it took."""
 
     async def main() -> tuple[T, float, LinkSession]:
-        fleet = LinkSession(SerialLink(line, {A: 1, B: 2, C: 3}), open_pretended, limiters=[Limiter(limits)])
+        fleet = LinkSession(SerialLink(line, {A: 1, B: 2, C: 3}), open_fake, limiters=[TransferLimiter(limits)])
         running = asyncio.create_task(fleet.run())
         result = await what(fleet)
         running.cancel()
@@ -47,25 +47,23 @@ def on_a_line(
     return run_simulated(main())
 
 
-def stations(**mute: bool) -> list[PretendedStation]:
-    return [
-        PretendedStation(number, PretendedDevice(), mute=mute.get(name, False)) for number, name in enumerate("abc", 1)
-    ]
+def stations(**mute: bool) -> list[FakeStation]:
+    return [FakeStation(number, FakeDevice(), mute=mute.get(name, False)) for number, name in enumerate("abc", 1)]
 
 
 async def report_of(fleet: LinkSession, device: DeviceId) -> Outcome:
     return await fleet.ask(device, ReportKind.REPORT)
 
 
-def test_a_question_costs_its_bytes_and_the_turnarounds() -> None:
+def test_a_question_costs_its_bytes_and_turnarounds() -> None:
     line = SimulatedLine(stations())
     outcome, took_s, _ = on_a_line(line, lambda fleet: report_of(fleet, A))
     assert isinstance(outcome, Answered)
     assert isinstance(outcome.body, DeviceReport)
-    assert took_s == pytest.approx((line.sent_bytes + line.heard_bytes) * 10 / 2400 + 0.005, abs=0.004)
+    assert took_s == pytest.approx((line.sent_bytes + line.received_bytes) * 10 / 2400 + 0.005, abs=0.004)
 
 
-def test_an_update_over_2400_baud_arrives_whole() -> None:
+def test_an_update_over_2400_baud_arrives_intact() -> None:
     line_stations = stations()
 
     async def update(fleet: LinkSession) -> Outcome:
@@ -79,7 +77,7 @@ def test_an_update_over_2400_baud_arrives_whole() -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(st.floats(0, 4e-4), st.integers(0, 1 << 30), st.booleans())
-def test_an_update_gets_through_noise(rate: float, seed: int, strike_framing: bool) -> None:  # noqa: FBT001  # drawn
+def test_an_update_gets_through_noise(rate: float, seed: int, framing_errors: bool) -> None:  # noqa: FBT001  # drawn
     line_stations = stations()
 
     async def update(fleet: LinkSession) -> Outcome:
@@ -90,13 +88,13 @@ def test_an_update_gets_through_noise(rate: float, seed: int, strike_framing: bo
                 break
         return outcome
 
-    line = SimulatedLine(line_stations, bit_error_rate=rate, seed=seed, strike_framing=strike_framing)
+    line = SimulatedLine(line_stations, bit_error_rate=rate, seed=seed, framing_errors=framing_errors)
     outcome, _, _ = on_a_line(line, update)
     assert isinstance(outcome, Confirmed)
     assert line_stations[0].device.content() == PAYLOAD
 
 
-def test_a_silent_device_costs_the_others_only_its_share() -> None:
+def test_a_silent_device_uses_only_its_share_of_the_line() -> None:
     async def both(fleet: LinkSession) -> float:
         silent = asyncio.create_task(fleet.update(job_for("a", PAYLOAD)))
         alive = await fleet.update(job_for("b", PAYLOAD, block_bytes=512))
@@ -111,7 +109,7 @@ def test_a_silent_device_costs_the_others_only_its_share() -> None:
     assert with_silent_s - alone_s < 6 * 2.6  # six offers, each waited for 2 s and a bit
 
 
-def test_a_device_that_stays_mute_is_asked_less_and_heard_when_it_comes_back() -> None:
+def test_a_device_that_stays_silent_is_asked_less_often_until_it_returns() -> None:
     line_stations = stations(a=True)
 
     async def ask_often(fleet: LinkSession) -> list[float]:
@@ -161,7 +159,7 @@ def test_two_updates_share_the_line_evenly() -> None:
     assert abs(first_s - second_s) < 0.1 * max(first_s, second_s)
 
 
-def test_limits_hold_transfers_and_bytes_back() -> None:
+def test_limits_of_transfers_and_bytes() -> None:
     async def two(fleet: LinkSession) -> tuple[float, float]:
         async def timed(name: str) -> float:
             await fleet.update(job_for(name, PAYLOAD, block_bytes=256))
@@ -174,7 +172,7 @@ def test_limits_hold_transfers_and_bytes_back() -> None:
     assert second_s - first_s > 3.5  # one after the other, and 4,096 bytes at 1,000 a second
 
 
-def test_bytes_that_are_no_frames_are_counted_and_survived() -> None:
+def test_bytes_that_are_not_frames_are_counted_and_skipped() -> None:
     class Babbler:
         def hear(self, data: bytes, now_s: float) -> bytes:
             del now_s
@@ -188,10 +186,10 @@ def test_bytes_that_are_no_frames_are_counted_and_survived() -> None:
     assert fleet.link.statistics.frames_bad >= 6
 
 
-def test_an_address_nobody_listed_is_counted_and_not_served() -> None:
+def test_an_unlisted_address_is_counted_and_not_served() -> None:
     class TwoFaced:
         def __init__(self) -> None:
-            self.faces = [PretendedStation(1, PretendedDevice()), PretendedStation(1, PretendedDevice())]
+            self.faces = [FakeStation(1, FakeDevice()), FakeStation(1, FakeDevice())]
 
         def hear(self, data: bytes, now_s: float) -> bytes:
             said = self.faces[0].hear(data, now_s)
@@ -202,10 +200,10 @@ def test_an_address_nobody_listed_is_counted_and_not_served() -> None:
     assert fleet.link.statistics.unknown == {"address 77"}
 
 
-def test_a_neighbour_that_speaks_unasked_is_passed_on_and_disturbs_nothing() -> None:
+def test_an_unsolicited_frame_of_another_device_is_forwarded() -> None:
     class Talkative:
         def __init__(self) -> None:
-            self.device = PretendedStation(1, PretendedDevice())
+            self.device = FakeStation(1, FakeDevice())
 
         def hear(self, data: bytes, now_s: float) -> bytes:
             said = self.device.hear(data, now_s)
@@ -213,8 +211,8 @@ def test_a_neighbour_that_speaks_unasked_is_passed_on_and_disturbs_nothing() -> 
 
     async def ask(fleet: LinkSession) -> list[object]:
         outcome = await fleet.ask(A, ReportKind.REPORT)
-        told = fleet.unsolicited()
-        return [outcome, await anext(told), await anext(told)]
+        events = fleet.unsolicited()
+        return [outcome, await anext(events), await anext(events)]
 
     (outcome, up, heard), _, _ = on_a_line(SimulatedLine([Talkative()]), ask)
     assert isinstance(outcome, Answered)
@@ -222,7 +220,7 @@ def test_a_neighbour_that_speaks_unasked_is_passed_on_and_disturbs_nothing() -> 
     assert heard == AnswerReceived(B, TransferResult(None, 1), asked=False)
 
 
-def test_a_line_that_goes_down_is_opened_again() -> None:
+def test_a_line_that_goes_down_is_reopened() -> None:
     class Flaky(SimulatedLine):
         failures = 1
         refusals = 2
@@ -241,12 +239,12 @@ def test_a_line_that_goes_down_is_opened_again() -> None:
 
     async def ask(fleet: LinkSession) -> list[object]:
         outcome = await fleet.ask(A, ReportKind.REPORT)
-        told = fleet.unsolicited()
-        return [outcome, *[await anext(told) for _ in range(4)]]
+        events = fleet.unsolicited()
+        return [outcome, *[await anext(events) for _ in range(4)]]
 
-    (outcome, *told), _, _ = on_a_line(Flaky(stations()), ask)
+    (outcome, *events), _, _ = on_a_line(Flaky(stations()), ask)
     assert isinstance(outcome, Answered)
-    assert [event.up for event in told if isinstance(event, LinkState)] == [True, False, False, True]
+    assert [event.up for event in events if isinstance(event, LinkState)] == [True, False, False, True]
 
 
 def test_noise_is_estimated_from_answers() -> None:
@@ -263,14 +261,14 @@ def test_the_block_size_follows_the_noise() -> None:
     noise = LineQuality()
     assert best_block_bytes(noise.bit_error_rate, 1024) == 688  # nothing heard yet: neither clean nor bad
     for _ in range(200):
-        noise.frame(180, flipped=0)
+        noise.record_frame(180, bit_errors=0)
     assert best_block_bytes(noise.bit_error_rate, 1024) == 1024
     for _ in range(200):
-        noise.frame(180, flipped=1)
+        noise.record_frame(180, bit_errors=1)
     assert best_block_bytes(noise.bit_error_rate, 1024) < 300
 
 
-def test_block_sizes_are_what_a_device_takes() -> None:
+def test_block_sizes_are_those_that_a_device_accepts() -> None:
     assert best_block_bytes(0.0, 512) == 512
     assert best_block_bytes(5e-5, 1024) in range(400, 600)
     assert best_block_bytes(0.5, 1024) == 64
@@ -284,12 +282,12 @@ def test_the_same_seed_gives_the_same_figures() -> None:
     def figures() -> tuple[int, int, float]:
         line = SimulatedLine(stations(), bit_error_rate=1e-4, seed=8)
         _, took_s, _ = on_a_line(line, update)
-        return line.sent_bytes, line.heard_bytes, took_s
+        return line.sent_bytes, line.received_bytes, took_s
 
     assert figures() == figures()
 
 
-def test_a_flood_that_nobody_reads_does_not_grow_the_daemon() -> None:
+def test_an_unread_flood_does_not_grow_the_daemon() -> None:
     class Flooder:
         def hear(self, data: bytes, now_s: float) -> bytes:
             del data, now_s
@@ -304,10 +302,10 @@ def test_a_flood_that_nobody_reads_does_not_grow_the_daemon() -> None:
     assert 0 < waiting <= UNSOLICITED_MAX
 
 
-def test_a_link_is_run_once() -> None:
+def test_a_link_can_run_only_once() -> None:
     async def twice(fleet: LinkSession) -> None:
         await fleet.ask(A, ReportKind.REPORT)
-        with pytest.raises(RuntimeError, match="two talkers"):
+        with pytest.raises(RuntimeError, match="already running"):
             await fleet.link.run()
 
     on_a_line(SimulatedLine(stations()), twice)
@@ -332,7 +330,7 @@ def test_a_line_that_echoes_does_not_shorten_the_wait_for_a_slow_device() -> Non
 
 
 @pytest.mark.parametrize("babble", [b"\x01\x02\0", b"\x07", encode_frame(2, encode(TransferResult(None, 1)))])
-def test_babble_without_end_does_not_hold_the_line(babble: bytes) -> None:
+def test_endless_noise_does_not_block_the_line(babble: bytes) -> None:
     class Babbling(SimulatedLine):
         async def receive(self, within_s: float) -> bytes:
             await asyncio.sleep(min(within_s, 0.01))

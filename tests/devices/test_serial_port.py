@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real ports: a pty, a socket, a unix socket, with a pretended device at the other end."""
+"""Real ports: a pty, a socket, a unix socket, with a fake device at the other end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from reconciler.devices.serial_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
 from reconciler.devices.session import LinkSession
 from reconciler.model import DeviceId
-from tests.devices.pretend import PretendedDevice, PretendedStation, job_for, open_pretended
+from tests.devices.fake_device import FakeDevice, FakeStation, job_for, open_fake
 
 BAUD = 4_000_000  # sets the pace: a pty has none of its own
 PAYLOAD = bytes(range(256)) * 40
@@ -29,7 +29,7 @@ A = DeviceId("a")
 
 
 async def update_over(url: str) -> Outcome:
-    fleet = LinkSession(SerialLink(SerialPort(url, BAUD), {A: 1}), open_pretended)
+    fleet = LinkSession(SerialLink(SerialPort(url, BAUD), {A: 1}), open_fake)
     running = asyncio.create_task(fleet.run())
     try:
         assert isinstance(await fleet.ask(A, ReportKind.REPORT), Answered)
@@ -41,8 +41,8 @@ async def update_over(url: str) -> Outcome:
     return outcome
 
 
-def serve(fileno: int, station: PretendedStation) -> Callable[[], object]:
-    """Let a station live at a file descriptor of the running loop; return how to end it."""
+def serve(fileno: int, station: FakeStation) -> Callable[[], object]:
+    """Serve a station at a file descriptor on the running loop; return a function that ends it."""
     loop = asyncio.get_running_loop()
 
     def hear() -> None:
@@ -59,7 +59,7 @@ def test_a_pty() -> None:
     async def main() -> Outcome:
         ours, theirs = pty.openpty()
         tty.setraw(theirs)
-        end = serve(ours, PretendedStation(1, PretendedDevice()))
+        end = serve(ours, FakeStation(1, FakeDevice()))
         try:
             return await update_over(os.ttyname(theirs))
         finally:
@@ -92,7 +92,7 @@ def test_a_socket(family: socket.AddressFamily, tmp_path: Path) -> None:
         def accept() -> None:
             connection, _ = listening.accept()
             ends.append(connection.close)
-            ends.append(serve(connection.fileno(), PretendedStation(1, PretendedDevice())))
+            ends.append(serve(connection.fileno(), FakeStation(1, FakeDevice())))
 
         asyncio.get_running_loop().add_reader(listening.fileno(), accept)
         with listening:
@@ -106,14 +106,14 @@ def test_a_socket(family: socket.AddressFamily, tmp_path: Path) -> None:
     assert isinstance(asyncio.run(main()), Confirmed)
 
 
-def test_a_port_that_is_not_there_is_down(tmp_path: Path) -> None:
+def test_a_missing_port_is_down(tmp_path: Path) -> None:
     for url in (str(tmp_path / "ttyUSB0"), f"unix:{tmp_path / 'line'}", "socket://127.0.0.1:1"):
         with pytest.raises(LineDown):
             asyncio.run(SerialPort(url, BAUD).open())
 
 
 @pytest.mark.parametrize("url", ["carrier-pigeon://coop", "loop://"])
-def test_a_port_that_cannot_be_is_unusable(url: str) -> None:
+def test_an_impossible_port_is_unusable(url: str) -> None:
     with pytest.raises(LinkUnusable):
         asyncio.run(SerialPort(url, BAUD).open())
 
@@ -128,7 +128,7 @@ def test_rs485_on_a_port_without_it_is_unusable() -> None:
         os.close(theirs)
 
 
-def test_the_other_end_hanging_up_is_noticed(tmp_path: Path) -> None:
+def test_a_connection_closed_by_the_other_end_is_detected(tmp_path: Path) -> None:
     async def main() -> None:
         listening, url = listener(socket.AF_UNIX, tmp_path)
         port = SerialPort(url, BAUD)
@@ -140,7 +140,7 @@ def test_the_other_end_hanging_up_is_noticed(tmp_path: Path) -> None:
                 assert connection.recv(1) == b"?"
                 connection.send(b"last words")
                 assert await port.receive(5.0) == b"last words"
-            with pytest.raises(LineDown, match="hung up"):
+            with pytest.raises(LineDown, match="closed the connection"):
                 await port.receive(5.0)
             with pytest.raises(LineDown):
                 await port.send(b"x")
@@ -149,7 +149,7 @@ def test_the_other_end_hanging_up_is_noticed(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_more_than_the_buffers_hold_is_sent_whole(tmp_path: Path) -> None:
+def test_data_larger_than_the_buffers_is_sent_completely(tmp_path: Path) -> None:
     async def main() -> int:
         listening, url = listener(socket.AF_UNIX, tmp_path)
         port = SerialPort(url, BAUD)
@@ -169,7 +169,7 @@ def test_more_than_the_buffers_hold_is_sent_whole(tmp_path: Path) -> None:
     assert asyncio.run(main()) == 1_000_000
 
 
-def test_nothing_heard_in_time_is_nothing(tmp_path: Path) -> None:
+def test_receive_returns_nothing_after_its_timeout(tmp_path: Path) -> None:
     async def main() -> bytes:
         listening, url = listener(socket.AF_UNIX, tmp_path)
         port = SerialPort(url, BAUD)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The update's state machine alone: against a device that keeps the rules, over a link that does not."""
+"""The state machine of an update, with a correct device over an unreliable link."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from reconciler.devices.messages import Answer, Have, Message, Missing, Offer, S
 from reconciler.devices.reports import encode_body
 from reconciler.devices.transfer import Transfer, TransferJob
 from reconciler.model import DeviceId, Phase
-from tests.devices.pretend import DIGEST16, PretendedDevice, job_for, open_pretended
+from tests.devices.fake_device import DIGEST16, FakeDevice, job_for, open_fake
 
 PAYLOAD = random.Random(5).randbytes(64 * 100 - 7)
 
 
 @dataclass
 class BadLink:
-    """Loses, doubles and reorders, by a seed."""
+    """A link that loses, duplicates and reorders messages, with a seed."""
 
     loss: float = 0.0
     duplicates: float = 0.0
@@ -35,7 +35,7 @@ class BadLink:
         self.late: deque[Answer] = deque()
 
     def carried(self, messages: tuple[Message, ...]) -> list[Message]:
-        """Return what arrives of a turn, in the order in which it arrives."""
+        """Return the messages of a turn that arrive, in order of arrival."""
         arrived = [message for message in messages if self.random.random() >= self.loss]
         arrived += [message for message in arrived if self.random.random() < self.duplicates]
         return arrived
@@ -45,16 +45,14 @@ def transfer_of(job: TransferJob, *, doubles: bool = False) -> Transfer:
     nonces = iter(range(1 << 30))
     return Transfer(
         job,
-        open_signed=lambda cose, nonce: open_pretended(job.device, cose, nonce),
+        open_signed=lambda cose, nonce: open_fake(job.device, cose, nonce),
         make_nonce=lambda: next(nonces).to_bytes(8, "big"),
-        answers_may_double=doubles,
+        answers_may_repeat=doubles,
     )
 
 
-def converse(
-    transfer: Transfer, device: PretendedDevice, link: BadLink, *, begun: ConversationStep | None = None
-) -> None:
-    """Play the link's and the runner's part until the transfer is over."""
+def converse(transfer: Transfer, device: FakeDevice, link: BadLink, *, begun: ConversationStep | None = None) -> None:
+    """Emulate link and runner until the transfer is over."""
     now_s = 0.0
     step: ConversationStep | None = begun or transfer.begin(now_s)
     for _ in range(2000):
@@ -70,9 +68,7 @@ def converse(
     raise AssertionError("no end in sight")
 
 
-def _turn(
-    transfer: Transfer, device: PretendedDevice, link: BadLink, turn: Turn, now_s: float
-) -> ConversationStep | None:
+def _turn(transfer: Transfer, device: FakeDevice, link: BadLink, turn: Turn, now_s: float) -> ConversationStep | None:
     answers = [answer for message in link.carried(turn.messages) if (answer := device.answer(message))]
     heard = [answer for answer in (*link.late, *answers) if link.random.random() >= link.loss]
     link.late = deque(answer for answer in answers if link.random.random() < link.duplicates)
@@ -84,25 +80,25 @@ def _turn(
     return transfer.silent(now_s)
 
 
-def test_on_a_good_link_each_block_travels_once() -> None:
-    device, transfer = PretendedDevice(), transfer_of(job_for("a", PAYLOAD))
+def test_on_a_good_link_each_block_is_sent_once() -> None:
+    device, transfer = FakeDevice(), transfer_of(job_for("a", PAYLOAD))
     converse(transfer, device, BadLink())
     assert isinstance(transfer.outcome, Confirmed)
     assert device.content() == PAYLOAD
-    assert (transfer.effort.blocks_sent, transfer.effort.blocks_resent) == (100, 0)
-    assert transfer.effort.bursts == 4
+    assert (transfer.cost.blocks_sent, transfer.cost.blocks_resent) == (100, 0)
+    assert transfer.cost.bursts == 4
 
 
 @settings(deadline=None)
 @given(st.floats(0, 0.4), st.floats(0, 0.5), st.integers(0, 1 << 30))
 def test_ends_confirmed_or_resumable_and_resends_little(loss: float, duplicates: float, seed: int) -> None:
-    device, link = PretendedDevice(polls_in_trial=2), BadLink(loss, duplicates, seed)
+    device, link = FakeDevice(polls_in_trial=2), BadLink(loss, duplicates, seed)
     tries = 0
     resent = 0
     while True:
         transfer = transfer_of(job_for("a", PAYLOAD), doubles=duplicates > 0)
         converse(transfer, device, link)
-        resent += transfer.effort.blocks_resent
+        resent += transfer.cost.blocks_resent
         tries += 1
         if isinstance(transfer.outcome, Confirmed):
             break
@@ -114,64 +110,64 @@ def test_ends_confirmed_or_resumable_and_resends_little(loss: float, duplicates:
 
 
 def test_a_resumed_transfer_sends_only_what_is_missing() -> None:
-    device, job = PretendedDevice(), job_for("a", PAYLOAD)
+    device, job = FakeDevice(), job_for("a", PAYLOAD)
     device.answer(job.offer)
     for index in range(90):
         device.answer(job.block(index))
     transfer = transfer_of(job)
     converse(transfer, device, BadLink())
     assert isinstance(transfer.outcome, Confirmed)
-    assert transfer.effort.blocks_sent == 10
+    assert transfer.cost.blocks_sent == 10
 
 
-def test_an_envelope_alone_sends_no_blocks() -> None:
-    device, transfer = PretendedDevice(), transfer_of(job_for("a", b""))
+def test_an_envelope_without_payload_sends_no_blocks() -> None:
+    device, transfer = FakeDevice(), transfer_of(job_for("a", b""))
     converse(transfer, device, BadLink())
     assert isinstance(transfer.outcome, Confirmed)
-    assert transfer.effort.blocks_sent == 0
+    assert transfer.cost.blocks_sent == 0
 
 
-def test_a_failed_trial_is_told_as_such() -> None:
+def test_a_failed_trial_is_reported() -> None:
     transfer = transfer_of(job_for("a", PAYLOAD))
-    converse(transfer, PretendedDevice(fails_trial=True), BadLink())
+    converse(transfer, FakeDevice(fails_trial=True), BadLink())
     assert isinstance(transfer.outcome, TrialFailed)
     assert transfer.outcome.report.error == -87
 
 
-def test_what_failed_its_trial_and_runs_until_the_restart_is_not_confirmed() -> None:
-    """So every device behind a broker tells it: the report goes out before the restart."""
+def test_a_failed_pack_that_runs_until_the_restart_is_not_confirmed() -> None:
+    """Every device behind a broker does this: it reports before it restarts."""
     transfer = transfer_of(job_for("a", PAYLOAD))
-    converse(transfer, PretendedDevice(fails_trial=True, restarts_late=True), BadLink())
+    converse(transfer, FakeDevice(fails_trial=True, restarts_late=True), BadLink())
     assert isinstance(transfer.outcome, TrialFailed)
 
 
 def test_a_refused_offer_ends_at_once() -> None:
     transfer = transfer_of(job_for("a", PAYLOAD))
-    converse(transfer, PretendedDevice(refuses_with=-16), BadLink())
+    converse(transfer, FakeDevice(refuses_with=-16), BadLink())
     assert transfer.outcome == Rejected(-16, "offering")
 
 
-def test_a_device_in_trial_is_not_refused_for_good() -> None:
+def test_a_device_in_trial_is_not_rejected_permanently() -> None:
     transfer = transfer_of(job_for("a", PAYLOAD))
-    converse(transfer, PretendedDevice(refuses_with=-77), BadLink())
+    converse(transfer, FakeDevice(refuses_with=-77), BadLink())
     assert isinstance(transfer.outcome, Lost)
 
 
 def test_silence_ends_in_lost() -> None:
     transfer = transfer_of(job_for("a", PAYLOAD))
-    converse(transfer, PretendedDevice(), BadLink(loss=1.0))
+    converse(transfer, FakeDevice(), BadLink(loss=1.0))
     assert isinstance(transfer.outcome, Lost)
-    assert transfer.effort.offers == 6
+    assert transfer.cost.offers == 6
 
 
-def test_a_trial_without_end_is_given_up() -> None:
+def test_an_endless_trial_ends_in_lost() -> None:
     transfer = transfer_of(job_for("a", PAYLOAD))
-    converse(transfer, PretendedDevice(polls_in_trial=10_000), BadLink())
-    assert transfer.outcome == Lost("neither confirmed nor failed in the time for a trial")
+    converse(transfer, FakeDevice(polls_in_trial=10_000), BadLink())
+    assert transfer.outcome == Lost("neither confirmed nor failed within the time for a trial")
 
 
 def test_a_device_that_forgot_the_transfer_is_offered_it_again() -> None:
-    device, job = PretendedDevice(), job_for("a", PAYLOAD)
+    device, job = FakeDevice(), job_for("a", PAYLOAD)
     transfer = transfer_of(job)
     transfer.begin(0.0)
     transfer.heard(Have(job.transfer, 0, b""), 1.0)
@@ -183,8 +179,8 @@ def test_a_device_that_forgot_the_transfer_is_offered_it_again() -> None:
     assert isinstance(transfer.outcome, Confirmed)
 
 
-def test_an_order_that_came_between_is_noticed() -> None:
-    device = PretendedDevice()
+def test_an_order_of_another_gateway_is_detected() -> None:
+    device = FakeDevice()
     transfer = transfer_of(job_for("a", b""))
     transfer.begin(0.0)
     device.answer(job_for("a", b"", sequence=9).offer)
@@ -195,10 +191,10 @@ def test_an_order_that_came_between_is_noticed() -> None:
     answer = device.answer(step.turn.question)
     assert answer
     transfer.heard(answer, 3.0)
-    assert transfer.outcome == Lost("another order was accepted meanwhile")
+    assert transfer.outcome == Lost("the device accepted another order meanwhile")
 
 
-def test_an_answer_heard_twice_is_believed_only_when_asked_again() -> None:
+def test_a_repeated_answer_counts_only_after_asking_again() -> None:
     job = job_for("a", PAYLOAD)
     transfer = transfer_of(job, doubles=True)
     transfer.begin(0.0)
@@ -231,10 +227,10 @@ def test_blocks_that_never_arrive_end_in_lost() -> None:
     step: ConversationStep | None = transfer.begin(0.0)
     while step and step.turn:
         step = transfer.heard(Have(job.transfer, 0, b""), 1.0)
-    assert transfer.outcome == Lost("blocks are sent and none arrives")
+    assert transfer.outcome == Lost("none of the blocks arrive")
 
 
-def test_the_last_burst_goes_with_stage() -> None:
+def test_the_last_burst_includes_the_stage_order() -> None:
     job = job_for("a", PAYLOAD[:200])
     transfer = transfer_of(job)
     transfer.begin(0.0)
@@ -245,14 +241,14 @@ def test_the_last_burst_goes_with_stage() -> None:
 
 
 @pytest.mark.parametrize("answer", [Have(3, 0, b""), TransferResult(3, 0)])
-def test_answers_of_other_transfers_are_of_no_use(answer: Answer) -> None:
+def test_answers_to_other_transfers_are_ignored(answer: Answer) -> None:
     transfer = transfer_of(replace(job_for("a", PAYLOAD), transfer=4, device=DeviceId("b")))
     transfer.begin(0.0)
     assert transfer.heard(answer, 1.0) is None
 
 
 REPORTS = [
-    PretendedDevice(phase=phase, running=running, failed=failed, sequence=sequence).report()
+    FakeDevice(phase=phase, running=running, failed=failed, sequence=sequence).report()
     for phase in (Phase.IDLE, Phase.RECEIVING, Phase.STAGED, Phase.CONFIRMED)
     for running, failed in ((None, None), (bytes(16), DIGEST16))
     for sequence in (0, 1)
@@ -268,7 +264,7 @@ LIES: st.SearchStrategy[Answer | None] = st.one_of(
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(LIES, min_size=1, max_size=6))
-def test_a_device_that_lies_in_any_rhythm_does_not_hold_us_for_ever(lies: list[Answer | None]) -> None:
+def test_a_lying_device_can_not_keep_a_transfer_open(lies: list[Answer | None]) -> None:
     job = job_for("a", PAYLOAD[:640])
     transfer = transfer_of(job)
     now_s = 0.0
@@ -285,11 +281,11 @@ def test_a_device_that_lies_in_any_rhythm_does_not_hold_us_for_ever(lies: list[A
         else:
             step = transfer.heard(lie, now_s)
     assert transfer.outcome
-    assert transfer.effort.blocks_sent <= 10 * job.blocks + 64
+    assert transfer.cost.blocks_sent <= 10 * job.blocks + 64
 
 
-def test_an_order_to_stage_that_was_never_heard_is_given_again() -> None:
-    device, job = PretendedDevice(), job_for("a", PAYLOAD[:640])
+def test_a_lost_stage_order_is_repeated() -> None:
+    device, job = FakeDevice(), job_for("a", PAYLOAD[:640])
     transfer = transfer_of(job)
     transfer.begin(0.0)
     have = device.answer(job.offer)
@@ -304,4 +300,4 @@ def test_an_order_to_stage_that_was_never_heard_is_given_again() -> None:
     assert device.phase is Phase.RECEIVING
     converse(transfer, device, BadLink(), begun=step)
     assert isinstance(transfer.outcome, Confirmed)
-    assert transfer.effort.blocks_sent == 10
+    assert transfer.cost.blocks_sent == 10

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The committed vectors are what their maker makes."""
+"""The committed vectors match the script that makes them."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from tests.docs.shellblocks import blocks
 PAGE = ROOT / "docs" / "operations.md"
 CONDITIONS = (ROOT / "docs" / "conditions.md").read_text(encoding="utf-8")
 SELECTED = re.compile(r"(tinyfleet_\w+)(?:\{([^}]*)\})?")
-FIELDS = {"tinyfleet_model_": metrics.TOTAL_COUNTERS, "tinyfleet_link_": metrics.LINK_COUNTERS}
+FIELDS = {"tinyfleet_model_": set(metrics.TOTAL_COUNTERS), "tinyfleet_link_": set(metrics.LINK_COUNTERS)}
 
 
 def exported() -> dict[str, set[str]]:

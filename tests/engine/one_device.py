@@ -9,12 +9,12 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from reconciler.compiler.pack.threshold import build_threshold
+from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
 from reconciler.devices.conversation import Answered, Outcome, Rejected
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Summary
 from reconciler.devices.session import LinkSession
-from reconciler.devices.transfer import Effort, TransferJob
+from reconciler.devices.transfer import TransferCost, TransferJob
 from reconciler.engine.artifacts.catalog import ArtifactCatalog
 from reconciler.engine.delivery.deliveries import Delivered, Deliveries
 from reconciler.engine.delivery.device_update import DeviceUpdater, UpdatePorts
@@ -30,7 +30,7 @@ from tests.firmware.bench import Bench
 from tests.plan.example_fleet import ESP32, EVERYWHERE, V1, V2, device, fleet
 
 DEVICE = device(1).name
-PACKS = {ref: build_threshold([1, 2, number], threshold=7) for number, ref in enumerate((V1, V2))}
+PACKS = {ref: build_threshold_pack([1, 2, number], threshold=7) for number, ref in enumerate((V1, V2))}
 DIGESTS = {ref: Digest(hashlib.sha256(pack).hexdigest()) for ref, pack in PACKS.items()}
 RUNS_V1 = replace(report(1, sequence=3), running=bytes.fromhex(DIGESTS[V1])[:16])
 RUNS_V2 = replace(report(100, sequence=4), running=bytes.fromhex(DIGESTS[V2])[:16])
@@ -80,11 +80,11 @@ class ScriptedSession(LinkSession):
             self.bodies[what] = body = replace(body, counter=body.counter + 1)
         return Rejected(-13, "asking") if body is None else Answered(body)
 
-    async def carry_out(self, job: TransferJob) -> tuple[Outcome, Effort]:
+    async def carry_out(self, job: TransferJob) -> tuple[Outcome, TransferCost]:
         self.jobs.append(job)
         if not self.outcomes:  # it continues until it is cancelled
             await asyncio.Event().wait()
-        return self.outcomes.pop(0), Effort()
+        return self.outcomes.pop(0), TransferCost()
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from reconciler.devices.reports import DecisionReason, DeviceReport, Flag, ModelPlace
+from reconciler.devices.reports import DecisionReason, DeviceReport, Flag, ModelLocation
 from reconciler.model import DeviceId, Phase
 
 PUMP = DeviceId("pump-1")
@@ -20,7 +20,7 @@ def report(counter: int, sequence: int = 0) -> DeviceReport:
         epoch=1,
         gateway=bytes(8),
         phase=Phase.CONFIRMED,
-        place=ModelPlace.SLOT_A,
+        location=ModelLocation.SLOT_A,
         running=bytes(16),
         other=None,
         why=DecisionReason.CONFIRMED,

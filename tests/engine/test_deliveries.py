@@ -51,7 +51,7 @@ def now_s() -> float:
     [
         (CONFIRMED, "confirmed, sequence 4"),
         (Lost("silence"), "lost: silence"),
-        (Rejected(-20, "offering"), "refused while offering with -20: it has obeyed this or a later order"),
+        (Rejected(-20, "offering"), "refused while offering with -20: it has already accepted this or a later order"),
         (TrialFailed(report(1)), "the trial failed with 0"),
     ],
 )

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.devices.conversation import Confirmed, Lost, Outcome, Rejected, TrialFailed
-from reconciler.devices.error_codes import Code, refused
+from reconciler.devices.error_codes import DeviceErrorCode, describe_refusal
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import Body
 from reconciler.engine.state.writer import StateWriter
@@ -43,11 +43,15 @@ def test_a_pack_that_the_device_holds_takes_an_envelope_alone(state: StateWriter
     [
         (TrialFailed(replace(RUNS_V1, counter=2, error=-31)), "the trial failed", "the trial failed"),
         (
-            Rejected(Code.SIGNATURE, "offering"),
+            Rejected(DeviceErrorCode.SIGNATURE, "offering"),
             "refused while offering with -16: the signature is wrong",
             "refused while offering with -16: the signature is wrong",
         ),
-        (Rejected(Code.SEQUENCE, "offering"), refused(Code.SEQUENCE, "offering"), None),  # our view was outdated
+        (
+            Rejected(DeviceErrorCode.SEQUENCE, "offering"),
+            describe_refusal(DeviceErrorCode.SEQUENCE, "offering"),
+            None,
+        ),  # our view was outdated
         (Lost("no answer to 6 questions"), "lost: no answer to 6 questions", None),
     ],
 )
@@ -63,10 +67,13 @@ def test_a_pack_that_failed_for_good_is_quarantined(
 
 
 def test_a_pack_that_does_not_fit_next_to_its_payload_is_sent_raw_next(state: StateWriter) -> None:
-    one = OneDevice(state, outcomes=[Rejected(Code.TOO_LARGE, "offering"), Rejected(Code.TOO_LARGE, "offering")])
+    one = OneDevice(
+        state,
+        outcomes=[Rejected(DeviceErrorCode.TOO_LARGE, "offering"), Rejected(DeviceErrorCode.TOO_LARGE, "offering")],
+    )
     first, second = one.run(INSTALL, INSTALL)
     assert first.endswith("the next try sends the pack raw")
-    assert second == refused(Code.TOO_LARGE, "offering")  # raw it can't be smaller
+    assert second == describe_refusal(DeviceErrorCode.TOO_LARGE, "offering")  # raw it can't be smaller
     assert one.session.jobs[1].payload == PACKS[V2]
     assert one.why_quarantined is not None
 

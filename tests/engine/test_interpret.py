@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.devices.reports import DecisionReason, ModelPlace
+from reconciler.devices.reports import DecisionReason, ModelLocation
 from reconciler.engine.observed.interpret import PackDefaults, observed_device, updated_record
 from reconciler.model import Phase
 from tests.engine.reports import NOON, PUMP, report
@@ -23,6 +23,8 @@ def test_a_pack_that_failed_its_trial_is_on_trial_until_the_device_restarts() ->
 
 
 def test_a_prebaked_model_that_nothing_replaced_is_confirmed() -> None:
-    prebaked = replace(report(1), phase=Phase.IDLE, place=ModelPlace.PREBAKED, why=DecisionReason.FELL_BACK_TO_PREBAKED)
+    prebaked = replace(
+        report(1), phase=Phase.IDLE, location=ModelLocation.PREBAKED, why=DecisionReason.FELL_BACK_TO_PREBAKED
+    )
     seen = observed_device(updated_record(None, PUMP, prebaked, NOON), PackDefaults())
     assert (seen.phase, seen.confirmed_since) == (Phase.CONFIRMED, NOON)

@@ -126,9 +126,9 @@ def test_a_device_that_appears_may_be_tried_at_once(run: Run) -> None:
     async def check(handled: Handled) -> None:
         await handled.fail_a_delivery()
         assert handled.pauses
-        handled.handle(Presence(PUMP, there=False))
+        handled.handle(Presence(PUMP, present=False))
         assert handled.pauses
-        handled.handle(Presence(PUMP, there=True))
+        handled.handle(Presence(PUMP, present=True))
         assert not handled.pauses
 
     run(check)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where devices are made and orders are signed: a root, a gateway that it delegated to, and devices with their keys."""
+"""Makes devices and signs envelopes: a root, a gateway with its delegation, and devices with their keys."""
 
 from __future__ import annotations
 
@@ -7,54 +7,54 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reconciler.compiler.pack.pack_format import ElementType
-from reconciler.compiler.pack.threshold import build_threshold
+from reconciler.compiler.pack.io_section import ElementType
+from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
 from reconciler.devices.flash_image import Identity, provisioned_region
 from reconciler.errors import Refused
-from signing import delegation, envelope, keys, names, report
+from signing import delegation, envelope, identifiers, keys, report
 from signing.cose import SigningKey
-from signing.verdict import RefusedError
+from signing.verification_error import VerificationError
 
-ENGINE = names.EngineContract(pack_format=1, operators=frozenset({"THRESHOLD"}))
+ENGINE = identifiers.EngineContract(pack_format=1, operators=frozenset({"THRESHOLD"}))
 
 
 @dataclass(frozen=True)
 class Made:
-    """A device, as its maker knows it."""
+    """A device, as the factory knows it."""
 
     identity: Identity
-    target: names.EnvelopeTarget
+    target: identifiers.EnvelopeTarget
 
     @property
     def name(self) -> str:
         return self.identity.name
 
     def region(self, *prebaked: bytes) -> bytes:
-        """What its flash begins with."""
+        """The provisioned region, with which its flash starts."""
         return provisioned_region(self.identity, prebaked)
 
     def open_signed(self, cose: bytes, nonce: bytes) -> bytes:
-        """Verify what it says."""
+        """Verify a signed message of the device."""
         try:
             return report.verify_signed(cose, self.identity.public, self.target.device, nonce)
-        except RefusedError as refused:
+        except VerificationError as refused:
             raise Refused(str(refused)) from refused
 
 
 class Bench:
-    """One fleet's root and gateway."""
+    """The root and the gateway of one fleet."""
 
     def __init__(self, fleet: str) -> None:
         self.fleet = fleet
         self.root, self.gateway = keys.generate(), keys.generate()
-        self.vendor = names.vendor_id(fleet)
+        self.vendor = identifiers.vendor_id(fleet)
         self.delegation = delegation.delegate(
             self.root, delegation.Delegation(self.gateway.public_key, self.vendor, epoch=1)
         )
 
     def device(self, name: str, *, address: int = 0) -> Made:
         """Make a device; its key follows from its name, so that a test can make it again."""
-        target = names.target(self.fleet, name, ENGINE)
+        target = identifiers.target(self.fleet, name, ENGINE)
         identity = Identity(
             vendor=target.vendor,
             class_id=target.klass,
@@ -69,12 +69,12 @@ class Bench:
         return Made(identity, target)
 
     def install(self, made: Made, pack: bytes, sequence: int, *, signer: SigningKey | None = None) -> bytes:
-        """Order a device to run a pack."""
+        """Sign an envelope that installs a pack."""
         order = envelope.InstallOrder(sequence, hashlib.sha256(pack).digest(), len(pack))
         return envelope.make(signer or self.gateway, made.target, order, self.delegation)
 
     def configure(self, made: Made, pack: bytes, sequence: int, values: Mapping[int, int]) -> bytes:
-        """Order a device to set parameters of the pack that it runs."""
+        """Sign an envelope that sets parameters of the running pack."""
         order = envelope.ConfigureOrder(sequence, hashlib.sha256(pack).digest(), values)
         return envelope.make(self.gateway, made.target, order, self.delegation)
 
@@ -83,11 +83,11 @@ def make_pack(seed: int, *, inputs: int = 32, vectors: int = 1) -> bytes:
     """Make a pack of kind 0 that differs with the seed; a larger one with more inputs and golden vectors."""
     weights = [(seed * 31 + i * 7) % 23 - 11 for i in range(inputs)]
     samples = [[(seed + i * 13 + j * 5) % 200 - 100 for i in range(inputs)] for j in range(vectors)]
-    return build_threshold(weights, threshold=1000 + seed, element=ElementType.INT8, inputs=samples)
+    return build_threshold_pack(weights, threshold=1000 + seed, element=ElementType.INT8, inputs=samples)
 
 
 def make_failing_pack(seed: int, *, inputs: int = 32) -> bytes:
-    """Make a well-formed pack whose golden vector expects something else than the model gives."""
+    """Make a well-formed pack whose golden vector expects another output than the model gives."""
     pack = bytearray(make_pack(seed, inputs=inputs))
     right = make_pack(seed, inputs=inputs)
     score_at = _golden_score_at(right)
@@ -96,7 +96,7 @@ def make_failing_pack(seed: int, *, inputs: int = 32) -> bytes:
 
 
 def _golden_score_at(pack: bytes) -> int:
-    """Find where the golden output's score lies: the golden section's last four bytes."""
+    """Find the score of the golden output: the last four bytes of the golden section."""
     count = pack[6]
     sections = [int.from_bytes(pack[16 + 4 * i : 20 + 4 * i], "little") for i in range(count)]
     at = 16 + 4 * count

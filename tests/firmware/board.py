@@ -16,13 +16,13 @@ SOCKET_BUFFER_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class Machine:
-    """A kind of board: how its emulator is started, and the flash that it has."""
+    """A kind of board: how to start its emulator, and its flash."""
 
     name: str
     emulator: tuple[str, ...]
-    flash_file_bytes: int  # all that the emulated memory has, used or not
-    binutils: str  # what the names of its compiler's tools begin with
-    stack_budget: str  # its line in firmware/budget.json
+    flash_file_bytes: int  # of the whole emulated memory
+    binutils: str  # prefix of its compiler's tools
+    stack_budget: str  # its key in firmware/budget.json
     stack_paint: bytes = b"\xc5" * 4
 
     def command(self, elf: Path, flash: Path) -> list[str]:
@@ -54,7 +54,7 @@ MACHINES = (MPS2_AN386, RISCV32_VIRT)
 
 
 def write_flash_file(machine: Machine, path: Path, contents: dict[int, bytes]) -> None:
-    """Make the file behind an emulated flash: erased but for ``contents``, which maps offsets to bytes."""
+    """Make the file of an emulated flash: erased except for ``contents``, which maps offsets to bytes."""
     with path.open("wb") as file:
         for _ in range(machine.flash_file_bytes >> 20):
             file.write(b"\xff" * (1 << 20))
@@ -107,7 +107,7 @@ class Board:
         return f"path={self._listen},server=on,wait=off" if self._listen else f"fd={connected.fileno()}"
 
     def kill(self) -> None:
-        """Take the power away; what the flash file holds then is all that is left."""
+        """Cut the power; only the flash file is left."""
         if self._process is None:
             return
         self._process.kill()
@@ -151,7 +151,7 @@ class Board:
             dump.unlink()
 
     def stack_used_bytes(self, begin: int, end: int) -> int:
-        """How deep the stack between two addresses has ever been, from the paint that is left of it."""
+        """Return the deepest use of the stack between two addresses, from the paint that is left."""
         stack = self.memory(begin, end - begin)
         word = len(self.machine.stack_paint)
         painted = 0

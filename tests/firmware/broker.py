@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real broker, plain or with TLS and client certificates, and the little certification authority it needs."""
+"""A real broker, plain or with TLS and client certificates, and a small certificate authority for them."""
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,18 +10,18 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from signing import pki, pki_keys, pki_store, private_key_pem
-from signing.pki import Role, Subject, Term
+from signing.pki import Role, Subject, ValidityPeriod
 from signing.pki_keys import KeyKind
-from tests.mosquitto import free_port, start, stop
+from tests.mosquitto import base_configuration, free_port, start, stop
 
 
 class Authority:
-    """Signs certificates for one test; CA, broker and devices, in one folder. It lives in memory alone."""
+    """Signs certificates for one test; CA, broker and devices, in one folder. It lives in memory only."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir()
-        self._term = Term(datetime.now(UTC), days=1)
+        self._term = ValidityPeriod(datetime.now(UTC), days=1)
         self._authority = pki.make_authority("plant", pki_keys.generate(KeyKind.P256), self._term)
         (folder / "ca.crt").write_bytes(pki_store.pem(self._authority.certificate))
 
@@ -37,21 +36,17 @@ class Authority:
 
 
 class Broker:
-    """A mosquitto process on a free port of this machine, or on the one where a former one was."""
+    """A mosquitto process on a free port of this machine, or on the port of a previous one."""
 
     def __init__(self, folder: Path, authority: Authority | None = None, *, port: int = 0) -> None:
         self.authority = authority
         self.port = port or free_port()
         lines = [
-            f"listener {self.port} 127.0.0.1",
+            *base_configuration(self.port),
             "persistence false",
-            "log_type error",
             "max_connections -1",
             "max_queued_messages 0",
         ]
-        lines.append(
-            f"user {getpass.getuser()}"
-        )  # started by root it would else become somebody who may read nothing here
         if authority is None:
             lines.append("allow_anonymous true")
         else:
@@ -68,7 +63,7 @@ class Broker:
         self.start()
 
     def start(self) -> None:
-        """Run it; again, if it was stopped."""
+        """Run it, again if it was stopped."""
         self._process = start(self._configuration, self.port)
 
     def client(self, name: str = "gateway") -> mqtt.Client:

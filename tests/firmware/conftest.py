@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Firmware built once a session, and the cast of every test: a root, a gateway, and what a device is born with."""
+"""Builds the firmware once per session, and provides a root, a gateway and new devices to every test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
 
 
 def build(preset: str, *targets: str) -> Path:
-    """Build one preset and return its folder; workers and sessions take turns. No target: the usual ones."""
+    """Build one preset and return its folder; workers and sessions take turns. Without targets: the default ones."""
     folder = FIRMWARE / "build"
     folder.mkdir(exist_ok=True)
     with (folder / f".{preset}.lock").open("w") as lock:
@@ -37,7 +37,7 @@ def build(preset: str, *targets: str) -> Path:
 
 
 def preset() -> str:
-    """Say which build for Linux to test: `make firmware-asan` asks for the sanitized one."""
+    """Return which build for Linux to test: `make firmware-asan` asks for the sanitized one."""
     return os.environ.get("TINYFLEET_HOST_PRESET", "host")
 
 
@@ -64,13 +64,13 @@ def board_elf(machine: Machine) -> Path:
 
 @pytest.fixture(scope="session")
 def bench() -> Bench:
-    """The bench at which devices are made, and the gateway that serves them."""
+    """The bench that makes devices, and their gateway."""
     return Bench("plant")
 
 
 @pytest.fixture
 def make_board(machine: Machine, board_elf: Path, tmp_path: Path) -> Iterator[Callable[[bytes], Board]]:
-    """Make boards that are born with a given provisioned region; they are switched off when the test ends."""
+    """Make boards with a given provisioned region, and switch them off when the test ends."""
     boards: list[Board] = []
 
     def make(region: bytes) -> Board:
@@ -89,7 +89,7 @@ def make_board(machine: Machine, board_elf: Path, tmp_path: Path) -> Iterator[Ca
 
 @pytest.fixture
 def make_agent(host_library: HostLibrary) -> Iterator[Callable[[bytes], HostAgent]]:
-    """Make agents in this process that are born with a given provisioned region."""
+    """Make agents in this process with a given provisioned region."""
     agents: list[HostAgent] = []
 
     def make(region: bytes) -> HostAgent:
@@ -108,7 +108,7 @@ def made(bench: Bench) -> Made:
 
 @pytest.fixture
 def make_core(host_library: HostLibrary) -> Iterator[Callable[..., HostAgent]]:
-    """Make agents on flash of any geometry; whatever the test does, the core keeps to the rules of flash."""
+    """Make agents on flash of any geometry, and check at the end that the core kept the rules of flash."""
     agents: list[HostAgent] = []
 
     def make(region: bytes, geometry: Geometry = SMALL) -> HostAgent:
@@ -117,7 +117,7 @@ def make_core(host_library: HostLibrary) -> Iterator[Callable[..., HostAgent]]:
 
     yield make
     for agent in agents:
-        assert agent.violations == 0, "the core wrote to flash that was not erased, or outside"
+        assert agent.violations == 0, "the core wrote to flash that was not erased, or out of bounds"
         agent.close()
 
 
@@ -129,7 +129,7 @@ def newborn(make_core: Callable[..., HostAgent], made: Made) -> HostAgent:
 
 @pytest.fixture
 def updated(newborn: HostAgent, bench: Bench, made: Made) -> HostAgent:
-    """A device that was given two models: NEW runs, OLD lies in the other slot."""
+    """A device with two installed models: NEW runs, OLD is in the other slot."""
     assert deliver(newborn, install(bench, made, OLD, 1)).code == 0
     assert deliver(newborn, install(bench, made, NEW, 2)).code == 0
     return newborn

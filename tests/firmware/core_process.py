@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The core's pieces in a process of their own, under the sanitizers: firmware/tests/core_check.c."""
+"""The modules of the core in a process of their own, under the sanitizers: firmware/tests/core_check.c."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 
 class CoreProcess:
-    """Asks one command at a time. What the sanitizers find ends the process, and with it the test."""
+    """Sends one command at a time. A finding of the sanitizers ends the process and fails the test."""
 
     def __init__(self, program: Path) -> None:
         self._process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def ask(self, command: str, *arguments: bytes | int) -> str:
-        """Return the answer's line."""
+        """Return the line of the answer."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         words = [str(part) if isinstance(part, int) else part.hex() or "-" for part in arguments]

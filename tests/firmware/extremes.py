@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks that drive the arithmetic to its limits, which no converted model does but a spoiled one may."""
+"""Networks that drive the arithmetic to its limits, which no converted model does, but a corrupted one may."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from functools import cache
 
 import numpy as np
 
-from reconciler.compiler.pack.golden import DEFAULT_SEEDS
+from reconciler.compiler.pack.golden_section import GoldenVector, encode_golden
+from reconciler.compiler.pack.io_section import decode_io
 from reconciler.compiler.pack.operators import Convolution, FullyConnected
-from reconciler.compiler.pack.pack_format import Golden, SectionId, assemble, decode_io, disassemble, encode_golden
+from reconciler.compiler.pack.pack_format import SectionId, assemble, disassemble
 from reconciler.compiler.pack.plan_section import decode_plan, decode_tensors
-from reconciler.compiler.reference.run import Reference, generate_inputs
+from reconciler.compiler.reference.golden_vectors import DEFAULT_SEEDS
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from tests.compiler.make_vectors import good_packs
 
 LAYERS = ("conv same", "conv valid dilated", "depthwise same", "depthwise valid", "dense per channel")
-QUICK = (-20, -1)  # what the engine has a short way for
+FAST = (-20, -1)  # the shifts for which the engine has a fast path
 ANY = (-31, 30)
 _EDGES = (0, 1, -1, 1 << 29, (1 << 30) - 1, 1 << 30, -(1 << 30), -(1 << 30) - 1, (1 << 31) - 1, -(1 << 31))
 
@@ -59,6 +61,6 @@ def _near(rng: np.random.Generator) -> int:
 def _with_golden(data: bytes) -> bytes:
     pack = disassemble(data)
     inputs, _ = decode_io(pack.section(SectionId.IO))
-    reference = Reference(data)
-    vectors = [Golden(reference.run(generate_inputs(seed, inputs)).outputs, seed=seed) for seed in DEFAULT_SEEDS]
+    reference = ReferenceInterpreter(data)
+    vectors = [GoldenVector(reference.run(generate_inputs(seed, inputs)).outputs, seed=seed) for seed in DEFAULT_SEEDS]
     return assemble(replace(pack, sections={**pack.sections, SectionId.GOLDEN: encode_golden(vectors)}))

@@ -45,7 +45,7 @@ POLLS_MAX: Final = 100_000
 
 
 class PowerCutError(Exception):
-    """The power was cut, as ordered; what the agent had in memory is gone. Boot it again."""
+    """The requested power cut has happened and the agent has lost its RAM. Boot it again."""
 
 
 class AgentError(Exception):
@@ -53,7 +53,7 @@ class AgentError(Exception):
 
 
 class Cut(IntEnum):
-    """Where in a flash operation the power goes."""
+    """When power is cut: before, during or after a flash operation."""
 
     BEFORE = 0
     TORN = 1
@@ -70,7 +70,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where the agent's regions lie, built up from sizes: the provisioned region is at 0."""
+    """The layout of the agent's regions, from their sizes. The provisioned region is at 0."""
 
     erase: int = 4096
     write: int = 8
@@ -80,7 +80,7 @@ class Geometry:
     slot: int = 0x20000
 
     def regions(self) -> dict[str, Region]:
-        """Name each region."""
+        """Return each region by name."""
         sizes = {
             "provisioned": self.provisioned,
             "journal0": self.journal,
@@ -99,7 +99,7 @@ class Geometry:
 
     @property
     def bytes(self) -> int:
-        """All of it."""
+        """The size of flash."""
         last = self.regions()["slot1"]
         return last.offset + last.size
 
@@ -113,7 +113,7 @@ class HostLibrary:
         self.c: Any = self.ffi.dlopen(str(path))
 
     def geometry(self, geometry: Geometry) -> Any:  # noqa: ANN401 - a C struct
-        """The same for C."""
+        """Convert a geometry for C."""
         r = {name: {"offset": part.offset, "size": part.size} for name, part in geometry.regions().items()}
         return self.ffi.new(
             "struct tf_geometry *",
@@ -130,7 +130,7 @@ class HostLibrary:
 
 
 class HostAgent:
-    """One device. It is booted when it is made, restarts when it asks for that, and takes a turn after each message."""
+    """One device. It boots when it is made, restarts when it requests that, and works after each message."""
 
     def __init__(
         self, library: HostLibrary, region: bytes, *, geometry: Geometry | None = None, arena_bytes: int = 16384
@@ -145,10 +145,10 @@ class HostAgent:
         self.boot()
 
     def close(self) -> None:
-        """Give its memory back."""
+        """Free its memory."""
         self._c.host_device_free(self._device)
 
-    def _judge(self, result: int) -> int:
+    def _check(self, result: int) -> int:
         if result == POWER_CUT:
             raise PowerCutError
         if result < 0:
@@ -156,8 +156,8 @@ class HostAgent:
         return result
 
     def boot(self) -> None:
-        """Start, as after power came."""
-        self._judge(self._c.host_boot(self._device))
+        """Boot, as after power-on."""
+        self._check(self._c.host_boot(self._device))
 
     def write_flash(self, offset: int, data: bytes) -> None:
         """Change flash from outside, as a programmer on the bench would."""
@@ -166,41 +166,41 @@ class HostAgent:
         self._c.host_device_scan(self._device)
 
     def stain_flash(self, offset: int, length: int) -> None:
-        """Leave flash as a torn write may: it reads FF, and is not written before it is erased."""
+        """Leave flash as after some torn writes: it reads FF, but refuses writes until it is erased."""
         self._c.host_device_stain(self._device, offset, length)
 
     def read_flash(self, offset: int, length: int) -> bytes:
-        """Look at flash from outside."""
+        """Read flash from outside."""
         flash = self._ffi.buffer(self._c.host_device_flash(self._device), self.geometry.bytes)
         return bytes(flash[offset : offset + length])
 
     def handle(self, message: bytes, *, corrected: bool = False) -> bytes:
-        """Give it one message; the answer, empty for none. A restart that it asks for has to be done by `settle`."""
+        """Pass one message and return the answer, empty for none. `settle` does a requested restart."""
         length = self._c.host_handle(self._device, message, len(message), corrected, self._reply, REPLY_BYTES)
-        return bytes(self._ffi.buffer(self._reply, self._judge(length)))
+        return bytes(self._ffi.buffer(self._reply, self._check(length)))
 
     def report(self) -> bytes:
-        """Let it report although nobody asked."""
-        length = self._judge(self._c.host_report(self._device, self._reply, REPLY_BYTES))
+        """Let it send an unsolicited report."""
+        length = self._check(self._c.host_report(self._device, self._reply, REPLY_BYTES))
         return bytes(self._ffi.buffer(self._reply, length))
 
     def poll(self) -> int:
         """Let it work for one slice."""
-        return self._judge(self._c.host_poll(self._device, self.now_ms))
+        return self._check(self._c.host_poll(self._device, self.now_ms))
 
     def settle(self) -> None:
-        """Let it work, and restart when it asks for that, until nothing is left to do."""
+        """Let it work, and restart it on request, until nothing is left to do."""
         for _ in range(POLLS_MAX):
             if self._c.host_device_wants_reset(self._device):
                 self.boot()
             if not self.poll() & POLL_WORK and not self._c.host_device_wants_reset(self._device):
                 return
-        raise AssertionError("it works without end")
+        raise AssertionError("the agent never finishes its work")
 
     def infer(self, data: bytes) -> tuple[int, int]:
         """Run the model: decision and score."""
         verdict: Any = self._ffi.new("struct tf_verdict *")
-        self._judge(self._c.host_infer(self._device, data, len(data), verdict))
+        self._check(self._c.host_infer(self._device, data, len(data), verdict))
         return verdict.decision, verdict.score
 
     def running(self) -> bytes | None:
@@ -209,24 +209,24 @@ class HostAgent:
         return bytes(digest) if self._c.host_device_running(self._device, digest) else None
 
     def cut_after(self, operations: int, cut: Cut, seed: int = 1) -> None:
-        """Order the power to be cut at an operation from now; 0 takes the order back."""
+        """Request a power cut at the n-th operation from now; 0 cancels it."""
         self._c.host_cut_after(self._device, operations, cut, seed)
 
     def fault_next_boot(self) -> None:
-        """The agent will be told that a fault ended its last run."""
+        """Make the next boot see that a fault ended the last run."""
         self._c.host_device_fault(self._device)
 
     @property
     def wants_reset(self) -> bool:
-        """It has asked for a restart, which `settle` would do."""
+        """The agent has requested a restart, which `settle` would do."""
         return bool(self._c.host_device_wants_reset(self._device))
 
     def set_time(self, unix_s: int) -> None:
-        """Tell it the time of day; 0: it does not know."""
+        """Set the time of day; 0: unknown."""
         self._c.host_device_set_time(self._device, unix_s)
 
     def set_trial_inferences(self, count: int) -> None:
-        """Say how many inferences decide a trial beside the golden vectors."""
+        """Set how many inferences a trial needs besides the golden vectors."""
         self._c.host_device_trial_inferences(self._device, count)
 
     @property
@@ -241,21 +241,21 @@ class HostAgent:
 
     # ------------------------------------------------ as a Device of talk.py
     def say(self, message: bytes) -> None:
-        """A message that is not answered."""
+        """Send a message that is not answered."""
         assert self.handle(message) == b""
         self.settle()
 
     def ask(self, message: bytes) -> bytes | None:
-        """A question."""
+        """Send a question and return the answer."""
         answer = self.handle(message)
         self.settle()
         return answer or None
 
     def hear(self) -> bytes | None:
-        """Say nothing: it only answers."""
+        """Return nothing: this device only answers."""
         return None
 
     def let_pass(self, seconds: float) -> None:
-        """Time goes on."""
+        """Let time pass."""
         self.now_ms += int(seconds * 1000)
         self.settle()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A gateway without patience, finesse or faults: leads one device through one order, message by message."""
+"""A simple gateway without faults: takes one device through one update, message by message."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def digest(pack: bytes) -> bytes:
 
 
 def put(agent: HostAgent, question: Offer | Stage | Inquire) -> Answer:
-    """Put a question that must be answered; nothing is done about a restart."""
+    """Inquire a question that must be answered. Does not handle restarts."""
     return parse_answer(agent.handle(encode(question)))
 
 
@@ -63,7 +63,7 @@ def parameters(agent: HostAgent, made: Made) -> dict[int, int]:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One envelope with the payload that may have to follow it."""
+    """One envelope, with the payload that the device may need."""
 
     envelope: bytes
     payload: bytes = b""
@@ -84,7 +84,7 @@ class Delivery:
         return Block(self.name, index, self.payload[index * self.block_bytes : (index + 1) * self.block_bytes])
 
     def missing(self, have: Have) -> list[int]:
-        """Which blocks the device lacks."""
+        """Which blocks the device is missing."""
         held = {
             have.first + 1 + at * 8 + bit for at, byte in enumerate(have.held) for bit in range(8) if byte >> bit & 1
         }
@@ -95,20 +95,20 @@ class Delivery:
 
 
 def install(bench: Bench, made: Made, pack: bytes, sequence: int) -> Delivery:
-    """Order a pack, to be sent raw."""
+    """Install a pack, sent raw."""
     return Delivery(bench.install(made, pack, sequence), pack)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it ended: the result's code, and how many blocks were sent."""
+    """The outcome: the code of the result, and how many blocks were sent."""
 
     code: int
     blocks_sent: int
 
 
 def deliver(agent: HostAgent, delivery: Delivery) -> Outcome:
-    """Lead the order to its result; the device restarts in between when it wants to."""
+    """Run an update to its result; the device restarts in between on request."""
     sent = 0
     question: Offer | Stage = delivery.offer
     answer = put(agent, question)
@@ -127,7 +127,7 @@ def deliver(agent: HostAgent, delivery: Delivery) -> Outcome:
 
 
 def stage(agent: HostAgent, delivery: Delivery) -> None:
-    """Up to where the device wants the restart that begins the trial."""
+    """Run an update until the device requests the restart into the trial."""
     answer = put(agent, delivery.offer)
     assert isinstance(answer, Have)
     for index in range(delivery.blocks):
@@ -138,6 +138,6 @@ def stage(agent: HostAgent, delivery: Delivery) -> None:
 
 
 def begin_trial(agent: HostAgent, delivery: Delivery) -> None:
-    """Up to the start that begins the trial, and not one step of it."""
+    """Run an update up to the start of the trial, without a step of the trial itself."""
     stage(agent, delivery)
     agent.boot()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Conversations of the gateway, driven step by step against one device, wherever that runs."""
+"""Runs conversations of the gateway step by step against one device, wherever that device runs."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from typing import Protocol
 
 from reconciler.devices.conversation import Answered, Conversation, ConversationStep, Inquiry, Outcome
 from reconciler.devices.errors import Malformed
-from reconciler.devices.frame import Deframer, encode_frame
 from reconciler.devices.messages import Answer, Question, ReportKind, encode, parse_answer
 from reconciler.devices.reports import Body, DeviceReport
+from reconciler.devices.serial_frame import Deframer, encode_frame
 from reconciler.devices.transfer import Transfer, TransferJob
 from reconciler.model import DeviceId
 from tests.firmware.bench import Made
 
-ANSWER_S = 5.0  # an emulator on a busy machine, not a device, is what has to answer in this time
+ANSWER_S = 5.0  # for an emulator on a busy machine; a real device is faster
 FRAME_BYTES_MAX = 1300
 CHANCE = random.Random(8)
 
 
 class Device(Protocol):
-    """Something that takes messages and answers questions."""
+    """Anything that takes messages and answers questions."""
 
     def say(self, message: bytes) -> None:
-        """Hand over a message that is not answered."""
+        """Send a message that is not answered."""
 
     def ask(self, message: bytes) -> bytes | None:
-        """Hand over a question; the answer, or None when there is none in time."""
+        """Send a question; return the answer, or None when none comes in time."""
 
     def hear(self) -> bytes | None:
-        """What it says next, or None when there is nothing in time."""
+        """Return the next message of the device, or None when none comes in time."""
 
     def let_pass(self, seconds: float) -> None:
         """Let the device work on its own for a while."""
 
 
 class LineEnd(Protocol):
-    """What a socket is, and a pty can be made to be."""
+    """ReportKind a socket offers, and a pty with an adapter."""
 
     def fileno(self) -> int: ...
     def sendall(self, data: bytes, /) -> None: ...
@@ -48,7 +48,7 @@ class LineEnd(Protocol):
 
 
 class SerialDevice:
-    """A device at one address of a line."""
+    """A device at one address of a serial line."""
 
     def __init__(self, line: LineEnd, address: int, *, answer_s: float = ANSWER_S) -> None:
         self._line, self._address, self._answer_s = line, address, answer_s
@@ -77,17 +77,17 @@ class SerialDevice:
         return None
 
     def let_pass(self, seconds: float) -> None:
-        time.sleep(seconds)  # the gateway's own pace of asking: there is no event, that is what polling is
+        time.sleep(seconds)  # the gateway polls at this pace; there is no event to wait for
 
 
 def question(device: Device, asked: Question) -> Answer | None:
-    """Put one question."""
+    """Inquire one question."""
     data = device.ask(encode(asked))
     return None if data is None else parse_answer(data)
 
 
 def hold(conversation: Conversation, device: Device, *, limit: int = 2000) -> Outcome:
-    """Lead a conversation to its end."""
+    """Run a conversation to its end."""
     began = time.monotonic()
     step = conversation.begin(0.0)
     for _ in range(limit):
@@ -106,7 +106,7 @@ def hold(conversation: Conversation, device: Device, *, limit: int = 2000) -> Ou
 
 
 def put(conversation: Conversation, asked: Question, device: Device, began: float) -> ConversationStep:
-    """Put a question; what is no answer to it (a report that nobody asked for) is passed over."""
+    """Inquire a question, and skip messages that do not answer it, such as unsolicited reports."""
     data = device.ask(encode(asked))
     while data is not None:
         step = heard(conversation, data, time.monotonic() - began)
@@ -117,7 +117,7 @@ def put(conversation: Conversation, asked: Question, device: Device, began: floa
 
 
 def heard(conversation: Conversation, data: bytes, now_s: float) -> ConversationStep | None:
-    """What it makes of an answer; nothing of one that was damaged on its way."""
+    """Pass on an answer, unless it was damaged on the way."""
     try:
         return conversation.heard(parse_answer(data), now_s)
     except Malformed:
@@ -130,7 +130,7 @@ def fresh_nonce() -> bytes:
 
 
 def ask(device: Device, made: Made, what: ReportKind) -> Body:
-    """Ask for one of the signed bodies, and verify it."""
+    """Inquire for one of the signed bodies, and verify it."""
     inquiry = Inquiry(DeviceId(made.name), what, open_signed=made.open_signed, make_nonce=fresh_nonce)
     outcome = hold(inquiry, device)
     assert isinstance(outcome, Answered), outcome
@@ -148,7 +148,7 @@ def digest16(pack: bytes) -> bytes:
 
 
 def job(made: Made, envelope: bytes, pack: bytes, before: DeviceReport, *, block_bytes: int = 256) -> TransferJob:
-    """All that an update to `pack` by `envelope` needs, after `before` was reported."""
+    """Everything that an update to `pack` by `envelope` needs, after the report `before`."""
     return TransferJob(
         device=DeviceId(made.name),
         transfer=(before.sequence + 1) % 24,
@@ -162,13 +162,13 @@ def job(made: Made, envelope: bytes, pack: bytes, before: DeviceReport, *, block
 
 
 def update(device: Device, made: Made, work: TransferJob) -> tuple[Outcome, Transfer]:
-    """Lead an update to its end."""
-    transfer = Transfer(work, open_signed=made.open_signed, make_nonce=fresh_nonce)
+    """Run an update to its end."""
+    transfer = Transfer(work, open_signed=made.open_signed, make_nonce=lambda: CHANCE.randbytes(8))
     return hold(transfer, device), transfer
 
 
 def first_blocks(device: Device, work: TransferJob, count: int) -> None:
-    """Offer, and send only the first blocks: a gateway that is cut off."""
+    """Make an offer and send only the first blocks, like a gateway that loses its connection."""
     answer = question(device, work.offer)
     assert answer is not None, "no answer to the offer"
     for index in range(count):

@@ -11,15 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.compiler.pack import decision_head, forest_section, operators, pack_format
-from reconciler.compiler.payload import encodings as payload
-from reconciler.compiler.payload import patch
-from reconciler.devices import flash_image, frame, messages, reports
-from reconciler.devices.error_codes import Code
+from reconciler.compiler.pack import (
+    decision_head,
+    forest_section,
+    golden_section,
+    io_section,
+    operators,
+    pack_format,
+    parameters_section,
+)
+from reconciler.compiler.payload import codec, patch
+from reconciler.devices import flash_image, messages, reports, serial_frame
+from reconciler.devices.error_codes import DeviceErrorCode
 from reconciler.devices.messages import BLOCK_BYTES_MAX, ENVELOPE_BYTES_MAX, MESSAGE_BYTES, MESSAGE_OVERHEAD_BYTES
 from reconciler.model import SHORT_DIGEST_BYTES, PayloadEncoding
-from signing import cose, envelope, names, report
-from signing.verdict import VerificationCode
+from signing import cose, envelope, identifiers, report
+from signing.verification_error import VerificationCode
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRMWARE = ROOT / "firmware"
@@ -67,13 +74,13 @@ FIGURES = [
     (CONFIG, "TF_PREBAKED_MAX", reports.PREBAKED_MAX),
     (CONFIG, "TF_PREBAKED_MAX", flash_image.PREBAKED_MAX),
     (CONFIG, "TF_TYPE_MAX", reports.TEXT_BYTES_MAX),
-    (CONFIG, "TF_WINDOW_BITS", payload.WINDOW_BITS),
-    (CONFIG, "TF_LOOKAHEAD_BITS", payload.LOOKAHEAD_BITS),
+    (CONFIG, "TF_WINDOW_BITS", codec.WINDOW_BITS),
+    (CONFIG, "TF_LOOKAHEAD_BITS", codec.LOOKAHEAD_BITS),
     (TYPES, "TF_DIGEST_BYTES", 32),
     (TYPES, "TF_KEY_BYTES", cose.PUBLIC_KEY_BYTES),
-    (TYPES, "TF_UUID_BYTES", names.UUID_BYTES),
-    (TYPES, "TF_KID_BYTES", names.KEY_ID_BYTES),
-    ("include/tinyfleet/engine.h", "TF_PARAMETER_TABLE_MAX", pack_format.MOST_PARAMETERS),
+    (TYPES, "TF_UUID_BYTES", identifiers.UUID_BYTES),
+    (TYPES, "TF_KID_BYTES", identifiers.KEY_ID_BYTES),
+    ("include/tinyfleet/engine.h", "TF_PARAMETER_TABLE_MAX", parameters_section.MAX_PARAMETERS),
     ("include/tinyfleet/state.h", "TF_HISTOGRAM_BINS", reports.HISTOGRAM_BINS),
     ("src/envelope/envelope.c", "TAG_ENVELOPE", envelope.ENVELOPE_TAG),
     ("src/envelope/envelope.c", "SEQUENCE_JUMP_MAX", envelope.MAX_SEQUENCE_JUMP),
@@ -85,8 +92,8 @@ FIGURES = [
     ("src/message.c", "NONCE_BYTES", messages.NONCE_BYTES),
     ("src/message.c", "NONCE_BYTES", report.NONCE_BYTES),
     ("src/update/transfer.c", "BLOCK_MULTIPLE", messages.BLOCK_BYTES_STEP),
-    ("src/codec/frame.c", "CRC_BYTES", frame.CRC_BYTES),
-    ("include/tinyfleet/crc32.h", "TF_CRC32_POLYNOMIAL", frame.POLYNOMIAL),
+    ("src/codec/frame.c", "CRC_BYTES", serial_frame.CRC_BYTES),
+    ("include/tinyfleet/crc32.h", "TF_CRC32_POLYNOMIAL", serial_frame.POLYNOMIAL),
     ("src/store/identity.c", "MAGIC", int.from_bytes(flash_image.MAGIC, "little")),
     ("src/store/identity.c", "VERSION", flash_image.VERSION),
     ("src/store/identity.c", "HEADER_BYTES", flash_image.HEADER_BYTES),
@@ -95,12 +102,12 @@ FIGURES = [
     ("src/report/body.c", "PACK_FORMAT", pack_format.FORMAT_VERSION),
     ("src/model/pack.c", "FORMAT", pack_format.FORMAT_VERSION),
     ("src/model/pack.c", "MAGIC", int.from_bytes(pack_format.MAGIC, "little")),
-    ("src/model/pack.c", "ENCODING_MAX", max(pack_format.ParameterEncoding)),
+    ("src/model/pack.c", "ENCODING_MAX", max(parameters_section.ParameterEncoding)),
     ("src/payload/patch.c", "VERSION", patch.VERSION),
     ("src/model/threshold_engine.c", "OPERATOR", operators.THRESHOLD),
-    ("src/model/threshold_engine.c", "GOLDEN_MAX", pack_format.MOST_GOLDEN),
-    ("src/model/threshold_engine.c", "NO_TENSOR", pack_format.NO_TENSOR),
-    ("src/engine/io.c", "GOLDEN_MAX", pack_format.MOST_GOLDEN),
+    ("src/model/threshold_engine.c", "GOLDEN_MAX", golden_section.MAX_GOLDEN_VECTORS),
+    ("src/model/threshold_engine.c", "NO_TENSOR", io_section.NO_TENSOR),
+    ("src/engine/io.c", "GOLDEN_MAX", golden_section.MAX_GOLDEN_VECTORS),
     ("src/engine/forest.c", "OPERATOR", operators.TREE_ENSEMBLE),
     ("src/engine/forest.c", "KIND", pack_format.PackKind.TREE_ENSEMBLE),
     ("src/engine/network.c", "KIND", pack_format.PackKind.NEURAL_NETWORK),
@@ -116,8 +123,8 @@ def test_a_figure_of_the_firmware_is_that_of_the_gateway(file: str, name: str, f
 
 def test_codes_of_refused_envelopes() -> None:
     codes = enum(ERRORS, "tf_error")
-    told = {name.removeprefix("TF_ERR_"): -code for name, code in codes.items() if -63 <= code < 0}
-    assert told == {
+    reported = {name.removeprefix("TF_ERR_"): -code for name, code in codes.items() if -63 <= code < 0}
+    assert reported == {
         v.name: v.value for v in VerificationCode if v is not VerificationCode.OK and v.name not in BY_GATEWAYS_ALONE
     }
     assert (codes["TF_OK"], codes["TF_WORKING"]) == (messages.DONE, messages.WORKING) == (VerificationCode.OK, 1)
@@ -126,7 +133,7 @@ def test_codes_of_refused_envelopes() -> None:
 def test_codes_that_a_gateway_knows() -> None:
     codes = enum(ERRORS, "tf_error")
     refusals = {name.removeprefix("TF_ERR_"): code for name, code in codes.items() if code < 0}
-    assert refusals == {code.name: code.value for code in Code}
+    assert refusals == {code.name: code.value for code in DeviceErrorCode}
 
 
 def test_every_code_is_another_and_fits_where_it_is_kept() -> None:
@@ -145,9 +152,9 @@ def test_numbers_of_what_a_device_says() -> None:
     assert list(enum(TYPES, "tf_flag").values()) == [flag.value for flag in reports.Flag]
     slots = enum(TYPES, "tf_slot_id")
     assert (slots["TF_SLOT_NONE"], slots["TF_SLOT_A"], slots["TF_SLOT_B"]) == (
-        reports.ModelPlace.NOWHERE,
-        reports.ModelPlace.SLOT_A,
-        reports.ModelPlace.SLOT_B,
+        reports.ModelLocation.NOWHERE,
+        reports.ModelLocation.SLOT_A,
+        reports.ModelLocation.SLOT_B,
     )
 
 
@@ -162,7 +169,7 @@ def test_numbers_of_payloads_and_packs() -> None:
     statistics = enum("src/engine/features.c", "statistic")
     assert statistics == {**numbers(forest_section.Statistic), "STATISTICS": len(forest_section.Statistic)}
     types = defines("src/model/threshold_engine.c")
-    assert {name: types[name] for name in ("INT8", "INT16", "INT32")} == numbers(pack_format.ElementType)
+    assert {name: types[name] for name in ("INT8", "INT16", "INT32")} == numbers(io_section.ElementType)
 
 
 def test_operators_that_run_in_place() -> None:
@@ -196,7 +203,7 @@ LIMITS = [
     ("protocol.md", r"^\| block \| 16 … ([\d,]+) bytes", BLOCK_BYTES_MAX),
     ("protocol.md", r"^\| blocks of a transfer \| ([\d,]+)", messages.BLOCKS_MAX),
     ("protocol.md", r"^\| type name, firmware version \| (\d+) bytes", reports.TEXT_BYTES_MAX),
-    ("protocol.md", r"^\| pre-baked models told \| (\d+)", reports.PREBAKED_MAX),
+    ("protocol.md", r"^\| pre-baked models reported \| (\d+)", reports.PREBAKED_MAX),
     ("envelope.md", r"^\| whole envelope \| ([\d,]+) bytes", envelope.MAX_ENVELOPE_BYTES),
     ("envelope.md", r"^\| V1 \| length ≤ ([\d,]+)", envelope.MAX_ENVELOPE_BYTES),
     ("envelope.md", r"^\| 1 \| `TOO_LONG` \| longer than ([\d,]+) bytes", envelope.MAX_ENVELOPE_BYTES),

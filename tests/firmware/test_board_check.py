@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a board must do before the agent is put on it: flash, watchdog, faults, flow control, sleep."""
+"""What a board must do before it gets the agent: flash, watchdog, faults, flow control, sleep."""
 
 from __future__ import annotations
 

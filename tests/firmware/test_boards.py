@@ -15,14 +15,14 @@ import pytest
 from firmware.tools.size_report import read_symbols
 from reconciler.devices.conversation import Answered, Confirmed, Outcome, Rejected, TrialFailed
 from reconciler.devices.messages import Have, Missing, ReportKind, Stage, encode
-from reconciler.devices.reports import CapabilitiesBody, DecisionReason, DeviceReport, ModelPlace
+from reconciler.devices.reports import CapabilitiesBody, DecisionReason, DeviceReport, ModelLocation
 from reconciler.devices.serial_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
 from reconciler.devices.session import LinkSession
-from reconciler.devices.transfer import Effort
+from reconciler.devices.transfer import TransferCost
 from reconciler.model import DeviceId, Phase
 from signing import keys
-from signing.verdict import VerificationCode
+from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
 from tests.firmware.board import Board, Machine, write_flash_file
 from tests.firmware.talk import SerialDevice, ask, digest16, first_blocks, job, question, report_of, update
@@ -45,18 +45,18 @@ def install(device: SerialDevice, bench: Bench, made: Made, pack: bytes) -> None
     assert isinstance(outcome, Confirmed), outcome
 
 
-def test_tells_what_it_is(make_board: MakeBoard, made: Made, machine: Machine) -> None:
+def test_reports_its_identity(make_board: MakeBoard, made: Made, machine: Machine) -> None:
     device = SerialDevice(make_board(made.region(PREBAKED)).uart, ADDRESS)
-    told = ask(device, made, ReportKind.CAPABILITIES)
-    assert isinstance(told, CapabilitiesBody)
-    assert (told.type, told.class_id) == ("bench", made.target.klass)
-    assert told.prebaked == (digest16(PREBAKED),)
-    assert told.updates
-    assert told.slot_bytes == {"mps2-an386": 0x40000, "riscv32-virt": 0x80000}[machine.name]
+    reported = ask(device, made, ReportKind.CAPABILITIES)
+    assert isinstance(reported, CapabilitiesBody)
+    assert (reported.type, reported.class_id) == ("bench", made.target.klass)
+    assert reported.prebaked == (digest16(PREBAKED),)
+    assert reported.updates
+    assert reported.slot_bytes == {"mps2-an386": 0x40000, "riscv32-virt": 0x80000}[machine.name]
     report = report_of(device, made)
-    assert (report.phase, report.place, report.why) == (
+    assert (report.phase, report.location, report.why) == (
         Phase.IDLE,
-        ModelPlace.PREBAKED,
+        ModelLocation.PREBAKED,
         DecisionReason.FELL_BACK_TO_PREBAKED,
     )
     assert report.running == digest16(PREBAKED)
@@ -72,7 +72,7 @@ def test_full_update_over_the_uart(make_board: MakeBoard, bench: Bench, made: Ma
     assert report.error == 0
 
 
-def test_kill_in_mid_transfer_resumes(make_board: MakeBoard, bench: Bench, made: Made) -> None:
+def test_a_kill_during_a_transfer_resumes(make_board: MakeBoard, bench: Bench, made: Made) -> None:
     board = make_board(made.region(PREBAKED))
     device = SerialDevice(board.uart, ADDRESS)
     install(device, bench, made, OLD)
@@ -92,12 +92,12 @@ def test_kill_in_mid_transfer_resumes(make_board: MakeBoard, bench: Bench, made:
     assert after.transfer.first >= half - 1
     outcome, transfer = update(device, made, work)
     assert isinstance(outcome, Confirmed), outcome
-    assert transfer.effort.blocks_sent <= work.blocks - half + 1
+    assert transfer.cost.blocks_sent <= work.blocks - half + 1
     assert report_of(device, made).running == digest16(NEW)
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.01, 0.04])
-def test_kill_while_it_stages(make_board: MakeBoard, bench: Bench, made: Made, after_s: float) -> None:
+def test_a_kill_during_staging(make_board: MakeBoard, bench: Bench, made: Made, after_s: float) -> None:
     """Somewhere between decoding, the restart and the trial: afterwards it runs the old or the new, and can go on."""
     board = make_board(made.region(PREBAKED))
     device = SerialDevice(board.uart, ADDRESS)
@@ -143,7 +143,7 @@ def test_failing_trial_falls_back_to_prebaked(make_board: MakeBoard, bench: Benc
     assert isinstance(outcome, TrialFailed), outcome
     assert outcome.report.failed == digest16(bad)
     report = report_of(device, made)
-    assert (report.running, report.place) == (digest16(PREBAKED), ModelPlace.PREBAKED)
+    assert (report.running, report.location) == (digest16(PREBAKED), ModelLocation.PREBAKED)
     assert report.sequence == 1
     install(device, bench, made, NEW)  # and it goes on
 
@@ -159,7 +159,7 @@ def test_failing_trial_falls_back_to_previous(make_board: MakeBoard, bench: Benc
     assert (report.running, report.why) == (digest16(OLD), DecisionReason.FELL_BACK_TO_PREVIOUS)
 
 
-def test_the_gateways_own_stack_over_a_port(
+def test_the_gateways_stack_over_a_serial_port(
     machine: Machine, board_elf: Path, bench: Bench, made: Made, tmp_path: Path
 ) -> None:
     """Fleet, serial link and serial port as the daemon uses them, with a pack of 54 KB."""
@@ -168,7 +168,7 @@ def test_the_gateways_own_stack_over_a_port(
     flash = tmp_path / "flash.bin"
     write_flash_file(machine, flash, {0: made.region(PREBAKED)})
 
-    async def update_it(path: Path) -> tuple[DeviceReport, Outcome, Effort]:
+    async def update_it(path: Path) -> tuple[DeviceReport, Outcome, TransferCost]:
         link = SerialLink(SerialPort(f"unix:{path}", 460800), {device: ADDRESS})
         fleet = LinkSession(link, lambda _device, cose, nonce: made.open_signed(cose, nonce))
         running = asyncio.create_task(fleet.run())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two compilers have nothing to say about the core, the engines and the host port, with all that they can be asked."""
+"""Two compilers give no warning about the core, the engines and the host port, with all warnings on."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the core may lean on: nothing that allocates, and no C library beyond five functions on memory."""
+"""What the core may depend on: no allocator, and no C library beyond five functions on memory."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_stack_report_refuses_recursion(tmp_path: Path) -> None:
 
 @pytest.mark.emulator
 def test_sizes_keep_to_their_budgets() -> None:
-    """What `make firmware` holds, held by the tests too."""
+    """The tests check the same budgets as `make firmware`."""
     for target in TARGETS:
         build(target.preset)
     subprocess.run([sys.executable, "-m", "firmware.tools.size_report"], check=True)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from reconciler.devices.messages import Have, Missing, encode, parse_answer
-from reconciler.devices.reports import Flag, ModelPlace
+from reconciler.devices.reports import Flag, ModelLocation
 from signing import delegation, envelope, keys
-from signing.names import key_id
-from signing.verdict import VerificationCode
+from signing.identifiers import key_id
+from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.host import HostAgent
 from tests.firmware.orders import (
@@ -119,9 +119,7 @@ def test_a_device_without_slots_takes_prebaked_and_parameters(
     assert deliver(agent, install(bench, made, make_pack(1, inputs=30), 3)).code == NO_UPDATES
 
 
-def test_hundreds_of_starts_and_orders_wear_no_hole_into_the_journal(
-    updated: HostAgent, bench: Bench, made: Made
-) -> None:
+def test_the_journal_survives_hundreds_of_starts_and_updates(updated: HostAgent, bench: Bench, made: Made) -> None:
     for sequence in range(3, 40):
         assert deliver(updated, Delivery(bench.configure(made, NEW, sequence, {0: sequence}))).code == 0
         for _ in range(7):
@@ -131,14 +129,14 @@ def test_hundreds_of_starts_and_orders_wear_no_hole_into_the_journal(
         assert (report(updated, made).sequence, parameters(updated, made)) == (sequence, {0: sequence})
 
 
-def test_a_journal_of_noise_is_told_and_written_anew(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_a_journal_of_noise_is_reported_and_rewritten(updated: HostAgent, bench: Bench, made: Made) -> None:
     for name in ("journal0", "journal1"):
         region = updated.geometry.regions()[name]
         updated.write_flash(region.offset, bytes(range(256)) * (region.size // 256))
     updated.boot()
-    told = report(updated, made)
-    assert (told.sequence, told.place) == (0, ModelPlace.PREBAKED)
-    assert Flag.JOURNAL_REPAIRED in told.flags
+    reported = report(updated, made)
+    assert (reported.sequence, reported.location) == (0, ModelLocation.PREBAKED)
+    assert Flag.JOURNAL_REPAIRED in reported.flags
     assert deliver(updated, install(bench, made, THIRD, 1)).code == 0
 
 
@@ -154,8 +152,8 @@ def test_a_delegation_is_held_across_resets(newborn: HostAgent, bench: Bench, ma
     assert deliver(newborn, install(bench, made, OLD, 1)).code == 0
     newborn.boot()
     assert deliver(newborn, bare(NEW, 2)).code == 0
-    told = report(newborn, made)
-    assert (told.epoch, told.gateway) == (1, key_id(bench.gateway.public_key))
+    reported = report(newborn, made)
+    assert (reported.epoch, reported.gateway) == (1, key_id(bench.gateway.public_key))
 
 
 def test_stolen_gateway_key(updated: HostAgent, bench: Bench, made: Made) -> None:
@@ -181,7 +179,7 @@ def test_stolen_gateway_key(updated: HostAgent, bench: Bench, made: Made) -> Non
 
 @dataclass(frozen=True)
 class Stained:
-    """A device that takes THIRD, until power goes amid the mark of a block or of an erase unit."""
+    """A device that receives THIRD, until power is lost during the mark of a block or of an erase unit."""
 
     agent: HostAgent
     delivery: Delivery
@@ -213,12 +211,12 @@ def test_a_torn_mark_does_not_stall_a_transfer(stained: Stained, made: Made) -> 
     assert report(agent, made).error == 0
 
 
-def test_a_transfer_begins_anew_once_a_start(stained: Stained, made: Made) -> None:
-    """A mark that refuses again is worn out, and erasing all marks for each block would wear out the rest."""
+def test_a_transfer_restarts_at_most_once_per_start(stained: Stained, made: Made) -> None:
+    """A mark that refuses again is worn out. Erasing all marks for each block would wear out the others."""
     agent, delivery = stained.agent, stained.delivery
     put(agent, delivery.offer)
     first = stained.agent.geometry.erase // delivery.block_bytes
-    delivery.send(agent, first)  # refused: the transfer begins anew
+    delivery.send(agent, first)  # refused: the transfer restarts
     assert parse_answer(agent.handle(encode(Missing(delivery.name)))) == Have(delivery.name, 0, b"")
     stained.stain()
     for index in range(delivery.blocks):

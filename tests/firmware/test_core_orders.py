@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the agent takes orders and blocks: the real core on a flash model, in this process."""
+"""How the agent handles offers and blocks: the real core on a flash model, in this process."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 
 from reconciler.compiler.payload.patch import make_patch
 from reconciler.devices.messages import Have, Missing, Offer, PayloadOffer, Stage, TransferResult, encode, parse_answer
-from reconciler.devices.reports import DecisionReason, Flag, ModelPlace
+from reconciler.devices.reports import DecisionReason, Flag, ModelLocation
 from reconciler.model import PayloadEncoding, Phase
-from signing.verdict import VerificationCode
+from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.host import Geometry, HostAgent
 from tests.firmware.orders import (
@@ -39,11 +39,11 @@ PATCH = -82
 # ---------------------------------------------------------------- install
 
 
-def test_born_with_a_model(newborn: HostAgent, made: Made) -> None:
-    told = report(newborn, made)
-    assert (told.phase, told.place, told.why, told.sequence) == (
+def test_a_new_device_runs_its_prebaked_model(newborn: HostAgent, made: Made) -> None:
+    reported = report(newborn, made)
+    assert (reported.phase, reported.location, reported.why, reported.sequence) == (
         Phase.IDLE,
-        ModelPlace.PREBAKED,
+        ModelLocation.PREBAKED,
         DecisionReason.FELL_BACK_TO_PREBAKED,
         0,
     )
@@ -51,14 +51,19 @@ def test_born_with_a_model(newborn: HostAgent, made: Made) -> None:
 
 
 def test_two_installs_fill_both_slots(updated: HostAgent, made: Made) -> None:
-    told = report(updated, made)
-    assert (told.phase, told.place, told.why, told.sequence) == (
+    reported = report(updated, made)
+    assert (reported.phase, reported.location, reported.why, reported.sequence) == (
         Phase.CONFIRMED,
-        ModelPlace.SLOT_B,
+        ModelLocation.SLOT_B,
         DecisionReason.CONFIRMED,
         2,
     )
-    assert (told.running, told.other, told.failed, told.error) == (digest(NEW)[:16], digest(OLD)[:16], None, 0)
+    assert (reported.running, reported.other, reported.failed, reported.error) == (
+        digest(NEW)[:16],
+        digest(OLD)[:16],
+        None,
+        0,
+    )
 
 
 def test_going_back_takes_a_newer_envelope_and_no_block(updated: HostAgent, bench: Bench, made: Made) -> None:
@@ -69,10 +74,10 @@ def test_going_back_takes_a_newer_envelope_and_no_block(updated: HostAgent, benc
 
 def test_an_envelope_alone_activates_a_prebaked_model(updated: HostAgent, bench: Bench, made: Made) -> None:
     assert deliver(updated, Delivery(bench.install(made, SECOND_PREBAKED, 3))) == Outcome(0, 0)
-    told = report(updated, made)
-    assert (told.place, told.why, told.running) == (
-        ModelPlace.PREBAKED,
-        DecisionReason.PREBAKED_ASKED_FOR,
+    reported = report(updated, made)
+    assert (reported.location, reported.why, reported.running) == (
+        ModelLocation.PREBAKED,
+        DecisionReason.PREBAKED_REQUESTED,
         digest(SECOND_PREBAKED)[:16],
     )
     updated.boot()
@@ -82,13 +87,13 @@ def test_an_envelope_alone_activates_a_prebaked_model(updated: HostAgent, bench:
 def test_an_install_around_what_runs_only_renews_the_envelope(updated: HostAgent, bench: Bench, made: Made) -> None:
     boots = report(updated, made).boots
     assert deliver(updated, Delivery(bench.install(made, NEW, 3))) == Outcome(0, 0)
-    told = report(updated, made)
-    assert (told.sequence, told.boots, told.phase) == (3, boots, Phase.CONFIRMED)
+    reported = report(updated, made)
+    assert (reported.sequence, reported.boots, reported.phase) == (3, boots, Phase.CONFIRMED)
     updated.boot()
     assert updated.running() == digest(NEW)
 
 
-def test_an_offer_without_payload_of_a_pack_that_is_nowhere(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_an_offer_without_payload_of_an_unknown_pack(updated: HostAgent, bench: Bench, made: Made) -> None:
     assert deliver(updated, Delivery(bench.install(made, THIRD, 3))).code == NO_PAYLOAD
     assert report(updated, made).sequence == 2
 
@@ -121,7 +126,7 @@ def test_patch_against_what_runs(updated: HostAgent, bench: Bench, made: Made) -
     assert updated.running() == digest(THIRD)
 
 
-def test_patch_against_another_pack_is_told(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_a_patch_against_another_pack_is_refused(updated: HostAgent, bench: Bench, made: Made) -> None:
     delivery = Delivery(bench.install(made, THIRD, 3), make_patch(THIRD, OLD), PayloadEncoding.PATCH)
     assert deliver(updated, delivery).code == PATCH
     assert updated.running() == digest(NEW)
@@ -131,16 +136,16 @@ def test_patch_against_another_pack_is_told(updated: HostAgent, bench: Bench, ma
 # ---------------------------------------------------------------- transfers
 
 
-def test_what_is_held_survives_a_reset(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_held_blocks_survive_a_reset(updated: HostAgent, bench: Bench, made: Made) -> None:
     delivery = install(bench, made, THIRD, 3)
     assert put(updated, delivery.offer) == Have(3, 0, b"")
     for index in (0, 1, 2, 5, 9):
         delivery.send(updated, index)
     updated.boot()
-    told = report(updated, made)
-    assert told.phase is Phase.RECEIVING
-    assert told.transfer is not None
-    assert (told.transfer.first, told.transfer.payload_bytes) == (3, len(THIRD))
+    reported = report(updated, made)
+    assert reported.phase is Phase.RECEIVING
+    assert reported.transfer is not None
+    assert (reported.transfer.first, reported.transfer.payload_bytes) == (3, len(THIRD))
     assert updated.running() == digest(NEW)
     have = put(updated, replace(delivery, name=7).offer)
     assert isinstance(have, Have)
@@ -197,7 +202,7 @@ def test_a_wrong_payload_begins_again(updated: HostAgent, bench: Bench, made: Ma
     assert deliver(updated, delivery) == Outcome(0, delivery.blocks)
 
 
-def test_only_mended_blocks_are_sent_again(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_only_corrected_blocks_are_sent_again(updated: HostAgent, bench: Bench, made: Made) -> None:
     delivery = install(bench, made, THIRD, 3)
     wrong = bytearray(THIRD)
     wrong[5 * 128] ^= 1
@@ -223,7 +228,7 @@ def test_only_mended_blocks_are_sent_again(updated: HostAgent, bench: Bench, mad
         (PayloadOffer(PayloadEncoding.RAW, len(THIRD), 16), BLOCK_SIZE),  # more marks than there is room for
     ],
 )
-def test_offers_that_can_not_be(
+def test_impossible_offers(
     make_core: Callable[..., HostAgent], bench: Bench, made: Made, shape: PayloadOffer, code: int
 ) -> None:
     agent = make_core(made.region(PREBAKED), replace(SMALL, marks=0x200))

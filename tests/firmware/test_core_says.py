@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the agent says of itself: capabilities, summary, reports that nobody asked for; what it makes of noise."""
+"""ReportKind the agent reports: capabilities, summary, unsolicited reports. How it handles noise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from reconciler.devices.messages import Inquire, ReportKind, Signed, TransferResult, encode, parse_answer
 from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Flag, Summary, parse_body
 from reconciler.model import Phase
-from signing.verdict import VerificationCode
+from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made
 from tests.firmware.host import AgentError, HostAgent
 from tests.firmware.orders import NEW, NONCE, PREBAKED, SECOND_PREBAKED, SMALL, THIRD, digest, install, put, report
@@ -28,12 +28,12 @@ def said(agent: HostAgent, made: Made, what: ReportKind) -> Body:
 
 
 def test_capabilities(newborn: HostAgent, made: Made) -> None:
-    told = said(newborn, made, ReportKind.CAPABILITIES)
-    assert isinstance(told, CapabilitiesBody)
-    assert (told.type, told.class_id, told.pack_format) == ("bench", made.target.klass, 1)
-    assert (told.slot_bytes, told.arena_bytes, told.updates) == (SMALL.slot, 16384, True)
-    assert int.from_bytes(told.operators, "little") >> THRESHOLD_OPERATOR & 1
-    assert told.prebaked == (digest(PREBAKED)[:16], digest(SECOND_PREBAKED)[:16])
+    reported = said(newborn, made, ReportKind.CAPABILITIES)
+    assert isinstance(reported, CapabilitiesBody)
+    assert (reported.type, reported.class_id, reported.pack_format) == ("bench", made.target.klass, 1)
+    assert (reported.slot_bytes, reported.arena_bytes, reported.updates) == (SMALL.slot, 16384, True)
+    assert int.from_bytes(reported.operators, "little") >> THRESHOLD_OPERATOR & 1
+    assert reported.prebaked == (digest(PREBAKED)[:16], digest(SECOND_PREBAKED)[:16])
 
 
 def test_summary_counts_scores(updated: HostAgent, made: Made) -> None:
@@ -45,22 +45,22 @@ def test_summary_counts_scores(updated: HostAgent, made: Made) -> None:
         decision, score = updated.infer(bytes([level]) * 1500)
         scores.append(score)
         decisions.append(decision)
-    told = said(updated, made, ReportKind.SUMMARY)
-    assert isinstance(told, Summary)
-    assert told.score is not None
-    assert (told.inferences, told.anomalies, told.faults) == (5, sum(decisions), 0)
-    assert (told.score.count, told.score.least, told.score.most) == (5, min(scores), max(scores))
-    assert told.score.total == sum(scores)
+    reported = said(updated, made, ReportKind.SUMMARY)
+    assert isinstance(reported, Summary)
+    assert reported.score is not None
+    assert (reported.inferences, reported.anomalies, reported.faults) == (5, sum(decisions), 0)
+    assert (reported.score.count, reported.score.minimum, reported.score.maximum) == (5, min(scores), max(scores))
+    assert reported.score.total == sum(scores)
     bins = [min(abs(score).bit_length() // 4, 7) for score in scores]
-    assert told.score.histogram == tuple(bins.count(number) for number in range(8))
+    assert reported.score.histogram == tuple(bins.count(number) for number in range(8))
 
 
 def test_input_of_the_wrong_size_is_flagged_and_not_counted(updated: HostAgent, made: Made) -> None:
     with pytest.raises(AgentError) as refused:
         updated.infer(bytes(1499))
     assert refused.value.args == (INPUT,)
-    told = report(updated, made)
-    assert (told.flags, told.inferences, told.faults) == (Flag.SENSOR_INPUT_BAD, 0, 0)
+    reported = report(updated, made)
+    assert (reported.flags, reported.inferences, reported.faults) == (Flag.SENSOR_INPUT_BAD, 0, 0)
 
 
 def test_the_counter_only_grows(updated: HostAgent, made: Made) -> None:
@@ -82,7 +82,7 @@ def unasked(agent: HostAgent, made: Made) -> DeviceReport | None:
     return body
 
 
-def test_a_report_unasked_after_each_change(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_an_unsolicited_report_after_each_change(updated: HostAgent, bench: Bench, made: Made) -> None:
     first = unasked(updated, made)
     assert first is not None
     assert unasked(updated, made) is None
@@ -93,7 +93,7 @@ def test_a_report_unasked_after_each_change(updated: HostAgent, bench: Bench, ma
     assert unasked(updated, made) is None
 
 
-def test_a_question_cut_short_is_not_answered(updated: HostAgent, made: Made) -> None:
+def test_a_truncated_question_is_not_answered(updated: HostAgent, made: Made) -> None:
     question = encode(Inquire(ReportKind.REPORT, NONCE))
     assert all(updated.handle(question[:length]) == b"" for length in range(len(question)))
     assert updated.handle(question + b"\0") == b""
@@ -103,21 +103,21 @@ def test_a_question_cut_short_is_not_answered(updated: HostAgent, made: Made) ->
 # ---------------------------------------------------------------- messages
 
 VECTORS = json.loads((Path(__file__).resolve().parents[1] / "vectors" / "protocol.json").read_text())
-# Judged with what the offer is about, behind its envelope: no gateway's word is needed to say why they can't be.
-JUDGED_LATER = {"block-size-24", "block-size-0"}
+# The agent checks these only after the envelope, so the answer is the error of the envelope.
+CHECKED_LATER = {"block-size-24", "block-size-0"}
 
 
 @pytest.mark.parametrize("vector", VECTORS["malformed"], ids=lambda vector: vector["name"])
-def test_what_is_no_message_is_dropped_and_told(newborn: HostAgent, made: Made, vector: dict[str, str]) -> None:
+def test_a_malformed_message_is_dropped_and_flagged(newborn: HostAgent, made: Made, vector: dict[str, str]) -> None:
     answer = newborn.handle(bytes.fromhex(vector["bytes"]))
-    if vector["name"] in JUDGED_LATER:
+    if vector["name"] in CHECKED_LATER:
         assert parse_answer(answer) == TransferResult(1, -VerificationCode.UNEXPECTED)
     else:
         assert answer == b""
         assert Flag.MALFORMED_MESSAGES in report(newborn, made).flags
 
 
-def test_the_longest_envelope_is_read_and_judged(newborn: HostAgent) -> None:
+def test_the_longest_envelope_is_verified(newborn: HostAgent) -> None:
     (longest,) = (v for v in VECTORS["messages"] if v["name"] == "offer-longest-envelope")
     assert parse_answer(newborn.handle(bytes.fromhex(longest["bytes"]))) == TransferResult(
         3, -VerificationCode.UNEXPECTED

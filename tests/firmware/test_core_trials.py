@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from reconciler.devices.messages import TransferResult
-from reconciler.devices.reports import DecisionReason, Flag, ModelPlace
+from reconciler.devices.reports import DecisionReason, Flag, ModelLocation
 from reconciler.model import Phase
-from signing.verdict import VerificationCode
+from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made
 from tests.firmware.host import HostAgent
 from tests.firmware.orders import (
@@ -34,29 +34,37 @@ PACK, GOLDEN, RESET, FAULT = -83, -87, -90, -91
 # ---------------------------------------------------------------- trials
 
 
-def test_failing_golden_vectors_lead_back(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_failing_golden_vectors_roll_back(updated: HostAgent, bench: Bench, made: Made) -> None:
     assert deliver(updated, install(bench, made, FAILING, 3)).code == GOLDEN
-    told = report(updated, made)
-    assert (told.phase, told.why, told.error) == (Phase.CONFIRMED, DecisionReason.FELL_BACK_TO_PREVIOUS, GOLDEN)
-    assert (told.failed, told.other) == (digest(FAILING)[:16],) * 2
-    assert Flag.GOLDEN_VECTORS_FAILED in told.flags
+    reported = report(updated, made)
+    assert (reported.phase, reported.why, reported.error) == (
+        Phase.CONFIRMED,
+        DecisionReason.FELL_BACK_TO_PREVIOUS,
+        GOLDEN,
+    )
+    assert (reported.failed, reported.other) == (digest(FAILING)[:16],) * 2
+    assert Flag.GOLDEN_VECTORS_FAILED in reported.flags
     assert updated.running() == digest(NEW)
     assert deliver(updated, install(bench, made, FAILING, 3)).code == GOLDEN, "the same order is not tried again"
     assert deliver(updated, install(bench, made, THIRD, 4)).code == 0
     assert report(updated, made).failed is None
 
 
-def test_the_first_model_failing_leads_back_to_prebaked(newborn: HostAgent, bench: Bench, made: Made) -> None:
+def test_a_failing_first_model_rolls_back_to_prebaked(newborn: HostAgent, bench: Bench, made: Made) -> None:
     assert deliver(newborn, install(bench, made, FAILING, 1)).code == GOLDEN
-    told = report(newborn, made)
-    assert (told.phase, told.why) == (Phase.IDLE, DecisionReason.FELL_BACK_TO_PREBAKED)
+    reported = report(newborn, made)
+    assert (reported.phase, reported.why) == (Phase.IDLE, DecisionReason.FELL_BACK_TO_PREBAKED)
     assert newborn.running() == digest(PREBAKED)
 
 
 def test_offers_wait_for_a_trial(updated: HostAgent, bench: Bench, made: Made) -> None:
     begin_trial(updated, install(bench, made, THIRD, 3))
-    told = report(updated, made)
-    assert (told.phase, told.why, told.running) == (Phase.TRIAL, DecisionReason.ON_TRIAL, digest(THIRD)[:16])
+    reported = report(updated, made)
+    assert (reported.phase, reported.why, reported.running) == (
+        Phase.TRIAL,
+        DecisionReason.ON_TRIAL,
+        digest(THIRD)[:16],
+    )
     assert put(updated, Delivery(bench.install(made, OLD, 4)).offer) == TransferResult(3, BUSY)
     updated.settle()
     assert report(updated, made).phase is Phase.CONFIRMED
@@ -68,9 +76,9 @@ def test_a_trial_survives_one_power_cut_and_not_two(updated: HostAgent, bench: B
     assert updated.running() == digest(THIRD)
     updated.boot()
     assert updated.running() == digest(NEW)
-    told = report(updated, made)
-    assert (told.error, told.why) == (RESET, DecisionReason.FELL_BACK_TO_PREVIOUS)
-    assert Flag.TRIAL_ENDED_BY_RESET in told.flags
+    reported = report(updated, made)
+    assert (reported.error, reported.why) == (RESET, DecisionReason.FELL_BACK_TO_PREVIOUS)
+    assert Flag.TRIAL_ENDED_BY_RESET in reported.flags
 
 
 def test_a_trial_does_not_survive_a_fault(updated: HostAgent, bench: Bench, made: Made) -> None:
@@ -91,7 +99,7 @@ def test_the_first_inferences_decide_as_well(updated: HostAgent, bench: Bench, m
     assert report(updated, made).phase is Phase.CONFIRMED
 
 
-def test_a_model_that_faults_on_its_first_input_is_left(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_a_model_that_faults_on_its_first_input_is_rejected(updated: HostAgent, bench: Bench, made: Made) -> None:
     updated.set_trial_inferences(1)
     begin_trial(updated, install(bench, made, THIRD, 3))
     updated.settle()
@@ -110,12 +118,12 @@ def test_a_silent_sensor_is_not_the_models_fault(updated: HostAgent, bench: Benc
     assert report(updated, made).phase is Phase.CONFIRMED
 
 
-def test_a_pack_that_is_none_is_refused_before_any_trial(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_a_malformed_pack_is_refused_before_any_trial(updated: HostAgent, bench: Bench, made: Made) -> None:
     none = b"TFPK" + bytes(600)
     boots = report(updated, made).boots
     assert deliver(updated, install(bench, made, none, 3)).code == PACK
-    told = report(updated, made)
-    assert (told.boots, told.failed, told.other) == (boots, digest(none)[:16], None)
+    reported = report(updated, made)
+    assert (reported.boots, reported.failed, reported.other) == (boots, digest(none)[:16], None)
 
 
 # ---------------------------------------------------------------- faults later on
@@ -127,15 +135,19 @@ def fault(agent: HostAgent) -> None:
     agent.settle()
 
 
-def test_a_confirmed_model_that_keeps_faulting_is_left(updated: HostAgent, made: Made) -> None:
+def test_a_confirmed_model_that_keeps_faulting_is_rejected(updated: HostAgent, made: Made) -> None:
     for _ in range(4):
         fault(updated)
         assert updated.running() == digest(NEW)
         assert Flag.INFERENCE_FAULT in report(updated, made).flags
     fault(updated)
-    told = report(updated, made)
-    assert (told.running, told.why, told.error) == (digest(OLD)[:16], DecisionReason.FELL_BACK_TO_PREVIOUS, FAULT)
-    assert (told.failed, told.phase) == (digest(NEW)[:16], Phase.CONFIRMED)
+    reported = report(updated, made)
+    assert (reported.running, reported.why, reported.error) == (
+        digest(OLD)[:16],
+        DecisionReason.FELL_BACK_TO_PREVIOUS,
+        FAULT,
+    )
+    assert (reported.failed, reported.phase) == (digest(NEW)[:16], Phase.CONFIRMED)
     for _ in range(5):
         fault(updated)
     assert updated.running() == digest(PREBAKED)
@@ -144,14 +156,14 @@ def test_a_confirmed_model_that_keeps_faulting_is_left(updated: HostAgent, made:
     assert updated.running() == digest(PREBAKED), "there is nothing better"
 
 
-def test_faults_far_apart_are_forgiven(updated: HostAgent) -> None:
+def test_faults_far_apart_do_not_add_up(updated: HostAgent) -> None:
     for _ in range(12):
         fault(updated)
         updated.let_pass(61)
     assert updated.running() == digest(NEW)
 
 
-def test_a_loss_of_power_is_no_fault(updated: HostAgent, made: Made) -> None:
+def test_power_loss_is_not_a_fault(updated: HostAgent, made: Made) -> None:
     boots = report(updated, made).boots
     for _ in range(12):
         updated.boot()
@@ -169,13 +181,13 @@ def spoil(newborn: HostAgent, region: str, at: int = 200) -> None:
 def test_a_rotten_slot_leads_to_the_previous_and_then_to_prebaked(updated: HostAgent, made: Made) -> None:
     spoil(updated, "slot1")
     updated.boot()
-    told = report(updated, made)
-    assert (told.place, told.why, told.error) == (
-        ModelPlace.SLOT_A,
+    reported = report(updated, made)
+    assert (reported.location, reported.why, reported.error) == (
+        ModelLocation.SLOT_A,
         DecisionReason.FELL_BACK_TO_PREVIOUS,
         -VerificationCode.IMAGE,
     )
-    assert Flag.SLOT_BAD_AT_BOOT in told.flags
+    assert Flag.SLOT_BAD_AT_BOOT in reported.flags
     assert updated.running() == digest(OLD)
     spoil(updated, "slot0")
     updated.boot()
@@ -185,27 +197,29 @@ def test_a_rotten_slot_leads_to_the_previous_and_then_to_prebaked(updated: HostA
     assert updated.running() == digest(SECOND_PREBAKED)
     spoil(updated, "provisioned", 640 + (len(PREBAKED) + 7) // 8 * 8 + 40)
     updated.boot()
-    told = report(updated, made)
-    assert (told.place, told.why, told.running) == (ModelPlace.NOWHERE, DecisionReason.NOTHING_CAN, None)
+    reported = report(updated, made)
+    assert (reported.location, reported.why, reported.running) == (
+        ModelLocation.NOWHERE,
+        DecisionReason.NOTHING_CAN,
+        None,
+    )
 
 
-def test_a_pack_that_rots_before_its_trial_is_left(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_a_pack_corrupted_before_its_trial_is_rejected(updated: HostAgent, bench: Bench, made: Made) -> None:
     delivery = install(bench, made, THIRD, 3)
     stage(updated, delivery)
     spoil(updated, "slot0")
     updated.boot()
-    told = report(updated, made)
-    assert (told.running, told.why, told.error) == (
+    reported = report(updated, made)
+    assert (reported.running, reported.why, reported.error) == (
         digest(NEW)[:16],
         DecisionReason.FELL_BACK_TO_PREVIOUS,
         -VerificationCode.IMAGE,
     )
-    assert (told.other, told.failed) == (None, digest(THIRD)[:16])
+    assert (reported.other, reported.failed) == (None, digest(THIRD)[:16])
 
 
-def test_going_back_to_a_pack_that_has_rotted_fails_and_then_it_is_sent(
-    updated: HostAgent, bench: Bench, made: Made
-) -> None:
+def test_reactivating_a_corrupted_pack_fails_and_it_is_sent_again(updated: HostAgent, bench: Bench, made: Made) -> None:
     spoil(updated, "slot0")
     assert deliver(updated, install(bench, made, OLD, 3)) == Outcome(-VerificationCode.IMAGE, 0)
     assert updated.running() == digest(NEW)
@@ -213,15 +227,19 @@ def test_going_back_to_a_pack_that_has_rotted_fails_and_then_it_is_sent(
     assert updated.running() == digest(OLD)
 
 
-def test_both_slots_rotten_at_once(updated: HostAgent, made: Made) -> None:
+def test_both_slots_corrupted_at_once(updated: HostAgent, made: Made) -> None:
     spoil(updated, "slot0")
     spoil(updated, "slot1")
     updated.boot()
-    told = report(updated, made)
-    assert (told.place, told.why, told.phase) == (ModelPlace.PREBAKED, DecisionReason.FELL_BACK_TO_PREBAKED, Phase.IDLE)
+    reported = report(updated, made)
+    assert (reported.location, reported.why, reported.phase) == (
+        ModelLocation.PREBAKED,
+        DecisionReason.FELL_BACK_TO_PREBAKED,
+        Phase.IDLE,
+    )
 
 
-def test_a_rotten_slot_can_be_filled_again(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_a_corrupted_slot_can_be_filled_again(updated: HostAgent, bench: Bench, made: Made) -> None:
     spoil(updated, "slot1")
     updated.boot()
     assert deliver(updated, install(bench, made, NEW, 3)).code == 0

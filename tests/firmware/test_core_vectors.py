@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The core in C against the vectors that Python is held to as well, under the sanitizers."""
+"""The core in C against the vectors that it shares with Python, under the sanitizers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import heatshrink2
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from signing.verdict import VerificationCode
+from signing.verification_error import VerificationCode
 from tests.firmware.conftest import build
 from tests.firmware.core_process import CoreProcess
 
@@ -75,7 +75,7 @@ def test_ed25519_of_the_standard(curve: CoreProcess, vector: dict[str, str]) -> 
     assert curve.ask("verify", signature, public, message) == "0"
 
 
-def test_signs_as_cryptography_does_and_refuses_every_flipped_bit(curve: CoreProcess) -> None:
+def test_signs_like_cryptography_and_refuses_every_flipped_bit(curve: CoreProcess) -> None:
     source = random.Random(2)
     key = Ed25519PrivateKey.from_private_bytes(source.randbytes(32))
     seed, public = key.private_bytes_raw(), key.public_key().public_bytes_raw()
@@ -194,7 +194,7 @@ def test_frames_from_the_line(core: CoreProcess, vector: dict[str, Any]) -> None
     assert frames_of(core, bytes.fromhex(vector["bytes"])) == wanted
 
 
-def test_frame_comes_back_and_any_mended_bit_is_told(core: CoreProcess) -> None:
+def test_a_frame_round_trips_and_any_corrected_bit_is_reported(core: CoreProcess) -> None:
     source = random.Random(3)
     for length in (1, 2, 3, 60, 253, 254, 255, 256, 600):
         message = bytes(source.choice((0, 0, 1, 255, 77)) for _ in range(length))
@@ -208,7 +208,7 @@ def test_frame_comes_back_and_any_mended_bit_is_told(core: CoreProcess) -> None:
                 assert (event, address, got) == ("corrected", 9, message.hex())
 
 
-def test_two_flipped_bits_are_never_taken_for_one(core: CoreProcess) -> None:
+def test_two_flipped_bits_are_never_repaired_as_one(core: CoreProcess) -> None:
     source = random.Random(4)
     message = bytes(source.randrange(1, 255) for _ in range(200))
     line = bytes.fromhex(core.ask("encode", 9, message, 300))

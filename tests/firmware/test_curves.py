@@ -4,7 +4,7 @@
 The cases are those of Chalkias, Garillot and Nikolaenko, "Taming the many EdDSAs" (2020): parts of small order,
 encodings that are not canonical, s out of range. The small curve takes just what OpenSSL takes; monocypher follows the
 wider of the two rules that RFC 8032 allows, which differs only where whoever holds the private key wants it to
-(docs/adr/0043-two-curves.md).
+(docs/adr/0043-two-curve-implementations.md).
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engines in C say what the reference and the oracle say, to the bit; on this machine under the sanitizers."""
+"""The engines in C equal the reference and the oracle to the bit, on this machine under the sanitizers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reconciler.compiler.engine_runner import Execution, HostRunner, make_request
 from reconciler.compiler.errors import PackMalformed
 from reconciler.compiler.forest.forest_pack import assemble_forest
 from reconciler.compiler.pack.checker import check_pack
@@ -28,16 +29,16 @@ from reconciler.compiler.pack.forest_section import (
     Statistic,
     Tree,
 )
-from reconciler.compiler.pack.pack_format import Parameter, SectionId, disassemble, name_hash, pad4
+from reconciler.compiler.pack.pack_format import SectionId, disassemble, pad4
+from reconciler.compiler.pack.parameters_section import Parameter, name_hash
 from reconciler.compiler.reference.forest import raw_features
-from reconciler.compiler.reference.run import Reference, generate_inputs
-from reconciler.compiler.runner import Execution, HostRunner, make_request
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from reconciler.compiler.tflite.network_pack import Decision, build_network
-from tests.compiler.forests import random_forest
 from tests.compiler.make_vectors import good_packs
-from tests.compiler.networks import KINDS, Draw, oracle_and_network
+from tests.compiler.random_forests import random_forest
+from tests.compiler.random_networks import KINDS, Draw, oracle_and_network
 from tests.firmware.conftest import build
-from tests.firmware.extremes import ANY, QUICK, extreme_packs
+from tests.firmware.extremes import ANY, FAST, extreme_packs
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "vectors" / "pack.json").read_text())
 ARENA_BYTES = 1 << 16
@@ -51,7 +52,7 @@ relaxed = settings(
 
 
 class Engine:
-    """The runner under the sanitizers: a read or write out of bounds ends it and fails whoever asked."""
+    """The runner under the sanitizers: a read or write out of bounds ends it and fails the test."""
 
     def __init__(self, program: Path) -> None:
         self._runner = HostRunner(program)
@@ -78,7 +79,7 @@ def engine() -> Iterator[Engine]:
 
 
 def assert_like_reference(engine: Engine, pack: bytes, inputs: Sequence[tuple[bytes, ...]]) -> None:
-    reference = Reference(pack)
+    reference = ReferenceInterpreter(pack)
     done = engine.run(pack, [b"".join(parts) for parts in inputs])
     assert (done.verdict, done.first_wrong_golden) == (0, None)
     for parts, got in zip(inputs, done.inferences, strict=True):
@@ -90,7 +91,7 @@ def assert_like_reference(engine: Engine, pack: bytes, inputs: Sequence[tuple[by
 @pytest.mark.parametrize("vector", VECTORS["good"], ids=lambda vector: str(vector["name"]))
 def test_vectors(engine: Engine, vector: dict[str, Any]) -> None:
     pack = bytes.fromhex(vector["pack"])
-    inputs = [b"".join(generate_inputs(run["seed"], Reference(pack).inputs)) for run in vector["runs"]]
+    inputs = [b"".join(generate_inputs(run["seed"], ReferenceInterpreter(pack).inputs)) for run in vector["runs"]]
     done = engine.run(pack, inputs)
     assert (done.verdict, done.first_wrong_golden) == (0, None)
     for run, got in zip(vector["runs"], done.inferences, strict=True):
@@ -132,7 +133,7 @@ def test_heads_equal_the_reference(engine: Engine, data: st.DataObject) -> None:
     parameters = [Parameter(name_hash("threshold"), default, -(1 << 31), (1 << 31) - 1)] if asks else []
     pack = build_network(model, decision=Decision(mode, 0 if asks else None), parameters=parameters).data
     seeds = data.draw(st.lists(st.integers(1, 2**32 - 1), min_size=3, max_size=3))
-    assert_like_reference(engine, pack, [generate_inputs(seed, Reference(pack).inputs) for seed in seeds])
+    assert_like_reference(engine, pack, [generate_inputs(seed, ReferenceInterpreter(pack).inputs) for seed in seeds])
 
 
 def draw_window(data: st.DataObject) -> FeatureWindow:
@@ -175,7 +176,7 @@ def test_forests_equal_the_reference(engine: Engine, data: st.DataObject) -> Non
     assert_like_reference(engine, pack, [(draw_samples(data, window),) for _ in range(4)])
 
 
-@pytest.mark.parametrize("shifts", [QUICK, ANY], ids=["quick", "any"])
+@pytest.mark.parametrize("shifts", [FAST, ANY], ids=["quick", "any"])
 def test_sums_at_the_ends_of_32_bits(engine: Engine, shifts: tuple[int, int]) -> None:
     for seed in range(EXAMPLES):
         for name, pack in extreme_packs(seed, shifts).items():
@@ -211,7 +212,7 @@ PACKS = good_packs()
 @pytest.mark.parametrize("name", sorted(PACKS))
 @settings(relaxed, max_examples=4 * EXAMPLES)
 @given(data=st.data())
-def test_spoiled_packs_are_refused_or_stay_within_bounds(engine: Engine, name: str, data: st.DataObject) -> None:
+def test_corrupted_packs_are_refused_or_stay_within_bounds(engine: Engine, name: str, data: st.DataObject) -> None:
     spoiled = bytearray(PACKS[name])
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(4, len(spoiled) - 1))
@@ -220,7 +221,7 @@ def test_spoiled_packs_are_refused_or_stay_within_bounds(engine: Engine, name: s
     pack = bytes(spoiled[: len(spoiled) - cut])
     try:
         check_pack(pack, arena_bytes=ARENA_BYTES)
-        inputs = [b"".join(generate_inputs(seed, Reference(pack).inputs)) for seed in (1, 99)]
+        inputs = [b"".join(generate_inputs(seed, ReferenceInterpreter(pack).inputs)) for seed in (1, 99)]
     except PackMalformed:
         assert engine.run(pack, arena_bytes=ARENA_BYTES).verdict < 0
         return
@@ -242,7 +243,7 @@ def places(pack: bytes) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("name", sorted(PACKS))
-def test_every_field_a_little_off_gets_the_verdict_of_the_checker(engine: Engine, name: str) -> None:
+def test_every_slightly_wrong_field_gets_the_verdict_of_the_checker(engine: Engine, name: str) -> None:
     for at in places(PACKS[name]):
         for step in (1, -1, 4, -4):
             changed = bytearray(PACKS[name])
@@ -257,7 +258,7 @@ def test_every_field_a_little_off_gets_the_verdict_of_the_checker(engine: Engine
 
 def test_a_parameter_in_force_decides(engine: Engine) -> None:
     pack = PACKS["head threshold"]
-    inputs = [b"".join(generate_inputs(1, Reference(pack).inputs))]
+    inputs = [b"".join(generate_inputs(1, ReferenceInterpreter(pack).inputs))]
     score = engine.run(pack, inputs).inferences[0].score
     assert [engine.run(pack, inputs, parameters=[limit]).inferences[0].decision for limit in (score - 1, score)] == [
         1,
@@ -268,17 +269,17 @@ def test_a_parameter_in_force_decides(engine: Engine) -> None:
 def test_a_wrong_golden_vector_is_found(engine: Engine) -> None:
     for name in ("dense per tensor", "forest regression"):
         pack = bytearray(PACKS[name])
-        golden = pack.rfind(Reference(PACKS[name]).golden[-1].outputs[0])
+        golden = pack.rfind(ReferenceInterpreter(PACKS[name]).golden[-1].outputs[0])
         pack[golden] ^= 1
         done = engine.run(bytes(pack))
         assert done.verdict == 0
-        assert done.first_wrong_golden == len(Reference(PACKS[name]).golden) - 1
+        assert done.first_wrong_golden == len(ReferenceInterpreter(PACKS[name]).golden) - 1
 
 
 def test_input_of_another_length_is_refused(engine: Engine) -> None:
     for name in ("conv same", "forest isolation"):
         pack = PACKS[name]
-        length = sum(d.nbytes for d in Reference(pack).inputs)
+        length = sum(d.nbytes for d in ReferenceInterpreter(pack).inputs)
         for wrong in (length - 1, length + 1):
             (got,) = engine.run(pack, [bytes(wrong)]).inferences
             assert got.error == ERR_INPUT

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from reconciler.compiler.pack.checker import operator_numbers
-from reconciler.compiler.reference.run import Reference, generate_inputs
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from reconciler.devices.conversation import Confirmed, TrialFailed
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import CapabilitiesBody
@@ -34,7 +34,7 @@ def test_a_model_is_installed_and_runs(make_agent: MakeAgent, bench: Bench, made
     outcome, _ = update(agent, made, job(made, bench.install(made, pack, before.sequence + 1), pack, before))
     assert isinstance(outcome, Confirmed), outcome
     assert report_of(agent, made).running == digest16(pack)
-    reference = Reference(pack)
+    reference = ReferenceInterpreter(pack)
     for seed in (5, 77):
         inputs = generate_inputs(seed, reference.inputs)
         wanted = reference.run(inputs)
@@ -44,17 +44,17 @@ def test_a_model_is_installed_and_runs(make_agent: MakeAgent, bench: Bench, made
 def test_a_model_that_fails_its_golden_vectors_is_not_kept(make_agent: MakeAgent, bench: Bench, made: Made) -> None:
     agent = make_agent(made.region(make_pack(1)))
     pack = bytearray(PACKS["dense per tensor"])
-    pack[pack.rfind(Reference(bytes(pack)).golden[0].outputs[0])] ^= 1
+    pack[pack.rfind(ReferenceInterpreter(bytes(pack)).golden[0].outputs[0])] ^= 1
     bad, before = bytes(pack), report_of(agent, made)
     outcome, _ = update(agent, made, job(made, bench.install(made, bad, before.sequence + 1), bad, before))
     assert isinstance(outcome, TrialFailed), outcome
     assert report_of(agent, made).running == digest16(make_pack(1))
 
 
-def test_capabilities_tell_what_the_engines_have(make_agent: MakeAgent, made: Made) -> None:
-    told = ask(make_agent(made.region(make_pack(1))), made, ReportKind.CAPABILITIES)
-    assert isinstance(told, CapabilitiesBody)
-    able = int.from_bytes(told.operators, "little")
+def test_capabilities_list_the_operators_of_the_engines(make_agent: MakeAgent, made: Made) -> None:
+    reported = ask(make_agent(made.region(make_pack(1))), made, ReportKind.CAPABILITIES)
+    assert isinstance(reported, CapabilitiesBody)
+    able = int.from_bytes(reported.operators, "little")
     needed = {number for pack in PACKS.values() for number in operator_numbers(pack)}
     assert needed == {*range(13), 16, 17}
     assert able == sum(1 << number for number in needed)

@@ -8,13 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.zoo import ZOO
-from reconciler.compiler.reference.run import Reference, generate_inputs
-from reconciler.compiler.runner import ExecutionTarget, execute
+from reconciler.compiler.engine_runner import ExecutionTarget, execute
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from reconciler.compiler.tflite.network_pack import build_network
 from tests.compiler.make_vectors import good_packs
-from tests.compiler.networks import KINDS, Draw, oracle_and_network
+from tests.compiler.random_networks import KINDS, Draw, oracle_and_network
 from tests.firmware.conftest import build
-from tests.firmware.extremes import ANY, QUICK, extreme_packs
+from tests.firmware.extremes import ANY, FAST, extreme_packs
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(180)]
 SEEDS = (3, 0xFEEDBEEF)
@@ -31,7 +31,7 @@ def board(request: pytest.FixtureRequest) -> ExecutionTarget:
 
 
 def assert_like_reference(board: ExecutionTarget, pack: bytes) -> None:
-    reference = Reference(pack)
+    reference = ReferenceInterpreter(pack)
     inputs = [generate_inputs(seed, reference.inputs) for seed in SEEDS]
     done = execute(board, pack, [b"".join(parts) for parts in inputs])
     assert (done.verdict, done.first_wrong_golden) == (0, None)
@@ -53,7 +53,7 @@ def test_random_networks(board: ExecutionTarget, kind: str, data: st.DataObject)
     assert_like_reference(board, oracle_and_network(KINDS[kind](Draw(data)))[1].data)
 
 
-@pytest.mark.parametrize("shifts", [QUICK, ANY], ids=["quick", "any"])
+@pytest.mark.parametrize("shifts", [FAST, ANY], ids=["quick", "any"])
 def test_sums_at_the_ends_of_32_bits(board: ExecutionTarget, shifts: tuple[int, int]) -> None:
     for seed in range(4):
         for pack in extreme_packs(seed, shifts).values():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a build says an inference takes, against what it takes on the emulated boards."""
+"""The instructions that a build estimates for an inference, against those counted on the emulated boards."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import pytest
 
 from bench.engine import SEEDS, isolation_forest
 from bench.zoo import ZOO
-from reconciler.compiler.evaluation.cost_model import estimate
-from reconciler.compiler.reference.run import Reference, generate_inputs
-from reconciler.compiler.runner import ExecutionTarget, execute
+from reconciler.compiler.engine_runner import ExecutionTarget, execute
+from reconciler.compiler.evaluation.cost_model import estimate_cost
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from reconciler.compiler.tflite.network_pack import build_network
-from tests.compiler.forests import forest_packs
+from tests.compiler.random_forests import forest_packs
 from tests.firmware.conftest import build
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(180)]
@@ -29,10 +29,10 @@ def board(request: pytest.FixtureRequest) -> ExecutionTarget:
 
 def off(board: ExecutionTarget, pack: bytes) -> float:
     """How far the estimate is from the count, as a share of the count."""
-    inputs = Reference(pack).inputs
+    inputs = ReferenceInterpreter(pack).inputs
     done = execute(board, pack, [b"".join(generate_inputs(seed, inputs)) for seed in SEEDS])
     measured = max(got.instructions for got in done.inferences)
-    return abs(estimate(pack, BOARDS[board]).instructions / measured - 1)
+    return abs(estimate_cost(pack, BOARDS[board]).instructions / measured - 1)
 
 
 @pytest.mark.parametrize("name", sorted(ZOO))

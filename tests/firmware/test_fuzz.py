@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fuzzing in short form: the seeds, and some seconds beyond them. `make fuzz SECONDS=…` goes on for longer."""
+"""A short form of `make fuzz SECONDS=…`: the seeds, and some seconds of fuzzing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_nothing_breaks(fuzzers: Fuzzers, target: str) -> None:
 
 
 def test_a_crash_would_be_seen(fuzzers: Fuzzers, tmp_path: Path) -> None:
-    """The region's file is missing: the target aborts at its start, as it would at an input that breaks it."""
+    """Without the file of the region, the target aborts at its start, as it would at an input that breaks it."""
     (fuzzers.folder / "region.bin").rename(tmp_path / "region.bin")
     outcome = fuzzers.fuzz("messages", 0)
     (tmp_path / "region.bin").rename(fuzzers.folder / "region.bin")

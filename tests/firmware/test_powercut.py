@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Power cuts in short form: every script, each operation cut once; every seeded bug is found. All: `make powercut`."""
+"""A short form of `make powercut`: every script with single cuts; every seeded bug is found."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
 @pytest.mark.parametrize("flash", FLASHES, ids=lambda flash: flash.name)
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_every_cut_leaves_old_or_new(campaign: Campaign, script: str, flash: Flash) -> None:
-    """Before, amid and after each operation; the update is then completed with at most one block sent again."""
+    """Cut before, during and after each operation. The update then completes with at most one block sent again."""
     tally = campaign.play(Run(script, flash, depth=1, torn_first=3))
     assert tally.problems == ()
     assert tally.bricks == 0
@@ -38,16 +38,16 @@ def test_a_second_cut_at_every_operation_of_the_recovery(campaign: Campaign) -> 
     assert tally.recoveries > 4000
 
 
-def test_a_world_can_be_forked(campaign: Campaign) -> None:
-    """The core keeps nothing outside of the structs that it is given, or forked worlds would share it."""
+def test_a_simulation_can_be_forked(campaign: Campaign) -> None:
+    """The core keeps no data outside of the structs that it is given, or forked simulations would share it."""
     objects = sorted(campaign.workshop.folder.glob("core-*.o"))
-    told = subprocess.run(["size", "-A", *objects], check=True, capture_output=True, text=True).stdout
-    sizes = [line.split()[:2] for line in told.splitlines() if line.startswith((".data ", ".bss "))]
+    listing = subprocess.run(["size", "-A", *objects], check=True, capture_output=True, text=True).stdout
+    sizes = [line.split()[:2] for line in listing.splitlines() if line.startswith((".data ", ".bss "))]
     assert len(sizes) == 2 * len(objects) > 20
     assert {size for _, size in sizes} == {"0"}
 
 
-def test_there_are_a_dozen_bugs_and_more() -> None:
+def test_there_are_more_than_a_dozen_bugs() -> None:
     assert len(BUGS) > 12
 
 
@@ -70,7 +70,7 @@ def test_a_bug_without_a_reason_is_refused(tmp_path: Path) -> None:
         read_bug(bare)
 
 
-def test_a_bug_that_fits_the_sources_no_more_is_told(campaign: Campaign, tmp_path: Path) -> None:
+def test_a_patch_that_no_longer_applies_is_an_error(campaign: Campaign, tmp_path: Path) -> None:
     bug = BUGS[0]
     stale = tmp_path / "stale.patch"
     stale.write_text(bug.patch.read_text().replace("\n-", "\n-no such line "))

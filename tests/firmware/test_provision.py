@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices that `tinyfleet provision` made, on real firmware: they are who Git says, and trust whom they should."""
+"""Devices made by `tinyfleet provision`, on real firmware: they have the identity in Git and trust the right keys."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from click.testing import CliRunner
 
 from demo.world import document, threshold_model
 from reconciler.cli import cli
-from reconciler.compiler.pack.threshold_json import threshold_pack
+from reconciler.compiler.threshold.threshold_json import threshold_pack_from_json
 from reconciler.devices.conversation import Confirmed
 from reconciler.devices.flash_image import Identity
 from reconciler.devices.messages import ReportKind
-from reconciler.devices.reports import CapabilitiesBody, DecisionReason, ModelPlace
-from signing import names, report
+from reconciler.devices.reports import CapabilitiesBody, DecisionReason, ModelLocation
+from signing import identifiers, report
 from tests.firmware.bench import ENGINE, Bench, Made, make_pack
 from tests.firmware.board import Board
 from tests.firmware.talk import SerialDevice, ask, digest16, job, report_of, update
@@ -83,7 +83,7 @@ def provisioned(bench: Bench, tmp_path: Path) -> Callable[..., Provisioned]:
         assert result.exit_code == 0, (result.output, result.exception)
         subprocess.run(["patch", "-p1", "-s"], cwd=fleet, input=result.stdout, text=True, check=True)
         said = yaml.safe_load((fleet / "device.yaml").read_text(encoding="utf-8"))["spec"]["publicKey"]
-        target = names.target(bench.fleet, "pump-1", ENGINE)
+        target = identifiers.target(bench.fleet, "pump-1", ENGINE)
         nobody = Identity(
             target.vendor, target.klass, target.device, bench.root.public_key, bytes(32), "bench", bench.fleet, "pump-1"
         )
@@ -94,13 +94,13 @@ def provisioned(bench: Bench, tmp_path: Path) -> Callable[..., Provisioned]:
 
 def check(device: SerialDevice, bench: Bench, made: Provisioned) -> None:
     """It says who it is with the key that Git knows, runs what it was born with, and takes what the root allows."""
-    told = ask(device, made, ReportKind.CAPABILITIES)
-    assert isinstance(told, CapabilitiesBody)
-    baked = digest16(threshold_pack(MODEL))
-    assert (told.type, told.class_id, told.prebaked) == ("bench", made.target.klass, (baked,))
+    reported = ask(device, made, ReportKind.CAPABILITIES)
+    assert isinstance(reported, CapabilitiesBody)
+    baked = digest16(threshold_pack_from_json(MODEL))
+    assert (reported.type, reported.class_id, reported.prebaked) == ("bench", made.target.klass, (baked,))
     before = report_of(device, made)
-    assert (before.place, before.why, before.running) == (
-        ModelPlace.PREBAKED,
+    assert (before.location, before.why, before.running) == (
+        ModelLocation.PREBAKED,
         DecisionReason.FELL_BACK_TO_PREBAKED,
         baked,
     )

@@ -15,9 +15,9 @@ import pytest
 import serial
 
 from reconciler.devices.conversation import Confirmed, TrialFailed
-from reconciler.devices.frame import encode_frame
 from reconciler.devices.messages import Inquire, ReportKind, encode
-from reconciler.devices.reports import DecisionReason, Flag, ModelPlace, Summary
+from reconciler.devices.reports import DecisionReason, Flag, ModelLocation, Summary
+from reconciler.devices.serial_frame import encode_frame
 from reconciler.model import Phase
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.broker import Authority, Broker
@@ -142,7 +142,7 @@ def test_flash_in_files_survives_a_kill(run: Run, bench: Bench) -> None:
         assert after.transfer.first == 5
         outcome, transfer = update(device, made, work)
         assert isinstance(outcome, Confirmed), outcome
-        assert transfer.effort.blocks_sent == work.blocks - 5
+        assert transfer.cost.blocks_sent == work.blocks - 5
 
 
 @pytest.mark.parametrize(("fault", "flag"), [("golden=1", Flag.GOLDEN_VECTORS_FAILED), ("crash=1", Flag(0))])
@@ -163,7 +163,7 @@ def test_faults_in_trial(run: Run, bench: Bench, fault: str, flag: Flag) -> None
         install(device, bench, made, NEW)
 
 
-def test_power_cuts_in_mid_update(run: Run, bench: Bench) -> None:
+def test_power_cuts_during_an_update(run: Run, bench: Bench) -> None:
     made = bench.device("d1", address=1)
     vdev = run([made], "--line", "unix:{folder}/line")
     with vdev.line("line") as line:
@@ -178,7 +178,7 @@ def test_power_cuts_in_mid_update(run: Run, bench: Bench) -> None:
     assert status["violations"] == "0"
 
 
-def test_noise_on_the_line_is_mended(run: Run, bench: Bench) -> None:
+def test_noise_on_the_line_is_corrected(run: Run, bench: Bench) -> None:
     made = bench.device("d1", address=1)
     vdev = run([made], "--line", "unix:{folder}/line", "--fault", "bit-errors=5e-5", "--seed", "3")
     with vdev.line("line") as line:
@@ -212,7 +212,7 @@ def test_devices_behind_a_broker(run: Run, bench: Bench, broker: Broker) -> None
         for one in made:
             assert devices[one.name].presence.get(timeout=10) == b"1"
             install(devices[one.name], bench, one, OLD)
-        assert report_of(devices["d7"], made[7]).place is ModelPlace.SLOT_A
+        assert report_of(devices["d7"], made[7]).location is ModelLocation.SLOT_A
         assert vdev.stop() == 0
         assert devices["d7"].presence.get(timeout=10) == b"0"
     finally:
@@ -235,7 +235,7 @@ def test_faults_of_a_link_are_survived(run: Run, bench: Bench, broker: Broker) -
         client.loop_stop()
 
 
-def test_comes_back_when_the_broker_does(run: Run, bench: Bench, tmp_path: Path) -> None:
+def test_reconnects_when_the_broker_returns(run: Run, bench: Bench, tmp_path: Path) -> None:
     made = bench.device("d1")
     broker = Broker(tmp_path)
     vdev = run([made], "--broker", f"localhost:{broker.port}")
@@ -275,8 +275,8 @@ def test_tls_with_a_certificate_for_each(run: Run, bench: Bench, tmp_path: Path)
 
 
 def test_help_and_mistakes(vdev_program: Path) -> None:
-    told = subprocess.run([vdev_program, "--help"], capture_output=True, text=True, check=True).stdout
-    assert all(word in told for word in ("--broker", "--line-each", "bit-errors", "restart NAME"))
+    reported = subprocess.run([vdev_program, "--help"], capture_output=True, text=True, check=True).stdout
+    assert all(word in reported for word in ("--broker", "--line-each", "bit-errors", "restart NAME"))
     for wrong in (["--images", "/nowhere", "--line", "pty:x"], ["--slot-bytes", "x"], ["--fault", "rain=1"], []):
         done = subprocess.run([vdev_program, *wrong], capture_output=True, text=True, check=False)
         assert done.returncode != 0
@@ -298,5 +298,5 @@ def spread_of_scores(device: SerialDevice, made: Made) -> int:
         summary = ask(device, made, ReportKind.SUMMARY)
         assert isinstance(summary, Summary)
         if summary.score is not None and summary.score.count >= 20:
-            return summary.score.most - summary.score.least
+            return summary.score.maximum - summary.score.minimum
         device.let_pass(0.2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tinyfleet-vdev as a test sees it: a process, its control socket, and the ways to talk to its devices."""
+"""tinyfleet-vdev for tests: the process, its control socket, and links to its devices."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Vdev:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> Self:
-        """Run it; returns when its devices are there. `{folder}` in an option is this device's own folder."""
+        """Start it, and return when its devices are ready. `{folder}` in an option is this process's own folder."""
         options = [option.format(folder=self.folder) for option in self._options]
         command = [str(self._program), "--images", str(self._images), "--control", str(self.folder / "control")]
         self._process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
@@ -50,7 +50,7 @@ class Vdev:
         shutil.rmtree(self.folder)
 
     def stop(self) -> int:
-        """End it in good order; its exit status."""
+        """Stop it cleanly; returns its exit status."""
         if self._process is None:
             return 0
         self._process.terminate()
@@ -61,7 +61,7 @@ class Vdev:
         return status
 
     def kill(self) -> None:
-        """End it at once: the devices lose their power."""
+        """Kill it: the devices lose power."""
         assert self._process is not None
         assert self._process.stdout is not None
         self._process.kill()
@@ -76,7 +76,7 @@ class Vdev:
         return self._process.pid
 
     def command(self, line: str) -> str:
-        """Give the control socket a command; its answer, without the closing empty line."""
+        """Send a command to the control socket; returns its answer without the final empty line."""
         with socket.socket(socket.AF_UNIX) as control:
             control.settimeout(START_S)
             control.connect(str(self.folder / "control"))
@@ -89,7 +89,7 @@ class Vdev:
         return answer.decode().removesuffix("\n\n")
 
     def status(self, name: str) -> dict[str, str]:
-        """What the control socket says of one device."""
+        """Return the status of one device from the control socket."""
         line, _, ok = self.command(f"status {name}").partition("\n")
         assert ok == "ok", line
         return dict(field.split("=") for field in line.split()[1:])
@@ -102,7 +102,7 @@ class Vdev:
 
 
 class MqttDevice:
-    """A device behind a broker, as talk.py wants it."""
+    """A device behind a broker, as a Device of talk.py."""
 
     def __init__(self, client: mqtt.Client, made: Made, *, answer_s: float = ANSWER_S) -> None:
         self._client, self._answer_s = client, answer_s
@@ -131,7 +131,7 @@ class MqttDevice:
             return None
 
     def let_pass(self, seconds: float) -> None:
-        """Wait for a report of the device's own accord, or until the time is over."""
+        """Wait for an unsolicited report, or until the time is over."""
         try:
             self.up.get(timeout=seconds)
         except queue.Empty:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `make dist` makes, made from nothing but the sdist, and installed where nothing else is."""
+"""Builds the packages of `make dist` from the sdist alone, and installs them into an empty environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(*command: str | Path, cwd: Path, **variables: str) -> str:
-    """Run a command to its end, or fail with what it said."""
+    """Run a command, or fail with its output."""
     alone = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     done = subprocess.run(command, cwd=cwd, env={**alone, **variables}, check=False, capture_output=True, text=True)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
@@ -32,7 +32,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def source(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Unpack the sdist: all that a packager has."""
+    """Unpack the sdist, which is all that a packager has."""
     folder = tmp_path_factory.mktemp("source")
     # The program refuses paths that lead out of the folder. Python's own way to do so is not in Debian's 3.11.2.
     run("tar", "--extract", "--no-same-owner", "--file", sdist, cwd=folder)
@@ -50,7 +50,7 @@ def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the wheel with a gateway's requirements and nothing more; returns the environment."""
+    """Install the wheel with only a gateway's requirements; return the environment."""
     folder = tmp_path_factory.mktemp("installed")
     venv.create(folder, with_pip=True, symlinks=True)
     pip = (folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Debian package: what is in it, and, with TINYFLEET_CHROOT=1, its life in a system that has nothing else."""
+"""The Debian package: its content, and, with TINYFLEET_CHROOT=1, its life cycle in a clean system."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="session")
 def package(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make the package of the wheel."""
+    """Build the package from the wheel."""
     folder = tmp_path_factory.mktemp("deb")
     run(ROOT / "tools" / "deb.sh", PIP, wheel, folder, cwd=folder, SOURCE_DATE_EPOCH="1790000000")
     return next(folder.glob("*.deb"))
@@ -55,7 +55,7 @@ def unpacked(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_files_lie_where_debian_looks_for_them(package: Path) -> None:
+def test_files_are_where_debian_expects_them(package: Path) -> None:
     listed = run("dpkg-deb", "--contents", package, cwd=package.parent).splitlines()
     rights = {line.split()[5]: line.split()[0] for line in listed}
     assert {name: rights.get(name) for name in EXPECTED} == EXPECTED
@@ -63,7 +63,7 @@ def test_files_lie_where_debian_looks_for_them(package: Path) -> None:
     assert not [name for name in rights if "__pycache__" in name or re.search(r"/[Aa]ctivate", name)]
 
 
-def test_it_says_what_it_needs(unpacked: Path) -> None:
+def test_the_package_declares_its_dependencies(unpacked: Path) -> None:
     control = (unpacked / "DEBIAN" / "control").read_text()
     minor = run(DEBIAN_PYTHON, "-c", "import sys; print(sys.version_info.minor)", cwd=unpacked).strip()
     assert "@" not in control.replace("maintainers@", "")
@@ -73,7 +73,7 @@ def test_it_says_what_it_needs(unpacked: Path) -> None:
         run("sh", "-n", unpacked / "DEBIAN" / script, cwd=unpacked)
 
 
-def test_nothing_in_it_knows_where_it_was_built(unpacked: Path) -> None:
+def test_the_package_contains_no_build_paths(unpacked: Path) -> None:
     texts = [path for path in (unpacked / "opt" / "tinyfleet").glob("*/*") if path.is_file() and not path.is_symlink()]
     wrong = [path.name for path in [*texts, unpacked / "opt/tinyfleet/pyvenv.cfg"] if b"/tmp" in path.read_bytes()]
     assert wrong == []
@@ -86,13 +86,13 @@ def test_the_command_runs_on_debian_s_python(unpacked: Path) -> None:
     assert "12 devices" in run(python, "-B", "-c", code, "plan", ROOT / "fleet-repo-example", cwd=unpacked)
 
 
-def test_the_same_sources_give_the_same_bytes(package: Path, wheel: Path, tmp_path: Path) -> None:
+def test_the_package_is_reproducible(package: Path, wheel: Path, tmp_path: Path) -> None:
     run(ROOT / "tools" / "deb.sh", PIP, wheel, tmp_path, cwd=tmp_path, SOURCE_DATE_EPOCH="1790000000")
     assert next(tmp_path.glob("*.deb")).read_bytes() == package.read_bytes()
 
 
 class System:
-    """A Debian of its own in a folder."""
+    """A separate Debian system in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -107,7 +107,7 @@ class System:
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Make the smallest Debian of this machine's release, from this machine's mirror."""
+    """Install a minimal Debian of this machine's release, from this machine's mirror."""
     folder = tmp_path_factory.mktemp("debian")
     folder.chmod(0o755)  # it becomes /, and the daemon is not root
     suite = platform.freedesktop_os_release()["VERSION_CODENAME"]
@@ -161,7 +161,7 @@ def test_from_installation_to_purge(system: System, package: Path, tmp_path: Pat
 
 
 def next_version(package: Path, folder: Path) -> Path:
-    """Repack it under a higher version: what an upgrade brings."""
+    """Repack the package with a higher version, for an upgrade."""
     run("dpkg-deb", "--raw-extract", package, folder / "next", cwd=folder)
     control = folder / "next" / "DEBIAN" / "control"
     control.write_text(control.read_text().replace("Version: 0.1.0", "Version: 0.1.1"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wheel makes a gateway without TensorFlow, far from any source tree."""
+"""The wheel makes a working gateway, without TensorFlow and without a source tree."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def tinyfleet(installed: Path, tmp_path: Path) -> Gateway:
     return Gateway(installed, tmp_path)
 
 
-def test_the_sdist_has_all_that_is_tracked_and_nothing_else(sdist: Path) -> None:
+def test_the_sdist_has_exactly_the_tracked_files(sdist: Path) -> None:
     tracked = set(run("git", "ls-files", cwd=ROOT).splitlines())
     with tarfile.open(sdist) as archive:
         packed = {name.partition("/")[2] for name in archive.getnames()}
@@ -46,7 +46,7 @@ def test_the_sdist_has_all_that_is_tracked_and_nothing_else(sdist: Path) -> None
     assert not [name for name in packed if name.startswith(("firmware/build/", ".venv/", ".git/", "dist/"))]
 
 
-def test_the_wheel_has_two_packages_and_what_they_read(wheel: Path) -> None:
+def test_the_wheel_has_two_packages_and_their_data(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.partition("/")[0] for name in names}
     assert tops == {"reconciler", "signing", "tinyfleet-0.1.0.data", "tinyfleet-0.1.0.dist-info"}
@@ -55,7 +55,7 @@ def test_the_wheel_has_two_packages_and_what_they_read(wheel: Path) -> None:
     assert "reconciler/systemd/tinyfleet.service" in names
 
 
-def test_the_wheel_brings_man_pages_and_completion(installed: Path) -> None:
+def test_the_wheel_includes_man_pages_and_completion(installed: Path) -> None:
     share = installed / "share"
     assert (share / "man" / "man1" / "tinyfleet-keys-gateway-init.1").read_text().startswith('.TH "TINYFLEET-KEYS')
     assert "_TINYFLEET_COMPLETE" in (share / "bash-completion" / "completions" / "tinyfleet").read_text()
@@ -63,7 +63,7 @@ def test_the_wheel_brings_man_pages_and_completion(installed: Path) -> None:
     assert (share / "fish" / "vendor_completions.d" / "tinyfleet.fish").exists()
 
 
-def test_requirements_are_whole_and_without_the_extra(installed: Path) -> None:
+def test_requirements_are_complete_without_the_extra(installed: Path) -> None:
     pip = (installed / "bin" / "python", "-m", "pip", "--disable-pip-version-check")
     assert "No broken requirements" in run(*pip, "check", cwd=installed)
     present = {each["name"].lower() for each in json.loads(run(*pip, "list", "--format", "json", cwd=installed))}
@@ -102,7 +102,7 @@ def test_a_gateway_is_configured_and_its_service_installed(tinyfleet: Gateway) -
     assert f"ExecStart={tinyfleet.command} run --config /etc/tinyfleet/gateway.toml" in unit
 
 
-def test_what_needs_the_extra_says_so(tinyfleet: Gateway) -> None:
+def test_commands_that_need_the_extra_say_so(tinyfleet: Gateway) -> None:
     tinyfleet("init", "plant")
     forest = tinyfleet("build", "--quiet", "plant", status=1)
     assert "scikit-learn" in forest
@@ -113,7 +113,7 @@ def test_what_needs_the_extra_says_so(tinyfleet: Gateway) -> None:
     assert "Traceback" not in forest + network
 
 
-def test_what_needs_no_extra_is_built(tinyfleet: Gateway) -> None:
+def test_a_threshold_model_builds_without_the_extra(tinyfleet: Gateway) -> None:
     model = tinyfleet.folder / "sum.json"
     model.write_text(json.dumps({"kind": "threshold", "weights": [1, -2], "threshold": 3, "golden": [[1, 2]]}))
     tinyfleet("init", "plant")

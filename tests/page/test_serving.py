@@ -91,4 +91,4 @@ def test_one_host_is_named(address: str) -> None:
 
 def test_what_is_not_there_says_what_is(address: str) -> None:
     answer = asked(address, "GET", "/favicon.ico")
-    assert (answer.status, answer.body) == (404, b"there is / /healthz\n")  # type: ignore[attr-defined]
+    assert (answer.status, answer.body) == (404, b"not found; try / /healthz\n")  # type: ignore[attr-defined]

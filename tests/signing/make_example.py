@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prints the worked example of docs/specs/envelope.md anew: `python -m tests.signing.make_example`.
+"""Prints a new worked example for docs/specs/envelope.md: `python -m tests.signing.make_example`.
 
 Keys are made for the purpose and forgotten. tests/signing/test_example.py recomputes what stands in the specification.
 """
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from signing.delegation import Delegation, delegate
 from signing.envelope import InstallOrder, make
-from signing.names import EngineContract, target
-from tests.signing.forge import Key
+from signing.identifiers import EngineContract, target
+from tests.signing.forgery import Key
 
 FLEET, DEVICE, ENGINE = "plant", "pump-1", EngineContract(1, frozenset({"ADD", "CONV_2D"}))
 ORDER = InstallOrder(sequence=1, digest=bytes(range(32)), size=4096)

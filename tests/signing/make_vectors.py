@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes tests/vectors/envelope.json: signed blobs with the verdict each must get (`make vectors`).
+"""Writes tests/vectors/envelope.json: signed blobs with the expected code of each (`make vectors`).
 
-Inputs are fixed, keys are made here and forgotten: only public halves and signed bytes are kept.
+Inputs are fixed. Private keys are generated here and discarded: only public keys and signed bytes are written.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.signing.cast import Cast
-from tests.signing.families import accepted, attacks
-from tests.signing.malformed_families import algorithms, components, frames, malformed, out_of_range
+from tests.signing.envelope_vectors import accepted, attacks
+from tests.signing.malformed_vectors import algorithms, components, frames, malformed, out_of_range
+from tests.signing.parties import Parties
 
 FAMILIES = (accepted, attacks, out_of_range, algorithms, components, frames, malformed)
 VECTORS = Path(__file__).parents[1] / "vectors" / "envelope.json"
@@ -20,10 +20,11 @@ VECTORS = Path(__file__).parents[1] / "vectors" / "envelope.json"
 
 def write(path: Path = VECTORS) -> None:
     """Make all vectors with fresh keys."""
-    cast = Cast()
-    vectors = [vector for family in FAMILIES for vector in family(cast)]
+    parties = Parties()
+    vectors = [vector for family in FAMILIES for vector in family(parties)]
     states = {
-        name: {key.rstrip("_"): value for key, value in asdict(state).items()} for name, state in cast.states().items()
+        name: {key.rstrip("_"): value for key, value in asdict(state).items()}
+        for name, state in parties.states().items()
     }
     rows = [
         {"name": v.name, "state": v.state, "verdict": v.verdict, "accepted": v.accepted, "envelope": v.envelope.hex()}

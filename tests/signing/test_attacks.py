@@ -9,10 +9,10 @@ import pytest
 
 from signing.delegation import Delegation, delegate
 from signing.envelope import ConfigureOrder, InstallOrder, make
-from signing.names import EngineContract, EnvelopeTarget, target
-from signing.verdict import RefusedError
+from signing.identifiers import EngineContract, EnvelopeTarget, target
+from signing.verification_error import VerificationError
 from signing.verify import DeviceState, verify
-from tests.signing.forge import Key
+from tests.signing.forgery import Key
 
 ROOT, GATEWAY, THIEF = Key(), Key(), Key()
 ENGINE = EngineContract(1, frozenset({"CONV_2D", "FULLY_CONNECTED"}))
@@ -29,8 +29,8 @@ def _install(sequence: int = 10, digest: bytes = GOOD, size: int = 5000) -> Inst
 def _verdict(envelope: bytes, state: DeviceState = STATE) -> str:
     try:
         verify(envelope, state)
-    except RefusedError as refusal:
-        return refusal.verdict.name
+    except VerificationError as refusal:
+        return refusal.code.name
     return "OK"
 
 
@@ -39,7 +39,7 @@ def test_the_envelope_that_all_attacks_start_from_is_accepted() -> None:
 
 
 def test_arbitrary_model() -> None:
-    """Whoever owns the link, the broker or the gateway's disk image, but no key, can't get a model of theirs in."""
+    """Without a key, access to the link, the broker or the gateway's disk does not let an attacker install a model."""
     assert _verdict(make(THIEF, PUMP, _install(digest=EVIL))) == "SIGNER"
     own_root = delegate(THIEF, Delegation(THIEF.public_key, PUMP.vendor, 9))
     assert _verdict(make(THIEF, PUMP, _install(digest=EVIL), own_root)) == "ROOT"
@@ -48,7 +48,7 @@ def test_arbitrary_model() -> None:
 
 
 def test_rollback() -> None:
-    """An envelope of last week is genuine, and of no use."""
+    """A genuine envelope of last week is rejected."""
     last_week = make(GATEWAY, PUMP, _install(sequence=4, digest=OLD))
     assert _verdict(last_week) == "SEQUENCE"
 
@@ -59,7 +59,7 @@ def test_going_back_on_purpose_is_a_newer_envelope() -> None:
 
 @pytest.mark.parametrize("order", [_install(), ConfigureOrder(10, GOOD, {0: 5})], ids=["install", "configure"])
 def test_replay(order: InstallOrder | ConfigureOrder) -> None:
-    """What was accepted once is not accepted again."""
+    """An accepted envelope is not accepted again."""
     envelope = make(GATEWAY, PUMP, order)
     accepted = verify(envelope, STATE)
     after = replace(STATE, sequence=accepted.order.sequence)
@@ -67,13 +67,13 @@ def test_replay(order: InstallOrder | ConfigureOrder) -> None:
 
 
 def test_freeze_by_burning_the_sequence_numbers() -> None:
-    """A stolen key can't make a device deaf for ever with one envelope."""
+    """A stolen key can't use up all sequence numbers of a device with one envelope."""
     assert _verdict(make(GATEWAY, PUMP, _install(sequence=2**32 - 1))) == "SEQUENCE_JUMP"
     assert _verdict(make(GATEWAY, PUMP, _install(sequence=9 + 1025))) == "SEQUENCE_JUMP"
 
 
 def test_wrong_device() -> None:
-    """An envelope for one device is nothing to its twin."""
+    """An envelope for one device is rejected by its twin."""
     twin = target("plant", "pump-2", ENGINE)
     assert _verdict(make(GATEWAY, twin, _install())) == "DEVICE"
 
@@ -87,7 +87,7 @@ def test_wrong_engine() -> None:
 
 
 def test_wrong_fleet() -> None:
-    """A gateway of one fleet is nobody in another, though the root be the same."""
+    """A gateway of one fleet has no rights in another, even under the same root."""
     other = target("harbour", "pump-1", ENGINE)
     cwt = delegate(ROOT, Delegation(THIEF.public_key, other.vendor, 9))
     assert _verdict(make(THIEF, PUMP, _install(), cwt)) == "FLEET"
@@ -108,13 +108,13 @@ def test_truncated() -> None:
 
 
 def test_endless_data() -> None:
-    """The size is signed and checked before the first block is taken; an envelope itself has its limit."""
+    """The signed size is checked before the first block is accepted, and an envelope itself has a limit."""
     assert _verdict(make(GATEWAY, PUMP, _install(size=16385))) == "SIZE"
     assert _verdict(make(GATEWAY, PUMP, _install()) + bytes(512)) == "TOO_LONG"
 
 
 def test_stolen_gateway_key() -> None:
-    """Once a device has seen the next epoch, the stolen key is worthless on it."""
+    """A device that has seen the next epoch rejects the stolen key."""
     successor = Key()
     cwt = delegate(ROOT, Delegation(successor.public_key, PUMP.vendor, 3))
     accepted = verify(make(successor, PUMP, _install(), cwt), STATE)
@@ -127,7 +127,7 @@ def test_stolen_gateway_key() -> None:
 
 
 def test_stolen_gateway_key_after_its_last_day() -> None:
-    """A device that knows the time refuses an expired delegation, brought along or held."""
+    """A device that knows the time rejects an expired delegation, whether included or held."""
     expiring = replace(GRANT, not_after=1_000)
     cwt = delegate(ROOT, expiring)
     assert _verdict(make(GATEWAY, PUMP, _install(), cwt), replace(STATE, now=1_001)) == "EXPIRED"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The strict reader on its own, where an envelope can't show each rule apart."""
+"""The strict CBOR reader on its own, for rules that an envelope can't show separately."""
 
 from __future__ import annotations
 
@@ -9,58 +9,58 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signing.cbor import Reader, encode
-from signing.verdict import RefusedError
+from signing.cbor import CborReader, encode
+from signing.verification_error import VerificationError
 
 
 @pytest.mark.parametrize(
     ("data", "read", "verdict"),
     [
-        ("", Reader.null, "TRUNCATED"),
-        ("18", Reader.integer, "TRUNCATED"),
-        ("1900", Reader.integer, "TRUNCATED"),
-        ("1817", Reader.integer, "NOT_CANONICAL"),
-        ("1900ff", Reader.integer, "NOT_CANONICAL"),
-        ("1a0000ffff", Reader.integer, "NOT_CANONICAL"),
-        ("1b0000000100000000", Reader.integer, "OUT_OF_RANGE"),
-        ("1b", Reader.integer, "OUT_OF_RANGE"),
-        ("1c", Reader.integer, "NOT_CANONICAL"),
-        ("1f", Reader.integer, "NOT_CANONICAL"),
-        ("5f", Reader.byte_string, "NOT_CANONICAL"),
-        ("1a80000000", Reader.integer, "OUT_OF_RANGE"),
-        ("3a80000000", Reader.integer, "OUT_OF_RANGE"),
-        ("f6", Reader.integer, "UNEXPECTED"),
-        ("f5", Reader.null, "UNEXPECTED"),
-        ("4201", Reader.byte_string, "TRUNCATED"),
-        ("00", Reader.end, "TRAILING"),
+        ("", CborReader.null, "TRUNCATED"),
+        ("18", CborReader.integer, "TRUNCATED"),
+        ("1900", CborReader.integer, "TRUNCATED"),
+        ("1817", CborReader.integer, "NOT_CANONICAL"),
+        ("1900ff", CborReader.integer, "NOT_CANONICAL"),
+        ("1a0000ffff", CborReader.integer, "NOT_CANONICAL"),
+        ("1b0000000100000000", CborReader.integer, "OUT_OF_RANGE"),
+        ("1b", CborReader.integer, "OUT_OF_RANGE"),
+        ("1c", CborReader.integer, "NOT_CANONICAL"),
+        ("1f", CborReader.integer, "NOT_CANONICAL"),
+        ("5f", CborReader.byte_string, "NOT_CANONICAL"),
+        ("1a80000000", CborReader.integer, "OUT_OF_RANGE"),
+        ("3a80000000", CborReader.integer, "OUT_OF_RANGE"),
+        ("f6", CborReader.integer, "UNEXPECTED"),
+        ("f5", CborReader.null, "UNEXPECTED"),
+        ("4201", CborReader.byte_string, "TRUNCATED"),
+        ("00", CborReader.end, "TRAILING"),
     ],
 )
-def test_what_is_refused(data: str, read: Callable[[Reader], object], verdict: str) -> None:
-    with pytest.raises(RefusedError) as refusal:
-        read(Reader(bytes.fromhex(data)))
-    assert refusal.value.verdict.name == verdict
+def test_rejected_input(data: str, read: Callable[[CborReader], object], verdict: str) -> None:
+    with pytest.raises(VerificationError) as refusal:
+        read(CborReader(bytes.fromhex(data)))
+    assert refusal.value.code.name == verdict
     assert str(refusal.value) == f"{verdict}: {refusal.value.detail}"
 
 
 @given(st.integers(-(2**31), 2**31 - 1))
-def test_integers_come_back(value: int) -> None:
-    reader = Reader(encode(value))
+def test_integers_round_trip(value: int) -> None:
+    reader = CborReader(encode(value))
     assert reader.integer() == value
     reader.end()
 
 
 @given(st.binary(max_size=300))
-def test_byte_strings_come_back(value: bytes) -> None:
-    reader = Reader(encode(value))
+def test_byte_strings_round_trip(value: bytes) -> None:
+    reader = CborReader(encode(value))
     assert reader.byte_string() == value
     reader.end()
 
 
 @given(st.binary(max_size=40))
-def test_noise_is_read_or_refused_and_nothing_else(noise: bytes) -> None:
-    reader = Reader(noise)
+def test_random_bytes_are_either_read_or_rejected(noise: bytes) -> None:
+    reader = CborReader(noise)
     try:
         while True:
             reader.head()
-    except RefusedError:
+    except VerificationError:
         assert reader.at <= len(noise)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Making envelopes: what is made is what is read, within the promised bytes, and as the draft has it."""
+"""Envelopes round-trip, have the documented sizes, and follow the draft."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from signing.cbor import encode
 from signing.delegation import Delegation, delegate, read_delegation
 from signing.envelope import MAX_INDEX, UINT32_MAX, ConfigureOrder, InstallOrder, Order, make
-from signing.names import EnvelopeTarget
-from signing.verdict import RefusedError
+from signing.identifiers import EnvelopeTarget
+from signing.verification_error import VerificationError
 from signing.verify import DeviceState, verify
-from tests.signing.cast import CLASS, DEVICE, DIGEST, VENDOR, Cast
-from tests.signing.forge import Key
+from tests.signing.forgery import Key
+from tests.signing.parties import CLASS, DEVICE, DIGEST, VENDOR, Parties
 
 ROOT, GATEWAY = Key(), Key()
 TARGET = EnvelopeTarget(VENDOR, CLASS, DEVICE)
@@ -37,7 +37,7 @@ GRANTS = st.builds(
 
 
 @given(order=INSTALLS | CONFIGURES, grant=GRANTS, carried=st.booleans())
-def test_what_is_made_is_what_is_read(order: Order, grant: Delegation, *, carried: bool) -> None:
+def test_envelopes_round_trip(order: Order, grant: Delegation, *, carried: bool) -> None:
     envelope = make(GATEWAY, TARGET, order, delegate(ROOT, grant) if carried else None)
     held = None if carried else grant
     state = DeviceState(ROOT.public_key, TARGET, UINT32_MAX, order.sequence - 1, held, running=order.digest)
@@ -70,7 +70,7 @@ def _byte_strings(item: object) -> list[bytes]:
     return []
 
 
-def test_the_same_order_makes_the_same_bytes() -> None:
+def test_encoding_is_deterministic() -> None:
     order = InstallOrder(3, DIGEST, 4096)
     assert make(GATEWAY, TARGET, order) == make(GATEWAY, TARGET, order)
 
@@ -90,8 +90,8 @@ def test_the_same_order_makes_the_same_bytes() -> None:
     ],
     ids=repr,
 )
-def test_what_no_device_could_accept_is_not_signed(order: Order) -> None:
-    with pytest.raises(RefusedError, match="OUT_OF_RANGE"):
+def test_an_order_out_of_range_is_not_signed(order: Order) -> None:
+    with pytest.raises(VerificationError, match="OUT_OF_RANGE"):
         make(GATEWAY, TARGET, order)
 
 
@@ -105,8 +105,8 @@ def test_what_no_device_could_accept_is_not_signed(order: Order) -> None:
     ],
     ids=["epoch-0", "epoch-too-large", "exp-0", "exp-too-large"],
 )
-def test_what_no_device_could_accept_is_not_delegated(grant: Delegation) -> None:
-    with pytest.raises(ValueError, match="not within"):
+def test_a_delegation_out_of_range_is_not_signed(grant: Delegation) -> None:
+    with pytest.raises(ValueError, match="must be between"):
         delegate(ROOT, grant)
 
 
@@ -116,7 +116,7 @@ def test_the_first_and_the_last_epoch_and_second_can_be_delegated(number: int) -
     assert read_delegation(delegate(ROOT, grant), ROOT.public_key) == grant
 
 
-def test_largest_envelopes_are_as_small_as_promised() -> None:
+def test_the_largest_envelopes_have_the_documented_size() -> None:
     cwt = delegate(ROOT, Delegation(GATEWAY.public_key, VENDOR, UINT32_MAX, UINT32_MAX))
     assert len(cwt) == 167
     install = InstallOrder(UINT32_MAX, DIGEST, UINT32_MAX)
@@ -129,7 +129,7 @@ def test_largest_envelopes_are_as_small_as_promised() -> None:
     assert len(make(GATEWAY, TARGET, eight, cwt)) == 464
 
 
-def test_manifest_digest_is_the_drafts() -> None:
+def test_the_manifest_digest_matches_the_draft() -> None:
     """Appendix B.1 of the draft (Example 0): its manifest, wrapped, has the digest that is printed there."""
     vendor, class_ = (
         bytes.fromhex("fa6b4a53d5ad5fdfbe9de663e4d41ffe"),
@@ -143,11 +143,11 @@ def test_manifest_digest_is_the_drafts() -> None:
     assert digest == "6658ea560262696dd1f13b782239a064da7c6c5cbaf52fded428a6fc83c7e5af"
 
 
-def test_forger_and_maker_agree_on_every_byte() -> None:
-    """Two writers that share no code write the same envelope."""
-    cast = Cast()
-    forged = cast.forgery().build()
-    assert make(cast.gateway, TARGET, InstallOrder(1, DIGEST, 4096)) == forged
-    forged = cast.forgery().build(values={1: 30, 2: -4}, delegated=True)
-    cwt = delegate(cast.root, Delegation(cast.gateway.public_key, VENDOR, 1))
-    assert make(cast.gateway, TARGET, ConfigureOrder(1, DIGEST, {2: -4, 1: 30}), cwt) == forged
+def test_forgery_and_package_make_the_same_bytes() -> None:
+    """Two encoders without shared code make the same envelope."""
+    parties = Parties()
+    forged = parties.forgery().build()
+    assert make(parties.gateway, TARGET, InstallOrder(1, DIGEST, 4096)) == forged
+    forged = parties.forgery().build(values={1: 30, 2: -4}, delegated=True)
+    cwt = delegate(parties.root, Delegation(parties.gateway.public_key, VENDOR, 1))
+    assert make(parties.gateway, TARGET, ConfigureOrder(1, DIGEST, {2: -4, 1: 30}), cwt) == forged

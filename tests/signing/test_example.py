@@ -8,7 +8,7 @@ from pathlib import Path
 
 from signing.delegation import Delegation, delegate
 from signing.envelope import make
-from signing.names import target
+from signing.identifiers import target
 from signing.verify import DeviceState, verify
 from tests.signing.make_example import DEVICE, ENGINE, EPOCH, FLEET, LAYOUT, ORDER, annotated
 
@@ -16,7 +16,7 @@ SPECIFICATION = Path(__file__).parents[2] / "docs" / "specs" / "envelope.md"
 
 
 class Replayed:
-    """Signs with what stands in the specification; the private keys are gone."""
+    """Returns the signatures of the specification, because the private keys were discarded."""
 
     def __init__(self, public_key: bytes, signature: bytes) -> None:
         self.public_key = public_key
@@ -51,6 +51,6 @@ def test_the_example_is_accepted() -> None:
     assert accepted.delegation.gateway_key == gateway
 
 
-def test_each_line_of_the_example_says_what_it_is() -> None:
+def test_each_line_of_the_example_has_a_comment() -> None:
     text = SPECIFICATION.read_text(encoding="utf-8")
     assert [meaning for _, meaning in LAYOUT if meaning not in text] == []

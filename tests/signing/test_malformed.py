@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every head of an envelope, spoilt in every way there is, is refused for the reason that the specification gives."""
+"""Every head of an envelope, damaged in every way, is rejected with the code that the specification requires."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from dataclasses import replace
 import pytest
 
 from signing.delegation import Delegation
-from signing.names import EnvelopeTarget
-from signing.verdict import RefusedError
+from signing.identifiers import EnvelopeTarget
+from signing.verification_error import VerificationError
 from signing.verify import DeviceState, verify
-from tests.signing.cast import CLASS, DEVICE, DIGEST, VENDOR, YEAR_2030, Cast
-from tests.signing.forge import Forgery, encode, spoilt_forms
+from tests.signing.forgery import Forgery, damaged_forms, encode
+from tests.signing.parties import CLASS, DEVICE, DIGEST, VENDOR, YEAR_2030, Parties
 
-CAST = Cast()
+CAST = Parties()
 FULL = replace(CAST.forgery(), delegated=True, not_after=YEAR_2030)
 CONFIGURE = replace(FULL, values={0: 5, 7: -70000, 15: 2**31 - 1})
 STATE = DeviceState(CAST.root.public_key, EnvelopeTarget(VENDOR, CLASS, DEVICE), 8192, running=DIGEST)
 
 
 def _refusal(envelope: bytes, state: DeviceState = STATE) -> str:
-    with pytest.raises(RefusedError) as refusal:
+    with pytest.raises(VerificationError) as refusal:
         verify(envelope, state)
-    return refusal.value.verdict.name
+    return refusal.value.code.name
 
 
 def _spoilt(forgery: Forgery) -> Iterator[tuple[str, str, bytes]]:
-    for name, verdict, manifest in spoilt_forms(forgery.manifest_tree()):
+    for name, verdict, manifest in damaged_forms(forgery.manifest_tree()):
         yield f"manifest {name}", verdict, encode(forgery.tree(manifest=manifest))
-    for name, verdict, claims in spoilt_forms(forgery.claims_tree()):
+    for name, verdict, claims in damaged_forms(forgery.claims_tree()):
         yield f"claims {name}", verdict, encode(forgery.tree(claims=claims))
-    for name, verdict, envelope in spoilt_forms(forgery.tree()):
+    for name, verdict, envelope in damaged_forms(forgery.tree()):
         yield f"frame {name}", verdict, envelope
 
 
 @pytest.mark.parametrize("forgery", [FULL, CONFIGURE], ids=["install", "configure"])
-def test_every_spoilt_head_is_refused_for_its_reason(forgery: Forgery) -> None:
+def test_every_damaged_head_is_rejected_with_its_code(forgery: Forgery) -> None:
     verify(forgery.build(), STATE)  # unspoilt it is accepted
     forms = list(_spoilt(forgery))
     assert len(forms) > 500

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Passphrases come from private places."""
+"""Passphrases come only from private sources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_passphrase_from_a_private_file(tmp_path: Path) -> None:
     key_files.write_private(tmp_path / "pass", SECRET + b"\r\nsecond line\n")
     assert passphrase.from_file(tmp_path / "pass") == SECRET
     (tmp_path / "pass").chmod(0o644)
-    with pytest.raises(KeyStoreError, match="others than its owner"):
+    with pytest.raises(KeyStoreError, match="users other than its owner"):
         passphrase.from_file(tmp_path / "pass")
 
 

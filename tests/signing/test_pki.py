@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What certificates say, and which names they refuse to say."""
+"""The content of certificates, and the names that are rejected."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from signing import pki, pki_keys
 from signing.key_files import KeyStoreError
-from signing.pki import Role, Subject, Term
+from signing.pki import Role, Subject, ValidityPeriod
 from signing.pki_keys import KeyKind
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
-TERM = Term(NOW, 100)
+TERM = ValidityPeriod(NOW, 100)
 
 
 @pytest.fixture(params=KeyKind)
-def authority(request: pytest.FixtureRequest) -> pki.Authority:
+def authority(request: pytest.FixtureRequest) -> pki.CertificateAuthority:
     return pki.make_authority("plant", pki_keys.generate(request.param), TERM)
 
 
-def _certify(authority: pki.Authority, subject: Subject, term: Term = TERM) -> x509.Certificate:
+def _certify(authority: pki.CertificateAuthority, subject: Subject, term: ValidityPeriod = TERM) -> x509.Certificate:
     return pki.certify(authority, pki_keys.generate(KeyKind.P256).public_key(), subject, term)
 
 
@@ -39,7 +39,7 @@ def _certify(authority: pki.Authority, subject: Subject, term: Term = TERM) -> x
     ],
     ids=str,
 )
-def test_a_certificate_says_whom_it_is_for(authority: pki.Authority, subject: Subject) -> None:
+def test_a_certificate_names_its_subject(authority: pki.CertificateAuthority, subject: Subject) -> None:
     made = _certify(authority, subject)
     assert pki.subject_of(made) == subject
     assert pki.fleet_of(made) == "plant"
@@ -48,7 +48,7 @@ def test_a_certificate_says_whom_it_is_for(authority: pki.Authority, subject: Su
     assert made.not_valid_after_utc == NOW + timedelta(days=100)
 
 
-def test_what_a_certificate_is_good_for(authority: pki.Authority) -> None:
+def test_key_usage_of_certificates(authority: pki.CertificateAuthority) -> None:
     broker, device = (
         _certify(authority, Subject(Role.BROKER, "b", ("10.0.0.1",))),
         _certify(authority, Subject(Role.DEVICE, "d")),
@@ -65,7 +65,7 @@ def test_what_a_certificate_is_good_for(authority: pki.Authority) -> None:
     assert names.get_values_for_type(x509.IPAddress) == [ip_address("10.0.0.1")]
 
 
-def test_an_authority_makes_certificates_and_no_authorities(authority: pki.Authority) -> None:
+def test_an_authority_can_not_certify_another_authority(authority: pki.CertificateAuthority) -> None:
     made = authority.certificate
     constraints = made.extensions.get_extension_for_class(x509.BasicConstraints)
     assert constraints.critical
@@ -74,11 +74,11 @@ def test_an_authority_makes_certificates_and_no_authorities(authority: pki.Autho
     assert (usage.digital_signature, usage.key_cert_sign, usage.crl_sign) == (False, True, True)
 
 
-def test_nothing_outlasts_the_authority(authority: pki.Authority) -> None:
-    made = _certify(authority, Subject(Role.DEVICE, "d"), Term(NOW + timedelta(days=90), 100))
+def test_no_certificate_outlasts_the_authority(authority: pki.CertificateAuthority) -> None:
+    made = _certify(authority, Subject(Role.DEVICE, "d"), ValidityPeriod(NOW + timedelta(days=90), 100))
     assert made.not_valid_after_utc == authority.certificate.not_valid_after_utc
     with pytest.raises(KeyStoreError, match="has expired"):
-        _certify(authority, Subject(Role.DEVICE, "d"), Term(NOW + timedelta(days=100), 100))
+        _certify(authority, Subject(Role.DEVICE, "d"), ValidityPeriod(NOW + timedelta(days=100), 100))
 
 
 @pytest.mark.parametrize(
@@ -86,17 +86,17 @@ def test_nothing_outlasts_the_authority(authority: pki.Authority) -> None:
 )
 def test_names_that_reach_into_topics_or_files_are_refused(name: str) -> None:
     for role in (Role.DEVICE, Role.GATEWAY):
-        with pytest.raises(KeyStoreError, match="can't be the name of"):
+        with pytest.raises(KeyStoreError, match="is not a valid"):
             Subject(role, name)
-    with pytest.raises(KeyStoreError, match="can't be the name of a fleet"):
+    with pytest.raises(KeyStoreError, match="not a valid fleet name"):
         pki.make_authority(name, pki_keys.generate(KeyKind.P256), TERM)
 
 
 @pytest.mark.parametrize("host", ["", "a b", "a/b", "../a", "*.example", "a\n"])
-def test_hosts_that_are_none_are_refused(host: str) -> None:
-    with pytest.raises(KeyStoreError, match="can't be the name of a broker"):
+def test_invalid_hosts_are_rejected(host: str) -> None:
+    with pytest.raises(KeyStoreError, match="not a valid broker name"):
         Subject(Role.BROKER, host)
-    with pytest.raises(KeyStoreError, match="can't be the name of a broker"):
+    with pytest.raises(KeyStoreError, match="not a valid broker name"):
         Subject(Role.BROKER, "good", (host,))
 
 
@@ -105,9 +105,9 @@ def test_only_a_broker_has_hosts() -> None:
         Subject(Role.DEVICE, "d", ("localhost",))
 
 
-def test_a_list_of_what_is_revoked(authority: pki.Authority) -> None:
+def test_a_revocation_list(authority: pki.CertificateAuthority) -> None:
     entry = x509.RevokedCertificateBuilder().serial_number(7).revocation_date(NOW).build()
-    made = pki.revocations(authority, [entry], 3, Term(NOW, 10))
+    made = pki.make_crl(authority, [entry], 3, ValidityPeriod(NOW, 10))
     assert [each.serial_number for each in made] == [7]
     assert made.next_update_utc == NOW + timedelta(days=10)
     assert made.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number == 3

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keys of certificates in files: as careful as with all other keys."""
+"""Key files of certificates are protected like all other key files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECRET = b"correct horse battery staple"
 
 @pytest.mark.parametrize("passphrase", [None, SECRET])
 @pytest.mark.parametrize("kind", KeyKind)
-def test_a_key_comes_back_from_its_file(tmp_path: Path, kind: KeyKind, passphrase: bytes | None) -> None:
+def test_a_key_round_trips_through_its_file(tmp_path: Path, kind: KeyKind, passphrase: bytes | None) -> None:
     key, path = pki_keys.generate(kind), tmp_path / "a.key"
     private_key_pem.save(key, path, passphrase)
     assert path.stat().st_mode & 0o777 == 0o600
@@ -29,7 +29,7 @@ def test_a_key_comes_back_from_its_file(tmp_path: Path, kind: KeyKind, passphras
     subprocess.run(openssl, check=True, capture_output=True)
 
 
-def test_a_key_is_asked_for_a_passphrase_only_if_it_has_one(tmp_path: Path) -> None:
+def test_only_an_encrypted_key_needs_a_passphrase(tmp_path: Path) -> None:
     key = pki_keys.generate(KeyKind.P256)
     private_key_pem.save(key, tmp_path / "a.key", None)
     assert pki_keys.load(tmp_path / "a.key", pytest.fail).public_key() == key.public_key()
@@ -45,16 +45,16 @@ def test_a_short_passphrase_is_refused(tmp_path: Path) -> None:
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
     private_key_pem.save(pki_keys.generate(KeyKind.P256), tmp_path / "a.key", None)
     (tmp_path / "a.key").chmod(0o640)
-    with pytest.raises(KeyStoreError, match="others than its owner"):
+    with pytest.raises(KeyStoreError, match="users other than its owner"):
         pki_keys.load(tmp_path / "a.key", bytes)
 
 
-def test_a_wrong_passphrase_is_told_and_not_repeated(tmp_path: Path) -> None:
+def test_a_wrong_passphrase_is_reported_without_quoting_it(tmp_path: Path) -> None:
     private_key_pem.save(pki_keys.generate(KeyKind.P256), tmp_path / "a.key", SECRET)
-    with pytest.raises(KeyStoreError, match="passphrase is wrong") as told:
+    with pytest.raises(KeyStoreError, match="passphrase is wrong") as refusal:
         pki_keys.load(tmp_path / "a.key", lambda: b"wrong-wrong-wrong")
-    assert "wrong-wrong" not in str(told.value)
-    assert told.value.__cause__ is None
+    assert "wrong-wrong" not in str(refusal.value)
+    assert refusal.value.__cause__ is None
 
 
 def test_a_key_of_another_kind_is_refused(tmp_path: Path) -> None:

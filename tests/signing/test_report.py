@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What devices say of themselves: bound to the device and the question, and never taken for an order."""
+"""Reports are bound to the device and the question, and never accepted as an order."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from signing import report
 from signing.cbor import encode
 from signing.cose import sign1
 from signing.delegation import Delegation, read_delegation
-from signing.verdict import RefusedError
-from tests.signing.forge import Algorithm, Free, Key, Raw, Tag, Wrap, seal, spoilt_forms
-from tests.signing.forge import encode as forged
+from signing.verification_error import VerificationError
+from tests.signing.forgery import Algorithm, Free, Key, Raw, Tag, Wrap, damaged_forms, sign_cose
+from tests.signing.forgery import encode as forged
 
 DEVICE, TWIN = bytes(range(16)), bytes(range(1, 17))
 NONCE, OTHER_NONCE = b"question", b"another!"
@@ -39,16 +39,16 @@ def _tagged(data: bytes, device: bytes = DEVICE, nonce: bytes = NONCE) -> bytes:
 
 
 def _verdict(check: Callable[[], object]) -> str:
-    with pytest.raises(RefusedError) as refusal:
+    with pytest.raises(VerificationError) as refusal:
         check()
-    return refusal.value.verdict.name
+    return refusal.value.code.name
 
 
 BOTH = pytest.mark.parametrize(("data", "verify"), [(SIGNED, _signed), (TAGGED, _tagged)], ids=["signed", "tagged"])
 
 
 @given(body=st.binary(max_size=800), nonce=st.just(b"") | st.binary(min_size=8, max_size=8))
-def test_a_body_comes_back(body: bytes, nonce: bytes) -> None:
+def test_a_body_round_trips(body: bytes, nonce: bytes) -> None:
     assert _signed(report.sign_report(KEY, DEVICE, nonce, body), nonce=nonce) == body
     assert _tagged(report.mac_report(MAC_KEY, DEVICE, nonce, body), nonce=nonce) == body
 
@@ -67,7 +67,7 @@ def test_a_report_of_another_device_is_refused() -> None:
     assert _verdict(lambda: _tagged(TAGGED, device=same_start)) == "AUTHENTICATION"
 
 
-def test_a_report_sealed_with_another_key_is_refused() -> None:
+def test_a_report_with_another_key_is_refused() -> None:
     assert _verdict(lambda: _signed(report.sign_report(Key(), DEVICE, NONCE, BODY))) == "SIGNER"
     alias = Key()
     alias.public_key = KEY.public_key
@@ -76,7 +76,7 @@ def test_a_report_sealed_with_another_key_is_refused() -> None:
 
 
 def test_a_report_is_never_taken_for_a_delegation() -> None:
-    """Even if the root's key were a device's key, and the body the claims of a delegation."""
+    """Even if the root key were a device's key and the body the claims of a delegation."""
     claims = encode({8: {1: {1: 1, -1: 6, -2: bytes(32)}}, -65537: bytes(16), -65538: 1})
     as_report = report.sign_report(KEY, DEVICE, NONCE, claims)
     assert _verdict(lambda: read_delegation(as_report, KEY.public_key)) == "DELEGATION_SIGNATURE"
@@ -85,7 +85,7 @@ def test_a_report_is_never_taken_for_a_delegation() -> None:
 
 
 @BOTH
-def test_one_seal_is_not_taken_for_the_other(data: bytes, verify: Verifier) -> None:
+def test_a_signature_is_not_accepted_as_a_mac_nor_the_reverse(data: bytes, verify: Verifier) -> None:
     other = TAGGED if data == SIGNED else SIGNED
     assert _verdict(lambda: verify(other)) == "UNEXPECTED"
 
@@ -107,25 +107,25 @@ def test_every_truncation_is_refused(data: bytes, verify: Verifier) -> None:
 
 
 @BOTH
-def test_too_long_a_report_is_refused(data: bytes, verify: Verifier) -> None:
+def test_a_report_that_is_too_long_is_rejected(data: bytes, verify: Verifier) -> None:
     assert _verdict(lambda: verify(data + bytes(1025 - len(data)))) == "TOO_LONG"
     assert _verdict(lambda: verify(data + bytes(1024 - len(data)))) == "TRAILING"
 
 
-def test_every_spoilt_head_is_refused_for_its_reason() -> None:
+def test_every_damaged_head_is_rejected_with_its_code() -> None:
     external = report.external_data(DEVICE, NONCE)
     trees = {
-        _signed: seal(KEY, BODY, external=external),
+        _signed: sign_cose(KEY, BODY, external=external),
         _tagged: Tag(17, [Wrap({1: Algorithm(4), 4: Free(DEVICE[:8])}), {}, BODY, Free(TAGGED[-8:])]),
     }
     for verify, tree in trees.items():
         assert verify(forged(tree)) == BODY
-        forms = spoilt_forms(tree)
+        forms = damaged_forms(tree)
         wrong = [name for name, verdict, data in forms if _verdict(partial(verify, data)) != verdict]
         assert not wrong
 
 
-def test_what_is_covered_is_what_the_specification_says() -> None:
+def test_the_signature_covers_what_the_specification_says() -> None:
     external = bytes.fromhex("8352") + b"tinyfleet/report/1" + b"\x50" + DEVICE + b"\x48" + NONCE
     assert report.external_data(DEVICE, NONCE) == external
     covered = forged([Raw(b"\x64MAC0"), bytes.fromhex("a201040448") + DEVICE[:8], external, BODY])
@@ -133,12 +133,12 @@ def test_what_is_covered_is_what_the_specification_says() -> None:
 
 
 @pytest.mark.parametrize(("device", "nonce"), [(DEVICE[1:], NONCE), (DEVICE, b"short"), (DEVICE + b"x", b"")])
-def test_wrong_sizes_are_a_callers_mistake(device: bytes, nonce: bytes) -> None:
+def test_wrong_sizes_are_an_error_of_the_caller(device: bytes, nonce: bytes) -> None:
     with pytest.raises(ValueError, match="16 bytes"):
         report.sign_report(KEY, device, nonce, BODY)
 
 
-def test_a_short_shared_key_is_a_callers_mistake() -> None:
+def test_a_short_shared_key_is_an_error_of_the_caller() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         report.mac_report(b"", DEVICE, NONCE, BODY)
     with pytest.raises(ValueError, match="32 bytes"):

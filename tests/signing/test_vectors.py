@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verifier in Python is held to the vectors, as the one in C is."""
+"""The verifier in Python satisfies the same vectors as the one in C."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any
 
 import pytest
 
-from signing.verdict import RefusedError, VerificationCode
-from signing.verify import Accepted, DeviceState, verify
+from signing.verification_error import VerificationCode, VerificationError
+from signing.verify import AcceptedOrder, DeviceState, verify
 from tests.signing.make_vectors import write
-from tests.signing.vectors import VECTORS, Vector, load_vectors
+from tests.signing.vector_loader import VECTORS, Vector, load_vectors
 
 SPECIFICATION = Path(__file__).parents[2] / "docs" / "specs" / "envelope.md"
 ALL = list(load_vectors())
-NOT_TOLD_BY_VERIFY = {"IMAGE", "AUTHENTICATION"}
+NOT_RAISED_BY_VERIFY = {"IMAGE", "AUTHENTICATION"}
 
 
 @pytest.mark.parametrize("vector", ALL, ids=lambda vector: vector.name)
-def test_vector_gets_its_verdict(vector: Vector) -> None:
+def test_vector_gets_its_code(vector: Vector) -> None:
     if vector.accepted is None:
-        with pytest.raises(RefusedError) as refusal:
+        with pytest.raises(VerificationError) as refusal:
             verify(vector.envelope, vector.state)
-        assert refusal.value.verdict.name == vector.verdict
+        assert refusal.value.code.name == vector.verdict
     else:
         assert _as_row(verify(vector.envelope, vector.state), vector.state) == vector.accepted
 
 
-def _as_row(accepted: Accepted, state: DeviceState) -> dict[str, Any]:
+def _as_row(accepted: AcceptedOrder, state: DeviceState) -> dict[str, Any]:
     order, delegation = accepted.order, accepted.delegation
     row: dict[str, Any] = {"sequence": order.sequence, "digest": order.digest.hex()}
     row |= {"values": [[i, v] for i, v in order.values.items()]} if hasattr(order, "values") else {"size": order.size}
@@ -37,18 +37,18 @@ def _as_row(accepted: Accepted, state: DeviceState) -> dict[str, Any]:
     return {**row, "held": None if delegation is state.held else held}
 
 
-def test_every_verdict_has_a_vector() -> None:
-    assert {vector.verdict for vector in ALL} == set(VerificationCode.__members__) - NOT_TOLD_BY_VERIFY
+def test_every_code_has_a_vector() -> None:
+    assert {vector.verdict for vector in ALL} == set(VerificationCode.__members__) - NOT_RAISED_BY_VERIFY
 
 
-def test_verdicts_are_those_of_the_specification() -> None:
+def test_codes_are_those_of_the_specification() -> None:
     table = re.findall(r"^\| (\d+) \| `([A-Z_]+)` \|", SPECIFICATION.read_text(encoding="utf-8"), re.MULTILINE)
     assert {name: int(number) for number, name in table} == {
         verdict.name: verdict.value for verdict in VerificationCode
     }
 
 
-def test_vectors_are_those_that_the_script_makes(tmp_path: Path) -> None:
+def test_vectors_match_the_script(tmp_path: Path) -> None:
     # keys differ from run to run, so all but the bytes that depend on them is compared
     write(tmp_path / "envelope.json")
     pattern = re.compile(r'"(envelope|key|root)": "[0-9a-f]+"')

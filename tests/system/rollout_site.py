@@ -143,11 +143,11 @@ class RolloutSite:
 
     def notify(self, url: str) -> None:
         """Configure a webhook, before the gateway is started."""
-        secret = self.world.folder / "notify.secret"
+        secret = self.world.folder / "webhook.secret"
         secret.write_bytes(b"0123456789abcdef")
         secret.chmod(0o600)
         with self.configuration.open("a", encoding="utf-8") as file:
-            file.write(f'\n[notify]\nurl = "{url}"\nsecret = "notify.secret"\n')
+            file.write(f'\n[webhook]\nurl = "{url}"\nsecret = "webhook.secret"\n')
 
     def cli(self, *words: str) -> Any:  # noqa: ANN401 - any JSON value
         """Run a command next to the daemon."""

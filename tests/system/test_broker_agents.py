@@ -87,7 +87,7 @@ def _opened(made: Made, cose: bytes, nonce: bytes) -> Body | None:
 def _ask(link: MqttLink, event: Event, nonces: dict[str, bytes]) -> None:
     if isinstance(event, LinkState):
         assert event.up, event.why
-    if isinstance(event, Presence) and event.there:
+    if isinstance(event, Presence) and event.present:
         link.send(event.device, Turn(question=Inquire(ReportKind.REPORT, nonces[str(event.device)])))
 
 

@@ -95,9 +95,13 @@ def test_a_killed_daemon_resumes_its_transfers(site: Site) -> None:
 
 def test_nothing_is_committed_when_nothing_changes(site: Site) -> None:
     begin(site)
-    site.world.wait_for("the last change", lambda: is_complete(site), within_s=WITHIN_S)
+    site.world.wait_for(
+        "the last change",
+        lambda: is_complete(site) and all("parameters" in site.world.device_status(device) for device in site.devices),
+        within_s=WITHIN_S,
+    )
+    site.gateway.stop()  # which commits what is still to be reported
     before = status_commits(site)
-    site.gateway.stop()
     site.start_gateway()
     deadline = time.monotonic() + 4
     site.world.wait_for("some polls", lambda: time.monotonic() > deadline, within_s=10)

@@ -65,7 +65,7 @@ def remote(site: Site, request: pytest.FixtureRequest) -> Iterator[Remote]:
     made.start()
     site.world.run("git", "--git-dir", site.world.remote, "config", "http.receivepack", "true")
     toml = site.world.folder / "gateway.toml"
-    address = f'url = "{scheme}://127.0.0.1:{made.port}/{site.world.remote.name}"\npoll = "1s"'
+    address = f'url = "{scheme}://127.0.0.1:{made.port}/{site.world.remote.name}"\ninterval = "1s"'
     toml.write_text(re.sub(r'url = ".*"', address, toml.read_text()))
     yield made
     made.stop()

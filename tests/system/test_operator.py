@@ -164,7 +164,7 @@ def test_doctor_finds_no_problem_in_a_working_site(site: Site) -> None:
     findings = parsed(result)
     assert [each for each in findings if each["grade"] == "bad"] == []
     assert result.exit_code == 0
-    assert {"gateway key", "git", "signers", "disk", "clock"} <= {each["what"] for each in findings}
+    assert {"gateway key", "git", "signers", "disk", "clock"} <= {each["check"] for each in findings}
 
 
 def test_doctor_says_what_is_wrong_and_how_to_fix_it(site: Site) -> None:
@@ -180,7 +180,7 @@ def test_doctor_says_what_is_wrong_and_how_to_fix_it(site: Site) -> None:
         toml.write('[mqtt]\nhost = "broker.invalid"\nport = 1\n')
     result = tinyfleet(site, "doctor")
     assert result.exit_code == 1
-    for words in ("UnsignedCommit", "chmod 600", "chmod go-w", "/dev/not-there is not there", "no serial port"):
+    for words in ("UnsignedCommit", "chmod 600", "chmod go-w", "/dev/not-there does not exist", "not a serial port"):
         assert words in result.output
     assert "not encrypted" in result.output
     assert "correct `host`" in result.output
@@ -204,7 +204,7 @@ def test_config_is_checked_and_shown_with_defaults(site: Site) -> None:
     assert f"gateway {GATEWAY}" in checked.output
     shown = parsed(tinyfleet(site, "config", "show", "--output", "json"))
     assert shown["status"] == {"interval_s": 0.5, "history": 1000, "page": False}
-    assert "repository.poll_s = 60.0" in tinyfleet(site, "config", "show").output
+    assert "repository.interval_s = 60.0" in tinyfleet(site, "config", "show").output
     (site.world.folder / "allowed_signers").unlink()
     assert "signers.allowed_signers" in str(tinyfleet(site, "config", "check").exception)
 
@@ -214,4 +214,4 @@ def test_every_command_reports_an_invalid_configuration(site: Site, words: tuple
     (site.world.folder / "gateway.toml").write_text('name = "Not A Name"\n')
     result = tinyfleet(site, *words)
     assert result.exit_code == 1
-    assert "'repository' is a required property" in result.output + str(result.exception)
+    assert "missing required setting `repository`" in result.output + str(result.exception)

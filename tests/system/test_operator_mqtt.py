@@ -22,20 +22,20 @@ def tinyfleet(site: Site, *words: str) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def broker_finding(site: Site) -> dict[str, str]:
-    found: dict[str, str] = next(each for each in tinyfleet(site, "doctor") if each["what"] == "broker")
+    found: dict[str, str] = next(each for each in tinyfleet(site, "doctor") if each["check"] == "broker")
     return found
 
 
 def test_doctor_connects_to_the_broker_or_asks_the_running_daemon(broker_site: Site, broker: Broker) -> None:
     site = broker_site
     site.world.commit("Begin", site.first_files())
-    assert broker_finding(site)["found"].startswith("connected to")
+    assert broker_finding(site)["message"].startswith("connected to")
     site.start_devices("--infer-every", "0")
     site.start_gateway()
     site.world.wait_for("1.0.0", lambda: site.are_ready("1.0.0"), within_s=WITHIN_S)
-    site.world.wait_for("connected", lambda: broker_finding(site)["found"] == "the daemon is connected", within_s=10)
+    site.world.wait_for("connected", lambda: broker_finding(site)["message"] == "the daemon is connected", within_s=10)
     broker.stop()
-    site.world.wait_for("trouble", lambda: "the daemon says" in broker_finding(site)["found"], within_s=WITHIN_S)
+    site.world.wait_for("trouble", lambda: "the daemon reports" in broker_finding(site)["message"], within_s=WITHIN_S)
     site.gateway.stop()
     assert broker_finding(site)["remedy"].startswith("is it running")
 
@@ -46,10 +46,10 @@ def test_doctor_reports_certificates_that_do_not_work(broker_site: Site) -> None
     toml = site.world.folder / "gateway.toml"
     text = toml.read_text()
     toml.write_text(re.sub(r"^(certificate|key) = .*\n", "", text, flags=re.MULTILINE))
-    assert broker_finding(site)["grade"] == "bad"
+    assert broker_finding(site)["severity"] == "error"
     (site.world.folder / "other.pem").write_text("no certificate")
     toml.write_text(re.sub(r"^ca = .*$", 'ca = "other.pem"', text, flags=re.MULTILINE))
-    assert "TLS" in broker_finding(site)["found"]
+    assert "TLS" in broker_finding(site)["message"]
 
 
 def test_an_unknown_device_is_listed_and_not_served(broker_site: Site, broker: Broker) -> None:

@@ -11,7 +11,7 @@ from tests.system.rollout_site import GROUP, RolloutSite, same_scores
 SILENT_AFTER = "8s"
 OVER = 300  # inferences: each device is at risk for some seconds
 WAVES = [{"name": "canary", "count": 1}, {"name": "half", "percent": 50}]
-WATCHED = {"waves": WAVES, "gates": [{"metric": "faults", "atMost": 0, "overInferences": OVER}]}
+WATCHED = {"waves": WAVES, "gates": [{"metric": "faults", "atMost": 0, "minInferences": OVER}]}
 
 
 def lose_the_next_two(fleet: RolloutSite, begin: float) -> list[str]:
@@ -33,19 +33,19 @@ def bring_back(fleet: RolloutSite, *devices: str) -> None:
 def test_lost_devices_count_as_failed_and_groups_keep_their_minimum(fleet: RolloutSite) -> None:
     fleet.begin(silent_after=SILENT_AFTER)
     begin = time.monotonic()
-    fleet.roll_out("1.1.0", same_scores(901), budget={"count": 2}, maxAtRisk=20, **WATCHED)
+    fleet.roll_out("1.1.0", same_scores(901), failureBudget={"count": 2}, maxAtRisk=20, **WATCHED)
     lost = lose_the_next_two(fleet, begin)
     done = fleet.wait("all other devices", lambda: fleet.has("1.1.0", Complete="Complete"))
-    assert (done.facts.word.failed, len(done.facts.word.done)) == (frozenset(lost), 18)
+    assert (done.facts.report.failed, len(done.facts.report.done)) == (frozenset(lost), 18)
     assert {fleet.reason(device) for device in lost} == {"NotReporting"}
 
     bring_back(fleet, *lost)
     fleet.wait("all back", lambda: fleet.site.are_ready("1.1.0"))
     begin = time.monotonic()
-    fleet.roll_out("1.2.0", same_scores(902), budget={"count": 1}, maxAtRisk=20, **WATCHED)
+    fleet.roll_out("1.2.0", same_scores(902), failureBudget={"count": 1}, maxAtRisk=20, **WATCHED)
     lost = lose_the_next_two(fleet, begin)
     stopped = fleet.wait("the stop", lambda: fleet.has("1.2.0", WithinBudget="FailureBudgetSpent"))
-    assert stopped.facts.word.failed == frozenset(lost)
+    assert stopped.facts.report.failed == frozenset(lost)
     alive = [device for device in fleet.site.devices if device not in lost]
     fleet.quiet(*alive)
     assert len(fleet.traffic.ordered_since(begin)) == 10  # the canary and half of all: the last wave never started
@@ -60,7 +60,7 @@ def test_lost_devices_count_as_failed_and_groups_keep_their_minimum(fleet: Rollo
     fleet.wait("its silence", lambda: fleet.reason(away) == "NotReporting")
     keep = {"minAvailable": [{"label": "line", "count": 4}]}
     begin = time.monotonic()
-    fleet.roll_out("1.3.0", same_scores(903), budget={"count": 5}, **keep)
+    fleet.roll_out("1.3.0", same_scores(903), failureBudget={"count": 5}, **keep)
     rest = fleet.group - {away}
     fleet.wait("the group at its minimum", lambda: {fleet.reason(device) for device in rest} == {"HeldMinAvailable"})
     fleet.wait("the other group", lambda: all(fleet.site.is_ready(each, "1.3.0") for each in fleet.others))

@@ -6,14 +6,14 @@ from __future__ import annotations
 from typing import Any
 
 from demo.world import threshold_model
-from tests.daemon.receiver import Receiver
+from tests.daemon.webhook_receiver import Receiver
 from tests.system.rollout_site import RolloutSite, same_scores
 
 OVER = 200  # inferences
 WAVES = {"waves": [{"name": "canary", "count": 1}, {"name": "half", "percent": 50}]}
 GATES = [
-    {"metric": "score-distance", "atMost": 0.3, "overInferences": OVER},
-    {"metric": "anomaly-rate-change", "atMost": 0.4, "overInferences": OVER},
+    {"metric": "score-distance", "atMost": 0.3, "minInferences": OVER},
+    {"metric": "anomaly-rate-change", "atMost": 0.4, "minInferences": OVER},
 ]
 SHIFTED = threshold_model([127, -127, 127] * 20, -1)  # passes its golden vectors, but its scores are shifted
 

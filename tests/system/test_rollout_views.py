@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from demo.site import Site, model, rollout
 from demo.world import threshold_model
 from reconciler.cli import cli
-from tests.daemon.receiver import Receiver
+from tests.daemon.webhook_receiver import Receiver
 
 WITHIN_S = 60
 SECOND = threshold_model([3, -4, 2] * 40, 800)
@@ -26,13 +26,13 @@ def output_of(*words: str | Path) -> Any:  # noqa: ANN401 - any JSON value
 
 def test_a_rollout_is_listed_explained_and_announced(site: Site) -> None:
     configuration = site.world.folder / "gateway.toml"
-    secret = site.world.folder / "notify.secret"
+    secret = site.world.folder / "webhook.secret"
     secret.write_bytes(b"0123456789abcdef")
     secret.chmod(0o600)
     receiver = Receiver()
     with receiver.served() as url:
         with configuration.open("a", encoding="utf-8") as file:
-            file.write(f'\n[notify]\nurl = "{url}"\nsecret = "notify.secret"\n')
+            file.write(f'\n[webhook]\nurl = "{url}"\nsecret = "webhook.secret"\n')
         site.start_devices()
         site.world.commit("Begin", site.first_files())
         gateway = site.start_gateway()

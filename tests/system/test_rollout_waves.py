@@ -17,10 +17,10 @@ WAVES = [
 ]
 SIZES = (1, 5, 6, 8)  # the last are the rest
 GATES = [
-    {"metric": "faults", "atMost": 0, "overInferences": OVER},
-    {"metric": "score-distance", "atMost": 0.2, "overInferences": OVER},
-    {"metric": "anomaly-rate-change", "atMost": 0.3, "overInferences": OVER},
-    {"metric": "inference-rate-ratio", "atLeast": 0.3, "overInferences": OVER},
+    {"metric": "faults", "atMost": 0, "minInferences": OVER},
+    {"metric": "score-distance", "atMost": 0.2, "minInferences": OVER},
+    {"metric": "anomaly-rate-change", "atMost": 0.3, "minInferences": OVER},
+    {"metric": "inference-rate-ratio", "atLeast": 0.3, "minInferences": OVER},
 ]
 CAREFUL = {"waves": WAVES, "gates": GATES}
 

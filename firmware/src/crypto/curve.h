@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The group of Ed25519 (RFC 8032): scalars modulo its order, points as 32 bytes. Two files implement it, and a port links
- * one of them (docs/adr/0043-two-curves.md): curve_monocypher.c is fast, curve_small.c is a fifth of its size.
+ * one of them (docs/adr/0043-two-curve-implementations.md): curve_monocypher.c is fast, curve_small.c is a fifth of its size.
  */
 #ifndef TF_CRYPTO_CURVE_H
 #define TF_CRYPTO_CURVE_H

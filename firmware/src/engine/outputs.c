@@ -10,7 +10,8 @@
 #define KIND_FOREST 2
 
 /* Copy an output that is not a tensor: the verdict, or for a forest its decision and its sums. */
-static void copy_verdict(const struct tf_pack *pack, const struct tf_arena *arena, const struct tf_verdict *verdict, uint32_t bytes, uint8_t *to)
+static void copy_verdict(const struct tf_pack *pack, const struct tf_arena *arena, const struct tf_verdict *verdict, uint32_t bytes,
+                         uint8_t *to)
 {
     if (tf_pack_kind(pack) != KIND_FOREST) {
         memcpy(to, verdict, sizeof *verdict);

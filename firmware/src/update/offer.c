@@ -68,7 +68,8 @@ static uint8_t find_pack(struct tf_agent *agent, const struct tf_manifest *manif
 {
     for (uint8_t slot_id = TF_SLOT_A; slot_id <= TF_SLOT_B; slot_id++) {
         const struct tf_slot *slot = tf_slot_of(agent, slot_id);
-        if (slot->status >= TF_STATUS_VERIFIED && slot->pack_bytes == manifest->size && tf_same(slot->digest, manifest->digest, TF_DIGEST_BYTES)) {
+        if (slot->status >= TF_STATUS_VERIFIED && slot->pack_bytes == manifest->size &&
+            tf_same(slot->digest, manifest->digest, TF_DIGEST_BYTES)) {
             return slot_id;
         }
     }
@@ -115,7 +116,8 @@ static bool continues(struct tf_agent *agent, const struct tf_manifest *manifest
            tf_same(slot->digest, manifest->digest, TF_DIGEST_BYTES) && same_payload(&state->transfer, transfer);
 }
 
-static int continue_transfer(struct tf_agent *agent, const struct tf_accepted *accepted, const uint8_t digest[TF_DIGEST_BYTES], uint8_t name)
+static int continue_transfer(struct tf_agent *agent, const struct tf_accepted *accepted, const uint8_t digest[TF_DIGEST_BYTES],
+                             uint8_t name)
 {
     struct tf_state *state = tf_state(agent);
     int error = tf_envelope_keep(accepted, tf_slot_of(agent, state->target));

@@ -10,11 +10,11 @@ from pathlib import Path
 import click
 
 from reconciler.cli.inputs.trees import opened
-from reconciler.compiler.build_report import Built
+from reconciler.compiler.artifact_store import ArtifactStore
+from reconciler.compiler.build_result import BuildResult
 from reconciler.compiler.recipe import Recipe, recipe_of
 from reconciler.compiler.service import BuildService
-from reconciler.compiler.source_files import fetcher
-from reconciler.compiler.store import ArtifactStore
+from reconciler.compiler.source_fetcher import fetcher
 from reconciler.errors import FleetError
 from reconciler.load import load
 from reconciler.model import Desired, DeviceType, Model
@@ -89,7 +89,7 @@ def wanted(desired: Desired, model: str | None, kind: str | None) -> Iterator[tu
                 yield each, device_type
 
 
-def _tell(label: str, recipe: Recipe, built: Built, *, fresh: bool) -> None:
+def _tell(label: str, recipe: Recipe, built: BuildResult, *, fresh: bool) -> None:
     report = built.report
     state = "built" if fresh else "had it"
     click.echo(f"{label}: {state}: {report.pack_bytes} bytes, arena {report.arena_bytes}, sha256 {report.digest}")

@@ -14,13 +14,13 @@ import click
 from reconciler import config
 from reconciler.cli.inputs.options import config_option, output_option
 from reconciler.daemon import doctor, doctor_network
-from reconciler.daemon.doctor import CheckResult, Grade
+from reconciler.daemon.doctor import CheckResult, CheckSeverity
 
 CHECKS: tuple[Callable[[config.GatewayConfig], Iterator[CheckResult]], ...] = (
     doctor.daemon,
     doctor.keys,
     doctor.permissions,
-    doctor.notices,
+    doctor.webhook,
     doctor.disk,
     doctor.clock,
     doctor.serial,
@@ -28,7 +28,7 @@ CHECKS: tuple[Callable[[config.GatewayConfig], Iterator[CheckResult]], ...] = (
     doctor_network.git,
     doctor_network.broker,
 )
-MARKS = {Grade.GOOD: "ok  ", Grade.DOUBTFUL: "hm  ", Grade.BAD: "BAD "}
+MARKS = {CheckSeverity.OK: "ok  ", CheckSeverity.WARNING: "hm  ", CheckSeverity.ERROR: "BAD "}
 
 
 @click.command(short_help="Find what is wrong on this gateway, and how to mend it")
@@ -44,18 +44,18 @@ def command(config_path: Path, output: str) -> None:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         for finding in findings:
-            click.echo(f"{MARKS[finding.grade]}{finding.what}: {finding.found}")
-            if finding.grade is not Grade.GOOD:
+            click.echo(f"{MARKS[finding.severity]}{finding.check}: {finding.message}")
+            if finding.severity is not CheckSeverity.OK:
                 click.echo(f"      → {finding.remedy}")
-    sys.exit(1 if any(finding.grade is Grade.BAD for finding in findings) else 0)
+    sys.exit(1 if any(finding.severity is CheckSeverity.ERROR for finding in findings) else 0)
 
 
 def _findings(config_path: Path) -> Iterator[CheckResult]:
     try:
         settings = config.read(config_path)
     except config.ConfigInvalid as invalid:
-        yield doctor.bad("configuration", str(invalid), "docs/configuration.md has every setting")
+        yield doctor.failed("configuration", str(invalid), "docs/configuration.md has every setting")
         return
-    yield doctor.good("configuration", f"{config_path} is valid")
+    yield doctor.passed("configuration", f"{config_path} is valid")
     for check in CHECKS:
         yield from check(settings)

@@ -11,8 +11,8 @@ import click
 from reconciler.cli.commands.keys import FILE, translated
 from signing import key_files, keys
 from signing.delegation import read_delegation
-from signing.explain import explain
-from signing.names import EngineContract, target
+from signing.envelope_description import describe
+from signing.identifiers import EngineContract, target
 from signing.verify import DeviceState, verify
 
 
@@ -26,7 +26,7 @@ def command() -> None:
 def inspect(file: Path) -> None:
     """Say in words what an envelope orders. No signature is checked."""
     with translated():
-        click.echo(explain(key_files.read_public(file)))
+        click.echo(describe(key_files.read_public(file)))
 
 
 @command.command("verify")

@@ -17,12 +17,12 @@ import click
 
 from reconciler.errors import Refused, Unusable
 from signing import cose, delegation_request, gateway_keystore, key_files, keys, passphrase, root_keystore
-from signing.cbor import Reader
+from signing.cbor import CborReader
 from signing.delegation import Delegation, read_claims, read_delegation
+from signing.identifiers import key_id, vendor_id
 from signing.key_files import KeyStoreError
-from signing.names import key_id, vendor_id
 from signing.private_key_pem import Passphrase
-from signing.verdict import RefusedError
+from signing.verification_error import VerificationError
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -36,7 +36,7 @@ def translated() -> Iterator[None]:
         yield
     except KeyStoreError as error:
         raise Unusable(str(error)) from error
-    except RefusedError as error:
+    except VerificationError as error:
         raise Refused(str(error)) from error
 
 
@@ -176,7 +176,7 @@ def delegate(  # noqa: PLR0913, PLR0917 - click passes one argument an option
     """Let the gateways that ask sign for the fleet; each delegation is written beside its request."""
     with translated():
         asked = [(path, delegation_request.read_request(key_files.read_public(path))) for path in requests]
-        store = root_keystore.Root(root_directory, ask_passphrase(passphrase_file, passphrase_fd))
+        store = root_keystore.RootKeystore(root_directory, ask_passphrase(passphrase_file, passphrase_fd))
         for path, revision in asked:
             cwt = store.delegate(fleet, revision, epoch=epoch, not_after=_end_of_day(not_after))
             key_files.write_public(path.with_suffix(".cwt"), cwt)
@@ -194,7 +194,7 @@ def _end_of_day(day: datetime | None) -> int | None:
 def revoke(root_directory: Path, fleet: str, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
     """Raise the fleet's epoch. Delegate the remaining keys anew: devices that saw one refuse all older ones."""
     with translated():
-        epoch = root_keystore.Root(root_directory, ask_passphrase(passphrase_file, passphrase_fd)).revoke(fleet)
+        epoch = root_keystore.RootKeystore(root_directory, ask_passphrase(passphrase_file, passphrase_fd)).revoke(fleet)
     click.echo(f"{fleet} is at epoch {epoch}; delegate the remaining gateways anew and install what you get on each")
 
 
@@ -216,9 +216,9 @@ def show(file: Path) -> None:
 def _show_cose(data: bytes) -> str:
     try:
         request = delegation_request.read_request(data)
-    except RefusedError:
-        return _describe(read_claims(cose.read(Reader(data), cose.SIGN1_TAG).payload))
-    return f"request of key {key_id(request.public_key).hex()} for vendor {request.vendor.hex()}; whoever asks holds the key"
+    except VerificationError:
+        return _describe(read_claims(cose.read(CborReader(data), cose.SIGN1_TAG).payload))
+    return f"request of key {key_id(request.public_key).hex()} for vendor {request.vendor.hex()}, signed with that key"
 
 
 @command.command()

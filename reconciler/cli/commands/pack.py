@@ -12,16 +12,18 @@ import numpy.typing as npt
 import rich
 from rich.table import Table
 
+from reconciler.compiler.datasets import read_dataset
+from reconciler.compiler.engine_runner import ExecutionTarget, execute
 from reconciler.compiler.errors import BuildFailed, PackMalformed
-from reconciler.compiler.evaluation.datasets import read_table
 from reconciler.compiler.pack.checker import check_pack
-from reconciler.compiler.pack.inspect import Sheet, describe
-from reconciler.compiler.pack.pack_format import Descriptor, SectionId, decode_io, decode_parameters, disassemble
-from reconciler.compiler.payload.encodings import candidates
+from reconciler.compiler.pack.inspect import PackTable, inspect_pack
+from reconciler.compiler.pack.io_section import Descriptor, decode_io
+from reconciler.compiler.pack.pack_format import SectionId, disassemble
+from reconciler.compiler.pack.parameters_section import decode_parameters
+from reconciler.compiler.payload.codec import candidates
 from reconciler.compiler.recipe import File, Recipe, target_of
-from reconciler.compiler.runner import ExecutionTarget, execute
 from reconciler.compiler.sandbox import BuildJob, run_job
-from reconciler.load.document_check import check
+from reconciler.load.document_check import check_file
 from reconciler.model import Decide, DeviceType
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -70,10 +72,10 @@ def make(  # noqa: PLR0913, PLR0917 (the options of the command)
 
 
 def _device_type(path: Path) -> DeviceType:
-    checked, _ = check(path.read_bytes())
+    checked, _ = check_file(path.read_bytes())
     if checked.problems:
         raise BuildFailed("; ".join(f"{path}:{problem.line}: {problem.message}" for problem in checked.problems))
-    found = [item.value for item in checked.items if isinstance(item.value, DeviceType)]
+    found = [document.value for document in checked.documents if isinstance(document.value, DeviceType)]
     if len(found) != 1:
         raise BuildFailed(f"{path} holds {len(found)} documents of kind DeviceType; one is needed")
     return found[0]
@@ -85,11 +87,11 @@ def inspect(file: Path) -> None:
     """Show operators, bytes by section and the map of the arena; refuse a pack that a device would refuse."""
     data = file.read_bytes()
     check_pack(data)
-    for sheet in describe(data):
+    for sheet in inspect_pack(data):
         rich.print(_table(sheet))
 
 
-def _table(sheet: Sheet) -> Table:
+def _table(sheet: PackTable) -> Table:
     table = Table(title=sheet.title, title_justify="left", show_header=any(sheet.header))
     for place, name in enumerate(sheet.header):
         table.add_column(name, justify="left" if place == 0 else "default")
@@ -148,7 +150,7 @@ def run(file: Path, source: Path, target: Path, place: str) -> None:
 def _rows(source: Path, inputs: list[Descriptor]) -> npt.NDArray[np.float64]:
     if len(inputs) != 1:
         raise BuildFailed(f"the model has {len(inputs)} inputs; one array can't hold them")
-    rows = read_table(source.name, source.read_bytes()).rows
+    rows = read_dataset(source.name, source.read_bytes()).rows
     limits = np.iinfo(np.dtype(inputs[0].type.code))
     if rows.shape[1] != inputs[0].elements or rows.min() < limits.min or rows.max() > limits.max:
         raise BuildFailed(f"{source} must hold rows of {inputs[0].elements} values from {limits.min} to {limits.max}")

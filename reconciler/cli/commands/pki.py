@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from reconciler.cli.commands.keys import DIRECTORY, FILE, ask_passphrase, translated, with_passphrase
 from signing import broker_config as pki_broker
 from signing import key_files, pki_expiry, pki_store
-from signing.pki import Role, Subject, Term, subject_of
+from signing.pki import Role, Subject, ValidityPeriod, subject_of
 from signing.pki_keys import KeyKind
 from signing.pki_store import CertificateStore, Issuer
 
@@ -39,8 +39,8 @@ def _days(option: str, default: int | None, what: str) -> Callable[[Callable[...
     )
 
 
-def _term(days: int) -> Term:
-    return Term(datetime.now(UTC), days)
+def _term(days: int) -> ValidityPeriod:
+    return ValidityPeriod(datetime.now(UTC), days)
 
 
 def _issuer(directory: Path, passphrase_file: Path | None, passphrase_fd: int | None) -> Issuer:
@@ -110,7 +110,7 @@ def issue(  # noqa: PLR0913, PLR0917 - click passes one argument an option
             if csr is None:
                 made = issuer.issue(output, subject, kind, term)
             else:
-                made = issuer.issue_for_request(csr, output / f"{subject.name}.crt", subject, term)
+                made = issuer.issue_for_csr(csr, output / f"{subject.name}.crt", subject, term)
             click.echo(f"{subject}: {output / subject.name}.crt, until {_date(made.not_valid_after_utc)}")
     if role is Role.GATEWAY:
         click.echo("write the broker's configuration anew, so that it knows the gateway")
@@ -132,7 +132,7 @@ def renew(
     with translated():
         issuer = _issuer(directory, passphrase_file, passphrase_fd)
         for path in certificates:
-            subject = subject_of(issuer.store.read_ours(path))
+            subject = subject_of(issuer.store.read_issued(path))
             made = issuer.renew(path, _term(days or DAYS[subject.role]))
             click.echo(f"{subject}: {path}, until {_date(made.not_valid_after_utc)}")
 
@@ -167,7 +167,7 @@ def revoke(  # noqa: PLR0913, PLR0917 - click passes one argument an option
 def prolong(directory: Path, list_days: int, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
     """Make the list of what is revoked anew, before it expires: the broker then lets nobody in."""
     with translated():
-        _issuer(directory, passphrase_file, passphrase_fd).prolong_revoked(_term(list_days))
+        _issuer(directory, passphrase_file, passphrase_fd).renew_crl(_term(list_days))
     click.echo("write the broker's configuration anew and restart the broker")
 
 
@@ -180,13 +180,13 @@ def show(directory: Path, warn_days: int) -> None:
     with translated():
         store = CertificateStore(directory)
         ends = store.certificate.not_valid_after_utc
-        rows = [(f"authority of {store.fleet}", "", ends, pki_expiry.of_date(ends, now, warn))]
-        rows.append(("list of what is revoked", "", *pki_expiry.of_list(store, now, warn)))
-        issued = pki_expiry.of_issued(store, now, warn)
-        rows += [(str(each.subject), f"{each.serial:x}", each.ends, each.standing) for each in issued]
+        rows = [(f"authority of {store.fleet}", "", ends, pki_expiry.validity_of_date(ends, now, warn))]
+        rows.append(("list of what is revoked", "", *pki_expiry.crl_validity(store, now, warn)))
+        issued = pki_expiry.issued_certificates(store, now, warn)
+        rows += [(str(each.subject), f"{each.serial:x}", each.ends, each.validity) for each in issued]
     for what, serial, end, standing in rows:
-        click.echo(f"{standing.value:10} until {_date(end)}  {what} {serial}".rstrip())
-    if any(standing.wants_attention for *_, standing in rows):
+        click.echo(f"{standing.value:12} until {_date(end)}  {what} {serial}".rstrip())
+    if any(standing.needs_attention for *_, standing in rows):
         raise click.exceptions.Exit(1)
 
 
@@ -204,9 +204,9 @@ def broker_config(directory: Path, broker: str, output: Path, folder: PurePath |
     with translated():
         store = CertificateStore(directory)
         listener = pki_broker.Listener(folder or output.absolute(), Subject(Role.BROKER, broker), port, bind)
-        revoked = store.revoked().public_bytes(Encoding.PEM)
+        revoked = store.crl().public_bytes(Encoding.PEM)
         access = pki_broker.access(
-            _template("mosquitto-acl.conf"), store.fleet, pki_expiry.gateways(store, datetime.now(UTC))
+            _template("mosquitto-acl.conf"), store.fleet, pki_expiry.admitted_gateways(store, datetime.now(UTC))
         )
         output.mkdir(parents=True, exist_ok=True)
         key_files.write_public(output / "ca.crt", pki_store.pem(store.certificate))

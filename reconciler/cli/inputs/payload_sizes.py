@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.compiler.build_report import Built
-from reconciler.compiler.payload.encodings import smallest
+from reconciler.compiler.artifact_store import ArtifactStore
+from reconciler.compiler.build_result import BuildResult
+from reconciler.compiler.payload.codec import smallest
 from reconciler.compiler.recipe import recipe_of
-from reconciler.compiler.store import ArtifactStore
 from reconciler.model import Artifact, ArtifactKey, Desired, ModelRef, PayloadEncoding, TypeId
 from reconciler.review.transfer_volume import PayloadEstimate, TransferKind
 
@@ -22,7 +22,7 @@ class PayloadSizes:
         self._store = ArtifactStore(store)
         self._before = before
         self._after = after
-        self._known: dict[str, Built | None] = {}  # by the digest of its recipe
+        self._known: dict[str, BuildResult | None] = {}  # by the digest of its recipe
 
     def artifacts(self, pairs: Iterable[ArtifactKey]) -> dict[ArtifactKey, Artifact]:
         """Return what is built of these."""
@@ -44,7 +44,7 @@ class PayloadSizes:
         kind = f"patch against {sort.held}" if payload.against_base else WORDS[payload.encoding]
         return PayloadEstimate(kind, len(payload.data), exact=True)
 
-    def _built(self, desired: Desired, ref: ModelRef, kind: TypeId) -> Built | None:
+    def _built(self, desired: Desired, ref: ModelRef, kind: TypeId) -> BuildResult | None:
         model, target = desired.models.get(ref), desired.types.get(kind)
         if model is None or target is None:
             return None

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures by which a build is accepted or rejected."""
+"""The figures of a build, and the gates that they must pass."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Estimates the work of one inference on a target, from the plan alone.
+"""Estimates the cost of one inference from the pack alone.
 
-The coefficients are instructions by kind of work, fitted operator by operator to runs of the C engine on
-emulated boards under an instruction counter; tests/firmware/test_estimate.py holds them to such runs.
+The coefficients are numbers of instructions by kind of work. They are fitted, operator by operator, to runs
+of the C engine on emulated boards that count instructions; tests/firmware/test_estimate.py compares the two.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from reconciler.compiler.pack.forest_section import (
     decode_forest,
     node_count,
 )
+from reconciler.compiler.pack.io_section import decode_io
 from reconciler.compiler.pack.operators import (
     AveragePool,
     Conv2D,
@@ -27,47 +28,47 @@ from reconciler.compiler.pack.operators import (
     Operator,
     Softmax,
 )
-from reconciler.compiler.pack.pack_format import PackKind, SectionId, decode_io, disassemble
-from reconciler.compiler.pack.plan_section import TensorRecord, decode_plan, decode_tensors
+from reconciler.compiler.pack.pack_format import PackKind, SectionId, disassemble
+from reconciler.compiler.pack.plan_section import TensorRecord, decode_plan, decode_tensors, macs_of
 
-CYCLES_PER_INSTRUCTION = 1.5  # loads, flash wait states and taken branches, on small cores
-LANES = 4  # channels that a depthwise convolution computes at a time, the last ones in part twice
+CYCLES_PER_INSTRUCTION = 1.5  # on small cores: loads, flash wait states and taken branches
+LANES = 4  # a depthwise convolution computes this many channels at a time
 POWERS = frozenset({Statistic.SKEWNESS, Statistic.KURTOSIS})
 DEVIATIONS = frozenset({Statistic.PEAK, Statistic.CREST, Statistic.ZERO_CROSSINGS})
 
 
 @dataclass(frozen=True, slots=True)
-class InputReadCost:
-    """Instructions for the features of one channel, by the passes over its samples that they need."""
+class FeaturePassCost:
+    """Instructions for one channel whose features need a given number of passes over its samples."""
 
     channel: float
-    sample: float  # of each pass so far
+    sample: float  # of all passes together
 
 
 @dataclass(frozen=True, slots=True)
-class Costs:
-    """Instructions for the pieces of which inferences are made."""
+class CostCoefficients:
+    """Instructions for each piece of work in an inference."""
 
     start: float
-    input: float  # an element of an input
+    input: float  # per element
     convolution_mac: float
-    convolution_row: float  # a row of the kernel, for one output
+    convolution_row: float  # per row of the kernel and output
     convolution_output: float
     depthwise_mac: float
     depthwise_output: float
     dense_mac: float
     dense_output: float
     pool_tap: float
-    element: float  # of ADD, MUL and their kin
+    element: float  # of ADD, MUL and other elementwise operators
     softmax_element: float
-    sums: InputReadCost
-    deviations: InputReadCost
-    powers: InputReadCost
-    node: float  # of a tree that is read over
-    level: float  # of a tree with jumps
+    sums: FeaturePassCost
+    deviations: FeaturePassCost
+    powers: FeaturePassCost
+    node: float  # of a tree without jumps, which is read in full
+    level: float  # of a tree with jumps, in which one path is walked
 
 
-_DSP = Costs(
+_DSP = CostCoefficients(
     start=1450,
     input=4.1,
     convolution_mac=1.55,
@@ -80,13 +81,13 @@ _DSP = Costs(
     pool_tap=10.1,
     element=97,
     softmax_element=347,
-    sums=InputReadCost(2500, 46),
-    deviations=InputReadCost(2700, 97),
-    powers=InputReadCost(7000, 162),
+    sums=FeaturePassCost(2500, 46),
+    deviations=FeaturePassCost(2700, 97),
+    powers=FeaturePassCost(7000, 162),
     node=24,
     level=98,
 )
-_PLAIN = Costs(
+_PLAIN = CostCoefficients(
     start=1950,
     input=6.4,
     convolution_mac=4.06,
@@ -99,62 +100,55 @@ _PLAIN = Costs(
     pool_tap=7.4,
     element=104,
     softmax_element=430,
-    sums=InputReadCost(4200, 95),
-    deviations=InputReadCost(5000, 198),
-    powers=InputReadCost(11300, 326),
+    sums=FeaturePassCost(4200, 95),
+    deviations=FeaturePassCost(5000, 198),
+    powers=FeaturePassCost(11300, 326),
     node=82,
     level=217,
 )
-# By the beginning of `DeviceType.architecture`: cores that multiply two pairs of 16 bits at once; all others.
-COSTS: Sequence[tuple[str, Costs]] = (("cortex-m4", _DSP), ("cortex-m7", _DSP), ("cortex-m33", _DSP), ("", _PLAIN))
+# By prefix of `DeviceType.architecture`: cores that multiply two pairs of 16 bits at once, and all others.
+COEFFICIENTS: Sequence[tuple[str, CostCoefficients]] = (
+    ("cortex-m4", _DSP),
+    ("cortex-m7", _DSP),
+    ("cortex-m33", _DSP),
+    ("", _PLAIN),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """What one inference takes."""
+class InferenceCost:
+    """The estimated cost of one inference."""
 
     macs: int
     instructions: int
 
 
-def costs_of(architecture: str) -> Costs:
+def coefficients_for(architecture: str) -> CostCoefficients:
     """Return the coefficients of an architecture."""
-    return next(costs for prefix, costs in COSTS if architecture.startswith(prefix))
+    return next(costs for prefix, costs in COEFFICIENTS if architecture.startswith(prefix))
 
 
-def macs_of(op: Operator, tensors: Sequence[TensorRecord]) -> int:
-    """Multiply-accumulates of one operator."""
-    x, y = tensors[op.input], tensors[op.output]
-    if isinstance(op, Conv2D):
-        return y.elements * op.kernel_h * op.kernel_w * x.dims[3] // op.groups
-    if isinstance(op, DepthwiseConv2D):
-        return y.elements * op.kernel_h * op.kernel_w
-    if isinstance(op, FullyConnected):
-        return y.elements * x.dims[3]
-    return 0
-
-
-def estimate(data: bytes, architecture: str) -> Work:
-    """Return the estimated work of a pack."""
+def estimate_cost(data: bytes, architecture: str) -> InferenceCost:
+    """Estimate the cost of one inference of a pack."""
     pack = disassemble(data)
-    costs = costs_of(architecture)
+    costs = coefficients_for(architecture)
     if pack.kind is PackKind.NEURAL_NETWORK:
         tensors = decode_tensors(pack.section(SectionId.TENSORS))
         plan = decode_plan(pack.section(SectionId.PLAN))
         inputs, _ = decode_io(pack.section(SectionId.IO))
         total = costs.start + costs.input * sum(item.elements for item in inputs)
-        total += sum(_instructions(op, tensors, costs) for op in plan)
-        return Work(sum(macs_of(op, tensors) for op in plan), round(total))
+        total += sum(_operator_cost(op, tensors, costs) for op in plan)
+        return InferenceCost(sum(macs_of(op, tensors) for op in plan), round(total))
     if pack.kind is PackKind.TREE_ENSEMBLE:
         window = decode_features(pack.section(SectionId.FEATURES))
         forest = decode_forest(pack.section(SectionId.FOREST), len(window.features))
-        return Work(0, round(costs.start + _summing(window, costs) + _walking(forest, costs)))
+        return InferenceCost(0, round(costs.start + _features_cost(window, costs) + _trees_cost(forest, costs)))
     macs = len(pack.section(SectionId.THRESHOLD))
-    return Work(macs, round(macs * costs.dense_mac))
+    return InferenceCost(macs, round(macs * costs.dense_mac))
 
 
-def _summing(window: FeatureWindow, costs: Costs) -> float:
-    """Every channel that a feature looks at is read over once, twice or three times."""
+def _features_cost(window: FeatureWindow, costs: CostCoefficients) -> float:
+    """Each channel is read once, twice or three times, as its features require."""
     total = 0.0
     for channel in {feature.channel for feature in window.features}:
         wanted = {feature.statistic for feature in window.features if feature.channel == channel}
@@ -163,15 +157,15 @@ def _summing(window: FeatureWindow, costs: Costs) -> float:
     return total
 
 
-def _walking(forest: Forest, costs: Costs) -> float:
-    """With jumps a path is walked, without them every node is read over once."""
+def _trees_cost(forest: Forest, costs: CostCoefficients) -> float:
+    """With jumps one path of a tree is walked; without them every node is read once."""
     nodes = [node_count(tree) for tree in forest.trees]
     if forest.jump_bits:
         return sum(costs.level * max(1, count.bit_length() - 1) for count in nodes)
     return sum(costs.node * count for count in nodes)
 
 
-def _instructions(op: Operator, tensors: Sequence[TensorRecord], costs: Costs) -> float:
+def _operator_cost(op: Operator, tensors: Sequence[TensorRecord], costs: CostCoefficients) -> float:
     outputs, macs = tensors[op.output].elements, macs_of(op, tensors)
     if isinstance(op, DepthwiseConv2D):
         channels = tensors[op.output].dims[3]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures by which a build is judged, from what the device's model and the float model say."""
+"""The metrics that gates can name, computed from the predictions of the packed model and of the float model."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What both models say of the same rows.
+class Predictions:
+    """The predictions of the packed model and of the float model for the same rows.
 
-    `outputs` are class scores or the values of the output, one row a sample; `scores` is one number
-    a sample, high for the positive class, where the model decides between two.
+    `outputs` has one row per sample: class scores, or the values of the output. `scores` has one number
+    per sample, high for the positive class, for models that decide between two classes.
     """
 
     outputs: Floats
@@ -32,10 +32,10 @@ class Evaluation:
 
 
 def auc_of(scores: Floats, labels: Floats) -> float:
-    """Return the area under the ROC curve: how often a positive scores above a negative, ties half."""
+    """Return the area under the ROC curve: how often a positive scores above a negative; a tie counts half."""
     positive, negative = scores[labels > 0.5], scores[labels <= 0.5]  # noqa: PLR2004 - 0 and 1
     if not len(positive) or not len(negative):
-        raise BuildFailed("auc needs rows of both classes: labels 0 and 1")
+        raise BuildFailed("auc needs rows of both classes, labelled 0 and 1")
     order = np.sort(negative)
     below = np.searchsorted(order, positive, "left")
     ties = np.searchsorted(order, positive, "right") - below
@@ -52,50 +52,50 @@ def _accuracy(outputs: Floats, labels: Floats) -> float:
     return float((outputs.argmax(axis=1) == labels).mean())
 
 
-def _labels(e: Evaluation, metric: str) -> Floats:
-    return _need(e.labels, "a column `label` in its data", metric)
+def _labels(p: Predictions, metric: str) -> Floats:
+    return _need(p.labels, "a column `label` in the gate's data", metric)
 
 
-def _float_outputs(e: Evaluation, metric: str) -> Floats:
-    return _need(e.float_outputs, "a float model to compare with; this source is quantized already", metric)
+def _float_outputs(p: Predictions, metric: str) -> Floats:
+    return _need(p.float_outputs, "a float model to compare with, and this model's source is already quantized", metric)
 
 
-def _auc(e: Evaluation) -> float:
+def _auc(p: Predictions) -> float:
     return auc_of(
-        _need(e.scores, "a model that scores (spec.decide, or an isolation forest)", "auc"), _labels(e, "auc")
+        _need(p.scores, "a model with a score: set spec.decide, or use an isolation forest", "auc"), _labels(p, "auc")
     )
 
 
-def _float_auc(e: Evaluation) -> float:
-    return auc_of(_need(e.float_scores, "a float model that scores", "float_auc"), _labels(e, "float_auc"))
+def _float_auc(p: Predictions) -> float:
+    return auc_of(_need(p.float_scores, "a float model with a score", "float_auc"), _labels(p, "float_auc"))
 
 
-def _agreement(e: Evaluation) -> float:
-    theirs = _float_outputs(e, "agreement")
-    if e.decisions is not None and e.float_decisions is not None:
-        return float((e.decisions == e.float_decisions).mean())
-    return float((e.outputs.argmax(axis=1) == theirs.argmax(axis=1)).mean())
+def _agreement(p: Predictions) -> float:
+    floats = _float_outputs(p, "agreement")
+    if p.decisions is not None and p.float_decisions is not None:
+        return float((p.decisions == p.float_decisions).mean())
+    return float((p.outputs.argmax(axis=1) == floats.argmax(axis=1)).mean())
 
 
-METRICS: Mapping[str, Callable[[Evaluation], float]] = {
-    "accuracy": lambda e: _accuracy(e.outputs, _labels(e, "accuracy")),
-    "float_accuracy": lambda e: _accuracy(_float_outputs(e, "float_accuracy"), _labels(e, "float_accuracy")),
-    "accuracy_drop": lambda e: (
-        _accuracy(_float_outputs(e, "accuracy_drop"), _labels(e, "accuracy_drop"))
-        - _accuracy(e.outputs, _labels(e, "accuracy_drop"))
+METRICS: Mapping[str, Callable[[Predictions], float]] = {
+    "accuracy": lambda p: _accuracy(p.outputs, _labels(p, "accuracy")),
+    "float_accuracy": lambda p: _accuracy(_float_outputs(p, "float_accuracy"), _labels(p, "float_accuracy")),
+    "accuracy_drop": lambda p: (
+        _accuracy(_float_outputs(p, "accuracy_drop"), _labels(p, "accuracy_drop"))
+        - _accuracy(p.outputs, _labels(p, "accuracy_drop"))
     ),
     "auc": _auc,
     "float_auc": _float_auc,
-    "auc_drop": lambda e: _float_auc(e) - _auc(e),
+    "auc_drop": lambda p: _float_auc(p) - _auc(p),
     "agreement": _agreement,
-    "changed_decisions": lambda e: 1.0 - _agreement(e),
-    "mean_absolute_error": lambda e: float(np.abs(e.outputs - _float_outputs(e, "mean_absolute_error")).mean()),
+    "changed_decisions": lambda p: 1.0 - _agreement(p),
+    "mean_absolute_error": lambda p: float(np.abs(p.outputs - _float_outputs(p, "mean_absolute_error")).mean()),
 }
 
 
-def measure(metric: str, evaluation: Evaluation) -> float:
-    """Return a metric's value."""
+def measure(metric: str, predictions: Predictions) -> float:
+    """Return the value of a metric."""
     if metric not in METRICS:
         known = ", ".join((*METRICS, "pack_bytes", "arena_bytes", "macs", "instructions", "inference_ms"))
-        raise BuildFailed(f"there is no metric {metric}; there are {known}")
-    return METRICS[metric](evaluation)
+        raise BuildFailed(f"unknown metric {metric}; the metrics are {known}")
+    return METRICS[metric](predictions)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training tree ensembles and turning them into packs."""
+"""From training data, or from trees in JSON, to the pack of a tree ensemble."""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pack format: sections, operators, and the checks that a pack must pass."""
+"""The pack format: its sections, its operators, and the checks that every pack must pass."""

@@ -7,7 +7,7 @@ from reconciler.compiler.errors import PackMalformed
 
 
 class BitWriter:
-    """Appends fields of any width."""
+    """Writes fields of any width."""
 
     def __init__(self) -> None:
         self._value = 0
@@ -30,7 +30,7 @@ class BitWriter:
 
 
 class BitReader:
-    """Reads fields of any width, never past the end."""
+    """Reads fields of any width, and never past the end."""
 
     def __init__(self, data: bytes, length: int | None = None) -> None:
         self._data = data
@@ -41,7 +41,7 @@ class BitReader:
         """Read a field."""
         end = self.at + width
         if end > self.length:
-            raise PackMalformed("the bit stream ends inside a field")
+            raise PackMalformed("the bit stream ends in the middle of a field")
         first, last = self.at >> 3, (end + 7) >> 3
         word = int.from_bytes(self._data[first:last], "little")
         value = (word >> (self.at & 7)) & ((1 << width) - 1)

@@ -1,40 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """Refuses every pack that the device's checker must refuse (docs/specs/pack.md section 9).
 
-The device checks once, at staging, so that an inference checks nothing. The same rules here keep the
-builder honest and give both sides the same verdict on the same bytes.
+A device checks a pack once, when it is staged, so that inferences need no checks. The compiler applies the
+same rules, so both sides reach the same verdict on the same bytes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler.compiler.pack.decision_head import DecisionMode as HeadMode
-from reconciler.compiler.pack.decision_head import decode_head
+from reconciler.compiler.pack.decision_head import DecisionMode, decode_head
 from reconciler.compiler.pack.forest_section import ForestMode, decode_features, decode_forest
-from reconciler.compiler.pack.operator_checks import CheckedNetwork, check_mbqm, check_operator, demand
-from reconciler.compiler.pack.pack_format import (
-    Descriptor,
-    ElementType,
-    Pack,
-    PackKind,
-    Parameter,
-    SectionId,
-    decode_golden,
-    decode_io,
-    decode_parameters,
-    disassemble,
-)
+from reconciler.compiler.pack.golden_section import decode_golden
+from reconciler.compiler.pack.io_section import Descriptor, ElementType, decode_io
+from reconciler.compiler.pack.operator_checks import CheckedNetwork, check_multiplier, check_operator, require
+from reconciler.compiler.pack.operators import THRESHOLD, TREE_ENSEMBLE
+from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId, disassemble
+from reconciler.compiler.pack.parameters_section import Parameter, decode_parameters
 from reconciler.compiler.pack.plan_section import TensorRecord, decode_plan, decode_tensors
-from reconciler.compiler.pack.threshold import check_threshold
+from reconciler.compiler.pack.threshold_section import check_threshold
 
-MOST_RECORDS = 4096
+MAX_RECORDS = 4096
 
 
 def check_pack(data: bytes, *, arena_bytes: int = 1 << 31) -> None:
-    """Raise `PackMalformed` with the first rule that the bytes break."""
+    """Raise `PackMalformed` for the first rule that a pack breaks."""
     pack = disassemble(data)
-    demand(pack.arena_bytes <= arena_bytes, f"needs {pack.arena_bytes} bytes of arena, the device has {arena_bytes}")
+    require(
+        pack.arena_bytes <= arena_bytes,
+        f"the pack needs {pack.arena_bytes} bytes of arena; the device has {arena_bytes}",
+    )
     inputs, outputs = decode_io(pack.section(SectionId.IO))
     parameters = decode_parameters(pack.section(SectionId.PARAMETERS))
     if pack.kind is PackKind.NEURAL_NETWORK:
@@ -45,25 +40,25 @@ def check_pack(data: bytes, *, arena_bytes: int = 1 << 31) -> None:
 
 
 def _check_simple(pack: Pack, inputs: list[Descriptor], outputs: list[Descriptor], parameters: list[Parameter]) -> None:
-    """Kinds 0 and 2."""
-    demand(len(inputs) == len(outputs) == 1, "this kind has one input and one output")
+    """Check a threshold model or a tree ensemble (kinds 0 and 2)."""
+    require(len(inputs) == len(outputs) == 1, "a pack of this kind has one input and one output")
     source, target = inputs[0], outputs[0]
-    demand(source.tensor is None and target.tensor is None, "this kind has no tensors")
-    demand(target.type is ElementType.INT32 and len(target.shape) == 1, "the output must be a row of int32")
+    require(source.tensor is None and target.tensor is None, "a pack of this kind has no tensors")
+    require(target.type is ElementType.INT32 and len(target.shape) == 1, "the output must be a row of int32")
     if pack.kind is PackKind.THRESHOLD:
-        demand(
+        require(
             source.type is not ElementType.INT32 and len(source.shape) == 1, "the input must be a row of int8 or int16"
         )
-        demand(target.elements == 2, "the output must be a decision and a score")  # noqa: PLR2004 - these two
+        require(target.elements == 2, "the output must be a decision and a score")  # noqa: PLR2004 - these two
         check_threshold(pack.section(SectionId.THRESHOLD), source, len(parameters))
         return
     window = decode_features(pack.section(SectionId.FEATURES))
     forest = decode_forest(pack.section(SectionId.FOREST), len(window.features))
-    demand(source.type is ElementType.INT16, "the input must be int16")
-    demand(source.shape == (window.samples, window.channels), "the input must be [samples, channels]")
-    demand(target.elements == 1 + forest.outputs, "the output must be the decision and the sums")
-    demand(forest.mode is not ForestMode.ISOLATION or bool(parameters), "an isolation forest needs parameter 0")
-    demand(pack.arena_bytes >= 4 * (len(window.features) + forest.outputs), "the arena is too small for the features")
+    require(source.type is ElementType.INT16, "the input must be int16")
+    require(source.shape == (window.samples, window.channels), "the input must be [samples, channels]")
+    require(target.elements == 1 + forest.outputs, "the output must be the decision and the sums")
+    require(forest.mode is not ForestMode.ISOLATION or bool(parameters), "an isolation forest needs parameter 0")
+    require(pack.arena_bytes >= 4 * (len(window.features) + forest.outputs), "the arena is too small for the features")
 
 
 def _check_network(
@@ -73,45 +68,52 @@ def _check_network(
         decode_tensors(pack.section(SectionId.TENSORS)), pack.section(SectionId.WEIGHTS), pack.arena_bytes
     )
     plan = decode_plan(pack.section(SectionId.PLAN))
-    demand(1 <= len(plan) <= MOST_RECORDS and len(network.tensors) <= MOST_RECORDS, "too few or too many records")
+    require(
+        1 <= len(plan) <= MAX_RECORDS and len(network.tensors) <= MAX_RECORDS,
+        "PLAN or TENSORS has too few or too many records",
+    )
     for record in network.tensors:
         _check_tensor(network, record)
     head = pack.section(SectionId.HEAD)
     if head:
         last = outputs[-1]
         right = last.tensor is None and last.type is ElementType.INT32 and last.shape == (2,)
-        demand(right and len(outputs) > 1, "with HEAD the last output must be a decision and a score")
+        require(right and len(outputs) > 1, "with HEAD the last output must be a decision and a score")
         _check_head(network, head, len(parameters))
     for item in (*inputs, *(outputs[:-1] if head else outputs)):
-        demand(item.type is ElementType.INT8 and item.tensor is not None, "an end must be an int8 tensor")
-        demand(item.tensor is not None and item.tensor < len(network.tensors), "an end names an unknown tensor")
+        require(item.type is ElementType.INT8 and item.tensor is not None, "an input or output must be an int8 tensor")
+        require(
+            item.tensor is not None and item.tensor < len(network.tensors), "an input or output names an unknown tensor"
+        )
         record = network.tensors[item.tensor or 0]
-        demand(not record.constant and record.elements == item.elements, "an end does not match its tensor")
+        require(
+            not record.constant and record.elements == item.elements, "an input or output does not match its tensor"
+        )
     for operator in plan:
         check_operator(network, operator)
 
 
 def _check_tensor(network: CheckedNetwork, record: TensorRecord) -> None:
-    demand(min(record.dims) >= 1 and record.elements < 1 << 24, "a tensor has impossible dims")
-    room = len(network.weights) if record.constant else network.arena_bytes
-    demand(record.offset + record.elements <= room, "a tensor lies outside its memory")
-    demand(record.constant or record.offset % 4 == 0, "a tensor is not aligned")
+    require(min(record.dims) >= 1 and record.elements < 1 << 24, "a tensor has invalid dimensions")
+    memory_bytes = len(network.weights) if record.constant else network.arena_bytes
+    require(record.offset + record.elements <= memory_bytes, "a tensor is outside of its memory")
+    require(record.constant or record.offset % 4 == 0, "a tensor is not aligned")
 
 
 def _check_head(network: CheckedNetwork, section: bytes, parameters: int) -> None:
     head = decode_head(section)
-    pair = (head.first, head.second) if head.mode is HeadMode.RECONSTRUCTION else (head.first,)
-    demand(all(i < len(network.tensors) and not network.tensors[i].constant for i in pair), "HEAD: unknown tensor")
-    demand(head.parameter is None or head.parameter < parameters, "HEAD: unknown parameter")
-    if head.mode is HeadMode.RECONSTRUCTION:
+    pair = (head.first, head.second) if head.mode is DecisionMode.RECONSTRUCTION else (head.first,)
+    require(all(i < len(network.tensors) and not network.tensors[i].constant for i in pair), "HEAD: unknown tensor")
+    require(head.parameter is None or head.parameter < parameters, "HEAD: unknown parameter")
+    if head.mode is DecisionMode.RECONSTRUCTION:
         first, second = (network.tensors[i].elements for i in pair)
-        demand(first == second <= 32768, "HEAD: the tensors differ in size, or are too large")  # noqa: PLR2004
-        check_mbqm(head.multiplier, head.shift)
+        require(first == second <= 32768, "HEAD: the tensors differ in size or are too large")  # noqa: PLR2004
+        check_multiplier(head.multiplier, head.shift)
 
 
 def operator_numbers(data: bytes) -> Sequence[int]:
-    """Return the numbers of the operators that a pack needs, ascending."""
+    """Return the numbers of the operators that a pack needs, in ascending order."""
     pack = disassemble(data)
     if pack.kind is PackKind.NEURAL_NETWORK:
         return sorted({operator.NUMBER for operator in decode_plan(pack.section(SectionId.PLAN))})
-    return [17 if pack.kind is PackKind.THRESHOLD else 16]
+    return [THRESHOLD if pack.kind is PackKind.THRESHOLD else TREE_ENSEMBLE]

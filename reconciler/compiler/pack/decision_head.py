@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The section HEAD: from a network's tensors to one decision and one score."""
+"""The section HEAD: how the tensors of a network become one decision and one score."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from reconciler.compiler.errors import PackMalformed
-from reconciler.compiler.pack.fixed_point import Ints, mbqm
+from reconciler.compiler.pack.fixed_point import Ints, multiply_by_quantized_multiplier
 from reconciler.compiler.pack.plan_section import TensorRecord
 
 _HEAD = struct.Struct("<BBHHHib3x")
@@ -20,7 +20,7 @@ NO_PARAMETER = 0xFF
 
 
 class DecisionMode(IntEnum):
-    """What the two numbers are made of."""
+    """How a network decides."""
 
     LARGEST = 1
     RECONSTRUCTION = 2
@@ -28,8 +28,8 @@ class DecisionMode(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """The record."""
+class DecisionHead:
+    """The contents of the section HEAD."""
 
     mode: DecisionMode
     parameter: int | None
@@ -40,7 +40,7 @@ class Head:
 
 
 class Tensors(Protocol):
-    """Where the head finds its tensors."""
+    """The tensors of a network, as the head reads them."""
 
     @property
     def tensors(self) -> Sequence[TensorRecord]:
@@ -50,28 +50,30 @@ class Tensors(Protocol):
         """Read a tensor."""
 
 
-def encode_head(head: Head) -> bytes:
+def encode_head(head: DecisionHead) -> bytes:
     """Write the section."""
     parameter = NO_PARAMETER if head.parameter is None else head.parameter
     return _HEAD.pack(head.mode, parameter, head.first, head.second, 0, head.multiplier, head.shift)
 
 
-def decode_head(data: bytes) -> Head:
+def decode_head(data: bytes) -> DecisionHead:
     """Read the section (rule 17, as far as it concerns the section alone)."""
     if len(data) != _HEAD.size:
         raise PackMalformed(f"HEAD has {len(data)} bytes, not {_HEAD.size}")
     mode, parameter, first, second, zero, multiplier, shift = _HEAD.unpack(data)
     if mode not in tuple(DecisionMode) or zero or any(data[13:]):
-        raise PackMalformed("HEAD has an unknown mode or bytes that should be zero")
-    known = Head(DecisionMode(mode), None if parameter == NO_PARAMETER else parameter, first, second, multiplier, shift)
+        raise PackMalformed("HEAD has an unknown mode, or padding that is not zero")
+    known = DecisionHead(
+        DecisionMode(mode), None if parameter == NO_PARAMETER else parameter, first, second, multiplier, shift
+    )
     if known.mode is not DecisionMode.RECONSTRUCTION and (second or multiplier or shift):
-        raise PackMalformed("HEAD has a second tensor that its mode does not use")
+        raise PackMalformed("HEAD has a second tensor, which its mode does not use")
     if known.mode is not DecisionMode.LARGEST and known.parameter is None:
         raise PackMalformed("HEAD needs a parameter")
     return known
 
 
-def decide(head: Head, machine: Tensors, values: Sequence[int]) -> tuple[int, int]:
+def decide(head: DecisionHead, machine: Tensors, values: Sequence[int]) -> tuple[int, int]:
     """Return the decision and the score."""
     a = machine.get(head.first).reshape(-1)
     limit = None if head.parameter is None else values[head.parameter]
@@ -81,7 +83,9 @@ def decide(head: Head, machine: Tensors, values: Sequence[int]) -> tuple[int, in
     if head.mode is DecisionMode.RECONSTRUCTION:
         zero_a, zero_b = (machine.tensors[i].zero_point for i in (head.first, head.second))
         b = machine.get(head.second).reshape(-1)
-        expected = np.clip(zero_a + mbqm(b - zero_b, head.multiplier, head.shift), -128, 127)
+        expected = np.clip(
+            zero_a + multiply_by_quantized_multiplier(b - zero_b, head.multiplier, head.shift), -128, 127
+        )
         score = int(((a - expected) ** 2).sum())
     else:
         score = int(a[0])

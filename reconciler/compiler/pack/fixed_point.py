@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixed-point arithmetic of packs, exactly as docs/specs/pack.md section 8 has it.
+"""The fixed-point arithmetic of packs, exactly as docs/specs/pack.md section 8 defines it.
 
-The array functions work on int64 arrays that hold 32-bit values; they are the specification in
-executable form and favour plainness over speed.
+The array functions take int64 arrays that hold 32-bit values. They are the executable form of the
+specification, so they are simple rather than fast. The short names are those of the specification.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ INT32_MIN = -(1 << 31)
 
 
 def wrap32(x: Ints) -> Ints:
-    """Keep the low 32 bits, as two's complement."""
+    """Wrap to 32 bits in two's complement."""
     wrapped: Ints = ((x + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
     return wrapped
 
 
 def srdhm(a: Ints, b: Ints | int) -> Ints:
-    """Saturating rounding doubling high multiplication."""
+    """Return the saturating rounding doubling high product (SRDHM)."""
     product = a * np.asarray(b, np.int64)
     nudged = product + np.where(product >= 0, 1 << 30, 1 - (1 << 30))
     high = np.where(nudged >= 0, nudged >> 31, -((-nudged) >> 31))
@@ -34,7 +34,7 @@ def srdhm(a: Ints, b: Ints | int) -> Ints:
 
 
 def rdp(x: Ints, exponent: Ints | int) -> Ints:
-    """Divide by a power of two, rounding to nearest, ties away from zero."""
+    """Divide by a power of two and round to nearest, ties away from zero (RDP)."""
     e = np.asarray(exponent, np.int64)
     mask = (np.int64(1) << e) - 1
     threshold = (mask >> 1) + (x < 0)
@@ -43,20 +43,20 @@ def rdp(x: Ints, exponent: Ints | int) -> Ints:
 
 
 def shl(x: Ints, exponent: int) -> Ints:
-    """Multiply by a power of two, saturating."""
+    """Multiply by a power of two and saturate."""
     shifted: Ints = np.clip(x << exponent, INT32_MIN, INT32_MAX)
     return shifted
 
 
-def mbqm(x: Ints, multiplier: Ints | int, shift: Ints | int) -> Ints:
-    """Multiply by a quantized multiplier with double rounding."""
+def multiply_by_quantized_multiplier(x: Ints, multiplier: Ints | int, shift: Ints | int) -> Ints:
+    """Multiply by a quantized multiplier, with the two roundings of TensorFlow Lite (MBQM)."""
     s = np.asarray(shift, np.int64)
     shifted = wrap32(x << np.maximum(s, 0))
     return rdp(srdhm(shifted, multiplier), np.maximum(-s, 0))
 
 
-def sr(x: Ints, multiplier: Ints | int, shift: Ints | int) -> Ints:
-    """Multiply with a single rounding, halves away from zero."""
+def multiply_single_rounding(x: Ints, multiplier: Ints | int, shift: Ints | int) -> Ints:
+    """Multiply with a single rounding, halves away from zero (SR)."""
     n = np.asarray(shift, np.uint64)
     magnitude = np.abs(x).astype(np.uint64) * np.asarray(multiplier, np.uint64)
     rounded = ((magnitude + (np.uint64(1) << (n - np.uint64(1)))) >> n).astype(np.int64)
@@ -64,7 +64,7 @@ def sr(x: Ints, multiplier: Ints | int, shift: Ints | int) -> Ints:
 
 
 def round_half_away(value: float) -> int:
-    """Round to nearest, halves away from zero, as C's `round`."""
+    """Round to nearest, halves away from zero, as `round` in C."""
     return math.floor(value + 0.5) if value >= 0 else math.ceil(value - 0.5)
 
 
@@ -85,17 +85,20 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
 
 
 def oracle_scaled(acc: int, scale: float) -> int:
-    """Scale as the oracle's fully connected layer does: in double precision, halves away from zero."""
+    """Scale as the fully connected layer of the oracle does: in double precision, halves away from zero."""
     product = float(acc) * scale
     return int(math.copysign(math.floor(abs(product) + 0.5), product)) if abs(product) < 2.0**52 else int(product)
 
 
-def _first_reaching(target: int, scale: float) -> int:
-    """Return the least accumulator that the oracle scales to `target` or more."""
-    acc = max(1, math.ceil((target - 0.5) / scale) - 2)
+def _first_reaching(target: int, scale: float, largest_acc: int) -> int:
+    """Return the least accumulator that the oracle scales to `target` or more, or the one after the largest."""
+    near = (target - 0.5) / scale
+    if near > largest_acc + 2:
+        return largest_acc + 1
+    acc = max(1, math.ceil(near) - 2)
     while acc > 1 and oracle_scaled(acc - 1, scale) >= target:
         acc -= 1
-    while oracle_scaled(acc, scale) < target:
+    while acc <= largest_acc and oracle_scaled(acc, scale) < target:
         acc += 1
     return acc
 
@@ -135,11 +138,10 @@ def _multipliers(scale: float, largest_output: int, largest_acc: int) -> tuple[F
     """Return the least real multiplier that steps where the oracle does, and the least above it that does not."""
     low, high = Fraction(0), Fraction(1 << 31)
     for target in range(1, largest_output + 1):
-        if (target - 1) / scale > largest_acc:
-            break
-        step = _first_reaching(target, scale)
-        if step <= largest_acc:
-            low = max(low, Fraction(2 * target - 1, 2 * step))
+        step = _first_reaching(target, scale, largest_acc)
         if step > 1:
-            high = min(high, Fraction(2 * target - 1, 2 * (step - 1)))
+            high = min(high, Fraction(2 * target - 1, 2 * min(step - 1, largest_acc)))
+        if step > largest_acc:
+            break  # the steps that follow bound less
+        low = max(low, Fraction(2 * target - 1, 2 * step))
     return low, high

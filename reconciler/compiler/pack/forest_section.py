@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sections FOREST and FEATURES (docs/specs/pack.md section 7), written and read."""
+"""The sections FOREST and FEATURES (docs/specs/pack.md section 7)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from reconciler.compiler.pack.bitstream import BitReader, BitWriter
 from reconciler.compiler.pack.pack_format import pad4
 
 DEPTH_UNIT = 2048
-DEEPEST = 63
+MAX_DEPTH = 63
 _FOREST = struct.Struct("<6B5HI")
 _FEATURES = struct.Struct("<HBB")
 _FEATURE = struct.Struct("<BBBBii")
 
 
 class ForestMode(IntEnum):
-    """What the trees are summed up to."""
+    """What the sum over the trees means."""
 
     ISOLATION = 0
     CLASSIFICATION = 1
@@ -31,7 +31,7 @@ class ForestMode(IntEnum):
 
 
 class Statistic(IntEnum):
-    """A feature of one channel of the window."""
+    """A statistic of one channel of a window."""
 
     VALUE = 0
     MEAN = 1
@@ -43,20 +43,20 @@ class Statistic(IntEnum):
     PEAK = 7
     CREST = 8
     ZERO_CROSSINGS = 9
-    LEAST = 10
-    GREATEST = 11
+    MIN = 10
+    MAX = 11
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """Where a tree ends: a row of the leaf table."""
+    """A leaf: a row of the leaf table."""
 
     row: int
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Go left if the feature is not above the threshold."""
+    """An inner node: go left if the feature is at most the threshold."""
 
     feature: int
     threshold: int
@@ -69,7 +69,7 @@ Tree = Leaf | Split
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One input of the trees: a statistic, brought to the range of the thresholds."""
+    """One input of the trees: a statistic, and how it is scaled to the range of the thresholds."""
 
     statistic: Statistic
     channel: int
@@ -80,7 +80,7 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class FeatureWindow:
-    """The samples that one decision is made of."""
+    """The samples that one decision is based on, and their features."""
 
     samples: int
     channels: int
@@ -89,24 +89,24 @@ class FeatureWindow:
 
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """The trees with all that is needed to walk them."""
+    """The trees of an ensemble, with the table of their leaves."""
 
     mode: ForestMode
     threshold_bits: int
     trees: tuple[Tree, ...]
     table: npt.NDArray[np.int16]  # rows by outputs
     features: int
-    jump_bits: int = 0
+    jump_bits: int = 0  # width of the length of a left subtree, by which a device jumps over it; 0: no jumps
     subsample: int = 0
 
     @property
     def outputs(self) -> int:
-        """How many sums there are."""
+        """The number of sums."""
         return int(self.table.shape[1])
 
     @property
     def depth_unit(self) -> int:
-        """What one level of depth adds."""
+        """What each level of depth adds to a sum."""
         return DEPTH_UNIT if self.mode is ForestMode.ISOLATION else 0
 
 
@@ -172,8 +172,8 @@ def _bits(tree: Tree, widths: _Widths) -> int:
 def encode_forest(forest: Forest) -> bytes:
     """Write the section FOREST."""
     deepest = max(depth_of(tree) for tree in forest.trees)
-    if deepest > DEEPEST:
-        raise DoesNotFit(f"a tree is {deepest} levels deep; packs hold {DEEPEST}: set max_depth in the recipe")
+    if deepest > MAX_DEPTH:
+        raise DoesNotFit(f"a tree is {deepest} levels deep; packs hold {MAX_DEPTH}: lower spec.train.maxDepth")
     widths = _widths(forest)
     stream = BitWriter()
     for tree in forest.trees:
@@ -205,7 +205,7 @@ def _write_tree(tree: Tree, widths: _Widths, stream: BitWriter) -> None:
         if widths.jump:
             length = _bits(node.left, widths)
             if length >> widths.jump:
-                raise DoesNotFit(f"a subtree of {length} bits needs more than {widths.jump} jump bits")
+                raise DoesNotFit(f"a subtree of {length} bits does not fit {widths.jump} jump bits")
             stream.put(length, widths.jump)
         pending += [node.right, node.left]
 
@@ -213,25 +213,25 @@ def _write_tree(tree: Tree, widths: _Widths, stream: BitWriter) -> None:
 def decode_forest(data: bytes, features: int) -> Forest:
     """Read the section FOREST and check it (rule 20, as far as it concerns the section alone)."""
     if len(data) < _FOREST.size:
-        raise PackMalformed("FOREST is cut short")
+        raise PackMalformed("FOREST is truncated")
     mode, flags, tb, lb, jb, deepest, trees, outputs, rows, unit, subsample, bits = _FOREST.unpack_from(data)
     valid = mode in tuple(ForestMode) and flags <= 1 and 4 <= tb <= 16 and lb <= 16 and (jb == 0 or 8 <= jb <= 24)  # noqa: PLR2004
-    valid &= deepest <= DEEPEST and 1 <= trees <= 1024 and 1 <= outputs <= 64 and rows >= 1  # noqa: PLR2004
+    valid &= deepest <= MAX_DEPTH and 1 <= trees <= 1024 and 1 <= outputs <= 64 and rows >= 1  # noqa: PLR2004
     if not valid or (mode != ForestMode.CLASSIFICATION and outputs != 1):
         raise PackMalformed("FOREST has a field out of range")
     if unit != (DEPTH_UNIT if mode == ForestMode.ISOLATION else 0) or (mode != ForestMode.ISOLATION and subsample):
-        raise PackMalformed("FOREST has a depth unit or a subsample size that its mode has not")
+        raise PackMalformed("FOREST has a depth unit or a subsample size that its mode does not use")
     table_bytes = 2 * rows * outputs
     start = _FOREST.size + table_bytes + (-table_bytes % 4)
     stream_bytes = (bits + 7) // 8 + 3
     if len(data) != start + stream_bytes + (-stream_bytes % 4):
-        raise PackMalformed("FOREST has not the length that its fields need")
+        raise PackMalformed("FOREST does not have the length that its fields require")
     table = np.frombuffer(data[_FOREST.size : _FOREST.size + table_bytes], "<i2").reshape(rows, outputs)
     widths = _Widths((features - 1).bit_length(), tb, lb, jb, flag=bool(flags))
     reader = BitReader(data[start:], bits)
     found = tuple(_read_tree(reader, widths, (features, rows, deepest)) for _ in range(trees))
     if reader.at != bits:
-        raise PackMalformed("FOREST has bits left over after its last tree")
+        raise PackMalformed("FOREST has bits after its last tree")
     return Forest(ForestMode(mode), tb, found, table.astype(np.int16), features, jb, subsample)
 
 
@@ -240,22 +240,22 @@ def _read_tree(reader: BitReader, widths: _Widths, limits: tuple[int, int, int])
     begun = reader.at
     tree = _read_node(reader, widths, limits, 0)
     if widths.jump and reader.at - begun != length:
-        raise PackMalformed("FOREST has a tree of another length than it says")
+        raise PackMalformed("FOREST has a tree whose length differs from the one it declares")
     return tree
 
 
 def _read_node(reader: BitReader, widths: _Widths, limits: tuple[int, int, int], depth: int) -> Tree:
     features, rows, deepest = limits
     if depth > deepest:
-        raise PackMalformed("FOREST has a leaf deeper than it says")
+        raise PackMalformed("FOREST has a leaf below the depth that it declares")
     if not reader.get(1):
         row = 0 if widths.flag and not reader.get(1) else reader.get(widths.row)
         if row >= rows:
-            raise PackMalformed(f"FOREST has a leaf with row {row} of {rows}")
+            raise PackMalformed(f"FOREST has a leaf with row {row}, but only {rows} rows")
         return Leaf(row)
     feature, threshold = reader.get(widths.feature), reader.get(widths.threshold)
     if feature >= features:
-        raise PackMalformed(f"FOREST asks for feature {feature} of {features}")
+        raise PackMalformed(f"FOREST has a node with feature {feature}, but only {features} features")
     length = reader.get(widths.jump)
     begun = reader.at
     left = _read_node(reader, widths, limits, depth + 1)
@@ -275,12 +275,12 @@ def encode_features(window: FeatureWindow) -> bytes:
 def decode_features(data: bytes) -> FeatureWindow:
     """Read the section FEATURES (rule 19)."""
     if len(data) < _FEATURES.size:
-        raise PackMalformed("FEATURES is cut short")
+        raise PackMalformed("FEATURES is truncated")
     samples, channels, count = _FEATURES.unpack_from(data)
     if not (1 <= samples <= 4096 and 1 <= channels <= 16 and 1 <= count <= 32):  # noqa: PLR2004 - section 7.1
         raise PackMalformed("FEATURES has a count out of range")
     if len(data) != _FEATURES.size + count * _FEATURE.size:
-        raise PackMalformed("FEATURES has not the length that its count needs")
+        raise PackMalformed("FEATURES does not have the length that its count requires")
     return FeatureWindow(samples, channels, _feature_records(data[_FEATURES.size :], channels))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must hold of each operator, so that running it checks nothing (docs/specs/pack.md section 9, rules 6 to 16)."""
+"""The rules for each operator, so that running it needs no checks (docs/specs/pack.md section 9, rules 6 to 16)."""
 
 from __future__ import annotations
 
@@ -13,151 +13,158 @@ from reconciler.compiler.errors import PackMalformed
 from reconciler.compiler.pack import operators as ops
 from reconciler.compiler.pack.plan_section import TensorRecord
 
-_IN_PLACE = (ops.Add, ops.Mul, ops.Quantize, ops.Lookup)
 
-
-def demand(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as a sentence
-    """Refuse the pack unless this holds."""
+def require(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as a sentence
+    """Refuse the pack unless the condition holds."""
     if not condition:
         raise PackMalformed(message)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedNetwork:
-    """What the operators of a pack work on."""
+    """The tensors, weights and arena that the operators of a pack use."""
 
     tensors: list[TensorRecord]
     weights: bytes
     arena_bytes: int
 
     def array(self, offset: int, count: int, code: str) -> list[int]:
-        """Read numbers that must lie in WEIGHTS."""
+        """Read an array, which must be inside WEIGHTS."""
         size = count * np.dtype(code).itemsize
-        demand(offset % 4 == 0 and offset + size <= len(self.weights), "an array lies outside WEIGHTS")
+        require(offset % 4 == 0 and offset + size <= len(self.weights), "an array is outside of WEIGHTS")
         return [int(v) for v in np.frombuffer(self.weights[offset : offset + size], code)]
 
 
 def check_operator(network: CheckedNetwork, op: ops.Operator) -> None:
-    """Hold one record of the plan to what is said of all, and of its kind."""
+    """Check one record of the plan against the rules for all operators, and for its own."""
     count = len(network.tensors)
-    demand(op.output < count and all(i < count for i in op.inputs()), f"{op.NAME}: unknown tensor")
+    require(op.output < count and all(i < count for i in op.inputs()), f"{op.NAME}: unknown tensor")
     target = network.tensors[op.output]
-    demand(not target.constant and op.low <= op.high, f"{op.NAME}: writes a constant, or has an empty clamp")
+    require(not target.constant and op.low <= op.high, f"{op.NAME}: writes a constant or has an empty clamp")
     for index in op.inputs():
         source = network.tensors[index]
         apart = source.offset + source.elements <= target.offset or target.offset + target.elements <= source.offset
         same = (source.offset, source.elements) == (target.offset, target.elements)
-        allowed = source.constant or apart or (same and isinstance(op, _IN_PLACE))
-        demand(allowed, f"{op.NAME}: the output overlaps an input")
+        allowed = source.constant or apart or (same and isinstance(op, ops.IN_PLACE))
+        require(allowed, f"{op.NAME}: the output overlaps an input")
     _CHECKS[type(op)](network, op, network.tensors[op.input], target)
 
 
-def check_mbqm(multiplier: int, shift: int) -> None:
-    """Hold a multiplier and its shift to what MBQM takes."""
-    demand(multiplier >= 0 and -31 <= shift <= 30, "a multiplier or a shift is out of range")  # noqa: PLR2004
+def check_multiplier(multiplier: int, shift: int) -> None:
+    """Check that MBQM accepts a multiplier and its shift."""
+    require(multiplier >= 0 and -31 <= shift <= 30, "a multiplier or a shift is out of range")  # noqa: PLR2004
 
 
 def _check_axis(op: ops.Operator, size_in: int, size_out: int, window: tuple[int, int, int, int]) -> None:
     kernel, stride, dilation, pad = window
     fits = min(kernel, stride, dilation) >= 1 and pad < (kernel - 1) * dilation + 1
-    demand(fits and (size_out - 1) * stride - pad < size_in, f"{op.NAME}: a window lies outside the input")
+    require(fits and (size_out - 1) * stride - pad < size_in, f"{op.NAME}: a window is outside of the input")
 
 
 def _check_convolution(network: CheckedNetwork, op: ops.Convolution, x: TensorRecord, y: TensorRecord) -> None:
-    demand(x.dims[0] == y.dims[0], f"{op.NAME}: batches differ")
+    require(x.dims[0] == y.dims[0], f"{op.NAME}: the batches differ")
     _check_axis(op, x.dims[1], y.dims[1], (op.kernel_h, op.stride_h, op.dilation_h, op.pad_top))
     _check_axis(op, x.dims[2], y.dims[2], (op.kernel_w, op.stride_w, op.dilation_w, op.pad_left))
     channels = y.dims[3]
-    demand(op.groups >= 1, f"{op.NAME}: no groups")
+    require(op.groups >= 1, f"{op.NAME}: has no groups")
     if isinstance(op, ops.Conv2D):
-        demand(x.dims[3] % op.groups == 0 and channels % op.groups == 0, "CONV_2D: groups don't divide the channels")
+        require(
+            x.dims[3] % op.groups == 0 and channels % op.groups == 0, "CONV_2D: the groups do not divide the channels"
+        )
         taps = channels * op.kernel_h * op.kernel_w * (x.dims[3] // op.groups)
     else:
-        demand(channels == x.dims[3] * op.groups, "DEPTHWISE_CONV_2D: channels don't match")
+        require(channels == x.dims[3] * op.groups, "DEPTHWISE_CONV_2D: the channels do not match")
         taps = channels * op.kernel_h * op.kernel_w
     network.array(op.weights, taps, "i1")
     network.array(op.bias, channels, "<i4")
     multipliers = network.array(op.multipliers, channels, "<i4")
     for multiplier, shift in zip(multipliers, network.array(op.shifts, channels, "i1"), strict=True):
-        check_mbqm(multiplier, shift)
+        check_multiplier(multiplier, shift)
 
 
 def _check_fully_connected(network: CheckedNetwork, op: ops.FullyConnected, x: TensorRecord, y: TensorRecord) -> None:
-    demand(op.per_channel <= 1, "FULLY_CONNECTED: unknown flag")
-    demand(
+    require(op.per_channel <= 1, "FULLY_CONNECTED: unknown flag")
+    require(
         x.dims[:3] == y.dims[:3] and x.dims[:2] == (1, 1), "FULLY_CONNECTED: dims must be [1, 1, b, n], [1, 1, b, m]"
     )
     channels = y.dims[3]
     network.array(op.weights, channels * x.dims[3], "i1")
     network.array(op.bias, channels, "<i4")
     count = channels if op.per_channel else 1
-    demand(min(network.array(op.multipliers, count, "<i4")) >= 0, "FULLY_CONNECTED: negative multiplier")
+    require(min(network.array(op.multipliers, count, "<i4")) >= 0, "FULLY_CONNECTED: negative multiplier")
     shifts = network.array(op.shifts, count, "i1")
-    demand(min(shifts) >= 1 and max(shifts) <= 62, "FULLY_CONNECTED: shift out of range")  # noqa: PLR2004
+    require(min(shifts) >= 1 and max(shifts) <= 62, "FULLY_CONNECTED: shift out of range")  # noqa: PLR2004
 
 
 def _check_pool(_network: CheckedNetwork, op: ops.Pool, x: TensorRecord, y: TensorRecord) -> None:
-    demand((x.dims[0], x.dims[3]) == (y.dims[0], y.dims[3]), f"{op.NAME}: batches or channels differ")
+    require((x.dims[0], x.dims[3]) == (y.dims[0], y.dims[3]), f"{op.NAME}: the batches or channels differ")
     _check_axis(op, x.dims[1], y.dims[1], (op.kernel_h, op.stride_h, 1, op.pad_top))
     _check_axis(op, x.dims[2], y.dims[2], (op.kernel_w, op.stride_w, 1, op.pad_left))
 
 
 def _check_mean(_network: CheckedNetwork, op: ops.Mean, x: TensorRecord, y: TensorRecord) -> None:
-    wanted = tuple(1 if op.axes >> axis & 1 else size for axis, size in enumerate(x.dims))
-    demand(1 <= op.axes <= 15 and y.dims == wanted, "MEAN: dims or axes don't match")  # noqa: PLR2004
-    demand(x.elements // y.elements < 1 << 20, "MEAN: too many elements")
-    check_mbqm(op.multiplier, op.shift)
+    expected = tuple(1 if op.axes >> axis & 1 else size for axis, size in enumerate(x.dims))
+    require(1 <= op.axes <= 15 and y.dims == expected, "MEAN: the dimensions or axes do not match")  # noqa: PLR2004
+    require(x.elements // y.elements < 1 << 20, "MEAN: too many elements")
+    check_multiplier(op.multiplier, op.shift)
 
 
 def _check_broadcast(network: CheckedNetwork, op: ops.Add | ops.Mul, y: TensorRecord) -> None:
     for index in op.inputs():
         dims = network.tensors[index].dims
-        demand(all(d in {1, out} for d, out in zip(dims, y.dims, strict=True)), f"{op.NAME}: dims don't broadcast")
+        require(
+            all(d in {1, out} for d, out in zip(dims, y.dims, strict=True)),
+            f"{op.NAME}: the dimensions do not broadcast",
+        )
 
 
 def _check_add(network: CheckedNetwork, op: ops.Add, _x: TensorRecord, y: TensorRecord) -> None:
     _check_broadcast(network, op, y)
-    demand(max(op.shift_1, op.shift_2, op.shift_out) <= 0, "ADD: a shift is positive")
+    require(max(op.shift_1, op.shift_2, op.shift_out) <= 0, "ADD: a shift is positive")
     for multiplier, shift in (
         (op.multiplier_1, op.shift_1),
         (op.multiplier_2, op.shift_2),
         (op.multiplier_out, op.shift_out),
     ):
-        check_mbqm(multiplier, shift)
+        check_multiplier(multiplier, shift)
 
 
 def _check_mul(network: CheckedNetwork, op: ops.Mul, _x: TensorRecord, y: TensorRecord) -> None:
     _check_broadcast(network, op, y)
-    check_mbqm(op.multiplier, op.shift)
+    check_multiplier(op.multiplier, op.shift)
 
 
 def _check_quantize(_network: CheckedNetwork, op: ops.Quantize, x: TensorRecord, y: TensorRecord) -> None:
-    demand(x.elements == y.elements, "QUANTIZE: sizes differ")
-    check_mbqm(op.multiplier, op.shift)
+    require(x.elements == y.elements, "QUANTIZE: the sizes differ")
+    check_multiplier(op.multiplier, op.shift)
 
 
 def _check_lookup(network: CheckedNetwork, op: ops.Lookup, x: TensorRecord, y: TensorRecord) -> None:
-    demand(x.elements == y.elements and (op.low, op.high) == (-128, 127), "LOOKUP: sizes differ, or there is a clamp")
+    require(
+        x.elements == y.elements and (op.low, op.high) == (-128, 127), "LOOKUP: the sizes differ, or it has a clamp"
+    )
     network.array(op.table, 256, "i1")
 
 
 def _check_softmax(_network: CheckedNetwork, op: ops.Softmax, x: TensorRecord, y: TensorRecord) -> None:
-    demand(x.dims == y.dims and x.dims[3] <= 4096, "SOFTMAX: dims differ, or the row is too long")  # noqa: PLR2004
-    demand((y.zero_point, op.low, op.high) == (-128, -128, 127), "SOFTMAX: zero point or clamp is wrong")
-    demand(op.multiplier >= 0 and 0 <= op.shift <= 31 and -255 <= op.diff_min <= 0, "SOFTMAX: out of range")  # noqa: PLR2004
+    require(x.dims == y.dims and x.dims[3] <= 4096, "SOFTMAX: the dimensions differ, or the row is too long")  # noqa: PLR2004
+    require((y.zero_point, op.low, op.high) == (-128, -128, 127), "SOFTMAX: the zero point or the clamp is wrong")
+    require(op.multiplier >= 0 and 0 <= op.shift <= 31 and -255 <= op.diff_min <= 0, "SOFTMAX: a field is out of range")  # noqa: PLR2004
 
 
 def _check_pad(_network: CheckedNetwork, op: ops.Pad, x: TensorRecord, y: TensorRecord) -> None:
     before = (op.before_n, op.before_h, op.before_w, op.before_c)
     inside = all(b + size <= out for b, size, out in zip(before, x.dims, y.dims, strict=True))
-    demand(inside and op.low == op.high, "PAD: the input does not fit, or the fill value is unclear")
+    require(inside and op.low == op.high, "PAD: the input does not fit, or there is more than one fill value")
 
 
 def _check_concatenation(_network: CheckedNetwork, op: ops.Concatenation, x: TensorRecord, y: TensorRecord) -> None:
-    demand(op.block >= 1 and x.elements % op.block == 0, "CONCATENATION: blocks don't divide the input")
+    require(op.block >= 1 and x.elements % op.block == 0, "CONCATENATION: the blocks do not divide the input")
     blocks = x.elements // op.block
-    demand(blocks == 1 or op.start + op.block <= op.stride, "CONCATENATION: blocks overlap")
-    demand(op.start + (blocks - 1) * op.stride + op.block <= y.elements, "CONCATENATION: ends after the output")
+    require(blocks == 1 or op.start + op.block <= op.stride, "CONCATENATION: the blocks overlap")
+    require(
+        op.start + (blocks - 1) * op.stride + op.block <= y.elements, "CONCATENATION: the blocks end after the output"
+    )
 
 
 _CHECKS: dict[type[ops.Operator], Callable[[CheckedNetwork, Any, TensorRecord, TensorRecord], None]] = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operators that packs have, each as its record in the section PLAN (docs/specs/pack.md section 6.2)."""
+"""The operators of packs, as records of the section PLAN (docs/specs/pack.md section 6.2)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ THRESHOLD = 17
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """What all records begin with."""
+    """The fields that every record begins with."""
 
     input: int
     output: int
@@ -24,13 +24,13 @@ class Operator:
     LAYOUT: ClassVar[str]
 
     def inputs(self) -> tuple[int, ...]:
-        """The tensors that it reads."""
+        """Return the tensors that the operator reads."""
         return (self.input,)
 
 
 @dataclass(frozen=True, slots=True)
 class Convolution(Operator):
-    """What both convolutions have."""
+    """The fields of both convolutions."""
 
     weights: int
     bias: int
@@ -59,7 +59,7 @@ class Conv2D(Convolution):
 
 @dataclass(frozen=True, slots=True)
 class DepthwiseConv2D(Convolution):
-    """One filter a channel."""
+    """A convolution with its own filters for each channel."""
 
     NUMBER: ClassVar[int] = 1
     NAME: ClassVar[str] = "DEPTHWISE_CONV_2D"
@@ -82,7 +82,7 @@ class FullyConnected(Operator):
 
 @dataclass(frozen=True, slots=True)
 class Pool(Operator):
-    """What both pools have."""
+    """The fields of both pools."""
 
     kernel_h: int
     kernel_w: int
@@ -96,7 +96,7 @@ class Pool(Operator):
 
 @dataclass(frozen=True, slots=True)
 class AveragePool(Pool):
-    """The mean under a window."""
+    """The mean of each window."""
 
     NUMBER: ClassVar[int] = 3
     NAME: ClassVar[str] = "AVERAGE_POOL_2D"
@@ -104,7 +104,7 @@ class AveragePool(Pool):
 
 @dataclass(frozen=True, slots=True)
 class MaxPool(Pool):
-    """The largest under a window."""
+    """The maximum of each window."""
 
     NUMBER: ClassVar[int] = 4
     NAME: ClassVar[str] = "MAX_POOL_2D"
@@ -140,7 +140,7 @@ class Add(Operator):
     LAYOUT: ClassVar[str] = "Hxxiiibbbx"
 
     def inputs(self) -> tuple[int, ...]:
-        """The tensors that it reads."""
+        """Return the tensors that the operator reads."""
         return (self.input, self.second)
 
 
@@ -157,13 +157,13 @@ class Mul(Operator):
     LAYOUT: ClassVar[str] = "Hbxi"
 
     def inputs(self) -> tuple[int, ...]:
-        """The tensors that it reads."""
+        """Return the tensors that the operator reads."""
         return (self.input, self.second)
 
 
 @dataclass(frozen=True, slots=True)
 class Quantize(Operator):
-    """Another scale and zero point; with a clamp, RELU and its kin."""
+    """A change of scale and zero point; with a clamp, RELU and its variants."""
 
     multiplier: int
     shift: int
@@ -175,7 +175,7 @@ class Quantize(Operator):
 
 @dataclass(frozen=True, slots=True)
 class Lookup(Operator):
-    """Any function of one int8, as a table."""
+    """Any function of one int8, as a table of 256 values."""
 
     table: int
 
@@ -213,7 +213,7 @@ class Pad(Operator):
 
 @dataclass(frozen=True, slots=True)
 class Concatenation(Operator):
-    """A strided copy: one input of a concatenation."""
+    """One input of a concatenation, as a strided copy."""
 
     block: int
     stride: int
@@ -239,6 +239,7 @@ _ALL: tuple[type[Operator], ...] = (
     Pad,
     Concatenation,
 )
+IN_PLACE = (Add, Mul, Quantize, Lookup)  # these may write onto their own input
 OPERATORS: dict[int, type[Operator]] = {kind.NUMBER: kind for kind in _ALL}
 NAMES: dict[int, str] = {
     **{number: kind.NAME for number, kind in OPERATORS.items()},

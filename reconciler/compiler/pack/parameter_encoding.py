@@ -1,28 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns the numbers that people write into the integers that a device compares with."""
+"""Converts parameter values as documents state them into the integers that a device compares with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from reconciler.compiler.errors import BuildFailed
-from reconciler.compiler.forest.forest_pack import isolation_limit
 from reconciler.compiler.pack.forest_section import decode_features, decode_forest
-from reconciler.compiler.pack.pack_format import (
-    Pack,
-    PackKind,
-    Parameter,
-    ParameterEncoding,
-    SectionId,
-    decode_io,
-    decode_parameters,
-    disassemble,
-    name_hash,
-)
+from reconciler.compiler.pack.io_section import decode_io
+from reconciler.compiler.pack.isolation_score import isolation_limit
+from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId, disassemble
+from reconciler.compiler.pack.parameters_section import Parameter, ParameterEncoding, decode_parameters, name_hash
 
 
 def encode_values(data: bytes, values: Mapping[str, float]) -> dict[int, int]:
-    """Return {index: integer}, as protocol and envelope carry parameters, for a pack's named parameters."""
+    """Return {index: integer} for a pack's named parameters, as envelopes and the protocol carry them."""
     pack = disassemble(data)
     entries = decode_parameters(pack.section(SectionId.PARAMETERS))
     index = {entry.name_hash: number for number, entry in enumerate(entries)}
@@ -37,8 +29,8 @@ def encode_values(data: bytes, values: Mapping[str, float]) -> dict[int, int]:
 
 def _integer(pack: Pack, entry: Parameter, name: str, value: float) -> int:
     number = encode_value(pack, entry, value)
-    if not entry.least <= number <= entry.most:
-        raise BuildFailed(f"{name}: {value} is outside what the model allows")
+    if not entry.minimum <= number <= entry.maximum:
+        raise BuildFailed(f"parameter {name}: {value} is outside of the range that the model allows")
     return number
 
 
@@ -46,7 +38,7 @@ def encode_value(pack: Pack, entry: Parameter, value: float) -> int:
     """Return the integer of one value (docs/specs/pack.md section 3)."""
     if entry.encoding is ParameterEncoding.ISOLATION_SCORE:
         if not 0.0 < value <= 1.0 or pack.kind is not PackKind.TREE_ENSEMBLE:
-            raise BuildFailed(f"an isolation score lies above 0 and at most at 1; {value} does not")
+            raise BuildFailed(f"an isolation score must be above 0 and at most 1, not {value}")
         features = len(decode_features(pack.section(SectionId.FEATURES)).features)
         forest = decode_forest(pack.section(SectionId.FOREST), features)
         return isolation_limit(forest.subsample, len(forest.trees), value)

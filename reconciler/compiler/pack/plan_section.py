@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sections TENSORS and PLAN of a pack: docs/specs/pack.md sections 6.1 and 6.2."""
+"""The sections TENSORS and PLAN (docs/specs/pack.md sections 6.1 and 6.2)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
 from reconciler.compiler.errors import DoesNotFit, PackMalformed
-from reconciler.compiler.pack.operators import OPERATORS, Operator
+from reconciler.compiler.pack.operators import OPERATORS, Conv2D, DepthwiseConv2D, FullyConnected, Operator
 
 _COMMON = struct.Struct("<BBHHbb")
 _TENSOR = struct.Struct("<I4HbBH")
@@ -17,7 +17,7 @@ _TENSOR = struct.Struct("<I4HbBH")
 
 @dataclass(frozen=True, slots=True)
 class TensorRecord:
-    """A tensor: where it lies, its dims, its zero point."""
+    """A tensor: its offset in the arena or the weights, its dimensions, and its zero point."""
 
     offset: int
     dims: tuple[int, int, int, int]
@@ -26,8 +26,20 @@ class TensorRecord:
 
     @property
     def elements(self) -> int:
-        """How many elements, and bytes, there are."""
+        """The number of elements, which is also the number of bytes."""
         return math.prod(self.dims)
+
+
+def macs_of(op: Operator, tensors: Sequence[TensorRecord]) -> int:
+    """Return the multiply-accumulate operations of one operator."""
+    x, y = tensors[op.input], tensors[op.output]
+    if isinstance(op, Conv2D):
+        return y.elements * op.kernel_h * op.kernel_w * x.dims[3] // op.groups
+    if isinstance(op, DepthwiseConv2D):
+        return y.elements * op.kernel_h * op.kernel_w
+    if isinstance(op, FullyConnected):
+        return y.elements * x.dims[3]
+    return 0
 
 
 def encode_tensors(records: Sequence[TensorRecord]) -> bytes:
@@ -36,13 +48,13 @@ def encode_tensors(records: Sequence[TensorRecord]) -> bytes:
 
 
 def decode_tensors(data: bytes) -> list[TensorRecord]:
-    """Read the section TENSORS, as far as it can be judged alone."""
+    """Read the section TENSORS, with the checks that concern the section alone."""
     if not data or len(data) % _TENSOR.size:
         raise PackMalformed("TENSORS is not a whole number of records")
     records = []
     for offset, n, h, w, c, zero_point, flags, zero in _TENSOR.iter_unpack(data):
         if flags > 1 or zero:
-            raise PackMalformed("TENSORS has a flag that is not known")
+            raise PackMalformed("TENSORS has an unknown flag")
         records.append(TensorRecord(offset, (n, h, w, c), zero_point, bool(flags)))
     return records
 
@@ -67,18 +79,18 @@ def decode_plan(data: bytes) -> list[Operator]:
     at = 0
     while at < len(data):
         if at + _COMMON.size > len(data):
-            raise PackMalformed("PLAN is cut short")
+            raise PackMalformed("PLAN is truncated")
         number, words, source, output, low, high = _COMMON.unpack_from(data, at)
         kind = OPERATORS.get(number)
         if kind is None:
-            raise PackMalformed(f"operator number {number} is unknown")
+            raise PackMalformed(f"unknown operator number {number}")
         layout = struct.Struct("<" + kind.LAYOUT)
         if 4 * words != _COMMON.size + layout.size or at + 4 * words > len(data):
             raise PackMalformed(f"{kind.NAME} has a record of {words} words")
         fields = layout.unpack_from(data, at + _COMMON.size)
         operator = kind(source, output, low, high, *fields)
         if encode_plan([operator]) != data[at : at + 4 * words]:
-            raise PackMalformed(f"{kind.NAME} has bytes that should be zero")
+            raise PackMalformed(f"{kind.NAME} has padding that is not zero")
         operators.append(operator)
         at += 4 * words
     return operators

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The forms in which a pack is transferred: raw, compressed or as a patch."""
+"""Payloads: how a pack is encoded for its transfer to a device."""

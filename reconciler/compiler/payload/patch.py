@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Patches between packs (docs/specs/patch.md): a bytewise difference, run-length and Rice coded."""
+"""Patches between packs (docs/specs/patch.md): a bytewise difference in run-length and Rice codes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from reconciler.compiler.pack.pack_format import disassemble
 
 VERSION = 1
 _HEADER_BYTES = 6
-_LONGEST_NUMBER = 24
-_LONGEST_UNARY = 15
+_MAX_NUMBER_BITS = 24
+_MAX_UNARY = 15
 _ESCAPE_BITS = 24
-_SWITCH_BITS = 26  # what another operation costs, about
+_SWITCH_BITS = 26  # the approximate cost of another operation
 _CHUNK = 32
 
 Ints = npt.NDArray[np.int64]
@@ -38,33 +38,33 @@ def _get_number(stream: BitReader) -> int:
     z = 0
     while not stream.get(1):
         z += 1
-        if z > _LONGEST_NUMBER:
+        if z > _MAX_NUMBER_BITS:
             raise PackMalformed("the patch has a number of more than 24 bits")
     return (1 << z) - 1 + stream.get(z)
 
 
 def _put_rice(stream: BitWriter, value: int, k: int) -> None:
     quotient = value >> k
-    if quotient < _LONGEST_UNARY:
+    if quotient < _MAX_UNARY:
         stream.put((1 << quotient) - 1, quotient + 1)
         stream.put(value, k)
     else:
-        stream.put((1 << _LONGEST_UNARY) - 1, _LONGEST_UNARY)
+        stream.put((1 << _MAX_UNARY) - 1, _MAX_UNARY)
         stream.put(value, _ESCAPE_BITS)
 
 
 def _get_rice(stream: BitReader, k: int) -> int:
     quotient = 0
-    while quotient < _LONGEST_UNARY and stream.get(1):
+    while quotient < _MAX_UNARY and stream.get(1):
         quotient += 1
-    if quotient == _LONGEST_UNARY:
+    if quotient == _MAX_UNARY:
         return stream.get(_ESCAPE_BITS)
     return quotient << k | stream.get(k)
 
 
 def _rice_bits(values: Ints, k: int) -> Ints:
     quotient = values >> k
-    return np.where(quotient < _LONGEST_UNARY, quotient + 1 + k, _LONGEST_UNARY + _ESCAPE_BITS)
+    return np.where(quotient < _MAX_UNARY, quotient + 1 + k, _MAX_UNARY + _ESCAPE_BITS)
 
 
 def _zigzag(difference: Ints) -> Ints:
@@ -80,13 +80,13 @@ def _unzigzag(value: int) -> int:
 
 
 def apply_patch(patch: bytes, source: bytes, length: int) -> bytes:
-    """Return what the patch makes of the source; refuse all that a device refuses."""
+    """Apply a patch to a source. Refuses everything that a device refuses."""
     if len(patch) <= _HEADER_BYTES or patch[0] != VERSION or patch[1] > 1:
         raise PackMalformed("not a patch of version 1")
     against = source if patch[1] else b""
     wanted = hashlib.sha256(source).digest()[:4] if patch[1] else bytes(4)
     if patch[2:_HEADER_BYTES] != wanted:
-        raise PackMalformed("the patch is against another pack")
+        raise PackMalformed("the patch was made against another pack")
     return _Decoder(BitReader(patch[_HEADER_BYTES:]), against, length).run()
 
 
@@ -109,18 +109,18 @@ class _Decoder:
             else:
                 break
         if len(self._output) != self._length:
-            raise PackMalformed(f"the patch makes {len(self._output)} bytes, not {self._length}")
+            raise PackMalformed(f"the patch decodes to {len(self._output)} bytes, not {self._length}")
         return bytes(self._output)
 
     def _emit(self, byte: int) -> None:
         if len(self._output) == self._length:
-            raise PackMalformed("the patch makes more bytes than the pack has")
+            raise PackMalformed("the patch decodes to more bytes than the pack has")
         self._output.append(byte & 0xFF)
 
     def _move(self, distance: int) -> None:
         self._at += distance
         if not 0 <= self._at <= 1 << 24:
-            raise PackMalformed("the patch reads outside any source")
+            raise PackMalformed("the patch reads outside of its source")
 
     def _copy(self, change: int = 0) -> None:
         old = self._source[self._at] if self._at < len(self._source) else 0
@@ -154,7 +154,7 @@ class _Decoder:
 
     def _change(self, value: int) -> None:
         if value > 0xFF:  # noqa: PLR2004 - one byte
-            raise PackMalformed("the patch has a change of more than a byte")
+            raise PackMalformed("the patch has a difference of more than one byte")
         self._copy(_unzigzag(value))
 
 
@@ -162,23 +162,23 @@ class _Decoder:
 
 
 @dataclass(frozen=True, slots=True)
-class _Mode:
-    """A way to code a stretch: `kg` < 0 dense, both < 0 literal."""
+class _Coding:
+    """The coding of a run of bytes: dense if `kg` < 0, literal if both are < 0."""
 
     kg: int
     kv: int
 
 
-_LITERAL = _Mode(-1, -1)
-_MODES = (
+_LITERAL = _Coding(-1, -1)
+_CODINGS = (
     _LITERAL,
-    *(_Mode(-1, kv) for kv in range(8)),
-    *(_Mode(kg, kv) for kg in range(16) for kv in range(7)),
+    *(_Coding(-1, kv) for kv in range(8)),
+    *(_Coding(kg, kv) for kg in range(16) for kv in range(7)),
 )
 
 
 def make_patch(target: bytes, source: bytes | None = None) -> bytes:
-    """Return a patch that makes the target of a source, or of nothing."""
+    """Make a patch from a source, or from nothing, to the target."""
     against = source or b""
     header = bytes([VERSION, int(source is not None)])
     header += hashlib.sha256(against).digest()[:4] if source is not None else bytes(4)
@@ -198,9 +198,9 @@ def make_patch(target: bytes, source: bytes | None = None) -> bytes:
 
 
 def _regions(target: bytes, source: bytes) -> Iterator[tuple[int, int, int]]:
-    """Split the target so that each part has its counterpart in the source: section by section."""
+    """Split the target by sections; yield each range with the offset of its counterpart in the source."""
     try:
-        new, old = _section_places(target), _section_places(source)
+        new, old = _section_ranges(target), _section_ranges(source)
     except PackMalformed:
         yield 0, len(target), 0
         return
@@ -214,32 +214,32 @@ def _regions(target: bytes, source: bytes) -> Iterator[tuple[int, int, int]]:
     yield from merged
 
 
-def _section_places(data: bytes) -> dict[int, tuple[int, int]]:
-    """Where each section lies, padding included; 0 is the header."""
+def _section_ranges(data: bytes) -> dict[int, tuple[int, int]]:
+    """Return the range of each section with its padding; 0 is the header."""
     pack = disassemble(data)
     at = 16 + 4 * len(pack.sections)
-    places = {0: (0, at)}
+    ranges = {0: (0, at)}
     for name in sorted(pack.sections):
         end = at + -(-len(pack.sections[name]) // 4) * 4
         if end > at:
-            places[int(name)] = (at, end)
+            ranges[int(name)] = (at, end)
         at = end
-    return places
+    return ranges
 
 
 def _encode_region(stream: BitWriter, new: bytes, old: bytes) -> None:
     values = _zigzag(np.frombuffer(new, np.uint8).astype(np.int64) - np.frombuffer(old, np.uint8).astype(np.int64))
-    modes = _choose(values)
+    chosen = _choose_codings(values)
     begin = 0
-    for chunk in range(1, len(modes) + 1):
-        if chunk == len(modes) or modes[chunk] != modes[begin]:
+    for chunk in range(1, len(chosen) + 1):
+        if chunk == len(chosen) or chosen[chunk] != chosen[begin]:
             low, high = begin * _CHUNK, min(chunk * _CHUNK, len(new))
-            _encode_run(stream, _MODES[modes[begin]], values[low:high], new[low:high])
+            _encode_run(stream, _CODINGS[chosen[begin]], values[low:high], new[low:high])
             begin = chunk
 
 
-def _choose(values: Ints) -> Sequence[int]:
-    """Pick a mode for each chunk so that all bits, with those for changing the mode, are fewest."""
+def _choose_codings(values: Ints) -> Sequence[int]:
+    """Choose a coding for each chunk so that the total cost is minimal, including changes of coding."""
     starts = np.arange(0, len(values), _CHUNK)
     costs = np.stack([np.add.reduceat(bits, starts) for bits in _bit_costs(values)])
     best = costs[:, 0] + _SWITCH_BITS
@@ -257,47 +257,47 @@ def _choose(values: Ints) -> Sequence[int]:
 
 
 def _bit_costs(values: Ints) -> Iterator[Ints]:
-    """Bits that each byte costs, mode by mode."""
+    """Yield the bits that each byte costs, for one coding after the other."""
     changed = np.flatnonzero(values)
     gaps = np.diff(changed, prepend=-1) - 1
     by_kv = [_rice_bits(values[changed] - 1, kv) for kv in range(7)]
-    for mode in _MODES:
-        if mode is _LITERAL:
+    for coding in _CODINGS:
+        if coding is _LITERAL:
             yield np.full(len(values), 8, np.int64)
-        elif mode.kg < 0:
-            yield _rice_bits(values, mode.kv)
+        elif coding.kg < 0:
+            yield _rice_bits(values, coding.kv)
         else:
             bits = np.zeros(len(values), np.int64)
-            bits[changed] = by_kv[mode.kv] + _rice_bits(gaps, mode.kg)
+            bits[changed] = by_kv[coding.kv] + _rice_bits(gaps, coding.kg)
             yield bits
 
 
-def _encode_run(stream: BitWriter, mode: _Mode, values: Ints, new: bytes) -> None:
-    if mode is _LITERAL:
+def _encode_run(stream: BitWriter, coding: _Coding, values: Ints, new: bytes) -> None:
+    if coding is _LITERAL:
         stream.put(1, 2)
         stream.put(1, 1)
         _put_number(stream, len(new) - 1)
         for byte in new:
             stream.put(byte, 8)
-    elif mode.kg < 0:
+    elif coding.kg < 0:
         stream.put(3, 2)
-        stream.put(mode.kv, 3)
+        stream.put(coding.kv, 3)
         _put_number(stream, len(values) - 1)
         for value in values.tolist():
-            _put_rice(stream, value, mode.kv)
+            _put_rice(stream, value, coding.kv)
     else:
-        _encode_sparse(stream, mode, values)
+        _encode_sparse(stream, coding, values)
 
 
-def _encode_sparse(stream: BitWriter, mode: _Mode, values: Ints) -> None:
+def _encode_sparse(stream: BitWriter, coding: _Coding, values: Ints) -> None:
     changed = np.flatnonzero(values).tolist()
     stream.put(2, 2)
-    stream.put(mode.kg, 4)
-    stream.put(mode.kv, 3)
+    stream.put(coding.kg, 4)
+    stream.put(coding.kv, 3)
     _put_number(stream, len(changed))
     at = 0
-    for place in changed:
-        _put_rice(stream, place - at, mode.kg)
-        _put_rice(stream, int(values[place]) - 1, mode.kv)
-        at = place + 1
+    for index in changed:
+        _put_rice(stream, index - at, coding.kg)
+        _put_rice(stream, int(values[index]) - 1, coding.kv)
+        at = index + 1
     _put_number(stream, len(values) - at)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Features of a window and tree ensembles, as docs/specs/pack.md sections 7 and 8.4 define them."""
+"""Window features and tree ensembles, as docs/specs/pack.md sections 7 and 8.4 define them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _truncated(numerator: int, denominator: int) -> int:
 
 
 def raw_features(samples: Sequence[int]) -> dict[Statistic, int]:
-    """Return every statistic of one channel in its raw unit."""
+    """Return every statistic of one channel, each in its raw unit."""
     n = len(samples)
     s1, s2 = sum(samples), sum(x * x for x in samples)
     v_exact = n * s2 - s1 * s1
@@ -51,13 +51,13 @@ def raw_features(samples: Sequence[int]) -> dict[Statistic, int]:
         Statistic.PEAK: peak,
         Statistic.CREST: (peak * 16 * 1024) // std if std else 0,
         Statistic.ZERO_CROSSINGS: sum((a < 0) != (b < 0) for a, b in itertools.pairwise(d)),
-        Statistic.LEAST: min(samples),
-        Statistic.GREATEST: max(samples),
+        Statistic.MIN: min(samples),
+        Statistic.MAX: max(samples),
     }
 
 
 def _shape(d: Sequence[int], peak: int) -> tuple[int, int]:
-    """Skewness and kurtosis, of values brought to twelve bits so that 64 bits hold every sum."""
+    """Return skewness and kurtosis. The values are scaled to twelve bits, so that 64 bits hold every sum."""
     n = len(d)
     excess = peak.bit_length() - 12
     z = [(x + (1 << (excess - 1))) >> excess if excess > 0 else x << -excess for x in d]
@@ -71,7 +71,7 @@ def _shape(d: Sequence[int], peak: int) -> tuple[int, int]:
 
 
 def scaled_feature(feature: Feature, raw: int, bits: int) -> int:
-    """Bring a raw feature to the range of the thresholds."""
+    """Scale a raw feature to the range of the thresholds."""
     difference = min(max(raw - feature.offset, -(1 << 31)), (1 << 31) - 1)
     scaled = (difference * feature.multiplier + ((1 << feature.shift) >> 1)) >> feature.shift
     return min(max(scaled, 0), (1 << bits) - 1)
@@ -87,7 +87,7 @@ def tree_inputs(window: FeatureWindow, x: Ints, bits: int) -> list[int]:
 
 
 def walk(tree: Tree, y: Sequence[int]) -> tuple[int, int]:
-    """Return the row and the depth of the leaf where an input ends."""
+    """Return the row and the depth of the leaf that an input reaches."""
     depth = 0
     while not isinstance(tree, Leaf):
         tree = tree.left if y[tree.feature] <= tree.threshold else tree.right
@@ -105,7 +105,7 @@ def sums(forest: Forest, y: Sequence[int]) -> list[int]:
 
 
 def run_forest(features: bytes, forest: bytes, x: Ints, values: Sequence[int]) -> tuple[list[int], int]:
-    """Return the output numbers, the decision first, and the score."""
+    """Return the output numbers, with the decision first, and the score."""
     window = decode_features(features)
     trees = decode_forest(forest, len(window.features))
     total = sums(trees, tree_inputs(window, x, trees.threshold_bits))

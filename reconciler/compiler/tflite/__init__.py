@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From `.keras`, SavedModel and `.tflite` to a network pack."""
+"""From `.keras` files, SavedModels and `.tflite` files to the packs of neural networks."""

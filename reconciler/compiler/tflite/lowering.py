@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the graph of a `.tflite` to a plan: which operators there are, and what leaves no trace."""
+"""Lowers the graph of a `.tflite` file to the operators of a plan."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 from reconciler.compiler.errors import ModelUnreadable, OperatorUnsupported
-from reconciler.compiler.tflite.graph import Graph, Node
+from reconciler.compiler.tflite.graph_reader import Graph, Node
 from reconciler.compiler.tflite.lower_elementwise import (
     lower_add,
     lower_lookup,
@@ -26,13 +26,13 @@ from reconciler.compiler.tflite.lower_layers import (
     lower_pad,
     lower_reduce_max,
 )
-from reconciler.compiler.tflite.memory_plan import NetworkPlan
+from reconciler.compiler.tflite.plan_builder import PlanBuilder
 
-Lower = Callable[[NetworkPlan, Node], None]
+Lower = Callable[[PlanBuilder, Node], None]
 
 
-def _free(planning: NetworkPlan, node: Node) -> None:
-    planning.alias(node)
+def _lower_reshape(plan: PlanBuilder, node: Node) -> None:
+    plan.alias(node)
 
 
 LOWERINGS: Mapping[str, Lower] = {
@@ -58,87 +58,89 @@ LOWERINGS: Mapping[str, Lower] = {
     "PAD": lower_pad,
     "PADV2": lower_pad,
     "CONCATENATION": lower_concatenation,
-    "RESHAPE": _free,
-    "EXPAND_DIMS": _free,
-    "SQUEEZE": _free,
+    "RESHAPE": _lower_reshape,
+    "EXPAND_DIMS": _lower_reshape,
+    "SQUEEZE": _lower_reshape,
 }
 
-# What to do about operators that people meet most often.
+# What to use instead of the operators that models most often have.
 ADVICE: Mapping[str, str] = {
     "SHAPE": "give the model a fixed batch size: Input(batch_size=1)",
-    "STRIDED_SLICE": "give the model a fixed batch size: Input(batch_size=1), and don't slice",
+    "STRIDED_SLICE": "give the model a fixed batch size: Input(batch_size=1), and do not slice",
     "PACK": "give the model a fixed batch size: Input(batch_size=1)",
-    "TRANSPOSE": "order the channels last in the model itself",
+    "TRANSPOSE": "use the channels-last layout in the model",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "use 1-D convolutions over a window instead",
     "WHILE": "unroll the recurrent layer, or use 1-D convolutions over a window",
     "BATCH_MATMUL": "use dense layers with constant weights",
     "SUB": "fold the subtraction into the layer before it, or train with ADD",
-    "MAXIMUM": "use ADD or CONCATENATION, or a maximum pool",
+    "MAXIMUM": "use ADD or CONCATENATION, or a max pool",
     "MINIMUM": "use ADD or CONCATENATION",
     "ELU": "use RELU, LEAKY_RELU or TANH",
-    "DIV": "multiply by the inverse constant",
-    "RESIZE_NEAREST_NEIGHBOR": "use transposed structure at the gateway, or drop upsampling",
-    "DEQUANTIZE": "quantize the whole model to full int8; floats may only stand at its ends",
+    "DIV": "multiply by the reciprocal of the constant",
+    "RESIZE_NEAREST_NEIGHBOR": "leave upsampling out of the model",
+    "DEQUANTIZE": "quantize the whole model to full int8; only its inputs and outputs may be float",
 }
 
 
-def lower(graph: Graph) -> tuple[NetworkPlan, tuple[int, ...], tuple[int, ...]]:
-    """Return the planning with all operators, and the values of the inputs and outputs."""
-    planning = NetworkPlan(graph)
-    nodes, sources, sinks = _trim_ends(planning, _needed(graph))
-    inputs = tuple(planning.make(index) for index in sources)
+def lower(graph: Graph) -> tuple[PlanBuilder, tuple[int, ...], tuple[int, ...]]:
+    """Return the plan with all operators, and the values of the inputs and outputs."""
+    plan = PlanBuilder(graph)
+    nodes, sources, sinks = _trim_conversions(plan, _needed(graph))
+    inputs = tuple(plan.make(index) for index in sources)
     for node in nodes:
         handler = LOWERINGS.get(node.name)
         if handler is None:
-            advice = ADVICE.get(node.name, "see docs/build.md for the operators that packs have")
-            raise OperatorUnsupported(f"{node.place} is not supported: {advice}")
+            advice = ADVICE.get(node.name, "docs/build.md lists the operators that packs have")
+            raise OperatorUnsupported(f"{node.location} is not supported: {advice}")
         try:
-            handler(planning, node)
+            handler(plan, node)
         except (ValueError, TypeError, IndexError, ArithmeticError) as error:
-            raise ModelUnreadable(f"{node.place} contradicts itself: {error}") from error
-    outputs = tuple(planning.value_of(index) for index in sinks)
-    _check_ends(planning, inputs, outputs)
-    return planning, inputs, outputs
+            raise ModelUnreadable(f"{node.location} is inconsistent: {error}") from error
+    outputs = tuple(plan.value_of(index) for index in sinks)
+    _check_interface(plan, inputs, outputs)
+    return plan, inputs, outputs
 
 
 def _needed(graph: Graph) -> list[Node]:
-    """Leave out what only computes shapes: the shapes are known."""
-    wanted = set(graph.outputs)
+    """Return the operators that the outputs depend on; those that only compute shapes are left out."""
+    required = set(graph.outputs)
     kept: list[Node] = []
     for node in reversed(graph.nodes):
-        if not wanted.intersection(node.outputs):
+        if not required.intersection(node.outputs):
             continue
         kept.append(node)
-        data_only = node.name in {"RESHAPE", "EXPAND_DIMS", "SQUEEZE"}
-        wanted.update(i for i in (node.inputs[:1] if data_only else node.inputs) if i >= 0)
+        reshapes = node.name in {"RESHAPE", "EXPAND_DIMS", "SQUEEZE"}
+        required.update(i for i in (node.inputs[:1] if reshapes else node.inputs) if i >= 0)
     return kept[::-1]
 
 
-def _trim_ends(planning: NetworkPlan, nodes: list[Node]) -> tuple[list[Node], list[int], list[int]]:
-    """Cut off the conversion from float (or uint8) at the inputs and back at the outputs."""
-    graph = planning.graph
+def _trim_conversions(plan: PlanBuilder, nodes: list[Node]) -> tuple[list[Node], list[int], list[int]]:
+    """Remove the conversions from float or uint8 at the inputs and back at the outputs."""
+    graph = plan.graph
     sources, sinks = list(graph.inputs), list(graph.outputs)
     dropped: set[int] = set()
-    for place, index in enumerate(graph.inputs):
+    for number, index in enumerate(graph.inputs):
         readers = [n for n in nodes if index in n.inputs]
         if graph.tensors[index].type == "INT8" or len(readers) != 1 or readers[0].name != "QUANTIZE":
             continue
-        sources[place] = readers[0].outputs[0]
+        sources[number] = readers[0].outputs[0]
         dropped.add(readers[0].index)
-        planning.notes.append(f"input {place} is taken as int8; {graph.tensors[index].type} ends at the gateway")
-    for place, index in enumerate(graph.outputs):
-        makers = [n for n in nodes if index in n.outputs]
-        if graph.tensors[index].type == "INT8" or not makers or makers[0].name not in {"DEQUANTIZE", "QUANTIZE"}:
+        plan.notes.append(
+            f"input {number} is int8 on the device; the gateway converts from {graph.tensors[index].type}"
+        )
+    for number, index in enumerate(graph.outputs):
+        writers = [n for n in nodes if index in n.outputs]
+        if graph.tensors[index].type == "INT8" or not writers or writers[0].name not in {"DEQUANTIZE", "QUANTIZE"}:
             continue
-        sinks[place] = makers[0].inputs[0]
-        dropped.add(makers[0].index)
-        planning.notes.append(f"output {place} is given as int8")
+        sinks[number] = writers[0].inputs[0]
+        dropped.add(writers[0].index)
+        plan.notes.append(f"output {number} is int8 on the device")
     return [n for n in nodes if n.index not in dropped], sources, sinks
 
 
-def _check_ends(planning: NetworkPlan, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> None:
-    if not inputs or not outputs or not planning.operators:
-        raise OperatorUnsupported("the model has no inputs, no outputs, or nothing to compute")
+def _check_interface(plan: PlanBuilder, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> None:
+    if not inputs or not outputs or not plan.operators:
+        raise OperatorUnsupported("the model has no inputs, no outputs, or no operators")
     for index in outputs:
-        if planning.values[index].buffer is None:
+        if plan.values[index].buffer is None:
             raise OperatorUnsupported("an output of the model is a constant")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looks into `.keras` files and zipped SavedModels before anything that could run them does."""
+"""Checks `.keras` files and zipped SavedModels before TensorFlow, which could run code in them, loads them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 from reconciler.compiler.errors import ModelUnreadable, OperatorUnsupported
 
-MOST_MEMBERS = 256
-LARGEST_UNPACKED = 512 << 20
-LARGEST_CONFIG = 16 << 20
-DEEPEST_CONFIG = 100
+MAX_MEMBERS = 256
+MAX_UNPACKED_BYTES = 512 << 20
+MAX_CONFIG_BYTES = 16 << 20
+MAX_CONFIG_DEPTH = 100
 CODE_LAYERS = frozenset({"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"})
 RECURRENT_LAYERS = frozenset({"LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D"})
-# Graph operations that reach outside the graph; a model that computes has no need of them.
-OUTSIDE = (
+# Graph operations with effects outside of the graph, which inference does not need.
+OPERATIONS_WITH_EFFECTS = (
     "PyFunc", "EagerPyFunc", "ReadFile", "WriteFile", "MatchingFiles", "Reader", "Dataset", "Iterator", "LookupTable",
     "InitializeTable", "Print", "Http", "Rpc", "Recv", "Send", "Collective", "Nccl", "TPU", "XlaLaunch", "Summary",
     "GenerateVocabRemapping", "LoadAndRemap", "Debug", "Abort",
@@ -26,40 +26,42 @@ OUTSIDE = (
 
 
 def open_archive(name: str, data: bytes) -> zipfile.ZipFile:
-    """Open a zip file whose members are few, small in all, and lie where they say."""
+    """Open a zip archive; refuse one that is too large or could write outside of its folder."""
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
         members = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
         raise ModelUnreadable(f"{name} is not a readable zip archive: {error}") from error
-    if len(members) > MOST_MEMBERS:
-        raise ModelUnreadable(f"{name} holds {len(members)} files; at most {MOST_MEMBERS} are taken")
+    if len(members) > MAX_MEMBERS:
+        raise ModelUnreadable(f"{name} has {len(members)} files; the limit is {MAX_MEMBERS}")
     unpacked = sum(member.file_size for member in members)
-    if unpacked > LARGEST_UNPACKED:
-        raise ModelUnreadable(f"{name} would unpack to {unpacked} bytes, at most {LARGEST_UNPACKED} are taken: a bomb?")
+    if unpacked > MAX_UNPACKED_BYTES:
+        raise ModelUnreadable(
+            f"{name} would unpack to {unpacked} bytes; the limit is {MAX_UNPACKED_BYTES}, so this may be a zip bomb"
+        )
     for member in members:
         parts = Path(member.filename).parts
         if member.filename.startswith(("/", "\\")) or ".." in parts or member.external_attr >> 28 == 0xA:  # noqa: PLR2004 - a link
-            raise ModelUnreadable(f"{name} holds {member.filename!r}, which would lie elsewhere")
+            raise ModelUnreadable(f"{name} has the member {member.filename!r}, which would be outside of its folder")
     return archive
 
 
-def read_member(archive: zipfile.ZipFile, member: str, most: int) -> bytes:
-    """Read a member, whatever its header claims, up to a bound."""
+def read_member(archive: zipfile.ZipFile, member: str, limit: int) -> bytes:
+    """Read a member up to a limit, whatever size its header declares."""
     try:
         with archive.open(member) as stream:
-            content = stream.read(most + 1)
+            content = stream.read(limit + 1)
     except (KeyError, zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError, NotImplementedError) as error:
-        raise ModelUnreadable(f"{member} can't be read: {error}") from error
-    if len(content) > most:
-        raise ModelUnreadable(f"{member} unpacks to more than {most} bytes")
+        raise ModelUnreadable(f"cannot read {member}: {error}") from error
+    if len(content) > limit:
+        raise ModelUnreadable(f"{member} unpacks to more than {limit} bytes")
     return content
 
 
 def unpack(name: str, data: bytes, folder: Path) -> None:
-    """Unpack an archive into a folder, counting what really comes out."""
+    """Unpack an archive into a folder, up to a limit on the bytes that it really holds."""
     archive = open_archive(name, data)
-    left = LARGEST_UNPACKED
+    left = MAX_UNPACKED_BYTES
     for member in archive.infolist():
         if member.is_dir():
             continue
@@ -71,38 +73,38 @@ def unpack(name: str, data: bytes, folder: Path) -> None:
 
 
 def check_keras(name: str, data: bytes) -> None:
-    """Refuse a `.keras` file with layers that carry code, or that isn't one."""
+    """Refuse a `.keras` file that is damaged, or has layers that carry code."""
     archive = open_archive(name, data)
-    raw = read_member(archive, "config.json", LARGEST_CONFIG)
+    raw = read_member(archive, "config.json", MAX_CONFIG_BYTES)
     for member in archive.infolist():
         if not member.is_dir() and member.filename.endswith((".h5", ".json", ".npz", ".weights")):
-            _drain(archive, member.filename)
+            _check_member(archive, member.filename)
     try:
         config = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise ModelUnreadable(f"{name}: config.json can't be read: {error}") from error
+        raise ModelUnreadable(f"cannot read config.json in {name}: {error}") from error
     _check_config(name, config)
 
 
-def _drain(archive: zipfile.ZipFile, member: str) -> None:
-    """Read a member through: a false size or a broken checksum shows here, before any library sees it."""
-    left = LARGEST_UNPACKED
+def _check_member(archive: zipfile.ZipFile, member: str) -> None:
+    """Read a member to its end, to find a false size or checksum before any library reads it."""
+    left = MAX_UNPACKED_BYTES
     try:
         with archive.open(member) as stream:
             while chunk := stream.read(1 << 20):
                 left -= len(chunk)
                 if left < 0:
-                    raise ModelUnreadable(f"{member} unpacks to more than {LARGEST_UNPACKED} bytes")
+                    raise ModelUnreadable(f"{member} unpacks to more than {MAX_UNPACKED_BYTES} bytes")
     except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
-        raise ModelUnreadable(f"{member} can't be read: {error}") from error
+        raise ModelUnreadable(f"cannot read {member}: {error}") from error
 
 
 def _check_config(name: str, config: Any) -> None:  # noqa: ANN401 - JSON
     pending = [(config, 0)]
     while pending:
         item, depth = pending.pop()
-        if depth > DEEPEST_CONFIG:
-            raise ModelUnreadable(f"{name}: config.json is nested more than {DEEPEST_CONFIG} levels deep")
+        if depth > MAX_CONFIG_DEPTH:
+            raise ModelUnreadable(f"config.json in {name} is nested more than {MAX_CONFIG_DEPTH} levels deep")
         if isinstance(item, list):
             pending += [(value, depth + 1) for value in item]
         elif isinstance(item, dict):
@@ -114,21 +116,22 @@ def _check_layer(name: str, item: dict[str, Any]) -> None:
     kind, module = item.get("class_name"), item.get("module")
     if kind in CODE_LAYERS or kind == "__lambda__":
         layer = item.get("config", {})
-        called = layer.get("name", "?") if isinstance(layer, dict) else "?"
+        layer_name = layer.get("name", "?") if isinstance(layer, dict) else "?"
         raise ModelUnreadable(
-            f"{name}: layer {called!r} is a {kind}: it carries code, which is never run. "
-            "Use built-in layers, or give the model as a quantized .tflite"
+            f"{name}: layer {layer_name!r} is a {kind}, which carries code, and code in models is never run. "
+            "Use built-in layers, or convert the model to a quantized .tflite"
         )
     if kind in RECURRENT_LAYERS:
         raise OperatorUnsupported(
-            f"{name}: a layer is a {kind}; packs have no recurrent operators: use 1-D convolutions over a window"
+            f"{name}: the model has a layer {kind}, but packs have no recurrent operators: "
+            "use 1-D convolutions over a window"
         )
     if isinstance(module, str) and isinstance(kind, str) and not module.startswith(("keras", "builtins")):
-        raise ModelUnreadable(f"{name}: {kind} of module {module!r} is not part of Keras")
+        raise ModelUnreadable(f"{name}: the class {kind} of module {module!r} is not part of Keras")
 
 
 def check_operations(name: str, operations: set[str]) -> None:
-    """Refuse a SavedModel whose graph reaches outside."""
-    found = sorted(op for op in operations if any(word in op for word in OUTSIDE))
+    """Refuse a SavedModel whose graph has effects outside of itself."""
+    found = sorted(op for op in operations if any(word in op for word in OPERATIONS_WITH_EFFECTS))
     if found:
-        raise ModelUnreadable(f"{name} has graph operations that reach outside the model: {', '.join(found[:5])}")
+        raise ModelUnreadable(f"{name} has graph operations with effects outside of the model: {', '.join(found[:5])}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes a pack of a quantized `.tflite` model."""
+"""Builds the pack of a quantized `.tflite` model."""
 
 from __future__ import annotations
 
@@ -7,33 +7,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reconciler.compiler.errors import OperatorUnsupported
-from reconciler.compiler.pack.decision_head import DecisionMode, Head, encode_head
+from reconciler.compiler.pack.decision_head import DecisionHead, DecisionMode, encode_head
 from reconciler.compiler.pack.fixed_point import quantize_multiplier
-from reconciler.compiler.pack.golden import with_golden
-from reconciler.compiler.pack.pack_format import (
-    Descriptor,
-    ElementType,
-    Pack,
-    PackKind,
-    Parameter,
-    SectionId,
-    encode_io,
-    encode_parameters,
-)
+from reconciler.compiler.pack.io_section import Descriptor, ElementType, encode_io
+from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId
+from reconciler.compiler.pack.parameters_section import Parameter, encode_parameters
 from reconciler.compiler.pack.plan_section import encode_plan, encode_tensors
-from reconciler.compiler.tflite.graph import read_graph
+from reconciler.compiler.reference.golden_vectors import with_golden_vectors
+from reconciler.compiler.tflite.graph_reader import read_graph
 from reconciler.compiler.tflite.lowering import lower
-from reconciler.compiler.tflite.memory_plan import NetworkPlan, PlacedTensors, Value
+from reconciler.compiler.tflite.plan_builder import PlanBuilder, Value
+from reconciler.compiler.tflite.tensor_placement import TensorPlacement, place_tensors
 
-_LARGEST_RECONSTRUCTION = 32768
+_MAX_RECONSTRUCTION_ELEMENTS = 32768
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkPack:
-    """A built pack and what is worth telling about it."""
+    """A pack, the placement of its tensors, and notes for the build report."""
 
     data: bytes
-    placed: PlacedTensors
+    placement: TensorPlacement
     notes: tuple[str, ...]
 
 
@@ -52,17 +46,17 @@ def build_network(
     parameters: Sequence[Parameter] = (),
     samples: Sequence[tuple[bytes, ...]] = (),
 ) -> NetworkPack:
-    """Return the pack of a full-int8 model, with golden vectors from seeds and small samples."""
-    planning, inputs, outputs = lower(read_graph(model))
-    head = None if decision is None else _head(planning, inputs, outputs, decision)
+    """Build the pack of a full-int8 model, with golden vectors from seeds and small samples."""
+    plan, inputs, outputs = lower(read_graph(model))
+    head = None if decision is None else _head(plan, inputs, outputs, decision)
     keep = frozenset([head.second] if head and head.mode is DecisionMode.RECONSTRUCTION else [])
-    placed = planning.place(inputs, outputs, keep)
-    input_io = [_descriptor(planning.values[i], i) for i in inputs]
-    output_io = [_descriptor(planning.values[i], i) for i in outputs]
+    placement = place_tensors(plan, inputs, outputs, keep)
+    input_io = [_descriptor(plan.values[i], i) for i in inputs]
+    output_io = [_descriptor(plan.values[i], i) for i in outputs]
     sections = {
-        SectionId.TENSORS: encode_tensors(placed.records),
-        SectionId.PLAN: encode_plan(planning.operators),
-        SectionId.WEIGHTS: bytes(planning.weights),
+        SectionId.TENSORS: encode_tensors(placement.records),
+        SectionId.PLAN: encode_plan(plan.operators),
+        SectionId.WEIGHTS: bytes(plan.weights),
     }
     if parameters:
         sections[SectionId.PARAMETERS] = encode_parameters(parameters)
@@ -70,8 +64,10 @@ def build_network(
         sections[SectionId.HEAD] = encode_head(head)
         output_io.append(Descriptor(ElementType.INT32, (2,)))
     sections[SectionId.IO] = encode_io(input_io, output_io)
-    data = with_golden(Pack(PackKind.NEURAL_NETWORK, placed.layout.size, sections), input_io, output_io, samples)
-    return NetworkPack(data, placed, tuple(planning.notes))
+    data = with_golden_vectors(
+        Pack(PackKind.NEURAL_NETWORK, placement.layout.size, sections), input_io, output_io, samples
+    )
+    return NetworkPack(data, placement, tuple(plan.notes))
 
 
 def _descriptor(value: Value, index: int) -> Descriptor:
@@ -81,15 +77,15 @@ def _descriptor(value: Value, index: int) -> Descriptor:
     return Descriptor(ElementType.INT8, shape, index, value.zero_point, value.scale)
 
 
-def _head(planning: NetworkPlan, inputs: tuple[int, ...], outputs: tuple[int, ...], decision: Decision) -> Head:
+def _head(plan: PlanBuilder, inputs: tuple[int, ...], outputs: tuple[int, ...], decision: Decision) -> DecisionHead:
     first = outputs[0]
     if decision.mode is not DecisionMode.RECONSTRUCTION:
-        return Head(decision.mode, decision.parameter, first)
-    a, b = planning.values[first], planning.values[inputs[0]]
-    if a.elements != b.elements or a.elements > _LARGEST_RECONSTRUCTION:
+        return DecisionHead(decision.mode, decision.parameter, first)
+    a, b = plan.values[first], plan.values[inputs[0]]
+    if a.elements != b.elements or a.elements > _MAX_RECONSTRUCTION_ELEMENTS:
         raise OperatorUnsupported(
-            f"a reconstruction must have as many elements as the input ({b.elements}), at most "
-            f"{_LARGEST_RECONSTRUCTION}; this output has {a.elements}"
+            f"a reconstruction must have as many elements as the input ({b.elements}) and at most "
+            f"{_MAX_RECONSTRUCTION_ELEMENTS}; the output has {a.elements}: change the model or spec.decide"
         )
     multiplier, shift = quantize_multiplier(float(b.scale) / float(a.scale))
-    return Head(decision.mode, decision.parameter, first, inputs[0], multiplier, shift)
+    return DecisionHead(decision.mode, decision.parameter, first, inputs[0], multiplier, shift)

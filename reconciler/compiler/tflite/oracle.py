@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The numeric oracle: the reference kernels of TensorFlow Lite, never the optimized ones."""
+"""The oracle: the reference kernels of TensorFlow Lite, never the optimized ones."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from flatbuffers import Builder
 
 from reconciler.compiler.errors import ModelUnreadable, OperatorUnsupported
-from reconciler.compiler.tflite.graph import Node
-from reconciler.compiler.tflite.memory_plan import Value
+from reconciler.compiler.tflite.graph_reader import Node
+from reconciler.compiler.tflite.plan_builder import Value
 
 _NODE = re.compile(r"(?:\S+\.cc:\d+ )?(?P<why>.*?)\.?\s*Node number (?P<index>\d+) \((?P<name>\w+)\).*", re.DOTALL)
 
 
 class Oracle:
-    """One model in the reference interpreter.
+    """A model in the interpreter of TensorFlow Lite, with its reference kernels.
 
-    What its kernels refuse is refused by name of the operator, or by `place` where the model is made of one operator.
+    A refusal by a kernel names the operator, or `location` if the model consists of one operator.
     """
 
-    def __init__(self, model: bytes, place: str | None = None) -> None:
-        self._place = place
+    def __init__(self, model: bytes, location: str | None = None) -> None:
+        self._location = location
         with self._refusals():
             self._interpreter = Interpreter(
                 model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF, num_threads=1
@@ -46,7 +46,7 @@ class Oracle:
 
     @contextmanager
     def _refusals(self) -> Iterator[None]:
-        """Make a refusal of the build from what the interpreter raises."""
+        """Turn what the interpreter raises into a build error."""
         try:
             yield
         except ValueError as error:
@@ -54,8 +54,8 @@ class Oracle:
         except RuntimeError as error:
             known = _NODE.fullmatch(str(error))
             why = known["why"] if known else str(error)
-            place = self._place or (f"operator {known['index']} ({known['name']})" if known else "the model")
-            raise OperatorUnsupported(f"{place}: TensorFlow Lite's reference kernels refuse it: {why}") from error
+            location = self._location or (f"operator {known['index']} ({known['name']})" if known else "the model")
+            raise OperatorUnsupported(f"{location}: TensorFlow Lite's reference kernels refuse it: {why}") from error
 
 
 def tabulate(node: Node, source: Value, target: Value) -> bytes:
@@ -78,7 +78,7 @@ def tabulate(node: Node, source: Value, target: Value) -> bytes:
     model.subgraphs = [graph]
     builder = Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
-    (table,) = Oracle(bytes(builder.Output()), node.place).run([np.arange(-128, 128, dtype=np.int8)])
+    (table,) = Oracle(bytes(builder.Output()), node.location).run([np.arange(-128, 128, dtype=np.int8)])
     return table.astype(np.int8).tobytes()
 
 

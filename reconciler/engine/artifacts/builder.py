@@ -10,7 +10,7 @@ from typing import Protocol
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.recipe import File, Recipe, recipe_of
 from reconciler.compiler.service import BuildService
-from reconciler.compiler.source_files import fetcher
+from reconciler.compiler.source_fetcher import fetcher
 from reconciler.engine.desired.desired_state import DesiredStateSource
 from reconciler.model import Artifact, ArtifactKey, Desired
 

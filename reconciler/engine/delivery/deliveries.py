@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
-from reconciler.devices.error_codes import refused, trial_failed
+from reconciler.devices.error_codes import describe_failed_trial, describe_refusal
 from reconciler.engine import trace
 from reconciler.engine.delivery.purpose import Purpose
 from reconciler.engine.tasks import cancel_and_wait
@@ -49,9 +49,9 @@ class Delivered:
             case Lost(why):
                 return f"lost: {why}"
             case Rejected(code, during):
-                return refused(code, during)
+                return describe_refusal(code, during)
             case TrialFailed(report):
-                return trial_failed(report.error)
+                return describe_failed_trial(report.error)
             case Answered():
                 return "answered"
 

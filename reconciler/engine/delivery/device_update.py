@@ -13,7 +13,7 @@ from typing import assert_never
 
 from reconciler.compiler.pack.parameter_encoding import encode_values
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
-from reconciler.devices.error_codes import Code, refused, trial_failed
+from reconciler.devices.error_codes import DeviceErrorCode, describe_failed_trial, describe_refusal
 from reconciler.devices.reports import CapabilitiesBody
 from reconciler.devices.session import LinkSession
 from reconciler.engine.artifacts.catalog import ArtifactCatalog
@@ -45,7 +45,9 @@ from signing.gateway_keystore import GatewayKey
 log = logging.getLogger(__name__)
 
 # Our view of the device was outdated: the next delivery asks it again. Any other refusal quarantines the pack.
-WORTH_ANOTHER_TRY = frozenset({Code.SEQUENCE, Code.NO_DELEGATION, Code.NO_TRANSFER, Code.BUSY})
+WORTH_ANOTHER_TRY = frozenset(
+    {DeviceErrorCode.SEQUENCE, DeviceErrorCode.NO_DELEGATION, DeviceErrorCode.NO_TRANSFER, DeviceErrorCode.BUSY}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,11 @@ class DeviceUpdater:
         outcome, effort = await update.session.carry_out(job)
         counts = (effort.blocks_sent, effort.blocks_resent)
         log.info("%s: %s (%d blocks sent, %d resent)", action.model, type(outcome).__name__, *counts)
-        if isinstance(outcome, Rejected) and outcome.code == Code.TOO_LARGE and self._payloads.send_raw(action.device):
+        if (
+            isinstance(outcome, Rejected)
+            and outcome.code == DeviceErrorCode.TOO_LARGE
+            and self._payloads.send_raw(action.device)
+        ):
             return Lost("pack and encoded payload do not fit side by side; the next try sends the pack raw")
         return outcome
 
@@ -204,9 +210,9 @@ class DeviceUpdater:
                 self._ports.inventory.record_report(update.device, report, self._ports.clock.now(), asked=True)
             case TrialFailed(report):
                 self._ports.inventory.record_report(update.device, report, self._ports.clock.now(), asked=True)
-                self._quarantine(update, trial_failed(report.error))
+                self._quarantine(update, describe_failed_trial(report.error))
             case Rejected(code, during) if code not in WORTH_ANOTHER_TRY:
-                self._quarantine(update, refused(code, during))
+                self._quarantine(update, describe_refusal(code, during))
             case Rejected() | Lost() | Answered():
                 pass
             case unexpected:

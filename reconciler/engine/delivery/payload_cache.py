@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
-from reconciler.compiler.payload.encodings import EncodedPayload, candidates
+from reconciler.compiler.payload.codec import EncodedPayload, candidates
 from reconciler.engine.artifacts.catalog import ArtifactCatalog
 from reconciler.engine.delivery.transfer_jobs import DeliveryTarget, PackPayloads, fitting
 from reconciler.model import Artifact, Desired, DeviceId, Digest, PayloadEncoding, short_digest_from_bytes

@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import signing.envelope
-from reconciler.compiler.payload.encodings import EncodedPayload
+from reconciler.compiler.payload.codec import EncodedPayload
 from reconciler.devices.messages import TRANSFERS
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport
 from reconciler.devices.transfer import TransferJob
 from reconciler.engine.state.records import OrderRecord
 from reconciler.model import DeviceId, Digest, PayloadEncoding, short_digest_to_bytes
 from signing.gateway_keystore import GatewayKey
-from signing.names import EnvelopeTarget, device_id, vendor_id
+from signing.identifiers import EnvelopeTarget, device_id, vendor_id
 
 SECTOR_BYTES = 4096
 SEQUENCE_JUMP = 1024  # docs/specs/envelope.md, V20

@@ -10,8 +10,8 @@ from typing import ClassVar
 from reconciler.engine.state.writer import StateWriter
 from reconciler.errors import Invalid
 from reconciler.git.commit_tree import CommitTree
-from reconciler.git.source import Advanced, CommitSource, Kept, Outcome, Unchanged
-from reconciler.load import Cache, Problem, load
+from reconciler.git.source import Advanced, CommitSource, Kept, PollResult, Unchanged
+from reconciler.load import CheckCache, Problem, load
 from reconciler.model import Commit, Desired
 from reconciler.report.gateway_status import SourceState
 
@@ -45,7 +45,7 @@ class DesiredState:
 class DesiredStateSource:
     """Polls Git for the desired state. For the Git thread only, like the commit source that it uses."""
 
-    def __init__(self, source: CommitSource, cache: Cache, state: StateWriter) -> None:
+    def __init__(self, source: CommitSource, cache: CheckCache, state: StateWriter) -> None:
         self._source = source
         self._cache = cache
         self._state = state
@@ -61,7 +61,7 @@ class DesiredStateSource:
         """Open the files of a commit; the caller closes it."""
         return self._source.tree(commit)
 
-    def _follow(self, outcome: Outcome) -> SourceState:
+    def _follow(self, outcome: PollResult) -> SourceState:
         match outcome:
             case Advanced(commit=commit):
                 self._apply(commit)

@@ -29,9 +29,7 @@ class InferenceRates:
 
     def __init__(self, steady_s: Callable[[], float]) -> None:
         self._steady_s = steady_s
-        self._samples: dict[
-            DeviceId, tuple[_CountSample, _CountSample]
-        ] = {}  # first and last of a boot with a pack
+        self._samples: dict[DeviceId, tuple[_CountSample, _CountSample]] = {}  # first and last of a boot with a pack
 
     def record(self, device: DeviceId, report: DeviceReport) -> None:
         """Add an answer that has just arrived."""

@@ -13,7 +13,7 @@ from reconciler.devices.reports import (
     CapabilitiesBody,
     DecisionReason,
     DeviceReport,
-    ModelPlace,
+    ModelLocation,
     ParametersBody,
     encode_body,
     parse_body,
@@ -93,7 +93,7 @@ def _phase(report: DeviceReport) -> Phase:
     if report.why is DecisionReason.ON_TRIAL and report.phase in {Phase.IDLE, Phase.CONFIRMED}:
         return Phase.TRIAL
     # A pre-baked model that runs because nothing else was ever confirmed has nothing left to prove.
-    if report.phase is Phase.IDLE and report.place is ModelPlace.PREBAKED:
+    if report.phase is Phase.IDLE and report.location is ModelLocation.PREBAKED:
         return Phase.CONFIRMED
     return report.phase
 

@@ -9,8 +9,8 @@ from typing import ClassVar
 import signing.report
 from reconciler.errors import Refused
 from reconciler.model import Device, DeviceId
-from signing.names import device_id, vendor_id
-from signing.verdict import RefusedError
+from signing.identifiers import device_id, vendor_id
+from signing.verification_error import VerificationError
 
 
 class NotAuthentic(Refused):
@@ -43,5 +43,5 @@ class ReportVerifier:
             raise NotAuthentic(f"{device} has no public key in Git: provision it first")
         try:
             return signing.report.verify_signed(cose, key, device_id(self._vendor, device), nonce)
-        except RefusedError as refused:
+        except VerificationError as refused:
             raise NotAuthentic(f"{device}: {refused}") from refused

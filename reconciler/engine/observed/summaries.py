@@ -41,8 +41,8 @@ class Total:
         if self.score is not None:
             fields["score"] = {
                 "count": self.score.count,
-                "min": self.score.least,
-                "max": self.score.most,
+                "min": self.score.minimum,
+                "max": self.score.maximum,
                 "mean": self.score.total / self.score.count if self.score.count else None,
                 "histogram": list(self.score.histogram),
             }
@@ -105,8 +105,8 @@ def _scores(found: list[Score]) -> Score | None:
         return None
     return Score(
         sum(each.count for each in found),
-        min(each.least for each in found),
-        max(each.most for each in found),
+        min(each.minimum for each in found),
+        max(each.maximum for each in found),
         sum(each.total for each in found),
         tuple(sum(each.histogram[bin_] for each in found) for bin_ in range(HISTOGRAM_BINS)),
     )

@@ -46,7 +46,7 @@ class LinkEventHandler:
             case AnswerReceived(device, Signed(cose)):
                 with trace.about(device):
                     self._handle_report(device, cose)
-            case Presence(device, there=True):
+            case Presence(device, present=True):
                 self._deliveries.retry_now(device)
                 self._poller.poll_soon(device)
             case LinkState(up=up):

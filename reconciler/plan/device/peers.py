@@ -74,7 +74,7 @@ class PeerDevices:
 
     def _hold(self, device: DeviceId, statement: str) -> Hold:
         message = f"gateway {self.gateway} serves it and {statement}"
-        return Hold(device, self.rollout, HoldReason.ELSEWHERE, message)
+        return Hold(device, self.rollout, HoldReason.OTHER_GATEWAY, message)
 
 
 def is_peer_device(observed: Observed, gateway: GatewayId) -> bool:

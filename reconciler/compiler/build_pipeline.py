@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One build from the model's source to a checked pack. Runs in the build subprocess (see `worker`)."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from reconciler.compiler.build_result import BuildReport, BuildResult
+from reconciler.compiler.datasets import Dataset, read_dataset, refuse_pickle
+from reconciler.compiler.engine_runner import ExecutionTarget, execute, runner_is_built
+from reconciler.compiler.errors import BuildFailed, DoesNotFit, ModelUnreadable
+from reconciler.compiler.evaluation.cost_model import CYCLES_PER_INSTRUCTION, estimate_cost
+from reconciler.compiler.evaluation.gates import BuildGates, Predict
+from reconciler.compiler.evaluation.metrics import Predictions
+from reconciler.compiler.forest.ensemble import ensemble_from_json
+from reconciler.compiler.forest.forest_prediction import predict_forest
+from reconciler.compiler.forest.training import import_ensemble, train_forest
+from reconciler.compiler.pack.checker import check_pack, operator_numbers
+from reconciler.compiler.pack.decision_head import DecisionMode, decode_head
+from reconciler.compiler.pack.fixed_point import Ints
+from reconciler.compiler.pack.io_section import decode_io
+from reconciler.compiler.pack.operators import NAMES
+from reconciler.compiler.pack.pack_format import FORMAT_VERSION, Pack, PackKind, SectionId, disassemble
+from reconciler.compiler.pack.parameter_encoding import encode_value
+from reconciler.compiler.pack.parameters_section import Parameter, ParameterEncoding, decode_parameters, name_hash
+from reconciler.compiler.recipe import File, Recipe
+from reconciler.compiler.reference.interpreter import ReferenceInterpreter
+from reconciler.compiler.tflite.tensorflow_converter import convert_model
+from reconciler.compiler.threshold.threshold_json import is_threshold_json, threshold_pack_from_json
+
+Progress = Callable[[str], None]
+_HEAD_MODES = {
+    "argmax": DecisionMode.LARGEST,
+    "reconstruction": DecisionMode.RECONSTRUCTION,
+    "threshold": DecisionMode.THRESHOLD,
+}
+_THRESHOLD_ENCODINGS = {DecisionMode.RECONSTRUCTION: ParameterEncoding.RECONSTRUCTION_ERROR}
+_ORACLE_SAMPLES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class CandidatePack:
+    """A pack before its gates, with what is needed to evaluate and report it."""
+
+    pack: bytes
+    predict: Predict
+    figures: Mapping[str, float]
+    notes: tuple[str, ...] = ()
+
+
+def _no_predictions(_dataset: Dataset) -> Predictions:
+    raise BuildFailed("a threshold model has no gates on data: put the inputs that matter into its golden vectors")
+
+
+class BuildPipeline:
+    """Builds one recipe from its files."""
+
+    def __init__(self, recipe: Recipe, files: Mapping[str, bytes], progress: Progress) -> None:
+        self._recipe = recipe
+        self._files = files
+        self._progress = progress
+
+    def build(self) -> BuildResult:
+        """Compile the model, check its gates, and report."""
+        recipe = self._recipe
+        candidate = self._compile()
+        pack = disassemble(candidate.pack)
+        operators = tuple(NAMES[number] for number in operator_numbers(candidate.pack))
+        figures = self._figures(candidate.pack, pack)
+        self._check_shapes(pack)
+        gates = BuildGates()
+        self._check_target(gates, pack, operators, len(candidate.pack))
+        self._progress("golden vectors")
+        check_pack(candidate.pack, arena_bytes=recipe.target.arena_bytes)
+        gates.check_golden_vectors(*_reproduce_golden_vectors(candidate.pack))
+        self._progress("gates")
+        datasets = {spec: self._dataset(spec.data) if spec.data else None for spec in recipe.gates}
+        gates.check_all(datasets, candidate.predict, figures)
+        digest = hashlib.sha256(candidate.pack).hexdigest()
+        return BuildResult(
+            candidate.pack,
+            BuildReport(
+                recipe.model, recipe.target.name, recipe.digest, digest, len(candidate.pack), pack.arena_bytes,
+                operators, tuple(gates.outcomes), {**candidate.figures, **figures}, candidate.notes,
+            ),
+        )  # fmt: skip
+
+    def _figures(self, data: bytes, pack: Pack) -> dict[str, float]:
+        target = self._recipe.target
+        cost = estimate_cost(data, target.architecture)
+        figures: dict[str, float] = {
+            "pack_bytes": len(data),
+            "arena_bytes": pack.arena_bytes,
+            "macs": cost.macs,
+            "instructions": cost.instructions,
+        }
+        if target.clock_mhz is not None:
+            figures["inference_ms"] = cost.instructions * CYCLES_PER_INSTRUCTION / (1000 * target.clock_mhz)
+        return figures
+
+    def _check_target(self, gates: BuildGates, pack: Pack, operators: tuple[str, ...], pack_bytes: int) -> None:
+        target = self._recipe.target
+        if target.pack_format != FORMAT_VERSION:
+            raise DoesNotFit(
+                f"device type {target.name} reads pack format {target.pack_format}; "
+                f"this compiler writes format {FORMAT_VERSION}"
+            )
+        missing = [name for name in operators if name not in target.operators]
+        if missing:
+            raise DoesNotFit(
+                f"device type {target.name} lacks the operators {', '.join(missing)}; "
+                f"it has {', '.join(target.operators)}"
+            )
+        gates.check_limit("pack_bytes", pack_bytes, target.slot_bytes, f"the slot of device type {target.name}")
+        gates.check_limit(
+            "arena_bytes", pack.arena_bytes, target.arena_bytes, f"the arena of device type {target.name}"
+        )
+
+    def _check_shapes(self, pack: Pack) -> None:
+        """Compare the shapes in the model's document with those of the pack."""
+        inputs, outputs = decode_io(pack.section(SectionId.IO))
+        compared = [("inputs", self._recipe.input_shapes, inputs)]
+        if pack.kind is PackKind.NEURAL_NETWORK:  # the document of a forest only describes its score
+            tensors = [item for item in outputs if item.tensor is not None]
+            compared.append(("outputs", self._recipe.output_shapes, tensors))
+        for name, shapes, descriptors in compared:
+            documented, actual = [math.prod(shape) for shape in shapes], [item.elements for item in descriptors]
+            if shapes and documented != actual:
+                raise BuildFailed(
+                    f"spec.{name} in the model's document has {documented} elements, "
+                    f"but the model has {actual}: correct the document"
+                )
+
+    def _compile(self) -> CandidatePack:
+        name, data = self._recipe.source.name, self._files[self._recipe.source.sha256]
+        refuse_pickle(name, data)
+        if self._recipe.train is None and name.endswith(".json") and is_threshold_json(data):
+            return CandidatePack(threshold_pack_from_json(data, self._recipe.parameters), _no_predictions, {})
+        if self._recipe.train is not None or name.endswith(".json"):
+            return self._forest(name, data)
+        if name.endswith(".tflite"):
+            return self._network(data, None)
+        if name.endswith((".keras", ".zip")):
+            self._progress("convert")
+            converted = convert_model(name, data, self._representative_rows())
+            return self._network(converted.int8, converted.float32)
+        raise ModelUnreadable(
+            f"{name} has an unknown file type; a source is a .tflite or .keras file, a zipped SavedModel (.zip), "
+            "trees or a threshold model in .json, or training data with spec.train"
+        )
+
+    def _dataset(self, file: File) -> Dataset:
+        label = self._recipe.train.label if self._recipe.train else "label"
+        return read_dataset(file.name, self._files[file.sha256], label=label)
+
+    def _representative_rows(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None:
+        file = self._recipe.representative
+        return None if file is None else self._dataset(file).rows[: self._recipe.samples]
+
+    def _forest(self, name: str, data: bytes) -> CandidatePack:
+        recipe = self._recipe
+        if recipe.decide is not None:
+            raise BuildFailed("spec.decide applies to networks only: a forest makes its own decision, so remove it")
+        if recipe.train is not None:
+            self._progress("train")
+            dataset = read_dataset(name, data, label=recipe.train.label)
+            trained = train_forest(dataset, recipe.train, scheme=recipe.scheme, parameters=recipe.parameters)
+        else:
+            trained = import_ensemble(ensemble_from_json(data), scheme=recipe.scheme, parameters=recipe.parameters)
+        figures = {"trees": len(trained.exact.trees), "nodes": sum(len(tree.left) for tree in trained.exact.trees)}
+        return CandidatePack(trained.data, lambda dataset: predict_forest(trained, dataset), figures)
+
+    def _network(self, model: bytes, float32: bytes | None) -> CandidatePack:
+        # These modules import ai-edge-litert; all other kinds of models are built without it.
+        from reconciler.compiler.tflite.network_pack import Decision, build_network  # noqa: PLC0415
+        from reconciler.compiler.tflite.network_prediction import Int8Model, NetworkPredictor  # noqa: PLC0415
+        from reconciler.compiler.tflite.oracle import Oracle  # noqa: PLC0415
+
+        self._progress("plan")
+        recipe = self._recipe
+        mode = _HEAD_MODES[recipe.decide] if recipe.decide else None
+        without_head = build_network(model)
+        parameters = self._parameters(without_head.data, mode)
+        decision = None if mode is None else Decision(mode, 0 if parameters else None)
+        network = build_network(model, decision=decision, parameters=parameters)
+        pack = disassemble(network.data)
+        inputs, outputs = decode_io(pack.section(SectionId.IO))
+        int8 = Int8Model(Oracle(model), inputs[0], outputs[0])
+        if len(inputs) == 1:
+            _compare_with_oracle(network.data, int8.run, inputs[0].elements)
+        head = pack.section(SectionId.HEAD)
+        entries = decode_parameters(pack.section(SectionId.PARAMETERS))
+        predictor = NetworkPredictor(
+            int8,
+            Oracle(float32) if float32 else None,
+            decode_head(head) if head else None,
+            entries[0].default if entries else None,
+        )
+        figures = {"arena_lower_bound": network.placement.lower_bound, "model_bytes": len(model)}
+        return CandidatePack(network.data, predictor.predict, figures, network.notes)
+
+    def _parameters(self, without_head: bytes, mode: DecisionMode | None) -> tuple[Parameter, ...]:
+        values = self._recipe.parameters
+        if not values:
+            if mode in {DecisionMode.RECONSTRUCTION, DecisionMode.THRESHOLD}:
+                raise BuildFailed("spec.decide needs a limit: set `threshold` in spec.parameters")
+            return ()
+        if mode is None or set(values) != {"threshold"}:
+            raise BuildFailed("a network takes one parameter, `threshold`, and only with a spec.decide that uses it")
+        pack = disassemble(without_head)
+        limits = (0, (1 << 31) - 1) if mode is DecisionMode.RECONSTRUCTION else (-129, 128)
+        encoding = _THRESHOLD_ENCODINGS.get(mode, ParameterEncoding.OUTPUT_VALUE)
+        entry = Parameter(name_hash("threshold"), 0, *limits, encoding)
+        default = encode_value(pack, entry, values["threshold"])
+        if not limits[0] <= default <= limits[1]:
+            raise BuildFailed(f"the threshold {values['threshold']} is outside the range of the model's output")
+        return (Parameter(entry.name_hash, default, *limits, entry.encoding),)
+
+
+def _reproduce_golden_vectors(data: bytes) -> tuple[int, int]:
+    """Run the golden vectors, on the device's own engine if it is built; return how many passed, and of how many."""
+    reference = ReferenceInterpreter(data)
+    count = len(reference.golden)
+    if not runner_is_built(ExecutionTarget.HOST):
+        wrong = reference.first_wrong_golden()
+        return count if wrong is None else wrong, count
+    execution = execute(ExecutionTarget.HOST, data, ())
+    if execution.verdict != 0:
+        raise BuildFailed(f"the device's engine refuses the pack with error {execution.verdict}: a bug of the compiler")
+    return count if execution.first_wrong_golden is None else execution.first_wrong_golden, count
+
+
+def _compare_with_oracle(data: bytes, oracle: Callable[[Ints], Ints], elements: int) -> None:
+    """Compare the pack with the oracle on a few random inputs; a difference is a bug of the compiler."""
+    reference = ReferenceInterpreter(data)
+    rng = np.random.default_rng(len(data))
+    for _ in range(_ORACLE_SAMPLES):
+        x = rng.integers(-128, 128, elements)
+        computed = np.frombuffer(reference.run([x.astype(np.int8).tobytes()]).outputs[0], np.int8)
+        if (computed != oracle(x)).any():
+            raise AssertionError("the pack does not compute what the oracle computes: a bug of the compiler")

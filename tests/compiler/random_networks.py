@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random networks of one or several operators, for property tests."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import reject
+from hypothesis import strategies as st
+
+from reconciler.compiler.errors import OperatorUnsupported
+from reconciler.compiler.tflite.network_pack import NetworkPack, build_network
+from reconciler.compiler.tflite.oracle import Oracle
+from tests.compiler.tflite_builder import Model
+
+
+def floats(low: float, high: float) -> st.SearchStrategy[float]:
+    """Floats that a model file can hold."""
+    return st.floats(low, high, allow_subnormal=False).map(lambda value: float(np.float32(value)))
+
+
+SCALE = floats(0.003, 2.0)
+ZERO = st.integers(-128, 127)
+ACTIVATION = st.sampled_from([0, 1, 3])  # none, RELU, RELU6
+
+
+@dataclass
+class Draw:
+    """A hypothesis source with the few things that models are drawn from."""
+
+    data: st.DataObject
+
+    def __call__(self, strategy: st.SearchStrategy[Any]) -> Any:  # noqa: ANN401 - whatever is drawn
+        return self.data.draw(strategy)
+
+    def size(self, low: int, high: int) -> int:
+        return int(self(st.integers(low, high)))
+
+    def int8(self, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+        rng = np.random.default_rng(self.size(0, 2**32 - 1))
+        spread = self.size(1, 127)
+        return rng.integers(-spread, spread + 1, shape).astype(np.int8)
+
+    def scales(self, channels: int) -> list[float]:
+        rng = np.random.default_rng(self.size(0, 2**32 - 1))
+        low = self(st.sampled_from([1e-4, 1e-3, 1e-2]))
+        return [float(np.float32(v)) for v in rng.uniform(low, 10 * low, channels)]
+
+
+def same_or_valid(size: int, extent: int, stride: int, padding: int) -> int:
+    """Return the output's size as TensorFlow has it; padding 0 is SAME, 1 is VALID."""
+    return math.ceil(size / stride) if padding == 0 else max(0, math.ceil((size - extent + 1) / stride))
+
+
+def convolution(draw: Draw) -> bytes:
+    """One convolution, ordinary or depthwise, one- or two-dimensional."""
+    depthwise = draw(st.booleans())
+    height, width, depth = draw.size(1, 9), draw.size(1, 11), draw.size(1, 9)
+    kernel = draw.size(1, min(4, height)), draw.size(1, min(5, width))
+    padding, stride = draw(st.sampled_from([0, 1])), (draw.size(1, 3), draw.size(1, 3))
+    dilation = (draw.size(1, 2), draw.size(1, 2)) if stride == (1, 1) else (1, 1)
+    extent = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
+    out = tuple(
+        max(1, same_or_valid(n, e, s, padding)) for n, e, s in zip((height, width), extent, stride, strict=True)
+    )
+    if padding == 1:
+        height, width = max(height, extent[0]), max(width, extent[1])
+        out = tuple(same_or_valid(n, e, s, 1) for n, e, s in zip((height, width), extent, stride, strict=True))
+    multiplier = draw.size(1, 3)
+    channels = depth * multiplier if depthwise else draw.size(1, 9)
+    model = Model()
+    x = model.tensor([1, height, width, depth], float(draw(SCALE)), draw(ZERO))
+    shape = (1, *kernel, channels) if depthwise else (channels, *kernel, depth)
+    scales = draw.scales(channels)
+    w = model.tensor(shape, scales, data=draw.int8(shape), axis=3 if depthwise else 0)
+    bias = np.random.default_rng(draw.size(0, 999)).integers(-30000, 30000, channels).astype(np.int32)
+    b = model.tensor([channels], scales, kind="INT32", data=bias)
+    y = model.tensor([1, *out, channels], float(draw(SCALE)), draw(ZERO))
+    options = {
+        "padding": padding, "strideH": stride[0], "strideW": stride[1],
+        "dilationHFactor": dilation[0], "dilationWFactor": dilation[1], "fusedActivationFunction": draw(ACTIVATION),
+    }  # fmt: skip
+    if depthwise:
+        model.operator(
+            "DEPTHWISE_CONV_2D", [x, w, b], [y], table="DepthwiseConv2DOptions", depthMultiplier=multiplier, **options
+        )
+    else:
+        model.operator("CONV_2D", [x, w, b], [y], table="Conv2DOptions", **options)
+    return model.finish([x], [y])
+
+
+def fully_connected(draw: Draw) -> bytes:
+    """One dense layer: per tensor or per channel, with and without bias."""
+    batch, depth, channels = draw.size(1, 3), draw.size(1, 90), draw.size(1, 12)
+    model = Model()
+    x_scale = float(draw(SCALE))
+    x = model.tensor([batch, depth], x_scale, draw(ZERO))
+    scales = draw.scales(channels if draw(st.booleans()) else 1)
+    w = model.tensor((channels, depth), scales, data=draw.int8((channels, depth)))
+    inputs = [x, w, -1]
+    if draw(st.booleans()):
+        bias = np.random.default_rng(draw.size(0, 999)).integers(-30000, 30000, channels).astype(np.int32)
+        inputs[2] = model.tensor([channels], [x_scale * s for s in scales], kind="INT32", data=bias)
+    y = model.tensor([batch, channels], float(draw(SCALE)), draw(ZERO))
+    table = {"table": "FullyConnectedOptions", "fusedActivationFunction": draw(ACTIVATION)}
+    model.operator("FULLY_CONNECTED", inputs, [y], version=9, **table)
+    return model.finish([x], [y])
+
+
+def pool(draw: Draw) -> bytes:
+    """One average or maximum pool."""
+    size = draw.size(1, 10), draw.size(1, 10)
+    kernel = draw.size(1, size[0]), draw.size(1, size[1])
+    stride, padding = (draw.size(1, 3), draw.size(1, 3)), draw(st.sampled_from([0, 1]))
+    out = [same_or_valid(n, k, s, padding) for n, k, s in zip(size, kernel, stride, strict=True)]
+    depth, scale, zero = draw.size(1, 7), float(draw(SCALE)), draw(ZERO)
+    model = Model()
+    x = model.tensor([1, *size, depth], scale, zero)
+    y = model.tensor([1, *out, depth], scale, zero)
+    model.operator(
+        draw(st.sampled_from(["AVERAGE_POOL_2D", "MAX_POOL_2D"])), [x], [y], table="Pool2DOptions", padding=padding,
+        filterHeight=kernel[0], filterWidth=kernel[1], strideH=stride[0], strideW=stride[1],
+        fusedActivationFunction=draw(ACTIVATION),
+    )  # fmt: skip
+    return model.finish([x], [y])
+
+
+def mean(draw: Draw) -> bytes:
+    """The mean over any axes of any rank."""
+    shape = [draw.size(1, 7) for _ in range(draw.size(1, 4))]
+    axes = sorted(draw(st.sets(st.integers(0, len(shape) - 1), min_size=1)))
+    keep = draw(st.booleans())
+    out = [1 if i in axes else d for i, d in enumerate(shape) if keep or i not in axes]
+    model = Model()
+    x = model.tensor(shape, float(draw(SCALE)), draw(ZERO))
+    y = model.tensor(out or [1], float(draw(SCALE)), draw(ZERO))
+    spelled = [a - len(shape) if draw(st.booleans()) else a for a in axes]
+    model.operator("MEAN", [x, model.constant(spelled)], [y], table="ReducerOptions", keepDims=keep)
+    return model.finish([x], [y])
+
+
+def reduce_max(draw: Draw) -> bytes:
+    """The maximum over height, width or both."""
+    rank = draw.size(3, 4)
+    shape = [1, *(draw.size(1, 7) for _ in range(rank - 1))]
+    axes = draw(st.sampled_from([[1], [1, 2], [2]] if rank == 4 else [[1]]))
+    keep = draw(st.booleans())
+    out = [1 if i in axes else d for i, d in enumerate(shape) if keep or i not in axes]
+    model, scale, zero = Model(), float(draw(SCALE)), draw(ZERO)
+    x, y = model.tensor(shape, scale, zero), model.tensor(out, scale, zero)
+    model.operator("REDUCE_MAX", [x, model.constant(axes)], [y], table="ReducerOptions", version=2, keepDims=keep)
+    return model.finish([x], [y])
+
+
+def binary(draw: Draw) -> bytes:
+    """ADD or MUL, with broadcasting and constants."""
+    name = draw(st.sampled_from(["ADD", "MUL"]))
+    shape = [draw.size(1, 5) for _ in range(4)]
+    other = [d if draw(st.booleans()) else 1 for d in shape][draw.size(0, 3) :]
+    model = Model()
+    x = model.tensor(shape, float(draw(SCALE)), draw(ZERO))
+    constant = draw(st.booleans())
+    z = model.tensor(other, float(draw(SCALE)), draw(ZERO), data=draw.int8(tuple(other)) if constant else None)
+    y = model.tensor(shape, float(draw(SCALE)), draw(ZERO))
+    order = [x, z] if draw(st.booleans()) else [z, x]
+    model.operator(name, order, [y], table=f"{name.title()}Options", fusedActivationFunction=draw(ACTIVATION))
+    return model.finish([x] if constant else order, [y])
+
+
+def elementwise(draw: Draw) -> bytes:
+    """One operator on each element."""
+    name = draw(st.sampled_from(["QUANTIZE", "RELU", "RELU6", "LOGISTIC", "TANH", "HARD_SWISH", "LEAKY_RELU", "GELU"]))
+    fixed = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
+    scale, zero = fixed.get(name, (float(draw(SCALE)), draw(ZERO)))
+    shape = [draw.size(1, 3), draw.size(1, 200)]
+    model = Model()
+    x = model.tensor(shape, float(draw(SCALE)), draw(ZERO))
+    y = model.tensor(shape, scale, zero)
+    options: dict[str, Any] = {"QUANTIZE": {"table": "QuantizeOptions"}}.get(name, {})
+    if name == "LEAKY_RELU":
+        options = {"table": "LeakyReluOptions", "alpha": 0.3}
+    model.operator(name, [x], [y], **options)
+    return model.finish([x], [y])
+
+
+def softmax(draw: Draw) -> bytes:
+    """A softmax over rows."""
+    shape = [draw.size(1, 4), draw.size(1, 40)]
+    model = Model()
+    x = model.tensor(shape, float(draw(floats(0.001, 20.0))), draw(ZERO))
+    y = model.tensor(shape, 1 / 256, -128)
+    model.operator("SOFTMAX", [x], [y], table="SoftmaxOptions", beta=float(draw(st.sampled_from([1.0, 0.5, 2.0]))))
+    return model.finish([x], [y])
+
+
+def movement(draw: Draw) -> bytes:
+    """PAD, CONCATENATION and the free ones."""
+    scale, zero = float(draw(SCALE)), draw(ZERO)
+    shape = [draw.size(1, 5) for _ in range(4)]
+    model = Model()
+    x = model.tensor(shape, scale, zero)
+    pads = [[draw.size(0, 2), draw.size(0, 2)] for _ in shape]
+    padded = [d + a + b for d, (a, b) in zip(shape, pads, strict=True)]
+    p = model.tensor(padded, scale, zero)
+    model.operator("PAD", [x, model.constant(pads)], [p], table="PadOptions")
+    axis = draw.size(0, 3)
+    joined = [2 * d if i == axis else d for i, d in enumerate(padded)]
+    y = model.tensor(joined, scale, zero)
+    model.operator("CONCATENATION", [p, p], [y], table="ConcatenationOptions", axis=axis - draw.size(0, 1) * 4)
+    flat = model.tensor([math.prod(joined)], scale, zero)
+    model.operator("RESHAPE", [y, model.constant([math.prod(joined)])], [flat], table="ReshapeOptions")
+    wide = model.tensor([1, math.prod(joined)], scale, zero)
+    model.operator("EXPAND_DIMS", [flat, model.constant([0])], [wide], table="ExpandDimsOptions")
+    last = model.tensor([1, math.prod(joined)], scale, -zero if zero > -128 else 0)
+    model.operator("QUANTIZE", [wide], [last], table="QuantizeOptions")
+    return model.finish([x], [last])
+
+
+def residual(draw: Draw) -> bytes:
+    """A chain with a skip: several tensors alive at once, so the arena is put to use."""
+    model = Model()
+    height, width, depth = draw.size(2, 6), draw.size(2, 6), draw.size(1, 5)
+    at = model.tensor([1, height, width, depth], float(draw(SCALE)), draw(ZERO))
+    first = at
+    for _ in range(draw.size(1, 3)):
+        shape = (depth, 3, 3, depth)
+        scales = draw.scales(depth)
+        w = model.tensor(shape, scales, data=draw.int8(shape))
+        b = model.tensor([depth], scales, kind="INT32", data=np.arange(depth, dtype=np.int32) * 100)
+        y = model.tensor([1, height, width, depth], float(draw(SCALE)), draw(ZERO))
+        options = {"padding": 0, "strideH": 1, "strideW": 1, "fusedActivationFunction": draw(ACTIVATION)}
+        model.operator("CONV_2D", [at, w, b], [y], table="Conv2DOptions", **options)
+        total = model.tensor([1, height, width, depth], float(draw(SCALE)), draw(ZERO))
+        model.operator("ADD", [y, at], [total], table="AddOptions")
+        at = total
+    y = model.tensor([1, depth], float(draw(SCALE)), draw(ZERO))
+    model.operator("MEAN", [at, model.constant([1, 2])], [y], table="ReducerOptions")
+    return model.finish([first], [y])
+
+
+def oracle_and_network(model: bytes) -> tuple[Oracle, NetworkPack]:
+    """Return both sides; what the oracle refuses the builder refuses too, by name, and another model is drawn.
+
+    Dense layers that no multiplier gives exactly are refused by the builder alone (`solve_single_rounding`). Hypothesis
+    fails a test that refuses much.
+    """
+    try:
+        oracle = Oracle(model)
+    except OperatorUnsupported as theirs:
+        with pytest.raises(OperatorUnsupported, match=re.escape(str(theirs).split(":")[0])):
+            build_network(model)
+        reject()
+    try:
+        return oracle, build_network(model)
+    except OperatorUnsupported as ours:
+        if "FullyConnectedInexact" not in str(ours):
+            raise
+        reject()
+
+
+KINDS = {
+    f.__name__: f
+    for f in (convolution, fully_connected, pool, mean, reduce_max, binary, elementwise, softmax, movement, residual)
+}

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One build from start to end, in this process: gates, and documents that contradict the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reconciler.compiler.build_pipeline import BuildPipeline
+from reconciler.compiler.build_result import BuildResult
+from reconciler.compiler.engine_runner import FIRMWARE_VARIABLE
+from reconciler.compiler.errors import BuildFailed, BuildGateFailed, ModelUnreadable, OperatorUnsupported
+from reconciler.compiler.recipe import GateSpec, Recipe
+from reconciler.compiler.sandbox import BuildJob, run_job
+from reconciler.model import (
+    Decide,
+    TrainSpec,
+)
+from tests.compiler.recipes import TARGET, Files, forest_recipe, readings
+from tests.compiler.sample_models import dense
+from tests.compiler.tflite_builder import Model as Flat
+
+
+@pytest.mark.parametrize("kind", ["FLOAT32", "UINT8"])
+def test_a_converted_network_is_evaluated_in_real_units(kind: str) -> None:
+    files = Files()
+    rows = np.random.default_rng(1).normal(0, 1, (40, 6))
+    rows[20:] *= 4
+    text = "\n".join(
+        [",".join("abcdef") + ",label"] + [",".join(f"{v:.4f}" for v in r) + f",{i // 20}" for i, r in enumerate(rows)]
+    )
+    data = files.add("evaluation.csv", text.encode())
+    recipe = Recipe(
+        "echo@1",
+        files.add("m.tflite", dense(kind)),
+        TARGET,
+        decide=Decide.RECONSTRUCTION,
+        parameters={"threshold": 0.5},
+        gates=(GateSpec("auc", at_least=0.6, data=data),),
+    )
+    report = run_job(BuildJob(recipe, files.by_digest)).report
+    assert [gate.metric for gate in report.gates] == ["pack_bytes", "arena_bytes", "golden_vectors", "auc"]
+    assert len(report.notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"decide": Decide.RECONSTRUCTION}, "needs a limit"),
+        ({"parameters": {"threshold": 1.0}}, "spec.decide that uses it"),
+        ({"decide": Decide.THRESHOLD, "parameters": {"threshold": 1e6}}, "outside the range of the model's output"),
+        ({"gates": (GateSpec("agreement", at_least=0.5),)}, "needs data"),
+    ],
+)
+def test_a_threshold_needs_a_decision_and_the_reverse(changes: dict[str, object], message: str) -> None:
+    files = Files()
+    recipe = Recipe("echo@1", files.add("m.tflite", dense("FLOAT32")), TARGET, **changes)  # type: ignore[arg-type]  # a test's shorthand
+    with pytest.raises(BuildFailed, match=message):
+        run_job(BuildJob(recipe, files.by_digest))
+
+
+def test_an_unknown_file_type_is_refused() -> None:
+    files = Files()
+    with pytest.raises(ModelUnreadable, match=r"m\.onnx has an unknown file type"):
+        run_job(BuildJob(Recipe("m@1", files.add("m.onnx", b"x"), TARGET), files.by_digest))
+
+
+def built(files: Files, recipe: Recipe) -> BuildResult:
+    return BuildPipeline(recipe, files.by_digest, lambda _step: None).build()
+
+
+def rows(width: int, count: int = 40) -> bytes:
+    values = np.random.default_rng(3).normal(0, 1, (count, width))
+    values[count // 2 :] += 3
+    lines = [
+        ",".join(f"{value:.3f}" for value in row) + f",{number // (count // 2)}" for number, row in enumerate(values)
+    ]
+    return ("\n".join([",".join(f"c{number}" for number in range(width)) + ",label", *lines]) + "\n").encode()
+
+
+def network(files: Files, **changes: Any) -> Recipe:  # noqa: ANN401 - fields of Recipe
+    return Recipe("echo@1", files.add("m.tflite", dense("FLOAT32")), TARGET, **changes)
+
+
+def test_a_classifier_is_evaluated_on_its_classes() -> None:
+    files = Files()
+    train = TrainSpec("random-forest", 5, 100, 7, label="label")
+    data = files.add("evaluation.csv", readings(2, 200, odd=60))
+    gates = (GateSpec("accuracy", at_least=0.8, data=data), GateSpec("agreement", at_least=0.9, data=data))
+    recipe = forest_recipe(
+        files, source=files.add("labelled.csv", readings(1, 300, odd=90)), train=train, parameters={}, gates=gates
+    )
+    report = built(files, recipe).report
+    assert [gate.metric for gate in report.gates][-2:] == ["accuracy", "agreement"]
+    assert all(gate.passed for gate in report.gates)
+
+
+def test_a_network_with_a_threshold_is_evaluated_on_its_decisions() -> None:
+    files = Files()
+    data = files.add("evaluation.csv", rows(6))
+    gate = GateSpec("auc", at_least=0.5, data=data)
+    recipe = network(files, decide=Decide.THRESHOLD, parameters={"threshold": 0.1}, gates=(gate,))
+    assert built(files, recipe).report.gates[-1].metric == "auc"
+    hopeless = network(
+        files,
+        decide=Decide.THRESHOLD,
+        parameters={"threshold": 0.1},
+        gates=(GateSpec("auc", at_least=1.01, data=data),),
+    )
+    with pytest.raises(BuildGateFailed, match=r"auc is .*, but must be at least 1\.01"):
+        built(files, hopeless)
+
+
+def test_rows_of_the_wrong_width_are_refused() -> None:
+    files = Files()
+    gate = GateSpec("auc", at_least=0.5, data=files.add("narrow.csv", rows(4)))
+    recipe = network(files, decide=Decide.RECONSTRUCTION, parameters={"threshold": 0.5}, gates=(gate,))
+    with pytest.raises(BuildFailed, match="a row of the gate's data has 4 values; the model's input has 6"):
+        built(files, recipe)
+
+
+def test_a_forest_takes_no_spec_decide() -> None:
+    files = Files()
+    with pytest.raises(BuildFailed, match=r"spec\.decide applies to networks only"):
+        built(files, forest_recipe(files, decide=Decide.ARGMAX))
+
+
+def test_without_the_engine_the_reference_interpreter_runs_the_golden_vectors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = Files()
+    with_engine = built(files, forest_recipe(files))
+    monkeypatch.setenv(FIRMWARE_VARIABLE, str(tmp_path))
+    assert built(files, forest_recipe(files)) == with_engine
+    golden = next(gate for gate in with_engine.report.gates if gate.metric == "golden_vectors")
+    assert golden.passed
+    assert golden.value > 0
+
+
+def test_a_network_with_two_inputs_is_built() -> None:
+    model = Flat()
+    x, z, y = (model.tensor([1, 4]) for _ in range(3))
+    model.operator("ADD", [x, z], [y], table="AddOptions")
+    files = Files()
+    made = built(files, Recipe("sum@1", files.add("m.tflite", model.finish([x, z], [y])), TARGET))
+    assert made.report.operators == ("ADD",)
+
+
+def test_an_unused_operator_that_the_reference_kernels_refuse_is_named_with_its_location() -> None:
+    """The pack would leave the operator out, because nothing reads its output. The oracle runs the whole model."""
+    model = Flat()
+    x, y, unread = model.tensor([1, 4], 2.0), model.tensor([1, 4], 1.0), model.tensor([1, 4], 0.003)
+    model.operator("QUANTIZE", [x], [y], table="QuantizeOptions")
+    model.operator("HARD_SWISH", [x], [unread])
+    files = Files()
+    with pytest.raises(OperatorUnsupported, match=r"operator 1 \(HARD_SWISH\): .* refuse it: \w+"):
+        built(files, Recipe("swish@1", files.add("m.tflite", model.finish([x], [y])), TARGET))
