@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from demo.site import SerialLine, Site, model, rollout
+from demo.site import MODEL, SerialLine, Site, model, rollout
 from demo.world import GATEWAY, threshold_model
+from reconciler.report.rollout_file import read_rollout_file
 
 WITHIN_S = 60
 SECOND = threshold_model([3, -4, 2] * 40, 800)
@@ -28,6 +29,12 @@ def begin(site: Site, *options: str) -> None:
 
 def status_commits(site: Site) -> int:
     return int(site.world.run("git", "--git-dir", site.world.remote, "rev-list", "--count", f"status/{GATEWAY}"))
+
+
+def is_complete(site: Site) -> bool:
+    """Return whether the status ref reports the rollout complete: nothing is left to change."""
+    data = site.world.status_files().get(f"rollouts/{MODEL}.yaml")
+    return data is not None and read_rollout_file(data).facts.complete
 
 
 def operations(site: Site) -> dict[str, int]:
@@ -89,11 +96,11 @@ def test_a_killed_daemon_resumes_its_transfers(site: Site) -> None:
 def test_nothing_is_committed_when_nothing_changes(site: Site) -> None:
     begin(site)
     site.world.wait_for(
-        "the parameters of each device",
-        lambda: all("parameters" in site.world.device_status(device) for device in site.devices),
+        "the last change",
+        lambda: is_complete(site) and all("parameters" in site.world.device_status(device) for device in site.devices),
         within_s=WITHIN_S,
     )
-    site.gateway.stop()  # which commits what there is to say
+    site.gateway.stop()  # which commits what is still to be reported
     before = status_commits(site)
     site.start_gateway()
     deadline = time.monotonic() + 4

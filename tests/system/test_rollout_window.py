@@ -35,7 +35,8 @@ def window(start: datetime, duration: timedelta) -> dict[str, object]:
 
 
 def gateway(*windows: dict[str, object]) -> dict[str, bytes]:
-    return {"gateway.yaml": document("Gateway", GATEWAY, {"selector": {}, "windows": list(windows)})}
+    written = document("Gateway", GATEWAY, {"selector": {}, "windows": list(windows)})
+    return {"gateway.yaml": re.sub(rb"(?m)start: (\d\d:\d\d)$", rb"start: '\1'", written)}  # PyYAML leaves 00:03 plain
 
 
 def receiving(site: Site) -> dict[str, int]:
