@@ -20,7 +20,7 @@ from demo.world import GATEWAY, TINYFLEET, NotObservedError, Running, World
 WITHIN_S = 240.0  # a machine may be slow; nothing here takes so long on one that works
 
 
-ENDED = re.compile(r"(\w+) \((\d+) blocks sent, (\d+) again\)")
+ENDED = re.compile(r"(\w+) \((\d+) blocks sent, (\d+) resent\)")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import socket
 import tempfile
 import time
@@ -14,9 +16,10 @@ import pytest
 from demo import models
 from demo.board import BLOCK_MARKS_AT, WRITE_BYTES, Board
 from demo.line import ThrottledLine
-from demo.stage import Stage
+from demo.stage import ENDED, Stage
 from demo.telling import Teller
 from demo.world import NotObservedError, World
+from reconciler.engine.delivery import device_update
 
 BAUD = 9600
 PATIENCE_S = 30.0
@@ -141,3 +144,10 @@ def test_progress_is_told_in_plain_lines_where_no_terminal_is(capsys: pytest.Cap
 def test_what_must_be_so_ends_the_demo_if_it_is_not() -> None:
     with pytest.raises(NotObservedError, match="this should be so, and is not: grass is green"):
         Stage.require("grass is green", holds=False)
+
+
+def test_the_demo_reads_the_line_that_the_gateway_logs_of_an_order() -> None:
+    """It has its figures from there; a line that reads differently would end it after minutes, with nothing found."""
+    source = inspect.getsource(device_update)
+    (line,) = re.findall(r'"(%s: %s \(.*?\))"', source)
+    assert ENDED.findall(line % ("vibration@1.2.0", "Confirmed", 7, 1)) == [("Confirmed", "7", "1")]
