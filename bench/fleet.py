@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """From `git push` to every device confirmed and the status commit in place, over a real mosquitto with TLS.
 
-Virtual devices run the real agent in C; the daemon is the one that a gateway runs; the broker checks certificates and
-rights as `tinyfleet pki broker-config` writes them. Figures: seconds, the daemon's peak memory and its idle share of
-a processor, and status commits while nothing happens. Those without a size in their name are of 1,000 devices.
+Virtual devices run the real agent in C, the daemon is the one that a gateway runs, and the broker checks certificates
+and access rights as `tinyfleet pki broker-config` configures them. Figures: seconds, the daemon's peak memory and its
+processor share when idle, and status commits while nothing happens. Figures without a size in their name are for 1,000
+devices.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ USUAL = 1000
 
 def main() -> None:
     """Measure fleets of the sizes given."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is ended
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that all started processes end
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("sizes", type=int, nargs="*", default=[USUAL])
     for size in arguments.parse_args().sizes:
@@ -36,17 +37,17 @@ def main() -> None:
 
 
 def measure(large: LargeSite) -> None:
-    """Bring a fleet from one model to the next."""
+    """Update a fleet from one model to the next."""
     size = large.size
     with large.running():
-        tell(f"{size} devices provisioned")
+        show(f"{size} devices provisioned")
         gateway = large.site.start_gateway()
         large.await_version("1.0.0", within_s=60 + size / 10)
-        tell("all run what they were made with")
-        load, began = os.getloadavg()[0], time.monotonic()
+        show("all run their pre-baked model")
+        load, started = os.getloadavg()[0], time.monotonic()
         large.world.commit("1.1.0", {"rollout.yaml": rollout("1.1.0"), **model("1.1.0", NEXT)})
         large.await_version("1.1.0", within_s=60 + size / 5)
-        took_s, commits = time.monotonic() - began, large.status_commits()
+        took_s, commits = time.monotonic() - started, large.status_commits()
         idle = idle_percent(gateway, IDLE_S)
         of_size = "" if size == USUAL else f"_{size}"
         sys.stdout.write(
@@ -59,8 +60,8 @@ def measure(large: LargeSite) -> None:
         sys.stdout.flush()
 
 
-def tell(text: str) -> None:
-    """Say how far it is."""
+def show(text: str) -> None:
+    """Show progress."""
     sys.stderr.write(f"{text}\n")
 
 

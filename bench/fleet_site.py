@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A large site to measure: a broker as `tinyfleet pki broker-config` sets it up, and its devices in a few processes."""
+"""A large site to measure: a broker as `tinyfleet pki broker-config` configures it, and devices in a few processes."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from signing.pki_keys import KeyKind
 from tests import mosquitto
 
 BROKER = "localhost"
-DESCRIPTORS_A_DEVICE = 3
-DESCRIPTORS_BESIDE = 200
+DESCRIPTORS_PER_DEVICE = 3
+OTHER_DESCRIPTORS = 200
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class LargeSite:
-    """Devices behind one broker; all that is measured of them and of the daemon."""
+    """Devices behind one broker, and what is measured of them and of the daemon."""
 
     def __init__(self, world: World, size: int) -> None:
         self.world = world
@@ -41,7 +41,7 @@ class LargeSite:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Make everything and power the devices; the daemon is the caller's to start."""
+        """Set everything up and power the devices; the caller starts the daemon."""
         allow_descriptors()
         self._make_certificates()
         self.site.set_up()
@@ -54,7 +54,7 @@ class LargeSite:
             mosquitto.stop(broker)
 
     def all_ready(self, version: str) -> bool:
-        """Tell whether the status ref counts all devices as ready, on this version."""
+        """Return whether the status ref counts all devices as ready with this version."""
         readme = self._git("show", f"status/{GATEWAY}:README.md")
         if f"{self.size} of {self.size} devices" not in readme:
             return False
@@ -62,7 +62,7 @@ class LargeSite:
         return len(found.splitlines()) == self.size
 
     def await_version(self, version: str, within_s: float) -> None:
-        """Wait until the status ref says that all devices run this version."""
+        """Wait until all devices run this version, according to the status ref."""
         self.world.wait_for(f"{version} everywhere", lambda: self.all_ready(version), within_s=within_s)
 
     def status_commits(self) -> int:
@@ -70,7 +70,7 @@ class LargeSite:
         return int(self._git("rev-list", "--count", f"status/{GATEWAY}"))
 
     def tell_devices(self, command: str) -> None:
-        """Give all devices a command of the control socket."""
+        """Send a command to the control sockets of all devices."""
         for number in range(self._processes):
             tell(self.world.folder / f"control-{number}", command)
 
@@ -78,13 +78,13 @@ class LargeSite:
         command = ["git", "--git-dir", str(self.world.remote), *words]
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
-    # ------------------------------------------------------------ what is made before
+    # ------------------------------------------------------------ set-up
 
     def _make_certificates(self) -> None:
-        """Broker and gateway are issued to as in the field; devices by the same authority, but not put down for long.
+        """Issue certificates to broker and gateway as in production; the devices' are signed but not recorded.
 
-        Each certificate that an authority issues is kept by it and written through to the disk, which is a minute for
-        two thousand. None of these will be revoked or survive this run.
+        An authority records each certificate that it issues and syncs it to the disk, which takes a minute for two
+        thousand. None of these is ever revoked or outlives this run.
         """
         directory, passphrase = self.world.folder / "ca", b"a passphrase for a bench"
         term = Term(datetime.now(UTC), days=2)
@@ -101,7 +101,7 @@ class LargeSite:
             (self._certificates / f"{device}.key").write_bytes(pem)
 
     def _configuration(self) -> Path:
-        """Write what `pki broker-config` writes, and what includes it."""
+        """Run `pki broker-config`, and write a configuration that includes its files."""
         ca, to = self.world.folder / "ca", self._certificates
         where = ("--port", str(self._broker.port), "--bind", "127.0.0.1")
         self.world.run(TINYFLEET, "pki", "broker-config", "--ca", ca, "--broker", BROKER, "-o", to, *where)
@@ -110,9 +110,9 @@ class LargeSite:
         return main
 
     def _start_devices(self) -> None:
-        """Power the devices, in as many processes as it takes to have descriptors for all."""
+        """Power the devices, in as many processes as their descriptors need."""
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        a_process = max(1, (limit - DESCRIPTORS_BESIDE) // DESCRIPTORS_A_DEVICE)
+        a_process = max(1, (limit - OTHER_DESCRIPTORS) // DESCRIPTORS_PER_DEVICE)
         for at in range(0, self.size, a_process):
             folder = self.world.folder / f"devices-{self._processes}"
             for kind in ("images", "flash"):
@@ -128,9 +128,9 @@ class LargeSite:
 
 
 def allow_descriptors() -> None:
-    """Take all the descriptors that this machine gives, for us and for all that we start."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Raise the limit of open descriptors for this process and its children."""
+    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
 
 
 def cpu_s(running: Running) -> float:
@@ -140,13 +140,13 @@ def cpu_s(running: Running) -> float:
 
 
 def peak_mib(running: Running) -> float:
-    """Return the most memory that a process had."""
+    """Return the peak memory of a process."""
     status = Path(f"/proc/{running.pid}/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def idle_percent(running: Running, for_s: float) -> float:
-    """Return how busy a process is with nothing to do."""
+    """Return the processor share of a process that has nothing to do."""
     before = cpu_s(running)
-    time.sleep(for_s)  # the time over which idling is measured
+    time.sleep(for_s)  # the time over which it is measured
     return 100 * (cpu_s(running) - before) / for_s

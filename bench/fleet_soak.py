@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All devices of a fleet lose their power at once, in the midst of an update, again and again.
+"""All devices of a fleet lose power at once in the middle of an update, again and again.
 
-usage: python -m bench.fleet_soak [DEVICES] [--rounds N]. Each round ends when Git's status says that all run what was
-merged in it. Figures: the slowest round, and what the daemon's memory grew by from the first round to the last.
+usage: python -m bench.fleet_soak [DEVICES] [--rounds N]. Each round ends when the status in Git shows that all devices
+run the merged version. Figures: the slowest round, and the growth of the daemon's memory from the first to the last.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def soak(large: LargeSite, rounds: int) -> None:
         large.await_version("1.0.0", within_s)
         took_s, memory_mib = [], []
         for number in range(1, rounds + 1):
-            version, began = f"1.{number}.0", time.monotonic()
+            version, started = f"1.{number}.0", time.monotonic()
             weights = threshold_model([3, -4, number] * 40, 800)
             large.world.commit(version, {"rollout.yaml": rollout(version), **model(version, weights)})
-            some = large.size * number // (rounds + 1)  # another moment in each round
-            large.world.wait_for("a part of it", partial(updated, large, some), within_s=within_s)
+            some = large.size * number // (rounds + 1)  # at another point in each round
+            large.world.wait_for("some updates", partial(updated, large, some), within_s=within_s)
             large.tell_devices("restart *")
             large.await_version(version, within_s)
-            took_s.append(time.monotonic() - began)
+            took_s.append(time.monotonic() - started)
             memory_mib.append(peak_mib(gateway))
             sys.stderr.write(f"{version}: {took_s[-1]:.1f} s\n")
     sys.stdout.write(
@@ -53,10 +53,10 @@ def soak(large: LargeSite, rounds: int) -> None:
     )
 
 
-def updated(large: LargeSite, least: int) -> bool:
-    """Tell whether so many updates were confirmed since the last commit was fetched."""
-    said = (large.world.folder / "gateway.log").read_text(errors="replace")
-    return said[said.rindex("was fetched and is allowed") :].count(": Confirmed") >= least
+def updated(large: LargeSite, minimum: int) -> bool:
+    """Return whether at least this many updates were confirmed since the last commit was fetched."""
+    log = (large.world.folder / "gateway.log").read_text(errors="replace")
+    return log[log.rindex("was fetched and is allowed") :].count(": Confirmed") >= minimum
 
 
 if __name__ == "__main__":

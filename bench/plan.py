@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What planning costs: real bare repositories of 1,000, 10,000 and 100,000 devices, from commit to actions.
+"""The cost of planning, from commit to actions, on real bare repositories of 1,000, 10,000 and 100,000 devices.
 
-Each size runs in a process of its own, through the same steps as the daemon: the files of a commit
-(`CommitTree`), loading with its cache on disk, the planner that remembers. A one-file change is tried
-twice, once a device's label and once a rollout's model version; the slower of the two counts.
+Each size runs in its own process, through the steps of the daemon: the files of a commit (`CommitTree`),
+loading with its cache on disk, and the planner. A one-file change is measured twice, once for the label of
+a device and once for the model version of a rollout; the slower of the two counts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.confined_git import ConfinedGit
-from reconciler.load import Cache, load
+from reconciler.load import CheckCache, load
 from reconciler.model import (
     Action,
     Artifact,
@@ -43,7 +43,7 @@ SIZES = (1_000, 10_000, 100_000)
 DEVICES_A_FILE = 80
 GATEWAYS = 10
 KINDS = 4
-SPECIAL = 3  # rollouts over a part of the fleet, beside the one over all of it
+SPECIAL = 3  # rollouts over a part of the fleet, besides the one over all of it
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 UNCHANGED_PASSES = 20
 SETTLED = timedelta(days=3)
@@ -52,7 +52,7 @@ API = "apiVersion: tinyfleet/v1alpha1"
 
 
 def files(size: int) -> Iterator[tuple[str, str]]:
-    """Yield a believable fleet, file by file."""
+    """Yield the files of a realistic fleet."""
     yield "fleet.yaml", f"{API}\nkind: Fleet\nmetadata: {{name: bench}}\nspec: {{reportEvery: 5m, silentAfter: 15m}}\n"
     for number in range(GATEWAYS):
         yield (
@@ -96,10 +96,10 @@ def model(version: str) -> str:
 
 
 def rollout_over_all(version: str) -> str:
-    """Describe the rollout that has all devices but the special ones."""
+    """Describe the rollout over all devices except those of the special rollouts."""
     return (
         f'{API}\nkind: Rollout\nmetadata: {{name: all}}\nspec:\n  model: {{name: vibration, version: "{version}"}}\n'
-        "  selector: {}\n  budget: {percent: 5}\n  waves:\n    - {name: canary, count: 5, soak: 1h}\n"
+        "  selector: {}\n  failureBudget: {percent: 5}\n  waves:\n    - {name: canary, count: 5, soak: 1h}\n"
         "    - {name: tenth, percent: 10, soak: 1h}\n"
     )
 
@@ -118,7 +118,7 @@ def devices_file(first: int, size: int, *, machine: str = "pump") -> tuple[str, 
 
 
 class Repository:
-    """A bare repository, written with fast-import."""
+    """A bare repository, written by `git fast-import`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -126,7 +126,7 @@ class Repository:
         self._commits = 0
 
     def commit(self, changed: Iterator[tuple[str, str]]) -> Commit:
-        """Commit files on top of what is there."""
+        """Commit files on top of the last commit."""
         self._commits += 1
         message = b"fleet"
         parts = [
@@ -144,16 +144,16 @@ class Repository:
 
 
 class Steps:
-    """What a daemon keeps between passes, and its way from a commit to actions."""
+    """What a daemon keeps between passes, and how it gets from a commit to actions."""
 
-    def __init__(self, repository: Repository, cache: Cache) -> None:
+    def __init__(self, repository: Repository, cache: CheckCache) -> None:
         self._git = ConfinedGit(repository.path)
         self._git.confine(repository.path)
         self._cache = cache
         self.planner = Planner()
 
     def load(self, commit: Commit) -> Desired:
-        """Load a commit that is there already, as after a fetch."""
+        """Load a commit that is in the repository already, as after a fetch."""
         with CommitTree(self._git, commit) as tree:
             loaded = load(tree, commit=commit, cache=self._cache)
         if loaded.desired is None:
@@ -166,8 +166,8 @@ class Steps:
 
 
 def observe(desired: Desired) -> Observed:
-    """Let every device have reported, settled on the version that the first commit wants."""
-    facts = {
+    """Return a state in which every device has reported and runs the version of the first commit."""
+    artifacts = {
         (ref, kind): Artifact(
             ref, kind, Digest(hashlib.sha256(f"{ref}{kind}".encode()).hexdigest()), 4096, 8192, frozenset({"CONV_2D"})
         )
@@ -175,7 +175,7 @@ def observe(desired: Desired) -> Observed:
         for kind in desired.types
     }
     wanted = desired.rollouts[min(desired.rollouts)].model
-    told = {
+    capabilities = {
         name: Capabilities(name, kind.pack_format, kind.operators, kind.slot_bytes, kind.arena_bytes)
         for name, kind in desired.types.items()
     }
@@ -183,24 +183,24 @@ def observe(desired: Desired) -> Observed:
         name: ObservedDevice(
             last_seen=NOW - timedelta(seconds=number % 300),
             phase=Phase.CONFIRMED,
-            running=facts[wanted, device.type].digest,
+            running=artifacts[wanted, device.type].digest,
             confirmed_since=NOW - SETTLED,
             sequence=1,
             parameters={"threshold": 0.5},
-            capabilities=told[device.type],
+            capabilities=capabilities[device.type],
         )
         for number, (name, device) in enumerate(desired.devices.items())
     }
-    return Observed(devices, facts)
+    return Observed(devices, artifacts)
 
 
 def milliseconds(since: float) -> float:
-    """Tell how long ago that was."""
+    """Return the time since then in milliseconds."""
     return (time.perf_counter() - since) * 1000
 
 
 def count(actions: tuple[Action, ...], kind: type[Action]) -> int:
-    """Count the actions of one kind, to see that the plan is the expected one."""
+    """Count the actions of one kind, to check that the plan is the expected one."""
     return sum(isinstance(action, kind) for action in actions)
 
 
@@ -210,7 +210,7 @@ def measure(size: int, folder: Path) -> Iterator[tuple[str, float]]:
     first = repository.commit(files(size))
     relabelled = repository.commit(iter([devices_file(0, size, machine="fan")]))
     bumped = repository.commit(iter([("rollouts/all.yaml", rollout_over_all("1.1.0"))]))
-    with Cache(folder / "cache.sqlite") as cache:
+    with CheckCache(folder / "cache.sqlite") as cache:
         steps = Steps(repository, cache)
         begin = time.perf_counter()
         actions = steps.actions(first, Observed())
@@ -232,7 +232,7 @@ def measure(size: int, folder: Path) -> Iterator[tuple[str, float]]:
         yield "rollout_ms", milliseconds(begin)
         check(count(actions, Install) == 5, "five canaries get the new version")  # noqa: PLR2004 (as in the rollout)
         check(count(actions, Hold) > size * 0.9, "the others wait for them")
-    with Cache(folder / "cache.sqlite") as cache:
+    with CheckCache(folder / "cache.sqlite") as cache:
         begin = time.perf_counter()
         Steps(repository, cache).actions(bumped, observed)
         yield "restart_ms", milliseconds(begin)
@@ -240,7 +240,7 @@ def measure(size: int, folder: Path) -> Iterator[tuple[str, float]]:
 
 
 def unchanged(steps: Steps, commit: Commit, observed: Observed) -> Iterator[tuple[str, float]]:
-    """Time passes in which nothing changed; the slowest counts."""
+    """Time passes in which nothing changes; the slowest counts."""
     slowest = 0.0
     for _ in range(UNCHANGED_PASSES):
         begin = time.perf_counter()
@@ -252,21 +252,21 @@ def unchanged(steps: Steps, commit: Commit, observed: Observed) -> Iterator[tupl
 def one_report(steps: Steps, desired: Desired, observed: Observed) -> Iterator[tuple[str, float]]:
     """Time a pass after one device has reported."""
     name = next(iter(observed.devices))
-    news = replace(observed.devices[name], last_seen=NOW)
-    changed = replace(observed, devices={**observed.devices, name: news})
+    report = replace(observed.devices[name], last_seen=NOW)
+    changed = replace(observed, devices={**observed.devices, name: report})
     begin = time.perf_counter()
     steps.planner.plan(desired, changed, NOW)
     yield "onereport_ms", milliseconds(begin)
 
 
 def check(holds: bool, what: str) -> None:  # noqa: FBT001 (reads as a sentence where it is called)
-    """Stop a bench that would measure something else than it says."""
+    """Stop a bench that would measure something else than it claims."""
     if not holds:
-        raise SystemExit(f"not so: {what}")
+        raise SystemExit(f"expected: {what}")
 
 
 def main() -> None:
-    """Run one size, or all of them and print the bars."""
+    """Run one size, or all of them and print the figures that have a limit."""
     if len(sys.argv) > 1:
         with tempfile.TemporaryDirectory() as folder:
             for name, value in measure(int(sys.argv[1]), Path(folder)):

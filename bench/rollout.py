@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All that rollouts are measured by; the bars come last.
+"""All benches of rollouts; the figures that have a limit come last.
 
-`python -m bench.rollout`. Each part says more when it is run by itself.
+`python -m bench.rollout`. Each part prints more when it runs on its own.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import subprocess
 import sys
 
 PARTS = ("bench.rollout_failures", "bench.rollout_pr", "bench.rollout_stop")
-BARS = ("plan_10k_pr_s", "failed_beyond_budget", "time_to_stop_s")
+LIMITED = ("plan_10k_pr_s", "failed_beyond_budget", "time_to_stop_s")
 
 
 def main() -> None:
-    """Run the parts one after another, as each would be alone, and gather what they found."""
+    """Run the parts one after another, each in its own process, and collect their figures."""
     found: dict[str, str] = {}
     for part in PARTS:
         with subprocess.Popen([sys.executable, "-m", part], stdout=subprocess.PIPE, text=True) as running:
@@ -24,9 +24,9 @@ def main() -> None:
                 sys.stdout.flush()
                 found |= dict(re.findall(r"^(\w+)=(.*)$", line))
         if running.returncode != 0:
-            raise SystemExit(f"not so: {part} ended with {running.returncode}")
-    for bar in BARS:
-        sys.stdout.write(f"{bar}={found[bar]}\n")
+            raise SystemExit(f"{part} ended with status {running.returncode}")
+    for name in LIMITED:
+        sys.stdout.write(f"{name}={found[name]}\n")
 
 
 if __name__ == "__main__":

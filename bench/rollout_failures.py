@@ -29,7 +29,7 @@ LARGE = SimulationSettings(
     rollout=replace(
         EVERYWHERE,
         waves=(Wave("canary", count=50, soak_s=120), Wave("tenth", percent=10, soak_s=60), Wave("half", percent=50)),
-        budget=FailureBudget(percent=10),
+        failure_budget=FailureBudget(percent=10),
     ),
 )
 LARGE_TICKS = 150

@@ -28,7 +28,7 @@ from reconciler.model import (
     RolloutId,
 )
 from reconciler.report.conditions import Condition, Status
-from reconciler.report.device_status import Moment, device_status
+from reconciler.report.device_status import DeviceFacts, PassStamp, device_status
 from reconciler.report.gateway_status import GatewayStatus
 from reconciler.report.status_files import device_file, gateway_file
 
@@ -57,7 +57,7 @@ def devices_file(first: int) -> tuple[str, str]:
 
 
 def fleet() -> Iterator[tuple[str, str]]:
-    """Yield the fleet of `bench/plan.py`, with devices of our own."""
+    """Yield the fleet of `bench/plan.py`, with other devices."""
     yield from (file for file in files(SIZE) if not file[0].startswith("devices/"))
     for first in range(0, SIZE, DEVICES_A_FILE):
         yield devices_file(first)
@@ -67,7 +67,7 @@ def status(gateway: int, commit: Commit) -> Iterator[tuple[str, bytes]]:
     """Yield the files of one gateway's status branch."""
     good = Condition("Ready", Status.TRUE, "Ready", "The gateway enforces the newest commit.", NOON, commit)
     yield "gateway.yaml", gateway_file(GatewayStatus(f"gw{gateway}", commit, (good,)))
-    moment = Moment(NOON, commit)
+    stamp = PassStamp(NOON, commit)
     for number in range(gateway, SIZE, GATEWAYS):
         name = DeviceId(f"dev-{number:06}")
         action: NoChange | Blocked = NoChange(name, "runs vibration@1.0.0, as rollout all wants")
@@ -76,7 +76,7 @@ def status(gateway: int, commit: Commit) -> Iterator[tuple[str, bytes]]:
                 name, RolloutId("all"), BlockedReason.SILENT, f"not reporting since {NOON:%Y-%m-%d %H:%M:%S UTC}"
             )
         seen = ObservedDevice(NOON, Phase.CONFIRMED, Digest(f"{number % KINDS:032x}"), sequence=number)
-        made = device_status(action, seen, "vibration@1.0.0", moment, None)
+        made = device_status(DeviceFacts(action, seen, "vibration@1.0.0"), stamp, None)
         yield f"devices/{name}.yaml", device_file(made)
 
 
@@ -90,7 +90,7 @@ def commit_status(repository: Repository, gateway: int, commit: Commit) -> None:
 
 
 def main() -> None:
-    """Make the repository, run the command, print the bar."""
+    """Create the repository, run the command, print the time."""
     with tempfile.TemporaryDirectory() as folder:
         repository = Repository(Path(folder) / "fleet.git")
         base = repository.commit(fleet())
@@ -98,18 +98,18 @@ def main() -> None:
         for gateway in range(GATEWAYS):
             commit_status(repository, gateway, base)
         command = [sys.executable, "-c", CALL, "plan", str(repository.path)]
-        words = [*command, "--base", base, "--head", head, "--format", "markdown"]
+        arguments = [*command, "--base", base, "--head", head, "--format", "markdown"]
         slowest, comment = 0.0, ""
         for _ in range(RUNS):
             begin = time.perf_counter()
-            comment = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+            comment = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout
             slowest = max(slowest, time.perf_counter() - begin)
     touched = next(line for line in comment.splitlines() if "touched" in line)
     print(touched)
     if "Status of 10,000 devices by 10 gateways" not in comment:
-        raise SystemExit("not so: the status branches were read")
+        raise SystemExit("expected: the review reads the status branches")
     if len(comment) > COMMENT_LIMIT:
-        raise SystemExit(f"not so: the comment has {len(comment)} characters")
+        raise SystemExit(f"the comment is too long: {len(comment)} characters")
     print(f"plan_10k_pr_chars={len(comment)}")
     print(f"plan_10k_pr_s={slowest:.2f}")
 

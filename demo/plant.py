@@ -104,7 +104,7 @@ class Plant:
                 {"name": "canary", "selector": {"devices": [CANARY]}, "soak": "1s"},
                 {"name": "quarter", "percent": 25},
             ],
-            "gates": [{"metric": "anomaly-rate-change", "atMost": 0.3, "overInferences": ENOUGH_INFERENCES}],
+            "gates": [{"metric": "anomaly-rate-change", "atMost": 0.3, "minInferences": ENOUGH_INFERENCES}],
             "onFailure": "rollback",
             "fallback": "prebaked",
         }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 .PHONY: fuzz-validate fleet-docs
-fuzz-validate: setup ## spoil the example fleet 20,000 times; only documented problems may come out
+fuzz-validate: setup ## corrupt the example fleet 20,000 times; loading must report only documented problems
 	TINYFLEET_FUZZ_ROUNDS=10000 $(PY) -m pytest -q -p no:cacheprovider tests/load/test_fuzz.py
 
-fleet-docs: setup ## write the tables of docs/fleet-repo.md and the example's schemas anew from schemas/
+fleet-docs: setup ## generate the tables of docs/fleet-repo.md and the example's schemas from schemas/
 	$(PY) -m tests.load.field_tables
 	$(VENV)/bin/tinyfleet schema --write fleet-repo-example/.schemas

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gateway's own configuration, `gateway.toml`: where trust comes from.
+"""Reads `gateway.toml`, the gateway's own configuration and its root of trust.
 
-Checked against `schemas/gateway-config.json`; relative paths are taken from the file's folder.
+The file is validated against `schemas/gateway-config.json`. Relative paths are resolved against its folder.
 """
 
 from __future__ import annotations
 
+import difflib
 import json
 import tomllib
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class ConfigInvalid(Invalid):
-    """`gateway.toml` is missing, unreadable or has mistakes."""
+    """`gateway.toml` is missing, unreadable or invalid."""
 
     reason: ClassVar[str] = "ConfigInvalid"
 
@@ -33,7 +34,7 @@ class RepositoryConfig:
     url: str
     branch: str = "main"
     path: str = ""
-    poll_s: float = 60.0
+    interval_s: float = 60.0
     timeout_s: float = 60.0
     ssh_key: Path | None = None
     known_hosts: Path | None = None
@@ -54,7 +55,7 @@ class SignersConfig:
 
 @dataclass(frozen=True, slots=True)
 class PeersConfig:
-    """Whose word on their devices counts."""
+    """The gateways whose status reports are trusted."""
 
     allowed_signers: Path
     revoked_signers: Path | None = None
@@ -62,7 +63,7 @@ class PeersConfig:
 
 @dataclass(frozen=True, slots=True)
 class KeysConfig:
-    """What envelopes and status commits are signed with."""
+    """The keys that sign envelopes and status commits."""
 
     gateway: Path
     status: Path | None = None
@@ -70,7 +71,7 @@ class KeysConfig:
 
 @dataclass(frozen=True, slots=True)
 class MqttConfig:
-    """The broker."""
+    """The MQTT broker."""
 
     host: str
     port: int = 8883
@@ -94,7 +95,7 @@ class SerialConfig:
 
 @dataclass(frozen=True, slots=True)
 class StatusConfig:
-    """The status ref's policy."""
+    """How the status branch is written."""
 
     interval_s: float = 10.0
     history: int = 1000
@@ -103,10 +104,10 @@ class StatusConfig:
 
 @dataclass(frozen=True, slots=True)
 class HttpConfig:
-    """Metrics, health and the page."""
+    """The HTTP listener for metrics, health and the fleet page."""
 
     listen: str = "127.0.0.1:9155"
-    name: str = ""
+    server_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,8 @@ class BuildConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class NotifyConfig:
-    """Who is told when a rollout stops, is complete or is stuck."""
+class WebhookConfig:
+    """The webhook that receives events when a rollout stops, completes or is stuck."""
 
     url: str
     secret: Path
@@ -130,7 +131,7 @@ class NotifyConfig:
 
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
-    """All of `gateway.toml`."""
+    """The whole of `gateway.toml`."""
 
     name: str
     repository: RepositoryConfig
@@ -143,11 +144,11 @@ class GatewayConfig:
     status: StatusConfig = StatusConfig()
     http: HttpConfig = HttpConfig()
     build: BuildConfig = field(default_factory=BuildConfig)
-    notify: NotifyConfig | None = None
+    webhook: WebhookConfig | None = None
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema of `gateway.toml`, from the wheel or from the source tree."""
+    """Return the JSON Schema of `gateway.toml`, from the installed package or the source tree."""
     packaged = files("reconciler") / "schemas" / "gateway-config.json"
     source = Path(__file__).parents[1] / "schemas" / "gateway-config.json"
     text = packaged.read_text(encoding="utf-8") if packaged.is_file() else source.read_text(encoding="utf-8")
@@ -156,27 +157,49 @@ def schema() -> dict[str, Any]:
 
 
 def read(path: Path) -> GatewayConfig:
-    """Read, check and type a configuration file; every mistake is told at once."""
+    """Read and validate a configuration file. All errors are reported together."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigInvalid(f"{path}: can't be read: {error.strerror}") from error
+        raise ConfigInvalid(f"{path}: cannot read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigInvalid(f"{path}: not TOML: {error}") from error
+        raise ConfigInvalid(f"{path}: invalid TOML: {error}") from error
     contract = schema()
-    mistakes = sorted(
+    errors = sorted(
         jsonschema.Draft202012Validator(contract).iter_errors(document),
-        key=lambda mistake: list(map(str, mistake.path)),
+        key=lambda error: list(map(str, error.path)),
     )
-    if mistakes:
-        lines = [f"{path}: {'.'.join(map(str, m.absolute_path)) or 'top level'}: {m.message}" for m in mistakes]
-        raise ConfigInvalid("\n".join(lines))
-    # Absolute: git, ssh-keygen and builds run in folders of their own.
+    if errors:
+        raise ConfigInvalid("\n".join(f"{path}: {_described(error)}" for error in errors))
+    # Absolute, because git, ssh-keygen and builds run in other folders.
     return _typed(_converted(document, contract, path.absolute().parent))
 
 
+def _described(error: jsonschema.ValidationError) -> str:
+    """Explain an error in the words of an operator: the setting, what is wrong with it, and what is allowed."""
+    value: Any = error.instance
+    known: Any = error.schema  # the part of the schema that the value violates
+    match error.validator:
+        case "additionalProperties":
+            unknown = [name for name in value if name not in known["properties"]]
+            close = difflib.get_close_matches(unknown[0], known["properties"], n=1)
+            hint = f" (did you mean `{close[0]}`?)" if close else ""
+            message = f"unknown setting {', '.join(f'`{name}`' for name in unknown)}{hint}"
+        case "required":
+            missing = [name for name in known["required"] if name not in value and f"'{name}'" in error.message]
+            message = f"missing required setting `{missing[0]}`"
+        case "enum":
+            message = f"`{value}` is not allowed; expected one of {', '.join(f'`{word}`' for word in known['enum'])}"
+        case "pattern":
+            message = f"`{value}` does not match the pattern `{known['pattern']}` ({known['description']})"
+        case _:
+            message = error.message
+    setting = ".".join(map(str, error.absolute_path))
+    return f"{setting}: {message}" if setting else message
+
+
 def _typed(values: dict[str, Any]) -> GatewayConfig:
-    """Build the values; the schema has made sure of names and types."""
+    """Create the dataclasses. The schema has checked names and types."""
     sections = {
         "repository": RepositoryConfig,
         "signers": SignersConfig,
@@ -186,7 +209,7 @@ def _typed(values: dict[str, Any]) -> GatewayConfig:
         "status": StatusConfig,
         "http": HttpConfig,
         "build": BuildConfig,
-        "notify": NotifyConfig,
+        "webhook": WebhookConfig,
     }
     typed = {name: sections[name](**value) if name in sections else value for name, value in values.items()}
     if "serial" in typed:
@@ -195,7 +218,7 @@ def _typed(values: dict[str, Any]) -> GatewayConfig:
 
 
 def _converted(value: Any, node: dict[str, Any], base: Path) -> Any:  # noqa: ANN401 - TOML is untyped
-    """Turn durations into seconds (their names gain `_s`) and paths into absolute ones."""
+    """Convert durations to seconds, with `_s` added to their names, and paths to absolute ones."""
     if isinstance(value, dict):
         converted = {}
         for name, member in value.items():
@@ -215,6 +238,6 @@ def _converted(value: Any, node: dict[str, Any], base: Path) -> Any:  # noqa: AN
 
 
 def _seconds(text: str) -> float:
-    """`90s` is 90.0; the schema's pattern has made sure of the form."""
+    """Parse a duration such as `90s`. The pattern of the schema has checked its form."""
     number = text.rstrip("msdh")
     return int(number) * _UNIT_S[text[len(number) :]]

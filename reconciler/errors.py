@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every failure that tinyfleet knows how to handle.
+"""The failures that tinyfleet handles.
 
 FleetError
-├── Stalled      needs a new commit or a human: never retried
-│   ├── Refused        something came from outside and is not allowed (trust, policy)
-│   ├── Invalid        the fleet repository, a configuration or a model has mistakes
-│   └── Unusable       the machine or its set-up is at fault (permissions, missing program)
-└── Transient    may heal by itself: retried after `retry_after_s`
+├── Stalled      needs a new commit or a person: not retried
+│   ├── Refused        external input that trust or policy does not allow
+│   ├── Invalid        errors in the fleet repository, a configuration or a model
+│   └── Unusable       the machine or its set-up is at fault (permissions, a missing program)
+└── Transient    may resolve by itself: retried after `retry_after_s`
 
-Anything else is a bug: it is logged with its traceback and never swallowed.
-Modules raise leaves of their own below one of these. Each leaf carries one `reason`, the same
-word that the condition, the log event and the metric label use.
+Any other exception is a bug: it is logged with its traceback and never swallowed. Modules derive their own
+classes from one of these. Each class has one `reason`, which the condition, the log event and the metric
+label share.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from typing import ClassVar
 
 
 class FleetError(Exception):
-    """A failure with a reason that conditions, logs and metrics share."""
+    """A failure, with the reason that conditions, logs and metrics share."""
 
     reason: ClassVar[str] = "Failed"
 
 
 class Stalled(FleetError):
-    """Needs a new commit or a human; trying again changes nothing."""
+    """Needs a new commit or a person; a retry would fail in the same way."""
 
     reason: ClassVar[str] = "Stalled"
 
 
 class Refused(Stalled):
-    """Came from outside and is not allowed by trust or policy."""
+    """External input that trust or policy does not allow."""
 
     reason: ClassVar[str] = "Refused"
 
 
 class Invalid(Stalled):
-    """The fleet repository, a configuration file or a model has mistakes."""
+    """The fleet repository, a configuration file or a model contains errors."""
 
     reason: ClassVar[str] = "Invalid"
 
@@ -49,7 +49,7 @@ class Unusable(Stalled):
 
 
 class Transient(FleetError):
-    """May heal by itself: worth another try after `retry_after_s` seconds."""
+    """May resolve by itself: retried after `retry_after_s` seconds."""
 
     reason: ClassVar[str] = "Unavailable"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which devices a selector means: one answer for loading, which checks claims, and for planning, which acts on them."""
+"""Evaluates selectors. Loading uses it to check claims, and planning to act on them, so both agree."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Matcher = Callable[[Device], bool]
 
 
 def matcher(selector: Selector) -> Matcher:
-    """Prepare a selector for many devices: one that names devices or types costs a set lookup each."""
+    """Compile a selector for many devices. Names of devices and types cost one set lookup each."""
     devices = frozenset(selector.devices)
     types = frozenset(selector.types)
     pairs = tuple(selector.match_labels.items())
@@ -26,13 +26,13 @@ def matcher(selector: Selector) -> Matcher:
         for key, value in pairs:
             if labels.get(key) != value:
                 return False
-        return all(holds(expression, labels) for expression in expressions)
+        return all(_expression_matches(expression, labels) for expression in expressions)
 
     return matches
 
 
-def holds(expression: SelectorExpression, labels: Labels) -> bool:
-    """Compare one label as Kubernetes does: a label that is missing is `NotIn` every list."""
+def _expression_matches(expression: SelectorExpression, labels: Labels) -> bool:
+    """Evaluate one expression as Kubernetes does: a missing label is `NotIn` every list."""
     match expression.operator:
         case SelectorOperator.IN:
             return labels.get(expression.key) in expression.values

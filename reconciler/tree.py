@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A source of files: what loading reads from, be it a directory or a Git commit without a work tree.
+"""A tree of files: the interface between `reconciler.load` and a directory or a Git commit.
 
-The bottom of the architecture: `reconciler.load` reads any `Tree`, `reconciler.git` makes one of a
-commit, and neither knows of the other.
+`reconciler.load` reads any `Tree`, `reconciler.git` provides one for a commit, and neither imports the
+other.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ REGULAR = (FILE, EXECUTABLE)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One file as Git lists it: nothing here has been read or followed yet."""
+class TreeEntry:
+    """One file as Git lists it. Nothing has been read or followed yet."""
 
-    path: str  # from the root of the tree, with `/` between its parts
+    path: str  # relative to the root of the tree, with `/` as separator
     mode: int  # as in a Git tree: 0o100644, 0o100755, 0o120000 a symlink, 0o160000 a submodule
-    blob: str  # the id that Git gives these bytes; two entries with one id have the same bytes
-    size: int  # bytes; known before anything is read, so that a limit can be held
+    blob: str  # the blob id: entries with the same id have the same bytes
+    size: int  # in bytes; known before the file is read, so that limits can be enforced
 
 
 class Tree(Protocol):
-    """Files by path. Both methods may raise a `FleetError` when the source itself fails."""
+    """Files by path. Both methods raise a `FleetError` if the source itself fails."""
 
-    def entries(self) -> Iterable[Entry]:
-        """List every file, in any order, directories left out."""
+    def entries(self) -> Iterable[TreeEntry]:
+        """List all files, in any order, without directories."""
         ...
 
-    def read(self, entry: Entry) -> bytes:
-        """Return the bytes of one entry, exactly as they are stored (no filter, no line endings)."""
+    def read(self, entry: TreeEntry) -> bytes:
+        """Return the bytes of an entry exactly as stored, without filters or line ending conversion."""
         ...
 
 
 def blob_id(data: bytes) -> str:
-    """Name these bytes as Git (with SHA-1 object names) does."""
+    """Return the blob id that Git gives these bytes (SHA-1 object format)."""
     digest = hashlib.sha1(b"blob %d\0" % len(data), usedforsecurity=False)
     digest.update(data)
     return digest.hexdigest()

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 # ruff: noqa: INP001 -- a script, not a package
-"""Make the example's model files and data. Run it from the repository's root; it prints each SHA-256.
+"""Generate the model files and data of the example. Run it from the root of the repository.
 
-No real plant is behind them: the signals are drawn from a seeded generator, so that the example needs no download
-and can be checked. What is made of them is real all the same:
+It prints the SHA-256 of each file. The signals come from a seeded generator, not from a real plant, so
+the example needs no download and can be reproduced. The models are real:
 
-* `pump-vibration`: a 1-D convolutional autoencoder. The filters of encoder and decoder are the principal
-  components of healthy signals (Eckart and Young 1936: no linear autoencoder of that width does better), quantized
-  to int8 and written as a `.tflite` file of two CONV_2D operators. Healthy signals come out as they went in; the
-  short impacts of a worn bearing do not.
-* `line-current`: data only. The gateway grows the isolation forest from it (`spec.train` of the model).
+* `pump-vibration` is a 1-D convolutional autoencoder. The filters of encoder and decoder are the principal
+  components of healthy signals, which is optimal for a linear autoencoder of that width (Eckart and Young
+  1936). They are quantized to int8 and written as a `.tflite` file of two CONV_2D operators. Healthy
+  signals are reproduced; the short impacts of a worn bearing are not.
+* `line-current` is data only: the gateway trains the isolation forest on it (`spec.train` of the model).
 
-Needs numpy and ai-edge-litert, which `pip install "tinyfleet[build]"` brings.
+Requires numpy and ai-edge-litert: `pip install "tinyfleet[build]"`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Float = NDArray[np.float64]
 
 
 def vibration(rng: np.random.Generator, windows: int, *, worn: bool) -> Float:
-    """Draw windows of a pump's vibration in g: shaft, blades and noise; a worn bearing adds short impacts."""
+    """Generate windows of pump vibration in g: shaft, blades and noise. A worn bearing adds short impacts."""
     time_s = np.arange(SAMPLES) / 1600.0
     phase = rng.uniform(0, 2 * np.pi, (windows, 3, 1))
     shaft_hz = rng.uniform(23.5, 24.5, (windows, 1))
@@ -50,14 +50,14 @@ def vibration(rng: np.random.Generator, windows: int, *, worn: bool) -> Float:
 
 
 def filters(healthy: Float, width: int) -> Float:
-    """Return the `width` principal components of all pieces of healthy signals, one a row."""
+    """Return the first `width` principal components of all pieces of healthy signals, one per row."""
     _, _, components = np.linalg.svd(healthy.reshape(-1, KERNEL), full_matrices=False)
     signs = np.sign(components[:, np.argmax(np.abs(components), axis=1)].diagonal())
     return np.asarray((components * signs[:, None])[:width], dtype=np.float64)
 
 
 class Graph:
-    """A `.tflite` file in the making: int8, one chain of operators."""
+    """Builds a `.tflite` file: int8, one chain of operators."""
 
     def __init__(self) -> None:
         self.buffers = [tfl.BufferT()]  # number 0 is empty by convention
@@ -65,17 +65,17 @@ class Graph:
         self.operators: list[tfl.OperatorT] = []
 
     def tensor(self, name: str, shape: list[int], scale: float, data: NDArray[np.generic] | None = None) -> int:
-        """Add a tensor; with `data` a constant one."""
-        made, quantization = tfl.TensorT(), tfl.QuantizationParametersT()
+        """Add a tensor; with `data`, a constant."""
+        tensor, quantization = tfl.TensorT(), tfl.QuantizationParametersT()
         quantization.scale, quantization.zeroPoint = [scale], [0]
-        made.name, made.shape, made.quantization = name.encode(), shape, quantization
-        made.type = tfl.TensorType.INT32 if data is not None and data.dtype == np.int32 else tfl.TensorType.INT8
+        tensor.name, tensor.shape, tensor.quantization = name.encode(), shape, quantization
+        tensor.type = tfl.TensorType.INT32 if data is not None and data.dtype == np.int32 else tfl.TensorType.INT8
         if data is not None:
             buffer = tfl.BufferT()
             buffer.data = np.frombuffer(data.tobytes(), dtype=np.uint8)
-            made.buffer = len(self.buffers)
+            tensor.buffer = len(self.buffers)
             self.buffers.append(buffer)
-        self.tensors.append(made)
+        self.tensors.append(tensor)
         return len(self.tensors) - 1
 
     def convolve(self, source: int, weights: Float, to: tuple[str, list[int], float]) -> int:
@@ -99,7 +99,7 @@ class Graph:
         return int(operator.outputs[0])
 
     def file(self, source: int, result: int) -> bytes:
-        """Write the graph as a `.tflite` file."""
+        """Return the graph as a `.tflite` file."""
         code, graph, model = tfl.OperatorCodeT(), tfl.SubGraphT(), tfl.ModelT()
         code.builtinCode = code.deprecatedBuiltinCode = tfl.BuiltinOperator.CONV_2D
         code.version = 3
@@ -113,7 +113,7 @@ class Graph:
 
 
 def autoencoder(healthy: Float, width: int) -> bytes:
-    """Build the autoencoder: pieces of 8 samples to `width` numbers and back."""
+    """Build the autoencoder, which maps pieces of 8 samples to `width` numbers and back."""
     rows = filters(healthy, width)
     codes = healthy.reshape(-1, KERNEL) @ rows.T
     pieces = SAMPLES // KERNEL
@@ -126,7 +126,7 @@ def autoencoder(healthy: Float, width: int) -> bytes:
 
 
 def current(rng: np.random.Generator, rows: int, *, faulty: bool) -> Float:
-    """Draw readings of one phase: mean and peak current in A, and the share of third harmonic in per cent."""
+    """Generate readings of one phase: mean and peak current in A, and the third harmonic in per cent."""
     mean = rng.normal(4.2, 0.15, rows)
     peak = mean * rng.normal(1.45, 0.03, rows)
     harmonic = rng.normal(2.0, 0.4, rows)
@@ -136,7 +136,7 @@ def current(rng: np.random.Generator, rows: int, *, faulty: bool) -> Float:
 
 
 def table(path: Path, header: list[str], rows: Float, digits: int) -> None:
-    """Write readings as CSV, one window a line."""
+    """Write readings as CSV, one window per line."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
@@ -144,21 +144,21 @@ def table(path: Path, header: list[str], rows: Float, digits: int) -> None:
 
 
 def main() -> None:
-    """Make every file and print its SHA-256, to be copied into the documents of kind Model."""
+    """Generate all files and print each SHA-256, to copy into the Model documents."""
     root = Path(__file__).resolve().parents[1] / "models"
     rng = np.random.default_rng(SEED)
     healthy = vibration(rng, 600, worn=False)
     for version, width in (("1.0.0", 2), ("1.1.0", 3)):
         (root / "pump-vibration" / f"autoencoder-{version}.tflite").write_bytes(autoencoder(healthy, width))
-    judged = np.vstack([vibration(rng, 60, worn=False), vibration(rng, 60, worn=True)])
+    holdout = np.vstack([vibration(rng, 60, worn=False), vibration(rng, 60, worn=True)])
     labels = np.repeat([0.0, 1.0], 60)[:, None]
     header = [f"g{index:02d}" for index in range(SAMPLES)]
-    table(root / "pump-vibration" / "holdout.csv", [*header, "label"], np.hstack([judged, labels]), 3)
+    table(root / "pump-vibration" / "holdout.csv", [*header, "label"], np.hstack([holdout, labels]), 3)
     readings = ["mean_a", "peak_a", "third_harmonic_pct"]
     table(root / "line-current" / "normal.csv", readings, current(rng, 400, faulty=False), 3)
-    judged = np.vstack([current(rng, 80, faulty=False), current(rng, 20, faulty=True)])
+    holdout = np.vstack([current(rng, 80, faulty=False), current(rng, 20, faulty=True)])
     labels = np.repeat([0.0, 1.0], [80, 20])[:, None]
-    table(root / "line-current" / "holdout.csv", [*readings, "label"], np.hstack([judged, labels]), 3)
+    table(root / "line-current" / "holdout.csv", [*readings, "label"], np.hstack([holdout, labels]), 3)
     for path in sorted(root.rglob("*")):
         if path.suffix in {".csv", ".tflite"}:
             sys.stdout.write(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(root.parent)}\n")

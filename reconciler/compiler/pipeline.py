@@ -50,7 +50,7 @@ from reconciler.compiler.tflite.convert import convert
 
 Progress = Callable[[str], None]
 _HEAD_MODES = {
-    "largest": DecisionMode.LARGEST,
+    "argmax": DecisionMode.LARGEST,
     "reconstruction": DecisionMode.RECONSTRUCTION,
     "threshold": DecisionMode.THRESHOLD,
 }

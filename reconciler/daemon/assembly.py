@@ -28,14 +28,14 @@ from reconciler.engine.state.schema import STATE_FILE
 from reconciler.engine.state.writer import StateWriter
 from reconciler.engine.status.publisher import Publisher
 from reconciler.errors import Unusable
-from reconciler.git.commit_writer import Author
+from reconciler.git.commit_writer import CommitAuthor
 from reconciler.git.mirror import Mirror
-from reconciler.git.peer_status import Peers
-from reconciler.git.remote import GitLimits, Remote, Ssh, branch
-from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
+from reconciler.git.peer_status import PeerStatusReader
+from reconciler.git.remote import GitLimits, Remote, SshOptions, branch_ref
+from reconciler.git.signatures import CommitVerifier, SignatureMode, SignaturePolicy
 from reconciler.git.source import CommitSource
-from reconciler.git.status_writer import StatusRef
-from reconciler.load import Cache
+from reconciler.git.status_writer import StatusWriter
+from reconciler.load import CheckCache
 from reconciler.model import Commit, GatewayId
 from signing import gateway_keystore
 from signing.key_files import KeyStoreError
@@ -64,13 +64,13 @@ def assembled(config: GatewayConfig) -> Iterator[Assembly]:
         config.state_dir.mkdir(parents=True, exist_ok=True)
         state = StateWriter(config.state_dir / STATE_FILE)
         stack.callback(state.close)
-        cache = stack.enter_context(Cache(config.state_dir / "load.db"))
+        cache = stack.enter_context(CheckCache(config.state_dir / "load.db"))
         remote = remote_of(config)
         limits = GitLimits(ask_s=config.repository.timeout_s, status_commits=config.status.history)
         mirror = stack.enter_context(Mirror(config.state_dir / "mirror.git", remote, limits))
         source = CommitSource(mirror, policy_of(config), config.state_dir / "signers", config.repository.path)
         status_ref = stack.enter_context(
-            StatusRef(config.state_dir / "status.git", remote, config.name, _author(config), limits=limits)
+            StatusWriter(config.state_dir / "status.git", remote, config.name, _author(config), limits=limits)
         )
         git_thread = stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix="git"))
         status_thread = stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix="status"))
@@ -102,8 +102,8 @@ def remote_of(config: GatewayConfig) -> Remote:
     repository = config.repository
     return Remote(
         url=repository.url,
-        ref=branch(repository.branch),
-        ssh=Ssh(key=repository.ssh_key, known_hosts=repository.known_hosts),
+        ref=branch_ref(repository.branch),
+        ssh=SshOptions(key=repository.ssh_key, known_hosts=repository.known_hosts),
         credential_helper=repository.credential_helper,
         ca_file=repository.ca,
     )
@@ -113,7 +113,7 @@ def policy_of(config: GatewayConfig) -> SignaturePolicy:
     """Return who may sign commits."""
     signers = config.signers
     return SignaturePolicy(
-        SignaturePolicyMode(signers.policy),
+        SignatureMode(signers.policy),
         signers.allowed_signers,
         signers.revoked_signers,
         signers.gpg_keys,
@@ -124,14 +124,15 @@ def policy_of(config: GatewayConfig) -> SignaturePolicy:
 def _peers(config: GatewayConfig, remote: Remote, limits: GitLimits, stack: ExitStack) -> PeerStatuses | None:
     if config.peers is None:
         return None
-    policy = SignaturePolicy(SignaturePolicyMode.HEAD, config.peers.allowed_signers, config.peers.revoked_signers)
+    policy = SignaturePolicy(SignatureMode.HEAD, config.peers.allowed_signers, config.peers.revoked_signers)
+    verifier = CommitVerifier(policy, config.state_dir / "peer-signers")
     folder = config.state_dir / "peers.git"
-    peers = Peers(folder, remote, policy, config.state_dir / "peer-signers", limits=limits, named=True)
+    peers = PeerStatusReader(folder, remote, verifier, limits=limits, named=True)
     return PeerStatuses(stack.enter_context(peers), GatewayId(config.name))
 
 
-def _author(config: GatewayConfig) -> Author:
-    return Author(f"tinyfleet gateway {config.name}", f"{getpass.getuser()}@{config.name}", config.keys.status)
+def _author(config: GatewayConfig) -> CommitAuthor:
+    return CommitAuthor(f"tinyfleet gateway {config.name}", f"{getpass.getuser()}@{config.name}", config.keys.status)
 
 
 def gateway_keys(config: GatewayConfig) -> gateway_keystore.GatewayKey:

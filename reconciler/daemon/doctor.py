@@ -96,14 +96,14 @@ def permissions(config: GatewayConfig) -> Iterator[CheckResult]:
 
 def notices(config: GatewayConfig) -> Iterator[CheckResult]:
     """See that notices can be signed, where there is somebody to be told."""
-    if config.notify is None:
+    if config.webhook is None:
         return
     try:
-        webhook_of(config.notify)
+        webhook_of(config.webhook)
     except SecretUnusable as unusable:
         yield bad("notices", str(unusable), "docs/review.md tells how receiver and gateway share a secret")
     else:
-        yield good("notices", f"{config.notify.secret} can be signed with")
+        yield good("notices", f"{config.webhook.secret} can be signed with")
 
 
 def disk(config: GatewayConfig) -> Iterator[CheckResult]:

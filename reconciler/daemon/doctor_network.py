@@ -25,7 +25,7 @@ from reconciler.engine.links import MQTT
 from reconciler.errors import FleetError
 from reconciler.git.mirror import Mirror
 from reconciler.git.remote import GitLimits
-from reconciler.git.signatures import Verifier
+from reconciler.git.signatures import CommitVerifier
 
 WAIT_S = 10.0
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -39,7 +39,7 @@ def git(config: GatewayConfig) -> Iterator[CheckResult]:
             with Mirror(Path(folder) / "mirror.git", remote_of(config), limits) as mirror:
                 head = mirror.fetch()
                 yield good("git", f"{config.repository.branch} of {config.repository.url} is at {head[:12]}")
-                verifier = Verifier(policy_of(config), Path(folder) / "signers")
+                verifier = CommitVerifier(policy_of(config), Path(folder) / "signers")
                 signers = verifier.verify(mirror.git, (head,), limit_s=limits.verify_s)
         except FleetError as failure:
             yield bad("git", f"{failure.reason}: {failure}", f"docs/git.md tells what to do about {failure.reason}")

@@ -25,7 +25,7 @@ from reconciler.engine.tasks import cancel_and_wait
 from reconciler.errors import FleetError
 from reconciler.git.errors import WatchUnavailable
 from reconciler.git.local_watch import LocalWatch
-from reconciler.git.poll_interval import Cadence, delay_s
+from reconciler.git.poll_interval import PollInterval, delay_s
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ Result = TypeVar("Result")
 class Service:
     """Runs one engine until a signal stops it."""
 
-    def __init__(self, assembly: Assembly, cadence: Cadence, watched: Path | None, health: Liveness) -> None:
+    def __init__(self, assembly: Assembly, cadence: PollInterval, watched: Path | None, health: Liveness) -> None:
         self._assembly = assembly
         self._engine: Engine = assembly.engine
         self._cadence = cadence

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from reconciler.daemon.assembly import Assembly
 from reconciler.engine.delivery.deliveries import Delivered
-from reconciler.engine.engine import Engine, Pass
+from reconciler.engine.engine import Engine
+from reconciler.engine.pass_state import Pass
 from reconciler.errors import Unusable
 from reconciler.model import DeviceId
 
@@ -45,7 +46,7 @@ class NothingToEnforce(Unusable):
 
 
 async def reconcile_once(
-    assembly: Assembly, tell: Callable[[RunProgress], None], *, deliver: bool, timeout_s: float
+    assembly: Assembly, show: Callable[[RunProgress], None], *, deliver: bool, timeout_s: float
 ) -> Ended:
     """Poll Git once and run passes until nothing is in progress; without `deliver` only poll and plan."""
     engine = assembly.engine
@@ -62,7 +63,7 @@ async def reconcile_once(
                 group.create_task(assembly.links.run(), name="links"),
                 group.create_task(engine.listen(), name="listen"),
             ]
-            await _until_quiet(engine, progress, tell)
+            await _until_quiet(engine, progress, show)
             for task in background:
                 task.cancel()
     except TimeoutError:
@@ -74,7 +75,7 @@ async def reconcile_once(
     return Ended(last, progress, in_time)
 
 
-async def _until_quiet(engine: Engine, progress: RunProgress, tell: Callable[[RunProgress], None]) -> None:
+async def _until_quiet(engine: Engine, progress: RunProgress, show: Callable[[RunProgress], None]) -> None:
     while True:
         engine.wake.clear()
         await _pass(engine, act=True)
@@ -82,7 +83,7 @@ async def _until_quiet(engine: Engine, progress: RunProgress, tell: Callable[[Ru
         progress.to_ask = engine.poller.pending
         progress.in_progress = len(engine.deliveries.running)
         progress.building = len(engine.artifacts.building)
-        tell(progress)
+        show(progress)
         if not engine.busy:
             return
         try:

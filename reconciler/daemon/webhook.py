@@ -23,7 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
-from reconciler.config import GatewayConfig, NotifyConfig
+from reconciler.config import GatewayConfig, WebhookConfig
 from reconciler.daemon.event_queue import EventQueue, QueuedEvent
 from reconciler.engine.engine import Engine
 from reconciler.errors import Transient, Unusable
@@ -96,7 +96,7 @@ def signature(secret: bytes, body: bytes, at_s: int) -> str:
     return f"t={at_s},v1={made}"
 
 
-def webhook_of(notify: NotifyConfig) -> Webhook:
+def webhook_of(notify: WebhookConfig) -> Webhook:
     """Read the secret, or say what is wrong with it."""
     return Webhook(notify.url, _secret(notify.secret), notify.timeout_s)
 
@@ -133,7 +133,7 @@ class EventNotifier:
 
     async def look(self, rollouts: Rollouts, devices: tuple[DeviceStatus, ...]) -> None:
         """Take in what is true, and tell what is due."""
-        found = self._lookout.notices(rollouts, devices, datetime.now(UTC))
+        found = self._lookout.events(rollouts, devices, datetime.now(UTC))
         await asyncio.to_thread(self._outbox.put, found, time.time())
         for letter in await asyncio.to_thread(self._outbox.due, time.time()):
             await self._tell(letter)
@@ -152,13 +152,13 @@ class EventNotifier:
 
 @contextlib.asynccontextmanager
 async def telling(settings: GatewayConfig, engine: Engine) -> AsyncIterator[None]:
-    """Tell of an engine's rollouts while this lasts; without `[notify]` nobody is told."""
-    if settings.notify is None:
+    """Tell of an engine's rollouts while this lasts; without `[webhook]` nobody is told."""
+    if settings.webhook is None:
         yield
         return
-    webhook = webhook_of(settings.notify)
+    webhook = webhook_of(settings.webhook)
     with contextlib.closing(EventQueue(settings.state_dir / OUTBOX_FILE)) as outbox:
-        notices = EventNotifier(settings.name, webhook, outbox, settings.notify.stuck_after_s)
+        notices = EventNotifier(settings.name, webhook, outbox, settings.webhook.stuck_after_s)
         telling_task = asyncio.create_task(
             notices.run(lambda: engine.statuses.rollouts, lambda: engine.statuses.devices), name="notices"
         )

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
 from reconciler.engine import trace
@@ -25,6 +25,7 @@ from reconciler.engine.desired.gateway_scope import GatewayScope, ScopeResolver
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.rollout_memory import RolloutMemories, record_gates
 from reconciler.engine.observed.summaries import Summaries
+from reconciler.engine.pass_state import Pass, PassState, Step
 from reconciler.engine.polling.link_events import LinkEventHandler
 from reconciler.engine.polling.poller import Poller, PollerPorts
 from reconciler.engine.ports import Ports
@@ -36,33 +37,11 @@ from reconciler.model.snapshot import SnapshotCache
 from reconciler.plan import Planner
 from reconciler.plan.revision import revision_of
 from reconciler.report.conditions import Status
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 from reconciler.report.gateway_status import GatewayFacts, SourceState
 from reconciler.report.rollout_status import RolloutFacts
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """What one pass found and planned."""
-
-    number: int
-    desired_state: DesiredState
-    actions: tuple[Action, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PassState:
-    """What the steps of a pass hand on: each returns it with what it adds."""
-
-    scope: GatewayScope
-    now: datetime
-    observed: Observed = field(default_factory=Observed)
-    actions: tuple[Action, ...] = ()  # for the devices that this gateway serves
-
-
-Step = Callable[[PassState], PassState]
 
 
 class Engine:
@@ -107,7 +86,7 @@ class Engine:
                 self._peers = peers
                 self.wake.set()
         if self._desired_state != before:
-            _log_source(self._desired_state)
+            self._desired_state.log()
             self.wake.set()
 
     async def run_pass(self, *, act: bool = True) -> Pass | None:
@@ -279,12 +258,12 @@ class Engine:
         gateway = GatewayFacts(self.name, desired_state.source, problems, links, self._ports.links.unknown_devices())
         now = self._ports.clock.now()
         if state is None:
-            outcome = PassOutcome(gateway, Moment(now, Commit("")))
+            outcome = PassOutcome(gateway, PassStamp(now, Commit("")))
         else:
             desired, observed = state.scope.desired, self._observed(state.scope)
             outcome = PassOutcome(
                 gateway,
-                Moment(now, desired.commit),
+                PassStamp(now, desired.commit),
                 state.actions,
                 observed,
                 self.artifacts.available(desired).by_short_digest,
@@ -313,13 +292,3 @@ class Engine:
         for callback in self.on_delivered:
             callback(done)
         self.wake.set()
-
-
-def _log_source(desired_state: DesiredState) -> None:
-    source = desired_state.source
-    if source.good:
-        log.info("%s", source.message)
-    else:
-        log.warning("%s: %s", source.reason, source.message, extra={"reason": source.reason})
-    for problem in desired_state.problems:
-        log.error("%s", problem, extra={"reason": "Invalid"})

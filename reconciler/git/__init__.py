@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fleet repository: fetch, verify, read, and write status refs.
+"""The fleet repository as a source: fetch, verify and read commits, and publish status branches.
 
-`Source` is what the engine talks to: `poll` returns what there is to enforce, as a value, and `tree` reads it.
-`Mirror` fetches, `Policy` says who may sign, `CommitTree` reads files without a work tree, `LocalWatch` wakes the
-engine, `StatusRef` writes the outcome back. docs/git.md is the operator's page.
+The engine uses `CommitSource`: `poll` returns the commit to enforce as a value, and `tree` reads its files.
+`Mirror` fetches, `SignaturePolicy` states who may sign, `CommitTree` reads files without a work tree,
+`LocalWatch` wakes the engine, and `StatusWriter` publishes the outcome. docs/git.md is for operators.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of one commit, straight from Git objects: nothing is ever checked out."""
+"""Reads the files of one commit directly from Git objects. Nothing is ever checked out."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Self
 from reconciler.git.confined_git import ConfinedGit, last_line, plain_path
 from reconciler.git.errors import MirrorDamaged, SubPathMissing
 from reconciler.model import Commit
-from reconciler.tree import SUBMODULE, Entry, blob_id
+from reconciler.tree import SUBMODULE, TreeEntry, blob_id
 
 
 class CommitTree:
-    """A `reconciler.tree.Tree`. Close it, or use it as a context manager; not for two threads at once."""
+    """A `reconciler.tree.Tree` over one commit. Close it, or use it as a context manager. Not thread-safe."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class CommitTree:
     ) -> None:
         self.commit = commit
         self.sub_path = plain_path(sub_path)
-        self._git = git.with_config(())  # a reading process of its own, so that trees don't disturb each other
+        self._git = git.with_config(())  # its own `cat-file` process, so that open trees do not interfere
         self._limit_s = limit_s
         self._on_damage = on_damage
 
@@ -38,33 +38,33 @@ class CommitTree:
         self.close()
 
     def close(self) -> None:
-        """End the process that reads for us."""
+        """Stop the `cat-file` process."""
         self._git.clear_cache()
 
-    def entries(self) -> tuple[Entry, ...]:
-        """List every file below the sub-path; one command, whatever their number."""
+    def entries(self) -> tuple[TreeEntry, ...]:
+        """List all files below the sub-path, with one command."""
         return self._entries
 
-    def read(self, entry: Entry) -> bytes:
-        """Return the stored bytes, checked against the name that the commit gave them."""
+    def read(self, entry: TreeEntry) -> bytes:
+        """Return the stored bytes, verified against the blob id in the commit."""
         if entry.mode == SUBMODULE:
-            return b""  # its commit is in another repository, where we never go
+            return b""  # its commit is in another repository, which is never read
         try:
             *_, data = self._git.get_object_data(entry.blob)
         except (ValueError, OSError) as problem:
             raise self._damaged(f"{entry.path}: {last_line(str(problem))}") from problem
         if blob_id(data) != entry.blob:
-            raise self._damaged(f"{entry.path}: its bytes are not those of {entry.blob[:12]}")
+            raise self._damaged(f"{entry.path}: its bytes do not match blob {entry.blob[:12]}")
         return data
 
     @cached_property
-    def _entries(self) -> tuple[Entry, ...]:
+    def _entries(self) -> tuple[TreeEntry, ...]:
         top = f"{self.commit}:{self.sub_path}" if self.sub_path else f"{self.commit}^{{tree}}"
         listed = self._git.step("ls-tree", "-r", "-l", "-z", "--full-tree", top, limit_s=self._limit_s)
         if listed.status != 0:
             if self.sub_path and self._holds_commit():
-                raise SubPathMissing(f"{self.sub_path!r} is no folder of commit {self.commit[:12]}")
-            raise self._damaged(f"commit {self.commit[:12]} can't be listed: {last_line(listed.err)}")
+                raise SubPathMissing(f"commit {self.commit[:12]} has no folder {self.sub_path!r}")
+            raise self._damaged(f"cannot list commit {self.commit[:12]}: {last_line(listed.err)}")
         return tuple(_entry(line) for line in listed.out.split(b"\0") if line)
 
     def _holds_commit(self) -> bool:
@@ -78,9 +78,9 @@ class CommitTree:
         return MirrorDamaged(f"the mirror is damaged: {what}", retry_after_s=0.0)
 
 
-def _entry(line: bytes) -> Entry:
+def _entry(line: bytes) -> TreeEntry:
     facts, _, path = line.partition(b"\t")
     mode, _, blob, size = facts.split()
-    # A name that is no UTF-8 keeps its bytes as surrogates: loading refuses it by its path.
+    # A name that is not UTF-8 keeps its bytes as surrogates; loading refuses such a path.
     name = path.decode("utf-8", "surrogateescape")
-    return Entry(name, int(mode, 8), blob.decode("ascii"), 0 if size == b"-" else int(size))
+    return TreeEntry(name, int(mode, 8), blob.decode("ascii"), 0 if size == b"-" else int(size))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Making commits without a work tree: from a mapping of paths to bytes, signed if there is a key."""
+"""Creates commits without a work tree, from a mapping of paths to bytes, and signs them if there is a key."""
 
 from __future__ import annotations
 
@@ -18,48 +18,52 @@ _UNSAFE_IN_NAMES = set("<>\n\0")
 
 
 @dataclass(frozen=True, slots=True)
-class Author:
-    """In whose name a gateway commits, and with which SSH key it signs."""
+class CommitAuthor:
+    """The author of a gateway's commits, and the SSH key that signs them."""
 
     name: str
     email: str
-    signing_key: Path | None = None  # a private key without a passphrase, or a public one whose other half an agent has
+    signing_key: Path | None = (
+        None  # a private key without a passphrase, or a public key whose private half an agent holds
+    )
 
     def __post_init__(self) -> None:
         if not self.name.strip() or not self.email.strip() or _UNSAFE_IN_NAMES & set(self.name + self.email):
-            raise SettingsUnsafe("an author has a name and an address, without <, > or line breaks")
+            raise SettingsUnsafe("a commit author needs a name and an email address, without <, > or line breaks")
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """What a commit says of itself, and when it was made."""
+class CommitMessage:
+    """The message and the time of a commit."""
 
     text: str
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """What a commit holds: path to blob id. `commit` is None for the emptiness before the first one."""
+class CommitFiles:
+    """The blob id of each path in a commit. `commit` is None before the first one."""
 
     commit: Commit | None
     blobs: Mapping[str, str]
 
 
-def make_tree(git: ConfinedGit, had: Files, wanted: Mapping[str, str], files: Mapping[str, bytes]) -> str:
+def make_tree(git: ConfinedGit, old: CommitFiles, wanted: Mapping[str, str], files: Mapping[str, bytes]) -> str:
     """Write a tree with exactly the files `wanted` (path to blob id) and return its id.
 
-    One process, whatever the number of files, and it is told only what differs from `had`.
+    One `fast-import` process handles any number of files, and receives only what differs from `old`.
     """
-    stream = b"".join(_stream(had, wanted, files))
+    stream = b"".join(_stream(old, wanted, files))
     git.local("fast-import", "--quiet", "--force", data=stream, limit_s=120)
     tree = git.local("rev-parse", "--verify", f"{_SCRATCH}^{{tree}}", limit_s=30).decode("ascii").strip()
     git.local("update-ref", "-d", _SCRATCH, limit_s=30)
     return tree
 
 
-def make_commit(git: ConfinedGit, tree: str, parent: Commit | None, author: Author, message: Message) -> Commit:
-    """Write a commit of this tree and return its id."""
+def make_commit(
+    git: ConfinedGit, tree: str, parent: Commit | None, author: CommitAuthor, message: CommitMessage
+) -> Commit:
+    """Write a commit with this tree and return its id."""
     when = f"{int(message.at.timestamp())} +0000"
     env = {
         "GIT_AUTHOR_NAME": author.name,
@@ -76,46 +80,46 @@ def make_commit(git: ConfinedGit, tree: str, parent: Commit | None, author: Auth
     runner = git.with_config((("gpg.format", "ssh"), ("user.signingKey", str(author.signing_key))))
     made = runner.step(*words, "-S", data=data, env=env, limit_s=60)
     if made.status != 0:
-        raise SignersUnreadable(f"nothing can be signed with {author.signing_key}: {last_line(made.err)}")
+        raise SignersUnreadable(f"cannot sign with {author.signing_key}: {last_line(made.err)}")
     return Commit(made.out.decode("ascii").strip())
 
 
-def files_of(git: ConfinedGit, commit: Commit | None) -> Files:
+def files_of(git: ConfinedGit, commit: Commit | None) -> CommitFiles:
     """List the files of a commit."""
     if commit is None:
-        return Files(None, {})
+        return CommitFiles(None, {})
     listed = git.local("ls-tree", "-r", "-z", "--full-tree", commit, limit_s=60)
     found = {}
     for line in listed.split(b"\0"):
         facts, _, path = line.partition(b"\t")
         if facts:
             mode, _, blob = facts.decode("ascii").split()
-            # A link with the bytes of a file is not that file.
+            # A symlink whose target equals the content of a file is not that file.
             found[path.decode("utf-8", "surrogateescape")] = blob if mode == _FILE else ""
-    return Files(commit, found)
+    return CommitFiles(commit, found)
 
 
 def check_paths(files: Mapping[str, bytes]) -> None:
-    """Refuse a path that no tree should hold."""
+    """Refuse a path that must not appear in a tree."""
     for path in files:
         if not path or plain_path(path) != path:
-            raise SettingsUnsafe(f"{path!r} is no path for a status file")
+            raise SettingsUnsafe(f"{path!r} is not a valid path for a status file")
 
 
-def _stream(had: Files, wanted: Mapping[str, str], files: Mapping[str, bytes]) -> Iterator[bytes]:
+def _stream(old: CommitFiles, wanted: Mapping[str, str], files: Mapping[str, bytes]) -> Iterator[bytes]:
     yield b"feature done\ncommit %s\ncommitter t <t> 0 +0000\ndata 0\n" % _SCRATCH.encode()
-    if had.commit is not None:
-        yield b"from %s\n" % had.commit.encode("ascii")
-    # First what goes: a file may have to make way for a folder of its name.
-    for path in had.blobs.keys() - wanted.keys():
+    if old.commit is not None:
+        yield b"from %s\n" % old.commit.encode("ascii")
+    # Deletions first: a folder may replace a file of the same name.
+    for path in old.blobs.keys() - wanted.keys():
         yield b"D %s\n" % _quoted(path)
     for path, blob in wanted.items():
-        if had.blobs.get(path) != blob:
+        if old.blobs.get(path) != blob:
             yield b"M 100644 inline %s\ndata %d\n%s\n" % (_quoted(path), len(files[path]), files[path])
     yield b"done\n"
 
 
 def _quoted(path: str) -> bytes:
-    """Quote, so that no path can be read as a command; contents are counted, so they can't either."""
+    """Quote a path, so that it cannot be read as a command. Contents have a length prefix, so neither can they."""
     escaped = path.encode("utf-8", "surrogateescape").replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     return b'"' + escaped.replace(b"\n", b"\\n") + b'"'

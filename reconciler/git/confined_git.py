@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Git commands that can neither run what a repository names nor wait for ever.
+"""Runs git so that it can neither execute what a repository names nor wait forever.
 
-Everything that GitPython starts for us goes through `ConfinedGit.execute`: a clean environment (so that a
-`GIT_DIR` of a calling hook, or a user's configuration, changes nothing), configuration that outranks the
-repository's own, and one protocol at most. `ConfinedGit.step` adds a time limit on the whole process group.
+Every process that GitPython starts for us goes through `ConfinedGit.execute`. It sets a clean environment,
+so that neither the `GIT_DIR` of a calling hook nor a user's configuration has any effect; configuration
+that overrides the repository's own; and at most one protocol. `ConfinedGit.step` adds a time limit for
+the whole process group.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import git
 
 from reconciler.git.errors import DiskFull, GitUnusable, MirrorDamaged, SettingsUnsafe
 
-# Of the caller's environment only how to reach the network, an SSH agent and a place for temporary files.
+# Passed on from the caller's environment: network proxies, the SSH agent and the temporary folder.
 _PASSED_ON = (
     "PATH", "TMPDIR", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR",
     "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
@@ -31,16 +32,16 @@ _PASSED_ON = (
 
 _NOTHING = "/dev/null"
 
-# Outranks every file. Each line takes away a way to run something, or to trust something, that a repository
-# or a user's configuration could name.
+# Overrides every configuration file. Each line removes one way in which a repository or a user's
+# configuration could run a program or extend trust.
 _CONFIG: tuple[tuple[str, str], ...] = (
     ("core.hooksPath", _NOTHING),
     ("core.fsmonitor", "false"),
     ("core.attributesFile", _NOTHING),
     ("core.askPass", ""),
-    ("core.alternateRefsCommand", "true"),  # the program that says nothing
+    ("core.alternateRefsCommand", "true"),  # a program without output
     ("core.logAllRefUpdates", "false"),
-    ("credential.helper", ""),  # empties the list; ours is added after it
+    ("credential.helper", ""),  # clears the list; ours is added after it
     ("protocol.allow", "never"),
     ("submodule.recurse", "false"),
     ("fetch.recurseSubmodules", "false"),
@@ -55,29 +56,29 @@ _CONFIG: tuple[tuple[str, str], ...] = (
     ("commit.gpgSign", "false"),
     ("push.gpgSign", "false"),
     ("log.showSignature", "false"),
-    ("gpg.program", "false"),  # signatures.py turns on what a policy needs
+    ("gpg.program", "false"),  # signatures.py enables what a policy needs
     ("gpg.ssh.program", "ssh-keygen"),
     ("gpg.x509.program", "false"),
 )
 
-# SSH signatures came with 2.34; configuration from the environment, on which everything here rests, with 2.31.
+# SSH signatures need 2.34. Configuration from the environment, which this module depends on, needs 2.31.
 _OLDEST = (2, 34)
 
-_GRACE_S = 2.0  # for git to take its lock files away after a polite signal
+_GRACE_S = 2.0  # time for git to remove its lock files after SIGTERM
 
 
 @dataclass(frozen=True, slots=True)
 class GitResult:
-    """How one command ended."""
+    """The result of one command."""
 
-    status: int  # negative: the signal that ended it
+    status: int  # negative: the signal that killed it
     out: bytes
     err: str
     timed_out: bool = False
 
 
 class ConfinedGit(git.Git):
-    """GitPython's command runner, in the environment that this module describes."""
+    """GitPython's command runner, with the environment that this module describes."""
 
     _confined_by_version: ClassVar[dict[str | None, bool]] = {}
 
@@ -87,12 +88,12 @@ class ConfinedGit(git.Git):
         self._config: tuple[tuple[str, str], ...] = _CONFIG
 
     def confine(self, git_dir: Path, config: Iterable[tuple[str, str]] = ()) -> None:
-        """Bind to one repository, whatever the caller's `GIT_DIR` says, with `config` over the defaults."""
+        """Bind to one repository, ignoring the caller's `GIT_DIR`, with `config` on top of the defaults."""
         self._config = (*_CONFIG, *config)
         self._confined = {"GIT_DIR": str(git_dir)}
 
     def with_config(self, config: Iterable[tuple[str, str]]) -> ConfinedGit:
-        """Return a runner on the same repository with more configuration."""
+        """Return a runner for the same repository with additional configuration."""
         other = ConfinedGit(self.working_dir)
         other.confine(self.git_dir, (*self._config[len(_CONFIG) :], *config))
         return other
@@ -102,11 +103,11 @@ class ConfinedGit(git.Git):
         """The repository that this runner is bound to."""
         return Path(self._confined["GIT_DIR"])
 
-    def execute(self, command: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        """Run a command as GitPython does, but in the confined environment and in no other."""
+    def execute(self, command: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - GitPython's signature
+        """Run a command as GitPython does, but only with the confined environment."""
         wanted = {**self._environment_for(), **(kwargs.pop("env", None) or {})}
-        # GitPython adds to the caller's environment and can't take away: `env -u` does. The values don't go there,
-        # where everybody on the machine could read them.
+        # GitPython can only add to the caller's environment, so `env -u` removes the rest. Values are never put
+        # on the command line, where every user of the machine could read them.
         unset = [word for name in sorted(os.environ.keys() - wanted.keys()) for word in ("-u", name)]
         return super().execute(["env", *unset, *command], *args, env=wanted, **kwargs)
 
@@ -118,14 +119,14 @@ class ConfinedGit(git.Git):
         env: Mapping[str, str] | None = None,
         file_bytes: int | None = None,
     ) -> GitResult:
-        """Run one git command to its end or to its time limit; nothing of its process group survives the limit."""
+        """Run one git command until it ends or its time limit expires, which kills its whole process group."""
         handle = self.execute(
             ["git", *command], env=env, istream=subprocess.PIPE, as_process=True, start_new_session=True
         )
         process = cast("subprocess.Popen[bytes]", handle.proc)
         try:
             if file_bytes is not None:
-                # Inherited by whatever writes the received objects: endless data ends here.
+                # Inherited by the process that writes received objects: stops an endless transfer.
                 with contextlib.suppress(ProcessLookupError):
                     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
             try:
@@ -137,26 +138,28 @@ class ConfinedGit(git.Git):
             _end(process)
 
     def require(self) -> None:
-        """Refuse a git that is missing, or so old that it would ignore what confines it; asked once a process."""
+        """Refuse a git that is missing or too old to honour the confinement. Checked once per process."""
         if self._confined_by_version.get(os.environ.get("PATH")):
             return
-        told = self.step("version", limit_s=30)
-        found = re.match(rb"git version (\d+)\.(\d+)", told.out)
-        if told.status != 0 or found is None:
-            raise GitUnusable(f"git can't be run: {last_line(told.err)}")
+        result = self.step("version", limit_s=30)
+        found = re.match(rb"git version (\d+)\.(\d+)", result.out)
+        if result.status != 0 or found is None:
+            raise GitUnusable(f"cannot run git: {last_line(result.err)}")
         if (int(found[1]), int(found[2])) < _OLDEST:
-            raise GitUnusable(f"git {found[1].decode()}.{found[2].decode()} is too old: 2.34 or newer is needed")
+            raise GitUnusable(
+                f"git {found[1].decode()}.{found[2].decode()} is too old: version 2.34 or later is required"
+            )
         self._confined_by_version[os.environ.get("PATH")] = True
 
     def local(self, *command: str, limit_s: float, data: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
-        """Run a command that a sound repository always answers, and return its output."""
+        """Run a command that succeeds in any intact repository, and return its output."""
         result = self.step(*command, limit_s=limit_s, data=data, env=env)
         if result.timed_out:
-            raise MirrorDamaged(f"git {command[0]} did not end within {limit_s:g} s on our own copy")
+            raise MirrorDamaged(f"git {command[0]} did not finish within {limit_s:g} s in the mirror")
         if "No space left on device" in result.err:
             raise DiskFull(f"git {command[0]}: {last_line(result.err)}")
         if result.status != 0:
-            raise MirrorDamaged(f"git {command[0]} failed on our own copy: {last_line(result.err)}")
+            raise MirrorDamaged(f"git {command[0]} failed in the mirror: {last_line(result.err)}")
         return result.out
 
     def _environment_for(self) -> dict[str, str]:
@@ -183,7 +186,7 @@ class ConfinedGit(git.Git):
 
 
 class ConfinedRepo(git.Repo):
-    """A repository whose every command is confined."""
+    """A repository in which every command is confined."""
 
     GitCommandWrapperType = ConfinedGit
 
@@ -194,7 +197,7 @@ class ConfinedRepo(git.Repo):
 
     @classmethod
     def at(cls, path: Path, *, search: bool = False) -> ConfinedRepo:
-        """Open a repository: ours, or (with `search`) the one that a folder of an operator lies in."""
+        """Open a repository: ours or, with `search`, the one that contains an operator's folder."""
         repo = cls(path, search_parent_directories=search, expand_vars=False)
         repo.git.confine(Path(repo.git_dir).absolute())
         repo.git.require()
@@ -202,17 +205,17 @@ class ConfinedRepo(git.Repo):
 
 
 def last_line(text: str) -> str:
-    """Return what git said last that is no hint, for a one-sentence message."""
+    """Return the most telling line of git's output, without hints, for a one-sentence message."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("hint:")]
     fatal = [line for line in lines if line.startswith(("fatal:", "error:", "ssh:", "remote:"))]
     return (fatal or lines or ["no message"])[0][:300]
 
 
 def plain_path(path: str) -> str:
-    """Return a path inside a repository in its one plain spelling, or refuse it."""
+    """Return a path inside a repository in its normal form, or refuse it."""
     parts = path.strip("/").split("/") if path.strip("/") not in {"", "."} else []
     if any(part in {"", ".", ".."} or part.lower() == ".git" or not part.isprintable() for part in parts):
-        raise SettingsUnsafe(f"{path!r} is no path inside a repository")
+        raise SettingsUnsafe(f"{path!r} is not a path inside a repository")
     return "/".join(parts)
 
 
@@ -221,7 +224,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         _signal_group(process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_GRACE_S)
-        # Whoever of the group ignored the first signal, the leader included.
+        # For processes of the group that ignored SIGTERM, including the leader.
         _signal_group(process.pid, signal.SIGKILL)
         process.wait()
     for stream in (process.stdin, process.stdout, process.stderr):

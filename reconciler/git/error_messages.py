@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What git's words after a failed network step mean for us."""
+"""Maps the error messages of git's network commands to failures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reconciler.errors import FleetError
 from reconciler.git import errors
 from reconciler.git.confined_git import GitResult, last_line
 
-# First match wins: from the specific to the general.
+# The first match wins, so specific messages come before general ones.
 _MEANINGS: tuple[tuple[tuple[str, ...], type[FleetError]], ...] = (
     (("No space left on device",), errors.DiskFull),
     (("Read-only file system", "unable to create temporary file"), errors.MirrorUnwritable),
@@ -38,14 +38,14 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[FleetError]], ...] = (
 )
 
 
-def meaning(result: GitResult, doing: str, *, limit_s: float) -> FleetError:
-    """Return the failure that a network step's end stands for."""
+def failure_of(result: GitResult, doing: str, *, limit_s: float) -> FleetError:
+    """Return the failure that the result of a network command stands for."""
     if result.timed_out:
-        return errors.RemoteUnavailable(f"{doing}: no end within {limit_s:g} s")
-    said = f"{doing}: {last_line(result.err)}"
+        return errors.RemoteUnavailable(f"{doing}: timed out after {limit_s:g} s")
+    message = f"{doing}: {last_line(result.err)}"
     if result.status == -signal.SIGXFSZ:
-        return errors.TransferTooLarge(f"{doing}: more than the limit allows")
+        return errors.TransferTooLarge(f"{doing}: the transfer exceeds the size limit")
     for needles, failure in _MEANINGS:
         if any(needle in result.err for needle in needles):
-            return failure(said)
-    return errors.RemoteUnavailable(said)
+            return failure(message)
+    return errors.RemoteUnavailable(message)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A GPG home of our own that holds the allowed signers' public keys and nothing else."""
+"""Builds a GPG home that contains the public keys of the allowed signers and nothing else."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from reconciler.git.errors import SignersUnreadable
 
-# Whoever is in the file may sign, so there is no web of trust to ask; and verifying a commit must never make
-# gpg speak to a key server that the signature names, or start an agent.
+# Every key in the file is trusted, so there is no web of trust. Verifying a commit must never make gpg
+# contact a key server that the signature names, or start an agent.
 _CONFIG = """\
 batch
 no-tty
@@ -26,7 +26,7 @@ trust-model always
 
 
 def keyring(keys: bytes, state: Path, *, limit_s: float) -> Path:
-    """Return a GPG home with exactly these public keys; made once per content of the file."""
+    """Return a GPG home with exactly these public keys. It is built once per content of the file."""
     home = state / f"gpg-{hashlib.sha256(keys).hexdigest()[:16]}"
     if (home / "pubring.kbx").exists():
         return home
@@ -38,7 +38,7 @@ def keyring(keys: bytes, state: Path, *, limit_s: float) -> Path:
         _import(keys, fresh, limit_s)
         fresh.rename(home)
     except OSError as problem:
-        raise SignersUnreadable(f"no GPG keyring can be made in {state}: {problem.strerror}") from problem
+        raise SignersUnreadable(f"cannot create a GPG keyring in {state}: {problem.strerror}") from problem
     return home
 
 
@@ -47,19 +47,19 @@ def _import(keys: bytes, home: Path, limit_s: float) -> None:
     try:
         done = subprocess.run(command, input=keys, capture_output=True, timeout=limit_s, check=False)
     except subprocess.TimeoutExpired:
-        raise SignersUnreadable(f"gpg did not read the signers' keys within {limit_s:g} s") from None
-    # Not by the exit code: gpg also fails when the path of this home is too long for the socket of an agent,
-    # which nobody needs here.
+        raise SignersUnreadable(f"gpg timed out after {limit_s:g} s while importing the signers' keys") from None
+    # The exit code is not reliable: gpg also fails if the path of this home is too long for an agent's
+    # socket, and no agent is needed here.
     if not _all_imported(done.stdout) or not (home / "pubring.kbx").exists():
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
-        raise SignersUnreadable(f"gpg can't read the signers' keys: {said[-1][:200]}")
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
+        raise SignersUnreadable(f"gpg cannot import the signers' keys: {lines[-1][:200]}")
 
 
 def _all_imported(status: bytes) -> bool:
-    """Read gpg's own account: as many keys imported (or there already) as were looked at, and at least one."""
+    """Return whether gpg reports at least one key, and each as imported or unchanged."""
     for line in status.decode("utf-8", "replace").splitlines():
         words = line.split()
         if words[:2] == ["[GNUPG:]", "IMPORT_RES"]:
-            looked_at, imported, unchanged = int(words[2]), int(words[4]), int(words[6])
-            return 0 < looked_at == imported + unchanged
+            processed, imported, unchanged = int(words[2]), int(words[4]), int(words[6])
+            return 0 < processed == imported + unchanged
     return False

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which commits are new between the last applied commit and a new head, in a history that is cut short.
+"""Finds the commits between the last applied commit and a new head, in a shallow history.
 
-A shallow mirror hides parents, so a walk may stop early or walk into what was applied long ago. Both show as a
-new commit without parents; then the answer is "unknown, fetch more" and never a guess.
+A shallow mirror hides parents, so a walk may stop early, or continue into commits that were applied long
+ago. Both show as a new commit without parents. The answer is then "unknown, fetch more", never a guess.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ _OLDEST_FIRST = ("--topo-order", "--reverse")
 
 
 class MoreHistoryNeeded(Exception):
-    """The mirror's history is cut off too near to answer."""
+    """The history in the mirror is too shallow to answer."""
 
 
 class NotDescended(Exception):
-    """The whole history is here, and the base is not in it."""
+    """The whole history is in the mirror, and the base is not part of it."""
 
 
-def boundary(git: ConfinedGit) -> frozenset[bytes]:
-    """Return the commits whose parents were not fetched; empty if the whole history is here."""
+def shallow_boundary(git: ConfinedGit) -> frozenset[bytes]:
+    """Return the commits whose parents were not fetched; empty if the history is complete."""
     try:
         return frozenset((git.git_dir / "shallow").read_bytes().split())
     except FileNotFoundError:
@@ -31,16 +31,17 @@ def boundary(git: ConfinedGit) -> frozenset[bytes]:
 
 
 def has_commit(git: ConfinedGit, commit: Commit, *, limit_s: float) -> bool:
-    """Tell whether the commit is here."""
+    """Return whether the mirror has the commit."""
     return git.step("cat-file", "-e", f"{commit}^{{commit}}", limit_s=limit_s).status == 0
 
 
 def new_commits(
-    git: ConfinedGit, base: Commit | None, head: Commit, *, limit_s: float, most: int
+    git: ConfinedGit, base: Commit | None, head: Commit, *, limit_s: float, limit: int
 ) -> tuple[Commit, ...]:
-    """Return every commit reachable from `head` and not from `base`, parents first; without a base, the head alone.
+    """Return all commits that are reachable from `head` but not from `base`, parents first.
 
-    At most one more than `most` are returned, so that the caller can tell.
+    Without a base, return only the head. At most `limit + 1` commits are returned, so that the caller can
+    detect that the limit is exceeded.
     """
     if base is None:
         return (head,)
@@ -48,7 +49,7 @@ def new_commits(
     cut = _is_cut(git, (head, base) if here else (head,), limit_s=limit_s)
     if not here or not _is_ancestor(git, base, head, limit_s=limit_s):
         raise MoreHistoryNeeded if cut else NotDescended
-    count = f"--max-count={most + 1}"
+    count = f"--max-count={limit + 1}"
     lines = git.local("rev-list", "--parents", count, *_OLDEST_FIRST, head, f"^{base}", limit_s=limit_s).split(b"\n")
     walked = [line.split() for line in lines if line]
     if cut and any(len(names) == 1 for names in walked):
@@ -57,13 +58,13 @@ def new_commits(
 
 
 def _is_cut(git: ConfinedGit, heads: tuple[Commit, ...], *, limit_s: float) -> bool:
-    """Tell whether the history of these commits lacks a part; other refs of the mirror may be cut as they like."""
-    ends = boundary(git)
+    """Return whether the history of these commits is incomplete. Other refs of the mirror do not matter."""
+    ends = shallow_boundary(git)
     return bool(ends) and not ends.isdisjoint(git.local("rev-list", *heads, limit_s=limit_s).split())
 
 
 def _is_ancestor(git: ConfinedGit, base: Commit, head: Commit, *, limit_s: float) -> bool:
     result = git.step("merge-base", "--is-ancestor", base, head, limit_s=limit_s)
     if result.status not in {0, 1}:
-        raise MirrorDamaged(f"the history between {base[:12]} and {head[:12]} can't be read: {last_line(result.err)}")
+        raise MirrorDamaged(f"cannot read the history from {base[:12]} to {head[:12]}: {last_line(result.err)}")
     return result.status == 0

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wakes the engine when somebody pushes to a repository on this machine.
+"""Wakes the engine when someone pushes to a repository on this machine.
 
-A hint, never the truth: the poll looks what is there, and goes on without the watch.
+A wake-up is only a hint. The poll finds out what changed, and works without the watch as well.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from watchdog.observers import Observer
 from reconciler.git.confined_git import ConfinedRepo
 from reconciler.git.errors import WatchUnavailable
 
-# Reading is an event too, and our own poll reads: only these mean that a ref moved.
+# Reading causes events too, and our own poll reads. Only these events mean that a ref moved.
 _CHANGES = (FileCreatedEvent, FileDeletedEvent, FileModifiedEvent, FileMovedEvent)
 
 
 class LocalWatch:
-    """Calls `wake` from a thread of its own whenever a branch or tag of the repository moved."""
+    """Calls `wake` when a branch or tag of the repository moves. `wake` runs in the observer's thread."""
 
     def __init__(self, repository: Path, wake: Callable[[], None]) -> None:
         git_dir = _git_dir(repository)
         handler = _RefMoved(git_dir, wake)
         self._observer = Observer()
         try:
-            # The folder itself for packed-refs; `refs` with all below for branches and tags.
+            # The folder itself for packed-refs; `refs` recursively for branches and tags.
             self._observer.schedule(handler, str(git_dir), recursive=False, event_filter=list(_CHANGES))
             self._observer.schedule(handler, str(git_dir / "refs"), recursive=True, event_filter=list(_CHANGES))
             self._observer.start()
         except OSError as problem:
             self._observer.unschedule_all()
-            raise WatchUnavailable(f"{repository} can't be watched: {problem.strerror}") from problem
+            raise WatchUnavailable(f"cannot watch {repository}: {problem.strerror}") from problem
 
     def __enter__(self) -> Self:
         return self
@@ -52,7 +52,7 @@ class LocalWatch:
         self.close()
 
     def close(self) -> None:
-        """Stop watching; `wake` is not called any more once this returns."""
+        """Stop watching. After this returns, `wake` is not called again."""
         self._observer.stop()
         self._observer.join()
 
@@ -64,7 +64,7 @@ class _RefMoved(FileSystemEventHandler):
         self._wake = wake
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        # A ref is written as a lock file that is renamed over it.
+        # Git updates a ref by renaming a lock file over it.
         paths = [Path(os.fsdecode(name)) for name in (event.src_path, event.dest_path) if name]
         if any(path.suffix != ".lock" and (path == self._packed or self._refs in path.parents) for path in paths):
             self._wake()
@@ -75,4 +75,4 @@ def _git_dir(repository: Path) -> Path:
         with ConfinedRepo.at(repository) as repo:
             return Path(repo.common_dir).resolve()
     except (git.InvalidGitRepositoryError, git.NoSuchPathError) as problem:
-        raise WatchUnavailable(f"{repository} is no Git repository") from problem
+        raise WatchUnavailable(f"{repository} is not a Git repository") from problem

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One writer at a time for a mirror, and no lock file of a killed git that stays for ever."""
+"""Allows one writer of a mirror at a time, and removes the lock files of a killed git."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 
 from reconciler.git.errors import MirrorBusy, MirrorUnwritable
 
-# What a git that was killed leaves behind. The lock files would refuse every later fetch.
+# What a killed git leaves behind. Its lock files would make every later fetch fail.
 _LEFTOVERS = ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/tmp_objdir-*", "fast_import_crash_*")
 
 
 class MirrorLock:
-    """Holds a mirror against other threads (they wait) and other processes (they are told to come again)."""
+    """Excludes other threads, which wait, and other processes, which get `MirrorBusy` and retry."""
 
     def __init__(self, mirror: Path) -> None:
         self._mirror = mirror
@@ -27,7 +27,9 @@ class MirrorLock:
     def hold(self, limit_s: float) -> Iterator[None]:
         """Hold the mirror for one change."""
         if not self._threads.acquire(timeout=limit_s):
-            raise MirrorBusy("the mirror is in use for longer than a transfer may take", retry_after_s=5.0)
+            raise MirrorBusy(
+                "another thread has used the mirror for longer than a transfer may take", retry_after_s=5.0
+            )
         try:
             with self._against_processes():
                 self._remove_leftovers()
@@ -37,17 +39,17 @@ class MirrorLock:
 
     @contextlib.contextmanager
     def _against_processes(self) -> Iterator[None]:
-        # The kernel lets go of it when the holder dies: it can't become stale.
+        # The kernel releases it when the holder dies, so it cannot become stale.
         lock = self._mirror.with_name(self._mirror.name + ".lock")
         try:
             handle = lock.open("w")
         except OSError as problem:
-            raise MirrorUnwritable(f"{lock} can't be written: {problem.strerror}") from problem
+            raise MirrorUnwritable(f"cannot write {lock}: {problem.strerror}") from problem
         with handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise MirrorBusy("another process uses the mirror", retry_after_s=2.0) from None
+                raise MirrorBusy("another process is using the mirror", retry_after_s=2.0) from None
             yield
 
     def _remove_leftovers(self) -> None:

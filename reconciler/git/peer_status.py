@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What other gateways say of themselves: their status branches, read only."""
+"""Reads the status branches of other gateways."""
 
 from __future__ import annotations
 
@@ -12,34 +12,33 @@ from reconciler.git.commit_tree import CommitTree
 from reconciler.git.errors import MirrorDamaged
 from reconciler.git.mirror import Mirror
 from reconciler.git.remote import GitLimits, Remote
-from reconciler.git.signatures import SignaturePolicy, Verifier
+from reconciler.git.signatures import CommitVerifier
 from reconciler.model import Commit
 
 _STATUS = "refs/heads/status"
 _PEERS = "refs/tinyfleet/peers"
 
 
-class Peers:
-    """The status of every gateway, one commit deep, in a mirror of its own at `path`. Close it; for one thread.
+class PeerStatusReader:
+    """The status of each gateway, one commit deep, in a separate mirror at `path`. Close it. Not thread-safe.
 
-    With `named` a gateway's status counts only if the signer is that gateway: the principal of its key is its name, or
-    ends in `@` and its name. Else one gateway could speak for another.
+    With `named`, a status counts only if that gateway signed it: the principal of the key must be the
+    gateway's name, or end in `@` and its name. Otherwise one gateway could report for another.
     """
 
-    def __init__(  # noqa: PLR0913 - one parameter for each thing that trust and reach depend on
+    def __init__(
         self,
         path: Path,
         remote: Remote,
-        policy: SignaturePolicy,
-        state: Path,
+        verifier: CommitVerifier,
         *,
         limits: GitLimits | None = None,
         named: bool = False,
     ) -> None:
         self._named = named
         self._mirror = Mirror(path, replace(remote, ref=_STATUS), limits)
-        self._verifier = Verifier(policy, state)
-        self.refused: dict[str, Commit] = {}  # what the last `fetch` left out
+        self._verifier = verifier
+        self.refused: dict[str, Commit] = {}  # what the last `fetch` skipped
 
     def __enter__(self) -> Self:
         return self
@@ -48,15 +47,15 @@ class Peers:
         self.close()
 
     def close(self) -> None:
-        """End the processes that read for us."""
+        """Stop the `cat-file` processes."""
         self._mirror.close()
 
     def fetch(self) -> dict[str, Commit]:
-        """Return each gateway's status commit, without those whose signature the policy refuses."""
+        """Return the status commit of each gateway, except those whose signature the policy refuses."""
         try:
             return self._fetch()
         except MirrorDamaged:
-            self._mirror.start_anew()
+            self._mirror.discard()
             return self._fetch()
 
     def tree(self, commit: Commit) -> CommitTree:
@@ -64,18 +63,20 @@ class Peers:
         return self._mirror.tree(commit)
 
     def _fetch(self) -> dict[str, Commit]:
-        # One question; a transfer only if the answer is new.
-        offered = self._mirror.ask(f"{_STATUS}/*")
+        # One round trip; a transfer only if there is something new.
+        offered = self._mirror.list_refs(f"{_STATUS}/*")
         if any(not self._mirror.has(commit) for commit in offered.values()):
             self._mirror.transfer("--depth=1", "--prune", refspec=f"+{_STATUS}/*:{_PEERS}/*")
-            self._mirror.tidy()
-        here = {ref.removeprefix(f"{_STATUS}/"): commit for ref, commit in offered.items() if self._mirror.has(commit)}
-        trusted = {name: commit for name, commit in here.items() if self._trusted(name, commit)}
-        self.refused = {name: commit for name, commit in here.items() if name not in trusted}
+            self._mirror.repack_if_due()
+        present = {
+            ref.removeprefix(f"{_STATUS}/"): commit for ref, commit in offered.items() if self._mirror.has(commit)
+        }
+        trusted = {name: commit for name, commit in present.items() if self._trusted(name, commit)}
+        self.refused = {name: commit for name, commit in present.items() if name not in trusted}
         return trusted
 
     def _trusted(self, name: str, commit: Commit) -> bool:
-        # One gateway's bad signature is no reason to lose sight of the others.
+        # A bad signature of one gateway must not hide the others.
         try:
             signers = self._verifier.verify(self._mirror.git, (commit,), limit_s=self._mirror.limits.verify_s)
         except Refused:

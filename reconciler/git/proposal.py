@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A commit on a branch of its own, for a person to look at: neither index nor working tree are touched.
+"""Proposes a change as a commit on its own branch, without touching the index or the work tree.
 
-This is the repository of whoever runs the command, so their configuration counts here: their name, their signing key.
-The gateway's own mirror is another matter (docs/adr/0020).
+The repository belongs to the person who runs the command, so their configuration applies: their name and
+their signing key. The gateway's own mirror ignores all configuration (docs/adr/0020).
 """
 
 from __future__ import annotations
@@ -16,46 +16,46 @@ import git
 
 from reconciler.errors import Unusable
 
-SIGNS: Final = "commit.gpgsign"
+SIGN_SETTING: Final = "commit.gpgsign"
 
 
-class CantPropose(Unusable):
-    """The repository does not take the commit."""
+class ProposalFailed(Unusable):
+    """The repository does not accept the commit."""
 
-    reason = "CantPropose"
+    reason = "ProposalFailed"
 
 
-class ProposalWorktree:
-    """The Git repository around a folder of fleet files."""
+class ProposalRepository:
+    """The Git repository that contains a folder of fleet files."""
 
     def __init__(self, folder: Path) -> None:
         try:
             self._repository = git.Repo(folder, search_parent_directories=True)
         except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
-            raise CantPropose(f"{folder} is not in a Git repository") from error
+            raise ProposalFailed(f"{folder} is not in a Git repository") from error
         top = self._repository.working_tree_dir
         if top is None:
-            raise CantPropose(f"{folder} is in a Git repository without files")
+            raise ProposalFailed(f"{folder} is in a bare Git repository")
         self._below = folder.resolve().relative_to(Path(top).resolve())
 
-    def committed(self, path: str) -> bytes:
-        """Return a file as the last commit has it."""
+    def read_committed(self, path: str) -> bytes:
+        """Return a file as of the last commit."""
         name = (self._below / path).as_posix()
         try:
             data: bytes = self._repository.head.commit.tree[name].data_stream.read()
         except (KeyError, ValueError) as error:
-            raise CantPropose(f"{path} is in no commit yet") from error
+            raise ProposalFailed(f"{path} is not committed yet") from error
         return data
 
     def propose(self, branch: str, message: str, files: Mapping[str, bytes]) -> str:
-        """Put a commit with these files changed on top of the last one, on this branch; an older one is replaced."""
+        """Commit these changes on top of HEAD, to this branch. An earlier proposal there is replaced."""
         head = self._repository.head
         if not head.is_detached and head.ref.name == branch:
-            raise CantPropose(f"{branch} is checked out: go to the branch that it shall be merged into")
+            raise ProposalFailed(f"{branch} is checked out: switch to the branch that it will be merged into")
         try:
             return self._propose(branch, message, files)
         except git.GitCommandError as error:
-            raise CantPropose(f"{branch}: {_last_line(error)}") from error
+            raise ProposalFailed(f"{branch}: {_last_line(error)}") from error
 
     def _propose(self, branch: str, message: str, files: Mapping[str, bytes]) -> str:
         run = self._repository.git
@@ -70,12 +70,12 @@ class ProposalWorktree:
                     identity = run.hash_object("-w", "--no-filters", str(blob))
                     run.update_index("--cacheinfo", f"{mode},{identity},{name}")
                 tree = run.write_tree()
-            signs = run.config("--bool", "--default", "false", "--get", SIGNS) == "true"
-            made: str = run.commit_tree(tree, "-p", parent, "-m", message, *(["-S"] if signs else []))
-        run.update_ref("-m", "tinyfleet provision", f"refs/heads/{branch}", made)
-        return made
+            signs = run.config("--bool", "--default", "false", "--get", SIGN_SETTING) == "true"
+            commit: str = run.commit_tree(tree, "-p", parent, "-m", message, *(["-S"] if signs else []))
+        run.update_ref("-m", "tinyfleet provision", f"refs/heads/{branch}", commit)
+        return commit
 
 
 def _last_line(error: git.GitCommandError) -> str:
-    said = str(error.stderr).strip().strip("'").splitlines()
-    return said[-1].strip() if said else str(error)
+    lines = str(error.stderr).strip().strip("'").splitlines()
+    return lines[-1].strip() if lines else str(error)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the fleet repository is, how to get in, and what a remote may cost.
+"""The location of the fleet repository, how to authenticate, and the limits on what a remote may cost.
 
-All of it comes from the gateway's own configuration; nothing here is ever read from a repository.
+All of it comes from the gateway's own configuration and never from a repository.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from reconciler.git.errors import ProtocolRefused, SettingsUnsafe
 
 PROTOCOLS = frozenset({"https", "http", "ssh", "git", "file"})
 
-# `user@host:path`. A `::` would name a transport helper, a leading `-` an option of ssh.
+# `user@host:path`. A `::` would select a transport helper, and a leading `-` an option of ssh.
 _SCP_LIKE = re.compile(r"(?:[\w.][\w.+-]*@)?[A-Za-z0-9\[][\w.:\]-]*?:(?!:)(?!//)[^:].*")
 _REF_NAME = re.compile(r"refs/(?:heads|tags)/[A-Za-z0-9_][\w.+@-]*(?:/[A-Za-z0-9_][\w.+@-]*)*")
 
 
 @dataclass(frozen=True, slots=True)
-class Ssh:
-    """How to reach an SSH remote. Nothing is taken from a user's `~/.ssh/config`."""
+class SshOptions:
+    """How to reach an SSH remote. A user's `~/.ssh/config` is ignored."""
 
-    key: Path | None = None  # None: the agent, or the user's default keys
+    key: Path | None = None  # None: the agent or the user's default keys
     known_hosts: Path | None = None  # None: the user's own known_hosts
     program: str = "ssh"
     connect_timeout_s: int = 15
 
     def command(self) -> str:
-        """Write the command for git; it is split by a shell, hence the quotes."""
+        """Return the command for git. Git passes it to a shell, so the words are quoted."""
         words = [self.program, "-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"]
         words += ["-o", f"ConnectTimeout={self.connect_timeout_s}"]
-        # A link that dies without a word is noticed after three unanswered questions.
+        # A dead connection is detected after three keepalives without an answer.
         words += ["-o", f"ServerAliveInterval={self.connect_timeout_s}", "-o", "ServerAliveCountMax=3"]
         words += ["-o", "ForwardAgent=no", "-o", "ClearAllForwardings=yes", "-o", "PermitLocalCommand=no"]
         if self.known_hosts is not None:
@@ -46,25 +46,25 @@ class Ssh:
 
 @dataclass(frozen=True, slots=True)
 class GitLimits:
-    """What one step may cost. No step of ours waits for a remote without one of these."""
+    """Limits for each step. No step waits for a remote without a limit."""
 
-    ask_s: float = 30.0  # to ask a remote for the tip of a branch
+    ask_s: float = 30.0  # to list the refs of a remote
     transfer_s: float = 300.0  # for one fetch or push
-    local_s: float = 60.0  # for one command on our own copy
+    local_s: float = 60.0  # for one command in the mirror
     verify_s: float = 300.0  # for all signatures of one poll
-    transfer_bytes: int = 1 << 30  # the largest file that a fetch may write
-    depth: int = 32  # commits of history that a fetch asks for at first
-    commits: int = 10_000  # new commits that are looked through before a remote is given up
-    status_commits: int = 500  # commits of a status branch before its history starts anew
+    transfer_bytes: int = 1 << 30  # largest file that a fetch may write
+    depth: int = 32  # depth of the first fetch, in commits
+    commits: int = 10_000  # maximum number of new commits to examine
+    status_commits: int = 500  # maximum length of a status branch before its history restarts
 
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """One repository and the ref of it to follow."""
+    """A repository and the ref to track."""
 
     url: str
     ref: str = "refs/heads/main"
-    ssh: Ssh = Ssh()
+    ssh: SshOptions = SshOptions()
     credential_helper: str | None = None  # as git's `credential.helper`, e.g. `store --file=/etc/...`
     ca_file: Path | None = None
     owner_trusted: bool = False  # a repository on this machine may belong to another user
@@ -75,36 +75,36 @@ class Remote:
 
     @property
     def protocol(self) -> str:
-        """The one protocol that git may speak for this remote."""
+        """The only protocol that git may use for this remote."""
         return protocol_of(self.url)
 
     @property
     def local_path(self) -> Path | None:
-        """Where the repository is, if it is on this machine."""
+        """The path of the repository, if it is on this machine."""
         if self.protocol != "file":
             return None
         return Path(self.url.removeprefix("file://"))
 
 
-def branch(name: str) -> str:
-    """Name a branch in full."""
+def branch_ref(name: str) -> str:
+    """Return the full ref of a branch."""
     return check_ref(f"refs/heads/{name}")
 
 
-def tag(name: str) -> str:
-    """Name a tag in full."""
+def tag_ref(name: str) -> str:
+    """Return the full ref of a tag."""
     return check_ref(f"refs/tags/{name}")
 
 
 def check_ref(ref: str) -> str:
-    """Return the ref unless it could be read as an option, a pattern or a path out of `refs/`."""
+    """Return the ref, or refuse one that git could read as an option, a pattern or a path out of `refs/`."""
     if _REF_NAME.fullmatch(ref) is None or ".." in ref or ref.endswith((".lock", ".")) or "@{" in ref:
-        raise SettingsUnsafe(f"{ref!r} is not a branch (refs/heads/...) or tag (refs/tags/...) that can be followed")
+        raise SettingsUnsafe(f"{ref!r} is not a valid branch (refs/heads/...) or tag (refs/tags/...)")
     return ref
 
 
 def protocol_of(url: str) -> str:
-    """Return the protocol of a URL that is safe to hand to git, or refuse it."""
+    """Return the protocol of a URL, or refuse a URL that is not safe to pass to git."""
     if not url.isprintable() or url.startswith("-"):
         raise SettingsUnsafe("the repository's URL has unprintable characters or starts with a dash")
     if url.startswith("/"):
@@ -115,18 +115,18 @@ def protocol_of(url: str) -> str:
     if _SCP_LIKE.fullmatch(url) and "::" not in url:
         return "ssh"
     raise ProtocolRefused(
-        f"{url.partition('://')[0][:60]!r} is no way to reach a repository; allowed are "
-        "https://, ssh://, user@host:path, git://, http://, file:// and an absolute path"
+        f"{url.partition('://')[0][:60]!r} is not a supported protocol; use https://, ssh://, "
+        "user@host:path, git://, http://, file:// or an absolute path"
     )
 
 
 def _checked_scheme(url: str, scheme: str) -> str:
     parts = urlsplit(url)
     if parts.password is not None:
-        raise SettingsUnsafe("the repository's URL holds a password: use a credential helper instead")
+        raise SettingsUnsafe("the repository's URL contains a password: use a credential helper instead")
     if scheme == "file":
         if parts.netloc or not parts.path.startswith("/"):
-            raise SettingsUnsafe("a file:// URL is written file:///absolute/path")
+            raise SettingsUnsafe("a file:// URL must have the form file:///absolute/path")
     elif not parts.hostname or parts.hostname.startswith("-"):
-        raise SettingsUnsafe("the repository's URL names no host, or one that reads as an option")
+        raise SettingsUnsafe("the repository's URL has no host, or one that git could read as an option")
     return scheme

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The status branches that lie in a repository already: read all at once, for people who ask what gateways told.
+"""Reads the status branches that a repository already has, for commands that show them to people.
 
-Signatures are not looked at here. Gateways, who act on each other's word, use `peers`.
+Signatures are not verified here. Gateways, which act on each other's reports, use `peer_status`.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _FORMAT = "%(refname)%00%(objectname)%00%(committerdate:unix)"
 
 @dataclass(frozen=True, slots=True)
 class StatusBranch:
-    """One gateway's branch, as far as this repository has it."""
+    """The status branch of one gateway, as this repository has it."""
 
     gateway: str
     commit: Commit
-    at: datetime  # in the committer's own words
+    at: datetime  # according to the committer
 
 
 def status_branches(git: ConfinedGit, *, limit_s: float) -> dict[str, StatusBranch]:
-    """Find the status branches: in a clone those of its remote, in a bare repository its own. The newest counts."""
+    """Find the status branches: of the remotes of a clone, or of a bare repository. The newest one wins."""
     lines = git.local("for-each-ref", f"--format={_FORMAT}", *_FOLDERS, limit_s=limit_s).decode().splitlines()
     found: dict[str, StatusBranch] = {}
     for line in lines:
@@ -47,7 +47,7 @@ def status_branches(git: ConfinedGit, *, limit_s: float) -> dict[str, StatusBran
 
 
 def files_at(git: ConfinedGit, commit: Commit, *, limit_s: float, below: str = "") -> dict[str, bytes]:
-    """Read all files of a commit with two commands, whatever their number; with `below` only those of one path."""
+    """Read all files of a commit with two commands, or only those below a path."""
     paths = ("--", below) if below else ()
     listed = git.local("ls-tree", "-r", "-z", "--full-tree", commit, *paths, limit_s=limit_s)
     names = [_blob(line) for line in listed.split(b"\0") if line]
@@ -59,7 +59,7 @@ def files_at(git: ConfinedGit, commit: Commit, *, limit_s: float, below: str = "
         end = answer.index(b"\n", at)
         head = answer[at:end].split()
         if head[:2] != [blob, b"blob"]:
-            raise MirrorDamaged(f"{path} of commit {commit[:12]} can't be read")
+            raise MirrorDamaged(f"cannot read {path} of commit {commit[:12]}")
         size = int(head[2])
         files[path] = answer[end + 1 : end + 1 + size]
         at = end + 1 + size + 1
@@ -67,11 +67,11 @@ def files_at(git: ConfinedGit, commit: Commit, *, limit_s: float, below: str = "
 
 
 def versions_of(
-    git: ConfinedGit, commit: Commit, path: str, *, most: int, limit_s: float
+    git: ConfinedGit, commit: Commit, path: str, *, limit: int, limit_s: float
 ) -> list[tuple[datetime, bytes]]:
-    """Read the last versions of one file, the newest first, each with the moment of its commit."""
-    words = ("log", f"--max-count={most}", "--format=%H %ct", commit, "--", path)
-    lines = [line.split() for line in git.local(*words, limit_s=limit_s).decode().splitlines()]
+    """Read the latest versions of one file, newest first, each with the time of its commit."""
+    arguments = ("log", f"--max-count={limit}", "--format=%H %ct", commit, "--", path)
+    lines = [line.split() for line in git.local(*arguments, limit_s=limit_s).decode().splitlines()]
     asked = "".join(f"{version}:{path}\n" for version, _ in lines).encode()
     answer = git.local("cat-file", "--batch", limit_s=limit_s, data=asked) if lines else b""
     found = []
@@ -79,7 +79,7 @@ def versions_of(
     for _, seconds in lines:
         end = answer.index(b"\n", at)
         head = answer[at:end].split()
-        if head[1] != b"blob":  # it was taken away by this commit
+        if head[1] != b"blob":  # this commit deleted it
             at = end + 1
             continue
         size = int(head[2])

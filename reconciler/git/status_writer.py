@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The branch `status/<gateway>`: what a gateway says of itself, as commits in the fleet's repository.
+"""Publishes a gateway's status as commits on the branch `status/<gateway>` of the fleet repository.
 
-Level-triggered like everything else: `publish` is given what should be there, and makes one commit only if that
-is not there yet. What can't be pushed is kept here and pushed later; what others pushed to the branch meanwhile
-is never merged, our state is put on top.
+Level-triggered: `publish` takes the complete desired content and creates a commit only if the branch
+differs. A commit that cannot be pushed is kept and pushed later. If others pushed to the branch, nothing
+is merged: our files are committed on top.
 """
 
 from __future__ import annotations
@@ -16,11 +16,19 @@ from typing import Self
 
 from reconciler.errors import FleetError, Transient
 from reconciler.git import errors
-from reconciler.git.commit_writer import Author, Files, Message, check_paths, files_of, make_commit, make_tree
+from reconciler.git.commit_writer import (
+    CommitAuthor,
+    CommitFiles,
+    CommitMessage,
+    check_paths,
+    files_of,
+    make_commit,
+    make_tree,
+)
 from reconciler.git.confined_git import GitResult
-from reconciler.git.error_messages import meaning
+from reconciler.git.error_messages import failure_of
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import GitLimits, Remote, branch
+from reconciler.git.remote import GitLimits, Remote, branch_ref
 from reconciler.git.transport import server_program
 from reconciler.model import Commit
 from reconciler.tree import blob_id
@@ -29,7 +37,7 @@ _OURS = "refs/tinyfleet/status"
 _THEIRS = "refs/tinyfleet/status-remote"
 _NUMBER = re.compile(rb"^Commits-Since-Start: (\d{1,9})$", re.MULTILINE)
 _ATTEMPTS = 6
-# Git's words for "somebody else was quicker".
+# The messages with which git reports that the ref has moved meanwhile.
 _CONTENDED = re.compile(
     r"stale info|fetch first|non-fast-forward|cannot lock ref|failed to (?:update|lock)|incorrect old value"
     r"|reference already exists|needs force"
@@ -37,43 +45,43 @@ _CONTENDED = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class InPlace:
-    """The remote has what it should have; nothing was done."""
+class AlreadyPublished:
+    """The remote already has this content."""
 
     commit: Commit
 
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """The remote has it now."""
+    """The commit was pushed."""
 
     commit: Commit
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """It is kept here until it can be pushed."""
+class PushPending:
+    """The commit is kept in the mirror until it can be pushed."""
 
-    commit: Commit | None  # None: not even written here
+    commit: Commit | None  # None: it could not be created
     reason: str
     message: str
     transient: bool
 
 
-Publication = InPlace | Pushed | Waiting
+Publication = AlreadyPublished | Pushed | PushPending
 
 
-class StatusRef:
-    """Writes one gateway's status. It has a small mirror of its own at `path`. Close it; for one thread."""
+class StatusWriter:
+    """Writes the status of one gateway, through a separate small mirror at `path`. Close it. Not thread-safe."""
 
     def __init__(
-        self, path: Path, remote: Remote, gateway: str, author: Author, *, limits: GitLimits | None = None
+        self, path: Path, remote: Remote, gateway: str, author: CommitAuthor, *, limits: GitLimits | None = None
     ) -> None:
-        self.ref = branch(f"status/{gateway}")
+        self.ref = branch_ref(f"status/{gateway}")
         self._author = author
         self._mirror = Mirror(path, replace(remote, ref=self.ref), limits)
-        self._had = Files(None, {})
-        self._in_place: tuple[dict[str, str], Commit] | None = None
+        self._previous = CommitFiles(None, {})
+        self._published: tuple[dict[str, str], Commit] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -82,49 +90,49 @@ class StatusRef:
         self.close()
 
     def close(self) -> None:
-        """End the processes that read for us."""
+        """Stop the `cat-file` processes."""
         self._mirror.close()
 
-    def publish(self, files: Mapping[str, bytes], message: Message) -> Publication:
-        """Have the branch hold exactly these files. Whatever goes wrong out there is a `Waiting`, not an exception."""
+    def publish(self, files: Mapping[str, bytes], message: CommitMessage) -> Publication:
+        """Make the branch contain exactly these files. Any failure is returned as `PushPending`, not raised."""
         check_paths(files)
         wanted = {path: blob_id(data) for path, data in files.items()}
-        if self._in_place is not None and self._in_place[0] == wanted:
-            return InPlace(self._in_place[1])
+        if self._published is not None and self._published[0] == wanted:
+            return AlreadyPublished(self._published[1])
         try:
             return self._publish(wanted, files, message)
         except errors.MirrorDamaged:
-            # All that it held is either on the remote or in `files`.
-            self._mirror.start_anew()
+            # Everything in it is also on the remote or in `files`.
+            self._mirror.discard()
         except FleetError as failure:
-            return _waiting(None, failure)
+            return _pending(None, failure)
         try:
             return self._publish(wanted, files, message)
         except FleetError as failure:
-            return _waiting(None, failure)
+            return _pending(None, failure)
 
-    def _publish(self, wanted: dict[str, str], files: Mapping[str, bytes], message: Message) -> Publication:
+    def _publish(self, wanted: dict[str, str], files: Mapping[str, bytes], message: CommitMessage) -> Publication:
         ours = self._mirror.resolve(_OURS)
         if ours is None:
             ours = self._start()
-        if self._had.commit is None or self._had.commit != ours:
-            self._had = files_of(self._mirror.git, ours)
-        if ours is None or self._had.blobs != wanted:
+        if self._previous.commit is None or self._previous.commit != ours:
+            self._previous = files_of(self._mirror.git, ours)
+        if ours is None or self._previous.blobs != wanted:
             with self._mirror.exclusive():
-                tree = make_tree(self._mirror.git, self._had, wanted, files)
+                tree = make_tree(self._mirror.git, self._previous, wanted, files)
                 ours = self._commit(tree, ours, message)
-            self._had = Files(ours, wanted)
+            self._previous = CommitFiles(ours, wanted)
         try:
             done = self._push(ours, message)
         except FleetError as failure:
-            return _waiting(ours, failure)
-        self._in_place = (wanted, done.commit)
-        self._had = Files(done.commit, wanted)
-        self._mirror.tidy()
+            return _pending(ours, failure)
+        self._published = (wanted, done.commit)
+        self._previous = CommitFiles(done.commit, wanted)
+        self._mirror.repack_if_due()
         return done
 
     def _start(self) -> Commit | None:
-        """Without a memory of our own, go on from what the remote has; if it is away, that is settled at the push."""
+        """Without local history, continue from the remote's branch. If it is unreachable, the push resolves this."""
         try:
             theirs = self._fetch()
         except errors.MirrorDamaged:
@@ -136,17 +144,17 @@ class StatusRef:
                 self._mirror.git.local("update-ref", _OURS, theirs, limit_s=self._mirror.limits.local_s)
         return theirs
 
-    def _commit(self, tree: str, parent: Commit | None, message: Message, *, number: int | None = None) -> Commit:
-        """Commit on top of `parent`; a full history starts again from a commit without one. Hold the mirror."""
+    def _commit(self, tree: str, parent: Commit | None, message: CommitMessage, *, number: int | None = None) -> Commit:
+        """Commit on top of `parent`, or without a parent once the history is full. The caller holds the mirror."""
         git = self._mirror.git
         if number is None:
             number = 1 + (self._number(parent) if parent else 0)
             if number > self._mirror.limits.status_commits:
                 parent, number = None, 1
         text = f"{message.text.strip()}\n\nCommits-Since-Start: {number}\n"
-        made = make_commit(git, tree, parent, self._author, replace(message, text=text))
-        git.local("update-ref", _OURS, made, limit_s=self._mirror.limits.local_s)
-        return made
+        commit = make_commit(git, tree, parent, self._author, replace(message, text=text))
+        git.local("update-ref", _OURS, commit, limit_s=self._mirror.limits.local_s)
+        return commit
 
     def _number(self, commit: Commit) -> int:
         raw = self._mirror.git.local("cat-file", "commit", commit, limit_s=self._mirror.limits.local_s)
@@ -155,38 +163,38 @@ class StatusRef:
 
     # ------------------------------------------------------------ the remote
 
-    def _push(self, ours: Commit, message: Message) -> InPlace | Pushed:
-        """Push until the remote has our files."""
+    def _push(self, ours: Commit, message: CommitMessage) -> AlreadyPublished | Pushed:
+        """Push, again if others were faster, until the remote has our files."""
         theirs = self._mirror.resolve(_THEIRS)
         for _ in range(_ATTEMPTS):
             if theirs == ours:
-                return InPlace(ours)
+                return AlreadyPublished(ours)
             result = self._try(ours, theirs)
             if result.status == 0:
-                self._note(ours)
+                self._record(ours)
                 return Pushed(ours)
             if _CONTENDED.search(result.out.decode("utf-8", "replace") + result.err) is None:
                 raise self._refusal(result)
             theirs = self._fetch()
-            ours = self._put_on(theirs, ours, message)
-        raise errors.StatusContended(f"{self.ref} was moved by others {_ATTEMPTS} times while we pushed")
+            ours = self._commit_on_top(theirs, ours, message)
+        raise errors.StatusContended(f"others pushed to {self.ref} during each of {_ATTEMPTS} attempts")
 
     def _try(self, ours: Commit, theirs: Commit | None) -> GitResult:
-        # The lease makes it compare-and-swap: only over what we know, or over nothing.
+        # The lease makes it a compare-and-swap: it replaces only the commit that we know, or no commit.
         lease = f"--force-with-lease={self.ref}:{theirs or ''}"
         server = server_program(self._mirror.remote, "receive-pack")
-        words = ("push", "--porcelain", "--no-verify", "--no-signed", lease, *server, "--", self._mirror.remote.url)
-        return self._mirror.network(*words, f"{ours}:{self.ref}", limit_s=self._mirror.limits.transfer_s)
+        arguments = ("push", "--porcelain", "--no-verify", "--no-signed", lease, *server, "--", self._mirror.remote.url)
+        return self._mirror.network(*arguments, f"{ours}:{self.ref}", limit_s=self._mirror.limits.transfer_s)
 
     def _refusal(self, result: GitResult) -> FleetError:
-        said = result.out.decode("utf-8", "replace")
-        if "rejected]" in said:
-            line = next(line for line in said.splitlines() if "rejected]" in line)
-            return errors.StatusRefused(f"the remote does not take {self.ref}: {line.rpartition('	')[2]}")
-        return meaning(result, f"pushing {self.ref}", limit_s=self._mirror.limits.transfer_s)
+        output = result.out.decode("utf-8", "replace")
+        if "rejected]" in output:
+            line = next(line for line in output.splitlines() if "rejected]" in line)
+            return errors.StatusRefused(f"the remote refused {self.ref}: {line.rpartition('	')[2]}")
+        return failure_of(result, f"pushing {self.ref}", limit_s=self._mirror.limits.transfer_s)
 
     def _fetch(self) -> Commit | None:
-        """Learn what the remote's branch is at, if it is there."""
+        """Fetch the remote's branch and return its commit, if it exists."""
         try:
             self._mirror.transfer("--depth=1", refspec=f"+{self.ref}:{_THEIRS}")
         except errors.RefMissing:
@@ -195,29 +203,30 @@ class StatusRef:
             return None
         return self._mirror.resolve(_THEIRS)
 
-    def _put_on(self, theirs: Commit | None, ours: Commit, message: Message) -> Commit:
-        """Put our files on top of what others pushed; the same files need no commit."""
+    def _commit_on_top(self, theirs: Commit | None, ours: Commit, message: CommitMessage) -> Commit:
+        """Commit our files on top of what others pushed, unless the content is the same."""
         tree, root = self._tree(ours), not self._has_parent(ours)
         with self._mirror.exclusive():
             if theirs is not None and self._tree(theirs) == tree:
                 self._mirror.git.local("update-ref", _OURS, theirs, limit_s=self._mirror.limits.local_s)
                 return theirs
-            # A remote that takes no rewritten branch keeps the old history: count anew, or each push would try again.
+            # The remote refused the restarted history, so continue the old one with a new count: otherwise each
+            # push would try to restart it.
             number = 1 if root and theirs is not None else None
             return self._commit(tree, theirs, message, number=number)
 
-    def _note(self, pushed: Commit) -> None:
+    def _record(self, pushed: Commit) -> None:
         with self._mirror.exclusive():
             self._mirror.git.local("update-ref", _THEIRS, pushed, limit_s=self._mirror.limits.local_s)
 
     def _tree(self, commit: Commit) -> str:
-        words = ("rev-parse", "--verify", f"{commit}^{{tree}}")
-        return self._mirror.git.local(*words, limit_s=self._mirror.limits.local_s).decode("ascii").strip()
+        arguments = ("rev-parse", "--verify", f"{commit}^{{tree}}")
+        return self._mirror.git.local(*arguments, limit_s=self._mirror.limits.local_s).decode("ascii").strip()
 
     def _has_parent(self, commit: Commit) -> bool:
         raw = self._mirror.git.local("cat-file", "commit", commit, limit_s=self._mirror.limits.local_s)
         return b"\nparent " in raw.partition(b"\n\n")[0]
 
 
-def _waiting(commit: Commit | None, failure: FleetError) -> Waiting:
-    return Waiting(commit, failure.reason, str(failure), isinstance(failure, Transient))
+def _pending(commit: Commit | None, failure: FleetError) -> PushPending:
+    return PushPending(commit, failure.reason, str(failure), isinstance(failure, Transient))

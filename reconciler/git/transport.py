@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What git is told before it speaks with one remote."""
+"""The git configuration for contacting one remote."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import shlex
 
 from reconciler.git.remote import GitLimits, Remote
 
-# A remote on this machine is served by a process of ours that reads the remote's own configuration. These
-# outrank it: no hook of the remote runs as us, and a push never writes into somebody's work tree.
+# A remote on this machine is served by a child process that reads the remote's own configuration. These
+# settings override it: no hook of the remote runs as us, and a push never writes to a work tree.
 _SERVER_CONFIG = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -16,15 +16,15 @@ _SERVER_CONFIG = (
     "receive.denyCurrentBranch=refuse",
     "receive.autogc=false",
     "gc.auto=0",
-    "protocol.allow=never",  # a partial clone would fetch what it lacks, by a command that its configuration names
+    "protocol.allow=never",  # a partial clone would run a command from its configuration to fetch missing objects
 )
 
 
 def transport_config(remote: Remote, limits: GitLimits) -> list[tuple[str, str]]:
-    """Return the configuration that allows this remote's protocol and no other."""
+    """Return the configuration that allows only the protocol of this remote."""
     config = [
         (f"protocol.{remote.protocol}.allow", "always"),
-        # A line that gives less than this in a minute is taken for dead before the whole step's limit.
+        # A connection slower than this for a minute counts as dead, before the limit of the whole step.
         ("http.lowSpeedLimit", "10"),
         ("http.lowSpeedTime", str(max(1, min(60, int(limits.ask_s))))),
     ]
@@ -38,10 +38,10 @@ def transport_config(remote: Remote, limits: GitLimits) -> list[tuple[str, str]]
 
 
 def server_program(remote: Remote, service: str) -> tuple[str, ...]:
-    """Return the option that has a remote on this machine served under our own configuration."""
+    """Return the option that serves a remote on this machine with our own configuration."""
     if remote.local_path is None:
         return ()
-    # Git reads a repository of another user only if it is told to. What its configuration could run is off anyway.
+    # Git reads another user's repository only with this setting. The overrides above make it safe.
     trusted = (f"safe.directory={remote.local_path}",) if remote.owner_trusted else ()
     settings = [word for setting in (*_SERVER_CONFIG, *trusted) for word in ("-c", setting)]
     return (f"--{service}={shlex.join(['git', *settings, service])}",)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a tree of files to the wanted state, or to everything that is wrong with it.
+"""Loads a fleet repository: turns a tree of files into the desired state, or into a list of problems.
 
-Each file is read and checked on its own, once for each blob; then names are followed across files.
-All problems of a repository are told at once.
+Loading has two steps. Each YAML file is parsed and validated by itself, once per blob; then references
+between documents are resolved. All problems are reported together, not only the first one.
 """
 
 from __future__ import annotations
@@ -10,82 +10,84 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from reconciler.load.check_cache import Cache
-from reconciler.load.directory import DirectoryTree
-from reconciler.load.document_check import Checked, check
-from reconciler.load.file_filter import sort
-from reconciler.load.model_sources import sources, used
-from reconciler.load.ownership import owners
+from reconciler.load.check_cache import CheckCache
+from reconciler.load.directory_tree import DirectoryTree
+from reconciler.load.document_check import CheckedFile, check_file
+from reconciler.load.document_index import DocumentIndex, locate_in_tree
+from reconciler.load.file_filter import filter_files
+from reconciler.load.model_sources import check_sources, source_files
+from reconciler.load.ownership import check_ownership
 from reconciler.load.problems import Problem, Severity
-from reconciler.load.references import names
-from reconciler.load.repository import DocumentSet, located
+from reconciler.load.references import check_references
 from reconciler.model import Commit, Desired
-from reconciler.tree import Entry, Tree
+from reconciler.tree import Tree, TreeEntry
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """What a tree says: the wanted state, unless there is an error, and every problem in order."""
+class LoadResult:
+    """The desired state of a tree (None if there is any error), and all problems in file order."""
 
     desired: Desired | None
     problems: tuple[Problem, ...]
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """The problems because of which the tree is not applied."""
+        """The problems that stop the tree from being applied."""
         return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
 
 
-def load(tree: Tree, *, commit: Commit, cache: Cache | None = None) -> Loaded:
-    """Load a tree. With a cache only blobs that it has not seen are read, and a known commit costs nothing.
+def load(tree: Tree, *, commit: Commit, cache: CheckCache | None = None) -> LoadResult:
+    """Load a tree. With a cache, only blobs that it does not know are read.
 
-    `commit` must name the tree's content if a cache is given: an empty one never counts as known.
+    If a cache is given, `commit` must identify the content of the tree: loading the last commit again
+    returns the same `LoadResult` object, and callers rely on that identity to detect "unchanged".
+    An empty `commit` is never treated as known.
     """
     if cache is not None and commit and cache.last is not None and cache.last[0] == commit:
-        known: Loaded = cache.last[1]
+        known: LoadResult = cache.last[1]
         return known
-    used_cache = Cache() if cache is None else cache
+    used_cache = CheckCache() if cache is None else cache
     try:
         loaded = _load(tree, commit, used_cache)
     finally:
-        used_cache.save()  # what was found out stays true if the source failed half-way
+        used_cache.save()  # results per blob stay valid even if reading the tree failed halfway
     used_cache.last = (commit, loaded)
     return loaded
 
 
-def _load(tree: Tree, commit: Commit, cache: Cache) -> Loaded:
-    files = sort(tree.entries())
+def _load(tree: Tree, commit: Commit, cache: CheckCache) -> LoadResult:
+    files = filter_files(tree.entries())
     problems = files.problems
-    repository = DocumentSet(files=files.others, whole=files.whole)
+    documents = DocumentIndex(files=files.others, complete=files.complete)
     for entry in files.yaml:
         checked = _checked(tree, entry, cache)
         problems += [replace(problem, path=entry.path) for problem in checked.problems]
-        repository.add(entry, checked)
-    complaints = chain(names(repository), owners(repository), sources(repository, tree, cache))
-    problems += located(tree, complaints)
-    cache.keep(chain((entry.blob for entry in files.yaml), (entry.blob for entry in used(repository))))
-    wrong = any(problem.severity is Severity.ERROR for problem in problems)
-    return Loaded(None if wrong else _desired(commit, repository), tuple(sorted(set(problems))))
+        documents.add(entry, checked)
+    found = chain(check_references(documents), check_ownership(documents), check_sources(documents, tree, cache))
+    problems += locate_in_tree(tree, found)
+    cache.keep(chain((entry.blob for entry in files.yaml), (entry.blob for entry in source_files(documents))))
+    has_errors = any(problem.severity is Severity.ERROR for problem in problems)
+    return LoadResult(None if has_errors else _desired(commit, documents), tuple(sorted(set(problems))))
 
 
-def _checked(tree: Tree, entry: Entry, cache: Cache) -> Checked:
+def _checked(tree: Tree, entry: TreeEntry, cache: CheckCache) -> CheckedFile:
     known = cache.checked(entry.blob)
     if known is None:
-        known, documents = check(tree.read(entry))
+        known, documents = check_file(tree.read(entry))
         cache.remember_checked(entry.blob, known, documents)
     return known
 
 
-def _desired(commit: Commit, repository: DocumentSet) -> Desired:
+def _desired(commit: Commit, documents: DocumentIndex) -> Desired:
     return Desired(
         commit=commit,
-        fleet=next(iter(repository.fleets.values())),
-        gateways=repository.gateways,
-        types=repository.types,
-        devices=repository.devices,
-        models=repository.models,
-        rollouts=repository.rollouts,
+        fleet=next(iter(documents.fleets.values())),
+        gateways=documents.gateways,
+        types=documents.types,
+        devices=documents.devices,
+        models=documents.models,
+        rollouts=documents.rollouts,
     )
 
 
-__all__ = ["Cache", "DirectoryTree", "Loaded", "Problem", "Severity", "load"]
+__all__ = ["CheckCache", "DirectoryTree", "LoadResult", "Problem", "Severity", "load"]

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was found out about a blob, kept so that it is found out once.
+"""Caches the result of checking a blob, so that each blob is checked once.
 
-In memory the checked values themselves; on disk (SQLite) the plain documents as JSON with a SHA-256
-over them, keyed by blob id and by the version of schemas and code. A damaged row is a miss and a damaged
-file is thrown away: losing the cache costs seconds, and nothing is ever executed out of it.
+In memory the cache holds typed values. On disk (SQLite) it holds the plain documents as JSON, each with
+a SHA-256, keyed by blob id and by the version of the schemas and of this code. A damaged row counts as a
+miss and a damaged file is deleted: losing the cache costs seconds. Nothing read from it is ever executed.
+
+One source uses one cache, from one thread at a time. Several processes may share the file.
 """
 
 from __future__ import annotations
@@ -20,11 +22,11 @@ from typing import Any, Self
 
 from reconciler import sqlite_file
 from reconciler.load import schemas
-from reconciler.load.document_check import Checked, Item
+from reconciler.load.document_check import CheckedDocument, CheckedFile
 from reconciler.load.problems import Problem, Rule
-from reconciler.load.typed_values import value_of
+from reconciler.load.typed_values import typed_value
 
-FORMAT = "1"  # raise it when the reading of YAML or the stored form changes
+FORMAT = "2"  # increase it when parsing, the messages or the stored form change
 TABLE = (
     "CREATE TABLE IF NOT EXISTS found (key TEXT PRIMARY KEY, body BLOB NOT NULL, sha256 BLOB NOT NULL) WITHOUT ROWID"
 )
@@ -32,19 +34,19 @@ TABLE = (
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What a model needs to know of its file."""
+    """What a model document is compared with: facts of the file that it names."""
 
     sha256: str
-    pointer: bool  # a Git LFS pointer stands in its place
+    pointer: bool  # the blob is a Git LFS pointer, not the file itself
 
 
-class Cache:
-    """Facts by blob, for one source. Use it as a context manager, or call `close`."""
+class CheckCache:
+    """Check results and file facts by blob id. Use it as a context manager, or call `close`."""
 
     def __init__(self, path: Path | None = None, *, wait_s: float = 2.0) -> None:
-        self.last: tuple[str, Any] | None = None  # the commit loaded last, and what came of it
+        self.last: tuple[str, Any] | None = None  # the commit that was loaded last, and its `LoadResult`
         self._version = f"{FORMAT}:{schemas.version()[:16]}"
-        self._checked: dict[str, Checked] = {}
+        self._checked: dict[str, CheckedFile] = {}
         self._facts: dict[str, FileFacts] = {}
         self._path = path
         self._wait_s = wait_s
@@ -59,13 +61,13 @@ class Cache:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file; the cache goes on in memory."""
         if self._disk is not None:
             self._disk.close()
             self._disk = None
 
-    def checked(self, blob: str) -> Checked | None:
-        """Return what a file of YAML was found to say, or None if nobody looked yet."""
+    def checked(self, blob: str) -> CheckedFile | None:
+        """Return the check result of a YAML file, or None if it is not known."""
         known = self._checked.get(blob)
         if known is None:
             stored = self._fetch(f"yaml:{blob}")
@@ -74,17 +76,17 @@ class Cache:
                 self._checked[blob] = known
         return known
 
-    def hold(self, blob: str, checked: Checked) -> None:
-        """Keep what a file of YAML says in memory alone."""
+    def hold(self, blob: str, checked: CheckedFile) -> None:
+        """Keep the check result of a YAML file in memory only."""
         self._checked[blob] = checked
 
-    def remember_checked(self, blob: str, checked: Checked, documents: list[Any]) -> None:
-        """Keep what a file of YAML says."""
+    def remember_checked(self, blob: str, checked: CheckedFile, documents: list[Any]) -> None:
+        """Keep the check result of a YAML file, in memory and on disk."""
         self._checked[blob] = checked
         self._store(f"yaml:{blob}", _checked_to(checked, documents))
 
     def facts(self, blob: str) -> FileFacts | None:
-        """Return what is known of a model's file."""
+        """Return the facts of a model's file, or None if they are not known."""
         known = self._facts.get(blob)
         if known is None:
             stored = self._fetch(f"file:{blob}")
@@ -93,30 +95,30 @@ class Cache:
         return known
 
     def remember_facts(self, blob: str, facts: FileFacts) -> None:
-        """Keep what is known of a model's file."""
+        """Keep the facts of a model's file, in memory and on disk."""
         self._facts[blob] = facts
         self._store(f"file:{blob}", [facts.sha256, facts.pointer])
 
     def keep(self, blobs: Iterable[str]) -> None:
-        """Forget every blob but these in memory, and on disk once most of it is of no use."""
-        wanted = set(blobs)
+        """Drop all other blobs from memory, and from disk once most rows are unused."""
+        used = set(blobs)
         for table in (self._checked, self._facts):
-            for blob in [blob for blob in table if blob not in wanted]:
+            for blob in [blob for blob in table if blob not in used]:
                 del table[blob]
         if self._disk is not None:
-            with self._trouble():
-                self._sweep(self._disk, wanted)
+            with self._disk_errors():
+                self._sweep(self._disk, used)
 
     def save(self) -> None:
-        """Write to disk what was kept since the last time, and let other processes at it."""
+        """Commit to disk what was added since the last call, and release the lock for other processes."""
         if self._disk is not None:
-            with self._trouble():
+            with self._disk_errors():
                 self._disk.commit()
 
-    def _sweep(self, disk: sqlite3.Connection, wanted: set[str]) -> None:
+    def _sweep(self, disk: sqlite3.Connection, used: set[str]) -> None:
         rows = disk.execute("SELECT count(*) FROM found").fetchone()[0]
-        if rows > 2 * len(wanted) + 1000:
-            keys = {self._key(f"{kind}:{blob}") for blob in wanted for kind in ("yaml", "file")}
+        if rows > 2 * len(used) + 1000:
+            keys = {self._key(f"{kind}:{blob}") for blob in used for kind in ("yaml", "file")}
             stored = [key for (key,) in disk.execute("SELECT key FROM found")]
             disk.executemany("DELETE FROM found WHERE key = ?", [(key,) for key in stored if key not in keys])
 
@@ -126,24 +128,24 @@ class Cache:
     def _fetch(self, name: str) -> object:
         key = self._key(name)
         if self._disk is not None:
-            with self._trouble():
+            with self._disk_errors():
                 row = self._disk.execute("SELECT body, sha256 FROM found WHERE key = ?", (key,)).fetchone()
-                if row and row[1] == _seal(key, row[0]):
+                if row and row[1] == _checksum(key, row[0]):
                     return json.loads(row[0])
         return None
 
     def _store(self, name: str, value: object) -> None:
         if self._disk is not None:
             key, body = self._key(name), json.dumps(value, separators=(",", ":")).encode()
-            with self._trouble():
-                self._disk.execute("INSERT OR REPLACE INTO found VALUES (?, ?, ?)", (key, body, _seal(key, body)))
+            with self._disk_errors():
+                self._disk.execute("INSERT OR REPLACE INTO found VALUES (?, ?, ?)", (key, body, _checksum(key, body)))
 
     @contextlib.contextmanager
-    def _trouble(self) -> Iterator[None]:
-        """Go on without the file when it is damaged, locked or full."""
+    def _disk_errors(self) -> Iterator[None]:
+        """Continue in memory if the file is locked, full or damaged; a damaged file is replaced."""
         try:
             yield
-        except sqlite3.OperationalError:  # busy or full: it may be better next time
+        except sqlite3.OperationalError:  # locked or full: the next process may succeed
             self.close()
         except sqlite3.DatabaseError:
             self.close()
@@ -163,27 +165,27 @@ def _open(path: Path, wait_s: float) -> sqlite3.Connection | None:
     return opened.connection
 
 
-def _seal(key: str, body: bytes) -> bytes:
+def _checksum(key: str, body: bytes) -> bytes:
     return hashlib.sha256(key.encode() + b"\0" + body).digest()
 
 
-def _checked_to(checked: Checked, documents: list[Any]) -> list[object]:
+def _checked_to(checked: CheckedFile, documents: list[Any]) -> list[object]:
     items = [
-        (item.kind, item.name, item.line, item.column, documents[item.index] if item.value is not None else None)
-        for item in checked.items
+        (each.kind, each.name, each.line, each.column, documents[each.index] if each.value is not None else None)
+        for each in checked.documents
     ]
-    return [items, [astuple(problem) for problem in checked.problems], checked.whole]
+    return [items, [astuple(problem) for problem in checked.problems], checked.complete]
 
 
-def _checked_from(stored: Any) -> Checked:  # noqa: ANN401 (JSON that we wrote and sealed)
-    """Rebuild what `_checked_to` wrote; the seal says that it is what we wrote."""
-    raw_items, raw_problems, whole = stored
-    items = tuple(
-        Item(kind, name, None if document is None else value_of(kind, document), index, line, column)
-        for index, (kind, name, line, column, document) in enumerate(raw_items)
+def _checked_from(stored: Any) -> CheckedFile:  # noqa: ANN401 (JSON that this module wrote)
+    """Rebuild what `_checked_to` wrote; the checksum guarantees that it was written by this code."""
+    raw_documents, raw_problems, complete = stored
+    documents = tuple(
+        CheckedDocument(kind, name, None if document is None else typed_value(kind, document), index, line, column)
+        for index, (kind, name, line, column, document) in enumerate(raw_documents)
     )
     problems = tuple(
         Problem(path, line, column, at, Rule(rule), message, hint)
         for path, line, column, at, rule, message, hint in raw_problems
     )
-    return Checked(items, problems, whole)
+    return CheckedFile(documents, problems, complete)

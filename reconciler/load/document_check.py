@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One file on its own: its documents checked against their schemas, its mistakes placed.
+"""Checks one file by itself: validates its documents against their schemas and locates the problems.
 
-What comes out depends on nothing but the bytes (and the schemas), so it can be kept by blob.
+The result depends only on the bytes and the schemas, so it can be cached by blob.
 """
 
 from __future__ import annotations
@@ -11,87 +11,87 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from reconciler.load.problems import JsonPath, Problem, Rule, did_you_mean, json_path, listed
-from reconciler.load.schema_errors import SchemaError, explain, found
-from reconciler.load.schemas import API_VERSION, KINDS, LATER_KINDS, validator
-from reconciler.load.strict_yaml import MAX_PROBLEMS, Document, Place, places, read
-from reconciler.load.typed_values import Value, value_of
+from reconciler.load.problems import JsonPath, Problem, Rule, did_you_mean, json_path, quoted_list
+from reconciler.load.schema_errors import DocumentProblem, describe, explain
+from reconciler.load.schemas import API_VERSION, KINDS, PLANNED_KINDS, validator
+from reconciler.load.strict_yaml import MAX_PROBLEMS, Position, YamlDocument, parse_yaml, positions
+from reconciler.load.typed_values import Value, typed_value
 from reconciler.model import Model
 
 NAME: JsonPath = ("metadata", "name")
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """One document: what it names, and its value unless it has mistakes."""
+class CheckedDocument:
+    """One document: its kind and name, and its typed value unless it has errors."""
 
-    kind: str  # empty where it could not be told
+    kind: str  # empty if it could not be determined
     name: str
     value: Value | None
-    index: int  # which document of the file, from 0
+    index: int  # position among the documents of the file, from 0
     line: int
     column: int
 
     @property
     def key(self) -> Hashable:
-        """What no other document of its kind may have."""
+        """What must be unique among all documents of this kind."""
         return self.value.ref if isinstance(self.value, Model) else self.name
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """All that one file says. With `whole` false there may be more in it that could not be read."""
+class CheckedFile:
+    """The content of one file. If `complete` is False, the file may hold more that could not be read."""
 
-    items: tuple[Item, ...] = ()
-    problems: tuple[Problem, ...] = ()  # without a path: one blob may stand under several
-    whole: bool = True
-    # The same once more, in the form that a commit of a thousand unchanged files is put together from.
+    documents: tuple[CheckedDocument, ...] = ()
+    problems: tuple[Problem, ...] = ()  # without a path: the same blob may appear under several paths
+    complete: bool = True
+    # Derived from `documents`, so that a commit with a thousand unchanged files is assembled quickly.
     values: Mapping[str, dict[Hashable, Value]] = field(init=False, compare=False, repr=False)
     broken: frozenset[tuple[str, str]] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Sort the items by kind; of two that have one name here, the first counts."""
+        """Group the valid documents by kind; of two with the same name, the first one counts."""
         values: dict[str, dict[Hashable, Value]] = {}
-        for item in self.items:
-            if item.value is not None:
-                values.setdefault(item.kind, {}).setdefault(item.key, item.value)
-        broken = frozenset((item.kind, item.name) for item in self.items if item.value is None)
+        for document in self.documents:
+            if document.value is not None:
+                values.setdefault(document.kind, {}).setdefault(document.key, document.value)
+        broken = frozenset((document.kind, document.name) for document in self.documents if document.value is None)
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "broken", broken)
 
 
-def check(data: bytes) -> tuple[Checked, list[Any]]:
-    """Check one file; also return the plain documents of its items, for a cache."""
-    reading = read(data)
-    items: list[Item] = []
-    findings: list[tuple[int, SchemaError]] = []
-    for index, document in enumerate(reading.documents):
-        item, wrong = _check_document(index, document)
-        items.append(item)
-        findings += [(index, finding) for finding in wrong]
-        if len(findings) >= MAX_PROBLEMS:
-            said = f"{MAX_PROBLEMS} problems; the rest of the file was not checked"
-            findings.append((index, SchemaError((), (), Rule.TOO_MANY, said)))
+def check_file(data: bytes) -> tuple[CheckedFile, list[Any]]:
+    """Check one file. The second value holds the plain documents, in the form that the cache stores."""
+    parsed = parse_yaml(data)
+    documents: list[CheckedDocument] = []
+    found: list[tuple[int, DocumentProblem]] = []
+    for index, raw in enumerate(parsed.documents):
+        document, problems_of_document = _check_document(index, raw)
+        documents.append(document)
+        found += [(index, problem) for problem in problems_of_document]
+        if len(found) >= MAX_PROBLEMS:
+            message = f"{MAX_PROBLEMS} problems found; the rest of the file was not checked"
+            found.append((index, DocumentProblem((), (), Rule.TOO_MANY_PROBLEMS, message)))
             break
-    whole = reading.whole and len(items) == len(reading.documents)
-    problems = [*reading.problems, *placed(data, findings)]
-    return Checked(tuple(items), tuple(problems), whole), [each.value for each in reading.documents]
+    complete = parsed.complete and len(documents) == len(parsed.documents)
+    problems = [*parsed.problems, *locate_problems(data, found)]
+    return CheckedFile(tuple(documents), tuple(problems), complete), [each.value for each in parsed.documents]
 
 
-def placed(data: bytes, findings: Iterable[tuple[int, SchemaError]]) -> list[Problem]:
-    """Find line and column for mistakes in a file's documents."""
-    waiting = list(findings)
-    known = places(data) if waiting else []
-    return [_placed(known[index] if index < len(known) else {}, finding) for index, finding in waiting]
+def locate_problems(data: bytes, found: Iterable[tuple[int, DocumentProblem]]) -> list[Problem]:
+    """Add line and column to problems of a file's documents; each comes with its document's index."""
+    pending = list(found)
+    known = positions(data) if pending else []
+    return [_located(known[index] if index < len(known) else {}, problem) for index, problem in pending]
 
 
-def _placed(known: Mapping[JsonPath, Place], finding: SchemaError) -> Problem:
-    line, column = _nearest(known, finding.place)
-    return Problem("", line, column, json_path(finding.at), finding.rule, finding.message, finding.hint)
+def _located(known: Mapping[JsonPath, Position], problem: DocumentProblem) -> Problem:
+    line, column = _nearest(known, problem.pointer)
+    return Problem("", line, column, json_path(problem.at), problem.rule, problem.message, problem.hint)
 
 
-def _nearest(known: Mapping[JsonPath, Place], at: JsonPath) -> Place:
-    """Return the place of the value, or of the closest one around it."""
+def _nearest(known: Mapping[JsonPath, Position], at: JsonPath) -> Position:
+    """Return the position of a value, or of the closest value that contains it."""
     while True:
         if at in known:
             return known[at]
@@ -100,48 +100,53 @@ def _nearest(known: Mapping[JsonPath, Place], at: JsonPath) -> Place:
         at = at[:-1]
 
 
-def _check_document(index: int, document: Document) -> tuple[Item, list[SchemaError]]:
+def _check_document(index: int, document: YamlDocument) -> tuple[CheckedDocument, list[DocumentProblem]]:
     raw = document.value
-    kind, findings = _kind(raw)
+    kind, problems = _kind(raw)
     name = _name(raw)
     value: Value | None = None
-    if not findings:
+    if not problems:
         errors = validator(kind).iter_errors(raw)
-        explained = (finding for error in errors for finding in explain(error))
-        findings = list(islice(explained, MAX_PROBLEMS))  # a list of a million wrong words is one mistake
-    if not findings and isinstance(raw, dict):
-        value = value_of(kind, raw)
-    if any(finding.at == NAME for finding in findings):
-        name = ""  # nobody can tell which name was meant
-    return Item(kind, name, value, index, document.line, document.column), findings
+        explained = (problem for error in errors for problem in explain(error))
+        problems = list(islice(explained, MAX_PROBLEMS))  # a list of a million invalid items must stay bounded
+    if not problems and isinstance(raw, dict):
+        value = typed_value(kind, raw)
+    if any(problem.at == NAME for problem in problems):
+        name = ""  # the intended name is unknown
+    return CheckedDocument(kind, name, value, index, document.line, document.column), problems
 
 
-def _kind(raw: object) -> tuple[str, list[SchemaError]]:
-    """Tell the kind of a document before a schema is asked, which would have to be that kind's."""
+def _kind(raw: object) -> tuple[str, list[DocumentProblem]]:
+    """Determine the kind of a document, which decides the schema to validate it with."""
     if not isinstance(raw, dict):
-        said = f"found {found(raw)} where a mapping with `apiVersion` and `kind` is due"
-        return "", [SchemaError((), (), Rule.NO_DOCUMENT, said)]
-    findings = []
+        message = f"expected a mapping with `apiVersion` and `kind`, found {describe(raw)}"
+        return "", [DocumentProblem((), (), Rule.NOT_A_MAPPING, message)]
+    problems = []
     version, kind = raw.get("apiVersion"), raw.get("kind")
     if version is None or kind is None:
         missing = [name for name in ("apiVersion", "kind") if raw.get(name) is None]
-        hint = "" if kind is not None or version is not None else "only tinyfleet's own YAML belongs here"
-        findings = [
-            SchemaError((), (name,), Rule.MISSING_FIELD, f"the field `{name}` is missing", hint) for name in missing
+        hint = "" if kind is not None or version is not None else "a fleet repository holds only tinyfleet documents"
+        problems = [
+            DocumentProblem((), (name,), Rule.MISSING_FIELD, f"missing required field `{name}`", hint)
+            for name in missing
         ]
     if version is not None and version != API_VERSION:
-        said = f"{found(version)} is no known version; `{API_VERSION}` is"
+        message = f"unknown apiVersion {describe(version)}; expected `{API_VERSION}`"
         at: JsonPath = ("apiVersion",)
-        findings.append(SchemaError(at, at, Rule.UNKNOWN_VERSION, said, did_you_mean(str(version), [API_VERSION])))
+        problems.append(
+            DocumentProblem(at, at, Rule.UNKNOWN_VERSION, message, did_you_mean(str(version), [API_VERSION]))
+        )
     if isinstance(kind, str) and kind in KINDS:
-        return kind, findings
-    if kind in LATER_KINDS:
-        said = f"`{kind}` is planned, but this version does not know it yet"
-        findings.append(SchemaError(("kind",), ("kind",), Rule.UNKNOWN_KIND, said))
+        return kind, problems
+    if kind in PLANNED_KINDS:
+        message = f"the kind `{kind}` is planned and not supported by this version"
+        problems.append(DocumentProblem(("kind",), ("kind",), Rule.UNKNOWN_KIND, message))
     elif kind is not None:
-        said = f"{found(kind)} is no known kind; one of {listed(KINDS)}"
-        findings.append(SchemaError(("kind",), ("kind",), Rule.UNKNOWN_KIND, said, did_you_mean(str(kind), KINDS)))
-    return "", findings
+        message = f"unknown kind {describe(kind)}; expected one of {quoted_list(KINDS)}"
+        problems.append(
+            DocumentProblem(("kind",), ("kind",), Rule.UNKNOWN_KIND, message, did_you_mean(str(kind), KINDS))
+        )
+    return "", problems
 
 
 def _name(raw: object) -> str:

@@ -1,40 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files that models name: they are in the repository, they are files, and they have the right bytes."""
+"""Checks the files that models name: they exist, are regular files, and match their SHA-256."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from reconciler.load.check_cache import Cache, FileFacts
+from reconciler.load.check_cache import CheckCache, FileFacts
+from reconciler.load.document_index import DocumentIndex, Origin, RepositoryProblem
 from reconciler.load.problems import JsonPath, Rule
-from reconciler.load.repository import DocumentSet, Mistake, Where
 from reconciler.model import Model, ModelSource
-from reconciler.tree import REGULAR, Entry, Tree
+from reconciler.tree import REGULAR, Tree, TreeEntry
 
 MAX_SOURCE_BYTES = 64 * 1024 * 1024
 LFS_START = b"version https://git-lfs.github.com/spec/"
-LFS_LONGEST = 1024  # a pointer is a few lines
+LFS_MAX_BYTES = 1024  # a pointer is a few lines
 
 
-def sources(repository: DocumentSet, tree: Tree, cache: Cache) -> Iterator[Mistake]:
-    """Complain about each file of a model that is missing or is not what its SHA-256 says."""
-    for ref, model in repository.models.items():
-        where = repository.where("Model", ref)
-        for at, source in _named_by(model):
-            if source.path is not None:  # a URL is looked at when it is fetched for a build
-                yield from _check(repository, where, at, source, source.path, tree, cache)
+@dataclass(frozen=True, slots=True)
+class NamedSource:
+    """One source file of a model, and where the document names it."""
+
+    origin: Origin
+    at: JsonPath
+    path: str
+    sha256: str
+
+    def problem(self, field: str, rule: Rule, message: str, hint: str) -> RepositoryProblem:
+        """Report a problem with one field of the source."""
+        return RepositoryProblem(self.origin, (*self.at, field), rule, message, hint)
 
 
-def used(repository: DocumentSet) -> Iterator[Entry]:
-    """Name the files that models use."""
-    for model in repository.models.values():
-        for _, source in _named_by(model):
-            if source.path in repository.files:
-                yield repository.files[source.path]
+def check_sources(documents: DocumentIndex, tree: Tree, cache: CheckCache) -> Iterator[RepositoryProblem]:
+    """Report each model file that is missing or does not match its SHA-256."""
+    for ref, model in documents.models.items():
+        origin = documents.origin("Model", ref)
+        for at, source in _sources_of(model):
+            if source.path is not None:  # a URL is checked when a build fetches it
+                yield from _check(NamedSource(origin, at, source.path, source.sha256), documents, tree, cache)
 
 
-def _named_by(model: Model) -> Iterator[tuple[JsonPath, ModelSource]]:
+def source_files(documents: DocumentIndex) -> Iterator[TreeEntry]:
+    """Yield the files of the repository that models use."""
+    for model in documents.models.values():
+        for _, source in _sources_of(model):
+            if source.path in documents.files:
+                yield documents.files[source.path]
+
+
+def _sources_of(model: Model) -> Iterator[tuple[JsonPath, ModelSource]]:
     yield ("spec", "source"), model.source
     if model.quantize and model.quantize.representative:
         yield ("spec", "quantize", "representative"), model.quantize.representative
@@ -43,35 +58,32 @@ def _named_by(model: Model) -> Iterator[tuple[JsonPath, ModelSource]]:
             yield ("spec", "gates", index, "data"), gate.data
 
 
-def _check(  # noqa: PLR0913, PLR0917 (one file of one model, and where to look it up)
-    repository: DocumentSet, where: Where, at: JsonPath, source: ModelSource, path: str, tree: Tree, cache: Cache
-) -> Iterator[Mistake]:
-    entry = repository.files.get(path)
+def _check(named: NamedSource, documents: DocumentIndex, tree: Tree, cache: CheckCache) -> Iterator[RepositoryProblem]:
+    path = named.path
+    entry = documents.files.get(path)
     if entry is None:
-        said = f"the repository has no file `{path}`"
-        yield Mistake(where, (*at, "path"), Rule.FILE_MISSING, said, repository.suggest(path, repository.files))
+        suggestion = documents.suggest(path, documents.files)
+        yield named.problem("path", Rule.MISSING_FILE, f"the repository has no file `{path}`", suggestion)
     elif entry.mode not in REGULAR:
-        yield Mistake(where, (*at, "path"), Rule.SYMLINK, f"`{path}` is no regular file", "a link is never followed")
+        yield named.problem("path", Rule.SYMLINK, f"`{path}` is not a regular file", "links are never followed")
     elif entry.size > MAX_SOURCE_BYTES:
-        said = f"`{path}` has {entry.size} bytes; at most {MAX_SOURCE_BYTES} are read"
-        yield Mistake(where, (*at, "path"), Rule.TOO_LARGE, said, "name it by `url`")
+        message = f"`{path}` has {entry.size} bytes; the maximum is {MAX_SOURCE_BYTES}"
+        yield named.problem("path", Rule.TOO_LARGE, message, "store it elsewhere and set `url`")
     else:
         facts = _facts(entry, tree, cache)
         if facts.pointer:
-            said = f"`{path}` is a Git LFS pointer, not the file itself"
-            yield Mistake(where, (*at, "path"), Rule.LFS_POINTER, said, "store the file in Git, or name it by `url`")
-        elif facts.sha256 != source.sha256:
-            said = f"the SHA-256 of `{path}` is {facts.sha256}"
-            yield Mistake(
-                where, (*at, "sha256"), Rule.SHA256, said, "the file or this line was changed without the other"
-            )
+            message = f"`{path}` is a Git LFS pointer, not the file itself"
+            yield named.problem("path", Rule.LFS_POINTER, message, "store the file in Git, or set `url`")
+        elif facts.sha256 != named.sha256:
+            message = f"the SHA-256 of `{path}` is {facts.sha256}"
+            yield named.problem("sha256", Rule.CHECKSUM_MISMATCH, message, "the file and this field changed separately")
 
 
-def _facts(entry: Entry, tree: Tree, cache: Cache) -> FileFacts:
+def _facts(entry: TreeEntry, tree: Tree, cache: CheckCache) -> FileFacts:
     known = cache.facts(entry.blob)
     if known is None:
         data = tree.read(entry)
-        pointer = len(data) <= LFS_LONGEST and data.startswith(LFS_START)
+        pointer = len(data) <= LFS_MAX_BYTES and data.startswith(LFS_START)
         known = FileFacts(hashlib.sha256(data).hexdigest(), pointer)
         cache.remember_facts(entry.blob, known)
     return known

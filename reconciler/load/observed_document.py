@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a document of kind `Observed`, checked against its schema, to the value that planning takes.
+"""Converts a valid document of kind `Observed` to the value that the planner takes.
 
-docs/specs/observed.md says what the document means.
+docs/specs/observed.md defines the document.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from reconciler.model import (
     Version,
 )
 
-STANDINGS = ("done", "begun", "soaking", "due", "failed", "missing", "out")
-Document = Mapping[str, Any]  # as a schema has passed it
+REPORTED_GROUPS = ("done", "begun", "soaking", "due", "failed", "missing", "out")
+ObservedDocument = Mapping[str, Any]  # one that its schema has accepted
 
 
-class Contradiction(Invalid):
-    """A document has the right shape and still can't be true."""
+class ObservedInvalid(Invalid):
+    """A document matches its schema but contradicts itself."""
 
 
-def observed_from(document: Document) -> Observed:
-    """Make the value; `at` is not part of it (see `moment_of`)."""
+def observed_from(document: ObservedDocument) -> Observed:
+    """Return the observed state of a document. Its `at` is not part of it: see `timestamp_of`."""
     artifacts: dict[ArtifactKey, Artifact] = {}
     for raw in document.get("artifacts", ()):
-        made = _artifact(raw)
-        if artifacts.setdefault((made.model, made.type), made) != made:
-            raise Contradiction(f"two artifacts of {made.model} for {made.type}")
+        artifact = _artifact(raw)
+        if artifacts.setdefault((artifact.model, artifact.type), artifact) != artifact:
+            raise ObservedInvalid(f"two different artifacts of {artifact.model} for {artifact.type}")
     return Observed(
         devices={DeviceId(name): _device(name, raw) for name, raw in document.get("devices", {}).items()},
         artifacts=artifacts,
@@ -58,13 +58,13 @@ def observed_from(document: Document) -> Observed:
     )
 
 
-def moment_of(document: Document) -> datetime | None:
-    """Return the moment that the document describes, if it says so."""
+def timestamp_of(document: ObservedDocument) -> datetime | None:
+    """Return the time that the document describes, if it states one."""
     return _time("at", document["at"]) if "at" in document else None
 
 
-def _device(name: str, raw: Document) -> ObservedDevice:
-    told = raw.get("capabilities")
+def _device(name: str, raw: ObservedDocument) -> ObservedDevice:
+    reported = raw.get("capabilities")
     return ObservedDevice(
         last_seen=_time(f"lastSeen of {name}", raw["lastSeen"]),
         phase=Phase(raw["phase"]),
@@ -75,7 +75,7 @@ def _device(name: str, raw: Document) -> ObservedDevice:
         confirmed_since=_time_of(name, raw, "confirmedSince"),
         sequence=raw.get("sequence", 0),
         parameters=raw.get("parameters", {}),
-        capabilities=None if told is None else _capabilities(told),
+        capabilities=None if reported is None else _capabilities(reported),
         cloned=raw.get("cloned", False),
         health=_health(raw["health"]) if "health" in raw else None,
         before=_before(raw["before"]) if "before" in raw else None,
@@ -84,15 +84,15 @@ def _device(name: str, raw: Document) -> ObservedDevice:
     )
 
 
-def _before(raw: Document) -> Before:
+def _before(raw: ObservedDocument) -> Before:
     return Before(raw["revision"], raw.get("running"), raw.get("parameters", {}))
 
 
-def _health(raw: Document) -> DeviceHealth:
+def _health(raw: ObservedDocument) -> DeviceHealth:
     return DeviceHealth(_counts(raw["now"]), _counts(raw["before"]) if "before" in raw else None)
 
 
-def _counts(raw: Document) -> Counts:
+def _counts(raw: ObservedDocument) -> Counts:
     scores = raw.get("scores")
     return Counts(
         inferences=raw["inferences"],
@@ -104,21 +104,21 @@ def _counts(raw: Document) -> Counts:
     )
 
 
-def _memory(name: str, raw: Document) -> RolloutMemory:
+def _memory(name: str, raw: ObservedDocument) -> RolloutMemory:
     at = _time_of(name, raw, "stoppedAt")
     return RolloutMemory(raw["revision"], raw.get("stopped", ""), at, _time_of(name, raw, "completedAt"))
 
 
-def _peer(raw: Document) -> PeerReport:
-    return PeerReport({RolloutId(name): _word(name, said) for name, said in raw.items()})
+def _peer(raw: ObservedDocument) -> PeerReport:
+    return PeerReport({RolloutId(name): _peer_rollout(name, report) for name, report in raw.items()})
 
 
-def _word(name: str, raw: Document) -> RolloutReport:
-    names = {key: frozenset(raw.get(key, ())) for key in STANDINGS}
+def _peer_rollout(name: str, raw: ObservedDocument) -> RolloutReport:
+    names = {key: frozenset(raw.get(key, ())) for key in REPORTED_GROUPS}
     return RolloutReport(raw["revision"], **names, stopped=raw.get("stopped", ""), at=_time_of(name, raw, "at"))
 
 
-def _capabilities(raw: Document) -> Capabilities:
+def _capabilities(raw: ObservedDocument) -> Capabilities:
     return Capabilities(
         type=TypeId(raw["type"]),
         pack_format=raw["packFormat"],
@@ -130,7 +130,7 @@ def _capabilities(raw: Document) -> Capabilities:
     )
 
 
-def _artifact(raw: Document) -> Artifact:
+def _artifact(raw: ObservedDocument) -> Artifact:
     return Artifact(
         model=ModelRef(raw["model"]["name"], Version(raw["model"]["version"])),
         type=TypeId(raw["type"]),
@@ -141,13 +141,13 @@ def _artifact(raw: Document) -> Artifact:
     )
 
 
-def _time_of(name: str, raw: Document, key: str) -> datetime | None:
+def _time_of(name: str, raw: ObservedDocument, key: str) -> datetime | None:
     return _time(f"{key} of {name}", raw[key]) if key in raw else None
 
 
 def _time(what: str, text: str) -> datetime:
-    """Read a moment; the schema has seen to its offset, only a calendar can see to its day."""
+    """Parse a timestamp. The schema has checked its form; this checks that the date exists."""
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise Contradiction(f"{what}: {text!r} is no moment of the calendar") from error
+        raise ObservedInvalid(f"{what}: {text!r} is not a valid date and time") from error

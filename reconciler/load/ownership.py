@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose a device is: exactly one gateway's, and of several rollouts at one priority at most one's."""
+"""Checks who owns each device: exactly one gateway, and at most one rollout at each priority."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
-from reconciler.load.problems import JsonPath, Rule, did_you_mean, listed
-from reconciler.load.repository import DocumentSet, Mistake, Where, at_most
+from reconciler.load.document_index import DocumentIndex, Origin, RepositoryProblem, cap_alike
+from reconciler.load.problems import JsonPath, Rule, did_you_mean, quoted_list
 from reconciler.model import (
     Device,
     DeviceId,
@@ -29,22 +29,23 @@ NAME: JsonPath = ("metadata", "name")
 SERIAL: JsonPath = ("spec", "link", "serial")
 
 
-class Selection:
-    """Answers selectors for a whole fleet at once.
+class SelectorIndex:
+    """Evaluates selectors for a whole fleet at once.
 
-    What a selector says of labels and types is asked once for all devices that share both, which is
-    what makes a hundred thousand devices and some dozens of selectors cheap.
+    Devices with the same labels and type are evaluated as one, so that dozens of selectors over a
+    hundred thousand devices stay cheap.
     """
 
     def __init__(self, devices: Mapping[DeviceId, Device]) -> None:
         self._by_name = devices
         groups: dict[tuple[int, str], list[DeviceId]] = defaultdict(list)
         for name, device in devices.items():
-            groups[id(device.labels), device.type].append(name)  # loading gives equal labels one mapping
+            # `typed_values` gives devices with equal labels the same mapping object, so its id is the key.
+            groups[id(device.labels), device.type].append(name)
         self._groups = list(groups.values())
 
     def select(self, selector: Selector) -> list[DeviceId]:
-        """Return the devices that a selector means."""
+        """Return the devices that a selector matches."""
         matches = matcher(selector)
         if selector.devices:
             named = [self._by_name[name] for name in selector.devices if name in self._by_name]
@@ -52,33 +53,37 @@ class Selection:
         return [name for group in self._groups if matches(self._by_name[group[0]]) for name in group]
 
 
-def owners(repository: DocumentSet) -> Iterator[Mistake]:
-    """Complain about devices that nobody or more than one claims, and selectors that mean nothing."""
-    selection = Selection(repository.devices)
-    served: dict[DeviceId, GatewayId] = {}
-    yield from _gateways(repository, selection, served)
-    if not repository.has_broken("Gateway"):
-        yield from at_most(_unserved(repository, served))
-    yield from at_most(_links(repository, served))
-    yield from at_most(_keys(repository))
-    yield from at_most(_rollouts(repository, selection))
+def check_ownership(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
+    """Report devices with no owner or several, and selectors that match nothing."""
+    index = SelectorIndex(documents.devices)
+    served: dict[DeviceId, GatewayId] = {}  # filled by `_gateways`, read by the checks after it
+    yield from _gateways(documents, index, served)
+    if not documents.has_broken("Gateway"):
+        yield from cap_alike(_unserved(documents, served))
+    yield from cap_alike(_links(documents, served))
+    yield from cap_alike(_keys(documents))
+    yield from cap_alike(_rollouts(documents, index))
 
 
-def _gateways(repository: DocumentSet, selection: Selection, served: dict[DeviceId, GatewayId]) -> Iterator[Mistake]:
-    twice: list[Mistake] = []
-    for name, gateway in repository.gateways.items():
-        found = selection.select(gateway.selector)
+def _gateways(
+    documents: DocumentIndex, index: SelectorIndex, served: dict[DeviceId, GatewayId]
+) -> Iterator[RepositoryProblem]:
+    contested: list[RepositoryProblem] = []
+    for name, gateway in documents.gateways.items():
+        found = index.select(gateway.selector)
         if not found:
-            yield from _nothing(repository, repository.where("Gateway", name), ("spec", "selector"))
-        for device in _shared(served, found, name):
-            said = f"two gateways serve the device: `{served[device]}` and `{name}`"
-            where = repository.where("Device", device)
-            twice.append(Mistake(where, NAME, Rule.SERVED_TWICE, said, "narrow one of the selectors"))
-    yield from at_most(twice)
+            yield from _empty_selector(documents, documents.origin("Gateway", name), ("spec", "selector"))
+        for device in _claim(served, found, name):
+            message = f"the device is served by two gateways: `{served[device]}` and `{name}`"
+            origin = documents.origin("Device", device)
+            contested.append(
+                RepositoryProblem(origin, NAME, Rule.SEVERAL_GATEWAYS, message, "narrow one of the selectors")
+            )
+    yield from cap_alike(contested)
 
 
-def _shared(owners: dict[DeviceId, Owner], found: list[DeviceId], name: Owner) -> list[DeviceId]:
-    """Make `name` the owner of what was found, and return the devices that had one and keep it."""
+def _claim(owners: dict[DeviceId, Owner], found: list[DeviceId], name: Owner) -> list[DeviceId]:
+    """Make `name` the owner of the devices found, and return those that keep an earlier owner."""
     fresh = dict.fromkeys(found, name)
     shared = [] if owners.keys().isdisjoint(fresh) else [device for device in found if device in owners]
     for device in shared:
@@ -87,110 +92,118 @@ def _shared(owners: dict[DeviceId, Owner], found: list[DeviceId], name: Owner) -
     return shared
 
 
-def _unserved(repository: DocumentSet, served: Mapping[DeviceId, GatewayId]) -> Iterator[Mistake]:
-    if len(served) < len(repository.devices):
-        for name in repository.devices:
+def _unserved(documents: DocumentIndex, served: Mapping[DeviceId, GatewayId]) -> Iterator[RepositoryProblem]:
+    if len(served) < len(documents.devices):
+        for name in documents.devices:
             if name not in served:
-                hint = "widen a gateway's selector, or label the device for one"
-                yield Mistake(
-                    repository.where("Device", name), NAME, Rule.UNSERVED, "no gateway serves the device", hint
-                )
+                origin = documents.origin("Device", name)
+                hint = "widen the selector of a gateway, or label the device to match one"
+                yield RepositoryProblem(origin, NAME, Rule.NO_GATEWAY, "no gateway serves the device", hint)
 
 
-def _links(repository: DocumentSet, served: Mapping[DeviceId, GatewayId]) -> Iterator[Mistake]:
-    """Compare devices with their gateway's links, and with each other on one line."""
+def _links(documents: DocumentIndex, served: Mapping[DeviceId, GatewayId]) -> Iterator[RepositoryProblem]:
+    """Compare devices with the links of their gateway, and with each other on the same line."""
     addresses: dict[tuple[GatewayId, str, int], DeviceId] = {}
     lines: dict[tuple[GatewayId, str], tuple[DeviceId, int]] = {}
-    for name, device in repository.devices.items():
+    for name, device in documents.devices.items():
         gateway = served.get(name)
         if gateway is None:
             continue
         link = device.link
-        if isinstance(link, MqttAddress) and repository.gateways[gateway].links is None:
+        if isinstance(link, MqttAddress) and documents.gateways[gateway].links is None:
             continue
-        yield from _has_link(repository, name, link, repository.gateways[gateway])
+        yield from _has_link(documents, name, link, documents.gateways[gateway])
         if isinstance(link, SerialAddress):
-            where, at = repository.where("Device", name), ("spec", "link", "serial")
+            origin = documents.origin("Device", name)
             first = addresses.setdefault((gateway, link.port, link.address), name)
             if first != name:
-                said = f"the address {link.address} on `{link.port}` is that of the device `{first}`"
-                yield Mistake(where, (*at, "address"), Rule.LINK, said, "each device on a line has its own")
+                message = f"address {link.address} on `{link.port}` is already used by the device `{first}`"
+                hint = "give each device on a line its own address"
+                yield RepositoryProblem(origin, (*SERIAL, "address"), Rule.LINK_MISMATCH, message, hint)
             other, baud = lines.setdefault((gateway, link.port), (name, link.baud))
             if baud != link.baud:
-                said = f"{link.baud} baud, but the device `{other}` is on the same line at {baud}"
-                yield Mistake(where, (*at, "baud"), Rule.LINK, said, "a line has one speed")
+                message = f"{link.baud} baud, but the device `{other}` uses the same line at {baud} baud"
+                hint = "all devices on a line use one speed"
+                yield RepositoryProblem(origin, (*SERIAL, "baud"), Rule.LINK_MISMATCH, message, hint)
 
 
-def _keys(repository: DocumentSet) -> Iterator[Mistake]:
-    """Find devices that could sign each other's reports."""
-    known = [device.public_key for device in repository.devices.values() if device.public_key is not None]
+def _keys(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
+    """Report devices that could sign each other's reports."""
+    known = [device.public_key for device in documents.devices.values() if device.public_key is not None]
     if len(set(known)) == len(known):
         return
     owner: dict[str, DeviceId] = {}
-    for name, device in repository.devices.items():
+    for name, device in documents.devices.items():
         if device.public_key is not None:
             first = owner.setdefault(device.public_key, name)
             if first != name:
-                said = f"the device `{first}` has the same key: one could report for the other"
-                where, at = repository.where("Device", name), ("spec", "publicKey")
-                yield Mistake(where, at, Rule.SHARED_KEY, said, "each device makes a key of its own when provisioned")
+                message = f"the device `{first}` has the same public key, so either could sign the other's reports"
+                origin, at = documents.origin("Device", name), ("spec", "publicKey")
+                hint = "provision one of them again: each device generates its own key"
+                yield RepositoryProblem(origin, at, Rule.DUPLICATE_PUBLIC_KEY, message, hint)
 
 
-def _has_link(repository: DocumentSet, name: DeviceId, link: DeviceLink, gateway: Gateway) -> Iterator[Mistake]:
+def _has_link(
+    documents: DocumentIndex, name: DeviceId, link: DeviceLink, gateway: Gateway
+) -> Iterator[RepositoryProblem]:
     if gateway.links is None:
         return
     if isinstance(link, SerialAddress):
         speeds = {line.port: line.baud for line in gateway.links.serial}
         if link.port not in speeds:
-            known = f"it has {listed(speeds)}" if speeds else "it has none"
-            said = f"the gateway `{gateway.name}` has no line `{link.port}`; {known}"
-            where, hint = repository.where("Device", name), did_you_mean(link.port, speeds)
-            yield Mistake(where, (*SERIAL, "port"), Rule.LINK, said, hint)
+            known = f"expected one of {quoted_list(speeds)}" if speeds else "it has none"
+            message = f"the gateway `{gateway.name}` has no serial line `{link.port}`; {known}"
+            origin, hint = documents.origin("Device", name), did_you_mean(link.port, speeds)
+            yield RepositoryProblem(origin, (*SERIAL, "port"), Rule.LINK_MISMATCH, message, hint)
         elif speeds[link.port] != link.baud:
-            said = f"{link.baud} baud, but the gateway `{gateway.name}` runs `{link.port}` at {speeds[link.port]}"
-            yield Mistake(repository.where("Device", name), (*SERIAL, "baud"), Rule.LINK, said)
+            speed = speeds[link.port]
+            message = f"{link.baud} baud, but the gateway `{gateway.name}` runs `{link.port}` at {speed} baud"
+            yield RepositoryProblem(documents.origin("Device", name), (*SERIAL, "baud"), Rule.LINK_MISMATCH, message)
     elif gateway.links.mqtt is None:
-        said = f"the gateway `{gateway.name}` has no `mqtt` link"
-        yield Mistake(repository.where("Device", name), ("spec", "link", "mqtt"), Rule.LINK, said)
+        message = f"the gateway `{gateway.name}` has no `mqtt` link"
+        yield RepositoryProblem(documents.origin("Device", name), ("spec", "link", "mqtt"), Rule.LINK_MISMATCH, message)
 
 
-def _rollouts(repository: DocumentSet, selection: Selection) -> Iterator[Mistake]:
+def _rollouts(documents: DocumentIndex, index: SelectorIndex) -> Iterator[RepositoryProblem]:
     claims: dict[int, dict[DeviceId, RolloutId]] = defaultdict(dict)
-    for name in sorted(repository.rollouts):
-        rollout = repository.rollouts[name]
-        where = repository.where("Rollout", name)
-        found = selection.select(rollout.selector)
+    for name in sorted(documents.rollouts):
+        rollout = documents.rollouts[name]
+        origin = documents.origin("Rollout", name)
+        found = index.select(rollout.selector)
         if not found:
-            yield from _nothing(repository, where, ("spec", "selector"))
+            yield from _empty_selector(documents, origin, ("spec", "selector"))
             continue
-        yield from _overlaps(where, rollout, claims[rollout.priority], found)
+        yield from _overlaps(origin, rollout, claims[rollout.priority], found)
         if any(wave.selector is not None for wave in rollout.waves):
-            among = Selection({device: repository.devices[device] for device in found})
-            yield from _waves(repository, where, rollout, among)
+            among = SelectorIndex({device: documents.devices[device] for device in found})
+            yield from _waves(documents, origin, rollout, among)
 
 
 def _overlaps(
-    where: Where, rollout: Rollout, claims: dict[DeviceId, RolloutId], found: list[DeviceId]
-) -> Iterator[Mistake]:
+    origin: Origin, rollout: Rollout, claims: dict[DeviceId, RolloutId], found: list[DeviceId]
+) -> Iterator[RepositoryProblem]:
     shared: dict[RolloutId, list[DeviceId]] = defaultdict(list)
-    for device in _shared(claims, found, rollout.name):
+    for device in _claim(claims, found, rollout.name):
         shared[claims[device]].append(device)
     for other, devices in shared.items():
         which = f"`{min(devices)}`" + (f" and {len(devices) - 1} more" if len(devices) > 1 else "")
-        said = f"the rollout `{other}` claims {which} too, at the same priority {rollout.priority}"
-        yield Mistake(
-            where, ("spec", "selector"), Rule.CLAIMED_TWICE, said, "give one a higher `priority`, or narrow a selector"
-        )
+        message = f"the rollout `{other}` also selects {which} at the same priority {rollout.priority}"
+        hint = "give one rollout a higher `priority`, or narrow a selector"
+        yield RepositoryProblem(origin, ("spec", "selector"), Rule.OVERLAPPING_ROLLOUTS, message, hint)
 
 
-def _waves(repository: DocumentSet, where: Where, rollout: Rollout, selection: Selection) -> Iterator[Mistake]:
-    for index, wave in enumerate(rollout.waves):
-        if wave.selector is not None and not selection.select(wave.selector):
-            yield from _nothing(repository, where, ("spec", "waves", index, "selector"), " of the rollout's devices")
+def _waves(
+    documents: DocumentIndex, origin: Origin, rollout: Rollout, index: SelectorIndex
+) -> Iterator[RepositoryProblem]:
+    for number, wave in enumerate(rollout.waves):
+        if wave.selector is not None and not index.select(wave.selector):
+            at = ("spec", "waves", number, "selector")
+            yield from _empty_selector(documents, origin, at, "device of the rollout")
 
 
-def _nothing(repository: DocumentSet, where: Where, at: JsonPath, of: str = "") -> Iterator[Mistake]:
-    if not repository.has_broken("Device"):
-        hint = "harmless if the devices are still to come"
-        said = f"the selector matches none{of or ' of the devices'}"
-        yield Mistake(where, at, Rule.EMPTY_SELECTOR, said, hint)
+def _empty_selector(
+    documents: DocumentIndex, origin: Origin, at: JsonPath, what: str = "device"
+) -> Iterator[RepositoryProblem]:
+    if not documents.has_broken("Device"):
+        hint = "ignore this if the devices are added later"
+        yield RepositoryProblem(origin, at, Rule.EMPTY_SELECTOR, f"the selector matches no {what}", hint)

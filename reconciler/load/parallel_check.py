@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checking the files of a large fleet on several cores, for commands that load it once and end.
+"""Checks the files of a large fleet on several cores, for commands that load a repository once and exit.
 
-A daemon has no use for this: it checks a blob once in its life.
+The daemon does not need this: it checks each blob once in its lifetime.
 """
 
 from __future__ import annotations
@@ -11,37 +11,40 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 
-from reconciler.load.check_cache import Cache
-from reconciler.load.document_check import Checked, check
-from reconciler.load.file_filter import sort
+from reconciler.load.check_cache import CheckCache
+from reconciler.load.document_check import CheckedFile, check_file
+from reconciler.load.file_filter import filter_files
 from reconciler.tree import Tree
 
-LEAST_BYTES = 256 * 1024  # of YAML: below, starting a process costs more than it brings
-MOST_PROCESSES = 4
+MIN_BYTES = 256 * 1024  # of YAML; with less, starting a process costs more than it saves
+MAX_PROCESSES = 4
 
 
-def warm(tree: Tree, cache: Cache) -> None:
-    """Check every file of YAML that the cache does not know, on all cores; loading then finds them known."""
-    entries = [entry for entry in sort(tree.entries()).yaml if cache.checked(entry.blob) is None]
-    cores = min(MOST_PROCESSES, len(os.sched_getaffinity(0)))
-    if cores < 2 or sum(entry.size for entry in entries) < LEAST_BYTES:  # noqa: PLR2004 - several are two
+def check_in_parallel(tree: Tree, cache: CheckCache) -> None:
+    """Check all YAML files that the cache does not know yet, so that `load` finds them in the cache.
+
+    Forks, so call it before the process starts any thread.
+    """
+    entries = [entry for entry in filter_files(tree.entries()).yaml if cache.checked(entry.blob) is None]
+    cores = min(MAX_PROCESSES, len(os.sched_getaffinity(0)))
+    if cores < 2 or sum(entry.size for entry in entries) < MIN_BYTES:  # noqa: PLR2004 - one core cannot share work
         return
-    read = {entry.blob: tree.read(entry) for entry in entries}
-    blobs = sorted(read, key=lambda blob: len(read[blob]))
+    data_of = {entry.blob: tree.read(entry) for entry in entries}
+    blobs = sorted(data_of, key=lambda blob: len(data_of[blob]))
     shares = [blobs[first::cores] for first in range(cores)]
-    ours, theirs = shares[0], shares[1:]
-    # Forked, a child has the schemas already; nothing here has begun a thread.
-    with ProcessPoolExecutor(len(theirs), mp_context=multiprocessing.get_context("fork")) as pool:
-        waiting = [pool.submit(_check_all, [read[blob] for blob in share]) for share in theirs]
-        _hold(cache, ours, _check_all([read[blob] for blob in ours]))
-        for share, future in zip(theirs, waiting, strict=True):
+    own_share, other_shares = shares[0], shares[1:]
+    # A forked child inherits the compiled schemas.
+    with ProcessPoolExecutor(len(other_shares), mp_context=multiprocessing.get_context("fork")) as pool:
+        futures = [pool.submit(_check_all, [data_of[blob] for blob in share]) for share in other_shares]
+        _hold(cache, own_share, _check_all([data_of[blob] for blob in own_share]))
+        for share, future in zip(other_shares, futures, strict=True):
             _hold(cache, share, future.result())
 
 
-def _check_all(files: Sequence[bytes]) -> list[Checked]:
-    return [check(data)[0] for data in files]
+def _check_all(files: Sequence[bytes]) -> list[CheckedFile]:
+    return [check_file(data)[0] for data in files]
 
 
-def _hold(cache: Cache, blobs: Sequence[str], checked: Sequence[Checked]) -> None:
-    for blob, found in zip(blobs, checked, strict=True):
-        cache.hold(blob, found)
+def _hold(cache: CheckCache, blobs: Sequence[str], results: Sequence[CheckedFile]) -> None:
+    for blob, checked in zip(blobs, results, strict=True):
+        cache.hold(blob, checked)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A mistake in a fleet repository, as its author needs to read it."""
+"""A problem in a fleet repository, written for the author who has to fix it."""
 
 from __future__ import annotations
 
@@ -11,58 +11,58 @@ from itertools import islice
 
 JsonPath = tuple[str | int, ...]
 
-LONGEST_WORD = 128  # nobody mistypes more than that
-SOUGHT = 2000  # among more words a suggestion costs more time than it saves
-SHOWN = 12  # so many allowed words are listed before the rest is counted
+MAX_WORD_CHARS = 128  # no suggestion for a longer word: it is not a typing mistake
+MAX_CANDIDATES = 2000  # comparing with more words takes longer than a suggestion is worth
+MAX_LISTED = 12  # allowed words that a message lists before it only counts the rest
 
 
 class Rule(StrEnum):
-    """What a problem breaks. The names are stable; docs/validation.md has a line for each."""
+    """The rule that a problem violates. The names are stable; docs/validation.md has a row for each."""
 
-    # The bytes and the YAML
+    # Bytes and YAML syntax
     TOO_LARGE = "too-large"
     NOT_UTF8 = "not-utf8"
-    NOT_YAML = "not-yaml"
-    TAB = "tab"
+    INVALID_YAML = "invalid-yaml"
+    TAB_INDENT = "tab-indent"
     DIRECTIVE = "directive"
     TAG = "tag"
     ALIAS = "alias"
     TOO_DEEP = "too-deep"
-    TOO_MANY = "too-many"
+    TOO_MANY_PROBLEMS = "too-many-problems"
     DUPLICATE_KEY = "duplicate-key"
-    KEY_NOT_TEXT = "key-not-text"
-    AMBIGUOUS = "ambiguous"
-    NOT_FINITE = "not-finite"
+    NON_STRING_KEY = "non-string-key"
+    AMBIGUOUS_SCALAR = "ambiguous-scalar"
+    NON_FINITE_NUMBER = "non-finite-number"
     # One document against its schema
-    NO_DOCUMENT = "no-document"
+    NOT_A_MAPPING = "not-a-mapping"
     UNKNOWN_KIND = "unknown-kind"
     UNKNOWN_VERSION = "unknown-version"
     UNKNOWN_FIELD = "unknown-field"
     MISSING_FIELD = "missing-field"
-    CHOICE = "choice"
+    FIELD_CHOICE = "field-choice"
     WRONG_TYPE = "wrong-type"
     WRONG_VALUE = "wrong-value"
-    # The files
+    # Files
     UNSAFE_PATH = "unsafe-path"
     SYMLINK = "symlink"
     SUBMODULE = "submodule"
     SPECIAL_FILE = "special-file"
-    FILE_MISSING = "file-missing"
-    SHA256 = "sha256"
+    MISSING_FILE = "missing-file"
+    CHECKSUM_MISMATCH = "checksum-mismatch"
     LFS_POINTER = "lfs-pointer"
-    # Documents seen together
+    # References between documents
     FLEET_COUNT = "fleet-count"
     DUPLICATE_NAME = "duplicate-name"
-    DANGLING = "dangling"
-    CONTRADICTION = "contradiction"
-    TIME_ZONE = "time-zone"
+    UNRESOLVED_REFERENCE = "unresolved-reference"
+    CONFLICTING_VALUES = "conflicting-values"
+    UNKNOWN_TIME_ZONE = "unknown-time-zone"
     UNKNOWN_PARAMETER = "unknown-parameter"
-    CYCLE = "cycle"
-    UNSERVED = "unserved"
-    SERVED_TWICE = "served-twice"
-    CLAIMED_TWICE = "claimed-twice"
-    SHARED_KEY = "shared-key"
-    LINK = "link"
+    DEPENDENCY_CYCLE = "dependency-cycle"
+    NO_GATEWAY = "no-gateway"
+    SEVERAL_GATEWAYS = "several-gateways"
+    OVERLAPPING_ROLLOUTS = "overlapping-rollouts"
+    DUPLICATE_PUBLIC_KEY = "duplicate-public-key"
+    LINK_MISMATCH = "link-mismatch"
     EMPTY_SELECTOR = "empty-selector"
 
 
@@ -75,18 +75,18 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One mistake: where it is, what was found, and what would do."""
+    """One problem: where it is, what is wrong, and how to fix it."""
 
-    path: str  # of the file, from the repository's root; empty for the repository as a whole
-    line: int  # from 1; 0 where no line can be named
+    path: str  # relative to the root of the repository; empty if the problem concerns the whole repository
+    line: int  # from 1; 0 if no line applies
     column: int  # from 1, in characters
-    json_path: str  # `$.spec.link.serial.baud`; empty where no document was read
+    json_path: str  # for example `$.spec.link.serial.baud`; empty if no document could be read
     rule: Rule
     message: str
     hint: str = ""
 
     def __post_init__(self) -> None:
-        """Keep terminals safe and lines whole: what authors write, control characters too, is quoted in here."""
+        """Escape control characters that authors put into names, so that no output can steer a terminal."""
         for name in ("path", "json_path", "message", "hint"):
             text: str = getattr(self, name)
             if not text.isprintable():
@@ -94,19 +94,19 @@ class Problem:
 
     @property
     def severity(self) -> Severity:
-        """Only a selector without devices is a warning: they may be still to come."""
+        """A selector that matches no device is only a warning: the devices may be added later."""
         return Severity.WARNING if self.rule is Rule.EMPTY_SELECTOR else Severity.ERROR
 
     def __str__(self) -> str:
-        place = f"{self.path or '.'}:{self.line}:{self.column}"
-        kind = "warning: " if self.severity is Severity.WARNING else ""
-        where = f" [{self.json_path}]" if self.json_path else ""
+        location = f"{self.path or '.'}:{self.line}:{self.column}"
+        severity = "warning: " if self.severity is Severity.WARNING else ""
+        at = f" [{self.json_path}]" if self.json_path else ""
         hint = f" ({self.hint})" if self.hint else ""
-        return f"{place}: {kind}{self.message}{where}{hint}"
+        return f"{location}: {severity}{self.message}{at}{hint}"
 
 
 def json_path(parts: Iterable[str | int]) -> str:
-    """Write a path as JSONPath does (RFC 9535), short names with a dot."""
+    """Format a path as JSONPath (RFC 9535), with dots where a name allows them."""
     text = "$"
     for part in parts:
         if isinstance(part, int):
@@ -119,16 +119,16 @@ def json_path(parts: Iterable[str | int]) -> str:
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
-    """Suggest the allowed word that is most like this one, or nothing."""
-    if len(word) > LONGEST_WORD:
+    """Suggest the allowed word that is closest to this one, if any is close."""
+    if len(word) > MAX_WORD_CHARS:
         return ""
-    choices = {choice.lower(): choice for choice in islice(allowed, SOUGHT)}
+    choices = {choice.lower(): choice for choice in islice(allowed, MAX_CANDIDATES)}
     close = difflib.get_close_matches(word.lower(), choices, n=1, cutoff=0.6)
     return f"did you mean `{choices[close[0]]}`?" if close else ""
 
 
-def listed(words: Iterable[str]) -> str:
-    """List allowed words for a message, in order, and say how many more there are."""
+def quoted_list(words: Iterable[str]) -> str:
+    """List words for a message, in order, and count those that do not fit."""
     every = list(words)
-    more = f" and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
-    return ", ".join(f"`{word}`" for word in every[:SHOWN]) + more
+    more = f" and {len(every) - MAX_LISTED} more" if len(every) > MAX_LISTED else ""
+    return ", ".join(f"`{word}`" for word in every[:MAX_LISTED]) + more

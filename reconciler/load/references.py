@@ -1,128 +1,149 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names that one document uses of another, and what only adds up across documents."""
+"""Resolves references between documents, and checks values that must agree across documents."""
 
 from __future__ import annotations
 
 import zoneinfo
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from reconciler.load.problems import JsonPath, Rule, did_you_mean, listed
-from reconciler.load.repository import MAX_ALIKE, DocumentSet, Mistake, Where, at_most
+from reconciler.load.document_index import MAX_ALIKE, DocumentIndex, Origin, RepositoryProblem, cap_alike
+from reconciler.load.problems import JsonPath, Rule, did_you_mean, quoted_list
 from reconciler.model import MaintenanceWindow, ModelRef, Selector, Wave
 
 
-def names(repository: DocumentSet) -> Iterator[Mistake]:
-    """Complain about every name that leads nowhere, and every value that contradicts another."""
-    yield from at_most(repository.repeated)
+@dataclass(frozen=True, slots=True)
+class DocumentReference:
+    """The place in a document from which another document is named."""
+
+    documents: DocumentIndex
+    origin: Origin
+    at: JsonPath
+
+    def below(self, *parts: str | int) -> DocumentReference:
+        """Return a place inside this one."""
+        return DocumentReference(self.documents, self.origin, (*self.at, *parts))
+
+    def unresolved(self, kind: str, name: str, known: Mapping[Any, object]) -> Iterator[RepositoryProblem]:
+        """Report that there is no document of this kind and name, unless one with errors may be it."""
+        if not self.documents.may_exist(kind, name):
+            hint = self.documents.suggest(name, known)
+            message = f"there is no {kind} named `{name}`"
+            yield RepositoryProblem(self.origin, self.at, Rule.UNRESOLVED_REFERENCE, message, hint)
+
+
+def check_references(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
+    """Report each name that does not exist, and each value that contradicts another."""
+    yield from cap_alike(documents.duplicates)
     for check in (_fleet, _devices, _types, _gateways, _models, _rollouts, _cycles):
-        yield from at_most(check(repository))
+        yield from cap_alike(check(documents))
 
 
-def _fleet(repository: DocumentSet) -> Iterator[Mistake]:
-    if not repository.fleets and not repository.has_broken("Fleet"):
+def _fleet(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
+    if not documents.fleets and not documents.has_broken("Fleet"):
         hint = "add a document of kind Fleet; `tinyfleet schema Fleet` shows its fields"
-        yield Mistake(None, (), Rule.FLEET_COUNT, "the repository has no Fleet", hint)
-    for name in list(repository.fleets)[1:]:
-        first, _ = repository.where("Fleet", next(iter(repository.fleets)))
-        said = f"a second Fleet; the first is in {first.path}"
-        yield Mistake(
-            repository.where("Fleet", name), ("kind",), Rule.FLEET_COUNT, said, "a repository has exactly one"
-        )
-    for name, fleet in repository.fleets.items():
-        where = repository.where("Fleet", name)
-        yield from _windows(where, ("spec", "windows"), fleet.windows)
+        yield RepositoryProblem(None, (), Rule.FLEET_COUNT, "the repository has no Fleet document", hint)
+    for name in list(documents.fleets)[1:]:
+        first, _ = documents.origin("Fleet", next(iter(documents.fleets)))
+        message = f"a repository has exactly one Fleet; the first one is in {first.path}"
+        yield RepositoryProblem(documents.origin("Fleet", name), ("kind",), Rule.FLEET_COUNT, message, "remove one")
+    for name, fleet in documents.fleets.items():
+        origin = documents.origin("Fleet", name)
+        yield from _windows(origin, ("spec", "windows"), fleet.windows)
         if fleet.silent_after_s <= fleet.report_every_s:
-            said = "`silentAfter` is no longer than `reportEvery`: every device would count as silent"
-            yield Mistake(
-                where, ("spec", "silentAfter"), Rule.CONTRADICTION, said, "twice `reportEvery` is a good start"
-            )
+            message = "`silentAfter` must be longer than `reportEvery`, or every device counts as silent"
+            hint = "twice `reportEvery` is a good start"
+            yield RepositoryProblem(origin, ("spec", "silentAfter"), Rule.CONFLICTING_VALUES, message, hint)
 
 
-def _devices(repository: DocumentSet) -> Iterator[Mistake]:
-    types = repository.types
-    if {device.type for device in repository.devices.values()} <= types.keys():
+def _devices(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
+    types = documents.types
+    if {device.type for device in documents.devices.values()} <= types.keys():
         return
-    for name, device in repository.devices.items():
+    for name, device in documents.devices.items():
         if device.type not in types:
-            where = repository.where("Device", name)
-            yield from _dangling(repository, where, ("spec", "type"), "DeviceType", device.type, types)
+            where = DocumentReference(documents, documents.origin("Device", name), ("spec", "type"))
+            yield from where.unresolved("DeviceType", device.type, types)
 
 
-def _types(repository: DocumentSet) -> Iterator[Mistake]:
-    for name, kind in repository.types.items():
-        where = repository.where("DeviceType", name)
+def _types(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
+    for name, kind in documents.types.items():
+        origin = documents.origin("DeviceType", name)
         for index, ref in enumerate(kind.prebaked):
-            yield from _model(repository, where, ("spec", "prebaked", index), ref)
+            yield from _model(DocumentReference(documents, origin, ("spec", "prebaked", index)), ref)
 
 
-def _gateways(repository: DocumentSet) -> Iterator[Mistake]:
-    for name, gateway in repository.gateways.items():
-        where = repository.where("Gateway", name)
-        yield from _selector(repository, where, ("spec", "selector"), gateway.selector)
-        yield from _windows(where, ("spec", "windows"), gateway.windows)
+def _gateways(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
+    for name, gateway in documents.gateways.items():
+        origin = documents.origin("Gateway", name)
+        yield from _selector(DocumentReference(documents, origin, ("spec", "selector")), gateway.selector)
+        yield from _windows(origin, ("spec", "windows"), gateway.windows)
         lines = gateway.links.serial if gateway.links else ()
         ports = [line.port for line in lines]
         for index, port in enumerate(ports):
             if port in ports[:index]:
                 at = ("spec", "links", "serial", index, "port")
-                yield Mistake(
-                    where, at, Rule.DUPLICATE_NAME, f"the line `{port}` is named twice", "keep one of the two"
-                )
+                message = f"duplicate serial line `{port}`"
+                yield RepositoryProblem(origin, at, Rule.DUPLICATE_NAME, message, "remove one of the two")
 
 
-def _models(repository: DocumentSet) -> Iterator[Mistake]:
-    for ref, wanted in repository.models.items():
+def _models(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
+    for ref, wanted in documents.models.items():
         for index, gate in enumerate(wanted.gates):
             if gate.at_least is not None and gate.at_most is not None and gate.at_least > gate.at_most:
-                said = f"`atLeast` {gate.at_least} is above `atMost` {gate.at_most}: no build can pass"
+                message = f"`atLeast` {gate.at_least} is greater than `atMost` {gate.at_most}, so no build can pass"
                 at = ("spec", "gates", index, "atLeast")
-                yield Mistake(repository.where("Model", ref), at, Rule.CONTRADICTION, said)
+                yield RepositoryProblem(documents.origin("Model", ref), at, Rule.CONFLICTING_VALUES, message)
 
 
-def _rollouts(repository: DocumentSet) -> Iterator[Mistake]:
-    for name, rollout in repository.rollouts.items():
-        where = repository.where("Rollout", name)
-        yield from _model(repository, where, ("spec", "model"), rollout.model)
-        yield from _parameters(repository, where, rollout.model, rollout.parameters)
-        yield from _selector(repository, where, ("spec", "selector"), rollout.selector)
-        yield from _windows(where, ("spec", "windows"), rollout.windows)
-        yield from _waves(repository, where, rollout.waves)
+def _rollouts(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
+    for name, rollout in documents.rollouts.items():
+        origin = documents.origin("Rollout", name)
+        yield from _model(DocumentReference(documents, origin, ("spec", "model")), rollout.model)
+        yield from _parameters(documents, origin, rollout.model, rollout.parameters)
+        yield from _selector(DocumentReference(documents, origin, ("spec", "selector")), rollout.selector)
+        yield from _windows(origin, ("spec", "windows"), rollout.windows)
+        yield from _waves(documents, origin, rollout.waves)
         for index, other in enumerate(rollout.depends_on):
-            if other not in repository.rollouts:
-                at = ("spec", "dependsOn", index)
-                yield from _dangling(repository, where, at, "Rollout", other, repository.rollouts)
+            if other not in documents.rollouts:
+                where = DocumentReference(documents, origin, ("spec", "dependsOn", index))
+                yield from where.unresolved("Rollout", other, documents.rollouts)
 
 
-def _waves(repository: DocumentSet, where: Where, waves: tuple[Wave, ...]) -> Iterator[Mistake]:
+def _waves(documents: DocumentIndex, origin: Origin, waves: tuple[Wave, ...]) -> Iterator[RepositoryProblem]:
     seen: set[str] = set()
     for index, wave in enumerate(waves):
         if wave.name in seen:
-            said = f"a second wave named `{wave.name}`"
-            yield Mistake(where, ("spec", "waves", index, "name"), Rule.DUPLICATE_NAME, said, "give it another name")
+            at = ("spec", "waves", index, "name")
+            yield RepositoryProblem(
+                origin, at, Rule.DUPLICATE_NAME, f"duplicate wave `{wave.name}`", "rename one of them"
+            )
         seen.add(wave.name)
         if wave.selector is not None:
-            yield from _selector(repository, where, ("spec", "waves", index, "selector"), wave.selector)
+            yield from _selector(
+                DocumentReference(documents, origin, ("spec", "waves", index, "selector")), wave.selector
+            )
 
 
 def _parameters(
-    repository: DocumentSet, where: Where, ref: ModelRef, parameters: Mapping[str, float]
-) -> Iterator[Mistake]:
-    wanted = repository.models.get(ref)
+    documents: DocumentIndex, origin: Origin, ref: ModelRef, parameters: Mapping[str, float]
+) -> Iterator[RepositoryProblem]:
+    wanted = documents.models.get(ref)
     if wanted is None:
         return
     for name in parameters:
         if name not in wanted.parameters:
-            known = f"it takes {listed(wanted.parameters)}" if wanted.parameters else "it takes none"
-            said = f"{ref} has no parameter `{name}`; {known}"
+            known = f"expected one of {quoted_list(wanted.parameters)}" if wanted.parameters else "it has none"
+            message = f"model {ref} has no parameter `{name}`; {known}"
             hint = did_you_mean(name, wanted.parameters)
-            yield Mistake(where, ("spec", "parameters", name), Rule.UNKNOWN_PARAMETER, said, hint)
+            yield RepositoryProblem(origin, ("spec", "parameters", name), Rule.UNKNOWN_PARAMETER, message, hint)
 
 
-def _cycles(repository: DocumentSet) -> Iterator[Mistake]:
-    edges = {name: set(rollout.depends_on) for name, rollout in repository.rollouts.items()}
+def _cycles(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
+    edges = {name: set(rollout.depends_on) for name, rollout in documents.rollouts.items()}
     for _ in range(MAX_ALIKE):
         try:
             TopologicalSorter(edges).prepare()
@@ -130,29 +151,32 @@ def _cycles(repository: DocumentSet) -> Iterator[Mistake]:
             ring = error.args[1][:-1]
             start = ring.index(min(ring))
             ring = [*ring[start:], *ring[:start]]
-            said = f"rollouts wait for each other in a ring: {' - '.join((*ring, ring[0]))}"
-            where = repository.where("Rollout", ring[0])
-            yield Mistake(where, ("spec", "dependsOn"), Rule.CYCLE, said, "remove one `dependsOn`")
+            message = f"rollouts depend on each other in a cycle: {' -> '.join((*ring, ring[0]))}"
+            origin = documents.origin("Rollout", ring[0])
+            yield RepositoryProblem(
+                origin, ("spec", "dependsOn"), Rule.DEPENDENCY_CYCLE, message, "remove one `dependsOn`"
+            )
             edges[ring[0]].clear()
         else:
             return
 
 
-def _selector(repository: DocumentSet, where: Where, at: JsonPath, selector: Selector) -> Iterator[Mistake]:
+def _selector(where: DocumentReference, selector: Selector) -> Iterator[RepositoryProblem]:
+    types, devices = where.documents.types, where.documents.devices
     for index, kind in enumerate(selector.types):
-        if kind not in repository.types:
-            yield from _dangling(repository, where, (*at, "types", index), "DeviceType", kind, repository.types)
+        if kind not in types:
+            yield from where.below("types", index).unresolved("DeviceType", kind, types)
     for index, device in enumerate(selector.devices):
-        if device not in repository.devices:
-            yield from _dangling(repository, where, (*at, "devices", index), "Device", device, repository.devices)
+        if device not in devices:
+            yield from where.below("devices", index).unresolved("Device", device, devices)
 
 
-def _windows(where: Where, at: JsonPath, windows: tuple[MaintenanceWindow, ...]) -> Iterator[Mistake]:
+def _windows(origin: Origin, at: JsonPath, windows: tuple[MaintenanceWindow, ...]) -> Iterator[RepositoryProblem]:
     for index, window in enumerate(windows):
         if not _zone_exists(window.time_zone):
-            said = f"the time zone `{window.time_zone}` is unknown"
-            hint = _zone_like(window.time_zone)
-            yield Mistake(where, (*at, index, "timeZone"), Rule.TIME_ZONE, said, hint)
+            message = f"unknown time zone `{window.time_zone}`"
+            hint = _similar_zone(window.time_zone)
+            yield RepositoryProblem(origin, (*at, index, "timeZone"), Rule.UNKNOWN_TIME_ZONE, message, hint)
 
 
 @cache
@@ -165,26 +189,22 @@ def _zone_exists(name: str) -> bool:
 
 
 @cache
-def _zone_like(name: str) -> str:
+def _similar_zone(name: str) -> str:
     known = zoneinfo.available_timezones()
-    return did_you_mean(name, sorted(known)) if known else "this machine knows no time zones: install its `tzdata`"
+    return did_you_mean(name, sorted(known)) if known else "this machine has no time zone data: install `tzdata`"
 
 
-def _model(repository: DocumentSet, where: Where, at: JsonPath, ref: ModelRef) -> Iterator[Mistake]:
-    if ref in repository.models or repository.may_exist("Model", ref.name):
+def _model(where: DocumentReference, ref: ModelRef) -> Iterator[RepositoryProblem]:
+    documents = where.documents
+    if ref in documents.models or documents.may_exist("Model", ref.name):
         return
-    versions = [str(known.version) for known in repository.models if known.name == ref.name]
+    versions = [str(known.version) for known in documents.models if known.name == ref.name]
     if versions:
-        said = f"the Model `{ref.name}` has no version `{ref.version}`; there is {listed(sorted(versions))}"
-        yield Mistake(where, (*at, "version"), Rule.DANGLING, said, did_you_mean(ref.version, versions))
+        message = (
+            f"Model `{ref.name}` has no version `{ref.version}`; existing versions: {quoted_list(sorted(versions))}"
+        )
+        hint = did_you_mean(ref.version, versions)
+        yield RepositoryProblem(where.origin, (*where.at, "version"), Rule.UNRESOLVED_REFERENCE, message, hint)
     else:
-        known = {model.name: model for model in repository.models}
-        yield from _dangling(repository, where, (*at, "name"), "Model", ref.name, known)
-
-
-def _dangling(  # noqa: PLR0913, PLR0917 (a complaint in one breath: who says it, where, of what)
-    repository: DocumentSet, where: Where, at: JsonPath, kind: str, name: str, known: Mapping[Any, object]
-) -> Iterator[Mistake]:
-    if repository.may_exist(kind, name):
-        return
-    yield Mistake(where, at, Rule.DANGLING, f"there is no {kind} named `{name}`", repository.suggest(name, known))
+        known = {model.name: model for model in documents.models}
+        yield from where.below("name").unresolved("Model", ref.name, known)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a schema's verdict to a sentence: what was found, what is allowed, and what was meant."""
+"""Turns JSON Schema validation errors into sentences: what was found, what is allowed, and a suggestion."""
 
 from __future__ import annotations
 
@@ -10,51 +10,51 @@ from typing import Any, cast
 
 from jsonschema.exceptions import ValidationError
 
-from reconciler.load.problems import JsonPath, Rule, did_you_mean, listed
+from reconciler.load.problems import JsonPath, Rule, did_you_mean, quoted_list
 from reconciler.load.schemas import ALLOWED
 from reconciler.load.strict_yaml import KEY
 
-TYPE_WORDS = {
-    "string": "text",
-    "integer": "a whole number",
+TYPE_NAMES = {
+    "string": "a string",
+    "integer": "an integer",
     "number": "a number",
     "boolean": "true or false",
     "array": "a list",
     "object": "a mapping",
-    "null": "nothing",
+    "null": "null",
 }
-WORDS = {
-    "const": "{found} is not allowed; only `{limit}` is",
-    "minimum": "{found} is too small; at least {limit}",
-    "exclusiveMinimum": "{found} is too small; more than {limit}",
-    "maximum": "{found} is too large; at most {limit}",
-    "minLength": "the text is empty",
-    "minItems": "the list is empty; leave it out or fill it",
-    "maxLength": "the text has too many characters; at most {limit} are allowed",
-    "maxItems": "the list has too many items; at most {limit} are allowed",
-    "uniqueItems": "an item stands twice in the list",
+MESSAGES = {
+    "const": "{found} is not allowed; expected `{limit}`",
+    "minimum": "{found} is too small; the minimum is {limit}",
+    "exclusiveMinimum": "{found} is too small; it must be greater than {limit}",
+    "maximum": "{found} is too large; the maximum is {limit}",
+    "minLength": "the string must not be empty",
+    "minItems": "the list must not be empty; omit the field instead",
+    "maxLength": "the string is too long; the maximum is {limit} characters",
+    "maxItems": "the list is too long; the maximum is {limit} items",
+    "uniqueItems": "the list contains the same item twice",
 }
-LONGEST_SHOWN = 60
+MAX_SHOWN_CHARS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class SchemaError:
-    """A mistake inside one document, not yet placed in a file."""
+class DocumentProblem:
+    """A problem in one document, before its position in the file is known."""
 
-    at: JsonPath  # what it is about
-    place: JsonPath  # where to point at, which may be a key or the mapping around it
+    at: JsonPath  # the value that the problem is about
+    pointer: JsonPath  # the position to report, which may be a key or the mapping around the value
     rule: Rule
     message: str
     hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
-    """The rule of a schema that a value breaks."""
+class FailedKeyword:
+    """The JSON Schema keyword that a value violates."""
 
-    rule: str  # the keyword
-    limit: Any  # what the keyword says
-    value: Any  # what was found
+    name: str
+    limit: Any  # the value of the keyword
+    value: Any  # the value that was found
     schema: dict[str, Any]
 
     @property
@@ -64,48 +64,50 @@ class Broken:
 
     @property
     def description(self) -> str:
-        """What the schema says of allowed values."""
+        """How the schema describes the allowed values."""
         return str(self.schema.get(ALLOWED) or self.schema.get("description", ""))
 
 
-def explain(error: ValidationError) -> Iterator[SchemaError]:
-    """Say in words what a schema has against a document."""
+def explain(error: ValidationError) -> Iterator[DocumentProblem]:
+    """Explain one validation error in the words of a document's author."""
     at: JsonPath = tuple(error.absolute_path)
     schema = error.schema if isinstance(error.schema, dict) else {}
-    broken = Broken(str(error.validator), error.validator_value, error.instance, schema)
-    match broken.rule:
+    failed = FailedKeyword(str(error.validator), error.validator_value, error.instance, schema)
+    match failed.name:
         case "additionalProperties":
-            yield from _unknown_keys(broken, at)
+            yield from _unknown_keys(failed, at)
         case "required":
-            yield from _missing_keys(broken, at, error.message)
-        case "oneOf" | "anyOf" if not isinstance(broken.value, dict):
-            return  # of the wrong type, which is told by itself
+            yield from _missing_keys(failed, at, error.message)
+        case "oneOf" | "anyOf" if not isinstance(failed.value, dict):
+            return  # the wrong type is reported by the `type` keyword
         case "oneOf" | "anyOf" | "minProperties" | "maxProperties":
-            yield SchemaError(at, (*at, KEY), Rule.CHOICE, *_choice(broken))
+            yield DocumentProblem(at, (*at, KEY), Rule.FIELD_CHOICE, *_choice(failed))
         case _ if "propertyNames" in error.absolute_schema_path:
-            inner = (*at, str(broken.value))
-            said = f"the key {found(broken.value)} is not allowed"
-            yield SchemaError(inner, (*inner, KEY), Rule.WRONG_VALUE, said, broken.description)
-        case "not":  # only ever used for a field that does not go with the others
-            for name in broken.limit["required"]:
+            inner = (*at, str(failed.value))
+            message = f"the key {describe(failed.value)} is not allowed"
+            yield DocumentProblem(inner, (*inner, KEY), Rule.WRONG_VALUE, message, failed.description)
+        case "not":  # the schemas use it only for a field that excludes another
+            for name in failed.limit["required"]:
                 inner = (*at, name)
-                yield SchemaError(inner, (*inner, KEY), Rule.CHOICE, f"`{name}` has no place here", "leave it out")
+                yield DocumentProblem(
+                    inner, (*inner, KEY), Rule.FIELD_CHOICE, f"`{name}` is not allowed here", "omit it"
+                )
         case _:
-            rule = Rule.WRONG_TYPE if broken.rule == "type" else Rule.WRONG_VALUE
-            yield SchemaError(at, at, rule, *_value(broken))
+            rule = Rule.WRONG_TYPE if failed.name == "type" else Rule.WRONG_VALUE
+            yield DocumentProblem(at, at, rule, *_value(failed))
 
 
-def found(value: object) -> str:
-    """Name a value as the author wrote it."""
+def describe(value: object) -> str:
+    """Name a value in a message as the author wrote it."""
     match value:
         case None:
-            return "nothing"
+            return "null"
         case bool():
             return f"`{str(value).lower()}`"
         case int() | float():
             return f"the number {value}"
         case str():
-            short = value if len(value) <= LONGEST_SHOWN else f"{value[:LONGEST_SHOWN]}..."
+            short = value if len(value) <= MAX_SHOWN_CHARS else f"{value[:MAX_SHOWN_CHARS]}..."
             return f"`{short}`" if short.isprintable() else repr(short)
         case list():
             return "a list"
@@ -113,54 +115,56 @@ def found(value: object) -> str:
             return "a mapping"
 
 
-def _unknown_keys(broken: Broken, at: JsonPath) -> Iterator[SchemaError]:
-    for key in broken.value:
-        if key not in broken.known:
-            allowed = f"allowed here: {listed(broken.known)}" if broken.known else "nothing is allowed here"
-            suggestion = did_you_mean(key, [word for word in broken.known if word not in broken.value])
-            said = f"the field {found(key)} is unknown; {allowed}"
-            yield SchemaError((*at, key), (*at, key, KEY), Rule.UNKNOWN_FIELD, said, suggestion)
+def _unknown_keys(failed: FailedKeyword, at: JsonPath) -> Iterator[DocumentProblem]:
+    for key in failed.value:
+        if key not in failed.known:
+            allowed = f"expected one of {quoted_list(failed.known)}" if failed.known else "no fields are allowed here"
+            suggestion = did_you_mean(key, [word for word in failed.known if word not in failed.value])
+            message = f"unknown field {describe(key)}; {allowed}"
+            yield DocumentProblem((*at, key), (*at, key, KEY), Rule.UNKNOWN_FIELD, message, suggestion)
 
 
-def _missing_keys(broken: Broken, at: JsonPath, said: str) -> Iterator[SchemaError]:
-    name = re.match(r"'(.*)' is a required property", said)  # there is one error for each missing key
+def _missing_keys(failed: FailedKeyword, at: JsonPath, library_message: str) -> Iterator[DocumentProblem]:
+    name = re.match(r"'(.*)' is a required property", library_message)  # one error for each missing key
     if name:
-        about = broken.known.get(name[1], {}).get("description", "")
-        yield SchemaError(at, (*at, KEY), Rule.MISSING_FIELD, f"the field `{name[1]}` is missing", about)
+        about = failed.known.get(name[1], {}).get("description", "")
+        yield DocumentProblem(at, (*at, KEY), Rule.MISSING_FIELD, f"missing required field `{name[1]}`", about)
 
 
-def _choice(broken: Broken) -> tuple[str, str]:
-    """Explain that one of several fields, or so many of them, must be given."""
-    if broken.rule in {"oneOf", "anyOf"}:
-        names = [word for branch in broken.limit for word in branch["required"]]
+def _choice(failed: FailedKeyword) -> tuple[str, str]:
+    """Explain how many of several fields must be set."""
+    if failed.name in {"oneOf", "anyOf"}:
+        names = [word for branch in failed.limit for word in branch["required"]]
     else:
-        names = list(broken.known)
-    if not names:  # a mapping with free keys is too large
-        return f"{len(broken.value)} entries; at most {broken.limit} are allowed", ""
-    given = [name for name in names if name in broken.value]
-    several = broken.rule == "anyOf" or (broken.rule == "minProperties" and "maxProperties" not in broken.schema)
-    wanted = f"give {'at least' if several else 'exactly'} one of {listed(names)}"
-    return f"{wanted}; found {listed(given) if given else 'none of them'}", ""
+        names = list(failed.known)
+    if not names:  # a mapping with free keys has too many entries
+        return f"{len(failed.value)} entries; the maximum is {failed.limit}", ""
+    given = [name for name in names if name in failed.value]
+    several = failed.name == "anyOf" or (failed.name == "minProperties" and "maxProperties" not in failed.schema)
+    wanted = f"set {'at least' if several else 'exactly'} one of {quoted_list(names)}"
+    return f"{wanted}; found {quoted_list(given) if given else 'none of them'}", ""
 
 
-def _value(broken: Broken) -> tuple[str, str]:
-    """Explain a value that is not allowed; the words go by the keyword that says so."""
-    words = WORDS.get(broken.rule)
-    value, limit = broken.value, broken.limit
-    if words is not None:
-        return words.format(found=found(value), limit=limit), ""
-    match broken.rule:
+def _value(failed: FailedKeyword) -> tuple[str, str]:
+    """Explain a value that is not allowed, by the keyword that it violates."""
+    template = MESSAGES.get(failed.name)
+    value, limit = failed.value, failed.limit
+    if template is not None:
+        return template.format(found=describe(value), limit=limit), ""
+    match failed.name:
         case "type":
             quote = isinstance(value, int | float) and limit == "string"
-            return f"found {found(value)} where {TYPE_WORDS[limit]} is due", "write it in quotes" if quote else ""
+            return f"expected {TYPE_NAMES[limit]}, found {describe(value)}", "put it in quotes" if quote else ""
         case "enum":
-            return f"{found(value)} is not allowed; one of {listed(limit)}", did_you_mean(str(value), limit)
+            message = f"{describe(value)} is not allowed; expected one of {quoted_list(limit)}"
+            return message, did_you_mean(str(value), limit)
         case _:
-            return f"{found(value)} does not fit `{limit}`", _repaired(str(value), limit) or broken.description
+            message = f"{describe(value)} does not match the pattern `{limit}`"
+            return message, _corrected_name(str(value), limit) or failed.description
 
 
-def _repaired(value: str, pattern: str) -> str:
-    """Suggest a name that would do, where the usual slips explain the mistake."""
+def _corrected_name(value: str, pattern: str) -> str:
+    """Suggest a valid name if only case, spaces or punctuation are wrong."""
     slug = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")
-    fits = slug and slug != value and len(slug) <= LONGEST_SHOWN and "A-Z" not in pattern and re.search(pattern, slug)
+    fits = slug and slug != value and len(slug) <= MAX_SHOWN_CHARS and "A-Z" not in pattern and re.search(pattern, slug)
     return f"did you mean `{slug}`?" if fits else ""

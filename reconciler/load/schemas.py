@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The schemas: where they are, which kinds there are, and a validator for each."""
+"""The JSON Schemas: where they are stored, which kinds exist, and a validator for each kind."""
 
 from __future__ import annotations
 
@@ -25,43 +25,46 @@ KINDS: Mapping[str, str] = {
     "Model": "model",
     "Rollout": "rollout",
 }
-# Documents that are no part of a fleet repository.
-OTHERS: Mapping[str, str] = {"Observed": "observed"}
-ALLOWED = "x-allowed"  # where a definition was put in: what it allows, beside what the field is for
-# Names that design keeps free, so that nobody is told that `Contest` is a typing mistake.
-LATER_KINDS = ("Contest", "Pipeline", "Function")
+# Kinds of documents that never appear in a fleet repository.
+OTHER_KINDS: Mapping[str, str] = {"Observed": "observed"}
+ALLOWED = "x-allowed"  # keeps the description of an inlined definition next to that of the field
+# Reserved names, so that `Contest` is not reported as a typing mistake.
+PLANNED_KINDS = ("Contest", "Pipeline", "Function")
 
 
-def text_of(kind: str) -> str:
+def schema_text(kind: str) -> str:
     """Return the schema of a kind as it is stored."""
-    return (_directory() / f"{KINDS.get(kind) or OTHERS[kind]}.json").read_text(encoding="utf-8")
+    return (_directory() / f"{KINDS.get(kind) or OTHER_KINDS[kind]}.json").read_text(encoding="utf-8")
 
 
 @cache
 def validator(kind: str) -> Validator:
-    """Return the validator of a kind, made once."""
-    schema = json.loads(text_of(kind))
+    """Return the validator of a kind; it is built once per process."""
+    schema = json.loads(schema_text(kind))
     return cast("Validator", _STRICT(_inlined(schema, schema.get("$defs", {}))))
 
 
 @cache
 def version() -> str:
-    """Name the whole set of schemas: what was checked against another set must be checked again."""
+    """Identify the whole set of schemas, so that cached results of another set are not used."""
     digest = hashlib.sha256()
     for kind in KINDS:
-        digest.update(text_of(kind).encode())
+        digest.update(schema_text(kind).encode())
     return digest.hexdigest()
 
 
 def _directory() -> Path:
-    """Find the schemas: inside the package once installed, beside it in a source tree."""
+    """Find the schemas: inside the installed package, or next to it in a source tree."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "schemas"
     return installed if installed.is_dir() else package.parent / "schemas"
 
 
 def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:  # noqa: ANN401 (any part of a schema)
-    """Put definitions in the place of their `$ref`s, of which none is recursive: following them is half of a check."""
+    """Replace each `$ref` with its definition: resolving them takes half of the time of a check.
+
+    No definition is recursive.
+    """
     if isinstance(node, list):
         return [_inlined(item, definitions) for item in node]
     if not isinstance(node, dict):
@@ -75,7 +78,7 @@ def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:  # noqa: ANN401 
 
 @lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    r"""Compile an ECMA pattern: there `$` is the very end, in Python it also stands before a last `\n`."""
+    r"""Compile an ECMA pattern, where `$` matches only at the very end; Python's also matches before a final `\n`."""
     return re.compile(f"{pattern[:-1]}\\Z" if pattern.endswith("$") else pattern)
 
 
@@ -84,12 +87,12 @@ def _pattern(_validator: Validator, pattern: str, value: object, _schema: object
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
-def _unique(_validator: Validator, wanted: bool, value: object, _schema: object) -> Iterator[ValidationError]:  # noqa: FBT001
-    """Compare by text: the library compares each with each once a list has mixed types, which takes for ever."""
+def _unique(_validator: Validator, wanted: bool, value: object, _schema: object) -> Iterator[ValidationError]:  # noqa: FBT001 (the signature of a validator function)
+    """Compare items as JSON text: for lists of mixed types the library compares every pair, in quadratic time."""
     if wanted and isinstance(value, list):
         seen = {json.dumps(item, sort_keys=True) for item in value}
         if len(seen) < len(value):
-            yield ValidationError("an item stands twice in the list")
+            yield ValidationError("the list contains the same item twice")
 
 
 _STRICT: Any = extend(Draft202012Validator, {"pattern": _pattern, "uniqueItems": _unique})  # type: ignore[no-untyped-call]

@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where documents stand: file and line of what a person asks about. The good case of loading never pays for this."""
+"""Finds the file and line of a document or field, for commands that explain something to a person.
+
+Positions are computed on demand, so loading a valid repository does not pay for them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from reconciler.load.check_cache import Cache
-from reconciler.load.document_check import check
-from reconciler.load.file_filter import sort
+from reconciler.load.check_cache import CheckCache
+from reconciler.load.document_check import check_file
+from reconciler.load.document_index import DocumentIndex
+from reconciler.load.file_filter import filter_files
 from reconciler.load.problems import JsonPath
-from reconciler.load.repository import DocumentSet
-from reconciler.load.strict_yaml import KEY, Place, places
-from reconciler.tree import Entry, Tree
+from reconciler.load.strict_yaml import KEY, Position, positions
+from reconciler.tree import Tree, TreeEntry
 
 
 @dataclass(frozen=True, slots=True)
 class SourceLocation:
-    """A line of a file of the repository."""
+    """A line of a file in the repository."""
 
     path: str
     line: int
@@ -27,27 +30,27 @@ class SourceLocation:
 
 
 class SourceLocations:
-    """Looks documents of one valid tree up; the tree must stay open meanwhile. A field's line is that of its key."""
+    """Looks up documents of one valid tree, which must stay open for as long as this object is used."""
 
-    def __init__(self, tree: Tree, cache: Cache) -> None:
+    def __init__(self, tree: Tree, cache: CheckCache) -> None:
         self._tree = tree
-        self._repository = DocumentSet()
-        self._places: dict[str, list[dict[JsonPath, Place]]] = {}
-        for entry in sort(tree.entries()).yaml:
+        self._documents = DocumentIndex()
+        self._positions: dict[str, list[dict[JsonPath, Position]]] = {}
+        for entry in filter_files(tree.entries()).yaml:
             known = cache.checked(entry.blob)
-            self._repository.add(entry, check(tree.read(entry))[0] if known is None else known)
+            self._documents.add(entry, check_file(tree.read(entry))[0] if known is None else known)
 
     def of(self, kind: str, key: Hashable, *at: str | int) -> SourceLocation:
-        """Find the line of a field of a document; of the nearest one around it, where it is not written."""
-        entry, item = self._repository.where(kind, key)
-        known = self._known(entry)[item.index]
+        """Return the line of a field's key, or of the closest enclosing field that is written in the file."""
+        entry, document = self._documents.origin(kind, key)
+        known = self._positions_in(entry)[document.index]
         path: JsonPath = at
         while path and (*path, KEY) not in known:
             path = path[:-1]
-        line, _ = known[*path, KEY] if path else (item.line, 1)
+        line, _ = known[*path, KEY] if path else (document.line, 1)
         return SourceLocation(entry.path, line)
 
-    def _known(self, entry: Entry) -> list[dict[JsonPath, Place]]:
-        if entry.blob not in self._places:
-            self._places[entry.blob] = places(self._tree.read(entry))
-        return self._places[entry.blob]
+    def _positions_in(self, entry: TreeEntry) -> list[dict[JsonPath, Position]]:
+        if entry.blob not in self._positions:
+            self._positions[entry.blob] = positions(self._tree.read(entry))
+        return self._positions[entry.blob]

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a checked document to a typed value.
+"""Converts a valid document to a typed value of `reconciler.model`.
 
-The conversion is worked out from the dataclasses of `reconciler.model`, so that a field has one
-definition: `slot_bytes` is read from `slotBytes`, and `soak_s` from the duration `soak`. Only what
-the schema has accepted comes here.
+The conversion is derived from the dataclasses, so that each field is defined once: `slot_bytes` is read
+from `slotBytes`, and `soak_s` from the duration `soak`. Documents must have passed their schema.
 """
 
 from __future__ import annotations
@@ -30,34 +29,34 @@ TYPES: Mapping[str, type] = {
     "Rollout": model.Rollout,
 }
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-LABELS_SHARED = 100_000  # a bound for the table below, not for the fleet
+MAX_SHARED_LABELS = 100_000  # entries of the table below; larger fleets still load
 
 _labels: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
 
 
-def value_of(kind: str, document: Mapping[str, Any]) -> Value:
-    """Make the typed value of a document that its schema accepts."""
+def typed_value(kind: str, document: Mapping[str, Any]) -> Value:
+    """Return the typed value of a document that its schema accepts."""
     metadata, spec = document["metadata"], document["spec"]
     if kind == "Model":
         spec = {**spec, "ref": {"name": metadata["name"], "version": spec["version"]}}
-    made: Value = converter(TYPES[kind])({**spec, **metadata})
-    return made
+    value: Value = converter(TYPES[kind])({**spec, **metadata})
+    return value
 
 
 def yaml_name(field: str) -> str:
-    """Say how a field is written in YAML."""
+    """Return the YAML name of a field."""
     first, *rest = field.removesuffix("_s").split("_")
     return first + "".join(part.capitalize() for part in rest)
 
 
 def seconds(text: str) -> int:
-    """Read a duration such as `90s`, `15m`, `12h` or `7d`."""
+    """Parse a duration such as `90s`, `15m`, `12h` or `7d`."""
     return int(text[:-1]) * SECONDS[text[-1]]
 
 
 @cache
 def converter(annotation: Any) -> Convert:  # noqa: ANN401 (types, unions and new types have no common type)
-    """Return what makes a value of this type from plain YAML."""
+    """Return the function that converts plain YAML to a value of this type."""
     if isinstance(annotation, NewType):
         return converter(annotation.__supertype__)
     if annotation == model.DeviceLink:
@@ -71,10 +70,10 @@ def _simple(kind: type) -> Convert:
     if kind is str:
         return _text
     if kind is int:
-        return int  # 8.0 is a whole number to JSON Schema
+        return int  # to JSON Schema, 8.0 is an integer
     if kind in {float, bool} or issubclass(kind, StrEnum):
         return kind
-    raise TypeError(f"{kind} has no form in YAML")
+    raise TypeError(f"no conversion from YAML to {kind}")
 
 
 def _generic(origin: object, arguments: tuple[object, ...]) -> Convert:
@@ -86,7 +85,7 @@ def _generic(origin: object, arguments: tuple[object, ...]) -> Convert:
         return lambda raw: collect(item(each) for each in raw)
     if arguments == (str, str):
         return _shared_labels
-    return dict  # parameters: names and numbers
+    return dict  # parameters: a mapping from name to number
 
 
 def _dataclass(kind: type) -> Convert:
@@ -96,23 +95,23 @@ def _dataclass(kind: type) -> Convert:
         for field in fields(kind)
     ]
     if not steps:
-        only = kind()
-        return lambda _raw: only
-    optional = {field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING}
+        instance = kind()
+        return lambda _raw: instance
+    required = {field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING}
 
     def convert(raw: Mapping[str, Any]) -> object:
-        found = {name: step(raw[key]) for name, key, step in steps if key in raw or name in optional}
-        return kind(**found)
+        values = {name: step(raw[key]) for name, key, step in steps if key in raw or name in required}
+        return kind(**values)
 
     return convert
 
 
 def _link(raw: Mapping[str, Any]) -> model.DeviceLink:
     if "mqtt" in raw:
-        made: model.DeviceLink = converter(model.MqttAddress)(raw["mqtt"])
+        link: model.DeviceLink = converter(model.MqttAddress)(raw["mqtt"])
     else:
-        made = converter(model.SerialAddress)(raw["serial"])
-    return made
+        link = converter(model.SerialAddress)(raw["serial"])
+    return link
 
 
 def _number(raw: float) -> float:
@@ -124,11 +123,14 @@ def _text(raw: str) -> str:
 
 
 def _shared_labels(raw: Mapping[str, str]) -> dict[str, str]:
-    """Give equal labels one mapping: in a fleet most devices share theirs with many others."""
+    """Return one mapping object for equal labels: most devices share theirs with many others.
+
+    `ownership.SelectorIndex` groups devices by the identity of this mapping.
+    """
     key = tuple(raw.items())
     found = _labels.get(key)
     if found is None:
-        if len(_labels) >= LABELS_SHARED:
+        if len(_labels) >= MAX_SHARED_LABELS:
             _labels.clear()
         found = _labels[key] = {sys.intern(name): sys.intern(value) for name, value in key}
     return found

@@ -26,7 +26,7 @@ class TensorDescriptor:
     name: str
     shape: tuple[int, ...]
     dtype: str
-    meaning: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class TrainSpec:
 class Decide(StrEnum):
     """How a network's output becomes a decision (docs/specs/pack.md, HEAD)."""
 
-    LARGEST = "largest"
+    ARGMAX = "argmax"
     RECONSTRUCTION = "reconstruction"
     THRESHOLD = "threshold"
 

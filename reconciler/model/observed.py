@@ -52,8 +52,8 @@ class Scores:
     """How sampled scores are spread."""
 
     count: int
-    least: int
-    most: int
+    min: int
+    max: int
     mean: float
     histogram: tuple[int, ...]
 

@@ -58,7 +58,7 @@ class HealthGate:
     metric: HealthMetric
     at_least: float | None = None
     at_most: float | None = None
-    over_inferences: int = 0  # it is judged from so many inferences on
+    min_inferences: int = 0  # it is judged from so many inferences on
 
 
 class OnFailure(StrEnum):
@@ -88,7 +88,7 @@ class Rollout:
     critical: bool = False  # may leave windows
     waves: tuple[Wave, ...] = ()
     gates: tuple[HealthGate, ...] = ()
-    budget: FailureBudget = FailureBudget()
+    failure_budget: FailureBudget = FailureBudget()
     max_at_risk: int | None = None  # devices at risk at once; None: as many as the budget can bear, where one is given
     on_failure: OnFailure = OnFailure.STOP
     min_available: tuple[MinAvailable, ...] = ()

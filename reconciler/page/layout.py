@@ -122,7 +122,7 @@ def ready(condition: Condition) -> Markup:
 def advice(reason: str, *, also: Child = None) -> Markup:
     """Say what to do about a reason."""
     known = REMEDIES.get(reason)
-    words = f"{known.words}." if known is not None else "see the message."
+    words = f"{known.text}." if known is not None else "see the message."
     return element("p", element("b", "What to do: "), words, also, class_="advice soft")
 
 

@@ -90,7 +90,7 @@ class PageModel:
         return {
             device: status.facts.rollout
             for status in self.rollouts
-            for _, names in members(status.facts.word)
+            for _, names in members(status.facts.report)
             for device in names
         }
 

@@ -115,7 +115,7 @@ def _wave(number: int, wave: WaveFacts) -> Sequence[Child]:
 def _sets(
     status: RolloutStatus, known: Mapping[DeviceId, DeviceStatus], fleet: PageModel, at: Addresses
 ) -> Iterator[Markup]:
-    for name, devices in members(status.facts.word):
+    for name, devices in members(status.facts.report):
         if not devices:
             continue
         shown = sorted(devices)[:SHOWN]

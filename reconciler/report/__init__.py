@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what happened to conditions and status files; pure."""
+"""Conditions and status files, made from what a pass found. Pure."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A condition: one truth about a device, a rollout or the gateway, as Kubernetes has it.
+"""Conditions: one fact each about a device, a rollout or the gateway, as in Kubernetes.
 
-`since` moves only when `status` flips, so that it answers "for how long". Reasons are words that are
-never renamed; docs/conditions.md says of each what to do.
+`since` moves only when `status` flips, so it shows for how long the status has been the same. A reason is
+never renamed; docs/conditions.md says what to do about each.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class Status(StrEnum):
-    """What a condition says of its type."""
+    """The status of a condition."""
 
     TRUE = "True"
     FALSE = "False"
@@ -25,7 +25,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One type with its status, why, and since when."""
+    """One type with its status, the reason, a message, and since when the status is the same."""
 
     type: str
     status: Status
@@ -35,7 +35,7 @@ class Condition:
     observed_commit: str
 
     def as_dict(self) -> dict[str, str]:
-        """Name the fields as YAML does."""
+        """Return the fields under their names in YAML."""
         return {
             "type": self.type,
             "status": self.status.value,
@@ -46,26 +46,33 @@ class Condition:
         }
 
     @classmethod
-    def from_dict(cls, told: Mapping[str, str]) -> Condition:
-        """Read what `as_dict` wrote."""
-        since = datetime.strptime(told["since"], _TIME).replace(tzinfo=UTC)
-        return cls(told["type"], Status(told["status"]), told["reason"], told["message"], since, told["observedCommit"])
+    def from_dict(cls, fields: Mapping[str, str]) -> Condition:
+        """Read the result of `as_dict`."""
+        since = datetime.strptime(fields["since"], _TIME).replace(tzinfo=UTC)
+        return cls(
+            fields["type"],
+            Status(fields["status"]),
+            fields["reason"],
+            fields["message"],
+            since,
+            fields["observedCommit"],
+        )
 
 
 Conditions = tuple[Condition, ...]
 
 
-def carried(new: Iterable[Condition], previous: Iterable[Condition]) -> Conditions:
-    """Keep `since` (and, when nothing else changed, the whole condition) of what has not flipped.
+def carry_over(new: Iterable[Condition], previous: Iterable[Condition]) -> Conditions:
+    """Keep the old `since` while the status is the same, and the old condition while its message is, too.
 
-    A new commit alone does not make a new condition: otherwise every commit to the fleet
-    repository would rewrite the status of every device.
+    A new commit alone does not make a new condition. Otherwise every commit to the fleet repository would
+    rewrite the status of every device.
     """
     before: Mapping[str, Condition] = {condition.type: condition for condition in previous}
-    return tuple(_carry(condition, before.get(condition.type)) for condition in new)
+    return tuple(_carry_one(condition, before.get(condition.type)) for condition in new)
 
 
-def _carry(condition: Condition, old: Condition | None) -> Condition:
+def _carry_one(condition: Condition, old: Condition | None) -> Condition:
     if old is None or old.status is not condition.status:
         return condition
     if (old.reason, old.message) == (condition.reason, condition.message):
@@ -74,7 +81,7 @@ def _carry(condition: Condition, old: Condition | None) -> Condition:
 
 
 def ready(parts: Conditions, priority: tuple[str, ...], *, when_true: str) -> Condition:
-    """Summarise: `Ready` takes its reason from the first type of the priority list that is not True."""
+    """Summarise conditions: `Ready` has the reason of the first type in the priority list that is not True."""
     by_type = {part.type: part for part in parts}
     ordered = [by_type[name] for name in priority if name in by_type]
     for part in ordered:

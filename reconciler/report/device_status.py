@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is true of one device: its conditions, from its action and its last report."""
+"""The status of one device: its conditions, made from its action and its last report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from reconciler.model import (
     Parameters,
     Phase,
 )
-from reconciler.report.conditions import Condition, Conditions, Status, carried, ready
+from reconciler.report.conditions import Condition, Conditions, Status, carry_over, ready
 
 PRIORITY = ("Known", "Trusted", "Reporting", "Fits", "UpToDate")
 _UNFIT = frozenset(
@@ -37,108 +37,112 @@ _UNFIT = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceStatus:
-    """One device as its status file tells it. No clock readings of reports: they would change all the time."""
-
-    device: DeviceId
-    running: Digest | None
-    model: str | None  # name@version, where the digest is known
-    phase: Phase | None
-    sequence: int
-    conditions: Conditions
-    parameters: Parameters | None = None  # in force; None: the digest, and so what is built into the pack, is not known
-
-    @property
-    def ready(self) -> Condition:
-        """Return the summary condition."""
-        return self.conditions[0]
-
-
-@dataclass(frozen=True, slots=True)
 class Distrust:
-    """Why a device is not what it was, or not what it says."""
+    """Why the reports of a device are not accepted at face value."""
 
     reason: str
     message: str
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """What every condition of one pass shares."""
+class DeviceFacts:
+    """What a pass found out about one device."""
+
+    action: Action
+    seen: ObservedDevice | None = None  # None: it has never reported
+    model: str | None = None  # name@version of what it runs, if its digest is known
+    distrust: Distrust | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStatus:
+    """One device as its status file shows it. It has no time of the last report, which would change all the time."""
+
+    device: DeviceId
+    running: Digest | None
+    model: str | None  # name@version, if the digest is known
+    phase: Phase | None
+    sequence: int
+    conditions: Conditions
+    parameters: Parameters | None = None  # in force; None: unknown, because the digest and so its defaults are
+
+    @property
+    def ready(self) -> Condition:
+        """The summary condition."""
+        return self.conditions[0]
+
+
+@dataclass(frozen=True, slots=True)
+class PassStamp:
+    """The time and the commit of a pass, which all its conditions share."""
 
     now: datetime
     commit: str
 
 
-def device_status(  # noqa: PLR0913, PLR0917 - one parameter for each thing that this depends on
-    action: Action,
-    observed: ObservedDevice | None,
-    model: str | None,
-    moment: Moment,
-    previous: DeviceStatus | None,
-    doubt: Distrust | None = None,
-) -> DeviceStatus:
-    """Turn an action, with its reason, into conditions."""
+def device_status(facts: DeviceFacts, stamp: PassStamp, previous: DeviceStatus | None) -> DeviceStatus:
+    """Build the conditions of a device from its action and its last report."""
+    action, seen, model = facts.action, facts.seen, facts.model
     parts = (
-        _known(action, moment),
-        _trusted(action, doubt, moment),
-        _reporting(action, observed, moment),
-        _fits(action, moment),
-        _up_to_date(action, moment),
+        _known(action, stamp),
+        _trusted(action, facts.distrust, stamp),
+        _reporting(action, seen, stamp),
+        _fits(action, stamp),
+        _up_to_date(action, stamp),
     )
     before = previous.conditions if previous is not None else ()
-    kept = carried(parts, before)
-    summary = carried((ready(kept, PRIORITY, when_true="The device is where Git wants it."),), before)
+    kept = carry_over(parts, before)
+    summary = carry_over((ready(kept, PRIORITY, when_true="The device is what Git wants."),), before)
     return DeviceStatus(
         device=action.device,
-        running=observed.running if observed else None,
+        running=seen.running if seen else None,
         model=model,
-        phase=observed.phase if observed else None,
-        sequence=observed.sequence if observed else 0,
+        phase=seen.phase if seen else None,
+        sequence=seen.sequence if seen else 0,
         conditions=(*summary, *kept),
-        parameters=dict(sorted(observed.parameters.items())) if observed and model is not None else None,
+        parameters=dict(sorted(seen.parameters.items())) if seen and model is not None else None,
     )
 
 
-def _condition(kind: str, status: Status, reason: str, message: str, moment: Moment) -> Condition:
-    return Condition(kind, status, reason, message, moment.now, moment.commit)
+def _condition(kind: str, status: Status, reason: str, message: str, stamp: PassStamp) -> Condition:
+    return Condition(kind, status, reason, message, stamp.now, stamp.commit)
 
 
-def _known(action: Action, moment: Moment) -> Condition:
+def _known(action: Action, stamp: PassStamp) -> Condition:
     if isinstance(action, Blocked) and action.reason is BlockedReason.UNKNOWN:
-        return _condition("Known", Status.FALSE, action.reason.value, action.why, moment)
-    return _condition("Known", Status.TRUE, "InGit", "The fleet repository has this device.", moment)
+        return _condition("Known", Status.FALSE, action.reason.value, action.why, stamp)
+    return _condition("Known", Status.TRUE, "InGit", "The device is in the fleet repository.", stamp)
 
 
-def _trusted(action: Action, doubt: Distrust | None, moment: Moment) -> Condition:
+def _trusted(action: Action, distrust: Distrust | None, stamp: PassStamp) -> Condition:
     if isinstance(action, Blocked) and action.reason is BlockedReason.CLONED:
-        return _condition("Trusted", Status.FALSE, action.reason.value, action.why, moment)
-    if doubt is not None:
-        return _condition("Trusted", Status.FALSE, doubt.reason, doubt.message, moment)
-    return _condition("Trusted", Status.TRUE, "Trusted", "Nothing speaks against what it says.", moment)
+        return _condition("Trusted", Status.FALSE, action.reason.value, action.why, stamp)
+    if distrust is not None:
+        return _condition("Trusted", Status.FALSE, distrust.reason, distrust.message, stamp)
+    return _condition("Trusted", Status.TRUE, "Trusted", "Nothing casts doubt on its reports.", stamp)
 
 
-def _reporting(action: Action, observed: ObservedDevice | None, moment: Moment) -> Condition:
-    if observed is None:
-        return _condition("Reporting", Status.UNKNOWN, "NeverSeen", "The device has not reported yet.", moment)
+def _reporting(action: Action, seen: ObservedDevice | None, stamp: PassStamp) -> Condition:
+    if seen is None:
+        return _condition("Reporting", Status.UNKNOWN, "NeverSeen", "The device has not reported yet.", stamp)
     if isinstance(action, Blocked) and BlockedReason.SILENT in {action.reason, *action.also}:
-        return _condition("Reporting", Status.FALSE, BlockedReason.SILENT.value, action.why, moment)
-    return _condition("Reporting", Status.TRUE, "Reporting", "The device reports, and its signature holds.", moment)
+        return _condition("Reporting", Status.FALSE, BlockedReason.SILENT.value, action.why, stamp)
+    return _condition("Reporting", Status.TRUE, "Reporting", "The device reports, and its signatures are valid.", stamp)
 
 
-def _fits(action: Action, moment: Moment) -> Condition:
+def _fits(action: Action, stamp: PassStamp) -> Condition:
     if isinstance(action, Blocked) and action.reason in _UNFIT:
-        return _condition("Fits", Status.FALSE, action.reason.value, action.why, moment)
-    return _condition("Fits", Status.TRUE, "Fits", "The device can hold and run what is wanted.", moment)
+        return _condition("Fits", Status.FALSE, action.reason.value, action.why, stamp)
+    return _condition("Fits", Status.TRUE, "Fits", "The device can hold and run the model that Git wants.", stamp)
 
 
-def _up_to_date(action: Action, moment: Moment) -> Condition:
+def _up_to_date(action: Action, stamp: PassStamp) -> Condition:
     match action:
         case NoChange():
-            return _condition("UpToDate", Status.TRUE, "UpToDate", action.why, moment)
+            return _condition("UpToDate", Status.TRUE, "UpToDate", action.why, stamp)
         case Install() | ActivatePrebaked() | Configure():
-            return _condition("UpToDate", Status.FALSE, "Updating", action.why, moment)
+            return _condition("UpToDate", Status.FALSE, "Updating", action.why, stamp)
         case Hold():
-            return _condition("UpToDate", Status.FALSE, f"Held{action.reason.value}", action.why, moment)
+            return _condition("UpToDate", Status.FALSE, f"Held{action.reason.value}", action.why, stamp)
         case Blocked():
-            return _condition("UpToDate", Status.FALSE, action.reason.value, action.why, moment)
+            return _condition("UpToDate", Status.FALSE, action.reason.value, action.why, stamp)

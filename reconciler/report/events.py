@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is worth calling somebody for: a rollout that was stopped, is complete, or goes neither on nor back."""
+"""Events that people want to hear about: a rollout has stopped, is complete, or is stuck."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from reconciler.model import DeviceId, RolloutId
 from reconciler.report.device_status import DeviceStatus
 from reconciler.report.rollout_status import RolloutStatus
 
-# What keeps a device by design: waiting for it is no news.
-PATIENT = frozenset({"HeldWindow", "HeldSuspended", "HeldDependsOn"})
+# These holds are by design: a rollout whose devices wait for them is not stuck.
+EXPECTED_HOLDS = frozenset({"HeldWindow", "HeldSuspended", "HeldDependsOn"})
 
 
 class EventKind(StrEnum):
-    """The sorts of notice."""
+    """The kinds of event."""
 
     STOPPED = "stopped"
     COMPLETE = "complete"
@@ -26,7 +26,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FleetEvent:
-    """One thing to tell, once for each revision."""
+    """One event; it is sent once for each revision."""
 
     event: EventKind
     gateway: str
@@ -39,11 +39,11 @@ class FleetEvent:
 
     @property
     def key(self) -> str:
-        """Name the notice: who was told it once is not told it again."""
+        """Identifies the event, so that a receiver gets it only once."""
         return f"{self.rollout}/{self.revision}/{self.event}"
 
     def as_dict(self) -> dict[str, str]:
-        """Name the fields for programs."""
+        """Return the fields under their names in JSON."""
         return {
             "version": "1",
             "event": self.event.value,
@@ -59,48 +59,48 @@ class FleetEvent:
 
 @dataclass(slots=True)
 class EventDetector:
-    """Remembers since when each rollout has not moved. Begins anew with the daemon: then it is stuck later."""
+    """Finds events. It remembers since when each rollout has made no progress, from the start of the daemon."""
 
     gateway: str
     stuck_after: timedelta
-    _moved: dict[RolloutId, tuple[object, datetime]] = field(default_factory=dict)
+    _progressed: dict[RolloutId, tuple[object, datetime]] = field(default_factory=dict)
 
-    def notices(
+    def events(
         self, rollouts: Mapping[RolloutId, RolloutStatus], devices: Iterable[DeviceStatus], now: datetime
     ) -> list[FleetEvent]:
-        """Tell all that is true now; the same notice comes again as long as it is."""
-        self._moved = {name: moved for name, moved in self._moved.items() if name in rollouts}
-        patient = frozenset(each.device for each in devices if _reason(each) in PATIENT)
-        return [notice for status in rollouts.values() for notice in self._of(status, patient, now)]
+        """Return every event that holds now; the same event is returned again for as long as it holds."""
+        self._progressed = {name: progress for name, progress in self._progressed.items() if name in rollouts}
+        waiting = frozenset(each.device for each in devices if _reason(each) in EXPECTED_HOLDS)
+        return [event for status in rollouts.values() for event in self._of(status, waiting, now)]
 
-    def _of(self, status: RolloutStatus, patient: Collection[DeviceId], now: datetime) -> Iterator[FleetEvent]:
+    def _of(self, status: RolloutStatus, waiting: Collection[DeviceId], now: datetime) -> Iterator[FleetEvent]:
         facts = status.facts
         since = self._since(status, now)
-        if facts.word.stopped:
-            yield self._notice(EventKind.STOPPED, status, status.ready.message, status.ready.since)
+        if facts.report.stopped:
+            yield self._event(EventKind.STOPPED, status, status.ready.message, status.ready.since)
         elif facts.complete:
-            yield self._notice(EventKind.COMPLETE, status, "All waves are over.", status.ready.since)
-        elif not facts.held and now - since >= self.stuck_after and not _watched(status, patient):
+            yield self._event(EventKind.COMPLETE, status, "All waves are complete.", status.ready.since)
+        elif not facts.held and now - since >= self.stuck_after and not _moves_by_itself(status, waiting):
             hours = (now - since).total_seconds() / 3600
-            words = f"nothing has changed for {hours:.1f} h; {facts.waiting or status.ready.message}"
-            yield self._notice(EventKind.STUCK, status, words, since)
+            message = f"no progress for {hours:.1f} h; {facts.waiting or status.ready.message}"
+            yield self._event(EventKind.STUCK, status, message, since)
 
     def _since(self, status: RolloutStatus, now: datetime) -> datetime:
-        mark = (status.facts.word.revision, status.facts.waves, status.facts.held)
-        before = self._moved.get(status.facts.rollout)
+        mark = (status.facts.report.revision, status.facts.waves, status.facts.held)
+        before = self._progressed.get(status.facts.rollout)
         if before is None or before[0] != mark:
-            before = self._moved[status.facts.rollout] = (mark, now)
+            before = self._progressed[status.facts.rollout] = (mark, now)
         return before[1]
 
-    def _notice(self, event: EventKind, status: RolloutStatus, message: str, since: datetime) -> FleetEvent:
+    def _event(self, kind: EventKind, status: RolloutStatus, message: str, since: datetime) -> FleetEvent:
         facts = status.facts
         commit = status.ready.observed_commit
-        return FleetEvent(event, self.gateway, facts.rollout, facts.model, facts.word.revision, commit, message, since)
+        return FleetEvent(kind, self.gateway, facts.rollout, facts.model, facts.report.revision, commit, message, since)
 
 
-def _watched(status: RolloutStatus, patient: Collection[DeviceId]) -> bool:
-    """Tell whether devices soak, or wait for a window: time alone brings it on."""
-    return bool(status.facts.word.soaking) or not status.facts.word.due.isdisjoint(patient)
+def _moves_by_itself(status: RolloutStatus, waiting: Collection[DeviceId]) -> bool:
+    """Whether devices soak or wait for a window, so that time alone moves the rollout on."""
+    return bool(status.facts.report.soaking) or not status.facts.report.due.isdisjoint(waiting)
 
 
 def _reason(status: DeviceStatus) -> str:

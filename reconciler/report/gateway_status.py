@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is true of the gateway itself: its source, the repository's validity, its links."""
+"""The status of the gateway itself: its source, the validity of the repository, its links."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from reconciler.report.conditions import Condition, Conditions, Status, carried, ready
-from reconciler.report.device_status import Moment
+from reconciler.report.conditions import Condition, Conditions, Status, carry_over, ready
+from reconciler.report.device_status import PassStamp
 
-PRIORITY = ("SourceReady", "Valid", "LinksUp")  # strangers keep nothing from working
-_STRANGERS_NAMED = 5
+PRIORITY = ("SourceReady", "Valid", "LinksUp")  # unknown devices keep nothing from working
+_MAX_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """How the last look at the fleet repository went."""
+    """The result of the last fetch of the fleet repository."""
 
     good: bool
     reason: str
     message: str
-    transient: bool = False  # may heal by itself
+    transient: bool = False  # may recover without help
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,50 +29,50 @@ class GatewayFacts:
 
     name: str
     source: SourceState
-    problems: tuple[str, ...] = ()  # mistakes in the fleet repository
+    problems: tuple[str, ...] = ()  # in the fleet repository
     links: Mapping[str, str | None] = field(default_factory=dict)  # what is wrong with each link, or None
-    strangers: frozenset[str] = frozenset()  # who speaks on a link and is not in Git; never served
+    unknown_devices: frozenset[str] = frozenset()  # they report on a link and are not in Git; never served
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayStatus:
-    """The gateway as its status file tells it."""
+    """The gateway as its status file shows it."""
 
     name: str
-    commit: str  # that is enforced
+    commit: str  # the commit that the gateway enforces
     conditions: Conditions
 
     @property
     def ready(self) -> Condition:
-        """Return the summary condition."""
+        """The summary condition."""
         return self.conditions[0]
 
 
-def gateway_status(facts: GatewayFacts, moment: Moment, previous: GatewayStatus | None) -> GatewayStatus:
+def gateway_status(facts: GatewayFacts, stamp: PassStamp, previous: GatewayStatus | None) -> GatewayStatus:
     """Build the gateway's conditions."""
 
     def condition(kind: str, wrong: str | None, reason: str, message: str) -> Condition:
         status = Status.TRUE if wrong is None else Status.FALSE
-        return Condition(kind, status, reason, wrong or message, moment.now, moment.commit)
+        return Condition(kind, status, reason, wrong or message, stamp.now, stamp.commit)
 
     source = facts.source
     invalid = _joined(facts.problems)
     down = _joined([f"{link}: {wrong}" for link, wrong in sorted(facts.links.items()) if wrong is not None])
     parts = (
         condition("SourceReady", None if source.good else source.message, source.reason, source.message),
-        condition("Valid", invalid, "Invalid" if invalid else "Valid", "The fleet repository has no mistakes."),
+        condition("Valid", invalid, "Invalid" if invalid else "Valid", "The fleet repository has no problems."),
         condition("LinksUp", down, "LinkDown" if down else "LinksUp", "All links work."),
         condition(
             "NoUnknownDevices",
-            _named(facts.strangers),
-            "UnknownDevices" if facts.strangers else "NoUnknownDevices",
-            "Only devices that Git knows speak on the links.",
+            _name_some(facts.unknown_devices),
+            "UnknownDevices" if facts.unknown_devices else "NoUnknownDevices",
+            "All devices on the links are in Git.",
         ),
     )
     before = previous.conditions if previous is not None else ()
-    kept = carried(parts, before)
-    summary = carried((ready(kept, PRIORITY, when_true="The gateway enforces the newest commit."),), before)
-    return GatewayStatus(facts.name, moment.commit, (*summary, *kept))
+    kept = carry_over(parts, before)
+    summary = carry_over((ready(kept, PRIORITY, when_true="The gateway enforces the newest commit."),), before)
+    return GatewayStatus(facts.name, stamp.commit, (*summary, *kept))
 
 
 def _joined(problems: Sequence[str]) -> str | None:
@@ -82,9 +82,9 @@ def _joined(problems: Sequence[str]) -> str | None:
     return problems[0] + more
 
 
-def _named(strangers: frozenset[str]) -> str | None:
-    """Name some; how many there are may be an attacker's choice, so it is told roughly and rarely changes."""
-    if not strangers:
+def _name_some(devices: frozenset[str]) -> str | None:
+    """Name a few. An attacker may choose how many there are, so the message has no exact number and rarely changes."""
+    if not devices:
         return None
-    shown = ", ".join(sorted(strangers)[:_STRANGERS_NAMED])
-    return f"{shown}{' and others' if len(strangers) > _STRANGERS_NAMED else ''}: not in Git, and not served"
+    shown = ", ".join(sorted(devices)[:_MAX_NAMES])
+    return f"{shown}{' and others' if len(devices) > _MAX_NAMES else ''}: not in Git, and not served"

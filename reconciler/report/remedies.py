@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What to do about each reason, in the words of docs/conditions.md and docs/git.md (tests/report/test_advice.py)."""
+"""What to do about each reason: the text of docs/conditions.md and docs/git.md (tests/report/test_remedies.py)."""
 
 from __future__ import annotations
 
@@ -9,149 +9,107 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What a reason asks of people."""
+    """What a person should do about a reason."""
 
-    act: bool  # False: it is so by design, or heals by itself
-    words: str
+    act: bool  # False: it is intended, or resolves itself
+    text: str
 
 
-_SMALLER = "make the model smaller by what the message says, or choose devices with more"
-_BUSY = "wait: as many devices as may are away or on trial already"
+_SMALLER = "make the model smaller, or choose devices with more memory; the message has the number of bytes"
+_BUSY = "wait; as many devices as allowed are at risk or unavailable"
 _HELD = "wait; the message says for what"
-_SETTINGS = (
-    "correct the URL, ref, path or name in the gateway's configuration; "
-    "or the server redirects to where nobody should go"
-)
-_ROOM = "make room, or give the service its folder back"
 
 _WAIT: Mapping[str, str] = {
-    "Updating": "wait; the message says what is under way",
+    "Updating": "wait; the message says what is in progress",
     "HeldWave": _HELD,
     "HeldWindow": _HELD,
     "HeldDependsOn": _HELD,
     "HeldInProgress": _HELD,
     "HeldAtRisk": _BUSY,
     "HeldMinAvailable": _BUSY,
-    "HeldOtherGateway": "another gateway serves it: look at that one's status",
+    "HeldOtherGateway": "see the status of the gateway that serves the device",
     "HeldSuspended": "set suspend: false when ready",
     "Progressing": "wait; the message says for what, and for which gateway",
-    "Held": "it is suspended, or waits for another rollout",
-    "MirrorDamaged": (
-        "nothing: the mirror is rebuilt from the remote, and what can still be read of it is used until that succeeds"
-    ),
+    "Held": "resume the rollout, or wait for the rollout that it depends on",
+    "MirrorDamaged": "nothing: the next poll rebuilds it, and its readable commits stay in force",
 }
 _DEVICES: Mapping[str, str] = {
-    "UnknownDevice": "add a Device document, or find out who speaks on your link in this name",
+    "UnknownDevice": "add a Device document, or find out which device uses this name on the link",
     "NotAuthentic": (
-        "several messages in a row in its name did not verify: compare the public key in Git with the device's, "
-        "or find out who speaks in its name. It is not served meanwhile"
+        "compare the public key in Git with the key of the device; if they match, find out who sends in its name"
     ),
-    "SequenceWentBack": (
-        "it was reset to factory, or its flash was replaced by an older one. It is brought back by itself, "
-        "with a sequence above all that it ever obeyed; find out who did it"
-    ),
-    "IdentityCloned": (
-        "two devices answer in its name, told by two counters that alternate. Nothing is sent to either. "
-        "Provision both anew, and put the new public key into Git: that ends it"
-    ),
-    "NeverSeen": "power it, check its link and its public key in the fleet repository",
-    "NotReporting": "power it, check its link and its public key; the message says since when",
+    "SequenceWentBack": "find out who reset the device or replaced its flash",
+    "IdentityCloned": "provision both devices again, and put the new public keys into Git",
+    "NeverSeen": "power the device, and check its link and its public key in Git",
+    "NotReporting": "check the power, the link and the public key of the device",
     "OperatorsMissing": "choose another model, or a firmware with these operators",
     "SlotTooSmall": _SMALLER,
     "ArenaTooSmall": _SMALLER,
-    "PackFormatUnknown": "update the device's firmware",
-    "NeedsProvisioning": (
-        "the device can't be updated over the air and has no such pre-baked model: provision it by hand"
-    ),
-    "WrongType": "correct the type of the Device document, or give the device the firmware of that type",
-    "HeldFlapping": "it fell silent and came back too often: look at its power and its link",
-    "HeldRolledBack": (
-        "the rollout has stopped and its devices are back on what they ran before: commit a better model"
-    ),
-    "HeldFailureBudget": (
-        "the rollout has stopped: look at the devices that failed, then commit a better model, or a larger budget"
-    ),
-    "GateFailed": (
-        "it runs the model, which failed a health gate of its rollout here: look at what the message says, "
-        "then commit a better model"
-    ),
-    "Quarantined": "this model failed on this device; it is not tried again until Git changes",
+    "PackFormatUnknown": "update the firmware of the device",
+    "NeedsProvisioning": "provision the device again, with this model",
+    "WrongType": "correct the type in the Device document, or flash the firmware of that type",
+    "HeldFlapping": "check the power and the link of the device",
+    "HeldRolledBack": "look at the devices that failed, then commit a better model",
+    "HeldFailureBudget": "look at the devices that failed, then commit a better model or a larger budget",
+    "GateFailed": "look at the gate in the message, then commit a better model",
+    "Quarantined": "commit a better model; this one is not retried on the device until Git changes",
 }
 _ROLLOUTS: Mapping[str, str] = {
     "FailureBudgetSpent": (
-        "look at the devices that failed, then commit a better model, a larger budget, or another label to try again"
+        "look at the devices that failed, then commit a better model, a larger budget, or a changed label to try again"
     ),
-    "RolledBack": (
-        "look at the devices that failed, then commit a better model; its devices run again what they ran before"
-    ),
+    "RolledBack": "look at the devices that failed, then commit a better model",
 }
 _GATEWAYS: Mapping[str, str] = {
-    "Invalid": "run tinyfleet validate; the message has the first mistake and its place",
-    "LinkDown": "check the broker, or the cable, that the message names",
-    "UnknownDevices": (
-        "add Device documents, or find out who speaks on the link; tinyfleet status has the names. "
-        "They are never served"
-    ),
+    "Invalid": "run tinyfleet validate; the message has the first problem and its location",
+    "LinkDown": "check the broker or the cable that the message names",
+    "UnknownDevices": "add Device documents, or find out what reports on the link; tinyfleet status has the names",
 }
 _SOURCE: Mapping[str, str] = {
     "RemoteUnavailable": (
-        "nothing, if the network is expected back; else check URL, DNS, firewall. Tried again with growing pauses"
+        "nothing if the network will return; it is tried again with growing delays. Otherwise check the URL, DNS "
+        "and firewall"
     ),
-    "AuthenticationFailed": "renew the deploy key or the credential helper's token",
+    "AuthenticationFailed": "renew the deploy key, or the token of the credential helper",
     "HostKeyUnknown": (
-        "compare the server's key with what its owner publishes, then put it into known_hosts. "
-        "If it changed: find out why first"
+        "compare it with the key that the server's owner publishes, then add it. If it changed, find out why first"
     ),
-    "CertificateRefused": (
-        "the certificate is expired, for another name, or by an authority that is not in the CA file; "
-        "check the gateway's clock as well"
-    ),
-    "ProtocolRefused": _SETTINGS,
-    "SettingsUnsafe": _SETTINGS,
-    "DubiousOwnership": "the local repository belongs to another user: give it to the daemon's, or reach it by ssh://",
-    "RefMissing": "push the branch or tag, or correct its name",
-    "SubPathMissing": "correct the folder, or revert the commit that moved it",
+    "CertificateRefused": "renew it, or set ca. Also check the gateway's clock",
+    "ProtocolRefused": "correct the URL; if the server redirects, find out why",
+    "SettingsUnsafe": "correct the setting that the message names",
+    "DubiousOwnership": "give it to the daemon's user, or use ssh://",
+    "RefMissing": "push it, or correct its name",
+    "SubPathMissing": "correct path, or revert the commit that moved the folder",
     "HistoryRewritten": (
-        "if you did it on purpose, tinyfleet accept the new commit on the gateway; else treat it as an attack: "
-        "the message has both commits"
+        "if it was deliberate, run tinyfleet accept on the gateway. Otherwise treat it as an attack: the message "
+        "names both commits"
     ),
-    "HistoryTooLong": (
-        "more new commits, or slower signatures, than the limits allow: raise them, or accept a newer commit"
-    ),
+    "HistoryTooLong": "accept a newer commit with tinyfleet accept",
     "UnsignedCommit": (
-        "the commit that the message names has to be replaced by a signed one: on a branch that everybody pulls from, "
-        "revert and accept"
+        "replace the commit with a signed one. On a shared branch, revert it with a signed commit and accept that one"
     ),
-    "UntrustedSigner": "add the signer on the gateway, or take the commit back",
-    "SignerExpired": (
-        "the signer renews the key, you renew it on the gateway; or it was revoked, and the commit has to go"
+    "UntrustedSigner": "add the signer on the gateway, or remove the commit",
+    "SignerExpired": "renew the key and export it to the gateway. If it was revoked, remove the commit",
+    "BadSignature": "find out who did it",
+    "SignersUnreadable": "restore the file, or install the program",
+    "ObjectsRefused": "find the commit with git fsck --strict, and who made it",
+    "TransferTooLarge": "remove the large file; if there is none, do not trust the remote",
+    "GitUnusable": "install git 2.34 or later",
+    "DiskFull": "free some space",
+    "MirrorUnwritable": "give it back to the daemon's user",
+    "MirrorBusy": "stop one of them",
+    "WatchUnavailable": (
+        "nothing: polling continues. To get the watch back, raise fs.inotify.max_user_watches or correct the path"
     ),
-    "BadSignature": ("the commit was altered after it was signed, or signed with a revoked key: find out by whom"),
-    "SignersUnreadable": (
-        "the file of signers, the GPG keys, or the gateway's own signing key is missing or broken, "
-        "or ssh-keygen or gpg is not installed"
-    ),
-    "ObjectsRefused": (
-        "the remote sent malformed objects, or names such as .git or ..: find the commit with git fsck --strict, "
-        "and who made it"
-    ),
-    "TransferTooLarge": "a file over the limit was committed, or the remote is not what it seems",
-    "GitUnusable": "install git 2.34 or newer; an older one would not heed what confines it",
-    "DiskFull": _ROOM,
-    "MirrorUnwritable": _ROOM,
-    "MirrorBusy": "another tinyfleet process uses the same mirror: stop one",
-    "WatchUnavailable": "polling goes on; raise fs.inotify.max_user_watches, or correct the path",
-    "StatusContended": "two gateways have the same name",
-    "StatusRefused": (
-        "the forge's rules decline pushes to status/*: allow the gateway's key to create and force-push that branch"
-    ),
+    "StatusContended": "check whether two gateways have the same name",
+    "StatusRefused": "allow the gateway's key to create and force-push that branch",
 }
 
 REMEDIES: Mapping[str, Remedy] = {
-    **{reason: Remedy(act=False, words=words) for reason, words in _WAIT.items()},
+    **{reason: Remedy(act=False, text=text) for reason, text in _WAIT.items()},
     **{
-        reason: Remedy(act=True, words=words)
+        reason: Remedy(act=True, text=text)
         for table in (_DEVICES, _ROLLOUTS, _GATEWAYS, _SOURCE)
-        for reason, words in table.items()
+        for reason, text in table.items()
     },
 }

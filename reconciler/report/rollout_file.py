@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A rollout's status file: for people, for `tinyfleet rollout`, and for the other gateways, which plan with it.
+"""The status file of a rollout. People read it, and `tinyfleet rollout`, and the other gateways plan with it.
 
-Sets of devices are one line of names each, so that a file about ten thousand devices is small, quick to read, and
-differs from the one before by what changed.
+Each set of devices is one line of names, so a file about ten thousand devices is small and quick to parse, and
+its diff shows what changed.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, WaveFa
 KIND = "RolloutStatus"
 SETS = ("done", "begun", "soaking", "due", "failed", "missing", "out")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
-_WORDS_MOST = 500
+_MAX_MESSAGE_CHARS = 500
 
 
 class InvalidRolloutStatus(Invalid):
-    """A file does not say what a rollout's status says."""
+    """The file is not a valid rollout status."""
 
     reason: ClassVar[str] = "InvalidStatus"
 
 
 def rollout_file(status: RolloutStatus) -> bytes:
-    """Render one rollout."""
-    facts, word = status.facts, status.facts.word
-    told: dict[str, Any] = {
+    """Render the status of one rollout."""
+    facts, report = status.facts, status.facts.report
+    fields: dict[str, Any] = {
         "model": facts.model,
-        "revision": word.revision,
-        "at": word.at.strftime(_TIME) if word.at else None,
+        "revision": report.revision,
+        "at": report.at.strftime(_TIME) if report.at else None,
         "complete": facts.complete,
-        "stopped": word.stopped,
-        "takenBack": facts.rolled_back,
+        "stopped": report.stopped,
+        "rolledBack": facts.rolled_back,
         "waiting": facts.waiting,
         "held": facts.held,
         "waves": [wave_as_dict(wave) for wave in facts.waves],
-        "devices": {name: " ".join(sorted(names)) for name in SETS if (names := getattr(word, name))},
+        "devices": {name: " ".join(sorted(names)) for name in SETS if (names := getattr(report, name))},
         "conditions": [condition.as_dict() for condition in status.conditions],
     }
     metadata = {"name": facts.rollout}
-    document = {"apiVersion": "tinyfleet/v1alpha1", "kind": KIND, "metadata": metadata, "status": told}
+    document = {"apiVersion": "tinyfleet/v1alpha1", "kind": KIND, "metadata": metadata, "status": fields}
     text: bytes = yaml.dump(
         document, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=2**31 - 1, encoding="utf-8"
     )
@@ -55,41 +55,43 @@ def rollout_file(status: RolloutStatus) -> bytes:
 
 
 def read_rollout_file(data: bytes) -> RolloutStatus:
-    """Read what `rollout_file` rendered, here or at another gateway; raise `InvalidRolloutStatus` for anything else."""
+    """Read a status file, written here or at another gateway; raise `InvalidRolloutStatus` for anything else."""
     try:
         document = yaml.load(data, Loader=yaml.CSafeLoader)
         return _status(document)
     except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InvalidRolloutStatus(f"no status of a rollout: {error!r}"[:_WORDS_MOST]) from error
+        raise InvalidRolloutStatus(f"not a rollout status: {error!r}"[:_MAX_MESSAGE_CHARS]) from error
 
 
 def _status(document: Mapping[str, Any]) -> RolloutStatus:
     if document["kind"] != KIND:
         raise InvalidRolloutStatus(f"a document of kind {document['kind']!r}")
-    told = document["status"]
-    names = {name: frozenset(map(DeviceId, _text(told["devices"].get(name, "")).split())) for name in SETS}
-    at = datetime.strptime(told["at"], _TIME).replace(tzinfo=UTC) if told["at"] else None
+    fields = document["status"]
+    names = {name: frozenset(map(DeviceId, _text(fields["devices"].get(name, "")).split())) for name in SETS}
+    at = datetime.strptime(fields["at"], _TIME).replace(tzinfo=UTC) if fields["at"] else None
     facts = RolloutFacts(
         rollout=RolloutId(_text(document["metadata"]["name"])),
-        model=_text(told["model"]),
-        word=RolloutReport(_text(told["revision"]), **names, stopped=_text(told["stopped"])[:_WORDS_MOST], at=at),
-        waves=tuple(_wave_from(wave) for wave in told["waves"]),
-        complete=bool(told["complete"]),
-        waiting=_text(told["waiting"]),
-        held=_text(told["held"]),
-        rolled_back=bool(told["takenBack"]),
+        model=_text(fields["model"]),
+        report=RolloutReport(
+            _text(fields["revision"]), **names, stopped=_text(fields["stopped"])[:_MAX_MESSAGE_CHARS], at=at
+        ),
+        waves=tuple(_wave_from(wave) for wave in fields["waves"]),
+        complete=bool(fields["complete"]),
+        waiting=_text(fields["waiting"]),
+        held=_text(fields["held"]),
+        rolled_back=bool(fields["rolledBack"]),
     )
-    return RolloutStatus(facts, tuple(Condition.from_dict(each) for each in told["conditions"]))
+    return RolloutStatus(facts, tuple(Condition.from_dict(each) for each in fields["conditions"]))
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError("text was expected")  # and nothing that would have to be spelt out first
+        raise TypeError("expected a string")
     return value
 
 
 def wave_as_dict(wave: WaveFacts) -> dict[str, Any]:
-    """Tell a wave as files and commands do."""
+    """Return the fields of a wave under their names in files and JSON."""
     return {
         "name": wave.name,
         "devices": wave.devices,
@@ -102,14 +104,14 @@ def wave_as_dict(wave: WaveFacts) -> dict[str, Any]:
     }
 
 
-def _wave_from(told: Mapping[str, Any]) -> WaveFacts:
+def _wave_from(fields: Mapping[str, Any]) -> WaveFacts:
     return WaveFacts(
-        name=_text(told["name"]),
-        devices=int(told["devices"]),
-        done=int(told["done"]),
-        at_risk=int(told["atRisk"]),
-        due=int(told["due"]),
-        failed=int(told["failed"]),
-        missing=int(told["missing"]),
-        open=bool(told["open"]),
+        name=_text(fields["name"]),
+        devices=int(fields["devices"]),
+        done=int(fields["done"]),
+        at_risk=int(fields["atRisk"]),
+        due=int(fields["due"]),
+        failed=int(fields["failed"]),
+        missing=int(fields["missing"]),
+        open=bool(fields["open"]),
     )

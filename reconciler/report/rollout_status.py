@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is true of one rollout: its conditions, its waves, and this gateway's word on its own devices."""
+"""The status of one rollout: its conditions, its waves, and what this gateway reports about its own devices."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from reconciler.model import RolloutId, RolloutReport
-from reconciler.report.conditions import Condition, Conditions, Status, carried, ready
-from reconciler.report.device_status import Moment
+from reconciler.report.conditions import Condition, Conditions, Status, carry_over, ready
+from reconciler.report.device_status import PassStamp
 
 PRIORITY = ("WithinBudget", "Complete")
 
 
 @dataclass(frozen=True, slots=True)
 class WaveFacts:
-    """How one wave stands, over all gateways, as this one knows it."""
+    """How one wave stands across all gateways, as far as this one knows."""
 
     name: str
     devices: int
@@ -32,55 +32,55 @@ class RolloutFacts:
 
     rollout: RolloutId
     model: str
-    word: RolloutReport
+    report: RolloutReport  # about this gateway's own devices
     waves: tuple[WaveFacts, ...]
     complete: bool
-    waiting: str = ""  # for what it waits
-    held: str = ""  # why none of its devices may be changed now: suspended, or after another
+    waiting: str = ""  # what the next wave waits for
+    held: str = ""  # why all its devices are held: it is suspended, or depends on another rollout
     rolled_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutStatus:
-    """One rollout as its status file tells it."""
+    """One rollout as its status file shows it."""
 
     facts: RolloutFacts
     conditions: Conditions
 
     @property
     def ready(self) -> Condition:
-        """Return the summary condition."""
+        """The summary condition."""
         return self.conditions[0]
 
 
-def rollout_status(facts: RolloutFacts, moment: Moment, previous: RolloutStatus | None) -> RolloutStatus:
-    """Build a rollout's conditions; `since` of Complete says since when it waits."""
-    parts = (_within_budget(facts, moment), _complete(facts, moment))
+def rollout_status(facts: RolloutFacts, stamp: PassStamp, previous: RolloutStatus | None) -> RolloutStatus:
+    """Build the conditions of a rollout. The `since` of Complete is when it began to wait."""
+    parts = (_within_budget(facts, stamp), _complete(facts, stamp))
     before = previous.conditions if previous is not None else ()
-    kept = carried(parts, before)
-    summary = carried((ready(kept, PRIORITY, when_true="All waves are over."),), before)
+    kept = carry_over(parts, before)
+    summary = carry_over((ready(kept, PRIORITY, when_true="All waves are complete."),), before)
     return RolloutStatus(facts, (*summary, *kept))
 
 
-def _within_budget(facts: RolloutFacts, moment: Moment) -> Condition:
-    stopped = facts.word.stopped
+def _within_budget(facts: RolloutFacts, stamp: PassStamp) -> Condition:
+    stopped = facts.report.stopped
     if not stopped:
-        return _condition("WithinBudget", Status.TRUE, "WithinBudget", "The failure budget is not spent.", moment)
+        return _condition("WithinBudget", Status.TRUE, "WithinBudget", "The failure budget is not spent.", stamp)
     if facts.rolled_back:
-        words = f"{stopped}; its devices go back to what they ran before, until Git changes"
-        return _condition("WithinBudget", Status.FALSE, "RolledBack", words, moment)
-    return _condition("WithinBudget", Status.FALSE, "FailureBudgetSpent", f"{stopped}, until Git changes", moment)
+        message = f"{stopped}; its devices return to what they ran before, until Git changes"
+        return _condition("WithinBudget", Status.FALSE, "RolledBack", message, stamp)
+    return _condition("WithinBudget", Status.FALSE, "FailureBudgetSpent", f"{stopped}, until Git changes", stamp)
 
 
-def _complete(facts: RolloutFacts, moment: Moment) -> Condition:
+def _complete(facts: RolloutFacts, stamp: PassStamp) -> Condition:
     if facts.complete:
-        return _condition("Complete", Status.TRUE, "Complete", "All waves are over.", moment)
+        return _condition("Complete", Status.TRUE, "Complete", "All waves are complete.", stamp)
     if facts.held:
-        return _condition("Complete", Status.FALSE, "Held", facts.held, moment)
+        return _condition("Complete", Status.FALSE, "Held", facts.held, stamp)
     return _condition(
-        "Complete", Status.FALSE, "Progressing", facts.waiting or "none of its devices can take it", moment
+        "Complete", Status.FALSE, "Progressing", facts.waiting or "none of its devices can have the model", stamp
     )
 
 
-def _condition(kind: str, status: Status, reason: str, message: str, moment: Moment) -> Condition:
-    return Condition(kind, status, reason, message, moment.now, moment.commit)
+def _condition(kind: str, status: Status, reason: str, message: str, stamp: PassStamp) -> Condition:
+    return Condition(kind, status, reason, message, stamp.now, stamp.commit)

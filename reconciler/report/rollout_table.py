@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rollouts in the README of a status branch: how far each is, wave by wave, as a forge shows it."""
+"""Rollouts in the README of a status branch: the progress of each, wave by wave."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ FULL, EMPTY = "█", "░"
 
 
 def rollout_section(statuses: Iterable[RolloutStatus]) -> list[str]:
-    """Write the table of all rollouts, and the waves of those that are not over."""
+    """Render a table of all rollouts, and the waves of those that are not complete."""
     every = sorted(statuses, key=lambda status: status.facts.rollout)
     if not every:
         return []
-    lines = ["## Rollouts", "", "| rollout | model | state | done | since (UTC) | what |", "|---|---|---|---|---|---|"]
+    lines = [
+        "## Rollouts",
+        "",
+        "| rollout | model | state | done | since (UTC) | message |",
+        "|---|---|---|---|---|---|",
+    ]
     lines += [_row(status) for status in every]
     for status in every:
         if not status.facts.complete and len(status.facts.waves) > 1:
@@ -25,7 +30,7 @@ def rollout_section(statuses: Iterable[RolloutStatus]) -> list[str]:
 
 
 def bar(done: int, total: int) -> str:
-    """Draw a share; full only when it is all, empty only when it is nothing."""
+    """Draw a progress bar. It is full only at 100 %, and empty only at 0 %."""
     if not total:
         return EMPTY * BAR_CELLS
     cells = done * BAR_CELLS // total
@@ -48,11 +53,11 @@ def _waves(status: RolloutStatus) -> Iterator[str]:
 
 
 def _wave(number: int, wave: WaveFacts) -> str:
-    state = "over" if wave.devices and wave.done == wave.devices else "open" if wave.open else "not open"
+    state = "complete" if wave.devices and wave.done == wave.devices else "open" if wave.open else "not open"
     counts = f"{wave.at_risk} | {wave.due} | {wave.failed} | {wave.missing}"
     done = f"{bar(wave.done, wave.devices)} {wave.done} of {wave.devices}"
     return f"| {number} {wave.name} | {done} | {counts} | {state} |"
 
 
-def _cell(words: str) -> str:
-    return " ".join(words.split()).replace("|", "\\|")
+def _cell(message: str) -> str:
+    return " ".join(message.split()).replace("|", "\\|")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Status values as the files of a status ref: YAML for programs, a README.md for people."""
+"""The files of a status ref: YAML for programs, a README.md for people."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from reconciler.report.rollout_status import RolloutStatus
 from reconciler.report.rollout_table import rollout_section
 
 _VERSION = "tinyfleet/v1alpha1"
-_STUCK_SHOWN = 20
+_MAX_LISTED = 20
 
 
 def device_file(status: DeviceStatus) -> bytes:
-    """Render one device."""
+    """Render the status of one device."""
     return _document(
         "DeviceStatus",
         status.device,
@@ -37,29 +37,29 @@ def device_file(status: DeviceStatus) -> bytes:
 
 
 def read_device_file(data: bytes) -> DeviceStatus:
-    """Read what `device_file` rendered: after a restart the old conditions say since when."""
+    """Read what `device_file` rendered: after a restart, the old conditions provide `since`."""
     document = yaml.load(data, Loader=yaml.CSafeLoader)
-    told = document["status"]
+    fields = document["status"]
     return DeviceStatus(
         device=DeviceId(document["metadata"]["name"]),
-        running=Digest(told["running"]) if told["running"] else None,
-        model=told["model"],
-        phase=Phase(told["phase"]) if told["phase"] else None,
-        sequence=told["sequence"],
-        conditions=_conditions(told),
-        parameters=told.get("parameters"),
+        running=Digest(fields["running"]) if fields["running"] else None,
+        model=fields["model"],
+        phase=Phase(fields["phase"]) if fields["phase"] else None,
+        sequence=fields["sequence"],
+        conditions=_conditions(fields),
+        parameters=fields.get("parameters"),
     )
 
 
 def read_gateway_file(data: bytes) -> GatewayStatus:
     """Read what `gateway_file` rendered."""
     document = yaml.load(data, Loader=yaml.CSafeLoader)
-    told = document["status"]
-    return GatewayStatus(document["metadata"]["name"], told["commit"], _conditions(told))
+    fields = document["status"]
+    return GatewayStatus(document["metadata"]["name"], fields["commit"], _conditions(fields))
 
 
 def gateway_file(status: GatewayStatus) -> bytes:
-    """Render the gateway."""
+    """Render the status of the gateway."""
     conditions = [condition.as_dict() for condition in status.conditions]
     return _document("GatewayStatus", status.name, {"commit": status.commit, "conditions": conditions})
 
@@ -68,27 +68,27 @@ def readme(
     gateway: GatewayStatus,
     devices: Iterable[DeviceStatus],
     rollouts: Mapping[DeviceId, RolloutId],
-    courses: Iterable[RolloutStatus] = (),
+    rollout_statuses: Iterable[RolloutStatus] = (),
 ) -> bytes:
-    """Tell the state of the fleet as a person reads it on a forge."""
+    """Render the state of the fleet for a person who reads it on a forge."""
     every = sorted(devices, key=lambda status: status.device)
-    good = sum(status.ready.status is Status.TRUE for status in every)
+    ready = sum(status.ready.status is Status.TRUE for status in every)
     enforced = f"commit `{gateway.commit[:12]}`" if gateway.commit else "nothing yet"
     lines = [
         f"# Gateway {gateway.name}",
         "",
         f"Enforces {enforced}. **{gateway.ready.reason}**: {gateway.ready.message}",
         "",
-        f"{good} of {len(every)} devices are where Git wants them.",
+        f"{ready} of {len(every)} devices are what Git wants.",
         "",
-        *_rollout_table(every, rollouts),
-        *rollout_section(courses),
-        *_stuck(every),
+        *_devices_by_rollout(every, rollouts),
+        *rollout_section(rollout_statuses),
+        *_not_ready(every),
     ]
     return "\n".join(lines).encode()
 
 
-def _rollout_table(devices: list[DeviceStatus], rollouts: Mapping[DeviceId, RolloutId]) -> list[str]:
+def _devices_by_rollout(devices: list[DeviceStatus], rollouts: Mapping[DeviceId, RolloutId]) -> list[str]:
     counts: dict[str, Counter[str]] = {}
     for status in devices:
         state = "ready" if status.ready.status is Status.TRUE else status.ready.reason
@@ -100,20 +100,20 @@ def _rollout_table(devices: list[DeviceStatus], rollouts: Mapping[DeviceId, Roll
     return [*lines, ""]
 
 
-def _stuck(devices: list[DeviceStatus]) -> list[str]:
-    stuck = [status for status in devices if status.ready.status is not Status.TRUE]
-    if not stuck:
+def _not_ready(devices: list[DeviceStatus]) -> list[str]:
+    waiting = [status for status in devices if status.ready.status is not Status.TRUE]
+    if not waiting:
         return []
     rows = [
         f"| {status.device} | {status.ready.reason} | {status.ready.message} | {status.ready.since:%Y-%m-%d %H:%M} |"
-        for status in stuck[:_STUCK_SHOWN]
+        for status in waiting[:_MAX_LISTED]
     ]
-    more = [f"\n… and {len(stuck) - _STUCK_SHOWN} more, in `devices/`."] if len(stuck) > _STUCK_SHOWN else []
-    return ["## Not ready", "", "| device | reason | what | since (UTC) |", "|---|---|---|---|", *rows, *more, ""]
+    more = [f"\n… and {len(waiting) - _MAX_LISTED} more, in `devices/`."] if len(waiting) > _MAX_LISTED else []
+    return ["## Not ready", "", "| device | reason | message | since (UTC) |", "|---|---|---|---|", *rows, *more, ""]
 
 
-def _conditions(told: Mapping[str, Any]) -> Conditions:
-    return tuple(Condition.from_dict(each) for each in told["conditions"])
+def _conditions(fields: Mapping[str, Any]) -> Conditions:
+    return tuple(Condition.from_dict(each) for each in fields["conditions"])
 
 
 def _document(kind: str, name: str, status: Mapping[str, Any]) -> bytes:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The few facts of a device's status file that others build on, read at a glance: a review looks at ten thousand files.
+"""A fast reader for the few facts of a device's status file that a review needs: it reads ten thousand files.
 
-Files in the one form that `render.device_file` writes are read by their lines; any other is read as YAML.
+A file in the exact form that `status_files.device_file` writes is read line by line, any other as YAML.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from reconciler.model import DeviceId, Digest, Parameters, Phase
 from reconciler.report.conditions import Status
 from reconciler.report.status_files import read_device_file
 
-# Indentation is what a message can't imitate: its further lines lie deeper than the fields of a condition.
+# A message cannot imitate a field: its further lines are indented deeper than the fields of a condition.
 _FIELD = re.compile(r"^  (name|model|running|phase|sequence): '?([^'\s]+)'?$", re.MULTILINE)
 _CONDITION = re.compile(
     r"^  - type: (\w+)\n    status: '?(\w+)'?\n    reason: (\w+)\n    message: .*?\n    since: '([^']+)'$",
     re.MULTILINE | re.DOTALL,
 )
-# A map of numbers, one a line: between the fields and the conditions, and one level deeper than either.
+# A map with one number per line, between the fields and the conditions and one level deeper than either.
 _PARAMETERS = re.compile(r"^  parameters:(?: \{\}|((?:\n    [a-z][a-z0-9_]*: -?[0-9.]+)+)(?!\n    ))$", re.MULTILINE)
-_LEAST = {"name", "model", "running", "phase", "sequence"}
+_REQUIRED = {"name", "model", "running", "phase", "sequence"}
 _CONDITIONS = "\n  conditions:\n"
 _NULL = "null"
 
 
 class UnreadableStatus(ValueError):
-    """These bytes are no status file of a device."""
+    """The bytes are not a status file of a device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class ScannedCondition:
 
 @dataclass(frozen=True, slots=True)
 class StatusScan:
-    """A device as its gateway told of it."""
+    """A device as its gateway reported it."""
 
     device: DeviceId
     model: str | None
@@ -54,7 +54,7 @@ class StatusScan:
     phase: Phase | None
     sequence: int
     conditions: Mapping[str, ScannedCondition]
-    parameters: Parameters | None = None  # in force; None: not told
+    parameters: Parameters | None = None  # in force; None: unknown
 
 
 def scan_status(data: bytes) -> StatusScan:
@@ -70,8 +70,8 @@ def _by_lines(text: str) -> StatusScan | None:
     fields = dict(_FIELD.findall(head + "\n"))
     found = _CONDITION.findall(tail)
     parameters = _PARAMETERS.search(head)
-    strange = parameters is None and "\n  parameters:" in head
-    if strange or fields.keys() != _LEAST or len(found) != tail.count("  - type: ") or not found:
+    unusual = parameters is None and "\n  parameters:" in head
+    if unusual or fields.keys() != _REQUIRED or len(found) != tail.count("  - type: ") or not found:
         return None
     return StatusScan(
         DeviceId(fields["name"]),
@@ -79,15 +79,17 @@ def _by_lines(text: str) -> StatusScan | None:
         None if fields["running"] == _NULL else Digest(fields["running"]),
         None if fields["phase"] == _NULL else Phase(fields["phase"]),
         int(fields["sequence"]),
-        {kind: ScannedCondition(Status(status), reason, _moment(since)) for kind, status, reason, since in found},
+        {kind: ScannedCondition(Status(status), reason, _time(since)) for kind, status, reason, since in found},
         _numbers(parameters[1] or "") if parameters is not None else None,
     )
 
 
 def _by_yaml(data: bytes) -> StatusScan:
-    told = read_device_file(data)
-    said = {each.type: ScannedCondition(each.status, each.reason, each.since) for each in told.conditions}
-    return StatusScan(told.device, told.model, told.running, told.phase, told.sequence, said, told.parameters)
+    status = read_device_file(data)
+    conditions = {each.type: ScannedCondition(each.status, each.reason, each.since) for each in status.conditions}
+    return StatusScan(
+        status.device, status.model, status.running, status.phase, status.sequence, conditions, status.parameters
+    )
 
 
 def _numbers(lines: str) -> dict[str, int | float]:
@@ -96,5 +98,5 @@ def _numbers(lines: str) -> dict[str, int | float]:
 
 
 @lru_cache(maxsize=4096)
-def _moment(text: str) -> datetime:
+def _time(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)

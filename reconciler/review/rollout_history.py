@@ -33,7 +33,7 @@ def past_rollouts(gateway: GatewayId, versions: Iterable[tuple[datetime, bytes]]
             status = read_rollout_file(data)
         except InvalidRolloutStatus:
             continue
-        if found and found[-1][-1][1].facts.word.revision == status.facts.word.revision:
+        if found and found[-1][-1][1].facts.report.revision == status.facts.report.revision:
             found[-1].append((at, status))
         else:
             found.append([(at, status)])
@@ -47,11 +47,11 @@ def _chapter(gateway: GatewayId, group: list[tuple[datetime, RolloutStatus]], *,
     # A rollout that was complete may be under way again, because a device came later: the last word counts.
     ended_at = next((at for at, outcome in told if outcome == last), None) if last else None
     outcome = last or ("under way" if newest else "replaced")
-    return PastRollout(facts.rollout, gateway, facts.model, facts.word.revision, group[-1][0], ended_at, outcome)
+    return PastRollout(facts.rollout, gateway, facts.model, facts.report.revision, group[-1][0], ended_at, outcome)
 
 
 def _outcome(status: RolloutStatus) -> str:
     facts = status.facts
-    if facts.word.stopped:
+    if facts.report.stopped:
         return "taken back" if facts.rolled_back else "stopped"
     return "complete" if facts.complete else ""

@@ -128,7 +128,7 @@ def _picture(
         waves=newest.facts.waves,
         why="" if state is RolloutState.COMPLETE else newest.ready.message,
         told_by=tuple(sorted(current)),
-        told_at=max((each.facts.word.at for each in current.values() if each.facts.word.at), default=None),
+        told_at=max((each.facts.report.at for each in current.values() if each.facts.report.at), default=None),
         stuck=tuple(stuck[:STUCK_SHOWN]),
         stuck_count=len(stuck),
         ends_at=ends_at,
@@ -138,7 +138,7 @@ def _picture(
 
 def _knowledge(status: RolloutStatus, now_wanted: str) -> tuple[bool, bool, int, datetime]:
     """Say how much a gateway knows: each tells of all devices, and of those of others it tells some past."""
-    facts, word = status.facts, status.facts.word
+    facts, word = status.facts, status.facts.report
     done = sum(wave.done for wave in facts.waves)
     return word.revision == now_wanted, bool(word.stopped), done, word.at or _EVER
 
@@ -146,7 +146,7 @@ def _knowledge(status: RolloutStatus, now_wanted: str) -> tuple[bool, bool, int,
 def state_of(status: RolloutStatus) -> RolloutState:
     """Say in a word where a rollout stands."""
     facts = status.facts
-    if facts.word.stopped:
+    if facts.report.stopped:
         return RolloutState.ROLLED_BACK if facts.rolled_back else RolloutState.STOPPED
     if facts.complete:
         return RolloutState.COMPLETE
@@ -156,7 +156,7 @@ def state_of(status: RolloutStatus) -> RolloutState:
 def _stuck(told: Mapping[GatewayId, RolloutStatus], evidence: ReportedState) -> Iterable[Stuck]:
     """Find who failed, is missing, or can never have it; each gateway's word on its own devices counts."""
     for gateway, status in told.items():
-        word = status.facts.word
+        word = status.facts.report
         files = evidence.gateways[gateway].files
         for what, names in (("failed", word.failed), ("missing", word.missing), ("out", word.out)):
             for name in names:

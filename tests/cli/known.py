@@ -39,7 +39,7 @@ from reconciler.model import (
     TypeId,
     Version,
 )
-from reconciler.report.device_status import Moment, device_status
+from reconciler.report.device_status import DeviceFacts, PassStamp, device_status
 from reconciler.report.gateway_status import GatewayFacts, SourceState, gateway_status
 from reconciler.report.status_files import device_file, gateway_file
 
@@ -83,12 +83,13 @@ class Known:
 
     def says(self, *actions: Action, model: str | None = "wear@1") -> None:
         """Let the last pass have said this of its devices, and that it enforces a commit."""
-        moment = Moment(NOW, COMMIT)
+        moment = PassStamp(NOW, COMMIT)
         gateway = gateway_status(GatewayFacts("hall", SourceState(True, "Fetched", "")), moment, None)  # noqa: FBT003
         files = {GATEWAY: gateway_file(gateway)}
         for action in actions:
             seen = ObservedDevice(NOW, Phase.CONFIRMED, RUNS, sequence=4)
-            files[f"devices/{action.device}.yaml"] = device_file(device_status(action, seen, model, moment, None))
+            facts = DeviceFacts(action, seen, model)
+            files[f"devices/{action.device}.yaml"] = device_file(device_status(facts, moment, None))
         state = self.state()
         state.save_status_files(files, set())
         state.close()

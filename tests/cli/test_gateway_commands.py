@@ -41,7 +41,7 @@ def test_a_configuration_names_files_that_are_not_there(gateway: Known) -> None:
 
 def test_a_configuration_is_shown_with_every_default(gateway: Known) -> None:
     text = gateway.tinyfleet("config", "show").output.splitlines()
-    assert "repository.poll_s = 60.0" in text
+    assert "repository.interval_s = 60.0" in text
     assert 'serial[0].port = "/dev/ttyS99"' in text
     shown = json.loads(gateway.tinyfleet("config", "show", "--output", "json").output)
     assert shown["repository"]["url"] == f"{gateway.folder}/fleet.git"

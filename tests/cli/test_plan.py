@@ -153,10 +153,14 @@ def test_a_wrong_command_line_is_told(arguments: Sequence[str]) -> None:
         ("o.json", "{", "not JSON"),
         ("o.json", "[" * 100_000, "not JSON"),
         ("o.json", "[]", "found a list"),
-        ("o.yaml", "a: 1\na: 2\n", "twice"),
+        ("o.yaml", "a: 1\na: 2\n", "duplicate key"),
         ("o.yaml", "", "0 documents"),
         ("o.yaml", "kind: Observed\napiVersion: tinyfleet/v1alpha1\ndevices: {d1: {phase: idle}}\n", "lastSeen"),
-        ("o.yaml", 'kind: Observed\napiVersion: tinyfleet/v1alpha1\nat: "2026-02-30T08:00:00Z"\n', "calendar"),
+        (
+            "o.yaml",
+            'kind: Observed\napiVersion: tinyfleet/v1alpha1\nat: "2026-02-30T08:00:00Z"\n',
+            "not a valid date and time",
+        ),
         ("o.json", '{"apiVersion": "tinyfleet/v1alpha1", "kind": "Observed", "device": {}}', "did you mean `devices`"),
     ],
 )
@@ -271,7 +275,7 @@ def test_a_comment_keeps_to_the_length_that_forges_take() -> None:
 
 FIRST = replace(EVERYWHERE, name=RolloutId("first"), priority=1, selector=Selector(types=(TINY.name,)))
 PROGRESS = [
-    (EVERYWHERE, "m@2, 1 wave; wave 1 (all): 0 of 2 are done, 2 to go"),
+    (EVERYWHERE, "m@2, 1 wave; wave 1 (all): 0 of 2 devices done, 2 to go"),
     (replace(EVERYWHERE, suspend=True), "m@2, suspended"),
     (replace(EVERYWHERE, depends_on=(FIRST.name,)), "m@2, begins when first is complete"),
     (replace(EVERYWHERE, priority=2, selector=Selector(types=(TINY.name,))), "m@2, none of its devices can take it"),

@@ -22,8 +22,8 @@ from reconciler.devices.esp_flasher import WriteFailed, WrongChip
 from reconciler.devices.flash_image import HEADER_BYTES
 from reconciler.devices.provisioning import NotProvisionable
 from reconciler.errors import Invalid, Unusable
-from reconciler.git.proposal import CantPropose
-from reconciler.load.yaml_edit import NotEditable
+from reconciler.git.proposal import ProposalFailed
+from reconciler.load.public_key_edit import NotEditable
 from signing import keys
 from signing.names import key_id
 from tests.devices.esp_chip import Chip, Faults
@@ -238,12 +238,12 @@ def test_a_device_that_has_a_key_gets_another(desk: Desk) -> None:
 
 def test_what_is_in_the_way_of_the_commit_is_told_before_a_key_is_made(desk: Desk) -> None:
     error = desk.run("pump-2 {d}/fleet --output {d}/a --commit").exception
-    assert isinstance(error, CantPropose)
+    assert isinstance(error, ProposalFailed)
     desk.committed()
     with (desk.fleet / "devices.yaml").open("a", encoding="utf-8") as file:
         file.write("# more\n")
     error = desk.run("pump-2 {d}/fleet --output {d}/a --commit").exception
-    assert isinstance(error, CantPropose)
+    assert isinstance(error, ProposalFailed)
     assert "not committed yet" in str(error)
     assert not (desk.folder / "a").exists()
 

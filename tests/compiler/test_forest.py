@@ -314,8 +314,8 @@ def float_features(x: np.ndarray) -> dict[Statistic, float]:
         Statistic.KURTOSIS: float((d**4).mean()) / std**4 if std else 0.0,
         Statistic.PEAK: float(np.abs(d).max()),
         Statistic.CREST: float(np.abs(d).max()) / std if std else 0.0,
-        Statistic.LEAST: float(x.min()),
-        Statistic.GREATEST: float(x.max()),
+        Statistic.MIN: float(x.min()),
+        Statistic.MAX: float(x.max()),
     }
 
 

@@ -78,7 +78,7 @@ def test_rows_of_another_width_than_the_model_takes() -> None:
 def test_a_forest_decides_by_itself() -> None:
     files = Files()
     with pytest.raises(BuildFailed, match=r"spec\.decide is for networks"):
-        built(files, forest_recipe(files, decide=Decide.LARGEST))
+        built(files, forest_recipe(files, decide=Decide.ARGMAX))
 
 
 def test_without_the_engines_program_the_reference_runs_the_golden_vectors(

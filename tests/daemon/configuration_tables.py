@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of docs/configuration.md, from the schema. `python -m tests.daemon.configuration_tables` writes them."""
+"""Generates the tables of docs/configuration.md from the schema of gateway.toml. `make config-docs` runs it.
+
+A block `<!-- settings: mqtt -->` receives the settings of that section, and `<!-- settings: top -->`
+those outside any section.
+"""
 
 from __future__ import annotations
 
@@ -12,49 +16,51 @@ from typing import Any
 from reconciler.config import schema
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
-BLOCK = re.compile(r"(<!-- settings -->\n).*(<!-- end -->)", re.DOTALL)
-WORDS = {"string": "text", "integer": "whole number", "boolean": "true or false"}
+BLOCK = re.compile(r"(<!-- settings: (\w+) -->\n)(?:(?!<!--).)*(<!-- end -->)", re.DOTALL)
+TOP = "top"
+TYPES = {"string": "string", "integer": "integer", "boolean": "boolean"}
 REFERENCES = {"#/$defs/duration": "duration", "#/$defs/path": "path"}
 
 
-def kind(node: dict[str, Any]) -> str:
+def type_of(node: dict[str, Any]) -> str:
     if "$ref" in node:
         return REFERENCES[node["$ref"]]
     if "enum" in node:
-        return "one of " + ", ".join(f"`{word}`" for word in node["enum"])
-    bounds = [f"{word} {node[key]}" for key, word in (("minimum", "from"), ("maximum", "to")) if key in node]
-    return ", ".join([WORDS[node["type"]], *bounds])
+        return ", ".join(f"`{word}`" for word in node["enum"])
+    name = TYPES[node["type"]]
+    if "minimum" in node and "maximum" in node:
+        return f"{name}, {node['minimum']} to {node['maximum']}"
+    return f"{name}, at least {node['minimum']}" if "minimum" in node else name
 
 
 def row(name: str, node: dict[str, Any], *, required: bool) -> str:
     default = json.dumps(node["default"], ensure_ascii=False) if "default" in node else ""
     needed = "required" if required else f"`{default}`" if default else ""
-    return f"| `{name}` | {kind(node)} | {needed} | {node['description']} |"
+    return f"| `{name}` | {type_of(node)} | {needed} | {node['description']} |"
 
 
-def table(node: dict[str, Any]) -> Iterator[str]:
-    yield "| setting | type | needed or default | meaning |"
+def rows(node: dict[str, Any]) -> Iterator[str]:
+    yield "| setting | type | default | description |"
     yield "|---|---|---|---|"
     for name, inner in node["properties"].items():
         if inner.get("type") not in {"object", "array"}:
             yield row(name, inner, required=name in node.get("required", ()))
 
 
-def sections(contract: dict[str, Any]) -> Iterator[str]:
-    yield "### At the top"
-    yield from ("", *table(contract), "")
-    for name, inner in contract["properties"].items():
-        if inner.get("type") in {"object", "array"}:
-            several = inner["type"] == "array"
-            yield f"### `[[{name}]]`" if several else f"### `[{name}]`"
-            needed = "Required. " if name in contract["required"] else ""
-            yield from ("", f"{needed}{inner['description']}.", "")
-            yield from (*table(inner["items"] if several else inner), "")
+def sections() -> dict[str, dict[str, Any]]:
+    """Return the schema of each section, and of the settings outside any section."""
+    whole = schema()
+    found = {TOP: whole}
+    for name, node in whole["properties"].items():
+        if node.get("type") in {"object", "array"}:
+            found[name] = node.get("items", node)
+    return found
 
 
 def with_tables(page: str) -> str:
-    text = "\n".join(sections(schema()))
-    return BLOCK.sub(lambda block: f"{block[1]}{text}\n{block[2]}", page)
+    """Return the page with each block replaced by its current table."""
+    known = sections()
+    return BLOCK.sub(lambda block: f"{block[1]}{chr(10).join(rows(known[block[2]]))}\n{block[3]}", page)
 
 
 def main() -> None:

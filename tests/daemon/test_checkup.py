@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.config import GatewayConfig, KeysConfig, MqttConfig, NotifyConfig, RepositoryConfig, SerialConfig
+from reconciler.config import GatewayConfig, KeysConfig, MqttConfig, RepositoryConfig, SerialConfig, WebhookConfig
 from reconciler.daemon import doctor, doctor_network
 from reconciler.daemon.doctor import CheckResult, Grade
 from reconciler.daemon.instance_lock import held
@@ -85,7 +85,7 @@ def test_secrets_that_others_may_read_are_found(config: GatewayConfig) -> None:
 def test_a_secret_for_notices_must_be_secret_and_long_enough(config: GatewayConfig, tmp_path: Path) -> None:
     assert list(doctor.notices(config)) == []
     secret = tmp_path / "secret"
-    told = replace(config, notify=NotifyConfig("https://hooks.example.org/fleet", secret))
+    told = replace(config, webhook=WebhookConfig("https://hooks.example.org/fleet", secret))
     assert [finding.grade for finding in doctor.notices(told)] == [Grade.BAD]
     secret.touch(mode=0o600)
     secret.write_text("short")

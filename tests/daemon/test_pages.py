@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What docs/ says of configuration and conditions is what the code does."""
+"""The documents about configuration and conditions agree with the code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler import config
 from reconciler.engine.observed import trust
 from reconciler.git import errors
 from reconciler.model import BlockedReason, HoldReason
-from tests.daemon.configuration_tables import PAGE, with_tables
+from tests.daemon.configuration_tables import BLOCK, PAGE, sections, with_tables
 
 ROOT = Path(__file__).parents[2]
 CONDITIONS = (ROOT / "docs" / "conditions.md").read_text(encoding="utf-8")
@@ -24,6 +24,7 @@ REPORT = ROOT / "reconciler" / "report"
 def test_the_tables_are_those_of_the_schema() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert page == with_tables(page), "run `make config-docs`"
+    assert [block[2] for block in BLOCK.finditer(page)] == list(sections())
 
 
 def test_the_example_is_valid_and_shows_every_link(tmp_path: Path) -> None:
@@ -37,10 +38,10 @@ def test_the_example_is_valid_and_shows_every_link(tmp_path: Path) -> None:
 
 
 def test_defaults_of_the_schema_are_those_of_the_values(tmp_path: Path) -> None:
-    """Two places say the defaults: the page is made from the one, the daemon from the other."""
+    """Defaults are stated twice: the page is generated from the schema, and the daemon uses the types."""
     path = tmp_path / "gateway.toml"
     needed = {"repository": 'url = "/fleet"', "keys": 'gateway = "g"', "mqtt": 'host = "h"'}
-    needed["notify"] = 'url = "https://h"\nsecret = "s"'
+    needed["webhook"] = 'url = "https://h"\nsecret = "s"'
     path.write_text('name = "a"\n' + "".join(f"[{name}]\n{text}\n" for name, text in needed.items()))
     bare = config.read(path)
     whole = tomllib.loads(path.read_text())

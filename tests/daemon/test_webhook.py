@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.config import NotifyConfig
+from reconciler.config import WebhookConfig
 from reconciler.daemon.event_queue import GIVEN_UP_AFTER, LONGEST_WAIT_S, EventQueue
 from reconciler.daemon.webhook import EventNotifier, SecretUnusable, Webhook, WebhookRejected, signature, webhook_of
 from reconciler.model import DeviceId, Hold, HoldReason, RolloutId, RolloutReport
-from reconciler.report.device_status import Moment, device_status
+from reconciler.report.device_status import DeviceFacts, PassStamp, device_status
 from reconciler.report.events import EventDetector, EventKind, FleetEvent
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
 from tests.daemon.receiver import Receiver, Taken
@@ -39,7 +39,7 @@ def status(
     )
     waves = (WaveFacts("all", 3, done, int(soaking), 3 - done, 0, 0, open=True),)
     facts = RolloutFacts(WEAR, "wear@2", word, waves, complete=done == 3, waiting="wave 1 (all): 1 of 3", held=held)
-    return rollout_status(facts, Moment(NOON, "c" * 40), None)
+    return rollout_status(facts, PassStamp(NOON, "c" * 40), None)
 
 
 def lookout() -> EventDetector:
@@ -49,7 +49,7 @@ def lookout() -> EventDetector:
 def seen(at: EventDetector, *steps: tuple[RolloutStatus, datetime]) -> list[EventKind]:
     found: list[FleetEvent] = []
     for step, now in steps:
-        found = at.notices({WEAR: step}, (), now)
+        found = at.events({WEAR: step}, (), now)
     return [notice.event for notice in found]
 
 
@@ -79,10 +79,10 @@ def test_what_waits_by_design_is_not_stuck(patient: RolloutStatus) -> None:
 def test_waiting_for_a_window_is_not_stuck() -> None:
     at, name = lookout(), DeviceId("pump-3")
     hold = Hold(name, WEAR, HoldReason.WINDOW, "outside its windows")
-    waits = device_status(hold, None, None, Moment(NOON, "c" * 40), None)
-    at.notices({WEAR: status()}, (waits,), NOON)
-    assert at.notices({WEAR: status()}, (waits,), NOON + 5 * HOUR) == []
-    assert [each.event for each in at.notices({WEAR: status()}, (), NOON + 5 * HOUR)] == [EventKind.STUCK]
+    waits = device_status(DeviceFacts(hold), PassStamp(NOON, "c" * 40), None)
+    at.events({WEAR: status()}, (waits,), NOON)
+    assert at.events({WEAR: status()}, (waits,), NOON + 5 * HOUR) == []
+    assert [each.event for each in at.events({WEAR: status()}, (), NOON + 5 * HOUR)] == [EventKind.STUCK]
 
 
 # ---------------------------------------------------------------- how it is told
@@ -146,7 +146,7 @@ def test_what_was_true_before_the_first_look_is_not_told(tmp_path: Path) -> None
 @pytest.mark.parametrize("answer", [500, 404, 429])
 def test_what_is_not_taken_is_put_off_twice_as_long_each_time(outbox: EventQueue, answer: int) -> None:
     receiver = Receiver(answers=[answer, answer])
-    notice = lookout().notices({WEAR: status(done=3)}, (), NOON)
+    notice = lookout().events({WEAR: status(done=3)}, (), NOON)
     with receiver.served() as url:
         webhook = Webhook(url, SECRET, 5.0)
         outbox.put(notice, 100.0)
@@ -164,7 +164,7 @@ def test_what_is_not_taken_is_put_off_twice_as_long_each_time(outbox: EventQueue
 
 
 def test_back_off_has_an_end_and_so_have_tries(outbox: EventQueue) -> None:
-    outbox.put(lookout().notices({WEAR: status(done=3)}, (), NOON), 0.0)
+    outbox.put(lookout().events({WEAR: status(done=3)}, (), NOON), 0.0)
     now_s, tries = 0.0, 0
     while letters := outbox.due(now_s):
         tries += 1
@@ -239,7 +239,7 @@ def test_a_secret_must_be_one(tmp_path: Path, content: bytes | None, mode: int, 
         path.write_bytes(content)
         path.chmod(mode)
     with pytest.raises(SecretUnusable, match=says):
-        webhook_of(NotifyConfig("https://example.org/hook", path))
+        webhook_of(WebhookConfig("https://example.org/hook", path))
 
 
 def test_signatures_are_hmacs_of_moment_and_body() -> None:

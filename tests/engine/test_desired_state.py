@@ -12,8 +12,8 @@ import pytest
 from reconciler.engine.desired.desired_state import DesiredStateSource
 from reconciler.engine.state.writer import StateWriter
 from reconciler.errors import FleetError
-from reconciler.git.source import Advanced, Kept, Outcome, Unchanged
-from reconciler.load import Cache, DirectoryTree
+from reconciler.git.source import Advanced, Kept, PollResult, Unchanged
+from reconciler.load import CheckCache, DirectoryTree
 from reconciler.model import Commit
 from tests.review.changes import fleet_files, rollout_document
 
@@ -30,7 +30,7 @@ class ScriptedRepository:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.next: Outcome = Unchanged(GOOD)
+        self.next: PollResult = Unchanged(GOOD)
         self.rejected: list[tuple[Commit, str]] = []
         for commit in (GOOD, BETTER, BAD, NO_LONGER_VALID):
             (folder / commit).mkdir()
@@ -40,7 +40,7 @@ class ScriptedRepository:
             for name, text in files.items():
                 (folder / commit / name).write_text(text)
 
-    def poll(self, _applied: Commit | None) -> Outcome:
+    def poll(self, _applied: Commit | None) -> PollResult:
         return self.next
 
     @contextmanager
@@ -66,7 +66,7 @@ def start(repository: ScriptedRepository, tmp_path: Path) -> Iterator[Start]:
 
     def started() -> tuple[DesiredStateSource, StateWriter]:
         opened.append(StateWriter(tmp_path / "state.db"))
-        return DesiredStateSource(repository, Cache(), opened[-1]), opened[-1]  # type: ignore[arg-type]  # it replaces a commit source
+        return DesiredStateSource(repository, CheckCache(), opened[-1]), opened[-1]  # type: ignore[arg-type]  # it replaces a commit source
 
     yield started
     for state in opened:

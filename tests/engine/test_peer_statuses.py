@@ -13,14 +13,14 @@ import pytest
 
 from reconciler.engine.observed.peer_statuses import MAX_BYTES, PeerStatuses
 from reconciler.git.commit_tree import CommitTree
-from reconciler.git.commit_writer import Author, Message
+from reconciler.git.commit_writer import CommitAuthor, CommitMessage
 from reconciler.git.errors import MirrorDamaged
-from reconciler.git.peer_status import Peers
+from reconciler.git.peer_status import PeerStatusReader
 from reconciler.git.remote import GitLimits, Remote
-from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
-from reconciler.git.status_writer import Pushed, StatusRef
+from reconciler.git.signatures import CommitVerifier, SignatureMode, SignaturePolicy
+from reconciler.git.status_writer import Pushed, StatusWriter
 from reconciler.model import Commit, DeviceId, GatewayId, PeerReport, RolloutId, RolloutReport
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 from reconciler.report.rollout_file import rollout_file
 from reconciler.report.rollout_status import RolloutFacts, rollout_status
 from tests.git.forge import Forge, SshKey, make_forge, make_ssh_key
@@ -37,7 +37,7 @@ def reported(*done: str, stopped: str = "") -> RolloutReport:
 
 def status(rollout: RolloutId, report: RolloutReport) -> bytes:
     facts = RolloutFacts(rollout, "vibration@2", report, (), complete=False)
-    return rollout_file(rollout_status(facts, Moment(NOW, "c" * 40), None))
+    return rollout_file(rollout_status(facts, PassStamp(NOW, "c" * 40), None))
 
 
 class Gateways:
@@ -50,15 +50,17 @@ class Gateways:
         self.keys: dict[str, SshKey] = {name: make_ssh_key(folder, name) for name in ("north", "south", "east")}
         signers = folder / "gateways"
         signers.write_text("".join(f"{name} {self.keys[name].public}\n" for name in ("north", "south")))
-        self.policy = SignaturePolicy(SignaturePolicyMode.HEAD, signers)
-        self.peers = Peers(folder / "peers", self.remote, self.policy, folder / "state", limits=LIMITS, named=True)
+        self.policy = SignaturePolicy(SignatureMode.HEAD, signers)
+        self.peers = PeerStatusReader(
+            folder / "peers", self.remote, CommitVerifier(self.policy, folder / "state"), limits=LIMITS, named=True
+        )
         self.statuses = PeerStatuses(self.peers, NORTH)
 
     def publish(self, gateway: str, files: dict[str, bytes], *, key: str | None = None) -> None:
         signed_by = self.keys[key or gateway].path
-        author = Author(gateway, f"{gateway}@example.org", signed_by)
-        with StatusRef(self.folder / f"{gateway}-by-{key}", self.remote, gateway, author, limits=LIMITS) as ref:
-            assert isinstance(ref.publish(files, Message("news", NOW)), Pushed)
+        author = CommitAuthor(gateway, f"{gateway}@example.org", signed_by)
+        with StatusWriter(self.folder / f"{gateway}-by-{key}", self.remote, gateway, author, limits=LIMITS) as ref:
+            assert isinstance(ref.publish(files, CommitMessage("news", NOW)), Pushed)
 
 
 @pytest.fixture
@@ -111,7 +113,7 @@ def test_a_file_that_is_not_a_status_is_skipped(gateways: Gateways, caplog: pyte
         },
     )
     assert gateways.statuses.fetch() == {SOUTH: PeerReport({FANS: reported("s1")})}
-    assert "rollouts/pumps.yaml of gateway south: no status of a rollout" in caplog.text
+    assert "rollouts/pumps.yaml of gateway south: not a rollout status" in caplog.text
     assert "endless" not in caplog.text  # too large to be read at all
 
 
@@ -135,8 +137,8 @@ def test_a_deleted_status_ref_ends_a_gateways_report(gateways: Gateways) -> None
     assert gateways.statuses.fetch() == {}
 
 
-class DamagedFor(Peers):
-    """Peers with one commit whose files can't be read."""
+class DamagedFor(PeerStatusReader):
+    """A reader with one commit whose files can't be read."""
 
     unreadable = ""
 
@@ -147,7 +149,8 @@ class DamagedFor(Peers):
 
 
 def test_an_unreadable_status_does_not_affect_other_gateways(gateways: Gateways) -> None:
-    peers = DamagedFor(gateways.folder / "more", gateways.remote, gateways.policy, gateways.folder / "s", named=True)
+    verifier = CommitVerifier(gateways.policy, gateways.folder / "s")
+    peers = DamagedFor(gateways.folder / "more", gateways.remote, verifier, named=True)
     with peers:
         statuses = PeerStatuses(peers, GatewayId("west"))
         for gateway in ("north", "south"):

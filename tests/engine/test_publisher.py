@@ -7,9 +7,9 @@ from pathlib import Path
 
 from reconciler.engine.state.writer import StateWriter
 from reconciler.engine.status.publisher import Publisher
-from reconciler.git.commit_writer import Author
+from reconciler.git.commit_writer import CommitAuthor
 from reconciler.git.remote import Remote
-from reconciler.git.status_writer import InPlace, Pushed, StatusRef
+from reconciler.git.status_writer import AlreadyPublished, Pushed, StatusWriter
 from tests.engine.reports import NOON
 from tests.git.forge import make_forge
 
@@ -18,15 +18,15 @@ INTERVAL_S = 10.0
 
 def test_an_urgent_file_does_not_wait_for_the_interval(tmp_path: Path, state: StateWriter) -> None:
     forge = make_forge(tmp_path)
-    ref = StatusRef(
-        tmp_path / "status.git", Remote(f"file://{forge.bare}"), "north", Author("north", "north@example.org")
+    ref = StatusWriter(
+        tmp_path / "status.git", Remote(f"file://{forge.bare}"), "north", CommitAuthor("north", "north@example.org")
     )
     publisher = Publisher(ref, state, interval_s=INTERVAL_S)
 
     def commit(now_s: float) -> None:
         batch = publisher.batch(now_s)
         outcome = publisher.commit(batch, NOON)
-        assert isinstance(outcome, Pushed | InPlace)
+        assert isinstance(outcome, Pushed | AlreadyPublished)
         assert publisher.committed(batch, outcome) is None
 
     with ref:

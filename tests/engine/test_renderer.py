@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from reconciler.engine.status.renderer import has_stopped
 from reconciler.model import Commit, RolloutId, RolloutReport
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, rollout_status
 from tests.engine.reports import NOON
 
 
 def status(stopped: str) -> RolloutStatus:
     facts = RolloutFacts(RolloutId("wear"), "wear@2", RolloutReport("ab"), (), complete=False)
-    facts = replace(facts, word=replace(facts.word, stopped=stopped))
-    return rollout_status(facts, Moment(NOON, Commit("c")), None)
+    facts = replace(facts, report=replace(facts.report, stopped=stopped))
+    return rollout_status(facts, PassStamp(NOON, Commit("c")), None)
 
 
 def test_a_rollout_that_has_just_stopped_is_noticed_once() -> None:

@@ -25,7 +25,7 @@ from tests.plan.example_fleet import BUILT, ESP32, EVERYWHERE, NOW, V1, V2, devi
 
 WANTED, OLD = digest_of(V2, ESP32.name), digest_of(V1, ESP32.name)
 NAME = EVERYWHERE.name
-FAULTS = HealthGate(HealthMetric.FAULTS, at_most=0, over_inferences=100)
+FAULTS = HealthGate(HealthMetric.FAULTS, at_most=0, min_inferences=100)
 ARTIFACTS = {(each.model, each.type): each for each in BUILT}
 PAIR = fleet([device(1), device(2)])
 GATED = fleet([device(1), device(2), device(3)], [replace(EVERYWHERE, gates=(FAULTS,))])

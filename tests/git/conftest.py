@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.git.mirror import Mirror
 from reconciler.git.remote import GitLimits, Remote
-from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
+from reconciler.git.signatures import SignatureMode, SignaturePolicy
 from reconciler.git.source import CommitSource
 from tests.git.forge import Forge, SshKey, make_forge, make_ssh_key
 
@@ -50,7 +50,7 @@ def signers(tmp_path: Path, keys: dict[str, SshKey]) -> Path:
 
 @pytest.fixture
 def every(signers: Path) -> SignaturePolicy:
-    return SignaturePolicy(SignaturePolicyMode.EVERY, allowed_signers=signers)
+    return SignaturePolicy(SignatureMode.EVERY, allowed_signers=signers)
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real repository that people push to, and real keys made for the run. Nothing of the machine's configuration."""
+"""A real repository and real keys, created for the test. The machine's configuration is not used."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def make_ssh_key(folder: Path, name: str) -> SshKey:
 
 @dataclass
 class Forge:
-    """A bare repository, and a work tree of somebody who pushes to it."""
+    """A bare repository, and the work tree of someone who pushes to it."""
 
     bare: Path
     work: Path
@@ -92,7 +92,7 @@ class Forge:
         return self.head()
 
     def merge(self, name: str, key: Key | None = None) -> Commit:
-        """Merge as a forge does: always a merge commit, signed by the forge or by nobody."""
+        """Merge as a forge does: always with a merge commit, signed by the forge or unsigned."""
         self.clock += 1
         self.git(*(key.signs() if key else ()), "merge", "--quiet", "--no-ff", "-m", f"Merge {name}", name)
         self.push()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Git servers on loopback: `git daemon` and HTTP, well-behaved, silent, or cut off midway."""
+"""Git servers on loopback: `git daemon` and HTTP, working, silent or interrupted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 @dataclass
 class Loopback:
-    """A TCP server that gives each connection to `serve`; `closed` is set when a silent one was hung up on."""
+    """A TCP server that passes each connection to `serve`; `closed` is set once the client closes a silent one."""
 
     serve: Callable[[socket.socket], None]
     connections: int = 0
@@ -69,7 +69,7 @@ def silent(server: list[Loopback]) -> Callable[[socket.socket], None]:
 
 
 def git_daemon(base: Path, *more: str) -> Callable[[socket.socket], None]:
-    """Serve as inetd would: one `git daemon` a connection."""
+    """Serve as inetd would: one `git daemon` per connection."""
 
     def serve(connection: socket.socket) -> None:
         command = ["git", "daemon", "--inetd", "--export-all", *more, f"--base-path={base}", str(base)]
@@ -81,7 +81,7 @@ def git_daemon(base: Path, *more: str) -> Callable[[socket.socket], None]:
 
 
 def cut_after(count: int, serve: Callable[[socket.socket], None]) -> Callable[[socket.socket], None]:
-    """Pass on what `serve` answers up to `count` bytes, then fall silent with the line still open."""
+    """Forward up to `count` bytes of the answer of `serve`, then stall with the connection open."""
 
     def serve_cut(outside: socket.socket) -> None:
         near, far = socket.socketpair()
@@ -115,7 +115,7 @@ def _pump(source: socket.socket, sink: socket.socket, most: int | None) -> None:
 
 
 class HttpBackend(http.server.BaseHTTPRequestHandler):
-    """`git http-backend` behind the standard library's server; asks for a password if the server has one."""
+    """`git http-backend` behind the standard library's server; requires a password if one is set."""
 
     server: HttpServer
 

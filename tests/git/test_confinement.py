@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nothing that a repository, or a user's configuration, names is ever run. One malicious repository a test.
+"""Nothing that a repository or a user's configuration names is ever run. Each test has a malicious repository.
 
 Each trap is a script that leaves a mark. Where plain git can be caught by the same trap, the test shows that
 first: a trap that never springs proves nothing.
@@ -18,14 +18,14 @@ import pytest
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.errors import DubiousOwnership, ObjectsRefused, ProtocolRefused, RemoteUnavailable, SettingsUnsafe
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import Remote, Ssh, branch, check_ref, protocol_of
-from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
+from reconciler.git.remote import Remote, SshOptions, branch_ref, check_ref, protocol_of
+from reconciler.git.signatures import SignatureMode, SignaturePolicy
 from reconciler.git.source import Advanced, CommitSource, Kept
 from tests.git.forge import Forge
 
 
 class Trap:
-    """A script that leaves a mark when it is run."""
+    """A script that leaves a mark when it runs."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
@@ -48,7 +48,7 @@ def trap(tmp_path: Path) -> Trap:
 
 
 def plain_git(folder: Path, *words: str, home: Path | None = None) -> None:
-    """Run git as a person would, trusting what is there."""
+    """Run git as a person would, without confinement."""
     env = {"PATH": os.environ["PATH"], "HOME": str(home or folder), "GIT_CONFIG_NOSYSTEM": "1"}
     subprocess.run(["git", *words], cwd=folder, env=env, capture_output=True, check=False)
 
@@ -59,7 +59,7 @@ def read_all(tree: CommitTree) -> dict[str, bytes]:
 
 
 def poll_and_read(mirror: Mirror, state: Path) -> dict[str, bytes]:
-    source = CommitSource(mirror, SignaturePolicy(SignaturePolicyMode.OFF), state)
+    source = CommitSource(mirror, SignaturePolicy(SignatureMode.OFF), state)
     outcome = source.poll(None)
     assert isinstance(outcome, Advanced), outcome
     return read_all(source.tree(outcome.commit))
@@ -109,7 +109,7 @@ def test_hooks_of_a_local_remote_never_run(forge: Forge, mirror: Mirror, trap: T
 
 
 def test_hooks_in_the_mirror_never_run(forge: Forge, mirror: Mirror, trap: Trap, tmp_path: Path) -> None:
-    """Were something able to put one there."""
+    """Even if something managed to install one there."""
     forge.commit()
     mirror.fetch()
     hooks = mirror.path / "hooks"
@@ -125,7 +125,7 @@ def test_hooks_in_the_mirror_never_run(forge: Forge, mirror: Mirror, trap: Trap,
     assert not trap.sprung()
 
 
-def test_programs_that_a_local_remotes_configuration_names_never_run(
+def test_programs_in_the_configuration_of_a_local_remote_never_run(
     forge: Forge, mirror: Mirror, trap: Trap, tmp_path: Path
 ) -> None:
     forge.commit()
@@ -136,7 +136,7 @@ def test_programs_that_a_local_remotes_configuration_names_never_run(
     assert not trap.sprung()
 
 
-def test_a_partial_clone_as_remote_does_not_fetch_what_it_lacks(forge: Forge, trap: Trap, tmp_path: Path) -> None:
+def test_a_partial_clone_as_remote_does_not_fetch_missing_objects(forge: Forge, trap: Trap, tmp_path: Path) -> None:
     """CVE-2024-32004: serving a crafted repository ran what its configuration named for the missing objects."""
     forge.commit({"a.yaml": "a\n"})
     forge.git("config", "uploadpack.allowFilter", "true", cwd=forge.bare)
@@ -211,7 +211,7 @@ def test_transports_that_run_programs_are_refused(url: str, trap: Trap) -> None:
     assert not trap.sprung()
 
 
-def test_a_runner_speaks_no_protocol_that_it_was_not_given(forge: Forge, mirror: Mirror, trap: Trap) -> None:
+def test_only_the_configured_protocol_is_allowed(forge: Forge, mirror: Mirror, trap: Trap) -> None:
     """Should a URL ever come past the check above, or from inside git."""
     forge.commit()
     mirror.fetch()
@@ -252,7 +252,7 @@ def test_urls_that_mean_something_else_are_refused_without_their_secrets(url: st
         ("/srv/fleet.git", "file"),
     ],
 )
-def test_ordinary_urls_pass(url: str, protocol: str) -> None:
+def test_ordinary_urls_are_accepted(url: str, protocol: str) -> None:
     assert protocol_of(url) == protocol
 
 
@@ -261,7 +261,7 @@ def test_ordinary_urls_pass(url: str, protocol: str) -> None:
 )
 def test_refs_that_mean_something_else_are_refused(name: str) -> None:
     with pytest.raises(SettingsUnsafe):
-        branch(name)
+        branch_ref(name)
     with pytest.raises(SettingsUnsafe):
         check_ref(name)
 
@@ -280,7 +280,7 @@ def test_a_git_that_would_ignore_its_confinement_is_refused(
         (programs / "git").write_text(f"#!/bin/sh\necho git version {version}\n")
         (programs / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{programs}")
-    outcome = CommitSource(mirror, SignaturePolicy(SignaturePolicyMode.OFF), tmp_path).poll(good)
+    outcome = CommitSource(mirror, SignaturePolicy(SignatureMode.OFF), tmp_path).poll(good)
     assert isinstance(outcome, Kept)
     assert (outcome.reason, outcome.commit) == ("GitUnusable", good)
 
@@ -288,7 +288,7 @@ def test_a_git_that_would_ignore_its_confinement_is_refused(
 def test_git_gets_its_own_environment_and_nobody_can_read_it_from_the_process_list(
     forge: Forge, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stand-in for ssh notes what it was given."""
+    """A substitute for ssh records its arguments."""
     noted = tmp_path / "noted"
     ssh = tmp_path / "ssh"
     ssh.write_text(f'#!/bin/sh\nenv > {noted}\ntr "\\0" " " < /proc/$PPID/cmdline > {noted}.parent\nexit 1\n')
@@ -296,7 +296,7 @@ def test_git_gets_its_own_environment_and_nobody_can_read_it_from_the_process_li
     forge.commit()
     monkeypatch.setenv("SECRET_OF_THE_CALLER", "x")
     monkeypatch.setenv("GIT_WORK_TREE", "/")
-    remote = Remote("ssh://h/r", ssh=Ssh(program=str(ssh)), credential_helper="store --file=/etc/secret")
+    remote = Remote("ssh://h/r", ssh=SshOptions(program=str(ssh)), credential_helper="store --file=/etc/secret")
     with Mirror(mirror.path, remote) as other, pytest.raises(RemoteUnavailable):
         other.tip()
     names = {line.partition("=")[0] for line in noted.read_text().splitlines()}
@@ -353,7 +353,7 @@ MALICIOUS: dict[str, Write] = {
 @pytest.mark.parametrize("what", MALICIOUS)
 def test_malformed_objects_are_refused_on_transfer(what: str, forge: Forge, mirror: Mirror, tmp_path: Path) -> None:
     good = forge.commit()
-    source = CommitSource(mirror, SignaturePolicy(SignaturePolicyMode.OFF), tmp_path)
+    source = CommitSource(mirror, SignaturePolicy(SignatureMode.OFF), tmp_path)
     assert source.poll(None).commit == good
     blob = forge.git("hash-object", "-w", "--stdin", data=b"x\n")
     tree = MALICIOUS[what](forge, blob)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.git.commit_writer import Author, Message
+from reconciler.git.commit_writer import CommitAuthor, CommitMessage
 from reconciler.git.mirror import Mirror
 from reconciler.git.remote import GitLimits, Remote
-from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
+from reconciler.git.signatures import SignatureMode, SignaturePolicy
 from reconciler.git.source import Advanced, CommitSource, Kept, Unchanged
-from reconciler.git.status_writer import Pushed, StatusRef, Waiting
+from reconciler.git.status_writer import Pushed, PushPending, StatusWriter
 from tests.git.forge import Forge
 
 
@@ -43,12 +43,12 @@ def fill(disk: Path) -> Path:
             return filler
 
 
-def test_a_fetch_that_finds_no_room_keeps_the_last_good_commit_and_heals(
+def test_a_full_disk_keeps_the_last_good_commit_and_recovers(
     forge: Forge, disk: Path, remote: Remote, tmp_path: Path
 ) -> None:
     good = forge.commit({"a.yaml": "a\n"})
     with Mirror(disk / "mirror", remote, GitLimits()) as mirror:
-        source = CommitSource(mirror, SignaturePolicy(SignaturePolicyMode.OFF), tmp_path / "state")
+        source = CommitSource(mirror, SignaturePolicy(SignatureMode.OFF), tmp_path / "state")
         assert isinstance(source.poll(None), Advanced)
         assert source.poll(good) == Unchanged(good)
         filler = fill(disk)
@@ -62,14 +62,14 @@ def test_a_fetch_that_finds_no_room_keeps_the_last_good_commit_and_heals(
         assert isinstance(source.poll(good), Advanced)
 
 
-def test_a_status_that_finds_no_room_is_published_later(forge: Forge, disk: Path, remote: Remote) -> None:
-    author = Author("north", "north@example.org")
-    with StatusRef(disk / "status", remote, "north", author) as status:
-        assert isinstance(status.publish({"a": b"1"}, Message("1", datetime.now(UTC))), Pushed)
+def test_a_status_that_hits_a_full_disk_is_published_later(forge: Forge, disk: Path, remote: Remote) -> None:
+    author = CommitAuthor("north", "north@example.org")
+    with StatusWriter(disk / "status", remote, "north", author) as status:
+        assert isinstance(status.publish({"a": b"1"}, CommitMessage("1", datetime.now(UTC))), Pushed)
         filler = fill(disk)
-        message = Message("2", datetime.now(UTC))
+        message = CommitMessage("2", datetime.now(UTC))
         full = status.publish({"a": b"2"}, message)
-        assert isinstance(full, Waiting)
+        assert isinstance(full, PushPending)
         assert full.reason == "DiskFull", full.message
         filler.unlink()
         assert isinstance(status.publish({"a": b"2"}, message), Pushed)

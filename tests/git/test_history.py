@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.git.errors import HistoryRewritten, HistoryTooLong
-from reconciler.git.history import boundary
+from reconciler.git.history import shallow_boundary
 from reconciler.git.mirror import Mirror
 from reconciler.git.remote import GitLimits, Remote
 from reconciler.model import Commit
@@ -43,7 +43,7 @@ def write(forge: Forge, history: list[Parents]) -> list[Commit]:
     for number, parents in enumerate(history):
         lines += [f"commit refs/heads/made/{number}", f"mark :{number + 1}"]
         lines += [f"committer A <a@example.org> {1_790_000_000 + number} +0000", "data 1", f"{number % 10}"]
-        # fast-import goes on from the branch's old tip unless it is told otherwise; each commit has its own branch.
+        # fast-import continues from the branch's old tip by default, so each commit has its own branch.
         lines += [f"{'from' if not place else 'merge'} :{parent + 1}" for place, parent in enumerate(parents)]
         lines += [f"M 644 inline f{number}", "data 1", f"{number % 10}", ""]
     marks = forge.bare / "marks"
@@ -88,7 +88,7 @@ def test_a_shallow_mirror_finds_exactly_the_new_commits(
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4, 5, 8])
-def test_a_branch_that_forked_long_before_the_base_brings_only_itself(depth: int, forge: Forge, tmp_path: Path) -> None:
+def test_a_branch_that_forked_long_ago_adds_only_its_own_commits(depth: int, forge: Forge, tmp_path: Path) -> None:
     """Cut short, the fork point looks like a new commit: it was applied long ago and may be unsigned."""
     trunk: list[Parents] = [(), *((number,) for number in range(9))]
     commits = write(forge, [*trunk, (3,), (9, 10)])
@@ -97,22 +97,22 @@ def test_a_branch_that_forked_long_before_the_base_brings_only_itself(depth: int
         assert set(mirror.new_commits(commits[9], mirror.fetch())) == {commits[10], commits[11]}
 
 
-def test_depth_stays_small_while_nothing_asks_for_more(forge: Forge, mirror: Mirror) -> None:
+def test_history_is_not_deepened_without_need(forge: Forge, mirror: Mirror) -> None:
     for _ in range(12):
         forge.commit()
     mirror.fetch()
     assert int(mirror.git.local("rev-list", "--count", "refs/tinyfleet/fetched", limit_s=10)) == 4
-    assert boundary(mirror.git)
+    assert shallow_boundary(mirror.git)
 
 
-def test_a_gateway_that_was_away_for_long_fetches_back_to_its_base(forge: Forge, mirror: Mirror) -> None:
+def test_a_gateway_that_was_offline_fetches_back_to_its_base(forge: Forge, mirror: Mirror) -> None:
     base = forge.commit()
     mirror.fetch()
     new = [forge.commit() for _ in range(30)]
     assert mirror.new_commits(base, mirror.fetch()) == tuple(new)
 
 
-def test_a_shallow_remote_has_an_end(forge: Forge, tmp_path: Path) -> None:
+def test_the_end_of_a_shallow_remote_is_a_rewritten_history(forge: Forge, tmp_path: Path) -> None:
     """Asking such a remote for more gives nothing, again and again."""
     base = forge.commit()
     for _ in range(10):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A commit for a person to look at: on a branch of its own, beside whatever that person is doing."""
+"""A proposal is a commit on its own branch, and does not disturb the work of the person who made it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.git.proposal import CantPropose, ProposalWorktree
+from reconciler.git.proposal import ProposalFailed, ProposalRepository
 
 
 class Desk:
@@ -45,9 +45,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return Desk(tmp_path)
 
 
-def test_one_file_on_a_branch_of_its_own(desk: Desk) -> None:
-    workshop = ProposalWorktree(desk.folder / "fleet")
-    assert workshop.committed("a.yaml") == b"a: 1\n"
+def test_a_proposal_is_one_commit_on_its_own_branch(desk: Desk) -> None:
+    workshop = ProposalRepository(desk.folder / "fleet")
+    assert workshop.read_committed("a.yaml") == b"a: 1\n"
     made = workshop.propose("provision/pump-1", "its key", {"a.yaml": b"a: 2\r\n"})
     assert desk.run("rev-parse", "provision/pump-1") == made
     assert desk.run("rev-parse", f"{made}^") == desk.run("rev-parse", "main")
@@ -58,26 +58,26 @@ def test_one_file_on_a_branch_of_its_own(desk: Desk) -> None:
     assert shown.stdout == b"a: 2\r\n"
 
 
-def test_what_is_under_way_is_left_alone(desk: Desk) -> None:
+def test_index_and_work_tree_are_not_touched(desk: Desk) -> None:
     desk.write("fleet/a.yaml", "a: 3\n")
     desk.run("add", "fleet/a.yaml")
     desk.write("fleet/b.yaml", "b: 3\n")
     before = desk.run("status", "--porcelain=v2", "--branch")
-    made = ProposalWorktree(desk.folder).propose("provision/pump-1", "its key", {"fleet/a.yaml": b"a: 2\n"})
+    made = ProposalRepository(desk.folder).propose("provision/pump-1", "its key", {"fleet/a.yaml": b"a: 2\n"})
     assert desk.run("status", "--porcelain=v2", "--branch") == before
     assert desk.run("diff", "--name-only", "main", made) == "fleet/a.yaml"
     assert desk.run("show", f"{made}:fleet/b.yaml") == "b: 1"
 
 
-def test_again_replaces_what_was_proposed(desk: Desk) -> None:
-    workshop = ProposalWorktree(desk.folder)
+def test_a_second_proposal_replaces_the_first(desk: Desk) -> None:
+    workshop = ProposalRepository(desk.folder)
     first = workshop.propose("provision/pump-1", "its key", {"fleet/a.yaml": b"a: 2\n"})
     second = workshop.propose("provision/pump-1", "its key", {"fleet/a.yaml": b"a: 3\n"})
     assert first != second == desk.run("rev-parse", "provision/pump-1")
     assert desk.run("rev-parse", f"{second}^") == desk.run("rev-parse", "main")
 
 
-def test_it_is_signed_when_its_author_signs(desk: Desk) -> None:
+def test_a_proposal_is_signed_if_its_author_signs(desk: Desk) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", desk.folder / "key"], check=True)
     for name, value in (
         ("gpg.format", "ssh"),
@@ -85,28 +85,28 @@ def test_it_is_signed_when_its_author_signs(desk: Desk) -> None:
         ("commit.gpgsign", "true"),
     ):
         desk.run("config", name, value)
-    made = ProposalWorktree(desk.folder).propose("provision/pump-1", "its key", {"fleet/a.yaml": b"a: 2\n"})
+    made = ProposalRepository(desk.folder).propose("provision/pump-1", "its key", {"fleet/a.yaml": b"a: 2\n"})
     assert "gpgsig -----BEGIN SSH SIGNATURE-----" in desk.run("cat-file", "commit", made)
     desk.run("config", "user.signingkey", str(desk.folder / "none"))
-    with pytest.raises(CantPropose, match="provision/pump-1: "):
-        ProposalWorktree(desk.folder).propose("provision/pump-1", "its key", {"fleet/a.yaml": b"a: 3\n"})
+    with pytest.raises(ProposalFailed, match="provision/pump-1: "):
+        ProposalRepository(desk.folder).propose("provision/pump-1", "its key", {"fleet/a.yaml": b"a: 3\n"})
     assert desk.run("rev-parse", "provision/pump-1") == made
 
 
 def test_a_branch_that_is_checked_out_is_not_moved(desk: Desk) -> None:
     desk.run("checkout", "-q", "-b", "provision/pump-1")
-    with pytest.raises(CantPropose, match="is checked out"):
-        ProposalWorktree(desk.folder).propose("provision/pump-1", "its key", {"fleet/a.yaml": b"a: 2\n"})
+    with pytest.raises(ProposalFailed, match="is checked out"):
+        ProposalRepository(desk.folder).propose("provision/pump-1", "its key", {"fleet/a.yaml": b"a: 2\n"})
     desk.run("checkout", "-q", "--detach")
-    assert ProposalWorktree(desk.folder).propose("provision/pump-1", "its key", {"fleet/a.yaml": b"a: 2\n"})
+    assert ProposalRepository(desk.folder).propose("provision/pump-1", "its key", {"fleet/a.yaml": b"a: 2\n"})
 
 
-def test_where_there_is_nothing_to_commit_to(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_folder_without_a_usable_repository_is_refused(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    with pytest.raises(CantPropose, match="not in a Git repository"):
-        ProposalWorktree(elsewhere)
+    with pytest.raises(ProposalFailed, match="not in a Git repository"):
+        ProposalRepository(elsewhere)
     subprocess.run(["git", "init", "-q", "--bare", elsewhere], check=True)
-    with pytest.raises(CantPropose, match="without files"):
-        ProposalWorktree(elsewhere)
-    with pytest.raises(CantPropose, match="is in no commit yet"):
-        ProposalWorktree(desk.folder).committed("fleet/c.yaml")
+    with pytest.raises(ProposalFailed, match="bare Git repository"):
+        ProposalRepository(elsewhere)
+    with pytest.raises(ProposalFailed, match="is not committed yet"):
+        ProposalRepository(desk.folder).read_committed("fleet/c.yaml")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `CommitSource.poll` answers, with a real repository behind it."""
+"""The results of `CommitSource.poll`, with a real repository."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import pytest
 
 from reconciler.errors import Invalid
 from reconciler.git.mirror import Mirror
-from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
-from reconciler.git.source import Advanced, CommitSource, Kept, Outcome, Unchanged
+from reconciler.git.signatures import SignatureMode, SignaturePolicy
+from reconciler.git.source import Advanced, CommitSource, Kept, PollResult, Unchanged
 from reconciler.model import Commit
 from tests.git.forge import Forge, SshKey
 
 Keys = dict[str, SshKey]
 
 
-def kept(outcome: Outcome, reason: str, commit: Commit | None) -> Kept:
+def kept(outcome: PollResult, reason: str, commit: Commit | None) -> Kept:
     assert isinstance(outcome, Kept), outcome
     assert (outcome.reason, outcome.commit) == (reason, commit), outcome.message
     return outcome
@@ -94,7 +94,7 @@ def test_lost_state_does_not_open_the_door_to_a_rewrite(forge: Forge, source: Co
     kept(source.poll(None), "HistoryRewritten", good)
 
 
-def test_a_person_may_accept_a_rewrite(forge: Forge, source: CommitSource, keys: Keys) -> None:
+def test_an_operator_can_accept_a_rewritten_history(forge: Forge, source: CommitSource, keys: Keys) -> None:
     good = forge.commit(key=keys["ada"])
     source.poll(None)
     forge.git("checkout", "--quiet", "--orphan", "other")
@@ -105,17 +105,17 @@ def test_a_person_may_accept_a_rewrite(forge: Forge, source: CommitSource, keys:
     assert source.poll(fresh) == Unchanged(fresh)
 
 
-def test_an_invalid_commit_waits_for_the_next_push(forge: Forge, source: CommitSource, keys: Keys) -> None:
+def test_an_invalid_commit_is_skipped_until_the_next_push(forge: Forge, source: CommitSource, keys: Keys) -> None:
     good = forge.commit(key=keys["ada"])
     source.poll(None)
     broken = forge.commit(key=keys["ada"])
     assert source.poll(good).commit == broken
     source.reject(broken, Invalid("a.yaml:1:1: no kind"))
     assert kept(source.poll(good), "Invalid", good).candidate == broken
-    mended = forge.commit(key=keys["ada"])
+    fixed = forge.commit(key=keys["ada"])
     outcome = source.poll(good)
     assert isinstance(outcome, Advanced)
-    assert outcome.new == (broken, mended)
+    assert outcome.new == (broken, fixed)
 
 
 def test_remote_away_and_back(forge: Forge, source: CommitSource, keys: Keys) -> None:
@@ -133,12 +133,10 @@ def test_missing_branch(forge: Forge, source: CommitSource, keys: Keys) -> None:
     kept(source.poll(None), "RefMissing", None)
 
 
-def test_refusal_is_remembered_until_the_policy_changes(
+def test_a_refusal_is_cached_until_the_policy_changes(
     forge: Forge, mirror: Mirror, keys: Keys, signers: Path, tmp_path: Path
 ) -> None:
-    source = CommitSource(
-        mirror, SignaturePolicy(SignaturePolicyMode.EVERY, allowed_signers=signers), tmp_path / "state"
-    )
+    source = CommitSource(mirror, SignaturePolicy(SignatureMode.EVERY, allowed_signers=signers), tmp_path / "state")
     good = forge.commit(key=keys["ada"])
     source.poll(None)
     theirs = forge.commit(key=keys["mallory"])
@@ -149,16 +147,16 @@ def test_refusal_is_remembered_until_the_policy_changes(
     assert source.poll(good).commit == theirs
 
 
-def test_anchor_demands_the_chain_from_it(
+def test_with_an_anchor_every_later_commit_is_verified(
     forge: Forge, mirror: Mirror, keys: Keys, signers: Path, tmp_path: Path
 ) -> None:
     anchor = forge.commit()
     unsigned = forge.commit()
     forge.commit(key=keys["ada"])
-    policy = SignaturePolicy(SignaturePolicyMode.EVERY, allowed_signers=signers, anchor=anchor)
+    policy = SignaturePolicy(SignatureMode.EVERY, allowed_signers=signers, anchor=anchor)
     outcome = kept(CommitSource(mirror, policy, tmp_path / "state").poll(None), "UnsignedCommit", None)
     assert unsigned[:12] in outcome.message
-    policy = SignaturePolicy(SignaturePolicyMode.EVERY, allowed_signers=signers, anchor=unsigned)
+    policy = SignaturePolicy(SignatureMode.EVERY, allowed_signers=signers, anchor=unsigned)
     assert isinstance(CommitSource(mirror, policy, tmp_path / "state").poll(None), Advanced)
 
 
@@ -224,7 +222,7 @@ def test_damage_found_while_reading_is_rebuilt_at_the_next_poll(
         assert tree.read(tree.entries()[0]) == b"good\n"
 
 
-def test_damaged_mirror_and_remote_away_says_so_and_heals(
+def test_a_damaged_mirror_recovers_once_the_remote_is_back(
     forge: Forge, source: CommitSource, mirror: Mirror, keys: Keys
 ) -> None:
     good = forge.commit({"a.yaml": "good\n", "b.yaml": "b\n"}, key=keys["ada"])

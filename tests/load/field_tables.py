@@ -1,42 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of docs/fleet-repo.md, made from the schemas. `python -m tests.load.field_tables` writes them anew."""
+"""Generates the field tables of docs/fleet-repo.md from the schemas. `make fleet-docs` runs it.
+
+A block `<!-- fields: Rollout model selector -->` receives the rows of those fields of a kind's `spec`,
+with all fields below them. A block `<!-- fields: windows -->` receives a definition that kinds share.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from reconciler.load.schemas import KINDS, text_of
+from reconciler.load.schemas import KINDS, schema_text
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "fleet-repo.md"
-# Definitions that have a section of their own, and what it is called.
+# Definitions that have a section: the name of the type, and the anchor of the section.
 SECTIONS = {
-    "selector": "selectors",
-    "windows": "windows",
-    "source": "sources",
-    "modelRef": "models-by-name",
-    "parameters": "parameters",
-    "operators": "operators",
-    "labels": "labels",
+    "selector": ("selector", "selectors"),
+    "windows": ("windows", "windows"),
+    "source": ("source", "sources"),
+    "modelRef": ("model reference", "model-references"),
+    "parameters": ("parameters", "parameters"),
+    "operators": ("operators", "operators"),
+    "labels": ("labels", "labels"),
 }
-WORDS = {
+DEFINITIONS = {
     "name": "name",
     "version": "version",
     "duration": "duration",
     "labelKey": "label key",
     "labelValue": "label value",
 }
-TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false", "array": "list"}
-BLOCK = re.compile(r"(<!-- fields: (\w+) -->\n)(?:(?!<!--).)*(<!-- end -->)", re.DOTALL)
+TYPES = {"string": "string", "integer": "integer", "number": "number", "boolean": "boolean", "array": "list"}
+BLOCK = re.compile(r"(<!-- fields: (\w+)((?: \w+)*) -->\n)(?:(?!<!--).)*(<!-- end -->)", re.DOTALL)
 Schema = dict[str, Any]
 
 
-def rows(described: Schema, definitions: Schema, prefix: str) -> Iterator[tuple[str, str, str, str]]:
-    """Yield field, type, whether it is needed, and meaning, nested fields right after their parent."""
+def rows(described: Schema, definitions: Schema, prefix: str, only: Sequence[str] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield field, type, default and description; nested fields follow their parent."""
     for name, inner in described.get("properties", {}).items():
+        if only and name not in only:
+            continue
         needed = "required" if name in described.get("required", []) else default(inner)
         yield f"`{prefix}{name}`", type_of(inner, definitions), needed, inner["description"]
         if "$ref" not in inner:
@@ -53,39 +59,54 @@ def type_of(described: Schema, definitions: Schema) -> str:
     if "$ref" in described:
         name = described["$ref"].rsplit("/", 1)[1]
         if name in SECTIONS:
-            return f"[{SECTIONS[name].replace('-', ' ')}](#{SECTIONS[name]})"
-        return WORDS.get(name) or type_of(definitions[name], definitions)
+            word, anchor = SECTIONS[name]
+            return f"[{word}](#{anchor})"
+        return DEFINITIONS.get(name) or type_of(definitions[name], definitions)
     if "enum" in described:
-        return "one of " + ", ".join(f"`{word}`" for word in described["enum"])
+        return ", ".join(f"`{word}`" for word in described["enum"])
     if described.get("type") == "object":
         return "mapping"
     kind = TYPES[described["type"]]
     if kind == "list":
         inner = type_of(described["items"], definitions)
         return "list of mappings" if inner == "mapping" else f"list: {inner}"
-    bounds = [f"{word} {described[key]}" for key, word in LIMITS.items() if key in described]
-    return ", ".join([kind, *bounds])
+    return f"{kind}{bounds(described)}"
 
 
-LIMITS = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to"}
+def bounds(described: Schema) -> str:
+    lowest, highest = described.get("minimum"), described.get("maximum")
+    if "exclusiveMinimum" in described:
+        return f" above {described['exclusiveMinimum']}" + (f", up to {highest}" if highest is not None else "")
+    if lowest is not None and highest is not None:
+        return f", {lowest} to {highest}"
+    return f", at least {lowest}" if lowest is not None else ""
 
 
-def table(name: str) -> str:
-    """Render the fields of a kind, or of a definition that several kinds share."""
+def table(name: str, only: Sequence[str] = ()) -> str:
+    """Render fields of a kind, or a definition that several kinds share."""
     if name in KINDS:
-        schema = json.loads(text_of(name))
-        found = rows(schema["properties"]["spec"], schema.get("$defs", {}), "spec.")
+        schema = json.loads(schema_text(name))
+        spec = schema["properties"]["spec"]
+        unknown = set(only) - set(spec["properties"])
+        if unknown:
+            raise ValueError(f"{name} has no fields {sorted(unknown)}")
+        found = rows(spec, schema.get("$defs", {}), "", only)
     else:
-        schema = next(one for one in map(json.loads, map(text_of, KINDS)) if name in one.get("$defs", {}))
+        schema = next(one for one in map(json.loads, map(schema_text, KINDS)) if name in one.get("$defs", {}))
         described = schema["$defs"][name]
         found = rows(described.get("items", described), schema["$defs"], "")
-    lines = ["| field | type | needed or default | meaning |", "|---|---|---|---|"]
+    lines = ["| field | type | default | description |", "|---|---|---|---|"]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in found)])
 
 
+def shown(page: str, kind: str) -> list[str]:
+    """Return the fields of a kind's `spec` that the blocks of the page show."""
+    return [field for block in BLOCK.finditer(page) if block[2] == kind for field in block[3].split()]
+
+
 def with_tables(page: str) -> str:
-    """Put every table in its place."""
-    return BLOCK.sub(lambda block: f"{block[1]}{table(block[2])}\n{block[3]}", page)
+    """Return the page with each block replaced by its current table."""
+    return BLOCK.sub(lambda block: f"{block[1]}{table(block[2], block[3].split())}\n{block[4]}", page)
 
 
 def main() -> None:

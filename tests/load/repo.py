@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small valid fleet repository that tests spoil in one place each."""
+"""A small valid fleet repository, which each test breaks in one place."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
 
-from reconciler.load import DirectoryTree, Loaded, Problem, load
+from reconciler.load import DirectoryTree, LoadResult, Problem, load
 from reconciler.model import Commit
-from reconciler.tree import Entry, blob_id
+from reconciler.tree import TreeEntry, blob_id
 
 MODEL_BYTES = b"not a model, but bytes all the same\n"
 SHA256 = hashlib.sha256(MODEL_BYTES).hexdigest()
@@ -16,7 +16,7 @@ HEAD = "apiVersion: tinyfleet/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}{m
 
 
 class Repo:
-    """Files below a directory, and what loading says of them."""
+    """Files below a directory, and the result of loading them."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -64,7 +64,7 @@ class Repo:
         assert old in text
         return self.write(path, text.replace(old, new, 1))
 
-    def load(self) -> Loaded:
+    def load(self) -> LoadResult:
         return load(DirectoryTree(self.root), commit=Commit(""))
 
     def problems(self) -> tuple[Problem, ...]:
@@ -73,19 +73,19 @@ class Repo:
         return loaded.problems
 
     def only(self) -> Problem:
-        """Return the one problem there is."""
+        """Return the only problem."""
         (problem,) = self.problems()
         return problem
 
 
 class GivenTree:
-    """A tree that lists what it is told to: Git can be made to say anything."""
+    """A tree with arbitrary entries, as a hostile Git repository may have."""
 
     def __init__(self, *entries: tuple[str, int, bytes]) -> None:
-        self._files = {path: (Entry(path, mode, blob_id(data), len(data)), data) for path, mode, data in entries}
+        self._files = {path: (TreeEntry(path, mode, blob_id(data), len(data)), data) for path, mode, data in entries}
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[TreeEntry]:
         return [entry for entry, _ in self._files.values()]
 
-    def read(self, entry: Entry) -> bytes:
+    def read(self, entry: TreeEntry) -> bytes:
         return self._files[entry.path][1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The example is what its README says, and its CI files run commands that exist."""
+"""The example matches its README, and the commands of its CI files work."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def desired() -> Desired:
     return loaded.desired
 
 
-def test_two_gateways_three_types_a_dozen_devices_two_models(desired: Desired) -> None:
+def test_the_example_has_what_its_readme_says(desired: Desired) -> None:
     assert len(desired.gateways) == 2
     assert len(desired.types) == 3
     assert len(desired.devices) == 12
     assert {ref.name for ref in desired.models} == {"pump-vibration", "line-current"}
 
 
-def test_one_type_is_on_a_slow_line_one_on_mqtt_and_one_takes_no_updates(desired: Desired) -> None:
+def test_the_types_cover_mqtt_a_slow_line_and_no_updates(desired: Desired) -> None:
     links = {device.type: device.link for device in desired.devices.values()}
     slow = links[TypeId("current-serial")]
     assert isinstance(slow, SerialAddress)
@@ -43,13 +43,13 @@ def test_one_type_is_on_a_slow_line_one_on_mqtt_and_one_takes_no_updates(desired
     assert DeviceId("pump-north-5") in desired.devices
 
 
-def test_each_rollout_begins_with_a_canary_that_is_watched(desired: Desired) -> None:
+def test_each_rollout_starts_with_a_soaking_canary(desired: Desired) -> None:
     for rollout in desired.rollouts.values():
         assert rollout.waves[0].name == "canary"
         assert rollout.waves[0].soak_s >= 3600
 
 
-def test_what_models_need_their_types_have(desired: Desired) -> None:
+def test_prebaked_models_fit_their_types(desired: Desired) -> None:
     for kind in desired.types.values():
         for ref in kind.prebaked:
             needs = desired.models[ref].needs

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which files are read, which are refused, and the files that models name."""
+"""Which files are read and which are refused, and the files that models name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.load import DirectoryTree, load
-from reconciler.load.directory import Changed, NotADirectory
+from reconciler.load.directory_tree import FileChanged, NotADirectory
 from reconciler.load.problems import Rule
 from reconciler.load.strict_yaml import MAX_FILE_BYTES
 from reconciler.model import Commit
@@ -20,13 +20,13 @@ from tests.load.repo import GivenTree, Repo
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12345\n"
 
 
-def test_hidden_files_and_other_files_are_not_the_fleets(repo: Repo) -> None:
+def test_hidden_and_other_files_are_ignored(repo: Repo) -> None:
     for path in (".github/workflows/x.yaml", ".gitlab-ci.yml", "a/.b/c.yaml", "README.md", "data.json", "x.yamlx"):
         repo.write(path, "a: 'not YAML\n")
     assert repo.problems() == ()
 
 
-def test_yml_is_yaml(repo: Repo) -> None:
+def test_files_ending_in_yml_are_read(repo: Repo) -> None:
     (repo.root / "devices.yaml").rename(repo.root / "devices.yml")
     loaded = repo.load()
     assert loaded.desired is not None
@@ -34,7 +34,7 @@ def test_yml_is_yaml(repo: Repo) -> None:
 
 
 @pytest.mark.parametrize("name", ["link.yaml", "link", "folder"])
-def test_a_symlink_is_refused_wherever_it_leads(name: str, repo: Repo, tmp_path: Path) -> None:
+def test_a_symlink_is_refused_whatever_its_target(name: str, repo: Repo, tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside/devices.yaml").write_text(repo.device("pump-9"))
     (repo.root / name).symlink_to(tmp_path / ("outside" if name == "folder" else "outside/devices.yaml"))
@@ -59,45 +59,45 @@ def test_a_submodule_is_refused() -> None:
 @pytest.mark.parametrize(
     "path", ["../a.yaml", "a/../../b.yaml", "/a.yaml", "a\nb.yaml", "a\udcff.yaml", "a\\b.yaml", "a" * 1100]
 )
-def test_a_path_that_is_not_safe_is_refused(path: str) -> None:
+def test_an_unsafe_path_is_refused(path: str) -> None:
     loaded = load(GivenTree((path, FILE, b"")), commit=Commit("c"))
     problem = next(one for one in loaded.problems if one.rule is Rule.UNSAFE_PATH)
     assert str(problem).isprintable()
 
 
-def test_a_symlink_in_git_is_refused_without_a_look_at_its_target() -> None:
+def test_a_symlink_in_git_is_refused_without_reading_its_target() -> None:
     loaded = load(GivenTree(("x.yaml", SYMLINK, b"/etc/passwd")), commit=Commit("c"))
     assert [problem.rule for problem in loaded.problems] == [Rule.SYMLINK]
 
 
-def test_a_file_over_the_limit_is_refused_unread(repo: Repo) -> None:
+def test_a_file_over_the_limit_is_refused_without_reading_it(repo: Repo) -> None:
     repo.write_bytes("big.yaml", b"#" * (MAX_FILE_BYTES + 1))
     assert repo.only().rule is Rule.TOO_LARGE
 
 
-def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotADirectory):
         DirectoryTree(tmp_path / "nowhere")
 
 
-def test_a_file_that_changes_while_it_is_read_is_noticed(repo: Repo) -> None:
+def test_a_file_that_changes_after_listing_is_detected(repo: Repo) -> None:
     tree = DirectoryTree(repo.root)
     listed = {entry.path: entry for entry in tree.entries()}
     repo.append("devices.yaml", repo.device("pump-3"))
-    with pytest.raises(Changed):
+    with pytest.raises(FileChanged):
         tree.read(listed["devices.yaml"])
 
 
-def test_a_file_swapped_for_a_link_is_not_followed(repo: Repo) -> None:
+def test_a_file_replaced_by_a_symlink_is_not_followed(repo: Repo) -> None:
     tree = DirectoryTree(repo.root)
     listed = {entry.path: entry for entry in tree.entries()}
     (repo.root / "devices.yaml").unlink()
     (repo.root / "devices.yaml").symlink_to("/etc/passwd")
-    with pytest.raises(Changed):
+    with pytest.raises(FileChanged):
         tree.read(listed["devices.yaml"])
 
 
-def test_blob_ids_are_those_of_git() -> None:
+def test_blob_ids_equal_those_of_git() -> None:
     assert blob_id(b"") == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
     assert blob_id(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"
 
@@ -105,38 +105,38 @@ def test_blob_ids_are_those_of_git() -> None:
 # ------------------------------------------------------------ files of models
 
 
-def test_a_model_file_that_is_missing(repo: Repo) -> None:
+def test_a_missing_model_file_is_reported_with_a_suggestion(repo: Repo) -> None:
     repo.write("models/vibration.yaml", repo.model("vibration", "1.0.0", path="models/vibrations.tflite"))
     problem = repo.only()
-    assert (problem.rule, problem.line) == (Rule.FILE_MISSING, 6)
+    assert (problem.rule, problem.line) == (Rule.MISSING_FILE, 6)
     assert "did you mean `models/vibration.tflite`?" in problem.hint
 
 
-def test_a_model_file_whose_sha256_differs(repo: Repo) -> None:
+def test_a_model_file_with_another_sha256_is_reported(repo: Repo) -> None:
     repo.write("models/vibration.tflite", "other bytes")
     problem = repo.only()
-    assert (problem.rule, problem.json_path) == (Rule.SHA256, "$.spec.source.sha256")
+    assert (problem.rule, problem.json_path) == (Rule.CHECKSUM_MISMATCH, "$.spec.source.sha256")
     assert hashlib.sha256(b"other bytes").hexdigest() in problem.message
 
 
-def test_a_git_lfs_pointer_where_a_model_should_be(repo: Repo) -> None:
+def test_a_git_lfs_pointer_in_place_of_a_model_is_reported(repo: Repo) -> None:
     repo.write_bytes("models/vibration.tflite", POINTER)
     assert repo.only().rule is Rule.LFS_POINTER
 
 
-def test_a_symlink_where_a_model_should_be(repo: Repo) -> None:
+def test_a_symlink_in_place_of_a_model_is_reported(repo: Repo) -> None:
     (repo.root / "models/vibration.tflite").rename(repo.root / "real.tflite")
     (repo.root / "models/vibration.tflite").symlink_to("../real.tflite")
     assert {problem.rule for problem in repo.problems()} == {Rule.SYMLINK}
 
 
-def test_a_model_over_the_limit_is_refused_unread(repo: Repo) -> None:
+def test_a_model_over_the_limit_is_refused_without_reading_it(repo: Repo) -> None:
     with (repo.root / "models/vibration.tflite").open("wb") as file:
         file.truncate(65 * 1024 * 1024)  # a hole: it takes no space
     assert repo.only().rule is Rule.TOO_LARGE
 
 
-def test_data_of_gates_and_of_quantization_is_checked_too(repo: Repo) -> None:
+def test_files_of_gates_and_quantization_are_checked_too(repo: Repo) -> None:
     source = "{path: models/none.csv, sha256: '" + "0" * 64 + "'}"
     more = f"  gates: [{{metric: auc, atLeast: 0.9, data: {source}}}]\n  quantize: {{representative: {source}}}\n"
     repo.replace("models/vibration.yaml", "  parameters:", f"{more}  parameters:")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # ruff: noqa: E501 -- lists of odd values
-"""The example fleet, spoiled at random: whatever happens to a file, only documented problems come out.
+"""The example fleet, corrupted at random: loading reports only documented problems.
 
 `make fuzz-validate` tries many more (TINYFLEET_FUZZ_ROUNDS).
 """
@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler.load import Cache, Loaded, Problem, load
+from reconciler.load import CheckCache, LoadResult, Problem, load
 from reconciler.load.problems import Rule
 from reconciler.model import Commit
 from reconciler.tree import FILE
@@ -44,28 +44,28 @@ SNIPPETS = [
 ]  # fmt: skip
 
 
-def bytes_spoiled(chance: random.Random, data: bytes) -> bytes:
-    """Change a few places of a file as an editor, a merge or a disk might."""
-    spoiled = bytearray(data)
+def corrupt_bytes(chance: random.Random, data: bytes) -> bytes:
+    """Change a few parts of a file, as an editor, a merge or a bad disk might."""
+    corrupted = bytearray(data)
     for _ in range(chance.randint(1, 4)):
-        at = chance.randrange(len(spoiled) + 1)
-        end = min(len(spoiled), at + chance.choice([1, 1, 2, 8, 80]))
+        at = chance.randrange(len(corrupted) + 1)
+        end = min(len(corrupted), at + chance.choice([1, 1, 2, 8, 80]))
         what = chance.randrange(6)
         if what == 0:
-            del spoiled[at:end]
+            del corrupted[at:end]
         elif what == 1:
-            spoiled[at:at] = chance.choice(SNIPPETS)
+            corrupted[at:at] = chance.choice(SNIPPETS)
         elif what == 2:
-            spoiled[at:end] = bytes(chance.randrange(256) for _ in range(end - at))
+            corrupted[at:end] = bytes(chance.randrange(256) for _ in range(end - at))
         elif what == 3:
-            spoiled[at:at] = spoiled[at:end] * chance.choice([1, 2, 50])
+            corrupted[at:at] = corrupted[at:end] * chance.choice([1, 2, 50])
         elif what == 4:
-            lines = bytes(spoiled).splitlines(keepends=True)
+            lines = bytes(corrupted).splitlines(keepends=True)
             chance.shuffle(lines)
-            spoiled = bytearray(b"".join(lines))
+            corrupted = bytearray(b"".join(lines))
         else:
-            del spoiled[at:]
-    return bytes(spoiled)
+            del corrupted[at:]
+    return bytes(corrupted)
 
 
 VALUES: list[Any] = [
@@ -75,8 +75,8 @@ VALUES: list[Any] = [
 ]  # fmt: skip
 
 
-def meaning_spoiled(chance: random.Random, data: bytes) -> bytes:
-    """Change a few values or keys of a file that stays YAML."""
+def corrupt_values(chance: random.Random, data: bytes) -> bytes:
+    """Change a few values or keys, so that the file stays valid YAML."""
     documents = list(yaml.safe_load_all(data))
     for _ in range(chance.randint(1, 3)):
         holder, key = chance.choice([place for document in documents for place in within(document)])
@@ -107,7 +107,7 @@ def within(node: Any) -> Iterator[tuple[Any, Any]]:  # noqa: ANN401 (any YAML)
             yield from within(node[key])
 
 
-def check(loaded: Loaded, files: dict[str, bytes]) -> None:
+def check(loaded: LoadResult, files: dict[str, bytes]) -> None:
     assert (loaded.desired is None) == bool(loaded.errors)
     assert list(loaded.problems) == sorted(loaded.problems)
     for problem in loaded.problems:
@@ -123,26 +123,26 @@ def placed(problem: Problem, files: dict[str, bytes]) -> None:
         assert 0 <= problem.line <= len(LINE_BREAK.split(text))
 
 
-@pytest.mark.parametrize("spoil", [bytes_spoiled, meaning_spoiled])
-def test_only_documented_problems_come_out(spoil: Callable[[random.Random, bytes], bytes]) -> None:
-    cache = Cache()
+@pytest.mark.parametrize("corrupt", [corrupt_bytes, corrupt_values])
+def test_corrupted_files_give_only_documented_problems(corrupt: Callable[[random.Random, bytes], bytes]) -> None:
+    cache = CheckCache()
     seen: set[Rule] = set()
     for number in range(ROUNDS):
         chance = random.Random(number)
         path = chance.choice(YAML)
-        files = {**FILES, path: spoil(chance, FILES[path])}
+        files = {**FILES, path: corrupt(chance, FILES[path])}
         tree = GivenTree(*((name, FILE, data) for name, data in files.items()))
         start = time.process_time()
         loaded = load(tree, commit=Commit(""), cache=cache)
         assert time.process_time() - start < SLOWEST_S, f"round {number}"
         check(loaded, files)
         if number % 10 == 0:
-            assert load(tree, commit=Commit("")) == loaded, "a cache changes what it costs, not what comes out"
+            assert load(tree, commit=Commit("")) == loaded, "a cache must not change the result"
         seen |= {problem.rule for problem in loaded.problems}
-    assert len(seen) > 5, "the spoiling reached too little to mean anything"
+    assert len(seen) > 5, "the corruption is too weak to test anything"
 
 
-def test_the_example_itself_is_clean() -> None:
+def test_the_example_has_no_problems() -> None:
     tree = GivenTree(*((name, FILE, data) for name, data in FILES.items()))
     loaded = load(tree, commit=Commit("c"))
     assert loaded.problems == ()

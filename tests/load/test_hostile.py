@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files made to take for ever, or to fill a disk with complaints: each is refused in bounded time and space."""
+"""Files made to exhaust time, or to fill a disk with problems: each is refused in bounded time and space."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ def many(word: str) -> str:
 
 
 HOSTILE: dict[str, tuple[Callable[[Repo], str], Rule]] = {
-    "a list of wrong words": (lambda r: r.rollout("x", selector=f"{{types: [{many('1')}]}}"), Rule.TOO_MANY),
-    "a list of mixed types": (lambda r: r.rollout("x", selector=f"{{types: [a, 1, {many('{}')}]}}"), Rule.TOO_MANY),
+    "a list of wrong words": (lambda r: r.rollout("x", selector=f"{{types: [{many('1')}]}}"), Rule.TOO_MANY_PROBLEMS),
+    "a list of mixed types": (
+        lambda r: r.rollout("x", selector=f"{{types: [a, 1, {many('{}')}]}}"),
+        Rule.TOO_MANY_PROBLEMS,
+    ),
     "a list of names that nothing has": (
         lambda r: r.rollout("x", selector=f"{{devices: [{', '.join(f'pump-{n:x}x' for n in range(60_000))}]}}"),
-        Rule.DANGLING,
+        Rule.UNRESOLVED_REFERENCE,
     ),
-    "small wrong documents": (lambda _: "--- 1\n" * (LARGE // 6), Rule.TOO_MANY),
-    "nothing but nothing": (lambda r: "---\n" * (LARGE // 4) + r.device("x", kind="none"), Rule.DANGLING),
+    "small wrong documents": (lambda _: "--- 1\n" * (LARGE // 6), Rule.TOO_MANY_PROBLEMS),
+    "nothing but nothing": (lambda r: "---\n" * (LARGE // 4) + r.device("x", kind="none"), Rule.UNRESOLVED_REFERENCE),
     "keys": (lambda _: "{" + ", ".join(f"k{n:x}: 1" for n in range(70_000)) + "}", Rule.MISSING_FIELD),
     "one long name": (lambda r: r.device("x" * LARGE), Rule.WRONG_VALUE),
     "one long name that is nearly right": (lambda r: r.device(f"{'x' * LARGE}_"), Rule.WRONG_VALUE),
@@ -37,7 +40,7 @@ HOSTILE: dict[str, tuple[Callable[[Repo], str], Rule]] = {
         Rule.UNKNOWN_KIND,
     ),
     "one long key": (lambda _: f"? {'k' * LARGE}\n: 1\n", Rule.TOO_LARGE),
-    "one long number": (lambda _: f"a: {'1' * LARGE}\n", Rule.AMBIGUOUS),
+    "one long number": (lambda _: f"a: {'1' * LARGE}\n", Rule.AMBIGUOUS_SCALAR),
     "nearly a long number": (lambda _: f"a: {'1_' * (LARGE // 2)}x\n", Rule.MISSING_FIELD),
     "nearly base 60": (lambda _: f"a: 1{':1' * (LARGE // 2)}x\n", Rule.MISSING_FIELD),
     "an open bracket": (lambda _: "[" * LARGE, Rule.TOO_DEEP),
@@ -45,7 +48,7 @@ HOSTILE: dict[str, tuple[Callable[[Repo], str], Rule]] = {
         lambda r: "---\n".join(
             r.rollout(f"r{n}", f"  dependsOn: [r{n}]\n", selector="{types: [t]}") for n in range(3000)
         ),
-        Rule.CYCLE,
+        Rule.DEPENDENCY_CYCLE,
     ),
 }
 

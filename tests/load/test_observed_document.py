@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Documents of kind Observed: what is read, and what is refused."""
+
 from __future__ import annotations
 
 import re
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler.load.observed_document import Contradiction, moment_of, observed_from
+from reconciler.load.observed_document import ObservedInvalid, observed_from, timestamp_of
 from reconciler.load.schemas import validator
 from reconciler.model import (
     Artifact,
@@ -33,7 +35,7 @@ from reconciler.model import (
 )
 
 DIGEST = "ab" * 32
-TOLD = {"type": "esp32", "packFormat": 1, "operators": ["ADD"], "slotBytes": 9, "arenaBytes": 8}
+CAPABILITIES = {"type": "esp32", "packFormat": 1, "operators": ["ADD"], "slotBytes": 9, "arenaBytes": 8}
 BUILT = {
     "model": {"name": "m", "version": "1"},
     "type": "esp32",
@@ -42,7 +44,7 @@ BUILT = {
     "arenaBytes": 6,
     "operators": ["ADD"],
 }
-SCORES = {"count": 2, "least": -1, "most": 5, "mean": 2.0, "histogram": [1, 1, 0, 0, 0, 0, 0, 0]}
+SCORES = {"count": 2, "min": -1, "max": 5, "mean": 2.0, "histogram": [1, 1, 0, 0, 0, 0, 0, 0]}
 FULL = {
     "lastSeen": "2026-11-21T10:00:00+02:00",
     "phase": "receiving",
@@ -53,7 +55,7 @@ FULL = {
     "confirmedSince": "2026-11-20T10:00:00.5Z",
     "sequence": 3,
     "parameters": {"threshold": 0.5},
-    "capabilities": {**TOLD, "prebaked": ["23" * 16], "updates": False},
+    "capabilities": {**CAPABILITIES, "prebaked": ["23" * 16], "updates": False},
     "before": {"revision": "ab" * 8, "running": "45" * 16, "parameters": {"threshold": 0.4}},
     "health": {
         "now": {"inferences": 9, "anomalies": 1, "faults": 2, "resets": 3, "seconds": 1.5, "scores": SCORES},
@@ -96,8 +98,8 @@ def test_every_field_is_read() -> None:
         flaps=2,
         flapped_at=datetime(2026, 11, 21, 7, tzinfo=UTC),
     )
-    made = Artifact(ModelRef("m", Version("1")), TypeId("esp32"), Digest(DIGEST), 7, 6, frozenset({"ADD"}))
-    assert observed.artifacts == {(made.model, made.type): made}
+    artifact = Artifact(ModelRef("m", Version("1")), TypeId("esp32"), Digest(DIGEST), 7, 6, frozenset({"ADD"}))
+    assert observed.artifacts == {(artifact.model, artifact.type): artifact}
     assert observed.quarantined == {("d1", DIGEST)}
 
 
@@ -111,8 +113,8 @@ def test_memories_and_peer_reports_are_read() -> None:
     observed, at = observed_from(value), datetime(2026, 11, 21, 8, tzinfo=UTC)
     assert observed.gateway == "hall"
     assert observed.rollouts == {"r": RolloutMemory("ab" * 8, "why", at)}
-    word = RolloutReport("ab" * 8, done=frozenset({DeviceId("d1")}), out=frozenset({DeviceId("d2")}), at=at)
-    assert observed.peers == {"yard": PeerReport({RolloutId("r"): word})}
+    report = RolloutReport("ab" * 8, done=frozenset({DeviceId("d1")}), out=frozenset({DeviceId("d2")}), at=at)
+    assert observed.peers == {"yard": PeerReport({RolloutId("r"): report})}
 
 
 def test_omitted_fields_have_the_defaults_of_the_type() -> None:
@@ -133,7 +135,7 @@ def test_omitted_fields_have_the_defaults_of_the_type() -> None:
         ("counts", Counts),
         ("scores", Scores),
         ("memory", RolloutMemory),
-        ("word", RolloutReport),
+        ("report", RolloutReport),
     ],
 )
 def test_schema_and_types_name_the_same_fields(kind: str, type_: type) -> None:
@@ -146,7 +148,7 @@ def test_schema_and_types_name_the_same_fields(kind: str, type_: type) -> None:
         "counts": device["properties"]["health"]["properties"]["now"],
         "scores": device["properties"]["health"]["properties"]["now"]["properties"]["scores"],
         "memory": top["properties"]["rollouts"]["additionalProperties"],
-        "word": top["properties"]["peers"]["additionalProperties"]["additionalProperties"],
+        "report": top["properties"]["peers"]["additionalProperties"]["additionalProperties"],
     }
     snake = {re.sub("([A-Z])", r"_\1", name).lower() for name in shapes[kind]["properties"]}
     assert snake == {each.name for each in fields(type_)}
@@ -178,13 +180,13 @@ def test_the_schema_refuses_other_shapes(wrong: dict[str, Any]) -> None:
 def test_a_time_that_no_calendar_has_is_refused(when: str) -> None:
     value = document(at=when)
     assert is_valid(value)
-    with pytest.raises(Contradiction, match="no moment of the calendar"):
-        moment_of(value)
+    with pytest.raises(ObservedInvalid, match="is not a valid date and time"):
+        timestamp_of(value)
 
 
 def test_two_artifacts_of_one_model_for_one_type_contradict_each_other() -> None:
     assert len(observed_from(document(artifacts=[BUILT, BUILT])).artifacts) == 1
-    with pytest.raises(Contradiction, match="two artifacts of m@1 for esp32"):
+    with pytest.raises(ObservedInvalid, match="two different artifacts of m@1 for esp32"):
         observed_from(document(artifacts=[BUILT, {**BUILT, "packBytes": 8}]))
 
 
@@ -193,5 +195,5 @@ def test_the_example_of_the_specification_is_valid() -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     value = yaml.safe_load(example)
     assert is_valid(value)
-    assert moment_of(value) == datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
+    assert timestamp_of(value) == datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
     assert len(observed_from(value).devices) == 1

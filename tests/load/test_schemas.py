@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The schemas are sound, described, and say just what the types say."""
+"""The schemas are valid and described, and agree with the types."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from reconciler import model
-from reconciler.load.schemas import KINDS, text_of, validator
+from reconciler.load.schemas import KINDS, schema_text, validator
 from reconciler.load.typed_values import TYPES, seconds, yaml_name
-from tests.load.test_fuzz import FILES, YAML, meaning_spoiled
+from tests.load.test_fuzz import FILES, YAML, corrupt_values
 
 Json = Any  # or a type: what is walked here has no type of its own
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def schema(kind: str) -> dict[str, Any]:
-    parsed: dict[str, Any] = json.loads(text_of(kind))
+    parsed: dict[str, Any] = json.loads(schema_text(kind))
     return parsed
 
 
 def resolved(node: Json, definitions: dict[str, Any]) -> Json:
-    """Put what `$ref` names in its place; what stands beside it wins."""
+    """Replace each `$ref` with its definition; keywords next to it take precedence."""
     if isinstance(node, list):
         return [resolved(item, definitions) for item in node]
     if not isinstance(node, dict):
@@ -63,7 +63,7 @@ def properties(node: Json) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_schema_is_a_schema_with_an_id(kind: str) -> None:
+def test_each_schema_is_valid_and_has_an_id(kind: str) -> None:
     Draft202012Validator.check_schema(schema(kind))
     assert schema(kind)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert schema(kind)["$id"] == f"urn:tinyfleet:schema:v1alpha1:{KINDS[kind]}"
@@ -78,7 +78,7 @@ def test_every_property_and_definition_is_described(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_object_says_what_else_it_allows(kind: str) -> None:
+def test_every_object_states_its_additional_properties(kind: str) -> None:
     def objects(node: Json) -> Iterator[dict[str, Any]]:
         if isinstance(node, dict):
             if node.get("type") == "object":
@@ -92,7 +92,7 @@ def test_every_object_says_what_else_it_allows(kind: str) -> None:
     assert all("additionalProperties" in each for each in objects(schema(kind)))
 
 
-def test_a_definition_that_schemas_share_is_the_same_in_each() -> None:
+def test_shared_definitions_are_the_same_in_each_schema() -> None:
     seen: dict[str, Any] = {}
     for kind in KINDS:
         for name, definition in schema(kind).get("$defs", {}).items():
@@ -106,13 +106,13 @@ def document(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "bad", ["", "A", "-a", "a-", "a/b", "a.b", "..", "a b", "a#", "a+", "ä", "a" * 64, "a\0", "a\n"]
 )
-def test_names_that_are_unsafe_in_files_topics_or_refs(bad: str) -> None:
+def test_names_unsafe_in_files_topics_or_refs_are_refused(bad: str) -> None:
     assert validator("Fleet").is_valid(document("Fleet", "plant-1", {}))
     assert not validator("Fleet").is_valid(document("Fleet", bad, {}))
 
 
 @pytest.mark.parametrize("bad", ["", ".", "a..b", ".a", "a.", "a/b", "v1 ", "1@2", "1.0\n", "ü"])
-def test_versions_that_are_unsafe_in_files_or_refs(bad: str) -> None:
+def test_versions_unsafe_in_files_or_refs_are_refused(bad: str) -> None:
     source = {"path": "m.tflite", "sha256": "0" * 64}
     assert validator("Model").is_valid(document("Model", "m", {"version": "1.0.0-rc.1", "source": source}))
     assert not validator("Model").is_valid(document("Model", "m", {"version": bad, "source": source}))
@@ -121,14 +121,14 @@ def test_versions_that_are_unsafe_in_files_or_refs(bad: str) -> None:
 @pytest.mark.parametrize(
     "bad", ["../m", "a/../../m", "/etc/passwd", "a//b", "./m", "a/.", "a/..", "a\\b", "a\nb", "", "a/"]
 )
-def test_paths_that_lead_out_of_the_repository(bad: str) -> None:
+def test_paths_out_of_the_repository_are_refused(bad: str) -> None:
     good = {"version": "1", "source": {"path": "a/..b/m.tflite", "sha256": "0" * 64}}
     assert validator("Model").is_valid(document("Model", "m", good))
-    spoiled = {"version": "1", "source": {"path": bad, "sha256": "0" * 64}}
-    assert not validator("Model").is_valid(document("Model", "m", spoiled))
+    bad_source = {"version": "1", "source": {"path": bad, "sha256": "0" * 64}}
+    assert not validator("Model").is_valid(document("Model", "m", bad_source))
 
 
-def test_operators_are_those_of_the_pack_format() -> None:
+def test_operators_equal_those_of_the_pack_format() -> None:
     page = (ROOT / "docs/specs/pack.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d+) \| `([A-Z0-9_]+)` \|", page, re.MULTILINE)
     listed = whole("DeviceType")["properties"]["spec"]["properties"]["operators"]["items"]["enum"]
@@ -227,7 +227,7 @@ def no_value(field: Json) -> bool:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_stands_beside_a_reference_adds_to_it_and_contradicts_nothing(kind: str) -> None:
+def test_keywords_next_to_a_reference_only_describe_it(kind: str) -> None:
     raw = schema(kind)
 
     def check(node: Json) -> None:
@@ -244,10 +244,10 @@ def test_what_stands_beside_a_reference_adds_to_it_and_contradicts_nothing(kind:
     check(raw)
 
 
-@pytest.mark.parametrize("spoiled", range(60))
-def test_a_schema_with_definitions_in_place_judges_as_it_is_written(spoiled: int) -> None:
-    chance = random.Random(spoiled)
-    data = meaning_spoiled(chance, FILES[chance.choice(YAML)])
+@pytest.mark.parametrize("seed", range(60))
+def test_inlining_definitions_does_not_change_what_is_valid(seed: int) -> None:
+    chance = random.Random(seed)
+    data = corrupt_values(chance, FILES[chance.choice(YAML)])
     for document in yaml.safe_load_all(data):
         kind = document.get("kind") if isinstance(document, dict) else None
         if isinstance(kind, str) and kind in KINDS:

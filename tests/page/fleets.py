@@ -26,7 +26,7 @@ from reconciler.model import (
     Version,
 )
 from reconciler.page.page_model import Detail, LinkFacts, PageModel, Present, ScoreFacts
-from reconciler.report.device_status import DeviceStatus, Moment, device_status
+from reconciler.report.device_status import DeviceFacts, DeviceStatus, PassStamp, device_status
 from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, SourceState, gateway_status
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
 
@@ -46,7 +46,7 @@ def ago(**how_long: float) -> datetime:
 def told(action: Action, since: datetime, model: str | None, *, seen: bool = True) -> DeviceStatus:
     """Make a status as the engine makes it."""
     observed = ObservedDevice(last_seen=NOW, phase=Phase.CONFIRMED, running=Digest("8b1a99" * 10), sequence=7)
-    return device_status(action, observed if seen else None, model, Moment(since, COMMIT), None)
+    return device_status(DeviceFacts(action, observed if seen else None, model), PassStamp(since, COMMIT), None)
 
 
 def alike(number: int) -> list[DeviceStatus]:
@@ -109,7 +109,7 @@ def settled() -> Iterator[DeviceStatus]:
 def gateway(*, good: bool = True) -> GatewayStatus:
     source = SourceState(good, "Fetched" if good else "UnsignedCommit", "commit c0ffee is not signed")
     links = {"mqtt": None, "line-north": None, "line-south": "no such port"}
-    return gateway_status(GatewayFacts("hall-north", source, links=links), Moment(ago(hours=2), COMMIT), None)
+    return gateway_status(GatewayFacts("hall-north", source, links=links), PassStamp(ago(hours=2), COMMIT), None)
 
 
 def rollouts(devices: list[DeviceStatus]) -> tuple[RolloutStatus, ...]:
@@ -149,7 +149,7 @@ def rollouts(devices: list[DeviceStatus]) -> tuple[RolloutStatus, ...]:
         ),
         (RolloutFacts(METERS, "meter-anomaly@4.0.0", meter_word, meter_waves, complete=True), ago(days=9)),
     )
-    return tuple(rollout_status(facts, Moment(since, COMMIT), None) for facts, since in found)
+    return tuple(rollout_status(facts, PassStamp(since, COMMIT), None) for facts, since in found)
 
 
 def moment() -> Present:

@@ -18,7 +18,7 @@ from reconciler.model import (
     RolloutId,
 )
 from reconciler.page.routes import INDEX
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 from reconciler.report.gateway_status import GatewayFacts, SourceState
 from tests.page.fleets import COMMIT, NOW, rich
 
@@ -32,7 +32,7 @@ def picture(action: NoChange | Blocked = DONE, minutes: int = 0) -> PassOutcome:
     at = NOW + timedelta(minutes=minutes)
     observed = Observed({DeviceId("pump-1"): ObservedDevice(last_seen=at, phase=Phase.CONFIRMED, running=None)})
     facts = (rich().rollouts[0].facts,)
-    return PassOutcome(FACTS, Moment(at, COMMIT), (action,), observed, rollout_facts=facts)
+    return PassOutcome(FACTS, PassStamp(at, COMMIT), (action,), observed, rollout_facts=facts)
 
 
 def test_it_changes_when_a_status_does_and_not_before() -> None:

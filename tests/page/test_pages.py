@@ -120,7 +120,7 @@ def test_a_page_has_its_landmarks_its_headings_in_order_and_nothing_from_outside
 
 def test_what_is_stuck_is_told_with_why_since_when_and_what_to_do() -> None:
     text = ask(rich(), "/").text
-    assert "9 devices ! NotReporting What to do: power it, check its link and its public key" in text
+    assert "9 devices ! NotReporting What to do: check the power, the link and the public key of the device" in text
     assert "2026-05-04 08:38 · 52 min two devices answer in its name" in text
     assert "What to do: find out who speaks in its name." in text
     assert text.index("NotReporting") < text.index("HeldWave")

@@ -43,7 +43,7 @@ SEALED = replace(ESP32, name=TypeId("sealed"), updates=Updates.NONE)
 TINY = replace(ESP32, name=TypeId("tiny"), slot_bytes=500, prebaked=())
 NEEDS = Needs(frozenset({"CONV_2D"}), slot_bytes=1000, arena_bytes=1000)
 HALL = Gateway(GatewayId("hall"), Selector())
-PATIENT = Fleet("plant", silent_after_s=365 * 86400)  # no device counts as silent for a year
+SILENT_AFTER_A_YEAR = Fleet("plant", silent_after_s=365 * 86400)  # no device counts as silent for a year
 EVERYWHERE = Rollout(RolloutId("everywhere"), V2, Selector())
 
 

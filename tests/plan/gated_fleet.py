@@ -24,8 +24,8 @@ from tests.plan.example_fleet import BUILT, ESP32, EVERYWHERE, NOW, V1, V2, devi
 
 WANTED, OLD = digest_of(V2, ESP32.name), digest_of(V1, ESP32.name)
 CALM = Counts(1000, 10, 0, 0, 100.0, Scores(100, 0, 100, 50.0, (50, 50, 0, 0, 0, 0, 0, 0)))
-NO_FAULTS = HealthGate(HealthMetric.FAULTS, at_most=0, over_inferences=500)
-ROLL_BACK = replace(EVERYWHERE, gates=(NO_FAULTS,), on_failure=OnFailure.ROLL_BACK, budget=FailureBudget(1))
+NO_FAULTS = HealthGate(HealthMetric.FAULTS, at_most=0, min_inferences=500)
+ROLL_BACK = replace(EVERYWHERE, gates=(NO_FAULTS,), on_failure=OnFailure.ROLL_BACK, failure_budget=FailureBudget(1))
 
 
 def settled(faults: int = 0, **more: object) -> ObservedDevice:

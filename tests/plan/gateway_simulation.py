@@ -54,7 +54,7 @@ TICK = timedelta(minutes=1)
 WANTED, OLD = digest_of(V2, ESP32.name), digest_of(V1, ESP32.name)
 ARTIFACTS = {(each.model, each.type): each for each in BUILT}
 NAME = EVERYWHERE.name
-FAULTY = HealthGate(HealthMetric.FAULTS, at_most=0, over_inferences=100)
+FAULTY = HealthGate(HealthMetric.FAULTS, at_most=0, min_inferences=100)
 WAVES = (
     (),
     (Wave("canary", count=2, soak_s=300),),
@@ -120,7 +120,7 @@ class GatewaySimulation:
         self._tick = 0
         self.desired = _desired(self.dice, setting)
         self.rollout = self.desired.rollouts[NAME]
-        self.allowed = allowed_failures(self.rollout.budget, len(self.desired.devices))
+        self.allowed = allowed_failures(self.rollout.failure_budget, len(self.desired.devices))
         names = list(self.desired.gateways)
         self.gateways = [
             SimulatedGateway(name, frozenset(each for each in self.desired.devices if each.startswith(f"{name}-")))
@@ -231,9 +231,9 @@ class GatewaySimulation:
         """Report all own devices done, or random states of any devices, but never a stop, which would end it all."""
         if self.dice.random() < 0.5:
             return RolloutReport(revision, done=gateway.devices)
-        everybody = sorted(self.desired.devices)
+        everyone = sorted(self.desired.devices)
         done, begun, soaking, due, missing, out = (
-            frozenset(self.dice.sample(everybody, self.dice.randint(0, len(everybody)))) for _ in range(6)
+            frozenset(self.dice.sample(everyone, self.dice.randint(0, len(everyone)))) for _ in range(6)
         )
         return RolloutReport(revision, done, begun, soaking, due, missing=missing, out=out)
 
@@ -286,7 +286,7 @@ class GatewaySimulation:
 
     def _step(self, name: DeviceId, seen: ObservedDevice) -> ObservedDevice:
         fate = self.fates[name]
-        begins = seen.health is not None and seen.health.now.inferences < FAULTY.over_inferences
+        begins = seen.health is not None and seen.health.now.inferences < FAULTY.min_inferences
         gated = bool(self.rollout.gates) and seen.running == WANTED and begins
         under_test = seen.phase is not Phase.CONFIRMED or gated
         if fate is Fate.DIES and under_test and self.dice.random() < 0.3:
@@ -319,7 +319,7 @@ class GatewaySimulation:
     @staticmethod
     def _watched(seen: ObservedDevice) -> bool:
         """Return whether a device has counted as many inferences as the gate needs."""
-        return seen.health is not None and seen.health.now.inferences > FAULTY.over_inferences
+        return seen.health is not None and seen.health.now.inferences > FAULTY.min_inferences
 
     def _fate(self, faults: float) -> Fate:
         if self.dice.random() >= faults:
@@ -340,7 +340,7 @@ def _desired(dice: random.Random, setting: SimulationSettings) -> Desired:
     rollout = setting.rollout or replace(
         EVERYWHERE,
         waves=dice.choice(WAVES),
-        budget=dice.choice(BUDGETS),
+        failure_budget=dice.choice(BUDGETS),
         gates=dice.choice(((), (FAULTY,))),
         on_failure=dice.choice(tuple(OnFailure)),
     )

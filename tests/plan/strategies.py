@@ -26,7 +26,7 @@ from reconciler.model import (
     Selector,
     Wave,
 )
-from tests.plan.example_fleet import ESP32, OTHER, PATIENT, SEALED, TINY, V1, V2, fleet
+from tests.plan.example_fleet import ESP32, OTHER, SEALED, SILENT_AFTER_A_YEAR, TINY, V1, V2, fleet
 
 labels = st.fixed_dictionaries({}, optional={"hall": st.sampled_from("ns"), "canary": st.just("yes")})
 selectors = st.one_of(
@@ -70,7 +70,7 @@ budgets = st.one_of(
 )
 
 
-GATES = ((), (HealthGate(HealthMetric.FAULTS, at_most=0, over_inferences=100),))
+GATES = ((), (HealthGate(HealthMetric.FAULTS, at_most=0, min_inferences=100),))
 AVAILABLE = ((), (MinAvailable("hall", percent=60),), (MinAvailable("hall", count=1),))
 
 
@@ -88,7 +88,7 @@ def rollouts(draw: st.DrawFn, *, may_suspend: bool = True, careful: bool = False
                 priority=number,
                 critical=draw(st.booleans()),
                 waves=draw(waves()),
-                budget=draw(budgets),
+                failure_budget=draw(budgets),
                 windows=draw(windows),
                 suspend=may_suspend and draw(st.booleans()),
                 depends_on=tuple(draw(st.lists(st.sampled_from(before), unique=True))) if before else (),
@@ -116,5 +116,5 @@ def fleets(draw: st.DrawFn, *, may_suspend: bool = True) -> Desired:
         draw(any_devices),
         draw(rollouts(may_suspend=may_suspend)),
         gateways=(north,),
-        defaults=replace(PATIENT, windows=draw(windows)),
+        defaults=replace(SILENT_AFTER_A_YEAR, windows=draw(windows)),
     )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.load.observed_document import STANDINGS
+from reconciler.load.observed_document import REPORTED_GROUPS
 from reconciler.model import (
     Artifact,
     ArtifactKey,
@@ -33,7 +33,7 @@ from tests.plan.example_fleet import (
     ESP32,
     EVERYWHERE,
     NOW,
-    PATIENT,
+    SILENT_AFTER_A_YEAR,
     V1,
     V2,
     device,
@@ -160,7 +160,7 @@ class ChangingFleet:
         here = data.draw(st.sampled_from((None, GatewayId("north"), GatewayId("else"))))
         reported: dict[RolloutId, RolloutReport] = {}
         for rollout in self.fleet.desired.rollouts:
-            sets: dict[str, set[DeviceId]] = {name: set() for name in (*STANDINGS, "nothing")}
+            sets: dict[str, set[DeviceId]] = {name: set() for name in (*REPORTED_GROUPS, "nothing")}
             for name in self.fleet.desired.devices:
                 sets[data.draw(st.sampled_from(sorted(sets)))].add(name)
             report = RolloutReport(
@@ -209,14 +209,14 @@ def test_time_alone_changes_nothing_before_until(desired: Desired, steps: list[s
 
 
 def test_an_unchanged_pass_is_the_same_tuple() -> None:
-    desired, observed = fleet([device(1)], defaults=PATIENT), observe({"d001": seen()}, *BUILT)
+    desired, observed = fleet([device(1)], defaults=SILENT_AFTER_A_YEAR), observe({"d001": seen()}, *BUILT)
     planner = Planner()
     first = planner.plan(desired, observed, NOW)
     assert planner.plan(desired, observed, NOW + timedelta(hours=1)) is first
 
 
 def test_only_a_device_that_changed_is_evaluated_again() -> None:
-    desired = fleet([device(number) for number in range(20)], defaults=PATIENT)
+    desired = fleet([device(number) for number in range(20)], defaults=SILENT_AFTER_A_YEAR)
     reports = {f"d{number:03}": seen() for number in range(20)}
     planner = Planner()
     first = planner.plan(desired, observe(reports, *BUILT), NOW)

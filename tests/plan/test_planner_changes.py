@@ -27,7 +27,7 @@ from tests.plan.example_fleet import (
     EVERYWHERE,
     HALL,
     NOW,
-    PATIENT,
+    SILENT_AFTER_A_YEAR,
     V1,
     V2,
     device,
@@ -53,7 +53,7 @@ REPORTS = {str(name): seen() for name in FLEET.devices}
 BEFORE = observe(REPORTS, *BUILT)
 CANARIES = [action.device for action in plan(FLEET, BEFORE, NOW) if isinstance(action, Install)][:2]
 SOAKING = observe({**REPORTS, **dict.fromkeys(map(str, CANARIES), DONE)}, *BUILT)
-NEVER_SILENT = replace(FLEET, fleet=PATIENT)
+NEVER_SILENT = replace(FLEET, fleet=SILENT_AFTER_A_YEAR)
 PlanInputs = tuple[Desired, Observed, datetime]
 
 

@@ -31,7 +31,7 @@ from reconciler.model import (
     Wave,
 )
 from reconciler.plan import Planner, plan
-from tests.plan.example_fleet import ESP32, EVERYWHERE, NOW, PATIENT, V2, device, digest_of, fleet
+from tests.plan.example_fleet import ESP32, EVERYWHERE, NOW, SILENT_AFTER_A_YEAR, V2, device, digest_of, fleet
 from tests.plan.instant_fleet import InstantFleet
 from tests.plan.strategies import budgets, fleets, waves
 
@@ -42,28 +42,28 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
-def passes(instant: InstantFleet) -> Iterator[tuple[Action, ...]]:
+def passes(simulated: InstantFleet) -> Iterator[tuple[Action, ...]]:
     """Plan until nothing more can happen. The caller applies each plan, then time passes."""
     planner = Planner()
     for _ in range(PASSES):
-        actions = planner.plan(instant.desired, instant.observed(), instant.now)
+        actions = planner.plan(simulated.desired, simulated.observed(), simulated.now)
         yield actions
         if any(isinstance(action, CHANGES) for action in actions):
-            instant.now += timedelta(seconds=1)
+            simulated.now += timedelta(seconds=1)
         elif planner.until is None or planner.until > NOW + PATIENCE:
             return
         else:
-            instant.now = planner.until
+            simulated.now = planner.until
     raise AssertionError("the plan goes on changing devices")
 
 
 @given(desired=fleets(may_suspend=False))
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_plans_converge(desired: Desired) -> None:
-    instant = InstantFleet(desired)
+    simulated = InstantFleet(desired)
     actions: tuple[Action, ...] = ()
-    for actions in passes(instant):
-        instant.apply(actions)
+    for actions in passes(simulated):
+        simulated.apply(actions)
     held = [action for action in actions if isinstance(action, Hold)]
     # A device that is still held waits for a mistake in Git that only a person can correct, and its message says so.
     mistaken = {
@@ -86,21 +86,21 @@ def _never_completes(actions: tuple[Action, ...], name: RolloutId) -> bool:
     waved=waves(by_selector=False),
     count=st.integers(1, 25),
     broken=st.frozensets(st.integers(0, 24)),
-    budget=budgets,
+    failure_budget=budgets,
 )
 @settings(max_examples=200, deadline=None)
 def test_no_wave_is_exceeded_and_a_spent_budget_stops(
     waved: tuple[Wave, ...], count: int, broken: frozenset[int], budget: FailureBudget
 ) -> None:
-    rollout = replace(EVERYWHERE, waves=waved, budget=budget)
-    desired = fleet([device(number) for number in range(count)], [rollout], defaults=PATIENT)
-    instant = InstantFleet(desired, broken=frozenset(device(number).name for number in broken))
+    rollout = replace(EVERYWHERE, waves=waved, failure_budget=budget)
+    desired = fleet([device(number) for number in range(count)], [rollout], defaults=SILENT_AFTER_A_YEAR)
+    simulated = InstantFleet(desired, broken=frozenset(device(number).name for number in broken))
     allowed = budget.count if budget.count is not None else math.floor((budget.percent or 0) * count / 100)
     touched: set[DeviceId] = set()
-    for actions in passes(instant):
-        failed = len(instant.quarantined)
-        proven = [_proven(instant, wave.soak_s) for wave in waved]
-        touched |= instant.apply(actions)
+    for actions in passes(simulated):
+        failed = len(simulated.quarantined)
+        proven = [_proven(simulated, wave.soak_s) for wave in waved]
+        touched |= simulated.apply(actions)
         # A wave begins only when the devices of all earlier waves have run the model for their soak times.
         reached = 0
         for wave, done in zip(waved, proven, strict=True):
@@ -112,19 +112,19 @@ def test_no_wave_is_exceeded_and_a_spent_budget_stops(
             assert not any(isinstance(action, CHANGES) for action in actions)
 
 
-def _proven(instant: InstantFleet, soak_s: int) -> int:
+def _proven(simulated: InstantFleet, soak_s: int) -> int:
     """Count the devices that have run the new model for that time."""
     wanted = digest_of(V2, ESP32.name)
-    since = [each.confirmed_since for each in instant.devices.values() if each.running == wanted]
-    return sum(moment is not None and instant.now - moment >= timedelta(seconds=soak_s) for moment in since)
+    since = [each.confirmed_since for each in simulated.devices.values() if each.running == wanted]
+    return sum(time is not None and simulated.now - time >= timedelta(seconds=soak_s) for time in since)
 
 
 @given(desired=fleets(), seed=st.integers(0, 1000))
 @settings(max_examples=60, deadline=None)
 def test_a_plan_does_not_depend_on_the_order_of_its_input(desired: Desired, seed: int) -> None:
-    instant = InstantFleet(desired)
-    instant.apply(plan(desired, instant.observed(), NOW))
-    observed = instant.observed()
+    simulated = InstantFleet(desired)
+    simulated.apply(plan(desired, simulated.observed(), NOW))
+    observed = simulated.observed()
     dice = random.Random(seed)
     mixed = replace(
         desired,
@@ -147,9 +147,9 @@ def _mix(mapping: Mapping[Key, Value], dice: random.Random) -> dict[Key, Value]:
 @given(desired=fleets())
 @settings(max_examples=60, deadline=None)
 def test_every_device_has_exactly_one_action_with_a_reason(desired: Desired) -> None:
-    instant = InstantFleet(desired)
+    simulated = InstantFleet(desired)
     unknown = DeviceId("unknown")
-    observed = replace(instant.observed(), devices={**instant.observed().devices, unknown: _any_report(instant)})
+    observed = replace(simulated.observed(), devices={**simulated.observed().devices, unknown: _any_report(simulated)})
     actions = plan(desired, observed, NOW)
     assert [action.device for action in actions] == sorted({*desired.devices, unknown})
     assert all(action.why for action in actions)
@@ -158,5 +158,5 @@ def test_every_device_has_exactly_one_action_with_a_reason(desired: Desired) -> 
     )
 
 
-def _any_report(instant: InstantFleet) -> ObservedDevice:
-    return ObservedDevice(instant.now, Phase.IDLE, None)
+def _any_report(simulated: InstantFleet) -> ObservedDevice:
+    return ObservedDevice(simulated.now, Phase.IDLE, None)

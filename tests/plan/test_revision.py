@@ -16,7 +16,7 @@ def test_a_revision_depends_on_content_and_not_on_scheduling() -> None:
     assert revision_of(desired_of(9, suspend=True, priority=3, critical=True), EVERYWHERE.name) == base
     for changed in (
         {"gates": ()},
-        {"budget": FailureBudget(2)},
+        {"failure_budget": FailureBudget(2)},
         {"parameters": {"threshold": 0.9}},
         {"labels": {"a": "b"}},
     ):

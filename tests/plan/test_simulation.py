@@ -34,9 +34,9 @@ class Plant:
 
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
-        self.rollout = replace(EVERYWHERE, waves=self.dice.choice(WAVES), budget=self.dice.choice(BUDGETS))
+        self.rollout = replace(EVERYWHERE, waves=self.dice.choice(WAVES), failure_budget=self.dice.choice(BUDGETS))
         self.desired = fleet([device(number) for number in range(self.dice.randint(1, 30))], [self.rollout])
-        self.allowed = allowed_failures(self.rollout.budget, len(self.desired.devices))
+        self.allowed = allowed_failures(self.rollout.failure_budget, len(self.desired.devices))
         self.transfers = self.dice.randint(1, 6)
         self.faults = self.dice.choice((0.0, 0.05, 0.3))
         self.now = NOW

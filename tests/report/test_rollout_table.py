@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The table of rollouts in the README of a status branch."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime
@@ -6,17 +8,17 @@ from datetime import UTC, datetime
 import pytest
 
 from reconciler.model import RolloutId, RolloutReport
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 from reconciler.report.gateway_status import GatewayFacts, SourceState, gateway_status
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
 from reconciler.report.rollout_table import bar, rollout_section
 from reconciler.report.status_files import readme
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-MOMENT = Moment(NOON, "c" * 40)
+MOMENT = PassStamp(NOON, "c" * 40)
 
 
-def status(name: str = "wear", *, done: int = 1, waiting: str = "wave 1 (canary): 0 of 1 are done") -> RolloutStatus:
+def status(name: str = "wear", *, done: int = 1, waiting: str = "wave 1 (canary): 0 of 1 device done") -> RolloutStatus:
     waves = (
         WaveFacts("canary", 1, min(1, done), 0, 0, 0, 0, open=True),
         WaveFacts("rest", 3, max(0, done - 1), 1, 1, 1, 0, open=False),
@@ -28,7 +30,7 @@ def status(name: str = "wear", *, done: int = 1, waiting: str = "wave 1 (canary)
 def test_a_rollout_in_progress_shows_its_waves() -> None:
     text = "\n".join(rollout_section([status()]))
     assert "| wear | wear@2 | Progressing | ███░░░░░░░░░ 1 of 4 | 2026-11-21 12:00 |" in text
-    assert "| 1 canary | ████████████ 1 of 1 | 0 | 0 | 0 | 0 | over |" in text
+    assert "| 1 canary | ████████████ 1 of 1 | 0 | 0 | 0 | 0 | complete |" in text
     assert "| 2 rest | ░░░░░░░░░░░░ 0 of 3 | 1 | 1 | 1 | 0 | not open |" in text
 
 

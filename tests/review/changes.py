@@ -27,7 +27,7 @@ from reconciler.model import (
     RolloutId,
 )
 from reconciler.report.conditions import Condition, Status
-from reconciler.report.device_status import Moment, device_status
+from reconciler.report.device_status import DeviceFacts, PassStamp, device_status
 from reconciler.report.gateway_status import GatewayStatus
 from reconciler.report.status_files import device_file, gateway_file
 
@@ -145,7 +145,11 @@ def device_says(
     does = action or NoChange(DeviceId(name), "runs wear@1, as rollout wear wants")
     digest = Digest(f"{abs(hash(model)) % 2**64:032x}")
     seen = ObservedDevice(NOON, Phase.CONFIRMED, digest, sequence=3, parameters={"threshold": threshold})
-    return {f"devices/{name}.yaml": device_file(device_status(does, seen, model, Moment(NOON, commit), None))}
+    return {
+        f"devices/{name}.yaml": device_file(
+            device_status(DeviceFacts(does, seen, model), PassStamp(NOON, commit), None)
+        )
+    }
 
 
 def silent(name: str) -> Blocked:

@@ -25,7 +25,7 @@ from reconciler.model import (
     SerialAddress,
     Wave,
 )
-from reconciler.report.device_status import DeviceStatus, Moment, device_status
+from reconciler.report.device_status import DeviceFacts, DeviceStatus, PassStamp, device_status
 from reconciler.review.explain import Daemon, Explanation, Known, explain, rollout_of
 from reconciler.review.reported_state import GatewayReport, ReportedState
 from tests.plan.example_fleet import ESP32, EVERYWHERE, HALL, NOW, SEALED, V1, V2, device, fleet
@@ -54,7 +54,7 @@ def explained(
 
 def status_of(desired: Desired, action: NoChange | Hold, model: str | None = str(V2)) -> DeviceStatus:
     seen = ObservedDevice(NOW, Phase.CONFIRMED, None)
-    return device_status(action, seen, model, Moment(NOW, desired.commit), None)
+    return device_status(DeviceFacts(action, seen, model), PassStamp(NOW, desired.commit), None)
 
 
 def says(told: Explanation, document: str) -> list[str]:

@@ -179,7 +179,7 @@ def codes(rollout: Rollout, devices: list[Device], **changes: object) -> dict[st
 
 def test_risks_of_a_change_that_nothing_holds() -> None:
     devices = [PUMP, device(2, SEALED.name)]
-    rollout = replace(EVERYWHERE, model=V1, budget=FailureBudget(count=2), fallback=Fallback.PREBAKED)
+    rollout = replace(EVERYWHERE, model=V1, failure_budget=FailureBudget(count=2), fallback=Fallback.PREBAKED)
     found = codes(rollout, devices, gateways={})
     assert found["NoBuildGates"] == "m@1 has no gates: its build is not held to any figure"
     assert found["Unserved"] == "2 touched devices are served by no gateway"

@@ -10,7 +10,7 @@ from reconciler.cli.inputs.repositories import find
 from reconciler.compiler.build_report import BuildReport, Built
 from reconciler.compiler.recipe import recipe_of
 from reconciler.compiler.store import ArtifactStore
-from reconciler.load import Cache
+from reconciler.load import CheckCache
 from reconciler.model import ModelRef, TypeId, Version
 from tests.review.changes import (
     API,
@@ -166,7 +166,7 @@ RISKY = [
     ("", "AllAtOnce"),
     ("  waves: [{name: canary, count: 7, soak: 1h}]\n", "CanaryLarge"),
     ("  waves: [{name: canary, count: 1}]\n", "NoSoak"),
-    ("  waves: [{name: canary, count: 1, soak: 1h}]\n  budget: {count: 2}\n", "BudgetWide"),
+    ("  waves: [{name: canary, count: 1, soak: 1h}]\n  failureBudget: {count: 2}\n", "BudgetWide"),
     ("  waves: [{name: canary, count: 1, soak: 1h}]\n", "NoHealthGates"),
     ("  critical: true\n", "LeavesWindows"),
     ('  windows: [{days: [Sun], start: "02:00", duration: 30s}]\n', "WindowShort"),
@@ -211,7 +211,7 @@ def test_a_store_tells_the_true_payload(tmp_path: Path) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
     head = repository.commit({"rollout.yaml": rollout_document("2")})
-    desired = find(repository.path).load(head, Cache()).desired
+    desired = find(repository.path).load(head, CheckCache()).desired
     assert desired is not None
     store = ArtifactStore(str(tmp_path / "store"))
     for version, pack in (("1", bytes(range(256)) * 8), ("2", bytes(range(256)) * 8 + b"tail")):

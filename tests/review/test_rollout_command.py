@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from reconciler.cli.inputs.repositories import find
-from reconciler.load import Cache
+from reconciler.load import CheckCache
 from reconciler.model import DeviceId, GatewayId, RolloutId, RolloutReport
 from reconciler.plan.revision import revision_of
-from reconciler.report.device_status import Moment
+from reconciler.report.device_status import PassStamp
 from reconciler.report.rollout_file import rollout_file
 from reconciler.report.rollout_status import RolloutFacts, WaveFacts, rollout_status
 from reconciler.review.rollout_history import past_rollouts
@@ -59,7 +59,7 @@ def says(  # noqa: PLR0913 - one parameter for each thing that a rollout may say
     facts = RolloutFacts(
         RolloutId("wear"), model, word, waves, complete=done == 12, waiting="wave 2 (rest): 3 of 11 are done", held=held
     )
-    return {"rollouts/wear.yaml": rollout_file(rollout_status(facts, Moment(NOON, "c" * 40), None))}
+    return {"rollouts/wear.yaml": rollout_file(rollout_status(facts, PassStamp(NOON, "c" * 40), None))}
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_of_several_gateways_the_one_that_knows_most_is_shown(repository: Works)
 
 def test_who_speaks_of_what_git_wants_comes_before_who_spoke_of_another_wish(repository: Works) -> None:
     found = find(repository.path)
-    desired = found.load(found.resolve("HEAD"), Cache()).desired
+    desired = found.load(found.resolve("HEAD"), CheckCache()).desired
     assert desired is not None
     wanted = revision_of(desired, RolloutId("wear"))
     repository.status(says(done=12), "hall")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Emulated boards of both architectures, each on a serial line of its own that counts what passes over it."""
+"""Emulated boards of both architectures, each on its own serial line that counts the bytes that pass."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BAUD = 19200
 
 
 class CountedLine:
-    """What the gateway plugs into; behind it a board's UART, anew whenever the board is switched on again."""
+    """The gateway's end of a line to a board's UART; it survives a restart of the board."""
 
     def __init__(self, outside: Path, uart: Path) -> None:
         self.sent_bytes = 0  # by the gateway
@@ -33,7 +33,7 @@ class CountedLine:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        """Unplug whoever is plugged in."""
+        """Disconnect both ends."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -42,7 +42,7 @@ class CountedLine:
                 each.shutdown(socket.SHUT_RDWR)
 
     def hold_after(self, count: int) -> None:
-        """After so many more bytes, let nothing pass and pull the plug."""
+        """After this many more bytes, let nothing pass and disconnect."""
         self._hold_at = self.sent_bytes + count
 
     def _accept(self) -> None:
@@ -52,7 +52,7 @@ class CountedLine:
                 self._serve(gateway)
 
     def _serve(self, gateway: socket.socket) -> None:
-        """Join the two until one of them goes; then the gateway has to plug in anew, as after any lost line."""
+        """Connect both ends until one of them closes; then the gateway reconnects, as after any lost line."""
         board = socket.socket(socket.AF_UNIX)
         with gateway, board:
             if board.connect_ex(str(self._uart)) != 0:
@@ -73,7 +73,7 @@ class CountedLine:
 
 
 def _pass_on(source: socket.socket, sink: socket.socket, may_pass: Callable[[bytes], bool] = lambda _: True) -> None:
-    """Pass on what one says to the other until one of them is gone, or nothing may pass any more."""
+    """Forward bytes until one end closes, or nothing may pass any more."""
     with contextlib.suppress(OSError):
         while (data := source.recv(PIECE_BYTES)) and may_pass(data):
             sink.sendall(data)
@@ -91,7 +91,7 @@ class BoardSite(Site):
         self.lines: dict[str, CountedLine] = {}
 
     def set_up(self) -> None:
-        """Make the site, and put each board's first flash content where its emulator looks for it."""
+        """Make the site, and configure a line for each board."""
         super().set_up()
         configuration = self.world.folder / "gateway.toml"
         before, _, _ = configuration.read_text().partition("[[serial]]")
@@ -99,22 +99,22 @@ class BoardSite(Site):
         configuration.write_text(before + "".join(lines))
 
     def start_boards(self) -> None:
-        """Switch them on."""
+        """Power all boards on."""
         for machine in MACHINES:
             self._start(machine)
 
     def cut_power(self, name: str) -> None:
-        """Take a board's power away; its flash stays."""
+        """Cut a board's power; its flash stays."""
         self.boards[name].kill()
 
     def close(self) -> None:
-        """Switch all off."""
+        """Power all boards off."""
         for name, board in self.boards.items():
             self.lines[name].close()
             board.kill()
 
     def first_files(self) -> dict[str, bytes]:
-        """Give each board a line of its own."""
+        """Give each board its own line."""
         files = super().first_files()
         (path,) = (path for path in files if path.startswith("devices/"))
         documents = [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A fleet's authority, the broker as `tinyfleet pki broker-config` sets it up, and clients of every sort."""
+"""A fleet's authority, the broker as `tinyfleet pki broker-config` configures it, and clients of every kind."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HELLO = bytes.fromhex("10 0d 0004 4d515454 04 02 003c 0001 61")  # MQTT 3.1.1 CO
 ADMITTED = bytes.fromhex("20020000")
 
 
-class Site:
+class BrokerSite:
     """Everything in one folder: `ca`, and `pki` with all certificates and the broker's configuration."""
 
     def __init__(self, folder: Path, kind: str) -> None:
@@ -58,7 +58,7 @@ class Site:
         self.pki(f"issue {role} {name} --ca {self.folder / 'ca'} -o {self.certificates} --key {self.kind} {more}")
 
     def issue_in_the_past(self, name: str) -> None:
-        """A device's certificate that ended yesterday: made as it would have been then."""
+        """Issue a device's certificate that expired yesterday."""
         issuer = Issuer(CertificateStore(self.folder / "ca"), lambda: passphrase.from_file(self._passphrase))
         term = Term(datetime.now(UTC) - timedelta(days=11), days=10)
         issuer.issue(self.certificates, Subject(Role.DEVICE, name), KeyKind(self.kind), term)
@@ -68,7 +68,7 @@ class Site:
         self.pki(f"{line} --port {self.port} --bind 127.0.0.1", passphrase=False)
 
     def start(self) -> None:
-        """Start the broker with the configuration as it is written, and nothing in its favour."""
+        """Start the broker with exactly the configuration that the command writes."""
         self.configure()
         main = self.folder / "mosquitto.conf"
         main.write_text(f"user {getpass.getuser()}\nlog_type none\ninclude_dir {self.certificates}\n", encoding="utf-8")
@@ -84,25 +84,25 @@ class Site:
         self.start()
 
     def reload(self) -> None:
-        """Write the configuration anew and have the broker read it, connections staying as they are."""
+        """Write the configuration again and have the broker read it; connections stay open."""
         self.configure()
         assert self._process is not None
         self._process.send_signal(signal.SIGHUP)
 
     def context(self, name: str | None, folder: Path | None = None) -> ssl.SSLContext:
-        """TLS as the holder of a certificate does it; None: as somebody without."""
+        """Return a TLS context with a certificate; None: without one."""
         context = ssl.create_default_context(cafile=str(self.certificates / "ca.crt"))
         if name is not None:
             where = folder or self.certificates
             context.load_cert_chain(where / f"{name}.crt", where / f"{name}.key")
         return context
 
-    def knock(self, context: ssl.SSLContext) -> str:
-        """Try to connect: "admitted", or the broker's reason. What TLS 1.2 says, TLS 1.3 must say too."""
+    def connect(self, context: ssl.SSLContext) -> str:
+        """Try to connect: "admitted", or the broker's reason. TLS 1.2 and TLS 1.3 must agree."""
         newest, context.maximum_version = self.attempt(context), ssl.TLSVersion.TLSv1_2
-        said = self.attempt(context)
-        assert (newest == "admitted") == (said == "admitted")
-        return said  # with 1.3 the refusal comes after the handshake, and may be lost with the connection
+        answer = self.attempt(context)
+        assert (newest == "admitted") == (answer == "admitted")
+        return answer  # in TLS 1.3 the refusal follows the handshake, and may be lost with the connection
 
     def attempt(self, context: ssl.SSLContext) -> str:
         """Try to connect once."""
@@ -116,28 +116,28 @@ class Site:
         except ConnectionError:
             return "connection lost"
 
-    def client(self, name: str) -> Party:
-        return Party(self.context(name), self.port)
+    def client(self, name: str) -> MqttParty:
+        return MqttParty(self.context(name), self.port)
 
 
-class Party:
-    """A connected client; what reaches it, and what the broker says to what it publishes, comes through queues."""
+class MqttParty:
+    """A connected client, with queues for the messages that reach it and for the broker's answers."""
 
     def __init__(self, context: ssl.SSLContext, port: int, *, client_id: str = "", lasting: bool = False) -> None:
         self.heard: queue.Queue[tuple[str, bytes]] = queue.Queue()
-        self._told: queue.Queue[ReasonCode] = queue.Queue()
+        self._answers: queue.Queue[ReasonCode] = queue.Queue()
         self.client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTProtocolVersion.MQTTv5)
         self.client.tls_set_context(context)
         self.client.on_message = self._on_message
-        self.client.on_publish = lambda _client, _data, _mid, reason, _more: self._told.put(reason)
-        self.client.on_subscribe = lambda _client, _data, _mid, reasons, _more: self._told.put(reasons[0])
+        self.client.on_publish = lambda _client, _data, _mid, reason, _more: self._answers.put(reason)
+        self.client.on_subscribe = lambda _client, _data, _mid, reasons, _more: self._answers.put(reasons[0])
         self.client.on_connect = self._on_connect
-        self.client.on_disconnect = lambda _client, _data, _flags, reason, _more: self._told.put(reason)
+        self.client.on_disconnect = lambda _client, _data, _flags, reason, _more: self._answers.put(reason)
         session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves it untyped
         session.SessionExpiryInterval = 3600 if lasting else 0
         self.client.connect("localhost", port, clean_start=not lasting, properties=session)
         self.client.loop_start()
-        assert not self._told.get(timeout=WAIT_S).is_failure
+        assert not self._answers.get(timeout=WAIT_S).is_failure
 
     def __enter__(self) -> Self:
         return self
@@ -151,22 +151,22 @@ class Party:
     def _on_connect(
         self, _client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, _more: Properties | None
     ) -> None:
-        self._told.put(reason)
+        self._answers.put(reason)
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         self.heard.put((message.topic, bytes(message.payload)))
 
-    def says(self, topic: str, payload: bytes, *, retain: bool = False) -> str:
-        """Publish and return the broker's word on it."""
-        return self._word(lambda: self.client.publish(topic, payload, qos=1, retain=retain))
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> str:
+        """Publish, and return the broker's answer."""
+        return self._answer(lambda: self.client.publish(topic, payload, qos=1, retain=retain))
 
-    def listens(self, topic: str) -> str:
-        """Subscribe and return the broker's word on it."""
-        return self._word(lambda: self.client.subscribe(topic, 1))
+    def subscribe(self, topic: str) -> str:
+        """Subscribe, and return the broker's answer."""
+        return self._answer(lambda: self.client.subscribe(topic, 1))
 
-    def _word(self, act: Callable[[], object]) -> str:
+    def _answer(self, act: Callable[[], object]) -> str:
         act()
-        return str(self._told.get(timeout=WAIT_S))
+        return str(self._answers.get(timeout=WAIT_S))
 
     def next(self) -> tuple[str, bytes]:
         return self.heard.get(timeout=WAIT_S)

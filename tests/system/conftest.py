@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole site: signed commits, the daemon, the real agent. Everything a test starts ends with it."""
+"""A whole site: signed commits, the daemon, the real agent. Whatever a test starts ends with the test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from demo.site import Broker as BrokerLink
 from demo.site import SerialLine, Site
 from demo.world import GATEWAY, World
 from tests.firmware.broker import Authority, Broker
-from tests.system.rollout_site import Field
+from tests.system.rollout_site import RolloutSite
 
 ROOT = Path(__file__).parents[2]
 FAST_BAUD = 115200
@@ -23,7 +23,7 @@ BROKER_DEVICES = tuple(f"pump-{number:02}" for number in range(20))
 
 @pytest.fixture(scope="session")
 def firmware() -> None:
-    """Build the Linux port; the build itself knows when there is nothing to do, and waits for another one."""
+    """Build the Linux port; the build skips what is up to date and waits for a build in another process."""
     command = ["flock", "firmware/build/.lock", "make", "-s", "firmware-host"]
     (ROOT / "firmware" / "build").mkdir(exist_ok=True)
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
@@ -55,11 +55,11 @@ def broker_site(firmware: None, world: World, broker: Broker) -> Site:  # noqa: 
 
 
 @pytest.fixture
-def field(broker_site: Site, broker: Broker) -> Iterator[Field]:
-    """The same site with labels, and a witness of what passes the broker; nothing runs yet but the broker."""
-    made = Field(broker_site, broker)
+def fleet(broker_site: Site, broker: Broker) -> Iterator[RolloutSite]:
+    """The same site with labels and a record of what passes the broker; only the broker runs yet."""
+    made = RolloutSite(broker_site, broker)
     yield made
-    made.witness.close()
+    made.traffic.close()
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real daemon and the real firmware on two architectures: from a commit to a confirmed model and back into Git."""
+"""The real daemon with the real firmware on two architectures: from a commit to a confirmed model and its status."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SMALL = threshold_model([3, -4, 2] * 40, 800)
 LARGE_WEIGHTS = 3000
 CHANCE = random.Random(5)
 LARGE = threshold_model([CHANCE.randint(-20, 20) for _ in range(LARGE_WEIGHTS)], 800)
-HALF_BYTES = 6000  # of what it takes on the line, with frames and questions
+HALF_BYTES = 6000  # about half of the transfer on the line, with frames and questions
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def arrive(site: BoardSite, version: str) -> None:
     site.world.wait_for(version, lambda: site.are_ready(version), within_s=WITHIN_S)
 
 
-def test_both_boards_follow_git_and_one_loses_its_power_in_mid_transfer(site: BoardSite) -> None:
+def test_both_boards_are_updated_and_one_loses_power_in_the_middle(site: BoardSite) -> None:
     site.start_boards()
     site.world.commit("Begin", site.first_files())
     site.start_gateway()
@@ -41,16 +41,16 @@ def test_both_boards_follow_git_and_one_loses_its_power_in_mid_transfer(site: Bo
     site.world.commit("1.1.0", {"rollout.yaml": rollout("1.1.0"), **model("1.1.0", SMALL)})
     arrive(site, "1.1.0")
     assert {site.world.device_status(name)["sequence"] for name in site.devices} == {1}
-    unlucky = MACHINES[0].name
+    interrupted = MACHINES[0].name
     before = {name: site.lines[name].sent_bytes for name in site.devices}
-    site.lines[unlucky].hold_after(HALF_BYTES)
+    site.lines[interrupted].hold_after(HALF_BYTES)
     site.world.commit("2.0.0", {"rollout.yaml": rollout("2.0.0"), **model("2.0.0", LARGE)})
-    site.world.wait_for("half of it sent", site.lines[unlucky].holding.is_set, within_s=WITHIN_S)
-    site.cut_power(unlucky)
-    site.boards[unlucky].start()
+    site.world.wait_for("half of it sent", site.lines[interrupted].holding.is_set, within_s=WITHIN_S)
+    site.cut_power(interrupted)
+    site.boards[interrupted].start()
     arrive(site, "2.0.0")
     reached = {name: line.sent_bytes - before[name] for name, line in site.lines.items()}
-    lucky = MACHINES[1].name
-    assert reached[lucky] > 1.5 * HALF_BYTES
-    assert reached[unlucky] < reached[lucky] + HALF_BYTES / 2  # what it had received before counted
+    other = MACHINES[1].name
+    assert reached[other] > 1.5 * HALF_BYTES
+    assert reached[interrupted] < reached[other] + HALF_BYTES / 2  # the blocks from before were kept
     assert {site.world.device_status(name)["sequence"] for name in site.devices} == {2}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gateway's own link and the real agent, each with its certificate, through the broker as we configure it."""
+"""The gateway's link and the real agent, each with its certificate, through the broker as configured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reconciler.model import DeviceId
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.talk import digest16
 from tests.firmware.vdev import Vdev
-from tests.system.broker_site import FLEET, Site
+from tests.system.broker_site import FLEET, BrokerSite
 
 PREBAKED = make_pack(1)
 NAMES = ("pump-1", "pump-2")
@@ -28,8 +28,8 @@ WAIT_S = 30.0
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path, "p256")
+def site(tmp_path: Path) -> Iterator[BrokerSite]:
+    site = BrokerSite(tmp_path, "p256")
     site.issue("gateway", "gw-1")
     for name in NAMES:
         site.issue("device", name)
@@ -39,7 +39,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture
-def agents(firmware: None, site: Site) -> Iterator[dict[str, Made]]:  # noqa: ARG001 - must have been built
+def agents(firmware: None, site: BrokerSite) -> Iterator[dict[str, Made]]:  # noqa: ARG001 - must have been built
     bench = Bench(FLEET)
     made = {name: bench.device(name) for name in NAMES}
     tls = ("--tls-ca", str(site.certificates / "ca.crt"), "--certificates", str(site.certificates))
@@ -47,7 +47,7 @@ def agents(firmware: None, site: Site) -> Iterator[dict[str, Made]]:  # noqa: AR
         yield made
 
 
-def _link(site: Site, gateway: str) -> MqttLink:
+def _link(site: BrokerSite, gateway: str) -> MqttLink:
     folder = site.certificates
     files = (folder / "ca.crt", folder / f"{gateway}.crt", folder / f"{gateway}.key")
     return MqttLink(MqttSettings("localhost", FLEET, gateway, site.port, *files), [DeviceId(name) for name in NAMES])
@@ -76,7 +76,7 @@ async def _reports(link: MqttLink, made: dict[str, Made]) -> dict[str, DeviceRep
 
 
 def _opened(made: Made, cose: bytes, nonce: bytes) -> Body | None:
-    """What a device said to our question; none, if it is what it says by itself as it connects."""
+    """Return the answer to our question; None for the unsolicited report of a device that connects."""
     try:
         return parse_body(made.open_signed(cose, nonce))
     except Refused:
@@ -91,6 +91,6 @@ def _ask(link: MqttLink, event: Event, nonces: dict[str, bytes]) -> None:
         link.send(event.device, Turn(question=Inquire(ReportKind.REPORT, nonces[str(event.device)])))
 
 
-def test_the_gateway_hears_every_device_under_its_own_name(site: Site, agents: dict[str, Made]) -> None:
+def test_every_device_answers_under_its_own_name(site: BrokerSite, agents: dict[str, Made]) -> None:
     found = asyncio.run(_reports(_link(site, "gw-1"), agents))
     assert {name: body.running for name, body in found.items()} == dict.fromkeys(NAMES, digest16(PREBAKED))

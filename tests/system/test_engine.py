@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the engine does when things change while it works, and with devices that come back wrong."""
+"""What the engine does when Git changes during a transfer, and with devices that were reset, cloned or replaced."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def tinyfleet(site: Site, *words: str) -> Any:  # noqa: ANN401 - any JSON value
     return json.loads(CliRunner().invoke(cli, command).stdout)
 
 
-def begin_slowly(site: Site) -> None:
-    """Bring the devices of a slow line to where a large model is on its way to them."""
+def begin_slow_transfer(site: Site) -> None:
+    """Start a site with a slow line, and wait until a large model is in transfer."""
     site.link = SerialLine(SLOW_BAUD)
     site.start_devices()
     site.world.commit("Begin", site.first_files())
     site.start_gateway()
     site.world.wait_for("1.0.0", lambda: site.are_ready("1.0.0"), within_s=WITHIN_S)
     site.world.commit("large", {"rollout.yaml": rollout("2.0.0"), **model("2.0.0", LARGE)})
-    site.world.wait_for("a transfer under way", lambda: "phase=1" in site.phases(), within_s=WITHIN_S)
+    site.world.wait_for("a transfer in progress", lambda: "phase=1" in site.phases(), within_s=WITHIN_S)
 
 
 def reasons(site: Site) -> list[str]:
@@ -48,45 +48,45 @@ def condition(status: Mapping[str, Any], kind: str) -> Mapping[str, str]:
     return found
 
 
-def test_what_was_suspended_under_way_stops_and_goes_on_where_it_was(site: Site) -> None:
-    begin_slowly(site)
+def test_a_suspended_transfer_stops_and_resumes_where_it_was(site: Site) -> None:
+    begin_slow_transfer(site)
     site.world.commit("wait", {"rollout.yaml": rollout("2.0.0", suspend=True)})
     site.world.wait_for("held", lambda: set(reasons(site)) == {"HeldSuspended"}, within_s=WITHIN_S)
-    site.world.wait_for("the transfer's end", lambda: "called off" in site.gateway.said, within_s=WITHIN_S)
-    assert "phase=1" in site.phases()  # and what had arrived is kept
+    site.world.wait_for("the transfer's end", lambda: "cancelled" in site.gateway.said, within_s=WITHIN_S)
+    assert "phase=1" in site.phases()  # the blocks are kept
     assert "Confirmed" not in site.gateway.said
     site.world.commit("go on", {"rollout.yaml": rollout("2.0.0")})
     site.world.wait_for("2.0.0", lambda: site.are_ready("2.0.0"), within_s=WITHIN_S)
 
 
-def test_what_git_took_back_under_way_is_not_delivered(site: Site) -> None:
-    begin_slowly(site)
+def test_a_reverted_version_is_not_delivered(site: Site) -> None:
+    begin_slow_transfer(site)
     back = site.world.commit("back", {"rollout.yaml": rollout("1.0.0")})
-    site.world.wait_for("the transfer's end", lambda: "called off" in site.gateway.said, within_s=WITHIN_S)
-    # A status from before 2.0.0 says the same of the devices: the commit tells them apart.
+    site.world.wait_for("the transfer's end", lambda: "cancelled" in site.gateway.said, within_s=WITHIN_S)
+    # A status from before 2.0.0 has the same devices: only the commit distinguishes them.
     site.world.wait_for("that commit", lambda: site.world.enforced() == back, within_s=WITHIN_S)
     site.world.wait_for("1.0.0", lambda: site.are_ready("1.0.0"), within_s=WITHIN_S)
     assert "Confirmed" not in site.gateway.said
 
 
-def test_another_version_replaces_the_one_under_way(site: Site) -> None:
-    begin_slowly(site)
+def test_another_version_replaces_the_one_in_transfer(site: Site) -> None:
+    begin_slow_transfer(site)
     site.world.commit("rather", {"rollout.yaml": rollout("1.1.0"), **model("1.1.0", SECOND)})
     site.world.wait_for("1.1.0", lambda: site.are_ready("1.1.0"), within_s=WITHIN_S)
     assert "2.0.0: Confirmed" not in site.gateway.said
 
 
-def once(site: Site) -> Any:  # noqa: ANN401 - any JSON value
+def reconciled_once(site: Site) -> Any:  # noqa: ANN401 - any JSON value
     return tinyfleet(site, "reconcile", "--once")
 
 
-def test_a_device_that_was_reset_to_factory_is_told_and_brought_back_above_what_it_obeyed(site: Site) -> None:
+def test_a_device_after_a_factory_reset_is_updated_above_its_last_sequence(site: Site) -> None:
     vdev = site.start_devices()
     site.world.commit("Begin", site.first_files())
-    once(site)
+    reconciled_once(site)
     for threshold in (500, 600, 700):
         site.world.commit("tune", {"rollout.yaml": rollout("1.0.0", parameters={"threshold": threshold})})
-        once(site)
+        reconciled_once(site)
     assert site.world.device_status("pump-1")["sequence"] == 3
     vdev.stop()
     flash = next(path for path in (site.world.folder / "flash").iterdir() if "pump-1" in path.name)
@@ -105,33 +105,33 @@ def test_two_devices_with_one_identity_are_isolated(site: Site) -> None:
     vdev = site.start_devices()
     folder = site.world.folder / "flash"
     site.world.commit("Begin", site.first_files())
-    once(site)
+    reconciled_once(site)
     vdev.stop()
     flash = next(path for path in folder.iterdir() if "pump-1" in path.name)
-    clone = flash.read_bytes()  # stays behind from now on
+    clone = flash.read_bytes()  # its counter stays behind from now on
     for _ in range(4):
         site.start_devices().stop()  # four boots ahead
     for _ in range(2):
         vdev = site.start_devices()
-        once(site)
+        reconciled_once(site)
         vdev.stop()
         original = flash.read_bytes()
         flash.write_bytes(clone)
         vdev = site.start_devices()
-        once(site)
+        reconciled_once(site)
         vdev.stop()
         clone = flash.read_bytes()
         flash.write_bytes(original)
     site.start_devices()
     site.world.commit("tune", {"rollout.yaml": rollout("1.0.0", parameters={"threshold": 500})})
-    done = once(site)
+    done = reconciled_once(site)
     assert {each["device"] for each in done["deliveries"] if each["good"]} == {"pump-2", "pump-3"}
     status = site.world.device_status("pump-1")
     assert condition(status, "Trusted")["reason"] == "IdentityCloned"
     assert condition(status, "Ready")["status"] == "False"
 
 
-def test_a_device_whose_key_is_not_the_one_in_git_is_told_and_not_served(site: Site) -> None:
+def test_a_device_with_another_key_than_in_git_is_reported_and_not_served(site: Site) -> None:
     site.start_devices()
     site.forget_key("pump-2")
     site.world.commit("Begin", site.first_files())
@@ -146,7 +146,7 @@ def reasons_or_none(site: Site) -> list[str]:
     return reasons(site) if all(site.world.device_status(device) for device in site.devices) else []
 
 
-def test_what_devices_counted_is_added_up_per_model_and_scraped(site: Site) -> None:
+def test_summaries_are_added_up_per_model_and_scraped(site: Site) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -154,7 +154,7 @@ def test_what_devices_counted_is_added_up_per_model_and_scraped(site: Site) -> N
     toml.write_text(re.sub(r"listen = .*", f'listen = "127.0.0.1:{port}"', toml.read_text()))
     site.start_devices("--infer-every", "20")
     site.world.wait_for(
-        "inferences on every device",  # before the gateway asks: it asks again after minutes only
+        "inferences on every device",  # before the gateway polls: it polls again only after minutes
         lambda: len(re.findall(r"inferences=[1-9]\d", phases_or_none(site))) == len(site.devices),
         within_s=WITHIN_S,
     )
@@ -189,7 +189,7 @@ def page(port: int, path: str) -> str:
     return text
 
 
-def test_a_gateway_that_git_does_not_know_says_so(site: Site) -> None:
+def test_a_gateway_that_is_not_in_git_reports_it(site: Site) -> None:
     files = site.first_files()
     site.world.commit("Begin", {**files, "gateway.yaml": document("Gateway", "another", {"selector": {}})})
     site.start_gateway()
@@ -198,12 +198,12 @@ def test_a_gateway_that_git_does_not_know_says_so(site: Site) -> None:
     )
 
 
-def test_a_lost_database_is_made_anew_from_git_and_the_devices(site: Site) -> None:
+def test_a_lost_database_is_rebuilt_from_git_and_the_devices(site: Site) -> None:
     site.start_devices()
     site.world.commit("Begin", site.first_files())
     site.world.commit("1.1.0", {"rollout.yaml": rollout("1.1.0"), **model("1.1.0", SECOND)})
-    once(site)
+    reconciled_once(site)
     shutil.rmtree(site.world.folder / "state")
-    again = once(site)
-    assert again["deliveries"] == []
+    rebuilt = reconciled_once(site)
+    assert rebuilt["deliveries"] == []
     assert site.are_ready("1.1.0")

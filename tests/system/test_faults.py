@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bad luck of every kind, with the real parts: nothing is lost, nothing runs that Git does not allow, all converges."""
+"""Faults of every kind, with the real parts: nothing is lost, only what Git allows runs, and everything converges."""
 
 from __future__ import annotations
 
@@ -43,24 +43,24 @@ def readme(site: Site) -> str:
 # ---------------------------------------------------------------- the daemon is killed
 
 
-@pytest.mark.parametrize("moment", ["was fetched", "building", "built", "blocks sent", "Confirmed"])
-def test_killed_at_this_moment_it_goes_on(broker_site: Site, moment: str) -> None:
+@pytest.mark.parametrize("log_line", ["was fetched", "building", "built", "blocks sent", "Confirmed"])
+def test_a_daemon_that_is_killed_here_continues(broker_site: Site, log_line: str) -> None:
     site = broker_site
     site.start_devices("--infer-every", "0")
     site.world.commit("Begin", site.first_files())
     site.start_gateway()
     arrive(site, "1.0.0")
     roll_out(site, "1.1.0", SECOND)
-    seen = site.gateway.said.count(moment)
+    seen = site.gateway.said.count(log_line)
     with contextlib.suppress(AssertionError):
-        site.world.wait_for(moment, lambda: site.gateway.said.count(moment) > seen, within_s=20)
+        site.world.wait_for(log_line, lambda: site.gateway.said.count(log_line) > seen, within_s=20)
     site.gateway.kill()
     site.start_gateway()
     arrive(site, "1.1.0")
 
 
-def test_killed_again_and_again_it_arrives(broker_site: Site) -> None:
-    """Each life a little longer than the last, so that the kills fall on ever later steps."""
+def test_a_daemon_that_is_killed_again_and_again_finishes(broker_site: Site) -> None:
+    """Each run is a little longer than the last, so that the kills hit later and later steps."""
     site = broker_site
     site.start_devices("--infer-every", "0")
     site.world.commit("Begin", site.first_files())
@@ -76,10 +76,10 @@ def test_killed_again_and_again_it_arrives(broker_site: Site) -> None:
     assert all(site.world.device_status(device)["sequence"] < 20 for device in site.devices)
 
 
-# ---------------------------------------------------------------- what it stands on breaks
+# ---------------------------------------------------------------- its surroundings fail
 
 
-def test_a_broker_that_dies_and_comes_back(broker_site: Site, broker: Broker) -> None:
+def test_a_broker_that_stops_and_comes_back(broker_site: Site, broker: Broker) -> None:
     site = broker_site
     begin(site)
     broker.stop()
@@ -87,7 +87,7 @@ def test_a_broker_that_dies_and_comes_back(broker_site: Site, broker: Broker) ->
     roll_out(site, "1.1.0", SECOND)
     broker.start()
     arrive(site, "1.1.0")
-    site.world.wait_for("all well", lambda: "**Ready**" in readme(site), within_s=WITHIN_S)
+    site.world.wait_for("Ready", lambda: "**Ready**" in readme(site), within_s=WITHIN_S)
 
 
 def damage_database(state: Path) -> None:
@@ -112,7 +112,7 @@ def lose_everything(state: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [damage_database, damage_mirror, damage_artifacts, lose_everything])
-def test_what_the_gateway_keeps_can_be_made_anew(broker_site: Site, damage: Callable[[Path], None]) -> None:
+def test_damaged_or_lost_files_of_the_gateway_are_rebuilt(broker_site: Site, damage: Callable[[Path], None]) -> None:
     site = broker_site
     begin(site)
     roll_out(site, "1.1.0", SECOND)
@@ -129,7 +129,7 @@ def test_a_clock_that_jumps(site: Site, days: str) -> None:
     """Over a serial line: with a clock that is days off, TLS rightly finds no certificate valid."""
     begin(site)
     site.gateway.stop()
-    (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")  # not the program: it would stand between us
+    (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")  # not the program: it would get the signals
     site.start_gateway("env", f"LD_PRELOAD={library}", f"FAKETIME={days}")
     roll_out(site, "1.1.0", SECOND)
     arrive(site, "1.1.0")
@@ -152,7 +152,7 @@ def small_disk(broker_site: Site) -> Path:
     return state
 
 
-def test_a_full_disk_is_told_and_healed(broker_site: Site, small_disk: Path) -> None:
+def test_a_full_disk_is_reported_and_recovered_from(broker_site: Site, small_disk: Path) -> None:
     site = broker_site
     try:
         begin(site)
@@ -163,12 +163,12 @@ def test_a_full_disk_is_told_and_healed(broker_site: Site, small_disk: Path) -> 
                 file.flush()
         roll_out(site, "1.1.0", SECOND)
         site.world.wait_for(
-            "a word about it",
+            "a log line about it",
             lambda: "No space left" in site.gateway.said or "full" in site.gateway.said,
             within_s=WITHIN_S,
         )
         ballast.unlink()
-        if site.gateway.ended_by_itself:  # systemd would do that
+        if site.gateway.ended_by_itself:  # as systemd would
             site.start_gateway()
         arrive(site, "1.1.0")
     finally:
@@ -179,7 +179,7 @@ def test_a_full_disk_is_told_and_healed(broker_site: Site, small_disk: Path) -> 
 # ---------------------------------------------------------------- Git
 
 
-def test_a_rewritten_history_is_refused_and_told(broker_site: Site) -> None:
+def test_a_rewritten_history_is_refused_and_reported(broker_site: Site) -> None:
     site = broker_site
     begin(site)
     roll_out(site, "1.1.0", SECOND)
@@ -194,7 +194,7 @@ def test_a_rewritten_history_is_refused_and_told(broker_site: Site) -> None:
 # ---------------------------------------------------------------- devices
 
 
-def test_all_devices_reboot_at_once_in_the_middle(broker_site: Site) -> None:
+def test_all_devices_reboot_in_the_middle_of_a_rollout(broker_site: Site) -> None:
     site = broker_site
     begin(site)
     roll_out(site, "1.1.0", SECOND)
@@ -223,8 +223,8 @@ def test_a_device_that_sends_garbage_harms_no_other(broker_site: Site, broker: B
     arrive(site, "1.1.0")
 
 
-def test_a_device_with_another_key_is_not_believed(broker_site: Site) -> None:
-    """A clone, or an impostor, in the name of a device: nothing that it says counts."""
+def test_a_device_with_another_key_is_ignored(broker_site: Site) -> None:
+    """An impostor in the name of a device: none of its reports counts."""
     site = broker_site
     impostor = site.devices[1]
     site.forget_key(impostor)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fleet repository behind a server, which goes away and comes back: what was missed is made up for."""
+"""The fleet repository behind a server that stops and starts again: the gateway catches up."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def over_http(base: Path, port: int) -> Iterator[int]:
 
 @dataclass
 class Remote:
-    """A server that can be taken away."""
+    """A server that can be stopped and started."""
 
     serve: Serve
     base: Path
@@ -48,44 +48,44 @@ class Remote:
     def __post_init__(self) -> None:
         self._stack = contextlib.ExitStack()
 
-    def comes(self) -> None:
-        """Listen, where it did before."""
+    def start(self) -> None:
+        """Listen, on the same port as before."""
         self.port = self._stack.enter_context(self.serve(self.base, self.port))
 
-    def goes(self) -> None:
-        """Be gone."""
+    def stop(self) -> None:
+        """Stop listening."""
         self._stack.close()
 
 
 @pytest.fixture(params=[("git", over_git), ("http", over_http)], ids=["git daemon", "http"])
 def remote(site: Site, request: pytest.FixtureRequest) -> Iterator[Remote]:
-    """Serve the site's repository, and have the gateway know it by that address alone."""
+    """Serve the site's repository, and configure the gateway with that address."""
     scheme, serve = request.param
     made = Remote(serve, site.world.folder)
-    made.comes()
+    made.start()
     site.world.run("git", "--git-dir", site.world.remote, "config", "http.receivepack", "true")
     toml = site.world.folder / "gateway.toml"
-    address = f'url = "{scheme}://127.0.0.1:{made.port}/{site.world.remote.name}"\npoll = "1s"'
+    address = f'url = "{scheme}://127.0.0.1:{made.port}/{site.world.remote.name}"\ninterval = "1s"'
     toml.write_text(re.sub(r'url = ".*"', address, toml.read_text()))
     yield made
-    made.goes()
+    made.stop()
 
 
 def arrive(site: Site, version: str) -> None:
     site.world.wait_for(version, lambda: site.are_ready(version), within_s=WITHIN_S)
 
 
-def test_what_was_missed_while_the_remote_was_away_is_made_up_for(site: Site, remote: Remote) -> None:
+def test_commits_during_an_outage_of_the_remote_are_caught_up_with(site: Site, remote: Remote) -> None:
     site.start_devices("--infer-every", "0")
     site.world.commit("Begin", site.first_files())
     site.start_gateway()
     arrive(site, "1.0.0")
     site.world.commit("1.1.0", {"rollout.yaml": rollout("1.1.0"), **model("1.1.0", SECOND)})
     site.world.wait_for("a transfer", lambda: "was fetched" in site.gateway.said, within_s=WITHIN_S)
-    remote.goes()
-    site.world.wait_for("a word about it", lambda: "RemoteUnavailable" in site.gateway.said, within_s=WITHIN_S)
+    remote.stop()
+    site.world.wait_for("a log line about it", lambda: "RemoteUnavailable" in site.gateway.said, within_s=WITHIN_S)
     wanted = site.world.commit("1.2.0", {"rollout.yaml": rollout("1.2.0"), **model("1.2.0", THIRD)})
     assert site.world.enforced() != wanted
-    remote.comes()
-    arrive(site, "1.2.0")  # as the status ref says, which was pushed afterwards
+    remote.start()
+    arrive(site, "1.2.0")  # read from the status ref, so the push works again too
     assert site.world.enforced() == wanted

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an operator types on a gateway, against a real site."""
+"""The commands that an operator runs on a gateway, against a real site."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tinyfleet(site: Site, *words: str) -> Result:
     return CliRunner().invoke(cli, [*words, "--config", str(site.world.folder / "gateway.toml")])
 
 
-def told(result: Result) -> Any:  # noqa: ANN401 - any JSON value
+def parsed(result: Result) -> Any:  # noqa: ANN401 - any JSON value
     assert result.stdout, (result.output, result.exception)
     return json.loads(result.stdout)
 
@@ -33,14 +33,14 @@ def told(result: Result) -> Any:  # noqa: ANN401 - any JSON value
 def reconciled(site: Site) -> Any:  # noqa: ANN401 - any JSON value
     result = tinyfleet(site, "reconcile", "--once", "--output", "json")
     assert result.exit_code == 0, (result.output, result.exception)
-    return told(result)
+    return parsed(result)
 
 
 def files(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_once_brings_every_device_to_where_git_wants_it_and_ends(site: Site) -> None:
+def test_reconcile_once_updates_every_device_and_ends(site: Site) -> None:
     site.start_devices()
     site.world.commit("Begin", site.first_files())
     first = reconciled(site)
@@ -48,12 +48,12 @@ def test_once_brings_every_device_to_where_git_wants_it_and_ends(site: Site) -> 
     site.world.commit("1.1.0", {"rollout.yaml": rollout("1.1.0"), **model("1.1.0", SECOND)})
     second = reconciled(site)
     assert [each["good"] for each in second["deliveries"]] == [True] * 3
-    assert site.are_ready("1.1.0")  # the status ref is in place when the command ends
+    assert site.are_ready("1.1.0")  # the status ref is complete when the command ends
     third = reconciled(site)
     assert third["deliveries"] == []
 
 
-def test_once_says_what_failed(site: Site) -> None:
+def test_reconcile_once_reports_failures(site: Site) -> None:
     site.start_devices("--fault", "golden=1")
     site.world.commit("Begin", site.first_files())
     reconciled(site)
@@ -72,14 +72,14 @@ def test_a_dry_run_shows_the_plan_and_leaves_no_trace(site: Site) -> None:
     before, remote = files(state), files(site.world.remote)
     result = tinyfleet(site, "reconcile", "--once", "--dry-run", "--output", "json")
     assert result.exit_code == 0, result.output
-    plan = told(result)
+    plan = parsed(result)
     assert plan["commit"] == head
     assert plan["counts"]["install"] == 3
     assert files(state) == before
     assert files(site.world.remote) == remote
 
 
-def test_two_do_not_work_with_one_state(site: Site) -> None:
+def test_two_processes_can_not_share_one_state_folder(site: Site) -> None:
     site.start_devices()
     site.world.commit("Begin", site.first_files())
     site.start_gateway()
@@ -89,18 +89,18 @@ def test_two_do_not_work_with_one_state(site: Site) -> None:
     assert "is in use by process" in str(result.exception)
 
 
-def test_status_tells_of_the_fleet_and_of_one_device_beside_the_daemon_and_without(site: Site) -> None:
+def test_status_shows_the_fleet_and_one_device_with_and_without_a_daemon(site: Site) -> None:
     site.start_devices()
     site.world.commit("Begin", site.first_files())
-    assert "has not worked yet" in str(tinyfleet(site, "status").exception)
+    assert "has not run yet" in str(tinyfleet(site, "status").exception)
     gateway = site.start_gateway()
     site.world.wait_for("1.0.0", lambda: site.are_ready("1.0.0"), within_s=WITHIN_S)
-    fleet = told(tinyfleet(site, "status", "--output", "json"))
+    fleet = parsed(tinyfleet(site, "status", "--output", "json"))
     assert fleet["running"]
     assert [device["model"] for device in fleet["devices"]] == ["vibration@1.0.0"] * 3
-    site.world.wait_for(  # the file of the moment is up to a second behind
-        "the line in the file of the moment",
-        lambda: "/dev/line" in told(tinyfleet(site, "status", "--output", "json"))["live"]["links"],
+    site.world.wait_for(  # the runtime status is up to a second behind
+        "the line in the runtime status",
+        lambda: "/dev/line" in parsed(tinyfleet(site, "status", "--output", "json"))["live"]["links"],
         within_s=10,
     )
     one = tinyfleet(site, "status", "pump-2").output
@@ -124,14 +124,14 @@ def test_status_can_be_watched_until_ctrl_c(site: Site) -> None:
     assert watching._process.wait(20) == 0
 
 
-def test_a_rewritten_history_is_enforced_once_a_person_accepts_it(site: Site) -> None:
+def test_a_rewritten_history_is_enforced_once_an_operator_accepts_it(site: Site) -> None:
     site.start_devices()
     world = site.world
     world.commit("Begin", site.first_files())
     old = world.run("git", "rev-parse", "HEAD", cwd=world.work).strip()
     site.start_gateway()
     world.wait_for("1.0.0", lambda: site.are_ready("1.0.0"), within_s=WITHIN_S)
-    world.run("git", "checkout", "-q", "--orphan", "anew", cwd=world.work)
+    world.run("git", "checkout", "-q", "--orphan", "rewritten", cwd=world.work)
     (world.work / "rollout.yaml").write_bytes(rollout("1.0.0", parameters={"threshold": 7}))
     world.run("git", "add", "-A", cwd=world.work)
     world.run("git", "commit", "-q", "-m", "Rewritten", cwd=world.work)
@@ -148,7 +148,7 @@ def test_a_rewritten_history_is_enforced_once_a_person_accepts_it(site: Site) ->
     world.wait_for("the parameter", lambda: world.device_status("pump-1")["sequence"] == 1, within_s=WITHIN_S)
 
 
-def test_accept_wants_a_whole_commit_that_is_allowed_and_free_of_mistakes(site: Site) -> None:
+def test_accept_takes_a_full_commit_id_of_an_allowed_and_valid_commit(site: Site) -> None:
     world = site.world
     wrong = world.commit("oops", {"rollout.yaml": b"kind: Rollot\n"})
     assert tinyfleet(site, "accept", wrong[:12]).exit_code == 2
@@ -158,16 +158,16 @@ def test_accept_wants_a_whole_commit_that_is_allowed_and_free_of_mistakes(site: 
     assert getattr(tinyfleet(site, "accept", unsigned).exception, "reason", "") == "UnsignedCommit"
 
 
-def test_doctor_finds_nothing_wrong_with_a_site_that_works(site: Site) -> None:
+def test_doctor_finds_no_problem_in_a_working_site(site: Site) -> None:
     site.world.commit("Begin", site.first_files())
     result = tinyfleet(site, "doctor", "--output", "json")
-    findings = told(result)
+    findings = parsed(result)
     assert [each for each in findings if each["grade"] == "bad"] == []
     assert result.exit_code == 0
     assert {"gateway key", "git", "signers", "disk", "clock"} <= {each["what"] for each in findings}
 
 
-def test_doctor_says_what_is_wrong_and_how_to_mend_it(site: Site) -> None:
+def test_doctor_says_what_is_wrong_and_how_to_fix_it(site: Site) -> None:
     world = site.world
     world.run("git", "config", "commit.gpgsign", "false", cwd=world.work)
     world.commit("unsigned", site.first_files())
@@ -186,7 +186,7 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(site: Site) -> None:
     assert "correct `host`" in result.output
 
 
-def test_doctor_sees_a_clock_that_was_put_back(site: Site) -> None:
+def test_doctor_finds_a_clock_that_was_set_back(site: Site) -> None:
     site.start_devices()
     site.world.commit("Begin", site.first_files())
     reconciled(site)
@@ -194,7 +194,7 @@ def test_doctor_sees_a_clock_that_was_put_back(site: Site) -> None:
     with db:
         db.execute("UPDATE device SET seen_at = seen_at + 864000")
     db.close()
-    findings = {each["what"]: each for each in told(tinyfleet(site, "doctor", "--output", "json"))}
+    findings = {each["what"]: each for each in parsed(tinyfleet(site, "doctor", "--output", "json"))}
     assert findings["clock"]["grade"] == "bad"
 
 
@@ -202,16 +202,16 @@ def test_config_is_checked_and_shown_with_defaults(site: Site) -> None:
     checked = tinyfleet(site, "config", "check")
     assert checked.exit_code == 0
     assert f"gateway {GATEWAY}" in checked.output
-    shown = told(tinyfleet(site, "config", "show", "--output", "json"))
+    shown = parsed(tinyfleet(site, "config", "show", "--output", "json"))
     assert shown["status"] == {"interval_s": 0.5, "history": 1000, "page": False}
-    assert "repository.poll_s = 60.0" in tinyfleet(site, "config", "show").output
+    assert "repository.interval_s = 60.0" in tinyfleet(site, "config", "show").output
     (site.world.folder / "allowed_signers").unlink()
     assert "signers.allowed_signers" in str(tinyfleet(site, "config", "check").exception)
 
 
 @pytest.mark.parametrize("words", [("doctor",), ("config", "check"), ("status",), ("reconcile", "--once")])
-def test_a_wrong_configuration_is_told_by_every_command(site: Site, words: tuple[str, ...]) -> None:
+def test_every_command_reports_an_invalid_configuration(site: Site, words: tuple[str, ...]) -> None:
     (site.world.folder / "gateway.toml").write_text('name = "Not A Name"\n')
     result = tinyfleet(site, *words)
     assert result.exit_code == 1
-    assert "'repository' is a required property" in result.output + str(result.exception)
+    assert "missing required setting `repository`" in result.output + str(result.exception)

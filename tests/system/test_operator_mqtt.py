@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an operator sees of a gateway whose devices hang on a broker."""
+"""What an operator sees of a gateway whose devices are behind a broker."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def broker_finding(site: Site) -> dict[str, str]:
     return found
 
 
-def test_doctor_tries_the_broker_and_asks_the_daemon_once_it_is_connected(broker_site: Site, broker: Broker) -> None:
+def test_doctor_connects_to_the_broker_or_asks_the_running_daemon(broker_site: Site, broker: Broker) -> None:
     site = broker_site
     site.world.commit("Begin", site.first_files())
     assert broker_finding(site)["found"].startswith("connected to")
@@ -40,7 +40,7 @@ def test_doctor_tries_the_broker_and_asks_the_daemon_once_it_is_connected(broker
     assert broker_finding(site)["remedy"].startswith("is it running")
 
 
-def test_doctor_tells_a_certificate_that_the_broker_does_not_take(broker_site: Site) -> None:
+def test_doctor_reports_certificates_that_do_not_work(broker_site: Site) -> None:
     site = broker_site
     site.world.commit("Begin", site.first_files())
     toml = site.world.folder / "gateway.toml"
@@ -52,25 +52,25 @@ def test_doctor_tells_a_certificate_that_the_broker_does_not_take(broker_site: S
     assert "TLS" in broker_finding(site)["found"]
 
 
-def test_a_stranger_is_listed_and_never_served(broker_site: Site, broker: Broker) -> None:
+def test_an_unknown_device_is_listed_and_not_served(broker_site: Site, broker: Broker) -> None:
     site = broker_site
     site.start_devices("--infer-every", "0")
     site.world.commit("Begin", site.first_files())
     site.start_gateway()
     site.world.wait_for("1.0.0", lambda: site.are_ready("1.0.0"), within_s=WITHIN_S)
-    stranger = broker.client()
-    stranger.publish("tinyfleet/demo/nobody-we-know/up", b"\x82\x0c\x41\x00", qos=1).wait_for_publish(10)
-    stranger.disconnect()
-    stranger.loop_stop()
+    unknown = broker.client()
+    unknown.publish("tinyfleet/demo/nobody-we-know/up", b"\x82\x0c\x41\x00", qos=1).wait_for_publish(10)
+    unknown.disconnect()
+    unknown.loop_stop()
     site.world.wait_for(
-        "the stranger in the status",
+        "the unknown device in the status",
         lambda: "nobody-we-know" in (site.world.status_file("gateway.yaml") or ""),
         within_s=WITHIN_S,
     )
     site.world.wait_for(
-        "the stranger beside the daemon",
+        "the unknown device in the runtime status",
         lambda: tinyfleet(site, "status")["live"]["links"]["mqtt"]["unknownDevices"] == ["nobody-we-know"],
         within_s=10,
     )
     fleet = tinyfleet(site, "status")
-    assert fleet["gateway"]["conditions"][0]["status"] == "True"  # it keeps nothing from working
+    assert fleet["gateway"]["conditions"][0]["status"] == "True"  # it prevents nothing

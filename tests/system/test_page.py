@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A look at a fleet that works: served by its daemon, written as files, committed; all three of one truth."""
+"""The fleet page of a running fleet: served by the daemon, written as files, and committed; all three agree."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_daemon_shows_its_fleet_and_counters_make_no_commits(site: Site) -> No
     toml.write_text(text.replace("[status]\n", "[status]\npage = true\n"))
     site.start_devices("--infer-every", "20")
     site.world.wait_for(
-        "inferences on every device",  # before the gateway asks: it asks again after minutes only
+        "inferences on every device",  # before the gateway polls: it polls again only after minutes
         lambda: len(re.findall(r"inferences=[1-9]\d", phases_or_none(site))) == len(site.devices),
         within_s=WITHIN_S,
     )
@@ -48,19 +48,19 @@ def test_a_daemon_shows_its_fleet_and_counters_make_no_commits(site: Site) -> No
         return page if wanted in page and ">complete<" in page else None
 
     page = site.world.wait_for("the committed page", committed, within_s=WITHIN_S)
-    assert all(f"devices/{device}.yaml" not in page for device in site.devices)  # none of them needs anybody
+    assert all(f"devices/{device}.yaml" not in page for device in site.devices)  # none of them needs attention
     assert "Links" not in page
     before = site.world.status_commit() or ""
 
     def inferences() -> int:
-        """Ask what is not kept for half a minute, as what takes long is for pages and metrics."""
-        told = CliRunner().invoke(cli, ["status", "--output", "json", "--config", str(toml)])
-        found = json.loads(told.stdout)["models"].get("vibration@1.0.0", {"devices": 0})
+        """Return the inferences as `status` counts them: pages and metrics may be half a minute behind."""
+        result = CliRunner().invoke(cli, ["status", "--output", "json", "--config", str(toml)])
+        found = json.loads(result.stdout)["models"].get("vibration@1.0.0", {"devices": 0})
         return int(found["inferences"]) if found["devices"] == len(site.devices) else 0
 
     earlier = site.world.wait_for("counters", inferences, within_s=WITHIN_S)
     site.gateway.stop()
-    site.start_gateway()  # it asks all devices anew, and learns that they went on counting
+    site.start_gateway()  # it polls all devices again, which have gone on counting
     site.world.wait_for("the listener", lambda: listening(port), within_s=WITHIN_S)
     site.world.wait_for("other counters", lambda: inferences() > earlier, within_s=WITHIN_S)
     shown = served(port, "/")
@@ -76,12 +76,12 @@ def test_a_daemon_shows_its_fleet_and_counters_make_no_commits(site: Site) -> No
     result = CliRunner().invoke(cli, ["status", "--page", str(folder), "--config", str(toml)])
     assert result.exit_code == 0, result.output
     assert wanted in (folder / "index.html").read_text("utf-8")
-    # Everything was counted, asked and heard again: whatever was committed since, a status said something else.
+    # Everything was counted and polled again. Whatever was committed since has a status that changed.
     assert all(any(path.endswith(".yaml") for path in paths) for paths in commits_since(site, before))
 
 
 def test_the_pages_of_an_engine_in_this_process(site: Site) -> None:
-    """What the daemon's page is made of, next to what the engine itself says."""
+    """The daemon's page, next to what the engine itself reports."""
     site.start_devices()
     site.world.commit("Begin", site.first_files())
     settings = config.read(site.world.folder / "gateway.toml")
@@ -101,9 +101,9 @@ def test_the_pages_of_an_engine_in_this_process(site: Site) -> None:
 
 def commits_since(site: Site, commit: str) -> list[list[str]]:
     """Return the paths that each later commit of the status ref changed."""
-    told = site.world._git("log", "--name-only", "--format=tformat:commit", f"{commit}..refs/heads/status/{GATEWAY}")
-    assert told is not None
-    return [each.split() for each in told.decode().split("commit\n")[1:]]
+    log = site.world._git("log", "--name-only", "--format=tformat:commit", f"{commit}..refs/heads/status/{GATEWAY}")
+    assert log is not None
+    return [each.split() for each in log.decode().split("commit\n")[1:]]
 
 
 def phases_or_none(site: Site) -> str:

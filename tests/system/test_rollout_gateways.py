@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A rollout over two gateways that share nothing but Git: each waits for the other, and says so."""
+"""A rollout over two gateways that share nothing but Git: each waits for the other, and reports it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from demo.site import model, rollout
 from demo.world import World, threshold_model
 from reconciler.cli import cli
-from tests.system.two_gateways import TOLD, Hall, Plant
+from tests.system.two_gateways import ROLLOUT_FILE, Hall, Plant
 
 SECOND, THIRD = threshold_model([3, -4, 2] * 40, 800), threshold_model([3, -4, 5] * 40, 700)
 WAVES = [{"name": "canary", "selector": {"devices": ["north-1", "south-1"]}}, {"name": "all", "percent": 100}]
@@ -34,19 +34,19 @@ def shown(hall: Hall, *more: str) -> Any:  # noqa: ANN401 - any JSON value
     return json.loads(result.stdout) if "json" in more else result.stdout
 
 
-def wanting(version: str, pack: bytes) -> dict[str, bytes]:
+def files_of(version: str, pack: bytes) -> dict[str, bytes]:
     return {"rollout.yaml": rollout(version, waves=WAVES), **model(version, pack)}
 
 
 def forge(plant: Plant, hall: Hall, key: str | None) -> None:
-    """Commit in the name of a gateway that all its devices are done, signed with a key of no gateway, or with none."""
+    """Report in the name of a gateway that all its devices are done, signed with another key or not at all."""
     world, folder = plant.world, plant.world.folder / f"forged-by-{key}"
     world.run("git", "clone", "-q", "-b", f"status/{hall.name}", world.remote, folder)
-    told = folder / TOLD
-    everybody = " ".join(hall.devices)
-    current = plant.north.world.status_file(TOLD) or ""  # of what Git wants now
-    told.write_text(re.sub(r"(?m)^  devices:\n(    .*\n)+", f"  devices:\n    done: {everybody}\n", current))
-    assert f"done: {everybody}" in told.read_text()
+    status = folder / ROLLOUT_FILE
+    all_devices = " ".join(hall.devices)
+    current = plant.north.world.status_file(ROLLOUT_FILE) or ""  # of what Git wants now
+    status.write_text(re.sub(r"(?m)^  devices:\n(    .*\n)+", f"  devices:\n    done: {all_devices}\n", current))
+    assert f"done: {all_devices}" in status.read_text()
     signing = ["-c", "gpg.format=ssh", "-c", f"user.signingkey={world.folder / key}"] if key else []
     who = ["-c", f"user.name={hall.name}", "-c", f"user.email={hall.name}@fleet"]
     sign = "--gpg-sign" if key else "--no-gpg-sign"
@@ -54,43 +54,43 @@ def forge(plant: Plant, hall: Hall, key: str | None) -> None:
     world.run("git", "push", "-q", "--force", "origin", f"HEAD:status/{hall.name}", cwd=folder)
 
 
-def test_a_wave_waits_for_both_gateways_by_name_and_believes_nobody_else(plant: Plant) -> None:
+def test_a_wave_waits_for_both_gateways_and_ignores_forged_reports(plant: Plant) -> None:
     north, south = plant.halls
     plant.begin()
 
-    # One gateway is away before the commit: what it said last is about another version.
+    # One gateway is down before the commit: its last report is about another version.
     south.gateway.kill()
-    plant.world.commit("1.1.0", wanting("1.1.0", SECOND))
+    plant.world.commit("1.1.0", files_of("1.1.0", SECOND))
     north.wait_for("its canary", lambda: north.is_ready("north-1", "1.1.0"))
-    north.wait_for("the word of it", lambda: "1 of 2 are done" in north.rollout["waiting"])
+    north.wait_for("the wait", lambda: "1 of 2 devices done" in north.rollout["waiting"])
     assert north.reason("north-2") == "HeldWave"
-    assert re.search(r"1 of them at gateway south, .* of another version of it", north.rollout["waiting"])
-    since = re.search(r"gateway south, whose last word of 2\S+ \S+ UTC", north.rollout["waiting"])
+    assert re.search(r"1 of them at gateway south, .* is about another revision", north.rollout["waiting"])
+    since = re.search(r"gateway south, whose last report of 2\S+ \S+ UTC", north.rollout["waiting"])
     assert since, north.rollout["waiting"]
 
-    # Somebody else speaks in its name: signed with a key that is no gateway's, and not signed at all.
+    # Reports are forged in its name: signed with a key of no gateway, and not signed at all.
     for key in ("engineer", None):
         forge(plant, south, key)
-        plant.have_looked(north)
+        plant.wait_until_polled(north)
         assert north.reason("north-2") == "HeldWave"
-        assert "1 of them at gateway south, never heard" in north.rollout["waiting"]
+        assert "1 of them at gateway south, which has never reported" in north.rollout["waiting"]
 
-    # It returns, takes its ref back, and both go on to the end.
+    # It returns and replaces the forged ref, and both gateways finish.
     south.start_gateway()
     for hall in plant.halls:
         hall.wait_until_ready("1.1.0")
         hall.wait_until_complete()
 
-    # The devices of one lose their power, it takes the next commit, and is gone: north knows since when.
+    # Its devices lose power, it takes the next commit and goes down: north reports since when.
     south.unplug()
-    plant.world.commit("1.2.0", wanting("1.2.0", THIRD))
-    south.wait_for("its word", lambda: south.rollout.get("model") == "vibration@1.2.0")
+    plant.world.commit("1.2.0", files_of("1.2.0", THIRD))
+    south.wait_for("its report", lambda: south.rollout.get("model") == "vibration@1.2.0")
     south.gateway.kill()
     north.wait_for("its canary", lambda: north.is_ready("north-1", "1.2.0"))
-    north.wait_for("since when", lambda: re.search(r"gateway south, no news since 2", north.rollout["waiting"]))
-    plant.have_looked(north)
+    north.wait_for("since when", lambda: re.search(r"gateway south, unchanged since 2", north.rollout["waiting"]))
+    plant.wait_until_polled(north)
     assert north.reason("north-2") == "HeldWave"
-    assert re.search(r"wave 1 \(canary\): 1 of 2 are done, .*gateway south, no news since 2", shown(north))
+    assert re.search(r"wave 1 \(canary\): 1 of 2 devices done, .*gateway south, unchanged since 2", shown(north))
     assert shown(north, "--output", "json")["state"] != "complete"
 
     south.power()

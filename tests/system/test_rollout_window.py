@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A window that closes in mid-transfer: what arrived is kept, the next window goes on from there, and who may not wait.
+"""A window closes in the middle of a transfer: its blocks are kept, and the next window resumes it.
 
-Nothing here depends on how quick the machine is: the window's end is named when the transfer is seen to be under way,
-and what happened is read from what was written about it.
+Nothing here depends on the speed of the machine: the window's end is set once the transfer is in progress, and what
+happened is read from the log and the status.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ WITHIN_S = 120
 LARGE = threshold_model([(7 * i * i) % 41 - 20 for i in range(4000)], 800)
 SMALL = threshold_model([3, -4, 2] * 40, 800)
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-ZONE = ZoneInfo("Asia/Kolkata")  # half an hour beside everybody else's
+ZONE = ZoneInfo("Asia/Kolkata")  # its offset is not a whole number of hours
 SOON, LATER = timedelta(seconds=3), timedelta(seconds=15)
-WRITTEN = 5  # operations on the flash of a device: some blocks have arrived
+WRITTEN = 5  # flash operations of a device: some blocks have arrived
 
 
 def window(start: datetime, duration: timedelta) -> dict[str, object]:
     local = start.astimezone(ZONE)
     return {
-        "days": list(DAYS),  # a list of its own: the fleet repository takes no YAML anchors
+        "days": list(DAYS),  # a copy: the fleet repository takes no YAML anchors
         "start": f"{local:%H:%M}",
         "duration": f"{round(duration.total_seconds())}s",
         "timeZone": ZONE.key,
@@ -48,7 +48,7 @@ def log(site: Site) -> str:
     return (site.world.folder / "gateway.log").read_text()
 
 
-def settled_since(site: Site, device: str) -> datetime:
+def up_to_date_since(site: Site, device: str) -> datetime:
     conditions = {each["type"]: each for each in site.world.device_status(device)["conditions"]}
     return datetime.fromisoformat(str(conditions["UpToDate"]["since"])).replace(tzinfo=UTC)
 
@@ -57,7 +57,7 @@ def reasons(site: Site) -> set[str]:
     return {site.world.device_status(device)["conditions"][0]["reason"] for device in site.devices}
 
 
-def test_a_transfer_stops_with_its_window_goes_on_with_the_next_and_critical_ones_do_not_wait(site: Site) -> None:
+def test_a_transfer_stops_with_its_window_and_resumes_with_the_next(site: Site) -> None:
     world = site.world
     site.link = SerialLine(BAUD)
     site.start_devices()
@@ -65,7 +65,7 @@ def test_a_transfer_stops_with_its_window_goes_on_with_the_next_and_critical_one
     site.start_gateway()
     world.wait_for("1.0.0", lambda: site.are_ready("1.0.0"), within_s=WITHIN_S)
 
-    # The window ends while a transfer is under way, and another opens at the next full minute but a few.
+    # The window ends while a transfer is in progress, and another opens at a full minute soon after.
     world.commit("large", {"rollout.yaml": rollout("2.0.0"), **model("2.0.0", LARGE)})
     begun = world.wait_for("a transfer", lambda: receiving(site), within_s=WITHIN_S)
     (device, operations), *_ = begun.items()
@@ -74,22 +74,22 @@ def test_a_transfer_stops_with_its_window_goes_on_with_the_next_and_critical_one
     began = now.replace(second=0, microsecond=0) - timedelta(minutes=1)
     opens_at = (now + LATER + timedelta(minutes=1)).replace(second=0, microsecond=0)
     world.commit("windows", gateway(window(began, now + SOON - began), window(opens_at, timedelta(hours=2))))
-    closed = rf"{device}: called off \(vibration@2\.0\.0[^)]*\): outside its windows; the next opens "
+    closed = rf"{device}: cancelled \(vibration@2\.0\.0[^)]*\): outside its maintenance windows; the next opens "
     world.wait_for(
         "the window's end", lambda: re.search(closed + f"{opens_at:%a %Y-%m-%d %H:%M}", log(site)), within_s=60
     )
-    assert "phase=1" in site.phases()  # what arrived is kept
+    assert "phase=1" in site.phases()  # the blocks are kept
 
-    # The next window goes on where the last one ended.
+    # The next window resumes the transfer.
     world.wait_for("2.0.0", lambda: site.are_ready("2.0.0"), within_s=WITHIN_S)
-    interrupted = set(re.findall(r"(pump-\d): called off \(vibration@2\.0\.0", log(site)))
+    interrupted = set(re.findall(r"(pump-\d): cancelled \(vibration@2\.0\.0", log(site)))
     assert device in interrupted
-    assert all(settled_since(site, name) >= opens_at for name in interrupted)
+    assert all(up_to_date_since(site, name) >= opens_at for name in interrupted)
     sent = dict(re.findall(r"(pump-\d): vibration@2\.0\.0: Confirmed \((\d+) blocks", log(site)))
     whole = max(map(int, sent.values()))
     assert int(sent[device]) < whole
 
-    # In a window that is closed for hours, one that is critical does not wait.
+    # While the window stays closed for hours, a critical rollout does not wait for it.
     far = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(hours=3)
     files = {**gateway(window(far, timedelta(minutes=5))), "rollout.yaml": rollout("3.0.0"), **model("3.0.0", SMALL)}
     world.commit("small", files)

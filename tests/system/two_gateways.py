@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two gateways, each with devices on a line of its own, that share nothing but the fleet repository."""
+"""Two gateways, each with devices on its own serial line, that share nothing but the fleet repository."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from demo.world import FLEET, World, document
 
 BAUD = 115200
 WITHIN_S = 60
-TOLD = "rollouts/vibration.yaml"
+ROLLOUT_FILE = "rollouts/vibration.yaml"
 
 
 class HallWorld(World):
-    """What one gateway starts and keeps, in a folder of its own; the fleet repository is everybody's."""
+    """One gateway's folder and processes; the fleet repository is shared."""
 
     def __init__(self, folder: Path, gateway: str, shared: World) -> None:
         super().__init__(folder)
@@ -28,7 +28,7 @@ class HallWorld(World):
         folder.mkdir()
 
     def make_repository(self) -> None:
-        """Take the one that there is, and whose commits count in it."""
+        """Use the shared repository, and its signers."""
         shutil.copy(self._shared / "allowed_signers", self.folder)
 
     def status_commit(self) -> str | None:
@@ -38,7 +38,7 @@ class HallWorld(World):
 
 
 class Hall(Site):
-    """One gateway, its line and its devices; what it says is signed with a key of its own."""
+    """One gateway with its line and devices; it signs its status with a key of its own."""
 
     def __init__(self, name: str, devices: int, shared: World) -> None:
         self.name = name
@@ -47,7 +47,7 @@ class Hall(Site):
         super().__init__(self.world, names, SerialLine(BAUD))
 
     def join(self) -> str:
-        """Make keys and devices; returns the line by which others know this gateway."""
+        """Make keys and devices; return the signers line by which peers know this gateway."""
         self.set_up()
         key = self.world.folder / "status"
         self.world.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", key)
@@ -59,33 +59,33 @@ class Hall(Site):
         return f"{self.name} {key.with_suffix('.pub').read_text()}"
 
     def power(self) -> None:
-        """Switch the devices on."""
+        """Power the devices on."""
         self._powered = self.start_devices()
 
     def unplug(self) -> None:
-        """Switch them off; they keep their flash."""
+        """Power the devices off; they keep their flash."""
         self._powered.stop()
 
     def files(self) -> dict[str, bytes]:
-        """Write what the fleet repository says of this gateway and its devices."""
+        """Return this gateway's and its devices' files of the fleet repository."""
         selector = {"selector": {"devices": list(self.devices)}}
         common = {name: data for name, data in self.first_files().items() if name != "gateway.yaml"}
         return {**common, f"gateways/{self.name}.yaml": document("Gateway", self.name, selector)}
 
     @property
     def rollout(self) -> Mapping[str, Any]:
-        """Return what its status says of the rollout; empty if nothing yet."""
-        text = self.world.status_file(TOLD)
-        told: Mapping[str, Any] = yaml.load(text, yaml.CSafeLoader)["status"] if text else {}
-        return told
+        """Return the rollout's status as this gateway reports it; empty before the first report."""
+        text = self.world.status_file(ROLLOUT_FILE)
+        status: Mapping[str, Any] = yaml.load(text, yaml.CSafeLoader)["status"] if text else {}
+        return status
 
     def reason(self, device: str) -> str:
-        """Return why a device is not ready, or that it is."""
+        """Return the reason of a device's Ready condition."""
         status = self.world.device_status(device)
         return str(status["conditions"][0]["reason"]) if status else ""
 
     def wait_for(self, what: str, condition: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the condition found
-        """Wait until a condition holds of it."""
+        """Wait until a condition holds at this gateway."""
         return self.world.wait_for(f"{what} at {self.name}", condition, within_s=WITHIN_S)
 
     def wait_until_ready(self, version: str) -> None:
@@ -93,11 +93,11 @@ class Hall(Site):
         self.wait_for(version, lambda: self.are_ready(version))
 
     def wait_until_complete(self) -> None:
-        """Wait until it says that all waves are over."""
+        """Wait until it reports the rollout complete."""
         self.wait_for("the end", lambda: self.rollout["complete"])
 
     def wait_until_it_enforces(self, commit: str) -> None:
-        """Wait until it says that it plans with a commit."""
+        """Wait until it reports that it enforces a commit."""
         self.wait_for(commit, lambda: self.world.enforced() == commit)
 
 
@@ -114,12 +114,12 @@ class Plant:
             (hall.world.folder / "gateways").write_text(known)
 
     def stop(self) -> None:
-        """End all that was started."""
+        """End everything that was started."""
         for hall in self.halls:
             hall.world.__exit__(None, None, None)
 
     def begin(self) -> None:
-        """Bring both halls to where their devices run what they were made with."""
+        """Start both halls, and wait until their devices run the pre-baked model."""
         for hall in self.halls:
             hall.power()
         files = {**self.north.files(), **self.south.files(), "fleet.yaml": document("Fleet", FLEET, {})}
@@ -129,13 +129,13 @@ class Plant:
         for hall in self.halls:
             hall.wait_until_ready("1.0.0")
 
-    def have_looked(self, hall: Hall) -> None:
-        """Wait until a gateway has looked at Git, and at all that others say there, and has planned with it.
+    def wait_until_polled(self, hall: Hall) -> None:
+        """Wait until a gateway has fetched what Git and all peers report, and has planned with it.
 
-        Of a commit it tells as soon as it has it, and looks at the others then: the next one proves that it did.
+        It reports a commit as soon as it has it, and fetches its peers after that: a second commit proves that it did.
         """
         for number in range(2):
-            head = self.world.commit(f"A reason to look, {number}", {"notes.md": str(self._count()).encode()})
+            head = self.world.commit(f"A reason to poll, {number}", {"notes.md": str(self._count()).encode()})
             hall.wait_until_it_enforces(head)
 
     def _count(self) -> int:

@@ -16,7 +16,7 @@ from reconciler.engine.state.schema import STATE_FILE
 from reconciler.engine.state.writer import StateWriter
 from reconciler.errors import Invalid, Refused
 from reconciler.git.mirror import Mirror
-from reconciler.git.signatures import Verifier
+from reconciler.git.signatures import CommitVerifier
 from reconciler.git.source import CommitSource
 from reconciler.load import load
 from reconciler.model import Commit
@@ -62,7 +62,7 @@ def _accept(settings: config.GatewayConfig, mirror: Mirror, commit: Commit) -> C
     if head != commit:
         raise NotBranchHead(f"the branch is at {head}, not at {commit}; accept what the branch is at")
     policy = policy_of(settings)
-    Verifier(policy, settings.state_dir / "signers").verify(mirror.git, (commit,), limit_s=mirror.limits.verify_s)
+    CommitVerifier(policy, settings.state_dir / "signers").verify(mirror.git, (commit,), limit_s=mirror.limits.verify_s)
     source = CommitSource(mirror, policy, settings.state_dir / "signers", settings.repository.path)
     with source.tree(commit) as tree:
         loaded = load(tree, commit=commit)

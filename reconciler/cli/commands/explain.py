@@ -19,7 +19,7 @@ from reconciler.cli.inputs.repositories import LIMIT_S
 from reconciler.daemon import runtime_status
 from reconciler.daemon.instance_lock import holder
 from reconciler.daemon.state_reader import recorded_state
-from reconciler.load import Cache
+from reconciler.load import CheckCache
 from reconciler.load.problems import did_you_mean
 from reconciler.load.source_locations import SourceLocations
 from reconciler.model import Commit, DeviceId
@@ -50,7 +50,7 @@ def command(device: str, path: Path | None, config_path: Path, output: str) -> N
     With PATH, from a clone of the fleet's repository and its status branches. Without, on the gateway that
     serves the device (--config), from what its daemon knows too.
     """
-    cache, now = Cache(), datetime.now(UTC)
+    cache, now = CheckCache(), datetime.now(UTC)
     with open_context(path, config_path, cache) as at:
         name = DeviceId(device)
         if name not in at.desired.devices:

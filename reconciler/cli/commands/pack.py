@@ -21,7 +21,7 @@ from reconciler.compiler.payload.encodings import candidates
 from reconciler.compiler.recipe import File, Recipe, target_of
 from reconciler.compiler.runner import ExecutionTarget, execute
 from reconciler.compiler.sandbox import BuildJob, run_job
-from reconciler.load.document_check import check
+from reconciler.load.document_check import check_file
 from reconciler.model import Decide, DeviceType
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -70,10 +70,10 @@ def make(  # noqa: PLR0913, PLR0917 (the options of the command)
 
 
 def _device_type(path: Path) -> DeviceType:
-    checked, _ = check(path.read_bytes())
+    checked, _ = check_file(path.read_bytes())
     if checked.problems:
         raise BuildFailed("; ".join(f"{path}:{problem.line}: {problem.message}" for problem in checked.problems))
-    found = [item.value for item in checked.items if isinstance(item.value, DeviceType)]
+    found = [document.value for document in checked.documents if isinstance(document.value, DeviceType)]
     if len(found) != 1:
         raise BuildFailed(f"{path} holds {len(found)} documents of kind DeviceType; one is needed")
     return found[0]

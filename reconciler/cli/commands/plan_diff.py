@@ -18,8 +18,8 @@ from reconciler.cli.inputs.observed_file import read_observed
 from reconciler.cli.inputs.repositories import Found, evidence_in, find
 from reconciler.cli.views.review_json import as_dict
 from reconciler.cli.views.review_markdown import markdown
-from reconciler.load import Cache
-from reconciler.load.parallel_check import warm
+from reconciler.load import CheckCache
+from reconciler.load.parallel_check import check_in_parallel
 from reconciler.model import Artifact, ArtifactKey, Commit, Desired, Fleet
 from reconciler.review.reported_state import ReportedState
 from reconciler.review.review import Review, Sources, review
@@ -62,10 +62,10 @@ def _uncollected() -> Iterator[None]:
 
 
 def _review(found: Found, change: RevisionRange) -> Review:
-    cache = Cache()  # what both revisions share is read once
+    cache = CheckCache()  # what both revisions share is read once
     head = found.resolve(change.head)
     with found.tree(head) as tree:
-        warm(tree, cache)
+        check_in_parallel(tree, cache)
     after = found.load(head, cache)
     if after.desired is None:
         for problem in after.errors:
@@ -76,7 +76,7 @@ def _review(found: Found, change: RevisionRange) -> Review:
     return review(before, after.desired, _sources(found, change, before, after.desired), change.at)
 
 
-def _before(found: Found, base: str, after: Desired, cache: Cache) -> Desired:
+def _before(found: Found, base: str, after: Desired, cache: CheckCache) -> Desired:
     """Load the base; one that has mistakes or holds no fleet wants nothing, so all is new."""
     commit = found.resolve(base)
     loaded = found.load(commit, cache)

@@ -23,9 +23,9 @@ from reconciler.devices import provisioning
 from reconciler.devices.esp_flasher import Wiring, write
 from reconciler.devices.provisioning import NotProvisionable, Piece
 from reconciler.errors import Invalid
-from reconciler.git.proposal import CantPropose, ProposalWorktree
+from reconciler.git.proposal import ProposalFailed, ProposalRepository
 from reconciler.load import DirectoryTree, load
-from reconciler.load.yaml_edit import defines, with_public_key
+from reconciler.load.public_key_edit import defines_device, with_public_key
 from reconciler.model import Commit, Desired, Device, DeviceId, FlashMap
 from signing import key_files, keys
 from signing.names import key_id
@@ -142,9 +142,9 @@ class _Edit:
     def __init__(self, path: Path, device: Device, *, commit: bool) -> None:
         self._device = device
         self._name, self._before = self._file(path)
-        self._workshop = ProposalWorktree(path) if commit else None
-        if self._workshop and self._workshop.committed(self._name) != self._before:
-            raise CantPropose(f"{self._name} has changes that are not committed yet")
+        self._workshop = ProposalRepository(path) if commit else None
+        if self._workshop and self._workshop.read_committed(self._name) != self._before:
+            raise ProposalFailed(f"{self._name} has changes that are not committed yet")
         self._after(bytes(32))
         if device.public_key is not None:
             click.echo(f"{device.name} has a key in Git: the new one takes its place", err=True)
@@ -154,7 +154,7 @@ class _Edit:
         for entry in tree.entries():
             if entry.path.endswith(YAML):
                 data = tree.read(entry)
-                if self._device.name.encode() in data and defines(data, self._device.name):
+                if self._device.name.encode() in data and defines_device(data, self._device.name):
                     return entry.path, data
         raise NotProvisionable(f"no file defines {self._device.name}")
 

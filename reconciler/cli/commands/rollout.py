@@ -17,7 +17,7 @@ from rich.live import Live
 from reconciler.cli.inputs.context import CommandContext, open_context
 from reconciler.cli.inputs.options import config_option, output_option
 from reconciler.cli.views.rollout_text import as_dict, listed, shown
-from reconciler.load import Cache
+from reconciler.load import CheckCache
 from reconciler.model import RolloutId
 from reconciler.review.rollout_state import RolloutPicture, rollout_pictures
 from reconciler.review.transfer_volume import PayloadEstimate, TransferKind
@@ -90,7 +90,7 @@ def _run(  # noqa: PLR0913 - one parameter for each thing that this depends on
     tell: Callable[[CommandContext, datetime], object],
 ) -> None:
     """Show it once, or again and again."""
-    cache = Cache()  # what was read once is not read again while nothing changes
+    cache = CheckCache()  # what was read once is not read again while nothing changes
 
     def drawn() -> RenderableType:
         with open_context(path, config_path, cache) as at:

@@ -21,7 +21,7 @@ from reconciler.daemon.logging_setup import set_up
 from reconciler.daemon.metrics import Metrics
 from reconciler.daemon.service import Service
 from reconciler.daemon.webhook import telling
-from reconciler.git.poll_interval import Cadence
+from reconciler.git.poll_interval import PollInterval
 from reconciler.git.remote import Remote
 
 
@@ -46,7 +46,7 @@ def command(config_path: Path, log_format: str, *, verbose: bool) -> None:
 
 async def _serve(settings: config.GatewayConfig) -> None:
     health = Liveness()
-    cadence = Cadence(interval_s=settings.repository.poll_s)
+    cadence = PollInterval(interval_s=settings.repository.interval_s)
     watched = Remote(settings.repository.url).local_path
     with ExitStack() as stack:
         stack.enter_context(held(settings.state_dir))
@@ -58,6 +58,6 @@ async def _serve(settings: config.GatewayConfig) -> None:
             "/readyz": lambda: http_server.plain(health.not_ready(assembly.engine.enforced)),
         }
         site = FleetPage(assembly, metrics)
-        serving = http_server.serving(settings.http.listen, pages, site, settings.http.name)
+        serving = http_server.serving(settings.http.listen, pages, site, settings.http.server_name)
         async with serving, telling(settings, assembly.engine):
             await Service(assembly, cadence, watched, health).run()

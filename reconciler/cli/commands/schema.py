@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from reconciler.errors import Unusable
-from reconciler.load.schemas import KINDS, OTHERS, text_of
+from reconciler.load.schemas import KINDS, OTHER_KINDS, schema_text
 
 
 class NotWritten(Unusable):
@@ -16,7 +16,7 @@ class NotWritten(Unusable):
 
 
 @click.command("schema", short_help="Print the schema of a kind")
-@click.argument("kind", type=click.Choice([*KINDS, *OTHERS], case_sensitive=False), required=False)
+@click.argument("kind", type=click.Choice([*KINDS, *OTHER_KINDS], case_sensitive=False), required=False)
 @click.option(
     "--write",
     "folder",
@@ -29,7 +29,7 @@ def command(kind: str | None, folder: Path | None) -> None:
     if (kind is None) == (folder is None):
         raise click.UsageError("give either KIND or --write DIR")
     if kind is not None:
-        click.echo(text_of(kind), nl=False)
+        click.echo(schema_text(kind), nl=False)
     if folder is not None:
         _write(folder)
 
@@ -38,6 +38,6 @@ def _write(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for kind, name in KINDS.items():
-            (folder / f"{name}.json").write_text(text_of(kind), encoding="utf-8")
+            (folder / f"{name}.json").write_text(schema_text(kind), encoding="utf-8")
     except OSError as error:
         raise NotWritten(f"{error.filename}: {error.strerror}") from error

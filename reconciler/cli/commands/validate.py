@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.inputs.trees import opened
-from reconciler.load import Loaded, Problem, Severity, load
+from reconciler.load import LoadResult, Problem, Severity, load
 
 
 @click.command("validate", short_help="Check a fleet repository")
@@ -45,13 +45,13 @@ def _from_here(root: Path, path: str) -> str:
     return (root / path).as_posix() if path else root.as_posix()
 
 
-def _text(problems: Iterable[Problem], loaded: Loaded) -> None:
+def _text(problems: Iterable[Problem], loaded: LoadResult) -> None:
     for problem in problems:
         click.echo(str(problem))
     click.echo(_summary(loaded), err=True)
 
 
-def _json(problems: Iterable[Problem], loaded: Loaded) -> None:
+def _json(problems: Iterable[Problem], loaded: LoadResult) -> None:
     rows = [
         {"severity": problem.severity} | {_camel(name): value for name, value in asdict(problem).items()}
         for problem in problems
@@ -59,7 +59,7 @@ def _json(problems: Iterable[Problem], loaded: Loaded) -> None:
     click.echo(json.dumps({"valid": loaded.desired is not None, "problems": rows}, indent=2))
 
 
-def _github(problems: Iterable[Problem], loaded: Loaded) -> None:
+def _github(problems: Iterable[Problem], loaded: LoadResult) -> None:
     """Write workflow commands: GitHub shows each beside its line in a pull request."""
     for problem in problems:
         message = problem.message + (f" [{problem.json_path}]" if problem.json_path else "")
@@ -70,10 +70,10 @@ def _github(problems: Iterable[Problem], loaded: Loaded) -> None:
     click.echo(_summary(loaded), err=True)
 
 
-FORMATS: dict[str, Callable[[Iterable[Problem], Loaded], None]] = {"text": _text, "json": _json, "github": _github}
+FORMATS: dict[str, Callable[[Iterable[Problem], LoadResult], None]] = {"text": _text, "json": _json, "github": _github}
 
 
-def _summary(loaded: Loaded) -> str:
+def _summary(loaded: LoadResult) -> str:
     errors = len(loaded.errors)
     warnings = sum(problem.severity is Severity.WARNING for problem in loaded.problems)
     if loaded.desired is None:

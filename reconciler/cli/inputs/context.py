@@ -18,7 +18,7 @@ from reconciler.errors import Unusable
 from reconciler.git.confined_git import ConfinedGit
 from reconciler.git.mirror import APPLIED
 from reconciler.git.status_reader import status_branches, versions_of
-from reconciler.load import Cache
+from reconciler.load import CheckCache
 from reconciler.model import Commit, Desired, GatewayId, RolloutId
 from reconciler.review.reported_state import ROLLOUTS, ReportedState, told_by
 from reconciler.review.rollout_history import PastRollout, past_rollouts
@@ -58,13 +58,13 @@ class CommandContext:
         path = f"{ROLLOUTS}{rollout}.yaml"
         found: list[PastRollout] = []
         for each in self.histories:
-            versions = versions_of(each.git, each.commit, path, most=VERSIONS_READ, limit_s=LIMIT_S)
+            versions = versions_of(each.git, each.commit, path, limit=VERSIONS_READ, limit_s=LIMIT_S)
             found += past_rollouts(each.gateway, versions)
         return sorted(found, key=lambda chapter: chapter.began_at, reverse=True)
 
 
 @contextmanager
-def open_context(path: Path | None, config_path: Path, cache: Cache) -> Iterator[CommandContext]:
+def open_context(path: Path | None, config_path: Path, cache: CheckCache) -> Iterator[CommandContext]:
     """Open a clone at a path, else the gateway that the configuration describes."""
     with ExitStack() as stack:
         if path is not None:
@@ -75,14 +75,14 @@ def open_context(path: Path | None, config_path: Path, cache: Cache) -> Iterator
             yield _of_gateway(config.read(config_path), stack, cache)
 
 
-def _of_clone(found: Found, cache: Cache) -> CommandContext:
+def _of_clone(found: Found, cache: CheckCache) -> CommandContext:
     desired = _desired(found, found.resolve("HEAD"), cache)
     branches = status_branches(found.git, limit_s=LIMIT_S)
     histories = tuple(StatusHistory(found.git, GatewayId(name), each.commit) for name, each in branches.items())
     return CommandContext(found, desired, evidence_in(found), histories)
 
 
-def _of_gateway(settings: config.GatewayConfig, stack: ExitStack, cache: Cache) -> CommandContext:
+def _of_gateway(settings: config.GatewayConfig, stack: ExitStack, cache: CheckCache) -> CommandContext:
     state_dir, name = settings.state_dir, GatewayId(settings.name)
     found = Found(_runner(state_dir / "mirror.git", stack), settings.repository.path)
     desired = _desired(found, found.resolve(APPLIED), cache)
@@ -112,7 +112,7 @@ def _runner(path: Path, stack: ExitStack) -> ConfinedGit:
     return git
 
 
-def _desired(found: Found, commit: Commit, cache: Cache) -> Desired:
+def _desired(found: Found, commit: Commit, cache: CheckCache) -> Desired:
     loaded = found.load(commit, cache)
     if loaded.desired is None:
         first = next(iter(loaded.errors), "")

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.errors import Invalid, Unusable
-from reconciler.load.document_check import placed
-from reconciler.load.observed_document import Contradiction, moment_of, observed_from
+from reconciler.load.document_check import locate_problems
+from reconciler.load.observed_document import ObservedInvalid, observed_from, timestamp_of
 from reconciler.load.schema_errors import explain
 from reconciler.load.schemas import validator
-from reconciler.load.strict_yaml import read
+from reconciler.load.strict_yaml import parse_yaml
 from reconciler.model import Desired, Observed, ObservedDevice, Phase
 
 MOST_SHOWN = 20
@@ -37,11 +37,11 @@ def read_observed(path: Path) -> tuple[Observed, datetime | None]:
     document = _json(path, data) if path.suffix == ".json" else _yaml(path, data)
     findings = [(0, finding) for error in validator("Observed").iter_errors(document) for finding in explain(error)]
     if findings:
-        problems = sorted(replace(problem, path=str(path)) for problem in placed(data, findings))
+        problems = sorted(replace(problem, path=str(path)) for problem in locate_problems(data, findings))
         _refuse([str(problem) for problem in problems])
     try:
-        return observed_from(document), moment_of(document)
-    except Contradiction as error:
+        return observed_from(document), timestamp_of(document)
+    except ObservedInvalid as error:
         raise NotObserved(f"{path}: {error}") from error
 
 
@@ -51,7 +51,7 @@ def as_new(desired: Desired, now: datetime) -> Observed:
 
 
 def _yaml(path: Path, data: bytes) -> Any:  # noqa: ANN401 (a schema will tell)
-    reading = read(data)
+    reading = parse_yaml(data)
     if reading.problems:
         _refuse([str(replace(problem, path=str(path))) for problem in reading.problems])
     if len(reading.documents) != 1:

@@ -12,7 +12,7 @@ import git
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.confined_git import ConfinedGit
 from reconciler.git.status_reader import files_at, status_branches
-from reconciler.load import Cache, Loaded, load
+from reconciler.load import CheckCache, LoadResult, load
 from reconciler.model import Commit, GatewayId
 from reconciler.review.reported_state import ReportedState, told_by
 
@@ -38,7 +38,7 @@ class Found:
         """Open the fleet's files at a commit. Close what is returned."""
         return CommitTree(self.git, commit, self.below, limit_s=LIMIT_S)
 
-    def load(self, commit: Commit, cache: Cache) -> Loaded:
+    def load(self, commit: Commit, cache: CheckCache) -> LoadResult:
         """Load the fleet as it is at a commit."""
         with self.tree(commit) as tree:
             return load(tree, commit=commit, cache=cache)

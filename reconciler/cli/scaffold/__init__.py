@@ -11,7 +11,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 
-from reconciler.load.schemas import KINDS, text_of
+from reconciler.load.schemas import KINDS, schema_text
 
 TO_GATEWAY = "to-gateway"
 MODEL = "models/line-current"
@@ -52,7 +52,7 @@ def repository(fleet: str, gateway: str, signers: tuple[AllowedSigner, ...]) -> 
     }
     sources = {**TEMPLATES, f"gateways/{gateway}.yaml": "gateway.yaml"}
     made = {path: _filled(name, words).encode() for path, name in sources.items()}
-    schemas = {f".schemas/{name}.json": text_of(kind).encode() for kind, name in KINDS.items()}
+    schemas = {f".schemas/{name}.json": schema_text(kind).encode() for kind, name in KINDS.items()}
     workflows = {path: _workflow(path).read_bytes() for path in WORKFLOWS}
     trust = {f"{TO_GATEWAY}/allowed_signers": "".join(signer.line() for signer in signers).encode()}
     return {**made, **data, **schemas, **workflows, **(trust if signers else {})}

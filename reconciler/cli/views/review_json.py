@@ -83,7 +83,7 @@ def _rollout(review: Review, each: RolloutReview) -> dict[str, Any]:
                 "metric": gate.metric.value,
                 "atLeast": gate.at_least,
                 "atMost": gate.at_most,
-                "overInferences": gate.over_inferences,
+                "minInferences": gate.min_inferences,
             }
             for gate in each.rollout.gates
         ],

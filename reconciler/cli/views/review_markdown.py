@@ -130,7 +130,7 @@ def _terms(review: Review, each: RolloutReview) -> Iterator[str]:
     built = ", ".join(_bar(gate.metric, gate.at_least, gate.at_most) for gate in model.gates)
     yield f"build gates: {escaped(built) or 'none'}"
     health = ", ".join(
-        _bar(gate.metric, gate.at_least, gate.at_most) + _over(gate.over_inferences) for gate in rollout.gates
+        _bar(gate.metric, gate.at_least, gate.at_most) + _over(gate.min_inferences) for gate in rollout.gates
     )
     yield f"health gates: golden vectors{', ' + escaped(health) if health else ''}"
     yield f"failure budget: {each.allowed:,} of {each.devices:,}, then {rollout.on_failure}; {_standing(rollout)}"

@@ -43,8 +43,8 @@ class Statistic(IntEnum):
     PEAK = 7
     CREST = 8
     ZERO_CROSSINGS = 9
-    LEAST = 10
-    GREATEST = 11
+    MIN = 10
+    MAX = 11
 
 
 @dataclass(frozen=True, slots=True)

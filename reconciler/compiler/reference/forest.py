@@ -51,8 +51,8 @@ def raw_features(samples: Sequence[int]) -> dict[Statistic, int]:
         Statistic.PEAK: peak,
         Statistic.CREST: (peak * 16 * 1024) // std if std else 0,
         Statistic.ZERO_CROSSINGS: sum((a < 0) != (b < 0) for a, b in itertools.pairwise(d)),
-        Statistic.LEAST: min(samples),
-        Statistic.GREATEST: max(samples),
+        Statistic.MIN: min(samples),
+        Statistic.MAX: max(samples),
     }
 
 

@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import ClassVar
 
 from reconciler.engine.state.writer import StateWriter
 from reconciler.errors import Invalid
 from reconciler.git.commit_tree import CommitTree
-from reconciler.git.source import Advanced, CommitSource, Kept, Outcome, Unchanged
-from reconciler.load import Cache, Problem, load
+from reconciler.git.source import Advanced, CommitSource, Kept, PollResult, Unchanged
+from reconciler.load import CheckCache, Problem, load
 from reconciler.model import Commit, Desired
 from reconciler.report.gateway_status import SourceState
+
+log = logging.getLogger(__name__)
 
 
 class RepositoryInvalid(Invalid):
@@ -29,11 +32,20 @@ class DesiredState:
     source: SourceState
     problems: tuple[str, ...] = ()
 
+    def log(self) -> None:
+        """Log how the poll went."""
+        if self.source.good:
+            log.info("%s", self.source.message)
+        else:
+            log.warning("%s: %s", self.source.reason, self.source.message, extra={"reason": self.source.reason})
+        for problem in self.problems:
+            log.error("%s", problem, extra={"reason": RepositoryInvalid.reason})
+
 
 class DesiredStateSource:
     """Polls Git for the desired state. For the Git thread only, like the commit source that it uses."""
 
-    def __init__(self, source: CommitSource, cache: Cache, state: StateWriter) -> None:
+    def __init__(self, source: CommitSource, cache: CheckCache, state: StateWriter) -> None:
         self._source = source
         self._cache = cache
         self._state = state
@@ -49,7 +61,7 @@ class DesiredStateSource:
         """Open the files of a commit; the caller closes it."""
         return self._source.tree(commit)
 
-    def _follow(self, outcome: Outcome) -> SourceState:
+    def _follow(self, outcome: PollResult) -> SourceState:
         match outcome:
             case Advanced(commit=commit):
                 self._apply(commit)

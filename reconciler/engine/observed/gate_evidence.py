@@ -132,4 +132,4 @@ def _scores_minus(now: Scores | None, before: Scores | None) -> Scores | None:
     count = now.count - before.count
     mean = (now.mean * now.count - before.mean * before.count) / count
     histogram = tuple(max(0, after - earlier) for after, earlier in zip(now.histogram, before.histogram, strict=True))
-    return Scores(count, now.least, now.most, mean, histogram)
+    return Scores(count, now.min, now.max, mean, histogram)

@@ -17,7 +17,7 @@ MIN_INFERENCES = 20  # with fewer, the moments at which the two answers came dom
 
 
 @dataclass(frozen=True, slots=True)
-class _Sample:
+class _CountSample:
     running: bytes | None
     boots: int
     inferences: int
@@ -29,11 +29,11 @@ class InferenceRates:
 
     def __init__(self, steady_s: Callable[[], float]) -> None:
         self._steady_s = steady_s
-        self._samples: dict[DeviceId, tuple[_Sample, _Sample]] = {}  # first and last of one boot with one pack
+        self._samples: dict[DeviceId, tuple[_CountSample, _CountSample]] = {}  # first and last of a boot with a pack
 
     def record(self, device: DeviceId, report: DeviceReport) -> None:
         """Add an answer that has just arrived."""
-        sample = _Sample(report.running, report.boots, report.inferences, self._steady_s())
+        sample = _CountSample(report.running, report.boots, report.inferences, self._steady_s())
         first, last = self._samples.get(device, (sample, sample))
         same_boot = (first.running, first.boots) == (sample.running, sample.boots)
         goes_on = same_boot and last.inferences <= sample.inferences

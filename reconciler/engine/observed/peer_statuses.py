@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 
 from reconciler.errors import FleetError
-from reconciler.git.peer_status import Peers
+from reconciler.git.peer_status import PeerStatusReader
 from reconciler.model import Commit, GatewayId, PeerReport, RolloutId, RolloutReport
 from reconciler.model.snapshot import reuse_if_equal
 from reconciler.report.rollout_file import InvalidRolloutStatus, read_rollout_file
@@ -21,7 +21,7 @@ MAX_BYTES = 8 << 20  # a hundred thousand names; a larger file is ignored
 class PeerStatuses:
     """Reads the status refs of other gateways. For the Git thread only."""
 
-    def __init__(self, peers: Peers, ours: GatewayId) -> None:
+    def __init__(self, peers: PeerStatusReader, ours: GatewayId) -> None:
         self._peers = peers
         self._ours = ours
         self._read: dict[GatewayId, tuple[Commit, PeerReport]] = {}
@@ -80,5 +80,5 @@ class PeerStatuses:
                 except InvalidRolloutStatus as wrong:
                     log.warning("%s of gateway %s: %s", entry.path, gateway, wrong, extra={"reason": wrong.reason})
                     continue
-                reports[facts.rollout] = facts.word
+                reports[facts.rollout] = facts.report
         return PeerReport(reports)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.engine.state.writer import StateWriter
-from reconciler.git.commit_writer import Message
-from reconciler.git.status_writer import Publication, StatusRef, Waiting
+from reconciler.git.commit_writer import CommitMessage
+from reconciler.git.status_writer import Publication, PushPending, StatusWriter
 
 _FOR_PEOPLE = frozenset({"README.md", "index.html"})  # they change whenever any other file does
 _NAMED_IN_SUBJECT = 3
@@ -33,7 +33,7 @@ class Publisher:
     Only `commit` is for the status thread; the order of calls is `batch`, `commit`, `committed`.
     """
 
-    def __init__(self, ref: StatusRef, state: StateWriter, *, interval_s: float) -> None:
+    def __init__(self, ref: StatusWriter, state: StateWriter, *, interval_s: float) -> None:
         self._ref = ref
         self._state = state
         self._interval_s = interval_s
@@ -68,12 +68,12 @@ class Publisher:
 
     def commit(self, batch: Batch, now: datetime) -> Publication:
         """Commit and push. For the status thread: it blocks."""
-        return self._ref.publish(batch.files, Message(batch.subject, now))
+        return self._ref.publish(batch.files, CommitMessage(batch.subject, now))
 
     def committed(self, batch: Batch, outcome: Publication) -> str | None:
         """Take in how a commit went; return what is wrong with the remote, or None."""
-        self._unpushed = isinstance(outcome, Waiting)
-        if isinstance(outcome, Waiting):
+        self._unpushed = isinstance(outcome, PushPending)
+        if isinstance(outcome, PushPending):
             return outcome.message
         self._committed = dict(batch.files)
         return None

@@ -20,7 +20,7 @@ from reconciler.model import (
 )
 from reconciler.page.page_model import PageModel
 from reconciler.page.routes import INDEX, committed
-from reconciler.report.device_status import DeviceStatus, Distrust, Moment, device_status
+from reconciler.report.device_status import DeviceFacts, DeviceStatus, Distrust, PassStamp, device_status
 from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, gateway_status
 from reconciler.report.rollout_file import read_rollout_file, rollout_file
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, rollout_status
@@ -37,7 +37,7 @@ class PassOutcome:
     """What one pass has to report. Without a commit to enforce there is nothing but the gateway."""
 
     gateway: GatewayFacts
-    moment: Moment
+    stamp: PassStamp
     actions: tuple[Action, ...] = ()
     observed: Observed = field(default_factory=Observed)
     by_short_digest: Mapping[ShortDigest, Artifact] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class StatusRenderer:
     @property
     def reports(self) -> dict[RolloutId, RolloutReport]:
         """Return what was last reported to peers about our devices in each rollout."""
-        return {name: status.facts.word for name, status in self._rollouts.items()}
+        return {name: status.facts.report for name, status in self._rollouts.items()}
 
     def render(self, outcome: PassOutcome) -> tuple[dict[str, bytes], set[str]]:
         """Return the files that are new or different, and the paths that are gone."""
@@ -103,7 +103,7 @@ class StatusRenderer:
         for device in self._devices.keys() - present:
             del self._devices[device]
         gone |= self._render_rollouts(outcome, files)
-        gateway = gateway_status(outcome.gateway, outcome.moment, self._gateway)
+        gateway = gateway_status(outcome.gateway, outcome.stamp, self._gateway)
         if files or gone or gateway != self._gateway or self._page_differs:
             self._gateway = gateway
             files[GATEWAY] = gateway_file(gateway)
@@ -121,7 +121,7 @@ class StatusRenderer:
         present = {}
         for facts in outcome.rollout_facts:
             before = self._rollouts.get(facts.rollout)
-            status = rollout_status(facts, outcome.moment, before)
+            status = rollout_status(facts, outcome.stamp, before)
             present[facts.rollout] = status
             if status != before:
                 files[_rollout_path(facts.rollout)] = rollout_file(status)
@@ -138,7 +138,8 @@ class StatusRenderer:
         if last is not None and last.seen is seen and last.distrust == distrust and last.action == action:
             return
         model = _model(seen, outcome.by_short_digest)
-        status = device_status(action, seen, model, outcome.moment, self._previous(device), distrust)
+        facts = DeviceFacts(action, seen, model, distrust)
+        status = device_status(facts, outcome.stamp, self._previous(device))
         self._devices[device] = _RenderedDevice(action, seen, distrust, status)
         if last is None or status != last.status:
             files[_device_path(device)] = device_file(status)
@@ -153,7 +154,7 @@ class StatusRenderer:
 def has_stopped(before: Mapping[RolloutId, RolloutStatus], after: Mapping[RolloutId, RolloutStatus]) -> bool:
     """Return whether a rollout has just stopped. Other gateways continue it until they read that."""
     return any(
-        status.facts.word.stopped and not (name in before and before[name].facts.word.stopped)
+        status.facts.report.stopped and not (name in before and before[name].facts.report.stopped)
         for name, status in after.items()
     )
 

@@ -67,7 +67,7 @@ def _facts(rollout: Rollout, evaluation: RolloutEvaluation, held: str, report: R
     return RolloutFacts(
         rollout=rollout.name,
         model=str(rollout.model),
-        word=report,
+        report=report,
         waves=_waves(evaluation),
         complete=evaluation.complete,
         waiting=evaluation.progress.waiting,

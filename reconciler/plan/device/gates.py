@@ -38,9 +38,9 @@ def evaluate_gates(gates: Sequence[HealthGate], health: DeviceHealth | None) -> 
 
 def _evaluate_gate(gate: HealthGate, health: DeviceHealth) -> GateResult:
     value = MEASURES[gate.metric](health)
-    early = health.now.inferences < gate.over_inferences
+    early = health.now.inferences < gate.min_inferences
     if early and not (gate.metric in COUNTERS and value is not None and _is_above(gate, value)):
-        return GateResult(pending=f"{gate.metric.value} is evaluated after {gate.over_inferences:,} inferences")
+        return GateResult(pending=f"{gate.metric.value} is evaluated after {gate.min_inferences:,} inferences")
     if value is None:
         return GateResult(pending=f"{gate.metric.value} has no data")
     if _is_above(gate, value):
@@ -85,7 +85,7 @@ def _score_mean_shift(health: DeviceHealth) -> float | None:
     now, before = _scores(health.now), _scores(health.before)
     if now is None or before is None:
         return None
-    return abs(now.mean - before.mean) / max(1, before.most - before.least)
+    return abs(now.mean - before.mean) / max(1, before.max - before.min)
 
 
 def _share(counts: Counts | None) -> float | None:

@@ -48,7 +48,7 @@ def max_at_risk(rollout: Rollout, progress: RolloutProgress) -> int | None:
     """
     if rollout.max_at_risk is not None:
         return rollout.max_at_risk
-    if rollout.budget.count is None and rollout.budget.percent is None:
+    if rollout.failure_budget.count is None and rollout.failure_budget.percent is None:
         return None
     return progress.allowed + 1 - progress.failed
 

@@ -55,7 +55,7 @@ def measure_progress(
 ) -> RolloutProgress:
     """Find which waves are open: each opens when all before it are over. A rollout that was stopped stays stopped."""
     tallies = tuple(_tally(step, verdicts, now) for step in steps)
-    allowed = allowed_failures(rollout.budget, sum(len(step.members) for step in steps))
+    allowed = allowed_failures(rollout.failure_budget, sum(len(step.members) for step in steps))
     failed = sum(tally.counts[WaveRole.FAILED] for tally in tallies)
     stopped = stopped_before or (f"stopped: {failed} failed, {allowed} allowed" if failed > allowed else "")
     until = min((tally.next_soaked_at for tally in tallies if tally.next_soaked_at is not None), default=None)

@@ -96,8 +96,8 @@ def test_a_device_provisioned_with_its_former_model_activates_it() -> None:
 
 def test_a_wave_reports_that_it_waits_for_a_gate() -> None:
     desired = desired_of(3, waves=(Wave("canary", count=1),))
-    everybody = {f"d{number:03}": seen(OLD) for number in range(3)}
-    canary = next(name for name, action in by_device(desired, everybody).items() if isinstance(action, Install))
+    everyone = {f"d{number:03}": seen(OLD) for number in range(3)}
+    canary = next(name for name, action in by_device(desired, everyone).items() if isinstance(action, Install))
     devices = {f"d{number:03}": seen(OLD) for number in range(3)}
     devices[canary] = replace(settled(), health=None)
     waits = [action.why for action in by_device(desired, devices).values() if isinstance(action, Hold)]

@@ -37,7 +37,11 @@ OF = {
 }
 EVERYBODY = [name for names in OF.values() for name in names]
 CANARIES = Rollout(
-    EVERYWHERE.name, V2, Selector(), waves=(Wave("few", count=3), Wave("half", percent=50)), budget=FailureBudget(9)
+    EVERYWHERE.name,
+    V2,
+    Selector(),
+    waves=(Wave("few", count=3), Wave("half", percent=50)),
+    failure_budget=FailureBudget(9),
 )
 Said = Mapping[str, frozenset[DeviceId]]
 CLAIMS = ("done", "begun", "soaking", "due", "failed", "missing", "out")
@@ -101,7 +105,7 @@ def test_a_peers_report_about_devices_of_others_is_ignored(
 def test_a_dishonest_peer_can_report_its_own_devices_done_and_open_a_wave_of_those_alone() -> None:
     """No other gateway hears those devices, so none can know better. A review warns about such a first wave."""
     theirs = Wave("theirs", selector=Selector(devices=OF[DISHONEST]))
-    alone = replace(CANARIES, waves=(theirs,), budget=FailureBudget(1))
+    alone = replace(CANARIES, waves=(theirs,), failure_budget=FailureBudget(1))
     nothing = dict.fromkeys(CLAIMS, frozenset[DeviceId]())
     held = planned(alone, frozenset(), {}, nothing)
     assert {each.reason for each in actions_at(OURS, held) if isinstance(each, Hold)} == {HoldReason.WAVE}

@@ -20,14 +20,14 @@ from tests.plan.gated_fleet import OLD, by_device, desired_of
 
 
 def test_no_more_devices_are_at_risk_than_the_budget_allows() -> None:
-    desired = desired_of(9, gates=(), budget=FailureBudget(2))
+    desired = desired_of(9, gates=(), failure_budget=FailureBudget(2))
     devices = {f"d{number:03}": seen(OLD) for number in range(9)}
     actions = by_device(desired, devices)
     assert sum(isinstance(action, Install) for action in actions.values()) == 3
     assert {a.reason for a in actions.values() if isinstance(a, Hold)} == {HoldReason.AT_RISK}
-    loose = by_device(desired_of(9, gates=(), budget=FailureBudget(2), max_at_risk=5), devices)
+    loose = by_device(desired_of(9, gates=(), failure_budget=FailureBudget(2), max_at_risk=5), devices)
     assert sum(isinstance(action, Install) for action in loose.values()) == 5
-    free = by_device(desired_of(9, gates=(), budget=FailureBudget()), devices)
+    free = by_device(desired_of(9, gates=(), failure_budget=FailureBudget()), devices)
     assert sum(isinstance(action, Install) for action in free.values()) == 9
 
 
@@ -40,7 +40,7 @@ def test_no_more_devices_are_at_risk_than_the_budget_allows() -> None:
     ],
 )
 def test_enough_devices_of_a_group_stay_available(rule: MinAvailable) -> None:
-    desired = desired_of(8, gates=(), budget=FailureBudget(), min_available=(rule,))
+    desired = desired_of(8, gates=(), failure_budget=FailureBudget(), min_available=(rule,))
     devices = {f"d{number:03}": seen(OLD) for number in range(8)}
     actions = by_device(desired, devices)
     begun = [name for name, action in actions.items() if isinstance(action, Install)]

@@ -177,7 +177,7 @@ def test_a_device_that_cannot_have_the_model_is_never_a_canary() -> None:
 
 
 def test_a_spent_budget_holds_all_remaining_devices() -> None:
-    desired = fleet([*PAIR, device(3)], [replace(EVERYWHERE, budget=FailureBudget(count=0))])
+    desired = fleet([*PAIR, device(3)], [replace(EVERYWHERE, failure_budget=FailureBudget(count=0))])
     observed = observe({each.name: seen() for each in [*PAIR, device(3)]}, *BUILT)
     failed = frozenset({(DeviceId("d001"), digest_of(V2, ESP32.name))})
     found = plan(desired, replace(observed, quarantined=failed), NOW)

@@ -81,7 +81,7 @@ def test_a_dishonest_peer_cannot_make_the_others_exceed_the_budget(seed: int) ->
 
 
 def test_waves_name_the_gateway_that_they_wait_for() -> None:
-    rollout = replace(EVERYWHERE, waves=(Wave("first", percent=50),), budget=FailureBudget(1))
+    rollout = replace(EVERYWHERE, waves=(Wave("first", percent=50),), failure_budget=FailureBudget(1))
     simulation = GatewaySimulation(1, SimulationSettings(gateways=3, devices=6, faults=0.0, rollout=rollout, lost=1))
     assert simulation.run()
     lost = next(gateway for gateway in simulation.gateways if gateway.gone)
@@ -101,7 +101,7 @@ def test_fifty_gateways() -> None:
     rollout = replace(
         EVERYWHERE,
         waves=(Wave("canary", count=5, soak_s=120), Wave("tenth", percent=10), Wave("half", percent=50)),
-        budget=FailureBudget(percent=15),
+        failure_budget=FailureBudget(percent=15),
     )
     simulation = GatewaySimulation(7, SimulationSettings(gateways=50, devices=2, faults=0.05, rollout=rollout))
     assert simulation.run()

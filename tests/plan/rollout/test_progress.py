@@ -55,7 +55,7 @@ def progress(
     cut = len(canaries)
     steps = (WaveStep("canary", tuple(names[:cut]), soak), WaveStep("rest", tuple(names[cut:])))
     verdicts = dict(zip(names, [*canaries, *others], strict=True))
-    return measure_progress(replace(EVERYWHERE, budget=FailureBudget(count=allowed)), steps, verdicts, now)
+    return measure_progress(replace(EVERYWHERE, failure_budget=FailureBudget(count=allowed)), steps, verdicts, now)
 
 
 def test_the_first_wave_is_open_from_the_start() -> None:

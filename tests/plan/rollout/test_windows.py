@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Maintenance windows, across time zones and clock changes."""
+
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -29,11 +31,11 @@ def test_no_windows_are_always_open() -> None:
 @pytest.mark.parametrize(
     ("now", "is_open", "until"),
     [
-        ("2026-11-20 20:59:59", False, "2026-11-20 21:00"),  # a Friday; winter: one hour before UTC
+        ("2026-11-20 20:59:59", False, "2026-11-20 21:00"),  # a Friday in winter: UTC plus one hour
         ("2026-11-20 21:00", True, "2026-11-21 03:00"),
-        ("2026-11-21 02:59:59", True, "2026-11-21 03:00"),  # Saturday still belongs to Friday's window
+        ("2026-11-21 02:59:59", True, "2026-11-21 03:00"),  # the window that opened on Friday
         ("2026-11-21 03:00", False, "2026-11-23 21:00"),
-        ("2026-07-03 20:00", True, "2026-07-04 02:00"),  # summer: two hours before UTC
+        ("2026-07-03 20:00", True, "2026-07-04 02:00"),  # summer: UTC plus two hours
         ("2026-07-03 19:59", False, "2026-07-03 20:00"),
     ],
 )
@@ -110,20 +112,20 @@ CHANGES = (  # days on which the clocks of those zones change, and their neighbo
 @given(
     zone=st.sampled_from(ZONES).map(ZoneInfo),
     day=st.one_of(st.sampled_from(CHANGES), st.dates(date(2026, 1, 10), date(2027, 12, 1))),
-    start=st.times().map(lambda moment: moment.replace(second=0, microsecond=0)),
+    start=st.times().map(lambda start: start.replace(second=0, microsecond=0)),
     duration_s=st.integers(60, 80000),
 )
 def test_a_window_opens_once_a_day_at_its_wall_clock_time_for_its_duration(
     zone: ZoneInfo, day: date, start: time, duration_s: int
 ) -> None:
-    """What the clock on the wall shows is looked up, minute by minute: no arithmetic is shared with what is tested."""
+    """Look the wall clock up minute by minute, so that the test shares no arithmetic with the code."""
     window, wall = (
         MaintenanceWindow((DAYS[day.weekday()],), f"{start:%H:%M}", duration_s, zone.key),
         datetime.combine(day, start),
     )
 
-    def shows(moment: datetime) -> datetime:
-        return moment.astimezone(zone).replace(tzinfo=None)
+    def shows(instant: datetime) -> datetime:
+        return instant.astimezone(zone).replace(tzinfo=None)
 
     before = datetime.combine(day, time(0), UTC) - timedelta(hours=16)
     opens_at = window_state(((window,),), before).opens_at
@@ -132,7 +134,7 @@ def test_a_window_opens_once_a_day_at_its_wall_clock_time_for_its_duration(
     first = next((minute for minute in minutes if shows(minute) == wall), None)
     if first is not None:
         assert opens_at == first
-    else:  # the clock skipped that time: it shows so much more as it was put forward
+    else:  # the clocks skipped that time: they show later by as much as they went forward
         put_forward = shows(opens_at) - shows(opens_at - timedelta(hours=3)) - timedelta(hours=3)
         assert shows(opens_at) == wall + put_forward
     opened = window_state(((window,),), opens_at)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What git says, word for word, and what that means. The other tests bring most of these about for real."""
+"""The messages of git, verbatim, and the failures that they map to. Other tests cause most of them for real."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 from reconciler.errors import FleetError, Stalled, Transient
 from reconciler.git import errors
 from reconciler.git.confined_git import GitResult
-from reconciler.git.error_messages import meaning
+from reconciler.git.error_messages import failure_of
 
-SAID: list[tuple[str, type[FleetError]]] = [
+MESSAGES: list[tuple[str, type[FleetError]]] = [
     ("fatal: write error: No space left on device\nfatal: fetch-pack: invalid index-pack output", errors.DiskFull),
     ("error: unable to create temporary file: Read-only file system", errors.MirrorUnwritable),
     (
@@ -32,14 +32,14 @@ SAID: list[tuple[str, type[FleetError]]] = [
 ]
 
 
-@pytest.mark.parametrize(("said", "failure"), SAID)
-def test_words_of_git(said: str, failure: type[FleetError]) -> None:
-    found = meaning(GitResult(128, b"", said), "fetching", limit_s=10)
+@pytest.mark.parametrize(("message", "failure"), MESSAGES)
+def test_messages_of_git_map_to_failures(message: str, failure: type[FleetError]) -> None:
+    found = failure_of(GitResult(128, b"", message), "fetching", limit_s=10)
     assert type(found) is failure
     assert str(found).startswith("fetching: ")
     assert "\n" not in str(found)
 
 
-def test_only_an_absent_remote_heals_by_itself() -> None:
-    assert isinstance(meaning(GitResult(-9, b"", "", timed_out=True), "fetching", limit_s=10), Transient)
-    assert isinstance(meaning(GitResult(128, b"", SAID[0][0]), "fetching", limit_s=10), Stalled)
+def test_only_an_unavailable_remote_is_transient() -> None:
+    assert isinstance(failure_of(GitResult(-9, b"", "", timed_out=True), "fetching", limit_s=10), Transient)
+    assert isinstance(failure_of(GitResult(128, b"", MESSAGES[0][0]), "fetching", limit_s=10), Stalled)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Status branches as others read them: which count, what their files were, and what git's own limits mean."""
+"""Reading status branches: which ones count, the versions of their files, and limits of git."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.git import errors
 from reconciler.git.confined_git import ConfinedGit, GitResult
-from reconciler.git.error_messages import meaning
+from reconciler.git.error_messages import failure_of
 from reconciler.git.errors import MirrorBusy, MirrorDamaged
 from reconciler.git.mirror_lock import MirrorLock
 from reconciler.git.status_reader import files_at, status_branches, versions_of
@@ -33,7 +33,7 @@ def runner(path: Path) -> ConfinedGit:
     return git
 
 
-def test_of_a_branch_here_and_at_the_remote_the_newest_word_counts(fleet: Works) -> None:
+def test_of_a_local_and_a_remote_branch_the_newest_wins(fleet: Works) -> None:
     fleet.status({"README.md": b"old"})
     old = fleet.git("rev-parse", "status/hall")
     fleet.status({"README.md": b"new"})
@@ -46,7 +46,7 @@ def test_of_a_branch_here_and_at_the_remote_the_newest_word_counts(fleet: Works)
         }
 
 
-def test_branches_that_are_no_status_of_a_gateway_are_passed_over(fleet: Works) -> None:
+def test_other_branches_are_skipped(fleet: Works) -> None:
     fleet.status({"README.md": b"x"})
     blob = fleet.git("hash-object", "-w", "--stdin", data=b"no commit")
     fleet.git("update-ref", "refs/heads/status/yard/north", "HEAD")
@@ -54,9 +54,9 @@ def test_branches_that_are_no_status_of_a_gateway_are_passed_over(fleet: Works) 
     assert set(status_branches(runner(fleet.path), limit_s=LIMIT_S)) == {"hall"}
 
 
-def test_versions_of_a_file_that_was_away_for_a_while(fleet: Works) -> None:
+def test_versions_of_a_file_that_was_deleted_and_restored(fleet: Works) -> None:
     fleet.status({"rollouts/wear.yaml": b"first"})
-    fleet.status({"rollouts/other.yaml": b"beside"})
+    fleet.status({"rollouts/other.yaml": b"other"})
     tip = fleet.git("rev-parse", "status/hall")
     gone = f"commit refs/heads/status/hall\ncommitter g <g@example.org> {fleet.clock + 1} +0000\ndata 4\nGone\n"
     fleet.git("fast-import", "--quiet", data=f"{gone}from {tip}\nD rollouts/wear.yaml\n".encode())
@@ -64,37 +64,37 @@ def test_versions_of_a_file_that_was_away_for_a_while(fleet: Works) -> None:
     fleet.status({"rollouts/wear.yaml": b"again"})
     tip = fleet.git("rev-parse", "status/hall")
     git = runner(fleet.path)
-    found = versions_of(git, tip, "rollouts/wear.yaml", most=10, limit_s=LIMIT_S)  # type: ignore[arg-type]  # a commit's id
+    found = versions_of(git, tip, "rollouts/wear.yaml", limit=10, limit_s=LIMIT_S)  # type: ignore[arg-type]  # a commit's id
     assert [data for _, data in found] == [b"again", b"first"]
-    assert versions_of(git, tip, "rollouts/none.yaml", most=10, limit_s=LIMIT_S) == []  # type: ignore[arg-type]  # as above
+    assert versions_of(git, tip, "rollouts/none.yaml", limit=10, limit_s=LIMIT_S) == []  # type: ignore[arg-type]  # as above
     assert files_at(git, tip, limit_s=LIMIT_S, below="rollouts") == {  # type: ignore[arg-type]  # as above
-        "rollouts/other.yaml": b"beside",
+        "rollouts/other.yaml": b"other",
         "rollouts/wear.yaml": b"again",
     }
     assert files_at(git, tip, limit_s=LIMIT_S, below="nothing") == {}  # type: ignore[arg-type]  # as above
 
 
-def test_a_blob_that_is_gone_is_damage(fleet: Works) -> None:
+def test_a_missing_blob_is_damage(fleet: Works) -> None:
     fleet.status({"README.md": b"to be lost"})
     tip = fleet.git("rev-parse", "status/hall")
     blob = fleet.git("rev-parse", f"{tip}:README.md")
     for pack in (fleet.path / ".git" / "objects" / "pack").glob("*.pack"):
         data = pack.read_bytes()
-        for beside in pack.parent.glob(pack.stem + ".*"):
-            beside.unlink()
+        for sibling in pack.parent.glob(pack.stem + ".*"):
+            sibling.unlink()
         fleet.git("unpack-objects", "-q", data=data)
     (fleet.path / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
-    with pytest.raises(MirrorDamaged, match=r"README\.md of commit .* can't be read"):
+    with pytest.raises(MirrorDamaged, match=r"cannot read README\.md of commit"):
         files_at(runner(fleet.path), tip, limit_s=LIMIT_S)  # type: ignore[arg-type]  # as above
 
 
-def test_a_transfer_that_git_was_not_allowed_to_write() -> None:
-    found = meaning(GitResult(-signal.SIGXFSZ, b"", ""), "fetching", limit_s=10)
+def test_a_transfer_over_the_file_size_limit_has_its_own_reason() -> None:
+    found = failure_of(GitResult(-signal.SIGXFSZ, b"", ""), "fetching", limit_s=10)
     assert isinstance(found, errors.TransferTooLarge)
-    assert str(found) == "fetching: more than the limit allows"
+    assert str(found) == "fetching: the transfer exceeds the size limit"
 
 
-def test_a_mirror_is_held_by_one_thread_and_what_a_killed_one_left_is_taken_away(tmp_path: Path) -> None:
+def test_a_mirror_has_one_writer_and_leftovers_are_removed(tmp_path: Path) -> None:
     mirror = tmp_path / "mirror.git"
     (mirror / "objects" / "pack").mkdir(parents=True)
     exclusive = MirrorLock(mirror)

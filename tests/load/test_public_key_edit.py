@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A public key is put into a file, and nothing else of the file changes."""
+"""Setting a public key changes nothing else in the file."""
 
 from __future__ import annotations
 
 import pytest
 import yaml
 
-from reconciler.load.yaml_edit import NotEditable, defines, with_public_key
+from reconciler.load.public_key_edit import NotEditable, defines_device, with_public_key
 
 KEY = "12345678901234567890123456789012345678901234567890123456789012e4"  # a number, to some readers
 HEAD = "apiVersion: tinyfleet/v1alpha1\nkind: Device\nmetadata: {name: pump-1}\n"
@@ -47,7 +47,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_only_the_key_is_added(case: str) -> None:
+def test_nothing_but_the_key_changes(case: str) -> None:
     before, after = CASES[case]
     before_documents = "# \U0001f40d a file\nkind: Gateway\nmetadata: {name: pump-1}\n---\n"
     for head in (HEAD, before_documents + HEAD, "\ufeff" + HEAD):
@@ -55,14 +55,14 @@ def test_only_the_key_is_added(case: str) -> None:
         assert edited.decode() == head + after
 
 
-def test_twice_is_as_once() -> None:
+def test_setting_the_key_is_idempotent() -> None:
     for before, after in CASES.values():
         assert with_public_key((HEAD + after).encode(), "pump-1", KEY) == (HEAD + after).encode()
         other = with_public_key((HEAD + before).encode(), "pump-1", "00" * 32)
         assert with_public_key(other, "pump-1", KEY) == (HEAD + after.replace("'ab'", f'"{KEY}"')).encode()
 
 
-def test_the_right_one_of_many_devices() -> None:
+def test_the_key_of_one_among_many_devices_is_set() -> None:
     text = "---\n".join(HEAD.replace("pump-1", f"pump-{n}") + CASES["block"][0] for n in range(9))
     edited = with_public_key(text.encode(), "pump-7", KEY)
     found = {each["metadata"]["name"]: each["spec"].get("publicKey") for each in yaml.safe_load_all(edited)}
@@ -71,17 +71,17 @@ def test_the_right_one_of_many_devices() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "kind: Device\n", "[]\n", HEAD.replace("Device", "Gateway") + "spec: {a: b}\n"])
-def test_a_file_without_the_device(text: str) -> None:
+def test_a_file_without_the_device_is_refused(text: str) -> None:
     for data, name in ((text.encode(), "pump-1"), ((HEAD + CASES["block"][0]).encode(), "pump-2")):
-        assert not defines(data, name)
-        with pytest.raises(NotEditable, match=f"there is no {name}"):
+        assert not defines_device(data, name)
+        with pytest.raises(NotEditable, match=f"has no device {name}"):
             with_public_key(data, name, KEY)
-    assert defines((HEAD + CASES["block"][0]).encode(), "pump-1")
+    assert defines_device((HEAD + CASES["block"][0]).encode(), "pump-1")
 
 
 @pytest.mark.parametrize(
     "spec", ["spec:\n  type: |\n    t\nother: 1\n", "spec:\n  type: |\n    t\nother:\n  more: 1\n", "spec: {}\n"]
 )
-def test_what_can_not_be_cut_and_joined_is_refused(spec: str) -> None:
+def test_a_document_that_cannot_be_edited_safely_is_refused(spec: str) -> None:
     with pytest.raises(NotEditable):
         with_public_key((HEAD + spec).encode(), "pump-1", KEY)

@@ -22,13 +22,13 @@ def test_a_reason_is_the_name_of_its_class() -> None:
     assert [each.reason for each in leaves()] == [each.__name__ for each in leaves()]
 
 
-def test_every_reason_is_explained_and_no_other() -> None:
-    table = PAGE.partition("## Conditions and reasons")[2].partition("## The status ref")[0]
+def test_exactly_the_existing_reasons_are_explained() -> None:
+    table = PAGE.partition("## Conditions and reasons")[2].partition("## The status branch")[0]
     rows = [line for line in table.splitlines() if line.startswith("| `")]
     explained = [reason for row in rows for reason in re.findall(r"`([A-Z]\w+)`", row.split("|")[1])]
     assert sorted(explained) == sorted(each.__name__ for each in leaves())
 
 
-def test_the_tree_in_the_modules_docstring_has_every_reason() -> None:
+def test_the_docstring_of_the_module_lists_every_reason() -> None:
     drawn = re.findall(r"[├└]── ([A-Z]\w+)", errors.__doc__ or "")
     assert set(drawn) == {each.__name__ for each in leaves()} | {"Refused", "Invalid", "Unusable"}

@@ -18,7 +18,7 @@ from reconciler.tree import EXECUTABLE, FILE, SUBMODULE, SYMLINK, Tree
 from tests.git.forge import Forge
 
 
-def test_entries_and_bytes(forge: Forge, mirror: Mirror) -> None:
+def test_entries_and_bytes_of_a_commit(forge: Forge, mirror: Mirror) -> None:
     (forge.work / "run.sh").write_text("#!/bin/sh\n")
     (forge.work / "run.sh").chmod(0o755)
     (forge.work / "raw.bin").write_bytes(bytes(range(256)))
@@ -37,7 +37,7 @@ def test_entries_and_bytes(forge: Forge, mirror: Mirror) -> None:
     }
 
 
-def test_sub_path(forge: Forge, mirror: Mirror) -> None:
+def test_a_sub_path_limits_the_tree(forge: Forge, mirror: Mirror) -> None:
     forge.commit({"sites/north/a.yaml": "a\n", "sites/south/b.yaml": "b\n", "file": "f\n"})
     head = mirror.fetch()
     for spelled in ("sites/north", "/sites/north/"):
@@ -61,7 +61,7 @@ def test_sub_paths_out_of_the_repository_are_refused(path: str, mirror: Mirror) 
         mirror.tree(Commit("1" * 40), path)
 
 
-def test_names_that_are_no_text_keep_their_bytes(forge: Forge, mirror: Mirror) -> None:
+def test_names_that_are_not_utf8_keep_their_bytes(forge: Forge, mirror: Mirror) -> None:
     blob = forge.git("hash-object", "-w", "--stdin", data=b"x\n")
     listed = b"100644 blob " + blob.encode() + b"\tcaf\xe9.yaml\0"
     tree_id = forge.git("mktree", "-z", data=listed)
@@ -83,8 +83,8 @@ def test_a_submodule_is_listed_and_never_entered(forge: Forge, mirror: Mirror) -
         assert (entry.mode, entry.size, tree.read(entry)) == (SUBMODULE, 0, b"")
 
 
-def test_large_and_many_files_come_whole(forge: Forge, mirror: Mirror) -> None:
-    """More than a pipe holds, in both directions."""
+def test_large_and_many_files_are_read_completely(forge: Forge, mirror: Mirror) -> None:
+    """More data than a pipe buffer holds, in both directions."""
     big = "0123456789abcdef" * 100_000
     forge.commit({"big": big, **{f"d/{number}.yaml": f"n: {number}\n" for number in range(1_500)}})
     with mirror.tree(mirror.fetch()) as tree:
@@ -93,14 +93,14 @@ def test_large_and_many_files_come_whole(forge: Forge, mirror: Mirror) -> None:
     assert all(data[f"d/{number}.yaml"] == b"n: %d\n" % number for number in range(1_500))
 
 
-def test_a_commit_that_is_not_there_is_damage(forge: Forge, mirror: Mirror) -> None:
+def test_a_missing_commit_is_damage(forge: Forge, mirror: Mirror) -> None:
     forge.commit()
     mirror.fetch()
     with mirror.tree(Commit("1" * 40)) as tree, pytest.raises(MirrorDamaged):
         tree.entries()
 
 
-def test_an_object_that_is_not_there_is_damage_and_others_stay_readable(forge: Forge, mirror: Mirror) -> None:
+def test_a_missing_object_is_damage_and_others_stay_readable(forge: Forge, mirror: Mirror) -> None:
     forge.commit({"a.yaml": "a\n"})
     with mirror.tree(mirror.fetch()) as tree:
         (entry,) = tree.entries()
@@ -118,7 +118,7 @@ def test_an_operators_own_repository_is_read_without_a_mirror(forge: Forge) -> N
 def test_the_callers_git_environment_changes_nothing(
     forge: Forge, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when the command runs from a hook."""
+    """As if the command ran from a hook."""
     head = forge.commit()
     for name in ("GIT_DIR", "GIT_OBJECT_DIRECTORY", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_COMMON_DIR"):
         monkeypatch.setenv(name, str(tmp_path / "elsewhere"))

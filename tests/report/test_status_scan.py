@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is read at a glance is what is read in full, whatever a device is called, runs and holds."""
+"""The fast scan of a status file equals the full reading, for any device."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.model import DeviceId, Digest, NoChange, ObservedDevice, Parameters, Phase
-from reconciler.report.device_status import DeviceStatus, Moment, device_status
+from reconciler.report.device_status import DeviceFacts, DeviceStatus, PassStamp, device_status
 from reconciler.report.status_files import device_file, read_device_file
 from reconciler.report.status_scan import UnreadableStatus, scan_status
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-words = st.from_regex("[a-z][a-z0-9_]{0,30}", fullmatch=True)
-names = st.one_of(st.sampled_from(("on", "null", "y", "threshold")), words)
+identifiers = st.from_regex("[a-z][a-z0-9_]{0,30}", fullmatch=True)
+names = st.one_of(st.sampled_from(("on", "null", "y", "threshold")), identifiers)
 numbers = st.one_of(st.integers(-(2**40), 2**40), st.floats(allow_nan=False, allow_infinity=False))
 
 
 def status(parameters: Parameters, model: str | None = "m@1", why: str = "as wanted") -> DeviceStatus:
     seen = ObservedDevice(NOON, Phase.CONFIRMED, Digest("ab" * 16), sequence=7, parameters=parameters)
-    return device_status(NoChange(DeviceId("pump-1"), why), seen, model, Moment(NOON, "c" * 40), None)
+    return device_status(DeviceFacts(NoChange(DeviceId("pump-1"), why), seen, model), PassStamp(NOON, "c" * 40), None)
 
 
 @given(st.dictionaries(names, numbers, max_size=8))
@@ -35,7 +35,7 @@ def test_parameters_are_written_and_read_back(parameters: dict[str, float]) -> N
 
 @pytest.mark.parametrize("parameters", [{}, {"threshold": 0.5}, {"a": -3, "b_2": 1000}])
 def test_usual_files_are_scanned_without_yaml(parameters: Parameters) -> None:
-    """A review looks at ten thousand files: what is no YAML any more still tells all in the form that we write."""
+    """A review reads ten thousand files. Bytes that YAML refuses show that the scan does not parse them as YAML."""
     data = device_file(status(parameters)).replace(b"commit:", b"commit: [") + b"  - ["
     assert scan_status(data).parameters == parameters
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checking on several cores gives what checking on one does, mistakes and all."""
+"""Checking on several cores gives the same result as on one, including problems."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench.plan import files
-from reconciler.load import Cache, DirectoryTree, load
-from reconciler.load.parallel_check import LEAST_BYTES, warm
+from reconciler.load import CheckCache, DirectoryTree, load
+from reconciler.load.parallel_check import MIN_BYTES, check_in_parallel
 from reconciler.model import Commit
 
 DEVICES = 2_000
@@ -21,27 +21,27 @@ def fleet(tmp_path: Path) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    assert sum(path.stat().st_size for path in tmp_path.rglob("*.yaml")) > LEAST_BYTES
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*.yaml")) > MIN_BYTES
     return tmp_path
 
 
-@pytest.mark.parametrize("spoiled", [False, True], ids=["good", "with mistakes"])
-def test_the_same_on_several_cores(fleet: Path, *, spoiled: bool) -> None:
-    if spoiled:
+@pytest.mark.parametrize("broken", [False, True], ids=["good", "with problems"])
+def test_checking_on_several_cores_gives_the_same_result(fleet: Path, *, broken: bool) -> None:
+    if broken:
         for path in sorted((fleet / "devices").iterdir())[::7]:
             path.write_text(path.read_text().replace("type: kind1", "type: 7", 3).replace("link:", "lnik:", 1))
     alone = load(DirectoryTree(fleet), commit=Commit(""))
-    cache = Cache()
-    warm(DirectoryTree(fleet), cache)
+    cache = CheckCache()
+    check_in_parallel(DirectoryTree(fleet), cache)
     together = load(DirectoryTree(fleet), commit=Commit(""), cache=cache)
     assert together == alone
-    assert (together.desired is None) is spoiled
-    assert bool(together.errors) is spoiled
+    assert (together.desired is None) is broken
+    assert bool(together.errors) is broken
 
 
-def test_every_file_of_yaml_is_known_afterwards(fleet: Path) -> None:
-    cache = Cache()
-    warm(DirectoryTree(fleet), cache)
+def test_every_yaml_file_is_in_the_cache_afterwards(fleet: Path) -> None:
+    cache = CheckCache()
+    check_in_parallel(DirectoryTree(fleet), cache)
     yaml = [entry for entry in DirectoryTree(fleet).entries() if entry.path.endswith(".yaml")]
     assert len(yaml) > DEVICES / 100
     assert all(cache.checked(entry.blob) is not None for entry in yaml)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the page says to do is what docs/ says to do."""
+"""The remedies in the code and the pages in docs/ say the same."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def plain(cell: str) -> str:
-    """Take Markdown's marks away."""
+    """Remove Markdown markup."""
     cell = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", cell).replace("`", "")
     return re.sub(r"(?<!\S)\*(\w+)\*", r"\1", cell)
 
 
 def documented() -> Iterator[tuple[str, str]]:
-    """Return each reason of something that is not as it should be, with what to do."""
+    """Yield each reason of a condition that is not True, with what to do about it."""
     conditions = (DOCS / "conditions.md").read_text("utf-8")
     tables = [
         conditions.partition(f"\n## {of}\n")[2].partition("\n## ")[0] for of in ("Devices", "Rollouts", "Gateways")
@@ -29,14 +29,14 @@ def documented() -> Iterator[tuple[str, str]]:
     assert all(tables)
     for line in "\n".join(tables).splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if not line.startswith("| ") or (len(cells) == 4 and cells[1] not in {"False", "Unknown"}):
+        if not line.startswith("| ") or (len(cells) == 5 and cells[1] not in {"False", "Unknown"}):
             continue
-        for reason in re.findall(r"`([A-Z]\w+)`", cells[-2]):
+        for reason in re.findall(r"`([A-Z]\w+)`", cells[2] if len(cells) == 5 else cells[0]):
             yield reason, plain(cells[-1])
 
 
 def test_remedies_match_the_documents() -> None:
-    assert dict(documented()) == {reason: advice.words for reason, advice in REMEDIES.items()}
+    assert dict(documented()) == {reason: remedy.text for reason, remedy in REMEDIES.items()}
 
 
 def test_every_reason_of_an_action_has_a_remedy() -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Changes one value of a document in a file and leaves every other byte as it is: comments, order, line ends.
+"""Sets the public key of a device in a YAML file and keeps every other byte: comments, order, line endings.
 
-A YAML library that writes a whole file anew would change what its author never touched. Here the places are found by
-parsing, the text is cut and joined, and the result is parsed again and compared with what was meant.
+A YAML library that rewrites the whole file would change parts that its author never touched. This module
+parses the file to find the position, edits the text there, and parses the result again to verify it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ FIELD = "publicKey"
 
 
 class NotEditable(Invalid):
-    """A document can't be changed without changing more than was meant."""
+    """The key cannot be set without changing something else in the document."""
 
     reason = "NotEditable"
 
 
-def defines(data: bytes, device: str) -> bool:
-    """Tell whether a file has the document of a device."""
+def defines_device(data: bytes, device: str) -> bool:
+    """Return whether a file contains the document of a device."""
     return any(_is_device(document, device) for document in yaml.load_all(data.decode("utf-8-sig"), LOADER))
 
 
@@ -34,16 +34,16 @@ def with_public_key(data: bytes, device: str, public_key: str) -> bytes:
     before = list(yaml.load_all(text, LOADER))
     at = next((number for number, document in enumerate(before) if _is_device(document, device)), None)
     if at is None or not before[at]["spec"]:
-        raise NotEditable(f"there is no {device} with a spec in this file")
+        raise NotEditable(f"this file has no device {device} with a non-empty spec")
     spec = _member(list(yaml.compose_all(text, LOADER))[at], "spec")
     edited = _edited(text, spec, f'"{public_key}"')
     before[at]["spec"][FIELD] = public_key
     try:
         after = list(yaml.load_all(edited, LOADER))
     except yaml.YAMLError as error:
-        raise NotEditable(f"{device}: {FIELD} can't be put into this document by itself") from error
+        raise NotEditable(f"{device}: cannot add {FIELD} without changing the rest of the document") from error
     if after != before:
-        raise NotEditable(f"{device}: {FIELD} can't be put into this document by itself")
+        raise NotEditable(f"{device}: cannot add {FIELD} without changing the rest of the document")
     return data[: len(data) - len(text.encode())] + edited.encode()
 
 
@@ -55,8 +55,8 @@ def _is_device(document: object, name: str) -> bool:
             return False
 
 
-def _edited(text: str, spec: Any, value: str) -> str:  # noqa: ANN401 - yaml's nodes are untyped
-    """Put the value in the place of the present one, or as the last entry of the mapping."""
+def _edited(text: str, spec: Any, value: str) -> str:  # noqa: ANN401 - the nodes of yaml are untyped
+    """Replace the current value, or append the field as the last entry of the mapping."""
     present = _member(spec, FIELD)
     if present is not None:
         return text[: present.start_mark.index] + value + text[present.end_mark.index :]
@@ -66,7 +66,7 @@ def _edited(text: str, spec: Any, value: str) -> str:  # noqa: ANN401 - yaml's n
     indent = " " * spec.value[0][0].start_mark.column
     end = _end_of_line(text, _end(spec))
     line_end = "\r\n" if text[end - 1 : end + 1] == "\r\n" else "\n"
-    at = end - 1 if line_end == "\r\n" else end  # before the line's end, which may be missing in the last line
+    at = end - 1 if line_end == "\r\n" else end  # before the line ending, which the last line may lack
     return f"{text[:at]}{line_end}{indent}{FIELD}: {value}{text[at:]}"
 
 
@@ -75,7 +75,7 @@ def _member(mapping: Any, name: str) -> Any:  # noqa: ANN401 - as above
 
 
 def _end(node: Any) -> int:  # noqa: ANN401 - as above
-    """Where a node's last word ends; a block mapping itself ends only where the next thing begins."""
+    """Return where the last scalar of a node ends; a block mapping itself extends to the next node."""
     while isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
         node = last[1] if isinstance(last, tuple) else last

@@ -14,7 +14,7 @@ from reconciler.git.mirror import Mirror
 from tests.git.forge import Forge
 
 
-def test_a_push_wakes(forge: Forge) -> None:
+def test_a_push_wakes_the_engine(forge: Forge) -> None:
     forge.commit()
     forge.commit(push=False)
     woken = threading.Event()
@@ -23,7 +23,7 @@ def test_a_push_wakes(forge: Forge) -> None:
         assert woken.wait(60)
 
 
-def test_a_new_branch_in_a_folder_and_packed_refs_wake(forge: Forge) -> None:
+def test_nested_branches_and_packed_refs_wake_the_engine(forge: Forge) -> None:
     forge.commit()
     woken = threading.Event()
     with LocalWatch(forge.bare, woken.set):
@@ -34,8 +34,8 @@ def test_a_new_branch_in_a_folder_and_packed_refs_wake(forge: Forge) -> None:
         assert woken.wait(60)
 
 
-def test_our_own_poll_does_not_wake(forge: Forge, mirror: Mirror, tmp_path: Path) -> None:
-    """Reading is not a change; or each poll would bring on the next."""
+def test_polling_does_not_wake_the_engine(forge: Forge, mirror: Mirror, tmp_path: Path) -> None:
+    """Otherwise each poll would trigger the next."""
     forge.commit()
     wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
     marker = tmp_path / "marker"
@@ -51,13 +51,13 @@ def test_our_own_poll_does_not_wake(forge: Forge, mirror: Mirror, tmp_path: Path
     assert wakes.empty()
 
 
-def test_a_work_tree_is_watched_where_its_refs_are(forge: Forge) -> None:
+def test_the_refs_of_a_work_tree_are_watched(forge: Forge) -> None:
     woken = threading.Event()
     with LocalWatch(forge.work, woken.set):
         forge.commit(push=False)
         assert woken.wait(60)
 
 
-def test_no_repository_is_a_reason_and_no_crash(tmp_path: Path) -> None:
-    with pytest.raises(WatchUnavailable, match="no Git repository"):
+def test_a_folder_without_a_repository_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(WatchUnavailable, match="not a Git repository"):
         LocalWatch(tmp_path, lambda: None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The status branch on a real remote: one commit a change, none without, and nothing lost."""
+"""The status branch on a real remote: one commit per change, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.git.commit_writer import Author, Message
+from reconciler.git.commit_writer import CommitAuthor, CommitMessage
 from reconciler.git.errors import SettingsUnsafe
-from reconciler.git.peer_status import Peers
+from reconciler.git.peer_status import PeerStatusReader
 from reconciler.git.remote import GitLimits, Remote
-from reconciler.git.signatures import SignaturePolicy, SignaturePolicyMode
-from reconciler.git.status_writer import InPlace, Publication, Pushed, StatusRef, Waiting
+from reconciler.git.signatures import CommitVerifier, SignatureMode, SignaturePolicy
+from reconciler.git.status_writer import AlreadyPublished, Publication, Pushed, PushPending, StatusWriter
 from reconciler.model import Commit
 from tests.git.forge import Forge, SshKey, make_forge
 from tests.git.servers import HttpServer, Loopback, silent
 
 LIMITS = GitLimits(ask_s=10, transfer_s=20, local_s=20)
-NORTH = Author("gateway north", "north@gateways.example.org")
+NORTH = CommitAuthor("gateway north", "north@gateways.example.org")
 AT = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 
 
-def message(text: str = "3 devices confirmed") -> Message:
-    return Message(text, AT)
+def message(text: str = "3 devices confirmed") -> CommitMessage:
+    return CommitMessage(text, AT)
 
 
 def on_remote(forge: Forge, gateway: str = "north") -> dict[str, bytes]:
@@ -48,24 +48,24 @@ def count(forge: Forge, gateway: str = "north") -> int:
     return int(forge.git("rev-list", "--count", f"refs/heads/status/{gateway}", cwd=forge.bare))
 
 
-def waiting(done: Publication, reason: str) -> Waiting:
-    assert isinstance(done, Waiting), done
+def waiting(done: Publication, reason: str) -> PushPending:
+    assert isinstance(done, PushPending), done
     assert done.reason == reason, done.message
     return done
 
 
 @pytest.fixture
-def status(tmp_path: Path, remote: Remote) -> Iterator[StatusRef]:
-    with StatusRef(tmp_path / "status", remote, "north", NORTH, limits=LIMITS) as opened:
+def status(tmp_path: Path, remote: Remote) -> Iterator[StatusWriter]:
+    with StatusWriter(tmp_path / "status", remote, "north", NORTH, limits=LIMITS) as opened:
         yield opened
 
 
-def test_one_commit_for_a_change_and_none_without(forge: Forge, status: StatusRef) -> None:
+def test_a_commit_is_made_only_for_a_change(forge: Forge, status: StatusWriter) -> None:
     files = {"README.md": b"# north\n", "devices/pump-1.yaml": b"ready: true\n"}
     first = status.publish(files, message())
     assert isinstance(first, Pushed)
     assert on_remote(forge) == files
-    assert status.publish(dict(files), message("other words")) == InPlace(first.commit)
+    assert status.publish(dict(files), message("other words")) == AlreadyPublished(first.commit)
     assert count(forge) == 1
     changed = {**files, "devices/pump-1.yaml": b"ready: false\n"}
     assert isinstance(status.publish(changed, message()), Pushed)
@@ -75,23 +75,23 @@ def test_one_commit_for_a_change_and_none_without(forge: Forge, status: StatusRe
     assert count(forge) == 3
 
 
-def test_the_commit_says_who_and_when(forge: Forge, status: StatusRef) -> None:
+def test_the_commit_has_author_and_time(forge: Forge, status: StatusWriter) -> None:
     done = status.publish({"a": b"1"}, message("3 devices confirmed, 1 stuck"))
     assert isinstance(done, Pushed)
-    told = forge.git("show", "-s", "--format=%an|%ae|%aI|%cn|%cI|%B", done.commit, cwd=forge.bare)
-    assert told.startswith(
+    shown = forge.git("show", "-s", "--format=%an|%ae|%aI|%cn|%cI|%B", done.commit, cwd=forge.bare)
+    assert shown.startswith(
         "gateway north|north@gateways.example.org|2026-11-01T12:00:00+00:00|gateway north|2026-11-01T12:00:00+00:00|"
         "3 devices confirmed, 1 stuck\n"
     )
 
 
-def test_a_restart_makes_no_commit(forge: Forge, status: StatusRef, remote: Remote, tmp_path: Path) -> None:
+def test_a_restart_makes_no_commit(forge: Forge, status: StatusWriter, remote: Remote, tmp_path: Path) -> None:
     done = status.publish({"a": b"1"}, message())
     assert isinstance(done, Pushed)
     status.close()
     for folder in ("status", "a-new-disk"):
-        with StatusRef(tmp_path / folder, remote, "north", NORTH, limits=LIMITS) as again:
-            assert again.publish({"a": b"1"}, message()) == InPlace(done.commit)
+        with StatusWriter(tmp_path / folder, remote, "north", NORTH, limits=LIMITS) as again:
+            assert again.publish({"a": b"1"}, message()) == AlreadyPublished(done.commit)
     assert count(forge) == 1
 
 
@@ -99,16 +99,18 @@ def test_signed_commits_pass_the_policy_of_others(
     forge: Forge, remote: Remote, keys: dict[str, SshKey], every: SignaturePolicy, tmp_path: Path
 ) -> None:
     for gateway, key in (("north", keys["ada"]), ("south", keys["bob"]), ("rogue", keys["mallory"])):
-        author = Author(gateway, f"{gateway}@example.org", key.path)
-        with StatusRef(tmp_path / gateway, remote, gateway, author, limits=LIMITS) as status:
+        author = CommitAuthor(gateway, f"{gateway}@example.org", key.path)
+        with StatusWriter(tmp_path / gateway, remote, gateway, author, limits=LIMITS) as status:
             assert isinstance(status.publish({"of": gateway.encode()}, message()), Pushed)
-    with Peers(tmp_path / "peers", remote, every, tmp_path / "state", limits=LIMITS) as peers:
+    with PeerStatusReader(
+        tmp_path / "peers", remote, CommitVerifier(every, tmp_path / "state"), limits=LIMITS
+    ) as peers:
         found = peers.fetch()
         assert set(found) == {"north", "south"}
         with peers.tree(found["south"]) as tree:
             assert [(entry.path, tree.read(entry)) for entry in tree.entries()] == [("of", b"south")]
-    with Peers(
-        tmp_path / "all", remote, SignaturePolicy(SignaturePolicyMode.OFF), tmp_path / "state", limits=LIMITS
+    with PeerStatusReader(
+        tmp_path / "all", remote, CommitVerifier(SignaturePolicy(SignatureMode.OFF), tmp_path / "state"), limits=LIMITS
     ) as peers:
         assert set(peers.fetch()) == {"north", "south", "rogue"}
         forge.git("update-ref", "-d", "refs/heads/status/rogue", cwd=forge.bare)
@@ -117,20 +119,23 @@ def test_signed_commits_pass_the_policy_of_others(
 
 def test_peers_of_a_repository_without_any(forge: Forge, remote: Remote, tmp_path: Path) -> None:
     forge.commit()
-    with Peers(
-        tmp_path / "peers", remote, SignaturePolicy(SignaturePolicyMode.OFF), tmp_path / "state", limits=LIMITS
+    with PeerStatusReader(
+        tmp_path / "peers",
+        remote,
+        CommitVerifier(SignaturePolicy(SignatureMode.OFF), tmp_path / "state"),
+        limits=LIMITS,
     ) as peers:
         assert peers.fetch() == {}
 
 
-def test_a_missing_key_is_said_and_nothing_unsigned_is_pushed(forge: Forge, remote: Remote, tmp_path: Path) -> None:
+def test_a_missing_key_is_reported_and_nothing_unsigned_is_pushed(forge: Forge, remote: Remote, tmp_path: Path) -> None:
     author = dataclasses.replace(NORTH, signing_key=tmp_path / "nowhere")
-    with StatusRef(tmp_path / "status", remote, "north", author, limits=LIMITS) as status:
+    with StatusWriter(tmp_path / "status", remote, "north", author, limits=LIMITS) as status:
         waiting(status.publish({"a": b"1"}, message()), "SignersUnreadable")
     assert forge.git("for-each-ref", cwd=forge.bare) == ""
 
 
-def test_kept_here_while_the_remote_is_away_and_pushed_later(forge: Forge, status: StatusRef) -> None:
+def test_commits_are_kept_while_the_remote_is_unreachable_and_pushed_later(forge: Forge, status: StatusWriter) -> None:
     status.publish({"a": b"1"}, message())
     away = forge.bare.with_suffix(".away")
     forge.bare.rename(away)
@@ -144,10 +149,10 @@ def test_kept_here_while_the_remote_is_away_and_pushed_later(forge: Forge, statu
     assert count(forge) == 3  # what happened meanwhile is in the history
 
 
-def test_first_written_while_the_remote_was_away(
-    forge: Forge, status: StatusRef, remote: Remote, tmp_path: Path
+def test_the_first_status_may_be_written_while_the_remote_is_unreachable(
+    forge: Forge, status: StatusWriter, remote: Remote, tmp_path: Path
 ) -> None:
-    with StatusRef(tmp_path / "before", remote, "north", NORTH, limits=LIMITS) as before:
+    with StatusWriter(tmp_path / "before", remote, "north", NORTH, limits=LIMITS) as before:
         before.publish({"a": b"1"}, message())
     away = forge.bare.with_suffix(".away")
     forge.bare.rename(away)
@@ -158,11 +163,11 @@ def test_first_written_while_the_remote_was_away(
     assert count(forge) == 2
 
 
-def test_concurrent_pushes_end_with_the_last_writers_files(forge: Forge, remote: Remote, tmp_path: Path) -> None:
-    """Two daemons of one name, each unaware of the other's pushes."""
+def test_of_concurrent_pushes_the_last_writer_wins(forge: Forge, remote: Remote, tmp_path: Path) -> None:
+    """Two daemons with the same name, unaware of each other."""
     with (
-        StatusRef(tmp_path / "a", remote, "north", NORTH, limits=LIMITS) as one,
-        StatusRef(tmp_path / "b", remote, "north", NORTH, limits=LIMITS) as two,
+        StatusWriter(tmp_path / "a", remote, "north", NORTH, limits=LIMITS) as one,
+        StatusWriter(tmp_path / "b", remote, "north", NORTH, limits=LIMITS) as two,
     ):
         for round_ in range(3):
             for status, text in ((one, "one"), (two, "two")):
@@ -174,23 +179,23 @@ def test_concurrent_pushes_end_with_the_last_writers_files(forge: Forge, remote:
 
 def test_the_same_files_pushed_by_another_need_no_commit(forge: Forge, remote: Remote, tmp_path: Path) -> None:
     with (
-        StatusRef(tmp_path / "a", remote, "north", NORTH, limits=LIMITS) as one,
-        StatusRef(tmp_path / "b", remote, "north", NORTH, limits=LIMITS) as two,
+        StatusWriter(tmp_path / "a", remote, "north", NORTH, limits=LIMITS) as one,
+        StatusWriter(tmp_path / "b", remote, "north", NORTH, limits=LIMITS) as two,
     ):
         one.publish({"a": b"1"}, message())
         two.publish({"a": b"1"}, message())
         done = two.publish({"a": b"2"}, message())
         assert isinstance(done, Pushed)
-        assert one.publish({"a": b"2"}, message("in other words")) == InPlace(done.commit)
+        assert one.publish({"a": b"2"}, message("in other words")) == AlreadyPublished(done.commit)
     assert count(forge) == 2
 
 
-def test_a_link_that_another_pushed_in_place_of_a_file_is_mended(forge: Forge, remote: Remote, tmp_path: Path) -> None:
+def test_a_symlink_pushed_in_place_of_a_file_is_replaced(forge: Forge, remote: Remote, tmp_path: Path) -> None:
     (forge.work / "a").symlink_to("1")
     (forge.work / "odd\nname").write_text("x")
     forge.commit({"b": "2"}, push=False)
     forge.git("push", "--quiet", "origin", "HEAD:refs/heads/status/north")
-    with StatusRef(tmp_path / "status", remote, "north", NORTH, limits=LIMITS) as status:
+    with StatusWriter(tmp_path / "status", remote, "north", NORTH, limits=LIMITS) as status:
         assert isinstance(status.publish({"a": b"1", "b": b"2"}, message()), Pushed)
     assert on_remote(forge) == {"a": b"1", "b": b"2"}
     assert "120000" not in forge.git("ls-tree", "-r", "status/north", cwd=forge.bare)
@@ -201,42 +206,42 @@ def test_over_http_with_a_credential_helper(forge: Forge, tmp_path: Path) -> Non
     with HttpServer(forge.bare.parent, guard="pass").running() as server:
         store.write_text(server.url.replace("http://", "http://gateway:pass@") + "\n")
         remote = Remote(f"{server.url}/origin.git", credential_helper=f"store --file={store}")
-        with StatusRef(tmp_path / "status", remote, "north", NORTH, limits=LIMITS) as status:
+        with StatusWriter(tmp_path / "status", remote, "north", NORTH, limits=LIMITS) as status:
             for text in (b"1", b"2"):
                 assert isinstance(status.publish({"a": text}, message()), Pushed)
                 assert on_remote(forge) == {"a": text}
         without = Remote(f"{server.url}/origin.git")
-        with StatusRef(tmp_path / "other", without, "north", NORTH, limits=LIMITS) as status:
+        with StatusWriter(tmp_path / "other", without, "north", NORTH, limits=LIMITS) as status:
             waiting(status.publish({"a": b"3"}, message()), "AuthenticationFailed")
 
 
-def test_a_server_that_never_answers_costs_the_limit_and_keeps_the_status(tmp_path: Path) -> None:
+def test_a_silent_server_costs_the_time_limit_and_keeps_the_status(tmp_path: Path) -> None:
     servers: list[Loopback] = []
     servers.append(Loopback(silent(servers)))
     with servers[0].running() as server:
         remote = Remote(f"http://127.0.0.1:{server.port}/origin.git")
         limits = GitLimits(ask_s=0.5, transfer_s=0.5)
-        with StatusRef(tmp_path / "status", remote, "north", NORTH, limits=limits) as status:
+        with StatusWriter(tmp_path / "status", remote, "north", NORTH, limits=limits) as status:
             kept = waiting(status.publish({"a": b"1"}, message()), "RemoteUnavailable")
             assert kept.commit is not None
             assert waiting(status.publish({"a": b"1"}, message()), "RemoteUnavailable").commit == kept.commit
 
 
-def test_a_branch_deleted_on_the_remote_comes_back(forge: Forge, remote: Remote, tmp_path: Path) -> None:
+def test_a_branch_deleted_on_the_remote_is_restored(forge: Forge, remote: Remote, tmp_path: Path) -> None:
     for text in (b"1", b"2", b"3"):
         # A new disk each time: the mirror's history is cut at what was fetched.
-        with StatusRef(tmp_path / text.decode(), remote, "north", NORTH, limits=LIMITS) as status:
+        with StatusWriter(tmp_path / text.decode(), remote, "north", NORTH, limits=LIMITS) as status:
             status.publish({"a": text}, message())
-    with StatusRef(tmp_path / "3", remote, "north", NORTH, limits=LIMITS) as status:
+    with StatusWriter(tmp_path / "3", remote, "north", NORTH, limits=LIMITS) as status:
         forge.git("update-ref", "-d", "refs/heads/status/north", cwd=forge.bare)
         assert isinstance(status.publish({"a": b"4"}, message()), Pushed)
     assert on_remote(forge) == {"a": b"4"}
 
 
-def test_old_history_is_dropped_once_it_is_long(forge: Forge, remote: Remote, tmp_path: Path) -> None:
+def test_a_long_history_restarts(forge: Forge, remote: Remote, tmp_path: Path) -> None:
     limits = dataclasses.replace(LIMITS, status_commits=3)
     counts = []
-    with StatusRef(tmp_path / "status", remote, "north", NORTH, limits=limits) as status:
+    with StatusWriter(tmp_path / "status", remote, "north", NORTH, limits=limits) as status:
         for number in range(7):
             assert isinstance(status.publish({"a": b"%d" % number, "b": b"same"}, message()), Pushed)
             counts.append(count(forge))
@@ -244,23 +249,23 @@ def test_old_history_is_dropped_once_it_is_long(forge: Forge, remote: Remote, tm
     assert counts == [1, 2, 3, 1, 2, 3, 1]
 
 
-def test_a_remote_that_takes_no_rewritten_branch_keeps_its_history(
+def test_a_remote_that_refuses_rewritten_branches_keeps_its_history(
     forge: Forge, remote: Remote, tmp_path: Path
 ) -> None:
     forge.git("config", "receive.denyNonFastForwards", "true", cwd=forge.bare)
     limits = dataclasses.replace(LIMITS, status_commits=2)
-    with StatusRef(tmp_path / "status", remote, "north", NORTH, limits=limits) as status:
+    with StatusWriter(tmp_path / "status", remote, "north", NORTH, limits=limits) as status:
         for number in range(5):
             assert isinstance(status.publish({"a": b"%d" % number}, message()), Pushed)
     assert on_remote(forge) == {"a": b"4"}
     assert count(forge) == 5
 
 
-def test_a_remote_that_declines_is_told_apart(forge: Forge, status: StatusRef) -> None:
-    """With a rule of its own, as forges have them; a hook would not run, for this remote is on our machine."""
+def test_a_remote_that_rejects_the_push_has_its_own_reason(forge: Forge, status: StatusWriter) -> None:
+    """With a server-side rule, as forges have; a hook would not run, because the remote is on this machine."""
     forge.git("config", "receive.maxInputSize", "10", cwd=forge.bare)
     failed = status.publish({"a": random.Random(1).randbytes(4000)}, message())
-    assert isinstance(failed, Waiting)
+    assert isinstance(failed, PushPending)
     forge.git("config", "--unset", "receive.maxInputSize", cwd=forge.bare)
     forge.git("config", "receive.shallowUpdate", "false", cwd=forge.bare)
     forge.git("config", "transfer.hideRefs", "refs/heads/status", cwd=forge.bare)
@@ -268,30 +273,30 @@ def test_a_remote_that_declines_is_told_apart(forge: Forge, status: StatusRef) -
 
 
 @pytest.mark.parametrize("life", ["same", "restarted"])
-def test_a_damaged_status_mirror_is_made_anew(
+def test_a_damaged_status_mirror_is_replaced(
     life: str,
     forge: Forge,
-    status: StatusRef,
+    status: StatusWriter,
     remote: Remote,
     tmp_path: Path,
 ) -> None:
     status.publish({"a": b"1"}, message())
     for thing in (tmp_path / "status" / "objects").glob("??/*"):
         thing.unlink()
-    with StatusRef(tmp_path / "status", remote, "north", NORTH, limits=LIMITS) as again:
+    with StatusWriter(tmp_path / "status", remote, "north", NORTH, limits=LIMITS) as again:
         after = again if life == "restarted" else status
         assert isinstance(after.publish({"a": b"2"}, message()), Pushed)
     assert on_remote(forge) == {"a": b"2"}
     assert count(forge) == 2
 
 
-def test_a_status_mirror_that_is_a_file_is_made_anew(forge: Forge, status: StatusRef, tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_status_mirror_is_replaced(forge: Forge, status: StatusWriter, tmp_path: Path) -> None:
     (tmp_path / "status").write_text("not a folder")
     assert isinstance(status.publish({"a": b"1"}, message()), Pushed)
     assert on_remote(forge) == {"a": b"1"}
 
 
-def test_a_branch_that_others_hold_all_the_time_is_told_apart(forge: Forge, status: StatusRef) -> None:
+def test_constant_contention_has_its_own_reason(forge: Forge, status: StatusWriter) -> None:
     status.publish({"a": b"1"}, message())
     lock = forge.bare / "refs" / "heads" / "status" / "north.lock"
     lock.touch()
@@ -303,17 +308,21 @@ def test_a_branch_that_others_hold_all_the_time_is_told_apart(forge: Forge, stat
     assert count(forge) == 2
 
 
-def test_damaged_peers_are_fetched_again(forge: Forge, status: StatusRef, remote: Remote, tmp_path: Path) -> None:
+def test_damaged_peers_are_fetched_again(forge: Forge, status: StatusWriter, remote: Remote, tmp_path: Path) -> None:
     status.publish({"a": b"1"}, message())
-    policy = SignaturePolicy(SignaturePolicyMode.OFF)
-    with Peers(tmp_path / "peers", remote, policy, tmp_path / "state", limits=LIMITS) as peers:
+    policy = SignaturePolicy(SignatureMode.OFF)
+    with PeerStatusReader(
+        tmp_path / "peers", remote, CommitVerifier(policy, tmp_path / "state"), limits=LIMITS
+    ) as peers:
         found = peers.fetch()
     (tmp_path / "peers" / "config").write_text("[core\n")
-    with Peers(tmp_path / "peers", remote, policy, tmp_path / "state", limits=LIMITS) as peers:
+    with PeerStatusReader(
+        tmp_path / "peers", remote, CommitVerifier(policy, tmp_path / "state"), limits=LIMITS
+    ) as peers:
         assert peers.fetch() == found == {"north": Commit(forge.git("rev-parse", "status/north", cwd=forge.bare))}
 
 
-def test_a_push_runs_no_hook_of_a_local_remote(forge: Forge, status: StatusRef, tmp_path: Path) -> None:
+def test_a_push_runs_no_hook_of_a_local_remote(forge: Forge, status: StatusWriter, tmp_path: Path) -> None:
     mark = tmp_path / "sprung"
     for name in ("pre-receive", "update", "post-receive", "post-update", "reference-transaction"):
         hook = forge.bare / "hooks" / name
@@ -332,27 +341,27 @@ def test_a_push_never_writes_into_a_work_tree(forge: Forge, tmp_path: Path) -> N
     forge.commit(push=False)
     forge.git("checkout", "--quiet", "-b", "status/north")
     forge.git("config", "receive.denyCurrentBranch", "updateInstead")
-    with StatusRef(tmp_path / "status", Remote(str(forge.work)), "north", NORTH, limits=LIMITS) as status:
+    with StatusWriter(tmp_path / "status", Remote(str(forge.work)), "north", NORTH, limits=LIMITS) as status:
         waiting(status.publish({"a": b"1"}, message()), "StatusRefused")
     assert not (forge.work / "a").exists()
 
 
 @pytest.mark.parametrize("path", ["../x", "/x", "a//b", "", ".git/config", "a/../b", "a\nb"])
-def test_paths_that_no_tree_should_hold_are_refused(path: str, status: StatusRef) -> None:
+def test_unsafe_paths_are_refused(path: str, status: StatusWriter) -> None:
     with pytest.raises(SettingsUnsafe):
         status.publish({path: b"x"}, message())
 
 
 @pytest.mark.parametrize("gateway", ["../main", "a b", "", "-x", "a..b", "x.lock"])
-def test_gateway_names_that_are_no_ref_are_refused(gateway: str, remote: Remote, tmp_path: Path) -> None:
+def test_gateway_names_that_are_not_valid_in_a_ref_are_refused(gateway: str, remote: Remote, tmp_path: Path) -> None:
     with pytest.raises(SettingsUnsafe):
-        StatusRef(tmp_path / "status", remote, gateway, NORTH)
+        StatusWriter(tmp_path / "status", remote, gateway, NORTH)
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "a <b"])
 def test_author_names_that_would_break_the_commit_are_refused(name: str) -> None:
     with pytest.raises(SettingsUnsafe):
-        Author(name, "a@example.org")
+        CommitAuthor(name, "a@example.org")
 
 
 NAMES = st.lists(st.sampled_from(["a", "b", "ä", 'q"q', "x y", "\\", "D"]), min_size=1, max_size=3).map("/".join)
@@ -365,17 +374,17 @@ def no_path_is_a_folder_of_another(files: dict[str, bytes]) -> bool:
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(FILES.filter(no_path_is_a_folder_of_another), min_size=1, max_size=4))
-def test_whatever_the_files_the_branch_holds_exactly_them(
+def test_the_branch_contains_exactly_the_given_files(
     steps: list[dict[str, bytes]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("status")
     forge = make_forge(folder)
     remote = Remote(str(forge.bare))
     commits: set[Commit] = set()
-    with StatusRef(folder / "status", remote, "north", NORTH, limits=LIMITS) as status:
+    with StatusWriter(folder / "status", remote, "north", NORTH, limits=LIMITS) as status:
         for files in steps:
             done = status.publish(files, message())
-            assert not isinstance(done, Waiting)
+            assert not isinstance(done, PushPending)
             assert isinstance(done, Pushed) == (done.commit not in commits)
             commits.add(done.commit)
             assert on_remote(forge) == files

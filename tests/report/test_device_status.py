@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The status of a device: its conditions and its file."""
+
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -24,10 +25,9 @@ from reconciler.model import (
     RolloutId,
     Version,
 )
-from reconciler.report.conditions import Condition, Status, carried
-from reconciler.report.device_status import DeviceStatus, Moment, device_status
-from reconciler.report.gateway_status import GatewayFacts, SourceState, gateway_status
-from reconciler.report.status_files import device_file, gateway_file, read_device_file, read_gateway_file, readme
+from reconciler.report.conditions import Condition, Status
+from reconciler.report.device_status import DeviceFacts, DeviceStatus, PassStamp, device_status
+from reconciler.report.status_files import device_file, read_device_file
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=1)
@@ -41,7 +41,9 @@ INSTALL = Install(DEVICE, ROLLOUT, ModelRef("vibration", Version("1.1.0")), Orig
 def status(
     action: Action, *, at: datetime = NOON, commit: str = "c1", previous: DeviceStatus | None = None, seen: bool = True
 ) -> DeviceStatus:
-    return device_status(action, SEEN if seen else None, "vibration@1.0.0", Moment(at, commit), previous)
+    return device_status(
+        DeviceFacts(action, SEEN if seen else None, "vibration@1.0.0"), PassStamp(at, commit), previous
+    )
 
 
 def by_type(of: DeviceStatus) -> dict[str, Condition]:
@@ -49,8 +51,8 @@ def by_type(of: DeviceStatus) -> dict[str, Condition]:
 
 
 def test_a_device_that_is_where_git_wants_it_is_ready() -> None:
-    told = status(DONE)
-    assert (told.ready.type, told.ready.status, told.ready.reason) == ("Ready", Status.TRUE, "Ready")
+    found = status(DONE)
+    assert (found.ready.type, found.ready.status, found.ready.reason) == ("Ready", Status.TRUE, "Ready")
 
 
 @pytest.mark.parametrize(
@@ -72,16 +74,16 @@ def test_a_device_that_is_where_git_wants_it_is_ready() -> None:
     ],
 )
 def test_ready_takes_the_first_reason_of_the_priority_list(action: Action, seen: bool, reason: str) -> None:  # noqa: FBT001 - a table's column
-    told = status(action, seen=seen)
-    assert told.ready.reason == reason
-    assert told.ready.status is not Status.TRUE
+    found = status(action, seen=seen)
+    assert found.ready.reason == reason
+    assert found.ready.status is not Status.TRUE
 
 
 def test_a_device_that_does_not_fit_and_is_silent_has_two_conditions() -> None:
-    told = by_type(
+    found = by_type(
         status(Blocked(DEVICE, ROLLOUT, BlockedReason.SLOT, "short, silent too", 512, (BlockedReason.SILENT,)))
     )
-    assert (told["Fits"].reason, told["Reporting"].reason) == ("SlotTooSmall", "NotReporting")
+    assert (found["Fits"].reason, found["Reporting"].reason) == ("SlotTooSmall", "NotReporting")
 
 
 def test_since_moves_only_when_the_status_flips() -> None:
@@ -100,18 +102,12 @@ def test_a_new_commit_alone_changes_no_byte() -> None:
     assert device_file(again) == device_file(first)
 
 
-def test_a_changed_message_does_not_move_since() -> None:
-    old = Condition("UpToDate", Status.FALSE, "Updating", "block 1", NOON, "c1")
-    (new,) = carried([replace(old, message="block 2", since=LATER)], [old])
-    assert (new.message, new.since) == ("block 2", NOON)
-
-
 def test_a_device_file_is_yaml() -> None:
-    told = yaml.safe_load(device_file(status(INSTALL)))
-    assert told["kind"] == "DeviceStatus"
-    assert told["metadata"]["name"] == "pump-1"
-    assert told["status"]["running"] == "a" * 64
-    assert told["status"]["conditions"][0] == {
+    found = yaml.safe_load(device_file(status(INSTALL)))
+    assert found["kind"] == "DeviceStatus"
+    assert found["metadata"]["name"] == "pump-1"
+    assert found["status"]["running"] == "a" * 64
+    assert found["status"]["conditions"][0] == {
         "type": "Ready",
         "status": "False",
         "reason": "Updating",
@@ -124,33 +120,5 @@ def test_a_device_file_is_yaml() -> None:
 @pytest.mark.parametrize("action", [DONE, INSTALL, Blocked(DEVICE, None, BlockedReason.UNKNOWN, "é: - not # in\nGit")])
 @pytest.mark.parametrize("seen", [True, False])
 def test_a_device_file_is_read_back(action: Action, seen: bool) -> None:  # noqa: FBT001 - a table's column
-    told = status(action, seen=seen)
-    assert read_device_file(device_file(told)) == told
-
-
-def test_the_gateway_reports_the_first_problem_and_the_number_of_others() -> None:
-    source = SourceState(good=False, reason="UnsignedCommit", message="commit c2 is not signed")
-    facts = GatewayFacts(
-        "hall", source, problems=("a.yaml:1:1: x", "b.yaml:2:2: y"), links={"mqtt": "refused", "line": None}
-    )
-    told = gateway_status(facts, Moment(NOON, "c1"), None)
-    assert told.ready.reason == "UnsignedCommit"
-    conditions = {condition.type: condition for condition in told.conditions}
-    assert conditions["Valid"].message == "a.yaml:1:1: x (and 1 more)"
-    assert conditions["LinksUp"].message == "mqtt: refused"
-    healed = gateway_status(GatewayFacts("hall", SourceState(True, "Fetched", "ok")), Moment(LATER, "c2"), told)  # noqa: FBT003 - names the field `good`
-    assert healed.ready.status is Status.TRUE
-    assert healed.ready.since == LATER
-    assert yaml.safe_load(gateway_file(healed))["status"]["commit"] == "c2"
-    assert read_gateway_file(gateway_file(healed)) == healed
-
-
-def test_the_readme_counts_and_lists_what_is_stuck() -> None:
-    gateway = gateway_status(GatewayFacts("hall", SourceState(True, "Fetched", "ok")), Moment(NOON, "c1"), None)  # noqa: FBT003 - as above
-    stuck = [replace(status(INSTALL), device=DeviceId(f"pump-{number:02}")) for number in range(25)]
-    devices = [status(DONE), *stuck]
-    text = readme(gateway, devices, {each.device: ROLLOUT for each in devices}).decode()
-    assert "1 of 26 devices" in text
-    assert "| vibration | 1 | 25 Updating |" in text
-    assert "and 5 more" in text
-    assert text.count("| Updating |") == 20
+    found = status(action, seen=seen)
+    assert read_device_file(device_file(found)) == found

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A gateway speaks for itself alone: its status counts only under its own name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reconciler.git.commit_writer import CommitAuthor
+from reconciler.git.peer_status import PeerStatusReader
+from reconciler.git.remote import Remote
+from reconciler.git.signatures import CommitVerifier, SignatureMode, SignaturePolicy
+from reconciler.git.status_writer import Pushed, StatusWriter
+from tests.git.forge import SshKey
+from tests.git.test_status_writer import LIMITS, message
+
+
+def test_a_gateway_cannot_report_for_another(remote: Remote, keys: dict[str, SshKey], tmp_path: Path) -> None:
+    signers = tmp_path / "gateways"
+    lines = [
+        f"{who} {keys[key].path.with_suffix('.pub').read_text()}" for who, key in (("north", "ada"), ("x@south", "bob"))
+    ]
+    signers.write_text("\n".join(lines))
+    # "south" is signed by the key of north: both are trusted, but not in each other's name.
+    for gateway, key in (("north", "ada"), ("south", "ada"), ("east", "mallory")):
+        author = CommitAuthor(gateway, f"{gateway}@example.org", keys[key].path)
+        with StatusWriter(tmp_path / gateway, remote, gateway, author, limits=LIMITS) as status:
+            assert isinstance(status.publish({"of": gateway.encode()}, message()), Pushed)
+    policy = SignaturePolicy(SignatureMode.HEAD, signers)
+    with PeerStatusReader(
+        tmp_path / "peers", remote, CommitVerifier(policy, tmp_path / "state"), limits=LIMITS, named=True
+    ) as peers:
+        assert set(peers.fetch()) == {"north"}
+    author = CommitAuthor("south", "south@example.org", keys["bob"].path)
+    with StatusWriter(tmp_path / "again", remote, "south", author, limits=LIMITS) as status:
+        assert isinstance(status.publish({"of": b"south, itself"}, message()), Pushed)
+    with PeerStatusReader(
+        tmp_path / "peers", remote, CommitVerifier(policy, tmp_path / "state"), limits=LIMITS, named=True
+    ) as peers:
+        assert set(peers.fetch()) == {"north", "south"}

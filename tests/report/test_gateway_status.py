@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The status of a gateway: its conditions and its file."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import yaml
+
+from reconciler.report.conditions import Status
+from reconciler.report.device_status import PassStamp
+from reconciler.report.gateway_status import GatewayFacts, SourceState, gateway_status
+from reconciler.report.status_files import gateway_file, read_gateway_file
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+LATER = NOON + timedelta(hours=1)
+
+
+def test_the_gateway_reports_the_first_problem_and_the_number_of_others() -> None:
+    source = SourceState(good=False, reason="UnsignedCommit", message="commit c2 is not signed")
+    facts = GatewayFacts(
+        "hall", source, problems=("a.yaml:1:1: x", "b.yaml:2:2: y"), links={"mqtt": "refused", "line": None}
+    )
+    found = gateway_status(facts, PassStamp(NOON, "c1"), None)
+    assert found.ready.reason == "UnsignedCommit"
+    conditions = {condition.type: condition for condition in found.conditions}
+    assert conditions["Valid"].message == "a.yaml:1:1: x (and 1 more)"
+    assert conditions["LinksUp"].message == "mqtt: refused"
+    healed = gateway_status(GatewayFacts("hall", SourceState(True, "Fetched", "ok")), PassStamp(LATER, "c2"), found)  # noqa: FBT003 - names the field `good`
+    assert healed.ready.status is Status.TRUE
+    assert healed.ready.since == LATER
+    assert yaml.safe_load(gateway_file(healed))["status"]["commit"] == "c2"
+    assert read_gateway_file(gateway_file(healed)) == healed
