@@ -18,7 +18,7 @@ from demo.narrator import Narrator
 from demo.world import GATEWAY, TINYFLEET, NotObservedError, Running, World
 
 WITHIN_S = 240.0  # generous: for slow machines
-ENDED = re.compile(r"(\w+) \((\d+) blocks sent, (\d+) again\)")
+ENDED = re.compile(r"(\w+) \((\d+) blocks sent, (\d+) resent\)")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import socket
 import subprocess
 import sys
@@ -16,10 +18,11 @@ import pytest
 from demo import models
 from demo.board import BLOCK_MARKS_AT, WRITE_BYTES, Board
 from demo.narrator import Narrator
-from demo.scene_context import SceneContext
+from demo.scene_context import ENDED, SceneContext
 from demo.stories import DEFAULT_STORY, STORIES
 from demo.throttled_line import ThrottledLine
 from demo.world import NotObservedError, World
+from reconciler.engine.delivery import device_update
 
 BAUD = 9600
 TIMEOUT_S = 30.0
@@ -159,3 +162,10 @@ def test_an_unknown_story_lists_the_known_ones() -> None:
     assert done.returncode == 2
     assert "no story named 'opera'" in done.stderr
     assert all(f"  {story.name} " in done.stderr for story in STORIES.values())
+
+
+def test_the_demo_parses_the_line_that_the_gateway_logs_for_an_order() -> None:
+    """The demo reads its figures from that line. A line that it cannot parse would end it after minutes."""
+    source = inspect.getsource(device_update)
+    (line,) = re.findall(r'"(%s: %s \(.*?\))"', source)
+    assert ENDED.findall(line % ("vibration@1.2.0", "Confirmed", 7, 1)) == [("Confirmed", "7", "1")]
