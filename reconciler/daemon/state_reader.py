@@ -12,7 +12,7 @@ from typing import Any
 
 from reconciler.daemon import runtime_status
 from reconciler.daemon.instance_lock import holder
-from reconciler.devices.reports import CapabilitiesBody, DeviceReport, Flag, parse_body
+from reconciler.devices.reports import CapabilitiesBody, DeviceReport, Flag
 from reconciler.engine.observed.summaries import Total, labelled, totals
 from reconciler.engine.state.reader import StateReader, read_state
 from reconciler.engine.state.records import DeviceRecord, QuarantineRecord
@@ -126,12 +126,10 @@ def _one_device(state: StateReader, device: DeviceId) -> DeviceOverview | None:
 
 
 def _overview(status: DeviceStatus, record: DeviceRecord | None, failures: list[QuarantineRecord]) -> DeviceOverview:
-    report = parse_body(record.report) if record is not None else None
-    capabilities = parse_body(record.capabilities) if record is not None and record.capabilities else None
     return DeviceOverview(
         status,
         record.seen_at if record is not None else None,
-        report if isinstance(report, DeviceReport) else None,
-        capabilities if isinstance(capabilities, CapabilitiesBody) else None,
+        record.report if record is not None else None,
+        record.capabilities if record is not None else None,
         {failure.digest: failure.why for failure in failures},
     )

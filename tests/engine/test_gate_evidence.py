@@ -24,7 +24,7 @@ def summary(inferences: int, running: bytes | None = OLD, *, faults: int = 0, sc
 
 
 def confirmed(since: datetime = NOON) -> DeviceRecord:
-    return DeviceRecord(PUMP, NOON, b"", confirmed_since=since)
+    return DeviceRecord(PUMP, NOON, report(1), confirmed_since=since)
 
 
 def counted(evidence: GateEvidence, running: Digest = OLD_DIGEST) -> Counts:

@@ -70,7 +70,8 @@ def test_evidence_has_the_rates_before_and_after_an_update(state: StateWriter) -
     answer(evidence.rates, clock, 10, replace(FIRST, inferences=0, running=NEW))
     answer(evidence.rates, clock, 10, replace(FIRST, inferences=50, running=NEW))
     evidence.awaited = {PUMP}
-    assert evidence.record(PUMP, DeviceRecord(PUMP, NOON, b"", confirmed_since=NOON), Summary(NEW, 60, 0, 0, 0, None))
+    reported = DeviceRecord(PUMP, NOON, FIRST, confirmed_since=NOON)
+    assert evidence.record(PUMP, reported, Summary(NEW, 60, 0, 0, 0, None))
     health = evidence.health(PUMP, Digest(NEW.hex()), NOON)
     assert health is not None
     assert health.before is not None

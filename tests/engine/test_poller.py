@@ -12,18 +12,15 @@ import pytest
 
 from reconciler.devices.conversation import Answered, Lost, Outcome
 from reconciler.devices.messages import ReportKind
-from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Summary
+from reconciler.devices.reports import Body, DeviceReport, Summary
 from reconciler.devices.session import LinkSession
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.summaries import Summaries
 from reconciler.engine.polling.poller import Poller, PollerPorts
 from reconciler.engine.state.writer import StateUnusable, StateWriter
 from reconciler.model import DeviceId
-from tests.engine.reports import PUMP, FixedClock, report
+from tests.engine.reports import CAPABILITIES, PUMP, FixedClock, report
 
-CAPABILITIES = CapabilitiesBody(
-    "board", bytes(16), 1, b"\x01", 8192, 0, 512, 0, updates=True, prebaked=(), firmware="f"
-)
 SUMMARY = Summary(bytes(16), 100, 3, 0, 0, None)
 NEVER_S = 3600.0  # an interval that ends in no test
 

@@ -32,10 +32,10 @@ from reconciler.model import (
     TypeId,
     Version,
 )
-from tests.engine.reports import NOON, PUMP
+from tests.engine.reports import CAPABILITIES, NOON, PUMP, report
 
 APPLIED = Commit("c1")
-DEVICE = DeviceRecord(PUMP, NOON, b"report", b"capabilities", NOON, {"threshold": 0.7}, 99)
+DEVICE = DeviceRecord(PUMP, NOON, report(7, 4), CAPABILITIES, NOON, {"threshold": 0.7}, 99)
 ARTIFACT = Artifact(
     ModelRef("vibration", Version("1.0.0")), TypeId("esp"), Digest("a" * 64), 900, 64, frozenset({"ADD"})
 )
@@ -164,7 +164,7 @@ def test_damaged_pages_in_the_middle_are_found(tmp_path: Path) -> None:
     state = StateWriter(path)
     with state.transaction():
         for number in range(500):
-            state.save_device(DeviceRecord(DeviceId(f"pump-{number:04}"), NOON, b"r" * 100))
+            state.save_device(DeviceRecord(DeviceId(f"pump-{number:04}"), NOON, report(number)))
     state.close()
     data = bytearray(path.read_bytes())
     data[8192:20480] = b"\x5a" * 12288

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from reconciler.devices.reports import CapabilitiesBody, DeviceReport, Summary, encode_body, parse_body
+from reconciler.devices.reports import CapabilitiesBody, DeviceReport, Summary
 from reconciler.engine.observed.gate_evidence import GateEvidence
 from reconciler.engine.observed.identity_history import IdentityHistories
 from reconciler.engine.observed.interpret import PackDefaults, is_newer, observed_device, updated_record
@@ -57,14 +57,12 @@ class Inventory:
     def report_of(self, device: DeviceId) -> DeviceReport | None:
         """Return the last report of a device."""
         record = self._records.get(device)
-        body = parse_body(record.report) if record else None
-        return body if isinstance(body, DeviceReport) else None
+        return record.report if record is not None else None
 
     def capabilities_of(self, device: DeviceId) -> CapabilitiesBody | None:
         """Return what a device reports that it can hold and run."""
         record = self._records.get(device)
-        body = parse_body(record.capabilities) if record and record.capabilities else None
-        return body if isinstance(body, CapabilitiesBody) else None
+        return record.capabilities if record is not None else None
 
     def record_report(self, device: DeviceId, report: DeviceReport, now: datetime, *, asked: bool) -> bool:
         """Record a verified report; return False for an unsolicited one that is not newer: it may be a replay."""
@@ -85,7 +83,7 @@ class Inventory:
 
     def record_capabilities(self, device: DeviceId, capabilities: CapabilitiesBody) -> None:
         """Record verified capabilities. The device must have reported before."""
-        self._save(replace(self._records[device], capabilities=encode_body(capabilities)))
+        self._save(replace(self._records[device], capabilities=capabilities))
 
     def record_summary(self, device: DeviceId, summary: Summary) -> bool:
         """Record what a device counted if a gate awaits it; return whether one does."""
@@ -112,8 +110,7 @@ class Inventory:
 
     def count_flags(self) -> Counter[str]:
         """Count how many devices raise each error flag."""
-        reports = (self.report_of(device) for device in self._records)
-        return Counter(flag.name or "" for report in reports if report is not None for flag in report.flags)
+        return Counter(flag.name or "" for record in self._records.values() for flag in record.report.flags)
 
     def quarantine(self, failure: QuarantineRecord) -> None:
         """Record that a pack failed on a device."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from reconciler import sqlite_file
+from reconciler.devices.reports import encode_body
 from reconciler.engine.state import schema
 from reconciler.engine.state.reader import Row, StateReader, Value
 from reconciler.engine.state.records import (
@@ -88,8 +89,8 @@ class StateWriter(StateReader):
                 record.device,
                 record.seen_at.timestamp(),
                 _timestamp(record.confirmed_since),
-                record.report,
-                record.capabilities,
+                encode_body(record.report),
+                encode_body(record.capabilities) if record.capabilities is not None else None,
                 json.dumps(dict(record.parameters or {})),
                 record.parameters_crc32,
             ),
