@@ -75,6 +75,9 @@ class MqttLink:
         self.statistics = LinkStatistics()
         self._devices = frozenset(devices)
         self._settings = settings
+        expiry_s = settings.question_expiry_s
+        self._question_properties = _properties(PacketTypes.PUBLISH, MessageExpiryInterval=expiry_s)
+        self._block_properties = _properties(PacketTypes.PUBLISH, MessageExpiryInterval=BLOCK_EXPIRY_S)
         self._base = f"tinyfleet/{settings.fleet}"
         self._presence = f"{self._base}/gateway/{settings.gateway}/presence"
         self._open: dict[DeviceId, _OpenQuestion] = {}
@@ -142,7 +145,7 @@ class MqttLink:
             if not isinstance(order, Block):
                 self._publish_question(device, order, turn)
                 continue
-            self._publish(device, order, qos=0, expiry_s=BLOCK_EXPIRY_S)
+            self._publish(device, order, qos=0, properties=self._block_properties)
             if turn.block_gap_s and waiting:
                 loop = asyncio.get_running_loop()
                 self._pacing[device] = loop.call_later(turn.block_gap_s, self._publish_paced, device, waiting, turn)
@@ -155,14 +158,13 @@ class MqttLink:
         wait_s = self._settings.answer_s + turn.answer_s
         timer = asyncio.get_running_loop().call_later(wait_s, self._give_up, device)
         self._open[device] = _OpenQuestion(question, timer)
-        self._publish(device, question, qos=1, expiry_s=self._settings.question_expiry_s)
+        self._publish(device, question, qos=1, properties=self._question_properties)
 
-    def _publish(self, device: DeviceId, order: Order, *, qos: int, expiry_s: int) -> None:
+    def _publish(self, device: DeviceId, order: Order, *, qos: int, properties: Properties) -> None:
         if not self._client.is_connected():
             return
         data = encode(order)
         self.statistics.sent_bytes += len(data)
-        properties = _properties(PacketTypes.PUBLISH, MessageExpiryInterval=expiry_s)
         self._client.publish(f"{self._base}/{device}/down", data, qos=qos, properties=properties)
 
     def _give_up(self, device: DeviceId) -> None:

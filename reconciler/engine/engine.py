@@ -134,6 +134,10 @@ class Engine:
         await self.poller.stop()
         await self.deliveries.stop()
         await self.artifacts.stop()
+        try:
+            self.inventory.save()
+        except FleetError as failure:  # the devices are asked again after the next start
+            log.error("saving the last reports failed: %s: %s", failure.reason, failure)  # noqa: TRY400 - expected
 
     def publish_in_s(self) -> float | None:
         """Return after how long a status is due; None: nothing changed."""
@@ -177,11 +181,12 @@ class Engine:
 
     def _steps(self, *, act: bool) -> tuple[Step, ...]:
         if not act:
-            return (self._load_desired, self._observe, self._plan, self._remember)
+            return (self._load_desired, self._save_reports, self._observe, self._plan, self._remember)
         return (
             self._load_desired,
             self._serve_links,
             self._poll_devices,
+            self._save_reports,
             self._observe,
             self._plan,
             self._remember,
@@ -212,6 +217,11 @@ class Engine:
     def _poll_devices(self, state: PassState) -> PassState:
         desired = state.scope.desired
         self.poller.watch(desired.devices, desired.fleet.report_every_s)
+        return state
+
+    def _save_reports(self, state: PassState) -> PassState:
+        """Save what arrived since the last pass, before anything is decided from it."""
+        self.inventory.save()
         return state
 
     def _observe(self, state: PassState) -> PassState:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -18,11 +19,15 @@ from reconciler.report.rollout_table import rollout_section
 
 _VERSION = "tinyfleet/v1alpha1"
 _MAX_LISTED = 20
+_CONDITIONS_KEPT = 2048
 
 
 def device_file(status: DeviceStatus) -> bytes:
-    """Render the status of one device."""
-    return _document(
+    """Render the status of one device.
+
+    Devices share most conditions, so each different one is rendered once, and the rest of the document without them.
+    """
+    document = _document(
         "DeviceStatus",
         status.device,
         {
@@ -31,9 +36,9 @@ def device_file(status: DeviceStatus) -> bytes:
             "phase": status.phase.value if status.phase is not None else None,
             "sequence": status.sequence,
             **({} if status.parameters is None else {"parameters": dict(status.parameters)}),
-            "conditions": [condition.as_dict() for condition in status.conditions],
         },
     )
+    return b"".join((document, b"  conditions:\n", *map(_condition_item, status.conditions)))
 
 
 def read_device_file(data: bytes) -> DeviceStatus:
@@ -114,6 +119,13 @@ def _not_ready(devices: list[DeviceStatus]) -> list[str]:
 
 def _conditions(fields: Mapping[str, Any]) -> Conditions:
     return tuple(Condition.from_dict(each) for each in fields["conditions"])
+
+
+@lru_cache(maxsize=_CONDITIONS_KEPT)
+def _condition_item(condition: Condition) -> bytes:
+    """Render one item of `conditions`, at the place where a status document has it."""
+    document = _document("", "", {"conditions": [condition.as_dict()]})
+    return document.partition(b"  conditions:\n")[2]
 
 
 def _document(kind: str, name: str, status: Mapping[str, Any]) -> bytes:

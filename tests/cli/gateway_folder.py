@@ -99,7 +99,7 @@ class GatewayFolder:
         device = DeviceId(name)
         state = self.state()
         seen_at = datetime.now(UTC) - ago
-        state.save_device(DeviceRecord(device, seen_at, REPORT, CAPABILITIES, NOW, {}, 0))
+        state.save_devices([DeviceRecord(device, seen_at, REPORT, CAPABILITIES, NOW, {}, 0)])
         state.save_artifact(Artifact(WEAR, TypeId("board"), RUNS, 900, 64, frozenset({"ADD"})), "source")
         failure = QuarantineRecord(device, FAILED, "the trial failed with -31", RolloutId("wear"), "revision")
         state.save_quarantine(failure)

@@ -117,6 +117,14 @@ def test_a_device_file_is_yaml() -> None:
     }
 
 
+def test_a_device_file_is_the_document_that_yaml_renders_as_a_whole() -> None:
+    why = "a: long - message, " * 20
+    data = device_file(status(Blocked(DEVICE, None, BlockedReason.UNKNOWN, why)))
+    whole = yaml.load(data, yaml.CSafeLoader)
+    again = yaml.dump(whole, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=120, encoding="utf-8")
+    assert data == again
+
+
 @pytest.mark.parametrize("action", [DONE, INSTALL, Blocked(DEVICE, None, BlockedReason.UNKNOWN, "é: - not # in\nGit")])
 @pytest.mark.parametrize("seen", [True, False])
 def test_a_device_file_is_read_back(action: Action, seen: bool) -> None:  # noqa: FBT001 - a table's column

@@ -146,7 +146,8 @@ class DeviceUpdater:
         Gates compare with the baseline, and a rollback goes back to it.
         """
         evidence, gates = self._ports.inventory.evidence, update.rollout.gates
-        if not evidence.needs_baseline(update.device, update.revision):
+        revision = update.revision
+        if not evidence.needs_baseline(update.device, revision):
             return None
         summary = None
         if gates:
@@ -158,7 +159,7 @@ class DeviceUpdater:
         running = target.report.running
         if rated and running is not None and evidence.rates.seconds_for(update.device, running, 1) is None:
             return Lost("a gate compares with its inference rate, which is not known yet")
-        self._ports.inventory.record_baseline(update.device, update.revision, summary)
+        self._ports.inventory.record_baseline(update.device, revision, summary)
         return None
 
     async def _install(

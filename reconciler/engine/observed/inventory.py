@@ -44,6 +44,7 @@ class Inventory:
         self._defaults = PackDefaults()
         self._devices: dict[DeviceId, ObservedDevice] = {}
         self._stale: set[DeviceId] = set(self._records)  # devices to be interpreted again
+        self._unsaved: set[DeviceId] = set()  # devices of which the database lacks the last report
         self._snapshot: Mapping[DeviceId, ObservedDevice] = {}
         self._failures = {(failure.device, failure.digest): failure for failure in state.quarantined()}
         self._quarantined = frozenset(self._failures)
@@ -75,7 +76,7 @@ class Inventory:
             if silent_s >= self.silent_after_s:
                 self.evidence.record_flap(device, now)
         self._heard_since_start.add(device)
-        self._save(updated_record(previous, device, report, now))
+        self._keep(updated_record(previous, device, report, now))
         if asked:  # only an answer to our own nonce is known to be fresh
             self.identities.record(device, report)
             self.evidence.rates.record(device, report)
@@ -83,7 +84,7 @@ class Inventory:
 
     def record_capabilities(self, device: DeviceId, capabilities: CapabilitiesBody) -> None:
         """Record verified capabilities. The device must have reported before."""
-        self._save(replace(self._records[device], capabilities=capabilities))
+        self._keep(replace(self._records[device], capabilities=capabilities))
 
     def record_summary(self, device: DeviceId, summary: Summary) -> bool:
         """Record what a device counted if a gate awaits it; return whether one does."""
@@ -101,7 +102,7 @@ class Inventory:
 
     def record_parameters(self, device: DeviceId, values: Parameters, crc32: int) -> None:
         """Record parameters as Git has them, and the CRC-32 that the device reports once it has them."""
-        self._save(replace(self._records[device], parameters=values, parameters_crc32=crc32))
+        self._keep(replace(self._records[device], parameters=values, parameters_crc32=crc32))
 
     def set_public_keys(self, public_keys: Mapping[DeviceId, str]) -> None:
         """Take the public keys from Git: a new one is a new identity."""
@@ -140,9 +141,23 @@ class Inventory:
         self.identities.forget(device)
         self.evidence.forget(device)
         self._records.pop(device, None)
+        self._unsaved.discard(device)
         self._stale.add(device)
         self._failures = {key: failure for key, failure in self._failures.items() if key[0] != device}
         self._quarantined = frozenset(self._failures)
+
+    def save(self) -> None:
+        """Write the reports that came since the last call, in one transaction; a failure leaves them to the next call.
+
+        A report that is lost with the process was sent for nothing, but no decision depends on it: after a restart the
+        device is asked again before anything is sent to it.
+        """
+        if not self._unsaved:
+            return
+        with self._state.transaction():
+            self._state.save_devices(self._records[device] for device in self._unsaved)
+            self._state.save_identities(self.identities.of(self._unsaved))
+        self._unsaved.clear()
 
     def observed(self, defaults: PackDefaults, artifacts: Mapping[ArtifactKey, Artifact]) -> Observed:
         """Return what is observed now, as a snapshot (reconciler.model.snapshot)."""
@@ -181,7 +196,7 @@ class Inventory:
             flapped_at=flapped_at,
         )
 
-    def _save(self, record: DeviceRecord) -> None:
-        self._state.save_device(record)  # first: if the disk is full, memory must not know more than the file
+    def _keep(self, record: DeviceRecord) -> None:
         self._records[record.device] = record
         self._stale.add(record.device)
+        self._unsaved.add(record.device)
