@@ -36,7 +36,6 @@ from reconciler.model import Action, Commit, GatewayId, Observed, PeerReport
 from reconciler.model.snapshot import SnapshotCache
 from reconciler.plan import Planner
 from reconciler.plan.revision import revision_of
-from reconciler.report.conditions import Status
 from reconciler.report.device_status import PassStamp
 from reconciler.report.gateway_status import GatewayFacts, SourceState
 from reconciler.report.rollout_status import RolloutFacts
@@ -172,10 +171,9 @@ class Engine:
         gateway = self.statuses.gateway
         if gateway is None:
             return "polling Git"
-        devices = self.statuses.devices
-        ready = sum(device.ready.status is Status.TRUE for device in devices)
+        ready, devices = self.statuses.ready, self.statuses.device_count
         in_progress = len(self.deliveries.running)
-        return f"{gateway.ready.reason}: {ready} of {len(devices)} devices ready, {in_progress} updates in progress"
+        return f"{gateway.ready.reason}: {ready} of {devices} devices ready, {in_progress} updates in progress"
 
     # ------------------------------------------------------------ the steps of a pass, in their order
 

@@ -99,11 +99,10 @@ def files_of(git: ConfinedGit, commit: Commit | None) -> CommitFiles:
     return CommitFiles(commit, found)
 
 
-def check_paths(files: Mapping[str, bytes]) -> None:
+def check_path(path: str) -> None:
     """Refuse a path that must not appear in a tree."""
-    for path in files:
-        if not path or plain_path(path) != path:
-            raise SettingsUnsafe(f"{path!r} is not a valid path for a status file")
+    if not path or plain_path(path) != path:
+        raise SettingsUnsafe(f"{path!r} is not a valid path for a status file")
 
 
 def _stream(old: CommitFiles, wanted: Mapping[str, str], files: Mapping[str, bytes]) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ from reconciler.git.commit_writer import (
     CommitAuthor,
     CommitFiles,
     CommitMessage,
-    check_paths,
+    check_path,
     files_of,
     make_commit,
     make_tree,
@@ -81,6 +81,7 @@ class StatusWriter:
         self._author = author
         self._mirror = Mirror(path, replace(remote, ref=self.ref), limits)
         self._previous = CommitFiles(None, {})
+        self._hashed: dict[str, tuple[bytes, str]] = {}  # the last files by path, with their blob ids
         self._published: tuple[dict[str, str], Commit] | None = None
 
     def __enter__(self) -> Self:
@@ -95,8 +96,7 @@ class StatusWriter:
 
     def publish(self, files: Mapping[str, bytes], message: CommitMessage) -> Publication:
         """Make the branch contain exactly these files. Any failure is returned as `PushPending`, not raised."""
-        check_paths(files)
-        wanted = {path: blob_id(data) for path, data in files.items()}
+        wanted = self._blob_ids(files)
         if self._published is not None and self._published[0] == wanted:
             return AlreadyPublished(self._published[1])
         try:
@@ -110,6 +110,17 @@ class StatusWriter:
             return self._publish(wanted, files, message)
         except FleetError as failure:
             return _pending(None, failure)
+
+    def _blob_ids(self, files: Mapping[str, bytes]) -> dict[str, str]:
+        """Check the paths and hash the files; those with the same bytes as the last time cost neither."""
+        known, hashed = self._hashed, {}
+        for path, data in files.items():
+            before = known.get(path)
+            if before is None:
+                check_path(path)
+            hashed[path] = before if before is not None and before[0] is data else (data, blob_id(data))
+        self._hashed = hashed
+        return {path: blob for path, (_, blob) in hashed.items()}
 
     def _publish(self, wanted: dict[str, str], files: Mapping[str, bytes], message: CommitMessage) -> Publication:
         ours = self._mirror.resolve(_OURS)

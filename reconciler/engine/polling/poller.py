@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
@@ -55,6 +55,7 @@ class Poller:
         self._on_change = on_change
         self._jitter = jitter
         self._interval_s = 300.0
+        self._watched: Collection[DeviceId] = ()
         self._timers: dict[DeviceId, asyncio.TimerHandle] = {}
         self._backoff: dict[DeviceId, float] = {}
         self._tasks: dict[DeviceId, asyncio.Task[None]] = {}
@@ -67,9 +68,12 @@ class Poller:
         """Count the devices that were never asked yet or are being asked."""
         return len(self._never_asked | self._tasks.keys())
 
-    def watch(self, devices: Iterable[DeviceId], interval_s: float) -> None:
-        """Poll exactly these devices, each at least once an interval."""
+    def watch(self, devices: Collection[DeviceId], interval_s: float) -> None:
+        """Poll exactly these devices, each at least once an interval; a snapshot costs nothing while unchanged."""
         self._interval_s = interval_s
+        if devices is self._watched:
+            return
+        self._watched = devices
         wanted = set(devices)
         for device in set(self._timers) - wanted:
             self._timers.pop(device).cancel()
