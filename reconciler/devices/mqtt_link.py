@@ -83,7 +83,7 @@ class MqttLink:
         self._open: dict[DeviceId, _OpenQuestion] = {}
         self._pacing: dict[DeviceId, asyncio.TimerHandle] = {}
         self._events: asyncio.Queue[Event] = asyncio.Queue()
-        self._backlog: deque[tuple[str, bytes]] = deque(maxlen=BACKLOG_MAX)
+        self._backlog: deque[tuple[str, bytes, bool]] = deque(maxlen=BACKLOG_MAX)
         self._backlog_scheduled = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client = self._make_client()
@@ -177,14 +177,15 @@ class MqttLink:
     def _take_backlog(self) -> None:
         self._backlog_scheduled = False  # first, so that a message that arrives after the loop schedules it again
         while self._backlog:
-            topic, payload = self._backlog.popleft()
+            topic, payload, retained = self._backlog.popleft()
             device_name, _, what = topic.removeprefix(f"{self._base}/").rpartition("/")
             device = DeviceId(device_name)
             if device not in self._devices:
                 if len(self.statistics.unknown) < UNKNOWN_MAX and payload != ABSENT:
                     self.statistics.unknown.add(device)
             elif what == "presence":
-                self._events.put_nowait(Presence(device, present=payload == PRESENT))
+                if not retained:  # a retained one repeats, at each subscription, what has been so for long
+                    self._events.put_nowait(Presence(device, present=payload == PRESENT))
             else:
                 self._take(device, payload)
 
@@ -249,7 +250,7 @@ class MqttLink:
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         if len(message.payload) > MESSAGE_BYTES_MAX:
             return
-        self._backlog.append((message.topic, bytes(message.payload)))
+        self._backlog.append((message.topic, bytes(message.payload), message.retain))
         if not self._backlog_scheduled:  # otherwise the scheduled call takes this message too
             self._backlog_scheduled = True
             self._in_loop(self._take_backlog)

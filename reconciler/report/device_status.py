@@ -81,7 +81,12 @@ class PassStamp:
 
 
 def device_status(facts: DeviceFacts, stamp: PassStamp, previous: DeviceStatus | None) -> DeviceStatus:
-    """Build the conditions of a device from its action and its last report."""
+    """Build the status of a device from its action and its last report."""
+    return device_status_since(facts, stamp, previous.conditions if previous is not None else ())
+
+
+def device_status_since(facts: DeviceFacts, stamp: PassStamp, before: Conditions) -> DeviceStatus:
+    """Build the status of a device; the conditions before say since when each of the new ones holds."""
     action, seen, model = facts.action, facts.seen, facts.model
     parts = (
         _known(action, stamp),
@@ -90,7 +95,6 @@ def device_status(facts: DeviceFacts, stamp: PassStamp, previous: DeviceStatus |
         _fits(action, stamp),
         _up_to_date(action, stamp),
     )
-    before = previous.conditions if previous is not None else ()
     kept = carry_over(parts, before)
     summary = carry_over((ready(kept, PRIORITY, when_true="The device is what Git wants."),), before)
     return DeviceStatus(

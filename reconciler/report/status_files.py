@@ -20,6 +20,8 @@ from reconciler.report.rollout_table import rollout_section
 _VERSION = "tinyfleet/v1alpha1"
 _MAX_LISTED = 20
 _CONDITIONS_KEPT = 2048
+_CONDITIONS = b"\n  conditions:\n"
+_ITEM = b"  - type: "
 
 
 def device_file(status: DeviceStatus) -> bytes:
@@ -38,12 +40,13 @@ def device_file(status: DeviceStatus) -> bytes:
             **({} if status.parameters is None else {"parameters": dict(status.parameters)}),
         },
     )
-    return b"".join((document, b"  conditions:\n", *map(_condition_item, status.conditions)))
+    return b"".join((document.removesuffix(b"\n"), _CONDITIONS, *map(_condition_item, status.conditions)))
 
 
 def read_device_file(data: bytes) -> DeviceStatus:
     """Read what `device_file` rendered: after a restart, the old conditions provide `since`."""
-    document = yaml.load(data, Loader=yaml.CSafeLoader)
+    head, found, items = data.partition(_CONDITIONS)
+    document = yaml.load(head, Loader=yaml.CSafeLoader)
     fields = document["status"]
     return DeviceStatus(
         device=DeviceId(document["metadata"]["name"]),
@@ -51,9 +54,14 @@ def read_device_file(data: bytes) -> DeviceStatus:
         model=fields["model"],
         phase=Phase(fields["phase"]) if fields["phase"] else None,
         sequence=fields["sequence"],
-        conditions=_conditions(fields),
+        conditions=_read_items(items) if found else _conditions(fields),
         parameters=fields.get("parameters"),
     )
+
+
+def read_device_conditions(data: bytes) -> Conditions:
+    """Read only the conditions of what `device_file` rendered."""
+    return _read_items(data.partition(_CONDITIONS)[2])
 
 
 def read_gateway_file(data: bytes) -> GatewayStatus:
@@ -125,7 +133,20 @@ def _conditions(fields: Mapping[str, Any]) -> Conditions:
 def _condition_item(condition: Condition) -> bytes:
     """Render one item of `conditions`, at the place where a status document has it."""
     document = _document("", "", {"conditions": [condition.as_dict()]})
-    return document.partition(b"  conditions:\n")[2]
+    return document.partition(_CONDITIONS)[2]
+
+
+def _read_items(items: bytes) -> Conditions:
+    first, *rest = (b"\n" + items).split(b"\n" + _ITEM)
+    if first or not rest:
+        raise ValueError("a status file needs conditions")
+    return tuple(_read_item(_ITEM + each) for each in rest)
+
+
+@lru_cache(maxsize=_CONDITIONS_KEPT)
+def _read_item(item: bytes) -> Condition:
+    (fields,) = yaml.load(item, Loader=yaml.CSafeLoader)
+    return Condition.from_dict(fields)
 
 
 def _document(kind: str, name: str, status: Mapping[str, Any]) -> bytes:

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -170,11 +171,17 @@ def _device(row: Row) -> DeviceRecord:
         DeviceId(name),
         datetime.fromtimestamp(seen_at, UTC),
         _body(report, DeviceReport),
-        _body(capabilities, CapabilitiesBody) if capabilities is not None else None,
+        _capabilities(capabilities) if capabilities is not None else None,
         _time(since),
         json.loads(parameters),
         crc32,
     )
+
+
+@lru_cache(maxsize=64)
+def _capabilities(stored: bytes) -> CapabilitiesBody:
+    """Parse capabilities; devices of one type with the same firmware share the value."""
+    return _body(stored, CapabilitiesBody)
 
 
 def _body(stored: bytes, kind: type[ReportBody]) -> ReportBody:

@@ -21,12 +21,12 @@ from reconciler.model import (
 from reconciler.model.snapshot import SnapshotCache
 from reconciler.page.page_model import PageModel
 from reconciler.page.routes import INDEX, committed
-from reconciler.report.conditions import Status
-from reconciler.report.device_status import DeviceFacts, DeviceStatus, Distrust, PassStamp, device_status
+from reconciler.report.conditions import Conditions, Status
+from reconciler.report.device_status import DeviceFacts, DeviceStatus, Distrust, PassStamp, device_status_since
 from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, gateway_status
 from reconciler.report.rollout_file import read_rollout_file, rollout_file
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, rollout_status
-from reconciler.report.status_files import device_file, gateway_file, read_device_file, read_gateway_file, readme
+from reconciler.report.status_files import device_file, gateway_file, read_device_conditions, read_gateway_file, readme
 
 README = "README.md"
 GATEWAY = "gateway.yaml"
@@ -167,17 +167,17 @@ class StatusRenderer:
                 return
         model = _model(seen, outcome.by_short_digest)
         facts = DeviceFacts(action, seen, model, distrust)
-        status = device_status(facts, outcome.stamp, self._previous(device))
+        status = device_status_since(facts, outcome.stamp, self._conditions_before(device))
         self._devices[device] = _RenderedDevice(action, seen, distrust, status)
         self._count_ready(last.status if last is not None else None, status)
         if last is None or status != last.status:
             files[_device_path(device)] = device_file(status)
 
-    def _previous(self, device: DeviceId) -> DeviceStatus | None:
+    def _conditions_before(self, device: DeviceId) -> Conditions:
         if device in self._devices:
-            return self._devices[device].status
+            return self._devices[device].status.conditions
         body = self._before_start.get(_device_path(device))
-        return read_device_file(body) if body is not None else None
+        return read_device_conditions(body) if body is not None else ()
 
 
 def has_stopped(before: Mapping[RolloutId, RolloutStatus], after: Mapping[RolloutId, RolloutStatus]) -> bool:
