@@ -82,6 +82,7 @@ class StatusWriter:
         self._mirror = Mirror(path, replace(remote, ref=self.ref), limits)
         self._previous = CommitFiles(None, {})
         self._hashed: dict[str, tuple[bytes, str]] = {}  # the last files by path, with their blob ids
+        self._numbered: tuple[Commit, int] | None = None  # our last commit
         self._published: tuple[dict[str, str], Commit] | None = None
 
     def __enter__(self) -> Self:
@@ -164,10 +165,14 @@ class StatusWriter:
                 parent, number = None, 1
         text = f"{message.text.strip()}\n\nCommits-Since-Start: {number}\n"
         commit = make_commit(git, tree, parent, self._author, replace(message, text=text))
+        self._numbered = (commit, number)
         git.local("update-ref", _OURS, commit, limit_s=self._mirror.limits.local_s)
         return commit
 
     def _number(self, commit: Commit) -> int:
+        """Return the number of a commit since the history was started."""
+        if self._numbered is not None and self._numbered[0] == commit:
+            return self._numbered[1]
         raw = self._mirror.git.local("cat-file", "commit", commit, limit_s=self._mirror.limits.local_s)
         found = _NUMBER.search(raw.partition(b"\n\n")[2])
         return int(found[1]) if found else 0

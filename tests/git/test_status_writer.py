@@ -7,9 +7,11 @@ import dataclasses
 import itertools
 import random
 import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,6 +27,7 @@ from reconciler.model import Commit
 from tests.git.forge import Forge, SshKey, make_forge
 from tests.git.servers import HttpServer, Loopback, silent
 
+GIT_COMMANDS = {"rev-parse", "fast-import", "commit-tree", "update-ref", "cat-file", "push"}
 LIMITS = GitLimits(ask_s=10, transfer_s=20, local_s=20)
 NORTH = CommitAuthor("gateway north", "north@gateways.example.org")
 AT = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
@@ -73,6 +76,23 @@ def test_a_commit_is_made_only_for_a_change(forge: Forge, status: StatusWriter) 
     assert isinstance(status.publish({"README.md": b"# north\n"}, message()), Pushed)
     assert on_remote(forge) == {"README.md": b"# north\n"}
     assert count(forge) == 3
+
+
+def test_a_status_commit_takes_seven_git_processes(forge: Forge, status: StatusWriter) -> None:
+    files = {f"devices/pump-{number}.yaml": b"ready: true\n" for number in range(200)}
+    status.publish(files, message())
+    started: list[str] = []
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "subprocess.Popen" and watching:
+            started.append(next(word for word in arguments[1][1:] if word in GIT_COMMANDS))
+
+    watching = True
+    sys.addaudithook(watch)
+    status.publish({**files, "devices/pump-1.yaml": b"ready: false\n"}, message())
+    watching = False  # a hook can't be removed
+    assert started == ["rev-parse", "fast-import", "commit-tree", "update-ref", "rev-parse", "push", "update-ref"]
+    assert count(forge) == 2
 
 
 def test_the_commit_has_author_and_time(forge: Forge, status: StatusWriter) -> None:
