@@ -157,6 +157,23 @@ def test_an_absent_device_is_lost_and_its_return_is_reported(tmp_path: Path) -> 
     with_broker(tmp_path, test)
 
 
+def test_presence_that_the_broker_retained_is_no_event(tmp_path: Path) -> None:
+    async def test(broker: RealBroker, settings: MqttSettings) -> None:
+        crowd = FakeDevices(broker.port)
+        for name in ("a", "stranger"):
+            crowd.say(name, "presence", b"1", retain=True)
+        async with fleet_behind(settings, [A]) as fleet:
+            await next_event(fleet, is_up)
+            while fleet.link.statistics.unknown != {"stranger"}:  # noqa: ASYNC110 - it comes after that of `a`
+                await asyncio.sleep(0.01)
+            crowd.say("a", "presence", b"0", retain=True)
+            event = await next_event(fleet, lambda event: isinstance(event, Presence))
+            assert event == Presence(A, present=False)  # and not the retained one
+        crowd.leave()
+
+    with_broker(tmp_path, test)
+
+
 def test_a_device_that_sleeps_answers_when_it_wakes(tmp_path: Path) -> None:
     async def test(broker: RealBroker, settings: MqttSettings) -> None:
         sleeper = FakeDevices(broker.port, session="sleeper")

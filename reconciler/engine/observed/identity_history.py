@@ -38,7 +38,7 @@ class IdentityHistories:
     def __init__(self, state: StateReader) -> None:
         self._of = {record.device: record for record in state.identities()}
         self._keys: Mapping[DeviceId, str] = {}
-        self.behind = set(self._of)  # devices that may hold a lower sequence than before; after a start, all may
+        self.behind: set[DeviceId] = set()  # devices that may hold a lower sequence than before
 
     def set_public_keys(self, public_keys: Mapping[DeviceId, str]) -> None:
         """Take the public keys from Git."""
@@ -53,7 +53,12 @@ class IdentityHistories:
         else:
             after = followed_by(before, report)
         self._of[device] = after
-        if report.sequence < after.max_sequence:
+        self.compare(device, report)
+
+    def compare(self, device: DeviceId, report: DeviceReport) -> None:
+        """Note whether a device holds a lower sequence than before."""
+        history = self._of.get(device)
+        if history is not None and report.sequence < history.max_sequence:
             self.behind.add(device)
         else:
             self.behind.discard(device)

@@ -49,6 +49,8 @@ class Inventory:
         self._failures = {(failure.device, failure.digest): failure for failure in state.quarantined()}
         self._quarantined = frozenset(self._failures)
         self._observed: SnapshotCache[Observed] = SnapshotCache()
+        for device, record in self._records.items():
+            self.identities.compare(device, record.report)
 
     @property
     def records(self) -> Mapping[DeviceId, DeviceRecord]:
