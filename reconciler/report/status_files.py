@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -19,7 +20,9 @@ from reconciler.report.rollout_table import rollout_section
 
 _VERSION = "tinyfleet/v1alpha1"
 _MAX_LISTED = 20
-_CONDITIONS_KEPT = 2048
+_KEPT = 2048  # rendered or parsed pieces that many devices share
+_DEVICE = f"apiVersion: {_VERSION}\nkind: DeviceStatus\nmetadata:\n  name: ".encode()
+_PLAIN_NAME = re.compile(r"[a-z][a-z0-9-]*[0-9]")  # never quoted: neither a number nor a word like `on`
 _CONDITIONS = b"\n  conditions:\n"
 _ITEM = b"  - type: "
 
@@ -27,20 +30,15 @@ _ITEM = b"  - type: "
 def device_file(status: DeviceStatus) -> bytes:
     """Render the status of one device.
 
-    Devices share most conditions, so each different one is rendered once, and the rest of the document without them.
+    Most of it is the same for many devices: each different head and each different condition is rendered once.
     """
-    document = _document(
-        "DeviceStatus",
-        status.device,
-        {
-            "model": status.model,
-            "running": status.running,
-            "phase": status.phase.value if status.phase is not None else None,
-            "sequence": status.sequence,
-            **({} if status.parameters is None else {"parameters": dict(status.parameters)}),
-        },
-    )
-    return b"".join((document.removesuffix(b"\n"), _CONDITIONS, *map(_condition_item, status.conditions)))
+    name = status.device.encode() if _PLAIN_NAME.fullmatch(status.device) else _scalar(status.device)
+    phase = status.phase.value if status.phase is not None else None
+    parameters = None
+    if status.parameters is not None:  # with their types: 1 and 1.0 are equal, and rendered differently
+        parameters = tuple((key, type(value), value) for key, value in status.parameters.items())
+    head = _device_head(status.model, status.running, phase, status.sequence, parameters)
+    return b"".join((_DEVICE, name, head, _CONDITIONS, *map(_condition_item, status.conditions)))
 
 
 def read_device_file(data: bytes) -> DeviceStatus:
@@ -129,7 +127,22 @@ def _conditions(fields: Mapping[str, Any]) -> Conditions:
     return tuple(Condition.from_dict(each) for each in fields["conditions"])
 
 
-@lru_cache(maxsize=_CONDITIONS_KEPT)
+@lru_cache(maxsize=_KEPT)
+def _device_head(
+    model: str | None,
+    running: Digest | None,
+    phase: str | None,
+    sequence: int,
+    parameters: tuple[tuple[str, type, int | float], ...] | None,
+) -> bytes:
+    """Render what follows the name of a device, up to its conditions."""
+    fields = {"model": model, "running": running, "phase": phase, "sequence": sequence}
+    more = {} if parameters is None else {"parameters": {key: value for key, _, value in parameters}}
+    document = _document("", "", {**fields, **more})
+    return document[document.index(b"\nstatus:\n") :].removesuffix(b"\n")
+
+
+@lru_cache(maxsize=_KEPT)
 def _condition_item(condition: Condition) -> bytes:
     """Render one item of `conditions`, at the place where a status document has it."""
     document = _document("", "", {"conditions": [condition.as_dict()]})
@@ -143,10 +156,14 @@ def _read_items(items: bytes) -> Conditions:
     return tuple(_read_item(_ITEM + each) for each in rest)
 
 
-@lru_cache(maxsize=_CONDITIONS_KEPT)
+@lru_cache(maxsize=_KEPT)
 def _read_item(item: bytes) -> Condition:
     (fields,) = yaml.load(item, Loader=yaml.CSafeLoader)
     return Condition.from_dict(fields)
+
+
+def _scalar(text: str) -> bytes:
+    return _document("", text, {}).partition(b"  name: ")[2].partition(b"\nstatus:")[0]
 
 
 def _document(kind: str, name: str, status: Mapping[str, Any]) -> bytes:

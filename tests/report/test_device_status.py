@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -102,6 +103,14 @@ def test_a_new_commit_alone_changes_no_byte() -> None:
     assert device_file(again) == device_file(first)
 
 
+def test_equal_parameters_keep_their_types() -> None:
+    rendered = [
+        device_file(replace(status(DONE), parameters={"threshold": value})).partition(b"threshold: ")[2][:4]
+        for value in (1, 1.0, 1)
+    ]
+    assert rendered == [b"1\n  ", b"1.0\n", b"1\n  "]
+
+
 def test_a_device_file_is_yaml() -> None:
     found = yaml.safe_load(device_file(status(INSTALL)))
     assert found["kind"] == "DeviceStatus"
@@ -117,9 +126,13 @@ def test_a_device_file_is_yaml() -> None:
     }
 
 
-def test_a_device_file_is_the_document_that_yaml_renders_as_a_whole() -> None:
-    why = "a: long - message, " * 20
-    data = device_file(status(Blocked(DEVICE, None, BlockedReason.UNKNOWN, why)))
+@pytest.mark.parametrize(
+    "name", ["pump-1", "on", "null", "y", "pump", "1e5", "0x1f", "a-0", "e1", "nan0", "inf1", "x-1-", "12", "1_0", "é1"]
+)
+@pytest.mark.parametrize("why", ["as wanted", "a: long - message, " * 20, "é: - not # in\nGit"])
+def test_a_device_file_is_the_document_that_yaml_renders_as_a_whole(name: str, why: str) -> None:
+    data = device_file(status(Blocked(DeviceId(name), None, BlockedReason.UNKNOWN, why)))
+    assert yaml.safe_load(data)["metadata"] == {"name": name}
     whole = yaml.load(data, yaml.CSafeLoader)
     again = yaml.dump(whole, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=120, encoding="utf-8")
     assert data == again

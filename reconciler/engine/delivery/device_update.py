@@ -39,7 +39,6 @@ from reconciler.model import (
     Rollout,
     short_digest_from_bytes,
 )
-from reconciler.plan.revision import revision_of
 from signing.gateway_keystore import GatewayKey
 
 log = logging.getLogger(__name__)
@@ -68,6 +67,7 @@ class DeviceUpdate:
     desired: Desired
     action: UpdateAction
     session: LinkSession
+    revision: str  # of the rollout for which the device is updated
 
     @property
     def device(self) -> DeviceId:
@@ -78,11 +78,6 @@ class DeviceUpdate:
     def rollout(self) -> Rollout:
         """The rollout for which it is updated."""
         return self.desired.rollouts[self.action.rollout]
-
-    @property
-    def revision(self) -> str:
-        """The revision of that rollout."""
-        return revision_of(self.desired, self.action.rollout)
 
 
 class DeviceUpdater:
@@ -146,8 +141,7 @@ class DeviceUpdater:
         Gates compare with the baseline, and a rollback goes back to it.
         """
         evidence, gates = self._ports.inventory.evidence, update.rollout.gates
-        revision = update.revision
-        if not evidence.needs_baseline(update.device, revision):
+        if not evidence.needs_baseline(update.device, update.revision):
             return None
         summary = None
         if gates:
@@ -159,7 +153,7 @@ class DeviceUpdater:
         running = target.report.running
         if rated and running is not None and evidence.rates.seconds_for(update.device, running, 1) is None:
             return Lost("a gate compares with its inference rate, which is not known yet")
-        self._ports.inventory.record_baseline(update.device, revision, summary)
+        self._ports.inventory.record_baseline(update.device, update.revision, summary)
         return None
 
     async def _install(

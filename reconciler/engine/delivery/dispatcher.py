@@ -26,6 +26,7 @@ from reconciler.model import (
     RolloutId,
 )
 from reconciler.model.snapshot import SnapshotCache
+from reconciler.plan.revision import revision_of
 
 MAX_STARTED = 2000  # deliveries on one link; most of them wait for the link's limits, and each has a task of some KiB
 
@@ -40,6 +41,7 @@ class Dispatcher:
         self._deliveries = deliveries
         self._session_of = session_of
         self._updates: SnapshotCache[tuple[UpdateAction, ...]] = SnapshotCache()
+        self._revisions: SnapshotCache[Mapping[RolloutId, str]] = SnapshotCache()
         self._checked: SnapshotCache[Mapping[DeviceId, RolloutId]] = SnapshotCache()
 
     def cancel_obsolete(
@@ -80,11 +82,17 @@ class Dispatcher:
     def _start_one(self, desired: Desired, action: UpdateAction, session: LinkSession, now_s: float) -> bool:
         if not self._deliveries.may_start(action.device, now_s):
             return False
-        update = DeviceUpdate(desired, action, session)
+        update = DeviceUpdate(desired, action, session, self._revisions_of(desired)[action.rollout])
         if not self._updater.is_possible(update):
             return False
         self._deliveries.start(action.device, action.why, purpose_of(action), self._work(update))
         return True
+
+    def _revisions_of(self, desired: Desired) -> Mapping[RolloutId, str]:
+        known = self._revisions.get(desired)
+        if known is not None:
+            return known
+        return self._revisions.put({name: revision_of(desired, name) for name in desired.rollouts}, desired)
 
     def _work(self, update: DeviceUpdate) -> Callable[[], Awaitable[Outcome]]:
         return lambda: self._updater.run(update)
