@@ -24,13 +24,13 @@ from bench.serial_peers import forest_json, serial_transfer_s, zmodem_overhead_p
 from reconciler.compiler.datasets import Dataset
 from reconciler.compiler.forest.training import train_forest
 from reconciler.compiler.pack.io_section import ElementType
-from reconciler.compiler.payload.codec import smallest
+from reconciler.compiler.payload.payload_encodings import smallest
 from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
 from reconciler.devices.conversation import Answered, Confirmed, Outcome
+from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import DeviceReport
-from reconciler.devices.serial_link import SerialLink
-from reconciler.devices.session import LinkSession
+from reconciler.devices.serial_bus_link import SerialLink
 from reconciler.devices.simulated_line import SimulatedLine, run_simulated
 from reconciler.devices.transfer import TransferCost, TransferJob
 from reconciler.model import DeviceId, TrainSpec

@@ -40,7 +40,7 @@ ln -s /opt/tinyfleet/bin/tinyfleet "$stage/usr/bin/tinyfleet"
 cp "$root/systemd/tinyfleet.service" "$stage/lib/systemd/system/"
 cp "$root/systemd/tinyfleet.sysusers" "$stage/usr/lib/sysusers.d/tinyfleet.conf"
 cp "$root/systemd/tinyfleet.tmpfiles" "$stage/usr/lib/tmpfiles.d/tinyfleet.conf"
-"$venv/bin/python" -B -c 'from reconciler.daemon.service_files import SAMPLE; print(SAMPLE, end="")' > "$stage/etc/tinyfleet/gateway.toml"
+"$venv/bin/python" -B -c 'from reconciler.daemon.service_installation import SAMPLE; print(SAMPLE, end="")' > "$stage/etc/tinyfleet/gateway.toml"
 chmod 640 "$stage/etc/tinyfleet/gateway.toml"
 
 # Man pages and completion, from where a wheel puts them to where Debian does.

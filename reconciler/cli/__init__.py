@@ -35,7 +35,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "run": "Run the gateway daemon",
         "reconcile": "Run one reconciliation, or show what it would do",
         "status": "Show the devices of this gateway",
-        "accept": "Accept a commit after a rewrite of the history",
+        "accept-history": "Accept a commit after a rewrite of the history",
         "uninstall-service": "Remove the systemd service",
     },
     "Keys and certificates": {

@@ -15,8 +15,8 @@ from reconciler.model import Action, Desired, Device, DeviceId, GatewayId, Obser
 from reconciler.plan.claims import Claims, unclaimed_device, unknown_device
 from reconciler.plan.device.case import Case
 from reconciler.plan.device.evaluate import NOTHING_FAILED, evaluate, evaluate_unseen, failures_by_device
-from reconciler.plan.device.goal import goals_for
 from reconciler.plan.device.peers import is_peer_device, peer_devices
+from reconciler.plan.device.rollout_goal import goals_for
 from reconciler.plan.device.verdict import DeviceVerdict
 from reconciler.plan.revision import revision_of
 from reconciler.plan.rollout.actions import PlanContext, rollout_actions

@@ -81,10 +81,10 @@ _SOURCE: Mapping[str, str] = {
     "RefMissing": "push it, or correct its name",
     "SubPathMissing": "correct path, or revert the commit that moved the folder",
     "HistoryRewritten": (
-        "if it was deliberate, run tinyfleet accept on the gateway. Otherwise treat it as an attack: the message "
-        "names both commits"
+        "if it was deliberate, run tinyfleet accept-history on the gateway. Otherwise treat it as an attack: the "
+        "message names both commits"
     ),
-    "HistoryTooLong": "accept a newer commit with tinyfleet accept",
+    "HistoryTooLong": "accept a newer commit with tinyfleet accept-history",
     "UnsignedCommit": (
         "replace the commit with a signed one. On a shared branch, revert it with a signed commit and accept that one"
     ),

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from reconciler.cli import COMMANDS, GROUPS, cli, main
 from reconciler.cli.commands.install_service import run_all
-from reconciler.daemon.service_files import CannotInstall
+from reconciler.daemon.service_installation import CannotInstall
 from reconciler.model import Blocked, BlockedReason, DeviceId, RolloutId
 from tests.cli.gateway_folder import COMMIT, RUNS, GatewayFolder, gateway_folder
 from tests.review.changes import Works, device_status_file, fleet_files, gateway_status_files, rollout_document, works

@@ -20,7 +20,7 @@ from reconciler.cli import cli
 from reconciler.compiler.threshold.threshold_json import threshold_pack_from_json
 from reconciler.devices.esp_flasher import WriteFailed, WrongChip
 from reconciler.devices.flash_image import HEADER_BYTES
-from reconciler.devices.provisioning import NotProvisionable
+from reconciler.devices.initial_flash_content import NotProvisionable
 from reconciler.errors import Invalid, Unusable
 from reconciler.git.proposal import ProposalFailed
 from reconciler.load.public_key_edit import NotEditable

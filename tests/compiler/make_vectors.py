@@ -14,7 +14,7 @@ from reconciler.compiler.errors import PackMalformed
 from reconciler.compiler.pack.checker import check_pack
 from reconciler.compiler.pack.decision_head import DecisionMode
 from reconciler.compiler.pack.io_section import ElementType
-from reconciler.compiler.pack.parameters_section import Parameter, name_hash
+from reconciler.compiler.pack.tunable_parameters_section import Parameter, name_hash
 from reconciler.compiler.payload.patch import apply_patch, make_patch
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from reconciler.compiler.tflite.network_pack import Decision, build_network

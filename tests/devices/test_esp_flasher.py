@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.devices.esp_flasher import NoChip, PortUnusable, Wiring, WriteFailed, WrongChip, write
-from reconciler.devices.provisioning import Piece
+from reconciler.devices.initial_flash_content import Piece
 from tests.devices.fake_esp_chip import Chip, Faults, Flash
 
 CHIPS = ["esp32", "esp32s2", "esp32s3", "esp32c2", "esp32c3", "esp32c5", "esp32c6", "esp32c61", "esp32h2", "esp32p4"]

@@ -18,10 +18,10 @@ import pytest
 from reconciler.devices.conversation import Answered, Confirmed, Lost, RetryPolicy
 from reconciler.devices.errors import LinkUnusable
 from reconciler.devices.link import AnswerReceived, Event, LinkState, Presence
+from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import Inquire, ReportKind, TransferResult, encode
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
-from reconciler.devices.rate_limiter import TransferLimiter
-from reconciler.devices.session import LinkSession
+from reconciler.devices.transfer_limiter import TransferLimiter
 from reconciler.model import DeviceId, GatewayLimits
 from tests.devices.broker import FLEET, WAIT_S, FakeDevices, RealBroker
 from tests.devices.fake_device import job_for, open_fake

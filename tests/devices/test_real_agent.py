@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
+from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport, ParametersBody, Summary
-from reconciler.devices.serial_link import SerialLink
+from reconciler.devices.serial_bus_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
-from reconciler.devices.session import LinkSession
 from reconciler.devices.simulated_line import SimulatedLine, run_simulated
 from reconciler.devices.transfer import TransferCost, TransferJob
 from reconciler.model import DeviceId

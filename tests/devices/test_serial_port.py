@@ -16,10 +16,10 @@ import pytest
 
 from reconciler.devices.conversation import Answered, Confirmed, Outcome
 from reconciler.devices.errors import LineDown, LinkUnusable
+from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import ReportKind
-from reconciler.devices.serial_link import SerialLink
+from reconciler.devices.serial_bus_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
-from reconciler.devices.session import LinkSession
 from reconciler.model import DeviceId
 from tests.devices.fake_device import FakeDevice, FakeStation, job_for, open_fake
 

@@ -14,7 +14,7 @@ from reconciler.devices.link import AnswerReceived, LinkState, Presence
 from reconciler.devices.messages import Signed
 from reconciler.devices.reports import encode_body
 from reconciler.engine.delivery.deliveries import Deliveries
-from reconciler.engine.delivery.purpose import Purpose
+from reconciler.engine.delivery.still_wanted import Purpose
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.report_verifier import NotAuthentic, ReportVerifier
 from reconciler.engine.observed.summaries import Summaries

@@ -11,9 +11,9 @@ from dataclasses import replace
 import pytest
 
 from reconciler.devices.conversation import Answered, Lost, Outcome
+from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Summary
-from reconciler.devices.session import LinkSession
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.summaries import Summaries
 from reconciler.engine.polling.poller import Poller, PollerPorts

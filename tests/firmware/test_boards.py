@@ -14,11 +14,11 @@ import pytest
 
 from firmware.tools.size_report import read_symbols
 from reconciler.devices.conversation import Answered, Confirmed, Outcome, Rejected, TrialFailed
+from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import Have, Missing, ReportKind, Stage, encode
 from reconciler.devices.reports import CapabilitiesBody, DecisionReason, DeviceReport, ModelLocation
-from reconciler.devices.serial_link import SerialLink
+from reconciler.devices.serial_bus_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
-from reconciler.devices.session import LinkSession
 from reconciler.devices.transfer import TransferCost
 from reconciler.model import DeviceId, Phase
 from signing import keys

@@ -30,7 +30,7 @@ from reconciler.compiler.pack.forest_section import (
     Tree,
 )
 from reconciler.compiler.pack.pack_format import SectionId, disassemble, pad4
-from reconciler.compiler.pack.parameters_section import Parameter, name_hash
+from reconciler.compiler.pack.tunable_parameters_section import Parameter, name_hash
 from reconciler.compiler.reference.forest import raw_features
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from reconciler.compiler.tflite.network_pack import Decision, build_network

@@ -18,7 +18,7 @@ import pytest
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.errors import DubiousOwnership, ObjectsRefused, ProtocolRefused, RemoteUnavailable, SettingsUnsafe
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import Remote, SshOptions, branch_ref, check_ref, protocol_of
+from reconciler.git.remote_settings import Remote, SshOptions, branch_ref, check_ref, protocol_of
 from reconciler.git.signatures import SignatureMode, SignaturePolicy
 from reconciler.git.source import Advanced, CommitSource, Kept
 from tests.git.forge import Forge

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reconciler.git.commit_writer import CommitAuthor
 from reconciler.git.peer_status import PeerStatusReader
-from reconciler.git.remote import Remote
+from reconciler.git.remote_settings import Remote
 from reconciler.git.signatures import CommitVerifier, SignatureMode, SignaturePolicy
 from reconciler.git.status_writer import Pushed, StatusWriter
 from tests.git.forge import SshKey

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from reconciler.git.commit_writer import CommitAuthor, CommitMessage
 from reconciler.git.errors import SettingsUnsafe
 from reconciler.git.peer_status import PeerStatusReader
-from reconciler.git.remote import GitLimits, Remote
+from reconciler.git.remote_settings import GitLimits, Remote
 from reconciler.git.signatures import CommitVerifier, SignatureMode, SignaturePolicy
 from reconciler.git.status_writer import AlreadyPublished, Publication, Pushed, PushPending, StatusWriter
 from reconciler.model import Commit

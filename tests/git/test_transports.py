@@ -21,7 +21,7 @@ from reconciler.git.errors import (
     TransferTooLarge,
 )
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import GitLimits, Remote, SshOptions, branch_ref, tag_ref
+from reconciler.git.remote_settings import GitLimits, Remote, SshOptions, branch_ref, tag_ref
 from reconciler.git.signatures import SignatureMode, SignaturePolicy
 from reconciler.git.source import Advanced, CommitSource, Kept
 from tests.git.forge import Forge

@@ -18,8 +18,8 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from reconciler import model
+from reconciler.load.model_conversion import TYPES, seconds, yaml_name
 from reconciler.load.schemas import KINDS, schema_text, validator
-from reconciler.load.typed_values import TYPES, seconds, yaml_name
 from tests.load.test_fuzz import FILES, YAML, corrupt_values
 
 Json = Any  # or a type: what is walked here has no type of its own

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from reconciler.cli.views.rollout_lines import RolloutLine
+from reconciler.cli.views.rollout_summaries import RolloutLine
 from reconciler.model import Action, ActivatePrebaked, Blocked, Commit, Configure, DeviceId, Hold, Install, NoChange
 from reconciler.review.formatting import SHORT_DIGITS, counted
 

@@ -18,7 +18,7 @@ from reconciler.compiler.forest.forest_pack import assemble_forest
 from reconciler.compiler.forest.quantization import QuantizedForest, ThresholdGrid, fit_grid, quantize_ensemble
 from reconciler.compiler.pack.forest_section import Feature, FeatureWindow, ForestMode, Statistic
 from reconciler.compiler.pack.isolation_score import average_path_length, isolation_limit
-from reconciler.compiler.pack.parameters_section import Parameter, ParameterEncoding, name_hash
+from reconciler.compiler.pack.tunable_parameters_section import Parameter, ParameterEncoding, name_hash
 from reconciler.compiler.reference.forest import raw_features
 from reconciler.model import FeatureOf, TrainSpec
 

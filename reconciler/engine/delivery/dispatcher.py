@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import assert_never
 
 from reconciler.devices.conversation import Outcome
-from reconciler.devices.session import LinkSession
+from reconciler.devices.link_session import LinkSession
 from reconciler.engine.delivery.deliveries import Deliveries
 from reconciler.engine.delivery.device_update import DeviceUpdate, DeviceUpdater
-from reconciler.engine.delivery.purpose import UpdateAction, purpose_of, still_wanted
+from reconciler.engine.delivery.still_wanted import UpdateAction, purpose_of, still_wanted
 from reconciler.model import (
     Action,
     ActivatePrebaked,

@@ -134,7 +134,7 @@ class StatusRenderer:
         seen = outcome.observed.devices.get(device)
         last = self._devices.get(device)
         distrust = outcome.distrusted.get(device)
-        # Observed devices are snapshots (reconciler.model.snapshot): the same object means unchanged.
+        # Observed devices are snapshots (reconciler.model.snapshot_cache): the same object means unchanged.
         if last is not None and last.seen is seen and last.distrust == distrust and last.action == action:
             return
         model = _model(seen, outcome.by_short_digest)

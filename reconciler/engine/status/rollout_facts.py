@@ -27,7 +27,7 @@ class _KnownFacts:
 
 
 class RolloutFactsBuilder:
-    """Keeps the facts of each rollout while its evaluation is the same snapshot (reconciler.model.snapshot)."""
+    """Keeps the facts of each rollout while its evaluation is the same snapshot (reconciler.model.snapshot_cache)."""
 
     def __init__(self) -> None:
         self._known: dict[RolloutId, _KnownFacts] = {}

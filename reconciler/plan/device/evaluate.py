@@ -22,13 +22,13 @@ from reconciler.model import (
     Phase,
 )
 from reconciler.plan.device.case import Case, has_prebaked_goal
-from reconciler.plan.device.fallback import fallback_action, fallback_message
+from reconciler.plan.device.fallback_action import fallback_action, fallback_message
 from reconciler.plan.device.flapping import pause_message, paused_until
 from reconciler.plan.device.gates import evaluate_gates
-from reconciler.plan.device.goal import Goal
 from reconciler.plan.device.next_step import next_step
 from reconciler.plan.device.requirements import MissingRequirement, missing_requirement, wrong_type
-from reconciler.plan.device.rollback import rollback_action
+from reconciler.plan.device.rollback_action import rollback_action
+from reconciler.plan.device.rollout_goal import Goal
 from reconciler.plan.device.verdict import (
     DeviceVerdict,
     DueDevice,

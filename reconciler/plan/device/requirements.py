@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.model import Blocked, BlockedReason, Capabilities, DeviceId, Updates
-from reconciler.plan.device.goal import Goal
+from reconciler.plan.device.rollout_goal import Goal
 
 
 @dataclass(frozen=True, slots=True)

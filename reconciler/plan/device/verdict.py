@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from reconciler.model import Action
-from reconciler.plan.device.rollback import RollbackAction
+from reconciler.plan.device.rollback_action import RollbackAction
 
 
 @dataclass(frozen=True, slots=True)

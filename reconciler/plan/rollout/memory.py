@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from reconciler.model import Observed, RolloutId, RolloutMemory
-from reconciler.model.snapshot import reuse_if_equal
+from reconciler.model.snapshot_cache import reuse_if_equal
 from reconciler.plan.rollout.evaluation import RolloutEvaluation
 
 

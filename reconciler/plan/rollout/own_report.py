@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from reconciler.model import DeviceId, RolloutReport
-from reconciler.model.snapshot import reuse_if_equal
+from reconciler.model.snapshot_cache import reuse_if_equal
 from reconciler.plan.device.verdict import DeviceVerdict, OutDevice
 from reconciler.plan.rollout.evaluation import RolloutEvaluation
 from reconciler.plan.rollout.tally import WaveRole, wave_role

@@ -17,7 +17,7 @@ from reconciler import config
 from reconciler.cli import cli
 from reconciler.cli.commands.install_service import own_command
 from reconciler.daemon.liveness import MAX_JOB_S
-from reconciler.daemon.service_files import HIDDEN_HOMES, CannotInstall, must_be_visible, parts
+from reconciler.daemon.service_installation import HIDDEN_HOMES, CannotInstall, must_be_visible, parts
 
 UNIT = Path(__file__).parents[2] / "systemd" / "tinyfleet.service"
 MOST_EXPOSED = 2.0

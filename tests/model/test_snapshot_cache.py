@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from reconciler.model.snapshot import SnapshotCache, reuse_if_equal
+from reconciler.model.snapshot_cache import SnapshotCache, reuse_if_equal
 
 
 def test_an_equal_value_is_replaced_by_the_previous_object() -> None:

@@ -16,13 +16,13 @@ from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome
 from reconciler.devices.errors import LineDown, LinkUnusable
 from reconciler.devices.line_quality import LineQuality, best_block_bytes
 from reconciler.devices.link import AnswerReceived, LinkState
+from reconciler.devices.link_session import UNSOLICITED_MAX, LinkSession
 from reconciler.devices.messages import ReportKind, TransferResult, encode
-from reconciler.devices.rate_limiter import TransferLimiter
 from reconciler.devices.reports import DeviceReport
+from reconciler.devices.serial_bus_link import SerialLink
 from reconciler.devices.serial_frame import encode_frame
-from reconciler.devices.serial_link import SerialLink
-from reconciler.devices.session import UNSOLICITED_MAX, LinkSession
 from reconciler.devices.simulated_line import SimulatedLine, run_simulated
+from reconciler.devices.transfer_limiter import TransferLimiter
 from reconciler.model import DeviceId, GatewayLimits
 from tests.devices.fake_device import FakeDevice, FakeStation, job_for, open_fake
 

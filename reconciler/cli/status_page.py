@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from reconciler.daemon.fleet_page import detail_of, fleet_of
-from reconciler.daemon.state_reader import GatewayOverview
+from reconciler.daemon.gateway_overview import GatewayOverview
 from reconciler.model import DeviceId
 from reconciler.page.layout import MARK
 from reconciler.page.page_model import DeviceDetail

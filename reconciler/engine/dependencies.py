@@ -6,7 +6,7 @@ from __future__ import annotations
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from reconciler.engine.artifacts.builder import Builder
+from reconciler.engine.artifacts.build_service_adapter import Builder
 from reconciler.engine.clock import Clock
 from reconciler.engine.desired.desired_state import DesiredStateSource
 from reconciler.engine.links import Links

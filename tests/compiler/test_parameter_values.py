@@ -11,8 +11,13 @@ import pytest
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.pack.decision_head import DecisionMode
 from reconciler.compiler.pack.pack_format import SectionId, disassemble
-from reconciler.compiler.pack.parameter_encoding import encode_values
-from reconciler.compiler.pack.parameters_section import Parameter, ParameterEncoding, decode_parameters, name_hash
+from reconciler.compiler.pack.parameter_values import encode_values
+from reconciler.compiler.pack.tunable_parameters_section import (
+    Parameter,
+    ParameterEncoding,
+    decode_parameters,
+    name_hash,
+)
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.tflite.network_pack import Decision, build_network
 from reconciler.compiler.threshold.threshold_pack import build_threshold_pack

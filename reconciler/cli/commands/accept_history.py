@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet accept`: continue after a rewritten history, by an operator's decision on the gateway."""
+"""`tinyfleet accept-history`: continue after a rewritten history, by an operator's decision on the gateway."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler import sqlite_file
-from reconciler.report.events import FleetEvent
+from reconciler.report.rollout_events import FleetEvent
 
 FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 900.0

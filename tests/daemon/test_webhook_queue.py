@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A damaged event queue is set aside. tests/daemon/test_webhook.py holds what the queue does with its events."""
+"""A damaged event queue is set aside. tests/daemon/test_webhook_sender.py holds what the queue does with its events."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.daemon.event_queue import EventQueue
+from reconciler.daemon.webhook_queue import EventQueue
 from reconciler.model import RolloutId
-from reconciler.report.events import EventKind, FleetEvent
+from reconciler.report.rollout_events import EventKind, FleetEvent
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 OLD = FleetEvent(EventKind.COMPLETE, "hall", RolloutId("wear"), "wear@1", "revision", "c0ffee", "complete", NOON)

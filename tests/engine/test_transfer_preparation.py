@@ -6,9 +6,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.compiler.payload.codec import EncodedPayload
+from reconciler.compiler.payload.payload_encodings import EncodedPayload
 from reconciler.devices.reports import CapabilitiesBody
-from reconciler.engine.delivery.transfer_jobs import SECTOR_BYTES, SEQUENCE_JUMP, DeliveryTarget, fitting
+from reconciler.engine.delivery.transfer_preparation import SECTOR_BYTES, SEQUENCE_JUMP, DeliveryTarget, fitting
 from reconciler.model import PayloadEncoding
 from tests.engine.reports import PUMP, report
 

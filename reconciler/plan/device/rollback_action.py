@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from reconciler.model import ActivatePrebaked, Before, Configure, Install, OnFailure, Origin, ShortDigest, short_digest
 from reconciler.plan.device.case import Case
-from reconciler.plan.device.fallback import best_prebaked
-from reconciler.plan.device.goal import FormerModel
+from reconciler.plan.device.fallback_action import best_prebaked
+from reconciler.plan.device.rollout_goal import FormerModel
 
 RollbackAction = Install | ActivatePrebaked | Configure
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from reconciler.compiler.evaluation.cost_model import estimate_cost
+from reconciler.compiler.evaluation.inference_cost import estimate_cost
 from reconciler.compiler.forest.training import train_forest
 from reconciler.compiler.pack.forest_section import decode_forest
 from reconciler.compiler.pack.pack_format import (

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.git.errors import HistoryRewritten, HistoryTooLong
-from reconciler.git.history import shallow_boundary
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import GitLimits, Remote
+from reconciler.git.new_commits import shallow_boundary
+from reconciler.git.remote_settings import GitLimits, Remote
 from reconciler.model import Commit
 from tests.git.forge import Forge, make_forge
 

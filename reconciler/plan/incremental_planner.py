@@ -3,7 +3,7 @@
 
 A `Planner` gives the answers of `plan`; a property test holds it to that. It remembers what each device was
 evaluated from, how each rollout stands, and until when time alone changes none of it. Its inputs are snapshots
-(reconciler.model.snapshot): it takes the same object for an unchanged value, so a `Desired`, an `Observed` and
+(reconciler.model.snapshot_cache): it takes the same object for an unchanged value, so a `Desired`, an `Observed` and
 all that they hold must never be changed in place.
 """
 
@@ -24,16 +24,16 @@ from reconciler.model import (
     ObservedDevice,
     RolloutId,
 )
-from reconciler.model.snapshot import SnapshotCache
+from reconciler.model.snapshot_cache import SnapshotCache
 from reconciler.plan.claims import Claim, Claims, unclaimed_device, unknown_device
 from reconciler.plan.device.case import Case
 from reconciler.plan.device.evaluate import NOTHING_FAILED, evaluate, evaluate_unseen, failures_by_device
-from reconciler.plan.device.goal import Goal
 from reconciler.plan.device.peers import PeerDevices
+from reconciler.plan.device.rollout_goal import Goal
 from reconciler.plan.device.verdict import DeviceVerdict
-from reconciler.plan.incremental import RolloutCache
 from reconciler.plan.rollout.actions import PlanContext, earliest
 from reconciler.plan.rollout.evaluation import RolloutEvaluation
+from reconciler.plan.rollout_cache import RolloutCache
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from reconciler import config
 from reconciler.cli.inputs.repositories import LIMIT_S, FleetRepository, find_repository, reported_state_in
-from reconciler.daemon.state_reader import recorded_state
+from reconciler.daemon.gateway_overview import recorded_state
 from reconciler.engine.state.reader import NoRecordedState
 from reconciler.errors import Unusable
 from reconciler.git.confined_git import ConfinedGit

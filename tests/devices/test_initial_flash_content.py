@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.devices import provisioning
-from reconciler.devices.provisioning import NotProvisionable
+from reconciler.devices import initial_flash_content
+from reconciler.devices.initial_flash_content import NotProvisionable
 from reconciler.model import (  # fmt: skip
     Commit,
     Desired,
@@ -42,7 +42,7 @@ def _desired(kind: DeviceType = KIND, link: DeviceLink | None = None) -> tuple[D
 
 def test_identity_of_a_device() -> None:
     for link, address in ((MqttAddress(), 0), (SerialAddress("/dev/line", 2400, 17), 17)):
-        made = provisioning.identity_of(*_desired(link=link), ROOT, SEED)
+        made = initial_flash_content.identity_of(*_desired(link=link), ROOT, SEED)
         named = target("plant", "pump-1", EngineContract(1, frozenset({"THRESHOLD"})))
         assert (made.vendor, made.class_id, made.device) == (named.vendor, named.klass, named.device)
         assert (made.root_public, made.seed, made.address) == (ROOT, SEED, address)
@@ -52,14 +52,14 @@ def test_identity_of_a_device() -> None:
 
 def test_a_name_that_does_not_fit_the_flash_is_reported() -> None:
     desired, device = _desired(replace(KIND, name=TypeId("p" * 40)))
-    identity = provisioning.identity_of(desired, device, ROOT, SEED)
+    identity = initial_flash_content.identity_of(desired, device, ROOT, SEED)
     with pytest.raises(NotProvisionable, match="does not fit"):
-        provisioning.region_of(identity, PACKS)
+        initial_flash_content.region_of(identity, PACKS)
 
 
 def test_pieces_and_the_whole_image_agree() -> None:
-    region = provisioning.region_of(provisioning.identity_of(*_desired(), ROOT, SEED), PACKS)
-    pieces = provisioning.pieces_of(FLASH, region)
+    region = initial_flash_content.region_of(initial_flash_content.identity_of(*_desired(), ROOT, SEED), PACKS)
+    pieces = initial_flash_content.pieces_of(FLASH, region)
     assert [(piece.name, piece.offset, len(piece.data)) for piece in pieces] == [
         ("provisioned", 8192, 4096),
         ("journal", 16384, 8192),
@@ -67,15 +67,15 @@ def test_pieces_and_the_whole_image_agree() -> None:
     whole = bytearray(b"\xff" * FLASH.bytes)
     for piece in pieces:
         whole[piece.offset : piece.offset + len(piece.data)] = piece.data
-    assert bytes(whole) == provisioning.whole(FLASH, region)
+    assert bytes(whole) == initial_flash_content.whole(FLASH, region)
 
 
 @pytest.mark.parametrize("flash", [FLASH, None])
 def test_the_flash_map(flash: FlashMap | None) -> None:
     kind = replace(KIND, flash=flash)
     base = flash.provisioned.offset if flash else 0
-    region = provisioning.region_of(provisioning.identity_of(*_desired(kind), ROOT, SEED), PACKS)
-    rows = provisioning.map_of(kind, REFS, PACKS)
+    region = initial_flash_content.region_of(initial_flash_content.identity_of(*_desired(kind), ROOT, SEED), PACKS)
+    rows = initial_flash_content.map_of(kind, REFS, PACKS)
     for number, (row, pack, ref) in enumerate(zip(rows[1:], PACKS, REFS, strict=False)):
         assert region[row.offset - base :][: row.length] == pack
         assert row.what.startswith(str(ref))
@@ -87,9 +87,9 @@ def test_the_flash_map(flash: FlashMap | None) -> None:
 
 
 def test_a_device_without_prebaked_models() -> None:
-    provisioning.check(KIND, [])
-    assert len(provisioning.region_of(provisioning.identity_of(*_desired(), ROOT, SEED), [])) == 640
-    assert [row.length for row in provisioning.map_of(KIND, [], [])] == [640, 8192 - 640, 8192]
+    initial_flash_content.check(KIND, [])
+    assert len(initial_flash_content.region_of(initial_flash_content.identity_of(*_desired(), ROOT, SEED), [])) == 640
+    assert [row.length for row in initial_flash_content.map_of(KIND, [], [])] == [640, 8192 - 640, 8192]
 
 
 @pytest.mark.parametrize(
@@ -109,10 +109,10 @@ def test_a_device_without_prebaked_models() -> None:
 )
 def test_an_impossible_layout_is_rejected_before_any_key(flash: FlashMap | None, packs: list[bytes], why: str) -> None:
     with pytest.raises(NotProvisionable, match=why):
-        provisioning.check(replace(KIND, flash=flash), packs)
+        initial_flash_content.check(replace(KIND, flash=flash), packs)
 
 
 def test_a_layout_that_just_fits() -> None:
-    provisioning.check(KIND, [bytes(7552)])
-    provisioning.check(replace(KIND, flash=replace(FLASH, bytes=24576)), [b"x"] * 8)
-    provisioning.check(replace(KIND, flash=replace(FLASH, journal=Region(0, 8192))), [])
+    initial_flash_content.check(KIND, [bytes(7552)])
+    initial_flash_content.check(replace(KIND, flash=replace(FLASH, bytes=24576)), [b"x"] * 8)
+    initial_flash_content.check(replace(KIND, flash=replace(FLASH, journal=Region(0, 8192))), [])

@@ -18,8 +18,8 @@ from reconciler.model import (
     Origin,
 )
 from reconciler.plan.device.case import Case
-from reconciler.plan.device.goal import goal_for
-from reconciler.plan.device.rollback import RollbackAction, rollback_action
+from reconciler.plan.device.rollback_action import RollbackAction, rollback_action
+from reconciler.plan.device.rollout_goal import goal_for
 from reconciler.plan.revision import revision_of
 from tests.plan.example_fleet import (
     BUILT,

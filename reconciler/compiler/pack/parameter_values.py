@@ -10,7 +10,12 @@ from reconciler.compiler.pack.forest_section import decode_features, decode_fore
 from reconciler.compiler.pack.io_section import decode_io
 from reconciler.compiler.pack.isolation_score import isolation_limit
 from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId, disassemble
-from reconciler.compiler.pack.parameters_section import Parameter, ParameterEncoding, decode_parameters, name_hash
+from reconciler.compiler.pack.tunable_parameters_section import (
+    Parameter,
+    ParameterEncoding,
+    decode_parameters,
+    name_hash,
+)
 
 
 def encode_values(data: bytes, values: Mapping[str, float]) -> dict[int, int]:

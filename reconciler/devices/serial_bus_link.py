@@ -14,11 +14,11 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.devices.errors import LineDown, LinkUnusable, Malformed
+from reconciler.devices.line_port import LinePort, airtime_s
 from reconciler.devices.line_quality import LineQuality, best_block_bytes
 from reconciler.devices.link import AnswerReceived, Event, LinkState, LinkStatistics, Silent, Turn, fits
 from reconciler.devices.messages import MESSAGE_BYTES, Answer, Block, Order, Question, encode, parse_answer
 from reconciler.devices.serial_frame import Deframer, SerialFrame, encode_frame
-from reconciler.devices.serial_line import LinePort, airtime_s
 from reconciler.model import DeviceId
 
 FIRST_BYTE_S, FIRST_BYTE_BYTES = 0.050, 10  # docs/specs/protocol.md section 3, Timing

@@ -18,9 +18,9 @@ from reconciler.model import (
     RolloutId,
     TypeId,
 )
-from reconciler.model.snapshot import reuse_if_equal
-from reconciler.plan.device.goal import Goal, goal_for
+from reconciler.model.snapshot_cache import reuse_if_equal
 from reconciler.plan.device.peers import PeerDevices, peer_devices
+from reconciler.plan.device.rollout_goal import Goal, goal_for
 from reconciler.plan.device.verdict import DeviceVerdict
 from reconciler.plan.rollout.actions import PlanContext, RolloutActions, rollout_actions
 from reconciler.plan.rollout.evaluation import RolloutEvaluation, RolloutHistory, evaluate_rollout, history_of

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from reconciler.model import ActivatePrebaked, Digest, Fallback, ObservedDevice, short_digest
 from reconciler.plan.device.case import Case
-from reconciler.plan.device.goal import Goal, PrebakedModel
+from reconciler.plan.device.rollout_goal import Goal, PrebakedModel
 
 _WITHOUT_PREBAKED = {Fallback.KEEP: "; it keeps what it runs", Fallback.REPORT: "; it needs a technician"}
 

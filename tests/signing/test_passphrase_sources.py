@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from signing import key_files, passphrase
+from signing import key_files, passphrase_sources
 from signing.key_files import KeyStoreError
 
 SECRET = b"correct horse battery staple"
@@ -16,19 +16,19 @@ SECRET = b"correct horse battery staple"
 
 def test_passphrase_from_a_private_file(tmp_path: Path) -> None:
     key_files.write_private(tmp_path / "pass", SECRET + b"\r\nsecond line\n")
-    assert passphrase.from_file(tmp_path / "pass") == SECRET
+    assert passphrase_sources.from_file(tmp_path / "pass") == SECRET
     (tmp_path / "pass").chmod(0o644)
     with pytest.raises(KeyStoreError, match="users other than its owner"):
-        passphrase.from_file(tmp_path / "pass")
+        passphrase_sources.from_file(tmp_path / "pass")
 
 
 def test_passphrase_from_a_descriptor() -> None:
     reading, writing = os.pipe()
     os.write(writing, SECRET + b"\n")
-    assert passphrase.from_descriptor(reading) == SECRET
+    assert passphrase_sources.from_descriptor(reading) == SECRET
     os.close(writing)
     with pytest.raises(KeyStoreError, match="no passphrase"):
-        passphrase.from_descriptor(reading)
+        passphrase_sources.from_descriptor(reading)
     os.close(reading)
     with pytest.raises(KeyStoreError, match="can't read"):
-        passphrase.from_descriptor(reading)
+        passphrase_sources.from_descriptor(reading)

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from reconciler.devices.rate_limiter import TransferLimiter
+from reconciler.devices.transfer_limiter import TransferLimiter
 from reconciler.model import GatewayLimits
 
 

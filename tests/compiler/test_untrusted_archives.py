@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.compiler.errors import ModelUnreadable, OperatorUnsupported
-from reconciler.compiler.tflite import model_archives
-from reconciler.compiler.tflite.model_archives import unpack
+from reconciler.compiler.tflite import untrusted_archives
+from reconciler.compiler.tflite.untrusted_archives import unpack
 from tests.compiler.test_hostile import zipped
 
 
@@ -27,33 +27,33 @@ def _archive(*members: zipfile.ZipInfo | str) -> bytes:
 
 def test_an_archive_of_too_many_files_is_refused() -> None:
     with pytest.raises(ModelUnreadable, match="has 257 files; the limit is 256"):
-        model_archives.open_archive("m.zip", _archive(*(f"f{number}" for number in range(257))))
+        untrusted_archives.open_archive("m.zip", _archive(*(f"f{number}" for number in range(257))))
 
 
 def test_an_archive_with_a_link_is_refused() -> None:
     link = zipfile.ZipInfo("link")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with pytest.raises(ModelUnreadable, match="would be outside of its folder"):
-        model_archives.open_archive("m.zip", _archive(link))
+        untrusted_archives.open_archive("m.zip", _archive(link))
 
 
 def test_unpacking_makes_the_folders_of_the_members(tmp_path: Path) -> None:
-    model_archives.unpack("m.zip", _archive("variables/", "variables/index"), tmp_path)
+    untrusted_archives.unpack("m.zip", _archive("variables/", "variables/index"), tmp_path)
     assert (tmp_path / "variables" / "index").read_bytes() == b"x"
 
 
 def test_a_member_that_is_too_large_is_refused() -> None:
-    archive = model_archives.open_archive("m.zip", zipped(config=b"x" * 100))
+    archive = untrusted_archives.open_archive("m.zip", zipped(config=b"x" * 100))
     with pytest.raises(ModelUnreadable, match="unpacks to more than 50 bytes"):
-        model_archives.read_member(archive, "config", 50)
+        untrusted_archives.read_member(archive, "config", 50)
 
 
 def test_unsupported_layers_are_named() -> None:
     config = {"layers": [7, {"class_name": "LSTM", "module": "keras.layers"}]}
     with pytest.raises(OperatorUnsupported, match="has a layer LSTM, but packs have no recurrent operators"):
-        model_archives.check_keras("m.keras", zipped(config__json=json.dumps(config).encode()))
+        untrusted_archives.check_keras("m.keras", zipped(config__json=json.dumps(config).encode()))
     harmless = {"layers": [7, {"class_name": "Dense", "module": "keras.layers"}]}
-    model_archives.check_keras("m.keras", zipped(config__json=json.dumps(harmless).encode()))
+    untrusted_archives.check_keras("m.keras", zipped(config__json=json.dumps(harmless).encode()))
 
 
 def test_an_archive_is_unpacked_into_its_folder(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from reconciler.engine.tasks import cancel_and_wait
+from reconciler.engine.task_cancellation import cancel_and_wait
 
 
 def test_a_task_that_swallows_a_cancellation_ends_all_the_same() -> None:

@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from reconciler.config import GatewayConfig, WebhookConfig
-from reconciler.daemon.event_queue import EventQueue, QueuedEvent
+from reconciler.daemon.webhook_queue import EventQueue, QueuedEvent
 from reconciler.engine.engine import Engine
 from reconciler.errors import Transient, Unusable
 from reconciler.model import RolloutId
 from reconciler.report.device_status import DeviceStatus
-from reconciler.report.events import EventDetector
+from reconciler.report.rollout_events import EventDetector
 from reconciler.report.rollout_status import RolloutStatus
 
 log = logging.getLogger(__name__)

@@ -29,9 +29,9 @@ from reconciler.devices.conversation import (
 )
 from reconciler.devices.link import AnswerReceived, Event, Link, Silent, Turn
 from reconciler.devices.messages import NONCE_BYTES, ReportKind
-from reconciler.devices.rate_limiter import TransferLimiter
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport, ParametersBody, Summary
 from reconciler.devices.transfer import Transfer, TransferCost, TransferJob
+from reconciler.devices.transfer_limiter import TransferLimiter
 from reconciler.model import DeviceId
 
 ReportBody = TypeVar("ReportBody", DeviceReport, CapabilitiesBody, Summary, ParametersBody)

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 import pytest
 
 from reconciler.devices.conversation import Answered, Lost, Outcome, Rejected
+from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import Body, CapabilitiesBody, ParametersBody, Summary
-from reconciler.devices.session import LinkSession
 from reconciler.model import DeviceId
 from tests.engine.reports import PUMP, report
 

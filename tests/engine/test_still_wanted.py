@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.engine.delivery.purpose import Purpose, still_wanted
+from reconciler.engine.delivery.still_wanted import Purpose, still_wanted
 from reconciler.model import (
     Action,
     ActivatePrebaked,
