@@ -53,7 +53,7 @@ class Draw:
 
 
 def same_or_valid(size: int, extent: int, stride: int, padding: int) -> int:
-    """Return the output's size as TensorFlow has it; padding 0 is SAME, 1 is VALID."""
+    """Return the output's size as TensorFlow computes it; padding 0 is SAME, 1 is VALID."""
     return math.ceil(size / stride) if padding == 0 else max(0, math.ceil((size - extent + 1) / stride))
 
 

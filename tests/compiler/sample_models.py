@@ -28,12 +28,12 @@ def dense(kind: str) -> bytes:
 
 
 def add_network(
-    spoil: Callable[[Flat], None], inputs: list[int] | None = None, outputs: list[int] | None = None
+    change: Callable[[Flat], None], inputs: list[int] | None = None, outputs: list[int] | None = None
 ) -> bytes:
-    """Return a network with one ADD, after `spoil` has changed it."""
+    """Return a network with one ADD, after `change` has been applied."""
     model = Flat()
     x, y = model.tensor([1, 4]), model.tensor([1, 4])
     w = model.tensor([4], data=np.ones(4, np.int8))
     model.operator("ADD", [x, w], [y], table="AddOptions")
-    spoil(model)
+    change(model)
     return model.finish(inputs or [x], outputs or [y])

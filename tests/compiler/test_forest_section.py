@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The section FOREST: what is read is what was written, in one pass over its bits."""
+"""The section FOREST: decoding is the inverse of encoding, and takes one pass over the bits."""
 
 from __future__ import annotations
 

@@ -250,7 +250,7 @@ class Chip:
         if self._blocks == self.faults.silent_at_block:
             self.faults.dead = True
         if self.faults.dead or self._slave < 0:
-            raise CommandFailed  # which nobody hears
+            raise CommandFailed  # the cable is gone, so no answer arrives
         self._blocks += 1
         sequence = struct.unpack_from("<II", data)[1]
         download, block = self._download, _checked(data, check)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes tests/vectors/protocol.json and frames.json from the fixed inputs below.
 
-Run it when the protocol changes: `python -m tests.devices.make_vectors`. A test holds the committed files to it.
+Run it when the protocol changes: `python -m tests.devices.make_vectors`. A test compares the files with the output.
 """
 
 from __future__ import annotations

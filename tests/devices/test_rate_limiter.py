@@ -58,7 +58,7 @@ def test_new_limits_apply_to_waiting_transfers() -> None:
         assert crowd.inside == [0, 1, 2]
         limiter.change(GatewayLimits(transfers=1))
         await crowd.leave(0)
-        assert crowd.inside == [1, 2]  # nobody is thrown out, and nobody comes in
+        assert crowd.inside == [1, 2]  # no running transfer is interrupted, and none starts
         await crowd.leave(1)
         await crowd.leave(2)
         assert crowd.inside == [3]

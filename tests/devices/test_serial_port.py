@@ -23,7 +23,7 @@ from reconciler.devices.session import LinkSession
 from reconciler.model import DeviceId
 from tests.devices.fake_device import FakeDevice, FakeStation, job_for, open_fake
 
-BAUD = 4_000_000  # sets the pace: a pty has none of its own
+BAUD = 4_000_000  # sets the pace, because a pty has no speed
 PAYLOAD = bytes(range(256)) * 40
 A = DeviceId("a")
 

@@ -59,7 +59,7 @@ def converse(transfer: Transfer, device: FakeDevice, link: BadLink, *, begun: Co
         if transfer.outcome or step is None:
             return
         if step.turn is None:
-            assert step.wake_after_s is not None, "neither a turn nor a timer: it would wait for ever"
+            assert step.wake_after_s is not None, "neither a turn nor a timer: it would wait forever"
             now_s += step.wake_after_s
             step = transfer.woken(now_s)
             continue

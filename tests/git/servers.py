@@ -196,7 +196,7 @@ class HttpServer(http.server.ThreadingHTTPServer):
         self.redirect = redirect
 
     def handle_error(self, *_: object) -> None:
-        """A client that does not like our certificate is what a test wants."""
+        """Ignore the error: tests want clients to reject our certificate."""
 
     @property
     def url(self) -> str:

@@ -36,7 +36,7 @@ class Trap:
         self.script.chmod(0o755)
 
     def sprung(self) -> bool:
-        """Tell whether it was run since the last question."""
+        """Return whether it has run since the last call."""
         was = self._mark.exists()
         self._mark.unlink(missing_ok=True)
         return was
@@ -212,7 +212,7 @@ def test_transports_that_run_programs_are_refused(url: str, trap: Trap) -> None:
 
 
 def test_only_the_configured_protocol_is_allowed(forge: Forge, mirror: Mirror, trap: Trap) -> None:
-    """Should a URL ever come past the check above, or from inside git."""
+    """The second line of defence: for a URL that passes the check above, or that git itself follows."""
     forge.commit()
     mirror.fetch()
     for url in (f"ext::{trap.script}", f"file://{forge.bare}", "git://127.0.0.1:1/x"):

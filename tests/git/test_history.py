@@ -113,7 +113,7 @@ def test_a_gateway_that_was_offline_fetches_back_to_its_base(forge: Forge, mirro
 
 
 def test_the_end_of_a_shallow_remote_is_a_rewritten_history(forge: Forge, tmp_path: Path) -> None:
-    """Asking such a remote for more gives nothing, again and again."""
+    """Such a remote never returns more, however often it is asked."""
     base = forge.commit()
     for _ in range(10):
         forge.commit()

@@ -231,7 +231,7 @@ def test_a_damaged_mirror_recovers_once_the_remote_is_back(
     mirror.distrust()
     forge.bare.rename(forge.bare.with_suffix(".away"))
     assert kept(source.poll(good), "MirrorDamaged", good).transient
-    with source.tree(good) as tree:  # what is whole goes on being readable
+    with source.tree(good) as tree:  # intact files stay readable
         assert tree.read(tree.entries()[0]) == b"good\n"
     forge.bare.with_suffix(".away").rename(forge.bare)
     assert source.poll(good) == Unchanged(good)

@@ -237,7 +237,7 @@ def test_a_model_file_is_hashed_once(repo: Repo, path: Path) -> None:
 
 
 class Away(Transient):
-    """Stands for a source that fails halfway."""
+    """Simulates a source that fails halfway."""
 
 
 class FailingTree(CountingTree):

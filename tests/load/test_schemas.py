@@ -22,7 +22,7 @@ from reconciler.load.schemas import KINDS, schema_text, validator
 from reconciler.load.typed_values import TYPES, seconds, yaml_name
 from tests.load.test_fuzz import FILES, YAML, corrupt_values
 
-Json = Any  # or a type: what is walked here has no type of its own
+Json = Any  # or a type: both are walked in the same way
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -148,7 +148,7 @@ class ChangingFleet:
         self.observed = replace(self.observed, devices=devices)
 
     def _memory(self, data: st.DataObject) -> None:
-        """Remember how the rollouts stand now, or forget."""
+        """Remember the progress of the rollouts, or forget it."""
         if data.draw(st.booleans()):
             evaluations = detailed_plan(self.fleet.desired, self.observed, self.now).evaluations
             self.observed = replace(self.observed, rollouts=remember(self.observed, evaluations, self.now))

@@ -54,7 +54,7 @@ def passes(simulated: InstantFleet) -> Iterator[tuple[Action, ...]]:
             return
         else:
             simulated.now = planner.until
-    raise AssertionError("the plan goes on changing devices")
+    raise AssertionError("the plan keeps changing devices")
 
 
 @given(desired=fleets(may_suspend=False))
@@ -78,7 +78,7 @@ def test_plans_converge(desired: Desired) -> None:
 
 
 def _never_completes(actions: tuple[Action, ...], name: RolloutId) -> bool:
-    """Whether others rightly wait for this rollout for ever: some of its devices are held or blocked."""
+    """Whether others rightly wait forever for this rollout: some of its devices are held or blocked."""
     return any(isinstance(action, Hold | Blocked) and action.rollout == name for action in actions)
 
 

@@ -155,8 +155,8 @@ def test_a_gateway_that_is_behind_or_without_status_is_a_risk(tmp_path: Path) ->
 def test_a_damaged_status_file_does_not_hide_others(tmp_path: Path) -> None:
     repository = works(tmp_path)
     base = repository.commit(fleet_files())
-    spoiled = {"devices/pump-01.yaml": b"\xff\x00: [", "gateway.yaml": b"- not a mapping\n"}
-    repository.status({**spoiled, **device_status_file("pump-00", base)})
+    damaged = {"devices/pump-01.yaml": b"\xff\x00: [", "gateway.yaml": b"- not a mapping\n"}
+    repository.status({**damaged, **device_status_file("pump-00", base)})
     head = repository.commit({"rollout.yaml": rollout_document("2")})
     assert reviewed(repository, base, head)["gateways"]["hall"]["unreadable"] == 2
     assert reviewed(repository, base, head)["gateways"]["hall"]["devices"] == 1

@@ -38,7 +38,7 @@ def history_of(desired: Desired, observed: Observed, rollout: RolloutId) -> Roll
 
 @dataclass(frozen=True, slots=True)
 class RolloutEvaluation:
-    """How a rollout stands."""
+    """The progress of a rollout."""
 
     steps: tuple[WaveStep, ...]
     progress: RolloutProgress

@@ -35,7 +35,7 @@ OF = {
     gateway: tuple(DeviceId(f"d{number:03}") for number in range(first, first + 4))
     for gateway, first in ((OURS, 0), (HONEST, 4), (DISHONEST, 8))
 }
-EVERYBODY = [name for names in OF.values() for name in names]
+ALL_DEVICES = [name for names in OF.values() for name in names]
 CANARIES = Rollout(
     EVERYWHERE.name,
     V2,
@@ -45,7 +45,7 @@ CANARIES = Rollout(
 )
 Said = Mapping[str, frozenset[DeviceId]]
 CLAIMS = ("done", "begun", "soaking", "due", "failed", "missing", "out")
-some = st.frozensets(st.sampled_from(EVERYBODY))
+some = st.frozensets(st.sampled_from(ALL_DEVICES))
 false_reports = st.fixed_dictionaries(dict.fromkeys(CLAIMS, some))
 truths = st.dictionaries(st.sampled_from(OF[HONEST]), st.sampled_from(CLAIMS))
 
@@ -62,7 +62,7 @@ def planned(
     lie: Said,
     stopped: str = "",
 ) -> DetailedPlan:
-    """Plan at our gateway: `done` of ours are done, and the others report what is given."""
+    """Plan at our gateway: our devices in `done` are done, and the other gateways report as given."""
     gateways = [Gateway(name, Selector(devices=devices)) for name, devices in OF.items()]
     desired = fleet([device(number) for number in range(12)], [rollout], gateways=gateways)
     current = revision_of(desired, rollout.name)

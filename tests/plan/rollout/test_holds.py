@@ -220,8 +220,8 @@ def test_a_dependency_includes_soak_times() -> None:
 
 
 def test_a_rollout_without_devices_is_complete() -> None:
-    nobody = replace(FIRST, selector=Selector(devices=(DeviceId("d009"),)))
-    assert isinstance(second(nobody), Install)
+    empty = replace(FIRST, selector=Selector(devices=(DeviceId("d009"),)))
+    assert isinstance(second(empty), Install)
 
 
 def test_a_rollout_whose_devices_all_cannot_have_the_model_is_not_complete() -> None:
