@@ -120,12 +120,12 @@ class Workbench:
 
     async def _one(self, fleet: LinkSession, line: SimulatedLine, agent: HostAgent, pack: bytes) -> Run:
         loop = asyncio.get_running_loop()
-        asked_s, sent, heard = loop.time(), line.sent_bytes, line.received_bytes
+        asked_s, sent, received = loop.time(), line.sent_bytes, line.received_bytes
         report = _report(await fleet.ask(NODE, ReportKind.REPORT))
         outcome, effort = await fleet.update(self._job(fleet, report, pack))
         if not isinstance(outcome, Confirmed) or agent.running() != hashlib.sha256(pack).digest():
             raise SystemExit(f"the update ended in {outcome}")
-        return Run(loop.time() - asked_s, effort, line.sent_bytes - sent, line.received_bytes - heard)
+        return Run(loop.time() - asked_s, effort, line.sent_bytes - sent, line.received_bytes - received)
 
     def _job(self, fleet: LinkSession, report: DeviceReport, pack: bytes) -> TransferJob:
         digest16 = hashlib.sha256(pack).digest()[:16]

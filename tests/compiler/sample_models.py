@@ -17,7 +17,7 @@ def dense(kind: str) -> bytes:
     source = model.tensor([1, 6], scale, zero + 128 if kind == "UINT8" else 0, kind=kind)
     x, y = model.tensor([1, 6], scale, zero), model.tensor([1, 6], 0.07, -4)
     target = model.tensor([1, 6], 0.07, -4 + 128 if kind == "UINT8" else 0, kind=kind)
-    weights = np.eye(6, dtype=np.int8) * 50  # half: the larger the signal, the worse its reconstruction
+    weights = np.eye(6, dtype=np.int8) * 50  # half of the signal, so the error grows with the signal
     w = model.tensor([6, 6], 0.01, data=weights)
     model.operator("QUANTIZE", [source], [x], table="QuantizeOptions")
     model.operator("FULLY_CONNECTED", [x, w, -1], [y], table="FullyConnectedOptions", version=4)

@@ -89,7 +89,7 @@ class Flash:
 
 
 class Chip:
-    """One chip behind a pty; `port` is what to open."""
+    """One chip behind a pty, whose path is `port`."""
 
     def __init__(self, name: str, flash: Flash | None = None, faults: Faults | None = None) -> None:
         self.name, self.flash, self.faults = name, flash or Flash(), faults or Faults()

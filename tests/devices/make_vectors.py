@@ -152,7 +152,7 @@ def _flipped(frame: bytes, *bits: int) -> bytes:
 
 
 def protocol() -> dict[str, object]:
-    """Return what goes into protocol.json."""
+    """Return the content of protocol.json."""
     return {
         "messages": [
             {"name": name, "bytes": encode(message).hex(), "python": repr(message)}
@@ -164,7 +164,7 @@ def protocol() -> dict[str, object]:
 
 
 def frames() -> dict[str, object]:
-    """Return what goes into frames.json: `encode` is exact, `decode` is what a receiver makes of a stream."""
+    """Return the content of frames.json: `encode` is exact, `decode` has the frames found in a stream."""
     contents = {
         "one-byte": (1, b"\x01"),
         "zeros": (0, bytes(20)),

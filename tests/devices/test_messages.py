@@ -159,7 +159,7 @@ def test_garbage_only_raises_malformed(data: bytes) -> None:
         bytes.fromhex("9f0301ff"),  # indefinite length
         bytes.fromhex("820318" + "01"),  # a number that a shorter head could hold
         bytes.fromhex("c1820301"),  # a tag
-        cbor2.dumps([13, 1, 0, b"\x01\0"]),  # held ends in zero
+        cbor2.dumps([13, 1, 0, b"\x01\0"]),  # the bitmap ends in zero
         cbor2.dumps([1, 1, b"e", [0, 64, 24]]),  # a block size that is not a multiple of 16
         cbor2.dumps([1, 1, b"e", [0, 64, 0]]),
         cbor2.dumps([1, 1, b"e", [0, 65_537, 16]]),  # too many blocks

@@ -180,9 +180,9 @@ def test_unsolicited_reports_are_forwarded(tmp_path: Path) -> None:
         async with fleet_behind(settings, [A]) as fleet:
             await next_event(fleet, is_up)
             crowd.say("a", "up", encode(TransferResult(None, 1)))
-            heard = await next_event(fleet, lambda event: isinstance(event, AnswerReceived))
+            received = await next_event(fleet, lambda event: isinstance(event, AnswerReceived))
         crowd.leave()
-        assert heard == AnswerReceived(A, TransferResult(None, 1), asked=False)
+        assert received == AnswerReceived(A, TransferResult(None, 1), asked=False)
 
     with_broker(tmp_path, test)
 
@@ -214,11 +214,11 @@ def test_reports_sent_while_the_gateway_is_offline_are_delivered_later(tmp_path:
             await fleet.ask(A, ReportKind.REPORT)  # an answer shows that the subscription is active
         crowd.say("a", "up", encode(TransferResult(None, 1)))
         async with fleet_behind(settings, [A]) as fleet:
-            heard = await next_event(
+            received = await next_event(
                 fleet, lambda event: isinstance(event, AnswerReceived) and isinstance(event.answer, TransferResult)
             )
         crowd.leave()
-        assert heard == AnswerReceived(A, TransferResult(None, 1), asked=False)
+        assert received == AnswerReceived(A, TransferResult(None, 1), asked=False)
 
     with_broker(tmp_path, test)
 

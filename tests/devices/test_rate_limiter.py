@@ -93,7 +93,7 @@ def test_bytes_are_paced_by_waiting() -> None:
     limiter = TransferLimiter(GatewayLimits(bytes_per_second=100))
     assert limiter.wait_s(200, 10.0) == pytest.approx(0.0)
     assert limiter.wait_s(100, 10.5) == pytest.approx(1.5)
-    assert limiter.wait_s(100, 20.0) == pytest.approx(0.0)  # what was not used is not saved up
+    assert limiter.wait_s(100, 20.0) == pytest.approx(0.0)  # unused bytes are not saved up
     limiter.change(GatewayLimits(bytes_per_second=None))
     assert limiter.wait_s(10**9, 20.0) == pytest.approx(0.0)
 

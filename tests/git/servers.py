@@ -120,7 +120,7 @@ class HttpBackend(http.server.BaseHTTPRequestHandler):
     server: HttpServer
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         self._answer(b"")

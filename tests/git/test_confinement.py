@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nothing that a repository or a user's configuration names is ever run. Each test has a malicious repository.
+"""No program that a repository or a user's configuration names is ever run. Each test has a malicious repository.
 
-Each trap is a script that leaves a mark. Where plain git can be caught by the same trap, the test shows that
-first: a trap that never springs proves nothing.
+Each trap is a script that leaves a mark. If plain git runs the trap, the test shows that first: a trap that never
+springs proves nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Trap:
         folder.mkdir()
         self.script = folder / "trap"
         self._mark = folder / "sprung"
-        # It passes its input on: a filter that is caught must not fail for another reason.
+        # It passes its input on, so that a filter that runs does not fail for another reason.
         self.script.write_text(f"#!/bin/sh\ntouch '{self._mark}'\ncase \"$1\" in cat) cat;; esac\nexit 0\n")
         self.script.chmod(0o755)
 
@@ -68,7 +68,7 @@ def poll_and_read(mirror: Mirror, state: Path) -> dict[str, bytes]:
 def test_filters_of_gitattributes_never_run(
     forge: Forge, mirror: Mirror, trap: Trap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The user's configuration even defines the filter, as git-lfs does."""
+    """Even if the user's configuration defines the filter, as git-lfs does."""
     home = tmp_path / "home"
     home.mkdir()
     (home / ".gitconfig").write_text(

@@ -105,7 +105,7 @@ def test_no_wave_is_exceeded_and_a_spent_budget_stops(
         reached = 0
         for wave, done in zip(waved, proven, strict=True):
             limit = wave.count if wave.count is not None else math.ceil(round((wave.percent or 0) * count / 100, 6))
-            if limit > reached:  # a wave that adds no device has none to wait for
+            if limit > reached:  # a wave that adds no device does not wait
                 assert len(touched) <= limit or done + failed >= limit
                 reached = limit
         if failed > allowed:

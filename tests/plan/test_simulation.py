@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rollouts that take time and go wrong: devices fail their trial, die during it, or were dead before."""
+"""Rollouts that take time and go wrong: devices fail their trial, die during it, or were already dead."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_a_rollout_ends_complete_stopped_or_waiting_for_lost_devices(seed: int) 
         assert all(plant.is_done(name) for name in good)
         lost += len(step.members) - len(good)
         if step.members and (lost > plant.allowed or not good):
-            break  # more are lost than the budget allows, or no device shows that the model works
+            break  # more are lost than the budget allows, or no device proves that the model works
 
 
 def test_the_simulation_reaches_every_kind_of_end() -> None:

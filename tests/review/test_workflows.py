@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.review.changes import Works, device_status_file, gateway_status_files, silent, works
+from tests.review.changes import FleetHistory, device_status_file, gateway_status_files, silent, works
 from tests.review.forge_runner import GitHub, Image, Notes, run_gitlab
 
 EXAMPLE = Path(__file__).parents[2] / "fleet-repo-example"
@@ -22,9 +22,9 @@ LIMIT = 65_536
 
 @dataclass
 class Proposal:
-    """A pull request against the example: its branch, its base, and the merge that a forge makes of both."""
+    """A pull request against the example: its branch, its base, and the forge's merge of both."""
 
-    works: Works
+    works: FleetHistory
     base: str
     head: str
     merge: str
