@@ -28,7 +28,7 @@ class WaveFacts:
 
 @dataclass(frozen=True, slots=True)
 class RolloutFacts:
-    """What a pass found out about one rollout."""
+    """The results of a pass for one rollout."""
 
     rollout: RolloutId
     model: str

@@ -15,14 +15,14 @@ from reconciler.git.error_messages import failure_of
 from reconciler.git.errors import MirrorBusy, MirrorDamaged
 from reconciler.git.mirror_lock import MirrorLock
 from reconciler.git.status_reader import files_at, status_branches, versions_of
-from tests.review.changes import FleetHistory, works
+from tests.review.changes import FleetHistory, fleet_history
 
 LIMIT_S = 20.0
 
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> FleetHistory:
-    made = works(tmp_path)
+    made = fleet_history(tmp_path)
     made.commit({"fleet.yaml": "x"}, "The fleet")
     return made
 

@@ -126,8 +126,8 @@ class FleetHistory:
         self.git("fast-import", "--quiet", data=b"".join(parts))
 
 
-def works(folder: Path) -> FleetHistory:
-    made = FleetHistory(folder / "works")
+def fleet_history(folder: Path) -> FleetHistory:
+    made = FleetHistory(folder / "fleet")
     made.path.mkdir()
     made.git("init", "--quiet", "--initial-branch=main")
     return made

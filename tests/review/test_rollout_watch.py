@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.review.changes import CAREFUL, FleetHistory, fleet_files, rollout_document, works
+from tests.review.changes import CAREFUL, FleetHistory, fleet_files, fleet_history, rollout_document
 from tests.review.test_rollout_command import rollout_status_file
 
 TINYFLEET = Path(sys.executable).parent / "tinyfleet"
@@ -23,7 +23,7 @@ WITHIN_S = 60
 
 @pytest.fixture
 def repository(tmp_path: Path) -> FleetHistory:
-    made = works(tmp_path)
+    made = fleet_history(tmp_path)
     made.commit({**fleet_files(), "rollout.yaml": rollout_document("2", CAREFUL)})
     return made
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.review.changes import FleetHistory, device_status_file, gateway_status_files, silent, works
+from tests.review.changes import FleetHistory, device_status_file, fleet_history, gateway_status_files, silent
 from tests.review.forge_runner import GitHub, Image, Notes, run_gitlab
 
 EXAMPLE = Path(__file__).parents[2] / "fleet-repo-example"
@@ -32,7 +32,7 @@ class Proposal:
 
 @pytest.fixture
 def proposal(tmp_path: Path) -> Proposal:
-    made = works(tmp_path)
+    made = fleet_history(tmp_path)
     shutil.copytree(EXAMPLE, made.path, dirs_exist_ok=True)
     rollout = (made.path / ROLLOUT).read_text()
     assert 'version: "1.1.0"' in rollout

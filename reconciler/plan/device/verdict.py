@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the evaluation of one device finds: one class for each state that a device can have in its rollout.
+"""The result of the evaluation of one device: one class for each state that a device can have in its rollout.
 
 Every verdict holds the action that the plan takes if no hold applies. What else it holds depends on the class,
 so code that handles verdicts matches on the class, and the type checker reports a class that it forgets.
@@ -19,7 +19,7 @@ from reconciler.plan.device.rollback import RollbackAction
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """What every verdict holds."""
+    """The fields of every verdict."""
 
     action: Action  # what the plan does if no hold applies
     until: datetime | None = field(default=None, compare=False, kw_only=True)  # from then on, time alone may change it

@@ -24,7 +24,7 @@ NO_HOLDS: Mapping[DeviceId, HoldCause] = {}
 def disruption_holds(
     rollout: Rollout, devices: Iterable[Device], verdicts: Mapping[DeviceId, DeviceVerdict], progress: RolloutProgress
 ) -> Mapping[DeviceId, HoldCause]:
-    """Find the devices of open waves that must not begin yet. A device that has begun continues."""
+    """Find the devices of open waves that must not begin yet. A device that has begun is not affected."""
     if progress.stopped or progress.complete:
         return NO_HOLDS
     tallies = progress.tallies[: progress.opened]

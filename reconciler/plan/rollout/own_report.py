@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this gateway reports to its peers about its own devices in a rollout."""
+"""The report of this gateway to its peers about its own devices in a rollout."""
 
 from __future__ import annotations
 

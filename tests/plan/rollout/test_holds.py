@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What holds a device, and which reason comes first."""
+"""The holds of a device, and the order of their reasons."""
 
 from __future__ import annotations
 
