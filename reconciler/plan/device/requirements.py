@@ -11,7 +11,7 @@ from reconciler.plan.device.goal import Goal
 
 @dataclass(frozen=True, slots=True)
 class MissingRequirement:
-    """The requirements that a device does not meet: the first reason in a fixed order, and a message with all of them."""
+    """The unmet requirements of a device: the first reason in a fixed order, and a message with all of them."""
 
     reason: BlockedReason
     message: str

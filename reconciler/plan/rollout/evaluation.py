@@ -19,7 +19,7 @@ from reconciler.plan.rollout.waves import WaveStep, assign_waves
 
 @dataclass(frozen=True, slots=True)
 class RolloutHistory:
-    """The permanent facts about one revision of a rollout: it was stopped, here or at a peer, or it was once complete."""
+    """The permanent facts about one revision of a rollout: it was stopped, here or at a peer, or was complete once."""
 
     revision: str = ""
     stopped: str = ""
