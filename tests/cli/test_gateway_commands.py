@@ -22,9 +22,9 @@ from tests.review.changes import (
     FleetHistory,
     device_status_file,
     fleet_files,
+    fleet_history,
     gateway_status_files,
     rollout_document,
-    works,
 )
 from tests.review.test_rollout_command import rollout_status_file
 
@@ -145,7 +145,7 @@ def test_a_known_failure_is_one_line_and_exit_code_1(
 @pytest.fixture
 def mirrored(gateway: GatewayFolder, tmp_path: Path) -> tuple[GatewayFolder, FleetHistory]:
     """A gateway, and a repository whose commit it applies."""
-    made = works(tmp_path)
+    made = fleet_history(tmp_path)
     made.commit(fleet_files(), "The hall")
     return gateway, made
 

@@ -161,14 +161,14 @@ def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(cli, [*map(str, arguments)])
 
 
-def reviewed(works: FleetHistory, base: str, head: str, *more: str | Path) -> dict[str, Any]:
-    result = run("plan", works.path, "--base", base, "--head", head, "--at", AT, "--output", "json", *more)
+def reviewed(history: FleetHistory, base: str, head: str, *more: str | Path) -> dict[str, Any]:
+    result = run("plan", history.path, "--base", base, "--head", head, "--at", AT, "--output", "json", *more)
     assert result.exit_code == 0, result.output
     document: dict[str, Any] = json.loads(result.stdout)
     return document
 
 
-def commented(works: FleetHistory, base: str, head: str) -> str:
-    result = run("plan", works.path, "--base", base, "--head", head, "--at", AT, "--output", "markdown")
+def commented(history: FleetHistory, base: str, head: str) -> str:
+    result = run("plan", history.path, "--base", base, "--head", head, "--at", AT, "--output", "markdown")
     assert result.exit_code == 0, result.output
     return result.stdout

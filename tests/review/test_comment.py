@@ -21,10 +21,10 @@ from tests.review.changes import (
     commented,
     device_status_file,
     fleet_files,
+    fleet_history,
     gateway_status_files,
     model,
     rollout_document,
-    works,
 )
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -32,7 +32,7 @@ NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 @pytest.fixture
 def repository(tmp_path: Path) -> FleetHistory:
-    return works(tmp_path)
+    return fleet_history(tmp_path)
 
 
 def test_a_new_rollout_shows_all_its_settings(repository: FleetHistory) -> None:

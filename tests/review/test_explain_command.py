@@ -12,12 +12,12 @@ from tests.review.changes import (
     FleetHistory,
     device_status_file,
     fleet_files,
+    fleet_history,
     gateway_status_files,
     model,
     rollout_document,
     run,
     silent,
-    works,
 )
 
 TERMS = "  parameters: {threshold: 0.75}\n"
@@ -25,7 +25,7 @@ TERMS = "  parameters: {threshold: 0.75}\n"
 
 @pytest.fixture
 def repository(tmp_path: Path) -> FleetHistory:
-    made = works(tmp_path)
+    made = fleet_history(tmp_path)
     made.commit(fleet_files(), "The hall")
     made.commit({"rollout.yaml": rollout_document("2", TERMS)}, "Better trees for everyone")
     made.commit({"notes.txt": "unrelated"}, "Notes")

@@ -22,11 +22,11 @@ from tests.review.changes import (
     FleetHistory,
     device_status_file,
     fleet_files,
+    fleet_history,
     gateway_status_files,
     rollout_document,
     run,
     silent,
-    works,
 )
 
 
@@ -64,7 +64,7 @@ def rollout_status_file(  # noqa: PLR0913 - one parameter for each field of a st
 
 @pytest.fixture
 def repository(tmp_path: Path) -> FleetHistory:
-    made = works(tmp_path)
+    made = fleet_history(tmp_path)
     made.commit({**fleet_files(), "rollout.yaml": rollout_document("2", CAREFUL)})
     return made
 
