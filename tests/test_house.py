@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
+from collections import defaultdict
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -58,3 +60,15 @@ def test_pytest_skips_no_folder_of_tests(pytestconfig: pytest.Config) -> None:
     assert "compiler" in folders
     patterns: list[str] = pytestconfig.getini("norecursedirs")
     assert [name for name in sorted(folders) if any(fnmatch(name, pattern) for pattern in patterns)] == []
+
+
+def test_class_names_are_unique() -> None:
+    """A reader who greps for a concept finds one class, not one in each package."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for package in ("reconciler", "signing"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    places[node.name].append(str(path.relative_to(ROOT)))
+    assert len(places) > 300
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}

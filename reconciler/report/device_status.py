@@ -92,7 +92,7 @@ def device_status(facts: DeviceFacts, stamp: PassStamp, previous: DeviceStatus |
     )
     before = previous.conditions if previous is not None else ()
     kept = carry_over(parts, before)
-    summary = carry_over((ready(kept, PRIORITY, when_true="The device is what Git wants."),), before)
+    summary = carry_over((ready(kept, PRIORITY, when_true="The device is in its desired state."),), before)
     return DeviceStatus(
         device=action.device,
         running=seen.running if seen else None,

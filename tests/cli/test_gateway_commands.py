@@ -59,12 +59,12 @@ def test_the_doctor_shows_problems_and_remedies(gateway: GatewayFolder) -> None:
     found = gateway.tinyfleet("doctor")
     assert found.exit_code == 1
     for_programs = json.loads(gateway.tinyfleet("doctor", "--output", "json").output)
-    grades = {each["check"]: each["severity"] for each in for_programs}
-    assert grades["configuration"] == "ok"
+    severities = {each["check"]: each["severity"] for each in for_programs}
+    assert severities["configuration"] == "ok"
     wrong = [each for each in for_programs if each["severity"] != "ok"]
     assert wrong
     for each in wrong:
-        assert f"{each['what']}: {each['found']}\n        → {each['remedy']}" in found.output
+        assert f"{each['check']}: {each['message']}\n        → {each['remedy']}" in found.output
 
 
 def test_the_doctor_stops_at_an_invalid_configuration(gateway: GatewayFolder) -> None:

@@ -93,7 +93,7 @@ def test_a_dry_run_writes_and_removes_nothing(tmp_path: Path) -> None:
     assert below(tmp_path) == before
 
 
-def test_the_configuration_to_begin_with_is_valid_and_not_for_everybody(tmp_path: Path) -> None:
+def test_the_sample_configuration_is_valid_and_private(tmp_path: Path) -> None:
     install(tmp_path)
     path = tmp_path / "etc/tinyfleet/gateway.toml"
     assert config.read(path).name == "my-gateway"
@@ -116,7 +116,7 @@ def test_the_service_starts_the_command_that_installs_it() -> None:
     assert own_command() == Path(sys.executable).with_name("tinyfleet")
 
 
-def test_what_can_not_be_written_is_told(tmp_path: Path) -> None:
+def test_an_unwritable_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "etc").write_text("a file where a folder should be")
     result = install(tmp_path)
-    assert "can't be written" in str(result.exception)
+    assert "can't write" in str(result.exception)
