@@ -60,7 +60,7 @@ class Run:
     took_s: float
     effort: TransferCost
     sent_bytes: int
-    heard_bytes: int
+    received_bytes: int
 
 
 def forest_pack(trees: int) -> bytes:
@@ -171,7 +171,7 @@ def main() -> None:
         size = len(smallest(forest).data)
         _, update, back = workbench.run([starter, forest, starter])
         print(f"forest{trees}_pack_bytes={len(forest)} forest{trees}_payload_bytes={size}")
-        print(f"t{trees}_sent_bytes={update.sent_bytes} t{trees}_heard_bytes={update.heard_bytes}")
+        print(f"t{trees}_sent_bytes={update.sent_bytes} t{trees}_received_bytes={update.received_bytes}")
         print(f"t{trees}_s={update.took_s:.2f}")
         if trees == 10:  # noqa: PLR2004  # one of the two is enough
             print(f"rollback_s={back.took_s:.2f}")

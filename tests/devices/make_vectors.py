@@ -201,11 +201,11 @@ def frames() -> dict[str, object]:
             }
             for name, (address, message) in contents.items()
         ],
-        "decode": [{"name": name, "bytes": stream.hex(), "frames": _heard(stream)} for name, stream in streams.items()],
+        "decode": [{"name": name, "bytes": stream.hex(), "frames": _received(stream)} for name, stream in streams.items()],
     }
 
 
-def _heard(stream: bytes) -> list[dict[str, object]]:
+def _received(stream: bytes) -> list[dict[str, object]]:
     return [
         {"address": frame.address, "message": frame.message.hex(), "corrected": frame.corrected}
         for frame in Deframer(coded_bytes_max=1200).feed(stream)

@@ -143,7 +143,7 @@ def test_every_need_is_used() -> None:
 @pytest.mark.parametrize("bad", ["false", "cat missing", "false | true", 'echo "$unset"'])
 def test_a_page_whose_command_fails_fails(tmp_path: Path, bad: str) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"```sh test\ntrue\n```\n\n```sh\nfalse\n```\n\n```sh test\n{bad}\necho went on > on\n```\n")
+    page.write_text(f"```sh test\ntrue\n```\n\n```sh\nfalse\n```\n\n```sh test\n{bad}\necho continued > on\n```\n")
     with pytest.raises(AssertionError, match="ended with 1"):
         run(page, tmp_path, {}, within_s=10)
     assert not (tmp_path / "on").exists()
