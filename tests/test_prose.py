@@ -34,7 +34,7 @@ GIVEAWAYS = {
     "lies in": (r"\b(?:lie|lies|lay) (?:in|on|at|under|below)\b", "is in, is on", "the file lies in the folder"),
     "mend": (r"\bmend(?:s|ed|ing)?\b", "repair, fix", "a torn block is mended"),
     "of ours": (r"\bof (?:ours|theirs)\b", "our, of our own", "a device of ours"),
-    "say": (r'"""(?:Say|Tell|Name)\b', "return, describe, list", '"""Say why the device is held."""'),
+    "say": (r'"""(?-i:Say|Tell|Name)\b', "return, describe, list", '"""Say why the device is held."""'),
     "shall": (r"\bshall\b", "must, should", "the figures shall be equal"),
     "so many": (r"\bso (?:many|much|long)\b", "this many, as long as", "after so many reports"),
     "somebody": (r"\b(?:some|every)body\b", "someone, everyone", "somebody has to look"),

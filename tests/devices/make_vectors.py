@@ -201,7 +201,9 @@ def frames() -> dict[str, object]:
             }
             for name, (address, message) in contents.items()
         ],
-        "decode": [{"name": name, "bytes": stream.hex(), "frames": _received(stream)} for name, stream in streams.items()],
+        "decode": [
+            {"name": name, "bytes": stream.hex(), "frames": _received(stream)} for name, stream in streams.items()
+        ],
     }
 
 
