@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Words that read as if translated. Plain technical English has a better one for each: see CONTRIBUTING.md."""
+"""No text uses words that read as if translated. The list has a plain word for each."""
 
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -61,14 +62,16 @@ GIVEAWAYS = {
 }
 
 
-def prose() -> list[Path]:
-    left_out = {HERE, ROOT / "LICENSE", ROOT / "docs" / "glossary.md"}  # the glossary lists words to avoid
+@cache
+def prose() -> list[tuple[str, str]]:
+    """Return the location and the text of each line. Vectors are data, and the glossary lists words to avoid."""
+    left_out = {HERE, ROOT / "docs" / "glossary.md", *(ROOT / "tests" / "vectors").glob("*.json")}
+    paths = [path for path in tracked() if path.suffix in PROSE or path.name == "Makefile"]
     return [
-        path
-        for path in tracked()
-        if (path.suffix in PROSE or path.name == "Makefile")
-        and path not in left_out
-        and not path.is_relative_to(ROOT / "tests" / "vectors")
+        (f"{path.relative_to(ROOT)}:{number}", line.strip())
+        for path in paths
+        if path not in left_out
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
     ]
 
 
@@ -76,12 +79,7 @@ def prose() -> list[Path]:
 def test_prose_avoids(word: str) -> None:
     pattern, better, _ = GIVEAWAYS[word]
     giveaway = re.compile(pattern, re.IGNORECASE)
-    found = [
-        f"{path.relative_to(ROOT)}:{number}: {line.strip()[:100]}"
-        for path in prose()
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        if giveaway.search(line)
-    ]
+    found = [f"{at}: {line[:100]}" for at, line in prose() if giveaway.search(line)]
     assert found == [], f"write {better!r} instead"
 
 
