@@ -22,7 +22,7 @@ GIVEAWAYS = {
     "by itself": (r"\b(?:by|of) itself\b", "automatically, on its own, separately", "it restarts by itself"),
     "called off": (r"\bcall(?:s|ed|ing)? off\b", "cancel", "the transfer is called off"),
     "for ever": (r"\bfor ever\b", "forever, without a limit", "it would wait for ever"),
-    "goes on": (r"\b(?:go|goes|went) on\b", "continue", "the trial goes on"),
+    "goes on": (r"\b(?:go|goes|gone|went) on\b", "continue", "the trial goes on"),
     "hither": (r"\b(?:hither|thither|hence|whence)\b", "here, from there", "whence it came"),
     "in spite of": (r"\bin spite of\b|\bin the midst\b", "despite, in the middle of", "complete in spite of losses"),
     "is let": (r"\b(?:is|are|was|were|be) let\b", "may, is allowed to", "nothing is let through"),
