@@ -10,6 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from paho.mqtt.client import Client
+
 START_S = 10.0
 
 
@@ -49,3 +51,16 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     """Stop the broker."""
     process.terminate()
     process.wait(START_S)
+
+
+def disconnect(client: Client) -> None:
+    """Disconnect a client and end its thread.
+
+    A thread that ends before it has sent the last packet leaves the socket open, and the interpreter would report that
+    in whichever test runs when it collects the socket.
+    """
+    client.disconnect()
+    client.loop_stop()
+    left = client.socket()
+    if left is not None:
+        left.close()

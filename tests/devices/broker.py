@@ -94,5 +94,4 @@ class FakeDevices:
             assert await asyncio.to_thread(self._blocks.acquire, timeout=WAIT_S)
 
     def leave(self) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
+        mosquitto.disconnect(self.client)

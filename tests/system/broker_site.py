@@ -145,8 +145,7 @@ class MqttParty:
     def __exit__(
         self, kind: type[BaseException] | None, why: BaseException | None, where: TracebackType | None
     ) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
+        mosquitto.disconnect(self.client)
 
     def _on_connect(
         self, _client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, _more: Properties | None
