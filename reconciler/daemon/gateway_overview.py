@@ -38,7 +38,7 @@ class DeviceOverview:
 
     @property
     def flags(self) -> list[str]:
-        """Name the error flags that the device raises."""
+        """Return the names of the error flags that the device raises."""
         return [flag.name or "" for flag in Flag if self.report is not None and flag in self.report.flags]
 
 

@@ -14,7 +14,7 @@ async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks until all of them have ended.
 
     Cancelling once is not enough. `asyncio.wait_for` of Python 3.11 may swallow a cancellation that comes just when
-    what it waits for is done, and a loop around it then goes on as if nothing had happened.
+    what it waits for is done, and a loop around it then continues as if nothing had happened.
     """
     pending = {task for task in tasks if not task.done()}
     while pending:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks one file by itself: validates its documents against their schemas and locates the problems.
+"""Checks one file in isolation: validates its documents against their schemas and locates the problems.
 
 The result depends only on the bytes and the schemas, so it can be cached by blob.
 """

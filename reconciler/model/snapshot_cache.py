@@ -6,7 +6,7 @@ So the values that travel from one step of a pass to the next follow one convent
 
 * A snapshot is never changed in place. `Desired`, `Observed`, `PeerReport` and everything in them are snapshots.
 * A step that computes a snapshot again returns the previous object when the new one is equal: `reuse_if_equal`.
-* A step that receives snapshots compares them with `is`. If all of them are the objects of the pass before,
+* A step that receives snapshots compares them with `is`. If all of them are the objects of the previous pass,
   its result is still valid: `SnapshotCache`.
 
 A step that breaks the second rule costs time, for its readers work when they need not. A step that breaks the

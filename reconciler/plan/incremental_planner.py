@@ -50,7 +50,7 @@ class _PlannedDevice:
 
 
 class Planner:
-    """Plans again and again for one fleet. For one thread."""
+    """Plans for one fleet, pass after pass. It must be used from only one thread."""
 
     def __init__(self) -> None:
         self._forget()
@@ -68,7 +68,7 @@ class Planner:
 
     @property
     def evaluations(self) -> Mapping[RolloutId, RolloutEvaluation]:
-        """How each rollout stands that has devices."""
+        """The progress of each rollout that has devices."""
         return {name: each.evaluation for name, each in self._rollouts.items() if each.evaluation is not None}
 
     def verdicts(self, rollout: RolloutId) -> Mapping[DeviceId, DeviceVerdict]:

@@ -26,7 +26,7 @@ from reconciler.plan.rollout.actions import PlanContext, RolloutActions, rollout
 from reconciler.plan.rollout.evaluation import RolloutEvaluation, RolloutHistory, evaluate_rollout, history_of
 from reconciler.plan.rollout.waves import stable_order, update_order
 
-RESORT_SHARE = 50  # if more than one device in so many changed, all are sorted again; fewer are moved one by one
+RESORT_SHARE = 50  # if more than one in this many devices changed, all are sorted; otherwise they are moved one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class RolloutCache:
     rollout: Rollout
     members: dict[DeviceId, Device] = field(default_factory=dict)
     goals: dict[TypeId, Goal] = field(default_factory=dict)  # of this pass
-    goals_before: dict[TypeId, Goal] = field(default_factory=dict)  # of the pass before
+    goals_before: dict[TypeId, Goal] = field(default_factory=dict)  # of the previous pass
     verdicts: dict[DeviceId, DeviceVerdict] = field(default_factory=dict)
     order: list[Device] | None = None  # None: to be sorted
     changed: set[DeviceId] = field(default_factory=set)  # added, removed or changed since `order` was computed
@@ -115,7 +115,7 @@ class RolloutCache:
         return evaluation
 
     def decide(self, evaluation: RolloutEvaluation, context: PlanContext) -> RolloutActions | None:
-        """Decide the actions of the devices; None if they are those of the pass before."""
+        """Decide the actions of the devices; None if they equal those of the previous pass."""
         inputs = HoldInputs(
             frozenset(context.incomplete).intersection(self.rollout.depends_on),
             context.desired.fleet.windows,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The status of one device: its conditions, made from its action and its last report."""
+"""The status of one device: its conditions, computed from its action and its last report."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Distrust:
 
 @dataclass(frozen=True, slots=True)
 class DeviceFacts:
-    """What a pass found out about one device."""
+    """The results of a pass for one device."""
 
     action: Action
     seen: ObservedDevice | None = None  # None: it has never reported

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What to do about each reason: the text of docs/conditions.md and docs/git.md (tests/report/test_remedies.py)."""
+"""The remedy for each reason, with the text of docs/conditions.md and docs/git.md (tests/report/test_remedies.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What a person should do about a reason."""
+    """What an operator should do about a reason."""
 
     act: bool  # False: it is intended, or resolves itself
     text: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packs and their sections: what is read is what was written, and damage is refused."""
+"""Packs and their sections: they round-trip, and damage is refused."""
 
 from __future__ import annotations
 

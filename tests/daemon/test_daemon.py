@@ -135,7 +135,7 @@ def test_without_systemd_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     monkeypatch.delenv("WATCHDOG_USEC", raising=False)
     notifier = SystemdNotifier()
-    notifier.ready("nobody listens")
+    notifier.ready("without a listener")
     assert notifier.watchdog_s is None
 
 

@@ -30,7 +30,7 @@ def run(*words: str) -> Result:
 
 
 def install(root: Path, *words: str) -> Result:
-    """Install for a command that the service can see: this checkout may lie in a home directory."""
+    """Install for a command that the service can see: this checkout may be in a home directory."""
     return run("install-service", "--root", str(root), "--command", str(COMMAND), *words)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A damaged event queue is set aside. tests/daemon/test_webhook_sender.py holds what the queue does with its events."""
+"""A damaged event queue is set aside. tests/daemon/test_webhook.py tests the delivery of events."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def test_a_silent_device_uses_only_its_share_of_the_line() -> None:
     alone_s, _, _ = on_a_line(SimulatedLine(stations()), both_alone)
     with_silent_s, _, _ = on_a_line(SimulatedLine(stations(a=True)), both)
     assert with_silent_s < 2 * alone_s
-    assert with_silent_s - alone_s < 6 * 2.6  # six offers, each waited for 2 s and a bit
+    assert with_silent_s - alone_s < 6 * 2.6  # six offers, with a timeout of slightly more than 2 s each
 
 
 def test_a_device_that_stays_silent_is_asked_less_often_until_it_returns() -> None:
@@ -214,10 +214,10 @@ def test_an_unsolicited_frame_of_another_device_is_forwarded() -> None:
         events = fleet.unsolicited()
         return [outcome, await anext(events), await anext(events)]
 
-    (outcome, up, heard), _, _ = on_a_line(SimulatedLine([Talkative()]), ask)
+    (outcome, up, received), _, _ = on_a_line(SimulatedLine([Talkative()]), ask)
     assert isinstance(outcome, Answered)
     assert up == LinkState(up=True)
-    assert heard == AnswerReceived(B, TransferResult(None, 1), asked=False)
+    assert received == AnswerReceived(B, TransferResult(None, 1), asked=False)
 
 
 def test_a_line_that_goes_down_is_reopened() -> None:
@@ -259,7 +259,7 @@ def test_noise_is_estimated_from_answers() -> None:
 
 def test_the_block_size_follows_the_noise() -> None:
     noise = LineQuality()
-    assert best_block_bytes(noise.bit_error_rate, 1024) == 688  # nothing heard yet: neither clean nor bad
+    assert best_block_bytes(noise.bit_error_rate, 1024) == 688  # nothing received yet: neither clean nor bad
     for _ in range(200):
         noise.record_frame(180, bit_errors=0)
     assert best_block_bytes(noise.bit_error_rate, 1024) == 1024

@@ -58,7 +58,7 @@ def test_new_limits_apply_to_waiting_transfers() -> None:
         assert crowd.inside == [0, 1, 2]
         limiter.change(GatewayLimits(transfers=1))
         await crowd.leave(0)
-        assert crowd.inside == [1, 2]  # nobody is thrown out, and nobody comes in
+        assert crowd.inside == [1, 2]  # no running transfer is interrupted, and none starts
         await crowd.leave(1)
         await crowd.leave(2)
         assert crowd.inside == [3]
@@ -93,7 +93,7 @@ def test_bytes_are_paced_by_waiting() -> None:
     limiter = TransferLimiter(GatewayLimits(bytes_per_second=100))
     assert limiter.wait_s(200, 10.0) == pytest.approx(0.0)
     assert limiter.wait_s(100, 10.5) == pytest.approx(1.5)
-    assert limiter.wait_s(100, 20.0) == pytest.approx(0.0)  # what was not used is not saved up
+    assert limiter.wait_s(100, 20.0) == pytest.approx(0.0)  # unused bytes are not saved up
     limiter.change(GatewayLimits(bytes_per_second=None))
     assert limiter.wait_s(10**9, 20.0) == pytest.approx(0.0)
 

@@ -59,7 +59,7 @@ class FullStore:
 
 
 class AnyLink:
-    """All that is used of a link here."""
+    """The part of a link that these tests use."""
 
     def block_bytes(self, most: int) -> int:
         return most

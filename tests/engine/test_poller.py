@@ -73,7 +73,7 @@ class PolledDevice:
         self.poller = Poller(ports, lambda _device: self.busy, self.changes.append, random.Random(1))
 
     async def settled(self, asked: int) -> None:
-        """Wait until so many questions were asked and their answers recorded."""
+        """Wait until this many questions were asked and their answers recorded."""
         while len(self.session.asked) < asked or self.poller.pending:  # noqa: ASYNC110 - as a pass does
             await asyncio.sleep(0)
 

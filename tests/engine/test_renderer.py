@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which change of a rollout's status is urgent. tests/page and tests/system hold what is rendered."""
+"""Which change of a rollout's status is urgent. tests/page and tests/system test the rendered files."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ FIRMWARE = ROOT / "firmware"
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 DEFINE = re.compile(r"^#define (\w+) \(?(-?(?:0x)?[0-9a-fA-F]+)u?\)?\s*$", re.MULTILINE)
 ENUM = re.compile(r"enum(?: (\w+))? \{([^}]*)\}")
-BY_GATEWAYS_ALONE = {"AUTHENTICATION"}  # a verdict on reports, which no device judges
+BY_GATEWAYS_ALONE = {"AUTHENTICATION"}  # a verdict on reports, which no device verifies
 
 
 @functools.cache
@@ -48,7 +48,7 @@ def defines(name: str) -> dict[str, int]:
 
 @functools.cache
 def enum(name: str, tag: str) -> dict[str, int]:
-    """An enum's members and numbers; those without a number count on, as C has it."""
+    """An enum's members and numbers; those without a number count up, as in C."""
     (body,) = (body for found, body in ENUM.findall(source(name)) if found == tag)
     members: dict[str, int] = {}
     for member in filter(None, (part.strip() for part in body.split(","))):
@@ -173,7 +173,7 @@ def test_numbers_of_payloads_and_packs() -> None:
 
 
 def test_operators_that_run_in_place() -> None:
-    # the enum has no name: it stands where it is used
+    # the enum has no name, because it is defined where it is used
     in_place = enum("src/engine/check_plan.c", "")
     assert {name: operators.NAMES[number] for name, number in in_place.items()} == {name: name for name in in_place}
 

@@ -75,8 +75,8 @@ def test_broadcast_is_heard_and_not_answered(run: Run, bench: Bench) -> None:
     made = [bench.device(f"d{i}", address=i) for i in (1, 2)]
     vdev = run(made, "--line", "unix:{folder}/line")
     with vdev.line("line") as line:
-        everybody = SerialDevice(line, 0, answer_s=0.3)
-        assert everybody.ask(encode(Inquire(ReportKind.REPORT, bytes(8)))) is None
+        broadcast = SerialDevice(line, 0, answer_s=0.3)
+        assert broadcast.ask(encode(Inquire(ReportKind.REPORT, bytes(8)))) is None
         assert report_of(SerialDevice(line, 2), made[1]).running == digest16(PREBAKED)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A forge, a mirror of it, and a policy."""
+"""Fixtures: a forge, a mirror of it, and a signature policy."""
 
 from __future__ import annotations
 

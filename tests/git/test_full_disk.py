@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real file system without room."""
+"""A real file system that is full."""
 
 from __future__ import annotations
 

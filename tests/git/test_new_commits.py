@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A shallow mirror answers as the whole history would."""
+"""A shallow mirror gives the same answers as the complete history."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def histories(draw: st.DrawFn) -> list[Parents]:
     history: list[Parents] = [()]
     for number in range(1, count):
         most = draw(st.sampled_from([1, 1, 1, 2]))
-        # Mostly near parents, now and then one far back: a branch that was open for long.
+        # Mostly recent parents, occasionally an old one: a branch that was open for a long time.
         parents = draw(st.lists(st.integers(0, number - 1), min_size=1, max_size=most, unique=True))
         if draw(st.booleans()):
             parents[0] = number - 1
@@ -89,7 +89,7 @@ def test_a_shallow_mirror_finds_exactly_the_new_commits(
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4, 5, 8])
 def test_a_branch_that_forked_long_ago_adds_only_its_own_commits(depth: int, forge: Forge, tmp_path: Path) -> None:
-    """Cut short, the fork point looks like a new commit: it was applied long ago and may be unsigned."""
+    """In a shallow history, the fork point looks like a new commit, but it is old and may be unsigned."""
     trunk: list[Parents] = [(), *((number,) for number in range(9))]
     commits = write(forge, [*trunk, (3,), (9, 10)])
     forge.git("update-ref", "refs/heads/main", commits[-1], cwd=forge.bare)
@@ -113,7 +113,7 @@ def test_a_gateway_that_was_offline_fetches_back_to_its_base(forge: Forge, mirro
 
 
 def test_the_end_of_a_shallow_remote_is_a_rewritten_history(forge: Forge, tmp_path: Path) -> None:
-    """Asking such a remote for more gives nothing, again and again."""
+    """Such a remote never returns more, however often it is asked."""
     base = forge.commit()
     for _ in range(10):
         forge.commit()

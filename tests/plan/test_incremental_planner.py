@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The planner gives the answers of the reference, and does nothing when nothing changed."""
+"""The planner gives the same answers as the reference, and does nothing if nothing changed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from tests.plan.instant_fleet import InstantFleet
 from tests.plan.strategies import any_devices, fleets, labels, rollouts, windows
 
 STEPS = (
-    # each names a method of `ChangingFleet`
+    # each is the name of a method of `ChangingFleet`
     "rollouts",
     "devices",
     "relabel",
@@ -138,7 +138,7 @@ class ChangingFleet:
         self.observed = fleet.observed()
 
     def _health(self, data: st.DataObject) -> None:
-        """Let devices count, flap, and have a state from before the rollout."""
+        """Let devices count inferences, flap, and have a state from before the rollout."""
         devices = {}
         for name, each in self.observed.devices.items():
             counts = Counts(data.draw(st.sampled_from((0, 200))), 0, data.draw(st.integers(0, 1)), 0)
@@ -148,7 +148,7 @@ class ChangingFleet:
         self.observed = replace(self.observed, devices=devices)
 
     def _memory(self, data: st.DataObject) -> None:
-        """Remember how the rollouts stand now, or forget."""
+        """Remember the progress of the rollouts, or forget it."""
         if data.draw(st.booleans()):
             evaluations = detailed_plan(self.fleet.desired, self.observed, self.now).evaluations
             self.observed = replace(self.observed, rollouts=remember(self.observed, evaluations, self.now))

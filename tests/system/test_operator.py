@@ -143,7 +143,7 @@ def test_a_rewritten_history_is_enforced_once_an_operator_accepts_it(site: Site)
     assert "the branch is at" in str(tinyfleet(site, "accept-history", old).exception)
     result = tinyfleet(site, "accept-history", new)
     assert result.exit_code == 0, (result.output, result.exception)
-    world.run("git", "commit", "-q", "--allow-empty", "-m", "Go on", cwd=world.work)
+    world.run("git", "commit", "-q", "--allow-empty", "-m", "Continue", cwd=world.work)
     world.run("git", "push", "-q", "origin", "HEAD:main", cwd=world.work)
     world.wait_for("the parameter", lambda: world.device_status("pump-1")["sequence"] == 1, within_s=WITHIN_S)
 

@@ -83,7 +83,7 @@ class TrainedForest:
         return self.exact_grids if self.quantized.forest.threshold_bits == _GRID_BITS else self.quantized.grids
 
     def exact_sums(self, rows: Floats) -> Floats:
-        """Return the sums of the ensemble before quantization, which are those of scikit-learn."""
+        """Return the sums of the ensemble before quantization, which equal those of scikit-learn."""
         raw = self.extractor.raw(rows)
         y = np.stack([grid.apply(raw[:, i], _GRID_BITS) for i, grid in enumerate(self.exact_grids)], axis=1)
         return float_sums(self.exact, y.astype(np.float64))

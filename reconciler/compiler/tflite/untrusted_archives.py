@@ -131,7 +131,7 @@ def _check_layer(name: str, item: dict[str, Any]) -> None:
 
 
 def check_operations(name: str, operations: set[str]) -> None:
-    """Refuse a SavedModel whose graph has effects outside of itself."""
+    """Refuse a SavedModel whose graph has external effects."""
     found = sorted(op for op in operations if any(word in op for word in OPERATIONS_WITH_EFFECTS))
     if found:
         raise ModelUnreadable(f"{name} has graph operations with effects outside of the model: {', '.join(found[:5])}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The artifacts that there are, and those that the plan needs and that are built, each once."""
+"""The existing artifacts, and the builds of those that the plan needs, each once."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Delivered:
 
     @property
     def message(self) -> str:
-        """Say in a few words how it ended."""
+        """Describe the outcome in a few words."""
         match self.outcome:
             case Confirmed(report):
                 return f"confirmed, sequence {report.sequence}"

@@ -102,7 +102,7 @@ class DeviceUpdater:
         try:
             async with update.session.place():
                 outcome = await self._carry_out(update)
-        except FleetError as failure:  # one device's failure is a value: the fleet goes on
+        except FleetError as failure:  # the failure of one device is a value: the fleet continues
             return Lost(str(failure))
         self._record(update, outcome)
         return outcome

@@ -27,7 +27,7 @@ UpdateAction = Install | ActivatePrebaked | Configure  # the actions that send s
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """What a delivery is for: it goes on as long as exactly this is wanted."""
+    """The purpose of a delivery, which continues as long as the plan wants exactly this."""
 
     rollout: RolloutId
     model: ModelRef | None  # None: the parameters alone

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a device runs if it cannot have the model of its rollout: the rollout's `fallback`."""
+"""The fallback of a rollout: the model for a device that cannot run the model of the rollout."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def fallback_action(case: Case, why: str) -> ActivatePrebaked | None:
 
 
 def fallback_message(goal: Goal, seen: ObservedDevice) -> str:
-    """Say what the fallback means for a device that cannot have the model and has nothing to activate."""
+    """Describe the fallback for a device that cannot run the model and has nothing to activate."""
     if goal.rollout.fallback is Fallback.PREBAKED:
         runs_one = any(_runs_prebaked(prebaked, seen) for prebaked in goal.fallbacks)
         return "; it runs a pre-baked model instead" if runs_one else "; it has no pre-baked model to fall back to"
@@ -32,7 +32,7 @@ def fallback_message(goal: Goal, seen: ObservedDevice) -> str:
 def best_prebaked(
     candidates: Iterable[PrebakedModel], seen: ObservedDevice, failed: frozenset[Digest]
 ) -> PrebakedModel | None:
-    """Choose the first that the device may have and that has not failed on it. Its report overrides its type."""
+    """Choose the first model that the device may have and that has not failed on it. Its report overrides its type."""
     reported = None if seen.capabilities is None else {short_digest(digest) for digest in seen.capabilities.prebaked}
     for prebaked in candidates:
         known_absent = reported is not None and (

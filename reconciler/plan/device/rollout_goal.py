@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one rollout wants of the devices of one type: all the facts that these devices share, gathered once."""
+"""The goal of a rollout for the devices of one type: all facts that these devices share, collected once."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class FormerModel:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a rollout wants of a device of one type."""
+    """The goal of a rollout for the devices of one type."""
 
     rollout: Rollout
     type: DeviceType
@@ -69,7 +69,7 @@ class Goal:
 
     @property
     def fallbacks(self) -> tuple[PrebakedModel, ...]:
-        """What to activate on a device that cannot have the model, the best first."""
+        """The models to activate on a device that cannot run the model of the rollout, best first."""
         return self.prebaked if self.rollout.fallback is Fallback.PREBAKED else ()
 
 

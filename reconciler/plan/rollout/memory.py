@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must be remembered of rollouts from one plan to the next."""
+"""The facts about rollouts that must be remembered from one plan to the next."""
 
 from __future__ import annotations
 

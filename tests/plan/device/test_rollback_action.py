@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rollback of one device: which way is the cheapest, and when there is none."""
+"""The rollback of one device: the cheapest way, and the cases without one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NEITHER = digest_of(OTHER, ESP32.name)
 DESIRED = fleet([device(1)], [replace(EVERYWHERE, on_failure=OnFailure.ROLL_BACK)])
 PLAIN = replace(DESIRED, types={ESP32.name: replace(ESP32, prebaked=())})
 REVISION = revision_of(DESIRED, EVERYWHERE.name)
-WITHOUT_PREBAKED = replace(capabilities_of(ESP32), prebaked=())  # a device that was provisioned with no model
+WITHOUT_PREBAKED = replace(capabilities_of(ESP32), prebaked=())  # a device that was provisioned without a model
 NAME = device(1).name
 
 
