@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long one question and its answer take over a real broker with TLS, as `tinyfleet pki broker-config` sets it up.
+"""The round trip of a question and its answer over a real broker with TLS, configured by `tinyfleet pki broker-config`.
 
 The gateway's side is the daemon's own link. The device's side answers at once, so the figure is the delay of the link
 and the broker. If the gateway or the broker used Nagle's algorithm, it would rise by 44 ms for each of them.

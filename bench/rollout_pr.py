@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a review of a change to 10,000 devices costs: the command as a forge's runner calls it, on a real repository.
+"""The time to review a change to 10,000 devices: the command as a forge's runner calls it, on a real repository.
 
-Ten gateways have committed a status of a thousand devices each, some of them silent; half of the devices lie on
+Ten gateways have committed a status of a thousand devices each, some of them silent; half of the devices are on
 serial lines. The change gives all of them another model. The slowest of some runs counts.
 """
 

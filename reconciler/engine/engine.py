@@ -15,11 +15,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from reconciler.engine import trace
+from reconciler.engine import log_context
 from reconciler.engine.artifacts.catalog import ArtifactCatalog
 from reconciler.engine.delivery.deliveries import Delivered, Deliveries
 from reconciler.engine.delivery.device_update import DeviceUpdater, UpdatePorts
 from reconciler.engine.delivery.dispatcher import Dispatcher
+from reconciler.engine.dependencies import Ports
 from reconciler.engine.desired.desired_state import DesiredState
 from reconciler.engine.desired.gateway_scope import GatewayScope, ScopeResolver
 from reconciler.engine.observed.inventory import Inventory
@@ -28,12 +29,11 @@ from reconciler.engine.observed.summaries import Summaries
 from reconciler.engine.pass_state import Pass, PassState, Step
 from reconciler.engine.polling.link_events import LinkEventHandler
 from reconciler.engine.polling.poller import Poller, PollerPorts
-from reconciler.engine.ports import Ports
 from reconciler.engine.status.renderer import PassOutcome, StatusRenderer, has_stopped
 from reconciler.engine.status.rollout_facts import RolloutFactsBuilder
 from reconciler.errors import FleetError
 from reconciler.model import Action, Commit, GatewayId, Observed, PeerReport
-from reconciler.model.snapshot import SnapshotCache
+from reconciler.model.snapshot_cache import SnapshotCache
 from reconciler.plan import Planner
 from reconciler.plan.revision import revision_of
 from reconciler.report.device_status import PassStamp
@@ -98,7 +98,7 @@ class Engine:
             return None
         self.passes += 1
         desired = desired_state.desired
-        trace.begin_pass(self.passes, desired.commit if desired is not None else None)
+        log_context.begin_pass(self.passes, desired.commit if desired is not None else None)
         scope = self._scopes.resolve(desired) if desired is not None else None
         state = PassState(scope, self._ports.clock.now()) if scope is not None else None
         for step in self._steps(act=act):

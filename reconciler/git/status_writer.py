@@ -28,7 +28,7 @@ from reconciler.git.commit_writer import (
 from reconciler.git.confined_git import GitResult
 from reconciler.git.error_messages import failure_of
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import GitLimits, Remote, branch_ref
+from reconciler.git.remote_settings import GitLimits, Remote, branch_ref
 from reconciler.git.transport import server_program
 from reconciler.model import Commit
 from reconciler.tree import blob_id

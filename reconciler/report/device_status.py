@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The status of one device: its conditions, made from its action and its last report."""
+"""The status of one device: its conditions, computed from its action and its last report."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Distrust:
 
 @dataclass(frozen=True, slots=True)
 class DeviceFacts:
-    """What a pass found out about one device."""
+    """The results of a pass for one device."""
 
     action: Action
     seen: ObservedDevice | None = None  # None: it has never reported
@@ -96,7 +96,7 @@ def device_status_since(facts: DeviceFacts, stamp: PassStamp, before: Conditions
         _up_to_date(action, stamp),
     )
     kept = carry_over(parts, before)
-    summary = carry_over((ready(kept, PRIORITY, when_true="The device is what Git wants."),), before)
+    summary = carry_over((ready(kept, PRIORITY, when_true="The device is in its desired state."),), before)
     return DeviceStatus(
         device=action.device,
         running=seen.running if seen else None,

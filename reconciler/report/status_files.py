@@ -90,7 +90,7 @@ def readme(
         "",
         f"Enforces {enforced}. **{gateway.ready.reason}**: {gateway.ready.message}",
         "",
-        f"{ready} of {len(every)} devices are what Git wants.",
+        f"{ready} of {len(every)} devices are ready.",
         "",
         *_devices_by_rollout(every, rollouts),
         *rollout_section(rollout_statuses),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The folder of a gateway as a daemon leaves it: a configuration, a database, and a runtime status while it runs."""
+"""The folder of a gateway: a configuration, a database, and the runtime status of a running daemon."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class GatewayFolder:
 
 
 def gateway_folder(folder: Path, more: str = "") -> GatewayFolder:
-    """Make a folder with a configuration, where no daemon has run yet."""
+    """Create a folder with a configuration, in which no daemon has run yet."""
     (folder / "gateway.toml").write_text(
         f'name = "hall"\nstate_dir = "state"\n[repository]\nurl = "{folder}/fleet.git"\n'
         f'[keys]\ngateway = "keys"\nstatus = "status_ed25519"\n{more}'

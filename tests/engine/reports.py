@@ -41,7 +41,7 @@ def report(counter: int, sequence: int = 0) -> DeviceReport:
 
 
 class FixedClock:
-    """A clock that stands at noon."""
+    """A clock that always shows noon."""
 
     def now(self) -> datetime:
         return NOON

@@ -18,7 +18,7 @@ FIRST = replace(report(0), running=OLD)
 
 
 class ManualClock:
-    """A steady clock that stands until a test moves it."""
+    """A monotonic clock that a test moves."""
 
     def __init__(self) -> None:
         self.at_s = 1000.0
@@ -33,7 +33,7 @@ def answer(rates: InferenceRates, clock: ManualClock, after_s: float, given: Dev
 
 
 def test_a_count_from_before_the_first_answer_says_nothing_about_the_rate() -> None:
-    """Else a gateway that has just started would find every model slow, and stop a good rollout."""
+    """Otherwise a gateway that has just started would find every model slow, and stop a good rollout."""
     clock = ManualClock()
     rates = InferenceRates(clock)
     assert rates.seconds_for(PUMP, OLD, 1) is None

@@ -77,7 +77,7 @@ def test_without_a_change_the_same_object_is_observed(inventory: Inventory) -> N
     defaults = PackDefaults()
     artifacts: dict[tuple[object, object], object] = {}
     first = inventory.observed(defaults, artifacts)  # type: ignore[arg-type]  # an empty one
-    inventory.record_report(PUMP, report(2), NOON, asked=True)  # the same but for its counter
+    inventory.record_report(PUMP, report(2), NOON, asked=True)  # the same except for its counter
     assert inventory.observed(defaults, artifacts) is first  # type: ignore[arg-type]  # as above
 
 

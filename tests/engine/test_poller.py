@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from reconciler.devices.conversation import Answered, Lost, Outcome
+from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import Body, DeviceReport, Summary
-from reconciler.devices.session import LinkSession
 from reconciler.devices.simulated_line import run_simulated
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.summaries import Summaries
@@ -72,7 +72,7 @@ class PolledDevice:
         self.poller = Poller(ports, lambda _device: self.busy, self.changes.append, random.Random(1))
 
     async def settled(self, asked: int) -> None:
-        """Wait until so many questions were asked and their answers recorded."""
+        """Wait until this many questions were asked and their answers recorded."""
         while len(self.session.asked) < asked or self.poller.pending:  # noqa: ASYNC110 - as a pass does
             await asyncio.sleep(0)
 

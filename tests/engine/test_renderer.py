@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a status costs, and which change of a rollout is urgent. tests/page and tests/system hold what is rendered."""
+"""What a status costs, and which change of a rollout is urgent. tests/page and tests/system test the rendered files."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from reconciler.git.commit_writer import CommitAuthor, CommitMessage
 from reconciler.git.errors import SettingsUnsafe
 from reconciler.git.peer_status import PeerStatusReader
-from reconciler.git.remote import GitLimits, Remote
+from reconciler.git.remote_settings import GitLimits, Remote
 from reconciler.git.signatures import CommitVerifier, SignatureMode, SignaturePolicy
 from reconciler.git.status_writer import AlreadyPublished, Publication, Pushed, PushPending, StatusWriter
 from reconciler.model import Commit
@@ -166,7 +166,7 @@ def test_commits_are_kept_while_the_remote_is_unreachable_and_pushed_later(forge
     away.rename(forge.bare)
     assert isinstance(status.publish({"a": b"3"}, message()), Pushed)
     assert on_remote(forge) == {"a": b"3"}
-    assert count(forge) == 3  # what happened meanwhile is in the history
+    assert count(forge) == 3  # the history contains the changes made meanwhile
 
 
 def test_the_first_status_may_be_written_while_the_remote_is_unreachable(
@@ -249,7 +249,7 @@ def test_a_silent_server_costs_the_time_limit_and_keeps_the_status(tmp_path: Pat
 
 def test_a_branch_deleted_on_the_remote_is_restored(forge: Forge, remote: Remote, tmp_path: Path) -> None:
     for text in (b"1", b"2", b"3"):
-        # A new disk each time: the mirror's history is cut at what was fetched.
+        # A new disk each time: the mirror contains only the fetched part of the history.
         with StatusWriter(tmp_path / text.decode(), remote, "north", NORTH, limits=LIMITS) as status:
             status.publish({"a": text}, message())
     with StatusWriter(tmp_path / "3", remote, "north", NORTH, limits=LIMITS) as status:

@@ -51,7 +51,7 @@ def by_type(of: DeviceStatus) -> dict[str, Condition]:
     return {condition.type: condition for condition in of.conditions}
 
 
-def test_a_device_that_is_where_git_wants_it_is_ready() -> None:
+def test_a_device_in_the_desired_state_is_ready() -> None:
     found = status(DONE)
     assert (found.ready.type, found.ready.status, found.ready.reason) == ("Ready", Status.TRUE, "Ready")
 
@@ -96,7 +96,7 @@ def test_since_moves_only_when_the_status_flips() -> None:
     assert by_type(done)["Known"].since == NOON
 
 
-def test_a_new_commit_alone_changes_no_byte() -> None:
+def test_a_new_commit_without_other_changes_changes_no_byte() -> None:
     first = status(DONE)
     again = status(DONE, at=LATER, commit="c2", previous=first)
     assert again == first

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The artifacts that there are, and those that the plan needs and that are built, each once."""
+"""The existing artifacts, and the builds of those that the plan needs, each once."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from reconciler.engine.artifacts.builder import Builder
+from reconciler.engine.artifacts.build_service_adapter import Builder
 from reconciler.engine.observed.interpret import PackDefaults
 from reconciler.engine.state.writer import StateWriter
-from reconciler.engine.tasks import cancel_and_wait
+from reconciler.engine.task_cancellation import cancel_and_wait
 from reconciler.errors import FleetError
 from reconciler.model import Action, Artifact, ArtifactKey, Desired, Install, Origin, ShortDigest, short_digest
-from reconciler.model.snapshot import SnapshotCache
+from reconciler.model.snapshot_cache import SnapshotCache
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class ArtifactCatalog:
         return {short_digest(artifact.digest): str(artifact.model) for artifact, _ in self._known.values()}
 
     def available(self, desired: Desired) -> AvailableArtifacts:
-        """Return the artifacts built from what Git has now, as a snapshot (reconciler.model.snapshot).
+        """Return the artifacts built from what Git has now, as a snapshot (reconciler.model.snapshot_cache).
 
         Artifacts of models that Git no longer has are included: devices may still hold them, and roll back to them.
         """

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import assert_never
 
 from reconciler.devices.conversation import Outcome
-from reconciler.devices.session import LinkSession
+from reconciler.devices.link_session import LinkSession
 from reconciler.engine.delivery.deliveries import Deliveries
 from reconciler.engine.delivery.device_update import DeviceUpdate, DeviceUpdater
-from reconciler.engine.delivery.purpose import UpdateAction, purpose_of, still_wanted
+from reconciler.engine.delivery.still_wanted import UpdateAction, purpose_of, still_wanted
 from reconciler.model import (
     Action,
     ActivatePrebaked,
@@ -25,7 +25,7 @@ from reconciler.model import (
     Origin,
     RolloutId,
 )
-from reconciler.model.snapshot import SnapshotCache
+from reconciler.model.snapshot_cache import SnapshotCache
 from reconciler.plan.revision import revision_of
 
 MAX_STARTED = 2000  # deliveries on one link; most of them wait for the link's limits, and each has a task of some KiB

@@ -109,7 +109,7 @@ def _parameters(record: DeviceRecord, report: DeviceReport, defaults: PackDefaul
 
 
 def _operator_names(bits: bytes) -> frozenset[str]:
-    """Name the operators in a device's bit set; an unknown one keeps its number."""
+    """Return the names of the operators in a device's bit set; an unknown one keeps its number."""
     numbers = int.from_bytes(bits, "little")
     return frozenset(
         NAMES.get(number, f"OPERATOR_{number}") for number in range(8 * len(bits)) if numbers >> number & 1

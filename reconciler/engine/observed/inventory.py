@@ -27,7 +27,7 @@ from reconciler.model import (
     Parameters,
     RolloutId,
 )
-from reconciler.model.snapshot import SnapshotCache, reuse_if_equal
+from reconciler.model.snapshot_cache import SnapshotCache, reuse_if_equal
 
 
 class Inventory:
@@ -162,7 +162,7 @@ class Inventory:
         self._unsaved.clear()
 
     def observed(self, defaults: PackDefaults, artifacts: Mapping[ArtifactKey, Artifact]) -> Observed:
-        """Return what is observed now, as a snapshot (reconciler.model.snapshot)."""
+        """Return what is observed now, as a snapshot (reconciler.model.snapshot_cache)."""
         if defaults is not self._defaults:
             self._defaults = defaults
             self._stale |= self._records.keys()

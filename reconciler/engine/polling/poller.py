@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 from reconciler.devices.conversation import Lost
+from reconciler.devices.link_session import LinkSession
 from reconciler.devices.reports import DeviceReport
-from reconciler.devices.session import LinkSession
-from reconciler.engine import trace
+from reconciler.engine import log_context
 from reconciler.engine.clock import Clock
 from reconciler.engine.links import Links
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.summaries import Summaries
-from reconciler.engine.tasks import cancel_and_wait
+from reconciler.engine.task_cancellation import cancel_and_wait
 from reconciler.errors import FleetError
 from reconciler.model import DeviceId
 
@@ -150,7 +150,7 @@ class Poller:
         was_silent = unknown or self._backoff.get(device, BACKOFF) > 1.0  # or was never asked
         before = inventory.report_of(device)
         try:
-            with trace.about(device):
+            with log_context.about(device):
                 answered = await self._ask_in_turn(device)
         except FleetError as failure:  # the answer could not be kept: ask again later
             log.error("polling %s failed: %s: %s", device, failure.reason, failure)  # noqa: TRY400 - expected

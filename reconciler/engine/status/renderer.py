@@ -18,7 +18,7 @@ from reconciler.model import (
     ShortDigest,
     short_digest,
 )
-from reconciler.model.snapshot import SnapshotCache
+from reconciler.model.snapshot_cache import SnapshotCache
 from reconciler.page.page_model import PageModel
 from reconciler.page.routes import INDEX, committed
 from reconciler.report.conditions import Conditions, Status
@@ -158,7 +158,7 @@ class StatusRenderer:
         seen = outcome.observed.devices.get(device)
         last = self._devices.get(device)
         distrust = outcome.distrusted.get(device)
-        # Observed devices are snapshots (reconciler.model.snapshot): the same object means unchanged.
+        # Observed devices are snapshots (reconciler.model.snapshot_cache): the same object means unchanged.
         if last is not None and last.seen is seen and last.distrust == distrust:
             if last.action is action:
                 return
