@@ -261,6 +261,7 @@ def test_after_a_restart_known_devices_are_asked_over_the_interval(state: StateW
     for tenth in range(10):  # none of the tenths has much more than its share
         assert sum(30.0 * tenth <= at_s < 30.0 * (tenth + 1) for at_s in asked_s) <= 25
     assert asked_s[-1] <= 300.0
+    assert len({round(at_s, 3) for at_s in asked_s}) < 80  # several are asked together
 
 
 def test_after_a_restart_devices_are_asked_before_they_count_as_silent(state: StateWriter) -> None:

@@ -32,6 +32,8 @@ MAX_BACKOFF = 8.0  # times the interval
 JITTER = 0.1  # of the interval: neighbours in time drift apart
 SPREAD_FROM = 0.25  # devices that reported together, as an update ends, are asked over the rest of the interval
 ANSWER_SHARE = 0.1  # of the time after which a device counts as silent: for its answer
+BATCH_S = 2.0  # questions are asked together this often: forty at once cost half as much as one at a time
+MIN_BATCHES = 10  # a shorter interval is not divided into batches
 SUMMARY_EVERY = 12  # inquiries, and after each restart of the device: an hour with the usual interval
 
 
@@ -148,8 +150,11 @@ class Poller:
         """Ask a device after at most `after_s`; `spread_from` is the earliest time, as a share of it."""
         if device in self._timers:
             self._timers[device].cancel()
-        wait_s = after_s * self._jitter.uniform(spread_from, 1.0)
-        self._timers[device] = asyncio.get_running_loop().call_later(wait_s, self._poll, device)
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + after_s * self._jitter.uniform(spread_from, 1.0)
+        if after_s >= MIN_BATCHES * BATCH_S:
+            due_s -= due_s % BATCH_S
+        self._timers[device] = loop.call_at(due_s, self._poll, device)
 
     def _poll(self, device: DeviceId) -> None:
         if self._is_busy(device):  # its delivery asks for a report
