@@ -31,6 +31,12 @@ add_firmware(runner-elf tinyfleet-runner
   runner/bare.c runner/${TF_PORT}.c ports/${TF_PORT}/board.c ports/${TF_PORT}/entry.c ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
 set_target_properties(runner-elf PROPERTIES EXCLUDE_FROM_ALL ON)
 target_link_libraries(runner-elf PRIVATE strict runner core engines third_party gcc)
+# Counts the instructions of SHA-256, with the core's own options. Built only on request, for the same reason.
+add_firmware(crypto-bench crypto-bench
+  runner/crypto_bench.c runner/${TF_PORT}.c ports/${TF_PORT}/board.c ports/${TF_PORT}/entry.c ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
+set_target_properties(crypto-bench PROPERTIES EXCLUDE_FROM_ALL ON)
+target_include_directories(crypto-bench PRIVATE runner)
+target_link_libraries(crypto-bench PRIVATE strict core third_party gcc)
 # Otherwise its loops would be compiled into calls of the functions that they implement. LTO is off because the link step
 # can't see that the compiler will call these functions.
 set_source_files_properties(ports/bare/memory.c PROPERTIES COMPILE_OPTIONS "-fno-tree-loop-distribute-patterns;-fno-lto;-fcallgraph-info=su")
