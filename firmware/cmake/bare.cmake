@@ -15,10 +15,15 @@ function(add_firmware target name)
 endfunction()
 
 set(ALONE_SOURCES ${BARE_SOURCES})
-list(FILTER BARE_SOURCES EXCLUDE REGEX "/threshold_only\\.c$")
-list(FILTER ALONE_SOURCES EXCLUDE REGEX "/engines\\.c$")
+set(UNSAMPLED_SOURCES ${BARE_SOURCES})
+list(FILTER BARE_SOURCES EXCLUDE REGEX "/(threshold_only|no_recorder)\\.c$")
+list(FILTER UNSAMPLED_SOURCES EXCLUDE REGEX "/(threshold_only|recorder)\\.c$")
+list(FILTER ALONE_SOURCES EXCLUDE REGEX "/(engines|recorder)\\.c$")
 add_firmware(firmware tinyfleet ${BARE_SOURCES})
-target_link_libraries(firmware PRIVATE strict core engines third_party gcc)
+target_link_libraries(firmware PRIVATE strict core engines samples third_party gcc)
+# With all engines but without the part that keeps samples: the difference is the size of that part.
+add_firmware(unsampled unsampled ${UNSAMPLED_SOURCES})
+target_link_libraries(unsampled PRIVATE strict core engines third_party gcc)
 # The agent without the engines for networks and trees: its own size is measured on this.
 add_firmware(alone agent-alone ${ALONE_SOURCES})
 target_link_libraries(alone PRIVATE strict core third_party gcc)
