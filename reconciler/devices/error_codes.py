@@ -47,6 +47,8 @@ class Code(IntEnum):
     ENCODING = -76
     BUSY = -77
     NO_PAYLOAD = -78
+    SPACE = -79
+    RANGE = -80
     STREAM = -81
     PATCH = -82
     PACK = -83
@@ -85,6 +87,8 @@ WORDS: Mapping[int, str] = {
     Code.NO_UPDATES: "it takes no packs over the air",
     Code.BUSY: "it has a model on trial",
     Code.NO_PAYLOAD: "it does not hold this pack, and none was offered",
+    Code.SPACE: "it keeps no such samples",
+    Code.RANGE: "it no longer has all of these samples",
     Code.STREAM: "the compressed pack is malformed",
     Code.PATCH: "the patch is malformed, or for another pack than it runs",
     Code.PACK: "the pack is malformed",

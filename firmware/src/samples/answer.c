@@ -28,8 +28,9 @@ static int answer_pull(struct tf_agent *agent, struct tf_reader *reader, struct 
 {
     const uint32_t space = tf_read_head(reader, TF_UINT);
     uint32_t from = tf_read_head(reader, TF_UINT);
-    const uint32_t most = tf_read_head(reader, TF_UINT);
+    uint32_t most = tf_read_head(reader, TF_UINT);
     uint8_t bytes[PIECE_BYTES_MAX];
+    uint32_t offset;
     if (tf_reader_end(reader) != TF_OK) {
         return TF_ERR_MESSAGE;
     }
@@ -38,35 +39,35 @@ static int answer_pull(struct tf_agent *agent, struct tf_reader *reader, struct 
         return TF_ERR_SPACE;
     }
     from = from < log->first ? log->first : from > log->end ? log->end : from;
-    const int length = tf_sample_log_read(&agent->hal, log, from, bytes, most < sizeof bytes ? most : (uint32_t)sizeof bytes);
-    if (length < 0) {
-        return length;
+    most = most < sizeof bytes ? most : (uint32_t)sizeof bytes;
+    const uint32_t length = tf_sample_log_span(&agent->hal, log, from, log->end - from < most ? log->end : from + most, &offset);
+    const int error = tf_flash_read(&agent->hal, offset, bytes, length);
+    if (error != TF_OK) {
+        return error;
     }
     tf_write_head(writer, TF_ARRAY, 4);
     tf_write_head(writer, TF_UINT, MESSAGE_PIECE);
     tf_write_head(writer, TF_UINT, space);
     tf_write_head(writer, TF_UINT, from);
-    tf_write_bytes(writer, bytes, (size_t)length);
+    tf_write_bytes(writer, bytes, length);
     return writer->length <= writer->capacity ? (int)writer->length : TF_ERR_CAPACITY;
 }
 
 static int hash_range(const struct tf_agent *agent, const struct tf_sample_log *log, struct tf_attested_range *range)
 {
     struct tf_sha256 sha;
-    uint8_t piece[TF_PIECE_BYTES > TF_DIGEST_BYTES ? TF_PIECE_BYTES : TF_DIGEST_BYTES];
+    uint8_t digest[TF_DIGEST_BYTES];
+    uint32_t offset, n;
     tf_sha256_init(&sha);
-    for (uint32_t at = range->from; at < range->to;) {
-        const uint32_t left = range->to - at;
-        const int n = tf_sample_log_read(&agent->hal, log, at, piece, left < sizeof piece ? left : (uint32_t)sizeof piece);
-        if (n <= 0) {
-            return TF_ERR_FLASH;
+    for (uint32_t at = range->from; at != range->to; at += n) {
+        n = tf_sample_log_span(&agent->hal, log, at, range->to, &offset);
+        const int error = tf_flash_hash(&agent->hal, &sha, offset, n);
+        if (error != TF_OK) {
+            return error;
         }
-        tf_sha256_update(&sha, piece, (size_t)n);
-        at += (uint32_t)n;
-        agent->hal.watchdog_kick(agent->hal.ctx);
     }
-    tf_sha256_final(&sha, piece);
-    memcpy(range->digest, piece, sizeof range->digest);
+    tf_sha256_final(&sha, digest);
+    memcpy(range->digest, digest, sizeof range->digest);
     return TF_OK;
 }
 

@@ -153,13 +153,9 @@ int tf_sample_log_append(const struct tf_hal *hal, struct tf_sample_log *log, st
     return error;
 }
 
-int tf_sample_log_read(const struct tf_hal *hal, const struct tf_sample_log *log, uint32_t from, uint8_t *out, uint32_t most)
+uint32_t tf_sample_log_span(const struct tf_hal *hal, const struct tf_sample_log *log, uint32_t from, uint32_t to, uint32_t *offset)
 {
     const uint32_t left = log->room - from % log->room;
-    uint32_t n = log->end - from < most ? log->end - from : most;
-    n = n < left ? n : left;
-    if (n == 0) {
-        return 0;
-    }
-    return tf_flash_read(hal, locate(hal, log, from), out, n) == TF_OK ? (int)n : TF_ERR_FLASH;
+    *offset = locate(hal, log, from);
+    return to - from < left ? to - from : left;
 }

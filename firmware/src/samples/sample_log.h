@@ -37,7 +37,8 @@ void tf_sample_log_open(const struct tf_hal *hal, struct tf_sample_log *log, con
 TF_MUST_CHECK int tf_sample_log_append(const struct tf_hal *hal, struct tf_sample_log *log, struct tf_sample_head *head, uint32_t head_bytes,
                                        struct tf_view window);
 
-/* Read up to `most` bytes from an offset that is held. Returns how many, 0 at the end, or TF_ERR_FLASH. */
-TF_MUST_CHECK int tf_sample_log_read(const struct tf_hal *hal, const struct tf_sample_log *log, uint32_t from, uint8_t *out, uint32_t most);
+/* Find a range in flash: returns how many of its bytes are in one piece, from *offset on. */
+TF_MUST_CHECK uint32_t tf_sample_log_span(const struct tf_hal *hal, const struct tf_sample_log *log, uint32_t from, uint32_t to,
+                                          uint32_t *offset);
 
 #endif
