@@ -103,9 +103,11 @@ static int start(void)
     const struct tf_arena arena = { model_arena, sizeof model_arena };
     const int result = tf_agent_init(&agent, &hal, port_engines, port_engine_count, arena);
 
-    sampler.burst_tokens = TF_SAMPLE_BURST_TOKENS;
-    sampler.token_ms = TF_SAMPLE_TOKEN_MS;
-    tf_agent_keep_samples(&agent, port_recorder, port_recorder != NULL ? &sampler : NULL);
+    if (port_recorder != NULL) {
+        sampler.burst_tokens = TF_SAMPLE_BURST_TOKENS;
+        sampler.token_ms = TF_SAMPLE_TOKEN_MS;
+        tf_agent_keep_samples(&agent, port_recorder, &sampler);
+    }
     return result < 0 ? result : tf_agent_boot(&agent);
 }
 
