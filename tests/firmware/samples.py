@@ -124,4 +124,6 @@ def with_sample_every(pack: bytes, every: int) -> bytes:
         *decode_parameters(parts.sections[SectionId.PARAMETERS]),
         Parameter(name_hash("sample-every"), every, 0, 1 << 20),
     ]
-    return assemble(type(parts)(parts.kind, parts.arena_bytes, {**parts.sections, SectionId.PARAMETERS: encode_parameters(table)}))
+    return assemble(
+        type(parts)(parts.kind, parts.arena_bytes, {**parts.sections, SectionId.PARAMETERS: encode_parameters(table)})
+    )

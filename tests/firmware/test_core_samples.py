@@ -28,7 +28,14 @@ EVERY = 3
 PACK = with_sample_every(build_threshold([1] * WINDOW, threshold=100, element=ElementType.INT16), EVERY)
 ERASE = 512
 SAMPLED = Geometry(
-    erase=ERASE, write=8, provisioned=0x1000, journal=0x1000, marks=0x800, slot=0x2000, anomalies=4 * ERASE, normals=2 * ERASE
+    erase=ERASE,
+    write=8,
+    provisioned=0x1000,
+    journal=0x1000,
+    marks=0x800,
+    slot=0x2000,
+    anomalies=4 * ERASE,
+    normals=2 * ERASE,
 )
 RECORD = 32 + 2 * WINDOW
 ROOM = ERASE - 32
@@ -191,7 +198,10 @@ def test_a_storm_is_bounded(make_core: MakeCore, made: Made) -> None:
     agent.settle()
     for number in range(50):
         agent.infer(window(number))
-    assert pull(agent, SampleSpace.ANOMALIES).start + len(pull_all(agent, SampleSpace.ANOMALIES)[1]) <= 20 * ROOM // IN_A_UNIT
+    assert (
+        pull(agent, SampleSpace.ANOMALIES).start + len(pull_all(agent, SampleSpace.ANOMALIES)[1])
+        <= 20 * ROOM // IN_A_UNIT
+    )
 
 
 def test_a_window_that_never_fits_leaves_its_features(make_core: MakeCore, made: Made) -> None:
@@ -239,7 +249,10 @@ def test_a_device_without_logs_says_so(make_core: MakeCore, made: Made) -> None:
 
 
 def test_truncated_questions_are_dropped(sampler: HostAgent, made: Made) -> None:
-    for question in (encode(Pull(SampleSpace.ANOMALIES, 0, 600)), encode(Attest(b"12345678", SampleSpace.NORMALS, 0, 0))):
+    for question in (
+        encode(Pull(SampleSpace.ANOMALIES, 0, 600)),
+        encode(Attest(b"12345678", SampleSpace.NORMALS, 0, 0)),
+    ):
         assert all(sampler.handle(question[:length]) == b"" for length in range(len(question)))
         assert sampler.handle(question + b"\0") == b""
     assert Flag.MALFORMED_MESSAGES in report(sampler, made).flags
@@ -267,7 +280,9 @@ def test_a_power_cut_loses_at_most_the_record_being_written(
         agent.cut_after(0, cut)
         held = numbers(agent)
         lost = 2 * IN_A_UNIT if filled > 3 * IN_A_UNIT - 1 else 0
-        assert [number for number in held if number < len(complete)][-3 * IN_A_UNIT + 1 :] == complete[-3 * IN_A_UNIT + 1 :]
+        assert [number for number in held if number < len(complete)][-3 * IN_A_UNIT + 1 :] == complete[
+            -3 * IN_A_UNIT + 1 :
+        ]
         assert len(held) >= len(complete) - lost
         start, data = pull_all(agent, SampleSpace.ANOMALIES)
         for number in range(100, 100 + 2 * IN_A_UNIT):

@@ -21,10 +21,16 @@ struct head {
     uint32_t crc;
 };
 
+/* The erase unit of an offset. */
+static uint32_t unit_of(const struct tf_sample_log *log, uint32_t offset)
+{
+    return offset / log->room % log->units;
+}
+
 /* Where an offset of the log is in flash. */
 static uint32_t locate(const struct tf_hal *hal, const struct tf_sample_log *log, uint32_t offset)
 {
-    return log->region + offset / log->room % log->units * hal->geometry.erase_size + HEAD_BYTES + offset % log->room;
+    return log->region + unit_of(log, offset) * hal->geometry.erase_size + HEAD_BYTES + offset % log->room;
 }
 
 /* The base in the head of a unit, or NO_BASE when the head is not valid. */
@@ -32,7 +38,7 @@ static uint32_t base_of(const struct tf_hal *hal, const struct tf_sample_log *lo
 {
     struct head head;
     const bool valid = tf_flash_read(hal, log->region + unit * hal->geometry.erase_size, &head, sizeof head) == TF_OK && head.magic == MAGIC &&
-                       head.crc == tf_crc32(0, &head, offsetof(struct head, crc)) && head.base / log->room % log->units == unit;
+                       head.crc == tf_crc32(0, &head, offsetof(struct head, crc)) && unit_of(log, head.base) == unit;
     return valid ? head.base : NO_BASE;
 }
 
@@ -97,7 +103,7 @@ void tf_sample_log_open(const struct tf_hal *hal, struct tf_sample_log *log, con
         return;
     }
     drop_before(log, newest);
-    while (base_of(hal, log, log->first / log->room % log->units) != log->first) {
+    while (base_of(hal, log, unit_of(log, log->first)) != log->first) {
         log->first += log->room; /* its unit was being erased when the power was cut */
     }
     log->end = find_end(hal, log, newest);
@@ -143,7 +149,8 @@ int tf_sample_log_append(const struct tf_hal *hal, struct tf_sample_log *log, st
         if (at > UINT32_MAX - 2 * log->room) {
             return TF_ERR_CAPACITY;
         }
-        error = at % log->room == 0 ? open_unit(hal, log, at) : TF_OK;
+        /* A unit that has its head is not erased again: `end` may have been reported, and must not go back. */
+        error = at % log->room == 0 && base_of(hal, log, unit_of(log, at)) != at ? open_unit(hal, log, at) : TF_OK;
         if (error == TF_OK) {
             error = write_record(hal, log, at, head, head_bytes, window);
         }
