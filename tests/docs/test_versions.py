@@ -25,7 +25,7 @@ def test_all_of_them_are_held() -> None:
     assert len(ROWS) == 6
 
 
-@pytest.mark.parametrize("page", ["envelope", "report", "protocol", "flash"])
+@pytest.mark.parametrize("page", ["envelope", "report", "protocol", "flash", "samples"])
 def test_a_page_says_its_version_in_its_title(page: str) -> None:
     title = (FOLDER / f"{page}.md").read_text(encoding="utf-8").partition("\n")[0]
     row = next(

@@ -111,7 +111,10 @@ static void write_report(struct tf_writer *writer, struct tf_agent *agent)
 
 static void write_operators(struct tf_writer *writer, const struct tf_agent *agent)
 {
-    uint32_t operators = agent->recorder != NULL ? agent->recorder->operators : 0;
+    uint32_t operators = 0;
+    if (agent->recorder != NULL && (agent->hal.geometry.samples[0].size | agent->hal.geometry.samples[1].size) != 0) {
+        operators = agent->recorder->operators;
+    }
     uint8_t bytes[4];
     size_t length = sizeof bytes;
     for (size_t i = 0; i < agent->engine_count; i++) {

@@ -6,7 +6,7 @@
 #include "store/flash.h"
 #include "tinyfleet/crc32.h"
 
-#define MAGIC 0x31535446u /* "FTS1" */
+#define MAGIC 0x31534654u /* "TFS1" */
 #define HEAD_BYTES TF_WRITE_SIZE_MAX
 #define PREFIX_BYTES offsetof(struct tf_sample_head, boots)
 #define NO_BASE UINT32_MAX
