@@ -37,9 +37,7 @@ struct tf_sample_log {
 
 /* The range that the answer to `attest` is about. */
 struct tf_attested_range {
-    uint32_t space;
-    uint32_t from;
-    uint32_t to;
+    uint32_t range[3]; /* space, from, to */
     uint8_t digest[TF_DIGEST16_BYTES];
 };
 
