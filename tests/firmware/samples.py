@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the sample logs of a device as docs/specs/samples.md describes them, and makes packs that keep normal windows."""
+"""Reads the sample logs of a device (docs/specs/samples.md), and makes packs that keep normal windows."""
 
 from __future__ import annotations
 

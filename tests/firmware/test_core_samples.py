@@ -18,7 +18,7 @@ from tests.compiler.make_vectors import good_packs
 from tests.firmware.bench import Bench, Made
 from tests.firmware.host import Cut, Geometry, HostAgent, PowerCutError
 from tests.firmware.orders import PREBAKED, SMALL, Delivery, deliver, report
-from tests.firmware.samples import attest, context_of, kept, pull, pull_all, read_records, with_sample_every
+from tests.firmware.samples import attest, context_of, kept, pull, pull_all, with_sample_every
 from tests.firmware.talk import ask
 
 SPACE, RANGE = -79, -80
