@@ -78,7 +78,7 @@ static void work(void)
     FUZZ_HOLDS(false); /* the agent never finishes its work */
 }
 
-/* A window with the message's bytes, so that there are samples to pull. */
+/* Infer on the message's bytes as a window, to have samples to pull. */
 static void infer(const uint8_t *message, size_t length)
 {
     _Alignas(4) uint8_t window[WINDOW_BYTES] = {0};

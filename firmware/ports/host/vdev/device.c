@@ -172,7 +172,7 @@ const char *vdev_infer(struct vdev *device, const char *hex, struct tf_verdict *
     const size_t length = strlen(hex) / 2;
 
     if (!device->alive || length > sizeof input || strlen(hex) % 2 != 0) {
-        return "the device is off, or this is no window";
+        return "the device is off, or the window is malformed";
     }
     for (size_t i = 0; i < length; i++) {
         const int high = digit(hex[2 * i]), low = digit(hex[2 * i + 1]);
