@@ -18,7 +18,8 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from reconciler import model
-from reconciler.load.schemas import KINDS, schema_text, validator
+from reconciler.load.schema_validator import validator
+from reconciler.load.schemas import KINDS, schema_text
 from reconciler.load.typed_values import TYPES, seconds, yaml_name
 from tests.load.test_fuzz import FILES, YAML, corrupt_values
 
