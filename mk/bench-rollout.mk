@@ -11,3 +11,6 @@ bench-rollout-pr: setup ## what reviewing a change to 10,000 and to 100,000 devi
 .PHONY: bench-rollout-stop
 bench-rollout-stop: setup firmware-host ## from a canary's failed trial to the stopped rollout in the status ref
 	$(PY) -m bench.rollout_stop
+.PHONY: bench-reach
+bench-reach: setup ## one rollout over five gateways of 10,000 devices each, which exchange their status over Git
+	$(PY) -m bench.reach

@@ -70,7 +70,7 @@ class FailedKeyword:
         return str(self.schema.get(ALLOWED) or self.schema.get("description", ""))
 
 
-def schema_problems(kind: str, document: object) -> Iterator[DocumentProblem]:
+def schema_problems(kind: str, document: Any) -> Iterator[DocumentProblem]:  # noqa: ANN401 (any JSON value)
     """Validate a document against the schema of its kind, and explain each error."""
     if predicate(kind)(document):
         return

@@ -48,7 +48,8 @@ class Claims:
         self._known: dict[tuple[RolloutId | None, GatewayId | None], Claim] = {}
         # Loading gives devices with equal labels the same object. It is kept here, so that its id stays its own.
         self._by_labels: dict[tuple[int, TypeId], tuple[Labels, Claim]] = {}
-        self._names_devices = any(each.selector.devices for each in (*rollouts, *gateways))
+        selectors = [*(rollout.selector for rollout in rollouts), *(gateway.selector for gateway in gateways)]
+        self._names_devices = any(selector.devices for selector in selectors)
         # Two commits with the same scope claim every device alike.
         self.scope = (
             tuple((rollout.name, rollout.selector) for rollout in rollouts),
