@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The one place a developer, CI and the README agree on. `make help` lists what there is.
+# The targets that developers, CI and the README use. `make help` lists them.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -11,27 +11,27 @@ REQUIREMENTS := requirements/base.txt requirements/dev.txt requirements/build.tx
 
 .PHONY: help setup check test fix demo
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-23s %s\n", $$1, $$2}'
 
-setup: $(STAMP) ## virtual environment and Debian packages, only where missing
+setup: $(STAMP) ## install the virtual environment and Debian packages that are missing
 $(STAMP): $(REQUIREMENTS) requirements/debian.txt pyproject.toml tools/setup.sh
 	tools/setup.sh $(VENV) $(REQUIREMENTS)
 	touch $@
 
-check: setup ## format, lint, types, layers
+check: setup ## check format, lint, types and layers
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache
 
-test: setup ## every test in its short form
+test: setup ## run every test, with campaigns in their short form
 	$(PY) -m pytest -n 2 --dist loadscope
 
-fix: setup ## format and mend what can be mended
+fix: setup ## format, and fix what can be fixed automatically
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-demo: setup demo-firmware ## a two-minute demo; STORY=name selects a story, KEEP=1 leaves it running
+demo: setup demo-firmware ## play the two-minute demo; STORY=name selects a story, KEEP=1 leaves it running
 	$(PY) -m demo $(STORY) $(if $(KEEP),--keep)
 
 -include mk/*.mk

@@ -20,7 +20,7 @@ import numpy as np
 from bench.pack import windows
 from reconciler.compiler.datasets import Dataset
 from reconciler.compiler.engine_runner import ExecutionTarget, execute
-from reconciler.compiler.evaluation.cost_model import estimate_cost
+from reconciler.compiler.evaluation.inference_cost import estimate_cost
 from reconciler.compiler.forest.training import TrainedForest, train_forest
 from reconciler.compiler.pack.golden_section import GoldenVector, encode_golden
 from reconciler.compiler.pack.io_section import Descriptor, ElementType, decode_io, encode_io

@@ -6,6 +6,7 @@ from __future__ import annotations
 import getpass
 import os
 import resource
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from demo.site import Broker, Site, send_command
 from demo.world import FLEET, GATEWAY, TINYFLEET, VDEV, Running, World
+from reconciler.daemon import runtime_status
 from signing import pki, pki_keys, pki_store
 from signing.pki import Role, Subject, ValidityPeriod
 from signing.pki_keys import KeyKind
@@ -25,6 +27,7 @@ from tests import mosquitto
 BROKER = "localhost"
 DESCRIPTORS_PER_DEVICE = 3
 OTHER_DESCRIPTORS = 200
+RESTART_WITHIN_S = 300.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -68,6 +71,22 @@ class LargeSite:
     def status_commits(self) -> int:
         """Count the commits on the status ref."""
         return int(self._git("rev-list", "--count", f"status/{GATEWAY}"))
+
+    def restart_daemon(self, watched_s: float) -> tuple[float, int]:
+        """Restart the daemon; return after how long it has planned, and how many questions it asks soon after."""
+        self.site.gateway.stop()
+        address = self.world.folder / "notify"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
+            notified.bind(str(address))
+            notified.settimeout(RESTART_WITHIN_S)
+            started = time.monotonic()
+            self.site.start_gateway("env", f"NOTIFY_SOCKET={address}")
+            while not notified.recv(4096).startswith(b"READY=1"):  # sent after the first plan
+                pass
+            planned_s = time.monotonic() - started
+        time.sleep(watched_s)  # the time over which questions are counted
+        live = runtime_status.read(self.world.folder / "state")
+        return planned_s, live["links"]["mqtt"]["questions"] if live is not None else 0
 
     def tell_devices(self, command: str) -> None:
         """Send a command to the control sockets of all devices."""

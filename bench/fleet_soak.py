@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All devices of a fleet lose power at once in the middle of an update, again and again.
+"""All devices of a fleet lose power at once in the middle of an update, repeatedly.
 
 usage: python -m bench.fleet_soak [DEVICES] [--rounds N]. Each round ends when the status in Git shows that all devices
 run the merged version. Figures: the slowest round, and the growth of the daemon's memory from the first to the last.

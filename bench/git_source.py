@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from reconciler.git.commit_writer import CommitAuthor, CommitMessage
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import Remote
+from reconciler.git.remote_settings import Remote
 from reconciler.git.signatures import SignatureMode, SignaturePolicy
 from reconciler.git.source import CommitSource
 from reconciler.git.status_writer import Pushed, StatusWriter

@@ -21,7 +21,7 @@ from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.compiler.datasets import Dataset
 from reconciler.compiler.forest.training import anomaly_scores, train_forest
 from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId, assemble, disassemble
-from reconciler.compiler.payload.codec import candidates, decode
+from reconciler.compiler.payload.payload_encodings import candidates, decode
 from reconciler.compiler.recipe import BuildTarget, File, Recipe
 from reconciler.compiler.sandbox import BuildJob, run_job
 from reconciler.compiler.tflite.network_pack import build_network

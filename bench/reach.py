@@ -25,7 +25,7 @@ from reconciler.engine.status.renderer import PassOutcome, StatusRenderer
 from reconciler.engine.status.rollout_facts import RolloutFactsBuilder
 from reconciler.git.commit_writer import CommitAuthor, CommitMessage
 from reconciler.git.peer_status import PeerStatusReader
-from reconciler.git.remote import Remote
+from reconciler.git.remote_settings import Remote
 from reconciler.git.signatures import CommitVerifier, SignatureMode, SignaturePolicy
 from reconciler.git.status_writer import PushPending, StatusWriter
 from reconciler.model import (

@@ -42,14 +42,14 @@ def setting_of(seed: int) -> SimulationSettings:
 
 
 def run(seed: int) -> tuple[str, int]:
-    """Run one rollout; return how it ended, and how many devices failed beyond its budget."""
+    """Run one rollout; return its outcome, and the number of devices that failed beyond its budget."""
     simulation = GatewaySimulation(seed, setting_of(seed))
     ended = simulation.run()
     stopped = any(memory.stopped for gateway in simulation.gateways for memory in gateway.memory.values())
     if not ended:
         return "deadlock", simulation.failed_beyond
     return (
-        "stopped" if stopped else "in spite of failures" if simulation.failed else "nobody failed"
+        "stopped" if stopped else "not stopped by failures" if simulation.failed else "without failures"
     ), simulation.failed_beyond
 
 
@@ -76,7 +76,7 @@ def main() -> None:
         for end, failed_beyond in pool.map(run, range(10 * wanted), chunksize=20):
             ends[end] += 1
             beyond += failed_beyond
-            faulty += end in {"stopped", "in spite of failures", "deadlock"}
+            faulty += end in {"stopped", "not stopped by failures", "deadlock"}
             if faulty >= wanted:
                 break
         pool.shutdown(wait=False, cancel_futures=True)

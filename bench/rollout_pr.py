@@ -128,7 +128,7 @@ def measure(size: int) -> Run:
         runs = [review([*command, "--base", base, "--head", head, "--output", "markdown"]) for _ in range(RUNS)]
     comment = runs[0].comment
     print(next(line for line in comment.splitlines() if "affected" in line))
-    if f"Status of {size:,} devices by {GATEWAYS} gateways" not in comment:
+    if f"Status of {size:,} devices from {GATEWAYS} gateways" not in comment:
         raise SystemExit("expected: the review reads the status branches")
     if len(comment) > COMMENT_LIMIT:
         raise SystemExit(f"the comment is too long: {len(comment)} characters")

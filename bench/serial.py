@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What updates cost on a half-duplex line of 2400 baud: the daemon's link, the real C agent, simulated time.
+"""Updates on a half-duplex line at 2400 baud, with the daemon's link and the real C agent, in simulated time.
 
-The clock starts with the question for the device's report, on which every order is based, and stops when the signed
-report that confirms the model has come. So the reports, the offer with its envelope, every block, turn-around and
-answer and the trial are counted. Payloads are what the builder would send: the smallest form of each pack. What the
-agent computes takes no time here: a signature is some 30 ms on a Cortex-M4 at 64 MHz, and there are four.
+The clock starts with the question for the device's report, which precedes every order, and stops when the signed
+report that confirms the model has arrived. It includes the reports, the offer with its envelope, every block,
+turn-around and answer, and the trial. Each payload is the smallest encoding of its pack, as in production. The agent's
+computation takes no simulated time: on a Cortex-M4 at 64 MHz, each of four signatures takes about 30 ms.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from bench.serial_peers import forest_json, serial_transfer_s, zmodem_overhead_p
 from reconciler.compiler.datasets import Dataset
 from reconciler.compiler.forest.training import train_forest
 from reconciler.compiler.pack.io_section import ElementType
-from reconciler.compiler.payload.codec import smallest
+from reconciler.compiler.payload.payload_encodings import smallest
 from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
 from reconciler.devices.conversation import Answered, Confirmed, Outcome
+from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import DeviceReport
-from reconciler.devices.serial_link import SerialLink
-from reconciler.devices.session import LinkSession
+from reconciler.devices.serial_bus_link import SerialLink
 from reconciler.devices.simulated_line import SimulatedLine, run_simulated
 from reconciler.devices.transfer import TransferCost, TransferJob
 from reconciler.model import DeviceId, TrainSpec
@@ -50,21 +50,21 @@ SEEDS = range(1, 21)
 REPORTS = 200  # "in service": less than a day of reports has passed, so the noise is known
 ADDRESS = 1
 NODE = DeviceId("node")
-ROWS = np.round(np.random.default_rng(1).normal(0, 1000, (500, 3)))  # what the forests are grown from
+ROWS = np.round(np.random.default_rng(1).normal(0, 1000, (500, 3)))  # the training data of the forests
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one update cost."""
+    """The cost of one update."""
 
     took_s: float
     effort: TransferCost
     sent_bytes: int
-    heard_bytes: int
+    received_bytes: int
 
 
 def forest_pack(trees: int) -> bytes:
-    """Grow an isolation forest as in FACTS: three features, 100 samples a tree, thresholds of 8 bits."""
+    """Train an isolation forest as in FACTS: three features, 100 samples per tree, 8-bit thresholds."""
     train = TrainSpec(method="isolation-forest", trees=trees, samples=100, seed=1)
     return train_forest(Dataset(("x", "y", "z"), ROWS), train, scheme="int8", parameters={}).data
 
@@ -79,12 +79,12 @@ def incompressible_pack(size: int) -> bytes:
 
 
 def fixed_key(name: str) -> FileKey:
-    """Return a key that follows from its name: the figures shall be the same in every run."""
+    """Derive a key from a name, so that every run prints the same figures."""
     return FileKey(Ed25519PrivateKey.from_private_bytes(hashlib.sha256(name.encode()).digest()))
 
 
 class Workbench:
-    """One fleet, one device, and the line between."""
+    """One fleet with one device, and the line between them."""
 
     def __init__(self) -> None:
         self._bench = Bench("bench")
@@ -95,7 +95,7 @@ class Workbench:
         self._library = HostLibrary(LIBRARY)
 
     def run(self, packs: list[bytes], *, reports: int = 0, **line: float | bool) -> list[Run]:
-        """Update a new device to each pack in turn, on a line that has carried so many reports; tell what each cost."""
+        """Update a new device to each pack in turn, after this many reports on the line; return the costs."""
         agent = HostAgent(self._library, self._made.region(make_pack(0)))
         station = AgentStation(LIBRARY, agent, ADDRESS)
         simulated = SimulatedLine([station], baud=BAUD, turnaround_s=TURNAROUND_S, **line)  # type: ignore[arg-type]
@@ -120,12 +120,12 @@ class Workbench:
 
     async def _one(self, fleet: LinkSession, line: SimulatedLine, agent: HostAgent, pack: bytes) -> Run:
         loop = asyncio.get_running_loop()
-        asked_s, sent, heard = loop.time(), line.sent_bytes, line.received_bytes
+        asked_s, sent, received = loop.time(), line.sent_bytes, line.received_bytes
         report = _report(await fleet.ask(NODE, ReportKind.REPORT))
         outcome, effort = await fleet.update(self._job(fleet, report, pack))
         if not isinstance(outcome, Confirmed) or agent.running() != hashlib.sha256(pack).digest():
             raise SystemExit(f"the update ended in {outcome}")
-        return Run(loop.time() - asked_s, effort, line.sent_bytes - sent, line.received_bytes - heard)
+        return Run(loop.time() - asked_s, effort, line.sent_bytes - sent, line.received_bytes - received)
 
     def _job(self, fleet: LinkSession, report: DeviceReport, pack: bytes) -> TransferJob:
         digest16 = hashlib.sha256(pack).digest()[:16]
@@ -145,7 +145,7 @@ class Workbench:
         )
 
     def _envelope(self, report: DeviceReport, pack: bytes, sequence: int) -> bytes:
-        held = None if report.epoch else self._bench.delegation  # travels only once
+        held = None if report.epoch else self._bench.delegation  # sent only once
         order = envelope.InstallOrder(sequence, hashlib.sha256(pack).digest(), len(pack))
         return envelope.make(self._bench.gateway, self._made.target, order, held)
 
@@ -157,12 +157,12 @@ def _report(outcome: Outcome) -> DeviceReport:
 
 
 def overhead_percent(run: Run, payload_bytes: int) -> float:
-    """Return what an update cost beyond the bare payload's time on the wire."""
+    """Return the overhead of an update over the bare payload's time on the wire."""
     return (run.took_s * BAUD / 10 / payload_bytes - 1) * 100
 
 
 def main() -> None:
-    """Print the peers' figures, then ours."""
+    """Print the figures of other protocols, then ours."""
     starter, large = make_pack(1), incompressible_pack(LARGE_BYTES)
     print_peers(large)
     workbench = Workbench()
@@ -171,7 +171,7 @@ def main() -> None:
         size = len(smallest(forest).data)
         _, update, back = workbench.run([starter, forest, starter])
         print(f"forest{trees}_pack_bytes={len(forest)} forest{trees}_payload_bytes={size}")
-        print(f"t{trees}_sent_bytes={update.sent_bytes} t{trees}_heard_bytes={update.heard_bytes}")
+        print(f"t{trees}_sent_bytes={update.sent_bytes} t{trees}_received_bytes={update.received_bytes}")
         print(f"t{trees}_s={update.took_s:.2f}")
         if trees == 10:  # noqa: PLR2004  # one of the two is enough
             print(f"rollback_s={back.took_s:.2f}")
@@ -188,7 +188,7 @@ def main() -> None:
 
 
 def print_peers(large: bytes) -> None:
-    """Print what pySerialTransfer and ZMODEM need on the same line."""
+    """Print the times of pySerialTransfer and ZMODEM on the same line."""
     for trees in (10, 50):
         dumped = forest_json(ROWS, trees)
         print(f"peer_json{trees}_bytes={len(dumped)}")
@@ -198,13 +198,13 @@ def print_peers(large: bytes) -> None:
 
 
 def noisy_runs(workbench: Workbench, packs: list[bytes], reports: int, *, framing_errors: bool = False) -> list[Run]:
-    """Run the last of the updates once for each seed."""
+    """Run the last update once for each seed."""
     noise = {"bit_error_rate": BIT_ERROR_RATE, "framing_errors": framing_errors}
     return [workbench.run(packs, reports=reports, seed=seed, **noise)[-1] for seed in SEEDS]
 
 
 def print_noisy(name: str, costs: list[float]) -> None:
-    """Print the mean of the seeds and the worst of them."""
+    """Print the mean and the maximum over all seeds."""
     print(f"{name}_seeds={len(costs)} {name}_worst_percent={max(costs):.2f}")
     print(f"overhead_{name}_percent={fmean(costs):.2f}")
 

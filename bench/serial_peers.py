@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What others need on the same line: pySerialTransfer for the forests as JSON, and lrzsz's ZMODEM for the large pack.
+"""Other protocols on the same line: pySerialTransfer for the forests as JSON, and lrzsz's ZMODEM for the large pack.
 
-pySerialTransfer's own packets are counted and priced by their bytes: it waits for nothing, so this is exact, and
-generous (nothing acknowledges, nothing is sent again). `sz` and `rz` are programs with clocks of their own, so they
-run in real time on a line that is `SPEED_UP` times as fast in all (bytes and turn-around); shares stay the same.
+The time of pySerialTransfer is computed from the bytes of its packets. It waits for nothing, so this is exact, and
+generous (no acknowledgements, no retransmissions). `sz` and `rz` are programs that read the real clock, so they
+run in real time on a line with `SPEED_UP` times the speed, including turn-around; the proportions stay the same.
 Both directions share the line's time, but never collide, which is generous as well.
 """
 
@@ -28,25 +28,25 @@ from reconciler.compiler.forest.training import Floats
 
 SPEED_UP = 8
 QUANTUM_BYTES = 24
-LATE_S = 0.004  # by so much this process may come late without the line losing time
+LATE_S = 0.004  # this process may be late by this much without the line losing time
 GIVE_UP_S = 150.0
 PACKET_BYTES = 254
 
 
 @dataclass
 class CountedPort:
-    """Stands where pySerialTransfer has its serial port."""
+    """Replaces the serial port of pySerialTransfer."""
 
     is_open: bool = True
     count: int = 0
 
     def write(self, data: bytes) -> None:
-        """Count."""
+        """Count the bytes."""
         self.count += len(data)
 
 
 def forest_json(rows: Floats, trees: int) -> bytes:
-    """Return the forest as scikit-learn holds it, a record for each node."""
+    """Return the forest as scikit-learn stores it, with a record for each node."""
     forest = IsolationForest(n_estimators=trees, max_samples=100, random_state=1).fit(rows)
     return json.dumps([_nodes(estimator.tree_) for estimator in forest.estimators_]).encode()
 
@@ -58,7 +58,7 @@ def _nodes(tree: object) -> list[dict[str, object]]:
 
 
 def serial_transfer_s(data: bytes, baud: int) -> float:
-    """Return how long pySerialTransfer's packets for `data` are on the wire."""
+    """Return the time on the wire of pySerialTransfer's packets for `data`."""
     link = pySerialTransfer.SerialTransfer("none", baud=baud, restrict_ports=False)
     port = link.connection = CountedPort()
     for at in range(0, len(data), PACKET_BYTES):
@@ -82,7 +82,7 @@ class SharedLine:
     waiting: tuple[deque[bytes], deque[bytes]] = field(default_factory=lambda: (deque(), deque()))
 
     async def carry(self, ends: tuple[socket.socket, socket.socket]) -> None:
-        """Work until cancelled."""
+        """Forward bytes until cancelled."""
         loop = asyncio.get_running_loop()
         locks = asyncio.Lock()
 
@@ -127,7 +127,7 @@ async def _zmodem(data: bytes, line: SharedLine) -> float:
         near, sender = socket.socketpair()
         far, receiver = socket.socketpair()
         for end in (near, sender, far, receiver):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2048)  # no more ahead than a port would take
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2048)  # buffers no more than a port would
         for end in (near, far):
             end.settimeout(0)
         began_s = time.monotonic()
@@ -162,7 +162,7 @@ async def _zmodem(data: bytes, line: SharedLine) -> float:
 
 
 def zmodem_overhead_percent(data: bytes, baud: int, turnaround_s: float, bit_error_rate: float) -> float:
-    """Return what ZMODEM costs beyond the bytes' bare time on the wire."""
+    """Return the overhead of ZMODEM over the bare time of the bytes on the wire."""
     line = SharedLine(baud * SPEED_UP, turnaround_s / SPEED_UP, bit_error_rate, random.Random(1))
     took_s = asyncio.run(_zmodem(data, line)) * SPEED_UP
     return (took_s * baud / 10 / len(data) - 1) * 100

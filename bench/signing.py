@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sizes at their largest, and the time to sign an envelope for each of 10,000 devices."""
+"""The largest sizes of envelopes, and the time to sign one for each of 10,000 devices."""
 
 from __future__ import annotations
 

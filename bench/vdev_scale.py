@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What thousands of virtual devices in one process cost: memory a device, processor time when idle, time to connect.
+"""The cost of thousands of virtual devices in one process: memory per device, idle processor time, time to connect.
 
 usage: python -m bench.vdev_scale [--devices N] [--tls]
 """
@@ -23,26 +23,26 @@ CONNECT_S = 120.0
 
 
 def processor_s(pid: int) -> float:
-    """How much processor time a process has used."""
+    """Return the processor time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def private_bytes(pid: int) -> int:
-    """What a process has for itself: what would come back if it ended."""
+    """Return the private memory of a process, which would be freed if it ended."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
 
 
 def await_presence(broker: Broker, count: int) -> float:
-    """Return how long it takes until so many devices have said that they are there."""
+    """Return the time until this many devices have announced their presence."""
     began = time.monotonic()
     there: set[str] = set()
     client = broker.client()
     client.on_message = lambda _client, _data, message: there.add(message.topic)
     client.subscribe("tinyfleet/+/+/presence", 1)
     while len(there) < count and time.monotonic() - began < CONNECT_S:
-        time.sleep(0.05)  # a count tells nobody
+        time.sleep(0.05)  # nothing signals a change of the count
     client.disconnect()
     client.loop_stop()
     if len(there) < count:
@@ -51,7 +51,7 @@ def await_presence(broker: Broker, count: int) -> float:
 
 
 def main() -> None:
-    """Run it and print the figures."""
+    """Start the devices and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--devices", type=int, default=1000)
     parser.add_argument("--tls", action="store_true")
@@ -74,7 +74,7 @@ def main() -> None:
         vdev = running.enter_context(Vdev(program, made, prebaked, "--broker", f"localhost:{broker.port}", *options))
         connect_s = await_presence(broker, len(made))
         used = processor_s(vdev.pid)
-        time.sleep(IDLE_S)  # the time over which idling is measured
+        time.sleep(IDLE_S)  # the interval of the idle measurement
         idle = (processor_s(vdev.pid) - used) / IDLE_S
         memory = private_bytes(vdev.pid)
     print(

@@ -3,8 +3,8 @@
 SECONDS ?= 60
 
 .PHONY: powercut fuzz
-powercut: setup ## cut the power at every flash operation, and find all seeded bugs; prints cuts= torn= recoveries= bricks= resent_blocks_max= seeded_found= seconds=
+powercut: setup ## cut the power at every flash operation, and find all seeded bugs; print the counts and the time
 	$(PY) -m firmware.powercut
 
-fuzz: setup ## fuzz frames, messages, envelopes, packs, patches and heatshrink for SECONDS each (60); prints executions per target
+fuzz: setup ## fuzz frames, messages, envelopes, packs, patches and heatshrink for SECONDS each (60); print the executions of each
 	$(PY) -m firmware.fuzz --seconds $(SECONDS)

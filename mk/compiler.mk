@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 .PHONY: bench-pack pack-vectors
-bench-pack: setup ## sizes of packs and patches, and the time to look up an artifact that exists
+bench-pack: setup ## sizes of packs and patches, and the time to look up an artifact
 	$(PY) -m bench.pack
 
 pack-vectors: setup ## rewrite tests/vectors/pack.json and patch.json

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The engines that run packs: a runner for each place, and what they cost on a Cortex-M4.
+# The engines that run packs: a runner for each platform, and their cost on a Cortex-M4.
 .PHONY: firmware-runner bench-engine fuzz-engine
 firmware-runner: setup ## build the program that runs single packs, for Linux and both boards
 	@mkdir -p firmware/build; set -e; cd firmware; for preset in host mps2-an386 riscv32-virt; do \
@@ -11,9 +11,9 @@ firmware-runner: setup ## build the program that runs single packs, for Linux an
 	done
 
 bench-engine: firmware-runner ## instructions, memory and bytes of four models on a Cortex-M4
-	$(PY) -m pip install --quiet --no-deps -r requirements/bench.txt || echo "tflite-micro can't be installed: its figures are left out"
+	$(PY) -m pip install --quiet --no-deps -r requirements/bench.txt || echo "tflite-micro cannot be installed: its figures are left out"
 	@cd firmware && flock build/.mps2-an386.lock cmake --build --preset mps2-an386 >/dev/null
 	$(PY) -m bench.engine
 
-fuzz-engine: setup ## the engine's property tests, many times longer
+fuzz-engine: setup ## run the engine's property tests with many more examples
 	TINYFLEET_EXAMPLES=400 $(PY) -m tools.explore --rounds 1 tests/firmware/test_engine.py

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# What a stranger sees who clones this and does as the README says.
+# What new users see when they clone the repository and follow the README.
 .PHONY: fresh
-fresh: setup ## `make demo` and `make test` on a bare Debian, as root and as an ordinary user; USER_ONLY=root, KEEP=1 (root, debootstrap)
+fresh: setup ## run `make demo` and `make test` on a bare Debian, as root and as an ordinary user (root, network, debootstrap)
 	$(PY) tools/fresh.py $(if $(USER_ONLY),--user $(USER_ONLY)) $(if $(KEEP),--keep)

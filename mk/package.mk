@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-# What is handed out: wheel, sdist and a Debian package, with man pages and shell completion generated from the command.
+# The packages: wheel, sdist and a Debian package, with man pages and shell completion generated from the command.
 .PHONY: dist deb test-deb
 dist: setup ## build wheel and sdist into dist/
 	rm -rf build/share dist
 	$(PY) tools/manual.py build/share
 	$(PY) -m hatchling build -d dist
 
-deb: dist ## build a Debian package of that into dist/
+deb: dist ## build a Debian package into dist/
 	tools/deb.sh $(VENV)/bin/pip dist/tinyfleet-*.whl dist
 
 test-deb: setup ## install, upgrade, remove and purge the Debian package in a clean chroot (root, network, debootstrap)

@@ -6,7 +6,7 @@ FleetError
 │   ├── Refused        external input that trust or policy does not allow
 │   ├── Invalid        errors in the fleet repository, a configuration or a model
 │   └── Unusable       the machine or its set-up is at fault (permissions, a missing program)
-└── Transient    may resolve by itself: retried after `retry_after_s`
+└── Transient    may resolve on its own: retried after `retry_after_s`
 
 Any other exception is a bug: it is logged with its traceback and never swallowed. Modules derive their own
 classes from one of these. Each class has one `reason`, which the condition, the log event and the metric
@@ -49,7 +49,7 @@ class Unusable(Stalled):
 
 
 class Transient(FleetError):
-    """May resolve by itself: retried after `retry_after_s` seconds."""
+    """May resolve on its own: retried after `retry_after_s` seconds."""
 
     reason: ClassVar[str] = "Unavailable"
 

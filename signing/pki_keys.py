@@ -30,7 +30,7 @@ def generate(kind: KeyKind) -> PrivateKey:
 
 
 def digest_for(key: PrivateKey) -> SHA256 | None:
-    """Return the hash to use with this key; Ed25519 hashes by itself."""
+    """Return the hash to use with this key; Ed25519 includes its own."""
     return None if isinstance(key, Ed25519PrivateKey) else SHA256()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server for HTTP on the loopback, on a free port, for as long as it is needed."""
+"""A temporary HTTP server on a free loopback port."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class QuietHandler(BaseHTTPRequestHandler):
-    """Answers as a test says, and logs nothing."""
+    """A request handler that logs nothing; tests define the answers."""
 
     def log_message(self, *_: object) -> None:
         pass
@@ -18,7 +18,7 @@ class QuietHandler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(handler: type[QuietHandler]) -> Iterator[str]:
-    """Serve until the block ends; its address."""
+    """Serve until the block ends; yields the address."""
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -10,6 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from paho.mqtt.client import Client
+
 START_S = 10.0
 
 
@@ -20,12 +22,12 @@ def free_port() -> int:
 
 
 def base_configuration(port: int) -> tuple[str, ...]:
-    """The lines that every broker of the tests needs."""
+    """Return the settings that every broker of the tests needs."""
     return (
         f"listener {port} 127.0.0.1",
         f"user {getpass.getuser()}",  # started by root, it would otherwise switch to a user who can't read our files
         "log_type error",
-        "set_tcp_nodelay true",  # as systemd/mosquitto.conf has it
+        "set_tcp_nodelay true",  # as in systemd/mosquitto.conf
     )
 
 
@@ -40,12 +42,25 @@ def start(configuration: Path, port: int) -> subprocess.Popen[bytes]:
         except ConnectionRefusedError:
             assert process.poll() is None, "the broker ended at once"
             assert time.monotonic() < ends, "the broker does not listen"
-            time.sleep(0.02)  # there is no event for a port that begins to listen
+            time.sleep(0.02)  # nothing signals that a port listens
         else:
             return process
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End the broker."""
+    """Stop the broker."""
     process.terminate()
     process.wait(START_S)
+
+
+def disconnect(client: Client) -> None:
+    """Disconnect a client and end its thread.
+
+    A thread that ends before it has sent the last packet leaves the socket open, and the interpreter would report that
+    in whichever test runs when it collects the socket.
+    """
+    client.disconnect()
+    client.loop_stop()
+    left = client.socket()
+    if left is not None:
+        left.close()

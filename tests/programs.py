@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which programs are started: by Python through subprocess, by shell scripts, by Makefiles, and by documents.
+"""Finds the programs that are started by Python through subprocess, by shell scripts, Makefiles and documents.
 
-For Python this follows an argument list back to the literal that it begins with: through names, through `or` and `+`,
-and through functions that pass their own arguments on. What begins with no literal (a path, this Python) is left out.
+In Python it follows an argument list back to the literal that it begins with: through names, through `or` and `+`,
+and through functions that pass their arguments on. Lists without such a literal (a path, this Python) are skipped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STARTERS = {
 
 @dataclass
 class Module:
-    """One file of Python, and what it takes from others."""
+    """One Python file, and its imports."""
 
     name: str
     tree: ast.Module
@@ -33,10 +33,12 @@ class Module:
     imported: dict[str, str] = field(default_factory=dict)  # name here → module.name there
     defined: set[str] = field(default_factory=set)
     near: set[str] = field(default_factory=set)  # this module and those that it imports from
-    functions: dict[ast.AST, ast.FunctionDef | ast.AsyncFunctionDef] = field(default_factory=dict)  # node → around it
+    functions: dict[ast.AST, ast.FunctionDef | ast.AsyncFunctionDef] = field(
+        default_factory=dict
+    )  # node → the function around it
 
     def __post_init__(self) -> None:
-        """Look names up once."""
+        """Collect the names."""
         for node in ast.walk(self.tree):
             match node:
                 case ast.Call():
@@ -65,22 +67,22 @@ class Module:
 
 
 @dataclass(frozen=True, slots=True)
-class Passes:
-    """A function that starts what its argument at this place begins with."""
+class PassedOn:
+    """A function that starts the program named by its argument at this position."""
 
     module: str
     name: str
-    place: int
+    position: int
     method: bool
 
 
 def started_by_python(sources: dict[str, str]) -> dict[str, set[str]]:
-    """Return program → modules, of modules by their dotted names."""
+    """Return program → the modules that start it; modules have dotted names."""
     modules = [Module(name, ast.parse(text)) for name, text in sources.items()]
-    passing: set[Passes] = set()
+    passing: set[PassedOn] = set()
     while True:
         found: dict[str, set[str]] = {}
-        more: set[Passes] = set()
+        more: set[PassedOn] = set()
         for module in modules:
             for call in module.calls:
                 for first in _first_arguments(module, call, passing):
@@ -91,8 +93,8 @@ def started_by_python(sources: dict[str, str]) -> dict[str, set[str]]:
         passing |= more
 
 
-def _first_arguments(module: Module, call: ast.Call, passing: set[Passes]) -> Iterator[ast.expr]:
-    """Yield what names the program, if the call starts one."""
+def _first_arguments(module: Module, call: ast.Call, passing: set[PassedOn]) -> Iterator[ast.expr]:
+    """Yield the argument that names the program, if the call starts one."""
     match call.func:
         case ast.Attribute(value=ast.Name(id=owner), attr=name) if STARTERS.get(name) == owner:
             yield from call.args[:1]
@@ -100,18 +102,18 @@ def _first_arguments(module: Module, call: ast.Call, passing: set[Passes]) -> It
             there = module.imported.get(name, f"{module.name}.{name}")
             for each in passing:
                 if not each.method and there == f"{each.module}.{each.name}":
-                    yield from call.args[each.place : each.place + 1]
+                    yield from call.args[each.position : each.position + 1]
         case ast.Attribute(attr=name):
             known = {module.name} if name in module.defined else module.near
             for each in passing:
                 if each.method and each.name == name and each.module in known:
-                    yield from call.args[each.place : each.place + 1]
+                    yield from call.args[each.position : each.position + 1]
         case _:
             pass
 
 
-def _begins(module: Module, value: ast.expr, at: ast.AST, passing: set[Passes]) -> Iterator[str]:
-    """Yield the words that an argument list can begin with; note it if the caller decides."""
+def _begins(module: Module, value: ast.expr, at: ast.AST, passing: set[PassedOn]) -> Iterator[str]:
+    """Yield the words that an argument list can begin with; add to `passing` if the caller decides."""
     match value:
         case ast.Constant(value=str(text)) if text.strip():
             yield text.split()[0]
@@ -129,7 +131,7 @@ def _begins(module: Module, value: ast.expr, at: ast.AST, passing: set[Passes]) 
 
 
 def _firsts(value: ast.expr) -> list[ast.expr]:
-    """Return the parts of which one is where a composed value begins."""
+    """Return the parts that a composed value may begin with."""
     match value:
         case (
             ast.List(elts=[first, *_]) | ast.Tuple(elts=[first, *_]) | ast.Starred(value=first) | ast.BinOp(left=first)
@@ -145,8 +147,8 @@ def _firsts(value: ast.expr) -> list[ast.expr]:
             return []
 
 
-def _is_argument(module: Module, name: str, at: ast.AST, passing: set[Passes]) -> bool:
-    """Say whether a name is an argument of the function around it, and note that it passes it on."""
+def _is_argument(module: Module, name: str, at: ast.AST, passing: set[PassedOn]) -> bool:
+    """Return whether a name is an argument of the function around it; if so, add the function to `passing`."""
     function = module.functions.get(at)
     if function is None:
         return False
@@ -156,7 +158,7 @@ def _is_argument(module: Module, name: str, at: ast.AST, passing: set[Passes]) -
         arguments.append(function.args.vararg.arg)
     if name not in arguments:
         return False
-    passing.add(Passes(module.name, function.name, arguments.index(name) - method, method))
+    passing.add(PassedOn(module.name, function.name, arguments.index(name) - method, method))
     return True
 
 
@@ -183,7 +185,7 @@ OF_THE_SHELL = {
 
 
 def started_by_shell(text: str) -> set[str]:
-    """Return the programs that stand where a shell takes a command."""
+    """Return the words that a shell would run as programs."""
     bare = HEREDOC.sub("\n", text.replace("\\\n", " "))
     for pattern, instead in ((COMMENT, ""), (CASE_PATTERN, "\n"), (QUOTED, "''"), (ARITHMETIC, "0")):
         bare = pattern.sub(instead, bare)
@@ -197,7 +199,7 @@ def started_by_shell(text: str) -> set[str]:
 
 
 def started_by_make(text: str) -> set[str]:
-    """Return the programs that recipes, and `$(shell …)`, start."""
+    """Return the programs that recipes and `$(shell …)` start."""
     joined = re.sub(r"\\\n\s*", " ", text)
     recipes = [line.lstrip("\t@-+ ") for line in joined.splitlines() if line.startswith("\t")]
     shell = "\n".join(re.sub(r"\$\([^()]*\)", "$X", line).replace("$$", "$") for line in recipes)
@@ -205,7 +207,7 @@ def started_by_make(text: str) -> set[str]:
 
 
 def started_by_ci(text: str) -> set[str]:
-    """Return the programs of a workflow: of GitLab's `script`, and of each step's `run` of GitHub's."""
+    """Return the programs of a workflow: in `script` for GitLab, in the `run` of each step for GitHub."""
     found: set[str] = set()
     queue: list[object] = [yaml.safe_load(text)]
     while queue:

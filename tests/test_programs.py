@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Set-up installs every program that the product, the tools and the tests start, unless a bare Debian has it."""
+"""Set-up installs every program that the product, the tools and the tests start and that a bare Debian lacks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.programs import started_by_ci, started_by_make, started_by_python, st
 
 ROOT = Path(__file__).parents[1]
 SET_UP = ROOT / "requirements" / "debian.txt"
-# What debootstrap's smallest Debian has, and the three programs that the README asks for.
+# The programs of debootstrap's smallest Debian, and the three that the README requires.
 BARE = {
     *("basename", "cat", "chmod", "chroot", "cp", "cut", "dirname", "du", "echo", "env", "id", "mkdir", "mktemp"),
     *("readlink", "rm", "sleep", "sort", "touch", "true", "uname"),
@@ -24,26 +24,26 @@ BARE = {
 }
 MADE_HERE = {"main", "tinyfleet-vdev", *(path.name for path in Path(sys.executable).parent.iterdir())}
 NOT_NEEDED = {
-    "apk": "in a forge's image of another system; tests have a stand-in",
-    "debootstrap": "by `make fresh` and `make test-deb`, which ask for it",
-    "gh": "on a forge's machine; tests have a stand-in",
-    "sudo": "only if it is there",
+    "apk": "in a forge's image of another system; tests have a substitute",
+    "debootstrap": "for `make fresh` and `make test-deb`, which report that it is missing",
+    "gh": "on a forge's machine; tests have a substitute",
+    "sudo": "optional",
     "systemctl": "on gateways, not in tests",
-    "systemd-analyze": "by tests that are skipped where systemd is missing",
+    "systemd-analyze": "in tests that are skipped if systemd is missing",
     "systemd-sysusers": "on gateways, not in tests",
     "systemd-tmpfiles": "on gateways, not in tests",
 }
 
 
 def installed(text: str) -> set[str]:
-    """Return the programs that set-up looks for."""
+    """Return the programs that set-up installs."""
     lines = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
     return {what for what, _package in lines if not what.startswith("/")}
 
 
 @cache
 def started() -> dict[str, set[str]]:
-    """Return program → where it is started, of all that is tracked."""
+    """Return program → the tracked files that start it."""
     names = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.splitlines()
@@ -60,7 +60,7 @@ def started() -> dict[str, set[str]]:
                 programs = started_by_ci(text)
             case "page":
                 run = [block for block in blocks(ROOT / name) if block.runs]
-                programs = set().union(*(started_by_shell(block.script(Path("/tmp"))) for block in run))  # noqa: S108 # not written
+                programs = set().union(*(started_by_shell(block.script(Path("/tmp"))) for block in run))  # noqa: S108 # nothing is written there
             case _:
                 programs = set()
         for program in programs:
@@ -77,18 +77,18 @@ def _kind(name: str) -> str | None:
     return {".py": "python", ".mk": "make", ".md": "page"}.get(path.suffix) or {"Makefile": "make"}.get(name)
 
 
-def test_set_up_installs_what_is_started() -> None:
-    there = installed(SET_UP.read_text(encoding="utf-8")) | BARE | MADE_HERE | NOT_NEEDED.keys()
-    missing = {program: sorted(where) for program, where in started().items() if program not in there}
+def test_set_up_installs_every_program_that_is_started() -> None:
+    available = installed(SET_UP.read_text(encoding="utf-8")) | BARE | MADE_HERE | NOT_NEEDED.keys()
+    missing = {program: sorted(where) for program, where in started().items() if program not in available}
     assert missing == {}, "add them to requirements/debian.txt"
 
 
-def test_no_exception_is_left_over() -> None:
+def test_every_exception_is_still_needed() -> None:
     assert sorted((BARE | NOT_NEEDED.keys()) - started().keys() - {"python3"}) == []
 
 
 @pytest.mark.parametrize("program", ["patch", "curl", "gpg", "cc", "mosquitto", "chromedriver", "arm-none-eabi-size"])
-def test_the_search_does_find_programs(program: str) -> None:
+def test_the_search_finds_programs(program: str) -> None:
     assert program in started()
 
 
@@ -106,7 +106,7 @@ def test_the_search_does_find_programs(program: str) -> None:
         ('print(["patch", "-p1"])', set()),
     ],
 )
-def test_what_python_starts(code: str, expected: set[str]) -> None:
+def test_programs_started_by_python(code: str, expected: set[str]) -> None:
     assert started_by_python({"one": code}).keys() == expected
 
 
@@ -121,10 +121,10 @@ def test_what_python_starts(code: str, expected: set[str]) -> None:
         ("say() { echo x; }\nsay; echo $((one + 1))", {"echo"}),
     ],
 )
-def test_what_a_shell_starts(script: str, expected: set[str]) -> None:
+def test_programs_started_by_a_shell(script: str, expected: set[str]) -> None:
     assert started_by_shell(script) == expected
 
 
-def test_what_make_starts() -> None:
+def test_programs_started_by_make() -> None:
     text = "A = $(shell clang -v)\nall:\n\t@mkdir -p x; cd x; $(PY) -m y; \\\n\t  cmake .\n"
     assert started_by_make(text) == {"clang", "mkdir", "cmake"}

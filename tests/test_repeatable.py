@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run of the tests draws what the run before it drew; fresh randomness is a campaign (`make explore`)."""
+"""Every run of the tests draws the same random values; `make explore` draws fresh ones."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ import pytest
 from hypothesis import settings
 
 TESTS = Path(__file__).parent
-MADE_OF_A_SEED = re.compile(r"(?:.*\.)?(?:Random|default_rng)")
-OF_THE_MODULE = re.compile(r"(?:random|np\.random|numpy\.random)\.[a-z_]+")
+SEEDED = re.compile(r"(?:.*\.)?(?:Random|default_rng)")
+GLOBAL_STATE = re.compile(r"(?:random|np\.random|numpy\.random)\.[a-z_]+")
 ALWAYS_FRESH = re.compile(r"os\.urandom|secrets\.\w+|uuid\.uuid[14]|random\.SystemRandom")
 
 
 def unseeded(tree: ast.AST) -> set[str]:
-    """Return what draws values that nobody can draw again. Keys, which the code under test makes, are not meant."""
+    """Return the calls whose random values cannot be reproduced. Keys that the code under test generates are exempt."""
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and ALWAYS_FRESH.fullmatch(ast.unparse(node)):
             found.add(ast.unparse(node))
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func)
-            if MADE_OF_A_SEED.fullmatch(name):
+            if SEEDED.fullmatch(name):
                 found |= set() if node.args or node.keywords else {f"{name}()"}
-            elif OF_THE_MODULE.fullmatch(name):
+            elif GLOBAL_STATE.fullmatch(name):
                 found.add(name)
     return found
 
 
-def test_examples_are_drawn_the_same_each_time(pytestconfig: pytest.Config) -> None:
+def test_examples_are_the_same_in_each_run(pytestconfig: pytest.Config) -> None:
     if pytestconfig.getoption("--hypothesis-profile") == "explore":
-        pytest.skip("fresh examples were asked for")
+        pytest.skip("fresh examples were requested")
     assert settings.default is not None
     assert settings.default.derandomize
     assert settings.default.database is None
 
 
-def test_no_test_draws_without_a_seed() -> None:
+def test_every_random_choice_has_a_seed() -> None:
     found = {
         str(path.relative_to(TESTS)): names
         for path in sorted(TESTS.rglob("*.py"))
@@ -48,7 +48,7 @@ def test_no_test_draws_without_a_seed() -> None:
     assert found == {}
 
 
-def test_no_property_decides_for_itself_whether_it_is_drawn_again() -> None:
+def test_no_property_overrides_the_profile() -> None:
     own = [
         str(path.relative_to(TESTS))
         for path in sorted(TESTS.rglob("*.py"))
@@ -74,5 +74,5 @@ def test_no_property_decides_for_itself_whether_it_is_drawn_again() -> None:
         ("secrets.token_bytes(3)", ["secrets.token_bytes"]),
     ],
 )
-def test_what_is_taken_for_unseeded(code: str, expected: list[str]) -> None:
+def test_unseeded_calls_are_found(code: str, expected: list[str]) -> None:
     assert unseeded(ast.parse(code)) == set(expected)

@@ -34,5 +34,5 @@ PUMP = Device(DeviceId("pump-01"), TypeId("esp32"), MqttAddress(), labels={"hall
         (Selector(match_expressions=(SelectorExpression("canary", SelectorOperator.DOES_NOT_EXIST),)), False),
     ],
 )
-def test_a_selector_takes_what_meets_every_condition(selector: Selector, *, expected: bool) -> None:
+def test_a_selector_matches_devices_that_meet_every_condition(selector: Selector, *, expected: bool) -> None:
     assert matcher(selector)(PUMP) is expected

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A SQLite file opens, or a damaged one is replaced; one that is only in use or not ours is left alone."""
+"""A SQLite file opens. A damaged one is replaced; one that is in use or is not ours is not touched."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_without_autocommit_the_caller_commits(path: Path) -> None:
         assert db.execute("SELECT name FROM item").fetchall() == [("a",)]
 
 
-def test_a_damaged_file_is_set_aside(path: Path) -> None:
+def test_a_damaged_file_is_moved_away(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(GARBAGE)
     opened = sqlite_file.open_database(path, prepare)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write docs/commands/ from the help of the commands: one page for each group of `tinyfleet --help`.
+"""Generates docs/commands/ from the help of the commands: one page for each group of `tinyfleet --help`.
 
     python -m tools.command_pages
 
-A test compares the pages with what this writes.
+A test compares the committed pages with the output.
 """
 
 from __future__ import annotations

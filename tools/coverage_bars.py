@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prints what of each package's branches the tests took, and fails below the bars. Reads `coverage json`'s file."""
+"""Prints the branch coverage of each package and fails below the minimum. Reads the output of `coverage json`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONGEST_LIST = 15
 
 
 def main(report: Path) -> int:
-    """Print the table, the files that lack most, and the bars last."""
+    """Print the table, the files with the most missing branches, and the figures that have a minimum."""
     files: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))["files"]
     branches: Counter[str] = Counter()
     taken: Counter[str] = Counter()
@@ -39,9 +39,9 @@ def main(report: Path) -> int:
 
 
 def _packages(name: str) -> list[str]:
-    """Name the package at the top that a file belongs to, and the one below it."""
+    """Return the top-level package of a file, and the package below it."""
     parts = Path(name).parts
-    return [parts[0]] if len(parts) == 2 else [parts[0], "/".join(parts[:2])]  # noqa: PLR2004 - a file of the top itself
+    return [parts[0]] if len(parts) == 2 else [parts[0], "/".join(parts[:2])]  # noqa: PLR2004 - a file of the top level
 
 
 def _percent(taken: Counter[str], branches: Counter[str], package: str) -> float:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Makes dist/tinyfleet_<version>_<architecture>.deb of the wheel in dist/: a virtual environment on Debian's own python3 in
+# Builds dist/tinyfleet_<version>_<architecture>.deb from the wheel in dist/: a virtual environment on Debian's python3 in
 # /opt/tinyfleet. The same sources give the same bytes.
 #     tools/deb.sh PIP WHEEL OUTPUT-FOLDER
 set -euo pipefail
@@ -8,8 +8,8 @@ pip=$1 wheel=$2 output=$3
 here=$(dirname "$(readlink -f "$0")")
 root=$(dirname "$here")
 python=/usr/bin/python3
-[[ -x $python ]] || { echo "deb: $python is needed: Debian's own" >&2; exit 1; }
-[[ -f $wheel ]] || { echo "deb: no wheel at $wheel: make dist" >&2; exit 1; }
+[[ -x $python ]] || { echo "deb: $python is missing: install Debian's python3" >&2; exit 1; }
+[[ -f $wheel ]] || { echo "deb: no wheel at $wheel: run make dist" >&2; exit 1; }
 version=$(basename "$wheel" | cut -d- -f2)
 architecture=$(dpkg --print-architecture)
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null || echo 0)}
@@ -27,12 +27,12 @@ rm "$venv"/bin/[Aa]ctivate*
 install=("$pip" --python "$venv/bin/python" --disable-pip-version-check install --quiet --no-deps --no-compile)
 "${install[@]}" -r "$root/requirements/base.txt"
 "${install[@]}" --no-index --find-links "$(dirname "$wheel")" "tinyfleet==$version"
-# Nothing may know where it was built; hashes of commands are of the path that stood in them.
+# Remove the build path from all files, and the hashes of the scripts that contained it.
 grep -rIl "$stage" "$venv" | xargs -r sed -i "s|$stage||g"
 find "$venv" -name RECORD -exec sed -i '/^\.\.\/.*bin\//s/,.*/,,/' {} +
-find "$venv/lib" -path '*/numpy/*' -name tests -type d -prune -exec rm -rf {} +  # a third of it
+find "$venv/lib" -path '*/numpy/*' -name tests -type d -prune -exec rm -rf {} +  # a third of numpy
 
-# Compiled files name their folder; postinst makes them on the spot.
+# Compiled files contain the path of their folder, so postinst compiles them on the target.
 find "$venv" -name __pycache__ -type d -prune -exec rm -rf {} +
 
 mkdir -p "$stage"/{DEBIAN,usr/bin,lib/systemd/system,usr/lib/sysusers.d,usr/lib/tmpfiles.d,etc/tinyfleet} "$documents"
@@ -40,10 +40,10 @@ ln -s /opt/tinyfleet/bin/tinyfleet "$stage/usr/bin/tinyfleet"
 cp "$root/systemd/tinyfleet.service" "$stage/lib/systemd/system/"
 cp "$root/systemd/tinyfleet.sysusers" "$stage/usr/lib/sysusers.d/tinyfleet.conf"
 cp "$root/systemd/tinyfleet.tmpfiles" "$stage/usr/lib/tmpfiles.d/tinyfleet.conf"
-"$venv/bin/python" -B -c 'from reconciler.daemon.service_files import SAMPLE; print(SAMPLE, end="")' > "$stage/etc/tinyfleet/gateway.toml"
+"$venv/bin/python" -B -c 'from reconciler.daemon.service_installation import SAMPLE; print(SAMPLE, end="")' > "$stage/etc/tinyfleet/gateway.toml"
 chmod 640 "$stage/etc/tinyfleet/gateway.toml"
 
-# Man pages and completion, from where a wheel puts them to where Debian does.
+# Move man pages and completion from the folders of a wheel to those of Debian.
 mv "$venv/share/man" "$shared/"
 mv "$venv/share/bash-completion" "$shared/"
 mkdir -p "$shared/zsh/vendor-completions" "$shared/fish"

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stranger's first run: `make demo` and `make test` on a bare Debian 12, as root and as an ordinary user.
+"""The first run of a new user: `make demo` and `make test` on a bare Debian 12, as root and as an ordinary user.
 
-Each user gets a system of their own, made by debootstrap from this machine's mirror with python3, git and make and
-nothing else. The commit that is checked out here is cloned into their home directory. The ordinary user may use sudo,
+Each user gets a separate system, which debootstrap creates from this machine's mirror with python3, git, make and
+nothing else. The commit that is checked out here is cloned into the home directory. The ordinary user may use sudo,
 which set-up needs.
 
-What runs in the system has a mount and a process namespace of its own. So the kernel takes all mounts away and ends all
-processes when the run ends, however it ends; on this side nothing is ever mounted, and removing the system can't reach
-what was mounted in it.
+Each command in the system runs in a new mount and process namespace, so the kernel removes all mounts and ends all
+processes when it ends for whatever reason. Outside of the namespace nothing is ever mounted, so deleting the system
+cannot reach anything that was mounted in it.
 
-Prints, last, a line for each user: user=root demo_rc=0 test_rc=0
+The output ends with one line for each user: user=root demo_rc=0 test_rc=0
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SUITE = "bookworm"
 GIVEN = ("python3", "git", "make")
 TARGETS = ("demo", "test")
-# How packages are reached from here has to be known there too. Nothing else of this environment is passed on.
+# The system needs the network settings of this machine. No other variables are passed on.
 NETWORK = ("SSL_CERT_", "OPENBLAS_")
 NETWORK_NAMES = {"CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
 NETWORK_FILES = (
@@ -43,12 +43,12 @@ NETWORK_FILES = (
     "etc/resolv.conf",
     "etc/hosts",
     "etc/ssl/certs/ca-certificates.crt",
-    "usr/local/share/ca-certificates",  # of which the file above is made again when a package needs it
+    "usr/local/share/ca-certificates",  # the source of the file above, when a package regenerates it
 )
 PIP_SETTINGS = {"index-url", "extra-index-url", "trusted-host", "proxy", "cert", "default-timeout"}
-# With namespaces of its own, so that mounts and processes go when it ends.
+# Mounts and processes end with their namespaces.
 APART = ("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child")
-# The system becomes the root of its mount namespace: in a chroot nobody may make a user namespace, as builds do.
+# The system becomes the root of its mount namespace, because builds create user namespaces, and a chroot forbids that.
 ENTER = """\
 mount --bind "$1" "$1"
 cd "$1"
@@ -66,7 +66,7 @@ exec "$@"
 
 @dataclass(frozen=True)
 class User:
-    """Who runs the two commands, and where the clone lies."""
+    """The user who runs the two commands."""
 
     name: str
 
@@ -80,7 +80,7 @@ USERS = (User("root"), User("ada"))
 
 
 def network(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that say how packages are reached."""
+    """Return the variables that configure access to packages."""
     return {
         name: value
         for name, value in sorted(environment.items())
@@ -89,7 +89,7 @@ def network(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def pip_configuration(listed: str) -> str:
-    """Return the configuration for the system, from what `pip config list` says; folders of this machine stay here."""
+    """Return pip's configuration for the system, from `pip config list`; without folders of this machine."""
     found: dict[str, list[str]] = {}
     for line in listed.splitlines():
         name, _, value = line.partition("=")
@@ -100,24 +100,24 @@ def pip_configuration(listed: str) -> str:
 
 
 def summary(user: User, codes: Mapping[str, int]) -> str:
-    """Return the line that a run ends with."""
+    """Return the last line for a user."""
     return " ".join([f"user={user.name}", *(f"{target}_rc={codes[target]}" for target in TARGETS)])
 
 
 def say(line: str) -> None:
-    """Print how far it is."""
+    """Print progress."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 class System:
-    """One Debian in a folder."""
+    """A Debian system in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def run(self, *words: str, log: Path, **environment: str) -> int:
-        """Run a command in it as root; return how it ended."""
+        """Run a command in it as root; return its exit code."""
         command = [*APART, "sh", "-eu", "-c", ENTER, "fresh", str(self.folder), *words]
         with log.open("ab") as out:
             done = subprocess.run(
@@ -131,13 +131,13 @@ class System:
         return done.returncode
 
     def must(self, *words: str, log: Path) -> None:
-        """Run a command that sets the system up."""
+        """Run a command that must succeed."""
         if self.run(*words, log=log, DEBIAN_FRONTEND="noninteractive"):
             sys.exit(f"fresh: `{' '.join(words)}` failed in the system: {log}")
 
-    def knows_the_network(self) -> None:
-        """Copy how this machine reaches the package mirrors."""
-        (self.folder / "etc/apt/sources.list").unlink()  # this machine's, as debootstrap understood it
+    def configure_network(self) -> None:
+        """Copy this machine's access to the package mirrors."""
+        (self.folder / "etc/apt/sources.list").unlink()  # written by debootstrap, replaced below
         for name in NETWORK_FILES:
             _copy(Path("/") / name, self.folder / name)
         command = [sys.executable, "-m", "pip", "config", "list"]
@@ -146,7 +146,7 @@ class System:
 
 
 def base(folder: Path, log: Path) -> System:
-    """Make the Debian that all begin with."""
+    """Create the Debian system that is copied for each user."""
     uri = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(REPO_URI)", f"Codename: {SUITE}"],
         check=True,
@@ -154,18 +154,18 @@ def base(folder: Path, log: Path) -> System:
         text=True,
     ).stdout.split()
     if not uri:
-        sys.exit(f"fresh: apt knows no mirror of {SUITE}; `apt-get update` may be what is missing")
+        sys.exit(f"fresh: apt knows no mirror of {SUITE}; try `apt-get update`")
     command = [*APART, "debootstrap", "--variant=minbase", f"--include={','.join(GIVEN)}", SUITE, str(folder), uri[0]]
     with log.open("ab") as out:
         if subprocess.run(command, stdout=out, stderr=out, check=False).returncode:
             sys.exit(f"fresh: debootstrap failed: {log}")
     system = System(folder)
-    system.knows_the_network()
+    system.configure_network()
     return system
 
 
 def first_run(user: User, system: System, logs: Path) -> dict[str, int]:
-    """Do as the README says: clone, `make demo`, `make test`."""
+    """Follow the README: clone, `make demo`, `make test`."""
     log = logs / f"{user.name}-system.log"
     if user.name != "root":
         system.must("apt-get", "update", "-qq", log=log)
@@ -216,11 +216,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--user", choices=[user.name for user in USERS], help="only as this user")
-    parser.add_argument("--keep", action="store_true", help="leave the systems there to look at")
+    parser.add_argument("--keep", action="store_true", help="keep the systems for inspection")
     asked = parser.parse_args(arguments)
     if os.geteuid() != 0 or shutil.which("debootstrap") is None:
         sys.exit("fresh: needs root, and debootstrap (`apt-get install debootstrap`)")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("fresh: ended"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("fresh: terminated"))
     folder = ROOT / "build" / "fresh"
     shutil.rmtree(folder, ignore_errors=True)
     logs = folder / "logs"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Put man pages and shell completion into wheel and sdist, where `make dist` has generated them.
+"""Adds man pages and shell completion to wheel and sdist if `make dist` has generated them.
 
-Generating them needs the command itself with all that it imports, which an isolated build does not have: a wheel that
-is built without `make dist` lacks them and nothing else.
+Generating them needs the command with all its imports, which an isolated build does not have. A wheel that is built
+without `make dist` is complete except for these files.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ GENERATED = "build/share"
 
 
 class Share(BuildHookInterface):  # type: ignore[type-arg]
-    """Adds what was generated."""
+    """Adds the generated files."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Name the files before the archive is written."""
+        """List the files before the archive is written."""
         share = Path(self.root) / GENERATED
         if version == "editable" or not share.is_dir():
             return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write man pages and shell completion for packages.
+"""Generates man pages and shell completion for packages.
 
     python tools/manual.py FOLDER
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Takes each check of a package out, one at a time, and shows that a test fails.
+"""Removes each check of a package, one at a time, and verifies that a test fails.
 
-Three kinds of mutants, chosen for code that refuses things:
-- a check that never refuses: `require(x, …)` with `x or True`, and `if x: raise …` with `x and False`;
+There are three kinds of mutants, chosen for code that validates input:
+- a check that never fails: `require(x, …)` with `x or True`, and `if x: raise …` with `x and False`;
 - a limit that is off by one, in the condition of such a check: `<=` for `<`, `>` for `>=`, and so on;
-- a call made for its effect alone (`reader.end()`, `_check_target(…)`) left out.
+- a missing call, of those whose result is unused (`reader.end()`, `_check_target(…)`).
 
-Each mutant runs in a process of its own on a copy of the package and its tests; nothing in the tree is touched.
+Each mutant runs in its own process on a copy of the package and its tests; the tree is not changed.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ OFF_BY_ONE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Gt: ast.GtE,
     ast.GtE: ast.Gt,
 }
-# Only a power cut, a crash or a leak could tell that these were left out; tests of one process can't.
+# Only a power cut, a crash or a leak would show that these are missing, which tests in one process cannot cause.
 BEYOND_TESTS = {"fsync", "_sync_directory", "flush", "close"}
 
 
-Change = Callable[[Any], None]  # takes the kind of node that it was found for
+Change = Callable[[Any], None]  # its argument has the type of the node that it applies to
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Mutant:
 
 
 def mutants(package: Path) -> Iterator[Mutant]:
-    """Every mutant of every module."""
+    """Yield all mutants of all modules."""
     for path in sorted(package.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for number, node in enumerate(ast.walk(tree)):
@@ -69,7 +69,7 @@ def mutants(package: Path) -> Iterator[Mutant]:
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[str, Change]]:
-    """What can be changed in this node itself."""
+    """Yield the changes that apply to this node."""
     match node:
         case ast.Expr(value=ast.Call(func=ast.Name(id="require"), args=[condition, *_])):
             yield f"never refuses: {ast.unparse(condition)}", _always_holds
@@ -103,7 +103,7 @@ def _off_by_one(node: ast.Compare, place: int) -> None:
 
 
 def survives(mutant: Mutant | None, package: Path, tests: Path, first: list[Path]) -> bool:
-    """Run the tests on a copy with this mutant in it; true when none of them fails."""
+    """Run the tests on a copy with this mutant; return whether they all pass."""
     with tempfile.TemporaryDirectory() as workplace:
         for part in (package, tests, *map(Path, ALSO_COPIED)):
             target = Path(workplace) / part
@@ -114,7 +114,7 @@ def survives(mutant: Mutant | None, package: Path, tests: Path, first: list[Path
         os.chdir(workplace)
         sys.path.insert(0, workplace)
         own = [] if mutant is None else [tests / f"test_{Path(mutant.file).name}"]
-        parts = [part for part in (*own, *first, tests) if part.exists()]  # what finds most comes first
+        parts = [part for part in (*own, *first, tests) if part.exists()]  # the most effective tests first
         quick = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0"]
         with (
             Path(os.devnull).open("w", encoding="utf-8") as nowhere,
@@ -125,22 +125,22 @@ def survives(mutant: Mutant | None, package: Path, tests: Path, first: list[Path
 
 
 def main() -> int:
-    """Print the survivors, and as the last line how many there are."""
-    parser = argparse.ArgumentParser(description="Take each check out and see a test fail.")
+    """Print the survivors, and their number as the last line."""
+    parser = argparse.ArgumentParser(description="Remove each check in turn, and expect a test to fail.")
     parser.add_argument("package", type=Path)
     parser.add_argument("tests", type=Path)
-    parser.add_argument("--first", type=Path, action="append", default=[], help="tests that are quick and find most")
+    parser.add_argument("--first", type=Path, action="append", default=[], help="effective tests to run first")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     chosen = parser.parse_args()
     all_mutants = list(mutants(chosen.package))
-    judge = partial(survives, package=chosen.package, tests=chosen.tests, first=chosen.first)
-    # One process for each mutant: modules are imported once in a process.
+    survived = partial(survives, package=chosen.package, tests=chosen.tests, first=chosen.first)
+    # Each mutant needs a new process, because a process imports a module only once.
     with multiprocessing.get_context("fork").Pool(chosen.jobs, maxtasksperchild=1) as pool:
-        if not pool.apply(judge, [None]):
-            sys.stdout.write("the tests fail on the unchanged package: nothing can be shown\n")
+        if not pool.apply(survived, [None]):
+            sys.stdout.write("the tests fail on the unchanged package, so mutants prove nothing\n")
             return 2
-        verdicts = pool.map(judge, all_mutants, chunksize=1)
-    survivors = [mutant for mutant, survived in zip(all_mutants, verdicts, strict=True) if survived]
+        verdicts = pool.map(survived, all_mutants, chunksize=1)
+    survivors = [mutant for mutant, passed in zip(all_mutants, verdicts, strict=True) if passed]
     for survivor in survivors:
         sys.stdout.write(f"survived: {survivor}\n")
     sys.stdout.write(f"mutants={len(all_mutants)}\nsurvivors={len(survivors)}\n")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Makes the virtual environment and installs Debian packages, each only where missing.
+# Creates the virtual environment and installs Debian packages, unless they exist.
 set -euo pipefail
 venv=$1
 shift

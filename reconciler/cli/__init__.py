@@ -35,7 +35,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "run": "Run the gateway daemon",
         "reconcile": "Run one reconciliation, or show what it would do",
         "status": "Show the devices of this gateway",
-        "accept": "Accept a commit after a rewrite of the history",
+        "accept-history": "Accept a commit after a rewrite of the history",
         "uninstall-service": "Remove the systemd service",
     },
     "Keys and certificates": {
@@ -54,7 +54,7 @@ class LazyGroup(click.Group):
     """A group that imports the module of a command only when that command runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name all commands, in the order of the groups, without importing them."""
+        """List the names of all commands in the order of the groups, without importing them."""
         return [*COMMANDS, *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

@@ -14,8 +14,8 @@ from reconciler.compiler.build_result import BuildReport, BuildResult
 from reconciler.compiler.datasets import Dataset, read_dataset, refuse_pickle
 from reconciler.compiler.engine_runner import ExecutionTarget, execute, runner_is_built
 from reconciler.compiler.errors import BuildFailed, DoesNotFit, ModelUnreadable
-from reconciler.compiler.evaluation.cost_model import CYCLES_PER_INSTRUCTION, estimate_cost
 from reconciler.compiler.evaluation.gates import BuildGates, Predict
+from reconciler.compiler.evaluation.inference_cost import CYCLES_PER_INSTRUCTION, estimate_cost
 from reconciler.compiler.evaluation.metrics import Predictions
 from reconciler.compiler.forest.ensemble import ensemble_from_json
 from reconciler.compiler.forest.forest_prediction import predict_forest
@@ -26,8 +26,13 @@ from reconciler.compiler.pack.fixed_point import Ints
 from reconciler.compiler.pack.io_section import decode_io
 from reconciler.compiler.pack.operators import NAMES
 from reconciler.compiler.pack.pack_format import FORMAT_VERSION, Pack, PackKind, SectionId, disassemble
-from reconciler.compiler.pack.parameter_encoding import encode_value
-from reconciler.compiler.pack.parameters_section import Parameter, ParameterEncoding, decode_parameters, name_hash
+from reconciler.compiler.pack.parameter_values import encode_value
+from reconciler.compiler.pack.tunable_parameters_section import (
+    Parameter,
+    ParameterEncoding,
+    decode_parameters,
+    name_hash,
+)
 from reconciler.compiler.recipe import File, Recipe
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.tflite.tensorflow_converter import convert_model

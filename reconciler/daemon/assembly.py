@@ -16,14 +16,14 @@ from reconciler.compiler.sandbox import BuildLimits
 from reconciler.compiler.service import BuildService
 from reconciler.config import GatewayConfig
 from reconciler.daemon.link_rates import LinkRates
-from reconciler.engine.artifacts.builder import ServiceBuilder
+from reconciler.engine.artifacts.build_service_adapter import ServiceBuilder
 from reconciler.engine.clock import SystemClock
+from reconciler.engine.dependencies import Ports
 from reconciler.engine.desired.desired_state import DesiredStateSource
 from reconciler.engine.engine import Engine
 from reconciler.engine.links import Links
 from reconciler.engine.observed.peer_statuses import PeerStatuses
 from reconciler.engine.observed.report_verifier import ReportVerifier
-from reconciler.engine.ports import Ports
 from reconciler.engine.state.schema import STATE_FILE
 from reconciler.engine.state.writer import StateWriter
 from reconciler.engine.status.publisher import Publisher
@@ -31,7 +31,7 @@ from reconciler.errors import Unusable
 from reconciler.git.commit_writer import CommitAuthor
 from reconciler.git.mirror import Mirror
 from reconciler.git.peer_status import PeerStatusReader
-from reconciler.git.remote import GitLimits, Remote, SshOptions, branch_ref
+from reconciler.git.remote_settings import GitLimits, Remote, SshOptions, branch_ref
 from reconciler.git.signatures import CommitVerifier, SignatureMode, SignaturePolicy
 from reconciler.git.source import CommitSource
 from reconciler.git.status_writer import StatusWriter

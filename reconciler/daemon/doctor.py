@@ -16,9 +16,9 @@ from pathlib import Path
 
 from reconciler.config import GatewayConfig
 from reconciler.daemon.assembly import KeysUnusable, gateway_keys
+from reconciler.daemon.gateway_overview import read_overview
 from reconciler.daemon.instance_lock import holder
-from reconciler.daemon.state_reader import read_overview
-from reconciler.daemon.webhook import SecretUnusable, webhook_of
+from reconciler.daemon.webhook_sender import SecretUnusable, webhook_of
 from reconciler.engine.state.reader import NoRecordedState
 
 FREE_BYTES = 200 << 20  # an artifact store, a mirror and a database, with room for one more of each

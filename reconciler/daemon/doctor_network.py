@@ -24,7 +24,7 @@ from reconciler.daemon.instance_lock import holder
 from reconciler.engine.links import MQTT
 from reconciler.errors import FleetError
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import GitLimits
+from reconciler.git.remote_settings import GitLimits
 from reconciler.git.signatures import CommitVerifier
 
 WAIT_S = 10.0

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.daemon.assembly import Assembly
+from reconciler.daemon.gateway_overview import DeviceOverview, GatewayOverview, device_facts, read_device
 from reconciler.daemon.metrics import Metrics
 from reconciler.daemon.runtime_status import RuntimeStatus, as_dict, live_of
-from reconciler.daemon.state_reader import DeviceOverview, GatewayOverview, device_facts, read_device
 from reconciler.engine.observed.summaries import Total, labelled
 from reconciler.engine.state.reader import NoRecordedState
 from reconciler.model import DeviceId

@@ -9,7 +9,7 @@ import os
 import sys
 from datetime import UTC, datetime
 
-from reconciler.engine import trace
+from reconciler.engine import log_context
 
 # syslog's levels, which journald reads from the start of a line (sd-daemon(3))
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
@@ -43,9 +43,9 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            "pass": trace.pass_number.get(),
-            "commit": trace.commit.get(),
-            "device": trace.device.get(),
+            "pass": log_context.pass_number.get(),
+            "commit": log_context.commit.get(),
+            "device": log_context.device.get(),
             "reason": getattr(record, "reason", None),
         }
         if record.exc_info:
@@ -64,6 +64,6 @@ def set_up(log_format: str, *, verbose: bool) -> None:
 
 
 def _context() -> str:
-    number, commit, device = trace.pass_number.get(), trace.commit.get(), trace.device.get()
+    number, commit, device = log_context.pass_number.get(), log_context.commit.get(), log_context.device.get()
     where = "" if number is None else f"[{number} {commit[:_SHORT] if commit else '-'}] "
     return f"{where}{device}: " if device else where

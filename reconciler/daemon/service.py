@@ -21,7 +21,7 @@ from reconciler.daemon.assembly import Assembly
 from reconciler.daemon.liveness import Liveness
 from reconciler.daemon.sd_notify import SystemdNotifier
 from reconciler.engine.engine import Engine
-from reconciler.engine.tasks import cancel_and_wait
+from reconciler.engine.task_cancellation import cancel_and_wait
 from reconciler.errors import FleetError
 from reconciler.git.errors import WatchUnavailable
 from reconciler.git.local_watch import LocalWatch

@@ -52,6 +52,7 @@ async def reconcile_once(
     engine = assembly.engine
     progress = RunProgress()
     engine.on_delivered.append(lambda done: progress.done.update({done.device: done}))
+    engine.poller.all_at_once = True
     await engine.poll_git()
     if not deliver:
         return Ended(await _pass(engine, act=False), progress, in_time=True)

@@ -20,7 +20,7 @@ from esptool import cmds
 from esptool.loader import ESPLoader
 from esptool.util import FatalError, UnsupportedCommandError, strip_chip_name
 
-from reconciler.devices.provisioning import Piece
+from reconciler.devices.initial_flash_content import Piece
 from reconciler.errors import Unusable
 
 log = logging.getLogger(__name__)

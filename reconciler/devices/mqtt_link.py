@@ -75,12 +75,15 @@ class MqttLink:
         self.statistics = LinkStatistics()
         self._devices = frozenset(devices)
         self._settings = settings
+        expiry_s = settings.question_expiry_s
+        self._question_properties = _properties(PacketTypes.PUBLISH, MessageExpiryInterval=expiry_s)
+        self._block_properties = _properties(PacketTypes.PUBLISH, MessageExpiryInterval=BLOCK_EXPIRY_S)
         self._base = f"tinyfleet/{settings.fleet}"
         self._presence = f"{self._base}/gateway/{settings.gateway}/presence"
         self._open: dict[DeviceId, _OpenQuestion] = {}
         self._pacing: dict[DeviceId, asyncio.TimerHandle] = {}
         self._events: asyncio.Queue[Event] = asyncio.Queue()
-        self._backlog: deque[tuple[str, bytes]] = deque(maxlen=BACKLOG_MAX)
+        self._backlog: deque[tuple[str, bytes, bool]] = deque(maxlen=BACKLOG_MAX)
         self._backlog_scheduled = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client = self._make_client()
@@ -142,7 +145,7 @@ class MqttLink:
             if not isinstance(order, Block):
                 self._publish_question(device, order, turn)
                 continue
-            self._publish(device, order, qos=0, expiry_s=BLOCK_EXPIRY_S)
+            self._publish(device, order, qos=0, properties=self._block_properties)
             if turn.block_gap_s and waiting:
                 loop = asyncio.get_running_loop()
                 self._pacing[device] = loop.call_later(turn.block_gap_s, self._publish_paced, device, waiting, turn)
@@ -155,14 +158,13 @@ class MqttLink:
         wait_s = self._settings.answer_s + turn.answer_s
         timer = asyncio.get_running_loop().call_later(wait_s, self._give_up, device)
         self._open[device] = _OpenQuestion(question, timer)
-        self._publish(device, question, qos=1, expiry_s=self._settings.question_expiry_s)
+        self._publish(device, question, qos=1, properties=self._question_properties)
 
-    def _publish(self, device: DeviceId, order: Order, *, qos: int, expiry_s: int) -> None:
+    def _publish(self, device: DeviceId, order: Order, *, qos: int, properties: Properties) -> None:
         if not self._client.is_connected():
             return
         data = encode(order)
         self.statistics.sent_bytes += len(data)
-        properties = _properties(PacketTypes.PUBLISH, MessageExpiryInterval=expiry_s)
         self._client.publish(f"{self._base}/{device}/down", data, qos=qos, properties=properties)
 
     def _give_up(self, device: DeviceId) -> None:
@@ -175,14 +177,15 @@ class MqttLink:
     def _take_backlog(self) -> None:
         self._backlog_scheduled = False  # first, so that a message that arrives after the loop schedules it again
         while self._backlog:
-            topic, payload = self._backlog.popleft()
+            topic, payload, retained = self._backlog.popleft()
             device_name, _, what = topic.removeprefix(f"{self._base}/").rpartition("/")
             device = DeviceId(device_name)
             if device not in self._devices:
                 if len(self.statistics.unknown) < UNKNOWN_MAX and payload != ABSENT:
                     self.statistics.unknown.add(device)
             elif what == "presence":
-                self._events.put_nowait(Presence(device, present=payload == PRESENT))
+                if not retained:  # a retained one repeats, at each subscription, what has been so for long
+                    self._events.put_nowait(Presence(device, present=payload == PRESENT))
             else:
                 self._take(device, payload)
 
@@ -247,7 +250,7 @@ class MqttLink:
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         if len(message.payload) > MESSAGE_BYTES_MAX:
             return
-        self._backlog.append((message.topic, bytes(message.payload)))
+        self._backlog.append((message.topic, bytes(message.payload), message.retain))
         if not self._backlog_scheduled:  # otherwise the scheduled call takes this message too
             self._backlog_scheduled = True
             self._in_loop(self._take_backlog)

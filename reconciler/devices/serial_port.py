@@ -18,7 +18,7 @@ import serial
 import serial.rs485
 
 from reconciler.devices.errors import LineDown, LinkUnusable
-from reconciler.devices.serial_line import airtime_s
+from reconciler.devices.line_port import airtime_s
 
 TTY_LATENCY_S = 0.020  # a USB adapter's latency timer
 NETWORK_LATENCY_S = 0.250  # a serial server, or a virtual device on a busy machine

@@ -15,7 +15,7 @@ import selectors
 from collections.abc import Coroutine, Iterable
 from typing import Any, Protocol, TypeVar
 
-from reconciler.devices.serial_line import BITS_PER_BYTE, airtime_s
+from reconciler.devices.line_port import BITS_PER_BYTE, airtime_s
 
 T = TypeVar("T")
 CHUNK_BYTES = 8  # bytes arrive in chunks of this size, each at its own time

@@ -300,7 +300,7 @@ class Transfer:
         return self._confirm_soon(now_s)
 
     def _read_report(self, cose: bytes) -> DeviceReport | None:
-        for nonce in (self._nonce, UNASKED):
+        for nonce in dict.fromkeys((self._nonce, UNASKED)):  # each try verifies a signature
             try:
                 body = parse_body(self._open(cose, nonce))
             except Refused:

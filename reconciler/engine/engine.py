@@ -15,11 +15,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from reconciler.engine import trace
+from reconciler.engine import log_context
 from reconciler.engine.artifacts.catalog import ArtifactCatalog
 from reconciler.engine.delivery.deliveries import Delivered, Deliveries
 from reconciler.engine.delivery.device_update import DeviceUpdater, UpdatePorts
 from reconciler.engine.delivery.dispatcher import Dispatcher
+from reconciler.engine.dependencies import Ports
 from reconciler.engine.desired.desired_state import DesiredState
 from reconciler.engine.desired.gateway_scope import GatewayScope, ScopeResolver
 from reconciler.engine.observed.inventory import Inventory
@@ -28,15 +29,13 @@ from reconciler.engine.observed.summaries import Summaries
 from reconciler.engine.pass_state import Pass, PassState, Step
 from reconciler.engine.polling.link_events import LinkEventHandler
 from reconciler.engine.polling.poller import Poller, PollerPorts
-from reconciler.engine.ports import Ports
 from reconciler.engine.status.renderer import PassOutcome, StatusRenderer, has_stopped
 from reconciler.engine.status.rollout_facts import RolloutFactsBuilder
 from reconciler.errors import FleetError
 from reconciler.model import Action, Commit, GatewayId, Observed, PeerReport
-from reconciler.model.snapshot import SnapshotCache
+from reconciler.model.snapshot_cache import SnapshotCache
 from reconciler.plan import Planner
 from reconciler.plan.revision import revision_of
-from reconciler.report.conditions import Status
 from reconciler.report.device_status import PassStamp
 from reconciler.report.gateway_status import GatewayFacts, SourceState
 from reconciler.report.rollout_status import RolloutFacts
@@ -99,7 +98,7 @@ class Engine:
             return None
         self.passes += 1
         desired = desired_state.desired
-        trace.begin_pass(self.passes, desired.commit if desired is not None else None)
+        log_context.begin_pass(self.passes, desired.commit if desired is not None else None)
         scope = self._scopes.resolve(desired) if desired is not None else None
         state = PassState(scope, self._ports.clock.now()) if scope is not None else None
         for step in self._steps(act=act):
@@ -134,6 +133,10 @@ class Engine:
         await self.poller.stop()
         await self.deliveries.stop()
         await self.artifacts.stop()
+        try:
+            self.inventory.save()
+        except FleetError as failure:  # the devices are asked again after the next start
+            log.error("saving the last reports failed: %s: %s", failure.reason, failure)  # noqa: TRY400 - expected
 
     def publish_in_s(self) -> float | None:
         """Return after how long a status is due; None: nothing changed."""
@@ -168,20 +171,20 @@ class Engine:
         gateway = self.statuses.gateway
         if gateway is None:
             return "polling Git"
-        devices = self.statuses.devices
-        ready = sum(device.ready.status is Status.TRUE for device in devices)
+        ready, devices = self.statuses.ready, self.statuses.device_count
         in_progress = len(self.deliveries.running)
-        return f"{gateway.ready.reason}: {ready} of {len(devices)} devices ready, {in_progress} updates in progress"
+        return f"{gateway.ready.reason}: {ready} of {devices} devices ready, {in_progress} updates in progress"
 
     # ------------------------------------------------------------ the steps of a pass, in their order
 
     def _steps(self, *, act: bool) -> tuple[Step, ...]:
         if not act:
-            return (self._load_desired, self._observe, self._plan, self._remember)
+            return (self._load_desired, self._save_reports, self._observe, self._plan, self._remember)
         return (
             self._load_desired,
             self._serve_links,
             self._poll_devices,
+            self._save_reports,
             self._observe,
             self._plan,
             self._remember,
@@ -212,6 +215,11 @@ class Engine:
     def _poll_devices(self, state: PassState) -> PassState:
         desired = state.scope.desired
         self.poller.watch(desired.devices, desired.fleet.report_every_s)
+        return state
+
+    def _save_reports(self, state: PassState) -> PassState:
+        """Save what arrived since the last pass, before anything is decided from it."""
+        self.inventory.save()
         return state
 
     def _observe(self, state: PassState) -> PassState:

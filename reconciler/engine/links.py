@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from reconciler.config import GatewayConfig, SerialConfig
 from reconciler.devices.link import Event, LinkState, LinkStatistics
+from reconciler.devices.link_session import LinkSession
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
-from reconciler.devices.rate_limiter import TransferLimiter
-from reconciler.devices.serial_link import SerialLink
+from reconciler.devices.serial_bus_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
-from reconciler.devices.session import LinkSession
+from reconciler.devices.transfer_limiter import TransferLimiter
 from reconciler.engine.observed.report_verifier import ReportVerifier
-from reconciler.engine.tasks import cancel_and_wait
+from reconciler.engine.task_cancellation import cancel_and_wait
 from reconciler.model import Device, DeviceId, GatewayLimits, SerialAddress
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Links:
         self._crashes: asyncio.Queue[BaseException] = asyncio.Queue()
 
     def serve(self, fleet: str, devices: Mapping[DeviceId, Device], limits: GatewayLimits) -> None:
-        """Serve exactly these devices: a snapshot (reconciler.model.snapshot), which costs nothing while unchanged."""
+        """Serve exactly these devices: a snapshot (model/snapshot_cache.py), which costs nothing while unchanged."""
         if self._served is devices:
             return
         self._served = devices

@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from reconciler.git.confined_git import ConfinedGit, last_line, plain_path
-from reconciler.git.errors import SettingsUnsafe, SignersUnreadable
+from reconciler.git.errors import MirrorDamaged, SettingsUnsafe, SignersUnreadable
 from reconciler.model import Commit
 
 _FILE = "100644"
 _SCRATCH = "refs/tinyfleet/scratch"
+_ROOT = re.compile(rb"040000 tree ([0-9a-f]+)\t\n")  # what `ls` of fast-import prints for the root
 _UNSAFE_IN_NAMES = set("<>\n\0")
 
 
@@ -51,13 +53,15 @@ class CommitFiles:
 def make_tree(git: ConfinedGit, old: CommitFiles, wanted: Mapping[str, str], files: Mapping[str, bytes]) -> str:
     """Write a tree with exactly the files `wanted` (path to blob id) and return its id.
 
-    One `fast-import` process handles any number of files, and receives only what differs from `old`.
+    One `fast-import` process handles any number of files, and receives only what differs from `old`. It leaves a
+    scratch ref behind, which the next call replaces.
     """
     stream = b"".join(_stream(old, wanted, files))
-    git.local("fast-import", "--quiet", "--force", data=stream, limit_s=120)
-    tree = git.local("rev-parse", "--verify", f"{_SCRATCH}^{{tree}}", limit_s=30).decode("ascii").strip()
-    git.local("update-ref", "-d", _SCRATCH, limit_s=30)
-    return tree
+    listed = git.local("fast-import", "--quiet", "--force", data=stream, limit_s=120)
+    found = _ROOT.fullmatch(listed)
+    if found is None:
+        raise MirrorDamaged("git fast-import did not name the tree that it wrote")
+    return found[1].decode("ascii")
 
 
 def make_commit(
@@ -99,11 +103,10 @@ def files_of(git: ConfinedGit, commit: Commit | None) -> CommitFiles:
     return CommitFiles(commit, found)
 
 
-def check_paths(files: Mapping[str, bytes]) -> None:
+def check_path(path: str) -> None:
     """Refuse a path that must not appear in a tree."""
-    for path in files:
-        if not path or plain_path(path) != path:
-            raise SettingsUnsafe(f"{path!r} is not a valid path for a status file")
+    if not path or plain_path(path) != path:
+        raise SettingsUnsafe(f"{path!r} is not a valid path for a status file")
 
 
 def _stream(old: CommitFiles, wanted: Mapping[str, str], files: Mapping[str, bytes]) -> Iterator[bytes]:
@@ -116,7 +119,7 @@ def _stream(old: CommitFiles, wanted: Mapping[str, str], files: Mapping[str, byt
     for path, blob in wanted.items():
         if old.blobs.get(path) != blob:
             yield b"M 100644 inline %s\ndata %d\n%s\n" % (_quoted(path), len(files[path]), files[path])
-    yield b"done\n"
+    yield b'ls ""\ndone\n'
 
 
 def _quoted(path: str) -> bytes:

@@ -18,9 +18,9 @@ from reconciler.git import errors
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.confined_git import ConfinedGit, GitResult
 from reconciler.git.error_messages import failure_of
-from reconciler.git.history import MoreHistoryNeeded, NotDescended, has_commit, new_commits, shallow_boundary
 from reconciler.git.mirror_lock import MirrorLock
-from reconciler.git.remote import GitLimits, Remote
+from reconciler.git.new_commits import MoreHistoryNeeded, NotDescended, has_commit, new_commits, shallow_boundary
+from reconciler.git.remote_settings import GitLimits, Remote
 from reconciler.git.transport import server_program, transport_config
 from reconciler.model import Commit
 

@@ -11,7 +11,7 @@ from reconciler.errors import Refused
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.errors import MirrorDamaged
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import GitLimits, Remote
+from reconciler.git.remote_settings import GitLimits, Remote
 from reconciler.git.signatures import CommitVerifier
 from reconciler.model import Commit
 

@@ -20,7 +20,7 @@ from reconciler.git.commit_writer import (
     CommitAuthor,
     CommitFiles,
     CommitMessage,
-    check_paths,
+    check_path,
     files_of,
     make_commit,
     make_tree,
@@ -28,7 +28,7 @@ from reconciler.git.commit_writer import (
 from reconciler.git.confined_git import GitResult
 from reconciler.git.error_messages import failure_of
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import GitLimits, Remote, branch_ref
+from reconciler.git.remote_settings import GitLimits, Remote, branch_ref
 from reconciler.git.transport import server_program
 from reconciler.model import Commit
 from reconciler.tree import blob_id
@@ -81,6 +81,8 @@ class StatusWriter:
         self._author = author
         self._mirror = Mirror(path, replace(remote, ref=self.ref), limits)
         self._previous = CommitFiles(None, {})
+        self._hashed: dict[str, tuple[bytes, str]] = {}  # the last files by path, with their blob ids
+        self._numbered: tuple[Commit, int] | None = None  # our last commit
         self._published: tuple[dict[str, str], Commit] | None = None
 
     def __enter__(self) -> Self:
@@ -95,8 +97,7 @@ class StatusWriter:
 
     def publish(self, files: Mapping[str, bytes], message: CommitMessage) -> Publication:
         """Make the branch contain exactly these files. Any failure is returned as `PushPending`, not raised."""
-        check_paths(files)
-        wanted = {path: blob_id(data) for path, data in files.items()}
+        wanted = self._blob_ids(files)
         if self._published is not None and self._published[0] == wanted:
             return AlreadyPublished(self._published[1])
         try:
@@ -110,6 +111,17 @@ class StatusWriter:
             return self._publish(wanted, files, message)
         except FleetError as failure:
             return _pending(None, failure)
+
+    def _blob_ids(self, files: Mapping[str, bytes]) -> dict[str, str]:
+        """Check the paths and hash the files; those with the same bytes as the last time cost neither."""
+        known, hashed = self._hashed, {}
+        for path, data in files.items():
+            before = known.get(path)
+            if before is None:
+                check_path(path)
+            hashed[path] = before if before is not None and before[0] is data else (data, blob_id(data))
+        self._hashed = hashed
+        return {path: blob for path, (_, blob) in hashed.items()}
 
     def _publish(self, wanted: dict[str, str], files: Mapping[str, bytes], message: CommitMessage) -> Publication:
         ours = self._mirror.resolve(_OURS)
@@ -153,10 +165,14 @@ class StatusWriter:
                 parent, number = None, 1
         text = f"{message.text.strip()}\n\nCommits-Since-Start: {number}\n"
         commit = make_commit(git, tree, parent, self._author, replace(message, text=text))
+        self._numbered = (commit, number)
         git.local("update-ref", _OURS, commit, limit_s=self._mirror.limits.local_s)
         return commit
 
     def _number(self, commit: Commit) -> int:
+        """Return the number of a commit since the history was started."""
+        if self._numbered is not None and self._numbered[0] == commit:
+            return self._numbered[1]
         raw = self._mirror.git.local("cat-file", "commit", commit, limit_s=self._mirror.limits.local_s)
         found = _NUMBER.search(raw.partition(b"\n\n")[2])
         return int(found[1]) if found else 0

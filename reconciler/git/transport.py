@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shlex
 
-from reconciler.git.remote import GitLimits, Remote
+from reconciler.git.remote_settings import GitLimits, Remote
 
 # A remote on this machine is served by a child process that reads the remote's own configuration. These
 # settings override it: no hook of the remote runs as us, and a push never writes to a work tree.

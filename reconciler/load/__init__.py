@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Loads a fleet repository: turns a tree of files into the desired state, or into a list of problems.
 
-Loading has two steps. Each YAML file is parsed and validated by itself, once per blob; then references
+Loading has two steps. Each YAML file is parsed and validated separately, once per blob; then references
 between documents are resolved. All problems are reported together, not only the first one.
 """
 

@@ -23,8 +23,8 @@ from typing import Any, Self
 from reconciler import sqlite_file
 from reconciler.load import schemas
 from reconciler.load.document_check import CheckedDocument, CheckedFile
+from reconciler.load.model_conversion import typed_value
 from reconciler.load.problems import Problem, Rule
-from reconciler.load.typed_values import typed_value
 
 FORMAT = "2"  # increase it when parsing, the messages or the stored form change
 TABLE = (
@@ -61,7 +61,7 @@ class CheckCache:
         self.close()
 
     def close(self) -> None:
-        """Close the file; the cache goes on in memory."""
+        """Close the file; the cache continues in memory."""
         if self._disk is not None:
             self._disk.close()
             self._disk = None
@@ -155,7 +155,7 @@ class CheckCache:
 
 
 def _open(path: Path, wait_s: float) -> sqlite3.Connection | None:
-    """Open the file, or go on without it where it can't be opened; a damaged one is replaced."""
+    """Open the file, or continue without it if it cannot be opened; a damaged one is replaced."""
     try:
         opened = sqlite_file.open_database(
             path, lambda db: db.execute(TABLE), discard=sqlite_file.remove, autocommit=False, wait_s=wait_s

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks one file by itself: validates its documents against their schemas and locates the problems.
+"""Checks one file in isolation: validates its documents against their schemas and locates the problems.
 
 The result depends only on the bytes and the schemas, so it can be cached by blob.
 """
@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from reconciler.load.model_conversion import Value, typed_value
 from reconciler.load.problems import JsonPath, Problem, Rule, did_you_mean, json_path, quoted_list
 from reconciler.load.schema_errors import DocumentProblem, describe, schema_problems
 from reconciler.load.schemas import API_VERSION, KINDS, PLANNED_KINDS
 from reconciler.load.strict_yaml import MAX_PROBLEMS, Position, YamlDocument, parse_yaml, positions
-from reconciler.load.typed_values import Value, typed_value
 from reconciler.model import Model
 
 NAME: JsonPath = ("metadata", "name")

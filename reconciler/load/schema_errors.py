@@ -110,7 +110,7 @@ def explain(error: ValidationError) -> Iterator[DocumentProblem]:
 
 
 def describe(value: object) -> str:
-    """Name a value in a message as the author wrote it."""
+    """Describe a value for a message, as the author wrote it."""
     match value:
         case None:
             return "null"

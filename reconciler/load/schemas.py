@@ -27,7 +27,7 @@ PLANNED_KINDS = ("Contest", "Pipeline", "Function")
 
 
 def schema_text(kind: str) -> str:
-    """Return the schema of a kind as it is stored."""
+    """Return the stored schema of a kind."""
     return (_directory() / f"{KINDS.get(kind) or OTHER_KINDS[kind]}.json").read_text(encoding="utf-8")
 
 

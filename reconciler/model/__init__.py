@@ -84,7 +84,7 @@ from reconciler.model.observed import (
     RolloutReport,
     Scores,
 )
-from reconciler.model.payloads import PayloadEncoding
+from reconciler.model.payload_encoding import PayloadEncoding
 from reconciler.model.rollouts import (
     Desired,
     FailureBudget,

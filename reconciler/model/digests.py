@@ -24,7 +24,7 @@ def short_digest(digest: Digest | None) -> ShortDigest | None: ...
 
 
 def short_digest(digest: Digest | None) -> ShortDigest | None:
-    """Cut a digest to the part that devices report. A digest that is short already stays as it is."""
+    """Cut a digest to the part that devices report. A digest that is already short is returned unchanged."""
     return None if digest is None else ShortDigest(digest[: 2 * SHORT_DIGEST_BYTES])
 
 

@@ -58,7 +58,7 @@ class HealthGate:
     metric: HealthMetric
     at_least: float | None = None
     at_most: float | None = None
-    min_inferences: int = 0  # it is judged from so many inferences on
+    min_inferences: int = 0  # it is evaluated once there are this many inferences
 
 
 class OnFailure(StrEnum):

@@ -77,7 +77,7 @@ def share(number: int, total: int) -> str:
 
 
 def bin_name(index: int, bins: int) -> str:
-    """Name a bin by the absolute scores that it counts."""
+    """Return the label of a bin: the absolute scores that it counts."""
     if index == bins - 1:
         return f"{_abbreviated(_low(index))} or more"
     return f"{_abbreviated(_low(index))}\N{EN DASH}{_abbreviated((1 << (_BITS * index + _BITS - 1)) - 1)}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTML from values. Every string is escaped: only `Markup` passes as it is, and only `element` creates it."""
+"""HTML from values. Every string is escaped: only `Markup` passes unchanged, and only `element` creates it."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@
 unchanged pass costs nothing, and a small change costs little.
 """
 
-from reconciler.plan.planner import Planner
+from reconciler.plan.incremental_planner import Planner
 from reconciler.plan.reference import DetailedPlan, detailed_plan, plan
 from reconciler.plan.rollout.memory import remember
 

@@ -36,7 +36,7 @@ class Claims:
     """The selectors of one commit, prepared for many devices.
 
     The rollout with the highest priority claims a device. Loading refuses rollouts of equal priority that
-    overlap. If such rollouts get here in spite of that, the first by name claims the device, so that every
+    overlap. If such rollouts get here despite that, the first by name claims the device, so that every
     gateway decides alike.
     """
 

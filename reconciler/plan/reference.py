@@ -15,8 +15,8 @@ from reconciler.model import Action, Desired, Device, DeviceId, GatewayId, Obser
 from reconciler.plan.claims import Claims, unclaimed_device, unknown_device
 from reconciler.plan.device.case import Case
 from reconciler.plan.device.evaluate import NOTHING_FAILED, evaluate, evaluate_unseen, failures_by_device
-from reconciler.plan.device.goal import goals_for
 from reconciler.plan.device.peers import is_peer_device, peer_devices
+from reconciler.plan.device.rollout_goal import goals_for
 from reconciler.plan.device.verdict import DeviceVerdict
 from reconciler.plan.revision import revision_of
 from reconciler.plan.rollout.actions import PlanContext, rollout_actions
@@ -26,7 +26,7 @@ from reconciler.plan.rollout.waves import stable_order
 
 @dataclass(frozen=True, slots=True)
 class DetailedPlan:
-    """A plan, and how the rollouts stand that it follows from."""
+    """A plan, and the progress of the rollouts that it follows from."""
 
     actions: tuple[Action, ...]
     evaluations: Mapping[RolloutId, RolloutEvaluation]  # of the rollouts that have devices
@@ -38,7 +38,7 @@ def plan(desired: Desired, observed: Observed, now: datetime) -> tuple[Action, .
 
 
 def detailed_plan(desired: Desired, observed: Observed, now: datetime) -> DetailedPlan:
-    """Plan, and return how each rollout stands as well."""
+    """Plan, and also return the progress of each rollout."""
     claims = Claims(desired)
     members: dict[RolloutId, list[Device]] = {}
     gateways: dict[DeviceId, GatewayId | None] = {}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 DIGITS = 16
-# These fields say whether, when and in which order a rollout acts. To change them is no reason to retry what failed.
+# These fields say whether, when and in which order a rollout acts. A change of them does not retry what failed.
 SCHEDULING_FIELDS = frozenset({"suspend", "windows", "critical", "priority", "depends_on"})
 
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Conditions and status files, made from what a pass found. Pure."""
+"""Conditions and status files, computed from the results of a pass. Pure."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The status of one device: its conditions, made from its action and its last report."""
+"""The status of one device: its conditions, computed from its action and its last report."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Distrust:
 
 @dataclass(frozen=True, slots=True)
 class DeviceFacts:
-    """What a pass found out about one device."""
+    """The results of a pass for one device."""
 
     action: Action
     seen: ObservedDevice | None = None  # None: it has never reported
@@ -81,7 +81,12 @@ class PassStamp:
 
 
 def device_status(facts: DeviceFacts, stamp: PassStamp, previous: DeviceStatus | None) -> DeviceStatus:
-    """Build the conditions of a device from its action and its last report."""
+    """Build the status of a device from its action and its last report."""
+    return device_status_since(facts, stamp, previous.conditions if previous is not None else ())
+
+
+def device_status_since(facts: DeviceFacts, stamp: PassStamp, before: Conditions) -> DeviceStatus:
+    """Build the status of a device; the conditions before say since when each of the new ones holds."""
     action, seen, model = facts.action, facts.seen, facts.model
     parts = (
         _known(action, stamp),
@@ -90,9 +95,8 @@ def device_status(facts: DeviceFacts, stamp: PassStamp, previous: DeviceStatus |
         _fits(action, stamp),
         _up_to_date(action, stamp),
     )
-    before = previous.conditions if previous is not None else ()
     kept = carry_over(parts, before)
-    summary = carry_over((ready(kept, PRIORITY, when_true="The device is what Git wants."),), before)
+    summary = carry_over((ready(kept, PRIORITY, when_true="The device is in its desired state."),), before)
     return DeviceStatus(
         device=action.device,
         running=seen.running if seen else None,

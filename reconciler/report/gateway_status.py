@@ -83,7 +83,7 @@ def _joined(problems: Sequence[str]) -> str | None:
 
 
 def _name_some(devices: frozenset[str]) -> str | None:
-    """Name a few. An attacker may choose how many there are, so the message has no exact number and rarely changes."""
+    """List a few. An attacker may choose their number, so the message has no exact number and rarely changes."""
     if not devices:
         return None
     shown = ", ".join(sorted(devices)[:_MAX_NAMES])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What to do about each reason: the text of docs/conditions.md and docs/git.md (tests/report/test_remedies.py)."""
+"""The remedy for each reason, with the text of docs/conditions.md and docs/git.md (tests/report/test_remedies.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What a person should do about a reason."""
+    """What an operator should do about a reason."""
 
     act: bool  # False: it is intended, or resolves itself
     text: str
@@ -81,10 +81,10 @@ _SOURCE: Mapping[str, str] = {
     "RefMissing": "push it, or correct its name",
     "SubPathMissing": "correct path, or revert the commit that moved the folder",
     "HistoryRewritten": (
-        "if it was deliberate, run tinyfleet accept on the gateway. Otherwise treat it as an attack: the message "
-        "names both commits"
+        "if it was deliberate, run tinyfleet accept-history on the gateway. Otherwise treat it as an attack: the "
+        "message names both commits"
     ),
-    "HistoryTooLong": "accept a newer commit with tinyfleet accept",
+    "HistoryTooLong": "accept a newer commit with tinyfleet accept-history",
     "UnsignedCommit": (
         "replace the commit with a signed one. On a shared branch, revert it with a signed commit and accept that one"
     ),

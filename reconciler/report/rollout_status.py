@@ -14,7 +14,7 @@ PRIORITY = ("WithinBudget", "Complete")
 
 @dataclass(frozen=True, slots=True)
 class WaveFacts:
-    """How one wave stands across all gateways, as far as this one knows."""
+    """The progress of one wave across all gateways, as far as this one knows."""
 
     name: str
     devices: int
@@ -28,7 +28,7 @@ class WaveFacts:
 
 @dataclass(frozen=True, slots=True)
 class RolloutFacts:
-    """What a pass found out about one rollout."""
+    """The results of a pass for one rollout."""
 
     rollout: RolloutId
     model: str

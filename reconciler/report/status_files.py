@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -18,27 +20,31 @@ from reconciler.report.rollout_table import rollout_section
 
 _VERSION = "tinyfleet/v1alpha1"
 _MAX_LISTED = 20
+_KEPT = 2048  # rendered or parsed pieces that many devices share
+_DEVICE = f"apiVersion: {_VERSION}\nkind: DeviceStatus\nmetadata:\n  name: ".encode()
+_PLAIN_NAME = re.compile(r"[a-z][a-z0-9-]*[0-9]")  # never quoted: neither a number nor a word like `on`
+_CONDITIONS = b"\n  conditions:\n"
+_ITEM = b"  - type: "
 
 
 def device_file(status: DeviceStatus) -> bytes:
-    """Render the status of one device."""
-    return _document(
-        "DeviceStatus",
-        status.device,
-        {
-            "model": status.model,
-            "running": status.running,
-            "phase": status.phase.value if status.phase is not None else None,
-            "sequence": status.sequence,
-            **({} if status.parameters is None else {"parameters": dict(status.parameters)}),
-            "conditions": [condition.as_dict() for condition in status.conditions],
-        },
-    )
+    """Render the status of one device.
+
+    Most of it is the same for many devices: each different head and each different condition is rendered once.
+    """
+    name = status.device.encode() if _PLAIN_NAME.fullmatch(status.device) else _scalar(status.device)
+    phase = status.phase.value if status.phase is not None else None
+    parameters = None
+    if status.parameters is not None:  # with their types: 1 and 1.0 are equal, and rendered differently
+        parameters = tuple((key, type(value), value) for key, value in status.parameters.items())
+    head = _device_head(status.model, status.running, phase, status.sequence, parameters)
+    return b"".join((_DEVICE, name, head, _CONDITIONS, *map(_condition_item, status.conditions)))
 
 
 def read_device_file(data: bytes) -> DeviceStatus:
     """Read what `device_file` rendered: after a restart, the old conditions provide `since`."""
-    document = yaml.load(data, Loader=yaml.CSafeLoader)
+    head, found, items = data.partition(_CONDITIONS)
+    document = yaml.load(head, Loader=yaml.CSafeLoader)
     fields = document["status"]
     return DeviceStatus(
         device=DeviceId(document["metadata"]["name"]),
@@ -46,9 +52,14 @@ def read_device_file(data: bytes) -> DeviceStatus:
         model=fields["model"],
         phase=Phase(fields["phase"]) if fields["phase"] else None,
         sequence=fields["sequence"],
-        conditions=_conditions(fields),
+        conditions=_read_items(items) if found else _conditions(fields),
         parameters=fields.get("parameters"),
     )
+
+
+def read_device_conditions(data: bytes) -> Conditions:
+    """Read only the conditions of what `device_file` rendered."""
+    return _read_items(data.partition(_CONDITIONS)[2])
 
 
 def read_gateway_file(data: bytes) -> GatewayStatus:
@@ -79,7 +90,7 @@ def readme(
         "",
         f"Enforces {enforced}. **{gateway.ready.reason}**: {gateway.ready.message}",
         "",
-        f"{ready} of {len(every)} devices are what Git wants.",
+        f"{ready} of {len(every)} devices are ready.",
         "",
         *_devices_by_rollout(every, rollouts),
         *rollout_section(rollout_statuses),
@@ -114,6 +125,45 @@ def _not_ready(devices: list[DeviceStatus]) -> list[str]:
 
 def _conditions(fields: Mapping[str, Any]) -> Conditions:
     return tuple(Condition.from_dict(each) for each in fields["conditions"])
+
+
+@lru_cache(maxsize=_KEPT)
+def _device_head(
+    model: str | None,
+    running: Digest | None,
+    phase: str | None,
+    sequence: int,
+    parameters: tuple[tuple[str, type, int | float], ...] | None,
+) -> bytes:
+    """Render what follows the name of a device, up to its conditions."""
+    fields = {"model": model, "running": running, "phase": phase, "sequence": sequence}
+    more = {} if parameters is None else {"parameters": {key: value for key, _, value in parameters}}
+    document = _document("", "", {**fields, **more})
+    return document[document.index(b"\nstatus:\n") :].removesuffix(b"\n")
+
+
+@lru_cache(maxsize=_KEPT)
+def _condition_item(condition: Condition) -> bytes:
+    """Render one item of `conditions`, at the place where a status document has it."""
+    document = _document("", "", {"conditions": [condition.as_dict()]})
+    return document.partition(_CONDITIONS)[2]
+
+
+def _read_items(items: bytes) -> Conditions:
+    first, *rest = (b"\n" + items).split(b"\n" + _ITEM)
+    if first or not rest:
+        raise ValueError("a status file needs conditions")
+    return tuple(_read_item(_ITEM + each) for each in rest)
+
+
+@lru_cache(maxsize=_KEPT)
+def _read_item(item: bytes) -> Condition:
+    (fields,) = yaml.load(item, Loader=yaml.CSafeLoader)
+    return Condition.from_dict(fields)
+
+
+def _scalar(text: str) -> bytes:
+    return _document("", text, {}).partition(b"  name: ")[2].partition(b"\nstatus:")[0]
 
 
 def _document(kind: str, name: str, status: Mapping[str, Any]) -> bytes:

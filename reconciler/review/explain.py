@@ -87,7 +87,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class ExplanationInputs:
-    """What an explanation is made from."""
+    """The inputs of an explanation."""
 
     desired: Desired
     reported: ReportedState

@@ -67,7 +67,7 @@ class RolloutReview:
     ends_at: datetime | None
 
 
-def review_rollout(  # noqa: PLR0913, PLR0917 - one parameter for each thing that this depends on
+def review_rollout(  # noqa: PLR0913, PLR0917 - one parameter for each dependency
     desired: Desired,
     rollout: Rollout,
     before: Rollout | None,
@@ -93,7 +93,7 @@ def review_rollout(  # noqa: PLR0913, PLR0917 - one parameter for each thing tha
     return RolloutReview(rollout, before, members, evaluation.progress.allowed, tuple(waves), blocked, at)
 
 
-def _wave(  # noqa: PLR0913, PLR0917 - one parameter for each thing that this depends on
+def _wave(  # noqa: PLR0913, PLR0917 - one parameter for each dependency
     desired: Desired,
     rollout: Rollout,
     step: WaveStep,

@@ -136,7 +136,7 @@ class MissingStatus(Enum):
     ASSUME_SILENT = "silent"  # it has never reported
 
 
-def observed(  # noqa: PLR0913 - one parameter for each thing that this depends on
+def observed(  # noqa: PLR0913 - one parameter for each dependency
     reported: ReportedState,
     desired: Desired,
     artifacts: Mapping[ArtifactKey, Artifact],

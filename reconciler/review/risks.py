@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a reviewer should check twice. A risk is not a mistake: it may be intended."""
+"""The risks of a change, which a reviewer should check twice. A risk may be intended."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Risk:
     message: str
 
 
-def risks(  # noqa: PLR0913, PLR0917 - one parameter for each thing that this depends on
+def risks(  # noqa: PLR0913, PLR0917 - one parameter for each dependency
     desired: Desired,
     before: Desired,
     reported: ReportedState,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must be transferred: which payload to which devices, over which line, and how long that takes."""
+"""The transfers of a change: the payload of each device, the line, and the time."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The folder of a gateway as a daemon leaves it: a configuration, a database, and a runtime status while it runs."""
+"""The folder of a gateway: a configuration, a database, and the runtime status of a running daemon."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from reconciler.devices.reports import (
     ModelLocation,
     Score,
     Summary,
-    encode_body,
 )
 from reconciler.engine.observed.summaries import Summaries
 from reconciler.engine.state.records import DeviceRecord, OrderRecord, QuarantineRecord
@@ -100,7 +99,7 @@ class GatewayFolder:
         device = DeviceId(name)
         state = self.state()
         seen_at = datetime.now(UTC) - ago
-        state.save_device(DeviceRecord(device, seen_at, encode_body(REPORT), encode_body(CAPABILITIES), NOW, {}, 0))
+        state.save_devices([DeviceRecord(device, seen_at, REPORT, CAPABILITIES, NOW, {}, 0)])
         state.save_artifact(Artifact(WEAR, TypeId("board"), RUNS, 900, 64, frozenset({"ADD"})), "source")
         failure = QuarantineRecord(device, FAILED, "the trial failed with -31", RolloutId("wear"), "revision")
         state.save_quarantine(failure)
@@ -133,7 +132,7 @@ class GatewayFolder:
 
 
 def gateway_folder(folder: Path, more: str = "") -> GatewayFolder:
-    """Make a folder with a configuration, where no daemon has run yet."""
+    """Create a folder with a configuration, in which no daemon has run yet."""
     (folder / "gateway.toml").write_text(
         f'name = "hall"\nstate_dir = "state"\n[repository]\nurl = "{folder}/fleet.git"\n'
         f'[keys]\ngateway = "keys"\nstatus = "status_ed25519"\n{more}'

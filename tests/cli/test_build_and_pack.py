@@ -109,9 +109,9 @@ def test_every_kind_can_be_inspected(tmp_path: Path, name: str) -> None:
 
 def test_a_damaged_pack_is_refused(tmp_path: Path) -> None:
     pack = disassemble(good_packs()["softmax"])
-    spoiled = {**pack.sections, SectionId.PLAN: pack.section(SectionId.PLAN)[:-4]}
+    damaged = {**pack.sections, SectionId.PLAN: pack.section(SectionId.PLAN)[:-4]}
     path = tmp_path / "x.pack"
-    path.write_bytes(assemble(type(pack)(pack.kind, pack.arena_bytes, spoiled)))
+    path.write_bytes(assemble(type(pack)(pack.kind, pack.arena_bytes, damaged)))
     assert isinstance(run("pack", "inspect", path).exception, PackMalformed)
 
 

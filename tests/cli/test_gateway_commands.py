@@ -15,10 +15,17 @@ from click.testing import CliRunner
 
 from reconciler.cli import COMMANDS, GROUPS, cli, main
 from reconciler.cli.commands.install_service import run_all
-from reconciler.daemon.service_files import CannotInstall
+from reconciler.daemon.service_installation import CannotInstall
 from reconciler.model import Blocked, BlockedReason, DeviceId, RolloutId
 from tests.cli.gateway_folder import COMMIT, RUNS, GatewayFolder, gateway_folder
-from tests.review.changes import Works, device_status_file, fleet_files, gateway_status_files, rollout_document, works
+from tests.review.changes import (
+    FleetHistory,
+    device_status_file,
+    fleet_files,
+    fleet_history,
+    gateway_status_files,
+    rollout_document,
+)
 from tests.review.test_rollout_command import rollout_status_file
 
 
@@ -52,12 +59,12 @@ def test_the_doctor_shows_problems_and_remedies(gateway: GatewayFolder) -> None:
     found = gateway.tinyfleet("doctor")
     assert found.exit_code == 1
     for_programs = json.loads(gateway.tinyfleet("doctor", "--output", "json").output)
-    grades = {each["check"]: each["severity"] for each in for_programs}
-    assert grades["configuration"] == "ok"
+    severities = {each["check"]: each["severity"] for each in for_programs}
+    assert severities["configuration"] == "ok"
     wrong = [each for each in for_programs if each["severity"] != "ok"]
     assert wrong
     for each in wrong:
-        assert f"{each['what']}: {each['found']}\n        → {each['remedy']}" in found.output
+        assert f"{each['check']}: {each['message']}\n        → {each['remedy']}" in found.output
 
 
 def test_the_doctor_stops_at_an_invalid_configuration(gateway: GatewayFolder) -> None:
@@ -136,14 +143,14 @@ def test_a_known_failure_is_one_line_and_exit_code_1(
 
 
 @pytest.fixture
-def mirrored(gateway: GatewayFolder, tmp_path: Path) -> tuple[GatewayFolder, Works]:
+def mirrored(gateway: GatewayFolder, tmp_path: Path) -> tuple[GatewayFolder, FleetHistory]:
     """A gateway, and a repository whose commit it applies."""
-    made = works(tmp_path)
+    made = fleet_history(tmp_path)
     made.commit(fleet_files(), "The hall")
     return gateway, made
 
 
-def apply(gateway: GatewayFolder, made: Works) -> None:
+def apply(gateway: GatewayFolder, made: FleetHistory) -> None:
     mirror = gateway.folder / "state" / "mirror.git"
     shutil.rmtree(mirror, ignore_errors=True)
     made.git("clone", "--quiet", "--mirror", str(made.path), str(mirror))
@@ -155,7 +162,7 @@ def test_a_gateway_without_a_mirror_has_not_run_yet(gateway: GatewayFolder) -> N
         assert "has not run yet" in gateway.failure(*arguments)
 
 
-def test_explain_includes_the_state_of_the_daemon(mirrored: tuple[GatewayFolder, Works]) -> None:
+def test_explain_includes_the_state_of_the_daemon(mirrored: tuple[GatewayFolder, FleetHistory]) -> None:
     gateway, made = mirrored
     apply(gateway, made)
     silent = Blocked(DeviceId("pump-01"), RolloutId("wear"), BlockedReason.SILENT, "not reporting since noon")
@@ -171,7 +178,7 @@ def test_explain_includes_the_state_of_the_daemon(mirrored: tuple[GatewayFolder,
     assert "the last order" not in never_seen
 
 
-def test_explain_includes_the_status_of_peers(mirrored: tuple[GatewayFolder, Works]) -> None:
+def test_explain_includes_the_status_of_peers(mirrored: tuple[GatewayFolder, FleetHistory]) -> None:
     gateway, made = mirrored
     apply(gateway, made)
     head = made.git("rev-parse", "HEAD")
@@ -184,7 +191,9 @@ def test_explain_includes_the_status_of_peers(mirrored: tuple[GatewayFolder, Wor
     assert "Reporting became True" in text
 
 
-def test_the_history_of_a_rollout_comes_from_the_own_status(mirrored: tuple[GatewayFolder, Works]) -> None:
+def test_the_history_of_a_rollout_comes_from_the_gateways_own_status(
+    mirrored: tuple[GatewayFolder, FleetHistory],
+) -> None:
     gateway, made = mirrored
     apply(gateway, made)
     gateway.publish()
@@ -199,7 +208,7 @@ def test_the_history_of_a_rollout_comes_from_the_own_status(mirrored: tuple[Gate
     assert [(each["gateway"], each["outcome"]) for each in shown["history"]] == [("hall", "complete")]
 
 
-def test_a_commit_with_errors_is_reported(mirrored: tuple[GatewayFolder, Works]) -> None:
+def test_a_commit_with_errors_is_reported(mirrored: tuple[GatewayFolder, FleetHistory]) -> None:
     gateway, made = mirrored
     made.commit({"rollout.yaml": rollout_document("9")}, "No such model")
     apply(gateway, made)
@@ -209,7 +218,7 @@ def test_a_commit_with_errors_is_reported(mirrored: tuple[GatewayFolder, Works])
     assert "rollout.yaml" in message
 
 
-def test_a_fleet_without_rollouts(mirrored: tuple[GatewayFolder, Works]) -> None:
+def test_a_fleet_without_rollouts(mirrored: tuple[GatewayFolder, FleetHistory]) -> None:
     gateway, made = mirrored
     made.git("rm", "--quiet", "rollout.yaml")
     made.commit({}, "None")

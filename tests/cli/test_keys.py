@@ -130,7 +130,7 @@ def test_passphrase_from_a_prompt_is_not_echoed(desk: Desk) -> None:
     assert SECRET not in result.output
 
 
-def test_passphrase_from_a_file_that_the_environment_names(desk: Desk) -> None:
+def test_passphrase_from_a_file_named_in_the_environment(desk: Desk) -> None:
     arguments = ["keys", "revoke", "--root", str(desk.directory / "root"), "--fleet", "plant"]
     result = CliRunner().invoke(cli, arguments, env={"TINYFLEET_PASSPHRASE_FILE": str(desk.passphrase)})
     assert result.exit_code == 0, result.output

@@ -19,7 +19,7 @@ from tests.compiler.recipes import Files, forest_recipe
 from tests.compiler.sample_models import dense
 from tests.compiler.tflite_builder import Model
 from tests.plan.example_fleet import ESP32, V1, V2, device, fleet
-from tests.review.changes import fleet_files, reviewed, rollout_document, works
+from tests.review.changes import fleet_files, fleet_history, reviewed, rollout_document
 
 HEAD = {"apiVersion": "tinyfleet/v1alpha1", "kind": "Observed"}
 
@@ -84,7 +84,7 @@ def test_a_build_of_another_recipe_does_not_count(tmp_path: Path) -> None:
 
 
 def test_an_observed_state_replaces_the_status_branches(tmp_path: Path) -> None:
-    made = works(tmp_path)
+    made = fleet_history(tmp_path)
     base = made.commit(fleet_files(devices=3))
     head = made.commit({"rollout.yaml": rollout_document("2")})
     runs = {"lastSeen": "2026-11-21T11:59:00Z", "phase": "confirmed", "running": "ab" * 32}

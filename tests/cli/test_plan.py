@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from reconciler.cli import cli
 from reconciler.cli.commands.plan import FORMATS
 from reconciler.cli.views.plan_groups import PlanResult
-from reconciler.cli.views.rollout_lines import RolloutLine, rollout_lines
+from reconciler.cli.views.rollout_summaries import RolloutLine, rollout_lines
 from reconciler.errors import Invalid, Unusable
 from reconciler.model import (
     ActivatePrebaked,

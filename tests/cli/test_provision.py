@@ -20,7 +20,7 @@ from reconciler.cli import cli
 from reconciler.compiler.threshold.threshold_json import threshold_pack_from_json
 from reconciler.devices.esp_flasher import WriteFailed, WrongChip
 from reconciler.devices.flash_image import HEADER_BYTES
-from reconciler.devices.provisioning import NotProvisionable
+from reconciler.devices.initial_flash_content import NotProvisionable
 from reconciler.errors import Invalid, Unusable
 from reconciler.git.proposal import ProposalFailed
 from reconciler.load.public_key_edit import NotEditable
@@ -196,7 +196,7 @@ def test_a_chip_and_a_commit(desk: Desk, caplog: pytest.LogCaptureFixture) -> No
         assert str(seed) not in said
 
 
-def test_a_pulled_cable_commits_nothing_and_the_command_can_be_repeated(desk: Desk) -> None:
+def test_nothing_is_committed_if_the_cable_is_pulled_and_the_command_can_be_repeated(desk: Desk) -> None:
     desk.committed()
     faults = Faults(pull_cable_at_block=0)
     with Chip("esp32c3", faults=faults) as chip:

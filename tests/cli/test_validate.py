@@ -42,7 +42,7 @@ def fleet(tmp_path: Path) -> Path:
     return top / "fleet"
 
 
-def spoil(fleet: Path) -> None:
+def corrupt(fleet: Path) -> None:
     file = fleet / "devices/hall-south.yaml"
     file.write_text(
         file.read_text().replace("address: 4", "address: 3").replace("type: vibration-sealed", "type: vibration-seald")
@@ -59,7 +59,7 @@ def test_the_example_is_clean() -> None:
 
 
 def test_text_has_a_line_for_each_problem(fleet: Path) -> None:
-    spoil(fleet)
+    corrupt(fleet)
     done = run("validate", fleet)
     assert done.exit_code == 1
     lines = done.stdout.splitlines()
@@ -71,7 +71,7 @@ def test_text_has_a_line_for_each_problem(fleet: Path) -> None:
 
 
 def test_json_has_the_fields_of_a_problem(fleet: Path) -> None:
-    spoil(fleet)
+    corrupt(fleet)
     done = run("validate", fleet, "--output", "json")
     document = json.loads(done.stdout)
     assert (done.exit_code, document["valid"]) == (1, False)
@@ -85,7 +85,7 @@ def test_json_has_the_fields_of_a_problem(fleet: Path) -> None:
 
 
 def test_github_gets_workflow_commands(fleet: Path) -> None:
-    spoil(fleet)
+    corrupt(fleet)
     lines = run("validate", fleet, "--output", "github").stdout.splitlines()
     assert lines[0].startswith(
         f"::error file={fleet}/devices/hall-south.yaml,line=26,col=9,title=unresolved-reference::there is no"
@@ -102,7 +102,7 @@ def test_github_commands_cannot_be_forged_by_a_file_name(fleet: Path) -> None:
 
 
 def test_paths_are_relative_to_the_working_directory(fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spoil(fleet)
+    corrupt(fleet)
     monkeypatch.chdir(fleet.parent)
     assert run("validate", "fleet").stdout.startswith("fleet/devices/hall-south.yaml:26:9: ")
     monkeypatch.chdir(fleet)
@@ -117,9 +117,9 @@ def test_warnings_fail_only_a_strict_check(fleet: Path) -> None:
 
 
 def test_a_commit_is_checked_in_place_of_the_files(fleet: Path) -> None:
-    spoil(fleet)
+    corrupt(fleet)
     assert run("validate", fleet, "--commit", "HEAD").exit_code == 0
-    git(fleet, "commit", "-q", "-am", "spoiled")
+    git(fleet, "commit", "-q", "-am", "corrupted")
     assert run("validate", fleet, "--commit", "main").exit_code == 1
     assert run("validate", fleet, "--commit", "main~1").exit_code == 0
     (fleet / "devices/hall-south.yaml").unlink()

@@ -14,7 +14,7 @@ from reconciler.compiler.errors import PackMalformed
 from reconciler.compiler.pack.checker import check_pack
 from reconciler.compiler.pack.decision_head import DecisionMode
 from reconciler.compiler.pack.io_section import ElementType
-from reconciler.compiler.pack.parameters_section import Parameter, name_hash
+from reconciler.compiler.pack.tunable_parameters_section import Parameter, name_hash
 from reconciler.compiler.payload.patch import apply_patch, make_patch
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from reconciler.compiler.tflite.network_pack import Decision, build_network
@@ -60,7 +60,7 @@ def _dense(channels_have_scales: int) -> Model:
 
 
 def _small() -> Iterator[tuple[str, bytes]]:
-    """One model an operator."""
+    """Return one model for each operator."""
     convolutions: dict[str, dict[str, Any]] = {
         "conv same": {"depthwise": False, "padding": 0, "stride": 2},
         "conv valid dilated": {"depthwise": False, "padding": 1, "stride": 1, "dilation": 2},
@@ -112,7 +112,7 @@ def _small() -> Iterator[tuple[str, bytes]]:
 
 
 def good_packs() -> dict[str, bytes]:
-    """All packs of the vectors, by name."""
+    """Return all packs of the vectors, by name."""
     packs = {name: build_network(model).data for name, model in _small()}
     parameter = (Parameter(name_hash("threshold"), 40, -128, 127),)
     classifier = _dense(1).finish([0], [2])
@@ -142,7 +142,7 @@ def good_packs() -> dict[str, bytes]:
 
 
 def _edited(packs: dict[str, bytes]) -> Iterator[dict[str, Any]]:
-    """Packs with one byte changed, or cut, or with more behind, and the checker's verdict."""
+    """Return packs with one byte changed, with the verdict of the checker."""
     rng = np.random.default_rng(11)
     for name, data in packs.items():
         places = rng.choice(len(data), min(EDITS, len(data)), replace=False)
@@ -161,7 +161,7 @@ def _valid(data: bytes) -> bool:
 
 
 def pack_vectors() -> dict[str, Any]:
-    """Return what pack.json holds."""
+    """Return the content of pack.json."""
     packs = good_packs()
     good = []
     for name, data in packs.items():
@@ -177,7 +177,7 @@ def pack_vectors() -> dict[str, Any]:
 
 
 def patch_vectors() -> list[dict[str, Any]]:
-    """Return what patch.json holds: the result's hex, or null where a device must refuse."""
+    """Return the content of patch.json: the result in hexadecimal, or null if a device must refuse."""
     rng = np.random.default_rng(5)
     old = rng.integers(0, 256, 300).astype(np.uint8)
     near = old + (rng.integers(0, 20, 300) == 0)
@@ -219,7 +219,7 @@ def _applied(patch: bytes | bytearray, row: dict[str, Any]) -> str | None:
 
 
 def as_text(content: Any) -> str:  # noqa: ANN401 - JSON
-    """Return the file's content: stable, a line a record."""
+    """Return the text of the file, with one record per line."""
     if isinstance(content, list):
         return "[\n" + ",\n".join(json.dumps(item) for item in content) + "\n]\n"
     parts = [f'"{key}": [\n' + ",\n".join(json.dumps(item) for item in rows) + "\n]" for key, rows in content.items()]

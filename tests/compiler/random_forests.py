@@ -16,7 +16,7 @@ from reconciler.compiler.pack.forest_section import (
     Statistic,
     Tree,
 )
-from reconciler.compiler.pack.parameters_section import Parameter, ParameterEncoding, name_hash
+from reconciler.compiler.pack.tunable_parameters_section import Parameter, ParameterEncoding, name_hash
 
 
 def random_tree(rng: np.random.Generator, depth: int, limits: tuple[int, int, int]) -> Tree:

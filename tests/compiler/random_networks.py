@@ -31,7 +31,7 @@ ACTIVATION = st.sampled_from([0, 1, 3])  # none, RELU, RELU6
 
 @dataclass
 class Draw:
-    """A hypothesis source with the few things that models are drawn from."""
+    """Draws the parts of models from Hypothesis."""
 
     data: st.DataObject
 
@@ -53,7 +53,7 @@ class Draw:
 
 
 def same_or_valid(size: int, extent: int, stride: int, padding: int) -> int:
-    """Return the output's size as TensorFlow has it; padding 0 is SAME, 1 is VALID."""
+    """Return the output's size as TensorFlow computes it; padding 0 is SAME, 1 is VALID."""
     return math.ceil(size / stride) if padding == 0 else max(0, math.ceil((size - extent + 1) / stride))
 
 
@@ -199,7 +199,7 @@ def softmax(draw: Draw) -> bytes:
 
 
 def movement(draw: Draw) -> bytes:
-    """PAD, CONCATENATION and the free ones."""
+    """PAD, CONCATENATION and the operators that cost nothing."""
     scale, zero = float(draw(SCALE)), draw(ZERO)
     shape = [draw.size(1, 5) for _ in range(4)]
     model = Model()
@@ -222,7 +222,7 @@ def movement(draw: Draw) -> bytes:
 
 
 def residual(draw: Draw) -> bytes:
-    """A chain with a skip: several tensors alive at once, so the arena is put to use."""
+    """A chain with a skip connection: several tensors are alive at once, so the arena layout matters."""
     model = Model()
     height, width, depth = draw.size(2, 6), draw.size(2, 6), draw.size(1, 5)
     at = model.tensor([1, height, width, depth], float(draw(SCALE)), draw(ZERO))
@@ -244,10 +244,10 @@ def residual(draw: Draw) -> bytes:
 
 
 def oracle_and_network(model: bytes) -> tuple[Oracle, NetworkPack]:
-    """Return both sides; what the oracle refuses the builder refuses too, by name, and another model is drawn.
+    """Return both sides. If the oracle refuses a model, the builder must refuse it too, and another one is drawn.
 
-    Dense layers that no multiplier gives exactly are refused by the builder alone (`solve_single_rounding`). Hypothesis
-    fails a test that refuses much.
+    Only the builder refuses dense layers that no multiplier reproduces exactly (`solve_single_rounding`). Hypothesis
+    fails a test if too many examples are refused.
     """
     try:
         oracle = Oracle(model)

@@ -17,7 +17,7 @@ def dense(kind: str) -> bytes:
     source = model.tensor([1, 6], scale, zero + 128 if kind == "UINT8" else 0, kind=kind)
     x, y = model.tensor([1, 6], scale, zero), model.tensor([1, 6], 0.07, -4)
     target = model.tensor([1, 6], 0.07, -4 + 128 if kind == "UINT8" else 0, kind=kind)
-    weights = np.eye(6, dtype=np.int8) * 50  # half: the larger the signal, the worse its reconstruction
+    weights = np.eye(6, dtype=np.int8) * 50  # half of the signal, so the error grows with the signal
     w = model.tensor([6, 6], 0.01, data=weights)
     model.operator("QUANTIZE", [source], [x], table="QuantizeOptions")
     model.operator("FULLY_CONNECTED", [x, w, -1], [y], table="FullyConnectedOptions", version=4)
@@ -28,12 +28,12 @@ def dense(kind: str) -> bytes:
 
 
 def add_network(
-    spoil: Callable[[Flat], None], inputs: list[int] | None = None, outputs: list[int] | None = None
+    change: Callable[[Flat], None], inputs: list[int] | None = None, outputs: list[int] | None = None
 ) -> bytes:
-    """Return a network with one ADD, after `spoil` has changed it."""
+    """Return a network with one ADD, after `change` has been applied."""
     model = Flat()
     x, y = model.tensor([1, 4]), model.tensor([1, 4])
     w = model.tensor([4], data=np.ones(4, np.int8))
     model.operator("ADD", [x, w], [y], table="AddOptions")
-    spoil(model)
+    change(model)
     return model.finish(inputs or [x], outputs or [y])

@@ -60,7 +60,7 @@ def test_a_pack_that_passes_the_check_can_be_run(name: str, data: st.DataObject)
     inputs, _ = decode_io(damaged.section(SectionId.IO))
     try:
         outcome = ReferenceInterpreter(whole).run(generate_inputs(99, inputs))
-    except DoesNotFit:  # the reference interpreter gathers all that an operator reads, which the C engine does not
+    except DoesNotFit:  # the reference interpreter copies everything that an operator reads; the C engine does not
         return
     assert -(1 << 31) <= outcome.decision < 1 << 31
     assert -(1 << 31) <= outcome.score < 1 << 31
@@ -116,6 +116,6 @@ def test_the_header_is_checked() -> None:
 def test_multipliers_out_of_range_are_refused() -> None:
     pack = disassemble(PACKS["conv same"])
     weights = np.frombuffer(pack.section(SectionId.WEIGHTS), np.int8).copy()
-    weights[-4:] = 31  # the shifts lie last
+    weights[-4:] = 31  # the shifts come last
     with pytest.raises(PackMalformed, match="out of range"):
         check_pack(assemble(replace(pack, sections={**pack.sections, SectionId.WEIGHTS: weights.tobytes()})))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds on a Dask cluster give the same bytes."""
+"""Builds on a Dask cluster produce the same bytes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The section FOREST: what is read is what was written, in one pass over its bits."""
+"""The section FOREST: decoding is the inverse of encoding, and takes one pass over the bits."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_flipped_bit_gives_a_valid_forest_or_a_refusal(seed: int, jump_bits: i
 
 
 def one_pass_sum(section: bytes, features: int, y: Sequence[int]) -> int:
-    """Walk the stream as a device does: forward only, counting what is left to read over."""
+    """Walk the stream as a device does: forward only, with a count of the nodes still to skip."""
     forest = decode_forest(section, features)
     start = 20 + 2 * len(forest.table) + (-2 * len(forest.table) % 4)
     flag, lb = section[1], section[3]

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.zoo import ZOO
-from reconciler.compiler.evaluation.cost_model import estimate_cost
+from reconciler.compiler.evaluation.inference_cost import estimate_cost
 from reconciler.compiler.pack.checker import check_pack
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.tflite.network_pack import build_network

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packs and their sections: what is read is what was written, and damage is refused."""
+"""Packs and their sections: they round-trip, and damage is refused."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from reconciler.compiler.pack.forest_section import decode_forest
 from reconciler.compiler.pack.inspect import inspect_pack
 from reconciler.compiler.pack.io_section import decode_io
 from reconciler.compiler.pack.pack_format import MAX_SECTION_BYTES, Pack, PackKind, SectionId, assemble, disassemble
-from reconciler.compiler.pack.parameters_section import (
+from reconciler.compiler.pack.plan_section import decode_plan, decode_tensors
+from reconciler.compiler.pack.tunable_parameters_section import (
     MAX_PARAMETERS,
     Parameter,
     ParameterEncoding,
     decode_parameters,
     encode_parameters,
 )
-from reconciler.compiler.pack.plan_section import decode_plan, decode_tensors
-from reconciler.compiler.pack.threshold_section import check_threshold
+from reconciler.compiler.pack.weighted_sum_section import check_threshold
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
 from tests.compiler.make_vectors import good_packs

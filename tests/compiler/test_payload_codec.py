@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.compiler.errors import PackMalformed
-from reconciler.compiler.payload.codec import EncodedPayload, candidates, decode, smallest
+from reconciler.compiler.payload.payload_encodings import EncodedPayload, candidates, decode, smallest
 from reconciler.model import PayloadEncoding
 from reconciler.model import PayloadEncoding as Packed
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The committed vectors are what the compiler makes today, so that no change of bytes goes unnoticed."""
+"""The committed vectors equal the current output of the compiler, so no change of bytes goes unnoticed."""
 
 from __future__ import annotations
 

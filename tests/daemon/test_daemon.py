@@ -22,7 +22,7 @@ from reconciler.daemon.instance_lock import AlreadyRunning, held, holder
 from reconciler.daemon.liveness import MAX_JOB_S, Liveness
 from reconciler.daemon.logging_setup import JsonFormatter, TextFormatter
 from reconciler.daemon.sd_notify import SystemdNotifier
-from reconciler.engine import trace
+from reconciler.engine import log_context
 from reconciler.errors import Unusable
 from reconciler.model import Commit, DeviceId
 
@@ -79,11 +79,11 @@ def record(message: str, level: int = logging.INFO) -> logging.LogRecord:
 
 @pytest.fixture
 def traced() -> Iterator[None]:
-    tokens = trace.pass_number.set(12), trace.commit.set(Commit("c0ffee" * 6 + "c0ff"))
-    with trace.about(DeviceId("pump-1")):
+    tokens = log_context.pass_number.set(12), log_context.commit.set(Commit("c0ffee" * 6 + "c0ff"))
+    with log_context.about(DeviceId("pump-1")):
         yield
-    trace.pass_number.reset(tokens[0])
-    trace.commit.reset(tokens[1])
+    log_context.pass_number.reset(tokens[0])
+    log_context.commit.reset(tokens[1])
 
 
 @pytest.mark.usefixtures("traced")
@@ -135,7 +135,7 @@ def test_without_systemd_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     monkeypatch.delenv("WATCHDOG_USEC", raising=False)
     notifier = SystemdNotifier()
-    notifier.ready("nobody listens")
+    notifier.ready("without a listener")
     assert notifier.watchdog_s is None
 
 

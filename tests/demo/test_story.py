@@ -66,13 +66,13 @@ class Demo:
         return self._process.returncode
 
     def left_behind(self) -> list[str]:
-        """List the processes that still run."""
+        """List the processes of the demo that are still running."""
         found = []
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except OSError:
-                continue  # it has just ended
+                continue  # it has just exited
             if f"{self._folder}/" in command:
                 found.append(command)
         return found

@@ -35,7 +35,7 @@ class RealBroker:
         program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
         self._process = await asyncio.to_thread(subprocess.Popen, [program, "-c", str(self._configuration)])
         async with asyncio.timeout(WAIT_S):
-            while not await self._listens():  # noqa: ASYNC110  # there is no event for a port that begins to listen
+            while not await self._listens():  # noqa: ASYNC110  # nothing signals that a port listens
                 await asyncio.sleep(0.02)
 
     async def _listens(self) -> bool:
@@ -94,5 +94,4 @@ class FakeDevices:
             assert await asyncio.to_thread(self._blocks.acquire, timeout=WAIT_S)
 
     def leave(self) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
+        mosquitto.disconnect(self.client)

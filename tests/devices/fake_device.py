@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small fake device that follows docs/specs/protocol.md, for tests of behaviour that the real C agent does not have.
+"""A small fake device that follows docs/specs/protocol.md, for behaviour that the real C agent does not show.
 
 Its "signature" is the nonce before the body, so that a stale answer is rejected as with a real device. Its "envelope"
 is the sequence number (4 bytes) and the digest16 of the pack.

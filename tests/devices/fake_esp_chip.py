@@ -89,7 +89,7 @@ class Flash:
 
 
 class Chip:
-    """One chip behind a pty; `port` is what to open."""
+    """One chip behind a pty, whose path is `port`."""
 
     def __init__(self, name: str, flash: Flash | None = None, faults: Faults | None = None) -> None:
         self.name, self.flash, self.faults = name, flash or Flash(), faults or Faults()
@@ -250,7 +250,7 @@ class Chip:
         if self._blocks == self.faults.silent_at_block:
             self.faults.dead = True
         if self.faults.dead or self._slave < 0:
-            raise CommandFailed  # which nobody hears
+            raise CommandFailed  # the cable is gone, so no answer arrives
         self._blocks += 1
         sequence = struct.unpack_from("<II", data)[1]
         download, block = self._download, _checked(data, check)

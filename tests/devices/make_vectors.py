@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes tests/vectors/protocol.json and frames.json from the fixed inputs below.
 
-Run it when the protocol changes: `python -m tests.devices.make_vectors`. A test holds the committed files to it.
+Run it when the protocol changes: `python -m tests.devices.make_vectors`. A test compares the files with the output.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def _flipped(frame: bytes, *bits: int) -> bytes:
 
 
 def protocol() -> dict[str, object]:
-    """Return what goes into protocol.json."""
+    """Return the content of protocol.json."""
     return {
         "messages": [
             {"name": name, "bytes": encode(message).hex(), "python": repr(message)}
@@ -164,7 +164,7 @@ def protocol() -> dict[str, object]:
 
 
 def frames() -> dict[str, object]:
-    """Return what goes into frames.json: `encode` is exact, `decode` is what a receiver makes of a stream."""
+    """Return the content of frames.json: `encode` is exact, `decode` has the frames found in a stream."""
     contents = {
         "one-byte": (1, b"\x01"),
         "zeros": (0, bytes(20)),
@@ -201,11 +201,13 @@ def frames() -> dict[str, object]:
             }
             for name, (address, message) in contents.items()
         ],
-        "decode": [{"name": name, "bytes": stream.hex(), "frames": _heard(stream)} for name, stream in streams.items()],
+        "decode": [
+            {"name": name, "bytes": stream.hex(), "frames": _received(stream)} for name, stream in streams.items()
+        ],
     }
 
 
-def _heard(stream: bytes) -> list[dict[str, object]]:
+def _received(stream: bytes) -> list[dict[str, object]]:
     return [
         {"address": frame.address, "message": frame.message.hex(), "corrected": frame.corrected}
         for frame in Deframer(coded_bytes_max=1200).feed(stream)

@@ -81,7 +81,7 @@ def test_an_error_ends_the_inquiry() -> None:
     assert asking.outcome == Rejected(-93, "ask summary")
 
 
-def test_silence_or_useless_answers_end_the_inquiry() -> None:
+def test_an_inquiry_without_a_usable_answer_ends() -> None:
     asking = inquiry()
     asking.begin(0.0)
     for second in range(3):

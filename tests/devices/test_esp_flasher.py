@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.devices.esp_flasher import NoChip, PortUnusable, Wiring, WriteFailed, WrongChip, write
-from reconciler.devices.provisioning import Piece
+from reconciler.devices.initial_flash_content import Piece
 from tests.devices.fake_esp_chip import Chip, Faults, Flash
 
 CHIPS = ["esp32", "esp32s2", "esp32s3", "esp32c2", "esp32c3", "esp32c5", "esp32c6", "esp32c61", "esp32h2", "esp32p4"]
@@ -41,7 +41,9 @@ def _nothing(_name: str, _done: int, _total: int) -> None:
 def test_each_chip_with_the_stub_and_without(name: str, flash: Flash, *, stub: bool) -> None:
     with Chip(name, flash) as chip:
         write(Wiring(chip.port, stub=stub), name, PIECES, _nothing)
-        assert chip.stub == (stub and name != "esp32c2")  # whose revision 0, as we play it, takes none
+        assert chip.stub == (
+            stub and name != "esp32c2"
+        )  # revision 0 of that chip, which the fake emulates, takes no stub
     assert _written(flash)
     assert flash.data[REGION - 4096 : REGION] == bytes(4096)  # and nothing else
     assert flash.data[REGION + len(PROVISIONED.data) : JOURNAL] == bytes(JOURNAL - REGION - len(PROVISIONED.data))
@@ -146,7 +148,7 @@ def test_the_content_is_never_logged(
     out, err = capfd.readouterr()
     assert (out, err) == ("", "")
     for said in ("Hash of data verified", "Hard resetting"):
-        assert said in caplog.text  # it was listened to
+        assert said in caplog.text  # the log contains esptool's output
     everything = caplog.text.lower()
     for at in range(0, 9000, 8):
         assert PROVISIONED.data[at : at + 8].hex() not in everything

@@ -152,22 +152,22 @@ def test_garbage_only_raises_malformed(data: bytes) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        cbor2.dumps([False, 0, bytes(8)]),  # False is no zero
+        cbor2.dumps([False, 0, bytes(8)]),  # False is not zero
         cbor2.dumps([3, True]),
         cbor2.dumps([3.0, 1]),
-        cbor2.dumps([3, 1]) + b"\0",  # one byte behind it
+        cbor2.dumps([3, 1]) + b"\0",  # followed by one more byte
         bytes.fromhex("9f0301ff"),  # indefinite length
         bytes.fromhex("820318" + "01"),  # a number that a shorter head could hold
         bytes.fromhex("c1820301"),  # a tag
-        cbor2.dumps([13, 1, 0, b"\x01\0"]),  # held ends in zero
-        cbor2.dumps([1, 1, b"e", [0, 64, 24]]),  # a block size that is no multiple of 16
+        cbor2.dumps([13, 1, 0, b"\x01\0"]),  # the bitmap ends in zero
+        cbor2.dumps([1, 1, b"e", [0, 64, 24]]),  # a block size that is not a multiple of 16
         cbor2.dumps([1, 1, b"e", [0, 64, 0]]),
         cbor2.dumps([1, 1, b"e", [0, 65_537, 16]]),  # too many blocks
         cbor2.dumps([14, 1, 2]),  # no such result
         cbor2.dumps([7]),
         b"",
-        b"\x81" * 100_000,  # nested for ever
-        bytes.fromhex("5bffffffffffffffff"),  # claims to be longer than the world
+        b"\x81" * 100_000,  # endless nesting
+        bytes.fromhex("5bffffffffffffffff"),  # claims an absurd length
     ],
 )
 def test_refused(data: bytes) -> None:

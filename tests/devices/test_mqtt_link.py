@@ -18,10 +18,10 @@ import pytest
 from reconciler.devices.conversation import Answered, Confirmed, Lost, RetryPolicy
 from reconciler.devices.errors import LinkUnusable
 from reconciler.devices.link import AnswerReceived, Event, LinkState, Presence
+from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import Inquire, ReportKind, TransferResult, encode
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
-from reconciler.devices.rate_limiter import TransferLimiter
-from reconciler.devices.session import LinkSession
+from reconciler.devices.transfer_limiter import TransferLimiter
 from reconciler.model import DeviceId, GatewayLimits
 from tests.devices.broker import FLEET, WAIT_S, FakeDevices, RealBroker
 from tests.devices.fake_device import job_for, open_fake
@@ -157,6 +157,23 @@ def test_an_absent_device_is_lost_and_its_return_is_reported(tmp_path: Path) -> 
     with_broker(tmp_path, test)
 
 
+def test_presence_that_the_broker_retained_is_no_event(tmp_path: Path) -> None:
+    async def test(broker: RealBroker, settings: MqttSettings) -> None:
+        crowd = FakeDevices(broker.port)
+        for name in ("a", "stranger"):
+            crowd.say(name, "presence", b"1", retain=True)
+        async with fleet_behind(settings, [A]) as fleet:
+            await next_event(fleet, is_up)
+            while fleet.link.statistics.unknown != {"stranger"}:  # noqa: ASYNC110 - it comes after that of `a`
+                await asyncio.sleep(0.01)
+            crowd.say("a", "presence", b"0", retain=True)
+            event = await next_event(fleet, lambda event: isinstance(event, Presence))
+            assert event == Presence(A, present=False)  # and not the retained one
+        crowd.leave()
+
+    with_broker(tmp_path, test)
+
+
 def test_a_device_that_sleeps_answers_when_it_wakes(tmp_path: Path) -> None:
     async def test(broker: RealBroker, settings: MqttSettings) -> None:
         sleeper = FakeDevices(broker.port, session="sleeper")
@@ -165,7 +182,7 @@ def test_a_device_that_sleeps_answers_when_it_wakes(tmp_path: Path) -> None:
         async with fleet_behind(replace(settings, answer_s=0.2), [A], RetryPolicy(silences=50, answer_s=0.0)) as fleet:
             await next_event(fleet, is_up)
             asking = asyncio.create_task(fleet.ask(A, ReportKind.REPORT))
-            await asyncio.sleep(0.5)  # asleep for a while: nothing happens that could be waited for
+            await asyncio.sleep(0.5)  # asleep for a while: there is no event to wait for
             assert fleet.link.statistics.silences > 0
             sleeper = FakeDevices(broker.port, session="sleeper")
             assert isinstance(await asking, Answered)
@@ -180,9 +197,9 @@ def test_unsolicited_reports_are_forwarded(tmp_path: Path) -> None:
         async with fleet_behind(settings, [A]) as fleet:
             await next_event(fleet, is_up)
             crowd.say("a", "up", encode(TransferResult(None, 1)))
-            heard = await next_event(fleet, lambda event: isinstance(event, AnswerReceived))
+            received = await next_event(fleet, lambda event: isinstance(event, AnswerReceived))
         crowd.leave()
-        assert heard == AnswerReceived(A, TransferResult(None, 1), asked=False)
+        assert received == AnswerReceived(A, TransferResult(None, 1), asked=False)
 
     with_broker(tmp_path, test)
 
@@ -194,7 +211,7 @@ def test_unknown_devices_and_garbage_are_counted_and_not_served(tmp_path: Path) 
             await next_event(fleet, is_up)
             crowd.say("unknown", "up", encode(TransferResult(None, 1)))
             crowd.say("a", "up", b"\xff" * 100)
-            crowd.say("a", "up", encode(Inquire(ReportKind.REPORT, bytes(8))))  # a gateway's own words
+            crowd.say("a", "up", encode(Inquire(ReportKind.REPORT, bytes(8))))  # a message that only a gateway sends
             crowd.say("a", "up", bytes(1_000_000))
             crowd.say("a", "up", encode(TransferResult(None, 0)))
             await next_event(fleet, lambda event: isinstance(event, AnswerReceived))
@@ -211,14 +228,14 @@ def test_reports_sent_while_the_gateway_is_offline_are_delivered_later(tmp_path:
         crowd = FakeDevices(broker.port)
         async with fleet_behind(settings, [A]) as fleet:
             await next_event(fleet, is_up)
-            await fleet.ask(A, ReportKind.REPORT)  # answered: so the subscription stands
+            await fleet.ask(A, ReportKind.REPORT)  # an answer shows that the subscription is active
         crowd.say("a", "up", encode(TransferResult(None, 1)))
         async with fleet_behind(settings, [A]) as fleet:
-            heard = await next_event(
+            received = await next_event(
                 fleet, lambda event: isinstance(event, AnswerReceived) and isinstance(event.answer, TransferResult)
             )
         crowd.leave()
-        assert heard == AnswerReceived(A, TransferResult(None, 1), asked=False)
+        assert received == AnswerReceived(A, TransferResult(None, 1), asked=False)
 
     with_broker(tmp_path, test)
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
+from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport, ParametersBody, Summary
-from reconciler.devices.serial_link import SerialLink
+from reconciler.devices.serial_bus_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
-from reconciler.devices.session import LinkSession
 from reconciler.devices.simulated_line import SimulatedLine, run_simulated
 from reconciler.devices.transfer import TransferCost, TransferJob
 from reconciler.model import DeviceId
@@ -79,7 +79,7 @@ def on_a_line(library: Path, *packs: bytes, **line: float) -> tuple[list[Outcome
     return run_simulated(main()), agent, station
 
 
-def test_install_then_back_with_only_an_envelope(library: Path) -> None:
+def test_an_install_and_its_reversal_with_only_an_envelope(library: Path) -> None:
     outcomes, agent, _ = on_a_line(library, make_pack(5), PACK, make_pack(5))
     assert [type(outcome) for outcome in outcomes] == [Confirmed] * 3
     assert agent.running() == hashlib.sha256(make_pack(5)).digest()

@@ -44,9 +44,9 @@ def test_frames_are_found_in_a_stream_split_anywhere(address: int, message: byte
 def test_any_flipped_bit_is_repaired_or_rejected(address: int, message: bytes, data: st.DataObject) -> None:
     sent = encode_frame(address, message, opening=True)
     at = data.draw(st.integers(0, len(sent) * 8 - 1))
-    heard = bytearray(sent)
-    heard[at // 8] ^= 1 << at % 8
-    frames = Deframer(coded_bytes_max=1200).feed(bytes(heard) + b"\0")
+    received = bytearray(sent)
+    received[at // 8] ^= 1 << at % 8
+    frames = Deframer(coded_bytes_max=1200).feed(bytes(received) + b"\0")
     assert frames in ([], [SerialFrame(address, message)], [SerialFrame(address, message, corrected=True)])
 
 
@@ -55,9 +55,9 @@ def test_nearly_every_flipped_bit_is_repaired() -> None:
     sent = encode_frame(9, message)
     repaired = 0
     for at in range(len(sent) * 8):
-        heard = bytearray(sent)
-        heard[at // 8] ^= 1 << at % 8
-        repaired += Deframer(coded_bytes_max=1200).feed(bytes(heard)) == [SerialFrame(9, message, corrected=True)]
+        received = bytearray(sent)
+        received[at // 8] ^= 1 << at % 8
+        repaired += Deframer(coded_bytes_max=1200).feed(bytes(received)) == [SerialFrame(9, message, corrected=True)]
     assert repaired / (len(sent) * 8) > 0.97
 
 
@@ -66,10 +66,10 @@ def test_two_flipped_bits_are_never_repaired_as_one(message: bytes, data: st.Dat
     body = cobs_decode(encode_frame(3, message)[:-1])
     assert body is not None
     first, second = data.draw(st.lists(st.integers(0, len(body) * 8 - 1), min_size=2, max_size=2, unique=True))
-    heard = bytearray(body)
-    heard[first // 8] ^= 1 << first % 8
-    heard[second // 8] ^= 1 << second % 8
-    assert decode_frame(cobs_encode(bytes(heard))) is None
+    received = bytearray(body)
+    received[first // 8] ^= 1 << first % 8
+    received[second // 8] ^= 1 << second % 8
+    assert decode_frame(cobs_encode(bytes(received))) is None
 
 
 @given(st.binary(max_size=3000))
@@ -95,5 +95,5 @@ def test_vectors_encode(vector: dict[str, str]) -> None:
 @pytest.mark.parametrize("vector", VECTORS["decode"], ids=lambda vector: vector["name"])
 def test_vectors_decode(vector: dict[str, Any]) -> None:
     frames = Deframer(coded_bytes_max=1200).feed(bytes.fromhex(vector["bytes"]))
-    heard = [{"address": f.address, "message": f.message.hex(), "corrected": f.corrected} for f in frames]
-    assert heard == vector["frames"]
+    received = [{"address": f.address, "message": f.message.hex(), "corrected": f.corrected} for f in frames]
+    assert received == vector["frames"]

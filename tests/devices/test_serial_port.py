@@ -16,14 +16,14 @@ import pytest
 
 from reconciler.devices.conversation import Answered, Confirmed, Outcome
 from reconciler.devices.errors import LineDown, LinkUnusable
+from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import ReportKind
-from reconciler.devices.serial_link import SerialLink
+from reconciler.devices.serial_bus_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
-from reconciler.devices.session import LinkSession
 from reconciler.model import DeviceId
 from tests.devices.fake_device import FakeDevice, FakeStation, job_for, open_fake
 
-BAUD = 4_000_000  # sets the pace: a pty has none of its own
+BAUD = 4_000_000  # sets the pace, because a pty has no speed
 PAYLOAD = bytes(range(256)) * 40
 A = DeviceId("a")
 
@@ -159,12 +159,12 @@ def test_data_larger_than_the_buffers_is_sent_completely(tmp_path: Path) -> None
             connection.settimeout(0)
             with connection:
                 sending = asyncio.create_task(port.send(bytes(1_000_000)))
-                heard = 0
-                while heard < 1_000_000:
-                    heard += len(await asyncio.get_running_loop().sock_recv(connection, 65_536))
+                received = 0
+                while received < 1_000_000:
+                    received += len(await asyncio.get_running_loop().sock_recv(connection, 65_536))
                 await sending
             port.close()
-            return heard
+            return received
 
     assert asyncio.run(main()) == 1_000_000
 
@@ -175,8 +175,8 @@ def test_receive_returns_nothing_after_its_timeout(tmp_path: Path) -> None:
         port = SerialPort(url, BAUD)
         with listening:
             await port.open()
-            heard = await port.receive(0.01)
+            received = await port.receive(0.01)
             port.close()
-            return heard
+            return received
 
     assert asyncio.run(main()) == b""

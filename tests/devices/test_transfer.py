@@ -59,7 +59,7 @@ def converse(transfer: Transfer, device: FakeDevice, link: BadLink, *, begun: Co
         if transfer.outcome or step is None:
             return
         if step.turn is None:
-            assert step.wake_after_s is not None, "neither a turn nor a timer: it would wait for ever"
+            assert step.wake_after_s is not None, "neither a turn nor a timer: it would wait forever"
             now_s += step.wake_after_s
             step = transfer.woken(now_s)
             continue
@@ -70,10 +70,10 @@ def converse(transfer: Transfer, device: FakeDevice, link: BadLink, *, begun: Co
 
 def _turn(transfer: Transfer, device: FakeDevice, link: BadLink, turn: Turn, now_s: float) -> ConversationStep | None:
     answers = [answer for message in link.carried(turn.messages) if (answer := device.answer(message))]
-    heard = [answer for answer in (*link.late, *answers) if link.random.random() >= link.loss]
+    received = [answer for answer in (*link.late, *answers) if link.random.random() >= link.loss]
     link.late = deque(answer for answer in answers if link.random.random() < link.duplicates)
     assert turn.question is not None
-    for answer in heard:
+    for answer in received:
         step = transfer.heard(answer, now_s) if fits(turn.question, answer) else None
         if step:
             return step
@@ -105,7 +105,7 @@ def test_ends_confirmed_or_resumable_and_resends_little(loss: float, duplicates:
         assert isinstance(transfer.outcome, Lost)
         assert tries < 60
     assert device.running == DIGEST16
-    # a doubled question can bring an overtaken answer, and its blocks again; beyond that only losses are sent again
+    # a duplicated question can cause an outdated answer, so its blocks are sent again; otherwise only lost ones are
     assert resent <= 100 * (loss / (1 - loss) * 3 + duplicates * 2 + 0.1)
 
 
@@ -135,7 +135,7 @@ def test_a_failed_trial_is_reported() -> None:
 
 
 def test_a_failed_pack_that_runs_until_the_restart_is_not_confirmed() -> None:
-    """Every device behind a broker does this: it reports before it restarts."""
+    """Every device behind a broker behaves like this: it reports before it restarts."""
     transfer = transfer_of(job_for("a", PAYLOAD))
     converse(transfer, FakeDevice(fails_trial=True, restarts_late=True), BadLink())
     assert isinstance(transfer.outcome, TrialFailed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The committed vectors match the script that makes them."""
+"""The committed vectors match the output of their script."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a page of Markdown holds: its links, its anchors, and what it names in code spans."""
+"""Parses a Markdown page: its links, anchors and code spans."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXPLICIT = re.compile(r"<a (?:id|name)=\"([^\"]+)\"")
 
 @cache
 def pages() -> tuple[Path, ...]:
-    """List what people read: every Markdown file that is tracked, or is about to be."""
+    """List every Markdown file that is tracked or not ignored."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md"]
     names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     return tuple(sorted(ROOT / name for name in names.split("\0") if name and (ROOT / name).is_file()))
@@ -31,19 +31,19 @@ def prose(page: Path) -> str:
 
 
 def links(page: Path) -> Iterator[str]:
-    """Yield what a page links to."""
+    """Yield the targets of a page's links."""
     for match in LINK.finditer(SPAN.sub("``", prose(page))):
         yield match[1] or match[2]
 
 
 def spans(page: Path) -> list[str]:
-    """Return what a page sets as code, within its text."""
+    """Return the code spans in the text of a page."""
     return SPAN.findall(prose(page))
 
 
 @cache
 def anchors(page: Path) -> frozenset[str]:
-    """Return the anchors that forges give a page's headings."""
+    """Return the anchors that forges generate for the headings of a page."""
     seen: dict[str, int] = {}
     found = set(EXPLICIT.findall(page.read_text(encoding="utf-8")))
     for heading in HEADING.findall(prose(page)):

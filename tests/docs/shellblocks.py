@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands in documents: which there are, and a shell that runs those that are marked."""
+"""Finds the commands in documents, and runs the marked ones in a shell."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ FENCE = re.compile(r"^```(.*)$")
 PROMPT = re.compile(r"^(?:[a-z]+)?\$ +")
 SHELLS = ("", "sh", "console")
 RUN = ("test",)
-# Folders of a real machine, which a test has below its own: `/media/safe` is `./media/safe` there.
-ELSEWHERE = re.compile(r"(?<![\w./])/(etc/(?:tinyfleet|mosquitto)|media|srv)/")
-# Why a block can't be run by a test; its commands are held against ours in any case.
+# Folders of a real machine, which a test has below its own folder: `/media/safe` is `./media/safe`.
+ABSOLUTE = re.compile(r"(?<![\w./])/(etc/(?:tinyfleet|mosquitto)|media|srv)/")
+# Why a test cannot run a block; its commands and options are checked in any case.
 NEEDS = {
     "root": "changes the system",
     "hardware": "a board on a port, or a broker for devices",
-    "emulator": "what tests/firmware/board.py starts, by hand",
-    "daemon": "a gateway that is at work",
-    "checkout": "works in a checkout; what the target does, its own tests show",
+    "emulator": "an emulated board that is started by hand; see tests/firmware/board.py",
+    "daemon": "a running gateway",
+    "checkout": "works in a checkout; the target has tests of its own",
 }
 
 
@@ -34,28 +34,28 @@ class Block:
 
     page: Path
     line: int  # of its first line of content
-    words: tuple[str, ...]  # what stands behind the fence
+    words: tuple[str, ...]  # the words after the fence
     text: str
 
     @property
     def place(self) -> str:
-        """Name it for people."""
+        """Return its page and line."""
         return f"{self.page.name}:{self.line}"
 
     @property
     def needs(self) -> str | None:
-        """What it needs that a test has not, if it says so."""
+        """Return what it declares to need that a test does not have."""
         return self.words[2] if len(self.words) == len(("sh", "needs", "what")) and self.words[1] == "needs" else None
 
     @property
     def runs(self) -> bool:
-        """Whether it is marked to be run."""
+        """Return whether a test runs it."""
         return self.words[1:] == RUN
 
     def script(self, folder: Path) -> str:
-        """Return what a shell is to run: without prompts, and in a test's own folders."""
+        """Return a script for a shell: without prompts, and with paths below the folder of the test."""
         lines = self.text.splitlines() if self.words[0] == "sh" else list(commands(self))
-        return ELSEWHERE.sub(rf"{folder}/\1/", "\n".join(lines)) + "\n"
+        return ABSOLUTE.sub(rf"{folder}/\1/", "\n".join(lines)) + "\n"
 
 
 def blocks(page: Path) -> Iterator[Block]:
@@ -76,7 +76,7 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 def commands(block: Block) -> Iterator[str]:
-    """Yield the command lines of a block, without prompts, a continued one as a whole."""
+    """Yield the command lines of a block without prompts; continued lines are joined."""
     if (block.words or ("",))[0] not in SHELLS:
         return
     for line in block.text.replace("\\\n", " ").splitlines():
@@ -84,7 +84,7 @@ def commands(block: Block) -> Iterator[str]:
 
 
 def run(page: Path, folder: Path, variables: Mapping[str, str], within_s: float) -> None:
-    """Run a page's marked blocks in order, in one shell; whatever they leave behind is ended."""
+    """Run the marked blocks of a page in order, in one shell; then end all processes that they started."""
     marked = [block for block in blocks(page) if block.runs]
     assert marked, f"{page.name} has no block to run"
     script = folder / "page.sh"
@@ -108,7 +108,7 @@ def run(page: Path, folder: Path, variables: Mapping[str, str], within_s: float)
 
 
 def end(shell: subprocess.Popen[bytes]) -> None:
-    """End the shell's whole session: daemons that a page started outlive it."""
+    """End the process group of the shell, because daemons that a page starts outlive the shell."""
     try:
         os.killpg(shell.pid, signal.SIGTERM)
     except ProcessLookupError:

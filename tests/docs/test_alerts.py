@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The metrics and alerts of docs/operations.md are about what the daemon exports, by the labels that it gives."""
+"""The metrics and alerts of docs/operations.md match the metrics and labels that the daemon exports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FIELDS = {"tinyfleet_model_": set(metrics.TOTAL_COUNTERS), "tinyfleet_link_": se
 
 
 def exported() -> dict[str, set[str]]:
-    """Return the labels of each metric, as the module makes its families."""
+    """Return the labels of each metric, from the source of the module."""
     tree = ast.parse((ROOT / "reconciler" / "daemon" / "metrics.py").read_text(encoding="utf-8"))
     return {name: labels for node in ast.walk(tree) for name, labels in family(node)}
 
@@ -45,7 +45,7 @@ def rules() -> list[dict[str, Any]]:
     return [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
 
 
-def test_what_is_exported_is_known() -> None:
+def test_exported_metrics_are_found_in_the_source() -> None:
     assert exported()["tinyfleet_devices"] == {"reason"}
     assert "tinyfleet_updates_total" in exported()
     assert "tinyfleet_link_sent_bytes_total" in exported()
@@ -61,7 +61,7 @@ def test_every_metric_is_on_the_page() -> None:
     assert exported().keys() == named
 
 
-def test_alerts_select_what_is_exported() -> None:
+def test_alerts_select_exported_metrics() -> None:
     selected = [(rule["alert"], *match) for rule in rules() for match in SELECTED.findall(rule["expr"])]
     assert len(selected) > 8
     for alert, name, selection in selected:
@@ -75,7 +75,7 @@ def test_alerts_select_what_is_exported() -> None:
         ]
 
 
-def test_alerts_are_about_reasons_that_there_are() -> None:
+def test_alerts_use_existing_reasons() -> None:
     asked = {
         reason
         for rule in rules()

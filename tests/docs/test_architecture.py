@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/architecture.md has the layers that import-linter holds, all of them and in that order."""
+"""docs/architecture.md shows exactly the layers that import-linter enforces, in the same order."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ def short(module: str) -> str:
     return module.strip().removeprefix("reconciler.")
 
 
-def drawn() -> list[set[str]]:
+def layers_on_the_page() -> list[set[str]]:
     table = PAGE.partition("| layer |")[2].partition("\n\n")[0]
     return [set(re.findall(r"`(\w+)`", row.split("|")[1])) for row in table.splitlines()[2:]]
 
 
-def test_layers_are_those_that_are_held() -> None:
-    held = [{short(module) for module in layer.split("|")} for layer in contract("Data flows one way")["layers"]]
-    assert drawn() == held
+def test_layers_match_the_contract() -> None:
+    enforced = [{short(module) for module in layer.split("|")} for layer in contract("Data flows one way")["layers"]]
+    assert layers_on_the_page() == enforced
 
 
-def test_every_module_has_its_layer() -> None:
+def test_every_module_has_a_layer() -> None:
     folder = ROOT / "reconciler"
     modules = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
-    assert modules - {"__init__"} == set().union(*drawn())
+    assert modules - {"__init__"} == set().union(*layers_on_the_page())
 
 
-def test_pure_modules_are_those_that_are_held() -> None:
+def test_pure_modules_match_the_contract() -> None:
     (sentence,) = re.findall(r"^(.*) are pure: ", PAGE, re.MULTILINE)
     assert set(re.findall(r"`(\w+)`", sentence)) == {
         short(each) for each in contract("Pure modules do no I/O")["source_modules"]
     }
 
 
-def test_the_picture_names_packages_alone() -> None:
+def test_the_diagram_names_only_packages() -> None:
     picture = PAGE.partition("```text\n")[2].partition("```")[0]
     named = set(re.findall(r"`(\w+)`", picture))
-    assert named <= set().union(*drawn())
+    assert named <= set().union(*layers_on_the_page())
     assert {path.parent.name for path in (ROOT / "reconciler").glob("*/__init__.py")} <= named
 
 
-def test_signing_stands_alone() -> None:
+def test_signing_imports_nothing_from_reconciler() -> None:
     assert "reconciler" in contract("signing stands alone")["forbidden_modules"]
     assert "`signing/` stands alone" in PAGE

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/commands/ says what the command says: `make command-docs` writes it."""
+"""docs/commands/ is up to date with the help of the commands; `make command-docs` generates it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_every_command_is_on_one_page() -> None:
     assert sorted(listed) == sorted(COMMANDS)
 
 
-def test_every_option_says_what_it_is() -> None:
+def test_every_option_has_a_help_text() -> None:
     silent = [
         f"{' '.join(words)} {option.opts[0]}"
         for words, context in contexts(cli)
@@ -25,7 +25,7 @@ def test_every_option_says_what_it_is() -> None:
     assert silent == []
 
 
-def test_pages_are_those_that_would_be_written() -> None:
+def test_pages_are_up_to_date() -> None:
     there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md")}
     stale = sorted(name for name, text in pages().items() if there.get(name) != text)
     assert stale == [], "run `make command-docs`"

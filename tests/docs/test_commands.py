@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every command in README and docs exists with the options that it is shown with; those that are marked are run."""
+"""Every command in README and docs exists with the options shown; marked blocks are run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HOST = ROOT / "firmware" / "build" / "host"
 
 
 def shown(page: Path) -> Iterator[tuple[str, str]]:
-    """Yield what a page shows of our commands, with its place."""
+    """Yield our commands on a page, with their location."""
     text = page.read_text(encoding="utf-8")
     fenced = [line for block in blocks(page) for line in commands(block)]
     for line in [*fenced, *INLINE.findall(text), *INDENTED.findall(text)]:
@@ -51,7 +51,7 @@ def words_of(line: str) -> list[str]:
 
 
 def unknown(words: list[str]) -> str | None:
-    """Name the first command or option that does not exist."""
+    """Return the first command or option that does not exist."""
     command: click.Command = cli
     context = click.Context(cli)
     for word in words[1:]:
@@ -67,7 +67,7 @@ def unknown(words: list[str]) -> str | None:
     return None
 
 
-def test_commands_are_found_where_they_stand(tmp_path: Path) -> None:
+def test_commands_are_found_in_text_and_blocks(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("say `tinyfleet plan --all`\n\n    make x\n\n```\nroot$  tinyfleet keys show F  # why\n```\n")
     assert [line for _, line in shown(page)] == ["tinyfleet keys show F  # why", "tinyfleet plan --all", "make x"]
@@ -75,7 +75,7 @@ def test_commands_are_found_where_they_stand(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", ["tinyfleet plam", "tinyfleet plan --al", "tinyfleet keys root initt R"])
-def test_what_does_not_exist_is_found(bad: str) -> None:
+def test_an_unknown_command_is_found(bad: str) -> None:
     assert unknown(bad.split()) is not None
 
 
@@ -117,39 +117,39 @@ def test_options_of_the_virtual_devices_exist() -> None:
     assert {word for line in lines for word in words_of(line) if word.startswith("--")} <= known
 
 
-def unaccounted(block: Block) -> bool:
-    """Tell whether a block has commands that are neither run nor said to need what a test has not."""
-    if block.words[:1] in {("",), ()}:  # what is no shell is called text
+def undeclared(block: Block) -> bool:
+    """Return whether a block has commands that are neither run nor marked with the reason why not."""
+    if block.words[:1] in {("",), ()}:  # a block that is not for a shell is marked as text
         return True
     return block.words[0] in SHELLS and not block.runs and block.needs not in NEEDS
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_every_block_of_commands_is_run_or_says_what_it_needs(page: Path) -> None:
-    assert [block.place for block in blocks(page) if unaccounted(block)] == []
+def test_every_block_of_commands_is_run_or_declares_its_needs(page: Path) -> None:
+    assert [block.place for block in blocks(page) if undeclared(block)] == []
 
 
 def test_a_block_without_a_reason_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     texts = ["sh test", "sh needs root", "text", "sh", "sh needs patience", "", "console"]
     page.write_text("".join(f"```{words}\ntrue\n```\n" for words in texts))
-    assert [unaccounted(block) for block in blocks(page)] == [False, False, False, True, True, True, True]
+    assert [undeclared(block) for block in blocks(page)] == [False, False, False, True, True, True, True]
 
 
-def test_every_reason_is_given_somewhere() -> None:
+def test_every_need_is_used() -> None:
     assert {block.needs for page in PAGES for block in blocks(page)} == {None, *NEEDS}
 
 
 @pytest.mark.parametrize("bad", ["false", "cat missing", "false | true", 'echo "$unset"'])
 def test_a_page_whose_command_fails_fails(tmp_path: Path, bad: str) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"```sh test\ntrue\n```\n\n```sh\nfalse\n```\n\n```sh test\n{bad}\necho went on > on\n```\n")
+    page.write_text(f"```sh test\ntrue\n```\n\n```sh\nfalse\n```\n\n```sh test\n{bad}\necho continued > on\n```\n")
     with pytest.raises(AssertionError, match="ended with 1"):
         run(page, tmp_path, {}, within_s=10)
     assert not (tmp_path / "on").exists()
 
 
-def test_what_a_page_starts_ends_with_it(tmp_path: Path) -> None:
+def test_processes_of_a_page_end_with_it(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("```sh test\nsleep 1000 &\necho $! > pid\n```\n")
     run(page, tmp_path, {}, within_s=10)
@@ -163,7 +163,7 @@ def test_what_a_page_starts_ends_with_it(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def virtual_devices() -> Path:
-    """Build tinyfleet-vdev, as the tutorial's first block says."""
+    """Build tinyfleet-vdev, as in the first block of the tutorial."""
     configure = ["cmake", "--preset", "host", f"-DPython3_EXECUTABLE={sys.executable}"]
     for command in (configure, ["cmake", "--build", "--preset", "host", "--target", "tinyfleet-vdev"]):
         subprocess.run(command, cwd=ROOT / "firmware", check=True, capture_output=True)
@@ -199,12 +199,12 @@ def test_marked_commands_run_in_order(page: Path, tmp_path: Path, virtual_device
     home.mkdir()
     for folder in ("etc/tinyfleet", "media/safe", "media/stick"):
         (tmp_path / "work" / folder).mkdir(parents=True)
-    if page.name == "operations.md":  # where a fleet is at work already
+    if page.name == "operations.md":  # it assumes an existing fleet
         begin_fleet(tmp_path / "work")
     secret = home / "passphrase"
     secret.write_text("correct horse battery staple")
     secret.chmod(0o600)
-    # The tutorial brings a file of its own; elsewhere people are asked.
+    # The tutorial creates a passphrase file; on other pages, people are asked for a passphrase.
     asked = {} if page.name == "tutorial.md" else {ASKED: str(secret)}
     run(
         page,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sizes of docs/limits.md are those of the sources that it names."""
+"""The sizes in docs/limits.md equal those in the sources that it names."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def of_python(tree: ast.Module, name: str) -> int:
 
 
 def assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    """Yield what a node gives a value to: a constant of a module, or the default of a field."""
+    """Yield the name and the value of an assignment: a constant of a module, or the default of a field."""
     match node:
         case ast.Assign(targets=[ast.Name(id=name)], value=value):
             yield name, value
@@ -76,23 +76,23 @@ def number(node: ast.expr) -> int:
             raise AssertionError(f"not a number: {ast.unparse(node)}")
 
 
-def test_the_page_has_the_sizes_that_matter() -> None:
+def test_the_page_lists_sizes() -> None:
     assert len(table_rows(PAGE.read_text(encoding="utf-8"))) > 30
 
 
 @pytest.mark.parametrize("row", table_rows(PAGE.read_text(encoding="utf-8")), ids=lambda row: row.split("|")[1].strip())
-def test_a_size_is_that_of_its_source(row: str) -> None:
+def test_a_size_equals_that_of_its_source(row: str) -> None:
     number_stated, path, name = stated(row)
     assert actual(path, name) == number_stated
 
 
-def test_a_wrong_size_would_be_seen() -> None:
+def test_a_wrong_size_is_found() -> None:
     assert stated("| envelope | 1,024 bytes | `signing/envelope.py` MAX_ENVELOPE_BYTES |")[0] == 1024
     assert actual("signing/envelope.py", "MAX_ENVELOPE_BYTES") == 512
     assert actual("reconciler/load/strict_yaml.py", "MAX_FILE_BYTES") == 1 << 20
 
 
-def test_what_was_tried_names_what_tries_it() -> None:
+def test_each_tested_size_names_the_target_that_tests_it() -> None:
     tried = PAGE.read_text(encoding="utf-8").partition(TRIED)[2]
     rows = [line for line in tried.splitlines() if line.startswith("| ") and not line.startswith("| what |")]
     assert rows
@@ -100,7 +100,7 @@ def test_what_was_tried_names_what_tries_it() -> None:
 
 
 def test_both_sides_of_a_limit_agree() -> None:
-    """What the gateway sends is what the agent takes."""
+    """The agent accepts the largest message that the gateway sends."""
     config = "firmware/include/tinyfleet/config.h"
     for path, name, theirs in (
         ("signing/envelope.py", "MAX_ENVELOPE_BYTES", "TF_ENVELOPE_MAX"),

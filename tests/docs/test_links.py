@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What pages point at is there: links, anchors, files, and whatever is named as code."""
+"""Links, anchors, files and names in code spans exist."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.docs.markdown import ROOT, anchors, links, pages, spans
 
 PAGES = pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
 SOURCE = re.compile(r"(?:\.\./)*([\w./-]*[\w-]+\.(?:py|c|h|mk|sh|S|ld))")
-# What stands at the root of the tree: a code span that begins with one of these names a file or a folder of ours.
+# Top-level folders: a code span that begins with one of these names a file or a folder of the tree.
 TOP = r"(?:docs|tests|reconciler|signing|schemas|firmware|systemd|bench|demo|tools|mk|requirements|fleet-repo-example)"
 OURS = re.compile(rf"(?:\.\./)*({TOP}/[\w./-]*\w/?|Makefile|pyproject\.toml)")
-MADE = ("firmware/build/", "tinyfleet_root_key.h")  # a build makes the former, `tinyfleet keys root init` the latter
-# What reads as a name in code: an underscore or a capital inside.
+GENERATED = ("firmware/build/", "tinyfleet_root_key.h")  # by a build, and by `tinyfleet keys root init`
+# A word that looks like a name in code: it has an underscore or a capital inside.
 NAME = re.compile(r"\w*(?:[a-z][A-Z]|\w_)\w*")
 CODE = {
     ".py",
@@ -38,17 +38,17 @@ CODE = {
     ".service",
     ".txt",
 }
-# Names that are not ours, by page. What ESP-IDF and Zephyr call things is in two sections of the porting page.
+# Names from other projects, by page. Two sections of the porting page use names of ESP-IDF and Zephyr.
 FOREIGN = {
     "docs/porting.md": r"esp_\w+|_?\w*_\w*WDT|ESP_RST_PANIC|_erase_range|_write|flash_area_|flash_get_write_block_size"
     r"|wdt_feed|hwinfo_get_reset_cause|RESET_WATCHDOG|sys_reboot|SYS_REBOOT_COLD|k_uptime_get_32|ring_buf|CMakeLists|flash_",
     "docs/specs/pack.md": r"C_(?:in|out)|zp_(?:in|out)",  # variables of its formulas
     "docs/adr/0020-confined-git.md": "insteadOf",
     "docs/operations.md": "LimitNOFILE",  # systemd's
-    "docs/engine.md": "forest_50",  # a name that the bench puts together
+    "docs/engine.md": "forest_50",  # the bench assembles this name
 }
-# prometheus-client adds this to the names of counters.
-COUNTED = "_total"
+# prometheus-client appends this to the names of counters.
+COUNTER_SUFFIX = "_total"
 
 
 def broken(page: Path) -> Iterator[str]:
@@ -67,12 +67,12 @@ def missing_files(page: Path) -> Iterator[str]:
     for span in spans(page):
         for word in re.split(r"[\s,]+", span.split("::")[0]):
             match = OURS.fullmatch(word) or SOURCE.fullmatch(word)
-            if match and not word.startswith(MADE) and not exists(match[1], page):
+            if match and not word.startswith(GENERATED) and not exists(match[1], page):
                 yield match[1]
 
 
 def exists(name: str, page: Path) -> bool:
-    """Tell whether it is there: from the root, from the page, or as the end of a source file's path."""
+    """Return whether a file exists: relative to the root or the page, or as the end of a source file's path."""
     if (ROOT / name).exists() or (page.parent / name).exists():
         return True
     if name.startswith("docs/adr/"):
@@ -89,37 +89,41 @@ def tracked() -> tuple[str, ...]:
 
 @cache
 def words_of_the_code() -> frozenset[str]:
-    """Return every word of sources, schemas and their file names; documents, and this test, do not count."""
+    """Return every word of sources, schemas and their file names, without documents and this test."""
     paths = [name for name in tracked() if Path(name).suffix in CODE and not name.startswith("tests/docs/")]
     texts = [(ROOT / name).read_text(encoding="utf-8", errors="replace") for name in paths]
     return frozenset(word for text in (*texts, *tracked()) for word in re.findall(r"\w+", text))
 
 
 def unknown_names(page: Path) -> Iterator[str]:
-    place = page.relative_to(ROOT).as_posix() if page.is_relative_to(ROOT) else ""
+    name = page.relative_to(ROOT).as_posix() if page.is_relative_to(ROOT) else ""
     for span in spans(page):
         for word in re.findall(r"\w+", span):
-            foreign = re.fullmatch(FOREIGN.get(place, "(?!)"), word)
-            if NAME.fullmatch(word) and not foreign and not {word, word.removesuffix(COUNTED)} & words_of_the_code():
+            foreign = re.fullmatch(FOREIGN.get(name, "(?!)"), word)
+            if (
+                NAME.fullmatch(word)
+                and not foreign
+                and not {word, word.removesuffix(COUNTER_SUFFIX)} & words_of_the_code()
+            ):
                 yield word
 
 
 @PAGES
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_resolves(page: Path) -> None:
     assert list(broken(page)) == []
 
 
 @PAGES
-def test_every_file_that_is_named_exists(page: Path) -> None:
+def test_every_named_file_exists(page: Path) -> None:
     assert list(missing_files(page)) == []
 
 
 @PAGES
-def test_everything_that_is_named_as_code_is_in_the_code(page: Path) -> None:
+def test_every_name_in_a_code_span_exists_in_the_code(page: Path) -> None:
     assert sorted(set(unknown_names(page))) == []
 
 
-def test_what_is_wrong_is_found(tmp_path: Path) -> None:
+def test_wrong_links_files_and_names_are_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
         "# One, two\n[a](#one-two) [b](#three) [c](other.md) `[d](e.md)` `tests/nothing.py::test_x` `nil.c` `hal.h`\n"
@@ -133,21 +137,21 @@ def test_what_is_wrong_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", sorted(FOREIGN))
-def test_foreign_names_are_still_there(page: str) -> None:
+def test_foreign_names_are_still_used(page: str) -> None:
     assert any(re.fullmatch(FOREIGN[page], word) for span in spans(ROOT / page) for word in re.findall(r"\w+", span))
 
 
 @pytest.mark.parametrize(
     "index", ["docs/README.md", "docs/adr/README.md", "docs/commands/README.md", "docs/specs/README.md"]
 )
-def test_an_index_leaves_no_page_out(index: str) -> None:
+def test_an_index_links_every_page_of_its_folder(index: str) -> None:
     page = ROOT / index
     linked = {(page.parent / link.partition("#")[0]).resolve() for link in links(page)}
-    beside = {other for other in pages() if other.parent == page.parent and other != page}
-    assert sorted(beside - linked) == []
+    others = {other for other in pages() if other.parent == page.parent and other != page}
+    assert sorted(others - linked) == []
 
 
-def test_a_newcomer_finds_every_page() -> None:
+def test_every_page_can_be_reached_from_the_readme() -> None:
     found, todo = set[Path](), [ROOT / "README.md"]
     while todo:
         page = todo.pop()

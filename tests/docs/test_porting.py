@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/porting.md lists what a port provides: the fields of struct tf_hal, no more and no less."""
+"""docs/porting.md lists exactly the fields of struct tf_hal, which a port provides."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_the_table_has_every_field() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == named
 
 
-def test_the_loop_calls_what_the_boards_call() -> None:
+def test_the_loop_calls_the_same_functions_as_the_boards() -> None:
     loop = set(re.findall(r"(tf_agent_\w+)\(", PAGE.partition("```c\n")[2].partition("```")[0]))
     sources = [
         *(ROOT / "firmware" / "ports" / "bare").glob("*.c"),
@@ -30,7 +30,7 @@ def test_the_loop_calls_what_the_boards_call() -> None:
     assert loop <= set(re.findall(r"tf_agent_\w+", "".join(path.read_text(encoding="utf-8") for path in sources)))
 
 
-def test_the_message_buffer_is_as_large_as_it_says() -> None:
+def test_the_page_states_the_size_of_the_message_buffer() -> None:
     (message,) = re.findall(r"#define TF_MESSAGE_MAX (\d+)", CONFIG)
     overhead = re.search(r"#define TF_FRAME_OVERHEAD (\d+)", (ROOT / "firmware/include/tinyfleet/frame.h").read_text())
     assert overhead

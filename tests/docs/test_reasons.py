@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every reason that a failure can have is explained on some page."""
+"""Every reason of a failure is explained in the documents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tests.docs.markdown import ROOT, pages, spans
 
-GROUPS = {"Failed", "Stalled", "Refused", "Unusable", "Unavailable"}  # of errors.py: kinds that leaves stand below
+GROUPS = {"Failed", "Stalled", "Refused", "Unusable", "Unavailable"}  # base classes in errors.py, without a reason
 PLACES = ("docs/conditions.md", "docs/git.md", "docs/provisioning.md")
 
 

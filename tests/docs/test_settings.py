@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings, fields and documents that pages show are those of the schemas."""
+"""Settings, fields and documents on pages match the schemas."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.docs.shellblocks import blocks
 PAGES = pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
 # `[mqtt] ca, certificate` or `[[serial]]`: a section of gateway.toml and settings in it.
 SETTING = re.compile(r"\[{1,2}([a-z]+)\]{1,2}((?: [a-z_]+,?)*)")
-FREE = {"matchLabels", "labels", "parameters", "devices"}  # mappings whose keys are people's own
+FREE = {"matchLabels", "labels", "parameters", "devices"}  # mappings whose keys users choose
 
 
 def settings(section: str) -> set[str] | None:
@@ -93,7 +93,7 @@ def test_settings_in_blocks_exist(page: Path) -> None:
 
 
 @PAGES
-def test_documents_in_blocks_are_of_their_schema(page: Path) -> None:
+def test_documents_in_blocks_match_their_schema(page: Path) -> None:
     for block in blocks(page):
         if block.words != ("yaml",):
             continue
@@ -105,7 +105,7 @@ def test_documents_in_blocks_are_of_their_schema(page: Path) -> None:
             assert (block.place, list(unknown_fields(document))) == (block.place, [])
 
 
-def test_what_does_not_exist_is_found(tmp_path: Path) -> None:
+def test_unknown_settings_and_fields_are_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("`[mqtt] ca, certificate` `[mqtt] colour` `[nowhere]` `[[serial]]` `[PATH]`\n")
     assert list(wrong_spans(page)) == ["[mqtt] colour", "[nowhere]"]

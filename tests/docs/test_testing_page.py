@@ -11,7 +11,7 @@ from tests.docs.markdown import ROOT
 PAGE = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
 
 
-def test_targets_are_those_of_make_help() -> None:
+def test_the_page_names_every_target_of_make_help() -> None:
     listed = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     targets = {line.split()[0] for line in listed.splitlines() if line.startswith("  ")}
     assert len(targets) > 20

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/specs/README.md has each specification with the version that the code has."""
+"""docs/specs/README.md lists each specification with the version in the code."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ ROWS: list[tuple[str, str, str]] = ROW.findall((FOLDER / "README.md").read_text(
 
 
 @pytest.mark.parametrize(("version", "path", "name"), ROWS, ids=[path for _, path, _ in ROWS])
-def test_a_version_is_that_of_the_code(version: str, path: str, name: str) -> None:
+def test_a_version_equals_that_of_the_code(version: str, path: str, name: str) -> None:
     source = (ROOT / path).read_text(encoding="utf-8")
     (value,) = re.findall(rf"^ *{name}(?:: [\w\[\]]+)? = (.+?)(?:  #.*)?$", source, re.MULTILINE)
     assert re.search(rf"(?:^|/){version}\W*$", value), value
 
 
-def test_all_of_them_are_held() -> None:
+def test_every_specification_is_checked() -> None:
     assert len(ROWS) == 6
 
 
 @pytest.mark.parametrize("page", ["envelope", "report", "protocol", "flash"])
-def test_a_page_says_its_version_in_its_title(page: str) -> None:
+def test_each_title_states_the_version(page: str) -> None:
     title = (FOLDER / f"{page}.md").read_text(encoding="utf-8").partition("\n")[0]
     row = next(
         line for line in (FOLDER / "README.md").read_text(encoding="utf-8").splitlines() if f"({page}.md)" in line

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
 from reconciler.devices.conversation import Answered, Outcome, Rejected
+from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Summary
-from reconciler.devices.session import LinkSession
 from reconciler.devices.transfer import TransferCost, TransferJob
 from reconciler.engine.artifacts.catalog import ArtifactCatalog
 from reconciler.engine.delivery.deliveries import Delivered, Deliveries
@@ -59,7 +59,7 @@ class FullStore:
 
 
 class AnyLink:
-    """All that is used of a link here."""
+    """The part of a link that these tests use."""
 
     def block_bytes(self, most: int) -> int:
         return most

@@ -5,11 +5,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from reconciler.devices.reports import DecisionReason, DeviceReport, Flag, ModelLocation
+from reconciler.devices.reports import CapabilitiesBody, DecisionReason, DeviceReport, Flag, ModelLocation
 from reconciler.model import DeviceId, Phase
 
 PUMP = DeviceId("pump-1")
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+CAPABILITIES = CapabilitiesBody(
+    "board", bytes(16), 1, b"\x01", 8192, 0, 512, 0, updates=True, prebaked=(), firmware="f"
+)
 
 
 def report(counter: int, sequence: int = 0) -> DeviceReport:
@@ -37,7 +41,7 @@ def report(counter: int, sequence: int = 0) -> DeviceReport:
 
 
 class FixedClock:
-    """A clock that stands at noon."""
+    """A clock that always shows noon."""
 
     def now(self) -> datetime:
         return NOON

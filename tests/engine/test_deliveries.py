@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.devices.conversation import Confirmed, Lost, Outcome, Rejected, TrialFailed
 from reconciler.engine.delivery.deliveries import FIRST_PAUSE_S, JITTER, MAX_PAUSE_S, Delivered, Deliveries
-from reconciler.engine.delivery.purpose import Purpose
+from reconciler.engine.delivery.still_wanted import Purpose
 from reconciler.model import DeviceId, RolloutId
 from tests.engine.reports import PUMP, report
 

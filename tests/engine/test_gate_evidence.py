@@ -24,7 +24,7 @@ def summary(inferences: int, running: bytes | None = OLD, *, faults: int = 0, sc
 
 
 def confirmed(since: datetime = NOON) -> DeviceRecord:
-    return DeviceRecord(PUMP, NOON, b"", confirmed_since=since)
+    return DeviceRecord(PUMP, NOON, report(1), confirmed_since=since)
 
 
 def counted(evidence: GateEvidence, running: Digest = OLD_DIGEST) -> Counts:
@@ -103,7 +103,7 @@ def test_scores_of_the_baseline_are_subtracted(state: StateWriter) -> None:
 
 
 def test_a_row_that_holds_no_summary_is_ignored(state: StateWriter, inventory: Inventory) -> None:
-    """A database that something else wrote: what can't be read is as if it were not there."""
+    """A database that something else wrote: unreadable evidence counts as missing."""
     state.save_evidence(PUMP, EvidenceRecord(OLD_DIGEST, NOON.timestamp(), encode_body(report(1)), 0.0))
     assert GateEvidence(state).health(PUMP, OLD_DIGEST, NOON) is None
     assert not inventory.record_summary(DeviceId("pump-2"), summary(5))  # it never reported

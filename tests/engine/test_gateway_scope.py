@@ -61,7 +61,7 @@ def test_together_it_considers_the_rollouts_that_its_own_depend_on() -> None:
 
 
 def test_a_dependency_cycle_ends_the_search() -> None:
-    """Loading refuses cycles; should one get here, the search must end."""
+    """Loading refuses cycles, but if one gets here, the search must end."""
     rollouts = [
         rollout_of("pumps", "pump", depends_on=(RolloutId("fans"),)),
         rollout_of("fans", "fan", depends_on=(RolloutId("pumps"),)),

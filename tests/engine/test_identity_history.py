@@ -51,6 +51,7 @@ def test_a_clone_is_remembered_over_a_restart_and_ended_by_a_new_key(state: Stat
     identities.set_public_keys({PUMP: KEY})
     for counter in (9, 1, 10, 2, 11):
         identities.record(PUMP, report(counter * BOOT))
+    state.save_identities(identities.of([PUMP]))
     restarted = IdentityHistories(state)
     restarted.set_public_keys({PUMP: KEY})
     assert restarted.cloned(PUMP)
@@ -65,6 +66,7 @@ def test_the_max_sequence_outlives_a_factory_reset_and_a_restart(state: StateWri
     inventory.set_public_keys({PUMP: KEY})
     inventory.record_report(PUMP, report(5 * BOOT, sequence=7), NOON, asked=True)
     inventory.record_report(PUMP, report(BOOT, sequence=0), NOON, asked=True)
+    inventory.save()
     restarted = Inventory(state)
     restarted.set_public_keys({PUMP: KEY})
     assert restarted.identities.max_sequence(PUMP) == 7

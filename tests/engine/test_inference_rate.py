@@ -18,7 +18,7 @@ FIRST = replace(report(0), running=OLD)
 
 
 class ManualClock:
-    """A steady clock that stands until a test moves it."""
+    """A monotonic clock that a test moves."""
 
     def __init__(self) -> None:
         self.at_s = 1000.0
@@ -33,7 +33,7 @@ def answer(rates: InferenceRates, clock: ManualClock, after_s: float, given: Dev
 
 
 def test_a_count_from_before_the_first_answer_says_nothing_about_the_rate() -> None:
-    """Else a gateway that has just started would find every model slow, and stop a good rollout."""
+    """Otherwise a gateway that has just started would find every model slow, and stop a good rollout."""
     clock = ManualClock()
     rates = InferenceRates(clock)
     assert rates.seconds_for(PUMP, OLD, 1) is None
@@ -70,7 +70,8 @@ def test_evidence_has_the_rates_before_and_after_an_update(state: StateWriter) -
     answer(evidence.rates, clock, 10, replace(FIRST, inferences=0, running=NEW))
     answer(evidence.rates, clock, 10, replace(FIRST, inferences=50, running=NEW))
     evidence.awaited = {PUMP}
-    assert evidence.record(PUMP, DeviceRecord(PUMP, NOON, b"", confirmed_since=NOON), Summary(NEW, 60, 0, 0, 0, None))
+    reported = DeviceRecord(PUMP, NOON, FIRST, confirmed_since=NOON)
+    assert evidence.record(PUMP, reported, Summary(NEW, 60, 0, 0, 0, None))
     health = evidence.health(PUMP, Digest(NEW.hex()), NOON)
     assert health is not None
     assert health.before is not None

@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+
+import pytest
 
 from reconciler.devices.reports import CapabilitiesBody, Flag
 from reconciler.engine.observed.interpret import PackDefaults
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.state.records import QuarantineRecord
-from reconciler.engine.state.writer import StateWriter
+from reconciler.engine.state.writer import StateUnusable, StateWriter
 from reconciler.model import DeviceId, Digest, RolloutId
 from tests.engine.reports import NOON, PUMP, report
 
@@ -59,6 +64,7 @@ def test_nothing_is_left_of_a_device_that_is_gone(inventory: Inventory, state: S
     inventory.record_capabilities(PUMP, CAPABILITIES)
     inventory.quarantine(FAILURE)
     assert seen(inventory) == {PUMP, OTHER}
+    inventory.save()
     inventory.forget(PUMP)  # while it is still to be interpreted, with new defaults
     assert seen(inventory) == {OTHER}
     assert inventory.capabilities_of(PUMP) is None
@@ -71,7 +77,7 @@ def test_without_a_change_the_same_object_is_observed(inventory: Inventory) -> N
     defaults = PackDefaults()
     artifacts: dict[tuple[object, object], object] = {}
     first = inventory.observed(defaults, artifacts)  # type: ignore[arg-type]  # an empty one
-    inventory.record_report(PUMP, report(2), NOON, asked=True)  # the same but for its counter
+    inventory.record_report(PUMP, report(2), NOON, asked=True)  # the same except for its counter
     assert inventory.observed(defaults, artifacts) is first  # type: ignore[arg-type]  # as above
 
 
@@ -79,3 +85,49 @@ def test_flags_are_counted_over_all_devices(inventory: Inventory) -> None:
     for number, flags in enumerate((Flag.JOURNAL_REPAIRED, Flag.JOURNAL_REPAIRED | Flag.ENVELOPE_REFUSED, Flag(0))):
         inventory.record_report(DeviceId(f"pump-{number}"), replace(report(1), flags=flags), NOON, asked=True)
     assert inventory.count_flags() == {"JOURNAL_REPAIRED": 2, "ENVELOPE_REFUSED": 1}
+
+
+class CountedTransactions(StateWriter):
+    """A state database that counts transactions, and that may have a full disk."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.transactions = 0
+        self.full = False
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        if self.full:
+            raise StateUnusable("the disk is full")
+        self.transactions += 1
+        with super().transaction():
+            yield
+
+
+def test_all_reports_since_the_last_pass_are_saved_in_one_transaction(tmp_path: Path) -> None:
+    state = CountedTransactions(tmp_path / "state.db")
+    inventory = Inventory(state)
+    for counter in range(1, 4):
+        for number in range(50):
+            inventory.record_report(DeviceId(f"pump-{number}"), report(counter), NOON, asked=True)
+    assert (state.transactions, state.devices(), state.identities()) == (0, [], [])
+    inventory.save()
+    assert state.transactions == 1
+    assert [record.report for record in state.devices()] == 50 * [report(3)]
+    assert len(state.identities()) == 50
+    inventory.save()
+    assert state.transactions == 1
+    state.close()
+
+
+def test_reports_that_can_not_be_saved_are_saved_by_the_next_pass(tmp_path: Path) -> None:
+    state = CountedTransactions(tmp_path / "state.db")
+    inventory = Inventory(state)
+    inventory.record_report(PUMP, report(1), NOON, asked=True)
+    state.full = True
+    with pytest.raises(StateUnusable):
+        inventory.save()
+    state.full = False
+    inventory.save()
+    assert [record.device for record in state.devices()] == [PUMP]
+    state.close()

@@ -14,7 +14,7 @@ from reconciler.devices.link import AnswerReceived, LinkState, Presence
 from reconciler.devices.messages import Signed
 from reconciler.devices.reports import encode_body
 from reconciler.engine.delivery.deliveries import Deliveries
-from reconciler.engine.delivery.purpose import Purpose
+from reconciler.engine.delivery.still_wanted import Purpose
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.report_verifier import NotAuthentic, ReportVerifier
 from reconciler.engine.observed.summaries import Summaries
@@ -30,10 +30,10 @@ NEVER_S = 3600.0  # an interval that ends in no test
 
 
 class BodyVerifier(ReportVerifier):
-    """Takes what is signed as the body itself, and refuses one message."""
+    """Accepts every message as its own body, except for one message."""
 
     def open_signed(self, device: DeviceId, cose: bytes, nonce: bytes) -> bytes:
-        assert nonce == b""  # nobody asked
+        assert nonce == b""  # unsolicited
         if cose == FORGED:
             raise NotAuthentic(f"{device}: SIGNATURE")
         return cose
@@ -47,7 +47,7 @@ class NoLinks:
 
 
 class Handled:
-    """A handler with all that it works on."""
+    """A handler with all its parts."""
 
     def __init__(self, state: StateWriter) -> None:
         self.inventory = Inventory(state)

@@ -16,7 +16,7 @@ from reconciler.git.commit_tree import CommitTree
 from reconciler.git.commit_writer import CommitAuthor, CommitMessage
 from reconciler.git.errors import MirrorDamaged
 from reconciler.git.peer_status import PeerStatusReader
-from reconciler.git.remote import GitLimits, Remote
+from reconciler.git.remote_settings import GitLimits, Remote
 from reconciler.git.signatures import CommitVerifier, SignatureMode, SignaturePolicy
 from reconciler.git.status_writer import Pushed, StatusWriter
 from reconciler.model import Commit, DeviceId, GatewayId, PeerReport, RolloutId, RolloutReport

@@ -7,23 +7,22 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
 from reconciler.devices.conversation import Answered, Lost, Outcome
+from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import ReportKind
-from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Summary
-from reconciler.devices.session import LinkSession
+from reconciler.devices.reports import Body, DeviceReport, Summary
+from reconciler.devices.simulated_line import run_simulated
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.summaries import Summaries
 from reconciler.engine.polling.poller import Poller, PollerPorts
 from reconciler.engine.state.writer import StateUnusable, StateWriter
 from reconciler.model import DeviceId
-from tests.engine.reports import PUMP, FixedClock, report
+from tests.engine.reports import CAPABILITIES, NOON, PUMP, FixedClock, report
 
-CAPABILITIES = CapabilitiesBody(
-    "board", bytes(16), 1, b"\x01", 8192, 0, 512, 0, updates=True, prebaked=(), firmware="f"
-)
 SUMMARY = Summary(bytes(16), 100, 3, 0, 0, None)
 NEVER_S = 3600.0  # an interval that ends in no test
 
@@ -73,7 +72,7 @@ class PolledDevice:
         self.poller = Poller(ports, lambda _device: self.busy, self.changes.append, random.Random(1))
 
     async def settled(self, asked: int) -> None:
-        """Wait until so many questions were asked and their answers recorded."""
+        """Wait until this many questions were asked and their answers recorded."""
         while len(self.session.asked) < asked or self.poller.pending:  # noqa: ASYNC110 - as a pass does
             await asyncio.sleep(0)
 
@@ -211,3 +210,65 @@ def test_an_answer_that_can_not_be_kept_is_asked_for_again(polled: Polled, caplo
         assert device.inventory.report_of(PUMP) is not None
 
     polled(check)
+
+
+class CrowdSession(LinkSession):
+    """A session with many devices, which all answer, and when each was asked for a report."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[float, DeviceId, ReportKind]] = []
+
+    async def ask(self, device: DeviceId, what: ReportKind) -> Outcome:
+        self.asked.append((asyncio.get_running_loop().time(), device, what))
+        bodies: dict[ReportKind, Body] = {ReportKind.REPORT: report(1), ReportKind.SUMMARY: SUMMARY}
+        return Answered(bodies.get(what, CAPABILITIES))
+
+
+def asked_after_a_restart(state: StateWriter, seen_at: datetime, *, at_once: bool = False) -> list[float]:
+    """Return when each of a hundred devices was asked that an earlier run knew, in seconds after the start."""
+    devices = [DeviceId(f"pump-{number}") for number in range(100)]
+    before = Inventory(state)
+    for device in devices:
+        before.record_report(device, report(1), seen_at, asked=True)
+        before.record_capabilities(device, CAPABILITIES)
+    before.save()
+
+    async def poll() -> list[float]:
+        session, inventory = CrowdSession(), Inventory(state)
+        inventory.silent_after_s = 900.0
+        ports = PollerPorts(inventory, Summaries(state), FixedClock(), OneLink(session))  # type: ignore[arg-type]  # of the links only `ready` is used
+        poller = Poller(ports, lambda _device: False, lambda _device: None, random.Random(1))
+        poller.all_at_once = at_once
+        loop, watched = asyncio.get_running_loop(), frozenset(devices)
+        started_s = loop.time()
+        poller.watch(watched, 300.0)
+        poller.watch(watched, 300.0)  # the same devices again: nothing to do
+        while len(session.asked) < len(devices):  # noqa: ASYNC110 - in simulated time
+            await asyncio.sleep(1.0)
+        await poller.stop()
+        assert {what for _, _, what in session.asked[: len(devices)]} <= {ReportKind.REPORT, ReportKind.SUMMARY}
+        first = {device: at_s - started_s for at_s, device, _ in reversed(session.asked)}
+        return sorted(first.values())
+
+    return run_simulated(poll())
+
+
+def test_after_a_restart_known_devices_are_asked_over_the_interval(state: StateWriter) -> None:
+    asked_s = asked_after_a_restart(state, NOON - timedelta(seconds=100))
+    for tenth in range(10):  # none of the tenths has much more than its share
+        assert sum(30.0 * tenth <= at_s < 30.0 * (tenth + 1) for at_s in asked_s) <= 25
+    assert asked_s[-1] <= 300.0
+
+
+def test_after_a_restart_devices_are_asked_before_they_count_as_silent(state: StateWriter) -> None:
+    asked_s = asked_after_a_restart(state, NOON - timedelta(seconds=850))
+    assert asked_s[50] > 10.0
+    assert asked_s[-1] <= 50.0
+
+
+def test_after_a_restart_silent_devices_are_asked_at_once(state: StateWriter) -> None:
+    assert asked_after_a_restart(state, NOON - timedelta(seconds=1000))[-1] < 1.0
+
+
+def test_a_single_run_asks_all_devices_at_once(state: StateWriter) -> None:
+    assert asked_after_a_restart(state, NOON, at_once=True)[-1] < 1.0

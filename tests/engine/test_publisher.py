@@ -8,7 +8,7 @@ from pathlib import Path
 from reconciler.engine.state.writer import StateWriter
 from reconciler.engine.status.publisher import Publisher
 from reconciler.git.commit_writer import CommitAuthor
-from reconciler.git.remote import Remote
+from reconciler.git.remote_settings import Remote
 from reconciler.git.status_writer import AlreadyPublished, Pushed, StatusWriter
 from tests.engine.reports import NOON
 from tests.git.forge import make_forge

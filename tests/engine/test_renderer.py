@@ -1,13 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which change of a rollout's status is urgent. tests/page and tests/system hold what is rendered."""
+"""What a status costs, and which change of a rollout is urgent. tests/page and tests/system test the rendered files."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import ClassVar
 
-from reconciler.engine.status.renderer import has_stopped
-from reconciler.model import Commit, RolloutId, RolloutReport
+from reconciler.engine.status.renderer import PassOutcome, StatusRenderer, has_stopped
+from reconciler.model import (
+    Action,
+    Commit,
+    DeviceId,
+    GatewayId,
+    NoChange,
+    Observed,
+    ObservedDevice,
+    Phase,
+    RolloutId,
+    RolloutReport,
+)
 from reconciler.report.device_status import PassStamp
+from reconciler.report.gateway_status import GatewayFacts, SourceState
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, rollout_status
 from tests.engine.reports import NOON
 
@@ -24,3 +38,34 @@ def test_a_rollout_that_has_just_stopped_is_noticed_once() -> None:
     assert has_stopped({}, {name: stopped})
     assert not has_stopped({name: stopped}, {name: stopped})
     assert not has_stopped({name: stopped}, {name: progressing})
+
+
+class CountedActions(tuple[Action, ...]):
+    """Actions that count how often any of them are walked over."""
+
+    __slots__ = ()
+    walks: ClassVar[int] = 0
+
+    def __iter__(self) -> Iterator[Action]:
+        CountedActions.walks += 1
+        return super().__iter__()
+
+
+def test_a_pass_with_nothing_new_looks_at_no_device() -> None:
+    renderer = StatusRenderer(GatewayId("north"), {})
+    names = [DeviceId(f"pump-{number}") for number in range(20)]
+    facts = GatewayFacts("north", SourceState(good=True, reason="Fetched", message="up to date"))
+    seen = {name: ObservedDevice(NOON, Phase.CONFIRMED, None) for name in names}
+    observed, actions = Observed(seen), CountedActions(NoChange(name, "as wanted") for name in names)
+    outcome = PassOutcome(facts, PassStamp(NOON, Commit("c")), actions, observed)
+    files, gone = renderer.render(outcome)
+    assert (len(files), gone, renderer.ready) == (22, set(), 20)  # with README.md and gateway.yaml
+    walks = CountedActions.walks
+    assert renderer.render(outcome) == ({}, set())
+    assert CountedActions.walks == walks
+    changed = replace(observed, devices={**seen, names[3]: ObservedDevice(NOON, Phase.TRIAL, None)})
+    files, _ = renderer.render(replace(outcome, observed=changed))
+    assert {path for path in files if path.startswith("devices/")} == {"devices/pump-3.yaml"}
+    fewer = CountedActions(actions[1:])
+    assert renderer.render(replace(outcome, actions=fewer, observed=changed))[1] == {"devices/pump-0.yaml"}
+    assert (renderer.ready, renderer.device_count) == (19, 19)

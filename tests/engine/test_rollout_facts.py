@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The facts of each rollout with devices of ours, made again only when its evaluation changed."""
+"""The facts of each rollout with our devices, computed again only when its evaluation changed."""
 
 from __future__ import annotations
 

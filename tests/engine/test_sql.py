@@ -12,7 +12,7 @@ import reconciler
 
 PACKAGE = Path(reconciler.__file__).parent
 OWNERS = {
-    "daemon/event_queue.py",
+    "daemon/webhook_queue.py",
     "engine/state/reader.py",
     "engine/state/schema.py",
     "engine/state/writer.py",

@@ -32,10 +32,10 @@ from reconciler.model import (
     TypeId,
     Version,
 )
-from tests.engine.reports import NOON, PUMP
+from tests.engine.reports import CAPABILITIES, NOON, PUMP, report
 
 APPLIED = Commit("c1")
-DEVICE = DeviceRecord(PUMP, NOON, b"report", b"capabilities", NOON, {"threshold": 0.7}, 99)
+DEVICE = DeviceRecord(PUMP, NOON, report(7, 4), CAPABILITIES, NOON, {"threshold": 0.7}, 99)
 ARTIFACT = Artifact(
     ModelRef("vibration", Version("1.0.0")), TypeId("esp"), Digest("a" * 64), 900, 64, frozenset({"ADD"})
 )
@@ -52,11 +52,11 @@ STATUS_FILES = {"README.md": b"old", "devices/pump-1.yaml": b"x"}
 def filled(path: Path) -> StateWriter:
     state = StateWriter(path)
     state.save_applied(APPLIED)
-    state.save_device(DEVICE)
+    state.save_devices([DEVICE])
     state.save_artifact(ARTIFACT, "source")
     state.save_quarantine(FAILURE)
     state.save_order(PUMP, ORDER)
-    state.save_identity(IDENTITY)
+    state.save_identities([IDENTITY])
     state.save_summary(PUMP, "cc" * 16, b"summary")
     state.save_evidence(PUMP, EVIDENCE)
     state.save_baseline(PUMP, BASELINE)
@@ -163,8 +163,7 @@ def test_damaged_pages_in_the_middle_are_found(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     state = StateWriter(path)
     with state.transaction():
-        for number in range(500):
-            state.save_device(DeviceRecord(DeviceId(f"pump-{number:04}"), NOON, b"r" * 100))
+        state.save_devices(DeviceRecord(DeviceId(f"pump-{number:04}"), NOON, report(number)) for number in range(500))
     state.close()
     data = bytearray(path.read_bytes())
     data[8192:20480] = b"\x5a" * 12288
@@ -177,7 +176,7 @@ def test_damaged_pages_in_the_middle_are_found(tmp_path: Path) -> None:
 def test_a_transaction_is_all_or_nothing(state: StateWriter) -> None:
     def interrupted() -> None:
         with state.transaction():
-            state.save_device(DEVICE)
+            state.save_devices([DEVICE])
             raise RuntimeError("power")
 
     with pytest.raises(RuntimeError, match="power"):

@@ -8,7 +8,7 @@ from reconciler.engine.observed.interpret import PackDefaults
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.trust import MAX_REFUSALS, TrustLedger
 from reconciler.engine.state.writer import StateWriter
-from reconciler.model import Hold, HoldReason, NoChange, ObservedDevice, Phase, RolloutId
+from reconciler.model import DeviceId, Hold, HoldReason, NoChange, ObservedDevice, Phase, RolloutId
 from tests.engine.reports import NOON, PUMP, report
 
 BOOT = 1 << 20
@@ -24,6 +24,19 @@ def test_a_sequence_that_went_back_is_distrusted_until_the_device_is_up_to_date(
     assert distrust.reason == "SequenceWentBack"
     assert "held sequence 7 and now holds 2" in distrust.message
     assert inventory.trust.distrusted([NoChange(PUMP, "up to date")], devices) == {}
+
+
+def test_after_a_restart_only_devices_that_are_behind_are_looked_at(inventory: Inventory, state: StateWriter) -> None:
+    for device, sequences in ((PUMP, (7, 2)), (DeviceId("pump-2"), (7, 8))):
+        inventory.set_public_keys({PUMP: "aa" * 32})
+        for number, sequence in enumerate(sequences, start=1):
+            inventory.record_report(device, report(number * BOOT, sequence=sequence), NOON, asked=True)
+    inventory.save()
+    restarted = Inventory(state)
+    restarted.set_public_keys({PUMP: "aa" * 32})
+    assert restarted.identities.behind == {PUMP}
+    devices = restarted.observed(PackDefaults(), {}).devices
+    assert restarted.trust.distrusted([ON_HOLD], devices)[PUMP].reason == "SequenceWentBack"
 
 
 def test_a_few_messages_that_do_not_verify_are_tolerated(state: StateWriter) -> None:

@@ -66,7 +66,7 @@ def write_flash_file(machine: Machine, path: Path, contents: dict[int, bytes]) -
 class Board:
     """One emulator process. ``uart`` is a connected socket while it runs; the flash file stays when it ends.
 
-    With ``listen`` the UART is a Unix socket of that name instead, for whoever connects to it.
+    With ``listen`` the UART is a Unix socket of that name instead, to which any process can connect.
     """
 
     def __init__(

@@ -67,7 +67,7 @@ class Broker:
         self._process = start(self._configuration, self.port)
 
     def client(self, name: str = "gateway") -> mqtt.Client:
-        """A connected client with its own thread; end it with `disconnect` and `loop_stop`."""
+        """A connected client with its own thread; end it with `mosquitto.disconnect`."""
         client = mqtt.Client(CallbackAPIVersion.VERSION2)
         if self.authority is not None:
             self.authority.issue(name)

@@ -41,7 +41,7 @@ def digest(pack: bytes) -> bytes:
 
 
 def put(agent: HostAgent, question: Offer | Stage | Inquire) -> Answer:
-    """Inquire a question that must be answered. Does not handle restarts."""
+    """Ask a question that must be answered. Does not handle restarts."""
     return parse_answer(agent.handle(encode(question)))
 
 

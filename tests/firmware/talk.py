@@ -40,7 +40,7 @@ class Device(Protocol):
 
 
 class LineEnd(Protocol):
-    """ReportKind a socket offers, and a pty with an adapter."""
+    """The methods of a socket, or of a pty with an adapter."""
 
     def fileno(self) -> int: ...
     def sendall(self, data: bytes, /) -> None: ...
@@ -81,7 +81,7 @@ class SerialDevice:
 
 
 def question(device: Device, asked: Question) -> Answer | None:
-    """Inquire one question."""
+    """Ask one question."""
     data = device.ask(encode(asked))
     return None if data is None else parse_answer(data)
 
@@ -106,7 +106,7 @@ def hold(conversation: Conversation, device: Device, *, limit: int = 2000) -> Ou
 
 
 def put(conversation: Conversation, asked: Question, device: Device, began: float) -> ConversationStep:
-    """Inquire a question, and skip messages that do not answer it, such as unsolicited reports."""
+    """Ask a question, and skip messages that do not answer it, such as unsolicited reports."""
     data = device.ask(encode(asked))
     while data is not None:
         step = heard(conversation, data, time.monotonic() - began)
@@ -130,7 +130,7 @@ def fresh_nonce() -> bytes:
 
 
 def ask(device: Device, made: Made, what: ReportKind) -> Body:
-    """Inquire for one of the signed bodies, and verify it."""
+    """Ask for one of the signed bodies, and verify it."""
     inquiry = Inquiry(DeviceId(made.name), what, open_signed=made.open_signed, make_nonce=fresh_nonce)
     outcome = hold(inquiry, device)
     assert isinstance(outcome, Answered), outcome

@@ -18,9 +18,9 @@ from reconciler.compiler.pack import (
     io_section,
     operators,
     pack_format,
-    parameters_section,
+    tunable_parameters_section,
 )
-from reconciler.compiler.payload import codec, patch
+from reconciler.compiler.payload import patch, payload_encodings
 from reconciler.devices import flash_image, messages, reports, serial_frame
 from reconciler.devices.error_codes import DeviceErrorCode
 from reconciler.devices.messages import BLOCK_BYTES_MAX, ENVELOPE_BYTES_MAX, MESSAGE_BYTES, MESSAGE_OVERHEAD_BYTES
@@ -33,7 +33,7 @@ FIRMWARE = ROOT / "firmware"
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 DEFINE = re.compile(r"^#define (\w+) \(?(-?(?:0x)?[0-9a-fA-F]+)u?\)?\s*$", re.MULTILINE)
 ENUM = re.compile(r"enum(?: (\w+))? \{([^}]*)\}")
-BY_GATEWAYS_ALONE = {"AUTHENTICATION"}  # a verdict on reports, which no device judges
+BY_GATEWAYS_ALONE = {"AUTHENTICATION"}  # a verdict on reports, which no device verifies
 
 
 @functools.cache
@@ -48,7 +48,7 @@ def defines(name: str) -> dict[str, int]:
 
 @functools.cache
 def enum(name: str, tag: str) -> dict[str, int]:
-    """An enum's members and numbers; those without a number count on, as C has it."""
+    """An enum's members and numbers; those without a number count up, as in C."""
     (body,) = (body for found, body in ENUM.findall(source(name)) if found == tag)
     members: dict[str, int] = {}
     for member in filter(None, (part.strip() for part in body.split(","))):
@@ -74,13 +74,13 @@ FIGURES = [
     (CONFIG, "TF_PREBAKED_MAX", reports.PREBAKED_MAX),
     (CONFIG, "TF_PREBAKED_MAX", flash_image.PREBAKED_MAX),
     (CONFIG, "TF_TYPE_MAX", reports.TEXT_BYTES_MAX),
-    (CONFIG, "TF_WINDOW_BITS", codec.WINDOW_BITS),
-    (CONFIG, "TF_LOOKAHEAD_BITS", codec.LOOKAHEAD_BITS),
+    (CONFIG, "TF_WINDOW_BITS", payload_encodings.WINDOW_BITS),
+    (CONFIG, "TF_LOOKAHEAD_BITS", payload_encodings.LOOKAHEAD_BITS),
     (TYPES, "TF_DIGEST_BYTES", 32),
     (TYPES, "TF_KEY_BYTES", cose.PUBLIC_KEY_BYTES),
     (TYPES, "TF_UUID_BYTES", identifiers.UUID_BYTES),
     (TYPES, "TF_KID_BYTES", identifiers.KEY_ID_BYTES),
-    ("include/tinyfleet/engine.h", "TF_PARAMETER_TABLE_MAX", parameters_section.MAX_PARAMETERS),
+    ("include/tinyfleet/engine.h", "TF_PARAMETER_TABLE_MAX", tunable_parameters_section.MAX_PARAMETERS),
     ("include/tinyfleet/state.h", "TF_HISTOGRAM_BINS", reports.HISTOGRAM_BINS),
     ("src/envelope/envelope.c", "TAG_ENVELOPE", envelope.ENVELOPE_TAG),
     ("src/envelope/envelope.c", "SEQUENCE_JUMP_MAX", envelope.MAX_SEQUENCE_JUMP),
@@ -102,7 +102,7 @@ FIGURES = [
     ("src/report/body.c", "PACK_FORMAT", pack_format.FORMAT_VERSION),
     ("src/model/pack.c", "FORMAT", pack_format.FORMAT_VERSION),
     ("src/model/pack.c", "MAGIC", int.from_bytes(pack_format.MAGIC, "little")),
-    ("src/model/pack.c", "ENCODING_MAX", max(parameters_section.ParameterEncoding)),
+    ("src/model/pack.c", "ENCODING_MAX", max(tunable_parameters_section.ParameterEncoding)),
     ("src/payload/patch.c", "VERSION", patch.VERSION),
     ("src/model/threshold_engine.c", "OPERATOR", operators.THRESHOLD),
     ("src/model/threshold_engine.c", "GOLDEN_MAX", golden_section.MAX_GOLDEN_VECTORS),
@@ -173,7 +173,7 @@ def test_numbers_of_payloads_and_packs() -> None:
 
 
 def test_operators_that_run_in_place() -> None:
-    # the enum has no name: it stands where it is used
+    # the enum has no name, because it is defined where it is used
     in_place = enum("src/engine/check_plan.c", "")
     assert {name: operators.NAMES[number] for name, number in in_place.items()} == {name: name for name in in_place}
 

@@ -43,7 +43,7 @@ def test_flash_takes_what_it_must_and_no_more(board: Board) -> None:
     assert command(board, "epc") == "+++"
     assert command(board, "ec") == "+-"
     assert command(board, "pec") == "++-"
-    assert command(board, "o") == "-", "an odd length is no write unit"
+    assert command(board, "o") == "-", "an odd length is not a write unit"
     assert command(board, "x") == "-", "outside, or not aligned"
 
 
@@ -52,7 +52,7 @@ def test_flash_survives_a_kill(board: Board) -> None:
     board.kill()
     board.start()
     board.uart.settimeout(ANSWER_S)
-    assert hear(board, 1) == b"!", "a loss of power is no fault"
+    assert hear(board, 1) == b"!", "a loss of power is not a fault"
     assert command(board, "c") == "+"
 
 

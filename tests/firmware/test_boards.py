@@ -14,11 +14,11 @@ import pytest
 
 from firmware.tools.size_report import read_symbols
 from reconciler.devices.conversation import Answered, Confirmed, Outcome, Rejected, TrialFailed
+from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import Have, Missing, ReportKind, Stage, encode
 from reconciler.devices.reports import CapabilitiesBody, DecisionReason, DeviceReport, ModelLocation
-from reconciler.devices.serial_link import SerialLink
+from reconciler.devices.serial_bus_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
-from reconciler.devices.session import LinkSession
 from reconciler.devices.transfer import TransferCost
 from reconciler.model import DeviceId, Phase
 from signing import keys
@@ -98,7 +98,7 @@ def test_a_kill_during_a_transfer_resumes(make_board: MakeBoard, bench: Bench, m
 
 @pytest.mark.parametrize("after_s", [0.0, 0.01, 0.04])
 def test_a_kill_during_staging(make_board: MakeBoard, bench: Bench, made: Made, after_s: float) -> None:
-    """Somewhere between decoding, the restart and the trial: afterwards it runs the old or the new, and can go on."""
+    """Somewhere between decoding, the restart and the trial: it then runs the old or the new pack, and can continue."""
     board = make_board(made.region(PREBAKED))
     device = SerialDevice(board.uart, ADDRESS)
     install(device, bench, made, OLD)
@@ -145,7 +145,7 @@ def test_failing_trial_falls_back_to_prebaked(make_board: MakeBoard, bench: Benc
     report = report_of(device, made)
     assert (report.running, report.location) == (digest16(PREBAKED), ModelLocation.PREBAKED)
     assert report.sequence == 1
-    install(device, bench, made, NEW)  # and it goes on
+    install(device, bench, made, NEW)  # and it continues
 
 
 def test_failing_trial_falls_back_to_previous(make_board: MakeBoard, bench: Bench, made: Made) -> None:

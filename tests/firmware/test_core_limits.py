@@ -92,7 +92,7 @@ def test_wrong_key(updated: HostAgent, bench: Bench, made: Made) -> None:
 
 
 def test_endless_data(updated: HostAgent, bench: Bench, made: Made) -> None:
-    """The payload's length is known before the first block: a longer one is no offer of this envelope."""
+    """The payload's length is known before the first block: a longer one does not match this envelope."""
     delivery = install(bench, made, THIRD, 3)
     assert deliver(updated, replace(delivery, payload=THIRD + bytes(4))).code == ENCODING
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ReportKind the agent reports: capabilities, summary, unsolicited reports. How it handles noise."""
+"""The reports of the agent: capabilities, summary, unsolicited reports. How it handles noise."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_counter_only_grows(updated: HostAgent, made: Made) -> None:
 
 
 def unasked(agent: HostAgent, made: Made) -> DeviceReport | None:
-    """Say what the device would say now by itself."""
+    """Return the report that the device would send now unasked."""
     if not agent.poll() & POLL_REPORT:
         return None
     answer = parse_answer(agent.report())

@@ -173,13 +173,13 @@ def test_power_loss_is_not_a_fault(updated: HostAgent, made: Made) -> None:
 # ---------------------------------------------------------------- what runs at a start
 
 
-def spoil(newborn: HostAgent, region: str, at: int = 200) -> None:
+def damage(newborn: HostAgent, region: str, at: int = 200) -> None:
     offset = newborn.geometry.regions()[region].offset + at
     newborn.write_flash(offset, bytes([newborn.read_flash(offset, 1)[0] ^ 0x10]))
 
 
 def test_a_rotten_slot_leads_to_the_previous_and_then_to_prebaked(updated: HostAgent, made: Made) -> None:
-    spoil(updated, "slot1")
+    damage(updated, "slot1")
     updated.boot()
     reported = report(updated, made)
     assert (reported.location, reported.why, reported.error) == (
@@ -189,13 +189,13 @@ def test_a_rotten_slot_leads_to_the_previous_and_then_to_prebaked(updated: HostA
     )
     assert Flag.SLOT_BAD_AT_BOOT in reported.flags
     assert updated.running() == digest(OLD)
-    spoil(updated, "slot0")
+    damage(updated, "slot0")
     updated.boot()
     assert (report(updated, made).why, updated.running()) == (DecisionReason.FELL_BACK_TO_PREBAKED, digest(PREBAKED))
-    spoil(updated, "provisioned", 640 + 40)
+    damage(updated, "provisioned", 640 + 40)
     updated.boot()
     assert updated.running() == digest(SECOND_PREBAKED)
-    spoil(updated, "provisioned", 640 + (len(PREBAKED) + 7) // 8 * 8 + 40)
+    damage(updated, "provisioned", 640 + (len(PREBAKED) + 7) // 8 * 8 + 40)
     updated.boot()
     reported = report(updated, made)
     assert (reported.location, reported.why, reported.running) == (
@@ -208,7 +208,7 @@ def test_a_rotten_slot_leads_to_the_previous_and_then_to_prebaked(updated: HostA
 def test_a_pack_corrupted_before_its_trial_is_rejected(updated: HostAgent, bench: Bench, made: Made) -> None:
     delivery = install(bench, made, THIRD, 3)
     stage(updated, delivery)
-    spoil(updated, "slot0")
+    damage(updated, "slot0")
     updated.boot()
     reported = report(updated, made)
     assert (reported.running, reported.why, reported.error) == (
@@ -220,7 +220,7 @@ def test_a_pack_corrupted_before_its_trial_is_rejected(updated: HostAgent, bench
 
 
 def test_reactivating_a_corrupted_pack_fails_and_it_is_sent_again(updated: HostAgent, bench: Bench, made: Made) -> None:
-    spoil(updated, "slot0")
+    damage(updated, "slot0")
     assert deliver(updated, install(bench, made, OLD, 3)) == Outcome(-VerificationCode.IMAGE, 0)
     assert updated.running() == digest(NEW)
     assert deliver(updated, install(bench, made, OLD, 4)).blocks_sent > 0
@@ -228,8 +228,8 @@ def test_reactivating_a_corrupted_pack_fails_and_it_is_sent_again(updated: HostA
 
 
 def test_both_slots_corrupted_at_once(updated: HostAgent, made: Made) -> None:
-    spoil(updated, "slot0")
-    spoil(updated, "slot1")
+    damage(updated, "slot0")
+    damage(updated, "slot1")
     updated.boot()
     reported = report(updated, made)
     assert (reported.location, reported.why, reported.phase) == (
@@ -240,7 +240,7 @@ def test_both_slots_corrupted_at_once(updated: HostAgent, made: Made) -> None:
 
 
 def test_a_corrupted_slot_can_be_filled_again(updated: HostAgent, bench: Bench, made: Made) -> None:
-    spoil(updated, "slot1")
+    damage(updated, "slot1")
     updated.boot()
     assert deliver(updated, install(bench, made, NEW, 3)).code == 0
     assert updated.running() == digest(NEW)
@@ -248,6 +248,6 @@ def test_a_corrupted_slot_can_be_filled_again(updated: HostAgent, bench: Bench, 
 
 def test_a_failed_pack_is_never_fallen_back_to(updated: HostAgent, bench: Bench, made: Made) -> None:
     assert deliver(updated, install(bench, made, FAILING, 3)).code == GOLDEN
-    spoil(updated, "slot1")
+    damage(updated, "slot1")
     updated.boot()
     assert updated.running() == digest(PREBAKED)

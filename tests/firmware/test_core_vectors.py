@@ -83,9 +83,9 @@ def test_signs_like_cryptography_and_refuses_every_flipped_bit(curve: CoreProces
     signature = key.sign(message)
     assert curve.ask("sign", seed, public, message[:40], message[40:]) == signature.hex()
     for bit in range(0, 8 * len(signature), 7):
-        spoiled = bytearray(signature)
-        spoiled[bit // 8] ^= 1 << bit % 8
-        assert curve.ask("verify", bytes(spoiled), public, message) == str(SIGNATURE)
+        damaged = bytearray(signature)
+        damaged[bit // 8] ^= 1 << bit % 8
+        assert curve.ask("verify", bytes(damaged), public, message) == str(SIGNATURE)
     # the order of the group added to s: the same point, another signature; RFC 8032 refuses it
     order = 2**252 + 27742317777372353535851937790883648493
     malleable = signature[:32] + (int.from_bytes(signature[32:], "little") + order).to_bytes(32, "little")
@@ -155,9 +155,9 @@ def test_any_flipped_bit_of_an_envelope_is_refused(core: CoreProcess) -> None:
     state = ENVELOPES["states"][accepted["state"]]
     envelope = bytes.fromhex(accepted["envelope"])
     for bit in range(8 * len(envelope)):
-        spoiled = bytearray(envelope)
-        spoiled[bit // 8] ^= 1 << bit % 8
-        assert int(ask_envelope(core, state, bytes(spoiled))[0]) < 0, f"bit {bit}"
+        damaged = bytearray(envelope)
+        damaged[bit // 8] ^= 1 << bit % 8
+        assert int(ask_envelope(core, state, bytes(damaged))[0]) < 0, f"bit {bit}"
 
 
 def test_any_shortened_envelope_is_refused(core: CoreProcess) -> None:
@@ -202,9 +202,9 @@ def test_a_frame_round_trips_and_any_corrected_bit_is_reported(core: CoreProcess
         assert frames_of(core, line) == [("ready", 9, message.hex())]
         for _ in range(60):
             bit = source.randrange(8, 8 * len(line) - 8)
-            spoiled = bytearray(line)
-            spoiled[bit // 8] ^= 1 << bit % 8
-            for event, address, got in frames_of(core, bytes(spoiled)):
+            damaged = bytearray(line)
+            damaged[bit // 8] ^= 1 << bit % 8
+            for event, address, got in frames_of(core, bytes(damaged)):
                 assert (event, address, got) == ("corrected", 9, message.hex())
 
 
@@ -213,11 +213,11 @@ def test_two_flipped_bits_are_never_repaired_as_one(core: CoreProcess) -> None:
     message = bytes(source.randrange(1, 255) for _ in range(200))
     line = bytes.fromhex(core.ask("encode", 9, message, 300))
     for _ in range(400):
-        spoiled = bytearray(line)
+        damaged = bytearray(line)
         for bit in source.sample(range(8, 8 * len(line) - 8), 2):
-            spoiled[bit // 8] ^= 1 << bit % 8
+            damaged[bit // 8] ^= 1 << bit % 8
         # both may hit the CRC and the data, but what comes out as a frame is the message
-        assert all(frame[1:] == (9, message.hex()) for frame in frames_of(core, bytes(spoiled)))
+        assert all(frame[1:] == (9, message.hex()) for frame in frames_of(core, bytes(damaged)))
 
 
 def test_a_frame_longer_than_the_buffer_is_dropped_and_the_next_one_read(core: CoreProcess) -> None:

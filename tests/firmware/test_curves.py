@@ -3,7 +3,7 @@
 
 The cases are those of Chalkias, Garillot and Nikolaenko, "Taming the many EdDSAs" (2020): parts of small order,
 encodings that are not canonical, s out of range. The small curve takes just what OpenSSL takes; monocypher follows the
-wider of the two rules that RFC 8032 allows, which differs only where whoever holds the private key wants it to
+wider of the two rules that RFC 8032 allows, which differs only for signatures that the holder of the private key crafts
 (docs/adr/0043-two-curve-implementations.md).
 """
 
@@ -64,7 +64,7 @@ def openssl_takes(case: Case) -> bool:
 
 
 def assert_judged_right(curve: Curve, case: Case) -> bool:
-    """Say whether it is right by the stricter rule."""
+    """Check the verdict, and return whether the signature is valid by the stricter rule."""
     assert curve.process.ask("verify", *case) == (TAKEN if curve.rule(*case) else REFUSED), [p.hex() for p in case]
     assert openssl_takes(case) == holds(*case), [part.hex() for part in case]
     return holds(*case)

@@ -30,7 +30,7 @@ from reconciler.compiler.pack.forest_section import (
     Tree,
 )
 from reconciler.compiler.pack.pack_format import SectionId, disassemble, pad4
-from reconciler.compiler.pack.parameters_section import Parameter, name_hash
+from reconciler.compiler.pack.tunable_parameters_section import Parameter, name_hash
 from reconciler.compiler.reference.forest import raw_features
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from reconciler.compiler.tflite.network_pack import Decision, build_network
@@ -213,12 +213,12 @@ PACKS = good_packs()
 @settings(relaxed, max_examples=4 * EXAMPLES)
 @given(data=st.data())
 def test_corrupted_packs_are_refused_or_stay_within_bounds(engine: Engine, name: str, data: st.DataObject) -> None:
-    spoiled = bytearray(PACKS[name])
+    damaged = bytearray(PACKS[name])
     for _ in range(data.draw(st.integers(1, 3))):
-        at = data.draw(st.integers(4, len(spoiled) - 1))
-        spoiled[at] = data.draw(st.sampled_from([0, 1, 2, 4, 127, 128, 255]) | st.integers(0, 255))
+        at = data.draw(st.integers(4, len(damaged) - 1))
+        damaged[at] = data.draw(st.sampled_from([0, 1, 2, 4, 127, 128, 255]) | st.integers(0, 255))
     cut = data.draw(st.sampled_from([0, 0, 0, 4, 40]))
-    pack = bytes(spoiled[: len(spoiled) - cut])
+    pack = bytes(damaged[: len(damaged) - cut])
     try:
         check_pack(pack, arena_bytes=ARENA_BYTES)
         inputs = [b"".join(generate_inputs(seed, ReferenceInterpreter(pack).inputs)) for seed in (1, 99)]

@@ -19,6 +19,7 @@ from reconciler.devices.messages import Inquire, ReportKind, encode
 from reconciler.devices.reports import DecisionReason, Flag, ModelLocation, Summary
 from reconciler.devices.serial_frame import encode_frame
 from reconciler.model import Phase
+from tests import mosquitto
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.broker import Authority, Broker
 from tests.firmware.talk import SerialDevice, ask, digest16, first_blocks, job, report_of, update
@@ -74,8 +75,8 @@ def test_broadcast_is_heard_and_not_answered(run: Run, bench: Bench) -> None:
     made = [bench.device(f"d{i}", address=i) for i in (1, 2)]
     vdev = run(made, "--line", "unix:{folder}/line")
     with vdev.line("line") as line:
-        everybody = SerialDevice(line, 0, answer_s=0.3)
-        assert everybody.ask(encode(Inquire(ReportKind.REPORT, bytes(8)))) is None
+        broadcast = SerialDevice(line, 0, answer_s=0.3)
+        assert broadcast.ask(encode(Inquire(ReportKind.REPORT, bytes(8)))) is None
         assert report_of(SerialDevice(line, 2), made[1]).running == digest16(PREBAKED)
 
 
@@ -216,8 +217,7 @@ def test_devices_behind_a_broker(run: Run, bench: Bench, broker: Broker) -> None
         assert vdev.stop() == 0
         assert devices["d7"].presence.get(timeout=10) == b"0"
     finally:
-        client.disconnect()
-        client.loop_stop()
+        mosquitto.disconnect(client)
 
 
 def test_faults_of_a_link_are_survived(run: Run, bench: Bench, broker: Broker) -> None:
@@ -231,8 +231,7 @@ def test_faults_of_a_link_are_survived(run: Run, bench: Bench, broker: Broker) -
         install(device, bench, made, NEW)
         assert report_of(device, made).running == digest16(NEW)
     finally:
-        client.disconnect()
-        client.loop_stop()
+        mosquitto.disconnect(client)
 
 
 def test_reconnects_when_the_broker_returns(run: Run, bench: Bench, tmp_path: Path) -> None:
@@ -244,8 +243,7 @@ def test_reconnects_when_the_broker_returns(run: Run, bench: Bench, tmp_path: Pa
         device = MqttDevice(client, made)
         assert device.presence.get(timeout=20) == b"1"
         assert report_of(device, made).running == digest16(PREBAKED)
-        client.disconnect()
-        client.loop_stop()
+        mosquitto.disconnect(client)
         broker.stop()
         broker = Broker(tmp_path, port=broker.port)
     broker.stop()
@@ -268,8 +266,7 @@ def test_tls_with_a_certificate_for_each(run: Run, bench: Bench, tmp_path: Path)
                 assert device.presence.get(timeout=10) == b"1"
                 install(device, bench, one, OLD)
         finally:
-            client.disconnect()
-            client.loop_stop()
+            mosquitto.disconnect(client)
     finally:
         broker.stop()
 

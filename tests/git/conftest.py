@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A forge, a mirror of it, and a policy."""
+"""Fixtures: a forge, a mirror of it, and a signature policy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import GitLimits, Remote
+from reconciler.git.remote_settings import GitLimits, Remote
 from reconciler.git.signatures import SignatureMode, SignaturePolicy
 from reconciler.git.source import CommitSource
 from tests.git.forge import Forge, SshKey, make_forge, make_ssh_key

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real repository and real keys, created for the test. The machine's configuration is not used."""
+"""A real repository and real keys, created for the test without the machine's Git configuration."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def make_ssh_key(folder: Path, name: str) -> SshKey:
 
 @dataclass
 class Forge:
-    """A bare repository, and the work tree of someone who pushes to it."""
+    """A bare repository, and a person's work tree that pushes to it."""
 
     bare: Path
     work: Path

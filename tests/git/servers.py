@@ -120,7 +120,7 @@ class HttpBackend(http.server.BaseHTTPRequestHandler):
     server: HttpServer
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         self._answer(b"")
@@ -196,7 +196,7 @@ class HttpServer(http.server.ThreadingHTTPServer):
         self.redirect = redirect
 
     def handle_error(self, *_: object) -> None:
-        """A client that does not like our certificate is what a test wants."""
+        """Ignore the error: tests want clients to reject our certificate."""
 
     @property
     def url(self) -> str:

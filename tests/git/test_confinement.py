@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nothing that a repository or a user's configuration names is ever run. Each test has a malicious repository.
+"""No program that a repository or a user's configuration names is ever run. Each test has a malicious repository.
 
-Each trap is a script that leaves a mark. Where plain git can be caught by the same trap, the test shows that
-first: a trap that never springs proves nothing.
+Each trap is a script that leaves a mark. If plain git runs the trap, the test shows that first: a trap that never
+springs proves nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pytest
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.errors import DubiousOwnership, ObjectsRefused, ProtocolRefused, RemoteUnavailable, SettingsUnsafe
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import Remote, SshOptions, branch_ref, check_ref, protocol_of
+from reconciler.git.remote_settings import Remote, SshOptions, branch_ref, check_ref, protocol_of
 from reconciler.git.signatures import SignatureMode, SignaturePolicy
 from reconciler.git.source import Advanced, CommitSource, Kept
 from tests.git.forge import Forge
@@ -31,12 +31,12 @@ class Trap:
         folder.mkdir()
         self.script = folder / "trap"
         self._mark = folder / "sprung"
-        # It passes its input on: a filter that is caught must not fail for another reason.
+        # It passes its input on, so that a filter that runs does not fail for another reason.
         self.script.write_text(f"#!/bin/sh\ntouch '{self._mark}'\ncase \"$1\" in cat) cat;; esac\nexit 0\n")
         self.script.chmod(0o755)
 
     def sprung(self) -> bool:
-        """Tell whether it was run since the last question."""
+        """Return whether it has run since the last call."""
         was = self._mark.exists()
         self._mark.unlink(missing_ok=True)
         return was
@@ -68,7 +68,7 @@ def poll_and_read(mirror: Mirror, state: Path) -> dict[str, bytes]:
 def test_filters_of_gitattributes_never_run(
     forge: Forge, mirror: Mirror, trap: Trap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The user's configuration even defines the filter, as git-lfs does."""
+    """Even if the user's configuration defines the filter, as git-lfs does."""
     home = tmp_path / "home"
     home.mkdir()
     (home / ".gitconfig").write_text(
@@ -212,7 +212,7 @@ def test_transports_that_run_programs_are_refused(url: str, trap: Trap) -> None:
 
 
 def test_only_the_configured_protocol_is_allowed(forge: Forge, mirror: Mirror, trap: Trap) -> None:
-    """Should a URL ever come past the check above, or from inside git."""
+    """The second line of defence: for a URL that passes the check above, or that git itself follows."""
     forge.commit()
     mirror.fetch()
     for url in (f"ext::{trap.script}", f"file://{forge.bare}", "git://127.0.0.1:1/x"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The messages of git, verbatim, and the failures that they map to. Other tests cause most of them for real."""
+"""The messages of git, verbatim, and the failures that they map to. Other tests provoke most of them."""
 
 from __future__ import annotations
 

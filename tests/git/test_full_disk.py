@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real file system without room."""
+"""A real file system that is full."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.git.commit_writer import CommitAuthor, CommitMessage
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import GitLimits, Remote
+from reconciler.git.remote_settings import GitLimits, Remote
 from reconciler.git.signatures import SignatureMode, SignaturePolicy
 from reconciler.git.source import Advanced, CommitSource, Kept, Unchanged
 from reconciler.git.status_writer import Pushed, PushPending, StatusWriter

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A gateway speaks for itself alone: its status counts only under its own name."""
+"""A gateway can report only for itself: its status counts only under its own name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reconciler.git.commit_writer import CommitAuthor
 from reconciler.git.peer_status import PeerStatusReader
-from reconciler.git.remote import Remote
+from reconciler.git.remote_settings import Remote
 from reconciler.git.signatures import CommitVerifier, SignatureMode, SignaturePolicy
 from reconciler.git.status_writer import Pushed, StatusWriter
 from tests.git.forge import SshKey
@@ -20,7 +20,7 @@ def test_a_gateway_cannot_report_for_another(remote: Remote, keys: dict[str, Ssh
         f"{who} {keys[key].path.with_suffix('.pub').read_text()}" for who, key in (("north", "ada"), ("x@south", "bob"))
     ]
     signers.write_text("\n".join(lines))
-    # "south" is signed by the key of north: both are trusted, but not in each other's name.
+    # "south" is signed by the key of north: both keys are trusted, but only under their own name.
     for gateway, key in (("north", "ada"), ("south", "ada"), ("east", "mallory")):
         author = CommitAuthor(gateway, f"{gateway}@example.org", keys[key].path)
         with StatusWriter(tmp_path / gateway, remote, gateway, author, limits=LIMITS) as status:

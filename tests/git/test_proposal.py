@@ -13,7 +13,7 @@ from reconciler.git.proposal import ProposalFailed, ProposalRepository
 
 
 class Desk:
-    """Somebody's clone of a fleet repository."""
+    """A person's clone of a fleet repository."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

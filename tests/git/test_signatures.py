@@ -31,7 +31,7 @@ Keys = dict[str, SshKey]
 
 @pytest.fixture(scope="session")
 def gpg() -> Iterator[dict[str, GpgKey]]:
-    # A short path: gpg's agent listens on a socket in it, and those have short names only.
+    # A short path, because gpg's agent listens on a socket in it, and socket paths are limited.
     home = Path(tempfile.mkdtemp(prefix="gpg"))
     names = ("ada@example.org", "forge@example.org", "mallory@example.org")
     for name in names:

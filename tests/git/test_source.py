@@ -46,7 +46,7 @@ def test_unchanged_then_advanced(forge: Forge, source: CommitSource, keys: Keys)
     assert (outcome.commit, outcome.new) == (third, (second, third))
 
 
-def test_unsigned_commit_is_refused_and_heals_only_by_a_new_base(
+def test_an_unsigned_commit_is_refused_until_it_is_removed_from_the_history(
     forge: Forge, source: CommitSource, keys: Keys
 ) -> None:
     good = forge.commit(key=keys["ada"])
@@ -54,7 +54,7 @@ def test_unsigned_commit_is_refused_and_heals_only_by_a_new_base(
     outcome = kept(source.poll(good), "UnsignedCommit", good)
     assert bad[:12] in outcome.message
     assert not outcome.transient
-    # A signed commit on top does not launder the one below it.
+    # A signed commit on top does not make the one below it acceptable.
     forge.commit(key=keys["ada"])
     assert bad[:12] in kept(source.poll(good), "UnsignedCommit", good).message
 
@@ -84,7 +84,7 @@ def test_going_back_to_an_older_commit_is_a_rewrite(forge: Forge, source: Commit
     kept(source.poll(good), "HistoryRewritten", good)
 
 
-def test_lost_state_does_not_open_the_door_to_a_rewrite(forge: Forge, source: CommitSource, keys: Keys) -> None:
+def test_a_rewrite_is_refused_even_if_the_state_is_lost(forge: Forge, source: CommitSource, keys: Keys) -> None:
     good = forge.commit(key=keys["ada"])
     source.poll(None)
     source.poll(good)
@@ -118,7 +118,7 @@ def test_an_invalid_commit_is_skipped_until_the_next_push(forge: Forge, source: 
     assert outcome.new == (broken, fixed)
 
 
-def test_remote_away_and_back(forge: Forge, source: CommitSource, keys: Keys) -> None:
+def test_a_remote_that_is_unreachable_and_returns(forge: Forge, source: CommitSource, keys: Keys) -> None:
     good = forge.commit(key=keys["ada"])
     source.poll(None)
     forge.bare.rename(forge.bare.with_suffix(".away"))
@@ -231,7 +231,7 @@ def test_a_damaged_mirror_recovers_once_the_remote_is_back(
     mirror.distrust()
     forge.bare.rename(forge.bare.with_suffix(".away"))
     assert kept(source.poll(good), "MirrorDamaged", good).transient
-    with source.tree(good) as tree:  # what is whole goes on being readable
+    with source.tree(good) as tree:  # intact files stay readable
         assert tree.read(tree.entries()[0]) == b"good\n"
     forge.bare.with_suffix(".away").rename(forge.bare)
     assert source.poll(good) == Unchanged(good)

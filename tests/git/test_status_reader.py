@@ -15,14 +15,14 @@ from reconciler.git.error_messages import failure_of
 from reconciler.git.errors import MirrorBusy, MirrorDamaged
 from reconciler.git.mirror_lock import MirrorLock
 from reconciler.git.status_reader import files_at, status_branches, versions_of
-from tests.review.changes import Works, works
+from tests.review.changes import FleetHistory, fleet_history
 
 LIMIT_S = 20.0
 
 
 @pytest.fixture
-def fleet(tmp_path: Path) -> Works:
-    made = works(tmp_path)
+def fleet(tmp_path: Path) -> FleetHistory:
+    made = fleet_history(tmp_path)
     made.commit({"fleet.yaml": "x"}, "The fleet")
     return made
 
@@ -33,7 +33,7 @@ def runner(path: Path) -> ConfinedGit:
     return git
 
 
-def test_of_a_local_and_a_remote_branch_the_newest_wins(fleet: Works) -> None:
+def test_of_a_local_and_a_remote_branch_the_newest_wins(fleet: FleetHistory) -> None:
     fleet.status({"README.md": b"old"})
     old = fleet.git("rev-parse", "status/hall")
     fleet.status({"README.md": b"new"})
@@ -46,7 +46,7 @@ def test_of_a_local_and_a_remote_branch_the_newest_wins(fleet: Works) -> None:
         }
 
 
-def test_other_branches_are_skipped(fleet: Works) -> None:
+def test_other_branches_are_skipped(fleet: FleetHistory) -> None:
     fleet.status({"README.md": b"x"})
     blob = fleet.git("hash-object", "-w", "--stdin", data=b"no commit")
     fleet.git("update-ref", "refs/heads/status/yard/north", "HEAD")
@@ -54,7 +54,7 @@ def test_other_branches_are_skipped(fleet: Works) -> None:
     assert set(status_branches(runner(fleet.path), limit_s=LIMIT_S)) == {"hall"}
 
 
-def test_versions_of_a_file_that_was_deleted_and_restored(fleet: Works) -> None:
+def test_versions_of_a_file_that_was_deleted_and_restored(fleet: FleetHistory) -> None:
     fleet.status({"rollouts/wear.yaml": b"first"})
     fleet.status({"rollouts/other.yaml": b"other"})
     tip = fleet.git("rev-parse", "status/hall")
@@ -74,7 +74,7 @@ def test_versions_of_a_file_that_was_deleted_and_restored(fleet: Works) -> None:
     assert files_at(git, tip, limit_s=LIMIT_S, below="nothing") == {}  # type: ignore[arg-type]  # as above
 
 
-def test_a_missing_blob_is_damage(fleet: Works) -> None:
+def test_a_missing_blob_is_damage(fleet: FleetHistory) -> None:
     fleet.status({"README.md": b"to be lost"})
     tip = fleet.git("rev-parse", "status/hall")
     blob = fleet.git("rev-parse", f"{tip}:README.md")

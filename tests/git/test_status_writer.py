@@ -7,9 +7,11 @@ import dataclasses
 import itertools
 import random
 import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,13 +20,14 @@ from hypothesis import strategies as st
 from reconciler.git.commit_writer import CommitAuthor, CommitMessage
 from reconciler.git.errors import SettingsUnsafe
 from reconciler.git.peer_status import PeerStatusReader
-from reconciler.git.remote import GitLimits, Remote
+from reconciler.git.remote_settings import GitLimits, Remote
 from reconciler.git.signatures import CommitVerifier, SignatureMode, SignaturePolicy
 from reconciler.git.status_writer import AlreadyPublished, Publication, Pushed, PushPending, StatusWriter
 from reconciler.model import Commit
 from tests.git.forge import Forge, SshKey, make_forge
 from tests.git.servers import HttpServer, Loopback, silent
 
+GIT_COMMANDS = {"rev-parse", "fast-import", "commit-tree", "update-ref", "cat-file", "push"}
 LIMITS = GitLimits(ask_s=10, transfer_s=20, local_s=20)
 NORTH = CommitAuthor("gateway north", "north@gateways.example.org")
 AT = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
@@ -73,6 +76,23 @@ def test_a_commit_is_made_only_for_a_change(forge: Forge, status: StatusWriter) 
     assert isinstance(status.publish({"README.md": b"# north\n"}, message()), Pushed)
     assert on_remote(forge) == {"README.md": b"# north\n"}
     assert count(forge) == 3
+
+
+def test_a_status_commit_takes_seven_git_processes(forge: Forge, status: StatusWriter) -> None:
+    files = {f"devices/pump-{number}.yaml": b"ready: true\n" for number in range(200)}
+    status.publish(files, message())
+    started: list[str] = []
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "subprocess.Popen" and watching:
+            started.append(next(word for word in arguments[1][1:] if word in GIT_COMMANDS))
+
+    watching = True
+    sys.addaudithook(watch)
+    status.publish({**files, "devices/pump-1.yaml": b"ready: false\n"}, message())
+    watching = False  # a hook can't be removed
+    assert started == ["rev-parse", "fast-import", "commit-tree", "update-ref", "rev-parse", "push", "update-ref"]
+    assert count(forge) == 2
 
 
 def test_the_commit_has_author_and_time(forge: Forge, status: StatusWriter) -> None:
@@ -146,7 +166,7 @@ def test_commits_are_kept_while_the_remote_is_unreachable_and_pushed_later(forge
     away.rename(forge.bare)
     assert isinstance(status.publish({"a": b"3"}, message()), Pushed)
     assert on_remote(forge) == {"a": b"3"}
-    assert count(forge) == 3  # what happened meanwhile is in the history
+    assert count(forge) == 3  # the history contains the changes made meanwhile
 
 
 def test_the_first_status_may_be_written_while_the_remote_is_unreachable(
@@ -229,7 +249,7 @@ def test_a_silent_server_costs_the_time_limit_and_keeps_the_status(tmp_path: Pat
 
 def test_a_branch_deleted_on_the_remote_is_restored(forge: Forge, remote: Remote, tmp_path: Path) -> None:
     for text in (b"1", b"2", b"3"):
-        # A new disk each time: the mirror's history is cut at what was fetched.
+        # A new disk each time: the mirror contains only the fetched part of the history.
         with StatusWriter(tmp_path / text.decode(), remote, "north", NORTH, limits=LIMITS) as status:
             status.publish({"a": text}, message())
     with StatusWriter(tmp_path / "3", remote, "north", NORTH, limits=LIMITS) as status:

@@ -21,7 +21,7 @@ from reconciler.git.errors import (
     TransferTooLarge,
 )
 from reconciler.git.mirror import Mirror
-from reconciler.git.remote import GitLimits, Remote, SshOptions, branch_ref, tag_ref
+from reconciler.git.remote_settings import GitLimits, Remote, SshOptions, branch_ref, tag_ref
 from reconciler.git.signatures import SignatureMode, SignaturePolicy
 from reconciler.git.source import Advanced, CommitSource, Kept
 from tests.git.forge import Forge
@@ -101,7 +101,7 @@ def test_a_silent_server_costs_the_time_limit_and_leaves_no_process(protocol: st
 def test_a_transfer_that_stalls_midway_is_given_up_and_the_next_one_succeeds(forge: Forge, tmp_path: Path) -> None:
     head = forge.commit({"big": random.Random(1).randbytes(60_000).hex()})
     serve = git_daemon(forge.bare.parent)
-    # The question is answered, the pack stops half-way.
+    # The server answers the request, but the pack stops halfway.
     with Loopback(cut_after(20_000, serve)).running() as server:
         remote = Remote(f"git://127.0.0.1:{server.port}/origin.git")
         with Mirror(tmp_path / "m", remote, IMPATIENT) as mirror:

@@ -65,7 +65,7 @@ def test_an_unchanged_commit_is_not_listed_again(repo: Repo) -> None:
     assert tree.listed == 0
 
 
-def test_an_empty_commit_is_never_known(repo: Repo) -> None:
+def test_without_a_commit_files_are_listed_again(repo: Repo) -> None:
     cache = CheckCache()
     reads(repo, cache, "")
     repo.append("devices.yaml", repo.device("pump-3"))
@@ -237,7 +237,7 @@ def test_a_model_file_is_hashed_once(repo: Repo, path: Path) -> None:
 
 
 class Away(Transient):
-    """Stands for a source that fails halfway."""
+    """Simulates a source that fails halfway."""
 
 
 class FailingTree(CountingTree):

@@ -62,7 +62,7 @@ def test_prebaked_models_fit_their_types(desired: Desired) -> None:
 def test_the_commands_of_the_ci_files_run(file: str, tmp_path: Path) -> None:
     text = (EXAMPLE / file).read_text(encoding="utf-8")
     assert yaml.safe_load(text)
-    # Those with a base need a history: tests/review/test_workflows.py runs the files as they are.
+    # Commands with a base need a history: tests/review/test_workflows.py runs the files unchanged.
     commands = re.findall(r"^\s*(?:- )?(?:run: )?(tinyfleet (?!plan --base)[^>\n]+)", text, re.MULTILINE)
     assert len(commands) == 2
     shutil.copytree(EXAMPLE, tmp_path / "fleet")

@@ -132,7 +132,7 @@ def test_a_symlink_in_place_of_a_model_is_reported(repo: Repo) -> None:
 
 def test_a_model_over_the_limit_is_refused_without_reading_it(repo: Repo) -> None:
     with (repo.root / "models/vibration.tflite").open("wb") as file:
-        file.truncate(65 * 1024 * 1024)  # a hole: it takes no space
+        file.truncate(65 * 1024 * 1024)  # a sparse file takes no space
     assert repo.only().rule is Rule.TOO_LARGE
 
 

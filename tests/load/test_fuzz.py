@@ -26,7 +26,7 @@ from tests.load.repo import GivenTree
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "fleet-repo-example"
 ROUNDS = int(os.environ.get("TINYFLEET_FUZZ_ROUNDS", "150"))
-SLOWEST_S = 5.0  # far above what one file takes, far below a hang
+SLOWEST_S = 5.0  # far more than one file needs, far less than a hang
 
 LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML counts lines
 

@@ -12,7 +12,7 @@ from reconciler.load.problems import Rule
 from reconciler.load.strict_yaml import MAX_FILE_BYTES
 from tests.load.repo import Repo
 
-SLOWEST_S = 60.0  # a machine busy with other tests; on a quiet one each takes less than ten
+SLOWEST_S = 60.0  # on a busy machine; on an idle one each takes less than ten
 LARGE = MAX_FILE_BYTES - 2000
 
 

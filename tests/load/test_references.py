@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # ruff: noqa: E501 -- a row of a table is one line
-"""Problems that only show when documents are seen together."""
+"""Problems between documents."""
 
 from __future__ import annotations
 

@@ -18,12 +18,12 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from reconciler import model
+from reconciler.load.model_conversion import TYPES, seconds, yaml_name
 from reconciler.load.schema_validator import validator
 from reconciler.load.schemas import KINDS, schema_text
-from reconciler.load.typed_values import TYPES, seconds, yaml_name
 from tests.load.test_fuzz import FILES, YAML, corrupt_values
 
-Json = Any  # or a type: what is walked here has no type of its own
+Json = Any  # or a type: both are walked in the same way
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -149,7 +149,7 @@ def test_schema_and_type_have_the_same_fields(kind: str) -> None:
         "required": [*described["metadata"]["required"], *described["spec"].get("required", [])],
     }
     if kind == "Fleet":
-        del both["properties"]["labels"]  # a fleet has labels for people, and nothing selects it
+        del both["properties"]["labels"]  # the labels of a fleet are for people, and nothing selects by them
     if kind == "Model":  # name and version together are one value
         both["properties"]["ref"] = {"type": "object", "properties": {}}
         both["required"].append("ref")

@@ -44,7 +44,7 @@ def ago(**how_long: float) -> datetime:
 
 
 def status_of(action: Action, since: datetime, model: str | None, *, seen: bool = True) -> DeviceStatus:
-    """Make a status as the engine does."""
+    """Create a status like that of the engine."""
     observed = ObservedDevice(last_seen=NOW, phase=Phase.CONFIRMED, running=Digest("8b1a99" * 10), sequence=7)
     return device_status(DeviceFacts(action, observed if seen else None, model), PassStamp(since, COMMIT), None)
 

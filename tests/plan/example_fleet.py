@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small fleet by hand: its documents, its devices' reports, and its artifacts."""
+"""A small handwritten fleet: its documents, the reports of its devices, and its artifacts."""
 
 from __future__ import annotations
 

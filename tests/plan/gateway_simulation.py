@@ -3,7 +3,7 @@
 
 The gateways share nothing but what they commit. What a gateway knows of a peer is some earlier state of it: fetches
 come at random, gateways are offline for a while, one may be dishonest, one may disappear. The true state is kept
-separately, so that the promises are checked against what happened and not against what any gateway believed.
+separately, so that the promises are checked against the true events and not against what gateways know.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class SimulatedGateway:
     offline_until: datetime = NOW
     gone: bool = False
     dishonest: bool = False
-    stale: bool = True  # something is known that the last plan did not take into account
+    stale: bool = True  # the last plan did not take everything into account
 
 
 class GatewaySimulation:
@@ -147,7 +147,7 @@ class GatewaySimulation:
         return max(0, len(self.failed & self.honest) - self.allowed - 1)
 
     def run(self, ticks: int = 5000) -> bool:
-        """Run until nothing happens any more; return False if that never comes."""
+        """Run until nothing happens any more; return False if that is never the case."""
         quiet = 0
         for tick in range(ticks):
             if tick == 10:
@@ -238,7 +238,7 @@ class GatewaySimulation:
         return report_to_peers(evaluation, verdicts, gateway.devices, gateway.report, self.now)
 
     def _false_report(self, revision: str, gateway: SimulatedGateway) -> RolloutReport:
-        """Report all own devices done, or random states of any devices, but never a stop, which would end it all."""
+        """Report all own devices done, or random states of any devices, but never a stop, which would end it."""
         if self.dice.random() < 0.5:
             return RolloutReport(revision, done=gateway.devices)
         everyone = sorted(self.desired.devices)

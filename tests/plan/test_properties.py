@@ -54,7 +54,7 @@ def passes(simulated: InstantFleet) -> Iterator[tuple[Action, ...]]:
             return
         else:
             simulated.now = planner.until
-    raise AssertionError("the plan goes on changing devices")
+    raise AssertionError("the plan keeps changing devices")
 
 
 @given(desired=fleets(may_suspend=False))
@@ -78,7 +78,7 @@ def test_plans_converge(desired: Desired) -> None:
 
 
 def _never_completes(actions: tuple[Action, ...], name: RolloutId) -> bool:
-    """Whether others rightly wait for this rollout for ever: some of its devices are held or blocked."""
+    """Whether others rightly wait forever for this rollout: some of its devices are held or blocked."""
     return any(isinstance(action, Hold | Blocked) and action.rollout == name for action in actions)
 
 
@@ -105,7 +105,7 @@ def test_no_wave_is_exceeded_and_a_spent_budget_stops(
         reached = 0
         for wave, done in zip(waved, proven, strict=True):
             limit = wave.count if wave.count is not None else math.ceil(round((wave.percent or 0) * count / 100, 6))
-            if limit > reached:  # a wave that adds no device has none to wait for
+            if limit > reached:  # a wave that adds no device does not wait
                 assert len(touched) <= limit or done + failed >= limit
                 reached = limit
         if failed > allowed:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rollouts that take time and go wrong: devices fail their trial, die during it, or were dead before."""
+"""Rollouts that take time and go wrong: devices fail their trial, die during it, or were already dead."""
 
 from __future__ import annotations
 
@@ -126,12 +126,12 @@ def test_a_rollout_ends_complete_stopped_or_waiting_for_lost_devices(seed: int) 
         assert all(plant.is_done(name) for name in good)
         lost += len(step.members) - len(good)
         if step.members and (lost > plant.allowed or not good):
-            break  # more are lost than the budget allows, or no device shows that the model works
+            break  # more are lost than the budget allows, or no device proves that the model works
 
 
 def test_the_simulation_reaches_every_kind_of_end() -> None:
     """Otherwise the test above would show less than it claims."""
-    ends = {"whole": 0, "stopped": 0, "stuck": 0, "whole in spite of losses": 0}
+    ends = {"whole": 0, "stopped": 0, "stuck": 0, "whole despite losses": 0}
     for seed in range(ROLLOUTS):
         plant = Plant(seed)
         roll_out(plant)
@@ -139,7 +139,7 @@ def test_the_simulation_reaches_every_kind_of_end() -> None:
         if plant.known_failures() > plant.allowed:
             ends["stopped"] += 1
         elif all(plant.is_done(name) for name in plant.devices if name not in lost):
-            ends["whole in spite of losses" if lost else "whole"] += 1
+            ends["whole despite losses" if lost else "whole"] += 1
         else:
             ends["stuck"] += 1
     assert min(ends.values()) >= 3, ends

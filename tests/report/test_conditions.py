@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Conditions: what moves `since` and what does not."""
+"""Conditions: the changes that move `since`."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -50,7 +51,7 @@ def by_type(of: DeviceStatus) -> dict[str, Condition]:
     return {condition.type: condition for condition in of.conditions}
 
 
-def test_a_device_that_is_where_git_wants_it_is_ready() -> None:
+def test_a_device_in_the_desired_state_is_ready() -> None:
     found = status(DONE)
     assert (found.ready.type, found.ready.status, found.ready.reason) == ("Ready", Status.TRUE, "Ready")
 
@@ -95,11 +96,19 @@ def test_since_moves_only_when_the_status_flips() -> None:
     assert by_type(done)["Known"].since == NOON
 
 
-def test_a_new_commit_alone_changes_no_byte() -> None:
+def test_a_new_commit_without_other_changes_changes_no_byte() -> None:
     first = status(DONE)
     again = status(DONE, at=LATER, commit="c2", previous=first)
     assert again == first
     assert device_file(again) == device_file(first)
+
+
+def test_equal_parameters_keep_their_types() -> None:
+    rendered = [
+        device_file(replace(status(DONE), parameters={"threshold": value})).partition(b"threshold: ")[2][:4]
+        for value in (1, 1.0, 1)
+    ]
+    assert rendered == [b"1\n  ", b"1.0\n", b"1\n  "]
 
 
 def test_a_device_file_is_yaml() -> None:
@@ -115,6 +124,18 @@ def test_a_device_file_is_yaml() -> None:
         "since": "2026-05-01T12:00:00Z",
         "observedCommit": "c1",
     }
+
+
+@pytest.mark.parametrize(
+    "name", ["pump-1", "on", "null", "y", "pump", "1e5", "0x1f", "a-0", "e1", "nan0", "inf1", "x-1-", "12", "1_0", "é1"]
+)
+@pytest.mark.parametrize("why", ["as wanted", "a: long - message, " * 20, "é: - not # in\nGit"])
+def test_a_device_file_is_the_document_that_yaml_renders_as_a_whole(name: str, why: str) -> None:
+    data = device_file(status(Blocked(DeviceId(name), None, BlockedReason.UNKNOWN, why)))
+    assert yaml.safe_load(data)["metadata"] == {"name": name}
+    whole = yaml.load(data, yaml.CSafeLoader)
+    again = yaml.dump(whole, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=120, encoding="utf-8")
+    assert data == again
 
 
 @pytest.mark.parametrize("action", [DONE, INSTALL, Blocked(DEVICE, None, BlockedReason.UNKNOWN, "é: - not # in\nGit")])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The remedies in the code and the pages in docs/ say the same."""
+"""The remedies in the code match the pages in docs/."""
 
 from __future__ import annotations
 

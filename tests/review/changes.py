@@ -34,7 +34,7 @@ from reconciler.report.status_files import device_file, gateway_file
 API = "apiVersion: tinyfleet/v1alpha1"
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)  # a Saturday
 AT = NOON.isoformat()
-SHA = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # of nothing
+SHA = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # of no bytes
 
 
 def fleet_files(*, devices: int = 12, rollout: str = "", **texts: str) -> dict[str, str]:
@@ -85,7 +85,7 @@ CAREFUL = (
 
 
 @dataclass
-class Works:
+class FleetHistory:
     """A working tree with commits, and gateways that commit their status to branches."""
 
     path: Path
@@ -126,8 +126,8 @@ class Works:
         self.git("fast-import", "--quiet", data=b"".join(parts))
 
 
-def works(folder: Path) -> Works:
-    made = Works(folder / "works")
+def fleet_history(folder: Path) -> FleetHistory:
+    made = FleetHistory(folder / "fleet")
     made.path.mkdir()
     made.git("init", "--quiet", "--initial-branch=main")
     return made
@@ -161,14 +161,14 @@ def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(cli, [*map(str, arguments)])
 
 
-def reviewed(works: Works, base: str, head: str, *more: str | Path) -> dict[str, Any]:
-    result = run("plan", works.path, "--base", base, "--head", head, "--at", AT, "--output", "json", *more)
+def reviewed(history: FleetHistory, base: str, head: str, *more: str | Path) -> dict[str, Any]:
+    result = run("plan", history.path, "--base", base, "--head", head, "--at", AT, "--output", "json", *more)
     assert result.exit_code == 0, result.output
     document: dict[str, Any] = json.loads(result.stdout)
     return document
 
 
-def commented(works: Works, base: str, head: str) -> str:
-    result = run("plan", works.path, "--base", base, "--head", head, "--at", AT, "--output", "markdown")
+def commented(history: FleetHistory, base: str, head: str) -> str:
+    result = run("plan", history.path, "--base", base, "--head", head, "--at", AT, "--output", "markdown")
     assert result.exit_code == 0, result.output
     return result.stdout

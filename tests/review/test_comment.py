@@ -17,25 +17,25 @@ from reconciler.review.formatting import duration
 from reconciler.review.rollout_history import PastRollout
 from reconciler.review.rollout_state import RolloutOverview, RolloutState, StuckDevice
 from tests.review.changes import (
-    Works,
+    FleetHistory,
     commented,
     device_status_file,
     fleet_files,
+    fleet_history,
     gateway_status_files,
     model,
     rollout_document,
-    works,
 )
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Works:
-    return works(tmp_path)
+def repository(tmp_path: Path) -> FleetHistory:
+    return fleet_history(tmp_path)
 
 
-def test_a_new_rollout_shows_all_its_settings(repository: Works) -> None:
+def test_a_new_rollout_shows_all_its_settings(repository: FleetHistory) -> None:
     files = fleet_files()
     rollout = files.pop("rollout.yaml")
     base = repository.commit(files)
@@ -45,7 +45,7 @@ def test_a_new_rollout_shows_all_its_settings(repository: Works) -> None:
     assert "parameters: threshold unset → 0.5" in text
 
 
-def test_a_rollout_that_changes_to_another_model_names_both(repository: Works) -> None:
+def test_a_rollout_that_changes_to_another_model_names_both(repository: FleetHistory) -> None:
     base = repository.commit(fleet_files())
     other = model("1").replace("metadata: {name: wear}", "metadata: {name: tear}")
     changed = rollout_document("1").replace("model: {name: wear", "model: {name: tear")
@@ -54,13 +54,13 @@ def test_a_rollout_that_changes_to_another_model_names_both(repository: Works) -
     assert f"#### Rollout wear: {names}" in commented(repository, base, head)
 
 
-def test_new_devices_are_counted_with_the_documents(repository: Works) -> None:
+def test_new_devices_are_counted_with_the_documents(repository: FleetHistory) -> None:
     base = repository.commit(fleet_files(devices=3))
     head = repository.commit(fleet_files(devices=5))
     assert "- Devices: 2 added" in commented(repository, base, head)
 
 
-def test_pending_devices_are_counted_separately(repository: Works) -> None:
+def test_pending_devices_are_counted_separately(repository: FleetHistory) -> None:
     base = repository.commit(fleet_files(devices=3, rollout="") | {"rollout.yaml": rollout_document("2")})
     repository.status({**gateway_status_files(base), **device_status_file("pump-00", base, model="wear@1")})
     head = repository.commit({"notes.txt": "unrelated"})

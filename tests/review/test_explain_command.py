@@ -9,30 +9,30 @@ import pytest
 
 from reconciler.model import DeviceId, Hold, HoldReason, RolloutId
 from tests.review.changes import (
-    Works,
+    FleetHistory,
     device_status_file,
     fleet_files,
+    fleet_history,
     gateway_status_files,
     model,
     rollout_document,
     run,
     silent,
-    works,
 )
 
 TERMS = "  parameters: {threshold: 0.75}\n"
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Works:
-    made = works(tmp_path)
+def repository(tmp_path: Path) -> FleetHistory:
+    made = fleet_history(tmp_path)
     made.commit(fleet_files(), "The hall")
     made.commit({"rollout.yaml": rollout_document("2", TERMS)}, "Better trees for everyone")
     made.commit({"notes.txt": "unrelated"}, "Notes")
     return made
 
 
-def explained(repository: Works, device: str = "pump-03") -> Any:  # noqa: ANN401 - JSON
+def explained(repository: FleetHistory, device: str = "pump-03") -> Any:  # noqa: ANN401 - JSON
     result = run("explain", device, repository.path, "--output", "json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
@@ -45,12 +45,12 @@ def location(document: Any, kind: str, text: str) -> str | None:  # noqa: ANN401
     return found
 
 
-def line_of(repository: Works, file: str, text: str, nth: int = 0) -> int:
+def line_of(repository: FleetHistory, file: str, text: str, nth: int = 0) -> int:
     lines = (repository.path / file).read_text().splitlines()
     return [number for number, line in enumerate(lines, start=1) if text in line][nth]
 
 
-def test_each_statement_names_its_line(repository: Works) -> None:
+def test_each_statement_names_its_line(repository: FleetHistory) -> None:
     document = explained(repository)
     assert (
         location(document, "Rollout", "sets the model wear@2")
@@ -68,17 +68,17 @@ def test_each_statement_names_its_line(repository: Works) -> None:
     )
 
 
-def test_the_commits_are_the_newest_and_the_last_change_of_the_rollout(repository: Works) -> None:
+def test_the_commits_are_the_newest_and_the_last_change_of_the_rollout(repository: FleetHistory) -> None:
     assert [row["subject"] for row in explained(repository)["commits"]] == ["Notes", "Better trees for everyone"]
 
 
-def test_without_a_status_it_shows_what_the_commit_would_do(repository: Works) -> None:
+def test_without_a_status_it_shows_what_the_commit_would_do(repository: FleetHistory) -> None:
     document = explained(repository)
     assert document["history"] == [{"at": None, "text": "its gateway has not reported it yet"}]
     assert "has never reported" in document["next"][0]
 
 
-def test_conditions_show_the_history_and_what_is_next(repository: Works) -> None:
+def test_conditions_show_the_history_and_what_is_next(repository: FleetHistory) -> None:
     head = repository.git("rev-parse", "HEAD")
     hold = Hold(DeviceId("pump-03"), RolloutId("wear"), HoldReason.WINDOW, "outside its windows; opens Sun 02:00 UTC")
     repository.status({**gateway_status_files(head), **device_status_file("pump-03", head, action=hold)})
@@ -96,7 +96,7 @@ def test_conditions_show_the_history_and_what_is_next(repository: Works) -> None
     assert "outside its windows" in text
 
 
-def test_a_gateway_that_is_behind_shows_what_it_would_do(repository: Works) -> None:
+def test_a_gateway_that_is_behind_shows_what_it_would_do(repository: FleetHistory) -> None:
     old = repository.git("rev-parse", "HEAD~2")
     repository.status({**gateway_status_files(old), **device_status_file("pump-03", old)})
     (step,) = explained(repository)["next"]
@@ -104,20 +104,20 @@ def test_a_gateway_that_is_behind_shows_what_it_would_do(repository: Works) -> N
     assert "wear@2 must be built first" in step
 
 
-def test_a_model_that_does_not_fit_shows_in_the_comparison(repository: Works) -> None:
+def test_a_model_that_does_not_fit_shows_in_the_comparison(repository: FleetHistory) -> None:
     repository.commit({"models.yaml": "---\n".join((model("1"), model("2", slot=9000)))})
     compared = {row["subject"]: row for row in explained(repository)["comparison"]}
     assert compared["slot bytes"]["matches"] is False
     assert compared["wave"]["desired"] == "none: the device can never run the model"
 
 
-def test_a_silent_device_shows_since_when(repository: Works) -> None:
+def test_a_silent_device_shows_since_when(repository: FleetHistory) -> None:
     head = repository.git("rev-parse", "HEAD")
     repository.status({**gateway_status_files(head), **device_status_file("pump-03", head, action=silent("pump-03"))})
     assert "not reporting since" in explained(repository)["next"][0]
 
 
-def test_an_unknown_device_gets_a_suggestion(repository: Works) -> None:
+def test_an_unknown_device_gets_a_suggestion(repository: FleetHistory) -> None:
     result = run("explain", "pump-3", repository.path)
     assert result.exit_code == 1
     assert "pump-03" in result.output

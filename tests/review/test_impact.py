@@ -60,7 +60,7 @@ def names(found: Impact) -> list[DeviceId]:
     return [each.device for each in found.affected]
 
 
-def test_what_the_base_already_wants_is_pending_and_not_affected() -> None:
+def test_a_device_that_lags_behind_the_base_is_pending_and_not_affected() -> None:
     devices = [device(number) for number in range(1, 5)]
     to_baked = replace(
         EVERYWHERE, name=RolloutId("baked"), model=V1, selector=Selector(devices=(devices[2].name,)), priority=1
@@ -112,7 +112,7 @@ def reported(*devices: StatusScan) -> ReportedState:
     return ReportedState({HALL.name: GatewayReport(HALL.name, NOW, "c" * 40, "Ready", "", devices)})
 
 
-def test_running_models_are_those_that_gateways_knew() -> None:
+def test_running_models_come_from_the_statuses() -> None:
     desired = fleet([PUMP])
     assert model_of(scan("d001", model=None)) is None
     assert model_of(scan("d001", model="@1")) is None

@@ -18,13 +18,13 @@ from tests.review.changes import (
     commented,
     device_status_file,
     fleet_files,
+    fleet_history,
     gateway_status_files,
     model,
     reviewed,
     rollout_document,
     run,
     silent,
-    works,
 )
 
 COMMENT_LIMIT = 65_536
@@ -35,7 +35,7 @@ def codes(document: dict[str, list[dict[str, str]]]) -> set[str]:
 
 
 def test_a_new_version_affects_every_device_wave_by_wave(tmp_path: Path) -> None:
-    repository = works(tmp_path)
+    repository = fleet_history(tmp_path)
     base = repository.commit(fleet_files(rollout=CAREFUL))
     head = repository.commit({"rollout.yaml": rollout_document("2", CAREFUL)})
     document = reviewed(repository, base, head)
@@ -49,7 +49,7 @@ def test_a_new_version_affects_every_device_wave_by_wave(tmp_path: Path) -> None
 
 
 def test_an_unchanged_fleet_affects_no_device(tmp_path: Path) -> None:
-    repository = works(tmp_path)
+    repository = fleet_history(tmp_path)
     base = repository.commit(fleet_files())
     head = repository.commit({"notes.txt": "unrelated"})
     document = reviewed(repository, base, head)
@@ -58,7 +58,7 @@ def test_an_unchanged_fleet_affects_no_device(tmp_path: Path) -> None:
 
 
 def test_a_parameter_change_needs_only_an_envelope(tmp_path: Path) -> None:
-    repository = works(tmp_path)
+    repository = fleet_history(tmp_path)
     base = repository.commit(fleet_files())
     head = repository.commit({"rollout.yaml": rollout_document("1", "  parameters: {threshold: 0.75}\n")})
     document = reviewed(repository, base, head)
@@ -68,7 +68,7 @@ def test_a_parameter_change_needs_only_an_envelope(tmp_path: Path) -> None:
 
 
 def test_going_back_to_a_prebaked_version_transfers_nothing(tmp_path: Path) -> None:
-    repository = works(tmp_path)
+    repository = fleet_history(tmp_path)
     base = repository.commit({**fleet_files(), "rollout.yaml": rollout_document("2")})
     head = repository.commit({"rollout.yaml": rollout_document("1")})
     assert {each["action"] for each in reviewed(repository, base, head)["devices"]} == {"activate-prebaked"}
@@ -79,7 +79,7 @@ def test_times_match_a_shared_half_duplex_line(tmp_path: Path) -> None:
     for payload, measured_s in ((3634, 18.40), (791, 6.36)):
         folder = tmp_path / str(payload)
         folder.mkdir()
-        repository = works(folder)
+        repository = fleet_history(folder)
         base = repository.commit(fleet_files())
         models = "---\n".join((model("1"), model("2", slot=payload)))
         head = repository.commit({"models.yaml": models, "rollout.yaml": rollout_document("2")})
@@ -91,7 +91,7 @@ def test_times_match_a_shared_half_duplex_line(tmp_path: Path) -> None:
 
 
 def test_an_envelope_takes_time_on_a_slow_line(tmp_path: Path) -> None:
-    repository = works(tmp_path)
+    repository = fleet_history(tmp_path)
     base = repository.commit(fleet_files())
     other = repository.commit({"rollout.yaml": rollout_document("1", "  parameters: {threshold: 0.75}\n")})
     lines = {line["port"]: line for line in reviewed(repository, base, other)["lines"]}
@@ -99,7 +99,7 @@ def test_an_envelope_takes_time_on_a_slow_line(tmp_path: Path) -> None:
 
 
 def test_the_rate_limit_of_a_gateway_applies_to_mqtt(tmp_path: Path) -> None:
-    repository = works(tmp_path)
+    repository = fleet_history(tmp_path)
     gateway = fleet_files()["gateway.yaml"] + "  limits: {bytesPerSecond: 100}\n"
     base = repository.commit({**fleet_files(), "gateway.yaml": gateway})
     head = repository.commit({"rollout.yaml": rollout_document("2")})
@@ -108,7 +108,7 @@ def test_the_rate_limit_of_a_gateway_applies_to_mqtt(tmp_path: Path) -> None:
 
 
 def test_blocked_devices_are_listed_with_their_reason(tmp_path: Path) -> None:
-    repository = works(tmp_path)
+    repository = fleet_history(tmp_path)
     base = repository.commit(fleet_files())
     head = repository.commit(
         {"models.yaml": "---\n".join((model("1"), model("2", slot=9000))), "rollout.yaml": rollout_document("2")}
@@ -124,7 +124,7 @@ def test_blocked_devices_are_listed_with_their_reason(tmp_path: Path) -> None:
 
 
 def test_status_branches_provide_silent_devices_and_running_models(tmp_path: Path) -> None:
-    repository = works(tmp_path)
+    repository = fleet_history(tmp_path)
     base = repository.commit(fleet_files())
     status = gateway_status_files(base)
     for number in range(12):
@@ -143,7 +143,7 @@ def test_status_branches_provide_silent_devices_and_running_models(tmp_path: Pat
 
 
 def test_a_gateway_that_is_behind_or_without_status_is_a_risk(tmp_path: Path) -> None:
-    repository = works(tmp_path)
+    repository = fleet_history(tmp_path)
     old = repository.commit(fleet_files())
     base = repository.commit({"notes.txt": "moved on"})
     head = repository.commit({"rollout.yaml": rollout_document("2", CAREFUL)})
@@ -153,10 +153,10 @@ def test_a_gateway_that_is_behind_or_without_status_is_a_risk(tmp_path: Path) ->
 
 
 def test_a_damaged_status_file_does_not_hide_others(tmp_path: Path) -> None:
-    repository = works(tmp_path)
+    repository = fleet_history(tmp_path)
     base = repository.commit(fleet_files())
-    spoiled = {"devices/pump-01.yaml": b"\xff\x00: [", "gateway.yaml": b"- not a mapping\n"}
-    repository.status({**spoiled, **device_status_file("pump-00", base)})
+    damaged = {"devices/pump-01.yaml": b"\xff\x00: [", "gateway.yaml": b"- not a mapping\n"}
+    repository.status({**damaged, **device_status_file("pump-00", base)})
     head = repository.commit({"rollout.yaml": rollout_document("2")})
     assert reviewed(repository, base, head)["gateways"]["hall"]["unreadable"] == 2
     assert reviewed(repository, base, head)["gateways"]["hall"]["devices"] == 1
@@ -175,7 +175,7 @@ RISKY = [
 
 @pytest.mark.parametrize(("terms", "code"), RISKY, ids=[code for _, code in RISKY])
 def test_each_risk_is_found_only_where_it_applies(tmp_path: Path, terms: str, code: str) -> None:
-    repository = works(tmp_path)
+    repository = fleet_history(tmp_path)
     base = repository.commit(fleet_files())
     risky = repository.commit({"rollout.yaml": rollout_document("2", terms)})
     careful = repository.commit({"rollout.yaml": rollout_document("2", CAREFUL)})
@@ -184,7 +184,7 @@ def test_each_risk_is_found_only_where_it_applies(tmp_path: Path, terms: str, co
 
 
 def test_a_type_without_prebaked_model_that_never_ran_the_model_is_a_risk(tmp_path: Path) -> None:
-    repository = works(tmp_path)
+    repository = fleet_history(tmp_path)
     bare = fleet_files()["type.yaml"].replace('  prebaked: [{name: wear, version: "1"}]\n', "")
     base = repository.commit(
         {**fleet_files(), "type.yaml": bare, "rollout.yaml": rollout_document("1", "  priority: 1\n")}
@@ -197,7 +197,7 @@ def test_a_type_without_prebaked_model_that_never_ran_the_model_is_a_risk(tmp_pa
 
 
 def test_a_window_that_closes_delays_the_end(tmp_path: Path) -> None:
-    repository = works(tmp_path)
+    repository = fleet_history(tmp_path)
     base = repository.commit(fleet_files())
     window = '  windows: [{days: [Sun], start: "02:00", duration: 30s}]\n'
     head = repository.commit({"rollout.yaml": rollout_document("2", window)})
@@ -208,7 +208,7 @@ def test_a_window_that_closes_delays_the_end(tmp_path: Path) -> None:
 
 
 def test_a_store_provides_exact_payload_sizes(tmp_path: Path) -> None:
-    repository = works(tmp_path)
+    repository = fleet_history(tmp_path)
     base = repository.commit(fleet_files())
     head = repository.commit({"rollout.yaml": rollout_document("2")})
     desired = find_repository(repository.path).load(head, CheckCache()).desired
@@ -228,7 +228,7 @@ def test_a_store_provides_exact_payload_sizes(tmp_path: Path) -> None:
 
 
 def test_an_invalid_base_counts_as_an_empty_fleet(tmp_path: Path) -> None:
-    repository = works(tmp_path)
+    repository = fleet_history(tmp_path)
     base = repository.commit({"fleet.yaml": "not: ours\n"})
     head = repository.commit(fleet_files())
     document = reviewed(repository, base, head)
@@ -237,7 +237,7 @@ def test_an_invalid_base_counts_as_an_empty_fleet(tmp_path: Path) -> None:
 
 
 def test_an_invalid_head_has_no_plan(tmp_path: Path) -> None:
-    repository = works(tmp_path)
+    repository = fleet_history(tmp_path)
     base = repository.commit(fleet_files())
     head = repository.commit({"rollout.yaml": rollout_document("3")})
     result = run("plan", repository.path, "--base", base, "--head", head)
@@ -249,14 +249,14 @@ def test_an_invalid_head_has_no_plan(tmp_path: Path) -> None:
     "arguments", [("--head", "HEAD"), ("--base", "HEAD", "--all"), ("--base", "nowhere"), ("--store", "x")], ids=str
 )
 def test_incompatible_options_are_rejected(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    repository = works(tmp_path)
+    repository = fleet_history(tmp_path)
     repository.commit(fleet_files())
     assert run("plan", repository.path, *arguments).exit_code == 2
 
 
 def test_a_comment_fits_whatever_a_change_affects(tmp_path: Path) -> None:
     """Forty rollouts of thirty waves with long names each fill a table; names cannot break out of it."""
-    repository = works(tmp_path)
+    repository = fleet_history(tmp_path)
     names = [f"r{number:02}-{'x' * 58}" for number in range(40)]
     waves = "  waves:\n" + "".join(f"    - {{name: w{wave}-{'y' * 55}, count: {wave + 1}}}\n" for wave in range(30))
     rollouts = {
@@ -280,7 +280,7 @@ API_HEAD = "apiVersion: tinyfleet/v1alpha1"
 
 
 def test_a_first_wave_at_one_gateway_is_a_risk_if_others_depend_on_it(tmp_path: Path) -> None:
-    repository = works(tmp_path)
+    repository = fleet_history(tmp_path)
     halls = "---\n".join(
         f"{API}\nkind: Gateway\nmetadata: {{name: {name}}}\nspec:\n  selector: {{devices: [{', '.join(devices)}]}}\n"
         for name, devices in (
@@ -301,7 +301,7 @@ def test_a_first_wave_at_one_gateway_is_a_risk_if_others_depend_on_it(tmp_path: 
 
 def test_a_device_with_other_parameters_than_desired_is_pending(tmp_path: Path) -> None:
     """The reported parameters count, not the desired ones."""
-    repository = works(tmp_path)
+    repository = fleet_history(tmp_path)
     base = repository.commit(fleet_files())
     status = gateway_status_files(base)
     for number in range(12):

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 from reconciler.cli.views.plan_markdown import COMMENT_CHARS
-from reconciler.daemon.event_queue import FIRST_WAIT_S, GIVEN_UP_AFTER, LONGEST_WAIT_S
-from reconciler.report.events import EventKind
+from reconciler.daemon.webhook_queue import FIRST_WAIT_S, GIVEN_UP_AFTER, LONGEST_WAIT_S
+from reconciler.report.rollout_events import EventKind
 from reconciler.review.risks import MAX_CANARY_PERCENT, SMALL_CANARY, RiskCode
 from reconciler.review.rollout_state import RolloutState
 from reconciler.review.transfer_time import BLOCK_BYTES, EXCHANGE_BYTES, EXCHANGE_S

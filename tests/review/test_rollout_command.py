@@ -19,14 +19,14 @@ from reconciler.review.rollout_history import past_rollouts
 from tests.review.changes import (
     CAREFUL,
     NOON,
-    Works,
+    FleetHistory,
     device_status_file,
     fleet_files,
+    fleet_history,
     gateway_status_files,
     rollout_document,
     run,
     silent,
-    works,
 )
 
 
@@ -63,8 +63,8 @@ def rollout_status_file(  # noqa: PLR0913 - one parameter for each field of a st
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Works:
-    made = works(tmp_path)
+def repository(tmp_path: Path) -> FleetHistory:
+    made = fleet_history(tmp_path)
     made.commit({**fleet_files(), "rollout.yaml": rollout_document("2", CAREFUL)})
     return made
 
@@ -75,14 +75,14 @@ def shown(*arguments: str | Path) -> Any:  # noqa: ANN401 - JSON
     return json.loads(result.stdout)
 
 
-def test_a_rollout_without_status_shows_its_waves(repository: Works) -> None:
+def test_a_rollout_without_status_shows_its_waves(repository: FleetHistory) -> None:
     (row,) = shown("list", repository.path)
     assert (row["state"], row["devices"], row["done"]) == ("unknown", 12, 0)
     assert [wave["name"] for wave in row["waves"]] == ["canary", "half", "rest"]
     assert row["secondsLeft"] is not None
 
 
-def test_progress_and_time_left(repository: Works) -> None:
+def test_progress_and_time_left(repository: FleetHistory) -> None:
     status = rollout_status_file(done=4)
     head = repository.git("rev-parse", "HEAD")
     for number in range(12):
@@ -96,7 +96,7 @@ def test_progress_and_time_left(repository: Works) -> None:
     assert "━" in text
 
 
-def test_stuck_devices_are_listed_with_their_reason(repository: Works) -> None:
+def test_stuck_devices_are_listed_with_their_reason(repository: FleetHistory) -> None:
     head = repository.git("rev-parse", "HEAD")
     status = {
         **rollout_status_file(done=1, failed=1, missing=1),
@@ -121,7 +121,7 @@ def test_stuck_devices_are_listed_with_their_reason(repository: Works) -> None:
     ],
     ids=["complete", "stopped", "suspended"],
 )
-def test_the_state_comes_from_the_gateways(repository: Works, status: dict[str, bytes], state: str) -> None:
+def test_the_state_comes_from_the_gateways(repository: FleetHistory, status: dict[str, bytes], state: str) -> None:
     repository.status(status)
     (row,) = shown("list", repository.path)
     assert row["state"] == state
@@ -129,7 +129,7 @@ def test_the_state_comes_from_the_gateways(repository: Works, status: dict[str, 
         assert row["secondsLeft"] is None
 
 
-def test_of_several_gateways_the_most_advanced_report_is_shown(repository: Works) -> None:
+def test_of_several_gateways_the_most_advanced_report_is_shown(repository: FleetHistory) -> None:
     """Each gateway reports all waves, but sees those of others with a delay."""
     repository.status(rollout_status_file(done=3), "hall")
     repository.status(rollout_status_file(done=7), "yard")
@@ -143,7 +143,7 @@ def test_of_several_gateways_the_most_advanced_report_is_shown(repository: Works
     assert "reported by hall, yard" in text
 
 
-def test_a_report_on_the_current_revision_comes_before_others(repository: Works) -> None:
+def test_a_report_on_the_current_revision_comes_before_others(repository: FleetHistory) -> None:
     found = find_repository(repository.path)
     desired = found.load(found.resolve("HEAD"), CheckCache()).desired
     assert desired is not None
@@ -154,12 +154,12 @@ def test_a_report_on_the_current_revision_comes_before_others(repository: Works)
     assert (row["state"], row["done"]) == ("in-progress", 1)
 
 
-def test_a_report_on_another_model_does_not_count(repository: Works) -> None:
+def test_a_report_on_another_model_does_not_count(repository: FleetHistory) -> None:
     repository.status(rollout_status_file(done=12, model="wear@1"))
     assert shown("list", repository.path)[0]["state"] == "unknown"
 
 
-def test_the_history_comes_from_the_versions_of_the_status(repository: Works) -> None:
+def test_the_history_comes_from_the_versions_of_the_status(repository: FleetHistory) -> None:
     for status in (
         rollout_status_file(done=3, model="wear@0", revision="w0"),
         rollout_status_file(done=2, model="wear@1", revision="w1"),
@@ -185,7 +185,7 @@ def test_unreadable_versions_are_skipped() -> None:
     assert past.outcome == "complete"
 
 
-def test_an_unknown_rollout_lists_the_known_ones(repository: Works) -> None:
+def test_an_unknown_rollout_lists_the_known_ones(repository: FleetHistory) -> None:
     result = run("rollout", "show", "tear", repository.path)
     assert result.exit_code == 1
     assert "known rollouts: wear" in result.output

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.review.changes import CAREFUL, Works, fleet_files, rollout_document, works
+from tests.review.changes import CAREFUL, FleetHistory, fleet_files, fleet_history, rollout_document
 from tests.review.test_rollout_command import rollout_status_file
 
 TINYFLEET = Path(sys.executable).parent / "tinyfleet"
@@ -22,14 +22,14 @@ WITHIN_S = 60
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Works:
-    made = works(tmp_path)
+def repository(tmp_path: Path) -> FleetHistory:
+    made = fleet_history(tmp_path)
     made.commit({**fleet_files(), "rollout.yaml": rollout_document("2", CAREFUL)})
     return made
 
 
 class Screen:
-    """A terminal, and all that was ever written to it."""
+    """A terminal, and everything that was written to it."""
 
     def __init__(self, *command: str | Path) -> None:
         self._ours, theirs = pty.openpty()
@@ -39,7 +39,7 @@ class Screen:
         self.shown = ""
 
     def wait_for(self, text: str) -> None:
-        """Read on until a text has been shown."""
+        """Read until a text has been shown."""
         deadline = time.monotonic() + WITHIN_S
         while text not in self.shown:
             ready, _, _ = select.select([self._ours], [], [], max(0.0, deadline - time.monotonic()))
@@ -58,7 +58,7 @@ class Screen:
         os.close(self._ours)
 
 
-def test_it_follows_what_gateways_commit_until_it_is_interrupted(repository: Works) -> None:
+def test_it_follows_what_gateways_commit_until_it_is_interrupted(repository: FleetHistory) -> None:
     repository.status(rollout_status_file(done=1), "hall")
     screen = Screen(TINYFLEET, "rollout", "show", "wear", repository.path, "--watch")
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.review.changes import Works, device_status_file, gateway_status_files, silent, works
+from tests.review.changes import FleetHistory, device_status_file, fleet_history, gateway_status_files, silent
 from tests.review.forge_runner import GitHub, Image, Notes, run_gitlab
 
 EXAMPLE = Path(__file__).parents[2] / "fleet-repo-example"
@@ -22,9 +22,9 @@ LIMIT = 65_536
 
 @dataclass
 class Proposal:
-    """A pull request against the example: its branch, its base, and the merge that a forge makes of both."""
+    """A pull request against the example: its branch, its base, and the forge's merge of both."""
 
-    works: Works
+    repository: FleetHistory
     base: str
     head: str
     merge: str
@@ -32,7 +32,7 @@ class Proposal:
 
 @pytest.fixture
 def proposal(tmp_path: Path) -> Proposal:
-    made = works(tmp_path)
+    made = fleet_history(tmp_path)
     shutil.copytree(EXAMPLE, made.path, dirs_exist_ok=True)
     rollout = (made.path / ROLLOUT).read_text()
     assert 'version: "1.1.0"' in rollout
@@ -65,7 +65,7 @@ def pull_request(proposal: Proposal, repository: str = "works/fleet") -> dict[st
 
 def test_github_comments_the_plan_on_a_pull_request(proposal: Proposal, tmp_path: Path) -> None:
     image = Image(tmp_path / "image")
-    runner = GitHub(GITHUB, proposal.works.path, image, pull_request(proposal))
+    runner = GitHub(GITHUB, proposal.repository.path, image, pull_request(proposal))
     assert runner.run() == ["validate", "comment"]
     comment = image.comment.read_text()
     assert "line-current 1.0.0 → 1.1.0" in comment
@@ -78,13 +78,13 @@ def test_github_comments_the_plan_on_a_pull_request(proposal: Proposal, tmp_path
 
 def test_github_does_not_let_a_fork_write(proposal: Proposal, tmp_path: Path) -> None:
     image = Image(tmp_path / "image")
-    assert GitHub(GITHUB, proposal.works.path, image, pull_request(proposal, "fork/fleet")).run() == ["validate"]
+    assert GitHub(GITHUB, proposal.repository.path, image, pull_request(proposal, "fork/fleet")).run() == ["validate"]
     assert not image.comment.exists()
 
 
 def test_github_on_a_push_shows_the_plan_of_the_branch(proposal: Proposal, tmp_path: Path) -> None:
     event = {"event_name": "push", "repository": "works/fleet", "sha": proposal.base, "event": {}}
-    runner = GitHub(GITHUB, proposal.works.path, Image(tmp_path / "image"), event)
+    runner = GitHub(GITHUB, proposal.repository.path, Image(tmp_path / "image"), event)
     assert runner.run() == ["validate"]
     assert "Plan for the working directory" in runner.summary.read_text()
 
@@ -92,7 +92,7 @@ def test_github_on_a_push_shows_the_plan_of_the_branch(proposal: Proposal, tmp_p
 def test_gitlab_comments_once_and_updates_its_comment(proposal: Proposal, tmp_path: Path) -> None:
     image = Image(tmp_path / "image")
     clone = tmp_path / "clone"
-    url = proposal.works.path.as_uri()
+    url = proposal.repository.path.as_uri()
     subprocess.run(["git", "clone", "--quiet", "--branch", "fifty-trees", url, str(clone)], check=True)
     notes = Notes("t0ken", {1: "Looks good"})
     with notes.served() as api:
@@ -118,9 +118,9 @@ def test_gitlab_reads_the_status_of_the_gateways(proposal: Proposal, tmp_path: P
     status |= device_status_file(
         "feeder-south-2", proposal.base, action=silent("feeder-south-2"), model="line-current@1.0.0"
     )
-    proposal.works.status(status, "hall-south")
+    proposal.repository.status(status, "hall-south")
     clone = tmp_path / "clone"
-    url = proposal.works.path.as_uri()
+    url = proposal.repository.path.as_uri()
     command = ["git", "clone", "--quiet", "--single-branch", "--branch", "fifty-trees", url, str(clone)]
     subprocess.run(command, check=True)
     variables = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": proposal.base}
@@ -130,6 +130,6 @@ def test_gitlab_reads_the_status_of_the_gateways(proposal: Proposal, tmp_path: P
 
 def test_gitlab_on_the_default_branch_shows_its_plan(proposal: Proposal, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
-    subprocess.run(["git", "clone", "--quiet", proposal.works.path.as_uri(), str(clone)], check=True)
+    subprocess.run(["git", "clone", "--quiet", proposal.repository.path.as_uri(), str(clone)], check=True)
     run_gitlab(GITLAB, "validate", Image(tmp_path / "image"), clone, {})
     assert "Plan for the working directory" in (clone / "plan.md").read_text()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vectors, in families. The expected codes are written down here, never taken from the verifier."""
+"""The vectors, in families. The expected codes are written here, never taken from the verifier."""
 
 from __future__ import annotations
 

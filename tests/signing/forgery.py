@@ -64,7 +64,7 @@ class Algorithm:
 
 @dataclass(frozen=True)
 class Raw:
-    """Bytes as they are."""
+    """Bytes to write unchanged."""
 
     data: bytes
 
@@ -96,7 +96,7 @@ class HeadDamager:
     seen: list[WrittenHead] = field(default_factory=list)
 
     def strikes(self, major: int, argument: int, mark: str) -> bool:
-        """Count one head, and return whether to damage it."""
+        """Count a head, and return whether to damage it."""
         self.seen.append(WrittenHead(major, argument, mark))
         return len(self.seen) - 1 == self.turn
 
@@ -270,7 +270,7 @@ class Forgery:
         return Tag(107, self.members(manifest, claims))
 
     def build(self, **parts: object) -> bytes:
-        """Encode the envelope, with some parts replaced."""
+        """Encode the envelope with some parts replaced."""
         return encode(replace(self, **parts).tree())  # type: ignore[arg-type]  # fields by name
 
     def cwt(self) -> bytes:

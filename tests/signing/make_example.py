@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prints a new worked example for docs/specs/envelope.md: `python -m tests.signing.make_example`.
 
-Keys are made for the purpose and forgotten. tests/signing/test_example.py recomputes what stands in the specification.
+Its keys are generated and then discarded. tests/signing/test_example.py recomputes the example in the specification.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def algorithms(parties: Parties) -> Iterator[Vector]:
 
 
 def components(parties: Parties) -> Iterator[Vector]:
-    """Signed, but for a component that is not in the profile."""
+    """Signed, but with a component outside the profile."""
     works = replace(parties.forgery(), sequence=8)
     rows: list[tuple[str, Forgery]] = [
         ("install of the parameters", replace(works, components=[[b"\x01"]])),
@@ -129,7 +129,7 @@ def _flip(data: bytes, at: int) -> bytes:
 
 
 def malformed(parties: Parties) -> Iterator[Vector]:
-    """Every head damaged, each in a sample of the ways."""
+    """Damage every head, each in a sample of the possible ways."""
     works = replace(parties.forgery(), sequence=8, epoch=3)
     configure = replace(works, values={0: 5, 9: -70000})
     dated = replace(works, delegated=True, not_after=YEAR_2030)

@@ -48,12 +48,12 @@ def test_arbitrary_model() -> None:
 
 
 def test_rollback() -> None:
-    """A genuine envelope of last week is rejected."""
+    """A genuine envelope from last week is rejected."""
     last_week = make(GATEWAY, PUMP, _install(sequence=4, digest=OLD))
     assert _verdict(last_week) == "SEQUENCE"
 
 
-def test_going_back_on_purpose_is_a_newer_envelope() -> None:
+def test_an_intended_rollback_has_a_newer_envelope() -> None:
     assert _verdict(make(GATEWAY, PUMP, _install(sequence=10, digest=OLD))) == "OK"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The broker's configuration as text; what it does is in tests/system/test_broker.py."""
+"""The text of the broker's configuration; tests/system/test_broker.py runs a broker with it."""
 
 from __future__ import annotations
 

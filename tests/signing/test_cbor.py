@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The strict CBOR reader on its own, for rules that an envelope can't show separately."""
+"""The strict CBOR reader, for rules that an envelope cannot test separately."""
 
 from __future__ import annotations
 

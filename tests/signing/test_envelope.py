@@ -130,7 +130,7 @@ def test_the_largest_envelopes_have_the_documented_size() -> None:
 
 
 def test_the_manifest_digest_matches_the_draft() -> None:
-    """Appendix B.1 of the draft (Example 0): its manifest, wrapped, has the digest that is printed there."""
+    """Appendix B.1 of the draft (Example 0): its wrapped manifest has the digest that the draft states."""
     vendor, class_ = (
         bytes.fromhex("fa6b4a53d5ad5fdfbe9de663e4d41ffe"),
         bytes.fromhex("1492af1425695e48bf429b2d51f2ab45"),

@@ -38,7 +38,7 @@ def _spoilt(forgery: Forgery) -> Iterator[tuple[str, str, bytes]]:
 
 @pytest.mark.parametrize("forgery", [FULL, CONFIGURE], ids=["install", "configure"])
 def test_every_damaged_head_is_rejected_with_its_code(forgery: Forgery) -> None:
-    verify(forgery.build(), STATE)  # unspoilt it is accepted
+    verify(forgery.build(), STATE)  # undamaged, it is accepted
     forms = list(_spoilt(forgery))
     assert len(forms) > 500
     wrong = {name: (verdict, found) for name, verdict, data in forms if (found := _refusal(data)) != verdict}

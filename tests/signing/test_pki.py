@@ -34,7 +34,7 @@ def _certify(authority: pki.CertificateAuthority, subject: Subject, term: Validi
         Subject(Role.BROKER, "broker.plant.example", ("10.0.0.1", "fd00::1", "localhost")),
         Subject(Role.BROKER, "10.0.0.1"),
         Subject(Role.GATEWAY, "hall-north"),
-        Subject(Role.GATEWAY, "g" * 63),  # as long as the schema lets a name be, and the mark before it
+        Subject(Role.GATEWAY, "g" * 63),  # the longest name that the schema allows, after the prefix
         Subject(Role.DEVICE, "d" * 63),
     ],
     ids=str,

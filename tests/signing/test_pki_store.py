@@ -98,7 +98,7 @@ def test_a_csr_keeps_its_private_key(issuer: Issuer, tmp_path: Path) -> None:
     line = "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=root"
     subprocess.run([*line.split(), "-keyout", key, "-out", request], check=True, capture_output=True)
     made = issuer.issue_for_csr(request, tmp_path / "new" / "own.crt", PUMP, TERM)
-    assert subject_of(made) == PUMP  # whatever the request calls itself
+    assert subject_of(made) == PUMP  # despite the name in the request
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["ca.crt", "own.crt"]
     assert pki_store.read_certificate(tmp_path / "new" / "own.crt") == made
 
@@ -113,7 +113,7 @@ def test_an_invalid_csr_is_rejected(issuer: Issuer, tmp_path: Path) -> None:
     der = bytearray(request.public_bytes(Encoding.DER))
     at = der.index(key.public_key().public_numbers().x.to_bytes(32, "big"))
     other = ec.generate_private_key(ec.SECP256R1()).public_key().public_numbers()
-    der[at : at + 64] = other.x.to_bytes(32, "big") + other.y.to_bytes(32, "big")  # a key that one does not hold
+    der[at : at + 64] = other.x.to_bytes(32, "big") + other.y.to_bytes(32, "big")  # someone else's key
     path.write_bytes(x509.load_der_x509_csr(bytes(der)).public_bytes(Encoding.PEM))
     with pytest.raises(KeyStoreError, match="does not hold the private key"):
         issuer.issue_for_csr(path, tmp_path / "a.crt", PUMP, TERM)
@@ -156,7 +156,7 @@ def test_revoking_a_subject_revokes_all_its_certificates_and_no_others(issuer: I
     first = issuer.issue(tmp_path / "a", PUMP, KeyKind.P256, TERM)
     ended = issuer.issue(
         tmp_path / "b", PUMP, KeyKind.P256, ValidityPeriod(NOW - timedelta(days=10), 10)
-    )  # ends exactly now
+    )  # expires exactly now
     issuer.issue(tmp_path / "c", Subject(Role.GATEWAY, "pump-1"), KeyKind.P256, TERM)
     issuer.issue(tmp_path / "d", Subject(Role.DEVICE, "pump-2"), KeyKind.P256, TERM)
     second = issuer.renew(tmp_path / "a" / "pump-1.crt", LATER)

@@ -47,7 +47,7 @@ def test_epochs_only_rise(root: Path) -> None:
     assert read_delegation(store.delegate(FLEET, request, epoch=7), store.public_key).epoch == 7
     with pytest.raises(KeyStoreError, match="epoch 6 is too low"):
         store.delegate(FLEET, request, epoch=6)
-    assert _root(root).epoch(FLEET) == 7  # it was kept
+    assert _root(root).epoch(FLEET) == 7  # it is unchanged
     assert _root(root).epoch("harbour") == 0
 
 

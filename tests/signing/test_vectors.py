@@ -49,12 +49,12 @@ def test_codes_are_those_of_the_specification() -> None:
 
 
 def test_vectors_match_the_script(tmp_path: Path) -> None:
-    # keys differ from run to run, so all but the bytes that depend on them is compared
+    # keys differ from run to run, so bytes that depend on them are not compared
     write(tmp_path / "envelope.json")
     pattern = re.compile(r'"(envelope|key|root)": "[0-9a-f]+"')
     fresh, kept = ((path).read_text(encoding="utf-8") for path in (tmp_path / "envelope.json", VECTORS))
     assert pattern.sub(r"\1", fresh) == pattern.sub(r"\1", kept)
 
 
-def test_no_private_key_is_kept() -> None:
+def test_the_vectors_contain_no_private_key() -> None:
     assert "PRIVATE" not in VECTORS.read_text(encoding="utf-8")

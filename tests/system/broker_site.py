@@ -23,7 +23,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from reconciler.cli import cli
-from signing import passphrase
+from signing import passphrase_sources
 from signing.pki import Role, Subject, ValidityPeriod
 from signing.pki_keys import KeyKind
 from signing.pki_store import CertificateStore, Issuer
@@ -59,7 +59,7 @@ class BrokerSite:
 
     def issue_in_the_past(self, name: str) -> None:
         """Issue a device's certificate that expired yesterday."""
-        issuer = Issuer(CertificateStore(self.folder / "ca"), lambda: passphrase.from_file(self._passphrase))
+        issuer = Issuer(CertificateStore(self.folder / "ca"), lambda: passphrase_sources.from_file(self._passphrase))
         term = ValidityPeriod(datetime.now(UTC) - timedelta(days=11), days=10)
         issuer.issue(self.certificates, Subject(Role.DEVICE, name), KeyKind(self.kind), term)
 
@@ -145,8 +145,7 @@ class MqttParty:
     def __exit__(
         self, kind: type[BaseException] | None, why: BaseException | None, where: TracebackType | None
     ) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
+        mosquitto.disconnect(self.client)
 
     def _on_connect(
         self, _client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, _more: Properties | None

@@ -24,6 +24,7 @@ from reconciler.devices.reports import Body, DeviceReport, Summary, parse_body
 from reconciler.model import Phase
 from reconciler.report.rollout_file import read_rollout_file
 from reconciler.report.rollout_status import RolloutStatus
+from tests import mosquitto
 from tests.firmware.broker import Broker
 
 WITHIN_S = 120
@@ -70,8 +71,7 @@ class BrokerTraffic:
 
     def close(self) -> None:
         """Stop recording."""
-        self._client.disconnect()
-        self._client.loop_stop()
+        mosquitto.disconnect(self._client)
 
     @property
     def sent(self) -> list[Sent]:

@@ -55,7 +55,7 @@ def test_a_suspended_transfer_stops_and_resumes_where_it_was(site: Site) -> None
     site.world.wait_for("the transfer's end", lambda: "cancelled" in site.gateway.said, within_s=WITHIN_S)
     assert "phase=1" in site.phases()  # the blocks are kept
     assert "Confirmed" not in site.gateway.said
-    site.world.commit("go on", {"rollout.yaml": rollout("2.0.0")})
+    site.world.commit("continue", {"rollout.yaml": rollout("2.0.0")})
     site.world.wait_for("2.0.0", lambda: site.are_ready("2.0.0"), within_s=WITHIN_S)
 
 

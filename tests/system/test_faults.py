@@ -14,6 +14,7 @@ import pytest
 
 from demo.site import Site, model, rollout
 from demo.world import GATEWAY, threshold_model
+from tests import mosquitto
 from tests.firmware.broker import Broker
 
 WITHIN_S = 90
@@ -218,8 +219,7 @@ def test_a_device_that_sends_garbage_harms_no_other(broker_site: Site, broker: B
     roll_out(site, "1.1.0", SECOND)
     others = site.devices[1:]
     site.world.wait_for("the others", lambda: all(site.is_ready(each, "1.1.0") for each in others), within_s=WITHIN_S)
-    client.disconnect()
-    client.loop_stop()
+    mosquitto.disconnect(client)
     arrive(site, "1.1.0")
 
 

@@ -140,10 +140,10 @@ def test_a_rewritten_history_is_enforced_once_an_operator_accepts_it(site: Site)
     world.wait_for(
         "HistoryRewritten", lambda: "HistoryRewritten" in (world.status_file("README.md") or ""), within_s=20
     )
-    assert "the branch is at" in str(tinyfleet(site, "accept", old).exception)
-    result = tinyfleet(site, "accept", new)
+    assert "the branch is at" in str(tinyfleet(site, "accept-history", old).exception)
+    result = tinyfleet(site, "accept-history", new)
     assert result.exit_code == 0, (result.output, result.exception)
-    world.run("git", "commit", "-q", "--allow-empty", "-m", "Go on", cwd=world.work)
+    world.run("git", "commit", "-q", "--allow-empty", "-m", "Continue", cwd=world.work)
     world.run("git", "push", "-q", "origin", "HEAD:main", cwd=world.work)
     world.wait_for("the parameter", lambda: world.device_status("pump-1")["sequence"] == 1, within_s=WITHIN_S)
 
@@ -151,11 +151,11 @@ def test_a_rewritten_history_is_enforced_once_an_operator_accepts_it(site: Site)
 def test_accept_takes_a_full_commit_id_of_an_allowed_and_valid_commit(site: Site) -> None:
     world = site.world
     wrong = world.commit("oops", {"rollout.yaml": b"kind: Rollot\n"})
-    assert tinyfleet(site, "accept", wrong[:12]).exit_code == 2
-    assert "rollout.yaml" in str(tinyfleet(site, "accept", wrong).exception)
+    assert tinyfleet(site, "accept-history", wrong[:12]).exit_code == 2
+    assert "rollout.yaml" in str(tinyfleet(site, "accept-history", wrong).exception)
     world.run("git", "config", "commit.gpgsign", "false", cwd=world.work)
     unsigned = world.commit("unsigned", site.first_files())
-    assert getattr(tinyfleet(site, "accept", unsigned).exception, "reason", "") == "UnsignedCommit"
+    assert getattr(tinyfleet(site, "accept-history", unsigned).exception, "reason", "") == "UnsignedCommit"
 
 
 def test_doctor_finds_no_problem_in_a_working_site(site: Site) -> None:

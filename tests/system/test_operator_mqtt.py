@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from demo.site import Site
 from reconciler.cli import cli
+from tests import mosquitto
 from tests.firmware.broker import Broker
 
 WITHIN_S = 60
@@ -60,8 +61,7 @@ def test_an_unknown_device_is_listed_and_not_served(broker_site: Site, broker: B
     site.world.wait_for("1.0.0", lambda: site.are_ready("1.0.0"), within_s=WITHIN_S)
     unknown = broker.client()
     unknown.publish("tinyfleet/demo/nobody-we-know/up", b"\x82\x0c\x41\x00", qos=1).wait_for_publish(10)
-    unknown.disconnect()
-    unknown.loop_stop()
+    mosquitto.disconnect(unknown)
     site.world.wait_for(
         "the unknown device in the status",
         lambda: "nobody-we-know" in (site.world.status_file("gateway.yaml") or ""),

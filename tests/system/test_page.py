@@ -60,7 +60,7 @@ def test_a_daemon_shows_its_fleet_and_counters_make_no_commits(site: Site) -> No
 
     earlier = site.world.wait_for("counters", inferences, within_s=WITHIN_S)
     site.gateway.stop()
-    site.start_gateway()  # it polls all devices again, which have gone on counting
+    site.start_gateway()  # it polls all devices again, which have continued to count
     site.world.wait_for("the listener", lambda: listening(port), within_s=WITHIN_S)
     site.world.wait_for("other counters", lambda: inferences() > earlier, within_s=WITHIN_S)
     shown = served(port, "/")

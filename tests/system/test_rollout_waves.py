@@ -58,7 +58,7 @@ def test_a_rollout_goes_wave_by_wave_and_can_be_suspended_and_reverted(fleet: Ro
     before = fleet.traffic.ordered_since(begin)
     assert len(before) < len(fleet.site.devices)
     fleet.quiet(*fleet.site.devices)
-    fleet.world.commit("go on", {"rollout.yaml": rollout("1.2.0", **CAREFUL)})
+    fleet.world.commit("continue", {"rollout.yaml": rollout("1.2.0", **CAREFUL)})
     fleet.wait("the third wave", lambda: len(fleet.traffic.ordered_since(begin)) > SIZES[0] + SIZES[1])
     assert fleet.traffic.ordered_since(begin)[: len(before)] == before
 

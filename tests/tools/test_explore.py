@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `make explore` prints of what it found."""
+"""The output of `make explore` for failures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ERROR tests/plan/test_windows.py::test_other
 """
 
 
-def test_each_failure_comes_with_the_command_that_shows_it_again() -> None:
+def test_each_failure_has_the_command_that_reproduces_it() -> None:
     small, other = findings(SAID, 7, {}, LOG)
     assert small.test == "tests/plan/test_windows.py::test_small[a b]"
     assert small.replay == (
@@ -33,22 +33,22 @@ def test_each_failure_comes_with_the_command_that_shows_it_again() -> None:
     assert other.test == "tests/plan/test_windows.py::test_other"
 
 
-def test_a_longer_campaign_is_replayed_as_long() -> None:
+def test_the_command_keeps_the_number_of_examples() -> None:
     assert replay("tests/a.py::b", 7, {"TINYFLEET_EXAMPLES": "1500"}).startswith("env TINYFLEET_EXAMPLES=1500 .venv/")
 
 
-def test_nothing_is_found_where_all_passed() -> None:
+def test_a_run_that_passes_has_no_findings() -> None:
     assert findings("..\n2 passed, 14 deselected in 1.10s\n", 7, {}, LOG) == []
 
 
-def test_the_count_is_pytests_own() -> None:
+def test_the_counts_come_from_pytest() -> None:
     assert counted(SAID) == "1 failed, 1 passed, 3 deselected, 1 error"
     assert counted("==== 2 passed in 61.10s (0:01:01) ====\n") == "2 passed"
-    assert counted("Fatal Python error") == "nothing counted"
+    assert counted("Fatal Python error") == "no summary"
 
 
-def test_the_report_ends_with_how_many() -> None:
+def test_the_report_ends_with_the_number_of_failures() -> None:
     lines = list(report(findings(SAID, 7, {}, LOG)))
     assert lines[-1] == "failures=2"
-    assert sum(line.startswith("  again: ") for line in lines) == 2
+    assert sum(line.startswith("  reproduce: ") for line in lines) == 2
     assert list(report([])) == ["failures=0"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of `make fresh` that need no system of their own."""
+"""The parts of `make fresh` that run without a fresh system."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from tools.fresh import USERS, User, network, pip_configuration, summary
 
 
-def test_only_how_packages_are_reached_is_passed_on() -> None:
+def test_only_network_settings_are_passed_on() -> None:
     here = {"SSL_CERT_FILE": "/ca.crt", "https_proxy": "http://localhost:1", "HOME": "/home/ada", "PYTHONPATH": "/x"}
     assert network(here) == {"SSL_CERT_FILE": "/ca.crt", "https_proxy": "http://localhost:1"}
 
 
-def test_pip_reaches_there_what_it_reaches_here() -> None:
+def test_pip_in_the_system_uses_the_same_indexes() -> None:
     listed = """\
 :env:.default-timeout='180'
 :env:.find-links='/opt/wheels'
@@ -29,13 +29,13 @@ global.require-virtualenv='true'
     ]
 
 
-def test_nothing_is_configured_where_nothing_is() -> None:
+def test_pip_without_settings_has_an_empty_configuration() -> None:
     assert pip_configuration("") == "[global]\n"
 
 
-def test_each_clones_into_their_own_home() -> None:
+def test_each_user_has_a_home() -> None:
     assert [user.home for user in USERS] == [Path("/root"), Path("/home/ada")]
 
 
-def test_the_last_line_has_name_and_value() -> None:
+def test_the_summary_has_names_and_values() -> None:
     assert summary(User("root"), {"demo": 0, "test": 2}) == "user=root demo_rc=0 test_rc=2"

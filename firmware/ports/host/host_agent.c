@@ -47,7 +47,7 @@ static void reset(void *ctx)
 
 static void watchdog_kick(void *ctx)
 {
-    (void)ctx; /* whoever runs the process notices when it hangs */
+    (void)ctx; /* the user of the process notices if it hangs */
 }
 
 static int was_fault(void *ctx)

@@ -83,7 +83,7 @@ def command(  # noqa: PLR0913, PLR0917 (one parameter for each option)
 
 
 def build_jobs(desired: Desired, model: str | None, kind: str | None) -> Iterator[tuple[Model, DeviceType]]:
-    """ArtifactKey models with device types: the given ones, or all that fit together."""
+    """Pair models with device types: the given ones, or all that fit together."""
     name, _, version = (model or "").partition("@")
     for ref, each in sorted(desired.models.items(), key=lambda item: str(item[0])):
         if (name and ref.name != name) or (version and ref.version != version):

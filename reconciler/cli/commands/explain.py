@@ -10,13 +10,13 @@ from pathlib import Path
 import click
 import yaml
 
-from reconciler.cli.inputs.context import CommandContext, open_context
+from reconciler.cli.inputs.fleet_source import CommandContext, open_context
 from reconciler.cli.inputs.options import config_option, output_option
 from reconciler.cli.inputs.repositories import LIMIT_S
 from reconciler.cli.views.explanation import CommitDetails, as_json, as_text
 from reconciler.daemon import runtime_status
+from reconciler.daemon.gateway_overview import recorded_state
 from reconciler.daemon.instance_lock import holder
-from reconciler.daemon.state_reader import recorded_state
 from reconciler.load import CheckCache
 from reconciler.load.problems import did_you_mean
 from reconciler.load.source_locations import SourceLocations

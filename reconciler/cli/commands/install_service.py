@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from reconciler.daemon.service_files import CannotInstall, install, must_be_visible, parts
+from reconciler.daemon.service_installation import CannotInstall, install, must_be_visible, parts
 
 SYSTEM = Path("/")
 SET_UP = (

@@ -22,8 +22,8 @@ from reconciler.compiler.pack.checker import check_pack
 from reconciler.compiler.pack.inspect import PackTable, inspect_pack
 from reconciler.compiler.pack.io_section import Descriptor, decode_io
 from reconciler.compiler.pack.pack_format import SectionId, disassemble
-from reconciler.compiler.pack.parameters_section import decode_parameters
-from reconciler.compiler.payload.codec import candidates
+from reconciler.compiler.pack.tunable_parameters_section import decode_parameters
+from reconciler.compiler.payload.payload_encodings import candidates
 from reconciler.compiler.recipe import File, Recipe, target_of
 from reconciler.compiler.sandbox import BuildJob, run_job
 from reconciler.load.document_check import check_file

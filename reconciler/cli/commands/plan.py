@@ -11,14 +11,14 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.commands.plan_diff import RevisionRange, review_change
 from reconciler.cli.inputs.observed_file import as_new, read_observed
 from reconciler.cli.inputs.repositories import open_tree
+from reconciler.cli.plan_review import RevisionRange, review_change
 from reconciler.cli.views.plan_groups import PlanResult
 from reconciler.cli.views.plan_json import as_json
 from reconciler.cli.views.plan_markdown import markdown
 from reconciler.cli.views.plan_text import text
-from reconciler.cli.views.rollout_lines import rollout_lines
+from reconciler.cli.views.rollout_summaries import rollout_lines
 from reconciler.load import load
 from reconciler.model import Blocked, Commit, Desired, GatewayId
 from reconciler.plan import detailed_plan

@@ -20,9 +20,9 @@ from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.compiler.recipe import recipe_of
 from reconciler.compiler.service import BuildService
 from reconciler.compiler.source_fetcher import fetcher
-from reconciler.devices import provisioning
+from reconciler.devices import initial_flash_content
 from reconciler.devices.esp_flasher import Wiring, write
-from reconciler.devices.provisioning import NotProvisionable, Piece
+from reconciler.devices.initial_flash_content import NotProvisionable, Piece
 from reconciler.errors import Invalid
 from reconciler.git.proposal import ProposalFailed, ProposalRepository
 from reconciler.load import DirectoryTree, load
@@ -81,8 +81,8 @@ def command(  # noqa: PLR0913 - one parameter for each option
         raise click.UsageError(f"no device named {device} in {path}")
     kind = desired.types[described.type]
     packs = _packs(path, desired, described, store)
-    provisioning.check(kind, packs)
-    for row in provisioning.map_of(kind, kind.prebaked, packs):
+    initial_flash_content.check(kind, packs)
+    for row in initial_flash_content.map_of(kind, kind.prebaked, packs):
         click.echo(f"{row.offset:#010x} {row.length:9} bytes  {row.what}", err=not dry_run)
     if dry_run or root is None:
         return
@@ -90,8 +90,8 @@ def command(  # noqa: PLR0913 - one parameter for each option
     edit = _PublicKeyEdit(path, described, commit=commit)
     with translated():
         root_public = keys.read_public_key(root)
-    identity = provisioning.identity_of(desired, described, root_public, secrets.token_bytes(SEED_BYTES))
-    region = provisioning.region_of(identity, packs)
+    identity = initial_flash_content.identity_of(desired, described, root_public, secrets.token_bytes(SEED_BYTES))
+    region = initial_flash_content.region_of(identity, packs)
     if output is not None:
         _write_file(output, region, kind.flash, whole=whole)
     else:
@@ -126,7 +126,7 @@ def _write_file(path: Path, region: bytes, flash: FlashMap | None, *, whole: boo
             "the device type has no `flash`, so the size of the whole flash is unknown; leave out --whole"
         )
     with translated():  # the file contains the device's private key
-        key_files.write_private(path, provisioning.whole(flash, region) if whole and flash else region)
+        key_files.write_private(path, initial_flash_content.whole(flash, region) if whole and flash else region)
 
 
 def _for_chip(flash: FlashMap | None, region: bytes, device: Device) -> tuple[Sequence[Piece], str]:
@@ -134,7 +134,7 @@ def _for_chip(flash: FlashMap | None, region: bytes, device: Device) -> tuple[Se
         raise NotProvisionable(
             f"device type {device.type} has no `flash.chip`, so esptool cannot write it; use --output"
         )
-    return provisioning.pieces_of(flash, region), flash.chip
+    return initial_flash_content.pieces_of(flash, region), flash.chip
 
 
 def _write_chip(wiring: Wiring, chip: str, pieces: Sequence[Piece]) -> None:

@@ -22,10 +22,10 @@ from reconciler.cli.views.plan_groups import PlanResult
 from reconciler.cli.views.plan_json import ACTION_NAMES, as_json, counts
 from reconciler.cli.views.plan_text import text
 from reconciler.daemon.assembly import assembled
+from reconciler.daemon.gateway_overview import recorded_state
 from reconciler.daemon.instance_lock import held
 from reconciler.daemon.logging_setup import set_up
 from reconciler.daemon.single_run import Ended, RunProgress, reconcile_once
-from reconciler.daemon.state_reader import recorded_state
 from reconciler.engine.state.schema import STATE_FILE
 from reconciler.model import Blocked
 

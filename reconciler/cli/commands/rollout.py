@@ -14,7 +14,7 @@ import click
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
-from reconciler.cli.inputs.context import CommandContext, open_context
+from reconciler.cli.inputs.fleet_source import CommandContext, open_context
 from reconciler.cli.inputs.options import config_option, output_option
 from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.cli.views.rollout_json import as_dict

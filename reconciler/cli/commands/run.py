@@ -20,9 +20,9 @@ from reconciler.daemon.liveness import Liveness
 from reconciler.daemon.logging_setup import set_up
 from reconciler.daemon.metrics import Metrics
 from reconciler.daemon.service import Service
-from reconciler.daemon.webhook import sending_events
+from reconciler.daemon.webhook_sender import sending_events
 from reconciler.git.poll_interval import PollInterval
-from reconciler.git.remote import Remote
+from reconciler.git.remote_settings import Remote
 
 
 @click.command()

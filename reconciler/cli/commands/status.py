@@ -15,11 +15,11 @@ from rich.live import Live
 from rich.text import Text
 
 from reconciler import config
-from reconciler.cli.commands.status_page import write_pages
 from reconciler.cli.inputs.options import config_option, output_option
+from reconciler.cli.status_page import write_pages
 from reconciler.cli.views.status_json import as_dict
 from reconciler.cli.views.status_text import device_text, fleet_text
-from reconciler.daemon.state_reader import GatewayOverview, read_overview
+from reconciler.daemon.gateway_overview import GatewayOverview, read_overview
 from reconciler.model import DeviceId
 from reconciler.review.formatting import counted
 

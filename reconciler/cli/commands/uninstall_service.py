@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.commands.install_service import dry_run_option, own_command, root_option, run_all
-from reconciler.daemon.service_files import parts, uninstall
+from reconciler.daemon.service_installation import parts, uninstall
 
 BEFORE = (("systemctl", "disable", "--now", "tinyfleet.service"),)
 AFTER = (("systemctl", "daemon-reload"),)

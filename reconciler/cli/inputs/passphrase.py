@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.inputs.options import FILE
-from signing import passphrase
+from signing import passphrase_sources
 from signing.private_key_pem import Passphrase
 
 PASSPHRASE_FILE = "TINYFLEET_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
@@ -37,7 +37,7 @@ def with_passphrase(function: Callable[..., None]) -> Callable[..., None]:
 def passphrase_from(path: Path | None, descriptor: int | None, *, new: bool = False) -> Passphrase:
     """Return a source that provides the passphrase when it is needed."""
     if path is not None:
-        return lambda: passphrase.from_file(path)
+        return lambda: passphrase_sources.from_file(path)
     if descriptor is not None:
-        return lambda: passphrase.from_descriptor(descriptor)
+        return lambda: passphrase_sources.from_descriptor(descriptor)
     return lambda: str(click.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True)).encode()

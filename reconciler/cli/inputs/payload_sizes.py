@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.compiler.build_result import BuildResult
-from reconciler.compiler.payload.codec import smallest
+from reconciler.compiler.payload.payload_encodings import smallest
 from reconciler.compiler.recipe import recipe_of
 from reconciler.model import Artifact, ArtifactKey, Desired, ModelRef, PayloadEncoding, TypeId
 from reconciler.review.transfer_volume import PayloadEstimate, TransferKind

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from reconciler.cli.views.rollout_lines import RolloutLine
+from reconciler.cli.views.rollout_summaries import RolloutLine
 from reconciler.model import Action, ActivatePrebaked, Blocked, Commit, Configure, DeviceId, Hold, Install, NoChange
 from reconciler.review.formatting import SHORT_DIGITS, counted
 
@@ -31,7 +31,7 @@ NO_OBSERVED_STATE = (
 
 @dataclass(frozen=True, slots=True)
 class PlanResult:
-    """A plan, and what it was made from."""
+    """A plan and its inputs."""
 
     actions: tuple[Action, ...]
     commit: Commit  # empty: files that are not committed
@@ -49,7 +49,7 @@ class PlanResult:
 
     @property
     def headline(self) -> str:
-        """Name the commit and the time of the plan."""
+        """Return the commit and the time of the plan as text."""
         source = f"commit {self.commit[:SHORT_DIGITS]}" if self.commit else "the working directory"
         return f"Plan for {source}, {self.at:%Y-%m-%d %H:%M:%S UTC}"
 
@@ -79,7 +79,7 @@ def groups(actions: Iterable[Action]) -> list[ActionGroup]:
 
 
 def _label(action: Action) -> str:
-    """Name what such actions have in common, besides their kind."""
+    """Return the label of a group: the common properties of its actions, besides their kind."""
     match action:
         case Blocked(rollout=None, reason=reason):
             return str(reason)
@@ -116,6 +116,6 @@ def rollout_lines_of(plan: PlanResult) -> Iterator[str]:
 
 
 def names(devices: list[DeviceId]) -> str:
-    """Name some devices, and count the rest."""
+    """List some devices, and count the rest."""
     shown = ", ".join(devices[:NAMES_SHOWN])
     return shown if len(devices) <= NAMES_SHOWN else f"{shown} and {len(devices) - NAMES_SHOWN:,} more"

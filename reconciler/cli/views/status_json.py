@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.daemon.state_reader import DeviceOverview, GatewayOverview
+from reconciler.daemon.gateway_overview import DeviceOverview, GatewayOverview
 from reconciler.report.conditions import Status
 from reconciler.review.formatting import iso
 

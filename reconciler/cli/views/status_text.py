@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from reconciler.daemon.state_reader import DeviceOverview, GatewayOverview, device_facts
+from reconciler.daemon.gateway_overview import DeviceOverview, GatewayOverview, device_facts
 from reconciler.report.conditions import Status
 from reconciler.review.formatting import ago, counted, short
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from reconciler.compiler.pack.forest_section import FeatureWindow, Forest, encode_features, encode_forest
 from reconciler.compiler.pack.io_section import Descriptor, ElementType, encode_io
 from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId
-from reconciler.compiler.pack.parameters_section import Parameter, encode_parameters
+from reconciler.compiler.pack.tunable_parameters_section import Parameter, encode_parameters
 from reconciler.compiler.reference.golden_vectors import with_golden_vectors
 
 

@@ -18,7 +18,7 @@ from reconciler.compiler.forest.forest_pack import assemble_forest
 from reconciler.compiler.forest.quantization import QuantizedForest, ThresholdGrid, fit_grid, quantize_ensemble
 from reconciler.compiler.pack.forest_section import Feature, FeatureWindow, ForestMode, Statistic
 from reconciler.compiler.pack.isolation_score import average_path_length, isolation_limit
-from reconciler.compiler.pack.parameters_section import Parameter, ParameterEncoding, name_hash
+from reconciler.compiler.pack.tunable_parameters_section import Parameter, ParameterEncoding, name_hash
 from reconciler.compiler.reference.forest import raw_features
 from reconciler.model import FeatureOf, TrainSpec
 
@@ -83,7 +83,7 @@ class TrainedForest:
         return self.exact_grids if self.quantized.forest.threshold_bits == _GRID_BITS else self.quantized.grids
 
     def exact_sums(self, rows: Floats) -> Floats:
-        """Return the sums of the ensemble before quantization, which are those of scikit-learn."""
+        """Return the sums of the ensemble before quantization, which equal those of scikit-learn."""
         raw = self.extractor.raw(rows)
         y = np.stack([grid.apply(raw[:, i], _GRID_BITS) for i, grid in enumerate(self.exact_grids)], axis=1)
         return float_sums(self.exact, y.astype(np.float64))

@@ -16,9 +16,9 @@ from reconciler.compiler.pack.io_section import Descriptor, ElementType, decode_
 from reconciler.compiler.pack.operator_checks import CheckedNetwork, check_multiplier, check_operator, require
 from reconciler.compiler.pack.operators import THRESHOLD, TREE_ENSEMBLE
 from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId, disassemble
-from reconciler.compiler.pack.parameters_section import Parameter, decode_parameters
 from reconciler.compiler.pack.plan_section import TensorRecord, decode_plan, decode_tensors
-from reconciler.compiler.pack.threshold_section import check_threshold
+from reconciler.compiler.pack.tunable_parameters_section import Parameter, decode_parameters
+from reconciler.compiler.pack.weighted_sum_section import check_threshold
 
 MAX_RECORDS = 4096
 

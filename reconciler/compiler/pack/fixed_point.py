@@ -2,7 +2,7 @@
 """The fixed-point arithmetic of packs, exactly as docs/specs/pack.md section 8 defines it.
 
 The array functions take int64 arrays that hold 32-bit values. They are the executable form of the
-specification, so they are simple rather than fast. The short names are those of the specification.
+specification, so they are simple rather than fast. The short names come from the specification.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from reconciler.compiler.pack.operators import (
     Pool,
 )
 from reconciler.compiler.pack.pack_format import PackKind, SectionId, disassemble
-from reconciler.compiler.pack.parameters_section import decode_parameters
 from reconciler.compiler.pack.plan_section import TensorRecord, decode_plan, decode_tensors, macs_of
+from reconciler.compiler.pack.tunable_parameters_section import decode_parameters
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from reconciler.compiler.pack.decision_head import decide, decode_head
 from reconciler.compiler.pack.golden_section import decode_golden
 from reconciler.compiler.pack.io_section import Descriptor, ElementType, decode_io
 from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId, disassemble
-from reconciler.compiler.pack.parameters_section import Parameter, decode_parameters
 from reconciler.compiler.pack.plan_section import decode_plan, decode_tensors
+from reconciler.compiler.pack.tunable_parameters_section import Parameter, decode_parameters
 from reconciler.compiler.reference.forest import run_forest
 from reconciler.compiler.reference.network import ReferenceNetwork
 from reconciler.compiler.reference.threshold import run_threshold

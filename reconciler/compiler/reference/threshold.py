@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from reconciler.compiler.pack.threshold_section import decode_threshold
+from reconciler.compiler.pack.weighted_sum_section import decode_threshold
 
 
 def run_threshold(section: bytes, x: npt.NDArray[np.int64], values: Sequence[int]) -> tuple[list[int], int]:

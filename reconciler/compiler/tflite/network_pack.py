@@ -11,8 +11,8 @@ from reconciler.compiler.pack.decision_head import DecisionHead, DecisionMode, e
 from reconciler.compiler.pack.fixed_point import quantize_multiplier
 from reconciler.compiler.pack.io_section import Descriptor, ElementType, encode_io
 from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId
-from reconciler.compiler.pack.parameters_section import Parameter, encode_parameters
 from reconciler.compiler.pack.plan_section import encode_plan, encode_tensors
+from reconciler.compiler.pack.tunable_parameters_section import Parameter, encode_parameters
 from reconciler.compiler.reference.golden_vectors import with_golden_vectors
 from reconciler.compiler.tflite.graph_reader import read_graph
 from reconciler.compiler.tflite.lowering import lower

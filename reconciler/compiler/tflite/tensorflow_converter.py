@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reconciler.compiler.errors import BuildFailed, ModelUnreadable
-from reconciler.compiler.tflite.model_archives import check_keras, check_operations, unpack
+from reconciler.compiler.tflite.untrusted_archives import check_keras, check_operations, unpack
 
 
 @dataclass(frozen=True, slots=True)

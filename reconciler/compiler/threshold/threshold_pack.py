@@ -11,8 +11,8 @@ from reconciler.compiler.errors import DoesNotFit
 from reconciler.compiler.pack.golden_section import GoldenVector, encode_golden
 from reconciler.compiler.pack.io_section import Descriptor, ElementType, encode_io
 from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId, assemble
-from reconciler.compiler.pack.parameters_section import Parameter, encode_parameters, name_hash
-from reconciler.compiler.pack.threshold_section import (
+from reconciler.compiler.pack.tunable_parameters_section import Parameter, encode_parameters, name_hash
+from reconciler.compiler.pack.weighted_sum_section import (
     MAX_INPUTS,
     MAX_SHIFT,
     WeightedSum,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The artifacts that there are, and those that the plan needs and that are built, each once."""
+"""The existing artifacts, and the builds of those that the plan needs, each once."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from reconciler.engine.artifacts.builder import Builder
+from reconciler.engine.artifacts.build_service_adapter import Builder
 from reconciler.engine.observed.interpret import PackDefaults
 from reconciler.engine.state.writer import StateWriter
-from reconciler.engine.tasks import cancel_and_wait
+from reconciler.engine.task_cancellation import cancel_and_wait
 from reconciler.errors import FleetError
 from reconciler.model import Action, Artifact, ArtifactKey, Desired, Install, Origin, ShortDigest, short_digest
-from reconciler.model.snapshot import SnapshotCache
+from reconciler.model.snapshot_cache import SnapshotCache
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,7 @@ class ArtifactCatalog:
         self._building: dict[tuple[ArtifactKey, str], asyncio.Task[None]] = {}
         self._failed: dict[tuple[ArtifactKey, str], str] = {}
         self._available: SnapshotCache[AvailableArtifacts] = SnapshotCache()
+        self._needed: SnapshotCache[frozenset[ArtifactKey]] = SnapshotCache()
 
     @property
     def failures(self) -> Mapping[ArtifactKey, str]:
@@ -69,7 +70,7 @@ class ArtifactCatalog:
         return {short_digest(artifact.digest): str(artifact.model) for artifact, _ in self._known.values()}
 
     def available(self, desired: Desired) -> AvailableArtifacts:
-        """Return the artifacts built from what Git has now, as a snapshot (reconciler.model.snapshot).
+        """Return the artifacts built from what Git has now, as a snapshot (reconciler.model.snapshot_cache).
 
         Artifacts of models that Git no longer has are included: devices may still hold them, and roll back to them.
         """
@@ -93,9 +94,12 @@ class ArtifactCatalog:
             self._available.clear()
             raise
 
-    def build_missing(self, desired: Desired, actions: Iterable[Action]) -> None:
+    def build_missing(self, desired: Desired, actions: tuple[Action, ...]) -> None:
         """Start to build what the plan waits for, and the pre-baked models that devices may run."""
-        for pair in self._needed(desired, actions):
+        needed = self._needed.get(desired, actions)
+        if needed is None:
+            needed = self._needed.put(_needed(desired, actions), desired, actions)
+        for pair in needed:
             key = (pair, self._builder.source(desired, pair))
             if pair not in self.available(desired).by_key and key not in self._building and key not in self._failed:
                 self._building[key] = asyncio.create_task(self._build(desired, pair, key[1]), name=f"build {pair[0]}")
@@ -103,15 +107,6 @@ class ArtifactCatalog:
     async def stop(self) -> None:
         """Cancel all builds and wait for their end."""
         await cancel_and_wait(list(self._building.values()))
-
-    @staticmethod
-    def _needed(desired: Desired, actions: Iterable[Action]) -> set[ArtifactKey]:
-        kinds = {device.type for device in desired.devices.values()}
-        needed = {(ref, kind) for kind in kinds for ref in desired.types[kind].prebaked}
-        for action in actions:
-            if isinstance(action, Install) and action.origin is Origin.BUILD:
-                needed.add((action.model, desired.devices[action.device].type))
-        return needed
 
     async def _build(self, desired: Desired, pair: ArtifactKey, source: str) -> None:
         log.info("building %s for %s", *pair)
@@ -128,3 +123,12 @@ class ArtifactCatalog:
         finally:
             del self._building[pair, source]
         self._on_change()
+
+
+def _needed(desired: Desired, actions: Iterable[Action]) -> frozenset[ArtifactKey]:
+    kinds = {device.type for device in desired.devices.values()}
+    needed = {(ref, kind) for kind in kinds for ref in desired.types[kind].prebaked}
+    for action in actions:
+        if isinstance(action, Install) and action.origin is Origin.BUILD:
+            needed.add((action.model, desired.devices[action.device].type))
+    return frozenset(needed)

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
 from reconciler.devices.error_codes import describe_failed_trial, describe_refusal
-from reconciler.engine import trace
-from reconciler.engine.delivery.purpose import Purpose
-from reconciler.engine.tasks import cancel_and_wait
+from reconciler.engine import log_context
+from reconciler.engine.delivery.still_wanted import Purpose
+from reconciler.engine.task_cancellation import cancel_and_wait
 from reconciler.model import DeviceId
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Delivered:
 
     @property
     def message(self) -> str:
-        """Say in a few words how it ended."""
+        """Describe the outcome in a few words."""
         match self.outcome:
             case Confirmed(report):
                 return f"confirmed, sequence {report.sequence}"
@@ -117,7 +117,7 @@ class Deliveries:
         """Cancel a delivery that is no longer wanted. It ends later, and then a pass is due."""
         running = self._running.get(device)
         if running is not None and not running.task.cancelling():
-            with trace.about(device):
+            with log_context.about(device):
                 log.info("cancelled (%s): %s", running.label, why)
             running.task.cancel()
 
@@ -134,7 +134,7 @@ class Deliveries:
         await cancel_and_wait([running.task for running in self._running.values()])
 
     async def _run(self, device: DeviceId, label: str, work: Callable[[], Awaitable[Outcome]]) -> None:
-        with trace.about(device):
+        with log_context.about(device):
             try:
                 outcome = await work()
             except Exception:

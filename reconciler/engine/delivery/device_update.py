@@ -11,16 +11,16 @@ import logging
 from dataclasses import dataclass
 from typing import assert_never
 
-from reconciler.compiler.pack.parameter_encoding import encode_values
+from reconciler.compiler.pack.parameter_values import encode_values
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
 from reconciler.devices.error_codes import DeviceErrorCode, describe_failed_trial, describe_refusal
+from reconciler.devices.link_session import LinkSession
 from reconciler.devices.reports import CapabilitiesBody
-from reconciler.devices.session import LinkSession
 from reconciler.engine.artifacts.catalog import ArtifactCatalog
 from reconciler.engine.clock import Clock
 from reconciler.engine.delivery.payload_cache import PayloadCache
-from reconciler.engine.delivery.purpose import UpdateAction
-from reconciler.engine.delivery.transfer_jobs import DeliveryTarget, PackPayloads, configure_job, install_job
+from reconciler.engine.delivery.still_wanted import UpdateAction
+from reconciler.engine.delivery.transfer_preparation import DeliveryTarget, PackPayloads, configure_job, install_job
 from reconciler.engine.observed.interpret import parameters_crc32
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.state.records import QuarantineRecord
@@ -39,7 +39,6 @@ from reconciler.model import (
     Rollout,
     short_digest_from_bytes,
 )
-from reconciler.plan.revision import revision_of
 from signing.gateway_keystore import GatewayKey
 
 log = logging.getLogger(__name__)
@@ -68,6 +67,7 @@ class DeviceUpdate:
     desired: Desired
     action: UpdateAction
     session: LinkSession
+    revision: str  # of the rollout for which the device is updated
 
     @property
     def device(self) -> DeviceId:
@@ -78,11 +78,6 @@ class DeviceUpdate:
     def rollout(self) -> Rollout:
         """The rollout for which it is updated."""
         return self.desired.rollouts[self.action.rollout]
-
-    @property
-    def revision(self) -> str:
-        """The revision of that rollout."""
-        return revision_of(self.desired, self.action.rollout)
 
 
 class DeviceUpdater:
@@ -102,7 +97,7 @@ class DeviceUpdater:
         try:
             async with update.session.place():
                 outcome = await self._carry_out(update)
-        except FleetError as failure:  # one device's failure is a value: the fleet goes on
+        except FleetError as failure:  # the failure of one device is a value: the fleet continues
             return Lost(str(failure))
         self._record(update, outcome)
         return outcome

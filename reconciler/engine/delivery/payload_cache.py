@@ -6,9 +6,9 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
-from reconciler.compiler.payload.codec import EncodedPayload, candidates
+from reconciler.compiler.payload.payload_encodings import EncodedPayload, candidates
 from reconciler.engine.artifacts.catalog import ArtifactCatalog
-from reconciler.engine.delivery.transfer_jobs import DeliveryTarget, PackPayloads, fitting
+from reconciler.engine.delivery.transfer_preparation import DeliveryTarget, PackPayloads, fitting
 from reconciler.model import Artifact, Desired, DeviceId, Digest, PayloadEncoding, short_digest_from_bytes
 
 MAX_KEPT = 32  # pairs of packs; a fleet in the middle of a rollout has few

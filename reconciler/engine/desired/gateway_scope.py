@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.model import Desired, DeviceId, GatewayId, RolloutId
-from reconciler.model.snapshot import SnapshotCache
+from reconciler.model.snapshot_cache import SnapshotCache
 from reconciler.plan.claims import Claims
 from reconciler.selection import matcher
 
@@ -34,7 +34,7 @@ class ScopeResolver:
     def resolve(self, desired: Desired) -> GatewayScope | None:
         """Return the scope of this gateway; None: Git does not know the gateway.
 
-        A scope and its parts are snapshots (reconciler.model.snapshot).
+        A scope and its parts are snapshots (reconciler.model.snapshot_cache).
         """
         known = self._scopes.get(desired)
         if known is not None:

@@ -70,7 +70,7 @@ class GateEvidence:
         if now is None or baseline is None or baseline.body is None:
             return DeviceHealth(now) if now is not None else None
         before = _counts(baseline.body, baseline.seconds)
-        # When only the parameters changed, the pack's counters went on from the baseline.
+        # When only the parameters changed, the pack's counters continued from the baseline.
         same_pack = before is not None and baseline.before.running == running
         return DeviceHealth(_minus(now, before) if same_pack and before is not None else now, before)
 

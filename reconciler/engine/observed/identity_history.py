@@ -9,12 +9,12 @@ two devices use one identity, the answers alternate between two counters: back, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from reconciler.devices.reports import DeviceReport
+from reconciler.engine.state.reader import StateReader
 from reconciler.engine.state.records import IdentityRecord
-from reconciler.engine.state.writer import StateWriter
 from reconciler.model import DeviceId
 
 ALTERNATIONS = 2  # one can be a device that was reset and has now outgrown its old counter
@@ -35,18 +35,17 @@ def followed_by(record: IdentityRecord, report: DeviceReport) -> IdentityRecord:
 class IdentityHistories:
     """The histories of all devices. A new public key in Git starts a new one: that is how an operator ends a clone."""
 
-    def __init__(self, state: StateWriter) -> None:
-        self._state = state
+    def __init__(self, state: StateReader) -> None:
         self._of = {record.device: record for record in state.identities()}
         self._keys: Mapping[DeviceId, str] = {}
-        self.behind = set(self._of)  # devices that may hold a lower sequence than before; after a start, all may
+        self.behind: set[DeviceId] = set()  # devices that may hold a lower sequence than before
 
     def set_public_keys(self, public_keys: Mapping[DeviceId, str]) -> None:
         """Take the public keys from Git."""
         self._keys = public_keys
 
     def record(self, device: DeviceId, report: DeviceReport) -> None:
-        """Add a fresh report."""
+        """Add a fresh report; the caller saves the history."""
         before = self._current(device)
         if before is None:
             public_key = self._keys.get(device, "")
@@ -54,11 +53,15 @@ class IdentityHistories:
         else:
             after = followed_by(before, report)
         self._of[device] = after
-        if report.sequence < after.max_sequence:
+        self.compare(device, report)
+
+    def compare(self, device: DeviceId, report: DeviceReport) -> None:
+        """Note whether a device holds a lower sequence than before."""
+        history = self._of.get(device)
+        if history is not None and report.sequence < history.max_sequence:
             self.behind.add(device)
         else:
             self.behind.discard(device)
-        self._state.save_identity(after)
 
     def max_sequence(self, device: DeviceId) -> int:
         """Return the highest sequence that a device ever held: no order that it once obeyed may be sent again."""
@@ -69,6 +72,10 @@ class IdentityHistories:
         """Return whether two devices answer under this name."""
         record = self._current(device)
         return record is not None and record.alternations >= ALTERNATIONS
+
+    def of(self, devices: Iterable[DeviceId]) -> list[IdentityRecord]:
+        """Return the existing histories of these devices."""
+        return [self._of[device] for device in devices if device in self._of]
 
     def forget(self, device: DeviceId) -> None:
         """Forget a device in memory; the caller deletes it from the database."""

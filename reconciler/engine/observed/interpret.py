@@ -16,7 +16,6 @@ from reconciler.devices.reports import (
     ModelLocation,
     ParametersBody,
     encode_body,
-    parse_body,
 )
 from reconciler.engine.state.records import DeviceRecord
 from reconciler.model import (
@@ -41,7 +40,7 @@ class PackDefaults:
 
 def observed_device(record: DeviceRecord, defaults: PackDefaults, *, cloned: bool = False) -> ObservedDevice:
     """Interpret a device's last report."""
-    report = _report(record.report)
+    report = record.report
     return ObservedDevice(
         last_seen=record.seen_at,
         phase=_phase(report),
@@ -61,18 +60,17 @@ def updated_record(
     previous: DeviceRecord | None, device: DeviceId, report: DeviceReport, now: datetime
 ) -> DeviceRecord:
     """Add a report to a device's record; `confirmed_since` restarts when another pack or other parameters run."""
-    body = encode_body(report)
     if previous is None:
-        return DeviceRecord(device, now, body, confirmed_since=now if _settled(report) else None)
-    before = _report(previous.report)
+        return DeviceRecord(device, now, report, confirmed_since=now if _settled(report) else None)
+    before = previous.report
     same = (before.running, before.parameters) == (report.running, report.parameters)
     started = previous.confirmed_since if same and previous.confirmed_since else now
-    return replace(previous, seen_at=now, report=body, confirmed_since=started if _settled(report) else None)
+    return replace(previous, seen_at=now, report=report, confirmed_since=started if _settled(report) else None)
 
 
 def is_newer(previous: DeviceRecord | None, report: DeviceReport) -> bool:
     """Return whether an unsolicited report is newer than the last one: a device's counter only grows."""
-    return previous is None or report.counter > _report(previous.report).counter
+    return previous is None or report.counter > previous.report.counter
 
 
 def parameters_crc32(values: Mapping[int, int]) -> int:
@@ -98,13 +96,6 @@ def _phase(report: DeviceReport) -> Phase:
     return report.phase
 
 
-def _report(body: bytes) -> DeviceReport:
-    report = parse_body(body)
-    if not isinstance(report, DeviceReport):
-        raise TypeError("a report was expected")
-    return report
-
-
 def _digest(digest16: bytes | None) -> Digest | None:
     return Digest(short_digest_from_bytes(digest16)) if digest16 is not None else None
 
@@ -118,17 +109,14 @@ def _parameters(record: DeviceRecord, report: DeviceReport, defaults: PackDefaul
 
 
 def _operator_names(bits: bytes) -> frozenset[str]:
-    """Name the operators in a device's bit set; an unknown one keeps its number."""
+    """Return the names of the operators in a device's bit set; an unknown one keeps its number."""
     numbers = int.from_bytes(bits, "little")
     return frozenset(
         NAMES.get(number, f"OPERATOR_{number}") for number in range(8 * len(bits)) if numbers >> number & 1
     )
 
 
-def _capabilities(body: bytes) -> Capabilities:
-    reported = parse_body(body)
-    if not isinstance(reported, CapabilitiesBody):
-        raise TypeError("capabilities were expected")
+def _capabilities(reported: CapabilitiesBody) -> Capabilities:
     return Capabilities(
         type=TypeId(reported.type),
         pack_format=reported.pack_format,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from reconciler.devices.reports import CapabilitiesBody, DeviceReport, Summary, encode_body, parse_body
+from reconciler.devices.reports import CapabilitiesBody, DeviceReport, Summary
 from reconciler.engine.observed.gate_evidence import GateEvidence
 from reconciler.engine.observed.identity_history import IdentityHistories
 from reconciler.engine.observed.interpret import PackDefaults, is_newer, observed_device, updated_record
@@ -27,7 +27,7 @@ from reconciler.model import (
     Parameters,
     RolloutId,
 )
-from reconciler.model.snapshot import SnapshotCache, reuse_if_equal
+from reconciler.model.snapshot_cache import SnapshotCache, reuse_if_equal
 
 
 class Inventory:
@@ -44,10 +44,13 @@ class Inventory:
         self._defaults = PackDefaults()
         self._devices: dict[DeviceId, ObservedDevice] = {}
         self._stale: set[DeviceId] = set(self._records)  # devices to be interpreted again
+        self._unsaved: set[DeviceId] = set()  # devices of which the database lacks the last report
         self._snapshot: Mapping[DeviceId, ObservedDevice] = {}
         self._failures = {(failure.device, failure.digest): failure for failure in state.quarantined()}
         self._quarantined = frozenset(self._failures)
         self._observed: SnapshotCache[Observed] = SnapshotCache()
+        for device, record in self._records.items():
+            self.identities.compare(device, record.report)
 
     @property
     def records(self) -> Mapping[DeviceId, DeviceRecord]:
@@ -57,14 +60,12 @@ class Inventory:
     def report_of(self, device: DeviceId) -> DeviceReport | None:
         """Return the last report of a device."""
         record = self._records.get(device)
-        body = parse_body(record.report) if record else None
-        return body if isinstance(body, DeviceReport) else None
+        return record.report if record is not None else None
 
     def capabilities_of(self, device: DeviceId) -> CapabilitiesBody | None:
         """Return what a device reports that it can hold and run."""
         record = self._records.get(device)
-        body = parse_body(record.capabilities) if record and record.capabilities else None
-        return body if isinstance(body, CapabilitiesBody) else None
+        return record.capabilities if record is not None else None
 
     def record_report(self, device: DeviceId, report: DeviceReport, now: datetime, *, asked: bool) -> bool:
         """Record a verified report; return False for an unsolicited one that is not newer: it may be a replay."""
@@ -77,7 +78,7 @@ class Inventory:
             if silent_s >= self.silent_after_s:
                 self.evidence.record_flap(device, now)
         self._heard_since_start.add(device)
-        self._save(updated_record(previous, device, report, now))
+        self._keep(updated_record(previous, device, report, now))
         if asked:  # only an answer to our own nonce is known to be fresh
             self.identities.record(device, report)
             self.evidence.rates.record(device, report)
@@ -85,7 +86,7 @@ class Inventory:
 
     def record_capabilities(self, device: DeviceId, capabilities: CapabilitiesBody) -> None:
         """Record verified capabilities. The device must have reported before."""
-        self._save(replace(self._records[device], capabilities=encode_body(capabilities)))
+        self._keep(replace(self._records[device], capabilities=capabilities))
 
     def record_summary(self, device: DeviceId, summary: Summary) -> bool:
         """Record what a device counted if a gate awaits it; return whether one does."""
@@ -103,7 +104,7 @@ class Inventory:
 
     def record_parameters(self, device: DeviceId, values: Parameters, crc32: int) -> None:
         """Record parameters as Git has them, and the CRC-32 that the device reports once it has them."""
-        self._save(replace(self._records[device], parameters=values, parameters_crc32=crc32))
+        self._keep(replace(self._records[device], parameters=values, parameters_crc32=crc32))
 
     def set_public_keys(self, public_keys: Mapping[DeviceId, str]) -> None:
         """Take the public keys from Git: a new one is a new identity."""
@@ -112,8 +113,7 @@ class Inventory:
 
     def count_flags(self) -> Counter[str]:
         """Count how many devices raise each error flag."""
-        reports = (self.report_of(device) for device in self._records)
-        return Counter(flag.name or "" for report in reports if report is not None for flag in report.flags)
+        return Counter(flag.name or "" for record in self._records.values() for flag in record.report.flags)
 
     def quarantine(self, failure: QuarantineRecord) -> None:
         """Record that a pack failed on a device."""
@@ -143,12 +143,26 @@ class Inventory:
         self.identities.forget(device)
         self.evidence.forget(device)
         self._records.pop(device, None)
+        self._unsaved.discard(device)
         self._stale.add(device)
         self._failures = {key: failure for key, failure in self._failures.items() if key[0] != device}
         self._quarantined = frozenset(self._failures)
 
+    def save(self) -> None:
+        """Write the reports that came since the last call, in one transaction; a failure leaves them to the next call.
+
+        A report that is lost with the process was sent for nothing, but no decision depends on it: after a restart the
+        device is asked again before anything is sent to it.
+        """
+        if not self._unsaved:
+            return
+        with self._state.transaction():
+            self._state.save_devices(self._records[device] for device in self._unsaved)
+            self._state.save_identities(self.identities.of(self._unsaved))
+        self._unsaved.clear()
+
     def observed(self, defaults: PackDefaults, artifacts: Mapping[ArtifactKey, Artifact]) -> Observed:
-        """Return what is observed now, as a snapshot (reconciler.model.snapshot)."""
+        """Return what is observed now, as a snapshot (reconciler.model.snapshot_cache)."""
         if defaults is not self._defaults:
             self._defaults = defaults
             self._stale |= self._records.keys()
@@ -184,7 +198,7 @@ class Inventory:
             flapped_at=flapped_at,
         )
 
-    def _save(self, record: DeviceRecord) -> None:
-        self._state.save_device(record)  # first: if the disk is full, memory must not know more than the file
+    def _keep(self, record: DeviceRecord) -> None:
         self._records[record.device] = record
         self._stale.add(record.device)
+        self._unsaved.add(record.device)

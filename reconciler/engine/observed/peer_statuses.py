@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from reconciler.errors import FleetError
 from reconciler.git.peer_status import PeerStatusReader
 from reconciler.model import Commit, GatewayId, PeerReport, RolloutId, RolloutReport
-from reconciler.model.snapshot import reuse_if_equal
+from reconciler.model.snapshot_cache import reuse_if_equal
 from reconciler.report.rollout_file import InvalidRolloutStatus, read_rollout_file
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class PeerStatuses:
         self._refused: Mapping[str, Commit] = {}
 
     def fetch(self) -> Mapping[GatewayId, PeerReport]:
-        """Return each gateway's last report, as a snapshot (reconciler.model.snapshot).
+        """Return each gateway's last report, as a snapshot (reconciler.model.snapshot_cache).
 
         While the remote is unreachable, the last reports stay valid: they describe a past that was true, and can open
         no wave that it did not open.

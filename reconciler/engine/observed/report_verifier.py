@@ -25,6 +25,7 @@ class ReportVerifier:
     def __init__(self) -> None:
         self._vendor = b""
         self._keys: dict[DeviceId, bytes] = {}
+        self._ids: dict[DeviceId, bytes] = {}  # device identifiers, each derived once
 
     @property
     def public_keys(self) -> Mapping[DeviceId, str]:
@@ -33,7 +34,10 @@ class ReportVerifier:
 
     def set_devices(self, fleet: str, devices: Mapping[DeviceId, Device]) -> None:
         """Take the public keys from Git; the reports of a device without one are refused."""
-        self._vendor = vendor_id(fleet)
+        vendor = vendor_id(fleet)
+        if vendor != self._vendor:
+            self._vendor = vendor
+            self._ids.clear()
         self._keys = {name: bytes.fromhex(device.public_key) for name, device in devices.items() if device.public_key}
 
     def open_signed(self, device: DeviceId, cose: bytes, nonce: bytes) -> bytes:
@@ -42,6 +46,12 @@ class ReportVerifier:
         if key is None:
             raise NotAuthentic(f"{device} has no public key in Git: provision it first")
         try:
-            return signing.report.verify_signed(cose, key, device_id(self._vendor, device), nonce)
+            return signing.report.verify_signed(cose, key, self._id_of(device), nonce)
         except VerificationError as refused:
             raise NotAuthentic(f"{device}: {refused}") from refused
+
+    def _id_of(self, device: DeviceId) -> bytes:
+        known = self._ids.get(device)
+        if known is None:
+            known = self._ids[device] = device_id(self._vendor, device)
+        return known

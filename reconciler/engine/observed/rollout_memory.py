@@ -23,7 +23,7 @@ from reconciler.model import (
     RolloutId,
     RolloutMemory,
 )
-from reconciler.model.snapshot import SnapshotCache
+from reconciler.model.snapshot_cache import SnapshotCache
 from reconciler.plan import Planner, remember
 from reconciler.plan.device.verdict import FailedDevice, SettledDevice
 from reconciler.plan.revision import revision_of
@@ -40,7 +40,7 @@ class RolloutMemories:
         self.rollouts: Mapping[RolloutId, RolloutMemory] = state.rollout_memories()
 
     def merged(self, seen: Observed, here: GatewayId | None, peers: Mapping[GatewayId, PeerReport]) -> Observed:
-        """Add memories and peers' reports to what devices reported, as a snapshot (reconciler.model.snapshot)."""
+        """Add memories and peers' reports to what devices reported, as a snapshot (reconciler.model.snapshot_cache)."""
         known = self._merged.get(seen, self.rollouts, peers)
         if known is not None:
             return known

@@ -29,7 +29,7 @@ class Total:
     score: Score | None
 
     def as_dict(self) -> dict[str, object]:
-        """Name the fields for programs."""
+        """Return the fields as a mapping for programs."""
         fields: dict[str, object] = {
             "running": self.running,
             "devices": self.devices,

@@ -77,7 +77,7 @@ class TrustLedger:
         return Distrust(NOT_AUTHENTIC, f"Messages in its name do not verify: {refused.why}")
 
     def _went_back(self, action: Action, seen: ObservedDevice | None) -> Distrust | None:
-        """Distrust a reset device until it is where Git wants it; orders are above the highest sequence it held."""
+        """Distrust a reset device until it reaches its desired state; orders are above the highest sequence it held."""
         held = self._identities.max_sequence(action.device)
         if seen is None or seen.sequence >= held or isinstance(action, NoChange):
             return None

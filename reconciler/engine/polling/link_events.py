@@ -10,7 +10,7 @@ from reconciler.devices.errors import Malformed
 from reconciler.devices.link import AnswerReceived, Event, LinkState, Presence
 from reconciler.devices.messages import Signed
 from reconciler.devices.reports import DeviceReport, parse_body
-from reconciler.engine import trace
+from reconciler.engine import log_context
 from reconciler.engine.delivery.deliveries import Deliveries
 from reconciler.engine.observed.report_verifier import ReportVerifier
 from reconciler.engine.polling.poller import Poller, PollerPorts
@@ -44,7 +44,7 @@ class LinkEventHandler:
         """Handle one event."""
         match event:
             case AnswerReceived(device, Signed(cose)):
-                with trace.about(device):
+                with log_context.about(device):
                     self._handle_report(device, cose)
             case Presence(device, present=True):
                 self._deliveries.retry_now(device)

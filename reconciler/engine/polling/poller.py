@@ -6,19 +6,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 from reconciler.devices.conversation import Lost
+from reconciler.devices.link_session import LinkSession
 from reconciler.devices.reports import DeviceReport
-from reconciler.devices.session import LinkSession
-from reconciler.engine import trace
+from reconciler.engine import log_context
 from reconciler.engine.clock import Clock
 from reconciler.engine.links import Links
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.summaries import Summaries
-from reconciler.engine.tasks import cancel_and_wait
+from reconciler.engine.task_cancellation import cancel_and_wait
 from reconciler.errors import FleetError
 from reconciler.model import DeviceId
 
@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 MAX_CONCURRENT = 64  # inquiries on one link; the rest wait for their turn, those of other links do not
 BACKOFF = 2.0  # each silence delays the next inquiry by this factor, up to:
 MAX_BACKOFF = 8.0  # times the interval
+JITTER = 0.1  # of the interval: neighbours in time drift apart
+SPREAD_FROM = 0.25  # devices that reported together, as an update ends, are asked over the rest of the interval
+ANSWER_SHARE = 0.1  # of the time after which a device counts as silent: for its answer
 SUMMARY_EVERY = 12  # inquiries, and after each restart of the device: an hour with the usual interval
 
 
@@ -54,7 +57,9 @@ class Poller:
         self._is_busy = is_busy
         self._on_change = on_change
         self._jitter = jitter
+        self.all_at_once = False  # ask all new devices at once, also those that an earlier run knew
         self._interval_s = 300.0
+        self._watched: Collection[DeviceId] = ()
         self._timers: dict[DeviceId, asyncio.TimerHandle] = {}
         self._backoff: dict[DeviceId, float] = {}
         self._tasks: dict[DeviceId, asyncio.Task[None]] = {}
@@ -67,9 +72,12 @@ class Poller:
         """Count the devices that were never asked yet or are being asked."""
         return len(self._never_asked | self._tasks.keys())
 
-    def watch(self, devices: Iterable[DeviceId], interval_s: float) -> None:
-        """Poll exactly these devices, each at least once an interval."""
+    def watch(self, devices: Collection[DeviceId], interval_s: float) -> None:
+        """Poll exactly these devices, each at least once an interval; a snapshot costs nothing while unchanged."""
         self._interval_s = interval_s
+        if devices is self._watched:
+            return
+        self._watched = devices
         wanted = set(devices)
         for device in set(self._timers) - wanted:
             self._timers.pop(device).cancel()
@@ -77,8 +85,12 @@ class Poller:
             self._never_asked.discard(device)
             self._inquiries.pop(device, None)
         for device in wanted - set(self._timers):
-            self._never_asked.add(device)
-            self._poll_in(device, 0.0)
+            within_s = 0.0 if self.all_at_once else self._known_for_s(device)
+            if within_s > 0.0:
+                self._inquiries[device] = self._jitter.randrange(1, SUMMARY_EVERY)  # an earlier run has its summary
+            else:
+                self._never_asked.add(device)
+            self._poll_in(device, within_s, spread_from=0.0)
 
     def heard_from(self, device: DeviceId) -> None:
         """Ask no sooner than an interval after this report, unless the device's capabilities are unknown."""
@@ -86,7 +98,7 @@ class Poller:
             return
         self._backoff.pop(device, None)
         known = self._ports.inventory.capabilities_of(device) is not None
-        self._poll_in(device, self._interval_s if known else 0.0)
+        self._poll_in(device, self._interval_s if known else 0.0, spread_from=SPREAD_FROM)
 
     def poll_soon(self, device: DeviceId) -> None:
         """Ask a device at once: it has appeared, or should have something to report."""
@@ -100,17 +112,30 @@ class Poller:
             if backoff > 1.0:
                 self.poll_soon(device)
 
+    def _known_for_s(self, device: DeviceId) -> float:
+        """Return within which time to ask a device: soon enough that what an earlier run knew of it is still valid.
+
+        A device that counts as silent is asked at once, because nothing is delivered to it.
+        """
+        record = self._ports.inventory.records.get(device)
+        if record is None or record.capabilities is None:
+            return 0.0
+        heard_s = (self._ports.clock.now() - record.seen_at).total_seconds()
+        left_s = self._ports.inventory.silent_after_s - heard_s
+        return max(0.0, min(self._interval_s, left_s * (1.0 - ANSWER_SHARE)))
+
     async def stop(self) -> None:
         """Cancel all timers and inquiries."""
         for timer in self._timers.values():
             timer.cancel()
         await cancel_and_wait(list(self._tasks.values()))
 
-    def _poll_in(self, device: DeviceId, after_s: float) -> None:
+    def _poll_in(self, device: DeviceId, after_s: float, *, spread_from: float = 1.0 - JITTER) -> None:
+        """Ask a device after at most `after_s`; `spread_from` is the earliest time, as a share of it."""
         if device in self._timers:
             self._timers[device].cancel()
-        spread_s = after_s * self._jitter.uniform(0.0, 0.1)
-        self._timers[device] = asyncio.get_running_loop().call_later(after_s + spread_s, self._poll, device)
+        wait_s = after_s * self._jitter.uniform(spread_from, 1.0)
+        self._timers[device] = asyncio.get_running_loop().call_later(wait_s, self._poll, device)
 
     def _poll(self, device: DeviceId) -> None:
         if self._is_busy(device):  # its delivery asks for a report
@@ -125,7 +150,7 @@ class Poller:
         was_silent = unknown or self._backoff.get(device, BACKOFF) > 1.0  # or was never asked
         before = inventory.report_of(device)
         try:
-            with trace.about(device):
+            with log_context.about(device):
                 answered = await self._ask_in_turn(device)
         except FleetError as failure:  # the answer could not be kept: ask again later
             log.error("polling %s failed: %s: %s", device, failure.reason, failure)  # noqa: TRY400 - expected
@@ -136,7 +161,8 @@ class Poller:
         backoff = 1.0 if answered else min(self._backoff.get(device, 1.0) * BACKOFF, MAX_BACKOFF)
         self._backoff[device] = backoff
         if device in self._timers:
-            self._poll_in(device, self._interval_s * backoff)
+            spread_from = SPREAD_FROM if before is None else 1.0 - JITTER  # new devices were all asked together
+            self._poll_in(device, self._interval_s * backoff, spread_from=spread_from)
         # A report with nothing new changes no plan. The planner itself says when a device counts as silent.
         if answered and (was_silent or _differs(before, inventory.report_of(device))):
             self._on_change(device)

@@ -8,10 +8,12 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from reconciler import sqlite_file
+from reconciler.devices.reports import CapabilitiesBody, DeviceReport, parse_body
 from reconciler.engine.state import schema
 from reconciler.engine.state.records import (
     BaselineRecord,
@@ -38,6 +40,7 @@ from reconciler.model import (
 
 Value = str | int | float | bytes | None
 Row = tuple[Any, ...]
+ReportBody = TypeVar("ReportBody", DeviceReport, CapabilitiesBody)
 
 
 class NoRecordedState(Unusable):
@@ -167,12 +170,25 @@ def _device(row: Row) -> DeviceRecord:
     return DeviceRecord(
         DeviceId(name),
         datetime.fromtimestamp(seen_at, UTC),
-        report,
-        capabilities,
+        _body(report, DeviceReport),
+        _capabilities(capabilities) if capabilities is not None else None,
         _time(since),
         json.loads(parameters),
         crc32,
     )
+
+
+@lru_cache(maxsize=64)
+def _capabilities(stored: bytes) -> CapabilitiesBody:
+    """Parse capabilities; devices of one type with the same firmware share the value."""
+    return _body(stored, CapabilitiesBody)
+
+
+def _body(stored: bytes, kind: type[ReportBody]) -> ReportBody:
+    body = parse_body(stored)
+    if not isinstance(body, kind):
+        raise TypeError(f"the database holds a {type(body).__name__} in place of a {kind.__name__}")
+    return body
 
 
 def _artifact(row: Row) -> tuple[Artifact, str]:

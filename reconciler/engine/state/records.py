@@ -6,17 +6,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from reconciler.devices.reports import CapabilitiesBody, DeviceReport
 from reconciler.model import Before, DeviceId, Digest, Parameters, RolloutId
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceRecord:
-    """A device's last verified report as it came, and the parameters that were sent to it."""
+    """A device's last verified report, and the parameters that were sent to it. Bodies are bytes only in the file."""
 
     device: DeviceId
     seen_at: datetime
-    report: bytes
-    capabilities: bytes | None = None
+    report: DeviceReport
+    capabilities: CapabilitiesBody | None = None
     confirmed_since: datetime | None = None
     parameters: Parameters | None = None  # as Git has them, if this gateway set them
     parameters_crc32: int = 0  # what the device reports while it holds exactly those parameters

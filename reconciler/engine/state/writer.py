@@ -13,10 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import ClassVar
 
 from reconciler import sqlite_file
+from reconciler.devices.reports import encode_body
 from reconciler.engine.state import schema
 from reconciler.engine.state.reader import Row, StateReader, Value
 from reconciler.engine.state.records import (
@@ -30,6 +32,8 @@ from reconciler.engine.state.records import (
 )
 from reconciler.errors import Unusable
 from reconciler.model import Artifact, Commit, DeviceId, Digest, RolloutId, RolloutMemory
+
+_IDENTITY_ROW = attrgetter("device", "public_key", "counter", "max_counter", "max_sequence", "alternations")
 
 
 class StateUnusable(Unusable):
@@ -80,29 +84,18 @@ class StateWriter(StateReader):
 
     # ------------------------------------------------------------ devices
 
-    def save_device(self, record: DeviceRecord) -> None:
-        """Keep the last report of a device."""
-        self._write(
-            "INSERT OR REPLACE INTO device VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                record.device,
-                record.seen_at.timestamp(),
-                _timestamp(record.confirmed_since),
-                record.report,
-                record.capabilities,
-                json.dumps(dict(record.parameters or {})),
-                record.parameters_crc32,
-            ),
-        )
+    def save_devices(self, records: Iterable[DeviceRecord]) -> None:
+        """Keep the last reports of devices."""
+        self._write_all("INSERT OR REPLACE INTO device VALUES (?, ?, ?, ?, ?, ?, ?)", map(_device_row, records))
 
     def save_order(self, device: DeviceId, order: OrderRecord) -> None:
         """Keep an order before it is sent."""
         values = (device, order.digest, order.sequence, order.envelope)
         self._write("INSERT OR REPLACE INTO sent_order VALUES (?, ?, ?, ?)", values)
 
-    def save_identity(self, record: IdentityRecord) -> None:
-        """Keep what a device's fresh reports said over time."""
-        self._write("INSERT OR REPLACE INTO identity VALUES (?, ?, ?, ?, ?, ?)", astuple(record))
+    def save_identities(self, records: Iterable[IdentityRecord]) -> None:
+        """Keep what the fresh reports of devices said over time."""
+        self._write_all("INSERT OR REPLACE INTO identity VALUES (?, ?, ?, ?, ?, ?)", map(_IDENTITY_ROW, records))
 
     def save_flapping(self, device: DeviceId, record: FlappingRecord) -> None:
         """Keep how often a device fell silent and came back."""
@@ -180,6 +173,10 @@ class StateWriter(StateReader):
         with self._lock, self._translated():
             self._db.execute(statement, values)
 
+    def _write_all(self, statement: str, rows: Iterable[Sequence[Value]]) -> None:
+        with self._lock, self._translated():
+            self._db.executemany(statement, rows)
+
     def _rows(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
         with self._lock, self._translated():
             return super()._rows(statement, values)
@@ -191,6 +188,18 @@ class StateWriter(StateReader):
             yield
         except sqlite3.Error as error:
             raise StateUnusable(f"{self.path}: {error}; is the disk full, or the file not ours?") from error
+
+
+def _device_row(record: DeviceRecord) -> tuple[Value, ...]:
+    return (
+        record.device,
+        record.seen_at.timestamp(),
+        _timestamp(record.confirmed_since),
+        encode_body(record.report),
+        encode_body(record.capabilities) if record.capabilities is not None else None,
+        json.dumps(dict(record.parameters or {})),
+        record.parameters_crc32,
+    )
 
 
 def _timestamp(at: datetime | None) -> float | None:

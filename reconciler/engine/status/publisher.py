@@ -37,8 +37,10 @@ class Publisher:
         self._ref = ref
         self._state = state
         self._interval_s = interval_s
-        self._committed = state.status_files()  # perhaps not yet: then the first batch commits them unchanged
+        # Perhaps not committed yet: then the first batch commits them unchanged.
+        self._committed: Mapping[str, bytes] = state.status_files()
         self._files = dict(self._committed)
+        self._changed: set[str] = set()  # paths of which the last commit has other bytes, or none
         self._last_s = float("-inf")
         self._urgent = False
         self._unpushed = True  # the remote may have missed the last commit
@@ -50,12 +52,13 @@ class Publisher:
         self._files.update(files)
         for path in gone:
             self._files.pop(path, None)
+        self._note_changes({*files, *gone})
         self._urgent |= urgent
         self._state.save_status_files(files, gone)
 
     def due_in_s(self, now_s: float) -> float | None:
         """Return after how many seconds a commit is due; None: there is nothing to commit."""
-        if not self._files or (not self._unpushed and self._files == self._committed):
+        if not self._files or (not self._unpushed and not self._changed):
             return None
         return 0.0 if self._urgent else max(0.0, self._last_s + self._interval_s - now_s)
 
@@ -63,8 +66,7 @@ class Publisher:
         """Return what is to be committed now."""
         self._last_s = now_s
         self._urgent = False
-        files = dict(self._files)
-        return Batch(files, _subject(self._committed, files))
+        return Batch(dict(self._files), _subject(self._changed))
 
     def commit(self, batch: Batch, now: datetime) -> Publication:
         """Commit and push. For the status thread: it blocks."""
@@ -75,14 +77,20 @@ class Publisher:
         self._unpushed = isinstance(outcome, PushPending)
         if isinstance(outcome, PushPending):
             return outcome.message
-        self._committed = dict(batch.files)
+        self._committed = batch.files
+        self._note_changes(set(self._changed))
         return None
 
+    def _note_changes(self, paths: set[str]) -> None:
+        for path in paths:
+            if self._files.get(path) != self._committed.get(path):
+                self._changed.add(path)
+            else:
+                self._changed.discard(path)
 
-def _subject(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
-    changed = sorted(
-        path for path in {*before, *after} if before.get(path) != after.get(path) and path not in _FOR_PEOPLE
-    )
+
+def _subject(paths: set[str]) -> str:
+    changed = sorted(paths - _FOR_PEOPLE)
     if not changed:
         return "Status as it was"
     named = ", ".join(path.removesuffix(".yaml") for path in changed[:_NAMED_IN_SUBJECT])

@@ -18,13 +18,15 @@ from reconciler.model import (
     ShortDigest,
     short_digest,
 )
+from reconciler.model.snapshot_cache import SnapshotCache
 from reconciler.page.page_model import PageModel
 from reconciler.page.routes import INDEX, committed
-from reconciler.report.device_status import DeviceFacts, DeviceStatus, Distrust, PassStamp, device_status
+from reconciler.report.conditions import Conditions, Status
+from reconciler.report.device_status import DeviceFacts, DeviceStatus, Distrust, PassStamp, device_status_since
 from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, gateway_status
 from reconciler.report.rollout_file import read_rollout_file, rollout_file
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, rollout_status
-from reconciler.report.status_files import device_file, gateway_file, read_device_file, read_gateway_file, readme
+from reconciler.report.status_files import device_file, gateway_file, read_device_conditions, read_gateway_file, readme
 
 README = "README.md"
 GATEWAY = "gateway.yaml"
@@ -65,6 +67,8 @@ class StatusRenderer:
         self._page = page  # an HTML page next to the README
         self._page_differs = page != (INDEX in before)  # the configuration was changed since
         self._devices: dict[DeviceId, _RenderedDevice] = {}
+        self._rendered: SnapshotCache[Mapping[DeviceId, Distrust]] = SnapshotCache()
+        self.ready = 0  # devices that are what Git wants
         self._gateway = read_gateway_file(before[GATEWAY]) if GATEWAY in before else None
         rollouts = [read_rollout_file(body) for path, body in before.items() if path.startswith(ROLLOUTS)]
         self._rollouts = {status.facts.rollout: status for status in rollouts}
@@ -73,6 +77,11 @@ class StatusRenderer:
     def devices(self) -> tuple[DeviceStatus, ...]:
         """Return every device's status."""
         return tuple(rendered.status for rendered in self._devices.values())
+
+    @property
+    def device_count(self) -> int:
+        """Return how many devices have a status."""
+        return len(self._devices)
 
     @property
     def gateway(self) -> GatewayStatus | None:
@@ -92,16 +101,7 @@ class StatusRenderer:
     def render(self, outcome: PassOutcome) -> tuple[dict[str, bytes], set[str]]:
         """Return the files that are new or different, and the paths that are gone."""
         files: dict[str, bytes] = {}
-        present = set()
-        for action in outcome.actions:
-            present.add(action.device)
-            self._render_device(action, outcome, files)
-        gone = {_device_path(device) for device in self._devices.keys() - present}
-        gone |= {
-            path for path in self._before_start if path.startswith(DEVICES) and path[len(DEVICES) : -5] not in present
-        }
-        for device in self._devices.keys() - present:
-            del self._devices[device]
+        gone = self._render_devices(outcome, files)
         gone |= self._render_rollouts(outcome, files)
         gateway = gateway_status(outcome.gateway, outcome.stamp, self._gateway)
         if files or gone or gateway != self._gateway or self._page_differs:
@@ -115,6 +115,30 @@ class StatusRenderer:
             self._page_differs = False
         self._before_start = {}
         return files, gone
+
+    def _render_devices(self, outcome: PassOutcome, files: dict[str, bytes]) -> set[str]:
+        """Render the devices that changed; return the paths of those that are gone."""
+        parts = (outcome.actions, outcome.observed.devices, outcome.by_short_digest)
+        if self._rendered.get(*parts) == outcome.distrusted:
+            return set()
+        self._rendered.put(outcome.distrusted, *parts)
+        present = set()
+        for action in outcome.actions:
+            present.add(action.device)
+            self._render_device(action, outcome, files)
+        left = self._devices.keys() - present
+        gone = {_device_path(device) for device in left}
+        gone |= {
+            path for path in self._before_start if path.startswith(DEVICES) and path[len(DEVICES) : -5] not in present
+        }
+        for device in left:
+            self._count_ready(self._devices.pop(device).status, None)
+        return gone
+
+    def _count_ready(self, before: DeviceStatus | None, after: DeviceStatus | None) -> None:
+        self.ready += (after is not None and after.ready.status is Status.TRUE) - (
+            before is not None and before.ready.status is Status.TRUE
+        )
 
     def _render_rollouts(self, outcome: PassOutcome, files: dict[str, bytes]) -> set[str]:
         """Render the rollouts that changed; return the paths of those that are gone."""
@@ -134,21 +158,26 @@ class StatusRenderer:
         seen = outcome.observed.devices.get(device)
         last = self._devices.get(device)
         distrust = outcome.distrusted.get(device)
-        # Observed devices are snapshots (reconciler.model.snapshot): the same object means unchanged.
-        if last is not None and last.seen is seen and last.distrust == distrust and last.action == action:
-            return
+        # Observed devices are snapshots (reconciler.model.snapshot_cache): the same object means unchanged.
+        if last is not None and last.seen is seen and last.distrust == distrust:
+            if last.action is action:
+                return
+            if last.action == action:
+                last.action = action
+                return
         model = _model(seen, outcome.by_short_digest)
         facts = DeviceFacts(action, seen, model, distrust)
-        status = device_status(facts, outcome.stamp, self._previous(device))
+        status = device_status_since(facts, outcome.stamp, self._conditions_before(device))
         self._devices[device] = _RenderedDevice(action, seen, distrust, status)
+        self._count_ready(last.status if last is not None else None, status)
         if last is None or status != last.status:
             files[_device_path(device)] = device_file(status)
 
-    def _previous(self, device: DeviceId) -> DeviceStatus | None:
+    def _conditions_before(self, device: DeviceId) -> Conditions:
         if device in self._devices:
-            return self._devices[device].status
+            return self._devices[device].status.conditions
         body = self._before_start.get(_device_path(device))
-        return read_device_file(body) if body is not None else None
+        return read_device_conditions(body) if body is not None else ()
 
 
 def has_stopped(before: Mapping[RolloutId, RolloutStatus], after: Mapping[RolloutId, RolloutStatus]) -> bool:

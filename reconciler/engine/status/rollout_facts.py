@@ -23,11 +23,11 @@ class _KnownFacts:
     evaluation: RolloutEvaluation
     devices: Mapping[DeviceId, Device]
     held: str
-    facts: RolloutFacts | None  # None: the rollout has no device of ours
+    facts: RolloutFacts | None  # None: the rollout has none of our devices
 
 
 class RolloutFactsBuilder:
-    """Keeps the facts of each rollout while its evaluation is the same snapshot (reconciler.model.snapshot)."""
+    """Keeps the facts of each rollout while its evaluation is the same snapshot (reconciler.model.snapshot_cache)."""
 
     def __init__(self) -> None:
         self._known: dict[RolloutId, _KnownFacts] = {}
@@ -35,7 +35,7 @@ class RolloutFactsBuilder:
     def facts(
         self, desired: Desired, planner: Planner, reported: Mapping[RolloutId, RolloutReport], now: datetime
     ) -> tuple[RolloutFacts, ...]:
-        """Return the facts of every rollout with devices of ours; `reported` is what was last reported of each."""
+        """Return the facts of every rollout that includes our devices; `reported` is what was last reported of each."""
         evaluations = planner.evaluations
         incomplete = {name for name, evaluation in evaluations.items() if not evaluation.complete}
         known = {}

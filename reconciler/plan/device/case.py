@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.model import DeviceId, Digest, ObservedDevice, Phase, short_digest
-from reconciler.plan.device.goal import Goal
+from reconciler.plan.device.rollout_goal import Goal
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,13 @@ from reconciler.model import (
     Phase,
 )
 from reconciler.plan.device.case import Case, has_prebaked_goal
-from reconciler.plan.device.fallback import fallback_action, fallback_message
+from reconciler.plan.device.fallback_action import fallback_action, fallback_message
 from reconciler.plan.device.flapping import pause_message, paused_until
 from reconciler.plan.device.gates import evaluate_gates
-from reconciler.plan.device.goal import Goal
 from reconciler.plan.device.next_step import next_step
 from reconciler.plan.device.requirements import MissingRequirement, missing_requirement, wrong_type
-from reconciler.plan.device.rollback import rollback_action
+from reconciler.plan.device.rollback_action import rollback_action
+from reconciler.plan.device.rollout_goal import Goal
 from reconciler.plan.device.verdict import (
     DeviceVerdict,
     DueDevice,
@@ -118,7 +118,7 @@ def _due(case: Case) -> DeviceVerdict:
 
 
 def _quarantined(case: Case) -> Action:
-    """Say that the model failed. A rollout that rolls back has done so already, so it needs no fallback."""
+    """Block the device, because the model failed on it, or fall back. After a rollback no fallback is needed."""
     goal = case.goal
     message = f"{goal.model} failed on this device and is not retried until Git changes"
     if goal.rollout.on_failure is OnFailure.ROLL_BACK:
@@ -131,7 +131,7 @@ def _quarantined(case: Case) -> Action:
 
 
 def _missing_requirement(goal: Goal, seen: ObservedDevice | None) -> MissingRequirement | None:
-    """Return what the device lacks. A model that it was provisioned with needs nothing, if its type is right."""
+    """Return the missing requirement, if any. A pre-baked model needs only the right device type."""
     reported = seen.capabilities if seen is not None else None
     if (wrong := wrong_type(goal, reported)) is not None:
         return wrong
@@ -139,7 +139,7 @@ def _missing_requirement(goal: Goal, seen: ObservedDevice | None) -> MissingRequ
 
 
 def _without_requirement(case: Case, missing: MissingRequirement, *, silent: bool) -> Action:
-    """Say what the device lacks, or fall back if the rollout says so and the device can be reached."""
+    """Block the device with the missing requirement, or fall back if the rollout does so and the device reports."""
     if silent:
         return missing.blocked(case.device, case.goal, "; it is not reporting either", silent=True)
     if missing.reason is not BlockedReason.WRONG_TYPE:

@@ -21,6 +21,6 @@ def paused_until(seen: ObservedDevice, silent_after: timedelta) -> datetime | No
 
 
 def pause_message(seen: ObservedDevice, until: datetime) -> str:
-    """Say why the device is left alone, and until when."""
+    """Explain the pause of a device and its end."""
     when = f"{until.astimezone(UTC):%Y-%m-%d %H:%M UTC}"
     return f"fell silent and came back {seen.flaps} times; it is left alone until {when}"

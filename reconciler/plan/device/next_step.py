@@ -29,7 +29,7 @@ def next_step(case: Case) -> Action:
 
 
 def _changed_parameters(case: Case) -> str:
-    """Name each parameter that differs, with both values."""
+    """List each parameter that differs, with both values."""
     observed, desired = case.seen.parameters, case.goal.parameters
     changes = []
     for key in sorted({*desired, *observed}):

@@ -38,7 +38,7 @@ class PeerDevices:
     rollout: RolloutId
     gateway: GatewayId
     report: RolloutReport | None  # None: the gateway has reported nothing about the current revision
-    description: str  # names the gateway, and says how old its report is
+    description: str  # the gateway, and the age of its report
 
     def verdict(self, device: DeviceId) -> DeviceVerdict:
         """Evaluate one device."""
@@ -93,7 +93,7 @@ def peer_devices(observed: Observed, rollout: RolloutId, gateway: GatewayId, rev
 def _describe(
     gateway: GatewayId, peer: PeerReport | None, report: RolloutReport | None, current: RolloutReport | None
 ) -> str:
-    """Name the gateway, and say when its report last changed: a time that stays the same while nothing is new."""
+    """Describe the gateway and the last change of its report. The text stays the same while nothing changes."""
     if peer is None:
         return f"gateway {gateway}, which has never reported"
     if report is None:

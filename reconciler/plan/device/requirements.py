@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.model import Blocked, BlockedReason, Capabilities, DeviceId, Updates
-from reconciler.plan.device.goal import Goal
+from reconciler.plan.device.rollout_goal import Goal
 
 
 @dataclass(frozen=True, slots=True)
 class MissingRequirement:
-    """What a device lacks for its goal: the first reason in a fixed order, and a message that names them all."""
+    """The unmet requirements of a device: the first reason in a fixed order, and a message with all of them."""
 
     reason: BlockedReason
     message: str
@@ -59,7 +59,7 @@ def missing_requirement(goal: Goal, reported: Capabilities | None) -> MissingReq
 
 
 def _shortfalls(goal: Goal, reported: Capabilities | None) -> list[MissingRequirement]:
-    """Name the missing operators and count the missing bytes."""
+    """Return the missing operators and the numbers of missing bytes."""
     has = goal.type if reported is None else reported
     found = []
     if missing := goal.needs.operators - has.operators:

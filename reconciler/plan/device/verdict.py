@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the evaluation of one device finds: one class for each way in which a device can stand to its rollout.
+"""The result of the evaluation of one device: one class for each state that a device can have in its rollout.
 
 Every verdict holds the action that the plan takes if no hold applies. What else it holds depends on the class,
 so code that handles verdicts matches on the class, and the type checker reports a class that it forgets.
 
 Two verdicts are equal when they say the same about the device. `until`, the time up to which a verdict is valid,
-is left out: a verdict that merely stays valid longer is no reason to evaluate its rollout again.
+is left out: a rollout is not evaluated again merely because a verdict stays valid longer.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from reconciler.model import Action
-from reconciler.plan.device.rollback import RollbackAction
+from reconciler.plan.device.rollback_action import RollbackAction
 
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """What every verdict holds."""
+    """The fields of every verdict."""
 
     action: Action  # what the plan does if no hold applies
     until: datetime | None = field(default=None, compare=False, kw_only=True)  # from then on, time alone may change it

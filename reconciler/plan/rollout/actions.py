@@ -37,7 +37,7 @@ from reconciler.plan.rollout.holds import HoldCause, RolloutWindows, rollout_hol
 
 @dataclass(frozen=True, slots=True)
 class RolloutActions:
-    """What the devices of a rollout do now, and from when on time alone may change that."""
+    """The actions of the devices of a rollout, and the time until which they stay valid."""
 
     actions: dict[DeviceId, Action]
     until: datetime | None

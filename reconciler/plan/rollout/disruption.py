@@ -24,7 +24,7 @@ NO_HOLDS: Mapping[DeviceId, HoldCause] = {}
 def disruption_holds(
     rollout: Rollout, devices: Iterable[Device], verdicts: Mapping[DeviceId, DeviceVerdict], progress: RolloutProgress
 ) -> Mapping[DeviceId, HoldCause]:
-    """Find the devices of open waves that must not begin yet. A device that has begun goes on."""
+    """Find the devices of open waves that must not begin yet. A device that has begun is not affected."""
     if progress.stopped or progress.complete:
         return NO_HOLDS
     tallies = progress.tallies[: progress.opened]
@@ -67,7 +67,7 @@ def _at_risk_holds(rollout: Rollout, due: Sequence[DeviceId], progress: RolloutP
 def _min_available_holds(
     rule: MinAvailable, devices: Sequence[Device], due: Sequence[DeviceId], verdicts: Mapping[DeviceId, DeviceVerdict]
 ) -> dict[DeviceId, HoldCause]:
-    """Hold the devices that would leave too few of their group at work."""
+    """Hold the devices that would leave too few of their group available."""
     group_of = {device.name: device.labels[rule.label] for device in devices if rule.label in device.labels}
     size: dict[str, int] = defaultdict(int)
     away: dict[str, int] = defaultdict(int)

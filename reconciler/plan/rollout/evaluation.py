@@ -19,7 +19,7 @@ from reconciler.plan.rollout.waves import WaveStep, assign_waves
 
 @dataclass(frozen=True, slots=True)
 class RolloutHistory:
-    """What stays true of one revision of a rollout: that it was stopped, here or at a peer, or was complete once."""
+    """The permanent facts about one revision of a rollout: it was stopped, here or at a peer, or was complete once."""
 
     revision: str = ""
     stopped: str = ""
@@ -38,7 +38,7 @@ def history_of(desired: Desired, observed: Observed, rollout: RolloutId) -> Roll
 
 @dataclass(frozen=True, slots=True)
 class RolloutEvaluation:
-    """How a rollout stands."""
+    """The progress of a rollout."""
 
     steps: tuple[WaveStep, ...]
     progress: RolloutProgress

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must be remembered of rollouts from one plan to the next."""
+"""The facts about rollouts that must be remembered from one plan to the next."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from reconciler.model import Observed, RolloutId, RolloutMemory
-from reconciler.model.snapshot import reuse_if_equal
+from reconciler.model.snapshot_cache import reuse_if_equal
 from reconciler.plan.rollout.evaluation import RolloutEvaluation
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this gateway reports to its peers about its own devices in a rollout."""
+"""The report of this gateway to its peers about its own devices in a rollout."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from reconciler.model import DeviceId, RolloutReport
-from reconciler.model.snapshot import reuse_if_equal
+from reconciler.model.snapshot_cache import reuse_if_equal
 from reconciler.plan.device.verdict import DeviceVerdict, OutDevice
 from reconciler.plan.rollout.evaluation import RolloutEvaluation
 from reconciler.plan.rollout.tally import WaveRole, wave_role
@@ -21,7 +21,7 @@ def report_to_peers(
     before: RolloutReport | None,
     now: datetime,
 ) -> RolloutReport:
-    """Report how our devices stand in one rollout; the report before, with its time, if nothing is new."""
+    """Report the state of our devices in one rollout; the previous report, with its time, if nothing is new."""
     by_role: dict[WaveRole, set[DeviceId]] = {role: set() for role in WaveRole}
     for step in evaluation.steps:
         for device in step.members:

@@ -24,7 +24,7 @@ class RolloutProgress:
     stopped: str  # why the failure budget stops it; empty if it does not
     waiting: str  # what the next wave waits for; empty if there is none
     until: datetime | None  # from then on, time alone may change this
-    allowed: int = 0  # failures with which the rollout still goes on
+    allowed: int = 0  # the number of failures with which the rollout continues
     tallies: tuple[Tally, ...] = ()  # one for each wave
 
     @property

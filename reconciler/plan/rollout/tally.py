@@ -69,7 +69,7 @@ def _has_soaked(verdict: SettledDevice, soak: timedelta, now: datetime) -> bool:
 
 @dataclass(slots=True)
 class Tally:
-    """How the devices of one wave stand."""
+    """The states of the devices of one wave."""
 
     counts: Counter[WaveRole] = field(default_factory=Counter)  # without those that are done, or due at this gateway
     done: int = 0
@@ -124,7 +124,7 @@ class Tally:
         return len(self.due) + self.at_risk
 
     def summary(self, total: int) -> str:
-        """Describe how the wave stands, as "3 of 5 devices done, 2 to go"."""
+        """Describe the progress of the wave, as "3 of 5 devices done, 2 to go"."""
         counts = self.counts
         parts = [f"{self.done} of {total} device{'' if total == 1 else 's'} done"]
         to_go = len(self.due) + counts[WaveRole.BEGUN]

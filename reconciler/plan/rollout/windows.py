@@ -27,7 +27,7 @@ class WindowState:
     """Whether changes are allowed now, until when that is so, and when they are allowed next."""
 
     is_open: bool
-    until: datetime | None = None  # None: for ever
+    until: datetime | None = None  # None: forever
     opens_at: datetime | None = None  # None: open now, or never
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The evaluation of one device: one test for each thing that can be true of it."""
+"""The evaluation of one device: one test for each case."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from tests.plan.example_fleet import (
     seen,
 )
 
-PLAIN = replace(ESP32, prebaked=())  # provisioned with no model
+PLAIN = replace(ESP32, prebaked=())  # provisioned without a model
 ALONE = fleet([device(1)], types=[PLAIN])
 WANTED, OLD = digest_of(V2, ESP32.name), digest_of(V1, ESP32.name)
 OWN = {"threshold": 0.5}  # the model's own parameters
@@ -72,7 +72,7 @@ def wanting(rollout: Rollout, kind: TypeId = ESP32.name) -> Desired:
     return fleet([device(1, kind)], [rollout], types=types)
 
 
-def test_settled() -> None:
+def test_a_device_in_the_desired_state_needs_no_change() -> None:
     assert only(seen(WANTED, parameters=OWN)) == NoChange(device(1).name, "runs m@2, as rollout everywhere wants")
 
 
@@ -113,7 +113,7 @@ def test_an_interrupted_transfer_continues() -> None:
     [seen(OLD, phase=Phase.STAGED, incoming=WANTED), seen(WANTED, phase=Phase.TRIAL, parameters=OWN)],
     ids=["staged", "trial"],
 )
-def test_a_device_that_tries_the_model_is_left_to_decide(report: ObservedDevice) -> None:
+def test_a_device_on_trial_with_the_model_is_not_disturbed(report: ObservedDevice) -> None:
     action = only(report)
     assert isinstance(action, Hold)
     assert action.reason is HoldReason.IN_PROGRESS
@@ -313,7 +313,7 @@ def test_a_device_that_runs_the_fallback_stays_on_it() -> None:
     assert action.why.endswith("; it runs a pre-baked model instead")
 
 
-def test_before_the_fallback_is_built_any_pre_baked_model_counts_as_it() -> None:
+def test_before_the_fallback_is_built_any_pre_baked_model_counts_as_the_fallback() -> None:
     desired = wanting(TO_PREBAKED, SEALED.name)
     report = seen(Digest(BAKED[:32]), capabilities=capabilities_of(SEALED))
     (action,) = plan(desired, observe({"d001": report}), NOW)

@@ -16,7 +16,7 @@ from tests.plan.example_fleet import NOW, seen
 from tests.plan.gated_fleet import OLD, WANTED, by_device, desired_of
 
 
-def test_a_device_that_flaps_is_left_alone_longer_each_time() -> None:
+def test_a_device_that_flaps_is_paused_longer_each_time() -> None:
     desired = desired_of(1, gates=())
     came_back = NOW - timedelta(minutes=20)
     twice = seen(OLD, flaps=2, flapped_at=came_back)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Health gates, evaluated on what a device has counted."""
+"""Health gates, evaluated on the counters of a device."""
 
 from __future__ import annotations
 

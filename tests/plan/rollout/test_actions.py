@@ -43,7 +43,7 @@ def test_a_failed_gate_rolls_back_its_device_alone_or_blocks_it_if_the_rollout_o
     assert "faults is 1, above the maximum of 0" in stays.why
 
 
-def test_a_spent_budget_rolls_all_devices_back_in_the_cheapest_way_and_stays_spent() -> None:
+def test_a_spent_budget_rolls_all_devices_back_and_stays_spent() -> None:
     desired = desired_of(5)
     current = revision_of(desired, EVERYWHERE.name)
     before = Before(current, OLD, {"threshold": 0.4})
@@ -66,7 +66,7 @@ def test_a_spent_budget_rolls_all_devices_back_in_the_cheapest_way_and_stays_spe
     assert actions["d004"] == Configure(
         actions["d004"].device, EVERYWHERE.name, {"threshold": 0.4}, "rolls back to its earlier parameters"
     )
-    # All devices are healthy again, and the rollout stays stopped: only another revision starts again.
+    # All devices are healthy again, but the rollout stays stopped: only a new revision starts it again.
     memory = remember(observed, found.evaluations, NOW)
     back = {f"d{number:03}": seen(OLD, parameters={"threshold": 0.4}, before=before) for number in range(5)}
     held = by_device(desired, back, rollouts=memory)

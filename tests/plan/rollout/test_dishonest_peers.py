@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a gateway achieves with false reports, validly signed: much about its own devices, nothing about others."""
+"""A gateway with false but validly signed reports can misreport its own devices, but no others."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OF = {
     gateway: tuple(DeviceId(f"d{number:03}") for number in range(first, first + 4))
     for gateway, first in ((OURS, 0), (HONEST, 4), (DISHONEST, 8))
 }
-EVERYBODY = [name for names in OF.values() for name in names]
+ALL_DEVICES = [name for names in OF.values() for name in names]
 CANARIES = Rollout(
     EVERYWHERE.name,
     V2,
@@ -45,7 +45,7 @@ CANARIES = Rollout(
 )
 Said = Mapping[str, frozenset[DeviceId]]
 CLAIMS = ("done", "begun", "soaking", "due", "failed", "missing", "out")
-some = st.frozensets(st.sampled_from(EVERYBODY))
+some = st.frozensets(st.sampled_from(ALL_DEVICES))
 false_reports = st.fixed_dictionaries(dict.fromkeys(CLAIMS, some))
 truths = st.dictionaries(st.sampled_from(OF[HONEST]), st.sampled_from(CLAIMS))
 
@@ -62,7 +62,7 @@ def planned(
     lie: Said,
     stopped: str = "",
 ) -> DetailedPlan:
-    """Plan at our gateway: `done` of ours are done, and the others report what is given."""
+    """Plan at our gateway: our devices in `done` are done, and the other gateways report as given."""
     gateways = [Gateway(name, Selector(devices=devices)) for name, devices in OF.items()]
     desired = fleet([device(number) for number in range(12)], [rollout], gateways=gateways)
     current = revision_of(desired, rollout.name)
@@ -91,7 +91,7 @@ def test_a_dishonest_peer_opens_no_wave_with_an_unfinished_device_of_another_gat
             if name in OF[OURS]:
                 assert name in done
             elif name in OF[HONEST]:
-                assert truth.get(name) in {"done", "failed", "missing"}  # all of which the budget allows
+                assert truth.get(name) in {"done", "failed", "missing"}  # the budget allows all of these
 
 
 @given(done=st.frozensets(st.sampled_from(OF[OURS])), truth=truths, lie=false_reports)
@@ -103,7 +103,7 @@ def test_a_peers_report_about_devices_of_others_is_ignored(
 
 
 def test_a_dishonest_peer_can_report_its_own_devices_done_and_open_a_wave_of_those_alone() -> None:
-    """No other gateway hears those devices, so none can know better. A review warns about such a first wave."""
+    """No other gateway reaches those devices, so none can know better. A review warns about such a first wave."""
     theirs = Wave("theirs", selector=Selector(devices=OF[DISHONEST]))
     alone = replace(CANARIES, waves=(theirs,), failure_budget=FailureBudget(1))
     nothing = dict.fromkeys(CLAIMS, frozenset[DeviceId]())
@@ -112,7 +112,7 @@ def test_a_dishonest_peer_can_report_its_own_devices_done_and_open_a_wave_of_tho
     proven = dict.fromkeys(OF[HONEST], "done")
     lied_to = planned(alone, frozenset(), proven, {**nothing, "done": frozenset(OF[DISHONEST])})
     begun = [each for each in actions_at(OURS, lied_to) if isinstance(each, Install)]
-    assert 1 <= len(begun) <= 2  # and the budget holds: no more are at risk than it allows
+    assert 1 <= len(begun) <= 2  # the number of devices at risk stays within the budget
     watched = replace(alone, waves=(replace(theirs, selector=Selector(devices=(*OF[DISHONEST], OF[HONEST][0]))),))
     still = planned(watched, frozenset(), {}, {**nothing, "done": frozenset(OF[DISHONEST])})
     assert not [each for each in actions_at(OURS, still) if isinstance(each, Install)]

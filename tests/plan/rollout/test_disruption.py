@@ -36,7 +36,7 @@ def test_no_more_devices_are_at_risk_than_the_budget_allows() -> None:
     [
         MinAvailable("line", count=3),
         MinAvailable("line", percent=75),
-        MinAvailable("line", percent=60),  # of four: 2.4, and so three
+        MinAvailable("line", percent=60),  # of four: 2.4, rounded up to three
     ],
 )
 def test_enough_devices_of_a_group_stay_available(rule: MinAvailable) -> None:
@@ -45,6 +45,6 @@ def test_enough_devices_of_a_group_stay_available(rule: MinAvailable) -> None:
     actions = by_device(desired, devices)
     begun = [name for name, action in actions.items() if isinstance(action, Install)]
     assert sorted(int(name[1:]) % 2 for name in begun) == [0, 1]
-    devices["d000"] = replace(devices["d000"], last_seen=NOW - timedelta(hours=1))  # away already
+    devices["d000"] = replace(devices["d000"], last_seen=NOW - timedelta(hours=1))  # already silent
     actions = by_device(desired, devices)
     assert [int(name[1:]) % 2 for name, action in actions.items() if isinstance(action, Install)] == [1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What holds a device, and which reason comes first."""
+"""The holds of a device, and the order of their reasons."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def reason(
     return action.reason if isinstance(action, Hold) else None
 
 
-def test_nothing_holds() -> None:
+def test_a_device_without_holds_is_updated() -> None:
     assert reason([EVERYWHERE]) is None
 
 
@@ -220,8 +220,8 @@ def test_a_dependency_includes_soak_times() -> None:
 
 
 def test_a_rollout_without_devices_is_complete() -> None:
-    nobody = replace(FIRST, selector=Selector(devices=(DeviceId("d009"),)))
-    assert isinstance(second(nobody), Install)
+    empty = replace(FIRST, selector=Selector(devices=(DeviceId("d009"),)))
+    assert isinstance(second(empty), Install)
 
 
 def test_a_rollout_whose_devices_all_cannot_have_the_model_is_not_complete() -> None:
@@ -235,7 +235,7 @@ def test_a_rollout_whose_devices_all_cannot_have_the_model_is_not_complete() -> 
 
 
 def test_hold_reasons_have_a_fixed_order() -> None:
-    """Take each reason away in turn; the next one shows."""
+    """Remove each reason in turn; the next one is reported."""
     worst = replace(SECOND, suspend=True, windows=NOT_NOW, waves=(Wave("canary", selector=Selector()),))
     never = replace(FIRST, windows=NOT_NOW)
     assert _second_reason([never, worst]) is HoldReason.SUSPENDED

@@ -17,7 +17,7 @@ SEEDS = 60
 
 
 def check_end(simulation: GatewaySimulation) -> str:
-    """Check that a rollout ended as it must; return how."""
+    """Check that a rollout ended correctly; return its outcome."""
     lost = simulation.dead | simulation.failed
     stopped = any(gateway.memory[NAME].stopped for gateway in simulation.gateways if NAME in gateway.memory)
     if stopped:
@@ -31,7 +31,7 @@ def check_end(simulation: GatewaySimulation) -> str:
         good = [name for name in step.members if name not in lost]
         so_far += len(step.members) - len(good)
         if step.members and (so_far > simulation.allowed or not good):
-            return "stuck"  # too many do not report, or no device shows that the model works
+            return "stuck"  # too many do not report, or no device proves that the model works
         assert all(simulation.done(name) for name in good), step.name
     return "whole"
 

@@ -76,13 +76,13 @@ def test_without_a_soak_time_confirmation_is_enough() -> None:
 
 
 def test_a_wave_never_opens_on_missing_evidence() -> None:
-    assert progress([settled(), settled(None)]).opened == 1  # since when is unknown
+    assert progress([settled(), settled(None)]).opened == 1  # the start of the soak time is unknown
     assert progress([settled(), MISSING]).opened == 1
-    assert progress([MISSING], allowed=5).opened == 1  # the budget allows it, but no device shows that the model works
+    assert progress([MISSING], allowed=5).opened == 1  # the budget allows it, but no device proves that the model works
     assert progress([FAILED], allowed=5).opened == 1
 
 
-def test_a_wave_is_over_while_the_budget_allows_its_losses() -> None:
+def test_a_wave_is_over_if_the_budget_allows_its_losses() -> None:
     assert progress([settled(), MISSING], allowed=1).opened == 2
     assert progress([settled(), FAILED], allowed=1).opened == 2
     assert progress([settled(), FAILED, MISSING], allowed=1).opened == 1

@@ -134,7 +134,7 @@ def test_a_window_opens_once_a_day_at_its_wall_clock_time_for_its_duration(
     first = next((minute for minute in minutes if shows(minute) == wall), None)
     if first is not None:
         assert opens_at == first
-    else:  # the clocks skipped that time: they show later by as much as they went forward
+    else:  # the clocks skipped that time: the window opens later by the size of the change
         put_forward = shows(opens_at) - shows(opens_at - timedelta(hours=3)) - timedelta(hours=3)
         assert shows(opens_at) == wall + put_forward
     opened = window_state(((window,),), opens_at)

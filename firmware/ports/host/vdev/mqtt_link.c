@@ -57,8 +57,8 @@ static void try_later(struct mqtt_link *link)
     loop_after(&link->upkeep, link->wait_ms);
 }
 
-/* After any call of the library: watch what it waits for. On errors it closes its socket by itself, which must be noticed
- * at once, before another link gets the same descriptor number. */
+/* After any call of the library: watch what it waits for. After an error the library closes its socket, which must be
+ * noticed at once, before another link gets the same descriptor number. */
 static void follow(struct mqtt_link *link)
 {
     const int fd = mosquitto_socket(link->client);

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The session of one link: one conversation per device at a time, no thread.
+
+This is all that the engine needs. `report`, `capabilities`, `summary` and `parameters` return what a device answered,
+or `Lost`; `update` and `carry_out` return outcomes; `unsolicited` yields what devices send unasked. A device's failure
+is a value, never an exception; whatever raises is a bug. Everything runs on the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from reconciler.devices.conversation import (
+    DEFAULT_RETRY,
+    Answered,
+    Conversation,
+    ConversationStep,
+    Inquiry,
+    Lost,
+    MakeNonce,
+    OpenSigned,
+    Outcome,
+    RetryPolicy,
+)
+from reconciler.devices.link import AnswerReceived, Event, Link, Silent, Turn
+from reconciler.devices.messages import NONCE_BYTES, ReportKind
+from reconciler.devices.reports import CapabilitiesBody, DeviceReport, ParametersBody, Summary
+from reconciler.devices.transfer import Transfer, TransferCost, TransferJob
+from reconciler.devices.transfer_limiter import TransferLimiter
+from reconciler.model import DeviceId
+
+ReportBody = TypeVar("ReportBody", DeviceReport, CapabilitiesBody, Summary, ParametersBody)
+OpenSignedOf = Callable[[DeviceId, bytes, bytes], bytes]  # (device, COSE object, nonce) to body; raises Refused
+UNSOLICITED_MAX = 20_000  # then the oldest are dropped: a device may flood, the daemon must not grow
+ASK_AGAIN_S = 1.0  # after an answer that was of no use
+
+
+def fresh_nonce() -> bytes:
+    """Return a nonce that can't be predicted."""
+    return secrets.token_bytes(NONCE_BYTES)
+
+
+@dataclass(slots=True)
+class _RunningConversation:
+    conversation: Conversation
+    over: asyncio.Future[Outcome]
+    timer: asyncio.TimerHandle | None = None
+
+    def stop_timer(self) -> None:
+        if self.timer:
+            self.timer.cancel()
+            self.timer = None
+
+
+class LinkSession:
+    """The devices behind one link. `run` must be running for anything to happen."""
+
+    def __init__(
+        self,
+        link: Link,
+        open_signed: OpenSignedOf,
+        *,
+        limiters: Sequence[TransferLimiter] = (),
+        retry: RetryPolicy = DEFAULT_RETRY,
+        make_nonce: MakeNonce = fresh_nonce,
+    ) -> None:
+        self.link = link
+        self._open_signed = open_signed
+        self._limiters = limiters
+        self._patience = retry
+        self._make_nonce = make_nonce
+        self._running: dict[DeviceId, _RunningConversation] = {}
+        self._turns: dict[DeviceId, asyncio.Lock] = {}  # one conversation per device at a time
+        self._unsolicited: asyncio.Queue[Event] = asyncio.Queue()
+
+    async def run(self) -> None:
+        """Run the link and handle its events, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.link.run())
+            async for event in self.link.events():
+                self._take(event)
+
+    async def report(self, device: DeviceId) -> DeviceReport | Lost:
+        """Ask a device for a fresh report: what it runs, and how it is."""
+        return await self._body(device, ReportKind.REPORT, DeviceReport)
+
+    async def capabilities(self, device: DeviceId) -> CapabilitiesBody | Lost:
+        """Ask a device what it can hold and run."""
+        return await self._body(device, ReportKind.CAPABILITIES, CapabilitiesBody)
+
+    async def summary(self, device: DeviceId) -> Summary | Lost:
+        """Ask a device what it counted with the pack that it runs."""
+        return await self._body(device, ReportKind.SUMMARY, Summary)
+
+    async def parameters(self, device: DeviceId) -> ParametersBody | Lost:
+        """Ask a device for the parameters that were set."""
+        return await self._body(device, ReportKind.PARAMETERS, ParametersBody)
+
+    async def ask(self, device: DeviceId, what: ReportKind) -> Outcome:
+        """Ask one device for one of its signed bodies: `Answered`, `Rejected` or `Lost`."""
+        inquiry = Inquiry(
+            device, what, open_signed=self._opener(device), make_nonce=self._make_nonce, retry=self._patience
+        )
+        return await self._converse(inquiry)
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Wait until the limits allow one more transfer, and count as one inside the block."""
+        async with AsyncExitStack() as places:
+            for limiter in self._limiters:
+                await places.enter_async_context(limiter.permit())
+            yield
+
+    async def update(self, job: TransferJob) -> tuple[Outcome, TransferCost]:
+        """Bring one update to its end, once the limits allow it to start."""
+        async with self.place():
+            return await self.carry_out(job)
+
+    async def carry_out(self, job: TransferJob) -> tuple[Outcome, TransferCost]:
+        """Bring one update to its end. The caller is inside `place`."""
+        transfer = Transfer(
+            job,
+            open_signed=self._opener(job.device),
+            make_nonce=self._make_nonce,
+            retry=self._patience,
+            answers_may_repeat=self.link.answers_may_repeat,
+        )
+        return await self._converse(transfer), transfer.cost
+
+    async def unsolicited(self) -> AsyncIterator[Event]:
+        """Yield unsolicited reports, devices that appear or vanish, and changes of the link's state."""
+        while True:
+            yield await self._unsolicited.get()
+
+    async def _body(self, device: DeviceId, kind: ReportKind, expected: type[ReportBody]) -> ReportBody | Lost:
+        outcome = await self.ask(device, kind)
+        if isinstance(outcome, Answered) and isinstance(outcome.body, expected):
+            return outcome.body
+        return outcome if isinstance(outcome, Lost) else Lost(f"it did not send its {kind.name.lower()}")
+
+    def _opener(self, device: DeviceId) -> OpenSigned:
+        return lambda cose, nonce: self._open_signed(device, cose, nonce)
+
+    async def _converse(self, conversation: Conversation) -> Outcome:
+        device = conversation.device
+        loop = asyncio.get_running_loop()
+        async with self._turns.setdefault(device, asyncio.Lock()):
+            running = self._running[device] = _RunningConversation(conversation, loop.create_future())
+            try:
+                self._do(running, conversation.begin(loop.time()))
+                return await running.over
+            finally:
+                running.stop_timer()
+                del self._running[device]
+                self.link.cancel(device)
+
+    def _take(self, event: Event) -> None:
+        now_s = asyncio.get_running_loop().time()
+        match event:
+            case AnswerReceived(device, answer, asked) if running := self._running.get(device):
+                step = running.conversation.heard(answer, now_s)
+                if step:
+                    self._do(running, step)
+                else:
+                    self._pass_on(event)
+                    if asked:  # a useless answer used the question up, so the link will not report a silence
+                        self._do(running, ConversationStep(wake_after_s=ASK_AGAIN_S))
+            case Silent(device):
+                if running := self._running.get(device):
+                    self._do(running, running.conversation.silent(now_s))
+            case _:
+                self._pass_on(event)
+
+    def _pass_on(self, event: Event) -> None:
+        if self._unsolicited.qsize() >= UNSOLICITED_MAX:
+            self._unsolicited.get_nowait()
+        self._unsolicited.put_nowait(event)
+
+    def _do(self, running: _RunningConversation, step: ConversationStep) -> None:
+        running.stop_timer()
+        loop = asyncio.get_running_loop()
+        if running.conversation.outcome:
+            if not running.over.done():
+                running.over.set_result(running.conversation.outcome)
+        elif step.turn:
+            wait_s = self._budgeted_wait_s(step.turn, loop.time())
+            running.timer = loop.call_later(wait_s, self.link.send, running.conversation.device, step.turn)
+        elif step.wake_after_s is not None:
+            running.timer = loop.call_later(step.wake_after_s, self._wake, running)
+
+    def _wake(self, running: _RunningConversation) -> None:
+        self._do(running, running.conversation.woken(asyncio.get_running_loop().time()))
+
+    def _budgeted_wait_s(self, turn: Turn, now_s: float) -> float:
+        count = sum(len(block.data) for block in turn.blocks)
+        return max((limiter.wait_s(count, now_s) for limiter in self._limiters), default=0.0) if count else 0.0

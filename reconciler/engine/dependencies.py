@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything through which an engine touches the world. The daemon assembles it; tests have their own parts."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from reconciler.engine.artifacts.build_service_adapter import Builder
+from reconciler.engine.clock import Clock
+from reconciler.engine.desired.desired_state import DesiredStateSource
+from reconciler.engine.links import Links
+from reconciler.engine.observed.peer_statuses import PeerStatuses
+from reconciler.engine.observed.report_verifier import ReportVerifier
+from reconciler.engine.state.writer import StateWriter
+from reconciler.engine.status.publisher import Publisher
+from signing.gateway_keystore import GatewayKey
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What an engine works with.
+
+    Both executors have one thread. Git blocks, so everything that touches the mirror runs on `git_thread`; the status
+    has a mirror and a thread of its own, so that a slow fetch delays no status.
+    """
+
+    source: DesiredStateSource  # on `git_thread` only
+    git_thread: Executor
+    status_thread: Executor
+    builder: Builder
+    links: Links
+    verifier: ReportVerifier
+    state: StateWriter
+    publisher: Publisher
+    gateway: GatewayKey
+    clock: Clock
+    peers: PeerStatuses | None = None  # on `git_thread` only; None: rollouts do not span gateways
+    page: bool = False  # write an HTML page next to the status README
