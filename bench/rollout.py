@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 PARTS = ("bench.rollout_failures", "bench.rollout_pr", "bench.rollout_stop")
-LIMITED = ("plan_10k_pr_s", "failed_beyond_budget", "time_to_stop_s")
+LIMITED = ("plan_10k_pr_cpu_s", "plan_100k_pr_s", "failed_beyond_budget", "time_to_stop_s")
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ line was wrong.
 from __future__ import annotations
 
 import sys
-from importlib import import_module, metadata
+from importlib import import_module
 
 import click
 from click.shell_completion import CompletionItem
@@ -85,7 +85,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(metadata.version("tinyfleet"), prog_name="tinyfleet")
+@click.version_option(package_name="tinyfleet", prog_name="tinyfleet")  # looked up only when asked for
 def cli() -> None:
     """GitOps for machine learning on microcontrollers: what is merged is what runs."""
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from reconciler.load.model_conversion import Value, typed_value
 from reconciler.load.problems import JsonPath, Problem, Rule, did_you_mean, json_path, quoted_list
-from reconciler.load.schema_errors import DocumentProblem, describe, explain
-from reconciler.load.schemas import API_VERSION, KINDS, PLANNED_KINDS, validator
+from reconciler.load.schema_errors import DocumentProblem, describe, schema_problems
+from reconciler.load.schemas import API_VERSION, KINDS, PLANNED_KINDS
 from reconciler.load.strict_yaml import MAX_PROBLEMS, Position, YamlDocument, parse_yaml, positions
 from reconciler.model import Model
 
@@ -106,9 +106,7 @@ def _check_document(index: int, document: YamlDocument) -> tuple[CheckedDocument
     name = _name(raw)
     value: Value | None = None
     if not problems:
-        errors = validator(kind).iter_errors(raw)
-        explained = (problem for error in errors for problem in explain(error))
-        problems = list(islice(explained, MAX_PROBLEMS))  # a list of a million invalid items must stay bounded
+        problems = list(islice(schema_problems(kind, raw), MAX_PROBLEMS))  # a million invalid items must stay bounded
     if not problems and isinstance(raw, dict):
         value = typed_value(kind, raw)
     if any(problem.at == NAME for problem in problems):

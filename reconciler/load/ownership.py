@@ -40,7 +40,7 @@ class SelectorIndex:
         self._by_name = devices
         groups: dict[tuple[int, str], list[DeviceId]] = defaultdict(list)
         for name, device in devices.items():
-            # `typed_values` gives devices with equal labels the same mapping object, so its id is the key.
+            # `model_conversion` gives devices with equal labels the same mapping object, so its id is the key.
             groups[id(device.labels), device.type].append(name)
         self._groups = list(groups.values())
 

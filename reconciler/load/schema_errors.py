@@ -6,13 +6,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
-
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any, cast
 
 from reconciler.load.problems import JsonPath, Rule, did_you_mean, quoted_list
+from reconciler.load.schema_predicate import predicate
 from reconciler.load.schemas import ALLOWED
 from reconciler.load.strict_yaml import KEY
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 TYPE_NAMES = {
     "string": "a string",
@@ -66,6 +68,16 @@ class FailedKeyword:
     def description(self) -> str:
         """How the schema describes the allowed values."""
         return str(self.schema.get(ALLOWED) or self.schema.get("description", ""))
+
+
+def schema_problems(kind: str, document: Any) -> Iterator[DocumentProblem]:  # noqa: ANN401 (any JSON value)
+    """Validate a document against the schema of its kind, and explain each error."""
+    if predicate(kind)(document):
+        return
+    from reconciler.load.schema_validator import validator  # noqa: PLC0415 - slow to import, and rarely needed
+
+    for error in validator(kind).iter_errors(document):
+        yield from explain(error)
 
 
 def explain(error: ValidationError) -> Iterator[DocumentProblem]:

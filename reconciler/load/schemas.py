@@ -1,20 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The JSON Schemas: where they are stored, which kinds exist, and a validator for each kind."""
+"""The JSON Schemas: where they are stored, and which kinds exist."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterator, Mapping
-from functools import cache, lru_cache
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, cast
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
-from jsonschema.protocols import Validator
-from jsonschema.validators import extend
+from typing import Any
 
 API_VERSION = "tinyfleet/v1alpha1"
 KINDS: Mapping[str, str] = {
@@ -38,10 +32,11 @@ def schema_text(kind: str) -> str:
 
 
 @cache
-def validator(kind: str) -> Validator:
-    """Return the validator of a kind; it is built once per process."""
+def inlined_schema(kind: str) -> Mapping[str, Any]:
+    """Return the schema of a kind with every reference replaced by its definition."""
     schema = json.loads(schema_text(kind))
-    return cast("Validator", _STRICT(_inlined(schema, schema.get("$defs", {}))))
+    inlined: Mapping[str, Any] = _inlined(schema, schema.get("$defs", {}))
+    return inlined
 
 
 @cache
@@ -74,25 +69,3 @@ def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:  # noqa: ANN401 
         return own
     definition = _inlined(definitions[node["$ref"].removeprefix("#/$defs/")], definitions)
     return {**definition, **own, ALLOWED: definition.get("description", "")}
-
-
-@lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    r"""Compile an ECMA pattern, where `$` matches only at the very end; Python's also matches before a final `\n`."""
-    return re.compile(f"{pattern[:-1]}\\Z" if pattern.endswith("$") else pattern)
-
-
-def _pattern(_validator: Validator, pattern: str, value: object, _schema: object) -> Iterator[ValidationError]:
-    if isinstance(value, str) and not _compiled(pattern).search(value):
-        yield ValidationError(f"{value!r} does not match {pattern!r}")
-
-
-def _unique(_validator: Validator, wanted: bool, value: object, _schema: object) -> Iterator[ValidationError]:  # noqa: FBT001 (the signature of a validator function)
-    """Compare items as JSON text: for lists of mixed types the library compares every pair, in quadratic time."""
-    if wanted and isinstance(value, list):
-        seen = {json.dumps(item, sort_keys=True) for item in value}
-        if len(seen) < len(value):
-            yield ValidationError("the list contains the same item twice")
-
-
-_STRICT: Any = extend(Draft202012Validator, {"pattern": _pattern, "uniqueItems": _unique})  # type: ignore[no-untyped-call]

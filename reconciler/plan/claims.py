@@ -6,10 +6,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
-from reconciler.model import Blocked, BlockedReason, Desired, Device, DeviceId, GatewayId, NoChange, RolloutId
+from reconciler.model import (
+    Blocked,
+    BlockedReason,
+    Desired,
+    Device,
+    DeviceId,
+    GatewayId,
+    Labels,
+    NoChange,
+    RolloutId,
+    TypeId,
+)
 from reconciler.selection import Matcher, matcher
 
 Name = TypeVar("Name")
+MAX_REMEMBERED = 10_000  # label sets; beyond, they are forgotten and found again
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,10 @@ class Claims:
         self._rollouts = [(rollout.name, matcher(rollout.selector)) for rollout in rollouts]
         self._gateways = [(gateway.name, matcher(gateway.selector)) for gateway in gateways]
         self._known: dict[tuple[RolloutId | None, GatewayId | None], Claim] = {}
+        # Loading gives devices with equal labels the same object. It is kept here, so that its id stays its own.
+        self._by_labels: dict[tuple[int, TypeId], tuple[Labels, Claim]] = {}
+        selectors = [*(rollout.selector for rollout in rollouts), *(gateway.selector for gateway in gateways)]
+        self._names_devices = any(selector.devices for selector in selectors)
         # Two commits with the same scope claim every device alike.
         self.scope = (
             tuple((rollout.name, rollout.selector) for rollout in rollouts),
@@ -42,6 +58,17 @@ class Claims:
 
     def of(self, device: Device) -> Claim:
         """Find who claims a device; devices with the same claim share one object."""
+        if self._names_devices:
+            return self._find(device)
+        key = (id(device.labels), device.type)
+        known = self._by_labels.get(key)
+        if known is None:
+            if len(self._by_labels) >= MAX_REMEMBERED:
+                self._by_labels.clear()
+            known = self._by_labels[key] = (device.labels, self._find(device))
+        return known[1]
+
+    def _find(self, device: Device) -> Claim:
         pair = (_first(self._rollouts, device), _first(self._gateways, device))
         claim = self._known.get(pair)
         if claim is None:

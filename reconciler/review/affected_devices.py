@@ -19,11 +19,13 @@ from reconciler.model import (
     Hold,
     Install,
     Model,
+    ModelRef,
     NoChange,
     Observed,
     OnFailure,
     Parameters,
     RolloutId,
+    TypeId,
 )
 from reconciler.plan import detailed_plan
 from reconciler.plan.claims import Claims
@@ -60,11 +62,33 @@ class _DesiredModel:
     prebaked: tuple[object, ...]
 
 
+class _DesiredModels:
+    """The desired models of one commit; the devices of one rollout and type share one."""
+
+    def __init__(self, desired: Desired) -> None:
+        self._desired = desired
+        self._known: dict[tuple[RolloutId | None, TypeId], _DesiredModel] = {}
+
+    def of(self, name: RolloutId | None, kind: TypeId) -> _DesiredModel:
+        known = self._known.get((name, kind))
+        if known is None:
+            known = self._known[name, kind] = self._make(name, self._desired.types[kind].prebaked)
+        return known
+
+    def _make(self, name: RolloutId | None, prebaked: tuple[ModelRef, ...]) -> _DesiredModel:
+        if name is None:
+            return _DesiredModel(None, {}, prebaked)
+        rollout = self._desired.rollouts[name]
+        model = self._desired.models[rollout.model]
+        return _DesiredModel(model, {**model.parameters, **rollout.parameters}, prebaked)
+
+
 def impact_of(
     before: Desired, observed_before: Observed, after: Desired, observed_after: Observed, now: datetime
 ) -> Impact:
     """Compare what each of two commits would do to each device."""
     claims_before, claims = Claims(before), Claims(after)
+    models_before, models = _DesiredModels(before), _DesiredModels(after)
     old = {action.device: action for action in unheld(before, observed_before, now)}
     affected: list[AffectedDevice] = []
     pending = unclaimed = unserved = 0
@@ -80,9 +104,9 @@ def impact_of(
         ):
             continue
         earlier = before.devices.get(device.name)
-        desired = _desired(after, claim.rollout, device.name)
+        desired = models.of(claim.rollout, device.type)
         desired_before = (
-            _desired(before, claims_before.of(earlier).rollout, device.name) if earlier is not None else None
+            models_before.of(claims_before.of(earlier).rollout, earlier.type) if earlier is not None else None
         )
         if desired != desired_before or _substance(action) != _substance(old.get(device.name)):
             affected.append(AffectedDevice(device.name, claim.rollout, claim.gateway, action))
@@ -110,15 +134,6 @@ def unheld(desired: Desired, observed: Observed, now: datetime) -> tuple[Action,
         for name, rollout in desired.rollouts.items()
     }
     return detailed_plan(replace(desired, rollouts=rollouts), observed, now).actions
-
-
-def _desired(desired: Desired, name: RolloutId | None, device: DeviceId) -> _DesiredModel:
-    kind = desired.types[desired.devices[device].type]
-    if name is None:
-        return _DesiredModel(None, {}, kind.prebaked)
-    rollout = desired.rollouts[name]
-    model = desired.models[rollout.model]
-    return _DesiredModel(model, {**model.parameters, **rollout.parameters}, kind.prebaked)
 
 
 def _substance(action: Action | None) -> Mapping[str, object]:

@@ -31,6 +31,7 @@ from reconciler.model import (
     ObservedDevice,
     Parameters,
     Phase,
+    RolloutId,
     Updates,
     Version,
 )
@@ -40,7 +41,7 @@ from reconciler.report.rollout_file import InvalidRolloutStatus as NoRolloutStat
 from reconciler.report.rollout_file import read_rollout_file
 from reconciler.report.rollout_status import RolloutStatus
 from reconciler.report.status_files import read_gateway_file
-from reconciler.report.status_scan import StatusScan, UnreadableStatus, scan_status
+from reconciler.report.status_scan import ScannedCondition, StatusScan, UnreadableStatus, scan_status
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # confirmation time of an assumed device: its soak is over
 
@@ -143,9 +144,17 @@ def observed(  # noqa: PLR0913 - one parameter for each dependency
     *,
     before: Desired,
     missing_status: MissingStatus,
+    sharing: Observed | None = None,
 ) -> Observed:
-    """Reconstruct the observed state. `before` is the desired state at the time of the reports."""
-    return _Reconstruction(desired, before, now, dict(artifacts), missing_status).of(reported)
+    """Reconstruct the observed state. `before` is the desired state at the time of the reports.
+
+    `sharing` is the result for the same reports, `before` and time, with another `desired` whose fleet has the same
+    `silentAfter`. A device that has reported then is the same object in both.
+    """
+    made = _Reconstruction(desired, before, now, dict(artifacts), missing_status)
+    if sharing is not None:
+        made.shared = sharing.devices
+    return made.of(reported)
 
 
 @dataclass(slots=True)
@@ -158,13 +167,15 @@ class _Reconstruction:
     artifacts: dict[ArtifactKey, Artifact]
     missing_status: MissingStatus
     devices: dict[DeviceId, ObservedDevice] = field(default_factory=dict)
+    shared: Mapping[DeviceId, ObservedDevice] = field(default_factory=dict)
+    desired_by_rollout: dict[RolloutId, _DesiredOfDevice] = field(default_factory=dict)  # of `before`
     quarantined: set[tuple[DeviceId, Digest]] = field(default_factory=set)
 
     def of(self, reported: ReportedState) -> Observed:
         claims = Claims(self.before)
         for name, status in reported.devices.items():
             device = self.before.devices.get(name)
-            self._add(status, device, _desired_of(self.before, claims, device) if device is not None else None)
+            self._add(status, device, self._desired_before(claims, device))
         if self.missing_status is not MissingStatus.ASSUME_SILENT:
             self._assume_missing(reported, claims)
         return Observed(self.devices, self.artifacts, frozenset(self.quarantined))
@@ -173,30 +184,48 @@ class _Reconstruction:
         reporting = status.conditions.get("Reporting")
         if reporting is None or reporting.status is Status.UNKNOWN or status.phase is None:
             return
+        up_to_date = status.conditions.get("UpToDate")
+        known = self.shared.get(status.device)
+        self.devices[status.device] = known or self._observe(status, status.phase, reporting, desired)
+        if device is not None and desired is not None and up_to_date is not None and up_to_date.reason == "Quarantined":
+            failed = self._pack((desired.model, device.type))
+            if failed is not None:
+                self.quarantined.add((status.device, failed))
+
+    def _observe(
+        self, status: StatusScan, phase: Phase, reporting: ScannedCondition, desired: _DesiredOfDevice | None
+    ) -> ObservedDevice:
         silent_after = timedelta(seconds=self.desired.fleet.silent_after_s)
-        last_seen = self.now if reporting.status is Status.TRUE else min(self.now, reporting.since) - silent_after
         up_to_date, trusted = status.conditions.get("UpToDate"), status.conditions.get("Trusted")
         good = up_to_date is not None and up_to_date.status is Status.TRUE
-        self.devices[status.device] = ObservedDevice(
-            last_seen=last_seen,
-            phase=status.phase,
+        return ObservedDevice(
+            last_seen=self.now if reporting.status is Status.TRUE else min(self.now, reporting.since) - silent_after,
+            phase=phase,
             running=status.running,
             confirmed_since=up_to_date.since if good and up_to_date is not None else None,
             sequence=status.sequence,
             parameters=_parameters(self.before, status, desired),
             cloned=trusted is not None and trusted.reason == "IdentityCloned",
         )
-        if device is not None and desired is not None and up_to_date is not None and up_to_date.reason == "Quarantined":
-            failed = self._pack((desired.model, device.type))
-            if failed is not None:
-                self.quarantined.add((status.device, failed))
 
     def _assume_missing(self, reported: ReportedState, claims: Claims) -> None:
         claims_now = Claims(self.desired)
         for name, device in self.desired.devices.items():
             if name not in self.devices and claims_now.of(device).gateway not in reported.gateways:
                 earlier = self.before.devices.get(name)
-                self._assume(name, earlier, _desired_of(self.before, claims, earlier) if earlier is not None else None)
+                self._assume(name, earlier, self._desired_before(claims, earlier))
+
+    def _desired_before(self, claims: Claims, device: Device | None) -> _DesiredOfDevice | None:
+        """Return what the base wants of a device; the devices of a rollout share one object."""
+        name = claims.of(device).rollout if device is not None else None
+        if name is None:
+            return None
+        known = self.desired_by_rollout.get(name)
+        if known is None:
+            rollout = self.before.rollouts[name]
+            parameters = {**self.before.models[rollout.model].parameters, **rollout.parameters}
+            known = self.desired_by_rollout[name] = _DesiredOfDevice(rollout.model, parameters)
+        return known
 
     def _assume(self, name: DeviceId, earlier: Device | None, desired: _DesiredOfDevice | None) -> None:
         """Assume that a device without a status runs what the base wants, and that a new device has just reported."""
@@ -244,14 +273,6 @@ def changed_models(before: Desired, after: Desired) -> frozenset[ModelRef]:
 
 def _substance(model: Model | None) -> object:
     return model and (model.source, model.quantize, model.train, model.decide, model.inputs, model.outputs)
-
-
-def _desired_of(desired: Desired, claims: Claims, device: Device) -> _DesiredOfDevice | None:
-    name = claims.of(device).rollout
-    if name is None:
-        return None
-    rollout = desired.rollouts[name]
-    return _DesiredOfDevice(rollout.model, {**desired.models[rollout.model].parameters, **rollout.parameters})
 
 
 def _parameters(desired: Desired, status: StatusScan, wanted: _DesiredOfDevice | None) -> Parameters:

@@ -147,8 +147,11 @@ def _observed(before: Desired, after: Desired, inputs: ReviewInputs, now: dateti
     known = running(reported, before)
     changed = changed_models(before, after)
     unchanged = {**running(reported, after, except_models=changed), **inputs.built}
-    first = observed(reported, before, known, now, before=before, missing_status=MissingStatus.ASSUME_DESIRED)
-    return first, observed(reported, after, unchanged, now, before=before, missing_status=MissingStatus.ASSUME_DESIRED)
+    assume = MissingStatus.ASSUME_DESIRED
+    first = observed(reported, before, known, now, before=before, missing_status=assume)
+    sharing = first if before.fleet.silent_after_s == after.fleet.silent_after_s else None
+    second = observed(reported, after, unchanged, now, before=before, missing_status=assume, sharing=sharing)
+    return first, second
 
 
 def _running_models(reported: ReportedState, seen_before: Observed) -> dict[DeviceId, ModelRef]:

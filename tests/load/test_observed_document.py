@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from reconciler.load.observed_document import ObservedInvalid, observed_from, timestamp_of
-from reconciler.load.schemas import validator
+from reconciler.load.schema_validator import validator
 from reconciler.model import (
     Artifact,
     Before,

@@ -19,7 +19,8 @@ from jsonschema import Draft202012Validator
 
 from reconciler import model
 from reconciler.load.model_conversion import TYPES, seconds, yaml_name
-from reconciler.load.schemas import KINDS, schema_text, validator
+from reconciler.load.schema_validator import validator
+from reconciler.load.schemas import KINDS, schema_text
 from tests.load.test_fuzz import FILES, YAML, corrupt_values
 
 Json = Any  # or a type: both are walked in the same way

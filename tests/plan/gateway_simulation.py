@@ -88,6 +88,7 @@ class SimulationSettings:
     dishonest: int = 0
     lost: int = 0  # gateways that disappear during the rollout
     fetches: float = 0.5  # per minute
+    fates: tuple[Fate, ...] = (Fate.BAD_TRIAL, Fate.BAD_TRIAL, Fate.BAD_GATE, Fate.DIES, Fate.DEAD)  # of faulty devices
 
 
 @dataclass
@@ -188,6 +189,12 @@ class GatewaySimulation:
         if self.dice.random() >= self.setting.fetches:  # fetches come at random times
             return False
         before = dict(gateway.peers)
+        self.exchange(gateway)
+        gateway.stale |= gateway.peers != before
+        return gateway.peers != before
+
+    def exchange(self, gateway: SimulatedGateway) -> None:
+        """Let a gateway learn what its peers have reported last."""
         for peer in self.gateways:
             known = gateway.peers.get(peer.name)
             if (
@@ -196,8 +203,6 @@ class GatewaySimulation:
                 and (known is None or known.rollouts[NAME] is not peer.report)
             ):
                 gateway.peers[peer.name] = PeerReport({NAME: peer.report})
-        gateway.stale |= gateway.peers != before
-        return gateway.peers != before
 
     def _pass(self, gateway: SimulatedGateway) -> bool:
         if not gateway.stale and (gateway.planner.until is None or self.now < gateway.planner.until):
@@ -221,11 +226,16 @@ class GatewaySimulation:
         gateway.stale |= not bad <= gateway.quarantined
         gateway.quarantined |= bad
         if not gateway.dishonest:
-            gateway.report = report_to_peers(evaluations[NAME], verdicts, gateway.devices, gateway.report, self.now)
+            gateway.report = self.report(gateway)
         elif gateway.report is None or (self._tick < FALSE_REPORT_TICKS and self.dice.random() < 0.2):
             gateway.report = self._false_report(evaluations[NAME].revision, gateway)
             gateway.stale = True
         return self._act(gateway, actions) or changed
+
+    def report(self, gateway: SimulatedGateway) -> RolloutReport:
+        """Report what an honest gateway knows of its own devices."""
+        evaluation, verdicts = gateway.planner.evaluations[NAME], gateway.planner.verdicts(NAME)
+        return report_to_peers(evaluation, verdicts, gateway.devices, gateway.report, self.now)
 
     def _false_report(self, revision: str, gateway: SimulatedGateway) -> RolloutReport:
         """Report all own devices done, or random states of any devices, but never a stop, which would end it."""
@@ -324,7 +334,7 @@ class GatewaySimulation:
     def _fate(self, faults: float) -> Fate:
         if self.dice.random() >= faults:
             return Fate.GOOD
-        return self.dice.choice((Fate.BAD_TRIAL, Fate.BAD_TRIAL, Fate.BAD_GATE, Fate.DIES, Fate.DEAD))
+        return self.dice.choice(self.setting.fates)
 
 
 def _desired(dice: random.Random, setting: SimulationSettings) -> Desired:

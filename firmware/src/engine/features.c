@@ -7,11 +7,10 @@
 
 #define SAMPLES_MAX 4096
 #define CHANNELS_MAX 16
-#define FEATURES_MAX 32
 #define SHIFT_MAX 62
 #define POWER_BITS 12
 
-enum statistic { VALUE, MEAN, VARIANCE, STD, RMS, SKEWNESS, KURTOSIS, PEAK, CREST, ZERO_CROSSINGS, MINIMUM, MAXIMUM, STATISTICS };
+enum statistic { VALUE, MEAN, VARIANCE, STD, RMS, SKEWNESS, KURTOSIS, PEAK, CREST, ZERO_CROSSINGS, MIN, MAX, STATISTICS };
 
 #define NEEDS_POWERS (1u << SKEWNESS | 1u << KURTOSIS)
 #define NEEDS_DEVIATIONS (NEEDS_POWERS | 1u << PEAK | 1u << CREST | 1u << ZERO_CROSSINGS)
@@ -32,7 +31,7 @@ bool tf_check_features(struct tf_section section)
 {
     const struct tf_window_record *window = (const struct tf_window_record *)(const void *)section.data;
     if (section.size < sizeof *window || window->samples < 1 || window->samples > SAMPLES_MAX || window->channels < 1 ||
-        window->channels > CHANNELS_MAX || window->features < 1 || window->features > FEATURES_MAX ||
+        window->channels > CHANNELS_MAX || window->features < 1 || window->features > TF_FEATURES_MAX ||
         section.size != sizeof *window + window->features * sizeof window->feature[0]) {
         return false;
     }
@@ -121,8 +120,8 @@ static void sum_up(struct channel *channel, struct reader reader, uint32_t n)
     channel->raw[VARIANCE] = spread >> 8;
     channel->raw[STD] = square_root((uint64_t)spread * 256);
     channel->raw[RMS] = square_root((uint64_t)divide(s2 * 65536, count));
-    channel->raw[MINIMUM] = least;
-    channel->raw[MAXIMUM] = greatest;
+    channel->raw[MIN] = least;
+    channel->raw[MAX] = greatest;
 }
 
 static void deviate(struct channel *channel, struct reader reader, uint32_t n)
@@ -172,8 +171,11 @@ static void raise_to_powers(struct channel *channel, struct reader reader, uint3
 static int32_t scale(const struct tf_feature *feature, int64_t raw, uint32_t bits)
 {
     const int64_t most = ((int64_t)1 << bits) - 1;
-    int64_t difference = raw - feature->offset;
+    int64_t difference = bits == TF_RAW ? raw : raw - feature->offset;
     difference = difference < INT32_MIN ? INT32_MIN : difference > INT32_MAX ? INT32_MAX : difference;
+    if (bits == TF_RAW) {
+        return (int32_t)difference;
+    }
     const int64_t scaled = (difference * feature->multiplier + ((int64_t)1 << feature->shift >> 1)) >> feature->shift;
     return (int32_t)(scaled < 0 ? 0 : scaled > most ? most : scaled);
 }

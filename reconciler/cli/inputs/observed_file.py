@@ -12,8 +12,7 @@ from typing import Any
 from reconciler.errors import Invalid, Unusable
 from reconciler.load.document_check import locate_problems
 from reconciler.load.observed_document import ObservedInvalid, observed_from, timestamp_of
-from reconciler.load.schema_errors import explain
-from reconciler.load.schemas import validator
+from reconciler.load.schema_errors import schema_problems
 from reconciler.load.strict_yaml import parse_yaml
 from reconciler.model import Desired, Observed, ObservedDevice, Phase
 
@@ -35,7 +34,7 @@ def read_observed(path: Path) -> tuple[Observed, datetime | None]:
     except OSError as error:
         raise NotReadable(f"{path}: {error.strerror}") from error
     document = _json(path, data) if path.suffix == ".json" else _yaml(path, data)
-    findings = [(0, finding) for error in validator("Observed").iter_errors(document) for finding in explain(error)]
+    findings = [(0, finding) for finding in schema_problems("Observed", document)]
     if findings:
         problems = sorted(replace(problem, path=str(path)) for problem in locate_problems(data, findings))
         _refuse([str(problem) for problem in problems])
