@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench import mqtt_round_trip
-from bench.fleet_site import LargeSite, cpu_s, idle_percent, peak_mib
+from bench.fleet_site import LargeSite, await_rest, cpu_s, idle_percent, peak_mib
 from demo.site import model, rollout
 from demo.world import World, threshold_model
 
@@ -54,6 +54,7 @@ def measure(large: LargeSite, idle_s: float) -> None:
         gateway = large.site.start_gateway()
         large.await_version("1.0.0", within_s=60 + size / 10)
         show("all run their pre-baked model")
+        await_rest(gateway)
         load, used_s, started = os.getloadavg()[0], cpu_s(gateway), time.monotonic()
         large.world.commit("1.1.0", {"rollout.yaml": rollout("1.1.0"), **model("1.1.0", NEXT)})
         large.await_version("1.1.0", within_s=60 + size / 5)

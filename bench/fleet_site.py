@@ -28,6 +28,7 @@ BROKER = "localhost"
 DESCRIPTORS_PER_DEVICE = 3
 OTHER_DESCRIPTORS = 200
 RESTART_WITHIN_S = 300.0
+REST_S, REST_PERCENT = 2.0, 10.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -158,6 +159,12 @@ def cpu_s(running: Running) -> float:
     """Return the processor time that a process has used."""
     fields = Path(f"/proc/{running.pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def await_rest(running: Running) -> None:
+    """Wait until a process has little to do, so that the work of its start is not counted as that of an update."""
+    while idle_percent(running, REST_S) > REST_PERCENT:
+        pass
 
 
 def peak_mib(running: Running) -> float:
