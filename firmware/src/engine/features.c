@@ -11,7 +11,7 @@
 #define SHIFT_MAX 62
 #define POWER_BITS 12
 
-enum statistic { VALUE, MEAN, VARIANCE, STD, RMS, SKEWNESS, KURTOSIS, PEAK, CREST, ZERO_CROSSINGS, MINIMUM, MAXIMUM, STATISTICS };
+enum statistic { VALUE, MEAN, VARIANCE, STD, RMS, SKEWNESS, KURTOSIS, PEAK, CREST, ZERO_CROSSINGS, MIN, MAX, STATISTICS };
 
 #define NEEDS_POWERS (1u << SKEWNESS | 1u << KURTOSIS)
 #define NEEDS_DEVIATIONS (NEEDS_POWERS | 1u << PEAK | 1u << CREST | 1u << ZERO_CROSSINGS)
@@ -121,8 +121,8 @@ static void sum_up(struct channel *channel, struct reader reader, uint32_t n)
     channel->raw[VARIANCE] = spread >> 8;
     channel->raw[STD] = square_root((uint64_t)spread * 256);
     channel->raw[RMS] = square_root((uint64_t)divide(s2 * 65536, count));
-    channel->raw[MINIMUM] = least;
-    channel->raw[MAXIMUM] = greatest;
+    channel->raw[MIN] = least;
+    channel->raw[MAX] = greatest;
 }
 
 static void deviate(struct channel *channel, struct reader reader, uint32_t n)
