@@ -15,10 +15,15 @@ function(add_firmware target name)
 endfunction()
 
 set(ALONE_SOURCES ${BARE_SOURCES})
-list(FILTER BARE_SOURCES EXCLUDE REGEX "/threshold_only\\.c$")
-list(FILTER ALONE_SOURCES EXCLUDE REGEX "/engines\\.c$")
+set(UNSAMPLED_SOURCES ${BARE_SOURCES})
+list(FILTER BARE_SOURCES EXCLUDE REGEX "/(threshold_only|no_recorder)\\.c$")
+list(FILTER UNSAMPLED_SOURCES EXCLUDE REGEX "/(threshold_only|recorder)\\.c$")
+list(FILTER ALONE_SOURCES EXCLUDE REGEX "/(engines|recorder)\\.c$")
 add_firmware(firmware tinyfleet ${BARE_SOURCES})
-target_link_libraries(firmware PRIVATE strict core engines third_party gcc)
+target_link_libraries(firmware PRIVATE strict core engines samples third_party gcc)
+# With all engines but without the part that keeps samples: the difference is the size of that part.
+add_firmware(unsampled unsampled ${UNSAMPLED_SOURCES})
+target_link_libraries(unsampled PRIVATE strict core engines third_party gcc)
 # The agent without the engines for networks and trees: its own size is measured on this.
 add_firmware(alone agent-alone ${ALONE_SOURCES})
 target_link_libraries(alone PRIVATE strict core third_party gcc)
@@ -31,6 +36,12 @@ add_firmware(runner-elf tinyfleet-runner
   runner/bare.c runner/${TF_PORT}.c ports/${TF_PORT}/board.c ports/${TF_PORT}/entry.c ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
 set_target_properties(runner-elf PROPERTIES EXCLUDE_FROM_ALL ON)
 target_link_libraries(runner-elf PRIVATE strict runner core engines third_party gcc)
+# Counts the instructions of SHA-256, with the core's own options. Built only on request, for the same reason.
+add_firmware(crypto-bench crypto-bench
+  runner/crypto_bench.c runner/${TF_PORT}.c ports/${TF_PORT}/board.c ports/${TF_PORT}/entry.c ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
+set_target_properties(crypto-bench PROPERTIES EXCLUDE_FROM_ALL ON)
+target_include_directories(crypto-bench PRIVATE runner)
+target_link_libraries(crypto-bench PRIVATE strict core third_party gcc)
 # Otherwise its loops would be compiled into calls of the functions that they implement. LTO is off because the link step
 # can't see that the compiler will call these functions.
 set_source_files_properties(ports/bare/memory.c PROPERTIES COMPILE_OPTIONS "-fno-tree-loop-distribute-patterns;-fno-lto;-fcallgraph-info=su")

@@ -19,7 +19,10 @@
 #define MARKS_BYTES 1024
 #define SLOT_BYTES 4096
 #define SLOTS_AT (REGION_BYTES + 2 * JOURNAL_BYTES + MARKS_BYTES + ERASE)
-#define FLASH_BYTES (SLOTS_AT + 2 * SLOT_BYTES)
+#define SAMPLES_AT (SLOTS_AT + 2 * SLOT_BYTES)
+#define SAMPLES_BYTES (2 * ERASE)
+#define FLASH_BYTES (SAMPLES_AT + 2 * SAMPLES_BYTES)
+#define WINDOW_BYTES 32 /* of the pre-baked model */
 #define REPLY_BYTES 640
 #define TURNS_MAX 64
 
@@ -31,6 +34,7 @@ static const struct tf_geometry geometry = {
     .marks = {REGION_BYTES + 2 * JOURNAL_BYTES, MARKS_BYTES},
     .scratch = {REGION_BYTES + 2 * JOURNAL_BYTES + MARKS_BYTES, ERASE},
     .slot = {{SLOTS_AT, SLOT_BYTES}, {SLOTS_AT + SLOT_BYTES, SLOT_BYTES}},
+    .samples = {{SAMPLES_AT, SAMPLES_BYTES}, {SAMPLES_AT + SAMPLES_BYTES, SAMPLES_BYTES}},
 };
 static uint8_t region[REGION_BYTES];
 static uint8_t bytes[FLASH_BYTES];
@@ -74,6 +78,16 @@ static void work(void)
     FUZZ_HOLDS(false); /* the agent never finishes its work */
 }
 
+/* Infer on the message's bytes as a window, to have samples to pull. */
+static void infer(const uint8_t *message, size_t length)
+{
+    _Alignas(4) uint8_t window[WINDOW_BYTES] = {0};
+    struct tf_verdict verdict;
+    memcpy(window, message, length < sizeof window ? length : sizeof window);
+    const int error = host_infer(&device, window, sizeof window, &verdict);
+    FUZZ_HOLDS(error == TF_OK || error == TF_ERR_INPUT);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t reply[REPLY_BYTES];
@@ -86,6 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcpy(message, data + 2, length);
         const uint32_t sequence = device.agent.journal.record.state.sequence;
         FUZZ_HOLDS(host_handle(&device, message, length, corrected, reply, sizeof reply) >= 0);
+        infer(message, length);
         free(message);
         work();
         FUZZ_HOLDS(device.agent.journal.record.state.sequence >= sequence);

@@ -46,7 +46,8 @@ class Fuzzers:
         ]
         engines = [*sorted(engine.glob("*.c")), engine / "portable" / "mac.c"]
         ports = [FIRMWARE / "ports/host" / f"{name}.c" for name in ("flash_model", "host_agent")]
-        shared = [_HERE / "any_signature.c", _HERE / "bytes_in_flash.c", FIRMWARE / "ports/shared/engines.c"]
+        shared = [_HERE / "any_signature.c", _HERE / "bytes_in_flash.c"]
+        shared += [FIRMWARE / "ports/shared" / f"{name}.c" for name in ("engines", "recorder")]
         with locked(folder), ThreadPoolExecutor(WORKERS) as pool:
             objects = list(pool.map(self._compile, [*core_sources(curve=None), *engines, *ports, *shared]))
             list(pool.map(lambda target: self._link(target, objects), TARGETS))

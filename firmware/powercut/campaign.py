@@ -65,12 +65,16 @@ def all_runs() -> list[Run]:
 
 
 def hunting_runs() -> Iterator[Run]:
-    """Return the runs that must reveal a bug: single cuts in every script, second cuts where blocks are repaired."""
+    """Return the runs that must reveal a bug.
+
+    Single cuts in every script; second cuts where blocks are repaired and where a log of samples begins.
+    """
     small, larger = FLASHES[1], FLASHES[2]
     for script in SCRIPTS:
         yield Run(script, small, depth=1)
     for flash in (small, larger):
         yield Run("update", flash)
+    yield Run("samples", small)
 
 
 class Campaign:

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "codec/cbor.h"
+#include "samples.h"
 
 #define ROUNDS_MAX 24
 #define STARTS_AFTER_CUT 3
@@ -274,7 +275,7 @@ static const char *play_step(struct simulation *sim)
     sim->progress.started = sim->progress.started || act != ACT_FLIP_BIT;
     static const char *(*const acts[])(struct simulation *) = {
         [ACT_DELIVER] = deliver,           [ACT_FLIP_BIT] = flip_bit,  [ACT_RESTART] = restart,
-        [ACT_DELIVER_HALF] = deliver_half, [ACT_FAULT] = raise_faults,
+        [ACT_DELIVER_HALF] = deliver_half, [ACT_FAULT] = raise_faults, [ACT_SAMPLE] = samples_take,
     };
     const char *problem = acts[act](sim);
     return problem != NULL ? problem : sim_check_step(sim);

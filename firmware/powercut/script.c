@@ -40,7 +40,7 @@ static bool next_digest(char **rest, uint8_t digest[TF_DIGEST_BYTES])
     return true;
 }
 
-/* geometry erase write provisioned journal marks slot */
+/* geometry erase write provisioned journal marks slot anomalies */
 static bool read_geometry(struct script *script, char **rest)
 {
     struct tf_geometry *geometry = &script->geometry;
@@ -50,12 +50,14 @@ static bool read_geometry(struct script *script, char **rest)
     const uint32_t journal = next_number(rest);
     const uint32_t marks = next_number(rest);
     const uint32_t slot = next_number(rest);
+    const uint32_t anomalies = next_number(rest);
     const struct {
         struct tf_region *region;
         uint32_t size;
     } laid[] = {
         {&geometry->provisioned, provisioned}, {&geometry->journal[0], journal}, {&geometry->journal[1], journal}, {&geometry->marks, marks},
         {&geometry->scratch, geometry->erase_size}, {&geometry->slot[0], slot}, {&geometry->slot[1], slot},
+        {&geometry->samples[0], anomalies},
     };
     for (size_t i = 0; i < sizeof laid / sizeof laid[0]; i++) {
         *laid[i].region = (struct tf_region){script->flash_bytes, laid[i].size};

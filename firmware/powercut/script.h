@@ -42,6 +42,7 @@ enum act {
     ACT_RESTART, /* restart, `number` times */
     ACT_DELIVER_HALF, /* make an offer and send only half of its blocks */
     ACT_FAULT, /* end the running model by a fault, `number` times */
+    ACT_SAMPLE, /* give the model `number` windows that it finds anomalous */
 };
 
 /* The parts of a script. */

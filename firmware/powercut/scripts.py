@@ -24,6 +24,9 @@ from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
 DONE, GOLDEN, RESET, FAULT = 0, -87, -90, -91
 # Leaves room for the envelope that repeats an offer, and is well below the jump that a device allows.
 SEQUENCE_STEP: Final = 10
+SAMPLE_BYTES: Final = 96  # a record with a window of the first pre-baked model
+SAMPLE_UNITS: Final = 3
+MANY: Final = 8
 FAULTS_IN_A_ROW: Final = 5  # TF_FAULTS_MAX
 
 
@@ -43,15 +46,14 @@ class Flash:
         """Erase unit and write unit."""
         return f"{self.erase}/{self.write}"
 
-    @property
-    def line(self) -> str:
-        """The geometry, for the driver."""
+    def line(self, sample_units: int) -> str:
+        """Return the geometry, for the driver."""
         pack = self._round_up(2 * self.inputs + 256)
         slot = pack + self._round_up(self.inputs + 256)
         marks = (slot // self.erase + pack // 48 + 1) * self.write
         return (
             f"geometry {self.erase} {self.write} {self._round_up(2048)} {self._round_up(2048)} "
-            f"{self._round_up(marks)} {slot}"
+            f"{self._round_up(marks)} {slot} {sample_units * self.erase}"
         )
 
     def _round_up(self, count: int) -> int:
@@ -88,6 +90,7 @@ class _Act(IntEnum):
     RESTART = 2
     DELIVER_HALF = 3
     FAULT = 4
+    SAMPLE = 5
 
 
 @dataclass
@@ -95,6 +98,7 @@ class Script:
     """One device with one kind of flash, and the steps that it goes through."""
 
     flash: Flash
+    sample_units: int = 0  # of the log of anomalies
     bench: Bench = field(default_factory=lambda: Bench("campaign"))
 
     def __post_init__(self) -> None:
@@ -113,7 +117,12 @@ class Script:
         self._sequence = 0
         self._offers = 0
         initial = hashlib.sha256(self.running).hexdigest()
-        self._lines = [self.flash.line, f"region {self.made.region(*self.prebaked).hex()} {initial}"]
+        self._lines = [self.flash.line(self.sample_units), f"region {self.made.region(*self.prebaked).hex()} {initial}"]
+
+    @property
+    def samples_in_a_unit(self) -> int:
+        """How many records fit between a unit's head and its end."""
+        return (self.flash.erase - 32) // SAMPLE_BYTES
 
     @property
     def text(self) -> str:
@@ -171,6 +180,12 @@ class Script:
     def fault(self, part: Part, times: int, left_with: bytes) -> None:
         """End the running model by a fault, several times."""
         self._step(part, _Act.FAULT, times, left_with)
+
+    def sample(self, part: Part, times: int) -> None:
+        """Let the running model find several windows anomalous."""
+        delegated = self._delegation
+        self._step(part, _Act.SAMPLE, times, self.running)
+        self._delegation = delegated  # a sample brings none
 
     def restart(self, part: Part, times: int) -> None:
         """Restart the device several times."""
@@ -319,6 +334,27 @@ def _many_starts(script: Script) -> None:
     script.install(Part.AFTER, script.two)
 
 
+def _samples_of_a_new_device(script: Script) -> None:
+    script.sample(Part.CUT, 2 * script.samples_in_a_unit + 1 if script.samples_in_a_unit < MANY else 3)
+    script.sample(Part.AFTER, 2)
+
+
+def _samples_overwrite_the_oldest(script: Script) -> None:
+    """The log is full but for one record: the next ones erase the oldest unit."""
+    script.sample(Part.SETUP, script.sample_units * script.samples_in_a_unit - 1)
+    script.sample(Part.CUT, 3)
+    script.install(Part.AFTER, script.one)
+
+
+def _samples_around_an_update(script: Script) -> None:
+    script.sample(Part.SETUP, script.samples_in_a_unit - 1)
+    script.sample(Part.CUT, 2)
+    script.restart(Part.CUT, 1)
+    script.sample(Part.CUT, 1)
+    script.install(Part.AFTER, script.one)
+
+
+SAMPLE_SCRIPTS: Final = frozenset({"samples", "samples-overwrite", "samples-restart"})
 SCRIPTS: Final[Mapping[str, Callable[[Script], None]]] = {
     "first-install": _first_install,
     "update": _update,
@@ -336,11 +372,14 @@ SCRIPTS: Final[Mapping[str, Callable[[Script], None]]] = {
     "delegation": _delegation,
     "change-of-mind": _change_of_mind,
     "many-starts": _many_starts,
+    "samples": _samples_of_a_new_device,
+    "samples-overwrite": _samples_overwrite_the_oldest,
+    "samples-restart": _samples_around_an_update,
 }
 
 
 def write_script(name: str, flash: Flash) -> str:
     """Return the script of this name for this flash."""
-    script = Script(flash)
+    script = Script(flash, SAMPLE_UNITS if name in SAMPLE_SCRIPTS else 0)
     SCRIPTS[name](script)
     return script.text

@@ -3,10 +3,15 @@
 
 #include <string.h>
 
+#include "tinyfleet/crc32.h"
 #include "tinyfleet/sha256.h"
 
 #define TURNS_MAX 400
 #define RESENT_MAX 1
+#define BURST_TOKENS 65536
+#define UNIT_HEAD_BYTES 32u /* docs/specs/samples.md, section 2 */
+#define STEP_BYTES 32u
+#define RECORD_HEAD_BYTES 32u
 
 static const struct tf_engine *const engines[] = {&tf_engine_threshold};
 static sim_watcher *watch;
@@ -79,6 +84,10 @@ static int start_agent(struct simulation *sim)
     };
     sim->wants_reset = false;
     const int error = tf_agent_init(&sim->agent, &hal, engines, sizeof engines / sizeof engines[0], (struct tf_arena){0});
+    if (hal.geometry.samples[0].size != 0) {
+        sim->sampler = (struct tf_sampler){.burst_tokens = BURST_TOKENS, .token_ms = 1};
+        tf_agent_keep_samples(&sim->agent, &tf_sampling, &sim->sampler);
+    }
     return error == TF_OK ? tf_agent_boot(&sim->agent) : error;
 }
 
@@ -153,7 +162,7 @@ static bool may_run(const struct simulation *sim, const uint8_t *digest)
 {
     const struct progress *progress = &sim->progress;
     const struct step *step = sim_step(sim);
-    if (!progress->started || step->act == ACT_RESTART) {
+    if (!progress->started || step->act == ACT_RESTART || step->act == ACT_SAMPLE) {
         return is(digest, progress->old);
     }
     if (step->act == ACT_FLIP_BIT || progress->completed) {
@@ -191,6 +200,68 @@ static bool parameter_is_good(const struct simulation *sim)
     return !is(running->digest, progress->old) || (running->parameters[0] == progress->old_parameter && !(configuring && progress->completed));
 }
 
+/* The bytes of the log at an offset; those of a record are never divided. */
+static const uint8_t *sample_bytes(const struct simulation *sim, uint32_t offset)
+{
+    const struct tf_geometry *geometry = &sim->script->geometry;
+    const uint32_t room = geometry->erase_size - UNIT_HEAD_BYTES, units = geometry->samples[0].size / geometry->erase_size;
+    return sim->bytes + geometry->samples[0].offset + offset / room % units * geometry->erase_size + UNIT_HEAD_BYTES + offset % room;
+}
+
+/* The length of the record at an offset, as a gateway would read it, or 0. */
+static uint32_t sample_length(const struct simulation *sim, uint32_t offset)
+{
+    const uint32_t room = sim->script->geometry.erase_size - UNIT_HEAD_BYTES;
+    const uint8_t *bytes = sample_bytes(sim, offset);
+    const uint32_t length = tf_load32(bytes);
+    uint8_t covered[8];
+    if (length <= RECORD_HEAD_BYTES || length > room - offset % room) {
+        return 0;
+    }
+    tf_store32(covered, length);
+    tf_store32(covered + 4, offset);
+    return tf_crc32(tf_crc32(0, covered, sizeof covered), bytes + sizeof covered, length - sizeof covered) == tf_load32(bytes + 4) ? length : 0;
+}
+
+const char *sim_check_samples(struct simulation *sim)
+{
+    const struct tf_sample_log *log = &sim->sampler.log[0];
+    struct progress *progress = &sim->progress;
+    bool found[SAMPLES_MAX] = {false};
+    if (log->end < progress->sample_end || log->end - log->first > log->units * log->room) {
+        return "the offsets of the samples went back";
+    }
+    if (log->first != 0 && log->end - log->first < (log->units - 2) * log->room) {
+        return "samples were dropped that the log had room for";
+    }
+    for (uint32_t at = log->first; at < log->end;) {
+        const uint32_t length = sample_length(sim, at);
+        if (length == 0) {
+            at += STEP_BYTES;
+            continue;
+        }
+        const uint8_t number = sample_bytes(sim, at)[RECORD_HEAD_BYTES];
+        if (number > progress->samples || number >= SAMPLES_MAX) {
+            return "a sample is there that was never taken";
+        }
+        if (number == progress->samples) { /* the one that was being written is complete */
+            progress->sample_at[progress->samples++] = at;
+        }
+        if (found[number] || progress->sample_at[number] != at) {
+            return "a sample has moved";
+        }
+        found[number] = true;
+        at += (length + STEP_BYTES - 1) / STEP_BYTES * STEP_BYTES;
+    }
+    for (uint8_t i = 0; i < progress->samples; i++) {
+        if (!found[i] && progress->sample_at[i] >= log->first) {
+            return "a complete sample is lost";
+        }
+    }
+    progress->sample_end = log->end;
+    return NULL;
+}
+
 static const char *check(struct simulation *sim)
 {
     const struct tf_state *state = &sim->agent.journal.record.state;
@@ -213,7 +284,7 @@ static const char *check(struct simulation *sim)
     if (state->boots <= progress->boots) {
         return "the count of starts went back, and with it the report counter";
     }
-    return NULL;
+    return sim->script->geometry.samples[0].size != 0 ? sim_check_samples(sim) : NULL;
 }
 
 const char *sim_start(struct simulation *sim)

@@ -11,7 +11,8 @@
 #include "script.h"
 #include "tinyfleet/agent.h"
 
-#define FLASH_MAX 65536
+#define FLASH_MAX 131072
+#define SAMPLES_MAX 160 /* of one script; their numbers fit a byte */
 #define BLOCKS_MAX 128
 #define DEPTH_MAX 3 /* cuts on one path */
 
@@ -32,7 +33,10 @@ struct progress {
     bool may_run_new;   /* the device has received everything it needs to run the new model */
     bool completed;          /* the device has reported the result of the offer */
     bool reissued;         /* the offer was made again, with its second envelope */
-    uint8_t starts;     /* of ACT_START and ACT_FAULT, so far */
+    uint8_t starts;     /* of ACT_RESTART, ACT_FAULT and ACT_SAMPLE, so far */
+    uint8_t samples;    /* complete so far; the next one has this number */
+    uint32_t sample_at[SAMPLES_MAX]; /* their offsets in the log */
+    uint32_t sample_end; /* never decreases */
     bool sent[BLOCKS_MAX];
     uint32_t resent;    /* blocks sent again since the last cut */
     uint32_t resent_max;
@@ -48,6 +52,7 @@ struct simulation {
     struct progress progress;
     struct flash_model flash;
     struct tf_agent agent;
+    struct tf_sampler sampler;
     struct cut_point path[DEPTH_MAX];
     int depth; /* number of cuts so far */
     bool wants_reset;
@@ -78,6 +83,9 @@ const char *sim_settle(struct simulation *sim);
 
 /* Record what must never be undone. */
 void sim_note(struct simulation *sim);
+
+/* Check that all complete samples that the log has room for are there, where they were written. */
+const char *sim_check_samples(struct simulation *sim);
 
 /* Does the model run that must run at the end of the step? */
 bool sim_runs_expected(const struct simulation *sim);

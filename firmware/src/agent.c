@@ -26,6 +26,12 @@ int tf_agent_init(struct tf_agent *agent, const struct tf_hal *hal, const struct
     return tf_geometry_check(&hal->geometry);
 }
 
+void tf_agent_keep_samples(struct tf_agent *agent, const struct tf_recorder *recorder, struct tf_sampler *sampler)
+{
+    agent->recorder = recorder;
+    agent->sampler = sampler;
+}
+
 /*
  * The order matters. An interrupted repair is finished before anything reads the slot. The start is counted, in flash,
  * before a model runs, so that a model that crashes at once is counted too.
@@ -47,6 +53,9 @@ int tf_agent_boot(struct tf_agent *agent)
     }
     if (error == TF_OK) {
         error = tf_boot_choose(agent);
+    }
+    if (agent->recorder != NULL) {
+        agent->recorder->open(agent);
     }
     agent->work.report_due = true;
     agent->work.started_ms = agent->hal.now_ms(agent->hal.ctx);
@@ -126,6 +135,9 @@ int tf_agent_infer(struct tf_agent *agent, const uint8_t *input, size_t length, 
         agent->work.flags |= TF_FLAG_INFERENCE;
     }
     tf_trial_inferred(agent, error);
+    if (error == TF_OK && agent->recorder != NULL) {
+        agent->recorder->record(agent, input, length, verdict);
+    }
     return error;
 }
 

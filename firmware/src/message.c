@@ -12,6 +12,7 @@
 #define NONCE_BYTES 8
 #define MESSAGE_HAVE 13
 #define MESSAGE_RESULT 14
+#define NO_TRANSFER (-1)
 
 /* One message: what is left to read, and where its answer goes. */
 struct exchange {
@@ -27,7 +28,11 @@ static int answer_result(const struct exchange *exchange, int name, int code)
     struct tf_writer writer = {exchange->reply, exchange->capacity, 0};
     tf_write_head(&writer, TF_ARRAY, 3);
     tf_write_head(&writer, TF_UINT, MESSAGE_RESULT);
-    tf_write_int(&writer, name);
+    if (name == NO_TRANSFER) {
+        tf_write_null(&writer);
+    } else {
+        tf_write_int(&writer, name);
+    }
     tf_write_int(&writer, code);
     return writer.length <= writer.capacity ? (int)writer.length : TF_ERR_CAPACITY;
 }
@@ -194,6 +199,12 @@ int tf_agent_handle(struct tf_agent *agent, const uint8_t *message, size_t lengt
     tf_reader_init(&exchange.reader, (struct tf_view){message, length});
     uint32_t items = tf_read_head(&exchange.reader, TF_ARRAY);
     uint32_t type = tf_read_head(&exchange.reader, TF_UINT);
+    if (exchange.reader.error == TF_OK && type >= sizeof handlers / sizeof handlers[0] && agent->recorder != NULL) {
+        int answered = agent->recorder->answer(agent, message, length, reply, capacity);
+        return answered >= 0 || answered == TF_ERR_CAPACITY ? answered
+               : answered == TF_ERR_MESSAGE                 ? malformed(&exchange)
+                                                            : answer_result(&exchange, NO_TRANSFER, answered);
+    }
     if (exchange.reader.error != TF_OK || type >= sizeof handlers / sizeof handlers[0] || items != handlers[type].items) {
         return malformed(&exchange);
     }

@@ -2,7 +2,8 @@
 """Measure the cross-compiled firmware and check it against ``budget.json``.
 
 text   everything in ROM: code, constants, initial values. Without a suffix: the agent with the built-in engine only;
-       text_full and stack_full: with the engines for networks and trees
+       text_full and stack_full: with the engines for networks and trees, and with samples;
+       text_sampling and ram_sampling: what the part that keeps samples adds to that
 ram    data and bss, without the stack, the message buffer and the arena
 stack  the deepest path from reset, plus an interrupt on top of it
 """
@@ -53,15 +54,18 @@ class Symbol:
 
 
 def measure(target: Target) -> dict[str, int]:
-    """Return the figures of one board: the agent alone, and its text and stack with all engines."""
+    """Return the figures of one board: the agent alone, with everything, and what samples add."""
     text, ram, stack = _measure(target, "agent-alone", "alone")
-    text_full, _, stack_full = _measure(target, "tinyfleet", "firmware")
+    text_full, ram_full, stack_full = _measure(target, "tinyfleet", "firmware")
+    text_unsampled, ram_unsampled, _ = _measure(target, "unsampled", "unsampled")
     return {
         f"text_{target.short}": text,
         f"ram_{target.short}": ram,
         f"stack_{target.short}": stack,
         f"text_full_{target.short}": text_full,
         f"stack_full_{target.short}": stack_full,
+        f"text_sampling_{target.short}": text_full - text_unsampled,
+        f"ram_sampling_{target.short}": ram_full - ram_unsampled,
     }
 
 

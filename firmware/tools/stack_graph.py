@@ -99,11 +99,14 @@ class CallGraph:
         return places
 
     def _matching(self, patterns: Iterable[str]) -> set[str]:
-        """Expand a pattern such as ``body.c:write_*``. One that matches nothing is stale, or a mistake."""
+        """Expand a pattern such as ``body.c:write_*``. One that matches nothing is stale, or a mistake.
+
+        After ``?`` it may match nothing: not every firmware links this part.
+        """
         found: set[str] = set()
         for pattern in patterns:
-            fitting = {key for key, one in self.functions.items() if fnmatch.fnmatch(one.name, pattern)}
-            if not fitting:
+            fitting = {key for key, one in self.functions.items() if fnmatch.fnmatch(one.name, pattern.lstrip("?"))}
+            if not fitting and not pattern.startswith("?"):
                 raise StackUnknownError(f"stack_calls.json: no function matches {pattern}")
             found |= fitting
         return found

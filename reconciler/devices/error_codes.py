@@ -47,6 +47,8 @@ class DeviceErrorCode(IntEnum):
     ENCODING = -76
     BUSY = -77
     NO_PAYLOAD = -78
+    SPACE = -79
+    RANGE = -80
     STREAM = -81
     PATCH = -82
     PACK = -83
@@ -85,6 +87,8 @@ DESCRIPTIONS: Mapping[int, str] = {
     DeviceErrorCode.NO_UPDATES: "it does not accept packs over the air",
     DeviceErrorCode.BUSY: "it has a model on trial",
     DeviceErrorCode.NO_PAYLOAD: "it does not hold this pack, and no payload was offered",
+    DeviceErrorCode.SPACE: "it keeps no such samples",
+    DeviceErrorCode.RANGE: "it no longer has all of these samples",
     DeviceErrorCode.STREAM: "the compressed pack is malformed",
     DeviceErrorCode.PATCH: "the patch is malformed, or does not apply to the running pack",
     DeviceErrorCode.PACK: "the pack is malformed",

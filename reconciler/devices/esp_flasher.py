@@ -20,7 +20,7 @@ from esptool import cmds
 from esptool.loader import ESPLoader
 from esptool.util import FatalError, UnsupportedCommandError, strip_chip_name
 
-from reconciler.devices.initial_flash_content import Piece
+from reconciler.devices.initial_flash_content import FlashPiece
 from reconciler.errors import Unusable
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Wiring:
     stub: bool = True  # load esptool's own, faster loader into the chip's memory first
 
 
-def write(wiring: Wiring, chip: str, pieces: Sequence[Piece], progress: Progress) -> None:
+def write(wiring: Wiring, chip: str, pieces: Sequence[FlashPiece], progress: Progress) -> None:
     """Write all pieces, verify them, and restart the chip."""
     with _reporting(progress, pieces), _opened(wiring.port) as port:
         loader = _connected(port, wiring)
@@ -134,7 +134,7 @@ def _first_line(error: BaseException) -> str:
 
 
 @contextmanager
-def _reporting(progress: Progress, pieces: Sequence[Piece]) -> Iterator[None]:
+def _reporting(progress: Progress, pieces: Sequence[FlashPiece]) -> Iterator[None]:
     """Replace esptool's logger with ours for the duration."""
     before = EspLog.instance
     EspLog.set_logger(_EsptoolLogger(progress, [piece.name for piece in pieces]))

@@ -26,7 +26,7 @@ class NotProvisionable(Invalid):
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class FlashPiece:
     """Bytes and their offset in the flash."""
 
     name: str
@@ -89,12 +89,12 @@ def check(kind: DeviceType, packs: Sequence[bytes]) -> None:
         )
 
 
-def pieces_of(flash: FlashMap, region: bytes) -> tuple[Piece, ...]:
+def pieces_of(flash: FlashMap, region: bytes) -> tuple[FlashPiece, ...]:
     """Return the pieces to write. The journal comes last: until then the device does not look like a new one."""
     filled = region + ERASED * (-len(region) % flash.erase_bytes)
     return (
-        Piece("provisioned", flash.provisioned.offset, filled),
-        Piece("journal", flash.journal.offset, ERASED * flash.journal.bytes),
+        FlashPiece("provisioned", flash.provisioned.offset, filled),
+        FlashPiece("journal", flash.journal.offset, ERASED * flash.journal.bytes),
     )
 
 

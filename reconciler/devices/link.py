@@ -14,12 +14,15 @@ from typing import Protocol
 
 from reconciler.devices.messages import (
     Answer,
+    Attest,
     Block,
     Have,
     Inquire,
     Missing,
     Offer,
     Order,
+    Piece,
+    Pull,
     Question,
     Signed,
     Stage,
@@ -126,8 +129,10 @@ class Link(Protocol):
 def fits(question: Question, answer: Answer) -> bool:
     """Return whether this answer is valid for this question."""
     match question, answer:
-        case (Inquire(), Signed()) | (Inquire(), TransferResult(None, _)):
+        case (Inquire() | Attest(), Signed()) | (Inquire() | Attest() | Pull(), TransferResult(None, _)):
             return True
+        case Pull(space=space), Piece(space=given):
+            return space == given
         case (Offer() | Missing() | Stage()) as asked, Have(transfer=transfer):
             return asked.transfer == transfer
         case (Offer() | Missing() | Stage()) as asked, TransferResult(transfer=named):

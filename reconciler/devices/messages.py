@@ -20,6 +20,8 @@ ENVELOPE_BYTES_MAX = 512  # docs/specs/envelope.md; a device rejects longer ones
 BLOCK_BYTES_MAX = 4096
 BLOCK_BYTES_STEP = 16
 BLOCKS_MAX = 4096
+PIECE_BYTES_MAX = 600
+ATTESTED_BYTES_MAX = 16_384  # docs/specs/samples.md
 SIGNED_BYTES_MAX = 1024  # docs/specs/report.md
 MESSAGE_OVERHEAD_BYTES = 64  # a message is at most this much larger than a block; MESSAGE_BYTES are always allowed
 MESSAGE_BYTES = 1152
@@ -32,6 +34,13 @@ class ReportKind(IntEnum):
     CAPABILITIES = 1
     SUMMARY = 2
     PARAMETERS = 3
+
+
+class SampleSpace(IntEnum):
+    """A log of samples on a device (docs/specs/samples.md)."""
+
+    ANOMALIES = 0
+    NORMALS = 1
 
 
 DONE = 0
@@ -93,6 +102,25 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Pull:
+    """Question for samples from an offset on; answered by `Piece`, or by `TransferResult`."""
+
+    space: SampleSpace
+    start: int
+    bytes_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attest:
+    """Question for a signature over a range of samples; answered by `Signed`, or by `TransferResult`."""
+
+    nonce: bytes
+    space: SampleSpace
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Signed:
     """A COSE object around one of the signed bodies."""
 
@@ -123,9 +151,18 @@ class TransferResult:
     code: int
 
 
-Question = Inquire | Offer | Missing | Stage
-Order = Inquire | Offer | Block | Missing | Stage  # gateway to device
-Answer = Signed | Have | TransferResult  # device to gateway
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Samples from an offset on, which is later than the one asked for when those were overwritten."""
+
+    space: SampleSpace
+    start: int
+    data: bytes
+
+
+Question = Inquire | Offer | Missing | Stage | Pull | Attest
+Order = Inquire | Offer | Block | Missing | Stage | Pull | Attest  # gateway to device
+Answer = Signed | Have | TransferResult | Piece  # device to gateway
 Message = Order | Answer
 
 
@@ -155,6 +192,18 @@ def _fields(message: Message) -> list[object]:  # noqa: PLR0911  # one line per 
         case TransferResult(transfer, code):
             return [14, transfer, code]
         case _:
+            return _fields_of_samples(message)
+
+
+def _fields_of_samples(message: Message) -> list[object]:
+    match message:
+        case Pull(space, start, bytes_max):
+            return [5, int(space), start, bytes_max]
+        case Attest(nonce, space, start, end):
+            return [6, nonce, int(space), start, end]
+        case Piece(space, start, data):
+            return [15, int(space), start, data]
+        case _:
             raise TypeError(f"not a message: {message!r}")
 
 
@@ -162,7 +211,7 @@ def parse(data: bytes) -> Message:
     """Parse a message, or raise `Malformed`."""
     if len(data) > max(MESSAGE_BYTES, MESSAGE_OVERHEAD_BYTES + BLOCK_BYTES_MAX):
         raise Malformed(f"a message of {len(data)} bytes")
-    kind, *fields = items(load(data), "a message", 2, 3, 4)
+    kind, *fields = items(load(data), "a message", 2, 3, 4, 5)
     match uint(kind, "type"), fields:  # uint() rules out False, which equals 0 in Python
         case 0, [what, nonce]:
             return Inquire(_report_kind(what), octets(nonce, "nonce", min_bytes=NONCE_BYTES, max_bytes=NONCE_BYTES))
@@ -176,13 +225,26 @@ def parse(data: bytes) -> Message:
         case 4, [transfer]:
             return Stage(_transfer(transfer))
         case number, _:
-            return _answer(number, fields)
+            return _about_samples(number, fields) or _answer(number, fields)
+
+
+def _about_samples(kind: int, fields: list[object]) -> Pull | Attest | Piece | None:
+    match kind, fields:
+        case 5, [space, start, bytes_max]:
+            return Pull(_space(space), uint(start, "from"), uint(bytes_max, "most"))
+        case 6, [nonce, space, start, end]:
+            content = octets(nonce, "nonce", min_bytes=NONCE_BYTES, max_bytes=NONCE_BYTES)
+            return Attest(content, _space(space), uint(start, "from"), uint(end, "to"))
+        case 15, [space, start, data]:
+            return Piece(_space(space), uint(start, "from"), octets(data, "piece", max_bytes=PIECE_BYTES_MAX))
+        case _:
+            return None
 
 
 def parse_answer(data: bytes) -> Answer:
     """Parse a message from a device. A message of a gateway, such as an echo of our own, is `Malformed`."""
     match parse(data):
-        case Signed() | Have() | TransferResult() as answer:
+        case Signed() | Have() | TransferResult() | Piece() as answer:
             return answer
         case other:
             raise Malformed(f"a device never sends {type(other).__name__}")
@@ -207,6 +269,10 @@ def _answer(kind: int, fields: list[object]) -> Answer:
 
 def _transfer(value: object) -> int:
     return uint(value, "transfer", end=TRANSFERS)
+
+
+def _space(value: object) -> SampleSpace:
+    return SampleSpace(uint(value, "space", end=len(SampleSpace)))
 
 
 def _report_kind(value: object) -> ReportKind:

@@ -12,7 +12,7 @@ from enum import IntEnum, IntFlag
 from typing import Final
 
 from reconciler.devices.errors import Malformed
-from reconciler.devices.messages import BLOCK_BYTES_MAX, BLOCKS_MAX
+from reconciler.devices.messages import BLOCK_BYTES_MAX, BLOCKS_MAX, SampleSpace
 from reconciler.devices.strict_cbor import UINT64_END, dump, integer, items, load, octets, text, truth, uint
 from reconciler.model import SHORT_DIGEST_BYTES, PayloadEncoding, Phase
 
@@ -139,7 +139,30 @@ class ParametersBody:
     values: Mapping[int, int] = field(default_factory=dict)
 
 
-Body = DeviceReport | CapabilitiesBody | Summary | ParametersBody
+@dataclass(frozen=True, slots=True)
+class HeldSamples:
+    """The offsets that a log of samples has."""
+
+    first: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class SamplesAttestation:
+    """What the device holds of its samples, and the digest of the range that was asked about."""
+
+    running: bytes | None
+    parameters: int  # CRC-32 of their encoding; 0: none set
+    anomalies: HeldSamples
+    normals: HeldSamples
+    space: SampleSpace
+    start: int
+    end: int
+    digest16: bytes
+    sample_every: int  # one in this many normal windows is kept; 0: none
+
+
+Body = DeviceReport | CapabilitiesBody | Summary | ParametersBody | SamplesAttestation
 
 
 def parse_body(data: bytes) -> Body:
@@ -154,6 +177,8 @@ def parse_body(data: bytes) -> Body:
             return _summary(fields)
         case 3:
             return _parameters(fields)
+        case 4:
+            return _attestation(fields)
         case other:
             raise Malformed(f"unknown kind of body {other}")
 
@@ -177,6 +202,10 @@ def encode_body(body: Body) -> bytes:
             return dump([2, s.running, s.inferences, s.anomalies, s.faults, s.resets, score])
         case ParametersBody(digest16, values):
             return dump([3, digest16, dict(values)])
+        case SamplesAttestation() as a:
+            logs = [a.anomalies.first, a.anomalies.end, a.normals.first, a.normals.end]
+            asked = [int(a.space), a.start, a.end, a.digest16]
+            return dump([4, a.running, a.parameters, *logs, *asked, a.sample_every])
 
 
 def _report_fields(r: DeviceReport) -> list[object]:
@@ -282,6 +311,22 @@ def _parameters(fields: list[object]) -> ParametersBody:
     return ParametersBody(
         _digest16(digest16),
         {uint(key, "parameter"): integer(value, "parameter value") for key, value in values.items()},
+    )
+
+
+def _attestation(fields: list[object]) -> SamplesAttestation:
+    running, parameters, *rest = items(fields, "samples", 11)
+    first_anomaly, end_anomaly, first_normal, end_normal, space, start, end, digest16, sample_every = rest
+    return SamplesAttestation(
+        running=_digest16(running),
+        parameters=uint(parameters, "parameters"),
+        anomalies=HeldSamples(uint(first_anomaly, "first-anomaly"), uint(end_anomaly, "end-anomaly")),
+        normals=HeldSamples(uint(first_normal, "first-normal"), uint(end_normal, "end-normal")),
+        space=SampleSpace(uint(space, "space", end=len(SampleSpace))),
+        start=uint(start, "from"),
+        end=uint(end, "to"),
+        digest16=octets(digest16, "digest16", min_bytes=SHORT_DIGEST_BYTES, max_bytes=SHORT_DIGEST_BYTES),
+        sample_every=uint(sample_every, "sample-every"),
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from reconciler.devices import reports
 from reconciler.devices.messages import (
+    Attest,
     Block,
     Have,
     Inquire,
@@ -18,7 +19,10 @@ from reconciler.devices.messages import (
     Missing,
     Offer,
     PayloadOffer,
+    Piece,
+    Pull,
     ReportKind,
+    SampleSpace,
     Signed,
     Stage,
     TransferResult,
@@ -54,6 +58,12 @@ MESSAGES: dict[str, Message] = {
     "result-working": TransferResult(None, 1),
     "result-signature": TransferResult(5, -16),
     "result-no-transfer": TransferResult(0, -72),
+    "pull": Pull(SampleSpace.ANOMALIES, 0, 600),
+    "pull-nothing": Pull(SampleSpace.NORMALS, 0xFFFF_FFFF, 0),
+    "attest": Attest(COUNTING[:8], SampleSpace.NORMALS, 64, 16_448),
+    "piece-longest": Piece(SampleSpace.ANOMALIES, 32, COUNTING * 2 + COUNTING[:88]),
+    "piece-empty": Piece(SampleSpace.NORMALS, 70_000, b""),
+    "result-space": TransferResult(None, -79),
 }
 
 BODIES: dict[str, Body] = {
@@ -115,6 +125,17 @@ BODIES: dict[str, Body] = {
     ),
     "summary-without-score": reports.Summary(None, 0, 0, 0, 0, None),
     "parameters": reports.ParametersBody(DIGEST_A, {0: -1, 15: 70_000}),
+    "samples": reports.SamplesAttestation(
+        running=DIGEST_A,
+        parameters=0xDEAD_BEEF,
+        anomalies=reports.HeldSamples(8_128, 70_016),
+        normals=reports.HeldSamples(0, 0xFFFF_FFFF),
+        space=SampleSpace.ANOMALIES,
+        start=8_192,
+        end=24_576,
+        digest16=DIGEST_B,
+        sample_every=120,
+    ),
     "parameters-none": reports.ParametersBody(None, {}),
 }
 
@@ -139,7 +160,10 @@ MALFORMED = {
     "index-4096": "840201191000" + "4100",
     "held-ends-in-zero": "840d0100420100",
     "result-2": "830e0102",
-    "unknown-type": "820501",
+    "unknown-type": "820701",
+    "pull-of-two-fields": "83050000",
+    "attest-nonce-of-7": "850647" + "00" * 7 + "000000",
+    "piece-of-601": "840f0000" + "590259" + "00" * 601,
     "text-for-bytes": "830000" + "68" + "61" * 8,
 }
 

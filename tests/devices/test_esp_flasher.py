@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from reconciler.devices.esp_flasher import NoChip, PortUnusable, Wiring, WriteFailed, WrongChip, write
-from reconciler.devices.initial_flash_content import Piece
+from reconciler.devices.initial_flash_content import FlashPiece
 from tests.devices.fake_esp_chip import Chip, Faults, Flash
 
 CHIPS = ["esp32", "esp32s2", "esp32s3", "esp32c2", "esp32c3", "esp32c5", "esp32c6", "esp32c61", "esp32h2", "esp32p4"]
 REGION = 0x400000
 JOURNAL = 0x420000
-PROVISIONED = Piece("provisioned", REGION, random.Random(7).randbytes(9000) + b"\xff" * 3288)
-PIECES = (PROVISIONED, Piece("journal", JOURNAL, b"\xff" * 16384))
+PROVISIONED = FlashPiece("provisioned", REGION, random.Random(7).randbytes(9000) + b"\xff" * 3288)
+PIECES = (PROVISIONED, FlashPiece("journal", JOURNAL, b"\xff" * 16384))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
 from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import ReportKind
-from reconciler.devices.reports import CapabilitiesBody, DeviceReport, ParametersBody, Summary
+from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, ParametersBody, Summary
 from reconciler.devices.serial_bus_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
 from reconciler.devices.simulated_line import SimulatedLine, run_simulated
@@ -42,7 +42,7 @@ def open_signed(device: DeviceId, cose: bytes, nonce: bytes) -> bytes:
     return MADE.open_signed(cose, nonce)
 
 
-async def asked(fleet: LinkSession, what: ReportKind) -> DeviceReport | CapabilitiesBody | Summary | ParametersBody:
+async def asked(fleet: LinkSession, what: ReportKind) -> Body:
     outcome = await fleet.ask(A, what)
     assert isinstance(outcome, Answered), outcome
     return outcome.body

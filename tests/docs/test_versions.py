@@ -25,7 +25,7 @@ def test_every_specification_is_checked() -> None:
     assert len(ROWS) == 6
 
 
-@pytest.mark.parametrize("page", ["envelope", "report", "protocol", "flash"])
+@pytest.mark.parametrize("page", ["envelope", "report", "protocol", "flash", "samples"])
 def test_each_title_states_the_version(page: str) -> None:
     title = (FOLDER / f"{page}.md").read_text(encoding="utf-8").partition("\n")[0]
     row = next(

@@ -14,7 +14,7 @@ DECLARATIONS: Final = """
 struct tf_region { uint32_t offset, size; };
 struct tf_geometry {
     uint32_t erase_size, write_size;
-    struct tf_region journal[2], provisioned, marks, scratch, slot[2];
+    struct tf_region journal[2], provisioned, marks, scratch, slot[2], samples[2];
 };
 struct tf_verdict { int32_t decision, score; };
 struct host_device;
@@ -27,6 +27,7 @@ uint64_t host_device_operations(const struct host_device *device);
 uint32_t host_device_violations(const struct host_device *device);
 void host_device_set_time(struct host_device *device, uint32_t unix_s);
 void host_device_trial_inferences(struct host_device *device, uint32_t count);
+void host_device_sampling(struct host_device *device, uint32_t burst_tokens, uint32_t token_ms);
 bool host_device_wants_reset(const struct host_device *device);
 void host_device_fault(struct host_device *device);
 int host_device_running(const struct host_device *device, uint8_t *digest);
@@ -78,6 +79,8 @@ class Geometry:
     journal: int = 0x2000
     marks: int = 0x9000
     slot: int = 0x20000
+    anomalies: int = 0
+    normals: int = 0
 
     def regions(self) -> dict[str, Region]:
         """Return each region by name."""
@@ -89,6 +92,8 @@ class Geometry:
             "scratch": self.erase,
             "slot0": self.slot,
             "slot1": self.slot,
+            "anomalies": self.anomalies,
+            "normals": self.normals,
         }
         laid: dict[str, Region] = {}
         offset = 0
@@ -100,7 +105,7 @@ class Geometry:
     @property
     def bytes(self) -> int:
         """The size of flash."""
-        last = self.regions()["slot1"]
+        last = self.regions()["normals"]
         return last.offset + last.size
 
 
@@ -125,6 +130,7 @@ class HostLibrary:
                 "marks": r["marks"],
                 "scratch": r["scratch"],
                 "slot": [r["slot0"], r["slot1"]],
+                "samples": [r["anomalies"], r["normals"]],
             },
         )
 
@@ -228,6 +234,10 @@ class HostAgent:
     def set_trial_inferences(self, count: int) -> None:
         """Set how many inferences a trial needs besides the golden vectors."""
         self._c.host_device_trial_inferences(self._device, count)
+
+    def set_sampling(self, burst_tokens: int, token_ms: int) -> None:
+        """Set the bounds of the sample logs; they hold from the next boot."""
+        self._c.host_device_sampling(self._device, burst_tokens, token_ms)
 
     @property
     def operations(self) -> int:

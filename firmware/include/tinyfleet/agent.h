@@ -32,6 +32,9 @@ enum tf_poll {
 TF_MUST_CHECK int tf_agent_init(struct tf_agent *agent, const struct tf_hal *hal, const struct tf_engine *const *engines,
                                 size_t engine_count, struct tf_arena arena);
 
+/* Let the agent keep samples (samples.h), between tf_agent_init() and tf_agent_boot(). Without a recorder it keeps none. */
+void tf_agent_keep_samples(struct tf_agent *agent, const struct tf_recorder *recorder, struct tf_sampler *sampler);
+
 /*
  * Read identity and journal, choose the model to run (trial, confirmed, previous, pre-baked), verify its envelope and
  * digest, and open it. Returns TF_OK even when no model can run: the agent then waits for one. An error means that the

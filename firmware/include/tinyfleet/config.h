@@ -76,6 +76,17 @@
 #define TF_SLICE_BYTES 2048
 #endif
 
+/*
+ * How many samples a device keeps in a storm (docs/specs/samples.md, section 3). A token is 32 bytes of flash. With these
+ * values each log writes 28,800 bytes an hour for long, and 16 KiB at once.
+ */
+#ifndef TF_SAMPLE_BURST_TOKENS
+#define TF_SAMPLE_BURST_TOKENS 512
+#endif
+#ifndef TF_SAMPLE_TOKEN_MS
+#define TF_SAMPLE_TOKEN_MS 4000
+#endif
+
 #ifndef TF_FIRMWARE_VERSION
 #define TF_FIRMWARE_VERSION "0.1.0"
 #endif

@@ -31,6 +31,9 @@ struct tf_arena {
 /* Most entries in a pack's parameter table, and so the length of the array that run() takes. */
 #define TF_PARAMETER_TABLE_MAX 16
 
+/* Most features of a model. */
+#define TF_FEATURES_MAX 32
+
 /* The result of one inference (pack.md, section 1: every inference gives two numbers). */
 struct tf_verdict {
     int32_t decision;
@@ -55,6 +58,11 @@ struct tf_engine {
      */
     TF_MUST_CHECK int (*run)(const struct tf_pack *pack, const struct tf_arena *arena, const int32_t *parameters,
                              const uint8_t *input, size_t length, struct tf_verdict *verdict);
+    /*
+     * The statistics of an input that run() has accepted, before they are scaled (pack.md, section 7.1). Returns how many.
+     * raw has room for TF_FEATURES_MAX. NULL: the kind has no features.
+     */
+    TF_MUST_CHECK uint32_t (*features)(const struct tf_pack *pack, const uint8_t *input, int32_t *raw);
 };
 
 /* Kind 0, built in: compares a weighted sum of an input window with a threshold. Enough to test a device with. */

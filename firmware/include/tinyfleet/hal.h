@@ -27,6 +27,7 @@ struct tf_region {
  *   marks        one write unit per block and per erase unit of a slot; written during a transfer
  *   scratch      one erase unit; used to repair a unit in which power loss tore a block
  *   slot         A and B, of equal size; both of size 0: the device does not take packs over the air
+ *   samples      anomalies, normals: each of size 0 (none is kept) or at least two erase units
  */
 struct tf_geometry {
     uint32_t erase_size; /* a power of two */
@@ -36,6 +37,7 @@ struct tf_geometry {
     struct tf_region marks;
     struct tf_region scratch;
     struct tf_region slot[2];
+    struct tf_region samples[2];
 };
 
 struct tf_hal {

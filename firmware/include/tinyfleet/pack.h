@@ -26,6 +26,7 @@ struct tf_section {
 
 /* One entry of the parameter table. */
 struct tf_parameter_entry {
+    uint32_t name; /* FNV-1a */
     int32_t preset;
     int32_t least;
     int32_t most;

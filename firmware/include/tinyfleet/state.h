@@ -8,6 +8,7 @@
 
 #include "tinyfleet/engine.h"
 #include "tinyfleet/hal.h"
+#include "tinyfleet/samples.h"
 #include "tinyfleet/types.h"
 #include "tinyfleet/work.h"
 
@@ -139,6 +140,8 @@ struct tf_agent {
     struct tf_work work;
     struct tf_scores scores;
     struct tf_counters counters;
+    const struct tf_recorder *recorder; /* NULL: the device keeps no samples */
+    struct tf_sampler *sampler;
 };
 
 #endif

@@ -7,6 +7,7 @@
 #include "engines.h"
 #include "fault.h"
 #include "receive_ring.h"
+#include "recorder.h"
 #include "sensor.h"
 #include "serial_answer.h"
 
@@ -21,6 +22,7 @@ static _Alignas(8) uint8_t model_arena[ARENA_BYTES];
 static uint8_t answer_message[SERIAL_ANSWER_BYTES];
 static struct tf_agent agent;
 static struct tf_frame_receiver receiver;
+static struct tf_sampler sampler;
 static uint32_t clock_ms, clock_ticks;
 
 int main(void);
@@ -101,6 +103,11 @@ static int start(void)
     const struct tf_arena arena = { model_arena, sizeof model_arena };
     const int result = tf_agent_init(&agent, &hal, port_engines, port_engine_count, arena);
 
+    if (port_recorder != NULL) {
+        sampler.burst_tokens = TF_SAMPLE_BURST_TOKENS;
+        sampler.token_ms = TF_SAMPLE_TOKEN_MS;
+        tf_agent_keep_samples(&agent, port_recorder, &sampler);
+    }
     return result < 0 ? result : tf_agent_boot(&agent);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engines.h"
+#include "recorder.h"
 
 static struct host_device *device_of(void *ctx)
 {
@@ -66,6 +67,8 @@ void host_device_init(struct host_device *device, const struct flash_model *flas
     device->arena = arena;
     device->engines = port_engines;
     device->engine_count = port_engine_count;
+    device->sampler.burst_tokens = TF_SAMPLE_BURST_TOKENS;
+    device->sampler.token_ms = TF_SAMPLE_TOKEN_MS;
     device->agent.hal = (struct tf_hal){
         .ctx = device,
         .geometry = *geometry,
@@ -92,6 +95,7 @@ int host_boot(struct host_device *device)
     device->wants_reset = false;
     const int result = tf_agent_init(&device->agent, &hal, device->engines, device->engine_count, device->arena);
 
+    tf_agent_keep_samples(&device->agent, port_recorder, &device->sampler);
     return result < 0 ? result : tf_agent_boot(&device->agent);
 }
 

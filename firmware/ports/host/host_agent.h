@@ -20,6 +20,7 @@ struct host_device {
     struct tf_arena arena;
     const struct tf_engine *const *engines; /* port_engines, unless changed before host_boot() */
     size_t engine_count;
+    struct tf_sampler sampler;
     jmp_buf power;
     bool wants_reset;  /* the agent asked for a restart: call host_boot() */
     bool was_fault;    /* the answer to the agent at its next boot */
@@ -53,6 +54,8 @@ uint32_t host_device_violations(const struct host_device *device);
 void host_device_set_time(struct host_device *device, uint32_t unix_s);
 /* How many inferences a trial needs besides the golden vectors; 0 by default. */
 void host_device_trial_inferences(struct host_device *device, uint32_t count);
+/* Bounds of the sample logs (samples.h); they hold from the next boot. */
+void host_device_sampling(struct host_device *device, uint32_t burst_tokens, uint32_t token_ms);
 bool host_device_wants_reset(const struct host_device *device);
 void host_device_fault(struct host_device *device);
 /* Write the digest of the running pack and return 1, or return 0 when nothing runs. */

@@ -73,6 +73,12 @@ void host_device_trial_inferences(struct host_device *device, uint32_t count)
     device->agent.hal.trial_inferences = count;
 }
 
+void host_device_sampling(struct host_device *device, uint32_t burst_tokens, uint32_t token_ms)
+{
+    device->sampler.burst_tokens = burst_tokens;
+    device->sampler.token_ms = token_ms;
+}
+
 bool host_device_wants_reset(const struct host_device *device)
 {
     return device->wants_reset;

@@ -18,6 +18,7 @@ const struct tf_geometry board_geometry = {
     .marks = { 0x24000, 0x9000 },
     .scratch = { 0x2D000, 0x1000 },
     .slot = { { 0x30000, 0x40000 }, { 0x70000, 0x40000 } },
+    .samples = { { 0xB0000, 0x10000 }, { 0xC0000, 0x8000 } },
 };
 
 static int outside(uint32_t offset, size_t length)

@@ -28,6 +28,7 @@ const struct tf_geometry board_geometry = {
     .marks = { 0x0C0000, 0x40000 },
     .scratch = { 0x100000, 0x40000 },
     .slot = { { 0x140000, 0x80000 }, { 0x1C0000, 0x80000 } },
+    .samples = { { 0x240000, 0x80000 }, { 0x2C0000, 0x80000 } },
 };
 
 static volatile uint32_t *word_at(uint32_t offset)

@@ -23,24 +23,33 @@ static uint32_t load_be(const uint8_t *p)
 }
 
 /* The message schedule is a ring of 16 words: a quarter of the stack of the usual 64. */
+static uint32_t schedule(uint32_t w[16], unsigned i)
+{
+    const uint32_t a = w[(i + 1) & 15];
+    const uint32_t b = w[(i + 14) & 15];
+    w[i & 15] += (rotr(a, 7) ^ rotr(a, 18) ^ a >> 3) + w[(i + 9) & 15] + (rotr(b, 17) ^ rotr(b, 19) ^ b >> 10);
+    return w[i & 15];
+}
+
+/* The state is a ring too: the words stay where they are, and word n of round i is at (n - i) modulo 8. */
 static void compress(struct tf_sha256 *sha, const uint8_t *block)
 {
     uint32_t w[16];
     uint32_t s[8];
     memcpy(s, sha->h, sizeof s);
     for (unsigned i = 0; i < 64; i++) {
-        if (i < 16) {
-            w[i] = load_be(block + 4 * i);
-        } else {
-            uint32_t a = w[(i + 1) & 15];
-            uint32_t b = w[(i + 14) & 15];
-            w[i & 15] += (rotr(a, 7) ^ rotr(a, 18) ^ a >> 3) + w[(i + 9) & 15] + (rotr(b, 17) ^ rotr(b, 19) ^ b >> 10);
-        }
-        uint32_t t1 = s[7] + (rotr(s[4], 6) ^ rotr(s[4], 11) ^ rotr(s[4], 25)) + ((s[4] & s[5]) ^ (~s[4] & s[6])) + K[i] + w[i & 15];
-        uint32_t t2 = (rotr(s[0], 2) ^ rotr(s[0], 13) ^ rotr(s[0], 22)) + ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
-        memmove(s + 1, s, 7 * sizeof s[0]);
-        s[4] += t1;
-        s[0] = t1 + t2;
+        const uint32_t word = i < 16 ? (w[i] = load_be(block + 4 * i)) : schedule(w, i);
+        uint32_t *const d = &s[(3 - i) & 7];
+        uint32_t *const h = &s[(7 - i) & 7];
+        const uint32_t a = s[-i & 7];
+        const uint32_t b = s[(1 - i) & 7];
+        const uint32_t c = s[(2 - i) & 7];
+        const uint32_t e = s[(4 - i) & 7];
+        const uint32_t f = s[(5 - i) & 7];
+        const uint32_t g = s[(6 - i) & 7];
+        const uint32_t t1 = *h + word + K[i] + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + ((e & f) ^ (~e & g));
+        *d += t1;
+        *h = t1 + (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + ((a & b) ^ (c & (a ^ b)));
     }
     for (unsigned i = 0; i < 8; i++) {
         sha->h[i] += s[i];

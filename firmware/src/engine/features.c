@@ -7,7 +7,6 @@
 
 #define SAMPLES_MAX 4096
 #define CHANNELS_MAX 16
-#define FEATURES_MAX 32
 #define SHIFT_MAX 62
 #define POWER_BITS 12
 
@@ -32,7 +31,7 @@ bool tf_check_features(struct tf_section section)
 {
     const struct tf_window_record *window = (const struct tf_window_record *)(const void *)section.data;
     if (section.size < sizeof *window || window->samples < 1 || window->samples > SAMPLES_MAX || window->channels < 1 ||
-        window->channels > CHANNELS_MAX || window->features < 1 || window->features > FEATURES_MAX ||
+        window->channels > CHANNELS_MAX || window->features < 1 || window->features > TF_FEATURES_MAX ||
         section.size != sizeof *window + window->features * sizeof window->feature[0]) {
         return false;
     }
@@ -172,8 +171,11 @@ static void raise_to_powers(struct channel *channel, struct reader reader, uint3
 static int32_t scale(const struct tf_feature *feature, int64_t raw, uint32_t bits)
 {
     const int64_t most = ((int64_t)1 << bits) - 1;
-    int64_t difference = raw - feature->offset;
+    int64_t difference = bits == TF_RAW ? raw : raw - feature->offset;
     difference = difference < INT32_MIN ? INT32_MIN : difference > INT32_MAX ? INT32_MAX : difference;
+    if (bits == TF_RAW) {
+        return (int32_t)difference;
+    }
     const int64_t scaled = (difference * feature->multiplier + ((int64_t)1 << feature->shift >> 1)) >> feature->shift;
     return (int32_t)(scaled < 0 ? 0 : scaled > most ? most : scaled);
 }

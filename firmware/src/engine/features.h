@@ -28,7 +28,9 @@ struct tf_samples {
 /* Rule 19. */
 TF_MUST_CHECK bool tf_check_features(struct tf_section section);
 
-/* Compute y: one number per feature, 0 ... 2^bits - 1. */
+#define TF_RAW 0
+
+/* Compute y: one number per feature, 0 ... 2^bits - 1. With bits = TF_RAW, the statistics themselves. */
 void tf_features(const struct tf_window_record *window, struct tf_samples samples, uint32_t bits, int32_t *y);
 
 #endif

@@ -112,6 +112,13 @@ static int run(const struct tf_pack *pack, const struct tf_arena *arena, const i
     return TF_OK;
 }
 
+static uint32_t raw_features(const struct tf_pack *pack, const uint8_t *input, int32_t *raw)
+{
+    const struct tf_window_record *window = (const void *)tf_pack_section(pack, TF_SECTION_FEATURES).data;
+    tf_features(window, (struct tf_samples){input, 0}, TF_RAW, raw);
+    return window->features;
+}
+
 const struct tf_engine tf_engine_forest = {
     .kind = KIND,
     .operators = 1u << OPERATOR,
@@ -119,4 +126,5 @@ const struct tf_engine tf_engine_forest = {
     .open = open_pack,
     .golden = golden,
     .run = run,
+    .features = raw_features,
 };

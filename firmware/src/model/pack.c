@@ -100,6 +100,7 @@ int tf_pack_parameter(const struct tf_pack *pack, uint32_t index, struct tf_para
         return TF_NO_MORE;
     }
     const uint8_t *bytes = table.data + ENTRY_BYTES * index;
+    entry->name = tf_load32(bytes);
     entry->preset = (int32_t)tf_load32(bytes + 4);
     entry->least = (int32_t)tf_load32(bytes + 8);
     entry->most = (int32_t)tf_load32(bytes + 12);

@@ -10,7 +10,7 @@
 #define COUNTER_SHIFT 20 /* the lower bits count the reports since boot, the upper ones the boots */
 #define PARAMETER_MAP_MAX (1 + TF_PARAMETERS_MAX * 6)
 
-static void write_digest(struct tf_writer *writer, const uint8_t *digest)
+void tf_write_digest16(struct tf_writer *writer, const uint8_t *digest)
 {
     if (digest == NULL) {
         tf_write_null(writer);
@@ -53,7 +53,7 @@ static void write_parameter_map(struct tf_writer *writer, const struct tf_agent 
     }
 }
 
-static uint32_t parameters_crc(const struct tf_agent *agent)
+uint32_t tf_parameters_crc(const struct tf_agent *agent)
 {
     uint8_t map[PARAMETER_MAP_MAX];
     struct tf_writer writer = {map, sizeof map, 0};
@@ -72,7 +72,7 @@ static void write_transfer(struct tf_writer *writer, struct tf_agent *agent)
         return;
     }
     tf_write_head(writer, TF_ARRAY, 5);
-    write_digest(writer, tf_slot_of(agent, state->target)->digest);
+    tf_write_digest16(writer, tf_slot_of(agent, state->target)->digest);
     write_uint(writer, state->transfer.encoding);
     write_uint(writer, state->transfer.payload_bytes);
     write_uint(writer, state->transfer.block_bytes);
@@ -95,13 +95,13 @@ static void write_report(struct tf_writer *writer, struct tf_agent *agent)
     tf_write_bytes(writer, kid, sizeof kid);
     write_uint(writer, state->phase);
     write_uint(writer, running->slot_id >= TF_SLOT_PREBAKED ? 1u : running->slot_id);
-    write_digest(writer, tf_running_digest(agent));
-    write_digest(writer, other_digest(agent));
+    tf_write_digest16(writer, tf_running_digest(agent));
+    tf_write_digest16(writer, other_digest(agent));
     write_uint(writer, running->why);
-    write_digest(writer, state->has_failed ? state->failed : NULL);
+    tf_write_digest16(writer, state->has_failed ? state->failed : NULL);
     tf_write_int(writer, state->error);
     write_uint(writer, (uint64_t)state->flags | agent->work.flags);
-    write_uint(writer, parameters_crc(agent));
+    write_uint(writer, tf_parameters_crc(agent));
     write_uint(writer, state->boots);
     write_uint(writer, agent->counters.inferences);
     write_uint(writer, agent->counters.anomalies);
@@ -112,6 +112,9 @@ static void write_report(struct tf_writer *writer, struct tf_agent *agent)
 static void write_operators(struct tf_writer *writer, const struct tf_agent *agent)
 {
     uint32_t operators = 0;
+    if (agent->recorder != NULL && (agent->hal.geometry.samples[0].size | agent->hal.geometry.samples[1].size) != 0) {
+        operators = agent->recorder->operators;
+    }
     uint8_t bytes[4];
     size_t length = sizeof bytes;
     for (size_t i = 0; i < agent->engine_count; i++) {
@@ -141,7 +144,7 @@ static void write_capabilities(struct tf_writer *writer, struct tf_agent *agent)
     tf_write_head(writer, TF_SIMPLE, slot_bytes != 0 ? TF_CBOR_TRUE : TF_CBOR_FALSE);
     tf_write_head(writer, TF_ARRAY, identity->prebaked_count);
     for (uint8_t i = 0; i < identity->prebaked_count; i++) {
-        write_digest(writer, identity->prebaked[i].digest);
+        tf_write_digest16(writer, identity->prebaked[i].digest);
     }
     tf_write_text(writer, TF_FIRMWARE_VERSION);
 }
@@ -151,7 +154,7 @@ static void write_summary(struct tf_writer *writer, struct tf_agent *agent)
     const struct tf_scores *scores = &agent->scores;
     tf_write_head(writer, TF_ARRAY, 7);
     write_uint(writer, TF_BODY_SUMMARY);
-    write_digest(writer, tf_running_digest(agent));
+    tf_write_digest16(writer, tf_running_digest(agent));
     write_uint(writer, agent->counters.inferences);
     write_uint(writer, agent->counters.anomalies);
     write_uint(writer, agent->counters.faults);
@@ -175,17 +178,17 @@ static void write_parameters(struct tf_writer *writer, struct tf_agent *agent)
 {
     tf_write_head(writer, TF_ARRAY, 3);
     write_uint(writer, TF_BODY_PARAMETERS);
-    write_digest(writer, tf_running_digest(agent));
+    tf_write_digest16(writer, tf_running_digest(agent));
     write_parameter_map(writer, agent);
 }
 
-void tf_body_write(struct tf_writer *writer, struct tf_agent *agent, enum tf_body body)
+tf_body_writer *tf_body(enum tf_body body)
 {
-    static void (*const bodies[])(struct tf_writer *, struct tf_agent *) = {
+    static tf_body_writer *const bodies[] = {
         [TF_BODY_REPORT] = write_report,
         [TF_BODY_CAPABILITIES] = write_capabilities,
         [TF_BODY_SUMMARY] = write_summary,
         [TF_BODY_PARAMETERS] = write_parameters,
     };
-    bodies[body](writer, agent);
+    return bodies[body];
 }

@@ -14,6 +14,13 @@ enum tf_body {
 };
 
 /* Writing the same body twice without a change of state in between gives the same bytes: the first pass may only count. */
-void tf_body_write(struct tf_writer *writer, struct tf_agent *agent, enum tf_body body);
+typedef void tf_body_writer(struct tf_writer *writer, struct tf_agent *agent);
+TF_MUST_CHECK tf_body_writer *tf_body(enum tf_body body);
+
+/* CRC-32 of the parameters in force, as the body `parameters` has them; 0: none are set. */
+TF_MUST_CHECK uint32_t tf_parameters_crc(const struct tf_agent *agent);
+
+/* The first 16 bytes of a digest, or null. */
+void tf_write_digest16(struct tf_writer *writer, const uint8_t *digest);
 
 #endif

@@ -44,21 +44,21 @@ static int sign(struct tf_agent *agent, struct tf_view nonce, struct tf_view pro
     return error;
 }
 
-static size_t body_length(struct tf_agent *agent, enum tf_body body)
+static size_t body_length(struct tf_agent *agent, tf_body_writer *write_body)
 {
     struct tf_writer counting = {0};
-    tf_body_write(&counting, agent, body);
+    write_body(&counting, agent);
     return counting.length;
 }
 
-int tf_report_write(struct tf_agent *agent, enum tf_body body, struct tf_view nonce, uint8_t *out, size_t capacity)
+int tf_report_sign(struct tf_agent *agent, tf_body_writer *write_body, struct tf_view nonce, uint8_t *out, size_t capacity)
 {
     struct tf_writer writer = {out, capacity, 0};
     struct tf_writer head = {0};
     uint8_t kid[TF_KID_BYTES];
     uint8_t signature[SIGNATURE_BYTES];
     agent->counters.reports++;
-    const size_t length = body_length(agent, body);
+    const size_t length = body_length(agent, write_body);
     tf_write_head(&head, TF_BSTR, length);
     tf_write_head(&writer, TF_ARRAY, 2);
     tf_write_head(&writer, TF_UINT, MESSAGE_SIGNED);
@@ -70,7 +70,7 @@ int tf_report_write(struct tf_agent *agent, enum tf_body body, struct tf_view no
     tf_write_head(&writer, TF_MAP, 0);
     const size_t body_at = writer.length;
     tf_write_head(&writer, TF_BSTR, length);
-    tf_body_write(&writer, agent, body);
+    write_body(&writer, agent);
     const size_t body_end = writer.length;
     if (body_end + 2 + SIGNATURE_BYTES > capacity) {
         return TF_ERR_CAPACITY;
@@ -82,4 +82,9 @@ int tf_report_write(struct tf_agent *agent, enum tf_body body, struct tf_view no
     }
     tf_write_bytes(&writer, signature, sizeof signature);
     return (int)writer.length;
+}
+
+int tf_report_write(struct tf_agent *agent, enum tf_body body, struct tf_view nonce, uint8_t *out, size_t capacity)
+{
+    return tf_report_sign(agent, tf_body(body), nonce, out, capacity);
 }

@@ -29,5 +29,8 @@ int tf_geometry_check(const struct tf_geometry *geometry)
         good = fits(geometry, &geometry->scratch, geometry->erase_size) && fits(geometry, &geometry->marks, geometry->erase_size) &&
                slots[0].size / geometry->erase_size < UINT16_MAX;
     }
+    for (size_t i = 0; i < 2; i++) {
+        good = good && fits(geometry, &geometry->samples[i], 0) && geometry->samples[i].size != geometry->erase_size;
+    }
     return good ? TF_OK : TF_ERR_GEOMETRY;
 }

@@ -22,7 +22,7 @@ from reconciler.compiler.service import BuildService
 from reconciler.compiler.source_fetcher import fetcher
 from reconciler.devices import initial_flash_content
 from reconciler.devices.esp_flasher import Wiring, write
-from reconciler.devices.initial_flash_content import NotProvisionable, Piece
+from reconciler.devices.initial_flash_content import FlashPiece, NotProvisionable
 from reconciler.errors import Invalid
 from reconciler.git.proposal import ProposalFailed, ProposalRepository
 from reconciler.load import DirectoryTree, load
@@ -129,7 +129,7 @@ def _write_file(path: Path, region: bytes, flash: FlashMap | None, *, whole: boo
         key_files.write_private(path, initial_flash_content.whole(flash, region) if whole and flash else region)
 
 
-def _for_chip(flash: FlashMap | None, region: bytes, device: Device) -> tuple[Sequence[Piece], str]:
+def _for_chip(flash: FlashMap | None, region: bytes, device: Device) -> tuple[Sequence[FlashPiece], str]:
     if flash is None or flash.chip is None:
         raise NotProvisionable(
             f"device type {device.type} has no `flash.chip`, so esptool cannot write it; use --output"
@@ -137,7 +137,7 @@ def _for_chip(flash: FlashMap | None, region: bytes, device: Device) -> tuple[Se
     return initial_flash_content.pieces_of(flash, region), flash.chip
 
 
-def _write_chip(wiring: Wiring, chip: str, pieces: Sequence[Piece]) -> None:
+def _write_chip(wiring: Wiring, chip: str, pieces: Sequence[FlashPiece]) -> None:
     columns = (TextColumn("{task.description:12}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=Console(stderr=True)) as bars:
         tasks = {piece.name: bars.add_task(piece.name, total=None) for piece in pieces}

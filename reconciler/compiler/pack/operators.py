@@ -8,6 +8,7 @@ from typing import ClassVar
 
 TREE_ENSEMBLE = 16
 THRESHOLD = 17
+SAMPLES = 18  # no operator: the device keeps samples (docs/specs/samples.md)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,4 +246,5 @@ NAMES: dict[int, str] = {
     **{number: kind.NAME for number, kind in OPERATORS.items()},
     TREE_ENSEMBLE: "TREE_ENSEMBLE",
     THRESHOLD: "THRESHOLD",
+    SAMPLES: "SAMPLES",
 }

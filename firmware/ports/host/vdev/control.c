@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LINE_BYTES 256
+#define LINE_BYTES 40960 /* the longest window in hexadecimal */
 
 static struct {
     struct fleet *fleet;
@@ -60,6 +60,17 @@ static const char *do_fault(FILE *out, struct vdev *device, const char *rest)
     return wrong;
 }
 
+static const char *do_infer(FILE *out, struct vdev *device, const char *rest)
+{
+    struct tf_verdict verdict;
+    const char *wrong = vdev_infer(device, rest, &verdict);
+
+    if (wrong == NULL) {
+        (void)fprintf(out, "%s decision=%d score=%d\n", vdev_name(device), (int)verdict.decision, (int)verdict.score);
+    }
+    return wrong;
+}
+
 static const char *each(FILE *out, const char *name, const char *rest,
                         const char *(*act)(FILE *out, struct vdev *device, const char *rest))
 {
@@ -99,6 +110,9 @@ static const char *execute(FILE *out, char *line)
     }
     if (strcmp(command, "restart") == 0) {
         return each(out, name, "", do_restart);
+    }
+    if (strcmp(command, "infer") == 0) {
+        return each(out, name, rest, do_infer);
     }
     return strcmp(command, "fault") == 0 ? each(out, name, rest, do_fault) : "unknown command";
 }

@@ -157,6 +157,39 @@ static void infer(struct vdev *device)
     (void)after(device, host_infer(&device->host, input, (size_t)window.elements * window.element_bytes, &verdict));
 }
 
+/* The value of a hexadecimal digit, or -1. */
+static int digit(char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *at = c != 0 ? strchr(digits, c) : NULL;
+
+    return at != NULL ? (int)(at - digits) : -1;
+}
+
+const char *vdev_infer(struct vdev *device, const char *hex, struct tf_verdict *verdict)
+{
+    _Alignas(4) uint8_t input[INPUT_BYTES_MAX];
+    const size_t length = strlen(hex) / 2;
+
+    if (!device->alive || length > sizeof input || strlen(hex) % 2 != 0) {
+        return "the device is off, or the window is malformed";
+    }
+    for (size_t i = 0; i < length; i++) {
+        const int high = digit(hex[2 * i]), low = digit(hex[2 * i + 1]);
+
+        if (high < 0 || low < 0) {
+            return "a window is given in lower-case hexadecimal digits";
+        }
+        input[i] = (uint8_t)(high << 4 | low);
+    }
+    trial_faults_select(&device->host, &device->faults);
+    device->host.now_ms = (uint32_t)loop_now_ms();
+    const int result = host_infer(&device->host, input, length, verdict);
+
+    (void)after(device, result);
+    return result == TF_OK ? NULL : "the model did not take the window";
+}
+
 /* Once a second, or more often if inferences need it. */
 static uint64_t tick_ms(const struct vdev *device)
 {

@@ -41,6 +41,9 @@ void vdev_restart(struct vdev *device);
 /* Process a message. The answer goes out through the link unless `quiet` (a broadcast). */
 void vdev_receive(struct vdev *device, const uint8_t *message, size_t received, bool corrected, bool quiet);
 
+/* Run the model on a window in hexadecimal digits. NULL, or what is wrong. */
+const char *vdev_infer(struct vdev *device, const char *hex, struct tf_verdict *verdict);
+
 /* Send an unsolicited report, if the link allows it. */
 void vdev_report(struct vdev *device);
 

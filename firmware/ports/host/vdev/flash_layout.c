@@ -35,12 +35,17 @@ struct tf_geometry flash_layout(const struct flash_sizes *sizes)
     geometry.scratch = take(&next, unit, unit);
     geometry.slot[0] = take(&next, sizes->slot_bytes, unit);
     geometry.slot[1] = take(&next, sizes->slot_bytes, unit);
+    for (size_t i = 0; sizes->samples_bytes != 0 && i < 2; i++) {
+        geometry.samples[i] = take(&next, sizes->samples_bytes < 2 * unit ? 2 * unit : sizes->samples_bytes, unit);
+    }
     return geometry;
 }
 
 uint32_t flash_layout_bytes(const struct tf_geometry *geometry)
 {
-    return geometry->slot[1].offset + geometry->slot[1].size;
+    const struct tf_region *last = geometry->samples[1].size != 0 ? &geometry->samples[1] : &geometry->slot[1];
+
+    return last->offset + last->size;
 }
 
 /* Erase everything. */

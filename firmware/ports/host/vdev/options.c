@@ -26,6 +26,7 @@ enum option_name {
     OPTION_ERASE,
     OPTION_WRITE,
     OPTION_SLOT,
+    OPTION_SAMPLES,
     OPTION_ARENA,
     OPTION_SEED,
 };
@@ -50,6 +51,7 @@ static const struct option known[] = {
     { "erase-bytes", required_argument, NULL, OPTION_ERASE },
     { "write-bytes", required_argument, NULL, OPTION_WRITE },
     { "slot-bytes", required_argument, NULL, OPTION_SLOT },
+    { "samples-bytes", required_argument, NULL, OPTION_SAMPLES },
     { "arena-bytes", required_argument, NULL, OPTION_ARENA },
     { "seed", required_argument, NULL, OPTION_SEED },
     { "help", no_argument, NULL, 'h' },
@@ -80,6 +82,7 @@ static const char usage[] =
     "  --erase-bytes N        erase unit (default 4096)\n"
     "  --write-bytes N        write unit (default 8)\n"
     "  --slot-bytes N         size of each slot (default 131072; 0: no updates over the air)\n"
+    "  --samples-bytes N      size of each sample log (default 0: none is kept)\n"
     "  --arena-bytes N        arena for models (default 32768)\n"
     "  --recording FILE       read input from a CSV file, one column per channel (default: generated vibration)\n"
     "  --infer-every MS       time between inferences (default 1000; 0: none)\n"
@@ -90,7 +93,8 @@ static const char usage[] =
 
 static const char usage_control[] =
     "  --control PATH         a Unix socket that takes one command per line and ends each answer with an empty line:\n"
-    "                         devices | status NAME | fault NAME REQUEST | restart NAME | quit   (NAME may be *)\n";
+    "                         devices | status NAME | fault NAME REQUEST | restart NAME | quit   (NAME may be *)\n"
+    "                         infer NAME HEX: run the model on a window, the bytes of its input\n";
 
 static _Noreturn void help(void)
 {
@@ -178,6 +182,7 @@ static void take(struct options *options, int name, const char *value)
     case OPTION_ERASE: options->flash.erase_bytes = power_of_two("--erase-bytes", value, 256, 1u << 20); break;
     case OPTION_WRITE: options->flash.write_bytes = power_of_two("--write-bytes", value, 1, TF_WRITE_SIZE_MAX); break;
     case OPTION_SLOT: options->flash.slot_bytes = number("--slot-bytes", value, 0, 1u << 28); break;
+    case OPTION_SAMPLES: options->flash.samples_bytes = number("--samples-bytes", value, 0, 1u << 28); break;
     case OPTION_ARENA: options->arena_bytes = number("--arena-bytes", value, 0, 1u << 28); break;
     case OPTION_SEED: options->seed = number("--seed", value, 0, UINT32_MAX); break;
     case 'h': help();

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The messages `pull` and `attest` (docs/specs/samples.md, section 4). */
+#include <string.h>
+
+#include "codec/cbor.h"
+#include "report/report.h"
+#include "samples/sample_log.h"
+#include "samples/sampling.h"
+#include "store/flash.h"
+#include "tinyfleet/sha256.h"
+
+#define OPERATOR 18
+#define MESSAGE_PULL 5
+#define MESSAGE_ATTEST 6
+#define MESSAGE_PIECE 15
+#define BODY_SAMPLES 4
+#define NONCE_BYTES 8
+#define PIECE_BYTES_MAX 600u
+#define ATTESTED_BYTES_MAX 16384u
+
+/* The fields that both questions have, and where the answer goes. `last`: how many bytes, or the end of the range. */
+struct question {
+    struct tf_agent *agent;
+    const struct tf_sample_log *log;
+    uint32_t space, from, last;
+    uint8_t *reply;
+    size_t capacity;
+};
+
+/* An offset that is no longer held, or not yet, is moved to the nearest one: the answer names the offset that it has. */
+static int answer_pull(const struct question *question)
+{
+    const struct tf_sample_log *log = question->log;
+    const uint32_t from = question->from < log->first ? log->first : question->from > log->end ? log->end : question->from;
+    const uint32_t most = question->last < PIECE_BYTES_MAX ? question->last : PIECE_BYTES_MAX;
+    struct tf_writer writer = {question->reply, question->capacity, 0};
+    uint32_t offset;
+    const uint32_t length = tf_sample_log_span(&question->agent->hal, log, from, log->end - from < most ? log->end : from + most, &offset);
+    tf_write_head(&writer, TF_ARRAY, 4);
+    tf_write_head(&writer, TF_UINT, MESSAGE_PIECE);
+    tf_write_head(&writer, TF_UINT, question->space);
+    tf_write_head(&writer, TF_UINT, from);
+    tf_write_head(&writer, TF_BSTR, length);
+    if (writer.length + length > writer.capacity) {
+        return TF_ERR_CAPACITY;
+    }
+    const int error = tf_flash_read(&question->agent->hal, offset, question->reply + writer.length, length);
+    return error == TF_OK ? (int)(writer.length + length) : error;
+}
+
+static int hash_range(const struct question *question, uint8_t digest16[TF_DIGEST16_BYTES])
+{
+    struct tf_sha256 sha;
+    uint8_t digest[TF_DIGEST_BYTES];
+    uint32_t offset, n;
+    tf_sha256_init(&sha);
+    for (uint32_t at = question->from; at != question->last; at += n) {
+        n = tf_sample_log_span(&question->agent->hal, question->log, at, question->last, &offset);
+        const int error = tf_flash_hash(&question->agent->hal, &sha, offset, n);
+        if (error != TF_OK) {
+            return error;
+        }
+    }
+    tf_sha256_final(&sha, digest);
+    memcpy(digest16, digest, TF_DIGEST16_BYTES);
+    return TF_OK;
+}
+
+static void write_samples(struct tf_writer *writer, struct tf_agent *agent)
+{
+    const struct tf_sampler *sampler = agent->sampler;
+    const struct tf_attested_range *attested = &sampler->attested;
+    tf_write_head(writer, TF_ARRAY, 12);
+    tf_write_head(writer, TF_UINT, BODY_SAMPLES);
+    tf_write_digest16(writer, tf_running_digest(agent));
+    tf_write_head(writer, TF_UINT, tf_parameters_crc(agent));
+    for (size_t i = 0; i < 2; i++) {
+        tf_write_head(writer, TF_UINT, sampler->log[i].first);
+        tf_write_head(writer, TF_UINT, sampler->log[i].end);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        tf_write_head(writer, TF_UINT, attested->range[i]);
+    }
+    tf_write_digest16(writer, attested->digest);
+    tf_write_head(writer, TF_UINT, tf_sample_every(agent));
+}
+
+static int answer_attest(const struct question *question, const uint8_t *nonce)
+{
+    struct tf_attested_range *attested = &question->agent->sampler->attested;
+    if (question->from < question->log->first || question->last > question->log->end || question->from > question->last ||
+        question->last - question->from > ATTESTED_BYTES_MAX) {
+        return TF_ERR_RANGE;
+    }
+    attested->range[0] = question->space;
+    attested->range[1] = question->from;
+    attested->range[2] = question->last;
+    const int error = hash_range(question, attested->digest);
+    return error == TF_OK
+               ? tf_report_sign(question->agent, write_samples, (struct tf_view){nonce, NONCE_BYTES}, question->reply, question->capacity)
+               : error;
+}
+
+static int answer(struct tf_agent *agent, const uint8_t *message, size_t length, uint8_t *reply, size_t capacity)
+{
+    struct question question = {.agent = agent, .reply = reply, .capacity = capacity};
+    struct tf_reader reader;
+    tf_reader_init(&reader, (struct tf_view){message, length});
+    const uint32_t items = tf_read_head(&reader, TF_ARRAY);
+    const uint32_t type = tf_read_head(&reader, TF_UINT);
+    const bool attests = type == MESSAGE_ATTEST;
+    const uint8_t *nonce = attests ? tf_read_bytes_of(&reader, NONCE_BYTES) : NULL;
+    question.space = tf_read_head(&reader, TF_UINT);
+    question.from = tf_read_head(&reader, TF_UINT);
+    question.last = tf_read_head(&reader, TF_UINT);
+    if (tf_reader_end(&reader) != TF_OK || type > MESSAGE_ATTEST || items != type - MESSAGE_PULL + 4) {
+        return TF_ERR_MESSAGE;
+    }
+    question.log = &agent->sampler->log[question.space & 1];
+    if (question.space > 1 || question.log->units == 0) {
+        return TF_ERR_SPACE;
+    }
+    return attests ? answer_attest(&question, nonce) : answer_pull(&question);
+}
+
+const struct tf_recorder tf_sampling = {
+    .operators = 1u << OPERATOR,
+    .open = tf_sampling_open,
+    .record = tf_sampling_record,
+    .answer = answer,
+};
