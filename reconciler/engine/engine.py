@@ -58,9 +58,7 @@ class Engine:
         self.artifacts = ArtifactCatalog(ports.builder, ports.state, self.wake.set)
         self.deliveries = Deliveries(self._delivered, self.wake.set, jitter)
         polling = PollerPorts(self.inventory, self.summaries, ports.clock, ports.links)
-        self.poller = Poller(
-            polling, lambda device: device in self.deliveries.running, lambda _: self.wake.set(), jitter
-        )
+        self.poller = Poller(polling, self.deliveries.is_running, lambda _: self.wake.set(), jitter)
         self._events = LinkEventHandler(polling, ports.verifier, self.poller, self.deliveries, self.wake.set)
         updates = UpdatePorts(self.artifacts, self.inventory, ports.state, ports.gateway, ports.clock)
         self._dispatcher = Dispatcher(DeviceUpdater(updates), self.deliveries, ports.links.session_of)

@@ -81,8 +81,9 @@ class Links:
         link = self._open.get(self._link_of.get(device, ""))
         if link is None:
             return None
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(link.up.wait(), READY_WITHIN_S)
+        if not link.up.is_set():  # waiting costs a task, and nearly always there is no need
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(link.up.wait(), READY_WITHIN_S)
         return link.session if link.up.is_set() else None
 
     def troubles(self) -> dict[str, str | None]:

@@ -18,7 +18,7 @@ from reconciler.devices.reports import Body, DeviceReport, Summary
 from reconciler.devices.simulated_line import run_simulated
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.observed.summaries import Summaries
-from reconciler.engine.polling.poller import Poller, PollerPorts
+from reconciler.engine.polling.poller import MAX_STARTED, Poller, PollerPorts
 from reconciler.engine.state.writer import StateUnusable, StateWriter
 from reconciler.model import DeviceId
 from tests.engine.reports import CAPABILITIES, NOON, PUMP, FixedClock, report
@@ -57,6 +57,9 @@ class OneLink:
     async def ready(self, _device: DeviceId) -> LinkSession | None:
         return self.session
 
+    def session_of(self, _device: DeviceId) -> LinkSession | None:
+        return self.session
+
 
 class PolledDevice:
     """A poller with one device, and the changes that it reported."""
@@ -68,7 +71,7 @@ class PolledDevice:
         self.busy = False
         self.changes: list[DeviceId] = []
         self.summaries = Summaries(state)
-        ports = PollerPorts(self.inventory, self.summaries, FixedClock(), self.link)  # type: ignore[arg-type]  # of the links only `ready` is used
+        ports = PollerPorts(self.inventory, self.summaries, FixedClock(), self.link)  # type: ignore[arg-type]  # of the links only these two methods are used
         self.poller = Poller(ports, lambda _device: self.busy, self.changes.append, random.Random(1))
 
     async def settled(self, asked: int) -> None:
@@ -236,7 +239,7 @@ def asked_after_a_restart(state: StateWriter, seen_at: datetime, *, at_once: boo
     async def poll() -> list[float]:
         session, inventory = CrowdSession(), Inventory(state)
         inventory.silent_after_s = 900.0
-        ports = PollerPorts(inventory, Summaries(state), FixedClock(), OneLink(session))  # type: ignore[arg-type]  # of the links only `ready` is used
+        ports = PollerPorts(inventory, Summaries(state), FixedClock(), OneLink(session))  # type: ignore[arg-type]  # of the links only these two methods are used
         poller = Poller(ports, lambda _device: False, lambda _device: None, random.Random(1))
         poller.all_at_once = at_once
         loop, watched = asyncio.get_running_loop(), frozenset(devices)
@@ -258,6 +261,7 @@ def test_after_a_restart_known_devices_are_asked_over_the_interval(state: StateW
     for tenth in range(10):  # none of the tenths has much more than its share
         assert sum(30.0 * tenth <= at_s < 30.0 * (tenth + 1) for at_s in asked_s) <= 25
     assert asked_s[-1] <= 300.0
+    assert len({round(at_s, 3) for at_s in asked_s}) < 80  # several are asked together
 
 
 def test_after_a_restart_devices_are_asked_before_they_count_as_silent(state: StateWriter) -> None:
@@ -272,3 +276,35 @@ def test_after_a_restart_silent_devices_are_asked_at_once(state: StateWriter) ->
 
 def test_a_single_run_asks_all_devices_at_once(state: StateWriter) -> None:
     assert asked_after_a_restart(state, NOON, at_once=True)[-1] < 1.0
+
+
+class BusySession(CrowdSession):
+    """A session whose devices answer only when they are allowed to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.allowed = asyncio.Event()
+
+    async def ask(self, device: DeviceId, what: ReportKind) -> Outcome:
+        await self.allowed.wait()
+        return await super().ask(device, what)
+
+
+def test_a_large_fleet_waits_in_a_queue_and_not_in_tasks(state: StateWriter) -> None:
+    devices = frozenset(DeviceId(f"pump-{number}") for number in range(2 * MAX_STARTED + 1))
+
+    async def poll() -> None:
+        session, inventory = BusySession(), Inventory(state)
+        ports = PollerPorts(inventory, Summaries(state), FixedClock(), OneLink(session))  # type: ignore[arg-type]  # of the links only these two methods are used
+        poller = Poller(ports, lambda _device: False, lambda _device: None, random.Random(1))
+        poller.watch(devices, NEVER_S)
+        await asyncio.sleep(1.0)
+        assert sum(task.get_name().startswith("poll ") for task in asyncio.all_tasks()) == MAX_STARTED
+        assert poller.pending == len(devices)
+        session.allowed.set()
+        while poller.pending:  # noqa: ASYNC110 - in simulated time
+            await asyncio.sleep(0.1)
+        assert inventory.records.keys() == devices
+        await poller.stop()
+
+    run_simulated(poll())

@@ -97,6 +97,10 @@ class Deliveries:
         """Return why devices wait for another try, by device."""
         return {device: backoff.why for device, backoff in self._backoffs.items()}
 
+    def is_running(self, device: DeviceId) -> bool:
+        """Return whether a delivery to this device is in progress."""
+        return device in self._running
+
     def may_start(self, device: DeviceId, now_s: float) -> bool:
         """Return whether a delivery to this device could start now."""
         backoff = self._backoffs.get(device)

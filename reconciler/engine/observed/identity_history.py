@@ -74,7 +74,7 @@ class IdentityHistories:
         return record is not None and record.alternations >= ALTERNATIONS
 
     def of(self, devices: Iterable[DeviceId]) -> list[IdentityRecord]:
-        """Return the existing histories of these devices."""
+        """Return the known histories of these devices."""
         return [self._of[device] for device in devices if device in self._of]
 
     def forget(self, device: DeviceId) -> None:

@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
 from reconciler.devices.conversation import Lost
@@ -25,11 +26,14 @@ from reconciler.model import DeviceId
 log = logging.getLogger(__name__)
 
 MAX_CONCURRENT = 64  # inquiries on one link; the rest wait for their turn, those of other links do not
+MAX_STARTED = 1000  # inquiries on one link that have a task, which takes some KiB; the rest are names in a queue
 BACKOFF = 2.0  # each silence delays the next inquiry by this factor, up to:
 MAX_BACKOFF = 8.0  # times the interval
 JITTER = 0.1  # of the interval: neighbours in time drift apart
 SPREAD_FROM = 0.25  # devices that reported together, as an update ends, are asked over the rest of the interval
 ANSWER_SHARE = 0.1  # of the time after which a device counts as silent: for its answer
+BATCH_S = 2.0  # questions are asked together this often: forty at once cost half as much as one at a time
+MIN_BATCHES = 10  # a shorter interval is not divided into batches
 SUMMARY_EVERY = 12  # inquiries, and after each restart of the device: an hour with the usual interval
 
 
@@ -41,6 +45,14 @@ class PollerPorts:
     summaries: Summaries
     clock: Clock
     links: Links
+
+
+@dataclass(slots=True)
+class _LinkQueue:
+    """The inquiries on one link."""
+
+    started: int = 0
+    waiting: deque[DeviceId] = field(default_factory=deque)
 
 
 class Poller:
@@ -64,13 +76,16 @@ class Poller:
         self._backoff: dict[DeviceId, float] = {}
         self._tasks: dict[DeviceId, asyncio.Task[None]] = {}
         self._turns: WeakKeyDictionary[LinkSession, asyncio.Semaphore] = WeakKeyDictionary()
+        self._queues: WeakKeyDictionary[LinkSession, _LinkQueue] = WeakKeyDictionary()
+        self._without_link = _LinkQueue()
+        self._waiting: set[DeviceId] = set()  # in any of the queues
         self._never_asked: set[DeviceId] = set()
         self._inquiries: dict[DeviceId, int] = {}
 
     @property
     def pending(self) -> int:
         """Count the devices that were never asked yet or are being asked."""
-        return len(self._never_asked | self._tasks.keys())
+        return len(self._never_asked | self._tasks.keys() | self._waiting)
 
     def watch(self, devices: Collection[DeviceId], interval_s: float) -> None:
         """Poll exactly these devices, each at least once an interval; a snapshot costs nothing while unchanged."""
@@ -128,21 +143,44 @@ class Poller:
         """Cancel all timers and inquiries."""
         for timer in self._timers.values():
             timer.cancel()
+        self._timers.clear()  # so that none of those that wait starts
         await cancel_and_wait(list(self._tasks.values()))
 
     def _poll_in(self, device: DeviceId, after_s: float, *, spread_from: float = 1.0 - JITTER) -> None:
         """Ask a device after at most `after_s`; `spread_from` is the earliest time, as a share of it."""
         if device in self._timers:
             self._timers[device].cancel()
-        wait_s = after_s * self._jitter.uniform(spread_from, 1.0)
-        self._timers[device] = asyncio.get_running_loop().call_later(wait_s, self._poll, device)
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + after_s * self._jitter.uniform(spread_from, 1.0)
+        if after_s >= MIN_BATCHES * BATCH_S:
+            due_s -= due_s % BATCH_S
+        self._timers[device] = loop.call_at(due_s, self._poll, device)
 
     def _poll(self, device: DeviceId) -> None:
         if self._is_busy(device):  # its delivery asks for a report
             self._never_asked.discard(device)
             self._poll_in(device, self._interval_s)
-        elif device not in self._tasks:
-            self._tasks[device] = asyncio.create_task(self._inquire(device), name=f"poll {device}")
+        elif device not in self._tasks and device not in self._waiting:
+            queue = self._queue_of(device)
+            if queue.started >= MAX_STARTED:
+                queue.waiting.append(device)
+                self._waiting.add(device)
+                return
+            queue.started += 1
+            task = self._tasks[device] = asyncio.create_task(self._inquire(device), name=f"poll {device}")
+            task.add_done_callback(lambda _: self._start_next(queue))
+
+    def _queue_of(self, device: DeviceId) -> _LinkQueue:
+        session = self._ports.links.session_of(device)
+        return self._queues.setdefault(session, _LinkQueue()) if session is not None else self._without_link
+
+    def _start_next(self, queue: _LinkQueue) -> None:
+        queue.started -= 1
+        while queue.waiting and queue.started < MAX_STARTED:
+            device = queue.waiting.popleft()
+            self._waiting.discard(device)
+            if device in self._timers:
+                self._poll(device)
 
     async def _inquire(self, device: DeviceId) -> None:
         inventory = self._ports.inventory
