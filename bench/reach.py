@@ -57,7 +57,7 @@ from tests.plan.gateway_simulation import (
 GATEWAYS, DEVICES = 5, 10_000  # of each gateway
 GOOD_MODEL, BAD_MODEL = 0.02, 0.6  # the share of devices that something happens to
 SEED = 11
-LAG = 3  # the lagging gateway takes part in one of this number of exchanges
+LAG = 3  # the lagging gateway takes part in one of three exchanges
 SMALL = 1_000  # fleets of fewer devices have one wave less, so that the test is quick
 MAX_TICKS = 400
 NO_BUDGET = FailureBudget(count=10_000_000)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from firmware.tools.size_report import read_symbols
-from reconciler.devices.conversation import Answered, Confirmed, Outcome, Rejected, TrialFailed
+from reconciler.devices.conversation import Answered, Confirmed, Outcome, Rejected, RetryPolicy, TrialFailed
 from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import Have, Missing, ReportKind, Stage, encode
 from reconciler.devices.reports import CapabilitiesBody, DecisionReason, DeviceReport, ModelLocation
@@ -29,6 +29,7 @@ from tests.firmware.talk import SerialDevice, ask, digest16, first_blocks, job, 
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(180)]
 ADDRESS = 7
+PATIENT = RetryPolicy(silences=60)  # an emulator may have to wait for the processor
 PREBAKED, OLD, NEW = make_pack(1), make_pack(2, inputs=1500), make_pack(3, inputs=3000)
 MakeBoard = Callable[[bytes], Board]
 BUDGET = Path(__file__).resolve().parents[2] / "firmware" / "budget.json"
@@ -170,7 +171,7 @@ def test_the_gateways_stack_over_a_serial_port(
 
     async def update_it(path: Path) -> tuple[DeviceReport, Outcome, TransferCost]:
         link = SerialLink(SerialPort(f"unix:{path}", 460800), {device: ADDRESS})
-        fleet = LinkSession(link, lambda _device, cose, nonce: made.open_signed(cose, nonce))
+        fleet = LinkSession(link, lambda _device, cose, nonce: made.open_signed(cose, nonce), retry=PATIENT)
         running = asyncio.create_task(fleet.run())
         asked = await fleet.ask(device, ReportKind.REPORT)
         assert isinstance(asked, Answered), asked

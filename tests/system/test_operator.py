@@ -162,7 +162,7 @@ def test_doctor_finds_no_problem_in_a_working_site(site: Site) -> None:
     site.world.commit("Begin", site.first_files())
     result = tinyfleet(site, "doctor", "--output", "json")
     findings = parsed(result)
-    assert [each for each in findings if each["grade"] == "bad"] == []
+    assert [each for each in findings if each["severity"] == "error"] == []
     assert result.exit_code == 0
     assert {"gateway key", "git", "signers", "disk", "clock"} <= {each["check"] for each in findings}
 
@@ -194,8 +194,8 @@ def test_doctor_finds_a_clock_that_was_set_back(site: Site) -> None:
     with db:
         db.execute("UPDATE device SET seen_at = seen_at + 864000")
     db.close()
-    findings = {each["what"]: each for each in parsed(tinyfleet(site, "doctor", "--output", "json"))}
-    assert findings["clock"]["grade"] == "bad"
+    findings = {each["check"]: each for each in parsed(tinyfleet(site, "doctor", "--output", "json"))}
+    assert findings["clock"]["severity"] == "error"
 
 
 def test_config_is_checked_and_shown_with_defaults(site: Site) -> None:
