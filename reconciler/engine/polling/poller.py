@@ -32,7 +32,7 @@ MAX_BACKOFF = 8.0  # times the interval
 JITTER = 0.1  # of the interval: neighbours in time drift apart
 SPREAD_FROM = 0.25  # devices that reported together, as an update ends, are asked over the rest of the interval
 ANSWER_SHARE = 0.1  # of the time after which a device counts as silent: for its answer
-BATCH_S = 2.0  # questions are asked together this often: forty at once cost half as much as one at a time
+BATCH_S = 2.0  # questions are asked together this often: one at a time wakes the threads for each
 MIN_BATCHES = 10  # a shorter interval is not divided into batches
 SUMMARY_EVERY = 12  # inquiries, and after each restart of the device: an hour with the usual interval
 
