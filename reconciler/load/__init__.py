@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from reconciler.load.check_cache import CheckCache
+from reconciler.load.contests import check_contests
 from reconciler.load.directory_tree import DirectoryTree
 from reconciler.load.document_check import CheckedFile, check_file
 from reconciler.load.document_index import DocumentIndex, locate_in_tree
@@ -63,7 +64,12 @@ def _load(tree: Tree, commit: Commit, cache: CheckCache) -> LoadResult:
         checked = _checked(tree, entry, cache)
         problems += [replace(problem, path=entry.path) for problem in checked.problems]
         documents.add(entry, checked)
-    found = chain(check_references(documents), check_ownership(documents), check_sources(documents, tree, cache))
+    found = chain(
+        check_references(documents),
+        check_ownership(documents),
+        check_contests(documents),
+        check_sources(documents, tree, cache),
+    )
     problems += locate_in_tree(tree, found)
     cache.keep(chain((entry.blob for entry in files.yaml), (entry.blob for entry in source_files(documents))))
     has_errors = any(problem.severity is Severity.ERROR for problem in problems)
@@ -87,6 +93,7 @@ def _desired(commit: Commit, documents: DocumentIndex) -> Desired:
         devices=documents.devices,
         models=documents.models,
         rollouts=documents.rollouts,
+        contests=documents.contests,
     )
 
 

@@ -41,6 +41,7 @@ class DocumentIndex:
     devices: dict[model.DeviceId, model.Device] = field(default_factory=dict)
     models: dict[model.ModelRef, model.Model] = field(default_factory=dict)
     rollouts: dict[model.RolloutId, model.Rollout] = field(default_factory=dict)
+    contests: dict[model.ContestId, model.Contest] = field(default_factory=dict)
     files: dict[str, TreeEntry] = field(default_factory=dict)  # every file that is not YAML, by path
     broken: set[tuple[str, str]] = field(default_factory=set)  # (kind, name)
     suggestions_left: int = 200  # each takes milliseconds, and a longer list is not read anyway
@@ -60,6 +61,7 @@ class DocumentIndex:
             "Device": self.devices,
             "Model": self.models,
             "Rollout": self.rollouts,
+            "Contest": self.contests,
         }
         for kind, values in checked.values.items():
             table = tables[kind]
@@ -88,7 +90,15 @@ class DocumentIndex:
     @property
     def duplicates(self) -> Iterator[RepositoryProblem]:
         """Documents that have the same name as an earlier document of their kind."""
-        tables: tuple[Sized, ...] = (self.fleets, self.gateways, self.types, self.devices, self.models, self.rollouts)
+        tables: tuple[Sized, ...] = (
+            self.fleets,
+            self.gateways,
+            self.types,
+            self.devices,
+            self.models,
+            self.rollouts,
+            self.contests,
+        )
         indexed = sum(len(table) for table in tables)
         written = sum(len(checked.documents) for _, checked in self._files)
         invalid = sum(each.value is None for _, checked in self._files if checked.broken for each in checked.documents)

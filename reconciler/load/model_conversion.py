@@ -18,7 +18,7 @@ from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
 from reconciler import model
 
 Convert = Callable[[Any], Any]
-Value = model.Fleet | model.Gateway | model.DeviceType | model.Device | model.Model | model.Rollout
+Value = model.Fleet | model.Gateway | model.DeviceType | model.Device | model.Model | model.Rollout | model.Contest
 
 TYPES: Mapping[str, type] = {
     "Fleet": model.Fleet,
@@ -27,6 +27,7 @@ TYPES: Mapping[str, type] = {
     "Device": model.Device,
     "Model": model.Model,
     "Rollout": model.Rollout,
+    "Contest": model.Contest,
 }
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 MAX_SHARED_LABELS = 100_000  # entries of the table below; larger fleets still load

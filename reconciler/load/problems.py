@@ -63,6 +63,10 @@ class Rule(StrEnum):
     OVERLAPPING_ROLLOUTS = "overlapping-rollouts"
     DUPLICATE_PUBLIC_KEY = "duplicate-public-key"
     LINK_MISMATCH = "link-mismatch"
+    POOL_ONLY = "pool-only"
+    SEVERAL_CONTESTS = "several-contests"
+    CONTEST_GATEWAY = "contest-gateway"
+    NO_CANDIDATE = "no-candidate"
     EMPTY_SELECTOR = "empty-selector"
 
 

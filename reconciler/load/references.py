@@ -73,7 +73,8 @@ def _types(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
     for name, kind in documents.types.items():
         origin = documents.origin("DeviceType", name)
         for index, ref in enumerate(kind.prebaked):
-            yield from _model(DocumentReference(documents, origin, ("spec", "prebaked", index)), ref)
+            where = DocumentReference(documents, origin, ("spec", "prebaked", index))
+            yield from _deployable_model(where, ref)
 
 
 def _gateways(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
@@ -102,7 +103,7 @@ def _models(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
 def _rollouts(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
     for name, rollout in documents.rollouts.items():
         origin = documents.origin("Rollout", name)
-        yield from _model(DocumentReference(documents, origin, ("spec", "model")), rollout.model)
+        yield from _deployable_model(DocumentReference(documents, origin, ("spec", "model")), rollout.model)
         yield from _parameters(documents, origin, rollout.model, rollout.parameters)
         yield from _selector(DocumentReference(documents, origin, ("spec", "selector")), rollout.selector)
         yield from _windows(origin, ("spec", "windows"), rollout.windows)
@@ -194,7 +195,8 @@ def _similar_zone(name: str) -> str:
     return did_you_mean(name, sorted(known)) if known else "this machine has no time zone data: install `tzdata`"
 
 
-def _model(where: DocumentReference, ref: ModelRef) -> Iterator[RepositoryProblem]:
+def unresolved_model(where: DocumentReference, ref: ModelRef) -> Iterator[RepositoryProblem]:
+    """Report that a version of a model does not exist."""
     documents = where.documents
     if ref in documents.models or documents.may_exist("Model", ref.name):
         return
@@ -208,3 +210,13 @@ def _model(where: DocumentReference, ref: ModelRef) -> Iterator[RepositoryProble
     else:
         known = {model.name: model for model in documents.models}
         yield from where.below("name").unresolved("Model", ref.name, known)
+
+
+def _deployable_model(where: DocumentReference, ref: ModelRef) -> Iterator[RepositoryProblem]:
+    """Report a model that does not exist, or that is never built for a device."""
+    yield from unresolved_model(where, ref)
+    model = where.documents.models.get(ref)
+    if model is not None and model.pool_only:
+        message = f"the model {ref} has `poolOnly`, so it is never built for a device"
+        hint = "choose another model, or remove `poolOnly` from this one"
+        yield RepositoryProblem(where.origin, where.at, Rule.POOL_ONLY, message, hint)

@@ -101,4 +101,5 @@ class Model:
     decide: Decide | None = None  # None: a network returns its outputs without a decision
     gates: tuple[Gate, ...] = ()
     parameters: Parameters = field(default_factory=dict)
+    pool_only: bool = False  # it evaluates on a gateway and is never built for a device
     labels: Labels = field(default_factory=dict)

@@ -10,6 +10,7 @@ from typing import NewType
 DeviceId = NewType("DeviceId", str)
 GatewayId = NewType("GatewayId", str)
 RolloutId = NewType("RolloutId", str)
+ContestId = NewType("ContestId", str)
 TypeId = NewType("TypeId", str)
 Version = NewType("Version", str)
 Commit = NewType("Commit", str)

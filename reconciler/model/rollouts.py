@@ -7,9 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from reconciler.model.contests import Contest
 from reconciler.model.fleet import Device, DeviceType, Fleet, Gateway, MaintenanceWindow, Selector
 from reconciler.model.models import Model
-from reconciler.model.names import Commit, DeviceId, GatewayId, Labels, ModelRef, Parameters, RolloutId, TypeId
+from reconciler.model.names import (
+    Commit,
+    ContestId,
+    DeviceId,
+    GatewayId,
+    Labels,
+    ModelRef,
+    Parameters,
+    RolloutId,
+    TypeId,
+)
 
 
 class Fallback(StrEnum):
@@ -111,3 +122,4 @@ class Desired:
     devices: Mapping[DeviceId, Device]
     models: Mapping[ModelRef, Model]
     rollouts: Mapping[RolloutId, Rollout]
+    contests: Mapping[ContestId, Contest] = field(default_factory=dict)

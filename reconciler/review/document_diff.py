@@ -39,6 +39,7 @@ def differences(before: Desired, after: Desired) -> tuple[DocumentChange, ...]:
         ("DeviceType", before.types, after.types),
         ("Model", before.models, after.models),
         ("Rollout", before.rollouts, after.rollouts),
+        ("Contest", before.contests, after.contests),
         ("Device", before.devices, after.devices),
     ):
         found += _differences(document, old, new)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from reconciler.candidates import champion, resolve_candidates, types_of
 from reconciler.load import DirectoryTree, load
 from reconciler.model import Commit, Desired, DeviceId, MqttAddress, SerialAddress, TypeId, Updates
 
@@ -31,6 +32,16 @@ def test_the_example_has_what_its_readme_says(desired: Desired) -> None:
     assert len(desired.types) == 3
     assert len(desired.devices) == 12
     assert {ref.name for ref in desired.models} == {"pump-vibration", "line-current"}
+
+
+def test_the_contest_has_candidates_that_differ_in_model_and_threshold(desired: Desired) -> None:
+    (contest,) = desired.contests.values()
+    rollout = desired.rollouts[contest.rollout]
+    types = types_of(rollout, desired.devices.values(), desired.types)
+    found = resolve_candidates(contest, rollout, desired.models, types)
+    assert len({each.model for each in found}) == 2
+    assert champion(rollout, desired.models) in found
+    assert all("SAMPLES" in kind.operators for kind in types)
 
 
 def test_the_types_cover_mqtt_a_slow_line_and_no_updates(desired: Desired) -> None:

@@ -217,7 +217,16 @@ def compare_fields(at: str, kind: Json, described: dict[str, Any]) -> None:
             assert field.default in {None, 0, ()} or isinstance(field.default, (frozenset, *SMALL)) or no_value(field)
 
 
-SMALL = (model.GatewayLimits, model.Needs, model.FailureBudget)
+SMALL = (
+    model.GatewayLimits,
+    model.Needs,
+    model.FailureBudget,
+    model.SampleCollection,
+    model.KnowledgeBounds,
+    model.ModelPool,
+    model.ReplacementRules,
+    model.ReplacementLimit,
+)
 
 
 def no_value(field: Json) -> bool:

@@ -47,6 +47,8 @@ def summary(loaded: LoadResult) -> str:
         (desired.rollouts, "rollout"),
     )
     counts = ", ".join(counted(len(documents), kind) for documents, kind in kinds)
+    if desired.contests:
+        counts += f", {counted(len(desired.contests), 'contest')}"
     return f"valid: {counts}" + (f"; {counted(warnings, 'warning')}" if warnings else "")
 
 
