@@ -42,6 +42,14 @@ def resolve_candidates(
     return tuple(sorted(found))
 
 
+def resolve_voters(
+    contest: Contest, candidates: Iterable[Candidate], models: Mapping[ModelRef, Model]
+) -> frozenset[Candidate]:
+    """Return who votes: the models of the pool with their own thresholds, and the candidates unless they may not."""
+    pool = {Candidate(ref, models[ref].parameters.get(THRESHOLD)) for ref in contest.pool.models}
+    return frozenset(pool.union(candidates) if contest.pool.candidates else pool)
+
+
 def with_champion(rollout: Rollout, candidate: Candidate, models: Mapping[ModelRef, Model]) -> Rollout:
     """Return the rollout with a candidate as champion: the only change that a proposal may make to it."""
     own = models[candidate.model].parameters.get(THRESHOLD)

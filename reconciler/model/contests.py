@@ -121,7 +121,7 @@ class ReplacementRules:
     decided: int = 50  # decided windows without which nothing is replaced
     normals: int = 20  # of which normal, by the truth of the pool
     margin: float = 20.0  # percent by which a successor's rate of false alarms is below the champion's
-    not_again_for_s: int = 604_800  # how long a champion that was replaced is no successor
+    not_again_for_s: int = 604_800  # how long a champion that was replaced cannot return
     at_most: ReplacementLimit = ReplacementLimit()
 
 
