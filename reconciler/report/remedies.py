@@ -31,6 +31,15 @@ _WAIT: Mapping[str, str] = {
     "HeldSuspended": "set suspend: false when ready",
     "Progressing": "wait; the message says for what, and for which gateway",
     "Held": "resume the rollout, or wait for the rollout that it depends on",
+    "Proposing": "wait; the gateway is about to push the branch",
+    "TooLittleSeen": "wait for more windows; the message has the numbers",
+    "CoolingDown": "wait, or change the rollout by hand",
+    "Suspended": "set suspend: false when ready",
+    "LineBudgetSpent": "wait, or raise lineShare; deliveries go first in any case",
+    "NotBuilt": "nothing; it is built when a rollout needs it",
+    "NotReleased": "wait; see the rollout",
+    "NotConfigured": "wait; see the rollout",
+    "NotMonitored": "wait for the first reports of devices that run it",
     "MirrorDamaged": "nothing: the next poll rebuilds it, and its readable commits stay in force",
 }
 _DEVICES: Mapping[str, str] = {
@@ -105,11 +114,35 @@ _SOURCE: Mapping[str, str] = {
     "StatusRefused": "allow the gateway's key to create and force-push that branch",
 }
 
+_CONTESTS: Mapping[str, str] = {
+    "KnowledgeUnusable": "make room on the disk, or give the file back to the user of the daemon",
+    "KnowledgeLost": "keep the damaged file if its labels matter, and check the disk",
+    "PoolTooSmall": "repair the models that the message names, add models to the pool, or lower the quorum",
+    "ModelFails": "look at the error of the model; it abstains until Git changes it",
+    "TooManyFalsePositives": (
+        "review the branch that proposes another model; without one, the condition Proposed says what is missing"
+    ),
+    "TooManyMissed": (
+        "review the branch that proposes another model; without one, the condition Proposed says what is missing"
+    ),
+    "Declined": "nothing, or take the candidate out of the contest",
+    "NotPushed": "check that the gateway may push the branch; it is tried again",
+    "ProposeNever": "change the rollout by hand, or set propose: branch",
+    "NoSuccessor": "add candidates or thresholds to the contest, or train a model",
+    "Flapping": "look at the windows, label some, and change the rollout by hand",
+    "RolloutStopped": "look at the devices that failed, then commit another model",
+    "DeviceLacksSamples": "update the firmware of the devices, or narrow the rollout",
+    "LogOverrun": "fetch more often, raise lineShare or bytesPerHour, or keep fewer normal windows",
+}
+_MODELS: Mapping[str, str] = {
+    "BuildFailed": "see the message; the reason in it is one of the failures below",
+}
+
 REMEDIES: Mapping[str, Remedy] = {
     **{reason: Remedy(act=False, text=text) for reason, text in _WAIT.items()},
     **{
         reason: Remedy(act=True, text=text)
-        for table in (_DEVICES, _ROLLOUTS, _GATEWAYS, _SOURCE)
+        for table in (_DEVICES, _ROLLOUTS, _CONTESTS, _MODELS, _GATEWAYS, _SOURCE)
         for reason, text in table.items()
     },
 }

@@ -23,7 +23,8 @@ def documented() -> Iterator[tuple[str, str]]:
     """Yield each reason of a condition that is not True, with what to do about it."""
     conditions = (DOCS / "conditions.md").read_text("utf-8")
     tables = [
-        conditions.partition(f"\n## {of}\n")[2].partition("\n## ")[0] for of in ("Devices", "Rollouts", "Gateways")
+        conditions.partition(f"\n## {of}\n")[2].partition("\n## ")[0]
+        for of in ("Devices", "Rollouts", "Contests", "Models", "Gateways")
     ]
     tables.append((DOCS / "git.md").read_text("utf-8").partition("\n| reason |")[2].partition("\n## ")[0])
     assert all(tables)
