@@ -51,7 +51,7 @@ def _replace(folder: Path, pages: Iterator[tuple[str, bytes]]) -> set[Path]:
 
 def _own_pages(folder: Path) -> Iterator[Path]:
     """Find the pages that an earlier run wrote; other files in the folder are left alone."""
-    for pattern in ("*.html", "devices/*.html", "rollouts/*.html"):
+    for pattern in ("*.html", "devices/*.html", "rollouts/*.html", "contests/*.html"):
         for path in folder.glob(pattern):
             with suppress(IsADirectoryError), path.open("rb") as file:
                 if MARK in file.read(len(MARK) * 20):

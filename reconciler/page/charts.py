@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from reconciler.page.html import Markup, element
@@ -12,6 +13,7 @@ _WIDTH = 1000  # units of a whole bar
 _GAP_BETWEEN = 3
 _MIN_WIDTH = 8  # so that even the smallest share is visible
 _BIN, _GAP, _HEIGHT, _FOOT, _HEAD = 38, 8, 110, 20, 18
+_RING, _RADIUS, _RING_GAP = 40, 15, 2
 _BITS = 4  # a bin of a device's histogram holds scores of 4i … 4i + 3 bits (docs/specs/protocol.md)
 
 
@@ -49,6 +51,40 @@ def progress_bar(done: int, total: int, urgency: Urgency) -> Markup:
         aria_hidden="true",
         focusable="false",
     )
+
+
+def rank_bar(rank: int, highest: int) -> Markup:
+    """Draw a rank to the right of a middle line, or below 0 to its left. The cell has the figure as text."""
+    half = _WIDTH // 2
+    width = max(_MIN_WIDTH, abs(rank) * half // highest) if rank and highest else 0
+    return element(
+        "svg",
+        element("rect", class_="fill-track", width=_WIDTH, height=10),
+        element(
+            "rect", class_=f"fill-{'good' if rank > 0 else 'act'}", x=half if rank > 0 else half - width, width=width,
+            height=10,
+        ) if width else None,
+        element("rect", class_="fill-soft", x=half - 2, width=4, height=10),
+        viewBox=f"0 0 {_WIDTH} 10",
+        preserveAspectRatio="none",
+        class_="bar",
+        aria_hidden="true",
+        focusable="false",
+    )  # fmt: skip
+
+
+def ring(parts: Sequence[Urgency], label: str) -> Markup:
+    """Draw equal parts of a circle, clockwise from the top."""
+    length = round(2 * math.pi * _RADIUS) // len(parts)
+    drawn = [
+        element(
+            "circle", class_=f"stroke-{urgency}", cx=_RING // 2, cy=_RING // 2, r=_RADIUS,
+            stroke_dasharray=f"{length - _RING_GAP} {len(parts) * length}",
+            transform=f"rotate({angle} {_RING // 2} {_RING // 2})",
+        )
+        for urgency, angle in zip(parts, range(-90, 270, 360 // len(parts)), strict=True)
+    ]  # fmt: skip
+    return element("svg", *drawn, viewBox=f"0 0 {_RING} {_RING}", class_="ring", role="img", aria_label=label)
 
 
 def histogram(bars: Sequence[int], label: str) -> Markup:

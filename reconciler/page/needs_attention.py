@@ -12,6 +12,7 @@ from reconciler.page.urls import PageUrls, Query
 from reconciler.report.conditions import Condition, Status
 
 SHOWN = 5  # devices for each reason
+REVIEW = "review and merge the branch, or remove it."
 SHOWN_WITHOUT_LIST = 50  # if there is no page with the list of all
 _CARD = {each: "card trouble" if each is Urgency.ACT else "card trouble waits" for each in Urgency}
 _COLUMNS = (Column("Device", "name"), Column("Since (UTC)", "time"), Column("Message"))
@@ -22,6 +23,7 @@ def needs_attention(fleet: PageModel, at: PageUrls) -> Markup:
     found = [
         *_gateway(fleet),
         *_rollouts(fleet, at),
+        *_contests(fleet, at),
         *_devices([each for each in reasons(fleet.devices) if each.urgency is Urgency.ACT], fleet, at),
         *_live(fleet),
     ]
@@ -51,6 +53,16 @@ def _rollouts(fleet: PageModel, at: PageUrls) -> Iterator[Markup]:
             if urgency_of(each) is Urgency.ACT:
                 link = element("a", name, href=at.rollout(name))
                 yield _condition(joined(["Rollout ", link]), each, fleet)
+
+
+def _contests(fleet: PageModel, at: PageUrls) -> Iterator[Markup]:
+    for status in fleet.contests:
+        link = element("a", status.name, href=at.contest(status.name))
+        for each in status.conditions[1:]:
+            if each.reason == "Open":
+                yield _plain(joined(["Contest ", link]), each.message, REVIEW)
+            elif urgency_of(each) is Urgency.ACT:
+                yield _condition(joined(["Contest ", link]), each, fleet)
 
 
 def _condition(subject: Child, condition: Condition, fleet: PageModel) -> Markup:
@@ -111,7 +123,7 @@ def _live(fleet: PageModel) -> Iterator[Markup]:
         )
 
 
-def _plain(title: str, message: str, action: str) -> Markup:
+def _plain(title: Child, message: str, action: str) -> Markup:
     return element(
         "article",
         element("h3", title),

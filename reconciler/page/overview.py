@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.page.charts import stacked_bar
+from reconciler.page.contests import contests
 from reconciler.page.html import Child, Markup, element, joined
 from reconciler.page.layout import amount, amount_of, document, ready
 from reconciler.page.links import links
+from reconciler.page.models import models
 from reconciler.page.needs_attention import needs_attention, waiting
 from reconciler.page.page_model import PageModel, Urgency, count_by_urgency
 from reconciler.page.rollouts import rollouts
@@ -29,6 +31,8 @@ def overview(fleet: PageModel, at: PageUrls) -> bytes:
         _state(fleet, at),
         needs_attention(fleet, at),
         rollouts(fleet, at),
+        contests(fleet, at),
+        models(fleet),
         waiting(fleet, at),
     ]
     if fleet.live is not None:

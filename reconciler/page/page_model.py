@@ -10,10 +10,13 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
-from reconciler.model import DeviceId, RolloutId, RolloutReport
+from reconciler.model import ContestId, DeviceId, RolloutId, RolloutReport
 from reconciler.report.conditions import Condition, Status
+from reconciler.report.contest_figures import ContestFigures
+from reconciler.report.contest_status import ContestStatus
 from reconciler.report.device_status import DeviceStatus
 from reconciler.report.gateway_status import GatewayStatus
+from reconciler.report.model_status import ModelStatus
 from reconciler.report.remedies import REMEDIES
 from reconciler.report.rollout_status import RolloutStatus
 
@@ -70,6 +73,7 @@ class LiveState:
     )  # by device name: messages that failed verification
     links: Sequence[LinkFacts] = ()
     scores: Sequence[ScoreFacts] = ()
+    contests: Mapping[ContestId, ContestFigures] = field(default_factory=dict)  # newer than those of the statuses
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,12 @@ class PageModel:
     devices: Sequence[DeviceStatus]
     rollouts: Sequence[RolloutStatus]
     live: LiveState | None = None
+    contests: Sequence[ContestStatus] = ()
+    models: Sequence[ModelStatus] = ()
+
+    def figures(self, status: ContestStatus) -> ContestFigures:
+        """Return the newest figures of a contest."""
+        return self.live.contests.get(status.name, status.figures) if self.live is not None else status.figures
 
     @property
     def at(self) -> datetime | None:

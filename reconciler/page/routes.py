@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import quote, unquote
 
 from reconciler.model import DeviceId
+from reconciler.page.contests import contest
 from reconciler.page.device import device
 from reconciler.page.devices import devices, pages_of
 from reconciler.page.overview import overview
@@ -33,12 +34,15 @@ def served(path: str, query: str, fleet: PageModel, details: Details) -> bytes |
     if folder == "rollouts":
         found = next((each for each in fleet.rollouts if each.facts.rollout == name), None)
         return rollout(found, fleet, at) if found is not None else None
+    if folder == "contests":
+        one = next((each for each in fleet.contests if each.name == name), None)
+        return contest(one, fleet, at) if one is not None else None
     return None
 
 
 def exists(path: str) -> bool:
     """Return whether a path can be a page, so that nothing is collected for other paths."""
-    return path == "/" or path.startswith(("/devices", "/rollouts/"))
+    return path == "/" or path.startswith(("/devices", "/rollouts/", "/contests/"))
 
 
 def files(fleet: PageModel, details: Details) -> Iterator[tuple[str, bytes]]:
@@ -53,6 +57,8 @@ def files(fleet: PageModel, details: Details) -> Iterator[tuple[str, bytes]]:
             yield f"devices/{quote(each.device, safe='')}.html", device(detail, fleet, below)
     for status in fleet.rollouts:
         yield f"rollouts/{quote(status.facts.rollout, safe='')}.html", rollout(status, fleet, below)
+    for each_contest in fleet.contests:
+        yield f"contests/{quote(each_contest.name, safe='')}.html", contest(each_contest, fleet, below)
 
 
 def committed(fleet: PageModel) -> bytes:

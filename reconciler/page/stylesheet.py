@@ -84,6 +84,8 @@ font-weight:600;white-space:nowrap}
 .good{color:var(--good)}.wait{color:var(--wait)}.act{color:var(--act)}
 .pill.good{background:var(--good-back)}.pill.wait{background:var(--wait-back)}.pill.act{background:var(--act-back)}
 .fill-good{fill:var(--good)}.fill-wait{fill:var(--wait)}.fill-act{fill:var(--act)}.fill-track{fill:var(--track)}
+.ring{width:2.5rem;height:2.5rem;fill:none;stroke-width:6}
+.stroke-good{stroke:var(--good)}.stroke-wait{stroke:var(--wait)}.stroke-act{stroke:var(--act)}
 .fill-soft{fill:var(--soft)}.stroke-line{stroke:var(--edge)}
 svg text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif}
 .card{background:var(--card);border:1px solid var(--line);border-radius:.75rem;padding:1.25rem 1.4rem}

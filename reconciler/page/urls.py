@@ -72,6 +72,9 @@ class PageUrls(Protocol):
     def rollout(self, name: str) -> str:
         """Return the URL of a rollout."""
 
+    def contest(self, name: str) -> str:
+        """Return the URL of a contest."""
+
 
 class ServedUrls:
     """Served by the daemon."""
@@ -90,6 +93,10 @@ class ServedUrls:
     def rollout(self, name: str) -> str:
         """Return a rollout's path."""
         return f"/rollouts/{quote(name, safe='')}"
+
+    def contest(self, name: str) -> str:
+        """Return a contest's path."""
+        return f"/contests/{quote(name, safe='')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +127,10 @@ class FileUrls:
         """Return a rollout's file."""
         return f"{self.up}rollouts/{quote(quote(name, safe=''), safe='')}.html"
 
+    def contest(self, name: str) -> str:
+        """Return a contest's file."""
+        return f"{self.up}contests/{quote(quote(name, safe=''), safe='')}.html"
+
 
 class CommittedUrls:
     """Next to the status files, which serve as the pages of devices and rollouts."""
@@ -138,3 +149,7 @@ class CommittedUrls:
     def rollout(self, name: str) -> str:
         """Return a rollout's status file."""
         return f"rollouts/{quote(name, safe='')}.yaml"
+
+    def contest(self, name: str) -> str:
+        """Return a contest's status file."""
+        return f"contests/{quote(name, safe='')}.yaml"

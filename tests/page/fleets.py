@@ -11,23 +11,38 @@ from reconciler.model import (
     Action,
     Blocked,
     BlockedReason,
+    ContestId,
     DeviceId,
     Digest,
     Hold,
     HoldReason,
     Install,
+    KnowledgeBounds,
     ModelRef,
     NoChange,
     ObservedDevice,
     Origin,
     Phase,
+    ProposalMode,
     RolloutId,
     RolloutReport,
+    TypeId,
     Version,
 )
 from reconciler.page.page_model import DeviceDetail, LinkFacts, LiveState, PageModel, ScoreFacts
+from reconciler.report.contest_figures import CandidateFigures, ContestFigures, ContestLimits, DeviceErrors
+from reconciler.report.contest_status import (
+    CollectionFacts,
+    ContestReport,
+    ContestStatus,
+    KnowledgeFacts,
+    ProposalFacts,
+    VotingFacts,
+    contest_status,
+)
 from reconciler.report.device_status import DeviceFacts, DeviceStatus, PassStamp, device_status
 from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, SourceState, gateway_status
+from reconciler.report.model_status import BuiltPack, ModelFacts, ModelStatus, model_status
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
 
 NOW = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
@@ -154,6 +169,58 @@ def rollouts(devices: list[DeviceStatus]) -> tuple[RolloutStatus, ...]:
     return tuple(rollout_status(facts, PassStamp(since, COMMIT), None) for facts, since in found)
 
 
+def contests() -> tuple[ContestStatus, ...]:
+    """Make a contest with an open proposal, and one whose champion is sound."""
+    new, old = "vibration@1.3.0 at 0.65", "vibration@1.2.0 at 0.65"
+    figures = ContestFigures(
+        contest=ContestId("pump-vibration"),
+        rollout=PUMPS,
+        champion=new,
+        state="Open",
+        cause="TooManyFalsePositives",
+        successor=old,
+        since=ago(days=3),
+        until=None,
+        decided=1412,
+        undecided=31,
+        normals=207,
+        replaced=1,
+        limits=ContestLimits(5, 5, 1, 50, 20, 3),
+        errors=(DeviceErrors(DeviceId("pump-0007"), 7, 0), DeviceErrors(DeviceId("pump-0123"), 2, 1)),
+        devices_with_errors=9,
+        candidates=(
+            CandidateFigures(new, -118, 1412, 0.031, 0.0),
+            CandidateFigures(old, 640, 1412, 0.004, 0.0),
+            CandidateFigures("vibration@1.1.0 at 0.65", 612, 1412, 0.029, 0.001, "too many false alarms"),
+        ),
+    )
+    calm = replace(
+        figures, contest=ContestId("meter-anomaly"), rollout=METERS, champion="meter-anomaly@4.0.0", state="Watching",
+        cause="", successor="", errors=(), devices_with_errors=0,
+        candidates=(CandidateFigures("meter-anomaly@4.0.0", 0, 60, 0.0, 0.0),),
+    )  # fmt: skip
+    good = ContestReport(
+        figures,
+        CollectionFacts(432),
+        VotingFacts(5, 3),
+        KnowledgeFacts(1443, 3_200_000, KnowledgeBounds()),
+        ProposalFacts(ProposalMode.BRANCH, "propose/hall-north/pump-vibration"),
+    )
+    reports = (good, ago(hours=7)), (replace(good, figures=calm), ago(days=2))
+    return tuple(contest_status(report, PassStamp(since, COMMIT), None) for report, since in reports)
+
+
+def models() -> tuple[ModelStatus, ...]:
+    """Make a model that runs on some of its devices, and one that runs on all."""
+    pack = BuiltPack(TypeId("esp32"), 23_412, 8_192, "int8", ("auc 0.981 (at least 0.95)",))
+    facts = ModelFacts(
+        "vibration@1.3.0", (PUMPS,), (pack,), devices=1210, running=412, configured=412, parameters={"threshold": 0.65},
+        reporting=412, alarms=910, device_seconds=412 * 86_400.0,
+    )  # fmt: skip
+    done = replace(facts, model="meter-anomaly@4.0.0", devices=412)
+    return tuple(model_status(each, PassStamp(ago(hours=30), COMMIT), None) for each in (facts, done))
+
+
 def live_state() -> LiveState:
     return LiveState(
         at=NOW,
@@ -177,7 +244,9 @@ def live_state() -> LiveState:
 
 def rich(*, live: bool = True) -> PageModel:
     devices = [*pumps(), *troubled(), *settled()]
-    return PageModel(gateway(), devices, rollouts(devices), live_state() if live else None)
+    return PageModel(
+        gateway(), devices, rollouts(devices), live_state() if live else None, contests=contests(), models=models()
+    )
 
 
 def detail(fleet: PageModel, name: DeviceId) -> DeviceDetail | None:
@@ -211,4 +280,26 @@ def hostile() -> PageModel:
     )
     facts = replace(bad.rollouts[0].facts, rollout=RolloutId(HOSTILE), model=HOSTILE)
     rollout = replace(bad.rollouts[0], facts=facts)
-    return PageModel(replace(gateway(), name=HOSTILE), [status, stuck], (rollout,), live)
+    return PageModel(
+        replace(gateway(), name=HOSTILE), [status, stuck], (rollout,), live, (hostile_contest(),), (hostile_model(),)
+    )
+
+
+def hostile_contest() -> ContestStatus:
+    status = contests()[0]
+    errors = (DeviceErrors(DeviceId(HOSTILE), 1, 1),)
+    candidates = (CandidateFigures(HOSTILE, 1, 1, 0.0, 0.0, HOSTILE),)
+    figures = replace(
+        status.figures, contest=ContestId(HOSTILE), rollout=RolloutId(HOSTILE), champion=HOSTILE, successor=HOSTILE,
+        errors=errors, candidates=candidates,
+    )  # fmt: skip
+    return replace(
+        status, figures=figures, conditions=tuple(replace(each, message=HOSTILE) for each in status.conditions)
+    )
+
+
+def hostile_model() -> ModelStatus:
+    status = models()[0]
+    return replace(
+        status, model=HOSTILE, conditions=tuple(replace(each, message=HOSTILE) for each in status.conditions)
+    )

@@ -70,7 +70,7 @@ def every_page(fleet: PageModel) -> list[bytes]:
 
 def test_names_and_messages_stay_words() -> None:
     pages = every_page(hostile())
-    assert len(pages) == 7
+    assert len(pages) == 8
     for page in pages:
         seen = Reader(page)
         assert seen.open == []
@@ -99,7 +99,9 @@ def test_raw_content_is_refused_if_it_is_not_our_own() -> None:
         raw("script", "1")
 
 
-@pytest.mark.parametrize("path", ["/", "/devices", "/devices/pump-2003", "/rollouts/pump-vibration"])
+@pytest.mark.parametrize(
+    "path", ["/", "/devices", "/devices/pump-2003", "/rollouts/pump-vibration", "/contests/pump-vibration"]
+)
 def test_a_page_has_landmarks_ordered_headings_and_no_external_resources(path: str) -> None:
     seen = ask(rich(), path)
     assert seen.all("html") == [{"lang": "en"}]
@@ -126,6 +128,52 @@ def test_what_needs_attention_is_listed_with_reason_time_and_remedy() -> None:
     assert text.index("NotReporting") < text.index("HeldWave")
     assert "1 in 21 277" in text
     assert "181 B/s" in text
+
+
+def test_a_contest_shows_its_champion_the_limits_the_ranks_and_what_it_waits_for() -> None:
+    text = ask(rich(), "/contests/pump-vibration").text
+    for part in (
+        "Champion vibration@1.3.0 at 0.65",
+        "Since 2026-05-01 09:30 UTC · 3 d",
+        "Successor vibration@1.2.0 at 0.65",
+        "pump-0007 7 of 5 0 of 5",
+        "and 7 more devices; 1 must reach a limit",
+        "vibration@1.3.0 at 0.65 (champion) -118",
+        "vibration@1.2.0 at 0.65 +640 1 412 4.0 0.0 yes",
+        "+612 1 412 29.0 1.0 too many false alarms",
+        "Decided windows 1 412 of at least 50",
+        "Replacements 1 of at most 3",
+        "propose/hall-north/pump-vibration proposes vibration@1.2.0 at 0.65",
+        "KnowledgeKept",
+    ):
+        assert part in text, part
+
+
+def test_an_open_proposal_needs_attention_until_it_is_merged() -> None:
+    text = ask(rich(), "/").text
+    assert "Contest pump-vibration propose/hall-north/pump-vibration proposes" in text
+    assert "What to do: review and merge the branch, or remove it." in text
+
+
+def test_the_served_page_has_the_newest_figures_of_a_contest() -> None:
+    fleet = rich()
+    newer = replace(fleet.contests[0].figures, undecided=77_000)
+    live = replace(live_state(), contests={newer.contest: newer})
+    assert "77 000" in ask(replace(fleet, live=live), "/contests/pump-vibration").text
+    assert "77 000" not in ask(fleet, "/contests/pump-vibration").text
+
+
+def test_the_phases_of_a_model_are_a_ring_with_an_equivalent_text() -> None:
+    labels = [each.get("aria-label") or "" for each in ask(rich(), "/").all("svg")]
+    assert "6 of 6 phases are done: Adapted, Verified, Packaged, Released, Configured, Monitored" in labels
+    assert "5 of 6 phases are done: Adapted, Verified, Packaged, Configured, Monitored" in labels
+    assert "Phases of vibration@1.3.0" not in ask(rich(), "/").text
+
+
+def test_a_gateway_without_contests_has_no_section_for_them() -> None:
+    text = ask(replace(rich(), contests=(), models=()), "/").text
+    assert "Contests" not in text
+    assert "Models that" not in text
 
 
 def test_a_fleet_without_problems() -> None:
@@ -206,7 +254,15 @@ def test_a_device_without_rollout_and_model_shows_its_digest() -> None:
 
 def test_unknown_paths_have_no_page() -> None:
     fleet = rich()
-    for path in ("/nothing", "/devices/nobody", "/rollouts/none", "/devices/", "/devices/..%2f..%2fetc", ""):
+    for path in (
+        "/nothing",
+        "/devices/nobody",
+        "/rollouts/none",
+        "/contests/none",
+        "/devices/",
+        "/devices/..%2f..%2fetc",
+        "",
+    ):
         assert served(path, "", fleet, lambda name: detail(fleet, name)) is None, path
 
 
@@ -226,13 +282,15 @@ def test_the_size_of_a_page_does_not_grow_with_the_fleet() -> None:
 def test_the_committed_page_does_not_depend_on_the_time() -> None:
     fleet = rich(live=False)
     page = committed(fleet)
-    assert page == committed(PageModel(fleet.gateway, tuple(reversed(fleet.devices)), tuple(reversed(fleet.rollouts))))
+    devices, rollouts = tuple(reversed(fleet.devices)), tuple(reversed(fleet.rollouts))
+    contests, models = tuple(reversed(fleet.contests)), tuple(reversed(fleet.models))
+    assert page == committed(PageModel(fleet.gateway, devices, rollouts, None, contests, models))
     text = Reader(page).text
     assert "31 h" not in text
     assert "Links" not in text
     with pytest.raises(ValueError, match="commit on every pass"):
         committed(rich())
-    assert {"devices/pump-2003.yaml", "rollouts/pump-vibration.yaml"} <= {
+    assert {"devices/pump-2003.yaml", "rollouts/pump-vibration.yaml", "contests/pump-vibration.yaml"} <= {
         each["href"] for each in Reader(page).all("a")
     }
 
