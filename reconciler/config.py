@@ -62,6 +62,17 @@ class PeersConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AutomationConfig:
+    """The commits that gateways make on their own: who signs them, and how this gateway proposes."""
+
+    allowed_signers: Path
+    key: Path | None = None  # None: this gateway proposes nothing
+    direct: bool = False
+    push_options: tuple[str, ...] = ()
+    ref: str | None = None  # None: proposals are branches
+
+
+@dataclass(frozen=True, slots=True)
 class KeysConfig:
     """The keys that sign envelopes and status commits."""
 
@@ -139,6 +150,7 @@ class GatewayConfig:
     state_dir: Path = Path("/var/lib/tinyfleet")
     signers: SignersConfig = SignersConfig()
     peers: PeersConfig | None = None  # None: rollouts do not span gateways
+    automation: AutomationConfig | None = None  # None: every commit that counts is signed by a person
     mqtt: MqttConfig | None = None
     serial: tuple[SerialConfig, ...] = ()
     status: StatusConfig = StatusConfig()
@@ -204,6 +216,7 @@ def _typed(values: dict[str, Any]) -> GatewayConfig:
         "repository": RepositoryConfig,
         "signers": SignersConfig,
         "peers": PeersConfig,
+        "automation": AutomationConfig,
         "keys": KeysConfig,
         "mqtt": MqttConfig,
         "status": StatusConfig,
@@ -227,7 +240,7 @@ def _converted(value: Any, node: dict[str, Any], base: Path) -> Any:  # noqa: AN
             converted[name + suffix] = _converted(member, child, base)
         return converted
     if isinstance(value, list):
-        return [_converted(member, node["items"], base) for member in value]
+        return tuple(_converted(member, node["items"], base) for member in value)
     match node.get("$ref"):
         case "#/$defs/duration":
             return _seconds(value)

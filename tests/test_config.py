@@ -17,6 +17,7 @@ url = "ssh://git@forge.example/fleet.git"
 gateway = "/var/lib/tinyfleet/keys"
 status = "status_ed25519"
 """
+AUTOMATION = '[automation]\nallowed_signers = "automation"\n'
 
 
 def written(folder: Path, text: str) -> Path:
@@ -54,6 +55,20 @@ def test_durations_and_sections_are_typed(tmp_path: Path) -> None:
     assert (read.mqtt.port, read.mqtt.ca) == (8883, tmp_path / "ca.pem")
 
 
+def test_automation_is_off_by_default_and_its_paths_are_resolved(tmp_path: Path) -> None:
+    assert config.read(written(tmp_path, MINIMAL)).automation is None
+    only_signers = config.AutomationConfig(tmp_path / "automation")
+    assert config.read(written(tmp_path, MINIMAL + AUTOMATION)).automation == only_signers
+    more = 'key = "automation_key"\ndirect = true\npush_options = ["merge_request.create"]\nref = "refs/for/main"\n'
+    assert config.read(written(tmp_path, MINIMAL + AUTOMATION + more)).automation == config.AutomationConfig(
+        tmp_path / "automation",
+        tmp_path / "automation_key",
+        direct=True,
+        push_options=("merge_request.create",),
+        ref="refs/for/main",
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -63,6 +78,9 @@ def test_durations_and_sections_are_typed(tmp_path: Path) -> None:
         (MINIMAL + '[status]\ninterval = "soon"\n', "status.interval: `soon` does not match the pattern"),
         (MINIMAL + '[signers]\npolicy = "some"\n', "signers.policy: `some` is not allowed; expected one of `every`"),
         ("", "missing required setting `name`"),
+        (MINIMAL + '[automation]\nkey = "k"\n', "automation: missing required setting `allowed_signers`"),
+        (MINIMAL + AUTOMATION + 'ref = "refs/heads/main"\n', "automation.ref: `refs/heads/main` does not match"),
+        (MINIMAL + AUTOMATION + 'push_options = ["a\\nb"]\n', "automation.push_options.0: `a\nb` does not match"),
     ],
 )
 def test_errors_name_the_setting(tmp_path: Path, text: str, expected: str) -> None:
@@ -94,6 +112,8 @@ def test_schema_and_types_have_the_same_settings() -> None:
         "": config.GatewayConfig,
         "repository": config.RepositoryConfig,
         "signers": config.SignersConfig,
+        "peers": config.PeersConfig,
+        "automation": config.AutomationConfig,
         "keys": config.KeysConfig,
         "mqtt": config.MqttConfig,
         "status": config.StatusConfig,
@@ -111,6 +131,7 @@ def test_schema_and_types_have_the_same_settings() -> None:
             if documented is None or field.default is dataclasses.MISSING:
                 continue
             default = config._seconds(documented) if field.name != plain else documented
+            default = tuple(default) if isinstance(default, list) else default
             assert default == (str(field.default) if isinstance(field.default, Path) else field.default), field.name
     assert fields_of(contract["properties"]["serial"]["items"]) == {
         f.name for f in dataclasses.fields(config.SerialConfig)

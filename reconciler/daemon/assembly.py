@@ -117,6 +117,7 @@ def policy_of(config: GatewayConfig) -> SignaturePolicy:
         signers.allowed_signers,
         signers.revoked_signers,
         signers.gpg_keys,
+        config.automation.allowed_signers if config.automation is not None else None,
         Commit(signers.anchor) if signers.anchor is not None else None,
     )
 

@@ -20,6 +20,8 @@ from reconciler.daemon.gateway_overview import read_overview
 from reconciler.daemon.instance_lock import holder
 from reconciler.daemon.webhook_sender import SecretUnusable, webhook_of
 from reconciler.engine.state.reader import NoRecordedState
+from reconciler.git.allowed_signers import allowed_keys, fingerprint_of
+from reconciler.git.errors import SignersUnreadable
 
 FREE_BYTES = 200 << 20  # an artifact store, a mirror and a database, with room for one more of each
 EXPIRES_SOON = timedelta(days=30)
@@ -86,10 +88,12 @@ def permissions(config: GatewayConfig) -> Iterator[CheckResult]:
     """Check that only the owner can read secrets, and only the owner can write files that the gateway trusts."""
     secrets = [*config.keys.gateway.glob("*.key"), config.keys.status, config.repository.ssh_key]
     secrets.append(config.mqtt.key if config.mqtt else None)
+    secrets.append(config.automation.key if config.automation else None)
     for path in secrets:
         if path is not None and path.exists():
             yield _mode(path, OTHERS, "other users can read or write it", f"chmod 600 {path}")
-    for path in (config.signers.allowed_signers, config.signers.gpg_keys, config.keys.gateway):
+    gateways = config.automation.allowed_signers if config.automation else None
+    for path in (config.signers.allowed_signers, config.signers.gpg_keys, gateways, config.keys.gateway):
         if path is not None and path.exists():
             yield _mode(
                 path,
@@ -97,6 +101,35 @@ def permissions(config: GatewayConfig) -> Iterator[CheckResult]:
                 "other users can change whom the gateway trusts",
                 f"chmod go-w {path}",
             )
+
+
+def automation(config: GatewayConfig) -> Iterator[CheckResult]:
+    """Check that the keys of gateways are read, that ours is one of them, and that none is a person's."""
+    if config.automation is None:
+        return
+    check = "automation"
+    try:
+        gateways = allowed_keys(config.automation.allowed_signers)
+        signers = config.signers.allowed_signers
+        people = () if signers is None else allowed_keys(signers, authorities=True)
+        own = fingerprint_of(config.automation.key) if config.automation.key is not None else None
+    except SignersUnreadable as unreadable:
+        yield failed(check, str(unreadable), "correct `[automation]` in gateway.toml: docs/configuration.md")
+        return
+    both = {key.fingerprint for key in gateways} & {key.fingerprint for key in people}
+    ours = {key.fingerprint for key in gateways if key.principal.rpartition("@")[2] == config.name}
+    if both:
+        yield failed(
+            check,
+            f"{', '.join(sorted(both))} is among the keys of people and of gateways, and counts as a gateway's",
+            f"remove it from {config.signers.allowed_signers}, and let people sign with keys of their own",
+        )
+    elif own is not None and own not in ours:
+        remedy = f"add `{config.name}` and the public key to {config.automation.allowed_signers} on every gateway"
+        yield failed(check, f"{config.automation.key} ({own}) is not listed for {config.name}", remedy)
+    else:
+        proposes = "proposes nothing: it has no key" if own is None else f"proposes with key {own}"
+        yield passed(check, f"{len(gateways)} keys of gateways are known; this gateway {proposes}")
 
 
 def webhook(config: GatewayConfig) -> Iterator[CheckResult]:

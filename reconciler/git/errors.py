@@ -9,12 +9,15 @@ Stalled
 │   ├── UntrustedSigner      a good signature by an unknown key
 │   ├── SignerExpired        a known GPG signer whose key or signature is expired or revoked
 │   ├── BadSignature         the signature does not verify
+│   ├── OutOfScope           a gateway's own commit changes more than a contest lets it
+│   ├── NotApproved          a gateway's own commit without a person's commit on top
 │   ├── ObjectsRefused       the remote sent malformed or dangerous objects
 │   ├── TransferTooLarge     the remote sent more bytes than the limit
 │   ├── ProtocolRefused      a protocol that could run a command, or is not configured
 │   ├── CertificateRefused   the certificate of the HTTPS server is not trusted
 │   ├── HostKeyUnknown       the key of the SSH server is not in known_hosts
-│   └── StatusRefused        the remote does not accept the status branch
+│   ├── StatusRefused        the remote does not accept the status branch
+│   └── ProposalRefused      the remote does not accept a proposal
 ├── Invalid
 │   ├── RefMissing           the branch or tag does not exist
 │   └── SubPathMissing       the commit does not contain the configured folder
@@ -31,7 +34,8 @@ Transient
 ├── RemoteUnavailable        no answer, or not in time
 ├── MirrorDamaged            the mirror is damaged; the next poll rebuilds it
 ├── MirrorBusy               another process of this gateway uses the mirror
-└── StatusContended          others keep pushing to the status branch
+├── StatusContended          others keep pushing to the status branch
+└── ProposalContended        the branch moved while a proposal was pushed
 """
 
 from __future__ import annotations
@@ -77,6 +81,18 @@ class BadSignature(Refused):
     reason: ClassVar[str] = "BadSignature"
 
 
+class OutOfScope(Refused):
+    """A commit that a gateway signed changes something that no contest lets it change."""
+
+    reason: ClassVar[str] = "OutOfScope"
+
+
+class NotApproved(Refused):
+    """A commit that a gateway signed has no commit of a person on top of it."""
+
+    reason: ClassVar[str] = "NotApproved"
+
+
 class ObjectsRefused(Refused):
     """The objects that the remote sent did not pass git's checks."""
 
@@ -111,6 +127,12 @@ class StatusRefused(Refused):
     """The remote rejected a push to the status branch, by a hook or a rule."""
 
     reason: ClassVar[str] = "StatusRefused"
+
+
+class ProposalRefused(Refused):
+    """The remote rejected a proposal, by a hook, a rule or for lack of push options."""
+
+    reason: ClassVar[str] = "ProposalRefused"
 
 
 class RefMissing(Invalid):
@@ -195,3 +217,9 @@ class StatusContended(Transient):
     """Others pushed to the status branch during each attempt."""
 
     reason: ClassVar[str] = "StatusContended"
+
+
+class ProposalContended(Transient):
+    """The branch moved between the look at it and the push; the next pass looks again."""
+
+    reason: ClassVar[str] = "ProposalContended"

@@ -18,12 +18,14 @@ from pathlib import Path
 
 from reconciler.errors import FleetError
 from reconciler.git import errors
+from reconciler.git.allowed_signers import allowed_keys
 from reconciler.git.confined_git import ConfinedGit, last_line
 from reconciler.git.gpg_keyring import keyring
 from reconciler.model import Commit
 
 _FORMAT = "--format=%H%x00%G?%x00%GS%x00%GF%x00"
 _TRUSTED = "G"
+MAX_AUTOMATED = 100  # commits by gateways in one poll: each costs two loads of the fleet
 
 
 class SignatureMode(StrEnum):
@@ -42,6 +44,7 @@ class SignaturePolicy:
     allowed_signers: Path | None = None  # see ALLOWED SIGNERS in ssh-keygen(1)
     revoked_signers: Path | None = None  # a KRL, or a list of public keys; see ssh-keygen(1)
     gpg_keys: Path | None = None  # exported public keys; all of them may sign
+    automation: Path | None = None  # the keys of gateways, whose commits count only in their scope: `git.automation`
     anchor: Commit | None = None  # where trust starts before any commit was applied: a full commit id
 
     def __post_init__(self) -> None:
@@ -56,6 +59,7 @@ class CommitSigner:
     commit: Commit
     name: str  # the principal in allowed_signers, or the GPG user id
     key: str  # the fingerprint
+    automated: bool = False  # signed by a gateway, so the caller must check the scope and the approval
 
 
 class CommitVerifier:
@@ -68,7 +72,8 @@ class CommitVerifier:
     def fingerprint(self) -> str:
         """Return a digest that changes whenever the policy, or a file that it names, changes."""
         digest = hashlib.sha256(repr(self.policy).encode())
-        for path in (self.policy.allowed_signers, self.policy.revoked_signers, self.policy.gpg_keys):
+        policy = self.policy
+        for path in (policy.allowed_signers, policy.revoked_signers, policy.gpg_keys, policy.automation):
             digest.update(b"\0" if path is None else hashlib.sha256(_bytes(path)).digest())
         return digest.hexdigest()
 
@@ -76,12 +81,40 @@ class CommitVerifier:
         """Return the signers, or raise for the oldest commit that violates the policy.
 
         `new` lists parents before children and the head last. In mode `every` all of them must be signed,
-        on both sides of a merge.
+        on both sides of a merge. In mode `head` a gateway vouches for nothing below its own commits, so the
+        commits down to the newest one of a person are verified.
         """
         if self.policy.mode is SignatureMode.OFF or not new:
             return ()
-        commits = new if self.policy.mode is SignatureMode.EVERY else new[-1:]
-        runner = git.with_config(self._configuration())
+        if self.policy.mode is SignatureMode.EVERY:
+            return self._verified(git, new, limit_s=limit_s)
+        found: tuple[CommitSigner, ...] = ()
+        for commit in reversed(new):
+            if len(found) == MAX_AUTOMATED:
+                raise errors.HistoryTooLong(f"more than {MAX_AUTOMATED} commits by gateways and none by a person")
+            found = (*self._verified(git, (commit,), limit_s=limit_s), *found)
+            if not found[0].automated:
+                break
+        return found
+
+    def _verified(self, git: ConfinedGit, commits: Sequence[Commit], *, limit_s: float) -> tuple[CommitSigner, ...]:
+        results = self._results(git, commits, self.policy.allowed_signers, limit_s=limit_s)
+        automated: set[Commit] = set()
+        if self.policy.automation is not None:
+            # A key that is also among the people's counts as automation: a mistake there must not give it more.
+            limited = {key.fingerprint for key in allowed_keys(self.policy.automation)}
+            automated = {commit for commit in commits if results.get(commit, ("", "", ""))[2] in limited}
+            by_gateways = [commit for commit in commits if commit in automated]
+            results |= self._results(git, by_gateways, self.policy.automation, limit_s=limit_s)
+        return tuple(_signer_of(git, commit, results, automated=commit in automated) for commit in commits)
+
+    def _results(
+        self, git: ConfinedGit, commits: Sequence[Commit], allowed_signers: Path | None, *, limit_s: float
+    ) -> dict[str, tuple[str, str, str]]:
+        """Return the result, the signer's name and the key of each commit."""
+        if not commits:
+            return {}
+        runner = git.with_config(self._configuration(allowed_signers))
         arguments = ("log", "--no-walk=unsorted", "--stdin", _FORMAT)
         listed = runner.step(
             *arguments, limit_s=limit_s, data="\n".join(commits).encode(), env=self._environment(limit_s)
@@ -91,16 +124,17 @@ class CommitVerifier:
         if listed.status != 0:
             raise errors.MirrorDamaged(f"cannot read the new commits: {last_line(listed.err)}")
         fields = listed.out.decode("utf-8", "replace").split("\0")
-        results = {fields[at].strip(): fields[at + 1 : at + 4] for at in range(0, len(fields) - 3, 4)}
-        return tuple(_signer_of(runner, commit, results) for commit in commits)
+        return {
+            fields[at].strip(): (fields[at + 1], fields[at + 2], fields[at + 3]) for at in range(0, len(fields) - 3, 4)
+        }
 
-    def _configuration(self) -> list[tuple[str, str]]:
-        config = [("gpg.ssh.allowedSignersFile", str(self.policy.allowed_signers or "/dev/null"))]
+    def _configuration(self, allowed_signers: Path | None) -> list[tuple[str, str]]:
+        config = [("gpg.ssh.allowedSignersFile", str(allowed_signers or "/dev/null"))]
         if self.policy.revoked_signers is not None:
             config.append(("gpg.ssh.revocationFile", str(self.policy.revoked_signers)))
         if self.policy.gpg_keys is not None:
             config.append(("gpg.program", "gpg"))
-        for path in (self.policy.allowed_signers, self.policy.revoked_signers):
+        for path in (allowed_signers, self.policy.revoked_signers):
             if path is not None:
                 _bytes(path)  # report a missing file as such, not as an unknown signer
         needed = ("ssh-keygen",) if self.policy.gpg_keys is None else ("ssh-keygen", "gpg")
@@ -115,10 +149,12 @@ class CommitVerifier:
         return {"GNUPGHOME": str(keyring(_bytes(self.policy.gpg_keys), self._state, limit_s=limit_s))}
 
 
-def _signer_of(git: ConfinedGit, commit: Commit, results: dict[str, list[str]]) -> CommitSigner:
-    result, name, key = results.get(commit, ["", "", ""])
+def _signer_of(
+    git: ConfinedGit, commit: Commit, results: dict[str, tuple[str, str, str]], *, automated: bool
+) -> CommitSigner:
+    result, name, key = results.get(commit, ("", "", ""))
     if result == _TRUSTED:
-        return CommitSigner(commit, name, key)
+        return CommitSigner(commit, name, key, automated)
     failure, why = _meaning(git, commit, result)
     # Nothing in an unverified commit can be trusted, so the message quotes only its id.
     raise failure(f"commit {commit[:12]} {why}")

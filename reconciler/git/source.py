@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.errors import FleetError, Transient
+from reconciler.git.automation import AutomatedCommits
 from reconciler.git.commit_tree import CommitTree
-from reconciler.git.errors import MirrorDamaged
+from reconciler.git.errors import MirrorDamaged, NotApproved
 from reconciler.git.mirror import APPLIED, Mirror
 from reconciler.git.signatures import CommitSigner, CommitVerifier, SignaturePolicy
 from reconciler.model import Commit
@@ -47,12 +48,24 @@ PollResult = Advanced | Unchanged | Kept
 
 
 class CommitSource:
-    """One fleet repository under one policy. Not thread-safe."""
+    """One fleet repository under one policy. Not thread-safe.
 
-    def __init__(self, mirror: Mirror, policy: SignaturePolicy, state: Path, sub_path: str = "") -> None:
+    Without `automated`, no commit of a gateway counts, even if the policy knows its key.
+    """
+
+    def __init__(
+        self,
+        mirror: Mirror,
+        policy: SignaturePolicy,
+        state: Path,
+        sub_path: str = "",
+        *,
+        automated: AutomatedCommits | None = None,
+    ) -> None:
         self._mirror = mirror
         self._verifier = CommitVerifier(policy, state)
         self._sub_path = sub_path
+        self._automated = automated
         self._refusals: dict[tuple[Commit | None, Commit, str], FleetError] = {}
         self._rejected: tuple[Commit, FleetError] | None = None
 
@@ -109,12 +122,20 @@ class CommitSource:
             raise
 
     def _allowed(self, base: Commit | None, head: Commit) -> PollResult:
-        new = self._mirror.new_commits(base or self._verifier.policy.anchor, head)
+        trusted = base or self._verifier.policy.anchor
+        new = self._mirror.new_commits(trusted, head)
         if head == base:
             return Unchanged(head)
         signers = self._verifier.verify(self._mirror.git, new, limit_s=self._mirror.limits.verify_s)
+        self._check_automated(signers, trusted)
         self._mirror.repack_if_due()
         return Advanced(head, base, new, signers)
+
+    def _check_automated(self, signers: tuple[CommitSigner, ...], trusted: Commit | None) -> None:
+        if self._automated is not None:
+            self._automated.check(signers, trusted)
+        elif any(signer.automated for signer in signers):
+            raise NotApproved("a new commit is signed by a gateway, and nothing here can check its scope")
 
     def _rebuild(self, base: Commit | None, damage: MirrorDamaged) -> PollResult:
         try:

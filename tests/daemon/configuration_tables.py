@@ -27,6 +27,8 @@ def type_of(node: dict[str, Any]) -> str:
         return REFERENCES[node["$ref"]]
     if "enum" in node:
         return ", ".join(f"`{word}`" for word in node["enum"])
+    if node["type"] == "array":
+        return f"list of {type_of(node['items'])}s"
     name = TYPES[node["type"]]
     if "minimum" in node and "maximum" in node:
         return f"{name}, {node['minimum']} to {node['maximum']}"
@@ -39,11 +41,15 @@ def row(name: str, node: dict[str, Any], *, required: bool) -> str:
     return f"| `{name}` | {type_of(node)} | {needed} | {node['description']} |"
 
 
+def is_section(node: dict[str, Any]) -> bool:
+    return "properties" in node.get("items", node)
+
+
 def rows(node: dict[str, Any]) -> Iterator[str]:
     yield "| setting | type | default | description |"
     yield "|---|---|---|---|"
     for name, inner in node["properties"].items():
-        if inner.get("type") not in {"object", "array"}:
+        if not is_section(inner):
             yield row(name, inner, required=name in node.get("required", ()))
 
 
@@ -52,7 +58,7 @@ def sections() -> dict[str, dict[str, Any]]:
     whole = schema()
     found = {TOP: whole}
     for name, node in whole["properties"].items():
-        if node.get("type") in {"object", "array"}:
+        if is_section(node):
             found[name] = node.get("items", node)
     return found
 

@@ -10,10 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.config import GatewayConfig, KeysConfig, MqttConfig, RepositoryConfig, SerialConfig, WebhookConfig
+from reconciler.config import (
+    AutomationConfig,
+    GatewayConfig,
+    KeysConfig,
+    MqttConfig,
+    RepositoryConfig,
+    SerialConfig,
+    SignersConfig,
+    WebhookConfig,
+)
 from reconciler.daemon import doctor, doctor_network
 from reconciler.daemon.doctor import CheckResult, CheckSeverity
 from reconciler.daemon.instance_lock import held
+from tests.git.forge import make_ssh_key
 
 
 @pytest.fixture
@@ -99,6 +109,41 @@ def test_the_webhook_secret_must_be_private_and_long_enough(config: GatewayConfi
     assert [finding.severity for finding in doctor.webhook(configured)] == [CheckSeverity.OK]
     secret.chmod(0o640)
     assert "chmod 600" in next(doctor.webhook(configured)).message
+
+
+def test_the_keys_of_gateways_are_checked_against_those_of_people(config: GatewayConfig, tmp_path: Path) -> None:
+    assert list(doctor.automation(config)) == []
+    ours, ada = make_ssh_key(tmp_path, "automation_key"), make_ssh_key(tmp_path, "ada")
+    gateways, people = tmp_path / "automation", tmp_path / "allowed_signers"
+    people.write_text(f"ada@example.org {ada.public}\n")
+    configured = replace(
+        config, signers=SignersConfig(allowed_signers=people), automation=AutomationConfig(gateways, ours.path)
+    )
+    (unreadable,) = doctor.automation(configured)
+    assert (unreadable.severity, "cannot read" in unreadable.message) == (CheckSeverity.ERROR, True)
+    gateways.write_text(f"hall-2 {ours.public}\n")
+    (unlisted,) = doctor.automation(configured)
+    assert (unlisted.severity, "is not listed for hall" in unlisted.message) == (CheckSeverity.ERROR, True)
+    gateways.write_text(f"automation@hall {ours.public}\n")
+    (good,) = doctor.automation(configured)
+    assert (good.severity, "1 keys of gateways" in good.message) == (CheckSeverity.OK, True)
+    people.write_text(f"ada@example.org {ours.public}\n")
+    (both,) = doctor.automation(configured)
+    assert (both.severity, "counts as a gateway's" in both.message) == (CheckSeverity.ERROR, True)
+    (reader,) = doctor.automation(replace(configured, signers=SignersConfig(), automation=AutomationConfig(gateways)))
+    assert (reader.severity, "proposes nothing" in reader.message) == (CheckSeverity.OK, True)
+
+
+def test_the_automation_key_is_a_secret_and_its_signers_are_trusted_files(
+    config: GatewayConfig, tmp_path: Path
+) -> None:
+    key, gateways = tmp_path / "automation_key", tmp_path / "automation"
+    key.touch(mode=0o640)
+    gateways.touch()
+    gateways.chmod(0o664)
+    found = severities(list(doctor.permissions(replace(config, automation=AutomationConfig(gateways, key)))))
+    wrong = {"permissions of automation_key": CheckSeverity.ERROR, "permissions of automation": CheckSeverity.ERROR}
+    assert found.items() >= wrong.items()
 
 
 def test_free_space_is_measured_where_the_state_will_be(config: GatewayConfig) -> None:

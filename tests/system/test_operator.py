@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from demo.site import Site, model, rollout
 from demo.world import GATEWAY, TINYFLEET, threshold_model
 from reconciler.cli import cli
+from tests.git.forge import make_ssh_key
 
 WITHIN_S = 60
 SECOND = threshold_model([3, -4, 2] * 40, 800)
@@ -156,6 +157,17 @@ def test_accept_takes_a_full_commit_id_of_an_allowed_and_valid_commit(site: Site
     world.run("git", "config", "commit.gpgsign", "false", cwd=world.work)
     unsigned = world.commit("unsigned", site.first_files())
     assert getattr(tinyfleet(site, "accept-history", unsigned).exception, "reason", "") == "UnsignedCommit"
+
+
+def test_accept_takes_no_commit_that_a_gateway_signed(site: Site) -> None:
+    world = site.world
+    robot = make_ssh_key(world.folder, "robot")
+    (world.folder / "automation").write_text(f"hall {robot.public}\n")
+    with (world.folder / "gateway.toml").open("a") as configuration:
+        configuration.write(f'\n[automation]\nallowed_signers = "{world.folder / "automation"}"\n')
+    world.run("git", "config", "user.signingKey", str(robot.path), cwd=world.work)
+    made = world.commit("By a gateway", site.first_files())
+    assert getattr(tinyfleet(site, "accept-history", made).exception, "reason", "") == "NotApproved"
 
 
 def test_doctor_finds_no_problem_in_a_working_site(site: Site) -> None:

@@ -15,6 +15,7 @@ from reconciler.daemon.assembly import policy_of, remote_of
 from reconciler.engine.state.schema import STATE_FILE
 from reconciler.engine.state.writer import StateWriter
 from reconciler.errors import Invalid, Refused
+from reconciler.git.errors import NotApproved
 from reconciler.git.mirror import Mirror
 from reconciler.git.signatures import CommitVerifier
 from reconciler.git.source import CommitSource
@@ -62,7 +63,10 @@ def _accept(settings: config.GatewayConfig, mirror: Mirror, commit: Commit) -> C
     if head != commit:
         raise NotBranchHead(f"the branch is at {head}, not at {commit}; only the head of the branch can be accepted")
     policy = policy_of(settings)
-    CommitVerifier(policy, settings.state_dir / "signers").verify(mirror.git, (commit,), limit_s=mirror.limits.verify_s)
+    verifier = CommitVerifier(policy, settings.state_dir / "signers")
+    signers = verifier.verify(mirror.git, (commit,), limit_s=mirror.limits.verify_s)
+    if any(signer.automated for signer in signers):
+        raise NotApproved(f"commit {commit} is signed by a gateway; only one that a person signed can be accepted")
     source = CommitSource(mirror, policy, settings.state_dir / "signers", settings.repository.path)
     with source.tree(commit) as tree:
         loaded = load(tree, commit=commit)

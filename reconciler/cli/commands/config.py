@@ -53,7 +53,7 @@ def show(config_path: Path, output: str) -> None:
 
 def named_files(settings: config.GatewayConfig) -> list[tuple[str, Path]]:
     """Return the files that must exist, each with the name of its setting."""
-    mqtt = settings.mqtt
+    mqtt, automation = settings.mqtt, settings.automation
     found = {
         "repository.ssh_key": settings.repository.ssh_key,
         "repository.known_hosts": settings.repository.known_hosts,
@@ -61,6 +61,8 @@ def named_files(settings: config.GatewayConfig) -> list[tuple[str, Path]]:
         "signers.allowed_signers": settings.signers.allowed_signers,
         "signers.revoked_signers": settings.signers.revoked_signers,
         "signers.gpg_keys": settings.signers.gpg_keys,
+        "automation.allowed_signers": automation.allowed_signers if automation else None,
+        "automation.key": automation.key if automation else None,
         "keys.gateway": settings.keys.gateway,
         "keys.status": settings.keys.status,
         "mqtt.ca": mqtt.ca if mqtt else None,

@@ -20,6 +20,7 @@ CHECKS: tuple[Callable[[config.GatewayConfig], Iterator[CheckResult]], ...] = (
     doctor.daemon,
     doctor.keys,
     doctor.permissions,
+    doctor.automation,
     doctor.webhook,
     doctor.disk,
     doctor.clock,
@@ -35,7 +36,7 @@ MARKS = {CheckSeverity.OK: "ok    ", CheckSeverity.WARNING: "warn  ", CheckSever
 @config_option
 @output_option
 def command(config_path: Path, output: str) -> None:
-    """Check the daemon, keys, permissions, webhook, disk, clock, serial ports, Git and the broker.
+    """Check the daemon, keys, permissions, automation, webhook, disk, clock, serial ports, Git and the broker.
 
     Changes nothing and does not disturb a running daemon. Run it as the user of the daemon. Exits with 1 if a check
     fails.
