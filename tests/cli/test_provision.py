@@ -23,7 +23,7 @@ from reconciler.devices.flash_image import HEADER_BYTES
 from reconciler.devices.initial_flash_content import NotProvisionable
 from reconciler.errors import Invalid, Unusable
 from reconciler.git.proposal import ProposalFailed
-from reconciler.load.public_key_edit import NotEditable
+from reconciler.load.scalar_edit import NotEditable
 from signing import keys
 from signing.identifiers import key_id
 from tests.devices.fake_esp_chip import Chip, Faults

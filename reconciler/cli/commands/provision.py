@@ -26,7 +26,7 @@ from reconciler.devices.initial_flash_content import FlashPiece, NotProvisionabl
 from reconciler.errors import Invalid
 from reconciler.git.proposal import ProposalFailed, ProposalRepository
 from reconciler.load import DirectoryTree, load
-from reconciler.load.public_key_edit import defines_device, with_public_key
+from reconciler.load.scalar_edit import defines, with_scalars
 from reconciler.model import Commit, Desired, Device, DeviceId, FlashMap
 from signing import key_files, keys
 from signing.identifiers import key_id
@@ -162,12 +162,12 @@ class _PublicKeyEdit:
         for entry in tree.entries():
             if entry.path.endswith(YAML):
                 data = tree.read(entry)
-                if self._device.name.encode() in data and defines_device(data, self._device.name):
+                if self._device.name.encode() in data and defines(data, "Device", self._device.name):
                     return entry.path, data
         raise NotProvisionable(f"no file defines the device {self._device.name}")
 
     def _after(self, public_key: bytes) -> bytes:
-        return with_public_key(self._before, self._device.name, public_key.hex())
+        return with_scalars(self._before, "Device", self._device.name, {("spec", "publicKey"): public_key.hex()})
 
     def propose(self, public_key: bytes) -> None:
         """Commit the public key, or print the patch."""
