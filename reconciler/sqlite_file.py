@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a SQLite file is opened: with a write-ahead log, and with a damaged file out of the way.
 
-Nothing that tinyfleet keeps in SQLite is precious: it can be asked again from Git and the devices. So a damaged file
-must never keep a gateway from starting. A file that is locked, read-only or on a full disk is not damaged: SQLite
-reports that as an `OperationalError`, which is the caller's to handle.
+A damaged file must never keep a gateway from starting. Its state can be asked again from Git and the devices; lost
+samples (reconciler.knowledge) only delay what would be decided from them. A file that is locked, read-only or on a full
+disk is not damaged: SQLite reports that as an `OperationalError`, which is the caller's to handle.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +74,28 @@ def open_read_only(path: Path, *, writer_runs: bool) -> Iterator[sqlite3.Connect
     options = "mode=ro" if with_log else "mode=ro&immutable=1"
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True)) as connection:
         yield connection
+
+
+def check(db: sqlite3.Connection) -> None:
+    """Read the whole file once; raises `DatabaseError` if it is damaged."""
+    (result,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    if result != "ok":
+        raise sqlite3.DatabaseError(result)
+
+
+def migrate(db: sqlite3.Connection, migrations: Sequence[str]) -> None:
+    """Run the migrations that a database lacks, each in a transaction of its own."""
+    found = version(db)
+    if found > len(migrations):
+        raise sqlite3.DatabaseError(f"made by a newer release (version {found})")
+    for number in range(found, len(migrations)):
+        db.executescript(f"BEGIN;{migrations[number]};PRAGMA user_version={number + 1};COMMIT;")
+
+
+def version(db: sqlite3.Connection) -> int:
+    """Return the version of a database: how many migrations it has seen."""
+    (found,) = db.execute("PRAGMA user_version").fetchone()
+    return int(found)
 
 
 def _connected(path: Path, prepare: Prepare, *, autocommit: bool, wait_s: float) -> sqlite3.Connection:

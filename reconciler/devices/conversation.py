@@ -15,8 +15,27 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reconciler.devices.link import Turn
-from reconciler.devices.messages import Answer, Inquire, ReportKind, Signed, TransferResult
-from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, ParametersBody, Summary, parse_body
+from reconciler.devices.messages import (
+    Answer,
+    Attest,
+    Inquire,
+    Piece,
+    Pull,
+    Question,
+    ReportKind,
+    SampleSpace,
+    Signed,
+    TransferResult,
+)
+from reconciler.devices.reports import (
+    Body,
+    CapabilitiesBody,
+    DeviceReport,
+    ParametersBody,
+    SamplesAttestation,
+    Summary,
+    parse_body,
+)
 from reconciler.errors import Refused
 from reconciler.model import DeviceId
 
@@ -35,9 +54,9 @@ class ConversationStep:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The device sent the body that it was asked for."""
+    """The device sent what it was asked for."""
 
-    body: Body
+    body: Body | Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,50 +137,20 @@ _BODIES = {
 }
 
 
-class Inquiry:
-    """A conversation that asks one device for one signed body."""
+class OneQuestion:
+    """A conversation of one question, asked until the device answers it."""
 
-    def __init__(
-        self,
-        device: DeviceId,
-        what: ReportKind,
-        *,
-        open_signed: OpenSigned,
-        make_nonce: MakeNonce,
-        retry: RetryPolicy = DEFAULT_RETRY,
-    ) -> None:
+    def __init__(self, device: DeviceId, question: Question, retry: RetryPolicy) -> None:
         self.device = device
         self.outcome: Outcome | None = None
-        self._what = what
-        self._open = open_signed
-        self._make_nonce = make_nonce
+        self._question = question
         self._patience = retry
-        self._nonce = UNASKED
         self._silences = 0
 
     def begin(self, now_s: float) -> ConversationStep:
         """Ask the question."""
         del now_s
         return self._ask()
-
-    def heard(self, answer: Answer, now_s: float) -> ConversationStep | None:
-        """Accept the body if it answers the question."""
-        del now_s
-        match answer:
-            case Signed(cose):
-                try:
-                    body = parse_body(self._open(cose, self._nonce))
-                except Refused:
-                    return None
-                if not isinstance(body, _BODIES[self._what]):
-                    return None
-                self.outcome = Answered(body)
-                return ConversationStep()
-            case TransferResult(code=code) if code < 0:
-                self.outcome = Rejected(code, f"ask {self._what.name.lower()}")
-                return ConversationStep()
-            case _:
-                return None
 
     def silent(self, now_s: float) -> ConversationStep:
         """Ask again, or give up."""
@@ -177,6 +166,115 @@ class Inquiry:
         return self.silent(now_s)
 
     def _ask(self) -> ConversationStep:
-        if self._nonce == UNASKED:
-            self._nonce = self._make_nonce()  # kept for repetitions, so that a late answer to the first question counts
-        return ConversationStep(Turn(question=Inquire(self._what, self._nonce), answer_s=self._patience.answer_s))
+        # The same nonce for repetitions, so that a late answer to the first question counts.
+        return ConversationStep(Turn(question=self._question, answer_s=self._patience.answer_s))
+
+    def _end(self, outcome: Outcome) -> ConversationStep:
+        self.outcome = outcome
+        return ConversationStep()
+
+
+class Inquiry(OneQuestion):
+    """Asks one device for one signed body."""
+
+    def __init__(
+        self,
+        device: DeviceId,
+        what: ReportKind,
+        *,
+        open_signed: OpenSigned,
+        make_nonce: MakeNonce,
+        retry: RetryPolicy = DEFAULT_RETRY,
+    ) -> None:
+        self._what = what
+        self._open = open_signed
+        self._nonce = make_nonce()
+        super().__init__(device, Inquire(what, self._nonce), retry)
+
+    def heard(self, answer: Answer, now_s: float) -> ConversationStep | None:
+        """Accept the body if it answers the question."""
+        del now_s
+        match answer:
+            case Signed(cose):
+                body = _opened(self._open, cose, self._nonce)
+                if body is None or not isinstance(body, _BODIES[self._what]):
+                    return None
+                return self._end(Answered(body))
+            case TransferResult(code=code) if code < 0:
+                return self._end(Rejected(code, f"ask {self._what.name.lower()}"))
+            case _:
+                return None
+
+
+class SamplePull(OneQuestion):
+    """Asks one device for a piece of a sample log."""
+
+    def __init__(self, device: DeviceId, pull: Pull, retry: RetryPolicy = DEFAULT_RETRY) -> None:
+        self._pull = pull
+        super().__init__(device, pull, retry)
+
+    def heard(self, answer: Answer, now_s: float) -> ConversationStep | None:
+        """Accept a piece from the offset asked for, a later one if that is gone, or none at all.
+
+        A piece from an earlier offset answers an earlier question, and came through the broker a second time.
+        """
+        del now_s
+        match answer:
+            case Piece(space=space, start=start, data=data) if space is self._pull.space:
+                return self._end(Answered(answer)) if start >= self._pull.start or not data else None
+            case TransferResult(transfer=None, code=code) if code < 0:
+                return self._end(Rejected(code, "pulling samples"))
+            case _:
+                return None
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRange:
+    """A range of a sample log."""
+
+    space: SampleSpace
+    start: int
+    end: int
+
+
+class AttestationInquiry(OneQuestion):
+    """Asks one device for a signature over a range of a sample log."""
+
+    def __init__(
+        self,
+        device: DeviceId,
+        asked: SampleRange,
+        *,
+        open_signed: OpenSigned,
+        make_nonce: MakeNonce,
+        retry: RetryPolicy = DEFAULT_RETRY,
+    ) -> None:
+        self._range = asked
+        self._open = open_signed
+        self._nonce = make_nonce()
+        super().__init__(device, Attest(self._nonce, asked.space, asked.start, asked.end), retry)
+
+    def heard(self, answer: Answer, now_s: float) -> ConversationStep | None:
+        """Accept the body if it is about the range that was asked for."""
+        del now_s
+        match answer:
+            case Signed(cose):
+                body = _opened(self._open, cose, self._nonce)
+                if (
+                    isinstance(body, SamplesAttestation)
+                    and SampleRange(body.space, body.start, body.end) == self._range
+                ):
+                    return self._end(Answered(body))
+                return None
+            case TransferResult(transfer=None, code=code) if code < 0:
+                return self._end(Rejected(code, "attesting samples"))
+            case _:
+                return None
+
+
+def _opened(open_signed: OpenSigned, cose: bytes, nonce: bytes) -> Body | None:
+    """Return the body of an answer to this nonce; None: it is no such answer."""
+    try:
+        return parse_body(open_signed(cose, nonce))
+    except Refused:
+        return None

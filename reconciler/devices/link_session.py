@@ -2,8 +2,9 @@
 """The session of one link: one conversation per device at a time, no thread.
 
 This is all that the engine needs. `report`, `capabilities`, `summary` and `parameters` return what a device answered,
-or `Lost`; `update` and `carry_out` return outcomes; `unsolicited` yields what devices send unasked. A device's failure
-is a value, never an exception; whatever raises is a bug. Everything runs on the event loop's thread.
+or `Lost`; `pull` and `attest` may also return what it refused; `update` and `carry_out` return outcomes; `unsolicited`
+yields what devices send unasked. A device's failure is a value, never an exception; whatever raises is a bug.
+Everything runs on the event loop's thread.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TypeVar
 from reconciler.devices.conversation import (
     DEFAULT_RETRY,
     Answered,
+    AttestationInquiry,
     Conversation,
     ConversationStep,
     Inquiry,
@@ -25,11 +27,14 @@ from reconciler.devices.conversation import (
     MakeNonce,
     OpenSigned,
     Outcome,
+    Rejected,
     RetryPolicy,
+    SamplePull,
+    SampleRange,
 )
 from reconciler.devices.link import AnswerReceived, Event, Link, Silent, Turn
-from reconciler.devices.messages import NONCE_BYTES, ReportKind
-from reconciler.devices.reports import CapabilitiesBody, DeviceReport, ParametersBody, Summary
+from reconciler.devices.messages import NONCE_BYTES, Piece, Pull, ReportKind
+from reconciler.devices.reports import CapabilitiesBody, DeviceReport, ParametersBody, SamplesAttestation, Summary
 from reconciler.devices.transfer import Transfer, TransferCost, TransferJob
 from reconciler.devices.transfer_limiter import TransferLimiter
 from reconciler.model import DeviceId
@@ -107,6 +112,23 @@ class LinkSession:
             device, what, open_signed=self._opener(device), make_nonce=self._make_nonce, retry=self._patience
         )
         return await self._converse(inquiry)
+
+    async def pull(self, device: DeviceId, pull: Pull) -> Piece | Rejected | Lost:
+        """Ask a device for a piece of a sample log. Nothing may be concluded from it before it is attested."""
+        outcome = await self._converse(SamplePull(device, pull, self._patience))
+        if isinstance(outcome, Answered) and isinstance(outcome.body, Piece):
+            return outcome.body
+        return outcome if isinstance(outcome, Rejected | Lost) else Lost("it did not send its samples")
+
+    async def attest(self, device: DeviceId, asked: SampleRange) -> SamplesAttestation | Rejected | Lost:
+        """Ask a device to sign the digest of a range of a sample log."""
+        inquiry = AttestationInquiry(
+            device, asked, open_signed=self._opener(device), make_nonce=self._make_nonce, retry=self._patience
+        )
+        outcome = await self._converse(inquiry)
+        if isinstance(outcome, Answered) and isinstance(outcome.body, SamplesAttestation):
+            return outcome.body
+        return outcome if isinstance(outcome, Rejected | Lost) else Lost("it did not attest its samples")
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:

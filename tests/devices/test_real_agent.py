@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
 from reconciler.devices.link_session import LinkSession
-from reconciler.devices.messages import ReportKind
+from reconciler.devices.messages import Piece, ReportKind
 from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, ParametersBody, Summary
 from reconciler.devices.serial_bus_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
@@ -45,6 +45,7 @@ def open_signed(device: DeviceId, cose: bytes, nonce: bytes) -> bytes:
 async def asked(fleet: LinkSession, what: ReportKind) -> Body:
     outcome = await fleet.ask(A, what)
     assert isinstance(outcome, Answered), outcome
+    assert not isinstance(outcome.body, Piece)
     return outcome.body
 
 

@@ -1,52 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A database of an older release is brought up to date, one migration after the other."""
+"""The tables of the state database."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
-
-import pytest
 
 from reconciler.engine.state import schema
 
-FIRST = "CREATE TABLE a (x)"
-SECOND = "ALTER TABLE a ADD COLUMN y; INSERT INTO a VALUES (1, 2)"
-BROKEN = "CREATE TABLE b (x); INSERT INTO nowhere VALUES (1)"
 
-
-@pytest.fixture
-def db() -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as opened:
-        yield opened
-
-
-def test_only_missing_migrations_are_run(db: sqlite3.Connection) -> None:
-    schema.migrate(db, (FIRST,))
-    assert schema.version(db) == 1
-    schema.migrate(db, (FIRST, SECOND))
-    schema.migrate(db, (FIRST, SECOND))
-    assert schema.version(db) == 2
-    assert db.execute("SELECT x, y FROM a").fetchall() == [(1, 2)]
-
-
-def test_a_migration_that_fails_leaves_the_version_before_it(db: sqlite3.Connection) -> None:
-    with pytest.raises(sqlite3.OperationalError):
-        schema.migrate(db, (FIRST, BROKEN))
-    db.execute("ROLLBACK")
-    assert schema.version(db) == 1
-    assert db.execute("SELECT name FROM sqlite_master").fetchall() == [("a",)]
-
-
-def test_a_newer_version_is_refused(db: sqlite3.Connection) -> None:
-    schema.migrate(db, (FIRST, SECOND))
-    with pytest.raises(sqlite3.DatabaseError, match="newer release"):
-        schema.migrate(db, (FIRST,))
-
-
-def test_every_table_that_names_a_device_is_cleared_when_a_device_is_forgotten(db: sqlite3.Connection) -> None:
-    schema.prepare(db)
-    tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    columns = {name: {column[1] for column in db.execute(f"PRAGMA table_info({name})")} for name in tables}
+def test_every_table_that_names_a_device_is_cleared_when_a_device_is_forgotten() -> None:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        schema.prepare(db)
+        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        columns = {name: {column[1] for column in db.execute(f"PRAGMA table_info({name})")} for name in tables}
     assert {name for name in tables if "device" in columns[name]} == set(schema.OF_A_DEVICE)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from reconciler.devices.conversation import Answered, Conversation, ConversationStep, Inquiry, Outcome
 from reconciler.devices.errors import Malformed
-from reconciler.devices.messages import Answer, Question, ReportKind, encode, parse_answer
+from reconciler.devices.messages import Answer, Piece, Question, ReportKind, encode, parse_answer
 from reconciler.devices.reports import Body, DeviceReport
 from reconciler.devices.serial_frame import Deframer, encode_frame
 from reconciler.devices.transfer import Transfer, TransferJob
@@ -134,6 +134,7 @@ def ask(device: Device, made: Made, what: ReportKind) -> Body:
     inquiry = Inquiry(DeviceId(made.name), what, open_signed=made.open_signed, make_nonce=fresh_nonce)
     outcome = hold(inquiry, device)
     assert isinstance(outcome, Answered), outcome
+    assert not isinstance(outcome.body, Piece)
     return outcome.body
 
 

@@ -157,7 +157,7 @@ def read_state(path: Path, *, daemon_runs: bool) -> Iterator[StateReader]:
         raise NoRecordedState(f"{path} does not exist: this gateway has not run yet, or its state_dir is another one")
     try:
         with sqlite_file.open_read_only(path, writer_runs=daemon_runs) as db:
-            found = schema.version(db)
+            found = sqlite_file.version(db)
             if found != len(schema.MIGRATIONS):
                 raise NoRecordedState(f"{path} has version {found}; this release reads {len(schema.MIGRATIONS)}")
             yield StateReader(db)

@@ -8,7 +8,8 @@ drawn again from the reports, so a better release reads old reports in a better 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+
+from reconciler import sqlite_file
 
 STATE_FILE = "state.db"  # in the gateway's state_dir
 
@@ -66,22 +67,5 @@ OF_A_DEVICE = ("device", "sent_order", "quarantine", "summary", "identity", "gat
 
 def prepare(db: sqlite3.Connection) -> None:
     """Check a database that was just opened, and bring it to this release's version."""
-    (result,) = db.execute("PRAGMA quick_check(1)").fetchone()
-    if result != "ok":
-        raise sqlite3.DatabaseError(result)
-    migrate(db, MIGRATIONS)
-
-
-def migrate(db: sqlite3.Connection, migrations: Sequence[str]) -> None:
-    """Run the migrations that a database lacks, each in a transaction of its own."""
-    found = version(db)
-    if found > len(migrations):
-        raise sqlite3.DatabaseError(f"made by a newer release (version {found})")
-    for number in range(found, len(migrations)):
-        db.executescript(f"BEGIN;{migrations[number]};PRAGMA user_version={number + 1};COMMIT;")
-
-
-def version(db: sqlite3.Connection) -> int:
-    """Return the version of a database: how many migrations it has seen."""
-    (found,) = db.execute("PRAGMA user_version").fetchone()
-    return int(found)
+    sqlite_file.check(db)
+    sqlite_file.migrate(db, MIGRATIONS)
