@@ -16,6 +16,10 @@ OWNERS = {
     "engine/state/reader.py",
     "engine/state/schema.py",
     "engine/state/writer.py",
+    "knowledge/reader.py",
+    "knowledge/schema.py",
+    "knowledge/thinning.py",
+    "knowledge/writer.py",
     "load/check_cache.py",
     "sqlite_file.py",
 }

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing to the knowledge base. A gateway has one writer: its daemon, or a command that runs instead of it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import struct
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from reconciler import sqlite_file
+from reconciler.knowledge import schema, thinning
+from reconciler.knowledge.reader import SAMPLE_COLUMNS, KnowledgeReader, Row, Value, candidate_row, voter_row
+from reconciler.knowledge.records import SampleBatch, SampleContext, Voter
+from reconciler.knowledge.schema import KnowledgeUnusable
+from reconciler.model import ContestId, DeviceId
+from reconciler.model.contests import Candidate, KnowledgeBounds
+from reconciler.model.samples import Sample
+
+Votes = Mapping[int, bool | None]  # by the number of the sample; None: abstained
+_MARKS = ", ".join("?" * (len(SAMPLE_COLUMNS.split(",")) + 1))
+
+
+class KnowledgeWriter(KnowledgeReader):
+    """The knowledge base, open for reading and writing. `recovered` says what was wrong with a file set aside.
+
+    The event loop's thread and the judges' thread share one connection, one statement or transaction at a time.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_private(path)
+            opened = sqlite_file.open_database(path, schema.prepare, discard=_replace)
+        except (sqlite3.OperationalError, OSError) as error:
+            raise KnowledgeUnusable(f"{path}: {error}; check the folder's owner, permissions and free space") from error
+        super().__init__(opened.connection)
+        self.recovered = opened.damage
+
+    def close(self) -> None:
+        """Write everything to the main file and close it."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._db.close()
+
+    # ------------------------------------------------------------ samples
+
+    def ingest(self, batch: SampleBatch) -> int:
+        """Store the samples of an attested range and move the cursor, in one transaction; return how many are new.
+
+        A batch that was fetched from another offset than the cursor's is dropped: its range is fetched again.
+        """
+        with self.transaction():
+            if self.position(batch.device, batch.log).offset != batch.before:
+                return 0
+            before = self._db.total_changes
+            self._db.executemany(
+                f"INSERT OR IGNORE INTO sample (contest, {SAMPLE_COLUMNS}) VALUES ({_MARKS})",  # noqa: S608 - constants
+                [(batch.contest, *_sample_row(sample)) for sample in batch.samples],
+            )
+            new = self._db.total_changes - before
+            after = batch.position
+            self._db.execute(
+                "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?, ?)",
+                (batch.device, batch.log, after.offset, after.lost_bytes, after.unreadable_bytes),
+            )
+            return new
+
+    def save_context(self, context: SampleContext) -> None:
+        """Keep which model made samples."""
+        parameters = json.dumps(dict(context.parameters), sort_keys=True)
+        values = (context.context, context.model.name, context.model.version, context.digest, parameters)
+        self._write("INSERT OR REPLACE INTO context VALUES (?, ?, ?, ?, ?)", values)
+
+    def label(self, sample: int, author: str, at: datetime, *, anomalous: bool) -> bool:
+        """Keep what a person says of a sample; return whether the sample exists."""
+        with self.transaction():
+            if not self._rows("SELECT 1 FROM sample WHERE id = ?", (sample,)):
+                return False
+            values = (sample, anomalous, author, at.timestamp())
+            self._db.execute("INSERT OR REPLACE INTO label VALUES (?, ?, ?, ?)", values)
+            return True
+
+    def forget(self, device: DeviceId) -> int:
+        """Delete all samples of a device, also from the free space of the file; return how many there were.
+
+        Its cursors stay, so that what was forgotten is not fetched again.
+        """
+        with self._lock, self._translated():
+            self._db.execute("PRAGMA secure_delete=ON")
+            with self.transaction():
+                forgotten = self._db.execute("DELETE FROM sample WHERE device = ?", (device,)).rowcount
+            self._db.execute("PRAGMA secure_delete=OFF")
+            self._db.execute("VACUUM")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return forgotten
+
+    def thin(self, contest: ContestId, bounds: KnowledgeBounds, now: datetime) -> int:
+        """Delete what exceeds the bounds of a contest; return how many samples."""
+        with self.transaction():
+            return thinning.thin(self._db, contest, bounds, now)
+
+    # ------------------------------------------------------------ judging
+
+    def save_votes(self, contest: ContestId, voter: Voter, votes: Votes, last: int) -> None:
+        """Keep a voter's votes on all samples up to `last`, in one transaction. Some may be deleted by now."""
+        with self.transaction():
+            number = self._number_of(voter)
+            self._db.executemany(
+                "INSERT OR REPLACE INTO verdict SELECT id, ?, ? FROM sample WHERE id = ?",
+                [(number, vote, sample) for sample, vote in votes.items()],
+            )
+            self._db.execute("INSERT OR REPLACE INTO judged VALUES (?, ?, ?)", (contest, number, last))
+
+    def _number_of(self, voter: Voter) -> int:
+        for number in self._voter_number(voter):
+            return number
+        created = self._db.execute(
+            "INSERT INTO voter (model, version, threshold, source) VALUES (?, ?, ?, ?)", voter_row(voter)
+        )
+        return int(created.lastrowid or 0)
+
+    # ------------------------------------------------------------ decisions
+
+    def begin_round(self, contest: ContestId, champion: Candidate, at: datetime) -> None:
+        """Keep since when a champion is judged."""
+        self._write(
+            "INSERT OR REPLACE INTO round (contest, model, version, threshold, began_at) VALUES (?, ?, ?, ?, ?)",
+            (contest, *candidate_row(champion), at.timestamp()),
+        )
+
+    def save_proposal(self, contest: ContestId, proposed: Candidate, at: datetime) -> None:
+        """Keep what is proposed, before it is pushed."""
+        values = (contest, *candidate_row(proposed), at.timestamp())
+        self._write("INSERT OR REPLACE INTO proposal VALUES (?, ?, ?, ?, ?)", values)
+
+    def settle_proposal(self, contest: ContestId) -> None:
+        """Forget what was proposed: it was merged, or is no longer wanted."""
+        self._write("DELETE FROM proposal WHERE contest = ?", (contest,))
+
+    def decline(self, contest: ContestId, declined: Candidate, at: datetime) -> None:
+        """Keep that people declined a candidate, and that it is proposed no longer."""
+        with self.transaction():
+            values = (contest, *candidate_row(declined), at.timestamp())
+            self._db.execute("INSERT OR REPLACE INTO declined VALUES (?, ?, ?, ?, ?)", values)
+            self._db.execute("DELETE FROM proposal WHERE contest = ?", (contest,))
+
+    # ------------------------------------------------------------ the connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make all changes inside one transaction."""
+        with self._lock, self._translated():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # SQLite ends the transaction itself when the disk is full
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _write(self, statement: str, values: Sequence[Value] = ()) -> None:
+        with self._lock, self._translated():
+            self._db.execute(statement, values)
+
+    def _rows(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
+        with self._lock, self._translated():
+            return super()._rows(statement, values)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn SQLite's errors about files and disks into one that an operator can act on."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise KnowledgeUnusable(f"{self.path}: {error}; is the disk full, or the file not ours?") from error
+
+
+def _make_private(path: Path) -> None:
+    """Leave the file to its owner alone; SQLite gives its side files the same mode."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+
+
+def _replace(path: Path) -> None:
+    """Set a damaged file aside, and begin a new one."""
+    sqlite_file.set_aside(path)
+    _make_private(path)
+
+
+def _sample_row(sample: Sample) -> tuple[Value, ...]:
+    return (
+        sample.device,
+        sample.log,
+        sample.offset,
+        sample.boots,
+        sample.uptime_ms,
+        sample.inferences,
+        sample.score,
+        sample.anomalous,
+        sample.skipped,
+        sample.context,
+        sample.weight,
+        sample.received_at.timestamp(),
+        sample.element_type,
+        struct.pack(f"<{len(sample.features)}i", *sample.features),
+        sample.window,
+    )
