@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from reconciler.compiler.pack.io_section import decode_io
 from reconciler.compiler.pack.operators import NAMES
 from reconciler.compiler.pack.pack_format import FORMAT_VERSION, Pack, PackKind, SectionId, disassemble
 from reconciler.compiler.pack.parameter_values import encode_value
+from reconciler.compiler.pack.sampling_parameter import with_sample_every
 from reconciler.compiler.pack.tunable_parameters_section import (
     Parameter,
     ParameterEncoding,
@@ -37,6 +38,7 @@ from reconciler.compiler.recipe import File, Recipe
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.tflite.tensorflow_converter import convert_model
 from reconciler.compiler.threshold.threshold_json import is_threshold_json, threshold_pack_from_json
+from reconciler.model.samples import SAMPLE_EVERY
 
 Progress = Callable[[str], None]
 _HEAD_MODES = {
@@ -69,11 +71,14 @@ class BuildPipeline:
         self._recipe = recipe
         self._files = files
         self._progress = progress
+        self._parameters = {name: value for name, value in recipe.parameters.items() if name != SAMPLE_EVERY}
 
     def build(self) -> BuildResult:
         """Compile the model, check its gates, and report."""
         recipe = self._recipe
         candidate = self._compile()
+        if SAMPLE_EVERY in recipe.parameters:
+            candidate = replace(candidate, pack=with_sample_every(candidate.pack, recipe.parameters[SAMPLE_EVERY]))
         pack = disassemble(candidate.pack)
         operators = tuple(NAMES[number] for number in operator_numbers(candidate.pack))
         figures = self._figures(candidate.pack, pack)
@@ -145,7 +150,7 @@ class BuildPipeline:
         name, data = self._recipe.source.name, self._files[self._recipe.source.sha256]
         refuse_pickle(name, data)
         if self._recipe.train is None and name.endswith(".json") and is_threshold_json(data):
-            return CandidatePack(threshold_pack_from_json(data, self._recipe.parameters), _no_predictions, {})
+            return CandidatePack(threshold_pack_from_json(data, self._parameters), _no_predictions, {})
         if self._recipe.train is not None or name.endswith(".json"):
             return self._forest(name, data)
         if name.endswith(".tflite"):
@@ -174,9 +179,9 @@ class BuildPipeline:
         if recipe.train is not None:
             self._progress("train")
             dataset = read_dataset(name, data, label=recipe.train.label)
-            trained = train_forest(dataset, recipe.train, scheme=recipe.scheme, parameters=recipe.parameters)
+            trained = train_forest(dataset, recipe.train, scheme=recipe.scheme, parameters=self._parameters)
         else:
-            trained = import_ensemble(ensemble_from_json(data), scheme=recipe.scheme, parameters=recipe.parameters)
+            trained = import_ensemble(ensemble_from_json(data), scheme=recipe.scheme, parameters=self._parameters)
         figures = {"trees": len(trained.exact.trees), "nodes": sum(len(tree.left) for tree in trained.exact.trees)}
         return CandidatePack(trained.data, lambda dataset: predict_forest(trained, dataset), figures)
 
@@ -190,7 +195,7 @@ class BuildPipeline:
         recipe = self._recipe
         mode = _HEAD_MODES[recipe.decide] if recipe.decide else None
         without_head = build_network(model)
-        parameters = self._parameters(without_head.data, mode)
+        parameters = self._limit(without_head.data, mode)
         decision = None if mode is None else Decision(mode, 0 if parameters else None)
         network = build_network(model, decision=decision, parameters=parameters)
         pack = disassemble(network.data)
@@ -209,8 +214,8 @@ class BuildPipeline:
         figures = {"arena_lower_bound": network.placement.lower_bound, "model_bytes": len(model)}
         return CandidatePack(network.data, predictor.predict, figures, network.notes)
 
-    def _parameters(self, without_head: bytes, mode: DecisionMode | None) -> tuple[Parameter, ...]:
-        values = self._recipe.parameters
+    def _limit(self, without_head: bytes, mode: DecisionMode | None) -> tuple[Parameter, ...]:
+        values = self._parameters
         if not values:
             if mode in {DecisionMode.RECONSTRUCTION, DecisionMode.THRESHOLD}:
                 raise BuildFailed("spec.decide needs a limit: set `threshold` in spec.parameters")

@@ -9,6 +9,8 @@ from enum import IntEnum
 
 from reconciler.model.names import DeviceId
 
+SAMPLE_EVERY = "sample-every"  # the parameter of a pack that keeps one in this many normal windows
+
 
 class SampleLog(IntEnum):
     """A log of samples on a device; the number is the space of the messages."""

@@ -13,6 +13,7 @@ from reconciler.model import (
     DeviceType,
     Digest,
     Fallback,
+    Model,
     ModelRef,
     Needs,
     Observed,
@@ -24,6 +25,7 @@ from reconciler.model import (
     TypeId,
     short_digest,
 )
+from reconciler.model.samples import SAMPLE_EVERY
 from reconciler.plan.revision import revision_of
 
 
@@ -90,7 +92,7 @@ def goal_for(desired: Desired, observed: Observed, rollout_id: RolloutId, type_i
     return Goal(
         rollout=rollout,
         type=device_type,
-        parameters={**model.parameters, **rollout.parameters},
+        parameters={**model.parameters, **rollout.parameters, **_sampling(desired, rollout_id, model)},
         needs=model.needs if artifact is None else _needs_of(artifact),
         digest=artifact.digest if artifact else None,
         pack=short_digest(artifact.digest) if artifact else None,
@@ -101,6 +103,17 @@ def goal_for(desired: Desired, observed: Observed, rollout_id: RolloutId, type_i
         settled_message=f"runs {rollout.model}, as rollout {rollout_id} wants",
         revision=revision_of(desired, rollout_id),
     )
+
+
+def _sampling(desired: Desired, rollout_id: RolloutId, model: Model) -> Parameters:
+    """Return how many normal windows the contest of a rollout wants, if its model has the parameter for that.
+
+    It is no part of the rollout's revision: a change of it is configured, and gives no failed device another chance.
+    """
+    if SAMPLE_EVERY not in model.parameters:
+        return {}
+    wanted = [each.collect.normal for each in desired.contests.values() if each.rollout == rollout_id]
+    return {SAMPLE_EVERY: wanted[0]} if wanted else {}
 
 
 def _needs_of(artifact: Artifact) -> Needs:
