@@ -87,7 +87,7 @@ def _taken(data: bytes, at: int) -> int:
 
 
 def _sample(origin: SampleOrigin, offset: int, data: bytes) -> Sample | None:
-    """Return the sample in these bytes; None if they are no valid record."""
+    """Return the sample in these bytes; None if they are not a valid record."""
     length, crc, boots, uptime_ms, inferences, score, flags, count, skipped, context = _HEAD.unpack_from(data)
     if not STEP_BYTES <= length <= len(data):
         return None

@@ -106,12 +106,12 @@ class KnowledgeReader:
         """Return the contests that samples were collected for."""
         return [ContestId(name) for (name,) in self._rows("SELECT DISTINCT contest FROM sample ORDER BY contest")]
 
-    # ------------------------------------------------------------ judging
+    # ------------------------------------------------------------ votes
 
-    def judged_up_to(self, contest: ContestId, voter: Voter) -> int:
-        """Return the last sample that a voter has judged."""
+    def voted_up_to(self, contest: ContestId, voter: Voter) -> int:
+        """Return the last sample that a voter has voted on."""
         rows = self._rows(
-            "SELECT last_sample FROM judged JOIN voter ON voter.id = judged.voter WHERE contest = ? AND model = ? "
+            "SELECT last_sample FROM progress JOIN voter ON voter.id = progress.voter WHERE contest = ? AND model = ? "
             "AND version = ? AND threshold IS ? AND source = ?",
             (contest, *voter_row(voter)),
         )
@@ -192,7 +192,7 @@ class KnowledgeReader:
 def read_knowledge(path: Path, *, daemon_runs: bool) -> Iterator[KnowledgeReader]:
     """Open a knowledge base for reading, whether a daemon writes it or not; leaves no trace."""
     if not path.exists():
-        raise NoKnowledge(f"{path} does not exist: this gateway has judged no contest yet, or its state_dir is another")
+        raise NoKnowledge(f"{path} does not exist: this gateway has collected no samples yet, or its state_dir is another")
     try:
         with sqlite_file.open_read_only(path, writer_runs=daemon_runs) as db:
             found = sqlite_file.version(db)

@@ -15,7 +15,7 @@ KNOWLEDGE_FILE = "knowledge.db"  # in the gateway's state_dir
 SAMPLE_BYTES = "384 + length(features) + coalesce(length(window), 0)"
 
 # Each entry brings a database from version i to i + 1 (PRAGMA user_version). Once released, an entry never changes.
-# Ids of samples only grow, so a voter's position says which samples it has judged.
+# Ids of samples only grow, so a voter's position says which samples it has voted on.
 MIGRATIONS = (
     """
     CREATE TABLE position (
@@ -44,7 +44,7 @@ MIGRATIONS = (
         sample INTEGER NOT NULL REFERENCES sample ON DELETE CASCADE, voter INTEGER NOT NULL, vote INTEGER,
         PRIMARY KEY (sample, voter)
     ) WITHOUT ROWID;
-    CREATE TABLE judged (
+    CREATE TABLE progress (
         contest TEXT NOT NULL, voter INTEGER NOT NULL, last_sample INTEGER NOT NULL,
         PRIMARY KEY (contest, voter)
     ) WITHOUT ROWID;

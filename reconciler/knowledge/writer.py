@@ -28,7 +28,7 @@ _MARKS = ", ".join("?" * (len(SAMPLE_COLUMNS.split(",")) + 1))
 class KnowledgeWriter(KnowledgeReader):
     """The knowledge base, open for reading and writing. `recovered` says what was wrong with a file set aside.
 
-    The event loop's thread and the judges' thread share one connection, one statement or transaction at a time.
+    The event loop's thread and the evaluation's thread share one connection, one statement or transaction at a time.
     """
 
     def __init__(self, path: Path) -> None:
@@ -105,7 +105,7 @@ class KnowledgeWriter(KnowledgeReader):
         with self.transaction():
             return thinning.thin(self._db, contest, bounds, now)
 
-    # ------------------------------------------------------------ judging
+    # ------------------------------------------------------------ votes
 
     def save_votes(self, contest: ContestId, voter: Voter, votes: Votes, last: int) -> None:
         """Keep a voter's votes on all samples up to `last`, in one transaction. Some may be deleted by now."""
@@ -115,7 +115,7 @@ class KnowledgeWriter(KnowledgeReader):
                 "INSERT OR REPLACE INTO verdict SELECT id, ?, ? FROM sample WHERE id = ?",
                 [(number, vote, sample) for sample, vote in votes.items()],
             )
-            self._db.execute("INSERT OR REPLACE INTO judged VALUES (?, ?, ?)", (contest, number, last))
+            self._db.execute("INSERT OR REPLACE INTO progress VALUES (?, ?, ?)", (contest, number, last))
 
     def _number_of(self, voter: Voter) -> int:
         for number in self._voter_number(voter):
@@ -128,7 +128,7 @@ class KnowledgeWriter(KnowledgeReader):
     # ------------------------------------------------------------ decisions
 
     def begin_round(self, contest: ContestId, champion: Candidate, at: datetime) -> None:
-        """Keep since when a champion is judged."""
+        """Keep since when a champion is evaluated."""
         self._write(
             "INSERT OR REPLACE INTO round (contest, model, version, threshold, began_at) VALUES (?, ?, ?, ?, ?)",
             (contest, *candidate_row(champion), at.timestamp()),

@@ -180,7 +180,7 @@ def test_votes_are_kept_once_for_each_voter(path: Path) -> None:
     knowledge.save_votes(CONTEST, voter(1), {first: False, third: True}, third)
     knowledge.save_votes(CONTEST, voter(2, None), {first: False}, first)
     knowledge.save_votes(CONTEST, voter(2, None), {first: True}, first)
-    assert [knowledge.judged_up_to(CONTEST, each) for each in (voter(1), voter(2, None), voter(3))] == [third, first, 0]
+    assert [knowledge.voted_up_to(CONTEST, each) for each in (voter(1), voter(2, None), voter(3))] == [third, first, 0]
     voted = knowledge.voted_samples(CONTEST, [voter(1), voter(2, None), voter(3)], 100)
     assert [each.votes for each in voted] == [
         {candidate(1): False, candidate(2, None): True},
@@ -195,7 +195,7 @@ def test_another_source_of_the_same_version_is_another_voter(path: Path) -> None
     knowledge = KnowledgeWriter(path)
     knowledge.ingest(batch_of(1))
     knowledge.save_votes(CONTEST, voter(1), {1: True}, 1)
-    assert knowledge.judged_up_to(CONTEST, replace(voter(1), source="changed")) == 0
+    assert knowledge.voted_up_to(CONTEST, replace(voter(1), source="changed")) == 0
     assert knowledge.voted_samples(CONTEST, [replace(voter(1), source="changed")], 10)[0].votes == {}
     knowledge.close()
 

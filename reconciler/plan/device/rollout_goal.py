@@ -108,7 +108,7 @@ def goal_for(desired: Desired, observed: Observed, rollout_id: RolloutId, type_i
 def _sampling(desired: Desired, rollout_id: RolloutId, model: Model) -> Parameters:
     """Return how many normal windows the contest of a rollout wants, if its model has the parameter for that.
 
-    It is no part of the rollout's revision: a change of it is configured, and gives no failed device another chance.
+    It is not part of the rollout's revision: a change of it is configured, and gives no failed device another chance.
     """
     if SAMPLE_EVERY not in model.parameters:
         return {}
