@@ -192,7 +192,9 @@ class KnowledgeReader:
 def read_knowledge(path: Path, *, daemon_runs: bool) -> Iterator[KnowledgeReader]:
     """Open a knowledge base for reading, whether a daemon writes it or not; leaves no trace."""
     if not path.exists():
-        raise NoKnowledge(f"{path} does not exist: this gateway has collected no samples yet, or its state_dir is another")
+        raise NoKnowledge(
+            f"{path} does not exist: this gateway has collected no samples yet, or its state_dir is another"
+        )
     try:
         with sqlite_file.open_read_only(path, writer_runs=daemon_runs) as db:
             found = sqlite_file.version(db)
