@@ -80,14 +80,12 @@ class _Exit:
 
 
 def _run(folder: Path, wall_s: float, progress: Progress) -> _Exit:
-    command = [sys.executable, "-m", "reconciler.compiler.worker", str(folder)]
-    if can_isolate_network():
-        command = [*_UNSHARE, *command]
+    command = cage_command("reconciler.compiler.worker", str(folder))
     with (folder / "stderr").open("wb") as errors_file:
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env=_environment(folder),
+            env=cage_environment(folder),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors_file,
@@ -102,8 +100,14 @@ def _run(folder: Path, wall_s: float, progress: Progress) -> _Exit:
     return _Exit(process.returncode, timed_out, tail)
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    """Return the variables that a build needs. The daemon's own may hold secrets, so they are left out."""
+def cage_command(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module of ours without network access, where the system allows it."""
+    command = [sys.executable, "-m", module, *arguments]
+    return [*_UNSHARE, *command] if can_isolate_network() else command
+
+
+def cage_environment(folder: Path) -> dict[str, str]:
+    """Return the variables that a caged process needs. The daemon's own may hold secrets, so they are left out."""
     package_root = str(Path(__file__).resolve().parents[2])
     return {
         **{name: os.environ[name] for name in _INHERITED_VARIABLES if os.environ.get(name)},

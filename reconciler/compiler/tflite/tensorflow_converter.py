@@ -35,8 +35,7 @@ def convert_model(name: str, data: bytes, representative: npt.NDArray[np.float64
         )
     with tempfile.TemporaryDirectory() as folder:
         if name.endswith(".keras"):
-            check_keras(name, data)
-            model = _load_keras(name, data, Path(folder))
+            model = load_keras(name, data, Path(folder))
             return _convert_keras(model, representative)
         unpack(name, data, Path(folder))
         return _convert_saved(name, Path(folder), representative)
@@ -48,7 +47,9 @@ def _tensorflow() -> Any:  # noqa: ANN401 - no types
     return tensorflow
 
 
-def _load_keras(name: str, data: bytes, folder: Path) -> Any:  # noqa: ANN401 - no types
+def load_keras(name: str, data: bytes, folder: Path) -> Any:  # noqa: ANN401 - no types
+    """Load a model in the format of Keras, without any code that it may hold."""
+    check_keras(name, data)
     tensorflow = _tensorflow()
     path = folder / "model.keras"
     path.write_bytes(data)

@@ -27,8 +27,8 @@ def test_what_the_sensors_gave_is_in_the_database(library: Path, tmp_path: Path)
     expected = {}
     for number, (name, agent) in enumerate(line.agents.items()):
         expected[name] = [window(10 * number + each) for each in range(6)]
-        for each in expected[name]:
-            agent.infer(each)
+        for data in expected[name]:
+            agent.infer(data)
         for each in range(4):
             agent.infer(window(each, anomalous=False))
     line.run(for_seconds(900), every_s=10)
