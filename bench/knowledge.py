@@ -37,7 +37,7 @@ def main() -> None:
         ids = [each.id for each in knowledge.samples_after(CONTEST, 0, stored)]
         for number in range(VOTERS):
             voter = Voter(Candidate(ModelRef("forest", Version(str(number))), 0.6), "source")
-            knowledge.save_votes(CONTEST, voter, {each: bool(draw.getrandbits(1)) for each in ids}, ids[-1])
+            knowledge.save_votes(CONTEST, {voter: {each: bool(draw.getrandbits(1)) for each in ids}}, ids[-1])
         voted_s = time.perf_counter() - began
         knowledge.close()
         print(f"ingest_samples_per_s={stored / ingested_s:.0f}")

@@ -170,9 +170,10 @@ class KnowledgeReader:
     def rounds(self, contest: ContestId) -> list[Round]:
         """Return the champions of a contest in their order."""
         rows = self._rows(
-            "SELECT model, version, threshold, began_at FROM round WHERE contest = ? ORDER BY began_at", (contest,)
+            "SELECT model, version, threshold, began_at, proposed FROM round WHERE contest = ? ORDER BY began_at",
+            (contest,),
         )
-        return [Round(_candidate(row[:3]), _time(row[3])) for row in rows]
+        return [Round(_candidate(row[:3]), _time(row[3]), bool(row[4])) for row in rows]
 
     def proposal(self, contest: ContestId) -> DatedCandidate | None:
         """Return what was proposed last, while it is not settled."""

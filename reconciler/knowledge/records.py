@@ -80,6 +80,7 @@ class Round:
 
     champion: Candidate
     began_at: datetime
+    proposed: bool  # by the contest; False: a person changed the rollout
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ SAMPLE_BYTES = "384 + length(features) + coalesce(length(window), 0)"
 # Ids of samples only grow, so a voter's position says which samples it has voted on.
 MIGRATIONS = (
     """
+    CREATE TABLE fact (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID;
     CREATE TABLE position (
         device TEXT NOT NULL, log INTEGER NOT NULL, offset INTEGER NOT NULL,
         lost_bytes INTEGER NOT NULL, unreadable_bytes INTEGER NOT NULL,
@@ -54,6 +55,7 @@ MIGRATIONS = (
     );
     CREATE TABLE round (
         contest TEXT NOT NULL, began_at REAL NOT NULL, model TEXT NOT NULL, version TEXT NOT NULL, threshold REAL,
+        proposed INTEGER NOT NULL,
         PRIMARY KEY (contest, began_at)
     ) WITHOUT ROWID;
     CREATE TABLE proposal (

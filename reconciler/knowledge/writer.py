@@ -9,13 +9,13 @@ import struct
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler import sqlite_file
 from reconciler.knowledge import schema, thinning
 from reconciler.knowledge.reader import SAMPLE_COLUMNS, KnowledgeReader, Row, Value, candidate_row, voter_row
-from reconciler.knowledge.records import SampleBatch, SampleContext, Voter
+from reconciler.knowledge.records import Round, SampleBatch, SampleContext, Voter
 from reconciler.knowledge.schema import KnowledgeUnusable
 from reconciler.model import ContestId, DeviceId
 from reconciler.model.contests import Candidate, KnowledgeBounds
@@ -47,6 +47,17 @@ class KnowledgeWriter(KnowledgeReader):
         """Write everything to the main file and close it."""
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._db.close()
+
+    def kept_since(self, now: datetime) -> datetime:
+        """Return since when samples are kept here: from now on, if the database is new."""
+        self._write("INSERT OR IGNORE INTO fact VALUES ('kept_since', ?)", (now.timestamp(),))
+        ((since,),) = self._rows("SELECT value FROM fact WHERE name = 'kept_since'")
+        return datetime.fromtimestamp(since, UTC)
+
+    def changes_by_others(self) -> int:
+        """Return a number that differs once another process has changed something, such as a label."""
+        ((version,),) = self._rows("PRAGMA data_version")
+        return int(version)
 
     # ------------------------------------------------------------ samples
 
@@ -107,15 +118,16 @@ class KnowledgeWriter(KnowledgeReader):
 
     # ------------------------------------------------------------ votes
 
-    def save_votes(self, contest: ContestId, voter: Voter, votes: Votes, last: int) -> None:
-        """Keep a voter's votes on all samples up to `last`, in one transaction. Some may be deleted by now."""
+    def save_votes(self, contest: ContestId, ballots: Mapping[Voter, Votes], last: int) -> None:
+        """Keep the votes of some voters on all samples up to `last`, in one transaction. Some may be deleted by now."""
         with self.transaction():
-            number = self._number_of(voter)
-            self._db.executemany(
-                "INSERT OR REPLACE INTO verdict SELECT id, ?, ? FROM sample WHERE id = ?",
-                [(number, vote, sample) for sample, vote in votes.items()],
-            )
-            self._db.execute("INSERT OR REPLACE INTO progress VALUES (?, ?, ?)", (contest, number, last))
+            for voter, votes in ballots.items():
+                number = self._number_of(voter)
+                self._db.executemany(
+                    "INSERT OR REPLACE INTO verdict SELECT id, ?, ? FROM sample WHERE id = ?",
+                    [(number, vote, sample) for sample, vote in votes.items()],
+                )
+                self._db.execute("INSERT OR REPLACE INTO progress VALUES (?, ?, ?)", (contest, number, last))
 
     def _number_of(self, voter: Voter) -> int:
         for number in self._voter_number(voter):
@@ -127,12 +139,16 @@ class KnowledgeWriter(KnowledgeReader):
 
     # ------------------------------------------------------------ decisions
 
-    def begin_round(self, contest: ContestId, champion: Candidate, at: datetime) -> None:
-        """Keep since when a champion is evaluated."""
-        self._write(
-            "INSERT OR REPLACE INTO round (contest, model, version, threshold, began_at) VALUES (?, ?, ?, ?, ?)",
-            (contest, *candidate_row(champion), at.timestamp()),
-        )
+    def begin_round(self, contest: ContestId, begun: Round) -> None:
+        """Keep since when a champion is evaluated. What was proposed is settled with it."""
+        values = (contest, *candidate_row(begun.champion), begun.began_at.timestamp(), begun.proposed)
+        with self.transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO round (contest, model, version, threshold, began_at, proposed) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                values,
+            )
+            self._db.execute("DELETE FROM proposal WHERE contest = ?", (contest,))
 
     def save_proposal(self, contest: ContestId, proposed: Candidate, at: datetime) -> None:
         """Keep what is proposed, before it is pushed."""

@@ -10,12 +10,13 @@ import stat
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from reconciler.knowledge.reader import NoKnowledge, read_knowledge
-from reconciler.knowledge.records import LogPosition, SampleContext
+from reconciler.knowledge.records import LogPosition, Round, SampleContext
 from reconciler.knowledge.schema import KnowledgeUnusable
 from reconciler.knowledge.writer import KnowledgeWriter
 from reconciler.model import DeviceId, Digest, ModelRef, Version
@@ -176,10 +177,10 @@ def test_votes_are_kept_once_for_each_voter(path: Path) -> None:
     knowledge = KnowledgeWriter(path)
     knowledge.ingest(batch_of(3))
     first, second, third = (each.id for each in knowledge.samples_after(CONTEST, 0, 10))
-    knowledge.save_votes(CONTEST, voter(1), {first: True, second: None}, second)
-    knowledge.save_votes(CONTEST, voter(1), {first: False, third: True}, third)
-    knowledge.save_votes(CONTEST, voter(2, None), {first: False}, first)
-    knowledge.save_votes(CONTEST, voter(2, None), {first: True}, first)
+    knowledge.save_votes(CONTEST, {voter(1): {first: True, second: None}}, second)
+    knowledge.save_votes(CONTEST, {voter(1): {first: False, third: True}}, third)
+    knowledge.save_votes(CONTEST, {voter(2, None): {first: False}}, first)
+    knowledge.save_votes(CONTEST, {voter(2, None): {first: True}}, first)
     assert [knowledge.voted_up_to(CONTEST, each) for each in (voter(1), voter(2, None), voter(3))] == [third, first, 0]
     voted = knowledge.voted_samples(CONTEST, [voter(1), voter(2, None), voter(3)], 100)
     assert [each.votes for each in voted] == [
@@ -194,7 +195,7 @@ def test_votes_are_kept_once_for_each_voter(path: Path) -> None:
 def test_another_source_of_the_same_version_is_another_voter(path: Path) -> None:
     knowledge = KnowledgeWriter(path)
     knowledge.ingest(batch_of(1))
-    knowledge.save_votes(CONTEST, voter(1), {1: True}, 1)
+    knowledge.save_votes(CONTEST, {voter(1): {1: True}}, 1)
     assert knowledge.voted_up_to(CONTEST, replace(voter(1), source="changed")) == 0
     assert knowledge.voted_samples(CONTEST, [replace(voter(1), source="changed")], 10)[0].votes == {}
     knowledge.close()
@@ -218,7 +219,7 @@ def test_a_device_is_forgotten_down_to_the_last_byte(path: Path) -> None:
     knowledge.ingest(batch(0, sample(0, window=secret), sample(1, window=secret)))
     other = DeviceId("pump-2")
     knowledge.ingest(batch(0, sample(0, device=other)))
-    knowledge.save_votes(CONTEST, voter(1), {1: True, 3: True}, 3)
+    knowledge.save_votes(CONTEST, {voter(1): {1: True, 3: True}}, 3)
     knowledge.label(1, "Ada", NOON, anomalous=True)
     assert knowledge.forget(PUMP) == 2
     assert [each.device for each in knowledge.voted_samples(CONTEST, [voter(1)], 10)] == [other]
@@ -231,11 +232,13 @@ def test_a_device_is_forgotten_down_to_the_last_byte(path: Path) -> None:
 
 def test_rounds_and_proposals(path: Path) -> None:
     knowledge = KnowledgeWriter(path)
-    knowledge.begin_round(CONTEST, candidate(1, None), NOON)
+    knowledge.begin_round(CONTEST, Round(candidate(1, None), NOON, proposed=True))
     knowledge.save_proposal(CONTEST, candidate(2), NOON)
     knowledge.close()
     knowledge = KnowledgeWriter(path)
-    assert [(each.champion, each.began_at) for each in knowledge.rounds(CONTEST)] == [(candidate(1, None), NOON)]
+    assert knowledge.rounds(CONTEST) == [Round(candidate(1, None), NOON, proposed=True)]
+    assert knowledge.kept_since(NOON) == NOON
+    assert knowledge.kept_since(NOON + timedelta(days=1)) == NOON
     proposal = knowledge.proposal(CONTEST)
     assert proposal is not None
     assert (proposal.candidate, proposal.at) == (candidate(2), NOON)

@@ -137,4 +137,4 @@ def _scaled(feature: Feature, raw: Ints, bits: int) -> Ints:
     if not _INT32[0] <= feature.multiplier <= _INT32[1]:
         raise BuildFailed("a feature's multiplier does not fit 32 bits")
     scaled = (difference * feature.multiplier + ((1 << feature.shift) >> 1)) >> feature.shift
-    return np.clip(scaled, 0, (1 << bits) - 1)
+    return np.asarray(np.clip(scaled, 0, (1 << bits) - 1), np.int64)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 ABSTAINED = -1  # a vote; 1 is anomalous, 0 normal
 
@@ -54,14 +54,14 @@ class SampleRows:
     windows: bytes
 
 
-def send(stream: BinaryIO, header: Mapping[str, Any], *blobs: bytes) -> None:
+def send(stream: IO[bytes], header: Mapping[str, Any], *blobs: bytes) -> None:
     """Write a message."""
     text = json.dumps({**header, "blobs": [len(blob) for blob in blobs]})
     stream.write(text.encode() + b"\n" + b"".join(blobs))
     stream.flush()
 
 
-def receive(stream: BinaryIO) -> tuple[dict[str, Any], list[bytes]] | None:
+def receive(stream: IO[bytes]) -> tuple[dict[str, Any], list[bytes]] | None:
     """Read a message; None: the other side has ended."""
     line = stream.readline()
     if not line.endswith(b"\n"):

@@ -119,7 +119,7 @@ class CagedPool:
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("opened with pipes")
         late = threading.Event()
-        timer = threading.Timer(within_s, lambda: (late.set(), _kill(process)))
+        timer = threading.Timer(within_s, _end_late, (process, late))
         timer.start()
         try:
             send(process.stdin, header, *blobs)
@@ -154,6 +154,11 @@ class CagedPool:
                 start_new_session=True,
             )
         return self._process
+
+
+def _end_late(process: subprocess.Popen[bytes], late: threading.Event) -> None:
+    late.set()
+    _kill(process)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

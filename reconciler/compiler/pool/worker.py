@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any
 
 from reconciler.compiler.pool.messages import PooledKind, PooledModel, receive, rows_from, send
 from reconciler.compiler.worker import set_limits
@@ -40,7 +40,7 @@ class PoolWorker:
         return votes.tobytes()
 
 
-def serve(requests: BinaryIO, answers: BinaryIO) -> None:
+def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     """Answer until the gateway ends."""
     worker = PoolWorker()
     while (message := receive(requests)) is not None:
