@@ -14,9 +14,10 @@ from reconciler.daemon.metrics import Metrics
 from reconciler.daemon.runtime_status import RuntimeStatus, as_dict, live_of
 from reconciler.engine.observed.summaries import Total, labelled
 from reconciler.engine.state.reader import NoRecordedState
-from reconciler.model import DeviceId
+from reconciler.model import ContestId, DeviceId
 from reconciler.page.page_model import DeviceDetail, LinkFacts, LiveState, PageModel, ScoreFacts
 from reconciler.page.routes import exists, served
+from reconciler.report.contest_file import figures_from_dict
 
 
 class FleetPage:
@@ -35,7 +36,7 @@ class FleetPage:
         statuses = self._engine.statuses
         live = live_of(self._engine, self._assembly.links, self._assembly.rates)
         live_state = _live_state(live, labelled(self._metrics.totals(), self._engine.artifacts.model_names))
-        return PageModel(statuses.gateway, statuses.devices, tuple(statuses.rollouts.values()), live_state)
+        return statuses.page(statuses.gateway, live_state)
 
     def _detail(self, device: DeviceId) -> DeviceDetail | None:
         """Read the details of a device from the database, as `tinyfleet status DEVICE` does."""
@@ -51,7 +52,7 @@ def fleet_of(overview: GatewayOverview) -> PageModel:
     status = overview.live or {}
     live_state = _live_state_of(status, overview.at, overview.totals, running=overview.running)
     statuses = tuple(device.status for device in overview.devices)
-    return PageModel(overview.gateway, statuses, overview.rollouts, live_state)
+    return PageModel(overview.gateway, statuses, overview.rollouts, live_state, overview.contests, overview.models)
 
 
 def detail_of(device: DeviceOverview) -> DeviceDetail:
@@ -81,6 +82,7 @@ def _live_state_of(
         refused={name: (each["count"], each["why"]) for name, each in status.get("unauthenticated", {}).items()},
         links=tuple(_links(status.get("links", {}))),
         scores=tuple(_scores(totals)),
+        contests={ContestId(name): figures_from_dict(each) for name, each in status.get("contests", {}).items()},
     )
 
 

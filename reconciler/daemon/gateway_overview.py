@@ -17,10 +17,14 @@ from reconciler.engine.observed.summaries import Total, labelled, totals
 from reconciler.engine.state.reader import StateReader, read_state
 from reconciler.engine.state.records import DeviceRecord, QuarantineRecord
 from reconciler.engine.state.schema import STATE_FILE
-from reconciler.engine.status.renderer import DEVICES, GATEWAY, ROLLOUTS
+from reconciler.engine.status.renderer import DEVICES, GATEWAY
+from reconciler.engine.status.status_folder import CONTESTS, MODELS, ROLLOUTS
 from reconciler.model import DeviceId, short_digest
+from reconciler.report.contest_file import read_contest_file
+from reconciler.report.contest_status import ContestStatus
 from reconciler.report.device_status import DeviceStatus
 from reconciler.report.gateway_status import GatewayStatus
+from reconciler.report.model_status import ModelStatus, read_model_file
 from reconciler.report.rollout_file import read_rollout_file
 from reconciler.report.rollout_status import RolloutStatus
 from reconciler.report.status_files import read_device_file, read_gateway_file
@@ -53,6 +57,8 @@ class GatewayOverview:
     live: Mapping[str, Any] | None
     rollouts: tuple[RolloutStatus, ...]
     at: datetime  # when it was read
+    contests: tuple[ContestStatus, ...] = ()
+    models: tuple[ModelStatus, ...] = ()
 
 
 def read_overview(state_dir: Path, only: DeviceId | None = None) -> GatewayOverview:
@@ -71,6 +77,8 @@ def read_overview(state_dir: Path, only: DeviceId | None = None) -> GatewayOverv
             runtime_status.read(state_dir) if running else None,
             tuple(read_rollout_file(body) for body in state.status_files(ROLLOUTS).values()),
             datetime.now(UTC),
+            tuple(read_contest_file(body) for body in state.status_files(CONTESTS).values()),
+            tuple(read_model_file(body) for body in state.status_files(MODELS).values()),
         )
 
 

@@ -16,6 +16,7 @@ from reconciler.devices.conversation import Confirmed, Lost, Rejected, TrialFail
 from reconciler.devices.reports import Flag
 from reconciler.engine.delivery.deliveries import Delivered
 from reconciler.engine.observed.summaries import Total
+from reconciler.report.conditions import Status
 
 AGGREGATE_EVERY_S = 30.0  # metrics that need a look at every device are cached for this long
 
@@ -65,6 +66,7 @@ class Metrics(Collector):
         yield from self._devices(live)
         yield from _links(live)
         yield from self._models()
+        yield from self._contests()
 
     def totals(self) -> Sequence[Total]:
         """Return the totals of each pack, at most `AGGREGATE_EVERY_S` old."""
@@ -120,6 +122,29 @@ class Metrics(Collector):
         yield CounterMetricFamily(
             "tinyfleet_unauthenticated_messages", "Messages that failed verification", value=refused
         )
+
+    def _contests(self) -> Iterator[Metric]:
+        statuses = self._engine.statuses
+        condition = GaugeMetricFamily(
+            "tinyfleet_contest_condition", "Conditions of contests; 1 if True", labels=["contest", "type", "reason"]
+        )
+        for name, status in sorted(statuses.contests.items()):
+            for each in status.conditions:
+                condition.add_metric([name, each.type, each.reason], float(each.status is Status.TRUE))
+        windows = GaugeMetricFamily("tinyfleet_contest_windows", "Kept windows", labels=["contest", "decided"])
+        errors = GaugeMetricFamily(
+            "tinyfleet_contest_errors",
+            "Errors of the champion on the device with the most, within the time that counts",
+            labels=["contest", "kind"],
+        )
+        for name, figures in sorted(statuses.contest_figures.items()):
+            windows.add_metric([name, "yes"], figures.decided)
+            windows.add_metric([name, "no"], figures.undecided)
+            errors.add_metric(
+                [name, "false_positive"], max((each.false_positives for each in figures.errors), default=0)
+            )
+            errors.add_metric([name, "missed"], max((each.missed for each in figures.errors), default=0))
+        yield from (condition, windows, errors)
 
     def _models(self) -> Iterator[Metric]:
         names = self._engine.artifacts.model_names

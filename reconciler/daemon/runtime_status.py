@@ -18,7 +18,9 @@ from reconciler.daemon.link_rates import LinkRates, Rate
 from reconciler.devices.link import LinkStatistics
 from reconciler.engine.engine import Engine
 from reconciler.engine.links import Links
-from reconciler.model import DeviceId
+from reconciler.model import ContestId, DeviceId
+from reconciler.report.contest_figures import ContestFigures
+from reconciler.report.contest_file import figures_as_dict
 
 FILE = "live.json"
 VERSION = 1
@@ -51,6 +53,7 @@ class RuntimeStatus:
     build_failures: Mapping[str, str] = field(default_factory=dict)
     links: Mapping[str, LinkFigures] = field(default_factory=dict)
     unauthenticated: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    contests: Mapping[ContestId, ContestFigures] = field(default_factory=dict)
 
 
 def live_of(engine: Engine, links: Links, rates: LinkRates) -> RuntimeStatus:
@@ -73,6 +76,7 @@ def live_of(engine: Engine, links: Links, rates: LinkRates) -> RuntimeStatus:
             for name, figures in links.statistics().items()
         },
         unauthenticated={name: (each.count, each.why) for name, each in engine.inventory.trust.refused.items()},
+        contests=engine.statuses.contest_figures,
     )
 
 
@@ -94,6 +98,7 @@ def as_dict(live: RuntimeStatus) -> dict[str, Any]:
         "unauthenticated": {
             name: {"count": count, "why": why} for name, (count, why) in sorted(live.unauthenticated.items())[:LISTED]
         },
+        "contests": {name: figures_as_dict(figures) for name, figures in sorted(live.contests.items())},
     }
 
 

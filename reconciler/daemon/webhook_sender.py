@@ -17,7 +17,7 @@ import stat
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,8 +26,11 @@ from typing import ClassVar
 from reconciler.config import GatewayConfig, WebhookConfig
 from reconciler.daemon.webhook_queue import EventQueue, QueuedEvent
 from reconciler.engine.engine import Engine
+from reconciler.engine.status.renderer import StatusRenderer
 from reconciler.errors import Transient, Unusable
 from reconciler.model import RolloutId
+from reconciler.report.contest_events import contest_events
+from reconciler.report.contest_status import ContestStatus
 from reconciler.report.device_status import DeviceStatus
 from reconciler.report.rollout_events import EventDetector
 from reconciler.report.rollout_status import RolloutStatus
@@ -120,22 +123,26 @@ class EventNotifier:
     """Detects events in the statuses of passes, and sends them on its own threads."""
 
     def __init__(self, gateway: str, webhook: Webhook, queue: EventQueue, stuck_after_s: float) -> None:
+        self._gateway = gateway
         self._webhook = webhook
         self._queue = queue
         self._detector = EventDetector(gateway, timedelta(seconds=stuck_after_s))
 
-    async def run(self, rollouts: Callable[[], Rollouts], devices: Callable[[], tuple[DeviceStatus, ...]]) -> None:
+    async def run(self, statuses: StatusRenderer) -> None:
         """Send events until cancelled. A full disk must not end the daemon."""
         while True:
             try:
-                await self.check(rollouts(), devices())
+                await self.check(statuses.rollouts, statuses.devices, tuple(statuses.contests.values()))
             except sqlite3.Error as error:
                 log.warning("can't store events: %s", error)
             await asyncio.sleep(INTERVAL_S)  # polled, because a rollout gets stuck by the passage of time
 
-    async def check(self, rollouts: Rollouts, devices: tuple[DeviceStatus, ...]) -> None:
+    async def check(
+        self, rollouts: Rollouts, devices: tuple[DeviceStatus, ...], contests: tuple[ContestStatus, ...] = ()
+    ) -> None:
         """Queue the current events, and send those that are due."""
         found = self._detector.events(rollouts, devices, datetime.now(UTC))
+        found += contest_events(self._gateway, contests)
         await asyncio.to_thread(self._queue.put, found, time.time())
         for event in await asyncio.to_thread(self._queue.due, time.time()):
             await self._send(event)
@@ -154,16 +161,14 @@ class EventNotifier:
 
 @contextlib.asynccontextmanager
 async def sending_events(settings: GatewayConfig, engine: Engine) -> AsyncIterator[None]:
-    """Send events about an engine's rollouts for the duration of the context, if `[webhook]` is configured."""
+    """Send events about rollouts and contests for the duration of the context, if `[webhook]` is configured."""
     if settings.webhook is None:
         yield
         return
     webhook = webhook_of(settings.webhook)
     with contextlib.closing(EventQueue(settings.state_dir / QUEUE_FILE)) as queue:
         notifier = EventNotifier(settings.name, webhook, queue, settings.webhook.stuck_after_s)
-        task = asyncio.create_task(
-            notifier.run(lambda: engine.statuses.rollouts, lambda: engine.statuses.devices), name="events"
-        )
+        task = asyncio.create_task(notifier.run(engine.statuses), name="events")
         try:
             yield
         finally:

@@ -79,22 +79,11 @@ def figures_as_dict(figures: ContestFigures) -> dict[str, Any]:
     }
 
 
-def read_contest_file(data: bytes) -> ContestStatus:
-    """Read a status file, or raise `InvalidContestStatus`."""
-    try:
-        document = yaml.load(data, Loader=yaml.CSafeLoader)
-        return _status(document)
-    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InvalidContestStatus(f"not a contest status: {error!r}"[:500]) from error
-
-
-def _status(document: Mapping[str, Any]) -> ContestStatus:
-    if document["kind"] != KIND:
-        raise InvalidContestStatus(f"a document of kind {document['kind']!r}")
-    fields = document["status"]
+def figures_from_dict(fields: Mapping[str, Any]) -> ContestFigures:
+    """Read the result of `figures_as_dict`."""
     windows, limits = fields["windows"], fields["limits"]
-    figures = ContestFigures(
-        contest=ContestId(document["metadata"]["name"]),
+    return ContestFigures(
+        contest=ContestId(fields["contest"]),
         rollout=RolloutId(fields["rollout"]),
         champion=fields["champion"],
         state=fields["state"],
@@ -131,6 +120,22 @@ def _status(document: Mapping[str, Any]) -> ContestStatus:
             for each in fields["candidates"]
         ),
     )
+
+
+def read_contest_file(data: bytes) -> ContestStatus:
+    """Read a status file, or raise `InvalidContestStatus`."""
+    try:
+        document = yaml.load(data, Loader=yaml.CSafeLoader)
+        return _status(document)
+    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InvalidContestStatus(f"not a contest status: {error!r}"[:500]) from error
+
+
+def _status(document: Mapping[str, Any]) -> ContestStatus:
+    if document["kind"] != KIND:
+        raise InvalidContestStatus(f"a document of kind {document['kind']!r}")
+    fields = document["status"]
+    figures = figures_from_dict({**fields, "contest": document["metadata"]["name"]})
     return ContestStatus(figures, tuple(Condition.from_dict(each) for each in fields["conditions"]))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events that people want to hear about: a rollout has stopped, is complete, or is stuck."""
+"""Events that people want to hear about: a rollout has stopped, is complete, or is stuck; see also contest_events."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ class EventKind(StrEnum):
     STOPPED = "stopped"
     COMPLETE = "complete"
     STUCK = "stuck"
+    UNSOUND = "unsound"  # the champion of a contest has too many errors
+    PROPOSED = "proposed"  # a branch of a contest waits for a person
 
 
 @dataclass(frozen=True, slots=True)
 class FleetEvent:
-    """One event; it is sent once for each revision."""
+    """One event; it is sent once for each revision of a rollout, or for each round of a contest."""
 
     event: EventKind
     gateway: str
@@ -36,11 +38,13 @@ class FleetEvent:
     commit: str
     message: str
     since: datetime
+    contest: str = ""  # empty: it is about the rollout itself
 
     @property
     def key(self) -> str:
         """Identifies the event, so that a receiver gets it only once."""
-        return f"{self.rollout}/{self.revision}/{self.event}"
+        about = f"contests/{self.contest}" if self.contest else self.rollout
+        return f"{about}/{self.revision}/{self.event}"
 
     def as_dict(self) -> dict[str, str]:
         """Return the fields under their names in JSON."""
@@ -54,6 +58,7 @@ class FleetEvent:
             "commit": self.commit,
             "message": self.message,
             "since": self.since.isoformat(),
+            **({"contest": self.contest} if self.contest else {}),
         }
 
 

@@ -13,6 +13,8 @@ import yaml
 
 from reconciler.model import DeviceId, Digest, Phase, RolloutId
 from reconciler.report.conditions import Condition, Conditions, Status
+from reconciler.report.contest_status import ContestStatus
+from reconciler.report.contest_table import contest_section
 from reconciler.report.device_status import DeviceStatus
 from reconciler.report.gateway_status import GatewayStatus
 from reconciler.report.rollout_status import RolloutStatus
@@ -80,6 +82,7 @@ def readme(
     devices: Iterable[DeviceStatus],
     rollouts: Mapping[DeviceId, RolloutId],
     rollout_statuses: Iterable[RolloutStatus] = (),
+    contests: Iterable[ContestStatus] = (),
 ) -> bytes:
     """Render the state of the fleet for a person who reads it on a forge."""
     every = sorted(devices, key=lambda status: status.device)
@@ -94,6 +97,7 @@ def readme(
         "",
         *_devices_by_rollout(every, rollouts),
         *rollout_section(rollout_statuses),
+        *contest_section(contests),
         *_not_ready(every),
     ]
     return "\n".join(lines).encode()

@@ -24,6 +24,8 @@ from reconciler.report.device_status import PassStamp
 from reconciler.report.gateway_status import GatewayFacts, SourceState
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, rollout_status
 from tests.engine.reports import NOON
+from tests.report.test_contest_status import GOOD
+from tests.report.test_model_status import RUNNING
 
 
 def status(stopped: str) -> RolloutStatus:
@@ -69,3 +71,24 @@ def test_a_pass_with_nothing_new_looks_at_no_device() -> None:
     fewer = CountedActions(actions[1:])
     assert renderer.render(replace(outcome, actions=fewer, observed=changed))[1] == {"devices/pump-0.yaml"}
     assert (renderer.ready, renderer.device_count) == (19, 19)
+
+
+def test_statuses_of_contests_and_models_are_written_when_they_change_and_removed_with_them() -> None:
+    facts = GatewayFacts("north", SourceState(good=True, reason="Fetched", message="up to date"))
+    good = PassOutcome(facts, PassStamp(NOON, Commit("c")), contest_reports=(GOOD,), model_facts=(RUNNING,))
+    paths = {"contests/pumps.yaml", "models/forest/1.2.0.yaml"}
+    renderer = StatusRenderer(GatewayId("north"), {})
+    files, gone = renderer.render(good)
+    assert (files.keys() - {"gateway.yaml", "README.md"}, gone) == (paths, set())
+    assert b"| pumps | forest@a at 0.6 | Watching | 2026-" in files["README.md"]
+    counted = replace(GOOD, figures=replace(GOOD.figures, decided=99))
+    assert renderer.render(replace(good, contest_reports=(counted,))) == ({}, set())
+    again = StatusRenderer(GatewayId("north"), files)
+    assert again.render(good) == ({}, set())
+    opened = replace(GOOD, figures=replace(GOOD.figures, state="Open", successor="forest@b at 0.6"))
+    files, _ = again.render(replace(good, contest_reports=(opened,)))
+    assert files.keys() == {"contests/pumps.yaml", "gateway.yaml", "README.md"}
+    assert b"propose/hall/pumps proposes forest@b at 0.6" in files["README.md"]
+    files, gone = again.render(replace(good, contest_reports=(), model_facts=()))
+    assert gone == paths
+    assert (again.contests, again.models) == ({}, {})

@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from reconciler.engine.status.status_folder import contest_statuses, model_statuses, rollout_statuses
 from reconciler.model import (
     Action,
     Artifact,
+    ContestId,
     DeviceId,
     GatewayId,
     Observed,
@@ -19,19 +21,20 @@ from reconciler.model import (
     short_digest,
 )
 from reconciler.model.snapshot_cache import SnapshotCache
-from reconciler.page.page_model import PageModel
+from reconciler.page.page_model import LiveState, PageModel
 from reconciler.page.routes import INDEX, committed
 from reconciler.report.conditions import Conditions, Status
+from reconciler.report.contest_figures import ContestFigures
+from reconciler.report.contest_status import ContestReport, ContestStatus
 from reconciler.report.device_status import DeviceFacts, DeviceStatus, Distrust, PassStamp, device_status_since
 from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, gateway_status
-from reconciler.report.rollout_file import read_rollout_file, rollout_file
-from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, rollout_status
+from reconciler.report.model_status import ModelFacts, ModelStatus
+from reconciler.report.rollout_status import RolloutFacts, RolloutStatus
 from reconciler.report.status_files import device_file, gateway_file, read_device_conditions, read_gateway_file, readme
 
 README = "README.md"
 GATEWAY = "gateway.yaml"
 DEVICES = "devices/"
-ROLLOUTS = "rollouts/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class PassOutcome:
     owners: Mapping[DeviceId, RolloutId] = field(default_factory=dict)  # the rollout that has each device
     distrusted: Mapping[DeviceId, Distrust] = field(default_factory=dict)
     rollout_facts: tuple[RolloutFacts, ...] = ()
+    contest_reports: tuple[ContestReport, ...] = ()
+    model_facts: tuple[ModelFacts, ...] = ()
 
 
 @dataclass(slots=True)
@@ -70,8 +75,10 @@ class StatusRenderer:
         self._rendered: SnapshotCache[Mapping[DeviceId, Distrust]] = SnapshotCache()
         self.ready = 0  # devices that are what Git wants
         self._gateway = read_gateway_file(before[GATEWAY]) if GATEWAY in before else None
-        rollouts = [read_rollout_file(body) for path, body in before.items() if path.startswith(ROLLOUTS)]
-        self._rollouts = {status.facts.rollout: status for status in rollouts}
+        self._rollouts = rollout_statuses(before)
+        self._contests = contest_statuses(before)
+        self._models = model_statuses(before)
+        self.contest_figures: Mapping[ContestId, ContestFigures] = {}  # of the last pass; those of a status are older
 
     @property
     def devices(self) -> tuple[DeviceStatus, ...]:
@@ -91,30 +98,56 @@ class StatusRenderer:
     @property
     def rollouts(self) -> Mapping[RolloutId, RolloutStatus]:
         """Return every rollout's status."""
-        return self._rollouts
+        return self._rollouts.statuses
+
+    @property
+    def contests(self) -> Mapping[ContestId, ContestStatus]:
+        """Return every contest's status."""
+        return self._contests.statuses
+
+    @property
+    def models(self) -> Mapping[str, ModelStatus]:
+        """Return the status of every model that rollouts and contests name."""
+        return self._models.statuses
 
     @property
     def reports(self) -> dict[RolloutId, RolloutReport]:
         """Return what was last reported to peers about our devices in each rollout."""
-        return {name: status.facts.report for name, status in self._rollouts.items()}
+        return {name: status.facts.report for name, status in self.rollouts.items()}
 
     def render(self, outcome: PassOutcome) -> tuple[dict[str, bytes], set[str]]:
         """Return the files that are new or different, and the paths that are gone."""
         files: dict[str, bytes] = {}
         gone = self._render_devices(outcome, files)
-        gone |= self._render_rollouts(outcome, files)
+        gone |= self._rollouts.render(outcome.rollout_facts, outcome.stamp, files)
+        self.contest_figures = {each.figures.contest: each.figures for each in outcome.contest_reports}
+        gone |= self._contests.render(outcome.contest_reports, outcome.stamp, files)
+        gone |= self._models.render(outcome.model_facts, outcome.stamp, files)
         gateway = gateway_status(outcome.gateway, outcome.stamp, self._gateway)
         if files or gone or gateway != self._gateway or self._page_differs:
             self._gateway = gateway
             files[GATEWAY] = gateway_file(gateway)
-            files[README] = readme(gateway, self.devices, outcome.owners, self._rollouts.values())
+            files[README] = readme(
+                gateway, self.devices, outcome.owners, self.rollouts.values(), self.contests.values()
+            )
             if self._page:
-                files[INDEX] = committed(PageModel(gateway, self.devices, tuple(self._rollouts.values())))
+                files[INDEX] = committed(self.page(gateway))
             elif self._page_differs:
                 gone.add(INDEX)
             self._page_differs = False
         self._before_start = {}
         return files, gone
+
+    def page(self, gateway: GatewayStatus | None, live: LiveState | None = None) -> PageModel:
+        """Return what a page of the gateway shows."""
+        return PageModel(
+            gateway,
+            self.devices,
+            tuple(self.rollouts.values()),
+            live,
+            tuple(self.contests.values()),
+            tuple(self.models.values()),
+        )
 
     def _render_devices(self, outcome: PassOutcome, files: dict[str, bytes]) -> set[str]:
         """Render the devices that changed; return the paths of those that are gone."""
@@ -139,19 +172,6 @@ class StatusRenderer:
         self.ready += (after is not None and after.ready.status is Status.TRUE) - (
             before is not None and before.ready.status is Status.TRUE
         )
-
-    def _render_rollouts(self, outcome: PassOutcome, files: dict[str, bytes]) -> set[str]:
-        """Render the rollouts that changed; return the paths of those that are gone."""
-        present = {}
-        for facts in outcome.rollout_facts:
-            before = self._rollouts.get(facts.rollout)
-            status = rollout_status(facts, outcome.stamp, before)
-            present[facts.rollout] = status
-            if status != before:
-                files[_rollout_path(facts.rollout)] = rollout_file(status)
-        gone = {_rollout_path(name) for name in self._rollouts.keys() - present.keys()}
-        self._rollouts = present
-        return gone
 
     def _render_device(self, action: Action, outcome: PassOutcome, files: dict[str, bytes]) -> None:
         device = action.device
@@ -190,10 +210,6 @@ def has_stopped(before: Mapping[RolloutId, RolloutStatus], after: Mapping[Rollou
 
 def _device_path(device: DeviceId) -> str:
     return f"{DEVICES}{device}.yaml"
-
-
-def _rollout_path(rollout: RolloutId) -> str:
-    return f"{ROLLOUTS}{rollout}.yaml"
 
 
 def _model(seen: ObservedDevice | None, by_short_digest: Mapping[ShortDigest, Artifact]) -> str | None:
