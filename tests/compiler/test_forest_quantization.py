@@ -17,9 +17,7 @@ from reconciler.compiler.forest.ensemble import (
     float_sums,
 )
 from reconciler.compiler.forest.quantization import ThresholdGrid, fit_grid, quantize_ensemble
-from reconciler.compiler.pack.forest_section import (
-    ForestMode,
-)
+from reconciler.compiler.pack.forest_head import ForestMode
 
 
 def test_a_tree_that_is_too_deep_is_refused() -> None:

@@ -11,12 +11,8 @@ from hypothesis import strategies as st
 
 from reconciler.compiler.errors import PackMalformed
 from reconciler.compiler.pack.bitstream import BitReader
-from reconciler.compiler.pack.forest_section import (
-    ForestMode,
-    decode_forest,
-    encode_forest,
-    node_count,
-)
+from reconciler.compiler.pack.forest_head import ForestMode
+from reconciler.compiler.pack.forest_section import decode_forest, encode_forest, node_count
 from reconciler.compiler.reference.forest import sums
 from tests.compiler.random_forests import random_forest
 

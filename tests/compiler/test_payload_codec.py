@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.compiler.errors import PackMalformed
-from reconciler.compiler.payload.payload_encodings import EncodedPayload, candidates, decode, smallest
+from reconciler.compiler.payload.encoded_payload import EncodedPayload
+from reconciler.compiler.payload.payload_encodings import candidates, decode, smallest
 from reconciler.model import PayloadEncoding
 from reconciler.model import PayloadEncoding as Packed
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.compiler.payload.payload_encodings import EncodedPayload
+from reconciler.compiler.payload.encoded_payload import EncodedPayload
 from reconciler.devices.reports import CapabilitiesBody
 from reconciler.engine.delivery.transfer_preparation import SECTOR_BYTES, SEQUENCE_JUMP, DeliveryTarget, fitting
 from reconciler.model import PayloadEncoding

@@ -13,6 +13,7 @@ import pytest
 
 from reconciler.compiler.pack import (
     decision_head,
+    forest_head,
     forest_section,
     golden_section,
     io_section,
@@ -164,7 +165,7 @@ def test_numbers_of_payloads_and_packs() -> None:
     sections = enum("include/tinyfleet/pack.h", "tf_section_id")
     assert {name.removeprefix("TF_SECTION_"): v for name, v in sections.items()} == numbers(pack_format.SectionId)
     modes = enum("src/engine/trees.h", "tf_forest_mode")
-    assert {name.removeprefix("TF_FOREST_"): v for name, v in modes.items()} == numbers(forest_section.ForestMode)
+    assert {name.removeprefix("TF_FOREST_"): v for name, v in modes.items()} == numbers(forest_head.ForestMode)
     assert enum("src/engine/network.c", "head_mode") == numbers(decision_head.DecisionMode)
     statistics = enum("src/engine/features.c", "statistic")
     assert statistics == {**numbers(forest_section.Statistic), "STATISTICS": len(forest_section.Statistic)}

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reconciler.compiler.errors import ModelUnreadable
-from reconciler.compiler.pack.forest_section import ForestMode
+from reconciler.compiler.pack.forest_head import ForestMode
 from reconciler.compiler.pack.isolation_score import average_path_length
 
 LEAF = -1

@@ -8,7 +8,7 @@ import numpy as np
 from reconciler.compiler.datasets import Dataset
 from reconciler.compiler.evaluation.metrics import Predictions
 from reconciler.compiler.forest.training import TrainedForest, anomaly_scores
-from reconciler.compiler.pack.forest_section import DEPTH_UNIT, ForestMode
+from reconciler.compiler.pack.forest_head import DEPTH_UNIT, ForestMode
 
 
 def predict_forest(trained: TrainedForest, dataset: Dataset) -> Predictions:

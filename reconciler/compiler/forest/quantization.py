@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from reconciler.compiler.errors import DoesNotFit
 from reconciler.compiler.forest.ensemble import LEAF, Ensemble, RawTree
-from reconciler.compiler.pack.forest_section import DEPTH_UNIT, MAX_DEPTH, Forest, ForestMode, Leaf, Split, Tree
+from reconciler.compiler.pack.forest_head import DEPTH_UNIT, MAX_DEPTH, ForestMode
+from reconciler.compiler.pack.forest_section import Forest, Leaf, Split, Tree
 
 PROBABILITY_UNIT = 1 << 12
 _INT16 = 32767

@@ -13,21 +13,11 @@ import numpy.typing as npt
 
 from reconciler.compiler.errors import DoesNotFit, PackMalformed
 from reconciler.compiler.pack.bitstream import BitReader, BitWriter
+from reconciler.compiler.pack.forest_head import DEPTH_UNIT, LAYOUT, MAX_DEPTH, ForestMode, decode_forest_head
 from reconciler.compiler.pack.pack_format import pad4
 
-DEPTH_UNIT = 2048
-MAX_DEPTH = 63
-_FOREST = struct.Struct("<6B5HI")
 _FEATURES = struct.Struct("<HBB")
 _FEATURE = struct.Struct("<BBBBii")
-
-
-class ForestMode(IntEnum):
-    """What the sum over the trees means."""
-
-    ISOLATION = 0
-    CLASSIFICATION = 1
-    REGRESSION = 2
 
 
 class Statistic(IntEnum):
@@ -180,7 +170,7 @@ def encode_forest(forest: Forest) -> bytes:
         if widths.jump:
             stream.put(_bits(tree, widths), widths.jump)
         _write_tree(tree, widths, stream)
-    head = _FOREST.pack(
+    head = LAYOUT.pack(
         forest.mode, int(widths.flag), widths.threshold, widths.row, widths.jump, deepest, len(forest.trees),
         forest.outputs, len(forest.table), forest.depth_unit, forest.subsample, stream.length,
     )  # fmt: skip
@@ -212,27 +202,17 @@ def _write_tree(tree: Tree, widths: _Widths, stream: BitWriter) -> None:
 
 def decode_forest(data: bytes, features: int) -> Forest:
     """Read the section FOREST and check it (rule 20, as far as it concerns the section alone)."""
-    if len(data) < _FOREST.size:
-        raise PackMalformed("FOREST is truncated")
-    mode, flags, tb, lb, jb, deepest, trees, outputs, rows, unit, subsample, bits = _FOREST.unpack_from(data)
-    valid = mode in tuple(ForestMode) and flags <= 1 and 4 <= tb <= 16 and lb <= 16 and (jb == 0 or 8 <= jb <= 24)  # noqa: PLR2004
-    valid &= deepest <= MAX_DEPTH and 1 <= trees <= 1024 and 1 <= outputs <= 64 and rows >= 1  # noqa: PLR2004
-    if not valid or (mode != ForestMode.CLASSIFICATION and outputs != 1):
-        raise PackMalformed("FOREST has a field out of range")
-    if unit != (DEPTH_UNIT if mode == ForestMode.ISOLATION else 0) or (mode != ForestMode.ISOLATION and subsample):
-        raise PackMalformed("FOREST has a depth unit or a subsample size that its mode does not use")
-    table_bytes = 2 * rows * outputs
-    start = _FOREST.size + table_bytes + (-table_bytes % 4)
-    stream_bytes = (bits + 7) // 8 + 3
-    if len(data) != start + stream_bytes + (-stream_bytes % 4):
-        raise PackMalformed("FOREST does not have the length that its fields require")
-    table = np.frombuffer(data[_FOREST.size : _FOREST.size + table_bytes], "<i2").reshape(rows, outputs)
-    widths = _Widths((features - 1).bit_length(), tb, lb, jb, flag=bool(flags))
-    reader = BitReader(data[start:], bits)
-    found = tuple(_read_tree(reader, widths, (features, rows, deepest)) for _ in range(trees))
-    if reader.at != bits:
+    head = decode_forest_head(data)
+    table_end = LAYOUT.size + head.table_bytes
+    table = np.frombuffer(data[LAYOUT.size : table_end], "<i2").reshape(head.rows, head.outputs)
+    widths = _Widths((features - 1).bit_length(), head.threshold_bits, head.row_bits, head.jump_bits, flag=head.flag)
+    reader = BitReader(data[head.stream_at :], head.stream_bits)
+    found = tuple(_read_tree(reader, widths, (features, head.rows, head.deepest)) for _ in range(head.trees))
+    if reader.at != head.stream_bits:
         raise PackMalformed("FOREST has bits after its last tree")
-    return Forest(ForestMode(mode), tb, found, table.astype(np.int16), features, jb, subsample)
+    return Forest(
+        head.mode, head.threshold_bits, found, table.astype(np.int16), features, head.jump_bits, head.subsample
+    )
 
 
 def _read_tree(reader: BitReader, widths: _Widths, limits: tuple[int, int, int]) -> Tree:

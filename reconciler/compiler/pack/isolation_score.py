@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 
-from reconciler.compiler.pack.forest_section import DEPTH_UNIT
+from reconciler.compiler.pack.forest_head import DEPTH_UNIT
 
 _EULER = 0.5772156649015329
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reconciler.compiler.errors import BuildFailed
-from reconciler.compiler.pack.forest_section import decode_features, decode_forest
+from reconciler.compiler.pack.forest_head import decode_forest_head
 from reconciler.compiler.pack.io_section import decode_io
 from reconciler.compiler.pack.isolation_score import isolation_limit
 from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId, disassemble
@@ -44,9 +44,8 @@ def encode_value(pack: Pack, entry: Parameter, value: float) -> int:
     if entry.encoding is ParameterEncoding.ISOLATION_SCORE:
         if not 0.0 < value <= 1.0 or pack.kind is not PackKind.TREE_ENSEMBLE:
             raise BuildFailed(f"an isolation score must be above 0 and at most 1, not {value}")
-        features = len(decode_features(pack.section(SectionId.FEATURES)).features)
-        forest = decode_forest(pack.section(SectionId.FOREST), features)
-        return isolation_limit(forest.subsample, len(forest.trees), value)
+        forest = decode_forest_head(pack.section(SectionId.FOREST))
+        return isolation_limit(forest.subsample, forest.trees, value)
     if entry.encoding is ParameterEncoding.LINEAR:
         return round(value * 2.0**entry.fraction_bits)
     output = decode_io(pack.section(SectionId.IO))[1][0]

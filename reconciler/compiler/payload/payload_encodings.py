@@ -3,25 +3,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import heatshrink2
 
 from reconciler.compiler.errors import PackMalformed
+from reconciler.compiler.payload.encoded_payload import EncodedPayload
 from reconciler.compiler.payload.patch import apply_patch, make_patch
 from reconciler.model import PayloadEncoding
 
 WINDOW_BITS = 8
 LOOKAHEAD_BITS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedPayload:
-    """The bytes to send, and how a device decodes them."""
-
-    encoding: PayloadEncoding
-    data: bytes
-    against_base: bool = False
 
 
 def candidates(pack: bytes, base: bytes | None = None) -> list[EncodedPayload]:

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from reconciler.compiler.pack.forest_head import ForestMode
 from reconciler.compiler.pack.forest_section import (
     Feature,
     FeatureWindow,
     Forest,
-    ForestMode,
     Leaf,
     Statistic,
     Tree,

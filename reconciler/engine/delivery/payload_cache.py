@@ -6,7 +6,8 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
-from reconciler.compiler.payload.payload_encodings import EncodedPayload, candidates
+from reconciler.compiler.payload.encoded_payload import EncodedPayload
+from reconciler.compiler.payload.encoding_process import encode_in_process
 from reconciler.engine.artifacts.catalog import ArtifactCatalog
 from reconciler.engine.delivery.transfer_preparation import DeliveryTarget, PackPayloads, fitting
 from reconciler.model import Artifact, Desired, DeviceId, Digest, PayloadEncoding, short_digest_from_bytes
@@ -17,7 +18,7 @@ PayloadKey = tuple[Digest, Digest | None]  # the pack to send, and the running p
 
 
 class PayloadCache:
-    """Encodes payloads and keeps the last ones. For the event loop's thread only; encoding runs on others."""
+    """Encodes payloads and keeps the last ones. For the event loop's thread only; encoding runs elsewhere."""
 
     def __init__(self, artifacts: ArtifactCatalog) -> None:
         self._artifacts = artifacts
@@ -45,12 +46,9 @@ class PayloadCache:
         if task is None or (task.done() and (task.cancelled() or task.exception())):
             pack = self._artifacts.pack(desired, artifact)
             old = self._artifacts.pack(desired, base) if base is not None else None
-            task = asyncio.create_task(asyncio.to_thread(_encode, pack, old), name=f"encode {artifact.digest[:12]}")
+            encoding = asyncio.to_thread(encode_in_process, pack, old)
+            task = asyncio.create_task(encoding, name=f"encode {artifact.digest[:12]}")
             self._encoded[pair] = task
             if len(self._encoded) > MAX_KEPT:
                 self._encoded.popitem(last=False)
         return await asyncio.shield(task)  # this delivery may be cancelled while others wait for the same payload
-
-
-def _encode(pack: bytes, base: bytes | None) -> tuple[EncodedPayload, ...]:
-    return tuple(candidates(pack, base))

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import signing.envelope
-from reconciler.compiler.payload.payload_encodings import EncodedPayload
+from reconciler.compiler.payload.encoded_payload import EncodedPayload
 from reconciler.devices.messages import TRANSFERS
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport
 from reconciler.devices.transfer import TransferJob
