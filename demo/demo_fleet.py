@@ -143,7 +143,7 @@ class DemoFleet:
     def _provision(self, device: str) -> str:
         folder = self.world.folder
         whole = ("--whole",) if device == PRESS else ()
-        where = ("--output", folder / "images" / device, *whole, "--store", folder / "artifacts")
+        where = ("--out", folder / "images" / device, *whole, "--store", folder / "artifacts")
         return self.world.run(TINYFLEET, "provision", device, self.world.work, "--root", root_key(self.world), *where)
 
     def _configure(self, broker: Broker) -> None:

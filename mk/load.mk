@@ -5,4 +5,4 @@ fuzz-validate: setup ## corrupt the example fleet in 20,000 ways; loading must r
 
 fleet-docs: setup ## generate the tables of docs/fleet-repo.md and the example's schemas from schemas/
 	$(PY) -m tests.load.field_tables
-	$(VENV)/bin/tinyfleet schema --write fleet-repo-example/.schemas
+	$(VENV)/bin/tinyfleet schema --out fleet-repo-example/.schemas

@@ -20,6 +20,7 @@ from tools.manual import EXIT_CODES, NAME, contexts
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "commands"
 WIDTH = 100
+EVERYWHERE = ("-q, --quiet", "-v, --verbose", "-h, --help")  # the index describes these options once
 UNBROKEN = "\N{WORD JOINER}"  # a space within code while a paragraph is wrapped
 FILES = {
     "Fleet authors": "authors",
@@ -67,7 +68,7 @@ def section(names: tuple[str, ...], context: click.Context) -> Iterator[str]:
     yield from (f"{'#' * len(names)} {' '.join(names)}", "", "```text", usage, "```", "")
     yield from paragraphs(command.help or "")
     options = [each.get_help_record(context) for each in command.get_params(context)]
-    rows = [record for record in options if record and record[1] and "--help" not in record[0]]
+    rows = [record for record in options if record and record[1] and not record[0].startswith(EVERYWHERE)]
     if rows:
         yield from ("", "| option | meaning |", "|---|---|")
         yield from (f"| `{cell(option)}` | {cell(meaning)} |" for option, meaning in rows)
@@ -106,7 +107,11 @@ def index() -> str:
             "from the help of the commands."
         ),
         "",
-        "Every command that shows data takes `--output json`.",
+        *wrapped(
+            "Every command that shows data takes `--output json`. `--out` names a file or folder to write. Every "
+            "command takes `-q` (only the result, warnings and errors), `-v` (every step, and where a failure arose) "
+            "and `-h`. A name that does not exist ends a command with exit code 1 and the closest name that does."
+        ),
     ]
     for file, (title, names, _) in PAGES.items():
         lines += ["", f"## [{title}]({file}.md)", "", "| command | purpose |", "|---|---|"]

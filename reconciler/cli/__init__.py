@@ -8,12 +8,15 @@ line was wrong.
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 
 import click
 from click.shell_completion import CompletionItem
 
+from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.errors import FleetError
 
 # Grouped by reader, in the order of the workflow. The module of a command has its name, with underscores.
@@ -50,7 +53,7 @@ GROUPS: dict[str, dict[str, str]] = {
 COMMANDS: dict[str, str] = {name: purpose for commands in GROUPS.values() for name, purpose in commands.items()}
 
 
-class LazyGroup(click.Group):
+class LazyGroup(OrderedGroup):
     """A group that imports the module of a command only when that command runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -84,16 +87,36 @@ class LazyGroup(click.Group):
                 formatter.write_dl([(f"{name:<{width}}", purpose) for name, purpose in commands.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("tinyfleet", cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tinyfleet", prog_name="tinyfleet")  # looked up only when asked for
 def cli() -> None:
     """GitOps for machine learning on microcontrollers: what is merged is what runs."""
 
 
 def main() -> None:
-    """Run the command; a known failure becomes one clear line and exit code 1."""
+    """Run the command; a known failure, or output that cannot be written, becomes one line and exit code 1."""
     try:
-        cli.main(standalone_mode=True)
+        try:
+            cli.main(standalone_mode=True)
+        finally:
+            sys.stdout.flush()  # a full device shows here at the latest
     except FleetError as error:
-        click.echo(f"tinyfleet: {error}", err=True)
+        _fail(str(error))
+    except BrokenPipeError:
+        _discard_output()  # the reader has seen enough, as in `tinyfleet plan | head`
         sys.exit(1)
+    except OSError as error:
+        _discard_output()
+        _fail(f"{error.filename or 'cannot write the output'}: {error.strerror}")
+
+
+def _fail(message: str) -> None:
+    with suppress(OSError):  # standard error may be full as well
+        click.echo(f"tinyfleet: {message}", err=True)
+    sys.exit(1)
+
+
+def _discard_output() -> None:
+    """Drop what is still buffered: the interpreter would fail to write it once more when it exits."""
+    with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device, not a path
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet status --page`: the page as files, for a web server, a share or an archive."""
+"""`tinyfleet status --output html`: the page as files, for a web server, a share or an archive."""
 
 from __future__ import annotations
 

@@ -52,8 +52,8 @@ class BuildService:
             return future
 
     def build(self, recipe: Recipe, fetch: Fetch, progress: Progress | None = None) -> BuildResult:
-        """Build and wait for the result."""
-        return self.submit(recipe, fetch, progress).result()
+        """Build in this thread and return the result. An interrupt ends the build at once."""
+        return self._build(recipe, fetch, progress)
 
     def close(self) -> None:
         """Wait for the builds in progress, then stop."""

@@ -88,6 +88,12 @@ def read_device(state_dir: Path, device: DeviceId) -> DeviceOverview | None:
         return _one_device(state, device)
 
 
+def served_devices(state_dir: Path) -> list[DeviceId]:
+    """Return the names of the devices that have a status."""
+    with recorded_state(state_dir) as state:
+        return [DeviceId(name.removeprefix(DEVICES).removesuffix(".yaml")) for name in state.status_files(DEVICES)]
+
+
 def device_facts(device: DeviceOverview) -> list[tuple[str, str]]:
     """Return what a device reports about itself, as labels and texts."""
     facts: list[tuple[str, str]] = []

@@ -53,12 +53,12 @@ class JsonFormatter(logging.Formatter):
         return json.dumps({name: value for name, value in fields.items() if value is not None}, ensure_ascii=False)
 
 
-def set_up(log_format: str, *, verbose: bool) -> None:
-    """Configure the logging of this process."""
+def set_up(log_format: str, level: int) -> None:
+    """Configure the logging of this process, from this level on."""
     handler = logging.StreamHandler(sys.stderr)
     journald = "JOURNAL_STREAM" in os.environ
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter(journald=journald))
-    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
 

@@ -110,7 +110,7 @@ def _check(loader: ESPLoader, chip: str) -> None:
     if loader.secure_download_mode:
         raise WrongChip("the chip is in secure download mode, so the written data can't be verified")
     if loader.get_flash_encryption_enabled():
-        raise WrongChip("the chip encrypts its flash: write the file of --output with the manufacturer's tools")
+        raise WrongChip("the chip encrypts its flash: write the file of --out with the manufacturer's tools")
 
 
 @contextmanager

@@ -4,7 +4,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +24,8 @@ from reconciler.compiler.reference.interpreter import ReferenceInterpreter, gene
 from tests.compiler.make_vectors import good_packs
 from tests.compiler.tflite_builder import Model
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "fleet-repo-example"
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "fleet-repo-example"
 PLACES = [
     pytest.param(place, marks=[] if place is ExecutionTarget.HOST else [pytest.mark.emulator])
     for place in ExecutionTarget
@@ -67,8 +73,18 @@ def test_a_missing_operator_is_reported(tmp_path: Path) -> None:
     assert "vibration-wifi lacks the operators TREE_ENSEMBLE" in result.output
 
 
-def test_an_unknown_model_is_a_wrong_command_line(tmp_path: Path) -> None:
-    assert run("build", "nothing", EXAMPLE, "--store", tmp_path).exit_code == 2
+def test_a_dry_run_builds_nothing(tmp_path: Path) -> None:
+    result = run("build", "line-current", EXAMPLE, "--store", tmp_path, "--dry-run")
+    assert result.output.splitlines() == [
+        f"line-current@{version} for current-serial: would be built" for version in ("1.0.0", "1.1.0")
+    ]
+    assert list(tmp_path.iterdir()) == []
+    built = run("build", "line-current@1.0.0", EXAMPLE, "--store", tmp_path, "--quiet")
+    preview = json.loads(run("build", EXAMPLE, "--store", tmp_path, "--dry-run", "--output", "json").stdout)
+    results = {row["model"]: (row["result"], row.get("digest")) for row in preview if row["type"] == "current-serial"}
+    assert results["line-current@1.1.0"] == ("would-build", None)
+    assert results["line-current@1.0.0"][0] == "cached"
+    assert str(results["line-current@1.0.0"][1]) in built.output
 
 
 def test_a_repository_with_errors_is_not_built(tmp_path: Path) -> None:
@@ -159,7 +175,7 @@ def test_a_pack_runs_on_the_device_engine(tmp_path: Path, name: str, place: Exec
     given = reference.inputs[0]
     raw = [generate_inputs(seed, [given])[0] for seed in (5, 6, 7)]
     np.save(tmp_path / "x.npy", np.array([np.frombuffer(blob, given.type.code) for blob in raw]))
-    paths = ("--input", tmp_path / "x.npy", "--output", tmp_path / "y.npy", "--on", place.value)
+    paths = ("--input", tmp_path / "x.npy", "--out", tmp_path / "y.npy", "--on", place.value)
     result = run("pack", "run", tmp_path / "x.pack", *paths)
     assert result.exit_code == 0, result.output
     wanted = [reference.run([blob]) for blob in raw]
@@ -172,7 +188,7 @@ def test_a_pack_runs_on_the_device_engine(tmp_path: Path, name: str, place: Exec
 def test_inputs_that_do_not_fit_are_refused(tmp_path: Path, rows: np.ndarray) -> None:
     (tmp_path / "x.pack").write_bytes(good_packs()["head reconstruction"])
     np.save(tmp_path / "x.npy", rows)
-    paths = ("--input", tmp_path / "x.npy", "--output", tmp_path / "y.npy")
+    paths = ("--input", tmp_path / "x.npy", "--out", tmp_path / "y.npy")
     error = run("pack", "run", tmp_path / "x.pack", *paths).exception
     assert isinstance(error, BuildFailed)
     assert "must hold rows of 32 values from -128 to 127" in str(error)
@@ -183,3 +199,24 @@ def test_a_document_of_another_kind_is_refused(tmp_path: Path) -> None:
     error = run("pack", "make", source, "--for", EXAMPLE / "fleet.yaml", "-o", tmp_path / "x").exception
     assert isinstance(error, BuildFailed)
     assert "DeviceType" in str(error)
+
+
+def test_ctrl_c_ends_a_build_at_once_however_often_it_is_pressed(tmp_path: Path) -> None:
+    store, temporary = tmp_path / "store", tmp_path / "tmp"
+    temporary.mkdir()
+    command = [sys.executable, "-m", "reconciler.cli", "build", "line-current", str(EXAMPLE), "--store", str(store)]
+    with subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, "TMPDIR": str(temporary)}, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.02)
+        rest = process.stderr.read()
+    assert first.startswith("line-current@1.0.0 for current-serial: ")
+    assert (process.returncode, rest.splitlines()[-1:]) == (1, ["Aborted!"])
+    assert "Traceback" not in rest
+    assert list(temporary.iterdir()) == []
+    assert [path for path in store.rglob("*") if path.is_file() and path.parent.name != "locks"] == []

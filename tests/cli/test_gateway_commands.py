@@ -225,6 +225,6 @@ def test_a_fleet_without_rollouts(mirrored: tuple[GatewayFolder, FleetHistory]) 
     apply(gateway, made)
     gateway.publish()
     assert gateway.tinyfleet("rollout", "list").output.strip() == "no rollouts"
-    assert "no rollout named wear; known rollouts: none" in gateway.tinyfleet("rollout", "show", "wear").output
+    assert "no rollout named wear; known rollouts: none" in gateway.failure("rollout", "show", "wear")
     explained = gateway.tinyfleet("explain", "pump-01").output
     assert "no rollout selects the device" in explained

@@ -51,7 +51,7 @@ def test_a_model_with_two_inputs_is_refused(tmp_path: Path) -> None:
     made = run("pack", "make", tmp_path / "m.tflite", "--for", TYPE, "-o", tmp_path / "m.pack")
     assert made.exit_code == 0, made.output
     np.save(tmp_path / "x.npy", np.zeros((1, 4)))
-    paths = ("--input", tmp_path / "x.npy", "--output", tmp_path / "y.npy")
+    paths = ("--input", tmp_path / "x.npy", "--out", tmp_path / "y.npy")
     error = run("pack", "run", tmp_path / "m.pack", *paths).exception
     assert isinstance(error, BuildFailed)
     assert "the model has 2 inputs" in str(error)

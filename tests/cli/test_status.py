@@ -150,16 +150,16 @@ def test_an_unknown_device_on_a_link_differs_from_one_that_does_not_exist(gatewa
     gateway.publish(RUNS_IT)
     gateway.write_runtime_status()
     with held(gateway.folder / "state"):
-        unknown, missing = (gateway.tinyfleet("status", name) for name in ("pump-99", "pump-98"))
-    assert (unknown.exit_code, missing.exit_code) == (1, 1)
-    assert "reports on a link but is not in Git" in unknown.output
-    assert "this gateway serves no device named pump-98" in missing.output
+        unknown, missing = (gateway.failure("status", name) for name in ("pump-99", "pump-98"))
+    assert "reports on a link but is not in Git" in unknown
+    assert "no device of this gateway named pump-98; did you mean `pump-1`?" in missing
 
 
 def test_pages_show_the_whole_fleet(gateway: GatewayFolder) -> None:
     gateway.publish(RUNS_IT)
     folder = str(gateway.folder / "page")
-    for wrong in (("pump-1", "--page", folder), ("--watch", "--page", folder)):
+    page = ("--output", "html", "--out", folder)
+    for wrong in (("pump-1", *page), ("--watch", *page), ("--output", "html"), ("--out", folder)):
         assert gateway.tinyfleet("status", *wrong).exit_code == 2
-    assert gateway.tinyfleet("status", "--page", folder).output.endswith(f"pages, start with {folder}/index.html\n")
+    assert gateway.tinyfleet("status", *page).output.endswith(f"pages, start with {folder}/index.html\n")
     assert b"runs wear@1" in (Path(folder) / "devices" / "pump-1.html").read_bytes()

@@ -147,13 +147,21 @@ def test_a_file_name_that_is_not_utf8(revision: list[str], fleet: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--output", "xml"], ["--commit", "no-such"], ["--commit", "--output=x"], ["--nonsense"], ["a", "b"]],
+    [["--output", "xml"], ["--nonsense"], ["a", "b"]],
 )
 def test_a_wrong_command_line(arguments: list[str], fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(fleet)
     done = run("validate", *arguments)
     assert done.exit_code == 2
     assert "Error" in done.stderr
+
+
+def test_an_option_is_not_taken_for_a_revision(fleet: Path) -> None:
+    git(fleet, "init", "-q")
+    git(fleet, "add", "-A")
+    git(fleet, "commit", "-q", "-m", "first")
+    error = run("validate", fleet, "--commit", "--output=x").exception
+    assert "no commit, branch or tag named --output=x" in str(error)
 
 
 def test_a_missing_directory(tmp_path: Path) -> None:
@@ -173,10 +181,10 @@ def test_schema_prints_a_kind(kind: str) -> None:
 
 
 def test_schema_writes_all_kinds(tmp_path: Path) -> None:
-    assert run("schema", "--write", tmp_path / "new/.schemas").exit_code == 0
+    assert run("schema", "--out", tmp_path / "new/.schemas").exit_code == 0
     assert len(list((tmp_path / "new/.schemas").glob("*.json"))) == len(KINDS)
 
 
-@pytest.mark.parametrize("arguments", [[], ["Devise"], ["Device", "--write", "x"]])
+@pytest.mark.parametrize("arguments", [[], ["Device", "--out", "x"]])
 def test_schema_with_a_wrong_command_line(arguments: list[str]) -> None:
     assert run("schema", *arguments).exit_code == 2

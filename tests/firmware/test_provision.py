@@ -78,7 +78,7 @@ def provisioned(bench: Bench, tmp_path: Path) -> Callable[..., Provisioned]:
 
     def make(*options: str) -> Provisioned:
         output = tmp_path / "pump-1.bin"
-        line = ["provision", "pump-1", str(fleet), "--root", str(tmp_path / "root.hex"), "--output", str(output)]
+        line = ["provision", "pump-1", str(fleet), "--root", str(tmp_path / "root.hex"), "--out", str(output)]
         result = CliRunner().invoke(cli, [*line, "--store", str(tmp_path / "store"), *options])
         assert result.exit_code == 0, (result.output, result.exception)
         subprocess.run(["patch", "-p1", "-s"], cwd=fleet, input=result.stdout, text=True, check=True)

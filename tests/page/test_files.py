@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tinyfleet status --page`: the state of a gateway as files."""
+"""`tinyfleet status --output html`: the state of a gateway as files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def gateway(tmp_path: Path) -> GatewayFolder:
 
 def written(gateway: GatewayFolder) -> dict[str, str]:
     folder = gateway.folder / "page"
-    result = gateway.tinyfleet("status", "--page", str(folder))
+    result = gateway.tinyfleet("status", "--output", "html", "--out", str(folder))
     assert result.exit_code == 0, result.output
     return {str(path.relative_to(folder)): path.read_text("utf-8") for path in folder.rglob("*") if path.is_file()}
 
@@ -77,6 +77,6 @@ def test_stale_pages_are_removed_and_other_files_stay(gateway: GatewayFolder) ->
 def test_a_folder_that_cannot_be_written_is_reported(gateway: GatewayFolder) -> None:
     gateway.publish(RUNS_IT)
     (gateway.folder / "page").write_text("a file")
-    result = gateway.tinyfleet("status", "--page", str(gateway.folder / "page"))
+    result = gateway.tinyfleet("status", "--output", "html", "--out", str(gateway.folder / "page"))
     assert result.exit_code != 0
     assert "page" in result.output

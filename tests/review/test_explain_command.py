@@ -120,4 +120,4 @@ def test_a_silent_device_shows_since_when(repository: FleetHistory) -> None:
 def test_an_unknown_device_gets_a_suggestion(repository: FleetHistory) -> None:
     result = run("explain", "pump-3", repository.path)
     assert result.exit_code == 1
-    assert "pump-03" in result.output
+    assert "did you mean `pump-03`?" in str(result.exception)

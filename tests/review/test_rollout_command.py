@@ -186,6 +186,6 @@ def test_unreadable_versions_are_skipped() -> None:
 
 
 def test_an_unknown_rollout_lists_the_known_ones(repository: FleetHistory) -> None:
-    result = run("rollout", "show", "tear", repository.path)
+    result = run("rollout", "show", "milling", repository.path)
     assert result.exit_code == 1
-    assert "known rollouts: wear" in result.output
+    assert "known rollouts: `wear`" in str(result.exception)

@@ -77,7 +77,7 @@ def test_another_version_replaces_the_one_in_transfer(site: Site) -> None:
 
 
 def reconciled_once(site: Site) -> Any:  # noqa: ANN401 - any JSON value
-    return tinyfleet(site, "reconcile", "--once")
+    return tinyfleet(site, "reconcile")
 
 
 def test_a_device_after_a_factory_reset_is_updated_above_its_last_sequence(site: Site) -> None:
@@ -92,9 +92,7 @@ def test_a_device_after_a_factory_reset_is_updated_above_its_last_sequence(site:
     flash = next(path for path in (site.world.folder / "flash").iterdir() if "pump-1" in path.name)
     flash.unlink()
     site.start_devices()
-    ran = CliRunner().invoke(
-        cli, ["reconcile", "--once", "--output", "json", "--config", f"{site.world.folder}/gateway.toml"]
-    )
+    ran = CliRunner().invoke(cli, ["reconcile", "--output", "json", "--config", f"{site.world.folder}/gateway.toml"])
     done = json.loads(ran.stdout)
     assert [(each["device"], each["message"]) for each in done["deliveries"]] == [("pump-1", "confirmed, sequence 4")]
     assert "It held sequence 3 and now holds 0" in ran.stderr

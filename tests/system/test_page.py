@@ -74,7 +74,7 @@ def test_a_daemon_shows_its_fleet_and_counters_make_no_commits(site: Site) -> No
     assert ">rollout</dt>" in device
     assert "Done (3)" in served(port, "/rollouts/" + re.findall(r'href="/rollouts/([\w-]+)"', shown)[0])
     folder = site.world.folder / "page"
-    result = CliRunner().invoke(cli, ["status", "--page", str(folder), "--config", str(toml)])
+    result = CliRunner().invoke(cli, ["status", "--output", "html", "--out", str(folder), "--config", str(toml)])
     assert result.exit_code == 0, result.output
     assert wanted in (folder / "index.html").read_text("utf-8")
     # Everything was counted and polled again. Whatever was committed since has a status that changed.

@@ -10,7 +10,9 @@ from typing import ClassVar
 import click
 
 from reconciler import config
-from reconciler.cli.inputs.options import config_option
+from reconciler.cli.inputs.options import config_option, output_option
+from reconciler.cli.leaf_command import LeafCommand
+from reconciler.cli.result import print_result
 from reconciler.daemon.assembly import policy_of, remote_of
 from reconciler.engine.state.schema import STATE_FILE
 from reconciler.engine.state.writer import StateWriter
@@ -41,10 +43,11 @@ def _commit(_context: click.Context, _option: click.Parameter, text: str) -> Com
     return Commit(text)
 
 
-@click.command()
+@click.command(cls=LeafCommand)
 @click.argument("commit", callback=_commit)
 @config_option
-def command(commit: str, config_path: Path) -> None:
+@output_option
+def command(commit: str, config_path: Path, output: str) -> None:
     """Accept COMMIT although the last applied commit is not its ancestor.
 
     COMMIT must be the current head of the branch, satisfy the signature policy, and be free of errors. A running
@@ -55,7 +58,8 @@ def command(commit: str, config_path: Path) -> None:
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     with Mirror(settings.state_dir / "mirror.git", remote_of(settings)) as mirror:
         before = _accept(settings, mirror, accepted)
-    click.echo(f"accepted {accepted}; the previous commit was {before or 'none'}")
+    text = f"accepted {accepted}; the previous commit was {before or 'none'}"
+    print_result(output, {"accepted": accepted, "previous": before}, text)
 
 
 def _accept(settings: config.GatewayConfig, mirror: Mirror, commit: Commit) -> Commit | None:

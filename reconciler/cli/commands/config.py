@@ -13,6 +13,7 @@ import click
 from reconciler import config
 from reconciler.cli.inputs.options import config_option, output_option
 from reconciler.cli.ordered_group import OrderedGroup
+from reconciler.cli.result import print_result
 
 
 @click.group(cls=OrderedGroup)
@@ -22,7 +23,8 @@ def command() -> None:
 
 @command.command()
 @config_option
-def check(config_path: Path) -> None:
+@output_option
+def check(config_path: Path, output: str) -> None:
     """Check the configuration, and that the files it names exist.
 
     Reports all errors at once, and exits with 1 if there are any. `tinyfleet doctor` also checks the network, serial
@@ -32,7 +34,8 @@ def check(config_path: Path) -> None:
     missing = [f"{name}: {path} does not exist" for name, path in named_files(settings) if not path.exists()]
     if missing:
         raise config.ConfigInvalid("\n".join(f"{config_path}: {line}" for line in missing))
-    click.echo(f"{config_path}: valid, gateway {settings.name} of {settings.repository.url}")
+    fields = {"valid": True, "gateway": settings.name, "repository": settings.repository.url}
+    print_result(output, fields, f"{config_path}: valid, gateway {settings.name} of {settings.repository.url}")
 
 
 @command.command()
@@ -44,11 +47,7 @@ def show(config_path: Path, output: str) -> None:
     Paths are absolute, and durations are in seconds.
     """
     settings = _plain(config.read(config_path))
-    if output == "json":
-        click.echo(json.dumps(settings, indent=2))
-        return
-    for name, value in _flat("", settings):
-        click.echo(f"{name} = {json.dumps(value)}")
+    print_result(output, settings, "\n".join(f"{name} = {json.dumps(value)}" for name, value in _flat("", settings)))
 
 
 def named_files(settings: config.GatewayConfig) -> list[tuple[str, Path]]:
@@ -68,7 +67,7 @@ def named_files(settings: config.GatewayConfig) -> list[tuple[str, Path]]:
         "mqtt.ca": mqtt.ca if mqtt else None,
         "mqtt.certificate": mqtt.certificate if mqtt else None,
         "mqtt.key": mqtt.key if mqtt else None,
-        "notify.secret": settings.webhook.secret if settings.webhook else None,
+        "webhook.secret": settings.webhook.secret if settings.webhook else None,
     }
     return [(name, path) for name, path in found.items() if path is not None]
 

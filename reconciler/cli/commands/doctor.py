@@ -13,6 +13,7 @@ import click
 
 from reconciler import config
 from reconciler.cli.inputs.options import config_option, output_option
+from reconciler.cli.leaf_command import LeafCommand
 from reconciler.daemon import doctor, doctor_network
 from reconciler.daemon.doctor import CheckResult, CheckSeverity
 
@@ -32,7 +33,7 @@ CHECKS: tuple[Callable[[config.GatewayConfig], Iterator[CheckResult]], ...] = (
 MARKS = {CheckSeverity.OK: "ok    ", CheckSeverity.WARNING: "warn  ", CheckSeverity.ERROR: "FAIL  "}
 
 
-@click.command()
+@click.command(cls=LeafCommand)
 @config_option
 @output_option
 def command(config_path: Path, output: str) -> None:

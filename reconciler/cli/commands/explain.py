@@ -11,14 +11,16 @@ import click
 import yaml
 
 from reconciler.cli.inputs.fleet_source import CommandContext, open_context
+from reconciler.cli.inputs.known_names import require_known
+from reconciler.cli.inputs.name_completion import names_of
 from reconciler.cli.inputs.options import config_option, output_option
 from reconciler.cli.inputs.repositories import LIMIT_S
+from reconciler.cli.leaf_command import LeafCommand
 from reconciler.cli.views.explanation import CommitDetails, as_json, as_text
 from reconciler.daemon import runtime_status
 from reconciler.daemon.gateway_overview import recorded_state
 from reconciler.daemon.instance_lock import holder
 from reconciler.load import CheckCache
-from reconciler.load.problems import did_you_mean
 from reconciler.load.source_locations import SourceLocations
 from reconciler.model import Commit, DeviceId
 from reconciler.report.device_status import DeviceStatus
@@ -29,8 +31,8 @@ from reconciler.review.reported_state import DEVICES
 LOG_FORMAT = "--format=%H%x00%an%x00%ct%x00%s"
 
 
-@click.command("explain")
-@click.argument("device")
+@click.command(cls=LeafCommand)
+@click.argument("device", shell_complete=names_of("Device"))
 @click.argument("path", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
 @config_option
 @output_option
@@ -44,10 +46,7 @@ def command(device: str, path: Path | None, config_path: Path, output: str) -> N
     cache, now = CheckCache(), datetime.now(UTC)
     with open_context(path, config_path, cache) as context:
         name = DeviceId(device)
-        if name not in context.desired.devices:
-            raise click.ClickException(
-                f"no device named {device} in the fleet repository{_suggestion(device, context)}"
-            )
+        require_known("device", device, context.desired.devices)
         with context.repository.tree(context.desired.commit) as tree:
             locations = SourceLocations(tree, cache)
 
@@ -63,11 +62,6 @@ def command(device: str, path: Path | None, config_path: Path, output: str) -> N
         if location is not None:
             commits.append(_last_change(context, location.path))
     click.echo((as_json if output == "json" else as_text)(explanation, commits))
-
-
-def _suggestion(device: str, context: CommandContext) -> str:
-    hint = did_you_mean(device, map(str, context.desired.devices))
-    return f"; {hint}" if hint else ""
 
 
 def _status(context: CommandContext, name: DeviceId) -> DeviceStatus | None:

@@ -13,6 +13,7 @@ import git
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
+from reconciler.cli.leaf_command import LeafCommand
 from reconciler.cli.scaffold import TO_GATEWAY, AllowedSigner, repository
 from reconciler.errors import Unusable
 
@@ -59,7 +60,7 @@ def _signer(value: str) -> tuple[Path, AllowedSigner]:
     return file, AllowedSigner(name, f"{kind} {key}")
 
 
-@click.command("init")
+@click.command(cls=LeafCommand)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--name", "fleet", metavar="NAME", callback=_name, help="Name of the fleet. [default: the name of DIR]")
 @click.option(

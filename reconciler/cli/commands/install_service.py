@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.leaf_command import LeafCommand
 from reconciler.daemon.service_installation import CannotInstall, install, must_be_visible, parts
 
 SYSTEM = Path("/")
@@ -33,7 +34,7 @@ root_option = click.option(
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 
 
-@click.command()
+@click.command(cls=LeafCommand)
 @root_option
 @click.option(
     "--command",

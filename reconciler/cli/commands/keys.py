@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from reconciler.cli.inputs.options import DIRECTORY, FILE, output_option
+from reconciler.cli.inputs.options import DIRECTORY, FILE, out_option, output_option
 from reconciler.cli.inputs.passphrase import passphrase_from, with_passphrase
 from reconciler.cli.inputs.signing_errors import translated
 from reconciler.cli.ordered_group import OrderedGroup
@@ -94,20 +94,15 @@ def gateway_init(directory: Path, fleet: str, passphrase_file: Path | None, pass
 @gateway.command("request")
 @click.argument("directory", type=DIRECTORY)
 @click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Request file to write. [default: DIRECTORY/request.cose]",
-)
+@out_option("Request file to write. [default: DIRECTORY/request.cose]")
 @with_passphrase
 def gateway_request(
-    directory: Path, fleet: str, output: Path | None, passphrase_file: Path | None, passphrase_fd: int | None
+    directory: Path, fleet: str, out: Path | None, passphrase_file: Path | None, passphrase_fd: int | None
 ) -> None:
     """Write a delegation request for the newest key."""
     with translated():
         key = gateway_keystore.latest_key(directory, passphrase_from(passphrase_file, passphrase_fd))
-        _write_request(key, fleet, output or directory / "request.cose")
+        _write_request(key, fleet, out or directory / "request.cose")
 
 
 @gateway.command("install")

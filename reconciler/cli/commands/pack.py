@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from pathlib import Path
 
@@ -13,8 +14,12 @@ import numpy.typing as npt
 import rich
 from rich.table import Table
 
-from reconciler.cli.inputs.options import FILE, output_option
+from reconciler.cli.inputs.options import FILE, out_option, output_option
+from reconciler.cli.interruption import ended_by_one_interrupt
 from reconciler.cli.ordered_group import OrderedGroup
+from reconciler.cli.output_file import write_output
+from reconciler.cli.result import print_result
+from reconciler.cli.verbosity import note, progress_printer
 from reconciler.compiler.datasets import read_dataset
 from reconciler.compiler.engine_runner import ExecutionTarget, execute
 from reconciler.compiler.errors import BuildFailed, PackMalformed
@@ -53,11 +58,17 @@ def command() -> None:
     show_default=True,
     help="Resolution of the thresholds of trees.",
 )
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Pack file to write."
-)
+@out_option("Pack file to write.", required=True)
+@output_option
 def make(  # noqa: PLR0913, PLR0917 (one parameter for each option)
-    file: Path, kind: Path, data: Path | None, decide: str | None, threshold: float | None, scheme: str, output: Path
+    file: Path,
+    kind: Path,
+    data: Path | None,
+    decide: str | None,
+    threshold: float | None,
+    scheme: str,
+    out: Path,
+    output: str,
 ) -> None:
     """Make a pack from a model file.
 
@@ -75,11 +86,21 @@ def make(  # noqa: PLR0913, PLR0917 (one parameter for each option)
         parameters={} if threshold is None else {"threshold": threshold},
     )
     files = {named[path].sha256: content for path, content in contents.items()}
-    built = run_job(BuildJob(recipe, files), lambda step: click.echo(f"{step} ...", err=True))
-    output.write_bytes(built.pack)
-    for note in built.report.notes:
-        click.echo(f"note: {note}", err=True)
-    click.echo(f"{output}: {len(built.pack)} bytes, arena {built.report.arena_bytes}, sha256 {built.report.digest}")
+    with ended_by_one_interrupt():
+        built = run_job(BuildJob(recipe, files), progress_printer())
+    write_output(out, built.pack)
+    report = built.report
+    for each in report.notes:
+        note(f"note: {each}")
+    fields = {
+        "file": str(out),
+        "digest": report.digest,
+        "packBytes": len(built.pack),
+        "arenaBytes": report.arena_bytes,
+        "notes": list(report.notes),
+    }
+    text = f"{out}: {len(built.pack)} bytes, arena {report.arena_bytes}, sha256 {report.digest}"
+    print_result(output, fields, text)
 
 
 def _device_type(path: Path) -> DeviceType:
@@ -127,14 +148,7 @@ def _table(sheet: PackTable) -> Table:
     metavar="X.npy",
     help="Quantized inputs: one row of integers per inference.",
 )
-@click.option(
-    "--output",
-    "target",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    metavar="Y.npy",
-    help="File to write the first output of each inference to.",
-)
+@out_option("File to write the first output of each inference to.", required=True, metavar="Y.npy")
 @click.option(
     "--on",
     "place",
@@ -143,7 +157,8 @@ def _table(sheet: PackTable) -> Table:
     show_default=True,
     help="Run on this machine, or on an emulated board.",
 )
-def run(file: Path, source: Path, target: Path, place: str) -> None:
+@output_option
+def run(file: Path, source: Path, out: Path, place: str, output: str) -> None:
     """Run inferences with the device engine.
 
     The C engine runs on this machine or on an emulated board. X.npy has one row of quantized integers for each
@@ -159,15 +174,20 @@ def run(file: Path, source: Path, target: Path, place: str) -> None:
     execution = execute(ExecutionTarget(place), data, given, parameters=defaults)
     if execution.verdict != 0:
         raise PackMalformed(f"the device engine refuses the pack: error {execution.verdict}")
-    made = []
+    made: list[npt.NDArray[np.generic]] = []
+    decisions: list[dict[str, object]] = []
+    lines: list[str] = []
     for number, each in enumerate(execution.inferences):
         if each.error != 0:
             raise BuildFailed(f"inference {number} failed with error {each.error}")
         made.append(np.frombuffer(each.outputs[: outputs[0].nbytes], outputs[0].type.code).reshape(outputs[0].shape))
         counted = f", {each.instructions} instructions" if each.instructions else ""
-        click.echo(f"{number}: decision {each.decision}, score {each.score}{counted}")
-    with target.open("wb") as stream:
-        np.save(stream, np.array(made))
+        lines.append(f"{number}: decision {each.decision}, score {each.score}{counted}")
+        decisions.append({"decision": each.decision, "score": each.score, "instructions": each.instructions or None})
+    content = io.BytesIO()
+    np.save(content, np.array(made))
+    write_output(out, content.getvalue())
+    print_result(output, decisions, "\n".join(lines))
 
 
 def _rows(source: Path, inputs: list[Descriptor]) -> npt.NDArray[np.float64]:

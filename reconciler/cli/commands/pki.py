@@ -12,7 +12,8 @@ from pathlib import Path, PurePath
 import click
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from reconciler.cli.inputs.options import DIRECTORY, FILE, output_option
+from reconciler.cli.inputs.known_names import require_known
+from reconciler.cli.inputs.options import DIRECTORY, FILE, out_option, output_option
 from reconciler.cli.inputs.passphrase import passphrase_from, with_passphrase
 from reconciler.cli.inputs.signing_errors import translated
 from reconciler.cli.ordered_group import OrderedGroup
@@ -87,7 +88,7 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter for each option
 @ROLE
 @click.argument("names", nargs=-1, required=True)
 @CA
-@click.option("-o", "--output", type=DIRECTORY, required=True, help="Folder to write NAME.key, NAME.crt and ca.crt to.")
+@out_option("Folder to write NAME.key, NAME.crt and ca.crt to.", folder=True, required=True)
 @KIND
 @_days("--days", None, "Validity in days. [default: 730; 3650 for devices]")
 @click.option(
@@ -105,7 +106,7 @@ def issue(  # noqa: PLR0913, PLR0917 - one parameter for each option
     role: Role,
     names: tuple[str, ...],
     directory: Path,
-    output: Path,
+    out: Path,
     kind: KeyKind,
     days: int | None,
     hosts: tuple[str, ...],
@@ -125,10 +126,10 @@ def issue(  # noqa: PLR0913, PLR0917 - one parameter for each option
         for subject in subjects:
             term = _term(days or DAYS[role])
             if csr is None:
-                made = issuer.issue(output, subject, kind, term)
+                made = issuer.issue(out, subject, kind, term)
             else:
-                made = issuer.issue_for_csr(csr, output / f"{subject.name}.crt", subject, term)
-            click.echo(f"{subject}: {output / subject.name}.crt, valid until {_date(made.not_valid_after_utc)}")
+                made = issuer.issue_for_csr(csr, out / f"{subject.name}.crt", subject, term)
+            click.echo(f"{subject}: {out / subject.name}.crt, valid until {_date(made.not_valid_after_utc)}")
     if role is Role.GATEWAY:
         click.echo("run `tinyfleet pki broker-config` again, so that the broker knows the gateway")
 
@@ -171,6 +172,9 @@ def revoke(  # noqa: PLR0913, PLR0917 - one parameter for each option
     """Revoke all certificates of the given names."""
     with translated():
         issuer = _issuer(directory, passphrase_file, passphrase_fd)
+        issued = [subject_of(each) for each in issuer.store.issued()]
+        for name in names:
+            require_known(role.value, name, {each.name for each in issued if each.role is role})
         for name in names:
             for serial in issuer.revoke(Subject(role, name), _term(crl_days)):
                 click.echo(f"revoked {role.value} {name}, serial number {serial:x}")
@@ -220,29 +224,29 @@ def show(directory: Path, warn_days: int, output: str) -> None:
 @command.command("broker-config")
 @CA
 @click.option("--broker", metavar="NAME", required=True, help="Name in the broker's certificate.")
-@click.option("-o", "--output", type=DIRECTORY, required=True, help="Folder to write to.")
+@out_option("Folder to write to.", folder=True, required=True)
 @click.option("--folder", type=PurePath, help="Path of that folder on the broker. [default: the same path]")
 @click.option("--port", type=click.IntRange(1, 65535), default=8883, show_default=True, help="Port of the broker.")
 @click.option("--bind", metavar="ADDRESS", default="", help="Address to listen on. [default: all]")
-def broker_config(directory: Path, broker: str, output: Path, folder: PurePath | None, port: int, bind: str) -> None:  # noqa: PLR0913, PLR0917 - as above
+def broker_config(directory: Path, broker: str, out: Path, folder: PurePath | None, port: int, bind: str) -> None:  # noqa: PLR0913, PLR0917 - as above
     """Write the configuration of mosquitto.
 
     It has the listener, the access rules, the certificate authority and the revocation list.
     """
     with translated():
         store = CertificateStore(directory)
-        listener = broker_files.Listener(folder or output.absolute(), Subject(Role.BROKER, broker), port, bind)
+        listener = broker_files.Listener(folder or out.absolute(), Subject(Role.BROKER, broker), port, bind)
         revoked = store.crl().public_bytes(Encoding.PEM)
         access = broker_files.access(
             _template("mosquitto-acl.conf"), store.fleet, pki_expiry.admitted_gateways(store, datetime.now(UTC))
         )
-        output.mkdir(parents=True, exist_ok=True)
-        key_files.write_public(output / "ca.crt", pki_store.pem(store.certificate))
-        key_files.write_public(output / "ca.crl", revoked)
-        key_files.write_public(output / broker_files.ACCESS, access.encode())
+        out.mkdir(parents=True, exist_ok=True)
+        key_files.write_public(out / "ca.crt", pki_store.pem(store.certificate))
+        key_files.write_public(out / "ca.crl", revoked)
+        key_files.write_public(out / broker_files.ACCESS, access.encode())
         configuration = broker_files.configuration(_template("mosquitto.conf"), listener)
-        key_files.write_public(output / broker_files.CONFIGURATION, configuration.encode())
-    click.echo(f"{output / broker_files.CONFIGURATION}: include this file in the configuration of mosquitto")
+        key_files.write_public(out / broker_files.CONFIGURATION, configuration.encode())
+    click.echo(f"{out / broker_files.CONFIGURATION}: include this file in the configuration of mosquitto")
 
 
 def _date(timestamp: datetime) -> str:

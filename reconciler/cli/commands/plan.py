@@ -11,8 +11,12 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.inputs.known_names import require_known
+from reconciler.cli.inputs.name_completion import names_of
 from reconciler.cli.inputs.observed_file import as_new, read_observed
+from reconciler.cli.inputs.options import output_formats
 from reconciler.cli.inputs.repositories import open_tree
+from reconciler.cli.leaf_command import LeafCommand
 from reconciler.cli.plan_review import RevisionRange, review_change
 from reconciler.cli.views.plan_groups import PlanResult
 from reconciler.cli.views.plan_json import as_json
@@ -40,7 +44,7 @@ def _timestamp(_context: click.Context, _option: click.Parameter, value: str | N
     return timestamp.astimezone(UTC)
 
 
-@click.command("plan")
+@click.command(cls=LeafCommand)
 @click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
 @click.option("--commit", "revision", metavar="REV", help="Plan this commit instead of the files in PATH.")
 @click.option("--base", metavar="REV", help="Review the change from this commit to --head.")
@@ -54,14 +58,13 @@ def _timestamp(_context: click.Context, _option: click.Parameter, value: str | N
     help="Observed state to plan with: YAML, or JSON if FILE ends with .json.",
 )
 @click.option("--at", metavar="TIME", callback=_timestamp, help="Plan for this time, such as 2026-11-21T22:00:00Z.")
-@click.option("--gateway", metavar="NAME", help="Plan only for the devices that this gateway serves.")
 @click.option(
-    "--output",
-    type=click.Choice(list(FORMATS)),
-    default="text",
-    show_default=True,
-    help="Output format; markdown is for a comment on a pull request.",
+    "--gateway",
+    metavar="NAME",
+    shell_complete=names_of("Gateway"),
+    help="Plan only for the devices that this gateway serves.",
 )
+@output_formats(*FORMATS, note="markdown is for a comment on a pull request")
 @click.option("--all", "every", is_flag=True, help="List every device, including those that need no change.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if any device is blocked.")
 def command(  # noqa: PLR0913 (one parameter for each option)
@@ -118,12 +121,8 @@ def _check_review_options(revision: str | None, gateway: str | None, *, every: b
 
 def _served(desired: Desired, name: GatewayId) -> Desired:
     """Keep only the devices of one gateway."""
-    gateway = desired.gateways.get(name)
-    if gateway is None:
-        raise click.UsageError(
-            f"no gateway named {name}; known gateways: {', '.join(sorted(desired.gateways)) or 'none'}"
-        )
-    serves = matcher(gateway.selector)
+    require_known("gateway", name, desired.gateways)
+    serves = matcher(desired.gateways[name].selector)
     return replace(desired, devices={key: device for key, device in desired.devices.items() if serves(device)})
 
 

@@ -14,8 +14,14 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from reconciler.cli.inputs.artifact_store import default_store, store_option
-from reconciler.cli.inputs.options import FILE
+from reconciler.cli.inputs.known_names import require_known
+from reconciler.cli.inputs.name_completion import names_of
+from reconciler.cli.inputs.options import FILE, out_option, output_option
 from reconciler.cli.inputs.signing_errors import translated
+from reconciler.cli.interruption import ended_by_one_interrupt
+from reconciler.cli.leaf_command import LeafCommand
+from reconciler.cli.result import print_result
+from reconciler.cli.verbosity import note
 from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.compiler.recipe import recipe_of
 from reconciler.compiler.service import BuildService
@@ -35,21 +41,20 @@ YAML = (".yaml", ".yml")
 SEED_BYTES = 32
 
 
-@click.command("provision")
-@click.argument("device", type=DeviceId)
+@click.command(cls=LeafCommand)
+@click.argument("device", type=DeviceId, shell_complete=names_of("Device"))
 @click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
 @click.option("--root", type=FILE, help="Public root key (PEM or hex) that the device will trust.")
 @click.option("--port", metavar="PORT", help="Write to the chip on this serial port (or socket://, rfc2217://).")
-@click.option(
-    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a new file instead of a chip."
-)
-@click.option("--whole", is_flag=True, help="With --output: write the whole flash, not only the provisioned region.")
+@out_option("Write to a new file instead of a chip.")
+@click.option("--whole", is_flag=True, help="With --out: write the whole flash, not only the provisioned region.")
 @click.option("--dry-run", is_flag=True, help="Show the flash map, and create no key.")
 @click.option("--commit", is_flag=True, help="Commit the public key to the branch provision/DEVICE.")
 @store_option
 @click.option(
     "--baud", type=click.IntRange(9600, 4000000), default=115200, show_default=True, help="Baud rate for writing."
 )
+@output_option
 @click.option("--no-stub", is_flag=True, help="Use the boot loader in ROM: slower, but it needs no RAM.")
 def command(  # noqa: PLR0913 - one parameter for each option
     device: DeviceId,
@@ -57,13 +62,14 @@ def command(  # noqa: PLR0913 - one parameter for each option
     *,
     root: Path | None,
     port: str | None,
-    output: Path | None,
+    out: Path | None,
     whole: bool,
     dry_run: bool,
     commit: bool,
     store: str | None,
     baud: int,
     no_stub: bool,
+    output: str,
 ) -> None:
     """Write the initial flash content of DEVICE, as the fleet repository in PATH describes it.
 
@@ -71,34 +77,42 @@ def command(  # noqa: PLR0913 - one parameter for each option
     journal is erased. The public key is printed as a patch for the repository, or committed with --commit. The command
     can be repeated after a failure: each run creates a new key, and the last one counts.
     """
-    if [dry_run, port is not None, output is not None].count(True) != 1:
-        raise click.UsageError("give exactly one of --port, --output and --dry-run")
+    if [dry_run, port is not None, out is not None].count(True) != 1:
+        raise click.UsageError("give exactly one of --port, --out and --dry-run")
     if root is None and not dry_run:
         raise click.UsageError("--root is required: the public key that the device will trust")
     desired = _desired(path)
-    described = desired.devices.get(device)
-    if described is None:
-        raise click.UsageError(f"no device named {device} in {path}")
+    require_known("device", device, desired.devices)
+    described = desired.devices[device]
     kind = desired.types[described.type]
-    packs = _packs(path, desired, described, store)
+    with ended_by_one_interrupt():
+        packs = _packs(path, desired, described, store)
     initial_flash_content.check(kind, packs)
-    for row in initial_flash_content.map_of(kind, kind.prebaked, packs):
-        click.echo(f"{row.offset:#010x} {row.length:9} bytes  {row.what}", err=not dry_run)
+    rows = list(initial_flash_content.map_of(kind, kind.prebaked, packs))
+    flash_map = "\n".join(f"{row.offset:#010x} {row.length:9} bytes  {row.what}" for row in rows)
+    fields: dict[str, object] = {
+        "device": device,
+        "flashMap": [{"offset": row.offset, "bytes": row.length, "content": row.what} for row in rows],
+    }
     if dry_run or root is None:
+        print_result(output, fields, flash_map)
         return
+    note(flash_map)
     # Before a key is created: problems of the repository must show now.
     edit = _PublicKeyEdit(path, described, commit=commit)
     with translated():
         root_public = keys.read_public_key(root)
     identity = initial_flash_content.identity_of(desired, described, root_public, secrets.token_bytes(SEED_BYTES))
     region = initial_flash_content.region_of(identity, packs)
-    if output is not None:
-        _write_file(output, region, kind.flash, whole=whole)
+    if out is not None:
+        _write_file(out, region, kind.flash, whole=whole)
     else:
         pieces, chip = _for_chip(kind.flash, region, described)
         _write_chip(Wiring(port or "", baud, stub=not no_stub), chip, pieces)
-    click.echo(f"provisioned {device}: key {key_id(identity.public).hex()}", err=True)
-    edit.propose(identity.public)
+    note(f"provisioned {device}: key {key_id(identity.public).hex()}")
+    proposal, text = edit.propose(identity.public)
+    fields |= {"keyId": key_id(identity.public).hex(), "publicKey": identity.public.hex(), **proposal}
+    print_result(output, fields, text)
 
 
 def _desired(path: Path) -> Desired:
@@ -131,9 +145,7 @@ def _write_file(path: Path, region: bytes, flash: FlashMap | None, *, whole: boo
 
 def _for_chip(flash: FlashMap | None, region: bytes, device: Device) -> tuple[Sequence[FlashPiece], str]:
     if flash is None or flash.chip is None:
-        raise NotProvisionable(
-            f"device type {device.type} has no `flash.chip`, so esptool cannot write it; use --output"
-        )
+        raise NotProvisionable(f"device type {device.type} has no `flash.chip`, so esptool cannot write it; use --out")
     return initial_flash_content.pieces_of(flash, region), flash.chip
 
 
@@ -169,16 +181,17 @@ class _PublicKeyEdit:
     def _after(self, public_key: bytes) -> bytes:
         return with_scalars(self._before, "Device", self._device.name, {("spec", "publicKey"): public_key.hex()})
 
-    def propose(self, public_key: bytes) -> None:
-        """Commit the public key, or print the patch."""
+    def propose(self, public_key: bytes) -> tuple[dict[str, object], str]:
+        """Commit the public key, or write a patch; return what was done as fields and as text."""
         after = self._after(public_key)
         if self._worktree is None:
-            click.echo(_patch(self._name, self._before.decode(), after.decode()), nl=False)
-            return
+            patch = _patch(self._name, self._before.decode(), after.decode())
+            return {"patch": patch}, patch.removesuffix("\n")
         branch = f"provision/{self._device.name}"
         message = f"provision {self._device.name} with the key {key_id(public_key).hex()}"
         made = self._worktree.propose(branch, message, {self._name: after})
-        click.echo(f"committed {made} on {branch}; push the branch and open a pull request")
+        text = f"committed {made} on {branch}; push the branch and open a pull request"
+        return {"commit": made, "branch": branch}, text
 
 
 def _patch(name: str, before: str, after: str) -> str:

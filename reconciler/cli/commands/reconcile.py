@@ -18,6 +18,8 @@ import click
 
 from reconciler import config
 from reconciler.cli.inputs.options import config_option, output_option
+from reconciler.cli.leaf_command import LeafCommand
+from reconciler.cli.verbosity import Verbosity, verbosity
 from reconciler.cli.views.plan_groups import PlanResult
 from reconciler.cli.views.plan_json import ACTION_NAMES, as_json, counts
 from reconciler.cli.views.plan_text import text
@@ -30,9 +32,8 @@ from reconciler.engine.state.schema import STATE_FILE
 from reconciler.model import Blocked
 
 
-@click.command()
+@click.command(cls=LeafCommand)
 @config_option
-@click.option("--once", is_flag=True, required=True, help="Run a single reconciliation; `tinyfleet run` repeats it.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing.")
 @click.option(
     "--timeout",
@@ -43,23 +44,19 @@ from reconciler.model import Blocked
     metavar="S",
     help="Give up after this many seconds.",
 )
-@click.option("--verbose", "-v", is_flag=True, help="Log every step.")
 @output_option
-def command(  # noqa: PLR0913 (one parameter for each option)
-    config_path: Path, output: str, *, once: bool, dry_run: bool, timeout_s: float, verbose: bool
-) -> None:
+def command(config_path: Path, output: str, *, dry_run: bool, timeout_s: float) -> None:
     """Run one reconciliation: fetch, ask every device, apply the plan, and wait for the deliveries.
 
-    Does not wait for soaks, windows or later waves. With --dry-run, plans with the last known state of the devices
-    and asks none.
+    `tinyfleet run` repeats it. Does not wait for soaks, windows or later waves. With --dry-run, plans with the last
+    known state of the devices and asks none.
 
     Exits with 0 if the newest commit is enforced as far as possible now, and with 1 if the commit cannot be fetched,
     a delivery failed, a device is blocked, or the time ran out.
     """
-    del once  # required, and the only mode
-    set_up("text", verbose=verbose)
+    set_up("text", verbosity())
     settings = config.read(config_path)
-    progress = _ProgressLine(quiet=output == "json")
+    progress = _ProgressLine(quiet=output == "json" or verbosity() is Verbosity.QUIET)
     if dry_run:
         with _copied(settings) as copy:
             ended = asyncio.run(_reconcile(copy, progress, deliver=False, timeout_s=timeout_s))

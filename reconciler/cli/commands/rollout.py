@@ -15,6 +15,8 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
 from reconciler.cli.inputs.fleet_source import CommandContext, open_context
+from reconciler.cli.inputs.known_names import require_known
+from reconciler.cli.inputs.name_completion import names_of
 from reconciler.cli.inputs.options import config_option, output_option
 from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.cli.views.rollout_json import as_dict
@@ -58,7 +60,7 @@ def list_(path: Path | None, config_path: Path, output: str, *, watch: bool) -> 
 
 
 @command.command("show", short_help="Show one rollout, wave by wave")
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("Rollout"))
 @path_argument
 @config_option
 @output_option
@@ -76,9 +78,7 @@ def show(name: str, path: Path | None, config_path: Path, output: str, *, watch:
 
 
 def _one(context: CommandContext, name: str, now: datetime) -> RolloutOverview:
-    if name not in context.desired.rollouts:
-        known = ", ".join(sorted(context.desired.rollouts)) or "none"
-        raise click.ClickException(f"no rollout named {name}; known rollouts: {known}")
+    require_known("rollout", name, context.desired.rollouts)
     return next(
         each for each in rollout_overviews(context.desired, context.reported, _unbuilt, now) if each.rollout == name
     )

@@ -11,7 +11,9 @@ from pathlib import Path
 import click
 
 from reconciler import config
-from reconciler.cli.inputs.options import config_option
+from reconciler.cli.inputs.options import config_option, output_formats
+from reconciler.cli.leaf_command import LeafCommand
+from reconciler.cli.verbosity import verbosity
 from reconciler.daemon import http_server
 from reconciler.daemon.assembly import assembled
 from reconciler.daemon.fleet_page import FleetPage
@@ -25,23 +27,16 @@ from reconciler.git.poll_interval import PollInterval
 from reconciler.git.remote_settings import Remote
 
 
-@click.command()
+@click.command(cls=LeafCommand)
 @config_option
-@click.option(
-    "--log-format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Log format; json writes one object per line.",
-)
-@click.option("--verbose", "-v", is_flag=True, help="Log every step.")
-def command(config_path: Path, log_format: str, *, verbose: bool) -> None:
+@output_formats("text", "json", note="json writes one object for each line of the log")
+def command(config_path: Path, output: str) -> None:
     """Run the gateway daemon until SIGTERM or Ctrl-C.
 
     The daemon polls the fleet repository and keeps the devices of this gateway in their desired state. Updates that
     are in progress when it stops resume when it starts again.
     """
-    set_up(log_format, verbose=verbose)
+    set_up(output, verbosity())
     asyncio.run(_serve(config.read(config_path)))
 
 

@@ -7,37 +7,38 @@ from pathlib import Path
 
 import click
 
-from reconciler.errors import Unusable
+from reconciler.cli.inputs.known_names import require_known
+from reconciler.cli.inputs.options import out_option
+from reconciler.cli.leaf_command import LeafCommand
+from reconciler.cli.output_file import OutputNotWritten, write_output
 from reconciler.load.schemas import KINDS, OTHER_KINDS, schema_text
 
-
-class NotWritten(Unusable):
-    """The schemas cannot be written there."""
+EVERY_KIND = (*KINDS, *OTHER_KINDS)
 
 
-@click.command("schema")
-@click.argument("kind", type=click.Choice([*KINDS, *OTHER_KINDS], case_sensitive=False), required=False)
-@click.option(
-    "--write",
-    "folder",
-    metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Write the schemas of all kinds to DIR.",
-)
-def command(kind: str | None, folder: Path | None) -> None:
+@click.command(cls=LeafCommand)
+@click.argument("kind", required=False, shell_complete=lambda _context, _option, start: _kinds(start))
+@out_option("Write the schemas of all kinds to this folder.", folder=True)
+def command(kind: str | None, out: Path | None) -> None:
     """Print the JSON Schema of KIND, or write the schemas of all kinds to a folder for editors."""
-    if (kind is None) == (folder is None):
-        raise click.UsageError("give either KIND or --write DIR")
+    if (kind is None) == (out is None):
+        raise click.UsageError("give either KIND or --out DIR")
     if kind is not None:
-        click.echo(schema_text(kind), nl=False)
-    if folder is not None:
-        _write(folder)
+        exact = next(iter(each for each in EVERY_KIND if each.lower() == kind.lower()), kind)
+        require_known("kind", exact, EVERY_KIND)
+        click.echo(schema_text(exact), nl=False)
+    if out is not None:
+        _write(out)
+
+
+def _kinds(start: str) -> list[str]:
+    return [kind for kind in EVERY_KIND if kind.lower().startswith(start.lower())]
 
 
 def _write(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for kind, name in KINDS.items():
-            (folder / f"{name}.json").write_text(schema_text(kind), encoding="utf-8")
     except OSError as error:
-        raise NotWritten(f"{error.filename}: {error.strerror}") from error
+        raise OutputNotWritten(f"{error.filename}: {error.strerror}") from error
+    for kind, name in KINDS.items():
+        write_output(folder / f"{name}.json", schema_text(kind).encode())

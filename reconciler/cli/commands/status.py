@@ -15,40 +15,40 @@ from rich.live import Live
 from rich.text import Text
 
 from reconciler import config
-from reconciler.cli.inputs.options import config_option, output_option
+from reconciler.cli.inputs.known_names import UnknownName, unknown_name
+from reconciler.cli.inputs.name_completion import names_of
+from reconciler.cli.inputs.options import config_option, out_option, output_formats
+from reconciler.cli.leaf_command import LeafCommand
 from reconciler.cli.status_page import write_pages
 from reconciler.cli.views.status_json import as_dict
 from reconciler.cli.views.status_text import device_text, fleet_text
-from reconciler.daemon.gateway_overview import GatewayOverview, read_overview
+from reconciler.daemon.gateway_overview import GatewayOverview, read_overview, served_devices
 from reconciler.model import DeviceId
 from reconciler.review.formatting import counted
 
 WATCH_S = 1.0
 
 
-@click.command()
-@click.argument("device", required=False)
+@click.command(cls=LeafCommand)
+@click.argument("device", required=False, shell_complete=names_of("Device"))
 @config_option
-@output_option
+@output_formats("text", "json", "html", note="html writes pages for a browser to the folder of --out")
+@out_option("With --output html: folder to write to; start with index.html.", folder=True)
 @click.option("--watch", "-w", is_flag=True, help="Refresh every second until Ctrl-C.")
-@click.option(
-    "--page",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Write HTML pages to this folder instead; start with index.html.",
-)
-def command(device: str | None, config_path: Path, output: str, page: Path | None, *, watch: bool) -> None:
+def command(device: str | None, config_path: Path, output: str, out: Path | None, *, watch: bool) -> None:
     """Show the devices of this gateway, or everything that is known about DEVICE.
 
     Works whether the daemon runs or not, and changes nothing. Exits with 1 if there is no such device, or if the
     daemon has not run yet.
     """
+    if (output == "html") != (out is not None):
+        raise click.UsageError("--output html and --out DIR belong together")
+    if out is not None and (device is not None or watch):
+        raise click.UsageError("--output html writes the whole fleet once; it excludes DEVICE and --watch")
     state_dir = config.read(config_path).state_dir
-    if page is not None:
-        if device is not None or watch:
-            raise click.UsageError("--page writes the whole fleet once; it cannot be combined with DEVICE or --watch")
-        click.echo(
-            f"wrote {counted(write_pages(page, read_overview(state_dir)), 'page')}, start with {page / 'index.html'}"
-        )
+    if out is not None:
+        pages = counted(write_pages(out, read_overview(state_dir)), "page")
+        click.echo(f"wrote {pages}, start with {out / 'index.html'}")
         return
     only = DeviceId(device) if device is not None else None
     if not watch:
@@ -78,17 +78,19 @@ def _watch(view: Callable[[], str]) -> None:
 def _view(state_dir: Path, only: DeviceId | None, output: str) -> str:
     overview = read_overview(state_dir, only)
     if only is not None and not overview.devices:
-        raise click.ClickException(_unknown_device(only, overview))
+        raise _unknown_device(only, state_dir, overview)
     if output == "json":
         return json.dumps(as_dict(overview), indent=2, ensure_ascii=False)
     now = datetime.now(UTC)
     return device_text(overview.devices[0], overview, now) if only is not None else fleet_text(overview, now)
 
 
-def _unknown_device(device: DeviceId, overview: GatewayOverview) -> str:
-    unknown = {
+def _unknown_device(device: DeviceId, state_dir: Path, overview: GatewayOverview) -> UnknownName:
+    reporting = {
         name for link in (overview.live or {}).get("links", {}).values() for name in link.get("unknownDevices", ())
     }
-    if device in unknown:
-        return f"{device} reports on a link but is not in Git; add a Device document, or find out what it is"
-    return f"this gateway serves no device named {device}"
+    if device in reporting:
+        return UnknownName(
+            f"{device} reports on a link but is not in Git; add a Device document, or find out what it is"
+        )
+    return unknown_name("device of this gateway", device, served_devices(state_dir), among="devices")

@@ -8,13 +8,14 @@ from pathlib import Path
 import click
 
 from reconciler.cli.commands.install_service import dry_run_option, own_command, root_option, run_all
+from reconciler.cli.leaf_command import LeafCommand
 from reconciler.daemon.service_installation import parts, uninstall
 
 BEFORE = (("systemctl", "disable", "--now", "tinyfleet.service"),)
 AFTER = (("systemctl", "daemon-reload"),)
 
 
-@click.command()
+@click.command(cls=LeafCommand)
 @root_option
 @dry_run_option
 def command(root: Path, *, dry_run: bool) -> None:

@@ -9,21 +9,18 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.inputs.options import output_formats
 from reconciler.cli.inputs.repositories import open_tree
+from reconciler.cli.leaf_command import LeafCommand
+from reconciler.cli.verbosity import note
 from reconciler.cli.views.problems import FORMATS, summary
 from reconciler.load import load
 
 
-@click.command("validate")
+@click.command(cls=LeafCommand)
 @click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
 @click.option("--commit", "revision", metavar="REV", help="Check this commit instead of the files in PATH.")
-@click.option(
-    "--output",
-    type=click.Choice(list(FORMATS)),
-    default="text",
-    show_default=True,
-    help="Output format; github writes annotations for a pull request.",
-)
+@output_formats(*FORMATS, note="github writes annotations for a pull request")
 @click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 def command(path: Path, revision: str | None, output: str, *, strict: bool) -> None:
     """Check the fleet repository in PATH for mistakes.
@@ -36,7 +33,7 @@ def command(path: Path, revision: str | None, output: str, *, strict: bool) -> N
     problems = [replace(problem, path=_from_here(path, problem.path)) for problem in loaded.problems]
     click.echo(FORMATS[output](problems, loaded), nl=False)
     if output != "json":
-        click.echo(summary(loaded), err=True)
+        note(summary(loaded))
     sys.exit(1 if loaded.desired is None or (strict and problems) else 0)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import git
 
+from reconciler.cli.inputs.known_names import unknown_name
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.confined_git import ConfinedGit
 from reconciler.git.status_reader import files_at, status_branches
@@ -34,10 +35,12 @@ class FleetRepository:
         command = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         result = self.git.step(*command, limit_s=LIMIT_S)
         if result.status != 0:
-            raise click.UsageError(
-                f"{revision!r} is not a commit of this repository; in a shallow clone, fetch more history"
-            )
+            raise unknown_name("commit, branch or tag", revision, self._refs(), among="branches and tags")
         return Commit(result.out.decode("ascii").strip())
+
+    def _refs(self) -> list[str]:
+        command = ("for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/remotes", "refs/tags")
+        return self.git.local(*command, limit_s=LIMIT_S).decode("utf-8", "replace").splitlines()
 
     def tree(self, commit: Commit) -> CommitTree:
         """Open the fleet's files at a commit. The caller closes the tree."""
