@@ -64,7 +64,7 @@ def test_the_doctor_shows_problems_and_remedies(gateway: GatewayFolder) -> None:
     wrong = [each for each in for_programs if each["severity"] != "ok"]
     assert wrong
     for each in wrong:
-        assert f"{each['check']}: {each['message']}\n        → {each['remedy']}" in found.output
+        assert f"{each['message']}; to do: {each['remedy']}" in found.output
 
 
 def test_the_doctor_stops_at_an_invalid_configuration(gateway: GatewayFolder) -> None:

@@ -10,10 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+from rich.text import Text
 
 from reconciler import config
+from reconciler.cli import terminal
 from reconciler.cli.inputs.options import config_option, output_option
 from reconciler.cli.leaf_command import LeafCommand
+from reconciler.cli.views.table import Row, table
 from reconciler.daemon import doctor, doctor_network
 from reconciler.daemon.doctor import CheckResult, CheckSeverity
 
@@ -30,7 +33,11 @@ CHECKS: tuple[Callable[[config.GatewayConfig], Iterator[CheckResult]], ...] = (
     doctor_network.git,
     doctor_network.broker,
 )
-MARKS = {CheckSeverity.OK: "ok    ", CheckSeverity.WARNING: "warn  ", CheckSeverity.ERROR: "FAIL  "}
+MARKS = {
+    CheckSeverity.OK: Text("ok", "green"),
+    CheckSeverity.WARNING: Text("warning", "yellow"),
+    CheckSeverity.ERROR: Text("FAILED", "bold red"),
+}
 
 
 @click.command(cls=LeafCommand)
@@ -46,11 +53,13 @@ def command(config_path: Path, output: str) -> None:
     if output == "json":
         click.echo(json.dumps([asdict(result) for result in results], indent=2))
     else:
-        for result in results:
-            click.echo(f"{MARKS[result.severity]}{result.check}: {result.message}")
-            if result.severity is not CheckSeverity.OK:
-                click.echo(f"        → {result.remedy}")
+        terminal.print_lines(table(("result", "check", "finding"), map(_row, results), terminal.terminal_width()))
     sys.exit(1 if any(result.severity is CheckSeverity.ERROR for result in results) else 0)
+
+
+def _row(result: CheckResult) -> Row:
+    advice = "" if result.severity is CheckSeverity.OK else f"; to do: {result.remedy}"
+    return (MARKS[result.severity], result.check, f"{result.message}{advice}")
 
 
 def _run_checks(config_path: Path) -> Iterator[CheckResult]:

@@ -16,6 +16,7 @@ from reconciler.cli.inputs.name_completion import names_of
 from reconciler.cli.inputs.options import config_option, output_option
 from reconciler.cli.inputs.repositories import LIMIT_S
 from reconciler.cli.leaf_command import LeafCommand
+from reconciler.cli.terminal import terminal_width
 from reconciler.cli.views.explanation import CommitDetails, as_json, as_text
 from reconciler.daemon import runtime_status
 from reconciler.daemon.gateway_overview import recorded_state
@@ -61,7 +62,10 @@ def command(device: str, path: Path | None, config_path: Path, output: str) -> N
         commits = [_log(context, context.desired.commit)]
         if location is not None:
             commits.append(_last_change(context, location.path))
-    click.echo((as_json if output == "json" else as_text)(explanation, commits))
+    if output == "json":
+        click.echo(as_json(explanation, commits))
+    else:
+        click.echo(as_text(explanation, commits, terminal_width()))
 
 
 def _status(context: CommandContext, name: DeviceId) -> DeviceStatus | None:

@@ -10,10 +10,12 @@ from typing import Any
 
 import click
 
+from reconciler.cli import terminal
 from reconciler.cli.inputs.options import DIRECTORY, FILE, out_option, output_option
 from reconciler.cli.inputs.passphrase import passphrase_from, with_passphrase
 from reconciler.cli.inputs.signing_errors import translated
 from reconciler.cli.ordered_group import OrderedGroup
+from reconciler.cli.views.table import table
 from reconciler.errors import Refused, Unusable
 from signing import cose, delegation_request, gateway_keystore, key_files, keys, root_keystore
 from signing.cbor import CborReader
@@ -185,7 +187,11 @@ def show(file: Path, output: str) -> None:
         else:
             public_key = keys.read_public_key(file)
             fields = {"kind": "public key", "keyId": key_id(public_key).hex(), "publicKey": public_key.hex()}
-    click.echo(json.dumps(fields, indent=2) if output == "json" else _text(fields))
+    if output == "json":
+        click.echo(json.dumps(fields, indent=2))
+        return
+    rows = [(name, str(value)) for name, value in fields.items() if value is not None]
+    terminal.print_lines(table((), rows, terminal.terminal_width()))
 
 
 @command.command()
@@ -238,11 +244,6 @@ def _delegation_fields(delegation: Delegation) -> dict[str, Any]:
         "epoch": delegation.epoch,
         "notAfter": None if delegation.not_after is None else _time(delegation.not_after).isoformat(),
     }
-
-
-def _text(fields: dict[str, Any]) -> str:
-    width = max(map(len, fields))
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in fields.items() if value is not None)
 
 
 def _describe(delegation: Delegation) -> str:

@@ -11,20 +11,20 @@ from pathlib import Path
 import click
 import numpy as np
 import numpy.typing as npt
-import rich
-from rich.table import Table
 
+from reconciler.cli import terminal
 from reconciler.cli.inputs.options import FILE, out_option, output_option
 from reconciler.cli.interruption import ended_by_one_interrupt
 from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.cli.output_file import write_output
 from reconciler.cli.result import print_result
 from reconciler.cli.verbosity import note, progress_printer
+from reconciler.cli.views.table import table
 from reconciler.compiler.datasets import read_dataset
 from reconciler.compiler.engine_runner import ExecutionTarget, execute
 from reconciler.compiler.errors import BuildFailed, PackMalformed
 from reconciler.compiler.pack.checker import check_pack
-from reconciler.compiler.pack.inspect import PackTable, inspect_pack
+from reconciler.compiler.pack.inspect import inspect_pack
 from reconciler.compiler.pack.io_section import Descriptor, decode_io
 from reconciler.compiler.pack.pack_format import SectionId, disassemble
 from reconciler.compiler.pack.tunable_parameters_section import decode_parameters
@@ -125,17 +125,10 @@ def inspect(file: Path, output: str) -> None:
         rows = [{"title": each.title, "columns": each.header, "rows": each.rows} for each in sheets]
         click.echo(json.dumps(rows, indent=2))
         return
-    for sheet in sheets:
-        rich.print(_table(sheet))
-
-
-def _table(sheet: PackTable) -> Table:
-    table = Table(title=sheet.title, title_justify="left", show_header=any(sheet.header))
-    for index, name in enumerate(sheet.header):
-        table.add_column(name, justify="left" if index == 0 else "default")
-    for row in sheet.rows:
-        table.add_row(*row)
-    return table
+    for number, sheet in enumerate(sheets):
+        headings = sheet.header if any(sheet.header) else ()
+        lines = table(headings, sheet.rows, terminal.terminal_width())
+        terminal.print_lines([*([""] if number else []), sheet.title, *lines])
 
 
 @command.command("run")
@@ -219,5 +212,5 @@ def diff(old: Path, new: Path, output: str) -> None:
         return
     if base == pack:
         click.echo("the packs are identical: only an envelope is sent")
-    for name, size in sizes:
-        click.echo(f"{name:12} {size:8} bytes {100 * size / len(pack):6.1f} %")
+    rows = [(name, f"{size}", f"{100 * size / len(pack):.1f} %") for name, size in sizes]
+    terminal.print_lines(table(("payload", "bytes", "of the pack"), rows, terminal.terminal_width()) if rows else ())

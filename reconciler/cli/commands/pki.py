@@ -12,11 +12,13 @@ from pathlib import Path, PurePath
 import click
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from reconciler.cli import terminal
 from reconciler.cli.inputs.known_names import require_known
 from reconciler.cli.inputs.options import DIRECTORY, FILE, out_option, output_option
 from reconciler.cli.inputs.passphrase import passphrase_from, with_passphrase
 from reconciler.cli.inputs.signing_errors import translated
 from reconciler.cli.ordered_group import OrderedGroup
+from reconciler.cli.views.table import table
 from signing import broker_config as broker_files
 from signing import key_files, pki_expiry, pki_store
 from signing.pki import Role, Subject, ValidityPeriod, subject_of
@@ -215,8 +217,9 @@ def show(directory: Path, warn_days: int, output: str) -> None:
         ]
         click.echo(json.dumps(fields, indent=2))
     else:
-        for subject, serial, end, state in rows:
-            click.echo(f"{state.value:10} until {_date(end)}  {subject} {serial}".rstrip())
+        lines = [(state.value, _date(end), subject, serial) for subject, serial, end, state in rows]
+        headings = ("state", "until", "subject", "serial number")
+        terminal.print_lines(table(headings, lines, terminal.terminal_width()))
     if any(validity.needs_attention for *_, validity in rows):
         raise click.exceptions.Exit(1)
 

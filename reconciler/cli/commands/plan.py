@@ -18,15 +18,22 @@ from reconciler.cli.inputs.options import output_formats
 from reconciler.cli.inputs.repositories import open_tree
 from reconciler.cli.leaf_command import LeafCommand
 from reconciler.cli.plan_review import RevisionRange, review_change
+from reconciler.cli.terminal import terminal_width
 from reconciler.cli.views.plan_groups import PlanResult
 from reconciler.cli.views.plan_json import as_json
 from reconciler.cli.views.plan_markdown import markdown
-from reconciler.cli.views.plan_text import text
+from reconciler.cli.views.plan_text import text as as_text
 from reconciler.cli.views.rollout_summaries import rollout_lines
 from reconciler.load import load
 from reconciler.model import Blocked, Commit, Desired, GatewayId
 from reconciler.plan import detailed_plan
 from reconciler.selection import matcher
+
+
+def text(plan: PlanResult, *, every: bool) -> str:
+    """Write a plan for this terminal."""
+    return as_text(plan, every=every, width=terminal_width())
+
 
 FORMATS: dict[str, Callable[..., str]] = {"text": text, "json": as_json, "markdown": markdown}
 

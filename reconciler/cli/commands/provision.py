@@ -21,7 +21,9 @@ from reconciler.cli.inputs.signing_errors import translated
 from reconciler.cli.interruption import ended_by_one_interrupt
 from reconciler.cli.leaf_command import LeafCommand
 from reconciler.cli.result import print_result
+from reconciler.cli.terminal import terminal_width
 from reconciler.cli.verbosity import note
+from reconciler.cli.views.table import table
 from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.compiler.recipe import recipe_of
 from reconciler.compiler.service import BuildService
@@ -89,7 +91,8 @@ def command(  # noqa: PLR0913 - one parameter for each option
         packs = _packs(path, desired, described, store)
     initial_flash_content.check(kind, packs)
     rows = list(initial_flash_content.map_of(kind, kind.prebaked, packs))
-    flash_map = "\n".join(f"{row.offset:#010x} {row.length:9} bytes  {row.what}" for row in rows)
+    cells = [(f"{row.offset:#010x}", str(row.length), row.what) for row in rows]
+    flash_map = "\n".join(line.plain for line in table(("offset", "bytes", "content"), cells, terminal_width()))
     fields: dict[str, object] = {
         "device": device,
         "flashMap": [{"offset": row.offset, "bytes": row.length, "content": row.what} for row in rows],

@@ -19,6 +19,7 @@ import click
 from reconciler import config
 from reconciler.cli.inputs.options import config_option, output_option
 from reconciler.cli.leaf_command import LeafCommand
+from reconciler.cli.terminal import terminal_width
 from reconciler.cli.verbosity import Verbosity, verbosity
 from reconciler.cli.views.plan_groups import PlanResult
 from reconciler.cli.views.plan_json import ACTION_NAMES, as_json, counts
@@ -60,7 +61,8 @@ def command(config_path: Path, output: str, *, dry_run: bool, timeout_s: float) 
     if dry_run:
         with _copied(settings) as copy:
             ended = asyncio.run(_reconcile(copy, progress, deliver=False, timeout_s=timeout_s))
-        click.echo((as_json if output == "json" else text)(_plan(ended), every=False))
+        plan = _plan(ended)
+        click.echo(as_json(plan, every=False) if output == "json" else _plan_text(plan))
         sys.exit(0 if ended.last.desired_state.source.good and not ended.last.desired_state.problems else 1)
     with held(settings.state_dir):
         ended = asyncio.run(_reconcile(settings, progress, deliver=True, timeout_s=timeout_s))
@@ -122,8 +124,12 @@ def _plan(ended: Ended) -> PlanResult:
     return PlanResult(ended.last.actions, desired.commit, datetime.now(UTC), assumed=False)
 
 
+def _plan_text(plan: PlanResult) -> str:
+    return text(plan, every=False, width=terminal_width())
+
+
 def _text(ended: Ended) -> str:
-    lines = [text(_plan(ended), every=False)]
+    lines = [_plan_text(_plan(ended))]
     want = ended.last.desired_state
     lines += [] if want.source.good else [f"Git: {want.source.reason}: {want.source.message}"]
     lines += [f"Git: {problem}" for problem in want.problems]

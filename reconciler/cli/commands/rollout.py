@@ -3,22 +3,20 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
 
+from reconciler.cli import terminal
 from reconciler.cli.inputs.fleet_source import CommandContext, open_context
 from reconciler.cli.inputs.known_names import require_known
 from reconciler.cli.inputs.name_completion import names_of
 from reconciler.cli.inputs.options import config_option, output_option
 from reconciler.cli.ordered_group import OrderedGroup
+from reconciler.cli.result import as_json
+from reconciler.cli.terminal import Line
 from reconciler.cli.views.rollout_json import as_dict
 from reconciler.cli.views.rollout_text import listed, shown
 from reconciler.load import CheckCache
@@ -27,7 +25,6 @@ from reconciler.review.rollout_state import RolloutOverview, rollout_overviews
 from reconciler.review.transfer_volume import PayloadEstimate, TransferKind
 
 WATCH_S = 2.0
-PLAIN_WIDTH = 160  # without a terminal, so that nothing is cut
 
 path_argument = click.argument("path", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
 watch_option = click.option("--watch", "-w", is_flag=True, help="Refresh every two seconds until Ctrl-C.")
@@ -50,8 +47,9 @@ def command() -> None:
 def list_(path: Path | None, config_path: Path, output: str, *, watch: bool) -> None:
     """List all rollouts, one line each."""
 
-    def draw(context: CommandContext, now: datetime) -> RenderableType:
-        return listed(rollout_overviews(context.desired, context.reported, _unbuilt, now))
+    def draw(context: CommandContext, now: datetime) -> list[Line]:
+        found = rollout_overviews(context.desired, context.reported, _unbuilt, now)
+        return [*listed(found, terminal.terminal_width())]
 
     def fields(context: CommandContext, now: datetime) -> object:
         return [as_dict(each) for each in rollout_overviews(context.desired, context.reported, _unbuilt, now)]
@@ -68,8 +66,9 @@ def list_(path: Path | None, config_path: Path, output: str, *, watch: bool) -> 
 def show(name: str, path: Path | None, config_path: Path, output: str, *, watch: bool) -> None:
     """Show one rollout: its waves, the time left, stuck devices and why, and the history."""
 
-    def draw(context: CommandContext, now: datetime) -> RenderableType:
-        return Group(*shown(_one(context, name, now), context.past(RolloutId(name)), now))
+    def draw(context: CommandContext, now: datetime) -> list[Line]:
+        one, past = _one(context, name, now), context.past(RolloutId(name))
+        return [*shown(one, past, now, terminal.terminal_width())]
 
     def fields(context: CommandContext, now: datetime) -> object:
         return as_dict(_one(context, name, now), context.past(RolloutId(name)))
@@ -90,33 +89,21 @@ def _run(  # noqa: PLR0913 - one parameter for each option, and the two views
     output: str,
     *,
     watch: bool,
-    draw: Callable[[CommandContext, datetime], RenderableType],
+    draw: Callable[[CommandContext, datetime], list[Line]],
     fields: Callable[[CommandContext, datetime], object],
 ) -> None:
     """Show rollouts once, or refresh them until Ctrl-C."""
     cache = CheckCache()  # unchanged files are read only once
 
-    def drawn() -> RenderableType:
+    def drawn() -> list[Line]:
         with open_context(path, config_path, cache) as context:
-            return draw(context, datetime.now(UTC))
+            now = datetime.now(UTC)
+            return [as_json(fields(context, now))] if output == "json" else draw(context, now)
 
-    if output == "json":
-        with open_context(path, config_path, cache) as context:
-            click.echo(json.dumps(fields(context, datetime.now(UTC)), indent=2, ensure_ascii=False))
-        return
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=max(PLAIN_WIDTH, shutil.get_terminal_size().columns))
-    if not watch:
-        console.print(drawn())
-        return
-    with Live(drawn(), console=console, auto_refresh=False) as live:
-        try:
-            while True:
-                time.sleep(WATCH_S)  # nothing signals a change of refs that another process writes
-                live.update(drawn(), refresh=True)
-        except KeyboardInterrupt:
-            return
+    if watch:
+        terminal.watch(drawn, WATCH_S)
+    else:
+        terminal.print_lines(drawn())
 
 
 def _unbuilt(_transfer: TransferKind) -> PayloadEstimate | None:

@@ -3,23 +3,20 @@
 
 from __future__ import annotations
 
-import json
-import sys
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from rich.live import Live
-from rich.text import Text
 
 from reconciler import config
+from reconciler.cli import terminal
 from reconciler.cli.inputs.known_names import UnknownName, unknown_name
 from reconciler.cli.inputs.name_completion import names_of
 from reconciler.cli.inputs.options import config_option, out_option, output_formats
 from reconciler.cli.leaf_command import LeafCommand
+from reconciler.cli.result import as_json
 from reconciler.cli.status_page import write_pages
+from reconciler.cli.terminal import Line
 from reconciler.cli.views.status_json import as_dict
 from reconciler.cli.views.status_text import device_text, fleet_text
 from reconciler.daemon.gateway_overview import GatewayOverview, read_overview, served_devices
@@ -51,38 +48,22 @@ def command(device: str | None, config_path: Path, output: str, out: Path | None
         click.echo(f"wrote {pages}, start with {out / 'index.html'}")
         return
     only = DeviceId(device) if device is not None else None
-    if not watch:
-        click.echo(_view(state_dir, only, output))
-        return
-    try:
-        _watch(lambda: _view(state_dir, only, output))
-    except KeyboardInterrupt:
-        return
+    if watch:
+        terminal.watch(lambda: _view(state_dir, only, output), WATCH_S)
+    else:
+        terminal.print_lines(_view(state_dir, only, output))
 
 
-def _watch(view: Callable[[], str]) -> None:
-    """Refresh in place on a terminal; elsewhere print again after each change."""
-    if not sys.stdout.isatty():
-        before = ""
-        while True:
-            if (now := view()) != before:
-                click.echo(now)
-            before = now
-            time.sleep(WATCH_S)  # nothing signals a change of a database that another process writes
-    with Live(Text(view()), auto_refresh=False) as shown:
-        while True:
-            time.sleep(WATCH_S)  # nothing signals a change of a database that another process writes
-            shown.update(Text(view()), refresh=True)
-
-
-def _view(state_dir: Path, only: DeviceId | None, output: str) -> str:
+def _view(state_dir: Path, only: DeviceId | None, output: str) -> list[Line]:
     overview = read_overview(state_dir, only)
     if only is not None and not overview.devices:
         raise _unknown_device(only, state_dir, overview)
     if output == "json":
-        return json.dumps(as_dict(overview), indent=2, ensure_ascii=False)
-    now = datetime.now(UTC)
-    return device_text(overview.devices[0], overview, now) if only is not None else fleet_text(overview, now)
+        return [as_json(as_dict(overview))]
+    now, width = datetime.now(UTC), terminal.terminal_width()
+    if only is None:
+        return [*fleet_text(overview, now, width)]
+    return [*device_text(overview.devices[0], overview, now, width)]
 
 
 def _unknown_device(device: DeviceId, state_dir: Path, overview: GatewayOverview) -> UnknownName:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from reconciler.cli.views.table import Row, table
 from reconciler.model import Commit
 from reconciler.review.explain import Explanation
 from reconciler.review.formatting import iso, short
 
 MARKS = {True: "=", False: "≠", None: "?"}
-NO_TIME = " " * len("2026-11-21 12:00:00")
+INDENT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +28,27 @@ class CommitDetails:
     subject: str
 
 
-def as_text(explanation: Explanation, commits: Sequence[CommitDetails]) -> str:
+def as_text(explanation: Explanation, commits: Sequence[CommitDetails], width: int) -> str:
     """Write an explanation for a terminal. The first commit is the enforced one, the second wrote the rollout."""
     lines = [f"{explanation.device}", "", "Desired state"]
     heads = ("commit", "rollout last changed by")
     for head, each in zip(heads, commits, strict=False):
         lines.append(f"  {head} {short(each.commit)}, {each.at:%Y-%m-%d %H:%M UTC}, {each.author}: {each.subject}")
-    width = max((len(each.location) for each in explanation.desired), default=0)
-    lines += [f"  {each.location:<{width}}  {each.document} {each.name} {each.text}" for each in explanation.desired]
+    documents = [(each.location, f"{each.document} {each.name} {each.text}") for each in explanation.desired]
+    lines += _indented(documents, width)
     lines += ["", "Comparison"]
     lines += [
         f"  {MARKS[each.matches]} {each.subject}: desired {each.desired}; observed {each.observed}"
         for each in explanation.comparison
     ]
     lines += ["", "History"]
-    lines += [
-        f"  {f'{each.at:%Y-%m-%d %H:%M:%S}' if each.at else NO_TIME}  {each.text}" for each in explanation.history
-    ]
+    events = [(f"{each.at:%Y-%m-%d %H:%M:%S}" if each.at else "", each.text) for each in explanation.history]
+    lines += _indented(events, width)
     return "\n".join([*lines, "", "Next", *(f"  {each}" for each in explanation.next)])
+
+
+def _indented(rows: Sequence[Row], width: int) -> list[str]:
+    return [f"{' ' * INDENT}{line.plain}" for line in table((), rows, width - INDENT)]
 
 
 def as_json(explanation: Explanation, commits: Sequence[CommitDetails]) -> str:

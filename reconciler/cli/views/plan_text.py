@@ -13,11 +13,12 @@ from reconciler.cli.views.plan_groups import (
     reason_lines,
     rollout_lines_of,
 )
+from reconciler.cli.views.table import table
 from reconciler.model import Action
 from reconciler.review.formatting import counted
 
 
-def text(plan: PlanResult, *, every: bool) -> str:
+def text(plan: PlanResult, *, every: bool, width: int) -> str:
     """Write a plan; with `every`, one line for each device in place of the groups."""
     lines = [plan.headline, _summary(plan)]
     if plan.assumed:
@@ -25,7 +26,7 @@ def text(plan: PlanResult, *, every: bool) -> str:
     if plan.rollouts:
         lines += ["", "Rollouts", *(f"  {line}" for line in rollout_lines_of(plan))]
     if every:
-        return "\n".join([*lines, "", *_rows(plan.actions)])
+        return "\n".join([*lines, "", *_rows(plan.actions, width)])
     title = None
     for group in groups(plan.actions):
         if group.kind is not title:
@@ -36,11 +37,9 @@ def text(plan: PlanResult, *, every: bool) -> str:
     return "\n".join(lines)
 
 
-def _rows(actions: tuple[Action, ...]) -> Iterator[str]:
-    width = max((len(action.device) for action in actions), default=0)
-    titles = max(map(len, TITLES.values()))
-    for action in actions:
-        yield f"{action.device:<{width}}  {TITLES[type(action)]:<{titles}}  {action.why}"
+def _rows(actions: tuple[Action, ...], width: int) -> Iterator[str]:
+    rows = [(action.device, TITLES[type(action)], action.why) for action in actions]
+    yield from (line.plain for line in table(("device", "action", "reason"), rows, width))
 
 
 def _summary(plan: PlanResult) -> str:

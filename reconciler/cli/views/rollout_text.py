@@ -6,18 +6,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from rich import box
-from rich.console import RenderableType
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
+from reconciler.cli.views.table import Row, table
 from reconciler.report.rollout_status import WaveFacts
 from reconciler.review.formatting import duration
 from reconciler.review.rollout_history import PastRollout
 from reconciler.review.rollout_state import RolloutOverview, RolloutState
 
 BAR_WIDTH = 24
+BARS_FROM = 100  # columns; a narrower terminal needs them for the figures
 HISTORY_SHOWN = 10
 STYLES = {
     RolloutState.COMPLETE: "green",
@@ -29,19 +27,26 @@ STYLES = {
 }
 
 
-def listed(found: Sequence[RolloutOverview]) -> RenderableType:
+def listed(found: Sequence[RolloutOverview], width: int) -> list[Text]:
     """Show all rollouts."""
     if not found:
-        return Text("no rollouts")
-    table = _table("ROLLOUT", "MODEL", "STATE", "", "DONE", "LEFT", "MESSAGE")
-    for each in found:
-        message = Text(each.message or (f"{each.stuck_count} stuck" if each.stuck_count else ""))
-        bar = _bar(each.done, each.devices)
-        table.add_row(each.rollout, each.model, _state(each), bar, _done(each), _left(each), message)
-    return table
+        return [Text("no rollouts")]
+    rows: list[Row] = [
+        (
+            each.rollout,
+            each.model,
+            _state(each),
+            *_bar(each.done, each.devices, width),
+            f"{each.done}/{each.devices}",
+            duration(each.left_s) if each.left_s else "-",
+            each.message or (f"{each.stuck_count} stuck" if each.stuck_count else ""),
+        )
+        for each in found
+    ]
+    return table(("rollout", "model", "state", *_bar_heading(width), "done", "left", "message"), rows, width)
 
 
-def shown(each: RolloutOverview, past: Iterable[PastRollout], now: datetime) -> Iterator[RenderableType]:
+def shown(each: RolloutOverview, past: Iterable[PastRollout], now: datetime, width: int) -> Iterator[Text]:
     """Show one rollout."""
     head = Text.assemble((each.rollout, "bold"), f"  {each.model}  ", _state(each))
     if each.since is not None:
@@ -52,70 +57,77 @@ def shown(each: RolloutOverview, past: Iterable[PastRollout], now: datetime) -> 
     if each.ends_at is not None and each.left_s:
         yield Text(f"ends in {duration(each.left_s)} at the earliest, at {each.ends_at:%Y-%m-%d %H:%M UTC}")
     yield Text()
-    table = _table("WAVE", "", "DONE", "AT RISK", "TO GO", "FAILED", "MISSING", "")
-    for number, wave in enumerate(each.waves, start=1):
-        figures = (wave.at_risk, wave.due, wave.failed, wave.missing)
-        table.add_row(
-            f"{number} {wave.name}",
-            _bar(wave.done, wave.devices),
-            f"{wave.done}/{wave.devices}",
-            *(str(figure) if figure else "-" for figure in figures),
-            _wave_state(wave),
-        )
-    yield table
-    yield from _stuck(each)
-    yield from _past(past)
+    yield from _waves(each, width)
+    yield from _stuck(each, width)
+    yield from _past(past, width)
     if each.reported_at is not None:
         when = f"last report at {each.reported_at:%Y-%m-%d %H:%M:%S UTC}"
         yield Text(f"reported by {', '.join(each.reported_by)}; {when}", "dim")
 
 
-def _stuck(each: RolloutOverview) -> Iterator[RenderableType]:
+def _waves(each: RolloutOverview, width: int) -> list[Text]:
+    rows: list[Row] = [
+        (
+            f"{number} {wave.name}",
+            *_bar(wave.done, wave.devices, width),
+            f"{wave.done}/{wave.devices}",
+            *(str(figure) if figure else "-" for figure in (wave.at_risk, wave.due, wave.failed, wave.missing)),
+            _wave_state(wave),
+        )
+        for number, wave in enumerate(each.waves, start=1)
+    ]
+    headings = ("wave", *_bar_heading(width), "done", "at risk", "to go", "failed", "missing", "state")
+    return table(headings, rows, width)
+
+
+def _stuck(each: RolloutOverview, width: int) -> Iterator[Text]:
     if not each.stuck:
         return
     yield Text()
-    table = _table("STUCK", "GATEWAY", "REASON", "SINCE", "MESSAGE")
-    for stuck in each.stuck:
-        since = f"{stuck.since:%Y-%m-%d %H:%M}" if stuck.since is not None else "-"
-        table.add_row(stuck.device, stuck.gateway, stuck.reason, since, Text(stuck.message))
-    yield table
+    rows: list[Row] = [
+        (
+            stuck.device,
+            stuck.gateway,
+            stuck.reason,
+            f"{stuck.since:%Y-%m-%d %H:%M}" if stuck.since is not None else "-",
+            stuck.message,
+        )
+        for stuck in each.stuck
+    ]
+    yield from table(("stuck", "gateway", "reason", "since", "message"), rows, width)
     if each.stuck_count > len(each.stuck):
         yield Text(f"and {each.stuck_count - len(each.stuck)} more")
 
 
-def _past(past: Iterable[PastRollout]) -> Iterator[RenderableType]:
-    rows = list(past)[:HISTORY_SHOWN]
-    if not rows:
-        return
-    yield Text()
-    table = _table("STARTED", "MODEL", "OUTCOME", "AFTER", "GATEWAY")
-    for row in rows:
-        after = duration((row.ended_at - row.started_at).total_seconds()) if row.ended_at is not None else "-"
-        table.add_row(f"{row.started_at:%Y-%m-%d %H:%M}", row.model, row.outcome.replace("-", " "), after, row.gateway)
-    yield table
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
+def _past(past: Iterable[PastRollout], width: int) -> Iterator[Text]:
+    rows: list[Row] = [
+        (
+            f"{row.started_at:%Y-%m-%d %H:%M}",
+            row.model,
+            row.outcome.replace("-", " "),
+            duration((row.ended_at - row.started_at).total_seconds()) if row.ended_at is not None else "-",
+            row.gateway,
+        )
+        for row in list(past)[:HISTORY_SHOWN]
+    ]
+    if rows:
+        yield Text()
+        yield from table(("started", "model", "outcome", "after", "gateway"), rows, width)
 
 
 def _state(each: RolloutOverview) -> Text:
     return Text(each.state.text, STYLES[each.state])
 
 
-def _bar(done: int, total: int) -> ProgressBar:
-    return ProgressBar(total=max(1, total), completed=done if total else 0, width=BAR_WIDTH)
+def _bar_heading(width: int) -> tuple[str, ...]:
+    return ("",) if width >= BARS_FROM else ()
 
 
-def _done(each: RolloutOverview) -> str:
-    return f"{each.done}/{each.devices}"
-
-
-def _left(each: RolloutOverview) -> str:
-    return duration(each.left_s) if each.left_s else "-"
+def _bar(done: int, total: int, width: int) -> tuple[Text, ...]:
+    if width < BARS_FROM:
+        return ()
+    filled = BAR_WIDTH * done // total if total else 0
+    return (Text.assemble(("━" * filled, "green"), ("━" * (BAR_WIDTH - filled), "dim")),)
 
 
 def _wave_state(wave: WaveFacts) -> str:

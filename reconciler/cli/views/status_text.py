@@ -3,36 +3,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 
+from rich.text import Text
+
+from reconciler.cli.views.table import Row, table
 from reconciler.daemon.gateway_overview import DeviceOverview, GatewayOverview, device_facts
 from reconciler.report.conditions import Status
 from reconciler.review.formatting import ago, counted, short
 
+STYLES = {Status.TRUE: "green", Status.FALSE: "red", Status.UNKNOWN: "yellow"}
 
-def fleet_text(overview: GatewayOverview, now: datetime) -> str:
+
+def fleet_text(overview: GatewayOverview, now: datetime, width: int) -> list[Text]:
     """Show the gateway, a table of its devices, and the totals of its models."""
-    lines = [*_headline(overview), ""]
-    rows = [("DEVICE", "MODEL", "READY", "SEEN", "MESSAGE")]
-    for device in overview.devices:
-        ready = device.status.ready
-        message = _activity(overview, device.status.device) or ("" if ready.status is Status.TRUE else ready.message)
-        model = device.status.model or short(device.status.running)
-        rows.append((device.status.device, model, ready.reason, ago(device.seen_at, now), message))
-    lines += _columns(rows) if len(rows) > 1 else ["no devices"]
+    rows = [_row(device, overview, now) for device in overview.devices]
+    headings = ("device", "model", "ready", "seen", "message")
+    devices = table(headings, rows, width) if rows else [Text("no devices")]
+    lines = [*map(Text, _headline(overview)), Text(), *devices]
     if overview.totals:
-        lines += [
-            "",
-            *_columns([("PACK", "DEVICES", "INFERENCES", "ANOMALIES", "FAULTS", "RESETS"), *_totals(overview)]),
-        ]
-    return "\n".join([*lines, *_live(overview)])
+        figures = ("pack", "devices", "inferences", "anomalies", "faults", "resets")
+        lines += [Text(), *table(figures, _totals(overview), width)]
+    return [*lines, *map(Text, _live(overview))]
 
 
-def device_text(device: DeviceOverview, overview: GatewayOverview, now: datetime) -> str:
+def device_text(device: DeviceOverview, overview: GatewayOverview, now: datetime, width: int) -> list[Text]:
     """Show everything that is known about one device."""
     status = device.status
-    lines = [f"{status.device}: {status.ready.reason}: {status.ready.message}"]
     activity = _activity(overview, status.device)
     facts: list[tuple[str, str]] = [
         ("model", status.model or "-"),
@@ -44,13 +42,25 @@ def device_text(device: DeviceOverview, overview: GatewayOverview, now: datetime
     ]
     facts += device_facts(device)
     facts += [(f"failed {short(digest)}", why) for digest, why in device.quarantined.items()]
-    lines += ["", *_columns(facts), ""]
-    head = [("CONDITION", "STATUS", "REASON", "SINCE", "MESSAGE")]
     conditions = [
         (each.type, each.status.value, each.reason, f"{each.since:%Y-%m-%d %H:%M:%S}", each.message)
         for each in status.conditions
     ]
-    return "\n".join([*lines, *_columns([*head, *conditions])])
+    return [
+        Text(f"{status.device}: {status.ready.reason}: {status.ready.message}"),
+        Text(),
+        *table((), facts, width),
+        Text(),
+        *table(("condition", "status", "reason", "since", "message"), conditions, width),
+    ]
+
+
+def _row(device: DeviceOverview, overview: GatewayOverview, now: datetime) -> Row:
+    ready = device.status.ready
+    style = STYLES[ready.status]
+    message = _activity(overview, device.status.device) or ("" if ready.status is Status.TRUE else ready.message)
+    model = device.status.model or short(device.status.running)
+    return (device.status.device, model, Text(ready.reason, style), ago(device.seen_at, now), message)
 
 
 def _headline(overview: GatewayOverview) -> Iterator[str]:
@@ -98,9 +108,3 @@ def _activity(overview: GatewayOverview, device: str) -> str | None:
         why: str | None = overview.live["waiting"]["devices"].get(device)
         return f"waiting to retry: {why}" if why else None
     return f"in progress: {label}"
-
-
-def _columns(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
