@@ -16,15 +16,19 @@ import click
 
 from reconciler.cli.inputs.observed_file import read_observed
 from reconciler.cli.inputs.repositories import FleetRepository, find_repository, reported_state_in
+from reconciler.cli.inputs.working_tree import uncommitted
 from reconciler.cli.views.review_json import as_dict
 from reconciler.cli.views.review_markdown import markdown
 from reconciler.load import CheckCache
 from reconciler.load.parallel_check import check_in_parallel
 from reconciler.model import Artifact, ArtifactKey, Commit, Desired, Fleet
-from reconciler.review.formatting import short
+from reconciler.review.formatting import counted, short
 from reconciler.review.reported_state import ReportedState
 from reconciler.review.review import Review, ReviewInputs, review
 from reconciler.review.transfer_volume import PayloadSizer
+from reconciler.tree import Tree
+
+FILES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ def review_change(path: Path, change: RevisionRange, output: str, *, strict: boo
     """Review a change, or end the command with the errors of the head."""
     repository = find_repository(path)
     with _without_collector():
-        made = _review(repository, change)
+        made = _review(path, repository, change)
     text = json.dumps(as_dict(made), indent=2, ensure_ascii=False) if output == "json" else markdown(made)
     if strict and made.blocked:
         click.echo(text)
@@ -66,10 +70,12 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _review(repository: FleetRepository, change: RevisionRange) -> Review:
+def _review(path: Path, repository: FleetRepository, change: RevisionRange) -> Review:
     cache = CheckCache()  # what both commits share is read once
     head = repository.resolve(change.head)
     with repository.tree(head) as tree:
+        if head == repository.resolve("HEAD"):
+            _warn_of_uncommitted(path, tree)
         check_in_parallel(tree, cache)
     after = repository.load(head, cache)
     if after.desired is None:
@@ -81,6 +87,20 @@ def _review(repository: FleetRepository, change: RevisionRange) -> Review:
         sys.exit(1)
     before = _before(repository, change.base, after.desired, cache)
     return review(before, after.desired, _inputs(repository, change, before, after.desired), change.at)
+
+
+def _warn_of_uncommitted(path: Path, tree: Tree) -> None:
+    """Warn the author who forgot to commit: a review shows commits only."""
+    if (path / "HEAD").is_file():
+        return  # a bare repository has no working tree
+    left_out = uncommitted(path, tree)
+    if left_out:
+        shown = ", ".join(left_out[:FILES_SHOWN]) + (", …" if len(left_out) > FILES_SHOWN else "")
+        click.echo(
+            f"warning: this plan leaves out uncommitted changes of {counted(len(left_out), 'file')} ({shown}); "
+            "commit them, or plan the working directory without --base",
+            err=True,
+        )
 
 
 def _before(repository: FleetRepository, base: str, after: Desired, cache: CheckCache) -> Desired:

@@ -293,7 +293,7 @@ class Engine:
     # ------------------------------------------------------------ between passes
 
     def _delivered(self, done: Delivered) -> None:
-        log.log(logging.INFO if done.good else logging.WARNING, "%s: %s", done.label, done.message)
+        log.log(logging.INFO if done.good else logging.WARNING, "%s: %s", done.subject, done.message)
         self.poller.heard_from(done.device)
         for callback in self.on_delivered:
             callback(done)

@@ -54,9 +54,13 @@ class RolloutStatus:
 
 
 def rollout_status(facts: RolloutFacts, stamp: PassStamp, previous: RolloutStatus | None) -> RolloutStatus:
-    """Build the conditions of a rollout. The `since` of Complete is when it began to wait."""
+    """Build the conditions of a rollout. The `since` of Complete is when it began to wait.
+
+    What held for another revision, such as the version before, does not count: it is another rollout.
+    """
     parts = (_within_budget(facts, stamp), _complete(facts, stamp))
-    before = previous.conditions if previous is not None else ()
+    same = previous is not None and previous.facts.report.revision == facts.report.revision
+    before = previous.conditions if previous is not None and same else ()
     kept = carry_over(parts, before)
     summary = carry_over((ready(kept, PRIORITY, when_true="All waves are complete."),), before)
     return RolloutStatus(facts, (*summary, *kept))

@@ -60,6 +60,7 @@ def test_each_outcome_has_a_message(outcome: Outcome, message: str) -> None:
         recorder = Recorder()
         await recorder.run(outcome)
         assert [done.message for done in recorder.done] == [message]
+        assert recorder.done[0].subject == "parameters of r"  # and not what was still to be done
         assert recorder.done[0].good is isinstance(outcome, Confirmed)
 
     asyncio.run(run())

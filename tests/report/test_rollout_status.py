@@ -39,6 +39,15 @@ def test_since_is_when_waiting_began_and_a_new_commit_alone_changes_nothing() ->
     assert (later.ready.message, later.ready.since) == ("wave 2", NOW)
 
 
+@pytest.mark.parametrize("facts", [FACTS, replace(FACTS, complete=True), replace(FACTS, report=STOPPED)])
+def test_since_starts_again_with_a_new_version(facts: RolloutFacts) -> None:
+    before = rollout_status(facts, PassStamp(NOW, "c" * 40), None)
+    later = PassStamp(NOW + timedelta(days=3), "d" * 40)
+    next_version = replace(facts, model="m@3", report=replace(facts.report, revision="another"))
+    assert {each.since for each in rollout_status(next_version, later, before).conditions} == {later.now}
+    assert {each.since for each in rollout_status(facts, later, before).conditions} == {NOW}
+
+
 @pytest.mark.parametrize(
     ("facts", "reason"),
     [

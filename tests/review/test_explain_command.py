@@ -121,3 +121,30 @@ def test_an_unknown_device_gets_a_suggestion(repository: FleetHistory) -> None:
     result = run("explain", "pump-3", repository.path)
     assert result.exit_code == 1
     assert "did you mean `pump-03`?" in str(result.exception)
+
+
+def test_a_clone_that_is_behind_its_gateway_says_so(repository: FleetHistory) -> None:
+    head = repository.git("rev-parse", "HEAD")
+    repository.status({**gateway_status_files(head), **device_status_file("pump-03", head)})
+    assert explained(repository)["warnings"] == []
+    newer = repository.commit({"rollout.yaml": rollout_document("1")}, "Back")
+    repository.status(gateway_status_files(newer))
+    repository.git("reset", "--quiet", "--hard", head)
+    result = run("explain", "pump-03", repository.path)
+    warning = f"gateway hall enforces {newer[:12]}, which HEAD ({head[:12]}) does not contain; run `git pull`"
+    assert f"warning: {warning}" in result.stderr
+    assert explained(repository)["warnings"] == [warning]
+    repository.status(gateway_status_files("e" * 40))
+    assert "which this clone does not have" in explained(repository)["warnings"][0]
+    repository.status(gateway_status_files("--help"))  # a status is not trusted
+    assert explained(repository)["warnings"] == []
+
+
+def test_a_clone_that_is_behind_its_upstream_says_so(repository: FleetHistory, tmp_path: Path) -> None:
+    clone = FleetHistory(tmp_path / "clone")
+    repository.git("clone", "--quiet", str(repository.path), str(clone.path))
+    assert explained(clone)["warnings"] == []
+    for number in range(2):
+        repository.commit({"notes.txt": f"{number}"})
+    clone.git("fetch", "--quiet")
+    assert explained(clone)["warnings"] == ["this clone is 2 commits behind its upstream; run `git pull`"]

@@ -308,3 +308,21 @@ def test_a_device_with_other_parameters_than_desired_is_pending(tmp_path: Path) 
     head = repository.commit({"notes.md": "nothing that concerns a device"})
     counts = reviewed(repository, base, head)["counts"]
     assert (counts["affected"], counts["pending"]) == (0, 1)
+
+
+def test_uncommitted_changes_are_left_out_with_a_warning(tmp_path: Path) -> None:
+    repository = fleet_history(tmp_path)
+    base = repository.commit(fleet_files())
+    head = repository.commit({"rollout.yaml": rollout_document("2")})
+    clean = run("plan", repository.path, "--base", base)
+    assert (clean.exit_code, clean.stderr) == (0, "")
+    (repository.path / "rollout.yaml").write_text(rollout_document("1"), encoding="utf-8")
+    (repository.path / "new.yml").write_text("", encoding="utf-8")
+    (repository.path / "notes.txt").write_text("no part of a plan", encoding="utf-8")
+    dirty = run("plan", repository.path, "--base", base)
+    assert dirty.stdout.splitlines()[:-1] == clean.stdout.splitlines()[:-1]  # but for the time in the last line
+    assert "leaves out uncommitted changes of 2 files (new.yml, rollout.yaml)" in dirty.stderr
+    assert run("plan", repository.path, "--base", base, "--head", base).stderr == ""  # it is about another commit
+    bare = tmp_path / "bare.git"
+    repository.git("clone", "--quiet", "--bare", str(repository.path), str(bare))
+    assert run("plan", bare, "--base", base, "--head", head).stderr == ""

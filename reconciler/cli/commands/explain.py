@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import yaml
 
-from reconciler.cli.inputs.fleet_source import CommandContext, open_context
+from reconciler.cli.inputs.fleet_source import CommandContext, open_context, stale
 from reconciler.cli.inputs.known_names import require_known
 from reconciler.cli.inputs.name_completion import names_of
 from reconciler.cli.inputs.options import config_option, output_option
@@ -42,7 +42,8 @@ def command(device: str, path: Path | None, config_path: Path, output: str) -> N
 
     Shows the documents and lines that define its desired state, the comparison with the observed state, the history,
     and what happens next. With PATH, uses that clone of the fleet repository and its status branches. Without, run it
-    on the gateway that serves the device (--config): it then includes what the daemon knows.
+    on the gateway that serves the device (--config): it then includes what the daemon knows. Warns if the clone is
+    behind what a gateway enforces.
     """
     cache, now = CheckCache(), datetime.now(UTC)
     with open_context(path, config_path, cache) as context:
@@ -59,11 +60,13 @@ def command(device: str, path: Path | None, config_path: Path, output: str) -> N
             explanation = explain(name, inputs, now)
             rollout = rollout_of(context.desired, name)
             location = locations.of("Rollout", rollout) if rollout is not None else None
-        commits = [_log(context, context.desired.commit)]
+        commits, warnings = [_log(context, context.desired.commit)], stale(context)
         if location is not None:
             commits.append(_last_change(context, location.path))
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
     if output == "json":
-        click.echo(as_json(explanation, commits))
+        click.echo(as_json(explanation, commits, warnings))
     else:
         click.echo(as_text(explanation, commits, terminal_width()))
 

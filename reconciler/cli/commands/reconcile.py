@@ -133,7 +133,7 @@ def _text(ended: Ended) -> str:
     want = ended.last.desired_state
     lines += [] if want.source.good else [f"Git: {want.source.reason}: {want.source.message}"]
     lines += [f"Git: {problem}" for problem in want.problems]
-    lines += [f"{done.device}: {done.label}: {done.message}" for done in ended.progress.done.values()]
+    lines += [f"{done.device}: {done.subject}: {done.message}" for done in ended.progress.done.values()]
     lines += [] if ended.in_time else ["timed out; deliveries in progress resume at the next reconciliation"]
     return "\n".join(lines)
 
@@ -147,7 +147,7 @@ def _fields(ended: Ended) -> dict[str, Any]:
         "problems": list(want.problems),
         "timedOut": not ended.in_time,
         "deliveries": [
-            {"device": done.device, "delivery": done.label, "succeeded": done.good, "message": done.message}
+            {"device": done.device, "delivery": done.subject, "succeeded": done.good, "message": done.message}
             for done in ended.progress.done.values()
         ],
         "counts": counts(plan),

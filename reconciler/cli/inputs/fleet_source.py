@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from reconciler.review.reported_state import ROLLOUTS, ReportedState, parse_gate
 from reconciler.review.rollout_history import PastRollout, past_rollouts
 
 VERSIONS_READ = 500  # of the status file of one rollout, for its history
+COMMIT_ID = re.compile(r"[0-9a-f]{40}")
 OWN_STATUS = "refs/tinyfleet/status"  # in the gateway's mirror (reconciler.git.status_writer)
 
 
@@ -62,6 +64,28 @@ class CommandContext:
             versions = versions_of(each.git, each.commit, path, limit=VERSIONS_READ, limit_s=LIMIT_S)
             found += past_rollouts(each.gateway, versions)
         return sorted(found, key=lambda each: each.started_at, reverse=True)
+
+
+def stale(context: CommandContext) -> list[str]:
+    """Describe how a clone is behind its remote or its gateways; on a gateway there is nothing to be behind."""
+    if context.state_dir is not None:
+        return []
+    git, head = context.repository.git, context.desired.commit
+    found = []
+    upstream = git.step("rev-list", "--count", f"{head}..HEAD@{{upstream}}", limit_s=LIMIT_S)
+    behind = int(upstream.out) if upstream.status == 0 else 0  # without an upstream it fails
+    if behind:
+        found.append(f"this clone is {counted(behind, 'commit')} behind its upstream; run `git pull`")
+    for report in context.reported.gateways.values():
+        if report.commit == head or not COMMIT_ID.fullmatch(report.commit):
+            continue
+        contained = git.step("merge-base", "--is-ancestor", report.commit, head, limit_s=LIMIT_S).status
+        enforced = f"gateway {report.gateway} enforces {short(report.commit)}"
+        if contained == 1 and not behind:
+            found.append(f"{enforced}, which HEAD ({short(head)}) does not contain; run `git pull`")
+        elif contained > 1:
+            found.append(f"{enforced}, which this clone does not have; run `git pull`")
+    return found
 
 
 @contextmanager

@@ -7,15 +7,14 @@ come from the state of this gateway.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 
+from reconciler.cli.inputs.working_tree import yaml_files
 from reconciler.errors import FleetError
 
-YAML = (".yaml", ".yml")
 GATEWAY_FOLDERS = {"Device": "devices", "Rollout": "rollouts"}  # of the status files in the database
 
 Complete = Callable[[click.Context, click.Parameter, str], list[str]]
@@ -41,17 +40,11 @@ def _in_repository(folder: Path, kind: str) -> Iterator[str]:
     from reconciler.load.document_check import check_file  # noqa: PLC0415 - slow to import
 
     marker = f"kind: {kind}".encode()
-    for path in _yaml_files(folder):
+    for path in yaml_files(folder):
         data = path.read_bytes()
         if marker in data:
             checked, _ = check_file(data)
             yield from (str(each.key) for each in checked.documents if each.kind == kind)
-
-
-def _yaml_files(folder: Path) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(place) / name for name in files if name.endswith(YAML) and not name.startswith("."))
 
 
 def _on_gateway(config_path: Path | None, kind: str) -> Iterator[str]:

@@ -51,7 +51,7 @@ def _indented(rows: Sequence[Row], width: int) -> list[str]:
     return [f"{' ' * INDENT}{line.plain}" for line in table((), rows, width - INDENT)]
 
 
-def as_json(explanation: Explanation, commits: Sequence[CommitDetails]) -> str:
+def as_json(explanation: Explanation, commits: Sequence[CommitDetails], warnings: Sequence[str]) -> str:
     """Write an explanation for programs."""
     status = explanation.status
     document: dict[str, Any] = {
@@ -75,6 +75,7 @@ def as_json(explanation: Explanation, commits: Sequence[CommitDetails]) -> str:
         ],
         "history": [{"at": iso(each.at), "text": each.text} for each in explanation.history],
         "next": list(explanation.next),
+        "warnings": list(warnings),
         "conditions": [each.as_dict() for each in status.conditions] if status is not None else [],
     }
     return json.dumps(document, indent=2, ensure_ascii=False)

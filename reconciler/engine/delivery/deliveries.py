@@ -32,7 +32,7 @@ class Delivered:
     """How a delivery ended."""
 
     device: DeviceId
-    label: str
+    subject: str  # what was delivered, in a word: the log and the results of commands state it with its outcome
     outcome: Outcome
 
     @property
@@ -112,8 +112,8 @@ class Deliveries:
         return min(waits, default=None)
 
     def start(self, device: DeviceId, label: str, purpose: Purpose, work: Callable[[], Awaitable[Outcome]]) -> None:
-        """Start a delivery; `label` says in a few words what it is for."""
-        task = asyncio.create_task(self._run(device, label, work), name=f"deliver {device}")
+        """Start a delivery; `label` says in a few words what is still to be done."""
+        task = asyncio.create_task(self._run(device, str(purpose), work), name=f"deliver {device}")
         self._running[device] = _RunningDelivery(label, purpose, task)
         task.add_done_callback(lambda done: self._clear(device, done))
 
@@ -122,7 +122,7 @@ class Deliveries:
         running = self._running.get(device)
         if running is not None and not running.task.cancelling():
             with log_context.about(device):
-                log.info("cancelled (%s): %s", running.label, why)
+                log.info("cancelled %s: %s", running.purpose, why)
             running.task.cancel()
 
     def retry_now(self, device: DeviceId) -> None:
@@ -137,14 +137,14 @@ class Deliveries:
         """Cancel all deliveries and wait for their end."""
         await cancel_and_wait([running.task for running in self._running.values()])
 
-    async def _run(self, device: DeviceId, label: str, work: Callable[[], Awaitable[Outcome]]) -> None:
+    async def _run(self, device: DeviceId, subject: str, work: Callable[[], Awaitable[Outcome]]) -> None:
         with log_context.about(device):
             try:
                 outcome = await work()
             except Exception:
-                log.exception("%s: a bug; the device is left as it is for now", label)
+                log.exception("%s: a bug; the device is left as it is for now", subject)
                 outcome = Lost("a bug of the gateway, see its log")
-            done = Delivered(device, label, outcome)
+            done = Delivered(device, subject, outcome)
             if done.good:
                 self._backoffs.pop(device, None)
             else:

@@ -33,6 +33,9 @@ class Purpose:
     model: ModelRef | None  # None: the parameters alone
     parameters: Parameters
 
+    def __str__(self) -> str:
+        return str(self.model) if self.model is not None else f"parameters of {self.rollout}"
+
 
 def purpose_of(action: UpdateAction) -> Purpose:
     """Return what a delivery for this action is for."""
