@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from reconciler.cli import COMMANDS, GROUPS, cli, main
 from reconciler.cli.commands.install_service import run_all
 from reconciler.daemon.service_installation import CannotInstall
-from reconciler.model import Blocked, BlockedReason, DeviceId, RolloutId
+from reconciler.model import Blocked, BlockedReason, DeviceId, NoChange, RolloutId
 from tests.cli.gateway_folder import COMMIT, RUNS, GatewayFolder, gateway_folder
 from tests.review.changes import (
     FleetHistory,
@@ -189,6 +189,26 @@ def test_explain_includes_the_status_of_peers(mirrored: tuple[GatewayFolder, Fle
     text = gateway.tinyfleet("explain", "pump-02").output
     assert "wear@1" in text
     assert "Reporting became True" in text
+
+
+def test_a_gateway_plans_what_it_enforces_with_what_it_has_recorded(
+    mirrored: tuple[GatewayFolder, FleetHistory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway, made = mirrored
+    apply(gateway, made)
+    head = made.git("rev-parse", "HEAD")
+    silent = Blocked(DeviceId("pump-01"), RolloutId("wear"), BlockedReason.SILENT, "not reporting since noon")
+    gateway.publish(NoChange(DeviceId("pump-00"), "as desired"), silent)
+    document = json.loads(gateway.tinyfleet("plan", "--output", "json", "--all").output)
+    assert (document["commit"], document["assumed"]) == (head, False)
+    reasons = {each["device"]: each.get("reason") for each in document["actions"]}
+    assert (reasons["pump-00"], reasons["pump-01"]) == (None, "NotReporting")
+    assert "cannot be combined with PATH" in gateway.tinyfleet("plan", str(made.path)).output
+    monkeypatch.setenv("TINYFLEET_CONFIG", str(gateway.config))
+    by_variable = CliRunner().invoke(cli, ["plan", "--output", "json", "--all"]).output
+    assert json.loads(by_variable)["commit"] == head
+    of_files = CliRunner().invoke(cli, ["plan", str(made.path), "--output", "json"]).output
+    assert json.loads(of_files)["assumed"] is True  # a path wins over the variable
 
 
 def test_the_history_of_a_rollout_comes_from_the_gateways_own_status(

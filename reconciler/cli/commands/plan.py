@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
-from reconciler.cli.inputs.known_names import require_known
 from reconciler.cli.inputs.name_completion import names_of
 from reconciler.cli.inputs.observed_file import as_new, read_observed
-from reconciler.cli.inputs.options import output_formats
+from reconciler.cli.inputs.options import CONFIG_VARIABLE, output_formats
 from reconciler.cli.inputs.repositories import open_tree
+from reconciler.cli.inputs.served_devices import served_by
 from reconciler.cli.leaf_command import LeafCommand
 from reconciler.cli.plan_review import RevisionRange, review_change
 from reconciler.cli.terminal import terminal_width
@@ -26,8 +26,7 @@ from reconciler.cli.views.plan_text import text as as_text
 from reconciler.cli.views.rollout_summaries import rollout_lines
 from reconciler.load import load
 from reconciler.model import Blocked, Commit, Desired, GatewayId
-from reconciler.plan import detailed_plan
-from reconciler.selection import matcher
+from reconciler.plan import DetailedPlan, detailed_plan
 
 
 def text(plan: PlanResult, *, every: bool) -> str:
@@ -52,7 +51,7 @@ def _timestamp(_context: click.Context, _option: click.Parameter, value: str | N
 
 
 @click.command(cls=LeafCommand)
-@click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".")
+@click.argument("path", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--commit", "revision", metavar="REV", help="Plan this commit instead of the files in PATH.")
 @click.option("--base", metavar="REV", help="Review the change from this commit to --head.")
 @click.option("--head", metavar="REV", help="Commit to review against --base. [default: HEAD]")
@@ -71,11 +70,22 @@ def _timestamp(_context: click.Context, _option: click.Parameter, value: str | N
     shell_complete=names_of("Gateway"),
     help="Plan only for the devices that this gateway serves.",
 )
+@click.option(
+    "--config",
+    "config_path",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar=CONFIG_VARIABLE,
+    show_envvar=True,
+    help="Configuration of a gateway: without PATH, plan what it enforces with the state that it has recorded.",
+)
 @output_formats(*FORMATS, note="markdown is for a comment on a pull request")
 @click.option("--all", "every", is_flag=True, help="List every device, including those that need no change.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if any device is blocked.")
+@click.pass_context
 def command(  # noqa: PLR0913 (one parameter for each option)
-    path: Path,
+    context: click.Context,
+    path: Path | None,
     *,
     revision: str | None,
     base: str | None,
@@ -84,6 +94,7 @@ def command(  # noqa: PLR0913 (one parameter for each option)
     observed_file: Path | None,
     at: datetime | None,
     gateway: str | None,
+    config_path: Path | None,
     output: str,
     every: bool,
     strict: bool,
@@ -93,44 +104,65 @@ def command(  # noqa: PLR0913 (one parameter for each option)
     PATH defaults to the working directory. Nothing is changed. Without --observed, the plan assumes that
     every device has just reported for the first time.
 
+    With --config, plan on a gateway: the commit that it enforces, the devices that it serves, and the state that it
+    has recorded. `tinyfleet reconcile --dry-run` also fetches the newest commit.
+
     With --base, show what the change from one commit to another would do. The status branches of the
     repository provide the state of the devices (docs/review.md).
 
     Exits with 0 if a plan could be made, with 1 if the repository or the observed state has errors (with
     --strict, also if a device is blocked), and with 2 if the command line is wrong.
     """
+    now = at or datetime.now(UTC)
+    others = {"PATH": path, "--commit": revision, "--base": base, "--observed": observed_file, "--gateway": gateway}
+    on_gateway = _on_gateway(context, config_path, others)
     if base is not None:
         _check_review_options(revision, gateway, every=every)
-        now = at or datetime.now(UTC)
-        click.echo(
-            review_change(path, RevisionRange(base, head or "HEAD", store, observed_file, now), output, strict=strict)
-        )
+        change = RevisionRange(base, head or "HEAD", store, observed_file, now)
+        click.echo(review_change(path or Path(), change, output, strict=strict))
         return
     if head is not None or store is not None:
         raise click.UsageError("--head and --store require --base")
-    desired, commit = _desired(path, revision)
-    if gateway is not None:
-        desired = _served(desired, GatewayId(gateway))
-    observed, described = (None, None) if observed_file is None else read_observed(observed_file)
-    now = at or described or datetime.now(UTC)
-    reasoned = detailed_plan(desired, as_new(desired, now) if observed is None else observed, now)
-    rollouts = rollout_lines(desired, reasoned)
-    result = PlanResult(reasoned.actions, commit, now, assumed=observed is None, rollouts=rollouts)
+    if on_gateway is not None:
+        result = _recorded_plan(on_gateway, now)
+    else:
+        desired, commit = _desired(path or Path(), revision)
+        if gateway is not None:
+            desired = served_by(desired, GatewayId(gateway))
+        given, described = (None, None) if observed_file is None else read_observed(observed_file)
+        now = at or described or now
+        seen = as_new(desired, now) if given is None else given
+        result = _result(detailed_plan(desired, seen, now), desired, commit, now, assumed=given is None)
     click.echo(FORMATS[output](result, every=every))
     sys.exit(1 if strict and any(isinstance(action, Blocked) for action in result.actions) else 0)
+
+
+def _on_gateway(context: click.Context, config_path: Path | None, others: Mapping[str, object]) -> Path | None:
+    """Return the configuration if the plan is that of a gateway. Any other source wins over the variable."""
+    excluded = [name for name, value in others.items() if value is not None]
+    if config_path is None or not excluded:
+        return config_path
+    if context.get_parameter_source("config_path") is ParameterSource.ENVIRONMENT:
+        return None
+    raise click.UsageError(f"--config cannot be combined with {', '.join(excluded)}")
+
+
+def _recorded_plan(config_path: Path, now: datetime) -> PlanResult:
+    """Plan for the devices of a gateway with the state that it has recorded."""
+    from reconciler.cli.inputs.recorded_state import read_recorded  # noqa: PLC0415 - slow to import, only for this
+
+    desired, seen = read_recorded(config_path, now)
+    return _result(detailed_plan(desired, seen, now), desired, desired.commit, now, assumed=False)
+
+
+def _result(reasoned: DetailedPlan, desired: Desired, commit: Commit, now: datetime, *, assumed: bool) -> PlanResult:
+    return PlanResult(reasoned.actions, commit, now, assumed=assumed, rollouts=rollout_lines(desired, reasoned))
 
 
 def _check_review_options(revision: str | None, gateway: str | None, *, every: bool) -> None:
     """Reject options that do not apply to a review."""
     if revision is not None or gateway is not None or every:
         raise click.UsageError("--base cannot be combined with --commit, --gateway or --all")
-
-
-def _served(desired: Desired, name: GatewayId) -> Desired:
-    """Keep only the devices of one gateway."""
-    require_known("gateway", name, desired.gateways)
-    serves = matcher(desired.gateways[name].selector)
-    return replace(desired, devices={key: device for key, device in desired.devices.items() if serves(device)})
 
 
 def _desired(path: Path, revision: str | None) -> tuple[Desired, Commit]:
