@@ -6,9 +6,9 @@ The file is validated against `schemas/gateway-config.json`. Relative paths are 
 
 from __future__ import annotations
 
-import difflib
 import json
 import tomllib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +17,11 @@ from typing import Any, ClassVar
 import jsonschema
 
 from reconciler.errors import Invalid
+from reconciler.validation.excerpt import excerpt
+from reconciler.validation.inlined_schema import inlined
+from reconciler.validation.problems import Rule, located
+from reconciler.validation.schema_errors import DocumentProblem, explain
+from reconciler.validation.toml_locations import TomlLocations, syntax_error
 
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -169,45 +174,49 @@ def schema() -> dict[str, Any]:
 
 
 def read(path: Path) -> GatewayConfig:
-    """Read and validate a configuration file. All errors are reported together."""
+    """Read and validate a configuration file. All errors are reported together, each with its line."""
+    text = _text(path)
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigInvalid(f"{path}: cannot read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigInvalid(f"{path}: invalid TOML: {error}") from error
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line, column, message = syntax_error(error, text)
+        shown = [located((str(path), line, column), f"invalid TOML: {message}"), *excerpt(text, line, column)]
+        raise ConfigInvalid("\n".join(shown)) from error
     contract = schema()
-    errors = sorted(
-        jsonschema.Draft202012Validator(contract).iter_errors(document),
-        key=lambda error: list(map(str, error.path)),
-    )
-    if errors:
-        raise ConfigInvalid("\n".join(f"{path}: {_described(error)}" for error in errors))
+    errors = jsonschema.Draft202012Validator(inlined(contract)).iter_errors(document)
+    problems = [problem for error in errors for problem in explain(error)]
+    if problems:
+        raise ConfigInvalid("\n".join(_reported(path, text, problems)))
     # Absolute, because git, ssh-keygen and builds run in other folders.
     return _typed(_converted(document, contract, path.absolute().parent))
 
 
-def _described(error: jsonschema.ValidationError) -> str:
-    """Explain an error in the words of an operator: the setting, what is wrong with it, and what is allowed."""
-    value: Any = error.instance
-    known: Any = error.schema  # the part of the schema that the value violates
-    match error.validator:
-        case "additionalProperties":
-            unknown = [name for name in value if name not in known["properties"]]
-            close = difflib.get_close_matches(unknown[0], known["properties"], n=1)
-            hint = f" (did you mean `{close[0]}`?)" if close else ""
-            message = f"unknown setting {', '.join(f'`{name}`' for name in unknown)}{hint}"
-        case "required":
-            missing = [name for name in known["required"] if name not in value and f"'{name}'" in error.message]
-            message = f"missing required setting `{missing[0]}`"
-        case "enum":
-            message = f"`{value}` is not allowed; expected one of {', '.join(f'`{word}`' for word in known['enum'])}"
-        case "pattern":
-            message = f"`{value}` does not match the pattern `{known['pattern']}` ({known['description']})"
-        case _:
-            message = error.message
-    setting = ".".join(map(str, error.absolute_path))
-    return f"{setting}: {message}" if setting else message
+def missing_files(path: Path, missing: Iterable[tuple[str, Path]]) -> ConfigInvalid:
+    """Return the error for files that settings name and that do not exist."""
+    problems = []
+    for setting, file in missing:
+        at = tuple(setting.split("."))
+        problems.append(DocumentProblem(at, at, Rule.MISSING_FILE, f"{file} does not exist"))
+    return ConfigInvalid("\n".join(_reported(path, _text(path), problems)))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigInvalid(f"{path}: cannot read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigInvalid(f"{path}: invalid UTF-8: {error.reason}; save the file as UTF-8") from error
+
+
+def _reported(path: Path, text: str, problems: Iterable[DocumentProblem]) -> Iterator[str]:
+    """Write each problem, its line and a caret, in the order of the file."""
+    locations = TomlLocations(text)
+    placed = [(locations.of(each.pointer), each) for each in problems]
+    for (line, column), each in sorted(placed, key=lambda pair: (pair[0], pair[1].message)):
+        setting = ".".join(map(str, each.at))
+        yield located((str(path), line, column), each.message, setting, each.hint)
+        yield from excerpt(text, line, column)
 
 
 def _typed(values: dict[str, Any]) -> GatewayConfig:

@@ -8,6 +8,8 @@ from typing import Any, get_type_hints
 import pytest
 
 from reconciler import config
+from reconciler.validation.problems import KEY
+from reconciler.validation.toml_locations import TomlLocations
 
 MINIMAL = """
 name = "press-hall"
@@ -72,27 +74,58 @@ def test_automation_is_off_by_default_and_its_paths_are_resolved(tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("name = ", "invalid TOML"),
-        (MINIMAL + "[mqqt]\n", "unknown setting `mqqt` (did you mean `mqtt`?)"),
-        (MINIMAL.replace("press-hall", "Press Hall"), "name: `Press Hall` does not match the pattern"),
-        (MINIMAL + '[status]\ninterval = "soon"\n', "status.interval: `soon` does not match the pattern"),
-        (MINIMAL + '[signers]\npolicy = "some"\n', "signers.policy: `some` is not allowed; expected one of `every`"),
-        ("", "missing required setting `name`"),
-        (MINIMAL + '[automation]\nkey = "k"\n', "automation: missing required setting `allowed_signers`"),
-        (MINIMAL + AUTOMATION + 'ref = "refs/heads/main"\n', "automation.ref: `refs/heads/main` does not match"),
-        (MINIMAL + AUTOMATION + 'push_options = ["a\\nb"]\n', "automation.push_options.0: `a\nb` does not match"),
+        ("name = ", ":1:8: invalid TOML: Invalid value\n    1 | name =\n      |        ^"),
+        ('name = "x"\n[keys\n', ":2:6: invalid TOML: Expected ']' at the end of a table declaration\n    2 | [keys\n"),
+        (MINIMAL + "[mqqt]\n", ":8:2: unknown field `mqqt`; expected one of"),
+        (MINIMAL + "[mqqt]\n", "[mqqt] (did you mean `mqtt`?)\n    8 | [mqqt]\n      |  ^"),
+        (
+            MINIMAL.replace("press-hall", "Press Hall"),
+            ' at both ends [name] (did you mean `press-hall`?)\n    2 | name = "Press Hall"\n      |        ^',
+        ),
+        (
+            MINIMAL.replace("press-hall", "Press Hall"),
+            ":2:8: `Press Hall` is not allowed; expected up to 63 lower-case letters, digits and hyphens, with a",
+        ),
+        (MINIMAL + '[status]\ninterval = "soon"\n', ":9:12: `soon` is not allowed; expected an integer and its unit"),
+        (MINIMAL + '[status]\ninterval = "soon"\n', "[status.interval]\n"),
+        (
+            MINIMAL + '[signers]\npolicy = "some"\n',
+            ":9:10: `some` is not allowed; expected one of `every`, `head`, `off` [signers.policy]",
+        ),
+        (MINIMAL + "[http]\nlisten = 1\n", ":9:10: expected a string, found the number 1 [http.listen]"),
+        (
+            MINIMAL + '[[serial]]\nname = "a"\nport = "/dev/a"\n[[serial]]\nname = "b"\n',
+            ":11:3: missing required field",
+        ),
+        ("", ":1:1: missing required field `name`"),
+        (MINIMAL + '[automation]\nkey = "k"\n', ":8:2: missing required field `allowed_signers` [automation]"),
+        (MINIMAL + AUTOMATION + 'ref = "refs/heads/main"\n', "`refs/heads/main` is not allowed; expected "),
+        (MINIMAL + AUTOMATION + 'push_options = ["a\\nb"]\n', " is not allowed; expected "),
     ],
 )
-def test_errors_name_the_setting(tmp_path: Path, text: str, expected: str) -> None:
+def test_errors_show_the_line_and_what_it_would_have_to_be(tmp_path: Path, text: str, expected: str) -> None:
     with pytest.raises(config.ConfigInvalid, match=r"gateway\.toml") as caught:
         config.read(written(tmp_path, text))
     assert expected in str(caught.value)
 
 
+def test_a_setting_in_an_inline_table_or_on_several_lines_is_found() -> None:
+    text = 'a = """\nb = 1\n"""\nc = {b = 2, "d" = [\n  1,\n  2]}\n[e.f]\nb = 3\n'
+    locations = TomlLocations(text)
+    assert locations.of(("c", "b")) == (4, 10)
+    assert locations.of(("c", "d", KEY)) == (4, 13)
+    assert locations.of(("e", "f", "b")) == (8, 5)
+    assert locations.of(("e", "f", KEY)) == (7, 4)
+    assert locations.of(("nowhere",)) == (0, 0)
+
+
 def test_all_errors_are_reported_together(tmp_path: Path) -> None:
     with pytest.raises(config.ConfigInvalid) as caught:
         config.read(written(tmp_path, MINIMAL + "[mqtt]\n[http]\nlisten = 1\n"))
-    assert len(str(caught.value).splitlines()) == 2
+    problems = str(caught.value).splitlines()[::3]  # each is followed by its line and a caret
+    assert len(problems) == 2
+    assert "missing required field `host` [mqtt]" in problems[0]
+    assert "[http.listen]" in problems[1]
 
 
 def test_a_missing_file_is_reported_with_its_path(tmp_path: Path) -> None:

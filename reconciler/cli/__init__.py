@@ -112,7 +112,12 @@ def main() -> None:
 
 def _fail(message: str) -> None:
     with suppress(OSError):  # standard error may be full as well
-        click.echo(f"tinyfleet: {message}", err=True)
+        if "\n" in message and sys.stderr.isatty():
+            from reconciler.cli.problem_report import print_highlighted  # noqa: PLC0415 - slow to import
+
+            print_highlighted(f"tinyfleet: {message}")
+        else:
+            click.echo(f"tinyfleet: {message}", err=True)
     sys.exit(1)
 
 

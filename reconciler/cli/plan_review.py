@@ -17,6 +17,7 @@ import click
 from reconciler.cli.inputs.observed_file import read_observed
 from reconciler.cli.inputs.repositories import FleetRepository, find_repository, reported_state_in
 from reconciler.cli.inputs.working_tree import uncommitted
+from reconciler.cli.problem_report import report_problems
 from reconciler.cli.views.review_json import as_dict
 from reconciler.cli.views.review_markdown import markdown
 from reconciler.load import CheckCache
@@ -79,11 +80,9 @@ def _review(path: Path, repository: FleetRepository, change: RevisionRange) -> R
         check_in_parallel(tree, cache)
     after = repository.load(head, cache)
     if after.desired is None:
-        for problem in after.errors:
-            click.echo(str(problem), err=True)
-        click.echo(
-            "no plan: the head has errors; run `tinyfleet validate --commit` on it for the complete list", err=True
-        )
+        conclusion = "no plan: the head has errors; run `tinyfleet validate --commit` on it for the complete list"
+        with repository.tree(head) as tree:
+            report_problems(after.errors, tree, conclusion)
         sys.exit(1)
     before = _before(repository, change.base, after.desired, cache)
     return review(before, after.desired, _inputs(repository, change, before, after.desired), change.at)

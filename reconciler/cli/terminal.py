@@ -22,9 +22,9 @@ def terminal_width() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
 
 
-def print_lines(lines: Iterable[Line]) -> None:
+def print_lines(lines: Iterable[Line], *, stderr: bool = False) -> None:
     """Print lines; styles show only on a terminal, and not with NO_COLOR."""
-    Console(highlight=False, width=terminal_width()).print(_joined(lines), soft_wrap=True)
+    Console(highlight=False, width=terminal_width(), stderr=stderr).print(_joined(lines), soft_wrap=True)
 
 
 def watch(view: Callable[[], list[Line]], every_s: float) -> None:

@@ -18,10 +18,10 @@ from reconciler.load.document_index import DocumentIndex, locate_in_tree
 from reconciler.load.file_filter import filter_files
 from reconciler.load.model_sources import check_sources, source_files
 from reconciler.load.ownership import check_ownership
-from reconciler.load.problems import Problem, Severity
 from reconciler.load.references import check_references
 from reconciler.model import Commit, Desired
 from reconciler.tree import Tree, TreeEntry
+from reconciler.validation.problems import Problem, Severity
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from reconciler import sqlite_file
 from reconciler.load import schemas
 from reconciler.load.document_check import CheckedDocument, CheckedFile
 from reconciler.load.model_conversion import typed_value
-from reconciler.load.problems import Problem, Rule
+from reconciler.validation.problems import Problem, Rule
 
 FORMAT = "2"  # increase it when parsing, the messages or the stored form change
 TABLE = (

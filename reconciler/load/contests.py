@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from reconciler.candidates import resolve_candidates, serving_gateways, types_of
 from reconciler.load.document_index import DocumentIndex, Origin, RepositoryProblem, cap_alike
-from reconciler.load.problems import Rule, quoted_list
 from reconciler.load.references import DocumentReference, unresolved_model
 from reconciler.model import THRESHOLD, Contest, ContestId, Rollout, RolloutId, VoteRule
+from reconciler.validation.problems import Rule, quoted_list
 
 MAX_THRESHOLDS = 100
 

@@ -12,11 +12,12 @@ from itertools import islice
 from typing import Any
 
 from reconciler.load.model_conversion import Value, typed_value
-from reconciler.load.problems import JsonPath, Problem, Rule, did_you_mean, json_path, quoted_list
-from reconciler.load.schema_errors import DocumentProblem, describe, schema_problems
+from reconciler.load.schema_errors import schema_problems
 from reconciler.load.schemas import API_VERSION, KINDS, PLANNED_KINDS
 from reconciler.load.strict_yaml import MAX_PROBLEMS, Position, YamlDocument, parse_yaml, positions
 from reconciler.model import Model
+from reconciler.validation.problems import JsonPath, Problem, Rule, did_you_mean, json_path, quoted_list
+from reconciler.validation.schema_errors import DocumentProblem, describe
 
 NAME: JsonPath = ("metadata", "name")
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from reconciler import model
 from reconciler.load.document_check import CheckedDocument, CheckedFile, locate_problems
-from reconciler.load.problems import JsonPath, Problem, Rule, did_you_mean
-from reconciler.load.schema_errors import DocumentProblem
 from reconciler.load.schemas import KINDS
 from reconciler.tree import Tree, TreeEntry
+from reconciler.validation.problems import JsonPath, Problem, Rule, did_you_mean
+from reconciler.validation.schema_errors import DocumentProblem
 
 MAX_ALIKE = 100  # similar problems that are listed one by one: a missing gateway affects every device
 

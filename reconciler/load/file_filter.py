@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from reconciler.load.problems import Problem, Rule
 from reconciler.load.strict_yaml import MAX_FILE_BYTES
 from reconciler.tree import REGULAR, SUBMODULE, SYMLINK, TreeEntry
+from reconciler.validation.problems import Problem, Rule
 
 SUFFIXES = (".yaml", ".yml")
 MAX_PATH_CHARS = 1024

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from reconciler.load.check_cache import CheckCache, FileFacts
 from reconciler.load.document_index import DocumentIndex, Origin, RepositoryProblem
-from reconciler.load.problems import JsonPath, Rule
 from reconciler.model import Model, ModelSource
 from reconciler.tree import REGULAR, Tree, TreeEntry
+from reconciler.validation.problems import JsonPath, Rule
 
 MAX_SOURCE_BYTES = 64 * 1024 * 1024
 LFS_START = b"version https://git-lfs.github.com/spec/"

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 from reconciler.load.document_index import DocumentIndex, Origin, RepositoryProblem, cap_alike
-from reconciler.load.problems import JsonPath, Rule, did_you_mean, quoted_list
 from reconciler.model import (
     Device,
     DeviceId,
@@ -22,6 +21,7 @@ from reconciler.model import (
     SerialAddress,
 )
 from reconciler.selection import matcher
+from reconciler.validation.problems import JsonPath, Rule, did_you_mean, quoted_list
 
 Owner = TypeVar("Owner")
 

@@ -11,8 +11,8 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from reconciler.load.document_index import MAX_ALIKE, DocumentIndex, Origin, RepositoryProblem, cap_alike
-from reconciler.load.problems import JsonPath, Rule, did_you_mean, quoted_list
 from reconciler.model import MaintenanceWindow, ModelRef, Selector, Wave
+from reconciler.validation.problems import JsonPath, Rule, did_you_mean, quoted_list
 
 
 @dataclass(frozen=True, slots=True)

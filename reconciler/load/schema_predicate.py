@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-from reconciler.load.schemas import ALLOWED, inlined_schema
+from reconciler.load.schemas import inlined_schema
+from reconciler.validation.schema_errors import ALLOWED, IN_WORDS
 
 Predicate = Callable[[Any], bool]
 Schema = Mapping[str, Any]
 
-ANNOTATIONS = frozenset({"$schema", "$id", "title", "description", "default", ALLOWED})
+ANNOTATIONS = frozenset({"$schema", "$id", "title", "description", "default", "examples", ALLOWED, IN_WORDS})
 OF_OBJECTS = frozenset(
     {"properties", "additionalProperties", "propertyNames", "required", "minProperties", "maxProperties"}
 )

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from reconciler.validation.inlined_schema import inlined
+
 API_VERSION = "tinyfleet/v1alpha1"
 KINDS: Mapping[str, str] = {
     "Fleet": "fleet",
@@ -22,7 +24,6 @@ KINDS: Mapping[str, str] = {
 }
 # Kinds of documents that never appear in a fleet repository.
 OTHER_KINDS: Mapping[str, str] = {"Observed": "observed"}
-ALLOWED = "x-allowed"  # keeps the description of an inlined definition next to that of the field
 # Reserved names, so that `Pipeline` is not reported as a typing mistake.
 PLANNED_KINDS = ("Pipeline", "Function")
 
@@ -34,10 +35,8 @@ def schema_text(kind: str) -> str:
 
 @cache
 def inlined_schema(kind: str) -> Mapping[str, Any]:
-    """Return the schema of a kind with every reference replaced by its definition."""
-    schema = json.loads(schema_text(kind))
-    inlined: Mapping[str, Any] = _inlined(schema, schema.get("$defs", {}))
-    return inlined
+    """Return the schema of a kind without references: resolving them takes half of the time of a check."""
+    return inlined(json.loads(schema_text(kind)))
 
 
 @cache
@@ -54,19 +53,3 @@ def _directory() -> Path:
     package = Path(__file__).resolve().parents[1]
     installed = package / "schemas"
     return installed if installed.is_dir() else package.parent / "schemas"
-
-
-def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:  # noqa: ANN401 (any part of a schema)
-    """Replace each `$ref` with its definition: resolving them takes half of the time of a check.
-
-    No definition is recursive.
-    """
-    if isinstance(node, list):
-        return [_inlined(item, definitions) for item in node]
-    if not isinstance(node, dict):
-        return node
-    own = {key: _inlined(value, definitions) for key, value in node.items() if key not in {"$ref", "$defs"}}
-    if "$ref" not in node:
-        return own
-    definition = _inlined(definitions[node["$ref"].removeprefix("#/$defs/")], definitions)
-    return {**definition, **own, ALLOWED: definition.get("description", "")}

@@ -13,9 +13,9 @@ from reconciler.load.check_cache import CheckCache
 from reconciler.load.document_check import check_file
 from reconciler.load.document_index import DocumentIndex
 from reconciler.load.file_filter import filter_files
-from reconciler.load.problems import JsonPath
-from reconciler.load.strict_yaml import KEY, Position, positions
+from reconciler.load.strict_yaml import Position, positions
 from reconciler.tree import Tree, TreeEntry
+from reconciler.validation.problems import KEY, JsonPath
 
 
 @dataclass(frozen=True, slots=True)

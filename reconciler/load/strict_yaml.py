@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from reconciler.load.problems import JsonPath, Problem, Rule, json_path
+from reconciler.validation.problems import KEY, JsonPath, Problem, Rule, json_path
 
 MAX_FILE_BYTES = 1024 * 1024  # a few thousand devices; bounds the time that one hostile file can take
 MAX_DEPTH = 24
@@ -91,9 +91,6 @@ def positions(data: bytes) -> list[dict[JsonPath, Position]]:
     itself is stored under its path with `KEY` appended.
     """
     return _Composer(data, locate=True).positions
-
-
-KEY = -1  # an index that no list item has
 
 
 class _Composer:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +13,8 @@ from click.testing import CliRunner, Result
 
 from reconciler.cli import cli
 from reconciler.load.schemas import KINDS, schema_text
+from reconciler.validation.excerpt import excerpt
+from tests.cli.pseudo_terminal import on_terminal
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "fleet-repo-example"
 
@@ -65,8 +68,9 @@ def test_text_has_a_line_for_each_problem(fleet: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[0].startswith(f"{fleet}/devices/hall-south.yaml:26:9: there is no DeviceType named `vibration-seald`")
     assert "(did you mean `vibration-sealed`?)" in lines[0]
-    assert "[$.spec.link.serial.address]" in lines[1]
-    assert lines[2].startswith(f"{fleet}/gateways/hall-east.yaml:9:5: warning: the selector matches no device")
+    assert lines[1:3] == ["   26 |   type: vibration-seald", "      |         ^"]
+    assert "[$.spec.link.serial.address]" in lines[3]
+    assert lines[6].startswith(f"{fleet}/gateways/hall-east.yaml:9:5: warning: the selector matches no device")
     assert done.stderr == "2 errors, 1 warning\n"
 
 
@@ -188,3 +192,22 @@ def test_schema_writes_all_kinds(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [[], ["Device", "--out", "x"]])
 def test_schema_with_a_wrong_command_line(arguments: list[str]) -> None:
     assert run("schema", *arguments).exit_code == 2
+
+
+def test_problems_are_highlighted_on_a_terminal(fleet: Path) -> None:
+    corrupt(fleet)
+    shown = on_terminal("validate", fleet, columns=100)
+    assert re.search(r"\x1b\[1;31m\^\x1b\[0m", shown)
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", on_terminal("validate", fleet, columns=100, NO_COLOR="1"))
+    assert "\x1b" not in run("validate", fleet).stdout
+
+
+def test_a_long_or_hostile_line_is_cut_and_harmless() -> None:
+    text = f"first\n{'x' * 100}\x1b[31m: {'y' * 100}\n"
+    line, caret = excerpt(text, 2, 106)
+    assert line.startswith("    2 | …xxx")
+    assert line.endswith("yyy…")
+    assert line[caret.index("^")] == ":"
+    assert "\x1b" not in line
+    assert excerpt(text, 0, 0) == excerpt(text, 9, 1) == []
+    assert excerpt("名前: 1", 1, 3) == ["    1 | 名前: 1", "      |     ^"]  # wide characters

@@ -13,9 +13,9 @@ import pytest
 from reconciler.errors import Transient
 from reconciler.load import CheckCache, DirectoryTree, LoadResult, load, schemas
 from reconciler.load.document_check import CheckedFile
-from reconciler.load.problems import Rule
 from reconciler.model import Commit, DeviceId
 from reconciler.tree import TreeEntry
+from reconciler.validation.problems import Rule
 from tests.load.repo import Repo
 
 

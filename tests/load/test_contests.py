@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from reconciler.load.problems import Rule
 from reconciler.model import Contest, ContestId, ProposalMode, ThresholdRange
+from reconciler.validation.problems import Rule
 from tests.load.repo import Repo
 
 CANDIDATES = "  candidates: {models: [forest]}\n"

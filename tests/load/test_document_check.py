@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.load import Severity
-from reconciler.load.problems import Rule
+from reconciler.validation.problems import Rule
 from tests.load.repo import Repo
 
 # name: (file, text, replacement, rule, line, JSON path, part of the message)
@@ -29,7 +29,7 @@ BROKEN = {
     "too small": ("types.yaml", "65536", "0", Rule.WRONG_VALUE, 6, "$.spec.slotBytes", "the minimum is 1"),
     "too large": ("types.yaml", "65536", "4294967296", Rule.WRONG_VALUE, 6, "$.spec.slotBytes", "the maximum is 4294967295"),
     "unsafe name": ("types.yaml", "name: sensor", "name: My_Sensor", Rule.WRONG_VALUE, 3, "$.metadata.name", "did you mean `my-sensor`?"),
-    "name with a slash": ("types.yaml", "name: sensor", "name: ../../etc", Rule.WRONG_VALUE, 3, "$.metadata.name", "does not match the pattern"),
+    "name with a slash": ("types.yaml", "name: sensor", "name: ../../etc", Rule.WRONG_VALUE, 3, "$.metadata.name", "is not allowed; expected"),
     "label key": ("devices.yaml", "site: north", "'a b': north", Rule.WRONG_VALUE, 3, "$.metadata.labels['a b']", "is not allowed"),
     "label that is a number": ("devices.yaml", "north", "3", Rule.WRONG_TYPE, 3, "$.metadata.labels.site", "put it in quotes"),
     "label that is a truth value": ("devices.yaml", "north", "true", Rule.WRONG_TYPE, 3, "$.metadata.labels.site", "found `true`"),
@@ -38,7 +38,7 @@ BROKEN = {
     "no link": ("devices.yaml", "mqtt: {}", "", Rule.FIELD_CHOICE, 6, "$.spec.link", "exactly one of `mqtt`, `serial`"),
     "address": ("devices.yaml", "mqtt: {}", "serial: {port: /dev/a, baud: 300, address: 248}", Rule.WRONG_VALUE, 6, "$.spec.link.serial.address", "the maximum is 247"),
     "path and url": ("models/vibration.yaml", "{path", "{url: 'https://example.org/m', path", Rule.FIELD_CHOICE, 6, "$.spec.source", "found `path`, `url`"),
-    "path out of the repository": ("models/vibration.yaml", "models/", "../models/", Rule.WRONG_VALUE, 6, "$.spec.source.path", "does not match the pattern"),
+    "path out of the repository": ("models/vibration.yaml", "models/", "../models/", Rule.WRONG_VALUE, 6, "$.spec.source.path", "is not allowed; expected"),
     "a wave of two sorts": ("rollouts.yaml", "selector: {}", "selector: {}\n  waves: [{name: a, count: 1, percent: 5}]", Rule.FIELD_CHOICE, 7, "$.spec.waves[0]", "exactly one"),
     "values where none are due": ("rollouts.yaml", "selector: {}", "selector: {matchExpressions: [{key: a, operator: Exists, values: [b]}]}", Rule.FIELD_CHOICE, 6, "$.spec.selector.matchExpressions[0].values", "not allowed here"),
     "values missing": ("rollouts.yaml", "selector: {}", "selector: {matchExpressions: [{key: a, operator: In}]}", Rule.MISSING_FIELD, 6, "$.spec.selector.matchExpressions[0]", "missing required field `values`"),

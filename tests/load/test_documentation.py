@@ -11,9 +11,9 @@ from reconciler.load.document_check import check_file
 from reconciler.load.document_index import MAX_ALIKE
 from reconciler.load.file_filter import SUFFIXES
 from reconciler.load.model_sources import MAX_SOURCE_BYTES
-from reconciler.load.problems import Rule
 from reconciler.load.schemas import KINDS, PLANNED_KINDS, schema_text
 from reconciler.load.strict_yaml import MAX_DEPTH, MAX_FILE_BYTES, MAX_KEY_CHARS, MAX_PROBLEMS
+from reconciler.validation.problems import Rule
 from tests.load.field_tables import PAGE, SECTIONS, shown, with_tables
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,10 +11,10 @@ import pytest
 
 from reconciler.load import DirectoryTree, load
 from reconciler.load.directory_tree import FileChanged, NotADirectory
-from reconciler.load.problems import Rule
 from reconciler.load.strict_yaml import MAX_FILE_BYTES
 from reconciler.model import Commit
 from reconciler.tree import FILE, SUBMODULE, SYMLINK, blob_id
+from reconciler.validation.problems import Rule
 from tests.load.repo import GivenTree, Repo
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12345\n"

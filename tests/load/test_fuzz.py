@@ -19,9 +19,9 @@ import pytest
 import yaml
 
 from reconciler.load import CheckCache, LoadResult, Problem, load
-from reconciler.load.problems import Rule
 from reconciler.model import Commit
 from reconciler.tree import FILE
+from reconciler.validation.problems import Rule
 from tests.load.repo import GivenTree
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "fleet-repo-example"

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from reconciler.load.problems import Rule
 from reconciler.load.strict_yaml import MAX_FILE_BYTES
+from reconciler.validation.problems import Rule
 from tests.load.repo import Repo
 
 SLOWEST_S = 60.0  # on a busy machine; on an idle one each takes less than ten

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from reconciler.load import Severity
-from reconciler.load.problems import Rule
+from reconciler.validation.problems import Rule
 from tests.load.repo import Repo
 
 SERIAL = "serial: {{port: {port}, baud: {baud}, address: {address}}}"

@@ -247,7 +247,7 @@ def test_keywords_next_to_a_reference_only_describe_it(kind: str) -> None:
         elif isinstance(node, dict):
             if "$ref" in node:
                 definition = raw["$defs"][node["$ref"].removeprefix("#/$defs/")]
-                assert set(node) & set(definition) <= {"description"}
+                assert set(node) & set(definition) <= {"description", "examples"}
             for inner in node.values():
                 check(inner)
 

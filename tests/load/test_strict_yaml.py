@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.load.problems import Rule
-from reconciler.load.strict_yaml import KEY, MAX_FILE_BYTES, MAX_PROBLEMS, parse_yaml, positions
+from reconciler.load.strict_yaml import MAX_FILE_BYTES, MAX_PROBLEMS, parse_yaml, positions
+from reconciler.validation.problems import KEY, Rule
 
 REFUSED = {
     "duplicate key": (b"a: 1\nb: 2\na: 3\n", Rule.DUPLICATE_KEY, 3, 1),

@@ -226,4 +226,4 @@ def test_every_command_reports_an_invalid_configuration(site: Site, words: tuple
     (site.world.folder / "gateway.toml").write_text('name = "Not A Name"\n')
     result = tinyfleet(site, *words)
     assert result.exit_code == 1
-    assert "missing required setting `repository`" in result.output + str(result.exception)
+    assert "missing required field `repository`" in result.output + str(result.exception)

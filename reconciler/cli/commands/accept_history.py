@@ -12,6 +12,7 @@ import click
 from reconciler import config
 from reconciler.cli.inputs.options import config_option, output_option
 from reconciler.cli.leaf_command import LeafCommand
+from reconciler.cli.problem_report import problem_lines
 from reconciler.cli.result import print_result
 from reconciler.daemon.assembly import policy_of, remote_of
 from reconciler.engine.state.schema import STATE_FILE
@@ -74,8 +75,8 @@ def _accept(settings: config.GatewayConfig, mirror: Mirror, commit: Commit) -> C
     source = CommitSource(mirror, policy, settings.state_dir / "signers", settings.repository.path)
     with source.tree(commit) as tree:
         loaded = load(tree, commit=commit)
-    if loaded.desired is None:
-        raise CommitInvalid("\n".join(str(problem) for problem in loaded.errors))
+        if loaded.desired is None:
+            raise CommitInvalid("\n".join(problem_lines(loaded.errors, tree)))
     source.accept(commit)
     state = StateWriter(settings.state_dir / STATE_FILE)
     try:

@@ -16,6 +16,7 @@ from reconciler.cli.inputs.options import output_option
 from reconciler.cli.inputs.repositories import open_tree
 from reconciler.cli.interruption import ended_by_one_interrupt
 from reconciler.cli.leaf_command import LeafCommand
+from reconciler.cli.problem_report import report_problems
 from reconciler.cli.result import as_json
 from reconciler.cli.verbosity import progress_printer
 from reconciler.compiler.artifact_store import ArtifactStore
@@ -56,8 +57,7 @@ def command(  # noqa: PLR0913 (one parameter for each option)
     with open_tree(path, revision) as (tree, commit), ended_by_one_interrupt():
         loaded = load(tree, commit=commit)
         if loaded.desired is None:
-            for problem in loaded.errors:
-                click.echo(str(problem), err=True)
+            report_problems(loaded.errors, tree)
             context.exit(1)
         for each, device_type in build_jobs(loaded.desired, model, kind):
             job = _Job(service, tree, each, device_type)

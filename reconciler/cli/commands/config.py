@@ -31,9 +31,9 @@ def check(config_path: Path, output: str) -> None:
     ports and keys.
     """
     settings = config.read(config_path)
-    missing = [f"{name}: {path} does not exist" for name, path in named_files(settings) if not path.exists()]
+    missing = [(name, path) for name, path in named_files(settings) if not path.exists()]
     if missing:
-        raise config.ConfigInvalid("\n".join(f"{config_path}: {line}" for line in missing))
+        raise config.missing_files(config_path, missing)
     fields = {"valid": True, "gateway": settings.name, "repository": settings.repository.url}
     print_result(output, fields, f"{config_path}: valid, gateway {settings.name} of {settings.repository.url}")
 

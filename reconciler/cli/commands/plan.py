@@ -18,6 +18,7 @@ from reconciler.cli.inputs.repositories import open_tree
 from reconciler.cli.inputs.served_devices import served_by
 from reconciler.cli.leaf_command import LeafCommand
 from reconciler.cli.plan_review import RevisionRange, review_change
+from reconciler.cli.problem_report import report_problems
 from reconciler.cli.terminal import terminal_width
 from reconciler.cli.views.plan_groups import PlanResult
 from reconciler.cli.views.plan_json import as_json
@@ -168,9 +169,8 @@ def _check_review_options(revision: str | None, gateway: str | None, *, every: b
 def _desired(path: Path, revision: str | None) -> tuple[Desired, Commit]:
     with open_tree(path, revision) as (tree, commit):
         loaded = load(tree, commit=commit)
-    if loaded.desired is None:
-        for problem in loaded.errors:
-            click.echo(str(problem), err=True)
-        click.echo("no plan: the repository has errors; `tinyfleet validate` lists them all", err=True)
-        sys.exit(1)
+        if loaded.desired is None:
+            conclusion = "no plan: the repository has errors; `tinyfleet validate` lists them all"
+            report_problems(loaded.errors, tree, conclusion)
+            sys.exit(1)
     return loaded.desired, commit

@@ -20,6 +20,7 @@ from reconciler.cli.inputs.options import FILE, out_option, output_option
 from reconciler.cli.inputs.signing_errors import translated
 from reconciler.cli.interruption import ended_by_one_interrupt
 from reconciler.cli.leaf_command import LeafCommand
+from reconciler.cli.problem_report import problem_lines
 from reconciler.cli.result import print_result
 from reconciler.cli.terminal import terminal_width
 from reconciler.cli.verbosity import note
@@ -119,9 +120,10 @@ def command(  # noqa: PLR0913 - one parameter for each option
 
 
 def _desired(path: Path) -> Desired:
-    loaded = load(DirectoryTree(path), commit=Commit(""))
+    tree = DirectoryTree(path)
+    loaded = load(tree, commit=Commit(""))
     if loaded.desired is None:
-        problems = "\n".join(str(problem) for problem in loaded.errors)
+        problems = "\n".join(problem_lines(loaded.errors, tree))
         raise Invalid(f"the fleet repository has errors:\n{problems}")
     return loaded.desired
 

@@ -14,7 +14,7 @@ class UnknownName(Unusable):
 
 def unknown_name(kind: str, name: str, known: Iterable[str], *, among: str = "") -> UnknownName:
     """Return the error for a name that is not known, with a suggestion, or with the names that exist."""
-    from reconciler.load.problems import did_you_mean, quoted_list  # noqa: PLC0415 - slow to import, seldom needed
+    from reconciler.validation.problems import did_you_mean, quoted_list  # noqa: PLC0415 - slow to import, seldom needed
 
     names = sorted(known)
     help_text = did_you_mean(name, names) or f"known {among or kind + 's'}: {quoted_list(names) or 'none'}"

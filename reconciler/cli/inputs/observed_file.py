@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,8 @@ from reconciler.load.observed_document import ObservedInvalid, observed_from, ti
 from reconciler.load.schema_errors import schema_problems
 from reconciler.load.strict_yaml import parse_yaml
 from reconciler.model import Desired, Observed, ObservedDevice, Phase
+from reconciler.validation.excerpt import excerpt
+from reconciler.validation.problems import Problem
 
 MAX_SHOWN = 20
 
@@ -36,8 +39,7 @@ def read_observed(path: Path) -> tuple[Observed, datetime | None]:
     document = _json(path, data) if path.suffix == ".json" else _yaml(path, data)
     findings = [(0, finding) for finding in schema_problems("Observed", document)]
     if findings:
-        problems = sorted(replace(problem, path=str(path)) for problem in locate_problems(data, findings))
-        _refuse([str(problem) for problem in problems])
+        _refuse(path, data, locate_problems(data, findings))
     try:
         return observed_from(document), timestamp_of(document)
     except ObservedInvalid as error:
@@ -52,7 +54,7 @@ def as_new(desired: Desired, now: datetime) -> Observed:
 def _yaml(path: Path, data: bytes) -> Any:  # noqa: ANN401 (the schema decides)
     reading = parse_yaml(data)
     if reading.problems:
-        _refuse([str(replace(problem, path=str(path))) for problem in reading.problems])
+        _refuse(path, data, reading.problems)
     if len(reading.documents) != 1:
         raise NotObserved(f"{path}: {len(reading.documents)} documents; exactly one is expected")
     return reading.documents[0].value
@@ -65,6 +67,10 @@ def _json(path: Path, data: bytes) -> Any:  # noqa: ANN401 (the schema decides)
         raise NotObserved(f"{path}: not JSON: {error}") from error
 
 
-def _refuse(lines: list[str]) -> None:
-    more = [f"and {len(lines) - MAX_SHOWN} more"] if len(lines) > MAX_SHOWN else []
-    raise NotObserved("\n".join(["the observed state has errors", *lines[:MAX_SHOWN], *more]))
+def _refuse(path: Path, data: bytes, problems: Iterable[Problem]) -> None:
+    """Refuse the file, with the line and a caret for each problem; JSON has them too, as it is YAML."""
+    every = sorted(replace(problem, path=str(path)) for problem in problems)
+    text = data.decode("utf-8", "replace")
+    lines = [line for each in every[:MAX_SHOWN] for line in (str(each), *excerpt(text, each.line, each.column))]
+    more = [f"and {len(every) - MAX_SHOWN} more"] if len(every) > MAX_SHOWN else []
+    raise NotObserved("\n".join(["the observed state has errors", *lines, *more]))

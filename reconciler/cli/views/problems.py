@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The problems of a fleet repository: as text, as JSON, and as annotations on GitHub."""
+"""The problems of a fleet repository for programs: as JSON, and as annotations on GitHub."""
 
 from __future__ import annotations
 
@@ -9,11 +9,6 @@ from dataclasses import asdict
 
 from reconciler.load import LoadResult, Problem, Severity
 from reconciler.review.formatting import counted
-
-
-def text(problems: Iterable[Problem], _loaded: LoadResult) -> str:
-    """Write a line for each problem."""
-    return "".join(f"{problem}\n" for problem in problems)
 
 
 def as_json(problems: Iterable[Problem], loaded: LoadResult) -> str:
@@ -30,7 +25,7 @@ def github(problems: Iterable[Problem], _loaded: LoadResult) -> str:
     return "".join(f"{_annotation(problem)}\n" for problem in problems)
 
 
-FORMATS: dict[str, Callable[[Iterable[Problem], LoadResult], str]] = {"text": text, "json": as_json, "github": github}
+FORMATS: dict[str, Callable[[Iterable[Problem], LoadResult], str]] = {"json": as_json, "github": github}
 
 
 def summary(loaded: LoadResult) -> str:

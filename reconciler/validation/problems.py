@@ -10,6 +10,7 @@ from enum import StrEnum
 from itertools import islice
 
 JsonPath = tuple[str | int, ...]
+KEY = -1  # appended to the path of a value, it stands for its key: an index that no list item has
 
 MAX_WORD_CHARS = 128  # no suggestion for a longer word: it is not a typing mistake
 MAX_CANDIDATES = 2000  # comparing with more words takes longer than a suggestion is worth
@@ -102,11 +103,16 @@ class Problem:
         return Severity.WARNING if self.rule is Rule.EMPTY_SELECTOR else Severity.ERROR
 
     def __str__(self) -> str:
-        location = f"{self.path or '.'}:{self.line}:{self.column}"
         severity = "warning: " if self.severity is Severity.WARNING else ""
-        at = f" [{self.json_path}]" if self.json_path else ""
-        hint = f" ({self.hint})" if self.hint else ""
-        return f"{location}: {severity}{self.message}{at}{hint}"
+        place = (self.path or ".", self.line, self.column)
+        return located(place, f"{severity}{self.message}", self.json_path, self.hint)
+
+
+def located(place: tuple[str, int, int], message: str, setting: str = "", hint: str = "") -> str:
+    """Write a problem as one line: file, line and column, what is wrong, with what, and how to fix it."""
+    path, line, column = place
+    at = f" [{setting}]" if setting else ""
+    return f"{path}:{line}:{column}: {message}{at}{f' ({hint})' if hint else ''}"
 
 
 def json_path(parts: Iterable[str | int]) -> str:
