@@ -144,7 +144,7 @@ def test_a_surrounding_repository_is_not_changed(tmp_path: Path, key: Path) -> N
 def test_line_endings_of_data_are_never_converted(tmp_path: Path) -> None:
     folder = tmp_path / "mill"
     run("init", folder)
-    attributes = git(folder, "check-attr", "text", "models/line-current/normal.csv", "fleet.yaml")
+    attributes = git(folder, "check-attr", "text", "models/line-current/rule.json", "fleet.yaml")
     assert [line.rsplit(" ", 1)[1] for line in attributes.splitlines()] == ["unset", "set"]
 
 
@@ -154,7 +154,6 @@ def test_the_workflows_are_copied_from_the_example(tmp_path: Path) -> None:
         assert (tmp_path / "mill" / name).read_bytes() == (ROOT / "fleet-repo-example" / name).read_bytes()
 
 
-@pytest.mark.build
 def test_its_model_builds_and_passes_its_gates(tmp_path: Path) -> None:
     run("init", tmp_path / "mill")
     built = run("build", "--quiet", "--store", tmp_path / "store", tmp_path / "mill")

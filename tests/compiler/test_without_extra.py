@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -11,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.cli.scaffold import repository
 from reconciler.compiler.errors import ToolsMissing
+from reconciler.compiler.recipe import recipe_of
 from reconciler.compiler.worker import EXTRA_PACKAGES
+from reconciler.load import DirectoryTree, load
+from reconciler.model import Commit
 from tests.compiler.recipes import Files, forest_recipe
 
 HIDING = """
@@ -64,6 +69,22 @@ def test_a_network_is_refused_with_what_to_install(outcome: Callable[..., dict[s
     failed = outcome(recipe.to_json(), files.by_digest)
     assert failed["kind"] == ToolsMissing.__name__
     assert "ai-edge-litert" in failed["message"]
+
+
+def test_what_init_writes_is_built_without_the_extra(outcome: Callable[..., dict[str, str]], tmp_path: Path) -> None:
+    files = repository("plant", "bench", ())
+    for name, data in files.items():
+        path = tmp_path / "fleet" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    desired = load(DirectoryTree(tmp_path / "fleet"), commit=Commit("")).desired
+    assert desired is not None
+    pairs = [(model, kind) for model in desired.models.values() for kind in desired.types.values()]
+    assert pairs
+    for model, kind in pairs:
+        recipe = recipe_of(model, kind)
+        known = {hashlib.sha256(data).hexdigest(): data for data in files.values()}
+        assert outcome(recipe.to_json(), {each.sha256: known[each.sha256] for each in recipe.files()}) == {}
 
 
 def test_a_threshold_model_is_built_without_the_extra(outcome: Callable[..., dict[str, str]]) -> None:

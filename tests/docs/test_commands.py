@@ -136,6 +136,14 @@ def test_a_block_without_a_reason_is_found(tmp_path: Path) -> None:
     assert [undeclared(block) for block in blocks(page)] == [False, False, False, True, True, True, True]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_loop_says_what_it_waits_for(page: Path) -> None:
+    """A reader whose terminal shows nothing for a minute must know whether that is as it should be."""
+    lines = [line for block in blocks(page) for line in block.text.splitlines()]
+    loops = [number for number, line in enumerate(lines) if line.startswith(("until ", "while "))]
+    assert [lines[number] for number in loops if not lines[number - 1].startswith('echo "waiting ')] == []
+
+
 def test_every_need_is_used() -> None:
     assert {block.needs for page in PAGES for block in blocks(page)} == {None, *NEEDS}
 

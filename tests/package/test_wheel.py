@@ -103,14 +103,18 @@ def test_a_gateway_is_configured_and_its_service_installed(tinyfleet: Gateway) -
 
 
 def test_commands_that_need_the_extra_say_so(tinyfleet: Gateway) -> None:
-    tinyfleet("init", "plant")
-    forest = tinyfleet("build", "--quiet", "plant", status=1)
+    forest = tinyfleet("build", "--quiet", "line-current@1.0.0", ROOT / "fleet-repo-example", status=1)
     assert "scikit-learn" in forest
     assert "install tinyfleet[build]" in forest
     network = tinyfleet("build", "--quiet", "pump-vibration@1.0.0", ROOT / "fleet-repo-example", status=1)
     assert "ai-edge-litert" in network
     assert "install tinyfleet[build]" in network
     assert "Traceback" not in forest + network
+
+
+def test_what_init_writes_builds_without_any_extra(tinyfleet: Gateway) -> None:
+    tinyfleet("init", "plant")
+    assert "line-current@1.0.0 for virtual: built" in tinyfleet("build", "--quiet", "plant")
 
 
 def test_a_threshold_model_builds_without_the_extra(tinyfleet: Gateway) -> None:

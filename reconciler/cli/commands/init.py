@@ -83,7 +83,7 @@ def command(folder: Path, fleet: str | None, gateway: str, signers: tuple[tuple[
     """Create a fleet repository in DIR.
 
     DIR must be empty, a clone of an empty repository, or must not exist. The repository has a gateway, one virtual
-    device, a small model with its data, a rollout, and CI for GitHub and GitLab, and passes `tinyfleet validate`.
+    device, a small model, a rollout, and CI for GitHub and GitLab. It passes `tinyfleet validate` and builds at once.
     With --signer, Git signs commits with the first of these keys, and to-gateway/allowed_signers lists them all.
     """
     name = fleet or folder.resolve().name

@@ -15,7 +15,7 @@ from reconciler.load.schemas import KINDS, schema_text
 
 TO_GATEWAY = "to-gateway"
 MODEL = "models/line-current"
-DATA = {f"{MODEL}/normal.csv": "normal.csv", f"{MODEL}/holdout.csv": "holdout.csv"}
+DATA = {f"{MODEL}/rule.json": "rule.json"}
 TEMPLATES = {
     "fleet.yaml": "fleet.yaml",
     "device-types/virtual.yaml": "device-type.yaml",
