@@ -156,7 +156,6 @@ static int on_block(struct exchange *exchange)
     if (exchange->agent->work.job != TF_JOB_NONE) {
         return 0; /* all blocks are held and are being decoded */
     }
-    exchange->agent->work.staging_error = TF_OK;
     int error = tf_transfer_write_block(exchange->agent, index, bytes, exchange->corrected);
     if (error == TF_ERR_MESSAGE) {
         return malformed(exchange);

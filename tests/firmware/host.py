@@ -24,6 +24,7 @@ uint8_t *host_device_flash(struct host_device *device);
 void host_device_scan(struct host_device *device);
 void host_device_stain(struct host_device *device, uint32_t offset, uint32_t length);
 uint64_t host_device_operations(const struct host_device *device);
+uint64_t host_device_units_erased(const struct host_device *device);
 uint32_t host_device_violations(const struct host_device *device);
 void host_device_set_time(struct host_device *device, uint32_t unix_s);
 void host_device_trial_inferences(struct host_device *device, uint32_t count);
@@ -243,6 +244,11 @@ class HostAgent:
     def operations(self) -> int:
         """Programs and erases so far."""
         return int(self._c.host_device_operations(self._device))
+
+    @property
+    def units_erased(self) -> int:
+        """Erase units erased so far."""
+        return int(self._c.host_device_units_erased(self._device))
 
     @property
     def violations(self) -> int:

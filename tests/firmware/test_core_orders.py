@@ -130,7 +130,8 @@ def test_a_patch_against_another_pack_is_refused(updated: HostAgent, bench: Benc
     delivery = Delivery(bench.install(made, THIRD, 3), make_patch(THIRD, OLD), PayloadEncoding.PATCH)
     assert deliver(updated, delivery).code == PATCH
     assert updated.running() == digest(NEW)
-    assert deliver(updated, replace(delivery, payload=THIRD, encoding=PayloadEncoding.RAW)).code == 0
+    assert deliver(updated, delivery).code == PATCH, "the order has failed"
+    assert deliver(updated, install(bench, made, THIRD, 4)).code == 0
 
 
 # ---------------------------------------------------------------- transfers
@@ -193,13 +194,14 @@ def test_blocks_that_do_not_belong_are_dropped(updated: HostAgent, bench: Bench,
     assert parse_answer(updated.handle(encode(Missing(4)))) == TransferResult(4, NO_TRANSFER)
 
 
-def test_a_wrong_payload_begins_again(updated: HostAgent, bench: Bench, made: Made) -> None:
+def test_after_a_wrong_payload_a_newer_envelope_begins_again(updated: HostAgent, bench: Bench, made: Made) -> None:
     delivery = install(bench, made, THIRD, 3)
     wrong = bytearray(THIRD)
     wrong[700] ^= 4
     assert deliver(updated, replace(delivery, payload=bytes(wrong))).code == -VerificationCode.IMAGE
     assert updated.running() == digest(NEW)
-    assert deliver(updated, delivery) == Outcome(0, delivery.blocks)
+    assert deliver(updated, delivery) == Outcome(-VerificationCode.IMAGE, 0), "the order has failed"
+    assert deliver(updated, install(bench, made, THIRD, 4)) == Outcome(0, delivery.blocks)
 
 
 def test_only_corrected_blocks_are_sent_again(updated: HostAgent, bench: Bench, made: Made) -> None:

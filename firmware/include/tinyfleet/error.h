@@ -61,7 +61,7 @@ enum tf_error {
     TF_ERR_TOO_LARGE = -74,   /* the pack or the payload does not fit the slot */
     TF_ERR_NO_UPDATES = -75,  /* this device does not take packs over the air */
     TF_ERR_ENCODING = -76,    /* unknown payload encoding, or the sizes contradict it */
-    TF_ERR_BUSY = -77,        /* a trial is running: offers wait */
+    TF_ERR_BUSY = -77,        /* a trial is running, or a restart is due: offers wait */
     TF_ERR_NO_PAYLOAD = -78,  /* the device does not have the pack, and the offer names no payload */
     TF_ERR_SPACE = -79,       /* the device keeps no such samples */
     TF_ERR_RANGE = -80,       /* not all of the range is held, or it is too long */

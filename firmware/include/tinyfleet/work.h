@@ -82,7 +82,7 @@ struct tf_work {
     uint32_t done;                  /* bytes hashed, golden vectors run, or inferences seen */
     struct tf_block_list corrected; /* blocks from frames in which a bit was corrected */
     struct tf_block_list discarded; /* marked as held, but to be sent again */
-    int8_t staging_error;           /* why the last staging failed; cleared by the next block */
+    bool resent;                    /* corrected blocks of this transfer were discarded; at most once */
     bool restarted;                 /* flash refused a write and the transfer was restarted; at most once per start */
     bool report_due;
     uint16_t flags; /* enum tf_flag bits that last until the next start */

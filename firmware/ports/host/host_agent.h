@@ -50,6 +50,7 @@ void host_device_scan(struct host_device *device);
 /* Simulate a torn range that still reads FF: writes to it are refused until it is erased. */
 void host_device_stain(struct host_device *device, uint32_t offset, uint32_t length);
 uint64_t host_device_operations(const struct host_device *device);
+uint64_t host_device_units_erased(const struct host_device *device);
 uint32_t host_device_violations(const struct host_device *device);
 void host_device_set_time(struct host_device *device, uint32_t unix_s);
 /* How many inferences a trial needs besides the golden vectors; 0 by default. */

@@ -58,6 +58,11 @@ uint64_t host_device_operations(const struct host_device *device)
     return device->flash.operations;
 }
 
+uint64_t host_device_units_erased(const struct host_device *device)
+{
+    return device->flash.units_erased;
+}
+
 uint32_t host_device_violations(const struct host_device *device)
 {
     return device->flash.violations;

@@ -150,7 +150,10 @@ static int receive(struct tf_agent *agent, const struct tf_accepted *accepted, c
     return error == TF_OK ? tf_transfer_open(agent, transfer) : error;
 }
 
-/* The last accepted envelope arrives again, because an answer was lost or the device restarted. */
+/*
+ * The last accepted envelope arrives again, because an answer was lost or the device restarted. Its first offer has decided
+ * the shape of the payload, which no signature covers: were another shape taken, a replay could erase flash without end.
+ */
 static int repeat(struct tf_agent *agent, const struct tf_transfer *transfer, bool has_payload)
 {
     struct tf_state *state = tf_state(agent);
@@ -160,13 +163,11 @@ static int repeat(struct tf_agent *agent, const struct tf_transfer *transfer, bo
     if (!has_payload) {
         return TF_ERR_NO_PAYLOAD;
     }
-    if (state->phase != TF_PHASE_RECEIVING || !same_payload(&state->transfer, transfer)) {
-        int error = tf_transfer_possible(agent, transfer, tf_slot_of(agent, state->target)->pack_bytes);
-        return error == TF_OK ? tf_transfer_reopen(agent, transfer) : error;
+    if (!same_payload(&state->transfer, transfer)) {
+        return TF_ERR_NO_TRANSFER;
     }
-    /* Not committed: an attacker who replays an old offer under ever new names must not wear out the flash. */
-    state->transfer.name = transfer->name;
-    return TF_NEEDS_BLOCKS;
+    state->transfer.name = transfer->name; /* not committed, so that replays under ever new names do not wear out flash */
+    return state->phase == TF_PHASE_RECEIVING ? TF_NEEDS_BLOCKS : tf_transfer_reopen(agent);
 }
 
 int tf_offer_accept(struct tf_agent *agent, struct tf_view envelope, const struct tf_transfer *transfer, bool has_payload)
@@ -180,7 +181,8 @@ int tf_offer_accept(struct tf_agent *agent, struct tf_view envelope, const struc
     if (tf_state(agent)->sequence != 0 && tf_same(digest, tf_state(agent)->envelope, sizeof digest)) {
         return repeat(agent, transfer, has_payload);
     }
-    if (!tf_phase_allows(agent, TF_EVENT_ACTIVATED)) {
+    /* Until the restart after a failed trial, the failed pack runs: the free slot would be that of the confirmed one. */
+    if (!tf_phase_allows(agent, TF_EVENT_ACTIVATED) || agent->work.job == TF_JOB_RESET) {
         return TF_ERR_BUSY;
     }
     int error = verify(agent, envelope, &accepted);

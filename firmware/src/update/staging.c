@@ -26,28 +26,25 @@ static int begin_decode(struct tf_agent *agent)
 
 /*
  * The received payload does not give the pack that the envelope names. Blocks whose frames had a bit corrected are the
- * first suspects. Without any, nobody knows which block is wrong, and the transfer starts again.
+ * first suspects. Otherwise nobody knows which block is wrong, and the order has failed: if the transfer started again, an
+ * attacker could erase the slot without end.
  */
-static void reject_payload(struct tf_agent *agent, int error)
+static int reject_payload(struct tf_agent *agent, int error)
 {
-    const struct tf_transfer transfer = tf_state(agent)->transfer;
+    struct tf_state *state = tf_state(agent);
     agent->work.job = TF_JOB_NONE;
     if (tf_transfer_discard_corrected(agent)) {
-        return;
+        return TF_OK;
     }
-    tf_state(agent)->error = (int8_t)error;
-    int reopened = tf_transfer_reopen(agent, &transfer);
-    agent->work.staging_error = (int8_t)(reopened == TF_NEEDS_BLOCKS ? error : reopened);
+    state->error = (int8_t)error;
+    state->result = (int8_t)error;
+    return tf_transfer_close(agent);
 }
 
 static int stage_receiving(struct tf_agent *agent)
 {
-    struct tf_work *work = &agent->work;
-    if (work->job != TF_JOB_NONE) {
+    if (agent->work.job != TF_JOB_NONE) {
         return TF_WORKING;
-    }
-    if (work->staging_error != TF_OK) {
-        return work->staging_error;
     }
     if (tf_blocks_first_missing(agent) < tf_blocks_count(agent)) {
         return TF_NEEDS_BLOCKS;
@@ -57,11 +54,11 @@ static int stage_receiving(struct tf_agent *agent)
         return TF_WORKING;
     }
     int error = begin_decode(agent);
-    if (error != TF_OK) {
-        reject_payload(agent, error);
-        return error;
+    if (error == TF_OK) {
+        return TF_WORKING;
     }
-    return TF_WORKING;
+    int rejected = reject_payload(agent, error);
+    return rejected != TF_OK ? rejected : tf_state(agent)->result == TF_WORKING ? TF_NEEDS_BLOCKS : error;
 }
 
 int tf_staging_start(struct tf_agent *agent, uint8_t name)
@@ -88,7 +85,7 @@ int tf_staging_decode(struct tf_agent *agent)
     if (error == TF_OK) {
         begin_hash(agent);
     } else if (error != TF_WORKING) {
-        reject_payload(agent, error);
+        return reject_payload(agent, error);
     }
     return TF_OK;
 }
@@ -100,8 +97,7 @@ static int finish_hash(struct tf_agent *agent)
     uint8_t digest[TF_DIGEST_BYTES];
     tf_sha256_final(&agent->work.sha, digest);
     if (!tf_same(digest, pack.digest, sizeof digest)) {
-        reject_payload(agent, TF_ERR_IMAGE);
-        return TF_OK;
+        return reject_payload(agent, TF_ERR_IMAGE);
     }
     agent->work.job = TF_JOB_NONE;
     int error = tf_model_check(agent, &pack);
@@ -121,8 +117,7 @@ int tf_staging_hash(struct tf_agent *agent)
     const uint32_t n = left < TF_SLICE_BYTES ? left : TF_SLICE_BYTES;
     int error = tf_flash_hash(&agent->hal, &work->sha, pack.offset + work->done, n);
     if (error != TF_OK) {
-        reject_payload(agent, error);
-        return TF_OK;
+        return reject_payload(agent, error);
     }
     work->done += n;
     return work->done == pack.size ? finish_hash(agent) : TF_OK;

@@ -63,20 +63,21 @@ static int erase_marks(struct tf_agent *agent)
     const struct tf_region *marks = &agent->hal.geometry.marks;
     memset(&agent->work.corrected, 0, sizeof agent->work.corrected);
     memset(&agent->work.discarded, 0, sizeof agent->work.discarded);
+    agent->work.resent = false;
     return tf_flash_erase(&agent->hal, marks->offset, marks->size);
+}
+
+int tf_transfer_close(struct tf_agent *agent)
+{
+    agent->work.job = TF_JOB_NONE;
+    tf_transfer_empty_receiving(tf_state(agent));
+    return tf_phase_advance(agent, TF_EVENT_ABANDONED);
 }
 
 /* The marks may only be erased while no record in force says `receiving`: a torn erase leaves them in any state. */
 int tf_transfer_clear(struct tf_agent *agent)
 {
-    struct tf_state *state = tf_state(agent);
-    int error = TF_OK;
-    agent->work.job = TF_JOB_NONE;
-    agent->work.staging_error = TF_OK;
-    if (state->phase == TF_PHASE_RECEIVING) {
-        tf_transfer_empty_receiving(state);
-        error = tf_phase_advance(agent, TF_EVENT_ABANDONED);
-    }
+    int error = tf_phase_allows(agent, TF_EVENT_ABANDONED) ? tf_transfer_close(agent) : TF_OK;
     return error == TF_OK ? erase_marks(agent) : error;
 }
 
@@ -89,10 +90,10 @@ int tf_transfer_open(struct tf_agent *agent, const struct tf_transfer *transfer)
     return error == TF_OK ? TF_NEEDS_BLOCKS : error;
 }
 
-int tf_transfer_reopen(struct tf_agent *agent, const struct tf_transfer *transfer)
+int tf_transfer_reopen(struct tf_agent *agent)
 {
     int error = tf_transfer_clear(agent);
-    return error == TF_OK ? tf_transfer_open(agent, transfer) : error;
+    return error == TF_OK ? tf_transfer_open(agent, &tf_state(agent)->transfer) : error;
 }
 
 /* Power loss happens once per start and tears one write, so one restart is enough. More would only wear bad flash. */
@@ -102,7 +103,7 @@ int tf_transfer_restart(struct tf_agent *agent)
         return TF_ERR_FLASH;
     }
     agent->work.restarted = true;
-    return tf_transfer_reopen(agent, &tf_state(agent)->transfer);
+    return tf_transfer_reopen(agent);
 }
 
 /* ------------------------------------------------------------------ lists of blocks */
@@ -130,9 +131,10 @@ static void list_remove(struct tf_block_list *list, uint32_t index)
 bool tf_transfer_discard_corrected(struct tf_agent *agent)
 {
     struct tf_work *work = &agent->work;
-    if (work->corrected.count == 0 || work->corrected.overflowed) {
+    if (work->resent || work->corrected.count == 0 || work->corrected.overflowed) {
         return false;
     }
+    work->resent = true;
     work->discarded = work->corrected;
     memset(&work->corrected, 0, sizeof work->corrected);
     return true;
