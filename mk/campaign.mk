@@ -2,9 +2,12 @@
 # Attempts to break the device agent: power cuts, seeded bugs and fuzzers (docs/testing-firmware.md).
 SECONDS ?= 60
 
-.PHONY: powercut fuzz
+.PHONY: powercut attack fuzz
 powercut: setup ## cut the power at every flash operation, and find all seeded bugs; print the counts and the time
 	$(PY) -m firmware.powercut
+
+attack: setup ## attack the device agent from the link, and find all seeded bugs of the link; print the counts and the time
+	$(PY) -m firmware.attack
 
 fuzz: setup ## fuzz frames, messages, envelopes, packs, patches and heatshrink for SECONDS each (60); print the executions of each
 	$(PY) -m firmware.fuzz --seconds $(SECONDS)

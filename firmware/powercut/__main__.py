@@ -34,7 +34,7 @@ def main() -> int:
 
 def _run(folder: Path) -> tuple[Tally, int, int]:
     campaign = Campaign(folder)
-    bugs = read_bugs()
+    bugs = read_bugs(link=False)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         played = [pool.submit(campaign.play, run) for run in all_runs()]
         hunted = [pool.submit(campaign.hunt, bug) for bug in bugs]

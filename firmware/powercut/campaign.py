@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from firmware.powercut.driver import Bug, Workshop
+from firmware.powercut.driver import FIRMWARE, Bug, Workshop
 from firmware.powercut.scripts import FLASHES, SCRIPTS, Flash, write_script
 
 # A run takes seconds. A core that hangs counts as one that does not start.
@@ -81,7 +81,7 @@ class Campaign:
     """The driver, built once, and the scripts, written once, in a folder of the build."""
 
     def __init__(self, folder: Path) -> None:
-        self.workshop = Workshop(folder)
+        self.workshop = Workshop(folder, sorted((FIRMWARE / "powercut").glob("*.c")))
         self.program = self.workshop.program()
         self._scripts = folder / "scripts"
         self._scripts.mkdir(exist_ok=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the driver of the campaign from the core's sources, or from mutations of them.
+"""Builds the driver of a campaign (powercut, attack) from the core's sources, or from mutations of them.
 
 A mutation changes one file of the core, so all other files are compiled once.
 """
@@ -10,7 +10,7 @@ import fcntl
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,9 +74,9 @@ def read_bug(patch: Path) -> Bug:
     return Bug(patch.stem, " ".join(reason.split()), patch, source)
 
 
-def read_bugs() -> list[Bug]:
-    """Read all seeded bugs, sorted by name."""
-    return [read_bug(patch) for patch in sorted(BUGS.glob("*.patch"))]
+def read_bugs(*, link: bool) -> list[Bug]:
+    """Read the bugs that attacks on the link reveal, or those that power cuts reveal, sorted by name."""
+    return [read_bug(patch) for patch in sorted(BUGS.glob("*.patch")) if patch.name.startswith("link-") is link]
 
 
 def core_sources(*, curve: str | None) -> list[Path]:
@@ -87,10 +87,11 @@ def core_sources(*, curve: str | None) -> list[Path]:
 
 
 class Workshop:
-    """A folder with the object files of the unchanged core and of the driver."""
+    """A folder with the object files of the unchanged core and of a driver."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, driver: Sequence[Path]) -> None:
         self.folder = folder
+        self._driver = driver
         self._third_party = FIRMWARE / "build" / "third_party"
 
     def program(self) -> Path:
@@ -99,7 +100,7 @@ class Workshop:
             run([sys.executable, FIRMWARE / "tools" / "fetch_third_party.py", "--into", self._third_party])
             with ThreadPoolExecutor(WORKERS) as pool:
                 objects = list(pool.map(self._compile, self._sources()))
-            return self._link(objects, self.folder / "powercut")
+            return self._link(objects, self.folder / "driver")
 
     def mutant(self, bug: Bug) -> Path:
         """Build the driver with a core that has this bug. Call `program` first."""
@@ -111,13 +112,12 @@ class Workshop:
         run(["patch", "--quiet", "--fuzz=3", changed, bug.patch])
         broken = self._compile_into(changed, folder / f"{bug.source.stem}.o", warnings=False)
         objects = [self._object(source) for source in self._sources() if source != bug.source]
-        return self._link([*objects, broken], folder / "powercut")
+        return self._link([*objects, broken], folder / "driver")
 
     def _sources(self) -> list[Path]:
-        driver = sorted((FIRMWARE / "powercut").glob("*.c"))
         return [
             *core_sources(curve="monocypher"),
-            *driver,
+            *self._driver,
             FIRMWARE / "ports/host/flash_model.c",
             self._third_party / "monocypher/monocypher.c",
         ]

@@ -12,7 +12,7 @@
 #include "codec/bytes.h"
 #include "tinyfleet/state.h"
 
-#define OFFERS_MAX 12
+#define OFFERS_MAX 24
 #define STEPS_MAX 24
 
 /* How each trial of the new model is ended from outside. */

@@ -46,13 +46,18 @@ class Flash:
         """Erase unit and write unit."""
         return f"{self.erase}/{self.write}"
 
-    def line(self, sample_units: int) -> str:
+    @property
+    def slot_bytes(self) -> int:
+        """The size of a slot: a pack, and an encoded payload next to it."""
+        return self._round_up(2 * self.inputs + 256) + self._round_up(self.inputs + 256)
+
+    def line(self, region_bytes: int, sample_units: int) -> str:
         """Return the geometry, for the driver."""
         pack = self._round_up(2 * self.inputs + 256)
-        slot = pack + self._round_up(self.inputs + 256)
+        slot = self.slot_bytes
         marks = (slot // self.erase + pack // 48 + 1) * self.write
         return (
-            f"geometry {self.erase} {self.write} {self._round_up(2048)} {self._round_up(2048)} "
+            f"geometry {self.erase} {self.write} {self._round_up(max(region_bytes, 2048))} {self._round_up(2048)} "
             f"{self._round_up(marks)} {slot} {sample_units * self.erase}"
         )
 
@@ -99,13 +104,14 @@ class Script:
 
     flash: Flash
     sample_units: int = 0  # of the log of anomalies
+    more_prebaked: tuple[bytes, ...] = ()
     bench: Bench = field(default_factory=lambda: Bench("campaign"))
 
     def __post_init__(self) -> None:
         """Make the device, and the models that all scripts use."""
         inputs = self.flash.inputs
         self.made: Made = self.bench.device("pump-1")
-        self.prebaked = [make_pack(1, inputs=48), make_pack(9, inputs=40)]
+        self.prebaked = [make_pack(1, inputs=48), make_pack(9, inputs=40), *self.more_prebaked]
         self.one, self.two, self.three = (make_pack(seed, inputs=inputs) for seed in (2, 3, 4))
         # different enough for a patch of several blocks
         self.base, self.patched = (make_pack(seed, inputs=self.flash.encoded_inputs) for seed in (6, 7))
@@ -117,7 +123,8 @@ class Script:
         self._sequence = 0
         self._offers = 0
         initial = hashlib.sha256(self.running).hexdigest()
-        self._lines = [self.flash.line(self.sample_units), f"region {self.made.region(*self.prebaked).hex()} {initial}"]
+        region = self.made.region(*self.prebaked)
+        self._lines = [self.flash.line(len(region), self.sample_units), f"region {region.hex()} {initial}"]
 
     @property
     def samples_in_a_unit(self) -> int:
@@ -146,6 +153,20 @@ class Script:
         No encoding: the device already has it. left_with: what runs in the end, when that is not the pack.
         half: send only half of the blocks.
         """
+        self.hold(pack, encoding, expect=expect, crash=crash, base=base)
+        runs = self.running if half else pack if left_with is None else left_with
+        self._step(part, _Act.DELIVER_HALF if half else _Act.DELIVER, self._offers - 1, runs)
+
+    def hold(
+        self,
+        pack: bytes,
+        encoding: PayloadEncoding | None = PayloadEncoding.RAW,
+        *,
+        expect: int = DONE,
+        crash: Crash = Crash.NONE,
+        base: bytes | None = None,
+    ) -> None:
+        """Sign an offer of a pack, which no step makes yet."""
         payloads: Mapping[PayloadEncoding | None, Callable[[], bytes]] = {
             None: lambda: b"",
             PayloadEncoding.RAW: lambda: pack,
@@ -156,15 +177,16 @@ class Script:
         digest = hashlib.sha256(pack).digest()
         manifest = envelope.InstallOrder(self._next_sequence(), digest, len(pack))
         self._offer(manifest, f"{int(encoding or 0)} {block}", f"{expect} {crash:d}", payloads[encoding]())
-        runs = self.running if half else pack if left_with is None else left_with
-        self._step(part, _Act.DELIVER_HALF if half else _Act.DELIVER, self._offers - 1, runs)
 
     def configure(self, part: Part, value: int) -> None:
         """Set the threshold of the running model."""
-        digest = hashlib.sha256(self.running).digest()
-        manifest = envelope.ConfigureOrder(self._next_sequence(), digest, {0: value})
-        self._offer(manifest, "0 32", "0 0", b"")
+        self.hold_values(self.running, value)
         self._step(part, _Act.DELIVER, self._offers - 1, self.running)
+
+    def hold_values(self, pack: bytes, value: int) -> None:
+        """Sign an offer that sets the threshold of a pack, which no step makes yet."""
+        manifest = envelope.ConfigureOrder(self._next_sequence(), hashlib.sha256(pack).digest(), {0: value})
+        self._offer(manifest, "0 32", "0 0", b"")
 
     def rotate_gateway_key(self) -> None:
         """From here on a new gateway key signs, with the next epoch. Envelopes carry its delegation."""

@@ -262,7 +262,8 @@ const char *sim_check_samples(struct simulation *sim)
     return NULL;
 }
 
-static const char *check(struct simulation *sim)
+/* What must hold at any start, whatever was sent before. */
+static const char *check_device(const struct simulation *sim)
 {
     const struct tf_state *state = &sim->agent.journal.record.state;
     const struct progress *progress = &sim->progress;
@@ -272,29 +273,41 @@ static const char *check(struct simulation *sim)
     if (!is_intact(sim)) {
         return "a mix of packs runs";
     }
-    if (!may_run(sim, sim->agent.running.digest)) {
-        return "a model runs that may not run now";
-    }
-    if (!parameter_is_good(sim)) {
-        return "the parameter has neither its old nor its new value";
-    }
     if (state->sequence < progress->sequence || state->delegation.epoch < progress->epoch) {
         return "the sequence or the epoch went back";
     }
     if (state->boots <= progress->boots) {
         return "the count of starts went back, and with it the report counter";
     }
+    return NULL;
+}
+
+/* What must hold in addition when only the steps of the script were played. */
+static const char *check_script(struct simulation *sim)
+{
+    if (!may_run(sim, sim->agent.running.digest)) {
+        return "a model runs that may not run now";
+    }
+    if (!parameter_is_good(sim)) {
+        return "the parameter has neither its old nor its new value";
+    }
     return sim->script->geometry.samples[0].size != 0 ? sim_check_samples(sim) : NULL;
 }
 
-const char *sim_start(struct simulation *sim)
+const char *sim_boot(struct simulation *sim)
 {
     if (start_agent(sim) != TF_OK) {
         return "the agent does not start";
     }
-    const char *problem = check(sim);
+    const char *problem = check_device(sim);
     sim_note(sim);
     return problem;
+}
+
+const char *sim_start(struct simulation *sim)
+{
+    const char *problem = sim_boot(sim);
+    return problem == NULL ? check_script(sim) : problem;
 }
 
 void sim_note(struct simulation *sim)

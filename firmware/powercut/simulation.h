@@ -75,7 +75,13 @@ void sim_fork(struct simulation *to, const struct simulation *from);
 
 const struct step *sim_step(const struct simulation *sim);
 
-/* Start the device and check what runs. This and the functions below return NULL, or what is wrong. */
+/*
+ * Start the device, and check what must hold whatever was sent to it. This and the functions below return NULL, or what is
+ * wrong.
+ */
+const char *sim_boot(struct simulation *sim);
+
+/* Start the device, and check also that what runs is what the steps so far may have led to. */
 const char *sim_start(struct simulation *sim);
 
 /* Let the agent work until nothing is left to do, including all restarts that it requests. */

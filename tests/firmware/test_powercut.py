@@ -12,7 +12,7 @@ from firmware.powercut.campaign import Campaign, Run
 from firmware.powercut.driver import Bug, BuildError, read_bug, read_bugs
 from firmware.powercut.scripts import FLASHES, SCRIPTS, Flash
 
-BUGS = read_bugs()
+BUGS = read_bugs(link=False)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ static int check_sizes(const struct tf_agent *agent, const struct tf_transfer *t
 {
     const struct tf_geometry *geometry = &agent->hal.geometry;
     const uint32_t slot = geometry->slot[0].size;
-    if (transfer->payload_bytes == 0 || transfer->payload_bytes > slot || pack_bytes > slot) {
+    if (transfer->payload_bytes == 0 || transfer->payload_bytes > slot) {
         return TF_ERR_TOO_LARGE;
     }
     if (transfer->encoding == TF_ENCODING_RAW) {
