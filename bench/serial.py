@@ -86,7 +86,8 @@ def fixed_key(name: str) -> FileKey:
 class Workbench:
     """One fleet with one device, and the line between them."""
 
-    def __init__(self) -> None:
+    def __init__(self, baud: int = BAUD) -> None:
+        self._baud = baud
         self._bench = Bench("bench")
         self._bench.root, self._bench.gateway = fixed_key("root"), fixed_key("gateway")
         held = delegation.Delegation(self._bench.gateway.public_key, self._bench.vendor, epoch=1)
@@ -98,7 +99,7 @@ class Workbench:
         """Update a new device to each pack in turn, after this many reports on the line; return the costs."""
         agent = HostAgent(self._library, self._made.region(make_pack(0)))
         station = AgentStation(LIBRARY, agent, ADDRESS)
-        simulated = SimulatedLine([station], baud=BAUD, turnaround_s=TURNAROUND_S, **line)  # type: ignore[arg-type]
+        simulated = SimulatedLine([station], baud=self._baud, turnaround_s=TURNAROUND_S, **line)  # type: ignore[arg-type]
         try:
             return run_simulated(self._updates(simulated, agent, packs, reports))
         finally:
