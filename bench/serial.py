@@ -38,7 +38,7 @@ from signing import delegation, envelope
 from signing.keys import FileKey
 from tests.devices.agent_station import AgentStation
 from tests.firmware.bench import Bench, Made, make_pack
-from tests.firmware.host import HostAgent, HostLibrary
+from tests.firmware.host import Geometry, HostAgent, HostLibrary
 
 LIBRARY = Path(__file__).parents[1] / "firmware" / "build" / "host" / "libtinyfleet-host.so"
 BAUD = 2400
@@ -97,21 +97,32 @@ class Workbench:
 
     def run(self, packs: list[bytes], *, reports: int = 0, **line: float | bool) -> list[Run]:
         """Update a new device to each pack in turn, after this many reports on the line; return the costs."""
-        agent = HostAgent(self._library, self._made.region(make_pack(0)))
-        station = AgentStation(LIBRARY, agent, ADDRESS)
-        simulated = SimulatedLine([station], baud=self._baud, turnaround_s=TURNAROUND_S, **line)  # type: ignore[arg-type]
+        agent = self.device(make_pack(0))
         try:
-            return run_simulated(self._updates(simulated, agent, packs, reports))
+            return run_simulated(self._updates(self.line(agent, **line), agent, packs, reports))
         finally:
             agent.close()
 
-    async def _updates(self, line: SimulatedLine, agent: HostAgent, packs: list[bytes], reports: int) -> list[Run]:
+    def device(self, pack: bytes, geometry: Geometry | None = None) -> HostAgent:
+        """Make a new device that runs a pack."""
+        return HostAgent(self._library, self._made.region(pack), geometry=geometry)
+
+    def line(self, agent: HostAgent, **line: float | bool) -> SimulatedLine:
+        """Connect a device to a line of its own."""
+        station = AgentStation(LIBRARY, agent, ADDRESS)
+        return SimulatedLine([station], baud=self._baud, turnaround_s=TURNAROUND_S, **line)  # type: ignore[arg-type]
+
+    def session(self, line: SimulatedLine) -> LinkSession:
+        """Make the gateway's end of the line. Its nonces are the same on every run."""
         numbers = itertools.count()
-        fleet = LinkSession(
+        return LinkSession(
             SerialLink(line, {NODE: ADDRESS}),
             lambda _, cose, nonce: self._made.open_signed(cose, nonce),
             make_nonce=lambda: hashlib.sha256(b"%d" % next(numbers)).digest()[:8],
         )
+
+    async def _updates(self, line: SimulatedLine, agent: HostAgent, packs: list[bytes], reports: int) -> list[Run]:
+        fleet = self.session(line)
         running = asyncio.create_task(fleet.run())
         for _ in range(reports):
             await fleet.ask(NODE, ReportKind.REPORT)

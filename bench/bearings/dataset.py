@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.bearings.recording import BEARINGS, record
-from bench.bearings.sampling import WINDOWS_PER_FILE, Int16s, windows
+from bench.bearings.sampling import SENSOR_HZ, WINDOW, WINDOWS_PER_FILE, Int16s, windows
 from bench.bearings.schedule import FILES, life, recorded_minutes
 from bench.bearings.signal import SAMPLES, Floats
 
@@ -56,7 +56,7 @@ def _run(source: str, minutes: Floats, lives: Floats, read: Callable[[int], Sequ
     per_file = np.array([[windows(channel) for channel in read(at)] for at in range(len(minutes))])
     return BearingRun(
         source,
-        np.repeat(minutes, WINDOWS_PER_FILE),
+        (minutes[:, None] + np.arange(WINDOWS_PER_FILE) * WINDOW / SENSOR_HZ / 60).ravel(),
         np.repeat(lives, WINDOWS_PER_FILE),
         per_file.swapaxes(0, 1).reshape(BEARINGS, len(minutes) * WINDOWS_PER_FILE, -1),
     )
