@@ -10,7 +10,7 @@ from reconciler.compiler.build_pipeline import BuildPipeline
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.forest.forest_pack import assemble_forest
 from reconciler.compiler.pack.checker import check_pack
-from reconciler.compiler.pack.forest_section import ForestMode
+from reconciler.compiler.pack.forest_head import ForestMode
 from reconciler.compiler.pack.pack_format import SectionId, disassemble
 from reconciler.compiler.pack.parameter_values import encode_values
 from reconciler.compiler.pack.sampling_parameter import with_sample_every

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from reconciler.compiler.errors import BuildFailed
+from reconciler.compiler.pack.forest_head import ForestMode
 from reconciler.compiler.pack.forest_section import (
     Feature,
     FeatureWindow,
     Forest,
-    ForestMode,
     Leaf,
     Statistic,
     Tree,
