@@ -64,7 +64,7 @@ def _alternate(agent: HostAgent, replay: Replay) -> None:
 
 
 def _stage_garbage(agent: HostAgent, replay: Replay, corrected: Container[int] = ()) -> None:
-    """Offer, send blocks of garbage and stage them, over and over. Some frames had a bit corrected."""
+    """Offer, send blocks of garbage and stage them, repeatedly. Some frames had a bit corrected."""
     for _ in range(REPLAYS):
         agent.handle(replay.offer())
         for number, block in enumerate(replay.blocks()):
