@@ -20,7 +20,7 @@ struct attacker {
     uint32_t random;
     enum mood mood;
     bool insists;   /* never changes its mood */
-    uint32_t flips; /* flips a bit of one in so many messages */
+    uint32_t flips; /* flips a bit in one of this many messages */
     uint8_t offers; /* how many of the script's offers the attacker has */
     uint8_t offer;  /* of the last message of this type, and so probably open */
     uint32_t next;  /* MOOD_WILD: the next block in order */

@@ -25,7 +25,7 @@ void guard_operation(struct guard *guard, const struct simulation *sim, uint32_t
 /* After each message and slice of work. */
 void guard_note(struct guard *guard, const struct simulation *sim);
 
-/* The device starts, after a loss of power or by itself. */
+/* The device starts, after a loss of power or a reset. */
 void guard_start(struct guard *guard);
 
 #endif

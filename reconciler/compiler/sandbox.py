@@ -101,7 +101,7 @@ def _run(folder: Path, wall_s: float, progress: Progress) -> _Exit:
 
 
 def cage_command(module: str, *arguments: str) -> list[str]:
-    """Return the command that runs a module of ours without network access, where the system allows it."""
+    """Return the command that runs one of our modules without network access, where the system allows it."""
     command = [sys.executable, "-m", module, *arguments]
     return [*_UNSHARE, *command] if can_isolate_network() else command
 

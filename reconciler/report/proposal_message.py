@@ -18,14 +18,14 @@ SHOWN = 5  # candidates, and devices
 
 
 @dataclass(frozen=True, slots=True)
-class TransferCost:
+class ProposedTransfer:
     """What the change costs each device."""
 
     payload_bytes: int  # 0: an envelope is enough
     seconds: float | None = None  # on the slowest link; None: unknown
 
 
-def proposal_message(figures: ContestFigures, cost: TransferCost | None, evidence_sha256: str) -> str:
+def proposal_message(figures: ContestFigures, cost: ProposedTransfer | None, evidence_sha256: str) -> str:
     """Return subject, body and trailers. `evidence_sha256` is that of the contest's file in the status ref."""
     subject = f"rollout {figures.rollout}: {figures.successor}"
     paragraphs = [
@@ -83,7 +83,7 @@ def _row(each: CandidateFigures, width: int) -> str:
     )
 
 
-def _cost(cost: TransferCost | None) -> str:
+def _cost(cost: ProposedTransfer | None) -> str:
     if cost is None:
         return "What the transfer costs is not known yet."
     if not cost.payload_bytes:

@@ -39,8 +39,8 @@ def gateway(tmp_path: Path) -> GatewayFolder:
 
 def test_missing_files_of_a_configuration_are_listed(gateway: GatewayFolder) -> None:
     message = gateway.failure("config", "check")
-    for name in ("keys.gateway", "keys.status"):
-        assert f"{name}: {gateway.folder}" in message
+    for setting, name in (("keys.gateway", "keys"), ("keys.status", "status_ed25519")):
+        assert f"{gateway.folder}/{name} does not exist [{setting}]" in message
     for name in ("keys", "status_ed25519"):
         (gateway.folder / name).touch()
     assert gateway.tinyfleet("config", "check").output.strip().endswith(f"gateway hall of {gateway.folder}/fleet.git")

@@ -73,7 +73,7 @@ def test_garbage_is_staged_once(updated: HostAgent, bench: Bench, made: Made) ->
 
 
 def test_corrected_blocks_are_discarded_once(updated: HostAgent, bench: Bench, made: Made) -> None:
-    """Whoever flips one bit of each frame could have the same blocks repaired without end."""
+    """An attacker who flips one bit of each frame could have the same blocks repaired without end."""
     delivery = install(bench, made, THIRD, 3)
     garbage = replace(delivery, payload=bytes(len(THIRD)))
     put(updated, delivery.offer)

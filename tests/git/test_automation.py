@@ -21,7 +21,7 @@ ROLLOUT = "fleet/rollout.yaml"
 
 
 class Scope:
-    """Answers as it is told, and remembers what it was asked."""
+    """Answers as the test wants, and remembers the questions."""
 
     def __init__(self) -> None:
         self.answer = ScopeDecision(None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.report.proposal_message import WIDTH, TransferCost, proposal_message
+from reconciler.report.proposal_message import WIDTH, ProposedTransfer, proposal_message
 from tests.contest.rows import A, alarms, row, unsound
 from tests.report.test_contest_status import figures
 
@@ -14,7 +14,7 @@ FIGURES = figures(unsound()).figures
 
 def test_the_message_says_what_changes_why_and_what_it_costs() -> None:
     assert (
-        proposal_message(FIGURES, TransferCost(2412, 12.4), "ab" * 32)
+        proposal_message(FIGURES, ProposedTransfer(2412, 12.4), "ab" * 32)
         == """\
 rollout pumps: forest@b at 0.6
 
@@ -45,7 +45,7 @@ Evidence: sha256:"""
 
 
 def test_a_threshold_costs_an_envelope_and_an_unknown_cost_is_stated() -> None:
-    assert "an envelope and no transfer" in proposal_message(FIGURES, TransferCost(0), "")
+    assert "an envelope and no transfer" in proposal_message(FIGURES, ProposedTransfer(0), "")
     assert "not known yet" in proposal_message(FIGURES, None, "")
 
 
