@@ -68,7 +68,7 @@ class BuildService:
             known = self._store.get(recipe.digest)
             if known is not None:
                 return known
-            job = BuildJob(recipe, {file.sha256: _checked(file, fetch(file)) for file in recipe.files()}, self._limits)
+            job = BuildJob(recipe, {file.sha256: checked(file, fetch(file)) for file in recipe.files()}, self._limits)
             built = self._executor.submit(run_job, job).result() if self._executor else run_job(job, progress)
             if not built.intact or built.report.recipe != recipe.digest:
                 raise BuildFailed("the executor returned the artifact of another recipe")
@@ -76,7 +76,8 @@ class BuildService:
             return built
 
 
-def _checked(file: File, data: bytes) -> bytes:
+def checked(file: File, data: bytes) -> bytes:
+    """Return a file's bytes if they have the digest that the model's document states."""
     found = hashlib.sha256(data).hexdigest()
     if found != file.sha256:
         raise BuildFailed(f"{file.name} has the SHA-256 {found}, but the model's document says {file.sha256}")

@@ -35,6 +35,8 @@ from reconciler.git.remote_settings import GitLimits, Remote, SshOptions, branch
 from reconciler.git.signatures import CommitVerifier, SignatureMode, SignaturePolicy
 from reconciler.git.source import CommitSource
 from reconciler.git.status_writer import StatusWriter
+from reconciler.knowledge.schema import KNOWLEDGE_FILE
+from reconciler.knowledge.writer import KnowledgeWriter
 from reconciler.load import CheckCache
 from reconciler.model import Commit, GatewayId
 from signing import gateway_keystore
@@ -91,6 +93,7 @@ def assembled(config: GatewayConfig) -> Iterator[Assembly]:
             publisher=Publisher(status_ref, state, interval_s=config.status.interval_s),
             gateway=gateway_keys(config),
             clock=SystemClock(),
+            open_knowledge=lambda: KnowledgeWriter(config.state_dir / KNOWLEDGE_FILE),
             peers=_peers(config, remote, limits, stack),
             page=config.status.page,
         )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from reconciler.engine.observed.peer_statuses import PeerStatuses
 from reconciler.engine.observed.report_verifier import ReportVerifier
 from reconciler.engine.state.writer import StateWriter
 from reconciler.engine.status.publisher import Publisher
+from reconciler.knowledge.writer import KnowledgeWriter
 from signing.gateway_keystore import GatewayKey
 
 
@@ -35,5 +37,6 @@ class Ports:
     publisher: Publisher
     gateway: GatewayKey
     clock: Clock
+    open_knowledge: Callable[[], KnowledgeWriter]  # for the first contest
     peers: PeerStatuses | None = None  # on `git_thread` only; None: rollouts do not span gateways
     page: bool = False  # write an HTML page next to the status README

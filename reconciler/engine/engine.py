@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from reconciler.devices.link_session import LinkSession
 from reconciler.engine import log_context
 from reconciler.engine.artifacts.catalog import ArtifactCatalog
 from reconciler.engine.delivery.deliveries import Delivered, Deliveries
@@ -29,10 +30,11 @@ from reconciler.engine.observed.summaries import Summaries
 from reconciler.engine.pass_state import Pass, PassState, Step
 from reconciler.engine.polling.link_events import LinkEventHandler
 from reconciler.engine.polling.poller import Poller, PollerPorts
+from reconciler.engine.samples.contest_station import ContestStation, StationPorts
 from reconciler.engine.status.renderer import PassOutcome, StatusRenderer, has_stopped
 from reconciler.engine.status.rollout_facts import RolloutFactsBuilder
 from reconciler.errors import FleetError
-from reconciler.model import Action, Commit, GatewayId, Observed, PeerReport
+from reconciler.model import Action, Commit, Desired, DeviceId, GatewayId, Observed, PeerReport
 from reconciler.model.snapshot_cache import SnapshotCache
 from reconciler.plan import Planner
 from reconciler.plan.revision import revision_of
@@ -66,6 +68,10 @@ class Engine:
         self._planner = Planner()
         self._memories = RolloutMemories(ports.state)
         self._rollout_facts = RolloutFactsBuilder()
+        station = StationPorts(
+            name, ports.open_knowledge, ports.builder, self.artifacts, self.inventory, ports.links, ports.clock
+        )
+        self.contests = ContestStation(station, self._may_visit, self.wake.set)
         self.statuses = StatusRenderer(name, ports.state.status_files(), page=ports.page)
         self._desired_state: DesiredState | None = None
         self._own_actions: SnapshotCache[tuple[Action, ...]] = SnapshotCache()
@@ -129,6 +135,7 @@ class Engine:
     async def stop(self) -> None:
         """Cancel everything in progress; devices keep what they hold."""
         await self.poller.stop()
+        await self.contests.stop()
         await self.deliveries.stop()
         await self.artifacts.stop()
         try:
@@ -146,6 +153,9 @@ class Engine:
         if self._planner.until is not None:
             due.append(max(0.0, (self._planner.until - self._ports.clock.now()).total_seconds()))
         due.append(self.deliveries.next_try_in_s(self._ports.clock.steady_s()))
+        decision_at = self.contests.next_change_at()
+        if decision_at is not None:
+            due.append(max(0.0, (decision_at - self._ports.clock.now()).total_seconds()))
         return min((each for each in due if each is not None), default=None)
 
     @property
@@ -186,6 +196,8 @@ class Engine:
             self._observe,
             self._plan,
             self._remember,
+            self._collect_samples,
+            self._decide_contests,
             self._cancel_obsolete,
             self._build_artifacts,
             self._start_deliveries,
@@ -202,6 +214,7 @@ class Engine:
         self.inventory.release_outdated({name: revision_of(desired, name) for name in desired.rollouts})
         for device in self.inventory.records.keys() - desired.devices.keys():
             self.inventory.forget(device)
+        self.contests.git_changed()
         return state
 
     def _serve_links(self, state: PassState) -> PassState:
@@ -243,6 +256,17 @@ class Engine:
         record_gates(desired, self._planner, self.inventory, self.artifacts.available(desired).by_key)
         return state
 
+    def _collect_samples(self, state: PassState) -> PassState:
+        """Ask the devices of our contests for samples, and have what their models need built."""
+        self.contests.watch(self._whole_fleet(state), state.scope, state.observed)
+        return state
+
+    def _decide_contests(self, state: PassState) -> PassState:
+        """Decide on our contests, after what this pass recorded of their rollouts."""
+        observed = self._observed(state.scope)
+        self.contests.decide(self._whole_fleet(state), state.scope, observed, state.now)
+        return state
+
     def _cancel_obsolete(self, state: PassState) -> PassState:
         self._dispatcher.cancel_obsolete(state.scope.desired, state.actions, state.scope.owners)
         return state
@@ -276,6 +300,7 @@ class Engine:
                 state.scope.owners,
                 self.inventory.trust.distrusted(state.actions, observed.devices),
                 self._facts(state.scope, now),
+                self.contests.reports(),
             )
         before = self.statuses.rollouts
         changed = self.statuses.render(outcome)
@@ -289,6 +314,18 @@ class Engine:
 
     def _facts(self, scope: GatewayScope, now: datetime) -> tuple[RolloutFacts, ...]:
         return self._rollout_facts.facts(scope.desired, self._planner, self.statuses.reports, now)
+
+    def _whole_fleet(self, state: PassState) -> Desired:
+        """Return the desired state with the devices of all gateways."""
+        whole = self._desired_state.desired if self._desired_state is not None else None
+        return whole or state.scope.desired
+
+    def _may_visit(self, device: DeviceId, session: LinkSession) -> bool:
+        """Return whether samples of a device may be fetched now: a delivery goes first, on a line to any device."""
+        if self.deliveries.is_running(device):
+            return False
+        shared = not session.link.answers_may_repeat  # a serial line
+        return not (shared and any(self._ports.links.session_of(each) is session for each in self.deliveries.running))
 
     # ------------------------------------------------------------ between passes
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 import numpy as np
 
 from reconciler.compiler.forest.forest_pack import assemble_forest
+from reconciler.compiler.pack.features_section import Feature, FeatureWindow, Statistic
 from reconciler.compiler.pack.forest_head import ForestMode
-from reconciler.compiler.pack.forest_section import Feature, FeatureWindow, Forest, Leaf, Split, Statistic, Tree
+from reconciler.compiler.pack.forest_section import Forest, Leaf, Split, Tree
 from reconciler.compiler.pack.tunable_parameters_section import Parameter, ParameterEncoding, name_hash
 
 

@@ -15,9 +15,7 @@ from reconciler.compiler.forest.ensemble import (
 )
 from reconciler.compiler.forest.training import anomaly_scores, import_ensemble, train_forest
 from reconciler.compiler.pack.checker import check_pack
-from reconciler.compiler.pack.forest_section import (
-    decode_features,
-)
+from reconciler.compiler.pack.features_section import decode_features
 from reconciler.compiler.pack.isolation_score import average_path_length, isolation_limit
 from reconciler.compiler.pack.pack_format import (
     SectionId,

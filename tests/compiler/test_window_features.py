@@ -11,12 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.compiler.errors import PackMalformed
-from reconciler.compiler.pack.forest_section import (
-    FeatureWindow,
-    Statistic,
-    decode_features,
-    encode_features,
-)
+from reconciler.compiler.pack.features_section import FeatureWindow, Statistic, decode_features, encode_features
 from reconciler.compiler.reference.forest import raw_features, scaled_feature, tree_inputs
 from tests.compiler.random_forests import all_statistics
 

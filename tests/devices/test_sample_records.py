@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.compiler.pack.forest_section import decode_features
+from reconciler.compiler.pack.features_section import decode_features
 from reconciler.compiler.pack.io_section import ElementType
 from reconciler.compiler.pack.pack_format import PackKind, SectionId, disassemble
 from reconciler.compiler.reference.forest import raw_features

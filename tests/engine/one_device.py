@@ -22,7 +22,18 @@ from reconciler.engine.delivery.dispatcher import Dispatcher
 from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.state.writer import StateWriter
 from reconciler.errors import Unusable
-from reconciler.model import Action, Artifact, ArtifactKey, Desired, DeviceId, Digest, Install, Origin, Rollout
+from reconciler.model import (
+    Action,
+    Artifact,
+    ArtifactKey,
+    Desired,
+    DeviceId,
+    Digest,
+    Install,
+    ModelRef,
+    Origin,
+    Rollout,
+)
 from signing.delegation import read_delegation
 from signing.gateway_keystore import GatewayKey
 from tests.engine.reports import NOON, FixedClock, report
@@ -56,6 +67,9 @@ class FullStore:
         if self.lost:
             raise Unusable("the store is empty")
         return PACKS[artifact.model]
+
+    async def source_file(self, _desired: Desired, ref: ModelRef) -> bytes:
+        raise AssertionError(ref)
 
 
 class AnyLink:

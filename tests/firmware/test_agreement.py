@@ -13,8 +13,8 @@ import pytest
 
 from reconciler.compiler.pack import (
     decision_head,
+    features_section,
     forest_head,
-    forest_section,
     golden_section,
     io_section,
     operators,
@@ -168,7 +168,7 @@ def test_numbers_of_payloads_and_packs() -> None:
     assert {name.removeprefix("TF_FOREST_"): v for name, v in modes.items()} == numbers(forest_head.ForestMode)
     assert enum("src/engine/network.c", "head_mode") == numbers(decision_head.DecisionMode)
     statistics = enum("src/engine/features.c", "statistic")
-    assert statistics == {**numbers(forest_section.Statistic), "STATISTICS": len(forest_section.Statistic)}
+    assert statistics == {**numbers(features_section.Statistic), "STATISTICS": len(features_section.Statistic)}
     types = defines("src/model/threshold_engine.c")
     assert {name: types[name] for name in ("INT8", "INT16", "INT32")} == numbers(io_section.ElementType)
 

@@ -19,8 +19,9 @@ from reconciler.compiler.errors import PackMalformed
 from reconciler.compiler.forest.forest_pack import assemble_forest
 from reconciler.compiler.pack.checker import check_pack
 from reconciler.compiler.pack.decision_head import DecisionMode as HeadMode
+from reconciler.compiler.pack.features_section import Feature, FeatureWindow, Statistic
 from reconciler.compiler.pack.forest_head import ForestMode
-from reconciler.compiler.pack.forest_section import Feature, FeatureWindow, Forest, Leaf, Split, Statistic, Tree
+from reconciler.compiler.pack.forest_section import Forest, Leaf, Split, Tree
 from reconciler.compiler.pack.pack_format import SectionId, disassemble, pad4
 from reconciler.compiler.pack.tunable_parameters_section import Parameter, name_hash
 from reconciler.compiler.reference.forest import raw_features

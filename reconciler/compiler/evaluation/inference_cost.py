@@ -10,14 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reconciler.compiler.pack.forest_section import (
-    FeatureWindow,
-    Forest,
-    Statistic,
-    decode_features,
-    decode_forest,
-    node_count,
-)
+from reconciler.compiler.pack.features_section import FeatureWindow, Statistic, decode_features
+from reconciler.compiler.pack.forest_section import Forest, decode_forest, node_count
 from reconciler.compiler.pack.io_section import decode_io
 from reconciler.compiler.pack.operators import (
     AveragePool,

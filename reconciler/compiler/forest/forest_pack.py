@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler.compiler.pack.forest_section import FeatureWindow, Forest, encode_features, encode_forest
+from reconciler.compiler.pack.features_section import FeatureWindow, encode_features
+from reconciler.compiler.pack.forest_section import Forest, encode_forest
 from reconciler.compiler.pack.io_section import Descriptor, ElementType, encode_io
 from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId
 from reconciler.compiler.pack.tunable_parameters_section import Parameter, encode_parameters

@@ -16,8 +16,8 @@ from reconciler.compiler.errors import BuildFailed, DoesNotFit
 from reconciler.compiler.forest.ensemble import LEAF, Ensemble, float_sums, from_classifier, from_isolation_forest
 from reconciler.compiler.forest.forest_pack import assemble_forest
 from reconciler.compiler.forest.quantization import QuantizedForest, ThresholdGrid, fit_grid, quantize_ensemble
+from reconciler.compiler.pack.features_section import Feature, FeatureWindow, Statistic
 from reconciler.compiler.pack.forest_head import ForestMode
-from reconciler.compiler.pack.forest_section import Feature, FeatureWindow, Statistic
 from reconciler.compiler.pack.isolation_score import average_path_length, isolation_limit
 from reconciler.compiler.pack.tunable_parameters_section import Parameter, ParameterEncoding, name_hash
 from reconciler.compiler.reference.forest import raw_features

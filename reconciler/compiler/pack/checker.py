@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reconciler.compiler.pack.decision_head import DecisionMode, decode_head
+from reconciler.compiler.pack.features_section import decode_features
 from reconciler.compiler.pack.forest_head import ForestMode
-from reconciler.compiler.pack.forest_section import decode_features, decode_forest
+from reconciler.compiler.pack.forest_section import decode_forest
 from reconciler.compiler.pack.golden_section import decode_golden
 from reconciler.compiler.pack.io_section import Descriptor, ElementType, decode_io
 from reconciler.compiler.pack.operator_checks import CheckedNetwork, check_multiplier, check_operator, require

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reconciler.compiler.pack.forest_section import decode_features, decode_forest, depth_of, node_count
+from reconciler.compiler.pack.features_section import decode_features
+from reconciler.compiler.pack.forest_section import decode_forest, depth_of, node_count
 from reconciler.compiler.pack.io_section import decode_io
 from reconciler.compiler.pack.operators import (
     Concatenation,

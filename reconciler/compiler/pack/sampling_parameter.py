@@ -8,8 +8,9 @@ It is added behind all others, and only to models whose document has it, so all 
 from __future__ import annotations
 
 from reconciler.compiler.errors import BuildFailed
+from reconciler.compiler.pack.features_section import decode_features
 from reconciler.compiler.pack.forest_head import ForestMode
-from reconciler.compiler.pack.forest_section import decode_features, decode_forest
+from reconciler.compiler.pack.forest_section import decode_forest
 from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId, assemble, disassemble
 from reconciler.compiler.pack.tunable_parameters_section import (
     Parameter,

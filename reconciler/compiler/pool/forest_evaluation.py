@@ -9,17 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from reconciler.compiler.errors import BuildFailed
+from reconciler.compiler.pack.features_section import Feature, FeatureWindow, Statistic, decode_features
 from reconciler.compiler.pack.forest_head import ForestMode
-from reconciler.compiler.pack.forest_section import (
-    Feature,
-    FeatureWindow,
-    Forest,
-    Leaf,
-    Statistic,
-    Tree,
-    decode_features,
-    decode_forest,
-)
+from reconciler.compiler.pack.forest_section import Forest, Leaf, Tree, decode_forest
 from reconciler.compiler.pack.pack_format import SectionId, disassemble
 from reconciler.compiler.pack.parameter_values import encode_values
 from reconciler.compiler.pack.tunable_parameters_section import decode_parameters

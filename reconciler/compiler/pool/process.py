@@ -21,9 +21,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from reconciler.compiler.pool.messages import PooledModel, SampleRows, receive, rows_header, send
 from reconciler.compiler.sandbox import cage_command, cage_environment
 
@@ -72,9 +69,7 @@ class CagedPool:
         self._failures.clear()
         self._why.clear()
 
-    def vote(
-        self, model: PooledModel, rows: SampleRows, thresholds: Sequence[float | None]
-    ) -> npt.NDArray[np.int8] | None:
+    def vote(self, model: PooledModel, rows: SampleRows, thresholds: Sequence[float | None]) -> list[list[int]] | None:
         """Return a row of votes for each threshold; None: the model failed, and abstains."""
         if self.is_out(model):
             return None
@@ -82,8 +77,8 @@ class CagedPool:
             self._load(model)
             header = {"op": "vote", "digest": model.digest, "thresholds": list(thresholds), **rows_header(rows)}
             (votes,) = self._ask(header, (rows.features, rows.windows), self._limits.vote_s)
-            return np.frombuffer(votes, np.int8).reshape(len(thresholds), rows.count)
-        except (_ModelFailed, ValueError) as failure:
+            return _by_threshold(votes, len(thresholds), rows.count)
+        except _ModelFailed as failure:
             self._failures[model.digest] += 1
             log.warning("model %s did not vote: %s", model.name, failure)
             if self.is_out(model):
@@ -154,6 +149,13 @@ class CagedPool:
                 start_new_session=True,
             )
         return self._process
+
+
+def _by_threshold(votes: bytes, thresholds: int, count: int) -> list[list[int]]:
+    if len(votes) != thresholds * count:
+        raise _ModelFailed(f"it gave {len(votes)} votes in place of {thresholds * count}")
+    flat = memoryview(votes).cast("b")
+    return [flat[at : at + count].tolist() for at in range(0, len(votes), count)]
 
 
 def _end_late(process: subprocess.Popen[bytes], late: threading.Event) -> None:

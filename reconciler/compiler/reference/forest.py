@@ -10,17 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from reconciler.compiler.pack.features_section import Feature, FeatureWindow, Statistic, decode_features
 from reconciler.compiler.pack.forest_head import ForestMode
-from reconciler.compiler.pack.forest_section import (
-    Feature,
-    FeatureWindow,
-    Forest,
-    Leaf,
-    Statistic,
-    Tree,
-    decode_features,
-    decode_forest,
-)
+from reconciler.compiler.pack.forest_section import Forest, Leaf, Tree, decode_forest
 
 Ints = npt.NDArray[np.int64]
 

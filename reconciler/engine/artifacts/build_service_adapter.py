@@ -9,10 +9,10 @@ from typing import Protocol
 
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.recipe import File, Recipe, recipe_of
-from reconciler.compiler.service import BuildService
+from reconciler.compiler.service import BuildService, checked
 from reconciler.compiler.source_fetcher import fetcher
 from reconciler.engine.desired.desired_state import DesiredStateSource
-from reconciler.model import Artifact, ArtifactKey, Desired
+from reconciler.model import Artifact, ArtifactKey, Desired, ModelRef
 
 
 class Builder(Protocol):
@@ -26,6 +26,9 @@ class Builder(Protocol):
 
     def pack(self, desired: Desired, artifact: Artifact) -> bytes:
         """Return the bytes of what was built."""
+
+    async def source_file(self, desired: Desired, ref: ModelRef) -> bytes:
+        """Return the file of a model that is not built, with the digest that its document states."""
 
 
 class ServiceBuilder:
@@ -45,7 +48,7 @@ class ServiceBuilder:
         recipe = _recipe(desired, key)
 
         def fetch(file: File) -> bytes:  # called on the build's thread, which waits for the Git thread
-            return self._git_thread.submit(self._fetch, desired, key, file).result()
+            return self._git_thread.submit(self._fetch, desired, key[0], file).result()
 
         built = await asyncio.wrap_future(self._service.submit(recipe, fetch))
         return built.artifact
@@ -57,9 +60,16 @@ class ServiceBuilder:
             raise BuildFailed(f"{artifact.model} for {artifact.type} is no longer in the store")
         return built.pack
 
-    def _fetch(self, desired: Desired, key: ArtifactKey, file: File) -> bytes:
+    async def source_file(self, desired: Desired, ref: ModelRef) -> bytes:
+        """Return the file of a model that is not built."""
+        source = desired.models[ref].source
+        file = File(source.path or source.url or "", source.sha256)
+        data = await asyncio.get_running_loop().run_in_executor(self._git_thread, self._fetch, desired, ref, file)
+        return checked(file, data)
+
+    def _fetch(self, desired: Desired, ref: ModelRef, file: File) -> bytes:
         with self._source.tree(desired.commit) as tree:
-            return fetcher(desired.models[key[0]], tree)(file)
+            return fetcher(desired.models[ref], tree)(file)
 
 
 def _recipe(desired: Desired, key: ArtifactKey) -> Recipe:

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 NOT_AUTHENTIC = "NotAuthentic"
 SEQUENCE_WENT_BACK = "SequenceWentBack"
+DECISIONS_DIFFER = "DecisionsDiffer"
 MAX_REFUSALS = 4  # in a row; fewer can be answers that arrived too late for their question
 
 
@@ -34,6 +35,7 @@ class TrustLedger:
         self._identities = identities
         self._refused: dict[DeviceId, ReportRefusals] = {}
         self._logged: dict[DeviceId, Distrust] = {}
+        self._doubts: Mapping[DeviceId, int] = {}
 
     @property
     def refused(self) -> Mapping[DeviceId, ReportRefusals]:
@@ -53,16 +55,24 @@ class TrustLedger:
         if device in self._refused:
             self._refused[device].in_a_row = 0
 
+    def record_doubts(self, doubts: Mapping[DeviceId, int]) -> None:
+        """Record on how many samples of each device the model that it runs decides differently on the gateway."""
+        self._doubts = doubts
+
     def distrusted(
         self, actions: Iterable[Action], devices: Mapping[DeviceId, ObservedDevice]
     ) -> dict[DeviceId, Distrust]:
         """Return which of the planned devices are not to be trusted now, and why."""
-        candidates = self._identities.behind | self._refused.keys()
+        candidates = self._identities.behind | self._refused.keys() | self._doubts.keys()
         found = {}
         for action in actions if candidates else ():
             if action.device not in candidates:
                 continue
-            distrust = self._not_authentic(action.device) or self._went_back(action, devices.get(action.device))
+            distrust = (
+                self._not_authentic(action.device)
+                or self._went_back(action, devices.get(action.device))
+                or self._decides_differently(action.device)
+            )
             if distrust is not None:
                 found[action.device] = distrust
                 if self._logged.get(action.device) != distrust:  # it may be over before a status is committed
@@ -75,6 +85,13 @@ class TrustLedger:
         if refused is None or refused.in_a_row < MAX_REFUSALS:
             return None
         return Distrust(NOT_AUTHENTIC, f"Messages in its name do not verify: {refused.why}")
+
+    def _decides_differently(self, device: DeviceId) -> Distrust | None:
+        """Doubt a device whose signed samples do not have the decisions that its own model makes of them."""
+        count = self._doubts.get(device, 0)
+        if not count:
+            return None
+        return Distrust(DECISIONS_DIFFER, f"Its model decides differently here on {count} of its samples")
 
     def _went_back(self, action: Action, seen: ObservedDevice | None) -> Distrust | None:
         """Distrust a reset device until it reaches its desired state; orders are above the highest sequence it held."""

@@ -50,6 +50,7 @@ class SampleCollector:
         self._visits = LinkVisitPorts(self._visit, may_visit)
         self._on_new = on_new
         self._wanted: Mapping[DeviceId, DeviceCollection] = {}
+        self._devices: Mapping[DeviceId, Device] = {}
         self._lines: dict[LinkSession, LinkVisits] = {}
         self._members: dict[LinkSession, DeviceId] = {}  # one device of each link, to notice that it was opened again
 
@@ -57,7 +58,7 @@ class SampleCollector:
         """Collect from exactly these devices; a snapshot costs nothing while unchanged."""
         if wanted is self._wanted and all(self._links.session_of(one) is link for link, one in self._members.items()):
             return
-        self._wanted = wanted
+        self._wanted, self._devices = wanted, devices
         self.tallies = {each.contest: self.tallies.get(each.contest, CollectionTally()) for each in wanted.values()}
         by_session: dict[LinkSession, dict[DeviceId, DeviceCollection]] = {}
         for device, collection in wanted.items():
@@ -77,10 +78,14 @@ class SampleCollector:
         """Cancel all visits."""
         await cancel_and_wait([task for line in self._lines.values() for task in line.tasks])
 
-    def waiting(self, contest: ContestId) -> int:
-        """Count the devices of a contest that wait for the budget of their link."""
-        devices = frozenset[DeviceId]().union(*(line.waiting for line in self._lines.values()))
-        return sum(each in self._wanted and self._wanted[each].contest == contest for each in devices)
+    def busy_lines(self, contest: ContestId) -> tuple[str, ...]:
+        """Return the serial lines on which samples of a contest wait, because the line's share is spent."""
+        waiting = frozenset[DeviceId]().union(*(line.waiting for line in self._lines.values()))
+        links = [self._devices[each].link for each in waiting if self._is_of(each, contest)]
+        return tuple(sorted({link.port for link in links if isinstance(link, SerialAddress)}))
+
+    def _is_of(self, device: DeviceId, contest: ContestId) -> bool:
+        return device in self._wanted and self._wanted[device].contest == contest
 
     async def _visit(
         self, session: LinkSession, visit: PlannedVisit, wanted: DeviceCollection, budget_bytes: int

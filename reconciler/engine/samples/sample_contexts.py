@@ -35,6 +35,11 @@ class SampleContexts:
         """Return which candidate ran in each context."""
         return {context: Candidate(each.model, each.parameters.get(THRESHOLD)) for context, each in self._known.items()}
 
+    @property
+    def digests(self) -> Mapping[bytes, Digest]:
+        """Return which pack ran in each context."""
+        return {context: each.digest for context, each in self._known.items()}
+
     def sample_every(self, context: bytes) -> int | None:
         """Return for how many normal windows a sampled one stands; None: the context is unknown."""
         known = self._known.get(context)

@@ -55,7 +55,7 @@ def test_a_keras_model_votes_by_its_reconstruction_error(pool: CagedPool, tmp_pa
     model = PooledModel("same.keras", "keras", PooledKind.KERAS, path.read_bytes(), "reconstruction")
     votes = pool.vote(model, rows_of(WINDOWS), [0.001, -0.001])
     assert votes is not None, pool._failures
-    assert votes.tolist() == [[0] * 8, [1] * 8]
+    assert votes == [[0] * 8, [1] * 8]
 
 
 def test_a_tflite_model_votes_in_real_units(pool: CagedPool) -> None:
@@ -63,7 +63,7 @@ def test_a_tflite_model_votes_in_real_units(pool: CagedPool) -> None:
         model = PooledModel("dense.tflite", kind, PooledKind.TFLITE, dense(kind), "reconstruction")
         votes = pool.vote(model, rows_of(WINDOWS), [0.0, 1e9, None])
         assert votes is not None
-        assert votes.tolist() == [[1] * 8, [0] * 8, [ABSTAINED] * 8]
+        assert votes == [[1] * 8, [0] * 8, [ABSTAINED] * 8]
 
 
 @pytest.mark.parametrize("estimator", [IsolationForest(random_state=1), OneClassSVM(nu=0.1)], ids=["forest", "svm"])
@@ -74,8 +74,8 @@ def test_an_outlier_detector_votes_as_scikit_learn(pool: CagedPool, estimator: I
     model = PooledModel(name, name, PooledKind.SKOPS, io.dumps(estimator))
     votes = pool.vote(model, rows_of(WINDOWS), [None, 0.5])
     assert votes is not None
-    assert votes[0].tolist() == (estimator.predict(real) == -1).astype(int).tolist()
-    assert votes[1].tolist() == (-estimator.score_samples(real) > 0.5).astype(int).tolist()
+    assert votes[0] == (estimator.predict(real) == -1).astype(int).tolist()
+    assert votes[1] == (-estimator.score_samples(real) > 0.5).astype(int).tolist()
 
 
 def test_a_classifier_takes_the_features_when_it_has_as_many_inputs(pool: CagedPool) -> None:
@@ -84,7 +84,7 @@ def test_a_classifier_takes_the_features_when_it_has_as_many_inputs(pool: CagedP
     model = PooledModel("classes", "classes", PooledKind.SKOPS, io.dumps(classifier))
     votes = pool.vote(model, rows_of(WINDOWS), [None])
     assert votes is not None
-    assert votes[0].tolist() == (classifier.predict(inputs) != 0).astype(int).tolist()
+    assert votes[0] == (classifier.predict(inputs) != 0).astype(int).tolist()
 
 
 def test_an_estimator_of_another_size_abstains(pool: CagedPool) -> None:
@@ -92,7 +92,7 @@ def test_an_estimator_of_another_size_abstains(pool: CagedPool) -> None:
     model = PooledModel("other", "other", PooledKind.SKOPS, io.dumps(forest))
     votes = pool.vote(model, rows_of(WINDOWS), [None])
     assert votes is not None
-    assert votes.tolist() == [[ABSTAINED] * 8]
+    assert votes == [[ABSTAINED] * 8]
 
 
 def test_a_tree_that_leads_out_of_its_arrays_is_refused() -> None:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.compiler.forest.forest_pack import assemble_forest
+from reconciler.compiler.pack.features_section import FeatureWindow
 from reconciler.compiler.pack.forest_head import ForestMode
-from reconciler.compiler.pack.forest_section import FeatureWindow
 from reconciler.compiler.pack.parameter_values import encode_values
 from reconciler.compiler.pack.tunable_parameters_section import Parameter, ParameterEncoding, name_hash
 from reconciler.compiler.pool.forest_evaluation import ForestEvaluation

@@ -29,8 +29,7 @@ def pool() -> Iterator[CagedPool]:
 
 
 def voted(pool: CagedPool, model: PooledModel = GOOD, *thresholds: float | None) -> list[list[int]] | None:
-    votes = pool.vote(model, ROWS, thresholds or (None,))
-    return None if votes is None else votes.tolist()
+    return pool.vote(model, ROWS, thresholds or (None,))
 
 
 def test_a_model_votes_with_each_threshold(pool: CagedPool) -> None:

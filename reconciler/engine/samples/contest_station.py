@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a pass does for contests: watch the devices, decide from the evidence, and say what is to be proposed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.compiler.pool.messages import WindowLayout
+from reconciler.contest.decision import ContestDecision, decide
+from reconciler.contest.facts import ContestFacts
+from reconciler.devices.link_session import LinkSession
+from reconciler.engine.artifacts.build_service_adapter import Builder
+from reconciler.engine.artifacts.catalog import ArtifactCatalog
+from reconciler.engine.clock import Clock
+from reconciler.engine.desired.gateway_scope import GatewayScope
+from reconciler.engine.links import Links
+from reconciler.engine.observed.inventory import Inventory
+from reconciler.engine.samples.ballot import readable_layout
+from reconciler.engine.samples.collector import SampleCollector
+from reconciler.engine.samples.contest_facts import ContestMemory, facts_of, rounds_of
+from reconciler.engine.samples.contest_work import ContestWork
+from reconciler.engine.samples.own_contests import ContestResolver, OwnContest, OwnContests
+from reconciler.engine.samples.pool_models import PoolModels
+from reconciler.engine.samples.sample_contexts import SampleContexts
+from reconciler.engine.samples.visit import VisitPorts
+from reconciler.errors import FleetError
+from reconciler.knowledge.schema import KnowledgeUnusable
+from reconciler.knowledge.writer import KnowledgeWriter
+from reconciler.model import Desired, DeviceId, GatewayId, Observed
+from reconciler.plan.revision import revision_of
+from reconciler.report.contest_figures import contest_figures
+from reconciler.report.contest_status import (
+    CollectionFacts,
+    ContestReport,
+    KnowledgeFacts,
+    ProposalFacts,
+    VotingFacts,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StationPorts:
+    """What the work on contests touches."""
+
+    name: GatewayId
+    open_knowledge: Callable[[], KnowledgeWriter]
+    builder: Builder
+    artifacts: ArtifactCatalog
+    inventory: Inventory
+    links: Links
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedContest:
+    """A contest, and what was decided in this pass."""
+
+    own: OwnContest
+    facts: ContestFacts
+    decision: ContestDecision
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenStation:
+    """What there is once the knowledge base is open."""
+
+    knowledge: KnowledgeWriter
+    contexts: SampleContexts
+    collector: SampleCollector
+    work: ContestWork
+    kept_since: datetime
+
+
+class ContestStation:
+    """The contests of this gateway. The knowledge base is opened for the first of them, and closed by `stop`."""
+
+    def __init__(
+        self, ports: StationPorts, may_visit: Callable[[DeviceId, LinkSession], bool], wake: Callable[[], None]
+    ) -> None:
+        self.decided: tuple[DecidedContest, ...] = ()
+        self._ports = ports
+        self._may_visit = may_visit
+        self._wake = wake
+        self._resolver = ContestResolver(ports.name)
+        self._models = PoolModels(ports.builder, self._model_ready)
+        self._open: _OpenStation | None = None
+        self._trouble = ""
+        self._layouts: dict[bytes, WindowLayout] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Return whether models are being built or votes counted."""
+        return self._models.busy or (self._open is not None and self._open.work.busy)
+
+    def watch(self, desired: Desired, scope: GatewayScope, observed: Observed) -> None:
+        """Collect from the devices of our contests. `desired` has the devices of all gateways."""
+        own = self._resolver.resolve(desired, scope)
+        station = self._opened(own)
+        if station is None:
+            return
+        available = self._ports.artifacts.available(scope.desired)
+        for device in own.collections:
+            station.contexts.learn(device, self._ports.inventory, observed, available)
+        station.collector.watch(own.collections, scope.desired.devices)
+        for each in own.by_name.values():
+            self._models.ensure(desired, each)
+
+    def decide(self, desired: Desired, scope: GatewayScope, observed: Observed, now: datetime) -> None:
+        """Decide on every contest from what was evaluated last."""
+        own = self._resolver.resolve(desired, scope)
+        station = self._opened(own)
+        if station is None:
+            self.decided = ()
+            return
+        station.work.keep_only(own.by_name)
+        layouts = self._known_layouts(station, scope)
+        decided = []
+        for each in own.by_name.values():
+            revision = revision_of(desired, each.contest.rollout)
+            facts = facts_of(each, self._memory(station, each, now), observed, revision)
+            evidence = station.work.refresh(each, facts, layouts)
+            decided.append(DecidedContest(each, facts, decide(each.contest, facts, evidence, now)))
+        self.decided = tuple(decided)
+        if self.decided:
+            doubts = [each.doubts for each in station.work.evaluated.values()]
+            self._ports.inventory.trust.record_doubts({name: n for each in doubts for name, n in each.items()})
+
+    def reports(self) -> tuple[ContestReport, ...]:
+        """Return what the status says of each contest."""
+        station = self._open
+        if station is None:
+            return ()
+        return tuple(self._report(station, each) for each in self.decided)
+
+    def next_change_at(self) -> datetime | None:
+        """Return when time alone may change a decision."""
+        return min((each.decision.until for each in self.decided if each.decision.until is not None), default=None)
+
+    def git_changed(self) -> None:
+        """Give models that failed another chance."""
+        if self._open is not None:
+            self._open.work.pool.git_changed()
+
+    async def stop(self) -> None:
+        """End all work, and close the knowledge base."""
+        await self._models.stop()
+        station, self._open = self._open, None
+        if station is not None:
+            await station.collector.stop()
+            await station.work.stop()
+            station.knowledge.close()
+
+    # ------------------------------------------------------------ the parts of a pass
+
+    def _opened(self, own: OwnContests) -> _OpenStation | None:
+        if self._open is None and own.by_name:
+            try:
+                self._open = self._begin(self._ports.open_knowledge())
+                self._trouble = ""
+            except KnowledgeUnusable as failure:
+                if str(failure) != self._trouble:
+                    log.error("%s", failure, extra={"reason": failure.reason})  # noqa: TRY400 - expected
+                self._trouble = str(failure)
+        return self._open
+
+    def _begin(self, knowledge: KnowledgeWriter) -> _OpenStation:
+        ports = self._ports
+        if knowledge.recovered is not None:
+            log.error("the knowledge base was damaged and is set aside: %s", knowledge.recovered)
+        contexts = SampleContexts(knowledge)
+        work = ContestWork(knowledge, contexts, self._models, ports.clock, self._wake)
+        visits = VisitPorts(knowledge, contexts, ports.clock)
+        collector = SampleCollector(visits, ports.links, self._may_visit, work.note_new)
+        since = knowledge.kept_since(ports.clock.now())
+        return _OpenStation(knowledge, contexts, collector, work, since)
+
+    def _memory(self, station: _OpenStation, own: OwnContest, now: datetime) -> ContestMemory:
+        name, knowledge = own.contest.name, station.knowledge
+        rounds = rounds_of(own, knowledge, now)
+        proposal = knowledge.proposal(name)
+        return ContestMemory(
+            rounds,
+            station.kept_since,
+            proposal.candidate if proposal is not None else None,
+            frozenset(each.candidate for each in knowledge.declined(name)),
+        )
+
+    def _known_layouts(self, station: _OpenStation, scope: GatewayScope) -> Mapping[bytes, WindowLayout]:
+        """Return what the bytes of samples mean, by context, for all packs that this gateway still has."""
+        by_digest = {
+            artifact.digest: artifact
+            for artifact in self._ports.artifacts.available(scope.desired).by_short_digest.values()
+        }
+        for context, digest in station.contexts.digests.items():
+            artifact = by_digest.get(digest)
+            if context in self._layouts or artifact is None:
+                continue
+            try:
+                layout = readable_layout(self._ports.artifacts.pack(scope.desired, artifact))
+            except FleetError:
+                continue  # the store has lost it: it is built again when a device needs it
+            if layout is not None:
+                self._layouts = {**self._layouts, context: layout}
+        return self._layouts
+
+    def _model_ready(self) -> None:
+        if self._open is not None:
+            self._open.work.models_changed()
+        self._wake()
+
+    # ------------------------------------------------------------ the status
+
+    def _report(self, station: _OpenStation, decided: DecidedContest) -> ContestReport:
+        own, contest = decided.own, decided.own.contest
+        tally = station.collector.tallies.get(contest.name)
+        evaluated = station.work.evaluated.get(contest.name)
+        failing = {**self._models.failures(own), **station.work.pool.failing}
+        collection = CollectionFacts(
+            len(own.devices),
+            tuple(sorted(tally.lacking)) if tally is not None else (),
+            station.collector.busy_lines(contest.name),
+            sum(tally.lost_bytes.values()) if tally is not None else 0,
+        )
+        knowledge = KnowledgeFacts(
+            evaluated.counts.samples if evaluated is not None else 0,
+            evaluated.counts.bytes if evaluated is not None else 0,
+            contest.knowledge,
+            set_aside=f"{station.knowledge.path.name}.damaged" if station.knowledge.recovered is not None else "",
+        )
+        proposal = ProposalFacts(contest.propose, f"propose/{self._ports.name}/{contest.name}")
+        return ContestReport(
+            contest_figures(contest, decided.decision),
+            collection,
+            VotingFacts(len(own.voters), contest.pool.quorum, failing),
+            knowledge,
+            proposal,
+        )
