@@ -19,6 +19,7 @@ from reconciler.daemon.link_rates import LinkRates
 from reconciler.engine.artifacts.build_service_adapter import ServiceBuilder
 from reconciler.engine.clock import SystemClock
 from reconciler.engine.dependencies import Ports
+from reconciler.engine.desired.commit_scope import CommitScope
 from reconciler.engine.desired.desired_state import DesiredStateSource
 from reconciler.engine.engine import Engine
 from reconciler.engine.links import Links
@@ -28,6 +29,7 @@ from reconciler.engine.state.schema import STATE_FILE
 from reconciler.engine.state.writer import StateWriter
 from reconciler.engine.status.publisher import Publisher
 from reconciler.errors import Unusable
+from reconciler.git.automation import AutomatedCommits
 from reconciler.git.commit_writer import CommitAuthor
 from reconciler.git.mirror import Mirror
 from reconciler.git.peer_status import PeerStatusReader
@@ -70,7 +72,13 @@ def assembled(config: GatewayConfig) -> Iterator[Assembly]:
         remote = remote_of(config)
         limits = GitLimits(ask_s=config.repository.timeout_s, status_commits=config.status.history)
         mirror = stack.enter_context(Mirror(config.state_dir / "mirror.git", remote, limits))
-        source = CommitSource(mirror, policy_of(config), config.state_dir / "signers", config.repository.path)
+        source = CommitSource(
+            mirror,
+            policy_of(config),
+            config.state_dir / "signers",
+            config.repository.path,
+            automated=_automated(config, mirror, cache),
+        )
         status_ref = stack.enter_context(
             StatusWriter(config.state_dir / "status.git", remote, config.name, _author(config), limits=limits)
         )
@@ -123,6 +131,13 @@ def policy_of(config: GatewayConfig) -> SignaturePolicy:
         config.automation.allowed_signers if config.automation is not None else None,
         Commit(signers.anchor) if signers.anchor is not None else None,
     )
+
+
+def _automated(config: GatewayConfig, mirror: Mirror, cache: CheckCache) -> AutomatedCommits | None:
+    """Return the check of commits by gateways. It runs in the Git thread, as does all other use of the cache."""
+    if config.automation is None:
+        return None
+    return AutomatedCommits(mirror, CommitScope(cache), config.repository.path, direct=config.automation.direct)
 
 
 def _peers(config: GatewayConfig, remote: Remote, limits: GitLimits, stack: ExitStack) -> PeerStatuses | None:

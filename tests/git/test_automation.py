@@ -21,7 +21,7 @@ ROLLOUT = "fleet/rollout.yaml"
 
 
 class Scope:
-    """Answers as the test wants, and remembers the questions."""
+    """Gives a fixed answer, and remembers what it was asked."""
 
     def __init__(self) -> None:
         self.answer = ScopeDecision(None)
@@ -121,7 +121,7 @@ def test_out_of_scope_is_refused_even_if_a_person_signed_on_top(office: Office) 
     refused(office.poll(office.base, direct=True), "OutOfScope", made[:12], office.base)
 
 
-def test_each_commit_is_judged_alone_so_a_later_one_cannot_repair_an_earlier_one(office: Office) -> None:
+def test_each_commit_is_checked_separately_so_a_later_one_cannot_repair_an_earlier_one(office: Office) -> None:
     first = office.forge.commit({"README.md": "outside\n", ROLLOUT: "model: 2\n"}, key=office.robot)
     office.forge.commit({"README.md": "a fleet\n"}, key=office.robot)
     office.forge.commit(key=office.ada)

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a gateway's own commit may change, decided by comparing the desired states before and after it.
+
+Values are compared and not text, so no formatting, anchor or duplicate hides a change. Everything that is not
+explicitly granted must be equal: a kind or a field that is added later is protected from the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+
+from reconciler.candidates import resolve_candidates, serving_gateways, types_of, with_champion
+from reconciler.model import Contest, Desired, GatewayId, ModelRef, ProposalMode, Rollout, RolloutId
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What one gateway's commits may change."""
+
+    rollouts: Mapping[RolloutId, tuple[Rollout, ...]]  # what each may become
+    direct: frozenset[RolloutId] = frozenset()  # those that may change without a person
+    models: frozenset[str] = frozenset()  # names of which new versions may be added
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedChange:
+    """A change that is in scope."""
+
+    rollouts: frozenset[RolloutId]
+    models: frozenset[ModelRef]  # added
+    direct: bool  # it needs no person, as far as the fleet has a say
+
+
+def grant_of(desired: Desired, gateway: GatewayId) -> Grant:
+    """Return what a gateway may change: the champions of the contests that it evaluates, to their candidates."""
+    contests = [
+        contest
+        for contest in desired.contests.values()
+        if _proposes(contest) and _evaluator(contest, desired) == gateway and contest.rollout in desired.rollouts
+    ]
+    return Grant(
+        {contest.rollout: _successors(contest, desired) for contest in contests},
+        frozenset(contest.rollout for contest in contests if contest.propose is ProposalMode.DIRECT),
+    )
+
+
+def find_change(before: Desired, after: Desired, grant: Grant) -> GrantedChange | str:
+    """Return what a commit changes, or the first thing in it that is not granted."""
+    refused = _other_kinds(before, after) or _models(before, after, grant) or _rollouts(before, after, grant)
+    if refused is not None:
+        return refused
+    added = frozenset(after.models.keys() - before.models.keys())
+    changed = _changed(before, after)
+    if not changed and not added:
+        return "it changes no value"
+    return GrantedChange(changed, added, not added and changed <= grant.direct)
+
+
+def _other_kinds(before: Desired, after: Desired) -> str | None:
+    names = [field.name for field in fields(Desired) if field.name not in {"commit", "models", "rollouts"}]
+    altered = [name for name in names if not _same(getattr(before, name), getattr(after, name))]
+    return f"it changes the {altered[0]}" if altered else None
+
+
+def _models(before: Desired, after: Desired, grant: Grant) -> str | None:
+    added = after.models.keys() - before.models.keys()
+    if not _same(before.models, {ref: model for ref, model in after.models.items() if ref not in added}):
+        return "it changes or removes a model"
+    foreign = sorted(str(ref) for ref in added if ref.name not in grant.models)
+    return f"it adds model {foreign[0]}" if foreign else None
+
+
+def _rollouts(before: Desired, after: Desired, grant: Grant) -> str | None:
+    if before.rollouts.keys() != after.rollouts.keys():
+        return "it adds or removes a rollout"
+    for name in sorted(_changed(before, after)):
+        allowed = grant.rollouts.get(name, ())
+        if not any(_same(each, after.rollouts[name]) for each in allowed):
+            return _why_not(before.rollouts[name], after.rollouts[name], granted=bool(allowed))
+    return None
+
+
+def _changed(before: Desired, after: Desired) -> frozenset[RolloutId]:
+    return frozenset(name for name, each in before.rollouts.items() if not _same(each, after.rollouts[name]))
+
+
+def _proposes(contest: Contest) -> bool:
+    return not contest.suspend and contest.propose is not ProposalMode.NEVER
+
+
+def _evaluator(contest: Contest, desired: Desired) -> GatewayId | None:
+    if contest.gateway is not None:
+        return contest.gateway
+    serving = serving_gateways(desired.rollouts[contest.rollout], desired.devices.values(), desired.gateways.values())
+    return serving[0] if len(serving) == 1 else None
+
+
+def _successors(contest: Contest, desired: Desired) -> tuple[Rollout, ...]:
+    rollout = desired.rollouts[contest.rollout]
+    types = types_of(rollout, desired.devices.values(), desired.types)
+    candidates = resolve_candidates(contest, rollout, desired.models, types)
+    return tuple(with_champion(rollout, candidate, desired.models) for candidate in candidates)
+
+
+def _why_not(before: Rollout, after: Rollout, *, granted: bool) -> str:
+    if not granted:
+        return f"it changes rollout {before.name}, and no contest of this gateway evaluates that"
+    others = [
+        field.name
+        for field in fields(Rollout)
+        if field.name not in {"model", "parameters"}
+        and not _same(getattr(before, field.name), getattr(after, field.name))
+    ]
+    if others:
+        return f"it changes the {others[0]} of rollout {before.name}"
+    return (
+        f"rollout {before.name} would run {after.model} with {dict(after.parameters)}, "
+        "and its contest has no such candidate"
+    )
+
+
+def _same(one: object, other: object) -> bool:
+    """Compare values of the model. Unlike `==`, 1 differs from 1.0 and from True: a revision hashes what is written."""
+    if one is other:
+        return True
+    if type(one) is not type(other):
+        return False
+    if is_dataclass(one):
+        return all(_same(getattr(one, field.name), getattr(other, field.name)) for field in fields(one))
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return repr(one) == repr(other) if isinstance(one, float) else one == other
