@@ -20,7 +20,8 @@ Stalled
 │   └── ProposalRefused      the remote does not accept a proposal
 ├── Invalid
 │   ├── RefMissing           the branch or tag does not exist
-│   └── SubPathMissing       the commit does not contain the configured folder
+│   ├── SubPathMissing       the commit does not contain the configured folder
+│   └── NotProposable        a proposal would change something that is not an ordinary file
 └── Unusable
     ├── AuthenticationFailed the remote does not accept the credentials
     ├── DubiousOwnership     the local repository belongs to someone else
@@ -145,6 +146,12 @@ class SubPathMissing(Invalid):
     """The commit does not contain the configured folder."""
 
     reason: ClassVar[str] = "SubPathMissing"
+
+
+class NotProposable(Invalid):
+    """A proposal cannot be made as a change of ordinary files."""
+
+    reason: ClassVar[str] = "NotProposable"
 
 
 class AuthenticationFailed(Unusable):
