@@ -29,7 +29,7 @@ class AlreadyInForce:
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """The branch has our proposal. `new` tells whether this call pushed it."""
+    """The branch has our proposal. `new`: this call pushed it."""
 
     commit: Commit
     target: str
@@ -38,7 +38,7 @@ class Proposed:
 
 @dataclass(frozen=True, slots=True)
 class TakenOver:
-    """Somebody else has committed to the branch, which is left alone from then on."""
+    """Someone else has committed to the branch, which is left alone from then on."""
 
     commit: Commit
 

@@ -1,92 +1,97 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The message of a commit that proposes a successor: what changes, why, and what it costs.
-
-A person decides from this message, so every reason in it has its figures.
-"""
+"""The message of a commit that proposes another champion: why, compared with what, and at what cost."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 
-from reconciler.contest.decision import Cause
+from reconciler.model import GatewayId
 from reconciler.report.contest_figures import CandidateFigures, ContestFigures
 
-WIDTH = 72
-SHOWN = 5  # candidates, and devices
+RANKS = 5
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True, slots=True)
-class ProposedTransfer:
-    """What the change costs each device."""
+class ProposalCost:
+    """What the change costs each device of the rollout."""
 
-    payload_bytes: int  # 0: an envelope is enough
-    seconds: float | None = None  # on the slowest link; None: unknown
+    bytes: int | None  # None: unknown before the model is built
+    seconds: float | None = None  # on the slowest line; None: nothing limits the rate
+    line: str = ""
 
 
-def proposal_message(figures: ContestFigures, cost: ProposedTransfer | None, evidence_sha256: str) -> str:
-    """Return subject, body and trailers. `evidence_sha256` is that of the contest's file in the status ref."""
-    subject = f"rollout {figures.rollout}: {figures.successor}"
-    paragraphs = [
-        f"The contest {figures.contest} proposes {figures.successor} in place of {figures.champion}. {_why(figures)}",
+@dataclass(frozen=True, slots=True)
+class EvidenceFile:
+    """The status file from which the figures are, as the gateway publishes it."""
+
+    path: str
+    data: bytes
+
+
+def proposal_message(figures: ContestFigures, gateway: GatewayId, cost: ProposalCost, evidence: EvidenceFile) -> str:
+    """Write the message, with trailers for programs. A forge shows it as the text of the review."""
+    return "\n".join((
+        f"{figures.rollout}: replace {figures.champion} by {figures.successor}",
+        "",
+        _why(figures),
+        "",
+        *_table(figures),
+        "",
         _windows(figures),
-    ]
-    body = [textwrap.fill(paragraph, WIDTH) for paragraph in paragraphs]
-    body += ["\n".join(_table(figures)), textwrap.fill(_cost(cost), WIDTH)]
-    began = f"{figures.since:%Y-%m-%dT%H:%M:%SZ}" if figures.since is not None else "none"
-    trailers = f"Contest: {figures.contest}\nRound: {began}\nEvidence: sha256:{evidence_sha256}"
-    return "\n\n".join([subject, *body, trailers]) + "\n"
+        _cost(cost),
+        "",
+        f"Contest: {figures.contest}",
+        f"Round: {figures.since.strftime(_TIME) if figures.since is not None else 'none'}",
+        f"Evidence: status/{gateway} {evidence.path} sha256:{sha256(evidence.data).hexdigest()}",
+    ))  # fmt: skip
 
 
 def _why(figures: ContestFigures) -> str:
+    if figures.cause == "RolloutStopped":
+        return f"The rollout of {figures.champion} stopped. {figures.successor} was the champion before it."
     limits = figures.limits
-    if figures.cause == Cause.ROLLOUT_STOPPED:
-        return f"The rollout of {figures.champion} has stopped; this was the champion before it."
-    if not figures.errors:
-        return "The errors that led to it are older than the time that counts."
-    worst = "; ".join(
-        f"{each.device}: {each.false_positives} false positives, {each.missed} missed windows"
-        for each in figures.errors[:SHOWN]
-    )
-    more = figures.devices_with_errors - len(figures.errors[:SHOWN])
-    also = f"; and {more} more devices" if more else ""
+    devices = [
+        f"{each.device} ({each.false_positives} false positives, {each.missed} missed)" for each in figures.errors
+    ]
+    more = figures.devices_with_errors - len(devices)
+    listed = ", ".join((*devices, f"and {more} more") if more else devices)
     return (
-        f"By the vote of the pool, the champion has too many errors ({worst}{also}). The limits are "
-        f"{limits.false_positives} false positives and {limits.missed} missed windows on {limits.on_devices} devices."
+        f"{figures.cause}: the pool disagrees with {figures.champion} on {listed}. The contest replaces a champion "
+        f"from {limits.false_positives} false positives or {limits.missed} missed windows on {limits.on_devices} "
+        f"device{'' if limits.on_devices == 1 else 's'} on."
     )
 
 
 def _windows(figures: ContestFigures) -> str:
-    return (
-        f"{figures.decided:,} windows are decided ({figures.normals:,} of the log of normal windows), "
-        f"{figures.undecided:,} are not. It would be replacement {figures.replaced + 1} of at most "
-        f"{figures.limits.replacements} in the period that counts."
-    )
+    decided = f"{figures.decided} decided windows, {figures.normals} of them of the normal log"
+    return f"These are figures of {decided}; {figures.undecided} are undecided."
 
 
 def _table(figures: ContestFigures) -> Iterator[str]:
-    """Yield the champion and the best candidates; rates are per 1,000 windows."""
-    width = max(len(each.candidate) for each in figures.candidates)
-    yield f"    {'':<{width}}  rank  false alarms  missed"
-    champion = [each for each in figures.candidates if each.candidate == figures.champion]
-    others = [each for each in figures.candidates if each.candidate != figures.champion]
-    chosen = [each for each in others if each.candidate == figures.successor]
-    rest = [each for each in others if each.candidate != figures.successor]
-    yield from (_row(each, width) for each in [*champion, *chosen, *rest[: SHOWN - 1]])
+    """Yield the first candidates by rank, and in any case the champion and the successor."""
+    ranked = sorted(figures.candidates, key=lambda each: -each.rank)
+    shown = [
+        each
+        for place, each in enumerate(ranked)
+        if place < RANKS or each.candidate in {figures.champion, figures.successor}
+    ]
+    yield "    rank  false alarms   missed  candidate"
+    for each in shown:
+        yield _row(each, {figures.champion: "  (champion)", figures.successor: "  (proposed)"}.get(each.candidate, ""))
 
 
-def _row(each: CandidateFigures, width: int) -> str:
+def _row(each: CandidateFigures, note: str) -> str:
     return (
-        f"    {each.candidate:<{width}}  {each.rank:>+4}  {1000 * each.false_alarm_rate:>12.1f}  "
-        f"{1000 * each.missed_rate:>6.1f}"
+        f"    {each.rank:+4d}  {each.false_alarm_rate * 100:10.2f} %  {each.missed_rate * 100:5.2f} %  "
+        f"{each.candidate}{note}"
     )
 
 
-def _cost(cost: ProposedTransfer | None) -> str:
-    if cost is None:
-        return "What the transfer costs is not known yet."
-    if not cost.payload_bytes:
-        return "It costs each device an envelope and no transfer."
-    seconds = f", {cost.seconds:.0f} s on the slowest link" if cost.seconds is not None else ""
-    return f"It costs each device a transfer of {cost.payload_bytes:,} bytes{seconds}."
+def _cost(cost: ProposalCost) -> str:
+    if cost.bytes is None:
+        return "What it sends to each device is not known before it is built."
+    time = f", about {cost.seconds:.0f} s {cost.line}" if cost.seconds is not None else ""
+    return f"It sends up to {cost.bytes} bytes to each device{time}."

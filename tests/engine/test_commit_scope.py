@@ -70,6 +70,7 @@ def fleet() -> dict[str, str]:
         PATH: ROLLOUT,
         "contests/pumps.yaml": CONTEST,
         "README.md": "the fleet of the plant\n",
+        ".github/rollout.yaml": ROLLOUT,
     }
 
 
@@ -172,6 +173,7 @@ OUTSIDE = {
     "a model's source": (edit("models/f.yaml", "limit: 1}", "limit: 2}"), "it changes or removes a model"),
     "a model's bytes": ({"models/f.tflite": "other bytes\n"}, "errors"),
     "a note next to it": ({PATH: IN_SCOPE, "README.md": "all is well\n"}, "README.md is not the file"),
+    "a hidden copy": ({PATH: IN_SCOPE, ".github/rollout.yaml": IN_SCOPE}, ".github/rollout.yaml is not the file"),
     "a file next to it": ({PATH: IN_SCOPE, "models/x/1/weights": "x"}, "models/x/1/weights is not in"),
     "a workflow": ({PATH: IN_SCOPE, ".github/workflows/w.yml": "on: push\n"}, "is not in the new folder"),
 }  # fmt: skip

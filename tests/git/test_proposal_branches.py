@@ -165,7 +165,7 @@ def test_another_target_replaces_the_proposal(plant: Plant) -> None:
     assert plant.branches().look(plant.main) == {"pumps": Proposed(made.commit, "forest@3")}
 
 
-def test_a_branch_is_left_alone_once_somebody_else_committed_to_it(plant: Plant) -> None:
+def test_a_branch_is_left_alone_once_someone_else_committed_to_it(plant: Plant) -> None:
     plant.branches().propose(plant.main, propose_model("2"))
     plant.forge.git("fetch", "--quiet", "origin")
     plant.forge.git("checkout", "--quiet", "-b", BRANCH, f"origin/{BRANCH}")

@@ -1,67 +1,67 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The message of a proposal has the figures from which a person decides."""
+"""The message of a proposal says why, compared with what, at what cost, and where the evidence is."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import sha256
 
-from reconciler.report.proposal_message import WIDTH, ProposedTransfer, proposal_message
-from tests.contest.rows import A, alarms, row, unsound
-from tests.report.test_contest_status import figures
+from reconciler.model import ContestId, DeviceId, GatewayId, RolloutId
+from reconciler.report.contest_figures import CandidateFigures, ContestFigures, ContestLimits, DeviceErrors
+from reconciler.report.proposal_message import EvidenceFile, ProposalCost, proposal_message
 
-FIGURES = figures(unsound()).figures
-
-
-def test_the_message_says_what_changes_why_and_what_it_costs() -> None:
-    assert (
-        proposal_message(FIGURES, ProposedTransfer(2412, 12.4), "ab" * 32)
-        == """\
-rollout pumps: forest@b at 0.6
-
-The contest pumps proposes forest@b at 0.6 in place of forest@a at 0.6.
-By the vote of the pool, the champion has too many errors (pump-1: 5
-false positives, 0 missed windows). The limits are 5 false positives and
-5 missed windows on 1 devices.
-
-35 windows are decided (30 of the log of normal windows), 0 are not. It
-would be replacement 1 of at most 3 in the period that counts.
-
-                     rank  false alarms  missed
-    forest@a at 0.6   +25          16.4     0.0
-    forest@b at 0.6   +35           0.0     0.0
-    forest@c at 0.6   +35           0.0     0.0
-    forest@d at 0.6   +35           0.0     0.0
-    forest@e at 0.6   +35           0.0     0.0
-
-It costs each device a transfer of 2,412 bytes, 12 s on the slowest
-link.
-
-Contest: pumps
-Round: 2026-11-01T00:00:00Z
-Evidence: sha256:"""
-        + "ab" * 32
-        + "\n"
-    )
+CANDIDATES = tuple(
+    CandidateFigures(f"forest@{number} at 0.6", rank, 412, alarms, 0.003)
+    for number, rank, alarms in ((1, -9, 0.085), (2, 41, 0.012), (3, 40, 0.02), (4, 7, 0.0), (5, 3, 0.0), (6, 1, 0.0),
+                                 (7, -30, 0.5))
+)  # fmt: skip
+FIGURES = ContestFigures(
+    ContestId("pumps"), RolloutId("vibration"), "forest@1 at 0.6", "Due", "TooManyFalsePositives", "forest@2 at 0.6",
+    datetime(2026, 11, 28, 9, tzinfo=UTC), None, 412, 8, 120, 0, ContestLimits(5, 5, 1, 50, 20, 3),
+    (DeviceErrors(DeviceId("pump-1"), 7, 0), DeviceErrors(DeviceId("pump-2"), 1, 1)), 4, CANDIDATES,
+)  # fmt: skip
+EVIDENCE = EvidenceFile("contests/pumps.yaml", b"kind: ContestStatus\n")
+COST = ProposalCost(1833, 12.4, "at 2400 baud")
 
 
-def test_a_threshold_costs_an_envelope_and_an_unknown_cost_is_stated() -> None:
-    assert "an envelope and no transfer" in proposal_message(FIGURES, ProposedTransfer(0), "")
-    assert "not known yet" in proposal_message(FIGURES, None, "")
+def message(figures: ContestFigures = FIGURES, cost: ProposalCost = COST) -> str:
+    return proposal_message(figures, GatewayId("north"), cost, EVIDENCE)
 
 
-def test_a_return_to_the_champion_before_says_so() -> None:
-    message = proposal_message(replace(FIGURES, cause="RolloutStopped"), None, "")
-    assert "has stopped; this was the champion before" in message.replace("\n", " ")
+def test_the_subject_names_both_and_the_trailers_are_the_last_paragraph() -> None:
+    text = message()
+    assert text.splitlines()[0] == "vibration: replace forest@1 at 0.6 by forest@2 at 0.6"
+    assert text.split("\n\n")[-1].splitlines() == [
+        "Contest: pumps",
+        "Round: 2026-11-28T09:00:00Z",
+        f"Evidence: status/north contests/pumps.yaml sha256:{sha256(EVIDENCE.data).hexdigest()}",
+    ]
 
 
-def test_many_devices_are_summarized() -> None:
-    rows = unsound() + [row(90 + index / 10, alarms(A), device=f"d{index}") for index in range(9)]
-    message = proposal_message(figures(rows).figures, None, "")
-    assert "and 5 more devices" in message.replace("\n", " ")
-    assert max(len(line) for line in message.splitlines() if not line.startswith(("Evidence", " "))) <= WIDTH
+def test_the_counts_the_limits_and_the_cost_are_stated() -> None:
+    text = message()
+    assert "pump-1 (7 false positives, 0 missed), pump-2 (1 false positives, 1 missed), and 2 more" in text
+    assert "from 5 false positives or 5 missed windows on 1 device on" in text
+    assert "412 decided windows, 120 of them of the normal log; 8 are undecided" in text
+    assert "up to 1833 bytes to each device, about 12 s at 2400 baud" in text
+    assert "not known before it is built" in message(cost=ProposalCost(None))
+    assert message(cost=ProposalCost(400)).count("about") == 0
 
 
-def test_errors_that_are_too_old_are_not_given_as_a_reason() -> None:
-    assert "older than the time that counts" in proposal_message(replace(FIGURES, errors=()), None, "").replace(
-        "\n", " "
-    )
+def test_the_first_five_ranks_the_champion_and_the_successor_are_listed() -> None:
+    rows = [line for line in message().splitlines() if line.startswith("    ")]
+    assert [row.split()[0] for row in rows] == ["rank", "+41", "+40", "+7", "+3", "+1", "-9"]
+    assert rows[1] == "     +41        1.20 %   0.30 %  forest@2 at 0.6  (proposed)"
+    assert rows[-1] == "      -9        8.50 %   0.30 %  forest@1 at 0.6  (champion)"
+    last = replace(FIGURES, successor="forest@7 at 0.6")
+    assert "     -30       50.00 %   0.30 %  forest@7 at 0.6  (proposed)" in message(last)
+
+
+def test_a_rollout_that_stopped_is_the_reason_for_going_back() -> None:
+    stopped = replace(FIGURES, cause="RolloutStopped", errors=(), devices_with_errors=0)
+    assert "The rollout of forest@1 at 0.6 stopped. forest@2 at 0.6 was the champion before it." in message(stopped)
+
+
+def test_no_line_is_longer_than_a_forge_shows_in_a_list() -> None:
+    assert len(message().splitlines()[0]) < 72

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
 
 from reconciler.automation_scope import Grant, GrantedChange, find_change, grant_of
 from reconciler.git.automation import AutomatedChange, ScopeDecision
 from reconciler.git.commit_tree import CommitTree
 from reconciler.load import CheckCache, LoadResult, load
+from reconciler.load.file_filter import filter_files
 from reconciler.load.scalar_edit import defines
-from reconciler.model import Desired, GatewayId
+from reconciler.model import Desired, GatewayId, RolloutId
 
 _MODEL_PARTS = 4  # models/<name>/<version>/<file>, or deeper
 
@@ -42,8 +43,9 @@ class CommitScope:
 
 def _misplaced(change: AutomatedChange, found: GrantedChange) -> Iterator[str]:
     """Yield the files that have no business in this change."""
-    entries = {entry.path: entry for entry in change.before.entries()}
-    folders = {tuple(PurePosixPath(path).parts[: _MODEL_PARTS - 1]) for path in entries}
+    entries = change.before.entries()
+    folders = {tuple(PurePosixPath(entry.path).parts[: _MODEL_PARTS - 1]) for entry in entries}
+    yaml = {entry.path: entry for entry in filter_files(entries).yaml}
     versions = {("models", ref.name, ref.version) for ref in found.models}
     for file in change.files:
         if file.added:
@@ -51,7 +53,9 @@ def _misplaced(change: AutomatedChange, found: GrantedChange) -> Iterator[str]:
             folder = tuple(parts[: _MODEL_PARTS - 1])
             if len(parts) < _MODEL_PARTS or folder not in versions or folder in folders:
                 yield f"{file.path} is not in the new folder of a model that it adds"
-        else:
-            data = change.before.read(entries[file.path])
-            if not any(defines(data, "Rollout", name) for name in found.rollouts):
-                yield f"{file.path} is not the file of a rollout that it changes"
+        elif file.path not in yaml or not _defines_any(change.before.read(yaml[file.path]), found.rollouts):
+            yield f"{file.path} is not the file of a rollout that it changes"
+
+
+def _defines_any(data: bytes, rollouts: Iterable[RolloutId]) -> bool:
+    return any(defines(data, "Rollout", name) for name in rollouts)

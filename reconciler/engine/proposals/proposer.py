@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the proposal of one contest: on a branch, or directly where Git and the gateway's configuration allow it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.engine.desired.desired_state import DesiredStateSource
+from reconciler.engine.proposals.champion_change import champion_change
+from reconciler.errors import FleetError, Transient
+from reconciler.git.commit_writer import CommitMessage
+from reconciler.git.proposal_branches import ProposalBranches
+from reconciler.git.proposal_outcomes import NotPushed, Proposal, ProposalOutcome
+from reconciler.model import Candidate, Contest, ContestId, Desired, GatewayId, ProposalMode
+from reconciler.report.contest_figures import ContestFigures
+from reconciler.report.proposal_message import EvidenceFile, ProposalCost, proposal_message
+
+
+@dataclass(frozen=True, slots=True)
+class WantedProposal:
+    """What a contest wants to propose, and why."""
+
+    contest: Contest
+    candidate: Candidate
+    figures: ContestFigures
+    cost: ProposalCost
+    evidence: EvidenceFile
+    again: bool = False  # a person asks for it although it was declined
+
+
+class ContestProposer:
+    """The proposals of this gateway. For the Git thread."""
+
+    def __init__(
+        self, name: GatewayId, source: DesiredStateSource, branches: ProposalBranches, *, direct: bool = False
+    ) -> None:
+        self._name = name
+        self._source = source
+        self._branches = branches
+        self._direct = direct
+
+    def look(self, desired: Desired) -> Mapping[ContestId, ProposalOutcome]:
+        """Return what became of the proposals that were made; branches of merged ones are deleted."""
+        return {ContestId(name): outcome for name, outcome in self._branches.look(desired.commit).items()}
+
+    def propose(self, desired: Desired, wanted: WantedProposal, at: datetime) -> ProposalOutcome:
+        """Propose a candidate on the commit that is enforced."""
+        contest = wanted.contest
+        message = proposal_message(wanted.figures, self._name, wanted.cost, wanted.evidence)
+        try:
+            with self._source.tree(desired.commit) as tree:
+                edits = champion_change(tree, desired, desired.rollouts[contest.rollout], wanted.candidate)
+        except FleetError as failure:
+            return NotPushed(failure.reason, str(failure), isinstance(failure, Transient))
+        proposal = Proposal(contest.name, str(wanted.candidate), edits, CommitMessage(message, at))
+        if self._direct and contest.propose is ProposalMode.DIRECT:
+            return self._branches.commit_directly(desired.commit, proposal)
+        return self._branches.propose(desired.commit, proposal, again=wanted.again)
+
+    def withdraw(self, contest: ContestId) -> ProposalOutcome | None:
+        """Delete a proposal that is no longer wanted."""
+        return self._branches.withdraw(contest)
