@@ -7,7 +7,7 @@ import getpass
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,6 +25,7 @@ from reconciler.engine.engine import Engine
 from reconciler.engine.links import Links
 from reconciler.engine.observed.peer_statuses import PeerStatuses
 from reconciler.engine.observed.report_verifier import ReportVerifier
+from reconciler.engine.proposals.proposer import ContestProposer
 from reconciler.engine.state.schema import STATE_FILE
 from reconciler.engine.state.writer import StateWriter
 from reconciler.engine.status.publisher import Publisher
@@ -33,6 +34,7 @@ from reconciler.git.automation import AutomatedCommits
 from reconciler.git.commit_writer import CommitAuthor
 from reconciler.git.mirror import Mirror
 from reconciler.git.peer_status import PeerStatusReader
+from reconciler.git.proposal_branches import ProposalBranches
 from reconciler.git.remote_settings import GitLimits, Remote, SshOptions, branch_ref
 from reconciler.git.signatures import CommitVerifier, SignatureMode, SignaturePolicy
 from reconciler.git.source import CommitSource
@@ -102,6 +104,7 @@ def assembled(config: GatewayConfig) -> Iterator[Assembly]:
             gateway=gateway_keys(config),
             clock=SystemClock(),
             open_knowledge=lambda: KnowledgeWriter(config.state_dir / KNOWLEDGE_FILE),
+            proposer=_proposer(config, mirror, desired),
             peers=_peers(config, remote, limits, stack),
             page=config.status.page,
         )
@@ -138,6 +141,22 @@ def _automated(config: GatewayConfig, mirror: Mirror, cache: CheckCache) -> Auto
     if config.automation is None:
         return None
     return AutomatedCommits(mirror, CommitScope(cache), config.repository.path, direct=config.automation.direct)
+
+
+def _proposer(config: GatewayConfig, mirror: Mirror, source: DesiredStateSource) -> ContestProposer | None:
+    automation = config.automation
+    if automation is None or automation.key is None:
+        return None
+    author = replace(_author(config), signing_key=automation.key)
+    branches = ProposalBranches(
+        mirror,
+        config.name,
+        author,
+        config.repository.path,
+        push_options=automation.push_options,
+        review_ref=automation.ref,
+    )
+    return ContestProposer(GatewayId(config.name), source, branches, direct=automation.direct)
 
 
 def _peers(config: GatewayConfig, remote: Remote, limits: GitLimits, stack: ExitStack) -> PeerStatuses | None:

@@ -13,6 +13,7 @@ from reconciler.engine.desired.desired_state import DesiredStateSource
 from reconciler.engine.links import Links
 from reconciler.engine.observed.peer_statuses import PeerStatuses
 from reconciler.engine.observed.report_verifier import ReportVerifier
+from reconciler.engine.proposals.proposer import ContestProposer
 from reconciler.engine.state.writer import StateWriter
 from reconciler.engine.status.publisher import Publisher
 from reconciler.knowledge.writer import KnowledgeWriter
@@ -38,5 +39,6 @@ class Ports:
     gateway: GatewayKey
     clock: Clock
     open_knowledge: Callable[[], KnowledgeWriter]  # for the first contest
+    proposer: ContestProposer | None = None  # on `git_thread` only; None: this gateway has no key for proposals
     peers: PeerStatuses | None = None  # on `git_thread` only; None: rollouts do not span gateways
     page: bool = False  # write an HTML page next to the status README

@@ -18,6 +18,7 @@ from datetime import datetime
 from reconciler.devices.link_session import LinkSession
 from reconciler.engine import log_context
 from reconciler.engine.artifacts.catalog import ArtifactCatalog
+from reconciler.engine.contest_proposals import ContestProposals
 from reconciler.engine.delivery.deliveries import Delivered, Deliveries
 from reconciler.engine.delivery.device_update import DeviceUpdater, UpdatePorts
 from reconciler.engine.delivery.dispatcher import Dispatcher
@@ -30,6 +31,7 @@ from reconciler.engine.observed.summaries import Summaries
 from reconciler.engine.pass_state import Pass, PassState, Step
 from reconciler.engine.polling.link_events import LinkEventHandler
 from reconciler.engine.polling.poller import Poller, PollerPorts
+from reconciler.engine.proposals.station import ProposalStation
 from reconciler.engine.samples.contest_station import ContestStation, StationPorts
 from reconciler.engine.status.renderer import PassOutcome, StatusRenderer, has_stopped
 from reconciler.engine.status.rollout_facts import RolloutFactsBuilder
@@ -72,6 +74,8 @@ class Engine:
             name, ports.open_knowledge, ports.builder, self.artifacts, self.inventory, ports.links, ports.clock
         )
         self.contests = ContestStation(station, self._may_visit, self.wake.set)
+        self.proposals = ProposalStation(ports.proposer, ports.git_thread, self.wake.set)
+        self._proposals = ContestProposals(name, self.contests, self.proposals)
         self.statuses = StatusRenderer(name, ports.state.status_files(), page=ports.page)
         self._desired_state: DesiredState | None = None
         self._own_actions: SnapshotCache[tuple[Action, ...]] = SnapshotCache()
@@ -83,6 +87,9 @@ class Engine:
         loop, ports = asyncio.get_running_loop(), self._ports
         before = self._desired_state
         self._desired_state = await loop.run_in_executor(ports.git_thread, ports.source.poll)
+        self.proposals.git_polled()
+        if self.contests.decided:
+            self.wake.set()  # a person may have closed a proposal without a new commit
         if ports.peers is not None:
             peers = await loop.run_in_executor(ports.git_thread, ports.peers.fetch)
             if peers is not self._peers:
@@ -108,6 +115,8 @@ class Engine:
         for step in self._steps(act=act):
             state = step(state) if state is not None else None
         self._report_status(desired_state, state)
+        if act and state is not None:
+            self._proposals.keep(self._whole_fleet(state), self.statuses.contests, state.now)
         return Pass(self.passes, desired_state, state.actions if state is not None else ())
 
     async def publish(self, *, at_once: bool = False) -> None:
@@ -135,6 +144,7 @@ class Engine:
     async def stop(self) -> None:
         """Cancel everything in progress; devices keep what they hold."""
         await self.poller.stop()
+        await self.proposals.stop()
         await self.contests.stop()
         await self.deliveries.stop()
         await self.artifacts.stop()
@@ -263,6 +273,7 @@ class Engine:
 
     def _decide_contests(self, state: PassState) -> PassState:
         """Decide on our contests, after what this pass recorded of their rollouts."""
+        self._proposals.settle(state.now)
         observed = self._observed(state.scope)
         self.contests.decide(self._whole_fleet(state), state.scope, observed, state.now)
         return state

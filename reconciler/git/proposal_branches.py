@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha1
 
@@ -89,13 +90,13 @@ class ProposalBranches:
             return _not_pushed(failure)
         return Proposed(commit, proposal.target, new=True)
 
-    def look(self, main: Commit) -> dict[str, ProposalOutcome]:
+    def look(self, main: Commit) -> dict[str, ProposalOutcome] | NotPushed:
         """Return what became of each proposal, and delete the branches of those that were merged."""
         try:
             offered = self._offered()
             names = {ref.removeprefix(f"{_PUSHED}/") for ref in self._refs(f"{_PUSHED}/")} | offered.keys()
         except FleetError as failure:
-            return {"": _not_pushed(failure)}
+            return _not_pushed(failure)
         found: dict[str, ProposalOutcome] = {}
         for name in sorted(names):
             try:
@@ -103,6 +104,11 @@ class ProposalBranches:
             except FleetError as failure:
                 found[name] = _not_pushed(failure)
         return found
+
+    def forget(self, name: str) -> None:
+        """Forget what was pushed, once the caller has recorded that it was declined."""
+        with suppress(FleetError):  # it is seen as declined once more, and forgotten then
+            self._forget(name)
 
     def withdraw(self, name: str) -> ProposalOutcome | None:
         """Delete a proposal that is no longer wanted. None: there is none any more."""

@@ -254,7 +254,7 @@ def test_other_gateways_and_their_branches_are_not_touched(plant: Plant) -> None
     plant.forge.git("push", "--quiet", "origin", "HEAD:propose/south/pumps", "HEAD:propose/north-2/pumps")
     made = plant.branches().propose(plant.main, propose_model("2"))
     assert isinstance(made, Proposed)
-    assert plant.branches().look(plant.main).keys() == {"pumps"}
+    assert plant.branches().look(plant.main) == {"pumps": Proposed(made.commit, "forest@2")}
     assert plant.remote().keys() == {BRANCH, "propose/south/pumps", "propose/north-2/pumps"}
 
 
@@ -322,7 +322,7 @@ def test_an_unreachable_remote_is_transient(plant: Plant) -> None:
     for outcome in (
         plant.branches().propose(plant.main, propose_model("2")),
         plant.branches().withdraw("pumps"),
-        *plant.branches().look(plant.main).values(),
+        plant.branches().look(plant.main),
     ):
         assert isinstance(outcome, NotPushed)
         assert (outcome.reason, outcome.transient) == ("RemoteUnavailable", True)

@@ -41,9 +41,12 @@ class ContestProposer:
         self._branches = branches
         self._direct = direct
 
-    def look(self, desired: Desired) -> Mapping[ContestId, ProposalOutcome]:
+    def look(self, desired: Desired) -> Mapping[ContestId, ProposalOutcome] | NotPushed:
         """Return what became of the proposals that were made; branches of merged ones are deleted."""
-        return {ContestId(name): outcome for name, outcome in self._branches.look(desired.commit).items()}
+        found = self._branches.look(desired.commit)
+        if isinstance(found, NotPushed):
+            return found
+        return {ContestId(name): outcome for name, outcome in found.items()}
 
     def propose(self, desired: Desired, wanted: WantedProposal, at: datetime) -> ProposalOutcome:
         """Propose a candidate on the commit that is enforced."""
@@ -58,6 +61,10 @@ class ContestProposer:
         if self._direct and contest.propose is ProposalMode.DIRECT:
             return self._branches.commit_directly(desired.commit, proposal)
         return self._branches.propose(desired.commit, proposal, again=wanted.again)
+
+    def forget(self, contest: ContestId) -> None:
+        """Forget a proposal that was declined, so that it may be made again in another round."""
+        self._branches.forget(contest)
 
     def withdraw(self, contest: ContestId) -> ProposalOutcome | None:
         """Delete a proposal that is no longer wanted."""

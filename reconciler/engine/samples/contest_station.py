@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.compiler.pool.messages import WindowLayout
-from reconciler.contest.decision import ContestDecision, decide
+from reconciler.contest.decision import ContestDecision, ContestState, decide
 from reconciler.contest.facts import ContestFacts
 from reconciler.devices.link_session import LinkSession
 from reconciler.engine.artifacts.build_service_adapter import Builder
@@ -27,9 +27,18 @@ from reconciler.engine.samples.pool_models import PoolModels
 from reconciler.engine.samples.sample_contexts import SampleContexts
 from reconciler.engine.samples.visit import VisitPorts
 from reconciler.errors import FleetError
+from reconciler.git.proposal_outcomes import (
+    AlreadyInForce,
+    DeclinedProposal,
+    MergedProposal,
+    NotPushed,
+    ProposalOutcome,
+    Proposed,
+    TakenOver,
+)
 from reconciler.knowledge.schema import KnowledgeUnusable
 from reconciler.knowledge.writer import KnowledgeWriter
-from reconciler.model import Desired, DeviceId, GatewayId, Observed
+from reconciler.model import ContestId, Desired, DeviceId, GatewayId, Observed, ProposalMode
 from reconciler.plan.revision import revision_of
 from reconciler.report.contest_figures import contest_figures
 from reconciler.report.contest_status import (
@@ -90,6 +99,7 @@ class ContestStation:
         self._models = PoolModels(ports.builder, self._model_ready)
         self._open: _OpenStation | None = None
         self._trouble = ""
+        self._unconfirmed: dict[ContestId, str] = {}  # what is not on the remote, and why; empty: it is on its way
         self._layouts: dict[bytes, WindowLayout] = {}
 
     @property
@@ -129,6 +139,33 @@ class ContestStation:
         if self.decided:
             doubts = [each.doubts for each in station.work.evaluated.values()]
             self._ports.inventory.trust.record_doubts({name: n for each in doubts for name, n in each.items()})
+
+    @property
+    def due(self) -> tuple[DecidedContest, ...]:
+        """The contests that propose a successor now."""
+        return tuple(each for each in self.decided if _proposes(each))
+
+    def save_proposals(self, due: Iterable[DecidedContest], now: datetime) -> None:
+        """Keep what is about to be proposed."""
+        station = self._open
+        for each in due if station is not None else ():
+            name, successor = each.own.contest.name, each.decision.successor
+            if station is not None and successor is not None:
+                station.knowledge.save_proposal(name, successor, now)
+                self._unconfirmed.setdefault(name, "")
+
+    def settle_proposals(
+        self, outcomes: Mapping[ContestId, ProposalOutcome], now: datetime, *, complete: bool
+    ) -> frozenset[ContestId]:
+        """Keep what became of the proposals. Return the contests of which one was declined."""
+        station = self._open
+        if station is None:
+            return frozenset()
+        known = [each.own for each in self.decided if complete or each.own.contest.name in outcomes]
+        settled = {
+            own.contest.name: self._settle(station.knowledge, own, outcomes.get(own.contest.name), now) for own in known
+        }
+        return frozenset(name for name, declined in settled.items() if declined)
 
     def reports(self) -> tuple[ContestReport, ...]:
         """Return what the status says of each contest."""
@@ -186,7 +223,7 @@ class ContestStation:
         return ContestMemory(
             rounds,
             station.kept_since,
-            proposal.candidate if proposal is not None else None,
+            proposal.candidate if proposal is not None and name not in self._unconfirmed else None,
             frozenset(each.candidate for each in knowledge.declined(name)),
         )
 
@@ -213,6 +250,30 @@ class ContestStation:
             self._open.work.models_changed()
         self._wake()
 
+    def _settle(
+        self, knowledge: KnowledgeWriter, own: OwnContest, outcome: ProposalOutcome | None, now: datetime
+    ) -> bool:
+        """Keep what became of one proposal. Return whether it was declined."""
+        name = own.contest.name
+        self._unconfirmed.pop(name, None)
+        match outcome:
+            case Proposed(target=target):
+                proposed = next((each for each in own.candidates if str(each) == target), None)
+                if proposed is not None and knowledge.proposal(name) is None and proposed != own.champion:
+                    knowledge.save_proposal(name, proposed, now)
+            case DeclinedProposal(target=target):
+                declined = next((each for each in own.candidates if str(each) == target), None)
+                if declined is not None:
+                    knowledge.decline(name, declined, now)
+                return True
+            case TakenOver():
+                self._unconfirmed[name] = "someone else has committed to the branch"
+            case NotPushed(message=message):
+                self._unconfirmed[name] = message
+            case AlreadyInForce() | MergedProposal() | None:
+                knowledge.settle_proposal(name)
+        return False
+
     # ------------------------------------------------------------ the status
 
     def _report(self, station: _OpenStation, decided: DecidedContest) -> ContestReport:
@@ -232,7 +293,8 @@ class ContestStation:
             contest.knowledge,
             set_aside=f"{station.knowledge.path.name}.damaged" if station.knowledge.recovered is not None else "",
         )
-        proposal = ProposalFacts(contest.propose, f"propose/{self._ports.name}/{contest.name}")
+        branch = f"propose/{self._ports.name}/{contest.name}"
+        proposal = ProposalFacts(contest.propose, branch, self._unconfirmed.get(contest.name, ""))
         return ContestReport(
             contest_figures(contest, decided.decision),
             collection,
@@ -240,3 +302,7 @@ class ContestStation:
             knowledge,
             proposal,
         )
+
+
+def _proposes(decided: DecidedContest) -> bool:
+    return decided.decision.state is ContestState.DUE and decided.own.contest.propose is not ProposalMode.NEVER

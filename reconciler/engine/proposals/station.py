@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps the branches of proposals as the contests want them: one job at a time, on the Git thread."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.engine.proposals.proposer import ContestProposer, WantedProposal
+from reconciler.git.proposal_outcomes import NotPushed, ProposalOutcome, Proposed
+from reconciler.model import Commit, ContestId, Desired
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalWishes:
+    """What is to become of the branches."""
+
+    wanted: tuple[WantedProposal, ...] = ()
+    unwanted: frozenset[ContestId] = frozenset()  # whose open proposal is outdated
+    settled: frozenset[ContestId] = frozenset()  # whose declined proposal is recorded elsewhere
+
+    @property
+    def outline(self) -> object:
+        """Return what decides whether there is something new to do."""
+        targets = frozenset((each.contest.name, each.contest.propose, each.candidate) for each in self.wanted)
+        return targets, self.unwanted, self.settled
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalFindings:
+    """What a job found."""
+
+    outcomes: Mapping[ContestId, ProposalOutcome]
+    complete: bool  # a contest without an outcome has no branch, and had none; False: the remote could not be read
+
+
+class ProposalStation:
+    """Looks at the proposals after each poll of Git, and makes those that are due."""
+
+    def __init__(self, proposer: ContestProposer | None, git_thread: Executor, wake: Callable[[], None]) -> None:
+        self._proposer = proposer
+        self._git_thread = git_thread
+        self._wake = wake
+        self._task: asyncio.Task[None] | None = None
+        self._found: ProposalFindings | None = None
+        self._logged: Mapping[ContestId, ProposalOutcome] = {}
+        self._done: tuple[Commit, object] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Return whether a job runs, or what it found was not taken yet."""
+        return self._task is not None or self._found is not None
+
+    def git_polled(self) -> None:
+        """Have the next pass look again: a person may have merged or closed something."""
+        self._done = None
+
+    def take(self) -> ProposalFindings | None:
+        """Return what the last job found, once."""
+        found, self._found = self._found, None
+        return found
+
+    def has_work(self, desired: Desired, wishes: ProposalWishes) -> bool:
+        """Return whether there is something to do: after a poll of Git, for another commit, or for other wishes."""
+        return not self.busy and self._done != (desired.commit, wishes.outline)
+
+    def begin(self, desired: Desired, wishes: ProposalWishes, now: datetime) -> None:
+        """Begin the job."""
+        self._done = (desired.commit, wishes.outline)
+        if self._proposer is None:
+            self._end(ProposalFindings({each.contest.name: _without_key() for each in wishes.wanted}, complete=False))
+        else:
+            run = self._run(self._proposer, desired, wishes, now)
+            self._task = asyncio.get_running_loop().create_task(run, name="proposals")
+
+    async def stop(self) -> None:
+        """Wait for the job in the Git thread, so that a push that has begun is known to the mirror."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    async def _run(self, proposer: ContestProposer, desired: Desired, wishes: ProposalWishes, now: datetime) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            self._end(await loop.run_in_executor(self._git_thread, _work, proposer, desired, wishes, now))
+        finally:
+            self._task = None
+
+    def _end(self, found: ProposalFindings) -> None:
+        news = {name: outcome for name, outcome in found.outcomes.items() if self._logged.get(name) != outcome}
+        self._logged = found.outcomes
+        self._found = found
+        _log(news)
+        self._wake()
+
+
+def _work(proposer: ContestProposer, desired: Desired, wishes: ProposalWishes, now: datetime) -> ProposalFindings:
+    for name in sorted(wishes.settled):
+        proposer.forget(name)
+    seen = proposer.look(desired)
+    if isinstance(seen, NotPushed):
+        return ProposalFindings({each.contest.name: seen for each in wishes.wanted}, complete=False)
+    found = dict(seen)
+    for wanted in wishes.wanted:
+        found[wanted.contest.name] = proposer.propose(desired, wanted, now)
+    for name in sorted(wishes.unwanted):
+        failure = proposer.withdraw(name)
+        if failure is None:
+            found.pop(name, None)
+        else:
+            found[name] = failure
+    return ProposalFindings(found, complete=True)
+
+
+def _without_key() -> NotPushed:
+    return NotPushed("NotConfigured", "gateway.toml has no `[automation] key` that signs proposals", transient=False)
+
+
+def _log(outcomes: Mapping[ContestId, ProposalOutcome]) -> None:
+    for name, outcome in outcomes.items():
+        match outcome:
+            case Proposed(commit=commit, target=target, new=True):
+                log.info("contest %s proposes %s in commit %s", name, target, commit[:12])
+            case NotPushed(reason=reason, message=message):
+                log.warning("contest %s: %s", name, message, extra={"reason": reason})
+            case _:
+                log.info("contest %s: %s", name, type(outcome).__name__)
