@@ -117,6 +117,16 @@ class KnowledgeReader:
         )
         return int(rows[0][0]) if rows else 0
 
+    def voters(self, contest: ContestId) -> list[Voter]:
+        """Return who has voted in a contest: of each candidate, the one that was made of the newest source."""
+        rows = self._rows(
+            "SELECT model, version, threshold, source FROM voter JOIN progress ON progress.voter = voter.id "
+            "WHERE contest = ? ORDER BY voter.id",
+            (contest,),
+        )
+        newest = {candidate: source for *row, source in rows for candidate in (_candidate(row),)}
+        return [Voter(candidate, source) for candidate, source in newest.items()]
+
     def voted_samples(self, contest: ContestId, voters: Collection[Voter], newest: int) -> list[VotedSample]:
         """Return the newest samples of a contest with the votes of these voters, in the order of their storing."""
         rows = self._rows(

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tinyfleet knowledge`: what a gateway keeps of the windows of its devices, and what to do with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from reconciler import config
+from reconciler.cli.inputs.kept_knowledge import change_knowledge, open_knowledge
+from reconciler.cli.inputs.options import config_option, output_option
+from reconciler.cli.ordered_group import OrderedGroup
+from reconciler.cli.views.knowledge_text import knowledge_as_dict, knowledge_text
+from reconciler.model import DeviceId
+
+
+@click.group("knowledge", cls=OrderedGroup)
+def command() -> None:
+    """Show, copy and delete the samples that this gateway keeps.
+
+    They are private: nothing of them is ever committed. All commands work whether the daemon runs or not.
+    """
+
+
+@command.command("show", short_help="Show how much is kept")
+@config_option
+@output_option
+def show(config_path: Path, output: str) -> None:
+    """Show how many windows and labels are kept for each contest, and what was lost on devices."""
+    with open_knowledge(config.read(config_path)) as knowledge:
+        fields = knowledge_as_dict(knowledge)
+    click.echo(json.dumps(fields, indent=2, ensure_ascii=False) if output == "json" else knowledge_text(fields))
+
+
+@command.command("backup", short_help="Copy the knowledge base")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@config_option
+def backup(file: Path, config_path: Path) -> None:
+    """Copy the knowledge base to FILE, consistently while the daemon runs. Only you can read the copy."""
+    with open_knowledge(config.read(config_path)) as knowledge:
+        try:
+            knowledge.copy_to(file)
+        except FileExistsError as error:
+            raise click.ClickException(f"{file} exists; choose another name") from error
+        except OSError as error:
+            raise click.ClickException(f"{file}: {error.strerror}") from error
+    click.echo(f"copied to {file}")
+
+
+@command.command("forget", short_help="Delete what a device sent")
+@click.option("--device", required=True, help="The device whose samples are deleted.")
+@click.confirmation_option(prompt="Samples exist nowhere else. Delete them?")
+@config_option
+def forget(device: str, config_path: Path) -> None:
+    """Delete all samples of a device with their votes and labels, also from the free space of the file.
+
+    They are not fetched again.
+    """
+    with change_knowledge(config.read(config_path)) as knowledge:
+        count = knowledge.forget(DeviceId(device))
+    click.echo(f"deleted {count} samples of {device}")
