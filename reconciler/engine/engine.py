@@ -33,6 +33,7 @@ from reconciler.engine.polling.link_events import LinkEventHandler
 from reconciler.engine.polling.poller import Poller, PollerPorts
 from reconciler.engine.proposals.station import ProposalStation
 from reconciler.engine.samples.contest_station import ContestStation, StationPorts
+from reconciler.engine.status.model_facts import ModelFactsBuilder, ModelSources
 from reconciler.engine.status.renderer import PassOutcome, StatusRenderer, has_stopped
 from reconciler.engine.status.rollout_facts import RolloutFactsBuilder
 from reconciler.errors import FleetError
@@ -42,6 +43,7 @@ from reconciler.plan import Planner
 from reconciler.plan.revision import revision_of
 from reconciler.report.device_status import PassStamp
 from reconciler.report.gateway_status import GatewayFacts, SourceState
+from reconciler.report.model_status import ModelFacts
 from reconciler.report.rollout_status import RolloutFacts
 
 log = logging.getLogger(__name__)
@@ -70,6 +72,7 @@ class Engine:
         self._planner = Planner()
         self._memories = RolloutMemories(ports.state)
         self._rollout_facts = RolloutFactsBuilder()
+        self._model_facts = ModelFactsBuilder(ports.builder.gates)
         station = StationPorts(
             name, ports.open_knowledge, ports.builder, self.artifacts, self.inventory, ports.links, ports.clock
         )
@@ -312,6 +315,7 @@ class Engine:
                 self.inventory.trust.distrusted(state.actions, observed.devices),
                 self._facts(state.scope, now),
                 self.contests.reports(),
+                self._models(state, observed),
             )
         before = self.statuses.rollouts
         changed = self.statuses.render(outcome)
@@ -325,6 +329,12 @@ class Engine:
 
     def _facts(self, scope: GatewayScope, now: datetime) -> tuple[RolloutFacts, ...]:
         return self._rollout_facts.facts(scope.desired, self._planner, self.statuses.reports, now)
+
+    def _models(self, state: PassState, observed: Observed) -> tuple[ModelFacts, ...]:
+        desired, artifacts = state.scope.desired, self.artifacts
+        known = artifacts.available(desired).by_key
+        sources = ModelSources(desired, state.scope.owners, state.actions, observed, known, artifacts.failures)
+        return self._model_facts.facts(sources)
 
     def _whole_fleet(self, state: PassState) -> Desired:
         """Return the desired state with the devices of all gateways."""

@@ -50,7 +50,7 @@ class ModelFacts:
     missing: tuple[TypeId, ...] = ()  # types of devices that should have it and have no pack
     failures: Mapping[TypeId, str] = field(default_factory=dict)  # of builds, with their reason
     devices: int = 0  # that should run it
-    running: int = 0  # that have confirmed it
+    running: int = 0  # that run it, and not on trial
     configured: int = 0  # of these, with the parameters that Git wants
     parameters: Parameters = field(default_factory=dict)  # that Git wants
     reporting: int = 0  # of which counters are known

@@ -68,6 +68,9 @@ class FullStore:
             raise Unusable("the store is empty")
         return PACKS[artifact.model]
 
+    def gates(self, _desired: Desired, _artifact: Artifact) -> tuple[str, ...]:
+        return ()
+
     async def source_file(self, _desired: Desired, ref: ModelRef) -> bytes:
         raise AssertionError(ref)
 

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from demo.site import SerialLine, Site, model, rollout
 from demo.world import document, threshold_model
 from reconciler.cli import cli
+from reconciler.report.model_status import read_model_file
 
 WITHIN_S = 60
 SECOND = threshold_model([3, -4, 2] * 40, 800)
@@ -164,6 +165,9 @@ def test_summaries_are_added_up_per_model_and_scraped(site: Site) -> None:
         found = tinyfleet(site, "status")["models"].get("vibration@1.0.0")
         return found if found and found["devices"] == len(site.devices) else None
 
+    phases = site.world.wait_for("the phases of the model", lambda: phases_of(site, "vibration/1.0.0"), within_s=20)
+    assert phases["Packaged"].endswith("of RAM for line-sensor.")
+    assert phases["Released"] == "3 of 3 devices run it."
     found = site.world.wait_for("summaries", total, within_s=20)
     assert found["inferences"] >= 30
     scraped = page(port, "/metrics")
@@ -172,6 +176,14 @@ def test_summaries_are_added_up_per_model_and_scraped(site: Site) -> None:
     assert re.search(r'tinyfleet_model_inferences_total\{model="vibration@1.0.0",pack="\w{12}"\} \d{2}', scraped)
     assert page(port, "/readyz") == "ok\n"
     assert page(port, "/healthz") == "ok\n"
+
+
+def phases_of(site: Site, model: str) -> dict[str, str] | None:
+    """Return the message of each phase of a model, once it is released."""
+    body = site.world.status_files().get(f"models/{model}.yaml")
+    conditions = read_model_file(body).conditions if body is not None else ()
+    done = {each.type: each.message for each in conditions if each.status.value == "True"}
+    return done if "Released" in done else None
 
 
 def phases_or_none(site: Site) -> str:

@@ -12,6 +12,7 @@ from reconciler.compiler.recipe import File, Recipe, recipe_of
 from reconciler.compiler.service import BuildService, checked
 from reconciler.compiler.source_fetcher import fetcher
 from reconciler.engine.desired.desired_state import DesiredStateSource
+from reconciler.errors import FleetError
 from reconciler.model import Artifact, ArtifactKey, Desired, ModelRef
 
 
@@ -26,6 +27,9 @@ class Builder(Protocol):
 
     def pack(self, desired: Desired, artifact: Artifact) -> bytes:
         """Return the bytes of what was built."""
+
+    def gates(self, desired: Desired, artifact: Artifact) -> tuple[str, ...]:
+        """Return the figure of each gate that a build has passed."""
 
     async def source_file(self, desired: Desired, ref: ModelRef) -> bytes:
         """Return the file of a model that is not built, with the digest that its document states."""
@@ -59,6 +63,14 @@ class ServiceBuilder:
         if built is None:
             raise BuildFailed(f"{artifact.model} for {artifact.type} is no longer in the store")
         return built.pack
+
+    def gates(self, desired: Desired, artifact: Artifact) -> tuple[str, ...]:
+        """Return the figure of each gate that a build has passed; none if the store can't be read."""
+        try:
+            built = self._service.cached(_recipe(desired, (artifact.model, artifact.type)))
+        except FleetError:
+            return ()
+        return tuple(f"{gate.metric} {gate.value:.4g} ({gate.limit})" for gate in built.report.gates) if built else ()
 
     async def source_file(self, desired: Desired, ref: ModelRef) -> bytes:
         """Return the file of a model that is not built."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 
 from reconciler.model import (
     Action,
@@ -22,11 +21,10 @@ from reconciler.model import (
     Phase,
     RolloutId,
     TypeId,
+    short_digest,
 )
 from reconciler.model.snapshot_cache import SnapshotCache
 from reconciler.report.model_status import BuiltPack, ModelFacts
-
-EVERY = timedelta(seconds=10)  # not more often: each time looks at every device
 
 Gates = Callable[[Desired, Artifact], tuple[str, ...]]
 
@@ -58,29 +56,23 @@ class _Use:
 
 
 class ModelFactsBuilder:
-    """Keeps the facts while their sources are the same snapshots (reconciler.model.snapshot_cache), and for a while."""
+    """Keeps the facts while their sources are the same snapshots (reconciler.model.snapshot_cache)."""
 
     def __init__(self, gates: Gates) -> None:
         self._gates = gates
         self._known: SnapshotCache[tuple[ModelFacts, ...]] = SnapshotCache()
-        self._last: tuple[ModelFacts, ...] = ()
-        self._commit = ""
-        self._made_at: datetime | None = None
+        self._failures: dict[ArtifactKey, str] = {}
         self._gate_figures: dict[Digest, tuple[str, ...]] = {}
 
-    def facts(self, sources: ModelSources, now: datetime) -> tuple[ModelFacts, ...]:
+    def facts(self, sources: ModelSources) -> tuple[ModelFacts, ...]:
         """Return the facts of every model that rollouts of this gateway name, and of the candidates of its contests."""
         snapshots = (sources.desired, sources.actions, sources.observed.devices, sources.artifacts)
         known = self._known.get(*snapshots)
-        if known is not None:
+        if known is not None and self._failures == sources.failures:
             return known
-        is_same = self._commit == sources.desired.commit
-        if is_same and self._made_at is not None and self._made_at <= now < self._made_at + EVERY:
-            return self._last
-        uses = _uses(sources)
-        self._last = tuple(self._facts(ref, use, sources) for ref, use in sorted(uses.items(), key=_by_name))
-        self._commit, self._made_at = sources.desired.commit, now
-        return self._known.put(self._last, *snapshots)
+        self._failures = dict(sources.failures)
+        uses = sorted(_uses(sources).items(), key=_by_name)
+        return self._known.put(tuple(self._facts(ref, use, sources) for ref, use in uses), *snapshots)
 
     def _facts(self, ref: ModelRef, use: _Use, sources: ModelSources) -> ModelFacts:
         model = sources.desired.models[ref]
@@ -133,7 +125,9 @@ def _uses(sources: ModelSources) -> Mapping[ModelRef, _Use]:
 
 def _add_device(use: _Use, device: DeviceId, key: ArtifactKey, sources: ModelSources, *, is_configured: bool) -> None:
     seen, artifact = sources.observed.devices.get(device), sources.artifacts.get(key)
-    if seen is None or artifact is None or seen.running != artifact.digest or seen.phase is not Phase.CONFIRMED:
+    if seen is None or seen.running is None or artifact is None or seen.phase is Phase.TRIAL:
+        return
+    if short_digest(seen.running) != short_digest(artifact.digest):
         return
     use.running += 1
     use.configured += is_configured
