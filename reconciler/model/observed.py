@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from reconciler.model.digests import Digest
+from reconciler.model.digests import Digest, ReportedDigest
 from reconciler.model.names import ArtifactKey, DeviceId, GatewayId, ModelRef, Parameters, RolloutId, TypeId
 
 
@@ -43,7 +43,7 @@ class Capabilities:
     operators: frozenset[str]
     slot_bytes: int
     arena_bytes: int
-    prebaked: tuple[Digest, ...] = ()
+    prebaked: tuple[ReportedDigest, ...] = ()
     updates: bool = True
 
 
@@ -83,7 +83,7 @@ class Before:
     """What a device ran when a rollout first changed it."""
 
     revision: str  # of that rollout (reconciler.plan.revision)
-    running: Digest | None
+    running: ReportedDigest | None
     parameters: Parameters
 
 
@@ -93,10 +93,10 @@ class ObservedDevice:
 
     last_seen: datetime
     phase: Phase
-    running: Digest | None
-    other_slot: Digest | None = None
-    incoming: Digest | None = None  # of the open transfer, or of the staged pack
-    previous_failed: Digest | None = None  # the pack that last failed its trial
+    running: ReportedDigest | None  # as devices report digests
+    other_slot: ReportedDigest | None = None
+    incoming: ReportedDigest | None = None  # of the open transfer, or of the staged pack
+    previous_failed: ReportedDigest | None = None  # the pack that last failed its trial
     confirmed_since: datetime | None = None  # since when this pack with these parameters is confirmed
     sequence: int = 0
     parameters: Parameters = field(default_factory=dict)

@@ -13,13 +13,13 @@ from reconciler.model import (
     BlockedReason,
     Configure,
     DeviceId,
-    Digest,
     Hold,
     Install,
     NoChange,
     ObservedDevice,
     Parameters,
     Phase,
+    ReportedDigest,
 )
 from reconciler.report.conditions import Condition, Conditions, Status, carry_over, ready
 
@@ -59,7 +59,7 @@ class DeviceStatus:
     """One device as its status file shows it. It has no time of the last report, which would change all the time."""
 
     device: DeviceId
-    running: Digest | None
+    running: ReportedDigest | None
     model: str | None  # name@version, if the digest is known
     phase: Phase | None
     sequence: int

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from reconciler.model import DeviceId, Digest, Phase, RolloutId
+from reconciler.model import DeviceId, Phase, ReportedDigest, RolloutId, reported_digest
 from reconciler.report.conditions import Condition, Conditions, Status
 from reconciler.report.contest_status import ContestStatus
 from reconciler.report.contest_table import contest_section
@@ -50,7 +50,7 @@ def read_device_file(data: bytes) -> DeviceStatus:
     fields = document["status"]
     return DeviceStatus(
         device=DeviceId(document["metadata"]["name"]),
-        running=Digest(fields["running"]) if fields["running"] else None,
+        running=reported_digest(fields["running"]) if fields["running"] else None,
         model=fields["model"],
         phase=Phase(fields["phase"]) if fields["phase"] else None,
         sequence=fields["sequence"],
@@ -134,7 +134,7 @@ def _conditions(fields: Mapping[str, Any]) -> Conditions:
 @lru_cache(maxsize=_KEPT)
 def _device_head(
     model: str | None,
-    running: Digest | None,
+    running: ReportedDigest | None,
     phase: str | None,
     sequence: int,
     parameters: tuple[tuple[str, type, int | float], ...] | None,

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import yaml
 
-from reconciler.model import DeviceId, Digest, Parameters, Phase
+from reconciler.model import DeviceId, Parameters, Phase, ReportedDigest, reported_digest
 from reconciler.report.conditions import Status
 from reconciler.report.status_files import read_device_file
 
@@ -50,7 +50,7 @@ class StatusScan:
 
     device: DeviceId
     model: str | None
-    running: Digest | None
+    running: ReportedDigest | None
     phase: Phase | None
     sequence: int
     conditions: Mapping[str, ScannedCondition]
@@ -76,7 +76,7 @@ def _by_lines(text: str) -> StatusScan | None:
     return StatusScan(
         DeviceId(fields["name"]),
         None if fields["model"] == _NULL else fields["model"],
-        None if fields["running"] == _NULL else Digest(fields["running"]),
+        None if fields["running"] == _NULL else reported_digest(fields["running"]),
         None if fields["phase"] == _NULL else Phase(fields["phase"]),
         int(fields["sequence"]),
         {kind: ScannedCondition(Status(status), reason, _time(since)) for kind, status, reason, since in found},

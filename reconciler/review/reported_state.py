@@ -124,7 +124,8 @@ def running(
             continue
         pair = (ref, device.type)
         if pair not in found and ref in desired.models:
-            found[pair] = _artifact(pair, status.running, desired.models[ref])
+            # A status names a pack by its short digest, and all comparisons cut digests to that.
+            found[pair] = _artifact(pair, Digest(status.running), desired.models[ref])
     return found
 
 

@@ -68,10 +68,10 @@ class InstantFleet:
         before = self.devices[action.device]
         running = before.running
         if not isinstance(action, Configure):
-            running = self._build(action.model, action.device)
-        if isinstance(action, Install) and action.device in self.broken and running is not None:
-            self.quarantined.add((action.device, running))
-            return
+            running = built = self._build(action.model, action.device)
+            if isinstance(action, Install) and action.device in self.broken:
+                self.quarantined.add((action.device, built))
+                return
         self.devices[action.device] = replace(
             before,
             phase=Phase.CONFIRMED,

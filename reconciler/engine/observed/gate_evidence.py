@@ -15,7 +15,7 @@ from reconciler.devices.reports import Summary, encode_body, parse_body
 from reconciler.engine.observed.inference_rate import InferenceRates
 from reconciler.engine.state.records import BaselineRecord, DeviceRecord, EvidenceRecord, FlappingRecord
 from reconciler.engine.state.writer import StateWriter
-from reconciler.model import Before, Counts, DeviceHealth, DeviceId, Digest, Scores
+from reconciler.model import Before, Counts, DeviceHealth, DeviceId, ReportedDigest, Scores
 
 FLAPS_FORGOTTEN = timedelta(days=1)
 
@@ -60,7 +60,7 @@ class GateEvidence:
         record = self._baselines.get(device)
         return record.before if record is not None else None
 
-    def health(self, device: DeviceId, running: Digest | None, since: datetime | None) -> DeviceHealth | None:
+    def health(self, device: DeviceId, running: ReportedDigest | None, since: datetime | None) -> DeviceHealth | None:
         """Return what a device did since exactly this pack was confirmed; None: nothing is known."""
         evidence = self._evidence.get(device)
         if evidence is None or since is None or (evidence.running, evidence.since) != (running, since.timestamp()):

@@ -21,7 +21,6 @@ from reconciler.engine.state.records import DeviceRecord
 from reconciler.model import (
     Capabilities,
     DeviceId,
-    Digest,
     ObservedDevice,
     Parameters,
     Phase,
@@ -96,8 +95,8 @@ def _phase(report: DeviceReport) -> Phase:
     return report.phase
 
 
-def _digest(digest16: bytes | None) -> Digest | None:
-    return Digest(short_digest_from_bytes(digest16)) if digest16 is not None else None
+def _digest(digest16: bytes | None) -> ShortDigest | None:
+    return short_digest_from_bytes(digest16) if digest16 is not None else None
 
 
 def _parameters(record: DeviceRecord, report: DeviceReport, defaults: PackDefaults) -> Parameters:
@@ -123,6 +122,6 @@ def _capabilities(reported: CapabilitiesBody) -> Capabilities:
         operators=_operator_names(reported.operators),
         slot_bytes=reported.slot_bytes,
         arena_bytes=reported.arena_bytes,
-        prebaked=tuple(Digest(short_digest_from_bytes(digest)) for digest in reported.prebaked),
+        prebaked=tuple(short_digest_from_bytes(digest) for digest in reported.prebaked),
         updates=reported.updates,
     )
