@@ -76,7 +76,7 @@ class DecidedContest:
 
 @dataclass(frozen=True, slots=True)
 class _OpenStation:
-    """What there is once the knowledge base is open."""
+    """The work that needs an open knowledge base."""
 
     knowledge: KnowledgeWriter
     contexts: SampleContexts

@@ -31,7 +31,7 @@ from reconciler.model import Candidate, ContestId, DeviceId
 log = logging.getLogger(__name__)
 
 NEWEST = 20_000  # samples that a decision is derived from: more would take seconds, and say the same
-THIN_EVERY = 100  # parts of a bound: after so many new samples, the bounds are checked
+THIN_EVERY = 100  # parts of a bound: the bounds are checked each time that this share of them has arrived
 RETRY_S = 30.0  # after a turn that failed
 
 
