@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from reconciler.daemon import http_server
+from reconciler.daemon.http_server import HttpBounds
 from reconciler.page.page_model import PageModel
 from reconciler.page.routes import exists, served
 from tests.page.fleets import detail
 
 
 @contextmanager
-def serving(fleet: PageModel, name: str = "") -> Iterator[str]:
+def serving(fleet: PageModel, name: str = "", bounds: HttpBounds | None = None) -> Iterator[str]:
     """Serve a fleet from a thread; yields the address."""
     port = free_port()
     up = threading.Event()
@@ -29,7 +30,7 @@ def serving(fleet: PageModel, name: str = "") -> Iterator[str]:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
         ends.append(lambda: loop.call_soon_threadsafe(stop.set))
         pages = {"/healthz": lambda: http_server.plain(None)}
-        async with http_server.serving(f"127.0.0.1:{port}", pages, site, name):
+        async with http_server.serving(f"127.0.0.1:{port}", pages, site, name, bounds):
             up.set()
             await stop.wait()
 
