@@ -7,6 +7,7 @@ FleetError
 │   ├── Invalid        errors in the fleet repository, a configuration or a model
 │   └── Unusable       the machine or its set-up is at fault (permissions, a missing program)
 └── Transient    may resolve on its own: retried after `retry_after_s`
+    └── ResourcesExhausted   no descriptors, processes, memory or disk space are left at the moment
 
 Any other exception is a bug: it is logged with its traceback and never swallowed. Modules derive their own
 classes from one of these. Each class has one `reason`, which the condition, the log event and the metric
@@ -15,7 +16,8 @@ label share.
 
 from __future__ import annotations
 
-from typing import ClassVar
+import errno
+from typing import ClassVar, Final
 
 
 class FleetError(Exception):
@@ -56,3 +58,21 @@ class Transient(FleetError):
     def __init__(self, message: str, *, retry_after_s: float = 10.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+# What the system answers when descriptors, processes, memory or disk space run out. Others may release theirs.
+EXHAUSTED: Final = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT},
+)
+
+
+class ResourcesExhausted(Transient):
+    """The machine has no descriptors, processes, memory or disk space left at the moment."""
+
+    reason: ClassVar[str] = "ResourcesExhausted"
+
+
+def failure_of_system(error: OSError, doing: str, otherwise: type[FleetError]) -> FleetError:
+    """Return the failure that an error of the system stands for: a lack of resources, or what the caller names."""
+    kind = ResourcesExhausted if error.errno in EXHAUSTED else otherwise
+    return kind(f"{doing}: {error.strerror or error}")

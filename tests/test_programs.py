@@ -20,7 +20,7 @@ BARE = {
     *("basename", "cat", "chmod", "chroot", "cp", "cut", "dirname", "du", "echo", "env", "id", "mkdir", "mktemp"),
     *("readlink", "rm", "sleep", "sort", "touch", "true", "uname"),
     *("apt-get", "awk", "bash", "dpkg", "dpkg-deb", "find", "flock", "grep", "mount", "sed", "sh", "tar", "umount"),
-    *("unshare", "git", "make", "python3"),
+    *("prlimit", "unshare", "git", "make", "python3"),
 }
 MADE_HERE = {"main", "tinyfleet-vdev", *(path.name for path in Path(sys.executable).parent.iterdir())}
 NOT_NEEDED = {

@@ -18,6 +18,7 @@ from click.shell_completion import CompletionItem
 
 from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.errors import FleetError
+from reconciler.foreign_text import printable
 
 # Grouped by reader, in the order of the workflow. The module of a command has its name, with underscores.
 GROUPS: dict[str, dict[str, str]] = {
@@ -103,7 +104,7 @@ def main() -> None:
         finally:
             sys.stdout.flush()  # a full device shows here at the latest
     except FleetError as error:
-        _fail(str(error))
+        _fail(printable(str(error)))
     except BrokenPipeError:
         _discard_output()  # the reader has seen enough, as in `tinyfleet plan | head`
         sys.exit(1)

@@ -22,6 +22,7 @@ from reconciler.compiler.build_result import BuildResult, report_from_json
 from reconciler.compiler.engine_runner import FIRMWARE_VARIABLE
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.recipe import Recipe
+from reconciler.foreign_text import printable
 
 Progress = Callable[[str], None]
 _UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--")
@@ -96,7 +97,7 @@ def _run(folder: Path, wall_s: float, progress: Progress) -> _Exit:
                 timed_out = not _follow(process, time.monotonic() + wall_s, progress)
             finally:
                 _end(process)
-    tail = (folder / "stderr").read_bytes()[-_TAIL:].decode("utf-8", "replace")
+    tail = printable((folder / "stderr").read_bytes()[-_TAIL:].decode("utf-8", "replace"))
     return _Exit(process.returncode, timed_out, tail)
 
 
@@ -171,7 +172,7 @@ def _collect(folder: Path, job: BuildJob, ended: _Exit) -> BuildResult:
     if failure.exists():
         document = json.loads(failure.read_bytes())
         kind = getattr(errors, document["kind"], BuildFailed)
-        raise kind(document["message"])
+        raise kind(printable(document["message"]))
     if ended.timed_out:
         raise BuildFailed(f"the build took longer than its limit of {job.limits.wall_s:g} s and was stopped")
     if ended.code != 0 or not (folder / "report.json").exists():

@@ -19,6 +19,7 @@ from reconciler.engine.state.records import DeviceRecord, QuarantineRecord
 from reconciler.engine.state.schema import STATE_FILE
 from reconciler.engine.status.renderer import DEVICES, GATEWAY
 from reconciler.engine.status.status_folder import CONTESTS, MODELS, ROLLOUTS
+from reconciler.foreign_text import printable_line
 from reconciler.model import DeviceId, short_digest
 from reconciler.report.contest_file import read_contest_file
 from reconciler.report.contest_status import ContestStatus
@@ -109,7 +110,7 @@ def device_facts(device: DeviceOverview) -> list[tuple[str, str]]:
     if (capabilities := device.capabilities) is not None:
         facts += [
             ("type", capabilities.type),
-            ("firmware", capabilities.firmware),
+            ("firmware", printable_line(capabilities.firmware)),
             ("slot", f"{capabilities.slot_bytes} bytes"),
             ("arena", f"{capabilities.arena_bytes} bytes"),
         ]

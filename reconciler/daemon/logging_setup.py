@@ -10,6 +10,7 @@ import sys
 from datetime import UTC, datetime
 
 from reconciler.engine import log_context
+from reconciler.foreign_text import printable
 
 # syslog's levels, which journald reads from the start of a line (sd-daemon(3))
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
@@ -29,7 +30,7 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Format one record."""
         record.context = _context()
-        text = super().format(record)
+        text = printable(super().format(record))
         return f"<{_PRIORITY.get(record.levelno, 6)}>{text}" if self._journald else text
 
 
@@ -42,7 +43,7 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": printable(record.getMessage()),
             "pass": log_context.pass_number.get(),
             "commit": log_context.commit.get(),
             "device": log_context.device.get(),

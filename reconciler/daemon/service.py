@@ -22,7 +22,7 @@ from reconciler.daemon.liveness import Liveness
 from reconciler.daemon.sd_notify import SystemdNotifier
 from reconciler.engine.engine import Engine
 from reconciler.engine.task_cancellation import cancel_and_wait
-from reconciler.errors import FleetError
+from reconciler.errors import EXHAUSTED, FleetError, ResourcesExhausted
 from reconciler.git.errors import WatchUnavailable
 from reconciler.git.local_watch import LocalWatch
 from reconciler.git.poll_interval import PollInterval, delay_s
@@ -90,14 +90,18 @@ class Service:
                 await asyncio.wait_for(self._poll.wait(), wait_s)
 
     async def _try(self, what: str, step: Awaitable[Result]) -> Result | None:
-        """Run a step; a failure that an operator can repair (a full disk) is logged and retried."""
+        """Run a step; a failure that may pass or that an operator can repair (a full disk) is logged and retried."""
         try:
             return await step
         except FleetError as failure:
             log.error("%s failed: %s: %s", what, failure.reason, failure)  # noqa: TRY400 - expected: no traceback
-            await asyncio.sleep(RETRY_S)
-            self._engine.wake.set()
-            return None
+        except OSError as error:
+            if error.errno not in EXHAUSTED:
+                raise
+            log.error("%s failed: %s: %s", what, ResourcesExhausted.reason, error)  # noqa: TRY400 - expected
+        await asyncio.sleep(RETRY_S)
+        self._engine.wake.set()
+        return None
 
     async def _run_passes(self) -> None:
         loop = asyncio.get_running_loop()

@@ -26,6 +26,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from reconciler.devices.errors import LinkUnusable, Malformed
 from reconciler.devices.link import AnswerReceived, Event, LinkState, LinkStatistics, Presence, Silent, Turn, fits
 from reconciler.devices.messages import BLOCK_BYTES_MAX, Block, Order, Question, encode, parse_answer
+from reconciler.foreign_text import printable_line
 from reconciler.model import DeviceId
 
 ANSWER_S = 10.0  # a round trip through the broker to a device that may be busy
@@ -182,7 +183,7 @@ class MqttLink:
             device = DeviceId(device_name)
             if device not in self._devices:
                 if len(self.statistics.unknown) < UNKNOWN_MAX and payload != ABSENT:
-                    self.statistics.unknown.add(device)
+                    self.statistics.unknown.add(printable_line(device_name))
             elif what == "presence":
                 if not retained:  # a retained one repeats, at each subscription, what has been so for long
                     self._events.put_nowait(Presence(device, present=payload == PRESENT))

@@ -61,7 +61,6 @@ class Links:
         """Serve exactly these devices: a snapshot (model/snapshot_cache.py), which costs nothing while unchanged."""
         if self._served is devices:
             return
-        self._served = devices
         self._limiter.change(limits)
         by_link = self._grouped(devices)
         self._missing.clear()
@@ -70,6 +69,7 @@ class Links:
         for link, members in by_link.items():
             self._ensure_open(link, fleet, members)
         self._link_of = {device: link for link, members in by_link.items() for device in members}
+        self._served = devices  # last: if a link could not be opened, the next pass tries again
 
     def session_of(self, device: DeviceId) -> LinkSession | None:
         """Return the session of the link that leads to a device; None: no link does."""

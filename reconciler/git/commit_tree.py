@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Self
 
 from reconciler.git.confined_git import ConfinedGit, last_line, plain_path
-from reconciler.git.errors import MirrorDamaged, SubPathMissing
+from reconciler.git.errors import MirrorDamaged, SubPathMissing, TransferTooLarge
 from reconciler.model import Commit
 from reconciler.tree import SUBMODULE, TreeEntry, blob_id
 
@@ -61,6 +61,8 @@ class CommitTree:
     def _entries(self) -> tuple[TreeEntry, ...]:
         top = f"{self.commit}:{self.sub_path}" if self.sub_path else f"{self.commit}^{{tree}}"
         listed = self._git.step("ls-tree", "-r", "-l", "-z", "--full-tree", top, limit_s=self._limit_s)
+        if listed.too_large:
+            raise TransferTooLarge(f"commit {self.commit[:12]} has more files than a gateway can list")
         if listed.status != 0:
             if self.sub_path and self._holds_commit():
                 raise SubPathMissing(f"commit {self.commit[:12]} has no folder {self.sub_path!r}")
@@ -69,7 +71,7 @@ class CommitTree:
 
     def _holds_commit(self) -> bool:
         whole = f"{self.commit}^{{tree}}"
-        return self._git.step("ls-tree", "-r", "--name-only", whole, limit_s=self._limit_s).status == 0
+        return self._git.step("ls-tree", "--name-only", whole, limit_s=self._limit_s).status == 0
 
     def _damaged(self, what: str) -> MirrorDamaged:
         self.close()

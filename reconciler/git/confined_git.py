@@ -3,8 +3,9 @@
 
 Every process that GitPython starts for us goes through `ConfinedGit.execute`. It sets a clean environment,
 so that neither the `GIT_DIR` of a calling hook nor a user's configuration has any effect; configuration
-that overrides the repository's own; and at most one protocol. `ConfinedGit.step` adds a time limit for
-the whole process group.
+that overrides the repository's own; at most one protocol; and a limit on the memory of each process, because
+what a server sends is read long before a signature can be checked. `ConfinedGit.step` adds limits on time and
+output for the whole process group.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Final, Self, cast
 
 import git
 
-from reconciler.git.errors import DiskFull, GitUnusable, MirrorDamaged, SettingsUnsafe
+from reconciler.errors import failure_of_system
+from reconciler.foreign_text import printable
+from reconciler.git.bounded_output import OutputLimits, OutputTimedOut, OutputTooLarge, exchange
+from reconciler.git.errors import DiskFull, GitUnusable, MirrorDamaged, SettingsUnsafe, TransferTooLarge
 
 # Passed on from the caller's environment: network proxies, the SSH agent and the temporary folder.
 _PASSED_ON = (
@@ -31,6 +35,15 @@ _PASSED_ON = (
 )  # fmt: skip
 
 _NOTHING = "/dev/null"
+
+# Keeps git within its limit on memory: large files are streamed, and caches are small.
+FRUGAL: Final = (
+    ("core.bigFileThreshold", "16m"),
+    ("core.deltaBaseCacheLimit", "16m"),
+    ("pack.threads", "1"),
+    ("pack.windowMemory", "32m"),
+    ("pack.deltaCacheSize", "16m"),
+)
 
 # Overrides every configuration file. Each line removes one way in which a repository or a user's
 # configuration could run a program or extend trust.
@@ -51,6 +64,7 @@ _CONFIG: tuple[tuple[str, str], ...] = (
     ("fetch.writeCommitGraph", "false"),
     ("core.commitGraph", "false"),  # a damaged graph file must not decide about ancestry
     ("core.fsync", "committed,reference"),  # gateways lose power
+    *FRUGAL,
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),
     ("commit.gpgSign", "false"),
@@ -61,10 +75,18 @@ _CONFIG: tuple[tuple[str, str], ...] = (
     ("gpg.x509.program", "false"),
 )
 
+OUT_OF_MEMORY = "fatal: Out of memory"
+
 # SSH signatures need 2.34. Configuration from the environment, which this module depends on, needs 2.31.
 _OLDEST = (2, 34)
 
 _GRACE_S = 2.0  # time for git to remove its lock files after SIGTERM
+
+# Of each process: what it may write to, not the packs that it maps. Enough for a delta between two files of 64 MiB.
+MEMORY_BYTES = 180 << 20
+OUTPUT_BYTES = 64 << 20  # a list of 100,000 files takes about 12 MiB
+MESSAGE_BYTES = 1 << 20  # of errors and progress, which a server can send without end
+FILE_BYTES = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +95,9 @@ class GitResult:
 
     status: int  # negative: the signal that killed it
     out: bytes
-    err: str
+    err: str  # printable
     timed_out: bool = False
+    too_large: bool = False  # it wrote more than its limit, and was ended
 
 
 class ConfinedGit(git.Git):
@@ -104,12 +127,18 @@ class ConfinedGit(git.Git):
         return Path(self._confined["GIT_DIR"])
 
     def execute(self, command: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - GitPython's signature
-        """Run a command as GitPython does, but only with the confined environment."""
+        """Run a command as GitPython does, but only with the confined environment and within limits."""
         wanted = {**self._environment_for(), **(kwargs.pop("env", None) or {})}
+        limits = _limits(kwargs.pop("file_bytes", FILE_BYTES))
         # GitPython can only add to the caller's environment, so `env -u` removes the rest. Values are never put
         # on the command line, where every user of the machine could read them.
         unset = [word for name in sorted(os.environ.keys() - wanted.keys()) for word in ("-u", name)]
-        return super().execute(["env", *unset, *command], *args, env=wanted, **kwargs)
+        try:
+            return super().execute([*limits, "env", *unset, *command], *args, env=wanted, **kwargs)
+        except git.GitCommandNotFound as missing:
+            raise GitUnusable("cannot start git: git, env and prlimit must be on PATH") from missing
+        except OSError as problem:
+            raise failure_of_system(problem, "cannot start git", GitUnusable) from problem
 
     def step(
         self,
@@ -117,23 +146,30 @@ class ConfinedGit(git.Git):
         limit_s: float,
         data: bytes = b"",
         env: Mapping[str, str] | None = None,
-        file_bytes: int | None = None,
+        file_bytes: int = FILE_BYTES,
+        out_bytes: int = OUTPUT_BYTES,
     ) -> GitResult:
-        """Run one git command until it ends or its time limit expires, which kills its whole process group."""
+        """Run one git command until it ends or exceeds a limit, which ends its whole process group.
+
+        `file_bytes` also limits the process that writes received objects, and so stops an endless transfer.
+        """
         handle = self.execute(
-            ["git", *command], env=env, istream=subprocess.PIPE, as_process=True, start_new_session=True
+            ["git", *command],
+            env=env,
+            istream=subprocess.PIPE,
+            as_process=True,
+            start_new_session=True,
+            file_bytes=file_bytes,
         )
         process = cast("subprocess.Popen[bytes]", handle.proc)
         try:
-            if file_bytes is not None:
-                # Inherited by the process that writes received objects: stops an endless transfer.
-                with contextlib.suppress(ProcessLookupError):
-                    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
-            try:
-                out, err = process.communicate(data, timeout=limit_s)
-            except subprocess.TimeoutExpired:
-                return GitResult(-signal.SIGKILL, b"", "", timed_out=True)
-            return GitResult(process.returncode, out, err.decode("utf-8", "replace"))
+            out, err = exchange(process, data, OutputLimits(out_bytes, MESSAGE_BYTES), limit_s=limit_s)
+        except OutputTimedOut:
+            return GitResult(-signal.SIGKILL, b"", "", timed_out=True)
+        except OutputTooLarge:
+            return GitResult(-signal.SIGKILL, b"", "", too_large=True)
+        else:
+            return GitResult(process.returncode, out, printable(err.decode("utf-8", "replace")))
         finally:
             _end(process)
 
@@ -156,6 +192,8 @@ class ConfinedGit(git.Git):
         result = self.step(*command, limit_s=limit_s, data=data, env=env)
         if result.timed_out:
             raise MirrorDamaged(f"git {command[0]} did not finish within {limit_s:g} s in the mirror")
+        if result.too_large or OUT_OF_MEMORY in result.err:
+            raise TransferTooLarge(f"git {command[0]}: the content of the repository exceeds the limits of a gateway")
         if "No space left on device" in result.err:
             raise DiskFull(f"git {command[0]}: {last_line(result.err)}")
         if result.status != 0:
@@ -206,7 +244,7 @@ class ConfinedRepo(git.Repo):
 
 def last_line(text: str) -> str:
     """Return the most telling line of git's output, without hints, for a one-sentence message."""
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("hint:")]
+    lines = [line.strip() for line in printable(text).splitlines() if line.strip() and not line.startswith("hint:")]
     fatal = [line for line in lines if line.startswith(("fatal:", "error:", "ssh:", "remote:"))]
     return (fatal or lines or ["no message"])[0][:300]
 
@@ -217,6 +255,22 @@ def plain_path(path: str) -> str:
     if any(part in {"", ".", ".."} or part.lower() == ".git" or not part.isprintable() for part in parts):
         raise SettingsUnsafe(f"{path!r} is not a path inside a repository")
     return "/".join(parts)
+
+
+def _limits(file_bytes: int) -> tuple[str, ...]:
+    """Return the command that sets the limits before git starts, so that none of its processes escapes them."""
+    return (
+        "prlimit",
+        f"--data={_allowed(resource.RLIMIT_DATA, MEMORY_BYTES)}",
+        f"--fsize={_allowed(resource.RLIMIT_FSIZE, file_bytes)}",
+        "--core=0",
+    )
+
+
+def _allowed(limit: int, wanted: int) -> int:
+    """Return a limit that this process may set: nobody can raise their own."""
+    _, most = resource.getrlimit(limit)
+    return wanted if most == resource.RLIM_INFINITY else min(wanted, most)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

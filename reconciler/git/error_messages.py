@@ -7,13 +7,13 @@ import signal
 
 from reconciler.errors import FleetError
 from reconciler.git import errors
-from reconciler.git.confined_git import GitResult, last_line
+from reconciler.git.confined_git import OUT_OF_MEMORY, GitResult, last_line
 
 # The first match wins, so specific messages come before general ones.
 _MEANINGS: tuple[tuple[tuple[str, ...], type[FleetError]], ...] = (
     (("No space left on device",), errors.DiskFull),
     (("Read-only file system", "unable to create temporary file"), errors.MirrorUnwritable),
-    (("File too large", "signal 25"), errors.TransferTooLarge),
+    (("File too large", "signal 25", OUT_OF_MEMORY), errors.TransferTooLarge),
     (("couldn't find remote ref", "Could not find remote branch"), errors.RefMissing),
     (("dubious ownership", "unsafe repository"), errors.DubiousOwnership),
     (
@@ -40,6 +40,8 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[FleetError]], ...] = (
 
 def failure_of(result: GitResult, doing: str, *, limit_s: float) -> FleetError:
     """Return the failure that the result of a network command stands for."""
+    if result.too_large:
+        return errors.TransferTooLarge(f"{doing}: the remote's answer exceeds the size limit")
     if result.timed_out:
         return errors.RemoteUnavailable(f"{doing}: timed out after {limit_s:g} s")
     message = f"{doing}: {last_line(result.err)}"

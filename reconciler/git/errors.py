@@ -28,10 +28,10 @@ Stalled
     ├── SignersUnreadable    the file of signers or a key cannot be used
     ├── SettingsUnsafe       a URL, ref or path that is not safe to pass to git
     ├── GitUnusable          git is missing, or too old to be confined
-    ├── DiskFull             no space for the fetched objects
     ├── MirrorUnwritable     the mirror cannot be written: permissions, or a read-only file system
     └── WatchUnavailable     the system cannot watch the repository; polling continues
 Transient
+├── DiskFull                 no space for the fetched objects
 ├── RemoteUnavailable        no answer, or not in time
 ├── MirrorDamaged            the mirror is damaged; the next poll rebuilds it
 ├── MirrorBusy               another process of this gateway uses the mirror
@@ -184,7 +184,7 @@ class GitUnusable(Unusable):
     reason: ClassVar[str] = "GitUnusable"
 
 
-class DiskFull(Unusable):
+class DiskFull(Transient):
     """There is no space left for the mirror."""
 
     reason: ClassVar[str] = "DiskFull"

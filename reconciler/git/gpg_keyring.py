@@ -8,6 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from reconciler.errors import failure_of_system
+from reconciler.foreign_text import printable
 from reconciler.git.errors import SignersUnreadable
 
 # Every key in the file is trusted, so there is no web of trust. Verifying a commit must never make gpg
@@ -38,7 +40,7 @@ def keyring(keys: bytes, state: Path, *, limit_s: float) -> Path:
         _import(keys, fresh, limit_s)
         fresh.rename(home)
     except OSError as problem:
-        raise SignersUnreadable(f"cannot create a GPG keyring in {state}: {problem.strerror}") from problem
+        raise failure_of_system(problem, f"cannot create a GPG keyring in {state}", SignersUnreadable) from problem
     return home
 
 
@@ -51,7 +53,7 @@ def _import(keys: bytes, home: Path, limit_s: float) -> None:
     # The exit code is not reliable: gpg also fails if the path of this home is too long for an agent's
     # socket, and no agent is needed here.
     if not _all_imported(done.stdout) or not (home / "pubring.kbx").exists():
-        lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
+        lines = printable(done.stderr.decode("utf-8", "replace")).strip().splitlines() or ["no message"]
         raise SignersUnreadable(f"gpg cannot import the signers' keys: {lines[-1][:200]}")
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
+from reconciler.errors import failure_of_system
 from reconciler.git import errors
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.confined_git import ConfinedGit, GitResult
@@ -136,7 +137,8 @@ class Mirror:
         remote = remote or self.remote
         runner = self.git.with_config(transport_config(remote, self.limits))
         env = {"GIT_SSH_COMMAND": remote.ssh.command(), "GIT_SSH_VARIANT": "ssh"}
-        return runner.step(*command, limit_s=limit_s, env=env, file_bytes=self.limits.transfer_bytes)
+        file_bytes, out_bytes = self.limits.transfer_bytes, self.limits.answer_bytes
+        return runner.step(*command, limit_s=limit_s, env=env, file_bytes=file_bytes, out_bytes=out_bytes)
 
     # ------------------------------------------------------------ the mirror
 
@@ -263,7 +265,7 @@ class Mirror:
         try:
             yield
         except OSError as problem:
-            raise errors.MirrorUnwritable(f"cannot write {self.path}: {problem.strerror}") from problem
+            raise failure_of_system(problem, f"cannot write {self.path}", errors.MirrorUnwritable) from problem
 
 
 def _rewritten(base: Commit | None, head: Commit, where: str) -> str:

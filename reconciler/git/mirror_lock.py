@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from reconciler.errors import failure_of_system
 from reconciler.git.errors import MirrorBusy, MirrorUnwritable
 
 # What a killed git leaves behind. Its lock files would make every later fetch fail.
@@ -44,7 +45,7 @@ class MirrorLock:
         try:
             handle = lock.open("w")
         except OSError as problem:
-            raise MirrorUnwritable(f"cannot write {lock}: {problem.strerror}") from problem
+            raise failure_of_system(problem, f"cannot write {lock}", MirrorUnwritable) from problem
         with handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

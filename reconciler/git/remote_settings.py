@@ -53,6 +53,7 @@ class GitLimits:
     local_s: float = 60.0  # for one command in the mirror
     verify_s: float = 300.0  # for all signatures of one poll
     transfer_bytes: int = 1 << 30  # largest file that a fetch may write
+    answer_bytes: int = 8 << 20  # of a list of refs: about 100,000 of them
     depth: int = 32  # depth of the first fetch, in commits
     commits: int = 10_000  # maximum number of new commits to examine
     status_commits: int = 500  # maximum length of a status branch before its history restarts

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from reconciler.errors import FleetError
+from reconciler.errors import FleetError, failure_of_system
+from reconciler.foreign_text import printable_line
 from reconciler.git import errors
 from reconciler.git.allowed_signers import allowed_keys
+from reconciler.git.commit_headers import alteration
 from reconciler.git.confined_git import ConfinedGit, last_line
 from reconciler.git.gpg_keyring import keyring
 from reconciler.model import Commit
@@ -115,15 +117,16 @@ class CommitVerifier:
         if not commits:
             return {}
         runner = git.with_config(self._configuration(allowed_signers))
+        _refuse_altered(git, commits, limit_s=limit_s)
         arguments = ("log", "--no-walk=unsorted", "--stdin", _FORMAT)
         listed = runner.step(
             *arguments, limit_s=limit_s, data="\n".join(commits).encode(), env=self._environment(limit_s)
         )
-        if listed.timed_out:
+        if listed.timed_out or listed.too_large:
             raise errors.HistoryTooLong(f"verifying {len(commits)} signatures took longer than {limit_s:g} s")
         if listed.status != 0:
             raise errors.MirrorDamaged(f"cannot read the new commits: {last_line(listed.err)}")
-        fields = listed.out.decode("utf-8", "replace").split("\0")
+        fields = [printable_line(each) for each in listed.out.decode("utf-8", "replace").split("\0")]
         return {
             fields[at].strip(): (fields[at + 1], fields[at + 2], fields[at + 3]) for at in range(0, len(fields) - 3, 4)
         }
@@ -147,6 +150,26 @@ class CommitVerifier:
         if self.policy.gpg_keys is None:
             return {}
         return {"GNUPGHOME": str(keyring(_bytes(self.policy.gpg_keys), self._state, limit_s=limit_s))}
+
+
+def _refuse_altered(git: ConfinedGit, commits: Sequence[Commit], *, limit_s: float) -> None:
+    asked = "".join(f"{each}\n" for each in commits).encode()
+    result = git.step("cat-file", "--batch", limit_s=limit_s, data=asked)
+    if result.timed_out:
+        raise errors.HistoryTooLong(f"reading {len(commits)} commits took longer than {limit_s:g} s")
+    if result.too_large:
+        raise errors.HistoryTooLong(f"{len(commits)} commits are too large to read")
+    answer, at = result.out, 0
+    for commit in commits:
+        end = answer.find(b"\n", at)
+        head = answer[at:end].split()
+        if head[1:2] != [b"commit"]:
+            raise errors.MirrorDamaged(f"cannot read commit {commit[:12]}")
+        size = int(head[2])
+        wrong = alteration(answer[end + 1 : end + 1 + size])
+        if wrong is not None:
+            raise errors.ObjectsRefused(f"commit {commit[:12]} {wrong}")
+        at = end + 1 + size + 1
 
 
 def _signer_of(
@@ -190,4 +213,4 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as problem:
-        raise errors.SignersUnreadable(f"cannot read {path}: {problem.strerror}") from problem
+        raise failure_of_system(problem, f"cannot read {path}", errors.SignersUnreadable) from problem

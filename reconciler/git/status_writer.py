@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from reconciler.errors import FleetError, Transient
+from reconciler.foreign_text import printable
 from reconciler.git import errors
 from reconciler.git.commit_writer import (
     CommitAuthor,
@@ -203,7 +204,7 @@ class StatusWriter:
         return self._mirror.network(*arguments, f"{ours}:{self.ref}", limit_s=self._mirror.limits.transfer_s)
 
     def _refusal(self, result: GitResult) -> FleetError:
-        output = result.out.decode("utf-8", "replace")
+        output = printable(result.out.decode("utf-8", "replace"))
         if "rejected]" in output:
             line = next(line for line in output.splitlines() if "rejected]" in line)
             return errors.StatusRefused(f"the remote refused {self.ref}: {line.rpartition('	')[2]}")

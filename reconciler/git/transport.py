@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shlex
 
+from reconciler.git.confined_git import FRUGAL
 from reconciler.git.remote_settings import GitLimits, Remote
 
 # A remote on this machine is served by a child process that reads the remote's own configuration. These
@@ -16,6 +17,7 @@ _SERVER_CONFIG = (
     "receive.denyCurrentBranch=refuse",
     "receive.autogc=false",
     "gc.auto=0",
+    *(f"{name}={value}" for name, value in FRUGAL),
     "protocol.allow=never",  # a partial clone would run a command from its configuration to fetch missing objects
 )
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from reconciler.foreign_text import printable
+
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -53,7 +55,7 @@ class Condition:
             fields["type"],
             Status(fields["status"]),
             fields["reason"],
-            fields["message"],
+            printable(fields["message"]),
             since,
             fields["observedCommit"],
         )

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import yaml
 
 from reconciler.errors import Invalid
+from reconciler.foreign_text import printable
 from reconciler.model import DeviceId, RolloutId, RolloutReport
 from reconciler.report.conditions import Condition
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, WaveFacts
@@ -87,7 +88,7 @@ def _status(document: Mapping[str, Any]) -> RolloutStatus:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("expected a string")
-    return value
+    return printable(value)
 
 
 def wave_as_dict(wave: WaveFacts) -> dict[str, Any]:

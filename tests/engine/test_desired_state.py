@@ -12,12 +12,14 @@ import pytest
 from reconciler.engine.desired.desired_state import DesiredStateSource
 from reconciler.engine.state.writer import StateWriter
 from reconciler.errors import FleetError
+from reconciler.git.errors import TransferTooLarge
 from reconciler.git.source import Advanced, Kept, PollResult, Unchanged
 from reconciler.load import CheckCache, DirectoryTree
 from reconciler.model import Commit
 from tests.review.changes import fleet_files, rollout_document
 
 GOOD, BETTER, BAD = Commit("a" * 40), Commit("b" * 40), Commit("c" * 40)
+ENDLESS = Commit("e" * 40)
 NO_LONGER_VALID = Commit("d" * 40)  # valid for an earlier release, and not for this one
 
 
@@ -45,6 +47,8 @@ class ScriptedRepository:
 
     @contextmanager
     def tree(self, commit: Commit) -> Iterator[DirectoryTree]:
+        if commit == ENDLESS:
+            raise TransferTooLarge("more files than a gateway can list")
         yield DirectoryTree(self._folder / commit)
 
     def reject(self, commit: Commit, why: FleetError) -> None:
@@ -144,3 +148,17 @@ def test_an_enforced_commit_that_is_no_longer_valid_has_its_problems_reported(
     assert len(found.problems) == 1
     repository.next = Unchanged(GOOD)
     assert source.poll().problems == ()
+
+
+def test_a_commit_that_is_too_large_to_list_is_rejected_and_the_good_one_stays(
+    repository: ScriptedRepository, start: Start
+) -> None:
+    source, _ = start()
+    repository.next = advanced(GOOD)
+    source.poll()
+    repository.next = advanced(ENDLESS)
+    state = source.poll()
+    assert state.desired is not None
+    assert state.desired.commit == GOOD
+    assert (state.source.good, state.source.reason) == (False, "TransferTooLarge")
+    assert [commit for commit, _ in repository.rejected] == [ENDLESS]

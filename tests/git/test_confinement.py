@@ -273,9 +273,10 @@ def test_a_git_that_would_ignore_its_confinement_is_refused(
     good = forge.commit()
     programs = tmp_path / "bin"
     programs.mkdir()
-    found = shutil.which("env")
-    assert found is not None
-    (programs / "env").symlink_to(found)
+    for needed in ("env", "prlimit"):
+        found = shutil.which(needed)
+        assert found is not None
+        (programs / needed).symlink_to(found)
     if version is not None:
         (programs / "git").write_text(f"#!/bin/sh\necho git version {version}\n")
         (programs / "git").chmod(0o755)

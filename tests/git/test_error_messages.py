@@ -42,4 +42,6 @@ def test_messages_of_git_map_to_failures(message: str, failure: type[FleetError]
 
 def test_only_an_unavailable_remote_is_transient() -> None:
     assert isinstance(failure_of(GitResult(-9, b"", "", timed_out=True), "fetching", limit_s=10), Transient)
-    assert isinstance(failure_of(GitResult(128, b"", MESSAGES[0][0]), "fetching", limit_s=10), Stalled)
+    assert isinstance(
+        failure_of(GitResult(128, b"", "fatal: Authentication failed for x"), "fetching", limit_s=10), Stalled
+    )

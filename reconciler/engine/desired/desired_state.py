@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from reconciler.engine.state.writer import StateWriter
-from reconciler.errors import Invalid
+from reconciler.errors import Invalid, Refused
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.source import Advanced, CommitSource, Kept, PollResult, Unchanged
 from reconciler.load import CheckCache, Problem, load
@@ -64,7 +64,11 @@ class DesiredStateSource:
     def _follow(self, outcome: PollResult) -> SourceState:
         match outcome:
             case Advanced(commit=commit):
-                self._apply(commit)
+                try:
+                    self._apply(commit)
+                except Refused as failure:  # more files than a gateway lists: the same at each attempt
+                    self._source.reject(commit, failure)
+                    return SourceState(good=False, reason=failure.reason, message=str(failure))
                 return SourceState(
                     good=True, reason="Fetched", message=f"commit {commit[:12]} was fetched and is allowed"
                 )
