@@ -50,7 +50,7 @@ def test_a_log_line_is_printable_whatever_it_quotes(formatter: logging.Formatter
         assert json.loads(line)["message"] == printable("\x1b[2J\x9b31m")
 
 
-def test_a_status_that_somebody_pushed_is_printable() -> None:
+def test_a_status_that_others_pushed_is_printable() -> None:
     status = rollouts(list(troubled()))[0]
     data = rollout_file(status).replace(status.facts.model.encode(), rb'"\e[2Jowned"', 1)
     assert read_rollout_file(data).facts.model == f"{REPLACEMENT}[2Jowned"

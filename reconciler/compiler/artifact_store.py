@@ -17,9 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
 from reconciler.compiler.build_result import BuildResult, report_from_json
+from reconciler.compiler.remote_files import failures_as, file_system
 from reconciler.errors import Transient
 
 _LOG = logging.getLogger(__name__)
@@ -36,8 +35,8 @@ class ArtifactStore:
 
     def __init__(self, url: str) -> None:
         self._files: Any
-        self._files, root = fsspec.core.url_to_fs(url)
-        self._root = str(root).rstrip("/")
+        self._files, root = file_system(url)
+        self._root = root.rstrip("/")
         protocols = self._files.protocol if isinstance(self._files.protocol, tuple) else (self._files.protocol,)
         self._local = "file" in protocols
 
@@ -47,11 +46,10 @@ class ArtifactStore:
     def get(self, digest: str) -> BuildResult | None:
         """Return an artifact, or None if it is missing or damaged."""
         try:
-            content = bytes(self._files.cat_file(self._path(digest)))
+            with failures_as(StoreUnavailable, "cannot read the artifact store"):
+                content = bytes(self._files.cat_file(self._path(digest)))
         except FileNotFoundError:
             return None
-        except OSError as error:
-            raise StoreUnavailable(f"cannot read the artifact store: {error}") from error
         built = _decode(content, digest)
         if built is None:
             _LOG.warning("artifact %s in the store is damaged and will be built again", digest)
@@ -61,11 +59,12 @@ class ArtifactStore:
         """Write an artifact atomically: no reader sees half of it, even after a power cut."""
         content = _encode(built)
         try:
-            if self._local:
-                _write_durably(Path(self._path(digest)), content)
-            else:  # object stores write a whole object or nothing
-                self._files.pipe_file(self._path(digest), content)
-        except OSError as error:
+            with failures_as(StoreUnavailable, "cannot write to the artifact store"):
+                if self._local:
+                    _write_durably(Path(self._path(digest)), content)
+                else:  # object stores write a whole object or nothing
+                    self._files.pipe_file(self._path(digest), content)
+        except FileNotFoundError as error:
             raise StoreUnavailable(f"cannot write to the artifact store: {error}") from error
 
     @contextmanager

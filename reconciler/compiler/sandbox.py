@@ -12,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from reconciler.compiler.build_result import BuildResult, report_from_json
 from reconciler.compiler.engine_runner import FIRMWARE_VARIABLE
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.recipe import Recipe
+from reconciler.errors import failure_of_system
 from reconciler.foreign_text import printable
 
 Progress = Callable[[str], None]
@@ -52,7 +54,7 @@ class BuildJob:
 
 def run_job(job: BuildJob, progress: Progress | None = None) -> BuildResult:
     """Run a build in a subprocess, and return its result or raise its failure."""
-    with tempfile.TemporaryDirectory(prefix="tinyfleet-build-") as name:
+    with system_failures("cannot start a build"), tempfile.TemporaryDirectory(prefix="tinyfleet-build-") as name:
         folder = Path(name)
         (folder / "files").mkdir()
         for digest, data in job.files.items():
@@ -63,12 +65,22 @@ def run_job(job: BuildJob, progress: Progress | None = None) -> BuildResult:
         return _collect(folder, job, ended)
 
 
+@contextmanager
+def system_failures(doing: str) -> Iterator[None]:
+    """Turn an error of the system into a failure that is tried again."""
+    try:
+        yield
+    except OSError as error:
+        raise failure_of_system(error, doing, errors.ToolsMissing) from error
+
+
 @cache
 def can_isolate_network() -> bool:
     """Return whether this system lets a process drop its network access."""
     if shutil.which("unshare") is None:
         return False
-    return subprocess.run([*_UNSHARE, "true"], capture_output=True, check=False).returncode == 0
+    with system_failures("cannot start unshare"):  # not kept: a lack of resources must not end the isolation
+        return subprocess.run([*_UNSHARE, "true"], capture_output=True, check=False).returncode == 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import fsspec
-
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.recipe import File
+from reconciler.compiler.remote_files import describe, failures_as, file_system
 from reconciler.errors import Transient
 from reconciler.model import Model, ModelSource
 from reconciler.tree import Tree
@@ -50,11 +49,14 @@ def _from_tree(tree: Tree, path: str) -> bytes:
 
 
 def _from_url(url: str) -> bytes:
+    files, path = file_system(url)
     try:
-        with fsspec.open(url, "rb") as stream:
+        with failures_as(SourceUnavailable, f"cannot fetch {url}"), files.open(path, "rb") as stream:
             content: Any = stream.read(MAX_FILE_BYTES + 1)
-    except (OSError, ValueError, ImportError) as error:
-        raise SourceUnavailable(f"cannot fetch {url}: {error}") from error
+    except FileNotFoundError as error:
+        # Servers that can't be reached at all look like this too, with the reason as the cause.
+        why = describe(error.__cause__) if error.__cause__ is not None else "there is no such file"
+        raise SourceUnavailable(f"cannot fetch {url}: {why}") from error
     if len(content) > MAX_FILE_BYTES:
         raise BuildFailed(f"{url} is larger than the limit of {MAX_FILE_BYTES} bytes")
     return bytes(content)

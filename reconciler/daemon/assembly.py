@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from reconciler.compiler.artifact_store import ArtifactStore
-from reconciler.compiler.sandbox import BuildLimits
+from reconciler.compiler.sandbox import BuildLimits, can_isolate_network
 from reconciler.compiler.service import BuildService
 from reconciler.config import GatewayConfig
 from reconciler.daemon.link_rates import LinkRates
@@ -106,6 +106,7 @@ def assembled(config: GatewayConfig) -> Iterator[Assembly]:
             open_knowledge=lambda: KnowledgeWriter(config.state_dir / KNOWLEDGE_FILE),
             proposer=_proposer(config, mirror, desired),
             peers=_peers(config, remote, limits, stack),
+            builds_isolated=can_isolate_network(),
             page=config.status.page,
         )
         yield Assembly(Engine(GatewayId(config.name), ports), links, config.state_dir)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from reconciler.compiler.sandbox import can_isolate_network
 from reconciler.config import GatewayConfig
 from reconciler.daemon.assembly import KeysUnusable, gateway_keys
 from reconciler.daemon.gateway_overview import read_overview
@@ -22,6 +23,8 @@ from reconciler.daemon.webhook_sender import SecretUnusable, webhook_of
 from reconciler.engine.state.reader import NoRecordedState
 from reconciler.git.allowed_signers import allowed_keys, fingerprint_of
 from reconciler.git.errors import SignersUnreadable
+from reconciler.report.gateway_status import NOT_ISOLATED
+from reconciler.report.remedies import REMEDIES
 
 FREE_BYTES = 200 << 20  # an artifact store, a mirror and a database, with room for one more of each
 EXPIRES_SOON = timedelta(days=30)
@@ -203,6 +206,16 @@ def build(config: GatewayConfig) -> Iterator[CheckResult]:
     else:
         remedy = "pip install 'tinyfleet[build]', unless another machine builds for this gateway's store"
         yield CheckResult("build", CheckSeverity.WARNING, "networks or forests can't be built here", remedy)
+
+
+def sandbox(config: GatewayConfig) -> Iterator[CheckResult]:
+    """Check that builds run without access to the network."""
+    del config
+    if can_isolate_network():
+        yield passed("sandbox", "builds have no access to the network")
+    else:
+        remedy = REMEDIES["NetworkNotIsolated"].text
+        yield CheckResult("sandbox", CheckSeverity.WARNING, NOT_ISOLATED, remedy)
 
 
 def expiry(check: str, end: datetime, remedy: str) -> CheckResult:

@@ -78,7 +78,9 @@ def _live_state_of(
         in_progress=status.get("inProgress", {}).get("devices", {}),
         waiting=status.get("waiting", {}).get("devices", {}),
         building=status.get("building", ()),
-        build_failures=status.get("buildFailures", {}),
+        build_failures={
+            name: (each["reason"], each["message"]) for name, each in status.get("buildFailures", {}).items()
+        },
         refused={name: (each["count"], each["why"]) for name, each in status.get("unauthenticated", {}).items()},
         links=tuple(_links(status.get("links", {}))),
         scores=tuple(_scores(totals)),

@@ -8,10 +8,11 @@ its limit is stuck. The limits are far above the timeouts of the jobs themselves
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from reconciler.model import Commit
+from reconciler.model import BuildFailure, Commit
+from reconciler.report.remedies import REMEDIES
 
 # Above the sum of the timeouts of one fetch: request, transfer and signatures (docs/git.md).
 MAX_JOB_S = {"git": 900.0, "status": 900.0, "pass": 60.0}
@@ -40,8 +41,14 @@ class Liveness:
         late = [job for job, since_s in self._since_s.items() if now_s - since_s > MAX_JOB_S[job]]
         return f"stuck: {', '.join(sorted(late))}" if late else None
 
-    def not_ready(self, enforced: Commit | None) -> str | None:
+    def not_ready(self, enforced: Commit | None, failures: Iterable[BuildFailure] = ()) -> str | None:
         """Return why the gateway is not ready; None if it is."""
         if not self.ready:
             return "the first pass is not finished"
-        return self.stuck() or (None if enforced is not None else "there is no commit to enforce")
+        stuck = self.stuck()
+        if stuck is not None:
+            return stuck
+        if enforced is None:
+            return "there is no commit to enforce"
+        described = [f"{each.reason}: {each.text}; what to do: {REMEDIES[each.reason].text}" for each in failures]
+        return "\n".join(described) or None

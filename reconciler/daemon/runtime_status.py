@@ -23,7 +23,7 @@ from reconciler.report.contest_figures import ContestFigures
 from reconciler.report.contest_file import figures_as_dict
 
 FILE = "live.json"
-VERSION = 1
+VERSION = 2
 LISTED = 100  # devices of each kind that the file names; all are counted
 
 
@@ -50,7 +50,7 @@ class RuntimeStatus:
     in_progress: Mapping[DeviceId, str] = field(default_factory=dict)
     waiting: Mapping[DeviceId, str] = field(default_factory=dict)
     building: tuple[str, ...] = ()
-    build_failures: Mapping[str, str] = field(default_factory=dict)
+    build_failures: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # the reason and the message
     links: Mapping[str, LinkFigures] = field(default_factory=dict)
     unauthenticated: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     contests: Mapping[ContestId, ContestFigures] = field(default_factory=dict)
@@ -70,7 +70,10 @@ def live_of(engine: Engine, links: Links, rates: LinkRates) -> RuntimeStatus:
         in_progress=engine.deliveries.running,
         waiting=engine.deliveries.waiting,
         building=tuple(f"{model} for {kind}" for model, kind in engine.artifacts.building),
-        build_failures={f"{model} for {kind}": why for (model, kind), why in engine.artifacts.failures.items()},
+        build_failures={
+            f"{model} for {kind}": (failure.reason, failure.text)
+            for (model, kind), failure in engine.artifacts.failures.items()
+        },
         links={
             name: LinkFigures(troubles.get(name), figures, bauds.get(name), rates.of(name))
             for name, figures in links.statistics().items()
@@ -93,7 +96,9 @@ def as_dict(live: RuntimeStatus) -> dict[str, Any]:
         "inProgress": {"count": len(live.in_progress), "devices": dict(sorted(live.in_progress.items())[:LISTED])},
         "waiting": {"count": len(live.waiting), "devices": dict(sorted(live.waiting.items())[:LISTED])},
         "building": list(live.building),
-        "buildFailures": dict(live.build_failures),
+        "buildFailures": {
+            name: {"reason": reason, "message": message} for name, (reason, message) in live.build_failures.items()
+        },
         "links": {name: _link(figures) for name, figures in live.links.items()},
         "unauthenticated": {
             name: {"count": count, "why": why} for name, (count, why) in sorted(live.unauthenticated.items())[:LISTED]

@@ -41,4 +41,5 @@ class Ports:
     open_knowledge: Callable[[], KnowledgeWriter]  # for the first contest
     proposer: ContestProposer | None = None  # on `git_thread` only; None: this gateway has no key for proposals
     peers: PeerStatuses | None = None  # on `git_thread` only; None: rollouts do not span gateways
+    builds_isolated: bool = True  # builds have no access to the network
     page: bool = False  # write an HTML page next to the status README

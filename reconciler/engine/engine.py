@@ -35,7 +35,7 @@ from reconciler.engine.proposals.station import ProposalStation
 from reconciler.engine.samples.contest_station import ContestStation, StationPorts
 from reconciler.engine.status.model_facts import ModelFactsBuilder, ModelSources
 from reconciler.engine.status.renderer import PassOutcome, StatusRenderer, has_stopped
-from reconciler.engine.status.rollout_facts import RolloutFactsBuilder
+from reconciler.engine.status.rollout_facts import RolloutFactsBuilder, with_build_failures
 from reconciler.errors import FleetError
 from reconciler.model import Action, Commit, Desired, DeviceId, GatewayId, Observed, PeerReport
 from reconciler.model.snapshot_cache import SnapshotCache
@@ -61,7 +61,7 @@ class Engine:
         jitter = random.Random()  # noqa: S311 - spreads load, guards nothing
         self.inventory = Inventory(ports.state, ports.clock.steady_s)
         self.summaries = Summaries(ports.state)
-        self.artifacts = ArtifactCatalog(ports.builder, ports.state, self.wake.set)
+        self.artifacts = ArtifactCatalog(ports.builder, ports.state, self.wake.set, jitter)
         self.deliveries = Deliveries(self._delivered, self.wake.set, jitter)
         polling = PollerPorts(self.inventory, self.summaries, ports.clock, ports.links)
         self.poller = Poller(polling, self.deliveries.is_running, lambda _: self.wake.set(), jitter)
@@ -169,6 +169,7 @@ class Engine:
         decision_at = self.contests.next_change_at()
         if decision_at is not None:
             due.append(max(0.0, (decision_at - self._ports.clock.now()).total_seconds()))
+        due.append(self.artifacts.next_try_in_s(self._ports.clock.steady_s()))
         return min((each for each in due if each is not None), default=None)
 
     @property
@@ -286,7 +287,7 @@ class Engine:
         return state
 
     def _build_artifacts(self, state: PassState) -> PassState:
-        self.artifacts.build_missing(state.scope.desired, state.actions)
+        self.artifacts.build_missing(state.scope.desired, state.actions, self._ports.clock.steady_s())
         return state
 
     def _start_deliveries(self, state: PassState) -> PassState:
@@ -299,7 +300,14 @@ class Engine:
         if desired_state.desired is not None and state is None:
             problems = (f"the fleet repository has no Gateway named {self.name}", *problems)
         links = {**self._ports.links.troubles(), "status ref": self._remote_trouble}
-        gateway = GatewayFacts(self.name, desired_state.source, problems, links, self._ports.links.unknown_devices())
+        gateway = GatewayFacts(
+            self.name,
+            desired_state.source,
+            problems,
+            links,
+            self._ports.builds_isolated,
+            self._ports.links.unknown_devices(),
+        )
         now = self._ports.clock.now()
         if state is None:
             outcome = PassOutcome(gateway, PassStamp(now, Commit("")))
@@ -316,6 +324,7 @@ class Engine:
                 self._facts(state.scope, now),
                 self.contests.reports(),
                 self._models(state, observed),
+                build_failures=self.artifacts.failures_of(desired, state.actions),
             )
         before = self.statuses.rollouts
         changed = self.statuses.render(outcome)
@@ -328,7 +337,8 @@ class Engine:
         return self._memories.merged(seen, here, self._peers)
 
     def _facts(self, scope: GatewayScope, now: datetime) -> tuple[RolloutFacts, ...]:
-        return self._rollout_facts.facts(scope.desired, self._planner, self.statuses.reports, now)
+        facts = self._rollout_facts.facts(scope.desired, self._planner, self.statuses.reports, now)
+        return with_build_failures(facts, self.artifacts.failures.values())
 
     def _models(self, state: PassState, observed: Observed) -> tuple[ModelFacts, ...]:
         desired, artifacts = state.scope.desired, self.artifacts

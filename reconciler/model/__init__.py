@@ -91,6 +91,7 @@ from reconciler.model.names import (
 from reconciler.model.observed import (
     Artifact,
     Before,
+    BuildFailure,
     Capabilities,
     Counts,
     DeviceHealth,
@@ -126,6 +127,7 @@ __all__ = [
     "Before",
     "Blocked",
     "BlockedReason",
+    "BuildFailure",
     "Candidate",
     "CandidateRules",
     "Capabilities",

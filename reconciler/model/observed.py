@@ -24,6 +24,23 @@ class Artifact:
     operators: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class BuildFailure:
+    """Why one model can't be built for one device type."""
+
+    model: ModelRef
+    type: TypeId
+    reason: str
+    message: str
+    retried: bool  # it may pass, and is tried again; False: only a new commit helps
+
+    @property
+    def text(self) -> str:
+        """Describe it in one sentence."""
+        again = "; it is tried again" if self.retried else ""
+        return f"{self.model} cannot be built for {self.type}: {self.message}{again}"
+
+
 class Phase(StrEnum):
     """The state of a device's update state machine (docs/specs/protocol.md)."""
 

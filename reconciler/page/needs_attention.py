@@ -10,6 +10,7 @@ from reconciler.page.layout import Column, amount, amount_of, pill, remedy, sect
 from reconciler.page.page_model import PageModel, Reason, Urgency, reasons, urgency_of
 from reconciler.page.urls import PageUrls, Query
 from reconciler.report.conditions import Condition, Status
+from reconciler.report.remedies import REMEDIES
 
 SHOWN = 5  # devices for each reason
 REVIEW = "review and merge the branch, or remove it."
@@ -114,8 +115,8 @@ def _live(fleet: PageModel) -> Iterator[Markup]:
     live = fleet.live
     if live is None:
         return
-    for target, message in sorted(live.build_failures.items()):
-        yield _plain(f"Build of {target} failed", message, "correct the model in Git, as the message says.")
+    for target, (reason, message) in sorted(live.build_failures.items()):
+        yield _plain(f"Build of {target} failed", message, f"{REMEDIES[reason].text}.")
     for name, (count, message) in sorted(live.refused.items()):
         messages = amount_of(count, "message")
         yield _plain(

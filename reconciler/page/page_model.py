@@ -67,7 +67,7 @@ class LiveState:
     in_progress: Mapping[DeviceId, str] = field(default_factory=dict)
     waiting: Mapping[DeviceId, str] = field(default_factory=dict)
     building: Sequence[str] = ()
-    build_failures: Mapping[str, str] = field(default_factory=dict)
+    build_failures: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # the reason and the message
     refused: Mapping[str, tuple[int, str]] = field(
         default_factory=dict
     )  # by device name: messages that failed verification

@@ -11,6 +11,7 @@ from reconciler.model import (
     ActivatePrebaked,
     Blocked,
     BlockedReason,
+    BuildFailure,
     Configure,
     DeviceId,
     Hold,
@@ -52,6 +53,7 @@ class DeviceFacts:
     seen: ObservedDevice | None = None  # None: it has never reported
     model: str | None = None  # name@version of what it runs, if its digest is known
     distrust: Distrust | None = None
+    build_failure: BuildFailure | None = None  # why the artifact that it waits for can't be built
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def device_status_since(facts: DeviceFacts, stamp: PassStamp, before: Conditions
         _trusted(action, facts.distrust, stamp),
         _reporting(action, seen, stamp),
         _fits(action, stamp),
-        _up_to_date(action, stamp),
+        _up_to_date(action, facts.build_failure, stamp),
     )
     kept = carry_over(parts, before)
     summary = carry_over((ready(kept, PRIORITY, when_true="The device is in its desired state."),), before)
@@ -140,7 +142,9 @@ def _fits(action: Action, stamp: PassStamp) -> Condition:
     return _condition("Fits", Status.TRUE, "Fits", "The device can hold and run the model that Git wants.", stamp)
 
 
-def _up_to_date(action: Action, stamp: PassStamp) -> Condition:
+def _up_to_date(action: Action, failure: BuildFailure | None, stamp: PassStamp) -> Condition:
+    if failure is not None:
+        return _condition("UpToDate", Status.FALSE, failure.reason, failure.text, stamp)
     match action:
         case NoChange():
             return _condition("UpToDate", Status.TRUE, "UpToDate", action.why, stamp)

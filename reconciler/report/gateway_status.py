@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from reconciler.report.conditions import Condition, Conditions, Status, carry_over, ready
 from reconciler.report.device_status import PassStamp
 
-PRIORITY = ("SourceReady", "Valid", "LinksUp")  # unknown devices keep nothing from working
+PRIORITY = ("SourceReady", "Valid", "LinksUp")  # the others keep nothing from working
+NOT_ISOLATED = "this system allows no network namespaces, so a model under construction could reach the network"
 _MAX_NAMES = 5
 
 
@@ -31,6 +32,7 @@ class GatewayFacts:
     source: SourceState
     problems: tuple[str, ...] = ()  # in the fleet repository
     links: Mapping[str, str | None] = field(default_factory=dict)  # what is wrong with each link, or None
+    builds_isolated: bool = True  # builds run without access to the network
     unknown_devices: frozenset[str] = frozenset()  # they report on a link and are not in Git; never served
 
 
@@ -62,6 +64,12 @@ def gateway_status(facts: GatewayFacts, stamp: PassStamp, previous: GatewayStatu
         condition("SourceReady", None if source.good else source.message, source.reason, source.message),
         condition("Valid", invalid, "Invalid" if invalid else "Valid", "The fleet repository has no problems."),
         condition("LinksUp", down, "LinkDown" if down else "LinksUp", "All links work."),
+        condition(
+            "BuildsIsolated",
+            None if facts.builds_isolated else NOT_ISOLATED,
+            "BuildsIsolated" if facts.builds_isolated else "NetworkNotIsolated",
+            "Builds have no access to the network.",
+        ),
         condition(
             "NoUnknownDevices",
             _name_some(facts.unknown_devices),

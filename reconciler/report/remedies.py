@@ -69,9 +69,32 @@ _ROLLOUTS: Mapping[str, str] = {
     ),
     "RolledBack": "look at the devices that failed, then commit a better model",
 }
+_BUILDS: Mapping[str, str] = {
+    "ModelUnreadable": "export the model again, in a form that build lists",
+    "OperatorUnsupported": "replace the operator that the message names; see operators",
+    "DoesNotFit": _SMALLER,
+    "BuildGateFailed": "look at the figure in the message; commit a better model, or another limit",
+    "BuildFailed": "see the message; if it names an internal error, report it together with the model",
+    "PackMalformed": "see the message; if it names an internal error, report it together with the model",
+    "BuildToolsMissing": (
+        "install the extra that the message names, or build on another machine and share the store (packages)"
+    ),
+    "SourceUnavailable": (
+        "nothing, if the address is expected back: it is tried again. Otherwise check the URL, the credentials and "
+        "the network"
+    ),
+    "StoreUnavailable": (
+        "nothing, if the address is expected back: it is tried again. Otherwise check the URL, the credentials and "
+        "the network"
+    ),
+    "ResourcesExhausted": (
+        "find out what uses up the descriptors, processes, memory or disk space of the gateway; it is tried again"
+    ),
+}
 _GATEWAYS: Mapping[str, str] = {
     "Invalid": "run tinyfleet validate; the message has the first problem and its location",
     "LinkDown": "check the broker or the cable that the message names",
+    "NetworkNotIsolated": "allow user namespaces on the gateway, or build on another machine and share the store",
     "UnknownDevices": "add Device documents, or find out what reports on the link; tinyfleet status has the names",
 }
 _SOURCE: Mapping[str, str] = {
@@ -142,7 +165,7 @@ REMEDIES: Mapping[str, Remedy] = {
     **{reason: Remedy(act=False, text=text) for reason, text in _WAIT.items()},
     **{
         reason: Remedy(act=True, text=text)
-        for table in (_DEVICES, _ROLLOUTS, _CONTESTS, _MODELS, _GATEWAYS, _SOURCE)
+        for table in (_DEVICES, _ROLLOUTS, _BUILDS, _CONTESTS, _MODELS, _GATEWAYS, _SOURCE)
         for reason, text in table.items()
     },
 }

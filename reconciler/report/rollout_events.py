@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events that people want to hear about: a rollout has stopped, is complete, or is stuck; see also contest_events."""
+"""Events that people want to hear about: a rollout stopped, is complete, stuck or unbuilt; see also contest_events."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class EventKind(StrEnum):
     STOPPED = "stopped"
     COMPLETE = "complete"
     STUCK = "stuck"
+    BUILD_FAILED = "build-failed"
     UNSOUND = "unsound"  # the champion of a contest has too many errors
     PROPOSED = "proposed"  # a branch of a contest waits for a person
 
@@ -85,9 +86,13 @@ class EventDetector:
             yield self._event(EventKind.STOPPED, status, status.ready.message, status.ready.since)
         elif facts.complete:
             yield self._event(EventKind.COMPLETE, status, "All waves are complete.", status.ready.since)
+        elif facts.build_failure is not None and not facts.build_failure.retried:
+            built = next(each for each in status.conditions if each.type == "Built")
+            yield self._event(EventKind.BUILD_FAILED, status, f"{built.reason}: {built.message}", built.since)
         elif not facts.held and now - since >= self.stuck_after and not _moves_by_itself(status, waiting):
             hours = (now - since).total_seconds() / 3600
-            message = f"no progress for {hours:.1f} h; {facts.waiting or status.ready.message}"
+            cause = facts.build_failure.text if facts.build_failure is not None else facts.waiting
+            message = f"no progress for {hours:.1f} h; {cause or status.ready.message}"
             yield self._event(EventKind.STUCK, status, message, since)
 
     def _since(self, status: RolloutStatus, now: datetime) -> datetime:

@@ -8,6 +8,7 @@ its diff shows what changed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ import yaml
 
 from reconciler.errors import Invalid
 from reconciler.foreign_text import printable
-from reconciler.model import DeviceId, RolloutId, RolloutReport
+from reconciler.model import BuildFailure, DeviceId, ModelRef, RolloutId, RolloutReport, TypeId, Version
 from reconciler.report.conditions import Condition
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, WaveFacts
 
@@ -43,6 +44,7 @@ def rollout_file(status: RolloutStatus) -> bytes:
         "rolledBack": facts.rolled_back,
         "waiting": facts.waiting,
         "held": facts.held,
+        **({"buildFailure": _build_failure_fields(facts.build_failure)} if facts.build_failure is not None else {}),
         "waves": [wave_as_dict(wave) for wave in facts.waves],
         "devices": {name: " ".join(sorted(names)) for name in SETS if (names := getattr(report, name))},
         "conditions": [condition.as_dict() for condition in status.conditions],
@@ -81,8 +83,19 @@ def _status(document: Mapping[str, Any]) -> RolloutStatus:
         waiting=_text(fields["waiting"]),
         held=_text(fields["held"]),
         rolled_back=bool(fields["rolledBack"]),
+        build_failure=_build_failure(fields["buildFailure"]) if "buildFailure" in fields else None,
     )
     return RolloutStatus(facts, tuple(Condition.from_dict(each) for each in fields["conditions"]))
+
+
+def _build_failure_fields(failure: BuildFailure) -> dict[str, Any]:
+    return {**asdict(failure), "model": str(failure.model)}
+
+
+def _build_failure(fields: Mapping[str, Any]) -> BuildFailure:
+    name, _, version = _text(fields["model"]).rpartition("@")
+    kind, reason, message = (_text(fields[each]) for each in ("type", "reason", "message"))
+    return BuildFailure(ModelRef(name, Version(version)), TypeId(kind), reason, message, bool(fields["retried"]))
 
 
 def _text(value: object) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconciler.model import RolloutId, RolloutReport
+from reconciler.model import BuildFailure, RolloutId, RolloutReport
 from reconciler.report.conditions import Condition, Conditions, Status, carry_over, ready
 from reconciler.report.device_status import PassStamp
 
-PRIORITY = ("WithinBudget", "Complete")
+PRIORITY = ("WithinBudget", "Built", "Complete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class RolloutFacts:
     waiting: str = ""  # what the next wave waits for
     held: str = ""  # why all its devices are held: it is suspended, or depends on another rollout
     rolled_back: bool = False
+    build_failure: BuildFailure | None = None  # why this gateway can't build its model
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def rollout_status(facts: RolloutFacts, stamp: PassStamp, previous: RolloutStatu
 
     What held for another revision, such as the version before, does not count: it is another rollout.
     """
-    parts = (_within_budget(facts, stamp), _complete(facts, stamp))
+    parts = (_within_budget(facts, stamp), _built(facts, stamp), _complete(facts, stamp))
     same = previous is not None and previous.facts.report.revision == facts.report.revision
     before = previous.conditions if previous is not None and same else ()
     kept = carry_over(parts, before)
@@ -74,6 +75,13 @@ def _within_budget(facts: RolloutFacts, stamp: PassStamp) -> Condition:
         message = f"{stopped}; its devices return to what they ran before, until Git changes"
         return _condition("WithinBudget", Status.FALSE, "RolledBack", message, stamp)
     return _condition("WithinBudget", Status.FALSE, "FailureBudgetSpent", f"{stopped}, until Git changes", stamp)
+
+
+def _built(facts: RolloutFacts, stamp: PassStamp) -> Condition:
+    failure = facts.build_failure
+    if failure is None:
+        return _condition("Built", Status.TRUE, "Built", "Nothing keeps this gateway from building its model.", stamp)
+    return _condition("Built", Status.FALSE, failure.reason, failure.text, stamp)
 
 
 def _complete(facts: RolloutFacts, stamp: PassStamp) -> Condition:

@@ -26,6 +26,7 @@ from reconciler.plan.claims import Claims
 from reconciler.plan.rollout.evaluation import RolloutEvaluation
 from reconciler.report.conditions import Status
 from reconciler.report.device_status import DeviceStatus
+from reconciler.report.remedies import REMEDIES
 from reconciler.review.formatting import short
 from reconciler.review.reported_state import GatewayReport, MissingStatus, ReportedState, observed, running
 from reconciler.selection import matcher
@@ -262,6 +263,8 @@ def _next(inputs: ExplanationInputs, action: Action, report: GatewayReport | Non
         latest = next((each for each in status.conditions if each.type == "UpToDate"), status.ready)
         done = latest.status is Status.TRUE
         found.append("no change until Git changes" if done else f"{latest.reason}: {latest.message}")
+        if not done and (remedy := REMEDIES.get(latest.reason)) is not None and remedy.act:
+            found.append(f"what to do: {remedy.text}")
     else:
         found.append(_describe(action))
     return found

@@ -15,6 +15,7 @@ from reconciler.plan import detailed_plan
 from reconciler.plan.claims import Claims
 from reconciler.plan.revision import revision_of
 from reconciler.report.conditions import Status
+from reconciler.report.remedies import REMEDIES
 from reconciler.report.rollout_status import RolloutStatus, WaveFacts
 from reconciler.report.status_files import read_device_file
 from reconciler.review.affected_devices import AffectedDevice, unheld
@@ -69,6 +70,7 @@ class RolloutOverview:
     stuck_count: int
     ends_at: datetime | None  # at the earliest; None: ended, or unknown
     left_s: float | None
+    advice: str = ""  # what to do about the message; empty: nothing
 
     @property
     def devices(self) -> int:
@@ -129,7 +131,13 @@ def _overview(
         stuck_count=len(stuck),
         ends_at=ends_at,
         left_s=left_s,
+        advice=_advice(newest),
     )
+
+
+def _advice(status: RolloutStatus) -> str:
+    remedy = REMEDIES.get(status.ready.reason)
+    return remedy.text if remedy is not None and remedy.act else ""
 
 
 def _rank(status: RolloutStatus, revision: str) -> tuple[bool, bool, int, datetime]:

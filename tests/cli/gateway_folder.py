@@ -121,7 +121,7 @@ class GatewayFolder:
             in_progress={DeviceId("pump-1"): "wear@2 is to be transferred"},
             waiting={DeviceId("pump-2"): "lost: no answer to 6 questions"},
             building=("wear@3 for board",),
-            build_failures={"wear@4 for board": "auc is 0.7, it must be at least 0.9"},
+            build_failures={"wear@4 for board": ("BuildGateFailed", "auc is 0.7, it must be at least 0.9")},
             links={
                 "line": runtime_status.LinkFigures("no such port", line),
                 "mqtt": runtime_status.LinkFigures(None, LinkStatistics()),

@@ -133,7 +133,7 @@ def test_a_running_daemon_adds_its_runtime_status(gateway: GatewayFolder) -> Non
     assert "not running" not in output
     for text in (
         "building wear@3 for board",
-        "build failed: wear@4 for board: auc is 0.7",
+        "build failed: BuildGateFailed: auc is 0.7",
         "line: no such port",
         "line: unknown devices, not in Git and not served: pump-99",
         "pump-3: 14 messages in its name failed verification: the signature is not the device's",

@@ -24,7 +24,8 @@ from reconciler.daemon.logging_setup import JsonFormatter, TextFormatter
 from reconciler.daemon.sd_notify import SystemdNotifier
 from reconciler.engine import log_context
 from reconciler.errors import Unusable
-from reconciler.model import Commit, DeviceId
+from reconciler.model import BuildFailure, Commit, DeviceId, ModelRef, TypeId, Version
+from reconciler.report.remedies import REMEDIES
 
 
 def test_a_state_folder_is_locked_by_one_process_and_names_it(tmp_path: Path) -> None:
@@ -37,6 +38,15 @@ def test_a_state_folder_is_locked_by_one_process_and_names_it(tmp_path: Path) ->
     assert holder(folder) is None
     with held(folder):
         pass
+
+
+def test_a_deleted_lock_file_lets_no_second_process_in(tmp_path: Path) -> None:
+    with held(tmp_path):
+        (tmp_path / "daemon.lock").unlink()
+        with pytest.raises(AlreadyRunning, match="unknown"), held(tmp_path):
+            pass
+        assert holder(tmp_path) == 0
+    assert holder(tmp_path) is None
 
 
 def test_an_unwritable_state_folder_is_reported(tmp_path: Path) -> None:
@@ -71,6 +81,18 @@ def test_the_gateway_is_ready_once_a_commit_is_enforced() -> None:
     health.ready = True
     assert health.not_ready(None) == "there is no commit to enforce"
     assert health.not_ready(Commit("c")) is None
+
+
+def test_a_gateway_that_cannot_build_is_not_ready_and_says_why_and_what_to_do() -> None:
+    health = Liveness()
+    health.ready = True
+    failure = BuildFailure(
+        ModelRef("wear", Version("2")), TypeId("board"), "BuildToolsMissing", "scikit-learn is missing", retried=True
+    )
+    assert health.not_ready(Commit("c"), [failure]) == (
+        "BuildToolsMissing: wear@2 cannot be built for board: scikit-learn is missing; it is tried again; "
+        f"what to do: {REMEDIES['BuildToolsMissing'].text}"
+    )
 
 
 def record(message: str, level: int = logging.INFO) -> logging.LogRecord:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.compiler.sandbox import can_isolate_network
 from reconciler.config import (
     AutomationConfig,
     GatewayConfig,
@@ -185,3 +186,15 @@ def test_the_broker_is_not_contacted_while_the_daemon_runs(config: GatewayConfig
     with held(config.state_dir):
         (finding,) = doctor_network.broker(replace(config, mqtt=MqttConfig("localhost", port=1)))
     assert finding.message == "the daemon does not use the broker"
+
+
+def test_a_system_without_network_namespaces_is_reported(
+    config: GatewayConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    can_isolate_network.cache_clear()
+    monkeypatch.setenv("PATH", "/nowhere")  # as if unshare were missing
+    (finding,) = doctor.sandbox(config)
+    can_isolate_network.cache_clear()
+    assert finding.severity is doctor.CheckSeverity.WARNING
+    assert "network namespaces" in finding.message
+    assert finding.remedy

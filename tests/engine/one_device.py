@@ -63,6 +63,9 @@ class FullStore:
     async def build(self, _desired: Desired, key: ArtifactKey) -> Artifact:
         raise AssertionError(key)
 
+    async def find(self, _desired: Desired, _key: ArtifactKey) -> Artifact | None:
+        return None
+
     def pack(self, _desired: Desired, artifact: Artifact) -> bytes:
         if self.lost:
             raise Unusable("the store is empty")
@@ -129,7 +132,7 @@ class OneDevice:
         self.inventory.record_capabilities(DEVICE, CAPABILITIES)
         self.session = ScriptedSession(self.bodies, self.outcomes)
         self.deliveries = Deliveries(self.done.append, lambda: None, random.Random(1))
-        artifacts = ArtifactCatalog(self.store, self.state, lambda: None)
+        artifacts = ArtifactCatalog(self.store, self.state, lambda: None, random.Random(1))
         gateway = GatewayKey(bench.gateway, bench.delegation, delegation)
         ports = UpdatePorts(artifacts, self.inventory, self.state, gateway, FixedClock())
         self.dispatcher = Dispatcher(DeviceUpdater(ports), self.deliveries, lambda _device: self.session)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A signed commit that somebody without the key has given another id, without changing what is signed."""
+"""A signed commit that got another id from someone without the key, without changing what is signed."""
 
 from __future__ import annotations
 

@@ -273,7 +273,7 @@ def hostile() -> PageModel:
     live = replace(
         live_state(),
         building=(HOSTILE,),
-        build_failures={HOSTILE: HOSTILE},
+        build_failures={HOSTILE: ("BuildToolsMissing", HOSTILE)},
         refused={HOSTILE: (1, HOSTILE)},
         links=(link,),
         scores=tuple(replace(each, model=HOSTILE) for each in live_state().scores),

@@ -30,6 +30,7 @@ CHECKS: tuple[Callable[[config.GatewayConfig], Iterator[CheckResult]], ...] = (
     doctor.clock,
     doctor.serial,
     doctor.build,
+    doctor.sandbox,
     doctor_network.git,
     doctor_network.broker,
 )

@@ -47,13 +47,14 @@ async def _serve(settings: config.GatewayConfig) -> None:
     with ExitStack() as stack:
         stack.enter_context(held(settings.state_dir))
         assembly = stack.enter_context(assembled(settings))
+        engine = assembly.engine
         metrics = Metrics(assembly, time.monotonic)
         pages = {
             "/metrics": http_server.metrics(metrics.exposition),
             "/healthz": lambda: http_server.plain(health.stuck()),
-            "/readyz": lambda: http_server.plain(health.not_ready(assembly.engine.enforced)),
+            "/readyz": lambda: http_server.plain(health.not_ready(engine.enforced, engine.artifacts.failures.values())),
         }
         site = FleetPage(assembly, metrics)
         serving = http_server.serving(settings.http.listen, pages, site, settings.http.server_name)
-        async with serving, sending_events(settings, assembly.engine):
+        async with serving, sending_events(settings, engine):
             await Service(assembly, cadence, watched, health).run()

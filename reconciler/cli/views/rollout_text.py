@@ -54,6 +54,8 @@ def shown(each: RolloutOverview, past: Iterable[PastRollout], now: datetime, wid
     yield head
     if each.message:
         yield Text(each.message)
+    if each.advice:
+        yield Text(f"what to do: {each.advice}")
     if each.ends_at is not None and each.left_s:
         yield Text(f"ends in {duration(each.left_s)} at the earliest, at {each.ends_at:%Y-%m-%d %H:%M UTC}")
     yield Text()

@@ -11,6 +11,7 @@ from rich.text import Text
 from reconciler.cli.views.table import Row, table
 from reconciler.daemon.gateway_overview import DeviceOverview, GatewayOverview, device_facts
 from reconciler.report.conditions import Status
+from reconciler.report.remedies import REMEDIES
 from reconciler.review.formatting import ago, counted, short
 
 STYLES = {Status.TRUE: "green", Status.FALSE: "red", Status.UNKNOWN: "yellow"}
@@ -83,8 +84,9 @@ def _live(overview: GatewayOverview) -> Iterator[str]:
         return
     if live["building"]:
         yield f"\nbuilding {', '.join(live['building'])}"
-    for what, why in live["buildFailures"].items():
-        yield f"\nbuild failed: {what}: {why}"
+    for failure in live["buildFailures"].values():
+        yield f"\nbuild failed: {failure['reason']}: {failure['message']}"
+        yield f"what to do: {REMEDIES[failure['reason']].text}"
     for name, link in live["links"].items():
         if link["trouble"]:
             yield f"\n{name}: {link['trouble']}"

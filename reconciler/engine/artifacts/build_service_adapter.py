@@ -25,6 +25,9 @@ class Builder(Protocol):
     async def build(self, desired: Desired, key: ArtifactKey) -> Artifact:
         """Build, or find what was built before. Raises a `FleetError` that says what is wrong with the model."""
 
+    async def find(self, desired: Desired, key: ArtifactKey) -> Artifact | None:
+        """Return what was built before, here or by another machine; builds nothing."""
+
     def pack(self, desired: Desired, artifact: Artifact) -> bytes:
         """Return the bytes of what was built."""
 
@@ -56,6 +59,11 @@ class ServiceBuilder:
 
         built = await asyncio.wrap_future(self._service.submit(recipe, fetch))
         return built.artifact
+
+    async def find(self, desired: Desired, key: ArtifactKey) -> Artifact | None:
+        """Look into the store, which may be far away."""
+        built = await asyncio.to_thread(self._service.cached, _recipe(desired, key))
+        return built.artifact if built is not None else None
 
     def pack(self, desired: Desired, artifact: Artifact) -> bytes:
         """Return the bytes of what was built."""

@@ -10,6 +10,7 @@ from reconciler.engine.status.status_folder import contest_statuses, model_statu
 from reconciler.model import (
     Action,
     Artifact,
+    BuildFailure,
     ContestId,
     DeviceId,
     GatewayId,
@@ -51,6 +52,7 @@ class PassOutcome:
     rollout_facts: tuple[RolloutFacts, ...] = ()
     contest_reports: tuple[ContestReport, ...] = ()
     model_facts: tuple[ModelFacts, ...] = ()
+    build_failures: Mapping[DeviceId, BuildFailure] = field(default_factory=dict)  # what devices wait for in vain
 
 
 @dataclass(slots=True)
@@ -60,6 +62,7 @@ class _RenderedDevice:
     action: Action
     seen: ObservedDevice | None
     distrust: Distrust | None
+    build_failure: BuildFailure | None
     status: DeviceStatus
 
 
@@ -72,7 +75,8 @@ class StatusRenderer:
         self._page = page  # an HTML page next to the README
         self._page_differs = page != (INDEX in before)  # the configuration was changed since
         self._devices: dict[DeviceId, _RenderedDevice] = {}
-        self._rendered: SnapshotCache[Mapping[DeviceId, Distrust]] = SnapshotCache()
+        self._rendered: SnapshotCache[tuple[Mapping[DeviceId, Distrust], Mapping[DeviceId, BuildFailure]]]
+        self._rendered = SnapshotCache()
         self.ready = 0  # devices that are what Git wants
         self._gateway = read_gateway_file(before[GATEWAY]) if GATEWAY in before else None
         self._rollouts = rollout_statuses(before)
@@ -152,9 +156,10 @@ class StatusRenderer:
     def _render_devices(self, outcome: PassOutcome, files: dict[str, bytes]) -> set[str]:
         """Render the devices that changed; return the paths of those that are gone."""
         parts = (outcome.actions, outcome.observed.devices, outcome.by_short_digest)
-        if self._rendered.get(*parts) == outcome.distrusted:
+        wrong = (outcome.distrusted, outcome.build_failures)
+        if self._rendered.get(*parts) == wrong:
             return set()
-        self._rendered.put(outcome.distrusted, *parts)
+        self._rendered.put(wrong, *parts)
         present = set()
         for action in outcome.actions:
             present.add(action.device)
@@ -177,18 +182,18 @@ class StatusRenderer:
         device = action.device
         seen = outcome.observed.devices.get(device)
         last = self._devices.get(device)
-        distrust = outcome.distrusted.get(device)
+        distrust, failure = outcome.distrusted.get(device), outcome.build_failures.get(device)
         # Observed devices are snapshots (reconciler.model.snapshot_cache): the same object means unchanged.
-        if last is not None and last.seen is seen and last.distrust == distrust:
+        if last is not None and last.seen is seen and (last.distrust, last.build_failure) == (distrust, failure):
             if last.action is action:
                 return
             if last.action == action:
                 last.action = action
                 return
         model = _model(seen, outcome.by_short_digest)
-        facts = DeviceFacts(action, seen, model, distrust)
+        facts = DeviceFacts(action, seen, model, distrust, failure)
         status = device_status_since(facts, outcome.stamp, self._conditions_before(device))
-        self._devices[device] = _RenderedDevice(action, seen, distrust, status)
+        self._devices[device] = _RenderedDevice(action, seen, distrust, failure, status)
         self._count_ready(last.status if last is not None else None, status)
         if last is None or status != last.status:
             files[_device_path(device)] = device_file(status)

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from reconciler.model import Desired, Device, DeviceId, Rollout, RolloutId, RolloutReport
+from reconciler.model import BuildFailure, Desired, Device, DeviceId, Rollout, RolloutId, RolloutReport
 from reconciler.plan import Planner
 from reconciler.plan.rollout.evaluation import RolloutEvaluation
 from reconciler.plan.rollout.holds import rollout_hold
@@ -61,6 +61,21 @@ class RolloutFactsBuilder:
             known[name] = _KnownFacts(evaluation, desired.devices, held, facts)
         self._known = known
         return tuple(each.facts for each in known.values() if each.facts is not None)
+
+
+def with_build_failures(
+    facts: tuple[RolloutFacts, ...], failures: Collection[BuildFailure]
+) -> tuple[RolloutFacts, ...]:
+    """Add to each rollout that is not complete why its model can't be built, if so."""
+    if not failures:
+        return facts
+    first: dict[str, BuildFailure] = {}
+    for failure in sorted(failures, key=lambda each: (each.retried, each.type)):  # those that need help first
+        first.setdefault(str(failure.model), failure)
+    return tuple(
+        each if each.complete or each.model not in first else replace(each, build_failure=first[each.model])
+        for each in facts
+    )
 
 
 def _facts(rollout: Rollout, evaluation: RolloutEvaluation, held: str, report: RolloutReport) -> RolloutFacts:
