@@ -18,6 +18,7 @@ from reconciler.model import ContestId, DeviceId
 from reconciler.page.page_model import DeviceDetail, LinkFacts, LiveState, PageModel, ScoreFacts
 from reconciler.page.routes import exists, served
 from reconciler.report.contest_file import figures_from_dict
+from reconciler.review.formatting import age
 
 
 class FleetPage:
@@ -83,7 +84,7 @@ def _live_state_of(
         },
         refused={name: (each["count"], each["why"]) for name, each in status.get("unauthenticated", {}).items()},
         links=tuple(_links(status.get("links", {}))),
-        scores=tuple(_scores(totals)),
+        scores=tuple(_scores(totals, now)),
         contests={ContestId(name): figures_from_dict(each) for name, each in status.get("contests", {}).items()},
     )
 
@@ -107,7 +108,7 @@ def _links(links: Mapping[str, Mapping[str, Any]]) -> Iterable[LinkFacts]:
         )
 
 
-def _scores(totals: Mapping[str, Total]) -> Iterable[ScoreFacts]:
+def _scores(totals: Mapping[str, Total], now: datetime) -> Iterable[ScoreFacts]:
     for name, total in totals.items():
         score = total.score
         yield ScoreFacts(
@@ -121,4 +122,5 @@ def _scores(totals: Mapping[str, Total]) -> Iterable[ScoreFacts]:
             max=score.maximum if score is not None else 0,
             mean=score.total / score.count if score is not None and score.count else 0.0,
             histogram=score.histogram if score is not None else (),
+            age=age(total.oldest, total.newest, now),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -153,6 +154,15 @@ class Metrics(Collector):
             for total in self._totals:
                 family.add_metric([names.get(total.running, ""), total.running[:12]], getattr(total, field))
             yield family
+        now = datetime.now(UTC)
+        ages = GaugeMetricFamily(
+            "tinyfleet_figures_age_seconds", "Age of the oldest figure in these sums, by pack", labels=["model", "pack"]
+        )
+        for total in self._totals:
+            if total.oldest is not None:
+                age_s = (now - total.oldest).total_seconds()
+                ages.add_metric([names.get(total.running, ""), total.running[:12]], age_s)
+        yield ages
 
 
 def _links(live: RuntimeStatus) -> Iterator[Metric]:

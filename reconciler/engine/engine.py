@@ -338,12 +338,14 @@ class Engine:
 
     def _facts(self, scope: GatewayScope, now: datetime) -> tuple[RolloutFacts, ...]:
         facts = self._rollout_facts.facts(scope.desired, self._planner, self.statuses.reports, now)
+        self.poller.soaking = frozenset().union(*(each.report.soaking for each in facts))
         return with_build_failures(facts, self.artifacts.failures.values())
 
     def _models(self, state: PassState, observed: Observed) -> tuple[ModelFacts, ...]:
         desired, artifacts = state.scope.desired, self.artifacts
         known = artifacts.available(desired).by_key
-        sources = ModelSources(desired, state.scope.owners, state.actions, observed, known, artifacts.failures)
+        messages = {key: failure.message for key, failure in artifacts.failures.items()}
+        sources = ModelSources(desired, state.scope.owners, state.actions, observed, known, messages)
         return self._model_facts.facts(sources)
 
     def _whole_fleet(self, state: PassState) -> Desired:
@@ -362,7 +364,7 @@ class Engine:
 
     def _delivered(self, done: Delivered) -> None:
         log.log(logging.INFO if done.good else logging.WARNING, "%s: %s", done.subject, done.message)
-        self.poller.heard_from(done.device)
+        (self.poller.has_confirmed if done.good else self.poller.heard_from)(done.device)
         for callback in self.on_delivered:
             callback(done)
         self.wake.set()

@@ -54,6 +54,7 @@ class ScoreFacts:
     max: int
     mean: float
     histogram: tuple[int, ...]
+    age: str = "unknown"  # of the figures
 
 
 @dataclass(frozen=True, slots=True)

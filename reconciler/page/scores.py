@@ -48,6 +48,7 @@ def _caption(each: ScoreFacts) -> str:
     ]
     if sum(each.histogram):
         parts.append(f"scores from {amount(each.min)} to {amount(each.max)}, {amount(each.mean)} on average")
+    parts.append(f"age of these figures: {each.age}")
     return "; ".join(parts) + "."
 
 

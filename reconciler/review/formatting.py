@@ -32,6 +32,14 @@ def ago(timestamp: datetime | None, now: datetime) -> str:
     return f"{elapsed((now - timestamp).total_seconds())} ago" if timestamp is not None else "never"
 
 
+def age(oldest: datetime | None, newest: datetime | None, now: datetime) -> str:
+    """Describe how old figures of several devices are."""
+    if oldest is None or newest is None:
+        return "unknown"
+    first, last = (elapsed(max(0.0, (now - each).total_seconds())) for each in (newest, oldest))
+    return first if first == last else f"{first} to {last}"
+
+
 def counted(count: int, singular: str, plural: str | None = None) -> str:
     """Write a count with its noun."""
     return f"{count:,} {singular if count == 1 else plural or f'{singular}s'}"

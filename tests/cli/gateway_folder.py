@@ -105,7 +105,7 @@ class GatewayFolder:
         state.save_quarantine(failure)
         state.save_order(device, OrderRecord(RUNS, 4, b"envelope"))
         score = Score(2, -4, 4, 0, (1, 1, 0, 0, 0, 0, 0, 0))
-        Summaries(state).record(device, Summary(REPORT.running, 120, 7, 1, 2, score))
+        Summaries(state).record(device, Summary(REPORT.running, 120, 7, 1, 2, score), seen_at)
         state.close()
 
     def write_runtime_status(self) -> None:

@@ -78,7 +78,7 @@ def test_the_table_shows_problems_and_totals(gateway: GatewayFolder) -> None:
         "never",
         *["not", "reporting", "since", "noon"],
     ]
-    assert rows["wear@1"].split() == ["wear@1", "1", "120", "7", "1", "2"]
+    assert rows["wear@1"].split() == ["wear@1", "1", "120", "7", "1", "2", "3", "min"]
 
 
 def test_an_unknown_model_is_shown_by_its_digest(gateway: GatewayFolder) -> None:

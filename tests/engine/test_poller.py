@@ -128,6 +128,53 @@ def test_a_report_with_nothing_new_is_no_change(polled: Polled) -> None:
     polled(check)
 
 
+def test_a_summary_is_asked_for_at_once_after_a_confirmation(polled: Polled) -> None:
+    async def check(device: PolledDevice) -> None:
+        device.poller.watch([PUMP], NEVER_S)
+        await device.settled(3)
+        device.session.bodies[ReportKind.SUMMARY] = replace(SUMMARY, running=b"\2" * 16, inferences=7)
+        device.poller.has_confirmed(PUMP)
+        await device.settled(5)
+        assert device.session.asked[3:] == [ReportKind.REPORT, ReportKind.SUMMARY]
+        assert [total.inferences for total in device.summaries.totals()] == [100, 7]
+
+    polled(check)
+
+
+def test_a_summary_that_got_lost_after_a_confirmation_is_asked_for_again(polled: Polled) -> None:
+    async def check(device: PolledDevice) -> None:
+        device.poller.watch([PUMP], 0.005)
+        await device.settled(3)
+        del device.session.bodies[ReportKind.SUMMARY]
+        device.poller.has_confirmed(PUMP)
+        await device.settled(7)
+        assert device.session.asked[3:7] == [ReportKind.REPORT, ReportKind.SUMMARY] * 2
+
+    polled(check)
+
+
+def test_a_device_that_soaks_is_asked_for_a_summary_with_each_report(polled: Polled) -> None:
+    async def check(device: PolledDevice) -> None:
+        device.poller.soaking = frozenset({PUMP})
+        device.poller.watch([PUMP], 0.005)
+        await device.settled(9)
+        assert device.session.asked[3:9] == [ReportKind.REPORT, ReportKind.SUMMARY] * 3
+
+    polled(check)
+
+
+def test_a_pack_that_changed_unseen_is_followed_by_a_summary(polled: Polled) -> None:
+    async def check(device: PolledDevice) -> None:
+        device.poller.watch([PUMP], 0.005)
+        await device.settled(4)
+        asked = len(device.session.asked)
+        device.session.bodies[ReportKind.REPORT] = replace(report(50), running=b"\3" * 16)
+        await device.settled(asked + 2)
+        assert ReportKind.SUMMARY in device.session.asked[asked:]
+
+    polled(check)
+
+
 def test_a_report_counts_even_if_other_answers_are_missing(polled: Polled) -> None:
     async def check(device: PolledDevice) -> None:
         del device.session.bodies[ReportKind.CAPABILITIES], device.session.bodies[ReportKind.SUMMARY]

@@ -18,6 +18,7 @@ from reconciler.engine.state.records import (
     IdentityRecord,
     OrderRecord,
     QuarantineRecord,
+    SummaryRecord,
 )
 from reconciler.engine.state.writer import StateUnusable, StateWriter
 from reconciler.model import (
@@ -57,7 +58,7 @@ def filled(path: Path) -> StateWriter:
     state.save_quarantine(FAILURE)
     state.save_order(PUMP, ORDER)
     state.save_identities([IDENTITY])
-    state.save_summary(PUMP, "cc" * 16, b"summary")
+    state.save_summary(PUMP, "cc" * 16, b"summary", NOON)
     state.save_evidence(PUMP, EVIDENCE)
     state.save_baseline(PUMP, BASELINE)
     state.save_flapping(PUMP, FLAPPING)
@@ -90,7 +91,7 @@ SAVED = (
     [FAILURE],
     ORDER,
     [IDENTITY],
-    [("cc" * 16, b"summary")],
+    [SummaryRecord("cc" * 16, b"summary", NOON)],
     {PUMP: EVIDENCE},
     {PUMP: BASELINE},
     {PUMP: FLAPPING},

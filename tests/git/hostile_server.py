@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from reconciler.errors import FleetError
@@ -123,10 +123,15 @@ def main() -> None:
     """Poll once, and print what came of it."""
     url, folder = sys.argv[1], Path(sys.argv[2])
     reason, message = (peers if sys.argv[3:] else polled)(url, folder)
-    own, children = (
-        resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    sys.stdout.write(json.dumps({"reason": reason, "message": message, "git_mib": children, "gateway_mib": own}))
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    cost = Cost(reason, message, git_mib=children, gateway_mib=_most_mib())
+    sys.stdout.write(json.dumps(asdict(cost)))
+
+
+def _most_mib() -> float:
+    """Return the most memory that this process had. Its `ru_maxrss` begins with that of the process that started it."""
+    status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM:"))
 
 
 if __name__ == "__main__":

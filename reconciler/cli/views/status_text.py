@@ -12,7 +12,7 @@ from reconciler.cli.views.table import Row, table
 from reconciler.daemon.gateway_overview import DeviceOverview, GatewayOverview, device_facts
 from reconciler.report.conditions import Status
 from reconciler.report.remedies import REMEDIES
-from reconciler.review.formatting import ago, counted, short
+from reconciler.review.formatting import age, ago, counted, short
 
 STYLES = {Status.TRUE: "green", Status.FALSE: "red", Status.UNKNOWN: "yellow"}
 
@@ -24,8 +24,8 @@ def fleet_text(overview: GatewayOverview, now: datetime, width: int) -> list[Tex
     devices = table(headings, rows, width) if rows else [Text("no devices")]
     lines = [*map(Text, _headline(overview)), Text(), *devices]
     if overview.totals:
-        figures = ("pack", "devices", "inferences", "anomalies", "faults", "resets")
-        lines += [Text(), *table(figures, _totals(overview), width)]
+        figures = ("pack", "devices", "inferences", "anomalies", "faults", "resets", "age")
+        lines += [Text(), *table(figures, _totals(overview, now), width)]
     return [*lines, *map(Text, _live(overview))]
 
 
@@ -96,10 +96,10 @@ def _live(overview: GatewayOverview) -> Iterator[str]:
         yield f"\n{name}: {refused['count']} messages in its name failed verification: {refused['why']}"
 
 
-def _totals(overview: GatewayOverview) -> Iterator[tuple[str, ...]]:
+def _totals(overview: GatewayOverview, now: datetime) -> Iterator[tuple[str, ...]]:
     for name, total in sorted(overview.totals.items()):
         figures = (total.devices, total.inferences, total.anomalies, total.faults, total.resets)
-        yield (name, *map(str, figures))
+        yield (name, *map(str, figures), age(total.oldest, total.newest, now))
 
 
 def _activity(overview: GatewayOverview, device: str) -> str | None:

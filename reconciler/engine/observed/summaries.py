@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from reconciler.devices.reports import HISTOGRAM_BINS, Score, Summary, encode_body, parse_body
+from reconciler.engine.state.records import SummaryRecord
 from reconciler.engine.state.writer import StateWriter
 from reconciler.model import DeviceId, Digest, ShortDigest, short_digest
 
@@ -27,6 +29,8 @@ class Total:
     faults: int
     resets: int
     score: Score | None
+    oldest: datetime | None = None  # when the first and the last of these devices reported its figures
+    newest: datetime | None = None  # None: before this was recorded
 
     def as_dict(self) -> dict[str, object]:
         """Return the fields as a mapping for programs."""
@@ -37,6 +41,8 @@ class Total:
             "anomalies": self.anomalies,
             "faults": self.faults,
             "resets": self.resets,
+            "oldestAt": self.oldest.isoformat() if self.oldest is not None else None,
+            "newestAt": self.newest.isoformat() if self.newest is not None else None,
         }
         if self.score is not None:
             fields["score"] = {
@@ -55,24 +61,27 @@ class Summaries:
     def __init__(self, state: StateWriter) -> None:
         self._state = state
 
-    def record(self, device: DeviceId, summary: Summary) -> None:
+    def record(self, device: DeviceId, summary: Summary, at: datetime) -> None:
         """Record a verified summary; a device that runs nothing counts nothing."""
         if summary.running is not None:
-            self._state.save_summary(device, summary.running.hex(), encode_body(summary))
+            self._state.save_summary(device, summary.running.hex(), encode_body(summary), at)
 
     def totals(self) -> list[Total]:
         """Add up the summaries, per pack."""
         return totals(self._state.summaries())
 
 
-def totals(summaries: Iterable[tuple[str, bytes]]) -> list[Total]:
-    """Add up summaries, given as pairs of the pack's digest and the body, per pack."""
-    by_pack: dict[str, list[Summary]] = {}
-    for running, body in summaries:
-        summary = parse_body(body)
+def totals(summaries: Iterable[SummaryRecord]) -> list[Total]:
+    """Add up summaries, per pack."""
+    by_pack: dict[str, list[tuple[Summary, datetime | None]]] = {}
+    for record in summaries:
+        summary = parse_body(record.body)
         if isinstance(summary, Summary):
-            by_pack.setdefault(running, []).append(summary)
-    return [_total(running, found) for running, found in sorted(by_pack.items())]
+            by_pack.setdefault(record.running, []).append((summary, record.at))
+    return [
+        _total(running, [summary for summary, _ in found], [at for _, at in found if at is not None])
+        for running, found in sorted(by_pack.items())
+    ]
 
 
 def labelled(found: Iterable[Total], names: Mapping[ShortDigest, str]) -> dict[str, Total]:
@@ -88,7 +97,7 @@ def _label(total: Total, model: str | None, uses: Counter[str | None]) -> str:
     return model if uses[model] == 1 else f"{model} ({total.running[:12]})"
 
 
-def _total(running: str, found: list[Summary]) -> Total:
+def _total(running: str, found: list[Summary], times: list[datetime]) -> Total:
     return Total(
         short_digest(Digest(running)),
         len(found),
@@ -97,6 +106,8 @@ def _total(running: str, found: list[Summary]) -> Total:
         sum(each.faults for each in found),
         sum(each.resets for each in found),
         _scores([each.score for each in found if each.score is not None and each.score.count]),
+        min(times, default=None),
+        max(times, default=None),
     )
 
 

@@ -34,7 +34,9 @@ SPREAD_FROM = 0.25  # devices that reported together, as an update ends, are ask
 ANSWER_SHARE = 0.1  # of the time after which a device counts as silent: for its answer
 BATCH_S = 2.0  # questions are asked together this often: one at a time wakes the threads for each
 MIN_BATCHES = 10  # a shorter interval is not divided into batches
-SUMMARY_EVERY = 12  # inquiries, and after each restart of the device: an hour with the usual interval
+# Inquiries between two summaries: an hour with the usual interval. One is also due after each restart of the device,
+# after each change of its pack, and with each inquiry while a gate or the soak time of a rollout waits for it.
+SUMMARY_EVERY = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Poller:
         self._is_busy = is_busy
         self._on_change = on_change
         self._jitter = jitter
+        self.soaking: Collection[DeviceId] = frozenset()  # devices that run a new pack and are not done with it
         self.all_at_once = False  # ask all new devices at once, also those that an earlier run knew
         self._interval_s = 300.0
         self._watched: Collection[DeviceId] = ()
@@ -81,6 +84,7 @@ class Poller:
         self._waiting: set[DeviceId] = set()  # in any of the queues
         self._never_asked: set[DeviceId] = set()
         self._inquiries: dict[DeviceId, int] = {}
+        self._summary_due: set[DeviceId] = set()
 
     @property
     def pending(self) -> int:
@@ -99,6 +103,7 @@ class Poller:
             self._backoff.pop(device, None)
             self._never_asked.discard(device)
             self._inquiries.pop(device, None)
+            self._summary_due.discard(device)
         for device in wanted - set(self._timers):
             within_s = 0.0 if self.all_at_once else self._known_for_s(device)
             if within_s > 0.0:
@@ -114,6 +119,11 @@ class Poller:
         self._backoff.pop(device, None)
         known = self._ports.inventory.capabilities_of(device) is not None
         self._poll_in(device, self._interval_s if known else 0.0, spread_from=SPREAD_FROM)
+
+    def has_confirmed(self, device: DeviceId) -> None:
+        """Ask at once what a device counts: it has just confirmed a new pack, whose figures nobody has yet."""
+        self._summary_due.add(device)
+        self.poll_soon(device)
 
     def poll_soon(self, device: DeviceId) -> None:
         """Ask a device at once: it has appeared, or should have something to report."""
@@ -225,7 +235,9 @@ class Poller:
             capabilities = await session.capabilities(device)
             if not isinstance(capabilities, Lost):
                 inventory.record_capabilities(device, capabilities)
-        awaited = device in inventory.evidence.awaited
+        if before is not None and before.running != report.running:
+            self._summary_due.add(device)
+        awaited = device in inventory.evidence.awaited or device in self.soaking or device in self._summary_due
         if restarted or awaited or self._inquiries.get(device, 0) % SUMMARY_EVERY == 0:
             await self._ask_summary(device, session)
         self._inquiries[device] = self._inquiries.get(device, 0) + 1
@@ -235,7 +247,8 @@ class Poller:
         summary = await session.summary(device)
         if isinstance(summary, Lost):
             return
-        self._ports.summaries.record(device, summary)
+        self._summary_due.discard(device)
+        self._ports.summaries.record(device, summary, self._ports.clock.now())
         if self._ports.inventory.record_summary(device, summary):
             self._on_change(device)
 

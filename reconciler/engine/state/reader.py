@@ -23,6 +23,7 @@ from reconciler.engine.state.records import (
     IdentityRecord,
     OrderRecord,
     QuarantineRecord,
+    SummaryRecord,
 )
 from reconciler.errors import Unusable
 from reconciler.model import (
@@ -93,9 +94,13 @@ class StateReader:
         rows = self._rows("SELECT device, flaps, flapped_at FROM flapping")
         return {DeviceId(row[0]): FlappingRecord(row[1], datetime.fromtimestamp(row[2], UTC)) for row in rows}
 
-    def summaries(self) -> list[tuple[str, bytes]]:
+    def summaries(self) -> list[SummaryRecord]:
         """Return the last summary of each device for each pack that it ran, sorted by pack."""
-        return [(running, body) for running, body in self._rows("SELECT running, body FROM summary ORDER BY running")]
+        rows = self._rows("SELECT running, body, at FROM summary ORDER BY running")
+        return [
+            SummaryRecord(running, body, datetime.fromtimestamp(at, UTC) if at is not None else None)
+            for running, body, at in rows
+        ]
 
     # ------------------------------------------------------------ artifacts
 

@@ -80,3 +80,12 @@ class FlappingRecord:
 
     flaps: int
     flapped_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRecord:
+    """The last summary of a device for one pack."""
+
+    running: str
+    body: bytes
+    at: datetime | None  # when it was reported; None: before this was recorded

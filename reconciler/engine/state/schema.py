@@ -60,6 +60,9 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE TABLE status_file (path TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE summary ADD COLUMN at REAL;
+    """,
 )
 
 OF_A_DEVICE = ("device", "sent_order", "quarantine", "summary", "identity", "gate_evidence", "baseline", "flapping")

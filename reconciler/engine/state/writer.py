@@ -102,9 +102,9 @@ class StateWriter(StateReader):
         values = (device, record.flaps, record.flapped_at.timestamp())
         self._write("INSERT OR REPLACE INTO flapping VALUES (?, ?, ?)", values)
 
-    def save_summary(self, device: DeviceId, running: str, body: bytes) -> None:
+    def save_summary(self, device: DeviceId, running: str, body: bytes, at: datetime) -> None:
         """Keep the last summary of a device for the pack that it runs."""
-        self._write("INSERT OR REPLACE INTO summary VALUES (?, ?, ?)", (device, running, body))
+        self._write("INSERT OR REPLACE INTO summary VALUES (?, ?, ?, ?)", (device, running, body, at.timestamp()))
 
     def forget_device(self, device: DeviceId) -> None:
         """Delete all that is known of a device."""
