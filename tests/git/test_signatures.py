@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -32,13 +31,15 @@ Keys = dict[str, SshKey]
 @pytest.fixture(scope="session")
 def gpg() -> Iterator[dict[str, GpgKey]]:
     # A short path, because gpg's agent listens on a socket in it, and socket paths are limited.
-    home = Path(tempfile.mkdtemp(prefix="gpg"))
-    names = ("ada@example.org", "forge@example.org", "mallory@example.org")
-    for name in names:
-        run_gpg(home, "--quick-generate-key", name, "ed25519", "sign", "never")
-    yield {name.partition("@")[0]: GpgKey(name, home) for name in names}
-    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True, capture_output=True)
-    shutil.rmtree(home)
+    with tempfile.TemporaryDirectory(prefix="gpg") as folder:
+        home = Path(folder)
+        names = ("ada@example.org", "forge@example.org", "mallory@example.org")
+        try:
+            for name in names:
+                run_gpg(home, "--quick-generate-key", name, "ed25519", "sign", "never")
+            yield {name.partition("@")[0]: GpgKey(name, home) for name in names}
+        finally:  # the agent would keep its socket in the folder
+            subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True, capture_output=True)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import shutil
 import subprocess
@@ -31,19 +30,32 @@ PUMP = Subject(Role.DEVICE, "pump-1")
 
 
 @functools.cache
-def _template(kind: KeyKind) -> Path:
-    """An authority to copy, with an unencrypted key: the slow key derivation is tested only once, below."""
-    directory = Path(tempfile.mkdtemp(prefix="authority"))
-    atexit.register(shutil.rmtree, directory)
-    encrypted = pki_store.init(directory / "ca", "plant", kind, SECRET, PERIODS)
-    key = pki_keys.load(encrypted.directory / "ca.key", lambda: SECRET)
-    private_key_pem.save(key, directory / "plain.key", None)
-    (directory / "plain.key").replace(encrypted.directory / "ca.key")
-    return encrypted.directory
+def _template(kind: KeyKind) -> dict[str, bytes | None]:
+    """Return the files of an authority, and its folders as None.
+
+    Its key is not encrypted: the slow key derivation is tested only once, below.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
+        encrypted = pki_store.init(directory / "ca", "plant", kind, SECRET, PERIODS)
+        key = pki_keys.load(encrypted.directory / "ca.key", lambda: SECRET)
+        private_key_pem.save(key, directory / "plain.key", None)
+        (directory / "plain.key").replace(encrypted.directory / "ca.key")
+        return {
+            path.relative_to(encrypted.directory).as_posix(): path.read_bytes() if path.is_file() else None
+            for path in sorted(encrypted.directory.rglob("*"))
+        }
 
 
 def make(directory: Path, kind: KeyKind = KeyKind.P256) -> Issuer:
-    shutil.copytree(_template(kind), directory)
+    directory.mkdir(parents=True)
+    for name, data in _template(kind).items():
+        path = directory / name
+        if data is None:
+            path.mkdir()
+        else:
+            path.write_bytes(data)
+            path.chmod(0o600)
     return Issuer(CertificateStore(directory), pytest.fail)
 
 
