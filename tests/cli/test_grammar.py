@@ -25,10 +25,7 @@ LEAVES = {words: context for words, context in EVERY.items() if words not in GRO
 # These show nothing: they do something, and confirm it in a line.
 ONLY_ACT = {
     *("tinyfleet init", "tinyfleet install-service", "tinyfleet uninstall-service"),
-    *("tinyfleet keys root init", "tinyfleet keys gateway init", "tinyfleet keys gateway request"),
-    *("tinyfleet keys gateway install", "tinyfleet keys delegate", "tinyfleet keys rotate", "tinyfleet keys revoke"),
-    *("tinyfleet pki init", "tinyfleet pki issue", "tinyfleet pki renew", "tinyfleet pki revoke", "tinyfleet pki crl"),
-    "tinyfleet pki broker-config",
+    *("tinyfleet pki crl", "tinyfleet pki broker-config"),
 }
 IS_JSON = {"tinyfleet schema"}
 

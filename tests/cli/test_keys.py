@@ -173,3 +173,17 @@ def test_a_passphrase_for_a_gateway_key_causes_a_warning(desk: Desk) -> None:
     result = desk.run("gateway init {d}/second --fleet plant --passphrase-file {p}")
     assert "refuses it" in result.stderr
     assert all(b"ENCRYPTED" in key.read_bytes() for key in (desk.directory / "second").glob("*.key"))
+
+
+def test_every_step_is_also_json(desk: Desk) -> None:
+    (granted,) = json.loads(desk.done(DELEGATE + " --output json"))
+    assert (granted["kind"], granted["epoch"]) == ("delegation", 1)
+    assert granted["file"].endswith("/gw/request.cwt")
+    installed = json.loads(desk.done(INSTALL + " --output json"))
+    assert installed["keyId"] == granted["keyId"]
+    rotated = json.loads(desk.done("rotate {d}/gw --fleet plant --output json"))
+    assert rotated["keyId"] != granted["keyId"]
+    revoked = json.loads(desk.done("revoke --root {d}/root --fleet plant --passphrase-file {p} --output json"))
+    assert revoked == {"fleet": "plant", "epoch": 2}
+    made = json.loads(desk.done("root init {d}/second --passphrase-file {p} --output json"))
+    assert len(made["publicKey"]) == 64

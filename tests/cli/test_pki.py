@@ -125,3 +125,17 @@ def test_an_authority_key_that_others_can_read_is_refused(desk: Desk) -> None:
     (desk.directory / "ca" / "ca.key").chmod(0o644)
     message = desk.refused("issue device pump-1 --ca {d}/ca -o {d}/out --passphrase-file {p}")
     assert "users other than its owner have access" in message
+
+
+def test_every_step_is_also_json(desk: Desk) -> None:
+    issue = "issue device pump-1 pump-2 --ca {d}/ca -o {d}/out --passphrase-file {p} --output json"
+    issued = json.loads(desk.done(issue))
+    assert [each["subject"] for each in issued] == ["device pump-1", "device pump-2"]
+    assert all(Path(each["file"]).is_file() for each in issued)
+    (renewed,) = json.loads(desk.done("renew {d}/out/pump-1.crt --ca {d}/ca --passphrase-file {p} --output json"))
+    assert renewed["subject"] == "device pump-1"
+    revoked = json.loads(desk.run("revoke device pump-2 --ca {d}/ca --passphrase-file {p} --output json -q").output)
+    assert [each["name"] for each in revoked] == ["pump-2"]
+    wrong = desk.run("revoke device pump-3 --ca {d}/ca --passphrase-file {p}")
+    assert wrong.exit_code == 1
+    assert "no device named pump-3; did you mean `pump-" in str(wrong.exception)

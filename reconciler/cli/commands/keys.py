@@ -15,6 +15,7 @@ from reconciler.cli.inputs.options import DIRECTORY, FILE, out_option, output_op
 from reconciler.cli.inputs.passphrase import passphrase_from, with_passphrase
 from reconciler.cli.inputs.signing_errors import translated
 from reconciler.cli.ordered_group import OrderedGroup
+from reconciler.cli.result import print_result
 from reconciler.cli.views.table import table
 from reconciler.errors import Refused, Unusable
 from signing import cose, delegation_request, gateway_keystore, key_files, keys, root_keystore
@@ -55,14 +56,16 @@ def root() -> None:
 @root.command("init")
 @click.argument("directory", type=DIRECTORY)
 @with_passphrase
-def root_init(directory: Path, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
+@output_option
+def root_init(directory: Path, passphrase_file: Path | None, passphrase_fd: int | None, output: str) -> None:
     """Create an encrypted root key.
 
     Writes the key to DIRECTORY, and the public key as PEM, hex and C header.
     """
     with translated():
         key = root_keystore.init(directory, passphrase_from(passphrase_file, passphrase_fd, new=True)())
-    click.echo(f"created root key {key_id(key.public_key).hex()} in {directory}")
+    fields = {"keyId": key_id(key.public_key).hex(), "publicKey": key.public_key.hex(), "directory": str(directory)}
+    print_result(output, fields, f"created root key {fields['keyId']} in {directory}")
 
 
 @command.group(cls=OrderedGroup)
@@ -70,18 +73,21 @@ def gateway() -> None:
     """Manage the keys of gateways."""
 
 
-def _write_request(key: keys.FileKey, fleet: str, output: Path) -> None:
-    key_files.write_public(output, delegation_request.make_request(key, vendor_id(fleet)))
-    click.echo(
-        f"wrote {output}: request for key {key_id(key.public_key).hex()}; compare the key ID over a second channel"
-    )
+def _write_request(key: keys.FileKey, fleet: str, path: Path, output: str) -> None:
+    key_files.write_public(path, delegation_request.make_request(key, vendor_id(fleet)))
+    identifier = key_id(key.public_key).hex()
+    text = f"wrote {path}: request for key {identifier}; compare the key ID over a second channel"
+    print_result(output, {"request": str(path), "keyId": identifier}, text)
 
 
 @gateway.command("init")
 @click.argument("directory", type=DIRECTORY)
 @click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
 @with_passphrase
-def gateway_init(directory: Path, fleet: str, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
+@output_option
+def gateway_init(
+    directory: Path, fleet: str, passphrase_file: Path | None, passphrase_fd: int | None, output: str
+) -> None:
     """Create a gateway key and a delegation request.
 
     Writes both to DIRECTORY.
@@ -90,7 +96,7 @@ def gateway_init(directory: Path, fleet: str, passphrase_file: Path | None, pass
         if any(directory.glob("gateway-*.key")):
             raise Unusable(f"{directory} already has a key; run `tinyfleet keys rotate` to create the next one")
         key = gateway_keystore.new_key(directory, _gateway_passphrase(passphrase_file, passphrase_fd))
-        _write_request(key, fleet, directory / "request.cose")
+        _write_request(key, fleet, directory / "request.cose", output)
 
 
 @gateway.command("request")
@@ -98,13 +104,19 @@ def gateway_init(directory: Path, fleet: str, passphrase_file: Path | None, pass
 @click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
 @out_option("Request file to write. [default: DIRECTORY/request.cose]")
 @with_passphrase
-def gateway_request(
-    directory: Path, fleet: str, out: Path | None, passphrase_file: Path | None, passphrase_fd: int | None
+@output_option
+def gateway_request(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    directory: Path,
+    fleet: str,
+    out: Path | None,
+    passphrase_file: Path | None,
+    passphrase_fd: int | None,
+    output: str,
 ) -> None:
     """Write a delegation request for the newest key."""
     with translated():
         key = gateway_keystore.latest_key(directory, passphrase_from(passphrase_file, passphrase_fd))
-        _write_request(key, fleet, out or directory / "request.cose")
+        _write_request(key, fleet, out or directory / "request.cose", output)
 
 
 @gateway.command("install")
@@ -112,12 +124,13 @@ def gateway_request(
 @click.argument("delegation", type=FILE)
 @click.option("--root", "root_public", type=FILE, required=True, help="Public root key (PEM or hex).")
 @click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
-def gateway_install(directory: Path, delegation: Path, root_public: Path, fleet: str) -> None:
+@output_option
+def gateway_install(directory: Path, delegation: Path, root_public: Path, fleet: str, output: str) -> None:
     """Install a delegation, and remove the keys that it replaces."""
     with translated():
         root_key = keys.read_public_key(root_public)
         granted = gateway_keystore.install(directory, key_files.read_public(delegation), root_key, vendor_id(fleet))
-    click.echo(_describe(granted))
+    print_result(output, _delegation_fields(granted), _describe(granted))
 
 
 @command.command()
@@ -136,6 +149,7 @@ def gateway_install(directory: Path, delegation: Path, root_public: Path, fleet:
     help="Last day of validity (UTC), for devices that know the time.",
 )
 @with_passphrase
+@output_option
 def delegate(  # noqa: PLR0913, PLR0917 - one parameter for each option
     requests: tuple[Path, ...],
     root_directory: Path,
@@ -144,6 +158,7 @@ def delegate(  # noqa: PLR0913, PLR0917 - one parameter for each option
     not_after: datetime | None,
     passphrase_file: Path | None,
     passphrase_fd: int | None,
+    output: str,
 ) -> None:
     """Grant the delegation requests of gateways.
 
@@ -152,10 +167,13 @@ def delegate(  # noqa: PLR0913, PLR0917 - one parameter for each option
     with translated():
         pending = [(path, delegation_request.read_request(key_files.read_public(path))) for path in requests]
         store = root_keystore.RootKeystore(root_directory, passphrase_from(passphrase_file, passphrase_fd))
+        granted: dict[Path, Delegation] = {}
         for path, request in pending:
             cwt = store.delegate(fleet, request, epoch=epoch, not_after=_end_of_day(not_after))
             key_files.write_public(path.with_suffix(".cwt"), cwt)
-            click.echo(f"{path.with_suffix('.cwt')}: {_describe(read_delegation(cwt, store.public_key))}")
+            granted[path.with_suffix(".cwt")] = read_delegation(cwt, store.public_key)
+    fields = [{"file": str(path), **_delegation_fields(each)} for path, each in granted.items()]
+    print_result(output, fields, "\n".join(f"{path}: {_describe(each)}" for path, each in granted.items()))
 
 
 @command.command()
@@ -198,21 +216,25 @@ def show(file: Path, output: str) -> None:
 @click.argument("directory", type=DIRECTORY)
 @click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
 @with_passphrase
-def rotate(directory: Path, fleet: str, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
+@output_option
+def rotate(directory: Path, fleet: str, passphrase_file: Path | None, passphrase_fd: int | None, output: str) -> None:
     """Create the next key of a gateway, and its request.
 
     The current key signs until the new delegation is installed.
     """
     with translated():
         key = gateway_keystore.new_key(directory, _gateway_passphrase(passphrase_file, passphrase_fd))
-        _write_request(key, fleet, directory / "request.cose")
+        _write_request(key, fleet, directory / "request.cose", output)
 
 
 @command.command()
 @click.option("--root", "root_directory", type=DIRECTORY, required=True, help="Directory of the root key.")
 @click.option("--fleet", metavar="NAME", required=True, help="Name of the fleet.")
 @with_passphrase
-def revoke(root_directory: Path, fleet: str, passphrase_file: Path | None, passphrase_fd: int | None) -> None:
+@output_option
+def revoke(
+    root_directory: Path, fleet: str, passphrase_file: Path | None, passphrase_fd: int | None, output: str
+) -> None:
     """Revoke all delegations of the fleet by raising its epoch.
 
     Then delegate again to the remaining gateways. A device that has seen the new epoch refuses older delegations.
@@ -221,7 +243,8 @@ def revoke(root_directory: Path, fleet: str, passphrase_file: Path | None, passp
         epoch = root_keystore.RootKeystore(root_directory, passphrase_from(passphrase_file, passphrase_fd)).revoke(
             fleet
         )
-    click.echo(f"{fleet} is at epoch {epoch}; delegate to the remaining gateways again and install each delegation")
+    text = f"{fleet} is at epoch {epoch}; delegate to the remaining gateways again and install each delegation"
+    print_result(output, {"fleet": fleet, "epoch": epoch}, text)
 
 
 def _end_of_day(day: datetime | None) -> int | None:

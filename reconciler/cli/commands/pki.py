@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path, PurePath
@@ -18,6 +20,8 @@ from reconciler.cli.inputs.options import DIRECTORY, FILE, out_option, output_op
 from reconciler.cli.inputs.passphrase import passphrase_from, with_passphrase
 from reconciler.cli.inputs.signing_errors import translated
 from reconciler.cli.ordered_group import OrderedGroup
+from reconciler.cli.result import print_result
+from reconciler.cli.verbosity import note
 from reconciler.cli.views.table import table
 from signing import broker_config as broker_files
 from signing import key_files, pki_expiry, pki_store
@@ -54,6 +58,30 @@ def _issuer(directory: Path, passphrase_file: Path | None, passphrase_fd: int | 
     return Issuer(CertificateStore(directory), passphrase_from(passphrase_file, passphrase_fd))
 
 
+@dataclass(frozen=True, slots=True)
+class IssuedFile:
+    """A certificate that was written."""
+
+    subject: Subject
+    path: Path
+    ends: datetime
+
+
+@contextmanager
+def _printed(output: str) -> Iterator[list[IssuedFile]]:
+    """Print the certificates that were written, also if a later one fails."""
+    issued: list[IssuedFile] = []
+    try:
+        yield issued
+    finally:
+        fields = [
+            {"subject": str(each.subject), "file": str(each.path), "notAfter": each.ends.isoformat()} for each in issued
+        ]
+        text = "\n".join(f"{each.subject}: {each.path}, valid until {_date(each.ends)}" for each in issued)
+        if issued:
+            print_result(output, fields, text)
+
+
 @click.group(cls=OrderedGroup)
 def command() -> None:
     """Manage the TLS certificates for MQTT: issue, renew and revoke them, and configure the broker."""
@@ -66,6 +94,7 @@ def command() -> None:
 @_days("--days", CA_DAYS, "Validity of the authority in days; no certificate outlives it.")
 @_days("--crl-days", CRL_DAYS, "Validity of the revocation list in days.")
 @with_passphrase
+@output_option
 def init(  # noqa: PLR0913, PLR0917 - one parameter for each option
     directory: Path,
     fleet: str,
@@ -74,6 +103,7 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter for each option
     crl_days: int,
     passphrase_file: Path | None,
     passphrase_fd: int | None,
+    output: str,
 ) -> None:
     """Create the certificate authority of the fleet.
 
@@ -82,8 +112,10 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter for each option
     with translated():
         passphrase = passphrase_from(passphrase_file, passphrase_fd, new=True)()
         store = pki_store.init(directory, fleet, kind, passphrase, (_term(days), _term(crl_days)))
-    end = _date(store.certificate.not_valid_after_utc)
-    click.echo(f"created the certificate authority of {store.fleet} in {directory}, valid until {end}")
+    end = store.certificate.not_valid_after_utc
+    fields = {"fleet": store.fleet, "directory": str(directory), "notAfter": end.isoformat()}
+    text = f"created the certificate authority of {store.fleet} in {directory}, valid until {_date(end)}"
+    print_result(output, fields, text)
 
 
 @command.command()
@@ -104,6 +136,7 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter for each option
     "--csr", type=FILE, help="Certificate request (PKCS#10) for a single NAME; the private key stays where it is."
 )
 @with_passphrase
+@output_option
 def issue(  # noqa: PLR0913, PLR0917 - one parameter for each option
     role: Role,
     names: tuple[str, ...],
@@ -115,6 +148,7 @@ def issue(  # noqa: PLR0913, PLR0917 - one parameter for each option
     csr: Path | None,
     passphrase_file: Path | None,
     passphrase_fd: int | None,
+    output: str,
 ) -> None:
     """Issue certificates with their keys.
 
@@ -122,7 +156,7 @@ def issue(  # noqa: PLR0913, PLR0917 - one parameter for each option
     """
     if csr is not None and len(names) != 1:
         raise click.UsageError("--csr takes exactly one NAME")
-    with translated():
+    with translated(), _printed(output) as issued:
         subjects = [Subject(role, name, hosts) for name in names]  # check all names before anything is issued
         issuer = _issuer(directory, passphrase_file, passphrase_fd)
         for subject in subjects:
@@ -131,9 +165,9 @@ def issue(  # noqa: PLR0913, PLR0917 - one parameter for each option
                 made = issuer.issue(out, subject, kind, term)
             else:
                 made = issuer.issue_for_csr(csr, out / f"{subject.name}.crt", subject, term)
-            click.echo(f"{subject}: {out / subject.name}.crt, valid until {_date(made.not_valid_after_utc)}")
+            issued.append(IssuedFile(subject, out / f"{subject.name}.crt", made.not_valid_after_utc))
     if role is Role.GATEWAY:
-        click.echo("run `tinyfleet pki broker-config` again, so that the broker knows the gateway")
+        note("run `tinyfleet pki broker-config` again, so that the broker knows the gateway")
 
 
 @command.command()
@@ -141,20 +175,22 @@ def issue(  # noqa: PLR0913, PLR0917 - one parameter for each option
 @CA
 @_days("--days", None, "Validity in days. [default: 730; 3650 for devices]")
 @with_passphrase
-def renew(
+@output_option
+def renew(  # noqa: PLR0913, PLR0917 - one parameter for each option
     certificates: tuple[Path, ...],
     directory: Path,
     days: int | None,
     passphrase_file: Path | None,
     passphrase_fd: int | None,
+    output: str,
 ) -> None:
     """Renew certificates for the same keys and names."""
-    with translated():
+    with translated(), _printed(output) as renewed:
         issuer = _issuer(directory, passphrase_file, passphrase_fd)
         for path in certificates:
             subject = subject_of(issuer.store.read_issued(path))
             made = issuer.renew(path, _term(days or DAYS[subject.role]))
-            click.echo(f"{subject}: {path}, valid until {_date(made.not_valid_after_utc)}")
+            renewed.append(IssuedFile(subject, path, made.not_valid_after_utc))
 
 
 @command.command()
@@ -163,6 +199,7 @@ def renew(
 @CA
 @_days("--crl-days", CRL_DAYS, "Validity of the new revocation list in days.")
 @with_passphrase
+@output_option
 def revoke(  # noqa: PLR0913, PLR0917 - one parameter for each option
     role: Role,
     names: tuple[str, ...],
@@ -170,6 +207,7 @@ def revoke(  # noqa: PLR0913, PLR0917 - one parameter for each option
     crl_days: int,
     passphrase_file: Path | None,
     passphrase_fd: int | None,
+    output: str,
 ) -> None:
     """Revoke all certificates of the given names."""
     with translated():
@@ -177,12 +215,13 @@ def revoke(  # noqa: PLR0913, PLR0917 - one parameter for each option
         issued = [subject_of(each) for each in issuer.store.issued()]
         for name in names:
             require_known(role.value, name, {each.name for each in issued if each.role is role})
-        for name in names:
-            for serial in issuer.revoke(Subject(role, name), _term(crl_days)):
-                click.echo(f"revoked {role.value} {name}, serial number {serial:x}")
-    click.echo(
-        "run `tinyfleet pki broker-config` again and restart the broker; until then the revoked clients can connect"
-    )
+        revoked = [
+            (name, f"{serial:x}") for name in names for serial in issuer.revoke(Subject(role, name), _term(crl_days))
+        ]
+    fields = [{"role": role.value, "name": name, "serial": serial} for name, serial in revoked]
+    text = "\n".join(f"revoked {role.value} {name}, serial number {serial}" for name, serial in revoked)
+    print_result(output, fields, text)
+    note("run `tinyfleet pki broker-config` again and restart the broker; until then the revoked clients can connect")
 
 
 @command.command("crl")
@@ -193,7 +232,7 @@ def renew_crl(directory: Path, crl_days: int, passphrase_file: Path | None, pass
     """Renew the revocation list before it expires. With an expired list the broker rejects all clients."""
     with translated():
         _issuer(directory, passphrase_file, passphrase_fd).renew_crl(_term(crl_days))
-    click.echo("run `tinyfleet pki broker-config` again and restart the broker")
+    note("run `tinyfleet pki broker-config` again and restart the broker")
 
 
 @command.command()
