@@ -14,6 +14,9 @@ KNOWLEDGE_FILE = "knowledge.db"  # in the gateway's state_dir
 # An estimate of the bytes that a sample takes, with its indexes and some twenty votes.
 SAMPLE_BYTES = "384 + length(features) + coalesce(length(window), 0)"
 
+# The columns of a key come first in a table without row numbers: with a column between them that may be NULL, the
+# quick check of SQLite 3.40 takes the table for damaged.
+#
 # Each entry brings a database from version i to i + 1 (PRAGMA user_version). Once released, an entry never changes.
 # Ids of samples only grow, so a voter's position says which samples it has voted on.
 MIGRATIONS = (
@@ -62,7 +65,7 @@ MIGRATIONS = (
         contest TEXT PRIMARY KEY, model TEXT NOT NULL, version TEXT NOT NULL, threshold REAL, proposed_at REAL NOT NULL
     ) WITHOUT ROWID;
     CREATE TABLE declined (
-        contest TEXT NOT NULL, model TEXT NOT NULL, version TEXT NOT NULL, threshold REAL, declined_at REAL NOT NULL,
+        contest TEXT NOT NULL, declined_at REAL NOT NULL, model TEXT NOT NULL, version TEXT NOT NULL, threshold REAL,
         PRIMARY KEY (contest, declined_at)
     ) WITHOUT ROWID;
     """,

@@ -162,11 +162,16 @@ class KnowledgeWriter(KnowledgeReader):
     def decline(self, contest: ContestId, declined: Candidate, at: datetime) -> None:
         """Keep that people declined a candidate, and that it is proposed no longer."""
         with self.transaction():
-            values = (contest, *candidate_row(declined), at.timestamp())
+            values = (contest, at.timestamp(), *candidate_row(declined))
             self._db.execute("INSERT OR REPLACE INTO declined VALUES (?, ?, ?, ?, ?)", values)
             self._db.execute("DELETE FROM proposal WHERE contest = ?", (contest,))
 
     # ------------------------------------------------------------ the connection
+
+    def reconsider(self, contest: ContestId, declined: Candidate) -> None:
+        """Forget that a candidate was declined, so that it may be proposed again."""
+        values = (contest, *candidate_row(declined))
+        self._write("DELETE FROM declined WHERE contest = ? AND model = ? AND version = ? AND threshold IS ?", values)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

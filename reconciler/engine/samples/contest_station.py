@@ -224,7 +224,7 @@ class ContestStation:
             rounds,
             station.kept_since,
             proposal.candidate if proposal is not None and name not in self._unconfirmed else None,
-            frozenset(each.candidate for each in knowledge.declined(name)),
+            frozenset(each.candidate for each in knowledge.declined(name) if each.at >= rounds[-1].began_at),
         )
 
     def _known_layouts(self, station: _OpenStation, scope: GatewayScope) -> Mapping[bytes, WindowLayout]:
