@@ -25,6 +25,7 @@ from reconciler.model import Candidate, ContestId, DeviceId, Digest, ModelRef, S
 from reconciler.report.contest_file import contest_file
 from reconciler.report.contest_status import contest_status
 from tests.cli.gateway_folder import GatewayFolder, gateway_folder
+from tests.contest.rows import FACTS, B, C
 from tests.knowledge.knowledge_samples import NOON, sample
 from tests.report.test_contest_status import FIVE, GOOD, figures, stamp
 from tests.review.changes import fleet_files, fleet_history
@@ -217,6 +218,29 @@ def test_a_label_outranks_the_pool(gateway: GatewayFolder) -> None:
     assert {author for (author,) in db.execute("SELECT author FROM label")} == {"ada"}
     db.close()
     assert "there is no window 99999" in error(gateway.tinyfleet("contest", "label", "99999", "--normal"))
+
+
+def test_a_declined_successor_is_proposed_again_when_a_person_asks(gateway: GatewayFolder) -> None:
+    declined = figures(FIVE, facts=replace(FACTS, declined=frozenset({B})))
+    state = gateway.state()
+    state.save_status_files({"contests/pumps.yaml": contest_file(contest_status(declined, stamp(), None))}, set())
+    state.close()
+    with knowledge(gateway) as writer:
+        for each in (B, C):
+            writer.decline(ContestId("pumps"), each, NOON + timedelta(seconds=len(str(each)) + (each == C)))
+    done = gateway.tinyfleet("contest", "propose", "pumps")
+    assert done.output == "forest@b at 0.6 is proposed again at the next pass of the daemon\n"
+    with knowledge(gateway) as writer:
+        assert [each.candidate for each in writer.declined(ContestId("pumps"))] == [C]
+    assert "has no declined successor" in error(gateway.tinyfleet("contest", "propose", "pumps"))
+
+
+def test_a_proposal_in_another_state_says_what_is_missing(gateway: GatewayFolder) -> None:
+    publish(gateway)
+    assert "pumps has no declined successor: Proposing: forest@b at 0.6 is about to be proposed" in error(
+        gateway.tinyfleet("contest", "propose", "pumps")
+    )
+    assert "no contest named other" in error(gateway.tinyfleet("contest", "propose", "other"))
 
 
 # ------------------------------------------------------------ replay

@@ -23,6 +23,7 @@ from reconciler.cli.inputs.options import FILE, config_option, output_option
 from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.cli.views.contest_json import replay_as_dict, sample_as_dict
 from reconciler.cli.views.contest_text import listed, replayed, samples_table, shown
+from reconciler.contest.decision import ContestState
 from reconciler.contest.evidence import with_truths
 from reconciler.contest.facts import ContestFacts
 from reconciler.contest.replay import replay
@@ -112,6 +113,29 @@ def label(numbers: tuple[int, ...], author: str | None, config_path: Path, *, an
             if not knowledge.label(number, who, now, anomalous=anomalous):
                 raise click.ClickException(f"there is no window {number}; `tinyfleet contest samples` lists them")
     click.echo(f"labelled {len(numbers)} windows as {'anomalous' if anomalous else 'normal'}")
+
+
+@command.command("propose", short_help="Propose a successor that was declined once more")
+@name_argument
+@config_option
+def propose(name: str, config_path: Path) -> None:
+    """Have the gateway propose its successor once more, although a person removed the branch without a merge.
+
+    The daemon makes the branch at its next pass. In every other state it proposes without being asked, or the
+    condition Proposed says what is missing.
+    """
+    settings = config.read(config_path)
+    found = next((each for each in contest_overviews(None, config_path) if each.status.name == name), None)
+    if found is None:
+        raise click.ClickException(f"this gateway has no contest named {name}; `tinyfleet contest list` shows all")
+    with change_knowledge(settings) as knowledge:
+        declined = [each.candidate for each in knowledge.declined(ContestId(name))]
+        wanted = next((each for each in declined if str(each) == found.figures.successor), None)
+        if found.figures.state != ContestState.DECLINED or wanted is None:
+            proposed = next(each for each in found.status.conditions if each.type == "Proposed")
+            raise click.ClickException(f"{name} has no declined successor: {proposed.reason}: {proposed.message}")
+        knowledge.reconsider(ContestId(name), wanted)
+    click.echo(f"{wanted} is proposed again at the next pass of the daemon")
 
 
 @command.command("replay", short_help="Show what other rules would have decided")
