@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reconciler.model import Blocked, BlockedReason, Desired, DeviceId, Fallback, ModelRef, TypeId
+from reconciler.model import Blocked, BlockedReason, Desired, DeviceId, Fallback, ModelRef, ProposalMode, TypeId
 from reconciler.plan.claims import Claims
 from reconciler.review.affected_devices import Impact
 from reconciler.review.forecast import RolloutReview, windows_within_s
@@ -37,6 +37,7 @@ class RiskCode(StrEnum):
     NO_BUILD_GATES = "NoBuildGates"
     NO_STATUS = "NoStatus"
     GATEWAY_BEHIND = "GatewayBehind"
+    PROPOSES_DIRECTLY = "ProposesDirectly"
     UNSERVED = "Unserved"
     SILENT = "NotReporting"
 
@@ -58,7 +59,7 @@ def risks(  # noqa: PLR0913, PLR0917 - one parameter for each dependency
     reviews: Iterable[RolloutReview],
     models: Mapping[DeviceId, ModelRef],
 ) -> list[Risk]:
-    """Return the risks of a change: of each rollout, then of the fleet."""
+    """Return the risks of a change: of each rollout, of contests, then of the fleet."""
     tried = {(ref.name, desired.devices[name].type) for name, ref in models.items() if name in desired.devices}
     tried |= {(ref.name, kind.name) for kind in desired.types.values() for ref in kind.prebaked}
     found: list[Risk] = []
@@ -67,7 +68,7 @@ def risks(  # noqa: PLR0913, PLR0917 - one parameter for each dependency
             found += _of_model(desired, review, tried)
             found += _of_waves(desired, review)
             found += _of_windows(desired, review)
-    return [*found, *_of_fleet(before, reported, impact)]
+    return [*found, *_of_contests(before, desired), *_of_fleet(before, reported, impact)]
 
 
 def _of_model(desired: Desired, review: RolloutReview, tried: set[tuple[str, TypeId]]) -> Iterator[Risk]:
@@ -164,6 +165,16 @@ def _of_windows(desired: Desired, review: RolloutReview) -> Iterator[Risk]:
                     f" {longest_s / HOUR_S:.1f} h: the wave takes {work.windows} windows"
                 )
                 yield Risk(RiskCode.WINDOW_SHORT, rollout.name, message)
+
+
+def _of_contests(before: Desired, desired: Desired) -> Iterator[Risk]:
+    """Report contests that begin to change their rollout without a person."""
+    for name, contest in sorted(desired.contests.items()):
+        earlier = before.contests.get(name)
+        was_direct = earlier is not None and earlier.propose is ProposalMode.DIRECT
+        if contest.propose is ProposalMode.DIRECT and not was_direct:
+            message = f"its gateway may change the model of rollout {contest.rollout} without a person"
+            yield Risk(RiskCode.PROPOSES_DIRECTLY, name, message)
 
 
 def _of_fleet(before: Desired, reported: ReportedState, impact: Impact) -> Iterator[Risk]:

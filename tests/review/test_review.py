@@ -183,6 +183,25 @@ def test_each_risk_is_found_only_where_it_applies(tmp_path: Path, terms: str, co
     assert code not in codes(reviewed(repository, base, careful))
 
 
+def contest_document(propose: str) -> str:
+    head = "apiVersion: tinyfleet/v1alpha1\nkind: Contest\nmetadata: {name: wear}\nspec:\n  rollout: wear\n"
+    return f"{head}  candidates: {{models: [wear]}}\n  pool: {{quorum: 1}}\n  propose: {propose}\n"
+
+
+def test_a_contest_that_begins_to_propose_directly_is_a_risk(tmp_path: Path) -> None:
+    repository = fleet_history(tmp_path)
+    base = repository.commit(fleet_files())
+    branch = repository.commit({"contest.yaml": contest_document("branch")})
+    direct = repository.commit({"contest.yaml": contest_document("direct")})
+    later = repository.commit({"notes.txt": "unrelated"})
+    assert "ProposesDirectly" not in codes(reviewed(repository, base, branch))
+    assert "ProposesDirectly" in codes(reviewed(repository, base, direct))
+    assert "ProposesDirectly" in codes(reviewed(repository, branch, direct))
+    assert "ProposesDirectly" not in codes(reviewed(repository, direct, later))
+    changed = {"kind": "Contest", "name": "wear", "change": "changed", "fields": ["propose"]}
+    assert reviewed(repository, branch, direct)["documents"] == [changed]
+
+
 def test_a_type_without_prebaked_model_that_never_ran_the_model_is_a_risk(tmp_path: Path) -> None:
     repository = fleet_history(tmp_path)
     bare = fleet_files()["type.yaml"].replace('  prebaked: [{name: wear, version: "1"}]\n', "")
