@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[1]
 SET_UP = ROOT / "requirements" / "debian.txt"
 # The programs of debootstrap's smallest Debian, and the three that the README requires.
 BARE = {
-    *("basename", "cat", "chmod", "chroot", "cp", "cut", "dirname", "du", "echo", "env", "id", "mkdir", "mktemp"),
-    *("readlink", "rm", "sleep", "sort", "touch", "true", "uname"),
+    *("basename", "cat", "chmod", "chroot", "cp", "cut", "dirname", "du", "echo", "env", "head", "id", "mkdir"),
+    *("mktemp", "printf", "readlink", "rm", "sha256sum", "sleep", "sort", "tail", "touch", "true", "uname"),
     *("apt-get", "awk", "bash", "dpkg", "dpkg-deb", "find", "flock", "grep", "mount", "sed", "sh", "tar", "umount"),
     *("prlimit", "unshare", "git", "make", "python3"),
 }

@@ -150,7 +150,7 @@ def test_line_endings_of_data_are_never_converted(tmp_path: Path) -> None:
 
 def test_the_workflows_are_copied_from_the_example(tmp_path: Path) -> None:
     run("init", tmp_path / "mill")
-    for name in (".github/workflows/validate.yml", ".gitlab-ci.yml"):
+    for name in (".github/workflows/validate.yml", ".github/workflows/propose.yml", ".gitlab-ci.yml"):
         assert (tmp_path / "mill" / name).read_bytes() == (ROOT / "fleet-repo-example" / name).read_bytes()
 
 

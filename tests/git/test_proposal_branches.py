@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -369,7 +370,8 @@ def killed_at(plant: Plant, folder: Path, call: str, *, before: int = 0, after: 
         f"    plant = Plant(forge, mirror, key, key, {plant.main!r})\n"
         f"    print({call})\n"
     )
-    real = subprocess.run(["which", "git"], check=True, capture_output=True, text=True).stdout.strip()
+    real = shutil.which("git")
+    assert real is not None
     (folder / "git").write_text(KILLER)
     (folder / "git").chmod(0o755)
     (folder / "count").write_text("0\n")

@@ -26,7 +26,11 @@ from tests.loopback import QuietHandler, serving
 
 _EXPRESSION = re.compile(r"\$\{\{\s*([\w.]+)\s*\}\}")
 _RECORDER = '#!/bin/sh\nprintf "%s" "$(basename "$0")" >> "$CALLS"\nprintf " %s" "$@" >> "$CALLS"\necho >> "$CALLS"\n'
-_GH = _RECORDER + 'while [ $# -gt 0 ]; do [ "$1" = --body-file ] && cp "$2" "$COMMENT"; shift; done\n'
+_GH = (
+    _RECORDER
+    + '[ "$2" = list ] && cat "$NUMBERS"\n'
+    + 'while [ $# -gt 0 ]; do [ "$1" = --body-file ] && cp "$2" "$COMMENT"; shift; done\n'
+)
 _TINYFLEET = f'#!/bin/sh\nexec "{sys.executable}" -c "from reconciler.cli import main; main()" "$@"\n'
 
 
@@ -37,6 +41,7 @@ class Image:
     folder: Path
     calls: Path = field(init=False)
     comment: Path = field(init=False)
+    numbers: Path = field(init=False)  # of the open pull requests that `gh pr list` finds
 
     def __post_init__(self) -> None:
         programs = self.folder / "bin"
@@ -46,6 +51,8 @@ class Image:
             (programs / name).write_text(text)
             (programs / name).chmod(0o755)
         self.calls, self.comment = self.folder / "calls", self.folder / "comment.md"
+        self.numbers = self.folder / "numbers"
+        self.numbers.touch()
 
     def environment(self, more: dict[str, str]) -> dict[str, str]:
         root = str(Path(__file__).parents[2])
@@ -55,6 +62,7 @@ class Image:
             "PYTHONPATH": root,
             "CALLS": str(self.calls),
             "COMMENT": str(self.comment),
+            "NUMBERS": str(self.numbers),
             "GIT_CONFIG_GLOBAL": "/dev/null",
             **more,
         }
@@ -141,11 +149,12 @@ def run_gitlab(pipeline: Path, job: str, image: Image, where: Path, variables: d
 
 @dataclass
 class Notes:
-    """The notes of one merge request, behind real HTTP."""
+    """The notes of one merge request, or the merge requests of a project, behind real HTTP."""
 
     token: str
     bodies: dict[int, str] = field(default_factory=dict)
     methods: list[str] = field(default_factory=list)
+    forms: list[dict[str, str]] = field(default_factory=list)
 
     @contextmanager
     def served(self) -> Iterator[str]:
@@ -164,12 +173,13 @@ class Notes:
                 if self.headers.get("PRIVATE-TOKEN") != notes.token:
                     return self._answer(401)
                 if self.command == "GET":
-                    listed = [{"id": number, "body": body} for number, body in notes.bodies.items()]
+                    listed = [{"id": number, "iid": number, "body": body} for number, body in notes.bodies.items()]
                     return self._answer(200, json.dumps(listed).encode())
                 form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
                 last = self.path.rpartition("/")[2]
                 number = int(last) if self.command == "PUT" else len(notes.bodies) + 1
-                notes.bodies[number] = form["body"][0]
+                notes.forms.append({name: values[0] for name, values in form.items()})
+                notes.bodies[number] = form.get("body", form.get("description", [""]))[0]
                 return self._answer(201)
 
             do_GET = do_POST = do_PUT = _handle  # noqa: N815 - the names that http.server looks for

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.review.changes import FleetHistory, device_status_file, fleet_history, gateway_status_files, silent
 from tests.review.forge_runner import GitHub, Image, Notes, run_gitlab
 
 EXAMPLE = Path(__file__).parents[2] / "fleet-repo-example"
 GITHUB = EXAMPLE / ".github" / "workflows" / "validate.yml"
+PROPOSE = EXAMPLE / ".github" / "workflows" / "propose.yml"
 GITLAB = EXAMPLE / ".gitlab-ci.yml"
 ROLLOUT = "rollouts/line-current.yaml"
 LIMIT = 65_536
@@ -133,3 +135,98 @@ def test_gitlab_on_the_default_branch_shows_its_plan(proposal: Proposal, tmp_pat
     subprocess.run(["git", "clone", "--quiet", proposal.repository.path.as_uri(), str(clone)], check=True)
     run_gitlab(GITLAB, "validate", Image(tmp_path / "image"), clone, {})
     assert "Plan for the working directory" in (clone / "plan.md").read_text()
+
+
+BRANCH = "propose/hall-south/line-current"
+HOSTILE = "$(touch pwned) `touch pwned` ${{ github.token }} '; touch pwned #"
+MESSAGE = f"""line-current: replace line-current@1.0.0 by line-current@1.1.0
+
+The pool disagrees with the champion on feeder-south-2. {HOSTILE}
+
+    rank  false alarms   missed  candidate
+     +41        1.20 %   0.30 %  line-current@1.1.0  (proposed)
+
+Contest: line-current"""
+TITLE = MESSAGE.splitlines()[0]
+
+
+@pytest.fixture
+def branch(proposal: Proposal) -> Proposal:
+    """The same change, on a branch of a gateway."""
+    proposal.repository.git("branch", BRANCH, "fifty-trees")
+    return proposal
+
+
+def pushed(branch: Proposal) -> dict[str, object]:
+    return {
+        "event_name": "push",
+        "repository": "works/fleet",
+        "sha": branch.head,
+        "ref_name": BRANCH,
+        "token": "t0ken",
+        "event": {"head_commit": {"message": MESSAGE}, "repository": {"default_branch": "main"}},
+    }
+
+
+def test_github_opens_a_pull_request_with_the_reasons_and_the_plan(branch: Proposal, tmp_path: Path) -> None:
+    image = Image(tmp_path / "image")
+    runner = GitHub(PROPOSE, branch.repository.path, image, pushed(branch))
+    assert runner.run() == ["validate", "open"]
+    body = image.comment.read_text()
+    assert body.startswith("The pool disagrees with the champion on feeder-south-2. $(touch pwned)")
+    assert "     +41        1.20 %" in body
+    assert "line-current 1.0.0 → 1.1.0" in body
+    assert len(body) < LIMIT
+    assert runner.summary.read_text() == body
+    create = image.calls.read_text().splitlines()[-1]
+    assert create.startswith(f"gh pr create --repo works/fleet --head {BRANCH} --base main --title {TITLE} --body-file")
+    assert not list(tmp_path.rglob("pwned"))
+
+
+def test_github_updates_the_pull_request_that_is_open(branch: Proposal, tmp_path: Path) -> None:
+    image = Image(tmp_path / "image")
+    image.numbers.write_text("7\n")
+    GitHub(PROPOSE, branch.repository.path, image, pushed(branch)).run()
+    assert image.calls.read_text().splitlines()[-1].startswith("gh pr edit 7 --repo works/fleet --title")
+
+
+def test_only_the_job_that_runs_no_code_of_the_branch_may_write() -> None:
+    workflow = yaml.safe_load(PROPOSE.read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    written = {name: job["permissions"] for name, job in workflow["jobs"].items() if "permissions" in job}
+    assert written == {"open": {"pull-requests": "write"}}
+    assert [step.get("uses") for step in workflow["jobs"]["open"]["steps"]] == ["actions/download-artifact@v4", None]
+    scripts = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
+    assert not [script for script in scripts if "${{" in script]  # text from outside passes through variables
+
+
+def test_gitlab_opens_a_merge_request_once_and_updates_it(tmp_path: Path) -> None:
+    image = Image(tmp_path / "image")
+    folder = tmp_path / "job"
+    folder.mkdir()
+    requests = Notes("t0ken")
+    with requests.served() as api:
+        variables = {
+            "CI_COMMIT_BRANCH": BRANCH,
+            "CI_COMMIT_TITLE": TITLE,
+            "CI_COMMIT_DESCRIPTION": MESSAGE.partition("\n\n")[2],
+            "CI_DEFAULT_BRANCH": "main",
+            "CI_PROJECT_ID": "3",
+            "CI_API_V4_URL": api,
+            "PROPOSAL_TOKEN": "t0ken",
+        }
+        run_gitlab(GITLAB, "propose", image, folder, variables)
+        run_gitlab(GITLAB, "propose", image, folder, variables)
+    assert requests.methods == ["GET", "POST", "GET", "PUT"]
+    assert requests.bodies == {1: MESSAGE.partition("\n\n")[2]}
+    expected = {"source_branch": BRANCH, "target_branch": "main", "title": TITLE}
+    assert requests.forms[0].items() >= expected.items()
+    assert not list(tmp_path.rglob("pwned"))
+
+
+def test_gitlab_runs_it_for_pushes_of_proposals_alone() -> None:
+    job = yaml.safe_load(GITLAB.read_text(encoding="utf-8"))["propose"]
+    assert job["rules"] == [
+        {"if": '$CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH =~ /^propose\\// && $PROPOSAL_TOKEN'}
+    ]
+    assert job["variables"] == {"GIT_STRATEGY": "none"}

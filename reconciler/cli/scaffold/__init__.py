@@ -27,7 +27,7 @@ TEMPLATES = {
     ".gitattributes": "gitattributes",
     f"{TO_GATEWAY}/gateway.toml": "gateway.toml",
 }
-WORKFLOWS = (".github/workflows/validate.yml", ".gitlab-ci.yml")
+WORKFLOWS = (".github/workflows/validate.yml", ".github/workflows/propose.yml", ".gitlab-ci.yml")
 
 
 @dataclass(frozen=True, slots=True)
