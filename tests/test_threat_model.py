@@ -9,7 +9,8 @@ from pathlib import Path
 TREE = Path(__file__).parents[1]
 ATTACKS = (
     "arbitrary model", "rollback", "replay", "freeze", "wrong device", "mix-and-match", "truncated", "endless data",
-    "stolen gateway key", "rewritten history", "unsigned commit",
+    "stolen gateway key", "rewritten history", "unsigned commit", "stolen automation key", "a lying gateway",
+    "poisoned device",
 )  # fmt: skip
 
 
