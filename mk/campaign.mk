@@ -2,12 +2,15 @@
 # Attempts to break the device agent: power cuts, seeded bugs and fuzzers (docs/testing-firmware.md).
 SECONDS ?= 60
 
-.PHONY: powercut attack fuzz
+.PHONY: powercut attack mutate-firmware fuzz
 powercut: setup ## cut the power at every flash operation, and find all seeded bugs; print the counts and the time
 	$(PY) -m firmware.powercut
 
 attack: setup ## attack the device agent from the link, and find all seeded bugs of the link; print the counts and the time
 	$(PY) -m firmware.attack
+
+mutate-firmware: setup ## change firmware/src in one place at a time, and expect a test to fail; PARTS=store names files or folders
+	nice -n 15 $(PY) -m firmware.mutate $(PARTS)
 
 fuzz: setup ## fuzz frames, messages, envelopes, packs, patches and heatshrink for SECONDS each (60); print the executions of each
 	$(PY) -m firmware.fuzz --seconds $(SECONDS)

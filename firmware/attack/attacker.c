@@ -170,15 +170,29 @@ static void write_wild(struct attacker *attacker, const struct script *script, c
 
 /* ------------------------------------------------------------------ whole transfers */
 
-/* The offer that is open now, with the payload of its gateway, perhaps in blocks of another size. */
-static void repeat_offer(const struct attacker *attacker, const struct script *script, uint32_t block_bytes, struct tf_writer *writer)
+/* The offer that is open now, with a payload of this shape. */
+static void repeat_offer(const struct attacker *attacker, const struct script *script, const struct tf_transfer *shape, struct tf_writer *writer)
 {
     const struct offer *offer = &script->offers[attacker->offer];
     begin_offer(writer, offer->transfer.name, offer->envelope);
     tf_write_head(writer, TF_ARRAY, 3);
-    tf_write_head(writer, TF_UINT, offer->transfer.encoding);
-    tf_write_head(writer, TF_UINT, offer->payload.size);
-    tf_write_head(writer, TF_UINT, block_bytes);
+    tf_write_head(writer, TF_UINT, shape->encoding);
+    tf_write_head(writer, TF_UINT, shape->payload_bytes);
+    tf_write_head(writer, TF_UINT, shape->block_bytes);
+}
+
+/* Another shape that fits: other sizes of blocks, or as long a compressed payload as there is room for next to the pack. */
+static void write_alternative(struct attacker *attacker, const struct script *script, struct tf_writer *writer)
+{
+    const struct tf_geometry *geometry = &script->geometry;
+    struct tf_transfer shape = script->offers[attacker->offer].transfer;
+    shape.block_bytes = (uint16_t)(16u << attacker_draw(attacker, 4));
+    if (shape.encoding == TF_ENCODING_RAW && once_in(attacker, 2)) {
+        const uint32_t pack_units = (shape.payload_bytes + geometry->erase_size - 1) / geometry->erase_size;
+        shape.encoding = TF_ENCODING_HEATSHRINK;
+        shape.payload_bytes = geometry->slot[0].size - pack_units * geometry->erase_size;
+    }
+    repeat_offer(attacker, script, &shape, writer);
 }
 
 /* Block `step` - 1 of a payload of this shape: the genuine bytes as far as there are any. */
@@ -209,7 +223,7 @@ static void write_round(struct attacker *attacker, const struct script *script, 
     const struct offer *offer = &script->offers[attacker->offer];
     const struct tf_transfer *shape = open ? &state->transfer : &offer->transfer;
     if (attacker->step == 0) {
-        repeat_offer(attacker, script, offer->transfer.block_bytes, writer);
+        repeat_offer(attacker, script, &offer->transfer, writer);
     } else if ((attacker->step - 1) * shape->block_bytes < shape->payload_bytes) {
         whole_block(attacker, offer->payload, shape, writer);
     } else {
@@ -232,7 +246,7 @@ static void write_message(struct attacker *attacker, const struct script *script
         break;
     case MOOD_ALTERNATE:
         draw_offer(attacker);
-        repeat_offer(attacker, script, 16u << attacker_draw(attacker, 4), writer);
+        write_alternative(attacker, script, writer);
         break;
     default:
         write_wild(attacker, script, state, writer);

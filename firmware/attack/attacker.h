@@ -12,7 +12,7 @@ enum mood {
     MOOD_WILD,      /* any message, in any order */
     MOOD_RELAY,     /* what the gateway sends, as it is */
     MOOD_GARBAGE,   /* the same, with wrong blocks */
-    MOOD_ALTERNATE, /* the open offer, with other sizes of blocks */
+    MOOD_ALTERNATE, /* the open offer, with other shapes that fit */
 };
 #define MOODS 4
 

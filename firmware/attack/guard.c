@@ -117,23 +117,41 @@ static const char *check(const struct guard *guard, const struct simulation *sim
 
 /* ------------------------------------------------------------------ wear */
 
-/* How many units an accepted envelope may erase (docs/specs/protocol.md, section 1), and each start after it once more. */
+/*
+ * How many units an accepted envelope may erase (docs/specs/protocol.md, section 1), and each start after it once more. The
+ * next envelope erases the marks, and closes its transfer, before it counts as accepted.
+ */
 static uint32_t bound(const struct simulation *sim)
 {
     const struct tf_geometry *geometry = &sim->script->geometry;
-    const uint32_t sector = geometry->journal[0].size;
     const struct tf_transfer *transfer = &sim->agent.journal.record.state.transfer;
+    const uint32_t sector = geometry->journal[0].size;
     const uint32_t blocks = transfer->block_bytes != 0 ? tf_blocks_of(transfer) : 0;
     const uint32_t corrected = blocks < TF_CORRECTED_MAX ? blocks : TF_CORRECTED_MAX;
     const uint32_t repairs = corrected * (transfer->block_bytes / geometry->erase_size + 2);
     const uint32_t records = RECORDS + 2 * repairs;
-    const uint32_t bytes = geometry->marks.size + 2 * geometry->slot[0].size + (records / (sector / TF_RECORD_BYTES) + 1) * sector;
+    const uint32_t bytes = 2 * geometry->marks.size + 2 * geometry->slot[0].size + (records / (sector / TF_RECORD_BYTES) + 2) * sector;
     return bytes / geometry->erase_size + 2 * repairs;
+}
+
+/* A new envelope pays for itself. */
+static void begin_envelope(struct guard *guard, const struct simulation *sim)
+{
+    const uint32_t sequence = sim->agent.journal.record.state.sequence;
+    if (sequence == guard->sequence) {
+        return;
+    }
+    if (guard->starts == 0 && guard->erased > guard->erased_max) {
+        guard->erased_max = guard->erased;
+    }
+    guard->sequence = sequence;
+    guard->erased = guard->starts = 0;
 }
 
 void guard_operation(struct guard *guard, const struct simulation *sim, uint32_t offset, const uint8_t *data, size_t length)
 {
     const char *breach = check(guard, sim, offset, data, length);
+    begin_envelope(guard, sim);
     guard->erased += data == NULL ? (uint32_t)length / sim->script->geometry.erase_size : 0;
     if (breach == NULL && guard->erased > bound(sim) * (guard->starts + 1)) {
         breach = "an envelope erases more than it may";
@@ -149,13 +167,7 @@ void guard_note(struct guard *guard, const struct simulation *sim)
     }
     guard->running = sim->agent.running.offset;
     guard->confirmed = state->confirmed;
-    if (guard->starts == 0 && guard->erased > guard->erased_max) {
-        guard->erased_max = guard->erased;
-    }
-    if (state->sequence != guard->sequence) {
-        guard->sequence = state->sequence;
-        guard->erased = guard->starts = 0;
-    }
+    begin_envelope(guard, sim);
 }
 
 void guard_start(struct guard *guard)

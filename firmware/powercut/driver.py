@@ -7,6 +7,7 @@ A mutation changes one file of the core, so all other files are compiled once.
 from __future__ import annotations
 
 import fcntl
+import resource
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +46,12 @@ def run(command: list[str | Path]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BuildError(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
+
+
+def drive(command: Sequence[str | Path], cpu_s: int) -> subprocess.CompletedProcess[str]:
+    """Run a driver, which is killed when it has used this much time of a processor: on any machine, however busy."""
+    limit = partial(resource.setrlimit, resource.RLIMIT_CPU, (cpu_s, cpu_s))
+    return subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=limit)
 
 
 @contextmanager

@@ -86,10 +86,10 @@ def make_pack(seed: int, *, inputs: int = 32, vectors: int = 1) -> bytes:
     return build_threshold_pack(weights, threshold=1000 + seed, element=ElementType.INT8, inputs=samples)
 
 
-def make_failing_pack(seed: int, *, inputs: int = 32) -> bytes:
-    """Make a well-formed pack whose golden vector expects another output than the model gives."""
-    pack = bytearray(make_pack(seed, inputs=inputs))
-    right = make_pack(seed, inputs=inputs)
+def make_failing_pack(seed: int, *, inputs: int = 32, vectors: int = 1) -> bytes:
+    """Make a well-formed pack whose last golden vector expects another output than the model gives."""
+    pack = bytearray(make_pack(seed, inputs=inputs, vectors=vectors))
+    right = bytes(pack)
     score_at = _golden_score_at(right)
     pack[score_at] ^= 1
     return bytes(pack)

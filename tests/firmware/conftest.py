@@ -21,7 +21,12 @@ FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
 
 
 def build(preset: str, *targets: str) -> Path:
-    """Build one preset and return its folder; workers and sessions take turns. Without targets: the default ones."""
+    """Build one preset and return its folder; workers and sessions take turns. Without targets: the default ones.
+
+    TINYFLEET_FIRMWARE_BUILT names a folder in which everything is built already (firmware/mutate).
+    """
+    if built := os.environ.get("TINYFLEET_FIRMWARE_BUILT"):
+        return Path(built)
     folder = FIRMWARE / "build"
     folder.mkdir(exist_ok=True)
     with (folder / f".{preset}.lock").open("w") as lock:

@@ -20,9 +20,12 @@ struct tf_verdict { int32_t decision, score; };
 struct host_device;
 struct host_device *host_device_new(uint32_t flash_bytes, const struct tf_geometry *geometry, uint32_t arena_bytes);
 void host_device_free(struct host_device *device);
+void host_device_layout(struct host_device *device, const struct tf_geometry *geometry);
 uint8_t *host_device_flash(struct host_device *device);
 void host_device_scan(struct host_device *device);
 void host_device_stain(struct host_device *device, uint32_t offset, uint32_t length);
+void host_device_wear(struct host_device *device, uint32_t offset, uint32_t length, int wear);
+void host_device_fault_inferences(struct host_device *device, bool faults);
 uint64_t host_device_operations(const struct host_device *device);
 uint64_t host_device_units_erased(const struct host_device *device);
 uint32_t host_device_violations(const struct host_device *device);
@@ -60,6 +63,13 @@ class Cut(IntEnum):
     BEFORE = 0
     TORN = 1
     AFTER = 2
+
+
+class Wear(IntEnum):
+    """How worn flash fails: what is written reads differently, or an erase is refused."""
+
+    LOSES_BITS = 0
+    KEEPS_BITS = 1
 
 
 @dataclass(frozen=True)
@@ -175,6 +185,14 @@ class HostAgent:
     def stain_flash(self, offset: int, length: int) -> None:
         """Leave flash as after some torn writes: it reads FF, but refuses writes until it is erased."""
         self._c.host_device_stain(self._device, offset, length)
+
+    def wear_flash(self, offset: int, length: int, wear: Wear) -> None:
+        """Leave flash worn out in a range, or nowhere if it has no bytes."""
+        self._c.host_device_wear(self._device, offset, length, wear)
+
+    def fault_inferences(self, *, faults: bool = True) -> None:
+        """From the next boot on, let each inference fault, or no longer."""
+        self._c.host_device_fault_inferences(self._device, faults)
 
     def read_flash(self, offset: int, length: int) -> bytes:
         """Read flash from outside."""

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from reconciler.devices.messages import TransferResult
 from reconciler.devices.reports import DecisionReason, Flag, ModelLocation
 from reconciler.model import Phase
 from signing.verification_error import VerificationCode
-from tests.firmware.bench import Bench, Made
-from tests.firmware.host import HostAgent
+from tests.firmware.bench import Bench, Made, make_failing_pack
+from tests.firmware.host import POLL_WORK, AgentError, HostAgent, Wear
 from tests.firmware.orders import (
     FAILING,
     NEW,
@@ -27,7 +29,7 @@ from tests.firmware.orders import (
     stage,
 )
 
-BUSY = -77
+JOURNAL, BUSY = -67, -77
 PACK, GOLDEN, RESET, FAULT = -83, -87, -90, -91
 
 
@@ -70,6 +72,22 @@ def test_offers_wait_for_a_trial(updated: HostAgent, bench: Bench, made: Made) -
     assert report(updated, made).phase is Phase.CONFIRMED
 
 
+def test_a_new_trial_forgets_how_the_last_one_failed(updated: HostAgent, bench: Bench, made: Made) -> None:
+    assert deliver(updated, install(bench, made, FAILING, 3)).code == GOLDEN
+    begin_trial(updated, install(bench, made, THIRD, 4))
+    assert Flag.GOLDEN_VECTORS_FAILED not in report(updated, made).flags
+
+
+def test_a_start_that_can_not_be_counted_is_an_error(updated: HostAgent, bench: Bench, made: Made) -> None:
+    """A model that crashes at each start would never be rejected."""
+    begin_trial(updated, install(bench, made, THIRD, 3))
+    first, second = (updated.geometry.regions()[name] for name in ("journal0", "journal1"))
+    updated.wear_flash(first.offset, first.size + second.size, Wear.LOSES_BITS)
+    with pytest.raises(AgentError) as failed:
+        updated.boot()
+    assert failed.value.args == (JOURNAL,)
+
+
 def test_a_trial_survives_one_power_cut_and_not_two(updated: HostAgent, bench: Bench, made: Made) -> None:
     begin_trial(updated, install(bench, made, THIRD, 3))
     updated.boot()
@@ -97,6 +115,37 @@ def test_the_first_inferences_decide_as_well(updated: HostAgent, bench: Bench, m
     assert report(updated, made).phase is Phase.TRIAL
     updated.infer(bytes(1500))
     assert report(updated, made).phase is Phase.CONFIRMED
+
+
+def test_every_golden_vector_decides(updated: HostAgent, bench: Bench, made: Made) -> None:
+    last_fails = make_failing_pack(5, inputs=300, vectors=3)
+    assert deliver(updated, install(bench, made, last_fails, 3)).code == GOLDEN
+    assert updated.running() == digest(NEW)
+
+
+def test_a_model_whose_first_inference_faults_is_rejected(updated: HostAgent, bench: Bench, made: Made) -> None:
+    updated.set_trial_inferences(2)
+    updated.fault_inferences()
+    begin_trial(updated, install(bench, made, THIRD, 3))
+    updated.settle()
+    with pytest.raises(AgentError):
+        updated.infer(bytes(1500))
+    assert updated.poll() & POLL_WORK
+    updated.fault_inferences(faults=False)
+    updated.settle()
+    assert (report(updated, made).error, updated.running()) == (FAULT, digest(NEW))
+    assert Flag.TRIAL_ENDED_BY_RESET in report(updated, made).flags
+
+
+def test_a_fault_after_the_trial_is_counted_and_no_verdict(updated: HostAgent, made: Made) -> None:
+    updated.fault_inferences()
+    updated.boot()
+    updated.settle()
+    with pytest.raises(AgentError):
+        updated.infer(bytes(1500))
+    reported = report(updated, made)
+    assert (reported.faults, reported.inferences, reported.phase) == (1, 0, Phase.CONFIRMED)
+    assert Flag.INFERENCE_FAULT in reported.flags
 
 
 def test_a_model_that_faults_on_its_first_input_is_rejected(updated: HostAgent, bench: Bench, made: Made) -> None:
@@ -156,11 +205,67 @@ def test_a_confirmed_model_that_keeps_faulting_is_rejected(updated: HostAgent, m
     assert updated.running() == digest(PREBAKED), "there is nothing better"
 
 
+def test_what_runs_after_rejected_faults_says_so_until_a_confirmation(updated: HostAgent, made: Made) -> None:
+    for _ in range(5):
+        fault(updated)
+    updated.boot()
+    assert report(updated, made).why is DecisionReason.FELL_BACK_TO_PREVIOUS
+
+
+def test_rejecting_the_only_installed_model_leaves_none_confirmed(newborn: HostAgent, bench: Bench, made: Made) -> None:
+    assert deliver(newborn, install(bench, made, OLD, 1)).code == 0
+    for _ in range(5):
+        fault(newborn)
+    reported = report(newborn, made)
+    assert (reported.phase, reported.why) == (Phase.IDLE, DecisionReason.FELL_BACK_TO_PREBAKED)
+    assert deliver(newborn, install(bench, made, NEW, 2)).code == 0
+
+
+def test_rejected_faults_do_not_end_a_transfer(updated: HostAgent, bench: Bench, made: Made) -> None:
+    delivery = install(bench, made, THIRD, 3)
+    put(updated, delivery.offer)
+    delivery.send(updated, 0)
+    for _ in range(5):
+        fault(updated)
+    assert report(updated, made).phase is Phase.RECEIVING
+    assert deliver(updated, delivery) == Outcome(0, delivery.blocks - 1)
+
+
+def test_rejecting_a_prebaked_model_leaves_both_slots_to_fall_back_to(
+    updated: HostAgent, bench: Bench, made: Made
+) -> None:
+    assert deliver(updated, Delivery(bench.install(made, PREBAKED, 3))).code == 0
+    for _ in range(5):
+        fault(updated)
+    assert updated.running() == digest(OLD)
+
+
 def test_faults_far_apart_do_not_add_up(updated: HostAgent) -> None:
     for _ in range(12):
         fault(updated)
         updated.let_pass(61)
     assert updated.running() == digest(NEW)
+
+
+def test_a_confirmation_forgets_the_faults_before(updated: HostAgent, bench: Bench, made: Made) -> None:
+    for _ in range(4):
+        fault(updated)
+    assert deliver(updated, install(bench, made, THIRD, 3)).code == 0
+    for _ in range(4):
+        fault(updated)
+    assert updated.running() == digest(THIRD)
+    fault(updated)
+    assert updated.running() == digest(NEW)
+
+
+def test_a_model_that_is_left_takes_its_faults_along(updated: HostAgent) -> None:
+    """The previous model gets as many attempts as the one that was rejected."""
+    for _ in range(5):
+        fault(updated)
+    assert updated.running() == digest(OLD)
+    for _ in range(4):
+        fault(updated)
+    assert updated.running() == digest(OLD)
 
 
 def test_power_loss_is_not_a_fault(updated: HostAgent, made: Made) -> None:
@@ -188,7 +293,10 @@ def test_a_rotten_slot_leads_to_the_previous_and_then_to_prebaked(updated: HostA
         -VerificationCode.IMAGE,
     )
     assert Flag.SLOT_BAD_AT_BOOT in reported.flags
+    assert reported.failed == digest(NEW)[:16]
     assert updated.running() == digest(OLD)
+    updated.boot()
+    assert report(updated, made).why is DecisionReason.FELL_BACK_TO_PREVIOUS
     damage(updated, "slot0")
     updated.boot()
     assert (report(updated, made).why, updated.running()) == (DecisionReason.FELL_BACK_TO_PREBAKED, digest(PREBAKED))
@@ -237,6 +345,16 @@ def test_both_slots_corrupted_at_once(updated: HostAgent, made: Made) -> None:
         DecisionReason.FELL_BACK_TO_PREBAKED,
         Phase.IDLE,
     )
+
+
+def test_a_corrupted_slot_is_examined_once(updated: HostAgent) -> None:
+    """Each examination commits a record: at every start, they would wear out the journal."""
+    damage(updated, "slot0")
+    damage(updated, "slot1")
+    updated.boot()
+    operations = updated.operations
+    updated.boot()
+    assert updated.operations == operations + 1, "the tick"
 
 
 def test_a_corrupted_slot_can_be_filled_again(updated: HostAgent, bench: Bench, made: Made) -> None:

@@ -71,9 +71,17 @@ void flash_model_stain(struct flash_model *flash, uint32_t offset, size_t length
     flag_written(flash, offset, length, 1);
 }
 
+static bool is_worn(const struct flash_model *flash, enum flash_wear wear, uint32_t offset, size_t length)
+{
+    return flash->wear == wear && offset < flash->worn_offset + flash->worn_bytes && flash->worn_offset < offset + length;
+}
+
 static void program(struct flash_model *flash, uint32_t offset, const uint8_t *data, size_t length)
 {
     memcpy(flash->bytes + offset, data, length);
+    if (is_worn(flash, FLASH_LOSES_BITS, offset, length)) {
+        flash->bytes[offset + length - 30] ^= 1; /* in the CRC of a snapshot, in the magic number of a tick */
+    }
     flag_written(flash, offset, length, 1);
 }
 
@@ -176,6 +184,9 @@ int flash_model_erase(struct flash_model *flash, uint32_t offset, size_t length)
 {
     if (length == 0 || !inside(flash, offset, length) || !aligned(offset, length, flash->erase_size)) {
         return violation(flash);
+    }
+    if (is_worn(flash, FLASH_KEEPS_BITS, offset, length)) {
+        return -1;
     }
     const bool cut = cut_now(flash);
 

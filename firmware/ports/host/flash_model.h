@@ -18,6 +18,12 @@ enum flash_cut {
     FLASH_CUT_AFTER = 2,  /* all of it has happened, but the caller has not learned of it */
 };
 
+/* How flash that is worn out fails. */
+enum flash_wear {
+    FLASH_LOSES_BITS = 0, /* what is written reads differently */
+    FLASH_KEEPS_BITS = 1, /* an erase is refused */
+};
+
 struct flash_model {
     uint8_t *bytes;   /* `size` bytes, owned by the caller */
     uint8_t *written; /* one flag per write unit: programmed since the last erase. NULL: a unit that reads 0xFF is free */
@@ -32,6 +38,9 @@ struct flash_model {
     uint32_t violations;  /* unaligned, out of range, or programming without an erase: bugs of the caller */
     uint64_t bytes_programmed;
     uint64_t units_erased;
+    uint32_t worn_offset; /* where it is worn out */
+    uint32_t worn_bytes;  /* 0: nowhere */
+    enum flash_wear wear;
 };
 
 /* Call after filling `bytes` from outside: every unit that is not 0xFF counts as written. */

@@ -45,10 +45,14 @@ void host_cut_after(struct host_device *device, uint64_t n, enum flash_cut cut, 
 /* For tests, through cffi: the library owns all memory. NULL when there is not enough. */
 struct host_device *host_device_new(uint32_t flash_bytes, const struct tf_geometry *geometry, uint32_t arena_bytes);
 void host_device_free(struct host_device *device);
+/* Give the agent another layout of the same flash, before it boots. */
+void host_device_layout(struct host_device *device, const struct tf_geometry *geometry);
 uint8_t *host_device_flash(struct host_device *device);
 void host_device_scan(struct host_device *device);
 /* Simulate a torn range that still reads FF: writes to it are refused until it is erased. */
 void host_device_stain(struct host_device *device, uint32_t offset, uint32_t length);
+/* Simulate flash that is worn out in a range; 0 bytes: nowhere. */
+void host_device_wear(struct host_device *device, uint32_t offset, uint32_t length, enum flash_wear wear);
 uint64_t host_device_operations(const struct host_device *device);
 uint64_t host_device_units_erased(const struct host_device *device);
 uint32_t host_device_violations(const struct host_device *device);
@@ -58,6 +62,8 @@ void host_device_trial_inferences(struct host_device *device, uint32_t count);
 /* Bounds of the sample logs (samples.h); they hold from the next boot. */
 void host_device_sampling(struct host_device *device, uint32_t burst_tokens, uint32_t token_ms);
 bool host_device_wants_reset(const struct host_device *device);
+/* From the next boot on, each inference of a model of kind 0 faults, or no longer. The golden vectors pass. */
+void host_device_fault_inferences(struct host_device *device, bool faults);
 void host_device_fault(struct host_device *device);
 /* Write the digest of the running pack and return 1, or return 0 when nothing runs. */
 int host_device_running(const struct host_device *device, uint8_t digest[TF_DIGEST_BYTES]);

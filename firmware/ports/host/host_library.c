@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engines.h"
 #include "host_agent.h"
 
 struct host_device *host_device_new(uint32_t flash_bytes, const struct tf_geometry *geometry, uint32_t arena_bytes)
@@ -38,6 +39,11 @@ void host_device_free(struct host_device *device)
     free(device);
 }
 
+void host_device_layout(struct host_device *device, const struct tf_geometry *geometry)
+{
+    device->agent.hal.geometry = *geometry;
+}
+
 uint8_t *host_device_flash(struct host_device *device)
 {
     return device->flash.bytes;
@@ -51,6 +57,13 @@ void host_device_scan(struct host_device *device)
 void host_device_stain(struct host_device *device, uint32_t offset, uint32_t length)
 {
     flash_model_stain(&device->flash, offset, length);
+}
+
+void host_device_wear(struct host_device *device, uint32_t offset, uint32_t length, enum flash_wear wear)
+{
+    device->flash.worn_offset = offset;
+    device->flash.worn_bytes = length;
+    device->flash.wear = wear;
 }
 
 uint64_t host_device_operations(const struct host_device *device)
@@ -87,6 +100,29 @@ void host_device_sampling(struct host_device *device, uint32_t burst_tokens, uin
 bool host_device_wants_reset(const struct host_device *device)
 {
     return device->wants_reset;
+}
+
+static int faulting_run(const struct tf_pack *pack, const struct tf_arena *arena, const int32_t *parameters, const uint8_t *input,
+                        size_t length, struct tf_verdict *verdict)
+{
+    (void)pack;
+    (void)arena;
+    (void)parameters;
+    (void)input;
+    (void)length;
+    (void)verdict;
+    return TF_ERR_FAULT;
+}
+
+void host_device_fault_inferences(struct host_device *device, bool faults)
+{
+    static struct tf_engine faulting;
+    static const struct tf_engine *const engines[] = { &faulting };
+
+    faulting = tf_engine_threshold;
+    faulting.run = faulting_run;
+    device->engines = faults ? engines : port_engines;
+    device->engine_count = faults ? 1 : port_engine_count;
 }
 
 void host_device_fault(struct host_device *device)

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds what the tests of the core need from a core with one changed file; everything else is compiled once."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from firmware.attack.campaign import SHARED
+from firmware.mutate.mutants import SOURCES, Mutant
+from firmware.powercut.driver import FIRMWARE, WORKERS, BuildError, core_sources, run
+
+THIRD_PARTY: Final = FIRMWARE / "build" / "third_party"
+MONOCYPHER: Final = THIRD_PARTY / "monocypher" / "monocypher.c"
+ENGINE: Final = FIRMWARE / "src" / "engine"
+INCLUDES: Final = [
+    *(FIRMWARE / part for part in ("include", "src", "ports/host", "ports/shared", "powercut")),
+    *(ENGINE / "portable", THIRD_PARTY / "monocypher"),
+]
+SANITIZERS: Final = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+PORT: Final = [
+    *(FIRMWARE / "ports/host" / f"{name}.c" for name in ("flash_model", "host_agent", "host_library")),
+    *(FIRMWARE / "ports/shared" / f"{name}.c" for name in ("engines", "recorder")),
+]
+ENGINES: Final = [*sorted(ENGINE.glob("*.c")), ENGINE / "portable" / "mac.c"]
+POWERCUT: Final = sorted((FIRMWARE / "powercut").glob("*.c"))
+ATTACK: Final = [
+    *sorted((FIRMWARE / "attack").glob("*.c")),
+    *(FIRMWARE / "powercut" / f"{name}.c" for name in SHARED),
+]
+CHECK: Final = FIRMWARE / "tests" / "core_check.c"
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One way to compile."""
+
+    name: str
+    options: tuple[str, ...]
+
+
+PLAIN: Final = _Way("plain", ("-O2", "-fPIC"))
+SANITIZED: Final = _Way("sanitized", ("-O1", *SANITIZERS))
+
+
+class Builds:
+    """The object files of the unchanged core, and programs that have one of them replaced."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._curves = [SOURCES / "crypto" / f"curve_{name}.c" for name in ("monocypher", "small")]
+        self._core = [*core_sources(curve="monocypher"), self._curves[1]]
+        plain = [*self._core, *ENGINES, *PORT, *POWERCUT, *ATTACK, MONOCYPHER, FIRMWARE / "ports/host/flash_model.c"]
+        run([sys.executable, FIRMWARE / "tools" / "fetch_third_party.py", "--into", THIRD_PARTY])
+        jobs = [(source, PLAIN) for source in dict.fromkeys(plain)]
+        jobs += [(source, SANITIZED) for source in (*self._core, MONOCYPHER, CHECK)]
+        for way in (PLAIN, SANITIZED):
+            (folder / way.name).mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            list(pool.map(lambda job: self._compile(job[0], job[1], self._object(*job)), jobs))
+
+    def changed(self, mutant: Mutant, folder: Path) -> Changed | None:
+        """Compile a mutant; None: it does not compile, or to the same machine code."""
+        text = folder / mutant.source.name
+        text.write_bytes(mutant.text)
+        target = folder / "plain.o"
+        try:
+            self._compile(text, PLAIN, target, mutant.source.parent)
+        except BuildError:
+            return None
+        if target.read_bytes() == self._object(mutant.source, PLAIN).read_bytes():
+            return None
+        return Changed(self, mutant.source, folder)
+
+    def unchanged(self, folder: Path) -> Changed:
+        """Return the core as it is."""
+        return Changed(self, None, folder)
+
+    def link(self, folder: Path, target: Path, sources: list[Path], way: _Way, *, options: tuple[str, ...]) -> Path:
+        """Link objects, with that of the changed file in a folder instead of the unchanged one."""
+        if not target.exists():
+            changed = {path.name: path for path in folder.glob("*.c")}
+            objects = [
+                folder / f"{way.name}.o" if source.name in changed else self._object(source, way) for source in sources
+            ]
+            run(["cc", *way.options, *options, *dict.fromkeys(objects), "-o", target])
+        return target
+
+    def sanitize(self, source: Path, folder: Path) -> None:
+        """Compile a changed file with the sanitizers, too."""
+        if not (folder / "sanitized.o").exists():
+            self._compile(folder / source.name, SANITIZED, folder / "sanitized.o", source.parent)
+
+    @property
+    def core(self) -> list[Path]:
+        """The core with the fast curve."""
+        return [source for source in self._core if source != self._curves[1]]
+
+    def core_with(self, curve: str) -> list[Path]:
+        """Return the core with one of the curves."""
+        other = self._curves[0] if curve == "small" else self._curves[1]
+        return [source for source in self._core if source != other]
+
+    def _object(self, source: Path, way: _Way) -> Path:
+        part = source.relative_to(FIRMWARE).with_suffix("").as_posix().replace("/", "-")
+        return self._folder / way.name / f"{part}.o"
+
+    def _compile(self, source: Path, way: _Way, target: Path, beside: Path | None = None) -> None:
+        """Compile; `beside` is where the file's own headers are, if it is a copy."""
+        headers = [*([beside] if beside else []), *INCLUDES]
+        run(["cc", "-std=c11", "-w", *way.options, *(f"-I{folder}" for folder in headers), "-c", source, "-o", target])
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A core with one changed file, and the programs that are linked from it when they are needed."""
+
+    builds: Builds
+    source: Path | None
+    folder: Path
+
+    def driver(self, name: str) -> Path:
+        """Return the driver of a campaign: attack or powercut."""
+        sources = [*self.builds.core, *(ATTACK if name == "attack" else POWERCUT), PORT[0], MONOCYPHER]
+        options = ("-Wl,--wrap=tf_curve_check",)
+        return self.builds.link(self.folder, self.folder / name, sources, PLAIN, options=options)
+
+    def library(self) -> Path:
+        """Return the library that the tests load."""
+        sources = [*self.builds.core, *ENGINES, *PORT, MONOCYPHER]
+        target = self.folder / "libtinyfleet-host.so"
+        return self.builds.link(self.folder, target, sources, PLAIN, options=("-shared",))
+
+    def checks(self) -> None:
+        """Build the programs that run the modules one by one."""
+        if self.source is not None:
+            self.builds.sanitize(self.source, self.folder)
+        for curve in ("monocypher", "small"):
+            sources = [*self.builds.core_with(curve), MONOCYPHER, CHECK]
+            self.builds.link(self.folder, self.folder / f"core-check-{curve}", sources, SANITIZED, options=())

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make mutate-firmware`: change the core in one place at a time, and expect a test or a campaign to notice.
+
+Each mutant is compiled into what the tests use. They run in order of speed, up to the first that fails: a short attack
+from the link, power cuts, the tests of the whole core, and the vectors of envelopes under the sanitizers. A mutant that
+survives all of them is an error, unless `survivors.toml` says why it does no harm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import resource
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from firmware.attack import campaign as attack
+from firmware.mutate.build import INCLUDES, Builds, Changed
+from firmware.mutate.mutants import SOURCES, Mutant, mutants
+from firmware.powercut import scripts as powercut
+from firmware.powercut.driver import FIRMWARE, drive
+from tests.firmware import host, orders, samples, talk  # noqa: F401 - loaded once, for all processes that run tests
+
+FOLDER: Final = FIRMWARE / "build" / "mutate"
+SURVIVORS: Final = Path(__file__).with_name("survivors.toml")
+# The engines have vectors that are compared bit by bit (docs/engine.md), and so have hashes and curves.
+PARTS: Final = ("agent.c", "boot.c", "message.c", "store", "update", "model", "envelope")
+JOBS: Final = 2
+DRIVER_CPU_S: Final = 20
+TESTS_CPU_S: Final = 120
+CORE_TESTS: Final = ("orders", "trials", "limits", "says", "attacks", "journal", "geometry")
+SLOW: Final = "not thousand"  # what the short attack covers
+_TESTS: Final = FIRMWARE.parent / "tests" / "firmware"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a mutant: the first thing that noticed it, or None; or it is none."""
+
+    mutant: Mutant
+    valid: bool
+    noticed: str | None
+
+
+# ------------------------------------------------------------------ what may notice
+
+
+def _by_attack(changed: Changed) -> bool:
+    program = changed.driver("attack")
+    scripts = [FOLDER / f"attack-{number}.txt" for number in (1, 3)]
+    return any(drive([program, script, "1", "60", "400"], DRIVER_CPU_S).returncode for script in scripts)
+
+
+def _by_powercut(changed: Changed) -> bool:
+    program = changed.driver("powercut")
+    scripts = [FOLDER / f"{name}.txt" for name in powercut.SCRIPTS]
+    return any(drive([program, script, "1", "1", "1", "stop"], DRIVER_CPU_S).returncode for script in scripts)
+
+
+def _tested(changed: Changed, names: Sequence[str], only: str) -> bool:
+    """Run tests in a process of their own, which the mutant may crash or hang."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(_run_tests(changed, names, only))
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    return status != 0
+
+
+def _run_tests(changed: Changed, names: Sequence[str], only: str) -> int:
+    resource.setrlimit(resource.RLIMIT_CPU, (TESTS_CPU_S, TESTS_CPU_S))
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    os.environ["TINYFLEET_FIRMWARE_BUILT"] = str(changed.folder)
+    files = [str(_TESTS / f"test_core_{name}.py") for name in names]
+    return pytest.main(["-x", "-q", "-k", only, "-p", "no:cacheprovider", "-p", "no:xdist", *files])
+
+
+def _by_core_tests(changed: Changed) -> bool:
+    changed.library()
+    return _tested(changed, CORE_TESTS, SLOW)
+
+
+def _by_vectors(changed: Changed) -> bool:
+    if changed.source is not None and changed.source.parent.name != "envelope":
+        return False
+    changed.checks()
+    return _tested(changed, ("vectors",), "test_envelope")
+
+
+STAGES: Final[Sequence[tuple[str, Callable[[Changed], bool]]]] = (
+    ("attack", _by_attack),
+    ("powercut", _by_powercut),
+    ("core tests", _by_core_tests),
+    ("vectors", _by_vectors),
+)
+
+
+def _judge(mutant: Mutant, builds: Builds) -> Result:
+    with tempfile.TemporaryDirectory(dir=FOLDER) as place:
+        changed = builds.changed(mutant, Path(place))
+        if changed is None:
+            return Result(mutant, valid=False, noticed=None)
+        noticed = next((name for name, notices in STAGES if notices(changed)), None)
+        return Result(mutant, valid=True, noticed=noticed)
+
+
+# ------------------------------------------------------------------ the run
+
+
+def harmless() -> dict[str, str]:
+    """Return the reason of each mutant that may survive."""
+    entries = tomllib.loads(SURVIVORS.read_text())["harmless"]
+    return {mutant: entry["reason"] for entry in entries for mutant in entry["mutants"]}
+
+
+def all_mutants(parts: Sequence[str] = PARTS) -> Iterator[Mutant]:
+    """Yield the mutants of these files and folders of the core."""
+    for part in parts:
+        place = SOURCES / part
+        for source in [place] if place.is_file() else sorted(place.rglob("*.c")):
+            yield from mutants(source, INCLUDES)
+
+
+def main() -> int:
+    """Print what survives without a reason, and the figures as the last lines."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", default=PARTS, help="files or folders of firmware/src")
+    parser.add_argument("--verbose", action="store_true", help="show what noticed each mutant")
+    chosen = parser.parse_args()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    builds = Builds(FOLDER)
+    for number, flash in enumerate(powercut.FLASHES):
+        (FOLDER / f"attack-{number}.txt").write_text(attack.write_script(flash))
+    for name in powercut.SCRIPTS:
+        (FOLDER / f"{name}.txt").write_text(powercut.write_script(name, powercut.FLASHES[1]))
+    with tempfile.TemporaryDirectory(dir=FOLDER) as place:
+        untouched = builds.unchanged(Path(place))
+        failing = [name for name, notices in STAGES if notices(untouched)]
+    if failing:
+        print(f"these fail with the unchanged core, so mutants prove nothing: {', '.join(failing)}")
+        return 2
+    results = []
+    with multiprocessing.get_context("fork").Pool(JOBS) as pool:
+        for result in pool.imap_unordered(partial(_judge, builds=builds), all_mutants(chosen.parts)):
+            results.append(result)
+            if chosen.verbose and result.valid:
+                print(f"{result.noticed or 'SURVIVED'}: {result.mutant}", flush=True)
+    return _conclude(results, whole=tuple(chosen.parts) == PARTS)
+
+
+def _conclude(results: list[Result], *, whole: bool) -> int:
+    accepted = harmless()
+    valid = [result for result in results if result.valid]
+    survivors = [result.mutant for result in valid if result.noticed is None]
+    unexplained = [mutant for mutant in survivors if mutant.name not in accepted]
+    stale = set(accepted) - {mutant.name for mutant in survivors} if whole else set()
+    for mutant in unexplained:
+        print(f"survived: {mutant}")
+    for name in sorted(stale):
+        print(f"has a reason to survive, but does not: {name}")
+    print(f"mutants={len(valid)} killed={len(valid) - len(survivors)} harmless={len(survivors) - len(unexplained)}")
+    print(f"survivors={len(unexplained)}")
+    return 1 if unexplained or stale else 0

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The journal on worn flash, and with records that nobody wrote."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+
+import pytest
+
+from reconciler.devices.reports import DecisionReason, Flag
+from signing.verification_error import VerificationCode
+from tests.firmware.bench import Bench, Made
+from tests.firmware.host import AgentError, HostAgent, Region, Wear
+from tests.firmware.orders import NEW, OLD, Delivery, deliver, digest, parameters, report
+
+JOURNAL = -67
+RECORD, TICK = 1024, 32
+SEQUENCE_AT, SLOT_AT, SLOT_BYTES, ENVELOPE_AT = 8 + 4, (8 + 232, 8 + 608), 376, 72
+
+
+def sectors(agent: HostAgent) -> tuple[Region, Region]:
+    regions = agent.geometry.regions()
+    return regions["journal0"], regions["journal1"]
+
+
+def records(agent: HostAgent) -> list[tuple[int, int]]:
+    """Return serial and offset of each valid snapshot and tick."""
+    found = []
+    for sector in sectors(agent):
+        data = agent.read_flash(sector.offset, sector.size)
+        for at in range(0, sector.size, TICK):
+            magic, serial = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+            covered = {b"TFJ1": 992, b"TFT1": 8}.get(magic)
+            if (
+                covered
+                and zlib.crc32(data[at : at + covered]).to_bytes(4, "little") == data[at + covered : at + covered + 4]
+            ):
+                found.append((serial, sector.offset + at))
+    return sorted(found)
+
+
+def newest(agent: HostAgent) -> int:
+    """Return the offset of the newest record."""
+    return records(agent)[-1][1]
+
+
+def newest_snapshot(agent: HostAgent) -> int:
+    return next(at for _, at in reversed(records(agent)) if agent.read_flash(at, 4) == b"TFJ1")
+
+
+def end(agent: HostAgent) -> int:
+    """Return where the next record goes: after the last byte of the active sector that is not FF."""
+    sector = next(s for s in sectors(agent) if s.offset <= newest(agent) < s.offset + s.size)
+    data = agent.read_flash(sector.offset, sector.size).rstrip(b"\xff")
+    return sector.offset + -(-len(data) // TICK) * TICK
+
+
+def configure(agent: HostAgent, bench: Bench, made: Made, value: int) -> int:
+    sequence = report(agent, made).sequence + 1
+    return deliver(agent, Delivery(bench.configure(made, NEW, sequence, {0: value}))).code
+
+
+def rewrite(agent: HostAgent, change: Callable[[bytearray], None]) -> None:
+    """Change the newest snapshot, with a new CRC: as a fault in the agent, or someone with access to flash, would."""
+    at = newest_snapshot(agent)
+    record = bytearray(agent.read_flash(at, RECORD))
+    change(record)
+    record[992:996] = zlib.crc32(record[:992]).to_bytes(4, "little")
+    agent.write_flash(at, bytes(record))
+
+
+# ---------------------------------------------------------------- worn flash
+
+
+def test_a_record_that_does_not_read_back_is_written_to_the_next_place(
+    updated: HostAgent, bench: Bench, made: Made
+) -> None:
+    worn = end(updated)
+    updated.wear_flash(worn, TICK, Wear.LOSES_BITS)
+    assert configure(updated, bench, made, 7) == 0
+    assert newest(updated) == worn + RECORD
+    updated.boot()
+    assert parameters(updated, made) == {0: 7}
+    assert Flag.JOURNAL_REPAIRED in report(updated, made).flags
+
+
+def test_a_tick_that_does_not_read_back_is_written_to_the_next_place(updated: HostAgent, made: Made) -> None:
+    boots, worn = report(updated, made).boots, end(updated)
+    updated.wear_flash(worn, TICK, Wear.LOSES_BITS)
+    updated.boot()
+    assert newest(updated) == worn + TICK
+    updated.wear_flash(0, 0, Wear.LOSES_BITS)
+    updated.boot()
+    assert report(updated, made).boots == boots + 2
+
+
+def fill(agent: HostAgent) -> None:
+    """Restart until the active sector has no room for a snapshot."""
+    first = newest_snapshot(agent)
+    sector = next(s for s in sectors(agent) if s.offset <= first < s.offset + s.size)
+    while end(agent) + RECORD <= sector.offset + sector.size:
+        agent.boot()
+
+
+def other_sector(agent: HostAgent) -> Region:
+    active = newest(agent)
+    return next(s for s in sectors(agent) if not s.offset <= active < s.offset + s.size)
+
+
+def test_when_no_sector_takes_a_record_the_old_state_holds(updated: HostAgent, bench: Bench, made: Made) -> None:
+    assert configure(updated, bench, made, 6) == 0
+    fill(updated)
+    other = other_sector(updated)
+    updated.wear_flash(other.offset, other.size, Wear.KEEPS_BITS)
+    sequence = report(updated, made).sequence
+    assert configure(updated, bench, made, 7) == JOURNAL
+    while end(updated) % updated.geometry.journal:  # until there is no room for a tick either
+        updated.boot()
+    with pytest.raises(AgentError):
+        updated.boot()
+    updated.wear_flash(0, 0, Wear.KEEPS_BITS)
+    updated.boot()
+    assert (report(updated, made).sequence, parameters(updated, made)) == (sequence, {0: 6})
+    assert configure(updated, bench, made, 8) == 0, "the sector can be erased again"
+
+
+def test_a_sector_that_loses_every_record_is_left_for_the_one_before(
+    updated: HostAgent, bench: Bench, made: Made
+) -> None:
+    assert configure(updated, bench, made, 6) == 0
+    fill(updated)
+    other = other_sector(updated)
+    updated.wear_flash(other.offset, other.size, Wear.LOSES_BITS)
+    assert configure(updated, bench, made, 7) == JOURNAL
+    assert configure(updated, bench, made, 7) == JOURNAL
+    updated.wear_flash(0, 0, Wear.LOSES_BITS)
+    assert configure(updated, bench, made, 8) == 0
+    updated.boot()
+    assert parameters(updated, made) == {0: 8}
+
+
+# ---------------------------------------------------------------- records that nobody wrote
+
+
+@pytest.mark.parametrize("damage", range(12))
+def test_a_tick_with_a_wrong_crc_is_not_counted(updated: HostAgent, made: Made, damage: int) -> None:
+    boots, at = report(updated, made).boots, end(updated)
+    tick = bytearray(b"TFT1" + struct.pack("<I", records(updated)[-1][0] + 1))
+    tick += zlib.crc32(tick).to_bytes(4, "little")
+    tick[damage] ^= 0x40
+    updated.write_flash(at, bytes(tick))
+    updated.boot()
+    assert report(updated, made).boots == boots + 1
+    assert Flag.JOURNAL_REPAIRED in report(updated, made).flags
+
+
+def test_an_old_tick_is_not_counted(updated: HostAgent, made: Made) -> None:
+    """The rest of a torn erase may have one."""
+    boots, at = report(updated, made).boots, end(updated)
+    tick = b"TFT1" + struct.pack("<I", records(updated)[-1][0])
+    updated.write_flash(at, tick + zlib.crc32(tick).to_bytes(4, "little"))
+    updated.boot()
+    assert report(updated, made).boots == boots + 1
+
+
+@pytest.mark.parametrize("damage", [4, 8, 500, 991, 992])
+def test_a_snapshot_with_a_wrong_crc_is_not_loaded(updated: HostAgent, bench: Bench, made: Made, damage: int) -> None:
+    assert configure(updated, bench, made, 7) == 0
+    at = newest_snapshot(updated) + damage
+    updated.write_flash(at, bytes([updated.read_flash(at, 1)[0] ^ 1]))
+    updated.boot()
+    assert (report(updated, made).sequence, parameters(updated, made)) == (2, {})
+
+
+@pytest.mark.parametrize(
+    ("at", "code"),
+    [
+        (ENVELOPE_AT + 3 + 60 + 64, VerificationCode.SIGNATURE),
+        (8 + 32, VerificationCode.SIGNER),  # the key that verified it
+        (8, VerificationCode.IMAGE),  # the digest next to it
+        (0, VerificationCode.IMAGE),  # the size
+    ],
+    ids=["signature", "signer", "digest", "size"],
+)
+def test_the_kept_envelope_is_verified_at_each_start(
+    updated: HostAgent, made: Made, at: int, code: VerificationCode
+) -> None:
+    def change(record: bytearray) -> None:
+        record[SLOT_AT[1] + at] ^= 4
+
+    rewrite(updated, change)
+    updated.boot()
+    reported = report(updated, made)
+    assert (reported.running, reported.why) == (digest(OLD)[:16], DecisionReason.FELL_BACK_TO_PREVIOUS)
+    assert reported.error == -code
+
+
+def test_an_envelope_from_the_future_is_not_run(updated: HostAgent, made: Made) -> None:
+    """A sequence that went back is a journal that was changed: what it has not accepted does not run."""
+
+    def change(record: bytearray) -> None:
+        record[SEQUENCE_AT : SEQUENCE_AT + 4] = struct.pack("<I", 1)
+
+    rewrite(updated, change)
+    updated.boot()
+    assert report(updated, made).error == -VerificationCode.SEQUENCE
+    assert updated.running() == digest(OLD)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make mutate-firmware` finds the changes that it says it makes, and its list of survivors is up to date."""
+
+from __future__ import annotations
+
+import pytest
+
+from firmware.mutate.mutants import SOURCES, mutants
+from firmware.mutate.run import all_mutants, harmless
+from tests.firmware.conftest import build
+
+SNIPPET = """
+#define LIMIT 5
+int g(int a);
+int f(int a, int b);
+int f(int a, int b)
+{
+    if (a < LIMIT && b > 2) {
+        return 1;
+    }
+    a = b;
+    g(a);
+    return a != b ? 2 : 3;
+}
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _third_party() -> None:
+    build("host")
+
+
+def test_each_kind_of_change_is_found() -> None:
+    source = SOURCES / "agent.c"
+    found = [mutant.name for mutant in mutants(source, [], SNIPPET.encode())]
+    assert sorted(name.partition("f: ")[2] for name in found) == [
+        "left out: a = b",
+        "left out: g(a)",
+        "never: a < LIMIT && b > 2",
+        "not: a != b",
+        "off by one, <=: a < LIMIT",
+        "off by one, >=: b > 2",
+        "only the left side: a < LIMIT && b > 2",
+        "only the right side: a < LIMIT && b > 2",
+    ]
+
+
+def test_a_mutant_differs_from_the_source_in_one_place() -> None:
+    source = SOURCES / "store" / "blocks.c"
+    text = source.read_bytes()
+    for mutant in all_mutants(["store/blocks.c"]):
+        assert mutant.text != text
+        assert mutant.source == source
+
+
+def test_every_survivor_with_a_reason_is_a_mutant() -> None:
+    known = {mutant.name for mutant in all_mutants()}
+    assert len(known) > 300
+    assert sorted(set(harmless()) - known) == []
+    assert all(reason.endswith(".") for reason in harmless().values())
