@@ -10,7 +10,7 @@ attack: setup ## attack the device agent from the link, and find all seeded bugs
 	$(PY) -m firmware.attack
 
 mutate-firmware: setup ## change firmware/src in one place at a time, and expect a test to fail; PARTS=store names files or folders
-	nice -n 15 $(PY) -m firmware.mutate $(PARTS)
+	$(PY) -m firmware.mutate $(PARTS)
 
 fuzz: setup ## fuzz frames, messages, envelopes, packs, patches and heatshrink for SECONDS each (60); print the executions of each
 	$(PY) -m firmware.fuzz --seconds $(SECONDS)

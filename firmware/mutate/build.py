@@ -108,9 +108,9 @@ class Builds:
         part = source.relative_to(FIRMWARE).with_suffix("").as_posix().replace("/", "-")
         return self._folder / way.name / f"{part}.o"
 
-    def _compile(self, source: Path, way: _Way, target: Path, beside: Path | None = None) -> None:
-        """Compile; `beside` is where the file's own headers are, if it is a copy."""
-        headers = [*([beside] if beside else []), *INCLUDES]
+    def _compile(self, source: Path, way: _Way, target: Path, own_headers: Path | None = None) -> None:
+        """Compile; `own_headers` is where the headers of the file are, if it is a copy."""
+        headers = [*([own_headers] if own_headers else []), *INCLUDES]
         run(["cc", "-std=c11", "-w", *way.options, *(f"-I{folder}" for folder in headers), "-c", source, "-o", target])
 
 

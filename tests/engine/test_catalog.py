@@ -71,6 +71,12 @@ class ScriptedBuilder:
             raise self.lost
         return b"pack"
 
+    def gates(self, _desired: Desired, _artifact: Artifact) -> tuple[str, ...]:
+        return ()
+
+    async def source_file(self, _desired: Desired, ref: ModelRef) -> bytes:
+        raise NotImplementedError(ref)
+
 
 class Passes:
     """Passes over a catalog, at times that a test chooses."""
