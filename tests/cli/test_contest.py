@@ -103,7 +103,7 @@ def words(gateway: GatewayFolder, *arguments: str) -> str:
 
 def error(found: Result) -> str:
     assert found.exit_code == 1
-    return found.output
+    return found.output or str(found.exception)
 
 
 # ------------------------------------------------------------ statuses
@@ -170,7 +170,7 @@ def test_contests_are_read_from_the_status_branches_of_a_clone(tmp_path: Path) -
     gateway = gateway_folder(tmp_path)
     (found,) = asked(gateway, "contest", "list", str(clone))
     assert (found["contest"], found["gateway"], found["state"]) == ("pumps", "north", "Watching")
-    assert "no contest named other; known contests: pumps" in error(
+    assert "no contest named other; known contests: `pumps`" in error(
         gateway.tinyfleet("contest", "show", "other", str(clone))
     )
 
@@ -281,7 +281,7 @@ def test_rules_with_mistakes_are_refused_with_their_place(
 
 
 def test_an_unknown_contest_and_a_missing_knowledge_base_are_reported(gateway: GatewayFolder) -> None:
-    assert "no contest named other; known contests: wear" in error(gateway.tinyfleet("contest", "samples", "other"))
+    assert "no contest named other; known contests: `wear`" in error(gateway.tinyfleet("contest", "samples", "other"))
     for file in (gateway.folder / "state").glob(f"{KNOWLEDGE_FILE}*"):
         file.unlink()
     assert "this gateway has collected no samples yet" in gateway.failure("contest", "samples", "wear")

@@ -19,8 +19,10 @@ from reconciler.candidates import champion, resolve_candidates, resolve_voters, 
 from reconciler.cli.inputs.contest_statuses import ContestOverview, contest_overviews
 from reconciler.cli.inputs.fleet_source import open_context
 from reconciler.cli.inputs.kept_knowledge import change_knowledge, kept_rows, open_knowledge
+from reconciler.cli.inputs.known_names import require_known, unknown_name
 from reconciler.cli.inputs.options import FILE, config_option, output_option
 from reconciler.cli.ordered_group import OrderedGroup
+from reconciler.cli.result import print_result
 from reconciler.cli.views.contest_json import replay_as_dict, sample_as_dict
 from reconciler.cli.views.contest_text import listed, replayed, samples_table, shown
 from reconciler.contest.decision import ContestState
@@ -67,7 +69,7 @@ def show(name: str, path: Path | None, config_path: Path, output: str) -> None:
     found = contest_overviews(path, config_path)
     matching = [each for each in found if each.status.name == name]
     if not matching:
-        raise click.ClickException(_unknown(name, (each.status.name for each in found)))
+        raise unknown_name("contest", name, {each.status.name for each in found})
     _show(output, [each.as_dict() for each in matching], _shown(matching))
 
 
@@ -102,7 +104,8 @@ def samples(  # noqa: PLR0913 (one parameter for each option)
 @click.option("--anomalous/--normal", required=True, help="What the windows are.")
 @click.option("--author", default=None, help="Who says so.  [default: the user]")
 @config_option
-def label(numbers: tuple[int, ...], author: str | None, config_path: Path, *, anomalous: bool) -> None:
+@output_option
+def label(numbers: tuple[int, ...], author: str | None, config_path: Path, output: str, *, anomalous: bool) -> None:
     """Label windows by their NUMBERs, as `tinyfleet contest samples` shows them.
 
     A label outranks the vote of the pool. It stays on this gateway.
@@ -112,22 +115,25 @@ def label(numbers: tuple[int, ...], author: str | None, config_path: Path, *, an
         for number in numbers:
             if not knowledge.label(number, who, now, anomalous=anomalous):
                 raise click.ClickException(f"there is no window {number}; `tinyfleet contest samples` lists them")
-    click.echo(f"labelled {len(numbers)} windows as {'anomalous' if anomalous else 'normal'}")
+    meaning = "anomalous" if anomalous else "normal"
+    fields = {"windows": list(numbers), "label": meaning, "author": who}
+    print_result(output, fields, f"labelled {len(numbers)} windows as {meaning}")
 
 
 @command.command("propose", short_help="Propose a successor that was declined once more")
 @name_argument
 @config_option
-def propose(name: str, config_path: Path) -> None:
+@output_option
+def propose(name: str, config_path: Path, output: str) -> None:
     """Have the gateway propose its successor once more, although a person removed the branch without a merge.
 
     The daemon makes the branch at its next pass. In every other state it proposes without being asked, or the
     condition Proposed says what is missing.
     """
     settings = config.read(config_path)
-    found = next((each for each in contest_overviews(None, config_path) if each.status.name == name), None)
-    if found is None:
-        raise click.ClickException(f"this gateway has no contest named {name}; `tinyfleet contest list` shows all")
+    overviews = {each.status.name: each for each in contest_overviews(None, config_path)}
+    require_known("contest", name, overviews)
+    found = overviews[ContestId(name)]
     with change_knowledge(settings) as knowledge:
         declined = [each.candidate for each in knowledge.declined(ContestId(name))]
         wanted = next((each for each in declined if str(each) == found.figures.successor), None)
@@ -135,7 +141,8 @@ def propose(name: str, config_path: Path) -> None:
             proposed = next(each for each in found.status.conditions if each.type == "Proposed")
             raise click.ClickException(f"{name} has no declined successor: {proposed.reason}: {proposed.message}")
         knowledge.reconsider(ContestId(name), wanted)
-    click.echo(f"{wanted} is proposed again at the next pass of the daemon")
+    fields = {"contest": name, "successor": str(wanted)}
+    print_result(output, fields, f"{wanted} is proposed again at the next pass of the daemon")
 
 
 @command.command("replay", short_help="Show what other rules would have decided")
@@ -172,9 +179,8 @@ def _resolved(name: str, config_path: Path, other: Contest | None = None) -> _Re
     """Resolve a contest in the commit that the gateway enforces."""
     with open_context(None, config_path, CheckCache()) as context:
         desired = context.desired
-    known = desired.contests.get(ContestId(name))
-    if known is None:
-        raise click.ClickException(_unknown(name, desired.contests))
+    require_known("contest", name, desired.contests)
+    known = desired.contests[ContestId(name)]
     contest = other or known
     _check_models(contest, desired)
     rollout = desired.rollouts[known.rollout]
@@ -205,10 +211,6 @@ def _shown(found: Iterable[ContestOverview]) -> Iterable[RenderableType]:
     now = datetime.now(UTC)
     for each in found:
         yield from shown(each, now)
-
-
-def _unknown(name: str, known: Iterable[str]) -> str:
-    return f"no contest named {name}; known contests: {', '.join(sorted(set(known))) or 'none'}"
 
 
 def _show(output: str, fields: object, drawn: Iterable[RenderableType]) -> None:

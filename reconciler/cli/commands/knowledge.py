@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -12,6 +11,7 @@ from reconciler import config
 from reconciler.cli.inputs.kept_knowledge import change_knowledge, open_knowledge
 from reconciler.cli.inputs.options import config_option, output_option
 from reconciler.cli.ordered_group import OrderedGroup
+from reconciler.cli.result import print_result
 from reconciler.cli.views.knowledge_text import knowledge_as_dict, knowledge_text
 from reconciler.model import DeviceId
 
@@ -31,13 +31,14 @@ def show(config_path: Path, output: str) -> None:
     """Show how many windows and labels are kept for each contest, and what was lost on devices."""
     with open_knowledge(config.read(config_path)) as knowledge:
         fields = knowledge_as_dict(knowledge)
-    click.echo(json.dumps(fields, indent=2, ensure_ascii=False) if output == "json" else knowledge_text(fields))
+    print_result(output, fields, knowledge_text(fields))
 
 
 @command.command("backup", short_help="Copy the knowledge base")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @config_option
-def backup(file: Path, config_path: Path) -> None:
+@output_option
+def backup(file: Path, config_path: Path, output: str) -> None:
     """Copy the knowledge base to FILE, consistently while the daemon runs. Only you can read the copy."""
     with open_knowledge(config.read(config_path)) as knowledge:
         try:
@@ -46,18 +47,19 @@ def backup(file: Path, config_path: Path) -> None:
             raise click.ClickException(f"{file} exists; choose another name") from error
         except OSError as error:
             raise click.ClickException(f"{file}: {error.strerror}") from error
-    click.echo(f"copied to {file}")
+    print_result(output, {"file": str(file)}, f"copied to {file}")
 
 
 @command.command("forget", short_help="Delete what a device sent")
 @click.option("--device", required=True, help="The device whose samples are deleted.")
 @click.confirmation_option(prompt="Samples exist nowhere else. Delete them?")
 @config_option
-def forget(device: str, config_path: Path) -> None:
+@output_option
+def forget(device: str, config_path: Path, output: str) -> None:
     """Delete all samples of a device with their votes and labels, also from the free space of the file.
 
     They are not fetched again.
     """
     with change_knowledge(config.read(config_path)) as knowledge:
         count = knowledge.forget(DeviceId(device))
-    click.echo(f"deleted {count} samples of {device}")
+    print_result(output, {"device": device, "deleted": count}, f"deleted {count} samples of {device}")
