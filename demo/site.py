@@ -46,10 +46,18 @@ class Broker:
 class Site:
     """Devices behind one gateway: on one serial line, or behind a broker."""
 
-    def __init__(self, world: World, devices: tuple[str, ...], link: SerialLine | Broker) -> None:
+    def __init__(
+        self,
+        world: World,
+        devices: tuple[str, ...],
+        link: SerialLine | Broker,
+        *,
+        operators: frozenset[str] = OPERATORS,
+    ) -> None:
         self.world = world
         self.devices = devices
         self.link = link
+        self.operators = operators  # of the firmware; THRESHOLD, for the pre-baked model, among them
         self._public_keys: dict[str, str] = {}
         self._gateway: Running | None = None
 
@@ -121,7 +129,7 @@ class Site:
 
     def _provision(self, device: str, address: int, prebaked: bytes) -> str:
         """Write the initial flash content of a device; returns its public key."""
-        target = identifiers.target(FLEET, device, identifiers.EngineContract(pack_format=1, operators=OPERATORS))
+        target = identifiers.target(FLEET, device, identifiers.EngineContract(pack_format=1, operators=self.operators))
         seed = os.urandom(32)
         identity = Identity(
             vendor=target.vendor,
@@ -142,7 +150,7 @@ class Site:
             "architecture": "host",
             "slotBytes": 131072,
             "arenaBytes": 32768,
-            "operators": sorted(OPERATORS),
+            "operators": sorted(self.operators),
             "prebaked": [{"name": MODEL, "version": "1.0.0"}],
         }
 
