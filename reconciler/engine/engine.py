@@ -325,6 +325,7 @@ class Engine:
                 self.contests.reports(),
                 self._models(state, observed),
                 build_failures=self.artifacts.failures_of(desired, state.actions),
+                pending_contests=self.contests.pending,
             )
         before = self.statuses.rollouts
         changed = self.statuses.render(outcome)

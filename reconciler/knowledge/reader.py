@@ -154,6 +154,19 @@ class KnowledgeReader:
             for number, device, log, received_at, weight, context, anomalous, label in rows
         ]
 
+    def votes(self, contest: ContestId) -> dict[int, dict[Candidate, bool | None]]:
+        """Return all votes on the samples of a contest, by the number of the sample; None: abstained."""
+        rows = self._rows(
+            "SELECT verdict.sample, model, version, threshold, vote FROM sample "
+            "JOIN verdict ON verdict.sample = sample.id JOIN voter ON voter.id = voter WHERE contest = ? "
+            "ORDER BY verdict.sample, voter",
+            (contest,),
+        )
+        found: dict[int, dict[Candidate, bool | None]] = {}
+        for sample, *candidate, vote in rows:
+            found.setdefault(sample, {})[_candidate(candidate)] = None if vote is None else bool(vote)
+        return found
+
     def _votes(
         self, contest: ContestId, voters: Collection[Voter], after: int
     ) -> dict[int, dict[Candidate, bool | None]]:

@@ -189,6 +189,7 @@ def test_votes_are_kept_once_for_each_voter(path: Path) -> None:
         {candidate(1): True},
     ]
     assert [each.votes for each in knowledge.voted_samples(CONTEST, [voter(2, None)], 1)] == [{}]
+    assert knowledge.votes(CONTEST) == {each.id: each.votes for each in voted}
     knowledge.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -92,6 +93,7 @@ class ContestStation:
         self, ports: StationPorts, may_visit: Callable[[DeviceId, LinkSession], bool], wake: Callable[[], None]
     ) -> None:
         self.decided: tuple[DecidedContest, ...] = ()
+        self.pending: AbstractSet[ContestId] = frozenset()  # without evidence yet: their statuses stay
         self._ports = ports
         self._may_visit = may_visit
         self._wake = wake
@@ -125,7 +127,7 @@ class ContestStation:
         own = self._resolver.resolve(desired, scope)
         station = self._opened(own)
         if station is None:
-            self.decided = ()
+            self.decided, self.pending = (), own.by_name.keys()
             return
         station.work.keep_only(own.by_name)
         layouts = self._known_layouts(station, scope)
@@ -134,8 +136,10 @@ class ContestStation:
             revision = revision_of(desired, each.contest.rollout)
             facts = facts_of(each, self._memory(station, each, now), observed, revision)
             evidence = station.work.refresh(each, facts, layouts)
-            decided.append(DecidedContest(each, facts, decide(each.contest, facts, evidence, now)))
+            if evidence is not None:
+                decided.append(DecidedContest(each, facts, decide(each.contest, facts, evidence, now)))
         self.decided = tuple(decided)
+        self.pending = own.by_name.keys() - {each.own.contest.name for each in decided}
         if self.decided:
             doubts = [each.doubts for each in station.work.evaluated.values()]
             self._ports.inventory.trust.record_doubts({name: n for each in doubts for name, n in each.items()})

@@ -55,6 +55,7 @@ class Evaluated:
     """What one turn found for a contest."""
 
     key: EvaluationKey
+    complete: bool  # no model is still being built: each has voted, or can't
     evidence: Evidence
     counts: KnowledgeCounts
     doubts: Mapping[DeviceId, int] = field(default_factory=dict)  # decisions that the same model does not repeat
@@ -108,8 +109,8 @@ class ContestWork:
         """Take note of a model that became ready."""
         self._due.set()
 
-    def refresh(self, own: OwnContest, facts: ContestFacts, layouts: Layouts) -> Evidence:
-        """Return the evidence for these facts; none yet if they have changed, and then it is gathered."""
+    def refresh(self, own: OwnContest, facts: ContestFacts, layouts: Layouts) -> Evidence | None:
+        """Return the evidence for these facts. None: it is still gathered, and nothing may be decided without it."""
         name = own.contest.name
         before = self._wanted.get(name)
         self._wanted[name] = _Wanted(own, facts)
@@ -118,9 +119,7 @@ class ContestWork:
         if not same or self._knowledge.changes_by_others() != self._seen_changes:
             self._due.set()
         known = self.evaluated.get(name)
-        if known is not None and known.key == key_of(facts):
-            return known.evidence
-        return Evidence.empty(facts.champion, facts.complete_since, facts.candidates)
+        return known.evidence if known is not None and known.complete and known.key == key_of(facts) else None
 
     def keep_only(self, names: Mapping[ContestId, object]) -> None:
         """Drop contests that this gateway no longer evaluates."""
@@ -164,9 +163,9 @@ class ContestWork:
         if self._new[contest.name] * THIN_EVERY >= contest.knowledge.windows or contest.name not in self.evaluated:
             self._new[contest.name] = 0
             await asyncio.to_thread(self._knowledge.thin, contest.name, contest.knowledge, self._clock.now())
+        complete = self._models.settled(own)  # before the votes: what becomes ready meanwhile causes another turn
         voters = [] if contest.suspend else await self._vote(own)
-        found = await asyncio.to_thread(self._evaluate, wanted, voters)
-        self.evaluated[contest.name] = found
+        self.evaluated[contest.name] = await asyncio.to_thread(self._evaluate, wanted, voters, complete=complete)
 
     async def _vote(self, own: OwnContest) -> list[Voter]:
         """Have all models vote on what is new; return the voters."""
@@ -182,7 +181,7 @@ class ContestWork:
                 more = more and not self._stopping
         return all_voters
 
-    def _evaluate(self, wanted: _Wanted, voters: list[Voter]) -> Evaluated:
+    def _evaluate(self, wanted: _Wanted, voters: list[Voter], *, complete: bool) -> Evaluated:
         name, facts = wanted.own.contest.name, wanted.facts
         champions = self._contexts.champions
         rows, doubts = [], Counter[DeviceId]()
@@ -199,4 +198,4 @@ class ContestWork:
                 )
             )
         counts = self._knowledge.counts(name)
-        return Evaluated(key_of(facts), gather(wanted.own.contest, facts, rows), counts, doubts)
+        return Evaluated(key_of(facts), complete, gather(wanted.own.contest, facts, rows), counts, doubts)

@@ -44,6 +44,11 @@ class PoolModels:
         """Return the models of a contest that are ready."""
         return {ref: self._ready[ref][1] for ref in contest.thresholds if ref in self._ready}
 
+    def settled(self, contest: OwnContest) -> bool:
+        """Return whether every model of a contest is ready or can't be made."""
+        failed = {ref for ref, _ in self._failed}
+        return all(ref not in self._tasks and (ref in self._ready or ref in failed) for ref in contest.thresholds)
+
     def failures(self, contest: OwnContest) -> Mapping[str, str]:
         """Return what is wrong with models of a contest, by their names."""
         wanted = contest.thresholds

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from reconciler.engine.status.status_folder import contest_statuses, model_statuses, rollout_statuses
@@ -53,6 +54,7 @@ class PassOutcome:
     contest_reports: tuple[ContestReport, ...] = ()
     model_facts: tuple[ModelFacts, ...] = ()
     build_failures: Mapping[DeviceId, BuildFailure] = field(default_factory=dict)  # what devices wait for in vain
+    pending_contests: AbstractSet[ContestId] = frozenset()  # nothing is known of them yet: their files stay
 
 
 @dataclass(slots=True)
@@ -125,7 +127,7 @@ class StatusRenderer:
         gone = self._render_devices(outcome, files)
         gone |= self._rollouts.render(outcome.rollout_facts, outcome.stamp, files)
         self.contest_figures = {each.figures.contest: each.figures for each in outcome.contest_reports}
-        gone |= self._contests.render(outcome.contest_reports, outcome.stamp, files)
+        gone |= self._contests.render(outcome.contest_reports, outcome.stamp, files, keep=outcome.pending_contests)
         gone |= self._models.render(outcome.model_facts, outcome.stamp, files)
         gateway = gateway_status(outcome.gateway, outcome.stamp, self._gateway)
         if files or gone or gateway != self._gateway or self._page_differs:

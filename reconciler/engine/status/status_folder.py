@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -53,10 +54,17 @@ class StatusFolder(Generic[Name, Facts, Made]):
         read = [kind.read(body) for path, body in before.items() if path.startswith(kind.folder)]
         self.statuses: Mapping[Name, Made] = {kind.name_of(status): status for status in read}
 
-    def render(self, found: Iterable[Facts], stamp: PassStamp, files: dict[str, bytes]) -> set[str]:
-        """Add the files that changed; return the paths of those that are gone."""
+    def render(
+        self,
+        found: Iterable[Facts],
+        stamp: PassStamp,
+        files: dict[str, bytes],
+        *,
+        keep: AbstractSet[Name] = frozenset(),
+    ) -> set[str]:
+        """Add the files that changed; return the paths of those that are gone. Those to keep stay."""
         kind = self._kind
-        present: dict[Name, Made] = {}
+        present: dict[Name, Made] = {name: self.statuses[name] for name in self.statuses.keys() & keep}
         for facts in found:
             before = self.statuses.get(kind.name_in(facts))
             status = kind.make(facts, stamp, before)
