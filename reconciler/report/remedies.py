@@ -47,6 +47,10 @@ _DEVICES: Mapping[str, str] = {
     "NotAuthentic": (
         "compare the public key in Git with the key of the device; if they match, find out who sends in its name"
     ),
+    "DecisionsDiffer": (
+        "compare its firmware with the release, and the pack that it runs with Git; if both match, do not trust its "
+        "samples"
+    ),
     "SequenceWentBack": "find out who reset the device or replaced its flash",
     "IdentityCloned": "provision both devices again, and put the new public keys into Git",
     "NeverSeen": "power the device, and check its link and its public key in Git",

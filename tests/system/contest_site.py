@@ -24,7 +24,7 @@ CONTEST = "pumps"
 SAMPLES = 32
 SMOOTH, ROUGH, BROKEN = 200.0, 700.0, 9000.0  # the standard deviation of the vibration
 SAMPLE_OPTIONS = ("--infer-every", "0", "--samples-bytes", "32768")
-JUDGES = ("judge-a", "judge-b", "judge-c")
+VOTERS = ("voter-a", "voter-b", "voter-c")
 FALSE_POSITIVES = 5
 BRANCH = f"refs/heads/propose/{GATEWAY}/{CONTEST}"
 
@@ -93,19 +93,19 @@ class ContestSite:
             "rollout": MODEL,
             "gateway": GATEWAY,
             "collect": {"every": "1s", "normal": 2, "lineShare": 90},
-            "pool": {"models": [{"name": name, "version": "1.0.0"} for name in JUDGES]},
+            "pool": {"models": [{"name": name, "version": "1.0.0"} for name in VOTERS]},
             "candidates": {"models": ["forest"]},
             "replace": rules,
         }
-        judges: dict[str, bytes] = {}
-        for seed, name in enumerate(JUDGES, 2):
-            judges |= forest(name, "1.0.0", SINCE, seed=seed, pool_only=True)
+        voters: dict[str, bytes] = {}
+        for seed, name in enumerate(VOTERS, 2):
+            voters |= forest(name, "1.0.0", SINCE, seed=seed, pool_only=True)
         return {
             **first,
             "fleet.yaml": document("Fleet", "demo", {"reportEvery": "5s", "silentAfter": "10m"}),
             **forest("forest", "1.0.0", BEFORE),
             **forest("forest", "1.1.0", SINCE, seed=1),
-            **judges,
+            **voters,
             "rollouts/pumps.yaml": self.rollout("1.0.0"),
             "contest.yaml": document("Contest", CONTEST, contest),
         }

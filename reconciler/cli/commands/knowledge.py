@@ -13,7 +13,8 @@ from reconciler.cli.inputs.options import config_option, output_option
 from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.cli.result import print_result
 from reconciler.cli.views.knowledge_text import knowledge_as_dict, knowledge_text
-from reconciler.model import DeviceId
+from reconciler.knowledge.export import ExportFormat, export
+from reconciler.model import ContestId, DeviceId
 
 
 @click.group("knowledge", cls=OrderedGroup)
@@ -48,6 +49,33 @@ def backup(file: Path, config_path: Path, output: str) -> None:
         except OSError as error:
             raise click.ClickException(f"{file}: {error.strerror}") from error
     print_result(output, {"file": str(file)}, f"copied to {file}")
+
+
+@command.command("export", short_help="Write samples as CSV, Parquet or Arrow")
+@click.argument("contest")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice([form.value for form in ExportFormat]),
+    help="The format. By default it follows from the suffix of FILE, and is csv without one.",
+)
+@config_option
+def export_samples(contest: str, file: Path, form: str | None, config_path: Path) -> None:
+    """Write the samples of CONTEST to FILE, with the votes of the models and the labels of people.
+
+    CSV has one column for each feature and each element of a window, Parquet and Arrow have lists; these two need
+    tinyfleet[learn]. Only you can read the file.
+    """
+    chosen = ExportFormat(form or {".parquet": "parquet", ".arrow": "arrow"}.get(file.suffix, "csv"))
+    with open_knowledge(config.read(config_path)) as knowledge:
+        try:
+            count = export(knowledge, ContestId(contest), chosen, file)
+        except FileExistsError as error:
+            raise click.ClickException(f"{file} exists; choose another name") from error
+        except OSError as error:
+            raise click.ClickException(f"{file}: {error.strerror}") from error
+    click.echo(f"wrote {count} samples to {file}")
 
 
 @command.command("forget", short_help="Delete what a device sent")
