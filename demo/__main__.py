@@ -14,50 +14,31 @@ import sys
 import tempfile
 from pathlib import Path
 
-from demo.demo_fleet import BAUD, DEVICES, ON_BROKER, PRESS, DemoFleet
 from demo.narrator import Narrator
-from demo.rollout_scenes import initial_state
-from demo.scene_context import SceneContext
-from demo.stories import DEFAULT_STORY, STORIES, Story
+from demo.scene_context import StoryContext
+from demo.stories import DEFAULT_STORY, STORIES, Story, StoryFleet
 from demo.world import NotObservedError, World
 
 
-def set_up(fleet: DemoFleet, narrator: Narrator) -> SceneContext:
-    """Create everything and start it."""
-    narrator.heading("Set-up: keys, certificates, a fleet repository, devices")
-    fleet.make_keys()
-    narrator.observe("created an offline root key, a delegated gateway key and certificates; mosquitto runs with TLS")
-    fleet.make_repository()
-    with narrator.bar("tinyfleet provision", len(DEVICES)) as advance:
-        fleet.provision(advance)
-    narrator.observe(f"provisioned {len(DEVICES)} devices: {len(ON_BROKER)} virtual devices behind the broker,")
-    narrator.observe(f"and {PRESS}, an emulated Cortex-M4 on a {BAUD}-baud line")
-    context = SceneContext(fleet, narrator, fleet.start())
-    context.commit("Create the fleet, with a rollout of the pre-baked model", {})
-    initial_state(context)
-    return context
-
-
-def play(story: Story, fleet: DemoFleet, narrator: Narrator) -> SceneContext:
+def play(story: Story, fleet: StoryFleet, narrator: Narrator) -> StoryContext:
     """Play all scenes of a story."""
-    context = set_up(fleet, narrator)
+    narrator.heading("Set-up: keys, certificates, a fleet repository, devices")
+    context = fleet.set_up(narrator)
     for number, scene in enumerate(story.scenes, start=1):
         narrator.heading(f"{number}/{len(story.scenes)} {(scene.__doc__ or '').splitlines()[0]}")
         scene(context)
     return context
 
 
-def keep(context: SceneContext) -> None:
+def keep(story: Story, context: StoryContext) -> None:
     """Leave everything running, and show what to try."""
     config = context.world.folder / "gateway.toml"
     context.narrator.heading("The demo keeps running. In another terminal:")
     for line in (
         f"cd {context.world.work}",
-        "edit rollouts/fleet.yaml (another version, other waves), or a parameter in models/",
         "git commit -am 'My change'; git push        (the clone signs commits)",
         f"tinyfleet status --watch --config {config}",
-        f"tinyfleet rollout show fleet --watch --config {config}",
-        f"tinyfleet explain mill-01 --config {config}",
+        *(line.format(config=config) for line in story.to_try),
         "git fetch; git show origin/status/bench:README.md",
         "Press Ctrl-C here to stop everything.",
     ):
@@ -90,11 +71,11 @@ def main() -> None:
         signal.signal(number, lambda received, _frame: sys.exit(128 + received))  # so that `finally` stops everything
     narrator = Narrator()
     with tempfile.TemporaryDirectory(prefix="tinyfleet-") as folder, World(Path(folder)) as world:
-        fleet = DemoFleet(world)
+        fleet = story.fleet(world)
         try:
             context = play(story, fleet, narrator)
             if arguments.keep:
-                keep(context)
+                keep(story, context)
         except NotObservedError as missed:
             sys.exit(f"demo: {missed}")
         except KeyboardInterrupt:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a scene works with: the fleet, the narrator, and ways to observe the running system."""
+"""What a scene works with: the narrator, ways to act and to observe the running system, and the fleet of the demo."""
 
 from __future__ import annotations
 
@@ -31,17 +31,12 @@ class DeliveryResult:
 
 
 @dataclass
-class SceneContext:
-    """The fleet, the narrator, and ways to wait, act and observe."""
+class StoryContext:
+    """The processes and the repository of a story, the narrator, and ways to wait, act and observe."""
 
-    fleet: DemoFleet
+    world: World
     narrator: Narrator
     gateway_process: Running
-
-    @property
-    def world(self) -> World:
-        """The processes and the repository of the demo."""
-        return self.fleet.world
 
     # ------------------------------------------------------------ waiting
 
@@ -126,13 +121,6 @@ class SceneContext:
         options = ("--config", self.world.folder / "gateway.toml", "--output", "json")
         return json.loads(self.world.run(TINYFLEET, *arguments, *options))
 
-    def metric(self, name: str, **labels: str) -> float:
-        """Sum a metric of the daemon over all labels except the given ones."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.fleet.http_port}/metrics", timeout=10) as response:
-            text = response.read().decode()
-        samples = (each for family in text_string_to_metric_families(text) for each in family.samples)
-        return sum(each.value for each in samples if each.name == name and labels.items() <= each.labels.items())
-
     def device_at(self, commit: str, device: str) -> dict[str, Any]:
         """Return the status of a device in one commit of the status branch."""
         text = self.world.file_at(commit, f"devices/{device}.yaml")
@@ -150,3 +138,17 @@ class SceneContext:
         """List the commits of the status branch after one, oldest first."""
         command = ("rev-list", "--reverse", f"{since}..status/{GATEWAY}")
         return self.world.run("git", "--git-dir", self.world.remote, *command).split()
+
+
+@dataclass
+class SceneContext(StoryContext):
+    """The same, with the fleet of the demo."""
+
+    fleet: DemoFleet
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Sum a metric of the daemon over all labels except the given ones."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.fleet.http_port}/metrics", timeout=10) as response:
+            text = response.read().decode()
+        samples = (each for family in text_string_to_metric_families(text) for each in family.samples)
+        return sum(each.value for each in samples if each.name == name and labels.items() <= each.labels.items())

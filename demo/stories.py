@@ -1,24 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stories of the demo: `make demo STORY=<name>`. A story is a list of scenes, played in order on one fleet."""
+"""The stories of the demo: `make demo STORY=<name>`. A story is a fleet, and scenes that are played on it in order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
-from demo import failure_scenes, rollout_scenes
-from demo.scene_context import SceneContext
+from demo import contest_scenes, failure_scenes, rollout_scenes
+from demo.contest_fleet import ContestFleet
+from demo.narrator import Narrator
+from demo.rollout_fleet import RolloutFleet
+from demo.scene_context import StoryContext
+from demo.world import World
 
-Scene = Callable[[SceneContext], None]
+Scene = Callable[[Any], None]  # of the context that the fleet's set-up returns
+
+
+class StoryFleet(Protocol):
+    """The devices and processes of a story."""
+
+    def set_up(self, narrator: Narrator) -> StoryContext:
+        """Create everything and start it."""
+        ...
+
+    def stop(self) -> None:
+        """Stop what is not a separate process."""
+        ...
 
 
 @dataclass(frozen=True)
 class Story:
-    """A list of scenes with a name. The first line of a scene's docstring is its heading."""
+    """Scenes with a name. The first line of a scene's docstring is its heading."""
 
     name: str
     summary: str
+    fleet: Callable[[World], StoryFleet]
     scenes: tuple[Scene, ...]
+    to_try: tuple[str, ...]  # while it keeps running
 
 
 DEFAULT_STORY = "rollout"
@@ -28,6 +47,7 @@ STORIES = {
         Story(
             "rollout",
             "a rollout, a bad model, a power cut, an unsigned commit, a device without updates",
+            RolloutFleet,
             (
                 rollout_scenes.rollout_in_waves,
                 rollout_scenes.bad_model_rolled_back,
@@ -35,6 +55,27 @@ STORIES = {
                 failure_scenes.unsigned_commit,
                 rollout_scenes.device_without_updates,
                 rollout_scenes.status_branch,
+            ),
+            (
+                "edit rollouts/fleet.yaml (another version, other waves), or a parameter in models/",
+                "tinyfleet rollout show fleet --watch --config {config}",
+                "tinyfleet explain mill-01 --config {config}",
+            ),
+        ),
+        Story(
+            "contest",
+            "a machine wears in, its model raises false alarms, and the gateway proposes a better one",
+            ContestFleet,
+            (
+                contest_scenes.new_pumps_are_quiet,
+                contest_scenes.worn_in_pumps_raise_false_alarms,
+                contest_scenes.a_proposal_appears,
+                contest_scenes.a_person_merges_it,
+            ),
+            (
+                "edit contests/pumps.yaml (other rules), or a parameter in models/",
+                "tinyfleet contest show pumps --config {config}",
+                "tinyfleet contest samples pumps --config {config}",
             ),
         ),
     )

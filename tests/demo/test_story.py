@@ -65,6 +65,10 @@ class Demo:
         self.output += rest
         return self._process.returncode
 
+    def wait(self) -> int:
+        """Wait for it to end; returns the exit code."""
+        return self._process.wait(ENDS_WITHIN_S)
+
     def left_behind(self) -> list[str]:
         """List the processes of the demo that are still running."""
         found = []
@@ -89,6 +93,17 @@ def test_every_scene_is_observed_and_nothing_is_left_behind(folder: Path) -> Non
     scenes = [found[1] for line in lines if (found := re.match(r"(\d)/\d ", line))]
     assert scenes == [str(number) for number in range(1, len(scenes) + 1)]
     assert lines[-1] == f"scenes={len(scenes)}/{len(scenes)}"
+    assert demo.left_behind() == []
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.timeout(400)
+def test_the_story_of_a_contest_is_observed_to_its_end(folder: Path) -> None:
+    demo = Demo(folder, "contest")
+    demo.read(lambda line: line.startswith("scenes="))
+    assert demo.wait() == 0, demo.output
+    assert demo.output.splitlines()[-1] == "scenes=4/4"
+    assert "(proposed)" in demo.output
     assert demo.left_behind() == []
     assert list(folder.iterdir()) == []
 
