@@ -153,7 +153,7 @@ def _device(each: DeviceErrors, figures: ContestFigures) -> Sequence[Child]:
 
 def _candidates(figures: ContestFigures) -> Markup:
     highest = max((abs(each.rank) for each in figures.candidates), default=0)
-    caption = "Ranks count the present round; the rest covers every window that is kept"
+    caption = "Ranks count the present round; the rest also covers windows of earlier champions"
     return table(caption, _CANDIDATES, [_candidate(each, figures, highest) for each in figures.candidates])
 
 
