@@ -40,6 +40,7 @@ _WAIT: Mapping[str, str] = {
     "NotReleased": "wait; see the rollout",
     "NotConfigured": "wait; see the rollout",
     "NotMonitored": "wait for the first reports of devices that run it",
+    "ProposalContended": "nothing: the next pass looks again",
     "MirrorDamaged": "nothing: the next poll rebuilds it, and its readable commits stay in force",
 }
 _DEVICES: Mapping[str, str] = {
@@ -139,6 +140,19 @@ _SOURCE: Mapping[str, str] = {
     ),
     "StatusContended": "check whether two gateways have the same name",
     "StatusRefused": "allow the gateway's key to create and force-push that branch",
+    "OutOfScope": (
+        "treat it as an attack: take the key out of [automation] allowed_signers on every gateway and find out who "
+        "used it. Then remove the commit from the branch, or revert it with a signed commit and accept that one"
+    ),
+    "NotApproved": (
+        "merge proposals with a merge commit that a person or the forge signs; on the branch itself, push a signed "
+        "commit on top. If it should count without a person, see below"
+    ),
+    "NotProposable": "make it an ordinary file",
+    "ProposalRefused": (
+        "allow the gateway's key to create, force-push and delete propose/<gateway>/*; if the message names push "
+        "options, correct [automation] push_options"
+    ),
 }
 
 _CONTESTS: Mapping[str, str] = {
@@ -161,15 +175,11 @@ _CONTESTS: Mapping[str, str] = {
     "DeviceLacksSamples": "update the firmware of the devices, or narrow the rollout",
     "LogOverrun": "fetch more often, raise lineShare or bytesPerHour, or keep fewer normal windows",
 }
-_MODELS: Mapping[str, str] = {
-    "BuildFailed": "see the message; the reason in it is one of the failures below",
-}
-
 REMEDIES: Mapping[str, Remedy] = {
     **{reason: Remedy(act=False, text=text) for reason, text in _WAIT.items()},
     **{
         reason: Remedy(act=True, text=text)
-        for table in (_DEVICES, _ROLLOUTS, _BUILDS, _CONTESTS, _MODELS, _GATEWAYS, _SOURCE)
+        for table in (_DEVICES, _ROLLOUTS, _BUILDS, _CONTESTS, _GATEWAYS, _SOURCE)
         for reason, text in table.items()
     },
 }
