@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-INK, FAINT, RED, BLUE, GREY = "#222", "#ddd", "#c0392b", "#2467a8", "#999"
+INK, FAINT, RED, BLUE, GREEN, GREY = "#222", "#ddd", "#c0392b", "#2467a8", "#2e8b57", "#999"
 _MARGIN_RIGHT, _GAP = 16, 46
 _TITLE = 24
 _FONT = 'font-family="sans-serif" font-size="12"'

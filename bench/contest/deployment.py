@@ -31,9 +31,9 @@ def payload_share(run: Run, pack: bytes, baud: int = BAUD) -> float:
     return len(smallest(pack).data) * BITS_PER_BYTE / baud / run.took_s
 
 
-def infer_instructions(pack: bytes, windows: Int16s) -> int:
-    """Return the instructions of the most expensive of these inferences, features included."""
+def infer_instructions(pack: bytes, windows: Int16s) -> list[int]:
+    """Return the instructions of the inference of each window, features included."""
     inferences = execute(ExecutionTarget.MPS2_AN386, pack, as_inputs(windows)).inferences
     if any(inference.error for inference in inferences):
         raise SystemExit("the engine failed on a window")
-    return max(inference.instructions for inference in inferences)
+    return [inference.instructions for inference in inferences]

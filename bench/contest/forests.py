@@ -14,7 +14,7 @@ from bench.bearings.sampling import WINDOW, Int16s
 from reconciler.compiler.datasets import Dataset
 from reconciler.compiler.engine_runner import ExecutionTarget, execute
 from reconciler.compiler.forest.training import train_forest
-from reconciler.model import FeatureOf, TrainSpec
+from reconciler.model import FeatureOf, ModelRef, TrainSpec, Version
 
 TREES = (10, 20, 30, 40, 50)
 FEATURES = ("kurtosis", "skewness", "mean")
@@ -34,14 +34,9 @@ class BenchForest:
     trees: int
 
     @property
-    def name(self) -> str:
-        """The name of its model."""
-        return f"bearing{self.bearing + 1}"
-
-    @property
-    def version(self) -> str:
-        """The version of its model."""
-        return f"{self.trees}.0.0"
+    def ref(self) -> ModelRef:
+        """The name and version of its model."""
+        return ModelRef(f"bearing{self.bearing + 1}", Version(f"{self.trees}.0.0"))
 
 
 def all_forests(run: BearingRun) -> dict[BenchForest, bytes]:

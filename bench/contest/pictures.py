@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from bench.contest.chart import BLUE, GREY, INK, RED, Axis, Panel, draw
+from bench.contest.chart import BLUE, GREEN, GREY, INK, RED, Axis, Panel, draw
 from bench.contest.forests import BenchForest
 from bench.contest.play import Play, Round
 
@@ -31,33 +31,40 @@ def course(play: Play, rule: str) -> str:
     return draw([_ranks(play, rule, days), _alarms(play, days)], legend)
 
 
-def outcomes(literal: Sequence[Play], ours: Sequence[Play]) -> str:
-    """Return the picture of all contests: false alarms before and after, under both rules."""
+def outcomes(literal: Sequence[Play], ours: Sequence[Play], strict: Sequence[Play]) -> str:
+    """Return the picture of all contests: false alarms before and after, under each rule."""
     rows = [f"{play.setting.bearing + 1}: {_short(play.setting.champion)}" for play in literal]
     most = max(_before(play) for play in literal) * 1.1
     panel = Panel(
-        "False alarms of the first and the last champion, and how often it was replaced",
+        f"False alarms of first and last champions, and how often they were replaced ({literal[0].setting.run.source})",
         Axis("false alarms in 1,000 windows of the healthy machine", 0, most, _ticks(0, most)),
         Axis("bearing: first champion", len(rows) - 0.5, -0.5, range(len(rows))),
-        height=30 * len(rows),
+        height=36 * len(rows),
         left=160,
         rows=rows,
     )
-    for row, (theirs, own) in enumerate(zip(literal, ours, strict=True)):
-        for play, colour, lift in ((theirs, RED, -0.2), (own, BLUE, 0.2)):
+    for row, plays in enumerate(zip(literal, ours, strict, strict=True)):
+        for play, colour, lift in zip(plays, (RED, BLUE, GREEN), (-0.27, 0, 0.27), strict=True):
             end = (_after(play), row + lift)
             panel.line([(_before(play), row + lift), end], colour)
             panel.dot(end, colour)
             panel.text((max(end[0], _before(play)), row + lift), str(play.replacements), colour)
-        panel.dot((_before(theirs), row), INK, hollow=True)
-    return draw([panel], [(INK, "first champion"), (RED, "last, literal rule"), (BLUE, "last, our rules")])
+        panel.dot((_before(plays[0]), row), INK, hollow=True)
+    legend = [
+        (INK, "first champion"),
+        (RED, "last, the paper's rule"),
+        (BLUE, "last, our rules"),
+        (GREEN, "our rules, strict vote"),
+    ]
+    return draw([panel], legend)
 
 
 def _ranks(play: Play, rule: str, days: Axis) -> Panel:
     shown = [part.until(int(np.searchsorted(play.setting.run.life, RANKS_LIFE))) for part in play.rounds]
     values = [rank for part in shown for _, ranks in part.ranks for rank in ranks.values()]
     rank = Axis("rank", min(values), max(values), _ticks(min(values), max(values)))
-    title = f"Bearing {play.setting.bearing + 1}, first champion {_short(play.setting.champion)}: {rule}"
+    where = f"Bearing {play.setting.bearing + 1} ({play.setting.run.source})"
+    title = f"{where}, first champion {_short(play.setting.champion)}: {rule}"
     panel = Panel(title, days, rank, height=240)
     day = play.setting.run.minutes / DAY_MINUTES
     for part in shown:

@@ -52,7 +52,7 @@ def test_a_picture_shows_each_replacement() -> None:
     play = play_literally(setting(CRIES_WOLF))
     assert _lines(course(play, "by hand"), RED) == 1
     assert _lines(course(Play(play.setting, play.rounds[:1]), "by hand"), RED) == 0
-    assert _lines(outcomes([play], [play]), RED) == 1
+    assert _lines(outcomes([play], [play], [play]), RED) == 1
 
 
 def _lines(svg: str, colour: str) -> int:
