@@ -15,6 +15,7 @@ from bench.contest.experiment import Experiment, experiment, votes_on
 from bench.contest.forests import BenchForest, Bools, all_forests
 from bench.contest.our_rules import CONTEST, play_by_our_rules
 from bench.contest.play import Setting
+from bench.contest.pool_speed import pool_votes
 
 pytestmark = pytest.mark.usefixtures("host_build")
 ONE_IN = 8  # files
@@ -27,9 +28,14 @@ def short_run() -> BearingRun:
 
 
 @pytest.fixture(scope="module")
-def votes(host_build: object, short_run: BearingRun) -> list[dict[BenchForest, Bools]]:
+def packs(short_run: BearingRun) -> dict[BenchForest, bytes]:
+    return all_forests(short_run)
+
+
+@pytest.fixture(scope="module")
+def votes(host_build: object, short_run: BearingRun, packs: dict[BenchForest, bytes]) -> list[dict[BenchForest, Bools]]:
     del host_build
-    return [dict(on_bearing) for on_bearing in votes_on(short_run, all_forests(short_run))]
+    return [dict(on_bearing) for on_bearing in votes_on(short_run, packs)]
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +86,13 @@ def test_votes_depend_on_the_windows(short_run: BearingRun, votes: list[dict[Ben
     failing, healthy = short_run.life > 0.95, short_run.life < 0.5
     assert own[failing].mean() > 0.9
     assert own[healthy].mean() < 0.1
+
+
+def test_the_pool_of_a_gateway_votes_as_the_engine_of_a_device_decides(
+    short_run: BearingRun, packs: dict[BenchForest, bytes], votes: list[dict[BenchForest, Bools]]
+) -> None:
+    some = slice(0, None, 9)
+    cast, _ = pool_votes(packs, short_run.windows[2][some])
+    assert cast.keys() == votes[2].keys()
+    assert all((cast[forest] == votes[2][forest][some]).all() for forest in cast)
+    assert 0 < np.mean([vote.mean() for vote in cast.values()]) < 1
