@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 
+from bench import knowledge
 from bench.bearings.dataset import BearingRun, generated, read_nasa
 from bench.contest.deployment import deployments, infer_instructions, occupation, payload_share
 from bench.contest.experiment import Experiment, experiment, votes_on
@@ -18,6 +19,7 @@ from bench.contest.our_rules import NORMAL
 from bench.contest.pictures import course, outcomes
 from bench.contest.pool_speed import pool_votes
 from bench.contest.sample_line import sample_times
+from bench.contest.scope import scope_refused
 from reconciler.compiler.pack.sampling_parameter import with_sample_every
 
 SHOWN = 8  # of the contests: bearing 3, whose first champion is the forest of bearing 1
@@ -50,6 +52,9 @@ def main() -> None:
         **device_figures(run, deployed),
         **sample_figures(run, deployed[SAMPLED], votes[SAMPLED.bearing][SAMPLED]),
     }
+    refused, altered = scope_refused()
+    knowledge.main()
+    print(f"scope_refused={refused}/{altered}")
     for name, value in figures.items():
         print(f"{name}={value:.4g}" if value < READABLE else f"{name}={value:.0f}")
 
