@@ -27,7 +27,7 @@ from reconciler.model import (
     Origin,
     Version,
 )
-from tests.engine.one_device import DEVICE
+from tests.engine.one_device import DEVICE, FullStore
 from tests.plan.example_fleet import ESP32, EVERYWHERE, V2, device, fleet
 
 PLAIN = replace(ESP32, prebaked=())
@@ -40,7 +40,7 @@ TRANSIENT = [
 
 
 @dataclass
-class ScriptedBuilder:
+class ScriptedBuilder(FullStore):
     """A builder that fails in a given way, and a store that another machine may fill."""
 
     failure: FleetError | None
@@ -48,7 +48,7 @@ class ScriptedBuilder:
     built: int = 0
     stored: Artifact | None = None
     looks: int = 0
-    lost: FleetError | None = None
+    away: FleetError | None = None
     artifact: Artifact = field(
         default_factory=lambda: Artifact(V2, ESP32.name, Digest("2" * 64), 100, 0, frozenset({"THRESHOLD"}))
     )
@@ -67,8 +67,8 @@ class ScriptedBuilder:
         return self.stored
 
     def pack(self, _desired: Desired, _artifact: Artifact) -> bytes:
-        if self.lost is not None:
-            raise self.lost
+        if self.away is not None:
+            raise self.away
         return b"pack"
 
     def gates(self, _desired: Desired, _artifact: Artifact) -> tuple[str, ...]:
@@ -196,12 +196,12 @@ def test_a_store_that_does_not_answer_has_lost_nothing(state: StateWriter) -> No
         builder = ScriptedBuilder(None)
         passes = Passes(builder, state)
         await passes.at(now_s())
-        builder.lost = StoreUnavailable("connection refused")
+        builder.away = StoreUnavailable("connection refused")
         with pytest.raises(StoreUnavailable):
             passes.catalog.pack(passes.desired, builder.artifact)
         await passes.at(now_s())
         assert builder.built == 1
-        builder.lost = Unusable("it is gone")
+        builder.away = Unusable("it is gone")
         with pytest.raises(Unusable):
             passes.catalog.pack(passes.desired, builder.artifact)
         await passes.at(now_s())
