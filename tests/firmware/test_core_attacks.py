@@ -12,6 +12,7 @@ import pytest
 from firmware.attack.wear import ATTACKS, bound, erases
 from reconciler.devices.messages import Have, Missing, Offer, PayloadOffer, Stage, TransferResult, encode, parse_answer
 from reconciler.model import PayloadEncoding, Phase
+from signing import envelope
 from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made
 from tests.firmware.host import Geometry, HostAgent
@@ -130,6 +131,16 @@ def test_a_newer_envelope_with_another_payload_starts_without_blocks(
     first.send(updated, 0)
     assert put(updated, replace(ENCODED, envelope=bench.install(made, THIRD, 4)).offer) == Have(3, 1, b"")
     assert put(updated, replace(other, envelope=bench.install(made, THIRD, 5)).offer) == Have(3, 0, b"")
+
+
+def test_a_newer_envelope_with_another_size_starts_without_blocks(updated: HostAgent, bench: Bench, made: Made) -> None:
+    """Room was found for the size in the first envelope."""
+    first = replace(ENCODED, envelope=bench.install(made, THIRD, 3))
+    put(updated, first.offer)
+    first.send(updated, 0)
+    order = envelope.InstallOrder(4, digest(THIRD), len(THIRD) + 512)
+    second = replace(ENCODED, envelope=envelope.make(bench.gateway, made.target, order))
+    assert put(updated, second.offer) == Have(3, 0, b"")
 
 
 def test_an_offer_waits_for_the_restart_after_a_failed_trial(updated: HostAgent, bench: Bench, made: Made) -> None:

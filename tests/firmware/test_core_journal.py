@@ -9,15 +9,17 @@ from collections.abc import Callable
 
 import pytest
 
+from reconciler.devices.messages import Stage
 from reconciler.devices.reports import DecisionReason, Flag
 from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made
 from tests.firmware.host import AgentError, HostAgent, Region, Wear
-from tests.firmware.orders import NEW, OLD, Delivery, deliver, digest, parameters, report
+from tests.firmware.orders import NEW, OLD, PREBAKED, THIRD, Delivery, deliver, digest, install, parameters, put, report
 
 JOURNAL = -67
+POLL_REPORT = 2
 RECORD, TICK = 1024, 32
-SEQUENCE_AT, SLOT_AT, SLOT_BYTES, ENVELOPE_AT = 8 + 4, (8 + 232, 8 + 608), 376, 72
+SEQUENCE_AT, SLOT_AT, STATUS_AT, ENVELOPE_AT = 8 + 4, (8 + 232, 8 + 608), 6, 72
 
 
 def sectors(agent: HostAgent) -> tuple[Region, Region]:
@@ -96,11 +98,11 @@ def test_a_tick_that_does_not_read_back_is_written_to_the_next_place(updated: Ho
     assert report(updated, made).boots == boots + 2
 
 
-def fill(agent: HostAgent) -> None:
-    """Restart until the active sector has no room for a snapshot."""
+def fill(agent: HostAgent, snapshots: int = 0) -> None:
+    """Restart until the active sector has room for this many snapshots."""
     first = newest_snapshot(agent)
     sector = next(s for s in sectors(agent) if s.offset <= first < s.offset + s.size)
-    while end(agent) + RECORD <= sector.offset + sector.size:
+    while end(agent) + (snapshots + 1) * RECORD <= sector.offset + sector.size:
         agent.boot()
 
 
@@ -112,8 +114,7 @@ def other_sector(agent: HostAgent) -> Region:
 def test_when_no_sector_takes_a_record_the_old_state_holds(updated: HostAgent, bench: Bench, made: Made) -> None:
     assert configure(updated, bench, made, 6) == 0
     fill(updated)
-    other = other_sector(updated)
-    updated.wear_flash(other.offset, other.size, Wear.KEEPS_BITS)
+    no_turn_over(updated)
     sequence = report(updated, made).sequence
     assert configure(updated, bench, made, 7) == JOURNAL
     while end(updated) % updated.geometry.journal:  # until there is no room for a tick either
@@ -124,6 +125,57 @@ def test_when_no_sector_takes_a_record_the_old_state_holds(updated: HostAgent, b
     updated.boot()
     assert (report(updated, made).sequence, parameters(updated, made)) == (sequence, {0: 6})
     assert configure(updated, bench, made, 8) == 0, "the sector can be erased again"
+
+
+def no_turn_over(agent: HostAgent) -> None:
+    """Let the other sector refuse to be erased."""
+    other = other_sector(agent)
+    agent.wear_flash(other.offset, other.size, Wear.KEEPS_BITS)
+
+
+def damage(agent: HostAgent, region: str) -> None:
+    offset = agent.geometry.regions()[region].offset + 200
+    agent.write_flash(offset, bytes([agent.read_flash(offset, 1)[0] ^ 0x10]))
+
+
+def boot_fails(agent: HostAgent) -> None:
+    with pytest.raises(AgentError) as failed:
+        agent.boot()
+    assert failed.value.args == (JOURNAL,)
+
+
+def test_a_rotten_slot_that_can_not_be_recorded_is_an_error(updated: HostAgent) -> None:
+    """The start is counted, and the next one would examine the slot again: not a state to work in."""
+    fill(updated)
+    no_turn_over(updated)
+    damage(updated, "slot1")
+    boot_fails(updated)
+
+
+def test_a_rotten_previous_slot_that_can_not_be_recorded_is_an_error(updated: HostAgent) -> None:
+    for _ in range(4):
+        updated.fault_next_boot()
+        updated.boot()
+    fill(updated, snapshots=1)
+    no_turn_over(updated)
+    damage(updated, "slot0")
+    updated.fault_next_boot()
+    boot_fails(updated)
+
+
+def test_work_that_can_not_be_recorded_is_reported(updated: HostAgent, bench: Bench, made: Made) -> None:
+    delivery = install(bench, made, THIRD, 3)
+    put(updated, delivery.offer)
+    for index in range(delivery.blocks):
+        delivery.send(updated, index)
+    fill(updated)
+    no_turn_over(updated)
+    put(updated, Stage(delivery.name))
+    updated.report()
+    while not updated.wants_reset and report(updated, made).error == 0:
+        updated.poll()
+    assert report(updated, made).error == JOURNAL
+    assert updated.poll() & POLL_REPORT
 
 
 def test_a_sector_that_loses_every_record_is_left_for_the_one_before(
@@ -139,6 +191,18 @@ def test_a_sector_that_loses_every_record_is_left_for_the_one_before(
     assert configure(updated, bench, made, 8) == 0
     updated.boot()
     assert parameters(updated, made) == {0: 8}
+
+
+# ---------------------------------------------------------------- what a record says
+
+
+def test_an_abandoned_slot_is_recorded_as_empty(updated: HostAgent, bench: Bench, made: Made) -> None:
+    put(updated, install(bench, made, THIRD, 3).offer)
+    status_at = newest_snapshot(updated) + SLOT_AT[0] + STATUS_AT
+    assert updated.read_flash(status_at, 1) == b"\1"
+    put(updated, Delivery(bench.install(made, PREBAKED, 4)).offer)
+    status_at = newest_snapshot(updated) + SLOT_AT[0] + STATUS_AT
+    assert updated.read_flash(status_at, 1) == b"\0"
 
 
 # ---------------------------------------------------------------- records that nobody wrote

@@ -13,10 +13,12 @@ from reconciler.compiler.payload.patch import make_patch
 from reconciler.devices.messages import Have, Missing, Offer, PayloadOffer, Stage, TransferResult, encode, parse_answer
 from reconciler.devices.reports import DecisionReason, Flag, ModelLocation
 from reconciler.model import PayloadEncoding, Phase
+from signing import envelope
 from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.host import Geometry, HostAgent
 from tests.firmware.orders import (
+    FAILING,
     NEW,
     OLD,
     PREBAKED,
@@ -33,7 +35,7 @@ from tests.firmware.orders import (
 )
 
 NO_TRANSFER, BLOCK_SIZE, TOO_LARGE, ENCODING, NO_PAYLOAD = -72, -73, -74, -76, -78
-PATCH = -82
+PATCH, GOLDEN = -82, -87
 
 
 # ---------------------------------------------------------------- install
@@ -64,6 +66,8 @@ def test_two_installs_fill_both_slots(updated: HostAgent, made: Made) -> None:
         None,
         0,
     )
+    updated.boot()
+    assert report(updated, made).why is DecisionReason.CONFIRMED
 
 
 def test_going_back_takes_a_newer_envelope_and_no_block(updated: HostAgent, bench: Bench, made: Made) -> None:
@@ -72,16 +76,32 @@ def test_going_back_takes_a_newer_envelope_and_no_block(updated: HostAgent, benc
     assert report(updated, made).sequence == 3
 
 
-def test_an_envelope_alone_activates_a_prebaked_model(updated: HostAgent, bench: Bench, made: Made) -> None:
-    assert deliver(updated, Delivery(bench.install(made, SECOND_PREBAKED, 3))) == Outcome(0, 0)
-    reported = report(updated, made)
-    assert (reported.location, reported.why, reported.running) == (
-        ModelLocation.PREBAKED,
+@pytest.mark.parametrize("pack", [PREBAKED, SECOND_PREBAKED], ids=["the first", "the second"])
+def test_an_envelope_alone_activates_a_prebaked_model(
+    updated: HostAgent, bench: Bench, made: Made, pack: bytes
+) -> None:
+    assert deliver(updated, Delivery(bench.install(made, pack, 3))) == Outcome(0, 0)
+    for _ in range(2):
+        reported = report(updated, made)
+        assert (reported.location, reported.why, reported.running) == (
+            ModelLocation.PREBAKED,
+            DecisionReason.PREBAKED_REQUESTED,
+            digest(pack)[:16],
+        )
+        updated.boot()
+    assert updated.running() == digest(pack)
+    assert deliver(updated, Delivery(bench.install(made, OLD, 4))) == Outcome(0, 0), "the slots are as they were"
+    assert deliver(updated, Delivery(bench.install(made, NEW, 5))) == Outcome(0, 0)
+
+
+def test_a_prebaked_model_that_runs_for_want_of_another_can_be_confirmed(
+    newborn: HostAgent, bench: Bench, made: Made
+) -> None:
+    assert deliver(newborn, Delivery(bench.install(made, PREBAKED, 1))) == Outcome(0, 0)
+    assert (report(newborn, made).phase, report(newborn, made).why) == (
+        Phase.CONFIRMED,
         DecisionReason.PREBAKED_REQUESTED,
-        digest(SECOND_PREBAKED)[:16],
     )
-    updated.boot()
-    assert updated.running() == digest(SECOND_PREBAKED)
 
 
 def test_an_install_around_what_runs_only_renews_the_envelope(updated: HostAgent, bench: Bench, made: Made) -> None:
@@ -91,6 +111,20 @@ def test_an_install_around_what_runs_only_renews_the_envelope(updated: HostAgent
     assert (reported.sequence, reported.boots, reported.phase) == (3, boots, Phase.CONFIRMED)
     updated.boot()
     assert updated.running() == digest(NEW)
+
+
+@pytest.mark.parametrize("pack", [OLD, PREBAKED], ids=["in a slot", "pre-baked"])
+def test_a_pack_of_another_size_is_another_pack(updated: HostAgent, bench: Bench, made: Made, pack: bytes) -> None:
+    """To keep such an envelope for the slot would make it fail its check at each start."""
+    order = envelope.InstallOrder(3, digest(pack), len(pack) + 16)
+    signed = envelope.make(bench.gateway, made.target, order)
+    assert deliver(updated, Delivery(signed)).code == NO_PAYLOAD
+
+
+def test_a_pack_that_failed_can_be_tried_again_without_blocks(updated: HostAgent, bench: Bench, made: Made) -> None:
+    assert deliver(updated, install(bench, made, FAILING, 3)).code == GOLDEN
+    assert deliver(updated, install(bench, made, FAILING, 4)) == Outcome(GOLDEN, 0)
+    assert report(updated, made).sequence == 4
 
 
 def test_an_offer_without_payload_of_an_unknown_pack(updated: HostAgent, bench: Bench, made: Made) -> None:
@@ -159,8 +193,11 @@ def test_a_newer_envelope_around_the_same_pack_keeps_the_blocks(updated: HostAge
     put(updated, delivery.offer)
     for index in range(4):
         delivery.send(updated, index)
-    assert deliver(updated, install(bench, made, THIRD, 4)) == Outcome(0, delivery.blocks - 4)
+    newer = replace(install(bench, made, THIRD, 4), name=4)
+    assert parse_answer(updated.handle(encode(newer.offer))) == Have(4, 4, b"")
+    updated.boot()
     assert report(updated, made).sequence == 4
+    assert deliver(updated, newer) == Outcome(0, delivery.blocks - 4)
 
 
 def test_another_offer_replaces_an_open_transfer(updated: HostAgent, bench: Bench, made: Made) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.devices.messages import Inquire, ReportKind, Signed, TransferResult, encode, parse_answer
+from reconciler.devices.messages import Inquire, Offer, ReportKind, Signed, TransferResult, encode, parse_answer
 from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Flag, Summary, parse_body
 from reconciler.model import Phase
 from signing.verification_error import VerificationCode
@@ -91,6 +91,10 @@ def test_an_unsolicited_report_after_each_change(updated: HostAgent, bench: Benc
     assert second is not None
     assert (first.phase, second.phase) == (Phase.CONFIRMED, Phase.RECEIVING)
     assert unasked(updated, made) is None
+    put(updated, Offer(3, bench.configure(made, NEW, 4, {0: 7}), None))
+    third = unasked(updated, made)
+    assert third is not None
+    assert third.parameters != second.parameters
 
 
 def test_a_truncated_question_is_not_answered(updated: HostAgent, made: Made) -> None:

@@ -313,6 +313,20 @@ def test_a_rotten_slot_leads_to_the_previous_and_then_to_prebaked(updated: HostA
     )
 
 
+@pytest.mark.parametrize(
+    ("pack", "at"), [(PREBAKED, 640), (SECOND_PREBAKED, 640 + (len(PREBAKED) + 7) // 8 * 8)], ids=["first", "second"]
+)
+def test_a_rotten_prebaked_model_leaves_both_slots_to_fall_back_to(
+    updated: HostAgent, bench: Bench, made: Made, pack: bytes, at: int
+) -> None:
+    assert deliver(updated, Delivery(bench.install(made, pack, 3))).code == 0
+    damage(updated, "provisioned", at + 40)
+    updated.boot()
+    assert updated.running() == digest(OLD)
+    assert deliver(updated, Delivery(bench.install(made, pack, 4))).code == -VerificationCode.IMAGE
+    assert deliver(updated, Delivery(bench.install(made, NEW, 5))) == Outcome(0, 0)
+
+
 def test_a_pack_corrupted_before_its_trial_is_rejected(updated: HostAgent, bench: Bench, made: Made) -> None:
     delivery = install(bench, made, THIRD, 3)
     stage(updated, delivery)

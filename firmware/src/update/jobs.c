@@ -24,7 +24,6 @@ void tf_jobs_slice(struct tf_agent *agent)
     };
     int error = jobs[agent->work.job](agent);
     if (error != TF_OK) {
-        tf_state(agent)->error = (int8_t)error;
-        agent->work.report_due = true;
+        tf_state(agent)->error = (int8_t)error; /* that a report is due, the change of phase has noted */
     }
 }
