@@ -311,6 +311,16 @@ def test_a_backup_is_a_private_copy(gateway: GatewayFolder) -> None:
     assert "No such file" in error(gateway.tinyfleet("knowledge", "backup", str(gateway.folder / "none" / "copy.db")))
 
 
+def test_the_suffix_of_an_export_is_its_format(gateway: GatewayFolder) -> None:
+    table, rows = gateway.folder / "windows.csv", gateway.folder / "windows.parquet"
+    name = asked(gateway, "knowledge", "show")["contests"][0]["contest"]
+    count = asked(gateway, "knowledge", "export", name, str(table))["samples"]
+    assert len(table.read_text(encoding="utf-8").splitlines()) == 1 + count
+    assert asked(gateway, "knowledge", "export", name, str(rows)) == {"file": str(rows), "samples": count}
+    assert rows.read_bytes().startswith(b"PAR1")
+    assert "has to end in .csv" in error(gateway.tinyfleet("knowledge", "export", name, str(gateway.folder / "x.xls")))
+
+
 def test_a_device_is_forgotten_after_a_confirmation(gateway: GatewayFolder) -> None:
     refused = gateway.tinyfleet("knowledge", "forget", "--device", "pump-1")
     assert refused.exit_code == 1

@@ -54,20 +54,18 @@ def backup(file: Path, config_path: Path, output: str) -> None:
 @command.command("export", short_help="Write samples as CSV, Parquet or Arrow")
 @click.argument("contest")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice([form.value for form in ExportFormat]),
-    help="The format. By default it follows from the suffix of FILE, and is csv without one.",
-)
 @config_option
-def export_samples(contest: str, file: Path, form: str | None, config_path: Path) -> None:
+@output_option
+def export_samples(contest: str, file: Path, config_path: Path, output: str) -> None:
     """Write the samples of CONTEST to FILE, with the votes of the models and the labels of people.
 
-    CSV has one column for each feature and each element of a window, Parquet and Arrow have lists; these two need
-    tinyfleet[learn]. Only you can read the file.
+    The suffix of FILE is the format: .csv, .parquet or .arrow. CSV has one column for each feature and each element of
+    a window, Parquet and Arrow have lists; these two need tinyfleet[learn]. Only you can read the file.
     """
-    chosen = ExportFormat(form or {".parquet": "parquet", ".arrow": "arrow"}.get(file.suffix, "csv"))
+    try:
+        chosen = ExportFormat(file.suffix.removeprefix("."))
+    except ValueError as error:
+        raise click.ClickException(f"{file} has to end in .csv, .parquet or .arrow") from error
     with open_knowledge(config.read(config_path)) as knowledge:
         try:
             count = export(knowledge, ContestId(contest), chosen, file)
@@ -75,7 +73,7 @@ def export_samples(contest: str, file: Path, form: str | None, config_path: Path
             raise click.ClickException(f"{file} exists; choose another name") from error
         except OSError as error:
             raise click.ClickException(f"{file}: {error.strerror}") from error
-    click.echo(f"wrote {count} samples to {file}")
+    print_result(output, {"file": str(file), "samples": count}, f"wrote {count} samples to {file}")
 
 
 @command.command("forget", short_help="Delete what a device sent")
