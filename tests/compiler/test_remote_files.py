@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from reconciler.compiler.source_fetcher import SourceUnavailable, fetcher
 from reconciler.load import DirectoryTree
 from reconciler.model import Digest, ModelSource
 from tests.compiler.recipes import Files, forest_recipe, model_with_data
-from tests.loopback import QuietHandler, serving
+from tests.loopback import QuietHandler, self_signed, server_context, serving
 from tests.page.server import free_port
 
 CONTENT = bytes(range(256)) * 4096
@@ -54,20 +53,12 @@ class Website(QuietHandler):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("tls")
-    key, certificate = folder / "key.pem", folder / "cert.pem"
-    words = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
-    names = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
-    made = ("openssl", *words, *names, "-keyout", str(key), "-out", str(certificate))
-    subprocess.run(made, check=True, capture_output=True)
-    return certificate, key
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module")
 def website(certificate: tuple[Path, Path]) -> Iterator[str]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    with serving(Website, context) as address:
+    with serving(Website, server_context(*certificate)) as address:
         yield address
 
 
