@@ -11,6 +11,7 @@
 #include "store/state.h"
 #include "update/jobs.h"
 #include "update/repair.h"
+#include "update/transfer.h"
 #include "update/trial.h"
 
 #define BITS_PER_BIN 4
@@ -45,8 +46,8 @@ int tf_agent_boot(struct tf_agent *agent)
     if (agent->journal.damaged) {
         agent->work.flags |= TF_FLAG_JOURNAL;
     }
-    if (error == TF_OK) {
-        error = tf_repair_resume(agent);
+    if (error == TF_OK && tf_repair_resume(agent) != TF_OK) {
+        error = tf_transfer_close(agent); /* a worn-out slot must not keep the device from starting */
     }
     if (error == TF_OK) {
         error = tf_boot_count(agent);

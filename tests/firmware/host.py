@@ -66,10 +66,11 @@ class Cut(IntEnum):
 
 
 class Wear(IntEnum):
-    """How worn flash fails: what is written reads differently, or an erase is refused."""
+    """How worn flash fails: what is written reads differently, an erase is refused, or a write is."""
 
     LOSES_BITS = 0
     KEEPS_BITS = 1
+    REFUSES = 2
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from tests.firmware.orders import (
     report,
 )
 
-NO_TRANSFER, BUSY, GOLDEN = -72, -77, -87
+NO_TRANSFER, BUSY, NO_PAYLOAD, GOLDEN = -72, -77, -78, -87
 SPACIOUS = Geometry(erase=4096, write=8, provisioned=0x1000, journal=0x2000, marks=0x1000, slot=0x10000)
 
 
@@ -106,6 +106,7 @@ def test_the_first_offer_of_an_envelope_decides_the_payload(
     put(updated, delivery.offer)
     delivery.send(updated, 0)
     assert put(updated, Offer(3, delivery.envelope, shape)) == TransferResult(3, NO_TRANSFER)
+    assert put(updated, Offer(3, delivery.envelope, None)) == TransferResult(3, NO_PAYLOAD)
     assert parse_answer(updated.handle(encode(Missing(3)))) == Have(3, 1, b"")
     assert deliver(updated, delivery).blocks_sent == delivery.blocks - 1
 

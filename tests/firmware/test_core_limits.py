@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import pytest
 
-from reconciler.devices.messages import Have, Missing, encode, parse_answer
+from reconciler.devices.messages import Have, Missing, Stage, encode, parse_answer
 from reconciler.devices.reports import Flag, ModelLocation
+from reconciler.model import Phase
 from signing import delegation, envelope, keys
 from signing.identifiers import key_id
 from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made, make_pack
-from tests.firmware.host import HostAgent
+from tests.firmware.host import Cut, HostAgent, PowerCutError, Wear
 from tests.firmware.orders import (
     FAILING,
     NEW,
@@ -209,6 +211,65 @@ def test_a_torn_mark_does_not_stall_a_transfer(stained: Stained, made: Made) -> 
     assert deliver(agent, delivery).code == 0
     assert agent.running() == digest(THIRD)
     assert report(agent, made).error == 0
+
+
+@pytest.mark.parametrize("worn", ["scratch", "slot0"])
+def test_a_repair_that_fails_loses_no_block_unnoticed(updated: HostAgent, bench: Bench, made: Made, worn: str) -> None:
+    """Block 3 is repaired. Block 0 of its unit can't be copied, to scratch or back: the transfer starts again."""
+    delivery = install(bench, made, THIRD, 3)
+    wrong = replace(delivery, payload=THIRD[: 3 * 128] + bytes(128) + THIRD[4 * 128 :])
+    put(updated, delivery.offer)
+    for index in range(delivery.blocks):
+        wrong.send(updated, index, corrected=index == 3)
+    put(updated, Stage(delivery.name))
+    updated.settle()
+    updated.wear_flash(updated.geometry.regions()[worn].offset, 64, Wear.REFUSES)
+    delivery.send(updated, 3)
+    updated.wear_flash(0, 0, Wear.REFUSES)
+    assert parse_answer(updated.handle(encode(Missing(delivery.name)))) == Have(delivery.name, 0, b"")
+    assert deliver(updated, delivery) == Outcome(0, delivery.blocks)
+
+
+@pytest.mark.parametrize("operation", range(1, 18))
+def test_a_repair_survives_a_cut_after_each_operation(
+    updated: HostAgent, bench: Bench, made: Made, operation: int
+) -> None:
+    delivery = install(bench, made, THIRD, 3)
+    put(updated, delivery.offer)
+    for index in range(3):
+        delivery.send(updated, index)
+    updated.cut_after(1, Cut.TORN, seed=3)
+    with pytest.raises(PowerCutError):
+        delivery.send(updated, 3)
+    updated.boot()
+    updated.cut_after(operation, Cut.AFTER)
+    with suppress(PowerCutError):  # the repair may have fewer operations
+        delivery.send(updated, 3)
+        updated.cut_after(0, Cut.AFTER)
+    updated.boot()
+    assert deliver(updated, delivery).code == 0
+    assert updated.running() == digest(THIRD)
+
+
+def test_a_repair_that_fails_at_a_start_ends_the_transfer(updated: HostAgent, bench: Bench, made: Made) -> None:
+    """Flash that wore out in the slot that receives is no reason not to start."""
+    delivery = install(bench, made, THIRD, 3)
+    put(updated, delivery.offer)
+    for index in range(3):
+        delivery.send(updated, index)
+    updated.cut_after(1, Cut.TORN, seed=3)
+    with pytest.raises(PowerCutError):
+        delivery.send(updated, 3)
+    updated.boot()
+    updated.cut_after(9, Cut.AFTER)  # scratch, six copies, the record, and the unit
+    with pytest.raises(PowerCutError):
+        delivery.send(updated, 3)
+    updated.wear_flash(updated.geometry.regions()["slot0"].offset, 64, Wear.REFUSES)
+    updated.boot()
+    assert (report(updated, made).phase, updated.running()) == (Phase.CONFIRMED, digest(NEW))
+    updated.wear_flash(0, 0, Wear.REFUSES)
+    updated.boot()
+    assert deliver(updated, delivery) == Outcome(0, delivery.blocks)
 
 
 def test_a_transfer_restarts_at_most_once_per_start(stained: Stained, made: Made) -> None:

@@ -32,6 +32,7 @@ from tests.firmware.orders import (
     install,
     put,
     report,
+    stage,
 )
 
 NO_TRANSFER, BLOCK_SIZE, TOO_LARGE, ENCODING, NO_PAYLOAD = -72, -73, -74, -76, -78
@@ -218,6 +219,53 @@ def test_the_same_offer_again_gets_the_same_answer(updated: HostAgent, bench: Be
     assert put(updated, Stage(3)) == TransferResult(3, 0)
     updated.settle()
     assert report(updated, made).boots == boots
+
+
+def test_the_same_offer_while_staged_and_on_trial_changes_nothing(updated: HostAgent, bench: Bench, made: Made) -> None:
+    delivery = install(bench, made, THIRD, 3)
+    stage(updated, delivery)
+    for phase in (Phase.STAGED, Phase.TRIAL):
+        assert report(updated, made).phase is phase
+        operations = updated.operations
+        assert put(updated, delivery.offer) == TransferResult(3, 1)
+        assert updated.operations == operations
+        updated.boot()
+
+
+def test_stage_of_no_transfer(newborn: HostAgent, bench: Bench, made: Made) -> None:
+    assert put(newborn, Stage(0)) == TransferResult(0, NO_TRANSFER), "before any envelope"
+    assert put(newborn, Stage(3)) == TransferResult(3, NO_TRANSFER)
+    delivery = install(bench, made, OLD, 1)
+    put(newborn, delivery.offer)
+    for index in range(delivery.blocks):
+        delivery.send(newborn, index)
+    assert put(newborn, Stage(4)) == TransferResult(4, NO_TRANSFER), "of another name"
+
+
+def test_stage_while_the_pack_is_checked_does_not_start_again(updated: HostAgent, bench: Bench, made: Made) -> None:
+    """A device that starts again with each question of an impatient gateway never ends."""
+    delivery = install(bench, made, THIRD, 3)
+    put(updated, delivery.offer)
+    for index in range(delivery.blocks):
+        delivery.send(updated, index)
+    for _ in range(2):  # the hash takes two slices
+        assert put(updated, Stage(3)) == TransferResult(3, 1)
+        updated.poll()
+    assert report(updated, made).phase is Phase.STAGED
+
+
+def test_a_malformed_patch_with_a_corrected_block_is_asked_for_again(
+    updated: HostAgent, bench: Bench, made: Made
+) -> None:
+    patch = make_patch(THIRD, NEW)
+    delivery = Delivery(bench.install(made, THIRD, 3), patch, PayloadEncoding.PATCH, block_bytes=64)
+    put(updated, delivery.offer)
+    for index in range(delivery.blocks):
+        replace(delivery, payload=b"\0" + patch[1:]).send(updated, index, corrected=index == 0)
+    have = put(updated, Stage(3))
+    assert isinstance(have, Have)
+    assert delivery.missing(have) == [0]
+    assert deliver(updated, delivery) == Outcome(0, 1)
 
 
 def test_blocks_that_do_not_belong_are_dropped(updated: HostAgent, bench: Bench, made: Made) -> None:

@@ -163,6 +163,9 @@ int flash_model_write(struct flash_model *flash, uint32_t offset, const void *da
     if (length == 0 || !inside(flash, offset, length) || !aligned(offset, length, flash->write_size)) {
         return violation(flash);
     }
+    if (is_worn(flash, FLASH_REFUSES, offset, length)) {
+        return -1;
+    }
     if (!writable(flash, offset, length)) {
         return all_erased(flash->bytes + offset, length) ? -1 : violation(flash);
     }

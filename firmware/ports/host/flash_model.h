@@ -22,6 +22,7 @@ enum flash_cut {
 enum flash_wear {
     FLASH_LOSES_BITS = 0, /* what is written reads differently */
     FLASH_KEEPS_BITS = 1, /* an erase is refused */
+    FLASH_REFUSES = 2,    /* a write is refused */
 };
 
 struct flash_model {

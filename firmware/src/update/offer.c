@@ -178,7 +178,7 @@ int tf_offer_accept(struct tf_agent *agent, struct tf_view envelope, const struc
     tf_sha256_init(&sha);
     tf_sha256_update(&sha, envelope.data, envelope.size);
     tf_sha256_final(&sha, digest);
-    if (tf_state(agent)->sequence != 0 && tf_same(digest, tf_state(agent)->envelope, sizeof digest)) {
+    if (tf_same(digest, tf_state(agent)->envelope, sizeof digest)) {
         return repeat(agent, transfer, has_payload);
     }
     /* Until the restart after a failed trial, the failed pack runs: the free slot would be that of the confirmed one. */

@@ -67,5 +67,6 @@ int tf_repair_unit(struct tf_agent *agent, uint32_t unit)
 
 int tf_repair_resume(struct tf_agent *agent)
 {
-    return tf_state(agent)->repairing != 0 ? finish_repair(agent) : TF_OK;
+    const struct tf_state *state = tf_state_view(agent);
+    return state->phase == TF_PHASE_RECEIVING && state->repairing != 0 ? finish_repair(agent) : TF_OK;
 }

@@ -70,6 +70,7 @@ static int erase_marks(struct tf_agent *agent)
 int tf_transfer_close(struct tf_agent *agent)
 {
     agent->work.job = TF_JOB_NONE;
+    tf_state(agent)->repairing = 0; /* else the next start would repair another transfer with these blocks */
     tf_transfer_empty_receiving(tf_state(agent));
     return tf_phase_advance(agent, TF_EVENT_ABANDONED);
 }
