@@ -68,7 +68,10 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The device rejected a message; `code` is its error code."""
+    """A refusal in the device's name that no signed report confirms or disproves; `code` is the error code.
+
+    It may be forged, so it says nothing about the pack: the order is tried again later.
+    """
 
     code: int
     during: str
@@ -200,9 +203,7 @@ class Inquiry(OneQuestion):
                 if body is None or not isinstance(body, _BODIES[self._what]):
                     return None
                 return self._end(Answered(body))
-            case TransferResult(code=code) if code < 0:
-                return self._end(Rejected(code, f"ask {self._what.name.lower()}"))
-            case _:
+            case _:  # also an error: it is not signed, and the body may still come
                 return None
 
 

@@ -107,7 +107,7 @@ class LinkSession:
         return await self._body(device, ReportKind.PARAMETERS, ParametersBody)
 
     async def ask(self, device: DeviceId, what: ReportKind) -> Outcome:
-        """Ask one device for one of its signed bodies: `Answered`, `Rejected` or `Lost`."""
+        """Ask one device for one of its signed bodies: `Answered` or `Lost`."""
         inquiry = Inquiry(
             device, what, open_signed=self._opener(device), make_nonce=self._make_nonce, retry=self._patience
         )

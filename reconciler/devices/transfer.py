@@ -3,6 +3,9 @@
 
 A pure state machine (conversation.py); docs/specs/protocol.md has the messages. An interrupted update resumes where it
 was: the device answers the repeated offer with the blocks that it holds.
+
+Anyone on the link can send a `result`. So it decides only what to ask next: whether the device accepted the order, and
+what came of it, is read from its signed report, and only from one with the order's own sequence.
 """
 
 from __future__ import annotations
@@ -127,6 +130,7 @@ class Transfer:
         self._silences = 0
         self._stages = 0
         self._fruitless = 0
+        self._refusal: Rejected | None = None  # until a report shows whether it was the device's own
         self._nonce = UNASKED
         self._poll_s = retry.first_poll_s
         self._trial_ends_s = 0.0
@@ -265,7 +269,8 @@ class Transfer:
             return ConversationStep(wake_after_s=self._next_poll_s())
         if code == DeviceErrorCode.BUSY:
             return self._end(Lost("the device is busy with a trial"))
-        return self._end(Rejected(code, self._state.name.lower()))
+        self._refusal = Rejected(code, self._state.name.lower())
+        return self._confirm_soon(now_s)
 
     def _offer_again(self, why: str) -> ConversationStep:
         self._last_burst = ()
@@ -285,34 +290,46 @@ class Transfer:
         return self._poll_s / 2
 
     def _process_report(self, cose: bytes, now_s: float) -> ConversationStep | None:
-        report = self._read_report(cose)
-        if report is None:
-            return None
+        report, asked = self._read_report(cose)
+        if report is None or (report.sequence < self._job.sequence and not asked):
+            return None  # of no use, or sent before the device could accept the order
         self._nonce = UNASKED
         self._silences = 0
-        outcome = self._outcome_of(report)
+        if report.sequence > self._job.sequence:
+            return self._end(Lost("the device accepted another order meanwhile"))
+        refusal, self._refusal = self._refusal, None
+        if report.sequence < self._job.sequence:
+            return self._end(refusal) if refusal else self._offer_again("the device has not accepted the order")
+        return self._continue_accepted(report, refusal, now_s)
+
+    def _continue_accepted(self, report: DeviceReport, refusal: Rejected | None, now_s: float) -> ConversationStep:
+        """Continue with an order that the device has accepted, so it did not refuse the offer itself."""
+        outcome = self._verdict(report)
         if outcome:
             return self._end(outcome)
         if report.phase is Phase.RECEIVING and report.transfer:
-            if report.transfer.first < self._job.blocks:
+            if report.transfer.first >= self._job.blocks:
+                return self._stage(())  # it missed the order, or is still working and says so
+            if refusal is None or refusal.during != _State.STAGING.name.lower():
                 return self._offer_again("the device waits for blocks")
-            return self._stage(())  # it missed the order, or is still working and says so
+        if refusal and report.phase not in {Phase.STAGED, Phase.TRIAL}:
+            return self._end(refusal)
         return self._confirm_soon(now_s)
 
-    def _read_report(self, cose: bytes) -> DeviceReport | None:
+    def _read_report(self, cose: bytes) -> tuple[DeviceReport | None, bool]:
+        """Return a report that is newer than the one that led to this update, and whether it answers our question."""
         for nonce in dict.fromkeys((self._nonce, UNASKED)):  # each try verifies a signature
             try:
                 body = parse_body(self._open(cose, nonce))
             except Refused:
                 continue
             if isinstance(body, DeviceReport) and body.counter > self._job.counter:
-                return body
-        return None
+                return body, nonce != UNASKED
+        return None, False
 
-    def _outcome_of(self, report: DeviceReport) -> Outcome | None:
+    def _verdict(self, report: DeviceReport) -> Outcome | None:
+        """Return what came of the order, as a report with its sequence has it; None: it is not decided yet."""
         desired = self._job.digest16
-        if report.sequence > self._job.sequence:
-            return Lost("the device accepted another order meanwhile")
         if report.phase in {Phase.STAGED, Phase.TRIAL, Phase.RECEIVING}:
             return None
         if desired is not None and report.failed == desired and _awaits_restart(report):

@@ -141,10 +141,30 @@ def test_a_failed_pack_that_runs_until_the_restart_is_not_confirmed() -> None:
     assert isinstance(transfer.outcome, TrialFailed)
 
 
-def test_a_refused_offer_ends_at_once() -> None:
-    transfer = transfer_of(job_for("a", PAYLOAD))
-    converse(transfer, FakeDevice(refuses_with=-16), BadLink())
+def test_a_refused_offer_ends_after_one_report() -> None:
+    device, transfer = FakeDevice(refuses_with=-16), transfer_of(job_for("a", PAYLOAD))
+    converse(transfer, device, BadLink())
     assert transfer.outcome == Rejected(-16, "offering")
+    assert (transfer.cost.offers, device.counter) == (1, 1)
+
+
+def test_a_refusal_that_no_report_follows_decides_nothing() -> None:
+    job = job_for("a", PAYLOAD)
+    transfer = transfer_of(job)
+    transfer.begin(0.0)
+    step = transfer.heard(TransferResult(job.transfer, -16), 1.0)
+    converse(transfer, FakeDevice(), BadLink(loss=1.0), begun=step)
+    assert transfer.outcome == Lost("no answer 6 times while confirming")
+
+
+@pytest.mark.parametrize("code", [0, -16])
+def test_an_unsolicited_report_from_before_the_order_is_ignored(code: int) -> None:
+    device, job = FakeDevice(), job_for("a", b"")
+    transfer = transfer_of(job)
+    transfer.begin(0.0)
+    transfer.heard(TransferResult(job.transfer, code), 1.0)
+    assert transfer.heard(Signed(b"\x00" + encode_body(device.report())), 2.0) is None
+    assert transfer.outcome is None
 
 
 def test_a_device_in_trial_is_not_rejected_permanently() -> None:
@@ -256,7 +276,7 @@ REPORTS = [
 LIES: st.SearchStrategy[Answer | None] = st.one_of(
     st.none(),
     st.builds(Have, st.just(1), st.integers(0, 12), st.sampled_from([b"", b"\x01", b"\xff"])),
-    st.builds(TransferResult, st.sampled_from([None, 1]), st.sampled_from([0, 1, -72, -77, -80])),
+    st.builds(TransferResult, st.sampled_from([None, 1]), st.sampled_from([0, 1, -16, -72, -77, -80])),
     st.sampled_from(REPORTS).map(lambda report: Signed(b"\x00" + encode_body(report))),
     st.just(Signed(b"\x08 nonsense")),
 )

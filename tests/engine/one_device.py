@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
-from reconciler.devices.conversation import Answered, Outcome, Rejected
+from reconciler.devices.conversation import Answered, Lost, Outcome
 from reconciler.devices.link_session import LinkSession
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import Body, CapabilitiesBody, DeviceReport, Summary
@@ -45,6 +45,7 @@ PACKS = {ref: build_threshold_pack([1, 2, number], threshold=7) for number, ref 
 DIGESTS = {ref: Digest(hashlib.sha256(pack).hexdigest()) for ref, pack in PACKS.items()}
 RUNS_V1 = replace(report(1, sequence=3), running=bytes.fromhex(DIGESTS[V1])[:16])
 RUNS_V2 = replace(report(100, sequence=4), running=bytes.fromhex(DIGESTS[V2])[:16])
+SILENCE = "no answer to 6 questions"
 CAPABILITIES = CapabilitiesBody(
     "esp32", bytes(16), 1, b"\x01", 65536, 0, 1024, 0, updates=True, prebaked=(), firmware="f"
 )
@@ -98,7 +99,7 @@ class ScriptedSession(LinkSession):
         body = self.bodies.get(what)
         if isinstance(body, DeviceReport):  # its counter grows with each report
             self.bodies[what] = body = replace(body, counter=body.counter + 1)
-        return Rejected(-13, "asking") if body is None else Answered(body)
+        return Lost(SILENCE) if body is None else Answered(body)
 
     async def carry_out(self, job: TransferJob) -> tuple[Outcome, TransferCost]:
         self.jobs.append(job)

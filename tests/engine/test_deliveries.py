@@ -104,6 +104,20 @@ def test_when_a_link_is_back_all_devices_may_be_tried_at_once() -> None:
     asyncio.run(run())
 
 
+def test_a_refusal_pauses_for_its_whole_time() -> None:
+    """Who can forge refusals can also forge that a device connects, and can cut the link."""
+
+    async def run() -> None:
+        recorder = Recorder()
+        await recorder.run(Rejected(-16, "offering"))
+        recorder.deliveries.retry_now(PUMP)
+        recorder.deliveries.retry_all_now()
+        assert not recorder.deliveries.may_start(PUMP, now_s())
+        assert recorder.deliveries.may_start(PUMP, now_s() + FIRST_PAUSE_S * (1 + JITTER))
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("steps", [0, 3])
 def test_a_cancelled_delivery_makes_room_whether_its_task_ran_or_not(steps: int) -> None:
     async def run() -> None:

@@ -11,9 +11,10 @@ from reconciler.devices.conversation import Confirmed, Lost, Outcome, Rejected, 
 from reconciler.devices.error_codes import DeviceErrorCode, describe_refusal
 from reconciler.devices.messages import ReportKind
 from reconciler.devices.reports import Body
+from reconciler.engine.delivery.device_update import RAW_MAY_HELP
 from reconciler.engine.state.writer import StateWriter
 from reconciler.model import ActivatePrebaked, Configure, HealthGate, HealthMetric, Origin
-from tests.engine.one_device import CAPABILITIES, DEVICE, DIGESTS, INSTALL, PACKS, RUNS_V1, RUNS_V2, OneDevice
+from tests.engine.one_device import CAPABILITIES, DEVICE, DIGESTS, INSTALL, PACKS, RUNS_V1, RUNS_V2, SILENCE, OneDevice
 from tests.engine.reports import NOON
 from tests.plan.example_fleet import EVERYWHERE, V2
 
@@ -38,50 +39,42 @@ def test_a_pack_that_the_device_holds_takes_an_envelope_alone(state: StateWriter
     assert [job.payload for job in one.session.jobs] == [b"", b""]
 
 
+def test_a_pack_whose_failed_trial_the_device_signed_is_quarantined(state: StateWriter) -> None:
+    one = OneDevice(state, outcomes=[TrialFailed(replace(RUNS_V1, counter=2, error=-87))])
+    assert one.run(INSTALL)[0].startswith("the trial failed with -87")
+    assert (one.why_quarantined or "").startswith("the trial failed with -87")
+
+
 @pytest.mark.parametrize(
-    ("outcome", "message", "why"),
+    ("outcome", "message"),
     [
-        (TrialFailed(replace(RUNS_V1, counter=2, error=-31)), "the trial failed", "the trial failed"),
-        (
-            Rejected(DeviceErrorCode.SIGNATURE, "offering"),
-            "refused while offering with -16: the signature is wrong",
-            "refused while offering with -16: the signature is wrong",
-        ),
-        (
-            Rejected(DeviceErrorCode.SEQUENCE, "offering"),
-            describe_refusal(DeviceErrorCode.SEQUENCE, "offering"),
-            None,
-        ),  # our view was outdated
-        (Lost("no answer to 6 questions"), "lost: no answer to 6 questions", None),
+        *((Rejected(code, "offering"), describe_refusal(code, "offering")) for code in DeviceErrorCode),
+        (Lost("no answer to 6 questions"), "lost: no answer to 6 questions"),
     ],
 )
-def test_a_pack_that_failed_for_good_is_quarantined(
-    state: StateWriter, outcome: Outcome, message: str, why: str | None
-) -> None:
+def test_what_nobody_signed_quarantines_nothing(state: StateWriter, outcome: Outcome, message: str) -> None:
     one = OneDevice(state, outcomes=[outcome])
-    assert one.run(INSTALL)[0].startswith(message)
-    if why is None:
-        assert one.why_quarantined is None
-    else:
-        assert (one.why_quarantined or "").startswith(why)
+    assert message in one.run(INSTALL)[0]
+    assert one.why_quarantined is None
+    assert state.quarantined() == []
 
 
-def test_a_pack_that_does_not_fit_next_to_its_payload_is_sent_raw_next(state: StateWriter) -> None:
-    one = OneDevice(
-        state,
-        outcomes=[Rejected(DeviceErrorCode.TOO_LARGE, "offering"), Rejected(DeviceErrorCode.TOO_LARGE, "offering")],
-    )
-    first, second = one.run(INSTALL, INSTALL)
-    assert first.endswith("the next try sends the pack raw")
-    assert second == describe_refusal(DeviceErrorCode.TOO_LARGE, "offering")  # raw it can't be smaller
-    assert one.session.jobs[1].payload == PACKS[V2]
-    assert one.why_quarantined is not None
+@pytest.mark.parametrize("code", sorted(RAW_MAY_HELP))
+def test_after_a_refused_encoded_payload_the_pack_is_sent_raw_until_one_is_confirmed(
+    state: StateWriter, code: DeviceErrorCode
+) -> None:
+    refused = Rejected(code, "staging")
+    one = OneDevice(state, outcomes=[refused, refused, Confirmed(RUNS_V2), Confirmed(RUNS_V2)])
+    first, second, *_ = one.run(INSTALL, INSTALL, INSTALL, INSTALL)
+    assert first == f"lost: {describe_refusal(code, 'staging')}; the next try sends the pack raw"
+    assert second == describe_refusal(code, "staging")  # nothing is left to change
+    raw = [job.payload == PACKS[V2] for job in one.session.jobs]
+    assert raw == [False, True, True, False]
 
 
-def test_refused_parameters_quarantine_no_pack(state: StateWriter, caplog: pytest.LogCaptureFixture) -> None:
+def test_refused_parameters_quarantine_no_pack(state: StateWriter) -> None:
     one = OneDevice(state, outcomes=[Rejected(-24, "offering")])
-    one.run(CONFIGURE)
-    assert "the device did not accept the parameters: refused while offering with -24: " in caplog.text
+    assert one.run(CONFIGURE) == [describe_refusal(-24, "offering")]
     assert state.quarantined() == []
 
 
@@ -94,11 +87,11 @@ def test_no_parameters_are_sent_for_an_unknown_pack(state: StateWriter) -> None:
 @pytest.mark.parametrize(
     ("bodies", "message"),
     [
-        ({}, "lost: it did not send its report"),
+        ({}, f"lost: {SILENCE}"),
         ({ReportKind.REPORT: CAPABILITIES}, "lost: it did not send its report"),
         (
             {ReportKind.REPORT: RUNS_V1},
-            "lost: a gate compares with what it counted so far: it did not send its summary",
+            "lost: a gate compares with what it counted so far: no answer to 6 questions",
         ),
     ],
 )
@@ -127,7 +120,7 @@ def test_nothing_is_sent_to_a_clone(state: StateWriter) -> None:
 def test_nothing_is_sent_to_a_device_with_unknown_capabilities(state: StateWriter) -> None:
     one = OneDevice(state)
     one.inventory.forget(DEVICE)
-    assert one.run(INSTALL) == ["lost: it did not send its capabilities"]
+    assert one.run(INSTALL) == [f"lost: {SILENCE}"]
     assert one.session.jobs == []
 
 

@@ -68,6 +68,7 @@ class _Backoff:
     failures: int = 0
     not_before_s: float = 0.0
     why: str = ""
+    refused: bool = False  # in the device's name
 
 
 class Deliveries:
@@ -126,12 +127,13 @@ class Deliveries:
             running.task.cancel()
 
     def retry_now(self, device: DeviceId) -> None:
-        """End a device's pause: it has come back."""
-        self._backoffs.pop(device, None)
+        """End the pause of a device that has come back. After a refusal in its name the pause continues."""
+        if device in self._backoffs and not self._backoffs[device].refused:
+            del self._backoffs[device]
 
     def retry_all_now(self) -> None:
-        """End all pauses: a link is up again, and may have been the reason for the failures."""
-        self._backoffs.clear()
+        """End all pauses but those after a refusal: a link is up again, and may have been the reason for the others."""
+        self._backoffs = {device: backoff for device, backoff in self._backoffs.items() if backoff.refused}
 
     async def stop(self) -> None:
         """Cancel all deliveries and wait for their end."""
@@ -148,7 +150,7 @@ class Deliveries:
             if done.good:
                 self._backoffs.pop(device, None)
             else:
-                self._back_off(device, done.message)
+                self._back_off(done)
             del self._running[device]
             self._on_done(done)
 
@@ -159,9 +161,10 @@ class Deliveries:
             del self._running[device]
             self._on_cancelled()
 
-    def _back_off(self, device: DeviceId, why: str) -> None:
-        backoff = self._backoffs.setdefault(device, _Backoff())
+    def _back_off(self, done: Delivered) -> None:
+        backoff = self._backoffs.setdefault(done.device, _Backoff())
         pause_s = min(FIRST_PAUSE_S * 2**backoff.failures, MAX_PAUSE_S)
         backoff.failures += 1
-        backoff.why = why
+        backoff.why = done.message
+        backoff.refused = isinstance(done.outcome, Rejected)
         backoff.not_before_s = asyncio.get_running_loop().time() + pause_s * (1 + self._jitter.uniform(0, JITTER))

@@ -36,6 +36,7 @@ from reconciler.model import (
     Install,
     ModelRef,
     Origin,
+    PayloadEncoding,
     Rollout,
     short_digest_from_bytes,
 )
@@ -43,9 +44,15 @@ from signing.gateway_keystore import GatewayKey
 
 log = logging.getLogger(__name__)
 
-# Our view of the device was outdated: the next delivery asks it again. Any other refusal quarantines the pack.
-WORTH_ANOTHER_TRY = frozenset(
-    {DeviceErrorCode.SEQUENCE, DeviceErrorCode.NO_DELEGATION, DeviceErrorCode.NO_TRANSFER, DeviceErrorCode.BUSY}
+# An encoded payload has no room next to the pack, or does not give the pack: the pack itself may.
+RAW_MAY_HELP = frozenset(
+    {
+        DeviceErrorCode.TOO_LARGE,
+        DeviceErrorCode.ENCODING,
+        DeviceErrorCode.STREAM,
+        DeviceErrorCode.PATCH,
+        DeviceErrorCode.IMAGE,
+    }
 )
 
 
@@ -173,12 +180,11 @@ class DeviceUpdater:
         outcome, effort = await update.session.carry_out(job)
         counts = (effort.blocks_sent, effort.blocks_resent)
         log.info("%s: %s (%d blocks sent, %d resent)", action.model, type(outcome).__name__, *counts)
-        if (
-            isinstance(outcome, Rejected)
-            and outcome.code == DeviceErrorCode.TOO_LARGE
-            and self._payloads.send_raw(action.device)
-        ):
-            return Lost("pack and encoded payload do not fit side by side; the next try sends the pack raw")
+        if isinstance(outcome, Rejected) and outcome.code in RAW_MAY_HELP and job.encoding is not PayloadEncoding.RAW:
+            self._payloads.send_raw(action.device)
+            return Lost(f"{describe_refusal(outcome.code, outcome.during)}; the next try sends the pack raw")
+        if isinstance(outcome, Confirmed):
+            self._payloads.send_encoded(action.device)
         return outcome
 
     async def _configure(self, update: DeviceUpdate, action: Configure, target: DeliveryTarget) -> Outcome:
@@ -199,15 +205,13 @@ class DeviceUpdater:
         return self._ports.artifacts.available(desired).by_key.get((model, desired.devices[update.device].type))
 
     def _record(self, update: DeviceUpdate, outcome: Outcome) -> None:
-        """Record what the outcome says about the device; a pack that failed for good is quarantined."""
+        """Record what the outcome says about the device. Only what it signed can quarantine a pack."""
         match outcome:
             case Confirmed(report):
                 self._ports.inventory.record_report(update.device, report, self._ports.clock.now(), asked=True)
             case TrialFailed(report):
                 self._ports.inventory.record_report(update.device, report, self._ports.clock.now(), asked=True)
                 self._quarantine(update, describe_failed_trial(report.error))
-            case Rejected(code, during) if code not in WORTH_ANOTHER_TRY:
-                self._quarantine(update, describe_refusal(code, during))
             case Rejected() | Lost() | Answered():
                 pass
             case unexpected:
@@ -216,8 +220,7 @@ class DeviceUpdater:
     def _quarantine(self, update: DeviceUpdate, why: str) -> None:
         action = update.action
         if isinstance(action, Configure):
-            log.warning("the device did not accept the parameters: %s", why)
-            return
+            return  # parameters have no trial
         artifact = self._artifact(update, action.model)
         if artifact is not None:
             failure = QuarantineRecord(update.device, artifact.digest, why, action.rollout, update.revision)

@@ -23,7 +23,7 @@ class PayloadCache:
     def __init__(self, artifacts: ArtifactCatalog) -> None:
         self._artifacts = artifacts
         self._encoded: OrderedDict[PayloadKey, asyncio.Task[tuple[EncodedPayload, ...]]] = OrderedDict()
-        self._raw_only: set[DeviceId] = set()  # devices in which pack and encoded payload do not fit side by side
+        self._raw_only: set[DeviceId] = set()  # devices that refused an encoded payload
 
     async def payloads(self, desired: Desired, artifact: Artifact, target: DeliveryTarget) -> PackPayloads:
         """Return all payloads that a device has room for, the smallest first."""
@@ -32,11 +32,13 @@ class PayloadCache:
             payloads = tuple(each for each in payloads if each.encoding is PayloadEncoding.RAW)
         return PackPayloads(artifact.digest, artifact.pack_bytes, fitting(payloads, artifact.pack_bytes, target))
 
-    def send_raw(self, device: DeviceId) -> bool:
-        """Send this device only raw packs from now on; return whether that is a change."""
-        changed = device not in self._raw_only
+    def send_raw(self, device: DeviceId) -> None:
+        """Send this device only raw packs until it has confirmed one."""
         self._raw_only.add(device)
-        return changed
+
+    def send_encoded(self, device: DeviceId) -> None:
+        """Send this device encoded payloads again: what it refused may have been one payload, or a forged refusal."""
+        self._raw_only.discard(device)
 
     async def _all(self, desired: Desired, artifact: Artifact, target: DeliveryTarget) -> tuple[EncodedPayload, ...]:
         running = short_digest_from_bytes(target.report.running or b"")
