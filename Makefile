@@ -14,7 +14,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-23s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## install the virtual environment and Debian packages that are missing
-$(STAMP): $(REQUIREMENTS) requirements/debian.txt pyproject.toml tools/setup.sh
+$(STAMP): $(REQUIREMENTS) requirements/standards.txt requirements/debian.txt pyproject.toml tools/setup.sh
 	tools/setup.sh $(VENV) $(REQUIREMENTS)
 	touch $@
 

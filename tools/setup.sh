@@ -39,4 +39,6 @@ arguments=()
 for file in "$@"; do arguments+=(-r "$file"); done
 echo "setup: installing the pinned Python packages (the first time takes some minutes)"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${arguments[@]}"
+standards=$(dirname "$0")/../requirements/standards.txt
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target "$venv/standards" -r "$standards"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable .
