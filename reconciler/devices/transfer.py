@@ -307,13 +307,14 @@ class Transfer:
         outcome = self._verdict(report)
         if outcome:
             return self._end(outcome)
-        if report.phase is Phase.RECEIVING and report.transfer:
-            if report.transfer.first >= self._job.blocks:
-                return self._stage(())  # it missed the order, or is still working and says so
-            if refusal is None or refusal.during != _State.STAGING.name.lower():
-                return self._offer_again("the device waits for blocks")
-        if refusal and report.phase not in {Phase.STAGED, Phase.TRIAL}:
+        if report.phase in {Phase.STAGED, Phase.TRIAL}:
+            return self._confirm_soon(now_s)
+        if refusal and (refusal.during == _State.STAGING.name.lower() or report.phase is not Phase.RECEIVING):
             return self._end(refusal)
+        if report.phase is Phase.RECEIVING and report.transfer:
+            if report.transfer.first < self._job.blocks:
+                return self._offer_again("the device waits for blocks")
+            return self._stage(())  # it missed the order, or is still working and says so
         return self._confirm_soon(now_s)
 
     def _read_report(self, cose: bytes) -> tuple[DeviceReport | None, bool]:

@@ -9,7 +9,9 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
+from demo.site import Site
 from reconciler.devices.messages import encode, parse
 from reconciler.devices.serial_frame import Deframer, encode_frame
 from tests.devices.man_in_the_middle import CODED_BYTES_MAX, Attack
@@ -31,6 +33,25 @@ class AttackedLine:
         self._wakes, self._waker = socket.socketpair()
         self._thread = threading.Thread(target=self._serve, name="man in the middle")
         self._thread.start()
+
+    @classmethod
+    def of(cls, site: Site, attacks: Mapping[str, Attack]) -> AttackedLine:
+        """Put a man in the middle between the gateway of a site, which is not started yet, and its devices."""
+        folder = site.world.folder
+        toml = folder / "gateway.toml"
+        before = toml.read_text()
+        after = before.replace(f"unix:{folder}/line", f"unix:{folder}/attacked")
+        assert after != before
+        toml.write_text(after)
+        by_address = {site.devices.index(device) + 1: attack for device, attack in attacks.items()}
+        return cls(folder / "attacked", folder / "line", by_address)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.give_up()
+        self.close()
 
     def give_up(self) -> None:
         """Attack no longer."""

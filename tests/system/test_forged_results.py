@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from demo.site import LINE, MODEL, Site, model, rollout
+from demo.site import MODEL, Site, model, rollout
 from demo.world import threshold_model
 from reconciler.devices.messages import Offer
 from reconciler.report.rollout_file import read_rollout_file
@@ -22,16 +22,9 @@ REFUSED, FEIGNED, LEFT_ALONE = "pump-1", "pump-2", "pump-3"
 @pytest.fixture
 def attacked(site: Site) -> Iterator[AttackedLine]:
     """A line on which each offer to one device is refused, and each to another accepted, without either hearing it."""
-    folder = site.world.folder
-    toml = folder / "gateway.toml"
-    text = toml.read_text()
-    assert f'name = "{LINE}"\nport = "unix:{folder}/line"' in text
-    toml.write_text(text.replace(f"unix:{folder}/line", f"unix:{folder}/attacked"))
-    attacks = {1: answering(Offer, -16, withheld=True), 2: answering(Offer, 0, withheld=True)}
-    line = AttackedLine(folder / "attacked", folder / "line", attacks)
-    yield line
-    line.give_up()
-    line.close()
+    attacks = {REFUSED: answering(Offer, -16, withheld=True), FEIGNED: answering(Offer, 0, withheld=True)}
+    with AttackedLine.of(site, attacks) as line:
+        yield line
 
 
 def test_forged_results_neither_stop_a_rollout_nor_confirm_it(site: Site, attacked: AttackedLine) -> None:
