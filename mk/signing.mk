@@ -8,4 +8,4 @@ bench-signing: setup ## sizes of envelopes, and the time to sign 10,000
 	$(PY) -m bench.signing
 
 mutate-signing: setup ## remove each check of signing/ in turn, and expect a test to fail
-	$(PY) tools/mutate.py signing tests/signing --first tests/signing/test_vectors.py
+	$(PY) -m tools.mutate signing tests/signing --first tests/signing/test_vectors.py

@@ -118,6 +118,21 @@ def test_a_refusal_pauses_for_its_whole_time() -> None:
     asyncio.run(run())
 
 
+def test_one_delivery_at_a_time_reaches_a_device_and_a_pause_ends_on_time() -> None:
+    async def run() -> None:
+        recorder = Recorder()
+        recorder.start(forever)
+        assert not recorder.deliveries.may_start(PUMP, now_s())
+        recorder.deliveries.retry_now(DeviceId("other"))  # it never failed
+        await recorder.deliveries.stop()
+        await recorder.run(Lost("silence"))
+        ends_s = recorder.deliveries.next_try_in_s(0.0)
+        assert ends_s is not None
+        assert recorder.deliveries.may_start(PUMP, ends_s)
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("steps", [0, 3])
 def test_a_cancelled_delivery_makes_room_whether_its_task_ran_or_not(steps: int) -> None:
     async def run() -> None:

@@ -79,3 +79,22 @@ def test_a_clone_is_observed_as_cloned(inventory: Inventory) -> None:
     for counter in (9, 1, 10, 2, 11):
         inventory.record_report(PUMP, report(counter * BOOT), NOON, asked=True)
     assert inventory.observed(PackDefaults(), {}).devices[PUMP].cloned
+
+
+def test_a_device_is_behind_while_it_holds_a_lower_sequence_than_before(state: StateWriter) -> None:
+    identities = IdentityHistories(state)
+    identities.compare(PUMP, report(BOOT, sequence=1))
+    assert identities.behind == set()  # nothing is known of it
+    for counter, sequence, behind in ((1, 7, set()), (2, 6, {PUMP}), (3, 7, set()), (4, 2, {PUMP})):
+        identities.record(PUMP, report(counter * BOOT, sequence=sequence))
+        assert identities.behind == behind
+    assert identities.max_sequence(PUMP) == 7
+    identities.forget(PUMP)
+    assert identities.behind == set()
+    assert identities.of([PUMP]) == []
+
+
+def test_an_alternation_is_a_counter_that_went_back_and_then_outgrew_the_highest() -> None:
+    assert history_of(5, 3, 5).alternations == 0  # as high as the highest, not higher
+    assert history_of(5, 3, 6).alternations == 1
+    assert history_of(5, 6, 7).alternations == 0

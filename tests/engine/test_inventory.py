@@ -39,6 +39,63 @@ def test_an_unsolicited_report_that_is_not_newer_is_a_replay(inventory: Inventor
     assert inventory.records[PUMP].seen_at == later
 
 
+def test_the_first_report_of_a_device_may_be_unsolicited(inventory: Inventory) -> None:
+    assert inventory.record_report(PUMP, report(1), NOON, asked=False)
+
+
+def test_an_answer_counts_even_if_its_counter_went_back(inventory: Inventory) -> None:
+    """The device was reset: only an answer to our own question is known to be fresh."""
+    inventory.record_report(PUMP, report(9, sequence=4), NOON, asked=True)
+    assert inventory.record_report(PUMP, report(2), NOON, asked=True)
+    assert inventory.report_of(PUMP) == report(2)
+
+
+def test_only_answers_enter_the_history_of_an_identity(inventory: Inventory) -> None:
+    inventory.record_report(PUMP, report(1, sequence=3), NOON, asked=True)
+    inventory.record_report(PUMP, report(2, sequence=9), NOON, asked=False)
+    assert inventory.identities.max_sequence(PUMP) == 3
+    inventory.record_report(PUMP, report(3, sequence=9), NOON, asked=True)
+    assert inventory.identities.max_sequence(PUMP) == 9
+
+
+def test_only_answers_tell_the_inference_rate(state: StateWriter) -> None:
+    now = [0.0]
+    inventory = Inventory(state, lambda: now[0])
+    running = report(1).running
+    assert running is not None
+    for at, (inferences, asked) in enumerate(((0, True), (1000, False), (2000, False))):
+        now[0] = float(at * 100)
+        inventory.record_report(PUMP, replace(report(at + 1), inferences=inferences), NOON, asked=asked)
+    assert inventory.evidence.rates.seconds_for(PUMP, running, 1) is None
+    now[0] = 300.0
+    inventory.record_report(PUMP, replace(report(4), inferences=3000), NOON, asked=True)
+    assert inventory.evidence.rates.seconds_for(PUMP, running, 1000) == pytest.approx(100.0)
+
+
+def test_a_report_that_verifies_ends_a_row_of_refused_ones(inventory: Inventory) -> None:
+    inventory.trust.record_refused(PUMP, "SIGNATURE")
+    inventory.record_report(PUMP, report(1), NOON, asked=True)
+    assert inventory.trust.refused[PUMP].in_a_row == 0
+
+
+def test_silence_over_a_restart_of_the_gateway_is_not_the_fault_of_a_device(
+    inventory: Inventory, state: StateWriter
+) -> None:
+    inventory.record_report(PUMP, report(1), NOON, asked=True)
+    inventory.save()
+    restarted = Inventory(state)
+    restarted.silent_after_s = 900.0
+    restarted.record_report(PUMP, report(2), NOON + timedelta(hours=2), asked=True)
+    assert restarted.observed(PackDefaults(), {}).devices[PUMP].flaps == 0
+    restarted.record_report(PUMP, report(3), NOON + timedelta(hours=2, seconds=900), asked=True)
+    assert restarted.observed(PackDefaults(), {}).devices[PUMP].flaps == 1
+
+
+def test_a_quarantine_is_kept_over_a_restart(inventory: Inventory, state: StateWriter) -> None:
+    inventory.quarantine(FAILURE)
+    assert Inventory(state).why_quarantined(PUMP, FAILURE.digest) == FAILURE.why
+
+
 def test_a_device_that_fell_silent_and_came_back_has_flapped(inventory: Inventory) -> None:
     inventory.silent_after_s = 900.0
     for minutes, counter in ((0, 1), (5, 2), (60, 3), (120, 4)):

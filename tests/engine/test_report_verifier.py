@@ -8,6 +8,9 @@ import pytest
 from reconciler.devices.reports import encode_body
 from reconciler.engine.observed.report_verifier import NotAuthentic, ReportVerifier
 from reconciler.model import Device, DeviceId, MqttAddress, TypeId
+from signing.identifiers import device_id, vendor_id
+from signing.keys import generate
+from signing.report import sign_report
 from tests.engine.reports import PUMP, report
 
 KEY = "aa" * 32
@@ -31,3 +34,13 @@ def test_an_unsigned_body_is_refused() -> None:
     assert verifier.public_keys == {PUMP: KEY}
     with pytest.raises(NotAuthentic, match="pump-1: "):
         verifier.open_signed(PUMP, encode_body(report(1)), b"")
+
+
+def test_a_device_is_another_one_in_another_fleet() -> None:
+    key, verifier, body = generate(), ReportVerifier(), encode_body(report(1))
+    signed = {fleet: sign_report(key, device_id(vendor_id(fleet), PUMP), b"", body) for fleet in ("plant", "mill")}
+    for fleet, other in (("plant", "mill"), ("mill", "plant")):
+        verifier.set_devices(fleet, {PUMP: device(PUMP, key.public_key.hex())})
+        assert verifier.open_signed(PUMP, signed[fleet], b"") == body
+        with pytest.raises(NotAuthentic):
+            verifier.open_signed(PUMP, signed[other], b"")

@@ -48,6 +48,8 @@ OUTDATED = Purpose(EVERYWHERE.name, V1, PARAMETERS)
         (OUTDATED, Hold(PUMP, EVERYWHERE.name, HoldReason.IN_PROGRESS, "another is tried"), False),
         (Purpose(EVERYWHERE.name, None, PARAMETERS), NoChange(PUMP, "set"), True),
         (Purpose(EVERYWHERE.name, None, {}), NoChange(PUMP, "Git went back"), False),
+        (Purpose(EVERYWHERE.name, None, {}), Configure(PUMP, EVERYWHERE.name, {}, "a rollback sets others"), True),
+        (Purpose(EVERYWHERE.name, None, {}), Configure(PUMP, EVERYWHERE.name, PARAMETERS, "Git changed since"), False),
     ],
 )
 def test_a_delivery_continues_as_long_as_its_purpose_is_wanted(purpose: Purpose, action: Action, wanted: bool) -> None:  # noqa: FBT001 - a column of the table

@@ -30,6 +30,7 @@ def test_a_gateway_cannot_report_for_another(remote: Remote, keys: dict[str, Ssh
         tmp_path / "peers", remote, CommitVerifier(policy, tmp_path / "state"), limits=LIMITS, named=True
     ) as peers:
         assert set(peers.fetch()) == {"north"}
+        assert set(peers.refused) == {"south", "east"}
     author = CommitAuthor("south", "south@example.org", keys["bob"].path)
     with StatusWriter(tmp_path / "again", remote, "south", author, limits=LIMITS) as status:
         assert isinstance(status.publish({"of": b"south, itself"}, message()), Pushed)
@@ -37,3 +38,19 @@ def test_a_gateway_cannot_report_for_another(remote: Remote, keys: dict[str, Ssh
         tmp_path / "peers", remote, CommitVerifier(policy, tmp_path / "state"), limits=LIMITS, named=True
     ) as peers:
         assert set(peers.fetch()) == {"north", "south"}
+
+
+def test_a_principal_that_only_ends_like_the_gateway_is_another_one(
+    remote: Remote, keys: dict[str, SshKey], tmp_path: Path
+) -> None:
+    signers = tmp_path / "gateways"
+    lines = (f"{who} {keys[key].path.with_suffix('.pub').read_text()}" for who, key in (("big-north", "ada"),))
+    signers.write_text("".join(lines))
+    author = CommitAuthor("north", "north@example.org", keys["ada"].path)
+    with StatusWriter(tmp_path / "north", remote, "north", author, limits=LIMITS) as status:
+        assert isinstance(status.publish({"of": b"north"}, message()), Pushed)
+    verifier = CommitVerifier(SignaturePolicy(SignatureMode.HEAD, signers), tmp_path / "state")
+    with PeerStatusReader(tmp_path / "peers", remote, verifier, limits=LIMITS, named=True) as peers:
+        assert peers.fetch() == {}
+    with PeerStatusReader(tmp_path / "any", remote, verifier, limits=LIMITS, named=False) as peers:
+        assert set(peers.fetch()) == {"north"}

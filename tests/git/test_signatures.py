@@ -284,3 +284,10 @@ def test_the_fingerprint_changes_with_the_files(every: SignaturePolicy, tmp_path
     assert every.allowed_signers is not None
     every.allowed_signers.write_text("")
     assert CommitVerifier(every, tmp_path).fingerprint() != before
+
+
+def test_an_anchor_is_a_full_commit_id() -> None:
+    assert SignaturePolicy(anchor=Commit("a" * 40)).anchor == "a" * 40
+    for anchor in ("", "a" * 39, "a" * 41, "A" * 40, "main"):
+        with pytest.raises(SettingsUnsafe):
+            SignaturePolicy(anchor=Commit(anchor))

@@ -358,6 +358,11 @@ def test_a_silent_device_or_one_of_the_wrong_type_does_not_fall_back(report: Obs
     assert isinstance(only(report, wanting(TO_PREBAKED, SEALED.name)), Blocked)
 
 
+def test_a_device_of_the_wrong_type_does_not_fall_back_to_what_it_was_provisioned_with() -> None:
+    wrong = replace(capabilities_of(SEALED), type=TypeId("another"))
+    assert blocked(falling_back(seen(), wrong)).reason is BlockedReason.WRONG_TYPE
+
+
 def test_the_report_fallback_asks_for_a_technician() -> None:
     action = only(seen(), wanting(replace(EVERYWHERE, fallback=Fallback.REPORT), SEALED.name))
     assert blocked(action).why.endswith("; it needs a technician")

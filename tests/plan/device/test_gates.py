@@ -70,6 +70,38 @@ def test_histograms_that_cannot_be_compared_are_not_passed(histogram: tuple[int,
     assert evaluate_gates((gate(HealthMetric.SCORE_DISTANCE, 1.0),), DeviceHealth(CALM, odd)) == waits
 
 
+@pytest.mark.parametrize("metric", [m for m in HealthMetric if m not in {HealthMetric.FAULTS, HealthMetric.RESETS}])
+@pytest.mark.parametrize(
+    "empty",
+    [
+        Counts(inferences=0, anomalies=0, faults=0, resets=0),
+        Counts(inferences=0, anomalies=0, faults=0, resets=0, scores=Scores(0, 0, 0, 0.0, (0,) * 8)),
+    ],
+    ids=["nothing", "no scores"],
+)
+def test_a_device_that_has_counted_nothing_has_passed_no_gate(metric: HealthMetric, empty: Counts) -> None:
+    waits = GateResult(pending=f"{metric.value} has no data")
+    assert evaluate_gates((gate(metric, 1e9, -1e9),), DeviceHealth(empty, CALM)) == waits
+    if metric is not HealthMetric.ANOMALY_RATE:
+        assert evaluate_gates((gate(metric, 1e9, -1e9),), DeviceHealth(CALM, empty)) == waits
+
+
+def test_a_gate_that_waits_is_not_hidden_by_one_that_passes() -> None:
+    waits = gate(HealthMetric.SCORE_DISTANCE, 1.0)
+    for gates in ((NO_FAULTS, waits), (waits, NO_FAULTS)):
+        assert evaluate_gates(gates, DeviceHealth(CALM)).pending == "score-distance has no data"
+
+
+def test_without_gates_nothing_is_waited_for() -> None:
+    assert evaluate_gates((), None) == PASSED
+
+
+def test_a_rate_is_judged_only_after_enough_inferences() -> None:
+    few = DeviceHealth(Counts(inferences=3, anomalies=3, faults=0, resets=0))
+    strict = HealthGate(HealthMetric.ANOMALY_RATE, at_most=0.1, min_inferences=100)
+    assert evaluate_gates((strict,), few) == GateResult(pending="anomaly-rate is evaluated after 100 inferences")
+
+
 def test_too_many_faults_fail_early_and_few_pass_only_after_enough_inferences() -> None:
     few, many = replace(CALM, inferences=499), replace(CALM, inferences=3, faults=1)
     assert evaluate_gates((NO_FAULTS,), DeviceHealth(few)).pending

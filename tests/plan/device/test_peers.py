@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.model import DeviceId, GatewayId, Observed, PeerReport, RolloutId, RolloutReport
-from reconciler.plan.device.peers import peer_devices, stopped_by_peer
+from reconciler.plan.device.peers import is_peer_device, peer_devices, stopped_by_peer
 from reconciler.plan.device.verdict import (
     DeviceVerdict,
     DueDevice,
@@ -74,3 +74,22 @@ def test_a_stop_names_the_gateway_that_stopped_first() -> None:
     assert stopped_by_peer({SOUTH: stopped}, PUMPS, "new") == "stopped: 2 failed, 0 allowed (at gateway south)"
     assert stopped_by_peer({SOUTH: after}, PUMPS, "new") == "stopped: 2 failed, 0 allowed (at gateway west)"
     assert stopped_by_peer({SOUTH: stopped}, PUMPS, "newer") == ""
+    assert stopped_by_peer({SOUTH: stopped}, PUMPS, "ew") == ""
+    assert stopped_by_peer({SOUTH: PeerReport(), GatewayId("west"): stopped}, PUMPS, "new").endswith("gateway west)")
+
+
+def test_a_report_counts_only_for_exactly_its_revision() -> None:
+    assert peer_devices(observed(RolloutReport("renew", done=ONLY)), PUMPS, SOUTH, "new").report is None
+
+
+def test_a_device_that_is_being_updated_is_at_risk() -> None:
+    for report in (RolloutReport("new", begun=ONLY), RolloutReport("new", soaking=ONLY)):
+        verdict = peer_devices(observed(report), PUMPS, SOUTH, "new").verdict(PUMP)
+        assert isinstance(verdict, DueDevice)
+        assert verdict.begun
+
+
+def test_the_devices_of_an_observer_of_all_have_no_peer() -> None:
+    assert not is_peer_device(Observed(), SOUTH)
+    assert is_peer_device(Observed(gateway=GatewayId("north")), SOUTH)
+    assert not is_peer_device(Observed(gateway=SOUTH), SOUTH)

@@ -9,13 +9,20 @@ from datetime import timedelta
 import pytest
 
 from reconciler.model import (
+    DeviceId,
     FailureBudget,
     Hold,
     HoldReason,
     Install,
     MinAvailable,
+    NoChange,
+    Rollout,
 )
-from tests.plan.example_fleet import NOW, seen
+from reconciler.plan.device.verdict import DeviceVerdict, DueDevice, FailedDevice, MissingDevice, SettledDevice
+from reconciler.plan.rollout.disruption import disruption_holds
+from reconciler.plan.rollout.progress import measure_progress
+from reconciler.plan.rollout.waves import WaveStep
+from tests.plan.example_fleet import EVERYWHERE, NOW, device, seen
 from tests.plan.gated_fleet import OLD, by_device, desired_of
 
 
@@ -48,3 +55,47 @@ def test_enough_devices_of_a_group_stay_available(rule: MinAvailable) -> None:
     devices["d000"] = replace(devices["d000"], last_seen=NOW - timedelta(hours=1))  # already silent
     actions = by_device(desired, devices)
     assert [int(name[1:]) % 2 for name, action in actions.items() if isinstance(action, Install)] == [1]
+
+
+ACTION = NoChange(DeviceId("d"), "")
+DUE = DueDevice(ACTION)
+
+
+def held(rollout: Rollout, *verdicts: DeviceVerdict, labelled: int = 99, stopped: str = "") -> list[int]:
+    """Return which of the devices must not begin yet, by their place; the first `labelled` of them are one group."""
+    devices = [replace(device(at), labels={"line": "a"} if at < labelled else {}) for at in range(len(verdicts))]
+    by_name = dict(zip((each.name for each in devices), verdicts, strict=True))
+    progress = measure_progress(rollout, (WaveStep("all", tuple(by_name)),), by_name, NOW, stopped)
+    found = disruption_holds(rollout, devices, by_name, progress)
+    return [at for at, each in enumerate(devices) if each.name in found]
+
+
+def test_a_budget_of_a_percentage_limits_the_devices_at_risk_too() -> None:
+    rollout = replace(EVERYWHERE, failure_budget=FailureBudget(percent=25))
+    assert held(rollout, DUE, DUE, DUE, DUE) == [2, 3]
+    assert held(rollout, DueDevice(ACTION, begun=True), DUE, DUE, DUE) == [2, 3]
+    assert held(rollout, FailedDevice(ACTION), DUE, DUE, DUE) == [2, 3]
+    assert held(rollout, DUE, DUE) == [1]
+
+
+def test_a_rollout_that_stopped_or_is_complete_holds_nothing_for_its_budget() -> None:
+    rollout = replace(EVERYWHERE, failure_budget=FailureBudget(0))
+    assert held(rollout, DUE, DUE) == [1]
+    assert held(rollout, DUE, DUE, stopped="stopped: 1 failed, 0 allowed") == []
+    everyone = replace(rollout, min_available=(MinAvailable("line", count=9),))
+    assert held(everyone, DUE) == [0]
+    assert held(everyone, SettledDevice(ACTION)) == []
+
+
+def test_a_device_that_does_not_report_keeps_its_turn_only_among_several_gateways() -> None:
+    rollout = replace(EVERYWHERE, failure_budget=FailureBudget(0))
+    assert held(rollout, MissingDevice(ACTION), DUE) == []
+    assert held(rollout, MissingDevice(ACTION), DUE, DueDevice(ACTION, peer="gateway north")) == [1, 2]
+
+
+def test_only_devices_of_a_group_are_held_for_it_and_those_away_are_counted_once() -> None:
+    rollout = replace(EVERYWHERE, min_available=(MinAvailable("line", count=2),))
+    assert held(rollout, DUE, DUE, DUE, DUE) == [2, 3]
+    assert held(rollout, DUE, DUE, DUE, DUE, labelled=3) == [1, 2]
+    assert held(rollout, DueDevice(ACTION, away=True), DUE, DUE, DUE) == [2, 3]
+    assert held(rollout, DueDevice(ACTION, away=True), DueDevice(ACTION, away=True), DUE, DUE) == [2, 3]

@@ -119,3 +119,15 @@ def test_a_last_wave_without_devices_does_not_delay_completion() -> None:
     steps = (WaveStep("all", (DeviceId("d0"),)), WaveStep("none", (), by_selector=True))
     assert measure_progress(EVERYWHERE, steps, {DeviceId("d0"): settled()}, NOW).complete
     assert not measure_progress(EVERYWHERE, steps, {DeviceId("d0"): DUE}, NOW).complete
+
+
+def test_a_rollout_that_was_stopped_stays_stopped() -> None:
+    steps = (WaveStep("all", (DeviceId("d0"),)),)
+    found = measure_progress(EVERYWHERE, steps, {DeviceId("d0"): settled()}, NOW, stopped_before="it was stopped")
+    assert found.stopped == "it was stopped"
+
+
+def test_progress_holds_until_the_first_device_of_any_wave_has_soaked() -> None:
+    steps = (WaveStep("a", (DeviceId("d0"),), 3 * HOUR), WaveStep("b", (DeviceId("d1"),), 4 * HOUR))
+    verdicts = {DeviceId("d0"): settled(2 * HOUR), DeviceId("d1"): settled(2 * HOUR)}
+    assert measure_progress(EVERYWHERE, steps, verdicts, NOW).until == NOW + HOUR
