@@ -61,7 +61,7 @@ PROMISES = (
     Promise(
         "only signed reports with the order's own sequence decide about an update",
         "reconciler/devices/transfer.py",
-        (MAN_IN_THE_MIDDLE, "tests/devices/test_transfer.py"),
+        ("tests/devices/test_transfer.py", MAN_IN_THE_MIDDLE),
         (
             "Transfer._take_result",
             "Transfer._process_report",
