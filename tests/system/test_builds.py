@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A build that fails for a while: the daemon reports why, tries again, and goes on when the cause is gone."""
+"""A build that fails for a while: the daemon reports why, tries again, and continues when the cause is gone."""
 
 from __future__ import annotations
 
