@@ -51,14 +51,16 @@ def _outcome(votes: Mapping[Candidate, bool], pool: ModelPool, weights: Weights)
         case VoteRule.AT_LEAST:
             return anomalous >= (pool.at_least or 1)
         case VoteRule.MAJORITY:
-            return _larger(Fraction(anomalous), Fraction(len(votes) - anomalous), pool.tie)
+            return _larger(Fraction(anomalous), Fraction(len(votes) - anomalous), pool)
         case VoteRule.WEIGHTED:
             total = sum((weights.get(voter, EVEN) for voter in votes), Fraction(0))
             for_it = sum((weights.get(voter, EVEN) for voter, vote in votes.items() if vote), Fraction(0))
-            return _larger(for_it, total - for_it, pool.tie)
+            return _larger(for_it, total - for_it, pool)
 
 
-def _larger(anomalous: Fraction, normal: Fraction, tie: Tie) -> bool | None:
-    if anomalous != normal:
-        return anomalous > normal
-    return {Tie.UNDECIDED: None, Tie.ANOMALY: True, Tie.NORMAL: False}[tie]
+def _larger(anomalous: Fraction, normal: Fraction, pool: ModelPool) -> bool | None:
+    """Return what the larger side says, if it is large enough: on a window that splits the pool, it is often wrong."""
+    if anomalous == normal:
+        return {Tie.UNDECIDED: None, Tie.ANOMALY: True, Tie.NORMAL: False}[pool.tie]
+    agreeing = max(anomalous, normal)
+    return None if 100 * agreeing < Fraction(pool.agreement) * (anomalous + normal) else anomalous > normal

@@ -74,6 +74,7 @@ class ModelPool:
     models: tuple[ModelRef, ...] = ()
     candidates: bool = True  # candidates vote too
     vote: VoteRule = VoteRule.MAJORITY
+    agreement: float = 66.0  # percent of the votes that must agree, with MAJORITY and WEIGHTED
     at_least: int | None = None  # votes for an anomaly, with `VoteRule.AT_LEAST`
     tie: Tie = Tie.UNDECIDED
     quorum: int = 3  # votes without which a window stays undecided; abstentions do not count

@@ -49,7 +49,11 @@ def candidate(version: str, threshold: float | None = 0.6) -> Candidate:
 A, B, C, D, E = (candidate(name) for name in "abcde")
 EVERYONE = (A, B, C, D, E)
 CONTEST = Contest(
-    ContestId("pumps"), RolloutId("pumps"), CandidateRules(("forest",)), pool=ModelPool(quorum=3), replace=RULES
+    ContestId("pumps"),
+    RolloutId("pumps"),
+    CandidateRules(("forest",)),
+    pool=ModelPool(quorum=3, agreement=50),
+    replace=RULES,
 )
 FACTS = ContestFacts(A, EVERYONE, frozenset(EVERYONE), complete_since=BEGAN, kept_since=BEGAN)
 

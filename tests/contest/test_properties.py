@@ -26,6 +26,7 @@ pools = st.builds(
     vote=st.sampled_from(VoteRule),
     at_least=st.integers(1, 4),
     tie=st.sampled_from(Tie),
+    agreement=st.sampled_from([50.0, 66.0, 80.0]),
     quorum=st.integers(1, 4),
 )
 

@@ -38,6 +38,29 @@ def test_a_tie_counts_as_configured(rule: VoteRule, tie: Tie, outcome: bool | No
     assert truth_of(row(1, alarms(A, B)), ModelPool(vote=rule, tie=tie), FOUR) is outcome
 
 
+@pytest.mark.parametrize("rule", [VoteRule.MAJORITY, VoteRule.WEIGHTED])
+@pytest.mark.parametrize(
+    ("agreement", "outcomes"),
+    [
+        (50.0, (False, False, False, True, True, True)),
+        (60.0, (False, False, False, True, True, True)),
+        (60.1, (False, False, None, None, True, True)),
+        (66.0, (False, False, None, None, True, True)),
+        (100.0, (False, None, None, None, None, True)),
+    ],
+)
+def test_a_window_that_splits_the_pool_stays_undecided(
+    rule: VoteRule, agreement: float, outcomes: tuple[bool | None, ...]
+) -> None:
+    pool = ModelPool(vote=rule, agreement=agreement)
+    found = tuple(truth_of(row(1, alarms(*EVERYONE[:count])), pool, EVERYONE) for count in range(6))
+    assert found == outcomes
+
+
+def test_two_of_three_agree_enough_by_default() -> None:
+    assert truth_of(row(1, alarms(A, B, among=(A, B, C))), ModelPool(), (A, B, C)) is True
+
+
 def test_abstentions_do_not_count_towards_the_quorum() -> None:
     votes: dict[Candidate, bool | None] = {A: True, B: True, C: None, D: None}
     assert truth_of(row(1, votes), ModelPool(quorum=3), FOUR) is None
@@ -47,7 +70,7 @@ def test_abstentions_do_not_count_towards_the_quorum() -> None:
 
 def test_only_voters_vote() -> None:
     votes = alarms(A, B, C)
-    assert truth_of(row(1, votes), ModelPool(), EVERYONE) is True
+    assert truth_of(row(1, votes), ModelPool(agreement=50), EVERYONE) is True
     assert truth_of(row(1, votes), ModelPool(), (C, D, E)) is False
 
 
