@@ -29,6 +29,7 @@ class SampleContexts:
     def __init__(self, knowledge: KnowledgeWriter) -> None:
         self._knowledge = knowledge
         self._known: dict[bytes, SampleContext] = knowledge.contexts()
+        self._learnt: set[tuple[str, int]] = set()  # packs and parameters that need no second look
 
     @property
     def champions(self) -> Mapping[bytes, Candidate]:
@@ -48,11 +49,12 @@ class SampleContexts:
     def learn(self, device: DeviceId, inventory: Inventory, observed: Observed, available: AvailableArtifacts) -> None:
         """Note what a device runs now, if its pack and its parameters are known."""
         report, seen = inventory.report_of(device), observed.devices.get(device)
-        if report is None or seen is None or seen.running is None:
+        if report is None or seen is None or seen.running is None or (seen.running, report.parameters) in self._learnt:
             return
         artifact = available.by_short_digest.get(short_digest(seen.running))
         if artifact is None or (report.parameters != 0 and not seen.parameters):
             return
+        self._learnt.add((seen.running, report.parameters))
         context = context_of(artifact.digest, report.parameters)
         if context in self._known:
             return
