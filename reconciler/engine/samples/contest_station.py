@@ -11,6 +11,7 @@ from datetime import datetime
 
 from reconciler.compiler.pool.messages import WindowLayout
 from reconciler.contest.decision import ContestDecision, ContestState, decide
+from reconciler.contest.evidence import Evidence
 from reconciler.contest.facts import ContestFacts
 from reconciler.devices.link_session import LinkSession
 from reconciler.engine.artifacts.build_service_adapter import Builder
@@ -127,7 +128,7 @@ class ContestStation:
         own = self._resolver.resolve(desired, scope)
         station = self._opened(own)
         if station is None:
-            self.decided, self.pending = (), own.by_name.keys()
+            self.decided, self.pending = _without_knowledge(own, desired, observed, now), frozenset()
             return
         station.work.keep_only(own.by_name)
         layouts = self._known_layouts(station, scope)
@@ -173,10 +174,7 @@ class ContestStation:
 
     def reports(self) -> tuple[ContestReport, ...]:
         """Return what the status says of each contest."""
-        station = self._open
-        if station is None:
-            return ()
-        return tuple(self._report(station, each) for each in self.decided)
+        return tuple(self._report(self._open, each) for each in self.decided)
 
     def next_change_at(self) -> datetime | None:
         """Return when time alone may change a decision."""
@@ -280,23 +278,15 @@ class ContestStation:
 
     # ------------------------------------------------------------ the status
 
-    def _report(self, station: _OpenStation, decided: DecidedContest) -> ContestReport:
+    def _report(self, station: _OpenStation | None, decided: DecidedContest) -> ContestReport:
         own, contest = decided.own, decided.own.contest
-        tally = station.collector.tallies.get(contest.name)
-        evaluated = station.work.evaluated.get(contest.name)
-        failing = {**self._models.failures(own), **station.work.pool.failing}
-        collection = CollectionFacts(
-            len(own.devices),
-            tuple(sorted(tally.lacking)) if tally is not None else (),
-            station.collector.busy_lines(contest.name),
-            sum(tally.lost_bytes.values()) if tally is not None else 0,
-        )
-        knowledge = KnowledgeFacts(
-            evaluated.counts.samples if evaluated is not None else 0,
-            evaluated.counts.bytes if evaluated is not None else 0,
-            contest.knowledge,
-            set_aside=f"{station.knowledge.path.name}.damaged" if station.knowledge.recovered is not None else "",
-        )
+        failing = dict(self._models.failures(own))
+        if station is None:
+            collection = CollectionFacts(len(own.devices))
+            knowledge = KnowledgeFacts(0, 0, contest.knowledge, trouble=self._trouble)
+        else:
+            failing |= station.work.pool.failing
+            collection, knowledge = _collection(station, own), _knowledge(station, own)
         branch = f"propose/{self._ports.name}/{contest.name}"
         proposal = ProposalFacts(contest.propose, branch, self._unconfirmed.get(contest.name, ""))
         return ContestReport(
@@ -306,6 +296,35 @@ class ContestStation:
             knowledge,
             proposal,
         )
+
+
+def _without_knowledge(
+    own: OwnContests, desired: Desired, observed: Observed, now: datetime
+) -> tuple[DecidedContest, ...]:
+    """Decide without samples, so that the status says what is wrong. The tenure begins when there are some again."""
+    found = []
+    for each in own.by_name.values():
+        memory = ContestMemory((), now, None, frozenset())
+        facts = facts_of(each, memory, observed, revision_of(desired, each.contest.rollout))
+        empty = Evidence.empty(facts.champion, facts.complete_since, facts.candidates)
+        found.append(DecidedContest(each, facts, decide(each.contest, facts, empty, now)))
+    return tuple(found)
+
+
+def _collection(station: _OpenStation, own: OwnContest) -> CollectionFacts:
+    name = own.contest.name
+    tally = station.collector.tallies.get(name)
+    if tally is None:
+        return CollectionFacts(len(own.devices))
+    busy_lines = station.collector.busy_lines(name)
+    return CollectionFacts(len(own.devices), tuple(sorted(tally.lacking)), busy_lines, sum(tally.lost_bytes.values()))
+
+
+def _knowledge(station: _OpenStation, own: OwnContest) -> KnowledgeFacts:
+    evaluated = station.work.evaluated.get(own.contest.name)
+    set_aside = f"{station.knowledge.path.name}.damaged" if station.knowledge.recovered is not None else ""
+    counts = (evaluated.counts.samples, evaluated.counts.bytes) if evaluated is not None else (0, 0)
+    return KnowledgeFacts(*counts, own.contest.knowledge, set_aside=set_aside)
 
 
 def _proposes(decided: DecidedContest) -> bool:

@@ -13,7 +13,7 @@ from reconciler.engine.observed.inventory import Inventory
 from reconciler.engine.samples.sample_contexts import SampleContexts, context_of
 from reconciler.engine.state.writer import StateWriter
 from reconciler.knowledge.writer import KnowledgeWriter
-from reconciler.model import Artifact, Candidate, Digest, ModelRef, Observed, TypeId, Version
+from reconciler.model import Artifact, Candidate, Digest, ModelRef, Observed, ShortDigest, TypeId, Version
 from tests.engine.reports import NOON, PUMP, report
 from tests.firmware.samples import context_of as context_by_device
 
@@ -32,8 +32,8 @@ def learnt(tmp_path: Path, state: StateWriter, crc32: int, *, built: bool = True
     inventory = Inventory(state)
     inventory.record_report(PUMP, replace(report(1), parameters=crc32), NOON, asked=True)
     inventory.record_parameters(PUMP, {"threshold": 0.7, "sample-every": 5}, 99)
-    by_digest = {Digest(DIGEST[:32]): ARTIFACT} if built else {}
-    available = AvailableArtifacts({}, by_digest, PackDefaults({Digest(DIGEST[:32]): OWN}))  # type: ignore[arg-type]  # short digests
+    by_digest = {ShortDigest(DIGEST[:32]): ARTIFACT} if built else {}
+    available = AvailableArtifacts({}, by_digest, PackDefaults({ShortDigest(DIGEST[:32]): OWN}))
     observed = Observed(inventory.observed(available.defaults, {}).devices)
     knowledge = KnowledgeWriter(tmp_path / "knowledge.db")
     contexts = SampleContexts(knowledge)
