@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -80,17 +81,21 @@ class ForestEvaluation:
         elements = self._window.samples * self._window.channels
         if layout.element_type != _INT16_TYPE or len(rows.windows) != 2 * elements * rows.count:
             return None
-        return self._computed(np.frombuffer(rows.windows, "<i2").reshape(rows.count, -1))
+        every = all_features(rows.windows, self._window.samples, self._window.channels)
+        columns = [feature.channel * len(Statistic) + feature.statistic for feature in self._window.features]
+        return every[:, columns]
 
-    def _computed(self, windows: npt.NDArray[np.int16]) -> Ints:
-        features = self._window.features
-        channels = sorted({feature.channel for feature in features})
-        out = np.empty((len(windows), len(features)), np.int64)
-        for number, window in enumerate(windows):
-            shaped = window.reshape(self._window.samples, self._window.channels)
-            of = {channel: raw_features(shaped[:, channel].tolist()) for channel in channels}
-            out[number] = [of[feature.channel][Statistic(feature.statistic)] for feature in features]
-        return out
+
+@lru_cache(maxsize=2)  # the models of a pool vote on the same windows, one after the other
+def all_features(windows: bytes, samples: int, channels: int) -> Ints:
+    """Return every statistic of every channel in its raw unit, for each window."""
+    shaped = np.frombuffer(windows, "<i2").reshape(-1, samples, channels)
+    out = np.empty((len(shaped), channels * len(Statistic)), np.int64)
+    for row, window in zip(out, shaped, strict=True):
+        for channel in range(channels):
+            of = raw_features(window[:, channel].tolist())
+            row[channel * len(Statistic) : (channel + 1) * len(Statistic)] = [of[each] for each in Statistic]
+    return out
 
 
 class _FlatTree:

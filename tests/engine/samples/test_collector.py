@@ -137,3 +137,17 @@ def test_a_device_without_a_log_says_so(library: Path, tmp_path: Path) -> None:
 
     line._made[DeviceId("pump-9")] = line._made[DeviceId("pump-1")]
     assert line.run(tally, every_s=10) == {DeviceId("pump-9")}
+
+
+def test_a_bit_that_flips_in_flash_loses_its_sample_alone(library: Path, tmp_path: Path) -> None:
+    line = SampleLine(library, tmp_path / "knowledge.db")
+    agent = line.agents[DeviceId("pump-1")]
+    for number in range(6):
+        agent.infer(window(number))
+    record = 32 + 512  # a window of 500 bytes, padded
+    at = agent.geometry.regions()["anomalies"].offset + 32 + 2 * record + 300
+    agent.write_flash(at, bytes([agent.read_flash(at, 1)[0] ^ 0x10]))
+    line.run(for_seconds(600), every_s=10)
+    assert line.stored() == {DeviceId("pump-1"): [window(number) for number in range(6) if number != 2]}
+    with read_knowledge(line.path, daemon_runs=False) as knowledge:
+        assert knowledge.position(DeviceId("pump-1"), SampleLog.ANOMALIES).unreadable_bytes >= record
