@@ -42,7 +42,7 @@ class SampleCollection:
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeBounds:
-    """How much a gateway keeps; whatever exceeds any of these is deleted, the oldest first."""
+    """How much a gateway keeps: what is too old is deleted, what is too much is thinned, labelled samples last."""
 
     windows: int = 200_000
     bytes: int = 536_870_912

@@ -52,3 +52,14 @@ def test_a_few_messages_that_do_not_verify_are_tolerated(state: StateWriter) -> 
     assert trust.refused[PUMP].count == 2 * MAX_REFUSALS
     trust.record_verified(PUMP)
     assert trust.distrusted([ON_HOLD], seen) == {}
+
+
+def test_a_device_whose_samples_have_other_decisions_than_its_model_is_distrusted(inventory: Inventory) -> None:
+    inventory.record_report(PUMP, report(1), NOON, asked=True)
+    devices = inventory.observed(PackDefaults(), {}).devices
+    inventory.trust.record_doubts({PUMP: 3})
+    distrust = inventory.trust.distrusted([NoChange(PUMP, "up to date")], devices)[PUMP]
+    assert distrust.reason == "DecisionsDiffer"
+    assert "3 of its samples" in distrust.message
+    inventory.trust.record_doubts({})
+    assert inventory.trust.distrusted([NoChange(PUMP, "up to date")], devices) == {}

@@ -27,7 +27,12 @@ GATEWAY_TYPE = DeviceType(
     arena_bytes=1 << 30,
     operators=frozenset({"TREE_ENSEMBLE", "THRESHOLD"}),
 )
-FILE_KINDS = {".tflite": PooledKind.TFLITE, ".keras": PooledKind.KERAS, ".skops": PooledKind.SKOPS}
+FILE_KINDS = {
+    ".keras": PooledKind.KERAS,
+    ".pack": PooledKind.PACK,
+    ".skops": PooledKind.SKOPS,
+    ".tflite": PooledKind.TFLITE,
+}
 
 
 class PoolModels:
