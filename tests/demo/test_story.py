@@ -67,7 +67,9 @@ class Demo:
 
     def wait(self) -> int:
         """Wait for it to end; returns the exit code."""
-        return self._process.wait(ENDS_WITHIN_S)
+        rest, _ = self._process.communicate(timeout=ENDS_WITHIN_S)
+        self.output += rest
+        return self._process.returncode
 
     def left_behind(self) -> list[str]:
         """List the processes of the demo that are still running."""
