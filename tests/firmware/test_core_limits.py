@@ -252,7 +252,7 @@ def test_a_repair_survives_a_cut_after_each_operation(
 
 
 def test_a_repair_that_fails_at_a_start_ends_the_transfer(updated: HostAgent, bench: Bench, made: Made) -> None:
-    """Flash that wore out in the slot that receives is no reason not to start."""
+    """Flash that wore out in the slot that receives does not keep a device from starting."""
     delivery = install(bench, made, THIRD, 3)
     put(updated, delivery.offer)
     for index in range(3):
