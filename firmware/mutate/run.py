@@ -31,12 +31,12 @@ from tests.firmware import host, orders, samples, talk  # noqa: F401 - loaded on
 
 FOLDER: Final = FIRMWARE / "build" / "mutate"
 SURVIVORS: Final = Path(__file__).with_name("survivors.toml")
-# The engines have vectors that are compared bit by bit (docs/engine.md), and so have hashes and curves.
-PARTS: Final = ("agent.c", "boot.c", "message.c", "store", "update", "model", "envelope")
+# What a start chooses, and all that an update changes.
+PARTS: Final = ("boot.c", "update")
 JOBS: Final = 2
 DRIVER_CPU_S: Final = 20
 TESTS_CPU_S: Final = 120
-CORE_TESTS: Final = ("orders", "trials", "limits", "says", "attacks", "journal", "geometry")
+CORE_TESTS: Final = ("orders", "trials", "limits", "says", "attacks", "journal", "geometry", "identity")
 SLOW: Final = "not thousand"  # what the short attack covers
 _TESTS: Final = FIRMWARE.parent / "tests" / "firmware"
 

@@ -41,6 +41,7 @@ int host_handle(struct host_device *device, const uint8_t *message, size_t lengt
 int host_poll(struct host_device *device, uint32_t now_ms);
 int host_report(struct host_device *device, uint8_t *reply, size_t capacity);
 int host_infer(struct host_device *device, const uint8_t *input, size_t length, struct tf_verdict *verdict);
+void host_input_missing(struct host_device *device);
 void host_cut_after(struct host_device *device, uint64_t n, int cut, uint32_t seed);
 """
 REPLY_BYTES: Final = 2048
@@ -228,6 +229,10 @@ class HostAgent:
         verdict: Any = self._ffi.new("struct tf_verdict *")
         self._check(self._c.host_infer(self._device, data, len(data), verdict))
         return verdict.decision, verdict.score
+
+    def input_missing(self) -> None:
+        """Tell it that the sensor gave nothing."""
+        self._c.host_input_missing(self._device)
 
     def running(self) -> bytes | None:
         """SHA-256 of what runs."""

@@ -14,7 +14,7 @@ from reconciler.devices.messages import Have, Missing, Offer, PayloadOffer, Stag
 from reconciler.model import PayloadEncoding, Phase
 from signing import envelope
 from signing.verification_error import VerificationCode
-from tests.firmware.bench import Bench, Made
+from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.host import Geometry, HostAgent
 from tests.firmware.orders import (
     FAILING,
@@ -32,6 +32,7 @@ from tests.firmware.orders import (
 )
 
 NO_TRANSFER, BUSY, NO_PAYLOAD, GOLDEN = -72, -77, -78, -87
+OTHER = make_pack(6, inputs=1400)
 SPACIOUS = Geometry(erase=4096, write=8, provisioned=0x1000, journal=0x2000, marks=0x1000, slot=0x10000)
 
 
@@ -84,6 +85,58 @@ def test_corrected_blocks_are_discarded_once(updated: HostAgent, bench: Bench, m
         put(updated, Stage(3))
         updated.settle()
     assert put(updated, Stage(3)) == TransferResult(3, -VerificationCode.IMAGE)
+
+
+@pytest.mark.parametrize("corrected", [32, 33])
+def test_as_many_corrected_blocks_are_sent_again_as_are_remembered(
+    updated: HostAgent, bench: Bench, made: Made, corrected: int
+) -> None:
+    delivery = replace(install(bench, made, THIRD, 3), block_bytes=64)
+    garbage = replace(delivery, payload=bytes(len(THIRD)))
+    put(updated, delivery.offer)
+    for index in range(delivery.blocks):
+        (garbage if index < corrected else delivery).send(updated, index, corrected=index < corrected)
+    put(updated, Stage(3))
+    updated.settle()
+    answer = put(updated, Stage(3))
+    if corrected == 32:
+        assert isinstance(answer, Have)
+        assert delivery.missing(answer) == list(range(32))
+        assert deliver(updated, delivery).code == 0
+    else:
+        assert answer == TransferResult(3, -VerificationCode.IMAGE)
+
+
+def test_corrected_blocks_of_another_transfer_are_forgotten(updated: HostAgent, bench: Bench, made: Made) -> None:
+    first = install(bench, made, THIRD, 3)
+    put(updated, first.offer)
+    first.send(updated, 0, corrected=True)
+    second = replace(install(bench, made, OTHER, 4), payload=bytes(len(OTHER)))
+    assert deliver(updated, second).code == -VerificationCode.IMAGE
+
+
+def test_each_transfer_may_have_its_corrected_blocks_again(updated: HostAgent, bench: Bench, made: Made) -> None:
+    for sequence, pack in ((3, THIRD), (4, OTHER)):
+        delivery = install(bench, made, pack, sequence)
+        garbage = replace(delivery, payload=bytes(len(pack)))
+        put(updated, delivery.offer)
+        for index in range(delivery.blocks):
+            garbage.send(updated, index, corrected=index == 0)
+        put(updated, Stage(3))
+        updated.settle()
+        assert isinstance(put(updated, Stage(3)), Have)
+
+
+def test_another_offer_ends_the_check_of_the_open_payload(updated: HostAgent, bench: Bench, made: Made) -> None:
+    first, second = install(bench, made, THIRD, 3), install(bench, made, OTHER, 4)
+    put(updated, first.offer)
+    for index in range(first.blocks):
+        first.send(updated, index)
+    assert put(updated, Stage(3)) == TransferResult(3, 1)
+    assert put(updated, second.offer) == Have(3, 0, b"")
+    updated.settle()
+    second.send(updated, 0)
+    assert parse_answer(updated.handle(encode(Missing(3)))) == Have(3, 1, b"")
 
 
 # ---------------------------------------------------------------- the shape of a payload

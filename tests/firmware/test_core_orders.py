@@ -225,7 +225,8 @@ def test_the_same_offer_while_staged_and_on_trial_changes_nothing(updated: HostA
     delivery = install(bench, made, THIRD, 3)
     stage(updated, delivery)
     for phase in (Phase.STAGED, Phase.TRIAL):
-        assert report(updated, made).phase is phase
+        reported = report(updated, made)
+        assert (reported.phase, reported.other) == (phase, digest(THIRD if phase is Phase.STAGED else NEW)[:16])
         operations = updated.operations
         assert put(updated, delivery.offer) == TransferResult(3, 1)
         assert updated.operations == operations
@@ -313,6 +314,13 @@ def test_only_corrected_blocks_are_sent_again(updated: HostAgent, bench: Bench, 
         (PayloadOffer(PayloadEncoding.RESERVED, 500, 128), ENCODING),
         (PayloadOffer(PayloadEncoding.PATCH, SMALL.slot - 512, 128), TOO_LARGE),
         (PayloadOffer(PayloadEncoding.RAW, len(THIRD), 16), BLOCK_SIZE),  # more marks than there is room for
+        (PayloadOffer(PayloadEncoding.RAW, len(THIRD), 0), BLOCK_SIZE),
+        (PayloadOffer(PayloadEncoding.RAW, len(THIRD), 120), BLOCK_SIZE),
+        (PayloadOffer(PayloadEncoding.RAW, len(THIRD), 65535), BLOCK_SIZE),
+        (PayloadOffer(PayloadEncoding.HEATSHRINK, 0, 128), TOO_LARGE),
+        (PayloadOffer(PayloadEncoding.RAW, 0, 128), TOO_LARGE),
+        (PayloadOffer(PayloadEncoding.HEATSHRINK, SMALL.slot + 16, 128), TOO_LARGE),
+        (PayloadOffer(PayloadEncoding.HEATSHRINK, 2**32 - 1, 128), TOO_LARGE),
     ],
 )
 def test_impossible_offers(
@@ -321,3 +329,35 @@ def test_impossible_offers(
     agent = make_core(made.region(PREBAKED), replace(SMALL, marks=0x200))
     assert put(agent, Offer(1, bench.install(made, THIRD, 1), shape)) == TransferResult(1, code)
     assert report(agent, made).sequence == 0
+
+
+def test_blocks_of_half_a_write_unit_are_refused(make_core: Callable[..., HostAgent], bench: Bench, made: Made) -> None:
+    agent = make_core(made.region(PREBAKED), replace(SMALL, write=32))
+    shape = PayloadOffer(PayloadEncoding.RAW, len(THIRD), 112)
+    assert put(agent, Offer(1, bench.install(made, THIRD, 1), shape)) == TransferResult(1, BLOCK_SIZE)
+
+
+@pytest.mark.parametrize(
+    ("pack_bytes", "shape"),
+    [
+        (SMALL.slot, PayloadOffer(PayloadEncoding.RAW, SMALL.slot, 1024)),
+        (SMALL.slot // 2, PayloadOffer(PayloadEncoding.HEATSHRINK, SMALL.slot // 2, 128)),
+        (1, PayloadOffer(PayloadEncoding.RAW, 1, 16)),
+        ((256 - 16) * 16, PayloadOffer(PayloadEncoding.RAW, (256 - 16) * 16, 16)),  # as many blocks as there are marks
+    ],
+    ids=["raw", "encoded", "a byte", "marks"],
+)
+def test_offers_that_just_fit(
+    newborn: HostAgent, bench: Bench, made: Made, pack_bytes: int, shape: PayloadOffer
+) -> None:
+    assert put(newborn, Offer(1, bench.install(made, bytes(pack_bytes), 1), shape)) == Have(1, 0, b"")
+
+
+@pytest.mark.parametrize(("blocks", "code"), [(4096, None), (4097, BLOCK_SIZE)])
+def test_a_transfer_has_at_most_4096_blocks(
+    make_core: Callable[..., HostAgent], bench: Bench, made: Made, blocks: int, code: int | None
+) -> None:
+    agent = make_core(made.region(PREBAKED), Geometry())  # has marks for more
+    shape = PayloadOffer(PayloadEncoding.RAW, blocks * 16, 16)
+    answer = put(agent, Offer(1, bench.install(made, bytes(blocks * 16), 1), shape))
+    assert answer == (Have(1, 0, b"") if code is None else TransferResult(1, code))

@@ -167,6 +167,41 @@ def test_a_silent_sensor_is_not_the_models_fault(updated: HostAgent, bench: Benc
     assert report(updated, made).phase is Phase.CONFIRMED
 
 
+def test_a_sensor_without_input_ends_the_watch(updated: HostAgent, bench: Bench, made: Made) -> None:
+    updated.set_trial_inferences(1)
+    begin_trial(updated, install(bench, made, THIRD, 3))
+    updated.input_missing()
+    assert report(updated, made).phase is Phase.TRIAL, "the golden vectors come first"
+    updated.settle()
+    updated.input_missing()
+    reported = report(updated, made)
+    assert (reported.phase, reported.flags) == (Phase.CONFIRMED, Flag.SENSOR_INPUT_BAD)
+
+
+def test_a_confirmation_forgets_all_failures_before(updated: HostAgent, bench: Bench, made: Made) -> None:
+    assert deliver(updated, install(bench, made, FAILING, 3)).code == GOLDEN
+    assert deliver(updated, install(bench, made, THIRD, 4)).code == 0
+    for _ in range(2):
+        reported = report(updated, made)
+        assert (reported.failed, reported.error, reported.flags) == (None, 0, Flag(0))
+        assert (reported.why, reported.phase) == (DecisionReason.CONFIRMED, Phase.CONFIRMED)
+        updated.boot()
+
+
+def test_a_failed_trial_is_reported_until_the_next_confirmation(updated: HostAgent, bench: Bench, made: Made) -> None:
+    assert deliver(updated, install(bench, made, FAILING, 3)).code == GOLDEN
+    updated.boot()
+    reported = report(updated, made)
+    assert (reported.failed, reported.error) == (digest(FAILING)[:16], GOLDEN)
+    assert (reported.why, reported.flags) == (DecisionReason.FELL_BACK_TO_PREVIOUS, Flag.GOLDEN_VECTORS_FAILED)
+
+
+def test_inferences_outside_of_a_trial_confirm_nothing(newborn: HostAgent, made: Made) -> None:
+    newborn.infer(bytes(32))
+    newborn.input_missing()
+    assert report(newborn, made).phase is Phase.IDLE
+
+
 def test_a_malformed_pack_is_refused_before_any_trial(updated: HostAgent, bench: Bench, made: Made) -> None:
     none = b"TFPK" + bytes(600)
     boots = report(updated, made).boots

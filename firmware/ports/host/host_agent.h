@@ -39,6 +39,8 @@ int host_poll(struct host_device *device, uint32_t now_ms);
 int host_report(struct host_device *device, uint8_t *reply, size_t capacity);
 int host_infer(struct host_device *device, const uint8_t *input, size_t length, struct tf_verdict *verdict);
 
+void host_input_missing(struct host_device *device);
+
 /* Cut the power at the n-th flash operation from now (1: the next one); 0 cancels it. */
 void host_cut_after(struct host_device *device, uint64_t n, enum flash_cut cut, uint32_t seed);
 
