@@ -231,7 +231,7 @@ class HostAgent:
         return verdict.decision, verdict.score
 
     def input_missing(self) -> None:
-        """Tell it that the sensor gave nothing."""
+        """Let the sensor give no input."""
         self._c.host_input_missing(self._device)
 
     def running(self) -> bytes | None:

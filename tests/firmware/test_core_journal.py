@@ -19,6 +19,7 @@ from tests.firmware.orders import NEW, OLD, PREBAKED, THIRD, Delivery, deliver, 
 JOURNAL = -67
 POLL_REPORT = 2
 RECORD, TICK = 1024, 32
+REPAIRING_AT = 8 + 154
 SEQUENCE_AT, SLOT_AT, STATUS_AT, ENVELOPE_AT = 8 + 4, (8 + 232, 8 + 608), 6, 72
 
 
@@ -205,7 +206,24 @@ def test_an_abandoned_slot_is_recorded_as_empty(updated: HostAgent, bench: Bench
     assert updated.read_flash(status_at, 1) == b"\0"
 
 
+def test_a_slot_with_a_wrong_payload_is_recorded_as_empty(updated: HostAgent, bench: Bench, made: Made) -> None:
+    garbage = Delivery(bench.install(made, THIRD, 3), bytes(len(THIRD)))
+    assert deliver(updated, garbage).code == -VerificationCode.IMAGE
+    assert updated.read_flash(newest_snapshot(updated) + SLOT_AT[0] + STATUS_AT, 1) == b"\0"
+
+
 # ---------------------------------------------------------------- records that nobody wrote
+
+
+def test_only_an_open_transfer_is_repaired(updated: HostAgent) -> None:
+    """The last target may run by now."""
+
+    def change(record: bytearray) -> None:
+        record[REPAIRING_AT] = 1
+
+    rewrite(updated, change)
+    updated.boot()
+    assert updated.running() == digest(NEW)
 
 
 @pytest.mark.parametrize("damage", range(12))

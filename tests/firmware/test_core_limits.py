@@ -227,7 +227,10 @@ def test_a_repair_that_fails_loses_no_block_unnoticed(updated: HostAgent, bench:
     delivery.send(updated, 3)
     updated.wear_flash(0, 0, Wear.REFUSES)
     assert parse_answer(updated.handle(encode(Missing(delivery.name)))) == Have(delivery.name, 0, b"")
-    assert deliver(updated, delivery) == Outcome(0, delivery.blocks)
+    for index in range(delivery.blocks - 1):
+        delivery.send(updated, index)
+    updated.boot()  # there is nothing left to repair
+    assert deliver(updated, delivery) == Outcome(0, 1)
 
 
 @pytest.mark.parametrize("operation", range(1, 18))
@@ -252,7 +255,11 @@ def test_a_repair_survives_a_cut_after_each_operation(
 
 
 def test_a_repair_that_fails_at_a_start_ends_the_transfer(updated: HostAgent, bench: Bench, made: Made) -> None:
+<<<<<<< HEAD
     """Flash that wore out in the slot that receives does not keep a device from starting."""
+=======
+    """A device starts although flash wore out in the slot that receives."""
+>>>>>>> 76e2c5e (firmware: test that only an open transfer is repaired)
     delivery = install(bench, made, THIRD, 3)
     put(updated, delivery.offer)
     for index in range(3):
