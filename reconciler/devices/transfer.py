@@ -315,7 +315,7 @@ class Transfer:
             if report.transfer.first < self._job.blocks:
                 return self._offer_again("the device waits for blocks")
             return self._stage(())  # it missed the order, or is still working and says so
-        return self._confirm_soon(now_s)
+        return self._offer_again("the device does not continue with the order")  # its answer says why
 
     def _read_report(self, cose: bytes) -> tuple[DeviceReport | None, bool]:
         """Return a report that is newer than the one that led to this update, and whether it answers our question."""

@@ -39,6 +39,7 @@ A = DeviceId("a")
 ADDRESS = 1
 PLANT = Bench("plant")
 MADE = PLANT.device("a", address=ADDRESS)
+NO_PACK = bytes(range(200))
 BORN_WITH, PACK, BAD_PACK = make_pack(0), make_pack(1, inputs=4_090), make_failing_pack(2)
 
 
@@ -146,6 +147,21 @@ def test_an_older_failure_is_not_the_verdict_on_an_order_that_never_arrived(play
         assert isinstance(await attacked.install(BAD_PACK), TrialFailed)  # its own word
 
     play(scene, answering(Offer, 0, withheld=True))
+
+
+def test_an_older_failure_is_not_the_verdict_on_a_payload_that_was_changed_on_the_way(play: Play) -> None:
+    """Blocks are not signed. The device closes the transfer, and its report still has the order's sequence."""
+
+    async def scene(attacked: Attacked) -> None:
+        assert isinstance(await attacked.install(NO_PACK), TrialFailed)  # its own word: no engine takes it
+        before = await attacked.report()
+        work = job(MADE, PLANT.install(MADE, NO_PACK, before.sequence + 1), NO_PACK, before)
+        outcome = await attacked.carry_out(replace(work, payload=bytes(len(NO_PACK))))
+        assert isinstance(outcome, Rejected)
+        assert outcome.code == -24
+        assert (await attacked.report()).sequence == work.sequence
+
+    play(scene, lambda _question: None)
 
 
 def test_parameters_that_never_arrived_are_not_confirmed(play: Play) -> None:

@@ -40,6 +40,9 @@ static void record(struct tf_state *state, const struct tf_accepted *accepted, c
     state->delegation = accepted->delegation;
     memcpy(state->envelope, digest, TF_DIGEST_BYTES);
     state->result = result;
+    if (tf_same(state->failed, accepted->manifest.digest, TF_DIGEST_BYTES)) {
+        state->has_failed = 0; /* a new try: the report must not give the verdict on the earlier one */
+    }
 }
 
 static int configure(struct tf_agent *agent, const struct tf_accepted *accepted, const uint8_t digest[TF_DIGEST_BYTES])
