@@ -15,7 +15,7 @@ from firmware.powercut.scripts import FLASHES
 
 FOLDER: Final = FIRMWARE / "build" / "attack"
 PORTIONS: Final = 8
-SEEDS: Final = 1000  # of a portion
+SEEDS: Final = 500  # of a portion
 
 
 def main() -> int:

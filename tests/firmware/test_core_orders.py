@@ -196,9 +196,11 @@ def test_a_newer_envelope_around_the_same_pack_keeps_the_blocks(updated: HostAge
         delivery.send(updated, index)
     newer = replace(install(bench, made, THIRD, 4), name=4)
     assert parse_answer(updated.handle(encode(newer.offer))) == Have(4, 4, b"")
+    newer.send(updated, 4)
+    assert parse_answer(updated.handle(encode(Missing(4)))) == Have(4, 5, b"")
     updated.boot()
     assert report(updated, made).sequence == 4
-    assert deliver(updated, newer) == Outcome(0, delivery.blocks - 4)
+    assert deliver(updated, newer) == Outcome(0, delivery.blocks - 5)
 
 
 def test_another_offer_replaces_an_open_transfer(updated: HostAgent, bench: Bench, made: Made) -> None:

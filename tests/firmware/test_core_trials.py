@@ -373,6 +373,16 @@ def test_a_rotten_prebaked_model_leaves_both_slots_to_fall_back_to(
     assert deliver(updated, Delivery(bench.install(made, NEW, 5))) == Outcome(0, 0)
 
 
+def test_a_rotten_prebaked_model_that_is_asked_for_again_fails(newborn: HostAgent, bench: Bench, made: Made) -> None:
+    """It is still the confirmed one, but it does not run."""
+    assert deliver(newborn, Delivery(bench.install(made, SECOND_PREBAKED, 1))).code == 0
+    damage(newborn, "provisioned", 640 + (len(PREBAKED) + 7) // 8 * 8 + 40)
+    newborn.boot()
+    assert newborn.running() == digest(PREBAKED)
+    order = Delivery(bench.install(made, SECOND_PREBAKED, 2))
+    assert deliver(newborn, order).code == -VerificationCode.IMAGE
+
+
 def test_a_pack_corrupted_before_its_trial_is_rejected(updated: HostAgent, bench: Bench, made: Made) -> None:
     delivery = install(bench, made, THIRD, 3)
     stage(updated, delivery)
