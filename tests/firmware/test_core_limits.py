@@ -255,11 +255,7 @@ def test_a_repair_survives_a_cut_after_each_operation(
 
 
 def test_a_repair_that_fails_at_a_start_ends_the_transfer(updated: HostAgent, bench: Bench, made: Made) -> None:
-<<<<<<< HEAD
     """Flash that wore out in the slot that receives does not keep a device from starting."""
-=======
-    """A device starts although flash wore out in the slot that receives."""
->>>>>>> 76e2c5e (firmware: test that only an open transfer is repaired)
     delivery = install(bench, made, THIRD, 3)
     put(updated, delivery.offer)
     for index in range(3):
