@@ -112,7 +112,8 @@ def test_corrected_blocks_of_another_transfer_are_forgotten(updated: HostAgent, 
     put(updated, first.offer)
     first.send(updated, 0, corrected=True)
     second = replace(install(bench, made, OTHER, 4), payload=bytes(len(OTHER)))
-    assert deliver(updated, second).code == -VerificationCode.IMAGE
+    outcome = deliver(updated, second)
+    assert (outcome.code, outcome.blocks_sent) == (-VerificationCode.IMAGE, second.blocks)
 
 
 def test_each_transfer_may_have_its_corrected_blocks_again(updated: HostAgent, bench: Bench, made: Made) -> None:
