@@ -38,6 +38,11 @@ class BenchForest:
         """The name and version of its model."""
         return ModelRef(f"bearing{self.bearing + 1}", Version(f"{self.trees}.0.0"))
 
+    @property
+    def seed(self) -> int:
+        """The seed of its training."""
+        return 100 * self.bearing + self.trees
+
 
 def all_forests(run: BearingRun) -> dict[BenchForest, bytes]:
     """Return the packs of all forests: one for each bearing and number of trees."""
@@ -48,14 +53,20 @@ def all_forests(run: BearingRun) -> dict[BenchForest, bytes]:
     }
 
 
+def training_windows(run: BearingRun, bearing: int) -> Int16s:
+    """Return what a bearing did while it was healthy."""
+    windows: Int16s = run.windows[bearing][run.life < HEALTHY_LIFE]
+    return windows
+
+
 def train(run: BearingRun, forest: BenchForest) -> bytes:
-    """Build the pack of one forest from what its bearing did while it was healthy."""
-    rows = run.windows[forest.bearing][run.life < HEALTHY_LIFE].astype(np.float64)
+    """Build the pack of one forest."""
+    rows = training_windows(run, forest.bearing).astype(np.float64)
     spec = TrainSpec(
         "isolation-forest",
         forest.trees,
         samples=SUBSAMPLE,
-        seed=100 * forest.bearing + forest.trees,
+        seed=forest.seed,
         features=tuple(FeatureOf(statistic) for statistic in FEATURES),
     )
     return train_forest(Dataset(COLUMNS, rows), spec, scheme="int8", parameters={"threshold": THRESHOLD}).data

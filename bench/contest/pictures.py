@@ -31,7 +31,7 @@ def course(play: Play, rule: str) -> str:
     return draw([_ranks(play, rule, days), _alarms(play, days)], legend)
 
 
-def outcomes(literal: Sequence[Play], ours: Sequence[Play], strict: Sequence[Play]) -> str:
+def outcomes(literal: Sequence[Play], ours: Sequence[Play], plain: Sequence[Play]) -> str:
     """Return the picture of all contests: false alarms before and after, under each rule."""
     rows = [f"{play.setting.bearing + 1}: {_short(play.setting.champion)}" for play in literal]
     most = max(_before(play) for play in literal) * 1.1
@@ -43,7 +43,7 @@ def outcomes(literal: Sequence[Play], ours: Sequence[Play], strict: Sequence[Pla
         left=160,
         rows=rows,
     )
-    for row, plays in enumerate(zip(literal, ours, strict, strict=True)):
+    for row, plays in enumerate(zip(literal, ours, plain, strict=True)):
         for play, colour, lift in zip(plays, (RED, BLUE, GREEN), (-0.27, 0, 0.27), strict=True):
             end = (_after(play), row + lift)
             panel.line([(_before(play), row + lift), end], colour)
@@ -54,7 +54,7 @@ def outcomes(literal: Sequence[Play], ours: Sequence[Play], strict: Sequence[Pla
         (INK, "first champion"),
         (RED, "last, the paper's rule"),
         (BLUE, "last, our rules"),
-        (GREEN, "our rules, strict vote"),
+        (GREEN, "our rules, plain majority"),
     ]
     return draw([panel], legend)
 
