@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sqlite3
 import stat
@@ -123,7 +124,7 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begins(path: Path) -> None:
     knowledge.ingest(batch_of(200))
     knowledge.close()
     data = bytearray(path.read_bytes())
-    data[4096:12288] = os.urandom(8192)
+    data[4096:12288] = random.Random(1).randbytes(8192)
     path.write_bytes(data)
     again = KnowledgeWriter(path)
     assert again.recovered is not None
