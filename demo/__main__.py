@@ -33,17 +33,17 @@ def play(story: Story, fleet: StoryFleet, narrator: Narrator) -> StoryContext:
 def keep(story: Story, context: StoryContext) -> None:
     """Leave everything running, and show what to try."""
     config = context.world.folder / "gateway.toml"
-    context.narrator.heading("The demo keeps running. In another terminal:")
-    for line in (
-        f"cd {context.world.work}",
-        "git commit -am 'My change'; git push        (the clone signs commits)",
-        f"tinyfleet status --watch --config {config}",
-        *(line.format(config=config) for line in story.to_try),
-        "git fetch; git show origin/status/bench:README.md",
-        "Press Ctrl-C here to stop everything.",
-    ):
-        context.narrator.line(f"  {line}")
     with contextlib.suppress(KeyboardInterrupt):
+        context.narrator.heading("The demo keeps running. In another terminal:")
+        for line in (
+            f"cd {context.world.work}",
+            "git commit -am 'My change'; git push        (the clone signs commits)",
+            f"tinyfleet status --watch --config {config}",
+            *(line.format(config=config) for line in story.to_try),
+            "git fetch; git show origin/status/bench:README.md",
+            "Press Ctrl-C here to stop everything.",
+        ):
+            context.narrator.line(f"  {line}")
         signal.pause()
 
 

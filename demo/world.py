@@ -84,7 +84,7 @@ class World:
         self._running: list[Running] = []
         self._status_read: tuple[str | None, Mapping[str, bytes]] = (None, {})
         temporary = folder / "tmp"  # what a killed process leaves behind is removed with the folder
-        temporary.mkdir(exist_ok=True)
+        temporary.mkdir(parents=True, exist_ok=True)
         no_settings = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
         self._env = {**os.environ, **no_settings, "TMPDIR": str(temporary)}
 

@@ -25,7 +25,6 @@ class HallWorld(World):
         super().__init__(folder)
         self.remote, self.work, self.gateway = shared.remote, shared.work, gateway
         self._shared = shared.folder
-        folder.mkdir()
 
     def make_repository(self) -> None:
         """Use the shared repository, and its signers."""
