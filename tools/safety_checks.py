@@ -80,7 +80,7 @@ PROMISES = (
     Promise(
         "messages and reports have one encoding, and all numbers are in range",
         "reconciler/devices/strict_cbor.py",
-        ("tests/devices/test_messages.py", "tests/devices/test_reports.py"),
+        ("tests/devices/test_strict_cbor.py", "tests/devices/test_messages.py", "tests/devices/test_reports.py"),
     ),
     Promise(
         "messages have one encoding, and all numbers are in range",

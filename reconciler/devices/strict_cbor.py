@@ -56,11 +56,10 @@ def integer(value: object, what: str, *, bits: int = 32) -> int:
     return value
 
 
-def octets(value: object, what: str, *, min_bytes: int = 0, max_bytes: int | None = None) -> bytes:
+def octets(value: object, what: str, *, min_bytes: int = 0, max_bytes: int) -> bytes:
     """Expect a byte string within these lengths."""
-    if type(value) is not bytes or len(value) < min_bytes or (max_bytes is not None and len(value) > max_bytes):
-        limit = "any" if max_bytes is None else max_bytes
-        raise Malformed(f"{what} must be a byte string of {min_bytes} to {limit} bytes")
+    if type(value) is not bytes or not min_bytes <= len(value) <= max_bytes:
+        raise Malformed(f"{what} must be a byte string of {min_bytes} to {max_bytes} bytes")
     return value
 
 
