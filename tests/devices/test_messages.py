@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from reconciler.devices import reports
 from reconciler.devices.errors import Malformed
 from reconciler.devices.messages import (
+    BLOCK_BYTES_MAX,
     ENVELOPE_BYTES_MAX,
+    MESSAGE_OVERHEAD_BYTES,
     Block,
     Have,
     Inquire,
@@ -163,6 +165,7 @@ def test_garbage_only_raises_malformed(data: bytes) -> None:
         cbor2.dumps([1, 1, b"e", [0, 64, 24]]),  # a block size that is not a multiple of 16
         cbor2.dumps([1, 1, b"e", [0, 64, 0]]),
         cbor2.dumps([1, 1, b"e", [0, 65_537, 16]]),  # too many blocks
+        cbor2.dumps([1, 1, b"e", [0, 0, 16]]),  # no block
         cbor2.dumps([14, 1, 2]),  # no such result
         cbor2.dumps([7]),
         b"",
@@ -173,6 +176,19 @@ def test_garbage_only_raises_malformed(data: bytes) -> None:
 def test_refused(data: bytes) -> None:
     with pytest.raises(Malformed):
         parse(data)
+
+
+def test_the_longest_block_round_trips() -> None:
+    block = Block(23, 4095, b"\xff" * BLOCK_BYTES_MAX)
+    assert parse(encode(block)) == block
+
+
+def test_a_message_that_is_too_long_is_refused_before_it_is_decoded() -> None:
+    longest = b"\xff" * (MESSAGE_OVERHEAD_BYTES + BLOCK_BYTES_MAX)
+    with pytest.raises(Malformed, match="not CBOR"):
+        parse(longest)
+    with pytest.raises(Malformed, match=f"a message of {len(longest) + 1} bytes"):
+        parse(longest + b"\xff")
 
 
 def test_a_message_of_a_gateway_is_not_an_answer() -> None:
@@ -187,6 +203,11 @@ def test_have_lists_exactly_the_missing_blocks(blocks: int, held: set[int]) -> N
     marks = sum(1 << (index - first - 1) for index in held if index > first)
     have = Have(1, first, marks.to_bytes(512, "little").rstrip(b"\0"))
     assert have.missing(blocks) == [index for index in range(blocks) if index not in held]
+
+
+@pytest.mark.parametrize("first", [5, 6])
+def test_nothing_is_missing_when_the_first_missing_block_is_after_the_last(first: int) -> None:
+    assert Have(1, first, b"").missing(5) == []
 
 
 @pytest.mark.parametrize("vector", VECTORS["messages"], ids=lambda vector: vector["name"])
