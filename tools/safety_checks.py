@@ -61,14 +61,13 @@ PROMISES = (
     Promise(
         "only signed reports with the order's own sequence decide about an update",
         "reconciler/devices/transfer.py",
-        ("tests/devices/test_transfer.py", MAN_IN_THE_MIDDLE),
+        ("tests/devices/test_transfer_decisions.py", "tests/devices/test_transfer.py", MAN_IN_THE_MIDDLE),
         (
             "Transfer._take_result",
             "Transfer._process_report",
             "Transfer._continue_accepted",
             "Transfer._read_report",
             "Transfer._verdict",
-            "_awaits_restart",
         ),
     ),
     Promise(

@@ -333,15 +333,11 @@ class Transfer:
         desired = self._job.digest16
         if report.phase in {Phase.STAGED, Phase.TRIAL, Phase.RECEIVING}:
             return None
-        if desired is not None and report.failed == desired and _awaits_restart(report):
-            return TrialFailed(report)
-        if desired is None or report.running == desired:
+        if desired is None:
+            return Confirmed(report)
+        # After a failed trial, the failed pack runs until the device restarts, and says that it is on trial.
+        if report.running == desired and report.why is not DecisionReason.ON_TRIAL:
             return Confirmed(report)
         if report.failed == desired:
             return TrialFailed(report)
         return None
-
-
-def _awaits_restart(report: DeviceReport) -> bool:
-    """Return whether a failed trial waits for the device to restart; until then the failed pack still runs."""
-    return report.why is DecisionReason.ON_TRIAL and report.running == report.failed
