@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -103,17 +103,34 @@ def test_a_status_that_another_key_signed_is_ignored_and_logged_once(
     assert logged == [f"the status of gateway south ({commit}) is ignored: no key of that gateway signed it"]
 
 
+def test_our_own_status_that_another_key_signed_is_not_logged(
+    gateways: Gateways, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateways.publish("north", {"rollouts/pumps.yaml": status(PUMPS, reported("n1"))}, key="east")
+    assert gateways.statuses.fetch() == {}
+    assert set(gateways.peers.refused) == {"north"}
+    assert "is ignored" not in caplog.text
+
+
+def test_only_the_folder_of_rollouts_is_read(gateways: Gateways) -> None:
+    files = {"rollouts/pumps.yaml": status(PUMPS, reported("s1")), "old/fans.yaml": status(FANS, reported("s2"))}
+    gateways.publish("south", files)
+    assert gateways.statuses.fetch() == {SOUTH: PeerReport({PUMPS: reported("s1")})}
+
+
 def test_a_file_that_is_not_a_status_is_skipped(gateways: Gateways, caplog: pytest.LogCaptureFixture) -> None:
     gateways.publish(
         "south",
         {
             "rollouts/pumps.yaml": b"kind: RolloutStatus\nstatus: 7\n",
             "rollouts/fans.yaml": status(FANS, reported("s1")),
+            "rollouts/longest.yaml": b"#" * MAX_BYTES,
             "rollouts/endless.yaml": b"#" * (MAX_BYTES + 1),
         },
     )
     assert gateways.statuses.fetch() == {SOUTH: PeerReport({FANS: reported("s1")})}
     assert "rollouts/pumps.yaml of gateway south: not a rollout status" in caplog.text
+    assert "rollouts/longest.yaml of gateway south: " in caplog.text
     assert "endless" not in caplog.text  # too large to be read at all
 
 
@@ -148,21 +165,68 @@ class DamagedFor(PeerStatusReader):
         return super().tree(commit)
 
 
-def test_an_unreadable_status_does_not_affect_other_gateways(gateways: Gateways) -> None:
+@dataclass
+class West:
+    """A gateway that reads the status of the other gateways."""
+
+    gateways: Gateways
+    peers: DamagedFor
+    statuses: PeerStatuses
+
+    def publish(self, gateway: str, *done: str, note: bytes = b"") -> None:
+        self.gateways.publish(gateway, {"rollouts/pumps.yaml": status(PUMPS, reported(*done)), "README.md": note})
+
+    def damage(self, gateway: str) -> None:
+        """Make the last status of a gateway unreadable."""
+        listed = self.gateways.forge.git("ls-remote", "origin", f"refs/heads/status/{gateway}")
+        self.peers.unreadable = listed.split()[0]
+
+
+@pytest.fixture
+def west(gateways: Gateways) -> Iterator[West]:
     verifier = CommitVerifier(gateways.policy, gateways.folder / "s")
-    peers = DamagedFor(gateways.folder / "more", gateways.remote, verifier, named=True)
-    with peers:
-        statuses = PeerStatuses(peers, GatewayId("west"))
-        for gateway in ("north", "south"):
-            gateways.publish(gateway, {"rollouts/pumps.yaml": status(PUMPS, reported(f"{gateway}-1"))})
-        assert set(statuses.fetch()) == {NORTH, SOUTH}
-        for gateway in ("north", "south"):
-            gateways.publish(gateway, {"rollouts/pumps.yaml": status(PUMPS, reported(f"{gateway}-2"))})
-        peers.unreadable = gateways.forge.git("ls-remote", "origin", "refs/heads/status/north").split()[0]
-        expected = {NORTH: PeerReport({PUMPS: reported("north-1")}), SOUTH: PeerReport({PUMPS: reported("south-2")})}
-        assert statuses.fetch() == expected
-        peers.unreadable = ""
-        assert statuses.fetch()[NORTH] == PeerReport({PUMPS: reported("north-2")})
+    with DamagedFor(gateways.folder / "more", gateways.remote, verifier, named=True) as peers:
+        yield West(gateways, peers, PeerStatuses(peers, GatewayId("west")))
+
+
+def test_an_unreadable_status_does_not_affect_other_gateways(west: West, caplog: pytest.LogCaptureFixture) -> None:
+    west.publish("north", "north-1")
+    west.publish("south", "south-1")
+    assert set(west.statuses.fetch()) == {NORTH, SOUTH}
+    west.publish("north", "north-2")
+    west.publish("south", "south-2")
+    west.damage("north")
+    expected = {NORTH: PeerReport({PUMPS: reported("north-1")}), SOUTH: PeerReport({PUMPS: reported("south-2")})}
+    assert west.statuses.fetch() == expected
+    assert "cannot read the status of gateway north: the mirror is damaged" in caplog.text
+    west.peers.unreadable = ""
+    assert west.statuses.fetch()[NORTH] == PeerReport({PUMPS: reported("north-2")})
+
+
+def test_a_gateway_without_any_readable_status_has_no_report(west: West) -> None:
+    west.publish("north", "north-1")
+    west.publish("south", "south-1")
+    west.damage("north")
+    assert set(west.statuses.fetch()) == {SOUTH}
+
+
+def test_a_status_is_read_only_once(west: West, caplog: pytest.LogCaptureFixture) -> None:
+    west.publish("north", "north-1")
+    before = west.statuses.fetch()
+    west.damage("north")
+    assert west.statuses.fetch() is before
+    assert "cannot read" not in caplog.text
+
+
+def test_the_report_of_a_gateway_stays_the_same_object_while_only_others_change(west: West) -> None:
+    west.publish("north", "north-1")
+    west.publish("south", "south-1")
+    before = west.statuses.fetch()
+    west.publish("north", "north-2")
+    west.publish("south", "south-1", note=b"a change that does not concern peers\n")
+    after = west.statuses.fetch()
+    assert after[NORTH] == PeerReport({PUMPS: reported("north-2")})
+    assert after[SOUTH] is before[SOUTH]
 
 
 def test_a_rendered_report_does_not_depend_on_the_order_of_sets() -> None:
