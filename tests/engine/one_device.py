@@ -133,9 +133,9 @@ class OneDevice:
         self.inventory.record_capabilities(DEVICE, CAPABILITIES)
         self.session = ScriptedSession(self.bodies, self.outcomes)
         self.deliveries = Deliveries(self.done.append, lambda: None, random.Random(1))
-        artifacts = ArtifactCatalog(self.store, self.state, lambda: None, random.Random(1))
+        self.artifacts = ArtifactCatalog(self.store, self.state, lambda: None, random.Random(1))
         gateway = GatewayKey(bench.gateway, bench.delegation, delegation)
-        ports = UpdatePorts(artifacts, self.inventory, self.state, gateway, FixedClock())
+        ports = UpdatePorts(self.artifacts, self.inventory, self.state, gateway, FixedClock())
         self.dispatcher = Dispatcher(DeviceUpdater(ports), self.deliveries, lambda _device: self.session)
 
     def run(self, *actions: Action) -> list[str]:

@@ -8,18 +8,34 @@ from dataclasses import replace
 import pytest
 
 from reconciler.devices.conversation import Confirmed, Lost, Outcome, Rejected, TrialFailed
-from reconciler.devices.error_codes import DeviceErrorCode, describe_refusal
+from reconciler.devices.error_codes import DeviceErrorCode, describe_failed_trial, describe_refusal
 from reconciler.devices.messages import ReportKind
-from reconciler.devices.reports import Body
+from reconciler.devices.reports import Body, DeviceReport
+from reconciler.devices.transfer import TransferCost, TransferJob
 from reconciler.engine.delivery.device_update import RAW_MAY_HELP
+from reconciler.engine.observed.inference_rate import MIN_INFERENCES
 from reconciler.engine.state.writer import StateWriter
-from reconciler.model import ActivatePrebaked, Configure, HealthGate, HealthMetric, Origin
-from tests.engine.one_device import CAPABILITIES, DEVICE, DIGESTS, INSTALL, PACKS, RUNS_V1, RUNS_V2, SILENCE, OneDevice
+from reconciler.errors import Unusable
+from reconciler.model import ActivatePrebaked, Configure, HealthGate, HealthMetric, Origin, Rollout
+from tests.engine.one_device import (
+    CAPABILITIES,
+    DEVICE,
+    DIGESTS,
+    INSTALL,
+    PACKS,
+    RUNS_V1,
+    RUNS_V2,
+    SILENCE,
+    OneDevice,
+    ScriptedSession,
+)
 from tests.engine.reports import NOON
-from tests.plan.example_fleet import EVERYWHERE, V2
+from tests.plan.example_fleet import ESP32, EVERYWHERE, V2
 
 CONFIGURE = Configure(DEVICE, EVERYWHERE.name, {"threshold": 9}, "threshold 7 → 9")
 GATED = replace(EVERYWHERE, gates=(HealthGate(HealthMetric.FAULTS, at_most=0),))
+RATED = replace(EVERYWHERE, gates=(HealthGate(HealthMetric.INFERENCE_RATE_RATIO, at_least=0.9),))
+FAILED = replace(RUNS_V1, counter=100, error=-87)
 
 
 def test_a_confirmed_pack_is_observed_at_once(state: StateWriter) -> None:
@@ -40,23 +56,10 @@ def test_a_pack_that_the_device_holds_takes_an_envelope_alone(state: StateWriter
 
 
 def test_a_pack_whose_failed_trial_the_device_signed_is_quarantined(state: StateWriter) -> None:
-    one = OneDevice(state, outcomes=[TrialFailed(replace(RUNS_V1, counter=2, error=-87))])
+    one = OneDevice(state, outcomes=[TrialFailed(FAILED)])
     assert one.run(INSTALL)[0].startswith("the trial failed with -87")
     assert (one.why_quarantined or "").startswith("the trial failed with -87")
-
-
-@pytest.mark.parametrize(
-    ("outcome", "message"),
-    [
-        *((Rejected(code, "offering"), describe_refusal(code, "offering")) for code in DeviceErrorCode),
-        (Lost("no answer to 6 questions"), "lost: no answer to 6 questions"),
-    ],
-)
-def test_what_nobody_signed_quarantines_nothing(state: StateWriter, outcome: Outcome, message: str) -> None:
-    one = OneDevice(state, outcomes=[outcome])
-    assert message in one.run(INSTALL)[0]
-    assert one.why_quarantined is None
-    assert state.quarantined() == []
+    assert one.inventory.report_of(DEVICE) == FAILED
 
 
 @pytest.mark.parametrize("code", sorted(RAW_MAY_HELP))
@@ -72,14 +75,23 @@ def test_after_a_refused_encoded_payload_the_pack_is_sent_raw_until_one_is_confi
     assert raw == [False, True, True, False]
 
 
-def test_refused_parameters_quarantine_no_pack(state: StateWriter) -> None:
-    one = OneDevice(state, outcomes=[Rejected(-24, "offering")])
-    assert one.run(CONFIGURE) == [describe_refusal(-24, "offering")]
+@pytest.mark.parametrize(
+    ("outcome", "message"),
+    [
+        (Rejected(-24, "offering"), describe_refusal(-24, "offering")),
+        (TrialFailed(FAILED), describe_failed_trial(-87)),
+    ],
+)
+def test_parameters_that_fail_quarantine_no_pack(state: StateWriter, outcome: Outcome, message: str) -> None:
+    one = OneDevice(state, outcomes=[outcome])
+    assert one.run(CONFIGURE) == [message]
     assert state.quarantined() == []
 
 
 def test_no_parameters_are_sent_for_an_unknown_pack(state: StateWriter) -> None:
-    one = OneDevice(state, bodies={ReportKind.REPORT: replace(RUNS_V1, running=b"\x77" * 16)})
+    one = OneDevice(
+        state, outcomes=[Confirmed(RUNS_V1)], bodies={ReportKind.REPORT: replace(RUNS_V1, running=b"\x77" * 16)}
+    )
     assert one.run(CONFIGURE) == ["lost: the pack that it runs is unknown"]
     assert one.session.jobs == []
 
@@ -98,19 +110,59 @@ def test_no_parameters_are_sent_for_an_unknown_pack(state: StateWriter) -> None:
 def test_nothing_is_sent_to_a_device_that_does_not_answer_first(
     state: StateWriter, bodies: dict[ReportKind, Body | None], message: str
 ) -> None:
-    one = OneDevice(state, bodies=bodies, rollout=GATED)
+    one = OneDevice(state, outcomes=[Confirmed(RUNS_V2)], bodies=bodies, rollout=GATED)
     assert one.run(INSTALL) == [message]
     assert one.session.jobs == []
 
 
 def test_a_gate_on_the_inference_rate_waits_until_the_rate_is_known(state: StateWriter) -> None:
-    rate = HealthGate(HealthMetric.INFERENCE_RATE_RATIO, at_least=0.9)
-    one = OneDevice(state, rollout=replace(EVERYWHERE, gates=(rate,)))
+    one = OneDevice(state, outcomes=[Confirmed(RUNS_V2)], rollout=RATED)
     assert one.run(INSTALL) == ["lost: a gate compares with its inference rate, which is not known yet"]
 
 
+@pytest.mark.parametrize(
+    ("rollout", "report"),
+    [
+        (GATED, RUNS_V1),  # no gate needs the rate
+        (RATED, replace(RUNS_V1, inferences=RUNS_V1.inferences + MIN_INFERENCES)),
+        (RATED, replace(RUNS_V1, running=None)),  # there is no rate to compare with
+    ],
+)
+def test_a_gate_that_can_be_evaluated_delays_nothing(
+    state: StateWriter, rollout: Rollout, report: DeviceReport
+) -> None:
+    one = OneDevice(state, rollout=rollout, outcomes=[Confirmed(RUNS_V2)])
+    one.session.bodies[ReportKind.REPORT] = report
+    assert one.run(INSTALL) == ["confirmed, sequence 4"]
+
+
+def test_without_gates_a_device_is_not_asked_what_it_counted(state: StateWriter) -> None:
+    one = OneDevice(state, bodies={ReportKind.REPORT: RUNS_V1}, outcomes=[Confirmed(RUNS_V2)])
+    assert one.run(INSTALL) == ["confirmed, sequence 4"]
+
+
+def test_the_report_that_an_order_is_based_on_is_recorded(state: StateWriter) -> None:
+    one = OneDevice(state, outcomes=[Lost(SILENCE)])
+    one.session.bodies[ReportKind.REPORT] = replace(RUNS_V1, anomalies=99)
+    one.run(INSTALL)
+    recorded = one.inventory.report_of(DEVICE)
+    assert recorded is not None
+    assert recorded.anomalies == 99
+
+
+def test_the_baseline_is_what_the_device_was_before_the_first_try(state: StateWriter) -> None:
+    one = OneDevice(state, outcomes=[Lost(SILENCE), Lost(SILENCE)])
+    one.run(INSTALL)
+    before = one.inventory.evidence.baseline(DEVICE)
+    assert before is not None
+    one.session.bodies[ReportKind.REPORT] = replace(RUNS_V2, counter=50)  # it has not said so until now
+    one.run(INSTALL)
+    assert len(one.session.jobs) == 2
+    assert one.inventory.evidence.baseline(DEVICE) == before
+
+
 def test_nothing_is_sent_to_a_clone(state: StateWriter) -> None:
-    one = OneDevice(state)
+    one = OneDevice(state, outcomes=[Confirmed(RUNS_V2)])
     for counter in (50, 2, 51, 3, 52):
         one.inventory.record_report(DEVICE, replace(RUNS_V1, counter=counter), NOON, asked=True)
     one.session.bodies[ReportKind.REPORT] = replace(RUNS_V1, counter=4)
@@ -118,7 +170,7 @@ def test_nothing_is_sent_to_a_clone(state: StateWriter) -> None:
 
 
 def test_nothing_is_sent_to_a_device_with_unknown_capabilities(state: StateWriter) -> None:
-    one = OneDevice(state)
+    one = OneDevice(state, outcomes=[Confirmed(RUNS_V2)])
     one.inventory.forget(DEVICE)
     assert one.run(INSTALL) == [f"lost: {SILENCE}"]
     assert one.session.jobs == []
@@ -139,3 +191,39 @@ def test_a_pack_that_the_store_lost_is_forgotten_and_built_again(state: StateWri
     assert one.run(INSTALL) == ["lost: the store is empty"]
     assert one.run(INSTALL) == ["lost: the store is empty"]  # no second delivery: the pack must be built first
     assert one.session.jobs == []
+
+
+class LosingSession(ScriptedSession):
+    """A session during which the store loses the pack that is being sent."""
+
+    one: OneDevice
+
+    async def carry_out(self, job: TransferJob) -> tuple[Outcome, TransferCost]:
+        one = self.one
+        one.store.lost = True
+        artifact = one.artifacts.available(one.desired).by_key[V2, ESP32.name]
+        with pytest.raises(Unusable):
+            one.artifacts.pack(one.desired, artifact)  # as the update of another device does
+        return await super().carry_out(job)
+
+
+def test_a_failed_trial_of_a_pack_that_the_store_lost_meanwhile_is_recorded(state: StateWriter) -> None:
+    one = OneDevice(state)
+    one.session = session = LosingSession(one.bodies, [TrialFailed(FAILED)])
+    session.one = one
+    assert one.run(INSTALL) == [describe_failed_trial(-87)]
+    assert one.inventory.report_of(DEVICE) == FAILED
+
+
+@pytest.mark.parametrize(
+    ("outcome", "message"),
+    [
+        *((Rejected(code, "offering"), describe_refusal(code, "offering")) for code in DeviceErrorCode),
+        (Lost("no answer to 6 questions"), "lost: no answer to 6 questions"),
+    ],
+)
+def test_what_nobody_signed_quarantines_nothing(state: StateWriter, outcome: Outcome, message: str) -> None:
+    one = OneDevice(state, outcomes=[outcome])
+    assert message in one.run(INSTALL)[0]
+    assert one.why_quarantined is None
+    assert state.quarantined() == []
