@@ -96,12 +96,12 @@ PROMISES = (
     Promise(
         "a file that is too large or no plain file is not read",
         "reconciler/load/file_filter.py",
-        ("tests/load/test_files.py", "tests/load/test_hostile.py"),
+        ("tests/load/test_file_filter.py", "tests/load/test_files.py"),
     ),
     Promise(
         "a model is built from exactly the file that Git names",
         "reconciler/load/model_sources.py",
-        ("tests/load/test_files.py", "tests/load/test_references.py"),
+        ("tests/load/test_files.py", "tests/load/test_references.py", "tests/load/test_check_cache.py"),
         ("_check", "_facts"),
     ),
     # ------------------------------------------------------------ plan

@@ -11,6 +11,7 @@ import pytest
 
 from reconciler.load import DirectoryTree, load
 from reconciler.load.directory_tree import FileChanged, NotADirectory
+from reconciler.load.model_sources import MAX_SOURCE_BYTES
 from reconciler.load.strict_yaml import MAX_FILE_BYTES
 from reconciler.model import Commit
 from reconciler.tree import FILE, SUBMODULE, SYMLINK, blob_id
@@ -124,16 +125,25 @@ def test_a_git_lfs_pointer_in_place_of_a_model_is_reported(repo: Repo) -> None:
     assert repo.only().rule is Rule.LFS_POINTER
 
 
+@pytest.mark.parametrize(("size", "rule"), [(1024, Rule.LFS_POINTER), (1025, Rule.CHECKSUM_MISMATCH)])
+def test_a_longer_file_that_begins_like_a_git_lfs_pointer_is_none(repo: Repo, size: int, rule: Rule) -> None:
+    repo.write_bytes("models/vibration.tflite", POINTER.ljust(size, b"\n"))
+    assert repo.only().rule is rule
+
+
 def test_a_symlink_in_place_of_a_model_is_reported(repo: Repo) -> None:
     (repo.root / "models/vibration.tflite").rename(repo.root / "real.tflite")
     (repo.root / "models/vibration.tflite").symlink_to("../real.tflite")
     assert {problem.rule for problem in repo.problems()} == {Rule.SYMLINK}
 
 
-def test_a_model_over_the_limit_is_refused_without_reading_it(repo: Repo) -> None:
+@pytest.mark.parametrize(
+    ("size", "rule"), [(MAX_SOURCE_BYTES, Rule.CHECKSUM_MISMATCH), (MAX_SOURCE_BYTES + 1, Rule.TOO_LARGE)]
+)
+def test_a_model_over_the_limit_is_refused_without_reading_it(repo: Repo, size: int, rule: Rule) -> None:
     with (repo.root / "models/vibration.tflite").open("wb") as file:
-        file.truncate(65 * 1024 * 1024)  # a sparse file takes no space
-    assert repo.only().rule is Rule.TOO_LARGE
+        file.truncate(size)  # a sparse file takes no space
+    assert repo.only().rule is rule
 
 
 def test_files_of_gates_and_quantization_are_checked_too(repo: Repo) -> None:

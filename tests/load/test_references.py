@@ -101,6 +101,25 @@ def test_two_dependency_cycles_are_both_reported(repo: Repo) -> None:
     assert [problem.path for problem in repo.problems()] == ["rollouts/a.yaml", "rollouts/b.yaml"]
 
 
+def test_only_a_device_that_two_gateways_serve_is_contested(repo: Repo) -> None:
+    repo.replace("gateways.yaml", "{}", "{devices: [pump-1]}")
+    repo.append("gateways.yaml", repo.document("Gateway", "yard", "spec:\n  selector: {}\n"))
+    problem = repo.only()
+    assert (problem.rule, problem.path, problem.line) == (Rule.SEVERAL_GATEWAYS, "devices.yaml", 3)
+
+
+def test_only_a_device_that_two_rollouts_select_is_named(repo: Repo) -> None:
+    repo.write("rollouts.yaml", repo.rollout("canary", selector="{devices: [pump-2]}"))
+    repo.append("rollouts.yaml", repo.rollout("wide"))
+    assert "`canary` also selects `pump-2` at the same priority" in repo.only().message
+
+
+def test_devices_without_a_key_share_none(repo: Repo) -> None:
+    repo.append("devices.yaml", repo.device("pump-3") + KEY)
+    repo.append("devices.yaml", repo.device("pump-4") + KEY)
+    assert repo.only().rule is Rule.DUPLICATE_PUBLIC_KEY
+
+
 def test_rollouts_of_different_priority_may_overlap(repo: Repo) -> None:
     repo.append("rollouts.yaml", repo.rollout("fix", "  priority: 10\n"))
     assert repo.problems() == ()
