@@ -8,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -386,7 +388,18 @@ def killed_at(plant: Plant, folder: Path, call: str, *, before: int = 0, after: 
     }
     done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=False)
     assert done.returncode in {0, KILLED}, done.stderr
+    while running_with(str(folder / "count")):  # a push that was on its way when its parent was killed
+        time.sleep(0.01)
     return done.returncode
+
+
+def running_with(setting: str) -> bool:
+    """Return whether a process is running whose environment contains this text."""
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # it has ended, or belongs to another user
+            if setting.encode() in path.read_bytes():
+                return True
+    return False
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
