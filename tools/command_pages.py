@@ -20,7 +20,7 @@ from tools.manual import EXIT_CODES, NAME, contexts
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "commands"
 WIDTH = 100
-EVERYWHERE = ("-q, --quiet", "-v, --verbose", "-h, --help")  # the index describes these options once
+EVERYWHERE = {"--quiet", "--verbose", "--help"}  # the index describes these options once
 UNBROKEN = "\N{WORD JOINER}"  # a space within code while a paragraph is wrapped
 FILES = {
     "Fleet authors": "authors",
@@ -67,8 +67,8 @@ def section(names: tuple[str, ...], context: click.Context) -> Iterator[str]:
     usage = " ".join((*names, *command.collect_usage_pieces(context)))
     yield from (f"{'#' * len(names)} {' '.join(names)}", "", "```text", usage, "```", "")
     yield from paragraphs(command.help or "")
-    options = [each.get_help_record(context) for each in command.get_params(context)]
-    rows = [record for record in options if record and record[1] and not record[0].startswith(EVERYWHERE)]
+    own = [each for each in command.get_params(context) if not EVERYWHERE.intersection(each.opts)]
+    rows = [record for each in own if (record := each.get_help_record(context)) and record[1]]
     if rows:
         yield from ("", "| option | meaning |", "|---|---|")
         yield from (f"| `{cell(option)}` | {cell(meaning)} |" for option, meaning in rows)
