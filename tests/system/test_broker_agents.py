@@ -24,7 +24,7 @@ from tests.system.broker_site import FLEET, BrokerSite
 
 PREBAKED = make_pack(1)
 NAMES = ("pump-1", "pump-2")
-WAIT_S = 30.0
+WAIT_S = 120.0
 
 
 @pytest.fixture
