@@ -85,10 +85,15 @@ def _opened(made: Made, cose: bytes, nonce: bytes) -> Body | None:
 
 
 def _ask(link: MqttLink, event: Event, nonces: dict[str, bytes]) -> None:
+    """Ask the devices that are there when the link comes up, and each one that appears later."""
+    devices: list[str] = []
     if isinstance(event, LinkState):
         assert event.up, event.why
+        devices = list(nonces)
     if isinstance(event, Presence) and event.present:
-        link.send(event.device, Turn(question=Inquire(ReportKind.REPORT, nonces[str(event.device)])))
+        devices = [str(event.device)]
+    for name in devices:
+        link.send(DeviceId(name), Turn(question=Inquire(ReportKind.REPORT, nonces[name])))
 
 
 def test_every_device_answers_under_its_own_name(site: BrokerSite, agents: dict[str, Made]) -> None:
