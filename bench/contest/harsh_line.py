@@ -190,7 +190,7 @@ async def _collect(
     )
     running = asyncio.create_task(session.run())
     collector.watch({NODE: DeviceCollection(CONTEST, collect)}, DEVICES)
-    await asyncio.sleep(seconds)
+    await asyncio.sleep(seconds)  # of simulated time: the loop's clock jumps
     await collector.stop()
     running.cancel()
     knowledge.close()

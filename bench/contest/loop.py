@@ -101,7 +101,7 @@ class _Loop:
         proposal_s = time.monotonic() - fifth_s
         world.wait_for("the successor", lambda: self._runs(BenchForest(OWN, trees)), within_s=WITHIN_S)
         confirmed_s = time.monotonic() - fifth_s
-        time.sleep(SETTLE_S)
+        time.sleep(SETTLE_S)  # nothing signals that no further status commit follows
         before = self._commits()
         time.sleep(REST_S)  # the device is asked for samples, and nothing else happens
         return LoopTimes(proposal_s, confirmed_s, self._commits() - before)

@@ -115,7 +115,7 @@ async def serving(
             connections.has_asked(writer.transport)
             async with turn:  # one answer in each turn of the loop: the engine has work to do between two of them
                 writer.write(_encode(peer, request, _answer(request, pages, site, names)))
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # yields to the engine while the turn is held
             writer.transport.set_write_buffer_limits(0)  # `drain` then waits until everything is sent
             async with asyncio.timeout(bounds.answer_s):
                 await writer.drain()

@@ -99,7 +99,7 @@ class Service:
             if error.errno not in EXHAUSTED:
                 raise
             log.error("%s failed: %s: %s", what, ResourcesExhausted.reason, error)  # noqa: TRY400 - expected
-        await asyncio.sleep(RETRY_S)
+        await asyncio.sleep(RETRY_S)  # what was full or used up may be free by then
         self._engine.wake.set()
         return None
 

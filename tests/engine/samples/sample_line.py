@@ -156,6 +156,6 @@ def for_seconds(seconds: float) -> Callable[[SampleCollector, KnowledgeWriter], 
     """Return work that lets simulated time pass."""
 
     async def wait(_collector: SampleCollector, _knowledge: KnowledgeWriter) -> None:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds)  # of simulated time, as the docstring says
 
     return wait
