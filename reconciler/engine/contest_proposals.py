@@ -4,17 +4,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.engine.proposals.proposer import WantedProposal
 from reconciler.engine.proposals.station import ProposalStation, ProposalWishes
 from reconciler.engine.samples.contest_station import ContestStation, DecidedContest
+from reconciler.engine.status.status_folder import evidence_path
 from reconciler.model import Candidate, ContestId, Desired, GatewayId
-from reconciler.report.contest_figures import contest_figures
+from reconciler.report.contest_figures import ContestFigures, contest_figures
 from reconciler.report.contest_file import contest_file
 from reconciler.report.contest_status import ContestStatus
 from reconciler.report.proposal_message import EvidenceFile, ProposalCost
 from reconciler.review.transfer_time import ReviewLine, device_s, line_of
+
+
+@dataclass(frozen=True, slots=True)
+class _Grounds:
+    """What a proposal was first made on. It says the same each time it is pushed: its evidence is published once."""
+
+    successor: Candidate
+    figures: ContestFigures
+    evidence: EvidenceFile
+
+    def support(self, successor: Candidate, figures: ContestFigures) -> bool:
+        """Return whether this is about the same proposal: of this successor, in this round."""
+        mine = (self.successor, self.figures.champion, self.figures.since)
+        return mine == (successor, figures.champion, figures.since)
 
 
 class ContestProposals:
@@ -25,6 +41,7 @@ class ContestProposals:
         self._contests = contests
         self._proposals = proposals
         self._declined: frozenset[ContestId] = frozenset()  # recorded, and to be forgotten by the mirror
+        self._grounds: Mapping[ContestId, _Grounds] = {}  # of the proposals that are due or open
 
     def settle(self, now: datetime) -> None:
         """Record what the last job found."""
@@ -32,28 +49,43 @@ class ContestProposals:
         if found is not None:
             self._declined = self._contests.settle_proposals(found.outcomes, now, complete=found.complete)
 
-    def keep(self, desired: Desired, statuses: Mapping[ContestId, ContestStatus], now: datetime) -> None:
-        """Have the branches on the remote be what was decided. The statuses, with the evidence, are rendered."""
+    def keep(self, desired: Desired, statuses: Mapping[ContestId, ContestStatus], now: datetime) -> Mapping[str, bytes]:
+        """Have the branches on the remote be what was decided. The statuses are those that this pass rendered.
+
+        Return the evidence of new proposals, by path in the status branch. To be saved before anything is awaited: no
+        proposal may name evidence that is nowhere.
+        """
         decided = self._contests.decided
         if not decided or self._proposals.busy:
-            return
+            return {}
         due = [each for each in self._contests.due if each.own.contest.name in statuses]
+        before = self._grounds
+        self._grounds = {each.own.contest.name: self._ground(each, statuses) for each in due}
         outdated = frozenset(each.own.contest.name for each in decided if each.decision.outdated)
-        wanted = tuple(self._wanted(desired, each, statuses) for each in due)
+        wanted = tuple(self._wanted(desired, each) for each in due)
         wishes = ProposalWishes(wanted, outdated - {each.contest.name for each in wanted}, self._declined)
         if self._proposals.has_work(desired, wishes):
             # Before the push: a round that begins with this champion must be known as proposed, whatever happens.
             self._contests.save_proposals(due, now)
             self._proposals.begin(desired, wishes, now)
+        new = [each.evidence for name, each in self._grounds.items() if before.get(name) is not each]
+        return {evidence.path: evidence.data for evidence in new}
 
-    def _wanted(
-        self, desired: Desired, decided: DecidedContest, statuses: Mapping[ContestId, ContestStatus]
-    ) -> WantedProposal:
+    def _ground(self, decided: DecidedContest, statuses: Mapping[ContestId, ContestStatus]) -> _Grounds:
         contest, successor = decided.own.contest, decided.decision.successor
         assert successor is not None  # noqa: S101 - what is due has one
-        evidence = EvidenceFile(f"contests/{contest.name}.yaml", contest_file(statuses[contest.name]))
         figures = contest_figures(contest, decided.decision)
-        return WantedProposal(contest, successor, figures, self._cost(desired, decided, successor), evidence)
+        known = self._grounds.get(contest.name)
+        if known is not None and known.support(successor, figures):
+            return known
+        evidence = EvidenceFile(evidence_path(contest.name), contest_file(statuses[contest.name]))
+        return _Grounds(successor, figures, evidence)
+
+    def _wanted(self, desired: Desired, decided: DecidedContest) -> WantedProposal:
+        contest = decided.own.contest
+        grounds = self._grounds[contest.name]
+        cost = self._cost(desired, decided, grounds.successor)
+        return WantedProposal(contest, grounds.successor, grounds.figures, cost, grounds.evidence)
 
     def _cost(self, desired: Desired, decided: DecidedContest, successor: Candidate) -> ProposalCost:
         """Return what the successor costs a device, and how long that takes on the slowest line."""

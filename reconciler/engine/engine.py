@@ -119,7 +119,8 @@ class Engine:
             state = step(state) if state is not None else None
         self._report_status(desired_state, state)
         if act and state is not None:
-            self._proposals.keep(self._whole_fleet(state), self.statuses.contests, state.now)
+            evidence = self._proposals.keep(self._whole_fleet(state), self.statuses.contests, state.now)
+            self._ports.publisher.put(evidence, set(), urgent=True)
         return Pass(self.passes, desired_state, state.actions if state is not None else ())
 
     async def publish(self, *, at_once: bool = False) -> None:

@@ -90,5 +90,5 @@ def test_statuses_of_contests_and_models_are_written_when_they_change_and_remove
     assert files.keys() == {"contests/pumps.yaml", "gateway.yaml", "README.md"}
     assert b"propose/hall/pumps proposes forest@b at 0.6" in files["README.md"]
     files, gone = again.render(replace(good, contest_reports=(), model_facts=()))
-    assert gone == paths
+    assert gone == {*paths, "evidence/pumps.yaml"}
     assert (again.contests, again.models) == ({}, {})

@@ -21,7 +21,7 @@ FIGURES = ContestFigures(
     datetime(2026, 11, 28, 9, tzinfo=UTC), None, 412, 8, 120, 0, ContestLimits(5, 5, 1, 50, 20, 3),
     (DeviceErrors(DeviceId("pump-1"), 7, 0), DeviceErrors(DeviceId("pump-2"), 1, 1)), 4, CANDIDATES,
 )  # fmt: skip
-EVIDENCE = EvidenceFile("contests/pumps.yaml", b"kind: ContestStatus\n")
+EVIDENCE = EvidenceFile("evidence/pumps.yaml", b"kind: ContestStatus\n")
 COST = ProposalCost(1833, 12.4, "at 2400 baud")
 
 
@@ -35,7 +35,7 @@ def test_the_subject_names_both_and_the_trailers_are_the_last_paragraph() -> Non
     assert text.split("\n\n")[-1].splitlines() == [
         "Contest: pumps",
         "Round: 2026-11-28T09:00:00Z",
-        f"Evidence: status/north contests/pumps.yaml sha256:{sha256(EVIDENCE.data).hexdigest()}",
+        f"Evidence: status/north evidence/pumps.yaml sha256:{sha256(EVIDENCE.data).hexdigest()}",
     ]
 
 

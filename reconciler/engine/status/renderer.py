@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from reconciler.engine.status.status_folder import contest_statuses, model_statuses, rollout_statuses
+from reconciler.engine.status.status_folder import contest_statuses, evidence_of, model_statuses, rollout_statuses
 from reconciler.model import (
     Action,
     Artifact,
@@ -127,7 +127,8 @@ class StatusRenderer:
         gone = self._render_devices(outcome, files)
         gone |= self._rollouts.render(outcome.rollout_facts, outcome.stamp, files)
         self.contest_figures = {each.figures.contest: each.figures for each in outcome.contest_reports}
-        gone |= self._contests.render(outcome.contest_reports, outcome.stamp, files, keep=outcome.pending_contests)
+        contests = self._contests.render(outcome.contest_reports, outcome.stamp, files, keep=outcome.pending_contests)
+        gone |= contests | evidence_of(contests)
         gone |= self._models.render(outcome.model_facts, outcome.stamp, files)
         gateway = gateway_status(outcome.gateway, outcome.stamp, self._gateway)
         if files or gone or gateway != self._gateway or self._page_differs:

@@ -26,6 +26,7 @@ from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, rollou
 ROLLOUTS = "rollouts/"
 CONTESTS = "contests/"
 MODELS = "models/"
+EVIDENCE = "evidence/"
 
 Name = TypeVar("Name", bound=str)
 Facts = TypeVar("Facts")
@@ -102,7 +103,7 @@ def contest_statuses(before: Mapping[str, bytes]) -> ContestStatuses:
     return StatusFolder(
         StatusKind(
             CONTESTS,
-            lambda name: f"{CONTESTS}{name}.yaml",
+            _contest_path,
             lambda status: status.name,
             contest_status,
             lambda report: report.figures.contest,
@@ -111,6 +112,20 @@ def contest_statuses(before: Mapping[str, bytes]) -> ContestStatuses:
         ),
         before,
     )
+
+
+def _contest_path(contest: ContestId) -> str:
+    return f"{CONTESTS}{contest}.yaml"
+
+
+def evidence_path(contest: ContestId) -> str:
+    """Return where the status of a contest stays as it was when its last proposal was made."""
+    return f"{EVIDENCE}{contest}.yaml"
+
+
+def evidence_of(contests: AbstractSet[str]) -> set[str]:
+    """Return the paths of the evidence of contests, by the paths of their statuses."""
+    return {EVIDENCE + path.removeprefix(CONTESTS) for path in contests}
 
 
 def model_statuses(before: Mapping[str, bytes]) -> ModelStatuses:

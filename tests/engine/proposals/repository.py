@@ -31,7 +31,7 @@ from tests.git.forge import Forge, SshKey, make_forge, make_ssh_key
 
 AT = datetime(2026, 11, 29, 12, tzinfo=UTC)
 NORTH, PUMPS = GatewayId("north"), ContestId("pumps")
-EVIDENCE = EvidenceFile("contests/pumps.yaml", b"kind: ContestStatus\n")
+EVIDENCE = EvidenceFile("evidence/pumps.yaml", b"kind: ContestStatus\n")
 
 
 def candidate(version: str = "2", threshold: float = 0.65) -> Candidate:

@@ -41,7 +41,7 @@ def test_only_the_values_change_in_the_file(gateway: Gateway) -> None:
     assert message.split("\n\n")[-1].splitlines() == [
         "Contest: pumps",
         "Round: 2026-11-29T12:00:00Z",
-        f"Evidence: status/north contests/pumps.yaml sha256:{digest}",
+        f"Evidence: status/north evidence/pumps.yaml sha256:{digest}",
         "Proposes: forest@2 at 0.65",
     ]
 
