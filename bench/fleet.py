@@ -2,10 +2,10 @@
 """From `git push` to every device confirmed and the status commit in place, over a real mosquitto with TLS.
 
 Virtual devices run the real agent in C, the daemon is the one that a gateway runs, and the broker checks certificates
-and access rights as `tinyfleet pki broker-config` configures them. Figures: seconds, the daemon's peak memory and its
-processor time, at work and when idle, how soon a restarted daemon has planned, and status commits at rest.
-Figures without a size in their name are for 1,000 devices. Idle is measured over whole intervals of `reportEvery`, in
-each of which every device is asked once.
+and access rights as `tinyfleet pki broker-config` configures them. Figures: how fast the machine is, the seconds of an
+update, the daemon's peak memory and its processor time, at work and when idle, how soon a restarted daemon has planned,
+and status commits at rest. Figures without a size in their name are for 1,000 devices. Idle is measured over whole
+intervals of `reportEvery`, in each of which every device is asked once.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 
 from bench import mqtt_round_trip
 from bench.fleet_site import LargeSite, await_rest, cpu_s, idle_percent, peak_mib
+from bench.machine import machine_figures
 from demo.site import model, rollout
 from demo.world import World, threshold_model
 
@@ -40,6 +41,7 @@ def main() -> None:
         "--idle-intervals", type=float, default=2.0, help="how many intervals of reportEvery to measure idle (2)"
     )
     given = arguments.parse_args()
+    show_figures(machine_figures())
     for size in given.sizes:
         with tempfile.TemporaryDirectory(prefix="fleet-") as folder, World(Path(folder)) as world:
             measure(LargeSite(world, size), given.idle_intervals * REPORT_EVERY_S)
