@@ -100,9 +100,14 @@ class RetryPolicy:
 
     silences: int = 6  # in a row
     answer_s: float = 2.0  # signing takes up to seconds on a small core
+    max_answer_s: float = 0.0  # if more than answer_s: each silence doubles the wait up to this
     first_poll_s: float = 0.1
     max_poll_s: float = 10.0
     trial_s: float = 120.0
+
+    def answer_after(self, silences: int) -> float:
+        """Return how long to wait for an answer after so many silences in a row."""
+        return max(self.answer_s, min(self.answer_s * 2**silences, self.max_answer_s))
 
 
 DEFAULT_RETRY = RetryPolicy()
@@ -170,7 +175,7 @@ class OneQuestion:
 
     def _ask(self) -> ConversationStep:
         # The same nonce for repetitions, so that a late answer to the first question counts.
-        return ConversationStep(Turn(question=self._question, answer_s=self._patience.answer_s))
+        return ConversationStep(Turn(question=self._question, answer_s=self._patience.answer_after(self._silences)))
 
     def _end(self, outcome: Outcome) -> ConversationStep:
         self.outcome = outcome

@@ -13,7 +13,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from reconciler.devices.conversation import (
@@ -41,6 +41,7 @@ from reconciler.model import DeviceId
 
 ReportBody = TypeVar("ReportBody", DeviceReport, CapabilitiesBody, Summary, ParametersBody)
 OpenSignedOf = Callable[[DeviceId, bytes, bytes], bytes]  # (device, COSE object, nonce) to body; raises Refused
+AnswerSecondsOf = Callable[[DeviceId], float | None]  # how long a device may take to an answer; None: not known yet
 UNSOLICITED_MAX = 20_000  # then the oldest are dropped: a device may flood, the daemon must not grow
 ASK_AGAIN_S = 1.0  # after an answer that was of no use
 
@@ -48,6 +49,10 @@ ASK_AGAIN_S = 1.0  # after an answer that was of no use
 def fresh_nonce() -> bytes:
     """Return a nonce that can't be predicted."""
     return secrets.token_bytes(NONCE_BYTES)
+
+
+def not_known(_device: DeviceId) -> None:
+    """Return how long a device may take to an answer before any has told."""
 
 
 @dataclass(slots=True)
@@ -72,12 +77,14 @@ class LinkSession:
         *,
         limiters: Sequence[TransferLimiter] = (),
         retry: RetryPolicy = DEFAULT_RETRY,
+        answer_s_of: AnswerSecondsOf = not_known,
         make_nonce: MakeNonce = fresh_nonce,
     ) -> None:
         self.link = link
         self._open_signed = open_signed
         self._limiters = limiters
         self._patience = retry
+        self._answer_s_of = answer_s_of
         self._make_nonce = make_nonce
         self._running: dict[DeviceId, _RunningConversation] = {}
         self._turns: dict[DeviceId, asyncio.Lock] = {}  # one conversation per device at a time
@@ -109,13 +116,13 @@ class LinkSession:
     async def ask(self, device: DeviceId, what: ReportKind) -> Outcome:
         """Ask one device for one of its signed bodies: `Answered` or `Lost`."""
         inquiry = Inquiry(
-            device, what, open_signed=self._opener(device), make_nonce=self._make_nonce, retry=self._patience
+            device, what, open_signed=self._opener(device), make_nonce=self._make_nonce, retry=self._patience_with(device)
         )
         return await self._converse(inquiry)
 
     async def pull(self, device: DeviceId, pull: Pull) -> Piece | Rejected | Lost:
         """Ask a device for a piece of a sample log. Nothing may be concluded from it before it is attested."""
-        outcome = await self._converse(SamplePull(device, pull, self._patience))
+        outcome = await self._converse(SamplePull(device, pull, self._patience_with(device)))
         if isinstance(outcome, Answered) and isinstance(outcome.body, Piece):
             return outcome.body
         return outcome if isinstance(outcome, Rejected | Lost) else Lost("it did not send its samples")
@@ -123,7 +130,11 @@ class LinkSession:
     async def attest(self, device: DeviceId, asked: SampleRange) -> SamplesAttestation | Rejected | Lost:
         """Ask a device to sign the digest of a range of a sample log."""
         inquiry = AttestationInquiry(
-            device, asked, open_signed=self._opener(device), make_nonce=self._make_nonce, retry=self._patience
+            device,
+            asked,
+            open_signed=self._opener(device),
+            make_nonce=self._make_nonce,
+            retry=self._patience_with(device),
         )
         outcome = await self._converse(inquiry)
         if isinstance(outcome, Answered) and isinstance(outcome.body, SamplesAttestation):
@@ -164,6 +175,10 @@ class LinkSession:
         if isinstance(outcome, Answered) and isinstance(outcome.body, expected):
             return outcome.body
         return outcome if isinstance(outcome, Lost) else Lost(f"it did not send its {kind.name.lower()}")
+
+    def _patience_with(self, device: DeviceId) -> RetryPolicy:
+        answer_s = self._answer_s_of(device)
+        return self._patience if answer_s is None else replace(self._patience, answer_s=answer_s, max_answer_s=0.0)
 
     def _opener(self, device: DeviceId) -> OpenSigned:
         return lambda cose, nonce: self._open_signed(device, cose, nonce)

@@ -19,6 +19,7 @@ from reconciler.model import SHORT_DIGEST_BYTES, PayloadEncoding, Phase
 TEXT_BYTES_MAX = 31
 PREBAKED_MAX = 8
 HISTOGRAM_BINS = 8
+ANSWER_MS, ANSWER_MS_MAX = 2_000, 60_000  # what every gateway allows, and the longest that a device may ask for
 
 PHASES: Final = (Phase.IDLE, Phase.RECEIVING, Phase.STAGED, Phase.TRIAL, Phase.CONFIRMED)  # by number
 
@@ -106,6 +107,7 @@ class CapabilitiesBody:
     updates: bool
     prebaked: tuple[bytes, ...]
     firmware: str
+    answer_ms: int = ANSWER_MS  # the longest time to an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ Body = DeviceReport | CapabilitiesBody | Summary | ParametersBody | SamplesAttes
 
 def parse_body(data: bytes) -> Body:
     """Parse a body, or raise `Malformed`."""
-    kind, *fields = items(load(data), "a body", 3, 7, 12, 19)
+    kind, *fields = items(load(data), "a body", 3, 7, 12, 13, 19)
     match uint(kind, "kind of body"):
         case 0:
             return _report(fields)
@@ -190,7 +192,9 @@ def encode_body(body: Body) -> bytes:
             return dump(_report_fields(body))
         case CapabilitiesBody() as c:
             limits = [c.slot_bytes, c.arena_bytes, c.block_bytes, c.block_ms, c.updates]
-            return dump([1, c.type, c.class_id, c.pack_format, c.operators, *limits, list(c.prebaked), c.firmware])
+            slow = [c.answer_ms] if c.answer_ms > ANSWER_MS else []
+            held = [list(c.prebaked), c.firmware]
+            return dump([1, c.type, c.class_id, c.pack_format, c.operators, *limits, *held, *slow])
         case Summary() as s:
             score = s.score and [
                 s.score.count,
@@ -258,9 +262,8 @@ def _open_transfer(value: object) -> OpenTransfer:
 
 
 def _capabilities(fields: list[object]) -> CapabilitiesBody:
-    kind, class_id, pack_format, operators, slot, arena, block, block_ms, updates, prebaked, firmware = items(
-        fields, "capabilities", 11
-    )
+    kind, class_id, pack_format, operators, *rest = items(fields, "capabilities", 11, 12)
+    slot, arena, block, block_ms, updates, prebaked, firmware, *slow = rest
     digests = items(prebaked, "prebaked")
     if len(digests) > PREBAKED_MAX:
         raise Malformed(f"{len(digests)} pre-baked models")
@@ -278,7 +281,15 @@ def _capabilities(fields: list[object]) -> CapabilitiesBody:
             octets(digest, "prebaked", min_bytes=SHORT_DIGEST_BYTES, max_bytes=SHORT_DIGEST_BYTES) for digest in digests
         ),
         firmware=text(firmware, "firmware", max_bytes=TEXT_BYTES_MAX),
+        answer_ms=_answer_ms(slow[0]) if slow else ANSWER_MS,
     )
+
+
+def _answer_ms(value: object) -> int:
+    answer_ms = uint(value, "answer-ms", end=ANSWER_MS_MAX + 1)
+    if answer_ms <= ANSWER_MS:
+        raise Malformed(f"answer-ms must be left out unless it is more than {ANSWER_MS}")
+    return answer_ms
 
 
 def _summary(fields: list[object]) -> Summary:

@@ -60,6 +60,7 @@ class Engine:
         self._ports = ports
         jitter = random.Random()  # noqa: S311 - spreads load, guards nothing
         self.inventory = Inventory(ports.state, ports.clock.steady_s)
+        ports.links.answer_s_of = self.inventory.answer_s_of
         self.summaries = Summaries(ports.state)
         self.artifacts = ArtifactCatalog(ports.builder, ports.state, self.wake.set, jitter)
         self.deliveries = Deliveries(self._delivered, self.wake.set, jitter)

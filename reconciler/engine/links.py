@@ -7,11 +7,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.config import GatewayConfig, SerialConfig
+from reconciler.devices.conversation import DEFAULT_RETRY
 from reconciler.devices.link import Event, LinkState, LinkStatistics
-from reconciler.devices.link_session import LinkSession
+from reconciler.devices.link_session import AnswerSecondsOf, LinkSession, not_known
 from reconciler.devices.mqtt_link import MqttLink, MqttSettings
 from reconciler.devices.serial_bus_link import SerialLink
 from reconciler.devices.serial_port import SerialPort
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 MQTT = "mqtt"  # the name of the broker's link; a serial link has the name of its port
 READY_WITHIN_S = 5.0  # a link that can come up has done so by then
+# A late answer through a broker counts whenever it comes. On a line it must not meet the next question: wait longer each time.
+LINE_RETRY = replace(DEFAULT_RETRY, max_answer_s=8.0)
 
 
 @dataclass(slots=True)
@@ -48,6 +51,7 @@ class Links:
         self._name = config.name
         self._mqtt = config.mqtt
         self._serial: Mapping[str, SerialConfig] = {line.name: line for line in config.serial}
+        self.answer_s_of: AnswerSecondsOf = not_known  # set once, before anything is served
         self._verifier = verifier
         self._limiter = TransferLimiter(GatewayLimits())  # of the whole gateway
         self._open: dict[str, _OpenLink] = {}
@@ -144,7 +148,13 @@ class Links:
             return
         # The link's limiter comes first: a transfer that waits for a slow line must not use up the gateway's limit.
         limiters = (TransferLimiter(self._limits_of(name)), self._limiter)
-        session = LinkSession(link, self._verifier.open_signed, limiters=limiters)
+        session = LinkSession(
+            link,
+            self._verifier.open_signed,
+            limiters=limiters,
+            retry=DEFAULT_RETRY if name == MQTT else LINE_RETRY,
+            answer_s_of=self.answer_s_of,
+        )
         tasks = (
             asyncio.create_task(session.run(), name=f"session {name}"),  # runs its link as well
             asyncio.create_task(self._forward(name, session), name=f"events {name}"),

@@ -120,6 +120,20 @@ BODIES: dict[str, Body] = {
         prebaked=(DIGEST_A, DIGEST_B),
         firmware="0.1.0",
     ),
+    "capabilities-slow": reports.CapabilitiesBody(
+        type="nrf51-vibration",
+        class_id=DIGEST_B,
+        pack_format=1,
+        operators=b"",
+        slot_bytes=65_536,
+        arena_bytes=0,
+        block_bytes=1024,
+        block_ms=0,
+        updates=True,
+        prebaked=(),
+        firmware="0.1.0",
+        answer_ms=6_500,
+    ),
     "summary": reports.Summary(
         DIGEST_A, 1000, 3, 0, 2, reports.Score(100, -5, 127, -(1 << 40), (1, 2, 3, 4, 5, 6, 7, 72))
     ),

@@ -34,9 +34,10 @@ CAPABILITIES = CapabilitiesBody(
     type="board", class_id=bytes(16), pack_format=1, operators=b"\x01", slot_bytes=8192, arena_bytes=1024,
     block_bytes=512, block_ms=0, updates=True, prebaked=(bytes(16),), firmware="1.4.0",
 )  # fmt: skip
+SLOW = replace(CAPABILITIES, answer_ms=6_500)
 SUMMARY = Summary(bytes(16), 120, 7, 1, 2, Score(2, -4, 4, 0, (1, 1, 0, 0, 0, 0, 0, 0)))
 PARAMETERS = ParametersBody(bytes(16), {0: -5})
-ERROR_AT, UPDATES_AT, PREBAKED_AT, FIRMWARE_AT = 11, 9, 10, 11  # positions in the encoded arrays
+ERROR_AT, UPDATES_AT, PREBAKED_AT, FIRMWARE_AT, ANSWER_AT = 11, 9, 10, 11, 12  # positions in the encoded arrays
 
 
 def with_field(body: DeviceReport | CapabilitiesBody | Summary | ParametersBody, at: int, value: object) -> bytes:
@@ -46,7 +47,7 @@ def with_field(body: DeviceReport | CapabilitiesBody | Summary | ParametersBody,
     return dump(fields)
 
 
-@pytest.mark.parametrize("body", [REPORT, CAPABILITIES, SUMMARY, PARAMETERS])
+@pytest.mark.parametrize("body", [REPORT, CAPABILITIES, SLOW, SUMMARY, PARAMETERS])
 def test_every_body_round_trips(body: DeviceReport | CapabilitiesBody | Summary | ParametersBody) -> None:
     assert parse_body(encode_body(body)) == body
 
@@ -64,6 +65,8 @@ def test_every_body_round_trips(body: DeviceReport | CapabilitiesBody | Summary 
         ),
         (with_field(CAPABILITIES, FIRMWARE_AT, "x" * 32), "firmware must be text of at most 31 bytes"),
         (with_field(CAPABILITIES, FIRMWARE_AT, b"1.4.0"), "firmware must be text of at most 31 bytes"),
+        (with_field(SLOW, ANSWER_AT, 2_000), "answer-ms must be left out unless it is more than 2000"),
+        (with_field(SLOW, ANSWER_AT, 60_001), "answer-ms must be a whole number from 0 to 60000"),
         (with_field(PARAMETERS, 2, [1, 2]), "parameters must be a map"),
         (with_field(SUMMARY, 6, [1, 2]), "score must be an array of 5 items"),
     ],

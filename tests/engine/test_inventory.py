@@ -50,6 +50,16 @@ def test_an_answer_counts_even_if_its_counter_went_back(inventory: Inventory) ->
     assert inventory.report_of(PUMP) == report(2)
 
 
+def test_the_answer_time_is_known_as_soon_as_a_device_has_told_it(inventory: Inventory, state: StateWriter) -> None:
+    inventory.record_report(PUMP, report(1), NOON, asked=True)
+    assert inventory.answer_s_of(PUMP) is None
+    inventory.record_capabilities(PUMP, CAPABILITIES)
+    assert inventory.answer_s_of(PUMP) == 2.0
+    inventory.record_capabilities(PUMP, replace(CAPABILITIES, answer_ms=6_500))
+    inventory.save()
+    assert Inventory(state).answer_s_of(PUMP) == 6.5
+
+
 def test_only_answers_enter_the_history_of_an_identity(inventory: Inventory) -> None:
     inventory.record_report(PUMP, report(1, sequence=3), NOON, asked=True)
     inventory.record_report(PUMP, report(2, sequence=9), NOON, asked=False)

@@ -62,6 +62,13 @@ def target(found: DeviceReport) -> DeliveryTarget:
     return DeliveryTarget("plant", PUMP, found, capabilities())
 
 
+def test_a_device_is_given_the_time_that_it_told() -> None:
+    slow = replace(target(report(9)), capabilities=replace(capabilities(), answer_ms=6_500, block_ms=20))
+    job, _ = install_job(GATEWAY, slow, PACK, 256, None)
+    assert (job.answer_s, job.block_gap_s) == (6.5, 0.02)
+    assert install_job(GATEWAY, target(report(9)), PACK, 256, None)[0].answer_s == 2.0
+
+
 def test_an_interrupted_order_is_sent_again_byte_for_byte_in_the_blocks_that_it_has() -> None:
     job, order = install_job(GATEWAY, target(INTERRUPTED), PACK, 256, BEFORE)
     assert order is BEFORE

@@ -24,6 +24,14 @@
 #define TF_BLOCK_MS 0
 #endif
 
+/*
+ * Longest time from the end of a question to the first byte of the answer, reported in the capabilities when it is more than
+ * the 2,000 ms that every gateway allows. The longest one checks two signatures (docs/porting.md, Answer time).
+ */
+#ifndef TF_ANSWER_MS
+#define TF_ANSWER_MS 2000
+#endif
+
 /* Largest envelope as sent, with its delegation, and as stored, without it (docs/specs/envelope.md, section 3). */
 #define TF_ENVELOPE_MAX 512
 #define TF_ENVELOPE_KEPT_MAX 304

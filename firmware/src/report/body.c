@@ -8,6 +8,7 @@
 #define DIGEST16 16
 #define PACK_FORMAT 1
 #define COUNTER_SHIFT 20 /* the lower bits count the reports since boot, the upper ones the boots */
+#define IS_SLOW (TF_ANSWER_MS > 2000) /* a gateway allows 2,000 ms for an answer unless it is told otherwise */
 #define PARAMETER_MAP_MAX (1 + TF_PARAMETERS_MAX * 6)
 
 void tf_write_digest16(struct tf_writer *writer, const uint8_t *digest)
@@ -131,7 +132,7 @@ static void write_capabilities(struct tf_writer *writer, struct tf_agent *agent)
 {
     const struct tf_identity *identity = &agent->identity;
     const uint32_t slot_bytes = agent->hal.geometry.slot[0].size;
-    tf_write_head(writer, TF_ARRAY, 12);
+    tf_write_head(writer, TF_ARRAY, IS_SLOW ? 13 : 12);
     write_uint(writer, TF_BODY_CAPABILITIES);
     tf_write_text(writer, identity->type);
     tf_write_bytes(writer, identity->class_id, TF_UUID_BYTES);
@@ -147,6 +148,9 @@ static void write_capabilities(struct tf_writer *writer, struct tf_agent *agent)
         tf_write_digest16(writer, identity->prebaked[i].digest);
     }
     tf_write_text(writer, TF_FIRMWARE_VERSION);
+    if (IS_SLOW) {
+        write_uint(writer, TF_ANSWER_MS);
+    }
 }
 
 static void write_summary(struct tf_writer *writer, struct tf_agent *agent)

@@ -130,4 +130,5 @@ def _job(target: DeliveryTarget, order: OrderRecord, payload: EncodedPayload) ->
         payload=payload.data,
         encoding=payload.encoding,
         block_gap_s=target.capabilities.block_ms / 1000,
+        answer_s=target.capabilities.answer_ms / 1000,
     )

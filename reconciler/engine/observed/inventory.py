@@ -67,6 +67,11 @@ class Inventory:
         record = self._records.get(device)
         return record.capabilities if record is not None else None
 
+    def answer_s_of(self, device: DeviceId) -> float | None:
+        """Return how long a device may take to an answer; None: it has not told yet."""
+        capabilities = self.capabilities_of(device)
+        return capabilities.answer_ms / 1000 if capabilities is not None else None
+
     def record_report(self, device: DeviceId, report: DeviceReport, now: datetime, *, asked: bool) -> bool:
         """Record a verified report; return False for an unsolicited one that is not newer: it may be a replay."""
         previous = self._records.get(device)
