@@ -34,6 +34,16 @@ PROMISES = (
         ("SignaturePolicy", "CommitVerifier.verify", "_signer_of", "_meaning"),
     ),
     Promise(
+        "a signed commit has one id, wherever its signature has one form",
+        "reconciler/git/commit_headers.py",
+        ("tests/git/test_commit_headers.py",),
+    ),
+    Promise(
+        "a signed commit has one id, wherever its signature has one form",
+        "reconciler/git/ssh_signature.py",
+        ("tests/git/test_ssh_signature.py",),
+    ),
+    Promise(
         "every new commit is verified, and a rewritten history is refused",
         "reconciler/git/new_commits.py",
         ("tests/git/test_new_commits.py",),

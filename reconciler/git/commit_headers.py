@@ -8,20 +8,13 @@ The gateway would apply that commit, and take the genuine one for a rewritten hi
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator
 
 from reconciler.foreign_text import printable_line
+from reconciler.git import ssh_signature
 
 _ONCE = frozenset({"tree", "author", "committer", "encoding", "gpgsig"})
 _REPEATED = frozenset({"parent", "mergetag"})  # all of them are signed
-_BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
-_LINE = 70  # characters of base64 in each line, as ssh-keygen writes it
-_MAGIC = b"SSHSIG"
-_VERSION_BYTES = 4
-_LENGTH_BYTES = 4
-_RESERVED = 2  # the fields are: public key, namespace, reserved, hash algorithm, signature
 _NAME_SHOWN = 40
 
 
@@ -34,7 +27,7 @@ def alteration(raw: bytes) -> str | None:
         if name in seen and name in _ONCE:
             return f"has two headers {name}"
         seen.add(name)
-        if name == "gpgsig" and value.startswith(_BEGIN) and not _is_canonical(value):
+        if name == "gpgsig" and value.startswith(ssh_signature.BEGIN) and not ssh_signature.is_canonical(value):
             return "has a signature that ssh-keygen would not write in this form"
     return None
 
@@ -55,25 +48,3 @@ def _headers(head: bytes) -> Iterator[tuple[str, str]]:
 def _header(lines: list[str]) -> tuple[str, str]:
     name, _, first = lines[0].partition(" ")
     return name, "\n".join([first, *lines[1:]])
-
-
-def _is_canonical(armored: str) -> bool:
-    begin, *lines, end = (armored if "\n" in armored else f"{armored}\n").split("\n")
-    try:
-        blob = base64.b64decode("".join(lines), validate=True)
-    except binascii.Error:
-        return False
-    text = base64.b64encode(blob).decode("ascii")
-    written = [text[at : at + _LINE] for at in range(0, len(text), _LINE)]
-    return [begin, *lines, end] == [_BEGIN, *written, _END] and _reserved(blob) == b""
-
-
-def _reserved(blob: bytes) -> bytes | None:
-    """Return the reserved field, which is not signed as it is written; None: the blob is malformed."""
-    if not blob.startswith(_MAGIC):
-        return None
-    at = len(_MAGIC) + _VERSION_BYTES
-    for _ in range(_RESERVED):
-        at += _LENGTH_BYTES + int.from_bytes(blob[at : at + _LENGTH_BYTES], "big")
-    size = int.from_bytes(blob[at : at + _LENGTH_BYTES], "big")
-    return blob[at + _LENGTH_BYTES : at + _LENGTH_BYTES + size]

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from reconciler.git.mirror import Mirror
 from reconciler.git.remote_settings import GitLimits, Remote
 from reconciler.git.signatures import SignatureMode, SignaturePolicy
 from reconciler.git.source import CommitSource
-from tests.git.forge import Forge, SshKey, make_forge, make_ssh_key
+from tests.git.forge import Forge, GpgKey, SshKey, make_forge, make_ssh_key, run_gpg
 
 QUICK = GitLimits(ask_s=10, transfer_s=20, local_s=20, verify_s=30, depth=4)
 
@@ -37,6 +39,20 @@ def mirror(tmp_path: Path, remote: Remote) -> Iterator[Mirror]:
 def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SshKey]:
     folder = tmp_path_factory.mktemp("keys")
     return {name: make_ssh_key(folder, name) for name in ("ada", "bob", "forge", "mallory")}
+
+
+@pytest.fixture(scope="session")
+def gpg() -> Iterator[dict[str, GpgKey]]:
+    # A short path, because gpg's agent listens on a socket in it, and socket paths are limited.
+    with tempfile.TemporaryDirectory(prefix="gpg") as folder:
+        home = Path(folder)
+        names = ("ada@example.org", "forge@example.org", "mallory@example.org")
+        try:
+            for name in names:
+                run_gpg(home, "--quick-generate-key", name, "ed25519", "sign", "never")
+            yield {name.partition("@")[0]: GpgKey(name, home) for name in names}
+        finally:  # the agent would keep its socket in the folder
+            subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True, capture_output=True)
 
 
 @pytest.fixture

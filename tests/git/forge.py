@@ -44,11 +44,11 @@ def run_gpg(home: Path, *arguments: str) -> bytes:
     return subprocess.run(command, check=True, capture_output=True).stdout
 
 
-def make_ssh_key(folder: Path, name: str) -> SshKey:
+def make_ssh_key(folder: Path, name: str, kind: str = "ed25519") -> SshKey:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     subprocess.run(
-        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path)], check=True, capture_output=True
+        ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", name, "-f", str(path)], check=True, capture_output=True
     )
     return SshKey(name, path)
 

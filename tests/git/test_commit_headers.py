@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import base64
-import textwrap
 from collections.abc import Callable
 
 import pytest
@@ -13,9 +11,9 @@ from reconciler.git.commit_headers import alteration
 from reconciler.git.source import Advanced, CommitSource, Kept
 from reconciler.model import Commit
 from tests.git.forge import Forge, SshKey
+from tests.git.ssh_signatures import BEGIN, END, SshSignature, ssh_signature
 
 Keys = dict[str, SshKey]
-BEGIN, END = b"-----BEGIN SSH SIGNATURE-----", b"-----END SSH SIGNATURE-----"
 
 
 def with_sha256_signature(raw: bytes) -> bytes:
@@ -26,38 +24,26 @@ def with_two_signatures(raw: bytes) -> bytes:
     return raw.replace(b"\n\n", b"\ngpgsig anything\n\n", 1)
 
 
-def signature(raw: bytes) -> tuple[bytes, bytes, bytes]:
-    before, _, rest = raw.partition(BEGIN)
-    armored, _, after = rest.partition(END)
-    return before, base64.b64decode(armored.replace(b"\n ", b"")), after
+def with_signature(alter: Callable[[SshSignature], SshSignature]) -> Callable[[bytes], bytes]:
+    """Write the signature of a commit in another form."""
 
+    def altered(raw: bytes) -> bytes:
+        before, _, rest = raw.partition(BEGIN)
+        signature, _, after = rest.partition(END)
+        other = alter(ssh_signature((BEGIN + signature + END).replace(b"\n ", b"\n")))
+        return before + other.armored.replace(b"\n", b"\n ") + after
 
-def armored(blob: bytes, width: int) -> bytes:
-    lines = textwrap.wrap(base64.b64encode(blob).decode(), width)
-    return b"\n ".join([BEGIN, *(line.encode() for line in lines), END])
-
-
-def with_other_line_breaks(raw: bytes) -> bytes:
-    before, blob, after = signature(raw)
-    return before + armored(blob, 64) + after
-
-
-def with_text_behind_the_signature(raw: bytes) -> bytes:
-    return raw.replace(END, END + b"\n anything", 1)
-
-
-def with_a_reserved_field(raw: bytes) -> bytes:
-    before, blob, after = signature(raw)
-    at = blob.index(b"\0\0\0\3git") + 7
-    return before + armored(blob[:at] + b"\0\0\0\1x" + blob[at + 4 :], 70) + after
+    return altered
 
 
 ALTERATIONS: list[Callable[[bytes], bytes]] = [
     with_sha256_signature,
     with_two_signatures,
-    with_other_line_breaks,
-    with_text_behind_the_signature,
-    with_a_reserved_field,
+    with_signature(SshSignature.with_other_line_breaks),
+    with_signature(SshSignature.with_text_behind),
+    with_signature(SshSignature.with_a_reserved_field),
+    with_signature(SshSignature.with_version_0),
+    with_signature(SshSignature.with_the_order_added),
 ]
 
 
@@ -109,3 +95,15 @@ def test_merged_tags_and_encodings_are_known(forge: Forge, keys: Keys) -> None:
     assert b"\nmergetag " in raw
     assert b"\nencoding ISO-8859-1" in raw
     assert alteration(raw) is None
+
+
+def test_a_line_that_continues_nothing_is_not_a_header(forge: Forge, keys: Keys) -> None:
+    raw = forge.git("cat-file", "commit", forge.commit(key=keys["ada"])).encode()
+    assert alteration(b" " + raw) is not None
+
+
+def test_only_a_signature_by_ssh_has_the_form_of_ssh_keygen(forge: Forge, keys: Keys) -> None:
+    raw = forge.git("cat-file", "commit", forge.commit(key=keys["ada"])).encode()
+    by_gpg = raw.replace(BEGIN, b"-----BEGIN PGP SIGNATURE-----").replace(END, b"-----END PGP SIGNATURE-----")
+    assert alteration(by_gpg) is None
+    assert alteration(raw.replace(b"\n\n", b"\nencoding " + BEGIN + b"\n\n", 1)) is None

@@ -4,9 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,20 +23,6 @@ from reconciler.model import Commit
 from tests.git.forge import Forge, GpgKey, SshKey, run_gpg
 
 Keys = dict[str, SshKey]
-
-
-@pytest.fixture(scope="session")
-def gpg() -> Iterator[dict[str, GpgKey]]:
-    # A short path, because gpg's agent listens on a socket in it, and socket paths are limited.
-    with tempfile.TemporaryDirectory(prefix="gpg") as folder:
-        home = Path(folder)
-        names = ("ada@example.org", "forge@example.org", "mallory@example.org")
-        try:
-            for name in names:
-                run_gpg(home, "--quick-generate-key", name, "ed25519", "sign", "never")
-            yield {name.partition("@")[0]: GpgKey(name, home) for name in names}
-        finally:  # the agent would keep its socket in the folder
-            subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True, capture_output=True)
 
 
 @pytest.fixture
