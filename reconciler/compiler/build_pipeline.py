@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -200,9 +200,10 @@ class BuildPipeline:
         network = build_network(model, decision=decision, parameters=parameters)
         pack = disassemble(network.data)
         inputs, outputs = decode_io(pack.section(SectionId.IO))
-        int8 = Int8Model(Oracle(model), inputs[0], outputs[0])
-        if len(inputs) == 1:
-            _compare_with_oracle(network.data, int8.run, inputs[0].elements)
+        int8 = Int8Model(
+            Oracle(model), inputs, [item for item in outputs if item.tensor is not None], network.input_orders
+        )
+        _compare_with_oracle(network.data, int8.run)
         head = pack.section(SectionId.HEAD)
         entries = decode_parameters(pack.section(SectionId.PARAMETERS))
         predictor = NetworkPredictor(
@@ -245,12 +246,13 @@ def _reproduce_golden_vectors(data: bytes) -> tuple[int, int]:
     return count if execution.first_wrong_golden is None else execution.first_wrong_golden, count
 
 
-def _compare_with_oracle(data: bytes, oracle: Callable[[Ints], Ints], elements: int) -> None:
+def _compare_with_oracle(data: bytes, oracle: Callable[[Sequence[Ints]], list[Ints]]) -> None:
     """Compare the pack with the oracle on a few random inputs; a difference is a bug of the compiler."""
     reference = ReferenceInterpreter(data)
     rng = np.random.default_rng(len(data))
     for _ in range(_ORACLE_SAMPLES):
-        x = rng.integers(-128, 128, elements)
-        computed = np.frombuffer(reference.run([x.astype(np.int8).tobytes()]).outputs[0], np.int8)
-        if (computed != oracle(x)).any():
-            raise AssertionError("the pack does not compute what the oracle computes: a bug of the compiler")
+        inputs = [rng.integers(-128, 128, source.elements) for source in reference.inputs]
+        computed = reference.run([x.astype(np.int8).tobytes() for x in inputs]).outputs
+        for ours, theirs in zip(computed, oracle(inputs), strict=False):  # ours may end with a decision
+            if (np.frombuffer(ours, np.int8) != theirs).any():
+                raise AssertionError("the pack does not compute what the oracle computes: a bug of the compiler")

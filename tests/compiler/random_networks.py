@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import reject
 from hypothesis import strategies as st
 
 from reconciler.compiler.errors import OperatorUnsupported
+from reconciler.compiler.tflite.model_interface import in_device_order
 from reconciler.compiler.tflite.network_pack import NetworkPack, build_network
 from reconciler.compiler.tflite.oracle import Oracle
 from tests.compiler.tflite_builder import Model
@@ -60,7 +62,7 @@ def same_or_valid(size: int, extent: int, stride: int, padding: int) -> int:
 def convolution(draw: Draw) -> bytes:
     """One convolution, ordinary or depthwise, one- or two-dimensional."""
     depthwise = draw(st.booleans())
-    height, width, depth = draw.size(1, 9), draw.size(1, 11), draw.size(1, 9)
+    height, width, depth = draw.size(1, 9), draw.size(1, 11), 1 if draw(st.booleans()) else draw.size(2, 9)
     kernel = draw.size(1, min(4, height)), draw.size(1, min(5, width))
     padding, stride = draw(st.sampled_from([0, 1])), (draw.size(1, 3), draw.size(1, 3))
     dilation = (draw.size(1, 2), draw.size(1, 2)) if stride == (1, 1) else (1, 1)
@@ -243,6 +245,91 @@ def residual(draw: Draw) -> bytes:
     return model.finish([first], [y])
 
 
+def padded(draw: Draw) -> bytes:
+    """One or two PADs before a layer with a window. The fill is the zero point, the least value or another one."""
+    scale, zero = float(draw(SCALE)), draw(st.sampled_from([-128, -3, 0, 127]))
+    name = draw(st.sampled_from(["CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D"]))
+    shape = [1, draw.size(1, 7), draw.size(1, 7), draw.size(1, 4)]
+    model = Model()
+    at = first = model.tensor(shape, scale, zero)
+    for _ in range(draw.size(1, 2)):
+        pads = [[0, 0], *([draw.size(0, 2), draw.size(0, 2)] for _ in range(2)), [0, draw.size(0, 3) // 3]]
+        shape = [d + a + b for d, (a, b) in zip(shape, pads, strict=True)]
+        target = model.tensor(shape, scale, zero)
+        inputs = [at, model.constant(pads)]
+        if draw(st.booleans()):
+            fill = np.array([draw(st.sampled_from([zero, -128, 5]))], np.int8)
+            model.operator(
+                "PADV2", [*inputs, model.tensor([1], scale, zero, data=fill)], [target], table="PadV2Options"
+            )
+        else:
+            model.operator("PAD", inputs, [target], table="PadOptions")
+        at = target
+    outputs = [at] if draw.size(0, 4) == 0 else []  # what is padded may also be read from outside
+    kernel = draw.size(1, min(3, shape[1])), draw.size(1, min(4, shape[2]))
+    stride, padding = (draw.size(1, 3), draw.size(1, 3)), draw(st.sampled_from([0, 1]))
+    out = [same_or_valid(n, k, s, padding) for n, k, s in zip(shape[1:3], kernel, stride, strict=True)]
+    options = {
+        "padding": padding,
+        "strideH": stride[0],
+        "strideW": stride[1],
+        "fusedActivationFunction": draw(ACTIVATION),
+    }
+    if name.endswith("POOL_2D"):
+        y = model.tensor([1, *out, shape[3]], scale, zero)
+        options |= {"filterHeight": kernel[0], "filterWidth": kernel[1]}
+        model.operator(name, [at], [y], table="Pool2DOptions", **options)
+        return model.finish([first], [*outputs, y])
+    channels = shape[3] if name.startswith("DEPTHWISE") else draw.size(1, 5)
+    filters = (1, *kernel, channels) if name.startswith("DEPTHWISE") else (channels, *kernel, shape[3])
+    w = model.tensor(filters, draw.scales(channels), data=draw.int8(filters), axis=3 if filters[0] == 1 else 0)
+    b = model.tensor([channels], 0.01, kind="INT32", data=np.arange(channels, dtype=np.int32) * 1000)
+    y = model.tensor([1, *out, channels], float(draw(SCALE)), draw(ZERO))
+    table = "DepthwiseConv2DOptions" if name.startswith("DEPTHWISE") else "Conv2DOptions"
+    options |= {"depthMultiplier": 1} if name.startswith("DEPTHWISE") else {}
+    model.operator(name, [at, w, b], [y], table=table, dilationHFactor=1, dilationWFactor=1, **options)
+    return model.finish([first], [*outputs, y])
+
+
+def transposed(draw: Draw) -> bytes:
+    """A layer between transpositions, as models with channels first have it: at the input, and before a dense layer."""
+    height, width, depth = draw.size(1, 5), draw.size(1, 5), draw.size(1, 4)
+    scale, zero = float(draw(SCALE)), draw(ZERO)
+    model = Model()
+    first = model.tensor([1, depth, height, width], scale, zero)
+    at = model.tensor([1, height, width, depth], scale, zero)
+    model.operator("TRANSPOSE", [first, model.constant([0, 2, 3, 1])], [at], table="TransposeOptions")
+    channels = draw.size(1, 6)
+    w = model.tensor((channels, 1, 1, depth), draw.scales(channels), data=draw.int8((channels, 1, 1, depth)))
+    b = model.tensor([channels], 0.01, kind="INT32", data=np.arange(channels, dtype=np.int32) * 1000)
+    scale, zero = float(draw(SCALE)), draw(ZERO)
+    y = model.tensor([1, height, width, channels], scale, zero)
+    options = {"padding": 1, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+    model.operator("CONV_2D", [at, w, b], [y], table="Conv2DOptions", **options)
+    order = draw(st.permutations([0, 1, 2, 3]))
+    shape = [[1, height, width, channels][axis] for axis in order]
+    at = model.tensor(shape, scale, zero)
+    model.operator("TRANSPOSE", [y, model.constant(order)], [at], table="TransposeOptions")
+    if draw(st.booleans()):
+        model.operator("RELU", [at], [at := model.tensor(shape, scale, zero)])
+    flat = model.tensor([1, math.prod(shape)], scale, zero)
+    model.operator("RESHAPE", [at, model.constant([1, math.prod(shape)])], [flat], table="ReshapeOptions")
+    if draw(st.booleans()):
+        scale, zero = 1 / 128, 0
+        model.operator("TANH", [flat], [flat := model.tensor([1, math.prod(shape)], scale, zero)])
+    units = draw.size(1, 5)
+    w = model.tensor((units, math.prod(shape)), draw.scales(1), data=draw.int8((units, math.prod(shape))))
+    y = model.tensor([1, units], float(draw(SCALE)), draw(ZERO))
+    model.operator("FULLY_CONNECTED", [flat, w, -1], [y], table="FullyConnectedOptions", version=9)
+    return model.finish([first], [y])
+
+
+def in_device_layout(network: NetworkPack, inputs: Sequence[np.ndarray[Any, Any]]) -> list[bytes]:
+    """Return the inputs of a model's file as the pack takes them."""
+    pairs = zip(inputs, network.input_orders, strict=True)
+    return [in_device_order(values, order).tobytes() for values, order in pairs]
+
+
 def oracle_and_network(model: bytes) -> tuple[Oracle, NetworkPack]:
     """Return both sides. If the oracle refuses a model, the builder must refuse it too, and another one is drawn.
 
@@ -265,5 +352,18 @@ def oracle_and_network(model: bytes) -> tuple[Oracle, NetworkPack]:
 
 KINDS = {
     f.__name__: f
-    for f in (convolution, fully_connected, pool, mean, reduce_max, binary, elementwise, softmax, movement, residual)
+    for f in (
+        convolution,
+        fully_connected,
+        pool,
+        mean,
+        reduce_max,
+        binary,
+        elementwise,
+        softmax,
+        movement,
+        residual,
+        padded,
+        transposed,
+    )
 }

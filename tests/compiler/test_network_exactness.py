@@ -16,7 +16,7 @@ from reconciler.compiler.pack.checker import check_pack
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.tflite.network_pack import build_network
 from reconciler.compiler.tflite.oracle import Oracle
-from tests.compiler.random_networks import KINDS, Draw, oracle_and_network
+from tests.compiler.random_networks import KINDS, Draw, in_device_layout, oracle_and_network
 
 EXAMPLES = int(os.environ.get("TINYFLEET_EXAMPLES", "40"))
 
@@ -33,7 +33,7 @@ def test_the_reference_interpreter_equals_the_oracle(kind: str, data: st.DataObj
     for _ in range(3):
         inputs = [rng.integers(-128, 128, d["shape"]).astype(np.int8) for d in oracle.inputs]
         expected = [out.tobytes() for out in oracle.run(inputs)]
-        assert list(reference.run([x.tobytes() for x in inputs]).outputs) == expected
+        assert list(reference.run(in_device_layout(network, inputs)).outputs) == expected
     assert reference.first_wrong_golden() is None
     assert build_network(model).data == network.data
 

@@ -29,7 +29,7 @@ from reconciler.compiler.reference.interpreter import ReferenceInterpreter, gene
 from reconciler.compiler.tflite.network_pack import Decision, build_network
 from tests.compiler.make_vectors import good_packs
 from tests.compiler.random_forests import random_forest
-from tests.compiler.random_networks import KINDS, Draw, oracle_and_network
+from tests.compiler.random_networks import KINDS, Draw, in_device_layout, oracle_and_network
 from tests.firmware.conftest import build
 from tests.firmware.extremes import ANY, FAST, extreme_packs
 
@@ -108,7 +108,7 @@ def test_networks_equal_the_oracle(engine: Engine, kind: str, data: st.DataObjec
     oracle, network = oracle_and_network(model)
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     inputs = [[rng.integers(-128, 128, d["shape"]).astype(np.int8) for d in oracle.inputs] for _ in range(3)]
-    done = engine.run(network.data, [b"".join(x.tobytes() for x in parts) for parts in inputs])
+    done = engine.run(network.data, [b"".join(in_device_layout(network, parts)) for parts in inputs])
     assert (done.verdict, done.first_wrong_golden) == (0, None)
     for parts, got in zip(inputs, done.inferences, strict=True):
         assert got.outputs == b"".join(out.tobytes() for out in oracle.run(parts))

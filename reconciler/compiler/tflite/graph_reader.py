@@ -47,6 +47,8 @@ _OPTION_TABLES = {
         "GeluOptions",
     )
 }
+Border = tuple[tuple[int, int], tuple[int, int]]  # rows before and after, columns before and after
+NO_BORDER: Border = ((0, 0), (0, 0))
 _OPERATOR_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 
 
@@ -102,6 +104,7 @@ class Node:
     outputs: tuple[int, ...]
     table: str  # the name of its table of options, if this module knows it
     options: Mapping[str, Any]
+    border: Border = NO_BORDER  # of zero points around the input, from a PAD that was folded into the operator
 
     @property
     def location(self) -> str:

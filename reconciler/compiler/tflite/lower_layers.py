@@ -23,6 +23,7 @@ from reconciler.compiler.pack.operators import (
 )
 from reconciler.compiler.tflite.graph_reader import Node, Tensor
 from reconciler.compiler.tflite.plan_builder import PlanBuilder, Value
+from reconciler.compiler.tflite.window import Window
 
 Ints = npt.NDArray[np.int64]
 Geometry = tuple[int, int, int, int, int, int, int, int]
@@ -47,12 +48,6 @@ def activation_range(kind: int, value: Value, node: Node) -> tuple[int, int]:
         raise OperatorUnsupported(f"{node.location}: fused activation {kind} is not supported; use RELU or RELU6")
     low, high = ranges[kind]
     return min(low, 127), max(high, -128)
-
-
-def _padding(kind: int, size_in: int, size_out: int, extent: int, stride: int) -> int:
-    if kind == schema.Padding.VALID:
-        return 0
-    return int(max(0, (size_out - 1) * stride + extent - size_in) // 2)
 
 
 def _int8_weights(plan: PlanBuilder, node: Node) -> tuple[Tensor, Ints]:
@@ -103,37 +98,42 @@ def lower_conv(plan: PlanBuilder, node: Node) -> None:
     channels, kernel_h, kernel_w, depth = weights.shape
     if x.dims[3] % depth or channels % (x.dims[3] // depth) or channels != y.dims[3]:
         raise OperatorUnsupported(f"{node.location}: {x.dims[3]} channels do not match filters of depth {depth}")
-    offsets = _convolution_arrays(plan, node, tensor, weights.reshape(channels, -1), (x, y))
+    offsets = _convolution_arrays(plan, node, weights.reshape(channels, -1), tensor.data or b"", (x, y))
     geometry = _geometry(node, x, y, (kernel_h, kernel_w))
     low, high = activation_range(node.option("fusedActivationFunction"), y, node)
     plan.emit(Conv2D(source, target, low, high, *offsets, *geometry, x.dims[3] // depth))
 
 
 def lower_depthwise(plan: PlanBuilder, node: Node) -> None:
-    """DEPTHWISE_CONV_2D."""
+    """DEPTHWISE_CONV_2D; with one input channel it is a CONV_2D, whose weights are in another order."""
     source, target = plan.input(node), plan.output(node)
     x, y = plan.values[source], plan.values[target]
     tensor, weights = _int8_weights(plan, node)
     _, kernel_h, kernel_w, channels = weights.shape
     if channels % x.dims[3] or channels != y.dims[3]:
         raise OperatorUnsupported(f"{node.location}: {channels} filters do not match {x.dims[3]} channels")
-    offsets = _convolution_arrays(plan, node, tensor, weights.reshape(-1, channels).T, (x, y))
+    by_channel = weights.reshape(-1, channels).T
+    data = by_channel.astype("i1").tobytes() if x.dims[3] == 1 else tensor.data or b""
+    offsets = _convolution_arrays(plan, node, by_channel, data, (x, y))
     geometry = _geometry(node, x, y, (kernel_h, kernel_w))
     low, high = activation_range(node.option("fusedActivationFunction"), y, node)
+    if x.dims[3] == 1:
+        plan.emit(Conv2D(source, target, low, high, *offsets, *geometry, 1))
+        return
     plan.emit(DepthwiseConv2D(source, target, low, high, *offsets, *geometry, channels // x.dims[3]))
 
 
 def _convolution_arrays(
-    plan: PlanBuilder, node: Node, tensor: Tensor, by_channel: Ints, values: tuple[Value, Value]
+    plan: PlanBuilder, node: Node, by_channel: Ints, data: bytes, values: tuple[Value, Value]
 ) -> tuple[int, int, int, int]:
     """Fold the zero point into the bias, and return the offsets of weights, bias, multipliers and shifts."""
     x, y = values
-    channels = len(by_channel)
+    channels, scales = len(by_channel), _scales(plan.constant(node, 1), len(by_channel), node)
     bias = _bias(plan, node, channels) - x.zero_point * by_channel.sum(axis=1)
     _check_accumulator(np.abs(by_channel).sum(axis=1), bias, node)
-    scaled = [quantize_multiplier(float(x.scale) * scale / float(y.scale)) for scale in _scales(tensor, channels, node)]
+    scaled = [quantize_multiplier(float(x.scale) * scale / float(y.scale)) for scale in scales]
     return (
-        plan.blob(tensor.data or b""),
+        plan.blob(data),
         plan.array(bias, "<i4"),
         plan.array(np.array([m for m, _ in scaled], np.int64), "<i4"),
         plan.array(np.array([s for _, s in scaled], np.int64), "i1"),
@@ -143,24 +143,23 @@ def _convolution_arrays(
 def _geometry(node: Node, x: Value, y: Value, kernel: tuple[int, int]) -> Geometry:
     strides = node.option("strideH"), node.option("strideW")
     dilations = node.option("dilationHFactor"), node.option("dilationWFactor")
+    pads = _paddings(node, x, y, [Window(*of_axis) for of_axis in zip(kernel, strides, dilations, strict=True)])
+    return (*kernel, *strides, *dilations, *pads)
+
+
+def _paddings(node: Node, x: Value, y: Value, windows: list[Window]) -> tuple[int, int]:
+    """Return the padding at the top and at the left."""
     pads = []
-    for axis in (0, 1):
-        size_in, size_out = x.dims[1 + axis], y.dims[1 + axis]
-        extent = (kernel[axis] - 1) * dilations[axis] + 1
-        pad = _padding(node.option("padding"), size_in, size_out, extent, strides[axis])
-        _check_window(node, size_in, size_out, (kernel[axis], strides[axis], dilations[axis], pad))
+    for axis, window in enumerate(windows, 1):
+        size_in, size_out = x.dims[axis], y.dims[axis]
+        pad = window.padding(size_in, size_out, node.option("padding"), node.border[axis - 1])
+        if not window.fits(size_in, size_out, pad):
+            raise OperatorUnsupported(
+                f"{node.location}: kernel {window.kernel}, stride {window.stride} and dilation {window.dilation} "
+                f"cannot produce {size_out} from {size_in}"
+            )
         pads.append(pad)
-    return (*kernel, *strides, *dilations, pads[0], pads[1])
-
-
-def _check_window(node: Node, size_in: int, size_out: int, window: tuple[int, int, int, int]) -> None:
-    kernel, stride, dilation, pad = window
-    extent = (kernel - 1) * dilation + 1
-    if min(kernel, stride, dilation) < 1 or pad >= extent or (size_out - 1) * stride - pad >= size_in:
-        raise OperatorUnsupported(
-            f"{node.location}: kernel {kernel}, stride {stride} and dilation {dilation} "
-            f"cannot produce {size_out} from {size_in}"
-        )
+    return pads[0], pads[1]
 
 
 def lower_fully_connected(plan: PlanBuilder, node: Node) -> None:
@@ -217,12 +216,7 @@ def _pool(plan: PlanBuilder, node: Node) -> tuple[int, ...]:
         raise OperatorUnsupported(f"{node.location}: the pool changes the scale: convert the model again")
     kernel = node.option("filterHeight"), node.option("filterWidth")
     strides = node.option("strideH"), node.option("strideW")
-    pads = []
-    for axis in (0, 1):
-        size_in, size_out = x.dims[1 + axis], y.dims[1 + axis]
-        pad = _padding(node.option("padding"), size_in, size_out, kernel[axis], strides[axis])
-        _check_window(node, size_in, size_out, (kernel[axis], strides[axis], 1, pad))
-        pads.append(pad)
+    pads = _paddings(node, x, y, [Window(*of_axis) for of_axis in zip(kernel, strides, strict=True)])
     low, high = activation_range(node.option("fusedActivationFunction"), y, node)
     return (source, target, low, high, *kernel, *strides, *pads)
 

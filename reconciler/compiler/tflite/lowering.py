@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from reconciler.compiler.errors import ModelUnreadable, OperatorUnsupported
 from reconciler.compiler.tflite.graph_reader import Graph, Node
+from reconciler.compiler.tflite.graph_rewrites import keep_needed, permutation, rewrite
 from reconciler.compiler.tflite.lower_elementwise import (
     lower_add,
     lower_lookup,
@@ -26,12 +28,26 @@ from reconciler.compiler.tflite.lower_layers import (
     lower_pad,
     lower_reduce_max,
 )
+from reconciler.compiler.tflite.model_interface import ElementOrder, with_device_interface
 from reconciler.compiler.tflite.plan_builder import PlanBuilder
 
 Lower = Callable[[PlanBuilder, Node], None]
 
 
 def _lower_reshape(plan: PlanBuilder, node: Node) -> None:
+    plan.alias(node)
+
+
+def _lower_transpose(plan: PlanBuilder, node: Node) -> None:
+    """TRANSPOSE, if it moves only dimensions of one element."""
+    order = permutation(plan.graph, node)
+    shape = plan.tensor(node, 0).shape
+    moved = [axis for axis in order or () if shape[axis] > 1]
+    if order is None or moved != sorted(moved):
+        raise OperatorUnsupported(
+            f"{node.location} is not supported, as it neither follows an input nor precedes a dense layer: "
+            "use the channels-last layout in the model"
+        )
     plan.alias(node)
 
 
@@ -61,6 +77,7 @@ LOWERINGS: Mapping[str, Lower] = {
     "RESHAPE": _lower_reshape,
     "EXPAND_DIMS": _lower_reshape,
     "SQUEEZE": _lower_reshape,
+    "TRANSPOSE": _lower_transpose,
 }
 
 # What to use instead of the operators that models most often have.
@@ -68,7 +85,6 @@ ADVICE: Mapping[str, str] = {
     "SHAPE": "give the model a fixed batch size: Input(batch_size=1)",
     "STRIDED_SLICE": "give the model a fixed batch size: Input(batch_size=1), and do not slice",
     "PACK": "give the model a fixed batch size: Input(batch_size=1)",
-    "TRANSPOSE": "use the channels-last layout in the model",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "use 1-D convolutions over a window instead",
     "WHILE": "unroll the recurrent layer, or use 1-D convolutions over a window",
     "BATCH_MATMUL": "use dense layers with constant weights",
@@ -82,12 +98,26 @@ ADVICE: Mapping[str, str] = {
 }
 
 
-def lower(graph: Graph) -> tuple[PlanBuilder, tuple[int, ...], tuple[int, ...]]:
-    """Return the plan with all operators, and the values of the inputs and outputs."""
-    plan = PlanBuilder(graph)
-    nodes, sources, sinks = _trim_conversions(plan, _needed(graph))
-    inputs = tuple(plan.make(index) for index in sources)
-    for node in nodes:
+@dataclass(frozen=True, slots=True)
+class LoweredNetwork:
+    """A plan with all operators, the values of the inputs and outputs, and the order of each input's elements."""
+
+    plan: PlanBuilder
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    input_orders: tuple[ElementOrder | None, ...]
+
+
+def lower(original: Graph) -> LoweredNetwork:
+    """Lower a graph."""
+    try:
+        device = with_device_interface(keep_needed(original))
+        graph = rewrite(device.graph)
+    except (ValueError, TypeError, IndexError, KeyError, ArithmeticError) as error:
+        raise ModelUnreadable(f"the model is inconsistent: {error}") from error
+    plan = PlanBuilder(graph, notes=list(device.notes))
+    inputs = tuple(plan.make(index) for index in graph.inputs)
+    for node in graph.nodes:
         handler = LOWERINGS.get(node.name)
         if handler is None:
             advice = ADVICE.get(node.name, "docs/build.md lists the operators that packs have")
@@ -96,46 +126,9 @@ def lower(graph: Graph) -> tuple[PlanBuilder, tuple[int, ...], tuple[int, ...]]:
             handler(plan, node)
         except (ValueError, TypeError, IndexError, ArithmeticError) as error:
             raise ModelUnreadable(f"{node.location} is inconsistent: {error}") from error
-    outputs = tuple(plan.value_of(index) for index in sinks)
+    outputs = tuple(plan.value_of(index) for index in graph.outputs)
     _check_interface(plan, inputs, outputs)
-    return plan, inputs, outputs
-
-
-def _needed(graph: Graph) -> list[Node]:
-    """Return the operators that the outputs depend on; those that only compute shapes are left out."""
-    required = set(graph.outputs)
-    kept: list[Node] = []
-    for node in reversed(graph.nodes):
-        if not required.intersection(node.outputs):
-            continue
-        kept.append(node)
-        reshapes = node.name in {"RESHAPE", "EXPAND_DIMS", "SQUEEZE"}
-        required.update(i for i in (node.inputs[:1] if reshapes else node.inputs) if i >= 0)
-    return kept[::-1]
-
-
-def _trim_conversions(plan: PlanBuilder, nodes: list[Node]) -> tuple[list[Node], list[int], list[int]]:
-    """Remove the conversions from float or uint8 at the inputs and back at the outputs."""
-    graph = plan.graph
-    sources, sinks = list(graph.inputs), list(graph.outputs)
-    dropped: set[int] = set()
-    for number, index in enumerate(graph.inputs):
-        readers = [n for n in nodes if index in n.inputs]
-        if graph.tensors[index].type == "INT8" or len(readers) != 1 or readers[0].name != "QUANTIZE":
-            continue
-        sources[number] = readers[0].outputs[0]
-        dropped.add(readers[0].index)
-        plan.notes.append(
-            f"input {number} is int8 on the device; the gateway converts from {graph.tensors[index].type}"
-        )
-    for number, index in enumerate(graph.outputs):
-        writers = [n for n in nodes if index in n.outputs]
-        if graph.tensors[index].type == "INT8" or not writers or writers[0].name not in {"DEQUANTIZE", "QUANTIZE"}:
-            continue
-        sinks[number] = writers[0].inputs[0]
-        dropped.add(writers[0].index)
-        plan.notes.append(f"output {number} is int8 on the device")
-    return [n for n in nodes if n.index not in dropped], sources, sinks
+    return LoweredNetwork(plan, inputs, outputs, device.input_orders)
 
 
 def _check_interface(plan: PlanBuilder, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> None:

@@ -15,8 +15,9 @@ from reconciler.compiler.pack.plan_section import encode_plan, encode_tensors
 from reconciler.compiler.pack.tunable_parameters_section import Parameter, encode_parameters
 from reconciler.compiler.reference.golden_vectors import with_golden_vectors
 from reconciler.compiler.tflite.graph_reader import read_graph
-from reconciler.compiler.tflite.lowering import lower
-from reconciler.compiler.tflite.plan_builder import PlanBuilder, Value
+from reconciler.compiler.tflite.lowering import LoweredNetwork, lower
+from reconciler.compiler.tflite.model_interface import ElementOrder
+from reconciler.compiler.tflite.plan_builder import Value
 from reconciler.compiler.tflite.tensor_placement import TensorPlacement, place_tensors
 
 _MAX_RECONSTRUCTION_ELEMENTS = 32768
@@ -24,10 +25,11 @@ _MAX_RECONSTRUCTION_ELEMENTS = 32768
 
 @dataclass(frozen=True, slots=True)
 class NetworkPack:
-    """A pack, the placement of its tensors, and notes for the build report."""
+    """A pack, the placement of its tensors, the order of its inputs' elements, and notes for the build report."""
 
     data: bytes
     placement: TensorPlacement
+    input_orders: tuple[ElementOrder | None, ...]
     notes: tuple[str, ...]
 
 
@@ -47,8 +49,9 @@ def build_network(
     samples: Sequence[tuple[bytes, ...]] = (),
 ) -> NetworkPack:
     """Build the pack of a full-int8 model, with golden vectors from seeds and small samples."""
-    plan, inputs, outputs = lower(read_graph(model))
-    head = None if decision is None else _head(plan, inputs, outputs, decision)
+    lowered = lower(read_graph(model))
+    plan, inputs, outputs = lowered.plan, lowered.inputs, lowered.outputs
+    head = None if decision is None else _head(lowered, decision)
     keep = frozenset([head.second] if head and head.mode is DecisionMode.RECONSTRUCTION else [])
     placement = place_tensors(plan, inputs, outputs, keep)
     input_io = [_descriptor(plan.values[i], i) for i in inputs]
@@ -67,7 +70,7 @@ def build_network(
     data = with_golden_vectors(
         Pack(PackKind.NEURAL_NETWORK, placement.layout.size, sections), input_io, output_io, samples
     )
-    return NetworkPack(data, placement, tuple(plan.notes))
+    return NetworkPack(data, placement, lowered.input_orders, tuple(plan.notes))
 
 
 def _descriptor(value: Value, index: int) -> Descriptor:
@@ -77,8 +80,8 @@ def _descriptor(value: Value, index: int) -> Descriptor:
     return Descriptor(ElementType.INT8, shape, index, value.zero_point, value.scale)
 
 
-def _head(plan: PlanBuilder, inputs: tuple[int, ...], outputs: tuple[int, ...], decision: Decision) -> DecisionHead:
-    first = outputs[0]
+def _head(lowered: LoweredNetwork, decision: Decision) -> DecisionHead:
+    plan, inputs, first = lowered.plan, lowered.inputs, lowered.outputs[0]
     if decision.mode is not DecisionMode.RECONSTRUCTION:
         return DecisionHead(decision.mode, decision.parameter, first)
     a, b = plan.values[first], plan.values[inputs[0]]
@@ -86,6 +89,11 @@ def _head(plan: PlanBuilder, inputs: tuple[int, ...], outputs: tuple[int, ...], 
         raise OperatorUnsupported(
             f"a reconstruction must have as many elements as the input ({b.elements}) and at most "
             f"{_MAX_RECONSTRUCTION_ELEMENTS}; the output has {a.elements}: change the model or spec.decide"
+        )
+    if lowered.input_orders[0] is not None:
+        raise OperatorUnsupported(
+            "a reconstruction must have the layout of the input, but the model transposes its input: "
+            "give the model an input with channels last"
         )
     multiplier, shift = quantize_multiplier(float(b.scale) / float(a.scale))
     return DecisionHead(decision.mode, decision.parameter, first, inputs[0], multiplier, shift)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from reconciler.compiler.evaluation.metrics import Predictions
 from reconciler.compiler.pack.decision_head import DecisionHead, DecisionMode
 from reconciler.compiler.pack.fixed_point import Ints, multiply_by_quantized_multiplier
 from reconciler.compiler.pack.io_section import Descriptor
+from reconciler.compiler.tflite.model_interface import ElementOrder, in_device_order, in_file_order
 from reconciler.compiler.tflite.oracle import Oracle
 
 Floats = npt.NDArray[np.float64]
@@ -21,33 +23,55 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Int8Model:
-    """The oracle with the pack's interface: int8 in and int8 out, whatever types the file has at its ends."""
+    """The oracle with the pack's interface: int8 in and int8 out, whatever types and layouts the file has."""
 
     oracle: Oracle
-    source: Descriptor
-    target: Descriptor
+    sources: Sequence[Descriptor]
+    targets: Sequence[Descriptor]
+    orders: Sequence[ElementOrder | None]
 
-    def quantized(self, row: Floats) -> Ints:
-        """Return a row of real values as the device receives it."""
-        return _to_int8(row, self.source)
+    @property
+    def row_length(self) -> int:
+        """The number of values in a row: those of all inputs, one after another."""
+        return sum(source.elements for source in self.sources)
 
-    def run(self, x: Ints) -> Ints:
-        """Return the integers of the first output."""
-        (out,) = self.oracle.run([self._file_input(x)])[:1]
-        flat = out.reshape(-1)
-        if flat.dtype == np.float32:
-            return _to_int8(flat.astype(np.float64), self.target)
-        return flat.astype(np.int64) - (128 if flat.dtype == np.uint8 else 0)
+    def quantized(self, row: Floats) -> list[Ints]:
+        """Return the inputs as the device receives them, from a row of real values in the layout of the file."""
+        parts = split_row(row, [source.elements for source in self.sources])
+        described = zip(parts, self.sources, self.orders, strict=True)
+        return [in_device_order(_to_int8(part, source), order) for part, source, order in described]
+
+    def run(self, inputs: Sequence[Ints]) -> list[Ints]:
+        """Return the integers of all outputs."""
+        described = zip(inputs, self.oracle.inputs, self.sources, self.orders, strict=True)
+        made = self.oracle.run(
+            [_file_input(x, detail["dtype"], source, order) for x, detail, source, order in described]
+        )
+        return [_device_output(out.reshape(-1), target) for out, target in zip(made, self.targets, strict=True)]
 
     def real(self, out: Ints) -> Floats:
-        """Return the real values of an output."""
-        return np.asarray((out - self.target.zero_point) * self.target.scale, np.float64)
+        """Return the real values of the first output."""
+        return np.asarray((out - self.targets[0].zero_point) * self.targets[0].scale, np.float64)
 
-    def _file_input(self, x: Ints) -> npt.NDArray[np.generic]:
-        dtype = self.oracle.inputs[0]["dtype"]
-        if dtype == np.float32:
-            return np.asarray((x - self.source.zero_point) * self.source.scale, np.float32)
-        return (x + (128 if dtype == np.uint8 else 0)).astype(dtype)
+
+def split_row(row: Floats, lengths: Sequence[int]) -> list[Floats]:
+    """Split a row into the inputs of a model."""
+    return np.split(row, np.cumsum(lengths)[:-1])
+
+
+def _file_input(
+    x: Ints, dtype: npt.DTypeLike, source: Descriptor, order: ElementOrder | None
+) -> npt.NDArray[np.generic]:
+    values = in_file_order(x, order)
+    if dtype == np.float32:
+        return np.asarray((values - source.zero_point) * source.scale, np.float32)
+    return (values + (128 if dtype == np.uint8 else 0)).astype(dtype)
+
+
+def _device_output(flat: npt.NDArray[np.generic], target: Descriptor) -> Ints:
+    if flat.dtype == np.float32:
+        return _to_int8(flat.astype(np.float64), target)
+    return flat.astype(np.int64) - (128 if flat.dtype == np.uint8 else 0)
 
 
 def _to_int8(values: Floats, descriptor: Descriptor) -> Ints:
@@ -66,21 +90,24 @@ class NetworkPredictor:
 
     def predict(self, dataset: Dataset) -> Predictions:
         """Run both models on every row."""
-        if dataset.rows.shape[1] != self.int8.source.elements:
+        if dataset.rows.shape[1] != self.int8.row_length:
+            sizes = " and ".join(str(source.elements) for source in self.int8.sources)
             raise BuildFailed(
-                f"a row of the gate's data has {dataset.rows.shape[1]} values; "
-                f"the model's input has {self.int8.source.elements}"
+                f"a row of the gate's data has {dataset.rows.shape[1]} values; the model's input has {sizes}"
             )
         inputs = [self.int8.quantized(row) for row in dataset.rows]
-        raw = [self.int8.run(x) for x in inputs]
+        raw = [self.int8.run(x)[0] for x in inputs]
         outputs = np.array([self.int8.real(out) for out in raw])
         floats = None
         if self.float32 is not None:
-            floats = np.array([self.float32.run([row.astype(np.float32)])[0].reshape(-1) for row in dataset.rows])
+            lengths = [source.elements for source in self.int8.sources]
+            floats = np.array(
+                [self.float32.run(split_row(row, lengths))[0].reshape(-1) for row in dataset.rows], np.float64
+            )
         return Predictions(outputs, dataset.labels, floats, *self._scores(dataset, inputs, raw, floats))
 
     def _scores(
-        self, dataset: Dataset, inputs: list[Ints], raw: list[Ints], floats: Floats | None
+        self, dataset: Dataset, inputs: list[list[Ints]], raw: list[Ints], floats: Floats | None
     ) -> tuple[Floats | None, Floats | None, Floats | None]:
         """Return the scores of the device, the scores of the float model, and the device's decisions."""
         if self.head is None or self.head.mode is DecisionMode.LARGEST:
@@ -90,7 +117,7 @@ class NetworkPredictor:
             exact = None if floats is None else floats[:, 0]
         else:
             pairs = zip(inputs, raw, strict=True)
-            scores = np.array([self._reconstruction_error(x, out) for x, out in pairs], np.float64)
+            scores = np.array([self._reconstruction_error(x[0], out) for x, out in pairs], np.float64)
             exact = None if floats is None else np.asarray(((floats - dataset.rows) ** 2).sum(axis=1), np.float64)
         decisions = None if self.limit is None else (scores > self.limit).astype(np.float64)
         return scores, exact, decisions
@@ -98,7 +125,7 @@ class NetworkPredictor:
     def _reconstruction_error(self, x: Ints, out: Ints) -> int:
         if self.head is None:
             return 0
-        zero_in, zero_out = self.int8.source.zero_point, self.int8.target.zero_point
+        zero_in, zero_out = self.int8.sources[0].zero_point, self.int8.targets[0].zero_point
         rescaled = multiply_by_quantized_multiplier(x - zero_in, self.head.multiplier, self.head.shift)
         expected = np.clip(zero_out + rescaled, -128, 127)
         return int(((out - expected) ** 2).sum())
