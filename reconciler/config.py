@@ -94,6 +94,7 @@ class MqttConfig:
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
+    crl: Path | None = None  # of the broker, watched only
     transfers: int = 1000
     bytes_per_second: int | None = None
 

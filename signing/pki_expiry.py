@@ -73,6 +73,18 @@ def issued_certificates(store: CertificateStore, now: datetime, warn: timedelta)
         yield IssuedCertificate(subject, each.serial_number, ends, validity)
 
 
+def due_certificates(store: CertificateStore, now: datetime, warn: timedelta) -> tuple[x509.Certificate, ...]:
+    """Return the certificates to renew, one for each name: those that expire soon or have expired.
+
+    No certificate outlives its authority. One that ends with it is not due, because a new one would end then, too.
+    """
+    found = {each.serial for each in issued_certificates(store, now, warn) if each.validity.needs_attention}
+    ends = store.certificate.not_valid_after_utc
+    due = [each for each in store.issued() if each.serial_number in found and each.not_valid_after_utc < ends]
+    by_subject = {(subject.role, subject.name): each for each in due for subject in [pki.subject_of(each)]}
+    return tuple(by_subject.values())
+
+
 def admitted_gateways(store: CertificateStore, now: datetime) -> tuple[str, ...]:
     """Return the gateways that the broker should admit."""
     names = {

@@ -129,9 +129,13 @@ class Issuer:
 
     def renew(self, path: Path, validity: ValidityPeriod) -> x509.Certificate:
         """Replace a certificate with a new one for the same key and the same names."""
-        old = self.store.read_issued(path)
+        return self.renew_certificate(self.store.read_issued(path), path, validity)
+
+    def renew_certificate(self, old: x509.Certificate, path: Path, validity: ValidityPeriod) -> x509.Certificate:
+        """Write a new certificate for the key and the names of an old one to a file."""
+        _check_free(path)
         if self.store.crl().get_revoked_certificate_by_serial_number(old.serial_number):
-            raise KeyStoreError(f"{path} is revoked: issue a new certificate with a new key")
+            raise KeyStoreError(f"the certificate for {path} is revoked: issue a new certificate with a new key")
         certificate = self.certify(_public(old), pki.subject_of(old), validity)
         self.write_with_authority(certificate, path)
         return certificate

@@ -37,7 +37,7 @@ find "$venv" -name __pycache__ -type d -prune -exec rm -rf {} +
 
 mkdir -p "$stage"/{DEBIAN,usr/bin,lib/systemd/system,usr/lib/sysusers.d,usr/lib/tmpfiles.d,etc/tinyfleet} "$documents"
 ln -s /opt/tinyfleet/bin/tinyfleet "$stage/usr/bin/tinyfleet"
-cp "$root/systemd/tinyfleet.service" "$stage/lib/systemd/system/"
+cp "$root"/systemd/{tinyfleet.service,tinyfleet-pki.service,tinyfleet-pki.timer} "$stage/lib/systemd/system/"
 cp "$root/systemd/tinyfleet.sysusers" "$stage/usr/lib/sysusers.d/tinyfleet.conf"
 cp "$root/systemd/tinyfleet.tmpfiles" "$stage/usr/lib/tmpfiles.d/tinyfleet.conf"
 "$venv/bin/python" -B -c 'from reconciler.daemon.service_installation import SAMPLE; print(SAMPLE, end="")' > "$stage/etc/tinyfleet/gateway.toml"

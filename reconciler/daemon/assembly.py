@@ -15,6 +15,7 @@ from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.compiler.sandbox import BuildLimits, can_isolate_network
 from reconciler.compiler.service import BuildService
 from reconciler.config import GatewayConfig
+from reconciler.daemon.certificate_watch import CertificateWatch
 from reconciler.daemon.link_rates import LinkRates
 from reconciler.engine.artifacts.build_service_adapter import ServiceBuilder
 from reconciler.engine.clock import SystemClock
@@ -92,6 +93,7 @@ def assembled(config: GatewayConfig) -> Iterator[Assembly]:
         store = ArtifactStore(config.build.store or str(config.state_dir / "artifacts"))
         service = BuildService(store, limits=_build_limits(config))
         stack.callback(service.close)
+        gateway = gateway_keys(config)
         ports = Ports(
             source=desired,
             git_thread=git_thread,
@@ -101,12 +103,13 @@ def assembled(config: GatewayConfig) -> Iterator[Assembly]:
             verifier=verifier,
             state=state,
             publisher=Publisher(status_ref, state, interval_s=config.status.interval_s),
-            gateway=gateway_keys(config),
+            gateway=gateway,
             clock=SystemClock(),
             open_knowledge=lambda: KnowledgeWriter(config.state_dir / KNOWLEDGE_FILE),
             proposer=_proposer(config, mirror, desired),
             peers=_peers(config, remote, limits, stack),
             builds_isolated=can_isolate_network(),
+            expiries=CertificateWatch(config.mqtt, gateway.delegation, links.broker_certificate_ends).expiries,
             page=config.status.page,
         )
         yield Assembly(Engine(GatewayId(config.name), ports), links, config.state_dir)

@@ -17,17 +17,18 @@ from pathlib import Path
 from reconciler.compiler.sandbox import can_isolate_network
 from reconciler.config import GatewayConfig
 from reconciler.daemon.assembly import KeysUnusable, gateway_keys
+from reconciler.daemon.certificate_watch import CertificateWatch
 from reconciler.daemon.gateway_overview import read_overview
 from reconciler.daemon.instance_lock import holder
 from reconciler.daemon.webhook_sender import SecretUnusable, webhook_of
 from reconciler.engine.state.reader import NoRecordedState
 from reconciler.git.allowed_signers import allowed_keys, fingerprint_of
 from reconciler.git.errors import SignersUnreadable
+from reconciler.report.expiry import EXPIRES_SOON
 from reconciler.report.gateway_status import NOT_ISOLATED
 from reconciler.report.remedies import REMEDIES
 
 FREE_BYTES = 200 << 20  # an artifact store, a mirror and a database, with room for one more of each
-EXPIRES_SOON = timedelta(days=30)
 SYNCHRONIZED = Path("/run/systemd/timesync")
 NTP = "set the clock with NTP: `timedatectl set-ntp true`"
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -85,6 +86,15 @@ def keys(config: GatewayConfig) -> Iterator[CheckResult]:
         yield expiry(
             "delegation", datetime.fromtimestamp(delegation.not_after, UTC), "get a new delegation: docs/keys.md"
         )
+
+
+def certificates(config: GatewayConfig) -> Iterator[CheckResult]:
+    """Check when the certificates and the revocation list in the configuration expire."""
+    for each in CertificateWatch(config.mqtt).expiries():
+        if each.ends is None:
+            yield failed(each.name, each.problem, REMEDIES["CertificateUnreadable"].text)
+        else:
+            yield expiry(each.name, each.ends, REMEDIES["CertificateExpiring"].text)
 
 
 def permissions(config: GatewayConfig) -> Iterator[CheckResult]:

@@ -8,9 +8,9 @@ import ssl
 import tempfile
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
-from cryptography import x509
 from paho.mqtt.client import Client, ConnectFlags
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
@@ -19,13 +19,16 @@ from paho.mqtt.reasoncodes import ReasonCode
 from reconciler.config import GatewayConfig, MqttConfig
 from reconciler.daemon import runtime_status
 from reconciler.daemon.assembly import policy_of, remote_of
+from reconciler.daemon.certificate_watch import BROKER
 from reconciler.daemon.doctor import CheckResult, CheckSeverity, expiry, failed, passed
 from reconciler.daemon.instance_lock import holder
+from reconciler.devices.mqtt_link import certificate_ends
 from reconciler.engine.links import MQTT
 from reconciler.errors import FleetError
 from reconciler.git.mirror import Mirror
 from reconciler.git.remote_settings import GitLimits
 from reconciler.git.signatures import CommitVerifier
+from reconciler.report.remedies import REMEDIES
 
 WAIT_S = 10.0
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -58,14 +61,11 @@ def broker(config: GatewayConfig) -> Iterator[CheckResult]:
         return
     if mqtt.ca is None and mqtt.host not in LOOPBACK:
         yield failed("broker", "the connection leaves this machine and is not encrypted", "set `ca` in [mqtt]")
-    if mqtt.certificate is not None and mqtt.certificate.exists():
-        certificate = x509.load_pem_x509_certificate(mqtt.certificate.read_bytes())
-        yield expiry("broker certificate", certificate.not_valid_after_utc, "renew it: `tinyfleet pki renew`")
     if holder(config.state_dir) is not None:
         # The broker uses the certificate's name as the client id: a second connection would end the daemon's.
         yield _reported_by_daemon(config)
         return
-    yield _connect(config.name, mqtt)
+    yield from _connect(config.name, mqtt)
 
 
 def _reported_by_daemon(config: GatewayConfig) -> CheckResult:
@@ -81,10 +81,11 @@ def _reported_by_daemon(config: GatewayConfig) -> CheckResult:
     return passed("broker", "the daemon is connected")
 
 
-def _connect(gateway: str, mqtt: MqttConfig) -> CheckResult:
+def _connect(gateway: str, mqtt: MqttConfig) -> Iterator[CheckResult]:
     address = f"{mqtt.host}:{mqtt.port}"
     answered = threading.Event()
     reasons: list[ReasonCode] = []
+    certificates: list[datetime | None] = []
 
     def on_connect(
         _client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, _more: Properties | None
@@ -92,9 +93,14 @@ def _connect(gateway: str, mqtt: MqttConfig) -> CheckResult:
         reasons.append(reason)
         answered.set()
 
+    def on_socket_open(_client: Client, _data: object, opened: object) -> None:
+        if isinstance(opened, ssl.SSLSocket):
+            certificates.append(certificate_ends(opened))
+
     name = f"tinyfleet-{gateway}"
     client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)
     client.on_connect = on_connect
+    client.on_socket_open = on_socket_open
     try:
         if mqtt.ca is not None:
             client.tls_set_context(_tls(mqtt))
@@ -102,25 +108,26 @@ def _connect(gateway: str, mqtt: MqttConfig) -> CheckResult:
         client.loop_start()
         answered.wait(WAIT_S)
     except ssl.SSLError as error:
-        return failed("broker", f"{address}: TLS: {error.reason or error}", "compare ca, certificate and key in [mqtt]")
+        yield failed("broker", f"{address}: TLS: {error.reason or error}", "compare ca, certificate and key in [mqtt]")
+        return
     except socket.gaierror as error:
-        return failed("broker", f"{address}: {error.strerror}", "correct `host` in [mqtt], or the DNS settings")
+        yield failed("broker", f"{address}: {error.strerror}", "correct `host` in [mqtt], or the DNS settings")
+        return
     except OSError as error:
-        return failed(
-            "broker",
-            f"{address}: {error.strerror or error}",
-            "is it running, and does the firewall allow this?",
-        )
+        wrong = error.strerror or error
+        yield failed("broker", f"{address}: {wrong}", "is it running, and does the firewall allow this?")
+        return
     finally:
         client.disconnect()
         client.loop_stop()
+    yield from (expiry(BROKER, ends, REMEDIES["CertificateExpiring"].text) for ends in certificates[:1] if ends)
     if not reasons:
-        return failed("broker", f"{address} does not answer", "is another service listening there?")
-    if reasons[0].is_failure:
-        return failed(
-            "broker", f"{address} refused the connection: {reasons[0]}", "see the broker's log and its access list"
-        )
-    return passed("broker", f"connected to {address}")
+        yield failed("broker", f"{address} does not answer", "is another service listening there?")
+    elif reasons[0].is_failure:
+        remedy = "see the broker's log and its access list"
+        yield failed("broker", f"{address} refused the connection: {reasons[0]}", remedy)
+    else:
+        yield passed("broker", f"connected to {address}")
 
 
 def _tls(mqtt: MqttConfig) -> ssl.SSLContext:

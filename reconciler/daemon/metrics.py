@@ -100,6 +100,15 @@ class Metrics(Collector):
         for condition in gateway.conditions if gateway is not None else ():
             ready.add_metric([condition.type, condition.reason], float(condition.status.value == "True"))
         yield ready
+        ends = GaugeMetricFamily(
+            "tinyfleet_certificate_expiry_timestamp_seconds",
+            "When a certificate or a revocation list expires, in seconds since 1970",
+            labels=["certificate"],
+        )
+        for each in self._engine.expiries:
+            if each.ends is not None:
+                ends.add_metric([each.name.replace(" ", "_")], each.ends.timestamp())
+        yield ends
         yield GaugeMetricFamily("tinyfleet_builds_in_progress", "Builds in progress", value=len(live.building))
         yield GaugeMetricFamily("tinyfleet_builds_failed", "Models that can't be built", value=len(live.build_failures))
 

@@ -59,9 +59,12 @@ class ServiceFile:
 
 def parts(command: Path) -> tuple[ServiceFile, ...]:
     """Return all files, for a command at this path."""
-    unit = _shipped("tinyfleet.service").replace(COMMAND_IN_UNIT, str(command))
+    units = ("tinyfleet.service", "tinyfleet-pki.service", "tinyfleet-pki.timer")
     return (
-        ServiceFile(Path("etc/systemd/system/tinyfleet.service"), unit),
+        *(
+            ServiceFile(Path("etc/systemd/system", unit), _shipped(unit).replace(COMMAND_IN_UNIT, str(command)))
+            for unit in units
+        ),
         ServiceFile(Path("etc/sysusers.d/tinyfleet.conf"), _shipped("tinyfleet.sysusers")),
         ServiceFile(Path("etc/tmpfiles.d/tinyfleet.conf"), _shipped("tinyfleet.tmpfiles")),
         ServiceFile(Path("etc/tinyfleet/gateway.toml"), SAMPLE, owned_by_operator=True),

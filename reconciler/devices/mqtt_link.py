@@ -9,12 +9,14 @@ question ends in `Silent` as usual.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -74,6 +76,7 @@ class MqttLink:
             if not TOPIC_LEVEL.fullmatch(name):
                 raise LinkUnusable(f"{name!r} can't be a topic level")
         self.statistics = LinkStatistics()
+        self.broker_certificate_ends: datetime | None = None  # what the broker showed at the last connection
         self._devices = frozenset(devices)
         self._settings = settings
         expiry_s = settings.question_expiry_s
@@ -87,6 +90,7 @@ class MqttLink:
         self._backlog: deque[tuple[str, bytes, bool]] = deque(maxlen=BACKLOG_MAX)
         self._backlog_scheduled = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._tls = _tls(settings) if settings.ca else None
         self._client = self._make_client()
 
     # ------------------------------------------------------------ the Link interface
@@ -212,17 +216,37 @@ class MqttLink:
     def _make_client(self) -> Client:
         name = f"tinyfleet-{self._settings.gateway}"
         client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)
-        if self._settings.ca:
-            client.tls_set_context(_tls(self._settings))
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
         client.reconnect_delay_set(*RECONNECT_S)
         client.will_set(self._presence, ABSENT, qos=1, retain=True)
-        client.on_socket_open = _without_delay
+        client.on_pre_connect = self._on_pre_connect
+        client.on_socket_open = self._on_socket_open
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         return client
+
+    def _on_pre_connect(self, _client: Client, _data: object) -> None:
+        """Read the certificate again before each connection: it may have been renewed."""
+        if self._tls is None:
+            return
+        try:
+            _load_certificates(self._tls, self._settings)
+        except LinkUnusable as unusable:
+            self._emit(LinkState(up=False, why=str(unusable)))
+
+    def _on_socket_open(self, _client: Client, _data: object, opened: object) -> None:
+        """Prepare a new connection; with TLS, `opened` is the wrapped socket after its handshake.
+
+        Nagle's algorithm is off: with a peer that delays its ACKs it holds each small message back for 40 ms.
+        """
+        if isinstance(opened, socket.socket):
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if isinstance(opened, ssl.SSLSocket):
+            self.broker_certificate_ends = certificate_ends(opened)
 
     def _on_connect(
         self, client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
@@ -264,13 +288,10 @@ class MqttLink:
             self._loop.call_soon_threadsafe(callback, *arguments)
 
 
-def _without_delay(_client: Client, _data: object, opened: object) -> None:
-    """Turn Nagle's algorithm off: with a peer that delays its ACKs it holds each small message back for 40 ms.
-
-    paho calls this for each new connection; with TLS, `opened` is the wrapped socket.
-    """
-    if isinstance(opened, socket.socket):
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+def certificate_ends(connection: ssl.SSLSocket) -> datetime | None:
+    """Return when the certificate of the other side expires, after the handshake."""
+    ends = (connection.getpeercert() or {}).get("notAfter")
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC) if isinstance(ends, str) else None
 
 
 def _properties(packet: int, **values: int) -> Properties:
@@ -281,12 +302,25 @@ def _properties(packet: int, **values: int) -> Properties:
 
 
 def _tls(settings: MqttSettings) -> ssl.SSLContext:
-    try:
+    with _translated(settings):
         context = ssl.create_default_context(cafile=str(settings.ca))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    _load_certificates(context, settings)
+    return context
+
+
+def _load_certificates(context: ssl.SSLContext, settings: MqttSettings) -> None:
+    """Take over what the files hold now; connections that are open keep theirs."""
+    with _translated(settings):
+        context.load_verify_locations(cafile=settings.ca)
         if settings.certificate and settings.key:
             context.load_cert_chain(settings.certificate, settings.key)
+
+
+@contextlib.contextmanager
+def _translated(settings: MqttSettings) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ssl.SSLError) as error:
         named = ", ".join(str(path) for path in (settings.ca, settings.certificate, settings.key) if path)
         raise LinkUnusable(f"can't set up TLS with {named}: {error}") from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context

@@ -17,6 +17,7 @@ from reconciler.engine.proposals.proposer import ContestProposer
 from reconciler.engine.state.writer import StateWriter
 from reconciler.engine.status.publisher import Publisher
 from reconciler.knowledge.writer import KnowledgeWriter
+from reconciler.report.expiry import Expiry
 from signing.gateway_keystore import GatewayKey
 
 
@@ -42,4 +43,5 @@ class Ports:
     proposer: ContestProposer | None = None  # on `git_thread` only; None: this gateway has no key for proposals
     peers: PeerStatuses | None = None  # on `git_thread` only; None: rollouts do not span gateways
     builds_isolated: bool = True  # builds have no access to the network
+    expiries: Callable[[], tuple[Expiry, ...]] = tuple  # of certificates, read again at each pass
     page: bool = False  # write an HTML page next to the status README

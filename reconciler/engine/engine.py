@@ -42,6 +42,7 @@ from reconciler.model.snapshot_cache import SnapshotCache
 from reconciler.plan import Planner
 from reconciler.plan.revision import revision_of
 from reconciler.report.device_status import PassStamp
+from reconciler.report.expiry import Expiry
 from reconciler.report.gateway_status import GatewayFacts, SourceState
 from reconciler.report.model_status import ModelFacts
 from reconciler.report.rollout_status import RolloutFacts
@@ -85,6 +86,7 @@ class Engine:
         self._own_actions: SnapshotCache[tuple[Action, ...]] = SnapshotCache()
         self._peers: Mapping[GatewayId, PeerReport] = {}
         self._remote_trouble: str | None = None
+        self.expiries: tuple[Expiry, ...] = ()  # as of the last pass
 
     async def poll_git(self) -> None:
         """Fetch, verify and load the fleet repository, and fetch what other gateways report."""
@@ -309,7 +311,9 @@ class Engine:
             links,
             self._ports.builds_isolated,
             self._ports.links.unknown_devices(),
+            self._ports.expiries(),
         )
+        self.expiries = gateway.expiries
         now = self._ports.clock.now()
         if state is None:
             outcome = PassOutcome(gateway, PassStamp(now, Commit("")))

@@ -8,6 +8,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from reconciler.config import GatewayConfig, SerialConfig
 from reconciler.devices.conversation import DEFAULT_RETRY
@@ -97,6 +98,11 @@ class Links:
     def unknown_devices(self) -> frozenset[str]:
         """Return the devices that send messages and are not in Git."""
         return frozenset().union(*(link.session.link.statistics.unknown for link in self._open.values()))
+
+    def broker_certificate_ends(self) -> datetime | None:
+        """Return when the certificate of the broker expires; None: it has shown none."""
+        link = self._open[MQTT].session.link if MQTT in self._open else None
+        return link.broker_certificate_ends if isinstance(link, MqttLink) else None
 
     def statistics(self) -> dict[str, LinkStatistics]:
         """Return what passed over each link."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from reconciler.report.conditions import Condition, Conditions, Status, carry_over, ready
 from reconciler.report.device_status import PassStamp
+from reconciler.report.expiry import Expiry, expiry_condition
 
 PRIORITY = ("SourceReady", "Valid", "LinksUp")  # the others keep nothing from working
 NOT_ISOLATED = "this system allows no network namespaces, so a model under construction could reach the network"
@@ -34,6 +35,7 @@ class GatewayFacts:
     links: Mapping[str, str | None] = field(default_factory=dict)  # what is wrong with each link, or None
     builds_isolated: bool = True  # builds run without access to the network
     unknown_devices: frozenset[str] = frozenset()  # they report on a link and are not in Git; never served
+    expiries: tuple[Expiry, ...] = ()  # of certificates and what else expires
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ def gateway_status(facts: GatewayFacts, stamp: PassStamp, previous: GatewayStatu
             "UnknownDevices" if facts.unknown_devices else "NoUnknownDevices",
             "All devices on the links are in Git.",
         ),
+        expiry_condition(facts.expiries, stamp),
     )
     before = previous.conditions if previous is not None else ()
     kept = carry_over(parts, before)

@@ -16,6 +16,10 @@ class Remedy:
 
 
 _SMALLER = "make the model smaller, or choose devices with more memory; the message has the number of bytes"
+_RENEW = (
+    "run tinyfleet pki renew on the machine of the certificate authority, and install what it writes; a delegation is "
+    "renewed with tinyfleet keys delegate"
+)
 _BUSY = "wait; as many devices as allowed are at risk or unavailable"
 _HELD = "wait; the message says for what"
 
@@ -100,6 +104,9 @@ _GATEWAYS: Mapping[str, str] = {
     "Invalid": "run tinyfleet validate; the message has the first problem and its location",
     "LinkDown": "check the broker or the cable that the message names",
     "NetworkNotIsolated": "allow user namespaces on the gateway, or build on another machine and share the store",
+    "CertificateExpiring": _RENEW,
+    "CertificateExpired": _RENEW,
+    "CertificateUnreadable": "restore the file that the message names, or correct its path in gateway.toml",
     "UnknownDevices": "add Device documents, or find out what reports on the link; tinyfleet status has the names",
 }
 _SOURCE: Mapping[str, str] = {

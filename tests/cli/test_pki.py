@@ -139,3 +139,41 @@ def test_every_step_is_also_json(desk: Desk) -> None:
     wrong = desk.run("revoke device pump-3 --ca {d}/ca --passphrase-file {p}")
     assert wrong.exit_code == 1
     assert "no device named pump-3; did you mean `pump-" in str(wrong.exception)
+
+
+def test_renewing_everything_that_is_due(desk: Desk) -> None:
+    """What the timer runs each day; the second run finds nothing to do."""
+    desk.done("issue device pump-1 pump-2 --ca {d}/ca -o {d}/out --passphrase-file {p}")
+    desk.done("issue gateway north --days 20 --ca {d}/ca -o {d}/out --passphrase-file {p}")
+    desk.done("crl --crl-days 20 --ca {d}/ca --passphrase-file {p}")
+    line = "renew --ca {d}/ca -o {d}/renewed --passphrase-file {p}"
+    assert [row.split(":")[0] for row in desk.done(line).splitlines()[:2]] == ["gateway north", "revocation list"]
+    new, store = desk.directory / "renewed", CertificateStore(desk.directory / "ca")
+    assert sorted(path.name for path in new.iterdir()) == ["ca.crl", "ca.crt", "north.crt"]
+    old = read_certificate(desk.directory / "out" / "north.crt")
+    renewed = store.read_issued(new / "north.crt")
+    assert renewed.public_key() == old.public_key()
+    assert renewed.not_valid_after_utc - old.not_valid_after_utc > timedelta(days=700)
+    assert (new / "ca.crl").read_bytes() == (desk.directory / "ca" / "ca.crl").read_bytes()
+    assert desk.run("show {d}/ca").exit_code == 0
+    before = len(store.issued()), (new / "ca.crl").read_bytes()
+    assert "nothing is due" in desk.done(line)
+    assert (len(store.issued()), (new / "ca.crl").read_bytes()) == before
+    assert "gateway north" in desk.done(f"{line} --within 800")
+
+
+def test_certificates_of_one_name_in_two_roles_are_not_mixed_up(desk: Desk) -> None:
+    desk.done("issue device north --days 20 --ca {d}/ca -o {d}/devices --passphrase-file {p}")
+    desk.done("issue gateway north --days 20 --ca {d}/ca -o {d}/gateways --passphrase-file {p}")
+    line = "renew --ca {d}/ca -o {d}/renewed --passphrase-file {p}"
+    assert "north.crt: renew them one by one" in desk.refused(line)
+    desk.done("renew {d}/devices/north.crt --ca {d}/ca --passphrase-file {p}")
+    assert "gateway north" in desk.done(line)
+
+
+@pytest.mark.parametrize("extra", ["", " {d}/out/pump-1.crt -o {d}/renewed"])
+def test_renewal_needs_either_files_or_a_folder(desk: Desk, extra: str) -> None:
+    desk.done("issue device pump-1 --ca {d}/ca -o {d}/out --passphrase-file {p}")
+    refused = desk.run("renew --ca {d}/ca --passphrase-file {p}" + extra)
+    assert refused.exit_code == 2
+    assert "pass either CERTIFICATES, or --out" in refused.output

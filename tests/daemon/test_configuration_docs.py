@@ -105,9 +105,17 @@ def test_literal_reasons_of_devices_are_documented(kind: str) -> None:
     assert literal - {"Held"} <= rows("Devices")[kind]  # `Held` is put before a reason to hold
 
 
-@pytest.mark.parametrize("kind", ["Valid", "LinksUp", "NoUnknownDevices"])
-def test_literal_reasons_of_gateways_are_documented(kind: str) -> None:
-    literal = written("gateway_status.py", kind)
+@pytest.mark.parametrize(
+    ("module", "kind"),
+    [
+        ("gateway_status.py", "Valid"),
+        ("gateway_status.py", "LinksUp"),
+        ("gateway_status.py", "NoUnknownDevices"),
+        ("expiry.py", "CertificatesValid"),
+    ],
+)
+def test_literal_reasons_of_gateways_are_documented(module: str, kind: str) -> None:
+    literal = written(module, kind)
     assert literal
     assert literal <= rows("Gateways")[kind]
 

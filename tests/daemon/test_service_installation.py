@@ -39,24 +39,27 @@ def below(root: Path) -> dict[str, str]:
 
 
 @needs_systemd
-def test_the_service_is_sandboxed() -> None:
+@pytest.mark.parametrize("name", ["tinyfleet.service", "tinyfleet-pki.service"])
+def test_the_services_are_sandboxed(name: str) -> None:
     result = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNIT)],
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNIT.with_name(name))],
         check=False,
         capture_output=True,
         text=True,
     )
-    found = re.search(r"Overall exposure level for tinyfleet.service: ([0-9.]+)", result.stdout)
+    found = re.search(rf"Overall exposure level for {name}: ([0-9.]+)", result.stdout)
     assert found is not None, result
     assert float(found[1]) <= MOST_EXPOSED
 
 
 @needs_systemd
-def test_every_setting_of_the_unit_is_one_that_systemd_knows(tmp_path: Path) -> None:
-    unit = tmp_path / "tinyfleet.service"
-    unit.write_text(UNIT.read_text().replace("/usr/bin/tinyfleet", "/bin/true"))
-    result = subprocess.run(["systemd-analyze", "verify", str(unit)], check=False, capture_output=True, text=True)
-    assert "tinyfleet.service:" not in result.stderr.replace("tinyfleet.service: Command", ""), result.stderr
+@pytest.mark.parametrize("name", ["tinyfleet.service", "tinyfleet-pki.service", "tinyfleet-pki.timer"])
+def test_every_setting_of_the_units_is_one_that_systemd_knows(tmp_path: Path, name: str) -> None:
+    for unit in UNIT.parent.glob("tinyfleet*.*"):
+        (tmp_path / unit.name).write_text(unit.read_text().replace("/usr/bin/tinyfleet", "/bin/true"))
+    line = ["systemd-analyze", "verify", str(tmp_path / name)]
+    result = subprocess.run(line, check=False, capture_output=True, text=True)
+    assert f"{name}:" not in result.stderr.replace("tinyfleet.service: Command", ""), result.stderr
 
 
 def test_the_watchdog_is_slower_than_an_idle_daemon_and_quicker_than_a_stuck_job() -> None:

@@ -23,6 +23,8 @@ CHROOT = pytest.mark.skipif(
 EXPECTED = {
     "./etc/tinyfleet/gateway.toml": "-rw-r-----",
     "./lib/systemd/system/tinyfleet.service": "-rw-r--r--",
+    "./lib/systemd/system/tinyfleet-pki.service": "-rw-r--r--",
+    "./lib/systemd/system/tinyfleet-pki.timer": "-rw-r--r--",
     "./usr/lib/sysusers.d/tinyfleet.conf": "-rw-r--r--",
     "./usr/lib/tmpfiles.d/tinyfleet.conf": "-rw-r--r--",
     "./usr/bin/tinyfleet": "lrwxrwxrwx",

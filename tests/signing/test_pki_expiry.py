@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from signing import pki_expiry
-from signing.pki import Role, Subject, ValidityPeriod
+from signing.pki import Role, Subject, ValidityPeriod, subject_of
 from signing.pki_expiry import CertificateValidity
 from signing.pki_keys import KeyKind
 from tests.signing.test_pki_store import NOW, PUMP, make
@@ -75,3 +75,31 @@ def test_only_gateways_with_a_valid_certificate_are_admitted(tmp_path: Path) -> 
     issuer.revoke(Subject(Role.GATEWAY, "stolen"), ValidityPeriod(NOW, 365))
     assert pki_expiry.admitted_gateways(issuer.store, NOW) == ("north", "south")
     assert pki_expiry.admitted_gateways(issuer.store, NOW + timedelta(days=20)) == ("south",)
+
+
+def test_due_are_the_newest_certificates_that_end_soon(tmp_path: Path) -> None:
+    issuer = make(tmp_path / "ca")
+    out = tmp_path / "a"
+    terms = {"valid": 400, "soon": 20, "expired": 1, "revoked": 20, "renewed": 20}
+    for name, days in terms.items():
+        issuer.issue(out, Subject(Role.DEVICE, name), KeyKind.P256, ValidityPeriod(NOW, days))
+    issuer.issue(out, Subject(Role.GATEWAY, "hall"), KeyKind.P256, ValidityPeriod(NOW, 20))
+    issuer.revoke(Subject(Role.DEVICE, "revoked"), ValidityPeriod(NOW, 365))
+    issuer.renew(out / "renewed.crt", ValidityPeriod(NOW, 400))
+
+    def due(day: int) -> set[str]:
+        found = pki_expiry.due_certificates(issuer.store, NOW + timedelta(days=day), WARN)
+        return {subject_of(each).name for each in found}
+
+    assert due(5) == {"soon", "expired", "hall"}
+    for each in pki_expiry.due_certificates(issuer.store, NOW + timedelta(days=5), WARN):
+        issuer.renew_certificate(each, out / f"{subject_of(each).name}.crt", ValidityPeriod(NOW, 400))
+    assert due(5) == set()
+
+
+def test_a_certificate_that_ends_with_its_authority_is_never_due(tmp_path: Path) -> None:
+    """Otherwise a timer would issue a new one every day, all of them with the same end."""
+    issuer = make(tmp_path / "ca")
+    ends = issuer.store.certificate.not_valid_after_utc
+    issuer.issue(tmp_path / "a", PUMP, KeyKind.P256, ValidityPeriod(NOW, 36500))
+    assert pki_expiry.due_certificates(issuer.store, ends - timedelta(days=1), WARN) == ()

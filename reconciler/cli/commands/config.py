@@ -67,6 +67,7 @@ def named_files(settings: config.GatewayConfig) -> list[tuple[str, Path]]:
         "mqtt.ca": mqtt.ca if mqtt else None,
         "mqtt.certificate": mqtt.certificate if mqtt else None,
         "mqtt.key": mqtt.key if mqtt else None,
+        "mqtt.crl": mqtt.crl if mqtt else None,
         "webhook.secret": settings.webhook.secret if settings.webhook else None,
     }
     return [(name, path) for name, path in found.items() if path is not None]

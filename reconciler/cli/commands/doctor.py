@@ -23,6 +23,7 @@ from reconciler.daemon.doctor import CheckResult, CheckSeverity
 CHECKS: tuple[Callable[[config.GatewayConfig], Iterator[CheckResult]], ...] = (
     doctor.daemon,
     doctor.keys,
+    doctor.certificates,
     doctor.permissions,
     doctor.automation,
     doctor.webhook,
@@ -45,7 +46,7 @@ MARKS = {
 @config_option
 @output_option
 def command(config_path: Path, output: str) -> None:
-    """Check the daemon, keys, permissions, automation, webhook, disk, clock, serial ports, Git and the broker.
+    """Check the daemon, keys, certificates, permissions, webhook, disk, clock, serial ports, Git and the broker.
 
     Changes nothing and does not disturb a running daemon. Run it as the user of the daemon. Exits with 1 if a check
     fails.

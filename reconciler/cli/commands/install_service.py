@@ -46,6 +46,7 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would b
 def command(root: Path, start: Path | None, *, dry_run: bool) -> None:
     """Install tinyfleet.service, its user and its folders, without starting it.
 
+    It also installs tinyfleet-pki.timer, which renews certificates on the machine that has the certificate authority.
     Run it again after an upgrade to update the installed files. An existing /etc/tinyfleet/gateway.toml is kept.
     """
     start = own_command() if start is None else start.absolute()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path, PurePath
 
 import click
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from reconciler.cli import terminal
@@ -23,8 +25,10 @@ from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.cli.result import print_result
 from reconciler.cli.verbosity import note
 from reconciler.cli.views.table import table
+from reconciler.report.expiry import EXPIRES_SOON
 from signing import broker_config as broker_files
 from signing import key_files, pki_expiry, pki_store
+from signing.key_files import KeyStoreError
 from signing.pki import Role, Subject, ValidityPeriod, subject_of
 from signing.pki_keys import KeyKind
 from signing.pki_store import CertificateStore, Issuer
@@ -32,6 +36,7 @@ from signing.pki_store import CertificateStore, Issuer
 CA_DAYS, CRL_DAYS = 7300, 365
 DAYS = {Role.BROKER: 730, Role.GATEWAY: 730, Role.DEVICE: 3650}
 MAX_DAYS = 36500
+WARN_DAYS = EXPIRES_SOON.days
 CA = click.option("--ca", "directory", type=DIRECTORY, required=True, help="Directory of the certificate authority.")
 KIND = click.option(
     "--key",
@@ -62,7 +67,7 @@ def _issuer(directory: Path, passphrase_file: Path | None, passphrase_fd: int | 
 class IssuedFile:
     """A certificate that was written."""
 
-    subject: Subject
+    subject: str
     path: Path
     ends: datetime
 
@@ -75,7 +80,7 @@ def _printed(output: str) -> Iterator[list[IssuedFile]]:
         yield issued
     finally:
         fields = [
-            {"subject": str(each.subject), "file": str(each.path), "notAfter": each.ends.isoformat()} for each in issued
+            {"subject": each.subject, "file": str(each.path), "notAfter": each.ends.isoformat()} for each in issued
         ]
         text = "\n".join(f"{each.subject}: {each.path}, valid until {_date(each.ends)}" for each in issued)
         if issued:
@@ -165,32 +170,77 @@ def issue(  # noqa: PLR0913, PLR0917 - one parameter for each option
                 made = issuer.issue(out, subject, kind, term)
             else:
                 made = issuer.issue_for_csr(csr, out / f"{subject.name}.crt", subject, term)
-            issued.append(IssuedFile(subject, out / f"{subject.name}.crt", made.not_valid_after_utc))
+            issued.append(IssuedFile(str(subject), out / f"{subject.name}.crt", made.not_valid_after_utc))
     if role is Role.GATEWAY:
         note("run `tinyfleet pki broker-config` again, so that the broker knows the gateway")
 
 
 @command.command()
-@click.argument("certificates", type=FILE, nargs=-1, required=True)
+@click.argument("certificates", type=FILE, nargs=-1)
 @CA
+@out_option("Folder to write to, without CERTIFICATES.", folder=True)
+@_days("--within", WARN_DAYS, "Without CERTIFICATES: renew what expires within this many days.")
 @_days("--days", None, "Validity in days. [default: 730; 3650 for devices]")
+@_days("--crl-days", CRL_DAYS, "Validity of the revocation list in days.")
 @with_passphrase
 @output_option
 def renew(  # noqa: PLR0913, PLR0917 - one parameter for each option
     certificates: tuple[Path, ...],
     directory: Path,
+    out: Path | None,
+    within: int,
     days: int | None,
+    crl_days: int,
     passphrase_file: Path | None,
     passphrase_fd: int | None,
     output: str,
 ) -> None:
-    """Renew certificates for the same keys and names."""
+    """Renew certificates for the same keys and names.
+
+    Without CERTIFICATES, renew everything that expires soon, also the revocation list, and write it to --out. Run this
+    from a timer: it does nothing as long as nothing is due.
+    """
+    if (out is None) != bool(certificates):
+        raise click.UsageError("pass either CERTIFICATES, or --out to renew everything that expires soon")
     with translated(), _printed(output) as renewed:
         issuer = _issuer(directory, passphrase_file, passphrase_fd)
-        for path in certificates:
-            subject = subject_of(issuer.store.read_issued(path))
-            made = issuer.renew(path, _term(days or DAYS[subject.role]))
-            renewed.append(IssuedFile(subject, path, made.not_valid_after_utc))
+        now, warn = datetime.now(UTC), timedelta(days=within)
+        if out is not None and pki_expiry.crl_validity(issuer.store, now, warn)[1].needs_attention:
+            issuer.renew_crl(_term(crl_days))
+        for old, path in _to_renew(issuer.store, certificates, out, now, warn):
+            subject = subject_of(old)
+            made = issuer.renew_certificate(old, path, _term(days or DAYS[subject.role]))
+            renewed.append(IssuedFile(str(subject), path, made.not_valid_after_utc))
+        if out is not None:
+            _copy_crl(issuer.store, out, renewed)
+    if out is not None and not renewed:
+        note("nothing is due")
+    elif out is not None:
+        note("install the new files: docs/pki.md, Renewal")
+
+
+def _to_renew(
+    store: CertificateStore, certificates: tuple[Path, ...], out: Path | None, now: datetime, warn: timedelta
+) -> list[tuple[x509.Certificate, Path]]:
+    """Return each certificate with the file for its successor; without `out`, that is the file that was named."""
+    if out is None:
+        return [(store.read_issued(path), path) for path in certificates]
+    due = [(each, out / f"{subject_of(each).name}.crt") for each in pki_expiry.due_certificates(store, now, warn)]
+    twice = sorted(path.name for path, count in Counter(path for _, path in due).items() if count > 1)
+    if twice:
+        raise KeyStoreError(f"several certificates would be written to {', '.join(twice)}: renew them one by one")
+    return due
+
+
+def _copy_crl(store: CertificateStore, out: Path, renewed: list[IssuedFile]) -> None:
+    """Write the revocation list, if the folder does not have it yet; also after a run that was interrupted."""
+    crl, path = store.crl(), out / pki_store.CRL
+    content = crl.public_bytes(Encoding.PEM)
+    if path.exists() and path.read_bytes() == content:
+        return
+    out.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key_files.write_public(path, content)
+    renewed.append(IssuedFile("revocation list", path, crl.next_update_utc or datetime.now(UTC)))
 
 
 @command.command()
@@ -237,7 +287,7 @@ def renew_crl(directory: Path, crl_days: int, passphrase_file: Path | None, pass
 
 @command.command()
 @click.argument("directory", type=DIRECTORY)
-@_days("--warn-days", 30, "Warn about certificates that expire within this many days.")
+@_days("--warn-days", WARN_DAYS, "Warn about certificates that expire within this many days.")
 @output_option
 def show(directory: Path, warn_days: int, output: str) -> None:
     """List the issued certificates with their state. Exits with 1 if one has expired or expires soon."""

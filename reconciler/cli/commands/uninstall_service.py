@@ -11,7 +11,7 @@ from reconciler.cli.commands.install_service import dry_run_option, own_command,
 from reconciler.cli.leaf_command import LeafCommand
 from reconciler.daemon.service_installation import parts, uninstall
 
-BEFORE = (("systemctl", "disable", "--now", "tinyfleet.service"),)
+BEFORE = (("systemctl", "disable", "--now", "tinyfleet.service", "tinyfleet-pki.timer"),)
 AFTER = (("systemctl", "daemon-reload"),)
 
 
