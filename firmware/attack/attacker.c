@@ -44,7 +44,7 @@ static bool once_in(struct attacker *attacker, uint32_t n)
 /* A length of a payload that may lead out of the slot. */
 static uint32_t draw_length(struct attacker *attacker, const struct script *script, const struct offer *offer)
 {
-    const uint32_t slot = script->geometry.slot[0].size, erase = script->geometry.erase_size, size = (uint32_t)offer->payload.size;
+    const uint32_t slot = script->geometry.slot[0].size, erase = script->geometry.slot[0].erase_size, size = (uint32_t)offer->payload.size;
     const uint32_t lengths[] = {
         size, size + 16, slot, slot - erase, slot - 16, slot + 16, slot + erase, 2 * slot, slot / 2, 0, 1, UINT32_MAX, UINT32_MAX - 15, 1u << 31,
     };
@@ -188,9 +188,9 @@ static void write_alternative(struct attacker *attacker, const struct script *sc
     struct tf_transfer shape = script->offers[attacker->offer].transfer;
     shape.block_bytes = (uint16_t)(16u << attacker_draw(attacker, 4));
     if (shape.encoding == TF_ENCODING_RAW && once_in(attacker, 2)) {
-        const uint32_t pack_units = (shape.payload_bytes + geometry->erase_size - 1) / geometry->erase_size;
+        const uint32_t pack_units = (shape.payload_bytes + geometry->slot[0].erase_size - 1) / geometry->slot[0].erase_size;
         shape.encoding = TF_ENCODING_HEATSHRINK;
-        shape.payload_bytes = geometry->slot[0].size - pack_units * geometry->erase_size;
+        shape.payload_bytes = geometry->slot[0].size - pack_units * geometry->slot[0].erase_size;
     }
     repeat_offer(attacker, script, &shape, writer);
 }

@@ -35,7 +35,7 @@ def write_script(flash: Flash) -> str:
         script.hold(script.three)
         script.hold(script.patched, PayloadEncoding.PATCH)
         script.hold(script.failing, expect=GOLDEN)
-        script.hold(oversized[: flash.slot_bytes + flash.erase])
+        script.hold(oversized[: flash.slot_bytes + flash.large])
         script.hold(small)
         script.hold_values(script.two, 7)
         script.hold(script.failing, expect=GOLDEN)
@@ -85,7 +85,7 @@ class Attacks:
         driver = [*sorted((FIRMWARE / "attack").glob("*.c")), *(powercut / f"{name}.c" for name in SHARED)]
         self.workshop = Workshop(folder, driver)
         self.program = self.workshop.program()
-        self._scripts = {flash: folder / f"{flash.erase}-{flash.write}.txt" for flash in FLASHES}
+        self._scripts = {flash: folder / f"{flash.file_name}.txt" for flash in FLASHES}
         for flash, path in self._scripts.items():
             path.write_text(write_script(flash))
 

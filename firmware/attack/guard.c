@@ -75,7 +75,7 @@ static const char *check_scratch(const struct simulation *sim, uint32_t offset, 
     if (data == NULL) {
         return NULL;
     }
-    for (uint32_t unit = 0; unit < geometry->slot[0].size; unit += geometry->erase_size) {
+    for (uint32_t unit = 0; unit < geometry->slot[0].size; unit += geometry->slot[0].erase_size) {
         if (memcmp(sim->bytes + slot + unit + (offset - geometry->scratch.offset), data, length) == 0) {
             return NULL;
         }
@@ -118,7 +118,7 @@ static const char *check(const struct guard *guard, const struct simulation *sim
 /* ------------------------------------------------------------------ wear */
 
 /*
- * How many units an accepted envelope may erase (docs/specs/protocol.md, section 1), and each start after it once more. The
+ * How many of the smallest units an accepted envelope may erase (docs/specs/protocol.md, section 1), and each start after it once more. The
  * next envelope erases the marks, and closes its transfer, before it counts as accepted.
  */
 static uint32_t bound(const struct simulation *sim)
@@ -128,10 +128,11 @@ static uint32_t bound(const struct simulation *sim)
     const uint32_t sector = geometry->journal[0].size;
     const uint32_t blocks = transfer->block_bytes != 0 ? tf_blocks_of(transfer) : 0;
     const uint32_t corrected = blocks < TF_CORRECTED_MAX ? blocks : TF_CORRECTED_MAX;
-    const uint32_t repairs = corrected * (transfer->block_bytes / geometry->erase_size + 2);
+    const uint32_t large = geometry->slot[0].erase_size;
+    const uint32_t repairs = corrected * (transfer->block_bytes / large + 2);
     const uint32_t records = RECORDS + 2 * repairs;
     const uint32_t bytes = 2 * geometry->marks.size + 2 * geometry->slot[0].size + (records / (sector / TF_RECORD_BYTES) + 2) * sector;
-    return bytes / geometry->erase_size + 2 * repairs;
+    return bytes / geometry->erase_size + 2 * repairs * (large / geometry->erase_size);
 }
 
 /* A new envelope pays for itself. */

@@ -29,12 +29,12 @@
 static const struct tf_geometry geometry = {
     .erase_size = ERASE,
     .write_size = WRITE,
-    .provisioned = {0, REGION_BYTES},
-    .journal = {{REGION_BYTES, JOURNAL_BYTES}, {REGION_BYTES + JOURNAL_BYTES, JOURNAL_BYTES}},
-    .marks = {REGION_BYTES + 2 * JOURNAL_BYTES, MARKS_BYTES},
-    .scratch = {REGION_BYTES + 2 * JOURNAL_BYTES + MARKS_BYTES, ERASE},
-    .slot = {{SLOTS_AT, SLOT_BYTES}, {SLOTS_AT + SLOT_BYTES, SLOT_BYTES}},
-    .samples = {{SAMPLES_AT, SAMPLES_BYTES}, {SAMPLES_AT + SAMPLES_BYTES, SAMPLES_BYTES}},
+    .provisioned = {0, REGION_BYTES, 0},
+    .journal = {{REGION_BYTES, JOURNAL_BYTES, 0}, {REGION_BYTES + JOURNAL_BYTES, JOURNAL_BYTES, 0}},
+    .marks = {REGION_BYTES + 2 * JOURNAL_BYTES, MARKS_BYTES, 0},
+    .scratch = {REGION_BYTES + 2 * JOURNAL_BYTES + MARKS_BYTES, ERASE, 0},
+    .slot = {{SLOTS_AT, SLOT_BYTES, 0}, {SLOTS_AT + SLOT_BYTES, SLOT_BYTES, 0}},
+    .samples = {{SAMPLES_AT, SAMPLES_BYTES, 0}, {SAMPLES_AT + SAMPLES_BYTES, SAMPLES_BYTES, 0}},
 };
 static uint8_t region[REGION_BYTES];
 static uint8_t bytes[FLASH_BYTES];

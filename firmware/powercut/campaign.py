@@ -67,11 +67,13 @@ def all_runs() -> list[Run]:
 def hunting_runs() -> Iterator[Run]:
     """Return the runs that must reveal a bug.
 
-    Single cuts in every script; second cuts where blocks are repaired and where a log of samples begins.
+    Single cuts in every script, and in an update of flash with erase units of two sizes; second cuts where blocks are
+    repaired and where a log of samples begins.
     """
-    small, larger = FLASHES[1], FLASHES[2]
+    small, larger, mixed = FLASHES[1], FLASHES[2], FLASHES[4]
     for script in SCRIPTS:
         yield Run(script, small, depth=1)
+    yield Run("update", mixed, depth=1)
     for flash in (small, larger):
         yield Run("update", flash)
     yield Run("samples", small)
@@ -114,7 +116,7 @@ class Campaign:
 
     def _script(self, run: Run) -> Path:
         """Write a script unless it exists: each one gets fresh keys, and threads share the files."""
-        path = self._scripts / f"{run.script}-{run.flash.erase}-{run.flash.write}.txt"
+        path = self._scripts / f"{run.script}-{run.flash.file_name}.txt"
         if not path.exists():
             written = path.with_suffix(f".{id(run)}")
             written.write_text(write_script(run.script, run.flash))

@@ -40,7 +40,7 @@ static bool next_digest(char **rest, uint8_t digest[TF_DIGEST_BYTES])
     return true;
 }
 
-/* geometry erase write provisioned journal marks slot anomalies */
+/* geometry erase write provisioned journal marks slot anomalies large: the last four regions have large erase units */
 static bool read_geometry(struct script *script, char **rest)
 {
     struct tf_geometry *geometry = &script->geometry;
@@ -51,17 +51,19 @@ static bool read_geometry(struct script *script, char **rest)
     const uint32_t marks = next_number(rest);
     const uint32_t slot = next_number(rest);
     const uint32_t anomalies = next_number(rest);
+    const uint32_t large = next_number(rest), small = geometry->erase_size;
     const struct {
         struct tf_region *region;
-        uint32_t size;
+        uint32_t size, erase_size;
     } laid[] = {
-        {&geometry->provisioned, provisioned}, {&geometry->journal[0], journal}, {&geometry->journal[1], journal}, {&geometry->marks, marks},
-        {&geometry->scratch, geometry->erase_size}, {&geometry->slot[0], slot}, {&geometry->slot[1], slot},
-        {&geometry->samples[0], anomalies},
+        {&geometry->provisioned, provisioned, small}, {&geometry->journal[0], journal, small}, {&geometry->journal[1], journal, small},
+        {&geometry->marks, marks, small}, {&geometry->scratch, large, large}, {&geometry->slot[0], slot, large},
+        {&geometry->slot[1], slot, large}, {&geometry->samples[0], anomalies, large}, {&geometry->samples[1], 0, large},
     };
     for (size_t i = 0; i < sizeof laid / sizeof laid[0]; i++) {
-        *laid[i].region = (struct tf_region){script->flash_bytes, laid[i].size};
-        script->flash_bytes += laid[i].size;
+        const uint32_t unit = laid[i].erase_size, offset = (script->flash_bytes + unit - 1) / unit * unit;
+        *laid[i].region = (struct tf_region){offset, laid[i].size, unit};
+        script->flash_bytes = offset + laid[i].size;
     }
     return true;
 }

@@ -40,29 +40,40 @@ class Flash:
     block: int
     encoded_inputs: int  # of packs that are sent encoded: decoding writes small pieces, so it takes many operations
     encoded_block: int
+    slot_erase: int = 0  # of the erase units of slots, scratch and samples; 0: as of the other regions
+
+    @property
+    def large(self) -> int:
+        """The size of the erase units of slots, scratch and samples."""
+        return self.slot_erase or self.erase
 
     @property
     def name(self) -> str:
-        """Erase unit and write unit."""
-        return f"{self.erase}/{self.write}"
+        """Erase units and write unit."""
+        return f"{self.erase}{f'-{self.slot_erase}' if self.slot_erase else ''}/{self.write}"
+
+    @property
+    def file_name(self) -> str:
+        """The same, as a part of the name of a file."""
+        return self.name.replace("/", "-")
 
     @property
     def slot_bytes(self) -> int:
         """The size of a slot: a pack, and an encoded payload next to it."""
-        return self._round_up(2 * self.inputs + 256) + self._round_up(self.inputs + 256)
+        return _whole(2 * self.inputs + 256, self.large) + _whole(self.inputs + 256, self.large)
 
     def line(self, region_bytes: int, sample_units: int) -> str:
         """Return the geometry, for the driver."""
-        pack = self._round_up(2 * self.inputs + 256)
+        pack = _whole(2 * self.inputs + 256, self.large)
         slot = self.slot_bytes
-        marks = (slot // self.erase + pack // 48 + 1) * self.write
-        return (
-            f"geometry {self.erase} {self.write} {self._round_up(max(region_bytes, 2048))} {self._round_up(2048)} "
-            f"{self._round_up(marks)} {slot} {sample_units * self.erase}"
-        )
+        marks = (slot // self.large + pack // 48 + 1) * self.write
+        provisioned, journal, marks = (_whole(count, self.erase) for count in (max(region_bytes, 2048), 2048, marks))
+        sizes = (self.erase, self.write, provisioned, journal, marks, slot, sample_units * self.large, self.large)
+        return f"geometry {' '.join(map(str, sizes))}"
 
-    def _round_up(self, count: int) -> int:
-        return -(-count // self.erase) * self.erase
+
+def _whole(count: int, unit: int) -> int:
+    return -(-count // unit) * unit
 
 
 FLASHES: Final = (
@@ -70,6 +81,7 @@ FLASHES: Final = (
     Flash(256, 32, 340, 96, 340, 64),
     Flash(1024, 4, 620, 176, 620, 80),
     Flash(4096, 8, 2030, 576, 600, 112),
+    Flash(256, 4, 620, 176, 620, 80, slot_erase=1024),
 )
 
 
@@ -129,7 +141,7 @@ class Script:
     @property
     def samples_in_a_unit(self) -> int:
         """How many records fit between a unit's head and its end."""
-        return (self.flash.erase - 32) // SAMPLE_BYTES
+        return (self.flash.large - 32) // SAMPLE_BYTES
 
     @property
     def text(self) -> str:

@@ -107,6 +107,8 @@ const char *sim_make(struct simulation *sim, const struct script *script, sim_wa
         .written = sim->written,
         .size = script->flash_bytes,
         .erase_size = script->geometry.erase_size,
+        .large_from = script->geometry.scratch.offset,
+        .large_size = script->geometry.scratch.erase_size,
         .write_size = script->geometry.write_size,
         .random = 1,
     };
@@ -203,15 +205,15 @@ static bool parameter_is_good(const struct simulation *sim)
 /* The bytes of the log at an offset; those of a record are never divided. */
 static const uint8_t *sample_bytes(const struct simulation *sim, uint32_t offset)
 {
-    const struct tf_geometry *geometry = &sim->script->geometry;
-    const uint32_t room = geometry->erase_size - UNIT_HEAD_BYTES, units = geometry->samples[0].size / geometry->erase_size;
-    return sim->bytes + geometry->samples[0].offset + offset / room % units * geometry->erase_size + UNIT_HEAD_BYTES + offset % room;
+    const struct tf_region *samples = &sim->script->geometry.samples[0];
+    const uint32_t room = samples->erase_size - UNIT_HEAD_BYTES, units = samples->size / samples->erase_size;
+    return sim->bytes + samples->offset + offset / room % units * samples->erase_size + UNIT_HEAD_BYTES + offset % room;
 }
 
 /* The length of the record at an offset, as a gateway would read it, or 0. */
 static uint32_t sample_length(const struct simulation *sim, uint32_t offset)
 {
-    const uint32_t room = sim->script->geometry.erase_size - UNIT_HEAD_BYTES;
+    const uint32_t room = sim->script->geometry.samples[0].erase_size - UNIT_HEAD_BYTES;
     const uint8_t *bytes = sample_bytes(sim, offset);
     const uint32_t length = tf_load32(bytes);
     uint8_t covered[8];

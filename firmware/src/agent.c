@@ -24,7 +24,7 @@ int tf_agent_init(struct tf_agent *agent, const struct tf_hal *hal, const struct
     agent->engines = engines;
     agent->engine_count = engine_count;
     agent->arena = arena;
-    return tf_geometry_check(&hal->geometry);
+    return tf_geometry_complete(&agent->hal.geometry);
 }
 
 void tf_agent_keep_samples(struct tf_agent *agent, const struct tf_recorder *recorder, struct tf_sampler *sampler)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from cffi import FFI
 
 DECLARATIONS: Final = """
-struct tf_region { uint32_t offset, size; };
+struct tf_region { uint32_t offset, size, erase_size; };
 struct tf_geometry {
     uint32_t erase_size, write_size;
     struct tf_region journal[2], provisioned, marks, scratch, slot[2], samples[2];

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,9 @@ GEOMETRY = -65
 ERASE = SMALL.erase
 TINY = Geometry(erase=64, write=1, provisioned=0x1000, journal=2048, marks=64, slot=64)
 LARGEST = replace(TINY, slot=64 * 65534)
+
+
+LARGE_UNITS = {"scratch": 4 * ERASE, "slot.0": 4 * ERASE, "slot.1": 4 * ERASE}  # as in flash with smaller first sectors
 
 
 def start(library: HostLibrary, geometry: Geometry, change: Callable[[Any], None]) -> int:
@@ -59,6 +62,64 @@ def set_field(path: str, value: int) -> Callable[[Any], None]:
         setattr(at, name, value)
 
     return change
+
+
+def set_units(units: Mapping[str, int]) -> Callable[[Any], None]:
+    """Give regions erase units of their own. Each of them starts at 0, and scratch has room for every unit but one."""
+
+    def change(layout: Any) -> None:  # noqa: ANN401 - a C struct
+        for path, unit in units.items():
+            set_field(f"{path}.erase_size", unit)(layout)
+            set_field(f"{path}.offset", 0)(layout)
+        set_field("scratch.size", 16 * ERASE)(layout)
+
+    return change
+
+
+ROOMY = replace(SMALL, provisioned=16 * ERASE, journal=8 * ERASE, marks=16 * ERASE, slot=32 * ERASE, anomalies=16 * ERASE)
+
+
+@pytest.mark.parametrize(
+    "units",
+    [
+        LARGE_UNITS,
+        {**LARGE_UNITS, "scratch": 4 * ERASE, "samples.0": 8 * ERASE, "samples.1": 8 * ERASE},
+        {"provisioned": 16 * ERASE},
+        {**LARGE_UNITS, "scratch": 64},
+        {"journal.0": 64, "journal.1": 64, "marks": 64},
+    ],
+)
+def test_regions_may_have_erase_units_of_their_own(host_library: HostLibrary, units: Mapping[str, int]) -> None:
+    assert start(host_library, ROOMY, set_units(units)) != GEOMETRY
+
+
+@pytest.mark.parametrize(
+    "units",
+    [
+        {**LARGE_UNITS, "slot.0": 2 * ERASE},
+        {**LARGE_UNITS, "scratch": 8 * ERASE},
+        {**LARGE_UNITS, "slot.0": 32 * ERASE, "slot.1": 32 * ERASE},
+        {"samples.0": 8 * ERASE},
+        {"samples.0": 16 * ERASE, "samples.1": 16 * ERASE},
+        {"samples.0": 32 * ERASE, "samples.1": 32 * ERASE},
+        {"marks": 32},
+        {"marks": 3 * ERASE},
+        {"provisioned": 32 * ERASE},
+    ],
+    ids=[
+        "slots that differ",
+        "scratch in larger units",
+        "scratch smaller than a unit",
+        "logs that differ",
+        "samples of one unit",
+        "samples of half a unit",
+        "too small",
+        "not a power of two",
+        "provisioned of half a unit",
+    ],
+)
+def test_erase_units_that_do_not_fit_their_region(host_library: HostLibrary, units: Mapping[str, int]) -> None:
+    assert start(host_library, ROOMY, set_units(units)) == GEOMETRY
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
  * Everything that a port provides: one struct of function pointers and the geometry of its flash.
  *
  * The core keeps these flash rules, and a flash model in tests should enforce them:
- *  - a write starts at a multiple of write_size and its length is a multiple of write_size;
+ *  - a write starts at a multiple of write_size and its length is a multiple of write_size; its data may have any alignment;
  *  - a write only goes to bytes that were erased since they were last written; an erase covers whole erase units;
  *  - erased bytes read 0xFF;
  *  - power loss during a write or an erase may leave any bits of its own range in any state (torn), and no others.
@@ -16,8 +16,9 @@
 #include <stdint.h>
 
 struct tf_region {
-    uint32_t offset; /* from the start of flash; a multiple of erase_size */
-    uint32_t size;   /* a multiple of erase_size */
+    uint32_t offset;     /* from the start of flash; a multiple of erase_size */
+    uint32_t size;       /* a multiple of erase_size */
+    uint32_t erase_size; /* a power of two; 0: that of the geometry. Equal for both slots, and for both logs of samples */
 };
 
 /*
@@ -25,12 +26,12 @@ struct tf_region {
  *   journal      two sectors, each of at least one erase unit and 2,048 bytes
  *   provisioned  identity, root key, pre-baked packs: written in the factory, only read here
  *   marks        one write unit per block and per erase unit of a slot; written during a transfer
- *   scratch      one erase unit; used to repair a unit in which power loss tore a block
+ *   scratch      at least one erase unit of a slot, in units that are not larger; used to repair a unit in which power loss tore a block
  *   slot         A and B, of equal size; both of size 0: the device does not take packs over the air
  *   samples      anomalies, normals: each of size 0 (none is kept) or at least two erase units
  */
 struct tf_geometry {
-    uint32_t erase_size; /* a power of two */
+    uint32_t erase_size; /* of each region that does not state its own; a power of two, at least 64 */
     uint32_t write_size; /* a power of two, 1 ... TF_WRITE_SIZE_MAX */
     struct tf_region journal[2];
     struct tf_region provisioned;

@@ -26,6 +26,11 @@ static bool aligned(uint32_t offset, size_t length, uint32_t unit)
     return offset % unit == 0 && length % unit == 0;
 }
 
+static uint32_t erase_size_at(const struct flash_model *flash, uint32_t offset)
+{
+    return flash->large_size != 0 && offset >= flash->large_from ? flash->large_size : flash->erase_size;
+}
+
 static bool all_erased(const uint8_t *bytes, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
@@ -117,17 +122,18 @@ static void tear_program(struct flash_model *flash, uint32_t offset, const uint8
 /* A torn erase: the torn unit may contain any bits, and counts as not erased whatever it reads. */
 static void tear_erase(struct flash_model *flash, uint32_t offset, size_t length)
 {
-    const size_t torn = next_random(flash) % (length / flash->erase_size) * flash->erase_size;
+    const uint32_t erase_size = erase_size_at(flash, offset);
+    const size_t torn = next_random(flash) % (length / erase_size) * erase_size;
     const uint32_t style = next_random(flash) % 3;
     uint8_t *unit = flash->bytes + offset + torn;
 
     erase(flash, offset, torn);
-    for (size_t i = 0; i < flash->erase_size; i++) {
+    for (size_t i = 0; i < erase_size; i++) {
         const uint8_t noise = (uint8_t)(next_random(flash) >> 8);
 
         unit[i] = style == 0 ? (uint8_t)(unit[i] | noise) : style == 1 ? noise : (uint8_t)(noise | (noise >> 3) | 0xE0u);
     }
-    flag_written(flash, (uint32_t)(offset + torn), flash->erase_size, 1);
+    flag_written(flash, (uint32_t)(offset + torn), erase_size, 1);
 }
 
 /* Count an operation; true when it is the one to cut. */
@@ -185,7 +191,10 @@ int flash_model_write(struct flash_model *flash, uint32_t offset, const void *da
 
 int flash_model_erase(struct flash_model *flash, uint32_t offset, size_t length)
 {
-    if (length == 0 || !inside(flash, offset, length) || !aligned(offset, length, flash->erase_size)) {
+    const uint32_t erase_size = erase_size_at(flash, offset);
+
+    if (length == 0 || !inside(flash, offset, length) || !aligned(offset, length, erase_size)
+        || erase_size_at(flash, (uint32_t)(offset + length - 1)) != erase_size) {
         return violation(flash);
     }
     if (is_worn(flash, FLASH_KEEPS_BITS, offset, length)) {
@@ -197,7 +206,7 @@ int flash_model_erase(struct flash_model *flash, uint32_t offset, size_t length)
         tear_erase(flash, offset, length);
     } else if (!cut || flash->cut == FLASH_CUT_AFTER) {
         erase(flash, offset, length);
-        flash->units_erased += length / flash->erase_size;
+        flash->units_erased += length / erase_size;
     }
     if (cut) {
         power_off(flash);

@@ -31,6 +31,8 @@ struct flash_model {
     uint32_t size;
     uint32_t erase_size; /* powers of two */
     uint32_t write_size;
+    uint32_t large_from; /* erase units from here on have the large size, as in flash with smaller first sectors */
+    uint32_t large_size; /* 0: all units are equal */
     uint64_t operations; /* performed so far */
     uint64_t cut_at;     /* 0: never */
     enum flash_cut cut;

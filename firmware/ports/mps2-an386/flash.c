@@ -13,12 +13,12 @@
 const struct tf_geometry board_geometry = {
     .erase_size = ERASE_BYTES,
     .write_size = WRITE_BYTES,
-    .provisioned = { 0x00000, 0x20000 },
-    .journal = { { 0x20000, 0x2000 }, { 0x22000, 0x2000 } },
-    .marks = { 0x24000, 0x9000 },
-    .scratch = { 0x2D000, 0x1000 },
-    .slot = { { 0x30000, 0x40000 }, { 0x70000, 0x40000 } },
-    .samples = { { 0xB0000, 0x10000 }, { 0xC0000, 0x8000 } },
+    .provisioned = { 0x00000, 0x20000, 0 },
+    .journal = { { 0x20000, 0x2000, 0 }, { 0x22000, 0x2000, 0 } },
+    .marks = { 0x24000, 0x9000, 0 },
+    .scratch = { 0x2D000, 0x1000, 0 },
+    .slot = { { 0x30000, 0x40000, 0 }, { 0x70000, 0x40000, 0 } },
+    .samples = { { 0xB0000, 0x10000, 0 }, { 0xC0000, 0x8000, 0 } },
 };
 
 static int outside(uint32_t offset, size_t length)

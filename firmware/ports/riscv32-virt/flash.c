@@ -23,12 +23,12 @@
 const struct tf_geometry board_geometry = {
     .erase_size = ERASE_BYTES,
     .write_size = WORD_BYTES,
-    .provisioned = { 0x000000, 0x40000 },
-    .journal = { { 0x040000, 0x40000 }, { 0x080000, 0x40000 } },
-    .marks = { 0x0C0000, 0x40000 },
-    .scratch = { 0x100000, 0x40000 },
-    .slot = { { 0x140000, 0x80000 }, { 0x1C0000, 0x80000 } },
-    .samples = { { 0x240000, 0x80000 }, { 0x2C0000, 0x80000 } },
+    .provisioned = { 0x000000, 0x40000, 0 },
+    .journal = { { 0x040000, 0x40000, 0 }, { 0x080000, 0x40000, 0 } },
+    .marks = { 0x0C0000, 0x40000, 0 },
+    .scratch = { 0x100000, 0x40000, 0 },
+    .slot = { { 0x140000, 0x80000, 0 }, { 0x1C0000, 0x80000, 0 } },
+    .samples = { { 0x240000, 0x80000, 0 }, { 0x2C0000, 0x80000, 0 } },
 };
 
 static volatile uint32_t *word_at(uint32_t offset)

@@ -34,8 +34,8 @@ static int put_gathered(struct tf_agent *agent, uint32_t length)
     const uint32_t offset = decoder->produced - length;
     const uint32_t slot = tf_slot_offset(agent, tf_state(agent)->target);
     int error = TF_OK;
-    if (offset % agent->hal.geometry.erase_size == 0) {
-        error = tf_flash_erase(&agent->hal, slot + offset, agent->hal.geometry.erase_size);
+    if (offset % agent->hal.geometry.slot[0].erase_size == 0) {
+        error = tf_flash_erase(&agent->hal, slot + offset, agent->hal.geometry.slot[0].erase_size);
     }
     return error == TF_OK ? tf_flash_write_padded(&agent->hal, slot + offset, decoder->gathered, length) : error;
 }

@@ -30,14 +30,14 @@ static uint32_t unit_of(const struct tf_sample_log *log, uint32_t offset)
 /* Where an offset of the log is in flash. */
 static uint32_t locate(const struct tf_hal *hal, const struct tf_sample_log *log, uint32_t offset)
 {
-    return log->region + unit_of(log, offset) * hal->geometry.erase_size + HEAD_BYTES + offset % log->room;
+    return log->region + unit_of(log, offset) * hal->geometry.samples[0].erase_size + HEAD_BYTES + offset % log->room;
 }
 
 /* The base in the head of a unit, or NO_BASE when the head is not valid. */
 static uint32_t base_of(const struct tf_hal *hal, const struct tf_sample_log *log, uint32_t unit)
 {
     struct head head;
-    const bool valid = tf_flash_read(hal, log->region + unit * hal->geometry.erase_size, &head, sizeof head) == TF_OK && head.magic == MAGIC &&
+    const bool valid = tf_flash_read(hal, log->region + unit * hal->geometry.samples[0].erase_size, &head, sizeof head) == TF_OK && head.magic == MAGIC &&
                        head.crc == tf_crc32(0, &head, offsetof(struct head, crc)) && unit_of(log, head.base) == unit;
     return valid ? head.base : NO_BASE;
 }
@@ -92,8 +92,8 @@ void tf_sample_log_open(const struct tf_hal *hal, struct tf_sample_log *log, con
 {
     uint32_t newest = NO_BASE;
     log->region = region->offset;
-    log->units = region->size / hal->geometry.erase_size;
-    log->room = hal->geometry.erase_size - HEAD_BYTES;
+    log->units = region->size / hal->geometry.samples[0].erase_size;
+    log->room = hal->geometry.samples[0].erase_size - HEAD_BYTES;
     log->first = log->end = log->next = 0;
     for (uint32_t i = 0; i < log->units; i++) {
         const uint32_t base = base_of(hal, log, i);
@@ -117,7 +117,7 @@ static int open_unit(const struct tf_hal *hal, struct tf_sample_log *log, uint32
     struct head head = {.magic = MAGIC, .base = base};
     head.crc = tf_crc32(0, &head, offsetof(struct head, crc));
     drop_before(log, base);
-    int error = tf_flash_erase(hal, at, hal->geometry.erase_size);
+    int error = tf_flash_erase(hal, at, hal->geometry.samples[0].erase_size);
     return error == TF_OK ? tf_flash_write_padded(hal, at, (const uint8_t *)&head, sizeof head) : error;
 }
 

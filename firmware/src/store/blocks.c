@@ -5,7 +5,7 @@
 
 uint32_t tf_units_per_slot(const struct tf_agent *agent)
 {
-    return agent->hal.geometry.slot[0].size / agent->hal.geometry.erase_size;
+    return agent->hal.geometry.slot[0].size / agent->hal.geometry.slot[0].erase_size;
 }
 
 uint32_t tf_blocks_of(const struct tf_transfer *transfer)
@@ -25,7 +25,7 @@ uint32_t tf_blocks_payload_offset(const struct tf_agent *agent)
     if (state->transfer.encoding == TF_ENCODING_RAW) {
         return slot;
     }
-    return slot + agent->hal.geometry.slot[0].size - tf_round_up(state->transfer.payload_bytes, agent->hal.geometry.erase_size);
+    return slot + agent->hal.geometry.slot[0].size - tf_round_up(state->transfer.payload_bytes, agent->hal.geometry.slot[0].erase_size);
 }
 
 uint32_t tf_mark_offset(const struct tf_agent *agent, uint32_t mark)

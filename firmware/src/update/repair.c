@@ -14,8 +14,8 @@ static int copy_held(const struct tf_agent *agent, uint32_t unit, enum direction
     const struct tf_state *state = tf_state_view(agent);
     const uint32_t block_bytes = state->transfer.block_bytes;
     const uint32_t payload = tf_blocks_payload_offset(agent);
-    const uint32_t start = tf_slot_offset(agent, state->target) + unit * geometry->erase_size;
-    const uint32_t end = start + geometry->erase_size;
+    const uint32_t start = tf_slot_offset(agent, state->target) + unit * geometry->slot[0].erase_size;
+    const uint32_t end = start + geometry->slot[0].erase_size;
     const uint32_t blocks = tf_blocks_count(agent);
     int error = TF_OK;
     for (uint32_t i = start > payload ? (start - payload) / block_bytes : 0; i < blocks && error == TF_OK; i++) {
@@ -39,7 +39,7 @@ static int finish_repair(struct tf_agent *agent)
 {
     struct tf_state *state = tf_state(agent);
     const uint32_t unit = state->repairing - 1u;
-    const uint32_t erase_size = agent->hal.geometry.erase_size;
+    const uint32_t erase_size = agent->hal.geometry.slot[0].erase_size;
     int error = tf_flash_erase(&agent->hal, tf_slot_offset(agent, state->target) + unit * erase_size, erase_size);
     if (error == TF_OK) {
         error = copy_held(agent, unit, FROM_SCRATCH);
@@ -53,7 +53,7 @@ static int finish_repair(struct tf_agent *agent)
 
 int tf_repair_unit(struct tf_agent *agent, uint32_t unit)
 {
-    int error = tf_flash_erase(&agent->hal, agent->hal.geometry.scratch.offset, agent->hal.geometry.erase_size);
+    int error = tf_flash_erase(&agent->hal, agent->hal.geometry.scratch.offset, agent->hal.geometry.slot[0].erase_size);
     if (error == TF_OK) {
         error = copy_held(agent, unit, TO_SCRATCH);
     }

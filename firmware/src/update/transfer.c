@@ -23,8 +23,8 @@ static int check_sizes(const struct tf_agent *agent, const struct tf_transfer *t
         return transfer->payload_bytes == pack_bytes ? TF_OK : TF_ERR_ENCODING;
     }
     /* Both must fit during decoding: the pack at the start of the slot, the payload at its end. */
-    const uint32_t payload = tf_round_up(transfer->payload_bytes, geometry->erase_size);
-    return tf_round_up(pack_bytes, geometry->erase_size) <= slot - payload ? TF_OK : TF_ERR_TOO_LARGE;
+    const uint32_t payload = tf_round_up(transfer->payload_bytes, geometry->slot[0].erase_size);
+    return tf_round_up(pack_bytes, geometry->slot[0].erase_size) <= slot - payload ? TF_OK : TF_ERR_TOO_LARGE;
 }
 
 int tf_transfer_possible(const struct tf_agent *agent, const struct tf_transfer *transfer, uint32_t pack_bytes)
@@ -161,7 +161,7 @@ struct units {
 static struct units units_of(const struct tf_agent *agent, uint32_t offset, uint32_t length)
 {
     const uint32_t slot = tf_slot_offset(agent, tf_state_view(agent)->target);
-    const uint32_t erase_size = agent->hal.geometry.erase_size;
+    const uint32_t erase_size = agent->hal.geometry.slot[0].erase_size;
     return (struct units){(offset - slot) / erase_size, (offset + length - 1 - slot) / erase_size};
 }
 
@@ -180,7 +180,7 @@ static int prepare(struct tf_agent *agent, uint32_t unit)
     if (tf_mark_is_set(agent, unit)) {
         return TF_OK;
     }
-    const uint32_t erase_size = agent->hal.geometry.erase_size;
+    const uint32_t erase_size = agent->hal.geometry.slot[0].erase_size;
     int error = tf_flash_erase(&agent->hal, tf_slot_offset(agent, tf_state(agent)->target) + unit * erase_size, erase_size);
     return error == TF_OK ? set_mark(agent, unit) : error;
 }

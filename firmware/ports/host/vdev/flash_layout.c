@@ -15,7 +15,7 @@
 
 static struct tf_region take(uint32_t *next, uint32_t bytes, uint32_t erase_bytes)
 {
-    const struct tf_region region = { *next, (bytes + erase_bytes - 1u) / erase_bytes * erase_bytes };
+    const struct tf_region region = { *next, (bytes + erase_bytes - 1u) / erase_bytes * erase_bytes, 0 };
 
     *next += region.size;
     return region;
