@@ -203,6 +203,7 @@ PROMISES = (
         (
             "DeviceUpdater._target",
             "DeviceUpdater._record_baseline",
+            "DeviceUpdater._install",
             "DeviceUpdater._record",
             "DeviceUpdater._quarantine",
         ),
@@ -225,8 +226,14 @@ PROMISES = (
             "Deliveries.may_start",
             "Deliveries.retry_now",
             "Deliveries.retry_all_now",
+            "Deliveries.next_try_in_s",
             "Deliveries._run",
-            "Deliveries._back_off",
+            "Deliveries._forget_failures",
         ),
+    ),
+    Promise(
+        "what failed is left alone for a growing pause",
+        "reconciler/engine/backoff.py",
+        ("tests/engine/test_backoff.py",),
     ),
 )

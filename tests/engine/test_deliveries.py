@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from reconciler.devices.conversation import Confirmed, Lost, Outcome, Rejected, TrialFailed
-from reconciler.engine.delivery.deliveries import FIRST_PAUSE_S, JITTER, MAX_PAUSE_S, Delivered, Deliveries
+from reconciler.engine.backoff import JITTER
+from reconciler.engine.delivery.deliveries import FIRST_PAUSE_S, MAX_PAUSE_S, Delivered, Deliveries
 from reconciler.engine.delivery.still_wanted import Purpose
 from reconciler.model import DeviceId, RolloutId
 from tests.engine.reports import PUMP, report

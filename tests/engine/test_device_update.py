@@ -207,12 +207,15 @@ class LosingSession(ScriptedSession):
         return await super().carry_out(job)
 
 
-def test_a_failed_trial_of_a_pack_that_the_store_lost_meanwhile_is_recorded(state: StateWriter) -> None:
+def test_a_pack_that_failed_after_the_store_lost_it_is_quarantined(state: StateWriter) -> None:
+    """It may be built again, and then it must not be sent again."""
     one = OneDevice(state)
     one.session = session = LosingSession(one.bodies, [TrialFailed(FAILED)])
     session.one = one
     assert one.run(INSTALL) == [describe_failed_trial(-87)]
     assert one.inventory.report_of(DEVICE) == FAILED
+    assert one.why_quarantined == describe_failed_trial(-87)
+    assert state.quarantined() != []
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from reconciler.devices.conversation import Answered, Confirmed, Lost, Outcome, Rejected, TrialFailed
 from reconciler.devices.error_codes import describe_failed_trial, describe_refusal
 from reconciler.engine import log_context
+from reconciler.engine.backoff import Backoff
 from reconciler.engine.delivery.still_wanted import Purpose
 from reconciler.engine.task_cancellation import cancel_and_wait
 from reconciler.model import DeviceId
@@ -24,7 +25,6 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 5.0
 MAX_PAUSE_S = 900.0
-JITTER = 0.25  # of the pause, so that a thousand devices that fell silent together don't come back together
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +63,10 @@ class _RunningDelivery:
     task: asyncio.Task[None]
 
 
-@dataclass(slots=True)
-class _Backoff:
-    failures: int = 0
-    not_before_s: float = 0.0
-    why: str = ""
-    refused: bool = False  # in the device's name
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    why: str
+    refused: bool  # in the device's name
 
 
 class Deliveries:
@@ -79,9 +77,9 @@ class Deliveries:
     ) -> None:
         self._on_done = on_done
         self._on_cancelled = on_cancelled
-        self._jitter = jitter
         self._running: dict[DeviceId, _RunningDelivery] = {}
-        self._backoffs: dict[DeviceId, _Backoff] = {}
+        self._failures: dict[DeviceId, _Failure] = {}  # the last one of each device that has not been updated since
+        self._backoff: Backoff[DeviceId] = Backoff(FIRST_PAUSE_S, MAX_PAUSE_S, jitter)
 
     @property
     def running(self) -> Mapping[DeviceId, str]:
@@ -96,7 +94,7 @@ class Deliveries:
     @property
     def waiting(self) -> Mapping[DeviceId, str]:
         """Return why devices wait for another try, by device."""
-        return {device: backoff.why for device, backoff in self._backoffs.items()}
+        return {device: failure.why for device, failure in self._failures.items()}
 
     def is_running(self, device: DeviceId) -> bool:
         """Return whether a delivery to this device is in progress."""
@@ -104,13 +102,12 @@ class Deliveries:
 
     def may_start(self, device: DeviceId, now_s: float) -> bool:
         """Return whether a delivery to this device could start now."""
-        backoff = self._backoffs.get(device)
-        return device not in self._running and (backoff is None or now_s >= backoff.not_before_s)
+        return device not in self._running and self._backoff.may_try(device, now_s)
 
     def next_try_in_s(self, now_s: float) -> float | None:
         """Return after how long a device that failed may be tried again; None: no device waits."""
-        waits = [each.not_before_s - now_s for each in self._backoffs.values() if each.not_before_s > now_s]
-        return min(waits, default=None)
+        waiting = [device for device in self._failures if not self._backoff.may_try(device, now_s)]
+        return self._backoff.next_try_in_s(waiting, now_s)
 
     def start(self, device: DeviceId, label: str, purpose: Purpose, work: Callable[[], Awaitable[Outcome]]) -> None:
         """Start a delivery; `label` says in a few words what is still to be done."""
@@ -128,12 +125,13 @@ class Deliveries:
 
     def retry_now(self, device: DeviceId) -> None:
         """End the pause of a device that has come back. After a refusal in its name the pause continues."""
-        if device in self._backoffs and not self._backoffs[device].refused:
-            del self._backoffs[device]
+        if device in self._failures and not self._failures[device].refused:
+            self._forget_failures(device)
 
     def retry_all_now(self) -> None:
         """End all pauses but those after a refusal: a link is up again, and may have been the reason for the others."""
-        self._backoffs = {device: backoff for device, backoff in self._backoffs.items() if backoff.refused}
+        self._failures = {device: failure for device, failure in self._failures.items() if failure.refused}
+        self._backoff.forget_others(self._failures)
 
     async def stop(self) -> None:
         """Cancel all deliveries and wait for their end."""
@@ -148,9 +146,10 @@ class Deliveries:
                 outcome = Lost("a bug of the gateway, see its log")
             done = Delivered(device, subject, outcome)
             if done.good:
-                self._backoffs.pop(device, None)
+                self._forget_failures(device)
             else:
-                self._back_off(done)
+                self._failures[device] = _Failure(done.message, isinstance(outcome, Rejected))
+                self._backoff.failed(device, asyncio.get_running_loop().time())
             del self._running[device]
             self._on_done(done)
 
@@ -161,10 +160,6 @@ class Deliveries:
             del self._running[device]
             self._on_cancelled()
 
-    def _back_off(self, done: Delivered) -> None:
-        backoff = self._backoffs.setdefault(done.device, _Backoff())
-        pause_s = min(FIRST_PAUSE_S * 2**backoff.failures, MAX_PAUSE_S)
-        backoff.failures += 1
-        backoff.why = done.message
-        backoff.refused = isinstance(done.outcome, Rejected)
-        backoff.not_before_s = asyncio.get_running_loop().time() + pause_s * (1 + self._jitter.uniform(0, JITTER))
+    def _forget_failures(self, device: DeviceId) -> None:
+        self._failures.pop(device, None)
+        self._backoff.forget(device)

@@ -32,6 +32,7 @@ from reconciler.model import (
     Configure,
     Desired,
     DeviceId,
+    Digest,
     HealthMetric,
     Install,
     ModelRef,
@@ -185,6 +186,8 @@ class DeviceUpdater:
             return Lost(f"{describe_refusal(outcome.code, outcome.during)}; the next try sends the pack raw")
         if isinstance(outcome, Confirmed):
             self._payloads.send_encoded(action.device)
+        if isinstance(outcome, TrialFailed):
+            self._quarantine(update, order.digest, describe_failed_trial(outcome.report.error))
         return outcome
 
     async def _configure(self, update: DeviceUpdate, action: Configure, target: DeliveryTarget) -> Outcome:
@@ -205,23 +208,16 @@ class DeviceUpdater:
         return self._ports.artifacts.available(desired).by_key.get((model, desired.devices[update.device].type))
 
     def _record(self, update: DeviceUpdate, outcome: Outcome) -> None:
-        """Record what the outcome says about the device. Only what it signed can quarantine a pack."""
+        """Record the report that decided: of all that was heard, only that is signed."""
         match outcome:
-            case Confirmed(report):
+            case Confirmed(report) | TrialFailed(report):
                 self._ports.inventory.record_report(update.device, report, self._ports.clock.now(), asked=True)
-            case TrialFailed(report):
-                self._ports.inventory.record_report(update.device, report, self._ports.clock.now(), asked=True)
-                self._quarantine(update, describe_failed_trial(report.error))
             case Rejected() | Lost() | Answered():
                 pass
             case unexpected:
                 assert_never(unexpected)
 
-    def _quarantine(self, update: DeviceUpdate, why: str) -> None:
-        action = update.action
-        if isinstance(action, Configure):
-            return  # parameters have no trial
-        artifact = self._artifact(update, action.model)
-        if artifact is not None:
-            failure = QuarantineRecord(update.device, artifact.digest, why, action.rollout, update.revision)
-            self._ports.inventory.quarantine(failure)
+    def _quarantine(self, update: DeviceUpdate, ordered: Digest, why: str) -> None:
+        """Keep the pack that was ordered from being sent again, whatever the catalog has by now."""
+        failure = QuarantineRecord(update.device, ordered, why, update.action.rollout, update.revision)
+        self._ports.inventory.quarantine(failure)
