@@ -114,6 +114,7 @@ class Runner:
         self._running: dict[BaseProcess, tuple[Trial, float]] = {}
         self._limits: dict[tuple[str, ...], float] = {}
         self.survivors: list[Trial] = []
+        self.endless: list[Trial] = []  # ended by the limit on time: on a busy machine, try these alone
 
     def passes(self, tests: tuple[str, ...]) -> bool:
         """Return whether tests pass without a mutant, and measure how long they take."""
@@ -141,6 +142,7 @@ class Runner:
             if process.is_alive() and time.monotonic() > ends:
                 process.kill()
                 process.join()
+                self.endless.append(trial)
             if not process.is_alive():
                 process.join()
                 del self._running[process]
@@ -160,25 +162,30 @@ def main() -> int:
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
         pytest.main([*QUICK, "--collect-only", *tests])  # imports everything before the forks
     runner, reasons = Runner(chosen.jobs), kept()
-    count = killed = unexplained = 0
+    count = killed = endless = unexplained = 0
     for promise in promises:
         if not runner.passes(promise.tests):
             sys.stdout.write(f"{promise.module}: the tests fail without a mutant, so mutants prove nothing\n")
             return 2
         sample = list(trials([promise]))[:: chosen.every]
         runner.survivors.clear()
+        runner.endless.clear()
         runner.run(sample)
         left = [trial.mutant for trial in runner.survivors if trial.mutant.key not in reasons]
         for mutant in sorted(left, key=lambda each: each.line):
             sys.stdout.write(f"survived: {mutant}\n")
+        for trial in runner.endless:
+            sys.stdout.write(f"ended by the time limit: {trial.mutant}\n")
         survived = len(runner.survivors)
         sys.stdout.write(f"{promise.module}: {len(sample)} mutants, {survived - len(left)} kept with a reason\n")
         sys.stdout.flush()
         count += len(sample)
         unexplained += len(left)
         killed += len(sample) - survived
+        endless += len(runner.endless)
     sys.stdout.write(
-        f"mutants={count}\nkilled={killed}\nkept={count - killed - unexplained}\nsurvivors={unexplained}\n"
+        f"mutants={count}\nkilled={killed}\nended_by_time={endless}\n"
+        f"kept={count - killed - unexplained}\nsurvivors={unexplained}\n"
     )
     return 1 if unexplained else 0
 
