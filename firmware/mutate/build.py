@@ -56,7 +56,7 @@ class Builds:
         plain = [*self._core, *ENGINES, *PORT, *POWERCUT, *ATTACK, MONOCYPHER, FIRMWARE / "ports/host/flash_model.c"]
         run([sys.executable, FIRMWARE / "tools" / "fetch_third_party.py", "--into", THIRD_PARTY])
         jobs = [(source, PLAIN) for source in dict.fromkeys(plain)]
-        jobs += [(source, SANITIZED) for source in (*self._core, MONOCYPHER, CHECK)]
+        jobs += [(source, SANITIZED) for source in (*self.small_core, CHECK)]
         for way in (PLAIN, SANITIZED):
             (folder / way.name).mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(WORKERS) as pool:
@@ -99,10 +99,10 @@ class Builds:
         """The core with the fast curve."""
         return [source for source in self._core if source != self._curves[1]]
 
-    def core_with(self, curve: str) -> list[Path]:
-        """Return the core with one of the curves."""
-        other = self._curves[0] if curve == "small" else self._curves[1]
-        return [source for source in self._core if source != other]
+    @property
+    def small_core(self) -> list[Path]:
+        """The core with the small curve."""
+        return [source for source in self._core if source != self._curves[0]]
 
     def _object(self, source: Path, way: _Way) -> Path:
         part = source.relative_to(FIRMWARE).with_suffix("").as_posix().replace("/", "-")
@@ -135,9 +135,8 @@ class Changed:
         return self.builds.link(self.folder, target, sources, PLAIN, options=("-shared",))
 
     def checks(self) -> None:
-        """Build the programs that run the modules one by one."""
+        """Build the program that runs the modules one by one."""
         if self.source is not None:
             self.builds.sanitize(self.source, self.folder)
-        for curve in ("monocypher", "small"):
-            sources = [*self.builds.core_with(curve), MONOCYPHER, CHECK]
-            self.builds.link(self.folder, self.folder / f"core-check-{curve}", sources, SANITIZED, options=())
+        sources = [*self.builds.small_core, CHECK]
+        self.builds.link(self.folder, self.folder / "core-check-small", sources, SANITIZED, options=())

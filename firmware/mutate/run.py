@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make mutate-firmware`: change the core in one place at a time, and expect a test or a campaign to notice.
 
-Each mutant is compiled into what the tests use. They run in order of speed, up to the first that fails: a short attack
-from the link, power cuts, the tests of the whole core, and the vectors of envelopes under the sanitizers. A mutant that
-survives all of them is an error, unless `survivors.toml` says why it does no harm.
+Each mutant is compiled into what the tests use. They run in order of speed, up to the first that fails: for envelopes
+and packs their vectors under the sanitizers, then a short attack from the link, power cuts, and the tests of the whole
+core. A mutant that survives all of them is an error, unless `survivors.toml` says why it does no harm.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ from tests.firmware import host, orders, samples, talk  # noqa: F401 - loaded on
 
 FOLDER: Final = FIRMWARE / "build" / "mutate"
 SURVIVORS: Final = Path(__file__).with_name("survivors.toml")
-# What a start chooses, and all that an update changes.
-PARTS: Final = ("boot.c", "update")
+# What a start chooses, what updates, what is stored, and what is read from outside.
+PARTS: Final = ("boot.c", "update", "store", "message.c", "agent.c", "envelope", "model")
+VECTORS: Final = {"envelope": "test_envelope", "model": "pack"}  # the tests of the vectors of a folder, by their names
 JOBS: Final = 2
 DRIVER_CPU_S: Final = 20
 TESTS_CPU_S: Final = 120
@@ -93,17 +94,18 @@ def _by_core_tests(changed: Changed) -> bool:
 
 
 def _by_vectors(changed: Changed) -> bool:
-    if changed.source is not None and changed.source.parent.name != "envelope":
+    only = " or ".join(VECTORS.values()) if changed.source is None else VECTORS.get(changed.source.parent.name)
+    if only is None:
         return False
     changed.checks()
-    return _tested(changed, ("vectors",), "test_envelope")
+    return _tested(changed, ("vectors",), only)
 
 
 STAGES: Final[Sequence[tuple[str, Callable[[Changed], bool]]]] = (
+    ("vectors", _by_vectors),
     ("attack", _by_attack),
     ("powercut", _by_powercut),
     ("core tests", _by_core_tests),
-    ("vectors", _by_vectors),
 )
 
 
