@@ -27,7 +27,7 @@ static int answer_result(const struct exchange *exchange, int name, int code)
 {
     struct tf_writer writer = {exchange->reply, exchange->capacity, 0};
     tf_write_head(&writer, TF_ARRAY, 3);
-    tf_write_head(&writer, TF_UINT, MESSAGE_RESULT);
+    tf_write_uint(&writer, MESSAGE_RESULT);
     if (name == NO_TRANSFER) {
         tf_write_null(&writer);
     } else {
@@ -63,9 +63,9 @@ static int answer_have(const struct exchange *exchange, int name)
     const uint32_t first = tf_blocks_first_missing(exchange->agent);
     const size_t length = held_bits(exchange->agent, first, NULL);
     tf_write_head(&writer, TF_ARRAY, 4);
-    tf_write_head(&writer, TF_UINT, MESSAGE_HAVE);
+    tf_write_uint(&writer, MESSAGE_HAVE);
     tf_write_int(&writer, name);
-    tf_write_head(&writer, TF_UINT, first);
+    tf_write_uint(&writer, first);
     tf_write_head(&writer, TF_BSTR, length);
     /* held_bits() writes trailing zero bytes too, so there must be room for all of them. */
     if (writer.length + (tf_blocks_count(exchange->agent) - first) / 8 + 1 > writer.capacity) {

@@ -176,6 +176,11 @@ void tf_write_head(struct tf_writer *writer, enum tf_major major, uint64_t argum
     tf_write_raw(writer, head, 1 + info);
 }
 
+void tf_write_uint(struct tf_writer *writer, uint32_t value)
+{
+    tf_write_head(writer, TF_UINT, value);
+}
+
 void tf_write_int(struct tf_writer *writer, int64_t value)
 {
     if (value < 0) {

@@ -72,6 +72,7 @@ struct tf_writer {
 
 void tf_write_raw(struct tf_writer *writer, const void *data, size_t length);
 void tf_write_head(struct tf_writer *writer, enum tf_major major, uint64_t argument);
+__attribute__((noinline)) void tf_write_uint(struct tf_writer *writer, uint32_t value); /* inlined, each call would take more code */
 void tf_write_int(struct tf_writer *writer, int64_t value);
 void tf_write_bytes(struct tf_writer *writer, const void *data, size_t length);
 void tf_write_text(struct tf_writer *writer, const char *text);

@@ -20,11 +20,6 @@ void tf_write_digest16(struct tf_writer *writer, const uint8_t *digest)
     }
 }
 
-static void write_uint(struct tf_writer *writer, uint64_t value)
-{
-    tf_write_head(writer, TF_UINT, value);
-}
-
 /* Digest of the verified pack in a slot that does not run, or NULL. */
 static const uint8_t *other_digest(const struct tf_agent *agent)
 {
@@ -49,7 +44,7 @@ static void write_parameter_map(struct tf_writer *writer, const struct tf_agent 
     const uint8_t count = parameters_in_force(agent);
     tf_write_head(writer, TF_MAP, count);
     for (uint8_t i = 0; i < count; i++) {
-        write_uint(writer, parameters[i].index);
+        tf_write_uint(writer, parameters[i].index);
         tf_write_int(writer, parameters[i].value);
     }
 }
@@ -74,10 +69,10 @@ static void write_transfer(struct tf_writer *writer, struct tf_agent *agent)
     }
     tf_write_head(writer, TF_ARRAY, 5);
     tf_write_digest16(writer, tf_slot_of(agent, state->target)->digest);
-    write_uint(writer, state->transfer.encoding);
-    write_uint(writer, state->transfer.payload_bytes);
-    write_uint(writer, state->transfer.block_bytes);
-    write_uint(writer, tf_blocks_first_missing(agent));
+    tf_write_uint(writer, state->transfer.encoding);
+    tf_write_uint(writer, state->transfer.payload_bytes);
+    tf_write_uint(writer, state->transfer.block_bytes);
+    tf_write_uint(writer, tf_blocks_first_missing(agent));
 }
 
 static void write_report(struct tf_writer *writer, struct tf_agent *agent)
@@ -89,24 +84,24 @@ static void write_report(struct tf_writer *writer, struct tf_agent *agent)
         tf_key_id(kid, state->delegation.key);
     }
     tf_write_head(writer, TF_ARRAY, 19);
-    write_uint(writer, TF_BODY_REPORT);
-    write_uint(writer, ((uint64_t)state->boots << COUNTER_SHIFT) + agent->counters.reports);
-    write_uint(writer, state->sequence);
-    write_uint(writer, state->delegation.epoch);
+    tf_write_uint(writer, TF_BODY_REPORT);
+    tf_write_head(writer, TF_UINT, ((uint64_t)state->boots << COUNTER_SHIFT) + agent->counters.reports);
+    tf_write_uint(writer, state->sequence);
+    tf_write_uint(writer, state->delegation.epoch);
     tf_write_bytes(writer, kid, sizeof kid);
-    write_uint(writer, state->phase);
-    write_uint(writer, running->slot_id >= TF_SLOT_PREBAKED ? 1u : running->slot_id);
+    tf_write_uint(writer, state->phase);
+    tf_write_uint(writer, running->slot_id >= TF_SLOT_PREBAKED ? 1u : running->slot_id);
     tf_write_digest16(writer, tf_running_digest(agent));
     tf_write_digest16(writer, other_digest(agent));
-    write_uint(writer, running->why);
+    tf_write_uint(writer, running->why);
     tf_write_digest16(writer, state->has_failed ? state->failed : NULL);
     tf_write_int(writer, state->error);
-    write_uint(writer, (uint64_t)state->flags | agent->work.flags);
-    write_uint(writer, tf_parameters_crc(agent));
-    write_uint(writer, state->boots);
-    write_uint(writer, agent->counters.inferences);
-    write_uint(writer, agent->counters.anomalies);
-    write_uint(writer, agent->counters.faults);
+    tf_write_uint(writer, state->flags | agent->work.flags);
+    tf_write_uint(writer, tf_parameters_crc(agent));
+    tf_write_uint(writer, state->boots);
+    tf_write_uint(writer, agent->counters.inferences);
+    tf_write_uint(writer, agent->counters.anomalies);
+    tf_write_uint(writer, agent->counters.faults);
     write_transfer(writer, agent);
 }
 
@@ -133,15 +128,15 @@ static void write_capabilities(struct tf_writer *writer, struct tf_agent *agent)
     const struct tf_identity *identity = &agent->identity;
     const uint32_t slot_bytes = agent->hal.geometry.slot[0].size;
     tf_write_head(writer, TF_ARRAY, IS_SLOW ? 13 : 12);
-    write_uint(writer, TF_BODY_CAPABILITIES);
+    tf_write_uint(writer, TF_BODY_CAPABILITIES);
     tf_write_text(writer, identity->type);
     tf_write_bytes(writer, identity->class_id, TF_UUID_BYTES);
-    write_uint(writer, PACK_FORMAT);
+    tf_write_uint(writer, PACK_FORMAT);
     write_operators(writer, agent);
-    write_uint(writer, slot_bytes);
-    write_uint(writer, agent->arena.size);
-    write_uint(writer, TF_BLOCK_MAX);
-    write_uint(writer, TF_BLOCK_MS);
+    tf_write_uint(writer, slot_bytes);
+    tf_write_uint(writer, agent->arena.size);
+    tf_write_uint(writer, TF_BLOCK_MAX);
+    tf_write_uint(writer, TF_BLOCK_MS);
     tf_write_head(writer, TF_SIMPLE, slot_bytes != 0 ? TF_CBOR_TRUE : TF_CBOR_FALSE);
     tf_write_head(writer, TF_ARRAY, identity->prebaked_count);
     for (uint8_t i = 0; i < identity->prebaked_count; i++) {
@@ -149,7 +144,7 @@ static void write_capabilities(struct tf_writer *writer, struct tf_agent *agent)
     }
     tf_write_text(writer, TF_FIRMWARE_VERSION);
     if (IS_SLOW) {
-        write_uint(writer, TF_ANSWER_MS);
+        tf_write_uint(writer, TF_ANSWER_MS);
     }
 }
 
@@ -157,31 +152,31 @@ static void write_summary(struct tf_writer *writer, struct tf_agent *agent)
 {
     const struct tf_scores *scores = &agent->scores;
     tf_write_head(writer, TF_ARRAY, 7);
-    write_uint(writer, TF_BODY_SUMMARY);
+    tf_write_uint(writer, TF_BODY_SUMMARY);
     tf_write_digest16(writer, tf_running_digest(agent));
-    write_uint(writer, agent->counters.inferences);
-    write_uint(writer, agent->counters.anomalies);
-    write_uint(writer, agent->counters.faults);
-    write_uint(writer, tf_state_view(agent)->boots);
+    tf_write_uint(writer, agent->counters.inferences);
+    tf_write_uint(writer, agent->counters.anomalies);
+    tf_write_uint(writer, agent->counters.faults);
+    tf_write_uint(writer, tf_state_view(agent)->boots);
     if (scores->count == 0) {
         tf_write_null(writer);
         return;
     }
     tf_write_head(writer, TF_ARRAY, 5);
-    write_uint(writer, scores->count);
+    tf_write_uint(writer, scores->count);
     tf_write_int(writer, scores->min);
     tf_write_int(writer, scores->max);
     tf_write_int(writer, scores->sum);
     tf_write_head(writer, TF_ARRAY, TF_HISTOGRAM_BINS);
     for (int i = 0; i < TF_HISTOGRAM_BINS; i++) {
-        write_uint(writer, scores->histogram[i]);
+        tf_write_uint(writer, scores->histogram[i]);
     }
 }
 
 static void write_parameters(struct tf_writer *writer, struct tf_agent *agent)
 {
     tf_write_head(writer, TF_ARRAY, 3);
-    write_uint(writer, TF_BODY_PARAMETERS);
+    tf_write_uint(writer, TF_BODY_PARAMETERS);
     tf_write_digest16(writer, tf_running_digest(agent));
     write_parameter_map(writer, agent);
 }

@@ -61,7 +61,7 @@ int tf_report_sign(struct tf_agent *agent, tf_body_writer *write_body, struct tf
     const size_t length = body_length(agent, write_body);
     tf_write_head(&head, TF_BSTR, length);
     tf_write_head(&writer, TF_ARRAY, 2);
-    tf_write_head(&writer, TF_UINT, MESSAGE_SIGNED);
+    tf_write_uint(&writer, MESSAGE_SIGNED);
     tf_write_head(&writer, TF_BSTR, COSE_BEFORE_BODY + head.length + length + 2 + SIGNATURE_BYTES);
     const size_t cose_at = writer.length;
     tf_key_id(kid, agent->identity.public_key);
