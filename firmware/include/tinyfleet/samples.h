@@ -30,9 +30,10 @@ struct tf_sample_log {
     uint32_t first;  /* the oldest byte that is held */
     uint32_t end;    /* of the newest record */
     uint32_t next;   /* where the next record is tried: `end`, or a new unit after flash refused a write */
+    uint32_t limit;  /* the end of the unit of `next`; `next` itself: the next record erases a unit */
     uint32_t tokens;
     uint32_t refilled_ms;
-    uint32_t skipped; /* samples since the last record for which there were no tokens */
+    uint16_t skipped; /* samples since the last record for which there were no tokens; UINT16_MAX: at least as many */
 };
 
 /* The range that the answer to `attest` is about. */

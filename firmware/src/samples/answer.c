@@ -32,14 +32,15 @@ static int answer_pull(const struct question *question)
 {
     const struct tf_sample_log *log = question->log;
     const uint32_t from = question->from < log->first ? log->first : question->from > log->end ? log->end : question->from;
-    const uint32_t most = question->last < PIECE_BYTES_MAX ? question->last : PIECE_BYTES_MAX;
     struct tf_writer writer = {question->reply, question->capacity, 0};
+    const uint32_t most = question->last < PIECE_BYTES_MAX ? question->last : PIECE_BYTES_MAX;
     uint32_t offset;
-    const uint32_t length = tf_sample_log_span(&question->agent->hal, log, from, log->end - from < most ? log->end : from + most, &offset);
+    const uint32_t held = tf_sample_log_span(&question->agent->hal, log, from, log->end, &offset);
+    const uint32_t length = held < most ? held : most;
     tf_write_head(&writer, TF_ARRAY, 4);
-    tf_write_head(&writer, TF_UINT, MESSAGE_PIECE);
-    tf_write_head(&writer, TF_UINT, question->space);
-    tf_write_head(&writer, TF_UINT, from);
+    tf_write_uint(&writer, MESSAGE_PIECE);
+    tf_write_uint(&writer, question->space);
+    tf_write_uint(&writer, from);
     tf_write_head(&writer, TF_BSTR, length);
     if (writer.length + length > writer.capacity) {
         return TF_ERR_CAPACITY;
@@ -71,18 +72,18 @@ static void write_samples(struct tf_writer *writer, struct tf_agent *agent)
     const struct tf_sampler *sampler = agent->sampler;
     const struct tf_attested_range *attested = &sampler->attested;
     tf_write_head(writer, TF_ARRAY, 12);
-    tf_write_head(writer, TF_UINT, BODY_SAMPLES);
+    tf_write_uint(writer, BODY_SAMPLES);
     tf_write_digest16(writer, tf_running_digest(agent));
-    tf_write_head(writer, TF_UINT, tf_parameters_crc(agent));
+    tf_write_uint(writer, tf_parameters_crc(agent));
     for (size_t i = 0; i < 2; i++) {
-        tf_write_head(writer, TF_UINT, sampler->log[i].first);
-        tf_write_head(writer, TF_UINT, sampler->log[i].end);
+        tf_write_uint(writer, sampler->log[i].first);
+        tf_write_uint(writer, sampler->log[i].end);
     }
     for (size_t i = 0; i < 3; i++) {
-        tf_write_head(writer, TF_UINT, attested->range[i]);
+        tf_write_uint(writer, attested->range[i]);
     }
     tf_write_digest16(writer, attested->digest);
-    tf_write_head(writer, TF_UINT, tf_sample_every(agent));
+    tf_write_uint(writer, tf_sample_every(agent));
 }
 
 static int answer_attest(const struct question *question, const uint8_t *nonce)
@@ -116,7 +117,7 @@ static int answer(struct tf_agent *agent, const uint8_t *message, size_t length,
     if (tf_reader_end(&reader) != TF_OK || type > MESSAGE_ATTEST || items != type - MESSAGE_PULL + 4) {
         return TF_ERR_MESSAGE;
     }
-    question.log = &agent->sampler->log[question.space & 1];
+    question.log = question.space == 0 ? &agent->sampler->log[0] : &agent->sampler->log[1];
     if (question.space > 1 || question.log->units == 0) {
         return TF_ERR_SPACE;
     }

@@ -24,7 +24,7 @@ struct tf_sample_head {
     uint8_t flags;
     uint8_t features;
     uint16_t skipped;
-    uint8_t context[4];
+    uint32_t context;
     int32_t raw[TF_FEATURES_MAX];
 };
 

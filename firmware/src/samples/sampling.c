@@ -48,15 +48,17 @@ static bool take(const struct tf_sampler *sampler, struct tf_sample_log *log, ui
     log->refilled_ms += more * sampler->token_ms;
     log->tokens += more < room ? more : room;
     if (log->tokens < bytes / TF_SAMPLE_STEP_BYTES) {
-        log->skipped++;
+        if (log->skipped < UINT16_MAX) {
+            log->skipped++;
+        }
         return false;
     }
     log->tokens -= bytes / TF_SAMPLE_STEP_BYTES;
     return true;
 }
 
-/* Which model decided, with which parameters. */
-static void write_context(const struct tf_agent *agent, uint8_t context[4])
+/* Which model decided, with which parameters: the first bytes of a SHA-256. */
+static uint32_t context_of(const struct tf_agent *agent)
 {
     struct tf_sha256 sha;
     uint8_t digest[TF_DIGEST_BYTES];
@@ -65,51 +67,58 @@ static void write_context(const struct tf_agent *agent, uint8_t context[4])
     tf_sha256_update(&sha, agent->running.digest, TF_DIGEST_BYTES);
     tf_sha256_update(&sha, digest, sizeof(uint32_t));
     tf_sha256_final(&sha, digest);
-    memcpy(context, digest, 4);
+    return tf_load32(digest);
 }
 
-/* The log for this window; NULL: it is not kept. */
-static struct tf_sample_log *choose(struct tf_agent *agent, bool anomaly)
+/* Count a normal window; true for every Nth. */
+static bool due(struct tf_agent *agent)
 {
-    struct tf_sampler *sampler = agent->sampler;
-    struct tf_sample_log *log = &sampler->log[anomaly ? TF_SPACE_ANOMALIES : TF_SPACE_NORMALS];
-    if (!anomaly) {
-        const uint32_t every = tf_sample_every(agent);
-        if (every == 0 || ++sampler->normals < every) {
-            return NULL;
-        }
-        sampler->normals = 0;
+    const uint32_t every = tf_sample_every(agent);
+    if (every == 0 || ++agent->sampler->normals < every) {
+        return false;
     }
-    return log->units != 0 ? log : NULL;
+    agent->sampler->normals = 0;
+    return true;
 }
 
 void tf_sampling_record(struct tf_agent *agent, const uint8_t *input, size_t length, const struct tf_verdict *verdict)
 {
     const struct tf_running *running = &agent->running;
     const bool anomaly = verdict->decision != 0;
-    struct tf_sample_log *log = choose(agent, anomaly);
-    struct tf_sample_head head = {.boots = tf_state_view(agent)->boots, .windows = agent->counters.inferences, .score = verdict->score};
-    struct tf_view window = {input, length};
-    uint32_t type = tf_pack_section(&running->pack, TF_SECTION_IO).data[ELEMENT_TYPE_AT];
-    if (log == NULL) {
+    struct tf_sample_log *log = &agent->sampler->log[TF_SPACE_ANOMALIES];
+    if (!anomaly) {
+        if (!due(agent)) {
+            return;
+        }
+        log = &agent->sampler->log[TF_SPACE_NORMALS];
+    }
+    if (log->units == 0) {
         return;
     }
-    head.ms = agent->hal.now_ms(agent->hal.ctx);
-    head.features = (uint8_t)(running->engine->features != NULL ? running->engine->features(&running->pack, input, head.raw) : 0);
+    const uint8_t type = tf_pack_section(&running->pack, TF_SECTION_IO).data[ELEMENT_TYPE_AT];
+    struct tf_sample_head head = {
+        .boots = tf_state_view(agent)->boots,
+        .ms = agent->hal.now_ms(agent->hal.ctx),
+        .windows = agent->counters.inferences,
+        .score = verdict->score,
+        .flags = (uint8_t)(type << TYPE_SHIFT | (anomaly ? FLAG_ANOMALY : 0)),
+    };
+    struct tf_view window = {input, length};
+    const uint32_t features = running->engine->features != NULL ? running->engine->features(&running->pack, input, head.raw) : 0;
+    head.features = (uint8_t)features;
     const uint32_t head_bytes =
-        tf_round_up((uint32_t)(offsetof(struct tf_sample_head, raw) + head.features * sizeof head.raw[0]), TF_SAMPLE_STEP_BYTES);
+        tf_round_up((uint32_t)(offsetof(struct tf_sample_head, raw) + features * sizeof head.raw[0]), TF_SAMPLE_STEP_BYTES);
     uint32_t bytes = tf_round_up(head_bytes + (uint32_t)length, TF_SAMPLE_STEP_BYTES);
     if (bytes > log->room || bytes / TF_SAMPLE_STEP_BYTES > agent->sampler->burst_tokens) {
         window.size = 0; /* it will never fit */
-        type = 0;
+        head.flags = anomaly ? FLAG_ANOMALY : 0;
         bytes = head_bytes;
     }
     if (!take(agent->sampler, log, head.ms, bytes)) {
         return;
     }
-    head.flags = (uint8_t)(type << TYPE_SHIFT | (anomaly ? FLAG_ANOMALY : 0));
-    head.skipped = (uint16_t)(log->skipped < UINT16_MAX ? log->skipped : UINT16_MAX);
-    write_context(agent, head.context);
+    head.skipped = log->skipped;
+    head.context = context_of(agent);
     const int error = tf_sample_log_append(&agent->hal, log, &head, head_bytes, window);
     if (error == TF_OK) {
         log->skipped = 0;
