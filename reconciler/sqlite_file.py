@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a SQLite file is opened: with a write-ahead log, and with a damaged file out of the way.
+"""SQLite files: opened with a write-ahead log and a damaged file out of the way, written by one, read by many.
 
 A damaged file must never keep a gateway from starting. Its state can be asked again from Git and the devices; lost
 samples (reconciler.knowledge) only delay what would be decided from them. A file that is locked, read-only or on a full
@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
+Value = str | int | float | bytes | None
+Row = tuple[Any, ...]
 SIDE_FILES = ("", "-wal", "-shm")  # suffixes of the files that make up one database
 
 Prepare = Callable[
@@ -29,6 +33,75 @@ class OpenedDatabase:
 
     connection: sqlite3.Connection
     damage: str | None = None
+
+
+class DatabaseReader:
+    """Typed questions to a database: the base of one class for each kind of file."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def copy_to(self, path: Path) -> None:
+        """Write a consistent copy, whatever a writer does meanwhile."""
+        with closing(sqlite3.connect(path)) as copy:
+            self._db.backup(copy)
+
+    def _rows(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
+        return self._db.execute(statement, values).fetchall()
+
+
+class DatabaseWriter(DatabaseReader):
+    """The one writer of a database. `recovered` says what was wrong with a file that was set aside.
+
+    Several threads share its connection, one statement or transaction at a time. The class for a kind of file derives
+    from this one first and then from its reader, so that its questions wait for their turn too.
+    """
+
+    unusable: ClassVar[type[Exception]]  # what SQLite's errors become
+
+    def __init__(self, path: Path, opened: OpenedDatabase) -> None:
+        super().__init__(opened.connection)
+        self.path = path
+        self.recovered = opened.damage
+        self._lock = threading.RLock()
+
+    def close(self) -> None:
+        """Write everything to the main file and close it; the file can be copied afterwards."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make all changes inside one transaction."""
+        with self._lock, self._translated():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # SQLite ends the transaction itself when the disk is full
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _write(self, statement: str, values: Sequence[Value] = ()) -> None:
+        with self._lock, self._translated():
+            self._db.execute(statement, values)
+
+    def _write_all(self, statement: str, rows: Iterable[Sequence[Value]]) -> None:
+        with self._lock, self._translated():
+            self._db.executemany(statement, rows)
+
+    def _rows(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
+        with self._lock, self._translated():
+            return super()._rows(statement, values)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn SQLite's errors about files and disks into one that an operator can act on."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self.unusable(f"{self.path}: {error}; is the disk full, or the file not ours?") from error
 
 
 def set_aside(path: Path) -> None:

@@ -7,7 +7,7 @@ import json
 import sqlite3
 import struct
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,9 +28,9 @@ from reconciler.knowledge.records import (
 from reconciler.model import ContestId, DeviceId, Digest, ModelRef, Version
 from reconciler.model.contests import Candidate
 from reconciler.model.samples import Sample, SampleLog
+from reconciler.sqlite_file import DatabaseReader, Value
 
-Value = str | int | float | bytes | None
-Row = tuple[Any, ...]
+NEWEST_SAMPLE = 2**63 - 1  # no sample has a greater number
 SAMPLE_COLUMNS = (
     "device, log, offset, boots, uptime_ms, inferences, score, anomalous, skipped, context, weight, received_at, "
     "element_type, features, window"
@@ -43,17 +43,13 @@ class NoKnowledge(Unusable):
     reason: ClassVar[str] = "NoKnowledge"
 
 
-class KnowledgeReader:
+class KnowledgeReader(DatabaseReader):
     """All questions that are put to the knowledge base."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
 
     def copy_to(self, path: Path) -> None:
         """Write a consistent copy that only its owner can read, whatever a writer does meanwhile."""
         path.touch(mode=0o600, exist_ok=False)
-        with closing(sqlite3.connect(path)) as copy:
-            self._db.backup(copy)
+        super().copy_to(path)
 
     # ------------------------------------------------------------ samples
 
@@ -154,18 +150,32 @@ class KnowledgeReader:
             for number, device, log, received_at, weight, context, anomalous, label in rows
         ]
 
-    def votes(self, contest: ContestId) -> dict[int, dict[Candidate, bool | None]]:
-        """Return all votes on the samples of a contest, by the number of the sample; None: abstained."""
+    def votes(
+        self, contest: ContestId, after: int = 0, last: int = NEWEST_SAMPLE
+    ) -> dict[int, dict[Candidate, bool | None]]:
+        """Return all votes on samples of a contest, by the number of the sample; None: abstained.
+
+        Without limits these are millions in a full knowledge base: read them in parts, as `samples_after` does.
+        """
         rows = self._rows(
             "SELECT verdict.sample, model, version, threshold, vote FROM sample "
-            "JOIN verdict ON verdict.sample = sample.id JOIN voter ON voter.id = voter WHERE contest = ? "
-            "ORDER BY verdict.sample, voter",
-            (contest,),
+            "JOIN verdict ON verdict.sample = sample.id JOIN voter ON voter.id = voter "
+            "WHERE contest = ? AND sample.id > ? AND sample.id <= ? ORDER BY verdict.sample, voter",
+            (contest, after, last),
         )
         found: dict[int, dict[Candidate, bool | None]] = {}
         for sample, *candidate, vote in rows:
             found.setdefault(sample, {})[_candidate(candidate)] = None if vote is None else bool(vote)
         return found
+
+    def labels(self, contest: ContestId, after: int, last: int) -> dict[int, bool]:
+        """Return what people said of samples of a contest, by the number of the sample."""
+        rows = self._rows(
+            "SELECT sample.id, label.anomalous FROM sample JOIN label ON label.sample = sample.id "
+            "WHERE contest = ? AND sample.id > ? AND sample.id <= ?",
+            (contest, after, last),
+        )
+        return {sample: bool(anomalous) for sample, anomalous in rows}
 
     def _votes(
         self, contest: ContestId, voters: Collection[Voter], after: int
@@ -207,9 +217,6 @@ class KnowledgeReader:
         """Return what people declined."""
         rows = self._rows("SELECT model, version, threshold, declined_at FROM declined WHERE contest = ?", (contest,))
         return [DatedCandidate(_candidate(row[:3]), _time(row[3])) for row in rows]
-
-    def _rows(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
-        return self._db.execute(statement, values).fetchall()
 
 
 @contextmanager

@@ -6,47 +6,37 @@ from __future__ import annotations
 import json
 import sqlite3
 import struct
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler import sqlite_file
 from reconciler.knowledge import schema, thinning
-from reconciler.knowledge.reader import SAMPLE_COLUMNS, KnowledgeReader, Row, Value, candidate_row, voter_row
+from reconciler.knowledge.reader import SAMPLE_COLUMNS, KnowledgeReader, candidate_row, voter_row
 from reconciler.knowledge.records import Round, SampleBatch, SampleContext, Voter
 from reconciler.knowledge.schema import KnowledgeUnusable
 from reconciler.model import ContestId, DeviceId
 from reconciler.model.contests import Candidate, KnowledgeBounds
 from reconciler.model.samples import Sample
+from reconciler.sqlite_file import DatabaseWriter, Value
 
 Votes = Mapping[int, bool | None]  # by the number of the sample; None: abstained
 _MARKS = ", ".join("?" * (len(SAMPLE_COLUMNS.split(",")) + 1))
 
 
-class KnowledgeWriter(KnowledgeReader):
-    """The knowledge base, open for reading and writing. `recovered` says what was wrong with a file set aside.
+class KnowledgeWriter(DatabaseWriter, KnowledgeReader):
+    """The knowledge base, open for reading and writing by the event loop's thread and the evaluation's thread."""
 
-    The event loop's thread and the evaluation's thread share one connection, one statement or transaction at a time.
-    """
+    unusable = KnowledgeUnusable
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = threading.RLock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _make_private(path)
             opened = sqlite_file.open_database(path, schema.prepare, discard=_replace)
         except (sqlite3.OperationalError, OSError) as error:
             raise KnowledgeUnusable(f"{path}: {error}; check the folder's owner, permissions and free space") from error
-        super().__init__(opened.connection)
-        self.recovered = opened.damage
-
-    def close(self) -> None:
-        """Write everything to the main file and close it."""
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._db.close()
+        super().__init__(path, opened)
 
     def kept_since(self, now: datetime) -> datetime:
         """Return since when samples are kept here: from now on, if the database is new."""
@@ -166,41 +156,10 @@ class KnowledgeWriter(KnowledgeReader):
             self._db.execute("INSERT OR REPLACE INTO declined VALUES (?, ?, ?, ?, ?)", values)
             self._db.execute("DELETE FROM proposal WHERE contest = ?", (contest,))
 
-    # ------------------------------------------------------------ the connection
-
     def reconsider(self, contest: ContestId, declined: Candidate) -> None:
         """Forget that a candidate was declined, so that it may be proposed again."""
         values = (contest, *candidate_row(declined))
         self._write("DELETE FROM declined WHERE contest = ? AND model = ? AND version = ? AND threshold IS ?", values)
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Make all changes inside one transaction."""
-        with self._lock, self._translated():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:  # SQLite ends the transaction itself when the disk is full
-                    self._db.execute("ROLLBACK")
-                raise
-
-    def _write(self, statement: str, values: Sequence[Value] = ()) -> None:
-        with self._lock, self._translated():
-            self._db.execute(statement, values)
-
-    def _rows(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
-        with self._lock, self._translated():
-            return super()._rows(statement, values)
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Turn SQLite's errors about files and disks into one that an operator can act on."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise KnowledgeUnusable(f"{self.path}: {error}; is the disk full, or the file not ours?") from error
 
 
 def _make_private(path: Path) -> None:

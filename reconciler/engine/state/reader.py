@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 from reconciler import sqlite_file
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport, parse_body
@@ -38,9 +38,8 @@ from reconciler.model import (
     TypeId,
     Version,
 )
+from reconciler.sqlite_file import DatabaseReader, Row
 
-Value = str | int | float | bytes | None
-Row = tuple[Any, ...]
 ReportBody = TypeVar("ReportBody", DeviceReport, CapabilitiesBody)
 
 
@@ -50,16 +49,8 @@ class NoRecordedState(Unusable):
     reason: ClassVar[str] = "NoRecordedState"
 
 
-class StateReader:
+class StateReader(DatabaseReader):
     """All questions that are put to the database."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def copy_to(self, path: Path) -> None:
-        """Write a consistent copy, whatever a writer does meanwhile."""
-        with closing(sqlite3.connect(path)) as copy:
-            self._db.backup(copy)
 
     # ------------------------------------------------------------ Git
 
@@ -150,9 +141,6 @@ class StateReader:
         """Return one status file."""
         rows = self._rows("SELECT body FROM status_file WHERE path = ?", (path,))
         return rows[0][0] if rows else None
-
-    def _rows(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
-        return self._db.execute(statement, values).fetchall()
 
 
 @contextmanager

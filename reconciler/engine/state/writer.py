@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple
 from datetime import datetime
 from operator import attrgetter
@@ -20,7 +18,7 @@ from typing import ClassVar
 from reconciler import sqlite_file
 from reconciler.devices.reports import encode_body
 from reconciler.engine.state import schema
-from reconciler.engine.state.reader import Row, StateReader, Value
+from reconciler.engine.state.reader import StateReader
 from reconciler.engine.state.records import (
     BaselineRecord,
     DeviceRecord,
@@ -32,6 +30,7 @@ from reconciler.engine.state.records import (
 )
 from reconciler.errors import Unusable
 from reconciler.model import Artifact, Commit, DeviceId, Digest, RolloutId, RolloutMemory
+from reconciler.sqlite_file import DatabaseWriter, Value
 
 _IDENTITY_ROW = attrgetter("device", "public_key", "counter", "max_counter", "max_sequence", "alternations")
 
@@ -42,39 +41,17 @@ class StateUnusable(Unusable):
     reason: ClassVar[str] = "StateUnusable"
 
 
-class StateWriter(StateReader):
-    """The database, open for reading and writing. `recovered` says what was wrong with a file that was set aside.
+class StateWriter(DatabaseWriter, StateReader):
+    """The database, open for reading and writing by the event loop's thread and the Git thread."""
 
-    The event loop's thread and the Git thread share one connection, one statement or transaction at a time.
-    """
+    unusable = StateUnusable
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = threading.RLock()
         try:
             opened = sqlite_file.open_database(path, schema.prepare)
         except sqlite3.OperationalError as error:
             raise StateUnusable(f"{path}: {error}; check the folder's owner, its permissions and free space") from error
-        super().__init__(opened.connection)
-        self.recovered = opened.damage
-
-    def close(self) -> None:
-        """Write everything to the main file and close it; the file can be copied afterwards."""
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._db.close()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Make all changes inside one transaction."""
-        with self._lock, self._translated():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:  # SQLite ends the transaction itself when the disk is full
-                    self._db.execute("ROLLBACK")
-                raise
+        super().__init__(path, opened)
 
     # ------------------------------------------------------------ Git
 
@@ -166,28 +143,6 @@ class StateWriter(StateReader):
         with self.transaction():
             self._db.executemany("INSERT OR REPLACE INTO status_file VALUES (?, ?)", files.items())
             self._db.executemany("DELETE FROM status_file WHERE path = ?", [(path,) for path in gone])
-
-    # ------------------------------------------------------------ the connection
-
-    def _write(self, statement: str, values: Sequence[Value] = ()) -> None:
-        with self._lock, self._translated():
-            self._db.execute(statement, values)
-
-    def _write_all(self, statement: str, rows: Iterable[Sequence[Value]]) -> None:
-        with self._lock, self._translated():
-            self._db.executemany(statement, rows)
-
-    def _rows(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
-        with self._lock, self._translated():
-            return super()._rows(statement, values)
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Turn SQLite's errors about files and disks into one that an operator can act on."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StateUnusable(f"{self.path}: {error}; is the disk full, or the file not ours?") from error
 
 
 def _device_row(record: DeviceRecord) -> tuple[Value, ...]:
