@@ -56,12 +56,12 @@ def export(knowledge: KnowledgeReader, contest: ContestId, form: ExportFormat, p
 
 
 def rows_of(knowledge: KnowledgeReader, contest: ContestId) -> Iterator[dict[str, Any]]:
-    """Yield every sample with its votes and its label, in the order of their storing."""
+    """Yield every sample with its votes and its label, in the order of their storing; holds no more than a batch."""
     contexts = knowledge.contexts()
-    voted = {each.id: each for each in knowledge.voted_samples(contest, (), knowledge.last_sample(contest) + 1)}
-    votes = knowledge.votes(contest)
     last = 0
     while batch := knowledge.samples_after(contest, last, BATCH):
+        votes = knowledge.votes(contest, last, batch[-1].id)
+        labels = knowledge.labels(contest, last, batch[-1].id)
         for each in batch:
             known = contexts.get(each.sample.context)
             cast = [vote for vote in votes.get(each.id, {}).values() if vote is not None]
@@ -69,7 +69,7 @@ def rows_of(knowledge: KnowledgeReader, contest: ContestId) -> Iterator[dict[str
                 **_sample_fields(each),
                 "model": str(known.model) if known is not None else None,
                 "threshold": known.parameters.get("threshold") if known is not None else None,
-                "label": voted[each.id].label if each.id in voted else None,
+                "label": labels.get(each.id),
                 "votes_anomalous": sum(cast),
                 "votes_normal": len(cast) - sum(cast),
             }

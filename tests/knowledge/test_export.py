@@ -7,14 +7,17 @@ import csv
 import stat
 import subprocess
 import sys
+import tracemalloc
+from collections import deque
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from pyarrow import ipc, parquet
 
 from reconciler.compiler.datasets import read_dataset
-from reconciler.knowledge.export import COLUMNS, ExportFormat, export, rows_of
+from reconciler.knowledge.export import BATCH, COLUMNS, ExportFormat, export, rows_of
 from reconciler.knowledge.records import SampleContext
 from reconciler.knowledge.writer import KnowledgeWriter
 from reconciler.model import ContestId, Digest, ModelRef, Version
@@ -102,3 +105,21 @@ def test_an_export_can_train_a_model(knowledge: KnowledgeWriter, tmp_path: Path)
     columns = [name for name in rows[0] if name.startswith("s") and name[1:].isdigit()]
     text = "\n".join([",".join([*columns, "label"]), *(",".join([*(r[c] for c in columns), "0"]) for r in rows)])
     assert read_dataset("train.csv", text.encode()).rows.shape == (1202, 4)
+
+
+def test_an_export_holds_no_more_of_a_larger_knowledge_base(tmp_path: Path) -> None:
+    """Votes are read with the batch of their samples: a full knowledge base has millions of them."""
+    with closing(KnowledgeWriter(tmp_path / "knowledge.db")) as knowledge:
+        peaks = []
+        for size in (2 * BATCH, 6 * BATCH):
+            known = knowledge.last_sample(CONTEST)
+            knowledge.ingest(batch(known, *(sample(number) for number in range(known, size)), end=size))
+            knowledge.save_votes(
+                CONTEST, {voter(number): dict.fromkeys(range(known + 1, size + 1), True) for number in range(5)}, size
+            )
+            tracemalloc.start()
+            rows = deque(rows_of(knowledge, CONTEST), maxlen=1)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+            assert (rows[0]["number"], rows[0]["votes_anomalous"]) == (size, 5)
+        assert peaks[1] < 1.2 * peaks[0]
