@@ -37,7 +37,19 @@ VECTORS: Final = {"envelope": "test_envelope", "model": "pack"}  # the tests of 
 JOBS: Final = 2
 DRIVER_CPU_S: Final = 20
 TESTS_CPU_S: Final = 120
-CORE_TESTS: Final = ("orders", "trials", "limits", "says", "attacks", "journal", "geometry", "identity")
+CORE_TESTS: Final = ("orders", "trials", "limits", "says", "attacks", "journal", "geometry", "identity", "watchdog")
+# The tests that most likely notice a change of a file run first.
+MOST_EFFECTIVE: Final = {
+    "boot.c": "trials",
+    "trial.c": "trials",
+    "transfer.c": "attacks",
+    "message.c": "says",
+    "agent.c": "says",
+    "model.c": "trials",
+    "journal.c": "journal",
+    "geometry.c": "geometry",
+    "identity.c": "identity",
+}
 SLOW: Final = "not thousand"  # what the short attack covers
 _TESTS: Final = FIRMWARE.parent / "tests" / "firmware"
 
@@ -90,7 +102,8 @@ def _run_tests(changed: Changed, names: Sequence[str], only: str) -> int:
 
 def _by_core_tests(changed: Changed) -> bool:
     changed.library()
-    return _tested(changed, CORE_TESTS, SLOW)
+    first = MOST_EFFECTIVE.get(changed.source.name) if changed.source is not None else None
+    return _tested(changed, sorted(CORE_TESTS, key=lambda name: name != first), SLOW)
 
 
 def _by_vectors(changed: Changed) -> bool:

@@ -29,6 +29,8 @@ void host_device_fault_inferences(struct host_device *device, bool faults);
 uint64_t host_device_operations(const struct host_device *device);
 uint64_t host_device_units_erased(const struct host_device *device);
 uint32_t host_device_violations(const struct host_device *device);
+uint32_t host_device_unfed_operations(const struct host_device *device);
+uint32_t host_device_unfed_bytes(const struct host_device *device);
 void host_device_set_time(struct host_device *device, uint32_t unix_s);
 void host_device_trial_inferences(struct host_device *device, uint32_t count);
 void host_device_sampling(struct host_device *device, uint32_t burst_tokens, uint32_t token_ms);
@@ -278,6 +280,12 @@ class HostAgent:
     def violations(self) -> int:
         """How often the flash had to refuse."""
         return int(self._c.host_device_violations(self._device))
+
+    @property
+    def unfed(self) -> tuple[int, int]:
+        """The most flash operations, and bytes read, that it ever did without feeding the watchdog."""
+        operations = self._c.host_device_unfed_operations(self._device)
+        return int(operations), int(self._c.host_device_unfed_bytes(self._device))
 
     # ------------------------------------------------ as a Device of talk.py
     def say(self, message: bytes) -> None:

@@ -11,18 +11,38 @@ static struct host_device *device_of(void *ctx)
     return ctx;
 }
 
+/* Count work that the agent does; the most of each is kept. */
+static void worked(struct host_device *device, uint32_t operations, uint32_t bytes_read)
+{
+    struct host_unfed *now = &device->unfed;
+    struct host_unfed *max = &device->unfed_max;
+
+    now->operations += operations;
+    now->bytes_read += bytes_read;
+    max->operations = now->operations > max->operations ? now->operations : max->operations;
+    max->bytes_read = now->bytes_read > max->bytes_read ? now->bytes_read : max->bytes_read;
+}
+
+static void feed(struct host_device *device)
+{
+    device->unfed = (struct host_unfed){0};
+}
+
 static int flash_read(void *ctx, uint32_t offset, void *buffer, size_t length)
 {
+    worked(device_of(ctx), 0, (uint32_t)length);
     return flash_model_read(&device_of(ctx)->flash, offset, buffer, length) == 0 ? TF_OK : TF_ERR_FLASH;
 }
 
 static int flash_write(void *ctx, uint32_t offset, const void *data, size_t length)
 {
+    worked(device_of(ctx), 1, 0);
     return flash_model_write(&device_of(ctx)->flash, offset, data, length) == 0 ? TF_OK : TF_ERR_FLASH;
 }
 
 static int flash_erase(void *ctx, uint32_t offset, size_t length)
 {
+    worked(device_of(ctx), 1, 0);
     return flash_model_erase(&device_of(ctx)->flash, offset, length) == 0 ? TF_OK : TF_ERR_FLASH;
 }
 
@@ -48,7 +68,7 @@ static void reset(void *ctx)
 
 static void watchdog_kick(void *ctx)
 {
-    (void)ctx; /* the user of the process notices if it hangs */
+    feed(device_of(ctx)); /* and nothing else: the user of the process notices if it hangs */
 }
 
 static int was_fault(void *ctx)
@@ -93,6 +113,7 @@ int host_boot(struct host_device *device)
     }
     device->flash.power = &device->power;
     device->wants_reset = false;
+    feed(device);
     const int result = tf_agent_init(&device->agent, &hal, device->engines, device->engine_count, device->arena);
 
     tf_agent_keep_samples(&device->agent, port_recorder, &device->sampler);
@@ -105,6 +126,7 @@ int host_handle(struct host_device *device, const uint8_t *message, size_t lengt
     if (setjmp(device->power) != 0) {
         return HOST_POWER_CUT;
     }
+    feed(device);
     return tf_agent_handle(&device->agent, message, length, corrected, reply, capacity);
 }
 
@@ -114,6 +136,7 @@ int host_poll(struct host_device *device, uint32_t time_ms)
     if (setjmp(device->power) != 0) {
         return HOST_POWER_CUT;
     }
+    feed(device);
     return tf_agent_poll(&device->agent, time_ms);
 }
 

@@ -14,6 +14,12 @@
 
 #define HOST_POWER_CUT (-1000)
 
+/* What the agent does without feeding the watchdog. */
+struct host_unfed {
+    uint32_t operations; /* programs and erases */
+    uint32_t bytes_read;
+};
+
 struct host_device {
     struct flash_model flash;
     struct tf_agent agent;
@@ -26,6 +32,8 @@ struct host_device {
     bool was_fault;    /* the answer to the agent at its next boot */
     uint32_t now_ms;   /* the clock that the agent sees */
     uint32_t unix_s;   /* the time of day that it knows; 0: unknown */
+    struct host_unfed unfed;     /* since it was last fed, or called */
+    struct host_unfed unfed_max; /* the most that there ever was of each */
 };
 
 /* The memory of flash and arena belongs to the caller. */
@@ -58,6 +66,9 @@ void host_device_wear(struct host_device *device, uint32_t offset, uint32_t leng
 uint64_t host_device_operations(const struct host_device *device);
 uint64_t host_device_units_erased(const struct host_device *device);
 uint32_t host_device_violations(const struct host_device *device);
+/* The most that the agent ever did without feeding the watchdog. */
+uint32_t host_device_unfed_operations(const struct host_device *device);
+uint32_t host_device_unfed_bytes(const struct host_device *device);
 void host_device_set_time(struct host_device *device, uint32_t unix_s);
 /* How many inferences a trial needs besides the golden vectors; 0 by default. */
 void host_device_trial_inferences(struct host_device *device, uint32_t count);

@@ -81,6 +81,16 @@ uint32_t host_device_violations(const struct host_device *device)
     return device->flash.violations;
 }
 
+uint32_t host_device_unfed_operations(const struct host_device *device)
+{
+    return device->unfed_max.operations;
+}
+
+uint32_t host_device_unfed_bytes(const struct host_device *device)
+{
+    return device->unfed_max.bytes_read;
+}
+
 void host_device_set_time(struct host_device *device, uint32_t unix_s)
 {
     device->unix_s = unix_s;

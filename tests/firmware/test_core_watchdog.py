@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent feeds the watchdog often enough, whatever it does (firmware/include/tinyfleet/hal.h)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.firmware.bench import Bench, Made
+from tests.firmware.host import Geometry, HostAgent
+from tests.firmware.orders import NEW, OLD, PREBAKED, deliver, digest, install
+
+ROOMY = Geometry()
+NO_PACK = bytes(60_000)  # its digest is right, so that all of it is hashed
+
+
+def test_the_watchdog_is_fed_before_each_flash_operation_and_while_flash_is_read(
+    make_core: Callable[..., HostAgent], bench: Bench, made: Made
+) -> None:
+    agent = make_core(made.region(NO_PACK, PREBAKED), ROOMY)
+    assert agent.running() == digest(PREBAKED)
+    for sequence, pack in enumerate((OLD, NEW), start=1):
+        assert deliver(agent, install(bench, made, pack, sequence)).code == 0
+    agent.boot()
+    operations, bytes_read = agent.unfed
+    assert operations == 1
+    assert bytes_read < ROOMY.journal + 4096  # one sector of the journal is searched at once
