@@ -29,6 +29,7 @@ void host_device_fault_inferences(struct host_device *device, bool faults);
 uint64_t host_device_operations(const struct host_device *device);
 uint64_t host_device_units_erased(const struct host_device *device);
 uint32_t host_device_violations(const struct host_device *device);
+uint32_t host_device_fed(const struct host_device *device);
 uint32_t host_device_unfed_operations(const struct host_device *device);
 uint32_t host_device_unfed_bytes(const struct host_device *device);
 void host_device_set_time(struct host_device *device, uint32_t unix_s);
@@ -280,6 +281,11 @@ class HostAgent:
     def violations(self) -> int:
         """How often the flash had to refuse."""
         return int(self._c.host_device_violations(self._device))
+
+    @property
+    def fed(self) -> int:
+        """How often it fed the watchdog."""
+        return int(self._c.host_device_fed(self._device))
 
     @property
     def unfed(self) -> tuple[int, int]:

@@ -355,6 +355,17 @@ def test_offers_that_just_fit(
     assert put(newborn, Offer(1, bench.install(made, bytes(pack_bytes), 1), shape)) == Have(1, 0, b"")
 
 
+def test_what_follows_the_marks_is_no_mark(newborn: HostAgent, bench: Bench, made: Made) -> None:
+    """A payload with as many blocks as there are marks, and a scratch that a repair has left full."""
+    payload = bytes((256 - 16) * 16)
+    delivery = Delivery(bench.install(made, payload, 1), payload, block_bytes=16)
+    newborn.write_flash(newborn.geometry.regions()["scratch"].offset, bytes(SMALL.erase))
+    assert put(newborn, delivery.offer) == Have(delivery.name, 0, b"")
+    for index in range(delivery.blocks):
+        delivery.send(newborn, index)
+    assert parse_answer(newborn.handle(encode(Missing(delivery.name)))) == Have(delivery.name, delivery.blocks, b"")
+
+
 @pytest.mark.parametrize(("blocks", "code"), [(4096, None), (4097, BLOCK_SIZE)])
 def test_a_transfer_has_at_most_4096_blocks(
     make_core: Callable[..., HostAgent], bench: Bench, made: Made, blocks: int, code: int | None

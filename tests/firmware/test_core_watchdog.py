@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.firmware.bench import Bench, Made
+from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.host import Geometry, HostAgent
-from tests.firmware.orders import NEW, OLD, PREBAKED, deliver, digest, install
+from tests.firmware.orders import NEW, OLD, PREBAKED, deliver, digest, install, stage
 
 ROOMY = Geometry()
 NO_PACK = bytes(60_000)  # its digest is right, so that all of it is hashed
@@ -24,3 +24,15 @@ def test_the_watchdog_is_fed_before_each_flash_operation_and_while_flash_is_read
     operations, bytes_read = agent.unfed
     assert operations == 1
     assert bytes_read < ROOMY.journal + 4096  # one sector of the journal is searched at once
+
+
+def test_the_watchdog_is_fed_before_each_golden_vector(updated: HostAgent, bench: Bench, made: Made) -> None:
+    vectors = 5
+    stage(updated, install(bench, made, make_pack(6, vectors=vectors), 3))
+    while not updated.wants_reset:
+        updated.poll()
+    updated.boot()
+    for _ in range(vectors):
+        before = updated.fed
+        updated.poll()
+        assert updated.fed > before

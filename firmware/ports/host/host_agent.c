@@ -68,6 +68,7 @@ static void reset(void *ctx)
 
 static void watchdog_kick(void *ctx)
 {
+    device_of(ctx)->fed++;
     feed(device_of(ctx)); /* and nothing else: the user of the process notices if it hangs */
 }
 

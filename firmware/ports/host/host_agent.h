@@ -32,6 +32,7 @@ struct host_device {
     bool was_fault;    /* the answer to the agent at its next boot */
     uint32_t now_ms;   /* the clock that the agent sees */
     uint32_t unix_s;   /* the time of day that it knows; 0: unknown */
+    uint32_t fed;                /* how often the agent fed the watchdog */
     struct host_unfed unfed;     /* since it was last fed, or called */
     struct host_unfed unfed_max; /* the most that there ever was of each */
 };
@@ -66,6 +67,7 @@ void host_device_wear(struct host_device *device, uint32_t offset, uint32_t leng
 uint64_t host_device_operations(const struct host_device *device);
 uint64_t host_device_units_erased(const struct host_device *device);
 uint32_t host_device_violations(const struct host_device *device);
+uint32_t host_device_fed(const struct host_device *device);
 /* The most that the agent ever did without feeding the watchdog. */
 uint32_t host_device_unfed_operations(const struct host_device *device);
 uint32_t host_device_unfed_bytes(const struct host_device *device);

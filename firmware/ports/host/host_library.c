@@ -81,6 +81,11 @@ uint32_t host_device_violations(const struct host_device *device)
     return device->flash.violations;
 }
 
+uint32_t host_device_fed(const struct host_device *device)
+{
+    return device->fed;
+}
+
 uint32_t host_device_unfed_operations(const struct host_device *device)
 {
     return device->unfed_max.operations;
