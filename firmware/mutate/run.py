@@ -15,6 +15,7 @@ import resource
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,6 @@ from firmware.mutate.build import INCLUDES, Builds, Changed
 from firmware.mutate.mutants import SOURCES, Mutant, mutants
 from firmware.powercut import scripts as powercut
 from firmware.powercut.driver import FIRMWARE, drive
-from tests.firmware import host, orders, samples, talk  # noqa: F401 - loaded once, for all processes that run tests
 
 FOLDER: Final = FIRMWARE / "build" / "mutate"
 SURVIVORS: Final = Path(__file__).with_name("survivors.toml")
@@ -51,6 +51,7 @@ MOST_EFFECTIVE: Final = {
     "identity.c": "identity",
 }
 SLOW: Final = "not thousand"  # what the short attack covers
+QUICK: Final = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist")
 _TESTS: Final = FIRMWARE.parent / "tests" / "firmware"
 
 
@@ -96,8 +97,17 @@ def _run_tests(changed: Changed, names: Sequence[str], only: str) -> int:
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     os.environ["TINYFLEET_FIRMWARE_BUILT"] = str(changed.folder)
-    files = [str(_TESTS / f"test_core_{name}.py") for name in names]
-    return pytest.main(["-x", "-q", "-k", only, "-p", "no:cacheprovider", "-p", "no:xdist", *files])
+    return pytest.main([*QUICK, "-k", only, *_files(names)])
+
+
+def _files(names: Sequence[str]) -> list[str]:
+    return [str(_TESTS / f"test_core_{name}.py") for name in names]
+
+
+def _import_tests() -> None:
+    """Import all tests and what they need once, for all the processes that run them."""
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        pytest.main([*QUICK, "--collect-only", *_files([*CORE_TESTS, "vectors"])])
 
 
 def _by_core_tests(changed: Changed) -> bool:
@@ -155,6 +165,7 @@ def main() -> int:
     parser.add_argument("--verbose", action="store_true", help="show what noticed each mutant")
     chosen = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
+    _import_tests()
     builds = Builds(FOLDER)
     for number, flash in enumerate(powercut.FLASHES):
         (FOLDER / f"attack-{number}.txt").write_text(attack.write_script(flash))
