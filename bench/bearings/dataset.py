@@ -30,15 +30,17 @@ class BearingRun:
     windows: Int16s  # [bearing, window, sample]
 
 
-def generated(files: Sequence[int] = EVERY_FILE) -> BearingRun:
-    """Generate these files of the run."""
+def generated(files: Sequence[int] = EVERY_FILE, seed: int = 0) -> BearingRun:
+    """Generate these files of the run; another seed gives another run of the same machine."""
     minutes = recorded_minutes()
     lives = life(minutes)
     return _run(
         "generated",
         minutes[list(files)],
         lives[list(files)],
-        lambda at: [record(bearing, files[at], minutes[files[at]], lives[files[at]]) for bearing in range(BEARINGS)],
+        lambda at: [
+            record(bearing, files[at], minutes[files[at]], lives[files[at]], seed) for bearing in range(BEARINGS)
+        ],
     )
 
 

@@ -19,9 +19,9 @@ SPEED_SPREAD = 0.002
 FAULTS = {2: Fault(FaultyPart.INNER_RACE, onset=0.80), 3: Fault(FaultyPart.ROLLING_ELEMENT, onset=0.72)}
 
 
-def record(bearing: int, number: int, minutes: float, life: float) -> Floats:
+def record(bearing: int, number: int, minutes: float, life: float, seed: int = 0) -> Floats:
     """Return the acceleration in g that file `number` holds for a bearing, counted from 0."""
-    random = np.random.default_rng((bearing, number))
+    random = np.random.default_rng((bearing, number, seed))
     vibration = load_factor(minutes, random) * _shaft(bearing, random)
     vibration += NOISE_G * random.standard_normal(SAMPLES)
     vibration += surroundings(life, random)

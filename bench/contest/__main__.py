@@ -37,9 +37,10 @@ def main() -> None:
     """Play the contests, draw the pictures, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nasa", type=Path, metavar="DIR", help="read set 1 of NASA's bearing data set from here")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="generate another run of the same machine")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="write the pictures here")
     options = parser.parse_args()
-    run = read_nasa(options.nasa) if options.nasa else generated()
+    run = read_nasa(options.nasa) if options.nasa else generated(seed=options.seed)
     print(f"# data: {run.source}, {run.windows.shape[1]} windows of {len(run.windows)} bearings")
     packs = all_forests(run)
     votes = votes_on(run, packs)

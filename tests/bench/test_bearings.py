@@ -25,6 +25,13 @@ def recorded(bearing: int, number: int) -> Floats:
     return record(bearing, number, minutes[number], life(minutes)[number])
 
 
+def test_another_seed_gives_another_recording() -> None:
+    same, other = (record(INNER_RACE, HEALTHY, 0.0, 0.2, seed) for seed in (0, 1))
+    assert np.array_equal(same, record(INNER_RACE, HEALTHY, 0.0, 0.2))
+    assert not np.array_equal(same, other)
+    assert np.std(other) == pytest.approx(np.std(same), rel=0.1)
+
+
 def envelope_line(vibration: Floats, frequency_hz: float) -> float:
     """Return how far a line stands out of the spectrum of the envelope around the housing's resonance."""
     spectrum = np.fft.fft(vibration)
