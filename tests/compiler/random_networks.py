@@ -31,11 +31,24 @@ ZERO = st.integers(-128, 127)
 ACTIVATION = st.sampled_from([0, 1, 3])  # none, RELU, RELU6
 
 
+# Scales that no converter would choose on purpose, and that damaged or made-up ranges give.
+ODD_SCALE = st.sampled_from([
+    1e-38, 1e-30, 1e-12, 1e-6, 2.0**-20, 1 / 256, 0.1, 0.5, 1.0, 2.0, 41 / 20, 1e3, 1e9, 1e30, 3e38,
+]).map(lambda value: float(np.float32(value)))  # fmt: skip
+
+
 @dataclass
 class Draw:
-    """Draws the parts of models from Hypothesis."""
+    """Draws the parts of models from Hypothesis. With `odd`, scales and zero points are at the ends of their range."""
 
     data: st.DataObject
+    odd: bool = False
+
+    def scale(self) -> float:
+        return float(self(ODD_SCALE if self.odd and self(st.booleans()) else SCALE))
+
+    def zero(self) -> int:
+        return int(self(st.sampled_from([-128, -127, 0, 127]) if self.odd else ZERO))
 
     def __call__(self, strategy: st.SearchStrategy[Any]) -> Any:  # noqa: ANN401 - whatever is drawn
         return self.data.draw(strategy)
@@ -45,10 +58,16 @@ class Draw:
 
     def int8(self, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
         rng = np.random.default_rng(self.size(0, 2**32 - 1))
-        spread = self.size(1, 127)
+        spread = self.size(0 if self.odd else 1, 127)
         return rng.integers(-spread, spread + 1, shape).astype(np.int8)
 
+    def biases(self, channels: int) -> np.ndarray[Any, Any]:
+        most = self(st.sampled_from([1, 30000, 1 << 24, (1 << 31) - 1])) if self.odd else 30000
+        return np.random.default_rng(self.size(0, 999)).integers(-most, most, channels).astype(np.int32)
+
     def scales(self, channels: int) -> list[float]:
+        if self.odd and self(st.booleans()):
+            return [self.scale() for _ in range(channels)]
         rng = np.random.default_rng(self.size(0, 2**32 - 1))
         low = self(st.sampled_from([1e-4, 1e-3, 1e-2]))
         return [float(np.float32(v)) for v in rng.uniform(low, 10 * low, channels)]
@@ -76,13 +95,13 @@ def convolution(draw: Draw) -> bytes:
     multiplier = draw.size(1, 3)
     channels = depth * multiplier if depthwise else draw.size(1, 9)
     model = Model()
-    x = model.tensor([1, height, width, depth], float(draw(SCALE)), draw(ZERO))
+    x = model.tensor([1, height, width, depth], draw.scale(), draw.zero())
     shape = (1, *kernel, channels) if depthwise else (channels, *kernel, depth)
     scales = draw.scales(channels)
     w = model.tensor(shape, scales, data=draw.int8(shape), axis=3 if depthwise else 0)
-    bias = np.random.default_rng(draw.size(0, 999)).integers(-30000, 30000, channels).astype(np.int32)
+    bias = draw.biases(channels)
     b = model.tensor([channels], scales, kind="INT32", data=bias)
-    y = model.tensor([1, *out, channels], float(draw(SCALE)), draw(ZERO))
+    y = model.tensor([1, *out, channels], draw.scale(), draw.zero())
     options = {
         "padding": padding, "strideH": stride[0], "strideW": stride[1],
         "dilationHFactor": dilation[0], "dilationWFactor": dilation[1], "fusedActivationFunction": draw(ACTIVATION),
@@ -100,15 +119,15 @@ def fully_connected(draw: Draw) -> bytes:
     """One dense layer: per tensor or per channel, with and without bias."""
     batch, depth, channels = draw.size(1, 3), draw.size(1, 90), draw.size(1, 12)
     model = Model()
-    x_scale = float(draw(SCALE))
-    x = model.tensor([batch, depth], x_scale, draw(ZERO))
+    x_scale = draw.scale()
+    x = model.tensor([batch, depth], x_scale, draw.zero())
     scales = draw.scales(channels if draw(st.booleans()) else 1)
     w = model.tensor((channels, depth), scales, data=draw.int8((channels, depth)))
     inputs = [x, w, -1]
     if draw(st.booleans()):
-        bias = np.random.default_rng(draw.size(0, 999)).integers(-30000, 30000, channels).astype(np.int32)
+        bias = draw.biases(channels)
         inputs[2] = model.tensor([channels], [x_scale * s for s in scales], kind="INT32", data=bias)
-    y = model.tensor([batch, channels], float(draw(SCALE)), draw(ZERO))
+    y = model.tensor([batch, channels], draw.scale(), draw.zero())
     table = {"table": "FullyConnectedOptions", "fusedActivationFunction": draw(ACTIVATION)}
     model.operator("FULLY_CONNECTED", inputs, [y], version=9, **table)
     return model.finish([x], [y])
@@ -120,7 +139,7 @@ def pool(draw: Draw) -> bytes:
     kernel = draw.size(1, size[0]), draw.size(1, size[1])
     stride, padding = (draw.size(1, 3), draw.size(1, 3)), draw(st.sampled_from([0, 1]))
     out = [same_or_valid(n, k, s, padding) for n, k, s in zip(size, kernel, stride, strict=True)]
-    depth, scale, zero = draw.size(1, 7), float(draw(SCALE)), draw(ZERO)
+    depth, scale, zero = draw.size(1, 7), draw.scale(), draw.zero()
     model = Model()
     x = model.tensor([1, *size, depth], scale, zero)
     y = model.tensor([1, *out, depth], scale, zero)
@@ -139,8 +158,8 @@ def mean(draw: Draw) -> bytes:
     keep = draw(st.booleans())
     out = [1 if i in axes else d for i, d in enumerate(shape) if keep or i not in axes]
     model = Model()
-    x = model.tensor(shape, float(draw(SCALE)), draw(ZERO))
-    y = model.tensor(out or [1], float(draw(SCALE)), draw(ZERO))
+    x = model.tensor(shape, draw.scale(), draw.zero())
+    y = model.tensor(out or [1], draw.scale(), draw.zero())
     spelled = [a - len(shape) if draw(st.booleans()) else a for a in axes]
     model.operator("MEAN", [x, model.constant(spelled)], [y], table="ReducerOptions", keepDims=keep)
     return model.finish([x], [y])
@@ -153,7 +172,7 @@ def reduce_max(draw: Draw) -> bytes:
     axes = draw(st.sampled_from([[1], [1, 2], [2]] if rank == 4 else [[1]]))
     keep = draw(st.booleans())
     out = [1 if i in axes else d for i, d in enumerate(shape) if keep or i not in axes]
-    model, scale, zero = Model(), float(draw(SCALE)), draw(ZERO)
+    model, scale, zero = Model(), draw.scale(), draw.zero()
     x, y = model.tensor(shape, scale, zero), model.tensor(out, scale, zero)
     model.operator("REDUCE_MAX", [x, model.constant(axes)], [y], table="ReducerOptions", version=2, keepDims=keep)
     return model.finish([x], [y])
@@ -165,10 +184,10 @@ def binary(draw: Draw) -> bytes:
     shape = [draw.size(1, 5) for _ in range(4)]
     other = [d if draw(st.booleans()) else 1 for d in shape][draw.size(0, 3) :]
     model = Model()
-    x = model.tensor(shape, float(draw(SCALE)), draw(ZERO))
+    x = model.tensor(shape, draw.scale(), draw.zero())
     constant = draw(st.booleans())
-    z = model.tensor(other, float(draw(SCALE)), draw(ZERO), data=draw.int8(tuple(other)) if constant else None)
-    y = model.tensor(shape, float(draw(SCALE)), draw(ZERO))
+    z = model.tensor(other, draw.scale(), draw.zero(), data=draw.int8(tuple(other)) if constant else None)
+    y = model.tensor(shape, draw.scale(), draw.zero())
     order = [x, z] if draw(st.booleans()) else [z, x]
     model.operator(name, order, [y], table=f"{name.title()}Options", fusedActivationFunction=draw(ACTIVATION))
     return model.finish([x] if constant else order, [y])
@@ -178,10 +197,10 @@ def elementwise(draw: Draw) -> bytes:
     """One operator on each element."""
     name = draw(st.sampled_from(["QUANTIZE", "RELU", "RELU6", "LOGISTIC", "TANH", "HARD_SWISH", "LEAKY_RELU", "GELU"]))
     fixed = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
-    scale, zero = fixed.get(name, (float(draw(SCALE)), draw(ZERO)))
+    scale, zero = fixed.get(name, (draw.scale(), draw.zero()))
     shape = [draw.size(1, 3), draw.size(1, 200)]
     model = Model()
-    x = model.tensor(shape, float(draw(SCALE)), draw(ZERO))
+    x = model.tensor(shape, draw.scale(), draw.zero())
     y = model.tensor(shape, scale, zero)
     options: dict[str, Any] = {"QUANTIZE": {"table": "QuantizeOptions"}}.get(name, {})
     if name == "LEAKY_RELU":
@@ -194,7 +213,7 @@ def softmax(draw: Draw) -> bytes:
     """A softmax over rows."""
     shape = [draw.size(1, 4), draw.size(1, 40)]
     model = Model()
-    x = model.tensor(shape, float(draw(floats(0.001, 20.0))), draw(ZERO))
+    x = model.tensor(shape, float(draw(floats(0.001, 20.0))), draw.zero())
     y = model.tensor(shape, 1 / 256, -128)
     model.operator("SOFTMAX", [x], [y], table="SoftmaxOptions", beta=float(draw(st.sampled_from([1.0, 0.5, 2.0]))))
     return model.finish([x], [y])
@@ -202,7 +221,7 @@ def softmax(draw: Draw) -> bytes:
 
 def movement(draw: Draw) -> bytes:
     """PAD, CONCATENATION and the operators that cost nothing."""
-    scale, zero = float(draw(SCALE)), draw(ZERO)
+    scale, zero = draw.scale(), draw.zero()
     shape = [draw.size(1, 5) for _ in range(4)]
     model = Model()
     x = model.tensor(shape, scale, zero)
@@ -227,27 +246,27 @@ def residual(draw: Draw) -> bytes:
     """A chain with a skip connection: several tensors are alive at once, so the arena layout matters."""
     model = Model()
     height, width, depth = draw.size(2, 6), draw.size(2, 6), draw.size(1, 5)
-    at = model.tensor([1, height, width, depth], float(draw(SCALE)), draw(ZERO))
+    at = model.tensor([1, height, width, depth], draw.scale(), draw.zero())
     first = at
     for _ in range(draw.size(1, 3)):
         shape = (depth, 3, 3, depth)
         scales = draw.scales(depth)
         w = model.tensor(shape, scales, data=draw.int8(shape))
         b = model.tensor([depth], scales, kind="INT32", data=np.arange(depth, dtype=np.int32) * 100)
-        y = model.tensor([1, height, width, depth], float(draw(SCALE)), draw(ZERO))
+        y = model.tensor([1, height, width, depth], draw.scale(), draw.zero())
         options = {"padding": 0, "strideH": 1, "strideW": 1, "fusedActivationFunction": draw(ACTIVATION)}
         model.operator("CONV_2D", [at, w, b], [y], table="Conv2DOptions", **options)
-        total = model.tensor([1, height, width, depth], float(draw(SCALE)), draw(ZERO))
+        total = model.tensor([1, height, width, depth], draw.scale(), draw.zero())
         model.operator("ADD", [y, at], [total], table="AddOptions")
         at = total
-    y = model.tensor([1, depth], float(draw(SCALE)), draw(ZERO))
+    y = model.tensor([1, depth], draw.scale(), draw.zero())
     model.operator("MEAN", [at, model.constant([1, 2])], [y], table="ReducerOptions")
     return model.finish([first], [y])
 
 
 def padded(draw: Draw) -> bytes:
     """One or two PADs before a layer with a window. The fill is the zero point, the least value or another one."""
-    scale, zero = float(draw(SCALE)), draw(st.sampled_from([-128, -3, 0, 127]))
+    scale, zero = draw.scale(), draw(st.sampled_from([-128, -3, 0, 127]))
     name = draw(st.sampled_from(["CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D"]))
     shape = [1, draw.size(1, 7), draw.size(1, 7), draw.size(1, 4)]
     model = Model()
@@ -284,7 +303,7 @@ def padded(draw: Draw) -> bytes:
     filters = (1, *kernel, channels) if name.startswith("DEPTHWISE") else (channels, *kernel, shape[3])
     w = model.tensor(filters, draw.scales(channels), data=draw.int8(filters), axis=3 if filters[0] == 1 else 0)
     b = model.tensor([channels], 0.01, kind="INT32", data=np.arange(channels, dtype=np.int32) * 1000)
-    y = model.tensor([1, *out, channels], float(draw(SCALE)), draw(ZERO))
+    y = model.tensor([1, *out, channels], draw.scale(), draw.zero())
     table = "DepthwiseConv2DOptions" if name.startswith("DEPTHWISE") else "Conv2DOptions"
     options |= {"depthMultiplier": 1} if name.startswith("DEPTHWISE") else {}
     model.operator(name, [at, w, b], [y], table=table, dilationHFactor=1, dilationWFactor=1, **options)
@@ -294,7 +313,7 @@ def padded(draw: Draw) -> bytes:
 def transposed(draw: Draw) -> bytes:
     """A layer between transpositions, as models with channels first have it: at the input, and before a dense layer."""
     height, width, depth = draw.size(1, 5), draw.size(1, 5), draw.size(1, 4)
-    scale, zero = float(draw(SCALE)), draw(ZERO)
+    scale, zero = draw.scale(), draw.zero()
     model = Model()
     first = model.tensor([1, depth, height, width], scale, zero)
     at = model.tensor([1, height, width, depth], scale, zero)
@@ -302,7 +321,7 @@ def transposed(draw: Draw) -> bytes:
     channels = draw.size(1, 6)
     w = model.tensor((channels, 1, 1, depth), draw.scales(channels), data=draw.int8((channels, 1, 1, depth)))
     b = model.tensor([channels], 0.01, kind="INT32", data=np.arange(channels, dtype=np.int32) * 1000)
-    scale, zero = float(draw(SCALE)), draw(ZERO)
+    scale, zero = draw.scale(), draw.zero()
     y = model.tensor([1, height, width, channels], scale, zero)
     options = {"padding": 1, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
     model.operator("CONV_2D", [at, w, b], [y], table="Conv2DOptions", **options)
@@ -319,7 +338,7 @@ def transposed(draw: Draw) -> bytes:
         model.operator("TANH", [flat], [flat := model.tensor([1, math.prod(shape)], scale, zero)])
     units = draw.size(1, 5)
     w = model.tensor((units, math.prod(shape)), draw.scales(1), data=draw.int8((units, math.prod(shape))))
-    y = model.tensor([1, units], float(draw(SCALE)), draw(ZERO))
+    y = model.tensor([1, units], draw.scale(), draw.zero())
     model.operator("FULLY_CONNECTED", [flat, w, -1], [y], table="FullyConnectedOptions", version=9)
     return model.finish([first], [y])
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
+Band = tuple[int, int]  # from and to, both included
 INT32_MAX = (1 << 31) - 1
 INT32_MIN = -(1 << 31)
 
@@ -90,25 +91,36 @@ def oracle_scaled(acc: int, scale: float) -> int:
     return int(math.copysign(math.floor(abs(product) + 0.5), product)) if abs(product) < 2.0**52 else int(product)
 
 
-def _first_reaching(target: int, scale: float, largest_acc: int) -> int:
-    """Return the least accumulator that the oracle scales to `target` or more, or the one after the largest."""
+def _first_reaching(target: int, scale: float, band: Band) -> int:
+    """Return the least accumulator of a band that the oracle scales to `target` or more; the last one must be."""
+    low, high = band
     near = (target - 0.5) / scale
-    if near > largest_acc + 2:
-        return largest_acc + 1
-    acc = max(1, math.ceil(near) - 2)
-    while acc > 1 and oracle_scaled(acc - 1, scale) >= target:
-        acc -= 1
-    while acc <= largest_acc and oracle_scaled(acc, scale) < target:
-        acc += 1
-    return acc
+    if low < near < high:  # the product rounds: look at the neighbours first
+        low, high = (
+            max([low, *(acc for acc in _around(near) if oracle_scaled(acc - 1, scale) < target)]),
+            min([high, *(acc for acc in _around(near) if oracle_scaled(acc, scale) >= target)]),
+        )
+    while low < high:
+        middle = (low + high) // 2
+        if oracle_scaled(middle, scale) >= target:
+            high = middle
+        else:
+            low = middle + 1
+    return low
 
 
-def solve_single_rounding(scale: float, largest_output: int, largest_acc: int) -> tuple[int, int] | None:
-    """Find (m, n) so that SR equals the oracle for every accumulator, or None if there is no such pair.
+def _around(value: float) -> tuple[int, int]:
+    return math.floor(value), math.ceil(value)
 
-    Both sides never decrease, are odd, and matter only up to `largest_output`, so they are equal everywhere if they
-    step at the same accumulators. Let `a` be the least accumulator that the oracle scales to `t` or more. SR steps
-    there if (2t - 1)/(2a) <= m/2^n < (2t - 1)/(2(a - 1)). All steps together leave one interval for m/2^n.
+
+def solve_single_rounding(scale: float, outputs: Band, accumulators: Band) -> tuple[int, int] | None:
+    """Find (m, n) so that SR equals the oracle for every accumulator of a band, or None if there is no such pair.
+
+    `outputs` are the least and the largest output behind the clamp, relative to the zero point.
+
+    Both sides never decrease and are odd, so they are equal everywhere if they are equal at both ends of the band
+    and step at the same accumulators. Let `a` be the least accumulator that the oracle scales to `t` or more. SR
+    steps there if (2t - 1)/(2a) <= m/2^n < (2t - 1)/(2(a - 1)). All steps together leave one interval for m/2^n.
 
     A multiple of 2^-n may be missing from it for one of two reasons:
 
@@ -116,14 +128,16 @@ def solve_single_rounding(scale: float, largest_output: int, largest_acc: int) -
       largest accumulator at which a step counts, so it is at least 1/(2A^2) wide. A pair exists wherever
       2A^2 <= 2^n. Outputs of 8 bits have steps up to 255, A is below 255/scale + 1, and so that holds for each
       scale from 2^-13 up. Below, more and more scales have no pair: 0.2 % of those above 2^-14, 1.5 % of those
-      above 2^-15, 9 % above 2^-16, 27 % above 2^-17 (1,000 drawn in each octave).
+      above 2^-15, 9 % above 2^-16, 27 % above 2^-17 (1,000 drawn in each octave, all accumulators).
     - The interval is empty: no real multiplier does what the oracle does. It rounds the product to a double before
       it rounds to an integer, and that lifts some products to the next half and not others. 2.05 as a double is a
       little less than 41/20: 10 * 2.05 becomes 20.5 and so 21, which asks for m/2^n >= 41/20, while 30 * 2.05
       stays below 61.5 and becomes 61, which asks for m/2^n < 41/20. It takes a scale that is within the rounding
       error of a double, but not exactly, a fraction (2t - 1)/(2a): a ratio of small integers.
     """
-    low, high = _multipliers(scale, largest_output, largest_acc)
+    positive = _multipliers(scale, outputs[1], (accumulators[0], accumulators[1]))
+    negative = _multipliers(scale, -outputs[0], (-accumulators[1], -accumulators[0]))
+    low, high = max(positive[0], negative[0]), min(positive[1], negative[1])
     shift = min(62, 31 - math.frexp(scale)[1])
     for n in (shift, shift - 1):  # the second for a scale just below a power of two, which m = 2^31 would be
         if n < 1:
@@ -134,14 +148,19 @@ def solve_single_rounding(scale: float, largest_output: int, largest_acc: int) -
     return None
 
 
-def _multipliers(scale: float, largest_output: int, largest_acc: int) -> tuple[Fraction, Fraction]:
-    """Return the least real multiplier that steps where the oracle does, and the least above it that does not."""
+def _multipliers(scale: float, largest_output: int, band: Band) -> tuple[Fraction, Fraction]:
+    """Return the least real multiplier that equals the oracle on the positive part of a band, and the end of those."""
+    first, last = max(band[0], 1), band[1]
     low, high = Fraction(0), Fraction(1 << 31)
-    for target in range(1, largest_output + 1):
-        step = _first_reaching(target, scale, largest_acc)
-        if step > 1:
-            high = min(high, Fraction(2 * target - 1, 2 * min(step - 1, largest_acc)))
-        if step > largest_acc:
-            break  # the steps that follow bound less
+    if first > last or largest_output < 1:
+        return low, high
+    least, most = (min(oracle_scaled(acc, scale), largest_output) for acc in (first, last))
+    if least > 0:
+        low = Fraction(2 * least - 1, 2 * first)
+    if most < largest_output:
+        high = Fraction(2 * most + 1, 2 * last)
+    for target in range(least + 1, most + 1):
+        step = _first_reaching(target, scale, (first + 1, last))
         low = max(low, Fraction(2 * target - 1, 2 * step))
+        high = min(high, Fraction(2 * target - 1, 2 * (step - 1)))
     return low, high

@@ -12,7 +12,7 @@ from reconciler.compiler.errors import OperatorUnsupported
 from reconciler.compiler.pack.fixed_point import quantize_multiplier
 from reconciler.compiler.pack.operators import Add, Lookup, Mul, Quantize, Softmax
 from reconciler.compiler.tflite.graph_reader import Node
-from reconciler.compiler.tflite.lower_layers import activation_range
+from reconciler.compiler.tflite.lower_layers import activation_range, scaled_multiplier
 from reconciler.compiler.tflite.oracle import tabulate
 from reconciler.compiler.tflite.plan_builder import PlanBuilder
 
@@ -41,8 +41,9 @@ def lower_mul(plan: PlanBuilder, node: Node) -> None:
     """MUL, with broadcasting."""
     first, second, target = plan.input(node, 0), plan.input(node, 1), plan.output(node)
     x1, x2, y = (plan.values[i] for i in (first, second, target))
-    real = np.float32(x1.scale) * np.float32(x2.scale) / np.float32(y.scale)
-    multiplier, shift = quantize_multiplier(float(real))
+    with np.errstate(over="ignore"):
+        real = float(np.float32(x1.scale) * np.float32(x2.scale) / np.float32(y.scale))
+    multiplier, shift = scaled_multiplier(node, real, x1.reach * x2.reach)
     low, high = activation_range(int(node.options.get("fusedActivationFunction", 0)), y, node)
     plan.emit(Mul(first, target, low, high, second, shift, multiplier))
 
@@ -51,7 +52,7 @@ def lower_quantize(plan: PlanBuilder, node: Node) -> None:
     """QUANTIZE from int8 to int8."""
     source, target = plan.input(node), plan.output(node)
     x, y = plan.values[source], plan.values[target]
-    multiplier, shift = quantize_multiplier(float(x.scale) / float(y.scale))
+    multiplier, shift = scaled_multiplier(node, float(x.scale) / float(y.scale), x.reach)
     plan.emit(Quantize(source, target, -128, 127, multiplier, shift))
 
 
@@ -59,7 +60,9 @@ def lower_relu(plan: PlanBuilder, node: Node) -> None:
     """RELU and its variants, if they are not fused into another operator."""
     source, target = plan.input(node), plan.output(node)
     x, y = plan.values[source], plan.values[target]
-    multiplier, shift = quantize_multiplier(float(np.float32(x.scale) / np.float32(y.scale)))
+    with np.errstate(over="ignore"):
+        real = float(np.float32(x.scale) / np.float32(y.scale))
+    multiplier, shift = scaled_multiplier(node, real, x.reach)
     low, high = activation_range(_RELU_KINDS[node.name], y, node)
     plan.emit(Quantize(source, target, low, high, multiplier, shift))
 

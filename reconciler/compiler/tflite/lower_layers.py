@@ -10,7 +10,13 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from reconciler.compiler.errors import DoesNotFit, OperatorUnsupported
-from reconciler.compiler.pack.fixed_point import quantize_multiplier, round_half_away, solve_single_rounding
+from reconciler.compiler.pack.fixed_point import (
+    INT32_MAX,
+    Band,
+    quantize_multiplier,
+    round_half_away,
+    solve_single_rounding,
+)
 from reconciler.compiler.pack.operators import (
     AveragePool,
     Concatenation,
@@ -27,7 +33,7 @@ from reconciler.compiler.tflite.window import Window
 
 Ints = npt.NDArray[np.int64]
 Geometry = tuple[int, int, int, int, int, int, int, int]
-_MAX_ACCUMULATOR = (1 << 31) - 1
+_LARGEST_OFFSET = 128  # what a zero point can add
 
 
 def activation_range(kind: int, value: Value, node: Node) -> tuple[int, int]:
@@ -35,18 +41,26 @@ def activation_range(kind: int, value: Value, node: Node) -> tuple[int, int]:
     activation = schema.ActivationFunctionType
 
     def quantized(real: float) -> int:
+        if not abs(real) / value.scale <= INT32_MAX:
+            raise OperatorUnsupported(
+                f"{node.location}: the scale {value.scale} of the output is too small for its activation: "
+                "quantize with representative data that covers the real range"
+            )
         step = float(np.float32(real) / np.float32(value.scale))
         return value.zero_point + round_half_away(step)
 
-    ranges = {
-        activation.NONE: (-128, 127),
-        activation.RELU: (max(-128, quantized(0.0)), 127),
-        activation.RELU6: (max(-128, quantized(0.0)), min(127, quantized(6.0))),
-        activation.RELU_N1_TO_1: (max(-128, quantized(-1.0)), min(127, quantized(1.0))),
+    if kind == activation.NONE:
+        return -128, 127
+    bounds = {
+        activation.RELU: (0.0, math.inf),
+        activation.RELU6: (0.0, 6.0),
+        activation.RELU_N1_TO_1: (-1.0, 1.0),
     }
-    if kind not in ranges:
+    if kind not in bounds:
         raise OperatorUnsupported(f"{node.location}: fused activation {kind} is not supported; use RELU or RELU6")
-    low, high = ranges[kind]
+    least, most = bounds[kind]
+    low = max(-128, quantized(least))
+    high = 127 if most == math.inf else min(127, quantized(most))
     return min(low, 127), max(high, -128)
 
 
@@ -82,12 +96,18 @@ def _scales(tensor: Tensor, channels: int, node: Node) -> list[float]:
     return list(tensor.scales) if len(tensor.scales) == channels else list(tensor.scales) * channels
 
 
-def _check_accumulator(magnitudes: Ints, bias: Ints, node: Node) -> int:
-    """Return the largest magnitude that an accumulator can reach; refuse it if it overflows."""
-    largest = int((magnitudes * 128 + np.abs(bias)).max())
-    if largest > _MAX_ACCUMULATOR:
-        raise DoesNotFit(f"{node.location}: an accumulator can reach {largest}, which does not fit 32 bits")
-    return largest
+def _accumulator_bands(by_channel: Ints, bias: Ints, node: Node) -> list[Band]:
+    """Return the least and the largest accumulator of each channel; refuse those that do not fit 32 bits."""
+    from_least, from_most = by_channel * -128, by_channel * 127
+    low = bias + np.minimum(from_least, from_most).sum(axis=1)
+    high = bias + np.maximum(from_least, from_most).sum(axis=1)
+    largest = int(max(np.abs(low).max(), np.abs(high).max()))
+    if largest > INT32_MAX:
+        raise DoesNotFit(
+            f"{node.location}: an accumulator can reach {largest}, which does not fit 32 bits: "
+            "use a smaller layer, or smaller biases"
+        )
+    return list(zip(low.tolist(), high.tolist(), strict=True))
 
 
 def lower_conv(plan: PlanBuilder, node: Node) -> None:
@@ -130,8 +150,9 @@ def _convolution_arrays(
     x, y = values
     channels, scales = len(by_channel), _scales(plan.constant(node, 1), len(by_channel), node)
     bias = _bias(plan, node, channels) - x.zero_point * by_channel.sum(axis=1)
-    _check_accumulator(np.abs(by_channel).sum(axis=1), bias, node)
-    scaled = [quantize_multiplier(float(x.scale) * scale / float(y.scale)) for scale in scales]
+    bands = _accumulator_bands(by_channel, bias, node)
+    real = [float(x.scale) * scale / float(y.scale) for scale in scales]
+    scaled = [scaled_multiplier(node, each, max(-low, high)) for each, (low, high) in zip(real, bands, strict=True)]
     return (
         plan.blob(data),
         plan.array(bias, "<i4"),
@@ -173,20 +194,11 @@ def lower_fully_connected(plan: PlanBuilder, node: Node) -> None:
     if x.elements % depth or y.elements != x.elements // depth * channels:
         raise OperatorUnsupported(f"{node.location}: weights of {channels} by {depth} do not match {x.elements} inputs")
     bias = _bias(plan, node, channels) - x.zero_point * weights.sum(axis=1)
-    largest = _check_accumulator(np.abs(weights).sum(axis=1), bias, node)
     low, high = activation_range(node.option("fusedActivationFunction"), y, node)
-    reach = max(abs(high - y.zero_point), abs(low - y.zero_point), 1)
-    scales = tensor.scales if len(tensor.scales) == channels else tensor.scales[:1]
-    solved = []
-    for scale in _scales(tensor, channels, node)[: len(scales)]:
-        real = float(x.scale) * float(scale) / float(y.scale)
-        solution = solve_single_rounding(real, reach, largest)
-        if solution is None:
-            raise OperatorUnsupported(
-                f"{node.location}: FullyConnectedInexact: no 31-bit multiplier reproduces the oracle for the scale "
-                f"{real!r} (input times weights by output); retrain or requantize with other ranges"
-            )
-        solved.append(solution)
+    real = [float(x.scale) * scale / float(y.scale) for scale in _scales(tensor, channels, node)]
+    solved = _single_roundings(
+        node, real, (low - y.zero_point, high - y.zero_point), _accumulator_bands(weights, bias, node)
+    )
     batches = x.elements // depth
     source = plan.view(source, (1, 1, batches, depth))
     target = plan.view(target, (1, 1, batches, channels))
@@ -196,7 +208,54 @@ def lower_fully_connected(plan: PlanBuilder, node: Node) -> None:
         plan.array(np.array([m for m, _ in solved], np.int64), "<i4"),
         plan.array(np.array([s for _, s in solved], np.int64), "i1"),
     )
-    plan.emit(FullyConnected(source, target, low, high, *offsets, int(len(scales) > 1)))
+    plan.emit(FullyConnected(source, target, low, high, *offsets, int(len(solved) > 1)))
+
+
+def _single_roundings(node: Node, scales: list[float], outputs: Band, bands: list[Band]) -> list[tuple[int, int]]:
+    """Return one multiplier and shift for all units if they have one scale and it can be found, else one for each."""
+    for scale, band in zip(scales, bands, strict=True):
+        reach = scale * max(-band[0], band[1])
+        if not reach <= INT32_MAX - _LARGEST_OFFSET:
+            raise _scaled_too_large(node, reach)
+    if len(set(scales)) == 1:
+        shared = solve_single_rounding(
+            scales[0], outputs, (min(low for low, _ in bands), max(high for _, high in bands))
+        )
+        if shared is not None:
+            return [shared]
+    solved = []
+    for unit, (scale, band) in enumerate(zip(scales, bands, strict=True)):
+        solution = solve_single_rounding(scale, outputs, band)
+        if solution is None:
+            raise OperatorUnsupported(
+                f"{node.location}: FullyConnectedInexact: unit {unit} multiplies sums from {band[0]} to {band[1]} by "
+                f"{scale!r} (input scale times weight scale by output scale), and no 31-bit multiplier reproduces the "
+                "oracle for all of them: retrain the layer, or quantize with other representative data"
+            )
+        solved.append(solution)
+    return solved
+
+
+def scaled_multiplier(node: Node, real: float, largest: int) -> tuple[int, int]:
+    """Return a multiplier and its shift for values up to `largest`; refuse them if 32 bits cannot hold the products."""
+    if not real <= INT32_MAX:
+        raise _scaled_too_large(node, real * largest)
+    multiplier, shift = quantize_multiplier(real)
+    _check_scaled(node, largest, shift)
+    return multiplier, shift
+
+
+def _check_scaled(node: Node, largest: int, shift: int) -> None:
+    """Refuse a value that the oracle cannot scale with 32 bits (MBQM) and add a zero point to."""
+    if largest << max(shift, 0) > INT32_MAX - _LARGEST_OFFSET:
+        raise _scaled_too_large(node, float(largest << max(shift, 0)))
+
+
+def _scaled_too_large(node: Node, largest: float) -> DoesNotFit:
+    return DoesNotFit(
+        f"{node.location}: a scaled value can reach {largest:.3g}, which does not fit 32 bits: the scale of the output "
+        "is far too small for that of the input; quantize with representative data that covers the real range"
+    )
 
 
 def lower_average_pool(plan: PlanBuilder, node: Node) -> None:
@@ -245,6 +304,7 @@ def lower_mean(plan: PlanBuilder, node: Node) -> None:
     axes = _reduced_axes(plan, node)
     count = math.prod(x.dims[axis] for axis in axes)
     multiplier, shift = _mean_multiplier(x.scale, y.scale, count)
+    _check_scaled(node, count * x.reach, shift)
     reduced = [1 if axis in axes else size for axis, size in enumerate(x.dims)]
     target = plan.view(target, (reduced[0], reduced[1], reduced[2], reduced[3]))
     plan.emit(Mean(source, target, -128, 127, multiplier, shift, sum(1 << axis for axis in axes)))

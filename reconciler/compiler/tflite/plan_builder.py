@@ -33,6 +33,11 @@ class Value:
         """The number of elements, which is also the number of bytes."""
         return math.prod(self.dims)
 
+    @property
+    def reach(self) -> int:
+        """The largest magnitude of an element without its zero point."""
+        return max(127 - self.zero_point, self.zero_point + 128)
+
 
 @dataclass(slots=True)
 class PlanBuilder:
@@ -141,10 +146,11 @@ class PlanBuilder:
 
     def dims_of(self, tensor: Tensor, node: Node | None) -> Dims:
         """Return a shape as four dimensions, with leading ones."""
-        if len(tensor.shape) > 4 or any(d > _MAX_DIM for d in tensor.shape):  # noqa: PLR2004 - N H W C
+        if len(tensor.shape) > 4 or any(not 1 <= d <= _MAX_DIM for d in tensor.shape):  # noqa: PLR2004 - N H W C
             raise OperatorUnsupported(
-                f"{node.location if node else 'the model'}: the shape {list(tensor.shape)} "
-                "has too many or too large dimensions"
+                f"{node.location if node else 'the model'}: a tensor has the shape {list(tensor.shape)}, but those of "
+                f"packs have at most four dimensions of 1 to {_MAX_DIM}: reshape to fewer, and leave out layers such "
+                "as UpSampling2D, which add dimensions"
             )
         filled = (1,) * (4 - len(tensor.shape)) + tensor.shape
         return (filled[0], filled[1], filled[2], filled[3])
