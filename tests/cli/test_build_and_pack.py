@@ -73,6 +73,27 @@ def test_a_missing_operator_is_reported(tmp_path: Path) -> None:
     assert "vibration-wifi lacks the operators TREE_ENSEMBLE" in result.output
 
 
+def test_models_that_no_type_can_run_are_listed_with_their_reasons(tmp_path: Path) -> None:
+    fleet = tmp_path / "fleet"
+    shutil.copytree(EXAMPLE, fleet)
+    document = fleet / "models" / "line-current" / "model.yaml"
+    text = document.read_text()
+    assert text.count("operators: [TREE_ENSEMBLE]") == 2
+    document.write_text(
+        text.replace("operators: [TREE_ENSEMBLE]", "operators: []", 1).replace(
+            "operators: [TREE_ENSEMBLE]", "operators: [TREE_ENSEMBLE, CONV_2D]"
+        )
+    )
+    result = run("build", "line-current", fleet, "--store", tmp_path / "store")
+    assert result.exit_code == 1
+    assert (
+        "line-current@1.0.0: spec.needs.operators is left out: add it, or name a device type with --for"
+        in result.output
+    )
+    assert "line-current@1.1.0 needs CONV_2D, TREE_ENSEMBLE" in result.output
+    assert "current-serial lacks CONV_2D" in result.output
+
+
 def test_a_dry_run_builds_nothing(tmp_path: Path) -> None:
     result = run("build", "line-current", EXAMPLE, "--store", tmp_path, "--dry-run")
     assert result.output.splitlines() == [

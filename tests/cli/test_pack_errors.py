@@ -43,18 +43,37 @@ def test_a_device_type_with_errors_is_reported_with_its_lines(tmp_path: Path) ->
     assert "slotBites" in str(error)
 
 
-def test_a_model_with_two_inputs_is_refused(tmp_path: Path) -> None:
+def _sum_of_two_inputs(tmp_path: Path) -> Path:
     model = Model()
-    x, z, y = (model.tensor([1, 4]) for _ in range(3))
+    x, z, y = model.tensor([1, 4]), model.tensor([1, 2, 1]), model.tensor([1, 2, 4])
     model.operator("ADD", [x, z], [y], table="AddOptions")
     (tmp_path / "m.tflite").write_bytes(model.finish([x, z], [y]))
     made = run("pack", "make", tmp_path / "m.tflite", "--for", TYPE, "-o", tmp_path / "m.pack")
     assert made.exit_code == 0, made.output
-    np.save(tmp_path / "x.npy", np.zeros((1, 4)))
-    paths = ("--input", tmp_path / "x.npy", "--out", tmp_path / "y.npy")
-    error = run("pack", "run", tmp_path / "m.pack", *paths).exception
+    np.save(tmp_path / "x.npy", np.array([[1, 2, 3, 4], [5, 6, 7, 8]]))
+    np.save(tmp_path / "z.npy", np.array([[10, 20], [30, 40]]))
+    return tmp_path / "m.pack"
+
+
+def test_a_model_with_two_inputs_takes_a_file_for_each(tmp_path: Path) -> None:
+    pack = _sum_of_two_inputs(tmp_path)
+    paths = ("--input", tmp_path / "x.npy", "--input", tmp_path / "z.npy", "--out", tmp_path / "y.npy")
+    done = run("pack", "run", pack, *paths)
+    assert done.exit_code == 0, done.output
+    expected = [[[11, 12, 13, 14], [21, 22, 23, 24]], [[35, 36, 37, 38], [45, 46, 47, 48]]]
+    assert np.load(tmp_path / "y.npy").tolist() == expected
+
+
+def test_a_file_is_missing_or_has_too_few_rows_for_two_inputs(tmp_path: Path) -> None:
+    pack = _sum_of_two_inputs(tmp_path)
+    out = ("--out", tmp_path / "y.npy")
+    error = run("pack", "run", pack, "--input", tmp_path / "x.npy", *out).exception
     assert isinstance(error, BuildFailed)
-    assert "the model has 2 inputs" in str(error)
+    assert "the model has 2 inputs, but --input names 1 files" in str(error)
+    np.save(tmp_path / "z.npy", np.array([[10, 20]]))
+    error = run("pack", "run", pack, "--input", tmp_path / "x.npy", "--input", tmp_path / "z.npy", *out).exception
+    assert isinstance(error, BuildFailed)
+    assert "have 2 and 1 rows" in str(error)
 
 
 # ---------------------------------------------------------------- payload sizes from a store

@@ -26,7 +26,7 @@ from reconciler.compiler.service import BuildService
 from reconciler.compiler.source_fetcher import fetcher
 from reconciler.errors import FleetError
 from reconciler.load import load
-from reconciler.model import Desired, DeviceType, Model
+from reconciler.model import Desired, DeviceType, Model, ModelRef
 from reconciler.tree import Tree
 
 
@@ -82,15 +82,39 @@ def build_jobs(desired: Desired, model: str | None, kind: str | None) -> list[tu
         require_known("model", f"{name}@{version}", map(str, desired.models))
     if kind is not None:
         require_known("device type", kind, desired.types)
-    found = list(_pairs(desired, name, version, kind))
+    found = list(_pairs(desired, model, kind))
     if not found:
-        raise click.ClickException("no device type can run the models")
+        chosen = [
+            each for ref, each in sorted(desired.models.items(), key=lambda item: str(item[0])) if _is(ref, model)
+        ]
+        reasons = [_why_not(each, desired) for each in chosen] or ["the repository has no models"]
+        raise click.ClickException("\n".join(["no device type can run the models:", *(f"  {why}" for why in reasons)]))
     return found
 
 
-def _pairs(desired: Desired, name: str, version: str, kind: str | None) -> Iterator[tuple[Model, DeviceType]]:
+def _is(ref: ModelRef, model: str | None) -> bool:
+    name, _, version = (model or "").partition("@")
+    return name in {"", ref.name} and version in {"", ref.version}
+
+
+def _why_not(model: Model, desired: Desired) -> str:
+    needs = model.needs
+    if not needs.operators:
+        return f"{model.ref}: spec.needs.operators is left out: add it, or name a device type with --for"
+    if not desired.types:
+        return f"{model.ref}: the repository has no device types"
+    reasons = []
+    for name, each in sorted(desired.types.items()):
+        missing = sorted(needs.operators - each.operators)
+        lacks = f"lacks {', '.join(missing)}" if missing else f"has a slot of {each.slot_bytes} bytes"
+        reasons.append(f"{name} {lacks}")
+    slot = f" and a slot of {needs.slot_bytes} bytes" if needs.slot_bytes else ""
+    return f"{model.ref} needs {', '.join(sorted(needs.operators))}{slot}: {'; '.join(reasons)}"
+
+
+def _pairs(desired: Desired, model: str | None, kind: str | None) -> Iterator[tuple[Model, DeviceType]]:
     for ref, each in sorted(desired.models.items(), key=lambda item: str(item[0])):
-        if (name and ref.name != name) or (version and ref.version != version):
+        if not _is(ref, model):
             continue
         for type_name, device_type in sorted(desired.types.items()):
             named = kind == type_name

@@ -135,11 +135,12 @@ def inspect(file: Path, output: str) -> None:
 @click.argument("file", type=FILE)
 @click.option(
     "--input",
-    "source",
+    "sources",
     type=FILE,
     required=True,
+    multiple=True,
     metavar="X.npy",
-    help="Quantized inputs: one row of integers per inference.",
+    help="Quantized input: one row of integers per inference. Repeat it for each input of the model, in their order.",
 )
 @out_option("File to write the first output of each inference to.", required=True, metavar="Y.npy")
 @click.option(
@@ -151,18 +152,17 @@ def inspect(file: Path, output: str) -> None:
     help="Run on this machine, or on an emulated board.",
 )
 @output_option
-def run(file: Path, source: Path, out: Path, place: str, output: str) -> None:
+def run(file: Path, sources: tuple[Path, ...], out: Path, place: str, output: str) -> None:
     """Run inferences with the device engine.
 
     The C engine runs on this machine or on an emulated board. X.npy has one row of quantized integers for each
-    inference; Y.npy receives the first output of each. Prints the decision and score of each inference, and the
-    number of instructions where it is counted.
+    inference, and a model with several inputs takes a file for each; Y.npy receives the first output of each
+    inference. Prints the decision and score of each inference, and the number of instructions where it is counted.
     """
     data = file.read_bytes()
     pack = disassemble(data)
     inputs, outputs = decode_io(pack.section(SectionId.IO))
-    rows = _rows(source, inputs)
-    given = [row.astype(inputs[0].type.code).tobytes() for row in rows]
+    given = _inferences(sources, inputs)
     defaults = [entry.default for entry in decode_parameters(pack.section(SectionId.PARAMETERS))]
     execution = execute(ExecutionTarget(place), data, given, parameters=defaults)
     if execution.verdict != 0:
@@ -183,14 +183,27 @@ def run(file: Path, source: Path, out: Path, place: str, output: str) -> None:
     print_result(output, decisions, "\n".join(lines))
 
 
-def _rows(source: Path, inputs: list[Descriptor]) -> npt.NDArray[np.float64]:
-    if len(inputs) != 1:
-        raise BuildFailed(f"the model has {len(inputs)} inputs; `pack run` supports models with one input")
+def _inferences(sources: tuple[Path, ...], inputs: list[Descriptor]) -> list[bytes]:
+    """Return the bytes of all inputs for each inference."""
+    if len(sources) != len(inputs):
+        raise BuildFailed(
+            f"the model has {len(inputs)} inputs, but --input names {len(sources)} files: name one for each"
+        )
+    columns = [_rows(source, each) for source, each in zip(sources, inputs, strict=True)]
+    counts = [len(rows) for rows in columns]
+    if len(set(counts)) > 1:
+        raise BuildFailed(
+            f"the files of --input have {' and '.join(map(str, counts))} rows; all must have the same number"
+        )
+    return [b"".join(parts) for parts in zip(*columns, strict=True)]
+
+
+def _rows(source: Path, described: Descriptor) -> list[bytes]:
     rows = read_dataset(source.name, source.read_bytes()).rows
-    limits = np.iinfo(np.dtype(inputs[0].type.code))
-    if rows.shape[1] != inputs[0].elements or rows.min() < limits.min or rows.max() > limits.max:
-        raise BuildFailed(f"{source} must hold rows of {inputs[0].elements} values from {limits.min} to {limits.max}")
-    return rows
+    limits = np.iinfo(np.dtype(described.type.code))
+    if rows.shape[1] != described.elements or rows.min() < limits.min or rows.max() > limits.max:
+        raise BuildFailed(f"{source} must hold rows of {described.elements} values from {limits.min} to {limits.max}")
+    return [row.astype(described.type.code).tobytes() for row in rows]
 
 
 @command.command("diff")
