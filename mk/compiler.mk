@@ -10,3 +10,7 @@ pack-vectors: setup ## rewrite tests/vectors/pack.json and patch.json
 fuzz-compiler: setup ## compare thousands of random networks with the oracle, and damaged packs with the checker
 	TINYFLEET_EXAMPLES=1500 $(PY) -m tools.explore --rounds 1 --workers 2 tests/compiler/test_network_exactness.py tests/compiler/test_checker.py
 	TF_CPP_MIN_LOG_LEVEL=3 $(PY) -m tests.compiler.random_keras_models 200
+
+.PHONY: fuzz-build
+fuzz-build: setup ## build thousands of networks with odd scales: each is exact or refused by name
+	TINYFLEET_EXAMPLES=2000 $(PY) -m tools.explore --rounds 1 --workers 2 tests/compiler/test_odd_networks.py

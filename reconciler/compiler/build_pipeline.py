@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reconciler.compiler.build_result import BuildReport, BuildResult
+from reconciler.compiler.build_result import ORACLE_STEP, BuildReport, BuildResult
 from reconciler.compiler.datasets import Dataset, read_dataset, refuse_pickle
 from reconciler.compiler.engine_runner import ExecutionTarget, execute, runner_is_built
 from reconciler.compiler.errors import BuildFailed, DoesNotFit, ModelUnreadable
@@ -200,8 +200,12 @@ class BuildPipeline:
         network = build_network(model, decision=decision, parameters=parameters)
         pack = disassemble(network.data)
         inputs, outputs = decode_io(pack.section(SectionId.IO))
+        self._progress(ORACLE_STEP)
         int8 = Int8Model(
-            Oracle(model), inputs, [item for item in outputs if item.tensor is not None], network.input_orders
+            Oracle(model, network.locations),
+            inputs,
+            [item for item in outputs if item.tensor is not None],
+            network.input_orders,
         )
         _compare_with_oracle(network.data, int8.run)
         head = pack.section(SectionId.HEAD)

@@ -11,6 +11,8 @@ from typing import Any
 
 from reconciler.model import Artifact, Digest, ModelRef, TypeId, Version
 
+ORACLE_STEP = "compare with TensorFlow Lite"  # the step of a build that runs the model in the oracle
+
 
 @dataclass(frozen=True, slots=True)
 class GateOutcome:

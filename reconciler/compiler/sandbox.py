@@ -19,9 +19,9 @@ from functools import cache
 from pathlib import Path
 
 from reconciler.compiler import errors
-from reconciler.compiler.build_result import BuildResult, report_from_json
+from reconciler.compiler.build_result import ORACLE_STEP, BuildResult, report_from_json
 from reconciler.compiler.engine_runner import FIRMWARE_VARIABLE
-from reconciler.compiler.errors import BuildFailed
+from reconciler.compiler.errors import BuildFailed, ModelUnreadable
 from reconciler.compiler.recipe import Recipe
 from reconciler.errors import failure_of_system
 from reconciler.foreign_text import printable
@@ -29,6 +29,7 @@ from reconciler.foreign_text import printable
 Progress = Callable[[str], None]
 _UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--")
 _TAIL = 2000
+_CRASHES = frozenset({-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGFPE, -signal.SIGBUS})
 # Where the engine's programs are, and the settings of coverage, so that it measures builds too.
 _INHERITED_VARIABLES = (FIRMWARE_VARIABLE, "COVERAGE_PROCESS_CONFIG")
 
@@ -90,9 +91,16 @@ class _Exit:
     code: int
     timed_out: bool
     errors: str
+    step: str
 
 
 def _run(folder: Path, wall_s: float, progress: Progress) -> _Exit:
+    steps = [""]
+
+    def follow(step: str) -> None:
+        steps.append(step)
+        progress(step)
+
     command = cage_command("reconciler.compiler.worker", str(folder))
     with (folder / "stderr").open("wb") as errors_file:
         process = subprocess.Popen(
@@ -106,11 +114,11 @@ def _run(folder: Path, wall_s: float, progress: Progress) -> _Exit:
         )
         with process:
             try:
-                timed_out = not _follow(process, time.monotonic() + wall_s, progress)
+                timed_out = not _follow(process, time.monotonic() + wall_s, follow)
             finally:
                 _end(process)
     tail = printable((folder / "stderr").read_bytes()[-_TAIL:].decode("utf-8", "replace"))
-    return _Exit(process.returncode, timed_out, tail)
+    return _Exit(process.returncode, timed_out, tail, steps[-1])
 
 
 def cage_command(module: str, *arguments: str) -> list[str]:
@@ -186,11 +194,24 @@ def _collect(folder: Path, job: BuildJob, ended: _Exit) -> BuildResult:
         kind = getattr(errors, document["kind"], BuildFailed)
         raise kind(printable(document["message"]))
     if ended.timed_out:
-        raise BuildFailed(f"the build took longer than its limit of {job.limits.wall_s:g} s and was stopped")
+        raise BuildFailed(
+            f"the build took longer than its limit of {job.limits.wall_s:g} s and was stopped{_at(ended)}: "
+            "use a smaller model, or less data"
+        )
     if ended.code != 0 or not (folder / "report.json").exists():
         last = ended.errors.strip().rsplit("\n", 1)[-1][:300]
-        raise BuildFailed(f"the build subprocess {_explain_exit(ended.code, job.limits)}{': ' + last if last else ''}")
+        if ended.code in _CRASHES and ended.step == ORACLE_STEP and "bad_alloc" not in ended.errors:
+            raise ModelUnreadable(
+                f"TensorFlow Lite itself refuses this model: its kernels end with {signal.Signals(-ended.code).name}: "
+                f"{last or 'they give no reason'}; convert the model again"
+            )
+        explained = _explain_exit(ended.code, job.limits)
+        raise BuildFailed(f"the build subprocess {explained}{_at(ended)}{': ' + last if last else ''}")
     return BuildResult((folder / "pack").read_bytes(), report_from_json((folder / "report.json").read_bytes()))
+
+
+def _at(ended: _Exit) -> str:
+    return f" at the step `{ended.step}`" if ended.step else ""
 
 
 def _explain_exit(code: int, limits: BuildLimits) -> str:

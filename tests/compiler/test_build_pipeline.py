@@ -156,5 +156,5 @@ def test_an_unused_operator_that_the_reference_kernels_refuse_is_named_with_its_
     model.operator("QUANTIZE", [x], [y], table="QuantizeOptions")
     model.operator("HARD_SWISH", [x], [unread])
     files = Files()
-    with pytest.raises(OperatorUnsupported, match=r"operator 1 \(HARD_SWISH\): .* refuse it: \w+"):
+    with pytest.raises(OperatorUnsupported, match=r"operator 1 \(HARD_SWISH\): .* refuses this model: \w+"):
         built(files, Recipe("swish@1", files.add("m.tflite", model.finish([x], [y])), TARGET))

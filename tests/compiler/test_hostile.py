@@ -81,7 +81,7 @@ def test_a_cycle_is_refused() -> None:
     model.operator("ADD", [x, b], [a], table="AddOptions")
     model.operator("ADD", [x, a], [b], table="AddOptions")
     with pytest.raises(ModelUnreadable, match="before any operator writes it"):
-        read_graph(model.finish([x], [b]))
+        build_network(model.finish([x], [b]))
 
 
 def test_two_operators_that_write_one_tensor_are_refused() -> None:
@@ -90,7 +90,7 @@ def test_two_operators_that_write_one_tensor_are_refused() -> None:
     model.operator("RELU", [x], [y])
     model.operator("RELU", [x], [y])
     with pytest.raises(ModelUnreadable, match="is written twice"):
-        read_graph(model.finish([x], [y]))
+        build_network(model.finish([x], [y]))
 
 
 def test_an_unsupported_operator_is_refused_with_its_location_and_advice() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,8 @@ from reconciler.compiler.errors import (
     ModelUnreadable,
     OperatorUnsupported,
 )
+from reconciler.compiler.pack.fixed_point import solve_single_rounding
+from reconciler.compiler.pack.operators import FullyConnected
 from reconciler.compiler.pack.pack_format import (
     SectionId,
     disassemble,
@@ -174,9 +177,9 @@ def _relu(shape: list[int], **source: object) -> bytes:
     return model.finish([x], [y])
 
 
-def _fused(activation: int) -> bytes:
+def _fused(activation: int, scale: float = 0.1) -> bytes:
     model = Flat()
-    x, z, y = (model.tensor([1, 4]) for _ in range(3))
+    x, z, y = model.tensor([1, 4], scale), model.tensor([1, 4], scale), model.tensor([1, 4], scale)
     model.operator("ADD", [x, z], [y], table="AddOptions", fusedActivationFunction=activation)
     return model.finish([x, z], [y])
 
@@ -222,19 +225,47 @@ def _overflowing() -> bytes:
     return model.finish([x], [y])
 
 
+def _scaled(name: str, source: float, target: float) -> bytes:
+    """Return an operator whose output has a far smaller scale than its input."""
+    model = Flat()
+    x = model.tensor([1, 2, 2, 1], source)
+    if name == "MEAN":
+        y = model.tensor([1, 1], target)
+        model.operator(name, [x, model.constant([1, 2])], [y], table="ReducerOptions")
+    elif name == "MUL":
+        y = model.tensor([1, 2, 2, 1], target)
+        model.operator(name, [x, x], [y], table="MulOptions")
+    elif name == "FULLY_CONNECTED":
+        y, w = model.tensor([1, 1], target), model.tensor([1, 4], 0.1, data=np.full((1, 4), 127, np.int8))
+        model.operator(name, [x, w, -1], [y], table="FullyConnectedOptions", version=4)
+    elif name == "CONV_2D":
+        y, w = model.tensor([1, 2, 2, 1], target), model.tensor([1, 1, 1, 1], 0.1, data=np.ones((1, 1, 1, 1), np.int8))
+        options = {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+        model.operator(name, [x, w, -1], [y], table="Conv2DOptions", **options)
+    else:
+        y = model.tensor([1, 2, 2, 1], target)
+        model.operator(name, [x], [y], **({"table": "QuantizeOptions"} if name == "QUANTIZE" else {}))
+    return model.finish([x], [y])
+
+
 CASES: list[tuple[Callable[[], bytes], type[Exception], str]] = [
-    (lambda: _relu([1, 1, 2, 2, 2]), OperatorUnsupported, "too many or too large dimensions"),
-    (lambda: _relu([1, 70000]), OperatorUnsupported, "too many or too large dimensions"),
+    (lambda: _relu([1, 1, 2, 2, 2]), OperatorUnsupported, "at most four dimensions of 1 to 65535"),
+    (lambda: _relu([1, 70000]), OperatorUnsupported, "at most four dimensions of 1 to 65535"),
     (lambda: _relu([4], scale=[0.1, 0.2, 0.3, 0.4]), ModelUnreadable, "not quantized with a single scale"),
     (lambda: _relu([4], scale=float("nan")), ModelUnreadable, "not quantized with a single scale"),
     (lambda: _relu([4], zero_point=300), OperatorUnsupported, "zero point 300, which is not an int8"),
     (lambda: _fused(4), OperatorUnsupported, "fused activation 4 is not supported"),
+    (lambda: _fused(3, 1e-30), OperatorUnsupported, "is too small for its activation"),
     (_reshaped, OperatorUnsupported, "changes the scale"),
     (lambda: _weights("INT8", 5), OperatorUnsupported, "symmetric weights"),
     (lambda: _weights("FLOAT32", 0), OperatorUnsupported, "quantize the whole model"),
     (_pooled, OperatorUnsupported, "the pool changes the scale"),
     (_joined, OperatorUnsupported, "the inputs and the output differ in scale"),
     (_overflowing, DoesNotFit, "does not fit 32 bits"),
+    *(
+        (functools.partial(_scaled, name, 1.0, 1e-12), DoesNotFit, rf"operator 0 \({name}\): a scaled value can reach")
+        for name in ("CONV_2D", "FULLY_CONNECTED", "MEAN", "MUL", "QUANTIZE", "RELU")
+    ),
 ]
 
 
@@ -242,6 +273,37 @@ CASES: list[tuple[Callable[[], bytes], type[Exception], str]] = [
 def test_an_unsupported_model_is_refused(make: Callable[[], bytes], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         build_network(make())
+
+
+@pytest.mark.parametrize("name", ["FULLY_CONNECTED", "MEAN", "MUL", "QUANTIZE", "RELU"])
+def test_a_large_scale_that_fits_32_bits_equals_the_oracle(name: str) -> None:
+    data = _scaled(name, 1.0, 1e-4)
+    pixels = np.array([-128, 127, 1, -1], np.int8)
+    (computed,) = ReferenceInterpreter(build_network(data).data).run([pixels.tobytes()]).outputs
+    assert computed == Oracle(data).run([pixels])[0].tobytes()
+
+
+def test_units_of_one_scale_get_their_own_multipliers_where_none_fits_all() -> None:
+    """Each unit has its own narrow band of sums; the hull of both bands has no multiplier that fits."""
+    target = float(np.float32(0.7))
+    scale = next(
+        float(scale)
+        for scale in np.random.default_rng(7).uniform(2.0**-19, 2.0**-18, 60).astype(np.float32)
+        if solve_single_rounding(float(scale) / target, (-128, 127), (-(1 << 25) - 512, (1 << 25) + 508)) is None
+    )
+    model = Flat()
+    x, y = model.tensor([1, 4], 1.0), model.tensor([1, 2], target)
+    w = model.tensor([2, 4], scale, data=np.ones((2, 4), np.int8))
+    b = model.tensor([2], scale, kind="INT32", data=np.array([-(1 << 25), 1 << 25], np.int32))
+    model.operator("FULLY_CONNECTED", [x, w, b], [y], table="FullyConnectedOptions", version=4)
+    data = model.finish([x], [y])
+    network = build_network(data)
+    (operator,) = decode_plan(disassemble(network.data).section(SectionId.PLAN))
+    assert isinstance(operator, FullyConnected)
+    assert operator.per_channel == 1
+    values = np.random.default_rng(1).integers(-128, 128, 4).astype(np.int8)
+    (computed,) = ReferenceInterpreter(network.data).run([values.tobytes()]).outputs
+    assert computed == Oracle(data).run([values])[0].tobytes()
 
 
 def test_a_missing_input_is_refused() -> None:
@@ -284,12 +346,14 @@ def _activation(name: str, source: float, target: float) -> bytes:
 @pytest.mark.parametrize(("name", "target"), [("HARD_SWISH", 0.003), ("LOGISTIC", 0.01)])
 def test_an_operator_that_the_reference_kernels_refuse_is_named_with_its_location(name: str, target: float) -> None:
     data = _activation(name, 2.0, target)
-    with pytest.raises(OperatorUnsupported, match=rf"operator 1 \({name}\): .* reference kernels refuse it: \w+"):
+    with pytest.raises(
+        OperatorUnsupported, match=rf"operator 1 \({name}\): TensorFlow Lite itself refuses this model: \w+"
+    ):
         build_network(data)
     with pytest.raises(OperatorUnsupported, match=rf"operator 1 \({name}\)"):
         Oracle(data)
 
 
 def test_bytes_that_the_interpreter_cannot_read_are_refused() -> None:
-    with pytest.raises(ModelUnreadable, match="TensorFlow Lite can't read the model"):
+    with pytest.raises(ModelUnreadable, match="TensorFlow Lite itself can't read this model"):
         Oracle(b"TFL3 but not so")

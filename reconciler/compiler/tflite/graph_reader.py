@@ -30,6 +30,12 @@ _SIZES = {
     schema.TensorType.INT64: 8,
     schema.TensorType.UINT8: 1,
     schema.TensorType.BOOL: 1,
+    schema.TensorType.FLOAT16: 2,
+    schema.TensorType.BFLOAT16: 2,
+    schema.TensorType.FLOAT64: 8,
+    schema.TensorType.UINT16: 2,
+    schema.TensorType.UINT32: 4,
+    schema.TensorType.UINT64: 8,
 }
 _TYPE_NAMES = {value: name for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
 _OPTION_TABLES = {
@@ -100,6 +106,7 @@ class Node:
 
     index: int
     name: str
+    layer: str  # the name of its output, which converters take from the layer; may be empty
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     table: str  # the name of its table of options, if this module knows it
@@ -109,7 +116,7 @@ class Node:
     @property
     def location(self) -> str:
         """Where the operator is, for messages."""
-        return f"operator {self.index} ({self.name})"
+        return f"operator {self.index} ({self.name}{f', layer {self.layer!r}' if self.layer else ''})"
 
     def option(self, name: str) -> int:
         """Return a field of the options."""
@@ -120,12 +127,13 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The graph of a model with one subgraph."""
+    """The main graph of a model, and how many graphs the model has."""
 
     tensors: tuple[Tensor, ...]
     nodes: tuple[Node, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    subgraphs: int = 1
 
 
 def read_graph(data: bytes) -> Graph:
@@ -149,10 +157,8 @@ class _Reader:
 
     def graph(self) -> Graph:
         model = self._model
-        if model.SubgraphsLength() != 1:
-            raise ModelUnreadable(
-                f"the model has {model.SubgraphsLength()} subgraphs; only models with one can be built"
-            )
+        if model.SubgraphsLength() < 1:
+            raise ModelUnreadable("the model has no subgraph")
         main = model.Subgraphs(0)
         self._bound("tensors", main.TensorsLength(), MAX_TENSORS)
         self._bound("operators", main.OperatorsLength(), MAX_OPERATORS)
@@ -160,14 +166,15 @@ class _Reader:
         self._bound("inputs", main.InputsLength(), 4)
         self._bound("outputs", main.OutputsLength(), 4)
         tensors = tuple(self._tensor(main.Tensors(i), i) for i in range(main.TensorsLength()))
-        nodes = tuple(self._node(main.Operators(i), i) for i in range(main.OperatorsLength()))
+        nodes = tuple(self._node(main.Operators(i), i, tensors) for i in range(main.OperatorsLength()))
         graph = Graph(
             tensors,
             nodes,
             tuple(main.Inputs(i) for i in range(main.InputsLength())),
             tuple(main.Outputs(i) for i in range(main.OutputsLength())),
+            model.SubgraphsLength(),
         )
-        _check_wiring(graph)
+        _check_references(graph)
         return graph
 
     def _bound(self, what: str, count: int, limit: int) -> None:
@@ -184,9 +191,10 @@ class _Reader:
         kind = _TYPE_NAMES.get(table.Type(), str(table.Type()))
         shape = tuple(self._vector("dimensions", table.ShapeLength(), table.Shape, 8))
         size = math.prod(shape)
-        if any(d < 1 for d in shape) or size > MAX_TENSOR_ELEMENTS:
+        if any(d < 0 for d in shape) or size > MAX_TENSOR_ELEMENTS:
             raise ModelUnreadable(f"tensor {index} ({name}) has the shape {list(shape)}, which is out of range")
-        data = self._constant(table, index, size * _SIZES.get(table.Type(), 0))
+        width = _SIZES.get(table.Type())
+        data = self._constant(table, index, None if width is None else size * width)
         scales: list[float] = []
         zero_points: list[int] = []
         axis = 0
@@ -197,7 +205,7 @@ class _Reader:
             axis = quantization.QuantizedDimension()
         return Tensor(index, name, shape, kind, data, tuple(scales), tuple(zero_points), axis)
 
-    def _constant(self, table: Any, index: int, expected: int) -> bytes | None:  # noqa: ANN401 - as above
+    def _constant(self, table: Any, index: int, expected: int | None) -> bytes | None:  # noqa: ANN401 - as above
         number = table.Buffer()
         if not 0 <= number < self._model.BuffersLength():
             raise ModelUnreadable(f"tensor {index} names buffer {number}, which does not exist")
@@ -208,6 +216,8 @@ class _Reader:
             raise ModelUnreadable(
                 f"tensor {index} is sparse, but packs hold dense weights: convert the model without sparsity"
             )
+        if expected is None:
+            return b""  # of a type that no pack holds, which the lowering refuses
         if buffer.DataLength() != expected:
             raise ModelUnreadable(
                 f"tensor {index} has {buffer.DataLength()} bytes of data; its shape requires {expected}"
@@ -217,7 +227,7 @@ class _Reader:
             raise ModelUnreadable(f"the data of tensor {index} is outside of the file")
         return bytes(content)
 
-    def _node(self, table: Any, index: int) -> Node:  # noqa: ANN401 - as above
+    def _node(self, table: Any, index: int, tensors: tuple[Tensor, ...]) -> Node:  # noqa: ANN401 - as above
         number = table.OpcodeIndex()
         if not 0 <= number < self._model.OperatorCodesLength():
             raise ModelUnreadable(f"operator {index} names operator code {number}, which does not exist")
@@ -228,7 +238,8 @@ class _Reader:
             name = f"CUSTOM {(code.CustomCode() or b'').decode('utf-8', 'replace')[:60]}"
         inputs = tuple(self._vector("operator inputs", table.InputsLength(), table.Inputs, 64))
         outputs = tuple(self._vector("operator outputs", table.OutputsLength(), table.Outputs, 64))
-        return Node(index, name, inputs, outputs, *_options(table))
+        layer = tensors[outputs[0]].name if outputs and 0 <= outputs[0] < len(tensors) else ""
+        return Node(index, name, layer, inputs, outputs, *_options(table))
 
 
 def _options(table: Any) -> tuple[str, Mapping[str, Any]]:  # noqa: ANN401 - one of many generated classes
@@ -243,30 +254,35 @@ def _options(table: Any) -> tuple[str, Mapping[str, Any]]:  # noqa: ANN401 - one
     return name, vars(getattr(schema, f"{name}T").InitFromObj(options))
 
 
-def _check_wiring(graph: Graph) -> None:
-    """Check that each tensor is written once, before it is read, so that there are no cycles."""
+def _check_references(graph: Graph) -> None:
+    """Check that every tensor that is named exists."""
     count = len(graph.tensors)
-    written = {i for i, tensor in enumerate(graph.tensors) if tensor.data is not None}
     for index in (*graph.inputs, *graph.outputs):
         if not 0 <= index < count:
             raise ModelUnreadable(f"the model names tensor {index}, which does not exist")
+    for node in graph.nodes:
+        for index in node.inputs:
+            if index != -1 and not 0 <= index < count:
+                raise ModelUnreadable(f"{node.location} reads tensor {index}, which does not exist")
+        for index in node.outputs:
+            if not 0 <= index < count:
+                raise ModelUnreadable(f"{node.location} writes tensor {index}, which does not exist")
+
+
+def check_order(graph: Graph) -> None:
+    """Check that each tensor is written once, before it is read, so that there are no cycles."""
+    written = {i for i, tensor in enumerate(graph.tensors) if tensor.data is not None}
     written.update(graph.inputs)
     for node in graph.nodes:
-        _check_node(node, written, count)
+        for index in node.inputs:
+            if index != -1 and index not in written:
+                raise ModelUnreadable(
+                    f"{node.location} reads tensor {index} before any operator writes it, so there may be a cycle"
+                )
+        for index in node.outputs:
+            if index in written:
+                raise ModelUnreadable(f"{node.location} writes tensor {index}, which is written twice")
+            written.add(index)
     for index in graph.outputs:
         if index not in written:
             raise ModelUnreadable(f"no operator writes the output tensor {index}")
-
-
-def _check_node(node: Node, written: set[int], count: int) -> None:
-    for index in node.inputs:
-        if index != -1 and not 0 <= index < count:
-            raise ModelUnreadable(f"{node.location} reads tensor {index}, which does not exist")
-        if index != -1 and index not in written:
-            raise ModelUnreadable(
-                f"{node.location} reads tensor {index} before any operator writes it, so there may be a cycle"
-            )
-    for index in node.outputs:
-        if not 0 <= index < count or index in written:
-            raise ModelUnreadable(f"{node.location} writes tensor {index}, which does not exist or is written twice")
-        written.add(index)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from reconciler.compiler.errors import ModelUnreadable, OperatorUnsupported
-from reconciler.compiler.tflite.graph_reader import Graph, Node
+from reconciler.compiler.tflite.graph_reader import Graph, Node, check_order
 from reconciler.compiler.tflite.graph_rewrites import keep_needed, permutation, rewrite
 from reconciler.compiler.tflite.lower_elementwise import (
     lower_add,
@@ -30,6 +30,7 @@ from reconciler.compiler.tflite.lower_layers import (
 )
 from reconciler.compiler.tflite.model_interface import ElementOrder, with_device_interface
 from reconciler.compiler.tflite.plan_builder import PlanBuilder
+from reconciler.compiler.tflite.unsupported_operators import ADVICE, refuse_unsupported
 
 Lower = Callable[[PlanBuilder, Node], None]
 
@@ -46,7 +47,7 @@ def _lower_transpose(plan: PlanBuilder, node: Node) -> None:
     if order is None or moved != sorted(moved):
         raise OperatorUnsupported(
             f"{node.location} is not supported, as it neither follows an input nor precedes a dense layer: "
-            "use the channels-last layout in the model"
+            f"{ADVICE[node.name]}"
         )
     plan.alias(node)
 
@@ -80,23 +81,6 @@ LOWERINGS: Mapping[str, Lower] = {
     "TRANSPOSE": _lower_transpose,
 }
 
-# What to use instead of the operators that models most often have.
-ADVICE: Mapping[str, str] = {
-    "SHAPE": "give the model a fixed batch size: Input(batch_size=1)",
-    "STRIDED_SLICE": "give the model a fixed batch size: Input(batch_size=1), and do not slice",
-    "PACK": "give the model a fixed batch size: Input(batch_size=1)",
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": "use 1-D convolutions over a window instead",
-    "WHILE": "unroll the recurrent layer, or use 1-D convolutions over a window",
-    "BATCH_MATMUL": "use dense layers with constant weights",
-    "SUB": "fold the subtraction into the layer before it, or train with ADD",
-    "MAXIMUM": "use ADD or CONCATENATION, or a max pool",
-    "MINIMUM": "use ADD or CONCATENATION",
-    "ELU": "use RELU, LEAKY_RELU or TANH",
-    "DIV": "multiply by the reciprocal of the constant",
-    "RESIZE_NEAREST_NEIGHBOR": "leave upsampling out of the model",
-    "DEQUANTIZE": "quantize the whole model to full int8; only its inputs and outputs may be float",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class LoweredNetwork:
@@ -112,18 +96,16 @@ def lower(original: Graph) -> LoweredNetwork:
     """Lower a graph."""
     try:
         device = with_device_interface(keep_needed(original))
+        refuse_unsupported(device.graph, LOWERINGS)
+        check_order(original)
         graph = rewrite(device.graph)
     except (ValueError, TypeError, IndexError, KeyError, ArithmeticError) as error:
         raise ModelUnreadable(f"the model is inconsistent: {error}") from error
     plan = PlanBuilder(graph, notes=list(device.notes))
     inputs = tuple(plan.make(index) for index in graph.inputs)
     for node in graph.nodes:
-        handler = LOWERINGS.get(node.name)
-        if handler is None:
-            advice = ADVICE.get(node.name, "docs/build.md lists the operators that packs have")
-            raise OperatorUnsupported(f"{node.location} is not supported: {advice}")
         try:
-            handler(plan, node)
+            LOWERINGS[node.name](plan, node)
         except (ValueError, TypeError, IndexError, ArithmeticError) as error:
             raise ModelUnreadable(f"{node.location} is inconsistent: {error}") from error
     outputs = tuple(plan.value_of(index) for index in graph.outputs)

@@ -25,12 +25,17 @@ _MAX_RECONSTRUCTION_ELEMENTS = 32768
 
 @dataclass(frozen=True, slots=True)
 class NetworkPack:
-    """A pack, the placement of its tensors, the order of its inputs' elements, and notes for the build report."""
+    """A pack, with facts about its build.
+
+    These are the placement of its tensors, the order of its inputs' elements, notes for the build report, and where
+    the operators of the model are, for messages.
+    """
 
     data: bytes
     placement: TensorPlacement
     input_orders: tuple[ElementOrder | None, ...]
     notes: tuple[str, ...]
+    locations: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,8 @@ def build_network(
     samples: Sequence[tuple[bytes, ...]] = (),
 ) -> NetworkPack:
     """Build the pack of a full-int8 model, with golden vectors from seeds and small samples."""
-    lowered = lower(read_graph(model))
+    graph = read_graph(model)
+    lowered = lower(graph)
     plan, inputs, outputs = lowered.plan, lowered.inputs, lowered.outputs
     head = None if decision is None else _head(lowered, decision)
     keep = frozenset([head.second] if head and head.mode is DecisionMode.RECONSTRUCTION else [])
@@ -70,7 +76,8 @@ def build_network(
     data = with_golden_vectors(
         Pack(PackKind.NEURAL_NETWORK, placement.layout.size, sections), input_io, output_io, samples
     )
-    return NetworkPack(data, placement, lowered.input_orders, tuple(plan.notes))
+    locations = tuple(node.location for node in graph.nodes)
+    return NetworkPack(data, placement, lowered.input_orders, tuple(plan.notes), locations)
 
 
 def _descriptor(value: Value, index: int) -> Descriptor:

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,19 +20,22 @@ from reconciler.compiler.tflite.graph_reader import Node
 from reconciler.compiler.tflite.plan_builder import Value
 
 _NODE = re.compile(r"(?:\S+\.cc:\d+ )?(?P<why>.*?)\.?\s*Node number (?P<index>\d+) \((?P<name>\w+)\).*", re.DOTALL)
+_QUANTIZED_DIMENSION = 16  # the field's place in the vtable of QuantizationParameters
 
 
 class Oracle:
     """A model in the interpreter of TensorFlow Lite, with its reference kernels.
 
-    A refusal by a kernel names the operator, or `location` if the model consists of one operator.
+    A refusal by a kernel names the operator as in `locations`, if they are given.
     """
 
-    def __init__(self, model: bytes, location: str | None = None) -> None:
-        self._location = location
+    def __init__(self, model: bytes, locations: Sequence[str] = ()) -> None:
+        self._locations = locations
         with self._refusals():
             self._interpreter = Interpreter(
-                model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF, num_threads=1
+                model_content=_with_valid_axes(model),
+                experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+                num_threads=1,
             )
             self._interpreter.allocate_tensors()
         self.inputs = self._interpreter.get_input_details()
@@ -50,12 +55,42 @@ class Oracle:
         try:
             yield
         except ValueError as error:
-            raise ModelUnreadable(f"TensorFlow Lite can't read the model: {error}") from error
+            raise ModelUnreadable(f"TensorFlow Lite itself can't read this model: {error}") from error
         except RuntimeError as error:
             known = _NODE.fullmatch(str(error))
-            why = known["why"] if known else str(error)
-            location = self._location or (f"operator {known['index']} ({known['name']})" if known else "the model")
-            raise OperatorUnsupported(f"{location}: TensorFlow Lite's reference kernels refuse it: {why}") from error
+            if known is None:
+                raise OperatorUnsupported(f"TensorFlow Lite itself refuses this model: {error}") from error
+            index = int(known["index"])
+            location = self._locations[index] if index < len(self._locations) else f"operator {index} ({known['name']})"
+            raise OperatorUnsupported(
+                f"{location}: TensorFlow Lite itself refuses this model: {known['why']}: convert it again, "
+                "or replace the layer"
+            ) from error
+
+
+def _with_valid_axes(model: bytes) -> bytes:
+    """Return a model in which every quantized dimension exists.
+
+    Some converters give the bias, which has one dimension, that of the weights. The interpreter refuses such a model,
+    although no kernel uses it.
+    """
+    corrected = bytearray(model)
+    try:
+        for tensor in _tensors(schema.Model.GetRootAs(corrected, 0)):
+            quantization = tensor.Quantization()
+            at = 0 if quantization is None else quantization._tab.Offset(_QUANTIZED_DIMENSION)  # noqa: SLF001 - no public way to its place
+            if at and not 0 <= quantization.QuantizedDimension() < max(1, tensor.ShapeLength()):
+                struct.pack_into("<i", corrected, quantization._tab.Pos + at, 0)  # noqa: SLF001 - as above
+    except (struct.error, IndexError, ValueError, TypeError, OverflowError, AttributeError):
+        return model  # damaged: the interpreter says how
+    return bytes(corrected)
+
+
+def _tensors(model: Any) -> Iterator[Any]:  # noqa: ANN401 - generated accessors without types
+    for number in range(model.SubgraphsLength()):
+        graph = model.Subgraphs(number)
+        for index in range(graph.TensorsLength()):
+            yield graph.Tensors(index)
 
 
 def tabulate(node: Node, source: Value, target: Value) -> bytes:
@@ -78,7 +113,7 @@ def tabulate(node: Node, source: Value, target: Value) -> bytes:
     model.subgraphs = [graph]
     builder = Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
-    (table,) = Oracle(bytes(builder.Output()), node.location).run([np.arange(-128, 128, dtype=np.int8)])
+    (table,) = Oracle(bytes(builder.Output()), [node.location]).run([np.arange(-128, 128, dtype=np.int8)])
     return table.astype(np.int8).tobytes()
 
 
