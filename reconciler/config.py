@@ -147,6 +147,44 @@ class WebhookConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ChatConfig:
+    """An incoming webhook of a chat that receives the same events in the chat's own form."""
+
+    url_file: Path
+    timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixConfig:
+    """The Matrix room that receives the same events."""
+
+    url: str
+    room: str
+    token: Path
+    timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class AlertmanagerConfig:
+    """The Alertmanager that receives the same events as alerts."""
+
+    url: str
+    token: Path | None = None
+    timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class CommitStatusConfig:
+    """The forge that shows the outcome of a commit next to it."""
+
+    forge: str
+    url: str
+    repository: str
+    token: Path
+    timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayConfig:
     """The whole of `gateway.toml`."""
 
@@ -163,6 +201,12 @@ class GatewayConfig:
     http: HttpConfig = HttpConfig()
     build: BuildConfig = field(default_factory=BuildConfig)
     webhook: WebhookConfig | None = None
+    slack: ChatConfig | None = None
+    teams: ChatConfig | None = None
+    mattermost: ChatConfig | None = None
+    matrix: MatrixConfig | None = None
+    alertmanager: AlertmanagerConfig | None = None
+    commit_status: CommitStatusConfig | None = None
 
 
 def schema() -> dict[str, Any]:
@@ -233,6 +277,12 @@ def _typed(values: dict[str, Any]) -> GatewayConfig:
         "http": HttpConfig,
         "build": BuildConfig,
         "webhook": WebhookConfig,
+        "slack": ChatConfig,
+        "teams": ChatConfig,
+        "mattermost": ChatConfig,
+        "matrix": MatrixConfig,
+        "alertmanager": AlertmanagerConfig,
+        "commit_status": CommitStatusConfig,
     }
     typed = {name: sections[name](**value) if name in sections else value for name, value in values.items()}
     if "serial" in typed:

@@ -8,19 +8,22 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from reconciler.compiler.sandbox import can_isolate_network
 from reconciler.config import GatewayConfig
 from reconciler.daemon.assembly import KeysUnusable, gateway_keys
 from reconciler.daemon.certificate_watch import CertificateWatch
+from reconciler.daemon.commit_status_sender import forge_of
 from reconciler.daemon.gateway_overview import read_overview
 from reconciler.daemon.instance_lock import holder
-from reconciler.daemon.webhook_sender import SecretUnusable, webhook_of
+from reconciler.daemon.outgoing_http import SecretUnusable
+from reconciler.daemon.webhook_sender import receivers_of
 from reconciler.engine.state.reader import NoRecordedState
 from reconciler.git.allowed_signers import allowed_keys, fingerprint_of
 from reconciler.git.errors import SignersUnreadable
@@ -145,16 +148,20 @@ def automation(config: GatewayConfig) -> Iterator[CheckResult]:
         yield passed(check, f"{len(gateways)} keys of gateways are known; this gateway {proposes}")
 
 
-def webhook(config: GatewayConfig) -> Iterator[CheckResult]:
-    """Check the webhook's secret, if a webhook is configured."""
-    if config.webhook is None:
-        return
-    try:
-        webhook_of(config.webhook)
-    except SecretUnusable as unusable:
-        yield failed("webhook", str(unusable), "see docs/review.md for how receiver and gateway share a secret")
-    else:
-        yield passed("webhook", f"the secret in {config.webhook.secret} is usable")
+def receivers(config: GatewayConfig) -> Iterator[CheckResult]:
+    """Check the secrets for the webhook, chats, Alertmanager and the forge, if any is configured."""
+    checks: dict[str, Callable[[], object]] = {}
+    if config.webhook or config.slack or config.teams or config.mattermost or config.matrix or config.alertmanager:
+        checks["events"] = partial(receivers_of, config)
+    if config.commit_status is not None:
+        checks["commit status"] = partial(forge_of, config.commit_status)
+    for name, read in checks.items():
+        try:
+            read()
+        except SecretUnusable as unusable:
+            yield failed(name, str(unusable), "see docs/review.md for what each receiver needs")
+        else:
+            yield passed(name, "the secrets for all receivers are usable")
 
 
 def disk(config: GatewayConfig) -> Iterator[CheckResult]:

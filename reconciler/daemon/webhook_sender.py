@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sends events to a webhook: signed, retried until the receiver accepts them, and without delaying passes.
+"""Sends events to a webhook, chats and Alertmanager: retried until each accepts them, and without delaying passes.
 
-`Tinyfleet-Signature: t=<seconds>,v1=<hex>` is the HMAC-SHA256 of `<seconds>.<body>` with the shared secret. The
-receiver compares it in constant time and rejects old timestamps; docs/review.md describes the receiver.
+Events for the webhook are signed: `Tinyfleet-Signature: t=<seconds>,v1=<hex>` is the HMAC-SHA256 of `<seconds>.<body>`
+with the shared secret. The receiver compares it in constant time and rejects old timestamps; docs/review.md describes
+the receiver.
 """
 
 from __future__ import annotations
@@ -13,21 +14,27 @@ import hashlib
 import hmac
 import logging
 import sqlite3
-import stat
 import time
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import ClassVar
+from typing import Protocol
 
 from reconciler.config import GatewayConfig, WebhookConfig
+from reconciler.daemon.event_forms import FormedReceiver, alertmanager, matrix, mattermost, slack, teams
+from reconciler.daemon.outgoing_http import (
+    JSON,
+    HttpRequest,
+    SecretUnusable,
+    WebhookRejected,
+    secret,
+    secret_line,
+    secret_url,
+    send,
+)
 from reconciler.daemon.webhook_queue import EventQueue, QueuedEvent
 from reconciler.engine.engine import Engine
 from reconciler.engine.status.renderer import StatusRenderer
-from reconciler.errors import Transient, Unusable
 from reconciler.model import RolloutId
 from reconciler.report.contest_events import contest_events
 from reconciler.report.contest_status import ContestStatus
@@ -40,21 +47,17 @@ log = logging.getLogger(__name__)
 QUEUE_FILE = "events.db"
 MIN_SECRET_BYTES = 16
 INTERVAL_S = 1.0
-OTHERS = stat.S_IRWXG | stat.S_IRWXO
+STUCK_AFTER_S = 3600.0  # unless `[webhook] stuck_after` says otherwise
 
 Rollouts = Mapping[RolloutId, RolloutStatus]
 
 
-class SecretUnusable(Unusable):
-    """The webhook's secret is missing, too short or readable by other users."""
+class Receiver(Protocol):
+    """Takes events."""
 
-    reason: ClassVar[str] = "SecretUnusable"
-
-
-class WebhookRejected(Transient):
-    """The receiver did not accept an event."""
-
-    reason: ClassVar[str] = "WebhookRejected"
+    def post(self, event: QueuedEvent, now_s: float) -> None:
+        """Send one event, or raise `WebhookRejected`. It blocks, so it is called on a thread."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,29 +71,11 @@ class Webhook:
     def post(self, event: QueuedEvent, now_s: float) -> None:
         """Send one event, or raise `WebhookRejected`."""
         headers = {
-            "Content-Type": "application/json",
-            "User-Agent": "tinyfleet",
+            **JSON,
             "Tinyfleet-Delivery": hashlib.sha256(event.key.encode()).hexdigest()[:32],
             "Tinyfleet-Signature": signature(self.secret, event.body, int(now_s)),
         }
-        # The schema of gateway.toml allows only http and https.
-        request = urllib.request.Request(self.url, data=event.body, headers=headers, method="POST")  # noqa: S310
-        opener = urllib.request.build_opener(_NoRedirect)
-        try:
-            with contextlib.closing(opener.open(request, timeout=self.timeout_s)):
-                return
-        except urllib.error.HTTPError as error:
-            error.close()
-            raise WebhookRejected(f"the receiver answered {error.code}") from error
-        except (OSError, ValueError) as error:
-            raise WebhookRejected(f"can't reach the receiver: {error}") from error
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Follows no redirects: a signed event goes only to the configured URL."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None
+        send(HttpRequest(self.url, event.body, headers), self.timeout_s)
 
 
 def signature(secret: bytes, body: bytes, at_s: int) -> str:
@@ -101,30 +86,39 @@ def signature(secret: bytes, body: bytes, at_s: int) -> str:
 
 def webhook_of(notify: WebhookConfig) -> Webhook:
     """Read the secret, or raise `SecretUnusable`."""
-    return Webhook(notify.url, _secret(notify.secret), notify.timeout_s)
-
-
-def _secret(path: Path) -> bytes:
-    try:
-        mode = path.stat().st_mode
-        secret = path.read_bytes().strip()
-    except OSError as error:
-        raise SecretUnusable(f"can't read the webhook's secret {path}: {error.strerror}") from error
-    if mode & OTHERS:
-        raise SecretUnusable(f"other users can read the webhook's secret {path}: chmod 600 it")
-    if len(secret) < MIN_SECRET_BYTES:
+    found = secret(notify.secret, "webhook's secret")
+    if len(found) < MIN_SECRET_BYTES:
         raise SecretUnusable(
-            f"the webhook's secret {path} needs at least {MIN_SECRET_BYTES} bytes, and has {len(secret)}"
+            f"the webhook's secret {notify.secret} needs at least {MIN_SECRET_BYTES} bytes, and has {len(found)}"
         )
-    return secret
+    return Webhook(notify.url, found, notify.timeout_s)
+
+
+def receivers_of(settings: GatewayConfig) -> dict[str, Receiver]:
+    """Return every receiver that is configured, by the name of its section; raises `SecretUnusable`."""
+    found: dict[str, Receiver] = {}
+    if settings.webhook is not None:
+        found["webhook"] = webhook_of(settings.webhook)
+    chats = {"slack": (settings.slack, slack), "teams": (settings.teams, teams)}
+    chats["mattermost"] = (settings.mattermost, mattermost)
+    for name, (chat, form) in chats.items():
+        if chat is not None:
+            found[name] = FormedReceiver(form(secret_url(chat.url_file, f"URL for {name}")), chat.timeout_s)
+    if (room := settings.matrix) is not None:
+        token = secret_line(room.token, "token for matrix")
+        found["matrix"] = FormedReceiver(matrix(room.url, room.room, token), room.timeout_s)
+    if (alerts := settings.alertmanager) is not None:
+        bearer = secret_line(alerts.token, "token for alertmanager") if alerts.token is not None else None
+        found["alertmanager"] = FormedReceiver(alertmanager(alerts.url, bearer), alerts.timeout_s)
+    return found
 
 
 class EventNotifier:
     """Detects events in the statuses of passes, and sends them on its own threads."""
 
-    def __init__(self, gateway: str, webhook: Webhook, queue: EventQueue, stuck_after_s: float) -> None:
+    def __init__(self, gateway: str, receiver: Receiver, queue: EventQueue, stuck_after_s: float) -> None:
         self._gateway = gateway
-        self._webhook = webhook
+        self._receiver = receiver
         self._queue = queue
         self._detector = EventDetector(gateway, timedelta(seconds=stuck_after_s))
 
@@ -149,7 +143,7 @@ class EventNotifier:
 
     async def _send(self, event: QueuedEvent) -> None:
         try:
-            await asyncio.to_thread(self._webhook.post, event, time.time())
+            await asyncio.to_thread(self._receiver.post, event, time.time())
         except WebhookRejected as failure:
             given_up = await asyncio.to_thread(self._queue.failed, event, time.time())
             next_step = "giving up" if given_up else f"attempt {event.tries + 1}, will retry"
@@ -161,16 +155,21 @@ class EventNotifier:
 
 @contextlib.asynccontextmanager
 async def sending_events(settings: GatewayConfig, engine: Engine) -> AsyncIterator[None]:
-    """Send events about rollouts and contests for the duration of the context, if `[webhook]` is configured."""
-    if settings.webhook is None:
-        yield
-        return
-    webhook = webhook_of(settings.webhook)
-    with contextlib.closing(EventQueue(settings.state_dir / QUEUE_FILE)) as queue:
-        notifier = EventNotifier(settings.name, webhook, queue, settings.webhook.stuck_after_s)
-        task = asyncio.create_task(notifier.run(engine.statuses), name="events")
+    """Send events about rollouts and contests to each configured receiver for the duration of the context.
+
+    Each has a queue of its own, so that one that is down delays no other.
+    """
+    stuck_after_s = settings.webhook.stuck_after_s if settings.webhook is not None else STUCK_AFTER_S
+    with contextlib.ExitStack() as stack:
+        tasks = []
+        for name, receiver in receivers_of(settings).items():
+            file = QUEUE_FILE if name == "webhook" else f"events-{name}.db"
+            queue = stack.enter_context(contextlib.closing(EventQueue(settings.state_dir / file)))
+            notifier = EventNotifier(settings.name, receiver, queue, stuck_after_s)
+            tasks.append(asyncio.create_task(notifier.run(engine.statuses), name=f"events for {name}"))
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)

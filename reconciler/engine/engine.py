@@ -187,6 +187,12 @@ class Engine:
         return self._desired_state.source if self._desired_state is not None else None
 
     @property
+    def rejected(self) -> tuple[Commit, tuple[str, ...]] | None:
+        """Return the newest commit and its problems, if it is not enforced because of them."""
+        state = self._desired_state
+        return (state.rejected, state.problems) if state is not None and state.rejected is not None else None
+
+    @property
     def enforced(self) -> Commit | None:
         """Return the commit that is enforced."""
         desired = self._desired_state.desired if self._desired_state is not None else None

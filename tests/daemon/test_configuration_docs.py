@@ -42,6 +42,10 @@ def test_defaults_of_the_schema_are_those_of_the_values(tmp_path: Path) -> None:
     path = tmp_path / "gateway.toml"
     needed = {"repository": 'url = "/fleet"', "keys": 'gateway = "g"', "mqtt": 'host = "h"'}
     needed["webhook"] = 'url = "https://h"\nsecret = "s"'
+    needed |= dict.fromkeys(("slack", "teams", "mattermost"), 'url_file = "u"')
+    needed["matrix"] = 'url = "https://h"\nroom = "!r:h"\ntoken = "t"'
+    needed["alertmanager"] = 'url = "https://h"'
+    needed["commit_status"] = 'forge = "gitea"\nurl = "https://h"\nrepository = "a/b"\ntoken = "t"'
     needed["automation"] = 'allowed_signers = "a"'
     path.write_text('name = "a"\n' + "".join(f"[{name}]\n{text}\n" for name, text in needed.items()))
     bare = config.read(path)

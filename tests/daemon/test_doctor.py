@@ -99,17 +99,17 @@ def test_secrets_that_others_can_read_are_reported(config: GatewayConfig) -> Non
 
 
 def test_the_webhook_secret_must_be_private_and_long_enough(config: GatewayConfig, tmp_path: Path) -> None:
-    assert list(doctor.webhook(config)) == []
+    assert list(doctor.receivers(config)) == []
     secret = tmp_path / "secret"
     configured = replace(config, webhook=WebhookConfig("https://hooks.example.org/fleet", secret))
-    assert [finding.severity for finding in doctor.webhook(configured)] == [CheckSeverity.ERROR]
+    assert [finding.severity for finding in doctor.receivers(configured)] == [CheckSeverity.ERROR]
     secret.touch(mode=0o600)
     secret.write_text("short")
-    assert "at least 16" in next(doctor.webhook(configured)).message
+    assert "at least 16" in next(doctor.receivers(configured)).message
     secret.write_text("0123456789abcdef" * 2)
-    assert [finding.severity for finding in doctor.webhook(configured)] == [CheckSeverity.OK]
+    assert [finding.severity for finding in doctor.receivers(configured)] == [CheckSeverity.OK]
     secret.chmod(0o640)
-    assert "chmod 600" in next(doctor.webhook(configured)).message
+    assert "chmod 600" in next(doctor.receivers(configured)).message
 
 
 def test_the_keys_of_gateways_are_checked_against_those_of_people(config: GatewayConfig, tmp_path: Path) -> None:

@@ -16,15 +16,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.config import WebhookConfig
+from reconciler.daemon.outgoing_http import SecretUnusable, WebhookRejected
 from reconciler.daemon.webhook_queue import GIVEN_UP_AFTER, LONGEST_WAIT_S, EventQueue
-from reconciler.daemon.webhook_sender import (
-    EventNotifier,
-    SecretUnusable,
-    Webhook,
-    WebhookRejected,
-    signature,
-    webhook_of,
-)
+from reconciler.daemon.webhook_sender import EventNotifier, Webhook, signature, webhook_of
 from reconciler.model import DeviceId, Hold, HoldReason, RolloutId, RolloutReport
 from reconciler.report.device_status import DeviceFacts, PassStamp, device_status
 from reconciler.report.rollout_events import EventDetector, EventKind, FleetEvent

@@ -18,6 +18,8 @@ from tests.loopback import QuietHandler, serving
 class Taken:
     body: bytes
     headers: dict[str, str]
+    method: str = "POST"
+    path: str = "/hook"
 
     @property
     def document(self) -> Any:  # noqa: ANN401 - JSON
@@ -38,17 +40,21 @@ class Receiver:
         receiver = self
 
         class Handler(QuietHandler):
-            def do_POST(self) -> None:  # noqa: N802 - the name that http.server looks for
+            def do_PUT(self) -> None:  # noqa: N802 - the name that http.server looks for
+                self.do_POST()
+
+            def do_POST(self) -> None:  # noqa: N802 - as above
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if receiver.hold is not None:
                     receiver.hold.wait(30)
+                # Before the answer: a client that has the answer finds its request here.
+                receiver.taken.put(Taken(body, dict(self.headers.items()), self.command, self.path))
                 status = receiver.answers.pop(0) if receiver.answers else 204
                 self.send_response(status)
                 if receiver.location:
                     self.send_header("Location", receiver.location)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
-                receiver.taken.put(Taken(body, dict(self.headers.items())))
 
         with serving(Handler) as url:
             yield f"{url}/hook"

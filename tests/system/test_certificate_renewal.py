@@ -49,7 +49,7 @@ async def watched(link: MqttLink, states: list[LinkState], *, until_up: bool) ->
 
 
 def test_a_renewed_certificate_is_used_without_a_restart(tls_broker: BrokerSite) -> None:
-    """The gateway's certificate has expired; while the link tries again and again, an operator renews it."""
+    """The gateway's certificate has expired; while the link tries repeatedly, an operator renews it."""
     files, ca = tls_broker.certificates, tls_broker.folder / "ca"
     issuer_of(tls_broker).issue(files, Subject(Role.GATEWAY, "gw-1"), KeyKind.P256, PAST)
 

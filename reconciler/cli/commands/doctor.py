@@ -26,7 +26,7 @@ CHECKS: tuple[Callable[[config.GatewayConfig], Iterator[CheckResult]], ...] = (
     doctor.certificates,
     doctor.permissions,
     doctor.automation,
-    doctor.webhook,
+    doctor.receivers,
     doctor.disk,
     doctor.clock,
     doctor.serial,

@@ -16,6 +16,7 @@ from reconciler.cli.leaf_command import LeafCommand
 from reconciler.cli.verbosity import verbosity
 from reconciler.daemon import http_server
 from reconciler.daemon.assembly import assembled
+from reconciler.daemon.commit_status_sender import sending_commit_status
 from reconciler.daemon.fleet_page import FleetPage
 from reconciler.daemon.instance_lock import held
 from reconciler.daemon.liveness import Liveness
@@ -56,5 +57,5 @@ async def _serve(settings: config.GatewayConfig) -> None:
         }
         site = FleetPage(assembly, metrics)
         serving = http_server.serving(settings.http.listen, pages, site, settings.http.server_name)
-        async with serving, sending_events(settings, engine):
+        async with serving, sending_events(settings, engine), sending_commit_status(settings, engine):
             await Service(assembly, cadence, watched, health).run()

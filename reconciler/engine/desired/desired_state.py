@@ -31,6 +31,7 @@ class DesiredState:
     desired: Desired | None  # None: there has never been a commit to enforce
     source: SourceState
     problems: tuple[str, ...] = ()
+    rejected: Commit | None = None  # the newest commit, if the problems are its own
 
     def log(self) -> None:
         """Log how the poll went."""
@@ -51,11 +52,12 @@ class DesiredStateSource:
         self._state = state
         self._desired: Desired | None = None
         self._problems: tuple[str, ...] = ()
+        self._rejected: Commit | None = None  # not known after a restart
 
     def poll(self) -> DesiredState:
         """Fetch, verify and load. Failures outside are part of the value; the last good commit stays enforced."""
         source = self._follow(self._source.poll(self._state.applied))
-        return DesiredState(self._desired, source, self._problems)
+        return DesiredState(self._desired, source, self._problems, self._rejected if self._problems else None)
 
     def tree(self, commit: Commit) -> CommitTree:
         """Open the files of a commit; the caller closes it."""
@@ -87,6 +89,7 @@ class DesiredStateSource:
         desired, errors = self._load(commit)
         if desired is None:
             self._problems = tuple(str(problem) for problem in errors)
+            self._rejected = commit
             self._source.reject(commit, RepositoryInvalid(f"commit {commit[:12]} has {len(errors)} mistakes"))
             if self._desired is None and self._state.applied is not None:
                 self._resume(self._state.applied)
