@@ -19,6 +19,7 @@ from reconciler.load.file_filter import filter_files
 from reconciler.load.model_sources import check_sources, source_files
 from reconciler.load.ownership import check_ownership
 from reconciler.load.references import check_references
+from reconciler.load.trainings import check_trainings
 from reconciler.model import Commit, Desired
 from reconciler.tree import Tree, TreeEntry
 from reconciler.validation.problems import Problem, Severity
@@ -68,6 +69,7 @@ def _load(tree: Tree, commit: Commit, cache: CheckCache) -> LoadResult:
         check_references(documents),
         check_ownership(documents),
         check_contests(documents),
+        check_trainings(documents),
         check_sources(documents, tree, cache),
     )
     problems += locate_in_tree(tree, found)
@@ -94,6 +96,7 @@ def _desired(commit: Commit, documents: DocumentIndex) -> Desired:
         models=documents.models,
         rollouts=documents.rollouts,
         contests=documents.contests,
+        trainings=documents.trainings,
     )
 
 

@@ -43,11 +43,16 @@ def _contests(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
 def _models(documents: DocumentIndex, origin: Origin, contest: Contest) -> Iterator[RepositoryProblem]:
     for index, ref in enumerate(contest.pool.models):
         yield from unresolved_model(DocumentReference(documents, origin, ("spec", "pool", "models", index)), ref)
-    known = {ref.name: ref for ref in documents.models}
+    known = {ref.name for ref in documents.models} | _trained(documents, contest)
     for index, name in enumerate(contest.candidates.models):
         if name not in known:
             where = DocumentReference(documents, origin, ("spec", "candidates", "models", index))
-            yield from where.unresolved("Model", name, known)
+            yield from where.unresolved("Model", name, dict.fromkeys(known))
+
+
+def _trained(documents: DocumentIndex, contest: Contest) -> set[str]:
+    """Return the models of which trainings may add versions, so that there need not be one yet."""
+    return {training.model for training in documents.trainings.values() if training.contest == contest.name}
 
 
 def _thresholds(documents: DocumentIndex, origin: Origin, contest: Contest) -> Iterator[RepositoryProblem]:
@@ -93,7 +98,8 @@ def _candidates(
 ) -> Iterator[RepositoryProblem]:
     """Compare what the contest names with the devices of the rollout, once everything that it needs is known."""
     types = types_of(rollout, documents.devices.values(), documents.types)
-    names = {ref.name for ref in documents.models}
+    trained = _trained(documents, contest)
+    names = {ref.name for ref in documents.models} | trained
     if rollout.model not in documents.models or not types or not names.issuperset(contest.candidates.models):
         return
     thresholds = contest.candidates.thresholds
@@ -102,7 +108,7 @@ def _candidates(
     found = resolve_candidates(contest, rollout, documents.models, types)
     kinds = quoted_list(kind.name for kind in types)
     for index, name in enumerate(contest.candidates.models):
-        if not any(one.model.name == name for one in found):
+        if name not in trained and not any(one.model.name == name for one in found):
             message = f"no version of `{name}` fits the devices of the rollout `{rollout.name}` ({kinds})"
             hint = "a candidate fits each type that the champion fits, and is not `poolOnly`"
             at = ("spec", "candidates", "models", index)

@@ -42,6 +42,7 @@ class DocumentIndex:
     models: dict[model.ModelRef, model.Model] = field(default_factory=dict)
     rollouts: dict[model.RolloutId, model.Rollout] = field(default_factory=dict)
     contests: dict[model.ContestId, model.Contest] = field(default_factory=dict)
+    trainings: dict[model.TrainingId, model.Training] = field(default_factory=dict)
     files: dict[str, TreeEntry] = field(default_factory=dict)  # every file that is not YAML, by path
     broken: set[tuple[str, str]] = field(default_factory=set)  # (kind, name)
     suggestions_left: int = 200  # each takes milliseconds, and a longer list is not read anyway
@@ -62,6 +63,7 @@ class DocumentIndex:
             "Model": self.models,
             "Rollout": self.rollouts,
             "Contest": self.contests,
+            "Training": self.trainings,
         }
         for kind, values in checked.values.items():
             table = tables[kind]
@@ -98,6 +100,7 @@ class DocumentIndex:
             self.models,
             self.rollouts,
             self.contests,
+            self.trainings,
         )
         indexed = sum(len(table) for table in tables)
         written = sum(len(checked.documents) for _, checked in self._files)

@@ -18,7 +18,16 @@ from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
 from reconciler import model
 
 Convert = Callable[[Any], Any]
-Value = model.Fleet | model.Gateway | model.DeviceType | model.Device | model.Model | model.Rollout | model.Contest
+Value = (
+    model.Fleet
+    | model.Gateway
+    | model.DeviceType
+    | model.Device
+    | model.Model
+    | model.Rollout
+    | model.Contest
+    | model.Training
+)
 
 TYPES: Mapping[str, type] = {
     "Fleet": model.Fleet,
@@ -28,6 +37,7 @@ TYPES: Mapping[str, type] = {
     "Model": model.Model,
     "Rollout": model.Rollout,
     "Contest": model.Contest,
+    "Training": model.Training,
 }
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 MAX_SHARED_LABELS = 100_000  # entries of the table below; larger fleets still load

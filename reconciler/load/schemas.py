@@ -21,6 +21,7 @@ KINDS: Mapping[str, str] = {
     "Model": "model",
     "Rollout": "rollout",
     "Contest": "contest",
+    "Training": "training",
 }
 # Kinds of documents that never appear in a fleet repository.
 OTHER_KINDS: Mapping[str, str] = {"Observed": "observed"}

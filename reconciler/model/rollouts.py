@@ -19,8 +19,10 @@ from reconciler.model.names import (
     ModelRef,
     Parameters,
     RolloutId,
+    TrainingId,
     TypeId,
 )
+from reconciler.model.trainings import Training
 
 
 class Fallback(StrEnum):
@@ -123,3 +125,4 @@ class Desired:
     models: Mapping[ModelRef, Model]
     rollouts: Mapping[RolloutId, Rollout]
     contests: Mapping[ContestId, Contest] = field(default_factory=dict)
+    trainings: Mapping[TrainingId, Training] = field(default_factory=dict)

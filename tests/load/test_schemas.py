@@ -212,7 +212,9 @@ def compare_fields(at: str, kind: Json, described: dict[str, Any]) -> None:
         else:
             compare(f"{at}.{name}", hints[field.name], inner)
             if "default" in inner:
-                assert inner["default"] == field.default, f"{at}.{name}: default"
+                stated = inner["default"]
+                expected = tuple(stated) if isinstance(stated, list) else stated
+                assert expected == field.default, f"{at}.{name}: default"
         if "default" not in inner and not needed:
             assert field.default in {None, 0, ()} or isinstance(field.default, (frozenset, *SMALL)) or no_value(field)
 
