@@ -11,7 +11,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 
 from reconciler.candidates import resolve_candidates, serving_gateways, types_of, with_champion
-from reconciler.model import Contest, Desired, GatewayId, ModelRef, ProposalMode, Rollout, RolloutId
+from reconciler.model import (
+    THRESHOLD,
+    Contest,
+    Desired,
+    Digest,
+    GatewayId,
+    Model,
+    ModelRef,
+    ModelSource,
+    ProposalMode,
+    Rollout,
+    RolloutId,
+    Training,
+    TrainingProposal,
+)
+from reconciler.model.samples import SAMPLE_EVERY
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +35,7 @@ class Grant:
 
     rollouts: Mapping[RolloutId, tuple[Rollout, ...]]  # what each may become
     direct: frozenset[RolloutId] = frozenset()  # those that may change without a person
-    models: frozenset[str] = frozenset()  # names of which new versions may be added
+    models: frozenset[str] = frozenset()  # names of which new versions, as a training makes them, may be added
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +48,25 @@ class GrantedChange:
 
 
 def grant_of(desired: Desired, gateway: GatewayId) -> Grant:
-    """Return what a gateway may change: the champions of the contests that it evaluates, to their candidates."""
+    """Return what a gateway may change: the champions of the contests that it evaluates, to their candidates.
+
+    It may also add versions of the models that it trains for these contests.
+    """
     contests = [
         contest
         for contest in desired.contests.values()
-        if _proposes(contest) and _evaluator(contest, desired) == gateway and contest.rollout in desired.rollouts
+        if _proposes(contest) and contest_gateway(contest, desired) == gateway and contest.rollout in desired.rollouts
     ]
     return Grant(
         {contest.rollout: _successors(contest, desired) for contest in contests},
         frozenset(contest.rollout for contest in contests if contest.propose is ProposalMode.DIRECT),
+        frozenset(training.model for training in desired.trainings.values() if _trains(training, desired, gateway)),
     )
+
+
+def trained_source(ref: ModelRef, sha256: str) -> ModelSource:
+    """Return where a training puts the pack of a version: no commit of a gateway may name another place."""
+    return ModelSource(Digest(sha256), path=f"models/{ref.name}/{ref.version}/model.pack")
 
 
 def find_change(before: Desired, after: Desired, grant: Grant) -> GrantedChange | str:
@@ -68,7 +92,10 @@ def _models(before: Desired, after: Desired, grant: Grant) -> str | None:
     if not _same(before.models, {ref: model for ref, model in after.models.items() if ref not in added}):
         return "it changes or removes a model"
     foreign = sorted(str(ref) for ref in added if ref.name not in grant.models)
-    return f"it adds model {foreign[0]}" if foreign else None
+    if foreign:
+        return f"it adds model {foreign[0]}"
+    odd = sorted(str(ref) for ref in added if not _is_trained(after.models[ref]))
+    return f"it adds model {odd[0]} with fields that no training sets" if odd else None
 
 
 def _rollouts(before: Desired, after: Desired, grant: Grant) -> str | None:
@@ -85,11 +112,26 @@ def _changed(before: Desired, after: Desired) -> frozenset[RolloutId]:
     return frozenset(name for name, each in before.rollouts.items() if not _same(each, after.rollouts[name]))
 
 
+def _is_trained(model: Model) -> bool:
+    """Return whether a document says what those of trainings say, and nothing else."""
+    source = trained_source(model.ref, model.source.sha256)
+    plain = Model(model.ref, source, needs=model.needs, parameters=model.parameters)
+    return _same(model, plain) and model.parameters.keys() <= {THRESHOLD, SAMPLE_EVERY}
+
+
+def _trains(training: Training, desired: Desired, gateway: GatewayId) -> bool:
+    contest = desired.contests.get(training.contest)
+    if contest is None or training.suspend or training.propose is TrainingProposal.NEVER:
+        return False
+    return contest.rollout in desired.rollouts and contest_gateway(contest, desired) == gateway
+
+
 def _proposes(contest: Contest) -> bool:
     return not contest.suspend and contest.propose is not ProposalMode.NEVER
 
 
-def _evaluator(contest: Contest, desired: Desired) -> GatewayId | None:
+def contest_gateway(contest: Contest, desired: Desired) -> GatewayId | None:
+    """Return the gateway that evaluates a contest and trains for it; None: it is not decided."""
     if contest.gateway is not None:
         return contest.gateway
     serving = serving_gateways(desired.rollouts[contest.rollout], desired.devices.values(), desired.gateways.values())

@@ -12,7 +12,7 @@ from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
-from reconciler.automation_scope import Grant, GrantedChange, find_change, grant_of
+from reconciler.automation_scope import GrantedChange, find_change, grant_of, trained_source
 from reconciler.candidates import with_champion
 from reconciler.model import (
     THRESHOLD,
@@ -29,15 +29,20 @@ from reconciler.model import (
     GatewayId,
     Model,
     ModelRef,
+    Needs,
     ProposalMode,
     Rollout,
     RolloutId,
     Selector,
     SerialAddress,
     ThresholdRange,
+    Training,
+    TrainingId,
+    TrainingProposal,
     TypeId,
     Version,
 )
+from reconciler.model.samples import SAMPLE_EVERY
 
 NORTH, SOUTH = GatewayId("north"), GatewayId("south")
 OLD, NEW, POOL, FOREIGN = (
@@ -95,6 +100,14 @@ def desired_state() -> Desired:
         propose=ProposalMode.BRANCH,
         suspend=False,
     )
+    training = replace(
+        filled(Training),
+        name=TrainingId("nightly"),
+        contest=contest.name,
+        model="trained",
+        propose=TrainingProposal.BRANCH,
+        suspend=False,
+    )
     fleet: Desired = filled(Desired)
     return replace(
         fleet,
@@ -105,6 +118,7 @@ def desired_state() -> Desired:
         models={each.ref: each for each in models},
         rollouts={each.name: each for each in rollouts},
         contests={contest.name: contest},
+        trainings={training.name: training},
     )
 
 
@@ -262,12 +276,44 @@ def test_a_person_is_not_needed_only_if_every_contest_says_so() -> None:
     assert both == GrantedChange(frozenset({PUMPS, FANS}), frozenset(), direct=False)
 
 
-def test_new_versions_of_a_model_are_in_scope_only_if_their_name_is_granted() -> None:
-    """No contest grants that: it is for whatever else proposes new versions."""
-    added = replace(filled(Model), ref=ModelRef("forest", Version("4")))
-    after = replace(EVERYTHING, models={**EVERYTHING.models, added.ref: added})
-    assert find_change(EVERYTHING, after, grant_of(EVERYTHING, NORTH)) == "it adds model forest@4"
-    grant = Grant({}, models=frozenset({"forest"}))
+def trained(name: str = "trained") -> Model:
+    """Return the document of a version as a training writes it."""
+    ref = ModelRef(name, Version("4"))
+    return Model(ref, trained_source(ref, "0" * 64), needs=filled(Needs), parameters={THRESHOLD: 0.6, SAMPLE_EVERY: 0})
+
+
+def with_model(before: Desired, *added: Model) -> Desired:
+    return replace(before, models={**before.models, **{each.ref: each for each in added}})
+
+
+def test_new_versions_of_a_model_are_in_scope_only_if_a_training_of_the_gateway_makes_them() -> None:
+    added, grant = trained(), grant_of(EVERYTHING, NORTH)
+    after = with_model(EVERYTHING, added)
     assert find_change(EVERYTHING, after, grant) == GrantedChange(frozenset(), frozenset({added.ref}), direct=False)
+    assert find_change(EVERYTHING, after, grant_of(EVERYTHING, SOUTH)) == "it adds model trained@4"
+    assert find_change(EVERYTHING, with_model(EVERYTHING, trained("forest")), grant) == "it adds model forest@4"
     altered = {**after.models, OLD: replace(after.models[OLD], needs=added.needs, labels={})}
     assert find_change(EVERYTHING, replace(after, models=altered), grant) == "it changes or removes a model"
+
+
+@pytest.mark.parametrize("change", [{"suspend": True}, {"propose": TrainingProposal.NEVER}, {"contest": "gone"}])
+def test_a_training_that_does_not_propose_grants_nothing(change: dict[str, Any]) -> None:
+    training = replace(EVERYTHING.trainings[TrainingId("nightly")], **change)
+    before = replace(EVERYTHING, trainings={training.name: training})
+    assert find_change(before, with_model(before, trained()), grant_of(before, NORTH)) == "it adds model trained@4"
+
+
+def test_a_trained_model_has_the_fields_that_a_training_sets_and_no_other() -> None:
+    """The needs, the digest and the values of two parameters are the training's to choose. All else is refused."""
+    model, full, grant = trained(), filled(Model), grant_of(EVERYTHING, NORTH)
+
+    def outcome(changed: Model) -> GrantedChange | str:
+        return find_change(EVERYTHING, with_model(EVERYTHING, changed), grant)
+
+    for name in {field.name for field in fields(Model)} - {"ref", "source", "needs", "parameters"}:
+        assert "with fields that no training sets" in str(outcome(replace(model, **{name: getattr(full, name)}))), name
+    for source in (replace(model.source, path="models/f.tflite"), replace(model.source, url="http://plant/f.pack")):
+        assert "with fields that no training sets" in str(outcome(replace(model, source=source)))
+    assert "no training sets" in str(outcome(replace(model, parameters={THRESHOLD: 0.6, "limit": 1})))
+    other_threshold = replace(model, parameters={THRESHOLD: 0.7}, needs=Needs())
+    assert isinstance(outcome(other_threshold), GrantedChange)

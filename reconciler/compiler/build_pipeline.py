@@ -26,6 +26,7 @@ from reconciler.compiler.pack.fixed_point import Ints
 from reconciler.compiler.pack.io_section import decode_io
 from reconciler.compiler.pack.operators import NAMES
 from reconciler.compiler.pack.pack_format import FORMAT_VERSION, Pack, PackKind, SectionId, disassemble
+from reconciler.compiler.pack.pack_source import checked_pack
 from reconciler.compiler.pack.parameter_values import encode_value
 from reconciler.compiler.pack.sampling_parameter import with_sample_every
 from reconciler.compiler.pack.tunable_parameters_section import (
@@ -62,6 +63,10 @@ class CandidatePack:
 
 def _no_predictions(_dataset: Dataset) -> Predictions:
     raise BuildFailed("a threshold model has no gates on data: put the inputs that matter into its golden vectors")
+
+
+def _no_predictions_of_packs(_dataset: Dataset) -> Predictions:
+    raise BuildFailed("a model whose source is a pack has no gates on data: whoever made the pack has evaluated it")
 
 
 class BuildPipeline:
@@ -149,6 +154,8 @@ class BuildPipeline:
     def _compile(self) -> CandidatePack:
         name, data = self._recipe.source.name, self._files[self._recipe.source.sha256]
         refuse_pickle(name, data)
+        if self._recipe.train is None and name.endswith(".pack"):
+            return CandidatePack(checked_pack(data, self._parameters), _no_predictions_of_packs, {})
         if self._recipe.train is None and name.endswith(".json") and is_threshold_json(data):
             return CandidatePack(threshold_pack_from_json(data, self._parameters), _no_predictions, {})
         if self._recipe.train is not None or name.endswith(".json"):
@@ -161,7 +168,7 @@ class BuildPipeline:
             return self._network(converted.int8, converted.float32)
         raise ModelUnreadable(
             f"{name} has an unknown file type; a source is a .tflite or .keras file, a zipped SavedModel (.zip), "
-            "trees or a threshold model in .json, or training data with spec.train"
+            "a .pack, trees or a threshold model in .json, or training data with spec.train"
         )
 
     def _dataset(self, file: File) -> Dataset:

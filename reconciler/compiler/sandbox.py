@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ Progress = Callable[[str], None]
 _UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--")
 _TAIL = 2000
 _CRASHES = frozenset({-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGFPE, -signal.SIGBUS})
+_LOOK_S = 0.5  # how often a process that may be cancelled is looked after
 # Where the engine's programs are, and the settings of coverage, so that it measures builds too.
 _INHERITED_VARIABLES = (FIRMWARE_VARIABLE, "COVERAGE_PROCESS_CONFIG")
 
@@ -62,7 +64,7 @@ def run_job(job: BuildJob, progress: Progress | None = None) -> BuildResult:
             (folder / "files" / digest).write_bytes(data)
         (folder / "recipe.json").write_bytes(job.recipe.to_json())
         (folder / "settings.json").write_text(json.dumps(asdict(job.limits)))
-        ended = _run(folder, job.limits.wall_s, progress or _silent)
+        ended = run_in_cage("reconciler.compiler.worker", folder, job.limits.wall_s, progress)
         return _collect(folder, job, ended)
 
 
@@ -85,8 +87,8 @@ def can_isolate_network() -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Exit:
-    """How the subprocess ended."""
+class CageExit:
+    """How a subprocess ended."""
 
     code: int
     timed_out: bool
@@ -94,14 +96,18 @@ class _Exit:
     step: str
 
 
-def _run(folder: Path, wall_s: float, progress: Progress) -> _Exit:
+def run_in_cage(
+    module: str, folder: Path, wall_s: float, progress: Progress | None, cancelled: threading.Event | None = None
+) -> CageExit:
+    """Run one of our modules on a folder. It ends, with all that it started, after this time or if it is cancelled."""
     steps = [""]
 
     def follow(step: str) -> None:
         steps.append(step)
-        progress(step)
+        if progress is not None:
+            progress(step)
 
-    command = cage_command("reconciler.compiler.worker", str(folder))
+    command = cage_command(module, str(folder))
     with (folder / "stderr").open("wb") as errors_file:
         process = subprocess.Popen(
             command,
@@ -114,11 +120,11 @@ def _run(folder: Path, wall_s: float, progress: Progress) -> _Exit:
         )
         with process:
             try:
-                timed_out = not _follow(process, time.monotonic() + wall_s, follow)
+                timed_out = not _follow(process, time.monotonic() + wall_s, follow, cancelled)
             finally:
                 _end(process)
     tail = printable((folder / "stderr").read_bytes()[-_TAIL:].decode("utf-8", "replace"))
-    return _Exit(process.returncode, timed_out, tail, steps[-1])
+    return CageExit(process.returncode, timed_out, tail, steps[-1])
 
 
 def cage_command(module: str, *arguments: str) -> list[str]:
@@ -150,16 +156,20 @@ def cage_environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _follow(process: subprocess.Popen[bytes], deadline: float, progress: Progress) -> bool:
-    """Forward progress until the process ends; return False if the deadline passes first."""
+def _follow(
+    process: subprocess.Popen[bytes], deadline: float, progress: Progress, cancelled: threading.Event | None
+) -> bool:
+    """Forward progress until the process ends; return False if the deadline passes first, or it is cancelled."""
     if process.stdout is None:
         return True
     buffer = b""
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while (left := deadline - time.monotonic()) > 0:
-            if not selector.select(left):
+            if cancelled is not None and cancelled.is_set():
                 return False
+            if not selector.select(left if cancelled is None else min(left, _LOOK_S)):
+                continue
             chunk = os.read(process.stdout.fileno(), 4096)
             if not chunk:
                 return _wait(process, deadline)
@@ -187,35 +197,47 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _collect(folder: Path, job: BuildJob, ended: _Exit) -> BuildResult:
-    failure = folder / "error.json"
-    if failure.exists():
-        document = json.loads(failure.read_bytes())
-        kind = getattr(errors, document["kind"], BuildFailed)
-        raise kind(printable(document["message"]))
+def _collect(folder: Path, job: BuildJob, ended: CageExit) -> BuildResult:
+    raise_failure_in(folder)
     if ended.timed_out:
         raise BuildFailed(
             f"the build took longer than its limit of {job.limits.wall_s:g} s and was stopped{_at(ended)}: "
             "use a smaller model, or less data"
         )
     if ended.code != 0 or not (folder / "report.json").exists():
-        last = ended.errors.strip().rsplit("\n", 1)[-1][:300]
         if ended.code in _CRASHES and ended.step == ORACLE_STEP and "bad_alloc" not in ended.errors:
             raise ModelUnreadable(
                 f"TensorFlow Lite itself refuses this model: its kernels end with {signal.Signals(-ended.code).name}: "
-                f"{last or 'they give no reason'}; convert the model again"
+                f"{_last_error(ended) or 'they give no reason'}; convert the model again"
             )
-        explained = _explain_exit(ended.code, job.limits)
-        raise BuildFailed(f"the build subprocess {explained}{_at(ended)}{': ' + last if last else ''}")
+        raise BuildFailed(f"the build subprocess {explain_exit(ended, job.limits)}")
     return BuildResult((folder / "pack").read_bytes(), report_from_json((folder / "report.json").read_bytes()))
 
 
-def _at(ended: _Exit) -> str:
+def _at(ended: CageExit) -> str:
     return f" at the step `{ended.step}`" if ended.step else ""
 
 
-def _explain_exit(code: int, limits: BuildLimits) -> str:
+def _last_error(ended: CageExit) -> str:
+    return ended.errors.strip().rsplit("\n", 1)[-1][:300]
+
+
+def raise_failure_in(folder: Path) -> None:
+    """Raise the failure that a subprocess wrote, if there is one."""
+    failure = folder / "error.json"
+    if failure.exists():
+        document = json.loads(failure.read_bytes())
+        kind = getattr(errors, document["kind"], BuildFailed)
+        raise kind(printable(document["message"]))
+
+
+def explain_exit(ended: CageExit, limits: BuildLimits) -> str:
     """Describe the end of a process that left no error of its own."""
+    last = _last_error(ended)
+    return f"{_explain_code(ended.code, limits)}{_at(ended)}{': ' + last if last else ''}"
+
+
+def _explain_code(code: int, limits: BuildLimits) -> str:
     if code == -signal.SIGXCPU:
         return f"used up its limit of {limits.cpu_s} s of processor time"
     if code < 0:
@@ -223,7 +245,3 @@ def _explain_exit(code: int, limits: BuildLimits) -> str:
         limit = f"{limits.memory_bytes} bytes of memory"
         return f"was ended by {name}: the model crashes a library, or needs more than {limit}"
     return f"exited with code {code}"
-
-
-def _silent(_step: str) -> None:
-    """Discard progress."""

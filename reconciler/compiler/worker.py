@@ -12,6 +12,7 @@ import json
 import os
 import resource
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from reconciler.compiler import errors
@@ -62,12 +63,17 @@ def _print_step(step: str) -> None:
 
 
 def main() -> int:
-    """Run the build, and write a failure as JSON for the parent process."""
+    """Run the build."""
+    return run_limited(run_build)
+
+
+def run_limited(run: Callable[[Path], None]) -> int:
+    """Run something on the folder of the command line, and write a failure as JSON for the parent process."""
     folder = Path(sys.argv[1])
     settings = json.loads((folder / "settings.json").read_bytes())
     set_limits(settings["memory_bytes"], settings["cpu_s"], settings["file_bytes"])
     try:
-        run_build(folder)
+        run(folder)
     except errors.BuildFailed as error:
         failure = {"kind": type(error).__name__, "message": str(error)}
     except ModuleNotFoundError as missing:

@@ -29,7 +29,7 @@ def _trainings(documents: DocumentIndex) -> Iterator[RepositoryProblem]:
             yield from where.unresolved("Contest", training.contest, documents.contests)
             continue
         yield from _contest(origin, training, contest)
-        yield from _operator(documents, origin, training, contest)
+        yield from _operator(documents, origin, contest)
 
 
 def _search(origin: Origin, training: Training) -> Iterator[RepositoryProblem]:
@@ -62,9 +62,7 @@ def _contest(origin: Origin, training: Training, contest: Contest) -> Iterator[R
         yield RepositoryProblem(origin, ("spec", "model"), Rule.NO_CANDIDATE, message, hint)
 
 
-def _operator(
-    documents: DocumentIndex, origin: Origin, training: Training, contest: Contest
-) -> Iterator[RepositoryProblem]:
+def _operator(documents: DocumentIndex, origin: Origin, contest: Contest) -> Iterator[RepositoryProblem]:
     rollout = documents.rollouts.get(contest.rollout)
     types = types_of(rollout, documents.devices.values(), documents.types) if rollout is not None else ()
     if types and not any(FOREST_OPERATOR in kind.operators for kind in types):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ from reconciler.compiler.build_pipeline import BuildPipeline
 from reconciler.compiler.build_result import BuildResult
 from reconciler.compiler.engine_runner import FIRMWARE_VARIABLE
 from reconciler.compiler.errors import BuildFailed, BuildGateFailed, ModelUnreadable, OperatorUnsupported
+from reconciler.compiler.pack.sampling_parameter import with_sample_every
 from reconciler.compiler.recipe import GateSpec, Recipe
 from reconciler.compiler.sandbox import BuildJob, run_job
 from reconciler.model import (
     Decide,
     TrainSpec,
 )
+from reconciler.model.samples import SAMPLE_EVERY
 from tests.compiler.recipes import TARGET, Files, forest_recipe, readings
 from tests.compiler.sample_models import dense
 from tests.compiler.tflite_builder import Model as Flat
@@ -158,3 +161,32 @@ def test_an_unused_operator_that_the_reference_kernels_refuse_is_named_with_its_
     files = Files()
     with pytest.raises(OperatorUnsupported, match=r"operator 1 \(HARD_SWISH\): .* refuses this model: \w+"):
         built(files, Recipe("swish@1", files.add("m.tflite", model.finish([x], [y])), TARGET))
+
+
+def test_a_pack_as_a_source_keeps_its_bytes() -> None:
+    files = Files()
+    made = built(files, forest_recipe(files, parameters={"threshold": 0.6}))
+    recipe = forest_recipe(files, source=files.add("model.pack", made.pack), train=None, parameters={"threshold": 0.6})
+    again = built(files, recipe)
+    assert (again.pack, again.report.digest) == (made.pack, made.report.digest)
+    assert "golden_vectors" in {gate.metric for gate in again.report.gates}
+    sampled = built(files, replace(recipe, parameters={"threshold": 0.6, SAMPLE_EVERY: 12}))
+    assert sampled.pack == with_sample_every(made.pack, 12)
+
+
+@pytest.mark.parametrize(
+    ("damage", "parameters", "message"),
+    [
+        (0, {"threshold": 0.61}, "the pack was made with another value"),
+        (0, {}, "has a parameter that the document does not state"),
+        (0, {"limit": 1.0}, "has no parameter limit"),
+        (1, {"threshold": 0.6}, "does not start with TFPK"),
+    ],
+)
+def test_a_pack_as_a_source_is_checked(damage: int, parameters: dict[str, float], message: str) -> None:
+    files = Files()
+    data = bytearray(built(files, forest_recipe(files, parameters={"threshold": 0.6})).pack)
+    data[0] ^= damage
+    source = files.add("model.pack", bytes(data))
+    with pytest.raises(BuildFailed, match=message):
+        built(files, forest_recipe(files, source=source, train=None, parameters=parameters))

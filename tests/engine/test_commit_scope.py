@@ -21,6 +21,8 @@ from reconciler.model import Commit, Desired, GatewayId
 from tests.git.forge import Forge, SshKey, make_forge, make_ssh_key
 from tests.load.repo import HEAD, MODEL_BYTES, SHA256
 
+PACK = MODEL_BYTES.decode()
+
 LIMITS = GitLimits(ask_s=10, transfer_s=20, local_s=20, verify_s=30, depth=4)
 FOREST = f"spec:\n  version: '{{version}}'\n  source: {{{{path: models/f.tflite, sha256: '{SHA256}'}}}}\n"
 PARAMETERS = "  parameters: {threshold: 0.6, limit: 1}\n"
@@ -245,11 +247,15 @@ def test_new_versions_are_added_only_below_a_new_folder_of_a_granted_model(plant
     def grant(_desired: Desired, _gateway: GatewayId) -> Grant:
         return Grant({}, models=frozenset({"forest"}))
 
-    document = fleet()["models/f.yaml"].split("---\n")[0].replace("'1'", "'{version}'")
+    document = HEAD.format(kind="Model", name="forest", more="") + (
+        f"spec:\n  version: '{{version}}'\n"
+        f"  source: {{path: models/forest/{{version}}/model.pack, sha256: '{SHA256}'}}\n"
+    )
 
     def added(version: str, path: str, more: dict[str, str] | None = None) -> PollResult:
         plant.forge.git("reset", "--quiet", "--hard", plant.base)
-        plant.forge.commit({path: document.replace("{version}", version), **(more or {})}, key=plant.north, push=False)
+        files = {path: document.replace("{version}", version), f"models/forest/{version}/model.pack": PACK}
+        plant.forge.commit({**files, **(more or {})}, key=plant.north, push=False)
         plant.forge.git(*plant.ada.signs(), "commit", "--quiet", "--allow-empty", "-m", "approved")
         plant.forge.push("--force")
         return plant.poll(grant=grant)

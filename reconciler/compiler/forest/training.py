@@ -99,11 +99,15 @@ def train_forest(dataset: Dataset, train: TrainSpec, *, scheme: str, parameters:
     if scheme not in BITS:
         raise BuildFailed(f"the thresholds of a forest are int8 or int16, not {scheme}: change spec.quantize.scheme")
     extractor = _extractor(dataset, train)
-    raw = extractor.raw(dataset.rows)
+    fitted = fit_ensemble(extractor.raw(dataset.rows), dataset.labels, train)
+    return pack_ensemble(*fitted, extractor, bits=BITS[scheme], parameters=parameters)
+
+
+def fit_ensemble(raw: Ints, labels: Floats | None, train: TrainSpec) -> tuple[Ensemble, tuple[ThresholdGrid, ...]]:
+    """Train trees on raw features; return them with the 16-bit grids on which they compare."""
     grids = tuple(fit_grid([float(column.min()), float(column.max())], _GRID_BITS) for column in raw.T)
     y = np.stack([grid.apply(raw[:, i], _GRID_BITS) for i, grid in enumerate(grids)], axis=1)
-    exact = _fit(y.astype(np.float64), dataset.labels, train)
-    return pack_ensemble(exact, grids, extractor, bits=BITS[scheme], parameters=parameters)
+    return _fit(y.astype(np.float64), labels, train), grids
 
 
 def import_ensemble(exact: Ensemble, *, scheme: str, parameters: Mapping[str, float]) -> TrainedForest:
@@ -173,11 +177,12 @@ def _extractor(dataset: Dataset, train: TrainSpec) -> FeatureExtractor:
     if rest or not 2 <= samples <= 4096:  # noqa: PLR2004 - samples of a pack
         raise BuildFailed(f"the data has {width} columns, which is not 2 to 4096 samples of {train.channels} channels")
     return FeatureExtractor(
-        scale, samples, train.channels, tuple(_statistic(f, train.channels) for f in train.features)
+        scale, samples, train.channels, tuple(statistic_of(f, train.channels) for f in train.features)
     )
 
 
-def _statistic(feature: FeatureOf, channels: int) -> tuple[Statistic, int]:
+def statistic_of(feature: FeatureOf, channels: int) -> tuple[Statistic, int]:
+    """Return a feature as a statistic and its channel."""
     if feature.statistic not in _STATISTICS or feature.channel >= channels:
         raise BuildFailed(
             f"unknown feature {feature.statistic} of channel {feature.channel}; the channels are 0 to {channels - 1}"

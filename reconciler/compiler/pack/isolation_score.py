@@ -22,3 +22,8 @@ def average_path_length(count: int) -> float:
 def isolation_limit(subsample: int, trees: int, score: float) -> int:
     """Return the sum of depths below which a row is more anomalous than `score`, which lies between 0 and 1."""
     return round(-math.log2(score) * average_path_length(subsample) * trees * DEPTH_UNIT)
+
+
+def isolation_score(subsample: int, trees: int, total: float) -> float:
+    """Return the score that a sum of depths stands for: the inverse of `isolation_limit`, before it rounds."""
+    return float(2.0 ** (-total / (average_path_length(subsample) * trees * DEPTH_UNIT)))

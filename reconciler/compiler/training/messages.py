@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What passes between a gateway and the processes in which trials run, on this machine or another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from reconciler.compiler.sandbox import BuildLimits
+from reconciler.model import FeatureOf, ForestScheme, Objective, ObjectiveMetric, TrainingMethod
+from reconciler.training.objective import Score
+from reconciler.training.trials import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class TrialJob:
+    """Some trials on one snapshot, which any executor can run."""
+
+    snapshot: bytes
+    trials: tuple[Trial, ...]
+    objective: Objective
+    limits: BuildLimits = field(default_factory=BuildLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOutcome:
+    """What one trial made."""
+
+    trial: Trial
+    score: Score | None  # None: it failed
+    pack: bytes = b""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    error: str = ""
+
+
+def job_to_json(job: TrialJob) -> bytes:
+    """Return all of a job but its snapshot."""
+    return json.dumps({"trials": [asdict(each) for each in job.trials], "objective": asdict(job.objective)}).encode()
+
+
+def job_from_json(data: bytes, snapshot: bytes) -> TrialJob:
+    """Read the result of `job_to_json`."""
+    raw = json.loads(data)
+    objective = {**raw["objective"], "metric": ObjectiveMetric(raw["objective"]["metric"])}
+    return TrialJob(snapshot, tuple(map(_trial, raw["trials"])), Objective(**objective))
+
+
+def outcome_to_json(outcome: TrialOutcome) -> bytes:
+    """Return all of an outcome but its pack."""
+    score = asdict(outcome.score) if outcome.score is not None else None
+    document = {
+        "trial": asdict(outcome.trial),
+        "score": score,
+        "figures": dict(outcome.figures),
+        "error": outcome.error,
+    }
+    return json.dumps(document, sort_keys=True, indent=1).encode() + b"\n"
+
+
+def outcome_from_json(data: bytes, pack: bytes) -> TrialOutcome:
+    """Read the result of `outcome_to_json`."""
+    raw = json.loads(data)
+    score = Score(**raw["score"]) if raw["score"] is not None else None
+    return TrialOutcome(_trial(raw["trial"]), score, pack, raw["figures"], raw["error"])
+
+
+def _trial(raw: Mapping[str, Any]) -> Trial:
+    fields = {
+        **raw,
+        "method": TrainingMethod(raw["method"]),
+        "scheme": ForestScheme(raw["scheme"]),
+        "features": tuple(FeatureOf(**each) for each in raw["features"]),
+    }
+    return Trial(**fields)

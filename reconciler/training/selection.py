@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which windows a training uses: those with a truth, the oldest to train on, the newest to evaluate on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+
+from reconciler.contest.evaluated_sample import EvaluatedSample
+from reconciler.model import DeviceId, TrainingData, TruthSource, WindowLabel
+
+
+class RowUse(IntEnum):
+    """What a row is for."""
+
+    TRAIN = 0  # models are trained on it
+    EVALUATE = 1  # held out, because it is new or has a label that is not trained on
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRow:
+    """A window that the pool, or a person, has judged. The number is that of its sample."""
+
+    number: int
+    sample: EvaluatedSample
+    truth: bool | None  # by the vote of the pool, or by the label of a person; None: undecided
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedRow:
+    """A window of a training."""
+
+    number: int
+    device: DeviceId
+    received_at: datetime
+    weight: int  # windows that it stands for
+    anomalous: bool
+    use: RowUse
+
+
+def select(rows: Iterable[JudgedRow], data: TrainingData, now: datetime) -> tuple[SelectedRow, ...]:
+    """Return the windows of a training, in the order of their time.
+
+    The newest share is held out whatever it is. Of the others, those with a label that is not trained on serve to
+    evaluate as well: a model that was trained on normal windows has seen no anomaly.
+    """
+    since = now - timedelta(seconds=data.last_s)
+    found = [
+        (row.sample.received_at, row.number, row.sample, truth)
+        for row in rows
+        if row.sample.received_at >= since and (truth := _truth(row, data)) is not None
+    ]
+    found.sort(key=lambda each: each[:2])
+    trained = {label is WindowLabel.ANOMALOUS for label in data.labels}
+    held_out = len(found) - int(len(found) * data.holdout / 100)
+    return tuple(
+        SelectedRow(
+            number,
+            sample.device,
+            at,
+            sample.weight,
+            truth,
+            RowUse.TRAIN if index < held_out and truth in trained else RowUse.EVALUATE,
+        )
+        for index, (at, number, sample, truth) in enumerate(found)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RowCounts:
+    """How many windows a training has, by what they are for."""
+
+    trained_normal: int
+    trained_anomalous: int
+    evaluated_normal: int
+    evaluated_anomalous: int
+
+    @property
+    def all(self) -> int:
+        """All windows."""
+        return self.trained_normal + self.trained_anomalous + self.evaluated_normal + self.evaluated_anomalous
+
+
+def count(rows: Sequence[SelectedRow]) -> RowCounts:
+    """Count windows."""
+    kinds = [(row.use, row.anomalous) for row in rows]
+    return RowCounts(
+        kinds.count((RowUse.TRAIN, False)),
+        kinds.count((RowUse.TRAIN, True)),
+        kinds.count((RowUse.EVALUATE, False)),
+        kinds.count((RowUse.EVALUATE, True)),
+    )
+
+
+MIN_NORMALS = 20  # to train on, and to evaluate on
+
+
+def shortage(counts: RowCounts, data: TrainingData) -> str:
+    """Return what is missing to train on these windows; empty: nothing."""
+    if counts.trained_normal < MIN_NORMALS:
+        return f"{counts.trained_normal} of at least {MIN_NORMALS} normal windows to train on"
+    if WindowLabel.ANOMALOUS in data.labels and not counts.trained_anomalous:
+        return "no anomalous window to train on"
+    if counts.evaluated_normal < MIN_NORMALS:
+        return f"{counts.evaluated_normal} of at least {MIN_NORMALS} normal windows to evaluate on"
+    return ""
+
+
+def _truth(row: JudgedRow, data: TrainingData) -> bool | None:
+    if row.sample.label is not None:
+        return row.sample.label if TruthSource.PERSON in data.by else None
+    return row.truth if TruthSource.POOL in data.by else None

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which windows a training uses: a truth, an age, a share of the newest that is held out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.contest.evaluated_sample import EvaluatedSample
+from reconciler.model import Candidate, ModelRef, SampleLog, TrainingData, TruthSource, Version, WindowLabel
+from reconciler.training.selection import JudgedRow, RowCounts, RowUse, count, select, shortage
+from tests.training.documents import NOON, PUMP
+
+CHAMPION = Candidate(ModelRef("forest", Version("1")), 0.6)
+NORMAL, ANOMALOUS = WindowLabel.NORMAL, WindowLabel.ANOMALOUS
+
+
+def row(number: int, *, truth: bool | None = False, label: bool | None = None, age_s: int = 0) -> JudgedRow:
+    at = NOON - timedelta(seconds=age_s) if age_s else NOON + timedelta(seconds=number)
+    said = EvaluatedSample(PUMP, at, SampleLog.NORMALS, 10, CHAMPION, False, label, {})  # noqa: FBT003 - its decision
+    return JudgedRow(number, said, truth if label is None else label)
+
+
+def uses(rows: Iterable[JudgedRow], data: TrainingData) -> dict[int, RowUse]:
+    return {each.number: each.use for each in select(rows, data, NOON + timedelta(hours=1))}
+
+
+def test_the_newest_are_held_out() -> None:
+    found = uses([row(number) for number in range(10)], TrainingData(holdout=30))
+    assert [number for number, use in found.items() if use is RowUse.EVALUATE] == [7, 8, 9]
+
+
+def test_what_is_not_trained_on_is_evaluated_on_whenever_it_arrived() -> None:
+    rows = [row(number, truth=number == 2) for number in range(10)]
+    assert uses(rows, TrainingData(holdout=30))[2] is RowUse.EVALUATE
+    both = TrainingData(labels=(NORMAL, ANOMALOUS), holdout=30)
+    assert uses(rows, both)[2] is RowUse.TRAIN
+
+
+def test_windows_without_a_truth_or_too_old_are_left_out() -> None:
+    rows = [row(1), row(2, truth=None), row(3, age_s=3 * 86_400)]
+    assert uses(rows, TrainingData(last_s=2 * 86_400)).keys() == {1}
+
+
+@pytest.mark.parametrize(
+    ("by", "expected"),
+    [
+        ((TruthSource.PERSON,), {1: True}),
+        ((TruthSource.POOL,), {2: False}),
+        ((TruthSource.PERSON, TruthSource.POOL), {1: True, 2: False}),
+    ],
+)
+def test_only_the_word_of_those_who_are_named_counts(by: tuple[TruthSource, ...], expected: dict[int, bool]) -> None:
+    data = TrainingData(labels=(NORMAL, ANOMALOUS), by=by)
+    found = select([row(1, label=True), row(2)], data, NOON + timedelta(hours=1))
+    assert {each.number: each.anomalous for each in found} == expected
+
+
+@given(st.permutations(range(12)), st.floats(5, 80))
+def test_the_order_of_rows_does_not_matter(order: list[int], holdout: float) -> None:
+    rows = [row(number, truth=number % 5 == 0) for number in range(12)]
+    data = TrainingData(holdout=holdout)
+    made = select([rows[index] for index in order], data, NOON + timedelta(hours=1))
+    assert made == select(rows, data, NOON + timedelta(hours=1))
+    trained = [each.received_at for each in made if each.use is RowUse.TRAIN]
+    held_out = [each.received_at for each in made if each.use is RowUse.EVALUATE and not each.anomalous]
+    assert not trained or not held_out or max(trained) < min(held_out)
+
+
+@pytest.mark.parametrize(
+    ("counts", "labels", "message"),
+    [
+        (RowCounts(19, 0, 50, 5), (NORMAL,), "19 of at least 20 normal windows to train on"),
+        (RowCounts(20, 0, 19, 5), (NORMAL,), "19 of at least 20 normal windows to evaluate on"),
+        (RowCounts(20, 0, 20, 5), (NORMAL, ANOMALOUS), "no anomalous window to train on"),
+        (RowCounts(20, 0, 20, 0), (NORMAL,), ""),
+    ],
+)
+def test_too_few_windows_are_named(counts: RowCounts, labels: tuple[WindowLabel, ...], message: str) -> None:
+    assert shortage(counts, TrainingData(labels=labels)) == message
+
+
+def test_windows_are_counted_by_what_they_are_for() -> None:
+    rows = [row(number, truth=number in {1, 9}) for number in range(10)]
+    found = count(select(rows, TrainingData(holdout=30), NOON + timedelta(hours=1)))
+    assert (found, found.all) == (RowCounts(6, 0, 2, 2), 10)
