@@ -40,6 +40,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "reconcile": "Run one reconciliation, or show what it would do",
         "status": "Show the devices of this gateway",
         "contest": "Show contests, label windows, and try other rules",
+        "training": "Show trainings, and start one",
         "knowledge": "Show, copy and delete the samples that this gateway keeps",
         "accept-history": "Accept a commit after a rewrite of the history",
         "uninstall-service": "Remove the systemd service",

@@ -106,6 +106,8 @@ def assembled(config: GatewayConfig) -> Iterator[Assembly]:
             gateway=gateway,
             clock=SystemClock(),
             open_knowledge=lambda: KnowledgeWriter(config.state_dir / KNOWLEDGE_FILE),
+            state_dir=config.state_dir,
+            limits=_build_limits(config),
             proposer=_proposer(config, mirror, desired),
             peers=_peers(config, remote, limits, stack),
             builds_isolated=can_isolate_network(),

@@ -14,10 +14,11 @@ from reconciler.daemon.metrics import Metrics
 from reconciler.daemon.runtime_status import RuntimeStatus, as_dict, live_of
 from reconciler.engine.observed.summaries import Total, labelled
 from reconciler.engine.state.reader import NoRecordedState
-from reconciler.model import ContestId, DeviceId
+from reconciler.model import ContestId, DeviceId, TrainingId
 from reconciler.page.page_model import DeviceDetail, LinkFacts, LiveState, PageModel, ScoreFacts
 from reconciler.page.routes import exists, served
 from reconciler.report.contest_file import figures_from_dict
+from reconciler.report.training_figures import training_figures_from_dict
 from reconciler.review.formatting import age
 
 
@@ -53,7 +54,15 @@ def fleet_of(overview: GatewayOverview) -> PageModel:
     status = overview.live or {}
     live_state = _live_state_of(status, overview.at, overview.totals, running=overview.running)
     statuses = tuple(device.status for device in overview.devices)
-    return PageModel(overview.gateway, statuses, overview.rollouts, live_state, overview.contests, overview.models)
+    return PageModel(
+        overview.gateway,
+        statuses,
+        overview.rollouts,
+        live_state,
+        overview.contests,
+        overview.models,
+        overview.trainings,
+    )
 
 
 def detail_of(device: DeviceOverview) -> DeviceDetail:
@@ -86,6 +95,9 @@ def _live_state_of(
         links=tuple(_links(status.get("links", {}))),
         scores=tuple(_scores(totals, now)),
         contests={ContestId(name): figures_from_dict(each) for name, each in status.get("contests", {}).items()},
+        trainings={
+            TrainingId(name): training_figures_from_dict(each) for name, each in status.get("trainings", {}).items()
+        },
     )
 
 

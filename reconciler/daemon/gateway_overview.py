@@ -18,7 +18,7 @@ from reconciler.engine.state.reader import StateReader, read_state
 from reconciler.engine.state.records import DeviceRecord, QuarantineRecord
 from reconciler.engine.state.schema import STATE_FILE
 from reconciler.engine.status.renderer import DEVICES, GATEWAY
-from reconciler.engine.status.status_folder import CONTESTS, MODELS, ROLLOUTS
+from reconciler.engine.status.status_folder import CONTESTS, MODELS, ROLLOUTS, TRAININGS
 from reconciler.foreign_text import printable_line
 from reconciler.model import DeviceId, short_digest
 from reconciler.report.contest_file import read_contest_file
@@ -29,6 +29,7 @@ from reconciler.report.model_status import ModelStatus, read_model_file
 from reconciler.report.rollout_file import read_rollout_file
 from reconciler.report.rollout_status import RolloutStatus
 from reconciler.report.status_files import read_device_file, read_gateway_file
+from reconciler.report.training_status import TrainingStatus, read_training_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class GatewayOverview:
     at: datetime  # when it was read
     contests: tuple[ContestStatus, ...] = ()
     models: tuple[ModelStatus, ...] = ()
+    trainings: tuple[TrainingStatus, ...] = ()
 
 
 def read_overview(state_dir: Path, only: DeviceId | None = None) -> GatewayOverview:
@@ -80,6 +82,7 @@ def read_overview(state_dir: Path, only: DeviceId | None = None) -> GatewayOverv
             datetime.now(UTC),
             tuple(read_contest_file(body) for body in state.status_files(CONTESTS).values()),
             tuple(read_model_file(body) for body in state.status_files(MODELS).values()),
+            tuple(read_training_file(body) for body in state.status_files(TRAININGS).values()),
         )
 
 

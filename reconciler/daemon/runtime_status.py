@@ -18,9 +18,10 @@ from reconciler.daemon.link_rates import LinkRates, Rate
 from reconciler.devices.link import LinkStatistics
 from reconciler.engine.engine import Engine
 from reconciler.engine.links import Links
-from reconciler.model import ContestId, DeviceId
+from reconciler.model import ContestId, DeviceId, TrainingId
 from reconciler.report.contest_figures import ContestFigures
 from reconciler.report.contest_file import figures_as_dict
+from reconciler.report.training_figures import TrainingFigures, training_figures_as_dict
 
 FILE = "live.json"
 VERSION = 2
@@ -54,6 +55,7 @@ class RuntimeStatus:
     links: Mapping[str, LinkFigures] = field(default_factory=dict)
     unauthenticated: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     contests: Mapping[ContestId, ContestFigures] = field(default_factory=dict)
+    trainings: Mapping[TrainingId, TrainingFigures] = field(default_factory=dict)
 
 
 def live_of(engine: Engine, links: Links, rates: LinkRates) -> RuntimeStatus:
@@ -80,6 +82,7 @@ def live_of(engine: Engine, links: Links, rates: LinkRates) -> RuntimeStatus:
         },
         unauthenticated={name: (each.count, each.why) for name, each in engine.inventory.trust.refused.items()},
         contests=engine.statuses.contest_figures,
+        trainings=engine.statuses.training_figures,
     )
 
 
@@ -104,6 +107,7 @@ def as_dict(live: RuntimeStatus) -> dict[str, Any]:
             name: {"count": count, "why": why} for name, (count, why) in sorted(live.unauthenticated.items())[:LISTED]
         },
         "contests": {name: figures_as_dict(figures) for name, figures in sorted(live.contests.items())},
+        "trainings": {name: training_figures_as_dict(figures) for name, figures in sorted(live.trainings.items())},
     }
 
 

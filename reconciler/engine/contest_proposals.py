@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what contests decide to what becomes of their branches, and back."""
+"""From what contests and trainings decide to what becomes of their branches, and back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from reconciler.engine.proposals.proposer import WantedProposal
 from reconciler.engine.proposals.station import ProposalStation, ProposalWishes
 from reconciler.engine.samples.contest_station import ContestStation, DecidedContest
 from reconciler.engine.status.status_folder import evidence_path
-from reconciler.model import Candidate, ContestId, Desired, GatewayId
+from reconciler.engine.trainings.station import TrainingStation
+from reconciler.git.proposal_outcomes import Proposed
+from reconciler.model import Candidate, ContestId, Desired, GatewayId, TrainingId
 from reconciler.report.contest_figures import ContestFigures, contest_figures
 from reconciler.report.contest_file import contest_file
 from reconciler.report.contest_status import ContestStatus
@@ -36,18 +38,25 @@ class _Grounds:
 class ContestProposals:
     """Takes in what became of proposals before contests are decided, and has new ones made afterwards."""
 
-    def __init__(self, name: GatewayId, contests: ContestStation, proposals: ProposalStation) -> None:
+    def __init__(
+        self, name: GatewayId, contests: ContestStation, trainings: TrainingStation, proposals: ProposalStation
+    ) -> None:
         self._name = name
         self._contests = contests
+        self._trainings = trainings
         self._proposals = proposals
         self._declined: frozenset[ContestId] = frozenset()  # recorded, and to be forgotten by the mirror
         self._grounds: Mapping[ContestId, _Grounds] = {}  # of the proposals that are due or open
+        self._declined_models: frozenset[TrainingId] = frozenset()
+        self._branches: frozenset[TrainingId] = frozenset()  # of trainings, as far as it is known
 
     def settle(self, now: datetime) -> None:
         """Record what the last job found."""
         found = self._proposals.take()
         if found is not None:
             self._declined = self._contests.settle_proposals(found.outcomes, now, complete=found.complete)
+            self._declined_models = self._trainings.settle(found.models)
+            self._branches = frozenset(name for name, each in found.models.items() if isinstance(each, Proposed))
 
     def keep(self, desired: Desired, statuses: Mapping[ContestId, ContestStatus], now: datetime) -> Mapping[str, bytes]:
         """Have the branches on the remote be what was decided. The statuses are those that this pass rendered.
@@ -56,14 +65,22 @@ class ContestProposals:
         proposal may name evidence that is nowhere.
         """
         decided = self._contests.decided
-        if not decided or self._proposals.busy:
+        models = self._trainings.wanted()
+        if not (decided or models) or self._proposals.busy:
             return {}
         due = [each for each in self._contests.due if each.own.contest.name in statuses]
         before = self._grounds
         self._grounds = {each.own.contest.name: self._ground(each, statuses) for each in due}
         outdated = frozenset(each.own.contest.name for each in decided if each.decision.outdated)
         wanted = tuple(self._wanted(desired, each) for each in due)
-        wishes = ProposalWishes(wanted, outdated - {each.contest.name for each in wanted}, self._declined)
+        wishes = ProposalWishes(
+            wanted,
+            outdated - {each.contest.name for each in wanted},
+            self._declined,
+            models,
+            self._trainings.unwanted(self._branches),
+            self._declined_models,
+        )
         if self._proposals.has_work(desired, wishes):
             # Before the push: a round that begins with this champion must be known as proposed, whatever happens.
             self._contests.save_proposals(due, now)

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
+from reconciler.compiler.sandbox import BuildLimits
 from reconciler.engine.artifacts.build_service_adapter import Builder
 from reconciler.engine.clock import Clock
 from reconciler.engine.desired.desired_state import DesiredStateSource
@@ -40,6 +42,9 @@ class Ports:
     gateway: GatewayKey
     clock: Clock
     open_knowledge: Callable[[], KnowledgeWriter]  # for the first contest
+    state_dir: Path  # for what trainings keep
+    limits: BuildLimits = field(default_factory=BuildLimits)  # of a process that trains
+    trial_executor: Executor | None = None  # runs the trials of trainings; None: this machine
     proposer: ContestProposer | None = None  # on `git_thread` only; None: this gateway has no key for proposals
     peers: PeerStatuses | None = None  # on `git_thread` only; None: rollouts do not span gateways
     builds_isolated: bool = True  # builds have no access to the network

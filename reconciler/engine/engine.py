@@ -36,6 +36,7 @@ from reconciler.engine.samples.contest_station import ContestStation, StationPor
 from reconciler.engine.status.model_facts import ModelFactsBuilder, ModelSources
 from reconciler.engine.status.renderer import PassOutcome, StatusRenderer, has_stopped
 from reconciler.engine.status.rollout_facts import RolloutFactsBuilder, with_build_failures
+from reconciler.engine.trainings.station import TrainingPorts, TrainingStation
 from reconciler.errors import FleetError
 from reconciler.model import Action, Commit, Desired, DeviceId, GatewayId, Observed, PeerReport
 from reconciler.model.snapshot_cache import SnapshotCache
@@ -79,8 +80,10 @@ class Engine:
             name, ports.open_knowledge, ports.builder, self.artifacts, self.inventory, ports.links, ports.clock
         )
         self.contests = ContestStation(station, self._may_visit, self.wake.set)
+        training = TrainingPorts(name, ports.state_dir, self.contests, ports.clock, ports.limits, ports.trial_executor)
+        self.trainings = TrainingStation(training, self.wake.set)
         self.proposals = ProposalStation(ports.proposer, ports.git_thread, self.wake.set)
-        self._proposals = ContestProposals(name, self.contests, self.proposals)
+        self._proposals = ContestProposals(name, self.contests, self.trainings, self.proposals)
         self.statuses = StatusRenderer(name, ports.state.status_files(), page=ports.page)
         self._desired_state: DesiredState | None = None
         self._own_actions: SnapshotCache[tuple[Action, ...]] = SnapshotCache()
@@ -152,6 +155,7 @@ class Engine:
         """Cancel everything in progress; devices keep what they hold."""
         await self.poller.stop()
         await self.proposals.stop()
+        await self.trainings.stop()
         await self.contests.stop()
         await self.deliveries.stop()
         await self.artifacts.stop()
@@ -170,9 +174,9 @@ class Engine:
         if self._planner.until is not None:
             due.append(max(0.0, (self._planner.until - self._ports.clock.now()).total_seconds()))
         due.append(self.deliveries.next_try_in_s(self._ports.clock.steady_s()))
-        decision_at = self.contests.next_change_at()
-        if decision_at is not None:
-            due.append(max(0.0, (decision_at - self._ports.clock.now()).total_seconds()))
+        changes = (self.contests.next_change_at(), self.trainings.next_change_at())
+        now = self._ports.clock.now()
+        due += [max(0.0, (change_at - now).total_seconds()) for change_at in changes if change_at is not None]
         due.append(self.artifacts.next_try_in_s(self._ports.clock.steady_s()))
         return min((each for each in due if each is not None), default=None)
 
@@ -222,6 +226,7 @@ class Engine:
             self._remember,
             self._collect_samples,
             self._decide_contests,
+            self._decide_trainings,
             self._cancel_obsolete,
             self._build_artifacts,
             self._start_deliveries,
@@ -239,6 +244,7 @@ class Engine:
         for device in self.inventory.records.keys() - desired.devices.keys():
             self.inventory.forget(device)
         self.contests.git_changed()
+        self.trainings.git_changed()
         return state
 
     def _serve_links(self, state: PassState) -> PassState:
@@ -292,6 +298,11 @@ class Engine:
         self.contests.decide(self._whole_fleet(state), state.scope, observed, state.now)
         return state
 
+    def _decide_trainings(self, state: PassState) -> PassState:
+        """Decide on the trainings of our contests, after what this pass decided of those."""
+        self.trainings.decide(self._whole_fleet(state), state.now)
+        return state
+
     def _cancel_obsolete(self, state: PassState) -> PassState:
         self._dispatcher.cancel_obsolete(state.scope.desired, state.actions, state.scope.owners)
         return state
@@ -335,6 +346,7 @@ class Engine:
                 self.inventory.trust.distrusted(state.actions, observed.devices),
                 self._facts(state.scope, now),
                 self.contests.reports(),
+                self.trainings.reports(),
                 self._models(state, observed),
                 build_failures=self.artifacts.failures_of(desired, state.actions),
                 pending_contests=self.contests.pending,

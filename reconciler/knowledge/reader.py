@@ -86,6 +86,11 @@ class KnowledgeReader(DatabaseReader):
         ((newest,),) = self._rows("SELECT coalesce(max(id), 0) FROM sample WHERE contest = ?", (contest,))
         return int(newest)
 
+    def count_after(self, contest: ContestId, last: int) -> int:
+        """Count the samples of a contest that were stored after one of them."""
+        ((found,),) = self._rows("SELECT count(*) FROM sample WHERE contest = ? AND id > ?", (contest, last))
+        return int(found)
+
     def counts(self, contest: ContestId) -> KnowledgeCounts:
         """Count what is known for a contest."""
         ((samples, anomalies, size, oldest, newest),) = self._rows(

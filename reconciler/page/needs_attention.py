@@ -25,6 +25,7 @@ def needs_attention(fleet: PageModel, at: PageUrls) -> Markup:
         *_gateway(fleet),
         *_rollouts(fleet, at),
         *_contests(fleet, at),
+        *_trainings(fleet),
         *_devices([each for each in reasons(fleet.devices) if each.urgency is Urgency.ACT], fleet, at),
         *_live(fleet),
     ]
@@ -64,6 +65,15 @@ def _contests(fleet: PageModel, at: PageUrls) -> Iterator[Markup]:
                 yield _plain(joined(["Contest ", link]), each.message, REVIEW)
             elif urgency_of(each) is Urgency.ACT:
                 yield _condition(joined(["Contest ", link]), each, fleet)
+
+
+def _trainings(fleet: PageModel) -> Iterator[Markup]:
+    for status in fleet.trainings:
+        for each in status.conditions[1:]:
+            if each.reason == "Open":
+                yield _plain(f"Training {status.name}", each.message, REVIEW)
+            elif urgency_of(each) is Urgency.ACT:
+                yield _condition(f"Training {status.name}", each, fleet)
 
 
 def _condition(subject: Child, condition: Condition, fleet: PageModel) -> Markup:

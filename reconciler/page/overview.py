@@ -15,6 +15,7 @@ from reconciler.page.needs_attention import needs_attention, waiting
 from reconciler.page.page_model import PageModel, Urgency, count_by_urgency
 from reconciler.page.rollouts import rollouts
 from reconciler.page.scores import scores
+from reconciler.page.trainings import trainings
 from reconciler.page.urls import PageUrls
 from reconciler.review.formatting import short
 
@@ -32,6 +33,7 @@ def overview(fleet: PageModel, at: PageUrls) -> bytes:
         needs_attention(fleet, at),
         rollouts(fleet, at),
         contests(fleet, at),
+        trainings(fleet, at),
         models(fleet),
         waiting(fleet, at),
     ]

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
-from reconciler.model import ContestId, DeviceId, RolloutId, RolloutReport
+from reconciler.model import ContestId, DeviceId, RolloutId, RolloutReport, TrainingId
 from reconciler.report.conditions import Condition, Status
 from reconciler.report.contest_figures import ContestFigures
 from reconciler.report.contest_status import ContestStatus
@@ -19,6 +19,8 @@ from reconciler.report.gateway_status import GatewayStatus
 from reconciler.report.model_status import ModelStatus
 from reconciler.report.remedies import REMEDIES
 from reconciler.report.rollout_status import RolloutStatus
+from reconciler.report.training_figures import TrainingFigures
+from reconciler.report.training_status import TrainingStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class LiveState:
     links: Sequence[LinkFacts] = ()
     scores: Sequence[ScoreFacts] = ()
     contests: Mapping[ContestId, ContestFigures] = field(default_factory=dict)  # newer than those of the statuses
+    trainings: Mapping[TrainingId, TrainingFigures] = field(default_factory=dict)  # likewise
 
 
 @dataclass(frozen=True)
@@ -87,10 +90,15 @@ class PageModel:
     live: LiveState | None = None
     contests: Sequence[ContestStatus] = ()
     models: Sequence[ModelStatus] = ()
+    trainings: Sequence[TrainingStatus] = ()
 
     def figures(self, status: ContestStatus) -> ContestFigures:
         """Return the newest figures of a contest."""
         return self.live.contests.get(status.name, status.figures) if self.live is not None else status.figures
+
+    def training(self, status: TrainingStatus) -> TrainingFigures:
+        """Return the newest figures of a training."""
+        return self.live.trainings.get(status.name, status.figures) if self.live is not None else status.figures
 
     @property
     def at(self) -> datetime | None:

@@ -46,6 +46,8 @@ _WAIT: Mapping[str, str] = {
     "NotMonitored": "wait for the first reports of devices that run it",
     "ProposalContended": "nothing: the next pass looks again",
     "MirrorDamaged": "nothing: the next poll rebuilds it, and its readable commits stay in force",
+    "Training": "wait; tinyfleet training show has the number of trials that are done",
+    "WaitingForData": "wait for more windows, or label some; the message has the numbers",
 }
 _DEVICES: Mapping[str, str] = {
     "UnknownDevice": "add a Device document, or find out which device uses this name on the link",
@@ -182,11 +184,18 @@ _CONTESTS: Mapping[str, str] = {
     "DeviceLacksSamples": "update the firmware of the devices, or narrow the rollout",
     "LogOverrun": "fetch more often, raise lineShare or bytesPerHour, or keep fewer normal windows",
 }
+
+_TRAININGS: Mapping[str, str] = {
+    "ObjectiveMissed": "lower objective.detection, add features or trees, or label windows",
+    "TrainingFailed": "see the message; correct the settings of the training",
+    "ToolsMissing": "install the extra that the message names",
+    "ModelsDeclined": "nothing; the next run may propose others",
+}
 REMEDIES: Mapping[str, Remedy] = {
     **{reason: Remedy(act=False, text=text) for reason, text in _WAIT.items()},
     **{
         reason: Remedy(act=True, text=text)
-        for table in (_DEVICES, _ROLLOUTS, _BUILDS, _CONTESTS, _GATEWAYS, _SOURCE)
+        for table in (_DEVICES, _ROLLOUTS, _BUILDS, _CONTESTS, _TRAININGS, _GATEWAYS, _SOURCE)
         for reason, text in table.items()
     },
 }

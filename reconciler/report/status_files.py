@@ -19,6 +19,8 @@ from reconciler.report.device_status import DeviceStatus
 from reconciler.report.gateway_status import GatewayStatus
 from reconciler.report.rollout_status import RolloutStatus
 from reconciler.report.rollout_table import rollout_section
+from reconciler.report.training_status import TrainingStatus
+from reconciler.report.training_table import training_section
 
 _VERSION = "tinyfleet/v1alpha1"
 _MAX_LISTED = 20
@@ -77,12 +79,13 @@ def gateway_file(status: GatewayStatus) -> bytes:
     return _document("GatewayStatus", status.name, {"commit": status.commit, "conditions": conditions})
 
 
-def readme(
+def readme(  # noqa: PLR0913, PLR0917 - one for each kind of status
     gateway: GatewayStatus,
     devices: Iterable[DeviceStatus],
     rollouts: Mapping[DeviceId, RolloutId],
     rollout_statuses: Iterable[RolloutStatus] = (),
     contests: Iterable[ContestStatus] = (),
+    trainings: Iterable[TrainingStatus] = (),
 ) -> bytes:
     """Render the state of the fleet for a person who reads it on a forge."""
     every = sorted(devices, key=lambda status: status.device)
@@ -98,6 +101,7 @@ def readme(
         *_devices_by_rollout(every, rollouts),
         *rollout_section(rollout_statuses),
         *contest_section(contests),
+        *training_section(trainings),
         *_not_ready(every),
     ]
     return "\n".join(lines).encode()

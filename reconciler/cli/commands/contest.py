@@ -4,36 +4,35 @@
 from __future__ import annotations
 
 import getpass
-import json
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from reconciler import config
 from reconciler.candidates import champion, resolve_candidates, resolve_voters, types_of
 from reconciler.cli.inputs.contest_statuses import ContestOverview, contest_overviews
 from reconciler.cli.inputs.fleet_source import open_context
-from reconciler.cli.inputs.kept_knowledge import change_knowledge, kept_rows, open_knowledge
+from reconciler.cli.inputs.kept_knowledge import change_knowledge, open_knowledge
 from reconciler.cli.inputs.known_names import require_known, unknown_name
 from reconciler.cli.inputs.options import FILE, config_option, output_option
 from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.cli.result import print_result
+from reconciler.cli.tables_or_json import show_result
 from reconciler.cli.views.contest_json import replay_as_dict, sample_as_dict
 from reconciler.cli.views.contest_text import listed, replayed, samples_table, shown
 from reconciler.contest.decision import ContestState
 from reconciler.contest.evidence import with_truths
 from reconciler.contest.facts import ContestFacts
 from reconciler.contest.replay import replay
+from reconciler.engine.samples.kept_rows import kept_rows
 from reconciler.load import CheckCache
 from reconciler.load.document_check import check_file
 from reconciler.model import Contest, ContestId, Desired, RolloutId
 
-PLAIN_WIDTH = 160  # without a terminal, so that nothing is cut
 PRESENT = "present"
 
 name_argument = click.argument("name")
@@ -56,7 +55,7 @@ def command() -> None:
 def list_(path: Path | None, config_path: Path, output: str) -> None:
     """List all contests, one line each."""
     found = contest_overviews(path, config_path)
-    _show(output, [each.as_dict() for each in found], [listed(found)])
+    show_result(output, [each.as_dict() for each in found], [listed(found)])
 
 
 @command.command("show", short_help="Show one contest and its candidates")
@@ -70,7 +69,7 @@ def show(name: str, path: Path | None, config_path: Path, output: str) -> None:
     matching = [each for each in found if each.status.name == name]
     if not matching:
         raise unknown_name("contest", name, {each.status.name for each in found})
-    _show(output, [each.as_dict() for each in matching], _shown(matching))
+    show_result(output, [each.as_dict() for each in matching], _shown(matching))
 
 
 @command.command("samples", short_help="List the windows of a contest with their votes")
@@ -96,7 +95,7 @@ def samples(  # noqa: PLR0913 (one parameter for each option)
         and (not undecided or truth is None)
         and (not errors or truth not in {None, sample.champion_anomalous})
     ][-last:]
-    _show(output, [sample_as_dict(row, truth) for row, truth in found], [samples_table(found)])
+    show_result(output, [sample_as_dict(row, truth) for row, truth in found], [samples_table(found)])
 
 
 @command.command("label", short_help="Say what windows really are")
@@ -166,7 +165,7 @@ def replay_(name: str, rules: Path | None, config_path: Path, output: str) -> No
             began = min((row.received_at for row in rows), default=one.facts.kept_since)
             first = next((row.champion for row in rows if row.received_at == began), one.facts.champion)
             outcomes.append((title, replay(one.contest, replace(one.facts, champion=first), rows)))
-    _show(output, [replay_as_dict(*each) for each in outcomes], replayed(outcomes))
+    show_result(output, [replay_as_dict(*each) for each in outcomes], replayed(outcomes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,14 +210,3 @@ def _shown(found: Iterable[ContestOverview]) -> Iterable[RenderableType]:
     now = datetime.now(UTC)
     for each in found:
         yield from shown(each, now)
-
-
-def _show(output: str, fields: object, drawn: Iterable[RenderableType]) -> None:
-    if output == "json":
-        click.echo(json.dumps(fields, indent=2, ensure_ascii=False))
-        return
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=max(PLAIN_WIDTH, shutil.get_terminal_size().columns))
-    for each in drawn:
-        console.print(each)

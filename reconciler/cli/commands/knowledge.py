@@ -13,6 +13,7 @@ from reconciler.cli.inputs.options import config_option, output_option
 from reconciler.cli.ordered_group import OrderedGroup
 from reconciler.cli.result import print_result
 from reconciler.cli.views.knowledge_text import knowledge_as_dict, knowledge_text
+from reconciler.compiler.training.run_folder import forget_all_windows
 from reconciler.knowledge.export import ExportFormat, export
 from reconciler.model import ContestId, DeviceId
 
@@ -84,8 +85,10 @@ def export_samples(contest: str, file: Path, config_path: Path, output: str) -> 
 def forget(device: str, config_path: Path, output: str) -> None:
     """Delete all samples of a device with their votes and labels, also from the free space of the file.
 
-    They are not fetched again.
+    They are not fetched again. A training in progress begins again without them.
     """
-    with change_knowledge(config.read(config_path)) as knowledge:
+    settings = config.read(config_path)
+    with change_knowledge(settings) as knowledge:
         count = knowledge.forget(DeviceId(device))
+    forget_all_windows(settings.state_dir)
     print_result(output, {"device": device, "deleted": count}, f"deleted {count} samples of {device}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.cli.inputs.kept_knowledge import KeptRow
 from reconciler.contest.replay import ReplayOutcome
+from reconciler.engine.samples.kept_rows import KeptRow
 from reconciler.review.formatting import iso
 
 

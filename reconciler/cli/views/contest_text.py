@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from reconciler.cli.inputs.contest_statuses import ContestOverview
-from reconciler.cli.inputs.kept_knowledge import KeptRow
 from reconciler.contest.evaluated_sample import EvaluatedSample
 from reconciler.contest.replay import ReplayOutcome
+from reconciler.engine.samples.kept_rows import KeptRow
 from reconciler.report.conditions import Status
 from reconciler.report.contest_figures import CandidateFigures, ContestFigures
 from reconciler.review.formatting import ago, counted
@@ -26,7 +26,7 @@ def listed(found: Sequence[ContestOverview]) -> RenderableType:
     """Show all contests."""
     if not found:
         return Text("no contests")
-    table = _table("CONTEST", "GATEWAY", "CHAMPION", "STATE", "ERRORS", "WINDOWS", "MESSAGE")
+    table = plain_table("CONTEST", "GATEWAY", "CHAMPION", "STATE", "ERRORS", "WINDOWS", "MESSAGE")
     for each in found:
         figures = each.figures
         table.add_row(
@@ -40,7 +40,7 @@ def shown(each: ContestOverview, now: datetime) -> Iterator[RenderableType]:
     """Show one contest."""
     figures, limits = each.figures, each.figures.limits
     yield Text.assemble((figures.contest, "bold"), f"  {figures.champion}  {figures.state}")
-    facts = _table("", "")
+    facts = plain_table("", "")
     rows = [
         ("gateway", each.gateway),
         ("rollout", figures.rollout),
@@ -55,7 +55,7 @@ def shown(each: ContestOverview, now: datetime) -> Iterator[RenderableType]:
         facts.add_row(*row)
     yield facts
     yield Text()
-    conditions = _table("CONDITION", "STATUS", "REASON", "SINCE", "MESSAGE")
+    conditions = plain_table("CONDITION", "STATUS", "REASON", "SINCE", "MESSAGE")
     for condition in each.status.conditions:
         style = "" if condition.status is Status.TRUE else "yellow"
         since = f"{condition.since:%Y-%m-%d %H:%M}"
@@ -65,7 +65,7 @@ def shown(each: ContestOverview, now: datetime) -> Iterator[RenderableType]:
     yield conditions
     yield from _devices(figures)
     yield Text()
-    candidates = _table("CANDIDATE", "RANK", "WINDOWS", "FALSE ALARMS /1000", "MISSED /1000", "MAY SUCCEED")
+    candidates = plain_table("CANDIDATE", "RANK", "WINDOWS", "FALSE ALARMS /1000", "MISSED /1000", "MAY SUCCEED")
     for candidate in figures.candidates:
         candidates.add_row(*_candidate(candidate, figures))
     yield candidates
@@ -73,7 +73,9 @@ def shown(each: ContestOverview, now: datetime) -> Iterator[RenderableType]:
 
 def samples_table(rows: Iterable[tuple[KeptRow, bool | None]]) -> RenderableType:
     """Show rows, each with what it counts as."""
-    table = _table("NUMBER", "RECEIVED (UTC)", "DEVICE", "LOG", "CHAMPION", "DECISION", "VOTES", "COUNTS AS", "LABEL")
+    table = plain_table(
+        "NUMBER", "RECEIVED (UTC)", "DEVICE", "LOG", "CHAMPION", "DECISION", "VOTES", "COUNTS AS", "LABEL"
+    )
     for row, truth in rows:
         sample = row.sample
         table.add_row(
@@ -91,7 +93,7 @@ def votes_of(sample: EvaluatedSample) -> str:
 
 def replayed(outcomes: Sequence[tuple[str, ReplayOutcome]]) -> Iterator[RenderableType]:
     """Show what rules would have decided, and the replacements of each."""
-    table = _table("RULES", "REPLACEMENTS", "LAST CHAMPION", "WINDOWS", "FALSE ALARMS /1000", "MISSED /1000")
+    table = plain_table("RULES", "REPLACEMENTS", "LAST CHAMPION", "WINDOWS", "FALSE ALARMS /1000", "MISSED /1000")
     for name, outcome in outcomes:
         false_alarms, missed = (per_thousand(each, outcome.windows) for each in (outcome.false_alarms, outcome.missed))
         table.add_row(
@@ -120,7 +122,7 @@ def _devices(figures: ContestFigures) -> Iterator[RenderableType]:
     if not figures.errors:
         return
     yield Text()
-    table = _table("DEVICE", "FALSE POSITIVES", "MISSED")
+    table = plain_table("DEVICE", "FALSE POSITIVES", "MISSED")
     for each in figures.errors:
         limits = figures.limits
         table.add_row(
@@ -138,7 +140,8 @@ def _candidate(each: CandidateFigures, figures: ContestFigures) -> tuple[str, ..
     return each.candidate, f"{each.rank:+d}", f"{each.decided:,}", *rates, verdict
 
 
-def _table(*columns: str) -> Table:
+def plain_table(*columns: str) -> Table:
+    """Make a table without a frame, and without a head if no column has a name."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold", show_header=any(columns))
     for column in columns:
         table.add_column(column, overflow="fold")

@@ -38,7 +38,8 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 # The thresholds that are tried: those that let this share of the normal training windows pass, and then some above the
-# highest score of these, because windows that a forest has not seen score higher than those that it knows.
+# highest score of these, because windows that a forest has not seen score higher than those that it knows. Without an
+# anomaly to find, the highest threshold would always raise the fewest alarms, so the highest known score is the limit.
 SHARES = (0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.0)
 HEADROOM = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)  # of the way from the highest score to 1
 _DIGITS = 4
@@ -97,7 +98,7 @@ class ForestTrials:
                 np.asarray(sums[:, 0] < isolation_limit(exact.subsample, len(exact.trees), threshold)),
                 len(data),
             )
-            for threshold in thresholds_for(exact, normal)
+            for threshold in thresholds_for(exact, normal, above=self._exposure.anomalous > 0)
         ]
 
     def _score(self, threshold: float | None, called: Bools, pack_bytes: int) -> Score:
@@ -120,11 +121,12 @@ class _Fitted:
         return pack_ensemble(self.exact, self.grids, self.extractor, bits=self.bits, parameters=parameters)
 
 
-def thresholds_for(forest: Ensemble, normal: Ints) -> Sequence[float]:
+def thresholds_for(forest: Ensemble, normal: Ints, *, above: bool) -> Sequence[float]:
     """Return the thresholds to try, from the sums of the normal windows that the forest was trained on."""
     found = np.sort([isolation_score(forest.subsample, len(forest.trees), float(total)) for total in normal])
     last = len(found) - 1
     highest = float(found[last])
     levels = [float(found[round(share * last)]) for share in SHARES]
-    levels += [highest + share * (1.0 - highest) for share in HEADROOM]
+    if above:
+        levels += [highest + share * (1.0 - highest) for share in HEADROOM]
     return sorted({min(1.0, round(level, _DIGITS)) for level in levels})

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +40,12 @@ class RunRecord:
     exposure: Exposure
     result: RunResult
     why: str = ""  # it failed
+
+
+def forget_all_windows(state_dir: Path) -> None:
+    """Delete the windows of all runs in progress."""
+    for path in (state_dir / FOLDER).glob(f"*/{SNAPSHOT}"):
+        RunFolder(state_dir, TrainingId(path.parent.name)).forget_windows()
 
 
 class RunFolder:
@@ -113,10 +118,17 @@ class RunFolder:
             if int(pack.stem.removeprefix("trial-")) not in keep:
                 pack.unlink()
 
+    def discard(self) -> None:
+        """Delete a run and all that it made, and ask for another one."""
+        for name in (RUN, SNAPSHOT):
+            (self.path / name).unlink(missing_ok=True)
+        for old in self.path.glob("trial-*"):
+            old.unlink()
+        self.request()
+
     def forget_windows(self) -> None:
         """Delete the windows. A run in progress begins again with what the knowledge base has."""
-        with suppress(FileNotFoundError):
-            (self.path / SNAPSHOT).unlink()
+        (self.path / SNAPSHOT).unlink(missing_ok=True)
 
     def request(self) -> None:
         """Ask the daemon for a run."""
@@ -129,5 +141,4 @@ class RunFolder:
 
     def take_request(self) -> None:
         """Take note that a request was met."""
-        with suppress(FileNotFoundError):
-            (self.path / REQUEST).unlink()
+        (self.path / REQUEST).unlink(missing_ok=True)

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the proposal of one contest: on a branch, or directly where Git and the gateway's configuration allow it."""
+"""Makes the proposal of one contest or training.
+
+A champion is proposed on a branch, or directly where Git and the gateway's configuration allow it; models of a training
+always on a branch.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from reconciler.engine.desired.desired_state import DesiredStateSource
 from reconciler.engine.proposals.champion_change import champion_change
@@ -13,7 +18,7 @@ from reconciler.errors import FleetError, Transient
 from reconciler.git.commit_writer import CommitMessage
 from reconciler.git.proposal_branches import ProposalBranches
 from reconciler.git.proposal_outcomes import NotPushed, Proposal, ProposalOutcome
-from reconciler.model import Candidate, Contest, ContestId, Desired, GatewayId, ProposalMode
+from reconciler.model import Candidate, Contest, ContestId, Desired, GatewayId, ModelRef, ProposalMode, TrainingId
 from reconciler.report.contest_figures import ContestFigures
 from reconciler.report.proposal_message import EvidenceFile, ProposalCost, proposal_message
 
@@ -30,6 +35,37 @@ class WantedProposal:
     again: bool = False  # a person asks for it although it was declined
 
 
+@dataclass(frozen=True, slots=True)
+class WantedModels:
+    """What a training wants to propose: new versions of its model, as files."""
+
+    training: TrainingId
+    models: tuple[ModelRef, ...]  # the best first
+    files: Mapping[str, bytes]  # by path inside the fleet's folder
+    message: str
+
+    @property
+    def target(self) -> str:
+        """What the proposal would bring about, in one line."""
+        return f"models {', '.join(map(str, self.models))}"
+
+
+_TRAININGS = "training_"  # names of documents have no underscore, so no contest has such a branch
+
+
+def training_branch(training: TrainingId) -> str:
+    """Return the name of a training's branch below `propose/<gateway>/`."""
+    return f"{_TRAININGS}{training}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalOutcomes:
+    """What became of the proposals that were made."""
+
+    contests: Mapping[ContestId, ProposalOutcome]
+    trainings: Mapping[TrainingId, ProposalOutcome]
+
+
 class ContestProposer:
     """The proposals of this gateway. For the Git thread."""
 
@@ -41,12 +77,16 @@ class ContestProposer:
         self._branches = branches
         self._direct = direct
 
-    def look(self, desired: Desired) -> Mapping[ContestId, ProposalOutcome] | NotPushed:
+    def look(self, desired: Desired) -> ProposalOutcomes | NotPushed:
         """Return what became of the proposals that were made; branches of merged ones are deleted."""
         found = self._branches.look(desired.commit)
         if isinstance(found, NotPushed):
             return found
-        return {ContestId(name): outcome for name, outcome in found.items()}
+        trained = {name for name in found if name.startswith(_TRAININGS)}
+        return ProposalOutcomes(
+            {ContestId(name): outcome for name, outcome in found.items() if name not in trained},
+            {TrainingId(name.removeprefix(_TRAININGS)): found[name] for name in trained},
+        )
 
     def propose(self, desired: Desired, wanted: WantedProposal, at: datetime) -> ProposalOutcome:
         """Propose a candidate on the commit that is enforced."""
@@ -62,6 +102,22 @@ class ContestProposer:
             return self._branches.commit_directly(desired.commit, proposal)
         return self._branches.propose(desired.commit, proposal, again=wanted.again)
 
+    def propose_models(self, desired: Desired, wanted: WantedModels, at: datetime) -> ProposalOutcome:
+        """Propose models on the commit that is enforced."""
+        edits = {path: partial(_as_made, data) for path, data in wanted.files.items()}
+        message = CommitMessage(wanted.message, at)
+        return self._branches.propose(
+            desired.commit, Proposal(training_branch(wanted.training), wanted.target, edits, message)
+        )
+
+    def forget_models(self, training: TrainingId) -> None:
+        """Forget models that were declined: another run may propose others."""
+        self._branches.forget(training_branch(training))
+
+    def withdraw_models(self, training: TrainingId) -> ProposalOutcome | None:
+        """Delete a proposal of models that is no longer wanted."""
+        return self._branches.withdraw(training_branch(training))
+
     def forget(self, contest: ContestId) -> None:
         """Forget a proposal that was declined, so that it may be made again in another round."""
         self._branches.forget(contest)
@@ -69,3 +125,8 @@ class ContestProposer:
     def withdraw(self, contest: ContestId) -> ProposalOutcome | None:
         """Delete a proposal that is no longer wanted."""
         return self._branches.withdraw(contest)
+
+
+def _as_made(data: bytes, _before: bytes | None) -> bytes:
+    """Return what a training made, whatever the file was before."""
+    return data

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps the branches of proposals as the contests want them: one job at a time, on the Git thread."""
+"""Keeps the branches of proposals as contests and trainings want them: one job at a time, on the Git thread."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from reconciler.engine.proposals.proposer import ContestProposer, WantedProposal
+from reconciler.engine.proposals.proposer import ContestProposer, WantedModels, WantedProposal
 from reconciler.git.proposal_outcomes import NotPushed, ProposalOutcome, Proposed
-from reconciler.model import Commit, ContestId, Desired
+from reconciler.model import Commit, ContestId, Desired, TrainingId
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +24,16 @@ class ProposalWishes:
     wanted: tuple[WantedProposal, ...] = ()
     unwanted: frozenset[ContestId] = frozenset()  # whose open proposal is outdated
     settled: frozenset[ContestId] = frozenset()  # whose declined proposal is recorded elsewhere
+    models: tuple[WantedModels, ...] = ()
+    unwanted_models: frozenset[TrainingId] = frozenset()
+    settled_models: frozenset[TrainingId] = frozenset()
 
     @property
     def outline(self) -> object:
         """Return what decides whether there is something new to do."""
         targets = frozenset((each.contest.name, each.contest.propose, each.candidate) for each in self.wanted)
-        return targets, self.unwanted, self.settled
+        models = frozenset((each.training, each.target) for each in self.models)
+        return targets, self.unwanted, self.settled, models, self.unwanted_models, self.settled_models
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class ProposalFindings:
 
     outcomes: Mapping[ContestId, ProposalOutcome]
     complete: bool  # a contest without an outcome has no branch, and had none; False: the remote could not be read
+    models: Mapping[TrainingId, ProposalOutcome] = field(default_factory=dict)
 
 
 class ProposalStation:
@@ -49,7 +54,7 @@ class ProposalStation:
         self._wake = wake
         self._task: asyncio.Task[None] | None = None
         self._found: ProposalFindings | None = None
-        self._logged: Mapping[ContestId, ProposalOutcome] = {}
+        self._logged: Mapping[str, ProposalOutcome] = {}
         self._done: tuple[Commit, object] | None = None
 
     @property
@@ -74,7 +79,7 @@ class ProposalStation:
         """Begin the job."""
         self._done = (desired.commit, wishes.outline)
         if self._proposer is None:
-            self._end(ProposalFindings({each.contest.name: _without_key() for each in wishes.wanted}, complete=False))
+            self._end(_refused(wishes, _without_key()))
         else:
             run = self._run(self._proposer, desired, wishes, now)
             self._task = asyncio.get_running_loop().create_task(run, name="proposals")
@@ -92,8 +97,12 @@ class ProposalStation:
             self._task = None
 
     def _end(self, found: ProposalFindings) -> None:
-        news = {name: outcome for name, outcome in found.outcomes.items() if self._logged.get(name) != outcome}
-        self._logged = found.outcomes
+        known = {
+            **{f"contest {name}": outcome for name, outcome in found.outcomes.items()},
+            **{f"training {name}": outcome for name, outcome in found.models.items()},
+        }
+        news = {name: outcome for name, outcome in known.items() if self._logged.get(name) != outcome}
+        self._logged = known
         self._found = found
         _log(news)
         self._wake()
@@ -102,10 +111,12 @@ class ProposalStation:
 def _work(proposer: ContestProposer, desired: Desired, wishes: ProposalWishes, now: datetime) -> ProposalFindings:
     for name in sorted(wishes.settled):
         proposer.forget(name)
+    for training in sorted(wishes.settled_models):
+        proposer.forget_models(training)
     seen = proposer.look(desired)
     if isinstance(seen, NotPushed):
-        return ProposalFindings({each.contest.name: seen for each in wishes.wanted}, complete=False)
-    found = dict(seen)
+        return _refused(wishes, seen)
+    found, models = dict(seen.contests), dict(seen.trainings)
     for wanted in wishes.wanted:
         found[wanted.contest.name] = proposer.propose(desired, wanted, now)
     for name in sorted(wishes.unwanted):
@@ -114,19 +125,36 @@ def _work(proposer: ContestProposer, desired: Desired, wishes: ProposalWishes, n
             found.pop(name, None)
         else:
             found[name] = failure
-    return ProposalFindings(found, complete=True)
+    for each in wishes.models:
+        models[each.training] = proposer.propose_models(desired, each, now)
+    for training in sorted(wishes.unwanted_models):
+        failure = proposer.withdraw_models(training)
+        if failure is None:
+            models.pop(training, None)
+        else:
+            models[training] = failure
+    return ProposalFindings(found, complete=True, models=models)
+
+
+def _refused(wishes: ProposalWishes, why: NotPushed) -> ProposalFindings:
+    """Return that nothing that is wanted could be done."""
+    return ProposalFindings(
+        {each.contest.name: why for each in wishes.wanted},
+        complete=False,
+        models={each.training: why for each in wishes.models},
+    )
 
 
 def _without_key() -> NotPushed:
     return NotPushed("NotConfigured", "gateway.toml has no `[automation] key` that signs proposals", transient=False)
 
 
-def _log(outcomes: Mapping[ContestId, ProposalOutcome]) -> None:
+def _log(outcomes: Mapping[str, ProposalOutcome]) -> None:
     for name, outcome in outcomes.items():
         match outcome:
             case Proposed(commit=commit, target=target, new=True):
-                log.info("contest %s proposes %s in commit %s", name, target, commit[:12])
+                log.info("%s proposes %s in commit %s", name, target, commit[:12])
             case NotPushed(reason=reason, message=message):
-                log.warning("contest %s: %s", name, message, extra={"reason": reason})
+                log.warning("%s: %s", name, message, extra={"reason": reason})
             case _:
-                log.info("contest %s: %s", name, type(outcome).__name__)
+                log.info("%s: %s", name, type(outcome).__name__)

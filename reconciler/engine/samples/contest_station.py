@@ -106,6 +106,16 @@ class ContestStation:
         self._layouts: dict[bytes, WindowLayout] = {}
 
     @property
+    def knowledge(self) -> KnowledgeWriter | None:
+        """Return the knowledge base, while it is open."""
+        return self._open.knowledge if self._open is not None else None
+
+    @property
+    def layouts(self) -> Mapping[bytes, WindowLayout]:
+        """Return what the bytes of samples mean, by context, as far as it is known."""
+        return self._layouts
+
+    @property
     def busy(self) -> bool:
         """Return whether models are being built or votes counted."""
         return self._models.busy or (self._open is not None and self._open.work.busy)

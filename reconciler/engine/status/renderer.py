@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from reconciler.engine.status.status_folder import contest_statuses, evidence_of, model_statuses, rollout_statuses
+from reconciler.engine.status.status_folder import (
+    contest_statuses,
+    evidence_of,
+    model_statuses,
+    rollout_statuses,
+    training_statuses,
+)
 from reconciler.model import (
     Action,
     Artifact,
@@ -20,6 +26,7 @@ from reconciler.model import (
     RolloutId,
     RolloutReport,
     ShortDigest,
+    TrainingId,
     short_digest,
 )
 from reconciler.model.snapshot_cache import SnapshotCache
@@ -33,6 +40,8 @@ from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, gatewa
 from reconciler.report.model_status import ModelFacts, ModelStatus
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus
 from reconciler.report.status_files import device_file, gateway_file, read_device_conditions, read_gateway_file, readme
+from reconciler.report.training_figures import TrainingFigures
+from reconciler.report.training_status import TrainingReport, TrainingStatus
 
 README = "README.md"
 GATEWAY = "gateway.yaml"
@@ -52,6 +61,7 @@ class PassOutcome:
     distrusted: Mapping[DeviceId, Distrust] = field(default_factory=dict)
     rollout_facts: tuple[RolloutFacts, ...] = ()
     contest_reports: tuple[ContestReport, ...] = ()
+    training_reports: tuple[TrainingReport, ...] = ()
     model_facts: tuple[ModelFacts, ...] = ()
     build_failures: Mapping[DeviceId, BuildFailure] = field(default_factory=dict)  # what devices wait for in vain
     pending_contests: AbstractSet[ContestId] = frozenset()  # nothing is known of them yet: their files stay
@@ -83,8 +93,10 @@ class StatusRenderer:
         self._gateway = read_gateway_file(before[GATEWAY]) if GATEWAY in before else None
         self._rollouts = rollout_statuses(before)
         self._contests = contest_statuses(before)
+        self._trainings = training_statuses(before)
         self._models = model_statuses(before)
         self.contest_figures: Mapping[ContestId, ContestFigures] = {}  # of the last pass; those of a status are older
+        self.training_figures: Mapping[TrainingId, TrainingFigures] = {}  # likewise
 
     @property
     def devices(self) -> tuple[DeviceStatus, ...]:
@@ -112,6 +124,11 @@ class StatusRenderer:
         return self._contests.statuses
 
     @property
+    def trainings(self) -> Mapping[TrainingId, TrainingStatus]:
+        """Return every training's status."""
+        return self._trainings.statuses
+
+    @property
     def models(self) -> Mapping[str, ModelStatus]:
         """Return the status of every model that rollouts and contests name."""
         return self._models.statuses
@@ -129,13 +146,22 @@ class StatusRenderer:
         self.contest_figures = {each.figures.contest: each.figures for each in outcome.contest_reports}
         contests = self._contests.render(outcome.contest_reports, outcome.stamp, files, keep=outcome.pending_contests)
         gone |= contests | evidence_of(contests)
+        self.training_figures = {each.figures.training: each.figures for each in outcome.training_reports}
+        gone |= self._trainings.render(
+            outcome.training_reports, outcome.stamp, files, keep=self._pending_trainings(outcome)
+        )
         gone |= self._models.render(outcome.model_facts, outcome.stamp, files)
         gateway = gateway_status(outcome.gateway, outcome.stamp, self._gateway)
         if files or gone or gateway != self._gateway or self._page_differs:
             self._gateway = gateway
             files[GATEWAY] = gateway_file(gateway)
             files[README] = readme(
-                gateway, self.devices, outcome.owners, self.rollouts.values(), self.contests.values()
+                gateway,
+                self.devices,
+                outcome.owners,
+                self.rollouts.values(),
+                self.contests.values(),
+                self.trainings.values(),
             )
             if self._page:
                 files[INDEX] = committed(self.page(gateway))
@@ -154,7 +180,13 @@ class StatusRenderer:
             live,
             tuple(self.contests.values()),
             tuple(self.models.values()),
+            tuple(self.trainings.values()),
         )
+
+    def _pending_trainings(self, outcome: PassOutcome) -> frozenset[TrainingId]:
+        """Return the trainings of contests of which nothing is known yet."""
+        pending = outcome.pending_contests
+        return frozenset(name for name, each in self.trainings.items() if each.figures.contest in pending)
 
     def _render_devices(self, outcome: PassOutcome, files: dict[str, bytes]) -> set[str]:
         """Render the devices that changed; return the paths of those that are gone."""

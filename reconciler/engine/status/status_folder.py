@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from reconciler.model import ContestId, RolloutId
+from reconciler.model import ContestId, RolloutId, TrainingId
 from reconciler.report.contest_file import contest_file, read_contest_file
 from reconciler.report.contest_status import ContestReport, ContestStatus, contest_status
 from reconciler.report.device_status import PassStamp
@@ -22,11 +22,19 @@ from reconciler.report.model_status import (
 )
 from reconciler.report.rollout_file import read_rollout_file, rollout_file
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, rollout_status
+from reconciler.report.training_status import (
+    TrainingReport,
+    TrainingStatus,
+    read_training_file,
+    training_file,
+    training_status,
+)
 
 ROLLOUTS = "rollouts/"
 CONTESTS = "contests/"
 MODELS = "models/"
 EVIDENCE = "evidence/"
+TRAININGS = "trainings/"
 
 Name = TypeVar("Name", bound=str)
 Facts = TypeVar("Facts")
@@ -80,6 +88,7 @@ class StatusFolder(Generic[Name, Facts, Made]):
 RolloutStatuses = StatusFolder[RolloutId, RolloutFacts, RolloutStatus]
 ContestStatuses = StatusFolder[ContestId, ContestReport, ContestStatus]
 ModelStatuses = StatusFolder[str, ModelFacts, ModelStatus]
+TrainingStatuses = StatusFolder[TrainingId, TrainingReport, TrainingStatus]
 
 
 def rollout_statuses(before: Mapping[str, bytes]) -> RolloutStatuses:
@@ -126,6 +135,22 @@ def evidence_path(contest: ContestId) -> str:
 def evidence_of(contests: AbstractSet[str]) -> set[str]:
     """Return the paths of the evidence of contests, by the paths of their statuses."""
     return {EVIDENCE + path.removeprefix(CONTESTS) for path in contests}
+
+
+def training_statuses(before: Mapping[str, bytes]) -> TrainingStatuses:
+    """Return the statuses of trainings."""
+    return StatusFolder(
+        StatusKind(
+            TRAININGS,
+            lambda name: f"{TRAININGS}{name}.yaml",
+            lambda status: status.name,
+            training_status,
+            lambda report: report.figures.training,
+            training_file,
+            read_training_file,
+        ),
+        before,
+    )
 
 
 def model_statuses(before: Mapping[str, bytes]) -> ModelStatuses:

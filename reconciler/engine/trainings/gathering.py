@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The windows of a training, from the knowledge base: judged as the contest judges them, and alike in their layout."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.compiler.pool.messages import WindowLayout
+from reconciler.compiler.training.snapshot import Snapshot, SnapshotLayout
+from reconciler.contest.evidence import with_truths
+from reconciler.engine.samples.kept_rows import kept_rows
+from reconciler.knowledge.reader import KnowledgeReader
+from reconciler.model import Candidate, Contest, Training
+from reconciler.model.samples import Sample
+from reconciler.training.selection import JudgedRow, SelectedRow, select
+
+INT16 = 2  # an element type of pack.md, section 2
+NEWEST = 50_000  # samples of a contest from which windows are selected: more would take minutes and memory
+_BATCH = 500
+
+LayoutOf = Callable[[bytes, int], SnapshotLayout | None]  # of a context, and the bytes of a window
+
+
+@dataclass(frozen=True, slots=True)
+class GatheredWindows:
+    """The windows that a training would use now."""
+
+    rows: tuple[SelectedRow, ...]
+    windows: Mapping[int, bytes]  # by the number of the sample
+    layout: SnapshotLayout | None  # None: there is no window
+    last_sample: int  # the newest of the contest, used or not
+    unusable: int  # judged, but without a window of this layout
+
+    def snapshot(self) -> Snapshot:
+        """Return the windows as one value. There must be some."""
+        if self.layout is None:
+            raise ValueError("no windows were gathered")
+        return Snapshot(self.layout, self.rows, b"".join(self.windows[row.number] for row in self.rows))
+
+
+def gather_windows(  # noqa: PLR0913 - what a selection depends on
+    knowledge: KnowledgeReader,
+    contest: Contest,
+    voters: Collection[Candidate],
+    training: Training,
+    *,
+    layout_of: LayoutOf,
+    now: datetime,
+) -> GatheredWindows:
+    """Select the windows of a training."""
+    last_sample = knowledge.last_sample(contest.name)
+    kept = kept_rows(knowledge, contest.name, voters, NEWEST)
+    truths = with_truths(contest.pool, voters, [row.sample for row in kept])
+    judged = [JudgedRow(row.number, row.sample, truth) for row, (_, truth) in zip(kept, truths, strict=True)]
+    decided = [row for row in judged if row.truth is not None]
+    windows, layouts = _windows(knowledge, contest, decided, layout_of)
+    layout = _commonest(layouts)
+    usable = [row for row in decided if layout is not None and layouts.get(row.number) == layout]
+    rows = select(usable, training.data, now)
+    chosen = {row.number: windows[row.number] for row in rows}
+    return GatheredWindows(rows, chosen, layout, last_sample, len(decided) - len(usable))
+
+
+def layout_by_context(layouts: Mapping[bytes, WindowLayout]) -> LayoutOf:
+    """Return what windows mean, by the packs of their contexts: a window fits if it has as many bytes as expected."""
+
+    def layout_of(context: bytes, size: int) -> SnapshotLayout | None:
+        known = layouts.get(context)
+        if known is None:
+            return None
+        samples, channels = (known.samples, known.channels) if known.samples else (size // 2, 1)
+        found = SnapshotLayout(samples, channels, known.scale)
+        return found if found.window_bytes == size else None
+
+    return layout_of
+
+
+def layout_by_size(_context: bytes, size: int) -> SnapshotLayout:
+    """Return what windows mean as far as their size says it: enough to count them."""
+    return SnapshotLayout(size // 2, 1, 1.0)
+
+
+def _windows(
+    knowledge: KnowledgeReader, contest: Contest, judged: Collection[JudgedRow], layout_of: LayoutOf
+) -> tuple[dict[int, bytes], dict[int, SnapshotLayout]]:
+    """Read the windows of these samples that consist of int16."""
+    wanted = {row.number for row in judged}
+    windows: dict[int, bytes] = {}
+    layouts: dict[int, SnapshotLayout] = {}
+    last = min(wanted, default=1) - 1
+    while wanted and (batch := knowledge.samples_after(contest.name, last, _BATCH)):
+        for each in batch:
+            window = _window(each.sample) if each.id in wanted else None
+            layout = layout_of(each.sample.context, len(window)) if window is not None else None
+            if window is not None and layout is not None:
+                windows[each.id], layouts[each.id] = window, layout
+        last = batch[-1].id
+    return windows, layouts
+
+
+def _window(sample: Sample) -> bytes | None:
+    return sample.window if sample.element_type == INT16 and sample.window else None
+
+
+def _commonest(layouts: Mapping[int, SnapshotLayout]) -> SnapshotLayout | None:
+    """Return the layout of the most windows; of equal ones, that of the newest."""
+    counts = Counter(layouts.values())
+    newest = {layout: number for number, layout in sorted(layouts.items())}
+    return max(counts, key=lambda each: (counts[each], newest[each]), default=None)

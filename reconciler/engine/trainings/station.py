@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trainings of this gateway: when one begins, its trials, and what becomes of the models that it makes.
+
+All that counts is in files of the training's folder, each complete or absent. A daemon that was killed finds a run that
+is in progress there, with its windows and the trials that are done, and goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from reconciler.compiler.errors import ToolsMissing
+from reconciler.compiler.sandbox import BuildLimits
+from reconciler.compiler.training.run_folder import RunFolder, RunRecord
+from reconciler.compiler.training.trainer import Trainer
+from reconciler.contest.decision import ContestState
+from reconciler.engine.clock import Clock
+from reconciler.engine.proposals.proposer import WantedModels, training_branch
+from reconciler.engine.samples.contest_station import ContestStation, DecidedContest
+from reconciler.engine.trainings.gathering import GatheredWindows, gather_windows, layout_by_context
+from reconciler.engine.trainings.models_of_run import TrainedModel, best_models, closest_model, wanted_models
+from reconciler.errors import FleetError
+from reconciler.git.proposal_outcomes import (
+    AlreadyInForce,
+    DeclinedProposal,
+    MergedProposal,
+    NotPushed,
+    ProposalOutcome,
+    Proposed,
+    TakenOver,
+)
+from reconciler.knowledge.writer import KnowledgeWriter
+from reconciler.model import ContestId, Desired, GatewayId, Training, TrainingId
+from reconciler.report.training_figures import TrainingFigures
+from reconciler.report.training_status import TrainingReport
+from reconciler.training.decision import RunResult, TrainingDecision, TrainingFacts, TrainingState, decide
+from reconciler.training.identity import run_digest
+from reconciler.training.objective import exposure_of
+from reconciler.training.selection import count, shortage
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 300.0  # after a run that this gateway could not do
+SHORT_SHARE = 10  # a tenth of the wanted windows must arrive before a shortage is looked at again
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPorts:
+    """What trainings touch."""
+
+    name: GatewayId
+    state_dir: Path
+    contests: ContestStation
+    clock: Clock
+    limits: BuildLimits
+    executor: Executor | None = None  # that runs the trials; None: this machine
+
+
+@dataclass(slots=True)
+class _Own:
+    """What is known of one training between passes. The record and the models are those of its folder."""
+
+    folder: RunFolder
+    record: RunRecord | None
+    models: tuple[TrainedModel, ...] = ()
+    closest: TrainedModel | None = None
+    failed: int = 0
+    task: asyncio.Task[None] | None = None
+    trainer: Trainer | None = None
+    retry_at_s: float = 0.0  # of the steady clock
+    tools_missing: str = ""
+    short: str = ""
+    short_at: int = 0  # the newest sample when it was found
+    proposed: bool = False
+    not_pushed: str = ""
+    counted: tuple[int, int, int] = (-1, -1, 0)  # from a sample to the newest: how many
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedTraining:
+    """A training, and what was decided in this pass."""
+
+    training: Training
+    facts: TrainingFacts
+    decision: TrainingDecision
+
+
+class TrainingStation:
+    """The trainings whose contests this gateway evaluates. For the event loop's thread."""
+
+    def __init__(self, ports: TrainingPorts, wake: Callable[[], None]) -> None:
+        self.decided: tuple[DecidedTraining, ...] = ()
+        self._ports = ports
+        self._wake = wake
+        self._own: dict[TrainingId, _Own] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Return whether trials are running."""
+        return any(own.task is not None for own in self._own.values())
+
+    def decide(self, desired: Desired, now: datetime) -> None:
+        """Decide on every training whose contest was decided, and begin or go on with those that are due."""
+        knowledge = self._ports.contests.knowledge
+        contests = {each.own.contest.name: each for each in self._ports.contests.decided}
+        mine = {name: training for name, training in sorted(desired.trainings.items()) if training.contest in contests}
+        for name in self._own.keys() - mine.keys():
+            self._drop(name)
+        if knowledge is None:
+            self.decided = ()
+            return
+        decided = []
+        for training in mine.values():
+            own = self._known(training)
+            contest = contests[training.contest]
+            facts = self._facts(training, own, contest, knowledge)
+            decision = decide(training, facts, now)
+            decided.append(DecidedTraining(training, facts, decision))
+            if decision.state in {TrainingState.DUE, TrainingState.RUNNING}:
+                self._ensure_running(training, own, contest, knowledge)
+        self.decided = tuple(decided)
+
+    def wanted(self) -> tuple[WantedModels, ...]:
+        """Return the proposals that should be on the remote."""
+        return tuple(
+            wanted_models(each.training, own.record, own.models, self._ports.name)
+            for each in self.decided
+            if each.decision.state in {TrainingState.OPEN, TrainingState.PROPOSING}
+            and (own := self._own[each.training.name]).record is not None
+            and own.models
+        )
+
+    def settle(self, outcomes: Mapping[TrainingId, ProposalOutcome]) -> frozenset[TrainingId]:
+        """Keep what became of proposals. Return the trainings of which one was declined."""
+        declined = set()
+        for name, outcome in outcomes.items():
+            own = self._own.get(name)
+            if own is None or own.record is None or own.record.result is not RunResult.KEPT:
+                if isinstance(outcome, DeclinedProposal):
+                    declined.add(name)  # it is recorded, or of a training that is gone
+                continue
+            own.not_pushed, own.proposed = "", False
+            match outcome:
+                case Proposed():
+                    own.proposed = True
+                case AlreadyInForce() | MergedProposal():
+                    self._save(own, RunResult.MERGED)
+                case DeclinedProposal():
+                    self._save(own, RunResult.DECLINED)
+                    declined.add(name)
+                case TakenOver():
+                    own.not_pushed = "someone else has committed to the branch"
+                case NotPushed(message=message):
+                    own.not_pushed = message
+        return frozenset(declined)
+
+    def unwanted(self, outcomes: Collection[TrainingId]) -> frozenset[TrainingId]:
+        """Return, of the trainings with a branch, those that propose nothing now: suspended, or changed in Git."""
+        wanted = {each.training for each in self.wanted()}
+        return frozenset(name for name in outcomes if name not in wanted)
+
+    def reports(self) -> tuple[TrainingReport, ...]:
+        """Return what the status says of each training."""
+        return tuple(self._report(each) for each in self.decided)
+
+    def next_change_at(self) -> datetime | None:
+        """Return when time alone may change a decision."""
+        return min((each.decision.until for each in self.decided if each.decision.until is not None), default=None)
+
+    def git_changed(self) -> None:
+        """Give a run that this gateway could not do another chance."""
+        for own in self._own.values():
+            own.retry_at_s = 0.0
+
+    async def stop(self) -> None:
+        """End the trials in progress; those that are done are kept."""
+        tasks = [own.task for own in self._own.values() if own.task is not None]
+        for own in self._own.values():
+            if own.trainer is not None:
+                own.trainer.cancelled.set()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    # ------------------------------------------------------------ one training
+
+    def _known(self, training: Training) -> _Own:
+        own = self._own.get(training.name)
+        if own is None:
+            folder = RunFolder(self._ports.state_dir, training.name)
+            own = self._own[training.name] = _Own(folder, folder.record())
+            if own.record is not None and own.record.result is not RunResult.RUNNING:
+                self._read_models(training, own, own.record)
+        return own
+
+    def _drop(self, name: TrainingId) -> None:
+        own = self._own.pop(name)
+        if own.trainer is not None:
+            own.trainer.cancelled.set()
+
+    def _facts(
+        self, training: Training, own: _Own, contest: DecidedContest, knowledge: KnowledgeWriter
+    ) -> TrainingFacts:
+        record = own.record
+        new = self._new_windows(own, training.contest, knowledge)
+        short = own.short if new - own.short_at < max(1, training.when.new_windows // SHORT_SHARE) else ""
+        changed = record is not None and record.document != _document_digest(training)
+        result = record.result if record is not None else RunResult.NONE
+        if changed and result in {RunResult.RUNNING, RunResult.KEPT}:
+            result = RunResult.NONE  # what it would make is no longer wanted
+        return TrainingFacts(
+            result,
+            record.began_at if record is not None else None,
+            new,
+            contest.decision.state is ContestState.NO_SUCCESSOR,
+            own.proposed,
+            own.folder.requested(),
+            changed,
+            short,
+        )
+
+    def _new_windows(self, own: _Own, contest: ContestId, knowledge: KnowledgeWriter) -> int:
+        since = own.record.last_sample if own.record is not None else 0
+        newest = knowledge.last_sample(contest)
+        if own.counted[:2] != (since, newest):
+            own.counted = (since, newest, knowledge.count_after(contest, since))
+        return own.counted[2]
+
+    def _ensure_running(
+        self, training: Training, own: _Own, contest: DecidedContest, knowledge: KnowledgeWriter
+    ) -> None:
+        if own.task is None and self._ports.clock.steady_s() >= own.retry_at_s:
+            own.task = asyncio.create_task(self._run(training, own, contest, knowledge), name=f"train {training.name}")
+
+    async def _run(self, training: Training, own: _Own, contest: DecidedContest, knowledge: KnowledgeWriter) -> None:
+        own.retry_at_s, own.tools_missing = self._ports.clock.steady_s() + RETRY_S, ""
+        try:
+            begun = await asyncio.to_thread(self._begun, training, own, contest, knowledge)
+            if begun is not None:
+                await self._trials(training, own, *begun)
+                own.retry_at_s = 0.0
+        except ToolsMissing as failure:
+            own.tools_missing = str(failure)
+            log.error("training %s: %s", training.name, failure, extra={"reason": failure.reason})  # noqa: TRY400
+        except FleetError as failure:
+            log.error("training %s failed: %s: %s", training.name, failure.reason, failure)  # noqa: TRY400 - expected
+        except Exception:
+            log.exception("training %s: a bug; it is tried again", training.name)
+        finally:
+            own.task = own.trainer = None
+        self._wake()
+
+    def _begun(
+        self, training: Training, own: _Own, contest: DecidedContest, knowledge: KnowledgeWriter
+    ) -> tuple[RunRecord, bytes] | None:
+        """Return the run that is in progress, or begin one. None: there are too few windows. In a thread."""
+        record = own.folder.record()
+        if record is not None and record.result is RunResult.RUNNING:
+            data = own.folder.snapshot(record)
+            if data is not None and record.digest == run_digest(training, record.snapshot):
+                return record, data
+        resolved, layouts = contest.own, self._ports.contests.layouts
+        now = self._ports.clock.now()
+        gathered = gather_windows(
+            knowledge, resolved.contest, resolved.voters, training, layout_of=layout_by_context(layouts), now=now
+        )
+        counts = count(gathered.rows)
+        own.short, own.short_at = shortage(counts, training.data), own.counted[2]
+        own.folder.take_request()
+        if own.short:
+            log.info("training %s waits for data: %s", training.name, own.short)
+            return None
+        return self._begin(training, own, gathered, now)
+
+    def _begin(
+        self, training: Training, own: _Own, gathered: GatheredWindows, now: datetime
+    ) -> tuple[RunRecord, bytes]:
+        snapshot = gathered.snapshot()
+        record = RunRecord(
+            run_digest(training, snapshot.sha256),
+            _document_digest(training),
+            snapshot.sha256,
+            now,
+            snapshot.newest,
+            gathered.last_sample,
+            training.trials,
+            count(gathered.rows),
+            exposure_of(gathered.rows),
+            RunResult.RUNNING,
+        )
+        own.folder.begin(record, snapshot)
+        log.info("training %s begins: %d trials on %d windows", training.name, training.trials, len(snapshot.rows))
+        return record, snapshot.encoded
+
+    async def _trials(self, training: Training, own: _Own, record: RunRecord, snapshot: bytes) -> None:
+        own.record, own.models, own.proposed = record, (), False
+        own.trainer = Trainer(own.folder, training, self._ports.limits, self._ports.executor)
+        self._wake()
+        if await asyncio.to_thread(own.trainer.run, snapshot):
+            await asyncio.to_thread(self._end, training, own, record)
+
+    def _end(self, training: Training, own: _Own, record: RunRecord) -> None:
+        """Record what a run came to. In a thread.
+
+        If its windows were deleted meanwhile, what was trained on them is deleted too, and the run begins again.
+        """
+        if own.folder.snapshot(record) is None:
+            log.info("training %s begins again: its windows were deleted", training.name)
+            own.folder.discard()
+            own.record = None
+            return
+        outcomes = own.folder.outcomes().values()
+        models = best_models(training, record, outcomes)
+        errors = [each.error for each in outcomes if each.score is None]
+        result = RunResult.KEPT if models else RunResult.FAILED if len(errors) == len(outcomes) else RunResult.MISSED
+        ended = replace(record, result=result, why=errors[0] if result is RunResult.FAILED else "")
+        own.folder.end(ended, frozenset(each.outcome.trial.number for each in models))
+        own.record = ended
+        self._read_models(training, own, ended)
+        log.info("training %s ended: %s, %s", training.name, result, ", ".join(str(each.ref) for each in models) or "-")
+
+    def _read_models(self, training: Training, own: _Own, record: RunRecord) -> None:
+        outcomes = own.folder.outcomes()
+        kept = [each for each in outcomes.values() if each.pack]
+        own.models = best_models(training, record, kept)
+        own.closest = closest_model(training, record, outcomes.values())
+        own.failed = sum(each.score is None for each in outcomes.values())
+
+    def _save(self, own: _Own, result: RunResult) -> None:
+        if own.record is not None:
+            own.record = replace(own.record, result=result)
+            own.folder.save(own.record)
+
+    # ------------------------------------------------------------ the status
+
+    def _report(self, decided: DecidedTraining) -> TrainingReport:
+        training, facts = decided.training, decided.facts
+        own = self._own[training.name]
+        record = own.record
+        running = facts.result is RunResult.RUNNING
+        state = TrainingState.RUNNING if own.task is not None and running else decided.decision.state
+        shown = own.models or ((own.closest,) if own.closest is not None else ())
+        figures = TrainingFigures(
+            training.name,
+            training.contest,
+            training.model,
+            training.objective.metric.value,
+            state.value,
+            facts.result.value,
+            record.began_at if record is not None else None,
+            decided.decision.until,
+            own.folder.done(),
+            record.trials if record is not None else training.trials,
+            own.failed,
+            facts.new_windows,
+            training.when.new_windows,
+            record.counts if record is not None else None,
+            () if running else tuple(each.figures for each in shown),
+        )
+        return TrainingReport(
+            figures,
+            training.propose,
+            f"propose/{self._ports.name}/{training_branch(training.name)}",
+            own.not_pushed,
+            facts.short,
+            record.why if record is not None else "",
+            own.tools_missing,
+        )
+
+
+def _document_digest(training: Training) -> str:
+    """Return the digest of what a run depends on of the document: a change of it begins another run."""
+    return run_digest(training, "")
