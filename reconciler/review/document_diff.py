@@ -40,6 +40,7 @@ def differences(before: Desired, after: Desired) -> tuple[DocumentChange, ...]:
         ("Model", before.models, after.models),
         ("Rollout", before.rollouts, after.rollouts),
         ("Contest", before.contests, after.contests),
+        ("Training", before.trainings, after.trainings),
         ("Device", before.devices, after.devices),
     ):
         found += _differences(document, old, new)

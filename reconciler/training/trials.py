@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from reconciler.model import CLASSIFIERS, FeatureOf, ForestScheme, SearchSpace, Training, TrainingMethod
@@ -34,13 +34,14 @@ class Trial:
     @property
     def settings(self) -> Mapping[str, Any]:
         """The settings that have an effect on the model, for people and programs."""
-        only = {"max_depth": "maxDepth"} if self.method in CLASSIFIERS else {"samples": "samples"}
-        fields = asdict(self)
-        names = {"trees": "trees", **only, "scheme": "scheme", "seed": "seed"}
+        own = {"maxDepth": self.max_depth} if self.method in CLASSIFIERS else {"samples": self.samples}
         features = [f"{each.statistic}:{each.channel}" if each.channel else each.statistic for each in self.features]
         return {
             "method": self.method.value,
-            **{name: fields[field] for field, name in names.items()},
+            "trees": self.trees,
+            **own,
+            "scheme": self.scheme.value,
+            "seed": self.seed,
             "features": features,
         }
 

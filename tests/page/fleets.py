@@ -26,6 +26,8 @@ from reconciler.model import (
     ProposalMode,
     RolloutId,
     RolloutReport,
+    TrainingId,
+    TrainingProposal,
     TypeId,
     Version,
 )
@@ -44,6 +46,9 @@ from reconciler.report.device_status import DeviceFacts, DeviceStatus, PassStamp
 from reconciler.report.gateway_status import GatewayFacts, GatewayStatus, SourceState, gateway_status
 from reconciler.report.model_status import BuiltPack, ModelFacts, ModelStatus, model_status
 from reconciler.report.rollout_status import RolloutFacts, RolloutStatus, WaveFacts, rollout_status
+from reconciler.report.training_figures import TrainedFigures, TrainingFigures
+from reconciler.report.training_status import TrainingReport, TrainingStatus, training_status
+from reconciler.training.selection import RowCounts
 
 NOW = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
 COMMIT = "7d1f0c29a4be5b3e8d6c01f7a92e4c58b3d6f011"
@@ -210,6 +215,24 @@ def contests() -> tuple[ContestStatus, ...]:
     return tuple(contest_status(report, PassStamp(since, COMMIT), None) for report, since in reports)
 
 
+def trainings() -> tuple[TrainingStatus, ...]:
+    """Make a training whose models a branch proposes, and one that runs."""
+    best = TrainedFigures("vibration@20261129-5f0c3b9e", 17, 1.4, 1.2, 97.5, 0.61, 2216, {"method": "isolation-forest"})
+    figures = TrainingFigures(
+        TrainingId("pump-forests"), ContestId("pump-vibration"), "vibration", "false-alarms-per-day", "Open", "Kept",
+        ago(hours=9), None, 40, 40, 0, 812, 5000, RowCounts(9120, 0, 3908, 61), (best,),
+    )  # fmt: skip
+    runs = replace(
+        figures, training=TrainingId("meter-forests"), contest=ContestId("meter-anomaly"), model="meter-anomaly",
+        state="Training", result="Running", done=13, best=(),
+    )  # fmt: skip
+    reports = (
+        (TrainingReport(figures, TrainingProposal.BRANCH, "propose/hall-north/training_pump-forests"), ago(hours=8)),
+        (TrainingReport(runs, TrainingProposal.BRANCH, "propose/hall-north/training_meter-forests"), ago(minutes=20)),
+    )
+    return tuple(training_status(report, PassStamp(since, COMMIT), None) for report, since in reports)
+
+
 def models() -> tuple[ModelStatus, ...]:
     """Make a model that runs on some of its devices, and one that runs on all."""
     pack = BuiltPack(TypeId("esp32"), 23_412, 8_192, "int8", ("auc 0.981 (at least 0.95)",))
@@ -245,7 +268,13 @@ def live_state() -> LiveState:
 def rich(*, live: bool = True) -> PageModel:
     devices = [*pumps(), *troubled(), *settled()]
     return PageModel(
-        gateway(), devices, rollouts(devices), live_state() if live else None, contests=contests(), models=models()
+        gateway(),
+        devices,
+        rollouts(devices),
+        live_state() if live else None,
+        contests=contests(),
+        models=models(),
+        trainings=trainings(),
     )
 
 
@@ -281,7 +310,20 @@ def hostile() -> PageModel:
     facts = replace(bad.rollouts[0].facts, rollout=RolloutId(HOSTILE), model=HOSTILE)
     rollout = replace(bad.rollouts[0], facts=facts)
     return PageModel(
-        replace(gateway(), name=HOSTILE), [status, stuck], (rollout,), live, (hostile_contest(),), (hostile_model(),)
+        replace(gateway(), name=HOSTILE), [status, stuck], (rollout,), live, (hostile_contest(),), (hostile_model(),),
+        (hostile_training(),),
+    )  # fmt: skip
+
+
+def hostile_training() -> TrainingStatus:
+    status = trainings()[0]
+    best = replace(status.figures.best[0], model=HOSTILE, settings={"method": HOSTILE, "features": [HOSTILE]})
+    figures = replace(
+        status.figures, training=TrainingId(HOSTILE), contest=ContestId(HOSTILE), model=HOSTILE, metric=HOSTILE,
+        best=(best,),
+    )  # fmt: skip
+    return replace(
+        status, figures=figures, conditions=tuple(replace(each, message=HOSTILE) for each in status.conditions)
     )
 
 

@@ -155,6 +155,17 @@ def test_an_open_proposal_needs_attention_until_it_is_merged() -> None:
     assert "What to do: review and merge the branch, or remove it." in text
 
 
+def test_trainings_show_their_progress_and_what_waits_for_a_person() -> None:
+    fleet = rich()
+    text = ask(fleet, "/").text
+    assert "13 of 40" in text
+    assert "vibration@20261129-5f0c3b9e" in text
+    assert "propose/hall-north/training_pump-forests proposes" in text
+    newer = replace(fleet.trainings[1].figures, done=29)
+    live = replace(live_state(), trainings={newer.training: newer})
+    assert "29 of 40" in ask(replace(fleet, live=live), "/").text
+
+
 def test_the_served_page_has_the_newest_figures_of_a_contest() -> None:
     fleet = rich()
     newer = replace(fleet.contests[0].figures, undecided=77_000)

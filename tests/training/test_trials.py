@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+import yaml
+
 from reconciler.model import CLASSIFIERS, FeatureOf, SearchSpace, TrainingMethod
 from reconciler.training.trials import draw_trials
 from tests.training.documents import FEATURES, FOREST, training
@@ -56,6 +58,7 @@ def test_settings_name_only_what_has_an_effect() -> None:
     forest, classifier = (draw_trials(training(try_=(space,), trials=1))[0] for space in BOTH)
     assert forest.settings.keys() == {"method", "trees", "samples", "scheme", "seed", "features"}
     assert classifier.settings.keys() == {"method", "trees", "maxDepth", "scheme", "seed", "features"}
+    assert yaml.safe_load(yaml.dump(dict(forest.settings), Dumper=yaml.CSafeDumper)) == forest.settings
     with_channel = replace(forest, features=(FeatureOf("rms", 2), FeatureOf("std")))
     assert with_channel.settings["features"] == ["rms:2", "std"]
 

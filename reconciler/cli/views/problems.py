@@ -44,6 +44,8 @@ def summary(loaded: LoadResult) -> str:
     counts = ", ".join(counted(len(documents), kind) for documents, kind in kinds)
     if desired.contests:
         counts += f", {counted(len(desired.contests), 'contest')}"
+    if desired.trainings:
+        counts += f", {counted(len(desired.trainings), 'training')}"
     return f"valid: {counts}" + (f"; {counted(warnings, 'warning')}" if warnings else "")
 
 

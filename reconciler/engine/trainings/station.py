@@ -243,7 +243,7 @@ class TrainingStation:
             begun = await asyncio.to_thread(self._begun, training, own, contest, knowledge)
             if begun is not None:
                 await self._trials(training, own, *begun)
-                own.retry_at_s = 0.0
+            own.retry_at_s = 0.0
         except ToolsMissing as failure:
             own.tools_missing = str(failure)
             log.error("training %s: %s", training.name, failure, extra={"reason": failure.reason})  # noqa: TRY400

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.git.proposal_outcomes import AlreadyInForce, MergedProposal, NotPushed, Proposed
-from reconciler.model import ProposalMode, RolloutId
-from tests.engine.proposals.repository import EVIDENCE, PUMPS, Gateway, candidate
+from reconciler.engine.proposals.proposer import ProposalOutcomes, WantedModels
+from reconciler.git.proposal_outcomes import AlreadyInForce, DeclinedProposal, MergedProposal, NotPushed, Proposed
+from reconciler.model import ModelRef, ProposalMode, RolloutId, TrainingId, Version
+from tests.engine.proposals.repository import AT, EVIDENCE, PUMPS, Gateway, candidate
 from tests.engine.test_commit_scope import ROLLOUT
 
 
@@ -27,7 +28,9 @@ def test_a_proposal_is_merged_and_every_candidate_passes_the_check(gateway: Gate
         assert (rollout.model, rollout.parameters["threshold"]) == (wanted.model, wanted.threshold)
         assert gateway.propose(desired, wanted) == AlreadyInForce()
         looked = gateway.proposer().look(desired)
-        assert looked in ({}, {PUMPS: MergedProposal(made.commit, str(wanted))})
+        assert isinstance(looked, ProposalOutcomes)
+        assert looked.contests in ({}, {PUMPS: MergedProposal(made.commit, str(wanted))})
+        assert looked.trainings == {}
     assert gateway.file(desired.commit) == ROLLOUT
 
 
@@ -72,3 +75,81 @@ def test_a_rollout_whose_file_is_gone_is_reported(gateway: Gateway) -> None:
     outcome = gateway.propose(other, candidate())
     assert isinstance(outcome, NotPushed)
     assert (outcome.reason, "has the rollout fans" in outcome.message) == ("NotProposable", True)
+
+
+TRAINING = """\
+apiVersion: tinyfleet/v1alpha1
+kind: Training
+metadata: {name: nightly}
+spec:
+  contest: pumps
+  model: forest
+  try: [{method: isolation-forest}]
+"""
+TRAINED = ModelRef("forest", Version("20261129-01234567"))
+FOLDER = "models/forest/20261129-01234567"
+
+
+def trained(*, field: str = "") -> WantedModels:
+    """Return models as a training proposes them, or with one more field."""
+    pack = b"pack"
+    document = (
+        "apiVersion: tinyfleet/v1alpha1\nkind: Model\nmetadata: {name: forest}\nspec:\n"
+        f"  version: '{TRAINED.version}'\n"
+        f"  source: {{path: {FOLDER}/model.pack, sha256: '{hashlib.sha256(pack).hexdigest()}'}}\n"
+        f"  parameters: {{threshold: 0.61, sample-every: 0}}\n{field}"
+    )
+    files = {f"{FOLDER}/model.pack": pack, f"{FOLDER}/model.yaml": document.encode()}
+    return WantedModels(TrainingId("nightly"), (TRAINED,), files, "forest: add a version trained by nightly")
+
+
+def with_training(gateway: Gateway) -> None:
+    types = gateway.forge.git("show", "HEAD:types.yaml").replace("[CONV_2D]", "[CONV_2D, TREE_ENSEMBLE]")
+    gateway.forge.commit({"training.yaml": TRAINING, "types.yaml": types}, key=gateway.ada)
+
+
+def test_models_of_a_training_are_merged_next_to_a_proposal_of_its_contest(gateway: Gateway) -> None:
+    with_training(gateway)
+    desired, proposer = gateway.poll(), gateway.proposer()
+    assert isinstance(gateway.propose(desired, candidate()), Proposed)
+    made = proposer.propose_models(desired, trained(), AT)
+    assert isinstance(made, Proposed)
+    assert proposer.propose_models(desired, trained(), AT) == Proposed(made.commit, made.target)
+    looked = proposer.look(desired)
+    assert isinstance(looked, ProposalOutcomes)
+    assert (looked.contests.keys(), looked.trainings.keys()) == ({PUMPS}, {TrainingId("nightly")})
+    gateway.forge.git("fetch", "--quiet", "origin")
+    merge = gateway.forge.merge("origin/propose/north/training_nightly", key=gateway.ada)
+    desired = gateway.poll()
+    assert desired.commit == merge
+    assert TRAINED in desired.models
+    assert proposer.propose_models(desired, trained(), AT) == AlreadyInForce()
+    looked = proposer.look(desired)
+    assert isinstance(looked, ProposalOutcomes)
+    assert looked.trainings in ({}, {TrainingId("nightly"): MergedProposal(made.commit, made.target)})
+
+
+def test_models_that_were_declined_or_are_not_wanted_leave_no_branch(gateway: Gateway) -> None:
+    with_training(gateway)
+    desired, proposer = gateway.poll(), gateway.proposer()
+    assert isinstance(proposer.propose_models(desired, trained(), AT), Proposed)
+    assert proposer.withdraw_models(TrainingId("nightly")) is None
+    assert "training_nightly" not in gateway.forge.git("for-each-ref", cwd=gateway.forge.bare)
+    made = proposer.propose_models(desired, trained(), AT)
+    assert isinstance(made, Proposed)
+    gateway.forge.git("push", "--quiet", "origin", ":propose/north/training_nightly")
+    assert proposer.propose_models(desired, trained(), AT) == DeclinedProposal(made.commit, made.target)
+    proposer.forget_models(TrainingId("nightly"))
+    assert isinstance(proposer.propose_models(desired, trained(), AT), Proposed)
+
+
+def test_a_stolen_key_adds_no_model_that_a_training_would_not_make(gateway: Gateway) -> None:
+    with_training(gateway)
+    desired = gateway.poll()
+    made = gateway.proposer().propose_models(desired, trained(field="  poolOnly: true\n"), AT)
+    assert isinstance(made, Proposed)
+    gateway.forge.git("fetch", "--quiet", "origin")
+    gateway.forge.merge("origin/propose/north/training_nightly", key=gateway.ada)
+    polled = gateway.source.poll()
+    assert polled.source.reason == "OutOfScope"
+    assert "with fields that no training sets" in polled.source.message
