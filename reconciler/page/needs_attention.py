@@ -68,7 +68,7 @@ def _contests(fleet: PageModel, at: PageUrls) -> Iterator[Markup]:
 
 
 def _trainings(fleet: PageModel) -> Iterator[Markup]:
-    for status in fleet.trainings:
+    for status in sorted(fleet.trainings, key=lambda each: each.name):
         for each in status.conditions[1:]:
             if each.reason == "Open":
                 yield _plain(f"Training {status.name}", each.message, REVIEW)

@@ -28,7 +28,7 @@ metadata: {name: nightly}
 spec:
   contest: wear
   model: wear
-  data: {last: 1000000d}
+  data: {last: 99999d}
   try: [{method: isolation-forest, trees: [7], features: {of: [{statistic: rms}]}}]
   trials: 3
 """

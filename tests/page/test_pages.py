@@ -295,7 +295,8 @@ def test_the_committed_page_does_not_depend_on_the_time() -> None:
     page = committed(fleet)
     devices, rollouts = tuple(reversed(fleet.devices)), tuple(reversed(fleet.rollouts))
     contests, models = tuple(reversed(fleet.contests)), tuple(reversed(fleet.models))
-    assert page == committed(PageModel(fleet.gateway, devices, rollouts, None, contests, models))
+    trainings = tuple(reversed(fleet.trainings))
+    assert page == committed(PageModel(fleet.gateway, devices, rollouts, None, contests, models, trainings))
     text = Reader(page).text
     assert "31 h" not in text
     assert "Links" not in text

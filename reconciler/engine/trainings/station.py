@@ -47,7 +47,8 @@ from reconciler.training.selection import count, shortage
 log = logging.getLogger(__name__)
 
 RETRY_S = 300.0  # after a run that this gateway could not do
-SHORT_SHARE = 10  # a tenth of the wanted windows must arrive before a shortage is looked at again
+SHORT_SHARE = 10  # a tenth of the wanted windows must arrive, or be decided, before a shortage is looked at again
+_Arrived = tuple[int, int]  # new windows, and those that the pool has decided
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ class _Own:
     retry_at_s: float = 0.0  # of the steady clock
     tools_missing: str = ""
     short: str = ""
-    short_at: int = 0  # the newest sample when it was found
+    short_at: _Arrived = (0, 0)  # what had arrived when it was found
+    short_until_s: float = 0.0  # of the steady clock
     proposed: bool = False
     not_pushed: str = ""
     counted: tuple[int, int, int] = (-1, -1, 0)  # from a sample to the newest: how many
@@ -208,7 +210,7 @@ class TrainingStation:
     ) -> TrainingFacts:
         record = own.record
         new = self._new_windows(own, training.contest, knowledge)
-        short = own.short if new - own.short_at < max(1, training.when.new_windows // SHORT_SHARE) else ""
+        short = own.short if self._is_still_short(training, own, (new, contest.decision.evidence.decided)) else ""
         changed = record is not None and record.document != _document_digest(training)
         result = record.result if record is not None else RunResult.NONE
         if changed and result in {RunResult.RUNNING, RunResult.KEPT}:
@@ -223,6 +225,12 @@ class TrainingStation:
             changed,
             short,
         )
+
+    def _is_still_short(self, training: Training, own: _Own, arrived: _Arrived) -> bool:
+        """Return whether it is too early to look at a shortage again. Votes and labels can end one, too."""
+        step = max(1, training.when.new_windows // SHORT_SHARE)
+        more = max(abs(now - before) for now, before in zip(arrived, own.short_at, strict=True))
+        return more < step and self._ports.clock.steady_s() < own.short_until_s
 
     def _new_windows(self, own: _Own, contest: ContestId, knowledge: KnowledgeWriter) -> int:
         since = own.record.last_sample if own.record is not None else 0
@@ -270,7 +278,8 @@ class TrainingStation:
             knowledge, resolved.contest, resolved.voters, training, layout_of=layout_by_context(layouts), now=now
         )
         counts = count(gathered.rows)
-        own.short, own.short_at = shortage(counts, training.data), own.counted[2]
+        own.short, own.short_at = shortage(counts, training.data), (own.counted[2], contest.decision.evidence.decided)
+        own.short_until_s = self._ports.clock.steady_s() + RETRY_S
         own.folder.take_request()
         if own.short:
             log.info("training %s waits for data: %s", training.name, own.short)

@@ -71,6 +71,7 @@ def test_every_trial_makes_a_pack_that_decides_as_its_score_says(tmp_path: Path)
             1000 * weight[evaluated & ~anomalous & called].sum() / exposure.windows
         )
         assert score.detection == pytest.approx(100 * called[evaluated & anomalous].mean())
+        assert score.detection is not None
         assert score.reached == (score.detection >= TRAINING.objective.detection)
     assert sum(each.score is not None and each.score.reached for each in outcomes.values()) >= 2
 

@@ -117,7 +117,8 @@ def test_models_of_a_training_are_merged_next_to_a_proposal_of_its_contest(gatew
     assert proposer.propose_models(desired, trained(), AT) == Proposed(made.commit, made.target)
     looked = proposer.look(desired)
     assert isinstance(looked, ProposalOutcomes)
-    assert (looked.contests.keys(), looked.trainings.keys()) == ({PUMPS}, {TrainingId("nightly")})
+    assert set(looked.contests) == {PUMPS}
+    assert set(looked.trainings) == {TrainingId("nightly")}
     gateway.forge.git("fetch", "--quiet", "origin")
     merge = gateway.forge.merge("origin/propose/north/training_nightly", key=gateway.ada)
     desired = gateway.poll()

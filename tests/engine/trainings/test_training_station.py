@@ -32,6 +32,8 @@ from reconciler.model import (
     Digest,
     GatewayId,
     ModelPool,
+    Objective,
+    ObjectiveMetric,
     Rollout,
     RolloutId,
     Selector,
@@ -55,7 +57,12 @@ NORTH = GatewayId("north")
 VOTERS = tuple(voter(number) for number in (1, 2, 3))
 CANDIDATES = tuple(each.candidate for each in VOTERS)
 RULES = Contest(CONTEST, RolloutId("pumps"), CandidateRules(("forest",)), pool=ModelPool(quorum=2))
-TRAINING = training(contest=CONTEST, trials=2, when=TrainingTrigger(3600, 60))
+TRAINING = training(
+    contest=CONTEST,
+    trials=2,
+    when=TrainingTrigger(3600, 60),
+    objective=Objective(ObjectiveMetric.FALSE_ALARMS_PER_1000, detection=10),
+)
 STAMP = PassStamp(NOON, Commit("c" * 40))
 
 
