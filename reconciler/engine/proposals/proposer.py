@@ -7,7 +7,7 @@ always on a branch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -47,10 +47,15 @@ class WantedModels:
     @property
     def target(self) -> str:
         """What the proposal would bring about, in one line."""
-        return f"models {', '.join(map(str, self.models))}"
+        return models_target(self.models)
 
 
 _TRAININGS = "training_"  # names of documents have no underscore, so no contest has such a branch
+
+
+def models_target(models: Iterable[ModelRef]) -> str:
+    """Return how a proposal names the models that it adds."""
+    return f"models {', '.join(map(str, models))}"
 
 
 def training_branch(training: TrainingId) -> str:

@@ -21,7 +21,7 @@ from reconciler.compiler.training.run_folder import RunFolder, RunRecord
 from reconciler.compiler.training.trainer import Trainer
 from reconciler.contest.decision import ContestState
 from reconciler.engine.clock import Clock
-from reconciler.engine.proposals.proposer import WantedModels, training_branch
+from reconciler.engine.proposals.proposer import WantedModels, models_target, training_branch
 from reconciler.engine.samples.contest_station import ContestStation, DecidedContest
 from reconciler.engine.trainings.gathering import GatheredWindows, gather_windows, layout_by_context
 from reconciler.engine.trainings.models_of_run import TrainedModel, best_models, closest_model, wanted_models
@@ -71,6 +71,7 @@ class _Own:
     record: RunRecord | None
     models: tuple[TrainedModel, ...] = ()
     closest: TrainedModel | None = None
+    done: int = 0  # trials of a run that has ended
     failed: int = 0
     task: asyncio.Task[None] | None = None
     trainer: Trainer | None = None
@@ -101,6 +102,7 @@ class TrainingStation:
         self._ports = ports
         self._wake = wake
         self._own: dict[TrainingId, _Own] = {}
+        self._in_git: frozenset[TrainingId] = frozenset()
 
     @property
     def busy(self) -> bool:
@@ -109,10 +111,13 @@ class TrainingStation:
 
     def decide(self, desired: Desired, now: datetime) -> None:
         """Decide on every training whose contest was decided, and begin or go on with those that are due."""
+        self._in_git = frozenset(desired.trainings)
         knowledge = self._ports.contests.knowledge
         contests = {each.own.contest.name: each for each in self._ports.contests.decided}
         mine = {name: training for name, training in sorted(desired.trainings.items()) if training.contest in contests}
-        for name in self._own.keys() - mine.keys():
+        pending = self._ports.contests.pending  # their trainings go on
+        waiting = {name for name, training in desired.trainings.items() if training.contest in pending}
+        for name in self._own.keys() - mine.keys() - waiting:
             self._drop(name)
         if knowledge is None:
             self.decided = ()
@@ -143,9 +148,9 @@ class TrainingStation:
         declined = set()
         for name, outcome in outcomes.items():
             own = self._own.get(name)
-            if own is None or own.record is None or own.record.result is not RunResult.KEPT:
+            if own is None or not _is_about(outcome, own):
                 if isinstance(outcome, DeclinedProposal):
-                    declined.add(name)  # it is recorded, or of a training that is gone
+                    declined.add(name)  # it is recorded, of an earlier run, or of a training that is gone
                 continue
             own.not_pushed, own.proposed = "", False
             match outcome:
@@ -163,9 +168,13 @@ class TrainingStation:
         return frozenset(declined)
 
     def unwanted(self, outcomes: Collection[TrainingId]) -> frozenset[TrainingId]:
-        """Return, of the trainings with a branch, those that propose nothing now: suspended, or changed in Git."""
+        """Return, of the trainings with a branch, those that propose nothing now: suspended, changed in Git, or gone.
+
+        One whose contest was not decided yet keeps its branch: it may propose the same in a moment.
+        """
         wanted = {each.training for each in self.wanted()}
-        return frozenset(name for name in outcomes if name not in wanted)
+        undecided = self._in_git - {each.training.name for each in self.decided}
+        return frozenset(name for name in outcomes if name not in wanted and name not in undecided)
 
     def reports(self) -> tuple[TrainingReport, ...]:
         """Return what the status says of each training."""
@@ -338,6 +347,7 @@ class TrainingStation:
         kept = [each for each in outcomes.values() if each.pack]
         own.models = best_models(training, record, kept)
         own.closest = closest_model(training, record, outcomes.values())
+        own.done = len(outcomes)
         own.failed = sum(each.score is None for each in outcomes.values())
 
     def _save(self, own: _Own, result: RunResult) -> None:
@@ -363,7 +373,7 @@ class TrainingStation:
             facts.result.value,
             record.began_at if record is not None else None,
             decided.decision.until,
-            own.folder.done(),
+            own.folder.done() if running else own.done,
             record.trials if record is not None else training.trials,
             own.failed,
             facts.new_windows,
@@ -380,6 +390,14 @@ class TrainingStation:
             record.why if record is not None else "",
             own.tools_missing,
         )
+
+
+def _is_about(outcome: ProposalOutcome, own: _Own) -> bool:
+    """Return whether an outcome is about what the last run proposes, and not about an earlier one."""
+    if own.record is None or own.record.result is not RunResult.KEPT:
+        return False
+    target = models_target(each.ref for each in own.models)
+    return not isinstance(outcome, Proposed | MergedProposal | DeclinedProposal) or outcome.target == target
 
 
 def _document_digest(training: Training) -> str:

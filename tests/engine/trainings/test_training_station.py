@@ -28,6 +28,7 @@ from reconciler.model import (
     CandidateRules,
     Commit,
     Contest,
+    ContestId,
     Desired,
     Digest,
     GatewayId,
@@ -38,6 +39,7 @@ from reconciler.model import (
     RolloutId,
     Selector,
     Training,
+    TrainingId,
     TrainingProposal,
     TrainingTrigger,
 )
@@ -72,6 +74,7 @@ class KnownContests:
 
     knowledge: KnowledgeWriter
     decided: tuple[DecidedContest, ...]
+    pending: frozenset[ContestId] = frozenset()
     layouts: Mapping[bytes, WindowLayout] = field(
         default_factory=lambda: {CONTEXT: WindowLayout(2, samples=SAMPLES, channels=1)}
     )
@@ -120,9 +123,12 @@ class Passes:
             self.knowledge.save_votes(CONTEST, {who: called}, last)
 
     def decide(self, wanted: Training = TRAINING) -> TrainingState:
-        desired = Desired(Commit("c" * 40), fleet([]).fleet, {}, {}, {}, {}, {}, trainings={wanted.name: wanted})
-        self.station.decide(desired, NOON)
+        self.station.decide(self.desired(wanted), NOON)
         return self.station.decided[0].decision.state
+
+    def desired(self, wanted: Training) -> Desired:
+        """Return a commit with a training."""
+        return Desired(Commit("c" * 40), fleet([]).fleet, {}, {}, {}, {}, {}, trainings={wanted.name: wanted})
 
     async def finish(self) -> None:
         """Wait for the trials."""
@@ -135,7 +141,8 @@ class Passes:
         """Return the reason of the condition `Trained`, by way of the status file."""
         (report,) = self.station.reports()
         status = training_status(report, STAMP, None)
-        assert read_training_file(training_file(status)) == status
+        file = training_file(status)
+        assert training_file(read_training_file(file)) == file
         return status.conditions[1].reason
 
     def settle(self, outcome: ProposalOutcome) -> frozenset[str]:
@@ -176,6 +183,11 @@ def test_a_training_runs_once_there_are_enough_windows_and_its_models_are_propos
         assert passes.decide() is TrainingState.WAITING_FOR_DATA
         assert (passes.reason(), passes.station.wanted()) == ("Merged", ())
         assert passes.station.unwanted({TRAINING.name}) == {TRAINING.name}
+        known, passes.contests.decided = passes.contests.decided, ()
+        passes.contests.pending = frozenset({CONTEST})
+        passes.station.decide(passes.desired(TRAINING), NOON)
+        assert passes.station.unwanted({TRAINING.name, TrainingId("gone")}) == {"gone"}  # its contest is not decided
+        passes.contests.decided = known
         passes.collect(60, 0)
         assert passes.decide() is TrainingState.WAITING
         assert passes.station.next_change_at() is not None
@@ -205,7 +217,11 @@ def test_a_run_that_was_killed_goes_on_with_the_same_windows(tmp_path: Path) -> 
         assert ended is not None
         assert (ended.digest, ended.snapshot, ended.last_sample) == (begun.digest, begun.snapshot, begun.last_sample)
         assert passes.decide() is TrainingState.PROPOSING
-        assert passes.settle(DeclinedProposal(Commit("d" * 40), "models")) == {TRAINING.name}
+        earlier = DeclinedProposal(Commit("d" * 40), "models forest@20200101-00000000")
+        assert passes.settle(earlier) == {TRAINING.name}
+        assert passes.decide() is TrainingState.PROPOSING
+        declined = DeclinedProposal(Commit("d" * 40), passes.station.wanted()[0].target)
+        assert passes.settle(declined) == {TRAINING.name}
         assert (passes.decide(), passes.reason()) == (TrainingState.WAITING_FOR_DATA, "ModelsDeclined")
 
     run(tmp_path, story)
