@@ -20,7 +20,6 @@ from bench.contest.loop import time_loop
 from bench.contest.our_rules import NORMAL
 from bench.contest.pictures import course, outcomes
 from bench.contest.pool_speed import pool_votes
-from bench.contest.retraining import retraining_figures
 from bench.contest.sample_line import sample_times
 from bench.contest.scope import scope_refused
 from reconciler.compiler.pack.sampling_parameter import with_sample_every
@@ -52,7 +51,6 @@ def main() -> None:
     deployed = {forest: with_sample_every(pack, NORMAL) for forest, pack in packs.items()}
     figures = {
         **played.figures(),
-        **retraining_figures([play.setting for play in played.ours]),
         "judged_windows_per_s": pool_votes(packs, run.windows[0][:POOLED_WINDOWS])[1],
         **device_figures(run, deployed),
         **sample_figures(run, deployed[SAMPLED], votes[SAMPLED.bearing][SAMPLED]),

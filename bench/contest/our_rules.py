@@ -28,7 +28,6 @@ from reconciler.model import (
     SampleCollection,
     SampleLog,
 )
-from reconciler.training.selection import JudgedRow
 
 NORMAL = 12
 CONTEST = Contest(
@@ -51,20 +50,12 @@ def play_by_our_rules(setting: Setting, contest: Contest = CONTEST) -> Play:
     return Play(setting, tuple(_ClosedLoop(setting, contest).rounds()))
 
 
-def judged_rows(setting: Setting, contest: Contest = CONTEST) -> list[JudgedRow]:
-    """Play one contest; return what the gateway has collected in it, as the pool judges it. A row has its window."""
-    loop = _ClosedLoop(setting, contest)
-    list(loop.rounds())
-    return loop.judged()
-
-
 class _ClosedLoop:
     def __init__(self, setting: Setting, contest: Contest) -> None:
         self._setting = setting
         self._contest = contest
         self._forests = {as_candidate(forest): forest for forest in setting.votes}
         self._rows: list[EvaluatedSample] = []
-        self._windows: list[int] = []
         self._facts = ContestFacts(
             champion=as_candidate(setting.champion),
             candidates=tuple(sorted(self._forests)),
@@ -72,14 +63,6 @@ class _ClosedLoop:
             complete_since=self._time(setting.first),
             kept_since=self._time(setting.first),
         )
-
-    def judged(self) -> list[JudgedRow]:
-        """Return the windows that travelled."""
-        pool, voters = self._contest.pool, self._facts.voters
-        return [
-            JudgedRow(window, row, truth_of(row, pool, voters))
-            for window, row in zip(self._windows, self._rows, strict=True)
-        ]
 
     def rounds(self) -> Iterator[Round]:
         """Yield one round after the other, until the windows end."""
@@ -96,7 +79,6 @@ class _ClosedLoop:
         history: list[tuple[int, Ranks]] = []
         for window, row in self._collected(champion, first):
             self._rows.append(row)
-            self._windows.append(window)
             evidence.add(row, truth_of(row, self._contest.pool, self._facts.voters))
             history.append((window, {self._forests[each]: evidence.comparisons[each].rank for each in self._forests}))
             decision = decide(self._contest, self._facts, evidence, row.received_at)
