@@ -107,7 +107,7 @@ class RetryPolicy:
 
     def answer_after(self, silences: int) -> float:
         """Return how long to wait for an answer after so many silences in a row."""
-        return max(self.answer_s, min(self.answer_s * 2**silences, self.max_answer_s))
+        return max(self.answer_s, min(self.answer_s * (1 << silences), self.max_answer_s))
 
 
 DEFAULT_RETRY = RetryPolicy()

@@ -70,7 +70,7 @@ class _RunningConversation:
 class LinkSession:
     """The devices behind one link. `run` must be running for anything to happen."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # a link, and what each of its conversations needs
         self,
         link: Link,
         open_signed: OpenSignedOf,
@@ -116,7 +116,11 @@ class LinkSession:
     async def ask(self, device: DeviceId, what: ReportKind) -> Outcome:
         """Ask one device for one of its signed bodies: `Answered` or `Lost`."""
         inquiry = Inquiry(
-            device, what, open_signed=self._opener(device), make_nonce=self._make_nonce, retry=self._patience_with(device)
+            device,
+            what,
+            open_signed=self._opener(device),
+            make_nonce=self._make_nonce,
+            retry=self._patience_with(device),
         )
         return await self._converse(inquiry)
 

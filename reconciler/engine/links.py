@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 MQTT = "mqtt"  # the name of the broker's link; a serial link has the name of its port
 READY_WITHIN_S = 5.0  # a link that can come up has done so by then
-# A late answer through a broker counts whenever it comes. On a line it must not meet the next question: wait longer each time.
+# A late answer through a broker counts whenever it comes; on a line it may meet the next question.
 LINE_RETRY = replace(DEFAULT_RETRY, max_answer_s=8.0)
 
 

@@ -76,7 +76,9 @@ def set_units(units: Mapping[str, int]) -> Callable[[Any], None]:
     return change
 
 
-ROOMY = replace(SMALL, provisioned=16 * ERASE, journal=8 * ERASE, marks=16 * ERASE, slot=32 * ERASE, anomalies=16 * ERASE)
+ROOMY = replace(
+    SMALL, provisioned=16 * ERASE, journal=8 * ERASE, marks=16 * ERASE, slot=32 * ERASE, anomalies=16 * ERASE
+)
 
 
 @pytest.mark.parametrize(
