@@ -17,10 +17,14 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PINS = HERE / "third_party.txt"
+#: What pip needs to read the metadata of a distribution. A fresh virtual environment of Python 3.11 has only the first;
+#: without both, pip fetches them into an environment of its own.
+METADATA_TOOLS = ("setuptools", "wheel")
 #: distribution → {file inside its archive, below the top folder: where it goes}
 WANTED = {
     "pymonocypher": {
@@ -55,9 +59,12 @@ def _digest() -> str:
 def _download(work: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--require-hashes", "--no-binary", ",".join(WANTED), "--requirement", str(PINS), "--dest", str(work)]
-    if importlib.util.find_spec("setuptools"):
-        command.append("--no-build-isolation")  # only metadata is read, which needs no build tools
-    subprocess.run(command, check=True)
+    subprocess.run([*command, *isolation(importlib.util.find_spec)], check=True)
+
+
+def isolation(find: Callable[[str], object | None]) -> list[str]:
+    """Return the options with which pip reads metadata: with the tools that are here if none is missing."""
+    return ["--no-build-isolation"] if all(find(tool) for tool in METADATA_TOOLS) else []
 
 
 def _lay_out(archive: Path, files: dict[str, str], into: Path) -> None:
