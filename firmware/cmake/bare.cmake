@@ -31,17 +31,20 @@ target_link_libraries(alone PRIVATE strict core third_party gcc)
 file(GLOB CHECK_SOURCES CONFIGURE_DEPENDS ports/bare/check/*.c ports/${TF_PORT}/*.c)
 add_firmware(board-check board-check ${CHECK_SOURCES} ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
 target_link_libraries(board-check PRIVATE strict gcc)
-# Runs single packs on a board. Built only on request, so that the call graphs in the build are those of the firmware.
-add_firmware(runner-elf tinyfleet-runner
-  runner/bare.c runner/${TF_PORT}.c ports/${TF_PORT}/board.c ports/${TF_PORT}/entry.c ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
-set_target_properties(runner-elf PROPERTIES EXCLUDE_FROM_ALL ON)
-target_link_libraries(runner-elf PRIVATE strict runner core engines third_party gcc)
-# Counts the instructions of SHA-256, with the core's own options. Built only on request, for the same reason.
-add_firmware(crypto-bench crypto-bench
-  runner/crypto_bench.c runner/${TF_PORT}.c ports/${TF_PORT}/board.c ports/${TF_PORT}/entry.c ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
-set_target_properties(crypto-bench PROPERTIES EXCLUDE_FROM_ALL ON)
-target_include_directories(crypto-bench PRIVATE runner)
-target_link_libraries(crypto-bench PRIVATE strict core third_party gcc)
+# Two programs that count instructions, for boards whose emulator does: their runner/<port>.c says how. Built only on request, so
+# that the call graphs in the build are those of the firmware.
+if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/runner/${TF_PORT}.c)
+  set(COUNTED runner/${TF_PORT}.c ports/${TF_PORT}/board.c ports/${TF_PORT}/entry.c ${BARE}/start.c ${BARE}/fault.c ${BARE}/memory.c)
+  # Runs single packs on a board.
+  add_firmware(runner-elf tinyfleet-runner runner/bare.c ${COUNTED})
+  set_target_properties(runner-elf PROPERTIES EXCLUDE_FROM_ALL ON)
+  target_link_libraries(runner-elf PRIVATE strict runner core engines third_party gcc)
+  # Counts the instructions of SHA-256, with the core's own options.
+  add_firmware(crypto-bench crypto-bench runner/crypto_bench.c ${COUNTED})
+  set_target_properties(crypto-bench PROPERTIES EXCLUDE_FROM_ALL ON)
+  target_include_directories(crypto-bench PRIVATE runner)
+  target_link_libraries(crypto-bench PRIVATE strict core third_party gcc)
+endif()
 # Otherwise its loops would be compiled into calls of the functions that they implement. LTO is off because the link step
 # can't see that the compiler will call these functions.
 set_source_files_properties(ports/bare/memory.c PROPERTIES COMPILE_OPTIONS "-fno-tree-loop-distribute-patterns;-fno-lto;-fcallgraph-info=su")

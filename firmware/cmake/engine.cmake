@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-# The engines for neural networks and tree ensembles, with the multiply-accumulate loops that suit the core best.
-if(CMAKE_SYSTEM_PROCESSOR STREQUAL "arm")
+# The engines for neural networks and tree ensembles, with the multiply-accumulate loops that suit the core best: the compiler
+# knows whether this processor has the instructions.
+include(CheckSymbolExists)
+check_symbol_exists(__ARM_FEATURE_DSP "" TF_HAS_DSP)
+if(TF_HAS_DSP)
   set(TF_MAC dsp CACHE STRING "dsp: Armv7E-M, Armv8-M with DSP; portable: any core")
 else()
   set(TF_MAC portable CACHE STRING "dsp: Armv7E-M, Armv8-M with DSP; portable: any core")

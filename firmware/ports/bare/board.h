@@ -4,6 +4,7 @@
 #ifndef TINYFLEET_PORTS_BARE_BOARD_H
 #define TINYFLEET_PORTS_BARE_BOARD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,9 @@ void board_sleep(void);
 _Noreturn void board_reset(void);
 /* Unless this is called again within the time, the board resets as after a fault. */
 void board_watchdog(uint32_t ms);
+/* Whether the watchdog ended the last run, by the chip's register for the cause of a reset, which this clears. For chips whose
+ * watchdog resets without an interrupt; false where its interrupt leaves a note (fault.h). Asked once after a start. */
+bool board_watchdog_fired(void);
 
 void board_uart_write(const uint8_t *bytes, size_t length);
 

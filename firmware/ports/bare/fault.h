@@ -8,7 +8,7 @@
 /* For fault handlers and the watchdog: leave the note. The caller then resets the board. */
 void fault_leave_note(void);
 
-/* True once after fault_leave_note(). */
+/* True once after fault_leave_note(), or when the chip says that the watchdog ended the last run. */
 bool fault_take_note(void);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "board.h"
+#include "board_config.h"
 #include "engines.h"
 #include "fault.h"
 #include "receive_ring.h"
@@ -12,10 +13,9 @@
 #include "serial_answer.h"
 
 #define WATCHDOG_MS 8000u
-#define ARENA_BYTES (32u * 1024u)
 #define TRIAL_INFERENCES 1u
 
-/* The size report excludes these two by name: the port chooses their sizes. */
+/* The size report excludes these two by name: board_config.h and config.h have their sizes. */
 static uint8_t transfer_buffer[TF_FRAME_BUFFER(TF_MESSAGE_MAX)];
 static _Alignas(8) uint8_t model_arena[ARENA_BYTES];
 
