@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 SOCKET_BUFFER_BYTES = 1 << 16
+DEBUGGER_BYTES = 1024  # that fit a packet in hex
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Machine:
     binutils: str  # prefix of its compiler's tools
     stack_budget: str  # its key in firmware/budget.json
     stack_paint: bytes = b"\xc5" * 4
+    flash_address: int | None = None  # of flash that the emulator keeps in no file; None: it maps the file
+    has_watchdog: bool = True
 
     def command(self, elf: Path, flash: Path) -> list[str]:
         """Return the emulator's command line without its UART and control connections."""
@@ -50,17 +53,60 @@ RISCV32_VIRT = Machine(
     binutils="riscv64-unknown-elf-",
     stack_budget="stack_rv32",
 )
-MACHINES = (MPS2_AN386, RISCV32_VIRT)
+NRF51_MICROBIT = Machine(
+    name="nrf51-microbit",
+    emulator=("qemu-system-arm", "-M", "microbit", "-kernel", "{elf}"),
+    flash_file_bytes=0x30000,
+    binutils="arm-none-eabi-",
+    stack_budget="stack_m0",
+    flash_address=0x10000,
+    has_watchdog=False,
+)
+MACHINES = (MPS2_AN386, RISCV32_VIRT, NRF51_MICROBIT)
 
 
 def write_flash_file(machine: Machine, path: Path, contents: dict[int, bytes]) -> None:
     """Make the file of an emulated flash: erased except for ``contents``, which maps offsets to bytes."""
     with path.open("wb") as file:
-        for _ in range(machine.flash_file_bytes >> 20):
-            file.write(b"\xff" * (1 << 20))
+        file.write(b"\xff" * machine.flash_file_bytes)
         for offset, data in contents.items():
             file.seek(offset)
             file.write(data)
+
+
+class Debugger:
+    """A debugger's connection to an emulator, to write flash as a programmer does. The processor runs when it ends."""
+
+    def __init__(self) -> None:
+        self._socket, self.end = socket.socketpair()
+        self._answers = self._socket.makefile("rb")
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The emulator's options; the processor waits for the debugger."""
+        return ("-S", "-chardev", f"socket,id=debugger,fd={self.end.fileno()}", "-gdb", "chardev:debugger")
+
+    def __enter__(self) -> Self:
+        self.end.close()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ask("D")
+        self._answers.close()
+        self._socket.close()
+
+    def write(self, address: int, contents: bytes) -> None:
+        """Write what is not erased."""
+        for at in range(0, len(contents), DEBUGGER_BYTES):
+            part = contents[at : at + DEBUGGER_BYTES]
+            if part.count(0xFF) != len(part):
+                self._ask(f"M{address + at:x},{len(part):x}:{part.hex()}")
+
+    def _ask(self, request: str) -> None:
+        self._socket.sendall(f"${request}#{sum(request.encode()) % 256:02x}".encode())
+        answer = self._answers.read(len("+$OK#9a"))
+        assert answer == b"+$OK#9a", (request[:20], answer)
+        self._socket.sendall(b"+")
 
 
 class Board:
@@ -86,6 +132,7 @@ class Board:
     def start(self) -> None:
         """Switch the board on."""
         assert self._process is None, "the board runs already"
+        debugger = Debugger() if self.machine.flash_address is not None else None
         self.uart, uart_end = socket.socketpair()
         self._control, control_end = socket.socketpair()
         for end in (self.uart, uart_end):
@@ -95,13 +142,18 @@ class Board:
             *("-display", "none", "-monitor", "none", "-nodefaults"),
             *("-chardev", f"socket,id=uart,{self._uart_end(uart_end)}", "-serial", "chardev:uart"),
             *("-chardev", f"socket,id=control,fd={control_end.fileno()}", "-mon", "chardev=control,mode=control"),
+            *(debugger.options if debugger else ()),
             *self._extra,
         ]
+        ends = [end.fileno() for end in (uart_end, control_end, *((debugger.end,) if debugger else ()))]
         with uart_end, control_end:
-            self._process = subprocess.Popen(command, pass_fds=(uart_end.fileno(), control_end.fileno()))
+            self._process = subprocess.Popen(command, pass_fds=ends)
         self._control_lines = self._control.makefile("rb")
         self._control_lines.readline()  # the greeting
         self.control("qmp_capabilities")
+        if debugger is not None and self.machine.flash_address is not None:
+            with debugger:
+                debugger.write(self.machine.flash_address, self.flash.read_bytes())
 
     def _uart_end(self, connected: socket.socket) -> str:
         return f"path={self._listen},server=on,wait=off" if self._listen else f"fd={connected.fileno()}"
@@ -110,12 +162,19 @@ class Board:
         """Cut the power; only the flash file is left."""
         if self._process is None:
             return
+        if self.machine.flash_address is not None:
+            self._save_flash(self.machine.flash_address)
         self._process.kill()
         self._process.wait()
         self._process = None
         self._control_lines.close()
         self._control.close()
         self.uart.close()
+
+    def _save_flash(self, address: int) -> None:
+        """Stop the processor where it is, and keep what its flash has then."""
+        self.control("stop")
+        self.control("memsave", val=address, size=self.machine.flash_file_bytes, filename=str(self.flash))
 
     @property
     def pid(self) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent on both emulated boards: the real firmware, its UART, and flash that outlives the emulator."""
+"""The agent on the emulated boards: the real firmware, its UART, and flash that outlives the emulator."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ from tests.firmware.talk import SerialDevice, ask, digest16, first_blocks, job, 
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(180)]
 ADDRESS = 7
-PATIENT = RetryPolicy(silences=60)  # an emulator may have to wait for the processor
+PATIENT = RetryPolicy(silences=600)  # an emulator may have to wait for the processor
 PREBAKED, OLD, NEW = make_pack(1), make_pack(2, inputs=1500), make_pack(3, inputs=3000)
+SLOT_BYTES = {"mps2-an386": 0x40000, "riscv32-virt": 0x80000, "nrf51-microbit": 0x10000}
 MakeBoard = Callable[[bytes], Board]
 BUDGET = Path(__file__).resolve().parents[2] / "firmware" / "budget.json"
 
@@ -53,7 +54,8 @@ def test_reports_its_identity(make_board: MakeBoard, made: Made, machine: Machin
     assert (reported.type, reported.class_id) == ("bench", made.target.klass)
     assert reported.prebaked == (digest16(PREBAKED),)
     assert reported.updates
-    assert reported.slot_bytes == {"mps2-an386": 0x40000, "riscv32-virt": 0x80000}[machine.name]
+    assert reported.slot_bytes == SLOT_BYTES[machine.name]
+    assert reported.answer_ms == (6000 if machine.name == "nrf51-microbit" else 2000)
     report = report_of(device, made)
     assert (report.phase, report.location, report.why) == (
         Phase.IDLE,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Both emulated boards keep samples of their own sensor in their own flash, and answer a pull over their UART."""
+"""The emulated boards keep samples of their own sensor in their own flash, and answer a pull over their UART."""
 
 from __future__ import annotations
 

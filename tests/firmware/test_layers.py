@@ -16,7 +16,12 @@ INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 ROOTS = ("src", "include", "ports", "runner", "powercut", "attack", "fuzz", "tests")
 # Each folder of src/ uses those before it. The engines use none of them: they only see include/.
 FOLDERS = ("codec", "crypto", "store", "envelope", "payload", "model", "report", "samples", "update", "")
-NM = {"host": "nm", "mps2-an386": "arm-none-eabi-gcc-nm", "riscv32-virt": "riscv64-unknown-elf-gcc-nm"}
+NM = {
+    "host": "nm",
+    "mps2-an386": "arm-none-eabi-gcc-nm",
+    "riscv32-virt": "riscv64-unknown-elf-gcc-nm",
+    "nrf51-microbit": "arm-none-eabi-gcc-nm",
+}
 
 
 def files() -> list[Path]:

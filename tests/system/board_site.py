@@ -11,11 +11,12 @@ from pathlib import Path
 
 from demo.site import LINE, SerialLine, Site
 from demo.world import World
-from tests.firmware.board import MACHINES, Board, Machine, write_flash_file
+from tests.firmware.board import MPS2_AN386, RISCV32_VIRT, Board, Machine, write_flash_file
 from tests.firmware.conftest import build
 
 PIECE_BYTES = 64
 BAUD = 19200
+BOTH = (MPS2_AN386, RISCV32_VIRT)
 
 
 class CountedLine:
@@ -86,7 +87,7 @@ class BoardSite(Site):
     """A gateway with one board of each architecture."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(world, tuple(machine.name for machine in MACHINES), SerialLine(BAUD))
+        super().__init__(world, tuple(machine.name for machine in BOTH), SerialLine(BAUD))
         self.boards: dict[str, Board] = {}
         self.lines: dict[str, CountedLine] = {}
 
@@ -100,7 +101,7 @@ class BoardSite(Site):
 
     def start_boards(self) -> None:
         """Power all boards on."""
-        for machine in MACHINES:
+        for machine in BOTH:
             self._start(machine)
 
     def cut_power(self, name: str) -> None:

@@ -10,8 +10,7 @@ import pytest
 
 from demo.site import model, rollout
 from demo.world import World, threshold_model
-from tests.firmware.board import MACHINES
-from tests.system.board_site import BoardSite
+from tests.system.board_site import BOTH, BoardSite
 
 WITHIN_S = 120
 SMALL = threshold_model([3, -4, 2] * 40, 800)
@@ -41,7 +40,7 @@ def test_both_boards_are_updated_and_one_loses_power_in_the_middle(site: BoardSi
     site.world.commit("1.1.0", {"rollout.yaml": rollout("1.1.0"), **model("1.1.0", SMALL)})
     arrive(site, "1.1.0")
     assert {site.world.device_status(name)["sequence"] for name in site.devices} == {1}
-    interrupted = MACHINES[0].name
+    interrupted = BOTH[0].name
     before = {name: site.lines[name].sent_bytes for name in site.devices}
     site.lines[interrupted].hold_after(HALF_BYTES)
     site.world.commit("2.0.0", {"rollout.yaml": rollout("2.0.0"), **model("2.0.0", LARGE)})
@@ -50,7 +49,7 @@ def test_both_boards_are_updated_and_one_loses_power_in_the_middle(site: BoardSi
     site.boards[interrupted].start()
     arrive(site, "2.0.0")
     reached = {name: line.sent_bytes - before[name] for name, line in site.lines.items()}
-    other = MACHINES[1].name
+    other = BOTH[1].name
     assert reached[other] > 1.5 * HALF_BYTES
     assert reached[interrupted] < reached[other] + HALF_BYTES / 2  # the blocks from before were kept
     assert {site.world.device_status(name)["sequence"] for name in site.devices} == {2}
