@@ -106,7 +106,7 @@ class RetryPolicy:
     trial_s: float = 120.0
 
     def answer_after(self, silences: int) -> float:
-        """Return how long to wait for an answer after so many silences in a row."""
+        """Return how long to wait for an answer after this number of silences in a row."""
         return max(self.answer_s, min(self.answer_s * (1 << silences), self.max_answer_s))
 
 

@@ -52,7 +52,7 @@ def fresh_nonce() -> bytes:
 
 
 def not_known(_device: DeviceId) -> None:
-    """Return how long a device may take to an answer before any has told."""
+    """Return how long a device may take to an answer before any has reported it."""
 
 
 @dataclass(slots=True)

@@ -41,7 +41,7 @@ class SlowLine(SimulatedLine):
 
 
 def on_a_slow_line(busy_s: float, told_s: float | None, what: Callable[[LinkSession], Awaitable[T]]) -> T:
-    """Run a coroutine with a device that needs `busy_s` for each answer and has told the gateway `told_s`."""
+    """Run a coroutine with a device that needs `busy_s` for each answer and has reported `told_s`."""
 
     async def main() -> T:
         link = SerialLink(SlowLine(busy_s), {A: 1})

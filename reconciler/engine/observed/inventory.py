@@ -68,7 +68,7 @@ class Inventory:
         return record.capabilities if record is not None else None
 
     def answer_s_of(self, device: DeviceId) -> float | None:
-        """Return how long a device may take to an answer; None: it has not told yet."""
+        """Return how long a device may take to an answer; None: not reported yet."""
         capabilities = self.capabilities_of(device)
         return capabilities.answer_ms / 1000 if capabilities is not None else None
 
