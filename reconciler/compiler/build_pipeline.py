@@ -66,7 +66,7 @@ def _no_predictions(_dataset: Dataset) -> Predictions:
 
 
 def _no_predictions_of_packs(_dataset: Dataset) -> Predictions:
-    raise BuildFailed("a model whose source is a pack has no gates on data: whoever made the pack has evaluated it")
+    raise BuildFailed("a model whose source is a pack has no gates on data: it was evaluated when it was made")
 
 
 class BuildPipeline:

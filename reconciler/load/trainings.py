@@ -57,7 +57,7 @@ def _contest(origin: Origin, training: Training, contest: Contest) -> Iterator[R
         hint = "remove `collect.windows: false` from the contest"
         yield RepositoryProblem(origin, ("spec", "contest"), Rule.CONFLICTING_VALUES, message, hint)
     if training.model not in contest.candidates.models:
-        message = f"`{training.model}` is no candidate of the contest `{contest.name}`, so nobody would evaluate it"
+        message = f"`{training.model}` is not a candidate of the contest `{contest.name}`, so nobody would evaluate it"
         hint = f"expected one of {quoted_list(contest.candidates.models)}, or add it there"
         yield RepositoryProblem(origin, ("spec", "model"), Rule.NO_CANDIDATE, message, hint)
 

@@ -20,8 +20,8 @@ class RowUse(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedRow:
-    """A window that the pool, or a person, has judged. The number is that of its sample."""
+class KnownWindow:
+    """A window with what it counts as. The number is that of its sample."""
 
     number: int
     sample: EvaluatedSample
@@ -40,7 +40,7 @@ class SelectedRow:
     use: RowUse
 
 
-def select(rows: Iterable[JudgedRow], data: TrainingData, now: datetime) -> tuple[SelectedRow, ...]:
+def select(rows: Iterable[KnownWindow], data: TrainingData, now: datetime) -> tuple[SelectedRow, ...]:
     """Return the windows of a training, in the order of their time.
 
     The newest share is held out whatever it is. Of the others, those with a label that is not trained on serve to
@@ -108,7 +108,7 @@ def shortage(counts: RowCounts, data: TrainingData) -> str:
     return ""
 
 
-def _truth(row: JudgedRow, data: TrainingData) -> bool | None:
+def _truth(row: KnownWindow, data: TrainingData) -> bool | None:
     if row.sample.label is not None:
         return row.sample.label if TruthSource.PERSON in data.by else None
     return row.truth if TruthSource.POOL in data.by else None

@@ -36,7 +36,7 @@ def rewrite(**changes: str) -> Callable[[Repo], Repo]:
 Case = tuple[Callable[[Repo], Repo], Rule, int, str, str]
 BROKEN: dict[str, Case] = {
     "unknown contest": (rewrite(contest="frist"), Rule.UNRESOLVED_REFERENCE, 5, "$.spec.contest", "did you mean `first`?"),
-    "model that is no candidate": (rewrite(model="tree"), Rule.NO_CANDIDATE, 6, "$.spec.model", "nobody would evaluate it"),
+    "model without a contest": (rewrite(model="tree"), Rule.NO_CANDIDATE, 6, "$.spec.model", "nobody would evaluate it"),
     "contest without windows": (lambda r: r.write("contests.yaml", contest(r, rest=CANDIDATES + POOL + "  collect: {windows: false}\n")), Rule.CONFLICTING_VALUES, 5, "$.spec.contest", "collects no windows"),
     "devices without forests": (lambda r: r.replace("types.yaml", "TREE_ENSEMBLE", "LOOKUP"), Rule.NO_CANDIDATE, 5, "$.spec.contest", "lack TREE_ENSEMBLE"),
     "classifier of one label": (rewrite(method="    - {method: extra-trees}\n"), Rule.CONFLICTING_VALUES, 8, "$.spec.try[0].method", "`data.labels: [normal, anomalous]`"),

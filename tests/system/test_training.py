@@ -109,7 +109,7 @@ def test_a_training_makes_a_candidate_that_a_contest_proposes_and_a_merge_rolls_
     made.site.start_gateway()
     commit = wait("models are proposed", lambda: made.head_of(BRANCH))
     wait("the status says so", lambda: made.trained().get("reason") == "Open")
-    assert json.loads(record.read_bytes())["digest"] == begun["digest"]  # the run that was killed went on
+    assert json.loads(record.read_bytes())["digest"] == begun["digest"]  # the run that was killed continued
     assert not (record.parent / "snapshot").exists()
 
     version = made.training()["best"][0]["model"].removeprefix("forest@")

@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 
 from reconciler.contest.evaluated_sample import EvaluatedSample
 from reconciler.model import Candidate, ModelRef, SampleLog, TrainingData, TruthSource, Version, WindowLabel
-from reconciler.training.selection import JudgedRow, RowCounts, RowUse, count, select, shortage
+from reconciler.training.selection import KnownWindow, RowCounts, RowUse, count, select, shortage
 from tests.training.documents import NOON, PUMP
 
 CHAMPION = Candidate(ModelRef("forest", Version("1")), 0.6)
 NORMAL, ANOMALOUS = WindowLabel.NORMAL, WindowLabel.ANOMALOUS
 
 
-def row(number: int, *, truth: bool | None = False, label: bool | None = None, age_s: int = 0) -> JudgedRow:
+def row(number: int, *, truth: bool | None = False, label: bool | None = None, age_s: int = 0) -> KnownWindow:
     at = NOON - timedelta(seconds=age_s) if age_s else NOON + timedelta(seconds=number)
     said = EvaluatedSample(PUMP, at, SampleLog.NORMALS, 10, CHAMPION, False, label, {})  # noqa: FBT003 - its decision
-    return JudgedRow(number, said, truth if label is None else label)
+    return KnownWindow(number, said, truth if label is None else label)
 
 
-def uses(rows: Iterable[JudgedRow], data: TrainingData) -> dict[int, RowUse]:
+def uses(rows: Iterable[KnownWindow], data: TrainingData) -> dict[int, RowUse]:
     return {each.number: each.use for each in select(rows, data, NOON + timedelta(hours=1))}
 
 

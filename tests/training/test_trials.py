@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trials come from the seed alone, each by itself, so their order and number at a time change nothing."""
+"""Trials come from the seed alone, and not from each other, so their order and number at a time change nothing."""
 
 from __future__ import annotations
 

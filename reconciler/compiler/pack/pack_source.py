@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pack as the source of a model: it is checked again, and its bytes stay what they are.
 
-Whoever trained it has evaluated exactly these bytes, so nothing in them may depend on the document: its parameters must
-be the pack's own.
+Exactly these bytes were evaluated when the pack was made, so nothing in them may depend on the document: its
+parameters must be the pack's own.
 """
 
 from __future__ import annotations

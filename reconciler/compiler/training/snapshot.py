@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The windows of a training as one value with a digest: a line of JSON, then the columns, little-endian.
 
-It is made once, when a training begins, so that a training that goes on after a kill, or on another machine, sees the
+It is made once, when a training begins, so that a training that continues after a kill, or on another machine, sees the
 same windows although the knowledge base has changed meanwhile.
 """
 

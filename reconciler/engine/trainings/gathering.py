@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The windows of a training, from the knowledge base: judged as the contest judges them, and alike in their layout."""
+"""The windows of a training, from the knowledge base: evaluated as the contest does, and alike in their layout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler.engine.samples.kept_rows import kept_rows
 from reconciler.knowledge.reader import KnowledgeReader
 from reconciler.model import Candidate, Contest, Training
 from reconciler.model.samples import Sample
-from reconciler.training.selection import JudgedRow, SelectedRow, select
+from reconciler.training.selection import KnownWindow, SelectedRow, select
 
 INT16 = 2  # an element type of pack.md, section 2
 NEWEST = 50_000  # samples of a contest from which windows are selected: more would take minutes and memory
@@ -32,7 +32,7 @@ class GatheredWindows:
     windows: Mapping[int, bytes]  # by the number of the sample
     layout: SnapshotLayout | None  # None: there is no window
     last_sample: int  # the newest of the contest, used or not
-    unusable: int  # judged, but without a window of this layout
+    unusable: int  # with a truth, but without a window of this layout
 
     def snapshot(self) -> Snapshot:
         """Return the windows as one value. There must be some."""
@@ -54,8 +54,8 @@ def gather_windows(  # noqa: PLR0913 - what a selection depends on
     last_sample = knowledge.last_sample(contest.name)
     kept = kept_rows(knowledge, contest.name, voters, NEWEST)
     truths = with_truths(contest.pool, voters, [row.sample for row in kept])
-    judged = [JudgedRow(row.number, row.sample, truth) for row, (_, truth) in zip(kept, truths, strict=True)]
-    decided = [row for row in judged if row.truth is not None]
+    known = [KnownWindow(row.number, row.sample, truth) for row, (_, truth) in zip(kept, truths, strict=True)]
+    decided = [row for row in known if row.truth is not None]
     windows, layouts = _windows(knowledge, contest, decided, layout_of)
     layout = _commonest(layouts)
     usable = [row for row in decided if layout is not None and layouts.get(row.number) == layout]
@@ -84,10 +84,10 @@ def layout_by_size(_context: bytes, size: int) -> SnapshotLayout:
 
 
 def _windows(
-    knowledge: KnowledgeReader, contest: Contest, judged: Collection[JudgedRow], layout_of: LayoutOf
+    knowledge: KnowledgeReader, contest: Contest, rows: Collection[KnownWindow], layout_of: LayoutOf
 ) -> tuple[dict[int, bytes], dict[int, SnapshotLayout]]:
     """Read the windows of these samples that consist of int16."""
-    wanted = {row.number for row in judged}
+    wanted = {row.number for row in rows}
     windows: dict[int, bytes] = {}
     layouts: dict[int, SnapshotLayout] = {}
     last = min(wanted, default=1) - 1

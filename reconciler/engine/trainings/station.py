@@ -2,7 +2,7 @@
 """The trainings of this gateway: when one begins, its trials, and what becomes of the models that it makes.
 
 All that counts is in files of the training's folder, each complete or absent. A daemon that was killed finds a run that
-is in progress there, with its windows and the trials that are done, and goes on.
+is in progress there, with its windows and the trials that are done, and continues.
 """
 
 from __future__ import annotations
@@ -110,12 +110,12 @@ class TrainingStation:
         return any(own.task is not None for own in self._own.values())
 
     def decide(self, desired: Desired, now: datetime) -> None:
-        """Decide on every training whose contest was decided, and begin or go on with those that are due."""
+        """Decide on every training whose contest was decided, and begin or continue those that are due."""
         self._in_git = frozenset(desired.trainings)
         knowledge = self._ports.contests.knowledge
         contests = {each.own.contest.name: each for each in self._ports.contests.decided}
         mine = {name: training for name, training in sorted(desired.trainings.items()) if training.contest in contests}
-        pending = self._ports.contests.pending  # their trainings go on
+        pending = self._ports.contests.pending  # their trainings continue
         waiting = {name for name, training in desired.trainings.items() if training.contest in pending}
         for name in self._own.keys() - mine.keys() - waiting:
             self._drop(name)
