@@ -47,7 +47,7 @@ class HoldoutCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class TrialScore:
     """A model at one threshold, measured."""
 
     threshold: float | None
@@ -63,10 +63,10 @@ class ScoredTrial:
     """The best of what a trial's model reaches."""
 
     number: int
-    score: Score
+    score: TrialScore
 
 
-def score(counts: HoldoutCounts, pack_bytes: int, exposure: Exposure, objective: Objective) -> Score:
+def score(counts: HoldoutCounts, pack_bytes: int, exposure: Exposure, objective: Objective) -> TrialScore:
     """Measure a model at one threshold."""
     per = {
         ObjectiveMetric.FALSE_ALARMS_PER_DAY: exposure.device_days,
@@ -74,7 +74,7 @@ def score(counts: HoldoutCounts, pack_bytes: int, exposure: Exposure, objective:
     }[objective.metric]
     false_alarms = counts.false_alarms / per if per else 0.0
     detection = 100 * counts.found / exposure.anomalous if exposure.anomalous else None
-    return Score(
+    return TrialScore(
         counts.threshold,
         false_alarms + objective.per_pack_byte * pack_bytes,
         false_alarms,
@@ -84,7 +84,7 @@ def score(counts: HoldoutCounts, pack_bytes: int, exposure: Exposure, objective:
     )
 
 
-def best_threshold(scores: Sequence[Score]) -> Score:
+def best_threshold(scores: Sequence[TrialScore]) -> TrialScore:
     """Return the best of one model: one that finds enough, then the lowest objective, then the most found."""
     return min(scores, key=_order)
 
@@ -100,7 +100,7 @@ def closest(scored: Iterable[ScoredTrial]) -> ScoredTrial | None:
     return min(scored, key=lambda each: (_order(each.score), each.number), default=None)
 
 
-def _order(each: Score) -> tuple[bool, float, float, float]:
+def _order(each: TrialScore) -> tuple[bool, float, float, float]:
     """Of those that miss the anomalies, the one that misses the fewest comes first."""
     missing = 0.0 if each.reached or each.detection is None else -each.detection
     return not each.reached, missing, each.objective, each.threshold or 0.0

@@ -12,8 +12,8 @@ from reconciler.model import DeviceId, Objective, ObjectiveMetric
 from reconciler.training.objective import (
     Exposure,
     HoldoutCounts,
-    Score,
     ScoredTrial,
+    TrialScore,
     best_threshold,
     best_trials,
     closest,
@@ -45,7 +45,7 @@ def test_the_exposure_counts_what_is_evaluated_on() -> None:
 @pytest.mark.parametrize(("metric", "false_alarms"), [(PER_DAY, 15.0), (PER_1000, 300.0)])
 def test_false_alarms_are_counted_in_the_unit_of_the_metric(metric: ObjectiveMetric, false_alarms: float) -> None:
     found = score(HoldoutCounts(0.6, 30, 9), 2000, Exposure(100, 2.0, 10), Objective(metric, 90, 0.001))
-    assert found == Score(0.6, false_alarms + 2.0, false_alarms, 90.0, 2000, reached=True)
+    assert found == TrialScore(0.6, false_alarms + 2.0, false_alarms, 90.0, 2000, reached=True)
     assert not score(HoldoutCounts(0.6, 30, 9), 2000, Exposure(100, 2.0, 10), Objective(metric, 91, 0.001)).reached
 
 
@@ -54,7 +54,7 @@ def test_without_anomalies_detection_is_not_measured() -> None:
     assert (found.detection, found.reached) == (None, True)
 
 
-PLAIN = Score(0.6, 5.0, 4.0, 96.0, 1000, reached=True)
+PLAIN = TrialScore(0.6, 5.0, 4.0, 96.0, 1000, reached=True)
 
 
 def test_the_best_threshold_finds_enough_and_raises_the_fewest_alarms() -> None:

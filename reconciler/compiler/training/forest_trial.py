@@ -30,7 +30,7 @@ from reconciler.compiler.pool.forest_evaluation import ForestEvaluation, all_fea
 from reconciler.compiler.training.messages import TrialOutcome
 from reconciler.compiler.training.snapshot import Snapshot
 from reconciler.model import THRESHOLD, FeatureOf, Objective, TrainSpec
-from reconciler.training.objective import HoldoutCounts, Score, best_threshold, exposure_of, score
+from reconciler.training.objective import HoldoutCounts, TrialScore, best_threshold, exposure_of, score
 from reconciler.training.selection import RowUse
 from reconciler.training.trials import Trial
 
@@ -85,7 +85,7 @@ class ForestTrials:
         columns = [channel * len(Statistic) + statistic for statistic, channel in extractor.statistics]
         return self._features[:, columns]
 
-    def _scores(self, fitted: _Fitted, raw: Ints) -> list[Score]:
+    def _scores(self, fitted: _Fitted, raw: Ints) -> list[TrialScore]:
         """Measure the model at each threshold. The sums are those of the pack, whatever its threshold."""
         data = fitted.packed(None).data
         sums = ForestEvaluation(data).sums(raw)
@@ -101,7 +101,7 @@ class ForestTrials:
             for threshold in thresholds_for(exact, normal, above=self._exposure.anomalous > 0)
         ]
 
-    def _score(self, threshold: float | None, called: Bools, pack_bytes: int) -> Score:
+    def _score(self, threshold: float | None, called: Bools, pack_bytes: int) -> TrialScore:
         evaluated = ~self._trained
         false_alarms = int(self._weight[evaluated & ~self._anomalous & called].sum())
         found = int((evaluated & self._anomalous & called).sum())

@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.compiler.sandbox import BuildLimits
 from reconciler.model import FeatureOf, ForestScheme, Objective, ObjectiveMetric, TrainingMethod
-from reconciler.training.objective import Score
+from reconciler.training.objective import TrialScore
 from reconciler.training.trials import Trial
 
 
@@ -29,7 +29,7 @@ class TrialOutcome:
     """What one trial made."""
 
     trial: Trial
-    score: Score | None  # None: it failed
+    score: TrialScore | None  # None: it failed
     pack: bytes = b""
     figures: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
@@ -62,7 +62,7 @@ def outcome_to_json(outcome: TrialOutcome) -> bytes:
 def outcome_from_json(data: bytes, pack: bytes) -> TrialOutcome:
     """Read the result of `outcome_to_json`."""
     raw = json.loads(data)
-    score = Score(**raw["score"]) if raw["score"] is not None else None
+    score = TrialScore(**raw["score"]) if raw["score"] is not None else None
     return TrialOutcome(_trial(raw["trial"]), score, pack, raw["figures"], raw["error"])
 
 

@@ -12,7 +12,7 @@ from reconciler.compiler.training.messages import TrialOutcome
 from reconciler.compiler.training.run_folder import RunFolder, RunRecord, forget_all_windows
 from reconciler.model import TrainingId
 from reconciler.training.decision import RunResult
-from reconciler.training.objective import Exposure, Score
+from reconciler.training.objective import Exposure, TrialScore
 from reconciler.training.selection import RowCounts
 from reconciler.training.trials import draw_trials
 from tests.training.documents import NOON, TRAINING, snapshot
@@ -22,7 +22,7 @@ RECORD = RunRecord(
     "ab" * 32, "cd" * 32, WINDOWS.sha256, NOON, NOON, 132, 6, RowCounts(80, 0, 40, 12), Exposure(400, 0.03, 12),
     RunResult.RUNNING,
 )  # fmt: skip
-SCORE = Score(0.61, 1.5, 1.0, 95.0, 4, reached=True)
+SCORE = TrialScore(0.61, 1.5, 1.0, 95.0, 4, reached=True)
 
 
 def outcome(number: int, pack: bytes = b"pack") -> TrialOutcome:

@@ -16,7 +16,7 @@ from reconciler.engine.trainings.models_of_run import best_models, closest_model
 from reconciler.load.document_check import check_file
 from reconciler.model import GatewayId, Model, ModelRef, Version
 from reconciler.training.decision import RunResult
-from reconciler.training.objective import Exposure, Score
+from reconciler.training.objective import Exposure, TrialScore
 from reconciler.training.selection import RowCounts
 from reconciler.training.trials import draw_trials
 from tests.engine.samples.test_contest_work import PACKS, REFS
@@ -34,7 +34,7 @@ TRIALS = draw_trials(TRAINING)
 def outcome(number: int, objective: float, *, reached: bool = True) -> TrialOutcome:
     pack = PACKS[REFS[number % len(REFS)]]
     detection = 95.0 if reached else 50.0
-    return TrialOutcome(TRIALS[number - 1], Score(0.61, objective, objective, detection, len(pack), reached), pack)
+    return TrialOutcome(TRIALS[number - 1], TrialScore(0.61, objective, objective, detection, len(pack), reached), pack)
 
 
 OUTCOMES = [outcome(1, 9.0), outcome(2, 3.0), outcome(3, 1.0, reached=False), outcome(4, 5.0)]
