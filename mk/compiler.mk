@@ -3,6 +3,10 @@
 bench-pack: setup ## sizes of packs and patches, and the time to look up an artifact
 	$(PY) -m bench.pack
 
+.PHONY: bench-models
+bench-models: firmware-runner ## build every .tflite below MODELS=folder, and compare the packs with the oracle
+	$(PY) -m bench.models $(MODELS)
+
 pack-vectors: setup ## rewrite tests/vectors/pack.json and patch.json
 	$(PY) -m tests.compiler.make_vectors
 

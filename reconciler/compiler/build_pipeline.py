@@ -160,15 +160,16 @@ class BuildPipeline:
             return CandidatePack(threshold_pack_from_json(data, self._parameters), _no_predictions, {})
         if self._recipe.train is not None or name.endswith(".json"):
             return self._forest(name, data)
-        if name.endswith(".tflite"):
+        if name.endswith((".tflite", ".lite")):
             return self._network(data, None)
         if name.endswith((".keras", ".zip")):
             self._progress("convert")
             converted = convert_model(name, data, self._representative_rows())
             return self._network(converted.int8, converted.float32)
         raise ModelUnreadable(
-            f"{name} has an unknown file type; a source is a .tflite or .keras file, a zipped SavedModel (.zip), "
-            "a .pack, trees or a threshold model in .json, or training data with spec.train"
+            f"{name} has an unknown file type; a source is a .tflite, .lite or .keras file, a zipped SavedModel "
+            "(.zip), a .pack, trees or a threshold model in .json, or training data with spec.train. "
+            "Convert a model of another framework to a .tflite in full int8 first"
         )
 
     def _dataset(self, file: File) -> Dataset:

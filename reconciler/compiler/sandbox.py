@@ -199,27 +199,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _collect(folder: Path, job: BuildJob, ended: CageExit) -> BuildResult:
     raise_failure_in(folder)
-    if ended.timed_out:
-        raise BuildFailed(
-            f"the build took longer than its limit of {job.limits.wall_s:g} s and was stopped{_at(ended)}: "
-            "use a smaller model, or less data"
-        )
-    if ended.code != 0 or not (folder / "report.json").exists():
-        if ended.code in _CRASHES and ended.step == ORACLE_STEP and "bad_alloc" not in ended.errors:
-            raise ModelUnreadable(
-                f"TensorFlow Lite itself refuses this model: its kernels end with {signal.Signals(-ended.code).name}: "
-                f"{_last_error(ended) or 'they give no reason'}; convert the model again"
-            )
-        raise BuildFailed(f"the build subprocess {explain_exit(ended, job.limits)}")
+    if ended.timed_out or ended.code != 0 or not (folder / "report.json").exists():
+        raise failure_of_exit(ended, job.limits)
     return BuildResult((folder / "pack").read_bytes(), report_from_json((folder / "report.json").read_bytes()))
-
-
-def _at(ended: CageExit) -> str:
-    return f" at the step `{ended.step}`" if ended.step else ""
-
-
-def _last_error(ended: CageExit) -> str:
-    return ended.errors.strip().rsplit("\n", 1)[-1][:300]
 
 
 def raise_failure_in(folder: Path) -> None:
@@ -231,10 +213,33 @@ def raise_failure_in(folder: Path) -> None:
         raise kind(printable(document["message"]))
 
 
+def failure_of_exit(ended: CageExit, limits: BuildLimits) -> BuildFailed:
+    """Return the failure of a build that left no error of its own."""
+    if ended.timed_out:
+        return BuildFailed(
+            f"the build took longer than its limit of {limits.wall_s:g} s and was stopped{_at(ended)}: "
+            "use a smaller model, or less data"
+        )
+    if ended.code in _CRASHES and ended.step == ORACLE_STEP and "bad_alloc" not in ended.errors:
+        return ModelUnreadable(
+            f"TensorFlow Lite itself refuses this model: its kernels end with {signal.Signals(-ended.code).name}: "
+            f"{_last_error(ended) or 'they give no reason'}; convert the model again"
+        )
+    return BuildFailed(f"the build subprocess {explain_exit(ended, limits)}")
+
+
 def explain_exit(ended: CageExit, limits: BuildLimits) -> str:
     """Describe the end of a process that left no error of its own."""
     last = _last_error(ended)
     return f"{_explain_code(ended.code, limits)}{_at(ended)}{': ' + last if last else ''}"
+
+
+def _at(ended: CageExit) -> str:
+    return f" at the step `{ended.step}`" if ended.step else ""
+
+
+def _last_error(ended: CageExit) -> str:
+    return ended.errors.strip().rsplit("\n", 1)[-1][:300]
 
 
 def _explain_code(code: int, limits: BuildLimits) -> str:

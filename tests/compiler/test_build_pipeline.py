@@ -152,6 +152,50 @@ def test_a_network_with_two_inputs_is_built() -> None:
     assert made.report.operators == ("ADD",)
 
 
+def _spectral_classifier() -> bytes:
+    """Return a model as Edge Impulse exports it: one row of features, reshaped to a signal, a 1-D convolution."""
+    rng = np.random.default_rng(5)
+    model = Flat()
+    x, at = model.tensor([1, 24], 0.05, -3), model.tensor([1, 1, 12, 2], 0.05, -3)
+    model._graph.tensors[x].shapeSignature = [-1, 24]
+    model.operator("RESHAPE", [x, model.constant([-1, 1, 12, 2])], [at], table="ReshapeOptions")
+    w = model.tensor([4, 1, 3, 2], [0.01] * 4, data=rng.integers(-127, 128, (4, 1, 3, 2)).astype(np.int8))
+    b = model.tensor([4], [0.0005] * 4, kind="INT32", data=rng.integers(-99, 99, 4).astype(np.int32))
+    y = model.tensor([1, 1, 12, 4], 0.04, -128)
+    options = {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1, "fusedActivationFunction": 1}
+    model.operator("CONV_2D", [at, w, b], [y], table="Conv2DOptions", version=3, **options)
+    pooled, flat = model.tensor([1, 1, 6, 4], 0.04, -128), model.tensor([1, 24], 0.04, -128)
+    window = {"filterHeight": 1, "filterWidth": 2, "strideH": 1, "strideW": 2}
+    model.operator("MAX_POOL_2D", [y], [pooled], table="Pool2DOptions", version=2, **window)
+    model.operator("RESHAPE", [pooled, model.constant([-1, 24])], [flat], table="ReshapeOptions")
+    w = model.tensor([3, 24], 0.01, data=rng.integers(-127, 128, (3, 24)).astype(np.int8))
+    logits, scores = model.tensor([1, 3], 0.1, 4), model.tensor([1, 3], 1 / 256, -128)
+    model.operator("FULLY_CONNECTED", [flat, w, -1], [logits], table="FullyConnectedOptions", version=4)
+    model.operator("SOFTMAX", [logits], [scores], table="SoftmaxOptions", version=2, beta=1.0)
+    return model.finish([x], [scores])
+
+
+def test_an_export_with_the_suffix_lite_is_built() -> None:
+    files = Files()
+    recipe = Recipe("ei@1", files.add("ei-int8.lite", _spectral_classifier()), TARGET, decide=Decide.ARGMAX)
+    operators = ("CONV_2D", "FULLY_CONNECTED", "MAX_POOL_2D", "SOFTMAX")
+    assert tuple(sorted(built(files, recipe).report.operators)) == operators
+
+
+def test_gates_of_a_network_with_two_inputs_take_both_in_one_row() -> None:
+    model = Flat()
+    x, z, y = (model.tensor([1, 2], 0.05) for _ in range(3))
+    model.operator("ADD", [x, z], [y], table="AddOptions")
+    files = Files()
+    rows = np.random.default_rng(4).normal(0, 1, (40, 4))
+    labels = (rows[:, :2] + rows[:, 2:]).argmax(axis=1)
+    lines = [",".join(f"{value:.3f}" for value in row) + f",{label}" for row, label in zip(rows, labels, strict=True)]
+    data = files.add("e.csv", ("a,b,c,d,label\n" + "\n".join(lines) + "\n").encode())
+    gates = (GateSpec("accuracy", at_least=0.9, data=data),)
+    recipe = Recipe("sum@1", files.add("m.tflite", model.finish([x, z], [y])), TARGET, gates=gates)
+    assert built(files, recipe).report.gates[-1].passed
+
+
 def test_an_unused_operator_that_the_reference_kernels_refuse_is_named_with_its_location() -> None:
     """The pack would leave the operator out, because nothing reads its output. The oracle runs the whole model."""
     model = Flat()

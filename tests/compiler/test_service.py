@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import subprocess
 import sys
 import threading
@@ -14,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from reconciler.compiler.artifact_store import ArtifactStore, StoreUnavailable
-from reconciler.compiler.build_result import BuildResult
-from reconciler.compiler.errors import BuildFailed, BuildGateFailed, DoesNotFit
+from reconciler.compiler.build_result import ORACLE_STEP, BuildResult
+from reconciler.compiler.errors import BuildFailed, BuildGateFailed, DoesNotFit, ModelUnreadable
 from reconciler.compiler.recipe import GateSpec, recipe_from_json
-from reconciler.compiler.sandbox import BuildJob, BuildLimits, can_isolate_network, run_job
+from reconciler.compiler.sandbox import CageExit, BuildJob, BuildLimits, can_isolate_network, failure_of_exit, run_job
 from reconciler.compiler.service import BuildService
 from reconciler.model import FeatureOf, TrainSpec
 from tests.compiler.recipes import TARGET, Files, forest_recipe, readings
@@ -177,6 +179,47 @@ def test_a_build_that_takes_too_long_is_stopped() -> None:
     with pytest.raises(BuildFailed, match="took longer than its limit"):
         run_job(BuildJob(recipe, files.by_digest, BuildLimits(wall_s=1.0)))
     assert time.monotonic() - began < 60  # the whole build would take minutes
+
+
+@pytest.mark.parametrize(
+    ("ended", "error", "message"),
+    [
+        (
+            CageExit(
+                -signal.SIGABRT,
+                timed_out=False,
+                errors="INFO: delegate\nsoftmax.h:123 params.beta > 0",
+                step=ORACLE_STEP,
+            ),
+            ModelUnreadable,
+            r"TensorFlow Lite itself refuses this model: its kernels end with SIGABRT: softmax\.h:123 params",
+        ),
+        (
+            CageExit(-signal.SIGSEGV, timed_out=False, errors="", step=ORACLE_STEP),
+            ModelUnreadable,
+            "SIGSEGV: they give no reason; convert",
+        ),
+        (
+            CageExit(-signal.SIGABRT, timed_out=False, errors="what(): std::bad_alloc", step=ORACLE_STEP),
+            BuildFailed,
+            "was ended by SIGABRT: .* needs more than 1024 bytes of memory at the step `compare with TensorFlow Lite`",
+        ),
+        (
+            CageExit(3, timed_out=False, errors="Trouble", step="convert"),
+            BuildFailed,
+            "exited with code 3 at the step `convert`: Trouble",
+        ),
+        (
+            CageExit(0, timed_out=True, errors="", step="train"),
+            BuildFailed,
+            "its limit of 5 s and was stopped at the step `train`: use a",
+        ),
+    ],
+)
+def test_the_end_of_a_build_process_names_the_step(ended: CageExit, error: type, message: str) -> None:
+    failure = failure_of_exit(ended, BuildLimits(wall_s=5.0, memory_bytes=1024))
+    assert type(failure) is error
+    assert re.search(message, str(failure))
 
 
 def test_a_build_that_takes_too_much_memory_is_stopped() -> None:

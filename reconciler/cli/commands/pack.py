@@ -72,7 +72,7 @@ def make(  # noqa: PLR0913, PLR0917 (one parameter for each option)
 ) -> None:
     """Make a pack from a model file.
 
-    FILE is a .tflite or .keras model, a zipped SavedModel, or trees as .json.
+    FILE is a .tflite, .lite or .keras model, a zipped SavedModel, or trees as .json.
     """
     contents = {path: path.read_bytes() for path in (file, data) if path is not None}
     named = {path: File(path.name, hashlib.sha256(content).hexdigest()) for path, content in contents.items()}
