@@ -7,9 +7,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from reconciler.cli.inputs.payload_sizes import PayloadSizes
 from reconciler.compiler.artifact_store import ArtifactStore
+from reconciler.compiler.engine_runner import ExecutionTarget, runner_is_built
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.service import BuildService
 from reconciler.model import ModelRef, TypeId, Version
@@ -55,6 +57,7 @@ def _sum_of_two_inputs(tmp_path: Path) -> Path:
     return tmp_path / "m.pack"
 
 
+@pytest.mark.skipif(not runner_is_built(ExecutionTarget.HOST), reason="needs `make firmware-runner`")
 def test_a_model_with_two_inputs_takes_a_file_for_each(tmp_path: Path) -> None:
     pack = _sum_of_two_inputs(tmp_path)
     paths = ("--input", tmp_path / "x.npy", "--input", tmp_path / "z.npy", "--out", tmp_path / "y.npy")
