@@ -37,7 +37,9 @@ VECTORS: Final = {"envelope": "test_envelope", "model": "pack"}  # the tests of 
 JOBS: Final = 2
 DRIVER_CPU_S: Final = 20
 TESTS_CPU_S: Final = 120
-CORE_TESTS: Final = ("orders", "trials", "limits", "says", "attacks", "journal", "geometry", "identity", "watchdog")
+CORE_TESTS: Final = (
+    *("orders", "trials", "limits", "says", "attacks", "journal", "geometry", "identity", "watchdog", "samples"),
+)
 # The tests that most likely notice a change of a file run first.
 MOST_EFFECTIVE: Final = {
     "boot.c": "trials",

@@ -204,9 +204,9 @@ class HostAgent:
         flash = self._ffi.buffer(self._c.host_device_flash(self._device), self.geometry.bytes)
         return bytes(flash[offset : offset + length])
 
-    def handle(self, message: bytes, *, corrected: bool = False) -> bytes:
+    def handle(self, message: bytes, *, corrected: bool = False, capacity: int = REPLY_BYTES) -> bytes:
         """Pass one message and return the answer, empty for none. `settle` does a requested restart."""
-        length = self._c.host_handle(self._device, message, len(message), corrected, self._reply, REPLY_BYTES)
+        length = self._c.host_handle(self._device, message, len(message), corrected, self._reply, capacity)
         return bytes(self._ffi.buffer(self._reply, self._check(length)))
 
     def report(self) -> bytes:

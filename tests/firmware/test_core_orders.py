@@ -16,7 +16,7 @@ from reconciler.model import PayloadEncoding, Phase
 from signing import envelope
 from signing.verification_error import VerificationCode
 from tests.firmware.bench import Bench, Made, make_pack
-from tests.firmware.host import Geometry, HostAgent
+from tests.firmware.host import AgentError, Geometry, HostAgent
 from tests.firmware.orders import (
     FAILING,
     NEW,
@@ -37,6 +37,7 @@ from tests.firmware.orders import (
 
 NO_TRANSFER, BLOCK_SIZE, TOO_LARGE, ENCODING, NO_PAYLOAD = -72, -73, -74, -76, -78
 PATCH, GOLDEN = -82, -87
+CAPACITY = -71
 
 
 # ---------------------------------------------------------------- install
@@ -361,9 +362,61 @@ def test_what_follows_the_marks_is_no_mark(newborn: HostAgent, bench: Bench, mad
     delivery = Delivery(bench.install(made, payload, 1), payload, block_bytes=16)
     newborn.write_flash(newborn.geometry.regions()["scratch"].offset, bytes(SMALL.erase))
     assert put(newborn, delivery.offer) == Have(delivery.name, 0, b"")
-    for index in range(delivery.blocks):
+    for index in range(1, delivery.blocks):
         delivery.send(newborn, index)
-    assert parse_answer(newborn.handle(encode(Missing(delivery.name)))) == Have(delivery.name, delivery.blocks, b"")
+    assert missing(newborn, delivery) == Have(delivery.name, 0, b"\xff" * 29 + b"\x7f")
+    delivery.send(newborn, 0)
+    assert missing(newborn, delivery) == Have(delivery.name, delivery.blocks, b"")
+
+
+def missing(agent: HostAgent, delivery: Delivery) -> Have:
+    answer = parse_answer(agent.handle(encode(Missing(delivery.name))))
+    assert isinstance(answer, Have)
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("held", "bits"),
+    [
+        ({1, 10}, b"\x01\x02"),  # each byte has only its own bits
+        ({8}, b"\x80"),
+        ({9}, b"\x00\x01"),
+        ({2, 11}, b"\x02\x04"),  # the last block
+    ],
+)
+def test_the_held_blocks_are_one_bit_each(
+    updated: HostAgent, bench: Bench, made: Made, held: set[int], bits: bytes
+) -> None:
+    delivery = install(bench, made, THIRD, 3)
+    assert delivery.blocks > 11
+    assert put(updated, delivery.offer) == Have(delivery.name, 0, b"")
+    for index in held:
+        delivery.send(updated, index)
+    assert missing(updated, delivery) == Have(delivery.name, 0, bits)
+
+
+@pytest.mark.parametrize("question", ["result", "have"])
+def test_an_answer_may_fill_the_room_that_there_is_for_it(
+    updated: HostAgent, bench: Bench, made: Made, question: str
+) -> None:
+    delivery = install(bench, made, THIRD, 3)
+    assert put(updated, delivery.offer) == Have(delivery.name, 0, b"")
+    asked = encode(Missing(delivery.name if question == "have" else delivery.name + 1))
+    answer = updated.handle(asked)
+    room = len(answer) + (0 if question == "result" else -(-delivery.blocks // 8))  # for bits that may be set
+    assert updated.handle(asked, capacity=room) == answer
+    with pytest.raises(AgentError, match=str(CAPACITY)):
+        updated.handle(asked, capacity=room - 1)
+
+
+def test_the_last_write_unit_is_filled_with_blank_bytes(
+    make_core: Callable[..., HostAgent], bench: Bench, made: Made
+) -> None:
+    agent = make_core(made.region(PREBAKED), replace(SMALL, write=32))
+    assert deliver(agent, install(bench, made, THIRD, 1)).code == 0
+    slot, rest = agent.geometry.regions()["slot0"], -len(THIRD) % 32
+    assert rest != 0
+    assert agent.read_flash(slot.offset + len(THIRD), rest) == b"\xff" * rest
 
 
 @pytest.mark.parametrize(("blocks", "code"), [(4096, None), (4097, BLOCK_SIZE)])

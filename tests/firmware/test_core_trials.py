@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from reconciler.devices.messages import TransferResult
@@ -30,7 +33,7 @@ from tests.firmware.orders import (
 )
 
 JOURNAL, BUSY = -67, -77
-PACK, GOLDEN, RESET, FAULT = -83, -87, -90, -91
+PACK, KIND, GOLDEN, RESET, FAULT = -83, -84, -87, -90, -91
 
 
 # ---------------------------------------------------------------- trials
@@ -207,10 +210,14 @@ def test_a_failed_trial_is_reported_until_the_next_confirmation(updated: HostAge
     assert (reported.why, reported.flags) == (DecisionReason.FELL_BACK_TO_PREVIOUS, Flag.GOLDEN_VECTORS_FAILED)
 
 
-def test_inferences_outside_of_a_trial_confirm_nothing(newborn: HostAgent, made: Made) -> None:
-    newborn.infer(bytes(32))
-    newborn.input_missing()
-    assert report(newborn, made).phase is Phase.IDLE
+def test_inferences_outside_of_a_trial_confirm_nothing(newborn: HostAgent, bench: Bench, made: Made) -> None:
+    """Nor are they an error."""
+    for phase in (Phase.IDLE, Phase.RECEIVING):
+        newborn.infer(bytes(32))
+        newborn.input_missing()
+        reported = report(newborn, made)
+        assert (reported.phase, reported.error) == (phase, 0)
+        put(newborn, install(bench, made, NEW, 1).offer)
 
 
 def test_a_malformed_pack_is_refused_before_any_trial(updated: HostAgent, bench: Bench, made: Made) -> None:
@@ -431,7 +438,26 @@ def test_a_corrupted_slot_is_examined_once(updated: HostAgent) -> None:
 def test_a_corrupted_slot_can_be_filled_again(updated: HostAgent, bench: Bench, made: Made) -> None:
     damage(updated, "slot1")
     updated.boot()
+    assert Flag.SLOT_BAD_AT_BOOT in report(updated, made).flags
     assert deliver(updated, install(bench, made, NEW, 3)).code == 0
+    assert updated.running() == digest(NEW)
+    assert report(updated, made).flags == Flag(0)
+
+
+def test_a_failed_pack_is_not_confirmed_with_a_prebaked_one(newborn: HostAgent, bench: Bench, made: Made) -> None:
+    assert deliver(newborn, install(bench, made, FAILING, 1)).code == GOLDEN
+    assert deliver(newborn, Delivery(bench.install(made, PREBAKED, 2))).code == 0
+    damage(newborn, "provisioned", 640 + 40)
+    newborn.boot()
+    assert newborn.running() == digest(SECOND_PREBAKED)
+
+
+def test_a_pack_of_a_kind_without_an_engine_is_refused(updated: HostAgent, bench: Bench, made: Made) -> None:
+    packs = json.loads((Path(__file__).resolve().parents[1] / "vectors" / "pack.json").read_text())["good"]
+    forest = next(bytes.fromhex(pack["pack"]) for pack in packs if pack["name"] == "forest regression")
+    updated.fault_inferences()  # with the engine for kind 0 alone
+    updated.boot()
+    assert deliver(updated, install(bench, made, forest, 3)).code == KIND
     assert updated.running() == digest(NEW)
 
 

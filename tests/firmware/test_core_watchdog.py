@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.host import Geometry, HostAgent
 from tests.firmware.orders import NEW, OLD, PREBAKED, deliver, digest, install, stage
 
-ROOMY = Geometry()
+ROOMY = Geometry(erase=512)
 NO_PACK = bytes(60_000)  # its digest is right, so that all of it is hashed
 
 
@@ -19,7 +20,8 @@ def test_the_watchdog_is_fed_before_each_flash_operation_and_while_flash_is_read
     agent = make_core(made.region(NO_PACK, PREBAKED), ROOMY)
     assert agent.running() == digest(PREBAKED)
     for sequence, pack in enumerate((OLD, NEW), start=1):
-        assert deliver(agent, install(bench, made, pack, sequence)).code == 0
+        delivery = replace(install(bench, made, pack, sequence), block_bytes=400)  # many of them in two erase units
+        assert deliver(agent, delivery).code == 0
     agent.boot()
     operations, bytes_read = agent.unfed
     assert operations == 1
