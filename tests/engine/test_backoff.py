@@ -31,7 +31,8 @@ def test_what_never_failed_has_no_pause() -> None:
 
 
 def test_each_failure_doubles_the_pause_up_to_the_longest() -> None:
-    each, pauses = backoff(), []
+    each = backoff()
+    pauses: list[float | None] = []
     for _ in range(2000):  # far more than a float can double
         each.failed("a", NOW_S)
         pauses.append(each.next_try_in_s(["a"], NOW_S))
