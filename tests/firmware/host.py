@@ -204,9 +204,14 @@ class HostAgent:
         flash = self._ffi.buffer(self._c.host_device_flash(self._device), self.geometry.bytes)
         return bytes(flash[offset : offset + length])
 
-    def handle(self, message: bytes, *, corrected: bool = False, capacity: int = REPLY_BYTES) -> bytes:
+    def handle(self, message: bytes, *, corrected: bool = False) -> bytes:
         """Pass one message and return the answer, empty for none. `settle` does a requested restart."""
-        length = self._c.host_handle(self._device, message, len(message), corrected, self._reply, capacity)
+        length = self._c.host_handle(self._device, message, len(message), corrected, self._reply, REPLY_BYTES)
+        return bytes(self._ffi.buffer(self._reply, self._check(length)))
+
+    def handle_within(self, message: bytes, capacity: int) -> bytes:
+        """Pass one message and return the answer, for which there is only so much room."""
+        length = self._c.host_handle(self._device, message, len(message), False, self._reply, capacity)  # noqa: FBT003 - C
         return bytes(self._ffi.buffer(self._reply, self._check(length)))
 
     def report(self) -> bytes:

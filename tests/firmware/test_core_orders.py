@@ -404,9 +404,9 @@ def test_an_answer_may_fill_the_room_that_there_is_for_it(
     asked = encode(Missing(delivery.name if question == "have" else delivery.name + 1))
     answer = updated.handle(asked)
     room = len(answer) + (0 if question == "result" else -(-delivery.blocks // 8))  # for bits that may be set
-    assert updated.handle(asked, capacity=room) == answer
+    assert updated.handle_within(asked, room) == answer
     with pytest.raises(AgentError, match=str(CAPACITY)):
-        updated.handle(asked, capacity=room - 1)
+        updated.handle_within(asked, room - 1)
 
 
 def test_the_last_write_unit_is_filled_with_blank_bytes(
