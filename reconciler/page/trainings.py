@@ -15,9 +15,8 @@ from reconciler.report.training_status import TrainingStatus
 
 _ALL = (
     Column("Training"),
-    Column("Contest"),
     Column("Trials", "done"),
-    Column("New windows", "done"),
+    Column("New windows", "number"),
     Column("Best model", "name"),
     Column("State"),
     Column("Since (UTC)", "time"),
@@ -38,15 +37,18 @@ def trainings(fleet: PageModel, at: PageUrls) -> Markup | None:
 def _row(status: TrainingStatus, fleet: PageModel, at: PageUrls) -> Sequence[Child]:
     figures, condition = fleet.training(status), status.ready
     return (
-        figures.training,
-        element("a", figures.contest, href=at.contest(figures.contest)),
+        joined([figures.training, element("div", "for ", _contest(figures, at), class_="small")]),
         _bar(figures.done, figures.trials),
-        _bar(figures.new_windows, figures.wanted_windows),
+        f"{amount(figures.new_windows)} of {amount(figures.wanted_windows)}",
         _best(figures),
         ready(condition),
         since(condition.since, fleet),
         condition.message,
     )
+
+
+def _contest(figures: TrainingFigures, at: PageUrls) -> Markup:
+    return element("a", figures.contest, href=at.contest(figures.contest))
 
 
 def _bar(done: int, total: int) -> Markup:

@@ -146,8 +146,8 @@ def test_renewing_everything_that_is_due(desk: Desk) -> None:
     desk.done("issue device pump-1 pump-2 --ca {d}/ca -o {d}/out --passphrase-file {p}")
     desk.done("issue gateway north --days 20 --ca {d}/ca -o {d}/out --passphrase-file {p}")
     desk.done("crl --crl-days 20 --ca {d}/ca --passphrase-file {p}")
-    line = "renew --ca {d}/ca -o {d}/renewed --passphrase-file {p}"
-    assert [row.split(":")[0] for row in desk.done(line).splitlines()[:2]] == ["gateway north", "revocation list"]
+    everything = "renew --ca {d}/ca -o {d}/renewed --passphrase-file {p}"
+    assert [row.split(":")[0] for row in desk.done(everything).splitlines()[:2]] == ["gateway north", "revocation list"]
     new, store = desk.directory / "renewed", CertificateStore(desk.directory / "ca")
     assert sorted(path.name for path in new.iterdir()) == ["ca.crl", "ca.crt", "north.crt"]
     old = read_certificate(desk.directory / "out" / "north.crt")
@@ -157,7 +157,7 @@ def test_renewing_everything_that_is_due(desk: Desk) -> None:
     assert (new / "ca.crl").read_bytes() == (desk.directory / "ca" / "ca.crl").read_bytes()
     assert desk.run("show {d}/ca").exit_code == 0
     before = len(store.issued()), (new / "ca.crl").read_bytes()
-    assert "nothing is due" in desk.done(line)
+    assert "nothing is due" in desk.done(everything)
     assert (len(store.issued()), (new / "ca.crl").read_bytes()) == before
     assert "gateway north" in desk.done(f"{line} --within 800")
 
@@ -165,10 +165,10 @@ def test_renewing_everything_that_is_due(desk: Desk) -> None:
 def test_certificates_of_one_name_in_two_roles_are_not_mixed_up(desk: Desk) -> None:
     desk.done("issue device north --days 20 --ca {d}/ca -o {d}/devices --passphrase-file {p}")
     desk.done("issue gateway north --days 20 --ca {d}/ca -o {d}/gateways --passphrase-file {p}")
-    line = "renew --ca {d}/ca -o {d}/renewed --passphrase-file {p}"
-    assert "north.crt: renew them one by one" in desk.refused(line)
+    everything = "renew --ca {d}/ca -o {d}/renewed --passphrase-file {p}"
+    assert "north.crt: renew them one by one" in desk.refused(everything)
     desk.done("renew {d}/devices/north.crt --ca {d}/ca --passphrase-file {p}")
-    assert "gateway north" in desk.done(line)
+    assert "gateway north" in desk.done(everything)
 
 
 @pytest.mark.parametrize("extra", ["", " {d}/out/pump-1.crt -o {d}/renewed"])

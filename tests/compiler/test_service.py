@@ -19,7 +19,7 @@ from reconciler.compiler.artifact_store import ArtifactStore, StoreUnavailable
 from reconciler.compiler.build_result import ORACLE_STEP, BuildResult
 from reconciler.compiler.errors import BuildFailed, BuildGateFailed, DoesNotFit, ModelUnreadable
 from reconciler.compiler.recipe import GateSpec, recipe_from_json
-from reconciler.compiler.sandbox import CageExit, BuildJob, BuildLimits, can_isolate_network, failure_of_exit, run_job
+from reconciler.compiler.sandbox import BuildJob, BuildLimits, CageExit, can_isolate_network, failure_of_exit, run_job
 from reconciler.compiler.service import BuildService
 from reconciler.model import FeatureOf, TrainSpec
 from tests.compiler.recipes import TARGET, Files, forest_recipe, readings

@@ -23,7 +23,7 @@ from tests.devices.fake_device import FakeDevice, FakeStation, job_for, open_fak
 T = TypeVar("T")
 A = DeviceId("a")
 PAYLOAD = random.Random(1).randbytes(4096)
-CHECK_S = 6.0  # one question keeps the device busy for so long
+CHECK_S = 6.0  # one question keeps the device busy for this long
 
 
 class SlowLine(SimulatedLine):

@@ -210,7 +210,7 @@ class HostAgent:
         return bytes(self._ffi.buffer(self._reply, self._check(length)))
 
     def handle_within(self, message: bytes, capacity: int) -> bytes:
-        """Pass one message and return the answer, for which there is only so much room."""
+        """Pass one message and return the answer, for which there is limited room."""
         length = self._c.host_handle(self._device, message, len(message), False, self._reply, capacity)  # noqa: FBT003 - C
         return bytes(self._ffi.buffer(self._reply, self._check(length)))
 

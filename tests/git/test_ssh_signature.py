@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A signature by ssh-keygen has one form; every other one that ssh-keygen reads, too, is told from it."""
+"""A signature by ssh-keygen has one form; every other form that ssh-keygen reads is recognized."""
 
 from __future__ import annotations
 
