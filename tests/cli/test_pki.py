@@ -159,7 +159,7 @@ def test_renewing_everything_that_is_due(desk: Desk) -> None:
     before = len(store.issued()), (new / "ca.crl").read_bytes()
     assert "nothing is due" in desk.done(everything)
     assert (len(store.issued()), (new / "ca.crl").read_bytes()) == before
-    assert "gateway north" in desk.done(f"{line} --within 800")
+    assert "gateway north" in desk.done(f"{everything} --within 800")
 
 
 def test_certificates_of_one_name_in_two_roles_are_not_mixed_up(desk: Desk) -> None:
