@@ -17,7 +17,7 @@ from demo.site import SerialLine, Site
 from demo.world import GATEWAY, World, document
 from tests.system.contest_site import BROKEN, CONTEST, OPERATORS, ROUGH, SAMPLE_OPTIONS, SMOOTH, VOTERS, ContestSite
 
-WITHIN_S = 1200
+WITHIN_S = 400
 DEVICES = ("pump-1", "pump-2", "pump-3")
 NAME = "nightly"
 BRANCH = f"propose/{GATEWAY}/training_{NAME}"
@@ -38,7 +38,7 @@ TRAINING = {
     "objective": {"metric": "false-alarms-per-1000", "detection": 60},
 }
 
-pytestmark = [pytest.mark.build, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.build, pytest.mark.timeout(1800)]
 
 
 class TrainingSite(ContestSite):
