@@ -12,6 +12,7 @@ import hashlib
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from bench.zoo import keyword_spotting
 from reconciler.compiler.artifact_store import ArtifactStore
 from reconciler.compiler.datasets import Dataset
 from reconciler.compiler.forest.training import anomaly_scores, train_forest
-from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId, assemble, disassemble
+from reconciler.compiler.pack.pack_format import Pack, SectionId, assemble, disassemble
 from reconciler.compiler.payload.payload_encodings import candidates, decode
 from reconciler.compiler.recipe import BuildTarget, File, Recipe
 from reconciler.compiler.sandbox import BuildJob, run_job
@@ -89,7 +90,7 @@ def retrained(pack: Pack, share: float) -> bytes:
     golden = bytearray(pack.section(SectionId.GOLDEN))
     golden[8:] = rng.integers(0, 256, len(golden) - 8).astype(np.uint8).tobytes()
     sections = {**pack.sections, SectionId.WEIGHTS: weights.clip(-127, 127).astype(np.int8).tobytes()}
-    return assemble(Pack(PackKind.NEURAL_NETWORK, pack.arena_bytes, {**sections, SectionId.GOLDEN: bytes(golden)}))
+    return assemble(replace(pack, sections={**sections, SectionId.GOLDEN: bytes(golden)}))
 
 
 def cached() -> None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The engines that run packs: a runner for each platform, and their cost on a Cortex-M4.
-.PHONY: firmware-runner bench-engine bench-crypto fuzz-engine
+.PHONY: firmware-runner bench-engine bench-crypto fit-cost fuzz-engine
 firmware-runner: setup ## build the program that runs single packs, for Linux and both boards
 	@mkdir -p firmware/build; set -e; cd firmware; for preset in host mps2-an386 riscv32-virt; do \
 	  exec 9>build/.$$preset.lock; flock 9; \
@@ -14,6 +14,9 @@ bench-engine: firmware-runner ## instructions, memory and bytes of four models o
 	$(PY) -m pip install --quiet --no-deps -r requirements/bench.txt || echo "tflite-micro cannot be installed: its figures are left out"
 	@cd firmware && flock build/.mps2-an386.lock cmake --build --preset mps2-an386 >/dev/null
 	$(PY) -m bench.engine
+
+fit-cost: firmware-runner ## fit the estimate of instructions to runs on both boards, and test it on other networks
+	$(PY) -m bench.cost_model
 
 bench-crypto: setup ## measure instructions per byte of SHA-256 on a Cortex-M4
 	@mkdir -p firmware/build; cd firmware; exec 9>build/.mps2-an386.lock; flock 9; \

@@ -9,11 +9,11 @@ else()
   set(TF_MAC portable CACHE STRING "dsp: Armv7E-M, Armv8-M with DSP; portable: any core")
 endif()
 file(GLOB ENGINE_SOURCES CONFIGURE_DEPENDS src/engine/*.c)
-add_library(engines OBJECT ${ENGINE_SOURCES} src/engine/${TF_MAC}/mac.c)
+add_library(engines OBJECT ${ENGINE_SOURCES} src/engine/${TF_MAC}/mac.c src/engine/${TF_MAC}/wide.c)
 target_include_directories(engines PUBLIC include PRIVATE src src/engine/${TF_MAC})
 target_link_libraries(engines PRIVATE strict)
 # an inference spends its time here, so speed is worth some bytes; everything else is optimised for size
-set_source_files_properties(src/engine/${TF_MAC}/mac.c src/engine/conv2d.c src/engine/depthwise_conv.c src/engine/filter.c PROPERTIES COMPILE_OPTIONS -O2)
+set_source_files_properties(src/engine/${TF_MAC}/mac.c src/engine/${TF_MAC}/wide.c src/engine/scratch.c PROPERTIES COMPILE_OPTIONS -O2)
 
 # Runs one pack on given inputs and returns the outputs, for `tinyfleet pack run`, tests and benchmarks.
 add_library(runner OBJECT runner/runner.c)

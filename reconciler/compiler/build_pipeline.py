@@ -25,7 +25,14 @@ from reconciler.compiler.pack.decision_head import DecisionMode, decode_head
 from reconciler.compiler.pack.fixed_point import Ints
 from reconciler.compiler.pack.io_section import decode_io
 from reconciler.compiler.pack.operators import NAMES
-from reconciler.compiler.pack.pack_format import FORMAT_VERSION, Pack, PackKind, SectionId, disassemble
+from reconciler.compiler.pack.pack_format import (
+    FORMAT_VERSION,
+    OLDEST_FORMAT_VERSION,
+    Pack,
+    PackKind,
+    SectionId,
+    disassemble,
+)
 from reconciler.compiler.pack.pack_source import checked_pack
 from reconciler.compiler.pack.parameter_values import encode_value
 from reconciler.compiler.pack.sampling_parameter import with_sample_every
@@ -120,10 +127,10 @@ class BuildPipeline:
 
     def _check_target(self, gates: BuildGates, pack: Pack, operators: tuple[str, ...], pack_bytes: int) -> None:
         target = self._recipe.target
-        if target.pack_format != FORMAT_VERSION:
+        if target.pack_format > FORMAT_VERSION:
             raise DoesNotFit(
-                f"device type {target.name} reads pack format {target.pack_format}; "
-                f"this compiler writes format {FORMAT_VERSION}"
+                f"device type {target.name} has pack format {target.pack_format}; "
+                f"this compiler writes formats {OLDEST_FORMAT_VERSION} to {FORMAT_VERSION}: update it"
             )
         missing = [name for name in operators if name not in target.operators]
         if missing:
@@ -195,17 +202,18 @@ class BuildPipeline:
 
     def _network(self, model: bytes, float32: bytes | None) -> CandidatePack:
         # These modules import ai-edge-litert; all other kinds of models are built without it.
-        from reconciler.compiler.tflite.network_pack import Decision, build_network  # noqa: PLC0415
+        from reconciler.compiler.tflite.network_pack import Decision, DeviceLimits, build_network  # noqa: PLC0415
         from reconciler.compiler.tflite.network_prediction import Int8Model, NetworkPredictor  # noqa: PLC0415
         from reconciler.compiler.tflite.oracle import Oracle  # noqa: PLC0415
 
         self._progress("plan")
         recipe = self._recipe
         mode = _HEAD_MODES[recipe.decide] if recipe.decide else None
-        without_head = build_network(model)
+        limits = DeviceLimits(recipe.target.pack_format, recipe.target.arena_bytes)
+        without_head = build_network(model, limits=limits)
         parameters = self._limit(without_head.data, mode)
         decision = None if mode is None else Decision(mode, 0 if parameters else None)
-        network = build_network(model, decision=decision, parameters=parameters)
+        network = build_network(model, decision=decision, parameters=parameters, limits=limits)
         pack = disassemble(network.data)
         inputs, outputs = decode_io(pack.section(SectionId.IO))
         self._progress(ORACLE_STEP)

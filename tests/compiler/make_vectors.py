@@ -14,10 +14,11 @@ from reconciler.compiler.errors import PackMalformed
 from reconciler.compiler.pack.checker import check_pack
 from reconciler.compiler.pack.decision_head import DecisionMode
 from reconciler.compiler.pack.io_section import ElementType
+from reconciler.compiler.pack.pack_format import OLDEST_FORMAT_VERSION
 from reconciler.compiler.pack.tunable_parameters_section import Parameter, name_hash
 from reconciler.compiler.payload.patch import apply_patch, make_patch
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
-from reconciler.compiler.tflite.network_pack import Decision, build_network
+from reconciler.compiler.tflite.network_pack import Decision, DeviceLimits, build_network
 from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
 from tests.compiler.random_forests import forest_packs
 from tests.compiler.tflite_builder import Model
@@ -49,11 +50,11 @@ def _conv(*, depthwise: bool, padding: int, stride: int, dilation: int = 1) -> b
     return model.finish([x], [y])
 
 
-def _dense(channels_have_scales: int) -> Model:
+def _dense(channels_have_scales: int, depth: int = 21) -> Model:
     model = Model()
-    x = model.tensor([2, 21], 0.05, 3)
+    x = model.tensor([2, depth], 0.05, 3)
     scales = [0.004 + 0.001 * i for i in range(5 if channels_have_scales else 1)]
-    w = model.tensor((5, 21), scales, data=_int8(2, 5, 21))
+    w = model.tensor((5, depth), scales, data=_int8(2, 5, depth))
     y = model.tensor([2, 5], 0.21, -7)
     model.operator("FULLY_CONNECTED", [x, w, -1], [y], table="FullyConnectedOptions")
     return model
@@ -114,6 +115,10 @@ def _small() -> Iterator[tuple[str, bytes]]:
 def good_packs() -> dict[str, bytes]:
     """Return all packs of the vectors, by name."""
     packs = {name: build_network(model).data for name, model in _small()}
+    plain = {name: model for name, model in _small() if name.startswith(("conv", "depthwise"))}
+    oldest = DeviceLimits(OLDEST_FORMAT_VERSION)
+    packs |= {f"{name} plain": build_network(model, limits=oldest).data for name, model in plain.items()}
+    packs["dense wide"] = build_network(_dense(1, 24).finish([0], [2])).data
     parameter = (Parameter(name_hash("threshold"), 40, -128, 127),)
     classifier = _dense(1).finish([0], [2])
     packs["head largest"] = build_network(classifier, decision=Decision(DecisionMode.LARGEST)).data

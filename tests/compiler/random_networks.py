@@ -15,8 +15,9 @@ from hypothesis import reject
 from hypothesis import strategies as st
 
 from reconciler.compiler.errors import OperatorUnsupported
+from reconciler.compiler.pack.pack_format import FORMAT_VERSION
 from reconciler.compiler.tflite.model_interface import in_device_order
-from reconciler.compiler.tflite.network_pack import NetworkPack, build_network
+from reconciler.compiler.tflite.network_pack import DeviceLimits, NetworkPack, build_network
 from reconciler.compiler.tflite.oracle import Oracle
 from tests.compiler.tflite_builder import Model
 
@@ -93,9 +94,10 @@ def convolution(draw: Draw) -> bytes:
         height, width = max(height, extent[0]), max(width, extent[1])
         out = tuple(same_or_valid(n, e, s, 1) for n, e, s in zip((height, width), extent, stride, strict=True))
     multiplier = draw.size(1, 3)
-    channels = depth * multiplier if depthwise else draw.size(1, 9)
+    groups = 1 if depthwise else draw(st.sampled_from([1, 1, 1, 2, 3]))
+    channels = depth * multiplier if depthwise else groups * draw.size(1, 9)
     model = Model()
-    x = model.tensor([1, height, width, depth], draw.scale(), draw.zero())
+    x = model.tensor([1, height, width, groups * depth], draw.scale(), draw.zero())
     shape = (1, *kernel, channels) if depthwise else (channels, *kernel, depth)
     scales = draw.scales(channels)
     w = model.tensor(shape, scales, data=draw.int8(shape), axis=3 if depthwise else 0)
@@ -349,7 +351,7 @@ def in_device_layout(network: NetworkPack, inputs: Sequence[np.ndarray[Any, Any]
     return [in_device_order(values, order).tobytes() for values, order in pairs]
 
 
-def oracle_and_network(model: bytes) -> tuple[Oracle, NetworkPack]:
+def oracle_and_network(model: bytes, version: int = FORMAT_VERSION) -> tuple[Oracle, NetworkPack]:
     """Return both sides. If the oracle refuses a model, the builder must refuse it too, and another one is drawn.
 
     Only the builder refuses dense layers that no multiplier reproduces exactly (`solve_single_rounding`). Hypothesis
@@ -362,7 +364,7 @@ def oracle_and_network(model: bytes) -> tuple[Oracle, NetworkPack]:
             build_network(model)
         reject()
     try:
-        return oracle, build_network(model)
+        return oracle, build_network(model, limits=DeviceLimits(version))
     except OperatorUnsupported as ours:
         if "FullyConnectedInexact" not in str(ours):
             raise

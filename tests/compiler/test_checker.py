@@ -51,7 +51,9 @@ def test_a_pack_that_passes_the_check_can_be_run(name: str, data: st.DataObject)
         at = data.draw(st.integers(0, len(sections[section]) - 1))
         sections[section][at] = data.draw(st.one_of(st.integers(0, 8), st.integers(0, 255)))
     arena = data.draw(st.one_of(st.just(pack.arena_bytes), st.integers(0, 2 * pack.arena_bytes)))
-    damaged = Pack(pack.kind, arena, {**pack.sections, **{s: bytes(content) for s, content in sections.items()}})
+    damaged = replace(
+        pack, arena_bytes=arena, sections={**pack.sections, **{s: bytes(content) for s, content in sections.items()}}
+    )
     try:
         whole = with_fitting_golden(damaged)
         check_pack(whole, arena_bytes=1 << 16)
@@ -107,7 +109,7 @@ def test_unexpected_and_missing_sections_are_refused() -> None:
 
 def test_the_header_is_checked() -> None:
     good = PACKS["mean"]
-    for at, value in ((0, 0), (4, 2), (5, 9), (6, 0), (6, 200), (7, 1), (8, good[8] ^ 4)):
+    for at, value in ((0, 0), (4, 0), (4, 3), (5, 9), (6, 0), (6, 200), (7, 1), (8, good[8] ^ 4)):
         damaged = good[:at] + bytes([value]) + good[at + 1 :]
         with pytest.raises(PackMalformed):
             check_pack(damaged)

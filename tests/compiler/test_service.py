@@ -248,7 +248,7 @@ def test_the_build_has_no_network(tmp_path: Path) -> None:
         ),
         ({"target": replace(TARGET, arena_bytes=8)}, BuildGateFailed, "arena_bytes"),
         ({"target": replace(TARGET, operators=("CONV_2D",))}, DoesNotFit, "lacks the operators TREE_ENSEMBLE"),
-        ({"target": replace(TARGET, pack_format=2)}, DoesNotFit, "pack format 2"),
+        ({"target": replace(TARGET, pack_format=3)}, DoesNotFit, "pack format 3"),
         ({"gates": (GateSpec("instructions", at_most=10),)}, BuildGateFailed, "instructions is"),
         (
             {"target": replace(TARGET, clock_mhz=64.0), "gates": (GateSpec("inference_ms", at_most=0.001),)},

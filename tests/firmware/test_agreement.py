@@ -20,6 +20,7 @@ from reconciler.compiler.pack import (
     operators,
     pack_format,
     tunable_parameters_section,
+    wide_forms,
 )
 from reconciler.compiler.payload import patch, payload_encodings
 from reconciler.devices import flash_image, messages, reports, serial_frame
@@ -102,6 +103,10 @@ FIGURES = [
     ("src/report/body.c", "DIGEST16", SHORT_DIGEST_BYTES),
     ("src/report/body.c", "PACK_FORMAT", pack_format.FORMAT_VERSION),
     ("src/model/pack.c", "FORMAT", pack_format.FORMAT_VERSION),
+    ("src/model/pack.c", "FORMAT_OLDEST", pack_format.OLDEST_FORMAT_VERSION),
+    ("src/engine/network.c", "FORMAT_WITH_WIDE_FORMS", pack_format.WIDE_FORMAT_VERSION),
+    ("src/engine/check_operators.c", "WIDE_SHIFT_LEAST", wide_forms.SHIFTS[0]),
+    ("src/engine/check_operators.c", "WIDE_SHIFT_MOST", wide_forms.SHIFTS[1]),
     ("src/model/pack.c", "MAGIC", int.from_bytes(pack_format.MAGIC, "little")),
     ("src/model/pack.c", "ENCODING_MAX", max(tunable_parameters_section.ParameterEncoding)),
     ("src/payload/patch.c", "VERSION", patch.VERSION),

@@ -30,7 +30,7 @@ def said(agent: HostAgent, made: Made, what: ReportKind) -> Body:
 def test_capabilities(newborn: HostAgent, made: Made) -> None:
     reported = said(newborn, made, ReportKind.CAPABILITIES)
     assert isinstance(reported, CapabilitiesBody)
-    assert (reported.type, reported.class_id, reported.pack_format) == ("bench", made.target.klass, 1)
+    assert (reported.type, reported.class_id, reported.pack_format) == ("bench", made.target.klass, 2)
     assert (reported.slot_bytes, reported.arena_bytes, reported.updates) == (SMALL.slot, 16384, True)
     assert int.from_bytes(reported.operators, "little") >> THRESHOLD_OPERATOR & 1
     assert reported.prebaked == (digest(PREBAKED)[:16], digest(SECOND_PREBAKED)[:16])

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,16 @@ from reconciler.compiler.pack.decision_head import DecisionMode as HeadMode
 from reconciler.compiler.pack.features_section import Feature, FeatureWindow, Statistic
 from reconciler.compiler.pack.forest_head import ForestMode
 from reconciler.compiler.pack.forest_section import Forest, Leaf, Split, Tree
-from reconciler.compiler.pack.pack_format import SectionId, disassemble, pad4
+from reconciler.compiler.pack.operators import WideDepthwiseConv2D
+from reconciler.compiler.pack.pack_format import (
+    FORMAT_VERSION,
+    OLDEST_FORMAT_VERSION,
+    SectionId,
+    assemble,
+    disassemble,
+    pad4,
+)
+from reconciler.compiler.pack.plan_section import decode_plan, encode_plan
 from reconciler.compiler.pack.tunable_parameters_section import Parameter, name_hash
 from reconciler.compiler.reference.forest import raw_features
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
@@ -105,13 +115,25 @@ def test_edited_vectors_get_the_verdict_of_the_checker(engine: Engine) -> None:
 @given(data=st.data())
 def test_networks_equal_the_oracle(engine: Engine, kind: str, data: st.DataObject) -> None:
     model = KINDS[kind](Draw(data))
-    oracle, network = oracle_and_network(model)
+    oracle, network = oracle_and_network(model, data.draw(st.sampled_from([FORMAT_VERSION, OLDEST_FORMAT_VERSION])))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     inputs = [[rng.integers(-128, 128, d["shape"]).astype(np.int8) for d in oracle.inputs] for _ in range(3)]
     done = engine.run(network.data, [b"".join(in_device_layout(network, parts)) for parts in inputs])
     assert (done.verdict, done.first_wrong_golden) == (0, None)
     for parts, got in zip(inputs, done.inferences, strict=True):
         assert got.outputs == b"".join(out.tobytes() for out in oracle.run(parts))
+
+
+@pytest.mark.parametrize("name", ["depthwise same", "depthwise valid"])
+def test_bands_of_a_wide_depthwise_layer_make_no_difference(engine: Engine, name: str) -> None:
+    pack = disassemble(PACKS[name])
+    (layer,) = decode_plan(pack.section(SectionId.PLAN))
+    assert isinstance(layer, WideDepthwiseConv2D)
+    assert layer.band > 1
+    for band in range(1, layer.band + 2):
+        sections = {**pack.sections, SectionId.PLAN: encode_plan([replace(layer, band=band)])}
+        done = engine.run(assemble(replace(pack, sections=sections)))
+        assert (done.verdict, done.first_wrong_golden) == (0, None)
 
 
 @relaxed

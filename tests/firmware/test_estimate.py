@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import pytest
 
+from bench.cost_layers import UNSEEN_SEED, layer_packs
 from bench.engine import SEEDS, isolation_forest
 from bench.zoo import ZOO
 from reconciler.compiler.engine_runner import ExecutionTarget, execute
-from reconciler.compiler.evaluation.inference_cost import estimate_cost
+from reconciler.compiler.evaluation.inference_cost import ESTIMATE_OFF_PERCENT, estimate_cost
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter, generate_inputs
 from reconciler.compiler.tflite.network_pack import build_network
 from tests.compiler.random_forests import forest_packs
@@ -16,7 +17,8 @@ from tests.firmware.conftest import build
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(180)]
 BOARDS = {ExecutionTarget.MPS2_AN386: "cortex-m4", ExecutionTarget.RISCV32_VIRT: "rv32imac"}
-OFF_AT_MOST = 0.1  # docs/build.md
+OFF_AT_MOST = ESTIMATE_OFF_PERCENT / 100
+UNSEEN = dict(layer_packs(UNSEEN_SEED, share=0.3))
 OFF_AT_MOST_IF_SMALL = 0.25
 
 
@@ -38,6 +40,11 @@ def off(board: ExecutionTarget, pack: bytes) -> float:
 @pytest.mark.parametrize("name", sorted(ZOO))
 def test_networks_of_the_bench(board: ExecutionTarget, name: str) -> None:
     assert off(board, build_network(ZOO[name]()).data) < OFF_AT_MOST
+
+
+@pytest.mark.parametrize("name", sorted(UNSEEN))
+def test_networks_that_the_fit_has_not_seen(board: ExecutionTarget, name: str) -> None:
+    assert off(board, UNSEEN[name]) < OFF_AT_MOST
 
 
 @pytest.mark.parametrize("trees", [10, 50])

@@ -5,6 +5,9 @@
 #define MEAN_ELEMENTS_MAX (1u << 20)
 #define SOFTMAX_CHANNELS_MAX 4096
 #define LOOKUP_BYTES 256
+#define WIDE_SHIFT_LEAST (-20)
+#define WIDE_SHIFT_MOST (-1)
+#define SCRATCH_PER_BYTE 6u /* of a filter: three pixels of int16 */
 
 static const struct tf_tensor *input_of(const struct tf_net *net, const struct tf_record *record)
 {
@@ -51,25 +54,42 @@ static bool is_axis(uint32_t in, uint32_t out, uint32_t kernel, uint32_t stride,
            (uint64_t)(out - 1) * stride < (uint64_t)in + padding;
 }
 
-static bool is_convolution(const struct tf_net *net, const struct tf_convolution_record *conv, uint64_t weight_bytes)
+/* Rule 22: the scratch is in the arena, apart from input and output. */
+static bool is_scratch(const struct tf_net *net, const struct tf_record *record, uint64_t bytes)
 {
+    const struct tf_tensor *x = input_of(net, record), *y = output_of(net, record);
+    const uint32_t start = ((const struct tf_wide_record *)record)->scratch;
+    const uint64_t end = start + bytes;
+    const bool apart_from_x = (x->flags & TF_TENSOR_CONSTANT) != 0 || end <= x->offset || x->offset + tf_elements(x) <= start;
+    return start % 4 == 0 && end <= net->arena_bytes && apart_from_x && (end <= y->offset || y->offset + tf_elements(y) <= start);
+}
+
+static bool is_convolution(const struct tf_net *net, const struct tf_convolution_record *conv, uint64_t weight_bytes, uint64_t scratch_bytes)
+{
+    const bool is_wide = tf_is_wide(&conv->head);
     const struct tf_tensor *x = input_of(net, &conv->head), *y = output_of(net, &conv->head);
     for (uint32_t i = 0; i < 2; i++) {
         if (!is_axis(x->dims[1 + i], y->dims[1 + i], conv->kernel[i], conv->stride[i], conv->dilation[i], conv->padding[i])) {
             return false;
         }
     }
-    return x->dims[0] == y->dims[0] && conv->zero == 0 && is_layer(net, &conv->arrays, weight_bytes, y->dims[3], y->dims[3], -31, 30);
+    return x->dims[0] == y->dims[0] && (!is_wide || is_scratch(net, &conv->head, scratch_bytes)) &&
+           is_layer(net, &conv->arrays, weight_bytes, y->dims[3], y->dims[3], is_wide ? WIDE_SHIFT_LEAST : -31, is_wide ? WIDE_SHIFT_MOST : 30);
 }
 
 bool tf_check_conv(const struct tf_net *net, const struct tf_record *record)
 {
     const struct tf_convolution_record *conv = (const struct tf_convolution_record *)record;
     const uint32_t depth = input_of(net, record)->dims[3], channels = output_of(net, record)->dims[3];
-    if (conv->groups < 1 || depth % conv->groups != 0 || channels % conv->groups != 0) {
+    if (conv->band != 0 || conv->groups < 1 || depth % conv->groups != 0 || channels % conv->groups != 0) {
         return false;
     }
-    return is_convolution(net, conv, (uint64_t)channels * conv->kernel[0] * conv->kernel[1] * (depth / conv->groups));
+    if (tf_is_wide(record)) {
+        const uint64_t filter = 4ull * conv->kernel[0] * (((uint64_t)conv->kernel[1] * (depth / conv->groups) + 3) / 4);
+        const uint32_t even = conv->groups * ((channels / conv->groups + 1) / 2 * 2);
+        return is_convolution(net, conv, filter * even, SCRATCH_PER_BYTE * filter);
+    }
+    return is_convolution(net, conv, (uint64_t)channels * conv->kernel[0] * conv->kernel[1] * (depth / conv->groups), 0);
 }
 
 bool tf_check_depthwise(const struct tf_net *net, const struct tf_record *record)
@@ -79,7 +99,16 @@ bool tf_check_depthwise(const struct tf_net *net, const struct tf_record *record
     if (conv->groups < 1 || channels != (uint32_t)input_of(net, record)->dims[3] * conv->groups) {
         return false;
     }
-    return is_convolution(net, conv, (uint64_t)channels * conv->kernel[0] * conv->kernel[1]);
+    uint64_t scratch = 0;
+    if (tf_is_wide(record) ? conv->band < 1 || conv->dilation[1] != 1 : conv->band != 0) {
+        return false;
+    }
+    if (tf_is_wide(record)) {
+        const struct tf_tensor *y = output_of(net, record);
+        const struct tf_wide_plane plane = tf_wide_plane(conv, conv->band < y->dims[1] ? conv->band : y->dims[1], y->dims[2]);
+        scratch = 2 * (plane.taps + (uint64_t)plane.rows * plane.pitch);
+    }
+    return is_convolution(net, conv, (uint64_t)channels * conv->kernel[0] * conv->kernel[1], scratch);
 }
 
 bool tf_check_dense(const struct tf_net *net, const struct tf_record *record)
@@ -89,9 +118,14 @@ bool tf_check_dense(const struct tf_net *net, const struct tf_record *record)
     if (x->dims[0] != 1 || x->dims[1] != 1 || y->dims[0] != 1 || y->dims[1] != 1 || x->dims[2] != y->dims[2]) {
         return false;
     }
-    const uint32_t count = dense->per_channel != 0 ? y->dims[3] : 1;
-    return dense->per_channel <= 1 && dense->zero[0] == 0 && dense->zero[1] == 0 && dense->zero[2] == 0 &&
-           is_layer(net, &dense->arrays, (uint64_t)x->dims[3] * y->dims[3], y->dims[3], count, 1, 62);
+    const bool is_wide = (dense->flags & TF_DENSE_WIDE) != 0;
+    const uint32_t count = (dense->flags & TF_DENSE_PER_CHANNEL) != 0 ? y->dims[3] : 1;
+    const uint32_t filters = is_wide ? (y->dims[3] + 3u) & ~3u : y->dims[3];
+    if (dense->flags > (net->has_wide_forms ? TF_DENSE_PER_CHANNEL | TF_DENSE_WIDE : TF_DENSE_PER_CHANNEL) || (is_wide && x->dims[3] % 4 != 0)) {
+        return false;
+    }
+    return dense->zero[0] == 0 && dense->zero[1] == 0 && dense->zero[2] == 0 &&
+           is_layer(net, &dense->arrays, (uint64_t)x->dims[3] * filters, y->dims[3], count, 1, 62);
 }
 
 bool tf_check_pool(const struct tf_net *net, const struct tf_record *record)

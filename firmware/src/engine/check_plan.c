@@ -53,6 +53,12 @@ static bool check_record(const struct tf_net *net, const struct tf_record *recor
     return tf_operators[record->number].check(net, record);
 }
 
+static bool has_words(const struct tf_net *net, const struct tf_record *record)
+{
+    const struct tf_operator *operator = &tf_operators[record->number];
+    return record->words == operator->words || (net->has_wide_forms && record->words != 0 && record->words == operator->wide_words);
+}
+
 int tf_check_plan(const struct tf_net *net)
 {
     uint32_t at = 0, count = 0;
@@ -69,7 +75,7 @@ int tf_check_plan(const struct tf_net *net)
         if (record->number >= TF_OPERATOR_COUNT) {
             return TF_ERR_OPERATOR;
         }
-        if (record->words != tf_operators[record->number].words || net->plan.size - at < 4u * record->words ||
+        if (!has_words(net, record) || net->plan.size - at < 4u * record->words ||
             !check_record(net, record)) {
             return TF_ERR_PACK;
         }

@@ -1,74 +1,127 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Convolutions in the plain form, one output at a time: small code for packs of format 1 and for layers without scratch.
+ * A tap outside of the input counts as the input's zero point.
+ */
 #include "engine/convolution.h"
+#include "engine/mac.h"
 
-#define FAST_SHIFT_MAX 20 /* of tf_requantize_fast() */
-
-static struct tf_convolution layer_of(const struct tf_net *net, const struct tf_convolution_record *record)
+struct tf_convolution tf_convolution_of(const struct tf_net *net, const struct tf_record *record)
 {
-    const struct tf_tensor *x = &net->tensors[record->head.input], *y = &net->tensors[record->head.output];
+    const struct tf_convolution_record *conv = (const struct tf_convolution_record *)record;
+    const struct tf_tensor *x = &net->tensors[record->input], *y = &net->tensors[record->output];
     return (struct tf_convolution){
-        .weights = tf_weights(net, record->arrays.weights),
-        .bias = tf_weights(net, record->arrays.bias),
-        .multipliers = tf_weights(net, record->arrays.multipliers),
-        .shifts = tf_weights(net, record->arrays.shifts),
-        .clamp = tf_clamp_of(&record->head, y),
-        .rows = {x->dims[1], y->dims[1], record->kernel[0], record->stride[0], record->dilation[0], record->padding[0]},
-        .columns = {x->dims[2], y->dims[2], record->kernel[1], record->stride[1], record->dilation[1], record->padding[1]},
+        .weights = tf_weights(net, conv->arrays.weights),
+        .bias = tf_weights(net, conv->arrays.bias),
+        .multipliers = tf_weights(net, conv->arrays.multipliers),
+        .shifts = tf_weights(net, conv->arrays.shifts),
+        .clamp = tf_clamp_of(record, y),
+        .rows = {x->dims[1], y->dims[1], conv->kernel[0], conv->stride[0], conv->dilation[0], conv->padding[0]},
+        .columns = {x->dims[2], y->dims[2], conv->kernel[1], conv->stride[1], conv->dilation[1], conv->padding[1]},
         .depth = x->dims[3],
         .channels = y->dims[3],
-        .groups = record->groups,
+        .groups = conv->groups,
         .row_bytes = (uint32_t)x->dims[2] * x->dims[3],
+        .images = x->dims[0],
         .zero = x->zero_point,
         .image = tf_input(net, x),
         .out = tf_output(net, y),
     };
 }
 
-int32_t tf_requantize_outlined(const struct tf_scale *scale, uint32_t acc)
+bool tf_next_image(struct tf_convolution *layer)
 {
-    return tf_requantize(scale, acc);
+    layer->image += layer->rows.in * layer->row_bytes;
+    layer->out += layer->rows.out * layer->columns.out * layer->channels;
+    layer->images--;
+    return layer->images > 0;
 }
 
-/* May all channels use tf_requantize_fast()? */
-static bool is_fast(const struct tf_convolution *layer)
-{
-    for (uint32_t channel = 0; channel < layer->channels; channel++) {
-        if (layer->shifts[channel] < -FAST_SHIFT_MAX || layer->shifts[channel] >= 0) {
-            return false;
-        }
-    }
-    return true;
-}
+/* How the weights of a filter lie: for each tap, depth adjacent ones; step: from one tap to the next. */
+struct filter {
+    const int8_t *w;
+    uint32_t depth, step;
+    bool is_run; /* the taps of a row are adjacent in the input as well */
+};
 
-/* A 1x1 kernel without a stride can treat the image as one row, which leaves fewer outputs without a partner. */
-static void flatten(struct tf_convolution *layer)
+/* acc + the products of one window. x: the first tap inside. */
+static uint32_t multiply(const struct tf_convolution *layer, const struct filter *filter, const struct tf_taps taps[2], const int8_t *x,
+                         uint32_t acc)
 {
-    struct tf_axis *rows = &layer->rows, *columns = &layer->columns;
-    if (rows->taps == 1 && columns->taps == 1 && rows->stride == 1 && columns->stride == 1 && rows->in == rows->out &&
-        columns->in == columns->out) {
-        columns->in *= rows->in;
-        columns->out = columns->in;
-        layer->row_bytes *= rows->in;
-        rows->in = 1;
-        rows->out = 1;
-    }
-}
-
-void tf_convolve(const struct tf_net *net, const struct tf_record *record, tf_region_kernel *kernel)
-{
-    struct tf_convolution layer = layer_of(net, (const struct tf_convolution_record *)record);
-    struct tf_region region;
-    flatten(&layer);
-    layer.is_fast = is_fast(&layer);
-    for (uint32_t images = net->tensors[record->output].dims[0]; images > 0; images--) {
-        for (uint32_t row = 0; row < layer.rows.out; row += region.rows.count) {
-            region.rows = tf_span_at(&layer.rows, row);
-            for (uint32_t column = 0; column < layer.columns.out; column += region.columns.count) {
-                region.columns = tf_span_at(&layer.columns, column);
-                kernel(&layer, &region);
+    const struct tf_taps rows = taps[0], columns = taps[1];
+    const uint32_t x_step = layer->columns.dilation * layer->depth;
+    const int8_t *w = filter->w;
+    for (uint32_t row = 0; row < layer->rows.taps; row++) {
+        const int8_t *from = x;
+        for (uint32_t column = 0, count = 1; column < layer->columns.taps; column += count, w += count * filter->step) {
+            const bool is_inside = row >= rows.begin && row < rows.end && column >= columns.begin && column < columns.end;
+            count = is_inside && filter->is_run ? columns.end - column : 1;
+            if (is_inside) {
+                acc = tf_mac(from, w, count * filter->depth, acc);
+                from += x_step;
+                continue;
+            }
+            for (uint32_t i = 0; i < filter->depth; i++) {
+                acc += (uint32_t)(layer->zero * w[i]);
             }
         }
-        layer.image += layer.rows.in * layer.row_bytes;
-        layer.out += layer.rows.out * layer.columns.out * layer.channels;
+        x += row >= rows.begin ? layer->rows.dilation * layer->row_bytes : 0;
+    }
+    return acc;
+}
+
+/* All channels of one output. */
+static void run_pixel(const struct tf_convolution *layer, uint32_t row, uint32_t column, bool is_depthwise, int8_t *out)
+{
+    const int32_t top = tf_window_start(&layer->rows, row), left = tf_window_start(&layer->columns, column);
+    const struct tf_taps taps[2] = {tf_taps_inside(&layer->rows, top), tf_taps_inside(&layer->columns, left)};
+    const uint32_t first_row = (uint32_t)(top + (int32_t)(taps[0].begin * layer->rows.dilation));
+    const uint32_t first_column = (uint32_t)(left + (int32_t)(taps[1].begin * layer->columns.dilation));
+    const int8_t *const x = layer->image + first_row * layer->row_bytes + first_column * layer->depth;
+    struct filter filter = {.w = layer->weights, .depth = 1, .step = layer->channels};
+    uint32_t share = layer->groups; /* output channels that read the same input channels */
+    if (!is_depthwise) {
+        share = layer->channels / layer->groups;
+        filter.depth = layer->depth / layer->groups;
+        filter.step = filter.depth;
+        filter.is_run = layer->groups == 1 && layer->columns.dilation == 1;
+    }
+    for (uint32_t channel = 0; channel < layer->channels; channel++) {
+        const struct tf_scale scale = tf_scale_of(tf_number(layer->multipliers, channel), layer->shifts[channel]);
+        const uint32_t bias = (uint32_t)tf_number(layer->bias, channel);
+        const uint32_t acc = multiply(layer, &filter, taps, x + channel / share * filter.depth, bias);
+        out[channel] = tf_clamped(layer->clamp, tf_requantize(&scale, acc));
+        filter.w += is_depthwise ? 1 : layer->rows.taps * layer->columns.taps * filter.depth;
+    }
+}
+
+static void run_plain(const struct tf_net *net, const struct tf_record *record, bool is_depthwise)
+{
+    struct tf_convolution layer = tf_convolution_of(net, record);
+    do {
+        int8_t *out = layer.out;
+        for (uint32_t row = 0; row < layer.rows.out; row++) {
+            for (uint32_t column = 0; column < layer.columns.out; column++, out += layer.channels) {
+                run_pixel(&layer, row, column, is_depthwise, out);
+            }
+        }
+    } while (tf_next_image(&layer));
+}
+
+void tf_run_conv(const struct tf_net *net, const struct tf_record *record)
+{
+    if (tf_is_wide(record)) {
+        tf_run_wide_conv(net, record);
+    } else {
+        run_plain(net, record, false);
+    }
+}
+
+void tf_run_depthwise(const struct tf_net *net, const struct tf_record *record)
+{
+    if (tf_is_wide(record)) {
+        tf_run_wide_depthwise(net, record);
+    } else {
+        run_plain(net, record, true);
     }
 }

@@ -61,7 +61,7 @@ static void run_pairs(const struct tf_net *net, const struct tf_record *record, 
     } while (next_row(y, at));
 }
 
-void tf_run_add(const struct tf_net *net, const struct tf_record *record)
+void tf_run_any_add(const struct tf_net *net, const struct tf_record *record)
 {
     const struct tf_add_record *add = (const struct tf_add_record *)record;
     struct tf_scale scales[3];

@@ -53,13 +53,13 @@ static inline int32_t tf_requantize(const struct tf_scale *scale, uint32_t x)
 static inline int32_t tf_sr(int32_t x, int32_t multiplier, uint32_t shift)
 {
     const uint64_t product = (uint64_t)(x < 0 ? 0u - (uint32_t)x : (uint32_t)x) * (uint32_t)multiplier;
-    uint64_t scaled;
-    if (shift > 32) { /* the rounding term is in the upper half, so the lower one does not matter */
-        scaled = ((uint32_t)(product >> 32) + (1u << (shift - 33))) >> (shift - 32);
+    int32_t magnitude;
+    if (shift > 32) { /* the rounding term is in the upper half, so the lower one does not matter; nothing can saturate */
+        magnitude = (int32_t)(((uint32_t)(product >> 32) + (1u << (shift - 33))) >> (shift - 32));
     } else {
-        scaled = (product + ((uint64_t)1 << (shift - 1))) >> shift;
+        const uint64_t scaled = (product + ((uint64_t)1 << (shift - 1))) >> shift;
+        magnitude = scaled > INT32_MAX ? INT32_MAX : (int32_t)scaled;
     }
-    const int32_t magnitude = scaled > INT32_MAX ? INT32_MAX : (int32_t)scaled;
     return x < 0 ? -magnitude : magnitude;
 }
 

@@ -1,26 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/mac.h"
 #include "engine/plan.h"
+#include "engine/wide.h"
+
+#define FOUR 4u /* channels whose weights the wide form interleaves */
+
+/* The sums of up to four channels; returns how many: in the plain form one. */
+static uint32_t multiply(const struct tf_dense_record *dense, const int8_t *w, const int8_t *x, uint32_t depth, uint32_t channels, uint32_t acc[FOUR])
+{
+    if ((dense->flags & TF_DENSE_WIDE) != 0) {
+        tf_wide_four(w, x, depth / 4, acc);
+        return channels < FOUR ? channels : FOUR;
+    }
+    acc[0] = tf_mac(x, w, depth, acc[0]);
+    return 1;
+}
 
 static void run_batch(const struct tf_net *net, const struct tf_dense_record *dense, const int8_t *x, int8_t *out)
 {
     const struct tf_tensor *y = &net->tensors[dense->head.output];
     const uint32_t depth = net->tensors[dense->head.input].dims[3], channels = y->dims[3];
     const int8_t *bias = tf_weights(net, dense->arrays.bias), *shifts = tf_weights(net, dense->arrays.shifts);
-    const int8_t *multipliers = tf_weights(net, dense->arrays.multipliers);
+    const int8_t *multipliers = tf_weights(net, dense->arrays.multipliers), *w = tf_weights(net, dense->arrays.weights);
     const struct tf_clamp clamp = tf_clamp_of(&dense->head, y);
-    struct tf_runs runs = {.w = tf_weights(net, dense->arrays.weights), .length = depth, .count = 1};
-    for (uint32_t channel = 0, pair; channel < channels; channel += pair) {
-        pair = channels - channel > 1 ? 2 : 1;
-        const uint32_t start[2] = {(uint32_t)tf_number(bias, channel), (uint32_t)tf_number(bias, channel + pair - 1)};
-        uint32_t acc[2];
-        runs.w_next = (pair - 1) * depth;
-        tf_mac_1x2(&runs, x, start, acc);
-        for (uint32_t i = 0; i < pair; i++) {
-            const uint32_t scale = dense->per_channel != 0 ? channel + i : 0;
+    const uint32_t per_channel = dense->flags & TF_DENSE_PER_CHANNEL;
+    for (uint32_t channel = 0, count; channel < channels; channel += count) {
+        uint32_t acc[FOUR];
+        for (uint32_t i = 0; i < FOUR; i++) {
+            acc[i] = (uint32_t)tf_number(bias, channel + i < channels ? channel + i : channel);
+        }
+        count = multiply(dense, w, x, depth, channels - channel, acc);
+        w += ((dense->flags & TF_DENSE_WIDE) != 0 ? FOUR : count) * depth;
+        for (uint32_t i = 0; i < count; i++) {
+            const uint32_t scale = per_channel * (channel + i);
             out[channel + i] = tf_clamped(clamp, tf_sr((int32_t)acc[i], tf_number(multipliers, scale), (uint32_t)shifts[scale]));
         }
-        runs.w += pair * depth;
     }
 }
 

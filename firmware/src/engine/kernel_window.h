@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Which taps of a kernel fall inside the input, for convolutions and pools. Outputs that see the same taps form a small
- * number of rectangles, so everything that depends on the taps is computed once per rectangle.
- */
+/* Which taps of a kernel fall inside the input, for convolutions and pools. */
 #ifndef TF_ENGINE_KERNEL_WINDOW_H
 #define TF_ENGINE_KERNEL_WINDOW_H
 
@@ -14,20 +11,18 @@ struct tf_axis {
     uint32_t taps, stride, dilation, padding;
 };
 
-/* Outputs first ... first + count - 1, which all have taps begin ... end - 1 inside. base: position of tap 0 of the first. */
-struct tf_span {
-    uint32_t first, count;
+/* The taps inside the input: begin ... end - 1. */
+struct tf_taps {
     uint32_t begin, end;
-    int32_t base;
 };
 
-/* The longest run of outputs from first on that see the same taps. */
-struct tf_span tf_span_at(const struct tf_axis *axis, uint32_t first);
-
-/* Position of the first tap that is inside. */
-static inline uint32_t tf_span_start(const struct tf_axis *axis, const struct tf_span *span)
+/* The position of tap 0 of an output. */
+static inline int32_t tf_window_start(const struct tf_axis *axis, uint32_t output)
 {
-    return (uint32_t)span->base + span->begin * axis->dilation;
+    return (int32_t)(output * axis->stride) - (int32_t)axis->padding;
 }
+
+/* start: the position of tap 0. */
+struct tf_taps tf_taps_inside(const struct tf_axis *axis, int32_t start);
 
 #endif

@@ -7,7 +7,9 @@
 #include "engine/plan.h"
 
 #define KIND 1
-#define ARENA_BYTES_AT 12 /* in the pack's header */
+#define FORMAT_AT 4 /* in the pack's header */
+#define ARENA_BYTES_AT 12
+#define FORMAT_WITH_WIDE_FORMS 2
 #define TENSOR_RECORDS_MAX 4096
 #define NO_PARAMETER 0xff
 #define RECONSTRUCTION_MAX 32768
@@ -35,6 +37,7 @@ struct tf_net tf_net_view(const struct tf_pack *pack, uint8_t *arena)
         .weights = tf_pack_section(pack, TF_SECTION_WEIGHTS),
         .arena = arena,
         .arena_bytes = tf_load32(pack->data + ARENA_BYTES_AT),
+        .has_wide_forms = pack->data[FORMAT_AT] >= FORMAT_WITH_WIDE_FORMS,
     };
 }
 

@@ -51,15 +51,24 @@ struct TF_IN_PLACE tf_convolution_record {
     uint16_t dilation[2];
     uint16_t padding[2];
     uint16_t groups; /* depthwise: the depth multiplier */
-    uint16_t zero;
+    uint16_t band;   /* wide depthwise: output rows that share a plane; otherwise 0 */
+};
+
+/* The wide form, section 6.4. */
+struct TF_IN_PLACE tf_wide_record {
+    struct tf_convolution_record conv;
+    uint32_t scratch; /* offset in the arena */
 };
 
 struct TF_IN_PLACE tf_dense_record {
     struct tf_record head;
     struct tf_channel_arrays arrays;
-    uint8_t per_channel;
+    uint8_t flags;
     uint8_t zero[3];
 };
+
+#define TF_DENSE_PER_CHANNEL 1u
+#define TF_DENSE_WIDE 2u
 
 struct TF_IN_PLACE tf_pool_record {
     struct tf_record head;
@@ -126,7 +135,7 @@ struct TF_IN_PLACE tf_concatenation_record {
 };
 
 _Static_assert(sizeof(struct tf_tensor) == 16 && sizeof(struct tf_record) == 8, "as the specification has it");
-_Static_assert(sizeof(struct tf_convolution_record) == 44 && sizeof(struct tf_dense_record) == 28, "as above");
+_Static_assert(sizeof(struct tf_convolution_record) == 44 && sizeof(struct tf_wide_record) == 48 && sizeof(struct tf_dense_record) == 28, "as above");
 _Static_assert(sizeof(struct tf_add_record) == 28 && sizeof(struct tf_softmax_record) == 16, "as above");
 
 /* A pack and its arena, as the operators see them. */
@@ -137,11 +146,13 @@ struct tf_net {
     struct tf_section weights;
     uint8_t *arena; /* NULL during a check */
     uint32_t arena_bytes;
+    bool has_wide_forms; /* format 2 */
 };
 
 /* One row of the table of operators, which the check and the inference share. */
 struct tf_operator {
     uint8_t words;
+    uint8_t wide_words; /* of the wide form, or 0 */
     TF_MUST_CHECK bool (*check)(const struct tf_net *net, const struct tf_record *record);
     void (*run)(const struct tf_net *net, const struct tf_record *record);
 };
@@ -178,6 +189,37 @@ static inline struct tf_clamp tf_clamp_of(const struct tf_record *record, const 
     return (struct tf_clamp){record->low - zero, record->high - zero, zero};
 }
 
+static inline bool tf_is_wide(const struct tf_record *record)
+{
+    return 4u * record->words == sizeof(struct tf_wide_record);
+}
+
+/* Quads of a filter of a wide convolution: each row of the kernel is padded to whole quads. */
+static inline uint32_t tf_wide_quads(const struct tf_convolution_record *conv, uint32_t depth)
+{
+    return conv->kernel[0] * ((conv->kernel[1] * (depth / conv->groups) + 3) / 4);
+}
+
+/* The scratch of a wide depthwise convolution, in numbers of int16. */
+struct tf_wide_plane {
+    uint32_t band;         /* output rows */
+    uint32_t taps;         /* of a filter, with each row padded to an even number; the plane follows */
+    uint32_t width, pitch; /* of a row: what outputs read; with padding */
+    uint32_t rows;
+};
+
+static inline struct tf_wide_plane tf_wide_plane(const struct tf_convolution_record *conv, uint32_t band, uint32_t columns)
+{
+    const uint32_t width = (columns - 1) * conv->stride[1] + conv->kernel[1];
+    return (struct tf_wide_plane){
+        .band = band,
+        .taps = conv->kernel[0] * ((conv->kernel[1] + 1u) & ~1u),
+        .width = width,
+        .pitch = (width + 2) & ~1u,
+        .rows = (band - 1) * conv->stride[0] + (conv->kernel[0] - 1u) * conv->dilation[0] + 1,
+    };
+}
+
 /* A number of an array in WEIGHTS, which is aligned to 4 bytes. */
 static inline int32_t tf_number(const int8_t *array, uint32_t index)
 {
@@ -193,6 +235,8 @@ void tf_run_average_pool(const struct tf_net *net, const struct tf_record *recor
 void tf_run_max_pool(const struct tf_net *net, const struct tf_record *record);
 void tf_run_mean(const struct tf_net *net, const struct tf_record *record);
 void tf_run_add(const struct tf_net *net, const struct tf_record *record);
+/* With any multipliers and shifts, and with broadcasting; tf_run_add() calls it. */
+void tf_run_any_add(const struct tf_net *net, const struct tf_record *record);
 void tf_run_mul(const struct tf_net *net, const struct tf_record *record);
 void tf_run_quantize(const struct tf_net *net, const struct tf_record *record);
 void tf_run_lookup(const struct tf_net *net, const struct tf_record *record);

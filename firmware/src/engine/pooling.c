@@ -9,15 +9,22 @@ struct patch {
     uint32_t rows, columns, row_step, column_step;
 };
 
+/* Kept alone so that the loop has all registers. */
+__attribute__((noinline)) static int32_t sum_of(const int8_t *x, uint32_t count, uint32_t step)
+{
+    int32_t sum = 0;
+    for (; count > 0; count--, x += step) {
+        sum += *x;
+    }
+    return sum;
+}
+
 static int32_t average(const struct patch *patch)
 {
     int32_t sum = 0;
     const uint32_t count = patch->rows * patch->columns;
     for (uint32_t row = 0; row < patch->rows; row++) {
-        const int8_t *x = patch->x + row * patch->row_step;
-        for (uint32_t column = 0; column < patch->columns; column++) {
-            sum += x[column * patch->column_step];
-        }
+        sum += sum_of(patch->x + row * patch->row_step, patch->columns, patch->column_step);
     }
     const uint32_t magnitude = sum < 0 ? 0u - (uint32_t)sum : (uint32_t)sum;
     const int32_t rounded = (int32_t)((magnitude + count / 2) / count);
@@ -29,29 +36,22 @@ static int32_t largest(const struct patch *patch)
     int32_t most = INT8_MIN;
     for (uint32_t row = 0; row < patch->rows; row++) {
         const int8_t *x = patch->x + row * patch->row_step;
-        for (uint32_t column = 0; column < patch->columns; column++) {
-            most = x[column * patch->column_step] > most ? x[column * patch->column_step] : most;
+        for (uint32_t left = patch->columns; left > 0; left--, x += patch->column_step) {
+            most = *x > most ? *x : most;
         }
     }
     return most;
 }
 
-/* All outputs of one image that see the same taps. */
-static void run_region(const struct tf_axis axes[2], const struct tf_span spans[2], struct patch patch, bool averages,
-                       struct tf_clamp clamp, int8_t *out)
+/* All channels of one output. patch: of the first channel. */
+static void run_pixel(struct patch patch, uint32_t channels, bool averages, struct tf_clamp clamp, int8_t *out)
 {
-    const uint32_t channels = patch.column_step;
-    const int8_t *image = patch.x;
-    for (uint32_t row = 0; row < spans[0].count; row++) {
-        int8_t *to = out + ((spans[0].first + row) * axes[1].out + spans[1].first) * channels;
-        const uint32_t y = tf_span_start(&axes[0], &spans[0]) + row * axes[0].stride;
-        for (uint32_t column = 0; column < spans[1].count; column++) {
-            const uint32_t x = tf_span_start(&axes[1], &spans[1]) + column * axes[1].stride;
-            patch.x = image + y * patch.row_step + x * channels;
-            for (uint32_t channel = 0; channel < channels; channel++, patch.x++) {
-                *to++ = tf_clamped(clamp, averages ? average(&patch) : largest(&patch));
-            }
-        }
+    if (patch.columns * patch.column_step == patch.row_step) { /* whole rows are one run */
+        patch.columns *= patch.rows;
+        patch.rows = 1;
+    }
+    for (uint32_t channel = 0; channel < channels; channel++, patch.x++) {
+        *out++ = tf_clamped(clamp, averages ? average(&patch) : largest(&patch));
     }
 }
 
@@ -59,23 +59,24 @@ static void run_pool(const struct tf_net *net, const struct tf_pool_record *pool
 {
     const struct tf_tensor *x = &net->tensors[pool->head.input], *y = &net->tensors[pool->head.output];
     const struct tf_clamp clamp = {pool->head.low, pool->head.high, 0};
-    const struct tf_axis axes[2] = {{x->dims[1], y->dims[1], pool->kernel[0], pool->stride[0], 1, pool->padding[0]},
-                                    {x->dims[2], y->dims[2], pool->kernel[1], pool->stride[1], 1, pool->padding[1]}};
-    struct patch patch = {.x = tf_input(net, x), .row_step = (uint32_t)x->dims[2] * x->dims[3], .column_step = x->dims[3]};
+    const struct tf_axis rows = {x->dims[1], y->dims[1], pool->kernel[0], pool->stride[0], 1, pool->padding[0]};
+    const struct tf_axis columns = {x->dims[2], y->dims[2], pool->kernel[1], pool->stride[1], 1, pool->padding[1]};
+    const uint32_t channels = x->dims[3], row_step = columns.in * channels;
+    const int8_t *image = tf_input(net, x);
     int8_t *out = tf_output(net, y);
-    struct tf_span spans[2];
-    for (uint32_t images = y->dims[0]; images > 0; images--) {
-        for (uint32_t row = 0; row < axes[0].out; row += spans[0].count) {
-            spans[0] = tf_span_at(&axes[0], row);
-            patch.rows = spans[0].end - spans[0].begin;
-            for (uint32_t column = 0; column < axes[1].out; column += spans[1].count) {
-                spans[1] = tf_span_at(&axes[1], column);
-                patch.columns = spans[1].end - spans[1].begin;
-                run_region(axes, spans, patch, averages, clamp, out);
+    for (uint32_t images = y->dims[0]; images > 0; images--, image += rows.in * row_step) {
+        for (uint32_t row = 0; row < rows.out; row++) {
+            const int32_t top = tf_window_start(&rows, row);
+            const struct tf_taps down = tf_taps_inside(&rows, top);
+            for (uint32_t column = 0; column < columns.out; column++, out += channels) {
+                const int32_t left = tf_window_start(&columns, column);
+                const struct tf_taps across = tf_taps_inside(&columns, left);
+                const uint32_t first_row = (uint32_t)top + down.begin, first_column = (uint32_t)left + across.begin;
+                const struct patch patch = {image + first_row * row_step + first_column * channels, down.end - down.begin,
+                                            across.end - across.begin, row_step, channels};
+                run_pixel(patch, channels, averages, clamp, out);
             }
         }
-        patch.x += axes[0].in * patch.row_step;
-        out += axes[0].out * axes[1].out * patch.column_step;
     }
 }
 

@@ -2,7 +2,8 @@
 #include "tinyfleet/pack.h"
 
 #define MAGIC 0x4b504654u /* "TFPK" */
-#define FORMAT 1
+#define FORMAT_OLDEST 1
+#define FORMAT 2
 #define HEAD_BYTES 16
 #define SECTIONS_MAX 16
 #define ENTRY_BYTES 20 /* of the parameter table */
@@ -126,7 +127,7 @@ static int check_parameters(const struct tf_pack *pack)
 
 int tf_pack_check(const struct tf_pack *pack, uint32_t arena_bytes)
 {
-    if (pack->size < HEAD_BYTES || tf_load32(pack->data) != MAGIC || pack->data[4] != FORMAT || pack->data[7] != 0 ||
+    if (pack->size < HEAD_BYTES || tf_load32(pack->data) != MAGIC || pack->data[4] < FORMAT_OLDEST || pack->data[4] > FORMAT || pack->data[7] != 0 ||
         tf_load32(pack->data + 8) != pack->size || pack->size % 4 != 0) {
         return TF_ERR_PACK;
     }

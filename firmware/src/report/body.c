@@ -6,7 +6,7 @@
 #include "tinyfleet/crc32.h"
 
 #define DIGEST16 16
-#define PACK_FORMAT 1
+#define PACK_FORMAT 2
 #define COUNTER_SHIFT 20 /* the lower bits count the reports since boot, the upper ones the boots */
 #define IS_SLOW (TF_ANSWER_MS > 2000) /* a gateway allows 2,000 ms for an answer unless the capabilities say more */
 #define PARAMETER_MAP_MAX (1 + TF_PARAMETERS_MAX * 6)

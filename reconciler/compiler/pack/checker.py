@@ -16,8 +16,8 @@ from reconciler.compiler.pack.forest_section import decode_forest
 from reconciler.compiler.pack.golden_section import decode_golden
 from reconciler.compiler.pack.io_section import Descriptor, ElementType, decode_io
 from reconciler.compiler.pack.operator_checks import CheckedNetwork, check_multiplier, check_operator, require
-from reconciler.compiler.pack.operators import THRESHOLD, TREE_ENSEMBLE
-from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId, disassemble
+from reconciler.compiler.pack.operators import THRESHOLD, TREE_ENSEMBLE, is_wide
+from reconciler.compiler.pack.pack_format import WIDE_FORMAT_VERSION, Pack, PackKind, SectionId, disassemble
 from reconciler.compiler.pack.plan_section import TensorRecord, decode_plan, decode_tensors
 from reconciler.compiler.pack.tunable_parameters_section import Parameter, decode_parameters
 from reconciler.compiler.pack.weighted_sum_section import check_threshold
@@ -73,6 +73,10 @@ def _check_network(
     require(
         1 <= len(plan) <= MAX_RECORDS and len(network.tensors) <= MAX_RECORDS,
         "PLAN or TENSORS has too few or too many records",
+    )
+    require(
+        pack.version >= WIDE_FORMAT_VERSION or not any(is_wide(op) for op in plan),
+        "the wide form needs pack format 2",
     )
     for record in network.tensors:
         _check_tensor(network, record)

@@ -12,6 +12,7 @@ import numpy as np
 from reconciler.compiler.errors import PackMalformed
 from reconciler.compiler.pack import operators as ops
 from reconciler.compiler.pack.plan_section import TensorRecord
+from reconciler.compiler.pack.wide_forms import SHIFTS, dense_weight_bytes, scratch_bytes, weight_bytes
 
 
 def require(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as a sentence
@@ -66,29 +67,48 @@ def _check_convolution(network: CheckedNetwork, op: ops.Convolution, x: TensorRe
     _check_axis(op, x.dims[1], y.dims[1], (op.kernel_h, op.stride_h, op.dilation_h, op.pad_top))
     _check_axis(op, x.dims[2], y.dims[2], (op.kernel_w, op.stride_w, op.dilation_w, op.pad_left))
     channels = y.dims[3]
+    least_shift, most_shift = SHIFTS if isinstance(op, ops.WIDE) else (-31, 30)
     require(op.groups >= 1, f"{op.NAME}: has no groups")
     if isinstance(op, ops.Conv2D):
         require(
             x.dims[3] % op.groups == 0 and channels % op.groups == 0, "CONV_2D: the groups do not divide the channels"
         )
         taps = channels * op.kernel_h * op.kernel_w * (x.dims[3] // op.groups)
+        if isinstance(op, ops.WideConv2D):
+            taps = weight_bytes(op, x.dims[3], channels)
     else:
         require(channels == x.dims[3] * op.groups, "DEPTHWISE_CONV_2D: the channels do not match")
         taps = channels * op.kernel_h * op.kernel_w
+    if isinstance(op, ops.WideDepthwiseConv2D):
+        require(op.band >= 1 and op.dilation_w == 1, f"{op.NAME}: the wide form has no band, or its rows are dilated")
+    if isinstance(op, ops.WIDE):
+        _check_scratch(network, op, x, y)
     network.array(op.weights, taps, "i1")
     network.array(op.bias, channels, "<i4")
     multipliers = network.array(op.multipliers, channels, "<i4")
     for multiplier, shift in zip(multipliers, network.array(op.shifts, channels, "i1"), strict=True):
         check_multiplier(multiplier, shift)
+        require(least_shift <= shift <= most_shift, f"{op.NAME}: a shift does not suit the wide form")
+
+
+def _check_scratch(
+    network: CheckedNetwork, op: ops.WideConv2D | ops.WideDepthwiseConv2D, x: TensorRecord, y: TensorRecord
+) -> None:
+    start, end = op.scratch, op.scratch + scratch_bytes(op, x.dims[3], y.dims)
+    require(start % 4 == 0 and end <= network.arena_bytes, f"{op.NAME}: the scratch is outside of the arena")
+    for tensor in (x, y):
+        apart = tensor.constant or end <= tensor.offset or tensor.offset + tensor.elements <= start
+        require(apart, f"{op.NAME}: the scratch overlaps the input or the output")
 
 
 def _check_fully_connected(network: CheckedNetwork, op: ops.FullyConnected, x: TensorRecord, y: TensorRecord) -> None:
-    require(op.per_channel <= 1, "FULLY_CONNECTED: unknown flag")
+    require(op.flags <= ops.DENSE_PER_CHANNEL | ops.DENSE_WIDE, "FULLY_CONNECTED: unknown flag")
+    require(not op.wide or x.dims[3] % 4 == 0, "FULLY_CONNECTED: the wide form needs whole quads of inputs")
     require(
         x.dims[:3] == y.dims[:3] and x.dims[:2] == (1, 1), "FULLY_CONNECTED: dims must be [1, 1, b, n], [1, 1, b, m]"
     )
     channels = y.dims[3]
-    network.array(op.weights, channels * x.dims[3], "i1")
+    network.array(op.weights, dense_weight_bytes(op, x.dims[3], channels), "i1")
     network.array(op.bias, channels, "<i4")
     count = channels if op.per_channel else 1
     require(min(network.array(op.multipliers, count, "<i4")) >= 0, "FULLY_CONNECTED: negative multiplier")
@@ -169,7 +189,9 @@ def _check_concatenation(_network: CheckedNetwork, op: ops.Concatenation, x: Ten
 
 _CHECKS: dict[type[ops.Operator], Callable[[CheckedNetwork, Any, TensorRecord, TensorRecord], None]] = {
     ops.Conv2D: _check_convolution,
+    ops.WideConv2D: _check_convolution,
     ops.DepthwiseConv2D: _check_convolution,
+    ops.WideDepthwiseConv2D: _check_convolution,
     ops.FullyConnected: _check_fully_connected,
     ops.AveragePool: _check_pool,
     ops.MaxPool: _check_pool,

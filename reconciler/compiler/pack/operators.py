@@ -8,6 +8,7 @@ from typing import ClassVar
 
 TREE_ENSEMBLE = 16
 THRESHOLD = 17
+DENSE_PER_CHANNEL, DENSE_WIDE = 1, 2
 SAMPLES = 18  # no operator: the device keeps samples (docs/specs/samples.md)
 
 
@@ -59,6 +60,15 @@ class Conv2D(Convolution):
 
 
 @dataclass(frozen=True, slots=True)
+class WideConv2D(Conv2D):
+    """An ordinary convolution in the wide form: interleaved filters, and scratch in the arena."""
+
+    scratch: int
+
+    LAYOUT: ClassVar[str] = "4I8HHxxI"
+
+
+@dataclass(frozen=True, slots=True)
 class DepthwiseConv2D(Convolution):
     """A convolution with its own filters for each channel."""
 
@@ -74,11 +84,21 @@ class FullyConnected(Operator):
     bias: int
     multipliers: int
     shifts: int
-    per_channel: int
+    flags: int
 
     NUMBER: ClassVar[int] = 2
     NAME: ClassVar[str] = "FULLY_CONNECTED"
     LAYOUT: ClassVar[str] = "4IB3x"
+
+    @property
+    def per_channel(self) -> bool:
+        """Whether each output channel has a multiplier and a shift of its own."""
+        return bool(self.flags & DENSE_PER_CHANNEL)
+
+    @property
+    def wide(self) -> bool:
+        """Whether the weights are in the wide form."""
+        return bool(self.flags & DENSE_WIDE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +245,16 @@ class Concatenation(Operator):
     LAYOUT: ClassVar[str] = "3I"
 
 
+@dataclass(frozen=True, slots=True)
+class WideDepthwiseConv2D(DepthwiseConv2D):
+    """A depthwise convolution in the wide form: `band` rows of the output share a plane in the scratch."""
+
+    band: int
+    scratch: int
+
+    LAYOUT: ClassVar[str] = "4I8HHHI"
+
+
 _ALL: tuple[type[Operator], ...] = (
     Conv2D,
     DepthwiseConv2D,
@@ -242,9 +272,16 @@ _ALL: tuple[type[Operator], ...] = (
 )
 IN_PLACE = (Add, Mul, Quantize, Lookup)  # these may write onto their own input
 OPERATORS: dict[int, type[Operator]] = {kind.NUMBER: kind for kind in _ALL}
+WIDE_FORMS: dict[int, type[Operator]] = {kind.NUMBER: kind for kind in (WideConv2D, WideDepthwiseConv2D)}
+WIDE = (WideConv2D, WideDepthwiseConv2D)
 NAMES: dict[int, str] = {
     **{number: kind.NAME for number, kind in OPERATORS.items()},
     TREE_ENSEMBLE: "TREE_ENSEMBLE",
     THRESHOLD: "THRESHOLD",
     SAMPLES: "SAMPLES",
 }
+
+
+def is_wide(operator: Operator) -> bool:
+    """Return whether an operator is in a wide form, which format 2 has added."""
+    return isinstance(operator, WIDE) or (isinstance(operator, FullyConnected) and operator.wide)

@@ -11,7 +11,9 @@ from enum import IntEnum
 from reconciler.compiler.errors import DoesNotFit, PackMalformed
 
 MAGIC = b"TFPK"
-FORMAT_VERSION = 1
+OLDEST_FORMAT_VERSION = 1
+WIDE_FORMAT_VERSION = 2  # the first with the wide forms of layers
+FORMAT_VERSION = 2
 MAX_SECTION_BYTES = (1 << 24) - 1
 
 _HEADER = struct.Struct("<4sBBBBII")
@@ -60,6 +62,7 @@ class Pack:
     kind: PackKind
     arena_bytes: int
     sections: Mapping[SectionId, bytes]
+    version: int = OLDEST_FORMAT_VERSION
 
     def section(self, name: SectionId) -> bytes:
         """Return the bytes of a section; a missing one is empty."""
@@ -82,12 +85,12 @@ def assemble(pack: Pack) -> bytes:
     table = b"".join(struct.pack("<I", name << 24 | len(content)) for name, content in ordered)
     body = b"".join(pad4(content) for _, content in ordered)
     total = _HEADER.size + len(table) + len(body)
-    return _HEADER.pack(MAGIC, FORMAT_VERSION, pack.kind, len(ordered), 0, total, pack.arena_bytes) + table + body
+    return _HEADER.pack(MAGIC, pack.version, pack.kind, len(ordered), 0, total, pack.arena_bytes) + table + body
 
 
 def disassemble(data: bytes) -> Pack:
     """Split a pack into its sections, and check its header and section table (rules 1 and 2)."""
-    kind, count, total, arena = _parse_header(data)
+    version, kind, count, total, arena = _parse_header(data)
     table = struct.unpack_from(f"<{count}I", data, _HEADER.size)
     sections: dict[SectionId, bytes] = {}
     at = _HEADER.size + 4 * count
@@ -107,24 +110,26 @@ def disassemble(data: bytes) -> Pack:
     if at != total:
         raise PackMalformed(f"the sections end at byte {at}, but the pack at {total}")
     _check_presence(kind, sections)
-    return Pack(kind, arena, sections)
+    return Pack(kind, arena, sections, version)
 
 
-def _parse_header(data: bytes) -> tuple[PackKind, int, int, int]:
+def _parse_header(data: bytes) -> tuple[int, PackKind, int, int, int]:
     if len(data) < _HEADER.size:
         raise PackMalformed(f"{len(data)} bytes are too few for a pack")
     magic, version, kind, count, zero, total, arena = _HEADER.unpack_from(data)
     if magic != MAGIC or zero != 0:
         raise PackMalformed("not a pack: it does not start with TFPK")
-    if version != FORMAT_VERSION:
-        raise PackMalformed(f"unknown pack format {version}; this program reads format {FORMAT_VERSION}")
+    if not OLDEST_FORMAT_VERSION <= version <= FORMAT_VERSION:
+        raise PackMalformed(
+            f"unknown pack format {version}; this program reads formats {OLDEST_FORMAT_VERSION} to {FORMAT_VERSION}"
+        )
     if kind not in tuple(PackKind):
         raise PackMalformed(f"unknown pack kind {kind}")
     if total != len(data) or total % 4:
         raise PackMalformed(f"the header declares {total} bytes, but the pack has {len(data)}")
     if not 1 <= count <= len(SectionId) or _HEADER.size + 4 * count > total:
         raise PackMalformed(f"the header declares {count} sections, which is out of range")
-    return PackKind(kind), count, total, arena
+    return version, PackKind(kind), count, total, arena
 
 
 def _check_presence(kind: PackKind, sections: Mapping[SectionId, bytes]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
 from reconciler.compiler.errors import DoesNotFit, PackMalformed
-from reconciler.compiler.pack.operators import OPERATORS, Conv2D, DepthwiseConv2D, FullyConnected, Operator
+from reconciler.compiler.pack.operators import OPERATORS, WIDE_FORMS, Conv2D, DepthwiseConv2D, FullyConnected, Operator
 
 _COMMON = struct.Struct("<BBHHbb")
 _TENSOR = struct.Struct("<I4HbBH")
@@ -85,6 +85,9 @@ def decode_plan(data: bytes) -> list[Operator]:
         if kind is None:
             raise PackMalformed(f"unknown operator number {number}")
         layout = struct.Struct("<" + kind.LAYOUT)
+        if 4 * words != _COMMON.size + layout.size and number in WIDE_FORMS:
+            kind = WIDE_FORMS[number]
+            layout = struct.Struct("<" + kind.LAYOUT)
         if 4 * words != _COMMON.size + layout.size or at + 4 * words > len(data):
             raise PackMalformed(f"{kind.NAME} has a record of {words} words")
         fields = layout.unpack_from(data, at + _COMMON.size)

@@ -7,6 +7,8 @@ It is added behind all others, and only to models whose document has it, so all 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from reconciler.compiler.errors import BuildFailed
 from reconciler.compiler.pack.features_section import decode_features
 from reconciler.compiler.pack.forest_head import ForestMode
@@ -32,9 +34,7 @@ def with_sample_every(data: bytes, every: float) -> bytes:
     if not table and _takes_first_as_limit(pack):
         raise BuildFailed(f"a regression forest makes no decision, so it has no normal windows: remove {SAMPLE_EVERY}")
     table.append(Parameter(name_hash(SAMPLE_EVERY), int(every), 0, EVERY_MAX))
-    return assemble(
-        Pack(pack.kind, pack.arena_bytes, {**pack.sections, SectionId.PARAMETERS: encode_parameters(table)})
-    )
+    return assemble(replace(pack, sections={**pack.sections, SectionId.PARAMETERS: encode_parameters(table)}))
 
 
 def _takes_first_as_limit(pack: Pack) -> bool:

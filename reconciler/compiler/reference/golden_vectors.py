@@ -35,4 +35,4 @@ def with_golden_vectors(
 
 
 def _with_sections(pack: Pack, sections: Mapping[SectionId, bytes]) -> Pack:
-    return Pack(pack.kind, pack.arena_bytes, {**pack.sections, **sections})
+    return replace(pack, sections={**pack.sections, **sections})

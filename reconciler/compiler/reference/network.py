@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from reconciler.compiler.pack.fixed_point import (
     wrap32,
 )
 from reconciler.compiler.pack.plan_section import TensorRecord
+from reconciler.compiler.pack.wide_forms import dense_weight_bytes, separate_pairs, separate_quads, weight_bytes
 
 
 class ReferenceNetwork:
@@ -95,8 +97,12 @@ def _conv(network: ReferenceNetwork, op: ops.Conv2D) -> None:
     taps, _ = _windows(network, op, network.tensors[op.input].zero_point)
     channels = network.tensors[op.output].dims[3]
     depth = taps.shape[-1] // op.groups
-    weights = network.array(op.weights, channels * op.kernel_h * op.kernel_w * depth, "i1")
-    weights = weights.reshape(op.groups, channels // op.groups, op.kernel_h, op.kernel_w, depth)
+    shape = (op.groups, channels // op.groups, op.kernel_h, op.kernel_w, depth)
+    if isinstance(op, ops.WideConv2D):
+        size = weight_bytes(op, taps.shape[-1], channels)
+        weights = separate_pairs(network.array(op.weights, size, "i1"), shape)
+    else:
+        weights = network.array(op.weights, math.prod(shape), "i1").reshape(shape)
     grouped = taps.reshape(*taps.shape[:-1], op.groups, depth)
     acc = np.einsum("nyxijgk,goijk->nyxgo", grouped, weights)
     network.put(op, _scaled_channels(network, op, acc.reshape(*acc.shape[:3], channels)))
@@ -114,7 +120,8 @@ def _depthwise(network: ReferenceNetwork, op: ops.DepthwiseConv2D) -> None:
 def _fully_connected(network: ReferenceNetwork, op: ops.FullyConnected) -> None:
     x = network.get(op.input)[0, 0]
     channels = network.tensors[op.output].dims[3]
-    weights = network.array(op.weights, channels * x.shape[1], "i1").reshape(channels, -1)
+    weights = network.array(op.weights, dense_weight_bytes(op, x.shape[1], channels), "i1")
+    weights = separate_quads(weights, channels, x.shape[1]) if op.wide else weights.reshape(channels, -1)
     acc = wrap32(x @ weights.T + network.array(op.bias, channels, "<i4"))
     count = channels if op.per_channel else 1
     network.put(
@@ -238,7 +245,9 @@ def _concatenation(network: ReferenceNetwork, op: ops.Concatenation) -> None:
 
 _RUN: dict[type[ops.Operator], Callable[[ReferenceNetwork, Any], None]] = {
     ops.Conv2D: _conv,
+    ops.WideConv2D: _conv,
     ops.DepthwiseConv2D: _depthwise,
+    ops.WideDepthwiseConv2D: _depthwise,
     ops.FullyConnected: _fully_connected,
     ops.AveragePool: _average_pool,
     ops.MaxPool: _max_pool,

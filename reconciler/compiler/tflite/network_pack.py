@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,14 @@ from reconciler.compiler.errors import OperatorUnsupported
 from reconciler.compiler.pack.decision_head import DecisionHead, DecisionMode, encode_head
 from reconciler.compiler.pack.fixed_point import quantize_multiplier
 from reconciler.compiler.pack.io_section import Descriptor, ElementType, encode_io
-from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId
+from reconciler.compiler.pack.pack_format import (
+    FORMAT_VERSION,
+    OLDEST_FORMAT_VERSION,
+    WIDE_FORMAT_VERSION,
+    Pack,
+    PackKind,
+    SectionId,
+)
 from reconciler.compiler.pack.plan_section import encode_plan, encode_tensors
 from reconciler.compiler.pack.tunable_parameters_section import Parameter, encode_parameters
 from reconciler.compiler.reference.golden_vectors import with_golden_vectors
@@ -19,6 +27,7 @@ from reconciler.compiler.tflite.lowering import LoweredNetwork, lower
 from reconciler.compiler.tflite.model_interface import ElementOrder
 from reconciler.compiler.tflite.plan_builder import Value
 from reconciler.compiler.tflite.tensor_placement import TensorPlacement, place_tensors
+from reconciler.compiler.tflite.wide_layers import layers_to_widen, with_wide_layers
 
 _MAX_RECONSTRUCTION_ELEMENTS = 32768
 
@@ -39,6 +48,17 @@ class NetworkPack:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceLimits:
+    """The highest format version that a device reads, and its arena."""
+
+    version: int = FORMAT_VERSION
+    arena_bytes: int = sys.maxsize
+
+
+ANY_DEVICE = DeviceLimits()
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """How a network's outputs become a decision."""
 
@@ -52,20 +72,29 @@ def build_network(
     decision: Decision | None = None,
     parameters: Sequence[Parameter] = (),
     samples: Sequence[tuple[bytes, ...]] = (),
+    limits: DeviceLimits = ANY_DEVICE,
 ) -> NetworkPack:
-    """Build the pack of a full-int8 model, with golden vectors from seeds and small samples."""
+    """Build the pack of a full-int8 model, with golden vectors from seeds and small samples.
+
+    With format version 2, layers are in their wide form where that is faster. If the arena is too small for that,
+    those that need most stay in the plain form.
+    """
     graph = read_graph(model)
     lowered = lower(graph)
     plan, inputs, outputs = lowered.plan, lowered.inputs, lowered.outputs
     head = None if decision is None else _head(lowered, decision)
     keep = frozenset([head.second] if head and head.mode is DecisionMode.RECONSTRUCTION else [])
-    placement = place_tensors(plan, inputs, outputs, keep)
+    chosen = layers_to_widen(plan) if limits.version >= WIDE_FORMAT_VERSION else frozenset()
+    placement = place_tensors(widened := with_wide_layers(plan, chosen), inputs, outputs, keep)
+    while chosen and placement.layout.size > limits.arena_bytes:
+        chosen -= {max(chosen, key=placement.bytes_alive)}
+        placement = place_tensors(widened := with_wide_layers(plan, chosen), inputs, outputs, keep)
     input_io = [_descriptor(plan.values[i], i) for i in inputs]
     output_io = [_descriptor(plan.values[i], i) for i in outputs]
     sections = {
         SectionId.TENSORS: encode_tensors(placement.records),
-        SectionId.PLAN: encode_plan(plan.operators),
-        SectionId.WEIGHTS: bytes(plan.weights),
+        SectionId.PLAN: encode_plan(placement.operators),
+        SectionId.WEIGHTS: bytes(widened.weights),
     }
     if parameters:
         sections[SectionId.PARAMETERS] = encode_parameters(parameters)
@@ -74,7 +103,15 @@ def build_network(
         output_io.append(Descriptor(ElementType.INT32, (2,)))
     sections[SectionId.IO] = encode_io(input_io, output_io)
     data = with_golden_vectors(
-        Pack(PackKind.NEURAL_NETWORK, placement.layout.size, sections), input_io, output_io, samples
+        Pack(
+            PackKind.NEURAL_NETWORK,
+            placement.layout.size,
+            sections,
+            WIDE_FORMAT_VERSION if chosen else OLDEST_FORMAT_VERSION,
+        ),
+        input_io,
+        output_io,
+        samples,
     )
     locations = tuple(node.location for node in graph.nodes)
     return NetworkPack(data, placement, lowered.input_orders, tuple(plan.notes), locations)

@@ -7,22 +7,28 @@ do not overlap may share memory, and an elementwise operator may write onto its 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from reconciler.compiler.pack.operators import IN_PLACE
+from reconciler.compiler.pack.operators import IN_PLACE, WIDE, Operator
 from reconciler.compiler.pack.plan_section import TensorRecord
+from reconciler.compiler.pack.wide_forms import scratch_bytes
 from reconciler.compiler.tflite.arena_layout import ArenaLayout, BufferLifetime, lay_out_arena, lower_bound
 from reconciler.compiler.tflite.plan_builder import PlanBuilder
 
 
 @dataclass(frozen=True, slots=True)
 class TensorPlacement:
-    """The records of all tensors, the layout of the arena, and a lower bound for any layout."""
+    """The records of all tensors, the operators, the layout of the arena, and a lower bound for any layout."""
 
     records: list[TensorRecord]
+    operators: list[Operator]  # with the offsets of their scratch
     layout: ArenaLayout
     lifetimes: list[BufferLifetime]
     lower_bound: int
+
+    def bytes_alive(self, at: int) -> int:
+        """Return the bytes that are in use while an operator runs, its scratch included."""
+        return lower_bound([lifetime for lifetime in self.lifetimes if lifetime.first <= at <= lifetime.last])
 
 
 def place_tensors(
@@ -32,16 +38,30 @@ def place_tensors(
     owner = _shared_buffers(plan, outputs, keep)
     by_buffer = _lifetimes(plan, owner, inputs, outputs, keep)
     buffers = sorted(by_buffer)
-    lifetimes = [by_buffer[buffer] for buffer in buffers]
+    scratch = _scratch(plan)
+    lifetimes = [*(by_buffer[buffer] for buffer in buffers), *scratch.values()]
     layout = lay_out_arena(lifetimes)
-    offsets = dict(zip(buffers, layout.offsets, strict=True))
+    offsets = dict(zip(buffers, layout.offsets, strict=False))
+    scratch_offsets = dict(zip(scratch, layout.offsets[len(buffers) :], strict=True))
+    operators = [
+        replace(op, scratch=scratch_offsets[at]) if isinstance(op, WIDE) else op for at, op in enumerate(plan.operators)
+    ]
     records = [
         TensorRecord(v.offset, v.dims, v.zero_point, constant=True)
         if v.buffer is None
         else TensorRecord(offsets[owner[v.buffer]], v.dims, v.zero_point)
         for v in plan.values
     ]
-    return TensorPlacement(records, layout, lifetimes, lower_bound(lifetimes))
+    return TensorPlacement(records, operators, layout, lifetimes, lower_bound(lifetimes))
+
+
+def _scratch(plan: PlanBuilder) -> dict[int, BufferLifetime]:
+    """Return the scratch of each operator that needs some, by its position: it is alive during that operator only."""
+    return {
+        at: BufferLifetime(scratch_bytes(op, plan.values[op.input].dims[3], plan.values[op.output].dims), at, at)
+        for at, op in enumerate(plan.operators)
+        if isinstance(op, WIDE)
+    }
 
 
 def _buffer_uses(plan: PlanBuilder) -> list[tuple[set[int], set[int]]]:

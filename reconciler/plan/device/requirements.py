@@ -35,7 +35,7 @@ def wrong_type(goal: Goal, reported: Capabilities | None) -> MissingRequirement 
 def missing_requirement(goal: Goal, reported: Capabilities | None) -> MissingRequirement | None:
     """Compare what the goal needs with what the device reports, or with its type if it has reported nothing.
 
-    The order of the reasons is: no updates over the air, another pack format, operators, slot, arena.
+    The order of the reasons is: no updates over the air, an older pack format, operators, slot, arena.
     The last three are reported together.
     """
     if goal.type.updates is Updates.NONE or (reported is not None and not reported.updates):
@@ -43,10 +43,10 @@ def missing_requirement(goal: Goal, reported: Capabilities | None) -> MissingReq
             f"takes no updates over the air and was not provisioned with {goal.model}: it must be provisioned again"
         )
         return MissingRequirement(BlockedReason.NO_UPDATES, message)
-    if reported is not None and reported.pack_format != goal.type.pack_format:
+    if reported is not None and reported.pack_format < goal.type.pack_format:
         message = (
-            f"reads pack format {reported.pack_format}, but packs for {goal.type.name} "
-            f"have format {goal.type.pack_format}"
+            f"reads pack formats up to {reported.pack_format}, but packs for {goal.type.name} "
+            f"may have format {goal.type.pack_format}"
         )
         return MissingRequirement(BlockedReason.PACK_FORMAT, message)
     shortfalls = _shortfalls(goal, reported)

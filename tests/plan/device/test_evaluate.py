@@ -266,10 +266,14 @@ def test_reported_capabilities_override_the_type() -> None:
     assert isinstance(only(seen(capabilities=replace(capabilities_of(TINY), slot_bytes=4096)), desired), Install)
 
 
-def test_the_device_reads_another_pack_format() -> None:
-    action = blocked(only(seen(capabilities=replace(capabilities_of(PLAIN), pack_format=2))))
+def test_the_device_reads_older_pack_formats_only() -> None:
+    action = blocked(only(seen(capabilities=replace(capabilities_of(PLAIN), pack_format=0))))
     assert action.reason is BlockedReason.PACK_FORMAT
-    assert "reads pack format 2, but packs for esp32 have format 1" in action.why
+    assert "reads pack formats up to 0, but packs for esp32 may have format 1" in action.why
+
+
+def test_a_device_that_reads_a_newer_pack_format_reads_the_older_ones_too() -> None:
+    assert isinstance(only(seen(capabilities=replace(capabilities_of(PLAIN), pack_format=2))), Install)
 
 
 def test_the_device_reports_another_type_than_git() -> None:

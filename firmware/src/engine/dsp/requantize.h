@@ -26,4 +26,20 @@ static inline int32_t tf_requantize_fast(uint32_t acc, int32_t multiplier, uint3
     return x;
 }
 
+/* The same, then the zero point and a clamp to int8. */
+static inline int8_t tf_requantize_saturated(uint32_t acc, int32_t multiplier, uint32_t right, int32_t zero)
+{
+    int32_t x;
+    __asm__("qadd %0, %1, %1\n\t"
+            "smmulr %0, %0, %2\n\t"
+            "add %0, %0, %0, asr #31\n\t"
+            "asrs %0, %0, %3\n\t"
+            "adc %0, %0, %4\n\t"
+            "ssat %0, #8, %0"
+            : "=&r"(x)
+            : "r"(acc), "r"(multiplier), "r"(right), "r"(zero)
+            : "cc");
+    return (int8_t)x;
+}
+
 #endif

@@ -10,4 +10,14 @@ static inline int32_t tf_requantize_fast(uint32_t acc, int32_t multiplier, uint3
     return tf_rdp(tf_srdhm((int32_t)acc, multiplier), right);
 }
 
+/* The same, then the zero point and a clamp to int8. */
+static inline int8_t tf_requantize_saturated(uint32_t acc, int32_t multiplier, uint32_t right, int32_t zero)
+{
+    const int32_t high = tf_srdhm((int32_t)acc, multiplier);
+    /* RDP: half of the last bit shifted out is added to numbers that are one less if they are negative */
+    const int32_t value = ((((high + (high >> 31)) >> (right - 1)) + 1) >> 1) + zero;
+    const int32_t least = value < INT8_MIN ? INT8_MIN : value;
+    return (int8_t)(least > INT8_MAX ? INT8_MAX : least);
+}
+
 #endif

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Counts the pieces of work in an inference of a network: what the engine's loops repeat, and how often."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum, auto
+from typing import Any
+
+import numpy as np
+
+from reconciler.compiler.pack.operators import (
+    Add,
+    Concatenation,
+    Convolution,
+    DepthwiseConv2D,
+    FullyConnected,
+    Lookup,
+    Mean,
+    Mul,
+    Operator,
+    Pad,
+    Pool,
+    Quantize,
+    Softmax,
+    WideConv2D,
+    WideDepthwiseConv2D,
+)
+from reconciler.compiler.pack.plan_section import TensorRecord
+from reconciler.compiler.pack.wide_forms import PIXELS, QUAD, filter_bytes
+
+
+class Work(StrEnum):
+    """The kinds of work. Every one costs a number of instructions that depends on the core."""
+
+    START = auto()
+    INPUT_VALUE = auto()
+    PLAIN_OUTPUT = auto()  # of convolutions in the plain form
+    PLAIN_RUN = auto()  # of adjacent taps
+    PLAIN_QUAD = auto()  # of products
+    PLAIN_PRODUCT = auto()
+    PLAIN_TAP_OUTSIDE = auto()
+    WINDOW = auto()  # that a wide convolution gathers
+    WINDOW_ROW = auto()
+    WINDOW_QUAD = auto()
+    PAIR = auto()  # of channels, for three pixels
+    PAIR_QUAD = auto()
+    PLANE = auto()  # of a channel of a wide depthwise convolution
+    PLANE_LINE = auto()
+    PLANE_VALUE = auto()
+    WINDOW_3X3 = auto()  # of a wide depthwise convolution
+    OTHER_WINDOW = auto()
+    OTHER_WINDOW_ROW = auto()
+    OTHER_WINDOW_PAIR = auto()  # of taps
+    DENSE_OUTPUT = auto()
+    DENSE_PRODUCT = auto()
+    WIDE_DENSE_QUAD = auto()  # for four channels
+    POOL_OUTPUT = auto()
+    POOL_ROW = auto()
+    POOL_TAP = auto()
+    SUM = auto()  # of two values of the same place
+    LOOKUP = auto()
+    PRODUCT = auto()  # of MUL, or an ADD that broadcasts
+    REQUANTIZED_VALUE = auto()
+    MEAN_VALUE = auto()
+    COPIED_VALUE = auto()
+    SOFTMAX_VALUE = auto()
+
+
+def network_work(inputs: int, plan: Sequence[Operator], tensors: Sequence[TensorRecord]) -> Counter[Work]:
+    """Return the amount of each kind of work; `inputs` is the number of input values."""
+    total: Counter[Work] = Counter({Work.START: 1, Work.INPUT_VALUE: inputs})
+    for op in plan:
+        total.update(_operator_work(op, tensors[op.input], tensors[op.output], tensors))
+    return total
+
+
+def _operator_work(op: Operator, x: TensorRecord, y: TensorRecord, tensors: Sequence[TensorRecord]) -> dict[Work, int]:
+    for kind, work_of in _LAYERS:
+        if isinstance(op, kind):
+            return work_of(op, x, y)
+    is_sum = isinstance(op, Add) and tensors[op.second].elements == x.elements == y.elements
+    return {Work.SUM if is_sum else _VALUES[type(op)]: max(x.elements, y.elements)}
+
+
+def _pool(op: Pool, x: TensorRecord, y: TensorRecord) -> dict[Work, int]:
+    rows = 1 if op.kernel_w == x.dims[2] else op.kernel_h
+    taps = y.elements * op.kernel_h * op.kernel_w
+    return {Work.POOL_OUTPUT: y.elements, Work.POOL_ROW: y.elements * rows, Work.POOL_TAP: taps}
+
+
+def _plain_convolution(op: Convolution, x: TensorRecord, y: TensorRecord) -> dict[Work, int]:
+    """Count runs of adjacent taps inside of the input, whole quads of them, and what is left over or outside."""
+    rows = _taps_inside(x.dims[1], y.dims[1], (op.kernel_h, op.stride_h, op.dilation_h, op.pad_top))
+    columns = _taps_inside(x.dims[2], y.dims[2], (op.kernel_w, op.stride_w, op.dilation_w, op.pad_left))
+    windows = y.dims[0] * y.dims[3]
+    depth = 1 if isinstance(op, DepthwiseConv2D) else x.dims[3] // op.groups
+    is_run = not isinstance(op, DepthwiseConv2D) and op.groups == op.dilation_w == 1
+    lengths = [taps * depth for taps in columns if taps] if is_run else [depth] * sum(columns)
+    inside = windows * sum(rows)
+    return {
+        Work.PLAIN_OUTPUT: y.elements,
+        Work.PLAIN_RUN: inside * len(lengths),
+        Work.PLAIN_QUAD: inside * sum(length // QUAD for length in lengths),
+        Work.PLAIN_PRODUCT: inside * sum(length % QUAD for length in lengths),
+        Work.PLAIN_TAP_OUTSIDE: y.elements * op.kernel_h * op.kernel_w - inside * sum(columns),
+    }
+
+
+def _taps_inside(size: int, outputs: int, window: tuple[int, int, int, int]) -> list[int]:
+    """Return the number of taps inside of the input for each output along an axis."""
+    kernel, stride, dilation, padding = window
+    positions = np.arange(outputs)[:, None] * stride - padding + np.arange(kernel) * dilation
+    return [int(count) for count in ((positions >= 0) & (positions < size)).sum(axis=1)]
+
+
+def _dense(op: FullyConnected, x: TensorRecord, y: TensorRecord) -> dict[Work, int]:
+    products = y.elements * x.dims[3]
+    if not op.wide:
+        return {Work.DENSE_OUTPUT: y.elements, Work.DENSE_PRODUCT: products}
+    fours = y.dims[2] * -(-y.dims[3] // QUAD)
+    return {Work.DENSE_OUTPUT: y.elements, Work.WIDE_DENSE_QUAD: fours * x.dims[3] // QUAD}
+
+
+def _wide_convolution(op: WideConv2D, x: TensorRecord, y: TensorRecord) -> dict[Work, int]:
+    quads = filter_bytes(op, x.dims[3]) // QUAD
+    pixels = y.dims[1] * y.dims[2]
+    together = -(-pixels // PIXELS) if pixels >= PIXELS else pixels
+    threes = y.dims[0] * op.groups * together
+    windows = threes * (PIXELS if pixels >= PIXELS else 1)
+    pairs = threes * -(-(y.dims[3] // op.groups) // 2)
+    return {
+        Work.WINDOW: windows,
+        Work.WINDOW_ROW: windows * op.kernel_h,
+        Work.WINDOW_QUAD: windows * quads,
+        Work.PAIR: pairs,
+        Work.PAIR_QUAD: pairs * quads,
+    }
+
+
+def _wide_depthwise(op: WideDepthwiseConv2D, x: TensorRecord, y: TensorRecord) -> dict[Work, int]:
+    _, height, width, channels = y.dims
+    bands = -(-height // op.band)
+    planes = y.dims[0] * channels * bands
+    copied = y.dims[0] * x.dims[3] * (height * op.stride_h + bands * (op.kernel_h - 1) * op.dilation_h)
+    work = {
+        Work.PLANE: planes,
+        Work.PLANE_LINE: planes * min(op.band, width) + copied,
+        Work.PLANE_VALUE: copied * x.dims[2],
+    }
+    if op.kernel_h == op.kernel_w == 3:  # noqa: PLR2004 - the kernel that has a loop of its own
+        return work | {Work.WINDOW_3X3: y.elements}
+    pairs = y.elements * op.kernel_h * -(-op.kernel_w // 2)
+    rows = y.elements * op.kernel_h
+    return work | {Work.OTHER_WINDOW: y.elements, Work.OTHER_WINDOW_ROW: rows, Work.OTHER_WINDOW_PAIR: pairs}
+
+
+_LAYERS: Sequence[tuple[type[Operator], Callable[[Any, TensorRecord, TensorRecord], dict[Work, int]]]] = (
+    (WideConv2D, _wide_convolution),
+    (WideDepthwiseConv2D, _wide_depthwise),
+    (Convolution, _plain_convolution),
+    (FullyConnected, _dense),
+    (Pool, _pool),
+)
+_VALUES: Mapping[type[Operator], Work] = {
+    Add: Work.PRODUCT,
+    Mul: Work.PRODUCT,
+    Quantize: Work.REQUANTIZED_VALUE,
+    Lookup: Work.LOOKUP,
+    Softmax: Work.SOFTMAX_VALUE,
+    Mean: Work.MEAN_VALUE,
+    Pad: Work.COPIED_VALUE,
+    Concatenation: Work.COPIED_VALUE,
+}
