@@ -95,7 +95,7 @@ def test_layers_stay_plain_where_the_arena_has_no_room_for_scratch() -> None:
 def changed(name: str, **fields: int) -> bytes:
     pack = disassemble(PACKS[name])
     plan = encode_plan([replace(op, **fields) for op in decode_plan(pack.section(SectionId.PLAN))])
-    return assemble(replace(pack, sections={**pack.sections, SectionId.PLAN: plan}))
+    return assemble(replace(pack, version=2, sections={**pack.sections, SectionId.PLAN: plan}))
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,6 @@ def changed(name: str, **fields: int) -> bytes:
     [
         ("conv same", {"scratch": 2}, "scratch is outside"),
         ("conv same", {"scratch": 1 << 31}, "scratch is outside"),
-        ("conv same", {"scratch": 0}, "scratch overlaps"),
-        ("depthwise same", {"scratch": 0}, "scratch overlaps"),
         ("depthwise same", {"band": 0}, "no band"),
         ("depthwise same", {"dilation_w": 2}, "window|no band"),
         ("dense wide", {"flags": 4}, "unknown flag"),
@@ -114,6 +112,17 @@ def changed(name: str, **fields: int) -> bytes:
 def test_a_wide_layer_that_breaks_a_rule_is_refused(name: str, fields: dict[str, int], message: str) -> None:
     with pytest.raises(PackMalformed, match=message):
         check_pack(changed(name, **fields))
+
+
+@pytest.mark.parametrize("name", ["conv same", "depthwise same"])
+@pytest.mark.parametrize("end", ["input", "output"])
+def test_scratch_on_top_of_the_input_or_the_output_is_refused(name: str, end: str) -> None:
+    pack = disassemble(PACKS[name])
+    (layer,) = decode_plan(pack.section(SectionId.PLAN))
+    tensor = decode_tensors(pack.section(SectionId.TENSORS))[getattr(layer, end)]
+    roomy = replace(disassemble(changed(name, scratch=tensor.offset)), arena_bytes=2 * pack.arena_bytes)
+    with pytest.raises(PackMalformed, match="scratch overlaps"):
+        check_pack(assemble(roomy))
 
 
 def test_a_wide_layer_in_format_1_is_refused() -> None:

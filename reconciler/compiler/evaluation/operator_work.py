@@ -44,6 +44,7 @@ class Work(StrEnum):
     WINDOW = auto()  # that a wide convolution gathers
     WINDOW_ROW = auto()
     WINDOW_QUAD = auto()
+    WINDOW_BYTE = auto()  # that is gathered alone
     PAIR = auto()  # of channels, for three pixels
     PAIR_QUAD = auto()
     PLANE = auto()  # of a channel of a wide depthwise convolution
@@ -54,7 +55,9 @@ class Work(StrEnum):
     OTHER_WINDOW_ROW = auto()
     OTHER_WINDOW_PAIR = auto()  # of taps
     DENSE_OUTPUT = auto()
-    DENSE_PRODUCT = auto()
+    DENSE_QUAD = auto()  # of products in the plain form
+    DENSE_PRODUCT = auto()  # left over from quads
+    WIDE_DENSE_OUTPUT = auto()
     WIDE_DENSE_QUAD = auto()  # for four channels
     POOL_OUTPUT = auto()
     POOL_ROW = auto()
@@ -116,11 +119,15 @@ def _taps_inside(size: int, outputs: int, window: tuple[int, int, int, int]) -> 
 
 
 def _dense(op: FullyConnected, x: TensorRecord, y: TensorRecord) -> dict[Work, int]:
-    products = y.elements * x.dims[3]
     if not op.wide:
-        return {Work.DENSE_OUTPUT: y.elements, Work.DENSE_PRODUCT: products}
+        quads, rest = divmod(x.dims[3], QUAD)
+        return {
+            Work.DENSE_OUTPUT: y.elements,
+            Work.DENSE_QUAD: y.elements * quads,
+            Work.DENSE_PRODUCT: y.elements * rest,
+        }
     fours = y.dims[2] * -(-y.dims[3] // QUAD)
-    return {Work.DENSE_OUTPUT: y.elements, Work.WIDE_DENSE_QUAD: fours * x.dims[3] // QUAD}
+    return {Work.WIDE_DENSE_OUTPUT: y.elements, Work.WIDE_DENSE_QUAD: fours * x.dims[3] // QUAD}
 
 
 def _wide_convolution(op: WideConv2D, x: TensorRecord, y: TensorRecord) -> dict[Work, int]:
@@ -130,13 +137,37 @@ def _wide_convolution(op: WideConv2D, x: TensorRecord, y: TensorRecord) -> dict[
     threes = y.dims[0] * op.groups * together
     windows = threes * (PIXELS if pixels >= PIXELS else 1)
     pairs = threes * -(-(y.dims[3] // op.groups) // 2)
+    gathered_quads, gathered_bytes = _gathered(op, x, y)
+    outputs = max(1, pixels)
     return {
         Work.WINDOW: windows,
         Work.WINDOW_ROW: windows * op.kernel_h,
-        Work.WINDOW_QUAD: windows * quads,
+        Work.WINDOW_QUAD: windows * gathered_quads // outputs,
+        Work.WINDOW_BYTE: windows * gathered_bytes // outputs,
         Work.PAIR: pairs,
         Work.PAIR_QUAD: pairs * quads,
     }
+
+
+def _gathered(op: WideConv2D, x: TensorRecord, y: TensorRecord) -> tuple[int, int]:
+    """Return the quads and the single bytes of the windows of all outputs of an image."""
+    depth = x.dims[3] // op.groups
+    rows = _taps_inside(x.dims[1], y.dims[1], (op.kernel_h, op.stride_h, op.dilation_h, op.pad_top))
+    columns = _taps_inside(x.dims[2], y.dims[2], (op.kernel_w, op.stride_w, op.dilation_w, op.pad_left))
+    clipped_rows = y.dims[1] * op.kernel_h - sum(rows)
+    quads, rest = divmod(op.kernel_w * depth, QUAD)
+    total_quads, total_bytes = clipped_rows * y.dims[2] * quads, clipped_rows * y.dims[2] * rest
+    for position, taps in enumerate(columns):
+        is_whole = taps == op.kernel_w and op.groups == op.dilation_w == 1
+        before = 0 if position * op.stride_w >= op.pad_left else op.kernel_w - taps
+        parts = [op.kernel_w * depth] if is_whole else [before * depth, taps * depth]
+        at = 0
+        for part in (*parts, op.kernel_w * depth - sum(parts)):
+            aligned = part // QUAD if at == 0 else 0
+            total_quads += sum(rows) * aligned
+            total_bytes += sum(rows) * (part - QUAD * aligned)
+            at = (at + part) % QUAD
+    return total_quads, total_bytes
 
 
 def _wide_depthwise(op: WideDepthwiseConv2D, x: TensorRecord, y: TensorRecord) -> dict[Work, int]:
