@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -83,7 +84,10 @@ def _elementwise(sizes: Sizes) -> bytes:
     else:
         scale, zero = {"TANH": (1 / 128, 0), "SOFTMAX": (1 / 256, -128)}.get(name, (0.03, 5))
         y = model.tensor(shape, scale, zero)
-        tables = {"SOFTMAX": {"table": "SoftmaxOptions", "beta": 1.0}, "QUANTIZE": {"table": "QuantizeOptions"}}
+        tables: dict[str, dict[str, Any]] = {
+            "SOFTMAX": {"table": "SoftmaxOptions", "beta": 1.0},
+            "QUANTIZE": {"table": "QuantizeOptions"},
+        }
         model.operator(name, [x], [y], **tables.get(name, {}))
     return model.finish([x], [y])
 

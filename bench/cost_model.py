@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-from scipy.optimize import nnls
+from scipy.optimize import nnls  # type: ignore[import-untyped] # scipy has no types
 
 from bench.cost_layers import FITTED_SEEDS, UNSEEN_SEED, layer_packs
 from bench.engine import SEEDS
