@@ -46,7 +46,7 @@ def _gains(plan: PlanBuilder, op: Operator) -> bool:
 
 def _band(op: DepthwiseConv2D, output: Dims) -> int:
     """Return the most rows of a band whose scratch is small enough, or one."""
-    wide = WideDepthwiseConv2D(*astuple(op), output[1], 0)
+    wide = WideDepthwiseConv2D(*_fields(op, output[1], 0))
     while wide.band > 1 and scratch_bytes(wide, 0, output) > _PLANE_BYTES:
         wide = replace(wide, band=wide.band - 1)
     return wide.band
@@ -96,10 +96,15 @@ def _moved(plan: PlanBuilder, new: PlanBuilder, op: Operator, *, wide: bool) -> 
     if wide and isinstance(moved, FullyConnected):
         return replace(moved, flags=moved.flags | DENSE_WIDE)
     if wide and isinstance(moved, Conv2D):
-        return WideConv2D(*astuple(moved), 0)  # the offset follows when the arena is laid out
+        return WideConv2D(*_fields(moved, 0))  # the offset follows when the arena is laid out
     if wide and isinstance(moved, DepthwiseConv2D):
-        return WideDepthwiseConv2D(*astuple(moved), _band(moved, plan.values[op.output].dims), 0)
+        return WideDepthwiseConv2D(*_fields(moved, _band(moved, plan.values[op.output].dims), 0))
     return moved
+
+
+def _fields(op: Convolution, *more: int) -> list[int]:
+    """Return the fields of a record in the wide form, which follow those of the plain form."""
+    return [*astuple(op), *more]
 
 
 def _bytes(plan: PlanBuilder, offset: int, size: int) -> bytes:
