@@ -65,7 +65,7 @@ def _is_signature_canonical(signature: bytes) -> bool:
 
 
 def _fields(data: bytes, count: int | None = None) -> list[bytes] | None:
-    """Split data into at most this many fields with their length in front; None: it does not consist of them."""
+    """Split data into fields with their length in front, at most `count` of them; None: the data is malformed."""
     fields: list[bytes] = []
     while data and len(fields) != count:
         end = _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "big")

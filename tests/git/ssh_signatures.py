@@ -67,7 +67,7 @@ class SshSignature:
         return replace(self, key=[kind, b"\0" + exponent, modulus])
 
     def with_the_other_number(self) -> SshSignature:
-        """Take the other of the two numbers that make an ECDSA signature: both verify."""
+        """Take the other of the two numbers that make an ECDSA signature: both are valid."""
         algorithm, value = self.value
         first, second = split(value)
         other = P256_ORDER - int.from_bytes(second, "big")

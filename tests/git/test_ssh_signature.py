@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A signature by ssh-keygen has one form; every other form that ssh-keygen reads is recognized."""
+"""A signature by ssh-keygen has one form; the other forms that ssh-keygen reads are recognized."""
 
 from __future__ import annotations
 
