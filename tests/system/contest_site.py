@@ -44,7 +44,9 @@ def recording(seed: int, *spreads: float) -> bytes:
 BEFORE, SINCE = recording(1, SMOOTH), recording(11, SMOOTH, 1.5 * SMOOTH, 0.6 * ROUGH, ROUGH, 1.3 * ROUGH)
 
 
-def forest(name: str, version: str, data: bytes, *, seed: int = 0, pool_only: bool = False) -> dict[str, bytes]:
+def forest(  # noqa: PLR0913 - what makes a model
+    name: str, version: str, data: bytes, *, seed: int = 0, pool_only: bool = False, threshold: float | None = None
+) -> dict[str, bytes]:
     """Return a model: a forest that is trained from a recording."""
     path = f"models/{hashlib.sha256(data).hexdigest()[:8]}.csv"
     spec: dict[str, Any] = {
@@ -58,7 +60,7 @@ def forest(name: str, version: str, data: bytes, *, seed: int = 0, pool_only: bo
             "features": [{"statistic": "std"}, {"statistic": "peak"}],
         },
         "quantize": {"scheme": "int16"},
-        "parameters": {"threshold": 0.75 if pool_only else 0.62, "sample-every": 0},
+        "parameters": {"threshold": threshold or (0.75 if pool_only else 0.62), "sample-every": 0},
         **({"poolOnly": True} if pool_only else {}),
     }
     return {path: data, f"models/{name}-{version}.yaml": document("Model", name, spec)}

@@ -15,11 +15,23 @@ import yaml
 
 from demo.site import SerialLine, Site
 from demo.world import GATEWAY, World, document
-from tests.system.contest_site import BROKEN, CONTEST, OPERATORS, ROUGH, SAMPLE_OPTIONS, SMOOTH, VOTERS, ContestSite
+from tests.system.contest_site import (
+    BROKEN,
+    CONTEST,
+    OPERATORS,
+    ROUGH,
+    SAMPLE_OPTIONS,
+    SINCE,
+    SMOOTH,
+    VOTERS,
+    ContestSite,
+    forest,
+)
 
 WITHIN_S = 400
 DEVICES = ("pump-1", "pump-2", "pump-3")
 NAME = "nightly"
+FINDS_FAULTS = 0.62  # the pool calls a fault anomalous from this threshold on down
 BRANCH = f"propose/{GATEWAY}/training_{NAME}"
 TRAINING = {
     "contest": CONTEST,
@@ -46,16 +58,18 @@ class TrainingSite(ContestSite):
 
     def all_files(self) -> dict[str, bytes]:
         files = {path: data for path, data in self.files(margin=5).items() if path != "models/forest-1.1.0.yaml"}
+        for seed, voter in enumerate(VOTERS, 2):
+            files |= forest(voter, "1.0.0", SINCE, seed=seed, pool_only=True, threshold=FINDS_FAULTS)
         return {**files, "training.yaml": document("Training", NAME, TRAINING)}
 
     def live_through(self) -> None:
-        """Have each machine run smoothly and roughly in turn, with two faults."""
+        """Have each machine run smoothly and roughly in turn, after two faults: the run that follows knows of some."""
         for place, device in enumerate(DEVICES):
+            self.feel(device, 100 * place + 99, 2, BROKEN)
             for turn in range(4):
                 seed = 100 * place + 10 * turn
                 self.feel(device, seed, 6, SMOOTH)
                 self.feel(device, seed + 1, 3, ROUGH)
-            self.feel(device, 100 * place + 99, 2, BROKEN)
 
     def training(self) -> Mapping[str, Any]:
         """Return the training's status on the status branch."""
