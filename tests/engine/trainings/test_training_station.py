@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,13 @@ def decided(state: ContestState = ContestState.WATCHING) -> DecidedContest:
     return DecidedContest(own, facts, ContestDecision(state, champion, Evidence.empty(champion, NOON, CANDIDATES), {}))
 
 
+class SampleClock(FixedClock):
+    """A clock that shows when the samples arrived."""
+
+    def now(self) -> datetime:
+        return NOON
+
+
 class Passes:
     """A gateway's station, with a knowledge base."""
 
@@ -103,7 +111,7 @@ class Passes:
         """Start the station, as after a kill."""
         self.woken = asyncio.Event()
         contests: Any = self.contests  # as much of a station as is asked for
-        ports = TrainingPorts(NORTH, self.folder, contests, FixedClock(), BuildLimits())
+        ports = TrainingPorts(NORTH, self.folder, contests, SampleClock(), BuildLimits())
         self.station = TrainingStation(ports, self.woken.set)
 
     def collect(self, normal: int, anomalous: int) -> None:
