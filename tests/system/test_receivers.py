@@ -41,6 +41,6 @@ def test_the_outcome_of_each_commit_reaches_forge_and_chat(site: Site) -> None:
         bad = site.world.commit("bad", {"rollout.yaml": rollout("1.1.0"), **model("1.1.0", BROKEN)})
         site.world.wait_for("the failure", lambda: "failure" in dict(statuses(forge, bad)), within_s=WITHIN_S)
         assert [state for state, _ in statuses(forge, bad)][-1] == "failure"
-        message = chat.taken.get(timeout=WITHIN_S).document["text"]
-        assert ": stopped (vibration@1.1.0)" in message
+        for event in ("complete (vibration@1.0.0)", "stopped (vibration@1.1.0)"):
+            assert f"rollout vibration: {event}" in chat.taken.get(timeout=WITHIN_S).document["text"]
         site.gateway.stop()
