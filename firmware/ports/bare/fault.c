@@ -3,8 +3,6 @@
 
 #include <stdint.h>
 
-#include "board.h"
-
 /* Unlikely to be in RAM by chance after power-on. */
 #define NOTE 0xFA017EEDu
 
@@ -18,7 +16,7 @@ void fault_leave_note(void)
 
 bool fault_take_note(void)
 {
-    const bool was = board_watchdog_fired() || note == NOTE;
+    const bool was = note == NOTE;
 
     note = 0;
     return was;

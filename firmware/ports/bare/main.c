@@ -82,8 +82,10 @@ static void watchdog_kick(void *ctx)
 
 static int was_fault(void *ctx)
 {
+    const bool fired = board_watchdog_fired(); /* asked in any case, as this clears it */
+
     (void)ctx;
-    return fault_take_note() ? 1 : 0;
+    return fault_take_note() || fired ? 1 : 0;
 }
 
 static int start(void)
