@@ -305,6 +305,6 @@ def test_each_refusal_has_its_number(engine: Engine) -> None:
     needed = int.from_bytes(pack[12:16], "little")
     assert engine.run(pack, arena_bytes=needed - 1).verdict == ERR_ARENA
     assert engine.run(pack[:5] + b"\x03" + pack[6:]).verdict == ERR_KIND
-    plan = pack.index(bytes([0, 11]), 100)  # the record begins with operator 0 and its eleven words
+    plan = pack.index(bytes([0, 12]), 100)  # the record begins with operator 0 and its twelve words
     assert engine.run(pack[:plan] + b"\x0d" + pack[plan + 1 :]).verdict == ERR_OPERATOR
     assert engine.run(pack[:plan] + b"\x01" + pack[plan + 1 :]).verdict == ERR_PACK
