@@ -44,7 +44,7 @@ class Fuzzers:
             *(FIRMWARE / part for part in ("include", "src", "ports/host", "ports/shared", "fuzz")),
             *(engine / "portable", third_party / "monocypher"),
         ]
-        engines = [*sorted(engine.glob("*.c")), engine / "portable" / "mac.c"]
+        engines = [*sorted(engine.glob("*.c")), *sorted((engine / "portable").glob("*.c"))]
         ports = [FIRMWARE / "ports/host" / f"{name}.c" for name in ("flash_model", "host_agent")]
         shared = [_HERE / "any_signature.c", _HERE / "bytes_in_flash.c"]
         shared += [FIRMWARE / "ports/shared" / f"{name}.c" for name in ("engines", "recorder")]

@@ -25,7 +25,7 @@ PORT: Final = [
     *(FIRMWARE / "ports/host" / f"{name}.c" for name in ("flash_model", "host_agent", "host_library")),
     *(FIRMWARE / "ports/shared" / f"{name}.c" for name in ("engines", "recorder")),
 ]
-ENGINES: Final = [*sorted(ENGINE.glob("*.c")), ENGINE / "portable" / "mac.c"]
+ENGINES: Final = [*sorted(ENGINE.glob("*.c")), *sorted((ENGINE / "portable").glob("*.c"))]
 POWERCUT: Final = sorted((FIRMWARE / "powercut").glob("*.c"))
 ATTACK: Final = [
     *sorted((FIRMWARE / "attack").glob("*.c")),

@@ -128,7 +128,8 @@ def fully_connected(draw: Draw) -> bytes:
     inputs = [x, w, -1]
     if draw(st.booleans()):
         bias = draw.biases(channels)
-        inputs[2] = model.tensor([channels], [x_scale * s for s in scales], kind="INT32", data=bias)
+        largest = float(np.finfo(np.float32).max)
+        inputs[2] = model.tensor([channels], [min(x_scale * s, largest) for s in scales], kind="INT32", data=bias)
     y = model.tensor([batch, channels], draw.scale(), draw.zero())
     table = {"table": "FullyConnectedOptions", "fusedActivationFunction": draw(ACTIVATION)}
     model.operator("FULLY_CONNECTED", inputs, [y], version=9, **table)

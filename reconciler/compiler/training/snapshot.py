@@ -13,14 +13,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from reconciler.compiler.errors import ModelUnreadable
 from reconciler.model import DeviceId
 from reconciler.training.selection import RowUse, SelectedRow
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 FORMAT = "tinyfleet-snapshot/1"
 _COLUMNS = {
@@ -59,6 +60,8 @@ class Snapshot:
     @cached_property
     def encoded(self) -> bytes:
         """The bytes: the same windows in the same order are the same bytes."""
+        import numpy as np  # noqa: PLC0415 - a daemon without trainings does without it
+
         devices = sorted({row.device for row in self.rows})
         place = {name: index for index, name in enumerate(devices)}
         columns: Mapping[str, Sequence[int]] = {
@@ -87,11 +90,15 @@ class Snapshot:
 
     def window_table(self) -> npt.NDArray[np.int16]:
         """Return the windows, a row each."""
+        import numpy as np  # noqa: PLC0415 - a daemon without trainings does without it
+
         return np.frombuffer(self.windows, "<i2").reshape(len(self.rows), -1)
 
 
 def decode_snapshot(data: bytes) -> Snapshot:
     """Read what `Snapshot.encoded` returned; it is ours, so damage is the only thing that can be wrong with it."""
+    import numpy as np  # noqa: PLC0415 - a daemon without trainings does without it
+
     line, _, body = data.partition(b"\n")
     try:
         header = json.loads(line)

@@ -12,9 +12,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from reconciler.automation_scope import trained_source
-from reconciler.compiler.pack.checker import operator_numbers
-from reconciler.compiler.pack.operators import NAMES
-from reconciler.compiler.pack.pack_format import disassemble
 from reconciler.compiler.training.messages import TrialOutcome
 from reconciler.compiler.training.run_folder import RunRecord
 from reconciler.engine.proposals.proposer import WantedModels
@@ -88,6 +85,11 @@ def wanted_models(
 
 
 def _document(model: TrainedModel, sha256: str) -> bytes:
+    # They need numpy, and a daemon without trainings does without it.
+    from reconciler.compiler.pack.checker import operator_numbers  # noqa: PLC0415
+    from reconciler.compiler.pack.operators import NAMES  # noqa: PLC0415
+    from reconciler.compiler.pack.pack_format import disassemble  # noqa: PLC0415
+
     pack = model.outcome.pack
     score = model.outcome.score
     threshold = score.threshold if score is not None else None
