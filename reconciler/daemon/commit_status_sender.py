@@ -142,7 +142,7 @@ async def sending_commit_status(settings: GatewayConfig, engine: Engine) -> Asyn
 async def _run(sender: CommitStatusSender, engine: Engine) -> None:
     while True:
         await sender.check(outcomes_of(engine))
-        await asyncio.sleep(INTERVAL_S)
+        await asyncio.sleep(INTERVAL_S)  # outcomes are looked at as often; nothing signals a change of one
 
 
 def _key(outcome: CommitOutcome) -> Key:

@@ -266,7 +266,7 @@ class TrainingStation:
             log.error("training %s: %s", training.name, failure, extra={"reason": failure.reason})  # noqa: TRY400
         except FleetError as failure:
             log.error("training %s failed: %s: %s", training.name, failure.reason, failure)  # noqa: TRY400 - expected
-        except Exception:
+        except Exception:  # the task has no other reader: a bug must not end trainings silently
             log.exception("training %s: a bug; it is tried again", training.name)
         finally:
             own.task = own.trainer = None

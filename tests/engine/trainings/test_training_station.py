@@ -143,7 +143,7 @@ class Passes:
         while self.station.busy:
             self.woken.clear()
             await asyncio.wait_for(self.woken.wait(), 300)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the task that woke this one ends in the next turn of the loop
 
     def reason(self) -> str:
         """Return the reason of the condition `Trained`, by way of the status file."""
