@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 2.0  # before a failed step is tried again
 COALESCE_S = 0.05  # a thousand devices that report together are one pass, not a thousand
-REST = 3.0  # times the length of a pass before the next: one report must not cost a pass over ten thousand devices
+REST = 8.0  # times the length of a pass before the next: one report must not cost a pass over ten thousand devices
 MAX_REST_S = 3.0
 MAX_IDLE_S = 30.0
 WRITE_STATUS_S = 1.0

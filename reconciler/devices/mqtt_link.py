@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A link to all devices behind one broker: one client, one connection, no thread per device (docs/adr/0013).
+"""A link to all devices behind one broker: one client and one connection in the event loop (docs/adr/0120).
 
-paho runs its network loop, including reconnects, in a thread of its own; received messages are passed to the event loop
-in batches. While the broker is unreachable nothing is queued, because a stale question is useless, and each open
-question ends in `Silent` as usual.
+While the broker is unreachable nothing is queued, because a stale question is useless, and each open question ends in
+`Silent` as usual.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import re
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +27,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from reconciler.devices.errors import LinkUnusable, Malformed
 from reconciler.devices.link import AnswerReceived, Event, LinkState, LinkStatistics, Presence, Silent, Turn, fits
 from reconciler.devices.messages import BLOCK_BYTES_MAX, Block, Order, Question, encode, parse_answer
+from reconciler.devices.mqtt_connection import MqttConnection
 from reconciler.foreign_text import printable_line
 from reconciler.model import DeviceId
 
@@ -36,7 +36,7 @@ KEEPALIVE_S = 30
 RECONNECT_S = (1, 30)
 SESSION_S = 24 * 3600  # how long the broker keeps messages of devices while the gateway is offline
 BLOCK_EXPIRY_S = 60
-BACKLOG_MAX = 50_000  # messages waiting for the event loop; beyond that the oldest are dropped, of whichever device
+CONGESTED = 10_000  # events that wait; beyond that nothing more is read, and the broker keeps what devices send
 UNKNOWN_MAX = 1000
 MESSAGE_BYTES_MAX = BLOCK_BYTES_MAX + 64
 PRESENT, ABSENT = b"1", b"0"
@@ -87,8 +87,6 @@ class MqttLink:
         self._open: dict[DeviceId, _OpenQuestion] = {}
         self._pacing: dict[DeviceId, asyncio.TimerHandle] = {}
         self._events: asyncio.Queue[Event] = asyncio.Queue()
-        self._backlog: deque[tuple[str, bytes, bool]] = deque(maxlen=BACKLOG_MAX)
-        self._backlog_scheduled = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tls = _tls(settings) if settings.ca else None
         self._client = self._make_client()
@@ -131,14 +129,15 @@ class MqttLink:
             clean_start=False,
             properties=_properties(PacketTypes.CONNECT, SessionExpiryInterval=SESSION_S),
         )
-        self._client.loop_start()
+        connection = MqttConnection(
+            self._client, retry_s=RECONNECT_S, congested=self._congested, on_failure=self._report_failure
+        )
         try:
-            await asyncio.Event().wait()
+            await connection.run()
         finally:
             if self._client.is_connected():
                 self._client.publish(self._presence, ABSENT, qos=1, retain=True)
-            self._client.disconnect()
-            await asyncio.to_thread(self._client.loop_stop)
+            await connection.close()
             self._loop = None
 
     # ------------------------------------------------------------ outgoing
@@ -177,22 +176,25 @@ class MqttLink:
         self.statistics.silences += 1
         self._events.put_nowait(Silent(device, opened.question))
 
-    # ------------------------------------------------------------ incoming, in the event loop
+    # ------------------------------------------------------------ incoming
 
-    def _take_backlog(self) -> None:
-        self._backlog_scheduled = False  # first, so that a message that arrives after the loop schedules it again
-        while self._backlog:
-            topic, payload, retained = self._backlog.popleft()
-            device_name, _, what = topic.removeprefix(f"{self._base}/").rpartition("/")
-            device = DeviceId(device_name)
-            if device not in self._devices:
-                if len(self.statistics.unknown) < UNKNOWN_MAX and payload != ABSENT:
-                    self.statistics.unknown.add(printable_line(device_name))
-            elif what == "presence":
-                if not retained:  # a retained one repeats, at each subscription, what has been so for long
-                    self._events.put_nowait(Presence(device, present=payload == PRESENT))
-            else:
-                self._take(device, payload)
+    def _congested(self) -> bool:
+        return self._events.qsize() > CONGESTED
+
+    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        payload = message.payload
+        if len(payload) > MESSAGE_BYTES_MAX:
+            return
+        device_name, _, what = message.topic.removeprefix(f"{self._base}/").rpartition("/")
+        device = DeviceId(device_name)
+        if device not in self._devices:
+            if len(self.statistics.unknown) < UNKNOWN_MAX and payload != ABSENT:
+                self.statistics.unknown.add(printable_line(device_name))
+        elif what == "presence":
+            if not message.retain:  # a retained one repeats, at each subscription, what has been so for long
+                self._events.put_nowait(Presence(device, present=payload == PRESENT))
+        else:
+            self._take(device, bytes(payload))
 
     def _take(self, device: DeviceId, payload: bytes) -> None:
         self.statistics.received_bytes += len(payload)
@@ -211,35 +213,34 @@ class MqttLink:
             self.statistics.unsolicited += 1
         self._events.put_nowait(AnswerReceived(device, answer, asked=asked))
 
-    # ------------------------------------------------------------ callbacks in paho's thread
+    # ------------------------------------------------------------ the connection
 
     def _make_client(self) -> Client:
         name = f"tinyfleet-{self._settings.gateway}"
         client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)
         if self._tls is not None:
             client.tls_set_context(self._tls)
-        client.reconnect_delay_set(*RECONNECT_S)
         client.will_set(self._presence, ABSENT, qos=1, retain=True)
         client.on_pre_connect = self._on_pre_connect
         client.on_socket_open = self._on_socket_open
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
-        client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         return client
 
     def _on_pre_connect(self, _client: Client, _data: object) -> None:
-        """Read the certificate again before each connection: it may have been renewed."""
+        """In the thread that connects: read the certificate again, because it may have been renewed."""
         if self._tls is None:
             return
         try:
             _load_certificates(self._tls, self._settings)
         except LinkUnusable as unusable:
-            self._emit(LinkState(up=False, why=str(unusable)))
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._events.put_nowait, LinkState(up=False, why=str(unusable)))
 
     def _on_socket_open(self, _client: Client, _data: object, opened: object) -> None:
-        """Prepare a new connection; with TLS, `opened` is the wrapped socket after its handshake.
+        """In the thread that connects: prepare the socket, which with TLS is wrapped and has its handshake behind it.
 
         Nagle's algorithm is off: with a peer that delays its ACKs it holds each small message back for 40 ms.
         """
@@ -252,7 +253,7 @@ class MqttLink:
         self, client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
         if reason.is_failure:
-            self._emit(LinkState(up=False, why=f"the broker refused the connection: {reason}"))
+            self._events.put_nowait(LinkState(up=False, why=f"the broker refused the connection: {reason}"))
             return
         client.subscribe([(f"{self._base}/+/up", 1), (f"{self._base}/+/presence", 1)])
         client.publish(self._presence, PRESENT, qos=1, retain=True)
@@ -261,31 +262,18 @@ class MqttLink:
         self, _client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
         refused = [str(reason) for reason in reasons if reason.is_failure]
-        self._emit(LinkState(up=not refused, why=", ".join(refused)))  # only from now on can an answer arrive
-
-    def _on_connect_fail(self, _client: Client, _data: object) -> None:
-        self._emit(LinkState(up=False, why=f"can't connect to {self._settings.host}:{self._settings.port}"))
+        self._events.put_nowait(
+            LinkState(up=not refused, why=", ".join(refused))
+        )  # only from now on can an answer arrive
 
     def _on_disconnect(
         self, _client: Client, _data: object, _flags: DisconnectFlags, reason: ReasonCode, _more: Properties | None
     ) -> None:
         if reason.is_failure:
-            self._emit(LinkState(up=False, why=f"the connection ended: {reason}"))
+            self._events.put_nowait(LinkState(up=False, why=f"the connection ended: {reason}"))
 
-    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        if len(message.payload) > MESSAGE_BYTES_MAX:
-            return
-        self._backlog.append((message.topic, bytes(message.payload), message.retain))
-        if not self._backlog_scheduled:  # otherwise the scheduled call takes this message too
-            self._backlog_scheduled = True
-            self._in_loop(self._take_backlog)
-
-    def _emit(self, event: Event) -> None:
-        self._in_loop(self._events.put_nowait, event)
-
-    def _in_loop(self, callback: Callable[..., None], *arguments: object) -> None:
-        if self._loop and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(callback, *arguments)
+    def _report_failure(self, why: str) -> None:
+        self._events.put_nowait(LinkState(up=False, why=f"{self._settings.host}:{self._settings.port}: {why}"))
 
 
 def certificate_ends(connection: ssl.SSLSocket) -> datetime | None:

@@ -134,8 +134,8 @@ def test_a_summary_is_asked_for_at_once_after_a_confirmation(polled: Polled) -> 
         await device.settled(3)
         device.session.bodies[ReportKind.SUMMARY] = replace(SUMMARY, running=b"\2" * 16, inferences=7)
         device.poller.has_confirmed(PUMP)
-        await device.settled(5)
-        assert device.session.asked[3:] == [ReportKind.REPORT, ReportKind.SUMMARY]
+        await device.settled(4)
+        assert device.session.asked[3:] == [ReportKind.SUMMARY]  # the report that confirmed has just arrived
         assert [total.inferences for total in device.summaries.totals()] == [100, 7]
 
     polled(check)
@@ -147,8 +147,23 @@ def test_a_summary_that_got_lost_after_a_confirmation_is_asked_for_again(polled:
         await device.settled(3)
         del device.session.bodies[ReportKind.SUMMARY]
         device.poller.has_confirmed(PUMP)
-        await device.settled(7)
-        assert device.session.asked[3:7] == [ReportKind.REPORT, ReportKind.SUMMARY] * 2
+        await device.settled(6)
+        assert device.session.asked[3:6] == [ReportKind.SUMMARY, ReportKind.REPORT, ReportKind.SUMMARY]
+
+    polled(check)
+
+
+def test_a_confirmation_while_a_device_is_busy_skips_no_later_report(polled: Polled) -> None:
+    async def check(device: PolledDevice) -> None:
+        device.poller.watch([PUMP], NEVER_S)
+        await device.settled(3)
+        device.busy = True
+        device.poller.has_confirmed(PUMP)
+        device.poller._poll(PUMP)  # as its timer does
+        device.busy = False
+        device.poller.poll_soon(PUMP)
+        await device.settled(5)
+        assert device.session.asked[3:] == [ReportKind.REPORT, ReportKind.SUMMARY]
 
     polled(check)
 

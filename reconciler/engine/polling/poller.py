@@ -85,6 +85,7 @@ class Poller:
         self._never_asked: set[DeviceId] = set()
         self._inquiries: dict[DeviceId, int] = {}
         self._summary_due: set[DeviceId] = set()
+        self._reported: set[DeviceId] = set()  # the report that the next inquiry would ask for is here
 
     @property
     def pending(self) -> int:
@@ -104,6 +105,7 @@ class Poller:
             self._never_asked.discard(device)
             self._inquiries.pop(device, None)
             self._summary_due.discard(device)
+            self._reported.discard(device)
         for device in wanted - set(self._timers):
             within_s = 0.0 if self.all_at_once else self._known_for_s(device)
             if within_s > 0.0:
@@ -121,8 +123,12 @@ class Poller:
         self._poll_in(device, self._interval_s if known else 0.0, spread_from=SPREAD_FROM)
 
     def has_confirmed(self, device: DeviceId) -> None:
-        """Ask at once what a device counts: it has just confirmed a new pack, whose figures nobody has yet."""
+        """Ask at once what a device counts: it has just confirmed a new pack, whose figures nobody has yet.
+
+        Its report has just arrived, so only the summary is asked for.
+        """
         self._summary_due.add(device)
+        self._reported.add(device)
         self.poll_soon(device)
 
     def poll_soon(self, device: DeviceId) -> None:
@@ -169,6 +175,7 @@ class Poller:
     def _poll(self, device: DeviceId) -> None:
         if self._is_busy(device):  # its delivery asks for a report
             self._never_asked.discard(device)
+            self._reported.discard(device)
             self._poll_in(device, self._interval_s)
         elif device not in self._tasks and device not in self._waiting:
             queue = self._queue_of(device)
@@ -223,8 +230,11 @@ class Poller:
             return await self._ask(device, session)
 
     async def _ask(self, device: DeviceId, session: LinkSession) -> bool:
-        """Ask for a report, and for capabilities and a summary where they are due; return whether a report came."""
+        """Ask for a report, and for capabilities and a summary where due; return whether the device answered."""
         inventory = self._ports.inventory
+        if device in self._reported:
+            self._reported.discard(device)
+            return await self._ask_summary(device, session)
         report = await session.report(device)
         if isinstance(report, Lost):
             return False
@@ -243,14 +253,15 @@ class Poller:
         self._inquiries[device] = self._inquiries.get(device, 0) + 1
         return True
 
-    async def _ask_summary(self, device: DeviceId, session: LinkSession) -> None:
+    async def _ask_summary(self, device: DeviceId, session: LinkSession) -> bool:
         summary = await session.summary(device)
         if isinstance(summary, Lost):
-            return
+            return False
         self._summary_due.discard(device)
         self._ports.summaries.record(device, summary, self._ports.clock.now())
         if self._ports.inventory.record_summary(device, summary):
             self._on_change(device)
+        return True
 
 
 def _differs(before: DeviceReport | None, after: DeviceReport | None) -> bool:
