@@ -42,7 +42,8 @@ class _Way:
     options: tuple[str, ...]
 
 
-PLAIN: Final = _Way("plain", ("-O2", "-fPIC"))
+# A variable that a mutant leaves uninitialized holds a pattern, not what the stack happens to hold.
+PLAIN: Final = _Way("plain", ("-O2", "-fPIC", "-ftrivial-auto-var-init=pattern"))
 SANITIZED: Final = _Way("sanitized", ("-O1", *SANITIZERS))
 
 

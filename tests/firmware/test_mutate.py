@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+from itertools import islice
+from pathlib import Path
+
 import pytest
 
 from firmware.mutate.mutants import SOURCES, mutants
+from firmware.mutate.progress import Progress, Result
 from firmware.mutate.run import all_mutants, harmless
 from tests.firmware.conftest import build
 
@@ -58,3 +62,20 @@ def test_every_survivor_with_a_reason_is_a_mutant() -> None:
     assert len(known) > 300
     assert sorted(set(harmless()) - known) == []
     assert all(reason.endswith(".") for reason in harmless().values())
+
+
+def test_a_resumed_run_knows_all_results_but_survivors(tmp_path: Path) -> None:
+    noticed, survived, invalid, later = islice(mutants(SOURCES / "agent.c", [], SNIPPET.encode()), 4)
+    path = tmp_path / "results.jsonl"
+    run = Progress(path, resume=False)
+    for mutant, valid, by in ((noticed, True, "attack"), (survived, True, None), (invalid, False, None)):
+        run.record(Result(mutant, valid, by))
+    resumed = Progress(path, resume=True)
+    assert resumed.earlier(noticed) == Result(noticed, valid=True, noticed="attack")
+    assert resumed.earlier(invalid) == Result(invalid, valid=False, noticed=None)
+    assert resumed.earlier(survived) is None
+    assert resumed.earlier(later) is None
+    changed = next(mutants(SOURCES / "agent.c", [], SNIPPET.replace("LIMIT 5", "LIMIT 6").encode()))
+    assert changed.name == noticed.name
+    assert resumed.earlier(changed) is None, "it was noticed in another text"
+    assert Progress(path, resume=False).earlier(noticed) is None
