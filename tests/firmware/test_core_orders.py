@@ -409,12 +409,19 @@ def test_an_answer_may_fill_the_room_that_there_is_for_it(
         updated.handle_within(asked, room - 1)
 
 
+@pytest.mark.parametrize("torn_bytes", [b"", b"\0"])
 def test_the_last_write_unit_is_filled_with_blank_bytes(
-    make_core: Callable[..., HostAgent], bench: Bench, made: Made
+    make_core: Callable[..., HostAgent], bench: Bench, made: Made, torn_bytes: bytes
 ) -> None:
+    """Also when the block is written after a repair of its erase unit."""
     agent = make_core(made.region(PREBAKED), replace(SMALL, write=32))
-    assert deliver(agent, install(bench, made, THIRD, 1)).code == 0
+    delivery = install(bench, made, THIRD, 1)
     slot, rest = agent.geometry.regions()["slot0"], -len(THIRD) % 32
+    put(agent, delivery.offer)
+    for index in range(delivery.blocks - 1):
+        delivery.send(agent, index)
+    agent.write_flash(slot.offset + (delivery.blocks - 1) * delivery.block_bytes, torn_bytes)
+    assert deliver(agent, delivery) == Outcome(0, 1)
     assert rest != 0
     assert agent.read_flash(slot.offset + len(THIRD), rest) == b"\xff" * rest
 

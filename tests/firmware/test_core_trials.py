@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -92,11 +93,15 @@ def test_a_new_trial_forgets_how_the_last_one_failed(updated: HostAgent, bench: 
     assert Flag.GOLDEN_VECTORS_FAILED not in report(updated, made).flags
 
 
+def wear_out_the_journal(agent: HostAgent) -> None:
+    first, second = (agent.geometry.regions()[name] for name in ("journal0", "journal1"))
+    agent.wear_flash(first.offset, first.size + second.size, Wear.LOSES_BITS)
+
+
 def test_a_start_that_can_not_be_counted_is_an_error(updated: HostAgent, bench: Bench, made: Made) -> None:
     """A model that crashes at each start would never be rejected."""
     begin_trial(updated, install(bench, made, THIRD, 3))
-    first, second = (updated.geometry.regions()[name] for name in ("journal0", "journal1"))
-    updated.wear_flash(first.offset, first.size + second.size, Wear.LOSES_BITS)
+    wear_out_the_journal(updated)
     with pytest.raises(AgentError) as failed:
         updated.boot()
     assert failed.value.args == (JOURNAL,)
@@ -172,12 +177,14 @@ def test_a_model_that_faults_on_its_first_input_is_rejected(updated: HostAgent, 
 
 
 def test_a_silent_sensor_is_not_the_models_fault(updated: HostAgent, bench: Bench, made: Made) -> None:
+    """The 60 seconds begin after the golden vectors, not with the start of the device."""
     updated.set_trial_inferences(1)
+    updated.let_pass(3600)
     begin_trial(updated, install(bench, made, THIRD, 3))
     updated.settle()
-    updated.let_pass(59)
+    updated.let_pass(59.999)
     assert report(updated, made).phase is Phase.TRIAL
-    updated.let_pass(2)
+    updated.let_pass(0.001)
     assert report(updated, made).phase is Phase.CONFIRMED
 
 
@@ -190,6 +197,19 @@ def test_a_sensor_without_input_ends_the_watch(updated: HostAgent, bench: Bench,
     updated.input_missing()
     reported = report(updated, made)
     assert (reported.phase, reported.flags) == (Phase.CONFIRMED, Flag.SENSOR_INPUT_BAD)
+
+
+@pytest.mark.parametrize("ends", [lambda agent: agent.infer(bytes(1500)), HostAgent.input_missing])
+def test_a_confirmation_that_can_not_be_stored_is_reported(
+    updated: HostAgent, bench: Bench, made: Made, ends: Callable[[HostAgent], object]
+) -> None:
+    updated.set_trial_inferences(1)
+    begin_trial(updated, install(bench, made, THIRD, 3))
+    updated.settle()
+    wear_out_the_journal(updated)
+    assert report(updated, made).error == 0
+    ends(updated)
+    assert report(updated, made).error == JOURNAL
 
 
 def test_a_confirmation_forgets_all_failures_before(updated: HostAgent, bench: Bench, made: Made) -> None:

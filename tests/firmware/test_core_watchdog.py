@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tests.firmware.bench import Bench, Made, make_pack
 from tests.firmware.host import Geometry, HostAgent
-from tests.firmware.orders import NEW, OLD, PREBAKED, deliver, digest, install, stage
+from tests.firmware.orders import NEW, OLD, PREBAKED, Outcome, deliver, digest, install, put, stage
 
 ROOMY = Geometry(erase=512)
 NO_PACK = bytes(60_000)  # its digest is right, so that all of it is hashed
@@ -21,7 +21,10 @@ def test_the_watchdog_is_fed_before_each_flash_operation_and_while_flash_is_read
     assert agent.running() == digest(PREBAKED)
     for sequence, pack in enumerate((OLD, NEW), start=1):
         delivery = replace(install(bench, made, pack, sequence), block_bytes=400)  # many of them in two erase units
-        assert deliver(agent, delivery).code == 0
+        put(agent, delivery.offer)
+        for index in reversed(range(delivery.blocks)):  # the first one of a pair then erases both
+            delivery.send(agent, index)
+        assert deliver(agent, delivery) == Outcome(0, 0)
     agent.boot()
     operations, bytes_read = agent.unfed
     assert operations == 1
