@@ -11,6 +11,8 @@ from uuid import UUID, uuid5
 NAMESPACE = UUID("b49a0ba1-a3c8-4a3f-8f6d-517437b4066a")
 KEY_ID_BYTES = 8
 UUID_BYTES = 16
+PROTOCOL = 1  # docs/specs/protocol.md
+PACKAGE_FORMAT = 1  # docs/specs/package.md
 
 
 def key_id(public_key: bytes) -> bytes:
@@ -36,13 +38,26 @@ class EngineContract:
 
     pack_format: int
     operators: frozenset[str]
-    protocol: int = 1
+    protocol: int = PROTOCOL
 
 
-def class_id(vendor: bytes, engine: EngineContract) -> bytes:
-    """Return the id of an engine contract, which keeps packs away from engines that do not support them."""
-    contract = f"engine/pack={engine.pack_format}/protocol={engine.protocol}/operators={_sorted(engine.operators)}"
-    return uuid5(UUID(bytes=vendor), contract).bytes
+@dataclass(frozen=True, slots=True)
+class PackageContract:
+    """What a device that runs packages in MicroPython supports (docs/specs/package.md section 2)."""
+
+    operators: frozenset[str]
+    package_format: int = PACKAGE_FORMAT
+    protocol: int = PROTOCOL
+
+
+def class_id(vendor: bytes, contract: EngineContract | PackageContract) -> bytes:
+    """Return the id of a contract, which keeps models away from devices that cannot run them."""
+    if isinstance(contract, EngineContract):
+        kind = f"engine/pack={contract.pack_format}"
+    else:
+        kind = f"package/micropython={contract.package_format}"
+    name = f"{kind}/protocol={contract.protocol}/operators={_sorted(contract.operators)}"
+    return uuid5(UUID(bytes=vendor), name).bytes
 
 
 def _sorted(operators: Iterable[str]) -> str:
@@ -58,7 +73,7 @@ class EnvelopeTarget:
     device: bytes
 
 
-def target(fleet: str, device: str, engine: EngineContract) -> EnvelopeTarget:
+def target(fleet: str, device: str, contract: EngineContract | PackageContract) -> EnvelopeTarget:
     """Return all identifiers that the envelopes of a device contain."""
     vendor = vendor_id(fleet)
-    return EnvelopeTarget(vendor, class_id(vendor, engine), device_id(vendor, device))
+    return EnvelopeTarget(vendor, class_id(vendor, contract), device_id(vendor, device))

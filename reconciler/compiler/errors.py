@@ -5,6 +5,7 @@ Invalid
 └── BuildFailed          the model, its data or its recipe is at fault
     ├── ModelUnreadable      the file is damaged, hostile or of an unknown type
     ├── OperatorUnsupported  packs lack an operator; names it, where it is, and what to use instead
+    ├── RuntimeUnsupported   packages for MicroPython can't hold this kind of model
     ├── DoesNotFit           the model exceeds a limit of the pack format or of the device type
     ├── BuildGateFailed      a figure missed its limit
     └── PackMalformed        the bytes are not a complete, valid pack
@@ -33,6 +34,12 @@ class OperatorUnsupported(BuildFailed):
     """The model uses an operator, or a variant of one, that packs lack."""
 
     reason = "OperatorUnsupported"
+
+
+class RuntimeUnsupported(BuildFailed):
+    """The device type has a runtime that can't run this kind of model."""
+
+    reason = "RuntimeUnsupported"
 
 
 class DoesNotFit(BuildFailed):

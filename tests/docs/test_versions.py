@@ -14,7 +14,7 @@ ROW = re.compile(r"^\| .* \| (\w+) \| `([^`]+)` (\w+) \|", re.MULTILINE)
 ROWS: list[tuple[str, str, str]] = ROW.findall((FOLDER / "README.md").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize(("version", "path", "name"), ROWS, ids=[path for _, path, _ in ROWS])
+@pytest.mark.parametrize(("version", "path", "name"), ROWS, ids=[f"{path} {name}" for _, path, name in ROWS])
 def test_a_version_equals_that_of_the_code(version: str, path: str, name: str) -> None:
     source = (ROOT / path).read_text(encoding="utf-8")
     (value,) = re.findall(rf"^ *{name}(?:: [\w\[\]]+)? = (.+?)(?:  #.*)?$", source, re.MULTILINE)
@@ -22,10 +22,10 @@ def test_a_version_equals_that_of_the_code(version: str, path: str, name: str) -
 
 
 def test_every_specification_is_checked() -> None:
-    assert len(ROWS) == 6
+    assert len(ROWS) == 7
 
 
-@pytest.mark.parametrize("page", ["envelope", "report", "protocol", "flash", "samples"])
+@pytest.mark.parametrize("page", ["envelope", "report", "protocol", "package", "flash", "samples"])
 def test_each_title_states_the_version(page: str) -> None:
     title = (FOLDER / f"{page}.md").read_text(encoding="utf-8").partition("\n")[0]
     row = next(

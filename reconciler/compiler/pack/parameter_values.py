@@ -10,6 +10,7 @@ from reconciler.compiler.pack.forest_head import decode_forest_head
 from reconciler.compiler.pack.io_section import decode_io
 from reconciler.compiler.pack.isolation_score import isolation_limit
 from reconciler.compiler.pack.pack_format import Pack, PackKind, SectionId, disassemble
+from reconciler.compiler.pack.package_format import is_package, package_parameters
 from reconciler.compiler.pack.tunable_parameters_section import (
     Parameter,
     ParameterEncoding,
@@ -19,7 +20,9 @@ from reconciler.compiler.pack.tunable_parameters_section import (
 
 
 def encode_values(data: bytes, values: Mapping[str, float]) -> dict[int, int]:
-    """Return {index: integer} for a pack's named parameters, as envelopes and the protocol carry them."""
+    """Return {index: integer} for the named parameters of a pack or a package, as envelopes carry them."""
+    if is_package(data):
+        return _encode_values_of_package(data, values)
     pack = disassemble(data)
     entries = decode_parameters(pack.section(SectionId.PARAMETERS))
     index = {entry.name_hash: number for number, entry in enumerate(entries)}
@@ -30,6 +33,14 @@ def encode_values(data: bytes, values: Mapping[str, float]) -> dict[int, int]:
             raise BuildFailed(f"the model has no parameter {name}")
         encoded[number] = _integer(pack, entries[number], name, value)
     return encoded
+
+
+def _encode_values_of_package(data: bytes, values: Mapping[str, float]) -> dict[int, int]:
+    table = {parameter.name: (number, parameter) for number, parameter in enumerate(package_parameters(data))}
+    unknown = sorted(set(values) - set(table))
+    if unknown:
+        raise BuildFailed(f"the model has no parameter {unknown[0]}")
+    return {table[name][0]: table[name][1].encode(value) for name, value in sorted(values.items())}
 
 
 def _integer(pack: Pack, entry: Parameter, name: str, value: float) -> int:
