@@ -26,6 +26,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "init": "Create a fleet repository",
         "schema": "Print the JSON Schema of a document kind",
         "validate": "Check a fleet repository for mistakes",
+        "verify": "Check the signatures of a change before it is merged",
         "build": "Build the artifacts of models",
         "pack": "Make, inspect, run and compare packs",
         "plan": "Show what would happen to each device, and why",

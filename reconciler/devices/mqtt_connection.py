@@ -110,7 +110,7 @@ class MqttConnection:
                 self._client.loop_read()
                 if not self._has_input():
                     break
-        except Exception as error:  # noqa: BLE001 - of a callback; paho would handle the same packet again and again
+        except Exception as error:  # noqa: BLE001 - of a callback; paho would handle the same message at each event
             self._on_failure(f"a message of the broker can't be handled: {error}")
             self._close_socket()
         self._connected = self._connected or self._client.is_connected()

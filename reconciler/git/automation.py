@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from reconciler.git.commit_tree import CommitTree
 from reconciler.git.confined_git import ConfinedGit
 from reconciler.git.errors import HistoryTooLong, MirrorDamaged, NotApproved, OutOfScope
-from reconciler.git.mirror import Mirror
+from reconciler.git.remote_settings import GitLimits
 from reconciler.git.signatures import MAX_AUTOMATED, CommitSigner
 from reconciler.model import Commit
 from reconciler.tree import FILE, REGULAR
@@ -54,11 +55,24 @@ class ScopeDecision:
 DecideScope = Callable[[AutomatedChange], ScopeDecision]
 
 
+class CommitStore(Protocol):
+    """Where commits are read from: the mirror of a gateway, or a clone."""
+
+    limits: GitLimits
+
+    @property
+    def git(self) -> ConfinedGit:
+        """Return a runner for this repository."""
+
+    def tree(self, commit: Commit, sub_path: str = "") -> CommitTree:
+        """Open the files below a folder at a commit. The caller closes the tree."""
+
+
 class AutomatedCommits:
     """Checks the commits of gateways among the new ones. `direct` is the gateway's own switch."""
 
-    def __init__(self, mirror: Mirror, decide: DecideScope, sub_path: str = "", *, direct: bool = False) -> None:
-        self._mirror = mirror
+    def __init__(self, store: CommitStore, decide: DecideScope, sub_path: str = "", *, direct: bool = False) -> None:
+        self._store = store
         self._decide = decide
         self._sub_path = sub_path
         self._direct = direct
@@ -83,13 +97,17 @@ class AutomatedCommits:
             if at > last_person and not (decision.direct and self._direct):
                 raise NotApproved(_not_approved(signers[at], decision, here=self._direct))
 
+    def check_scope(self, signer: CommitSigner) -> None:
+        """Raise if one commit of a gateway is outside its scope, whether or not a person has signed on top of it."""
+        self._scope(signer)
+
     def _scope(self, signer: CommitSigner) -> ScopeDecision:
         gateway = signer.name.rpartition("@")[2]
-        parent = _only_parent(self._mirror.git, signer, limit_s=self._mirror.limits.local_s)
+        parent = _only_parent(self._store.git, signer, limit_s=self._store.limits.local_s)
         files = self._files(signer, parent)
         with (
-            self._mirror.tree(parent, self._sub_path) as before,
-            self._mirror.tree(signer.commit, self._sub_path) as after,
+            self._store.tree(parent, self._sub_path) as before,
+            self._store.tree(signer.commit, self._sub_path) as after,
         ):
             decision = self._decide(AutomatedChange(gateway, files, before, after))
         if decision.refusal is not None:
@@ -97,7 +115,7 @@ class AutomatedCommits:
         return decision
 
     def _files(self, signer: CommitSigner, parent: Commit) -> tuple[ChangedFile, ...]:
-        git, limit_s = self._mirror.git, self._mirror.limits.local_s
+        git, limit_s = self._store.git, self._store.limits.local_s
         arguments = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", parent, signer.commit)
         fields = git.local(*arguments, limit_s=limit_s).split(b"\0")
         changes = list(zip(fields[:-1:2], fields[1::2], strict=True))

@@ -67,11 +67,12 @@ class Image:
             **more,
         }
 
-    def shell(self, command: list[str], where: Path, env: dict[str, str]) -> None:
+    def shell(self, command: list[str], where: Path, env: dict[str, str]) -> str:
         done = subprocess.run(
             command, cwd=where, env=self.environment(env), capture_output=True, text=True, check=False, timeout=120
         )
         assert done.returncode == 0, f"{command[-1]}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
 
 
 @dataclass
@@ -82,6 +83,8 @@ class GitHub:
     origin: Path
     image: Image
     github: dict[str, Any]
+    variables: dict[str, str] = field(default_factory=dict)
+    output: str = ""
     summary: Path = field(init=False)
 
     def run(self) -> list[str]:
@@ -106,7 +109,8 @@ class GitHub:
             case "":
                 env = {name: self._filled(str(value)) for name, value in step.get("env", {}).items()}
                 env |= {"GITHUB_STEP_SUMMARY": str(self.summary), "GITHUB_REPOSITORY": self.github["repository"]}
-                self.image.shell(["bash", "-e", "-o", "pipefail", "-c", step["run"]], folder, env)
+                env |= {"RUNNER_TEMP": str(self.image.folder)}
+                self.output += self.image.shell(["bash", "-e", "-o", "pipefail", "-c", step["run"]], folder, env)
             case "actions/checkout":
                 depth = ["--depth=1"] if step["with"].get("fetch-depth") != 0 else []
                 url = self.origin.as_uri()
@@ -134,6 +138,9 @@ class GitHub:
     def _value(self, term: str) -> Any:  # noqa: ANN401 - any value of an event
         if term.startswith("'"):
             return term.strip("'")
+        scope, _, rest = term.partition(".")
+        if scope == "vars":
+            return self.variables.get(rest, "")  # a variable that is not set is empty
         value: Any = {"github": self.github}
         for part in term.split("."):
             value = value[part]

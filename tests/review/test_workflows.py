@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.git.forge import SshKey, make_ssh_key
 from tests.review.changes import FleetHistory, device_status_file, fleet_history, gateway_status_files, silent
 from tests.review.forge_runner import GitHub, Image, Notes, run_gitlab
 
@@ -89,6 +90,57 @@ def test_github_on_a_push_shows_the_plan_of_the_branch(proposal: Proposal, tmp_p
     runner = GitHub(GITHUB, proposal.repository.path, Image(tmp_path / "image"), event)
     assert runner.run() == ["validate"]
     assert "Plan for the working directory" in runner.summary.read_text()
+
+
+@pytest.fixture
+def ada(tmp_path: Path) -> SshKey:
+    return make_ssh_key(tmp_path / "keys", "ada")
+
+
+def signed(proposal: Proposal, key: SshKey) -> Proposal:
+    """Sign the commit of the proposal, and the forge's merge of it."""
+    git = proposal.repository.git
+    git("checkout", "--quiet", "fifty-trees")
+    git(*key.signs(), "commit", "--quiet", "--amend", "--no-edit")
+    head = git("rev-parse", "HEAD")
+    git("checkout", "--quiet", "-B", "merged", "main")
+    git("merge", "--quiet", "--no-ff", "--message", "Merge", "fifty-trees")
+    merge = git("rev-parse", "HEAD")
+    git("checkout", "--quiet", "main")
+    return Proposal(proposal.repository, proposal.base, head, merge)
+
+
+def test_github_verifies_the_signatures_of_a_pull_request(proposal: Proposal, ada: SshKey, tmp_path: Path) -> None:
+    variables = {"ALLOWED_SIGNERS": f"ada@example.org {ada.public}"}
+
+    def run(of: Proposal, name: str) -> GitHub:
+        runner = GitHub(GITHUB, of.repository.path, Image(tmp_path / name), pull_request(of), variables)
+        runner.run()
+        return runner
+
+    with pytest.raises(AssertionError, match="::error title=UnsignedCommit"):
+        run(proposal, "unsigned")
+    good = signed(proposal, ada)
+    assert "::" not in run(good, "signed").output
+    variables.clear()
+    assert "::warning title=Signatures not verified" in run(good, "unset").output
+
+
+def test_gitlab_verifies_the_signatures_of_a_merge_request(proposal: Proposal, ada: SshKey, tmp_path: Path) -> None:
+    allowed = tmp_path / "allowed"
+    allowed.write_text(f"ada@example.org {ada.public}\n")
+    variables = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": proposal.base, "ALLOWED_SIGNERS": str(allowed)}
+    url = proposal.repository.path.as_uri()
+
+    def run(name: str) -> None:
+        clone = tmp_path / name
+        subprocess.run(["git", "clone", "--quiet", "--branch", "fifty-trees", url, str(clone)], check=True)
+        run_gitlab(GITLAB, "validate", Image(tmp_path / f"{name}-image"), clone, variables)
+
+    with pytest.raises(AssertionError, match="UnsignedCommit"):
+        run("unsigned")
+    signed(proposal, ada)
+    run("signed")
 
 
 def test_gitlab_comments_once_and_updates_its_comment(proposal: Proposal, tmp_path: Path) -> None:

@@ -53,8 +53,13 @@ def _annotation(problem: Problem) -> str:
     message = problem.message + (f" [{problem.json_path}]" if problem.json_path else "")
     message += f" ({problem.hint})" if problem.hint else ""
     place = f",line={problem.line},col={problem.column}" if problem.line else ""
-    title = f",title={_property(problem.rule)}"
-    return f"::{problem.severity} file={_property(problem.path)}{place}{title}::{_data(message)}"
+    return annotation(f"{problem.severity} file={_property(problem.path)}{place}", problem.rule, message)
+
+
+def annotation(command: str, title: str, message: str) -> str:
+    """Write one workflow command; `command` may already have parameters."""
+    separator = "," if " " in command else " "
+    return f"::{command}{separator}title={_property(title)}::{_data(message)}"
 
 
 def _camel(name: str) -> str:
