@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make mutate-firmware`: change the core in one place at a time, and expect a test or a campaign to notice.
 
-Each mutant is compiled into what the tests use. They run in order of speed, up to the first that fails: for envelopes
-and packs their vectors under the sanitizers, then a short attack from the link, power cuts, and the tests of the whole
-core. A mutant that survives all of them is an error, unless `survivors.toml` says why it does no harm.
+Each mutant is compiled into what the tests use. They run up to the first that fails: for envelopes and packs their
+vectors under the sanitizers, then the tests that are closest to the changed file, a short attack from the link, power
+cuts, and the tests of the whole core. A mutant that survives all of them is an error, unless `survivors.toml` says why it does no harm.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ TESTS_CPU_S: Final = 25
 CORE_TESTS: Final = (
     *("orders", "trials", "limits", "says", "attacks", "journal", "geometry", "identity", "watchdog", "samples"),
 )
-# The tests that most likely notice a change of a file run first.
+# The tests that most likely notice a change of a file run before the campaigns.
 MOST_EFFECTIVE: Final = {
     "boot.c": "trials",
     "trial.c": "trials",
@@ -104,10 +104,21 @@ def _import_tests() -> None:
         pytest.main([*QUICK, "--collect-only", *_files([*CORE_TESTS, "vectors"])])
 
 
+def _first(changed: Changed) -> str | None:
+    return MOST_EFFECTIVE.get(changed.source.name) if changed.source is not None else None
+
+
+def _by_first_tests(changed: Changed) -> bool:
+    first = _first(changed)
+    if first is None:
+        return False
+    changed.library()
+    return _tested(changed, (first,), SLOW)
+
+
 def _by_core_tests(changed: Changed) -> bool:
     changed.library()
-    first = MOST_EFFECTIVE.get(changed.source.name) if changed.source is not None else None
-    return _tested(changed, sorted(CORE_TESTS, key=lambda name: name != first), SLOW)
+    return _tested(changed, [name for name in CORE_TESTS if name != _first(changed)], SLOW)
 
 
 def _by_vectors(changed: Changed) -> bool:
@@ -120,6 +131,7 @@ def _by_vectors(changed: Changed) -> bool:
 
 STAGES: Final[Sequence[tuple[str, Callable[[Changed], bool]]]] = (
     ("vectors", _by_vectors),
+    ("first tests", _by_first_tests),
     ("attack", _by_attack),
     ("powercut", _by_powercut),
     ("core tests", _by_core_tests),

@@ -70,11 +70,12 @@ class Cut(IntEnum):
 
 
 class Wear(IntEnum):
-    """How worn flash fails: what is written reads differently, an erase is refused, or a write is."""
+    """How worn flash fails: what is written reads differently, or an erase, a write or a read is refused."""
 
     LOSES_BITS = 0
     KEEPS_BITS = 1
     REFUSES = 2
+    UNREADABLE = 3
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Geometry:
-    """The layout of the agent's regions, from their sizes. The provisioned region is at 0."""
+    """The layout of the agent's regions, from their sizes. The provisioned region is at 0, or after the journal."""
 
     erase: int = 4096
     write: int = 8
@@ -97,6 +98,7 @@ class Geometry:
     slot: int = 0x20000
     anomalies: int = 0
     normals: int = 0
+    journal_first: bool = False
 
     def regions(self) -> dict[str, Region]:
         """Return each region by name."""
@@ -111,6 +113,8 @@ class Geometry:
             "anomalies": self.anomalies,
             "normals": self.normals,
         }
+        if self.journal_first:
+            sizes = {name: sizes[name] for name in ("journal0", "journal1")} | sizes
         laid: dict[str, Region] = {}
         offset = 0
         for name, size in sizes.items():
@@ -163,7 +167,7 @@ class HostAgent:
         assert self._device != self._ffi.NULL, "no memory"
         self._reply = self._ffi.new("uint8_t[]", REPLY_BYTES)
         self.now_ms = 0
-        self.write_flash(0, region)
+        self.write_flash(self.geometry.regions()["provisioned"].offset, region)
         self.boot()
 
     def close(self) -> None:

@@ -99,6 +99,7 @@ def test_regions_may_have_erase_units_of_their_own(host_library: HostLibrary, un
     "units",
     [
         {**LARGE_UNITS, "slot.0": 2 * ERASE},
+        {**LARGE_UNITS, "slot.1": 2 * ERASE},
         {**LARGE_UNITS, "scratch": 8 * ERASE},
         {**LARGE_UNITS, "slot.0": 32 * ERASE, "slot.1": 32 * ERASE},
         {"samples.0": 8 * ERASE},
@@ -109,7 +110,8 @@ def test_regions_may_have_erase_units_of_their_own(host_library: HostLibrary, un
         {"provisioned": 32 * ERASE},
     ],
     ids=[
-        "slots that differ",
+        "slot A in smaller units",
+        "slot B in smaller units",
         "scratch in larger units",
         "scratch smaller than a unit",
         "logs that differ",

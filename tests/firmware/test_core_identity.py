@@ -6,14 +6,15 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from tests.firmware.bench import Made
-from tests.firmware.host import AgentError, HostAgent
-from tests.firmware.orders import PREBAKED, SMALL, digest, report
+from tests.firmware.bench import Bench, Made
+from tests.firmware.host import AgentError, HostAgent, Wear
+from tests.firmware.orders import PREBAKED, SECOND_PREBAKED, SMALL, Delivery, deliver, digest, report
 
-PROVISIONED = -66
+FLASH, PROVISIONED = -64, -66
 ADDRESS_AT, COUNT_AT, TYPE_AT, FLEET_AT, NAME_AT, PREBAKED_AT, CRC_AT = 152, 153, 156, 188, 252, 316, 636
 
 
@@ -54,6 +55,23 @@ def test_a_region_that_is_not_as_specified_is_refused(
     with pytest.raises(AgentError) as refused:
         make_core(changed(made, at, data))
     assert refused.value.args == (PROVISIONED,)
+
+
+def test_a_region_may_be_anywhere_in_flash(make_core: Callable[..., HostAgent], bench: Bench, made: Made) -> None:
+    """Its offsets count from its start, so that one file fits all layouts."""
+    agent = make_core(made.region(PREBAKED, SECOND_PREBAKED), replace(SMALL, journal_first=True))
+    assert agent.running() == digest(PREBAKED)
+    assert deliver(agent, Delivery(bench.install(made, SECOND_PREBAKED, 1))).code == 0
+    assert report(agent, made).running == digest(SECOND_PREBAKED)[:16]
+
+
+@pytest.mark.parametrize("at", [*range(0, 640, 64), 636])
+def test_a_region_that_can_not_be_read_is_an_error_of_flash(newborn: HostAgent, at: int) -> None:
+    """Not one of the factory."""
+    newborn.wear_flash(at, 1, Wear.UNREADABLE)
+    with pytest.raises(AgentError) as refused:
+        newborn.boot()
+    assert refused.value.args == (FLASH,)
 
 
 @pytest.mark.parametrize("at", [8, 200, 635, 636, 639])

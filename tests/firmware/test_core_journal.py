@@ -99,6 +99,40 @@ def test_a_tick_that_does_not_read_back_is_written_to_the_next_place(updated: Ho
     assert report(updated, made).boots == boots + 2
 
 
+def test_a_torn_tick_that_can_not_be_read_stops_no_start(updated: HostAgent, made: Made) -> None:
+    """Flash that corrects errors refuses to read what a power cut has torn, until it is erased."""
+    boots, torn = report(updated, made).boots, end(updated)
+    updated.write_flash(torn, b"TFT1")
+    updated.wear_flash(torn, 8, Wear.UNREADABLE)
+    for start in (1, 2):
+        updated.boot()
+        assert newest(updated) == torn + start * TICK
+        assert report(updated, made).boots == boots + start
+        assert Flag.JOURNAL_REPAIRED in report(updated, made).flags
+
+
+@pytest.mark.parametrize(("at", "sequence"), [(0, 2), (32, 2), (992, 2), (1000, 3), (1016, 3)])
+def test_a_torn_snapshot_is_loaded_only_if_all_that_it_says_can_be_read(
+    updated: HostAgent, bench: Bench, made: Made, at: int, sequence: int
+) -> None:
+    """The blank bytes at its end say nothing."""
+    assert configure(updated, bench, made, 7) == 0
+    updated.wear_flash(newest_snapshot(updated) + at, 8, Wear.UNREADABLE)
+    updated.boot()
+    assert (report(updated, made).sequence, parameters(updated, made)) == (sequence, {0: 7} if sequence == 3 else {})
+
+
+def test_a_record_that_can_not_be_read_back_is_written_to_the_next_place(
+    updated: HostAgent, bench: Bench, made: Made
+) -> None:
+    worn = end(updated)
+    updated.wear_flash(worn + RECORD // 2, 8, Wear.UNREADABLE)
+    assert configure(updated, bench, made, 7) == 0
+    assert newest(updated) == worn + RECORD
+    updated.boot()
+    assert parameters(updated, made) == {0: 7}
+
+
 def fill(agent: HostAgent, snapshots: int = 0) -> None:
     """Restart until the active sector has room for this many snapshots."""
     first = newest_snapshot(agent)

@@ -16,7 +16,7 @@ from reconciler.devices.messages import Attest, Pull, ReportKind, SampleSpace, T
 from reconciler.devices.reports import CapabilitiesBody, Flag, HeldSamples, SamplesAttestation
 from tests.compiler.make_vectors import good_packs
 from tests.firmware.bench import Bench, Made
-from tests.firmware.host import Cut, Geometry, HostAgent, PowerCutError
+from tests.firmware.host import Cut, Geometry, HostAgent, PowerCutError, Wear
 from tests.firmware.orders import PREBAKED, SMALL, Delivery, deliver, report
 from tests.firmware.samples import attest, context_of, kept, pull, pull_all, with_sample_every
 from tests.firmware.talk import ask
@@ -222,6 +222,25 @@ def test_a_flipped_bit_fails_the_crc_and_the_attestation(sampler: HostAgent, mad
     assert isinstance(said, SamplesAttestation)
     assert said.digest16 != hashlib.sha256(data).digest()[:16]
     assert numbers(sampler) == [2]
+
+
+def test_a_torn_record_that_can_not_be_read_hides_no_other(sampler: HostAgent, made: Made) -> None:
+    """Flash that corrects errors refuses to read what a power cut has torn, until it is erased."""
+    for number in range(3):
+        sampler.infer(window(number))
+    start, before = pull_all(sampler, SampleSpace.ANOMALIES)
+    torn = RECORD + 40
+    sampler.wear_flash(sampler.geometry.regions()["anomalies"].offset + 32 + torn, 16, Wear.UNREADABLE)
+    sampler.boot()
+    sampler.infer(window(3))
+    assert numbers(sampler) == [0, 2, 3]
+    _, data = pull_all(sampler, SampleSpace.ANOMALIES)
+    assert data[: len(before)] == before[:torn] + b"\xff" * 16 + before[torn + 16 :]
+    for first, last in ((0, len(data)), (torn - 3, torn + 5), (torn + 15, len(data))):
+        assert pull(sampler, SampleSpace.ANOMALIES, first, last - first).data == data[first:last]
+        said = attest(sampler, made, SampleSpace.ANOMALIES, start + first, start + last)
+        assert isinstance(said, SamplesAttestation)
+        assert said.digest16 == hashlib.sha256(data[first:last]).digest()[:16]
 
 
 def test_a_pull_beyond_the_ends_names_its_offset(sampler: HostAgent) -> None:

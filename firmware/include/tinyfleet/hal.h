@@ -44,6 +44,7 @@ struct tf_geometry {
 struct tf_hal {
     void *ctx; /* passed back as first argument */
     struct tf_geometry geometry;
+    /* 0, or an error for bytes that flash refuses to read: power loss may leave them so until they are erased. */
     int (*flash_read)(void *ctx, uint32_t offset, void *buffer, size_t length);
     int (*flash_write)(void *ctx, uint32_t offset, const void *data, size_t length);
     int (*flash_erase)(void *ctx, uint32_t offset, size_t length);

@@ -5,6 +5,11 @@
 
 #define ERASED 0xFFu
 
+/* Values of flash_model.written. */
+#define FREE 0
+#define WRITTEN 1
+#define UNREADABLE 2
+
 static uint32_t next_random(struct flash_model *flash)
 {
     uint32_t s = flash->random;
@@ -47,7 +52,17 @@ static bool writable(const struct flash_model *flash, uint32_t offset, size_t le
         return all_erased(flash->bytes + offset, length);
     }
     for (size_t unit = offset / flash->write_size; unit < (offset + length) / flash->write_size; unit++) {
-        if (flash->written[unit] != 0) {
+        if (flash->written[unit] != FREE) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool readable(const struct flash_model *flash, uint32_t offset, size_t length)
+{
+    for (size_t unit = offset / flash->write_size; flash->written != NULL && unit * flash->write_size < offset + length; unit++) {
+        if (flash->written[unit] == UNREADABLE) {
             return false;
         }
     }
@@ -73,7 +88,7 @@ void flash_model_scan(struct flash_model *flash)
 
 void flash_model_stain(struct flash_model *flash, uint32_t offset, size_t length)
 {
-    flag_written(flash, offset, length, 1);
+    flag_written(flash, offset, length, WRITTEN);
 }
 
 static bool is_worn(const struct flash_model *flash, enum flash_wear wear, uint32_t offset, size_t length)
@@ -87,26 +102,27 @@ static void program(struct flash_model *flash, uint32_t offset, const uint8_t *d
     if (is_worn(flash, FLASH_LOSES_BITS, offset, length)) {
         flash->bytes[offset + length - 30] ^= 1; /* in the CRC of a snapshot, in the magic number of a tick */
     }
-    flag_written(flash, offset, length, 1);
+    flag_written(flash, offset, length, WRITTEN);
 }
 
 static void erase(struct flash_model *flash, uint32_t offset, size_t length)
 {
     memset(flash->bytes + offset, ERASED, length);
-    flag_written(flash, offset, length, 0);
+    flag_written(flash, offset, length, FREE);
 }
 
 /*
  * A torn write: the units up to some point are written, one unit is anything between old and new, and the rest is
  * untouched. Now and then all units are anything, as when a controller programs several at once; or the torn unit has
- * only just begun to change: it reads erased, but refuses writes until it is erased.
+ * only just begun to change: it reads erased, but refuses writes until it is erased; or its error correction refuses
+ * to read it until then.
  */
 static void tear_program(struct flash_model *flash, uint32_t offset, const uint8_t *data, size_t length)
 {
     const uint32_t unit = flash->write_size;
     const size_t torn = next_random(flash) % (length / unit) * unit;
-    const uint32_t style = next_random(flash) % 4;
-    const bool everywhere = style == 0, begun = style == 1;
+    const uint32_t style = next_random(flash) % 5;
+    const bool everywhere = style == 0, begun = style == 1, unreadable = style == 2;
     const size_t begin = everywhere ? 0 : torn;
     const size_t end = everywhere ? length : torn + unit;
 
@@ -115,16 +131,20 @@ static void tear_program(struct flash_model *flash, uint32_t offset, const uint8
         flash->bytes[offset + i] &= (uint8_t)(data[i] | (next_random(flash) >> 8));
     }
     for (size_t i = begin; i < end; i += unit) {
-        flag_written(flash, (uint32_t)(offset + i), unit, begun || !all_erased(flash->bytes + offset + i, unit));
+        flag_written(flash, (uint32_t)(offset + i), unit, begun || !all_erased(flash->bytes + offset + i, unit) ? WRITTEN : FREE);
+    }
+    for (size_t i = torn; i < torn + unit && unreadable; i++) {
+        flash->bytes[offset + i] = (uint8_t)~data[i]; /* nothing is to be found here */
+        flag_written(flash, (uint32_t)(offset + torn), unit, UNREADABLE);
     }
 }
 
-/* A torn erase: the torn unit may contain any bits, and counts as not erased whatever it reads. */
+/* A torn erase: the torn unit may contain any bits, or be unreadable, and counts as not erased whatever it reads. */
 static void tear_erase(struct flash_model *flash, uint32_t offset, size_t length)
 {
     const uint32_t erase_size = erase_size_at(flash, offset);
     const size_t torn = next_random(flash) % (length / erase_size) * erase_size;
-    const uint32_t style = next_random(flash) % 3;
+    const uint32_t style = next_random(flash) % 4;
     uint8_t *unit = flash->bytes + offset + torn;
 
     erase(flash, offset, torn);
@@ -133,7 +153,7 @@ static void tear_erase(struct flash_model *flash, uint32_t offset, size_t length
 
         unit[i] = style == 0 ? (uint8_t)(unit[i] | noise) : style == 1 ? noise : (uint8_t)(noise | (noise >> 3) | 0xE0u);
     }
-    flag_written(flash, (uint32_t)(offset + torn), erase_size, 1);
+    flag_written(flash, (uint32_t)(offset + torn), erase_size, style == 2 ? UNREADABLE : WRITTEN);
 }
 
 /* Count an operation; true when it is the one to cut. */
@@ -159,6 +179,9 @@ int flash_model_read(struct flash_model *flash, uint32_t offset, void *buffer, s
 {
     if (!inside(flash, offset, length)) {
         return violation(flash);
+    }
+    if (!readable(flash, offset, length) || is_worn(flash, FLASH_UNREADABLE, offset, length)) {
+        return -1;
     }
     memcpy(buffer, flash->bytes + offset, length);
     return 0;

@@ -23,11 +23,12 @@ enum flash_wear {
     FLASH_LOSES_BITS = 0, /* what is written reads differently */
     FLASH_KEEPS_BITS = 1, /* an erase is refused */
     FLASH_REFUSES = 2,    /* a write is refused */
+    FLASH_UNREADABLE = 3, /* a read is refused, as by a controller whose error correction has given up */
 };
 
 struct flash_model {
     uint8_t *bytes;   /* `size` bytes, owned by the caller */
-    uint8_t *written; /* one flag per write unit: programmed since the last erase. NULL: a unit that reads 0xFF is free */
+    uint8_t *written; /* per write unit, 1: programmed since the last erase, 2: unreadable. NULL: a unit that reads 0xFF is free */
     uint32_t size;
     uint32_t erase_size; /* powers of two */
     uint32_t write_size;

@@ -41,4 +41,7 @@ TF_MUST_CHECK int tf_sample_log_append(const struct tf_hal *hal, struct tf_sampl
 TF_MUST_CHECK uint32_t tf_sample_log_span(const struct tf_hal *hal, const struct tf_sample_log *log, uint32_t from, uint32_t to,
                                           uint32_t *offset);
 
+/* Read such a piece. Bytes that flash refuses to read are given as FF: the records after them must not be lost with them. */
+void tf_sample_log_read(const struct tf_hal *hal, uint32_t offset, uint8_t *buffer, uint32_t length);
+
 #endif

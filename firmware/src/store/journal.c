@@ -63,14 +63,11 @@ static uint32_t examine(struct scan *scan, const struct tf_hal *hal, uint8_t sec
 {
     const struct tf_region *region = &hal->geometry.journal[sector];
     struct tick head;
-    if (tf_flash_read(hal, region->offset + at, &head, STEP) != TF_OK) {
-        scan->damaged = true;
+    const bool readable = tf_flash_read(hal, region->offset + at, &head, STEP) == TF_OK;
+    if (readable && tf_all((const uint8_t *)&head, 0xff, STEP)) {
         return STEP;
     }
-    if (tf_all((const uint8_t *)&head, 0xff, STEP)) {
-        return STEP;
-    }
-    if (head.magic == SNAPSHOT && region->size - at >= TF_RECORD_BYTES && is_snapshot(hal, region->offset + at)) {
+    if (readable && head.magic == SNAPSHOT && region->size - at >= TF_RECORD_BYTES && is_snapshot(hal, region->offset + at)) {
         if (!scan->found || head.serial > scan->serial) {
             scan->found = true;
             scan->sector = sector;
@@ -80,27 +77,23 @@ static uint32_t examine(struct scan *scan, const struct tf_hal *hal, uint8_t sec
         scan->used[sector] = at + TF_RECORD_BYTES;
         return TF_RECORD_BYTES;
     }
-    scan->damaged = scan->damaged || !is_tick(&head);
+    scan->damaged = scan->damaged || !readable || !is_tick(&head);
     scan->used[sector] = at + STEP;
     return STEP;
 }
 
-/* Apply the ticks after the newest snapshot. */
-static int replay(struct tf_journal *journal, const struct tf_hal *hal, uint32_t from)
+/* Apply the ticks after the newest snapshot. What can't be read is a torn record: to stop here would stop every start. */
+static void replay(struct tf_journal *journal, const struct tf_hal *hal, uint32_t from)
 {
     const struct tf_region *region = &hal->geometry.journal[journal->sector];
     struct tick tick;
     for (uint32_t at = from; at < journal->position; at += STEP) {
-        int error = tf_flash_read(hal, region->offset + at, &tick, STEP);
-        if (error != TF_OK) {
-            return error;
-        }
-        if (is_tick(&tick) && tick.serial > journal->record.serial) {
+        if (tf_flash_read(hal, region->offset + at, &tick, STEP) == TF_OK && is_tick(&tick) &&
+            tick.serial > journal->record.serial) {
             journal->record.serial = tick.serial;
             count_start(&journal->record.state);
         }
     }
-    return TF_OK;
 }
 
 int tf_journal_load(struct tf_journal *journal, const struct tf_hal *hal)
@@ -122,9 +115,9 @@ int tf_journal_load(struct tf_journal *journal, const struct tf_hal *hal)
     }
     journal->sector = scan.sector;
     journal->position = scan.used[scan.sector];
-    int error = tf_flash_read(hal, hal->geometry.journal[scan.sector].offset + scan.at, &journal->record, TF_RECORD_BYTES);
+    int error = tf_flash_read(hal, hal->geometry.journal[scan.sector].offset + scan.at, &journal->record, offsetof(struct tf_record, blank));
     if (error == TF_OK) {
-        error = replay(journal, hal, scan.at + TF_RECORD_BYTES);
+        replay(journal, hal, scan.at + TF_RECORD_BYTES);
     }
     return error;
 }
