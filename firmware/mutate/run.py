@@ -3,7 +3,8 @@
 
 Each mutant is compiled into what the tests use. They run up to the first that fails: for envelopes and packs their
 vectors under the sanitizers, then the tests that are closest to the changed file, a short attack from the link, power
-cuts, and the tests of the whole core. A mutant that survives all of them is an error, unless `survivors.toml` says why it does no harm.
+cuts, and the tests of the whole core. A mutant that survives all of them is an error, unless `survivors.toml` says why
+it does no harm.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ void host_device_scan(struct host_device *device);
 void host_device_stain(struct host_device *device, uint32_t offset, uint32_t length);
 void host_device_wear(struct host_device *device, uint32_t offset, uint32_t length, int wear);
 void host_device_fault_inferences(struct host_device *device, bool faults);
+void host_device_lowest_scores(struct host_device *device);
 uint64_t host_device_operations(const struct host_device *device);
 uint64_t host_device_units_erased(const struct host_device *device);
 uint32_t host_device_violations(const struct host_device *device);
@@ -35,6 +36,7 @@ uint32_t host_device_unfed_bytes(const struct host_device *device);
 void host_device_set_time(struct host_device *device, uint32_t unix_s);
 void host_device_trial_inferences(struct host_device *device, uint32_t count);
 void host_device_sampling(struct host_device *device, uint32_t burst_tokens, uint32_t token_ms);
+void host_device_leave_out_samples(struct host_device *device);
 bool host_device_wants_reset(const struct host_device *device);
 void host_device_fault(struct host_device *device);
 int host_device_running(const struct host_device *device, uint8_t *digest);
@@ -202,6 +204,14 @@ class HostAgent:
     def fault_inferences(self, *, faults: bool = True) -> None:
         """From the next boot on, let each inference fault, or no longer."""
         self._c.host_device_fault_inferences(self._device, faults)
+
+    def lowest_scores(self) -> None:
+        """From the next boot on, let each inference give the lowest score that there is."""
+        self._c.host_device_lowest_scores(self._device)
+
+    def leave_out_samples(self) -> None:
+        """From the next boot on, be a port without the part that keeps samples."""
+        self._c.host_device_leave_out_samples(self._device)
 
     def read_flash(self, offset: int, length: int) -> bytes:
         """Read flash from outside."""

@@ -19,6 +19,7 @@ from tests.firmware.orders import NEW, OLD, PREBAKED, THIRD, Delivery, deliver, 
 JOURNAL = -67
 POLL_REPORT = 2
 RECORD, TICK = 1024, 32
+ENVELOPE_ROOM = 304
 REPAIRING_AT = 8 + 154
 SEQUENCE_AT, SLOT_AT, STATUS_AT, ENVELOPE_AT = 8 + 4, (8 + 232, 8 + 608), 6, 72
 
@@ -294,11 +295,12 @@ def test_a_snapshot_with_a_wrong_crc_is_not_loaded(updated: HostAgent, bench: Be
     ("at", "code"),
     [
         (ENVELOPE_AT + 3 + 60 + 64, VerificationCode.SIGNATURE),
+        (ENVELOPE_AT + 3 + 60 + 120, VerificationCode.DIGEST),  # the manifest
         (8 + 32, VerificationCode.SIGNER),  # the key that verified it
         (8, VerificationCode.IMAGE),  # the digest next to it
         (0, VerificationCode.IMAGE),  # the size
     ],
-    ids=["signature", "signer", "digest", "size"],
+    ids=["signature", "manifest", "signer", "digest", "size"],
 )
 def test_the_kept_envelope_is_verified_at_each_start(
     updated: HostAgent, made: Made, at: int, code: VerificationCode
@@ -311,6 +313,16 @@ def test_the_kept_envelope_is_verified_at_each_start(
     reported = report(updated, made)
     assert (reported.running, reported.why) == (digest(OLD)[:16], DecisionReason.FELL_BACK_TO_PREVIOUS)
     assert reported.error == -code
+
+
+def test_a_kept_envelope_longer_than_its_room_is_not_read(updated: HostAgent, made: Made) -> None:
+    def change(record: bytearray) -> None:
+        record[SLOT_AT[1] + 4 : SLOT_AT[1] + 6] = struct.pack("<H", ENVELOPE_ROOM + 1)
+
+    rewrite(updated, change)
+    updated.boot()
+    assert report(updated, made).error == -VerificationCode.TOO_LONG
+    assert updated.running() == digest(OLD)
 
 
 def test_an_envelope_from_the_future_is_not_run(updated: HostAgent, made: Made) -> None:

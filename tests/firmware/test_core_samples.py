@@ -16,12 +16,12 @@ from reconciler.devices.messages import Attest, Pull, ReportKind, SampleSpace, T
 from reconciler.devices.reports import CapabilitiesBody, Flag, HeldSamples, SamplesAttestation
 from tests.compiler.make_vectors import good_packs
 from tests.firmware.bench import Bench, Made
-from tests.firmware.host import Cut, Geometry, HostAgent, PowerCutError, Wear
+from tests.firmware.host import AgentError, Cut, Geometry, HostAgent, PowerCutError, Wear
 from tests.firmware.orders import PREBAKED, SMALL, Delivery, deliver, report
 from tests.firmware.samples import attest, context_of, kept, pull, pull_all, with_sample_every
 from tests.firmware.talk import ask
 
-SPACE, RANGE = -79, -80
+CAPACITY, SPACE, RANGE = -71, -79, -80
 SAMPLES = 1 << 18
 WINDOW = 32
 EVERY = 3
@@ -222,6 +222,25 @@ def test_a_flipped_bit_fails_the_crc_and_the_attestation(sampler: HostAgent, mad
     assert isinstance(said, SamplesAttestation)
     assert said.digest16 != hashlib.sha256(data).digest()[:16]
     assert numbers(sampler) == [2]
+
+
+def test_a_window_on_which_the_model_faults_is_not_kept(sampler: HostAgent) -> None:
+    sampler.infer(window(1))
+    sampler.fault_inferences()
+    sampler.boot()
+    with pytest.raises(AgentError):
+        sampler.infer(window(2))
+    assert numbers(sampler) == [1]
+
+
+def test_an_answer_that_does_not_fit_is_an_error_of_the_caller(sampler: HostAgent) -> None:
+    sampler.infer(window(1))
+    asked = encode(Pull(SampleSpace.ANOMALIES, 0, RECORD))
+    length = len(sampler.handle(asked))
+    assert len(sampler.handle_within(asked, length)) == length
+    with pytest.raises(AgentError) as refused:
+        sampler.handle_within(asked, length - 1)
+    assert refused.value.args == (CAPACITY,)
 
 
 def test_a_torn_record_that_can_not_be_read_hides_no_other(sampler: HostAgent, made: Made) -> None:

@@ -258,6 +258,7 @@ def fault(agent: HostAgent) -> None:
 
 
 def test_a_confirmed_model_that_keeps_faulting_is_rejected(updated: HostAgent, made: Made) -> None:
+    updated.let_pass(3600)  # of a start that was healthy
     for _ in range(4):
         fault(updated)
         assert updated.running() == digest(NEW)
@@ -316,8 +317,23 @@ def test_rejecting_a_prebaked_model_leaves_both_slots_to_fall_back_to(
 def test_faults_far_apart_do_not_add_up(updated: HostAgent) -> None:
     for _ in range(12):
         fault(updated)
-        updated.let_pass(61)
+        updated.let_pass(60)
     assert updated.running() == digest(NEW)
+
+
+def test_faults_are_forgotten_after_a_minute_and_not_before(updated: HostAgent, made: Made) -> None:
+    fault(updated)
+    operations = updated.operations
+    updated.let_pass(59.999)
+    assert updated.operations == operations
+    updated.let_pass(0.001)
+    assert updated.operations == operations + 1
+    updated.let_pass(3600)
+    assert updated.operations == operations + 1, "a device without faults writes nothing"
+    fault(updated)
+    wear_out_the_journal(updated)
+    updated.let_pass(61)
+    assert report(updated, made).error == JOURNAL
 
 
 def test_a_confirmation_forgets_the_faults_before(updated: HostAgent, bench: Bench, made: Made) -> None:

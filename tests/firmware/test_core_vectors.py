@@ -160,6 +160,25 @@ def test_any_flipped_bit_of_an_envelope_is_refused(core: CoreProcess) -> None:
         assert int(ask_envelope(core, state, bytes(damaged))[0]) < 0, f"bit {bit}"
 
 
+def test_envelope_with_any_other_number_of_parts_is_refused(core: CoreProcess) -> None:
+    """No signature covers the head of the outer map."""
+    for name in ("no delegation, held already", "delegation sent again"):
+        vector = next(v for v in ENVELOPES["vectors"] if v["name"] == name)
+        envelope = bytearray.fromhex(vector["envelope"])
+        genuine = envelope[2]
+        for head in range(256):
+            envelope[2] = head
+            error = int(ask_envelope(core, ENVELOPES["states"][vector["state"]], bytes(envelope))[0])
+            assert (error == 0) == (head == genuine), hex(head)
+
+
+def test_envelope_of_a_delegation_without_end_is_accepted_at_any_time(core: CoreProcess) -> None:
+    vector = next(v for v in ENVELOPES["vectors"] if v["name"] == "no delegation, held already")
+    for now in (0, 1, 2**31, 2**32 - 1):
+        state = {**ENVELOPES["states"][vector["state"]], "now": now}
+        assert ask_envelope(core, state, bytes.fromhex(vector["envelope"]))[0] == "0"
+
+
 def test_any_shortened_envelope_is_refused(core: CoreProcess) -> None:
     accepted = next(v for v in ENVELOPES["vectors"] if v["verdict"] == "OK" and v["accepted"]["held"])
     envelope = bytes.fromhex(accepted["envelope"])

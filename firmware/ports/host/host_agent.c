@@ -117,7 +117,7 @@ int host_boot(struct host_device *device)
     feed(device);
     const int result = tf_agent_init(&device->agent, &hal, device->engines, device->engine_count, device->arena);
 
-    tf_agent_keep_samples(&device->agent, port_recorder, &device->sampler);
+    tf_agent_keep_samples(&device->agent, device->unsampled ? NULL : port_recorder, &device->sampler);
     return result < 0 ? result : tf_agent_boot(&device->agent);
 }
 

@@ -27,6 +27,7 @@ struct host_device {
     const struct tf_engine *const *engines; /* port_engines, unless changed before host_boot() */
     size_t engine_count;
     struct tf_sampler sampler;
+    bool unsampled; /* from the next boot on: a port without the part that keeps samples */
     jmp_buf power;
     bool wants_reset;  /* the agent asked for a restart: call host_boot() */
     bool was_fault;    /* the answer to the agent at its next boot */
@@ -76,9 +77,13 @@ void host_device_set_time(struct host_device *device, uint32_t unix_s);
 void host_device_trial_inferences(struct host_device *device, uint32_t count);
 /* Bounds of the sample logs (samples.h); they hold from the next boot. */
 void host_device_sampling(struct host_device *device, uint32_t burst_tokens, uint32_t token_ms);
+/* From the next boot on, be a port without the part that keeps samples. */
+void host_device_leave_out_samples(struct host_device *device);
 bool host_device_wants_reset(const struct host_device *device);
 /* From the next boot on, each inference of a model of kind 0 faults, or no longer. The golden vectors pass. */
 void host_device_fault_inferences(struct host_device *device, bool faults);
+/* From the next boot on, each inference of a model of kind 0 gives the lowest score that there is. */
+void host_device_lowest_scores(struct host_device *device);
 void host_device_fault(struct host_device *device);
 /* Write the digest of the running pack and return 1, or return 0 when nothing runs. */
 int host_device_running(const struct host_device *device, uint8_t digest[TF_DIGEST_BYTES]);

@@ -112,6 +112,11 @@ void host_device_sampling(struct host_device *device, uint32_t burst_tokens, uin
     device->sampler.token_ms = token_ms;
 }
 
+void host_device_leave_out_samples(struct host_device *device)
+{
+    device->unsampled = true;
+}
+
 bool host_device_wants_reset(const struct host_device *device)
 {
     return device->wants_reset;
@@ -127,6 +132,29 @@ static int faulting_run(const struct tf_pack *pack, const struct tf_arena *arena
     (void)length;
     (void)verdict;
     return TF_ERR_FAULT;
+}
+
+static int lowest_run(const struct tf_pack *pack, const struct tf_arena *arena, const int32_t *parameters, const uint8_t *input,
+                      size_t length, struct tf_verdict *verdict)
+{
+    (void)pack;
+    (void)arena;
+    (void)parameters;
+    (void)input;
+    (void)length;
+    *verdict = (struct tf_verdict){ .score = INT32_MIN };
+    return TF_OK;
+}
+
+void host_device_lowest_scores(struct host_device *device)
+{
+    static struct tf_engine lowest;
+    static const struct tf_engine *const engines[] = { &lowest };
+
+    lowest = tf_engine_threshold;
+    lowest.run = lowest_run;
+    device->engines = engines;
+    device->engine_count = 1;
 }
 
 void host_device_fault_inferences(struct host_device *device, bool faults)
