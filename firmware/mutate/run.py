@@ -29,6 +29,8 @@ from firmware.mutate.mutants import SOURCES, Mutant, mutants
 from firmware.mutate.progress import Progress, Result
 from firmware.powercut import scripts as powercut
 from firmware.powercut.driver import FIRMWARE, drive
+from tests.firmware import test_core_vectors
+from tests.firmware.core_process import CoreProcess
 
 FOLDER: Final = FIRMWARE / "build" / "mutate"
 SURVIVORS: Final = Path(__file__).with_name("survivors.toml")
@@ -74,23 +76,27 @@ def _by_powercut(changed: Changed) -> bool:
     return any(drive([program, script, "1", "1", "1", "stop"], DRIVER_CPU_S).returncode for script in scripts)
 
 
-def _tested(changed: Changed, names: Sequence[str], only: str) -> bool:
+def _fails(run: Callable[[], int]) -> bool:
     """Run tests in a process of their own, which the mutant may crash or hang."""
     child = os.fork()
     if child == 0:
         try:
-            os._exit(_run_tests(changed, names, only))
+            resource.setrlimit(resource.RLIMIT_CPU, (TESTS_CPU_S, TESTS_CPU_S))
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 1)
+            os.dup2(nowhere, 2)
+            os._exit(run())
         finally:
             os._exit(1)
     _, status = os.waitpid(child, 0)
     return status != 0
 
 
+def _tested(changed: Changed, names: Sequence[str], only: str) -> bool:
+    return _fails(partial(_run_tests, changed, names, only))
+
+
 def _run_tests(changed: Changed, names: Sequence[str], only: str) -> int:
-    resource.setrlimit(resource.RLIMIT_CPU, (TESTS_CPU_S, TESTS_CPU_S))
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
     os.environ["TINYFLEET_FIRMWARE_BUILT"] = str(changed.folder)
     return pytest.main([*QUICK, "-k", only, *_files(names)])
 
@@ -102,7 +108,7 @@ def _files(names: Sequence[str]) -> list[str]:
 def _import_tests() -> None:
     """Import all tests and what they need once, for all the processes that run them."""
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
-        pytest.main([*QUICK, "--collect-only", *_files([*CORE_TESTS, "vectors"])])
+        pytest.main([*QUICK, "--collect-only", *_files(CORE_TESTS)])
 
 
 def _first(changed: Changed) -> str | None:
@@ -122,12 +128,29 @@ def _by_core_tests(changed: Changed) -> bool:
     return _tested(changed, [name for name in CORE_TESTS if name != _first(changed)], SLOW)
 
 
+def _vector_tests(part: str) -> Iterator[Callable[[CoreProcess], None]]:
+    """Yield the tests of vectors with this in their name, one for each vector. pytest would take ten times as long."""
+    for name, test in vars(test_core_vectors).items():
+        if name.startswith("test_") and part in name:
+            marks = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]
+            yield from (partial(test, vector=vector) for mark in marks for vector in mark.args[1]) if marks else (test,)
+
+
 def _by_vectors(changed: Changed) -> bool:
-    only = " or ".join(VECTORS.values()) if changed.source is None else VECTORS.get(changed.source.parent.name)
-    if only is None:
+    parts = VECTORS.values() if changed.source is None else [VECTORS.get(changed.source.parent.name)]
+    tests = [test for part in parts if part is not None for test in _vector_tests(part)]
+    if not tests:
         return False
     changed.checks()
-    return _tested(changed, ("vectors",), only)
+
+    def run() -> int:
+        core = CoreProcess(changed.folder / "core-check-small")
+        for test in tests:
+            test(core)
+        core.close()
+        return 0
+
+    return _fails(run)
 
 
 STAGES: Final[Sequence[tuple[str, Callable[[Changed], bool]]]] = (

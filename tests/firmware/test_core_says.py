@@ -177,9 +177,7 @@ def test_a_message_of_another_length_is_dropped(receiving: tuple[HostAgent, list
     assert agent.operations == operations
 
 
-def test_a_block_beyond_the_end_is_malformed_and_no_error(
-    receiving: tuple[HostAgent, list[bytes]], made: Made
-) -> None:
+def test_a_block_beyond_the_end_is_malformed_and_no_error(receiving: tuple[HostAgent, list[bytes]], made: Made) -> None:
     agent, _ = receiving
     assert agent.handle(encode(Block(3, 4000, bytes(128)))) == b""
     reported = report(agent, made)
