@@ -26,7 +26,7 @@ from reconciler.model import (
     Training,
     TrainingProposal,
 )
-from reconciler.model.samples import SAMPLE_EVERY
+from reconciler.model.samples import SAMPLING_PARAMETERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def _is_trained(model: Model) -> bool:
     """Return whether a document says what those of trainings say, and nothing else."""
     source = trained_source(model.ref, model.source.sha256)
     plain = Model(model.ref, source, needs=model.needs, parameters=model.parameters)
-    return _same(model, plain) and model.parameters.keys() <= {THRESHOLD, SAMPLE_EVERY}
+    return _same(model, plain) and model.parameters.keys() <= {THRESHOLD, *SAMPLING_PARAMETERS}
 
 
 def _trains(training: Training, desired: Desired, gateway: GatewayId) -> bool:

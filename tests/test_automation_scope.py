@@ -42,7 +42,7 @@ from reconciler.model import (
     TypeId,
     Version,
 )
-from reconciler.model.samples import SAMPLE_EVERY
+from reconciler.model.samples import SAMPLE_EVERY, SAMPLE_WINDOWS
 
 NORTH, SOUTH = GatewayId("north"), GatewayId("south")
 OLD, NEW, POOL, FOREIGN = (
@@ -279,7 +279,8 @@ def test_a_person_is_not_needed_only_if_every_contest_says_so() -> None:
 def trained(name: str = "trained") -> Model:
     """Return the document of a version as a training writes it."""
     ref = ModelRef(name, Version("4"))
-    return Model(ref, trained_source(ref, "0" * 64), needs=filled(Needs), parameters={THRESHOLD: 0.6, SAMPLE_EVERY: 0})
+    parameters = {THRESHOLD: 0.6, SAMPLE_EVERY: 0, SAMPLE_WINDOWS: 1}
+    return Model(ref, trained_source(ref, "0" * 64), needs=filled(Needs), parameters=parameters)
 
 
 def with_model(before: Desired, *added: Model) -> Desired:

@@ -22,7 +22,8 @@ from bench.contest.pictures import course, outcomes
 from bench.contest.pool_speed import pool_votes
 from bench.contest.sample_line import sample_times
 from bench.contest.scope import scope_refused
-from reconciler.compiler.pack.sampling_parameter import with_sample_every
+from reconciler.compiler.pack.sampling_parameters import with_sampling
+from reconciler.model.samples import SAMPLE_EVERY
 
 SHOWN = 8  # of the contests: bearing 3, whose first champion is the forest of bearing 1
 TIMED_WINDOWS = 30
@@ -48,7 +49,7 @@ def main() -> None:
     print_contests(played)
     if options.pictures:
         draw_pictures(played, options.pictures)
-    deployed = {forest: with_sample_every(pack, NORMAL) for forest, pack in packs.items()}
+    deployed = {forest: with_sampling(pack, {SAMPLE_EVERY: NORMAL}) for forest, pack in packs.items()}
     figures = {
         **played.figures(),
         "judged_windows_per_s": pool_votes(packs, run.windows[0][:POOLED_WINDOWS])[1],

@@ -35,7 +35,7 @@ from reconciler.compiler.pack.pack_format import (
 )
 from reconciler.compiler.pack.pack_source import checked_pack
 from reconciler.compiler.pack.parameter_values import encode_value
-from reconciler.compiler.pack.sampling_parameter import with_sample_every
+from reconciler.compiler.pack.sampling_parameters import with_sampling
 from reconciler.compiler.pack.tunable_parameters_section import (
     Parameter,
     ParameterEncoding,
@@ -46,7 +46,7 @@ from reconciler.compiler.recipe import File, Recipe
 from reconciler.compiler.reference.interpreter import ReferenceInterpreter
 from reconciler.compiler.tflite.tensorflow_converter import convert_model
 from reconciler.compiler.threshold.threshold_json import is_threshold_json, threshold_pack_from_json
-from reconciler.model.samples import SAMPLE_EVERY
+from reconciler.model.samples import SAMPLING_PARAMETERS
 
 Progress = Callable[[str], None]
 _HEAD_MODES = {
@@ -83,14 +83,13 @@ class BuildPipeline:
         self._recipe = recipe
         self._files = files
         self._progress = progress
-        self._parameters = {name: value for name, value in recipe.parameters.items() if name != SAMPLE_EVERY}
+        self._parameters = {name: value for name, value in recipe.parameters.items() if name not in SAMPLING_PARAMETERS}
 
     def build(self) -> BuildResult:
         """Compile the model, check its gates, and report."""
         recipe = self._recipe
         candidate = self._compile()
-        if SAMPLE_EVERY in recipe.parameters:
-            candidate = replace(candidate, pack=with_sample_every(candidate.pack, recipe.parameters[SAMPLE_EVERY]))
+        candidate = replace(candidate, pack=with_sampling(candidate.pack, recipe.parameters))
         pack = disassemble(candidate.pack)
         operators = tuple(NAMES[number] for number in operator_numbers(candidate.pack))
         figures = self._figures(candidate.pack, pack)

@@ -9,7 +9,10 @@ from enum import IntEnum
 
 from reconciler.model.names import DeviceId
 
-SAMPLE_EVERY = "sample-every"  # the parameter of a pack that keeps one in this many normal windows
+# Parameters of a pack.
+SAMPLE_EVERY = "sample-every"  # one in this many normal windows is kept; 0: none
+SAMPLE_WINDOWS = "sample-windows"  # 0: samples are kept without their window
+SAMPLING_PARAMETERS = (SAMPLE_EVERY, SAMPLE_WINDOWS)  # a contest sets them, if the model has them
 
 
 class SampleLog(IntEnum):

@@ -14,7 +14,7 @@ from reconciler.compiler.build_pipeline import BuildPipeline
 from reconciler.compiler.build_result import BuildResult
 from reconciler.compiler.engine_runner import FIRMWARE_VARIABLE
 from reconciler.compiler.errors import BuildFailed, BuildGateFailed, ModelUnreadable, OperatorUnsupported
-from reconciler.compiler.pack.sampling_parameter import with_sample_every
+from reconciler.compiler.pack.sampling_parameters import with_sampling
 from reconciler.compiler.recipe import GateSpec, Recipe
 from reconciler.compiler.sandbox import BuildJob, run_job
 from reconciler.model import (
@@ -215,7 +215,7 @@ def test_a_pack_as_a_source_keeps_its_bytes() -> None:
     assert (again.pack, again.report.digest) == (made.pack, made.report.digest)
     assert "golden_vectors" in {gate.metric for gate in again.report.gates}
     sampled = built(files, replace(recipe, parameters={"threshold": 0.6, SAMPLE_EVERY: 12}))
-    assert sampled.pack == with_sample_every(made.pack, 12)
+    assert sampled.pack == with_sampling(made.pack, {SAMPLE_EVERY: 12})
 
 
 @pytest.mark.parametrize(

@@ -117,11 +117,18 @@ def context_of(pack: bytes, parameters: int = 0) -> bytes:
 
 def with_sample_every(pack: bytes, every: int) -> bytes:
     """Add the parameter `sample-every` to a pack."""
+    return _with_parameter(pack, "sample-every", every)
+
+
+def with_sample_windows(pack: bytes, windows: int) -> bytes:
+    """Add the parameter `sample-windows` to a pack."""
+    return _with_parameter(pack, "sample-windows", windows)
+
+
+def _with_parameter(pack: bytes, name: str, value: int) -> bytes:
     parts = disassemble(pack)
-    table = [
-        *decode_parameters(parts.sections[SectionId.PARAMETERS]),
-        Parameter(name_hash("sample-every"), every, 0, 1 << 20),
-    ]
+    parameter = Parameter(name_hash(name), value, -1, 1 << 20)
+    table = [*decode_parameters(parts.sections[SectionId.PARAMETERS]), parameter]
     return assemble(
         type(parts)(parts.kind, parts.arena_bytes, {**parts.sections, SectionId.PARAMETERS: encode_parameters(table)})
     )

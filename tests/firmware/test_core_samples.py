@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
-from reconciler.compiler.pack.io_section import ElementType
+from reconciler.compiler.pack.io_section import ElementType, decode_io
+from reconciler.compiler.pack.tunable_parameters_section import decode_parameters
 from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
 from reconciler.devices.messages import Attest, Pull, ReportKind, SampleSpace, TransferResult, encode, parse_answer
 from reconciler.devices.reports import CapabilitiesBody, Flag, HeldSamples, SamplesAttestation
@@ -18,14 +19,15 @@ from tests.compiler.make_vectors import good_packs
 from tests.firmware.bench import Bench, Made
 from tests.firmware.host import AgentError, Cut, Geometry, HostAgent, PowerCutError, Wear
 from tests.firmware.orders import PREBAKED, SMALL, Delivery, deliver, report
-from tests.firmware.samples import attest, context_of, kept, pull, pull_all, with_sample_every
+from tests.firmware.samples import attest, context_of, kept, pull, pull_all, with_sample_every, with_sample_windows
 from tests.firmware.talk import ask
 
 CAPACITY, SPACE, RANGE = -71, -79, -80
 SAMPLES = 1 << 18
 WINDOW = 32
 EVERY = 3
-PACK = with_sample_every(build_threshold_pack([1] * WINDOW, threshold=100, element=ElementType.INT16), EVERY)
+MODEL = build_threshold_pack([1] * WINDOW, threshold=100, element=ElementType.INT16)
+PACK = with_sample_every(MODEL, EVERY)
 ERASE = 512
 SAMPLED = Geometry(
     erase=ERASE,
@@ -210,6 +212,27 @@ def test_a_window_that_never_fits_leaves_its_features(make_core: MakeCore, made:
     agent.infer(struct.pack("<400h", 30_000, *[0] * 399))
     (record,) = kept(agent, SampleSpace.ANOMALIES)
     assert (record.element_type, record.window, record.anomaly) == (0, b"", True)
+
+
+@pytest.mark.parametrize("kind", [0, 2])
+def test_an_envelope_decides_whether_a_sample_has_its_window(
+    make_core: MakeCore, bench: Bench, made: Made, kind: int
+) -> None:
+    """The samples of a forest keep their features in any case."""
+    model = MODEL if kind == 0 else next(pack for _, pack in sorted(good_packs().items()) if pack[5] == kind)
+    pack = with_sample_windows(with_sample_every(model, 1), 1)
+    number = len(decode_parameters(_section(pack, 7))) - 1
+    size = decode_io(_section(pack, 1))[0][0].nbytes
+    agent = make_core(made.region(pack), SAMPLED)
+    agent.set_sampling(1 << 20, 1)
+    agent.boot()
+    found = []
+    for sequence, value in enumerate((1, 0, 1), 1):
+        assert deliver(agent, Delivery(bench.configure(made, pack, sequence, {number: value}))).code == 0
+        agent.infer(bytes(size))
+        newest = max((each for space in SampleSpace for each in kept(agent, space)), key=lambda each: each.windows)
+        found.append((newest.windows, newest.element_type, len(newest.window), len(newest.features) > 0))
+    assert found == [(1, 2, size, kind == 2), (2, 0, 0, kind == 2), (3, 2, size, kind == 2)]
 
 
 def test_a_flipped_bit_fails_the_crc_and_the_attestation(sampler: HostAgent, made: Made) -> None:

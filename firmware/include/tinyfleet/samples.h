@@ -39,7 +39,7 @@ struct tf_sample_log {
 /* The range that the answer to `attest` is about. */
 struct tf_attested_range {
     uint32_t range[3]; /* space, from, to */
-    uint8_t digest[TF_DIGEST16_BYTES];
+    uint8_t digest[TF_DIGEST_BYTES];
 };
 
 /* The caller provides the memory and sets the first two fields; the others belong to the part. */

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The messages `pull` and `attest` (docs/specs/samples.md, section 4). */
-#include <string.h>
-
 #include "codec/cbor.h"
 #include "report/report.h"
 #include "samples/sample_log.h"
@@ -49,11 +47,11 @@ static int answer_pull(const struct question *question)
     return (int)(writer.length + length);
 }
 
-static void hash_range(const struct question *question, uint8_t digest16[TF_DIGEST16_BYTES])
+static void hash_range(const struct question *question, uint8_t digest[TF_DIGEST_BYTES])
 {
     const struct tf_hal *hal = &question->agent->hal;
     struct tf_sha256 sha;
-    uint8_t digest[TF_DIGEST_BYTES], piece[TF_PIECE_BYTES];
+    uint8_t piece[TF_PIECE_BYTES];
     uint32_t offset, n;
     tf_sha256_init(&sha);
     for (uint32_t at = question->from; at != question->last; at += n) {
@@ -63,7 +61,6 @@ static void hash_range(const struct question *question, uint8_t digest16[TF_DIGE
         tf_sha256_update(&sha, piece, n);
     }
     tf_sha256_final(&sha, digest);
-    memcpy(digest16, digest, TF_DIGEST16_BYTES);
 }
 
 static void write_samples(struct tf_writer *writer, struct tf_agent *agent)
@@ -114,8 +111,11 @@ static int answer(struct tf_agent *agent, const uint8_t *message, size_t length,
     if (tf_reader_end(&reader) != TF_OK || type > MESSAGE_ATTEST || items != type - MESSAGE_PULL + 4) {
         return TF_ERR_MESSAGE;
     }
-    question.log = question.space == 0 ? &agent->sampler->log[0] : &agent->sampler->log[1];
-    if (question.space > 1 || question.log->units == 0) {
+    if (question.space >= sizeof agent->sampler->log / sizeof agent->sampler->log[0]) {
+        return TF_ERR_SPACE;
+    }
+    question.log = &agent->sampler->log[question.space];
+    if (question.log->units == 0) {
         return TF_ERR_SPACE;
     }
     return attests ? answer_attest(&question, nonce) : answer_pull(&question);

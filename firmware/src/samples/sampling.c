@@ -9,24 +9,33 @@
 #include "tinyfleet/pack.h"
 #include "tinyfleet/sha256.h"
 
-#define SAMPLE_EVERY 0x55d843edu /* FNV-1a of the parameter's name, "sample-every" */
-#define ELEMENT_TYPE_AT 4        /* of the first input, in the section IO */
+/* FNV-1a of the names of parameters */
+#define SAMPLE_EVERY 0x55d843edu   /* "sample-every" */
+#define SAMPLE_WINDOWS 0x46c577a3u /* "sample-windows" */
+#define ABSENT (-1)                /* so windows are kept unless a pack says 0 */
+#define ELEMENT_TYPE_AT 4          /* of the first input, in the section IO */
 #define START_SHIFT 3 /* after a start, a bucket is an eighth full: a device that keeps restarting must not fill its log */
 
 enum { FLAG_ANOMALY = 1, TYPE_SHIFT = 1 };
 
-uint32_t tf_sample_every(const struct tf_agent *agent)
+/* The value of a parameter of the running pack, ABSENT when it has none of this name. */
+static int32_t parameter(const struct tf_agent *agent, uint32_t name)
 {
     struct tf_parameter_entry entry;
-    if (agent->running.engine == NULL) {
-        return 0;
-    }
-    for (uint32_t i = 0; tf_pack_parameter(&agent->running.pack, i, &entry) == TF_OK; i++) {
-        if (entry.name == SAMPLE_EVERY) {
-            return agent->running.parameters[i] > 0 ? (uint32_t)agent->running.parameters[i] : 0;
+    if (agent->running.engine != NULL) {
+        for (uint32_t i = 0; tf_pack_parameter(&agent->running.pack, i, &entry) == TF_OK; i++) {
+            if (entry.name == name) {
+                return agent->running.parameters[i];
+            }
         }
     }
-    return 0;
+    return ABSENT;
+}
+
+uint32_t tf_sample_every(const struct tf_agent *agent)
+{
+    const int32_t every = parameter(agent, SAMPLE_EVERY);
+    return every > 0 ? (uint32_t)every : 0;
 }
 
 void tf_sampling_open(struct tf_agent *agent)
@@ -109,8 +118,8 @@ void tf_sampling_record(struct tf_agent *agent, const uint8_t *input, size_t len
     const uint32_t head_bytes =
         tf_round_up((uint32_t)(offsetof(struct tf_sample_head, raw) + features * sizeof head.raw[0]), TF_SAMPLE_STEP_BYTES);
     uint32_t bytes = tf_round_up(head_bytes + (uint32_t)length, TF_SAMPLE_STEP_BYTES);
-    if (bytes > log->room || bytes / TF_SAMPLE_STEP_BYTES > agent->sampler->burst_tokens) {
-        window.size = 0; /* it will never fit */
+    if (bytes > log->room || bytes / TF_SAMPLE_STEP_BYTES > agent->sampler->burst_tokens || parameter(agent, SAMPLE_WINDOWS) == 0) {
+        window.size = 0; /* it will never fit, or is not wanted */
         head.flags = anomaly ? FLAG_ANOMALY : 0;
         bytes = head_bytes;
     }

@@ -16,7 +16,7 @@ from reconciler.compiler.training.messages import TrialOutcome
 from reconciler.compiler.training.run_folder import RunRecord
 from reconciler.engine.proposals.proposer import WantedModels
 from reconciler.model import THRESHOLD, GatewayId, ModelRef, Training
-from reconciler.model.samples import SAMPLE_EVERY
+from reconciler.model.samples import SAMPLE_EVERY, SAMPLE_WINDOWS
 from reconciler.report.training_figures import TrainedFigures
 from reconciler.report.training_files import model_document, training_message
 from reconciler.training.identity import versions
@@ -93,7 +93,7 @@ def _document(model: TrainedModel, sha256: str) -> bytes:
     pack = model.outcome.pack
     score = model.outcome.score
     threshold = score.threshold if score is not None else None
-    parameters = {**({THRESHOLD: threshold} if threshold is not None else {}), SAMPLE_EVERY: 0}
+    parameters = {**({THRESHOLD: threshold} if threshold is not None else {}), SAMPLE_EVERY: 0, SAMPLE_WINDOWS: 1}
     operators = [NAMES[number] for number in operator_numbers(pack)]
     needs = {"operators": operators, "slotBytes": len(pack), "arenaBytes": disassemble(pack).arena_bytes}
     return model_document(model.ref, sha256, needs, parameters)

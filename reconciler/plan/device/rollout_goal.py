@@ -25,7 +25,7 @@ from reconciler.model import (
     TypeId,
     short_digest,
 )
-from reconciler.model.samples import SAMPLE_EVERY
+from reconciler.model.samples import SAMPLE_EVERY, SAMPLE_WINDOWS
 from reconciler.plan.revision import revision_of
 
 
@@ -106,14 +106,16 @@ def goal_for(desired: Desired, observed: Observed, rollout_id: RolloutId, type_i
 
 
 def _sampling(desired: Desired, rollout_id: RolloutId, model: Model) -> Parameters:
-    """Return how many normal windows the contest of a rollout wants, if its model has the parameter for that.
+    """Return what the contest of a rollout wants to be sampled, as far as its model has the parameters for that.
 
     It is not part of the rollout's revision: a change of it is configured, and gives no failed device another chance.
     """
-    if SAMPLE_EVERY not in model.parameters:
-        return {}
-    wanted = [each.collect.normal for each in desired.contests.values() if each.rollout == rollout_id]
-    return {SAMPLE_EVERY: wanted[0]} if wanted else {}
+    for contest in desired.contests.values():
+        if contest.rollout == rollout_id:
+            collect = contest.collect
+            wanted = {SAMPLE_EVERY: collect.normal, SAMPLE_WINDOWS: int(collect.windows)}
+            return {name: value for name, value in wanted.items() if name in model.parameters}
+    return {}
 
 
 def _needs_of(artifact: Artifact) -> Needs:

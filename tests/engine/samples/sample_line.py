@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from reconciler.compiler.pack.io_section import ElementType
-from reconciler.compiler.pack.sampling_parameter import with_sample_every
+from reconciler.compiler.pack.sampling_parameters import with_sampling
 from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
 from reconciler.devices.link_session import LinkSession
 from reconciler.devices.serial_bus_link import SerialLink
@@ -21,7 +21,7 @@ from reconciler.engine.samples.sample_contexts import SampleContexts
 from reconciler.engine.samples.visit import DeviceCollection, VisitPorts
 from reconciler.knowledge.writer import KnowledgeWriter
 from reconciler.model import ContestId, Device, DeviceId, SampleCollection, SerialAddress, TypeId
-from reconciler.model.samples import SampleLog
+from reconciler.model.samples import SAMPLE_EVERY, SampleLog
 from tests.devices.agent_station import AgentStation
 from tests.firmware.bench import Bench
 from tests.firmware.host import Geometry, HostAgent, HostLibrary
@@ -30,7 +30,9 @@ CONTEST = ContestId("pumps")
 BAUD = 2400
 EVERY = 2
 ELEMENTS = 250
-PACK = with_sample_every(build_threshold_pack([1] * ELEMENTS, threshold=100, element=ElementType.INT16), EVERY)
+PACK = with_sampling(
+    build_threshold_pack([1] * ELEMENTS, threshold=100, element=ElementType.INT16), {SAMPLE_EVERY: EVERY}
+)
 PLANT = Bench("plant")
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

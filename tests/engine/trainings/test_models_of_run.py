@@ -71,7 +71,7 @@ def test_a_document_loads_as_a_training_may_add_it() -> None:
     digest = hashlib.sha256(wanted.files[f"{folder}/model.pack"]).hexdigest()
     assert (model.ref, model.source) == (ref, trained_source(ref, digest))
     assert model.needs.operators == {"TREE_ENSEMBLE"}
-    assert model.parameters == {"threshold": 0.61, "sample-every": 0}
+    assert model.parameters == {"threshold": 0.61, "sample-every": 0, "sample-windows": 1}
     change = find_change(EVERYTHING, with_model(EVERYTHING, model), grant_of(EVERYTHING, NORTH))
     assert not isinstance(change, str), change
 

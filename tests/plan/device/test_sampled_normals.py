@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The number of sampled normal windows follows the contest, by an envelope alone."""
+"""What a device samples follows the contest, by an envelope alone."""
 
 from __future__ import annotations
 
@@ -42,6 +42,19 @@ def test_a_contest_sets_it_without_a_transfer() -> None:
     assert action.parameters == {"threshold": 0.5, "sample-every": 50}
     assert isinstance(planned(desired(own), action.parameters), NoChange)
     assert isinstance(planned(desired(own, contest=None), own), NoChange)
+
+
+def test_a_contest_without_windows_asks_for_features_alone() -> None:
+    own = {"threshold": 0.5, "sample-windows": 1}
+    features = replace(CONTEST, collect=SampleCollection(normal=50, windows=False))
+    action = planned(desired(own, contest=features), own)
+    assert isinstance(action, Configure)
+    assert action.parameters == {"threshold": 0.5, "sample-windows": 0}
+    assert isinstance(planned(desired(own), own), NoChange)
+    both = {**own, "sample-every": 0}
+    action = planned(desired(both, contest=features), both)
+    assert isinstance(action, Configure)
+    assert action.parameters == {"threshold": 0.5, "sample-windows": 0, "sample-every": 50}
 
 
 def test_a_model_without_the_parameter_is_left_alone() -> None:
