@@ -14,33 +14,18 @@ import pytest
 
 from reconciler.compiler.engine_runner import ExecutionTarget, execute
 from reconciler.compiler.errors import BuildFailed, PackMalformed, RuntimeUnsupported
-from reconciler.compiler.forest.forest_pack import assemble_forest
 from reconciler.compiler.micropython.translation import translate
 from reconciler.compiler.pack.features_section import Feature, FeatureWindow, Statistic
-from reconciler.compiler.pack.forest_head import ForestMode
-from reconciler.compiler.pack.forest_section import Forest
 from reconciler.compiler.pack.package_format import NAMES, disassemble_package, is_package
 from reconciler.compiler.pack.parameter_values import encode_values
 from reconciler.compiler.pack.sampling_parameter import with_sample_every
-from reconciler.compiler.pack.tunable_parameters_section import Parameter, ParameterEncoding, name_hash
 from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
-from tests.compiler.random_forests import all_statistics, forest_packs, random_tree
+from tests.compiler.random_forests import all_statistics, forest_packs
 from tests.firmware.conftest import build
+from tests.micropython.forests import THRESHOLD, isolation_forest
 from tests.micropython.interpreter import ON_DEVICE, environment, unix_command
 
-THRESHOLD = 60000  # in 1/2048 of a split
 RUN = ON_DEVICE / "run_package.py"
-
-
-def isolation_forest(seed: int, window: FeatureWindow, *, bits: int = 16, trees: int = 8) -> bytes:
-    """Return the pack of a random isolation forest."""
-    rng = np.random.default_rng(seed)
-    features = len(window.features)
-    grown = tuple(random_tree(rng, int(rng.integers(2, 8)), (features, bits, 12)) for _ in range(trees))
-    table = rng.integers(0, 9000, (12, 1)).astype(np.int16)
-    forest = Forest(ForestMode.ISOLATION, bits, grown, table, features, 0, 100)
-    threshold = Parameter(name_hash("threshold"), THRESHOLD, 0, (1 << 31) - 1, ParameterEncoding.ISOLATION_SCORE)
-    return assemble_forest(forest, window, [threshold])
 
 
 def windows(seed: int, elements: int) -> list[bytes]:
