@@ -16,12 +16,22 @@ endfunction()
 
 set(ALONE_SOURCES ${BARE_SOURCES})
 set(UNSAMPLED_SOURCES ${BARE_SOURCES})
-list(FILTER BARE_SOURCES EXCLUDE REGEX "/(threshold_only|no_recorder)\\.c$")
-list(FILTER UNSAMPLED_SOURCES EXCLUDE REGEX "/(threshold_only|recorder)\\.c$")
-list(FILTER ALONE_SOURCES EXCLUDE REGEX "/(engines|recorder)\\.c$")
-add_firmware(firmware tinyfleet ${BARE_SOURCES})
-target_link_libraries(firmware PRIVATE strict core engines samples third_party gcc)
-# With all engines but without the part that keeps samples: the difference is the size of that part.
+set(UNSTAGED_SOURCES ${BARE_SOURCES})
+list(FILTER BARE_SOURCES EXCLUDE REGEX "/(threshold_only|no_recorder|no_stages)\\.c$")
+list(FILTER UNSTAGED_SOURCES EXCLUDE REGEX "/(threshold_only|no_recorder|stages)\\.c$")
+list(FILTER UNSAMPLED_SOURCES EXCLUDE REGEX "/(threshold_only|recorder|stages)\\.c$")
+list(FILTER ALONE_SOURCES EXCLUDE REGEX "/(engines|recorder|stages)\\.c$")
+if(TF_STAGES)
+  add_firmware(firmware tinyfleet ${BARE_SOURCES})
+  target_link_libraries(firmware PRIVATE strict core engines samples stages third_party gcc)
+else()
+  add_firmware(firmware tinyfleet ${UNSTAGED_SOURCES})
+  target_link_libraries(firmware PRIVATE strict core engines samples third_party gcc)
+endif()
+# With all engines but without the part that runs stages of pipelines, and then without the one that keeps samples: the
+# differences are the sizes of these parts.
+add_firmware(unstaged unstaged ${UNSTAGED_SOURCES})
+target_link_libraries(unstaged PRIVATE strict core engines samples third_party gcc)
 add_firmware(unsampled unsampled ${UNSAMPLED_SOURCES})
 target_link_libraries(unsampled PRIVATE strict core engines third_party gcc)
 # The agent without the engines for networks and trees: its own size is measured on this.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -12,14 +13,20 @@ from typing import Any, Final
 import heatshrink2
 
 from reconciler.compiler.payload.patch import make_patch
+from reconciler.compiler.stages.cut_network import CutNetwork
+from reconciler.compiler.tflite.network_pack import DeviceLimits
 from reconciler.devices.messages import Inquire, Message, Missing, ReportKind, Stage, encode
+from reconciler.devices.stage_messages import FetchStage, OpenStage
 from reconciler.model import PayloadEncoding
 from tests.firmware.bench import Bench, Made, make_failing_pack, make_pack
 from tests.firmware.orders import NONCE, Delivery
+from tests.pipeline.networks import branched
 
 REGION: Final = "region.bin"
 _VECTORS: Final = Path(__file__).resolve().parents[2] / "tests" / "vectors"
 _INPUTS: Final = 300
+STAGE_PACK: Final = CutNetwork(branched()).stage(0, 3, DeviceLimits(arena_bytes=16384)).data
+STAGE_INPUT_BYTES: Final = 192
 
 
 def _vectors(name: str) -> Any:  # noqa: ANN401 - JSON of five shapes
@@ -88,6 +95,24 @@ def _messages(bench: Bench, made: Made) -> Iterator[bytes]:
     yield _concatenate(together)
 
 
+def _records(*records: tuple[int, bytes]) -> bytes:
+    return b"".join(bytes([kind, len(content)]) + content for kind, content in records)
+
+
+def _stages() -> Iterator[bytes]:
+    """Sessions, inputs in pieces, and questions (fuzz_stage.c)."""
+    opening = (0, b"\x01" + bytes(range(31)))
+    pieces = [(at, min(48, STAGE_INPUT_BYTES - at)) for at in range(0, STAGE_INPUT_BYTES, 48)]
+    feeds = [(1, struct.pack("<II", 1, at) + bytes(range(size))) for at, size in pieces]
+    fetches = [
+        (2, encode(FetchStage(seq, offset, most))) for seq, offset, most in ((1, 0, 600), (1, 9, 1), (2, 0, 600))
+    ]
+    yield _records(opening, *feeds, (3, b""), *fetches)
+    yield _records(opening, *feeds[:2], *fetches, (0, b"\x02"), *feeds, *fetches)
+    yield _records(opening, *(each for feed in feeds for each in (feed, feed)), fetches[0], (1, feeds[0][1]))
+    yield _records(*((2, encode(question)) for question in (OpenStage(1, bytes(16), bytes(32), bytes(64)),)))
+
+
 _BENCH: Final = Bench("fuzz")
 _MADE: Final = _BENCH.device("pump-1")
 SEEDS: Final[Mapping[str, Callable[[], Iterator[bytes]]]] = {
@@ -97,12 +122,14 @@ SEEDS: Final[Mapping[str, Callable[[], Iterator[bytes]]]] = {
     "pack": _packs,
     "patch": _patches,
     "heatshrink": _heatshrink,
+    "stage": _stages,
 }
 
 
 def write_seeds(folder: Path) -> None:
-    """Write the seeds of all targets, and the provisioned region for the target `messages`."""
+    """Write the seeds of all targets, and the provisioned regions for the targets `messages` and `stage`."""
     (folder / REGION).write_bytes(_MADE.region(make_pack(1)))
+    (folder / f"{REGION}.stage").write_bytes(_MADE.region(STAGE_PACK))
     for target, seeds in SEEDS.items():
         into = folder / "seeds" / target
         into.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ SANITIZERS: Final = "address,undefined"
 GRACE_S: Final = 120
 _HERE: Final = Path(__file__).resolve().parent
 _EXECUTIONS: Final = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
-_MAX_BYTES: Final = {"messages": 8192, "pack": 8192, "patch": 8192}
+_MAX_BYTES: Final = {"messages": 8192, "stage": 4096, "pack": 8192, "patch": 8192}
 _MAX_BYTES_USUALLY: Final = 1024
 
 
@@ -44,12 +44,13 @@ class Fuzzers:
             *(FIRMWARE / part for part in ("include", "src", "ports/host", "ports/shared", "fuzz")),
             *(engine / "portable", third_party / "monocypher"),
         ]
+        stages = sorted((FIRMWARE / "src" / "stage").glob("*.c"))
         engines = [*sorted(engine.glob("*.c")), *sorted((engine / "portable").glob("*.c"))]
         ports = [FIRMWARE / "ports/host" / f"{name}.c" for name in ("flash_model", "host_agent")]
         shared = [_HERE / "any_signature.c", _HERE / "bytes_in_flash.c"]
-        shared += [FIRMWARE / "ports/shared" / f"{name}.c" for name in ("engines", "recorder")]
+        shared += [FIRMWARE / "ports/shared" / f"{name}.c" for name in ("engines", "recorder", "stages")]
         with locked(folder), ThreadPoolExecutor(WORKERS) as pool:
-            objects = list(pool.map(self._compile, [*core_sources(curve=None), *engines, *ports, *shared]))
+            objects = list(pool.map(self._compile, [*core_sources(curve=None), *stages, *engines, *ports, *shared]))
             list(pool.map(lambda target: self._link(target, objects), TARGETS))
             write_seeds(folder)
 

@@ -23,9 +23,10 @@ INCLUDES: Final = [
 SANITIZERS: Final = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 PORT: Final = [
     *(FIRMWARE / "ports/host" / f"{name}.c" for name in ("flash_model", "host_agent", "host_library")),
-    *(FIRMWARE / "ports/shared" / f"{name}.c" for name in ("engines", "recorder")),
+    *(FIRMWARE / "ports/shared" / f"{name}.c" for name in ("engines", "recorder", "stages")),
 ]
 ENGINES: Final = [*sorted(ENGINE.glob("*.c")), *sorted((ENGINE / "portable").glob("*.c"))]
+STAGES: Final = sorted((SOURCES / "stage").glob("*.c"))
 POWERCUT: Final = sorted((FIRMWARE / "powercut").glob("*.c"))
 ATTACK: Final = [
     *sorted((FIRMWARE / "attack").glob("*.c")),
@@ -54,7 +55,16 @@ class Builds:
         self._folder = folder
         self._curves = [SOURCES / "crypto" / f"curve_{name}.c" for name in ("monocypher", "small")]
         self._core = [*core_sources(curve="monocypher"), self._curves[1]]
-        plain = [*self._core, *ENGINES, *PORT, *POWERCUT, *ATTACK, MONOCYPHER, FIRMWARE / "ports/host/flash_model.c"]
+        plain = [
+            *self._core,
+            *ENGINES,
+            *STAGES,
+            *PORT,
+            *POWERCUT,
+            *ATTACK,
+            MONOCYPHER,
+            FIRMWARE / "ports/host/flash_model.c",
+        ]
         run([sys.executable, FIRMWARE / "tools" / "fetch_third_party.py", "--into", THIRD_PARTY])
         jobs = [(source, PLAIN) for source in dict.fromkeys(plain)]
         jobs += [(source, SANITIZED) for source in (*self.small_core, CHECK)]
@@ -131,7 +141,7 @@ class Changed:
 
     def library(self) -> Path:
         """Return the library that the tests load."""
-        sources = [*self.builds.core, *ENGINES, *PORT, MONOCYPHER]
+        sources = [*self.builds.core, *ENGINES, *STAGES, *PORT, MONOCYPHER]
         target = self.folder / "libtinyfleet-host.so"
         return self.builds.link(self.folder, target, sources, PLAIN, options=("-shared",))
 

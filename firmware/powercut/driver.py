@@ -88,9 +88,10 @@ def read_bugs(*, link: bool) -> list[Bug]:
 
 
 def core_sources(*, curve: str | None) -> list[Path]:
-    """Return the agent's C files without the engines, with one implementation of the curve, or with none."""
+    """Return the agent's C files without engines and stages, with one implementation of the curve, or with none."""
     source = FIRMWARE / "src"
-    core = [path for path in sorted(source.rglob("*.c")) if source / "engine" not in path.parents]
+    apart = {source / "engine", source / "stage"}
+    core = [path for path in sorted(source.rglob("*.c")) if apart.isdisjoint(path.parents)]
     return [path for path in core if not path.name.startswith("curve_") or path.stem == f"curve_{curve}"]
 
 

@@ -33,6 +33,13 @@ void tf_agent_keep_samples(struct tf_agent *agent, const struct tf_recorder *rec
     agent->sampler = sampler;
 }
 
+void tf_agent_run_stages(struct tf_agent *agent, const struct tf_stage_part *part, struct tf_stage *stage)
+{
+    memset(stage, 0, sizeof *stage);
+    agent->stage_part = part;
+    agent->stage = stage;
+}
+
 /*
  * The order matters. An interrupted repair is finished before anything reads the slot. The start is counted, in flash,
  * before a model runs, so that a model that crashes at once is counted too.
@@ -81,6 +88,9 @@ int tf_agent_poll(struct tf_agent *agent, uint32_t now_ms)
 {
     agent->work.now_ms = now_ms;
     tf_jobs_slice(agent);
+    if (agent->stage_part != NULL) {
+        agent->stage_part->slice(agent);
+    }
     clear_faults(agent);
     int requests = agent->work.job != TF_JOB_NONE && agent->work.job != TF_JOB_WATCH ? TF_POLL_WORK : 0;
     if (agent->work.report_due) {
@@ -119,11 +129,15 @@ static void count(struct tf_agent *agent, struct tf_verdict verdict)
     scores->histogram[bin_of(verdict.score)]++;
 }
 
+/* input NULL: the stage of a pipeline has put it into the arena already. */
 int tf_agent_infer(struct tf_agent *agent, const uint8_t *input, size_t length, struct tf_verdict *verdict)
 {
     const struct tf_running *running = &agent->running;
     if (running->engine == NULL) {
         return TF_ERR_NOTHING;
+    }
+    if (input != NULL && agent->stage_part != NULL && agent->stage->phase != TF_STAGE_CLOSED) {
+        return TF_ERR_BUSY; /* a window of the sensor would overwrite an input in the arena */
     }
     int error = running->engine->run(&running->pack, &agent->arena, running->parameters, input, length, verdict);
     if (error == TF_OK) {
@@ -136,7 +150,7 @@ int tf_agent_infer(struct tf_agent *agent, const uint8_t *input, size_t length, 
         agent->work.flags |= TF_FLAG_INFERENCE;
     }
     tf_trial_inferred(agent, error);
-    if (error == TF_OK && agent->recorder != NULL) {
+    if (error == TF_OK && input != NULL && agent->recorder != NULL) {
         agent->recorder->record(agent, input, length, verdict);
     }
     return error;

@@ -13,6 +13,7 @@
 #define MESSAGE_HAVE 13
 #define MESSAGE_RESULT 14
 #define NO_TRANSFER (-1)
+#define FIRST_OF_STAGES 7 /* type of message; those before are of the part that keeps samples */
 
 /* One message: what is left to read, and where its answer goes. */
 struct exchange {
@@ -188,6 +189,20 @@ static int on_stage(struct exchange *exchange)
     return result == TF_NEEDS_BLOCKS ? answer_have(exchange, name) : answer_result(exchange, name, result);
 }
 
+/* Messages of the optional parts: TF_ERR_MESSAGE when the device lacks the part, or the message is malformed. */
+static int on_part(const struct exchange *exchange, uint32_t type, struct tf_view message)
+{
+    struct tf_agent *agent = exchange->agent;
+    int (*answer)(struct tf_agent *, const uint8_t *, size_t, uint8_t *, size_t) = NULL;
+    if (agent->recorder != NULL) {
+        answer = agent->recorder->answer;
+    }
+    if (agent->stage_part != NULL && type >= FIRST_OF_STAGES) {
+        answer = agent->stage_part->answer;
+    }
+    return answer != NULL ? answer(agent, message.data, message.size, exchange->reply, exchange->capacity) : TF_ERR_MESSAGE;
+}
+
 int tf_agent_handle(struct tf_agent *agent, const uint8_t *message, size_t length, bool corrected, uint8_t *reply, size_t capacity)
 {
     static const struct {
@@ -198,13 +213,13 @@ int tf_agent_handle(struct tf_agent *agent, const uint8_t *message, size_t lengt
     tf_reader_init(&exchange.reader, (struct tf_view){message, length});
     uint32_t items = tf_read_head(&exchange.reader, TF_ARRAY);
     uint32_t type = tf_read_head(&exchange.reader, TF_UINT);
-    if (exchange.reader.error == TF_OK && type >= sizeof handlers / sizeof handlers[0] && agent->recorder != NULL) {
-        int answered = agent->recorder->answer(agent, message, length, reply, capacity);
+    if (exchange.reader.error == TF_OK && type >= sizeof handlers / sizeof handlers[0]) {
+        int answered = on_part(&exchange, type, (struct tf_view){message, length});
         return answered >= 0 || answered == TF_ERR_CAPACITY ? answered
                : answered == TF_ERR_MESSAGE                 ? malformed(&exchange)
                                                             : answer_result(&exchange, NO_TRANSFER, answered);
     }
-    if (exchange.reader.error != TF_OK || type >= sizeof handlers / sizeof handlers[0] || items != handlers[type].items) {
+    if (exchange.reader.error != TF_OK || items != handlers[type].items) {
         return malformed(&exchange);
     }
     return handlers[type].handle(&exchange);

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/curve.h"
 #include "crypto/ed25519.h"
+#include "crypto/poly1305.h"
 #include "envelope/envelope.h"
 #include "payload/heatshrink.h"
 #include "payload/patch.h"
@@ -111,6 +113,38 @@ static void do_verify(void)
 {
     const struct tf_view message = bytes(3);
     printf("%d", tf_ed25519_verify(arguments[1].data, arguments[2].data, &message, 1));
+}
+
+/* agree seed peer */
+static void do_agree(void)
+{
+    uint8_t shared[32];
+    const int error = tf_ed25519_agree(shared, arguments[1].data, arguments[2].data);
+    if (error != TF_OK) {
+        printf("%d", error);
+    } else {
+        show(shared, sizeof shared);
+    }
+}
+
+/* x25519 scalar peer */
+static void do_x25519(void)
+{
+    uint8_t scalar[32];
+    uint8_t shared[32];
+    memcpy(scalar, arguments[1].data, sizeof scalar);
+    scalar[0] &= 0xf8;
+    scalar[31] = (uint8_t)((scalar[31] & 0x7f) | 0x40);
+    tf_curve_agree(shared, scalar, arguments[2].data);
+    show(shared, sizeof shared);
+}
+
+/* poly1305 key message */
+static void do_poly1305(void)
+{
+    uint8_t tag[TF_TAG_BYTES];
+    tf_poly1305(tag, arguments[1].data, bytes(2));
+    show(tag, sizeof tag);
 }
 
 static void show_accepted(const struct tf_accepted *accepted)
@@ -323,6 +357,9 @@ static const struct {
     {"sha512", do_sha512},
     {"sign", do_sign},
     {"verify", do_verify},
+    {"agree", do_agree},
+    {"x25519", do_x25519},
+    {"poly1305", do_poly1305},
     {"envelope", do_envelope},
     {"push", do_push},
     {"encode", do_encode},

@@ -2,8 +2,9 @@
 """Measure the cross-compiled firmware and check it against ``budget.json``.
 
 text   everything in ROM: code, constants, initial values. Without a suffix: the agent with the built-in engine only;
-       text_full and stack_full: with the engines for networks and trees, and with samples;
-       text_sampling and ram_sampling: what the part that keeps samples adds to that
+       text_full and stack_full: with the engines for networks and trees, and all parts;
+       text_sampling and ram_sampling: what the part that keeps samples adds to the engines; text_stage and ram_stage:
+       what the part that runs stages of pipelines adds to both
 ram    data and bss, without the stack, the message buffer and the arena
 stack  the deepest path from reset, plus an interrupt on top of it
 """
@@ -55,18 +56,21 @@ class Symbol:
 
 
 def measure(target: Target) -> dict[str, int]:
-    """Return the figures of one board: the agent alone, with everything, and what samples add."""
+    """Return the figures of one board: the agent alone, with everything, and what each part adds."""
     text, ram, stack = _measure(target, "agent-alone", "alone")
     text_full, ram_full, stack_full = _measure(target, "tinyfleet", "firmware")
     text_unsampled, ram_unsampled, _ = _measure(target, "unsampled", "unsampled")
+    text_unstaged, ram_unstaged, _ = _measure(target, "unstaged", "unstaged")
     return {
         f"text_{target.short}": text,
         f"ram_{target.short}": ram,
         f"stack_{target.short}": stack,
         f"text_full_{target.short}": text_full,
         f"stack_full_{target.short}": stack_full,
-        f"text_sampling_{target.short}": text_full - text_unsampled,
-        f"ram_sampling_{target.short}": ram_full - ram_unsampled,
+        f"text_sampling_{target.short}": text_unstaged - text_unsampled,
+        f"ram_sampling_{target.short}": ram_unstaged - ram_unsampled,
+        f"text_stage_{target.short}": text_full - text_unstaged,
+        f"ram_stage_{target.short}": ram_full - ram_unstaged,
     }
 
 

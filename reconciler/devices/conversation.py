@@ -91,7 +91,19 @@ class Lost:
     why: str
 
 
-Outcome = Answered | Confirmed | Rejected | TrialFailed | Lost
+@dataclass(frozen=True, slots=True)
+class StageOpened:
+    """The device has confirmed the key of a session."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageRan:
+    """The outputs of a stage, one after the other."""
+
+    outputs: bytes
+
+
+Outcome = Answered | Confirmed | Rejected | TrialFailed | Lost | StageOpened | StageRan
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ class DeviceErrorCode(IntEnum):
     FAULT = -91
     INPUT = -92
     NOTHING = -93
+    SESSION = -95
 
 
 DESCRIPTIONS: Mapping[int, str] = {
@@ -100,6 +101,7 @@ DESCRIPTIONS: Mapping[int, str] = {
     DeviceErrorCode.RESET: "a reset ended it",
     DeviceErrorCode.FAULT: "the watchdog or a fault ended it",
     DeviceErrorCode.INPUT: "the input does not have the size that the model takes",
+    DeviceErrorCode.SESSION: "no session of a pipeline is open",
 }
 
 

@@ -15,7 +15,6 @@ from typing import Protocol
 from reconciler.devices.messages import (
     Answer,
     Attest,
-    Block,
     Have,
     Inquire,
     Missing,
@@ -27,15 +26,17 @@ from reconciler.devices.messages import (
     Signed,
     Stage,
     TransferResult,
+    Unanswered,
 )
+from reconciler.devices.stage_messages import FetchStage, OpenStage, StageOutput, StageState
 from reconciler.model import DeviceId
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Blocks, then at most one question, for one device."""
+    """Blocks, or pieces of an input, then at most one question, for one device."""
 
-    blocks: tuple[Block, ...] = ()
+    blocks: tuple[Unanswered, ...] = ()
     question: Question | None = None
     block_gap_s: float = 0.0  # the pause that the device needs between two blocks
     answer_s: float = 0.0  # the time that the device needs to answer, in addition to the link's own delay
@@ -131,11 +132,23 @@ def fits(question: Question, answer: Answer) -> bool:
     match question, answer:
         case (Inquire() | Attest(), Signed()) | (Inquire() | Attest() | Pull(), TransferResult(None, _)):
             return True
+        case OpenStage() | FetchStage(), _:
+            return _fits_stage(question, answer)
         case Pull(space=space), Piece(space=given):
             return space == given
         case (Offer() | Missing() | Stage()) as asked, Have(transfer=transfer):
             return asked.transfer == transfer
         case (Offer() | Missing() | Stage()) as asked, TransferResult(transfer=named):
             return named is None or named == asked.transfer
+        case _:
+            return False
+
+
+def _fits_stage(question: Question, answer: Answer) -> bool:
+    match question, answer:
+        case _, StageState() | TransferResult(None, _):
+            return True
+        case FetchStage(seq, offset, _), StageOutput(given_seq, given_offset, _, _):
+            return (seq, offset) == (given_seq, given_offset)
         case _:
             return False

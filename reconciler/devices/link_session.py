@@ -31,10 +31,14 @@ from reconciler.devices.conversation import (
     RetryPolicy,
     SamplePull,
     SampleRange,
+    StageOpened,
+    StageRan,
 )
 from reconciler.devices.link import AnswerReceived, Event, Link, Silent, Turn
 from reconciler.devices.messages import NONCE_BYTES, Piece, Pull, ReportKind
 from reconciler.devices.reports import CapabilitiesBody, DeviceReport, ParametersBody, SamplesAttestation, Summary
+from reconciler.devices.stage_conversation import StageOpeningConversation, StageRun, StageSession
+from reconciler.devices.stage_messages import OpenStage
 from reconciler.devices.transfer import Transfer, TransferCost, TransferJob
 from reconciler.devices.transfer_limiter import TransferLimiter
 from reconciler.model import DeviceId
@@ -144,6 +148,21 @@ class LinkSession:
         if isinstance(outcome, Answered) and isinstance(outcome.body, SamplesAttestation):
             return outcome.body
         return outcome if isinstance(outcome, Rejected | Lost) else Lost("it did not attest its samples")
+
+    async def open_stage(
+        self, device: DeviceId, question: OpenStage, session: StageSession
+    ) -> StageOpened | Rejected | Lost:
+        """Open a session of a pipeline with a device."""
+        outcome = await self._converse(StageOpeningConversation(device, question, session, self._patience_with(device)))
+        return outcome if isinstance(outcome, StageOpened | Rejected | Lost) else Lost("it did not open a session")
+
+    async def run_stage(
+        self, device: DeviceId, session: StageSession, inputs: Sequence[bytes], output_bytes: int
+    ) -> StageRan | Rejected | Lost:
+        """Have a device run its stage on one input."""
+        run = StageRun(device, session, inputs, output_bytes, self._patience_with(device))
+        outcome = await self._converse(run)
+        return outcome if isinstance(outcome, StageRan | Rejected | Lost) else Lost("it did not send its outputs")
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:

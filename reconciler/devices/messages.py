@@ -11,6 +11,17 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from reconciler.devices.errors import Malformed
+from reconciler.devices.stage_messages import (
+    FeedStage,
+    FetchStage,
+    OpenStage,
+    StageAnswer,
+    StageOutput,
+    StageQuestion,
+    StageState,
+    parse_stage,
+    stage_fields,
+)
 from reconciler.devices.strict_cbor import dump, integer, items, load, octets, uint
 from reconciler.model import PayloadEncoding
 
@@ -160,9 +171,10 @@ class Piece:
     data: bytes
 
 
-Question = Inquire | Offer | Missing | Stage | Pull | Attest
-Order = Inquire | Offer | Block | Missing | Stage | Pull | Attest  # gateway to device
-Answer = Signed | Have | TransferResult | Piece  # device to gateway
+Question = Inquire | Offer | Missing | Stage | Pull | Attest | StageQuestion
+Unanswered = Block | FeedStage
+Order = Question | Unanswered  # gateway to device
+Answer = Signed | Have | TransferResult | Piece | StageAnswer  # device to gateway
 Message = Order | Answer
 
 
@@ -203,6 +215,8 @@ def _fields_of_samples(message: Message) -> list[object]:
             return [6, nonce, int(space), start, end]
         case Piece(space, start, data):
             return [15, int(space), start, data]
+        case OpenStage() | FeedStage() | FetchStage() | StageState() | StageOutput():
+            return stage_fields(message)
         case _:
             raise TypeError(f"not a message: {message!r}")
 
@@ -225,7 +239,7 @@ def parse(data: bytes) -> Message:
         case 4, [transfer]:
             return Stage(_transfer(transfer))
         case number, _:
-            return _about_samples(number, fields) or _answer(number, fields)
+            return _about_samples(number, fields) or parse_stage(number, fields) or _answer(number, fields)
 
 
 def _about_samples(kind: int, fields: list[object]) -> Pull | Attest | Piece | None:
@@ -244,7 +258,7 @@ def _about_samples(kind: int, fields: list[object]) -> Pull | Attest | Piece | N
 def parse_answer(data: bytes) -> Answer:
     """Parse a message from a device. A message of a gateway, such as an echo of our own, is `Malformed`."""
     match parse(data):
-        case Signed() | Have() | TransferResult() | Piece() as answer:
+        case Signed() | Have() | TransferResult() | Piece() | StageState() | StageOutput() as answer:
             return answer
         case other:
             raise Malformed(f"a device never sends {type(other).__name__}")

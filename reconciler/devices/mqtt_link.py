@@ -26,7 +26,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from reconciler.devices.errors import LinkUnusable, Malformed
 from reconciler.devices.link import AnswerReceived, Event, LinkState, LinkStatistics, Presence, Silent, Turn, fits
-from reconciler.devices.messages import BLOCK_BYTES_MAX, Block, Order, Question, encode, parse_answer
+from reconciler.devices.messages import BLOCK_BYTES_MAX, Order, Question, Unanswered, encode, parse_answer
 from reconciler.devices.mqtt_connection import MqttConnection
 from reconciler.foreign_text import printable_line
 from reconciler.model import DeviceId
@@ -146,7 +146,7 @@ class MqttLink:
         self._pacing.pop(device, None)
         while waiting:
             order = waiting.popleft()
-            if not isinstance(order, Block):
+            if not isinstance(order, Unanswered):
                 self._publish_question(device, order, turn)
                 continue
             self._publish(device, order, qos=0, properties=self._block_properties)

@@ -17,7 +17,7 @@ from reconciler.devices.errors import LineDown, LinkUnusable, Malformed
 from reconciler.devices.line_port import LinePort, airtime_s
 from reconciler.devices.line_quality import LineQuality, best_block_bytes
 from reconciler.devices.link import AnswerReceived, Event, LinkState, LinkStatistics, Silent, Turn, fits
-from reconciler.devices.messages import MESSAGE_BYTES, Answer, Block, Order, Question, encode, parse_answer
+from reconciler.devices.messages import MESSAGE_BYTES, Answer, Order, Question, Unanswered, encode, parse_answer
 from reconciler.devices.serial_frame import Deframer, SerialFrame, encode_frame
 from reconciler.model import DeviceId
 
@@ -141,7 +141,7 @@ class SerialLink:
     def _fail_questions(self) -> None:
         """Report all waiting questions as unanswered."""
         for queue in self._queues.values():
-            questions = [order for order in queue.waiting if not isinstance(order, Block)]
+            questions = [order for order in queue.waiting if not isinstance(order, Unanswered)]
             if queue.open_question:
                 questions.append(queue.open_question)
             queue.waiting.clear()
@@ -155,7 +155,7 @@ class SerialLink:
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         order = queue.waiting.popleft()
-        if isinstance(order, Block):
+        if isinstance(order, Unanswered):
             await self._transmit(queue, order)
             queue.not_before_s = self._wire_free_s + queue.block_gap_s
             await asyncio.sleep(max(0.0, self._wire_free_s - AHEAD_S - loop.time()))

@@ -30,6 +30,7 @@ from reconciler.devices.messages import (
 )
 from reconciler.devices.reports import Body, encode_body
 from reconciler.devices.serial_frame import Deframer, encode_frame
+from reconciler.devices.stage_messages import FeedStage, FetchStage, OpenStage, StageOutput, StageState
 from reconciler.model import PayloadEncoding, Phase
 
 FOLDER = Path(__file__).parents[1] / "vectors"
@@ -64,6 +65,13 @@ MESSAGES: dict[str, Message] = {
     "piece-longest": Piece(SampleSpace.ANOMALIES, 32, COUNTING * 2 + COUNTING[:88]),
     "piece-empty": Piece(SampleSpace.NORMALS, 70_000, b""),
     "result-space": TransferResult(None, -79),
+    "open": OpenStage(1_790_000_000, DIGEST_A, COUNTING[:32], COUNTING[64:128]),
+    "feed": FeedStage(1, 0, COUNTING[:30], DIGEST_A),
+    "feed-longest": FeedStage(0xFFFF_FFFF, 65_536, COUNTING * 4, DIGEST_B),
+    "fetch": FetchStage(1, 600, 1024),
+    "at": StageState(1_790_000_000, 0, 0, DIGEST_A),
+    "out": StageOutput(1, 0, COUNTING[:10], DIGEST_B),
+    "result-session": TransferResult(None, -95),
 }
 
 BODIES: dict[str, Body] = {

@@ -25,7 +25,7 @@ def test_every_specification_is_checked() -> None:
     assert len(ROWS) == 7
 
 
-@pytest.mark.parametrize("page", ["envelope", "report", "protocol", "package", "flash", "samples"])
+@pytest.mark.parametrize("page", ["envelope", "report", "protocol", "package", "flash", "samples", "stages"])
 def test_each_title_states_the_version(page: str) -> None:
     title = (FOLDER / f"{page}.md").read_text(encoding="utf-8").partition("\n")[0]
     row = next(

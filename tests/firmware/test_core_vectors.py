@@ -13,7 +13,10 @@ from typing import Any
 import heatshrink2
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.poly1305 import Poly1305
 
+from signing.session import x25519_public_key
 from signing.verification_error import VerificationCode
 from tests.firmware.conftest import build
 from tests.firmware.core_process import CoreProcess
@@ -109,6 +112,40 @@ def test_keys_that_are_no_points_or_of_small_order_verify_nothing(curve: CorePro
     for _ in range(8):
         signature = source.randbytes(63) + b"\0"
         assert curve.ask("verify", signature, bytes.fromhex(key), source.randbytes(20)) == str(SIGNATURE)
+
+
+@pytest.mark.parametrize("vector", STANDARDS["x25519"], ids=("1", "2"))
+def test_x25519_of_the_standard(curve: CoreProcess, vector: dict[str, Any]) -> None:
+    """The small curve refuses a peer that is not on the curve: no key generator makes one."""
+    shared = curve.ask("x25519", bytes.fromhex(vector["scalar"]), bytes.fromhex(vector["peer"]))
+    assert shared == vector["shared"] or (not vector["on_curve"] and shared == "00" * 32)
+
+
+def test_both_curves_agree_with_cryptography(curve: CoreProcess) -> None:
+    source = random.Random(8)
+    for _ in range(60):
+        device = Ed25519PrivateKey.from_private_bytes(source.randbytes(32))
+        peer = X25519PrivateKey.from_private_bytes(source.randbytes(32))
+        public = X25519PublicKey.from_public_bytes(x25519_public_key(device.public_key().public_bytes_raw()))
+        shared = curve.ask("agree", device.private_bytes_raw(), peer.public_key().public_bytes_raw())
+        assert shared == peer.exchange(public).hex()
+
+
+@pytest.mark.parametrize("peer", ["00" * 32, "01" + "00" * 31, "ec" + "ff" * 30 + "7f", "ed" + "ff" * 30 + "7f"])
+def test_no_key_is_agreed_with_a_peer_of_small_order(curve: CoreProcess, peer: str) -> None:
+    assert curve.ask("agree", bytes(range(32)), bytes.fromhex(peer)) == str(SIGNATURE)
+
+
+@pytest.mark.parametrize("vector", STANDARDS["poly1305"], ids=lambda vector: vector["tag"])
+def test_poly1305_of_the_standard(core: CoreProcess, vector: dict[str, str]) -> None:
+    assert core.ask("poly1305", bytes.fromhex(vector["key"]), bytes.fromhex(vector["message"])) == vector["tag"]
+
+
+def test_poly1305_of_every_length_like_cryptography(core: CoreProcess) -> None:
+    source = random.Random(9)
+    for length in range(200):
+        key, message = source.randbytes(32), source.choice((source.randbytes(length), b"\xff" * length))
+        assert core.ask("poly1305", key, message) == Poly1305.generate_tag(key, message).hex()
 
 
 # ---------------------------------------------------------------- envelopes

@@ -35,6 +35,9 @@ TF_MUST_CHECK int tf_agent_init(struct tf_agent *agent, const struct tf_hal *hal
 /* Let the agent keep samples (samples.h), between tf_agent_init() and tf_agent_boot(). Without a recorder it keeps none. */
 void tf_agent_keep_samples(struct tf_agent *agent, const struct tf_recorder *recorder, struct tf_sampler *sampler);
 
+/* Let the agent run stages of pipelines (stage.h), between tf_agent_init() and tf_agent_boot(). Otherwise it refuses them. */
+void tf_agent_run_stages(struct tf_agent *agent, const struct tf_stage_part *part, struct tf_stage *stage);
+
 /*
  * Read identity and journal, choose the model to run (trial, confirmed, previous, pre-baked), verify its envelope and
  * digest, and open it. Returns TF_OK even when no model can run: the agent then waits for one. An error means that the
@@ -57,7 +60,7 @@ TF_MUST_CHECK int tf_agent_poll(struct tf_agent *agent, uint32_t now_ms);
 /* Write an unsolicited signed report (empty nonce) as a message. Returns its length, or a negative error. */
 TF_MUST_CHECK int tf_agent_report(struct tf_agent *agent, uint8_t *reply, size_t capacity);
 
-/* Run the model on one input window and update the counters. TF_OK, TF_ERR_NOTHING, TF_ERR_INPUT or the engine's error. */
+/* Run the model on one input window and update the counters. TF_OK, TF_ERR_NOTHING, TF_ERR_INPUT, TF_ERR_BUSY while a session of a pipeline is open, or the engine's error. */
 TF_MUST_CHECK int tf_agent_infer(struct tf_agent *agent, const uint8_t *input, size_t length, struct tf_verdict *verdict);
 
 /* The sensor gave no data, or invalid data: sets flag 7 of the report. A trial stops waiting for inferences. */

@@ -81,6 +81,9 @@ enum tf_error {
     TF_ERR_FAULT = -91,   /* the watchdog or a fault ended the trial */
     TF_ERR_INPUT = -92,   /* input is missing, or not of the size that the model takes */
     TF_ERR_NOTHING = -93, /* no model runs */
+
+    /* stages of a pipeline */
+    TF_ERR_SESSION = -95, /* no session is open */
 };
 
 #endif

@@ -41,6 +41,14 @@ TF_MUST_CHECK struct tf_section tf_pack_section(const struct tf_pack *pack, enum
 /* TF_OK, or TF_NO_MORE past the last entry. */
 TF_MUST_CHECK int tf_pack_parameter(const struct tf_pack *pack, uint32_t index, struct tf_parameter_entry *entry);
 
+#define TF_GOLDEN_DIGESTS 1 /* flag of the section GOLDEN */
+
+/*
+ * Is this the stage of a pipeline: a network whose golden vectors have digests? A port gives it no windows of a sensor. The
+ * pack has been checked, or its section GOLDEN has at least four bytes.
+ */
+TF_MUST_CHECK bool tf_pack_is_stage(const struct tf_pack *pack);
+
 /* The next number of the generator of golden inputs (pack.md, section 4). */
 TF_MUST_CHECK uint32_t tf_golden_next(uint32_t *state);
 

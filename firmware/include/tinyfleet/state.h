@@ -9,6 +9,7 @@
 #include "tinyfleet/engine.h"
 #include "tinyfleet/hal.h"
 #include "tinyfleet/samples.h"
+#include "tinyfleet/stage.h"
 #include "tinyfleet/types.h"
 #include "tinyfleet/work.h"
 
@@ -106,6 +107,7 @@ struct tf_running {
     uint32_t offset; /* of the pack in flash */
     uint8_t slot_id;
     uint8_t why;
+    bool is_stage; /* of a pipeline: gets no windows of a sensor */
     uint8_t digest[TF_DIGEST_BYTES];
     int32_t parameters[TF_PARAMETER_TABLE_MAX];
 };
@@ -142,6 +144,8 @@ struct tf_agent {
     struct tf_counters counters;
     const struct tf_recorder *recorder; /* NULL: the device keeps no samples */
     struct tf_sampler *sampler;
+    const struct tf_stage_part *stage_part; /* NULL: the device runs no stages of pipelines */
+    struct tf_stage *stage;
 };
 
 #endif

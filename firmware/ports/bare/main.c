@@ -11,6 +11,7 @@
 #include "recorder.h"
 #include "sensor.h"
 #include "serial_answer.h"
+#include "stages.h"
 
 #define WATCHDOG_MS 8000u
 #define TRIAL_INFERENCES 1u
@@ -23,6 +24,7 @@ static uint8_t answer_message[SERIAL_ANSWER_BYTES];
 static struct tf_agent agent;
 static struct tf_frame_receiver receiver;
 static struct tf_sampler sampler;
+static struct tf_stage stage;
 static uint32_t clock_ms, clock_ticks;
 
 int main(void);
@@ -109,6 +111,9 @@ static int start(void)
         sampler.burst_tokens = TF_SAMPLE_BURST_TOKENS;
         sampler.token_ms = TF_SAMPLE_TOKEN_MS;
         tf_agent_keep_samples(&agent, port_recorder, &sampler);
+    }
+    if (port_stages != NULL) {
+        tf_agent_run_stages(&agent, port_stages, &stage);
     }
     return result < 0 ? result : tf_agent_boot(&agent);
 }

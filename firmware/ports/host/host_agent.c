@@ -5,6 +5,7 @@
 
 #include "engines.h"
 #include "recorder.h"
+#include "stages.h"
 
 static struct host_device *device_of(void *ctx)
 {
@@ -118,6 +119,7 @@ int host_boot(struct host_device *device)
     const int result = tf_agent_init(&device->agent, &hal, device->engines, device->engine_count, device->arena);
 
     tf_agent_keep_samples(&device->agent, device->unsampled ? NULL : port_recorder, &device->sampler);
+    tf_agent_run_stages(&device->agent, port_stages, &device->stage);
     return result < 0 ? result : tf_agent_boot(&device->agent);
 }
 

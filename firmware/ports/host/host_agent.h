@@ -28,6 +28,7 @@ struct host_device {
     size_t engine_count;
     struct tf_sampler sampler;
     bool unsampled; /* from the next boot on: a port without the part that keeps samples */
+    struct tf_stage stage;
     jmp_buf power;
     bool wants_reset;  /* the agent asked for a restart: call host_boot() */
     bool was_fault;    /* the answer to the agent at its next boot */

@@ -33,7 +33,7 @@ struct input_window input_window_of(const struct tf_agent *agent)
 {
     struct input_window window = { .elements = 0, .element_bytes = 1, .channels = 1 };
 
-    if (agent->running.engine == NULL) {
+    if (agent->running.engine == NULL || agent->running.is_stage) {
         return window;
     }
     /* the running pack has been checked, so its descriptors are within the section */

@@ -22,4 +22,10 @@ void tf_curve_base(uint8_t point[32], const uint8_t scalar[32]);
 /* TF_OK when R = s * base - h * key for signature = R, s, s is below the order and key is a point; else TF_ERR_SIGNATURE. */
 TF_MUST_CHECK int tf_curve_check(const uint8_t signature[64], const uint8_t key[32], const uint8_t h[32]);
 
+/*
+ * X25519 (RFC 7748, section 5) of a clamped scalar and a peer's public key, which is on the curve. All zero when it is of
+ * small order; it may be all zero when it is not on the curve. Constant time in the scalar.
+ */
+void tf_curve_agree(uint8_t shared[32], const uint8_t scalar[32], const uint8_t peer[32]);
+
 #endif

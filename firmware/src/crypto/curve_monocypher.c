@@ -23,3 +23,8 @@ int tf_curve_check(const uint8_t signature[64], const uint8_t key[32], const uin
 {
     return crypto_eddsa_check_equation(signature, key, h) == 0 ? TF_OK : TF_ERR_SIGNATURE;
 }
+
+void tf_curve_agree(uint8_t shared[32], const uint8_t scalar[32], const uint8_t peer[32])
+{
+    crypto_x25519(shared, scalar, peer);
+}

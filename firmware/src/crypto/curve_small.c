@@ -349,7 +349,6 @@ int tf_curve_check(const uint8_t signature[64], const uint8_t key[32], const uin
     struct point negated;
     struct point r;
     number s, k;
-    uint8_t wanted[32];
     load(s, signature + 32);
     if (subtract(k, s, order) == 0 || !decode(&negated, key)) {
         return TF_ERR_SIGNATURE;
@@ -359,6 +358,46 @@ int tf_curve_check(const uint8_t signature[64], const uint8_t key[32], const uin
     decode_base(&base);
     load(k, h);
     multiply_points(&r, s, &base, k, &negated);
-    encode(wanted, &r);
-    return tf_same(wanted, signature, sizeof wanted) ? TF_OK : TF_ERR_SIGNATURE;
+    encode((uint8_t *)k, &r); /* in the place of the scalar: the stack is deepest here */
+    return tf_same((const uint8_t *)k, signature, sizeof k) ? TF_OK : TF_ERR_SIGNATURE;
+}
+
+/*
+ * The peer's key is the u of the other form of the curve: y = (u - 1) / (u + 1), and either x gives the same product. A
+ * clamped scalar is a multiple of 8 below 2^255: it is divided by 8, which leaves 252 bits, and the product doubled thrice.
+ */
+void tf_curve_agree(uint8_t shared[32], const uint8_t scalar[32], const uint8_t peer[32])
+{
+    static const number nothing = {0};
+    struct point p;
+    struct point r;
+    number a, u, v;
+    memset(shared, 0, 32);
+    load(u, peer);
+    u[WORDS - 1] &= 0x7fffffff; /* RFC 7748: the highest bit does not count */
+    add(v, u, one);
+    sub(u, u, one);
+    power(v, v, 255, 0xeb);
+    mul(u, u, v);
+    freeze(u);
+    store((uint8_t *)v, u); /* its highest bit is 0: the even x */
+    if (!decode(&p, (const uint8_t *)v)) {
+        return;
+    }
+    load(a, scalar);
+    for (int i = 0; i < WORDS; i++) {
+        a[i] = a[i] >> 3 | (i + 1 < WORDS ? a[i + 1] << 29 : 0);
+    }
+    multiply_points(&r, a, &p, nothing, &p);
+    for (int i = 0; i < 3; i++) {
+        add_points(&r, &r, &r);
+    }
+    add(u, r.z, r.y);
+    sub(v, r.z, r.y);
+    power(v, v, 255, 0xeb); /* of 0 it is 0 */
+    mul(u, u, v);
+    freeze(u);
+    store(shared, u);
+    tf_wipe(a, sizeof a);
+    tf_wipe(&r, sizeof r);
 }

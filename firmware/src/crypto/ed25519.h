@@ -16,4 +16,10 @@ TF_MUST_CHECK int tf_ed25519_verify(const uint8_t signature[64], const uint8_t p
 void tf_ed25519_sign(uint8_t signature[64], const uint8_t seed[32], const uint8_t public_key[32],
                      const struct tf_view *parts, size_t count);
 
+/*
+ * X25519 (RFC 7748) between the key of this seed and a peer's public key. Runs in constant time with respect to the seed.
+ * TF_ERR_SIGNATURE: the peer's key is of small order, or not on the curve.
+ */
+TF_MUST_CHECK int tf_ed25519_agree(uint8_t shared[32], const uint8_t seed[32], const uint8_t peer[32]);
+
 #endif

@@ -33,7 +33,9 @@ TF_MUST_CHECK int tf_io_read(const struct tf_pack *pack, struct tf_io *io);
 /* Read the descriptor at *at of section IO, and move *at past it. The first one is at 4. */
 TF_MUST_CHECK int tf_io_tensor_read(struct tf_section section, uint32_t *at, struct tf_io_tensor *tensor);
 
-/* A golden vector: its inputs (only when seed is 0), and the expected outputs. */
+#define TF_GOLDEN_DIGEST_BYTES 32
+
+/* A golden vector: its inputs (only when seed is 0), and the expected outputs, or for a stage their SHA-256. */
 struct tf_golden {
     uint32_t seed;
     const uint8_t *input;

@@ -5,6 +5,7 @@
 
 #include "engine/io.h"
 #include "engine/plan.h"
+#include "tinyfleet/sha256.h"
 
 #define KIND 1
 #define FORMAT_AT 4 /* in the pack's header */
@@ -200,7 +201,11 @@ static int fill_inputs(const struct tf_pack *pack, const struct tf_net *net, con
 static int compare_outputs(const struct tf_pack *pack, const struct tf_net *net, struct tf_verdict verdict, const uint8_t *wanted)
 {
     const struct tf_section io = tf_pack_section(pack, TF_SECTION_IO);
+    const bool digested = tf_pack_is_stage(pack);
+    struct tf_sha256 sha;
+    uint8_t digest[TF_GOLDEN_DIGEST_BYTES];
     uint32_t at = 4;
+    tf_sha256_init(&sha);
     for (uint32_t i = 0; i < (uint32_t)io.data[0] + io.data[1]; i++) {
         struct tf_io_tensor end;
         if (tf_io_tensor_read(io, &at, &end) != TF_OK) {
@@ -210,12 +215,16 @@ static int compare_outputs(const struct tf_pack *pack, const struct tf_net *net,
             continue;
         }
         const void *got = end.tensor == TF_NO_TENSOR ? (const void *)&verdict : tf_input(net, &net->tensors[end.tensor]);
-        if (memcmp(got, wanted, end.bytes) != 0) {
+        if (digested) {
+            tf_sha256_update(&sha, got, end.bytes);
+        } else if (memcmp(got, wanted, end.bytes) != 0) {
             return TF_ERR_GOLDEN;
+        } else {
+            wanted += tf_pad4(end.bytes);
         }
-        wanted += tf_pad4(end.bytes);
     }
-    return TF_OK;
+    tf_sha256_final(&sha, digest);
+    return !digested || memcmp(digest, wanted, sizeof digest) == 0 ? TF_OK : TF_ERR_GOLDEN;
 }
 
 static int golden(const struct tf_pack *pack, const struct tf_arena *arena, uint32_t index)
@@ -242,7 +251,10 @@ static int run(const struct tf_pack *pack, const struct tf_arena *arena, const i
 {
     const struct tf_net net = tf_net_view(pack, arena->data);
     struct tf_io io;
-    if (tf_io_read(pack, &io) != TF_OK || length != io.input_bytes || fill_inputs(pack, &net, input, false, 0) != TF_OK) {
+    if (tf_io_read(pack, &io) != TF_OK || (input != NULL && length != io.input_bytes)) {
+        return TF_ERR_INPUT;
+    }
+    if (input != NULL && fill_inputs(pack, &net, input, false, 0) != TF_OK) {
         return TF_ERR_INPUT;
     }
     *verdict = infer(pack, &net, parameters);

@@ -101,6 +101,7 @@ int tf_model_start(struct tf_agent *agent, uint8_t slot_id, enum tf_why why)
     running->offset = candidate.offset;
     running->slot_id = slot_id;
     running->why = (uint8_t)why;
+    running->is_stage = tf_pack_is_stage(&running->pack);
     memcpy(running->digest, candidate.digest, sizeof running->digest);
     tf_model_configure(agent);
     return TF_OK;

@@ -144,6 +144,11 @@ int tf_pack_check(const struct tf_pack *pack, uint32_t arena_bytes)
     return error;
 }
 
+bool tf_pack_is_stage(const struct tf_pack *pack)
+{
+    return tf_pack_section(pack, TF_SECTION_GOLDEN).data[2] != 0; /* the only flag */
+}
+
 uint32_t tf_golden_next(uint32_t *state)
 {
     uint32_t s = *state;

@@ -13,10 +13,10 @@ from reconciler.compiler.pack.decision_head import DecisionMode, decode_head
 from reconciler.compiler.pack.features_section import decode_features
 from reconciler.compiler.pack.forest_head import ForestMode
 from reconciler.compiler.pack.forest_section import decode_forest
-from reconciler.compiler.pack.golden_section import decode_golden
+from reconciler.compiler.pack.golden_section import decode_golden, has_digests
 from reconciler.compiler.pack.io_section import Descriptor, ElementType, decode_io
 from reconciler.compiler.pack.operator_checks import CheckedNetwork, check_multiplier, check_operator, require
-from reconciler.compiler.pack.operators import THRESHOLD, TREE_ENSEMBLE, is_wide
+from reconciler.compiler.pack.operators import STAGE, THRESHOLD, TREE_ENSEMBLE, is_wide
 from reconciler.compiler.pack.pack_format import WIDE_FORMAT_VERSION, Pack, PackKind, SectionId, disassemble
 from reconciler.compiler.pack.plan_section import TensorRecord, decode_plan, decode_tensors
 from reconciler.compiler.pack.tunable_parameters_section import Parameter, decode_parameters
@@ -38,7 +38,9 @@ def check_pack(data: bytes, *, arena_bytes: int = 1 << 31) -> None:
         _check_network(pack, inputs, outputs, parameters)
     else:
         _check_simple(pack, inputs, outputs, parameters)
-    decode_golden(pack.section(SectionId.GOLDEN), inputs, outputs)
+    golden = pack.section(SectionId.GOLDEN)
+    require(pack.kind is PackKind.NEURAL_NETWORK or not has_digests(golden), "only a network can be a stage")
+    decode_golden(golden, inputs, outputs)
 
 
 def _check_simple(pack: Pack, inputs: list[Descriptor], outputs: list[Descriptor], parameters: list[Parameter]) -> None:
@@ -121,5 +123,6 @@ def operator_numbers(data: bytes) -> Sequence[int]:
     """Return the numbers of the operators that a pack needs, in ascending order."""
     pack = disassemble(data)
     if pack.kind is PackKind.NEURAL_NETWORK:
-        return sorted({operator.NUMBER for operator in decode_plan(pack.section(SectionId.PLAN))})
+        stage = {STAGE} if has_digests(pack.section(SectionId.GOLDEN)) else set()
+        return sorted(stage | {operator.NUMBER for operator in decode_plan(pack.section(SectionId.PLAN))})
     return [THRESHOLD if pack.kind is PackKind.THRESHOLD else TREE_ENSEMBLE]

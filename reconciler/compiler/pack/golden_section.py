@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,30 +13,54 @@ from reconciler.compiler.pack.io_section import Descriptor
 from reconciler.compiler.pack.pack_format import pad4
 
 MAX_GOLDEN_VECTORS = 64
+DIGEST_BYTES = 32
+_DIGESTS = 1  # flag of the section: vectors have the SHA-256 of their outputs
 
 
 @dataclass(frozen=True, slots=True)
 class GoldenVector:
-    """An input with its exact output. With seed 0 the inputs are stored, otherwise they are generated from it."""
+    """An input with its exact output. With seed 0 the inputs are stored, otherwise they are generated from it.
+
+    `digest` is set in the stage of a pipeline, and replaces the outputs.
+    """
 
     outputs: tuple[bytes, ...]
     inputs: tuple[bytes, ...] = ()
     seed: int = 0
+    digest: bytes | None = None
+
+    def expects(self, outputs: Sequence[bytes]) -> bool:
+        """Return whether these are the outputs to expect."""
+        return tuple(outputs) == self.outputs if self.digest is None else digest_of(outputs) == self.digest
+
+
+def digest_of(outputs: Sequence[bytes]) -> bytes:
+    """Return the digest that replaces outputs in the stage of a pipeline."""
+    return hashlib.sha256(b"".join(outputs)).digest()
 
 
 def encode_golden(vectors: Sequence[GoldenVector]) -> bytes:
-    """Write the section GOLDEN."""
-    parts = [struct.pack("<HH", len(vectors), 0)]
+    """Write the section GOLDEN. Either all vectors have a digest, or none has."""
+    flags = _DIGESTS if any(vector.digest is not None for vector in vectors) else 0
+    parts = [struct.pack("<HH", len(vectors), flags)]
     for vector in vectors:
         parts.append(struct.pack("<I", vector.seed))
-        parts.extend(pad4(data) for data in (*vector.inputs, *vector.outputs))
+        expected = vector.outputs if vector.digest is None else (vector.digest,)
+        parts.extend(pad4(data) for data in (*vector.inputs, *expected))
     return b"".join(parts)
+
+
+def has_digests(data: bytes) -> bool:
+    """Return whether the vectors of a section have digests: the pack is the stage of a pipeline."""
+    return len(data) >= 4 and bool(data[2] & _DIGESTS)  # noqa: PLR2004 - the counts
 
 
 def decode_golden(data: bytes, inputs: Sequence[Descriptor], outputs: Sequence[Descriptor]) -> list[GoldenVector]:
     """Read the section GOLDEN (rule 21)."""
-    count, zero = struct.unpack_from("<HH", data) if len(data) >= 4 else (0, 0)  # noqa: PLR2004 - the counts
-    if not 1 <= count <= MAX_GOLDEN_VECTORS or zero:
+    count, flags = struct.unpack_from("<HH", data) if len(data) >= 4 else (0, 0)  # noqa: PLR2004 - the counts
+    if flags & ~_DIGESTS:
+        raise PackMalformed(f"GOLDEN has the unknown flags {flags:#x}")
+    if not 1 <= count <= MAX_GOLDEN_VECTORS:
         raise PackMalformed(f"GOLDEN declares {count} vectors; it must have 1 to {MAX_GOLDEN_VECTORS}")
     at = 4
     vectors = []
@@ -44,13 +69,14 @@ def decode_golden(data: bytes, inputs: Sequence[Descriptor], outputs: Sequence[D
             raise PackMalformed("GOLDEN is truncated")
         (seed,) = struct.unpack_from("<I", data, at)
         at += 4
-        stored = [*([] if seed else inputs), *outputs]
+        given = [] if seed else [item.nbytes for item in inputs]
+        expected = [DIGEST_BYTES] if flags else [item.nbytes for item in outputs]
         blobs: list[bytes] = []
-        for item in stored:
-            blobs.append(data[at : at + item.nbytes])
-            at += item.nbytes + (-item.nbytes % 4)
-        given = len(stored) - len(outputs)
-        vectors.append(GoldenVector(tuple(blobs[given:]), tuple(blobs[:given]), seed))
+        for size in (*given, *expected):
+            blobs.append(data[at : at + size])
+            at += size + (-size % 4)
+        stored, last = tuple(blobs[: len(given)]), tuple(blobs[len(given) :])
+        vectors.append(GoldenVector((), stored, seed, last[0]) if flags else GoldenVector(last, stored, seed))
     if at != len(data):
         raise PackMalformed("GOLDEN does not have the length that its vectors require")
     return vectors

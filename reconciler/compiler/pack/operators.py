@@ -10,6 +10,7 @@ TREE_ENSEMBLE = 16
 THRESHOLD = 17
 DENSE_PER_CHANNEL, DENSE_WIDE = 1, 2
 SAMPLES = 18  # no operator: the device keeps samples (docs/specs/samples.md)
+STAGE = 20  # no operator: the device runs stages of pipelines (docs/specs/stages.md)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +280,7 @@ NAMES: dict[int, str] = {
     TREE_ENSEMBLE: "TREE_ENSEMBLE",
     THRESHOLD: "THRESHOLD",
     SAMPLES: "SAMPLES",
+    STAGE: "STAGE",
 }
 
 

@@ -84,12 +84,16 @@ LOWERINGS: Mapping[str, Lower] = {
 
 @dataclass(frozen=True, slots=True)
 class LoweredNetwork:
-    """A plan with all operators, the values of the inputs and outputs, and the order of each input's elements."""
+    """A plan with all operators, the values of the inputs and outputs, and the order of each input's elements.
+
+    `operator_ends` has, for each node of the plan's graph, the number of operators up to its end.
+    """
 
     plan: PlanBuilder
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     input_orders: tuple[ElementOrder | None, ...]
+    operator_ends: tuple[int, ...] = ()
 
 
 def lower(original: Graph) -> LoweredNetwork:
@@ -103,14 +107,16 @@ def lower(original: Graph) -> LoweredNetwork:
         raise ModelUnreadable(f"the model is inconsistent: {error}") from error
     plan = PlanBuilder(graph, notes=list(device.notes))
     inputs = tuple(plan.make(index) for index in graph.inputs)
+    ends = []
     for node in graph.nodes:
         try:
             LOWERINGS[node.name](plan, node)
         except (ValueError, TypeError, IndexError, ArithmeticError) as error:
             raise ModelUnreadable(f"{node.location} is inconsistent: {error}") from error
+        ends.append(len(plan.operators))
     outputs = tuple(plan.value_of(index) for index in graph.outputs)
     _check_interface(plan, inputs, outputs)
-    return LoweredNetwork(plan, inputs, outputs, device.input_orders)
+    return LoweredNetwork(plan, inputs, outputs, device.input_orders, tuple(ends))
 
 
 def _check_interface(plan: PlanBuilder, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> None:

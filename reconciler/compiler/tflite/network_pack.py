@@ -81,6 +81,30 @@ def build_network(
     """
     graph = read_graph(model)
     lowered = lower(graph)
+    draft = draft_network(lowered, decision=decision, parameters=parameters, limits=limits)
+    data = with_golden_vectors(draft.pack, draft.inputs, draft.outputs, samples)
+    locations = tuple(node.location for node in graph.nodes)
+    return NetworkPack(data, draft.placement, lowered.input_orders, tuple(lowered.plan.notes), locations)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkDraft:
+    """A pack without golden vectors, its inputs and outputs, and the placement of its tensors."""
+
+    pack: Pack
+    inputs: tuple[Descriptor, ...]
+    outputs: tuple[Descriptor, ...]
+    placement: TensorPlacement
+
+
+def draft_network(
+    lowered: LoweredNetwork,
+    *,
+    decision: Decision | None = None,
+    parameters: Sequence[Parameter] = (),
+    limits: DeviceLimits = ANY_DEVICE,
+) -> NetworkDraft:
+    """Place the tensors of a lowered network, and put its layers into the form that suits the device."""
     plan, inputs, outputs = lowered.plan, lowered.inputs, lowered.outputs
     head = None if decision is None else _head(lowered, decision)
     keep = frozenset([head.second] if head and head.mode is DecisionMode.RECONSTRUCTION else [])
@@ -102,19 +126,9 @@ def build_network(
         sections[SectionId.HEAD] = encode_head(head)
         output_io.append(Descriptor(ElementType.INT32, (2,)))
     sections[SectionId.IO] = encode_io(input_io, output_io)
-    data = with_golden_vectors(
-        Pack(
-            PackKind.NEURAL_NETWORK,
-            placement.layout.size,
-            sections,
-            WIDE_FORMAT_VERSION if chosen else OLDEST_FORMAT_VERSION,
-        ),
-        input_io,
-        output_io,
-        samples,
-    )
-    locations = tuple(node.location for node in graph.nodes)
-    return NetworkPack(data, placement, lowered.input_orders, tuple(plan.notes), locations)
+    version = WIDE_FORMAT_VERSION if chosen else OLDEST_FORMAT_VERSION
+    pack = Pack(PackKind.NEURAL_NETWORK, placement.layout.size, sections, version)
+    return NetworkDraft(pack, tuple(input_io), tuple(output_io), placement)
 
 
 def _descriptor(value: Value, index: int) -> Descriptor:

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The messages `open`, `feed` and `fetch` (docs/specs/stages.md, section 4). */
+#include <string.h>
+
+#include "codec/cbor.h"
+#include "stage/session.h"
+#include "tinyfleet/agent.h"
+#include "tinyfleet/engine_span.h"
+
+#define OPERATOR 20
+#define SIGNATURE_BYTES 64
+#define PIECE_BYTES_MAX 1024u
+#define OUT_OVERHEAD_BYTES 36u /* of `out`, besides its piece */
+#define ITEMS 5u               /* of `open`, `feed`, `at` and `out` */
+
+enum type { MESSAGE_OPEN = 7, MESSAGE_FEED = 8, MESSAGE_FETCH = 9, MESSAGE_AT = 16, MESSAGE_OUT = 17 };
+
+/* A question for outputs. */
+struct fetch {
+    uint32_t seq, offset, most;
+};
+
+static void write_head(struct tf_writer *writer, enum type type, uint32_t first, uint32_t second)
+{
+    tf_write_head(writer, TF_ARRAY, ITEMS);
+    tf_write_uint(writer, type);
+    tf_write_uint(writer, first);
+    tf_write_uint(writer, second);
+}
+
+static int finish(const struct tf_writer *writer)
+{
+    return writer->length <= writer->capacity ? (int)writer->length : TF_ERR_CAPACITY;
+}
+
+static int answer_at(const struct tf_stage *stage, struct tf_writer *writer)
+{
+    uint8_t tag[TF_TAG_BYTES];
+    uint8_t session[4];
+    tf_store32(session, stage->session);
+    tf_session_tag(stage, &(struct tf_piece){MESSAGE_AT, stage->seq, stage->filled, {session, sizeof session}}, tag);
+    write_head(writer, MESSAGE_AT, stage->session, stage->seq);
+    tf_write_uint(writer, stage->filled);
+    tf_write_bytes(writer, tag, sizeof tag);
+    return finish(writer);
+}
+
+/* Where the next byte of the input goes, or NULL when the input is complete. */
+static uint8_t *next_input(struct tf_agent *agent, uint32_t *left)
+{
+    return tf_engine_span(&agent->running.pack, &agent->arena, &agent->stage->verdict, TF_INPUTS, agent->stage->filled, left);
+}
+
+/* Does this piece continue the input, or begin a newer one? */
+static bool is_next(const struct tf_stage *stage, const struct tf_piece *piece)
+{
+    if (stage->phase == TF_STAGE_FILLING && piece->seq == stage->seq) {
+        return piece->offset == stage->filled;
+    }
+    return (stage->phase == TF_STAGE_FILLING || stage->phase == TF_STAGE_DONE) && piece->seq > stage->seq && piece->offset == 0;
+}
+
+/* Nothing of a piece is used before its tag is verified. */
+static int on_feed(struct tf_agent *agent, const struct tf_piece *piece, const uint8_t *tag)
+{
+    struct tf_stage *stage = agent->stage;
+    uint32_t left = 0;
+    if (!is_next(stage, piece)) {
+        return 0;
+    }
+    if (!tf_session_verify(stage, piece, tag)) {
+        return TF_ERR_MESSAGE;
+    }
+    stage->phase = TF_STAGE_FILLING;
+    stage->seq = piece->seq;
+    stage->filled = piece->offset;
+    uint8_t *to = next_input(agent, &left);
+    if (to == NULL || piece->bytes.size > left) {
+        return TF_ERR_MESSAGE;
+    }
+    memcpy(to, piece->bytes.data, piece->bytes.size);
+    stage->filled += (uint32_t)piece->bytes.size;
+    if (next_input(agent, &left) == NULL) {
+        stage->phase = TF_STAGE_READY;
+    }
+    return 0;
+}
+
+static void slice(struct tf_agent *agent)
+{
+    struct tf_stage *stage = agent->stage;
+    if (stage->phase == TF_STAGE_READY) {
+        agent->hal.watchdog_kick(agent->hal.ctx);
+        stage->error = (int8_t)tf_agent_infer(agent, NULL, 0, &stage->verdict);
+        stage->phase = TF_STAGE_DONE;
+    }
+}
+
+static int answer_fetch(struct tf_agent *agent, const struct fetch *fetch, struct tf_writer *writer)
+{
+    struct tf_stage *stage = agent->stage;
+    uint8_t tag[TF_TAG_BYTES];
+    uint32_t left = 0;
+    if (stage->phase == TF_STAGE_CLOSED) {
+        return TF_ERR_SESSION;
+    }
+    if (fetch->seq != stage->seq || stage->phase == TF_STAGE_FILLING) {
+        return answer_at(stage, writer);
+    }
+    slice(agent);
+    if (stage->error != TF_OK) {
+        return stage->error;
+    }
+    const uint8_t *from = tf_engine_span(&agent->running.pack, &agent->arena, &stage->verdict, TF_OUTPUTS, fetch->offset, &left);
+    if (from == NULL || stage->seq == 0 || fetch->most == 0) {
+        return TF_ERR_RANGE;
+    }
+    if (writer->capacity <= OUT_OVERHEAD_BYTES) {
+        return TF_ERR_CAPACITY;
+    }
+    const uint32_t room = (uint32_t)writer->capacity - OUT_OVERHEAD_BYTES;
+    const uint32_t most = room < PIECE_BYTES_MAX ? room : PIECE_BYTES_MAX, asked = fetch->most < left ? fetch->most : left;
+    const struct tf_piece piece = {MESSAGE_OUT, fetch->seq, fetch->offset, {from, asked < most ? asked : most}};
+    tf_session_tag(stage, &piece, tag);
+    write_head(writer, MESSAGE_OUT, piece.seq, piece.offset);
+    tf_write_bytes(writer, piece.bytes.data, piece.bytes.size);
+    tf_write_bytes(writer, tag, sizeof tag);
+    return finish(writer);
+}
+
+static int answer_open(struct tf_agent *agent, const struct tf_opening *opening, struct tf_writer *writer)
+{
+    const int error = tf_session_open(agent, opening);
+    return error == TF_OK ? answer_at(agent->stage, writer) : error;
+}
+
+static int answer(struct tf_agent *agent, const uint8_t *message, size_t length, uint8_t *reply, size_t capacity)
+{
+    struct tf_writer writer = {reply, capacity, 0};
+    struct tf_reader reader;
+    tf_reader_init(&reader, (struct tf_view){message, length});
+    const uint32_t items = tf_read_head(&reader, TF_ARRAY);
+    const uint32_t type = tf_read_head(&reader, TF_UINT);
+    const uint32_t first = tf_read_head(&reader, TF_UINT); /* session or seq */
+    if (type == MESSAGE_OPEN && items == ITEMS) {
+        const uint8_t *digest16 = tf_read_bytes_of(&reader, TF_DIGEST16_BYTES);
+        const uint8_t *peer = tf_read_bytes_of(&reader, TF_KEY_BYTES);
+        const struct tf_opening opening = {first, digest16, peer, tf_read_bytes_of(&reader, SIGNATURE_BYTES)};
+        return tf_reader_end(&reader) == TF_OK ? answer_open(agent, &opening, &writer) : TF_ERR_MESSAGE;
+    }
+    const uint32_t offset = tf_read_head(&reader, TF_UINT);
+    if (type == MESSAGE_FETCH && items == ITEMS - 1) {
+        const struct fetch fetch = {first, offset, tf_read_head(&reader, TF_UINT)};
+        return tf_reader_end(&reader) == TF_OK ? answer_fetch(agent, &fetch, &writer) : TF_ERR_MESSAGE;
+    }
+    const struct tf_piece piece = {MESSAGE_FEED, first, offset, tf_read_bytes(&reader)};
+    const uint8_t *tag = tf_read_bytes_of(&reader, TF_TAG_BYTES);
+    if (type != MESSAGE_FEED || items != ITEMS || tf_reader_end(&reader) != TF_OK || piece.bytes.size == 0 ||
+        piece.bytes.size > PIECE_BYTES_MAX) {
+        return TF_ERR_MESSAGE;
+    }
+    return on_feed(agent, &piece, tag);
+}
+
+const struct tf_stage_part tf_stages = {
+    .operators = 1u << OPERATOR,
+    .slice = slice,
+    .answer = answer,
+};
