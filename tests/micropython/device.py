@@ -15,7 +15,7 @@ from reconciler.compiler.micropython.translation import translate
 from reconciler.compiler.pack.features_section import Feature, FeatureWindow, Statistic
 from reconciler.compiler.pack.package_format import disassemble_package
 from reconciler.devices.flash_image import Identity
-from reconciler.devices.micropython_files import ReportedLimits, PrebakedPackage, device_files
+from reconciler.devices.micropython_files import PrebakedPackage, ReportedLimits, device_files
 from signing import identifiers
 from tests.firmware.bench import Bench, Made
 from tests.micropython.forests import isolation_forest
@@ -52,7 +52,9 @@ def provision(folder: Path, made: Made, prebaked: Sequence[bytes], *, slot_bytes
         PrebakedPackage(hashlib.sha256(package).digest(), len(package), disassemble_package(package))
         for package in prebaked
     ]
-    for path, data in device_files(made.identity, ReportedLimits(slot_bytes, 65536, (TREE_ENSEMBLE,)), packages).items():
+    for path, data in device_files(
+        made.identity, ReportedLimits(slot_bytes, 65536, (TREE_ENSEMBLE,)), packages
+    ).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
 

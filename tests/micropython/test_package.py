@@ -18,8 +18,9 @@ from reconciler.compiler.micropython.translation import translate
 from reconciler.compiler.pack.features_section import Feature, FeatureWindow, Statistic
 from reconciler.compiler.pack.package_format import NAMES, disassemble_package, is_package
 from reconciler.compiler.pack.parameter_values import encode_values
-from reconciler.compiler.pack.sampling_parameter import with_sample_every
+from reconciler.compiler.pack.sampling_parameters import with_sampling
 from reconciler.compiler.threshold.threshold_pack import build_threshold_pack
+from reconciler.model.samples import SAMPLE_EVERY
 from tests.compiler.random_forests import all_statistics, forest_packs
 from tests.firmware.conftest import build
 from tests.micropython.forests import THRESHOLD, isolation_forest
@@ -106,7 +107,7 @@ def test_a_threshold_has_the_integer_that_it_has_in_the_pack() -> None:
         (build_threshold_pack([1, 2], threshold=3, inputs=[[1, 1]]), "a threshold model"),
         (forest_packs()["forest classification"], "a forest that classifies"),
         (forest_packs()["forest regression"], "a regression forest"),
-        (with_sample_every(isolation_forest(1, all_statistics(16, 24, 2)), 9), "keep no samples"),
+        (with_sampling(isolation_forest(1, all_statistics(16, 24, 2)), {SAMPLE_EVERY: 9}), "keep no samples"),
     ],
 )
 def test_other_models_are_refused_by_name(pack: bytes, named: str) -> None:
