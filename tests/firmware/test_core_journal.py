@@ -273,13 +273,49 @@ def test_a_tick_with_a_wrong_crc_is_not_counted(updated: HostAgent, made: Made, 
     assert Flag.JOURNAL_REPAIRED in report(updated, made).flags
 
 
-def test_an_old_tick_is_not_counted(updated: HostAgent, made: Made) -> None:
-    """The rest of a torn erase may have one."""
+@pytest.mark.parametrize("starts", [0, 1])
+def test_an_old_tick_is_not_counted(updated: HostAgent, made: Made, starts: int) -> None:
+    """The rest of a torn erase may have one, as old as the snapshot or as a tick after it."""
+    for _ in range(starts):
+        updated.boot()
     boots, at = report(updated, made).boots, end(updated)
     tick = b"TFT1" + struct.pack("<I", records(updated)[-1][0])
     updated.write_flash(at, tick + zlib.crc32(tick).to_bytes(4, "little"))
     updated.boot()
     assert report(updated, made).boots == boots + 1
+
+
+def test_what_is_neither_tick_nor_snapshot_is_neither(updated: HostAgent, bench: Bench, made: Made) -> None:
+    """Even with the CRC of one."""
+    boots, at, serial = report(updated, made).boots, end(updated), records(updated)[-1][0]
+    tick = b"TFT2" + struct.pack("<I", serial + 1)
+    updated.write_flash(at, tick + zlib.crc32(tick).to_bytes(4, "little"))
+    updated.boot()
+    assert report(updated, made).boots == boots + 1
+    assert configure(updated, bench, made, 7) == 0
+
+    def change(record: bytearray) -> None:
+        record[3:4] = b"2"
+
+    rewrite(updated, change)
+    updated.boot()
+    assert (report(updated, made).sequence, parameters(updated, made)) == (2, {})
+
+
+def test_each_record_has_the_next_serial_and_blank_bytes_at_its_end(
+    updated: HostAgent, bench: Bench, made: Made
+) -> None:
+    updated.boot()
+    assert configure(updated, bench, made, 7) == 0
+    updated.boot()
+    updated.boot()
+    assert configure(updated, bench, made, 8) == 0
+    serials = [serial for serial, _ in records(updated)]
+    assert serials == list(range(serials[0], serials[0] + len(serials)))
+    assert len(serials) > 5
+    for _, at in records(updated):
+        said, length = (12, TICK) if updated.read_flash(at, 4) == b"TFT1" else (996, RECORD)
+        assert updated.read_flash(at + said, length - said) == b"\xff" * (length - said)
 
 
 @pytest.mark.parametrize("damage", [4, 8, 500, 991, 992])

@@ -209,6 +209,17 @@ def test_envelope_with_any_other_number_of_parts_is_refused(core: CoreProcess) -
             assert (error == 0) == (head == genuine), hex(head)
 
 
+def test_envelope_with_bytes_after_its_delegation_is_refused(core: CoreProcess) -> None:
+    """No signature covers them."""
+    vector = next(v for v in ENVELOPES["vectors"] if v["name"] == "delegation sent again")
+    envelope = bytes.fromhex(vector["envelope"])
+    chain = envelope[6 : 6 + envelope[5]]
+    assert envelope.startswith(bytes([0xD8, 107, 0xA3, 1, 0x58, len(chain)]) + chain)
+    longer = envelope[:5] + bytes([len(chain) + 1]) + chain + b"\0" + envelope[6 + len(chain) :]
+    answer = ask_envelope(core, ENVELOPES["states"][vector["state"]], longer)
+    assert int(answer[0]) == -VerificationCode.TRAILING
+
+
 def test_envelope_of_a_delegation_without_end_is_accepted_at_any_time(core: CoreProcess) -> None:
     vector = next(v for v in ENVELOPES["vectors"] if v["name"] == "no delegation, held already")
     for now in (0, 1, 2**31, 2**32 - 1):
