@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Conversations with a device that runs the stage of a pipeline: open a session, run an input.
 
-Like all conversations they are pure (conversation.py). Nothing that the device sends is used before its tag is verified.
+Like all conversations they are pure (conversation.py). Nothing that the device sends is used before its tag is
+verified.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """The place behind an operator: its name for people, and the bytes that a cut there moves."""
+    """The place behind an operator: its name for people, and the bytes of all tensors that cross it."""
 
     behind: str
     bytes: int
@@ -40,7 +40,7 @@ class Boundary:
 
 @dataclass(frozen=True, slots=True)
 class Anatomy:
-    """A network of `operators` operators, and all of its segments that fit one type of device."""
+    """A network of `operators` operators, the boundaries between them, and the segments that fit one type of device."""
 
     operators: int
     boundaries: tuple[Boundary, ...]

@@ -53,8 +53,9 @@ class CutNetwork:
                 segment = self._segment(first, end, architecture, limits)
                 if segment is not None and segment.fits(slot_bytes, limits.arena_bytes):
                     segments[first, end] = segment
-        names = tuple(Boundary(node.location, self._bytes_across(at + 1)) for at, node in enumerate(self._graph.nodes))
-        return Anatomy(count, names, segments)
+        inner = enumerate(self._graph.nodes[:-1], start=1)
+        boundaries = tuple(Boundary(node.location, self._bytes_across(at)) for at, node in inner)
+        return Anatomy(count, boundaries, segments)
 
     def stage(self, first: int, end: int, limits: DeviceLimits) -> StagePack:
         """Build the pack of the operators `first` to `end` - 1."""
